@@ -1,0 +1,160 @@
+//! Codecs: 16-bit PCM to RTP payload and back.
+//!
+//! [`Encoder`] and [`Decoder`] are separate and object-safe. All PCM is interleaved `i16`; "samples" always counts
+//! samples *a channel*. A codec's sample rate and its RTP clock rate are two numbers: G.722 samples at 16 kHz and
+//! has an 8 kHz RTP clock (RFC 3551, 4.5.2).
+
+use core::fmt;
+
+use crate::time::PayloadType;
+
+pub mod g711;
+pub mod l16;
+
+/// What a codec is, in the terms of SDP's `a=rtpmap` (RFC 8866, 6.6) and of its sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct CodecInfo {
+    /// The encoding name as registered for RTP, for example `PCMU`.
+    pub name: &'static str,
+    /// Rate of the PCM that goes in and comes out, in Hz.
+    pub sample_rate_hz: u32,
+    /// Rate of the RTP timestamp, in Hz.
+    pub rtp_clock_hz: u32,
+    /// Channels of the PCM, interleaved.
+    pub channels: u8,
+}
+
+impl CodecInfo {
+    /// RTP ticks that `samples` (a channel) last.
+    pub const fn ticks(&self, samples: u32) -> u32 {
+        (samples as u64 * self.rtp_clock_hz as u64 / self.sample_rate_hz as u64) as u32
+    }
+
+    /// Samples a channel in `ticks` of the RTP clock.
+    pub const fn samples(&self, ticks: u32) -> u32 {
+        (ticks as u64 * self.sample_rate_hz as u64 / self.rtp_clock_hz as u64) as u32
+    }
+}
+
+/// Why PCM could not be encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum EncodeError {
+    /// The codec has no frame of this many samples a channel.
+    FrameLength {
+        /// Samples a channel that were given.
+        samples: usize,
+    },
+    /// The payload buffer is too small.
+    OutputTooSmall {
+        /// Bytes needed.
+        need: usize,
+        /// Bytes given.
+        got: usize,
+    },
+    /// The codec library refused, with its own error number.
+    Codec(i32),
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::FrameLength { samples } => write!(f, "the codec has no frame of {samples} samples"),
+            Self::OutputTooSmall { need, got } => write!(f, "payload buffer of {got} bytes, {need} needed"),
+            Self::Codec(code) => write!(f, "the codec refused to encode (error {code})"),
+        }
+    }
+}
+
+impl core::error::Error for EncodeError {}
+
+/// Why a payload could not be decoded. The next good payload decodes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum DecodeError {
+    /// The payload is empty.
+    Empty,
+    /// The payload's length is not one that the codec can have.
+    Length {
+        /// Bytes given.
+        bytes: usize,
+    },
+    /// The PCM buffer is too small.
+    OutputTooSmall {
+        /// Samples needed, all channels together.
+        need: usize,
+        /// Samples given, all channels together.
+        got: usize,
+    },
+    /// The payload is malformed; the codec library's own error number, or 0.
+    Malformed(i32),
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Empty => write!(f, "the payload is empty"),
+            Self::Length { bytes } => write!(f, "the codec has no payload of {bytes} bytes"),
+            Self::OutputTooSmall { need, got } => write!(f, "PCM buffer of {got} samples, {need} needed"),
+            Self::Malformed(code) => write!(f, "the payload is malformed (error {code})"),
+        }
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+/// PCM to payload.
+pub trait Encoder {
+    /// What this encoder makes.
+    fn info(&self) -> CodecInfo;
+
+    /// Encodes one frame of interleaved PCM into `payload` and returns the payload's length in bytes.
+    fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError>;
+
+    /// Forgets everything heard so far.
+    fn reset(&mut self);
+}
+
+/// Payload to PCM.
+pub trait Decoder {
+    /// What this decoder takes.
+    fn info(&self) -> CodecInfo;
+
+    /// How long `payload` lasts, in ticks of the RTP clock, without decoding it.
+    fn duration(&self, payload: &[u8]) -> Result<u32, DecodeError>;
+
+    /// Decodes one payload into interleaved PCM and returns the samples a channel.
+    fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, DecodeError>;
+
+    /// Conceals one lost stretch of exactly `pcm.len()` samples by the codec's own means. `false`: it has none, and
+    /// the receiver conceals in the waveform.
+    fn conceal(&mut self, pcm: &mut [i16]) -> bool {
+        let _ = pcm;
+        false
+    }
+
+    /// Fills the lost stretch right before `next` from the in-band redundancy in `next` (Opus FEC, RFC 6716 2.1.7).
+    /// `false`: there is none, and `pcm` and the decoder are unchanged.
+    fn recover(&mut self, next: &[u8], pcm: &mut [i16]) -> bool {
+        let _ = (next, pcm);
+        false
+    }
+
+    /// Forgets everything decoded so far.
+    fn reset(&mut self);
+}
+
+/// The decoders of a call, by payload type. A receiver owns no codec: it asks this table for each packet, so that a
+/// sender may change codec in mid-stream.
+pub trait PayloadTable {
+    /// The decoder for `payload_type`, or `None` if this call has not negotiated it.
+    fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder>;
+}
+
+/// A call with one codec and one payload type.
+impl<D: Decoder> PayloadTable for (PayloadType, D) {
+    fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
+        (payload_type == self.0).then_some(&mut self.1 as &mut dyn Decoder)
+    }
+}

@@ -1,0 +1,83 @@
+//! Guards: protect and unprotect one datagram in place, one line outside the receiver and the sender.
+//!
+//! [`Plain`] passes everything; `srtp` (feature `srtp`) is SRTP and SRTCP.
+
+use core::fmt;
+
+#[cfg(feature = "srtp")]
+pub mod srtp;
+
+/// Why a datagram was not protected or unprotected. The datagram is to be dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum GuardError {
+    /// Too short, or not an RTP or RTCP packet at all.
+    Malformed,
+    /// The authentication tag does not match: forged, damaged or another key.
+    Authentication,
+    /// A packet with this index was accepted before, or the index is older than the replay window.
+    Replayed,
+    /// The buffer has no room for the tag.
+    OutputTooSmall {
+        /// Bytes needed.
+        need: usize,
+        /// Bytes given.
+        got: usize,
+    },
+    /// More streams than this guard has contexts for.
+    TooManyStreams,
+    /// The key has protected as many packets as its lifetime allows (RFC 3711, 9.2).
+    KeyExpired,
+}
+
+impl fmt::Display for GuardError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Malformed => write!(f, "not an RTP or RTCP packet"),
+            Self::Authentication => write!(f, "authentication failed"),
+            Self::Replayed => write!(f, "replayed or too old"),
+            Self::OutputTooSmall { need, got } => write!(f, "buffer of {got} bytes, {need} needed"),
+            Self::TooManyStreams => write!(f, "more streams than contexts"),
+            Self::KeyExpired => write!(f, "the key's lifetime is over"),
+        }
+    }
+}
+
+impl core::error::Error for GuardError {}
+
+/// Protects and unprotects datagrams in place. `len` is the length of the packet within `buffer`; the result is the
+/// length afterwards.
+pub trait PacketGuard {
+    /// The most bytes that protection adds to a packet.
+    fn max_growth(&self) -> usize;
+    /// Protects an outgoing RTP packet.
+    fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, GuardError>;
+    /// Protects an outgoing RTCP compound packet.
+    fn protect_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, GuardError>;
+    /// Checks and decrypts an incoming RTP packet.
+    fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError>;
+    /// Checks and decrypts an incoming RTCP packet.
+    fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError>;
+}
+
+/// No protection: plain RTP/AVP.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plain;
+
+impl PacketGuard for Plain {
+    fn max_growth(&self) -> usize {
+        0
+    }
+    fn protect_rtp(&mut self, _buffer: &mut [u8], len: usize) -> Result<usize, GuardError> {
+        Ok(len)
+    }
+    fn protect_rtcp(&mut self, _buffer: &mut [u8], len: usize) -> Result<usize, GuardError> {
+        Ok(len)
+    }
+    fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError> {
+        Ok(packet.len())
+    }
+    fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError> {
+        Ok(packet.len())
+    }
+}

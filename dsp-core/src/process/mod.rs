@@ -1,0 +1,3 @@
+//! Processing of PCM, block by block.
+
+pub mod level;

@@ -1,0 +1,3 @@
+//! The send road: PCM to datagram.
+
+pub mod packetizer;

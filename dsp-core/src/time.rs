@@ -1,0 +1,235 @@
+//! Time and the counters of RTP: small newtypes, so that milliseconds, ticks and sequence numbers can't be mixed up.
+//!
+//! The core never reads a clock. A host passes [`Instant`], microseconds on a monotonic clock with an epoch of its
+//! own choice; [`NtpTime`] is the wall clock, needed only in RTCP sender reports (RFC 3550, 4 and 6.4.1).
+//! Sequence numbers and timestamps wrap (RFC 3550, 5.1); all comparison here is modulo their width.
+
+use core::ops::{Add, AddAssign, Sub};
+
+/// A point on the host's monotonic clock, in microseconds since an epoch the host chose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The host's epoch.
+    pub const ZERO: Self = Self(0);
+
+    /// From microseconds since the epoch.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// From milliseconds since the epoch.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis * 1_000)
+    }
+
+    /// Microseconds since the epoch.
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// Milliseconds since the epoch, rounded down.
+    pub const fn as_millis(self) -> u64 {
+        self.0 / 1_000
+    }
+
+    /// Time since `earlier`; zero if `earlier` lies in the future.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Microseconds since `other`, negative if `other` lies in the future.
+    pub const fn micros_since(self, other: Self) -> i64 {
+        self.0.wrapping_sub(other.0) as i64
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+    fn add(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_add(rhs.0))
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, rhs: Duration) {
+        *self = *self + rhs;
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Self;
+    fn sub(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_sub(rhs.0))
+    }
+}
+
+/// A length of time in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Duration(u64);
+
+impl Duration {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// From microseconds.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// From milliseconds.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis * 1_000)
+    }
+
+    /// From seconds.
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs * 1_000_000)
+    }
+
+    /// The length of `samples` (a channel) at `rate_hz`, rounded down to a microsecond.
+    pub const fn from_samples(samples: u64, rate_hz: u32) -> Self {
+        Self(samples * 1_000_000 / rate_hz as u64)
+    }
+
+    /// In microseconds.
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// In milliseconds, rounded down.
+    pub const fn as_millis(self) -> u64 {
+        self.0 / 1_000
+    }
+
+    /// In samples at `rate_hz`, rounded down.
+    pub const fn as_samples(self, rate_hz: u32) -> u64 {
+        self.0 * rate_hz as u64 / 1_000_000
+    }
+}
+
+impl Add for Duration {
+    type Output = Self;
+    fn add(self, rhs: Self) -> Self {
+        Self(self.0.saturating_add(rhs.0))
+    }
+}
+
+/// An RTP sequence number (RFC 3550, 5.1): 16 bits, wraps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Seq(pub u16);
+
+impl Seq {
+    /// The sequence number `n` packets later.
+    pub const fn plus(self, n: u16) -> Self {
+        Self(self.0.wrapping_add(n))
+    }
+
+    /// How many packets `self` is after `other` on the shorter way round: negative if before.
+    pub const fn distance(self, other: Self) -> i16 {
+        self.0.wrapping_sub(other.0) as i16
+    }
+}
+
+/// An RTP timestamp in ticks of the payload format's RTP clock (RFC 3550, 5.1): 32 bits, wraps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RtpTime(pub u32);
+
+impl RtpTime {
+    /// The timestamp `ticks` later.
+    pub const fn plus(self, ticks: u32) -> Self {
+        Self(self.0.wrapping_add(ticks))
+    }
+
+    /// How many ticks `self` is after `other` on the shorter way round: negative if before.
+    pub const fn distance(self, other: Self) -> i32 {
+        self.0.wrapping_sub(other.0) as i32
+    }
+}
+
+/// A synchronisation source identifier (RFC 3550, 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Ssrc(pub u32);
+
+/// An RTP payload type, 0-127 (RFC 3551).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PayloadType(u8);
+
+impl PayloadType {
+    /// PCMU, 8000 Hz, mono (RFC 3551, table 4).
+    pub const PCMU: Self = Self(0);
+    /// PCMA, 8000 Hz, mono (RFC 3551, table 4).
+    pub const PCMA: Self = Self(8);
+
+    /// A payload type; `None` above 127.
+    pub const fn new(value: u8) -> Option<Self> {
+        if value < 128 { Some(Self(value)) } else { None }
+    }
+
+    /// The lower seven bits of `byte`, as they lie in an RTP header beside the marker.
+    pub const fn from_low_bits(byte: u8) -> Self {
+        Self(byte & 0x7f)
+    }
+
+    /// The number, 0-127.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
+/// The wall clock as NTP's 64-bit fixed point: seconds since 1900 and 2^-32 fractions (RFC 3550, 4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct NtpTime(pub u64);
+
+impl NtpTime {
+    /// Seconds from 1900-01-01 to 1970-01-01.
+    const UNIX_EPOCH_SECONDS: u64 = 2_208_988_800;
+
+    /// From microseconds since the Unix epoch.
+    pub const fn from_unix_micros(micros: u64) -> Self {
+        let seconds = micros / 1_000_000 + Self::UNIX_EPOCH_SECONDS;
+        let fraction = ((micros % 1_000_000) << 32) / 1_000_000;
+        Self((seconds << 32) | fraction)
+    }
+
+    /// The middle 32 bits, in 1/65536 s: what LSR and DLSR arithmetic uses (RFC 3550, 6.4.1).
+    pub const fn middle(self) -> u32 {
+        (self.0 >> 16) as u32
+    }
+
+    /// This time, `elapsed` later.
+    pub const fn plus(self, elapsed: Duration) -> Self {
+        let micros = elapsed.as_micros();
+        let seconds = micros / 1_000_000;
+        let fraction = ((micros % 1_000_000) << 32) / 1_000_000;
+        Self(self.0.wrapping_add((seconds << 32) | fraction))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequence_numbers_wrap() {
+        assert_eq!(Seq(2).distance(Seq(65_534)), 4);
+        assert_eq!(Seq(65_534).distance(Seq(2)), -4);
+        assert_eq!(RtpTime(10).distance(RtpTime(u32::MAX - 9)), 20);
+    }
+
+    #[test]
+    fn ntp_of_unix_epoch() {
+        assert_eq!(NtpTime::from_unix_micros(0).0 >> 32, 2_208_988_800);
+        assert_eq!(NtpTime::from_unix_micros(500_000).0 as u32, 1 << 31);
+        let later = NtpTime::from_unix_micros(0).plus(Duration::from_millis(250));
+        assert_eq!(later, NtpTime::from_unix_micros(250_000));
+    }
+}

@@ -1,0 +1,1 @@
+//! Runnable examples of Media Core; each file in `examples/` is one subject.

@@ -1,0 +1,2 @@
+//! Media Core on SIP desk phones.
+#![no_std]

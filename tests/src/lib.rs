@@ -1,0 +1,23 @@
+//! What the tests share. Each file in `tests/` is one subject.
+
+use std::path::PathBuf;
+
+/// A folder or file below the shared data (standards' vectors, speech, traces): `MEDIA_CORE_SHARED`, by default
+/// `../shared` beside the repository.
+///
+/// On a machine without the data, a test says so and skips; with `CI=true` it fails instead.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("MEDIA_CORE_SHARED")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")), PathBuf::from);
+    let full = root.join(path);
+    if full.exists() {
+        return Some(full);
+    }
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "{} is missing, and CI=true wants it",
+        full.display()
+    );
+    eprintln!("skipped: {} is not here (set MEDIA_CORE_SHARED)", full.display());
+    None
+}
