@@ -82,8 +82,10 @@ pub struct JitterBuffer<const CELLS: usize> {
     packets: usize,
     /// Extended sequence number of the next packet to be played; `None` until the first packet.
     next: Option<u32>,
-    /// The highest extended sequence number seen since the buffer was last empty of history.
+    /// The highest extended sequence number seen since `clear`.
     newest: u32,
+    /// Whether a turn has passed since `clear`.
+    begun: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -112,6 +114,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
             packets: 0,
             next: None,
             newest: 0,
+            begun: false,
         }
     }
 
@@ -131,17 +134,19 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
     }
 
     /// Stores a packet. The first one after `new` or `clear` begins the sequence; packets that were sent a little
-    /// before it and arrive later are still welcome until one has been taken.
+    /// before it and arrive later are welcome until the first turn has passed.
     pub fn push(&mut self, info: PacketInfo, payload: &[u8]) -> Result<(), PushError> {
         let extended = match self.next {
             None => u32::from(info.seq.0) + (1 << 16),
             Some(_) => self.newest.wrapping_add(i32::from(info.seq.distance(Seq(self.newest as u16))) as u32),
         };
         let ahead = self.next.map_or(0, |next| extended.wrapping_sub(next) as i32);
-        if ahead < 0 {
+        let span = self.newest.wrapping_sub(self.next.unwrap_or(self.newest)) as usize;
+        let early = !self.begun && span + ahead.unsigned_abs() as usize <= CELLS / 2;
+        if ahead < 0 && !early {
             return Err(PushError::Late);
         }
-        if ahead as usize >= CELLS {
+        if ahead >= CELLS as i32 {
             return Err(PushError::TooFarAhead);
         }
         let index = extended as usize % CELLS;
@@ -155,6 +160,9 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         self.slots[index] =
             Slot { info, first_cell: first_cell as u16, bytes: payload.len() as u16, used: true };
         self.packets += 1;
+        if ahead < 0 {
+            self.next = Some(extended);
+        }
         if self.next.is_none() {
             self.next = Some(extended);
             self.newest = extended;
@@ -189,6 +197,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
     /// Takes the next packet out, or gives up on it if it is missing, and moves on by one. Whether it was there.
     pub fn advance(&mut self) -> bool {
         let Some(next) = self.next else { return false };
+        self.begun = true;
         self.next = Some(next.wrapping_add(1));
         if next == self.newest {
             // Nothing newer was seen: the one that follows is the newest position from now on.
@@ -215,17 +224,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         self.occupied = 0;
         self.packets = 0;
         self.next = None;
-    }
-
-    /// Lets packets before the first one in, as long as nothing has been taken: on the start of a stream the first
-    /// packet to arrive need not be the first that was sent.
-    pub fn rewind(&mut self, seq: Seq) {
-        let Some(next) = self.next else { return };
-        let back = Seq(next as u16).distance(seq);
-        let span = self.newest.wrapping_sub(next) as usize + back.max(0) as usize;
-        if back > 0 && span < CELLS {
-            self.next = Some(next.wrapping_sub(back as u32));
-        }
+        self.begun = false;
     }
 
     fn allocate(&mut self, bytes: usize) -> Result<usize, PushError> {
@@ -323,12 +322,14 @@ mod tests {
     }
 
     #[test]
-    fn rewinds_at_the_start() {
+    fn begins_with_the_first_sent_even_if_it_comes_second() {
         let mut buffer = JitterBuffer::<32>::new();
         push(&mut buffer, 5).unwrap();
-        buffer.rewind(Seq(3));
         push(&mut buffer, 3).unwrap();
-        assert_eq!(drain(&mut buffer), [3, 5]);
+        push(&mut buffer, 4).unwrap();
+        assert_eq!(push(&mut buffer, 65_000), Err(PushError::Late));
+        assert_eq!(drain(&mut buffer), [3, 4, 5]);
+        assert_eq!(push(&mut buffer, 2), Err(PushError::Late));
     }
 
     #[test]
