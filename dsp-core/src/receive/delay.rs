@@ -24,9 +24,9 @@ pub struct DelayConfig {
 }
 
 impl Default for DelayConfig {
-    /// 20 ms to 2 s, beginning with 60 ms.
+    /// 20 ms to 2 s, beginning with 40 ms.
     fn default() -> Self {
-        Self { min_ms: 20, max_ms: 2_000, initial_ms: 60 }
+        Self { min_ms: 20, max_ms: 2_000, initial_ms: 40 }
     }
 }
 
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn falls_to_the_minimum_on_a_quiet_network_and_rises_on_a_bad_one() {
         let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::default());
-        assert_eq!(target_ms(&estimator), 60);
+        assert_eq!(target_ms(&estimator), 40);
         feed(&mut estimator, 0, 1_000, |_| 50);
         assert_eq!(target_ms(&estimator), 20);
         // Every tenth packet is 100 ms late: the target must cover it soon, and for as long as it lasts.

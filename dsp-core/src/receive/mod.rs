@@ -49,7 +49,7 @@ const UNDERRUN: Duration = Duration::from_secs(1);
 /// Between two changes of speed.
 const STRETCH_PAUSE: Duration = Duration::from_millis(60);
 /// How far above the target the delay may lie before playing faster.
-const SLACK: Duration = Duration::from_millis(15);
+const SLACK: Duration = Duration::from_millis(20);
 /// A packet that is this much too late or too early was sent by a clock that jumped.
 const JUMP: Duration = Duration::from_secs(5);
 /// Packets in sequence that a new SSRC must send before it takes over (RFC 3550, A.1: MIN_SEQUENTIAL).
@@ -198,6 +198,8 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize> {
     broken: bool,
     /// Packets were dropped: the next one doesn't follow what was played last.
     spliced: bool,
+    /// While waiting for a stream: the one before was cut off and fades out.
+    fading: bool,
     /// The decoder that was used last.
     payload_type: Option<PayloadType>,
     /// Samples to play before the next change of speed.
@@ -237,6 +239,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             filled: 0,
             broken: false,
             spliced: false,
+            fading: false,
             payload_type: None,
             stretch_pause: 0,
             stats: ReceiverStats::default(),
@@ -379,8 +382,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             if self.state == State::Priming {
                 match first {
                     Some((offset, info)) if delay >= target => self.start(offset, info),
-                    Some(_) => return self.silence(self.to_samples((target - delay) as u32).min(wanted), played),
-                    None => return self.silence(wanted, played),
+                    Some(_) => return self.wait(self.to_samples((target - delay) as u32).min(wanted), played),
+                    None => return self.wait(wanted, played),
                 }
                 continue;
             }
@@ -409,6 +412,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 }
                 Operation::Conceal if self.filled > UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32 => {
                     self.state = State::Priming;
+                    self.fading = false;
                     self.concealer.reset();
                 }
                 Operation::Conceal => {
@@ -428,8 +432,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         self.next_time = info.timestamp;
         self.filled = 0;
         self.broken = false;
-        // After a pause or another source, whatever was heard last is not what comes before this packet.
-        self.spliced = true;
+        self.spliced = false;
     }
 
     /// Decodes the first packet in the buffer; whether samples came of it.
@@ -577,11 +580,20 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         played.silence += samples as u32;
     }
 
-    fn silence(&mut self, samples: usize, played: &mut Played) {
+    /// Waits for a stream: silence, into which what was heard before a restart fades.
+    fn wait(&mut self, samples: usize, played: &mut Played) {
         let samples = samples.clamp(1, self.sound.room());
-        self.sound.extend(samples).1.fill(0);
+        let (history, place) = self.sound.extend(samples);
+        if self.fading {
+            self.concealer.conceal(history, place);
+            self.filled += ticks_of(samples, &self.config);
+            self.fading = self.filled < UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32;
+            played.concealed += samples as u32;
+        } else {
+            place.fill(0);
+            played.silence += samples as u32;
+        }
         self.sound.commit(samples);
-        played.silence += samples as u32;
     }
 
     /// Stretches what was just decoded, if the delay is off its target.
@@ -646,6 +658,10 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         self.jitter.clear();
         self.delay.rebase();
         self.interarrival = JitterEstimator::new();
+        if self.state == State::Playing {
+            self.fading = true;
+            self.filled = 0;
+        }
         self.state = State::Priming;
     }
 
@@ -664,13 +680,18 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     }
 
     fn to_ticks(&self, samples: usize) -> u32 {
-        let (rate, clock) = (self.config.sample_rate_hz, self.config.rtp_clock_hz);
-        if clock >= rate { samples as u32 * (clock / rate) } else { samples as u32 / (rate / clock) }
+        ticks_of(samples, &self.config)
     }
 
     fn to_ms(&self, ticks: u32) -> u32 {
         ticks / (self.config.rtp_clock_hz / 1_000)
     }
+}
+
+/// RTP ticks that `samples` last: one rate is a multiple of the other.
+fn ticks_of(samples: usize, config: &ReceiverConfig) -> u32 {
+    let (rate, clock) = (config.sample_rate_hz, config.rtp_clock_hz);
+    if clock >= rate { samples as u32 * (clock / rate) } else { samples as u32 / (rate / clock) }
 }
 
 /// Samples in `ticks` of the RTP clock: one rate is a multiple of the other.
