@@ -6,6 +6,8 @@
 
 use serde::Serialize;
 
+use super::json::{maybe_micros, micros};
+
 /// A call, and what each side of it heard.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
@@ -61,8 +63,10 @@ pub struct PacketRow {
     /// Sequence number, extended over wraps (RFC 3550, A.1).
     pub seq: u64,
     /// When it was sent.
+    #[serde(serialize_with = "micros")]
     pub media_ms: f64,
     /// When it arrived; `None` if it never did.
+    #[serde(serialize_with = "maybe_micros")]
     pub arrival_ms: Option<f64>,
     /// What became of it.
     pub fate: PacketFate,
@@ -88,8 +92,10 @@ pub enum PacketFate {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct PlayRow {
     /// When it began to play.
+    #[serde(serialize_with = "micros")]
     pub at_ms: f64,
     /// How long it played.
+    #[serde(serialize_with = "micros")]
     pub duration_ms: f64,
     /// Where it came from.
     pub cause: PlayCause,
@@ -117,10 +123,13 @@ pub enum PlayCause {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct DelayRow {
     /// When.
+    #[serde(serialize_with = "micros")]
     pub at_ms: f64,
     /// The delay the receiver aims at, from sending to playing.
+    #[serde(serialize_with = "micros")]
     pub target_ms: f64,
     /// The delay of the sample now playing, from sending to playing.
+    #[serde(serialize_with = "micros")]
     pub playout_ms: f64,
 }
 
@@ -128,10 +137,13 @@ pub struct DelayRow {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Spread {
     /// Least.
+    #[serde(serialize_with = "micros")]
     pub min: f64,
     /// Arithmetic mean.
+    #[serde(serialize_with = "micros")]
     pub mean: f64,
     /// Greatest.
+    #[serde(serialize_with = "micros")]
     pub max: f64,
 }
 
@@ -173,36 +185,49 @@ pub struct Statistics {
     /// Changes of the synchronisation source during the call.
     pub ssrc_changes: u64,
     /// Sound made up for missing packets, in milliseconds.
+    #[serde(serialize_with = "micros")]
     pub concealed_ms: f64,
     /// Runs of concealed sound.
     pub concealment_events: u64,
     /// Sound rebuilt from redundancy (FEC), in milliseconds.
+    #[serde(serialize_with = "micros")]
     pub recovered_ms: f64,
     /// Sound taken out to let the delay fall, in milliseconds.
+    #[serde(serialize_with = "micros")]
     pub stretched_out_ms: f64,
     /// Sound put in to let the delay grow, in milliseconds.
+    #[serde(serialize_with = "micros")]
     pub stretched_in_ms: f64,
     /// From sending to playing, in milliseconds.
     pub playout_delay_ms: Option<Spread>,
     /// On the network, in milliseconds.
     pub network_delay_ms: Option<Spread>,
     /// Mean wait in the jitter buffer, in milliseconds.
+    #[serde(serialize_with = "maybe_micros")]
     pub buffer_delay_ms: Option<f64>,
     /// Interarrival jitter at the end of the call, in milliseconds (RFC 3550, 6.4.1).
+    #[serde(serialize_with = "micros")]
     pub jitter_ms: f64,
     /// Round-trip time from the last RTCP report, in milliseconds (RFC 3550, 6.4.1).
+    #[serde(serialize_with = "maybe_micros")]
     pub rtt_ms: Option<f64>,
     /// Share of packets the peer last reported lost of what *this* side sent, 0 to 1 (RFC 3550, 6.4.1).
+    #[serde(serialize_with = "maybe_micros")]
     pub remote_fraction_lost: Option<f64>,
     /// Jitter the peer last reported of what *this* side sent, in milliseconds.
+    #[serde(serialize_with = "maybe_micros")]
     pub remote_jitter_ms: Option<f64>,
     /// Rate of the peer's clock against ours as estimated by the receiver, in parts per million.
+    #[serde(serialize_with = "maybe_micros")]
     pub clock_drift_ppm: Option<f64>,
     /// RTP payload that arrived, in bits a second.
+    #[serde(serialize_with = "maybe_micros")]
     pub payload_bitrate_bps: Option<f64>,
     /// Active speech level of what was said, in dBov.
+    #[serde(serialize_with = "maybe_micros")]
     pub said_level_dbov: Option<f64>,
     /// Active speech level of what was heard, in dBov.
+    #[serde(serialize_with = "maybe_micros")]
     pub heard_level_dbov: Option<f64>,
     /// Memory of this end of the call, in bytes, the heap included.
     pub memory_bytes: Option<u64>,
