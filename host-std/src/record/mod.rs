@@ -1,1 +1,3 @@
-//! (to be written)
+//! What a call leaves on disk: a capture of its datagrams and the keys to read it.
+
+pub mod pcap;
