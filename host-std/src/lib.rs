@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod device;
+pub mod netsim;
 pub mod opus;
 pub mod record;
 pub mod report;

@@ -140,6 +140,15 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
         Packetizer::new(need).ok_or(FrameTooLong { need, got: SAMPLES })
     }
 
+    /// Goes on as another source, with other numbers: after a collision of SSRCs (RFC 3550 8.2).
+    pub fn change_source(&mut self, ssrc: Ssrc, seq: Seq, timestamp: RtpTime) {
+        self.ssrc = ssrc;
+        self.seq = seq;
+        self.timestamp = timestamp;
+        self.marker = true;
+        self.stats = SendStats::default();
+    }
+
     /// This stream's source.
     pub fn ssrc(&self) -> Ssrc {
         self.ssrc

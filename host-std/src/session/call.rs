@@ -11,11 +11,11 @@
 //! A later offer (hold, another address, new keys, another codec) changes the running call: streams keep their SSRC,
 //! and the receive road goes on unless the codec's rate changed.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use dsp_core::codec::Encoder;
 use dsp_core::codec::l16::L16Error;
-use dsp_core::guard::srtp::{MasterKey, Srtp, SrtpProfile};
+use dsp_core::guard::srtp::{MasterKey, Rollover, Srtp, SrtpProfile};
 use dsp_core::guard::{GuardError, PacketGuard, Plain};
 use dsp_core::quality::{Cname, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo};
 use dsp_core::receive::{self, HostReceiver, Played, ReceiveError, Received, ReceiverConfig, ReceiverStats};
@@ -25,7 +25,7 @@ use dsp_core::wire::DatagramKind;
 
 use super::codecs::Decoders;
 use super::latch::Latch;
-use super::{CallConfig, Codec};
+use super::{CallConfig, Codec, Identity};
 use crate::opus::OpusError;
 use crate::sdp::{self, CryptoLine, CryptoSuite, Direction, LocalMedia, Negotiated, SdpError, SrtpKeys, SrtpPolicy};
 
@@ -191,6 +191,16 @@ fn srtp_keys(keys: &SrtpKeys) -> (SrtpProfile, MasterKey, MasterKey) {
     (profile, key(&keys.outgoing), key(&keys.incoming))
 }
 
+fn reporter(identity: &Identity, now: Instant) -> Result<RtcpReporter, CallError> {
+    let config = ReporterConfig {
+        ssrc: identity.ssrc,
+        cname: Cname::new(&identity.cname),
+        seed: identity.seed,
+        ..ReporterConfig::default()
+    };
+    RtcpReporter::new(config, now).map_err(|_| CallError::Rtcp)
+}
+
 /// What exists once offer and answer have met.
 struct Media {
     negotiated: Negotiated,
@@ -203,6 +213,8 @@ struct Media {
     reporter: Box<RtcpReporter>,
     rtp: Latch,
     rtcp: Latch,
+    /// Where we received when this was agreed on.
+    here: (IpAddr, u16),
 }
 
 /// One side of a call.
@@ -297,7 +309,7 @@ impl Call {
     }
 
     /// Where we receive from the next offer or answer on.
-    pub fn set_address(&mut self, address: std::net::IpAddr, rtp_port: u16) {
+    pub fn set_address(&mut self, address: IpAddr, rtp_port: u16) {
         self.local.address = address;
         self.local.rtp_port = rtp_port;
     }
@@ -310,6 +322,20 @@ impl Call {
         if self.config.srtp != SrtpPolicy::Off {
             self.local.crypto = CryptoLine::generate_both().map_err(CallError::Randomness)?;
         }
+        Ok(())
+    }
+
+    /// Goes on as another source: after a collision of SSRCs (RFC 3550 8.2), or when a stream is handed over. Sequence
+    /// number and timestamp begin anew with those of `identity`.
+    ///
+    /// # Errors
+    /// [`CallError::Rtcp`] if the canonical name is unusable.
+    pub fn change_source(&mut self, now: Instant, identity: &Identity) -> Result<(), CallError> {
+        self.config.identity =
+            Identity { cname: self.config.identity.cname.clone(), keys: self.config.identity.keys, ..identity.clone() };
+        let Some(media) = &mut self.media else { return Ok(()) };
+        *media.reporter = reporter(&self.config.identity, now)?;
+        media.sender.change_source(identity.ssrc, identity.first_seq, identity.first_timestamp);
         Ok(())
     }
 
@@ -404,7 +430,7 @@ impl Call {
                 if let Some(remote) = report.reception {
                     self.stats.remote_fraction_lost = Some(f32::from(remote.block.fraction_lost) / 256.0);
                     let clock = media.codec.rtp_clock_hz() as f32 / 1_000.0;
-                    self.stats.remote_jitter_ms = Some(remote.block.jitter as f32 / clock);
+                    self.stats.remote_jitter_ms = Some(remote.block.jitter_ticks as f32 / clock);
                 }
                 if report.bye { Incoming::Bye } else { Incoming::Control }
             }
@@ -510,23 +536,18 @@ impl Call {
                 payload_type,
                 ptime_ms,
             };
-            let reporter_config = ReporterConfig {
-                ssrc: identity.ssrc,
-                cname: Cname::new(&identity.cname),
-                seed: identity.seed,
-                ..ReporterConfig::default()
-            };
             self.media = Some(Media {
                 codec,
                 guard: Guard::new(negotiated.srtp.as_ref()),
                 sender: Box::new(HostSender::new(sender_config, &*encoder).map_err(CallError::Sender)?),
                 receiver: Box::new(HostReceiver::new(receiver_config).map_err(CallError::Receiver)?),
-                reporter: Box::new(RtcpReporter::new(reporter_config, now).map_err(|_| CallError::Rtcp)?),
+                reporter: Box::new(reporter(identity, now)?),
                 rtp: Latch::new(self.config.latching, negotiated.remote_rtp),
                 rtcp: Latch::new(self.config.latching, negotiated.remote_rtcp),
                 encoder,
                 decoders,
                 negotiated,
+                here: (self.local.address, self.local.rtp_port),
             });
             return Ok(());
         };
@@ -552,7 +573,10 @@ impl Call {
             media.receiver = receiver;
         }
         media.codec = codec;
-        media.guard.renew(media.negotiated.srtp.as_ref(), negotiated.srtp.as_ref());
+        let here = (self.local.address, self.local.rtp_port);
+        let moved = negotiated.remote_rtp != media.negotiated.remote_rtp || here != media.here;
+        media.here = here;
+        media.guard.renew(negotiated.srtp.as_ref(), moved);
         if negotiated.remote_rtp != media.negotiated.remote_rtp {
             media.rtp = Latch::new(self.config.latching, negotiated.remote_rtp);
         }
@@ -566,19 +590,17 @@ impl Call {
 
 impl Guard {
     /// New keys in a running call: unchanged keys keep their contexts, roll-over counters and replay windows.
-    fn renew(&mut self, old: Option<&SrtpKeys>, new: Option<&SrtpKeys>) {
-        match (&mut *self, old, new) {
-            (Self::Srtp(srtp), Some(old), Some(new)) if old.suite == new.suite => {
-                let (_, outgoing, incoming) = srtp_keys(new);
-                if old.outgoing != new.outgoing {
-                    srtp.set_outgoing(&outgoing);
-                }
-                if old.incoming != new.incoming {
-                    srtp.set_incoming(&incoming);
-                }
+    /// `moved`: an address or port changed too (RFC 4568, 7.1.4).
+    fn renew(&mut self, new: Option<&SrtpKeys>, moved: bool) {
+        match (&mut *self, new) {
+            (Self::Srtp(srtp), Some(new)) => {
+                let (profile, outgoing, incoming) = srtp_keys(new);
+                let rollover = if moved { Rollover::Restarts } else { Rollover::Continues };
+                srtp.set_outgoing(profile, &outgoing, rollover);
+                srtp.set_incoming(profile, &incoming);
             }
-            (_, old, new) if old != new => *self = Self::new(new),
-            _ => {}
+            (Self::Plain(_), None) => {}
+            (_, new) => *self = Self::new(new),
         }
     }
 }
