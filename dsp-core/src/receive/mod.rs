@@ -3,5 +3,7 @@
 pub mod decision;
 pub mod delay;
 pub mod jitter;
+mod lpc;
+mod pitch;
 pub mod plc;
 pub mod stretch;
