@@ -24,6 +24,8 @@ pub mod delay;
 pub mod jitter;
 pub mod lpc;
 pub mod pitch;
+mod lpc;
+mod pitch;
 pub mod plc;
 mod stats;
 pub mod stretch;
