@@ -1,3 +1,4 @@
 //! What a call leaves on disk: a capture of its datagrams and the keys to read it.
 
+pub mod keys;
 pub mod pcap;
