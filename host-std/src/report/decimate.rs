@@ -41,8 +41,8 @@ pub(super) struct Run {
 /// How finely [`runs`] tells a column that is wholly covered from one that is just touched.
 pub(super) const STRENGTHS: u32 = 4;
 
-/// How much of each column the `spans` (begin and end in ms) cover, as runs of equal strength without the empty ones.
-pub(super) fn runs(spans: impl IntoIterator<Item = (f64, f64)>, total_ms: f64, columns: usize) -> Vec<Run> {
+/// The share, 0 to 1, of each column that the `spans` (begin and end in ms) cover.
+pub(super) fn coverage(spans: impl IntoIterator<Item = (f64, f64)>, total_ms: f64, columns: usize) -> Vec<f64> {
     let column_ms = total_ms / columns as f64;
     let mut covered_ms = vec![0.0; columns];
     for (begin, end) in spans {
@@ -56,11 +56,15 @@ pub(super) fn runs(spans: impl IntoIterator<Item = (f64, f64)>, total_ms: f64, c
             column += 1;
         }
     }
+    covered_ms.into_iter().map(|covered| (covered / column_ms).min(1.0)).collect()
+}
+
+/// The columns covered at all as runs of equal strength.
+pub(super) fn runs(coverage: &[f64]) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
-    for (column, covered) in covered_ms.into_iter().enumerate() {
+    for (column, share) in coverage.iter().enumerate() {
         // A rounding error is no touch.
-        let share = (covered / column_ms - 1e-6).clamp(0.0, 1.0);
-        let strength = (share * f64::from(STRENGTHS)).ceil() as u32;
+        let strength = ((share - 1e-6).max(0.0) * f64::from(STRENGTHS)).ceil() as u32;
         match runs.last_mut() {
             _ if strength == 0 => {}
             Some(run) if run.end == column && run.strength == strength => run.end += 1,
@@ -70,7 +74,8 @@ pub(super) fn runs(spans: impl IntoIterator<Item = (f64, f64)>, total_ms: f64, c
     runs
 }
 
-/// Of points (time in ms, value), at most `a_column` for each column: the extremes and ranks between them.
+/// Of points (time in ms, value), at most `a_column` for each column: the greatest, and ranks that change from column
+/// to column, so that no rank shows as a stripe.
 pub(super) fn scatter(
     points: impl IntoIterator<Item = (f64, f64)>,
     total_ms: f64,
@@ -78,11 +83,16 @@ pub(super) fn scatter(
     a_column: usize,
 ) -> Vec<(f64, f64)> {
     let mut kept = Vec::new();
+    let mut rank = 0.0;
     for mut column in by_column(points, total_ms, columns) {
         if column.len() > a_column {
-            column.sort_by(|a, b| a.1.total_cmp(&b.1));
-            let last = column.len() - 1;
-            kept.extend((0..a_column).map(|n| column[n * last / (a_column - 1).max(1)]));
+            column.sort_by(|a, b| b.1.total_cmp(&a.1));
+            kept.push(column[0]);
+            for _ in 1..a_column {
+                // Steps of the golden ratio fill 0..1 evenly and never in a pattern.
+                rank = (rank + 0.618_033_988_75) % 1.0;
+                kept.push(column[(rank * column.len() as f64) as usize]);
+            }
         } else {
             kept.append(&mut column);
         }
@@ -173,9 +183,11 @@ mod tests {
             Run { begin: 3, end: 4, strength: 2 },
             Run { begin: 9, end: 10, strength: 1 },
         ];
-        assert_eq!(runs(spans, 100.0, 10), expected);
-        assert_eq!(runs([(5.0, 95.0)], 100.0, 10).len(), 3);
-        assert_eq!(runs([(f64::NAN, 3.0), (-5.0, -1.0), (7.0, 6.0)], 100.0, 10), []);
+        assert_eq!(runs(&coverage(spans, 100.0, 10)), expected);
+        assert_eq!(runs(&coverage([(5.0, 95.0)], 100.0, 10)).len(), 3);
+        assert_eq!(runs(&coverage([(-5.0, -1.0), (7.0, 6.0), (120.0, 130.0)], 100.0, 10)), []);
+        // Not a number covers what it may, and stops.
+        assert_eq!(coverage([(f64::NAN, 3.0), (2.0, f64::NAN)], 100.0, 10).len(), 10);
     }
 
     #[test]

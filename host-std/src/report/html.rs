@@ -150,19 +150,19 @@ fn cards(page: &mut String, side: &SideReport) {
     let s = &side.statistics;
     let sent = s.packets_sent as f64;
     let mut cards: Vec<(String, &str, String)> = vec![
-        (percent(s.packets_lost as f64, sent), "", "of packets lost".into()),
-        (percent(s.packets_late as f64, sent), "", "of packets too late".into()),
+        (percent(s.packets_lost as f64, sent), "", "packets lost".into()),
+        (percent(s.packets_late as f64, sent), "", "packets too late".into()),
         (
             percent(s.concealed_ms, side.heard_ms()),
             "",
-            format!("of the time concealed, {} times", s.concealment_events),
+            format!("concealed, {} times", figures::count(s.concealment_events)),
         ),
     ];
     if s.recovered_ms > 0.0 {
-        cards.push((percent(s.recovered_ms, side.heard_ms()), "", "of the time recovered (FEC)".into()));
+        cards.push((percent(s.recovered_ms, side.heard_ms()), "", "recovered by FEC".into()));
     }
     if let Some(delay) = s.playout_delay_ms {
-        cards.push((ms(delay.mean), "ms", format!("playout delay ({} to {})", ms(delay.min), ms(delay.max))));
+        cards.push((ms(delay.mean), "ms", format!("playout delay ({}–{})", ms(delay.min), ms(delay.max))));
     }
     cards.push((ms(s.jitter_ms), "ms", "jitter".into()));
     *page += "<div class=\"cards\">\n";

@@ -15,11 +15,13 @@ use super::{PacketFate, PlayCause, SideReport};
 /// Width of the picture.
 pub(super) const WIDTH: u32 = 2_080;
 /// Where the time axis begins.
-pub(super) const LEFT: i32 = 168;
+pub(super) const LEFT: i32 = 190;
 /// Where it ends.
-pub(super) const RIGHT: i32 = 2_060;
+pub(super) const RIGHT: i32 = 2_040;
 /// Columns of the time axis, two units each.
 const COLUMNS: usize = ((RIGHT - LEFT) / 2) as usize;
+/// Columns of one bar behind a waveform in a long call.
+const BAR_COLUMNS: usize = 5;
 
 const INK: RGBColor = RGBColor(0x33, 0x41, 0x55);
 const FAINT: RGBColor = RGBColor(0x64, 0x74, 0x8B);
@@ -103,7 +105,7 @@ pub(super) fn side(side: &SideReport, total_ms: f64) -> String {
     let mut svg = String::new();
     let plot = Plot { side, total_ms, bottom };
     {
-        let area = SVGBackend::with_string(&mut svg, (WIDTH, (bottom + 56).max(1) as u32)).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, (WIDTH, (bottom + 50).max(1) as u32)).into_drawing_area();
         // Drawing into a string has nothing to fail on: no file, no font.
         plot.draw(&area, &panels).expect("SVG into a string");
     }
@@ -148,20 +150,22 @@ impl Plot<'_> {
         for &(panel, top, bottom) in panels {
             match panel {
                 Panel::Said => {
-                    for (fate, color, _) in FATES {
+                    let marks = FATES.map(|(fate, color, _)| {
                         let spans = self.side.packets.iter().filter(|packet| packet.fate == fate);
                         let spans = spans.map(|packet| (packet.media_ms, packet.media_ms + self.side.packet_ms));
-                        self.bands(area, spans, color, top, bottom)?;
-                    }
+                        (color, self.coverage(spans))
+                    });
+                    self.marks(area, &marks, top, bottom)?;
                     self.wave(area, &said, loudest, SAID, top, bottom)?;
                     name(area, &format!("{} said", short(&self.side.peer)), top + 14)?;
                 }
                 Panel::Heard => {
-                    for (cause, color, _) in CAUSES {
+                    let marks = CAUSES.map(|(cause, color, _)| {
                         let spans = self.side.play.iter().filter(|row| row.cause == cause);
                         let spans = spans.map(|row| (row.at_ms, row.at_ms + row.duration_ms));
-                        self.bands(area, spans, color, top, bottom)?;
-                    }
+                        (color, self.coverage(spans))
+                    });
+                    self.marks(area, &marks, top, bottom)?;
                     self.wave(area, &heard, loudest, HEARD, top, bottom)?;
                     name(area, &format!("{} heard", short(&self.side.name)), top + 14)?;
                 }
@@ -208,19 +212,36 @@ impl Plot<'_> {
         Ok(())
     }
 
-    /// Marks the columns that `spans` cover, the stronger the more they do.
-    fn bands(
-        &self,
-        area: &Area<'_>,
-        spans: impl Iterator<Item = (f64, f64)>,
-        color: RGBColor,
-        top: i32,
-        bottom: i32,
-    ) -> Drawn {
-        for run in decimate::runs(spans, self.total_ms, COLUMNS) {
-            let (begin, end) = (LEFT + 2 * run.begin as i32, LEFT + 2 * run.end as i32);
-            let share = f64::from(run.strength) / f64::from(STRENGTHS);
-            area.draw(&Rectangle::new([(begin, top), (end, bottom)], color.mix(0.08 + 0.32 * share).filled()))?;
+    fn coverage(&self, spans: impl Iterator<Item = (f64, f64)>) -> Vec<f64> {
+        decimate::coverage(spans, self.total_ms, COLUMNS)
+    }
+
+    /// Marks behind a waveform: a band over each stretch in a call short enough to see one packet, else bars whose
+    /// height is the share of the time, one kind on top of the other.
+    fn marks(&self, area: &Area<'_>, marks: &[(RGBColor, Vec<f64>)], top: i32, bottom: i32) -> Drawn {
+        if self.total_ms / COLUMNS as f64 <= self.side.packet_ms * 4.0 {
+            for (color, coverage) in marks {
+                for run in decimate::runs(coverage) {
+                    let (begin, end) = (LEFT + 2 * run.begin as i32, LEFT + 2 * run.end as i32);
+                    let share = f64::from(run.strength) / f64::from(STRENGTHS);
+                    area.draw(&Rectangle::new([(begin, top), (end, bottom)], color.mix(0.08 + 0.32 * share).filled()))?;
+                }
+            }
+            return Ok(());
+        }
+        for first in (0..COLUMNS).step_by(BAR_COLUMNS) {
+            let last = (first + BAR_COLUMNS).min(COLUMNS);
+            let (begin, end) = (LEFT + 2 * first as i32, LEFT + 2 * last as i32);
+            let mut foot = bottom;
+            for (color, coverage) in marks {
+                let share = coverage[first..last].iter().sum::<f64>() / (last - first) as f64;
+                let height = (share * f64::from(bottom - top)).ceil() as i32;
+                let head = (foot - if height > 0 { height.max(4) } else { 0 }).max(top);
+                if head < foot {
+                    area.draw(&Rectangle::new([(begin, head), (end - 1, foot)], color.mix(0.6).filled()))?;
+                }
+                foot = head;
+            }
         }
         Ok(())
     }
@@ -263,8 +284,8 @@ impl Plot<'_> {
         name(area, "missing", top + 14)?;
         area.draw(&PathElement::new([(LEFT, top), (RIGHT, top)], GRID.stroke_width(2)))?;
         let style = text(22, FAINT, HPos::Right, VPos::Center);
-        area.draw(&Text::new(format!("{:.0} %", full * 100.0), (LEFT - 14, top + 46), style.clone()))?;
-        area.draw(&Text::new("0", (LEFT - 14, bottom - 6), style))?;
+        area.draw(&Text::new(format!("{:.0} %", full * 100.0), (LEFT - 14, top + 2), style.clone()))?;
+        area.draw(&Text::new("0", (LEFT - 14, bottom - 4), style))?;
         for (n, bin) in bins.iter().enumerate() {
             let begin = self.x(n as f64 * bin_ms);
             let end = self.x(((n + 1) as f64 * bin_ms).min(self.total_ms)).max(begin + 2);
@@ -300,7 +321,7 @@ impl Plot<'_> {
         let full = (most / step).ceil() * step;
         let y = |delay: f64| bottom - (delay.clamp(0.0, full) / full * f64::from(bottom - top)).round() as i32;
 
-        name(area, "delay", top + 14)?;
+        name(area, "delay, ms", top + 14)?;
         let style = text(22, FAINT, HPos::Right, VPos::Center);
         let mut tick = 0;
         while f64::from(tick) * step <= full * 1.000_001 {
@@ -308,10 +329,7 @@ impl Plot<'_> {
             if tick > 0 {
                 area.draw(&PathElement::new([(LEFT, y(delay)), (RIGHT, y(delay))], GRID.stroke_width(2)))?;
             }
-            // The topmost label makes way for the panel's name.
-            let label_y = if y(delay) < top + 30 { top + 46 } else { y(delay) };
-            let unit = if label_y == y(delay) { "" } else { " ms" };
-            area.draw(&Text::new(format!("{delay}{unit}"), (LEFT - 14, label_y), style.clone()))?;
+            area.draw(&Text::new(format!("{delay}"), (LEFT - 14, y(delay)), style.clone()))?;
             tick += 1;
         }
         for (late, color) in [(false, NETWORK), (true, LATE)] {
@@ -337,7 +355,7 @@ pub(super) fn bin_ms(side: &SideReport, total_ms: f64) -> f64 {
 }
 
 fn name(area: &Area<'_>, name: &str, y: i32) -> Drawn {
-    area.draw(&Text::new(name.to_owned(), (LEFT - 14, y), text(26, INK, HPos::Right, VPos::Center)))
+    area.draw(&Text::new(name.to_owned(), (0, y), text(25, INK, HPos::Left, VPos::Center)))
 }
 
 fn text(size: i32, color: RGBColor, h: HPos, v: VPos) -> TextStyle<'static> {
