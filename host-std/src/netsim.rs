@@ -57,12 +57,7 @@ const DUPLICATE_AFTER: Duration = Duration::from_millis(1);
 impl Network {
     /// A network; two directions of one link want two seeds.
     pub fn new(config: NetworkConfig, seed: u64) -> Self {
-        Self {
-            config,
-            random: Xoshiro256PlusPlus::seed_from_u64(seed),
-            in_burst: false,
-            last_arrival: Instant::ZERO,
-        }
+        Self { config, random: Xoshiro256PlusPlus::seed_from_u64(seed), in_burst: false, last_arrival: Instant::ZERO }
     }
 
     /// When a datagram sent at `sent` arrives: never, once or twice.

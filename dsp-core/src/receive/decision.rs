@@ -108,23 +108,11 @@ mod tests {
         assert_eq!(decide(&CALM), Operation::Decode);
         assert_eq!(decide(&Situation { next: Next::Nothing, ..CALM }), Operation::Conceal);
         assert_eq!(decide(&Situation { next: Next::Later { gap: 320 }, ..CALM }), Operation::Fill(320));
-        assert_eq!(
-            decide(&Situation { next: Next::Later { gap: 320 }, filled: 160, ..CALM }),
-            Operation::Fill(160)
-        );
-        assert_eq!(
-            decide(&Situation { next: Next::Later { gap: 320 }, filled: 400, ..CALM }),
-            Operation::Decode
-        );
-        assert_eq!(
-            decide(&Situation { next: Next::Here { gap: 160, broken: true }, ..CALM }),
-            Operation::Fill(160)
-        );
+        assert_eq!(decide(&Situation { next: Next::Later { gap: 320 }, filled: 160, ..CALM }), Operation::Fill(160));
+        assert_eq!(decide(&Situation { next: Next::Later { gap: 320 }, filled: 400, ..CALM }), Operation::Decode);
+        assert_eq!(decide(&Situation { next: Next::Here { gap: 160, broken: true }, ..CALM }), Operation::Fill(160));
         assert_eq!(decide(&Situation { delay: 20_000, ..CALM }), Operation::Drop);
-        assert_eq!(
-            decide(&Situation { next: Next::Here { gap: -500, broken: false }, ..CALM }),
-            Operation::Decode
-        );
+        assert_eq!(decide(&Situation { next: Next::Here { gap: -500, broken: false }, ..CALM }), Operation::Decode);
     }
 
     #[test]

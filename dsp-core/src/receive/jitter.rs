@@ -157,8 +157,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         for (cell, part) in self.cells[first_cell..].iter_mut().zip(payload.chunks(CELL_BYTES)) {
             cell[..part.len()].copy_from_slice(part);
         }
-        self.slots[index] =
-            Slot { info, first_cell: first_cell as u16, bytes: payload.len() as u16, used: true };
+        self.slots[index] = Slot { info, first_cell: first_cell as u16, bytes: payload.len() as u16, used: true };
         self.packets += 1;
         if ahead < 0 {
             self.next = Some(extended);

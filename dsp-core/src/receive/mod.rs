@@ -22,8 +22,6 @@ use crate::wire::rtp::{ParseError, RtpPacket};
 pub mod decision;
 pub mod delay;
 pub mod jitter;
-pub mod lpc;
-pub mod pitch;
 mod lpc;
 mod pitch;
 pub mod plc;
@@ -376,9 +374,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let now = ticks(at, self.config.rtp_clock_hz);
         loop {
             // Each turn of this loop that goes on has taken a packet out of the buffer, so it ends.
-            let first = self.jitter.first_offset().and_then(|offset| {
-                self.jitter.peek(offset).map(|(info, _)| (offset, info))
-            });
+            let first =
+                self.jitter.first_offset().and_then(|offset| self.jitter.peek(offset).map(|(info, _)| (offset, info)));
             let delay = first.map_or(0, |(_, info)| self.delay.relative(now, info.timestamp.0).unwrap_or(0));
             let target = self.delay.target() as i32;
             if self.state == State::Priming {

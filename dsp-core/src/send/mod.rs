@@ -181,11 +181,7 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
     }
 
     /// Writes the next full packet into `datagram` and returns its length; `None` until enough was captured.
-    pub fn packet(
-        &mut self,
-        encoder: &mut dyn Encoder,
-        datagram: &mut [u8],
-    ) -> Option<Result<usize, SendError>> {
+    pub fn packet(&mut self, encoder: &mut dyn Encoder, datagram: &mut [u8]) -> Option<Result<usize, SendError>> {
         loop {
             let frame = self.packetizer.front()?;
             let info = encoder.info();

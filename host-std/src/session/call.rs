@@ -558,7 +558,8 @@ impl Call {
         } else {
             Some(Box::new(HostReceiver::new(receiver_config).map_err(CallError::Receiver)?))
         };
-        if codec != media.codec || payload_type != media.negotiated.send[0].payload_type
+        if codec != media.codec
+            || payload_type != media.negotiated.send[0].payload_type
             || ptime_ms != media.negotiated.send_ptime_ms
         {
             media.sender.switch(payload_type, ptime_ms, &*encoder).map_err(CallError::Sender)?;

@@ -89,11 +89,7 @@ pub(super) struct Decoders(Vec<(PayloadType, Box<dyn Decoder + Send>)>);
 
 impl Decoders {
     /// One for each format that has the sample rate and the RTP clock of the call.
-    pub(super) fn new(
-        formats: &[NegotiatedCodec],
-        main: Codec,
-        opus: &OpusEncoderConfig,
-    ) -> Result<Self, CallError> {
+    pub(super) fn new(formats: &[NegotiatedCodec], main: Codec, opus: &OpusEncoderConfig) -> Result<Self, CallError> {
         let same = |codec: &Codec| {
             codec.rtp_clock_hz() == main.rtp_clock_hz() && codec.sample_rate_hz(opus) == main.sample_rate_hz(opus)
         };
