@@ -1,5 +1,7 @@
 //! What the tests share. Each file in `tests/` is one subject.
 
+pub mod golden;
+
 use std::path::PathBuf;
 
 /// A folder or file below the shared data (standards' vectors, speech, traces): `MEDIA_CORE_SHARED`, by default

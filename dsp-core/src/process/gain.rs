@@ -41,7 +41,7 @@ pub struct Gain {
     step_q27: i32,
     /// Samples until the ramp is at its end.
     left: u32,
-    ramp_samples: u32,
+    ramp_samples: u16,
 }
 
 impl Gain {
@@ -50,14 +50,7 @@ impl Gain {
 
     /// 0 dB, not muted; each change takes `ramp_samples` (10 ms is a good length; 0 changes at once).
     pub const fn new(ramp_samples: u16) -> Self {
-        Self {
-            set_q14: 1 << 14,
-            muted: false,
-            now_q27: 1 << 27,
-            step_q27: 0,
-            left: 0,
-            ramp_samples: ramp_samples as u32,
-        }
+        Self { set_q14: 1 << 14, muted: false, now_q27: 1 << 27, step_q27: 0, left: 0, ramp_samples }
     }
 
     /// Ramps to a gain in hundredths of a decibel. Below -90 dB is silence.
@@ -85,7 +78,7 @@ impl Gain {
         if self.ramp_samples == 0 || way == 0 {
             (self.now_q27, self.left) = (self.target_q27(), 0);
         } else {
-            (self.step_q27, self.left) = (way / self.ramp_samples as i32, self.ramp_samples);
+            (self.step_q27, self.left) = (way / i32::from(self.ramp_samples), u32::from(self.ramp_samples));
         }
     }
 
