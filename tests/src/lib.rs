@@ -13,11 +13,7 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     if full.exists() {
         return Some(full);
     }
-    assert!(
-        std::env::var("CI").as_deref() != Ok("true"),
-        "{} is missing, and CI=true wants it",
-        full.display()
-    );
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing, and CI=true wants it", full.display());
     eprintln!("skipped: {} is not here (set MEDIA_CORE_SHARED)", full.display());
     None
 }

@@ -219,8 +219,8 @@ fn number(local: &LocalMedia, before: Option<&Audio>) -> (Vec<NegotiatedCodec>, 
     }
     let mut numbers: Vec<Option<PayloadType>> = vec![None; local.codecs.len()];
     for (at, codec) in local.codecs.iter().enumerate() {
-        let old = old_codecs.iter().find(|old| old.format.same_encoding(codec)).map(|old| old.payload_type);
-        numbers[at] = old.filter(|old| !numbers.contains(&Some(*old)));
+        let mut old = old_codecs.iter().filter(|old| old.format.same_encoding(codec)).map(|old| old.payload_type);
+        numbers[at] = old.find(|old| !numbers.contains(&Some(*old)));
     }
     for wish in [|codec: &CodecFormat| codec.payload_type, CodecFormat::static_payload_type] {
         for (at, codec) in local.codecs.iter().enumerate() {
