@@ -108,6 +108,16 @@ fn survives(text: &[u8]) {
     }
 }
 
+/// Unless the seed is agreed on, its mutations don't reach deep.
+#[test]
+fn the_seed_is_taken() {
+    for policy in [SrtpPolicy::Off, SrtpPolicy::Offered, SrtpPolicy::Required] {
+        let (_, agreed) = answer(&local(policy), SEED).unwrap();
+        assert_eq!(agreed.remote_rtp.port(), if policy == SrtpPolicy::Off { 54_500 } else { 54_400 });
+    }
+    survives(SEED.as_bytes());
+}
+
 #[test]
 fn fuzz_sdp_answer() {
     check!().with_max_len(4_096).for_each(survives);

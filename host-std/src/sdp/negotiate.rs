@@ -30,7 +30,7 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
     let ours = write::audio(
         local,
         &OurAudio {
-            proto: if local.srtp == SrtpPolicy::Required { "RTP/SAVP" } else { "RTP/AVP" },
+            proto: profile(local, before.as_ref()),
             direction: local.direction,
             codecs: &codecs,
             events: &events,
@@ -200,6 +200,20 @@ impl Answered {
             proto: theirs.proto,
             crypto,
         })
+    }
+}
+
+/// The profile of an offer. Phones take it ill when it changes during a call, so it stays what it was if it can.
+fn profile<'a>(local: &LocalMedia, before: Option<&'a Audio>) -> &'a str {
+    let keeps = |before: &&Audio| match local.srtp {
+        SrtpPolicy::Off => before.profile == Profile::Plain,
+        SrtpPolicy::Offered => true,
+        SrtpPolicy::Required => before.profile == Profile::Secure || !before.crypto.is_empty(),
+    };
+    match before.filter(keeps) {
+        Some(before) => &before.proto,
+        None if local.srtp == SrtpPolicy::Required => "RTP/SAVP",
+        None => "RTP/AVP",
     }
 }
 
