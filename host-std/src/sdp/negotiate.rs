@@ -30,7 +30,7 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
     let ours = write::audio(
         local,
         &OurAudio {
-            proto: if local.srtp == SrtpPolicy::Required { "RTP/SAVP" } else { "RTP/AVP" },
+            proto: profile(local, before.as_ref()),
             direction: local.direction,
             codecs: &codecs,
             events: &events,
@@ -203,6 +203,20 @@ impl Answered {
     }
 }
 
+/// The profile of an offer. Phones take it ill when it changes during a call, so it stays what it was if it can.
+fn profile<'a>(local: &LocalMedia, before: Option<&'a Audio>) -> &'a str {
+    let keeps = |before: &&Audio| match local.srtp {
+        SrtpPolicy::Off => before.profile == Profile::Plain,
+        SrtpPolicy::Offered => true,
+        SrtpPolicy::Required => before.profile == Profile::Secure || !before.crypto.is_empty(),
+    };
+    match before.filter(keeps) {
+        Some(before) => &before.proto,
+        None if local.srtp == SrtpPolicy::Required => "RTP/SAVP",
+        None => "RTP/AVP",
+    }
+}
+
 /// Where our stream lies in a description of ours: the live audio stream, else the first that once was.
 fn audio_place(session: &Session) -> Option<usize> {
     let live = session.medias.iter().position(|media| Audio::is_live(media) == Some(true));
@@ -219,8 +233,8 @@ fn number(local: &LocalMedia, before: Option<&Audio>) -> (Vec<NegotiatedCodec>, 
     }
     let mut numbers: Vec<Option<PayloadType>> = vec![None; local.codecs.len()];
     for (at, codec) in local.codecs.iter().enumerate() {
-        let old = old_codecs.iter().find(|old| old.format.same_encoding(codec)).map(|old| old.payload_type);
-        numbers[at] = old.filter(|old| !numbers.contains(&Some(*old)));
+        let mut old = old_codecs.iter().filter(|old| old.format.same_encoding(codec)).map(|old| old.payload_type);
+        numbers[at] = old.find(|old| !numbers.contains(&Some(*old)));
     }
     for wish in [|codec: &CodecFormat| codec.payload_type, CodecFormat::static_payload_type] {
         for (at, codec) in local.codecs.iter().enumerate() {

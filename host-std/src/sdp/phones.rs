@@ -510,3 +510,30 @@ fn a_session_goes_on() {
     let resumed = offer(&local).unwrap();
     assert!(resumed.contains("o=- 1 3 IN IP4") && resumed.contains("inline:MzMz"), "{resumed}");
 }
+
+#[test]
+fn the_profile_stays_through_a_hold() {
+    let offered =
+        with_media(&format!("m=audio 5004 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}\r\n"));
+    let mut local = secure(SrtpPolicy::Offered);
+    local.previous = Some(answer(&local, &offered).unwrap().0);
+    local.direction = Direction::SendOnly;
+    assert!(offer(&local).unwrap().contains("m=audio 4000 RTP/SAVP "));
+    local.srtp = SrtpPolicy::Off;
+    assert!(offer(&local).unwrap().contains("m=audio 4000 RTP/AVP "));
+
+    let feedback = with_media("m=audio 5004 RTP/AVPF 0\r\n");
+    let mut local = secure(SrtpPolicy::Off);
+    local.previous = Some(answer(&local, &feedback).unwrap().0);
+    assert!(offer(&local).unwrap().contains("m=audio 4000 RTP/AVPF "));
+    local.srtp = SrtpPolicy::Required;
+    assert!(offer(&local).unwrap().contains("m=audio 4000 RTP/SAVP "));
+}
+
+#[test]
+fn a_second_address_an_indented_line_and_a_dead_stream_without_formats() {
+    let offer = with_media("c=IN IP4 198.51.100.8\r\n m=audio 5004 RTP/AVP 0\r\nm=video 0 RTP/AVP\r\n");
+    let (text, agreed) = answer(&local(), offer).unwrap();
+    assert_eq!(agreed.remote_rtp, "198.51.100.7:5004".parse().unwrap());
+    assert!(text.ends_with("m=video 0 RTP/AVP 0\r\n"), "{text}");
+}

@@ -66,26 +66,37 @@ pub(super) fn session(text: &[u8]) -> Result<Session, SdpError> {
 /// The lines that matter, in a form a strict parser takes.
 fn tidy(text: &str) -> String {
     let mut tidied = String::with_capacity(text.len() + 64);
+    let mut session_address = false;
+    let mut in_media = false;
     for line in text.lines() {
-        let line = line.trim_end_matches([' ', '\t', '\r', '\0']);
+        let line = line.trim_matches([' ', '\t', '\r', '\0']);
         match line.as_bytes() {
-            // A second c= of a level would be an error; the first holds anyway.
-            [b'c', b'=', ..] => push_fields(&mut tidied, line, 3),
-            [b'm', b'=', ..] => push_fields(&mut tidied, line, usize::MAX),
+            // The parser refuses a second c= of the session; the first holds.
+            [b'c', b'=', ..] if !in_media && session_address => {}
+            [b'c', b'=', ..] => {
+                session_address |= !in_media;
+                push_fields(&mut tidied, line, 3);
+            }
+            [b'm', b'=', ..] => {
+                in_media = true;
+                push_fields(&mut tidied, line, usize::MAX);
+                // A dead stream without a format, which the grammar doesn't allow and phones write.
+                if line.split_whitespace().count() == 3 {
+                    tidied.insert_str(tidied.len() - 1, " 0");
+                }
+            }
             [b't', b'=', ..] => {
                 let mut numbers = line[2..].split_whitespace();
-                if numbers.clone().take(2).filter(|number| number.parse::<u64>().is_ok()).count() == 2 {
-                    let (start, stop) = (numbers.next().unwrap_or("0"), numbers.next().unwrap_or("0"));
+                if let (Some(Ok(start)), Some(Ok(stop))) =
+                    (numbers.next().map(str::parse::<u64>), numbers.next().map(str::parse::<u64>))
+                {
                     tidied.push_str(&format!("t={start} {stop}\n"));
                 }
             }
-            [b'v' | b'a', b'=', ..] => {
-                tidied.push_str(line);
-                tidied.push('\n');
-            }
             // Another line of the form x=value says nothing about media.
-            [b'a'..=b'z', b'=', ..] | [] => {}
-            // Anything else is left for the parser to complain of.
+            [b'a'..=b'z', b'=', ..] if !matches!(line.as_bytes()[0], b'v' | b'a') => {}
+            // What isn't of this form at all is left for the parser to complain of.
+            [] => {}
             _ => {
                 tidied.push_str(line);
                 tidied.push('\n');
