@@ -19,6 +19,9 @@ pub(super) const LAST_RTP: u64 = (1 << 48) - 1;
 /// The same for SRTCP.
 pub(super) const LAST_RTCP: u64 = (1 << 31) - 1;
 
+/// No datagram is longer; far below the 2^16 blocks after which a keystream would repeat within a packet.
+const LONGEST: usize = 0xffff;
+
 /// One key with its profile and its streams.
 pub(super) struct Direction<const STREAMS: usize> {
     pub(super) profile: SrtpProfile,
@@ -166,7 +169,7 @@ struct RtpHeader {
 impl RtpHeader {
     fn parse(packet: &[u8]) -> Result<Self, GuardError> {
         let fixed = packet.first_chunk::<12>().ok_or(GuardError::Malformed)?;
-        if fixed[0] >> 6 != 2 {
+        if fixed[0] >> 6 != 2 || packet.len() > LONGEST {
             return Err(GuardError::Malformed);
         }
         let mut len = 12 + 4 * usize::from(fixed[0] & 0x0f);
@@ -186,7 +189,7 @@ impl RtpHeader {
 /// The SSRC of the sender of an RTCP compound packet (RFC 3550, 6.4).
 fn parse_rtcp(packet: &[u8]) -> Result<Ssrc, GuardError> {
     let fixed = packet.first_chunk::<RTCP_CLEAR>().ok_or(GuardError::Malformed)?;
-    if fixed[0] >> 6 != 2 {
+    if fixed[0] >> 6 != 2 || packet.len() > LONGEST {
         return Err(GuardError::Malformed);
     }
     Ok(Ssrc(u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]])))

@@ -2,7 +2,8 @@
 //!
 //! A key set is derived once, when the key is set: afterwards the AES round keys and the SHA-1 states after HMAC's
 //! inner and outer pads lie ready. The key derivation rate is zero: keys are derived once, as SDES and DTLS-SRTP
-//! have it by default. Everything derived here is wiped when dropped.
+//! have it by default. Everything derived here is wiped when dropped (not the copies
+//! that a compiler may leave on the stack when a value moves).
 //!
 //! Cost a packet: one AES block for each 16 bytes of payload, and ceil((bytes + 13) / 64) + 1 SHA-1 blocks.
 

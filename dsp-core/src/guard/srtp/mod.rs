@@ -18,13 +18,13 @@
 //! - **Keys that change** (3.3.1, 8.1; RFC 4568, 7.1.4). See [`Srtp::set_incoming`] and [`Srtp::set_outgoing`].
 //! - **Lifetime** (9.2). After 2^48 SRTP or 2^31 SRTCP packets a key protects nothing more:
 //!   [`GuardError::KeyExpired`]. An incoming stream ends at the same indices.
-//! - **Failure**. A packet is authenticated before it is decrypted; one that fails is left as it came. A 32-bit tag can
-//!   be guessed once in 2^32 tries a key and counter tried; at most six are for one packet (three counters under each
-//!   of two keys), and only right after a key change.
+//! - **Failure**. A packet is authenticated before it is decrypted; one that fails is left as it came. A forged 32-bit
+//!   tag passes once in 2^32 tries, and a packet is one try for each key and counter it is held against: one for a
+//!   stream being heard, two for an SSRC not heard before, at most six in the overlap of two keys.
 
 use super::{GuardError, PacketGuard};
 use crate::time::Ssrc;
-use direction::{Direction, LAST_RTP, RTCP_INDEX};
+use direction::{Direction, LAST_RTCP, LAST_RTP, RTCP_INDEX};
 use keys::{TAG_32, TAG_80};
 
 mod direction;
@@ -153,7 +153,7 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
     /// counter going on (RFC 3711, 3.3.1) and with a counter from zero (RFC 4568, 7.1.4).
     ///
     /// The present key again changes nothing but the profile, and the key before makes the two change places; the
-    /// replay lists stay with their keys.
+    /// replay lists stay with their keys. A key older than that is one without a replay list: never set it again.
     pub fn set_incoming(&mut self, profile: SrtpProfile, key: &MasterKey) {
         if self.incoming.keys.master == *key {
             self.incoming.profile = profile;
@@ -193,13 +193,13 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
     /// Takes over an outgoing stream whose packets up to and including `rtp_index` and `rtcp_index` may have been sent
     /// under the present key. Rather too high than too low: what lies below is never used.
     pub fn resume_outgoing(&mut self, ssrc: Ssrc, rtp_index: u64, rtcp_index: u32) {
-        self.outgoing.streams.resume(ssrc.0, rtp_index & LAST_RTP, rtcp_index.into());
+        self.outgoing.streams.resume(ssrc.0, rtp_index & LAST_RTP, u64::from(rtcp_index) & LAST_RTCP);
     }
 
     /// Takes over an incoming stream: packets up to and including these indices are refused, and the roll-over
     /// counter is estimated from there.
     pub fn resume_incoming(&mut self, ssrc: Ssrc, rtp_index: u64, rtcp_index: u32) {
-        self.incoming.streams.resume(ssrc.0, rtp_index & LAST_RTP, rtcp_index.into());
+        self.incoming.streams.resume(ssrc.0, rtp_index & LAST_RTP, u64::from(rtcp_index) & LAST_RTCP);
     }
 
     /// Runs `open` under the present key and, while the overlap lasts, under the one before.

@@ -398,6 +398,9 @@ fn small_buffers_and_short_packets() {
         assert_eq!(bob.unprotect_rtp(&mut buffer[..len]), Err(GuardError::Malformed));
         assert_eq!(bob.unprotect_rtcp(&mut buffer[..len]), Err(GuardError::Malformed));
     }
+    let mut long = std::vec![0x80; 70_000];
+    assert_eq!(alice.protect_rtp(&mut long, 69_000), Err(GuardError::Malformed));
+    assert_eq!(bob.unprotect_rtp(&mut long), Err(GuardError::Malformed));
     // An empty payload, and a header that says more than there is.
     let sealed = seal(&mut alice, &rtp(1, 1, b"")).unwrap();
     assert_eq!(open(&mut bob, &sealed).unwrap().len(), 12);
