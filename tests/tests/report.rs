@@ -175,11 +175,19 @@ fn page_stays_small() {
     let sound = 2 * 20 * RATE_HZ as usize * 2 * 4 / 3;
     assert!(short.len() - sound < 700_000, "{} bytes beside the sound", short.len() - sound);
     let report = call(600, 0.2);
-    write(&report, "report-600s");
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("report-600s");
+    fs::create_dir_all(&dir).unwrap();
+    report.write(&dir).unwrap();
+    let json_bytes = fs::metadata(dir.join("report.json")).unwrap().len();
+    assert!(json_bytes < 12_000_000, "{json_bytes} bytes");
     let long = report.to_html();
     assert!(!long.contains("data:audio"), "ten minutes are linked, not embedded");
     assert!(long.len() < 1_500_000, "{} bytes", long.len());
-    println!("page of 20 s: {} bytes and {sound} of sound; of 600 s: {} bytes", short.len() - sound, long.len());
+    println!(
+        "page of 20 s: {} bytes and {sound} of sound; of 600 s: {} bytes, JSON {json_bytes}",
+        short.len() - sound,
+        long.len()
+    );
 }
 
 #[test]

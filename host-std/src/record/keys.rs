@@ -32,22 +32,16 @@ const HEADER: &str = "\
 # The key is master key and master salt in base64, as after \"inline:\" in SDP (RFC 4568); it holds for every SSRC,
 # and for RTCP too, in the direction from -> to.
 #
-# To play one direction with ffmpeg, put these lines into call.sdp, with PORT the port of `to`, TYPE and ENCODING those
-# of the call (0 PCMU/8000, or 111 opus/48000/2, say):
+# One direction in the clear, with rtp_decoder (built with libsrtp's tests) and Wireshark's text2pcap; PORT is that of
+# `to`:
 #
-#   v=0
-#   o=- 0 0 IN IP4 127.0.0.1
-#   s=-
-#   c=IN IP4 127.0.0.1
-#   t=0 0
-#   m=audio PORT RTP/SAVP TYPE
-#   a=rtpmap:TYPE ENCODING
+#   rtp_decoder -s SUITE -b KEY -f 'udp dst port PORT' < call.pcap \\
+#     | text2pcap -t '%M:%S.%f' -u 4000,PORT - plain.pcap
+#   tshark -r plain.pcap -d udp.port==4000,rtp -q -z rtp,streams
+#
+# Wireshark then plays it: Telephony, RTP, RTP Player. Other tools want the key as a line of SDP:
+#
 #   a=crypto:1 SUITE inline:KEY
-#
-# start   ffmpeg -protocol_whitelist file,udp,rtp,srtp -i call.sdp heard.wav
-# and send the capture's packets to that port again, as they were. With libsrtp's rtp_decoder:
-#
-#   rtp_decoder -a -t 10 -e 128 -b KEY -f \"udp dst port PORT\" < call.pcap
 ";
 
 /// The key of one direction of a call.

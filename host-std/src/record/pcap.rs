@@ -1,14 +1,15 @@
-//! A capture of datagrams in the classic pcap format (draft-ietf-opsawg-pcap), microsecond times, link type RAW IP.
+//! A capture of datagrams in the classic pcap format (draft-ietf-opsawg-pcap), microsecond times, link type Ethernet.
 //!
 //! An application sees datagrams, not frames, so the IPv4 or IPv6 header (RFC 791, RFC 8200) and the UDP header
-//! (RFC 768) around each are made up here from the socket addresses, with correct lengths and checksums. There is no
-//! link layer to invent: LINKTYPE_RAW starts at the IP header. To read the streams of a call:
+//! (RFC 768) around each are made up here from the socket addresses, with correct lengths and checksums. The Ethernet
+//! header has zeros for addresses, as captures of a loopback interface do; raw IP would need none, but tools that
+//! replay or decrypt a capture often take RTP to begin 42 bytes in. To read the streams of a call:
 //!
 //! ```text
 //! tshark -r call.pcap -d udp.port==4000,rtp -q -z rtp,streams
 //! ```
 //!
-//! A datagram costs one buffered write of its length and 44 (IPv4) or 64 (IPv6) bytes; nothing is allocated.
+//! A datagram costs a buffered write of its length and 58 (IPv4) or 78 (IPv6) bytes; nothing is allocated.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -17,10 +18,14 @@ use std::path::Path;
 
 use dsp_core::time::Instant;
 
-/// LINKTYPE_RAW: packets begin with an IPv4 or IPv6 header.
-const LINKTYPE_RAW: u32 = 101;
+/// LINKTYPE_ETHERNET: packets begin with an Ethernet header.
+const LINKTYPE_ETHERNET: u32 = 1;
 /// Longest packet a reader must expect; readers refuse larger claims.
 const SNAP_LENGTH: u32 = 262_144;
+const RECORD_HEADER: usize = 16;
+const ETHERNET_HEADER: usize = 14;
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
 const UDP_HEADER: usize = 8;
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
@@ -59,7 +64,7 @@ impl<W: Write> PcapWriter<W> {
         header[4..6].copy_from_slice(&2u16.to_le_bytes());
         header[6..8].copy_from_slice(&4u16.to_le_bytes());
         header[16..20].copy_from_slice(&SNAP_LENGTH.to_le_bytes());
-        header[20..24].copy_from_slice(&LINKTYPE_RAW.to_le_bytes());
+        header[20..24].copy_from_slice(&LINKTYPE_ETHERNET.to_le_bytes());
         out.write_all(&header)?;
         Ok(Self { out, unix_micros_at_zero, ipv4_identification: 0, datagrams: 0 })
     }
@@ -70,10 +75,11 @@ impl<W: Write> PcapWriter<W> {
     /// `InvalidInput` if one address is IPv4 and the other IPv6, or `payload` is longer than a UDP datagram can be
     /// (65,507 bytes over IPv4, 65,527 over IPv6); else what the file system answers.
     pub fn datagram(&mut self, time: Instant, from: SocketAddr, to: SocketAddr, payload: &[u8]) -> io::Result<()> {
-        let mut headers = [0; 16 + IPV6_HEADER + UDP_HEADER];
-        let (record, packet) = headers.split_at_mut(16);
+        let mut headers = [0; RECORD_HEADER + ETHERNET_HEADER + IPV6_HEADER + UDP_HEADER];
+        let (record, frame) = headers.split_at_mut(RECORD_HEADER);
+        let (ethernet, packet) = frame.split_at_mut(ETHERNET_HEADER);
         // A dual-stack socket shows IPv4 peers as ::ffff:a.b.c.d; on the wire they are IPv4.
-        let ip_header = match (from.ip().to_canonical(), to.ip().to_canonical()) {
+        let (ip_header, ethertype) = match (from.ip().to_canonical(), to.ip().to_canonical()) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let length = u16::try_from(IPV4_HEADER + UDP_HEADER + payload.len()).map_err(|_| too_long(payload))?;
                 let ip = &mut packet[..IPV4_HEADER];
@@ -88,7 +94,7 @@ impl<W: Write> PcapWriter<W> {
                 let checksum = fold(sum(ip));
                 ip[10..12].copy_from_slice(&checksum.to_be_bytes());
                 self.ipv4_identification = self.ipv4_identification.wrapping_add(1);
-                IPV4_HEADER
+                (IPV4_HEADER, ETHERTYPE_IPV4)
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
                 let length = u16::try_from(UDP_HEADER + payload.len()).map_err(|_| too_long(payload))?;
@@ -99,7 +105,7 @@ impl<W: Write> PcapWriter<W> {
                 ip[7] = HOP_LIMIT;
                 ip[8..24].copy_from_slice(&source.octets());
                 ip[24..40].copy_from_slice(&destination.octets());
-                IPV6_HEADER
+                (IPV6_HEADER, ETHERTYPE_IPV6)
             }
             _ => {
                 let message = format!("a datagram from {from} to {to} mixes IPv4 and IPv6");
@@ -107,6 +113,7 @@ impl<W: Write> PcapWriter<W> {
             }
         };
 
+        ethernet[12..14].copy_from_slice(&ethertype.to_be_bytes());
         // Fits: the IP lengths above were checked and are longer.
         let udp_length = (UDP_HEADER + payload.len()) as u16;
         let (ip, udp) = packet.split_at_mut(ip_header);
@@ -123,14 +130,14 @@ impl<W: Write> PcapWriter<W> {
         udp[6..8].copy_from_slice(&checksum.to_be_bytes());
 
         let micros = self.unix_micros_at_zero.saturating_add(time.as_micros());
-        let length = (ip_header + usize::from(udp_length)) as u32;
+        let length = (ETHERNET_HEADER + ip_header + usize::from(udp_length)) as u32;
         // The format counts seconds in 32 bits, unsigned: until 2106.
         record[0..4].copy_from_slice(&((micros / 1_000_000) as u32).to_le_bytes());
         record[4..8].copy_from_slice(&((micros % 1_000_000) as u32).to_le_bytes());
         record[8..12].copy_from_slice(&length.to_le_bytes());
         record[12..16].copy_from_slice(&length.to_le_bytes());
 
-        self.out.write_all(&headers[..16 + ip_header + UDP_HEADER])?;
+        self.out.write_all(&headers[..RECORD_HEADER + ETHERNET_HEADER + ip_header + UDP_HEADER])?;
         self.out.write_all(payload)?;
         self.datagrams += 1;
         Ok(())
@@ -182,7 +189,7 @@ mod tests {
         assert_eq!(file[24..28], 1_700_000_002u32.to_le_bytes());
         assert_eq!(file[28..32], 500_001u32.to_le_bytes());
         assert_eq!(file[32..36], ((file.len() - 40) as u32).to_le_bytes());
-        file[40..].to_vec()
+        file[54..].to_vec()
     }
 
     #[test]
@@ -211,6 +218,6 @@ mod tests {
         assert!(pcap.datagram(Instant::ZERO, v4, v4, &vec![0; 65_507]).is_ok());
         assert!(pcap.datagram(Instant::ZERO, v6, v6, &vec![0; 65_528]).is_err());
         assert_eq!(pcap.datagrams(), 1);
-        assert_eq!(pcap.finish().unwrap().len(), 24 + 16 + 65_535, "a refused datagram leaves nothing");
+        assert_eq!(pcap.finish().unwrap().len(), 24 + 16 + 14 + 65_535, "a refused datagram leaves nothing");
     }
 }

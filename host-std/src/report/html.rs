@@ -66,7 +66,8 @@ impl Report {
             let said = side.said.len() as f64 * 1e3 / f64::from(side.sample_rate_hz.max(1));
             side.heard_ms().max(said)
         });
-        sides.fold(self.duration_s * 1e3, f64::max).max(1.0)
+        let duration_ms = if self.duration_s.is_finite() { self.duration_s * 1e3 } else { 0.0 };
+        sides.fold(duration_ms, f64::max).max(1.0)
     }
 
     fn table(&self, page: &mut String) {
@@ -108,7 +109,7 @@ fn section(page: &mut String, side: &SideReport, total_ms: f64, embed: bool, pla
     put(page, format_args!("<section class=\"side\">\n<div class=\"head\"><h2>What {} heard</h2>", escape(&side.name)));
     put(page, format_args!("<p>spoken by {} · {}</p></div>\n", escape(&side.peer), escape(&side.codec)));
     cards(page, side);
-    if !side.heard.is_empty() {
+    if !side.heard.is_empty() && (embed || !side.wav_file.is_empty()) {
         *page += "<div class=\"player\"><audio controls preload=\"metadata\" src=\"";
         match wav(side) {
             Ok(wav) if embed => {
@@ -138,6 +139,9 @@ fn section(page: &mut String, side: &SideReport, total_ms: f64, embed: bool, pla
     *page += "<p class=\"note\">";
     if !side.packets.is_empty() {
         put(page, format_args!("A bar under <em>missing</em> is the share of packets in {bin}. "));
+    }
+    if !plot::shows_packets(side, total_ms) {
+        *page += "Bars behind a waveform are shares of the time. ";
     }
     if side.delays_relative {
         *page += "The two ends share no clock: delays are those above the fastest packet. ";
@@ -267,7 +271,7 @@ fn url(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{DelayRow, PacketFate, PacketRow};
+    use crate::report::{DelayRow, PacketFate, PacketRow, PlayCause, PlayRow};
 
     fn report(name: &str, seconds: usize) -> Report {
         let side = SideReport {
@@ -320,5 +324,26 @@ mod tests {
     fn an_empty_call_is_still_a_page() {
         let page = Report { sides: vec![SideReport::default()], ..Report::default() }.to_html();
         assert!(page.contains("</html>"));
+    }
+
+    #[test]
+    fn numbers_that_are_none_do_no_harm() {
+        let mut report = report("a", 1);
+        for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, -1e300] {
+            report.duration_s = odd.min(1e6);
+            for side in &mut report.sides {
+                side.packet_ms = odd;
+                for fate in [PacketFate::LostInNetwork, PacketFate::Late, PacketFate::Played] {
+                    side.packets.push(PacketRow { seq: 0, media_ms: odd, arrival_ms: Some(odd), fate });
+                    side.packets.push(PacketRow { seq: 0, media_ms: 10.0, arrival_ms: Some(odd), fate });
+                }
+                side.play.push(PlayRow { at_ms: odd, duration_ms: odd, cause: PlayCause::Concealed });
+                side.play.push(PlayRow { at_ms: 0.0, duration_ms: odd, cause: PlayCause::Concealed });
+                side.delays.push(DelayRow { at_ms: odd, target_ms: odd, playout_ms: odd });
+                side.delays.push(DelayRow { at_ms: 1.0, target_ms: odd, playout_ms: odd });
+            }
+            assert!(report.to_html().contains("</html>"), "{odd}");
+            assert!(serde_json::from_str::<serde_json::Value>(&report.to_json()).is_ok(), "{odd}");
+        }
     }
 }

@@ -118,10 +118,10 @@ fn slim(svg: &str) -> String {
     for default in [" opacity=\"1\"", " stroke=\"none\"", " stroke-width=\"1\"", " font-family=\"sans-serif\""] {
         svg = svg.replace(default, "");
     }
-    // The page gives it its size.
-    match (svg.find(" width="), svg.find(" viewBox=")) {
-        (Some(width), Some(view_box)) if width < view_box => svg.replace_range(width..view_box, ""),
-        _ => {}
+    // The page gives it its size, and the statistics below say in words what it shows.
+    if let (Some(width), Some(view_box)) = (svg.find(" width="), svg.find(" viewBox=")) {
+        let label = " role=\"img\" aria-label=\"waveforms, missing packets and delays over time\"";
+        svg.replace_range(width..view_box.max(width), label);
     }
     svg
 }
@@ -219,7 +219,7 @@ impl Plot<'_> {
     /// Marks behind a waveform: a band over each stretch in a call short enough to see one packet, else bars whose
     /// height is the share of the time, one kind on top of the other.
     fn marks(&self, area: &Area<'_>, marks: &[(RGBColor, Vec<f64>)], top: i32, bottom: i32) -> Drawn {
-        if self.total_ms / COLUMNS as f64 <= self.side.packet_ms * 4.0 {
+        if shows_packets(self.side, self.total_ms) {
             for (color, coverage) in marks {
                 for run in decimate::runs(coverage) {
                     let (begin, end) = (LEFT + 2 * run.begin as i32, LEFT + 2 * run.end as i32);
@@ -346,6 +346,11 @@ impl Plot<'_> {
         area.draw(&path(decimate::line(target, self.total_ms, COLUMNS), TARGET, 3))?;
         area.draw(&path(decimate::line(playout, self.total_ms, COLUMNS), HEARD, 4))
     }
+}
+
+/// Whether the call is short enough for a packet to be seen as a band of its own.
+pub(super) fn shows_packets(side: &SideReport, total_ms: f64) -> bool {
+    total_ms / COLUMNS as f64 <= side.packet_ms.max(10.0) * 4.0
 }
 
 /// The stretch of time one bar of the packets' panel stands for, in milliseconds.
