@@ -245,7 +245,7 @@ mod tests {
             // Counts and lengths near the truth, or nearly every packet would be broken in the same way.
             for b in packet.iter_mut().skip(1).take(3) {
                 if random() % 2 == 0 {
-                    *b = *b & 0xc0 | *b % 6;
+                    *b = (*b & 0xc0) | (*b % 6);
                 }
             }
             let ours = OpusPacket::parse(&packet).ok().map(|p| p.ticks());
