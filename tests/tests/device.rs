@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc};
 use host_std::device::{AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, Direction, FileIo, list_devices};
+use host_std::resample::Resampler;
 
 #[global_allocator]
 static ALLOCATOR: AllocDisabler = AllocDisabler;
@@ -83,16 +84,16 @@ fn sound_goes_through_a_card() {
     let Some(folder) = in_child("sound_goes_through_a_card", file_card) else { return };
     let Some(mut card) = open(CardConfig { sample_rate_hz: 16_000, ..Default::default() }) else { return };
     println!("{card:?}");
-    let mut captured = Vec::with_capacity(100_000);
-    let mut written = 0;
-    let (begin, end) = (Instant::now(), Instant::now() + Duration::from_millis(150));
-    while Instant::now() < end {
-        // The microphone's first sound waits in the ring; it is read before the loudspeaker's time begins.
-        let reading = begin.elapsed() > Duration::from_millis(50);
+    // The microphone's first sound waits in the ring: 30 ms without a gap. Later it overruns between any two reads.
+    let mut first = [0; 480];
+    let end = Instant::now() + Duration::from_secs(10);
+    while card.read(&mut first) == 0 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let (mut captured, mut written) = (first.len(), 0);
+    for _ in 0..40 {
         assert_no_alloc(|| {
-            let mut frame = [1; 160];
-            let n = if reading { card.read(&mut frame) } else { 0 };
-            captured.extend_from_slice(&frame[..n]);
+            captured += card.read(&mut [1; 160]);
             let tone: [i16; 160] = std::array::from_fn(|n| {
                 (12_000.0 * f64::sin(std::f64::consts::TAU / 32.0 * (written + n) as f64)) as i16
             });
@@ -105,14 +106,14 @@ fn sound_goes_through_a_card() {
     let counters = card.counters();
     drop(card);
 
-    assert_eq!(counters.captured, captured.len() as u64);
+    assert_eq!(counters.captured, captured as u64);
     assert_eq!(counters.played, written as u64);
     assert!(counters.capture_overrun > 0, "the microphone runs far faster than real time");
     assert!(counters.playback_underrun > 0, "and so does the loudspeaker");
-    let heard: Vec<f64> = captured[160..160 + 320].iter().map(|&s| f64::from(s) / 32_768.0).collect();
+    let heard: Vec<f64> = first[160..].iter().map(|&s| f64::from(s) / 32_768.0).collect();
     let (amplitude, sinad_db) = tone_in(&heard, 16);
     println!("captured: {amplitude:.4} at {sinad_db:.1} dB");
-    assert!((amplitude - 0.5).abs() < 0.001 && sinad_db > 80.0);
+    assert!((amplitude - 0.5).abs() < 0.001 && sinad_db > 70.0);
 
     let bytes = std::fs::read(folder.join("played.raw")).expect("what was played");
     let (pairs, _) = bytes.as_chunks::<8>();
@@ -126,7 +127,7 @@ fn sound_goes_through_a_card() {
     assert!(loud.iter().all(|(left, right)| left == right), "the same on both sides");
     let (amplitude, sinad_db) = tone_in(&loud.iter().map(|&(left, _)| f64::from(left)).collect::<Vec<_>>(), 96);
     println!("played from sample {first}: {amplitude:.4} at {sinad_db:.1} dB");
-    assert!((amplitude - 12_000.0 / 32_768.0).abs() < 0.001 && sinad_db > 80.0);
+    assert!((amplitude - 12_000.0 / 32_768.0).abs() < 0.001 && sinad_db > 70.0);
 }
 
 #[test]
@@ -181,4 +182,23 @@ fn the_null_device_does_not_allocate() {
         }
     });
     assert_eq!(io.counters().played, 96_000);
+}
+
+#[test]
+fn resampling_does_not_allocate() {
+    let mut up = Resampler::new(8_000, 48_000).expect("a resampler");
+    let mut down = Resampler::new(48_000, 8_000).expect("a resampler");
+    assert_no_alloc(|| {
+        let (mut pcm, mut back) = ([0; 960], [0; 160]);
+        for round in 0..200 {
+            up.set_ppm(f64::from(round));
+            assert_eq!(up.push(&[1000; 160]), 160);
+            let n = up.pull(&mut pcm);
+            down.push(&pcm[..n]);
+            down.pull(&mut back);
+            if round == 100 {
+                up.reset();
+            }
+        }
+    });
 }

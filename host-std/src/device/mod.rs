@@ -14,8 +14,10 @@ use crate::wav::WavError;
 
 mod card;
 mod drift;
+mod ends;
 mod file;
 mod list;
+mod stream;
 
 pub use card::{CardConfig, CardIo};
 pub use file::FileIo;
