@@ -189,7 +189,7 @@ impl Encoder for OpusEncoder {
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {
         let channels = usize::from(self.info.channels);
         let samples = pcm.len() / channels;
-        // In halves of 2.5 ms' worth: 1, 2, 4, 8 units are single frames; 16 to 48 come in steps of 20 ms.
+        // In units of 2.5 ms: 2.5, 5, 10, 20 and 40 ms, then 60 to 120 ms in steps of 20.
         let unit = self.info.sample_rate_hz as usize / 400;
         let is_frame = pcm.len().is_multiple_of(channels)
             && samples.is_multiple_of(unit)

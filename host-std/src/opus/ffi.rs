@@ -20,7 +20,7 @@ pub(super) use sys::{
 };
 pub(super) use sys::{OPUS_GET_IN_DTX_REQUEST, OPUS_GET_LOOKAHEAD_REQUEST};
 
-/// The requests that set one integer, checked in debug builds: any other would read a wrong argument list.
+/// The requests that set one integer: any other would read a wrong argument list.
 const SETS: [c_int; 8] = [
     OPUS_SET_BITRATE_REQUEST,
     OPUS_SET_COMPLEXITY_REQUEST,
@@ -70,15 +70,19 @@ impl RawEncoder {
     }
 
     pub(super) fn set(&mut self, request: c_int, value: c_int) -> Result<(), i32> {
-        debug_assert!(SETS.contains(&request));
+        if !SETS.contains(&request) {
+            return Err(sys::OPUS_UNIMPLEMENTED);
+        }
         // SAFETY: each request in `SETS` takes exactly one opus_int32 by value.
         let code = unsafe { sys::opus_encoder_ctl(self.state.as_ptr(), request, value) };
         if code == sys::OPUS_OK { Ok(()) } else { Err(code) }
     }
 
     pub(super) fn get(&self, request: c_int) -> i32 {
-        debug_assert!([OPUS_GET_LOOKAHEAD_REQUEST, OPUS_GET_IN_DTX_REQUEST].contains(&request));
         let mut value: i32 = 0;
+        if ![OPUS_GET_LOOKAHEAD_REQUEST, OPUS_GET_IN_DTX_REQUEST].contains(&request) {
+            return value;
+        }
         // SAFETY: both requests take one pointer to an opus_int32, which outlives the call, and only read the state.
         unsafe { sys::opus_encoder_ctl(self.state.as_ptr(), request, std::ptr::from_mut(&mut value)) };
         value
@@ -245,7 +249,7 @@ mod tests {
             // Counts and lengths near the truth, or nearly every packet would be broken in the same way.
             for b in packet.iter_mut().skip(1).take(3) {
                 if random() % 2 == 0 {
-                    *b = *b & 0xc0 | *b % 6;
+                    *b = (*b & 0xc0) | (*b % 6);
                 }
             }
             let ours = OpusPacket::parse(&packet).ok().map(|p| p.ticks());

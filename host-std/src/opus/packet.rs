@@ -62,7 +62,7 @@ impl OpusPacket {
             }
             _ => arbitrary_frames(rest, frame_ticks).ok_or(MALFORMED)?,
         };
-        let channels = 1 + (toc >> 2 & 1);
+        let channels = 1 + ((toc >> 2) & 1);
         Ok(Self { mode, channels, frames, frame_ticks, first_frame_bytes })
     }
 
