@@ -1,2 +1,64 @@
-//! Media Core on SIP desk phones.
+//! Media Core on SIP desk phones: what lies between a codec chip's DMA interrupt and the media road.
+//!
+//! ```text
+//! DMA interrupt -> pump -> port -> phone <-> network
+//!                 (or sim)          |
+//!                            dsp_core::receive, dsp_core::send
+//! ```
+//!
+//! [`port`] is the async audio port, [`pump`] carries frames between interrupt and task, [`phone`] is a G.711 phone's
+//! loop over any port, and [`sim`] is a port, a clock and a network that are only simulated, so that the same loop runs
+//! on a host and in an emulator. No heap, no `unsafe`, any executor.
+//!
+//! A phone on a simulated port, whose network brings its own packets back:
+//!
+//! ```
+//! use core::cell::RefCell;
+//! use dsp_core::send::SenderConfig;
+//! use dsp_core::time::{PayloadType, RtpTime, Seq, Ssrc};
+//! use embassy_futures::block_on;
+//! use host_embedded::phone::{Phone, PhoneConfig};
+//! use host_embedded::sim::{SimClock, SimNetwork, SimPort};
+//!
+//! let sender = SenderConfig {
+//!     ssrc: Ssrc(1),
+//!     first_seq: Seq(65_535),
+//!     first_timestamp: RtpTime(0),
+//!     payload_type: PayloadType::PCMA,
+//!     ptime_ms: 20,
+//! };
+//! let mut phone = Phone::new(PhoneConfig { sender, ..PhoneConfig::default() })?;
+//!
+//! // The wire is one packet long; the microphone hears a square wave, the loudspeaker notes its loudest sample.
+//! let clock = SimClock::default();
+//! let wire = RefCell::new(None);
+//! let mut loudest = 0;
+//! let microphone = |pcm: &mut [i16; 80]| *pcm = core::array::from_fn(|i| if i % 20 < 10 { 8_000 } else { -8_000 });
+//! let loudspeaker = |pcm: &[i16; 80]| loudest = pcm.iter().fold(loudest, |loudest, &sample| sample.max(loudest));
+//! let mut port = SimPort::new(&clock, microphone, loudspeaker);
+//! let bring = |_until, datagram: &mut [u8]| {
+//!     let packet: Vec<u8> = wire.take()?;
+//!     datagram[..packet.len()].copy_from_slice(&packet);
+//!     Some((packet.len(), clock.now()))
+//! };
+//! let send = |datagram: &[u8]| *wire.borrow_mut() = Some(datagram.to_vec());
+//! let mut network = SimNetwork::new(&clock, bring, send);
+//!
+//! // One second of 10 ms ticks.
+//! for _ in 0..100 {
+//!     block_on(phone.tick(&mut port, &mut network));
+//! }
+//! assert_eq!(phone.receiver_stats().reception.received, 49);
+//! assert_eq!(loudest, 8_064); // 8000 in A-law
+//! # Ok::<(), host_embedded::phone::PhoneError>(())
+//! ```
 #![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod phone;
+pub mod port;
+pub mod pump;
+pub mod sim;

@@ -1,0 +1,56 @@
+//! The audio port: a microphone and a loudspeaker that run on one clock, in frames of `FRAME` samples.
+//!
+//! Drivers of serial audio peripherals (I2S, SAI) already have this shape: `read` ends when the DMA has filled a frame,
+//! `write` when there is room for one. Samples are mono `i16`; a stereo codec chip's port takes one slot and fills both.
+//!
+//! Both directions share the bit clock, so one frame read is one frame to write: `read` paces the whole phone.
+
+use core::fmt;
+
+/// Frames of the microphone were lost before they were read; the next `read` goes on with the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Overrun {
+    /// Frames lost since the last `read`.
+    pub frames: u32,
+}
+
+impl fmt::Display for Overrun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} frames of the microphone were lost", self.frames)
+    }
+}
+
+impl core::error::Error for Overrun {}
+
+/// The loudspeaker had nothing to play and was silent. The frame given with this `write` was taken all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Underrun {
+    /// Frames of silence since the last `write`.
+    pub frames: u32,
+}
+
+impl fmt::Display for Underrun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the loudspeaker was silent for {} frames", self.frames)
+    }
+}
+
+impl core::error::Error for Underrun {}
+
+/// Microphone and loudspeaker.
+#[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
+pub trait AudioPort<const FRAME: usize> {
+    /// Waits for the next frame of the microphone. Dropping the future before it is ready loses nothing.
+    ///
+    /// # Errors
+    /// [`Overrun`] if frames were lost since the last call; `pcm` is unchanged then.
+    async fn read(&mut self, pcm: &mut [i16; FRAME]) -> Result<(), Overrun>;
+
+    /// Waits for room and queues one frame for the loudspeaker.
+    ///
+    /// # Errors
+    /// [`Underrun`] if the loudspeaker was silent since the last call; `pcm` is queued all the same.
+    async fn write(&mut self, pcm: &[i16; FRAME]) -> Result<(), Underrun>;
+}

@@ -1,0 +1,264 @@
+//! Frame pump: carries frames from the audio interrupt to a task and back.
+//!
+//! The DMA runs in a circle over two halves of `FRAME` samples. At each half-transfer and transfer-complete interrupt
+//! the firmware calls [`Pump::half_transfer`] with the half of the microphone's buffer that is full and the half of the
+//! loudspeaker's that is free; a task reads and writes the same frames over the [`AudioPort`] from [`Pump::port`].
+//!
+//! A pump is `const`-made and lies in a `static`. Each direction holds at most `DEPTH` frames: a task that falls behind
+//! by more costs frames, which are counted, and not ever more delay: both queues begin anew.
+//! Delay: one frame of DMA each way, and at most `DEPTH` frames after a task was late. Cost: two copies of a frame an
+//! interrupt, with interrupts off. Memory: `4 * FRAME * DEPTH` bytes.
+//!
+//! ```
+//! use host_embedded::pump::Pump;
+//!
+//! // 10 ms at 8 kHz, up to three frames each way.
+//! static PUMP: Pump<80, 3> = Pump::new();
+//!
+//! // In the interrupt handler: the halves that the DMA has just left.
+//! let (captured, mut playback) = ([0; 80], [0; 80]);
+//! PUMP.half_transfer(&captured, &mut playback);
+//! assert_eq!(PUMP.counters().captured, 1);
+//! ```
+
+use core::cell::Cell;
+
+use embassy_sync::blocking_mutex::Mutex;
+use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use embassy_sync::channel::Channel;
+
+use crate::port::{AudioPort, Overrun, Underrun};
+
+/// What went through a pump, in frames. All wrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PumpCounters {
+    /// Filled by the microphone.
+    pub captured: u32,
+    /// Of those, lost before a task read them.
+    pub overruns: u32,
+    /// Handed to the loudspeaker.
+    pub played: u32,
+    /// Silent frames for want of others, since the first was played.
+    pub underruns: u32,
+}
+
+impl PumpCounters {
+    const ZERO: Self = Self { captured: 0, overruns: 0, played: 0, underruns: 0 };
+}
+
+/// Frames on their way between the interrupt and a task.
+pub struct Pump<const FRAME: usize, const DEPTH: usize> {
+    microphone: Channel<CriticalSectionRawMutex, [i16; FRAME], DEPTH>,
+    loudspeaker: Channel<CriticalSectionRawMutex, [i16; FRAME], DEPTH>,
+    counters: Mutex<CriticalSectionRawMutex, Cell<PumpCounters>>,
+}
+
+impl<const FRAME: usize, const DEPTH: usize> Default for Pump<FRAME, DEPTH> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
+    /// An empty pump.
+    pub const fn new() -> Self {
+        const { assert!(FRAME > 0 && DEPTH > 0, "a frame has samples, and a queue has room") };
+        Self {
+            microphone: Channel::new(),
+            loudspeaker: Channel::new(),
+            counters: Mutex::new(Cell::new(PumpCounters::ZERO)),
+        }
+    }
+
+    /// The interrupt's side: takes a full frame of the microphone and fills one for the loudspeaker. It never waits.
+    pub fn half_transfer(&self, captured: &[i16; FRAME], playback: &mut [i16; FRAME]) {
+        self.count(|counters| {
+            counters.captured = counters.captured.wrapping_add(1);
+            if self.microphone.is_full() {
+                // Old sound is of no use to the one who listens: what waits gives way to the newest.
+                counters.overruns = counters.overruns.wrapping_add(self.drop_captured());
+            }
+            let _has_room = self.microphone.try_send(*captured);
+            match self.loudspeaker.try_receive() {
+                Ok(frame) => {
+                    *playback = frame;
+                    counters.played = counters.played.wrapping_add(1);
+                }
+                Err(_) => {
+                    playback.fill(0);
+                    counters.underruns = counters.underruns.wrapping_add(u32::from(counters.played > 0));
+                }
+            }
+        });
+    }
+
+    /// The task's side. One task may use it: two would each get some of the frames.
+    pub fn port(&self) -> PumpPort<'_, FRAME, DEPTH> {
+        PumpPort { pump: self, seen: self.counters() }
+    }
+
+    /// What went through so far.
+    pub fn counters(&self) -> PumpCounters {
+        self.counters.lock(Cell::get)
+    }
+
+    /// Empties the microphone's queue and returns how many frames that was.
+    fn drop_captured(&self) -> u32 {
+        let frames = self.microphone.len() as u32;
+        self.microphone.clear();
+        frames
+    }
+
+    /// Changes the counters, and what `change` does with the queues, in one critical section.
+    fn count<T>(&self, change: impl FnOnce(&mut PumpCounters) -> T) -> T {
+        self.counters.lock(|cell| {
+            let mut counters = cell.get();
+            let result = change(&mut counters);
+            cell.set(counters);
+            result
+        })
+    }
+}
+
+/// A pump's side for the task.
+pub struct PumpPort<'a, const FRAME: usize, const DEPTH: usize> {
+    pump: &'a Pump<FRAME, DEPTH>,
+    /// The counters, as far as they were reported.
+    seen: PumpCounters,
+}
+
+impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, FRAME, DEPTH> {
+    async fn read(&mut self, pcm: &mut [i16; FRAME]) -> Result<(), Overrun> {
+        let seen = self.seen.overruns;
+        let overruns = self.pump.count(|counters| {
+            if counters.overruns != seen {
+                // Frames that waited since would stay in the queue for good: a frame read is a frame written.
+                counters.overruns = counters.overruns.wrapping_add(self.pump.drop_captured());
+            }
+            counters.overruns
+        });
+        self.seen.overruns = overruns;
+        match overruns.wrapping_sub(seen) {
+            0 => {}
+            frames => return Err(Overrun { frames }),
+        }
+        *pcm = self.pump.microphone.receive().await;
+        Ok(())
+    }
+
+    async fn write(&mut self, pcm: &[i16; FRAME]) -> Result<(), Underrun> {
+        self.pump.loudspeaker.send(*pcm).await;
+        let underruns = self.pump.counters().underruns;
+        match underruns.wrapping_sub(self.seen.underruns) {
+            0 => Ok(()),
+            frames => {
+                self.seen.underruns = underruns;
+                Err(Underrun { frames })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::future::Future;
+    use core::pin::pin;
+    use core::task::{Context, Poll, Waker};
+    use embassy_futures::block_on;
+
+    fn is_ready<F: Future>(future: F) -> bool {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn frames_go_both_ways_in_order() {
+        let pump = Pump::<4, 3>::new();
+        let mut port = pump.port();
+        for n in 0..100i16 {
+            let mut playback = [-1; 4];
+            pump.half_transfer(&[n; 4], &mut playback);
+            assert_eq!(playback, [if n == 0 { 0 } else { 1_000 + n - 1 }; 4]);
+            let mut heard = [0; 4];
+            assert_eq!(block_on(port.read(&mut heard)), Ok(()));
+            assert_eq!(heard, [n; 4]);
+            assert_eq!(block_on(port.write(&[1_000 + n; 4])), Ok(()));
+        }
+        assert_eq!(pump.counters(), PumpCounters { captured: 100, overruns: 0, played: 99, underruns: 0 });
+    }
+
+    #[test]
+    fn a_slow_task_loses_old_frames_and_is_told() {
+        let pump = Pump::<2, 3>::new();
+        let mut port = pump.port();
+        let (mut heard, mut playback) = ([0; 2], [0; 2]);
+        assert_eq!(block_on(port.write(&[7; 2])), Ok(()));
+        for n in 0..4 {
+            pump.half_transfer(&[n; 2], &mut playback);
+            assert_eq!(playback, if n == 0 { [7; 2] } else { [0; 2] });
+        }
+        // The fourth frame found the queue full, and was too old itself when the task came back.
+        assert_eq!(block_on(port.read(&mut heard)), Err(Overrun { frames: 4 }));
+        assert!(!is_ready(port.read(&mut heard)));
+        assert_eq!(block_on(port.write(&[8; 2])), Err(Underrun { frames: 3 }));
+        assert_eq!(block_on(port.write(&[9; 2])), Ok(()));
+        pump.half_transfer(&[5; 2], &mut playback);
+        assert_eq!(playback, [8; 2]);
+        assert_eq!(block_on(port.read(&mut heard)), Ok(()));
+        assert_eq!(heard, [5; 2]);
+        assert_eq!(pump.counters(), PumpCounters { captured: 5, overruns: 4, played: 2, underruns: 3 });
+    }
+
+    #[test]
+    fn waits_for_frames_and_for_room() {
+        let pump = Pump::<1, 2>::new();
+        let mut port = pump.port();
+        let (mut heard, mut playback) = ([0], [0]);
+        // A read that is given up loses nothing.
+        assert!(!is_ready(port.read(&mut heard)));
+        pump.half_transfer(&[5], &mut playback);
+        assert!(is_ready(port.read(&mut heard)));
+        assert_eq!(heard, [5]);
+        assert!(is_ready(port.write(&[1])) && is_ready(port.write(&[2])) && !is_ready(port.write(&[3])));
+        pump.half_transfer(&[6], &mut playback);
+        assert!(is_ready(port.write(&[4])));
+    }
+
+    #[test]
+    fn an_interrupt_wakes_the_task() {
+        let pump = Pump::<1, 2>::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 0..1_000 {
+                    pump.half_transfer(&[n], &mut [0]);
+                    std::thread::yield_now();
+                }
+            });
+            let mut port = pump.port();
+            let (mut heard, mut read, mut lost, mut last) = ([0], 0, 0, -1);
+            while read + lost < 1_000 {
+                match block_on(port.read(&mut heard)) {
+                    Ok(()) => {
+                        assert!(heard[0] > last, "frames keep their order");
+                        (last, read) = (heard[0], read + 1);
+                    }
+                    Err(overrun) => lost += overrun.frames,
+                }
+            }
+            assert_eq!(pump.counters().overruns, lost, "every frame is read or reported");
+        });
+    }
+
+    #[test]
+    fn poll_is_pending_without_interrupts() {
+        let pump = Pump::<1, 1>::new();
+        let mut port = pump.port();
+        let mut heard = [0];
+        let mut read = pin!(port.read(&mut heard));
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(read.as_mut().poll(&mut context), Poll::Pending);
+        pump.half_transfer(&[1], &mut [0]);
+        assert_eq!(read.as_mut().poll(&mut context), Poll::Ready(Ok(())));
+    }
+}
