@@ -1,5 +1,6 @@
 //! What the tests share. Each file in `tests/` is one subject.
 
+pub mod canned;
 pub mod golden;
 
 use std::path::PathBuf;

@@ -1,0 +1,76 @@
+//! The canned call on a Cortex-M: prints golden hashes, executed instructions and memory by semihosting, one
+//! `name=value` a line, for `run` to compare.
+
+#![no_std]
+#![no_main]
+
+use core::fmt::Write;
+
+use cortex_m_rt::entry;
+use cortex_m_semihosting::{debug, hio};
+use dsp_core::receive::NarrowbandReceiver;
+use dsp_core::send::NarrowbandSender;
+use host_embedded::phone::Phone;
+
+#[path = "../../src/canned.rs"]
+mod canned;
+#[path = "../../src/golden.rs"]
+mod golden;
+mod meter;
+
+#[entry]
+fn main() -> ! {
+    let mut out = hio::hstdout().expect("semihosting is on");
+    let mut print = |name: &str, value: u32| writeln!(out, "{name}={value}").expect("semihosting writes");
+
+    meter::paint_stack();
+    let call = canned::call();
+    print("stack", meter::painted_stack_used());
+    print("played", call.played);
+    print("sent", call.sent);
+
+    meter::start();
+    let (again, costs) = canned::measure(meter::instructions);
+    assert!(call == again, "step by step it's another call");
+    for (name, cost) in [
+        ("normal", costs.normal),
+        ("stretch", costs.stretch),
+        ("conceal", costs.conceal),
+        ("silence", costs.silence),
+        ("send", costs.send),
+    ] {
+        assert!(cost.frames > 0, "no frame was measured");
+        print(name, cost.mean());
+        print("  most", cost.most);
+        print("  frames", cost.frames);
+    }
+
+    print("receiver", size_of::<NarrowbandReceiver>() as u32);
+    print("sender", size_of::<NarrowbandSender>() as u32);
+    print("phone", size_of::<Phone>() as u32);
+
+    print("pcmu", golden::pcmu());
+    print("pcma", golden::pcma());
+    print("l16", golden::l16());
+    print("level i16", golden::level::<i16>());
+    print("gain i16", golden::gain::<i16>());
+    if cfg!(feature = "float") {
+        print("level f32", golden::level::<f32>());
+        print("gain f32", golden::gain::<f32>());
+    }
+    debug::exit(debug::EXIT_SUCCESS);
+    loop {
+        cortex_m::asm::wfi();
+    }
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    if let Ok(mut out) = hio::hstdout() {
+        let _ = writeln!(out, "panic={info}");
+    }
+    debug::exit(debug::EXIT_FAILURE);
+    loop {
+        cortex_m::asm::wfi();
+    }
+}

@@ -1,0 +1,70 @@
+//! What QEMU's machines let one measure: executed instructions and the depth of the stack.
+//!
+//! With `-icount shift=6` an instruction takes 64 ns of virtual time, whatever it does; CMSDK timer 0 counts down at
+//! 25 MHz, 40 ns a tick. So instructions = ticks / 1.6, exactly repeatable. (These are not cycles: a multiply, a branch
+//! or a wait state takes more than one on silicon.)
+
+use core::ptr::{addr_of, read_volatile, write_volatile};
+
+const TIMER0: usize = 0x4000_0000;
+const CTRL: *mut u32 = TIMER0 as *mut u32;
+const VALUE: *mut u32 = (TIMER0 + 0x4) as *mut u32;
+const RELOAD: *mut u32 = (TIMER0 + 0x8) as *mut u32;
+
+/// Starts the timer. It wraps after 171 s of virtual time.
+pub fn start() {
+    // SAFETY: CMSDK timer 0 lies here on AN385 and AN386, and nobody else uses it.
+    unsafe {
+        write_volatile(RELOAD, u32::MAX);
+        write_volatile(VALUE, u32::MAX);
+        write_volatile(CTRL, 1);
+    }
+}
+
+/// Instructions since some point in the past.
+pub fn instructions() -> u32 {
+    // SAFETY: as above.
+    let ticks = u32::MAX - unsafe { read_volatile(VALUE) };
+    (u64::from(ticks) * 5 / 8) as u32
+}
+
+unsafe extern "C" {
+    static mut __sheap: u32;
+    static _stack_start: u32;
+}
+
+const PAINT: u32 = 0x5aa5_c33c;
+/// Deepest stack that can be measured, in words: 64 KiB.
+const DEPTH: usize = 16_384;
+
+/// The lowest word that is painted; `_stack_start` is where the stack began.
+fn floor() -> *mut u32 {
+    let top = addr_of!(_stack_start);
+    let floor = top.wrapping_sub(DEPTH).cast_mut();
+    assert!(floor > (&raw mut __sheap), "statics reach into the painted stack");
+    floor
+}
+
+/// Fills what lies below this function's frame.
+#[inline(never)]
+pub fn paint_stack() {
+    let here = cortex_m::register::msp::read() as *mut u32;
+    let mut word = floor();
+    while word < here.wrapping_sub(16) {
+        // SAFETY: between the statics and the stack pointer there is only free RAM; there is no heap.
+        unsafe { write_volatile(word, PAINT) };
+        word = word.wrapping_add(1);
+    }
+}
+
+/// Bytes of stack that were in use at most, the caller's own frame and what lies above it included.
+#[inline(never)]
+pub fn painted_stack_used() -> u32 {
+    let top = addr_of!(_stack_start).cast_mut();
+    let mut word = floor();
+    // SAFETY: as above, and the painted words were written.
+    while word < top && unsafe { read_volatile(word) } == PAINT {
+        word = word.wrapping_add(1);
+    }
+    (top as usize - word as usize) as u32
+}

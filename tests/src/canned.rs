@@ -1,0 +1,308 @@
+//! A canned call: packets with losses, reordering, duplicates, jitter, a pause, wraps, another source and a restart, all
+//! computed from integers, through a phone on a simulated port. Uses nothing but `core`, `dsp_core` and `host_embedded`,
+//! so that a firmware image can include this very file and compare hashes.
+//!
+//! What happens when (packet numbers; 20 ms each, timestamps and sequence numbers wrap within the first 150):
+//!
+//! ```text
+//!    0  clean                        430  nothing for 400 ms, then a new talk spurt
+//!  150  one in ten lost              500  fifteen lost
+//!  200  three in sixteen lost        550  another source, in A-law
+//!  250  reordered and duplicated     600  what is no RTP, unknown payload types
+//!  300  80 ms of jitter              650  the source begins anew; ends at 700
+//!  360  clean; ten come 200 ms late
+//! ```
+
+use core::cell::Cell;
+
+use dsp_core::codec::Encoder;
+use dsp_core::codec::g711::{Pcma, Pcmu};
+use dsp_core::receive::Played;
+use dsp_core::send::SenderConfig;
+use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
+use dsp_core::wire::rtp::RtpHeader;
+use embassy_futures::block_on;
+use host_embedded::phone::{DATAGRAM, Phone, PhoneConfig, SAMPLE_RATE_HZ, TICK};
+use host_embedded::sim::{SimClock, SimNetwork, SimPort};
+
+use super::golden::Fnv;
+
+/// Packets sent to the phone, but for copies.
+const PACKETS: u32 = 700;
+/// Samples a packet: 20 ms.
+const FRAME: usize = 160;
+/// Ticks of 10 ms: every packet, the pause, and the end.
+const TICKS: u32 = 2 * PACKETS + 40 + 60;
+/// Packets under way at once.
+const UNDER_WAY: usize = 32;
+
+/// Bits without a pattern, from a number.
+fn scramble(n: u32) -> u32 {
+    let n = (n ^ (n >> 16)).wrapping_mul(0x7feb_352d);
+    let n = (n ^ (n >> 15)).wrapping_mul(0x846c_a68b);
+    n ^ (n >> 16)
+}
+
+/// A triangle of period 2^16 and peak 2^14.
+fn triangle(phase: u32) -> i32 {
+    let phase = (phase & 0xffff) as i32;
+    (phase - 0x8000).abs() - 0x4000
+}
+
+/// A voice of sorts: three harmonics on a pitch that glides between 100 and 200 Hz, in syllables of 256 ms of which
+/// every fourth is noise.
+fn voice(index: u32) -> i16 {
+    let syllable = index >> 11;
+    let within = (index & 0x7ff) as i32;
+    let loudness = (within * (0x7ff - within)) >> 10;
+    let sound = if syllable % 4 == 1 {
+        (scramble(index) >> 19) as i32 - 4_096
+    } else {
+        // 2^16 a period: 819 is 100 Hz.
+        let phase = index.wrapping_mul(819 + (scramble(syllable) & 0x1ff)) + ((index & 0x7ff).pow(2) >> 8);
+        triangle(phase) + triangle(phase.wrapping_mul(3)) / 2 + triangle(phase.wrapping_mul(7)) / 4
+    };
+    ((sound * loudness) >> 10) as i16
+}
+
+/// What becomes of packet `n`: how long the first copy takes and the second, in microseconds.
+fn fate(n: u32) -> [Option<u32>; 2] {
+    let jitter = (scramble(n) & 0x7f) * 10;
+    let usual = 30_000 + jitter;
+    match n {
+        150..200 if n % 10 == 3 => [None, None],
+        200..250 if (4..7).contains(&(n % 16)) => [None, None],
+        250..300 if n % 5 == 2 => [Some(usual + if n < 275 { 25_000 } else { 80_000 }), None],
+        250..300 if n % 7 == 0 => [Some(usual), Some(usual + 10_000)],
+        300..360 => [Some(usual + (scramble(n + 1_000) % 80) * 1_000), None],
+        380..390 => [Some(usual + 200_000 - (n - 380) * 20_000), None],
+        500..515 => [None, None],
+        600..650 if n % 8 == 0 => [Some(usual), Some(usual + 3_000)],
+        _ => [Some(usual), None],
+    }
+}
+
+/// When packet `n` is sent, in microseconds.
+fn sent_us(n: u32) -> u32 {
+    n * 20_000 + if n < 430 { 0 } else { 400_000 }
+}
+
+/// Writes packet `n`, or what comes in its stead the second time, and returns its length.
+fn write(n: u32, second: bool, datagram: &mut [u8]) -> usize {
+    let first_sample = sent_us(n) / 125;
+    if n >= 600 && second {
+        // Too short, another protocol, or padding beyond the packet's length.
+        datagram[..20].fill([0x80, 0x16, 0xbf][(n / 8 % 3) as usize]);
+        return [7, 20, 20][(n / 8 % 3) as usize];
+    }
+    let other = n >= 550;
+    let header = RtpHeader {
+        marker: n == 0 || n == 430 || n == 550,
+        payload_type: match n {
+            630..633 => PayloadType::from_low_bits(13),
+            _ if other => PayloadType::PCMA,
+            _ => PayloadType::PCMU,
+        },
+        seq: Seq(65_450).plus(n as u16).plus(if n >= 650 { 10_000 } else { 0 }),
+        timestamp: RtpTime(0u32.wrapping_sub(8_000)).plus(first_sample),
+        ssrc: Ssrc(if other { 0xfeed_0002 } else { 0xfeed_0001 }),
+        ..RtpHeader::default()
+    };
+    let bytes = header.write(datagram).expect("room for a header");
+    let pcm: [i16; FRAME] = core::array::from_fn(|i| voice(first_sample + i as u32));
+    let payload = &mut datagram[bytes..];
+    bytes + if other { Pcma.encode(&pcm, payload) } else { Pcmu.encode(&pcm, payload) }.expect("room for a payload")
+}
+
+/// The packets in the order in which they arrive.
+#[derive(Clone, Copy, Debug)]
+struct Canned {
+    next: u32,
+    /// Arrival in microseconds, number, and whether it's the second copy.
+    under_way: [Option<(u32, u32, bool)>; UNDER_WAY],
+}
+
+impl Canned {
+    const fn new() -> Self {
+        Self { next: 0, under_way: [None; UNDER_WAY] }
+    }
+
+    /// The next datagram that arrives before `until`: its length and arrival.
+    fn bring(&mut self, until: Instant, datagram: &mut [u8]) -> Option<(usize, Instant)> {
+        let until = until.as_micros() as u32;
+        while self.next < PACKETS && sent_us(self.next) < until {
+            for (delay, second) in fate(self.next).into_iter().zip([false, true]) {
+                let Some(delay) = delay else { continue };
+                let place = self.under_way.iter_mut().find(|place| place.is_none()).expect("room for what is under way");
+                *place = Some((sent_us(self.next) + delay, self.next, second));
+            }
+            self.next += 1;
+        }
+        let earliest = self.under_way.iter_mut().filter(|place| place.is_some()).min_by_key(|place| **place)?;
+        let (arrival, n, second) = earliest.filter(|&(arrival, ..)| arrival < until)?;
+        *earliest = None;
+        Some((write(n, second, datagram), Instant::from_micros(u64::from(arrival))))
+    }
+}
+
+fn phone() -> Phone {
+    let sender = SenderConfig {
+        ssrc: Ssrc(0xcafe_0001),
+        first_seq: Seq(65_500),
+        first_timestamp: RtpTime(0u32.wrapping_sub(4_000)),
+        payload_type: PayloadType::PCMU,
+        ptime_ms: 20,
+    };
+    Phone::new(PhoneConfig { sender, ..PhoneConfig::default() }).expect("a configuration within bounds")
+}
+
+fn hear(tick: u32) -> [i16; TICK] {
+    core::array::from_fn(|i| voice(1_000_000 + tick * TICK as u32 + i as u32))
+}
+
+/// Hashes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hashes {
+    /// FNV-1a of all samples played.
+    pub played: u32,
+    /// FNV-1a of all datagrams sent.
+    pub sent: u32,
+}
+
+/// The call on a simulated port, by the phone's own loop.
+pub fn call() -> Hashes {
+    let clock = SimClock::default();
+    let (mut played, mut sent) = (Fnv::default(), Fnv::default());
+    let mut tick = 0;
+    let microphone = |pcm: &mut [i16; TICK]| {
+        *pcm = hear(tick);
+        tick += 1;
+    };
+    let loudspeaker = |pcm: &[i16; TICK]| pcm.iter().for_each(|sample| played.write(&sample.to_le_bytes()));
+    let mut port = SimPort::new(&clock, microphone, loudspeaker);
+    let mut canned = Canned::new();
+    let bring = |until, datagram: &mut [u8]| canned.bring(until, datagram);
+    let mut network = SimNetwork::new(&clock, bring, |datagram: &[u8]| sent.write(datagram));
+    let mut phone = phone();
+    for _ in 0..TICKS {
+        block_on(phone.tick(&mut port, &mut network));
+    }
+    Hashes { played: played.finish(), sent: sent.finish() }
+}
+
+/// What frames of one kind cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// Frames.
+    pub frames: u32,
+    /// All together, in whatever the meter counts.
+    pub sum: u32,
+    /// The dearest.
+    pub most: u32,
+}
+
+impl Cost {
+    fn count(&mut self, cost: u32) {
+        self.frames += 1;
+        self.sum += cost;
+        self.most = self.most.max(cost);
+    }
+
+    /// Mean of a frame.
+    pub fn mean(&self) -> u32 {
+        self.sum.checked_div(self.frames).unwrap_or(0)
+    }
+}
+
+/// What the call costs, for each 20 ms.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Costs {
+    /// Receiving and playing, where all of it was decoded.
+    pub normal: Cost,
+    /// The same where the speed was changed.
+    pub stretch: Cost,
+    /// The same where something was concealed.
+    pub conceal: Cost,
+    /// The same before the stream and in pauses.
+    pub silence: Cost,
+    /// Encoding and packing one packet.
+    pub send: Cost,
+}
+
+/// The same call step by step; `meter` counts up, modulo 2^32. The hashes must be those of [`call`].
+pub fn measure(meter: impl Fn() -> u32) -> (Hashes, Costs) {
+    let (mut hash_played, mut hash_sent) = (Fnv::default(), Fnv::default());
+    let mut costs = Costs::default();
+    let mut canned = Canned::new();
+    let mut phone = phone();
+    let mut datagram = [0; DATAGRAM];
+    let mut now = Instant::ZERO;
+    let before = meter();
+    let meter_itself = meter().wrapping_sub(before);
+    let spent = Cell::new(0u32);
+    let metered = |start: u32| spent.set(spent.get() + meter().wrapping_sub(start).saturating_sub(meter_itself));
+    let (mut frame, mut out_cost) = (Played::default(), 0);
+    for tick in 0..TICKS {
+        now = now + Duration::from_samples(TICK as u64, SAMPLE_RATE_HZ);
+        while let Some((bytes, arrival)) = canned.bring(now, &mut datagram) {
+            let start = meter();
+            let _ = phone.receive(arrival, &datagram[..bytes]);
+            metered(start);
+        }
+        let mut pcm = [0; TICK];
+        let start = meter();
+        let played = phone.play(now, &mut pcm);
+        metered(start);
+        pcm.iter().for_each(|sample| hash_played.write(&sample.to_le_bytes()));
+        frame.decoded += played.decoded;
+        frame.concealed += played.concealed;
+        frame.silence += played.silence;
+        frame.inserted += played.inserted + played.removed;
+        let in_cost = spent.get();
+
+        spent.set(0);
+        let heard = hear(tick);
+        let start = meter();
+        phone.capture(&heard);
+        metered(start);
+        loop {
+            let start = meter();
+            let packet = phone.packet(&mut datagram);
+            metered(start);
+            match packet {
+                Some(packet) => hash_sent.write(&datagram[..packet.expect("room for a packet")]),
+                None => break,
+            }
+        }
+        out_cost += spent.get();
+        spent.set(in_cost);
+        if tick % 2 == 1 {
+            let kind = match frame {
+                Played { concealed: 1.., .. } => &mut costs.conceal,
+                Played { inserted: 1.., .. } => &mut costs.stretch,
+                Played { silence: 1.., .. } => &mut costs.silence,
+                _ => &mut costs.normal,
+            };
+            kind.count(in_cost);
+            costs.send.count(out_cost);
+            spent.set(0);
+            (frame, out_cost) = (Played::default(), 0);
+        }
+    }
+    (Hashes { played: hash_played.finish(), sent: hash_sent.finish() }, costs)
+}
+
+/// What the phone counted at the end of the call: proof that everything above did happen.
+#[cfg(not(target_os = "none"))]
+pub fn stats() -> dsp_core::receive::ReceiverStats {
+    let (mut canned, mut phone, mut datagram) = (Canned::new(), phone(), [0; DATAGRAM]);
+    let mut now = Instant::ZERO;
+    for _ in 0..TICKS {
+        now = now + Duration::from_samples(TICK as u64, SAMPLE_RATE_HZ);
+        while let Some((bytes, arrival)) = canned.bring(now, &mut datagram) {
+            let _ = phone.receive(arrival, &datagram[..bytes]);
+        }
+        phone.play(now, &mut [0; TICK]);
+    }
+    phone.receiver_stats()
+}
