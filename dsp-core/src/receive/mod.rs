@@ -2,6 +2,7 @@
 
 pub mod decision;
 pub mod delay;
+mod extend;
 pub mod jitter;
 mod lpc;
 mod pitch;
