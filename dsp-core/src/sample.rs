@@ -1,1 +1,245 @@
-//! (to be written)
+//! The number a block works on: `i16` or `f32`, with the few verbs that both can honour.
+//!
+//! Full scale is 32768 for `i16` and 1.0 for `f32`. A coefficient is designed as [`I2F14`] (-2 to just under 2) for
+//! both, so that a design needs no float where there is none. Only the `f32` body uses floating point, and only
+//! `+ - *`, comparison and conversion, so its results are the same bits on every target.
+//!
+//! Rounding: `i16` rounds half up. Conversion from `f32` to integers rounds half to even, saturates, and takes NaN
+//! as 0.
+
+use fixed::types::I2F14;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for i16 {}
+    impl Sealed for f32 {}
+}
+
+/// A sample of PCM: `i16` or `f32`.
+pub trait Sample: sealed::Sealed + Copy + Default + PartialEq + core::fmt::Debug + 'static {
+    /// A factor: [`I2F14`] or `f32`.
+    type Coef: Copy;
+
+    /// A sum of squares, wide enough for any frame below 2^32 samples: `u64` or `f32`.
+    type Wide: Copy + Default;
+
+    /// From 16 bits; exact.
+    fn from_i16(sample: i16) -> Self;
+
+    /// To 16 bits, rounded and saturated.
+    fn to_i16(self) -> i16;
+
+    /// From 32 bits left-justified (full scale 2^31), rounded and saturated.
+    fn from_i32(sample: i32) -> Self;
+
+    /// To 32 bits left-justified (full scale 2^31), saturated.
+    fn to_i32(self) -> i32;
+
+    /// The factor of a design; exact.
+    fn coef(design: I2F14) -> Self::Coef;
+
+    /// `self * factor`, rounded; `i16` saturates.
+    fn scale(self, factor: Self::Coef) -> Self;
+
+    /// `self + other`; `i16` saturates, `f32` keeps its headroom.
+    fn mix(self, other: Self) -> Self;
+
+    /// `(self + other) / 2`, rounded; never leaves the range.
+    fn average(self, other: Self) -> Self;
+
+    /// Adds the square of `self` to `sum`.
+    fn add_square(self, sum: Self::Wide) -> Self::Wide;
+
+    /// A sum of squares in units of 2^-46 of full scale squared (2^-16 of a 16-bit step squared), saturated.
+    fn energy(sum: Self::Wide) -> u64;
+}
+
+impl Sample for i16 {
+    type Coef = I2F14;
+    type Wide = u64;
+
+    #[inline]
+    fn from_i16(sample: i16) -> Self {
+        sample
+    }
+
+    #[inline]
+    fn to_i16(self) -> i16 {
+        self
+    }
+
+    #[inline]
+    fn from_i32(sample: i32) -> Self {
+        (sample.saturating_add(1 << 15) >> 16) as Self
+    }
+
+    #[inline]
+    fn to_i32(self) -> i32 {
+        i32::from(self) << 16
+    }
+
+    #[inline]
+    fn coef(design: I2F14) -> I2F14 {
+        design
+    }
+
+    #[inline]
+    fn scale(self, factor: I2F14) -> Self {
+        // At most 2^30 + 2^13: fits.
+        let product = (i32::from(self) * i32::from(factor.to_bits()) + (1 << 13)) >> 14;
+        product.clamp(i32::from(Self::MIN), i32::from(Self::MAX)) as Self
+    }
+
+    #[inline]
+    fn mix(self, other: Self) -> Self {
+        self.saturating_add(other)
+    }
+
+    #[inline]
+    fn average(self, other: Self) -> Self {
+        ((i32::from(self) + i32::from(other) + 1) >> 1) as Self
+    }
+
+    #[inline]
+    fn add_square(self, sum: u64) -> u64 {
+        let sample = i32::from(self);
+        sum + (sample * sample) as u64
+    }
+
+    #[inline]
+    fn energy(sum: u64) -> u64 {
+        if sum >> 48 == 0 { sum << 16 } else { u64::MAX }
+    }
+}
+
+/// The nearest whole number, ties to even, for any `x`. Adding 2^23 leaves a float no bits for a fraction.
+#[inline]
+fn round(x: f32) -> f32 {
+    const NO_FRACTION: f32 = 8_388_608.0;
+    let shift = NO_FRACTION.copysign(x);
+    // Not `abs() >= ..`: NaN takes this branch's else and stays NaN.
+    if x.abs() >= NO_FRACTION { x } else { (x + shift) - shift }
+}
+
+impl Sample for f32 {
+    type Coef = Self;
+    type Wide = Self;
+
+    #[inline]
+    fn from_i16(sample: i16) -> Self {
+        Self::from(sample) / 32_768.0
+    }
+
+    #[inline]
+    fn to_i16(self) -> i16 {
+        // `as` saturates and takes NaN as 0.
+        round(self * 32_768.0) as i16
+    }
+
+    #[inline]
+    fn from_i32(sample: i32) -> Self {
+        sample as Self / 2_147_483_648.0
+    }
+
+    #[inline]
+    fn to_i32(self) -> i32 {
+        round(self * 2_147_483_648.0) as i32
+    }
+
+    #[inline]
+    fn coef(design: I2F14) -> Self {
+        Self::from(design.to_bits()) / 16_384.0
+    }
+
+    #[inline]
+    fn scale(self, factor: Self) -> Self {
+        self * factor
+    }
+
+    #[inline]
+    fn mix(self, other: Self) -> Self {
+        self + other
+    }
+
+    #[inline]
+    fn average(self, other: Self) -> Self {
+        (self + other) * 0.5
+    }
+
+    #[inline]
+    fn add_square(self, sum: Self) -> Self {
+        sum + self * self
+    }
+
+    #[inline]
+    fn energy(sum: Self) -> u64 {
+        // 2^46.
+        (sum * 70_368_744_177_664.0) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conversions_round_trip() {
+        for sample in i16::MIN..=i16::MAX {
+            assert_eq!(f32::from_i16(sample).to_i16(), sample);
+            assert_eq!(i16::from_i32(sample.to_i32()), sample);
+            assert_eq!(f32::from_i16(sample).to_i32(), sample.to_i32());
+            assert_eq!(f32::from_i32(sample.to_i32()), f32::from_i16(sample));
+        }
+    }
+
+    #[test]
+    fn floats_round_saturate_and_lose_nan() {
+        let lsb = 1.0 / 32_768.0;
+        for (x, expected) in [
+            (0.5 * lsb, 0),
+            (1.5 * lsb, 2),
+            (-1.5 * lsb, -2),
+            (0.51 * lsb, 1),
+            (-0.51 * lsb, -1),
+            (1.0, i16::MAX),
+            (-1.0, i16::MIN),
+            (-1.1, i16::MIN),
+            (f32::INFINITY, i16::MAX),
+            (f32::NEG_INFINITY, i16::MIN),
+            (f32::MAX, i16::MAX),
+            (f32::NAN, 0),
+        ] {
+            assert_eq!(x.to_i16(), expected, "{x}");
+        }
+        assert_eq!((2.0f32.to_i32(), (-2.0f32).to_i32(), f32::NAN.to_i32()), (i32::MAX, i32::MIN, 0));
+        assert_eq!(i16::from_i32(i32::MAX), i16::MAX);
+        assert_eq!((i16::from_i32(0x7fff), i16::from_i32(0x8000), i16::from_i32(-0x8001)), (0, 1, -1));
+    }
+
+    #[test]
+    fn both_bodies_agree_within_a_step() {
+        let mut state = 1u32;
+        for _ in 0..20_000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (a, b) = ((state >> 16) as i16, state as i16);
+            let (x, y) = (f32::from_i16(a), f32::from_i16(b));
+            let factor = I2F14::from_bits(b);
+            let near = |i: i16, f: f32| (i32::from(i) - i32::from(f.to_i16())).abs() <= 1;
+            assert!(near(a.scale(factor), x.scale(f32::coef(factor))));
+            assert!(near(a.mix(b), x.mix(y)));
+            assert!(near(a.average(b), x.average(y)));
+            let (square, wide) = (i16::energy(a.add_square(0)), f32::energy(x.add_square(0.0)));
+            assert!(square.abs_diff(wide) <= square >> 22);
+        }
+    }
+
+    #[test]
+    fn extremes() {
+        assert_eq!(i16::MIN.scale(I2F14::MIN), i16::MAX);
+        assert_eq!(i16::MIN.scale(I2F14::MAX), i16::MIN);
+        assert_eq!(i16::MAX.mix(1), i16::MAX);
+        assert_eq!(i16::MIN.average(i16::MIN), i16::MIN);
+        assert_eq!(i16::energy(u64::MAX), u64::MAX);
+        assert_eq!((f32::energy(f32::NAN), f32::energy(f32::INFINITY)), (0, u64::MAX));
+    }
+}

@@ -2,7 +2,10 @@
 //!
 //! [`session`] holds a call, which does no I/O itself; its drivers give it a socket, a clock and sound.
 
+#![deny(unsafe_code)]
+
 pub mod device;
+pub mod netsim;
 pub mod opus;
 pub mod record;
 pub mod report;

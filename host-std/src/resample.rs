@@ -1,1 +1,365 @@
-//! (to be written)
+//! A streaming mono resampler between any two rates of 4 to 192 kHz, whose ratio can be nudged by parts per million.
+//!
+//! A windowed sinc of 64 samples of the lower rate (Blackman-Harris), interpolated at any position, over `rubato`.
+//! - Pass band: -6 dB at 0.875 of the lower Nyquist frequency (3.5 kHz at 8 kHz, 21 kHz at 48 kHz).
+//! - Delay: fixed, [`Resampler::delay_ms`]: half the sinc and one millisecond of block, together about 5.3 ms at 8 kHz.
+//! - Samples are `f32` with full scale at 1.0, or `i16`.
+//! - Cost: 256 multiplications an output sample upwards, 256 an input sample's share downwards. Memory is allocated
+//!   in `new` alone.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use rubato::audioadapter_buffers::direct::InterleavedSlice;
+use rubato::{
+    Adjustable as _, Async, FixedAsync, Resampler as _, SincInterpolationParameters, SincInterpolationType,
+    WindowFunction,
+};
+
+/// Length of the sinc in samples of the lower rate.
+const TAPS: usize = 64;
+
+/// How far the ratio can be nudged either way.
+pub const MAX_PPM: f64 = 5_000.0;
+
+/// What the output queue holds at least, in milliseconds: the longest frame of any codec here, twice.
+const QUEUE_MS: usize = 240;
+
+/// Why there is no such resampler: a rate outside 4 to 192 kHz.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResampleError {
+    /// Rate of the input, in Hz.
+    pub from_hz: u32,
+    /// Rate of the output, in Hz.
+    pub to_hz: u32,
+}
+
+impl fmt::Display for ResampleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no resampling from {} to {} Hz: rates go from 4 to 192 kHz", self.from_hz, self.to_hz)
+    }
+}
+
+impl std::error::Error for ResampleError {}
+
+/// Takes mono sound at one rate in pieces of any length and gives it at another in pieces of any length.
+///
+/// After `n` samples went in, at least `n * to / from` (rounded down) came out or can be pulled: a caller that moves
+/// whole frames never falls short. What isn't pulled waits in a bounded queue; when it is full, `push` takes less.
+pub struct Resampler {
+    inner: Async<f32>,
+    from_hz: u32,
+    to_hz: u32,
+    block: Box<[f32]>,
+    held: usize,
+    scratch: Box<[f32]>,
+    queue: VecDeque<f32>,
+    capacity: usize,
+    prime: usize,
+}
+
+impl Resampler {
+    /// A resampler from `from_hz` to `to_hz`.
+    ///
+    /// # Errors
+    /// [`ResampleError`] for a rate outside 4 to 192 kHz.
+    pub fn new(from_hz: u32, to_hz: u32) -> Result<Self, ResampleError> {
+        let wrong = ResampleError { from_hz, to_hz };
+        if ![from_hz, to_hz].iter().all(|hz| (4_000..=192_000).contains(hz)) {
+            return Err(wrong);
+        }
+        let ratio = f64::from(to_hz) / f64::from(from_hz);
+        let block = (from_hz / 1000) as usize;
+        let parameters = SincInterpolationParameters::new(taps(from_hz, to_hz), WindowFunction::BlackmanHarris)
+            .interpolation(SincInterpolationType::Cubic)
+            .oversampling_factor(128);
+        let inner = Async::new_sinc(ratio, 1.0 + MAX_PPM * 1e-6, &parameters, block, 1, FixedAsync::Input)
+            .map_err(|_| wrong)?;
+        // The input of an unfinished block, and the two samples by which the interpolator stays behind, are made up
+        // for with silence in front.
+        let prime = ((block + 2) as f64 * ratio).ceil() as usize + 1;
+        let scratch = vec![0.0; inner.output_frames_max()].into_boxed_slice();
+        let capacity = to_hz as usize * QUEUE_MS / 1000 + prime + scratch.len();
+        let mut resampler = Self {
+            inner,
+            from_hz,
+            to_hz,
+            block: vec![0.0; block].into_boxed_slice(),
+            held: 0,
+            scratch,
+            queue: VecDeque::with_capacity(capacity),
+            capacity,
+            prime,
+        };
+        resampler.reset();
+        Ok(resampler)
+    }
+
+    /// Rate of the input, in Hz.
+    pub fn from_hz(&self) -> u32 {
+        self.from_hz
+    }
+
+    /// Rate of the output, in Hz.
+    pub fn to_hz(&self) -> u32 {
+        self.to_hz
+    }
+
+    /// How much later a sound comes out than it went in, counted in samples of the output.
+    pub fn delay_samples(&self) -> f64 {
+        let ratio = f64::from(self.to_hz) / f64::from(self.from_hz);
+        // The interpolator's grid of 128 points an input sample puts its centre one point early.
+        self.prime as f64 + ((taps(self.from_hz, self.to_hz) / 2) as f64 - 1.0 / 128.0) * ratio - 1.0
+    }
+
+    /// The same in milliseconds.
+    pub fn delay_ms(&self) -> f64 {
+        self.delay_samples() * 1e3 / f64::from(self.to_hz)
+    }
+
+    /// Makes `ppm` parts per million more output from the same input, from the next millisecond on; negative: less.
+    /// Held to [`MAX_PPM`].
+    pub fn set_ppm(&mut self, ppm: f64) {
+        let ppm = if ppm.is_finite() { ppm.clamp(-MAX_PPM + 1.0, MAX_PPM - 1.0) } else { 0.0 };
+        // It can't be refused: the bound is inside the one given at construction. One ppm of slack covers rounding.
+        let _ = self.inner.set_resample_ratio_relative(1.0 + ppm * 1e-6, true);
+    }
+
+    /// Takes `pcm` and returns how many samples fitted: all, unless the caller leaves 240 ms of output unpulled.
+    pub fn push(&mut self, pcm: &[i16]) -> usize {
+        self.push_with(pcm, |s| f32::from(s) / 32_768.0)
+    }
+
+    /// [`Resampler::push`] for floats, full scale at 1.0.
+    pub fn push_f32(&mut self, pcm: &[f32]) -> usize {
+        self.push_with(pcm, |s| s)
+    }
+
+    fn push_with<S: Copy>(&mut self, pcm: &[S], to_f32: impl Fn(S) -> f32) -> usize {
+        let mut taken = 0;
+        while taken < pcm.len() {
+            if self.queue.len() + self.scratch.len() > self.capacity {
+                break;
+            }
+            let n = (self.block.len() - self.held).min(pcm.len() - taken);
+            for (slot, &s) in self.block[self.held..self.held + n].iter_mut().zip(&pcm[taken..]) {
+                *slot = to_f32(s);
+            }
+            self.held += n;
+            taken += n;
+            if self.held == self.block.len() {
+                self.held = 0;
+                self.run();
+            }
+        }
+        taken
+    }
+
+    fn run(&mut self) {
+        let (block, room) = (self.block.len(), self.scratch.len());
+        // These can't fail: both slices are of the sizes that the resampler itself named.
+        let input = InterleavedSlice::new(&self.block[..], 1, block).expect("one block");
+        let mut output = InterleavedSlice::new_mut(&mut self.scratch[..], 1, room).expect("the largest output");
+        let (_, made) = self.inner.process_into_buffer(&input, &mut output, None).expect("sizes as asked for");
+        // Within the queue's capacity, as `push_with` has checked: no allocation.
+        self.queue.extend(&self.scratch[..made]);
+    }
+
+    /// Samples that can be pulled now.
+    pub fn available(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Fills `pcm` as far as there is output, and returns how far.
+    pub fn pull(&mut self, pcm: &mut [i16]) -> usize {
+        self.pull_with(pcm, to_i16)
+    }
+
+    /// [`Resampler::pull`] for floats, full scale at 1.0.
+    pub fn pull_f32(&mut self, pcm: &mut [f32]) -> usize {
+        self.pull_with(pcm, |s| s)
+    }
+
+    fn pull_with<S>(&mut self, pcm: &mut [S], from_f32: impl Fn(f32) -> S) -> usize {
+        let n = pcm.len().min(self.queue.len());
+        for (slot, s) in pcm.iter_mut().zip(self.queue.drain(..n)) {
+            *slot = from_f32(s);
+        }
+        n
+    }
+
+    /// Forgets all sound, and the nudge.
+    pub fn reset(&mut self) {
+        self.inner.reset();
+        self.held = 0;
+        self.queue.clear();
+        self.queue.extend(std::iter::repeat_n(0.0, self.prime));
+    }
+}
+
+impl fmt::Debug for Resampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Resampler({} -> {} Hz, {} waiting)", self.from_hz, self.to_hz, self.queue.len())
+    }
+}
+
+/// Length of the sinc in input samples: a multiple of 8, as the library rounds to.
+fn taps(from_hz: u32, to_hz: u32) -> usize {
+    (TAPS * from_hz as usize).div_ceil(from_hz.min(to_hz) as usize).next_multiple_of(8)
+}
+
+/// To 16 bits: rounded, and held at full scale.
+pub(crate) fn to_i16(s: f32) -> i16 {
+    (s * 32_768.0).round() as i16
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f64::consts::TAU;
+
+    use super::*;
+
+    fn tone(hz: f64, rate: u32, amplitude: f64, samples: usize) -> Vec<i16> {
+        (0..samples).map(|n| (amplitude * (TAU * hz * n as f64 / f64::from(rate)).sin()).round() as i16).collect()
+    }
+
+    fn run(resampler: &mut Resampler, input: &[i16], piece: usize) -> Vec<i16> {
+        let mut out = Vec::new();
+        let mut pcm = vec![0; 6000];
+        for part in input.chunks(piece) {
+            assert_eq!(resampler.push(part), part.len());
+            let n = resampler.pull(&mut pcm);
+            out.extend_from_slice(&pcm[..n]);
+        }
+        out
+    }
+
+    /// Amplitude and phase of the tone in `pcm`, and its power over that of all else, in dB.
+    fn measure(pcm: &[i16], hz: f64, rate: u32) -> (f64, f64, f64) {
+        let w = TAU * hz / f64::from(rate);
+        let (mut re, mut im) = (0.0, 0.0);
+        for (n, &s) in pcm.iter().enumerate() {
+            re += f64::from(s) * (w * n as f64).sin();
+            im += f64::from(s) * (w * n as f64).cos();
+        }
+        let scale = 2.0 / pcm.len() as f64;
+        let (re, im) = (re * scale, im * scale);
+        let rest: f64 = pcm
+            .iter()
+            .enumerate()
+            .map(|(n, &s)| (f64::from(s) - re * (w * n as f64).sin() - im * (w * n as f64).cos()).powi(2))
+            .sum();
+        let power = (re * re + im * im) / 2.0;
+        (re.hypot(im), im.atan2(re), 10.0 * (power / (rest / pcm.len() as f64)).log10())
+    }
+
+    #[test]
+    fn a_tone_keeps_90_db_and_its_place_in_time() {
+        for (from, to) in [(8_000, 48_000), (48_000, 8_000), (16_000, 48_000), (48_000, 16_000), (44_100, 48_000)] {
+            let mut resampler = Resampler::new(from, to).unwrap();
+            let input = tone(1000.0, from, 29_000.0, from as usize * 2);
+            let out = run(&mut resampler, &input, 137);
+            let second = &out[to as usize / 2..to as usize * 3 / 2];
+            let (amplitude, phase, sinad_db) = measure(second, 1000.0, to);
+            let delay = -phase / TAU * f64::from(to) / 1000.0;
+            let period = f64::from(to) / 1000.0;
+            let off = (delay - resampler.delay_samples()).rem_euclid(period);
+            let off = off.min(period - off);
+            println!(
+                "{from} to {to}: SINAD {sinad_db:.1} dB, gain {:.4} dB, delay {:.2} ms, said wrong by {off:.4} samples",
+                20.0 * (amplitude / 29_000.0).log10(),
+                resampler.delay_ms(),
+            );
+            assert!(sinad_db > 90.0, "{from} to {to}: {sinad_db:.1} dB");
+            assert!((20.0 * (amplitude / 29_000.0).log10()).abs() < 0.01);
+            assert!(off < 0.01, "{from} to {to}: delay is off by {off} samples");
+        }
+    }
+
+    #[test]
+    fn what_the_lower_rate_cannot_hold_is_gone() {
+        let mut resampler = Resampler::new(48_000, 8_000).unwrap();
+        let out = run(&mut resampler, &tone(5000.0, 48_000, 29_000.0, 96_000), 960);
+        let peak = out[4000..].iter().map(|s| s.unsigned_abs()).max();
+        assert!(peak <= Some(1), "5 kHz leaves {peak:?} at 8 kHz");
+    }
+
+    #[test]
+    fn output_never_falls_short_whatever_the_pieces() {
+        for (from, to) in [(8_000, 48_000), (48_000, 8_000), (44_100, 16_000), (16_000, 44_100), (11_025, 192_000)] {
+            for piece in [1, 7, 160, 441] {
+                let mut resampler = Resampler::new(from, to).unwrap();
+                let (mut pushed, mut pulled) = (0_u64, 0_u64);
+                let mut pcm = [0; 9000];
+                for _ in 0..2000 / piece + 50 {
+                    pushed += resampler.push(&vec![0; piece]) as u64;
+                    pulled += resampler.pull(&mut pcm) as u64;
+                    let owed = pushed * u64::from(to) / u64::from(from);
+                    assert!(pulled >= owed, "{from} to {to} by {piece}: {pulled} of {owed}");
+                    assert!(pulled <= owed + resampler.prime as u64 + 1);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_queue_is_bounded_and_nothing_taken_is_lost() {
+        let mut resampler = Resampler::new(8_000, 48_000).unwrap();
+        let capacity = resampler.queue.capacity();
+        let taken = resampler.push(&vec![1; 100_000]);
+        assert!((1_900..2_200).contains(&taken), "{taken} of 100,000 samples");
+        assert_eq!(resampler.push(&[1; 8]), 0);
+        assert_eq!(resampler.queue.capacity(), capacity);
+        assert!(resampler.available() >= taken * 6);
+        let mut pcm = vec![0; 20_000];
+        assert!(resampler.pull(&mut pcm) >= taken * 6);
+        assert_eq!(resampler.push(&[1; 8]), 8);
+    }
+
+    #[test]
+    fn parts_per_million_are_followed() {
+        for ppm in [-300.0, 0.0, 150.0] {
+            let mut resampler = Resampler::new(48_000, 48_000).unwrap();
+            resampler.set_ppm(ppm);
+            let mut pulled = 0;
+            let mut pcm = [0; 1000];
+            for _ in 0..100 * 60 {
+                resampler.push(&[0; 480]);
+                pulled += resampler.pull(&mut pcm);
+            }
+            let made = pulled as f64 - resampler.prime as f64;
+            let got = (made / (480.0 * 6000.0) - 1.0) * 1e6;
+            assert!((got - ppm).abs() < 2.0, "{got:.2} ppm for {ppm}");
+        }
+    }
+
+    #[test]
+    fn a_moving_ratio_leaves_a_tone_clean() {
+        let mut resampler = Resampler::new(48_000, 48_000).unwrap();
+        let mut out = Vec::new();
+        let mut pcm = [0; 600];
+        for (k, part) in tone(1000.0, 48_000, 20_000.0, 96_000).chunks(480).enumerate() {
+            resampler.set_ppm(if k % 20 < 10 { 100.0 } else { -100.0 });
+            resampler.push(part);
+            let n = resampler.pull(&mut pcm);
+            out.extend_from_slice(&pcm[..n]);
+        }
+        // No step: a 1 kHz sine at 20,000 moves at most 2,618 a sample, and its slope at most 343.
+        for w in out[2000..].windows(3) {
+            let bend = i32::from(w[2]) - 2 * i32::from(w[1]) + i32::from(w[0]);
+            assert!(bend.abs() < 350, "a click of {bend}");
+        }
+    }
+
+    #[test]
+    fn rates_are_checked_and_any_nudge_is_survived() {
+        assert_eq!(Resampler::new(3999, 48_000).err(), Some(ResampleError { from_hz: 3999, to_hz: 48_000 }));
+        assert!(Resampler::new(8_000, 192_001).is_err());
+        let mut resampler = Resampler::new(192_000, 4_000).unwrap();
+        for ppm in [1e9, f64::NAN, -1e9, f64::NEG_INFINITY] {
+            resampler.set_ppm(ppm);
+            resampler.push(&[100; 2000]);
+        }
+        assert!(resampler.available() > 0);
+    }
+}

@@ -1,5 +1,7 @@
 //! What the tests share. Each file in `tests/` is one subject.
 
+pub mod golden;
+
 use std::path::PathBuf;
 
 /// A folder or file below the shared data (standards' vectors, speech, traces): `MEDIA_CORE_SHARED`, by default
@@ -13,11 +15,7 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     if full.exists() {
         return Some(full);
     }
-    assert!(
-        std::env::var("CI").as_deref() != Ok("true"),
-        "{} is missing, and CI=true wants it",
-        full.display()
-    );
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing, and CI=true wants it", full.display());
     eprintln!("skipped: {} is not here (set MEDIA_CORE_SHARED)", full.display());
     None
 }

@@ -15,7 +15,7 @@ pub enum GuardError {
     Malformed,
     /// The authentication tag does not match: forged, damaged or another key.
     Authentication,
-    /// A packet with this index was accepted before, or the index is older than the replay window.
+    /// A packet with this index was accepted (or sent) before, or the index is older than the replay window.
     Replayed,
     /// The buffer has no room for the tag.
     OutputTooSmall {
@@ -24,8 +24,6 @@ pub enum GuardError {
         /// Bytes given.
         got: usize,
     },
-    /// More streams than this guard has contexts for.
-    TooManyStreams,
     /// The key has protected as many packets as its lifetime allows (RFC 3711, 9.2).
     KeyExpired,
 }
@@ -37,7 +35,6 @@ impl fmt::Display for GuardError {
             Self::Authentication => write!(f, "authentication failed"),
             Self::Replayed => write!(f, "replayed or too old"),
             Self::OutputTooSmall { need, got } => write!(f, "buffer of {got} bytes, {need} needed"),
-            Self::TooManyStreams => write!(f, "more streams than contexts"),
             Self::KeyExpired => write!(f, "the key's lifetime is over"),
         }
     }
@@ -46,7 +43,7 @@ impl fmt::Display for GuardError {
 impl core::error::Error for GuardError {}
 
 /// Protects and unprotects datagrams in place. `len` is the length of the packet within `buffer`; the result is the
-/// length afterwards.
+/// length afterwards. After an error the packet is as it was and the guard unchanged.
 pub trait PacketGuard {
     /// The most bytes that protection adds to a packet.
     fn max_growth(&self) -> usize;

@@ -1,1 +1,239 @@
-//! (to be written)
+//! Level meter: RMS and peak with a time constant, and a count of clipped samples.
+//!
+//! Levels are in dBov, decibels relative to the overload point (RFC 6464, 3): 0 dBov is a square wave between the
+//! extremes, ±32768 (±1.0). A full-scale sine thus reads -3.01 dBov, and the largest mu-law square wave
+//! (±32124, the 0 dBov of RFC 6464 for PCMU) reads -0.17 dBov here. [`Level::SILENCE`] is -127 dBov, the lowest level
+//! of RFC 6464; it also stands for digital silence.
+//!
+//! The mean square is exact within a frame (64-bit sum, or `f32`) and smoothed over frames by a weighted mean,
+//! n / (n + tau), in 2^-16 of a 16-bit step squared. With frames much shorter than the time constant that is a
+//! first-order lag of that constant. Readings are within 0.1 dB of the exact mean square.
+//!
+//! Delay: none, the frame is only read. Cost: a multiplication and an addition a sample, two 64-bit divisions a
+//! frame; the `i16` body uses no float.
+
+use core::fmt;
+
+use super::decibel;
+use crate::sample::Sample;
+
+/// A level in hundredths of a decibel relative to the overload point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Level {
+    hundredths_dbov: i16,
+}
+
+impl Level {
+    /// -127 dBov: the lowest level, and digital silence.
+    pub const SILENCE: Self = Self { hundredths_dbov: -12_700 };
+
+    /// In hundredths of a dBov, -12700 to 0; `f32` samples beyond full scale read 0.
+    pub const fn hundredths_dbov(self) -> i16 {
+        self.hundredths_dbov
+    }
+
+    /// Of a mean square in 2^-46 of full scale squared.
+    fn of_power(power: u64) -> Self {
+        if power == 0 {
+            return Self::SILENCE;
+        }
+        Self { hundredths_dbov: decibel::hundredths_of_power(power) }.max(Self::SILENCE)
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let magnitude = self.hundredths_dbov.unsigned_abs();
+        let sign = if self.hundredths_dbov < 0 { "-" } else { "" };
+        write!(f, "{sign}{}.{:02} dBov", magnitude / 100, magnitude % 100)
+    }
+}
+
+/// Settings of a [`LevelMeter`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct LevelConfig {
+    /// Rate of the samples, in Hz.
+    pub sample_rate_hz: u32,
+    /// Time constant of RMS and of the peak's fall (both of power), in ms; 0 shows each frame by itself.
+    /// At most 65535 samples long.
+    pub time_constant_ms: u16,
+}
+
+impl Default for LevelConfig {
+    /// 8 kHz, 125 ms.
+    fn default() -> Self {
+        Self { sample_rate_hz: 8_000, time_constant_ms: 125 }
+    }
+}
+
+/// The time constant of a [`LevelConfig`] is too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct LevelError {
+    /// The time constant that was asked for, in samples.
+    pub samples: u64,
+}
+
+impl fmt::Display for LevelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "time constant of {} samples; at most 65535 are possible", self.samples)
+    }
+}
+
+impl core::error::Error for LevelError {}
+
+/// Measures level, peak and clipping of one channel of `i16` or `f32`.
+#[derive(Clone, Copy, Debug)]
+pub struct LevelMeter {
+    /// Time constant in samples.
+    tau: u16,
+    /// Smoothed mean square and falling peak square, in 2^-46 of full scale squared; at most [`Self::FULL_SCALE`].
+    mean_square: u64,
+    peak_square: u64,
+    clipped: u32,
+}
+
+impl LevelMeter {
+    const FULL_SCALE: u64 = 1 << 46;
+
+    /// A meter that has heard nothing.
+    pub fn new(config: LevelConfig) -> Result<Self, LevelError> {
+        let samples = u64::from(config.sample_rate_hz) * u64::from(config.time_constant_ms) / 1_000;
+        let tau = u16::try_from(samples).map_err(|_| LevelError { samples })?;
+        Ok(Self { tau, mean_square: 0, peak_square: 0, clipped: 0 })
+    }
+
+    /// Hears one frame of any length.
+    pub fn hear<S: Sample>(&mut self, frame: &[S]) {
+        // So short that sums of 2^46 a sample stay below 2^63.
+        for part in frame.chunks(1 << 15) {
+            self.hear_part(part);
+        }
+    }
+
+    fn hear_part<S: Sample>(&mut self, part: &[S]) {
+        let mut sum = S::Wide::default();
+        let mut peak = 0;
+        for &sample in part {
+            sum = sample.add_square(sum);
+            let magnitude = sample.to_i16().unsigned_abs();
+            peak = magnitude.max(peak);
+            // The negative extreme has one more step than the positive one: either is the overload point.
+            self.clipped = self.clipped.saturating_add(u32::from(magnitude >= i16::MAX as u16));
+        }
+        let (heard, tau) = (part.len() as u64, u64::from(self.tau));
+        let sum = S::energy(sum).min(heard * Self::FULL_SCALE);
+        self.mean_square = (self.mean_square * tau + sum) / (tau + heard);
+        let peak_square = (u64::from(peak) * u64::from(peak)) << 16;
+        self.peak_square = peak_square.max(self.peak_square * tau / (tau + heard));
+    }
+
+    /// The smoothed root mean square.
+    pub fn rms_dbov(&self) -> Level {
+        Level::of_power(self.mean_square)
+    }
+
+    /// The highest magnitude: it rises at once and falls with the time constant.
+    pub fn peak_dbov(&self) -> Level {
+        Level::of_power(self.peak_square)
+    }
+
+    /// Samples at or beyond the overload point since the last reset.
+    pub fn clipped_samples(&self) -> u32 {
+        self.clipped
+    }
+
+    /// Forgets everything heard so far.
+    pub fn reset(&mut self) {
+        (self.mean_square, self.peak_square, self.clipped) = (0, 0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn meter(time_constant_ms: u16) -> LevelMeter {
+        LevelMeter::new(LevelConfig { time_constant_ms, ..LevelConfig::default() }).unwrap()
+    }
+
+    fn noise(count: usize) -> Vec<i16> {
+        let mut state = 1u32;
+        (0..count)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 16) as i16
+            })
+            .collect()
+    }
+
+    #[test]
+    fn reference_levels() {
+        let mut level = meter(0);
+        for (sample, expected) in [(i16::MIN, 0), (32_124, -17), (1, -9_031), (0, -12_700)] {
+            level.hear(&[sample; 160]);
+            assert!((level.rms_dbov().hundredths_dbov() - expected).abs() <= 1, "{sample}: {}", level.rms_dbov());
+            assert!((level.peak_dbov().hundredths_dbov() - expected).abs() <= 1, "{sample}: {}", level.peak_dbov());
+        }
+        assert_eq!(level.rms_dbov(), Level::SILENCE);
+        let sine: Vec<f32> = (0..800).map(|i| (f64::from(i) * 0.1 * core::f64::consts::PI).sin() as f32).collect();
+        level.hear(&sine);
+        assert!((level.rms_dbov().hundredths_dbov() + 301).abs() <= 1, "{}", level.rms_dbov());
+        level.hear(&[4.0f32; 160]);
+        assert_eq!(level.rms_dbov().hundredths_dbov(), 0);
+    }
+
+    #[test]
+    fn both_bodies_are_within_a_tenth_of_a_decibel() {
+        for shift in 0..15 {
+            let pcm: Vec<i16> = noise(1_600).iter().map(|x| x >> shift).collect();
+            let float: Vec<f32> = pcm.iter().map(|&x| f32::from_i16(x)).collect();
+            let (mut a, mut b, mut exact) = (meter(125), meter(125), 0.0f64);
+            for (pcm, float) in pcm.chunks(80).zip(float.chunks(80)) {
+                a.hear(pcm);
+                b.hear(float);
+                let sum: f64 = pcm.iter().map(|&x| (f64::from(x) / 32_768.0).powi(2)).sum();
+                exact = (exact * 1_000.0 + sum) / 1_080.0;
+                for reading in [a.rms_dbov(), b.rms_dbov()] {
+                    let error = f64::from(reading.hundredths_dbov()) / 100.0 - 10.0 * exact.log10();
+                    assert!(error.abs() < 0.1, "{shift}: {error}");
+                }
+            }
+            assert_eq!(a.peak_dbov(), b.peak_dbov());
+        }
+    }
+
+    #[test]
+    fn falls_with_the_time_constant() {
+        let mut level = meter(125);
+        level.hear(&[16_384i16; 32_000]);
+        let before = level.rms_dbov().hundredths_dbov();
+        // 125 ms later the power has fallen to 1/e, -4.34 dB; frames of 1 ms come near the limit.
+        for _ in 0..125 {
+            level.hear(&[0i16; 8]);
+        }
+        let (rms, peak) = (level.rms_dbov().hundredths_dbov(), level.peak_dbov().hundredths_dbov());
+        assert!((before - rms - 434).abs() < 10, "{before} {rms}");
+        assert!((-602 - peak - 434).abs() < 10, "{peak}");
+    }
+
+    #[test]
+    fn counts_clipping() {
+        let mut level = meter(125);
+        level.hear(&[i16::MAX, i16::MIN, -32_767, 32_766, 0]);
+        assert_eq!(level.clipped_samples(), 3);
+        level.hear(&[1.0f32, -1.5, 0.999, f32::NAN]);
+        assert_eq!(level.clipped_samples(), 5);
+        level.reset();
+        assert_eq!((level.clipped_samples(), level.peak_dbov()), (0, Level::SILENCE));
+    }
+
+    #[test]
+    fn too_long_a_time_constant_is_an_error() {
+        let config = LevelConfig { sample_rate_hz: 48_000, time_constant_ms: 2_000 };
+        assert_eq!(LevelMeter::new(config).unwrap_err(), LevelError { samples: 96_000 });
+    }
+}

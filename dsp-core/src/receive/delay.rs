@@ -1,1 +1,255 @@
-//! (to be written)
+//! Delay estimator: how long packets must wait so that nearly all of them are there when their turn comes.
+//!
+//! Everything is in ticks of the RTP clock, 32 bits, modulo 2^32. A packet's *transit* is its arrival minus its
+//! timestamp: unknown offset and all. The smallest transit of the last 10 to 20 seconds is the *base*; what a packet
+//! took longer is its *relative delay*. Because the base is a minimum over a window, a sender whose clock drifts moves
+//! it along, and a shorter route is noticed at once.
+//!
+//! Relative delays go into a histogram that forgets with a half-life of about 355 packets (7 s at 20 ms). The target
+//! is the delay that 98.5 % of them stayed within. Newer packets weigh more instead of older ones being scaled down,
+//! so an update touches one bucket; the target is looked up every eighth packet, or at once if a packet was later.
+
+use crate::time::Duration;
+
+/// Bounds of the delay. With `min_ms == max_ms` the delay is fixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DelayConfig {
+    /// The target never falls below this, in ms.
+    pub min_ms: u32,
+    /// The target never rises above this, and a packet that would be played later than this is dropped, in ms.
+    pub max_ms: u32,
+    /// What the estimator believes before it has seen packets, in ms.
+    pub initial_ms: u32,
+}
+
+impl Default for DelayConfig {
+    /// 20 ms to 2 s, beginning with 40 ms.
+    fn default() -> Self {
+        Self { min_ms: 20, max_ms: 2_000, initial_ms: 40 }
+    }
+}
+
+/// Buckets of 5, 10, 20, 40 and 80 ms, sixteen of each: up to 2480 ms.
+const GROUP: usize = 16;
+const BUCKETS: usize = 5 * GROUP;
+const FIRST_WIDTH_MS: u32 = 5;
+/// A packet's weight grows by 1/512 with each packet.
+const WEIGHT_SHIFT: u32 = 9;
+const WEIGHT_START: u32 = 1 << 12;
+const WEIGHT_LIMIT: u32 = 1 << 20;
+/// The initial target weighs as much as four packets.
+const PRIOR_PACKETS: u32 = 4;
+/// 3/200 = 1.5 % of packets may be later than the target.
+const LATE_NUMERATOR: u32 = 3;
+const LATE_DENOMINATOR: u32 = 200;
+const WINDOW: Duration = Duration::from_secs(10);
+const LOOK_UP_EVERY: u32 = 8;
+
+/// Estimates base and target delay from arrivals.
+#[derive(Clone, Debug)]
+pub struct DelayEstimator {
+    ticks_per_second: u32,
+    config: DelayConfig,
+    histogram: [u32; BUCKETS],
+    total: u32,
+    weight: u32,
+    packets: u32,
+    /// Smallest transit of the window that is filling and of the one before.
+    minimum: [u32; 2],
+    window_start: u32,
+    target: u32,
+}
+
+impl DelayEstimator {
+    /// An estimator for a clock of `ticks_per_second`.
+    pub fn new(ticks_per_second: u32, config: DelayConfig) -> Self {
+        let mut estimator = Self {
+            ticks_per_second,
+            config,
+            histogram: [0; BUCKETS],
+            total: 0,
+            weight: WEIGHT_START,
+            packets: 0,
+            minimum: [0; 2],
+            window_start: 0,
+            target: 0,
+        };
+        estimator.reset();
+        estimator
+    }
+
+    /// Forgets all arrivals.
+    pub fn reset(&mut self) {
+        self.histogram = [0; BUCKETS];
+        self.weight = WEIGHT_START;
+        self.total = PRIOR_PACKETS * WEIGHT_START;
+        self.histogram[bucket(self.config.initial_ms.saturating_sub(1))] = self.total;
+        self.packets = 0;
+        self.target = self.ticks(self.config.initial_ms.clamp(self.config.min_ms, self.config.max_ms));
+    }
+
+    /// Forgets the base, but not how much packets vary: for a sender whose timestamps jumped.
+    pub fn rebase(&mut self) {
+        self.packets = 0;
+    }
+
+    /// Takes in one arrival (both in ticks) and returns the packet's relative delay, in ticks.
+    pub fn update(&mut self, arrival: u32, timestamp: u32) -> u32 {
+        let transit = arrival.wrapping_sub(timestamp);
+        if self.packets == 0 {
+            self.minimum = [transit; 2];
+            self.window_start = arrival;
+        } else if arrival.wrapping_sub(self.window_start) > WINDOW.as_samples(self.ticks_per_second) as u32 {
+            self.minimum = [transit, self.minimum[0]];
+            self.window_start = arrival;
+        } else if (transit.wrapping_sub(self.minimum[0]) as i32) < 0 {
+            self.minimum[0] = transit;
+        }
+        self.packets = self.packets.wrapping_add(1).max(1);
+        let relative = transit.wrapping_sub(self.base());
+        self.count(relative);
+        if relative > self.target || self.packets.is_multiple_of(LOOK_UP_EVERY) {
+            self.target = self.look_up();
+        }
+        relative
+    }
+
+    /// How much later than the base this arrival is, in ticks, without taking it in; `None` before the first.
+    pub fn relative(&self, arrival: u32, timestamp: u32) -> Option<i32> {
+        (self.packets > 0).then(|| arrival.wrapping_sub(timestamp).wrapping_sub(self.base()) as i32)
+    }
+
+    /// The smallest transit of the last windows, in ticks.
+    pub fn base(&self) -> u32 {
+        let newer = self.minimum[0].wrapping_sub(self.minimum[1]) as i32;
+        self.minimum[usize::from(newer > 0)]
+    }
+
+    /// How long after the base a packet should be played, in ticks.
+    pub fn target(&self) -> u32 {
+        self.target
+    }
+
+    /// The longest delay that the bounds allow, in ticks.
+    pub fn maximum(&self) -> u32 {
+        self.ticks(self.config.max_ms)
+    }
+
+    fn ticks(&self, ms: u32) -> u32 {
+        Duration::from_millis(u64::from(ms)).as_samples(self.ticks_per_second) as u32
+    }
+
+    fn count(&mut self, relative: u32) {
+        if self.weight >= WEIGHT_LIMIT {
+            let shift = WEIGHT_LIMIT.ilog2() - WEIGHT_START.ilog2();
+            self.weight >>= shift;
+            self.total = 0;
+            for bucket in &mut self.histogram {
+                *bucket >>= shift;
+                self.total += *bucket;
+            }
+        }
+        // Beyond ten seconds it's the last bucket anyway, and the product stays within 32 bits.
+        let ms = relative.min(10 * self.ticks_per_second) / (self.ticks_per_second / 1_000).max(1);
+        self.histogram[bucket(ms)] += self.weight;
+        self.total += self.weight;
+        self.weight += self.weight >> WEIGHT_SHIFT;
+    }
+
+    fn look_up(&self) -> u32 {
+        let allowed = self.total / LATE_DENOMINATOR * LATE_NUMERATOR;
+        let mut later = 0;
+        let mut index = BUCKETS;
+        while index > 0 {
+            later += self.histogram[index - 1];
+            if later > allowed {
+                break;
+            }
+            index -= 1;
+        }
+        self.ticks(upper_edge_ms(index).clamp(self.config.min_ms, self.config.max_ms))
+    }
+}
+
+/// The bucket of a delay in ms.
+fn bucket(ms: u32) -> usize {
+    let (mut start, mut width) = (0, FIRST_WIDTH_MS);
+    for group in 0..BUCKETS / GROUP {
+        let end = start + GROUP as u32 * width;
+        if ms < end {
+            return group * GROUP + ((ms - start) / width) as usize;
+        }
+        start = end;
+        width *= 2;
+    }
+    BUCKETS - 1
+}
+
+/// The end of the first `count` buckets, in ms.
+fn upper_edge_ms(count: usize) -> u32 {
+    let (groups, rest) = (count / GROUP, (count % GROUP) as u32);
+    let width = FIRST_WIDTH_MS << groups;
+    (width - FIRST_WIDTH_MS) * GROUP as u32 + rest * width
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLOCK: u32 = 8_000;
+
+    /// Feeds `packets` of 20 ms; `delay_ms(n)` is what packet n takes.
+    fn feed(estimator: &mut DelayEstimator, from: u32, packets: u32, delay_ms: impl Fn(u32) -> u32) {
+        for n in from..from + packets {
+            let timestamp = n.wrapping_mul(160).wrapping_add(u32::MAX - 40_000);
+            estimator.update(n.wrapping_mul(160).wrapping_add(delay_ms(n) * 8), timestamp);
+        }
+    }
+
+    fn target_ms(estimator: &DelayEstimator) -> u32 {
+        estimator.target() * 1_000 / CLOCK
+    }
+
+    #[test]
+    fn buckets_tile_the_axis() {
+        for ms in 0..2_480 {
+            let index = bucket(ms);
+            assert!(upper_edge_ms(index) <= ms && ms < upper_edge_ms(index + 1), "{ms}");
+        }
+        assert_eq!(bucket(99_999), BUCKETS - 1);
+    }
+
+    #[test]
+    fn falls_to_the_minimum_on_a_quiet_network_and_rises_on_a_bad_one() {
+        let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::default());
+        assert_eq!(target_ms(&estimator), 40);
+        feed(&mut estimator, 0, 1_000, |_| 50);
+        assert_eq!(target_ms(&estimator), 20);
+        // Every tenth packet is 100 ms late: the target must cover it soon, and for as long as it lasts.
+        feed(&mut estimator, 1_000, 100, |n| if n % 10 == 0 { 150 } else { 50 });
+        assert!((100..=120).contains(&target_ms(&estimator)), "{}", target_ms(&estimator));
+        // And shrink again afterwards.
+        feed(&mut estimator, 1_100, 2_500, |_| 50);
+        assert_eq!(target_ms(&estimator), 20);
+    }
+
+    #[test]
+    fn drift_moves_the_base_along() {
+        let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::default());
+        // The sender is 500 ppm slow for an hour: 1.8 s in all.
+        for n in 0..180_000u32 {
+            let arrival = n.wrapping_mul(160).wrapping_add(n / 100 * 8);
+            estimator.update(arrival, n.wrapping_mul(160));
+        }
+        assert_eq!(target_ms(&estimator), 20);
+    }
+
+    #[test]
+    fn bounds_hold() {
+        let fixed = DelayConfig { min_ms: 60, max_ms: 60, initial_ms: 60 };
+        let mut estimator = DelayEstimator::new(CLOCK, fixed);
+        feed(&mut estimator, 0, 500, |n| n % 7 * 100);
+        assert_eq!(target_ms(&estimator), 60);
+    }
+}

@@ -1,1 +1,366 @@
-//! (to be written)
+//! Jitter buffer: stores packets, orders them, drops duplicates, and lets one peek ahead. It knows no time: how long
+//! a packet waits is decided in `delay` and `decision`.
+//!
+//! Payloads lie in a ring of 64-byte cells in the order of arrival, each in one piece, so that a decoder reads them in
+//! place. A table finds a packet by its sequence number in one step. Both are arrays of `CELLS` entries, owned here:
+//! the buffer can never hold more than `CELLS` packets nor more than `64 * CELLS` bytes. Sequence numbers are extended
+//! to 32 bits by their distance to the newest one (RFC 3550, A.1).
+//!
+//! Cost: push, peek and advance take constant time, but for a run of freed cells that is skipped once.
+
+use crate::time::{Instant, PayloadType, RtpTime, Seq};
+
+/// Bytes a cell.
+pub const CELL_BYTES: usize = 64;
+
+/// Why a packet was not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum PushError {
+    /// The packet is in the buffer already.
+    Duplicate,
+    /// Its turn has passed: it was played, concealed or skipped.
+    Late,
+    /// It is so far ahead of the next packet to be played that the table has no place for it.
+    TooFarAhead,
+    /// No run of free cells is long enough.
+    Full,
+    /// Longer than all cells together.
+    TooLong {
+        /// Bytes of the payload.
+        bytes: usize,
+    },
+}
+
+/// What the buffer keeps of a packet beside its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PacketInfo {
+    /// Sequence number as received.
+    pub seq: Seq,
+    /// RTP timestamp.
+    pub timestamp: RtpTime,
+    /// Payload type.
+    pub payload_type: PayloadType,
+    /// Marker bit.
+    pub marker: bool,
+    /// When it arrived.
+    pub arrival: Instant,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    info: PacketInfo,
+    first_cell: u16,
+    bytes: u16,
+    used: bool,
+}
+
+const EMPTY: Slot = Slot {
+    info: PacketInfo {
+        seq: Seq(0),
+        timestamp: RtpTime(0),
+        payload_type: PayloadType::PCMU,
+        marker: false,
+        arrival: Instant::ZERO,
+    },
+    first_cell: 0,
+    bytes: 0,
+    used: false,
+};
+
+/// A jitter buffer of `CELLS` cells of 64 bytes: room for at most `CELLS` packets.
+pub struct JitterBuffer<const CELLS: usize> {
+    slots: [Slot; CELLS],
+    cells: [[u8; CELL_BYTES]; CELLS],
+    /// For the first cell of each run: its length, and whether it is still in use.
+    runs: [Run; CELLS],
+    /// Where the next run begins, where the oldest begins, and how many cells lie between.
+    head: usize,
+    tail: usize,
+    occupied: usize,
+    packets: usize,
+    /// Extended sequence number of the next packet to be played; `None` until the first packet.
+    next: Option<u32>,
+    /// The highest extended sequence number seen since `clear`.
+    newest: u32,
+    /// Whether a turn has passed since `clear`.
+    begun: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Run {
+    cells: u16,
+    live: bool,
+}
+
+impl<const CELLS: usize> Default for JitterBuffer<CELLS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const CELLS: usize> JitterBuffer<CELLS> {
+    /// An empty buffer.
+    pub const fn new() -> Self {
+        const { assert!(CELLS >= 4 && CELLS <= 16_384, "4 to 16384 cells") };
+        Self {
+            slots: [EMPTY; CELLS],
+            cells: [[0; CELL_BYTES]; CELLS],
+            runs: [Run { cells: 0, live: false }; CELLS],
+            head: 0,
+            tail: 0,
+            occupied: 0,
+            packets: 0,
+            next: None,
+            newest: 0,
+            begun: false,
+        }
+    }
+
+    /// Packets held.
+    pub const fn len(&self) -> usize {
+        self.packets
+    }
+
+    /// No packet is held.
+    pub const fn is_empty(&self) -> bool {
+        self.packets == 0
+    }
+
+    /// The sequence number whose turn is next; `None` before the first packet.
+    pub fn next_seq(&self) -> Option<Seq> {
+        self.next.map(|next| Seq(next as u16))
+    }
+
+    /// Stores a packet. The first one after `new` or `clear` begins the sequence; packets that were sent a little
+    /// before it and arrive later are welcome until the first turn has passed.
+    pub fn push(&mut self, info: PacketInfo, payload: &[u8]) -> Result<(), PushError> {
+        let extended = match self.next {
+            None => u32::from(info.seq.0) + (1 << 16),
+            Some(_) => self.newest.wrapping_add(i32::from(info.seq.distance(Seq(self.newest as u16))) as u32),
+        };
+        let ahead = self.next.map_or(0, |next| extended.wrapping_sub(next) as i32);
+        let span = self.newest.wrapping_sub(self.next.unwrap_or(self.newest)) as usize;
+        let early = !self.begun && span + ahead.unsigned_abs() as usize <= CELLS / 2;
+        if ahead < 0 && !early {
+            return Err(PushError::Late);
+        }
+        if ahead >= CELLS as i32 {
+            return Err(PushError::TooFarAhead);
+        }
+        let index = extended as usize % CELLS;
+        if self.slots[index].used {
+            return Err(PushError::Duplicate);
+        }
+        let first_cell = self.allocate(payload.len())?;
+        for (cell, part) in self.cells[first_cell..].iter_mut().zip(payload.chunks(CELL_BYTES)) {
+            cell[..part.len()].copy_from_slice(part);
+        }
+        self.slots[index] = Slot { info, first_cell: first_cell as u16, bytes: payload.len() as u16, used: true };
+        self.packets += 1;
+        if ahead < 0 {
+            self.next = Some(extended);
+        }
+        if self.next.is_none() {
+            self.next = Some(extended);
+            self.newest = extended;
+        } else if extended.wrapping_sub(self.newest) as i32 > 0 {
+            self.newest = extended;
+        }
+        Ok(())
+    }
+
+    /// The packet `offset` places after the next one, with its payload.
+    pub fn peek(&self, offset: usize) -> Option<(PacketInfo, &[u8])> {
+        let next = self.next?;
+        if offset >= CELLS {
+            return None;
+        }
+        let slot = &self.slots[next.wrapping_add(offset as u32) as usize % CELLS];
+        let from = usize::from(slot.first_cell);
+        let bytes = self.cells.get(from..)?.as_flattened().get(..usize::from(slot.bytes))?;
+        slot.used.then_some((slot.info, bytes))
+    }
+
+    /// How many places after the next one the earliest packet lies: 0 when the next one is here.
+    pub fn first_offset(&self) -> Option<usize> {
+        if self.packets == 0 {
+            return None;
+        }
+        let next = self.next?;
+        let span = self.newest.wrapping_sub(next) as usize;
+        (0..=span).find(|&offset| self.slots[next.wrapping_add(offset as u32) as usize % CELLS].used)
+    }
+
+    /// Takes the next packet out, or gives up on it if it is missing, and moves on by one. Whether it was there.
+    pub fn advance(&mut self) -> bool {
+        let Some(next) = self.next else { return false };
+        self.begun = true;
+        self.next = Some(next.wrapping_add(1));
+        if next == self.newest {
+            // Nothing newer was seen: the one that follows is the newest position from now on.
+            self.newest = next.wrapping_add(1);
+        }
+        let slot = &mut self.slots[next as usize % CELLS];
+        if !slot.used {
+            return false;
+        }
+        slot.used = false;
+        let first = usize::from(slot.first_cell);
+        self.packets -= 1;
+        self.free(first);
+        true
+    }
+
+    /// Forgets everything: the next packet begins a new sequence.
+    pub fn clear(&mut self) {
+        for slot in &mut self.slots {
+            slot.used = false;
+        }
+        self.head = 0;
+        self.tail = 0;
+        self.occupied = 0;
+        self.packets = 0;
+        self.next = None;
+        self.begun = false;
+    }
+
+    fn allocate(&mut self, bytes: usize) -> Result<usize, PushError> {
+        let need = bytes.div_ceil(CELL_BYTES).max(1);
+        if need > CELLS || bytes > usize::from(u16::MAX) {
+            return Err(PushError::TooLong { bytes });
+        }
+        let to_end = CELLS - self.head;
+        // A run is in one piece: if it doesn't fit before the end, what is left there is skipped.
+        let skip = if need > to_end { to_end } else { 0 };
+        if self.occupied + skip + need > CELLS {
+            return Err(PushError::Full);
+        }
+        if skip > 0 {
+            self.runs[self.head] = Run { cells: skip as u16, live: false };
+            self.occupied += skip;
+            self.head = 0;
+        }
+        let first = self.head;
+        self.runs[first] = Run { cells: need as u16, live: true };
+        self.occupied += need;
+        self.head = (first + need) % CELLS;
+        self.reclaim();
+        Ok(first)
+    }
+
+    fn free(&mut self, first: usize) {
+        self.runs[first].live = false;
+        self.reclaim();
+    }
+
+    /// Moves the tail over runs that are no longer used. An early packet that waits holds up what arrived after it;
+    /// `Full` then tells the owner to move on.
+    fn reclaim(&mut self) {
+        while self.occupied > 0 && !self.runs[self.tail].live {
+            let cells = usize::from(self.runs[self.tail].cells);
+            self.occupied -= cells;
+            self.tail = (self.tail + cells) % CELLS;
+        }
+        if self.occupied == 0 {
+            self.head = 0;
+            self.tail = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn info(seq: u16) -> PacketInfo {
+        PacketInfo { seq: Seq(seq), timestamp: RtpTime(u32::from(seq) * 160), ..EMPTY.info }
+    }
+
+    fn drain<const N: usize>(buffer: &mut JitterBuffer<N>) -> Vec<u16> {
+        let mut seqs = Vec::new();
+        while !buffer.is_empty() {
+            if let Some((info, payload)) = buffer.peek(0) {
+                assert_eq!(payload, info.seq.0.to_be_bytes().repeat(50));
+                seqs.push(info.seq.0);
+            }
+            buffer.advance();
+        }
+        seqs
+    }
+
+    fn push<const N: usize>(buffer: &mut JitterBuffer<N>, seq: u16) -> Result<(), PushError> {
+        buffer.push(info(seq), &seq.to_be_bytes().repeat(50))
+    }
+
+    #[test]
+    fn orders_across_the_wrap_and_drops_duplicates() {
+        let mut buffer = JitterBuffer::<32>::new();
+        for seq in [65_534, 0, 65_535, 2, 1] {
+            push(&mut buffer, seq).unwrap();
+        }
+        assert_eq!(push(&mut buffer, 0), Err(PushError::Duplicate));
+        assert_eq!(drain(&mut buffer), [65_534, 65_535, 0, 1, 2]);
+        assert_eq!(push(&mut buffer, 1), Err(PushError::Late));
+    }
+
+    #[test]
+    fn a_missing_packet_is_seen_and_skipped() {
+        let mut buffer = JitterBuffer::<32>::new();
+        for seq in [10, 12, 13] {
+            push(&mut buffer, seq).unwrap();
+        }
+        buffer.advance();
+        assert!(buffer.peek(0).is_none());
+        assert_eq!(buffer.first_offset(), Some(1));
+        assert!(!buffer.advance());
+        assert_eq!(push(&mut buffer, 11), Err(PushError::Late));
+        assert_eq!(drain(&mut buffer), [12, 13]);
+    }
+
+    #[test]
+    fn begins_with_the_first_sent_even_if_it_comes_second() {
+        let mut buffer = JitterBuffer::<32>::new();
+        push(&mut buffer, 5).unwrap();
+        push(&mut buffer, 3).unwrap();
+        push(&mut buffer, 4).unwrap();
+        assert_eq!(push(&mut buffer, 65_000), Err(PushError::Late));
+        assert_eq!(drain(&mut buffer), [3, 4, 5]);
+        assert_eq!(push(&mut buffer, 2), Err(PushError::Late));
+    }
+
+    #[test]
+    fn bounded_in_cells_and_in_distance() {
+        let mut buffer = JitterBuffer::<8>::new();
+        for seq in 0..4 {
+            push(&mut buffer, seq).unwrap();
+        }
+        assert_eq!(push(&mut buffer, 4), Err(PushError::Full));
+        assert_eq!(push(&mut buffer, 9), Err(PushError::TooFarAhead));
+        assert_eq!(buffer.push(info(5), &[0; 600]), Err(PushError::TooLong { bytes: 600 }));
+        buffer.advance();
+        push(&mut buffer, 4).unwrap();
+        assert_eq!(drain(&mut buffer), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn runs_for_ever_with_odd_lengths() {
+        let mut buffer = JitterBuffer::<16>::new();
+        let mut taken = 0u32;
+        for seq in 0..200_000u32 {
+            let payload = [seq as u8; 300];
+            let len = (seq as usize * 37) % 300 + 1;
+            while buffer.push(info(seq as u16), &payload[..len]) == Err(PushError::Full) {
+                let (info, bytes) = buffer.peek(0).expect("full means that the next one is here");
+                assert_eq!(info.seq.0, taken as u16);
+                assert_eq!(bytes.len(), (taken as usize * 37) % 300 + 1);
+                assert!(bytes.iter().all(|&b| b == taken as u8));
+                buffer.advance();
+                taken += 1;
+            }
+        }
+        assert!(taken > 199_900);
+    }
+}

@@ -1,4 +1,23 @@
-//! The receive road: datagram to PCM.
+//! The receive road: datagrams in on the network's clock, sound out on the audio clock.
+//!
+//! [`Receiver::receive`] parses a packet, does the RFC 3550 bookkeeping and stores it; [`Receiver::play`] fills a tick
+//! of any length: decode, conceal, pause, stretch. Neither knows sockets, clocks or codecs: time comes as an argument,
+//! decoders from a [`PayloadTable`]. Sound is mono `i16` at one rate that is fixed when the receiver is made.
+//!
+//! Delay. The playout delay is the time a sample is played minus the time it would have been played had its packet
+//! been as fast as the fastest (`delay`). It's steered to the target in pauses, and within speech by time stretching;
+//! it grows when the buffer runs dry, and never beyond the bound: later packets are dropped.
+//!
+//! Memory: `64 * CELLS` bytes of payloads, about 24 bytes a cell of tables, two bytes a sample for `SAMPLES`.
+
+use core::fmt;
+
+use crate::codec::{Decoder, PayloadTable};
+use crate::quality::{
+    JitterEstimator, ReceptionStats, SequenceConfig, SequenceTracker, SequenceUpdate, arrival_ticks as ticks,
+};
+use crate::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
+use crate::wire::rtp::{ParseError, RtpPacket};
 
 pub mod decision;
 pub mod delay;
@@ -7,4 +26,696 @@ pub mod jitter;
 mod lpc;
 mod pitch;
 pub mod plc;
+mod stats;
 pub mod stretch;
+mod sync_buffer;
+
+use decision::{Next, Operation, Situation, Stretch};
+pub use delay::DelayConfig;
+use delay::DelayEstimator;
+use jitter::{JitterBuffer, PacketInfo, PushError};
+use plc::Concealer;
+pub use stats::{DelaySummary, Played, ReceiverStats};
+use stretch::Stretcher;
+use sync_buffer::SyncBuffer;
+
+/// History that concealment and stretching may look at.
+const HISTORY: Duration = Duration::from_millis(120);
+/// A gap of which both ends are known is filled in one piece up to this length.
+const BRIDGE: Duration = Duration::from_millis(60);
+/// Concealment goes in steps: a packet that comes meanwhile is used at the next one.
+const CONCEAL_STEP: Duration = Duration::from_millis(10);
+/// After so long without a packet the stream has stopped: silence, and a fresh start with the next packet.
+const UNDERRUN: Duration = Duration::from_secs(1);
+/// Between two changes of speed.
+const STRETCH_PAUSE: Duration = Duration::from_millis(60);
+/// How far above the target the delay may lie before playing faster.
+const SLACK: Duration = Duration::from_millis(20);
+/// A packet that is this much too late or too early was sent by a clock that jumped.
+const JUMP: Duration = Duration::from_secs(5);
+/// Packets in sequence that a new SSRC must send before it takes over (RFC 3550, A.1: MIN_SEQUENTIAL).
+const PROBATION: u8 = 2;
+/// The first source is heard from its first packet on: a call has only one, and who it is was settled before.
+const AT_ONCE: SequenceConfig = SequenceConfig { min_sequential: 1, max_dropout: 3_000, max_misorder: 100 };
+
+/// How a receiver is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ReceiverConfig {
+    /// Rate of the sound that comes out; every decoder that is used must have it.
+    pub sample_rate_hz: u32,
+    /// Rate of the RTP timestamps (8000 for G.722, 48000 for Opus).
+    pub rtp_clock_hz: u32,
+    /// Bounds of the delay.
+    pub delay: DelayConfig,
+}
+
+impl Default for ReceiverConfig {
+    /// 8 kHz, as for G.711.
+    fn default() -> Self {
+        Self { sample_rate_hz: 8_000, rtp_clock_hz: 8_000, delay: DelayConfig::default() }
+    }
+}
+
+/// Why a receiver can't be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ConfigError {
+    /// The rates must be 8 to 192 kHz (8 to 48 kHz for sound), and one a multiple of the other.
+    Rates {
+        /// Rate of the sound.
+        sample_rate_hz: u32,
+        /// Rate of the timestamps.
+        rtp_clock_hz: u32,
+    },
+    /// The minimum delay lies above the maximum.
+    DelayBounds {
+        /// Minimum in ms.
+        min_ms: u32,
+        /// Maximum in ms.
+        max_ms: u32,
+    },
+    /// `SAMPLES` is too small for this rate: 120 ms of history, a gap of 60 ms and a packet of 20 ms.
+    TooFewSamples {
+        /// Samples needed.
+        need: usize,
+        /// Samples given.
+        got: usize,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Rates { sample_rate_hz, rtp_clock_hz } => {
+                write!(f, "no receiver for {sample_rate_hz} Hz with an RTP clock of {rtp_clock_hz} Hz")
+            }
+            Self::DelayBounds { min_ms, max_ms } => write!(f, "delay bounds of {min_ms} to {max_ms} ms"),
+            Self::TooFewSamples { need, got } => write!(f, "room for {got} samples, {need} needed"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+/// What became of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Received {
+    /// Stored; it will be played in its turn.
+    Stored,
+    /// Stored, and the stream begins anew: another SSRC, or a jump of sequence or time.
+    Restarted,
+    /// The packet was here before.
+    Duplicate,
+    /// Its turn has passed.
+    Late,
+    /// A source or a sequence that has to prove itself first.
+    Probation,
+}
+
+/// Why a datagram was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ReceiveError {
+    /// Not an RTP packet.
+    Parse(ParseError),
+    /// The payload is longer than the whole buffer.
+    TooLong {
+        /// Bytes of the payload.
+        bytes: usize,
+    },
+}
+
+impl fmt::Display for ReceiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parse(_) => write!(f, "not an RTP packet"),
+            Self::TooLong { bytes } => write!(f, "a payload of {bytes} bytes is longer than the jitter buffer"),
+        }
+    }
+}
+
+impl core::error::Error for ReceiveError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Parse(error) => Some(error),
+            Self::TooLong { .. } => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Silence until the first packet's turn comes.
+    Priming,
+    Playing,
+}
+
+/// A receiver for G.711 with 160 ms of 20 ms packets: a desk phone.
+pub type NarrowbandReceiver = Receiver<32, 1_920>;
+/// A receiver for a host: any rate up to 48 kHz, 64 KiB of payloads (2 s of anything up to 256 kbit/s).
+pub type HostReceiver = Receiver<1_024, 15_360>;
+
+/// One incoming stream, from datagrams to sound.
+pub struct Receiver<const CELLS: usize, const SAMPLES: usize> {
+    config: ReceiverConfig,
+    ssrc: Option<Ssrc>,
+    /// A source that knocks: its SSRC, the sequence number it must send next, and how many were right so far.
+    candidate: Option<(Ssrc, Seq, u8)>,
+    sequence: SequenceTracker,
+    interarrival: JitterEstimator,
+    delay: DelayEstimator,
+    jitter: JitterBuffer<CELLS>,
+    sound: SyncBuffer<SAMPLES>,
+    concealer: Concealer,
+    stretcher: Stretcher,
+    state: State,
+    /// The RTP time of the sample that follows the last decoded one.
+    next_time: RtpTime,
+    /// Ticks filled since the last decoded sample.
+    filled: u32,
+    /// The packet before the next one was here but could not be decoded.
+    broken: bool,
+    /// Packets were dropped: the next one doesn't follow what was played last.
+    spliced: bool,
+    /// While waiting for a stream: the one before was cut off and fades out.
+    fading: bool,
+    /// The decoder that was used last.
+    payload_type: Option<PayloadType>,
+    /// Samples to play before the next change of speed.
+    stretch_pause: usize,
+    stats: ReceiverStats,
+}
+
+impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
+    /// A receiver that waits for its first packet.
+    pub fn new(config: ReceiverConfig) -> Result<Self, ConfigError> {
+        let ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay } = config;
+        let (low, high) = (sample_rate_hz.min(rtp_clock_hz), sample_rate_hz.max(rtp_clock_hz));
+        if low < 8_000 || sample_rate_hz > 48_000 || high > 192_000 || !high.is_multiple_of(low) {
+            return Err(ConfigError::Rates { sample_rate_hz, rtp_clock_hz });
+        }
+        if delay.min_ms > delay.max_ms || delay.max_ms > 10_000 {
+            return Err(ConfigError::DelayBounds { min_ms: delay.min_ms, max_ms: delay.max_ms });
+        }
+        let samples = |length: Duration| length.as_samples(sample_rate_hz) as usize;
+        let need = samples(HISTORY) + samples(BRIDGE) + samples(Duration::from_millis(20));
+        if SAMPLES < need {
+            return Err(ConfigError::TooFewSamples { need, got: SAMPLES });
+        }
+        Ok(Self {
+            config,
+            ssrc: None,
+            candidate: None,
+            sequence: SequenceTracker::new(AT_ONCE),
+            interarrival: JitterEstimator::new(),
+            delay: DelayEstimator::new(rtp_clock_hz, delay),
+            jitter: JitterBuffer::new(),
+            sound: SyncBuffer::new(samples(HISTORY)),
+            concealer: Concealer::new(sample_rate_hz),
+            stretcher: Stretcher::new(sample_rate_hz),
+            state: State::Priming,
+            next_time: RtpTime(0),
+            filled: 0,
+            broken: false,
+            spliced: false,
+            fading: false,
+            payload_type: None,
+            stretch_pause: 0,
+            stats: ReceiverStats::default(),
+        })
+    }
+
+    /// The source that is being played.
+    pub fn ssrc(&self) -> Option<Ssrc> {
+        self.ssrc
+    }
+
+    /// Everything counted so far; plain numbers, no allocation.
+    pub fn stats(&self) -> ReceiverStats {
+        ReceiverStats {
+            reception: ReceptionStats::new(self.ssrc.unwrap_or_default(), &self.sequence, &self.interarrival),
+            target_delay_ms: self.to_ms(self.delay.target()),
+            buffered_packets: self.jitter.len() as u32,
+            ..self.stats
+        }
+    }
+
+    /// Takes in one RTP packet that arrived at `now`, after a guard has unprotected it.
+    pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Received, ReceiveError> {
+        let packet = RtpPacket::parse(datagram).map_err(|error| {
+            self.stats.malformed += 1;
+            ReceiveError::Parse(error)
+        })?;
+        let arrival = ticks(now, self.config.rtp_clock_hz);
+        let mut restarted = false;
+        match self.ssrc {
+            None => self.begin(&packet),
+            Some(ssrc) if ssrc == packet.ssrc() => self.candidate = None,
+            Some(_) => {
+                if !self.admit(&packet) {
+                    self.stats.probation += 1;
+                    return Ok(Received::Probation);
+                }
+                self.stats.ssrc_changes += 1;
+                self.restart();
+                self.begin(&packet);
+                restarted = true;
+            }
+        }
+        match self.sequence.update(packet.seq()) {
+            SequenceUpdate::Restarted { .. } => {
+                self.stats.restarts += 1;
+                self.restart();
+                restarted = true;
+            }
+            SequenceUpdate::Probation | SequenceUpdate::Suspect => {
+                self.stats.probation += 1;
+                return Ok(Received::Probation);
+            }
+            SequenceUpdate::Duplicate { .. } => {
+                self.stats.duplicate += 1;
+                return Ok(Received::Duplicate);
+            }
+            SequenceUpdate::Started { .. } | SequenceUpdate::InOrder { .. } | SequenceUpdate::Late { .. } => {}
+        }
+        if let Some(relative) = self.delay.relative(arrival, packet.timestamp().0)
+            && relative.unsigned_abs() > JUMP.as_samples(self.config.rtp_clock_hz) as u32
+        {
+            self.stats.restarts += 1;
+            self.restart();
+            restarted = true;
+        }
+        self.interarrival.update(arrival, packet.timestamp());
+        self.store(now, arrival, &packet, restarted)
+    }
+
+    fn store(
+        &mut self,
+        now: Instant,
+        arrival: u32,
+        packet: &RtpPacket<'_>,
+        restarted: bool,
+    ) -> Result<Received, ReceiveError> {
+        let info = PacketInfo {
+            seq: packet.seq(),
+            timestamp: packet.timestamp(),
+            payload_type: packet.payload_type(),
+            marker: packet.marker(),
+            arrival: now,
+        };
+        // A full buffer gives up its oldest packets: at most all of them, so this ends.
+        let pushed = loop {
+            match self.jitter.push(info, packet.payload()) {
+                Err(PushError::Full | PushError::TooFarAhead) if !self.jitter.is_empty() => self.drop_first(),
+                Err(PushError::TooFarAhead) => self.jitter.clear(),
+                other => break other,
+            }
+        };
+        match pushed {
+            Ok(()) => {
+                self.delay.update(arrival, packet.timestamp().0);
+                Ok(if restarted { Received::Restarted } else { Received::Stored })
+            }
+            Err(PushError::Duplicate) => {
+                self.stats.duplicate += 1;
+                Ok(Received::Duplicate)
+            }
+            Err(PushError::TooLong { bytes }) => Err(ReceiveError::TooLong { bytes }),
+            Err(_) => {
+                // How late it was is worth knowing all the same.
+                self.delay.update(arrival, packet.timestamp().0);
+                self.stats.late += 1;
+                Ok(Received::Late)
+            }
+        }
+    }
+
+    /// Plays one tick: fills `pcm` with the samples that follow, at the receiver's rate, the first of which is heard
+    /// at `now`. It never fails: what it could not decode it has concealed.
+    pub fn play(&mut self, now: Instant, payloads: &mut dyn PayloadTable, pcm: &mut [i16]) -> Played {
+        let mut played = Played::default();
+        let mut filled = 0;
+        while filled < pcm.len() {
+            let at = now + Duration::from_samples(filled as u64, self.config.sample_rate_hz);
+            if self.sound.queued() == 0 {
+                self.produce(at, payloads, pcm.len() - filled, &mut played);
+            }
+            filled += self.sound.take(&mut pcm[filled..]);
+        }
+        self.stretch_pause = self.stretch_pause.saturating_sub(pcm.len());
+        played.target_delay_ms = self.to_ms(self.delay.target());
+        self.stats.count(&played, pcm.len());
+        played
+    }
+
+    /// Makes the samples that are heard from `at` on: at least one.
+    fn produce(&mut self, at: Instant, payloads: &mut dyn PayloadTable, wanted: usize, played: &mut Played) {
+        let now = ticks(at, self.config.rtp_clock_hz);
+        loop {
+            // Each turn of this loop that goes on has taken a packet out of the buffer, so it ends.
+            let first =
+                self.jitter.first_offset().and_then(|offset| self.jitter.peek(offset).map(|(info, _)| (offset, info)));
+            let delay = first.map_or(0, |(_, info)| self.delay.relative(now, info.timestamp.0).unwrap_or(0));
+            let target = self.delay.target() as i32;
+            if self.state == State::Priming {
+                match first {
+                    Some((offset, info)) if delay >= target => self.start(offset, info),
+                    Some(_) => return self.wait(self.to_samples((target - delay) as u32).min(wanted), played),
+                    None => return self.wait(wanted, played),
+                }
+                continue;
+            }
+            let next = match first {
+                None => Next::Nothing,
+                Some((offset, info)) => {
+                    let gap = info.timestamp.distance(self.next_time);
+                    match offset {
+                        0 => Next::Here { gap, broken: self.broken },
+                        _ => Next::Later { gap },
+                    }
+                }
+            };
+            let filled = self.filled as i32;
+            let maximum = self.delay.maximum() as i32;
+            match decision::decide(&Situation { next, filled, delay, target, maximum }) {
+                Operation::Decode => {
+                    if self.decode(at, delay, payloads, played) {
+                        return;
+                    }
+                }
+                Operation::Drop => self.drop_first(),
+                Operation::Pause(left) => return self.pause(self.to_samples(left as u32).min(wanted), played),
+                Operation::Fill(left) => {
+                    return self.fill(self.to_samples(left as u32), at, payloads, played);
+                }
+                Operation::Conceal if self.filled > UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32 => {
+                    self.state = State::Priming;
+                    self.fading = false;
+                    self.concealer.reset();
+                }
+                Operation::Conceal => {
+                    let step = CONCEAL_STEP.as_samples(self.config.sample_rate_hz) as usize;
+                    return self.conceal(step, payloads, played);
+                }
+            }
+        }
+    }
+
+    /// Begins to play with the packet `offset` places ahead.
+    fn start(&mut self, offset: usize, info: PacketInfo) {
+        for _ in 0..offset {
+            self.jitter.advance();
+        }
+        self.state = State::Playing;
+        self.next_time = info.timestamp;
+        self.filled = 0;
+        self.broken = false;
+        self.spliced = false;
+    }
+
+    /// Decodes the first packet in the buffer; whether samples came of it.
+    fn decode(&mut self, at: Instant, delay: i32, payloads: &mut dyn PayloadTable, played: &mut Played) -> bool {
+        while self.jitter.peek(0).is_none() {
+            if !self.jitter.advance() && self.jitter.is_empty() {
+                return false;
+            }
+        }
+        let Some((info, payload)) = self.jitter.peek(0) else { return false };
+        let Some(decoder) = payloads.decoder(info.payload_type) else {
+            // Comfort noise or events that this call has no use for: no sound, and no loss either.
+            self.stats.unknown_payload += 1;
+            self.jitter.advance();
+            return false;
+        };
+        let decoded = decode_into(&mut self.sound, decoder, payload, self.config.sample_rate_hz);
+        let duration = decoder.duration(payload).unwrap_or(0);
+        self.jitter.advance();
+        let Some(samples) = decoded else {
+            self.stats.undecodable += 1;
+            self.broken = true;
+            return false;
+        };
+        let (history, frame) = self.sound.extend(samples);
+        if self.concealer.is_concealing() {
+            self.concealer.merge(history, frame);
+        } else if self.spliced {
+            self.concealer.bridge(history, &mut [], frame);
+        }
+        self.sound.commit(samples);
+        played.decoded += samples as u32;
+        self.after_decoding(info, duration, at, delay, played);
+        self.change_speed(delay, played);
+        true
+    }
+
+    fn after_decoding(&mut self, info: PacketInfo, duration: u32, at: Instant, delay: i32, played: &mut Played) {
+        self.payload_type = Some(info.payload_type);
+        self.next_time = info.timestamp.plus(duration);
+        self.filled = 0;
+        self.broken = false;
+        self.spliced = false;
+        let delay_us = Duration::from_samples(delay.max(0) as u64, self.config.rtp_clock_hz).as_micros() as u32;
+        let waited_us = at.since(info.arrival).as_micros().min(u64::from(u32::MAX)) as u32;
+        played.playout_delay_us = Some(delay_us);
+        self.stats.playout_delay.count(delay_us);
+        self.stats.buffer_delay.count(waited_us);
+    }
+
+    /// Fills a gap of `samples` before a packet that is here: by the redundancy in that packet, by the codec, or from
+    /// both sides in the waveform.
+    fn fill(&mut self, samples: usize, at: Instant, payloads: &mut dyn PayloadTable, played: &mut Played) {
+        let first = self.jitter.first_offset().and_then(|offset| self.jitter.peek(offset));
+        let Some((info, payload)) = first else {
+            return self.conceal(samples, payloads, played);
+        };
+        let bridge = BRIDGE.as_samples(self.config.sample_rate_hz) as usize;
+        let room = self.sound.room();
+        let Some(decoder) = payloads.decoder(info.payload_type) else {
+            return self.conceal(samples.min(bridge), payloads, played);
+        };
+        let duration = decoder.duration(payload).unwrap_or(0);
+        let packet = samples_of(duration, &self.config);
+        if packet > 0 && packet <= room && samples <= packet && samples * 2 > packet {
+            let (_, place) = self.sound.extend(packet);
+            if decoder.recover(payload, place) {
+                self.sound.commit(packet);
+                self.concealer.reset();
+                self.next_time = info.timestamp;
+                self.filled = 0;
+                played.recovered += packet as u32;
+                return;
+            }
+        }
+        if packet > 0 && samples > packet {
+            // In-band redundancy may cover the last packet of the gap: go no further for now.
+            return self.conceal((samples - packet).min(bridge), payloads, played);
+        }
+        let whole = samples + packet;
+        if self.concealer.is_concealing() || samples > bridge || packet == 0 || whole > room {
+            return self.conceal(samples.min(bridge), payloads, played);
+        }
+        let (_, place) = self.sound.extend(samples);
+        if decoder.conceal(place) {
+            self.sound.commit(samples);
+            self.count_concealed(samples, played);
+            return;
+        }
+        let (history, place) = self.sound.extend(whole);
+        let (gap, future) = place.split_at_mut(samples);
+        match decoder.decode(payload, future) {
+            Ok(decoded) if decoded == packet => {
+                self.concealer.bridge(history, gap, future);
+                self.concealer.reset();
+                self.sound.commit(whole);
+                self.count_concealed(samples, played);
+                played.decoded += packet as u32;
+                let at = at + Duration::from_samples(samples as u64, self.config.sample_rate_hz);
+                let now = ticks(at, self.config.rtp_clock_hz);
+                let delay = self.delay.relative(now, info.timestamp.0).unwrap_or(0);
+                while !self.jitter.advance() && !self.jitter.is_empty() {}
+                self.after_decoding(info, duration, at, delay, played);
+            }
+            _ => self.conceal(samples, payloads, played),
+        }
+    }
+
+    /// Conceals `samples` with the codec's own means or in the waveform; what comes after is unknown.
+    fn conceal(&mut self, samples: usize, payloads: &mut dyn PayloadTable, played: &mut Played) {
+        let samples = samples.clamp(1, self.sound.room());
+        let own = match self.payload_type.and_then(|payload_type| payloads.decoder(payload_type)) {
+            Some(decoder) if decoder.info().sample_rate_hz == self.config.sample_rate_hz => {
+                !self.concealer.is_concealing() && decoder.conceal(self.sound.extend(samples).1)
+            }
+            _ => false,
+        };
+        if !own {
+            let (history, place) = self.sound.extend(samples);
+            self.concealer.conceal(history, place);
+        }
+        self.sound.commit(samples);
+        self.count_concealed(samples, played);
+    }
+
+    fn count_concealed(&mut self, samples: usize, played: &mut Played) {
+        if self.filled == 0 {
+            self.stats.concealment_events += 1;
+        }
+        self.filled += self.to_ticks(samples);
+        played.concealed += samples as u32;
+    }
+
+    /// A pause of the sender within the stream: what was heard fades out, then silence.
+    fn pause(&mut self, samples: usize, played: &mut Played) {
+        let samples = samples.clamp(1, self.sound.room());
+        let (history, place) = self.sound.extend(samples);
+        if self.filled == 0 || self.concealer.is_concealing() {
+            self.concealer.conceal(history, place);
+        } else {
+            place.fill(0);
+        }
+        self.sound.commit(samples);
+        self.filled += self.to_ticks(samples);
+        played.silence += samples as u32;
+    }
+
+    /// Waits for a stream: silence, into which what was heard before a restart fades.
+    fn wait(&mut self, samples: usize, played: &mut Played) {
+        let samples = samples.clamp(1, self.sound.room());
+        let (history, place) = self.sound.extend(samples);
+        if self.fading {
+            self.concealer.conceal(history, place);
+            self.filled += ticks_of(samples, &self.config);
+            self.fading = self.filled < UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32;
+            played.concealed += samples as u32;
+        } else {
+            place.fill(0);
+            played.silence += samples as u32;
+        }
+        self.sound.commit(samples);
+    }
+
+    /// Stretches what was just decoded, if the delay is off its target.
+    fn change_speed(&mut self, delay: i32, played: &mut Played) {
+        if self.stretch_pause > 0 || self.concealer.is_concealing() {
+            return;
+        }
+        let slack = SLACK.as_samples(self.config.rtp_clock_hz) as i32;
+        let Some(change) = decision::stretch(delay, self.delay.target() as i32, slack) else { return };
+        let changed = match change {
+            Stretch::Accelerate(by) => {
+                let by = self.to_samples(by as u32);
+                let (pcm, end, start) = self.sound.parts();
+                let removed = self.stretcher.accelerate(&mut pcm[..end], start, by).unwrap_or(0);
+                self.sound.shorten(removed);
+                played.removed += removed as u32;
+                removed
+            }
+            Stretch::Decelerate(by) => {
+                let by = self.to_samples(by as u32).min(self.sound.room());
+                // Room behind the end is made by moving history out.
+                self.sound.extend(by);
+                let (pcm, end, start) = self.sound.parts();
+                let inserted = self.stretcher.decelerate(pcm, end, start, by).unwrap_or(0);
+                self.sound.commit(inserted);
+                played.inserted += inserted as u32;
+                inserted
+            }
+        };
+        if changed > 0 {
+            self.stretch_pause = STRETCH_PAUSE.as_samples(self.config.sample_rate_hz) as usize;
+        }
+    }
+
+    /// Drops the first packet, and plays on with the one after it as if it followed.
+    fn drop_first(&mut self) {
+        while !self.jitter.is_empty() {
+            if self.jitter.advance() {
+                self.stats.discarded += 1;
+                break;
+            }
+        }
+        if let Some((info, _)) = self.jitter.first_offset().and_then(|offset| self.jitter.peek(offset)) {
+            self.next_time = info.timestamp;
+            self.filled = 0;
+            self.spliced = true;
+        }
+    }
+
+    /// A new source begins.
+    fn begin(&mut self, packet: &RtpPacket<'_>) {
+        self.ssrc = Some(packet.ssrc());
+        self.candidate = None;
+        self.sequence = SequenceTracker::new(AT_ONCE);
+        self.interarrival = JitterEstimator::new();
+        self.delay.rebase();
+    }
+
+    /// The stream goes on with other numbers: what is queued is played out, what was buffered is dropped.
+    fn restart(&mut self) {
+        self.stats.discarded += self.jitter.len() as u32;
+        self.jitter.clear();
+        self.delay.rebase();
+        self.interarrival = JitterEstimator::new();
+        if self.state == State::Playing {
+            self.fading = true;
+            self.filled = 0;
+        }
+        self.state = State::Priming;
+    }
+
+    /// Whether the packet of another source than the one that plays is the last that it needed to take over.
+    fn admit(&mut self, packet: &RtpPacket<'_>) -> bool {
+        let right = match self.candidate {
+            Some((ssrc, seq, right)) if ssrc == packet.ssrc() && seq == packet.seq() => right + 1,
+            _ => 1,
+        };
+        self.candidate = Some((packet.ssrc(), packet.seq().plus(1), right));
+        right >= PROBATION
+    }
+
+    fn to_samples(&self, ticks: u32) -> usize {
+        samples_of(ticks, &self.config)
+    }
+
+    fn to_ticks(&self, samples: usize) -> u32 {
+        ticks_of(samples, &self.config)
+    }
+
+    fn to_ms(&self, ticks: u32) -> u32 {
+        ticks / (self.config.rtp_clock_hz / 1_000)
+    }
+}
+
+/// RTP ticks that `samples` last: one rate is a multiple of the other.
+fn ticks_of(samples: usize, config: &ReceiverConfig) -> u32 {
+    let (rate, clock) = (config.sample_rate_hz, config.rtp_clock_hz);
+    if clock >= rate { samples as u32 * (clock / rate) } else { samples as u32 / (rate / clock) }
+}
+
+/// Samples in `ticks` of the RTP clock: one rate is a multiple of the other.
+fn samples_of(ticks: u32, config: &ReceiverConfig) -> usize {
+    let (rate, clock) = (config.sample_rate_hz, config.rtp_clock_hz);
+    (if clock >= rate { ticks / (clock / rate) } else { ticks * (rate / clock) }) as usize
+}
+
+/// Decodes behind the end of the sync buffer, without counting the samples as valid yet.
+fn decode_into<const SAMPLES: usize>(
+    sound: &mut SyncBuffer<SAMPLES>,
+    decoder: &mut dyn Decoder,
+    payload: &[u8],
+    sample_rate_hz: u32,
+) -> Option<usize> {
+    let info = decoder.info();
+    if info.sample_rate_hz != sample_rate_hz || info.channels != 1 {
+        return None;
+    }
+    let room = sound.room();
+    let samples = info.samples(decoder.duration(payload).ok()?) as usize;
+    if samples == 0 || samples > room {
+        return None;
+    }
+    let decoded = decoder.decode(payload, sound.extend(samples).1).ok()?;
+    (decoded == samples).then_some(samples)
+}

@@ -1,1 +1,5 @@
-//! (to be written)
+//! What a call leaves on disk: a capture of its datagrams and the keys to read it.
+
+pub mod call;
+pub mod keys;
+pub mod pcap;

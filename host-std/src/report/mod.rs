@@ -1,1 +1,28 @@
-//! (to be written)
+//! A call told to people and programs: `report.json`, `report.html` and a short summary for the terminal.
+//!
+//! [`Report`] is plain data; [`Report::to_json`], [`Report::to_html`] and its `Display` are pure functions of it, and
+//! [`Report::write`] puts the files where the recordings lie.
+
+mod data;
+mod decimate;
+mod figures;
+mod html;
+mod json;
+mod plot;
+mod summary;
+
+use std::path::Path;
+use std::{fs, io};
+
+pub use data::{DelayRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread, Statistics};
+
+impl Report {
+    /// Writes `report.json` and `report.html` into the folder `dir`, which is there already.
+    ///
+    /// # Errors
+    /// What the file system answers.
+    pub fn write(&self, dir: impl AsRef<Path>) -> io::Result<()> {
+        fs::write(dir.as_ref().join("report.json"), self.to_json())?;
+        fs::write(dir.as_ref().join("report.html"), self.to_html())
+    }
+}

@@ -1,1 +1,18 @@
-//! (to be written)
+//! A call: SDP state, guard, streams, reporter and codecs of one side, without I/O ([`Call`]); and what drives it:
+//! [`virtual_time`] faster than real time, [`driver`] over sockets on tokio.
+//!
+//! A server may hold a thousand [`Call`]s and tick them in a batch: none of them owns a task, a socket or a timer.
+
+mod call;
+mod codecs;
+mod config;
+pub mod driver;
+mod latch;
+mod tap;
+pub mod virtual_time;
+
+pub use call::{Call, CallError, CallStats, Channel, Incoming, Transmit};
+pub use codecs::Codec;
+pub use config::{CallConfig, Identity};
+pub use latch::Latching;
+pub use tap::{NoTap, Tap};

@@ -1,0 +1,249 @@
+//! SRTP and SRTCP (RFC 3711) with the two profiles every phone has: AES-CM with HMAC-SHA1-80 and -32
+//! (RFC 4568, 6.2; RFC 5764, 4.1.2).
+//!
+//! A guard holds one outgoing and one incoming master key and under each a context for each SSRC. Not here: MKI,
+//! key derivation rates other than zero, unencrypted RTP, encrypted header extensions (RFC 6904).
+//!
+//! - **Roll-over counter** (3.3.1). Estimated from the sequence number, kept only after authentication. The first
+//!   packet of an SSRC may have any sequence number and counts as ROC 0 (RFC 4568, 6.4); if that fails and the
+//!   sequence number is below 2^15, ROC 1 is tried, so that a stream whose first packets before the wrap were lost
+//!   is heard. A stream joined later than that needs [`Srtp::resume_incoming`].
+//! - **Replay** (3.3.2). 128 packets, for RTP and RTCP apart. Outgoing packets pass the same check: an index used
+//!   twice would lay one keystream over two payloads, so a sequence number sent before is refused, and a sender that
+//!   restarts its sequence numbers must take a new SSRC (or a new key), as RFC 3550 has it anyway.
+//! - **Contexts**. `STREAMS` each way. When all are taken, an accepted packet of a new SSRC replaces the stream unused
+//!   for longest, so that SSRC changes keep working; a packet that fails authentication replaces and changes nothing.
+//!   The indices of the 16 streams replaced last are remembered, and go on where they were if they come back. Replay
+//!   of a stream is thus possible only after `STREAMS + 16` others authenticated under the same key.
+//! - **Keys that change** (3.3.1, 8.1; RFC 4568, 7.1.4). See [`Srtp::set_incoming`] and [`Srtp::set_outgoing`].
+//! - **Lifetime** (9.2). After 2^48 SRTP or 2^31 SRTCP packets a key protects nothing more:
+//!   [`GuardError::KeyExpired`]. An incoming stream ends at the same indices.
+//! - **Failure**. A packet is authenticated before it is decrypted; one that fails is left as it came. A forged 32-bit
+//!   tag passes once in 2^32 tries, and a packet is one try for each key and counter it is held against: one for a
+//!   stream being heard, two for an SSRC not heard before, at most six in the overlap of two keys.
+
+use super::{GuardError, PacketGuard};
+use crate::time::Ssrc;
+use direction::{Direction, LAST_RTCP, LAST_RTP, RTCP_INDEX};
+use keys::{TAG_32, TAG_80};
+
+mod direction;
+mod keys;
+mod replay;
+mod streams;
+#[cfg(test)]
+mod tests;
+
+pub use keys::MasterKey;
+
+/// After this many packets under the new incoming key the old one is forgotten: 5 s of 20 ms packets.
+const OVERLAP_NEW: u32 = 256;
+/// After this many packets under the old incoming key it is forgotten, even if the new one was never heard.
+const OVERLAP_OLD: u32 = 8_192;
+
+/// A protection profile. Both encrypt with AES-128 in counter mode; they differ in the RTP tag. The SRTCP tag has 80
+/// bits in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SrtpProfile {
+    /// 80-bit tags: `AES_CM_128_HMAC_SHA1_80` (RFC 4568, 6.2.1), `SRTP_AES128_CM_HMAC_SHA1_80` (RFC 5764, 4.1.2).
+    #[default]
+    AesCm128HmacSha1_80,
+    /// 32-bit RTP tags: `AES_CM_128_HMAC_SHA1_32` (RFC 4568, 6.2.2), `SRTP_AES128_CM_HMAC_SHA1_32` (RFC 5764, 4.1.2).
+    AesCm128HmacSha1_32,
+}
+
+impl SrtpProfile {
+    /// The crypto-suite of an SDP crypto attribute (RFC 4568, 6.2).
+    pub const fn sdes_name(self) -> &'static str {
+        match self {
+            Self::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
+            Self::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
+        }
+    }
+
+    /// The profile of an SDP crypto-suite; `None` for those not spoken here.
+    pub fn from_sdes_name(name: &str) -> Option<Self> {
+        [Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32].into_iter().find(|profile| profile.sdes_name() == name)
+    }
+
+    /// The `SRTPProtectionProfile` of the DTLS extension `use_srtp` (RFC 5764, 4.1.2).
+    pub const fn dtls_id(self) -> u16 {
+        match self {
+            Self::AesCm128HmacSha1_80 => 1,
+            Self::AesCm128HmacSha1_32 => 2,
+        }
+    }
+
+    /// The profile of a DTLS `SRTPProtectionProfile`; `None` for those not spoken here.
+    pub const fn from_dtls_id(id: u16) -> Option<Self> {
+        match id {
+            1 => Some(Self::AesCm128HmacSha1_80),
+            2 => Some(Self::AesCm128HmacSha1_32),
+            _ => None,
+        }
+    }
+
+    const fn rtp_tag_len(self) -> usize {
+        match self {
+            Self::AesCm128HmacSha1_80 => TAG_80,
+            Self::AesCm128HmacSha1_32 => TAG_32,
+        }
+    }
+}
+
+/// What a fresh outgoing key does to the roll-over counters and SRTCP indices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Rollover {
+    /// They go on: the same session got another key (RFC 3711, 3.3.1).
+    #[default]
+    Continues,
+    /// They start at zero: the session description also changed an address or port, or a new DTLS association was
+    /// made (RFC 4568, 7.1.4).
+    Restarts,
+}
+
+/// SRTP and SRTCP for up to `STREAMS` streams each way. One or two are a plain call (the second for a peer that changes
+/// its SSRC); a conference has one for each participant. Not `Clone`: two guards that protect under one key would
+/// repeat its keystream.
+pub struct Srtp<const STREAMS: usize> {
+    outgoing: Direction<STREAMS>,
+    incoming: Direction<STREAMS>,
+    /// The incoming key before the present one, during the overlap.
+    previous: Option<Direction<STREAMS>>,
+}
+
+impl<const STREAMS: usize> Srtp<STREAMS> {
+    /// A guard that protects with `outgoing` and unprotects with `incoming`. The two must differ: both sides number
+    /// their packets alike, so one key for both would repeat the keystream if the SSRCs collided.
+    ///
+    /// `STREAMS` is at least 1; less doesn't compile.
+    pub fn new(profile: SrtpProfile, outgoing: &MasterKey, incoming: &MasterKey) -> Self {
+        const { assert!(STREAMS > 0, "a guard needs a context") };
+        Self {
+            outgoing: Direction::new(profile, outgoing),
+            incoming: Direction::new(profile, incoming),
+            previous: None,
+        }
+    }
+
+    /// Protects with `key` from the next packet on. The present key again (a re-INVITE that changes nothing) only sets
+    /// the profile: counters never restart under a key in use. Never set a key that was used and left.
+    pub fn set_outgoing(&mut self, profile: SrtpProfile, key: &MasterKey, rollover: Rollover) {
+        if self.outgoing.keys.master == *key {
+            self.outgoing.profile = profile;
+            return;
+        }
+        let mut next = Direction::new(profile, key);
+        if rollover == Rollover::Continues {
+            next.streams = self.outgoing.streams.continued();
+        }
+        self.outgoing = next;
+    }
+
+    /// Accepts packets under `key` from now on, and for an overlap also those under the key before.
+    ///
+    /// The peer switches some time after the signalling did, and packets are still on their way: so a packet that fails
+    /// under the new key is tried under the old one. The overlap ends after 256 packets under the new key, after 8192
+    /// under the old, or with [`Self::forget_previous`], which a host calls by its clock if a member left and must no
+    /// longer be heard. Keys set in quick succession: the last one under which anything was heard stays.
+    ///
+    /// It needs no word on the roll-over counter: the first packet of each SSRC under the new key is tried with the
+    /// counter going on (RFC 3711, 3.3.1) and with a counter from zero (RFC 4568, 7.1.4).
+    ///
+    /// The present key again changes nothing but the profile, and the key before makes the two change places; the
+    /// replay lists stay with their keys. A key older than that is one without a replay list: never set it again.
+    pub fn set_incoming(&mut self, profile: SrtpProfile, key: &MasterKey) {
+        if self.incoming.keys.master == *key {
+            self.incoming.profile = profile;
+            return;
+        }
+        let known = self.previous.take_if(|previous| previous.keys.master == *key);
+        let returns = known.is_some();
+        let mut next = known.unwrap_or_else(|| Direction::new(profile, key));
+        next.profile = profile;
+        if !returns {
+            next.streams = self.incoming.streams.continued();
+        }
+        next.overlap = 0;
+        let mut last = core::mem::replace(&mut self.incoming, next);
+        if last.is_heard() || self.previous.is_none() {
+            last.overlap = 0;
+            self.previous = Some(last);
+        }
+    }
+
+    /// Ends the overlap after [`Self::set_incoming`]: only the present key is accepted.
+    pub fn forget_previous(&mut self) {
+        self.previous = None;
+    }
+
+    /// The SRTP index (ROC in the upper 32 of 48 bits) of the newest packet sent with `ssrc` under the present key: what
+    /// a standby needs to go on with [`Self::resume_outgoing`].
+    pub fn outgoing_index(&self, ssrc: Ssrc) -> Option<u64> {
+        self.outgoing.streams.load(ssrc.0).rtp.highest()
+    }
+
+    /// The SRTP index of the newest packet accepted of `ssrc` under the present key.
+    pub fn incoming_index(&self, ssrc: Ssrc) -> Option<u64> {
+        self.incoming.streams.load(ssrc.0).rtp.highest()
+    }
+
+    /// Takes over an outgoing stream whose packets up to and including `rtp_index` and `rtcp_index` may have been sent
+    /// under the present key. Rather too high than too low: what lies below is never used.
+    pub fn resume_outgoing(&mut self, ssrc: Ssrc, rtp_index: u64, rtcp_index: u32) {
+        self.outgoing.streams.resume(ssrc.0, rtp_index & LAST_RTP, u64::from(rtcp_index) & LAST_RTCP);
+    }
+
+    /// Takes over an incoming stream: packets up to and including these indices are refused, and the roll-over
+    /// counter is estimated from there.
+    pub fn resume_incoming(&mut self, ssrc: Ssrc, rtp_index: u64, rtcp_index: u32) {
+        self.incoming.streams.resume(ssrc.0, rtp_index & LAST_RTP, u64::from(rtcp_index) & LAST_RTCP);
+    }
+
+    /// Runs `open` under the present key and, while the overlap lasts, under the one before.
+    fn unprotect(
+        &mut self,
+        packet: &mut [u8],
+        open: fn(&mut Direction<STREAMS>, &mut [u8]) -> Result<usize, GuardError>,
+    ) -> Result<usize, GuardError> {
+        let result = open(&mut self.incoming, packet);
+        let Some(previous) = &mut self.previous else { return result };
+        let (result, over) = match result {
+            Ok(len) => (Ok(len), self.incoming.overlap >= OVERLAP_NEW),
+            Err(error) => match open(previous, packet) {
+                Ok(len) => (Ok(len), previous.overlap >= OVERLAP_OLD),
+                Err(_) => (Err(error), false),
+            },
+        };
+        if over {
+            self.previous = None;
+        }
+        result
+    }
+}
+
+impl<const STREAMS: usize> PacketGuard for Srtp<STREAMS> {
+    /// 14: the SRTCP index and an 80-bit tag.
+    fn max_growth(&self) -> usize {
+        RTCP_INDEX + TAG_80
+    }
+
+    fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, GuardError> {
+        self.outgoing.protect_rtp(buffer, len)
+    }
+
+    fn protect_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, GuardError> {
+        self.outgoing.protect_rtcp(buffer, len)
+    }
+
+    fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError> {
+        self.unprotect(packet, Direction::unprotect_rtp)
+    }
+
+    /// Both encrypted and merely authenticated SRTCP are accepted (the E bit, RFC 3711, 3.4).
+    fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError> {
+        self.unprotect(packet, Direction::unprotect_rtcp)
+    }
+}

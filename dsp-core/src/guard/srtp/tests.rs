@@ -1,0 +1,446 @@
+//! Properties of the whole guard: what comes back, what is refused, and that refusals change nothing.
+
+use super::*;
+use crate::time::Ssrc;
+use proptest::prelude::*;
+use std::vec::Vec;
+
+const PROFILES: [SrtpProfile; 2] = [SrtpProfile::AesCm128HmacSha1_80, SrtpProfile::AesCm128HmacSha1_32];
+
+fn key(seed: u8) -> MasterKey {
+    let mut bytes = [0; 30];
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = seed.wrapping_mul(31).wrapping_add(7 * i as u8);
+    }
+    MasterKey::from_bytes(&bytes)
+}
+
+/// Two ends of a call.
+fn pair<const N: usize>(profile: SrtpProfile) -> (Srtp<N>, Srtp<N>) {
+    (Srtp::new(profile, &key(1), &key(2)), Srtp::new(profile, &key(2), &key(1)))
+}
+
+fn rtp(ssrc: u32, seq: u16, payload: &[u8]) -> Vec<u8> {
+    let mut packet = Vec::from([0x80, 0]);
+    packet.extend(seq.to_be_bytes());
+    packet.extend((u32::from(seq) * 160).to_be_bytes());
+    packet.extend(ssrc.to_be_bytes());
+    packet.extend(payload);
+    packet
+}
+
+fn rtcp(ssrc: u32, fill: u8) -> Vec<u8> {
+    let mut packet = Vec::from([0x80, 200, 0, 6]);
+    packet.extend(ssrc.to_be_bytes());
+    packet.extend([fill; 20]);
+    packet
+}
+
+type Protect<const N: usize> = fn(&mut Srtp<N>, &mut [u8], usize) -> Result<usize, GuardError>;
+
+fn seal_with<const N: usize>(guard: &mut Srtp<N>, packet: &[u8], protect: Protect<N>) -> Result<Vec<u8>, GuardError> {
+    let mut buffer = packet.to_vec();
+    buffer.resize(packet.len() + guard.max_growth(), 0xee);
+    let len = protect(guard, &mut buffer, packet.len())?;
+    buffer.truncate(len);
+    Ok(buffer)
+}
+
+fn seal<const N: usize>(guard: &mut Srtp<N>, packet: &[u8]) -> Result<Vec<u8>, GuardError> {
+    seal_with(guard, packet, Srtp::protect_rtp)
+}
+
+fn seal_rtcp<const N: usize>(guard: &mut Srtp<N>, packet: &[u8]) -> Result<Vec<u8>, GuardError> {
+    seal_with(guard, packet, Srtp::protect_rtcp)
+}
+
+fn open<const N: usize>(guard: &mut Srtp<N>, packet: &[u8]) -> Result<Vec<u8>, GuardError> {
+    let mut buffer = packet.to_vec();
+    match guard.unprotect_rtp(&mut buffer) {
+        Ok(len) => Ok(buffer[..len].to_vec()),
+        Err(error) => {
+            assert_eq!(buffer, packet, "a refused packet is left as it came");
+            Err(error)
+        }
+    }
+}
+
+fn open_rtcp<const N: usize>(guard: &mut Srtp<N>, packet: &[u8]) -> Result<Vec<u8>, GuardError> {
+    let mut buffer = packet.to_vec();
+    match guard.unprotect_rtcp(&mut buffer) {
+        Ok(len) => Ok(buffer[..len].to_vec()),
+        Err(error) => {
+            assert_eq!(buffer, packet, "a refused packet is left as it came");
+            Err(error)
+        }
+    }
+}
+
+struct Dice(u32);
+
+impl Dice {
+    fn roll(&mut self, below: u32) -> u32 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.0 >> 8) % below
+    }
+}
+
+#[test]
+fn header_stays_clear_and_payload_comes_back() {
+    // Two contributing sources, an extension of two words, four bytes of padding.
+    let mut packet = Vec::from([0xb2, 0x80, 0x12, 0x34, 0, 0, 0, 1, 0xde, 0xad, 0xbe, 0xef]);
+    packet.extend([1; 8]);
+    packet.extend([0xbe, 0xde, 0, 2, 0x10, 0xaa, 0, 0, 0, 0, 0, 0]);
+    let header = packet.len();
+    packet.extend(b"the payload\x00\x00\x00\x04");
+    for profile in PROFILES {
+        let (mut alice, mut bob) = pair::<1>(profile);
+        let sealed = seal(&mut alice, &packet).unwrap();
+        assert_eq!(sealed.len(), packet.len() + profile.rtp_tag_len());
+        assert_eq!(sealed[..header], packet[..header]);
+        assert_ne!(sealed[header..packet.len()], packet[header..]);
+        assert_eq!(open(&mut bob, &sealed).unwrap(), packet);
+        assert_eq!(open(&mut bob, &sealed), Err(GuardError::Replayed));
+        assert_eq!(open(&mut alice, &sealed), Err(GuardError::Authentication), "reflected");
+    }
+}
+
+#[test]
+fn reorder_loss_and_two_wraps() {
+    let (mut alice, mut bob) = pair::<2>(SrtpProfile::AesCm128HmacSha1_80);
+    let mut dice = Dice(9);
+    let mut flight: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let (mut delivered, mut lost) = (0, 0);
+    for n in 0..(1_u32 << 17) + 5_000 {
+        let packet = rtp(77, (n + 60_000) as u16, &n.to_be_bytes());
+        let sealed = seal(&mut alice, &packet).unwrap();
+        // The first packet opens the stream; later ones may be lost or overtaken by up to 40 others.
+        if n > 0 && dice.roll(10) == 0 {
+            lost += 1;
+            continue;
+        }
+        flight.push((packet, sealed));
+        if n == 0 || flight.len() > 40 {
+            let (packet, sealed) = flight.swap_remove(dice.roll(flight.len() as u32) as usize);
+            // Some packets stay in the flight so long that they leave the window; then they are refused.
+            match open(&mut bob, &sealed) {
+                Ok(plain) => {
+                    assert_eq!(plain, packet);
+                    delivered += 1;
+                    assert_eq!(open(&mut bob, &sealed), Err(GuardError::Replayed));
+                }
+                Err(error) => assert_eq!(error, GuardError::Replayed),
+            }
+        }
+    }
+    assert!(lost > 10_000);
+    assert!(delivered > 100_000, "{delivered}");
+    assert_eq!(alice.outgoing_index(Ssrc(77)), Some(60_000 + (1 << 17) + 4_999));
+    assert!(bob.incoming_index(Ssrc(77)).unwrap() >> 16 == 2);
+}
+
+#[test]
+fn every_flipped_bit_is_refused_and_changes_nothing() {
+    for profile in PROFILES {
+        let (mut alice, mut bob) = pair::<1>(profile);
+        for seq in [65_534, 65_535, 0, 1] {
+            let packet = rtp(5, seq, b"0123456789abcdef");
+            let sealed = seal(&mut alice, &packet).unwrap();
+            for bit in 0..sealed.len() * 8 {
+                let mut forged = sealed.clone();
+                forged[bit / 8] ^= 1 << (bit % 8);
+                assert!(open(&mut bob, &forged).is_err(), "bit {bit}");
+            }
+            assert_eq!(open(&mut bob, &sealed).unwrap(), packet);
+            let report = rtcp(5, seq as u8);
+            let sealed = seal_rtcp(&mut alice, &report).unwrap();
+            for bit in 0..sealed.len() * 8 {
+                let mut forged = sealed.clone();
+                forged[bit / 8] ^= 1 << (bit % 8);
+                assert!(open_rtcp(&mut bob, &forged).is_err(), "bit {bit}");
+            }
+            assert_eq!(open_rtcp(&mut bob, &sealed).unwrap(), report);
+        }
+    }
+}
+
+#[test]
+fn forged_packets_far_ahead_do_not_move_the_counter() {
+    let (mut alice, mut bob) = pair::<1>(SrtpProfile::AesCm128HmacSha1_80);
+    for seq in 0..200_u16 {
+        let sealed = seal(&mut alice, &rtp(5, seq, b"speech")).unwrap();
+        for jump in [1_000, 30_000, 33_000, 65_000] {
+            let mut forged = sealed.clone();
+            forged[2..4].copy_from_slice(&seq.wrapping_add(jump).to_be_bytes());
+            assert!(open(&mut bob, &forged).is_err());
+            // A foreign SSRC neither takes the only context.
+            forged[8] ^= 1;
+            assert_eq!(open(&mut bob, &forged), Err(GuardError::Authentication));
+        }
+        assert!(open(&mut bob, &sealed).is_ok());
+        assert_eq!(bob.incoming_index(Ssrc(5)), Some(seq.into()));
+    }
+}
+
+#[test]
+fn first_packet_may_have_any_sequence_number() {
+    for first in [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff] {
+        let (mut alice, mut bob) = pair::<1>(SrtpProfile::AesCm128HmacSha1_80);
+        for n in 0..10 {
+            assert!(open(&mut bob, &seal(&mut alice, &rtp(1, n + first, b"x")).unwrap()).is_ok());
+            if u32::from(n) + u32::from(first) == 0xffff {
+                break;
+            }
+        }
+    }
+    // All packets before the wrap are lost.
+    let (mut alice, mut bob) = pair::<1>(SrtpProfile::AesCm128HmacSha1_80);
+    let early = seal(&mut alice, &rtp(1, 65_535, b"early")).unwrap();
+    let late = seal(&mut alice, &rtp(1, 3, b"late")).unwrap();
+    assert!(open(&mut bob, &late).is_ok());
+    assert_eq!(bob.incoming_index(Ssrc(1)), Some(1 << 16 | 3));
+    assert!(open(&mut bob, &early).is_ok(), "overtaken across the wrap");
+    assert_eq!(open(&mut bob, &early), Err(GuardError::Replayed));
+}
+
+#[test]
+fn streams_come_go_and_return_without_replay() {
+    let (mut alice, mut bob) = pair::<2>(SrtpProfile::AesCm128HmacSha1_80);
+    let mut old = Vec::new();
+    for ssrc in 0..12 {
+        for seq in 100..110 {
+            let sealed = seal(&mut alice, &rtp(ssrc, seq, b"speech")).unwrap();
+            assert!(open(&mut bob, &sealed).is_ok());
+            old.push(sealed);
+        }
+        for sealed in &old {
+            assert_eq!(open(&mut bob, sealed), Err(GuardError::Replayed));
+        }
+    }
+    // Ours too: a stream that lost its context never repeats an index.
+    assert_eq!(seal(&mut alice, &rtp(0, 105, b"other")), Err(GuardError::Replayed));
+    let again = seal(&mut alice, &rtp(0, 110, b"other")).unwrap();
+    assert!(open(&mut bob, &again).is_ok());
+}
+
+#[test]
+fn outgoing_index_is_used_once() {
+    let (mut alice, _) = pair::<1>(SrtpProfile::AesCm128HmacSha1_80);
+    assert!(seal(&mut alice, &rtp(1, 10, b"a")).is_ok());
+    assert!(seal(&mut alice, &rtp(1, 12, b"a")).is_ok());
+    assert!(seal(&mut alice, &rtp(1, 11, b"a")).is_ok());
+    let packet = rtp(1, 11, b"b");
+    let mut buffer = [0; 64];
+    buffer[..packet.len()].copy_from_slice(&packet);
+    assert_eq!(alice.protect_rtp(&mut buffer, packet.len()), Err(GuardError::Replayed));
+    assert_eq!(buffer[..packet.len()], packet, "left as it came, in the clear: not to be sent");
+}
+
+#[test]
+fn rtcp_counts_from_zero_and_may_be_unencrypted() {
+    let (mut alice, mut bob) = pair::<1>(SrtpProfile::AesCm128HmacSha1_32);
+    for n in 0..300_u32 {
+        let report = rtcp(9, n as u8);
+        let sealed = seal_rtcp(&mut alice, &report).unwrap();
+        assert_eq!(sealed.len(), report.len() + 14, "80-bit tag in both profiles");
+        assert_eq!(sealed[report.len()..report.len() + 4], (n | 1 << 31).to_be_bytes());
+        assert_eq!(open_rtcp(&mut bob, &sealed).unwrap(), report);
+        assert_eq!(open_rtcp(&mut bob, &sealed), Err(GuardError::Replayed));
+    }
+    // E = 0: authenticated in the clear.
+    let mut clear = rtcp(9, 0x77);
+    let word = 1_000_u32.to_be_bytes();
+    let tag = alice.outgoing.keys.rtcp.tag(&clear, &word);
+    clear.extend(word);
+    clear.extend(&tag[..10]);
+    assert_eq!(open_rtcp(&mut bob, &clear).unwrap(), rtcp(9, 0x77));
+    clear[20] ^= 1;
+    assert!(open_rtcp(&mut bob, &clear).is_err());
+}
+
+#[test]
+fn a_new_key_is_heard_at_once_and_the_old_for_a_while() {
+    for rollover in [Rollover::Continues, Rollover::Restarts] {
+        let profile = SrtpProfile::AesCm128HmacSha1_80;
+        let (mut alice, mut bob) = pair::<1>(profile);
+        // Up to a roll-over counter of 1.
+        for n in 0..70_000_u32 {
+            let sealed = seal(&mut alice, &rtp(1, n as u16, b"x")).unwrap();
+            if n % 100 == 0 {
+                assert!(open(&mut bob, &sealed).is_ok());
+            }
+        }
+        let seq = 70_000_u32 as u16;
+        let straggler = seal(&mut alice, &rtp(1, seq, b"old key")).unwrap();
+        let report = seal_rtcp(&mut alice, &rtcp(1, 1)).unwrap();
+        bob.set_incoming(profile, &key(3));
+        // The peer hasn't switched yet.
+        let before = seal(&mut alice, &rtp(1, seq + 1, b"old key")).unwrap();
+        assert!(open(&mut bob, &before).is_ok());
+        alice.set_outgoing(profile, &key(3), rollover);
+        let fresh = seal(&mut alice, &rtp(1, seq + 2, b"new key")).unwrap();
+        assert!(open(&mut bob, &fresh).is_ok(), "{rollover:?}");
+        let roc = if rollover == Rollover::Continues { 1 } else { 0 };
+        assert_eq!(bob.incoming_index(Ssrc(1)).unwrap() >> 16, roc);
+        let next_report = seal_rtcp(&mut alice, &rtcp(1, 2)).unwrap();
+        assert_eq!(next_report[28 + 3], roc as u8, "the SRTCP index goes on or starts again");
+        assert!(open_rtcp(&mut bob, &next_report).is_ok());
+        assert!(open_rtcp(&mut bob, &report).is_ok());
+        assert!(open(&mut bob, &straggler).is_ok());
+        assert_eq!(open(&mut bob, &fresh), Err(GuardError::Replayed));
+        assert!(open(&mut bob, &straggler).is_err() && open(&mut bob, &before).is_err());
+        // The overlap ends.
+        let mut another = Srtp::<1>::new(profile, &key(1), &key(2));
+        for n in 0..u32::from(u8::MAX) + 1 {
+            assert!(bob.previous.is_some());
+            let sealed = seal(&mut alice, &rtp(1, seq + 3 + n as u16, b"new key")).unwrap();
+            assert!(open(&mut bob, &sealed).is_ok());
+            if bob.incoming.overlap == OVERLAP_NEW {
+                break;
+            }
+        }
+        assert!(bob.previous.is_none());
+        assert_eq!(open(&mut bob, &seal(&mut another, &rtp(8, 1, b"old")).unwrap()), Err(GuardError::Authentication));
+    }
+}
+
+#[test]
+fn the_old_key_is_bounded_even_if_the_new_is_never_heard() {
+    let (mut alice, mut bob) = pair::<1>(SrtpProfile::AesCm128HmacSha1_80);
+    assert!(open(&mut bob, &seal(&mut alice, &rtp(1, 0, b"x")).unwrap()).is_ok());
+    bob.set_incoming(SrtpProfile::AesCm128HmacSha1_80, &key(3));
+    bob.set_incoming(SrtpProfile::AesCm128HmacSha1_80, &key(4));
+    for n in 0..OVERLAP_OLD as u16 {
+        assert!(open(&mut bob, &seal(&mut alice, &rtp(1, 1 + n, b"x")).unwrap()).is_ok());
+    }
+    let sealed = seal(&mut alice, &rtp(1, 10_000, b"x")).unwrap();
+    assert_eq!(open(&mut bob, &sealed), Err(GuardError::Authentication));
+}
+
+#[test]
+fn the_same_key_again_keeps_the_replay_list() {
+    let profile = SrtpProfile::AesCm128HmacSha1_80;
+    let (mut alice, mut bob) = pair::<1>(profile);
+    let first = seal(&mut alice, &rtp(1, 7, b"x")).unwrap();
+    assert!(open(&mut bob, &first).is_ok());
+    bob.set_incoming(profile, &key(1));
+    alice.set_outgoing(profile, &key(1), Rollover::Restarts);
+    assert_eq!(open(&mut bob, &first), Err(GuardError::Replayed));
+    assert_eq!(seal(&mut alice, &rtp(1, 7, b"y")), Err(GuardError::Replayed));
+    // There and back.
+    bob.set_incoming(profile, &key(3));
+    bob.set_incoming(profile, &key(1));
+    assert_eq!(open(&mut bob, &first), Err(GuardError::Replayed));
+    // The 32-bit tag is the start of the 80-bit tag.
+    bob.set_incoming(SrtpProfile::AesCm128HmacSha1_32, &key(1));
+    assert_eq!(open(&mut bob, &first[..first.len() - 6]), Err(GuardError::Replayed));
+    // Forgetting is at once.
+    bob.set_incoming(profile, &key(3));
+    bob.forget_previous();
+    let sealed = seal(&mut alice, &rtp(1, 8, b"x")).unwrap();
+    assert_eq!(open(&mut bob, &sealed), Err(GuardError::Authentication));
+}
+
+#[test]
+fn a_standby_goes_on() {
+    let profile = SrtpProfile::AesCm128HmacSha1_80;
+    let (mut alice, mut bob) = pair::<1>(profile);
+    alice.resume_outgoing(Ssrc(1), 9 << 16 | 65_530, 40);
+    bob.resume_incoming(Ssrc(1), 9 << 16 | 65_000, 30);
+    for seq in [65_531, 65_535, 0, 1] {
+        assert!(open(&mut bob, &seal(&mut alice, &rtp(1, seq, b"x")).unwrap()).is_ok());
+    }
+    assert_eq!(bob.incoming_index(Ssrc(1)), Some(10 << 16 | 1));
+    assert!(open_rtcp(&mut bob, &seal_rtcp(&mut alice, &rtcp(1, 0)).unwrap()).is_ok());
+}
+
+#[test]
+fn keys_expire() {
+    let profile = SrtpProfile::AesCm128HmacSha1_80;
+    let (mut alice, mut bob) = pair::<1>(profile);
+    alice.resume_outgoing(Ssrc(1), LAST_RTP - 1, (1 << 31) - 2);
+    bob.resume_incoming(Ssrc(1), LAST_RTP - 1, (1 << 31) - 2);
+    let last = seal(&mut alice, &rtp(1, 0xffff, b"last")).unwrap();
+    assert_eq!(seal(&mut alice, &rtp(1, 0, b"over")), Err(GuardError::KeyExpired));
+    let last_report = seal_rtcp(&mut alice, &rtcp(1, 1)).unwrap();
+    assert_eq!(seal_rtcp(&mut alice, &rtcp(1, 1)), Err(GuardError::KeyExpired));
+    assert!(open(&mut bob, &last).is_ok() && open_rtcp(&mut bob, &last_report).is_ok());
+    assert_eq!(open(&mut bob, &rtp(1, 0, b"0123456789")), Err(GuardError::KeyExpired));
+    // A fresh key goes on, modulo the counters' width.
+    alice.set_outgoing(profile, &key(3), Rollover::Continues);
+    bob.set_incoming(profile, &key(3));
+    assert!(open(&mut bob, &seal(&mut alice, &rtp(1, 0, b"on")).unwrap()).is_ok());
+    assert!(open_rtcp(&mut bob, &seal_rtcp(&mut alice, &rtcp(1, 1)).unwrap()).is_ok());
+    // Whichever limit comes first, ends both.
+    alice.outgoing.rtcp_packets = 1 << 31;
+    assert_eq!(seal(&mut alice, &rtp(1, 1, b"over")), Err(GuardError::KeyExpired));
+}
+
+#[test]
+fn small_buffers_and_short_packets() {
+    let (mut alice, mut bob) = pair::<1>(SrtpProfile::AesCm128HmacSha1_80);
+    let mut packet = rtp(1, 1, b"abc");
+    let len = packet.len();
+    assert_eq!(alice.protect_rtp(&mut packet, len), Err(GuardError::OutputTooSmall { need: 25, got: 15 }));
+    assert_eq!(
+        alice.protect_rtp(&mut packet, usize::MAX),
+        Err(GuardError::OutputTooSmall { need: usize::MAX, got: 15 })
+    );
+    assert_eq!(alice.protect_rtcp(&mut packet, len), Err(GuardError::OutputTooSmall { need: 29, got: 15 }));
+    let mut buffer = [0x80; 40];
+    for len in 0..12 {
+        assert_eq!(alice.protect_rtp(&mut buffer, len), Err(GuardError::Malformed));
+    }
+    for len in 0..8 {
+        assert_eq!(alice.protect_rtcp(&mut buffer, len), Err(GuardError::Malformed));
+    }
+    for len in 0..22 {
+        assert_eq!(bob.unprotect_rtp(&mut buffer[..len]), Err(GuardError::Malformed));
+        assert_eq!(bob.unprotect_rtcp(&mut buffer[..len]), Err(GuardError::Malformed));
+    }
+    let mut long = std::vec![0x80; 70_000];
+    assert_eq!(alice.protect_rtp(&mut long, 69_000), Err(GuardError::Malformed));
+    assert_eq!(bob.unprotect_rtp(&mut long), Err(GuardError::Malformed));
+    // An empty payload, and a header that says more than there is.
+    let sealed = seal(&mut alice, &rtp(1, 1, b"")).unwrap();
+    assert_eq!(open(&mut bob, &sealed).unwrap().len(), 12);
+    let mut packet = rtp(1, 2, &[0; 8]);
+    packet[0] |= 0x13;
+    assert_eq!(seal(&mut alice, &packet), Err(GuardError::Malformed));
+}
+
+proptest! {
+    #[test]
+    fn any_packets_in_any_order(
+        start in any::<u16>(),
+        ssrc in any::<u32>(),
+        short in any::<bool>(),
+        payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..60),
+        order in prop::collection::vec(any::<prop::sample::Index>(), 1..90),
+    ) {
+        let (mut alice, mut bob) = pair::<1>(PROFILES[usize::from(short)]);
+        let mut sealed = Vec::new();
+        for (n, payload) in payloads.iter().enumerate() {
+            sealed.push(seal(&mut alice, &rtp(ssrc, start.wrapping_add(n as u16), payload)).unwrap());
+        }
+        let mut heard = std::collections::BTreeSet::new();
+        for pick in order {
+            let n = pick.index(sealed.len());
+            let result = open(&mut bob, &sealed[n]);
+            if heard.insert(n) {
+                prop_assert_eq!(result.unwrap(), rtp(ssrc, start.wrapping_add(n as u16), &payloads[n]));
+            } else {
+                prop_assert_eq!(result, Err(GuardError::Replayed));
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_do_not_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), len in 0_usize..220) {
+        let (mut alice, mut bob) = pair::<1>(SrtpProfile::AesCm128HmacSha1_80);
+        prop_assert!(bob.unprotect_rtp(&mut bytes).is_err());
+        prop_assert!(bob.unprotect_rtcp(&mut bytes).is_err());
+        let _ = alice.protect_rtp(&mut bytes, len);
+        let _ = alice.protect_rtcp(&mut bytes, len);
+    }
+}

@@ -1,0 +1,116 @@
+//! What a receiver counts: every packet and every sample has its place, so that the numbers add up.
+//!
+//! Samples: `played = decoded + recovered + concealed + silence + inserted - removed`, but for those still queued.
+
+use crate::quality::ReceptionStats;
+
+/// Smallest, largest and mean of a delay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DelaySummary {
+    /// How many packets were counted.
+    pub packets: u32,
+    /// Smallest, in microseconds.
+    pub min_us: u32,
+    /// Largest, in microseconds.
+    pub max_us: u32,
+    sum_us: u64,
+}
+
+impl DelaySummary {
+    /// Mean in microseconds; 0 if nothing was counted.
+    pub fn mean_us(&self) -> u32 {
+        self.sum_us.checked_div(u64::from(self.packets)).unwrap_or(0) as u32
+    }
+
+    pub(super) fn count(&mut self, delay_us: u32) {
+        self.min_us = if self.packets == 0 { delay_us } else { self.min_us.min(delay_us) };
+        self.max_us = self.max_us.max(delay_us);
+        self.sum_us += u64::from(delay_us);
+        self.packets += 1;
+    }
+}
+
+/// What one call of `play` made, in samples; all but the queue's rest is heard in this tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Played {
+    /// Decoded from packets.
+    pub decoded: u32,
+    /// Decoded from redundancy in later packets.
+    pub recovered: u32,
+    /// Concealed, by the codec or in the waveform.
+    pub concealed: u32,
+    /// Silence: before the stream, in its pauses and after its end.
+    pub silence: u32,
+    /// Inserted by playing slower.
+    pub inserted: u32,
+    /// Removed by playing faster.
+    pub removed: u32,
+    /// Playout delay of the last packet that was decoded in this tick, in microseconds over the fastest packet.
+    pub playout_delay_us: Option<u32>,
+    /// What the delay is steered to, in ms.
+    pub target_delay_ms: u32,
+}
+
+/// A snapshot of a receiver's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ReceiverStats {
+    /// RFC 3550: expected, received, lost, jitter.
+    pub reception: ReceptionStats,
+    /// Datagrams that were not RTP.
+    pub malformed: u32,
+    /// Packets that were here before.
+    pub duplicate: u32,
+    /// Packets whose turn had passed.
+    pub late: u32,
+    /// Packets dropped because the buffer was full, the delay above its bound, or the stream began anew.
+    pub discarded: u32,
+    /// Packets of a payload type that the call has no decoder for.
+    pub unknown_payload: u32,
+    /// Packets that the decoder refused, or whose sound has another rate.
+    pub undecodable: u32,
+    /// Packets not used while a new source or sequence proved itself.
+    pub probation: u32,
+    /// Times another source took over.
+    pub ssrc_changes: u32,
+    /// Times the same source began anew: its sequence or its time jumped.
+    pub restarts: u32,
+    /// Gaps that were concealed.
+    pub concealment_events: u32,
+    /// Samples handed out.
+    pub played_samples: u64,
+    /// Samples decoded from packets.
+    pub decoded_samples: u64,
+    /// Samples decoded from redundancy.
+    pub recovered_samples: u64,
+    /// Samples concealed.
+    pub concealed_samples: u64,
+    /// Samples of silence.
+    pub silence_samples: u64,
+    /// Samples inserted by playing slower.
+    pub inserted_samples: u64,
+    /// Samples removed by playing faster.
+    pub removed_samples: u64,
+    /// Playout delay: play time over that of the fastest packet.
+    pub playout_delay: DelaySummary,
+    /// Time packets spent in the buffer, from arrival to play.
+    pub buffer_delay: DelaySummary,
+    /// What the delay is steered to, in ms.
+    pub target_delay_ms: u32,
+    /// Packets in the buffer.
+    pub buffered_packets: u32,
+}
+
+impl ReceiverStats {
+    pub(super) fn count(&mut self, played: &Played, samples: usize) {
+        self.played_samples += samples as u64;
+        self.decoded_samples += u64::from(played.decoded);
+        self.recovered_samples += u64::from(played.recovered);
+        self.concealed_samples += u64::from(played.concealed);
+        self.silence_samples += u64::from(played.silence);
+        self.inserted_samples += u64::from(played.inserted);
+        self.removed_samples += u64::from(played.removed);
+    }
+}

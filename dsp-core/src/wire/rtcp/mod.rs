@@ -1,0 +1,252 @@
+//! RTCP compound packets: a checked, zero-copy view and iteration (RFC 3550, 6.1 and 6.4-6.7; RFC 5506).
+//!
+//! [`Compound::parse`] makes the header checks of RFC 3550, A.2 over the whole datagram, once. The packets in it are
+//! read one by one: a malformed body is that packet's own error and costs the others nothing, and packet types this
+//! library doesn't know are passed on with their bytes. [`CompoundWriter`] builds a datagram in the caller's buffer.
+//! Times are NTP or 1/65536 s as on the wire, jitter in ticks of the RTP clock. Cost: linear in the bytes.
+
+use core::fmt;
+
+mod app;
+mod bye;
+mod report;
+mod sdes;
+mod writer;
+
+pub use app::App;
+pub use bye::Bye;
+pub use report::{ReceiverReport, ReportBlock, SenderInfo, SenderReport};
+pub use sdes::{Sdes, SdesChunk, SdesItem, SdesItems};
+pub use writer::{CompoundWriter, WriteError};
+
+/// Packet type numbers (RFC 3550, 12.1).
+pub mod packet_type {
+    /// Sender report.
+    pub const SR: u8 = 200;
+    /// Receiver report.
+    pub const RR: u8 = 201;
+    /// Source description.
+    pub const SDES: u8 = 202;
+    /// Goodbye.
+    pub const BYE: u8 = 203;
+    /// Application-defined.
+    pub const APP: u8 = 204;
+}
+
+const VERSION: u8 = 2;
+const PADDING_BIT: u8 = 0x20;
+
+/// The most report blocks, chunks or sources in one packet: the count field has five bits.
+pub const MAX_COUNT: usize = 31;
+
+/// Why bytes are not a valid RTCP datagram, or one packet in it has a malformed body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ParseError {
+    /// A packet's length field reaches beyond the datagram, or the datagram ends within a header.
+    Truncated {
+        /// Where that packet starts in the datagram.
+        offset: usize,
+        /// Bytes it needs.
+        need: usize,
+        /// Bytes left from there.
+        got: usize,
+    },
+    /// A packet's version is not 2.
+    Version(u8),
+    /// The first packet is neither a sender nor a receiver report.
+    FirstPacket(u8),
+    /// Padding in a packet that isn't the last, or a count that is 0, no multiple of 4, or longer than the packet.
+    Padding,
+    /// This packet's fields need more bytes than it has.
+    Body {
+        /// The packet's type.
+        packet_type: u8,
+        /// Bytes of its body.
+        got: usize,
+    },
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Truncated { offset, need, got } => {
+                write!(f, "RTCP packet at byte {offset} needs {need} bytes, {got} are left")
+            }
+            Self::Version(version) => write!(f, "RTCP version {version}"),
+            Self::FirstPacket(kind) => write!(f, "a compound packet starts with type {kind}, not with a report"),
+            Self::Padding => write!(f, "invalid RTCP padding"),
+            Self::Body { packet_type, got } => {
+                write!(f, "RTCP packet of type {packet_type} is malformed in {got} bytes")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ParseError {}
+
+/// Which datagrams [`Compound::parse`] takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum CompoundRule {
+    /// A report comes first (RFC 3550, 6.1 and A.2).
+    #[default]
+    ReportFirst,
+    /// Any packets in any order: reduced size, if both ends agreed to `a=rtcp-rsize` (RFC 5506, 3.4.2).
+    ReducedSize,
+}
+
+/// A datagram whose packets' headers add up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compound<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Compound<'a> {
+    /// Checks versions, lengths, padding and the first packet's type (RFC 3550, A.2). One packet alone may carry
+    /// padding: it is also the last.
+    pub fn parse(bytes: &'a [u8], rule: CompoundRule) -> Result<Self, ParseError> {
+        let mut offset = 0;
+        while offset < bytes.len() || offset == 0 {
+            let rest = &bytes[offset..];
+            let Some(&[first, kind, high, low]) = rest.first_chunk() else {
+                return Err(ParseError::Truncated { offset, need: 4, got: rest.len() });
+            };
+            if first >> 6 != VERSION {
+                return Err(ParseError::Version(first >> 6));
+            }
+            if offset == 0 && rule == CompoundRule::ReportFirst && !matches!(kind, packet_type::SR | packet_type::RR) {
+                return Err(ParseError::FirstPacket(kind));
+            }
+            let need = packet_len(high, low);
+            if need > rest.len() {
+                return Err(ParseError::Truncated { offset, need, got: rest.len() });
+            }
+            if first & PADDING_BIT != 0 {
+                let count = usize::from(rest[need - 1]);
+                if need != rest.len() || count == 0 || count % 4 != 0 || count > need - 4 {
+                    return Err(ParseError::Padding);
+                }
+            }
+            offset += need;
+        }
+        Ok(Self { bytes })
+    }
+
+    /// The packets in their order, each checked when it is reached.
+    pub const fn packets(&self) -> Packets<'a> {
+        Packets { rest: self.bytes }
+    }
+}
+
+/// Length in bytes from the length field: 32-bit words less one.
+const fn packet_len(high: u8, low: u8) -> usize {
+    4 * (u16::from_be_bytes([high, low]) as usize + 1)
+}
+
+/// The packets of a [`Compound`].
+#[derive(Clone, Debug)]
+pub struct Packets<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Packets<'a> {
+    type Item = Result<Packet<'a>, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let &[first, kind, high, low] = self.rest.first_chunk()?;
+        let (packet, rest) = self.rest.split_at_checked(packet_len(high, low))?;
+        self.rest = rest;
+        let padding = if first & PADDING_BIT != 0 { usize::from(*packet.last()?) } else { 0 };
+        let body = packet.get(4..packet.len().checked_sub(padding)?)?;
+        Some(Packet::parse(kind, first & 0x1f, body))
+    }
+}
+
+/// One packet of a compound packet, without header and padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packet<'a> {
+    /// Sender report.
+    SenderReport(SenderReport<'a>),
+    /// Receiver report.
+    ReceiverReport(ReceiverReport<'a>),
+    /// Source description.
+    Sdes(Sdes<'a>),
+    /// Goodbye.
+    Bye(Bye<'a>),
+    /// Application-defined.
+    App(App<'a>),
+    /// A type that this module has no view for, such as feedback (RFC 4585) and extended reports (RFC 3611).
+    Unknown {
+        /// The packet type.
+        packet_type: u8,
+        /// The five bits beside version and padding: a count, subtype or format.
+        count: u8,
+        /// Everything behind the 4-byte header, without padding: whole 32-bit words.
+        body: &'a [u8],
+    },
+}
+
+impl<'a> Packet<'a> {
+    fn parse(packet_type: u8, count: u8, body: &'a [u8]) -> Result<Self, ParseError> {
+        let packet = match packet_type {
+            packet_type::SR => SenderReport::parse(count, body).map(Self::SenderReport),
+            packet_type::RR => ReceiverReport::parse(count, body).map(Self::ReceiverReport),
+            packet_type::SDES => Sdes::parse(count, body).map(Self::Sdes),
+            packet_type::BYE => Bye::parse(count, body).map(Self::Bye),
+            packet_type::APP => App::parse(count, body).map(Self::App),
+            _ => Some(Self::Unknown { packet_type, count, body }),
+        };
+        packet.ok_or(ParseError::Body { packet_type, got: body.len() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RR: [u8; 8] = [0x80, 201, 0, 1, 0, 0, 0, 7];
+
+    #[test]
+    fn header_checks_of_a2() {
+        let parse = |bytes: &[u8]| Compound::parse(bytes, CompoundRule::ReportFirst).map(|_| ());
+        assert_eq!(parse(&RR), Ok(()));
+        assert_eq!(parse(&[]), Err(ParseError::Truncated { offset: 0, need: 4, got: 0 }));
+        assert_eq!(parse(&[0x40, 201, 0, 0]), Err(ParseError::Version(1)));
+        assert_eq!(parse(&[0x80, 203, 0, 0]), Err(ParseError::FirstPacket(203)));
+        assert_eq!(parse(&RR[..6]), Err(ParseError::Truncated { offset: 0, need: 8, got: 6 }));
+        assert_eq!(parse(&[0x80, 201, 0xff, 0xff]), Err(ParseError::Truncated { offset: 0, need: 262_144, got: 4 }));
+        let mut trailing = RR.to_vec();
+        trailing.extend([0x80, 202]);
+        assert_eq!(parse(&trailing), Err(ParseError::Truncated { offset: 8, need: 4, got: 2 }));
+    }
+
+    #[test]
+    fn padding_belongs_to_the_last_packet() {
+        fn parse(bytes: &[u8]) -> Result<Compound<'_>, ParseError> {
+            Compound::parse(bytes, CompoundRule::ReportFirst)
+        }
+        let padded = [0xa0, 201, 0, 2, 0, 0, 0, 7, 0, 0, 0, 4];
+        let packet = parse(&padded).unwrap().packets().next().unwrap().unwrap();
+        assert!(matches!(packet, Packet::ReceiverReport(report) if report.extension().is_empty()));
+        assert_eq!(parse(&[&padded[..], &RR].concat()), Err(ParseError::Padding));
+        for count in [0, 3, 12, 255] {
+            let mut bad = padded;
+            bad[11] = count;
+            assert_eq!(parse(&bad), Err(ParseError::Padding), "{count}");
+        }
+    }
+
+    #[test]
+    fn a_bad_body_spares_the_others() {
+        // An RR that announces a block it hasn't, an unknown type, and a BYE: reduced size lets all of them in.
+        let bytes = [0x81, 201, 0, 1, 0, 0, 0, 7, 0x83, 205, 0, 1, 1, 2, 3, 4, 0x81, 203, 0, 1, 0, 0, 0, 9];
+        let compound = Compound::parse(&bytes, CompoundRule::ReducedSize).unwrap();
+        let mut packets = compound.packets();
+        assert_eq!(packets.next(), Some(Err(ParseError::Body { packet_type: 201, got: 4 })));
+        assert_eq!(packets.next(), Some(Ok(Packet::Unknown { packet_type: 205, count: 3, body: &[1, 2, 3, 4] })));
+        assert!(matches!(packets.next(), Some(Ok(Packet::Bye(_)))));
+        assert_eq!(packets.next(), None);
+        assert!(Compound::parse(&bytes[16..], CompoundRule::ReducedSize).is_ok());
+    }
+}

@@ -1,0 +1,280 @@
+//! A sound card over `cpal`: opens the streams, and moves the caller's frames to and from their rings.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use cpal::traits::StreamTrait as _;
+use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig};
+
+use super::drift::DriftControl;
+use super::ends::{Capture, Counts, FATAL, Playback, Shared, capture_pair, playback_pair};
+use super::stream::{build_capture, build_playback};
+use super::{AudioCounters, AudioIo, DeviceChoice, DeviceError, Direction, list};
+use crate::resample::ResampleError;
+
+/// How a [`CardIo`] is set up. The default is the system's default devices at 48 kHz.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardConfig {
+    /// The microphone.
+    pub capture: DeviceChoice,
+    /// The loudspeaker.
+    pub playback: DeviceChoice,
+    /// Rate of the caller's sound, in Hz; the card's own rate is the card's matter.
+    pub sample_rate_hz: u32,
+    /// The period asked of the card, in milliseconds. A card that refuses gets its own.
+    pub period_ms: u32,
+    /// Level that each ring is kept at, in milliseconds, where a frame has just been written or is about to be read:
+    /// at least a frame and a period.
+    pub target_ms: u32,
+    /// Level above which the oldest sound is dropped, down to the target.
+    pub max_ms: u32,
+}
+
+impl Default for CardConfig {
+    fn default() -> Self {
+        Self {
+            capture: DeviceChoice::Default,
+            playback: DeviceChoice::Default,
+            sample_rate_hz: 48_000,
+            period_ms: 10,
+            target_ms: 35,
+            max_ms: 150,
+        }
+    }
+}
+
+/// One direction opened: its stream, which stops when dropped, and the caller's end.
+struct Open<End> {
+    /// Kept for its drop.
+    _stream: cpal::Stream,
+    end: End,
+    name: String,
+    config: StreamConfig,
+    format: SampleFormat,
+}
+
+/// A sound card, or one for each direction.
+pub struct CardIo {
+    config: CardConfig,
+    capture: Option<Open<Capture>>,
+    playback: Option<Open<Playback>>,
+    shared: Arc<Shared>,
+    counts: Counts,
+    failure: Option<DeviceError>,
+}
+
+impl CardIo {
+    /// Opens and starts the devices that `config` names.
+    ///
+    /// # Errors
+    /// [`DeviceError`]: no device, none of that name, none of a known format, or refused by the system.
+    pub fn open(config: CardConfig) -> Result<Self, DeviceError> {
+        let mut card = Self {
+            config,
+            capture: None,
+            playback: None,
+            shared: Arc::default(),
+            counts: Counts::default(),
+            failure: None,
+        };
+        card.start()?;
+        Ok(card)
+    }
+
+    /// What was opened for `direction`: the device's name, rate in Hz, channels and sample format.
+    pub fn opened(&self, direction: Direction) -> Option<(&str, u32, u16, String)> {
+        fn of<End>(open: &Open<End>) -> (&str, u32, u16, String) {
+            (&open.name, open.config.sample_rate, open.config.channels, open.format.to_string())
+        }
+        match direction {
+            Direction::Capture => self.capture.as_ref().map(of),
+            Direction::Playback => self.playback.as_ref().map(of),
+        }
+    }
+
+    fn start(&mut self) -> Result<(), DeviceError> {
+        self.shared.lost.store(0, Relaxed);
+        self.shared.capturing.store(false, Relaxed);
+        self.capture = self.start_capture()?;
+        self.playback = self.start_playback()?;
+        Ok(())
+    }
+
+    fn start_capture(&self) -> Result<Option<Open<Capture>>, DeviceError> {
+        let Some(device) = list::find(&self.config.capture, Direction::Capture)? else { return Ok(None) };
+        let (config, format) = list::choose(&device, Direction::Capture, &self.config.capture)?;
+        let (stream, end) = self.build(&device, config, |config| {
+            let (callback, end) = capture_pair(&self.config, config.sample_rate, config.channels, &self.shared)?;
+            Ok(build_capture(&device, config, format, callback).map(|stream| (stream, end)))
+        })?;
+        Ok(Some(Open { _stream: stream, end, name: list::name_of(&device), config, format }))
+    }
+
+    fn start_playback(&self) -> Result<Option<Open<Playback>>, DeviceError> {
+        let Some(device) = list::find(&self.config.playback, Direction::Playback)? else { return Ok(None) };
+        let (config, format) = list::choose(&device, Direction::Playback, &self.config.playback)?;
+        let (stream, end) = self.build(&device, config, |config| {
+            let (end, callback) = playback_pair(&self.config, config.sample_rate, config.channels, &self.shared)?;
+            Ok(build_playback(&device, config, format, callback).map(|stream| (stream, end)))
+        })?;
+        Ok(Some(Open { _stream: stream, end, name: list::name_of(&device), config, format }))
+    }
+
+    /// Builds and starts a stream with the period asked for, or failing that with the device's own.
+    fn build<End>(
+        &self,
+        device: &cpal::Device,
+        mut config: StreamConfig,
+        make: impl Fn(StreamConfig) -> Result<Result<(cpal::Stream, End), cpal::Error>, ResampleError>,
+    ) -> Result<(cpal::Stream, End), DeviceError> {
+        let frames = u64::from(config.sample_rate) * u64::from(self.config.period_ms) / 1000;
+        config.buffer_size = BufferSize::Fixed(frames.clamp(1, 1 << 16) as u32);
+        let mut made = make(config)?;
+        if made.is_err() {
+            config.buffer_size = BufferSize::Default;
+            made = make(config)?;
+        }
+        made.and_then(|(stream, end)| stream.play().map(|()| (stream, end)))
+            .map_err(|source| DeviceError::Open { name: list::name_of(device), source })
+    }
+
+    fn notice_loss(&mut self) -> bool {
+        if self.failure.is_none() {
+            let lost = self.shared.lost.load(Relaxed);
+            if let Some(&kind) = lost.checked_sub(1).and_then(|n| FATAL.get(n)) {
+                self.failure = Some(DeviceError::Lost { source: cpal::Error::new(kind) });
+            }
+        }
+        self.failure.is_some()
+    }
+}
+
+impl AudioIo for CardIo {
+    fn sample_rate_hz(&self) -> u32 {
+        self.config.sample_rate_hz
+    }
+
+    fn read(&mut self, pcm: &mut [i16]) -> usize {
+        let failed = self.notice_loss();
+        match &mut self.capture {
+            Some(capture) if !failed => {
+                let started = self.shared.capturing.load(Relaxed);
+                capture.end.read(pcm, &mut self.counts, started)
+            }
+            _ => {
+                pcm.fill(0);
+                0
+            }
+        }
+    }
+
+    fn write(&mut self, pcm: &[i16]) -> usize {
+        let failed = self.notice_loss();
+        match &mut self.playback {
+            Some(playback) if !failed => playback.end.write(pcm, &mut self.counts),
+            // Without a loudspeaker there is nothing to fall short of.
+            None if !failed => pcm.len(),
+            _ => {
+                self.counts.playback_overrun += pcm.len() as u64;
+                0
+            }
+        }
+    }
+
+    fn counters(&self) -> AudioCounters {
+        let (shared, counts) = (&self.shared, &self.counts);
+        let capture = self.capture.as_ref().map(|open| &open.end.drift);
+        let playback = self.playback.as_ref().map(|open| &open.end.drift);
+        let level = |drift: Option<&DriftControl>| drift.map_or(0.0, |d| d.level_ms() as f32);
+        let ppm = |drift: Option<&DriftControl>| drift.map_or(0.0, |d| d.ppm() as f32);
+        AudioCounters {
+            captured: counts.captured,
+            played: counts.played,
+            capture_underrun: counts.capture_underrun,
+            capture_overrun: counts.capture_overrun + shared.capture_overrun.load(Relaxed),
+            playback_underrun: shared.playback_underrun.load(Relaxed),
+            playback_overrun: counts.playback_overrun + shared.playback_overrun.load(Relaxed),
+            xruns: shared.xruns.load(Relaxed),
+            capture_level_ms: level(capture),
+            playback_level_ms: level(playback),
+            capture_ppm: ppm(capture),
+            playback_ppm: ppm(playback),
+        }
+    }
+
+    fn failure(&self) -> Option<&DeviceError> {
+        self.failure.as_ref()
+    }
+
+    fn reopen(&mut self) -> Result<(), DeviceError> {
+        // The old streams go first: most cards can be opened only once.
+        self.capture = None;
+        self.playback = None;
+        // A fresh set of flags, so that a late word of the old streams can't fail the new ones; the counts go on.
+        let old = std::mem::take(&mut self.shared);
+        for (new, old) in [
+            (&self.shared.capture_overrun, &old.capture_overrun),
+            (&self.shared.playback_underrun, &old.playback_underrun),
+            (&self.shared.playback_overrun, &old.playback_overrun),
+            (&self.shared.xruns, &old.xruns),
+        ] {
+            new.store(old.load(Relaxed), Relaxed);
+        }
+        match self.start() {
+            Ok(()) => {
+                self.failure = None;
+                Ok(())
+            }
+            Err(e) => {
+                self.capture = None;
+                self.failure
+                    .get_or_insert(DeviceError::Lost { source: cpal::Error::new(ErrorKind::DeviceNotAvailable) });
+                Err(e)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for CardIo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CardIo")
+            .field("capture", &self.opened(Direction::Capture))
+            .field("playback", &self.opened(Direction::Playback))
+            .field("counters", &self.counters())
+            .field("failure", &self.failure)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_device_is_seen_and_reopened() {
+        let off = CardConfig { capture: DeviceChoice::Off, playback: DeviceChoice::Off, ..CardConfig::default() };
+        let mut card = CardIo::open(off).unwrap();
+        let mut pcm = [5; 480];
+        assert_eq!((card.read(&mut pcm), card.write(&pcm)), (0, 480));
+        assert!(card.failure().is_none());
+        let old = Arc::clone(&card.shared);
+        old.report(ErrorKind::Xrun);
+        old.report(ErrorKind::DeviceChanged);
+        card.read(&mut pcm);
+        assert!(card.failure().is_none(), "an xrun or a new route is no loss");
+
+        old.report(ErrorKind::DeviceNotAvailable);
+        pcm.fill(5);
+        assert_eq!((card.read(&mut pcm), card.write(&pcm)), (0, 0));
+        assert_eq!(pcm, [0; 480]);
+        assert!(matches!(card.failure(), Some(DeviceError::Lost { .. })));
+        assert_eq!((card.counters().playback_overrun, card.counters().xruns), (480, 1));
+
+        card.reopen().unwrap();
+        old.report(ErrorKind::StreamInvalidated);
+        card.read(&mut pcm);
+        assert!(card.failure().is_none(), "the old stream's last words don't count");
+        assert_eq!(card.counters().xruns, 1, "the counts go on");
+    }
+}

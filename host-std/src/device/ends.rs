@@ -1,0 +1,446 @@
+//! The two ends of a card's rings: what runs in the audio callbacks, and what runs on the caller's side.
+//!
+//! The callbacks convert the sample format and the channels and touch the ring and atomic counters: they neither
+//! allocate, lock nor log. Resampling and the drift control run on the caller's side.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use cpal::{ErrorKind, FromSample, SizedSample};
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use super::CardConfig;
+use super::drift::DriftControl;
+use crate::resample::{ResampleError, Resampler};
+
+/// What the callbacks tell.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) capture_overrun: AtomicU64,
+    pub(super) playback_underrun: AtomicU64,
+    pub(super) playback_overrun: AtomicU64,
+    pub(super) xruns: AtomicU64,
+    /// Index in [`FATAL`] plus 1 of the error that ended the stream.
+    pub(super) lost: AtomicUsize,
+    /// Whether the capture has delivered anything yet.
+    pub(super) capturing: AtomicBool,
+}
+
+/// Errors after which a stream gives no more sound.
+pub(super) const FATAL: [ErrorKind; 7] = [
+    ErrorKind::DeviceNotAvailable,
+    ErrorKind::StreamInvalidated,
+    ErrorKind::HostUnavailable,
+    ErrorKind::PermissionDenied,
+    ErrorKind::DeviceBusy,
+    ErrorKind::BackendError,
+    ErrorKind::Other,
+];
+
+impl Shared {
+    pub(super) fn report(&self, kind: ErrorKind) {
+        match kind {
+            ErrorKind::Xrun => {
+                self.xruns.fetch_add(1, Relaxed);
+            }
+            // The stream plays on, elsewhere or with less punctuality.
+            ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => {}
+            kind => {
+                let index = FATAL.iter().position(|&k| k == kind).unwrap_or(FATAL.len() - 1);
+                self.lost.store(index + 1, Relaxed);
+            }
+        }
+    }
+}
+
+/// Bounds of one ring, in samples of the card's rate.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Levels {
+    pub(super) rate_hz: u32,
+    pub(super) target: usize,
+    pub(super) max: usize,
+}
+
+impl Levels {
+    pub(super) fn new(config: &CardConfig, rate_hz: u32) -> Self {
+        let samples = |ms: u32| (u64::from(rate_hz) * u64::from(ms) / 1000) as usize;
+        // Held to sense: a ring of at least a millisecond and at most ten seconds.
+        let target = config.target_ms.clamp(1, 5_000);
+        Self { rate_hz, target: samples(target), max: samples(config.max_ms.clamp(target + 1, 10_000)) }
+    }
+
+    /// Room for a burst on top of the most that is kept.
+    pub(super) fn capacity(&self) -> usize {
+        self.max + self.rate_hz as usize / 2
+    }
+
+    pub(super) fn ms(&self, samples: usize) -> f64 {
+        samples as f64 * 1e3 / f64::from(self.rate_hz)
+    }
+}
+
+/// Counts of the caller's side.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) captured: u64,
+    pub(super) played: u64,
+    pub(super) capture_underrun: u64,
+    pub(super) capture_overrun: u64,
+    pub(super) playback_overrun: u64,
+}
+
+/// The caller's end of the capture.
+pub(super) struct Capture {
+    pub(super) ring: Consumer<f32>,
+    pub(super) levels: Levels,
+    pub(super) resampler: Resampler,
+    pub(super) drift: DriftControl,
+    /// Waiting for the ring to reach its target for the first time.
+    pub(super) priming: bool,
+}
+
+impl Capture {
+    pub(super) fn read(&mut self, pcm: &mut [i16], counts: &mut Counts, started: bool) -> usize {
+        let level = self.ring.slots();
+        if self.priming {
+            if level < self.levels.target {
+                pcm.fill(0);
+                counts.capture_underrun += if started { pcm.len() as u64 } else { 0 };
+                return 0;
+            }
+            self.priming = false;
+        }
+        let rate_hz = f64::from(self.resampler.to_hz());
+        if level > self.levels.max {
+            let excess = level - self.levels.target;
+            discard(&mut self.ring, excess);
+            counts.capture_overrun += excess as u64;
+            self.drift.restart();
+        } else {
+            let waiting = self.resampler.available() as f64 * 1e3 / rate_hz;
+            let ppm = self.drift.update(self.levels.ms(level) + waiting, pcm.len() as f64 * 1e3 / rate_hz);
+            self.resampler.set_ppm(ppm);
+        }
+        let mut filled = 0;
+        loop {
+            filled += self.resampler.pull(&mut pcm[filled..]);
+            let n = self.ring.slots().min(256);
+            if filled == pcm.len() || n == 0 {
+                break;
+            }
+            if let Ok(chunk) = self.ring.read_chunk(n) {
+                let (a, b) = chunk.as_slices();
+                // The resampler has been pulled empty, so it takes what comes.
+                self.resampler.push_f32(a);
+                self.resampler.push_f32(b);
+                chunk.commit_all();
+            }
+        }
+        pcm[filled..].fill(0);
+        counts.captured += filled as u64;
+        counts.capture_underrun += (pcm.len() - filled) as u64;
+        filled
+    }
+}
+
+/// The caller's end of the playback.
+pub(super) struct Playback {
+    pub(super) ring: Producer<f32>,
+    pub(super) levels: Levels,
+    pub(super) resampler: Resampler,
+    pub(super) drift: DriftControl,
+}
+
+impl Playback {
+    pub(super) fn write(&mut self, pcm: &[i16], counts: &mut Counts) -> usize {
+        let mut scratch = [0.0; 256];
+        let mut rest = pcm;
+        let mut dropped = 0;
+        while !rest.is_empty() {
+            let taken = self.resampler.push(rest);
+            rest = &rest[taken..];
+            while self.resampler.available() > 0 {
+                let n = self.resampler.pull_f32(&mut scratch);
+                let (_, left) = self.ring.push_partial_slice(&scratch[..n]);
+                dropped += left.len();
+            }
+        }
+        let rate_hz = f64::from(self.resampler.from_hz());
+        let level = self.ring.buffer().capacity() - self.ring.slots();
+        if level > self.levels.max {
+            // The callback is about to drop down to the target.
+            self.drift.restart();
+        } else {
+            let ppm = self.drift.update(self.levels.ms(level), pcm.len() as f64 * 1e3 / rate_hz);
+            self.resampler.set_ppm(ppm);
+        }
+        counts.playback_overrun += dropped as u64;
+        counts.played += pcm.len() as u64;
+        pcm.len()
+    }
+}
+
+pub(super) fn discard(ring: &mut Consumer<f32>, samples: usize) {
+    if let Ok(chunk) = ring.read_chunk(samples.min(ring.slots())) {
+        chunk.commit_all();
+    }
+}
+
+/// What runs in the capture's callback: any format and channel count to mono floats.
+pub(super) struct CaptureCallback {
+    pub(super) ring: Producer<f32>,
+    pub(super) channels: usize,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl CaptureCallback {
+    pub(super) fn run<T: SizedSample>(&mut self, data: &[T])
+    where
+        f32: FromSample<T>,
+    {
+        self.shared.capturing.store(true, Relaxed);
+        let frames = data.len() / self.channels;
+        let n = frames.min(self.ring.slots());
+        let scale = 1.0 / self.channels as f32;
+        if let Ok(chunk) = self.ring.write_chunk_uninit(n) {
+            chunk.fill_from_iter(data.chunks_exact(self.channels).map(|frame| {
+                let sum: f32 = frame.iter().map(|&s| f32::from_sample_(s)).sum();
+                // A broken driver's NaN would stay in the resampler for the length of its sinc.
+                if sum.is_finite() { (sum * scale).clamp(-1.0, 1.0) } else { 0.0 }
+            }));
+        }
+        // The caller drops the oldest as soon as it reads; a caller that doesn't loses the newest here.
+        self.shared.capture_overrun.fetch_add((frames - n) as u64, Relaxed);
+    }
+}
+
+/// What runs in the playback's callback: mono floats to any format, on the first two channels.
+pub(super) struct PlaybackCallback {
+    pub(super) ring: Consumer<f32>,
+    pub(super) channels: usize,
+    pub(super) levels: Levels,
+    /// Silent until the ring has reached its target, at the start and after running dry.
+    pub(super) priming: bool,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl PlaybackCallback {
+    pub(super) fn run<T: SizedSample + FromSample<f32>>(&mut self, data: &mut [T]) {
+        data.fill(T::EQUILIBRIUM);
+        let frames = data.len() / self.channels;
+        let mut level = self.ring.slots();
+        if self.priming && level < self.levels.target {
+            return;
+        }
+        self.priming = false;
+        if level > self.levels.max + frames {
+            let excess = level - self.levels.target.max(frames);
+            discard(&mut self.ring, excess);
+            self.shared.playback_overrun.fetch_add(excess as u64, Relaxed);
+            level -= excess;
+        }
+        let n = frames.min(level);
+        if let Ok(chunk) = self.ring.read_chunk(n) {
+            for (frame, s) in data.chunks_exact_mut(self.channels).zip(chunk) {
+                // A step below full scale: 1.0 is one more than an integer format can have.
+                let s = T::from_sample_(s.clamp(-1.0, 1.0 - f32::EPSILON / 2.0));
+                frame.iter_mut().take(2).for_each(|slot| *slot = s);
+            }
+        }
+        if n < frames {
+            self.shared.playback_underrun.fetch_add((frames - n) as u64, Relaxed);
+            self.priming = true;
+        }
+    }
+}
+
+/// Both ends of a capture of `channels` at `card_hz`.
+pub(super) fn capture_pair(
+    config: &CardConfig,
+    card_hz: u32,
+    channels: u16,
+    shared: &Arc<Shared>,
+) -> Result<(CaptureCallback, Capture), ResampleError> {
+    let levels = Levels::new(config, card_hz);
+    let resampler = Resampler::new(card_hz, config.sample_rate_hz)?;
+    let (producer, consumer) = RingBuffer::new(levels.capacity());
+    let callback = CaptureCallback { ring: producer, channels: usize::from(channels), shared: Arc::clone(shared) };
+    let drift = DriftControl::new(f64::from(config.target_ms));
+    Ok((callback, Capture { ring: consumer, levels, resampler, drift, priming: true }))
+}
+
+/// Both ends of a playback with `channels` at `card_hz`.
+pub(super) fn playback_pair(
+    config: &CardConfig,
+    card_hz: u32,
+    channels: u16,
+    shared: &Arc<Shared>,
+) -> Result<(Playback, PlaybackCallback), ResampleError> {
+    let levels = Levels::new(config, card_hz);
+    let resampler = Resampler::new(config.sample_rate_hz, card_hz)?;
+    let (producer, consumer) = RingBuffer::new(levels.capacity());
+    let callback = PlaybackCallback {
+        ring: consumer,
+        channels: usize::from(channels),
+        levels,
+        priming: true,
+        shared: Arc::clone(shared),
+    };
+    let drift = DriftControl::new(f64::from(config.target_ms));
+    Ok((Playback { ring: producer, levels, resampler, drift }, callback))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CARD_HZ: u32 = 48_000;
+    const CALL_HZ: u32 = 16_000;
+
+    fn config() -> CardConfig {
+        CardConfig { sample_rate_hz: CALL_HZ, ..CardConfig::default() }
+    }
+
+    fn capture_ends(channels: u16) -> (CaptureCallback, Capture) {
+        capture_pair(&config(), CARD_HZ, channels, &Arc::default()).unwrap()
+    }
+
+    fn playback_ends(channels: u16) -> (Playback, PlaybackCallback) {
+        playback_pair(&config(), CARD_HZ, channels, &Arc::default()).unwrap()
+    }
+
+    /// Runs both directions for `seconds`, 20 ms frames against a card of 10 ms periods whose clock is `ppm` fast.
+    fn run(ppm: f64, seconds: u32) -> (Counts, u64, u64, f64, f64) {
+        let (mut microphone, mut capture) = capture_ends(1);
+        let (mut playback, mut loudspeaker) = playback_ends(2);
+        let mut counts = Counts::default();
+        let mut periods_due = 0.3;
+        let (mut pcm, mut data) = ([0; 320], [0.0_f32; 960]);
+        for _ in 0..seconds * 50 {
+            periods_due += 2.0 * (1.0 + ppm * 1e-6);
+            while periods_due >= 1.0 {
+                periods_due -= 1.0;
+                microphone.run(&[0.25_f32; 480]);
+                loudspeaker.run(&mut data);
+            }
+            capture.read(&mut pcm, &mut counts, true);
+            playback.write(&[8192; 320], &mut counts);
+        }
+        let (a, b) = (capture.drift.level_ms(), playback.drift.level_ms());
+        let underrun = loudspeaker.shared.playback_underrun.load(Relaxed);
+        let overrun =
+            loudspeaker.shared.playback_overrun.load(Relaxed) + microphone.shared.capture_overrun.load(Relaxed);
+        (counts, underrun, overrun, a, b)
+    }
+
+    #[test]
+    fn two_minutes_against_a_drifting_card_lose_nothing() {
+        for ppm in [-150.0, 0.0, 150.0] {
+            let (counts, playback_underrun, overrun, capture_ms, playback_ms) = run(ppm, 120);
+            println!("{ppm} ppm: levels {capture_ms:.1} and {playback_ms:.1} ms, {counts:?}");
+            assert_eq!((playback_underrun, overrun), (0, 0), "{ppm} ppm");
+            assert_eq!((counts.capture_overrun, counts.playback_overrun), (0, 0), "{ppm} ppm");
+            assert!(counts.capture_underrun <= 640, "the start alone: {}", counts.capture_underrun);
+            // 20 ppm for each millisecond off the target, and a slow beat of up to half a period of the card.
+            assert!((capture_ms - 35.0).abs() < 13.0 && (playback_ms - 35.0).abs() < 13.0);
+        }
+    }
+
+    #[test]
+    fn a_caller_that_stops_loses_the_oldest_and_goes_on() {
+        let (mut microphone, mut capture) = capture_ends(1);
+        let mut counts = Counts::default();
+        let mut pcm = [0; 320];
+        for period in 0..200 {
+            microphone.run(&[period as f32 / 400.0; 480]);
+        }
+        let lost = microphone.shared.capture_overrun.load(Relaxed);
+        assert!(lost > 0, "two seconds into a ring of 650 ms");
+        assert_eq!(capture.read(&mut pcm, &mut counts, true), 320);
+        assert!(counts.capture_overrun > 0);
+        let level = capture.ring.slots();
+        assert!(level <= capture.levels.target, "{level} samples left");
+        let taken = 200 * 480 - lost - counts.capture_overrun - level as u64;
+        assert!((900..1200).contains(&taken), "{taken} samples of the card for a frame of 960");
+    }
+
+    #[test]
+    fn playback_is_bounded_and_counts_what_it_drops() {
+        let (mut playback, mut loudspeaker) = playback_ends(1);
+        let mut counts = Counts::default();
+        for _ in 0..100 {
+            assert_eq!(playback.write(&[1000; 320], &mut counts), 320);
+        }
+        assert!(counts.playback_overrun > 0, "two seconds into a ring of 650 ms");
+        let mut data = [0_i16; 480];
+        loudspeaker.run(&mut data);
+        assert!(loudspeaker.shared.playback_overrun.load(Relaxed) > 0);
+        assert!(loudspeaker.ring.slots() <= loudspeaker.levels.target);
+        assert_eq!(data, [1000; 480]);
+    }
+
+    #[test]
+    fn running_dry_is_counted_once_and_refilled_first() {
+        let (mut playback, mut loudspeaker) = playback_ends(2);
+        let mut counts = Counts::default();
+        let mut data = [7_i16; 960];
+        loudspeaker.run(&mut data);
+        assert_eq!(data, [0; 960], "silent until the target is reached");
+        for _ in 0..2 {
+            playback.write(&[1000; 320], &mut counts);
+        }
+        for _ in 0..6 {
+            loudspeaker.run(&mut data);
+        }
+        let dry = loudspeaker.shared.playback_underrun.load(Relaxed);
+        assert!((1..480).contains(&dry), "{dry} samples missed in the period that ran dry, none while refilling");
+        playback.write(&[1000; 320], &mut counts);
+        loudspeaker.run(&mut data);
+        assert_eq!(data, [0; 960], "20 ms of 35");
+        playback.write(&[1000; 320], &mut counts);
+        loudspeaker.run(&mut data);
+        assert_eq!(data, [1000; 960]);
+    }
+
+    fn format_round_trip<T: SizedSample + FromSample<f32> + Default>(channels: u16)
+    where
+        f32: FromSample<T>,
+    {
+        let (mut playback, mut loudspeaker) = playback_ends(channels);
+        let mut counts = Counts::default();
+        for _ in 0..3 {
+            playback.write(&[i16::MAX; 320], &mut counts);
+        }
+        let mut data = vec![T::default(); 480 * usize::from(channels)];
+        for _ in 0..3 {
+            loudspeaker.run(&mut data);
+        }
+        let (mut microphone, mut capture) = capture_ends(channels);
+        for _ in 0..8 {
+            microphone.run(&data);
+        }
+        let mut pcm = [0; 960];
+        capture.read(&mut pcm, &mut counts, true);
+        let played_to = f32::from(channels.min(2)) / f32::from(channels);
+        let got = f32::from(pcm[800]) / 32_768.0;
+        assert!((got - played_to).abs() < 0.01, "{} x {channels}: {got} for {played_to}", T::FORMAT);
+    }
+
+    #[test]
+    fn every_sample_format_and_channel_count_goes_round_at_full_scale() {
+        for channels in [1, 2, 6] {
+            format_round_trip::<i8>(channels);
+            format_round_trip::<i16>(channels);
+            format_round_trip::<cpal::I24>(channels);
+            format_round_trip::<i32>(channels);
+            format_round_trip::<i64>(channels);
+            format_round_trip::<u8>(channels);
+            format_round_trip::<u16>(channels);
+            format_round_trip::<cpal::U24>(channels);
+            format_round_trip::<u32>(channels);
+            format_round_trip::<u64>(channels);
+            format_round_trip::<f32>(channels);
+            format_round_trip::<f64>(channels);
+        }
+    }
+}

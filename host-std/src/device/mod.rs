@@ -1,0 +1,189 @@
+//! Sound in and out for a call: a sound card, WAV files, or nothing, behind one trait.
+//!
+//! The caller moves mono 16-bit frames at the call's rate at its own pace, usually one frame a tick; nothing here
+//! blocks. [`CardIo`] brings that together with the card's pace, rate, channels and sample format: one lock-free ring
+//! a direction, resampled on the caller's side, with a slow nudge of the ratio that keeps the ring near its target
+//! level however the clocks drift. [`FileIo`] does as it is told, and runs as fast as it is called.
+//!
+//! Delay of a card: its own period, the ring's target level (`target_ms`) and the resampler's, a direction.
+
+use std::fmt;
+
+use crate::resample::ResampleError;
+use crate::wav::WavError;
+
+mod card;
+mod drift;
+mod ends;
+mod file;
+mod list;
+mod stream;
+
+pub use card::{CardConfig, CardIo};
+pub use file::FileIo;
+pub use list::{DeviceInfo, FormatInfo, list_devices};
+
+/// Mono sound in and out at one rate. Nothing blocks, and after construction nothing allocates.
+pub trait AudioIo: Send {
+    /// Rate of the sound on this side, in Hz.
+    fn sample_rate_hz(&self) -> u32;
+
+    /// Fills `pcm` with captured sound and returns how many samples were; the rest of `pcm` is silence.
+    fn read(&mut self, pcm: &mut [i16]) -> usize;
+
+    /// Plays `pcm` and returns how many samples were taken; what isn't taken is dropped and counted.
+    fn write(&mut self, pcm: &[i16]) -> usize;
+
+    /// What was moved, missed and dropped so far.
+    fn counters(&self) -> AudioCounters;
+
+    /// Why sound has stopped, if it has: the device is lost, or its file can't be read or written on. Until
+    /// [`AudioIo::reopen`], reads give silence and writes are dropped.
+    fn failure(&self) -> Option<&DeviceError>;
+
+    /// Opens the device anew, lost or not. Blocks and allocates.
+    ///
+    /// # Errors
+    /// The reason why it can't be opened; the device then stays failed.
+    fn reopen(&mut self) -> Result<(), DeviceError>;
+}
+
+/// Counts since the device was made; they go on when it is reopened. All in samples of one channel at the rate of the
+/// side where they fell, unless said otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct AudioCounters {
+    /// Samples read that were captured sound.
+    pub captured: u64,
+    /// Samples written that were taken.
+    pub played: u64,
+    /// Samples of silence read because the card had none yet.
+    pub capture_underrun: u64,
+    /// Samples from the card dropped because the caller read too slowly.
+    pub capture_overrun: u64,
+    /// Samples of silence played because the caller had written none yet.
+    pub playback_underrun: u64,
+    /// Samples to play dropped because the card took them too slowly, or has failed.
+    pub playback_overrun: u64,
+    /// Times that the system itself told of an underrun or overrun.
+    pub xruns: u64,
+    /// Level of the capture ring, averaged over seconds, in milliseconds.
+    pub capture_level_ms: f32,
+    /// Level of the playback ring, averaged over seconds, in milliseconds.
+    pub playback_level_ms: f32,
+    /// How the capture's rate is nudged against clock drift, in parts per million.
+    pub capture_ppm: f32,
+    /// The same for playback.
+    pub playback_ppm: f32,
+}
+
+/// Into or out of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Microphone.
+    Capture,
+    /// Loudspeaker.
+    Playback,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Capture => "capture",
+            Self::Playback => "playback",
+        })
+    }
+}
+
+/// Which device to open for a direction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// None: reads give silence, writes go nowhere.
+    Off,
+    /// The system's default.
+    #[default]
+    Default,
+    /// By its id or name as [`list_devices`] gives them, or by a part of the name.
+    Named(String),
+}
+
+/// Why there is no sound. One line; the system's own words are in `source()`.
+#[derive(Debug)]
+pub enum DeviceError {
+    /// The machine has no sound device for this direction.
+    NoDevice {
+        /// What it was wanted for.
+        direction: Direction,
+        /// What the system said, if anything.
+        source: Option<cpal::Error>,
+    },
+    /// No device has this name.
+    NotFound {
+        /// The name asked for.
+        name: String,
+        /// What it was wanted for.
+        direction: Direction,
+    },
+    /// The device has no format that is read here.
+    Unsupported {
+        /// The device.
+        name: String,
+        /// What it was wanted for.
+        direction: Direction,
+    },
+    /// The device is there but can't be opened or started.
+    Open {
+        /// The device.
+        name: String,
+        /// What the system said.
+        source: cpal::Error,
+    },
+    /// The device was unplugged or stopped working.
+    Lost {
+        /// The kind of error that the system reported.
+        source: cpal::Error,
+    },
+    /// The call's rate and the device's can't be brought together.
+    Rate(ResampleError),
+    /// A WAV file that stands for a device can't be read or written.
+    Wav(WavError),
+}
+
+impl fmt::Display for DeviceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDevice { direction, .. } => {
+                write!(f, "no sound device: use --null to run without {direction}, or WAV files")
+            }
+            Self::NotFound { name, direction } => write!(f, "no {direction} device is named {name:?}"),
+            Self::Unsupported { name, direction } => write!(f, "{name:?} has no {direction} format known here"),
+            Self::Open { name, .. } => write!(f, "cannot open the sound device {name:?}"),
+            Self::Lost { .. } => f.write_str("the sound device is lost"),
+            Self::Rate(_) => f.write_str("the sound device's rate does not fit the call"),
+            Self::Wav(e) => e.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for DeviceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoDevice { source, .. } => source.as_ref().map(|e| e as _),
+            Self::Open { source, .. } | Self::Lost { source } => Some(source),
+            Self::Rate(e) => Some(e),
+            Self::Wav(e) => std::error::Error::source(e),
+            Self::NotFound { .. } | Self::Unsupported { .. } => None,
+        }
+    }
+}
+
+impl From<WavError> for DeviceError {
+    fn from(e: WavError) -> Self {
+        Self::Wav(e)
+    }
+}
+
+impl From<ResampleError> for DeviceError {
+    fn from(e: ResampleError) -> Self {
+        Self::Rate(e)
+    }
+}

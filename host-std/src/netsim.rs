@@ -1,0 +1,153 @@
+//! A bad network, seeded: what becomes of each datagram, without I/O.
+//!
+//! Loss is Gilbert's two-state model: within a bad spell everything is lost, spells last `burst` packets on average,
+//! and their share is `loss`. Delay is a constant plus a gamma-distributed part of shape 2 (few packets are much later
+//! than most) whose standard deviation is `jitter_ms`. Packets keep their order, as in a queue, but for the share that
+//! is held back for two packets' time. The same seed gives the same network, on every machine.
+
+use dsp_core::time::{Duration, Instant};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+/// How bad the network is. The default is a perfect one with a one-way delay of 20 ms.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NetworkConfig {
+    /// Share of packets lost, in percent.
+    pub loss_percent: f64,
+    /// Mean length of a loss in packets; 1 or less: each packet is lost or not independently.
+    pub burst: f64,
+    /// Constant one-way delay, in ms.
+    pub delay_ms: f64,
+    /// Standard deviation of the additional delay, in ms.
+    pub jitter_ms: f64,
+    /// Share of packets held back so that later ones overtake them, in percent.
+    pub reorder_percent: f64,
+    /// Share of packets that arrive twice, in percent.
+    pub duplicate_percent: f64,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self {
+            loss_percent: 0.0,
+            burst: 1.0,
+            delay_ms: 20.0,
+            jitter_ms: 0.0,
+            reorder_percent: 0.0,
+            duplicate_percent: 0.0,
+        }
+    }
+}
+
+/// One direction of the network.
+#[derive(Clone, Debug)]
+pub struct Network {
+    config: NetworkConfig,
+    random: Xoshiro256PlusPlus,
+    in_burst: bool,
+    /// Nothing that keeps its order arrives before this.
+    last_arrival: Instant,
+}
+
+/// How long a packet that is overtaken is held back.
+const HELD_BACK: Duration = Duration::from_millis(45);
+/// How much later than the first the second of a pair arrives.
+const DUPLICATE_AFTER: Duration = Duration::from_millis(1);
+
+impl Network {
+    /// A network; two directions of one link want two seeds.
+    pub fn new(config: NetworkConfig, seed: u64) -> Self {
+        Self { config, random: Xoshiro256PlusPlus::seed_from_u64(seed), in_burst: false, last_arrival: Instant::ZERO }
+    }
+
+    /// When a datagram sent at `sent` arrives: never, once or twice.
+    pub fn carry(&mut self, sent: Instant) -> [Option<Instant>; 2] {
+        // All dice are thrown for every packet, so that changing one share leaves the other events where they were.
+        let lost = self.lose();
+        let jitter = self.jitter();
+        let reordered = self.uniform() * 100.0 < self.config.reorder_percent;
+        let duplicated = self.uniform() * 100.0 < self.config.duplicate_percent;
+        if lost {
+            return [None, None];
+        }
+        let delay = Duration::from_micros((self.config.delay_ms * 1_000.0) as u64) + jitter;
+        let mut arrival = (sent + delay).max(self.last_arrival);
+        if reordered {
+            arrival += HELD_BACK;
+        } else {
+            self.last_arrival = arrival;
+        }
+        [Some(arrival), duplicated.then_some(arrival + DUPLICATE_AFTER)]
+    }
+
+    fn lose(&mut self) -> bool {
+        let share = (self.config.loss_percent / 100.0).clamp(0.0, 1.0);
+        let dice = self.uniform();
+        if self.config.burst <= 1.0 || share >= 1.0 {
+            return dice < share;
+        }
+        let leave = 1.0 / self.config.burst;
+        let enter = (leave * share / (1.0 - share)).min(1.0);
+        self.in_burst = if self.in_burst { dice >= leave } else { dice < enter };
+        self.in_burst
+    }
+
+    /// Gamma of shape 2: the sum of two exponentials. Its standard deviation is its scale times the root of two.
+    fn jitter(&mut self) -> Duration {
+        let product = (1.0 - self.uniform()) * (1.0 - self.uniform());
+        let scale_ms = self.config.jitter_ms / core::f64::consts::SQRT_2;
+        Duration::from_micros((-libm::log(product) * scale_ms * 1_000.0).max(0.0) as u64)
+    }
+
+    /// 0 (included) to 1 (excluded).
+    fn uniform(&mut self) -> f64 {
+        (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Loss share, mean burst, and mean and deviation of the delay in ms, over 200,000 packets.
+    fn measure(config: NetworkConfig) -> (f64, f64, f64, f64) {
+        let mut network = Network::new(config, 7);
+        let (mut lost, mut bursts, mut before) = (0.0, 0.0, false);
+        let mut delays = Vec::new();
+        for n in 0..200_000u64 {
+            // One packet a second: keeping the order changes nothing.
+            let sent = Instant::from_millis(1_000 * n);
+            let arrival = network.carry(sent)[0];
+            lost += f64::from(u8::from(arrival.is_none()));
+            bursts += f64::from(u8::from(arrival.is_none() && !before));
+            before = arrival.is_none();
+            delays.extend(arrival.map(|arrival| arrival.since(sent).as_micros() as f64 / 1_000.0));
+        }
+        let mean = delays.iter().sum::<f64>() / delays.len() as f64;
+        let variance = delays.iter().map(|delay| (delay - mean).powi(2)).sum::<f64>() / delays.len() as f64;
+        (lost / 200_000.0, lost / bursts, mean, variance.sqrt())
+    }
+
+    #[test]
+    fn loss_and_jitter_are_as_asked() {
+        let config = NetworkConfig { loss_percent: 10.0, burst: 2.0, jitter_ms: 30.0, ..Default::default() };
+        let (loss, burst, mean, deviation) = measure(config);
+        assert!((loss - 0.1).abs() < 0.004, "{loss}");
+        assert!((burst - 2.0).abs() < 0.05, "{burst}");
+        assert!((mean - 62.4).abs() < 0.5, "{mean}");
+        assert!((deviation - 30.0).abs() < 0.5, "{deviation}");
+        let (loss, burst, ..) = measure(NetworkConfig { loss_percent: 20.0, ..Default::default() });
+        assert!((loss - 0.2).abs() < 0.005 && (burst - 1.25).abs() < 0.02, "{loss} {burst}");
+    }
+
+    #[test]
+    fn the_same_seed_is_the_same_network() {
+        let config = NetworkConfig { loss_percent: 5.0, jitter_ms: 10.0, reorder_percent: 3.0, ..Default::default() };
+        let run = |seed| {
+            let mut network = Network::new(config, seed);
+            (0..500).map(|n| network.carry(Instant::from_millis(n * 20))).collect::<Vec<_>>()
+        };
+        assert_eq!(run(1), run(1));
+        assert_ne!(run(1), run(2));
+    }
+}

@@ -1,0 +1,91 @@
+//! Opus (RFC 6716, RFC 8251) over libopus, as the core's [`Encoder`](dsp_core::codec::Encoder) and
+//! [`Decoder`](dsp_core::codec::Decoder).
+//!
+//! - PCM is interleaved `i16`, one or two channels, at 8, 12, 16, 24 or 48 kHz; the RTP clock is 48 kHz at any of
+//!   them (RFC 7587, 4.1), and mono and stereo decoders both take mono and stereo packets.
+//! - [`OpusPacket`] reads the packet's framing without the library: everything that comes from the network goes
+//!   through it first, and libopus only sees packets whose framing is sound.
+//! - Delay: [`OpusEncoder::lookahead`] samples (6.5 ms, 2.5 ms in the low-delay application); the decoder adds none.
+//! - Memory is allocated in `new` alone. Cost: tens of kilobytes of state a direction.
+//!
+//! All `unsafe` of this crate lies in the module's `ffi` file.
+
+use std::fmt;
+
+mod decoder;
+mod encoder;
+mod ffi;
+mod packet;
+
+pub use decoder::OpusDecoder;
+pub use encoder::{OpusApplication, OpusBandwidth, OpusEncoder, OpusEncoderConfig, OpusRateControl};
+pub use packet::{MAX_PACKET_TICKS, OpusMode, OpusPacket};
+
+/// Rate of the RTP timestamp, whatever the audio's rate (RFC 7587, 4.1).
+pub const RTP_CLOCK_HZ: u32 = 48_000;
+
+/// The largest payload an encoder here makes: 1275 bytes a frame (RFC 6716, 3.2.1) in a packet of at most six
+/// 20 ms frames, with its framing.
+pub const MAX_PAYLOAD: usize = 6 * 1275 + 15;
+
+/// Why an encoder or decoder can't be made or set as asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpusError {
+    /// Opus runs at 8, 12, 16, 24 and 48 kHz only.
+    SampleRate {
+        /// The rate asked for, in Hz.
+        hz: u32,
+    },
+    /// One or two channels only.
+    Channels {
+        /// The channels asked for.
+        channels: u8,
+    },
+    /// The bit rate lies outside 500 to 512,000 bit/s a channel.
+    Bitrate {
+        /// The rate asked for, in bit/s.
+        bps: u32,
+    },
+    /// Complexity goes from 0 to 10.
+    Complexity {
+        /// The complexity asked for.
+        complexity: u8,
+    },
+    /// The expected loss goes from 0 to 100 percent.
+    ExpectedLoss {
+        /// The loss asked for, in percent.
+        percent: u8,
+    },
+    /// libopus refused, with its own error number.
+    Library(i32),
+}
+
+impl fmt::Display for OpusError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::SampleRate { hz } => write!(f, "Opus has no sample rate of {hz} Hz (8, 12, 16, 24 or 48 kHz)"),
+            Self::Channels { channels } => write!(f, "Opus here has one or two channels, not {channels}"),
+            Self::Bitrate { bps } => write!(f, "Opus has no bit rate of {bps} bit/s (500 to 512,000 a channel)"),
+            Self::Complexity { complexity } => write!(f, "Opus complexity is 0 to 10, not {complexity}"),
+            Self::ExpectedLoss { percent } => write!(f, "an expected loss of {percent} % is out of 0 to 100"),
+            Self::Library(code) => write!(f, "libopus refused (error {code})"),
+        }
+    }
+}
+
+impl std::error::Error for OpusError {}
+
+/// The version of the library that is linked in, for example `libopus 1.6.1`.
+pub fn library_version() -> &'static str {
+    ffi::version()
+}
+
+fn check_format(sample_rate_hz: u32, channels: u8) -> Result<(), OpusError> {
+    if !matches!(sample_rate_hz, 8_000 | 12_000 | 16_000 | 24_000 | 48_000) {
+        return Err(OpusError::SampleRate { hz: sample_rate_hz });
+    }
+    if !matches!(channels, 1 | 2) {
+        return Err(OpusError::Channels { channels });
+    }
+    Ok(())
+}

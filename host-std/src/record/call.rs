@@ -1,0 +1,282 @@
+//! Records what passes a call, and makes one side of a report of two such records.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use dsp_core::receive::{Played, Received};
+use dsp_core::time::{Instant, Seq, Ssrc};
+use dsp_core::wire::DatagramKind;
+use dsp_core::wire::rtp::RtpPacket;
+
+use crate::report::{DelayRow, PacketFate, PacketRow, PlayCause, PlayRow, SideReport, Spread, Statistics};
+use crate::session::{Call, Channel, Incoming, Tap};
+
+/// How long a fast packet stands for the network's smallest delay, in ms: as in the delay estimator.
+const BASE_WINDOW_MS: f64 = 15_000.0;
+
+/// A datagram as it arrived, for a capture.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// When.
+    pub time: Instant,
+    /// Which of our ports.
+    pub channel: Channel,
+    /// From where.
+    pub from: SocketAddr,
+    /// What, still protected.
+    pub bytes: Vec<u8>,
+}
+
+struct Packet {
+    ssrc: Ssrc,
+    seq: Seq,
+    time: Instant,
+}
+
+/// Everything that passed one side of a call. It grows with the call: for demos, tests and reports.
+#[derive(Default)]
+pub struct CallRecorder {
+    /// What was captured.
+    pub said: Vec<i16>,
+    /// What was played.
+    pub heard: Vec<i16>,
+    /// Datagrams that arrived; empty if not kept.
+    pub arrivals: Vec<Arrival>,
+    keep_arrivals: bool,
+    sent: Vec<Packet>,
+    received: Vec<(Packet, Option<PacketFate>)>,
+    pending: Option<usize>,
+    payload_bytes: u64,
+    played: Vec<(Instant, Played)>,
+}
+
+impl CallRecorder {
+    /// A recorder that also keeps the datagrams themselves.
+    pub fn with_arrivals() -> Self {
+        Self { keep_arrivals: true, ..Self::default() }
+    }
+}
+
+fn rtp(datagram: &[u8], time: Instant) -> Option<(Packet, usize)> {
+    if DatagramKind::of(datagram) != DatagramKind::Rtp {
+        return None;
+    }
+    let packet = RtpPacket::parse(datagram).ok()?;
+    Some((Packet { ssrc: packet.ssrc(), seq: packet.seq(), time }, packet.payload().len()))
+}
+
+impl Tap for CallRecorder {
+    fn sent(&mut self, now: Instant, _: Channel, _: SocketAddr, datagram: &[u8]) {
+        self.sent.extend(rtp(datagram, now).map(|(packet, _)| packet));
+    }
+
+    fn arrived(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &[u8]) {
+        if self.keep_arrivals {
+            self.arrivals.push(Arrival { time: now, channel, from, bytes: datagram.to_vec() });
+        }
+        self.pending = rtp(datagram, now).map(|(packet, payload)| {
+            self.payload_bytes += payload as u64;
+            self.received.push((packet, None));
+            self.received.len() - 1
+        });
+    }
+
+    fn received(&mut self, _: Instant, incoming: &Incoming) {
+        let Some(index) = self.pending.take() else { return };
+        self.received[index].1 = Some(match incoming {
+            Incoming::Audio(Received::Stored | Received::Restarted) => PacketFate::Played,
+            Incoming::Audio(Received::Late) => PacketFate::Late,
+            Incoming::Audio(Received::Duplicate) => PacketFate::Duplicate,
+            // A repeated packet is refused by SRTP's replay list before the receiver sees it.
+            Incoming::Refused(dsp_core::guard::GuardError::Replayed) => PacketFate::Duplicate,
+            _ => PacketFate::Discarded,
+        });
+    }
+
+    fn captured(&mut self, _: Instant, pcm: &[i16]) {
+        self.said.extend_from_slice(pcm);
+    }
+
+    fn played(&mut self, now: Instant, played: &Played, pcm: &[i16]) {
+        self.played.push((now, *played));
+        self.heard.extend_from_slice(pcm);
+    }
+}
+
+fn ms(time: Instant) -> f64 {
+    time.as_micros() as f64 / 1_000.0
+}
+
+/// What `listener` heard of `speaker`. `call` is the listener's call, for its statistics.
+pub fn side_report(
+    names: [&str; 2],
+    listener: &CallRecorder,
+    speaker: &CallRecorder,
+    call: &Call,
+    wav_file: &str,
+) -> SideReport {
+    let stats = call.stats();
+    let rate_hz = call.sample_rate_hz().unwrap_or(8_000);
+    let samples_ms = |samples: u64| samples as f64 * 1_000.0 / f64::from(rate_hz);
+    let packet_ms = call.negotiated().map_or(20.0, |negotiated| f64::from(negotiated.send_ptime_ms));
+    let (packets, network) = packet_rows(listener, speaker);
+    let count = |fate: PacketFate| packets.iter().filter(|row| row.fate == fate).count() as u64;
+    let receiver = &stats.receiver;
+    let base = network.iter().map(|(_, delay)| *delay).fold(f64::INFINITY, f64::min);
+    let base = if base.is_finite() { base } else { 0.0 };
+    let delay = &receiver.playout_delay;
+    let us_to_ms = |us: u32| f64::from(us) / 1_000.0;
+    let seconds = samples_ms(listener.heard.len() as u64) / 1_000.0;
+    let clock_khz = call.codec().map_or(8.0, |codec| f64::from(codec.rtp_clock_hz()) / 1_000.0);
+    let statistics = Statistics {
+        packets_sent: speaker.sent.len() as u64,
+        packets_received: listener.received.len() as u64,
+        packets_lost: count(PacketFate::LostInNetwork),
+        packets_late: u64::from(receiver.late),
+        packets_duplicate: count(PacketFate::Duplicate),
+        packets_reordered: receiver.reception.reordered,
+        packets_discarded: u64::from(receiver.discarded + receiver.undecodable + receiver.unknown_payload),
+        packets_refused: u64::from(stats.refused),
+        ssrc_changes: u64::from(receiver.ssrc_changes),
+        concealed_ms: samples_ms(receiver.concealed_samples),
+        concealment_events: u64::from(receiver.concealment_events),
+        recovered_ms: samples_ms(receiver.recovered_samples),
+        stretched_out_ms: samples_ms(receiver.removed_samples),
+        stretched_in_ms: samples_ms(receiver.inserted_samples),
+        playout_delay_ms: (delay.packets > 0).then(|| Spread {
+            min: base + us_to_ms(delay.min_us),
+            mean: base + us_to_ms(delay.mean_us()),
+            max: base + us_to_ms(delay.max_us),
+        }),
+        network_delay_ms: Spread::of(network.iter().map(|(_, delay)| *delay)),
+        buffer_delay_ms: (delay.packets > 0).then(|| us_to_ms(receiver.buffer_delay.mean_us())),
+        jitter_ms: f64::from(receiver.reception.jitter_ticks) / clock_khz,
+        rtt_ms: stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
+        remote_fraction_lost: stats.remote_fraction_lost.map(f64::from),
+        remote_jitter_ms: stats.remote_jitter_ms.map(f64::from),
+        clock_drift_ppm: None,
+        payload_bitrate_bps: (seconds > 0.0).then(|| listener.payload_bytes as f64 * 8.0 / seconds),
+        memory_bytes: Some(call.memory_bytes() as u64),
+        ..Statistics::default()
+    };
+    SideReport {
+        name: names[0].into(),
+        peer: names[1].into(),
+        codec: codec_name(call),
+        sample_rate_hz: rate_hz,
+        said: speaker.said.clone(),
+        heard: listener.heard.clone(),
+        wav_file: wav_file.into(),
+        packet_ms,
+        delays_relative: false,
+        statistics,
+        packets,
+        play: play_rows(listener, rate_hz),
+        delays: delay_rows(listener, &network),
+    }
+}
+
+fn codec_name(call: &Call) -> String {
+    call.negotiated().and_then(|negotiated| negotiated.receive.first().map(|codec| (codec, negotiated))).map_or_else(
+        String::new,
+        |(codec, negotiated)| {
+            let format = &codec.format;
+            format!("{}/{}, {} ms", format.name, format.rtp_clock_hz, negotiated.send_ptime_ms)
+        },
+    )
+}
+
+/// A row a packet, and the network delay in ms of each that arrived, by arrival in ms.
+fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRow>, Vec<(f64, f64)>) {
+    let mut rows = Vec::with_capacity(speaker.sent.len());
+    let mut by_name: HashMap<(Ssrc, Seq), Vec<usize>> = HashMap::new();
+    let mut extended: Option<(Ssrc, Seq, u64)> = None;
+    for packet in &speaker.sent {
+        let seq = match extended {
+            Some((ssrc, last, seq)) if ssrc == packet.ssrc => {
+                seq.wrapping_add_signed(i64::from(packet.seq.distance(last)))
+            }
+            _ => u64::from(packet.seq.0),
+        };
+        extended = Some((packet.ssrc, packet.seq, seq));
+        by_name.entry((packet.ssrc, packet.seq)).or_default().push(rows.len());
+        let fate = PacketFate::LostInNetwork;
+        rows.push(PacketRow { seq, media_ms: ms(packet.time), arrival_ms: None, fate });
+    }
+    let mut network = Vec::new();
+    for (packet, fate) in &listener.received {
+        let arrival = ms(packet.time);
+        // A sequence number comes round after 22 minutes of 20 ms packets: it's the last one sent before.
+        let sent = by_name
+            .get(&(packet.ssrc, packet.seq))
+            .and_then(|rows_of| rows_of.iter().rev().find(|&&row| rows[row].media_ms <= arrival).copied());
+        let Some(row) = sent else { continue };
+        let fate = fate.unwrap_or(PacketFate::Discarded);
+        if rows[row].arrival_ms.is_none() {
+            rows[row].arrival_ms = Some(arrival);
+            rows[row].fate = fate;
+            network.push((arrival, arrival - rows[row].media_ms));
+        } else {
+            rows.push(PacketRow { arrival_ms: Some(arrival), fate, ..rows[row] });
+        }
+    }
+    (rows, network)
+}
+
+fn play_rows(listener: &CallRecorder, rate_hz: u32) -> Vec<PlayRow> {
+    let mut rows: Vec<PlayRow> = Vec::new();
+    for (time, played) in &listener.played {
+        for (samples, cause) in [
+            (played.silence, PlayCause::Silence),
+            (played.concealed, PlayCause::Concealed),
+            (played.recovered, PlayCause::Recovered),
+            (played.inserted, PlayCause::Decelerated),
+            (played.removed, PlayCause::Accelerated),
+        ] {
+            if samples == 0 {
+                continue;
+            }
+            let at_ms = ms(*time);
+            let duration_ms = f64::from(samples) * 1_000.0 / f64::from(rate_hz);
+            match rows.iter_mut().rev().take(4).find(|row| row.cause == cause) {
+                Some(row) if at_ms - (row.at_ms + row.duration_ms) < 0.5 => {
+                    row.duration_ms = (at_ms - row.at_ms).max(row.duration_ms) + duration_ms;
+                }
+                _ => rows.push(PlayRow { at_ms, duration_ms, cause }),
+            }
+        }
+    }
+    rows
+}
+
+/// Target and playout delay over time, on top of the network's smallest delay of the last seconds.
+fn delay_rows(listener: &CallRecorder, network: &[(f64, f64)]) -> Vec<DelayRow> {
+    let mut rows = Vec::new();
+    let mut window = std::collections::VecDeque::new();
+    let mut arrivals = network.iter().peekable();
+    for (time, played) in &listener.played {
+        let at_ms = ms(*time);
+        while let Some(&&(arrival, delay)) = arrivals.peek() {
+            if arrival > at_ms {
+                break;
+            }
+            // A queue of rising minima: the front is the window's smallest.
+            while window.back().is_some_and(|&(_, last)| last >= delay) {
+                window.pop_back();
+            }
+            window.push_back((arrival, delay));
+            arrivals.next();
+        }
+        while window.front().is_some_and(|&(arrival, _)| at_ms - arrival > BASE_WINDOW_MS) {
+            window.pop_front();
+        }
+        if let (Some(playout_us), Some(&(_, base))) = (played.playout_delay_us, window.front()) {
+            rows.push(DelayRow {
+                at_ms,
+                target_ms: base + f64::from(played.target_delay_ms),
+                playout_ms: base + f64::from(playout_us) / 1_000.0,
+            });
+        }
+    }
+    rows
+}

@@ -1,0 +1,179 @@
+//! The keys of a call beside its capture, so that somebody else's tools can read it.
+//!
+//! A text file; a line that starts with `#` is a remark, any other is four fields with spaces between them:
+//!
+//! ```text
+//! AES_CM_128_HMAC_SHA1_80 127.0.0.1:4000 127.0.0.1:5004 WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz
+//! suite                   from           to             key
+//! ```
+//!
+//! The suite is named as in SDP (RFC 4568, 6.2). The key is what follows `inline:` there: SRTP's master key and master
+//! salt together, in base64, of the side that sends from `from`; it holds for SRTP and SRTCP and for every SSRC in that
+//! direction (RFC 3711, 4.3 derives the session keys from it). An address is IPv4 `1.2.3.4:5` or IPv6 `[::1]:5`.
+//!
+//! Whoever has this file can hear the call.
+
+use core::fmt;
+use core::str::FromStr;
+use std::fs;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// What stands at the head of the file.
+const HEADER: &str = "\
+# SRTP keys of the capture beside this file. Whoever has them can hear the call.
+#
+#   suite from to key
+#
+# The key is master key and master salt in base64, as after \"inline:\" in SDP (RFC 4568); it holds for every SSRC,
+# and for RTCP too, in the direction from -> to.
+#
+# One direction in the clear, with rtp_decoder (built with libsrtp's tests) and Wireshark's text2pcap; PORT is that of
+# `to`:
+#
+#   rtp_decoder -s SUITE -b KEY -f 'udp dst port PORT' < call.pcap \\
+#     | text2pcap -t '%M:%S.%f' -u 4000,PORT - plain.pcap
+#   tshark -r plain.pcap -d udp.port==4000,rtp -q -z rtp,streams
+#
+# Wireshark then plays it: Telephony, RTP, RTP Player. Other tools want the key as a line of SDP:
+#
+#   a=crypto:1 SUITE inline:KEY
+";
+
+/// The key of one direction of a call.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyLine {
+    /// The suite as SDP names it, such as `AES_CM_128_HMAC_SHA1_80`.
+    pub suite: String,
+    /// Where the packets come from.
+    pub from: SocketAddr,
+    /// Where they go.
+    pub to: SocketAddr,
+    /// Master key and master salt, one after the other (RFC 4568, 6.1).
+    pub key_and_salt: Vec<u8>,
+}
+
+/// Leaves the key out: what is debugged lands in logs.
+impl fmt::Debug for KeyLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyLine({} {} {}, {} bytes)", self.suite, self.from, self.to, self.key_and_salt.len())
+    }
+}
+
+/// The line as it stands in the file, the key in it.
+impl fmt::Display for KeyLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {} {}", self.suite, self.from, self.to, STANDARD.encode(&self.key_and_salt))
+    }
+}
+
+/// A line that is none of `suite from to key`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyLineError {
+    /// Not four fields.
+    Fields {
+        /// How many there are.
+        got: usize,
+    },
+    /// The second or third field is no socket address.
+    Address,
+    /// The fourth field is no base64.
+    Base64,
+}
+
+impl fmt::Display for KeyLineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fields { got } => write!(f, "a key line has 4 fields (suite, from, to, key), not {got}"),
+            Self::Address => write!(f, "a key line's second and third field are addresses with a port"),
+            Self::Base64 => write!(f, "a key line's fourth field is base64"),
+        }
+    }
+}
+
+impl core::error::Error for KeyLineError {}
+
+impl FromStr for KeyLine {
+    type Err = KeyLineError;
+
+    fn from_str(line: &str) -> Result<Self, KeyLineError> {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let &[suite, from, to, key] = fields.as_slice() else {
+            return Err(KeyLineError::Fields { got: fields.len() });
+        };
+        let address = |field: &str| field.parse().map_err(|_| KeyLineError::Address);
+        Ok(Self {
+            suite: suite.into(),
+            from: address(from)?,
+            to: address(to)?,
+            key_and_salt: STANDARD.decode(key).map_err(|_| KeyLineError::Base64)?,
+        })
+    }
+}
+
+/// Writes the file, readable by its owner only where the system has such rights.
+///
+/// # Errors
+/// What the file system answers.
+pub fn write(path: impl AsRef<Path>, keys: &[KeyLine]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut text = HEADER.to_owned();
+    for key in keys {
+        text += &format!("{key}\n");
+    }
+    options.open(path)?.write_all(text.as_bytes())
+}
+
+/// Reads the file: every line that is neither empty nor a remark.
+///
+/// # Errors
+/// What the file system answers; `InvalidData` with the number of a line that is none.
+pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<KeyLine>> {
+    let text = fs::read_to_string(path)?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
+    let parsed = lines.map(|(n, line)| {
+        let error = |error| io::Error::new(io::ErrorKind::InvalidData, format!("line {}: {error}", n + 1));
+        line.parse().map_err(error)
+    });
+    parsed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_there_and_back() {
+        let key = KeyLine {
+            suite: "AES_CM_128_HMAC_SHA1_80".into(),
+            from: "127.0.0.1:4000".parse().unwrap(),
+            to: "[::1]:5004".parse().unwrap(),
+            key_and_salt: (0..30).collect(),
+        };
+        let line = key.to_string();
+        assert_eq!(line, "AES_CM_128_HMAC_SHA1_80 127.0.0.1:4000 [::1]:5004 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd");
+        assert_eq!(line.parse(), Ok(key.clone()));
+        assert!(!format!("{key:?}").contains("AAEC"), "a key in a log");
+
+        let path = std::env::temp_dir().join(format!("media-core-keys-{}", std::process::id()));
+        write(&path, &[key.clone(), key.clone()]).unwrap();
+        let read_back = read(&path);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(read_back.unwrap(), [key.clone(), key]);
+    }
+
+    #[test]
+    fn what_is_no_line() {
+        let parse = |line: &str| line.parse::<KeyLine>().unwrap_err();
+        assert_eq!(parse("one two"), KeyLineError::Fields { got: 2 });
+        assert_eq!(parse("suite 127.0.0.1 127.0.0.1:2 AAAA"), KeyLineError::Address);
+        assert_eq!(parse("suite 127.0.0.1:1 127.0.0.1:2 A!"), KeyLineError::Base64);
+    }
+}

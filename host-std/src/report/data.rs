@@ -1,0 +1,247 @@
+//! What a report is made of: plain data that a call, a demo or a replay fills in.
+//!
+//! One timeline for everything on a side: `*_ms` is milliseconds since media time 0, the first sample the *other*
+//! side sent. `said` lies on it as it was spoken, `heard` as it was played, so the mouth-to-ear delay shows as a
+//! shift. Rows may stand in any order. Names of fields are the names in `report.json`; their units are in them.
+
+use serde::Serialize;
+
+use super::json::{maybe_micros, micros};
+
+/// A call, and what each side of it heard.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// The headline, such as `demo: opus, 5 % loss`.
+    pub title: String,
+    /// The settings that make the call repeatable, name and value, in the order to show.
+    pub settings: Vec<(String, String)>,
+    /// The seed of the simulated network; `None` for a call over a real one.
+    pub seed: Option<u64>,
+    /// Length of the call in seconds.
+    pub duration_s: f64,
+    /// One entry a listener.
+    pub sides: Vec<SideReport>,
+}
+
+/// What one side heard.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SideReport {
+    /// The listener, such as `a`.
+    pub name: String,
+    /// The speaker it listened to, such as `b`.
+    pub peer: String,
+    /// The codec as received, such as `opus/48000, 20 ms`.
+    pub codec: String,
+    /// Rate of `said` and `heard` in hertz; both are mono.
+    pub sample_rate_hz: u32,
+    /// What the peer said, before coding: 16-bit samples from media time 0. Empty if unknown. Not in the JSON.
+    #[serde(skip)]
+    pub said: Vec<i16>,
+    /// What was played here: 16-bit samples from media time 0. Not in the JSON.
+    #[serde(skip)]
+    pub heard: Vec<i16>,
+    /// File that holds `heard`, relative to the report, such as `a-heard.wav`.
+    pub wav_file: String,
+    /// Length of one packet in milliseconds; how wide a lost packet is drawn.
+    pub packet_ms: f64,
+    /// True where the two ends share no clock: delays in `packets` and `delays` are then those above the fastest
+    /// packet, not the whole way.
+    pub delays_relative: bool,
+    /// Totals and means.
+    pub statistics: Statistics,
+    /// Every packet, a duplicate as a row of its own.
+    pub packets: Vec<PacketRow>,
+    /// Stretches of `heard` that are not plainly decoded.
+    pub play: Vec<PlayRow>,
+    /// The receiver's delays over time.
+    pub delays: Vec<DelayRow>,
+}
+
+/// One packet on its way.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PacketRow {
+    /// Sequence number, extended over wraps (RFC 3550, A.1).
+    pub seq: u64,
+    /// When it was sent.
+    #[serde(serialize_with = "micros")]
+    pub media_ms: f64,
+    /// When it arrived; `None` if it never did.
+    #[serde(serialize_with = "maybe_micros")]
+    pub arrival_ms: Option<f64>,
+    /// What became of it.
+    pub fate: PacketFate,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PacketFate {
+    /// Decoded and played.
+    Played,
+    /// Never arrived.
+    LostInNetwork,
+    /// Arrived after the time to play it.
+    Late,
+    /// Arrived again.
+    Duplicate,
+    /// Arrived, but was thrown away: no room, a failed authentication, a skipped stretch.
+    Discarded,
+}
+
+/// A stretch of what was played, and where it came from.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PlayRow {
+    /// When it began to play.
+    #[serde(serialize_with = "micros")]
+    pub at_ms: f64,
+    /// How long it played.
+    #[serde(serialize_with = "micros")]
+    pub duration_ms: f64,
+    /// Where it came from.
+    pub cause: PlayCause,
+}
+
+/// Where played sound came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlayCause {
+    /// From its own packet. Rows with this cause may be left out.
+    Decoded,
+    /// Made up for a packet that was not there.
+    Concealed,
+    /// Rebuilt from redundancy in another packet (FEC).
+    Recovered,
+    /// Shortened, to let the delay fall.
+    Accelerated,
+    /// Lengthened, to let the delay grow.
+    Decelerated,
+    /// Nothing to play: before the first packet, or after a long gap.
+    Silence,
+}
+
+/// The receiver's delays at one moment.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct DelayRow {
+    /// When.
+    #[serde(serialize_with = "micros")]
+    pub at_ms: f64,
+    /// The delay the receiver aims at, from sending to playing.
+    #[serde(serialize_with = "micros")]
+    pub target_ms: f64,
+    /// The delay of the sample now playing, from sending to playing.
+    #[serde(serialize_with = "micros")]
+    pub playout_ms: f64,
+}
+
+/// Least, mean and greatest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Spread {
+    /// Least.
+    #[serde(serialize_with = "micros")]
+    pub min: f64,
+    /// Arithmetic mean.
+    #[serde(serialize_with = "micros")]
+    pub mean: f64,
+    /// Greatest.
+    #[serde(serialize_with = "micros")]
+    pub max: f64,
+}
+
+impl Spread {
+    /// Of `values`; `None` if there are none.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut spread = Self { min: f64::INFINITY, mean: 0.0, max: f64::NEG_INFINITY };
+        let mut count = 0u64;
+        for value in values {
+            spread.min = spread.min.min(value);
+            spread.max = spread.max.max(value);
+            spread.mean += value;
+            count += 1;
+        }
+        spread.mean /= count as f64;
+        (count > 0).then_some(spread)
+    }
+}
+
+/// Totals and means of one side. An `Option` is `None` where nobody could know or measure it.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Statistics {
+    /// Packets the peer sent.
+    pub packets_sent: u64,
+    /// Packets that arrived, duplicates included.
+    pub packets_received: u64,
+    /// Packets that never arrived.
+    pub packets_lost: u64,
+    /// Packets that arrived after the time to play them.
+    pub packets_late: u64,
+    /// Packets that arrived again.
+    pub packets_duplicate: u64,
+    /// Packets that arrived behind a later one.
+    pub packets_reordered: u64,
+    /// Packets that arrived in time and were thrown away.
+    pub packets_discarded: u64,
+    /// Packets that SRTP refused: a wrong tag or a replay.
+    pub packets_refused: u64,
+    /// Changes of the synchronisation source during the call.
+    pub ssrc_changes: u64,
+    /// Sound made up for missing packets, in milliseconds.
+    #[serde(serialize_with = "micros")]
+    pub concealed_ms: f64,
+    /// Runs of concealed sound.
+    pub concealment_events: u64,
+    /// Sound rebuilt from redundancy (FEC), in milliseconds.
+    #[serde(serialize_with = "micros")]
+    pub recovered_ms: f64,
+    /// Sound taken out to let the delay fall, in milliseconds.
+    #[serde(serialize_with = "micros")]
+    pub stretched_out_ms: f64,
+    /// Sound put in to let the delay grow, in milliseconds.
+    #[serde(serialize_with = "micros")]
+    pub stretched_in_ms: f64,
+    /// From sending to playing, in milliseconds.
+    pub playout_delay_ms: Option<Spread>,
+    /// On the network, in milliseconds.
+    pub network_delay_ms: Option<Spread>,
+    /// Mean wait in the jitter buffer, in milliseconds.
+    #[serde(serialize_with = "maybe_micros")]
+    pub buffer_delay_ms: Option<f64>,
+    /// Interarrival jitter at the end of the call, in milliseconds (RFC 3550, 6.4.1).
+    #[serde(serialize_with = "micros")]
+    pub jitter_ms: f64,
+    /// Round-trip time from the last RTCP report, in milliseconds (RFC 3550, 6.4.1).
+    #[serde(serialize_with = "maybe_micros")]
+    pub rtt_ms: Option<f64>,
+    /// Share of packets the peer last reported lost of what *this* side sent, 0 to 1 (RFC 3550, 6.4.1).
+    #[serde(serialize_with = "maybe_micros")]
+    pub remote_fraction_lost: Option<f64>,
+    /// Jitter the peer last reported of what *this* side sent, in milliseconds.
+    #[serde(serialize_with = "maybe_micros")]
+    pub remote_jitter_ms: Option<f64>,
+    /// Rate of the peer's clock against ours as estimated by the receiver, in parts per million.
+    #[serde(serialize_with = "maybe_micros")]
+    pub clock_drift_ppm: Option<f64>,
+    /// RTP payload that arrived, in bits a second.
+    #[serde(serialize_with = "maybe_micros")]
+    pub payload_bitrate_bps: Option<f64>,
+    /// Active speech level of what was said, in dBov.
+    #[serde(serialize_with = "maybe_micros")]
+    pub said_level_dbov: Option<f64>,
+    /// Active speech level of what was heard, in dBov.
+    #[serde(serialize_with = "maybe_micros")]
+    pub heard_level_dbov: Option<f64>,
+    /// Memory of this end of the call, in bytes, the heap included.
+    pub memory_bytes: Option<u64>,
+    /// Heap allocations on the packet and audio path after construction.
+    pub allocations: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spread_of_values() {
+        assert_eq!(Spread::of([]), None);
+        assert_eq!(Spread::of([4.0, 1.0, 4.0]), Some(Spread { min: 1.0, mean: 3.0, max: 4.0 }));
+    }
+}

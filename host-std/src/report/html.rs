@@ -1,0 +1,349 @@
+//! `report.html`: one page that needs nothing else, neither fonts nor scripts nor pictures from elsewhere.
+//!
+//! Light or dark as the reader's system is. The sound is in the page too, up to [`EMBED_LIMIT`]; above it the page
+//! plays the WAV files that lie beside it. All text that came from outside is escaped.
+
+use core::fmt::Write as _;
+use std::io::Cursor;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::figures::{self, ms, percent};
+use super::{Report, SideReport, plot};
+
+/// Bytes of base64 up to which the sound of all sides together goes into the page.
+const EMBED_LIMIT: usize = 6 << 20;
+
+impl Report {
+    /// The report as a page of HTML.
+    pub fn to_html(&self) -> String {
+        let total_ms = self.total_ms();
+        let wav_bytes: usize = self.sides.iter().map(|side| 44 + 2 * side.heard.len()).sum();
+        let embed = wav_bytes.div_ceil(3) * 4 <= EMBED_LIMIT;
+
+        let mut page = String::new();
+        page += "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
+        page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
+        put(&mut page, format_args!("<title>{}</title>\n<style>\n", escape(&self.title)));
+        page += include_str!("style.css");
+        page += &plot_colors();
+        page += "</style>\n</head>\n<body>\n<main>\n<header>\n<div class=\"eyebrow\">Media Core · call report</div>\n";
+        put(&mut page, format_args!("<h1>{}</h1>\n", escape(&self.title)));
+        put(&mut page, format_args!("<p class=\"lead\">{:.1} seconds", self.duration_s));
+        if let Some(seed) = self.seed {
+            put(&mut page, format_args!(" · seed {seed}"));
+        }
+        page += "</p>\n";
+        if !self.settings.is_empty() {
+            page += "<dl class=\"settings\">\n";
+            for (name, value) in &self.settings {
+                put(&mut page, format_args!("<div><dt>{}</dt><dd>{}</dd></div>\n", escape(name), escape(value)));
+            }
+            page += "</dl>\n";
+        }
+        page += "</header>\n";
+        for (n, side) in self.sides.iter().enumerate() {
+            section(&mut page, side, total_ms, embed, n == 0 && self.sides.len() > 1);
+        }
+        self.table(&mut page);
+        put(
+            &mut page,
+            format_args!(
+                "<footer>Made by Media Core {}. The same numbers, and every packet, are in report.json.</footer>\n",
+                env!("CARGO_PKG_VERSION")
+            ),
+        );
+        page += "</main>\n<script>\n";
+        page += include_str!("script.js");
+        page += "</script>\n</body>\n</html>\n";
+        page
+    }
+
+    /// The common time axis: as long as the call, or as the longest thing on it.
+    fn total_ms(&self) -> f64 {
+        let sides = self.sides.iter().map(|side| {
+            let said = side.said.len() as f64 * 1e3 / f64::from(side.sample_rate_hz.max(1));
+            side.heard_ms().max(said)
+        });
+        let duration_ms = if self.duration_s.is_finite() { self.duration_s * 1e3 } else { 0.0 };
+        sides.fold(duration_ms, f64::max).max(1.0)
+    }
+
+    fn table(&self, page: &mut String) {
+        *page += "<section>\n<h2>Statistics</h2>\n<table>\n<thead><tr><th></th>";
+        for side in &self.sides {
+            put(page, format_args!("<th>{} heard {}</th>", escape(&side.name), escape(&side.peer)));
+        }
+        *page += "<th></th></tr></thead>\n";
+        for group in figures::TABLE {
+            let mut rows = String::new();
+            for figure in group.figures {
+                let values: Vec<_> = self.sides.iter().map(|side| (side, (figure.value)(side))).collect();
+                // Nobody knows it: say nothing.
+                if values.iter().all(|(_, value)| value.is_none()) {
+                    continue;
+                }
+                put(&mut rows, format_args!("<tr><th>{}<small>{}</small></th>", figure.name, figure.unit));
+                for (side, value) in values {
+                    let value = value.unwrap_or_else(|| "–".into());
+                    put(&mut rows, format_args!("<td data-side=\"{}\">{}</td>", escape(&side.name), value));
+                }
+                put(&mut rows, format_args!("<td>{}</td></tr>\n", figure.explanation));
+            }
+            if !rows.is_empty() {
+                let columns = self.sides.len() + 2;
+                put(
+                    page,
+                    format_args!("<tbody>\n<tr class=\"group\"><th colspan=\"{columns}\">{}</th></tr>\n", group.name),
+                );
+                *page += &rows;
+                *page += "</tbody>\n";
+            }
+        }
+        *page += "</table>\n</section>\n";
+    }
+}
+
+fn section(page: &mut String, side: &SideReport, total_ms: f64, embed: bool, play_both: bool) {
+    put(page, format_args!("<section class=\"side\">\n<div class=\"head\"><h2>What {} heard</h2>", escape(&side.name)));
+    put(page, format_args!("<p>spoken by {} · {}</p></div>\n", escape(&side.peer), escape(&side.codec)));
+    cards(page, side);
+    if !side.heard.is_empty() && (embed || !side.wav_file.is_empty()) {
+        *page += "<div class=\"player\"><audio controls preload=\"metadata\" src=\"";
+        match wav(side) {
+            Ok(wav) if embed => {
+                *page += "data:audio/wav;base64,";
+                STANDARD.encode_string(wav, page);
+            }
+            _ => *page += &url(&side.wav_file),
+        }
+        *page += "\"></audio>";
+        *page += if play_both { "<button id=\"both\" hidden></button></div>\n" } else { "</div>\n" };
+    }
+    let part = |x: i32| f64::from(x) / f64::from(plot::WIDTH);
+    put(
+        page,
+        format_args!(
+            "<div class=\"scroll\"><div class=\"plot\" data-left=\"{:.5}\" data-right=\"{:.5}\" data-total=\"{:.3}\">\n",
+            part(plot::LEFT),
+            part(plot::RIGHT),
+            total_ms / 1e3
+        ),
+    );
+    *page += &plot::side(side, total_ms);
+    *page += "<div class=\"playhead\"></div></div></div>\n";
+    legend(page, side);
+    let bin_ms = plot::bin_ms(side, total_ms);
+    let bin = if bin_ms < 1e3 { format!("{bin_ms} ms") } else { format!("{} s", bin_ms / 1e3) };
+    *page += "<p class=\"note\">";
+    if !side.packets.is_empty() {
+        put(page, format_args!("A bar under <em>missing</em> is the share of packets in {bin}. "));
+    }
+    if !plot::shows_packets(side, total_ms) {
+        *page += "Bars behind a waveform are shares of the time. ";
+    }
+    if side.delays_relative {
+        *page += "The two ends share no clock: delays are those above the fastest packet. ";
+    }
+    *page += "Time runs from the first sample sent; what was heard is later by the playout delay.</p>\n</section>\n";
+}
+
+/// The few numbers that tell how the call was.
+fn cards(page: &mut String, side: &SideReport) {
+    let s = &side.statistics;
+    let sent = s.packets_sent as f64;
+    let mut cards: Vec<(String, &str, String)> = vec![
+        (percent(s.packets_lost as f64, sent), "", "packets lost".into()),
+        (percent(s.packets_late as f64, sent), "", "packets too late".into()),
+        (
+            percent(s.concealed_ms, side.heard_ms()),
+            "",
+            format!("concealed, {} times", figures::count(s.concealment_events)),
+        ),
+    ];
+    if s.recovered_ms > 0.0 {
+        cards.push((percent(s.recovered_ms, side.heard_ms()), "", "recovered by FEC".into()));
+    }
+    if let Some(delay) = s.playout_delay_ms {
+        cards.push((ms(delay.mean), "ms", format!("playout delay ({}–{})", ms(delay.min), ms(delay.max))));
+    }
+    cards.push((ms(s.jitter_ms), "ms", "jitter".into()));
+    *page += "<div class=\"cards\">\n";
+    for (value, unit, what) in cards {
+        put(page, format_args!("<div class=\"card\"><b>{value} <small>{unit}</small></b><span>{what}</span></div>\n"));
+    }
+    *page += "</div>\n";
+}
+
+/// What the colours mean, those that occur.
+fn legend(page: &mut String, side: &SideReport) {
+    *page += "<ul class=\"legend\">\n";
+    let mut entry = |mark: &str, color, words: &str| {
+        let of = plot::css_name(color);
+        put(page, format_args!("<li><i class=\"{mark}\" style=\"--of:var(--{of})\"></i>{words}</li>\n"));
+    };
+    for (fate, color, words) in plot::FATES {
+        if side.packets.iter().any(|packet| packet.fate == fate) {
+            entry("", color, words);
+        }
+    }
+    for (cause, color, words) in plot::CAUSES {
+        if side.play.iter().any(|row| row.cause == cause) {
+            entry("", color, words);
+        }
+    }
+    if side.packets.iter().any(|packet| packet.arrival_ms.is_some()) {
+        let (color, words) = plot::NETWORK_DELAY;
+        entry("dot", color, words);
+    }
+    if !side.delays.is_empty() {
+        for (color, words) in plot::DELAY_LINES {
+            entry("line", color, words);
+        }
+    }
+    *page += "</ul>\n";
+}
+
+/// `heard` as a WAV file.
+fn wav(side: &SideReport) -> Result<Vec<u8>, hound::Error> {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: side.sample_rate_hz,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut file = Cursor::new(Vec::with_capacity(44 + 2 * side.heard.len()));
+    let mut writer = hound::WavWriter::new(&mut file, spec)?;
+    for &sample in &side.heard {
+        writer.write_sample(sample)?;
+    }
+    writer.finalize()?;
+    Ok(file.into_inner())
+}
+
+/// Style that lets the page's light or dark palette rule the colours in the pictures.
+fn plot_colors() -> String {
+    let mut style = String::new();
+    for (color, name) in plot::PALETTE {
+        let value = format!("#{:02X}{:02X}{:02X}", color.0, color.1, color.2);
+        for what in ["fill", "stroke"] {
+            put(&mut style, format_args!(".plot [{what}=\"{value}\"] {{ {what}: var(--{name}); }}\n"));
+        }
+    }
+    style
+}
+
+fn put(page: &mut String, text: core::fmt::Arguments<'_>) {
+    // A String takes everything.
+    let _ = page.write_fmt(text);
+}
+
+/// `text` as it may stand in HTML, between tags or in a quoted attribute.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '"' => escaped += "&quot;",
+            '\'' => escaped += "&#39;",
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// A relative path as a URL (RFC 3986, 2): everything but unreserved characters and `/` by its bytes.
+fn url(path: &str) -> String {
+    // A colon in the first segment would read as a scheme; percent-encoded it can't.
+    let mut url = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => url.push(char::from(byte)),
+            byte => put(&mut url, format_args!("%{byte:02X}")),
+        }
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{DelayRow, PacketFate, PacketRow, PlayCause, PlayRow};
+
+    fn report(name: &str, seconds: usize) -> Report {
+        let side = SideReport {
+            name: name.into(),
+            peer: name.into(),
+            codec: name.into(),
+            sample_rate_hz: 48_000,
+            heard: vec![100; 48_000 * seconds],
+            wav_file: "a heard:\"1\".wav".into(),
+            packet_ms: 20.0,
+            packets: vec![PacketRow { seq: 1, media_ms: 0.0, arrival_ms: None, fate: PacketFate::LostInNetwork }],
+            delays: vec![DelayRow { at_ms: 0.0, target_ms: 40.0, playout_ms: f64::NAN }],
+            ..SideReport::default()
+        };
+        Report {
+            title: name.into(),
+            settings: vec![(name.into(), name.into())],
+            seed: Some(1),
+            duration_s: seconds as f64,
+            sides: vec![side.clone(), side],
+        }
+    }
+
+    #[test]
+    fn text_from_outside_is_escaped() {
+        let page = report("<img src=x onerror=\"alert('&')\">", 1).to_html();
+        assert!(!page.contains("<img"), "a tag got through");
+        assert!(page.contains("&lt;img src=x onerror=&quot;alert(&#39;&amp;&#39;)&quot;&gt;"));
+    }
+
+    #[test]
+    fn long_sound_is_linked() {
+        let short = report("a", 1).to_html();
+        assert_eq!(short.matches("src=\"data:audio/wav;base64,UklGR").count(), 2);
+        // 2 sides x 33 s x 96,000 bytes a second, by 4/3 for base64: 8.4 MB.
+        let long = report("a", 33).to_html();
+        assert!(!long.contains("data:audio"));
+        assert_eq!(long.matches("src=\"a%20heard%3A%221%22.wav\"").count(), 2);
+        assert!(long.len() < 100_000, "{}", long.len());
+    }
+
+    #[test]
+    fn nothing_from_elsewhere() {
+        let page = report("a", 1).to_html();
+        let outside = page.replace("http://www.w3.org/2000/svg", "");
+        assert!(!outside.contains("http:") && !outside.contains("https:") && !outside.contains("url("));
+    }
+
+    #[test]
+    fn an_empty_call_is_still_a_page() {
+        let page = Report { sides: vec![SideReport::default()], ..Report::default() }.to_html();
+        assert!(page.contains("</html>"));
+    }
+
+    #[test]
+    fn numbers_that_are_none_do_no_harm() {
+        let mut report = report("a", 1);
+        for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, -1e300] {
+            report.duration_s = odd.min(1e6);
+            for side in &mut report.sides {
+                side.packet_ms = odd;
+                for fate in [PacketFate::LostInNetwork, PacketFate::Late, PacketFate::Played] {
+                    side.packets.push(PacketRow { seq: 0, media_ms: odd, arrival_ms: Some(odd), fate });
+                    side.packets.push(PacketRow { seq: 0, media_ms: 10.0, arrival_ms: Some(odd), fate });
+                }
+                side.play.push(PlayRow { at_ms: odd, duration_ms: odd, cause: PlayCause::Concealed });
+                side.play.push(PlayRow { at_ms: 0.0, duration_ms: odd, cause: PlayCause::Concealed });
+                side.delays.push(DelayRow { at_ms: odd, target_ms: odd, playout_ms: odd });
+                side.delays.push(DelayRow { at_ms: 1.0, target_ms: odd, playout_ms: odd });
+            }
+            assert!(report.to_html().contains("</html>"), "{odd}");
+            assert!(serde_json::from_str::<serde_json::Value>(&report.to_json()).is_ok(), "{odd}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The short version of a report, for a terminal: one column a side, at most 80 wide for two short names.
+
+use core::fmt;
+
+use super::figures::{count, ms, percent, spread};
+use super::{Report, SideReport};
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:.1} s", self.title, self.duration_s)?;
+        if let Some(seed) = self.seed {
+            write!(f, ", seed {seed}")?;
+        }
+        writeln!(f, ")")?;
+        let row = |f: &mut fmt::Formatter<'_>, name: &str, cell: &dyn Fn(&SideReport) -> String| {
+            write!(f, "  {name:<16}")?;
+            for side in &self.sides {
+                write!(f, "  {:>26}", cell(side))?;
+            }
+            writeln!(f)
+        };
+        row(f, "", &|side| format!("{} heard {}", side.name, side.peer))?;
+        row(f, "codec", &|side| side.codec.clone())?;
+        row(f, "packets", &|side| {
+            let s = &side.statistics;
+            format!("{} of {}", count(s.packets_received), count(s.packets_sent))
+        })?;
+        row(f, "lost + late", &|side| {
+            let s = &side.statistics;
+            let sent = s.packets_sent as f64;
+            format!("{} + {}", percent(s.packets_lost as f64, sent), percent(s.packets_late as f64, sent))
+        })?;
+        row(f, "concealed", &|side| {
+            let s = &side.statistics;
+            format!("{} ms, {}", ms(s.concealed_ms), percent(s.concealed_ms, side.heard_ms()))
+        })?;
+        if self.sides.iter().any(|side| side.statistics.recovered_ms > 0.0) {
+            row(f, "recovered (FEC)", &|side| format!("{} ms", ms(side.statistics.recovered_ms)))?;
+        }
+        row(f, "delay", &|side| {
+            side.statistics.playout_delay_ms.map_or("–".into(), |delay| format!("{} ms", spread(delay)))
+        })?;
+        row(f, "jitter", &|side| format!("{} ms", ms(side.statistics.jitter_ms)))?;
+        if self.sides.iter().any(|side| side.statistics.rtt_ms.is_some()) {
+            row(f, "round trip", &|side| side.statistics.rtt_ms.map_or("–".into(), |rtt| format!("{} ms", ms(rtt))))?;
+        }
+        if self.sides.iter().any(|side| side.statistics.memory_bytes.is_some()) {
+            row(f, "memory", &|side| {
+                side.statistics.memory_bytes.map_or("–".into(), |bytes| format!("{:.1} KiB", bytes as f64 / 1024.0))
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! Why a description can't be written, read or agreed on, in one line each for the person who placed the call.
+
+use std::fmt;
+
+use super::crypto::CryptoError;
+
+/// Which of the two descriptions an error speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The offer (RFC 3264, 5).
+    Offer,
+    /// The answer (RFC 3264, 6).
+    Answer,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Offer => "offer",
+            Self::Answer => "answer",
+        })
+    }
+}
+
+/// Why there is no agreement. Text of the other side that's quoted is short and printable, and never key text.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SdpError {
+    /// Our own wishes contradict themselves.
+    Local(&'static str),
+    /// More than [`MAX_SDP_BYTES`](super::MAX_SDP_BYTES).
+    TooLarge {
+        /// How many there are.
+        bytes: usize,
+    },
+    /// More lines, streams or formats than any honest description has.
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many are taken.
+        most: usize,
+    },
+    /// Not SDP.
+    Syntax(sdp_types::ParserError),
+    /// No `m=audio` line.
+    NoAudio(Kind),
+    /// The only `m=audio` lines have port 0.
+    Rejected(Kind),
+    /// The answer has fewer streams than the offer it answers (RFC 3264, 6).
+    MissingStream {
+        /// The answer's `m=` lines.
+        answered: usize,
+        /// The offer's.
+        offered: usize,
+    },
+    /// A transport other than RTP/AVP, RTP/SAVP and their feedback variants.
+    Profile(Kind, String),
+    /// Only DTLS-SRTP is offered (RFC 5763).
+    Dtls(Kind),
+    /// SRTP is required here, and the other side speaks plain RTP.
+    SrtpRequired(Kind, String),
+    /// The other side insists on SRTP, and it's off here.
+    SrtpOff(Kind, String),
+    /// SRTP is wanted, and no `a=crypto` line can be used; the error is the first line's.
+    Crypto(Kind, CryptoError),
+    /// Nothing in common.
+    NoCommonCodec {
+        /// Names of theirs.
+        theirs: String,
+        /// Names of ours.
+        ours: String,
+    },
+    /// No `c=` line holds for the audio stream.
+    NoAddress(Kind),
+    /// The address of the audio stream isn't a unicast IP address.
+    Address(Kind, String),
+    /// There is no port left for RTCP above RTP port 65535.
+    RtcpPort(Kind),
+}
+
+impl fmt::Display for SdpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(what) => write!(f, "our own media description: {what}"),
+            Self::TooLarge { bytes } => {
+                write!(f, "the description has {bytes} bytes; at most {} are read", super::MAX_SDP_BYTES)
+            }
+            Self::TooMany { what, most } => write!(f, "the description has more than {most} {what}"),
+            Self::Syntax(_) => f.write_str("the description is not valid SDP"),
+            Self::NoAudio(kind) => write!(f, "the {kind} has no audio stream"),
+            Self::Rejected(kind) => write!(f, "the {kind} rejects the audio stream (port 0)"),
+            Self::MissingStream { answered, offered } => {
+                write!(f, "the answer has {answered} streams, the offer {offered}")
+            }
+            Self::Profile(kind, proto) => write!(f, "the {kind} has audio over {proto}, which is not supported"),
+            Self::Dtls(kind) => write!(f, "the {kind} wants DTLS-SRTP: DTLS-SRTP not supported, only a=crypto keys"),
+            Self::SrtpRequired(kind, proto) => write!(f, "SRTP is required but the {kind} is {proto} without a=crypto"),
+            Self::SrtpOff(kind, proto) => write!(f, "the {kind} wants SRTP ({proto}), which is off here"),
+            Self::Crypto(kind, error) => write!(f, "no usable SRTP key in the {kind}: {error}"),
+            Self::NoCommonCodec { theirs, ours } => {
+                write!(f, "no common codec: they offer {theirs}; we have {ours}")
+            }
+            Self::NoAddress(kind) => write!(f, "the {kind} has no c= line for its audio stream"),
+            Self::Address(kind, address) => {
+                write!(f, "the {kind} wants audio sent to {address}, which is not a unicast IP address")
+            }
+            Self::RtcpPort(kind) => write!(f, "the {kind} has RTP port 65535 and names no RTCP port"),
+        }
+    }
+}
+
+impl std::error::Error for SdpError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Syntax(error) => Some(error),
+            Self::Crypto(_, error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Text of the other side for an error: printable ASCII, at most 40 characters.
+pub(super) fn quote(text: &str) -> String {
+    text.chars().take(40).map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect()
+}

@@ -1,0 +1,432 @@
+//! Offer and answer (RFC 3264): what we write, and what both sides have in common.
+//!
+//! Each side sends with the numbers and parameters the other declared. An answer keeps the offer's numbers, so ours
+//! are the same both ways unless the other side answers with numbers of its own.
+
+use dsp_core::time::PayloadType;
+use sdp_types::Session;
+
+use super::crypto::{CryptoError, CryptoLine};
+use super::error::{Kind, SdpError, quote};
+use super::format::{CodecFormat, EventSet, NegotiatedCodec, NegotiatedEvents};
+use super::read::{self, Audio, Profile};
+use super::write::{self, OurAudio};
+use super::{CodecOrder, Direction, LocalMedia, Negotiated, SrtpKeys, SrtpPolicy};
+
+/// Writes an offer: the first of a session, or with [`LocalMedia::previous`] a later one (hold, resume, another
+/// address, new keys).
+///
+/// # Errors
+/// [`SdpError::Local`] if `local` contradicts itself.
+pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
+    write::check(local)?;
+    let previous = local.previous.as_deref().map(|text| read::session(text.as_bytes())).transpose()?;
+    let place = previous.as_ref().and_then(audio_place);
+    let before = match (&previous, place) {
+        (Some(session), Some(place)) => Audio::read(session, &session.medias[place], Kind::Offer).ok(),
+        _ => None,
+    };
+    let (codecs, events) = number(local, before.as_ref());
+    let ours = write::audio(
+        local,
+        &OurAudio {
+            proto: profile(local, before.as_ref()),
+            direction: local.direction,
+            codecs: &codecs,
+            events: &events,
+            ptime_ms: local.ptime_ms,
+            rtcp_mux: local.rtcp_mux,
+            crypto: if local.srtp == SrtpPolicy::Off { &[] } else { &local.crypto },
+        },
+    );
+    // Streams never leave a session (RFC 3264, 8): what was rejected once stays in its place with port 0.
+    let mut medias: Vec<_> = previous.iter().flat_map(|session| &session.medias).map(write::rejected).collect();
+    match place {
+        Some(place) => medias[place] = ours,
+        None => medias.push(ours),
+    }
+    Ok(write::session(local, medias, Vec::new()))
+}
+
+/// Answers an offer: one audio stream is taken, all else rejected in its place.
+///
+/// Of several audio streams (a phone that leaves the choice between RTP/SAVP and RTP/AVP) it's the first that can be
+/// taken, and with [`SrtpPolicy::Offered`] the first with SRTP. The offer may be any bytes.
+///
+/// # Errors
+/// Whatever stands in the way, of the first audio stream if there are several. Nothing is agreed then.
+pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Negotiated), SdpError> {
+    write::check(local)?;
+    let session = read::session(offer.as_ref())?;
+    let mut taken: Option<(usize, Answered)> = None;
+    let mut refused = None;
+    for (place, media) in session.medias.iter().enumerate() {
+        let tried = match Audio::is_live(media) {
+            None => continue,
+            Some(false) => Err(SdpError::Rejected(Kind::Offer)),
+            Some(true) => Audio::read(&session, media, Kind::Offer).and_then(|theirs| Answered::new(local, theirs)),
+        };
+        match tried {
+            Ok(answered) => {
+                let better = match &taken {
+                    None => true,
+                    Some((_, best)) => best.crypto.is_none() && answered.crypto.is_some(),
+                };
+                if better {
+                    taken = Some((place, answered));
+                }
+            }
+            // What's wrong with a live stream says more than that another is dead.
+            Err(error) => match refused {
+                None | Some(SdpError::Rejected(_)) => refused = Some(error),
+                Some(_) => {}
+            },
+        }
+    }
+    let Some((place, answered)) = taken else {
+        return Err(refused.unwrap_or(SdpError::NoAudio(Kind::Offer)));
+    };
+    let negotiated = answered.negotiated;
+    let mut medias: Vec<_> = session.medias.iter().map(write::rejected).collect();
+    medias[place] = write::audio(
+        local,
+        &OurAudio {
+            proto: &answered.proto,
+            direction: negotiated.direction,
+            codecs: &negotiated.receive,
+            events: &negotiated.receive_events,
+            ptime_ms: negotiated.send_ptime_ms,
+            rtcp_mux: negotiated.rtcp_mux,
+            crypto: answered.crypto.as_slice(),
+        },
+    );
+    // RFC 3264, 6: the t= line is the offer's.
+    let text = write::session(local, medias, session.times.into_iter().take(1).collect());
+    Ok((text, negotiated))
+}
+
+/// Reads the answer to our `offer`. The answer may be any bytes; what we said is taken from the text of the offer.
+///
+/// # Errors
+/// Whatever stands in the way; the call has no media then.
+pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u8]>) -> Result<Negotiated, SdpError> {
+    let offered = read::session(offer.as_ref())?;
+    let place = offered.medias.iter().position(|media| Audio::is_live(media) == Some(true));
+    let place = place.ok_or(SdpError::NoAudio(Kind::Offer))?;
+    let ours = Audio::read(&offered, &offered.medias[place], Kind::Offer)?;
+
+    let answered = read::session(answer.as_ref())?;
+    let media = answered.medias.get(place).ok_or(match answered.medias.len() {
+        0 => SdpError::NoAudio(Kind::Answer),
+        count => SdpError::MissingStream { answered: count, offered: offered.medias.len() },
+    })?;
+    match Audio::is_live(media) {
+        Some(true) => {}
+        Some(false) => return Err(SdpError::Rejected(Kind::Answer)),
+        None => return Err(SdpError::NoAudio(Kind::Answer)),
+    }
+    let theirs = Audio::read(&answered, media, Kind::Answer)?;
+
+    let srtp = accept_keys(local, &ours, &theirs)?;
+    let pairs = common(&theirs.codecs, &ours.codecs).ok_or_else(|| no_common(&theirs, &ours.codecs))?;
+    let (send, receive): (Vec<_>, Vec<_>) =
+        pairs.into_iter().map(|(theirs, ours)| (theirs.clone(), ours.clone())).unzip();
+    let same_clock = |a: &[NegotiatedEvents], b: &[NegotiatedEvents]| -> Vec<NegotiatedEvents> {
+        a.iter().filter(|events| b.iter().any(|other| other.rtp_clock_hz == events.rtp_clock_hz)).copied().collect()
+    };
+    let rtcp_mux = ours.rtcp_mux && theirs.rtcp_mux;
+    Ok(Negotiated {
+        remote_rtp: theirs.rtp,
+        remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Answer))? },
+        rtcp_mux,
+        direction: ours.direction.and(theirs.direction.reversed()),
+        send_events: same_clock(&theirs.events, &ours.events),
+        receive_events: same_clock(&ours.events, &theirs.events),
+        send_ptime_ms: send_ptime_ms(local, &theirs, &send),
+        send,
+        receive,
+        srtp,
+    })
+}
+
+/// One stream of an offer, and our answer to it.
+struct Answered {
+    proto: String,
+    negotiated: Negotiated,
+    crypto: Option<CryptoLine>,
+}
+
+impl Answered {
+    fn new(local: &LocalMedia, theirs: Audio) -> Result<Self, SdpError> {
+        let keys = answer_keys(local, &theirs)?;
+        let pairs = match local.codec_order {
+            CodecOrder::Offer => common_formats(&theirs.codecs, &local.codecs),
+            CodecOrder::Ours => common_formats_in_our_order(&theirs.codecs, &local.codecs),
+        };
+        let pairs = pairs.ok_or_else(|| {
+            let ours: Vec<_> = local.codecs.iter().map(|codec| &codec.name[..]).collect();
+            SdpError::NoCommonCodec { theirs: names(&theirs.codecs), ours: ours.join(", ") }
+        })?;
+        let send: Vec<_> = pairs.iter().map(|(theirs, _)| (*theirs).clone()).collect();
+        let receive: Vec<_> = pairs
+            .iter()
+            .map(|(theirs, ours)| NegotiatedCodec {
+                payload_type: theirs.payload_type,
+                format: CodecFormat { payload_type: None, ..(*ours).clone() },
+            })
+            .collect();
+        let send_events = if local.telephone_event { common_events(&theirs.events, &send) } else { Vec::new() };
+        let receive_events = send_events
+            .iter()
+            .map(|events| NegotiatedEvents { events: events.events.and(EventSet::DTMF_AND_FLASH), ..*events })
+            .collect();
+        let rtcp_mux = local.rtcp_mux && theirs.rtcp_mux;
+        let can_receive = !local.address.is_unspecified();
+        let wanted = local.direction.and(Direction::from_flags(true, can_receive));
+        let (srtp, crypto) = keys.unzip();
+        Ok(Self {
+            negotiated: Negotiated {
+                remote_rtp: theirs.rtp,
+                remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Offer))? },
+                rtcp_mux,
+                direction: wanted.and(theirs.direction.reversed()),
+                send_ptime_ms: send_ptime_ms(local, &theirs, &send),
+                send,
+                receive,
+                send_events,
+                receive_events,
+                srtp,
+            },
+            proto: theirs.proto,
+            crypto,
+        })
+    }
+}
+
+/// The profile of an offer. Phones take it ill when it changes during a call, so it stays what it was if it can.
+fn profile<'a>(local: &LocalMedia, before: Option<&'a Audio>) -> &'a str {
+    let keeps = |before: &&Audio| match local.srtp {
+        SrtpPolicy::Off => before.profile == Profile::Plain,
+        SrtpPolicy::Offered => true,
+        SrtpPolicy::Required => before.profile == Profile::Secure || !before.crypto.is_empty(),
+    };
+    match before.filter(keeps) {
+        Some(before) => &before.proto,
+        None if local.srtp == SrtpPolicy::Required => "RTP/SAVP",
+        None => "RTP/AVP",
+    }
+}
+
+/// Where our stream lies in a description of ours: the live audio stream, else the first that once was.
+fn audio_place(session: &Session) -> Option<usize> {
+    let live = session.medias.iter().position(|media| Audio::is_live(media) == Some(true));
+    live.or_else(|| session.medias.iter().position(|media| Audio::is_live(media).is_some()))
+}
+
+/// Gives our codecs and events their numbers: those they had before, those they wish, static ones, then free ones.
+/// A number never changes its meaning within a session (RFC 3264, 8.3.2).
+fn number(local: &LocalMedia, before: Option<&Audio>) -> (Vec<NegotiatedCodec>, Vec<NegotiatedEvents>) {
+    let mut taken = [false; 128];
+    let (old_codecs, old_events) = before.map_or((&[][..], &[][..]), |audio| (&audio.codecs, &audio.events));
+    for number in old_codecs.iter().map(|codec| codec.payload_type).chain(old_events.iter().map(|e| e.payload_type)) {
+        taken[usize::from(number.get())] = true;
+    }
+    let mut numbers: Vec<Option<PayloadType>> = vec![None; local.codecs.len()];
+    for (at, codec) in local.codecs.iter().enumerate() {
+        let mut old = old_codecs.iter().filter(|old| old.format.same_encoding(codec)).map(|old| old.payload_type);
+        numbers[at] = old.find(|old| !numbers.contains(&Some(*old)));
+    }
+    for wish in [|codec: &CodecFormat| codec.payload_type, CodecFormat::static_payload_type] {
+        for (at, codec) in local.codecs.iter().enumerate() {
+            let wanted = wish(codec).filter(|number| !taken[usize::from(number.get())]);
+            if let (None, Some(wanted)) = (numbers[at], wanted) {
+                taken[usize::from(wanted.get())] = true;
+                numbers[at] = Some(wanted);
+            }
+        }
+    }
+    // Half the world thinks that telephone events are 101.
+    let events_taken = std::mem::replace(&mut taken[101], true);
+    // 96-127 are the dynamic numbers; 35-63 follow when they run out (RFC 5761, 4 keeps 64-95 clear of RTCP).
+    let free = |taken: &mut [bool; 128]| {
+        let number = (96..128).chain(35..64).find(|number| !taken[usize::from(*number)])?;
+        taken[usize::from(number)] = true;
+        PayloadType::new(number)
+    };
+    let mut codecs = Vec::new();
+    for (codec, number) in local.codecs.iter().zip(numbers) {
+        if let Some(payload_type) = number.or_else(|| free(&mut taken)) {
+            codecs.push(NegotiatedCodec { payload_type, format: codec.clone() });
+        }
+    }
+    let mut events: Vec<NegotiatedEvents> = Vec::new();
+    taken[101] = events_taken;
+    for codec in local.codecs.iter().filter(|codec| local.telephone_event && !codec.is_auxiliary()) {
+        let rtp_clock_hz = codec.rtp_clock_hz;
+        if events.iter().any(|events| events.rtp_clock_hz == rtp_clock_hz) {
+            continue;
+        }
+        let old = old_events.iter().find(|old| old.rtp_clock_hz == rtp_clock_hz).map(|old| old.payload_type);
+        let usual = PayloadType::new(101).filter(|_| rtp_clock_hz == 8_000 && !taken[101]);
+        if let Some(payload_type) = old.or(usual).or_else(|| free(&mut taken)) {
+            taken[usize::from(payload_type.get())] = true;
+            events.push(NegotiatedEvents { payload_type, rtp_clock_hz, events: EventSet::DTMF_AND_FLASH });
+        }
+    }
+    (codecs, events)
+}
+
+/// Pairs of their and our formats of the same encoding, in their order; `None` without a true codec.
+fn common<'a>(
+    theirs: &'a [NegotiatedCodec],
+    ours: &'a [NegotiatedCodec],
+) -> Option<Vec<(&'a NegotiatedCodec, &'a NegotiatedCodec)>> {
+    pair(theirs, ours, |theirs, ours| theirs.format.same_encoding(&ours.format), |theirs| &theirs.format)
+}
+
+fn common_formats<'a>(
+    theirs: &'a [NegotiatedCodec],
+    ours: &'a [CodecFormat],
+) -> Option<Vec<(&'a NegotiatedCodec, &'a CodecFormat)>> {
+    pair(theirs, ours, |theirs, ours| theirs.format.same_encoding(ours), |theirs| &theirs.format)
+}
+
+fn common_formats_in_our_order<'a>(
+    theirs: &'a [NegotiatedCodec],
+    ours: &'a [CodecFormat],
+) -> Option<Vec<(&'a NegotiatedCodec, &'a CodecFormat)>> {
+    let pairs = pair(ours, theirs, |ours, theirs| theirs.format.same_encoding(ours), |ours| ours)?;
+    Some(pairs.into_iter().map(|(ours, theirs)| (theirs, ours)).collect())
+}
+
+/// Pairs in the order of `first`, each partner once. Comfort noise and the like come last, and only beside a codec
+/// with the same clock.
+fn pair<'a, A, B>(
+    first: &'a [A],
+    second: &'a [B],
+    same: impl Fn(&A, &B) -> bool,
+    format: impl Fn(&A) -> &CodecFormat,
+) -> Option<Vec<(&'a A, &'a B)>> {
+    let mut used = vec![false; second.len()];
+    let mut pairs = Vec::new();
+    for a in first {
+        if let Some(at) = (0..second.len()).find(|at| !used[*at] && same(a, &second[*at])) {
+            used[at] = true;
+            pairs.push((a, &second[at]));
+        }
+    }
+    let (mut codecs, others): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(a, _)| !format(a).is_auxiliary());
+    if codecs.is_empty() {
+        return None;
+    }
+    let clocks: Vec<_> = codecs.iter().map(|(a, _)| format(a).rtp_clock_hz).collect();
+    codecs.extend(others.into_iter().filter(|(a, _)| clocks.contains(&format(a).rtp_clock_hz)));
+    Some(codecs)
+}
+
+/// Their events at the clocks of the codecs agreed on, one a clock; failing that, whatever they have.
+fn common_events(theirs: &[NegotiatedEvents], codecs: &[NegotiatedCodec]) -> Vec<NegotiatedEvents> {
+    let mut common: Vec<NegotiatedEvents> = Vec::new();
+    for events in theirs {
+        let beside = codecs.iter().any(|codec| codec.format.rtp_clock_hz == events.rtp_clock_hz);
+        if beside && common.iter().all(|other| other.rtp_clock_hz != events.rtp_clock_hz) {
+            common.push(*events);
+        }
+    }
+    if common.is_empty() {
+        common.extend(theirs.first());
+    }
+    common
+}
+
+/// The packet length the receiver asks for, within both limits, in steps of ten that the codec has.
+fn send_ptime_ms(local: &LocalMedia, theirs: &Audio, send: &[NegotiatedCodec]) -> u32 {
+    let most = theirs.max_ptime_ms.unwrap_or(60).min(local.max_ptime_ms).max(10);
+    let wished = theirs.ptime_ms.unwrap_or(local.ptime_ms).clamp(10, most) / 10 * 10;
+    // Opus has frames of 10, 20, 40 and 60 ms (RFC 6716, 2.1.4).
+    match wished {
+        30 | 50 if send.first().is_some_and(|codec| codec.format.is_opus()) => wished - 10,
+        _ => wished,
+    }
+}
+
+/// The keys for an answer, and our line in it; `None` for plain RTP.
+fn answer_keys(local: &LocalMedia, theirs: &Audio) -> Result<Option<(SrtpKeys, CryptoLine)>, SdpError> {
+    let secure = theirs.profile == Profile::Secure;
+    let keyless = theirs.crypto.is_empty() && theirs.fingerprint;
+    match local.srtp {
+        SrtpPolicy::Off if secure && keyless => Err(SdpError::Dtls(Kind::Offer)),
+        SrtpPolicy::Off if secure => Err(SdpError::SrtpOff(Kind::Offer, quote(&theirs.proto))),
+        SrtpPolicy::Off => Ok(None),
+        SrtpPolicy::Offered | SrtpPolicy::Required => match pick_line(local, theirs) {
+            Ok(line) => Ok(Some(line)),
+            Err(_) if local.srtp == SrtpPolicy::Offered && !secure => Ok(None),
+            Err(_) if keyless => Err(SdpError::Dtls(Kind::Offer)),
+            Err(CryptoError::Missing) if !secure => Err(SdpError::SrtpRequired(Kind::Offer, quote(&theirs.proto))),
+            Err(error) => Err(SdpError::Crypto(Kind::Offer, error)),
+        },
+    }
+}
+
+/// The first of their lines that we can use (RFC 4568, 5.1.2): our answer has its tag and suite and a key of ours.
+fn pick_line(local: &LocalMedia, theirs: &Audio) -> Result<(SrtpKeys, CryptoLine), CryptoError> {
+    let mut first_error = None;
+    for line in &theirs.crypto {
+        let picked = line.as_ref().map_err(|error| *error).and_then(|line| {
+            let ours = local.crypto.iter().find(|ours| ours.suite == line.suite);
+            let ours = ours.ok_or(CryptoError::SuiteNotOurs(line.suite))?;
+            Ok((keys(ours, line)?, CryptoLine { tag: line.tag, ..ours.clone() }))
+        });
+        match picked {
+            Ok(picked) => return Ok(picked),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    Err(first_error.unwrap_or(CryptoError::Missing))
+}
+
+/// The keys after the answer to our offer; `None` for plain RTP.
+fn accept_keys(local: &LocalMedia, ours: &Audio, theirs: &Audio) -> Result<Option<SrtpKeys>, SdpError> {
+    let secure = theirs.profile == Profile::Secure;
+    if ours.crypto.is_empty() {
+        return if secure { Err(SdpError::SrtpOff(Kind::Answer, quote(&theirs.proto))) } else { Ok(None) };
+    }
+    let Some(line) = theirs.crypto.first() else {
+        return if secure && theirs.fingerprint {
+            Err(SdpError::Dtls(Kind::Answer))
+        } else if secure {
+            Err(SdpError::Crypto(Kind::Answer, CryptoError::Missing))
+        } else if local.srtp == SrtpPolicy::Required || ours.profile == Profile::Secure {
+            Err(SdpError::SrtpRequired(Kind::Answer, quote(&theirs.proto)))
+        } else {
+            Ok(None)
+        };
+    };
+    // They answered with a key, so they'll protect: plain RTP from us would be as useless as no call.
+    let agreed = line.as_ref().map_err(|error| *error).and_then(|line| {
+        let mut offered = ours.crypto.iter().flatten();
+        let offered = offered.find(|offered| offered.tag == line.tag && offered.suite == line.suite);
+        keys(offered.ok_or(CryptoError::Tag(line.tag))?, line)
+    });
+    agreed.map(Some).map_err(|error| SdpError::Crypto(Kind::Answer, error))
+}
+
+fn keys(ours: &CryptoLine, theirs: &CryptoLine) -> Result<SrtpKeys, CryptoError> {
+    if ours.key == theirs.key {
+        return Err(CryptoError::SameKey);
+    }
+    Ok(SrtpKeys { suite: theirs.suite, outgoing: ours.key.clone(), incoming: theirs.key.clone() })
+}
+
+fn no_common(theirs: &Audio, ours: &[NegotiatedCodec]) -> SdpError {
+    SdpError::NoCommonCodec { theirs: names(&theirs.codecs), ours: names(ours) }
+}
+
+/// Up to eight names for an error.
+fn names(codecs: &[NegotiatedCodec]) -> String {
+    let names: Vec<_> = codecs.iter().take(8).map(|codec| quote(&codec.format.name)).collect();
+    match names.len() {
+        0 => "nothing we know".into(),
+        _ => names.join(", "),
+    }
+}

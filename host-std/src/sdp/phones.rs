@@ -1,0 +1,539 @@
+//! Answers to descriptions in the style of phones and servers met in the field, and the refusals they may meet.
+
+use dsp_core::time::PayloadType;
+
+use super::*;
+
+fn local() -> LocalMedia {
+    LocalMedia {
+        address: "192.0.2.10".parse().unwrap(),
+        rtp_port: 4000,
+        codecs: vec![
+            CodecFormat::opus(),
+            CodecFormat::g722(),
+            CodecFormat::pcmu(),
+            CodecFormat::pcma(),
+            CodecFormat::l16(44_100, 2),
+        ],
+        ..Default::default()
+    }
+}
+
+fn secure(srtp: SrtpPolicy) -> LocalMedia {
+    let key = |tag, suite, byte| CryptoLine { tag, suite, key: MasterKey::new([byte; 30]) };
+    let crypto = vec![key(1, CryptoSuite::AesCm128HmacSha1_80, 0x11), key(2, CryptoSuite::AesCm128HmacSha1_32, 0x22)];
+    LocalMedia { srtp, crypto, ..local() }
+}
+
+/// The key of the first example in RFC 4568, 4.2.
+const KEY: &str = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+
+fn refusal(local: &LocalMedia, offer: &str) -> String {
+    answer(local, offer).unwrap_err().to_string()
+}
+
+fn sent(negotiated: &Negotiated) -> Vec<(u8, &str)> {
+    negotiated.send.iter().map(|codec| (codec.payload_type.get(), &*codec.format.name)).collect()
+}
+
+fn with_media(lines: &str) -> String {
+    format!("v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n{lines}")
+}
+
+const ASTERISK: &str = "v=0\r
+o=- 1732370000 1732370000 IN IP4 198.51.100.1\r
+s=Asterisk\r
+c=IN IP4 198.51.100.1\r
+t=0 0\r
+m=audio 14320 RTP/AVP 107 0 8 101\r
+a=rtpmap:107 opus/48000/2\r
+a=fmtp:107 useinbandfec=1\r
+a=rtpmap:0 PCMU/8000\r
+a=rtpmap:8 PCMA/8000\r
+a=rtpmap:101 telephone-event/8000\r
+a=fmtp:101 0-16\r
+a=ptime:20\r
+a=maxptime:60\r
+a=sendrecv\r
+m=video 14400 RTP/AVP 99\r
+a=rtpmap:99 H264/90000\r
+";
+
+#[test]
+fn asterisk_with_video() {
+    let (text, agreed) = answer(&local(), ASTERISK).unwrap();
+    assert_eq!(agreed.remote_rtp, "198.51.100.1:14320".parse().unwrap());
+    assert_eq!(agreed.remote_rtcp, "198.51.100.1:14321".parse().unwrap());
+    assert!(!agreed.rtcp_mux);
+    assert_eq!(sent(&agreed), [(107, "opus"), (0, "PCMU"), (8, "PCMA")]);
+    assert_eq!(agreed.send[0].format.parameter("useinbandfec"), Some("1"));
+    assert_eq!(agreed.send_events.len(), 1);
+    assert!(agreed.send_events[0].events.contains(16));
+    assert_eq!(
+        text,
+        "v=0\r
+o=- 1 1 IN IP4 192.0.2.10\r
+s=-\r
+c=IN IP4 192.0.2.10\r
+t=0 0\r
+m=audio 4000 RTP/AVP 107 0 8 101\r
+a=rtpmap:107 opus/48000/2\r
+a=fmtp:107 minptime=10;useinbandfec=1\r
+a=rtpmap:0 PCMU/8000\r
+a=rtpmap:8 PCMA/8000\r
+a=rtpmap:101 telephone-event/8000\r
+a=fmtp:101 0-16\r
+a=ptime:20\r
+a=maxptime:60\r
+a=sendrecv\r
+m=video 0 RTP/AVP 99\r
+"
+    );
+}
+
+#[test]
+fn freeswitch_with_crypto_comfort_noise_and_fax() {
+    let offer = format!(
+        "v=0\r
+o=FreeSWITCH 1732352801 1732352802 IN IP4 198.51.100.2\r
+s=FreeSWITCH\r
+c=IN IP4 198.51.100.2\r
+t=0 0\r
+m=audio 26718 RTP/SAVP 9 0 8 101 13\r
+a=rtpmap:9 G722/8000\r
+a=rtpmap:0 PCMU/8000\r
+a=rtpmap:8 PCMA/8000\r
+a=rtpmap:101 telephone-event/8000\r
+a=fmtp:101 0-15\r
+a=rtpmap:13 CN/8000\r
+a=crypto:1 AEAD_AES_256_GCM_8 inline:0000\r
+a=crypto:5 AES_CM_128_HMAC_SHA1_32 inline:{KEY}\r
+a=crypto:6 AES_CM_128_HMAC_SHA1_80 inline:{KEY}\r
+a=ptime:20\r
+m=image 26720 UDPTL t38\r
+a=T38FaxVersion:0\r
+"
+    );
+    let (text, agreed) = answer(&secure(SrtpPolicy::Required), &offer).unwrap();
+    let keys = agreed.srtp.unwrap();
+    assert_eq!(keys.suite, CryptoSuite::AesCm128HmacSha1_32);
+    assert_eq!(keys.outgoing.as_bytes(), &[0x22; 30]);
+    assert_eq!(&keys.incoming.as_bytes()[..8], b"YS___sem");
+    assert!(text.contains("m=audio 4000 RTP/SAVP 9 0 8 101\r\n"), "{text}");
+    assert!(text.contains("a=crypto:5 AES_CM_128_HMAC_SHA1_32 inline:IiIi"), "{text}");
+    assert_eq!(text.matches("a=crypto").count(), 1);
+    assert!(text.contains("a=fmtp:101 0-15\r\n"), "{text}");
+    assert!(text.ends_with("m=image 0 UDPTL t38\r\n"), "{text}");
+
+    assert_eq!(refusal(&local(), &offer), "the offer wants SRTP (RTP/SAVP), which is off here");
+}
+
+#[test]
+fn cisco_g729_first_with_slides_and_odd_blanks() {
+    let offer = "v=0\r
+o=Cisco-SIPUA 26964 0 IN IP4 198.51.100.3\r
+s=SIP Call\r
+b=AS:4064\r
+t=0 0\r
+m=audio 20000  RTP/AVP 18 102 0 8 116 101 \r
+c=IN IP4 198.51.100.3 \r
+b=TIAS:64000\r
+a=rtpmap:18 G729/8000\r
+a=fmtp:18 annexb=no\r
+a=rtpmap:102 L16/16000 \r
+a=rtpmap:0 PCMU/8000\r
+a=rtpmap:8 PCMA/8000\r
+a=rtpmap:116 iLBC/8000\r
+a=fmtp:116 mode=20\r
+a=rtpmap:101 telephone-event/8000\r
+a=fmtp:101 0-15\r
+a=trafficclass:conversational.audio.aq:admitted\r
+a=sendrecv\r
+m=application 5070 TCP/BFCP *\r
+a=floorctrl:c-s\r
+m=message 2855 TCP/MSRP *\r
+a=path:msrp://198.51.100.3:2855/x;tcp\r
+";
+    let (text, agreed) = answer(&local(), offer).unwrap();
+    assert_eq!(sent(&agreed), [(0, "PCMU"), (8, "PCMA")]);
+    assert!(text.ends_with("m=application 0 TCP/BFCP *\r\nm=message 0 TCP/MSRP *\r\n"), "{text}");
+}
+
+#[test]
+fn polycom_best_effort_srtp_on_two_lines() {
+    let offer = with_media(&format!(
+        "a=sendrecv\r\nm=audio 2222 RTP/AVP 9 127\r\na=rtpmap:127 telephone-event/8000\r\n\
+         m=audio 2224 RTP/SAVP 9 127\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}\r\n\
+         a=rtpmap:9 G722/8000\r\na=rtpmap:127 telephone-event/8000\r\n"
+    ));
+    for (policy, port, lines) in [
+        (SrtpPolicy::Off, 2222, "m=audio 4000 RTP/AVP 9 127|m=audio 0 RTP/SAVP 9 127"),
+        (SrtpPolicy::Offered, 2224, "m=audio 0 RTP/AVP 9 127|m=audio 4000 RTP/SAVP 9 127"),
+        (SrtpPolicy::Required, 2224, "m=audio 0 RTP/AVP 9 127|m=audio 4000 RTP/SAVP 9 127"),
+    ] {
+        let (text, agreed) = answer(&secure(policy), &offer).unwrap();
+        assert_eq!(agreed.remote_rtp.port(), port);
+        assert_eq!(agreed.srtp.is_some(), policy != SrtpPolicy::Off);
+        assert_eq!(text.lines().filter(|line| line.starts_with("m=")).collect::<Vec<_>>().join("|"), lines);
+    }
+}
+
+#[test]
+fn yealink_crypto_beside_plain_rtp() {
+    let offer = with_media(&format!(
+        "m=audio 11780 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\n\
+         a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^31\r\na=ptime:20\r\na=rtpmap:101 telephone-event/8000\r\n"
+    ));
+    let (text, agreed) = answer(&secure(SrtpPolicy::Offered), &offer).unwrap();
+    assert!(agreed.srtp.is_some() && text.contains("m=audio 4000 RTP/AVP 0 101") && text.contains("a=crypto:1 "));
+    let (text, agreed) = answer(&local(), &offer).unwrap();
+    assert!(agreed.srtp.is_none() && !text.contains("a=crypto"));
+}
+
+#[test]
+fn baresip_opus_with_events_at_8000_and_a_named_rtcp_port() {
+    let offer = with_media(
+        "a=tool:baresip 1.0.0\r\nm=audio 10018 RTP/AVP 96 101\r\nb=AS:128\r\na=rtpmap:96 opus/48000/2\r\n\
+         a=fmtp:96 stereo=1;sprop-stereo=1\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n\
+         a=rtcp:10025\r\na=sendrecv\r\na=label:1\r\na=rtcp-rsize\r\na=ssrc:2163529483 cname:sip:a@198.51.100.7\r\n\
+         a=ptime:30\r\n",
+    );
+    let (_, agreed) = answer(&local(), &offer).unwrap();
+    assert_eq!(agreed.remote_rtcp, "198.51.100.7:10025".parse().unwrap());
+    assert_eq!(agreed.send_events_beside(48_000).unwrap().rtp_clock_hz, 8_000);
+    assert_eq!(agreed.send_ptime_ms, 20, "Opus has no packets of 30 ms");
+}
+
+const CHROMIUM: &str = "v=0\r
+o=- 4611731400430051336 2 IN IP4 127.0.0.1\r
+s=-\r
+t=0 0\r
+a=group:BUNDLE 0\r
+a=extmap-allow-mixed\r
+a=msid-semantic: WMS x\r
+m=audio 9 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110 126\r
+c=IN IP4 0.0.0.0\r
+a=rtcp:9 IN IP4 0.0.0.0\r
+a=ice-ufrag:x/yZ\r
+a=ice-pwd:0123456789012345678901\r
+a=ice-options:trickle\r
+a=fingerprint:sha-256 00:11\r
+a=setup:actpass\r
+a=mid:0\r
+a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r
+a=sendrecv\r
+a=msid:x y\r
+a=rtcp-mux\r
+a=rtpmap:111 opus/48000/2\r
+a=rtcp-fb:111 transport-cc\r
+a=fmtp:111 minptime=10;useinbandfec=1\r
+a=rtpmap:63 red/48000/2\r
+a=fmtp:63 111/111\r
+a=rtpmap:9 G722/8000\r
+a=rtpmap:0 PCMU/8000\r
+a=rtpmap:8 PCMA/8000\r
+a=rtpmap:13 CN/8000\r
+a=rtpmap:110 telephone-event/48000\r
+a=rtpmap:126 telephone-event/8000\r
+a=ssrc:1001 cname:c\r
+";
+
+#[test]
+fn chromium() {
+    for local in [local(), secure(SrtpPolicy::Offered), secure(SrtpPolicy::Required)] {
+        assert!(refusal(&local, CHROMIUM).contains("DTLS-SRTP not supported"));
+        assert!(refusal(&local, &CHROMIUM.replace("UDP/TLS/", "")).contains("DTLS-SRTP not supported"));
+    }
+    // The same, as a gateway that has ended DTLS passes it on.
+    let plain = CHROMIUM.replace("UDP/TLS/RTP/SAVPF", "RTP/AVPF").replace("0.0.0.0", "198.51.100.7");
+    let (text, agreed) = answer(&local(), &plain).unwrap();
+    assert!(text.contains("m=audio 4000 RTP/AVPF 111 9 0 8 110 126\r\n"), "{text}");
+    assert!(agreed.rtcp_mux && agreed.remote_rtcp == agreed.remote_rtp);
+    assert_eq!(agreed.send_events_beside(48_000).unwrap().payload_type.get(), 110);
+    assert_eq!(agreed.send_events_beside(8_000).unwrap().payload_type.get(), 126);
+}
+
+#[test]
+fn ffmpeg_writes_no_rtpmap_for_static_types_and_lf_only() {
+    let offer = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=No Name\nc=IN IP4 127.0.0.1\nt=0 0\na=tool:libavformat 61\n\
+                 m=audio 5004 RTP/AVP 0\nb=AS:64\n";
+    let (_, agreed) = answer(&local(), offer).unwrap();
+    assert_eq!(sent(&agreed), [(0, "PCMU")]);
+    assert_eq!(agreed.remote_rtp, "127.0.0.1:5004".parse().unwrap());
+    let (_, agreed) = answer(&local(), offer.replace("AVP 0", "AVP 10")).unwrap();
+    assert_eq!(sent(&agreed), [(10, "L16")]);
+}
+
+#[test]
+fn a_static_number_with_another_meaning() {
+    let offer = with_media("m=audio 5004 RTP/AVP 0 8 8 96 200 x\r\na=rtpmap:0 L16/44100/2\r\na=rtpmap:8 PCMA/8000\r\n");
+    assert_eq!(sent(&answer(&local(), offer).unwrap().1), [(0, "L16"), (8, "PCMA")]);
+}
+
+#[test]
+fn ipv6_and_our_order() {
+    let offer =
+        "v=0\r\no=- 1 1 IN IP6 2001:db8::7\r\ns=-\r\nc=IN IP6 2001:db8::7\r\nt=0 0\r\nm=audio 5004 RTP/AVP 8 0\r\n";
+    let local = LocalMedia { address: "2001:db8::1".parse().unwrap(), codec_order: CodecOrder::Ours, ..local() };
+    let (text, agreed) = answer(&local, offer).unwrap();
+    assert_eq!(agreed.remote_rtp, "[2001:db8::7]:5004".parse().unwrap());
+    assert!(text.contains("o=- 1 1 IN IP6 2001:db8::1\r\n") && text.contains("c=IN IP6 2001:db8::1\r\n"));
+    assert!(text.contains("m=audio 4000 RTP/AVP 0 8\r\n"), "{text}");
+}
+
+#[test]
+fn sloppy_text_is_taken() {
+    // Latin-1 in the name, blanks in the user name, a folded bandwidth, no t=, attributes before c=, trailing NUL.
+    let mut offer =
+        b"v=0 \no=J Doe 1 1 IN IP4 x\ns=B\xfcro\nb=AS:64.5\na=sendonly \nc=IN  IP4 198.51.100.7 \n".to_vec();
+    offer.extend(b"m=audio 5004 rtp/avp 8\t0\na=rtpmap:8  PCMA/8000/1 \na=ptime: 40.0 \n\n\0");
+    let (text, agreed) = answer(&local(), &offer).unwrap();
+    assert_eq!(agreed.direction, Direction::RecvOnly);
+    assert_eq!(agreed.send_ptime_ms, 40);
+    assert!(text.contains("a=recvonly\r\n") && text.contains("m=audio 4000 rtp/avp 8 0\r\n"), "{text}");
+}
+
+#[test]
+fn the_t_line_is_the_offers() {
+    let offer = with_media("m=audio 5004 RTP/AVP 0\r\n").replace("t=0 0", "t=3034423619 3042462419");
+    assert!(answer(&local(), offer).unwrap().0.contains("t=3034423619 3042462419\r\n"));
+}
+
+#[test]
+fn holds_new_and_old() {
+    for (ours, theirs, result) in [
+        (Direction::SendRecv, "sendrecv", Direction::SendRecv),
+        (Direction::SendRecv, "sendonly", Direction::RecvOnly),
+        (Direction::SendRecv, "recvonly", Direction::SendOnly),
+        (Direction::SendRecv, "inactive", Direction::Inactive),
+        (Direction::SendOnly, "sendonly", Direction::Inactive),
+        (Direction::SendOnly, "recvonly", Direction::SendOnly),
+        (Direction::RecvOnly, "sendrecv", Direction::RecvOnly),
+    ] {
+        let local = LocalMedia { direction: ours, ..local() };
+        let offer = with_media(&format!("m=audio 5004 RTP/AVP 0\r\na={theirs}\r\n"));
+        let (text, agreed) = answer(&local, &offer).unwrap();
+        assert_eq!(agreed.direction, result, "{ours:?} {theirs}");
+        assert!(text.contains(&format!("a={}\r\n", result.name())));
+        // The stream's own attribute goes before the session's.
+        let (_, agreed) = answer(&local, offer.replace("t=0 0", "t=0 0\r\na=inactive")).unwrap();
+        assert_eq!(agreed.direction, result);
+    }
+    let held = with_media("m=audio 5004 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n");
+    let (_, agreed) = answer(&local(), held).unwrap();
+    assert_eq!(agreed.direction, Direction::RecvOnly);
+    assert!(!agreed.has_remote());
+}
+
+#[test]
+fn packet_lengths() {
+    for (attributes, ms) in [
+        ("", 20),
+        ("a=ptime:30\r\n", 30),
+        ("a=ptime:5\r\n", 10),
+        ("a=ptime:25\r\n", 20),
+        ("a=ptime:200\r\n", 60),
+        ("a=ptime:60\r\na=maxptime:40\r\n", 40),
+        ("a=maxptime:10\r\n", 10),
+        ("a=maxptime:1\r\n", 10),
+        ("a=ptime:0\r\n", 20),
+        ("a=ptime:\r\n", 20),
+        ("a=ptime:99999999999\r\n", 20),
+    ] {
+        let offer = with_media(&format!("m=audio 5004 RTP/AVP 0\r\n{attributes}"));
+        let (text, agreed) = answer(&local(), offer).unwrap();
+        assert_eq!(agreed.send_ptime_ms, ms, "{attributes}");
+        assert!(text.contains(&format!("a=ptime:{ms}\r\n")));
+    }
+}
+
+#[test]
+fn refusals_say_why() {
+    let local = local();
+    for (offer, message) in [
+        ("hello", "the description is not valid SDP"),
+        ("", "the description is not valid SDP"),
+        (&with_media(""), "the offer has no audio stream"),
+        (&with_media("m=video 5004 RTP/AVP 99\r\n"), "the offer has no audio stream"),
+        (&with_media("m=audio 0 RTP/AVP 0\r\n"), "the offer rejects the audio stream (port 0)"),
+        (
+            &with_media("m=audio 5004 RTP/AVP 4 3 101\r\na=rtpmap:101 telephone-event/8000\r\n"),
+            "no common codec: they offer G723, GSM; we have opus, G722, PCMU, PCMA, L16",
+        ),
+        (
+            &with_media("m=audio 5004 RTP/AVP 99\r\n"),
+            "no common codec: they offer nothing we know; we have opus, G722, PCMU, PCMA, L16",
+        ),
+        (&with_media("m=audio 5004 TCP/RTP/AVP 0\r\n"), "the offer has audio over TCP/RTP/AVP, which is not supported"),
+        (
+            &with_media("m=audio 5004 RTP/AVP 0\r\nc=IN IP4 phone.example.com\r\n"),
+            "the offer wants audio sent to phone.example.com, which is not a unicast IP address",
+        ),
+        (
+            &with_media("m=audio 5004 RTP/AVP 0\r\nc=IN IP4 233.252.0.1/127\r\n"),
+            "the offer wants audio sent to 233.252.0.1/127, which is not a unicast IP address",
+        ),
+        ("v=0\r\nm=audio 5004 RTP/AVP 0\r\n", "the offer has no c= line for its audio stream"),
+        (&with_media("m=audio 65535 RTP/AVP 0\r\n"), "the offer has RTP port 65535 and names no RTCP port"),
+    ] {
+        assert_eq!(refusal(&local, offer), message);
+    }
+    let plain = with_media("m=audio 5004 RTP/AVP 0\r\n");
+    assert_eq!(
+        refusal(&secure(SrtpPolicy::Required), &plain),
+        "SRTP is required but the offer is RTP/AVP without a=crypto"
+    );
+    let crypto = |line: &str| with_media(&format!("m=audio 5004 RTP/SAVP 0\r\na=crypto:{line}\r\n"));
+    for (line, message) in [
+        (
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^31|1:4"),
+            "no usable SRTP key in the offer: master key identifiers (MKI) are not supported",
+        ),
+        (
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} UNENCRYPTED_SRTCP"),
+            "no usable SRTP key in the offer: the session parameter is not accepted: UNENCRYPTED_SRTCP",
+        ),
+        (
+            "1 AES_256_CM_HMAC_SHA1_80 inline:x".into(),
+            "no usable SRTP key in the offer: the crypto suite AES_256_CM_HMAC_SHA1_80 is not supported",
+        ),
+        (format!("1 {KEY}"), "no usable SRTP key in the offer: the crypto suite is unknown"),
+        (
+            "1 AES_CM_128_HMAC_SHA1_80 inline:ERERERERERERERERERERERERERERERERERERERER".into(),
+            "no usable SRTP key in the offer: the other side uses our own key",
+        ),
+    ] {
+        assert_eq!(refusal(&secure(SrtpPolicy::Offered), &crypto(&line)), message);
+    }
+    let error = answer(&local, "v=1\r\n").unwrap_err();
+    assert!(std::error::Error::source(&error).is_some());
+}
+
+#[test]
+fn bounds() {
+    let huge = "a=x\r\n".repeat(MAX_SDP_BYTES / 5 + 1);
+    assert!(matches!(answer(&local(), with_media(&huge)), Err(SdpError::TooLarge { .. })));
+    let long = "a=x\r\n".repeat(MAX_LINES);
+    assert!(matches!(answer(&local(), with_media(&long)), Err(SdpError::TooMany { what: "lines", .. })));
+    let streams = "m=video 1 RTP/AVP 99\r\n".repeat(MAX_STREAMS + 1);
+    assert!(matches!(answer(&local(), with_media(&streams)), Err(SdpError::TooMany { what: "streams", .. })));
+    let formats = format!("m=audio 1 RTP/AVP{}\r\n", " 0".repeat(MAX_FORMATS + 1));
+    assert!(matches!(answer(&local(), with_media(&formats)), Err(SdpError::TooMany { .. })));
+}
+
+#[test]
+fn offers() {
+    let text = offer(&secure(SrtpPolicy::Required)).unwrap();
+    assert!(text.contains("m=audio 4000 RTP/SAVP 96 9 0 8 10 97 101 98\r\n"), "{text}");
+    assert!(text.contains("a=rtpmap:97 telephone-event/48000\r\n"), "{text}");
+    assert!(text.contains("a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\n"), "{text}");
+    assert!(text.contains("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:ERER") && text.contains("a=crypto:2 "), "{text}");
+    assert!(offer(&secure(SrtpPolicy::Offered)).unwrap().contains("m=audio 4000 RTP/AVP 96"));
+
+    let wish = |number| PayloadType::new(number).unwrap();
+    let codecs = vec![
+        CodecFormat::opus().with_payload_type(wish(101)),
+        CodecFormat::l16(16_000, 1).with_payload_type(wish(101)),
+    ];
+    let text = offer(&LocalMedia { codecs, rtcp_port: Some(4005), ..local() }).unwrap();
+    assert!(text.contains("m=audio 4000 RTP/AVP 101 96 97 98\r\n"), "{text}");
+    assert!(text.contains("a=rtcp:4005\r\n"), "{text}");
+
+    for wrong in [
+        LocalMedia { rtp_port: 0, ..local() },
+        LocalMedia { codecs: vec![CodecFormat::new("CN", 8_000, 1)], ..local() },
+        LocalMedia { codecs: vec![CodecFormat::new("a b", 8_000, 1)], ..local() },
+        LocalMedia { codecs: vec![CodecFormat::opus().with_fmtp("x\r\nm=audio 1 RTP/AVP 0")], ..local() },
+        LocalMedia { ptime_ms: 25, ..local() },
+        LocalMedia { ptime_ms: 40, max_ptime_ms: 20, ..local() },
+        LocalMedia { srtp: SrtpPolicy::Offered, ..local() },
+        LocalMedia { session: SessionId { username: "a b".into(), ..Default::default() }, ..local() },
+    ] {
+        assert!(matches!(offer(&wrong), Err(SdpError::Local(_))), "{wrong:?}");
+        assert!(matches!(answer(&wrong, ASTERISK), Err(SdpError::Local(_))), "{wrong:?}");
+    }
+}
+
+#[test]
+fn answers_to_our_offer() {
+    let local = secure(SrtpPolicy::Offered);
+    let ours = offer(&local).unwrap();
+    let plain = with_media("m=audio 5004 RTP/AVP 0 100\r\na=rtpmap:100 telephone-event/8000\r\n");
+    let agreed = accept(&local, &ours, &plain).unwrap();
+    assert!(agreed.srtp.is_none() && !agreed.rtcp_mux);
+    assert_eq!(agreed.remote_rtcp.port(), 5005);
+    // Their number for what we send, ours for what comes.
+    assert_eq!(agreed.send_events_beside(8_000).unwrap().payload_type.get(), 100);
+    assert_eq!(agreed.receive_events[0].payload_type.get(), 101);
+    assert_eq!(agreed.receive_events.len(), 1);
+
+    let other_number = with_media("m=audio 5004 RTP/AVP 120\r\na=rtpmap:120 OPUS/48000/2\r\na=rtcp-mux\r\n");
+    let agreed = accept(&local, &ours, &other_number).unwrap();
+    assert_eq!((agreed.send[0].payload_type.get(), agreed.receive[0].payload_type.get()), (120, 96));
+    assert!(agreed.rtcp_mux && agreed.send_events.is_empty() && agreed.receive_events.is_empty());
+
+    let refuse = |answer: &str| accept(&local, &ours, answer).unwrap_err().to_string();
+    assert_eq!(refuse(&with_media("m=audio 0 RTP/AVP 0\r\n")), "the answer rejects the audio stream (port 0)");
+    assert_eq!(refuse(&with_media("")), "the answer has no audio stream");
+    assert!(refuse(&with_media("m=audio 5004 RTP/AVP 3\r\n")).starts_with("no common codec: they offer GSM; we have"));
+    let crypto = |line: &str| with_media(&format!("m=audio 5004 RTP/AVP 0\r\na=crypto:{line} inline:{KEY}\r\n"));
+    assert!(refuse(&crypto("7 AES_CM_128_HMAC_SHA1_80")).contains("crypto line 7 is not one that was offered"));
+    assert!(refuse(&crypto("1 AES_CM_128_HMAC_SHA1_32")).contains("crypto line 1 is not one that was offered"));
+    let agreed = accept(&local, &ours, crypto("2 AES_CM_128_HMAC_SHA1_32")).unwrap();
+    assert_eq!(agreed.srtp.unwrap().outgoing.as_bytes(), &[0x22; 30]);
+
+    let strict = secure(SrtpPolicy::Required);
+    let error = accept(&strict, offer(&strict).unwrap(), &plain).unwrap_err().to_string();
+    assert_eq!(error, "SRTP is required but the answer is RTP/AVP without a=crypto");
+}
+
+#[test]
+fn a_session_goes_on() {
+    // They call with video, we answer, then hold, resume, and rekey.
+    let mut local = secure(SrtpPolicy::Offered);
+    let (first, _) = answer(&local, ASTERISK).unwrap();
+    local.previous = Some(first.clone());
+    let (again, _) = answer(&local, ASTERISK).unwrap();
+    assert_eq!(again, first, "nothing new, the same version");
+
+    local.direction = Direction::SendOnly;
+    let hold = offer(&local).unwrap();
+    assert!(hold.contains("o=- 1 2 IN IP4") && hold.contains("a=sendonly\r\n"), "{hold}");
+    assert!(hold.ends_with("m=video 0 RTP/AVP 99\r\n"), "the video stays in its place: {hold}");
+    assert!(hold.contains("a=rtpmap:107 opus/48000/2"), "numbers keep their meaning: {hold}");
+    assert!(hold.contains("a=rtpmap:101 telephone-event/8000\r\n"), "{hold}");
+    local.previous = Some(hold.clone());
+    assert_eq!(offer(&local).unwrap(), hold);
+
+    local.direction = Direction::SendRecv;
+    local.crypto[0].key = MasterKey::new([0x33; 30]);
+    let resumed = offer(&local).unwrap();
+    assert!(resumed.contains("o=- 1 3 IN IP4") && resumed.contains("inline:MzMz"), "{resumed}");
+}
+
+#[test]
+fn the_profile_stays_through_a_hold() {
+    let offered =
+        with_media(&format!("m=audio 5004 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}\r\n"));
+    let mut local = secure(SrtpPolicy::Offered);
+    local.previous = Some(answer(&local, &offered).unwrap().0);
+    local.direction = Direction::SendOnly;
+    assert!(offer(&local).unwrap().contains("m=audio 4000 RTP/SAVP "));
+    local.srtp = SrtpPolicy::Off;
+    assert!(offer(&local).unwrap().contains("m=audio 4000 RTP/AVP "));
+
+    let feedback = with_media("m=audio 5004 RTP/AVPF 0\r\n");
+    let mut local = secure(SrtpPolicy::Off);
+    local.previous = Some(answer(&local, &feedback).unwrap().0);
+    assert!(offer(&local).unwrap().contains("m=audio 4000 RTP/AVPF "));
+    local.srtp = SrtpPolicy::Required;
+    assert!(offer(&local).unwrap().contains("m=audio 4000 RTP/SAVP "));
+}
+
+#[test]
+fn a_second_address_an_indented_line_and_a_dead_stream_without_formats() {
+    let offer = with_media("c=IN IP4 198.51.100.8\r\n m=audio 5004 RTP/AVP 0\r\nm=video 0 RTP/AVP\r\n");
+    let (text, agreed) = answer(&local(), offer).unwrap();
+    assert_eq!(agreed.remote_rtp, "198.51.100.7:5004".parse().unwrap());
+    assert!(text.ends_with("m=video 0 RTP/AVP 0\r\n"), "{text}");
+}

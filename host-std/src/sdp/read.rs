@@ -1,0 +1,251 @@
+//! SDP text of another program into its audio streams (RFC 8866), as tolerant as the field demands.
+//!
+//! Only the lines that matter to a call's media (`v= t= m= c= a=`) reach the parser: a name in Latin-1, a bandwidth
+//! with a fraction or a user name with a blank shall not end a call. Blanks at line ends, runs of blanks and bare
+//! line feeds are taken as they come. Work and memory are linear in the text but for the formats of one stream (at
+//! most [`MAX_FORMATS`] times its attributes).
+
+use std::net::{IpAddr, SocketAddr};
+
+use dsp_core::time::PayloadType;
+use sdp_types::{Attribute, Media, Session};
+
+use super::crypto::{CryptoError, CryptoLine};
+use super::error::{Kind, SdpError, quote};
+use super::format::{CodecFormat, EventSet, NegotiatedCodec, NegotiatedEvents};
+use super::{Direction, MAX_FORMATS, MAX_LINES, MAX_SDP_BYTES, MAX_STREAMS};
+
+/// How the packets of a stream travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Profile {
+    /// RTP/AVP, RTP/AVPF.
+    Plain,
+    /// RTP/SAVP, RTP/SAVPF.
+    Secure,
+}
+
+/// One `m=audio` line with what the session level adds to it.
+#[derive(Debug)]
+pub(super) struct Audio {
+    pub(super) proto: String,
+    pub(super) profile: Profile,
+    pub(super) rtp: SocketAddr,
+    pub(super) rtcp: Option<SocketAddr>,
+    pub(super) rtcp_mux: bool,
+    /// As that side wrote it, but a side at address zero can't be sent to.
+    pub(super) direction: Direction,
+    /// In that side's order of preference.
+    pub(super) codecs: Vec<NegotiatedCodec>,
+    pub(super) events: Vec<NegotiatedEvents>,
+    pub(super) ptime_ms: Option<u32>,
+    pub(super) max_ptime_ms: Option<u32>,
+    pub(super) crypto: Vec<Result<CryptoLine, CryptoError>>,
+    pub(super) fingerprint: bool,
+}
+
+/// Parses a description of whatever origin.
+pub(super) fn session(text: &[u8]) -> Result<Session, SdpError> {
+    if text.len() > MAX_SDP_BYTES {
+        return Err(SdpError::TooLarge { bytes: text.len() });
+    }
+    let text = String::from_utf8_lossy(text);
+    let text = text.trim_start_matches('\u{feff}');
+    if text.lines().nth(MAX_LINES).is_some() {
+        return Err(SdpError::TooMany { what: "lines", most: MAX_LINES });
+    }
+    let session = Session::parse(tidy(text).as_bytes()).map_err(SdpError::Syntax)?;
+    if session.medias.len() > MAX_STREAMS {
+        return Err(SdpError::TooMany { what: "streams", most: MAX_STREAMS });
+    }
+    if session.medias.iter().any(|media| media.fmt.split_whitespace().nth(MAX_FORMATS).is_some()) {
+        return Err(SdpError::TooMany { what: "formats in a stream", most: MAX_FORMATS });
+    }
+    Ok(session)
+}
+
+/// The lines that matter, in a form a strict parser takes.
+fn tidy(text: &str) -> String {
+    let mut tidied = String::with_capacity(text.len() + 64);
+    let mut session_address = false;
+    let mut in_media = false;
+    for line in text.lines() {
+        let line = line.trim_matches([' ', '\t', '\r', '\0']);
+        match line.as_bytes() {
+            // The parser refuses a second c= of the session; the first holds.
+            [b'c', b'=', ..] if !in_media && session_address => {}
+            [b'c', b'=', ..] => {
+                session_address |= !in_media;
+                push_fields(&mut tidied, line, 3);
+            }
+            [b'm', b'=', ..] => {
+                in_media = true;
+                push_fields(&mut tidied, line, usize::MAX);
+                // A dead stream without a format, which the grammar doesn't allow and phones write.
+                if line.split_whitespace().count() == 3 {
+                    tidied.insert_str(tidied.len() - 1, " 0");
+                }
+            }
+            [b't', b'=', ..] => {
+                let mut numbers = line[2..].split_whitespace();
+                if let (Some(Ok(start)), Some(Ok(stop))) =
+                    (numbers.next().map(str::parse::<u64>), numbers.next().map(str::parse::<u64>))
+                {
+                    tidied.push_str(&format!("t={start} {stop}\n"));
+                }
+            }
+            // Another line of the form x=value says nothing about media.
+            [b'a'..=b'z', b'=', ..] if !matches!(line.as_bytes()[0], b'v' | b'a') => {}
+            // What isn't of this form at all is left for the parser to complain of.
+            [] => {}
+            _ => {
+                tidied.push_str(line);
+                tidied.push('\n');
+            }
+        }
+    }
+    tidied
+}
+
+fn push_fields(tidied: &mut String, line: &str, most: usize) {
+    tidied.push_str(&line[..2]);
+    for (index, field) in line[2..].split_whitespace().take(most).enumerate() {
+        if index > 0 {
+            tidied.push(' ');
+        }
+        tidied.push_str(field);
+    }
+    tidied.push('\n');
+}
+
+impl Audio {
+    /// Whether `media` is an audio stream at all, and whether it's alive.
+    pub(super) fn is_live(media: &Media) -> Option<bool> {
+        media.media.eq_ignore_ascii_case("audio").then_some(media.port != 0)
+    }
+
+    /// Reads a live audio stream.
+    pub(super) fn read(session: &Session, media: &Media, kind: Kind) -> Result<Self, SdpError> {
+        let levels = Levels { session: &session.attributes, media: &media.attributes };
+        let proto = media.proto.to_ascii_uppercase();
+        let profile = match proto.as_str() {
+            "RTP/AVP" | "RTP/AVPF" => Profile::Plain,
+            "RTP/SAVP" | "RTP/SAVPF" => Profile::Secure,
+            dtls if dtls.contains("TLS/RTP/") => return Err(SdpError::Dtls(kind)),
+            _ => return Err(SdpError::Profile(kind, quote(&media.proto))),
+        };
+        let connection = media.connections.first().or(session.connection.as_ref()).ok_or(SdpError::NoAddress(kind))?;
+        let address = ip_address(&connection.connection_address)
+            .ok_or_else(|| SdpError::Address(kind, quote(&connection.connection_address)))?;
+        let mut direction = levels.direction();
+        if address.is_unspecified() {
+            // Hold as it was before a=sendonly (RFC 3264, 8.4): nothing may be sent there.
+            direction = Direction::from_flags(direction.sends(), false);
+        }
+        let (codecs, events) = formats(media, levels);
+        Ok(Self {
+            proto: media.proto.clone(),
+            profile,
+            rtp: SocketAddr::new(address, media.port),
+            rtcp: rtcp_address(levels, address, media.port),
+            rtcp_mux: levels.has("rtcp-mux") || levels.has("rtcp-mux-only"),
+            direction,
+            codecs,
+            events,
+            ptime_ms: levels.milliseconds("ptime"),
+            max_ptime_ms: levels.milliseconds("maxptime"),
+            crypto: levels.media_values("crypto").map(CryptoLine::parse).collect(),
+            fingerprint: levels.has("fingerprint"),
+        })
+    }
+}
+
+/// The attributes that hold for a stream: its own, then the session's.
+#[derive(Clone, Copy)]
+struct Levels<'a> {
+    session: &'a [Attribute],
+    media: &'a [Attribute],
+}
+
+impl<'a> Levels<'a> {
+    fn all(self) -> impl Iterator<Item = &'a Attribute> {
+        self.media.iter().chain(self.session)
+    }
+
+    fn has(self, name: &str) -> bool {
+        self.all().any(|attribute| attribute.attribute.trim() == name)
+    }
+
+    fn value(self, name: &str) -> Option<&'a str> {
+        let attribute = self.all().find(|attribute| attribute.attribute == name)?;
+        attribute.value.as_deref().map(str::trim)
+    }
+
+    fn media_values(self, name: &'static str) -> impl Iterator<Item = &'a str> {
+        let named = self.media.iter().filter(move |attribute| attribute.attribute == name);
+        named.map(|attribute| attribute.value.as_deref().unwrap_or_default().trim())
+    }
+
+    /// Without a direction attribute a stream is `sendrecv` (RFC 8866, 6.7).
+    fn direction(self) -> Direction {
+        self.all().find_map(|attribute| Direction::from_name(attribute.attribute.trim())).unwrap_or_default()
+    }
+
+    /// `20` and `20.0` alike (RFC 8866, 6.4 allows a fraction).
+    fn milliseconds(self, name: &str) -> Option<u32> {
+        let whole = self.value(name)?.split('.').next()?;
+        whole.parse().ok().filter(|ms| *ms > 0)
+    }
+}
+
+/// A unicast address or the zero address of old-style hold. Host names aren't looked up.
+fn ip_address(text: &str) -> Option<IpAddr> {
+    let address: IpAddr = text.split('/').next()?.parse().ok()?;
+    let broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    (!address.is_multicast() && !broadcast).then_some(address)
+}
+
+/// `a=rtcp:53020 [IN IP4 126.16.64.4]` (RFC 3605, 2.1), else the next port up (RFC 3550, 11).
+fn rtcp_address(levels: Levels<'_>, address: IpAddr, rtp_port: u16) -> Option<SocketAddr> {
+    let written = levels.media_values("rtcp").next().and_then(|value| {
+        let mut fields = value.split_whitespace();
+        let port = fields.next()?.parse::<u16>().ok().filter(|port| *port > 0)?;
+        let address = fields.nth(2).and_then(ip_address).unwrap_or(address);
+        Some(SocketAddr::new(address, port))
+    });
+    written.or_else(|| Some(SocketAddr::new(address, rtp_port.checked_add(1)?)))
+}
+
+/// The formats of the `m=` line that have a meaning, each number once.
+fn formats(media: &Media, levels: Levels<'_>) -> (Vec<NegotiatedCodec>, Vec<NegotiatedEvents>) {
+    let mut codecs: Vec<NegotiatedCodec> = Vec::new();
+    let mut events: Vec<NegotiatedEvents> = Vec::new();
+    for number in media.fmt.split_whitespace() {
+        let Some(payload_type) = number.parse().ok().and_then(PayloadType::new) else { continue };
+        let seen = codecs.iter().map(|codec| codec.payload_type).chain(events.iter().map(|events| events.payload_type));
+        if seen.into_iter().any(|seen| seen == payload_type) {
+            continue;
+        }
+        let Some(format) = (match value_of(levels, "rtpmap", payload_type) {
+            Some(rtpmap) => CodecFormat::from_rtpmap(rtpmap),
+            None => CodecFormat::from_static(payload_type),
+        }) else {
+            continue;
+        };
+        let fmtp = value_of(levels, "fmtp", payload_type);
+        if format.is_telephone_event() {
+            let events_set = fmtp.map_or(EventSet::DTMF, EventSet::from_fmtp);
+            events.push(NegotiatedEvents { payload_type, rtp_clock_hz: format.rtp_clock_hz, events: events_set });
+        } else {
+            codecs.push(NegotiatedCodec { payload_type, format: format.with_fmtp(fmtp.unwrap_or_default()) });
+        }
+    }
+    (codecs, events)
+}
+
+/// What follows the payload type in the first `a=<name>:<payload type> ...` of the stream.
+fn value_of<'a>(levels: Levels<'a>, name: &'static str, payload_type: PayloadType) -> Option<&'a str> {
+    levels.media_values(name).find_map(|value| {
+        let (number, rest) = value.split_once(char::is_whitespace)?;
+        (number.parse() == Ok(payload_type.get())).then(|| rest.trim())
+    })
+}

@@ -1,0 +1,175 @@
+//! Our side as SDP text (RFC 8866), with CRLF line ends and the version rule of RFC 3264, 8.
+
+use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Origin, Session, Time};
+
+use super::crypto::CryptoLine;
+use super::error::SdpError;
+use super::format::{NegotiatedCodec, NegotiatedEvents, is_token};
+use super::{Direction, LocalMedia, SrtpPolicy};
+
+/// What our `m=audio` line says besides addresses.
+pub(super) struct OurAudio<'a> {
+    pub(super) proto: &'a str,
+    pub(super) direction: Direction,
+    pub(super) codecs: &'a [NegotiatedCodec],
+    pub(super) events: &'a [NegotiatedEvents],
+    pub(super) ptime_ms: u32,
+    pub(super) rtcp_mux: bool,
+    pub(super) crypto: &'a [CryptoLine],
+}
+
+/// Refuses wishes that can't be written down or kept.
+pub(super) fn check(local: &LocalMedia) -> Result<(), SdpError> {
+    let wrong = |what| Err(SdpError::Local(what));
+    if local.rtp_port == 0 {
+        return wrong("the RTP port is 0");
+    }
+    if local.rtp_port == u16::MAX && local.rtcp_port.is_none() || local.rtcp_port == Some(0) {
+        return wrong("there is no RTCP port");
+    }
+    if local.codecs.iter().all(|codec| codec.is_auxiliary()) {
+        return wrong("there is no codec");
+    }
+    if local.codecs.len() > 32 {
+        return wrong("there are more than 32 codecs");
+    }
+    for codec in &local.codecs {
+        if codec.is_telephone_event() {
+            return wrong("telephone events are a flag, not a codec");
+        }
+        if !is_token(&codec.name) || codec.rtp_clock_hz == 0 || codec.channels == 0 {
+            return wrong("a codec's name is no token, or its clock or channels are 0");
+        }
+        if codec.fmtp.chars().any(char::is_control) {
+            return wrong("a codec's fmtp has control characters");
+        }
+    }
+    let tens = |ms: u32| (10..=60).contains(&ms) && ms.is_multiple_of(10);
+    if !tens(local.ptime_ms) || !tens(local.max_ptime_ms) || local.max_ptime_ms < local.ptime_ms {
+        return wrong("ptime and maxptime are 10-60 ms in steps of ten, maxptime not the smaller");
+    }
+    let username = &local.session.username;
+    if username.is_empty() || username.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return wrong("the session's user name is empty or has blanks");
+    }
+    if local.srtp != SrtpPolicy::Off {
+        let lines = &local.crypto;
+        if lines.is_empty() {
+            return wrong("SRTP is wanted without a key");
+        }
+        if lines.iter().any(|line| line.tag > 999_999_999) {
+            return wrong("a crypto tag has more than nine digits");
+        }
+        let twice = |(at, line): (usize, &CryptoLine)| {
+            lines[..at].iter().any(|other| other.tag == line.tag || other.suite == line.suite)
+        };
+        if lines.iter().enumerate().any(twice) {
+            return wrong("two crypto lines share a tag or a suite");
+        }
+    }
+    Ok(())
+}
+
+/// Our `m=audio` line and its attributes.
+pub(super) fn audio(local: &LocalMedia, ours: &OurAudio<'_>) -> Media {
+    let numbers = ours.codecs.iter().map(|codec| codec.payload_type);
+    let numbers = numbers.chain(ours.events.iter().map(|events| events.payload_type));
+    let fmt = numbers.map(|number| number.get().to_string()).collect::<Vec<_>>().join(" ");
+    let mut attributes = Vec::new();
+    let mut push =
+        |name: &str, value: String| attributes.push(Attribute { attribute: name.into(), value: Some(value) });
+    for codec in ours.codecs {
+        let number = codec.payload_type.get();
+        push("rtpmap", format!("{number} {}", codec.format.to_rtpmap()));
+        if !codec.format.fmtp.is_empty() {
+            push("fmtp", format!("{number} {}", codec.format.fmtp));
+        }
+    }
+    for events in ours.events {
+        let number = events.payload_type.get();
+        push("rtpmap", format!("{number} telephone-event/{}", events.rtp_clock_hz));
+        push("fmtp", format!("{number} {}", events.events));
+    }
+    push("ptime", ours.ptime_ms.to_string());
+    push("maxptime", local.max_ptime_ms.to_string());
+    if let Some(port) = local.rtcp_port.filter(|port| Some(*port) != local.rtp_port.checked_add(1)) {
+        push("rtcp", port.to_string());
+    }
+    for line in ours.crypto {
+        push("crypto", line.to_attribute());
+    }
+    if ours.rtcp_mux {
+        attributes.push(Attribute::new("rtcp-mux"));
+    }
+    attributes.push(Attribute::new(ours.direction.name()));
+    Media {
+        media: "audio".into(),
+        port: local.rtp_port,
+        num_ports: None,
+        proto: ours.proto.into(),
+        fmt,
+        media_title: None,
+        connections: Vec::new(),
+        bandwidths: Vec::new(),
+        key: None,
+        attributes,
+    }
+}
+
+/// A stream we don't take, or that's over: port 0, the rest as it was (RFC 3264, 6).
+pub(super) fn rejected(media: &Media) -> Media {
+    Media {
+        media: media.media.clone(),
+        port: 0,
+        num_ports: None,
+        proto: media.proto.clone(),
+        fmt: media.fmt.clone(),
+        media_title: None,
+        connections: Vec::new(),
+        bandwidths: Vec::new(),
+        key: None,
+        attributes: Vec::new(),
+    }
+}
+
+/// The whole text. Its version is the previous description's, plus one if the text says anything else.
+pub(super) fn session(local: &LocalMedia, medias: Vec<Media>, times: Vec<Time>) -> String {
+    let addrtype = if local.address.is_ipv4() { AddrType::Ip4 } else { AddrType::Ip6 };
+    let connection =
+        Connection { nettype: NetType::In, addrtype: addrtype.clone(), connection_address: local.address.to_string() };
+    let previous = local.previous.as_deref();
+    let mut session = Session {
+        origin: Origin {
+            username: Some(local.session.username.clone()),
+            sess_id: local.session.id.to_string(),
+            sess_version: previous.and_then(version).unwrap_or(local.session.version),
+            nettype: NetType::In,
+            addrtype,
+            unicast_address: local.address.to_string(),
+        },
+        session_name: "-".into(),
+        session_description: None,
+        uri: None,
+        emails: Vec::new(),
+        phones: Vec::new(),
+        connection: Some(connection),
+        bandwidths: Vec::new(),
+        times,
+        time_zones: Vec::new(),
+        key: None,
+        attributes: Vec::new(),
+        medias,
+    };
+    let text = session.to_string();
+    if previous.is_none_or(|previous| previous == text) {
+        return text;
+    }
+    session.origin.sess_version = session.origin.sess_version.wrapping_add(1);
+    session.to_string()
+}
+
+/// The version in the `o=` line.
+fn version(text: &str) -> Option<u64> {
+    let origin = text.lines().find_map(|line| line.strip_prefix("o="))?;
+    origin.split_whitespace().nth(2)?.parse().ok()
+}

@@ -1,0 +1,621 @@
+//! One side of a call, sans-IO: it owns the SDP state, the guard, the streams, the reporter and the codecs.
+//!
+//! Offer and answer first; then bytes, PCM and the time come in, and bytes and PCM go out, into the caller's buffers:
+//!
+//! ```text
+//! datagram -> receive(now, channel, from, bytes)      play(now, pcm)            -> loudspeaker
+//! microphone -> capture(pcm), then packet(buffer)     until there is none       -> network
+//! poll(now, buffer) at next_deadline()                RTCP                      -> network
+//! ```
+//!
+//! A later offer (hold, another address, new keys, another codec) changes the running call: streams keep their SSRC,
+//! and the receive road goes on unless the codec's rate changed.
+
+use std::net::{IpAddr, SocketAddr};
+
+use dsp_core::codec::Encoder;
+use dsp_core::codec::l16::L16Error;
+use dsp_core::guard::srtp::{MasterKey, Rollover, Srtp, SrtpProfile};
+use dsp_core::guard::{GuardError, PacketGuard, Plain};
+use dsp_core::quality::{Cname, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo};
+use dsp_core::receive::{self, HostReceiver, Played, ReceiveError, Received, ReceiverConfig, ReceiverStats};
+use dsp_core::send::{FrameTooLong, HostSender, SendStats, SenderConfig};
+use dsp_core::time::{Duration, Instant};
+use dsp_core::wire::DatagramKind;
+
+use super::codecs::Decoders;
+use super::latch::Latch;
+use super::{CallConfig, Codec, Identity};
+use crate::opus::OpusError;
+use crate::sdp::{self, CryptoLine, CryptoSuite, Direction, LocalMedia, Negotiated, SdpError, SrtpKeys, SrtpPolicy};
+
+/// Why a call can't be set up.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The SDP doesn't parse, or offers nothing in common.
+    Sdp(SdpError),
+    /// Opus refused its settings.
+    Opus(OpusError),
+    /// L16 has no such rate.
+    L16(L16Error),
+    /// The receiver refused its settings.
+    Receiver(receive::ConfigError),
+    /// The packet length doesn't fit.
+    Sender(FrameTooLong),
+    /// The operating system gave no randomness.
+    Randomness(getrandom::Error),
+    /// The other side chose a codec that this build doesn't have.
+    Codec(String),
+    /// An answer came, but no offer was made.
+    NoOffer,
+    /// RTCP's settings are unusable.
+    Rtcp,
+}
+
+impl std::fmt::Display for CallError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sdp(_) => write!(f, "the SDP can't be agreed on"),
+            Self::Opus(_) => write!(f, "Opus can't be set up"),
+            Self::L16(_) => write!(f, "L16 can't be set up"),
+            Self::Receiver(_) => write!(f, "the receiver can't be set up"),
+            Self::Sender(_) => write!(f, "the sender can't be set up"),
+            Self::Randomness(_) => write!(f, "the operating system has no randomness"),
+            Self::Codec(name) => write!(f, "no codec {name} in this build"),
+            Self::NoOffer => write!(f, "an answer without an offer"),
+            Self::Rtcp => write!(f, "RTCP needs a canonical name of 1 to 64 bytes"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Sdp(error) => Some(error),
+            Self::Opus(error) => Some(error),
+            Self::L16(error) => Some(error),
+            Self::Receiver(error) => Some(error),
+            Self::Sender(error) => Some(error),
+            Self::Randomness(error) => Some(error),
+            Self::Codec(_) | Self::NoOffer | Self::Rtcp => None,
+        }
+    }
+}
+
+impl From<SdpError> for CallError {
+    fn from(error: SdpError) -> Self {
+        Self::Sdp(error)
+    }
+}
+
+impl From<OpusError> for CallError {
+    fn from(error: OpusError) -> Self {
+        Self::Opus(error)
+    }
+}
+
+/// Which of our two ports: they are one where RTCP is multiplexed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// The RTP port.
+    Rtp,
+    /// The RTCP port.
+    Rtcp,
+}
+
+/// A datagram to be sent: the first `len` bytes of the buffer that was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Bytes.
+    pub len: usize,
+    /// Whither.
+    pub to: SocketAddr,
+    /// From which of our ports.
+    pub channel: Channel,
+}
+
+/// What became of a datagram that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// RTP: what the receiver did with it.
+    Audio(Received),
+    /// RTCP was read.
+    Control,
+    /// RTCP was read: the other side said goodbye.
+    Bye,
+    /// It came from an address that the latching policy doesn't believe.
+    Foreign,
+    /// The guard refused it.
+    Refused(GuardError),
+    /// The receiver could not take it.
+    Unusable(ReceiveError),
+    /// Neither RTP nor RTCP, or not to be heard now (no call yet, or on hold).
+    Ignored,
+}
+
+/// A snapshot of a call's numbers; no allocation.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CallStats {
+    /// The receive road.
+    pub receiver: ReceiverStats,
+    /// The send road.
+    pub sender: SendStats,
+    /// Packets that the guard refused.
+    pub refused: u32,
+    /// Datagrams from addresses that were not believed.
+    pub foreign: u32,
+    /// Frames that could not be encoded or protected.
+    pub send_errors: u32,
+    /// Round-trip time of the last RTCP report that told it.
+    pub round_trip: Option<Duration>,
+    /// What the other side last said it lost of ours, 0 to 1.
+    pub remote_fraction_lost: Option<f32>,
+    /// What the other side last said of the jitter of ours, in ms.
+    pub remote_jitter_ms: Option<f32>,
+}
+
+enum Guard {
+    Plain(Plain),
+    Srtp(Box<Srtp<STREAMS>>),
+}
+
+/// SRTP contexts each way: our own source, and the other side's with a few changes of SSRC.
+const STREAMS: usize = 8;
+
+impl Guard {
+    fn new(keys: Option<&SrtpKeys>) -> Self {
+        match keys {
+            None => Self::Plain(Plain),
+            Some(keys) => {
+                let (profile, outgoing, incoming) = srtp_keys(keys);
+                Self::Srtp(Box::new(Srtp::new(profile, &outgoing, &incoming)))
+            }
+        }
+    }
+
+    fn get(&mut self) -> &mut dyn PacketGuard {
+        match self {
+            Self::Plain(plain) => plain,
+            Self::Srtp(srtp) => &mut **srtp,
+        }
+    }
+}
+
+fn srtp_keys(keys: &SrtpKeys) -> (SrtpProfile, MasterKey, MasterKey) {
+    let profile = match keys.suite {
+        CryptoSuite::AesCm128HmacSha1_80 => SrtpProfile::AesCm128HmacSha1_80,
+        CryptoSuite::AesCm128HmacSha1_32 => SrtpProfile::AesCm128HmacSha1_32,
+    };
+    let key = |key: &sdp::MasterKey| MasterKey::from_bytes(key.as_bytes());
+    (profile, key(&keys.outgoing), key(&keys.incoming))
+}
+
+fn reporter(identity: &Identity, now: Instant) -> Result<RtcpReporter, CallError> {
+    let config = ReporterConfig {
+        ssrc: identity.ssrc,
+        cname: Cname::new(&identity.cname),
+        seed: identity.seed,
+        ..ReporterConfig::default()
+    };
+    RtcpReporter::new(config, now).map_err(|_| CallError::Rtcp)
+}
+
+/// What exists once offer and answer have met.
+struct Media {
+    negotiated: Negotiated,
+    codec: Codec,
+    guard: Guard,
+    encoder: Box<dyn Encoder + Send>,
+    decoders: Decoders,
+    sender: Box<HostSender>,
+    receiver: Box<HostReceiver>,
+    reporter: Box<RtcpReporter>,
+    rtp: Latch,
+    rtcp: Latch,
+    /// Where we received when this was agreed on.
+    here: (IpAddr, u16),
+}
+
+/// One side of a call.
+pub struct Call {
+    config: CallConfig,
+    local: LocalMedia,
+    offered: Option<String>,
+    media: Option<Media>,
+    stats: CallStats,
+}
+
+impl Call {
+    /// A call that has neither offered nor answered yet.
+    ///
+    /// # Errors
+    /// [`CallError::Randomness`] when there is none for the SRTP keys.
+    pub fn new(config: CallConfig) -> Result<Self, CallError> {
+        let crypto = match (config.srtp, &config.identity.keys) {
+            (SrtpPolicy::Off, _) => Vec::new(),
+            (_, Some([first, second])) => vec![
+                CryptoLine { tag: 1, suite: CryptoSuite::AesCm128HmacSha1_80, key: sdp::MasterKey::new(*first) },
+                CryptoLine { tag: 2, suite: CryptoSuite::AesCm128HmacSha1_32, key: sdp::MasterKey::new(*second) },
+            ],
+            (_, None) => CryptoLine::generate_both().map_err(CallError::Randomness)?,
+        };
+        let local = LocalMedia {
+            address: config.address,
+            rtp_port: config.rtp_port,
+            rtcp_port: config.rtcp_port,
+            codecs: config.codecs.iter().map(|codec| codec.format(&config.opus)).collect(),
+            ptime_ms: config.ptime_ms,
+            rtcp_mux: config.rtcp_mux,
+            // Events are not sent or heard yet, so we don't claim them.
+            telephone_event: false,
+            srtp: config.srtp,
+            crypto,
+            session: sdp::SessionId { id: config.identity.session_id, ..sdp::SessionId::default() },
+            ..LocalMedia::default()
+        };
+        Ok(Self { config, local, offered: None, media: None, stats: CallStats::default() })
+    }
+
+    /// Our offer, or a new one in a running call.
+    ///
+    /// # Errors
+    /// [`CallError::Sdp`] if the settings can't be offered.
+    pub fn offer(&mut self) -> Result<String, CallError> {
+        let offer = sdp::offer(&self.local)?;
+        self.offered = Some(offer.clone());
+        self.local.previous = Some(offer.clone());
+        Ok(offer)
+    }
+
+    /// Takes the answer to our offer: from now on there is sound.
+    ///
+    /// # Errors
+    /// [`CallError::NoOffer`], or why the answer can't be used; a running call goes on as it was.
+    pub fn accept(&mut self, now: Instant, answer: &str) -> Result<(), CallError> {
+        let offer = self.offered.as_ref().ok_or(CallError::NoOffer)?;
+        let negotiated = sdp::accept(&self.local, offer, answer)?;
+        self.apply(now, negotiated)?;
+        self.offered = None;
+        Ok(())
+    }
+
+    /// Takes an offer and returns our answer: from now on there is sound.
+    ///
+    /// # Errors
+    /// Why the offer can't be used; a running call goes on as it was.
+    pub fn answer(&mut self, now: Instant, offer: &str) -> Result<String, CallError> {
+        let (mut answer, mut negotiated) = sdp::answer(&self.local, offer)?;
+        let main = self.main_codec(&negotiated)?;
+        let opus = &self.config.opus;
+        let fits = |codec: &Codec| {
+            codec.rtp_clock_hz() == main.rtp_clock_hz() && codec.sample_rate_hz(opus) == main.sample_rate_hz(opus)
+        };
+        if negotiated.receive.iter().filter_map(|codec| Codec::of(&codec.format)).any(|codec| !fits(&codec)) {
+            // A stream keeps its clock (RFC 7160): agree only on codecs that share the best one's.
+            let codecs = self.config.codecs.iter().filter(|codec| fits(codec)).map(|codec| codec.format(opus));
+            let local = LocalMedia { codecs: codecs.collect(), ..self.local.clone() };
+            (answer, negotiated) = sdp::answer(&local, offer)?;
+        }
+        self.apply(now, negotiated)?;
+        self.local.previous = Some(answer.clone());
+        self.offered = None;
+        Ok(answer)
+    }
+
+    /// What we want to do from the next offer or answer on; `SendOnly` puts the other side on hold.
+    pub fn set_direction(&mut self, direction: Direction) {
+        self.local.direction = direction;
+    }
+
+    /// Where we receive from the next offer or answer on.
+    pub fn set_address(&mut self, address: IpAddr, rtp_port: u16) {
+        self.local.address = address;
+        self.local.rtp_port = rtp_port;
+    }
+
+    /// Fresh SRTP keys of ours from the next offer or answer on.
+    ///
+    /// # Errors
+    /// [`CallError::Randomness`].
+    pub fn rekey(&mut self) -> Result<(), CallError> {
+        if self.config.srtp != SrtpPolicy::Off {
+            self.local.crypto = CryptoLine::generate_both().map_err(CallError::Randomness)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on as another source: after a collision of SSRCs (RFC 3550 8.2), or when a stream is handed over. Sequence
+    /// number and timestamp begin anew with those of `identity`.
+    ///
+    /// # Errors
+    /// [`CallError::Rtcp`] if the canonical name is unusable.
+    pub fn change_source(&mut self, now: Instant, identity: &Identity) -> Result<(), CallError> {
+        self.config.identity =
+            Identity { cname: self.config.identity.cname.clone(), keys: self.config.identity.keys, ..identity.clone() };
+        let Some(media) = &mut self.media else { return Ok(()) };
+        *media.reporter = reporter(&self.config.identity, now)?;
+        media.sender.change_source(identity.ssrc, identity.first_seq, identity.first_timestamp);
+        Ok(())
+    }
+
+    /// What was agreed on; `None` before that.
+    pub fn negotiated(&self) -> Option<&Negotiated> {
+        self.media.as_ref().map(|media| &media.negotiated)
+    }
+
+    /// The codec we send, once agreed on.
+    pub fn codec(&self) -> Option<Codec> {
+        self.media.as_ref().map(|media| media.codec)
+    }
+
+    /// Rate of the call's sound in Hz, once agreed on: what `capture` takes and `play` gives, mono.
+    pub fn sample_rate_hz(&self) -> Option<u32> {
+        self.codec().map(|codec| codec.sample_rate_hz(&self.config.opus))
+    }
+
+    /// A snapshot of the numbers.
+    pub fn stats(&self) -> CallStats {
+        let Some(media) = &self.media else { return self.stats };
+        CallStats {
+            receiver: media.receiver.stats(),
+            sender: media.sender.stats(),
+            round_trip: media.reporter.round_trip(),
+            ..self.stats
+        }
+    }
+
+    /// Bytes of memory of this call: itself and what it keeps on the heap, without the codecs' own.
+    pub fn memory_bytes(&self) -> usize {
+        let heap = if self.media.is_some() {
+            size_of::<HostSender>() + size_of::<HostReceiver>() + size_of::<RtcpReporter>() + self.guard_bytes()
+        } else {
+            0
+        };
+        size_of::<Self>() + heap
+    }
+
+    fn guard_bytes(&self) -> usize {
+        match self.media.as_ref().map(|media| &media.guard) {
+            Some(Guard::Srtp(_)) => size_of::<Srtp<STREAMS>>(),
+            _ => 0,
+        }
+    }
+
+    /// Takes in a datagram that arrived at `now` on one of our ports; decrypts it in place.
+    pub fn receive(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &mut [u8]) -> Incoming {
+        let Some(media) = &mut self.media else { return Incoming::Ignored };
+        let kind = DatagramKind::of(datagram);
+        let latch = if channel == Channel::Rtp { &mut media.rtp } else { &mut media.rtcp };
+        if !latch.may_hear(from) {
+            self.stats.foreign += 1;
+            return Incoming::Foreign;
+        }
+        let unprotected = match (kind, channel) {
+            (DatagramKind::Rtp, Channel::Rtp) => media.guard.get().unprotect_rtp(datagram),
+            (DatagramKind::Rtcp, Channel::Rtcp) => media.guard.get().unprotect_rtcp(datagram),
+            (DatagramKind::Rtcp, Channel::Rtp) if media.negotiated.rtcp_mux => {
+                media.guard.get().unprotect_rtcp(datagram)
+            }
+            _ => return Incoming::Ignored,
+        };
+        let len = match unprotected {
+            Ok(len) => len,
+            Err(error) => {
+                self.stats.refused += 1;
+                return Incoming::Refused(error);
+            }
+        };
+        let packet = &datagram[..len];
+        if kind == DatagramKind::Rtp {
+            if !latch.hear(now, from) {
+                self.stats.foreign += 1;
+                return Incoming::Foreign;
+            }
+            if !media.negotiated.direction.receives() {
+                return Incoming::Ignored;
+            }
+            return match media.receiver.receive(now, packet) {
+                Ok(received) => Incoming::Audio(received),
+                Err(error) => Incoming::Unusable(error),
+            };
+        }
+        match media.reporter.receive(now, packet) {
+            Ok(report) => {
+                // Only reports that parse may move the latch, and on a shared port RTP alone moves it.
+                if channel == Channel::Rtcp && !latch.hear(now, from) {
+                    self.stats.foreign += 1;
+                    return Incoming::Foreign;
+                }
+                if let Some(remote) = report.reception {
+                    self.stats.remote_fraction_lost = Some(f32::from(remote.block.fraction_lost) / 256.0);
+                    let clock = media.codec.rtp_clock_hz() as f32 / 1_000.0;
+                    self.stats.remote_jitter_ms = Some(remote.block.jitter_ticks as f32 / clock);
+                }
+                if report.bye { Incoming::Bye } else { Incoming::Control }
+            }
+            Err(_) => Incoming::Ignored,
+        }
+    }
+
+    /// Plays one tick of any length into `pcm`, heard from `now` on. Silence before the call is agreed on.
+    pub fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
+        match &mut self.media {
+            Some(media) => media.receiver.play(now, &mut media.decoders, pcm),
+            None => {
+                pcm.fill(0);
+                Played { silence: pcm.len() as u32, ..Played::default() }
+            }
+        }
+    }
+
+    /// Takes in one tick from the microphone; then ask [`packet`](Self::packet) until there is none.
+    /// A tick is at most 120 ms.
+    pub fn capture(&mut self, pcm: &[i16]) {
+        let Some(media) = &mut self.media else { return };
+        if !media.negotiated.direction.sends() || !media.negotiated.has_remote() {
+            media.sender.pause(pcm.len(), &*media.encoder);
+        } else if media.sender.capture(pcm).is_err() {
+            self.stats.send_errors += 1;
+        }
+    }
+
+    /// The next finished RTP packet, written to `buffer` and protected; `None` until enough was captured. 1500 bytes
+    /// are enough for any codec but L16 in long packets.
+    pub fn packet(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
+        let media = self.media.as_mut()?;
+        // Each turn takes a frame out of a bounded packetizer.
+        loop {
+            let room = buffer.len().saturating_sub(media.guard.get().max_growth());
+            let sent = media
+                .sender
+                .packet(&mut *media.encoder, &mut buffer[..room])?
+                .ok()
+                .and_then(|len| media.guard.get().protect_rtp(buffer, len).ok());
+            match sent {
+                Some(len) => return Some(Transmit { len, to: media.rtp.remote(), channel: Channel::Rtp }),
+                None => self.stats.send_errors += 1,
+            }
+        }
+    }
+
+    /// When to call [`poll`](Self::poll) next; `None` before the call is agreed on.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.media.as_ref().map(|media| media.reporter.next_deadline())
+    }
+
+    /// An RTCP report, if one is due at `now`, written to `buffer` and protected.
+    pub fn poll(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        let (reception, info) = self.report(now)?;
+        let media = self.media.as_mut()?;
+        let len = media.reporter.poll(now, reception.as_ref(), Some(&info), buffer).ok()??;
+        media.protect_report(buffer, len)
+    }
+
+    /// Says goodbye: the last RTCP packet.
+    pub fn bye(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        let (reception, info) = self.report(now)?;
+        let media = self.media.as_mut()?;
+        let len = media.reporter.bye(now, reception.as_ref(), Some(&info), None, buffer).ok()??;
+        media.protect_report(buffer, len)
+    }
+
+    fn report(&self, now: Instant) -> Option<(Option<ReceptionStats>, SendInfo)> {
+        let media = self.media.as_ref()?;
+        let stats = media.sender.stats();
+        let info = SendInfo {
+            ntp: self.config.wall_clock.plus(now.since(Instant::ZERO)),
+            rtp: media.sender.timestamp(&*media.encoder),
+            packets: stats.packets,
+            octets: stats.octets,
+        };
+        Some((media.receiver.ssrc().map(|_| media.receiver.stats().reception), info))
+    }
+
+    fn main_codec(&self, negotiated: &Negotiated) -> Result<Codec, CallError> {
+        let first = negotiated.send.first().ok_or_else(|| CallError::Codec("none".into()))?;
+        Codec::of(&first.format).ok_or_else(|| CallError::Codec(first.format.name.to_string()))
+    }
+
+    /// Builds the media of a new call, or changes those of a running one.
+    fn apply(&mut self, now: Instant, negotiated: Negotiated) -> Result<(), CallError> {
+        let opus = &self.config.opus;
+        let codec = self.main_codec(&negotiated)?;
+        let payload_type = negotiated.send[0].payload_type;
+        let ptime_ms = negotiated.send_ptime_ms;
+        let encoder = codec.encoder(opus)?;
+        let decoders = Decoders::new(&negotiated.receive, codec, opus)?;
+        let (sample_rate_hz, rtp_clock_hz) = (codec.sample_rate_hz(opus), codec.rtp_clock_hz());
+        let receiver_config = ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: self.config.delay };
+        let Some(media) = &mut self.media else {
+            let identity = &self.config.identity;
+            let sender_config = SenderConfig {
+                ssrc: identity.ssrc,
+                first_seq: identity.first_seq,
+                first_timestamp: identity.first_timestamp,
+                payload_type,
+                ptime_ms,
+            };
+            self.media = Some(Media {
+                codec,
+                guard: Guard::new(negotiated.srtp.as_ref()),
+                sender: Box::new(HostSender::new(sender_config, &*encoder).map_err(CallError::Sender)?),
+                receiver: Box::new(HostReceiver::new(receiver_config).map_err(CallError::Receiver)?),
+                reporter: Box::new(reporter(identity, now)?),
+                rtp: Latch::new(self.config.latching, negotiated.remote_rtp),
+                rtcp: Latch::new(self.config.latching, negotiated.remote_rtcp),
+                encoder,
+                decoders,
+                negotiated,
+                here: (self.local.address, self.local.rtp_port),
+            });
+            return Ok(());
+        };
+        let same_sound = codec.sample_rate_hz(opus) == media.codec.sample_rate_hz(opus)
+            && codec.rtp_clock_hz() == media.codec.rtp_clock_hz();
+        let receiver = if same_sound {
+            None
+        } else {
+            Some(Box::new(HostReceiver::new(receiver_config).map_err(CallError::Receiver)?))
+        };
+        if codec != media.codec
+            || payload_type != media.negotiated.send[0].payload_type
+            || ptime_ms != media.negotiated.send_ptime_ms
+        {
+            media.sender.switch(payload_type, ptime_ms, &*encoder).map_err(CallError::Sender)?;
+        }
+        if codec != media.codec {
+            media.encoder = encoder;
+        }
+        if negotiated.receive != media.negotiated.receive {
+            media.decoders = decoders;
+        }
+        if let Some(receiver) = receiver {
+            media.receiver = receiver;
+        }
+        media.codec = codec;
+        let here = (self.local.address, self.local.rtp_port);
+        let moved = negotiated.remote_rtp != media.negotiated.remote_rtp || here != media.here;
+        media.here = here;
+        media.guard.renew(negotiated.srtp.as_ref(), moved);
+        if negotiated.remote_rtp != media.negotiated.remote_rtp {
+            media.rtp = Latch::new(self.config.latching, negotiated.remote_rtp);
+        }
+        if negotiated.remote_rtcp != media.negotiated.remote_rtcp {
+            media.rtcp = Latch::new(self.config.latching, negotiated.remote_rtcp);
+        }
+        media.negotiated = negotiated;
+        Ok(())
+    }
+}
+
+impl Guard {
+    /// New keys in a running call: unchanged keys keep their contexts, roll-over counters and replay windows.
+    /// `moved`: an address or port changed too (RFC 4568, 7.1.4).
+    fn renew(&mut self, new: Option<&SrtpKeys>, moved: bool) {
+        match (&mut *self, new) {
+            (Self::Srtp(srtp), Some(new)) => {
+                let (profile, outgoing, incoming) = srtp_keys(new);
+                let rollover = if moved { Rollover::Restarts } else { Rollover::Continues };
+                srtp.set_outgoing(profile, &outgoing, rollover);
+                srtp.set_incoming(profile, &incoming);
+            }
+            (Self::Plain(_), None) => {}
+            (_, new) => *self = Self::new(new),
+        }
+    }
+}
+
+impl Media {
+    fn protect_report(&mut self, buffer: &mut [u8], len: usize) -> Option<Transmit> {
+        if !self.negotiated.has_remote() {
+            return None;
+        }
+        let len = self.guard.get().protect_rtcp(buffer, len).ok()?;
+        Some(if self.negotiated.rtcp_mux {
+            Transmit { len, to: self.rtp.remote(), channel: Channel::Rtp }
+        } else {
+            Transmit { len, to: self.rtcp.remote(), channel: Channel::Rtcp }
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! How a call is made.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use dsp_core::receive::DelayConfig;
+use dsp_core::time::{NtpTime, RtpTime, Seq, Ssrc};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+use super::{CallError, Codec, Latching};
+use crate::opus::OpusEncoderConfig;
+use crate::sdp::SrtpPolicy;
+
+/// The random names and numbers of one side of a call (RFC 3550 5.1: SSRC, first sequence number and timestamp).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Synchronisation source of what we send.
+    pub ssrc: Ssrc,
+    /// Sequence number of the first packet.
+    pub first_seq: Seq,
+    /// Timestamp of the first sample.
+    pub first_timestamp: RtpTime,
+    /// The session's id in SDP.
+    pub session_id: u64,
+    /// RTCP's canonical name (RFC 7022: random, the same for all streams of this end).
+    pub cname: String,
+    /// Seed of the RTCP intervals.
+    pub seed: u32,
+    /// SRTP key and salt of each suite offered. `None`: from the operating system.
+    pub(super) keys: Option<[[u8; 30]; 2]>,
+}
+
+impl Identity {
+    /// Unpredictable, from the operating system: what a real call wants.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    pub fn random() -> Result<Self, CallError> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(CallError::Randomness)?;
+        Ok(Self { keys: None, ..Self::draw(Xoshiro256PlusPlus::from_seed(seed)) })
+    }
+
+    /// Repeatable, SRTP keys included: for simulations and tests. Anybody who knows the seed knows the keys.
+    pub fn seeded(seed: u64) -> Self {
+        Self::draw(Xoshiro256PlusPlus::seed_from_u64(seed))
+    }
+
+    fn draw(mut random: Xoshiro256PlusPlus) -> Self {
+        let (first, second) = (random.next_u64(), random.next_u64());
+        let mut keys = [[0; 30]; 2];
+        for key in &mut keys {
+            random.fill_bytes(key);
+        }
+        Self {
+            ssrc: Ssrc(first as u32),
+            first_seq: Seq((first >> 32) as u16),
+            first_timestamp: RtpTime(second as u32),
+            session_id: random.next_u64() >> 1,
+            cname: format!("{:016x}", random.next_u64()),
+            seed: (second >> 32) as u32,
+            keys: Some(keys),
+        }
+    }
+}
+
+/// How a call is made. The default offers Opus at 48 kHz, PCMU and PCMA, SRTP required, on 127.0.0.1.
+#[derive(Clone, Debug)]
+pub struct CallConfig {
+    /// Where we receive, as the SDP says it.
+    pub address: IpAddr,
+    /// The RTP port.
+    pub rtp_port: u16,
+    /// The RTCP port, where the other side can't multiplex; `None` is the RTP port plus one.
+    pub rtcp_port: Option<u16>,
+    /// Whether RTP and RTCP may share a port (RFC 5761).
+    pub rtcp_mux: bool,
+    /// Our codecs, the best first.
+    pub codecs: Vec<Codec>,
+    /// How Opus is set up; its rate is the rate of the call's sound.
+    pub opus: OpusEncoderConfig,
+    /// The packet length we ask for, in ms.
+    pub ptime_ms: u32,
+    /// How much we want SRTP.
+    pub srtp: SrtpPolicy,
+    /// Which source addresses we believe.
+    pub latching: Latching,
+    /// Bounds of the receive delay.
+    pub delay: DelayConfig,
+    /// Random names and numbers.
+    pub identity: Identity,
+    /// The wall clock at the host's `Instant::ZERO`, for RTCP sender reports.
+    pub wall_clock: NtpTime,
+}
+
+impl CallConfig {
+    /// The defaults with random names and numbers, and the wall clock of now.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    pub fn new(rtp_port: u16) -> Result<Self, CallError> {
+        Ok(Self::with_identity(rtp_port, Identity::random()?))
+    }
+
+    /// The defaults with these names and numbers; the wall clock begins in 2000.
+    pub fn with_identity(rtp_port: u16, identity: Identity) -> Self {
+        Self {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            rtp_port,
+            rtcp_port: None,
+            rtcp_mux: true,
+            codecs: vec![Codec::Opus, Codec::Pcmu, Codec::Pcma],
+            opus: OpusEncoderConfig::default(),
+            ptime_ms: 20,
+            srtp: SrtpPolicy::Required,
+            latching: Latching::default(),
+            delay: DelayConfig::default(),
+            identity,
+            wall_clock: NtpTime::from_unix_micros(946_684_800_000_000),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Symmetric RTP: which source address a call listens to, and where it sends (RFC 4961, RFC 7362).
+//!
+//! Behind a NAT the address in the SDP is often not the one that packets come from. Following whatever arrives lets the
+//! first stray packet steal the call; following nothing leaves it silent. The policy is the user's.
+
+use std::net::SocketAddr;
+
+use dsp_core::time::{Duration, Instant};
+
+/// Which sources are believed. "Valid" is a packet that the guard let pass: with SRTP, an authenticated one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Latching {
+    /// Only the address and port that the SDP names.
+    Strict,
+    /// The source of the first valid packet, whatever the SDP says; from then on only this one, until the next
+    /// offer/answer.
+    Once,
+    /// As `Once`, but another source takes over when it has sent five valid packets in a row while the old one has
+    /// been silent for half a second: a peer whose NAT binding or network changed is heard again.
+    #[default]
+    Relatch,
+}
+
+/// Valid packets in a row from another source.
+const PROBATION: u32 = 5;
+/// Silence of the current source.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// The latch of one stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Latch {
+    policy: Latching,
+    remote: SocketAddr,
+    latched: bool,
+    last_heard: Instant,
+    candidate: Option<(SocketAddr, u32)>,
+}
+
+impl Latch {
+    /// A latch on the address that the SDP named.
+    pub(super) fn new(policy: Latching, remote: SocketAddr) -> Self {
+        Self { policy, remote, latched: false, last_heard: Instant::ZERO, candidate: None }
+    }
+
+    /// Where to send.
+    pub(super) fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Whether a datagram from this source could be taken at all: the guard need not look at others.
+    pub(super) fn may_hear(&self, from: SocketAddr) -> bool {
+        self.policy != Latching::Strict || from == self.remote
+    }
+
+    /// Whether a *valid* packet from this source is taken; may move the latch.
+    pub(super) fn hear(&mut self, now: Instant, from: SocketAddr) -> bool {
+        if from == self.remote {
+            self.latched = true;
+            self.last_heard = now;
+            self.candidate = None;
+            return true;
+        }
+        match self.policy {
+            Latching::Strict => return false,
+            Latching::Once if self.latched => return false,
+            Latching::Relatch if self.latched => {
+                let packets = match self.candidate {
+                    Some((candidate, packets)) if candidate == from => packets + 1,
+                    _ => 1,
+                };
+                self.candidate = Some((from, packets));
+                if packets < PROBATION || now.since(self.last_heard) < SILENCE {
+                    return false;
+                }
+            }
+            Latching::Once | Latching::Relatch => {}
+        }
+        self.remote = from;
+        self.latched = true;
+        self.last_heard = now;
+        self.candidate = None;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    #[test]
+    fn strict_follows_nobody() {
+        let mut latch = Latch::new(Latching::Strict, address(4_000));
+        assert!(!latch.may_hear(address(5_000)) && !latch.hear(Instant::ZERO, address(5_000)));
+        assert!(latch.hear(Instant::ZERO, address(4_000)));
+        assert_eq!(latch.remote(), address(4_000));
+    }
+
+    #[test]
+    fn once_follows_the_first() {
+        let mut latch = Latch::new(Latching::Once, address(4_000));
+        assert!(latch.hear(Instant::ZERO, address(5_000)));
+        assert_eq!(latch.remote(), address(5_000));
+        for n in 0..100 {
+            assert!(!latch.hear(Instant::from_millis(1_000 * n), address(6_000)));
+        }
+    }
+
+    #[test]
+    fn relatches_only_when_the_old_source_is_silent() {
+        let mut latch = Latch::new(Latching::Relatch, address(4_000));
+        for n in 0..100 {
+            let now = Instant::from_millis(20 * n);
+            assert!(latch.hear(now, address(4_000)));
+            assert!(!latch.hear(now, address(6_000)), "a second sender must not steal a live stream");
+        }
+        let moved = (0..100).find(|n| latch.hear(Instant::from_millis(2_000 + 20 * n), address(7_000)));
+        assert_eq!(moved, Some(24), "half a second after the last packet");
+        assert_eq!(latch.remote(), address(7_000));
+    }
+}

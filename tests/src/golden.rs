@@ -1,0 +1,107 @@
+//! Golden hashes of the codecs and blocks: one seeded input, FNV-1a of every output. Uses nothing but `core` and
+//! `dsp_core`, so that a firmware image can include this very file and compare.
+
+use dsp_core::block::Block;
+use dsp_core::codec::g711::{Pcma, Pcmu};
+use dsp_core::codec::l16::L16;
+use dsp_core::codec::{Decoder, Encoder};
+use dsp_core::process::gain::Gain;
+use dsp_core::process::level::{LevelConfig, LevelMeter};
+use dsp_core::sample::Sample;
+
+/// Samples a frame: 20 ms at 8 kHz.
+const FRAME: usize = 160;
+/// Frames each hash runs over: 2 s.
+const FRAMES: usize = 100;
+
+/// 32-bit FNV-1a.
+#[derive(Clone, Copy, Debug)]
+pub struct Fnv(u32);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0x811c_9dc5)
+    }
+}
+
+impl Fnv {
+    /// Takes in `bytes`.
+    pub fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        }
+    }
+
+    /// The hash so far.
+    pub fn finish(self) -> u32 {
+        self.0
+    }
+}
+
+/// The same frames everywhere: noise whose loudness changes from frame to frame, by 6 dB a step.
+fn frames() -> impl Iterator<Item = [i16; FRAME]> {
+    let mut state = 0x2026_u32;
+    (0..FRAMES).map(move |index| {
+        core::array::from_fn(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as i16 >> (index % 13)
+        })
+    })
+}
+
+/// Payload bytes and decoded samples of a codec. No payload here is longer than 320 bytes.
+fn codec<C: Encoder + Decoder>(mut codec: C) -> u32 {
+    let mut hash = Fnv::default();
+    for pcm in frames() {
+        let (mut payload, mut decoded) = ([0; 2 * FRAME], [0; FRAME]);
+        let bytes = codec.encode(&pcm, &mut payload).expect("a frame of 160 samples has a payload");
+        hash.write(&payload[..bytes]);
+        codec.decode(&payload[..bytes], &mut decoded).expect("its own payload decodes");
+        decoded.iter().for_each(|sample| hash.write(&sample.to_le_bytes()));
+    }
+    hash.finish()
+}
+
+/// G.711 mu-law.
+pub fn pcmu() -> u32 {
+    codec(Pcmu)
+}
+
+/// G.711 A-law.
+pub fn pcma() -> u32 {
+    codec(Pcma)
+}
+
+/// L16, stereo at 8 kHz.
+pub fn l16() -> u32 {
+    codec(L16::new(8_000, 2).expect("a rate of RFC 3551"))
+}
+
+/// Readings of the level meter after each frame, from samples of type `S`.
+pub fn level<S: Sample>() -> u32 {
+    let mut hash = Fnv::default();
+    let mut meter = LevelMeter::new(LevelConfig::default()).expect("the default is in range");
+    for pcm in frames() {
+        meter.hear(&pcm.map(S::from_i16));
+        hash.write(&meter.rms_dbov().hundredths_dbov().to_le_bytes());
+        hash.write(&meter.peak_dbov().hundredths_dbov().to_le_bytes());
+        hash.write(&meter.clipped_samples().to_le_bytes());
+    }
+    hash.finish()
+}
+
+/// Samples after a gain that is changed and muted in mid-stream, in 32 bits.
+pub fn gain<S: Sample>() -> u32 {
+    let mut hash = Fnv::default();
+    let mut gain = Gain::new(200);
+    for (index, pcm) in frames().enumerate() {
+        if index % 7 == 0 {
+            gain.set_gain((index as i16 - 60) * 40).expect("at most 16 dB");
+        }
+        gain.set_muted(index % 10 == 9);
+        let mut frame = pcm.map(S::from_i16);
+        gain.process(&mut frame);
+        frame.iter().for_each(|sample| hash.write(&sample.to_i32().to_le_bytes()));
+    }
+    hash.finish()
+}

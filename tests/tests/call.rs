@@ -1,0 +1,59 @@
+//! Two-ended calls in virtual time: what is said on one side is heard on the other.
+
+use std::net::SocketAddr;
+
+use dsp_core::codec::g711::{linear_to_ulaw, ulaw_to_linear};
+use dsp_core::time::Instant;
+use host_std::netsim::NetworkConfig;
+use host_std::record::call::CallRecorder;
+use host_std::sdp::SrtpPolicy;
+use host_std::session::virtual_time::VirtualTime;
+use host_std::session::{Call, CallConfig, Codec, Identity};
+
+fn call(port: u16, codec: Codec, srtp: SrtpPolicy) -> Call {
+    let identity = Identity::seeded(u64::from(port));
+    let config = CallConfig { codecs: vec![codec], srtp, ..CallConfig::with_identity(port, identity) };
+    Call::new(config).unwrap()
+}
+
+fn connect(codec: Codec, srtp: SrtpPolicy, network: NetworkConfig, drift_ppm: f64) -> VirtualTime<CallRecorder> {
+    let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let calls = [call(4_000, codec, srtp), call(5_000, codec, srtp)];
+    VirtualTime::connect(calls, addresses, Default::default(), network, drift_ppm, 1).unwrap()
+}
+
+/// A voice-like signal: a buzz with a moving pitch and pauses.
+fn babble(rate_hz: u32, seconds: u32, seed: u32) -> Vec<i16> {
+    let mut phase = 0.0f64;
+    (0..rate_hz * seconds)
+        .map(|n| {
+            let t = f64::from(n) / f64::from(rate_hz);
+            let pitch = 120.0 + f64::from(seed) * 40.0 + 20.0 * (t * 3.0).sin();
+            phase = (phase + pitch / f64::from(rate_hz)).fract();
+            let voiced = (t * 0.7 + f64::from(seed) * 0.5).fract() < 0.6;
+            let wave: f64 = (1..12).map(|k| (phase * f64::from(k) * std::f64::consts::TAU).sin() / f64::from(k)).sum();
+            if voiced { (wave * 4_000.0) as i16 } else { 0 }
+        })
+        .collect()
+}
+
+#[test]
+fn without_impairments_speech_arrives_bit_exact_after_g711() {
+    for srtp in [SrtpPolicy::Off, SrtpPolicy::Required] {
+        let mut simulation = connect(Codec::Pcmu, srtp, NetworkConfig::default(), 0.0);
+        for (side, end) in simulation.ends.iter_mut().enumerate() {
+            end.speech = babble(8_000, 10, side as u32);
+        }
+        simulation.run_until(Instant::from_millis(10_000));
+        for side in 0..2 {
+            let heard = &simulation.ends[side].tap.heard;
+            let said = &simulation.ends[1 - side].tap.said;
+            let expected: Vec<i16> = said.iter().map(|&sample| ulaw_to_linear(linear_to_ulaw(sample))).collect();
+            let stats = simulation.ends[side].call.stats();
+            let delay = (0..4_000).find(|&delay| heard[delay..][..8_000] == expected[..8_000]);
+            let delay = delay.unwrap_or_else(|| panic!("not found: {stats:?}"));
+            assert!(heard[delay..] == expected[..heard.len() - delay], "{stats:?}");
+            assert!(delay < 8 * 120, "{delay} samples");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Fuzzing of the SDP reader: whatever the other side writes, `answer` and `accept` return, what they agree on is
+//! within its bounds, and our answer can be read back.
+//!
+//! Plain `cargo test` runs bolero's random engine for a second a target; `BOLERO_RANDOM_TEST_TIME_MS` sets another
+//! time.
+
+use bolero::check;
+use host_std::sdp::{
+    CodecFormat, CryptoLine, CryptoSuite, LocalMedia, MasterKey, SdpError, SrtpPolicy, accept, answer, offer,
+};
+
+/// A description with a bit of everything.
+const SEED: &str = "v=0\r
+o=- 20518 0 IN IP4 203.0.113.1\r
+s=-\r
+i=x\r
+b=AS:64\r
+c=IN IP4 203.0.113.1\r
+t=0 0\r
+r=7d 1h 0 25h\r
+a=sendrecv\r
+m=audio 54400/2 RTP/SAVPF 0 8 9 96 97 101 102\r
+c=IN IP6 2001:db8::1/3\r
+a=rtpmap:0 PCMU/8000/1\r
+a=rtpmap:96 opus/48000/2\r
+a=fmtp:96 minptime=10; useinbandfec=1\r
+a=rtpmap:97 L16/16000\r
+a=rtpmap:101 telephone-event/8000\r
+a=fmtp:101 0-15,16,255-0\r
+a=rtpmap:102 telephone-event/48000\r
+a=ptime:20\r
+a=maxptime:60.5\r
+a=rtcp:53020 IN IP4 126.16.64.4\r
+a=rtcp-mux\r
+a=inactive\r
+a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|1:4 KDR=1\r
+a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^31 WSH=64\r
+m=video 53000 RTP/AVP 32\r
+m=audio 54500 RTP/AVP 0\r
+m=image 1 udptl t38\r
+";
+
+/// Pieces that are likely to hit a special case.
+const PIECES: [&str; 24] = [
+    "0",
+    "65535",
+    "65536",
+    "-1",
+    "4294967296",
+    "99999999999999999999",
+    "",
+    " ",
+    "\r",
+    "\n",
+    "\r\n",
+    "/",
+    ":",
+    "=",
+    "m=audio 1 RTP/AVP 0\r\n",
+    "c=IN IP4 0.0.0.0\r\n",
+    "a=",
+    "a=rtpmap:",
+    "|",
+    ";",
+    "\0",
+    "\u{feff}",
+    "é",
+    "*",
+];
+
+fn local(srtp: SrtpPolicy) -> LocalMedia {
+    let key = |tag: u8, suite| CryptoLine { tag: tag.into(), suite, key: MasterKey::new([tag; 30]) };
+    LocalMedia {
+        rtp_port: 4000,
+        codecs: vec![CodecFormat::opus(), CodecFormat::pcmu(), CodecFormat::g722(), CodecFormat::l16(16_000, 1)],
+        srtp,
+        crypto: vec![key(1, CryptoSuite::AesCm128HmacSha1_80), key(2, CryptoSuite::AesCm128HmacSha1_32)],
+        ..Default::default()
+    }
+}
+
+fn survives(text: &[u8]) {
+    for policy in [SrtpPolicy::Off, SrtpPolicy::Offered, SrtpPolicy::Required] {
+        let mut local = local(policy);
+        let ours = offer(&local).unwrap();
+        if let Ok(agreed) = accept(&local, &ours, text) {
+            assert!(policy != SrtpPolicy::Required || agreed.srtp.is_some());
+            assert!(!agreed.send.is_empty() && agreed.send.len() == agreed.receive.len());
+        }
+        match answer(&local, text) {
+            Ok((answered, agreed)) => {
+                assert!((10..=60).contains(&agreed.send_ptime_ms));
+                assert!(!agreed.send.is_empty() && agreed.send.len() == agreed.receive.len());
+                assert!(policy != SrtpPolicy::Required || agreed.srtp.is_some());
+                assert!(agreed.remote_rtp.port() != 0 && agreed.remote_rtcp.port() != 0);
+                // Our own text can be read again: as an offer by anybody, and as what we said before.
+                assert!(!matches!(answer(&local, &answered), Err(SdpError::Syntax(_))), "{answered}");
+                local.previous = Some(answered);
+                let again = offer(&local).unwrap();
+                local.previous = Some(again.clone());
+                assert_eq!(offer(&local).unwrap(), again);
+            }
+            Err(error) => {
+                let message = error.to_string();
+                assert!(message.len() < 600 && !message.contains(char::is_control), "{message}");
+            }
+        }
+    }
+}
+
+/// Unless the seed is agreed on, its mutations don't reach deep.
+#[test]
+fn the_seed_is_taken() {
+    for policy in [SrtpPolicy::Off, SrtpPolicy::Offered, SrtpPolicy::Required] {
+        let (_, agreed) = answer(&local(policy), SEED).unwrap();
+        assert_eq!(agreed.remote_rtp.port(), if policy == SrtpPolicy::Off { 54_500 } else { 54_400 });
+    }
+    survives(SEED.as_bytes());
+}
+
+#[test]
+fn fuzz_sdp_answer() {
+    check!().with_max_len(4_096).for_each(survives);
+}
+
+/// The seed with some edits: a place, what to do there, and with what.
+#[test]
+fn fuzz_sdp_mutated() {
+    check!().with_type::<Vec<(u16, u8, u8)>>().for_each(|edits| {
+        let mut text = SEED.as_bytes().to_vec();
+        for &(place, action, with) in edits.iter().take(12) {
+            let at = usize::from(place) % (text.len() + 1);
+            let piece = PIECES[usize::from(with) % PIECES.len()].as_bytes();
+            match action % 5 {
+                0 if at < text.len() => text[at] = with,
+                1 => drop(text.splice(at..at, piece.iter().copied())),
+                2 => drop(text.splice(at..(at + usize::from(with) % 16).min(text.len()), piece.iter().copied())),
+                // Cutting off is rare, or nothing would be left of most.
+                3 if with < 16 => text.truncate(at),
+                _ => {
+                    // A line said twice, elsewhere.
+                    let line = SEED.lines().nth(usize::from(with) % SEED.lines().count()).unwrap_or_default();
+                    drop(text.splice(at..at, format!("\r\n{line}\r\n").into_bytes()));
+                }
+            }
+        }
+        survives(&text);
+    });
+}

@@ -1,0 +1,170 @@
+//! Offer, answer and acceptance agree on both sides (RFC 3264): what one side sends the other expects, under the same
+//! number; the keys cross; and a session of re-offers keeps its shape.
+
+use std::net::IpAddr;
+
+use host_std::sdp::{
+    CodecFormat, CodecOrder, CryptoLine, CryptoSuite, Direction, LocalMedia, MasterKey, Negotiated, SdpError,
+    SessionId, SrtpPolicy, accept, answer, offer,
+};
+use proptest::prelude::*;
+
+fn codec() -> impl Strategy<Value = CodecFormat> {
+    prop_oneof![
+        Just(CodecFormat::opus()),
+        Just(CodecFormat::g722()),
+        Just(CodecFormat::pcmu()),
+        Just(CodecFormat::pcma()),
+        Just(CodecFormat::l16(16_000, 1)),
+        Just(CodecFormat::l16(44_100, 2)),
+        Just(CodecFormat::new("iLBC", 8_000, 1).with_fmtp("mode=20")),
+        Just(CodecFormat::new("CN", 8_000, 1)),
+    ]
+}
+
+fn direction() -> impl Strategy<Value = Direction> {
+    prop_oneof![
+        4 => Just(Direction::SendRecv),
+        1 => Just(Direction::SendOnly),
+        1 => Just(Direction::RecvOnly),
+        1 => Just(Direction::Inactive),
+    ]
+}
+
+prop_compose! {
+    fn side()(
+        v6 in any::<bool>(),
+        rtp_port in 1024_u16..65_000,
+        rtcp_port in proptest::option::of(1024_u16..65_000),
+        codecs in proptest::collection::vec(codec(), 1..6),
+        ours in any::<bool>(),
+        (ptime, more) in (1_u32..=6, 0_u32..=5),
+        direction in direction(),
+        (rtcp_mux, telephone_event) in any::<(bool, bool)>(),
+        srtp in prop_oneof![Just(SrtpPolicy::Off), Just(SrtpPolicy::Offered), Just(SrtpPolicy::Required)],
+        (suites, swapped) in (1_usize..=2, any::<bool>()),
+        keys in any::<[[u8; 30]; 2]>(),
+    ) -> LocalMedia {
+        let mut order = [CryptoSuite::AesCm128HmacSha1_80, CryptoSuite::AesCm128HmacSha1_32];
+        if swapped {
+            order.swap(0, 1);
+        }
+        let crypto = order.into_iter().zip(keys).take(suites).zip(1..);
+        LocalMedia {
+            address: if v6 { "2001:db8::1" } else { "192.0.2.1" }.parse::<IpAddr>().unwrap(),
+            rtp_port,
+            rtcp_port,
+            codecs,
+            codec_order: if ours { CodecOrder::Ours } else { CodecOrder::Offer },
+            ptime_ms: ptime * 10,
+            max_ptime_ms: (ptime + more).min(6) * 10,
+            direction,
+            rtcp_mux,
+            telephone_event,
+            srtp,
+            crypto: crypto.map(|((suite, key), tag)| CryptoLine { tag, suite, key: MasterKey::new(key) }).collect(),
+            session: SessionId { username: "-".into(), id: 42, version: 7 },
+            previous: None,
+        }
+    }
+}
+
+/// What `sender` sends is what `receiver` expects.
+fn assert_crossed(sender: &Negotiated, receiver: &Negotiated) {
+    assert_eq!(sender.send.len(), receiver.receive.len());
+    for (sent, expected) in sender.send.iter().zip(&receiver.receive) {
+        assert_eq!(sent.payload_type, expected.payload_type);
+        assert!(sent.format.same_encoding(&expected.format));
+        assert_eq!(sent.format.fmtp, expected.format.fmtp, "a sender obeys the receiver's parameters");
+    }
+    assert_eq!(sender.send_events, receiver.receive_events);
+    assert_eq!(sender.direction, receiver.direction.reversed());
+    let keys = |side: &Negotiated| side.srtp.clone().map(|keys| (keys.suite, keys.outgoing, keys.incoming));
+    let turned = keys(receiver).map(|(suite, outgoing, incoming)| (suite, incoming, outgoing));
+    assert_eq!(keys(sender), turned);
+    assert_eq!(sender.rtcp_mux, receiver.rtcp_mux);
+}
+
+fn assert_where(negotiated: &Negotiated, other: &LocalMedia) {
+    assert_eq!(negotiated.remote_rtp, (other.address, other.rtp_port).into());
+    let rtcp_port = if negotiated.rtcp_mux { other.rtp_port } else { other.rtcp_port.unwrap_or(other.rtp_port + 1) };
+    assert_eq!(negotiated.remote_rtcp, (other.address, rtcp_port).into());
+    assert!(negotiated.send_ptime_ms <= other.max_ptime_ms && negotiated.send_ptime_ms >= 10);
+    assert_eq!(negotiated.send_ptime_ms % 10, 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn both_sides_agree(a in side(), b in side()) {
+        let Ok(offered) = offer(&a) else {
+            prop_assert!(a.codecs.iter().all(|codec| codec.name == "CN"), "only a side without a codec can't offer");
+            return Ok(());
+        };
+        match answer(&b, &offered) {
+            Ok((answered, at_b)) => {
+                let at_a = accept(&a, &offered, &answered).unwrap();
+                assert_crossed(&at_a, &at_b);
+                assert_crossed(&at_b, &at_a);
+                assert_where(&at_a, &b);
+                assert_where(&at_b, &a);
+                let required = a.srtp == SrtpPolicy::Required || b.srtp == SrtpPolicy::Required;
+                prop_assert!(!required || at_a.srtp.is_some());
+                let off = a.srtp == SrtpPolicy::Off || b.srtp == SrtpPolicy::Off;
+                prop_assert!(!off || at_a.srtp.is_none());
+            }
+            Err(error) => {
+                let common = a.codecs.iter().any(|ours| {
+                    ours.name != "CN" && b.codecs.iter().any(|theirs| theirs.same_encoding(ours))
+                });
+                let explained = match error {
+                    SdpError::NoCommonCodec { .. } => !common,
+                    SdpError::SrtpOff(..) => a.srtp == SrtpPolicy::Required && b.srtp == SrtpPolicy::Off,
+                    SdpError::SrtpRequired(..) => a.srtp == SrtpPolicy::Off && b.srtp == SrtpPolicy::Required,
+                    SdpError::Crypto(..) => a.crypto.len() + b.crypto.len() == 2,
+                    SdpError::Local(_) => b.codecs.iter().all(|codec| codec.name == "CN"),
+                    _ => false,
+                };
+                prop_assert!(explained, "{}", error);
+            }
+        }
+    }
+
+    /// A re-offer keeps the payload types, and the session's version grows by one exactly when the text changes.
+    #[test]
+    fn sessions_go_on(a in side(), b in side(), held in direction()) {
+        let (mut a, mut b) = (a, b);
+        (a.srtp, b.srtp) = (SrtpPolicy::Off, SrtpPolicy::Off);
+        let Ok(offered) = offer(&a) else { return Ok(()) };
+        let Ok((answered, at_b)) = answer(&b, &offered) else { return Ok(()) };
+
+        a.previous = Some(offered.clone());
+        prop_assert_eq!(&offer(&a).unwrap(), &offered);
+
+        b.previous = Some(answered.clone());
+        b.direction = held;
+        let again = offer(&b).unwrap();
+        let version = |text: &str| text.lines().nth(1).unwrap().split(' ').nth(2).unwrap().parse::<u64>().unwrap();
+        prop_assert_eq!(version(&again), if again == answered { 7 } else { 8 });
+        let (_, at_a) = answer(&a, &again).unwrap();
+        for codec in &at_b.receive {
+            let mut kept = at_a.send.iter().filter(|other| other.format.same_encoding(&codec.format));
+            prop_assert!(kept.any(|other| other.payload_type == codec.payload_type));
+        }
+    }
+}
+
+/// A call in the manner of RFC 3264, 10.1: audio taken, video refused in its place.
+#[test]
+fn audio_taken_video_refused() {
+    let alice = "v=0\r\no=alice 2890844526 2890844526 IN IP4 192.0.2.101\r\ns=\r\nc=IN IP4 192.0.2.101\r\nt=0 0\r\n\
+                 m=audio 49170 RTP/AVP 0 8 97\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
+                 a=rtpmap:97 iLBC/8000\r\nm=video 51372 RTP/AVP 31 32\r\na=rtpmap:31 H261/90000\r\n\
+                 a=rtpmap:32 MPV/90000\r\n";
+    let bob = LocalMedia { rtp_port: 49_174, codecs: vec![CodecFormat::pcmu()], ..Default::default() };
+    let (text, agreed) = answer(&bob, alice).unwrap();
+    assert_eq!(agreed.remote_rtp, "192.0.2.101:49170".parse().unwrap());
+    assert!(text.contains("m=audio 49174 RTP/AVP 0\r\n"));
+    assert!(text.ends_with("m=video 0 RTP/AVP 31 32\r\n"));
+}
