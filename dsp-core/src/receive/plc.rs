@@ -81,13 +81,15 @@ impl Concealer {
         }
     }
 
-    /// Fills a `gap` of which both ends are known: `future` is the decoded signal after it, and stays as it is.
+    /// Fills a `gap` of which both ends are known: `future` is the decoded signal after it.
     ///
     /// `history` as for [`Self::conceal`]; 20 ms of `future` are made use of, and shorter ones serve less well. The gap
-    /// may be the whole of a loss or, after [`Self::conceal`], what is left of it.
-    pub fn bridge(&mut self, history: &[i16], gap: &mut [i16], future: &[i16]) {
+    /// may be the whole of a loss or, after [`Self::conceal`], what is left of it. `future` stays as it is, except when
+    /// the gap is empty (something was cut out between `history` and `future`): then its first 3 ms are blended.
+    pub fn bridge(&mut self, history: &[i16], gap: &mut [i16], future: &mut [i16]) {
         if gap.is_empty() {
-            return;
+            self.begin(history);
+            return self.blend(history, future);
         }
         let real = self.begin(history);
         let level = self.fade(self.lost);
@@ -118,10 +120,14 @@ impl Concealer {
 
     /// Joins the first good `frame` after [`Self::conceal`] in place: the concealment goes on for a moment beneath it.
     pub fn merge(&mut self, history: &[i16], frame: &mut [i16]) {
-        if self.lost == 0 {
-            return;
+        if self.lost != 0 {
+            self.blend(history, frame);
         }
-        let real = self.begin(history);
+    }
+
+    /// Crossfades from the running extension of `history` into `frame`.
+    fn blend(&mut self, history: &[i16], frame: &mut [i16]) {
+        let real = if self.lost == 0 { history } else { self.begin(history) };
         let n = frame.len().min(self.ms(MERGE_MS));
         let step = ONE / (n as i32 + 1);
         for (i, y) in frame.iter_mut().take(n).enumerate() {
@@ -288,7 +294,7 @@ mod tests {
             let (a, b) = (ms * 120, ms * 140);
             let (mut ahead, mut alone) = (vec![0; b - a], vec![0; b - a]);
             Concealer::new(rate).conceal(&clean[..a], &mut alone);
-            Concealer::new(rate).bridge(&clean[..a], &mut ahead, &clean[b..]);
+            Concealer::new(rate).bridge(&clean[..a], &mut ahead, &mut clean[b..].to_vec());
             let (ahead, alone) = (snr_db(&clean[a..b], &ahead), snr_db(&clean[a..b], &alone));
             assert!(ahead > alone + 3.0 && ahead > 8.0, "{rate} Hz: {ahead} and {alone} dB");
         }
@@ -329,7 +335,9 @@ mod tests {
                     let mut x = clean.clone();
                     let (past, rest) = x.split_at_mut(120 * ms);
                     let (gap, future) = rest.split_at_mut(lost * ms);
-                    it.bridge(past, gap, &future[..20 * ms]);
+                    it.bridge(past, gap, &mut future[..20 * ms]);
+                    let future = &x[(120 + lost) * ms..];
+                    assert_eq!(future, &clean[(120 + lost) * ms..]);
                     let step = largest_step(&x);
                     assert!(step <= limit, "bridge, {rate} Hz, {pitch} Hz, {lost} ms: {step} over {limit}");
                 }
@@ -379,7 +387,7 @@ mod tests {
         it.conceal(&[0; 5_760], &mut out);
         assert_eq!(out, [0; 960]);
         it.reset();
-        it.bridge(&[0; 5_760], &mut out, &[0; 960]);
+        it.bridge(&[0; 5_760], &mut out, &mut [0; 960]);
         assert_eq!(out, [0; 960]);
         it.conceal(&[], &mut out);
         assert_eq!(out, [0; 960]);
@@ -395,6 +403,21 @@ mod tests {
             Concealer::new(rate).conceal(&x, &mut out);
             let signs = out.iter().enumerate().filter(|(i, y)| (i / half).is_multiple_of(2) == (**y > 0)).count();
             assert!(signs * 10 > out.len() * 9, "{rate} Hz: {signs} of {}", out.len());
+        }
+    }
+
+    #[test]
+    fn an_empty_gap_is_a_splice() {
+        let clean = vowel(8_000, 140.0, 4_000);
+        let limit = largest_step(&clean) * 3 / 2;
+        for cut in [7, 20, 31, 44] {
+            let mut it = Concealer::new(8_000);
+            let mut future = clean[960 + cut..1_120 + cut].to_vec();
+            it.bridge(&clean[..960], &mut [], &mut future);
+            assert!(!it.is_concealing());
+            assert_eq!(future[24..], clean[984 + cut..1_120 + cut]);
+            let step = largest_step(&[&clean[..960], &future].concat());
+            assert!(step <= limit, "{cut}: {step} over {limit}");
         }
     }
 
@@ -417,7 +440,7 @@ mod tests {
                 let past = &past[past.len() - 6 * frame..];
                 let (now, next) = rest.split_at_mut(frame);
                 if i >= 25 {
-                    it.bridge(past, now, &next[..frame]);
+                    it.bridge(past, now, &mut next[..frame]);
                 } else {
                     it.conceal(past, now);
                     if !matches!(i, 8 | 15..=19) {
@@ -449,7 +472,7 @@ mod tests {
                 let mut next: Vec<i16> = x.iter().rev().take(b).copied().collect();
                 match what {
                     0 => it.conceal(&x, &mut out),
-                    1 => it.bridge(&x, &mut out, &next),
+                    1 => it.bridge(&x, &mut out, &mut next),
                     2 => { it.merge(&x, &mut next); out = next; }
                     _ => x.truncate(a),
                 }
