@@ -21,6 +21,7 @@ use crate::wire::rtp::{ParseError, RtpPacket};
 
 pub mod decision;
 pub mod delay;
+mod extend;
 pub mod jitter;
 mod lpc;
 mod pitch;
