@@ -495,6 +495,10 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let Some(decoder) = payloads.decoder(info.payload_type) else {
             return self.conceal(samples.min(bridge), payloads, played);
         };
+        let codec = decoder.info();
+        if codec.sample_rate_hz != self.config.sample_rate_hz || codec.channels != 1 {
+            return self.conceal(samples.min(bridge), payloads, played);
+        }
         let duration = decoder.duration(payload).unwrap_or(0);
         let packet = samples_of(duration, &self.config);
         if packet > 0 && packet <= room && samples <= packet && samples * 2 > packet {
