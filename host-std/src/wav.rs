@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter};
+use std::io::{self, BufReader, BufWriter, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
@@ -79,7 +79,7 @@ impl std::error::Error for WavError {
 ///
 /// Reads 8, 16, 24 and 32-bit integers and 32-bit floats, 1 to 64 channels (averaged), 4 to 192 kHz.
 pub struct WavSource {
-    reader: WavReader<BufReader<File>>,
+    reader: WavReader<Box<dyn Input>>,
     path: PathBuf,
     spec: WavSpec,
     rate_hz: u32,
@@ -95,7 +95,21 @@ pub struct WavSource {
     mono: [f32; STEP],
 }
 
+/// What a WAV can be read from.
+trait Input: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> Input for T {}
+
 impl WavSource {
+    /// A WAV that lies in memory, `name` standing for its path in errors.
+    ///
+    /// # Errors
+    /// As for [`WavSource::open`].
+    pub fn from_bytes(name: &str, bytes: &'static [u8], rate_hz: u32) -> Result<Self, WavError> {
+        let path = PathBuf::from(name);
+        Self::read_header(&path, Box::new(Cursor::new(bytes)), rate_hz).map_err(|kind| WavError { path, kind })
+    }
+
     /// Opens `path` and reads its header; sound will come at `rate_hz`.
     ///
     /// # Errors
@@ -107,7 +121,11 @@ impl WavSource {
 
     fn open_file(path: &Path, rate_hz: u32) -> Result<Self, WavErrorKind> {
         let file = File::open(path).map_err(WavErrorKind::Open)?;
-        let reader = WavReader::new(BufReader::new(file)).map_err(|e| match e {
+        Self::read_header(path, Box::new(BufReader::new(file)), rate_hz)
+    }
+
+    fn read_header(path: &Path, input: Box<dyn Input>, rate_hz: u32) -> Result<Self, WavErrorKind> {
+        let reader = WavReader::new(input).map_err(|e| match e {
             hound::Error::Unsupported => WavErrorKind::Unsupported("its coding".to_owned()),
             e => WavErrorKind::NotWav(e),
         })?;

@@ -134,6 +134,11 @@ pub trait Decoder {
         false
     }
 
+    /// Whether this codec's payloads can carry redundancy for [`recover`](Self::recover) at all.
+    fn has_redundancy(&self) -> bool {
+        false
+    }
+
     /// Fills the lost stretch right before `next` from the in-band redundancy in `next` (Opus FEC, RFC 6716 2.1.7).
     /// `false`: there is none, and `pcm` and the decoder are unchanged.
     fn recover(&mut self, next: &[u8], pcm: &mut [i16]) -> bool {

@@ -76,7 +76,7 @@ impl Predictor {
         let ratio = (error / (r[0] >> 15)).clamp(1, 32767);
         let variance = ((i64::from(mean) << (2 * shift)) * i64::from(ratio)) >> 15;
         Predictor {
-            a: to_q12(&a, order),
+            a: to_q12(&a, order, rate_hz),
             order,
             residual_rms: (variance.clamp(0, i64::from(i32::MAX)) as u32).isqrt() as i32,
         }
@@ -128,11 +128,12 @@ fn levinson(r: &[i32; MAX_ORDER + 1], order: usize) -> ([i32; MAX_ORDER], i32) {
     (a, error)
 }
 
-/// Bandwidth expansion and rounding to Q12; expands further until the magnitudes sum to less than 16.
-fn to_q12(a: &[i32; MAX_ORDER], order: usize) -> [i16; MAX_ORDER] {
+/// Bandwidth expansion by about 50 Hz, which lets a join ring for 6 ms, and rounding to Q12; expands further until the
+/// magnitudes sum to less than 16.
+fn to_q12(a: &[i32; MAX_ORDER], order: usize, rate_hz: u32) -> [i16; MAX_ORDER] {
     let mut out = [0i16; MAX_ORDER];
-    // 0.994, 0.96, 0.93, ...: the first is about 15 Hz at 8 kHz.
-    for gamma in [32571i64, 31457, 30474, 29491, 26214, 16384] {
+    let mut gamma = 32_768 - i64::from(32_768 * 160 / rate_hz.max(8_000));
+    for _ in 0..8 {
         let mut weight = gamma;
         let mut sum = 0;
         for (y, v) in out.iter_mut().zip(a).take(order) {
@@ -144,6 +145,7 @@ fn to_q12(a: &[i32; MAX_ORDER], order: usize) -> [i16; MAX_ORDER] {
         if sum < 65_536 && out.iter().all(|v| *v > i16::MIN && *v < i16::MAX) {
             return out;
         }
+        gamma = (gamma * gamma) >> 15;
     }
     [0; MAX_ORDER]
 }

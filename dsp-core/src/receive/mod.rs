@@ -21,6 +21,7 @@ use crate::wire::rtp::{ParseError, RtpPacket};
 
 pub mod decision;
 pub mod delay;
+mod extend;
 pub mod jitter;
 mod lpc;
 mod pitch;
@@ -494,6 +495,10 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let Some(decoder) = payloads.decoder(info.payload_type) else {
             return self.conceal(samples.min(bridge), payloads, played);
         };
+        let codec = decoder.info();
+        if codec.sample_rate_hz != self.config.sample_rate_hz || codec.channels != 1 {
+            return self.conceal(samples.min(bridge), payloads, played);
+        }
         let duration = decoder.duration(payload).unwrap_or(0);
         let packet = samples_of(duration, &self.config);
         if packet > 0 && packet <= room && samples <= packet && samples * 2 > packet {
@@ -507,16 +512,15 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 return;
             }
         }
-        if packet > 0 && samples > packet {
-            // In-band redundancy may cover the last packet of the gap: go no further for now.
+        if packet > 0 && samples > packet && decoder.has_redundancy() {
+            // It covers the last packet of the gap only: go no further for now.
             return self.conceal((samples - packet).min(bridge), payloads, played);
         }
         let whole = samples + packet;
-        if self.concealer.is_concealing() || samples > bridge || packet == 0 || whole > room {
+        if samples > bridge || packet == 0 || whole > room {
             return self.conceal(samples.min(bridge), payloads, played);
         }
-        let (_, place) = self.sound.extend(samples);
-        if decoder.conceal(place) {
+        if !self.concealer.is_concealing() && decoder.conceal(self.sound.extend(samples).1) {
             self.sound.commit(samples);
             self.count_concealed(samples, played);
             return;
@@ -526,7 +530,6 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         match decoder.decode(payload, future) {
             Ok(decoded) if decoded == packet => {
                 self.concealer.bridge(history, gap, future);
-                self.concealer.reset();
                 self.sound.commit(whole);
                 self.count_concealed(samples, played);
                 played.decoded += packet as u32;

@@ -65,30 +65,29 @@ pub(crate) fn normalised(cross: i32, energy_a: i32, energy_b: i32) -> i32 {
     (numerator / denominator).min(32767) as i32
 }
 
-/// A candidate of the search: squared correlation over energy, kept as a fraction.
+/// The best candidate so far: squared correlation over energy, kept as a fraction.
 #[derive(Clone, Copy)]
 struct Best {
-    lag: usize,
     square: u32,
     energy: u32,
 }
 
 impl Best {
-    const NONE: Best = Best { lag: 0, square: 0, energy: 1 };
+    const NONE: Best = Best { square: 0, energy: 1 };
 
-    /// Takes the new candidate if it is better by more than one part in `margin`.
-    fn offer(&mut self, lag: usize, cross: i32, energy: i32, scale: u32, margin: u32) {
-        if cross <= 0 {
-            return;
-        }
-        let c = cross.unsigned_abs() >> scale;
+    /// Takes the new candidate if it is better by more than one part in `margin`. `scale` brings the correlation to
+    /// 16 bits.
+    fn offer(&mut self, cross: i32, energy: i32, scale: u32, margin: u32) -> bool {
+        let c = (cross.max(0).unsigned_abs() >> scale).min(0xffff);
         let square = c * c;
         let energy = (energy.max(0).unsigned_abs() >> scale) + 1;
         let new = u64::from(square) * u64::from(self.energy);
-        let old = u64::from(self.square + self.square / margin) * u64::from(energy);
-        if new > old {
-            *self = Best { lag, square, energy };
+        let old = u64::from(self.square) + u64::from(self.square / margin);
+        if new <= old * u64::from(energy) {
+            return false;
         }
+        *self = Best { square, energy };
+        true
     }
 }
 
@@ -107,7 +106,8 @@ pub(crate) enum Side {
     After,
 }
 
-/// What is compared: `window` samples from `start`, and their copies `shortest..=longest` samples to one side.
+/// Which copies a reference of `window` samples is compared with. The reference belongs at `start`; its copies lie
+/// `shortest..=longest` samples to one side of that.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Range {
     pub(crate) start: usize,
@@ -118,7 +118,7 @@ pub(crate) struct Range {
 }
 
 impl Range {
-    /// Start of the copy at `lag`, if all copies lie inside `len` samples.
+    /// Where the copy at `lag` begins.
     fn copy(&self, lag: usize) -> usize {
         match self.side {
             Side::Before => self.start - lag,
@@ -126,75 +126,77 @@ impl Range {
         }
     }
 
-    /// Whether reference and all copies lie inside `len` samples.
+    /// Begin and end of all copies.
+    fn bounds(&self) -> (usize, usize) {
+        match self.side {
+            Side::Before => (self.start - self.longest, self.start - self.shortest + self.window),
+            Side::After => (self.start + self.shortest, self.start + self.longest + self.window),
+        }
+    }
+
+    /// Whether there are lags at all, and all copies lie inside `len` samples.
     fn fits(&self, len: usize) -> bool {
         self.window > 0
             && self.shortest > 0
             && self.shortest <= self.longest
-            && match self.side {
-                Side::Before => self.start >= self.longest && self.start + self.window <= len,
-                Side::After => self.start + self.window + self.longest <= len,
-            }
-    }
-
-    /// The samples it touches.
-    pub(crate) fn touched<'a>(&self, x: &'a [i16]) -> &'a [i16] {
-        match self.side {
-            Side::Before => &x[self.start - self.longest..self.start + self.window],
-            Side::After => &x[self.start..self.start + self.window + self.longest],
-        }
+            && (self.side == Side::After || self.start >= self.longest)
+            && self.bounds().1 <= len
     }
 }
 
-/// The lag of `range` at which the reference matches best, in two steps. None when nothing correlates, or when the
-/// range doesn't fit into `x` or is longer than 35 ms.
-pub(crate) fn best_lag(x: &[i16], range: Range, rate_hz: u32) -> Option<Match> {
-    if !range.fits(x.len()) {
-        return None;
-    }
+/// The lag at which `reference` (`range.window` samples) best matches its copies in `x`, in two steps: None when
+/// nothing correlates, or when the range doesn't fit into `x` or is too long (20 ms window, 15 ms of lags).
+pub(crate) fn best_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32) -> Option<Match> {
     let d = decimation(rate_hz);
-    let coarse = Range {
-        window: range.window / d,
-        shortest: range.shortest.div_ceil(d),
-        longest: range.longest / d,
-        start: if range.side == Side::Before { range.longest / d } else { 0 },
-        side: range.side,
-    };
-    let touched = range.touched(x);
-    // Aligned to the newest sample of the older side's edge: what the blocks leave over is outside the reference.
-    let have = coarse.window + coarse.longest;
-    if have > COARSE_LEN || !coarse.fits(have) {
+    let (shortest, longest) = (range.shortest.div_ceil(d), range.longest / d);
+    let window = range.window / d;
+    if !range.fits(x.len()) || reference.len() != range.window || window > COARSE_WINDOW || shortest > longest {
         return None;
     }
-    let aligned = match range.side {
-        Side::Before => &touched[touched.len() - have * d..],
-        Side::After => &touched[..have * d],
-    };
-    let peak = peak(aligned);
-    let mut low = [0i16; COARSE_LEN];
-    // COARSE_WINDOW products of 12 bits by 12 bits fit 31 bits.
-    let shift = headroom_shift(peak * d as u32, 12);
-    for (y, block) in low.iter_mut().zip(aligned.chunks_exact(d)) {
-        *y = (block.iter().map(|v| i32::from(*v)).sum::<i32>() >> shift) as i16;
+    let have = window + longest - shortest;
+    if have > COARSE_LEN {
+        return None;
     }
-    let lag = coarse_lag(&low[..have], coarse)?;
+    // In decimated samples, everything counts from the first copy.
+    let (coarse, begin) = match range.side {
+        Side::Before => (Range { start: longest, window, shortest, longest, ..range }, range.start - longest * d),
+        Side::After => {
+            (Range { start: 0, window, shortest: 0, longest: longest - shortest, ..range }, range.start + shortest * d)
+        }
+    };
+    let (mut low_reference, mut low) = ([0i16; COARSE_WINDOW], [0i16; COARSE_LEN]);
+    decimate(&reference[..window * d], d, &mut low_reference);
+    decimate(&x[begin..begin + have * d], d, &mut low);
+    let mut lag = coarse_lag(&low[..have], &low_reference[..window], coarse)?;
+    if range.side == Side::After {
+        lag += shortest;
+    }
     let fine = Range {
         shortest: (lag * d).saturating_sub(d).clamp(range.shortest, range.longest),
         longest: (lag * d + d).clamp(range.shortest, range.longest),
         ..range
     };
-    fine_lag(x, fine, rate_hz)
+    fine_lag(x, reference, fine, rate_hz)
+}
+
+/// Sums blocks of `d`, shifted to 12 bits: 80 products of those fit 31 bits.
+fn decimate(x: &[i16], d: usize, low: &mut [i16]) {
+    let shift = headroom_shift(peak(x) * d as u32, 12);
+    for (y, block) in low.iter_mut().zip(x.chunks_exact(d)) {
+        *y = (block.iter().map(|v| i32::from(*v)).sum::<i32>() >> shift) as i16;
+    }
 }
 
 /// The best lag of a decimated signal.
-fn coarse_lag(low: &[i16], range: Range) -> Option<usize> {
+fn coarse_lag(low: &[i16], reference: &[i16], range: Range) -> Option<usize> {
     let window = range.window;
-    let reference = &low[range.start..range.start + window];
-    let whole = low.iter().fold(0i32, |e, v| e.saturating_add(i32::from(*v) * i32::from(*v)));
-    let scale = square_scale(whole);
+    let scale = square_scale(low.iter().fold(0i32, |e, v| e.saturating_add(i32::from(*v) * i32::from(*v))));
+    // The reference may be louder than its copies.
+    let scale = scale.max(square_scale(dot(reference, reference, 0, 1)));
     let square = |i: usize| i32::from(low[i]) * i32::from(low[i]);
     let mut energy = 0;
-    let mut best = Best::NONE;
+    let mut best = None;
+    let mut top = Best::NONE;
     for lag in range.shortest..=range.longest {
         let at = range.copy(lag);
         let copy = &low[at..at + window];
@@ -206,31 +208,32 @@ fn coarse_lag(low: &[i16], range: Range) -> Option<usize> {
             energy += square(at + window - 1) - square(at - 1);
         }
         // A longer lag must be clearly better, or multiples of the period would win by chance.
-        best.offer(lag, dot(reference, copy, 0, 1), energy, scale, 8);
+        if top.offer(dot(reference, copy, 0, 1), energy, scale, 8) {
+            best = Some(lag);
+        }
     }
-    (best.lag != 0).then_some(best.lag)
+    best
 }
 
 /// The best lag of `range` at the full rate, every one tried.
-fn fine_lag(x: &[i16], range: Range, rate_hz: u32) -> Option<Match> {
+fn fine_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32) -> Option<Match> {
     let stride = (rate_hz / 16_000).max(1) as usize;
-    let reference = &x[range.start..range.start + range.window];
+    let (begin, end) = range.bounds();
     // At most 320 products of 11 bits by 11 bits.
-    let shift = headroom_shift(peak(range.touched(x)), 11);
+    let shift = headroom_shift(peak(&x[begin..end]).max(peak(reference)), 11);
     let own = dot(reference, reference, shift, stride);
-    let mut top = None;
-    let mut best = Best::NONE;
+    let mut best = None;
+    let mut top = Best::NONE;
     for lag in range.shortest..=range.longest {
         let at = range.copy(lag);
         let copy = &x[at..at + range.window];
         let cross = dot(reference, copy, shift, stride);
         let energy = dot(copy, copy, shift, stride);
-        best.offer(lag, cross, energy, FINE_SCALE, u32::MAX);
-        if best.lag == lag {
-            top = Some(Match { lag, correlation: normalised(cross, own, energy) });
+        if top.offer(cross, energy, FINE_SCALE, u32::MAX) {
+            best = Some(Match { lag, correlation: normalised(cross, own, energy) });
         }
     }
-    top
+    best
 }
 
 /// The pitch of the end of `x`: the lag between 2.5 and 15 ms at which the last 20 ms best match what was before.
@@ -242,17 +245,25 @@ pub(crate) fn search(x: &[i16], rate_hz: u32) -> Match {
     let have = x.len().min(COARSE_LEN * d);
     let longest = (COARSE_MAX * d).min(have / 3 * 2);
     let window = (COARSE_WINDOW * d).min(have - longest);
-    let range = Range { start: x.len() - window, window, side: Side::Before, shortest: COARSE_MIN * d, longest };
-    best_lag(x, range, rate_hz).unwrap_or(Match { lag: 20 * d, correlation: 0 })
+    let start = x.len() - window;
+    let range = Range { start, window, side: Side::Before, shortest: COARSE_MIN * d, longest };
+    best_lag(x, &x[start..], range, rate_hz).unwrap_or(Match { lag: 20 * d, correlation: 0 })
 }
 
 /// The pitch of the beginning of `x` near a known one (within a quarter).
 pub(crate) fn search_near(x: &[i16], lag: usize, rate_hz: u32) -> Match {
     let reach = lag / 4;
     let longest = (lag + reach).min(x.len() / 3 * 2);
-    let range = Range { start: 0, window: x.len() - longest, side: Side::After, shortest: lag - reach, longest };
-    if !range.fits(x.len()) {
-        return Match { lag, correlation: 0 };
-    }
-    fine_lag(x, range, rate_hz).unwrap_or(Match { lag, correlation: 0 })
+    let window = (x.len() - longest).min(COARSE_WINDOW * decimation(rate_hz));
+    let range = Range { start: 0, window, side: Side::After, shortest: lag - reach, longest };
+    let none = Match { lag, correlation: 0 };
+    if range.fits(x.len()) { best_lag(x, &x[..window], range, rate_hz).unwrap_or(none) } else { none }
+}
+
+/// How far before the end of `past` the beginning of `future` would fit in: between `window` and `window + period`.
+pub(crate) fn phase(past: &[i16], future: &[i16], period: usize, rate_hz: u32) -> Option<Match> {
+    let window = period.min(future.len());
+    let range =
+        Range { start: past.len(), window, side: Side::Before, shortest: window.max(1), longest: window + period };
+    best_lag(past, &future[..window], range, rate_hz)
 }

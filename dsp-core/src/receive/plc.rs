@@ -7,145 +7,32 @@
 //! fills the gap from both sides, with the pitch bent so that both halves are in phase.
 //!
 //! All integer: samples are `i16`, gains and correlations Q15, filter coefficients Q12, read positions Q16. Delay:
-//! none. Memory: some 100 bytes, and about 1.5 KiB of stack while a loss begins. Any rate from 8 to 48 kHz, mono.
+//! none. Memory: under 200 bytes, and about 1.5 KiB of stack while a loss begins. Any rate from 8 to 48 kHz, mono.
 
+use super::extend::{Extension, ONE};
 use super::lpc::{MAX_ORDER, Predictor};
 use super::pitch;
 
-/// One in Q15.
-const ONE: i32 = 32768;
-/// One in Q16: a read position's step at the original pitch.
-const STEP: u32 = 1 << 16;
-
-/// Continues a signal past its edge: forwards from the past, or backwards from the future.
-#[derive(Clone, Copy, Debug)]
-struct Extension {
-    predictor: Predictor,
-    memory: [i16; MAX_ORDER],
-    /// Pitch period in samples.
-    period: usize,
-    /// Most periods to repeat.
-    cycles: usize,
-    /// Length of what is being repeated: one to three periods.
-    span: usize,
-    /// Read position within the span, Q16.
-    position: u32,
-    /// Advance of the read position a sample, Q16.
-    step: u32,
-    /// Share of the periodic part, Q15.
-    voiced: i32,
-    /// Peak of the uniform noise that excites the filter.
-    noise: i32,
-    seed: u32,
-}
-
-impl Extension {
-    const IDLE: Extension = Extension {
-        predictor: Predictor::FLAT,
-        memory: [0; MAX_ORDER],
-        period: 1,
-        cycles: 1,
-        span: 1,
-        position: 0,
-        step: STEP,
-        voiced: 0,
-        noise: 0,
-        seed: 1,
-    };
-
-    /// Analyses a side. `at(k)` is the sample at distance `k` from the edge, for `k < have`.
-    fn start(&mut self, predictor: Predictor, pitch: pitch::Match, have: usize, at: impl Fn(usize) -> i32) {
-        self.predictor = predictor;
-        self.period = pitch.lag.max(1);
-        self.span = self.period;
-        self.cycles = 1;
-        self.position = 0;
-        self.step = STEP;
-        self.voiced = voicing(pitch.correlation);
-        if have < self.span + MAX_ORDER {
-            self.voiced = 0;
-        }
-        // The periodic part carries voiced^2 of the power, noise the rest; sqrt(3) is a uniform peak over its rms.
-        let share = ((ONE * (ONE >> 2) - self.voiced * (self.voiced >> 2)).unsigned_abs() << 2).isqrt() as i32;
-        let share = (share * 60) / 100;
-        self.noise = ((predictor.residual_rms.min(18_000) * share) >> 15) * 7 / 4;
-        for (k, m) in self.memory.iter_mut().enumerate() {
-            let edge = if k < have { at(k) } else { 0 };
-            let repeated = if self.voiced == 0 { 0 } else { (self.voiced * at(self.span + k)) >> 15 };
-            *m = (edge - repeated).clamp(-32768, 32767) as i16;
-        }
-        for m in self.memory.iter_mut().skip(predictor.order()) {
-            *m = 0;
-        }
-    }
-
-    /// The next sample outwards, at `gain` (Q15).
-    fn next(&mut self, gain: i32, have: usize, at: impl Fn(usize) -> i32) -> i32 {
-        let mut y = 0;
-        if self.voiced != 0 {
-            let whole = (self.position >> 16) as usize;
-            let level = (gain * self.voiced) >> 15;
-            y = (self.read(whole, self.position & 0xffff, &at) * level) >> 15;
-            self.position += self.step;
-            if self.position >= (self.span as u32) << 16 {
-                self.turn(level, have, &at);
-            }
-        }
-        let mut excitation = 0;
-        if self.noise != 0 {
-            self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let uniform = (self.seed >> 16) as i32 - ONE;
-            excitation = (((uniform * self.noise) >> 15) * gain) >> 15;
-        }
-        (y + self.predictor.step(&mut self.memory, excitation)).clamp(-32768, 32767)
-    }
-
-    /// The source at a fractional position of the span.
-    fn read(&self, whole: usize, fraction: u32, at: &impl Fn(usize) -> i32) -> i32 {
-        let last = self.span - 1;
-        if fraction == 0 {
-            return at(last - whole.min(last));
-        }
-        // Positions past the edge come round again one period earlier.
-        let tap = |i: usize| if i > last { at(last + self.period - i.min(last + self.period)) } else { at(last - i) };
-        let before = at((last + 1 - whole.min(last)).min(last + MAX_ORDER));
-        let (b, c, d) = (tap(whole), tap(whole + 1), tap(whole + 2));
-        // Catmull-Rom cubic, Horner, fraction Q15.
-        let f = (fraction >> 1) as i32;
-        let c3 = 3 * (b - c) + d - before;
-        let c2 = 2 * before - 5 * b + 4 * c - d;
-        let c1 = c - before;
-        let mul = |x: i32| ((i64::from(x) * i64::from(f)) >> 15) as i32;
-        b + (mul(c1 + mul(c2 + mul(c3))) >> 1)
-    }
-
-    /// End of the span: begins anew, one period further back in longer losses; the mismatch rings out.
-    fn turn(&mut self, level: i32, have: usize, at: &impl Fn(usize) -> i32) {
-        self.position -= (self.span as u32) << 16;
-        let longer = self.span + self.period;
-        if longer <= self.cycles * self.period && longer + MAX_ORDER <= have {
-            self.span = longer;
-        }
-        self.position = self.position.min(((self.span as u32) << 16) - 1);
-        let order = self.predictor.order();
-        for (k, m) in self.memory.iter_mut().enumerate().take(order) {
-            let step = (level * ((at(k) - at(self.span + k)) >> 1)) >> 14;
-            *m = (i32::from(*m) + step).clamp(-32768, 32767) as i16;
-        }
-    }
-}
-
-/// Share of the periodic part for a normalised correlation: none below 0.4, all above 0.8.
-fn voicing(correlation: i32) -> i32 {
-    let lo = 13_107;
-    let hi = 26_214;
-    ((correlation - lo) * 8 / ((hi - lo) / 4096).max(1)).clamp(0, ONE)
-}
+/// The concealment is at full level for so long,
+const HOLD_MS: usize = 10;
+/// and silent after so long, falling linearly.
+const SILENT_MS: usize = 120;
+/// One more period is repeated after each of these.
+const GROW_MS: usize = 20;
+/// Crossfade into the first good frame.
+const MERGE_MS: usize = 3;
+/// From this correlation on (Q15), both sides of a gap are the same voice.
+const ALIKE: i32 = ONE / 2;
 
 /// Conceals lost packets of one mono stream; see the module's page.
 #[derive(Clone, Debug)]
 pub struct Concealer {
     rate_hz: u32,
+    /// Samples until silence, and how many of them the level falls.
+    silent: usize,
+    falling: usize,
+    /// Fall of the gain a sample, Q30.
+    slope: u32,
     forward: Extension,
     /// Samples concealed since the last good one; 0 when not concealing.
     lost: usize,
@@ -155,7 +42,12 @@ pub struct Concealer {
 impl Concealer {
     /// A concealer for `sample_rate_hz` (8,000 to 48,000; others are taken as the nearest of these).
     pub fn new(sample_rate_hz: u32) -> Self {
-        Concealer { rate_hz: sample_rate_hz.clamp(8_000, 48_000), forward: Extension::IDLE, lost: 0, seed: 1 }
+        let rate_hz = sample_rate_hz.clamp(8_000, 48_000);
+        let falling = (SILENT_MS - HOLD_MS) * rate_hz as usize / 1_000;
+        let silent = SILENT_MS * rate_hz as usize / 1_000;
+        // Rounded up, so that the gain is one before the fall.
+        let slope = (1u32 << 30).div_ceil(falling as u32);
+        Concealer { rate_hz, silent, falling, slope, forward: Extension::IDLE, lost: 0, seed: 1 }
     }
 
     /// Samples of real signal before a loss that it makes use of (60 ms). The caller keeps as much again and more
@@ -178,66 +70,104 @@ impl Concealer {
     /// Fills `out` when a loss begins or goes on and nothing is known of what follows.
     ///
     /// `history` is everything played most recently, newest last, with what earlier calls made. Any length of `out`.
-    /// Fades after 20 ms, and is silent after 200 ms.
+    /// Begins to fade after 10 ms, and is silent after 120 ms.
     pub fn conceal(&mut self, history: &[i16], out: &mut [i16]) {
         let real = self.begin(history);
-        for y in out.iter_mut() {
-            let gain = self.fade(self.lost);
-            self.forward.cycles = (1 + self.lost / self.ms(20)).min(3);
-            *y = self.forward.next(gain, real.len(), past(real)) as i16;
-            self.lost += 1;
+        for block in out.chunks_mut(self.ms(5)) {
+            self.forward.cycles = (1 + self.lost / self.ms(GROW_MS)).min(3);
+            for y in block {
+                *y = self.next(real) as i16;
+            }
         }
     }
 
     /// Fills a `gap` of which both ends are known: `future` is the decoded signal after it.
-    pub fn bridge(&mut self, history: &[i16], gap: &mut [i16], future: &[i16]) {
+    ///
+    /// `history` as for [`Self::conceal`]; 20 ms of `future` are made use of, and shorter ones serve less well. The gap
+    /// may be the whole of a loss or, after [`Self::conceal`], what is left of it. `future` stays as it is, except when
+    /// the gap is empty (something was cut out between `history` and `future`): then its first 3 ms are blended.
+    pub fn bridge(&mut self, history: &[i16], gap: &mut [i16], future: &mut [i16]) {
         if gap.is_empty() {
-            return;
+            self.begin(history);
+            return self.blend(history, future);
         }
-        let resumed = self.lost != 0;
         let real = self.begin(history);
-        let _ = resumed;
         let level = self.fade(self.lost);
-        let mut backward = Extension::IDLE;
-        backward.seed = self.seed ^ 0x5555;
         let near = &future[..future.len().min(self.ms(20))];
-        let mut match_ = pitch::search_near(near, self.forward.period, self.rate_hz);
-        if match_.lag + MAX_ORDER > near.len() {
-            match_.correlation = 0;
+        let ahead = |k: usize| i32::from(near[k]);
+        let mut pitch = pitch::search_near(near, self.forward.period, self.rate_hz);
+        if pitch.lag + MAX_ORDER > near.len() {
+            pitch.correlation = 0;
         }
-        backward.start(Predictor::analyse(near, self.rate_hz), match_, near.len(), |k| i32::from(near[k]));
+        let mut backward = Extension::IDLE;
+        backward.seed = !self.seed;
+        backward.start(Predictor::analyse(near, self.rate_hz), pitch, near.len(), ahead);
+        if level > 0 {
+            self.align(&mut backward, real, near, gap.len());
+        }
         for y in gap.iter_mut() {
             *y = self.forward.next(level, real.len(), past(real)) as i16;
         }
-        let n = gap.len() as i32 + 1;
-        for (i, y) in gap.iter_mut().rev().enumerate() {
-            let b = backward.next(ONE, near.len(), |k| i32::from(near[k]));
-            let w = (i as i32 + 1) * (ONE / n);
-            *y = ((i32::from(*y) * w + b * (ONE - w)) >> 15).clamp(-32768, 32767) as i16;
+        let step = ONE / (gap.len() as i32 + 1);
+        let mut w = 0;
+        for y in gap.iter_mut().rev() {
+            w += step;
+            let both = (i32::from(*y) * w + backward.next(ONE, near.len(), ahead) * (ONE - w)) >> 15;
+            *y = both.clamp(-32768, 32767) as i16;
         }
         self.lost = 0;
     }
 
     /// Joins the first good `frame` after [`Self::conceal`] in place: the concealment goes on for a moment beneath it.
     pub fn merge(&mut self, history: &[i16], frame: &mut [i16]) {
-        if self.lost == 0 {
-            return;
+        if self.lost != 0 {
+            self.blend(history, frame);
         }
-        let real = self.begin(history);
-        let n = frame.len().min(self.ms(3));
+    }
+
+    /// Crossfades from the running extension of `history` into `frame`.
+    fn blend(&mut self, history: &[i16], frame: &mut [i16]) {
+        let real = if self.lost == 0 { history } else { self.begin(history) };
+        let n = frame.len().min(self.ms(MERGE_MS));
         let step = ONE / (n as i32 + 1);
         for (i, y) in frame.iter_mut().take(n).enumerate() {
-            let gain = self.fade(self.lost);
-            let made = self.forward.next(gain, real.len(), past(real));
+            let made = self.next(real);
             let w = step * (i as i32 + 1);
             *y = ((i32::from(*y) * w + made * (ONE - w)) >> 15).clamp(-32768, 32767) as i16;
-            self.lost += 1;
         }
         self.lost = 0;
     }
 
-    fn ms(&self, ms: i32) -> usize {
-        ms as usize * self.rate_hz as usize / 1_000
+    /// Bends both pitches so that they meet in phase: the repetition of the past arrives at the gap's end where the
+    /// future begins. Nothing is bent when the two sides are not the same voice.
+    fn align(&mut self, backward: &mut Extension, real: &[i16], near: &[i16], gap: usize) {
+        let forward = &mut self.forward;
+        if forward.voiced == 0 || backward.voiced == 0 || gap >= 1 << 15 {
+            return;
+        }
+        let (p, q) = (forward.period as i32, backward.period as i32);
+        let Some(found) = pitch::phase(real, near, forward.period, self.rate_hz) else { return };
+        if found.correlation < ALIKE {
+            return;
+        }
+        let gap = gap as i32;
+        let nominal = gap * 2 * p / (p + q);
+        let target = forward.span as i32 - found.lag as i32;
+        let natural = (forward.position >> 16) as i32 + nominal;
+        let mut bend = (target - natural).rem_euclid(p);
+        if bend > p / 2 {
+            bend -= p;
+        }
+        if bend.abs() > gap / 8 {
+            return;
+        }
+        let advance = nominal + bend;
+        forward.step = ((advance as u32) << 16) / gap as u32;
+        backward.step = ((advance as u32) << 16) / gap as u32 * q as u32 / p as u32;
+    }
+
+    fn ms(&self, ms: usize) -> usize {
+        ms * self.rate_hz as usize / 1_000
     }
 
     /// The real part of `history`; at the beginning of a loss, its analysis.
@@ -262,21 +192,293 @@ impl Concealer {
         real
     }
 
-    /// Gain after `samples` of loss, Q15.
-    fn fade(&self, samples: usize) -> i32 {
-        let hold = self.ms(10);
-        let end = self.ms(120);
-        if samples <= hold {
-            return ONE;
-        }
-        if samples >= end {
+    /// The next concealed sample.
+    fn next(&mut self, real: &[i16]) -> i32 {
+        // What still rings when all else is silent goes within 10 ms.
+        let ring = self.ms(10);
+        let rest = (self.silent + ring).saturating_sub(self.lost).min(ring) as u32;
+        // The slope is that of a fall in 110 ms.
+        let tail = ((((rest * self.slope) >> 10) * 11) >> 5) as i32;
+        if tail == 0 {
             return 0;
         }
-        ((end - samples) as i32 * (ONE / 8)) / (((end - hold) as i32) / 8).max(1)
+        let gain = self.fade(self.lost);
+        self.lost += 1;
+        (self.forward.next(gain, real.len(), past(real)) * tail.min(ONE)) >> 15
+    }
+
+    /// Gain after `samples` of loss, Q15.
+    fn fade(&self, samples: usize) -> i32 {
+        let left = self.silent.saturating_sub(samples).min(self.falling) as u32;
+        ((left * self.slope) >> 15) as i32
     }
 }
 
 /// A signal seen from its newest end.
 fn past(real: &[i16]) -> impl Fn(usize) -> i32 {
     |k| i32::from(real[real.len() - 1 - k])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+    use std::{format, vec};
+
+    /// A sum of harmonics of `pitch_hz`, like a vowel; peak about 12,000.
+    fn vowel(rate_hz: u32, pitch_hz: f64, samples: usize) -> Vec<i16> {
+        let t = |i: usize| i as f64 / f64::from(rate_hz) * pitch_hz * core::f64::consts::TAU;
+        let tone =
+            |i: usize| (1..=6).map(|h| (t(i) * f64::from(h) + f64::from(h * h)).sin() / f64::from(h)).sum::<f64>();
+        (0..samples).map(|i| (tone(i) * 6_000.0) as i16).collect()
+    }
+
+    /// A voice made of integers alone, so that all targets hash the same: a resonance struck every 9 ms, and noise.
+    fn synthetic(rate_hz: u32, samples: usize) -> Vec<i16> {
+        let (mut y1, mut y2, mut seed) = (0i32, 0i32, 7u32);
+        let period = rate_hz as usize * 9 / 1_000;
+        (0..samples)
+            .map(|i| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let strike = if i % period == 0 { 6_000 } else { 0 };
+                let y = strike + ((seed >> 25) as i32 - 64) + (y1 * 27_000 / 16_384) - (y2 * 15_500 / 16_384);
+                (y2, y1) = (y1, y.clamp(-32_000, 32_000));
+                y1 as i16
+            })
+            .collect()
+    }
+
+    fn largest_step(x: &[i16]) -> i32 {
+        x.windows(2).map(|p| (i32::from(p[1]) - i32::from(p[0])).abs()).max().unwrap_or(0)
+    }
+
+    fn energy(x: &[i16]) -> f64 {
+        x.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / x.len() as f64
+    }
+
+    fn snr_db(clean: &[i16], made: &[i16]) -> f64 {
+        let error: Vec<i16> = clean.iter().zip(made).map(|(a, b)| a.saturating_sub(*b)).collect();
+        10.0 * (energy(clean) / energy(&error).max(1e-3)).log10()
+    }
+
+    fn hash(x: &[i16]) -> u32 {
+        x.iter().flat_map(|v| v.to_le_bytes()).fold(0x811c_9dc5, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193))
+    }
+
+    const RATES: [u32; 4] = [8_000, 16_000, 32_000, 48_000];
+
+    #[test]
+    fn continues_a_vowel() {
+        for rate in RATES {
+            let ms = rate as usize / 1_000;
+            let clean = vowel(rate, 125.0, ms * 200);
+            let mut out = vec![0; ms * 10];
+            Concealer::new(rate).conceal(&clean[..ms * 120], &mut out);
+            let snr = snr_db(&clean[ms * 120..ms * 130], &out);
+            assert!(snr > 25.0, "{rate} Hz: {snr} dB");
+        }
+    }
+
+    #[test]
+    fn bridges_a_gliding_vowel_better_than_it_extrapolates() {
+        for rate in RATES {
+            let ms = rate as usize / 1_000;
+            // 120 Hz rising by 6 % over the gap's 20 ms.
+            let phase = |i: usize| {
+                let t = i as f64 / f64::from(rate);
+                (120.0 * t + 120.0 * 1.5 * t * t) * core::f64::consts::TAU
+            };
+            let clean: Vec<i16> =
+                (0..ms * 200).map(|i| ((phase(i).sin() + (phase(i) * 3.0).cos() * 0.5) * 8_000.0) as i16).collect();
+            let (a, b) = (ms * 120, ms * 140);
+            let (mut ahead, mut alone) = (vec![0; b - a], vec![0; b - a]);
+            Concealer::new(rate).conceal(&clean[..a], &mut alone);
+            Concealer::new(rate).bridge(&clean[..a], &mut ahead, &mut clean[b..].to_vec());
+            let (ahead, alone) = (snr_db(&clean[a..b], &ahead), snr_db(&clean[a..b], &alone));
+            assert!(ahead > alone + 3.0 && ahead > 8.0, "{rate} Hz: {ahead} and {alone} dB");
+        }
+    }
+
+    #[test]
+    fn repeats_impulses_at_their_period() {
+        let x: Vec<i16> = (0..960).map(|i| if i % 64 == 0 { 10_000 } else { 0 }).collect();
+        let mut out = [0; 160];
+        Concealer::new(8_000).conceal(&x, &mut out);
+        for (i, y) in out.iter().enumerate() {
+            let loud = y.unsigned_abs() > 5_000;
+            assert_eq!(loud, i % 64 == 0, "sample {i} is {y}");
+        }
+    }
+
+    #[test]
+    fn joins_without_a_click() {
+        for rate in RATES {
+            let ms = rate as usize / 1_000;
+            for pitch in [90.0, 133.0, 210.0, 317.0] {
+                let clean = vowel(rate, pitch, ms * 400);
+                let limit = largest_step(&clean) * 3 / 2;
+                for lost in [20, 60, 100] {
+                    let mut x = clean.clone();
+                    let mut it = Concealer::new(rate);
+                    for at in (120..120 + lost).step_by(20) {
+                        let (past, rest) = x.split_at_mut(at * ms);
+                        it.conceal(past, &mut rest[..20 * ms]);
+                    }
+                    let (past, rest) = x.split_at_mut((120 + lost) * ms);
+                    it.merge(past, &mut rest[..20 * ms]);
+                    assert!(!it.is_concealing());
+                    assert_eq!(rest[3 * ms..], clean[(123 + lost) * ms..]);
+                    let step = largest_step(&x);
+                    assert!(step <= limit, "{rate} Hz, {pitch} Hz, {lost} ms: {step} over {limit}");
+
+                    let mut x = clean.clone();
+                    let (past, rest) = x.split_at_mut(120 * ms);
+                    let (gap, future) = rest.split_at_mut(lost * ms);
+                    it.bridge(past, gap, &mut future[..20 * ms]);
+                    let future = &x[(120 + lost) * ms..];
+                    assert_eq!(future, &clean[(120 + lost) * ms..]);
+                    let step = largest_step(&x);
+                    assert!(step <= limit, "bridge, {rate} Hz, {pitch} Hz, {lost} ms: {step} over {limit}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_loss_ends_in_silence_and_the_merge_keeps_the_energy() {
+        let clean = vowel(8_000, 140.0, 8_000);
+        let mut x = clean.clone();
+        let mut it = Concealer::new(8_000);
+        for at in (960..960 + 1_600).step_by(160) {
+            let (past, rest) = x.split_at_mut(at);
+            it.conceal(&past[at - 960..], &mut rest[..160]);
+        }
+        assert!(x[960 + 1_280..960 + 1_600].iter().all(|v| v.abs() <= 2), "not silent after 160 ms");
+        let early = energy(&x[960..1_040]) / energy(&clean[..960]);
+        assert!((0.5..1.5).contains(&early), "the first 10 ms have {early} of the energy");
+        let (past, rest) = x.split_at_mut(2_560);
+        it.merge(&past[1_600..], &mut rest[..160]);
+        let back = energy(&x[2_560..2_720]) / energy(&clean[2_560..2_720]);
+        assert!((0.6..1.1).contains(&back), "the merged frame has {back} of its energy");
+    }
+
+    #[test]
+    fn noise_stays_noise_of_the_same_colour_and_does_not_repeat() {
+        let mut seed = 3u32;
+        let x: Vec<i16> = (0..960)
+            .map(|_| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (seed >> 18) as i16 - 8_192
+            })
+            .collect();
+        let mut out = [0; 160];
+        Concealer::new(8_000).conceal(&x, &mut out);
+        let share = energy(&out) / energy(&x);
+        assert!((0.1..1.2).contains(&share), "{share}");
+        let again = pitch::search(&[&x[..], &out].concat(), 8_000);
+        assert!(again.correlation < 24_000, "buzzes: {again:?}");
+    }
+
+    #[test]
+    fn silence_gives_silence() {
+        let mut out = [1; 960];
+        let mut it = Concealer::new(48_000);
+        it.conceal(&[0; 5_760], &mut out);
+        assert_eq!(out, [0; 960]);
+        it.reset();
+        it.bridge(&[0; 5_760], &mut out, &mut [0; 960]);
+        assert_eq!(out, [0; 960]);
+        it.conceal(&[], &mut out);
+        assert_eq!(out, [0; 960]);
+    }
+
+    #[test]
+    fn a_full_scale_square_wave_stays_one() {
+        for rate in RATES {
+            let half = rate as usize / 200;
+            let x: Vec<i16> =
+                (0..half * 30).map(|i| if (i / half).is_multiple_of(2) { i16::MAX } else { i16::MIN }).collect();
+            let mut out = vec![0; half * 4];
+            Concealer::new(rate).conceal(&x, &mut out);
+            let signs = out.iter().enumerate().filter(|(i, y)| (i / half).is_multiple_of(2) == (**y > 0)).count();
+            assert!(signs * 10 > out.len() * 9, "{rate} Hz: {signs} of {}", out.len());
+        }
+    }
+
+    #[test]
+    fn an_empty_gap_is_a_splice() {
+        let clean = vowel(8_000, 140.0, 4_000);
+        let limit = largest_step(&clean) * 3 / 2;
+        for cut in [7, 20, 31, 44] {
+            let mut it = Concealer::new(8_000);
+            let mut future = clean[960 + cut..1_120 + cut].to_vec();
+            it.bridge(&clean[..960], &mut [], &mut future);
+            assert!(!it.is_concealing());
+            assert_eq!(future[24..], clean[984 + cut..1_120 + cut]);
+            let step = largest_step(&[&clean[..960], &future].concat());
+            assert!(step <= limit, "{cut}: {step} over {limit}");
+        }
+    }
+
+    #[test]
+    fn is_small() {
+        let bytes = size_of::<Concealer>();
+        assert!(bytes <= 200, "{bytes}");
+    }
+
+    #[test]
+    fn golden_output() {
+        // The same bits on every target: all arithmetic is integer.
+        let mut hashes = Vec::new();
+        for rate in [8_000, 16_000] {
+            let frame = rate as usize / 50;
+            let mut x = synthetic(rate, frame * 40);
+            let mut it = Concealer::new(rate);
+            for i in [8, 9, 12, 15, 16, 17, 18, 19, 20, 25, 30] {
+                let (past, rest) = x.split_at_mut(i * frame);
+                let past = &past[past.len() - 6 * frame..];
+                let (now, next) = rest.split_at_mut(frame);
+                if i >= 25 {
+                    it.bridge(past, now, &mut next[..frame]);
+                } else {
+                    it.conceal(past, now);
+                    if !matches!(i, 8 | 15..=19) {
+                        let (past, rest) = x.split_at_mut((i + 1) * frame);
+                        it.merge(&past[past.len() - 6 * frame..], &mut rest[..frame]);
+                    }
+                }
+            }
+            hashes.push(hash(&x));
+        }
+        assert_eq!(hashes, [GOLDEN_8K, GOLDEN_16K], "{hashes:#x?}");
+    }
+    const GOLDEN_8K: u32 = 0xd6fb_6d7e;
+    const GOLDEN_16K: u32 = 0x929e_6194;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn any_lengths_and_any_signal(
+            rate in 4_000u32..60_000,
+            history in proptest::collection::vec(any::<i16>(), 0..3_000),
+            steps in proptest::collection::vec((0u8..4, 0usize..1_500, 0usize..1_000), 1..8),
+            loud in any::<bool>(),
+        ) {
+            let mut x: Vec<i16> = if loud { history } else { history.iter().map(|v| v >> 12).collect() };
+            let mut it = Concealer::new(rate);
+            for (what, a, b) in steps {
+                let mut out = vec![0; a];
+                let mut next: Vec<i16> = x.iter().rev().take(b).copied().collect();
+                match what {
+                    0 => it.conceal(&x, &mut out),
+                    1 => it.bridge(&x, &mut out, &mut next),
+                    2 => { it.merge(&x, &mut next); out = next; }
+                    _ => x.truncate(a),
+                }
+                x.extend(out);
+            }
+            prop_assert!(it.history_len() <= 2_880, "{}", format!("{}", it.history_len()));
+        }
+    }
 }

@@ -77,10 +77,11 @@ impl Stretcher {
 
     /// The lag to cut or insert, if one goes unheard.
     fn splice(&self, signal: &[i16], range: Range) -> Option<usize> {
-        if pitch::peak(range.touched(signal)) < SILENCE {
+        let reference = &signal[range.start..range.start + range.window];
+        if pitch::peak(reference) < SILENCE {
             return Some(range.longest);
         }
-        match pitch::best_lag(signal, range, self.rate_hz) {
+        match pitch::best_lag(signal, reference, range, self.rate_hz) {
             Some(Match { lag, correlation }) if correlation >= ALIKE => Some(lag),
             _ => None,
         }
@@ -98,5 +99,116 @@ fn crossfade(into: &mut [i16], to: &[i16]) {
     for (y, t) in into.iter_mut().zip(to) {
         w += step;
         *y = ((i32::from(*y) * (32_768 - w) + i32::from(*t) * w) >> 15) as i16;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    /// Two harmonics of `pitch_hz`.
+    fn tone(rate_hz: u32, pitch_hz: f64, samples: usize) -> Vec<i16> {
+        let t = |i: usize| i as f64 / f64::from(rate_hz) * pitch_hz * core::f64::consts::TAU;
+        (0..samples).map(|i| ((t(i).sin() + (t(i) * 3.0).sin() * 0.4) * 8_000.0) as i16).collect()
+    }
+
+    fn noise(samples: usize, shift: u32) -> Vec<i16> {
+        let mut seed = 5u32;
+        (0..samples)
+            .map(|_| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                ((seed >> 16) as u16 as i16) >> shift
+            })
+            .collect()
+    }
+
+    fn largest_step(x: &[i16]) -> i32 {
+        x.windows(2).map(|p| (i32::from(p[1]) - i32::from(p[0])).abs()).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn a_tone_loses_and_gains_whole_periods_without_a_click() {
+        for rate in [8_000u32, 16_000, 32_000, 48_000] {
+            let ms = rate as usize / 1_000;
+            for pitch in [80.0, 125.0, 200.0] {
+                let clean = tone(rate, pitch, ms * 120);
+                let limit = largest_step(&clean) * 11 / 10;
+                let start = ms * 40;
+
+                let mut x = clean.clone();
+                let removed = Stretcher::new(rate).accelerate(&mut x, start, ms * 20).expect("a tone can be cut");
+                assert_eq!(x[..start], clean[..start]);
+                x.truncate(clean.len() - removed);
+                assert!(largest_step(&x) <= limit, "{rate} Hz, {pitch} Hz: {} over {limit}", largest_step(&x));
+                let cycles = removed as f64 * pitch / f64::from(rate);
+                assert!(cycles > 0.5 && (cycles - cycles.round()).abs() < 0.05, "{cycles} cycles removed");
+
+                let mut x = clean.clone();
+                x.resize(clean.len() + ms * 20, 0);
+                let added = Stretcher::new(rate).decelerate(&mut x, clean.len(), start, ms * 20).expect("inserts");
+                assert_eq!(x[..start], clean[..start]);
+                assert_eq!(x[clean.len() + added - ms..][..ms], clean[clean.len() - ms..]);
+                x.truncate(clean.len() + added);
+                assert!(largest_step(&x) <= limit, "{rate} Hz, {pitch} Hz: {} over {limit}", largest_step(&x));
+                let cycles = added as f64 * pitch / f64::from(rate);
+                assert!(cycles > 0.5 && (cycles - cycles.round()).abs() < 0.05, "{cycles} cycles added");
+            }
+        }
+    }
+
+    #[test]
+    fn loud_noise_is_left_alone_and_silence_gives_what_is_asked() {
+        let mut it = Stretcher::new(8_000);
+        let clean = noise(960, 2);
+        let mut x = clean.clone();
+        assert_eq!(it.accelerate(&mut x, 320, 120), None);
+        assert_eq!(it.decelerate(&mut x, 800, 320, 120), None);
+        assert_eq!(x, clean);
+        let mut x = noise(960, 10);
+        assert_eq!(it.accelerate(&mut x, 320, 100), Some(100));
+        assert_eq!(it.decelerate(&mut x, 800, 320, 100), Some(100));
+    }
+
+    #[test]
+    fn too_little_signal_or_room_is_refused() {
+        let mut it = Stretcher::new(8_000);
+        let mut x = tone(8_000, 125.0, 400);
+        assert_eq!(it.accelerate(&mut x, 380, 120), None);
+        assert_eq!(it.accelerate(&mut x, 500, 120), None);
+        assert_eq!(it.accelerate(&mut x, 100, 10), None);
+        assert_eq!(it.decelerate(&mut x, 400, 200, 120), None);
+        assert_eq!(it.decelerate(&mut x, 500, 200, 120), None);
+        assert_eq!(it.decelerate(&mut x, 100, 200, 120), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+        #[test]
+        fn any_lengths(
+            rate in 4_000u32..60_000,
+            pitch in 50.0f64..500.0,
+            len in 0usize..3_000,
+            start in 0usize..3_000,
+            room in 0usize..1_000,
+            most in 0usize..1_000,
+        ) {
+            let clean = tone(rate, pitch, len);
+            let mut it = Stretcher::new(rate);
+            let mut x = clean.clone();
+            let removed = it.accelerate(&mut x, start, most);
+            prop_assert!(removed.unwrap_or(0) <= most.min(len));
+            let fixed = if removed.is_some() { start } else { len };
+            prop_assert_eq!(&x[..fixed.min(len)], &clean[..fixed.min(len)]);
+
+            let mut x = vec![0; len + room];
+            x[..len].copy_from_slice(&clean);
+            let added = it.decelerate(&mut x, len, start, most);
+            prop_assert!(added.unwrap_or(0) <= most.min(room));
+            let fixed = if added.is_some() { start } else { len };
+            prop_assert_eq!(&x[..fixed.min(len)], &clean[..fixed.min(len)]);
+        }
     }
 }

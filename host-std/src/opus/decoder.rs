@@ -80,6 +80,10 @@ impl Decoder for OpusDecoder {
     ///
     /// `false` where `next` has no redundancy or lasts longer than the stretch, where `pcm` isn't a multiple of 2.5 ms,
     /// and after an MDCT packet, from which libopus can't go on with it.
+    fn has_redundancy(&self) -> bool {
+        true
+    }
+
     fn recover(&mut self, next: &[u8], pcm: &mut [i16]) -> bool {
         let Ok(packet) = OpusPacket::parse(next) else { return false };
         let covered = self.interleaved(packet.frame_ticks);

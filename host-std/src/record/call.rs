@@ -129,7 +129,7 @@ pub fn side_report(
     let seconds = samples_ms(listener.heard.len() as u64) / 1_000.0;
     let clock_khz = call.codec().map_or(8.0, |codec| f64::from(codec.rtp_clock_hz()) / 1_000.0);
     let statistics = Statistics {
-        packets_sent: speaker.sent.len() as u64,
+        packets_sent: packets.iter().filter(|row| row.fate != PacketFate::Duplicate).count() as u64,
         packets_received: listener.received.len() as u64,
         packets_lost: count(PacketFate::LostInNetwork),
         packets_late: u64::from(receiver.late),
@@ -220,6 +220,11 @@ fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRo
             rows.push(PacketRow { arrival_ms: Some(arrival), fate, ..rows[row] });
         }
     }
+    // What was sent last and has not arrived is still on its way when the record ends.
+    let last = rows.iter().take(speaker.sent.len()).rposition(|row| row.arrival_ms.is_some());
+    let sent = rows.split_off(speaker.sent.len());
+    rows.truncate(last.map_or(0, |last| last + 1));
+    rows.extend(sent);
     (rows, network)
 }
 

@@ -8,6 +8,7 @@ mod codecs;
 mod config;
 pub mod driver;
 mod latch;
+pub mod proxy;
 mod tap;
 pub mod virtual_time;
 

@@ -1,0 +1,402 @@
+//! `media-core demo`: two endpoints, offer and answer, SRTP, and a bad network between them.
+
+use std::error::Error;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration as StdDuration;
+
+use clap::Args as ClapArgs;
+use dsp_core::time::{Instant, NtpTime};
+use host_std::device::{AudioCounters, AudioIo, DeviceError};
+use host_std::netsim::NetworkConfig;
+use host_std::opus::OpusEncoderConfig;
+use host_std::record::call::{CallRecorder, side_report};
+use host_std::record::keys::{self, KeyLine};
+use host_std::record::pcap::PcapWriter;
+use host_std::report::Report;
+use host_std::sdp::SrtpPolicy;
+use host_std::session::driver::{Clock, Driver, Status};
+use host_std::session::proxy::Proxy;
+use host_std::session::virtual_time::VirtualTime;
+use host_std::session::{Call, CallConfig, Codec, Identity};
+use host_std::wav::{WavSink, WavSource};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, watch};
+
+use super::{CodecName, Outcome, number_in};
+
+const WOMAN: &[u8] = include_bytes!("../../assets/woman.wav");
+const MAN: &[u8] = include_bytes!("../../assets/man.wav");
+/// Inputs are a part of the call; this is where their memory is bounded.
+const LONGEST_INPUT_SECONDS: u64 = 600;
+
+/// Two endpoints on this machine talk through a bad network: SDP offer and answer, SRTP, and UDP sockets on loopback
+/// with a proxy between them that loses, delays, reorders and repeats packets. The sound each side heard, a capture
+/// with its keys, and a report are written to a folder.
+#[derive(ClapArgs)]
+#[command(after_help = "Open report.html in the folder it names: it shows and plays both sides of the call.")]
+pub(super) struct Args {
+    /// Codec of the call
+    #[arg(long, value_enum, default_value_t = CodecName::Opus)]
+    codec: CodecName,
+    /// Packets lost, in percent
+    #[arg(long, default_value_t = 5.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
+    loss: f64,
+    /// Mean length of a loss in packets; 1: each packet is lost or not by itself
+    #[arg(long, default_value_t = 2.0, value_parser = |s: &str| number_in(s, 1.0, 100.0), value_name = "PACKETS")]
+    burst: f64,
+    /// Standard deviation of the network's delay, in ms
+    #[arg(long, default_value_t = 30.0, value_parser = |s: &str| number_in(s, 0.0, 2000.0), value_name = "MS")]
+    jitter: f64,
+    /// Constant part of the network's delay, one way, in ms
+    #[arg(long, default_value_t = 20.0, value_parser = |s: &str| number_in(s, 0.0, 2000.0), value_name = "MS")]
+    delay: f64,
+    /// Packets overtaken by later ones, in percent
+    #[arg(long, default_value_t = 1.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
+    reorder: f64,
+    /// Packets that arrive twice, in percent
+    #[arg(long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
+    duplicate: f64,
+    /// How much faster B's audio clock runs than A's, in parts per million
+    #[arg(long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, -1000.0, 1000.0), value_name = "PPM",
+        allow_hyphen_values = true)]
+    drift_ppm: f64,
+    /// Length of the call in seconds
+    #[arg(long, default_value_t = 20.0, value_parser = |s: &str| number_in(s, 1.0, 86_400.0))]
+    seconds: f64,
+    /// Packet length in ms
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=60))]
+    ptime: u32,
+    /// Seed of the network and, with --fast, of everything else that is random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What A says, and given a second time what B says: WAV files [default: speech that comes with the program]
+    #[arg(long, value_name = "WAV")]
+    input: Vec<PathBuf>,
+    /// Plain RTP instead of SRTP
+    #[arg(long)]
+    no_srtp: bool,
+    /// Over real sockets in real time (the default)
+    #[arg(long, conflicts_with = "fast")]
+    realtime: bool,
+    /// In virtual time, as fast as the machine can, and the same bits for the same seed
+    #[arg(long)]
+    fast: bool,
+    /// Where to write the results; files of an earlier demo are replaced
+    #[arg(long, default_value = "media-core-call", value_name = "DIR")]
+    out: PathBuf,
+    /// Print report.json instead of the summary
+    #[arg(long)]
+    json: bool,
+}
+
+/// The ports in the capture of a call in virtual time, where there are none.
+const VIRTUAL_PORTS: [u16; 2] = [4_000, 5_000];
+/// The wall clock when a call in virtual time begins: 2026-01-01 00:00 UTC.
+const VIRTUAL_EPOCH_MICROS: u64 = 1_767_225_600_000_000;
+
+/// What a finished run leaves, side by side.
+struct Run {
+    calls: [Call; 2],
+    recorders: [CallRecorder; 2],
+    addresses: [SocketAddr; 2],
+    unix_micros_at_zero: u64,
+}
+
+pub(super) fn run(args: Args) -> Outcome {
+    if args.input.len() > 2 {
+        return Err("--input is given at most twice: for A and for B".into());
+    }
+    let network = NetworkConfig {
+        loss_percent: args.loss,
+        burst: args.burst,
+        delay_ms: args.delay,
+        jitter_ms: args.jitter,
+        reorder_percent: args.reorder,
+        duplicate_percent: args.duplicate,
+    };
+    let rate_hz = call_rate_hz(&args)?;
+    let speech = [speech(args.input.first(), WOMAN, rate_hz)?, speech(args.input.get(1), MAN, rate_hz)?];
+    fs::create_dir_all(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
+    let run = if args.fast {
+        run_fast(&args, network, rate_hz, speech)?
+    } else {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(run_realtime(&args, network, rate_hz, speech))?
+    };
+    let report = write_results(&args, &run)?;
+    if args.json {
+        println!("{}", report.to_json());
+    } else {
+        print!("{report}");
+        println!("\nWritten: {}", args.out.join("report.html").display());
+    }
+    Ok(())
+}
+
+/// The rate of the call's sound: what the codec has, or for Opus and L16 what suits the first input.
+fn call_rate_hz(args: &Args) -> Result<u32, Box<dyn Error>> {
+    let rates: &[u32] = match args.codec {
+        CodecName::Pcmu | CodecName::Pcma => return Ok(8_000),
+        CodecName::Opus => &[8_000, 12_000, 16_000, 24_000, 48_000],
+        CodecName::L16 => &[8_000, 16_000, 48_000],
+    };
+    let input_hz = match args.input.first() {
+        Some(path) => WavSource::open(path, 16_000)?.spec().sample_rate,
+        None => 16_000,
+    };
+    Ok(rates.iter().copied().find(|&rate| rate >= input_hz).unwrap_or(48_000))
+}
+
+fn speech(path: Option<&PathBuf>, bundled: &'static [u8], rate_hz: u32) -> Result<Vec<i16>, Box<dyn Error>> {
+    let mut source = match path {
+        Some(path) => WavSource::open(path, rate_hz)?,
+        None => WavSource::from_bytes("the bundled speech", bundled, rate_hz)?,
+    };
+    if source.len() > LONGEST_INPUT_SECONDS * u64::from(rate_hz) {
+        return Err(format!("an input is longer than {LONGEST_INPUT_SECONDS} s").into());
+    }
+    let mut pcm = vec![0; source.len() as usize];
+    let len = source.read(&mut pcm)?;
+    pcm.truncate(len);
+    Ok(pcm)
+}
+
+fn new_call(args: &Args, rate_hz: u32, port: u16, identity: Identity, wall: NtpTime) -> Result<Call, Box<dyn Error>> {
+    let opus = OpusEncoderConfig {
+        sample_rate_hz: rate_hz,
+        expected_loss_percent: args.loss.clamp(0.0, 30.0) as u8,
+        ..OpusEncoderConfig::default()
+    };
+    let config = CallConfig {
+        codecs: vec![args.codec.codec(rate_hz)],
+        opus: if args.codec.codec(rate_hz) == Codec::Opus { opus } else { OpusEncoderConfig::default() },
+        ptime_ms: args.ptime,
+        srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
+        wall_clock: wall,
+        ..CallConfig::with_identity(port, identity)
+    };
+    Ok(Call::new(config)?)
+}
+
+fn progress(args: &Args) -> ProgressBar {
+    let bar = if args.json { ProgressBar::hidden() } else { ProgressBar::new((args.seconds * 1_000.0) as u64) };
+    let style = ProgressStyle::with_template("{msg} [{bar:40}] {percent:>3} %");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+    bar.set_message("calling");
+    bar
+}
+
+fn run_fast(args: &Args, network: NetworkConfig, rate_hz: u32, speech: [Vec<i16>; 2]) -> Result<Run, Box<dyn Error>> {
+    let wall = NtpTime::from_unix_micros(VIRTUAL_EPOCH_MICROS);
+    let identity = |side: u64| Identity::seeded(args.seed.wrapping_mul(2).wrapping_add(side));
+    let calls = [
+        new_call(args, rate_hz, VIRTUAL_PORTS[0], identity(0), wall)?,
+        new_call(args, rate_hz, VIRTUAL_PORTS[1], identity(1), wall)?,
+    ];
+    let addresses = VIRTUAL_PORTS.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let taps = [CallRecorder::with_arrivals(), CallRecorder::with_arrivals()];
+    let mut simulation = VirtualTime::connect(calls, addresses, taps, network, args.drift_ppm, args.seed)?;
+    let [a, b] = speech;
+    simulation.ends[0].speech = a;
+    simulation.ends[1].speech = b;
+    let bar = progress(args);
+    let end_ms = (args.seconds * 1_000.0) as u64;
+    let mut at_ms = 0;
+    while at_ms < end_ms {
+        at_ms = (at_ms + 1_000).min(end_ms);
+        simulation.run_until(Instant::from_millis(at_ms));
+        bar.set_position(at_ms);
+    }
+    bar.finish_and_clear();
+    let [first, second] = simulation.ends;
+    Ok(Run {
+        calls: [first.call, second.call],
+        recorders: [first.tap, second.tap],
+        addresses,
+        unix_micros_at_zero: VIRTUAL_EPOCH_MICROS,
+    })
+}
+
+async fn run_realtime(
+    args: &Args,
+    network: NetworkConfig,
+    rate_hz: u32,
+    speech: [Vec<i16>; 2],
+) -> Result<Run, Box<dyn Error>> {
+    let sockets = [UdpSocket::bind(("127.0.0.1", 0)).await?, UdpSocket::bind(("127.0.0.1", 0)).await?];
+    let addresses = [sockets[0].local_addr()?, sockets[1].local_addr()?];
+    let proxy = Proxy::bind(addresses, network, args.seed).await?;
+    // Each side names the port of the proxy that leads to it.
+    let [to_b, to_a] = proxy.ports()?;
+    let unix_micros_at_zero =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64);
+    let clock = Clock::start();
+    let wall = NtpTime::from_unix_micros(unix_micros_at_zero);
+    let mut calls = [
+        new_call(args, rate_hz, to_a, Identity::random()?, wall)?,
+        new_call(args, rate_hz, to_b, Identity::random()?, wall)?,
+    ];
+    let offer = calls[0].offer()?;
+    let answer = calls[1].answer(clock.now(), &offer)?;
+    calls[0].accept(clock.now(), &answer)?;
+
+    let proxy = tokio::spawn(proxy.run(clock));
+    let bar = progress(args);
+    let mut runs = Vec::new();
+    let mut handles = Vec::new();
+    for (side, ((call, rtp), speech)) in calls.into_iter().zip(sockets).zip(speech).enumerate() {
+        let (commands, from_user) = mpsc::channel(4);
+        let (status, watching) = watch::channel(Status::default());
+        let driver = Driver {
+            call,
+            rtp,
+            rtcp: None,
+            audio: Box::new(Loop { rate_hz, speech, at: 0 }),
+            tap: CallRecorder::with_arrivals(),
+            clock,
+            drift_ppm: if side == 1 { args.drift_ppm } else { 0.0 },
+            time_limit: Some(StdDuration::from_secs_f64(args.seconds)),
+        };
+        runs.push(tokio::spawn(driver.run(from_user, status)));
+        handles.push((commands, watching));
+    }
+    let show = async {
+        while handles[0].1.changed().await.is_ok() {
+            let elapsed = handles[0].1.borrow_and_update().elapsed.as_millis();
+            bar.set_position(elapsed);
+        }
+    };
+    let both = async {
+        let mut finished = Vec::new();
+        for run in runs {
+            finished.push(run.await);
+        }
+        finished
+    };
+    let (_, finished) = tokio::join!(show, both);
+    proxy.abort();
+    bar.finish_and_clear();
+    let mut finished = finished.into_iter();
+    match (finished.next(), finished.next()) {
+        (Some(Ok(a)), Some(Ok(b))) => {
+            Ok(Run { calls: [a.call, b.call], recorders: [a.tap, b.tap], addresses, unix_micros_at_zero })
+        }
+        _ => Err("a call ended in a panic: this is a bug".into()),
+    }
+}
+
+/// Speech from memory, repeated; what is played goes nowhere (the recorder has it).
+struct Loop {
+    rate_hz: u32,
+    speech: Vec<i16>,
+    at: usize,
+}
+
+impl AudioIo for Loop {
+    fn sample_rate_hz(&self) -> u32 {
+        self.rate_hz
+    }
+    fn read(&mut self, pcm: &mut [i16]) -> usize {
+        for sample in pcm.iter_mut() {
+            *sample = self.speech[self.at];
+            self.at = (self.at + 1) % self.speech.len();
+        }
+        pcm.len()
+    }
+    fn write(&mut self, pcm: &[i16]) -> usize {
+        pcm.len()
+    }
+    fn counters(&self) -> AudioCounters {
+        AudioCounters::default()
+    }
+    fn failure(&self) -> Option<&DeviceError> {
+        None
+    }
+    fn reopen(&mut self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+}
+
+fn write_results(args: &Args, run: &Run) -> Result<Report, Box<dyn Error>> {
+    let names = ["a", "b"];
+    for (side, name) in names.iter().enumerate() {
+        let rate_hz = run.calls[side].sample_rate_hz().unwrap_or(8_000);
+        let mut sink = WavSink::create(args.out.join(format!("{name}-heard.wav")), rate_hz)?;
+        sink.write(&run.recorders[side].heard)?;
+        sink.finish()?;
+    }
+    write_capture(&args.out, run)?;
+    let side = |listener: usize| {
+        side_report(
+            [names[listener], names[1 - listener]],
+            &run.recorders[listener],
+            &run.recorders[1 - listener],
+            &run.calls[listener],
+            &format!("{}-heard.wav", names[listener]),
+        )
+    };
+    let report = Report {
+        title: title(args),
+        settings: settings(args),
+        seed: Some(args.seed),
+        duration_s: args.seconds,
+        sides: vec![side(0), side(1)],
+    };
+    report.write(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
+    Ok(report)
+}
+
+fn write_capture(out: &Path, run: &Run) -> Outcome {
+    let mut capture = PcapWriter::create(out.join("call.pcap"), run.unix_micros_at_zero)?;
+    let mut arrivals: Vec<_> = (0..2)
+        .flat_map(|side| run.recorders[side].arrivals.iter().map(move |arrival| (arrival.time, side, arrival)))
+        .collect();
+    arrivals.sort_by_key(|(time, side, _)| (*time, *side));
+    for (time, side, arrival) in arrivals {
+        capture.datagram(time, arrival.from, run.addresses[side], &arrival.bytes)?;
+    }
+    capture.finish()?;
+    let key_file = out.join("call.keys");
+    let Some(srtp) = run.calls[0].negotiated().and_then(|negotiated| negotiated.srtp.as_ref()) else {
+        // Keys of an earlier demo in this folder would be the wrong ones.
+        let _ = fs::remove_file(key_file);
+        return Ok(());
+    };
+    let line = |listener: usize, key: &host_std::sdp::MasterKey| {
+        let from = run.recorders[listener].arrivals.first().map_or(run.addresses[1 - listener], |first| first.from);
+        KeyLine {
+            suite: srtp.suite.name().into(),
+            from,
+            to: run.addresses[listener],
+            key_and_salt: key.as_bytes().to_vec(),
+        }
+    };
+    keys::write(key_file, &[line(1, &srtp.outgoing), line(0, &srtp.incoming)])?;
+    Ok(())
+}
+
+fn title(args: &Args) -> String {
+    let codec = format!("{:?}", args.codec).to_lowercase();
+    format!("demo: {codec}, {} % loss, {} ms jitter", args.loss, args.jitter)
+}
+
+fn settings(args: &Args) -> Vec<(String, String)> {
+    [
+        ("codec", format!("{:?}", args.codec).to_lowercase()),
+        ("packet length", format!("{} ms", args.ptime)),
+        ("protection", if args.no_srtp { "none".into() } else { "SRTP, AES_CM_128_HMAC_SHA1_80".into() }),
+        ("loss", format!("{} %", args.loss)),
+        ("mean burst", format!("{} packets", args.burst)),
+        ("delay", format!("{} ms", args.delay)),
+        ("jitter", format!("{} ms standard deviation", args.jitter)),
+        ("reordered", format!("{} %", args.reorder)),
+        ("duplicated", format!("{} %", args.duplicate)),
+        ("clock drift", format!("{} ppm", args.drift_ppm)),
+        ("time", if args.fast { "virtual".into() } else { "real, over loopback".into() }),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}

@@ -1,0 +1,104 @@
+//! Commands, their options, and how their errors are told: one clear line on stderr, and a non-zero exit.
+
+mod demo;
+mod devices;
+mod keyboard;
+mod talk;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use host_std::session::Codec;
+use tracing_subscriber::EnvFilter;
+
+/// Voice calls over RTP: demonstrate one, make one, answer one.
+#[derive(Parser)]
+#[command(name = "media-core", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Two endpoints talk through a bad network; hear what each side heard, and see what happened
+    Demo(demo::Args),
+    /// Begin a call: print an SDP offer, read the answer, then talk
+    Offer(talk::OfferArgs),
+    /// Answer a call: read an SDP offer, print the answer, then talk
+    Answer(talk::AnswerArgs),
+    /// List the sound devices of this machine
+    Devices(devices::Args),
+}
+
+/// What a command ends with.
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// A codec by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum CodecName {
+    /// Opus (RFC 6716)
+    Opus,
+    /// G.711 mu-law
+    Pcmu,
+    /// G.711 A-law
+    Pcma,
+    /// Uncompressed 16-bit PCM
+    L16,
+}
+
+impl CodecName {
+    /// The codec, for sound of `rate_hz`.
+    fn codec(self, rate_hz: u32) -> Codec {
+        match self {
+            Self::Opus => Codec::Opus,
+            Self::Pcmu => Codec::Pcmu,
+            Self::Pcma => Codec::Pcma,
+            Self::L16 => Codec::L16(rate_hz),
+        }
+    }
+}
+
+/// Parses the arguments and runs the command.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("MEDIA_CORE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let outcome = match cli.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Offer(args) => talk::offer(args),
+        Command::Answer(args) => talk::answer(args),
+        Command::Devices(args) => devices::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("media-core: {}", chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error and its sources in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let text = error.to_string();
+        if !line.ends_with(&text) {
+            line = format!("{line}: {text}");
+        }
+        source = error.source();
+    }
+    line
+}
+
+/// Refuses numbers outside a range, with a message that names it.
+fn number_in(text: &str, low: f64, high: f64) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (low..=high).contains(&number) => Ok(number),
+        Ok(_) => Err(format!("must be from {low} to {high}")),
+        Err(_) => Err("must be a number".into()),
+    }
+}

@@ -1,0 +1,490 @@
+//! `media-core offer` and `media-core answer`: the two halves of a call between two machines.
+
+use std::error::Error;
+use std::io::{BufRead, IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
+
+use clap::Args as ClapArgs;
+use dsp_core::time::NtpTime;
+use host_std::device::{AudioCounters, AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo};
+use host_std::opus::OpusEncoderConfig;
+use host_std::sdp::SrtpPolicy;
+use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
+use host_std::session::{Call, CallConfig, CallStats, Codec, Latching, NoTap};
+use serde_json::json;
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, watch};
+
+use super::keyboard;
+use super::{CodecName, Outcome, number_in};
+
+/// How an SDP offer or answer is fetched from a file that may not be there yet.
+const FILE_POLL: StdDuration = StdDuration::from_millis(100);
+/// An SDP is never longer.
+const LONGEST_SDP: u64 = 64 * 1024;
+
+/// What both halves have in common.
+#[derive(ClapArgs)]
+struct TalkArgs {
+    /// Our address, as the other side reaches it [default: that of the interface which leads out]
+    #[arg(long)]
+    address: Option<IpAddr>,
+    /// Our RTP port; RTCP is on the next one unless both sides multiplex [default: a free one]
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// Codecs, the best first
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "opus,pcmu,pcma")]
+    codec: Vec<CodecName>,
+    /// Rate of the call's sound with Opus and L16, in Hz
+    #[arg(long, default_value_t = 48_000, value_parser = clap::value_parser!(u32).range(8_000..=48_000))]
+    rate: u32,
+    /// Packet length in ms
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=60))]
+    ptime: u32,
+    /// Plain RTP instead of SRTP
+    #[arg(long)]
+    no_srtp: bool,
+    /// A separate port for RTCP, whatever the other side can do
+    #[arg(long)]
+    no_mux: bool,
+    /// Which source addresses to believe
+    #[arg(long, value_enum, default_value_t = LatchName::Relatch)]
+    latch: LatchName,
+    /// Microphone: a device's name, `default`, `null`, or a WAV file
+    #[arg(long, default_value = "default", value_name = "DEVICE|WAV|null")]
+    microphone: String,
+    /// Loudspeaker: a device's name, `default`, `null`, or a WAV file to write
+    #[arg(long, default_value = "default", value_name = "DEVICE|WAV|null")]
+    speaker: String,
+    /// Neither microphone nor loudspeaker: the same as `null` for both
+    #[arg(long)]
+    null: bool,
+    /// Repeat the microphone's WAV file when it ends
+    #[arg(long)]
+    repeat: bool,
+    /// Microphone gain to begin with, in dB
+    #[arg(long, default_value_t = 0.0, allow_hyphen_values = true,
+        value_parser = |s: &str| number_in(s, -90.0, 18.0), value_name = "DB")]
+    gain: f64,
+    /// Volume to begin with, in dB
+    #[arg(long, default_value_t = 0.0, allow_hyphen_values = true,
+        value_parser = |s: &str| number_in(s, -90.0, 18.0), value_name = "DB")]
+    volume: f64,
+    /// Hang up after this time [default: only on request]
+    #[arg(long, value_parser = |s: &str| number_in(s, 0.1, 864_000.0))]
+    seconds: Option<f64>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum LatchName {
+    /// Only the address in the SDP
+    Strict,
+    /// The source of the first valid packet
+    Once,
+    /// Another source may take over when the old one is silent
+    Relatch,
+}
+
+/// Prints an SDP offer on stdout, reads the answer from stdin or a file, then talks. An SDP on stdin ends with an empty
+/// line or the end of input.
+#[derive(ClapArgs)]
+pub(super) struct OfferArgs {
+    /// Write the offer to this file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// Read the answer from this file as soon as it is there, instead of stdin
+    #[arg(long, value_name = "FILE")]
+    read: Option<PathBuf>,
+    #[command(flatten)]
+    talk: TalkArgs,
+}
+
+/// Reads an SDP offer from a file or stdin, prints the answer on stdout, then talks. An SDP on stdin ends with an empty
+/// line or the end of input.
+#[derive(ClapArgs)]
+pub(super) struct AnswerArgs {
+    /// The offer [default: stdin]
+    #[arg(value_name = "FILE")]
+    offer: Option<PathBuf>,
+    /// Write the answer to this file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    #[command(flatten)]
+    talk: TalkArgs,
+}
+
+pub(super) fn offer(args: OfferArgs) -> Outcome {
+    talk(&args.talk, |call, clock| {
+        put_sdp(args.write.as_deref(), &call.offer()?)?;
+        if args.read.is_none() && std::io::stdin().is_terminal() {
+            eprintln!("Paste the answer, then an empty line:");
+        }
+        let answer = get_sdp(args.read.as_deref())?;
+        Ok(call.accept(clock.now(), &answer)?)
+    })
+}
+
+pub(super) fn answer(args: AnswerArgs) -> Outcome {
+    talk(&args.talk, |call, clock| {
+        if args.offer.is_none() && std::io::stdin().is_terminal() {
+            eprintln!("Paste the offer, then an empty line:");
+        }
+        let answer = call.answer(clock.now(), &get_sdp(args.offer.as_deref())?)?;
+        put_sdp(args.write.as_deref(), &answer)
+    })
+}
+
+fn put_sdp(file: Option<&Path>, sdp: &str) -> Outcome {
+    match file {
+        Some(path) => {
+            // Whole or not at all: the other side may be waiting for the file.
+            let part = path.with_extension("part");
+            std::fs::write(&part, sdp)
+                .and_then(|()| std::fs::rename(&part, path))
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        None => {
+            let mut out = std::io::stdout().lock();
+            out.write_all(sdp.as_bytes())?;
+            out.write_all(b"\r\n")?;
+            out.flush()?;
+        }
+    }
+    Ok(())
+}
+
+fn get_sdp(file: Option<&Path>) -> Result<String, Box<dyn Error>> {
+    let Some(path) = file else {
+        let mut sdp = String::new();
+        let mut input = std::io::Read::take(std::io::stdin().lock(), LONGEST_SDP);
+        let mut line = String::new();
+        while input.read_line(&mut line)? > 0 {
+            if line.trim().is_empty() && !sdp.is_empty() {
+                break;
+            }
+            if !line.trim().is_empty() {
+                sdp.push_str(&line);
+            }
+            line.clear();
+        }
+        if sdp.is_empty() {
+            return Err("no SDP on stdin".into());
+        }
+        return Ok(sdp);
+    };
+    while !path.exists() {
+        std::thread::sleep(FILE_POLL);
+    }
+    Ok(std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?)
+}
+
+/// Sets the call up, lets `agree` exchange the SDP, and talks until somebody hangs up.
+fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Outcome {
+    let address = match args.address {
+        Some(address) => address,
+        None => own_address(),
+    };
+    let (rtp, rtcp) = bind(address, args.port)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let _inside = runtime.enter();
+    let clock = Clock::start();
+    let mut call = Call::new(config(args, address, rtp.local_addr()?.port())?)?;
+    agree(&mut call, &clock)?;
+    let rate_hz = call.sample_rate_hz().ok_or("no call was agreed on")?;
+    let audio = open_audio(args, rate_hz)?;
+    let mux = call.negotiated().is_some_and(|negotiated| negotiated.rtcp_mux);
+    let rtcp = if mux { None } else { Some(UdpSocket::from_std(rtcp)?) };
+    describe(&call);
+    let driver = Driver {
+        call,
+        rtp: UdpSocket::from_std(rtp)?,
+        rtcp,
+        audio,
+        tap: NoTap,
+        clock,
+        drift_ppm: 0.0,
+        time_limit: args.seconds.map(StdDuration::from_secs_f64),
+    };
+    let finished = runtime.block_on(async {
+        let (commands, from_user) = mpsc::channel(16);
+        let (status, watching) = watch::channel(Status::default());
+        // The channel has room, and nothing else sends before the driver runs.
+        let _ = commands.try_send(Command::MicrophoneGain((args.gain * 100.0) as i16));
+        let _ = commands.try_send(Command::Volume((args.volume * 100.0) as i16));
+        let keyboard = keyboard::watch(commands.clone());
+        if keyboard.is_some() {
+            eprint!("{}\r\n", keyboard::HELP);
+        }
+        let display = tokio::spawn(display(watching, keyboard.is_some()));
+        let interrupt = {
+            let commands = commands.clone();
+            tokio::spawn(async move {
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    let _ = commands.send(Command::HangUp).await;
+                }
+            })
+        };
+        let finished = driver.run(from_user, status).await;
+        interrupt.abort();
+        let _ = display.await;
+        drop(keyboard);
+        finished
+    });
+    let seconds = clock.now().as_millis() as f64 / 1_000.0;
+    let stats = finished.call.stats();
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&summary_json(&stats, &finished.ended, rate_hz, seconds))?);
+    } else {
+        summary(&stats, &finished.ended, rate_hz);
+    }
+    match (finished.ended, finished.audio.failure()) {
+        (Ended::Socket(error), _) => Err(format!("the socket failed: {error}").into()),
+        (_, Some(error)) => Err(format!("sound stopped: {}", super::chain(error)).into()),
+        _ => Ok(()),
+    }
+}
+
+/// The address of the interface that the default route leads over. No packet is sent: connecting a UDP socket only
+/// asks the routing table.
+fn own_address() -> IpAddr {
+    let find = || -> std::io::Result<IpAddr> {
+        let socket = StdUdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.connect(("192.0.2.1", 9))?;
+        Ok(socket.local_addr()?.ip())
+    };
+    find().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+/// An even port for RTP and the next one for RTCP (RFC 3550, 11), or the port asked for.
+fn bind(address: IpAddr, port: u16) -> Result<(StdUdpSocket, StdUdpSocket), Box<dyn Error>> {
+    let pair = |port: u16| -> std::io::Result<(StdUdpSocket, StdUdpSocket)> {
+        let rtp = StdUdpSocket::bind(SocketAddr::new(address, port))?;
+        let rtcp_port = rtp.local_addr()?.port().checked_add(1).ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+        let rtcp = StdUdpSocket::bind(SocketAddr::new(address, rtcp_port))?;
+        rtp.set_nonblocking(true)?;
+        rtcp.set_nonblocking(true)?;
+        Ok((rtp, rtcp))
+    };
+    if port != 0 {
+        return pair(port)
+            .map_err(|error| format!("ports {port} and {} at {address}: {error}", port as u32 + 1).into());
+    }
+    let mut last = None;
+    for _ in 0..50 {
+        match pair(0) {
+            Ok(pair) if pair.0.local_addr()?.port() % 2 == 0 => return Ok(pair),
+            Ok(_) => {}
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last
+        .map_or_else(|| "no free pair of ports".into(), |error| format!("no free ports at {address}: {error}").into()))
+}
+
+fn config(args: &TalkArgs, address: IpAddr, port: u16) -> Result<CallConfig, Box<dyn Error>> {
+    let unix_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64);
+    Ok(CallConfig {
+        address,
+        rtcp_mux: !args.no_mux,
+        codecs: args.codec.iter().map(|name| name.codec(args.rate)).collect(),
+        opus: OpusEncoderConfig { sample_rate_hz: args.rate, ..OpusEncoderConfig::default() },
+        ptime_ms: args.ptime,
+        srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
+        latching: match args.latch {
+            LatchName::Strict => Latching::Strict,
+            LatchName::Once => Latching::Once,
+            LatchName::Relatch => Latching::Relatch,
+        },
+        wall_clock: NtpTime::from_unix_micros(unix_micros),
+        ..CallConfig::new(port)?
+    })
+}
+
+/// Capture from one device, playback to another.
+struct Split {
+    capture: Box<dyn AudioIo>,
+    playback: Box<dyn AudioIo>,
+}
+
+impl AudioIo for Split {
+    fn sample_rate_hz(&self) -> u32 {
+        self.capture.sample_rate_hz()
+    }
+    fn read(&mut self, pcm: &mut [i16]) -> usize {
+        self.capture.read(pcm)
+    }
+    fn write(&mut self, pcm: &[i16]) -> usize {
+        self.playback.write(pcm)
+    }
+    fn counters(&self) -> AudioCounters {
+        let (capture, playback) = (self.capture.counters(), self.playback.counters());
+        AudioCounters {
+            captured: capture.captured,
+            capture_underrun: capture.capture_underrun,
+            capture_overrun: capture.capture_overrun,
+            capture_level_ms: capture.capture_level_ms,
+            capture_ppm: capture.capture_ppm,
+            xruns: capture.xruns + playback.xruns,
+            ..playback
+        }
+    }
+    fn failure(&self) -> Option<&DeviceError> {
+        self.capture.failure().or(self.playback.failure())
+    }
+    fn reopen(&mut self) -> Result<(), DeviceError> {
+        for side in [&mut self.capture, &mut self.playback] {
+            if side.failure().is_some() {
+                side.reopen()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Choice<'a> {
+    Null,
+    File(&'a Path),
+    Card(DeviceChoice),
+}
+
+fn choice(name: &str, null: bool) -> Choice<'_> {
+    match name {
+        _ if null => Choice::Null,
+        "null" => Choice::Null,
+        "default" => Choice::Card(DeviceChoice::Default),
+        _ if name.to_ascii_lowercase().ends_with(".wav") => Choice::File(Path::new(name)),
+        _ => Choice::Card(DeviceChoice::Named(name.into())),
+    }
+}
+
+fn open_audio(args: &TalkArgs, sample_rate_hz: u32) -> Result<Box<dyn AudioIo>, DeviceError> {
+    let null = || FileIo::null(sample_rate_hz);
+    let card =
+        |capture, playback| CardIo::open(CardConfig { capture, playback, sample_rate_hz, ..CardConfig::default() });
+    let (microphone, speaker) = (choice(&args.microphone, args.null), choice(&args.speaker, args.null));
+    if let (Choice::Card(capture), Choice::Card(playback)) = (&microphone, &speaker) {
+        return Ok(Box::new(card(capture.clone(), playback.clone())?));
+    }
+    let capture: Box<dyn AudioIo> = match microphone {
+        Choice::Null => Box::new(null()),
+        Choice::File(path) => Box::new(null().capture_from(path, args.repeat)?),
+        Choice::Card(capture) => Box::new(card(capture, DeviceChoice::Off)?),
+    };
+    let playback: Box<dyn AudioIo> = match speaker {
+        Choice::Null => Box::new(null()),
+        Choice::File(path) => Box::new(null().play_to(path)?),
+        Choice::Card(playback) => Box::new(card(DeviceChoice::Off, playback)?),
+    };
+    Ok(Box::new(Split { capture, playback }))
+}
+
+fn describe(call: &Call) {
+    let Some(negotiated) = call.negotiated() else { return };
+    let codec = match call.codec() {
+        Some(Codec::L16(rate)) => format!("L16/{rate}"),
+        Some(codec) => format!("{codec:?}"),
+        None => return,
+    };
+    let protection = if negotiated.srtp.is_some() { "SRTP" } else { "plain RTP" };
+    eprintln!("talking with {}: {codec}, {} ms, {protection}", negotiated.remote_rtp, negotiated.send_ptime_ms);
+}
+
+/// One line that is written over and over, where somebody watches.
+async fn display(mut watching: watch::Receiver<Status>, interactive: bool) {
+    while watching.changed().await.is_ok() {
+        if !interactive {
+            continue;
+        }
+        let status = *watching.borrow_and_update();
+        let receiver = &status.stats.receiver;
+        eprint!(
+            "\r{:>4} s  mic {:>4} dB  speaker {:>4} dB  lost {:>5}  delay {:>4} ms  ",
+            status.elapsed.as_millis() / 1_000,
+            status.microphone_level / 100,
+            status.speaker_level / 100,
+            receiver.reception.cumulative_lost(),
+            receiver.target_delay_ms,
+        );
+        let _ = std::io::stderr().flush();
+    }
+    if interactive {
+        eprint!("\r\n");
+    }
+}
+
+fn ended_text(ended: &Ended) -> &'static str {
+    match ended {
+        Ended::HungUp => "hung up",
+        Ended::Bye => "the other side hung up",
+        Ended::TimeOver => "time over",
+        Ended::Socket(_) => "the socket failed",
+    }
+}
+
+fn summary(stats: &CallStats, ended: &Ended, rate_hz: u32) {
+    let receiver = &stats.receiver;
+    let ms = |samples: u64| samples * 1_000 / u64::from(rate_hz);
+    println!("call ended: {}", ended_text(ended));
+    println!("  sent        {} packets, {} bytes of payload", stats.sender.packets, stats.sender.octets);
+    println!(
+        "  received    {} packets, {} lost, {} late, {} duplicate, {} refused, {} from elsewhere",
+        receiver.reception.received,
+        receiver.reception.cumulative_lost(),
+        receiver.late,
+        receiver.duplicate,
+        stats.refused,
+        stats.foreign
+    );
+    println!(
+        "  concealed   {} ms in {} events, recovered {} ms, stretched +{} -{} ms",
+        ms(receiver.concealed_samples),
+        receiver.concealment_events,
+        ms(receiver.recovered_samples),
+        ms(receiver.inserted_samples),
+        ms(receiver.removed_samples)
+    );
+    let delay = &receiver.playout_delay;
+    println!(
+        "  delay       {} / {} / {} ms over the fastest packet (least, mean, most)",
+        delay.min_us / 1_000,
+        delay.mean_us() / 1_000,
+        delay.max_us / 1_000
+    );
+    if let Some(round_trip) = stats.round_trip {
+        println!("  round trip  {} ms", round_trip.as_millis());
+    }
+    if let Some(lost) = stats.remote_fraction_lost {
+        println!("  their side  {:.1} % lost lately", lost * 100.0);
+    }
+}
+
+fn summary_json(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64) -> serde_json::Value {
+    let receiver = &stats.receiver;
+    let ms = |samples: u64| samples as f64 * 1_000.0 / f64::from(rate_hz);
+    json!({
+        "ended": ended_text(ended),
+        "seconds": seconds,
+        "sample_rate_hz": rate_hz,
+        "packets_sent": stats.sender.packets,
+        "payload_bytes_sent": stats.sender.octets,
+        "packets_received": receiver.reception.received,
+        "packets_lost": receiver.reception.cumulative_lost(),
+        "packets_late": receiver.late,
+        "packets_duplicate": receiver.duplicate,
+        "packets_refused": stats.refused,
+        "packets_foreign": stats.foreign,
+        "concealed_ms": ms(receiver.concealed_samples),
+        "concealment_events": receiver.concealment_events,
+        "recovered_ms": ms(receiver.recovered_samples),
+        "stretched_in_ms": ms(receiver.inserted_samples),
+        "stretched_out_ms": ms(receiver.removed_samples),
+        "playout_delay_mean_ms": f64::from(receiver.playout_delay.mean_us()) / 1_000.0,
+        "round_trip_ms": stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
+        "remote_fraction_lost": stats.remote_fraction_lost,
+    })
+}

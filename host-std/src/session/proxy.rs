@@ -1,0 +1,79 @@
+//! A bad network on real sockets: a proxy on loopback between two calls, which loses, delays, reorders and repeats.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io;
+use std::net::SocketAddr;
+
+use dsp_core::time::Instant;
+use tokio::net::UdpSocket;
+use tokio::time::{Duration, Instant as TokioInstant, sleep_until};
+
+use super::driver::Clock;
+use crate::netsim::{Network, NetworkConfig};
+
+/// Two sockets: what comes in on one goes out of the other, after the network had its way with it.
+pub struct Proxy {
+    sockets: [UdpSocket; 2],
+    /// Who sits behind each socket.
+    peers: [SocketAddr; 2],
+    networks: [Network; 2],
+}
+
+impl Proxy {
+    /// Binds two free ports on loopback. `peers[0]` is told the address of the first socket, and `peers[1]` that of
+    /// the second; the seeds of the two directions are those of `VirtualTime`.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub async fn bind(peers: [SocketAddr; 2], config: NetworkConfig, seed: u64) -> io::Result<Self> {
+        let sockets = [UdpSocket::bind(("127.0.0.1", 0)).await?, UdpSocket::bind(("127.0.0.1", 0)).await?];
+        let networks = [Network::new(config, seed), Network::new(config, seed ^ 0x9e37_79b9_7f4a_7c15)];
+        Ok(Self { sockets, peers, networks })
+    }
+
+    /// The ports that the first and the second peer send to.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn ports(&self) -> io::Result<[u16; 2]> {
+        Ok([self.sockets[0].local_addr()?.port(), self.sockets[1].local_addr()?.port()])
+    }
+
+    /// Forwards until it is dropped or a socket fails.
+    pub async fn run(mut self, clock: Clock) -> io::Error {
+        let mut in_flight: BinaryHeap<Reverse<(Instant, u64, usize, Vec<u8>)>> = BinaryHeap::new();
+        let mut order = 0u64;
+        let mut buffers = [vec![0; 65_535], vec![0; 65_535]];
+        let begin = TokioInstant::now();
+        let offset = clock.now();
+        loop {
+            let next = in_flight
+                .peek()
+                .map(|Reverse((arrival, ..))| begin + Duration::from_micros(arrival.since(offset).as_micros()));
+            let [first, second] = &mut buffers;
+            let (side, received) = tokio::select! {
+                biased;
+                () = sleep_until(next.unwrap_or(begin)), if next.is_some() => {
+                    if let Some(Reverse((_, _, to, bytes))) = in_flight.pop() {
+                        // Refused or unreachable: lost, as on any network.
+                        let _ = self.sockets[to].send_to(&bytes, self.peers[to]).await;
+                    }
+                    continue;
+                }
+                received = self.sockets[0].recv_from(first) => (0usize, received),
+                received = self.sockets[1].recv_from(second) => (1, received),
+            };
+            match received {
+                Ok((len, _)) => {
+                    for arrival in self.networks[side].carry(clock.now()).into_iter().flatten() {
+                        order += 1;
+                        in_flight.push(Reverse((arrival, order, 1 - side, buffers[side][..len].to_vec())));
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                Err(error) => return error,
+            }
+        }
+    }
+}
