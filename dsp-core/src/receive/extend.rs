@@ -117,7 +117,8 @@ impl Extension {
         let c3 = 3 * (b - c) + d - before;
         let c2 = 2 * before - 5 * b + 4 * c - d;
         let c1 = c - before;
-        let mul = |x: i32| ((i64::from(x) * i64::from(f)) >> 15) as i32;
+        // x * f in Q15 for |x| below 2^20, exactly, without the 64-bit product that a Cortex-M0 lacks.
+        let mul = |x: i32| ((x >> 8) * f + (((x & 0xff) * f) >> 8)) >> 7;
         b + (mul(c1 + mul(c2 + mul(c3))) >> 1)
     }
 

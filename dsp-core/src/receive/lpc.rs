@@ -82,18 +82,29 @@ impl Predictor {
         }
     }
 
-    /// One sample of synthesis: `excitation` through 1/A(z). `memory` holds the past outputs, newest first.
+    /// One sample of synthesis: `excitation` through 1/A(z). `memory` holds the past outputs, newest first; beyond the
+    /// filter's order its contents don't matter.
     #[inline]
     pub(crate) fn step(&self, memory: &mut [i16; MAX_ORDER], excitation: i32) -> i32 {
-        let mut sum = 0i32;
-        for (a, m) in self.a.iter().zip(memory.iter()) {
-            sum = sum.wrapping_add(i32::from(*a) * i32::from(*m));
-        }
+        // A known number of taps unrolls; 10 is the order at 8 kHz. Coefficients beyond the order are 0.
+        let sum = if self.order <= 10 { self.sum::<10>(memory) } else { self.sum::<MAX_ORDER>(memory) };
         // Division rounds towards zero, so a ringing filter ends in silence and not in a limit cycle.
         let y = (excitation - sum / 4096).clamp(-32768, 32767);
-        memory.copy_within(..MAX_ORDER - 1, 1);
         memory[0] = y as i16;
         y
+    }
+
+    /// The sum over `TAPS` past outputs, which move on by one meanwhile.
+    #[inline]
+    fn sum<const TAPS: usize>(&self, memory: &mut [i16; MAX_ORDER]) -> i32 {
+        let mut sum = 0i32;
+        for k in (0..TAPS).rev() {
+            sum = sum.wrapping_add(i32::from(self.a[k]) * i32::from(memory[k]));
+            if k + 1 < TAPS {
+                memory[k + 1] = memory[k];
+            }
+        }
+        sum
     }
 
     pub(crate) fn order(&self) -> usize {
