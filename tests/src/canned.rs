@@ -133,7 +133,8 @@ impl Canned {
         while self.next < PACKETS && sent_us(self.next) < until {
             for (delay, second) in fate(self.next).into_iter().zip([false, true]) {
                 let Some(delay) = delay else { continue };
-                let place = self.under_way.iter_mut().find(|place| place.is_none()).expect("room for what is under way");
+                let place =
+                    self.under_way.iter_mut().find(|place| place.is_none()).expect("room for what is under way");
                 *place = Some((sent_us(self.next) + delay, self.next, second));
             }
             self.next += 1;
@@ -145,7 +146,8 @@ impl Canned {
     }
 }
 
-fn phone() -> Phone {
+/// The phone that takes part in the call.
+pub fn phone() -> Phone {
     let sender = SenderConfig {
         ssrc: Ssrc(0xcafe_0001),
         first_seq: Seq(65_500),
@@ -169,8 +171,8 @@ pub struct Hashes {
     pub sent: u32,
 }
 
-/// The call on a simulated port, by the phone's own loop.
-pub fn call() -> Hashes {
+/// The call on a simulated port, by the phone's own loop. `phone` must be new.
+pub fn call(phone: &mut Phone) -> Hashes {
     let clock = SimClock::default();
     let (mut played, mut sent) = (Fnv::default(), Fnv::default());
     let mut tick = 0;
@@ -183,7 +185,6 @@ pub fn call() -> Hashes {
     let mut canned = Canned::new();
     let bring = |until, datagram: &mut [u8]| canned.bring(until, datagram);
     let mut network = SimNetwork::new(&clock, bring, |datagram: &[u8]| sent.write(datagram));
-    let mut phone = phone();
     for _ in 0..TICKS {
         block_on(phone.tick(&mut port, &mut network));
     }

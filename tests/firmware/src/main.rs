@@ -6,7 +6,7 @@
 
 use core::fmt::Write;
 
-use cortex_m_rt::entry;
+use cortex_m_rt::{ExceptionFrame, entry, exception};
 use cortex_m_semihosting::{debug, hio};
 use dsp_core::receive::NarrowbandReceiver;
 use dsp_core::send::NarrowbandSender;
@@ -24,8 +24,11 @@ fn main() -> ! {
     let mut print = |name: &str, value: u32| writeln!(out, "{name}={value}").expect("semihosting writes");
 
     meter::paint_stack();
-    let call = canned::call();
-    print("stack", meter::painted_stack_used());
+    let mut phone = canned::phone();
+    print("stack make", meter::painted_stack_used());
+    meter::paint_stack();
+    let call = canned::call(&mut phone);
+    print("stack run", meter::painted_stack_used());
     print("played", call.played);
     print("sent", call.sent);
 
@@ -58,7 +61,16 @@ fn main() -> ! {
         print("level f32", golden::level::<f32>());
         print("gain f32", golden::gain::<f32>());
     }
-    debug::exit(debug::EXIT_SUCCESS);
+    leave(debug::EXIT_SUCCESS)
+}
+
+#[exception]
+unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
+    panic!("{frame:?}")
+}
+
+fn leave(status: debug::ExitStatus) -> ! {
+    debug::exit(status);
     loop {
         cortex_m::asm::wfi();
     }
@@ -69,8 +81,5 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     if let Ok(mut out) = hio::hstdout() {
         let _ = writeln!(out, "panic={info}");
     }
-    debug::exit(debug::EXIT_FAILURE);
-    loop {
-        cortex_m::asm::wfi();
-    }
+    leave(debug::EXIT_FAILURE)
 }

@@ -45,26 +45,30 @@ fn floor() -> *mut u32 {
     floor
 }
 
-/// Fills what lies below this function's frame.
+/// The stack pointer of the caller, nearly.
+#[inline(always)]
+fn here() -> *mut u32 {
+    cortex_m::register::msp::read() as *mut u32
+}
+
+/// Fills what lies below the caller's frame.
 #[inline(never)]
 pub fn paint_stack() {
-    let here = cortex_m::register::msp::read() as *mut u32;
     let mut word = floor();
-    while word < here.wrapping_sub(16) {
+    while word < here().wrapping_sub(16) {
         // SAFETY: between the statics and the stack pointer there is only free RAM; there is no heap.
         unsafe { write_volatile(word, PAINT) };
         word = word.wrapping_add(1);
     }
 }
 
-/// Bytes of stack that were in use at most, the caller's own frame and what lies above it included.
+/// Bytes of stack that were in use below the caller's frame since it was painted.
 #[inline(never)]
 pub fn painted_stack_used() -> u32 {
-    let top = addr_of!(_stack_start).cast_mut();
     let mut word = floor();
-    // SAFETY: as above, and the painted words were written.
-    while word < top && unsafe { read_volatile(word) } == PAINT {
+    // SAFETY: as above, and these words were painted.
+    while word < here() && unsafe { read_volatile(word) } == PAINT {
         word = word.wrapping_add(1);
     }
-    (top as usize - word as usize) as u32
+    here() as u32 - word as u32
 }
