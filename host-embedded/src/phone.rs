@@ -282,9 +282,7 @@ mod tests {
         assert_eq!(ticks[4].overrun, 4);
         assert_eq!(ticks.iter().map(|tick| tick.overrun).sum::<u32>(), pump.counters().overruns);
         assert_eq!(ticks.iter().map(|tick| tick.underrun).sum::<u32>(), pump.counters().underruns);
-        drop(network);
-        let expected = [(0, 0, true), (1, 160, false), (2, 640, true)];
-        assert_eq!(sent.into_inner(), expected);
+        assert_eq!(*sent.borrow(), [(0, 0, true), (1, 160, false), (2, 640, true)]);
     }
 
     #[test]

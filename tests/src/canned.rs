@@ -73,11 +73,11 @@ fn fate(n: u32) -> [Option<u32>; 2] {
         150..200 if n % 10 == 3 => [None, None],
         200..250 if (4..7).contains(&(n % 16)) => [None, None],
         250..300 if n % 5 == 2 => [Some(usual + if n < 275 { 25_000 } else { 80_000 }), None],
-        250..300 if n % 7 == 0 => [Some(usual), Some(usual + 10_000)],
+        250..300 if n.is_multiple_of(7) => [Some(usual), Some(usual + 10_000)],
         300..360 => [Some(usual + (scramble(n + 1_000) % 80) * 1_000), None],
         380..390 => [Some(usual + 200_000 - (n - 380) * 20_000), None],
         500..515 => [None, None],
-        600..650 if n % 8 == 0 => [Some(usual), Some(usual + 3_000)],
+        600..650 if n.is_multiple_of(8) => [Some(usual), Some(usual + 3_000)],
         _ => [Some(usual), None],
     }
 }
@@ -244,7 +244,7 @@ pub fn measure(meter: impl Fn() -> u32) -> (Hashes, Costs) {
     let metered = |start: u32| spent.set(spent.get() + meter().wrapping_sub(start).saturating_sub(meter_itself));
     let (mut frame, mut out_cost) = (Played::default(), 0);
     for tick in 0..TICKS {
-        now = now + Duration::from_samples(TICK as u64, SAMPLE_RATE_HZ);
+        now += Duration::from_samples(TICK as u64, SAMPLE_RATE_HZ);
         while let Some((bytes, arrival)) = canned.bring(now, &mut datagram) {
             let start = meter();
             let _ = phone.receive(arrival, &datagram[..bytes]);
@@ -299,7 +299,7 @@ pub fn stats() -> dsp_core::receive::ReceiverStats {
     let (mut canned, mut phone, mut datagram) = (Canned::new(), phone(), [0; DATAGRAM]);
     let mut now = Instant::ZERO;
     for _ in 0..TICKS {
-        now = now + Duration::from_samples(TICK as u64, SAMPLE_RATE_HZ);
+        now += Duration::from_samples(TICK as u64, SAMPLE_RATE_HZ);
         while let Some((bytes, arrival)) = canned.bring(now, &mut datagram) {
             let _ = phone.receive(arrival, &datagram[..bytes]);
         }

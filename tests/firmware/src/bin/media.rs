@@ -24,7 +24,7 @@ fn write(value: u32) {
 
 #[entry]
 fn main() -> ! {
-    let Ok(mut phone) = Phone::new(PhoneConfig::default()) else { loop {} };
+    let Ok(mut phone) = Phone::new(PhoneConfig::default()) else { stop() };
     let (mut datagram, mut pcm) = ([0; DATAGRAM], [0; TICK]);
     loop {
         let now = Instant::from_micros(u64::from(read()));
@@ -44,7 +44,13 @@ fn main() -> ! {
     }
 }
 
+fn stop() -> ! {
+    loop {
+        cortex_m::asm::wfi();
+    }
+}
+
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {}
+    stop()
 }
