@@ -1,12 +1,13 @@
-//! Looks for what the C dependencies of host-std want: cmake for libopus, and on Linux pkg-config and ALSA.
+//! Looks for what the C dependencies of host-std want: cmake for libopus, and ALSA on Linux.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 fn main() {
     println!("cargo::rerun-if-env-changed=PATH");
-    println!("cargo::rerun-if-env-changed=PKG_CONFIG_PATH");
+    println!("cargo::rerun-if-env-changed=LIBRARY_PATH");
     // Somebody who cross-compiles, or points to tools of their own, knows what they are doing.
-    let own_tools = ["CMAKE", "PKG_CONFIG", "PKG_CONFIG_SYSROOT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
+    let own_tools = std::env::var_os("CMAKE").is_some() || std::env::var_os("RUSTFLAGS").is_some();
     if own_tools || std::env::var("HOST") != std::env::var("TARGET") {
         return;
     }
@@ -15,11 +16,7 @@ fn main() {
     if !runs("cmake", &["--version"]) {
         missing.push(("cmake", "cmake"));
     }
-    if linux && !runs("pkg-config", &["--version"]) {
-        missing.push(("pkg-config", "pkg-config"));
-        // Without it nothing can tell whether the library is there.
-        missing.push(("ALSA", "libasound2-dev"));
-    } else if linux && !runs("pkg-config", &["--exists", "alsa"]) {
+    if linux && !links("asound") {
         missing.push(("ALSA", "libasound2-dev"));
     }
     if missing.is_empty() {
@@ -31,6 +28,13 @@ fn main() {
     if linux {
         println!("cargo::error=on Debian or Ubuntu: sudo apt-get install {}", packages.join(" "));
     }
+}
+
+/// Whether the linker finds a library.
+fn links(library: &str) -> bool {
+    let out = std::env::var_os("OUT_DIR").unwrap_or_default();
+    let probe = Path::new(&out).join("probe.so");
+    runs("cc", &["-shared", "-o", &probe.to_string_lossy(), &format!("-l{library}")])
 }
 
 fn runs(program: &str, arguments: &[&str]) -> bool {
