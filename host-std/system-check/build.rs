@@ -6,9 +6,8 @@ use std::process::{Command, Stdio};
 fn main() {
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=LIBRARY_PATH");
-    // Somebody who cross-compiles, or points to tools of their own, knows what they are doing.
-    let own_tools = std::env::var_os("CMAKE").is_some() || std::env::var_os("RUSTFLAGS").is_some();
-    if own_tools || std::env::var("HOST") != std::env::var("TARGET") {
+    // Somebody who cross-compiles, or points to a cmake of their own, knows what they are doing.
+    if std::env::var_os("CMAKE").is_some() || std::env::var("HOST") != std::env::var("TARGET") {
         return;
     }
     let linux = std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux");
