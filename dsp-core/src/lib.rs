@@ -10,6 +10,41 @@
 //! SEND     PCM -> send (encode, packetize) -> wire -> guard -> datagram
 //! REPORT   quality (RFC 3550 statistics, RTCP reporter)
 //! ```
+//!
+//! A packet's way, in one piece:
+//!
+//! ```
+//! use dsp_core::codec::g711::Pcmu;
+//! use dsp_core::receive::{NarrowbandReceiver, ReceiverConfig};
+//! use dsp_core::send::{NarrowbandSender, SenderConfig};
+//! use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
+//!
+//! let config = SenderConfig {
+//!     ssrc: Ssrc(0x1234_5678),
+//!     first_seq: Seq(1),
+//!     first_timestamp: RtpTime(0),
+//!     payload_type: PayloadType::PCMU,
+//!     ptime_ms: 20,
+//! };
+//! let mut sender = NarrowbandSender::new(config, &Pcmu)?;
+//! let mut receiver = NarrowbandReceiver::new(ReceiverConfig::default())?;
+//! let mut decoders = (PayloadType::PCMU, Pcmu);
+//!
+//! let mut now = Instant::ZERO;
+//! for _ in 0..50 {
+//!     let microphone = [1_000; 160];
+//!     sender.capture(&microphone)?;
+//!     let mut datagram = [0; 200];
+//!     while let Some(len) = sender.packet(&mut Pcmu, &mut datagram) {
+//!         receiver.receive(now, &datagram[..len?])?;
+//!     }
+//!     let mut loudspeaker = [0; 160];
+//!     receiver.play(now, &mut decoders, &mut loudspeaker);
+//!     now += Duration::from_millis(20);
+//! }
+//! assert_eq!(receiver.stats().concealed_samples, 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 

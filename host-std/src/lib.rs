@@ -1,6 +1,32 @@
 //! Media Core on a server or a desktop: calls, SDP, Opus, sound devices, records and reports.
 //!
 //! [`session`] holds a call, which does no I/O itself; its drivers give it a socket, a clock and sound.
+//!
+//! Two calls agree on a codec and on keys, and talk:
+//!
+//! ```
+//! use dsp_core::time::{Duration, Instant};
+//! use host_std::session::{Call, CallConfig, Channel};
+//!
+//! let mut now = Instant::ZERO;
+//! let (mut alice, mut bob) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
+//! let offer = alice.offer()?;
+//! let answer = bob.answer(now, &offer)?;
+//! alice.accept(now, &answer)?;
+//!
+//! let (mut datagram, mut pcm) = ([0; 1500], [1_000; 480]); // 10 ms at 48 kHz
+//! for _ in 0..100 {
+//!     alice.capture(&pcm);
+//!     while let Some(transmit) = alice.packet(&mut datagram) {
+//!         bob.receive(now, Channel::Rtp, "127.0.0.1:4000".parse()?, &mut datagram[..transmit.len]);
+//!     }
+//!     let mut loudspeaker = [0; 480];
+//!     bob.play(now, &mut loudspeaker);
+//!     now += Duration::from_millis(10);
+//! }
+//! assert_eq!(bob.stats().receiver.reception.received, 50);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![deny(unsafe_code)]
 

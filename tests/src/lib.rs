@@ -20,3 +20,8 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     eprintln!("skipped: {} is not here (set MEDIA_CORE_SHARED)", full.display());
     None
 }
+
+/// The examples in the README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

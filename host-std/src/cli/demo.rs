@@ -64,7 +64,7 @@ pub(super) struct Args {
         allow_hyphen_values = true)]
     drift_ppm: f64,
     /// Length of the call in seconds
-    #[arg(long, default_value_t = 20.0, value_parser = |s: &str| number_in(s, 1.0, 86_400.0))]
+    #[arg(long, default_value_t = 20.0, value_parser = |s: &str| number_in(s, 1.0, 3_600.0))]
     seconds: f64,
     /// Packet length in ms
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=60))]

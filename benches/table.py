@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""Prints the README's table of times from what `cargo bench` left in target/criterion, and the memory of a call.
+
+    cargo bench -p media-core-benches && python3 benches/table.py
+
+Medians in ns. A benchmark named "... ours" is put beside those that share the rest of its name; the ratio is ours/theirs.
+"""
+import json
+import pathlib
+import re
+import subprocess
+
+root = pathlib.Path(__file__).resolve().parent.parent
+results = {}
+for estimates in (root / "target/criterion").glob("**/new/estimates.json"):
+    name = json.loads((estimates.parent / "benchmark.json").read_text())["full_id"]
+    results[name] = json.loads(estimates.read_text())["median"]["point_estimate"]
+
+OURS = re.compile(r"(^|[ /])ours$")
+print("| work | ours, ns | beside, ns | ratio |")
+print("|---|---|---|---|")
+peers = set()
+rows = []
+for name in sorted(results):
+    if not OURS.search(name):
+        continue
+    stem = OURS.sub("", name)
+    beside = [n for n in results if n != name and n.startswith(stem) and re.fullmatch(r"[ /][^/]+", n[len(stem):])]
+    peers.update(beside)
+    peers.add(name)
+    for peer in beside or [None]:
+        other = f"{peer[len(stem) + 1:]} {results[peer]:,.0f}" if peer else "–"
+        ratio = f"{results[name] / results[peer]:.2f}" if peer else "–"
+        rows.append((stem.replace("/", ": "), f"{results[name]:,.0f}", other, ratio))
+for name in sorted(set(results) - peers):
+    rows.append((name.replace("/", ": "), f"{results[name]:,.{0 if results[name] >= 100 else 1}f}", "–", "–"))
+for row in rows:
+    print("| " + " | ".join(row) + " |")
+
+demo = root / "target/release/media-core"
+if demo.exists():
+    report = subprocess.run(
+        [demo, "demo", "--fast", "--json", "--codec", "pcmu", "--seconds", "2", "--out", root / "target/table-demo"],
+        capture_output=True, text=True, check=True).stdout
+    memory = json.loads(report)["sides"][0]["statistics"]["memory_bytes"]
+    print(f"\nMemory of one call, everything but the codec library's own: {memory:,} bytes.")

@@ -1,0 +1,42 @@
+//! Two calls in one program, without sockets: offer, answer, SRTP, and a second of speech each way.
+
+use std::error::Error;
+use std::net::SocketAddr;
+
+use dsp_core::time::{Duration, Instant};
+use host_std::session::{Call, CallConfig, Channel};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let addresses: [SocketAddr; 2] = ["127.0.0.1:4000".parse()?, "127.0.0.1:5000".parse()?];
+    let mut calls = [Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?];
+
+    let mut now = Instant::ZERO;
+    let offer = calls[0].offer()?;
+    let answer = calls[1].answer(now, &offer)?;
+    calls[0].accept(now, &answer)?;
+    println!("agreed on {:?} at {:?} Hz", calls[0].codec(), calls[0].sample_rate_hz());
+
+    let mut datagram = [0; 1500];
+    for tick in 0..100 {
+        for side in 0..2 {
+            let tone: Vec<i16> = (0..480)
+                .map(|n| {
+                    let t = f64::from(tick * 480 + n) / 48_000.0;
+                    ((t * 440.0 * std::f64::consts::TAU).sin() * 8_000.0) as i16
+                })
+                .collect();
+            calls[side].capture(&tone);
+            while let Some(transmit) = calls[side].packet(&mut datagram) {
+                calls[1 - side].receive(now, Channel::Rtp, addresses[side], &mut datagram[..transmit.len]);
+            }
+            let mut loudspeaker = [0; 480];
+            calls[side].play(now, &mut loudspeaker);
+        }
+        now += Duration::from_millis(10);
+    }
+    for call in &calls {
+        let stats = call.stats().receiver;
+        println!("{} packets received, {} samples concealed", stats.reception.received, stats.concealed_samples);
+    }
+    Ok(())
+}
