@@ -26,6 +26,8 @@ pub const TICK: usize = 80;
 /// Bytes of the longest datagram that is taken in or sent: 60 ms of G.711 with room for contributing sources and a
 /// header extension.
 pub const DATAGRAM: usize = 640;
+/// Samples of the longest packet that is sent: 60 ms.
+const LONGEST_PACKET: usize = 6 * TICK;
 /// Datagrams taken in during one tick, before audio goes first: more than the receiver can hold.
 const DATAGRAMS_A_TICK: usize = 32;
 
@@ -157,6 +159,10 @@ impl Phone {
         let mut codecs = G711::default();
         let sends = config.sender.payload_type;
         let encoder = codecs.encoder(sends).ok_or(PhoneError::PayloadType(sends))?;
+        let need = (config.sender.ptime_ms as usize).saturating_mul(SAMPLE_RATE_HZ as usize / 1_000);
+        if need > LONGEST_PACKET {
+            return Err(PhoneError::Sender(FrameTooLong { need, got: LONGEST_PACKET }));
+        }
         let sender = NarrowbandSender::new(config.sender, encoder).map_err(PhoneError::Sender)?;
         let receiver =
             ReceiverConfig { sample_rate_hz: SAMPLE_RATE_HZ, rtp_clock_hz: SAMPLE_RATE_HZ, delay: config.delay };
@@ -311,7 +317,10 @@ mod tests {
         let video = PayloadType::new(96).unwrap();
         let other = SenderConfig { payload_type: video, ..config.sender };
         assert_eq!(Phone::new(PhoneConfig { sender: other, ..config }).err(), Some(PhoneError::PayloadType(video)));
-        let long = SenderConfig { ptime_ms: 100, ..config.sender };
-        assert!(matches!(Phone::new(PhoneConfig { sender: long, ..config }), Err(PhoneError::Sender(_))));
+        let long = SenderConfig { ptime_ms: 80, ..config.sender };
+        let too_long = FrameTooLong { need: 640, got: 480 };
+        assert_eq!(Phone::new(PhoneConfig { sender: long, ..config }).err(), Some(PhoneError::Sender(too_long)));
+        let none = SenderConfig { ptime_ms: 0, ..config.sender };
+        assert!(matches!(Phone::new(PhoneConfig { sender: none, ..config }), Err(PhoneError::Sender(_))));
     }
 }

@@ -7,8 +7,8 @@
 //! repetition starts anew. The unvoiced part is noise into the same filter. The side may also be a future one: samples
 //! are addressed by their distance from the edge, and a stationary signal's predictor is the same in both directions.
 //!
-//! Gains Q15, read positions Q16 (fractions only when the pitch is bent; cubic interpolation). Cost: 16 multiplies a
-//! sample for the filter and two for the rest.
+//! Gains Q15, read positions Q16 (fractions only when the pitch is bent; cubic interpolation). Cost: 10 multiplies a
+//! sample for the filter at 8 kHz (16 above) and two for the rest.
 
 use super::lpc::{MAX_ORDER, Predictor};
 use super::pitch;
