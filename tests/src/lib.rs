@@ -1,6 +1,7 @@
 //! What the tests share. Each file in `tests/` is one subject.
 
 pub mod golden;
+pub mod road;
 
 use std::path::PathBuf;
 
