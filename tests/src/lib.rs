@@ -2,6 +2,7 @@
 
 pub mod canned;
 pub mod golden;
+pub mod road;
 
 use std::path::PathBuf;
 
