@@ -473,7 +473,10 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.jitter.advance();
             return false;
         };
-        let decoded = decode_into(&mut self.sound, decoder, payload, self.config.sample_rate_hz);
+        let late = self.concealer.is_concealing() && !self.broken && info.timestamp == self.next_time;
+        // A packet that was only late continues what was played before it: what is made up must last whole periods.
+        let more = if late { self.concealer.until_in_phase() } else { 0 };
+        let decoded = decode_into(&mut self.sound, more, decoder, payload, self.config.sample_rate_hz);
         let duration = decoder.duration(payload).unwrap_or(0);
         self.jitter.advance();
         let Some(samples) = decoded else {
@@ -481,14 +484,20 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.broken = true;
             return false;
         };
-        let (history, frame) = self.sound.extend(samples);
-        if self.concealer.is_concealing() {
+        let (history, place) = self.sound.extend(more + samples);
+        let (gap, frame) = place.split_at_mut(more);
+        if more > 0 {
+            self.concealer.bridge(history, gap, frame);
+        } else if self.concealer.is_concealing() {
             self.concealer.merge(history, frame);
         } else if self.spliced {
             self.concealer.bridge(history, &mut [], frame);
         }
-        self.sound.commit(samples);
+        self.sound.commit(more + samples);
+        self.count_concealed(more, played);
         played.decoded += samples as u32;
+        let at = at + Duration::from_samples(more as u64, self.config.sample_rate_hz);
+        let delay = delay + self.to_ticks(more) as i32;
         self.after_decoding(info, duration, at, delay, played);
         self.change_speed(delay, played);
         true
@@ -585,7 +594,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     }
 
     fn count_concealed(&mut self, samples: usize, played: &mut Played) {
-        if self.filled == 0 {
+        if self.filled == 0 && samples > 0 {
             self.stats.concealment_events += 1;
         }
         self.filled += self.to_ticks(samples);
@@ -727,9 +736,10 @@ fn samples_of(ticks: u32, config: &ReceiverConfig) -> usize {
     (if clock >= rate { ticks / (clock / rate) } else { ticks.saturating_mul(rate / clock) }) as usize
 }
 
-/// Decodes behind the end of the sync buffer, without counting the samples as valid yet.
+/// Decodes `skip` samples behind the end of the sync buffer, without counting the samples as valid yet.
 fn decode_into<const SAMPLES: usize>(
     sound: &mut SyncBuffer<SAMPLES>,
+    skip: usize,
     decoder: &mut dyn Decoder,
     payload: &[u8],
     sample_rate_hz: u32,
@@ -740,9 +750,9 @@ fn decode_into<const SAMPLES: usize>(
     }
     let room = sound.room();
     let samples = info.samples(decoder.duration(payload).ok()?) as usize;
-    if samples == 0 || samples > room {
+    if samples == 0 || skip + samples > room {
         return None;
     }
-    let decoded = decoder.decode(payload, sound.extend(samples).1).ok()?;
+    let decoded = decoder.decode(payload, &mut sound.extend(skip + samples).1[skip..]).ok()?;
     (decoded == samples).then_some(samples)
 }
