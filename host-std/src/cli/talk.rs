@@ -408,8 +408,14 @@ fn choice(name: &str, null: bool) -> Choice<'_> {
 
 fn open_audio(args: &TalkArgs, sample_rate_hz: u32) -> Result<Box<dyn AudioIo>, DeviceError> {
     let null = || FileIo::null(sample_rate_hz);
-    let card =
-        |capture, playback| CardIo::open(CardConfig { capture, playback, sample_rate_hz, ..CardConfig::default() });
+    let card = |capture, playback| {
+        let open = CardIo::open(CardConfig { capture, playback, sample_rate_hz, ..CardConfig::default() });
+        open.map_err(|error| match error {
+            // What the system says to it adds nothing.
+            DeviceError::NoDevice { direction, .. } => DeviceError::NoDevice { direction, source: None },
+            error => error,
+        })
+    };
     let (microphone, speaker) = (choice(&args.microphone, args.null), choice(&args.speaker, args.null));
     if let (Choice::Card(capture), Choice::Card(playback)) = (&microphone, &speaker) {
         return Ok(Box::new(card(capture.clone(), playback.clone())?));
