@@ -76,11 +76,11 @@ struct TalkArgs {
     repeat: bool,
     /// Microphone gain to begin with, in dB
     #[arg(help_heading = "Sound", long, default_value_t = 0.0, allow_hyphen_values = true,
-        value_parser = |s: &str| number_in(s, -90.0, 18.0), value_name = "DB")]
+        value_parser = |s: &str| number_in(s, -42.0, 18.0), value_name = "DB")]
     gain: f64,
     /// Volume to begin with, in dB
     #[arg(help_heading = "Sound", long, default_value_t = 0.0, allow_hyphen_values = true,
-        value_parser = |s: &str| number_in(s, -90.0, 18.0), value_name = "DB")]
+        value_parser = |s: &str| number_in(s, -42.0, 18.0), value_name = "DB")]
     volume: f64,
     /// Hang up after this time [default: only on request]
     #[arg(long, value_parser = |s: &str| number_in(s, 0.1, 864_000.0), value_name = "S")]
@@ -253,13 +253,15 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
         drift_ppm: 0.0,
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
     };
+    let begin = clock.now();
     let finished = runtime.block_on(async {
         let (commands, from_user) = mpsc::channel(16);
         let (status, watching) = watch::channel(Status::default());
         // The channel has room, and nothing else sends before the driver runs.
-        let _ = commands.try_send(Command::MicrophoneGain((args.gain * 100.0) as i16));
-        let _ = commands.try_send(Command::Volume((args.volume * 100.0) as i16));
-        let keyboard = keyboard::watch(commands.clone());
+        let (gain, volume) = ((args.gain * 100.0) as i16, (args.volume * 100.0) as i16);
+        let _ = commands.try_send(Command::MicrophoneGain(gain));
+        let _ = commands.try_send(Command::Volume(volume));
+        let keyboard = keyboard::watch(commands.clone(), gain, volume);
         if keyboard.is_some() {
             eprint!("{}\r\n", keyboard::HELP);
         }
@@ -278,7 +280,7 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
         drop(keyboard);
         finished
     });
-    let seconds = clock.now().as_millis() as f64 / 1_000.0;
+    let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = finished.call.stats();
     if args.json {
         let json = serde_json::to_string_pretty(&summary_json(&stats, &finished.ended, rate_hz, seconds))?;
@@ -453,10 +455,12 @@ async fn display(mut watching: watch::Receiver<Status>, interactive: bool) {
         let status = *watching.borrow_and_update();
         let receiver = &status.stats.receiver;
         eprint!(
-            "\r{:>4} s  mic {:>4} dB  speaker {:>4} dB  lost {:>5}  delay {:>4} ms  ",
+            "\r{:>4} s  mic {:>4} dB ({:<6})  speaker {:>4} dB ({:<6})  lost {:>5}  delay {:>4} ms  ",
             status.elapsed.as_millis() / 1_000,
             status.microphone_level / 100,
+            if status.muted { "muted".into() } else { gain(status.microphone_gain) },
             status.speaker_level / 100,
+            gain(status.volume),
             receiver.reception.cumulative_lost(),
             receiver.target_delay_ms,
         );
@@ -465,6 +469,11 @@ async fn display(mut watching: watch::Receiver<Status>, interactive: bool) {
     if interactive {
         eprint!("\r\n");
     }
+}
+
+/// A gain as the status line shows it.
+fn gain(hundredths_db: i16) -> String {
+    format!("{:+} dB", hundredths_db / 100)
 }
 
 fn ended_text(ended: &Ended) -> &'static str {
