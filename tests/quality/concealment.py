@@ -9,43 +9,12 @@ the one being played. With --plcmos: 16 kHz without G.711, where spandsp, made f
 only. Needs numpy, scipy, soundfile, pesq (and speechmos for --plcmos), libspandsp
 and the example `conceal` (cargo build --release -p media-core-examples --example conceal).
 """
-import argparse, ctypes, ctypes.util, os, subprocess, sys, tempfile, warnings
+import argparse, os, subprocess, sys, tempfile, warnings
 from concurrent.futures import ProcessPoolExecutor
 import numpy as np, soundfile as sf
-from scipy.signal import resample_poly
+from common import ROOT, mulaw, read, spandsp, zero_fill
 
 warnings.filterwarnings("ignore")
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-SHARED = os.environ.get("MEDIA_CORE_SHARED", os.path.join(os.path.dirname(ROOT), "shared"))
-
-
-class PlcState(ctypes.Structure):
-    """plc_state_t of spandsp/plc.h."""
-    _fields_ = [("missing_samples", ctypes.c_int), ("pitch_offset", ctypes.c_int), ("pitch", ctypes.c_int),
-                ("pitchbuf", ctypes.c_float * 120), ("history", ctypes.c_int16 * 280), ("buf_ptr", ctypes.c_int)]
-
-
-def spandsp(x, mask, frame):
-    lib = ctypes.CDLL(ctypes.util.find_library("spandsp") or "libspandsp.so.2")
-    state = (ctypes.c_char * (ctypes.sizeof(PlcState) + 256))()
-    p = ctypes.POINTER(ctypes.c_int16)
-    lib.plc_init(state)
-    y = x.copy()
-    for i in range(len(x) // frame):
-        part = np.ascontiguousarray(y[i * frame:(i + 1) * frame])
-        (lib.plc_fillin if mask[i] else lib.plc_rx)(state, part.ctypes.data_as(p), frame)
-        y[i * frame:(i + 1) * frame] = part
-    return y
-
-
-def mulaw(x):
-    """G.711 mu-law and back."""
-    v = np.clip(np.abs(x.astype(int)), 0, 32635) + 132
-    e = np.floor(np.log2(v)).astype(int) - 7
-    m = (v >> (e + 3)) & 15
-    y = (((m << 3) + 132) << e) - 132
-    return np.where(x < 0, -y, y).astype(np.int16)
 
 
 def mask(n, loss, burst, seed):
@@ -62,17 +31,6 @@ def mask(n, loss, burst, seed):
             m[i] = bad
     m[:10] = False
     return m.astype(int)
-
-
-def read(name, rate):
-    path = os.path.join(SHARED, "data", name)
-    if name.endswith(".pcm"):
-        x, r = np.fromfile(path, "<i2") / 32768.0, 48000
-    else:
-        x, r = sf.read(path)
-    if r != rate:
-        x = resample_poly(x, rate // np.gcd(rate, r), r // np.gcd(rate, r))
-    return np.clip(np.round(x * 32767), -32768, 32767).astype(np.int16)
 
 
 def voices(rate):
@@ -101,7 +59,7 @@ def one(job):
         if s == "spandsp":
             y = spandsp(x, m, rate // 50)
         elif s == "zero":
-            y = x * (1 - np.repeat(np.append(m, 0), rate // 50)[:len(x)]).astype(np.int16)
+            y = zero_fill(x, m, rate // 50)
         else:
             y = ours(tool, x, m, rate, s == "ahead")
         if rate == 8000:

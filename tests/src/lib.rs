@@ -2,6 +2,9 @@
 
 pub mod canned;
 pub mod golden;
+pub mod program;
+pub mod road;
+pub mod score;
 
 use std::path::PathBuf;
 

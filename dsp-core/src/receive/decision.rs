@@ -5,7 +5,7 @@
 //! 1. The next packet is here: play it. If its timestamp lies ahead of what was played although no packet is missing,
 //!    the sender paused: stay silent until its turn, which is where the delay can change without anyone hearing it.
 //! 2. A later packet is here: the missing ones are given up, and the gap between is filled, as far as it was not
-//!    filled already.
+//!    filled already and the bound of the delay allows.
 //! 3. Nothing is here: conceal. The media time stands still meanwhile: if the packet comes late, it's played, and the
 //!    delay has grown by the wait; if a later one comes, the wait counts towards its gap.
 
@@ -67,10 +67,13 @@ pub fn decide(situation: &Situation) -> Operation {
         _ if over_bound => Operation::Drop,
         Next::Here { gap, broken: false } if gap > 0 => {
             // It has arrived, so `delay` is not negative, and the wait is at most the target.
-            let wait = target - delay;
+            let wait = target.saturating_sub(delay);
             if wait > 0 { Operation::Pause(wait) } else { Operation::Decode }
         }
-        Next::Here { gap, .. } | Next::Later { gap } if gap > filled => Operation::Fill(gap - filled),
+        Next::Here { gap, .. } | Next::Later { gap } if gap > filled && delay < maximum => {
+            // The packet behind the gap waits meanwhile: no longer than the bound.
+            Operation::Fill((gap - filled).min(maximum.saturating_sub(delay)))
+        }
         _ => Operation::Decode,
     }
 }
@@ -89,8 +92,9 @@ pub enum Stretch {
 pub fn stretch(delay: i32, target: i32, slack: i32) -> Option<Stretch> {
     if delay > target + slack.max(target / 4) {
         Some(Stretch::Accelerate(delay - target))
-    } else if delay < target - target / 4 {
-        Some(Stretch::Decelerate(target - delay))
+    } else if delay <= target - target / 4 {
+        // Room for a pitch period: it may end a little above the target.
+        Some(Stretch::Decelerate((target - delay).max(slack / 2)))
     } else {
         None
     }
@@ -111,6 +115,9 @@ mod tests {
         assert_eq!(decide(&Situation { next: Next::Later { gap: 320 }, filled: 160, ..CALM }), Operation::Fill(160));
         assert_eq!(decide(&Situation { next: Next::Later { gap: 320 }, filled: 400, ..CALM }), Operation::Decode);
         assert_eq!(decide(&Situation { next: Next::Here { gap: 160, broken: true }, ..CALM }), Operation::Fill(160));
+        let bound = Situation { next: Next::Later { gap: 320 }, delay: 15_900, ..CALM };
+        assert_eq!(decide(&bound), Operation::Fill(100));
+        assert_eq!(decide(&Situation { delay: 16_000, ..bound }), Operation::Decode);
         assert_eq!(decide(&Situation { delay: 20_000, ..CALM }), Operation::Drop);
         assert_eq!(decide(&Situation { next: Next::Here { gap: -500, broken: false }, ..CALM }), Operation::Decode);
     }
@@ -127,5 +134,7 @@ mod tests {
         assert_eq!(stretch(320, 320, 160), None);
         assert_eq!(stretch(481, 320, 160), Some(Stretch::Accelerate(161)));
         assert_eq!(stretch(239, 320, 160), Some(Stretch::Decelerate(81)));
+        assert_eq!(stretch(241, 320, 160), None);
+        assert_eq!(stretch(120, 160, 160), Some(Stretch::Decelerate(80)));
     }
 }

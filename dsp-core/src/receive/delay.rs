@@ -3,7 +3,7 @@
 //! Everything is in ticks of the RTP clock, 32 bits, modulo 2^32. A packet's *transit* is its arrival minus its
 //! timestamp: unknown offset and all. The smallest transit of the last 10 to 20 seconds is the *base*; what a packet
 //! took longer is its *relative delay*. Because the base is a minimum over a window, a sender whose clock drifts moves
-//! it along, and a shorter route is noticed at once.
+//! it along, and a shorter route is noticed at once; when it rises, what was counted is lowered by as much.
 //!
 //! Relative delays go into a histogram that forgets with a half-life of about 355 packets (7 s at 20 ms). The target
 //! is the delay that 98.5 % of them stayed within. Newer packets weigh more instead of older ones being scaled down,
@@ -101,8 +101,10 @@ impl DelayEstimator {
             self.minimum = [transit; 2];
             self.window_start = arrival;
         } else if arrival.wrapping_sub(self.window_start) > WINDOW.as_samples(self.ticks_per_second) as u32 {
+            let before = self.base();
             self.minimum = [transit, self.minimum[0]];
             self.window_start = arrival;
+            self.lower(self.base().wrapping_sub(before));
         } else if (transit.wrapping_sub(self.minimum[0]) as i32) < 0 {
             self.minimum[0] = transit;
         }
@@ -155,6 +157,20 @@ impl DelayEstimator {
         self.histogram[bucket(ms)] += self.weight;
         self.total += self.weight;
         self.weight += self.weight >> WEIGHT_SHIFT;
+    }
+
+    /// The base rose by so many ticks: all that was counted was that much less late.
+    fn lower(&mut self, by: u32) {
+        let by_ms = by / (self.ticks_per_second / 1_000).max(1);
+        if by_ms == 0 || by > i32::MAX as u32 {
+            return;
+        }
+        for from in 0..BUCKETS {
+            // From a bucket's end, so that a slow drift never adds up to too little.
+            let to = bucket((upper_edge_ms(from + 1) - 1).saturating_sub(by_ms));
+            let weight = core::mem::take(&mut self.histogram[from]);
+            self.histogram[to] += weight;
+        }
     }
 
     fn look_up(&self) -> u32 {
@@ -242,6 +258,14 @@ mod tests {
             let arrival = n.wrapping_mul(160).wrapping_add(n / 100 * 8);
             estimator.update(arrival, n.wrapping_mul(160));
         }
+        assert_eq!(target_ms(&estimator), 20);
+    }
+
+    #[test]
+    fn a_longer_route_costs_no_delay_once_it_is_the_base() {
+        let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::default());
+        feed(&mut estimator, 0, 1_000, |_| 50);
+        feed(&mut estimator, 1_000, 1_100, |_| 550);
         assert_eq!(target_ms(&estimator), 20);
     }
 

@@ -53,6 +53,8 @@ const STRETCH_PAUSE: Duration = Duration::from_millis(60);
 const SLACK: Duration = Duration::from_millis(20);
 /// A packet that is this much too late or too early was sent by a clock that jumped.
 const JUMP: Duration = Duration::from_secs(5);
+/// After so long of nothing but packets over the bound of the delay, the bound is counted from them.
+const HOPELESS: Duration = Duration::from_millis(500);
 /// Packets in sequence that a new SSRC must send before it takes over (RFC 3550, A.1: MIN_SEQUENTIAL).
 const PROBATION: u8 = 2;
 /// The first source is heard from its first packet on: a call has only one, and who it is was settled before.
@@ -201,6 +203,8 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize> {
     spliced: bool,
     /// While waiting for a stream: the one before was cut off and fades out.
     fading: bool,
+    /// Since when all packets in order came later than the bound of the delay.
+    hopeless_since: Option<Instant>,
     /// The decoder that was used last.
     payload_type: Option<PayloadType>,
     /// Samples to play before the next change of speed.
@@ -241,6 +245,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             broken: false,
             spliced: false,
             fading: false,
+            hopeless_since: None,
             payload_type: None,
             stretch_pause: 0,
             stats: ReceiverStats::default(),
@@ -258,6 +263,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             reception: ReceptionStats::new(self.ssrc.unwrap_or_default(), &self.sequence, &self.interarrival),
             target_delay_ms: self.to_ms(self.delay.target()),
             buffered_packets: self.jitter.len() as u32,
+            queued_samples: self.sound.queued() as u32,
             ..self.stats
         }
     }
@@ -284,7 +290,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 restarted = true;
             }
         }
-        match self.sequence.update(packet.seq()) {
+        let update = self.sequence.update(packet.seq());
+        match update {
             SequenceUpdate::Restarted { .. } => {
                 self.stats.restarts += 1;
                 self.restart();
@@ -300,15 +307,30 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             }
             SequenceUpdate::Started { .. } | SequenceUpdate::InOrder { .. } | SequenceUpdate::Late { .. } => {}
         }
-        if let Some(relative) = self.delay.relative(arrival, packet.timestamp().0)
-            && relative.unsigned_abs() > JUMP.as_samples(self.config.rtp_clock_hz) as u32
-        {
+        // A packet that was overtaken says nothing about the clock of those that overtook it.
+        if matches!(update, SequenceUpdate::InOrder { .. }) && self.has_jumped(now, packet.timestamp()) {
             self.stats.restarts += 1;
             self.restart();
             restarted = true;
         }
         self.interarrival.update(arrival, packet.timestamp());
         self.store(now, arrival, &packet, restarted)
+    }
+
+    /// Whether the sender's clock or the way to us changed so much that the base of the delay means nothing any more:
+    /// by more than `JUMP`, or so that for a while all packets came later than the bound.
+    fn has_jumped(&mut self, now: Instant, timestamp: RtpTime) -> bool {
+        let clock = self.config.rtp_clock_hz;
+        let Some(relative) = self.delay.relative(ticks(now, clock), timestamp.0) else { return false };
+        let maximum = self.delay.maximum();
+        if relative <= maximum as i32 {
+            self.hopeless_since = None;
+        } else if now.since(*self.hopeless_since.get_or_insert(now)) >= HOPELESS {
+            // Or the target would stay at the bound for as long as these delays are remembered.
+            self.delay.reset();
+            return true;
+        }
+        relative.unsigned_abs() > maximum.max(JUMP.as_samples(clock) as u32)
     }
 
     fn store(
@@ -382,7 +404,9 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             if self.state == State::Priming {
                 match first {
                     Some((offset, info)) if delay >= target => self.start(offset, info),
-                    Some(_) => return self.wait(self.to_samples((target - delay) as u32).min(wanted), played),
+                    Some(_) => {
+                        return self.wait(self.to_samples(target.saturating_sub(delay) as u32).min(wanted), played);
+                    }
                     None => return self.wait(wanted, played),
                 }
                 continue;
@@ -449,7 +473,12 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.jitter.advance();
             return false;
         };
-        let decoded = decode_into(&mut self.sound, decoder, payload, self.config.sample_rate_hz);
+        let late = self.concealer.is_concealing() && !self.broken && info.timestamp == self.next_time;
+        // A packet that was only late continues what was played before it: what is made up must last whole periods.
+        let more = if late { self.concealer.until_in_phase() } else { 0 };
+        let longest = samples_of(decoder.duration(payload).unwrap_or(0), &self.config);
+        let more = more.min(self.sound.room().saturating_sub(longest));
+        let decoded = decode_into(&mut self.sound, more, decoder, payload, self.config.sample_rate_hz);
         let duration = decoder.duration(payload).unwrap_or(0);
         self.jitter.advance();
         let Some(samples) = decoded else {
@@ -457,14 +486,20 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.broken = true;
             return false;
         };
-        let (history, frame) = self.sound.extend(samples);
-        if self.concealer.is_concealing() {
+        let (history, place) = self.sound.extend(more + samples);
+        let (gap, frame) = place.split_at_mut(more);
+        if more > 0 {
+            self.concealer.bridge(history, gap, frame);
+        } else if self.concealer.is_concealing() {
             self.concealer.merge(history, frame);
         } else if self.spliced {
             self.concealer.bridge(history, &mut [], frame);
         }
-        self.sound.commit(samples);
+        self.sound.commit(more + samples);
+        self.count_concealed(more, played);
         played.decoded += samples as u32;
+        let at = at + Duration::from_samples(more as u64, self.config.sample_rate_hz);
+        let delay = delay + self.to_ticks(more) as i32;
         self.after_decoding(info, duration, at, delay, played);
         self.change_speed(delay, played);
         true
@@ -561,7 +596,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     }
 
     fn count_concealed(&mut self, samples: usize, played: &mut Played) {
-        if self.filled == 0 {
+        if self.filled == 0 && samples > 0 {
             self.stats.concealment_events += 1;
         }
         self.filled += self.to_ticks(samples);
@@ -660,6 +695,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         self.jitter.clear();
         self.delay.rebase();
         self.interarrival = JitterEstimator::new();
+        self.hopeless_since = None;
         if self.state == State::Playing {
             self.fading = true;
             self.filled = 0;
@@ -699,12 +735,13 @@ fn ticks_of(samples: usize, config: &ReceiverConfig) -> u32 {
 /// Samples in `ticks` of the RTP clock: one rate is a multiple of the other.
 fn samples_of(ticks: u32, config: &ReceiverConfig) -> usize {
     let (rate, clock) = (config.sample_rate_hz, config.rtp_clock_hz);
-    (if clock >= rate { ticks / (clock / rate) } else { ticks * (rate / clock) }) as usize
+    (if clock >= rate { ticks / (clock / rate) } else { ticks.saturating_mul(rate / clock) }) as usize
 }
 
-/// Decodes behind the end of the sync buffer, without counting the samples as valid yet.
+/// Decodes `skip` samples behind the end of the sync buffer, without counting the samples as valid yet.
 fn decode_into<const SAMPLES: usize>(
     sound: &mut SyncBuffer<SAMPLES>,
+    skip: usize,
     decoder: &mut dyn Decoder,
     payload: &[u8],
     sample_rate_hz: u32,
@@ -715,9 +752,9 @@ fn decode_into<const SAMPLES: usize>(
     }
     let room = sound.room();
     let samples = info.samples(decoder.duration(payload).ok()?) as usize;
-    if samples == 0 || samples > room {
+    if samples == 0 || skip + samples > room {
         return None;
     }
-    let decoded = decoder.decode(payload, sound.extend(samples).1).ok()?;
+    let decoded = decoder.decode(payload, &mut sound.extend(skip + samples).1[skip..]).ok()?;
     (decoded == samples).then_some(samples)
 }

@@ -61,6 +61,13 @@ impl Concealer {
         self.lost != 0
     }
 
+    /// Samples for which concealment must go on to have lasted a whole number of pitch periods: only then does the
+    /// signal continue in phase where the loss began. 0 where nothing periodic sounds.
+    pub fn until_in_phase(&self) -> usize {
+        let period = self.forward.period;
+        if self.lost >= self.silent || self.forward.voiced == 0 { 0 } else { (period - self.lost % period) % period }
+    }
+
     /// Forgets the stream.
     pub fn reset(&mut self) {
         self.lost = 0;

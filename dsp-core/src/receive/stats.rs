@@ -1,6 +1,6 @@
 //! What a receiver counts: every packet and every sample has its place, so that the numbers add up.
 //!
-//! Samples: `played = decoded + recovered + concealed + silence + inserted - removed`, but for those still queued.
+//! Samples: `played = decoded + recovered + concealed + silence + inserted - removed - queued`.
 
 use crate::quality::ReceptionStats;
 
@@ -101,6 +101,8 @@ pub struct ReceiverStats {
     pub target_delay_ms: u32,
     /// Packets in the buffer.
     pub buffered_packets: u32,
+    /// Samples made and not played yet.
+    pub queued_samples: u32,
 }
 
 impl ReceiverStats {

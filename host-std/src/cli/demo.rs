@@ -25,70 +25,73 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
-use super::{CodecName, Outcome, number_in};
+use super::{CodecName, Outcome, number_in, print};
 
 const WOMAN: &[u8] = include_bytes!("../../assets/woman.wav");
 const MAN: &[u8] = include_bytes!("../../assets/man.wav");
 /// Inputs are a part of the call; this is where their memory is bounded.
 const LONGEST_INPUT_SECONDS: u64 = 600;
 
-/// Two endpoints on this machine talk through a bad network: SDP offer and answer, SRTP, and UDP sockets on loopback
-/// with a proxy between them that loses, delays, reorders and repeats packets. The sound each side heard, a capture
-/// with its keys, and a report are written to a folder.
+/// Two endpoints talk through a bad network; hear what each side heard, and see what happened
+///
+/// Both run on this machine: SDP offer and answer, SRTP, and UDP sockets on loopback with a proxy between them that
+/// loses, delays, reorders and repeats packets. Into the folder of --out go the sound that each side heard
+/// (a-heard.wav, b-heard.wav), a capture of the packets (call.pcap) with its keys (call.keys), and the report
+/// (report.html, report.json).
 #[derive(ClapArgs)]
-#[command(after_help = "Open report.html in the folder it names: it shows and plays both sides of the call.")]
+#[command(after_help = "Then open report.html in a browser: it shows and plays both sides of the call.")]
 pub(super) struct Args {
     /// Codec of the call
     #[arg(long, value_enum, default_value_t = CodecName::Opus)]
     codec: CodecName,
     /// Packets lost, in percent
-    #[arg(long, default_value_t = 5.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
+    #[arg(help_heading = "Network", long, default_value_t = 5.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
     loss: f64,
     /// Mean length of a loss in packets; 1: each packet is lost or not by itself
-    #[arg(long, default_value_t = 2.0, value_parser = |s: &str| number_in(s, 1.0, 100.0), value_name = "PACKETS")]
+    #[arg(help_heading = "Network", long, default_value_t = 2.0, value_parser = |s: &str| number_in(s, 1.0, 100.0), value_name = "PACKETS")]
     burst: f64,
     /// Standard deviation of the network's delay, in ms
-    #[arg(long, default_value_t = 30.0, value_parser = |s: &str| number_in(s, 0.0, 2000.0), value_name = "MS")]
+    #[arg(help_heading = "Network", long, default_value_t = 30.0, value_parser = |s: &str| number_in(s, 0.0, 2000.0), value_name = "MS")]
     jitter: f64,
     /// Constant part of the network's delay, one way, in ms
-    #[arg(long, default_value_t = 20.0, value_parser = |s: &str| number_in(s, 0.0, 2000.0), value_name = "MS")]
+    #[arg(help_heading = "Network", long, default_value_t = 20.0, value_parser = |s: &str| number_in(s, 0.0, 2000.0), value_name = "MS")]
     delay: f64,
     /// Packets overtaken by later ones, in percent
-    #[arg(long, default_value_t = 1.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
+    #[arg(help_heading = "Network", long, default_value_t = 1.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
     reorder: f64,
     /// Packets that arrive twice, in percent
-    #[arg(long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
+    #[arg(help_heading = "Network", long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
     duplicate: f64,
     /// How much faster B's audio clock runs than A's, in parts per million
-    #[arg(long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, -1000.0, 1000.0), value_name = "PPM",
+    #[arg(help_heading = "Network", long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, -1000.0, 1000.0), value_name = "PPM",
         allow_hyphen_values = true)]
     drift_ppm: f64,
     /// Length of the call in seconds
-    #[arg(long, default_value_t = 20.0, value_parser = |s: &str| number_in(s, 1.0, 3_600.0))]
+    #[arg(long, default_value_t = 20.0, value_parser = |s: &str| number_in(s, 1.0, 3_600.0), value_name = "S")]
     seconds: f64,
-    /// Packet length in ms
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=60))]
+    /// Packet length in ms, from 10 to 60
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=60), value_name = "MS")]
     ptime: u32,
     /// Seed of the network and, with --fast, of everything else that is random
-    #[arg(long, default_value_t = 1)]
+    #[arg(help_heading = "Run and results", long, default_value_t = 1, value_name = "NUMBER")]
     seed: u64,
-    /// What A says, and given a second time what B says: WAV files [default: speech that comes with the program]
+    /// WAV file of what A says; given a second time, of what B says [default: speech that comes with the program]
     #[arg(long, value_name = "WAV")]
     input: Vec<PathBuf>,
     /// Plain RTP instead of SRTP
     #[arg(long)]
     no_srtp: bool,
-    /// Over real sockets in real time (the default)
-    #[arg(long, conflicts_with = "fast")]
+    /// In real time, over real sockets (the default)
+    #[arg(help_heading = "Run and results", long, conflicts_with = "fast")]
     realtime: bool,
-    /// In virtual time, as fast as the machine can, and the same bits for the same seed
-    #[arg(long)]
+    /// In virtual time, without sockets: as fast as the machine can, and the same bits for the same seed
+    #[arg(help_heading = "Run and results", long)]
     fast: bool,
     /// Where to write the results; files of an earlier demo are replaced
-    #[arg(long, default_value = "media-core-call", value_name = "DIR")]
+    #[arg(help_heading = "Run and results", long, default_value = "media-core-call", value_name = "DIR")]
     out: PathBuf,
     /// Print report.json instead of the summary
-    #[arg(long)]
+    #[arg(help_heading = "Run and results", long)]
     json: bool,
 }
 
@@ -119,7 +122,7 @@ pub(super) fn run(args: Args) -> Outcome {
     };
     let rate_hz = call_rate_hz(&args)?;
     let speech = [speech(args.input.first(), WOMAN, rate_hz)?, speech(args.input.get(1), MAN, rate_hz)?];
-    fs::create_dir_all(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
+    fs::create_dir_all(&args.out).map_err(|error| format!("cannot make the folder {}: {error}", args.out.display()))?;
     let run = if args.fast {
         run_fast(&args, network, rate_hz, speech)?
     } else {
@@ -128,12 +131,10 @@ pub(super) fn run(args: Args) -> Outcome {
     };
     let report = write_results(&args, &run)?;
     if args.json {
-        println!("{}", report.to_json());
+        print(&(report.to_json() + "\n"))
     } else {
-        print!("{report}");
-        println!("\nWritten: {}", args.out.join("report.html").display());
+        print(&format!("{report}\nWritten: {}\n", args.out.join("report.html").display()))
     }
-    Ok(())
 }
 
 /// The rate of the call's sound: what the codec has, or for Opus and L16 what suits the first input.

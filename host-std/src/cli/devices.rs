@@ -1,12 +1,14 @@
 //! `media-core devices`.
 
 use clap::Args as ClapArgs;
-use host_std::device::{DeviceInfo, FormatInfo, list_devices};
+use host_std::device::{DeviceError, DeviceInfo, FormatInfo, list_devices};
 use serde_json::json;
 
-use super::Outcome;
+use super::{Outcome, print};
 
-/// Lists the sound devices.
+/// List the sound devices of this machine
+///
+/// --microphone and --speaker of offer and answer take a device's id, its name, or a part of the name.
 #[derive(ClapArgs)]
 pub(super) struct Args {
     /// Print JSON for a program to read
@@ -15,27 +17,30 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let devices = list_devices()?;
+    let devices = match list_devices() {
+        // A machine without sound has an empty list: no failure of this command.
+        Err(DeviceError::NoDevice { .. }) => Vec::new(),
+        devices => devices?,
+    };
     if args.json {
         let list: Vec<_> = devices.iter().map(to_json).collect();
-        println!("{}", serde_json::to_string_pretty(&json!({ "devices": list }))?);
-        return Ok(());
+        return print(&format!("{}\n", serde_json::to_string_pretty(&json!({ "devices": list }))?));
     }
     if devices.is_empty() {
-        println!("No sound device. Calls still work with --null or with WAV files (--microphone, --speaker).");
+        return print("No sound device. Calls still work with --null or with WAV files (--microphone, --speaker).\n");
     }
+    let mut text = String::new();
     for device in &devices {
-        println!("{}", device.name);
-        println!("  id        {}", device.id);
-        describe("capture", device.default_capture, &device.capture);
-        describe("playback", device.default_playback, &device.playback);
+        text += &format!("{}\n  id        {}\n", device.name, device.id);
+        text += &describe("capture", device.default_capture, &device.capture);
+        text += &describe("playback", device.default_playback, &device.playback);
     }
-    Ok(())
+    print(&text)
 }
 
-fn describe(what: &str, default: bool, formats: &[FormatInfo]) {
+fn describe(what: &str, default: bool, formats: &[FormatInfo]) -> String {
     if formats.is_empty() {
-        return;
+        return String::new();
     }
     let default = if default { "default, " } else { "" };
     let list: Vec<_> = formats
@@ -46,7 +51,7 @@ fn describe(what: &str, default: bool, formats: &[FormatInfo]) {
             format!("{} {rates} Hz x {channels}", format.sample)
         })
         .collect();
-    println!("  {what:<9} {default}{}", list.join(", "));
+    format!("  {what:<9} {default}{}\n", list.join(", "))
 }
 
 fn range(low: u32, high: u32) -> String {

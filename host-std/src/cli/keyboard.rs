@@ -23,14 +23,15 @@ impl Drop for Keyboard {
     }
 }
 
-/// Reads keys on a thread of its own and sends commands, until the call has ended.
-pub(super) fn watch(commands: mpsc::Sender<Command>) -> Option<Keyboard> {
+/// Reads keys on a thread of its own and sends commands, until the call has ended. `gain` and `volume` are those that
+/// the call begins with, in hundredths of a decibel.
+pub(super) fn watch(commands: mpsc::Sender<Command>, mut gain: i16, mut volume: i16) -> Option<Keyboard> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return None;
     }
     terminal::enable_raw_mode().ok()?;
     std::thread::spawn(move || {
-        let (mut volume, mut gain, mut muted) = (0i16, 0i16, false);
+        let mut muted = false;
         while !commands.is_closed() {
             if !matches!(event::poll(Duration::from_millis(100)), Ok(true)) {
                 continue;

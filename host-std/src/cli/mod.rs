@@ -6,6 +6,7 @@ mod keyboard;
 mod talk;
 
 use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -22,13 +23,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Two endpoints talk through a bad network; hear what each side heard, and see what happened
     Demo(demo::Args),
-    /// Begin a call: print an SDP offer, read the answer, then talk
     Offer(talk::OfferArgs),
-    /// Answer a call: read an SDP offer, print the answer, then talk
     Answer(talk::AnswerArgs),
-    /// List the sound devices of this machine
     Devices(devices::Args),
 }
 
@@ -80,13 +77,24 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
+/// Writes to stdout what the user asked for. A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(format!("stdout: {error}").into()),
+        _ => Ok(()),
+    }
+}
+
 /// An error and its sources in one line.
 fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        let text = error.to_string();
-        if !line.ends_with(&text) {
+        // Some systems' messages have several lines, or end as a sentence does.
+        let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = text.trim_end_matches('.');
+        if !line.ends_with(text) {
             line = format!("{line}: {text}");
         }
         source = error.source();

@@ -1,7 +1,8 @@
 //! `media-core offer` and `media-core answer`: the two halves of a call between two machines.
 
 use std::error::Error;
-use std::io::{BufRead, IsTerminal, Write};
+use std::fs::File;
+use std::io::{BufRead, IsTerminal, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as StdUdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
@@ -18,66 +19,82 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
 use super::keyboard;
-use super::{CodecName, Outcome, number_in};
+use super::{CodecName, Outcome, number_in, print};
 
 /// How an SDP offer or answer is fetched from a file that may not be there yet.
 const FILE_POLL: StdDuration = StdDuration::from_millis(100);
 /// An SDP is never longer.
 const LONGEST_SDP: u64 = 64 * 1024;
 
+const AFTER_HELP: &str = "\
+Keys during the call: up and down for the volume, left and right for the microphone's gain, m to mute, q or Ctrl-C to
+hang up.
+
+Two machines that share a folder:
+  first   media-core offer --write offer.sdp --read answer.sdp
+  second  media-core answer offer.sdp --write answer.sdp
+On one machine, with files for sound, add: --address 127.0.0.1 --microphone said.wav --speaker heard.wav";
+
 /// What both halves have in common.
 #[derive(ClapArgs)]
 struct TalkArgs {
     /// Our address, as the other side reaches it [default: that of the interface which leads out]
-    #[arg(long)]
+    #[arg(help_heading = "Network", long)]
     address: Option<IpAddr>,
     /// Our RTP port; RTCP is on the next one unless both sides multiplex [default: a free one]
-    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    #[arg(help_heading = "Network", long, default_value_t = 0, hide_default_value = true)]
     port: u16,
     /// Codecs, the best first
     #[arg(long, value_enum, value_delimiter = ',', default_value = "opus,pcmu,pcma")]
     codec: Vec<CodecName>,
-    /// Rate of the call's sound with Opus and L16, in Hz
-    #[arg(long, default_value_t = 48_000, value_parser = clap::value_parser!(u32).range(8_000..=48_000))]
+    /// Rate of the call's sound, in Hz: with Opus 8000, 12000, 16000, 24000 or 48000; with L16 8000, 16000 or 48000
+    #[arg(long, default_value_t = 48_000, value_parser = rate_hz, value_name = "HZ")]
     rate: u32,
-    /// Packet length in ms
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=60))]
+    /// Packet length in ms, from 10 to 60
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=60), value_name = "MS")]
     ptime: u32,
     /// Plain RTP instead of SRTP
     #[arg(long)]
     no_srtp: bool,
     /// A separate port for RTCP, whatever the other side can do
-    #[arg(long)]
+    #[arg(help_heading = "Network", long)]
     no_mux: bool,
     /// Which source addresses to believe
-    #[arg(long, value_enum, default_value_t = LatchName::Relatch)]
+    #[arg(help_heading = "Network", long, value_enum, default_value_t = LatchName::Relatch)]
     latch: LatchName,
     /// Microphone: a device's name, `default`, `null`, or a WAV file
-    #[arg(long, default_value = "default", value_name = "DEVICE|WAV|null")]
+    #[arg(help_heading = "Sound", long, default_value = "default", value_name = "DEVICE|WAV|null")]
     microphone: String,
     /// Loudspeaker: a device's name, `default`, `null`, or a WAV file to write
-    #[arg(long, default_value = "default", value_name = "DEVICE|WAV|null")]
+    #[arg(help_heading = "Sound", long, default_value = "default", value_name = "DEVICE|WAV|null")]
     speaker: String,
     /// Neither microphone nor loudspeaker: the same as `null` for both
-    #[arg(long)]
+    #[arg(help_heading = "Sound", long)]
     null: bool,
     /// Repeat the microphone's WAV file when it ends
-    #[arg(long)]
+    #[arg(help_heading = "Sound", long)]
     repeat: bool,
     /// Microphone gain to begin with, in dB
-    #[arg(long, default_value_t = 0.0, allow_hyphen_values = true,
-        value_parser = |s: &str| number_in(s, -90.0, 18.0), value_name = "DB")]
+    #[arg(help_heading = "Sound", long, default_value_t = 0.0, allow_hyphen_values = true,
+        value_parser = |s: &str| number_in(s, -42.0, 18.0), value_name = "DB")]
     gain: f64,
     /// Volume to begin with, in dB
-    #[arg(long, default_value_t = 0.0, allow_hyphen_values = true,
-        value_parser = |s: &str| number_in(s, -90.0, 18.0), value_name = "DB")]
+    #[arg(help_heading = "Sound", long, default_value_t = 0.0, allow_hyphen_values = true,
+        value_parser = |s: &str| number_in(s, -42.0, 18.0), value_name = "DB")]
     volume: f64,
     /// Hang up after this time [default: only on request]
-    #[arg(long, value_parser = |s: &str| number_in(s, 0.1, 864_000.0))]
+    #[arg(long, value_parser = |s: &str| number_in(s, 0.1, 864_000.0), value_name = "S")]
     seconds: Option<f64>,
-    /// Print the summary as JSON
+    /// Print the summary as JSON; without --write it follows the SDP on stdout
     #[arg(long)]
     json: bool,
+}
+
+fn rate_hz(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(rate @ (8_000 | 12_000 | 16_000 | 24_000 | 48_000)) => Ok(rate),
+        _ => Err("must be 8000, 12000, 16000, 24000 or 48000".into()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -90,23 +107,30 @@ enum LatchName {
     Relatch,
 }
 
-/// Prints an SDP offer on stdout, reads the answer from stdin or a file, then talks. An SDP on stdin ends with an empty
-/// line or the end of input.
+/// Begin a call: print an SDP offer, read the answer, then talk
+///
+/// The offer goes to stdout and the answer comes from stdin, where an empty line or the end of input ends it; or both
+/// go through files. The other side answers with `media-core answer`, or with any program that speaks SDP and RTP.
 #[derive(ClapArgs)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct OfferArgs {
     /// Write the offer to this file instead of stdout
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
-    /// Read the answer from this file as soon as it is there, instead of stdin
+    /// Read the answer from this file as soon as it is there, instead of stdin; an answer from before the offer doesn't
+    /// count
     #[arg(long, value_name = "FILE")]
     read: Option<PathBuf>,
     #[command(flatten)]
     talk: TalkArgs,
 }
 
-/// Reads an SDP offer from a file or stdin, prints the answer on stdout, then talks. An SDP on stdin ends with an empty
-/// line or the end of input.
+/// Answer a call: read an SDP offer, print the answer, then talk
+///
+/// The offer comes from a file or from stdin, where an empty line or the end of input ends it; the answer goes to
+/// stdout or a file.
 #[derive(ClapArgs)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct AnswerArgs {
     /// The offer [default: stdin]
     #[arg(value_name = "FILE")]
@@ -119,23 +143,28 @@ pub(super) struct AnswerArgs {
 }
 
 pub(super) fn offer(args: OfferArgs) -> Outcome {
+    // An answer that is there before the offer is one to another call.
+    let stale = args.read.as_deref().and_then(modified);
     talk(&args.talk, |call, clock| {
         put_sdp(args.write.as_deref(), &call.offer()?)?;
-        if args.read.is_none() && std::io::stdin().is_terminal() {
-            eprintln!("Paste the answer, then an empty line:");
-        }
-        let answer = get_sdp(args.read.as_deref())?;
+        let answer = match args.read.as_deref() {
+            Some(path) => {
+                wait_for(path, stale);
+                read_file(path)?
+            }
+            None => read_stdin("answer")?,
+        };
         Ok(call.accept(clock.now(), &answer)?)
     })
 }
 
 pub(super) fn answer(args: AnswerArgs) -> Outcome {
     talk(&args.talk, |call, clock| {
-        if args.offer.is_none() && std::io::stdin().is_terminal() {
-            eprintln!("Paste the offer, then an empty line:");
-        }
-        let answer = call.answer(clock.now(), &get_sdp(args.offer.as_deref())?)?;
-        put_sdp(args.write.as_deref(), &answer)
+        let offer = match args.offer.as_deref() {
+            Some(path) => read_file(path)?,
+            None => read_stdin("offer")?,
+        };
+        put_sdp(args.write.as_deref(), &call.answer(clock.now(), &offer)?)
     })
 }
 
@@ -148,39 +177,51 @@ fn put_sdp(file: Option<&Path>, sdp: &str) -> Outcome {
                 .and_then(|()| std::fs::rename(&part, path))
                 .map_err(|error| format!("{}: {error}", path.display()))?;
         }
-        None => {
-            let mut out = std::io::stdout().lock();
-            out.write_all(sdp.as_bytes())?;
-            out.write_all(b"\r\n")?;
-            out.flush()?;
-        }
+        None => print(&format!("{sdp}\r\n"))?,
     }
     Ok(())
 }
 
-fn get_sdp(file: Option<&Path>) -> Result<String, Box<dyn Error>> {
-    let Some(path) = file else {
-        let mut sdp = String::new();
-        let mut input = std::io::Read::take(std::io::stdin().lock(), LONGEST_SDP);
-        let mut line = String::new();
-        while input.read_line(&mut line)? > 0 {
-            if line.trim().is_empty() && !sdp.is_empty() {
-                break;
-            }
-            if !line.trim().is_empty() {
-                sdp.push_str(&line);
-            }
-            line.clear();
-        }
-        if sdp.is_empty() {
-            return Err("no SDP on stdin".into());
-        }
-        return Ok(sdp);
-    };
-    while !path.exists() {
+fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|file| file.modified()).ok()
+}
+
+fn wait_for(path: &Path, stale: Option<SystemTime>) {
+    let there = || modified(path).is_some_and(|time| Some(time) != stale);
+    if !there() {
+        eprintln!("waiting for {}", path.display());
+    }
+    while !there() {
         std::thread::sleep(FILE_POLL);
     }
-    Ok(std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?)
+}
+
+fn read_file(path: &Path) -> Result<String, Box<dyn Error>> {
+    let read = || {
+        let mut sdp = String::new();
+        File::open(path)?.take(LONGEST_SDP).read_to_string(&mut sdp)?;
+        Ok(sdp)
+    };
+    read().map_err(|error: std::io::Error| format!("cannot read {}: {error}", path.display()).into())
+}
+
+fn read_stdin(what: &str) -> Result<String, Box<dyn Error>> {
+    if std::io::stdin().is_terminal() {
+        eprintln!("Paste the {what}, then an empty line:");
+    }
+    let mut sdp = String::new();
+    let mut input = std::io::stdin().lock().take(LONGEST_SDP);
+    let mut line = String::new();
+    while input.read_line(&mut line).map_err(|error| format!("stdin: {error}"))? > 0 {
+        if line.trim().is_empty() && !sdp.is_empty() {
+            break;
+        }
+        if !line.trim().is_empty() {
+            sdp.push_str(&line);
+        }
+        line.clear();
+    }
+    if sdp.is_empty() { Err(format!("no SDP {what} on stdin").into()) } else { Ok(sdp) }
 }
 
 /// Sets the call up, lets `agree` exchange the SDP, and talks until somebody hangs up.
@@ -194,6 +235,8 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
     let _inside = runtime.enter();
     let clock = Clock::start();
     let mut call = Call::new(config(args, address, rtp.local_addr()?.port())?)?;
+    // Without a microphone or a file there is no call: say so before the other side hears of it.
+    drop(open_audio(args, args.rate)?);
     agree(&mut call, &clock)?;
     let rate_hz = call.sample_rate_hz().ok_or("no call was agreed on")?;
     let audio = open_audio(args, rate_hz)?;
@@ -210,13 +253,15 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
         drift_ppm: 0.0,
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
     };
+    let begin = clock.now();
     let finished = runtime.block_on(async {
         let (commands, from_user) = mpsc::channel(16);
         let (status, watching) = watch::channel(Status::default());
         // The channel has room, and nothing else sends before the driver runs.
-        let _ = commands.try_send(Command::MicrophoneGain((args.gain * 100.0) as i16));
-        let _ = commands.try_send(Command::Volume((args.volume * 100.0) as i16));
-        let keyboard = keyboard::watch(commands.clone());
+        let (gain, volume) = ((args.gain * 100.0) as i16, (args.volume * 100.0) as i16);
+        let _ = commands.try_send(Command::MicrophoneGain(gain));
+        let _ = commands.try_send(Command::Volume(volume));
+        let keyboard = keyboard::watch(commands.clone(), gain, volume);
         if keyboard.is_some() {
             eprint!("{}\r\n", keyboard::HELP);
         }
@@ -235,12 +280,13 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
         drop(keyboard);
         finished
     });
-    let seconds = clock.now().as_millis() as f64 / 1_000.0;
+    let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = finished.call.stats();
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&summary_json(&stats, &finished.ended, rate_hz, seconds))?);
+        let json = serde_json::to_string_pretty(&summary_json(&stats, &finished.ended, rate_hz, seconds))?;
+        print(&format!("{json}\n"))?;
     } else {
-        summary(&stats, &finished.ended, rate_hz);
+        print(&summary(&stats, &finished.ended, rate_hz, seconds))?;
     }
     match (finished.ended, finished.audio.failure()) {
         (Ended::Socket(error), _) => Err(format!("the socket failed: {error}").into()),
@@ -364,8 +410,14 @@ fn choice(name: &str, null: bool) -> Choice<'_> {
 
 fn open_audio(args: &TalkArgs, sample_rate_hz: u32) -> Result<Box<dyn AudioIo>, DeviceError> {
     let null = || FileIo::null(sample_rate_hz);
-    let card =
-        |capture, playback| CardIo::open(CardConfig { capture, playback, sample_rate_hz, ..CardConfig::default() });
+    let card = |capture, playback| {
+        let open = CardIo::open(CardConfig { capture, playback, sample_rate_hz, ..CardConfig::default() });
+        open.map_err(|error| match error {
+            // What the system says to it adds nothing.
+            DeviceError::NoDevice { direction, .. } => DeviceError::NoDevice { direction, source: None },
+            error => error,
+        })
+    };
     let (microphone, speaker) = (choice(&args.microphone, args.null), choice(&args.speaker, args.null));
     if let (Choice::Card(capture), Choice::Card(playback)) = (&microphone, &speaker) {
         return Ok(Box::new(card(capture.clone(), playback.clone())?));
@@ -403,10 +455,12 @@ async fn display(mut watching: watch::Receiver<Status>, interactive: bool) {
         let status = *watching.borrow_and_update();
         let receiver = &status.stats.receiver;
         eprint!(
-            "\r{:>4} s  mic {:>4} dB  speaker {:>4} dB  lost {:>5}  delay {:>4} ms  ",
+            "\r{:>4} s  mic {:>4} dB ({:<6})  speaker {:>4} dB ({:<6})  lost {:>5}  delay {:>4} ms  ",
             status.elapsed.as_millis() / 1_000,
             status.microphone_level / 100,
+            if status.muted { "muted".into() } else { gain(status.microphone_gain) },
             status.speaker_level / 100,
+            gain(status.volume),
             receiver.reception.cumulative_lost(),
             receiver.target_delay_ms,
         );
@@ -415,6 +469,11 @@ async fn display(mut watching: watch::Receiver<Status>, interactive: bool) {
     if interactive {
         eprint!("\r\n");
     }
+}
+
+/// A gain as the status line shows it.
+fn gain(hundredths_db: i16) -> String {
+    format!("{:+} dB", hundredths_db / 100)
 }
 
 fn ended_text(ended: &Ended) -> &'static str {
@@ -426,41 +485,44 @@ fn ended_text(ended: &Ended) -> &'static str {
     }
 }
 
-fn summary(stats: &CallStats, ended: &Ended, rate_hz: u32) {
+fn summary(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64) -> String {
     let receiver = &stats.receiver;
     let ms = |samples: u64| samples * 1_000 / u64::from(rate_hz);
-    println!("call ended: {}", ended_text(ended));
-    println!("  sent        {} packets, {} bytes of payload", stats.sender.packets, stats.sender.octets);
-    println!(
-        "  received    {} packets, {} lost, {} late, {} duplicate, {} refused, {} from elsewhere",
-        receiver.reception.received,
-        receiver.reception.cumulative_lost(),
-        receiver.late,
-        receiver.duplicate,
-        stats.refused,
-        stats.foreign
-    );
-    println!(
-        "  concealed   {} ms in {} events, recovered {} ms, stretched +{} -{} ms",
-        ms(receiver.concealed_samples),
-        receiver.concealment_events,
-        ms(receiver.recovered_samples),
-        ms(receiver.inserted_samples),
-        ms(receiver.removed_samples)
-    );
     let delay = &receiver.playout_delay;
-    println!(
-        "  delay       {} / {} / {} ms over the fastest packet (least, mean, most)",
-        delay.min_us / 1_000,
-        delay.mean_us() / 1_000,
-        delay.max_us / 1_000
-    );
+    let mut lines = vec![
+        format!("call ended after {seconds:.1} s: {}", ended_text(ended)),
+        format!("  sent        {} packets, {} bytes of payload", stats.sender.packets, stats.sender.octets),
+        format!(
+            "  received    {} packets; {} lost, {} late, {} duplicate, {} refused, {} from elsewhere",
+            receiver.reception.received,
+            receiver.reception.cumulative_lost(),
+            receiver.late,
+            receiver.duplicate,
+            stats.refused,
+            stats.foreign
+        ),
+        format!(
+            "  concealed   {} ms in {} events; {} ms recovered by FEC; {} ms inserted and {} ms removed to fit the delay",
+            ms(receiver.concealed_samples),
+            receiver.concealment_events,
+            ms(receiver.recovered_samples),
+            ms(receiver.inserted_samples),
+            ms(receiver.removed_samples)
+        ),
+        format!(
+            "  delay       least {} ms, mean {} ms, most {} ms, beyond that of the fastest packet",
+            delay.min_us / 1_000,
+            delay.mean_us() / 1_000,
+            delay.max_us / 1_000
+        ),
+    ];
     if let Some(round_trip) = stats.round_trip {
-        println!("  round trip  {} ms", round_trip.as_millis());
+        lines.push(format!("  round trip  {:.1} ms", round_trip.as_micros() as f64 / 1_000.0));
     }
     if let Some(lost) = stats.remote_fraction_lost {
-        println!("  their side  {:.1} % lost lately", lost * 100.0);
+        lines.push(format!("  their side  {:.1} % lost lately", lost * 100.0));
     }
+    lines.join("\n") + "\n"
 }
 
 fn summary_json(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64) -> serde_json::Value {

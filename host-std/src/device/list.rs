@@ -42,6 +42,7 @@ pub struct FormatInfo {
 /// # Errors
 /// [`DeviceError::NoDevice`] where the system has no sound at all.
 pub fn list_devices() -> Result<Vec<DeviceInfo>, DeviceError> {
+    keep_libasound_quiet();
     let host = cpal::default_host();
     let no_device = |source| DeviceError::NoDevice { direction: Direction::Playback, source };
     let default_capture = host.default_input_device().and_then(|d| d.id().ok());
@@ -61,6 +62,8 @@ pub fn list_devices() -> Result<Vec<DeviceInfo>, DeviceError> {
             }
         })
         .filter(|device| !device.capture.is_empty() || !device.playback.is_empty())
+        // ALSA's plugin that drops everything: there is one on every machine, and no sound from it.
+        .filter(|device| !(cfg!(target_os = "linux") && device.id == "null"))
         .collect();
     if devices.is_empty() { Err(no_device(None)) } else { Ok(devices) }
 }
@@ -103,8 +106,19 @@ fn formats(device: &Device, direction: Direction) -> Vec<SupportedStreamConfigRa
     .unwrap_or_default()
 }
 
+/// libasound tells of each device that can't be opened in several lines on stderr, where a program says what it has to
+/// say. For this thread they go to a buffer, a new one each time; with debug logging they stay.
+fn keep_libasound_quiet() {
+    #[cfg(target_os = "linux")]
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        // It fails for lack of memory only, and then there is just more to read.
+        let _ = alsa::Output::local_error_handler();
+    }
+}
+
 /// The device that `choice` means, or `None` for [`DeviceChoice::Off`].
 pub(super) fn find(choice: &DeviceChoice, direction: Direction) -> Result<Option<Device>, DeviceError> {
+    keep_libasound_quiet();
     let host = cpal::default_host();
     let name = match choice {
         DeviceChoice::Off => return Ok(None),

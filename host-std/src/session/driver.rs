@@ -67,6 +67,12 @@ pub struct Status {
     pub microphone_level: i16,
     /// Level of the loudspeaker after its volume, in hundredths of dBov.
     pub speaker_level: i16,
+    /// Whether the microphone is muted.
+    pub muted: bool,
+    /// Gain of the microphone, in hundredths of a decibel.
+    pub microphone_gain: i16,
+    /// Volume of the loudspeaker, in hundredths of a decibel.
+    pub volume: i16,
     /// Time since the driver began.
     pub elapsed: Instant,
 }
@@ -121,6 +127,9 @@ struct Sound {
     microphone: Gain,
     volume: Gain,
     meters: [Option<LevelMeter>; 2],
+    muted: bool,
+    /// Of microphone and loudspeaker, in hundredths of a decibel.
+    gains: [i16; 2],
 }
 
 impl<T: Tap> Driver<T> {
@@ -135,6 +144,8 @@ impl<T: Tap> Driver<T> {
             microphone: Gain::new(ramp),
             volume: Gain::new(ramp),
             meters: [meter.clone(), meter],
+            muted: false,
+            gains: [0; 2],
         };
         let mut datagram = vec![0; DATAGRAM_BYTES];
         let mut incoming = vec![0; DATAGRAM_BYTES];
@@ -167,7 +178,7 @@ impl<T: Tap> Driver<T> {
                     self.tick(tick > 0, &mut sound, &mut datagram).await;
                     tick += 1;
                     if tick.is_multiple_of(STATUS_EVERY) {
-                        let _ = status.send(self.status(&sound));
+                        let _ = status.send(self.status(&sound, begin));
                     }
                     if self.time_limit.is_some_and(|limit| begin.elapsed() >= limit) {
                         break Ended::TimeOver;
@@ -178,7 +189,7 @@ impl<T: Tap> Driver<T> {
         if let Some(transmit) = self.call.bye(self.clock.now(), &mut datagram) {
             self.send(transmit, &datagram).await;
         }
-        let _ = status.send(self.status(&sound));
+        let _ = status.send(self.status(&sound, begin));
         tracing::debug!(?ended, "call ended");
         Finished { ended, call: self.call, audio: self.audio, tap: self.tap }
     }
@@ -239,12 +250,16 @@ impl<T: Tap> Driver<T> {
         }
     }
 
-    fn status(&self, sound: &Sound) -> Status {
+    fn status(&self, sound: &Sound, begin: TokioInstant) -> Status {
         Status {
             stats: self.call.stats(),
             microphone_level: sound.level(0),
             speaker_level: sound.level(1),
-            elapsed: self.clock.now(),
+            muted: sound.muted,
+            microphone_gain: sound.gains[0],
+            volume: sound.gains[1],
+            // Not the clock's time: that began before offer and answer.
+            elapsed: Instant::from_micros(begin.elapsed().as_micros() as u64),
         }
     }
 }
@@ -258,7 +273,10 @@ enum Event {
 impl Sound {
     fn apply(&mut self, command: Command) {
         match command {
-            Command::Mute(muted) => self.microphone.set_muted(muted),
+            Command::Mute(muted) => {
+                self.muted = muted;
+                self.microphone.set_muted(muted);
+            }
             Command::MicrophoneGain(gain) => self.set(false, gain),
             Command::Volume(gain) => self.set(true, gain),
             Command::HangUp => {}
@@ -277,8 +295,9 @@ impl Sound {
 
     fn set(&mut self, speaker: bool, hundredths_db: i16) {
         let gain = if speaker { &mut self.volume } else { &mut self.microphone };
-        if let Err(error) = gain.set_gain(hundredths_db) {
-            tracing::warn!(%error, "gain not changed");
+        match gain.set_gain(hundredths_db) {
+            Ok(()) => self.gains[usize::from(speaker)] = hundredths_db,
+            Err(error) => tracing::warn!(%error, "gain not changed"),
         }
     }
 }

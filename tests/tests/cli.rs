@@ -1,0 +1,363 @@
+//! The command line as its user meets it: help, mistakes, results in files and on stdout, a call between two processes,
+//! its end by Ctrl-C, and the keys.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use host_std::wav::WavSource;
+use media_core_tests::program::{Ended, Running, folder, installed, media_core, read_when_there};
+use media_core_tests::score::score;
+use serde_json::Value;
+
+const LIMIT: Duration = Duration::from_secs(30);
+const COMMANDS: [&str; 4] = ["demo", "offer", "answer", "devices"];
+
+fn run(folder: &Path, arguments: &[&str]) -> Ended {
+    Running::start(Command::new(media_core()).current_dir(folder).args(arguments), folder, "media-core").wait(LIMIT)
+}
+
+fn asset(name: &str) -> String {
+    format!("{}/../host-std/assets/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn wav(path: &Path) -> (Vec<i16>, u32) {
+    let rate_hz = WavSource::open(path, 16_000).unwrap().spec().sample_rate;
+    let mut source = WavSource::open(path, rate_hz).unwrap();
+    let mut pcm = vec![0; source.len() as usize];
+    let len = source.read(&mut pcm).unwrap();
+    pcm.truncate(len);
+    (pcm, rate_hz)
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn help_explains_every_option() {
+    let folder = folder("help");
+    let top = run(&folder, &["--help"]).success();
+    for command in COMMANDS {
+        assert!(top.stdout.contains(command), "{}", top.stdout);
+        for flag in ["-h", "--help"] {
+            let help = run(&folder, &[command, flag]).success();
+            assert!(help.stdout.contains(&format!("Usage: media-core {command}")), "{}", help.stdout);
+            assert_eq!(help.stderr, "");
+            let lines: Vec<_> = help.stdout.lines().collect();
+            for (n, line) in lines.iter().enumerate().filter(|(_, line)| line.trim_start().starts_with("--")) {
+                // In the short form the text follows on the line, in the long one below.
+                let text = line.trim_start().split_once("  ").map_or("", |(_, text)| text.trim());
+                let below = lines.get(n + 1).map_or("", |next| next.trim());
+                let explained = |text: &str| text.len() > 10 && !text.starts_with('-');
+                assert!(explained(text) || explained(below), "{command} {flag}: {line}");
+            }
+        }
+    }
+    // Nothing asked for: the help, and a failure.
+    let nothing = run(&folder, &[]);
+    assert!(!nothing.status.success() && nothing.stderr.contains("Usage: media-core <COMMAND>"), "{nothing:?}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_mistake_gives_one_clear_line_and_a_failure() {
+    let folder = folder("mistakes");
+    fs::write(folder.join("text.wav"), "this is no sound").unwrap();
+    fs::write(folder.join("garbage.sdp"), "hello\nworld\n").unwrap();
+    fs::write(folder.join("bytes.sdp"), [0xff, 0xfe, 0, 1]).unwrap();
+    let video = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 9 RTP/AVP 96\r\n";
+    fs::write(folder.join("video.sdp"), video).unwrap();
+    let here = ["--address", "127.0.0.1"];
+    let cases: [(&[&str], &str); 22] = [
+        (&["demo", "--wrong"], "--wrong"),
+        (&["dmeo"], "dmeo"),
+        (&["demo", "--loss", "200"], "from 0 to 100"),
+        (&["demo", "--loss", "much"], "must be a number"),
+        (&["demo", "--loss", "NaN"], "from 0 to 100"),
+        (&["demo", "--codec", "mp3"], "opus, pcmu, pcma, l16"),
+        (&["demo", "--ptime", "5"], "10..=60"),
+        (&["demo", "--realtime", "--fast"], "cannot be used with"),
+        (&["demo", "--fast", "--input", "nowhere.wav"], "nowhere.wav: No such file"),
+        (&["demo", "--fast", "--input", "text.wav"], "text.wav is not a WAV file"),
+        (&["demo", "--fast", "--input", "."], ""),
+        (&["demo", "--fast", "--out", "text.wav"], "cannot make the folder text.wav"),
+        (&["demo", "--fast", "--out", "text.wav/below"], "cannot make the folder text.wav/below"),
+        (&["answer", "nowhere.sdp", "--null"], "cannot read nowhere.sdp: No such file"),
+        (&["answer", "garbage.sdp", "--null"], "not valid SDP"),
+        (&["answer", "bytes.sdp", "--null"], "bytes.sdp"),
+        (&["answer", "video.sdp", "--null"], "audio"),
+        (&["answer", "--null"], "no SDP offer on stdin"),
+        (&["offer", "--null", "--rate", "11025"], "16000"),
+        (&["offer", "--microphone", "nowhere.wav", "--speaker", "null"], "nowhere.wav: No such file"),
+        (&["offer", "--microphone", "null", "--speaker", "none/x.wav"], "none/x.wav: No such file"),
+        (&["offer", "--null", "--address", "192.0.2.77"], "192.0.2.77"),
+    ];
+    for (arguments, needle) in cases {
+        let talks = matches!(arguments[0], "offer" | "answer") && !arguments.contains(&"--address");
+        let arguments: Vec<&str> = arguments.iter().chain(if talks { &here[..] } else { &[] }).copied().collect();
+        let ended = run(&folder, &arguments);
+        assert!(ended.status.code().is_some_and(|code| code != 0), "{arguments:?}: {ended:?}");
+        assert_eq!(ended.stdout, "", "{arguments:?}");
+        let lines: Vec<_> = ended.stderr.lines().collect();
+        assert!(lines.first().is_some_and(|line| line.contains(needle)), "{arguments:?}: {}", ended.stderr);
+        // Wrong flags are told by the parser, which adds how it's right.
+        let by_parser = ended.status.code() == Some(2) && lines[0].starts_with("error: ");
+        assert!(by_parser || (lines.len() == 1 && lines[0].starts_with("media-core: ")), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("panicked") && !ended.stderr.contains("backtrace"), "{}", ended.stderr);
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// A machine without sound, made by an empty configuration of ALSA.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_sound_the_way_out_is_named() {
+    let folder = folder("no-sound");
+    fs::write(folder.join("asound.conf"), "").unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(media_core());
+        command.args(arguments).env("ALSA_CONFIG_PATH", folder.join("asound.conf"));
+        Running::start(&mut command, &folder, "media-core").wait(LIMIT)
+    };
+    let ended = run(&["offer", "--address", "127.0.0.1"]);
+    assert_eq!(ended.status.code(), Some(1));
+    assert_eq!(ended.stdout, "", "no offer without a microphone");
+    assert!(ended.stderr.contains("--null") && ended.stderr.lines().count() == 1, "{}", ended.stderr);
+    let devices = run(&["devices"]).success();
+    assert!(devices.stdout.starts_with("No sound device.") && devices.stderr.is_empty(), "{devices:?}");
+    assert_eq!(json(&run(&["devices", "--json"]).success().stdout)["devices"], Value::Array(Vec::new()));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let folder = folder("pipe");
+    let mut child = Command::new(media_core())
+        .args(["demo", "--fast", "--seconds", "2", "--json", "--out"])
+        .arg(folder.join("out"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success() && ended.stderr.is_empty(), "{}", String::from_utf8_lossy(&ended.stderr));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let folder = folder("seeds");
+    let files = ["a-heard.wav", "b-heard.wav", "call.pcap", "call.keys", "report.json", "report.html"];
+    let demo = |out: &str, seed: &str| -> (String, Vec<Vec<u8>>) {
+        let ended =
+            run(&folder, &["demo", "--fast", "--json", "--seconds", "8", "--seed", seed, "--out", out]).success();
+        assert_eq!(ended.stderr, "");
+        (ended.stdout, files.map(|file| fs::read(folder.join(out).join(file)).unwrap()).into())
+    };
+    let (first, second, other) = (demo("first", "7"), demo("second", "7"), demo("other", "8"));
+    for (n, file) in files.iter().enumerate() {
+        assert!(first.1[n] == second.1[n], "{file} differs between two runs of the same seed");
+        assert!(first.1[n] != other.1[n], "{file} is the same for another seed");
+    }
+    // stdout is report.json and nothing else.
+    assert_eq!(json(&first.0), json(std::str::from_utf8(&first.1[4]).unwrap()));
+    assert_eq!(first.0, second.0);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// tshark's numbers of each stream of the capture: source port, packets, lost.
+fn streams(capture: &Path) -> Vec<(u16, u64, u64)> {
+    let mut tshark = Command::new("tshark");
+    tshark.arg("-r").arg(capture).args(["-d", "udp.port==4000,rtp", "-q", "-z", "rtp,streams"]);
+    let ended = Running::start(&mut tshark, capture.parent().unwrap(), "tshark").wait(LIMIT).success();
+    let rows = ended.stdout.lines().filter(|line| line.contains("0x")).map(|line| {
+        let cells: Vec<_> = line.split_whitespace().collect();
+        let ssrc = cells.iter().position(|cell| cell.starts_with("0x")).unwrap();
+        let number = |n: usize| cells[n].parse().unwrap_or_else(|_| panic!("{line}"));
+        (cells[3].parse().unwrap(), number(ssrc + 2), number(ssrc + 3))
+    });
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_unstable();
+    rows
+}
+
+#[test]
+fn tshark_finds_the_streams_of_the_demo_and_their_loss() {
+    if !installed("tshark", "tshark") {
+        return;
+    }
+    let folder = folder("capture");
+    for protection in [None, Some("--no-srtp")] {
+        let mut arguments = vec!["demo", "--fast", "--json", "--codec", "pcmu", "--seconds", "20", "--loss", "8"];
+        arguments.extend(["--duplicate", "0", "--out", "out"]);
+        arguments.extend(protection);
+        let report = json(&run(&folder, &arguments).success().stdout);
+        assert_eq!(folder.join("out/call.keys").exists(), protection.is_none());
+        let mut ours = Vec::new();
+        // What A heard came from B's port.
+        for (side, port) in [(1, 4_000), (0, 5_000)] {
+            let side = &report["sides"][side];
+            let lost: Vec<bool> =
+                side["packets"].as_array().unwrap().iter().map(|packet| packet["fate"] == "lost_in_network").collect();
+            let count = |name: &str| side["statistics"][name].as_u64().unwrap();
+            assert_eq!(count("packets_lost"), lost.iter().filter(|lost| **lost).count() as u64);
+            // A capture knows nothing of losses before the first and after the last packet that came.
+            let edge = |lost: &mut dyn Iterator<Item = &bool>| lost.take_while(|lost| **lost).count() as u64;
+            let edges = edge(&mut lost.iter()) + edge(&mut lost.iter().rev());
+            ours.push((port, count("packets_received"), count("packets_lost") - edges));
+        }
+        assert!(ours.iter().all(|(_, packets, lost)| *packets > 800 && *lost > 40), "{ours:?}");
+        assert_eq!(streams(&folder.join("out/call.pcap")), ours, "{protection:?}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn the_demo_in_real_time_carries_speech_both_ways_over_srtp() {
+    let folder = folder("realtime");
+    let mut arguments =
+        vec!["demo", "--seconds", "3", "--codec", "l16", "--loss", "0", "--burst", "1", "--jitter", "2"];
+    arguments.extend(["--delay", "5", "--reorder", "0", "--json", "--out", "out"]);
+    let begin = Instant::now();
+    let ended = run(&folder, &arguments).success();
+    assert!(begin.elapsed() >= Duration::from_secs(3), "real time");
+    let report = json(&ended.stdout);
+    assert!(report["settings"].to_string().contains("SRTP, AES_CM_128_HMAC_SHA1_80"), "{}", report["settings"]);
+    assert!(fs::read_to_string(folder.join("out/call.keys")).unwrap().contains("AES_CM_128_HMAC_SHA1_80 127.0.0.1:"));
+    for (side, voice) in [(0, "man.wav"), (1, "woman.wav")] {
+        let side = &report["sides"][side];
+        let statistics = &side["statistics"];
+        assert!(statistics["packets_received"].as_u64().unwrap() >= 140, "{statistics}");
+        assert_eq!((&statistics["packets_lost"], &statistics["packets_refused"]), (&0.into(), &0.into()));
+        let (heard, rate_hz) = wav(&folder.join("out").join(side["wav_file"].as_str().unwrap()));
+        let (said, said_hz) = wav(&PathBuf::from(asset(voice)));
+        assert_eq!((rate_hz, said_hz), (16_000, 16_000));
+        let score = score(&said, &heard, rate_hz);
+        println!("{voice}: {score:?}");
+        assert!(score.median > 0.95 && score.segments >= 3, "{voice}: {score:?}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// An offer and an answer as two processes, with files for sound and for SDP.
+fn two_processes(folder: &Path, offer: &[&str], answer: &[&str]) -> [Running; 2] {
+    let start = |name: &str, own: &[&str], more: &[&str]| {
+        let mut command = Command::new(media_core());
+        command.current_dir(folder).args(own).args(["--address", "127.0.0.1", "--json"]).args(more);
+        Running::start(&mut command, folder, name)
+    };
+    let (woman, man) = (asset("woman.wav"), asset("man.wav"));
+    let mut own = vec!["offer", "--write", "offer.sdp", "--read", "answer.sdp", "--microphone", &woman];
+    own.extend(["--speaker", "offerer-heard.wav"]);
+    let offerer = start("offer", &own, offer);
+    read_when_there(&folder.join("offer.sdp"), LIMIT);
+    let mut own = vec!["answer", "offer.sdp", "--write", "answer.sdp", "--microphone", &man];
+    own.extend(["--speaker", "answerer-heard.wav"]);
+    [offerer, start("answer", &own, answer)]
+}
+
+#[test]
+fn two_processes_talk_and_the_first_to_go_ends_the_call() {
+    let folder = folder("two");
+    // An answer to some call of yesterday must not be taken for the one that comes.
+    fs::write(folder.join("answer.sdp"), "v=0\r\nnonsense").unwrap();
+    let [offerer, answerer] = two_processes(&folder, &["--seconds", "3", "--rate", "16000"], &["--rate", "16000"]);
+    let [offerer, answerer] = [offerer, answerer].map(|running| running.wait(LIMIT).success());
+    assert!(offerer.stderr.contains("waiting for answer.sdp"), "{}", offerer.stderr);
+    assert!(offerer.stderr.contains("Opus, 20 ms, SRTP"), "{}", offerer.stderr);
+    let [offerer, answerer] = [offerer, answerer].map(|ended| json(&ended.stdout));
+    assert_eq!((&offerer["ended"], &answerer["ended"]), (&"time over".into(), &"the other side hung up".into()));
+    for summary in [&offerer, &answerer] {
+        for name in ["packets_sent", "packets_received"] {
+            assert!(summary[name].as_u64().unwrap() >= 130, "{name}: {summary}");
+        }
+        assert_eq!(summary["packets_lost"], 0, "{summary}");
+        assert!((2.5..4.0).contains(&summary["seconds"].as_f64().unwrap()), "{summary}");
+    }
+    for (heard, said) in [("offerer-heard.wav", "man.wav"), ("answerer-heard.wav", "woman.wav")] {
+        let ((heard, rate_hz), (said, _)) = (wav(&folder.join(heard)), wav(&PathBuf::from(asset(said))));
+        assert_eq!(rate_hz, 16_000);
+        let score = score(&said, &heard, rate_hz);
+        println!("{score:?}");
+        assert!(score.median > 0.85 && score.segments >= 3, "{score:?}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_says_goodbye_and_prints_the_summary() {
+    let folder = folder("ctrl-c");
+    let [offerer, answerer] = two_processes(&folder, &["--codec", "pcmu", "--no-mux"], &[]);
+    let begin = Instant::now();
+    while !answerer.stderr().contains("PCMU, 20 ms, SRTP") {
+        assert!(begin.elapsed() < LIMIT, "{}", answerer.stderr());
+        sleep(Duration::from_millis(20));
+    }
+    sleep(Duration::from_millis(1_000));
+    answerer.interrupt();
+    let [offerer, answerer] = [offerer, answerer].map(|running| json(&running.wait(LIMIT).success().stdout));
+    assert_eq!((&answerer["ended"], &offerer["ended"]), (&"hung up".into(), &"the other side hung up".into()));
+    assert!(answerer["packets_received"].as_u64().unwrap() > 30, "{answerer}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// Keys, on a terminal that util-linux's `script` makes.
+#[cfg(target_os = "linux")]
+#[test]
+fn keys_mute_and_turn_and_hang_up() {
+    if !installed("script", "bsdutils") {
+        return;
+    }
+    let folder = folder("keys");
+    let [offerer] = {
+        let woman = asset("woman.wav");
+        let mut command = Command::new(media_core());
+        command.current_dir(&folder).args(["offer", "--address", "127.0.0.1", "--json", "--microphone", &woman]);
+        command.args(["--write", "offer.sdp", "--read", "answer.sdp", "--speaker", "null"]);
+        [Running::start(&mut command, &folder, "offer")]
+    };
+    read_when_there(&folder.join("offer.sdp"), LIMIT);
+    let line = format!(
+        "{} answer offer.sdp --write answer.sdp --address 127.0.0.1 --microphone {} --speaker null --gain -6",
+        media_core().display(),
+        asset("man.wav")
+    );
+    let screen_file = folder.join("screen");
+    let mut script = Command::new("script")
+        .args(["--quiet", "--return", "--flush", "--command", &line])
+        .arg(&screen_file)
+        .current_dir(&folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut keys = script.stdin.take().unwrap();
+    let screen = || String::from_utf8_lossy(&fs::read(&screen_file).unwrap_or_default()).into_owned();
+    let mut shows = |press: &str, wanted: &str| {
+        keys.write_all(press.as_bytes()).unwrap();
+        let begin = Instant::now();
+        let seen = screen().len();
+        while !screen().get(seen.saturating_sub(40)..).is_some_and(|new| new.contains(wanted)) {
+            assert!(begin.elapsed() < LIMIT, "after {press:?} there is no {wanted:?} in {}", screen());
+            sleep(Duration::from_millis(20));
+        }
+    };
+    shows("", "keys: up/down volume");
+    shows("", "(-6 dB");
+    shows("m", "(muted");
+    shows("m", "(-6 dB");
+    shows("\x1b[C", "(-3 dB");
+    shows("\x1b[A\x1b[A", "(+6 dB");
+    shows("q", "call ended after");
+    assert!(script.wait().unwrap().success());
+    assert!(screen().contains("hung up"), "{}", screen());
+    let other = json(&offerer.wait(LIMIT).success().stdout);
+    assert_eq!(other["ended"], "the other side hung up");
+    fs::remove_dir_all(folder).unwrap();
+}

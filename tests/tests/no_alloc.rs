@@ -1,0 +1,219 @@
+//! After construction a call allocates nothing: two calls exchange 10,000 packets over a bad network, with an SSRC change
+//! and RTCP, while an allocator counts. It also prints what a call keeps on the heap.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::SocketAddr;
+
+use dsp_core::time::{Duration, Instant};
+use host_std::netsim::{Network, NetworkConfig};
+use host_std::opus::OpusEncoderConfig;
+use host_std::session::{Call, CallConfig, Channel, Codec, Identity, Incoming, Transmit};
+use media_core_tests::road::babble;
+
+/// Counts what each thread allocates: tests run side by side.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static LIVE_BYTES: Cell<i64> = const { Cell::new(0) };
+}
+
+fn count(bytes: i64) {
+    ALLOCATIONS.set(ALLOCATIONS.get() + u64::from(bytes > 0));
+    LIVE_BYTES.set(LIVE_BYTES.get() + bytes);
+}
+
+// SAFETY: every call is handed on to the system's allocator unchanged; counting itself doesn't allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as i64);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-(layout.size() as i64));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A datagram on its way; the slots are made before the counting starts.
+struct Slot {
+    arrival: Option<Instant>,
+    to: usize,
+    len: usize,
+    channel: Channel,
+    bytes: [u8; 1_500],
+}
+
+struct Pair {
+    calls: [Call; 2],
+    speech: [Vec<i16>; 2],
+    said: usize,
+    networks: [Network; 2],
+    slots: Vec<Slot>,
+    allocations: u64,
+    packets: u32,
+    reports: u32,
+}
+
+const ADDRESSES: [SocketAddr; 2] = [
+    SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 4_000)),
+    SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 5_000)),
+];
+
+impl Pair {
+    fn new(codec: Codec) -> Self {
+        let opus = OpusEncoderConfig { sample_rate_hz: 16_000, ..OpusEncoderConfig::default() };
+        let call = |side: usize| {
+            let port = ADDRESSES[side].port();
+            let base = CallConfig::with_identity(port, Identity::seeded(side as u64));
+            Call::new(CallConfig { codecs: vec![codec], opus, ..base }).unwrap()
+        };
+        let (mut first, mut second) = (call(0), call(1));
+        let offer = first.offer().unwrap();
+        let before = LIVE_BYTES.get();
+        let answer = second.answer(Instant::ZERO, &offer).unwrap();
+        let heap = LIVE_BYTES.get() - before - answer.len() as i64;
+        println!(
+            "{codec:?}: a call is {} bytes, media on the heap {heap} (C libraries apart), sum by its own count {}",
+            size_of::<Call>(),
+            second.memory_bytes()
+        );
+        assert!(heap + (size_of::<Call>() as i64) < 300_000, "{heap}");
+        // Its own count knows the codecs' own memory, SDP texts and lists less than exactly.
+        let own = second.memory_bytes() as i64 - size_of::<Call>() as i64;
+        assert!((heap - own).abs() < 4_096, "{heap} and {own}");
+        first.accept(Instant::ZERO, &answer).unwrap();
+        let rate_hz = first.sample_rate_hz().unwrap();
+        let network = NetworkConfig {
+            loss_percent: 10.0,
+            burst: 2.0,
+            delay_ms: 20.0,
+            jitter_ms: 30.0,
+            reorder_percent: 3.0,
+            duplicate_percent: 3.0,
+        };
+        let slot = |_| Slot { arrival: None, to: 0, len: 0, channel: Channel::Rtp, bytes: [0; 1_500] };
+        Self {
+            calls: [first, second],
+            speech: [babble(rate_hz, 20, 0), babble(rate_hz, 20, 1)],
+            said: 0,
+            networks: [Network::new(network, 1), Network::new(network, 2)],
+            slots: (0..512).map(slot).collect(),
+            allocations: 0,
+            packets: 0,
+            reports: 0,
+        }
+    }
+
+    /// Runs something of a call and counts what it allocates.
+    fn counted<R>(&mut self, side: usize, run: impl FnOnce(&mut Call) -> R) -> R {
+        let before = ALLOCATIONS.get();
+        let result = run(&mut self.calls[side]);
+        self.allocations += ALLOCATIONS.get() - before;
+        result
+    }
+
+    fn carry(&mut self, side: usize, now: Instant, transmit: Transmit, bytes: &[u8]) {
+        for arrival in self.networks[side].carry(now).into_iter().flatten() {
+            let slot = self.slots.iter_mut().find(|slot| slot.arrival.is_none()).expect("enough slots");
+            slot.arrival = Some(arrival);
+            slot.to = 1 - side;
+            slot.len = transmit.len;
+            slot.channel = transmit.channel;
+            slot.bytes[..transmit.len].copy_from_slice(&bytes[..transmit.len]);
+        }
+    }
+
+    fn deliver(&mut self, now: Instant) {
+        loop {
+            let due = self.slots.iter().enumerate().filter_map(|(n, slot)| Some((slot.arrival?, n))).min();
+            let Some((arrival, n)) = due.filter(|(arrival, _)| *arrival <= now) else { return };
+            self.slots[n].arrival = None;
+            let (to, len, channel) = (self.slots[n].to, self.slots[n].len, self.slots[n].channel);
+            let mut bytes = self.slots[n].bytes;
+            let incoming =
+                self.counted(to, |call| call.receive(arrival, channel, ADDRESSES[1 - to], &mut bytes[..len]));
+            self.reports += u32::from(incoming == Incoming::Control);
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.deliver(now);
+        let samples = self.speech[0].len() / 2_000;
+        let (mut pcm, mut datagram) = ([0i16; 480], [0u8; 1_500]);
+        for side in 0..2 {
+            self.counted(side, |call| call.play(now, &mut pcm[..samples]));
+            pcm[..samples].copy_from_slice(&self.speech[side][self.said..self.said + samples]);
+            self.counted(side, |call| call.capture(&pcm[..samples]));
+            while let Some(transmit) = self.counted(side, |call| call.packet(&mut datagram)) {
+                self.packets += 1;
+                self.carry(side, now, transmit, &datagram);
+            }
+            if let Some(transmit) = self.counted(side, |call| call.poll(now, &mut datagram)) {
+                self.carry(side, now, transmit, &datagram);
+            }
+        }
+        self.said = (self.said + samples) % self.speech[0].len();
+    }
+}
+
+fn run(codec: Codec) {
+    let mut pair = Pair::new(codec);
+    let mut now = Instant::ZERO;
+    while pair.packets < 10_000 {
+        if now == Instant::from_millis(40_000) {
+            pair.calls[0].change_source(now, &Identity::seeded(9)).unwrap();
+        }
+        pair.tick(now);
+        now += Duration::from_millis(10);
+    }
+    let mut datagram = [0; 1_500];
+    assert!(pair.counted(0, |call| call.bye(now, &mut datagram)).is_some());
+    let [first, second] = [0, 1].map(|side| pair.calls[side].stats());
+    println!("{codec:?}: {} packets, {} reports, {} allocations", pair.packets, pair.reports, pair.allocations);
+    assert_eq!(pair.allocations, 0);
+    // All of it has happened.
+    assert!(pair.reports > 10);
+    assert_eq!(second.receiver.ssrc_changes, 1);
+    for stats in [first, second] {
+        let heard = stats.receiver;
+        assert!(
+            heard.duplicate + stats.refused > 50 && heard.reception.reordered > 50 && heard.concealed_samples > 1_000,
+            "{heard:?}"
+        );
+        assert!(heard.decoded_samples * 10 > heard.played_samples * 7, "{heard:?}");
+        assert_eq!((stats.foreign, stats.send_errors), (0, 0));
+    }
+}
+
+#[test]
+fn pcmu_allocates_nothing() {
+    run(Codec::Pcmu);
+}
+
+#[test]
+fn l16_allocates_nothing() {
+    run(Codec::L16(16_000));
+}
+
+#[test]
+fn opus_allocates_nothing() {
+    run(Codec::Opus);
+}
+
+/// The counter counts: a test that can't fail proves nothing.
+#[test]
+fn an_allocation_is_seen() {
+    let before = (ALLOCATIONS.get(), LIVE_BYTES.get());
+    let bytes = std::hint::black_box(vec![1u8; 1_000]);
+    assert_eq!((ALLOCATIONS.get(), LIVE_BYTES.get()), (before.0 + 1, before.1 + 1_000));
+    drop(bytes);
+    assert_eq!(LIVE_BYTES.get(), before.1);
+}
