@@ -11,7 +11,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// The program `media-core` of this source, in the profile of the tests. Cargo builds it for the tests of its own
-/// package only, so this asks cargo once, which has nothing to do when it is there and fresh.
+/// package only, `host-std/tests/program.rs`; so this asks cargo once for these, which has nothing to do after
+/// `cargo test --workspace` has built them.
 pub fn media_core() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -20,11 +21,12 @@ pub fn media_core() -> &'static Path {
         let profile = test.ancestors().nth(2).expect("a test lies in target/PROFILE/deps");
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-        cargo.args(["build", "--quiet", "--package", "host-std", "--bin", "media-core"]);
+        // As `cargo test --workspace` did: another choice of packages has other features, and builds everything anew.
+        cargo.args(["test", "--quiet", "--workspace", "--no-run", "--test", "program"]);
         if profile.ends_with("release") {
             cargo.arg("--release");
         }
-        let built = cargo.status().expect("cargo runs");
+        let built = cargo.stdout(Stdio::null()).status().expect("cargo runs");
         assert!(built.success(), "cargo could not build media-core");
         let program = profile.join(format!("media-core{}", std::env::consts::EXE_SUFFIX));
         assert!(program.exists(), "{} is not there", program.display());
@@ -115,7 +117,8 @@ impl Running {
 
     /// Ctrl-C.
     pub fn interrupt(&self) {
-        let kill = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        // The shell has it built in; a program of this name isn't everywhere.
+        let kill = Command::new("sh").args(["-c", &format!("kill -INT {}", self.child.id())]).status();
         assert!(kill.is_ok_and(|status| status.success()), "kill -INT {}", self.name);
     }
 

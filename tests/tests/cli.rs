@@ -48,7 +48,11 @@ fn help_explains_every_option() {
             assert!(help.stdout.contains(&format!("Usage: media-core {command}")), "{}", help.stdout);
             assert_eq!(help.stderr, "");
             let lines: Vec<_> = help.stdout.lines().collect();
-            for (n, line) in lines.iter().enumerate().filter(|(_, line)| line.trim_start().starts_with("--")) {
+            for (n, line) in lines
+                .iter()
+                .enumerate()
+                .filter(|(_, line)| line.starts_with("  ") && line.trim_start().starts_with("--"))
+            {
                 // In the short form the text follows on the line, in the long one below.
                 let text = line.trim_start().split_once("  ").map_or("", |(_, text)| text.trim());
                 let below = lines.get(n + 1).map_or("", |next| next.trim());
@@ -103,7 +107,7 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
         assert!(ended.status.code().is_some_and(|code| code != 0), "{arguments:?}: {ended:?}");
         assert_eq!(ended.stdout, "", "{arguments:?}");
         let lines: Vec<_> = ended.stderr.lines().collect();
-        assert!(lines.first().is_some_and(|line| line.contains(needle)), "{arguments:?}: {}", ended.stderr);
+        assert!(!lines.is_empty() && lines[..lines.len().min(2)].concat().contains(needle), "{arguments:?}: {ended:?}");
         // Wrong flags are told by the parser, which adds how it's right.
         let by_parser = ended.status.code() == Some(2) && lines[0].starts_with("error: ");
         assert!(by_parser || (lines.len() == 1 && lines[0].starts_with("media-core: ")), "{}", ended.stderr);
@@ -221,18 +225,19 @@ fn tshark_finds_the_streams_of_the_demo_and_their_loss() {
 fn the_demo_in_real_time_carries_speech_both_ways_over_srtp() {
     let folder = folder("realtime");
     let mut arguments =
-        vec!["demo", "--seconds", "3", "--codec", "l16", "--loss", "0", "--burst", "1", "--jitter", "2"];
+        vec!["demo", "--seconds", "4.5", "--codec", "l16", "--loss", "0", "--burst", "1", "--jitter", "2"];
     arguments.extend(["--delay", "5", "--reorder", "0", "--json", "--out", "out"]);
     let begin = Instant::now();
     let ended = run(&folder, &arguments).success();
-    assert!(begin.elapsed() >= Duration::from_secs(3), "real time");
+    assert!(begin.elapsed() >= Duration::from_millis(4_500), "real time");
     let report = json(&ended.stdout);
     assert!(report["settings"].to_string().contains("SRTP, AES_CM_128_HMAC_SHA1_80"), "{}", report["settings"]);
     assert!(fs::read_to_string(folder.join("out/call.keys")).unwrap().contains("AES_CM_128_HMAC_SHA1_80 127.0.0.1:"));
+    // The man begins to speak after two and a half seconds.
     for (side, voice) in [(0, "man.wav"), (1, "woman.wav")] {
         let side = &report["sides"][side];
         let statistics = &side["statistics"];
-        assert!(statistics["packets_received"].as_u64().unwrap() >= 140, "{statistics}");
+        assert!(statistics["packets_received"].as_u64().unwrap() >= 200, "{statistics}");
         assert_eq!((&statistics["packets_lost"], &statistics["packets_refused"]), (&0.into(), &0.into()));
         let (heard, rate_hz) = wav(&folder.join("out").join(side["wav_file"].as_str().unwrap()));
         let (said, said_hz) = wav(&PathBuf::from(asset(voice)));
@@ -266,7 +271,7 @@ fn two_processes_talk_and_the_first_to_go_ends_the_call() {
     let folder = folder("two");
     // An answer to some call of yesterday must not be taken for the one that comes.
     fs::write(folder.join("answer.sdp"), "v=0\r\nnonsense").unwrap();
-    let [offerer, answerer] = two_processes(&folder, &["--seconds", "3", "--rate", "16000"], &["--rate", "16000"]);
+    let [offerer, answerer] = two_processes(&folder, &["--seconds", "4.5", "--rate", "16000"], &["--rate", "16000"]);
     let [offerer, answerer] = [offerer, answerer].map(|running| running.wait(LIMIT).success());
     assert!(offerer.stderr.contains("waiting for answer.sdp"), "{}", offerer.stderr);
     assert!(offerer.stderr.contains("Opus, 20 ms, SRTP"), "{}", offerer.stderr);
@@ -274,10 +279,10 @@ fn two_processes_talk_and_the_first_to_go_ends_the_call() {
     assert_eq!((&offerer["ended"], &answerer["ended"]), (&"time over".into(), &"the other side hung up".into()));
     for summary in [&offerer, &answerer] {
         for name in ["packets_sent", "packets_received"] {
-            assert!(summary[name].as_u64().unwrap() >= 130, "{name}: {summary}");
+            assert!(summary[name].as_u64().unwrap() >= 200, "{name}: {summary}");
         }
         assert_eq!(summary["packets_lost"], 0, "{summary}");
-        assert!((2.5..4.0).contains(&summary["seconds"].as_f64().unwrap()), "{summary}");
+        assert!((4.0..6.0).contains(&summary["seconds"].as_f64().unwrap()), "{summary}");
     }
     for (heard, said) in [("offerer-heard.wav", "man.wav"), ("answerer-heard.wav", "woman.wav")] {
         let ((heard, rate_hz), (said, _)) = (wav(&folder.join(heard)), wav(&PathBuf::from(asset(said))));

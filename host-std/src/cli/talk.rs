@@ -439,7 +439,9 @@ fn describe(call: &Call) {
     let Some(negotiated) = call.negotiated() else { return };
     let codec = match call.codec() {
         Some(Codec::L16(rate)) => format!("L16/{rate}"),
-        Some(codec) => format!("{codec:?}"),
+        Some(Codec::Pcmu) => "PCMU".into(),
+        Some(Codec::Pcma) => "PCMA".into(),
+        Some(Codec::Opus) => "Opus".into(),
         None => return,
     };
     let protection = if negotiated.srtp.is_some() { "SRTP" } else { "plain RTP" };

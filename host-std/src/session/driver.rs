@@ -143,7 +143,7 @@ impl<T: Tap> Driver<T> {
             pcm: vec![0; (rate_hz * TICK_MS / 1_000) as usize],
             microphone: Gain::new(ramp),
             volume: Gain::new(ramp),
-            meters: [meter.clone(), meter],
+            meters: [meter, meter],
             muted: false,
             gains: [0; 2],
         };

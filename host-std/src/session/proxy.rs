@@ -12,6 +12,9 @@ use tokio::time::{Duration, Instant as TokioInstant, sleep_until};
 use super::driver::Clock;
 use crate::netsim::{Network, NetworkConfig};
 
+/// A datagram on its way: when it arrives, in which order it was sent, through which socket it leaves, its bytes.
+type InFlight = Reverse<(Instant, u64, usize, Vec<u8>)>;
+
 /// Two sockets: what comes in on one goes out of the other, after the network had its way with it.
 pub struct Proxy {
     sockets: [UdpSocket; 2],
@@ -42,7 +45,7 @@ impl Proxy {
 
     /// Forwards until it is dropped or a socket fails.
     pub async fn run(mut self, clock: Clock) -> io::Error {
-        let mut in_flight: BinaryHeap<Reverse<(Instant, u64, usize, Vec<u8>)>> = BinaryHeap::new();
+        let mut in_flight: BinaryHeap<InFlight> = BinaryHeap::new();
         let mut order = 0u64;
         let mut buffers = [vec![0; 65_535], vec![0; 65_535]];
         let begin = TokioInstant::now();
