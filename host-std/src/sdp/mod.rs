@@ -40,7 +40,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 pub use crypto::{CryptoError, CryptoLine, CryptoSuite, MasterKey};
 pub use error::{Kind, SdpError};
 pub use format::{CodecFormat, EventSet, NegotiatedCodec, NegotiatedEvents};
-pub use negotiate::{accept, answer, offer};
+pub use negotiate::{accept, answer, offer, offered};
 
 /// The largest description that's read, in bytes.
 pub const MAX_SDP_BYTES: usize = 64 * 1024;

@@ -105,6 +105,18 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
     Ok((text, negotiated))
 }
 
+/// The codecs of our `offer` with the payload types it gives them: from the moment it is sent, the other side may use
+/// them (RFC 3264, 5.1).
+///
+/// # Errors
+/// [`SdpError::NoAudio`] and what a description may be wrong in.
+pub fn offered(offer: impl AsRef<[u8]>) -> Result<Vec<NegotiatedCodec>, SdpError> {
+    let session = read::session(offer.as_ref())?;
+    let place = session.medias.iter().position(|media| Audio::is_live(media) == Some(true));
+    let place = place.ok_or(SdpError::NoAudio(Kind::Offer))?;
+    Ok(Audio::read(&session, &session.medias[place], Kind::Offer)?.codecs)
+}
+
 /// Reads the answer to our `offer`. The answer may be any bytes; what we said is taken from the text of the offer.
 ///
 /// # Errors

@@ -8,8 +8,8 @@
 //! poll(now, buffer) at next_deadline()                RTCP                      -> network
 //! ```
 //!
-//! A later offer (hold, another address, new keys, another codec) changes the running call: streams keep their SSRC,
-//! and the receive road goes on unless the codec's rate changed.
+//! A later offer (hold, another address, new keys, another codec) changes the running call: streams keep their SSRC
+//! unless the RTP clock changed, and the receive road goes on unless the codec's rate changed.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,7 +20,7 @@ use dsp_core::guard::{GuardError, PacketGuard, Plain};
 use dsp_core::quality::{Cname, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo};
 use dsp_core::receive::{self, HostReceiver, Played, ReceiveError, Received, ReceiverConfig, ReceiverStats};
 use dsp_core::send::{FrameTooLong, HostSender, SendStats, SenderConfig};
-use dsp_core::time::{Duration, Instant};
+use dsp_core::time::{Duration, Instant, PayloadType};
 use dsp_core::wire::DatagramKind;
 
 use super::codecs::Decoders;
@@ -208,6 +208,8 @@ struct Media {
     guard: Guard,
     encoder: Box<dyn Encoder + Send>,
     decoders: Decoders,
+    /// The receiver is new in a running call: packets of the codecs before may still be on their way.
+    fresh: bool,
     sender: Box<HostSender>,
     receiver: Box<HostReceiver>,
     reporter: Box<RtcpReporter>,
@@ -263,6 +265,10 @@ impl Call {
     /// [`CallError::Sdp`] if the settings can't be offered.
     pub fn offer(&mut self) -> Result<String, CallError> {
         let offer = sdp::offer(&self.local)?;
+        if let Some(media) = &mut self.media {
+            // The other side may send what is offered before its answer is here.
+            media.decoders.add(Decoders::new(&sdp::offered(&offer)?, media.codec, &self.config.opus)?);
+        }
         self.offered = Some(offer.clone());
         self.local.previous = Some(offer.clone());
         Ok(offer)
@@ -312,6 +318,13 @@ impl Call {
     pub fn set_address(&mut self, address: IpAddr, rtp_port: u16) {
         self.local.address = address;
         self.local.rtp_port = rtp_port;
+    }
+
+    /// Our codecs from the next offer or answer on, the best first. The rate of the call's sound may change with them,
+    /// when the offer is answered or the answer accepted: see [`sample_rate_hz`](Self::sample_rate_hz).
+    pub fn set_codecs(&mut self, codecs: &[Codec]) {
+        self.config.codecs = codecs.to_vec();
+        self.local.codecs = codecs.iter().map(|codec| codec.format(&self.config.opus)).collect();
     }
 
     /// Fresh SRTP keys of ours from the next offer or answer on.
@@ -414,6 +427,14 @@ impl Call {
             }
             if !media.negotiated.direction.receives() {
                 return Incoming::Ignored;
+            }
+            if media.fresh {
+                // Timestamps of the clock before would spoil the new one's delay.
+                let payload_type = packet.get(1).map(|&byte| PayloadType::from_low_bits(byte));
+                if !payload_type.is_some_and(|payload_type| media.decoders.knows(payload_type)) {
+                    return Incoming::Ignored;
+                }
+                media.fresh = false;
             }
             return match media.receiver.receive(now, packet) {
                 Ok(received) => Incoming::Audio(received),
@@ -546,6 +567,7 @@ impl Call {
                 rtcp: Latch::new(self.config.latching, negotiated.remote_rtcp),
                 encoder,
                 decoders,
+                fresh: false,
                 negotiated,
                 here: (self.local.address, self.local.rtp_port),
             });
@@ -558,6 +580,9 @@ impl Call {
         } else {
             Some(Box::new(HostReceiver::new(receiver_config).map_err(CallError::Receiver)?))
         };
+        // A source has one clock (RFC 7160, 4.1): with another we are another source.
+        let other_clock = codec.rtp_clock_hz() != media.codec.rtp_clock_hz();
+        let next_identity = if other_clock { Some(self.config.identity.next()?) } else { None };
         if codec != media.codec
             || payload_type != media.negotiated.send[0].payload_type
             || ptime_ms != media.negotiated.send_ptime_ms
@@ -567,11 +592,14 @@ impl Call {
         if codec != media.codec {
             media.encoder = encoder;
         }
-        if negotiated.receive != media.negotiated.receive {
-            media.decoders = decoders;
-        }
+        // Within a session a payload type keeps its meaning (RFC 3264, 8.3.2): packets of the codecs before that are
+        // still on their way are heard too, if they have the same sound.
         if let Some(receiver) = receiver {
             media.receiver = receiver;
+            media.decoders = decoders;
+            media.fresh = true;
+        } else {
+            media.decoders.add(decoders);
         }
         media.codec = codec;
         let here = (self.local.address, self.local.rtp_port);
@@ -579,12 +607,15 @@ impl Call {
         media.here = here;
         media.guard.renew(negotiated.srtp.as_ref(), moved);
         if negotiated.remote_rtp != media.negotiated.remote_rtp {
-            media.rtp = Latch::new(self.config.latching, negotiated.remote_rtp);
+            media.rtp.renegotiated(now, negotiated.remote_rtp);
         }
         if negotiated.remote_rtcp != media.negotiated.remote_rtcp {
-            media.rtcp = Latch::new(self.config.latching, negotiated.remote_rtcp);
+            media.rtcp.renegotiated(now, negotiated.remote_rtcp);
         }
         media.negotiated = negotiated;
+        if let Some(identity) = next_identity {
+            self.change_source(now, &identity)?;
+        }
         Ok(())
     }
 }

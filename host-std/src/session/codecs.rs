@@ -101,6 +101,20 @@ impl Decoders {
         }
         Ok(Self(decoders))
     }
+
+    /// Whether packets of this type can be decoded.
+    pub(super) fn knows(&self, payload_type: PayloadType) -> bool {
+        self.0.iter().any(|(own, _)| *own == payload_type)
+    }
+
+    /// Takes in decoders of payload types that are not here: those beside them keep what they have heard.
+    pub(super) fn add(&mut self, others: Self) {
+        for (payload_type, decoder) in others.0 {
+            if !self.knows(payload_type) {
+                self.0.push((payload_type, decoder));
+            }
+        }
+    }
 }
 
 impl PayloadTable for Decoders {

@@ -46,6 +46,17 @@ impl Identity {
         Self::draw(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
+    /// Other numbers for the same end: of a stream whose clock changes (RFC 7160, 4.1). Repeatable if this one is.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    pub(super) fn next(&self) -> Result<Self, CallError> {
+        match self.keys {
+            None => Self::random(),
+            Some(_) => Ok(Self::seeded(self.session_id ^ u64::from(self.ssrc.0) ^ u64::from(self.seed) << 32)),
+        }
+    }
+
     fn draw(mut random: Xoshiro256PlusPlus) -> Self {
         let (first, second) = (random.next_u64(), random.next_u64());
         let mut keys = [[0; 30]; 2];

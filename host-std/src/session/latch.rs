@@ -26,6 +26,9 @@ const PROBATION: u32 = 5;
 /// Silence of the current source.
 const SILENCE: Duration = Duration::from_millis(500);
 
+/// How long packets from the old address are still heard after the SDP named a new one.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// The latch of one stream.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Latch {
@@ -34,12 +37,19 @@ pub(super) struct Latch {
     latched: bool,
     last_heard: Instant,
     candidate: Option<(SocketAddr, u32)>,
+    /// The source that was left by the last offer/answer, and when.
+    left: Option<(SocketAddr, Instant)>,
 }
 
 impl Latch {
     /// A latch on the address that the SDP named.
     pub(super) fn new(policy: Latching, remote: SocketAddr) -> Self {
-        Self { policy, remote, latched: false, last_heard: Instant::ZERO, candidate: None }
+        Self { policy, remote, latched: false, last_heard: Instant::ZERO, candidate: None, left: None }
+    }
+
+    /// The SDP names another address from now on.
+    pub(super) fn renegotiated(&mut self, now: Instant, remote: SocketAddr) {
+        *self = Self { left: Some((self.remote, now)), ..Self::new(self.policy, remote) };
     }
 
     /// Where to send.
@@ -49,7 +59,7 @@ impl Latch {
 
     /// Whether a datagram from this source could be taken at all: the guard need not look at others.
     pub(super) fn may_hear(&self, from: SocketAddr) -> bool {
-        self.policy != Latching::Strict || from == self.remote
+        self.policy != Latching::Strict || from == self.remote || self.left.is_some_and(|(left, _)| left == from)
     }
 
     /// Whether a *valid* packet from this source is taken; may move the latch.
@@ -58,6 +68,10 @@ impl Latch {
             self.latched = true;
             self.last_heard = now;
             self.candidate = None;
+            return true;
+        }
+        // What was still on its way is heard, but must not draw us back to where nobody listens any more.
+        if self.left.is_some_and(|(left, when)| left == from && now.since(when) < LEAVING) {
             return true;
         }
         match self.policy {
@@ -97,6 +111,21 @@ mod tests {
         assert!(!latch.may_hear(address(5_000)) && !latch.hear(Instant::ZERO, address(5_000)));
         assert!(latch.hear(Instant::ZERO, address(4_000)));
         assert_eq!(latch.remote(), address(4_000));
+    }
+
+    #[test]
+    fn what_is_on_its_way_from_the_old_address_is_heard_but_not_followed() {
+        for policy in [Latching::Strict, Latching::Once, Latching::Relatch] {
+            let mut latch = Latch::new(policy, address(4_000));
+            assert!(latch.hear(Instant::ZERO, address(4_000)));
+            latch.renegotiated(Instant::from_millis(5_000), address(5_000));
+            let late = Instant::from_millis(5_100);
+            assert!(latch.may_hear(address(4_000)) && latch.hear(late, address(4_000)), "{policy:?}");
+            assert_eq!(latch.remote(), address(5_000));
+            assert!(latch.hear(late, address(5_000)));
+            assert!(!latch.hear(Instant::from_millis(6_100), address(4_000)), "{policy:?}");
+            assert_eq!(latch.remote(), address(5_000));
+        }
     }
 
     #[test]
