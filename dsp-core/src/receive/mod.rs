@@ -477,7 +477,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         // A packet that was only late continues what was played before it: what is made up must last whole periods.
         let more = if late { self.concealer.until_in_phase() } else { 0 };
         let longest = samples_of(decoder.duration(payload).unwrap_or(0), &self.config);
-        let more = more.min(self.sound.room().saturating_sub(longest));
+        let bound = self.to_samples(self.delay.maximum().saturating_sub(delay.max(0) as u32));
+        let more = more.min(bound).min(self.sound.room().saturating_sub(longest));
         let decoded = decode_into(&mut self.sound, more, decoder, payload, self.config.sample_rate_hz);
         let duration = decoder.duration(payload).unwrap_or(0);
         self.jitter.advance();
