@@ -88,9 +88,11 @@ pub enum Stretch {
 }
 
 /// Whether to change speed, from the delay of what is about to be played and the target, in ticks; `slack` is how far
-/// above the target the delay may lie.
-pub fn stretch(delay: i32, target: i32, slack: i32) -> Option<Stretch> {
-    if delay > target + slack.max(target / 4) {
+/// above the target the delay may lie. With `hold`, as packets were late not long ago, it may lie as high as twice the
+/// target: more than that was left behind by a stall, not by jitter.
+pub fn stretch(delay: i32, target: i32, slack: i32, hold: bool) -> Option<Stretch> {
+    let above = if hold { target } else { target / 4 };
+    if delay > target + slack.max(above) {
         Some(Stretch::Accelerate(delay - target))
     } else if delay <= target - target / 4 {
         // Room for a pitch period: it may end a little above the target.
@@ -131,10 +133,13 @@ mod tests {
 
     #[test]
     fn stretches_outside_the_dead_band() {
-        assert_eq!(stretch(320, 320, 160), None);
-        assert_eq!(stretch(481, 320, 160), Some(Stretch::Accelerate(161)));
-        assert_eq!(stretch(239, 320, 160), Some(Stretch::Decelerate(81)));
-        assert_eq!(stretch(241, 320, 160), None);
-        assert_eq!(stretch(120, 160, 160), Some(Stretch::Decelerate(80)));
+        assert_eq!(stretch(320, 320, 160, false), None);
+        assert_eq!(stretch(481, 320, 160, false), Some(Stretch::Accelerate(161)));
+        assert_eq!(stretch(239, 320, 160, false), Some(Stretch::Decelerate(81)));
+        assert_eq!(stretch(241, 320, 160, false), None);
+        assert_eq!(stretch(120, 160, 160, false), Some(Stretch::Decelerate(80)));
+        assert_eq!(stretch(640, 320, 160, true), None);
+        assert_eq!(stretch(641, 320, 160, true), Some(Stretch::Accelerate(321)));
+        assert_eq!(stretch(239, 320, 160, true), Some(Stretch::Decelerate(81)));
     }
 }

@@ -49,6 +49,9 @@ const CONCEAL_STEP: Duration = Duration::from_millis(10);
 const UNDERRUN: Duration = Duration::from_secs(1);
 /// Between two changes of speed.
 const STRETCH_PAUSE: Duration = Duration::from_millis(60);
+/// So long after a packet came too late the delay doesn't come down: where one was late, more will be. Up at once, down
+/// slowly: each change of the delay is heard more than a little delay too much.
+const HOLD: Duration = Duration::from_secs(5);
 /// How far above the target the delay may lie before playing faster.
 const SLACK: Duration = Duration::from_millis(20);
 /// A packet that is this much too late or too early was sent by a clock that jumped.
@@ -209,6 +212,8 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize> {
     payload_type: Option<PayloadType>,
     /// Samples to play before the next change of speed.
     stretch_pause: usize,
+    /// Samples to play before the delay may come down.
+    hold: usize,
     stats: ReceiverStats,
 }
 
@@ -248,6 +253,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             hopeless_since: None,
             payload_type: None,
             stretch_pause: 0,
+            hold: 0,
             stats: ReceiverStats::default(),
         })
     }
@@ -387,6 +393,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             filled += self.sound.take(&mut pcm[filled..]);
         }
         self.stretch_pause = self.stretch_pause.saturating_sub(pcm.len());
+        self.hold = self.hold.saturating_sub(pcm.len());
         played.target_delay_ms = self.to_ms(self.delay.target());
         self.stats.count(&played, pcm.len());
         played
@@ -473,9 +480,12 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.jitter.advance();
             return false;
         };
-        let late = self.concealer.is_concealing() && !self.broken && info.timestamp == self.next_time;
+        let late = self.filled > 0 && !self.broken && info.timestamp == self.next_time;
+        if late {
+            self.hold = HOLD.as_samples(self.config.sample_rate_hz) as usize;
+        }
         // A packet that was only late continues what was played before it: what is made up must last whole periods.
-        let more = if late { self.concealer.until_in_phase() } else { 0 };
+        let more = if late && self.concealer.is_concealing() { self.concealer.until_in_phase() } else { 0 };
         let longest = samples_of(decoder.duration(payload).unwrap_or(0), &self.config);
         let bound = self.to_samples(self.delay.maximum().saturating_sub(delay.max(0) as u32));
         let more = more.min(bound).min(self.sound.room().saturating_sub(longest));
@@ -640,7 +650,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             return;
         }
         let slack = SLACK.as_samples(self.config.rtp_clock_hz) as i32;
-        let Some(change) = decision::stretch(delay, self.delay.target() as i32, slack) else { return };
+        let Some(change) = decision::stretch(delay, self.delay.target() as i32, slack, self.hold > 0) else { return };
         let changed = match change {
             Stretch::Accelerate(by) => {
                 let by = self.to_samples(by as u32);

@@ -371,6 +371,23 @@ mod tests {
     }
 
     #[test]
+    fn sound_that_was_late_goes_on_in_phase() {
+        for rate in RATES {
+            let ms = rate as usize / 1_000;
+            // 125 Hz: periods of 8 ms.
+            let clean = vowel(rate, 125.0, ms * 160);
+            let mut it = Concealer::new(rate);
+            assert_eq!(it.until_in_phase(), 0);
+            let mut made = vec![0; ms * 10];
+            it.conceal(&clean[..ms * 120], &mut made);
+            let more = it.until_in_phase();
+            assert!(more.abs_diff(ms * 6) <= 2, "{more} samples to 16 ms at {rate} Hz");
+            it.merge(&[&clean[..ms * 120], &made].concat(), &mut clean[ms * 120..].to_vec());
+            assert_eq!(it.until_in_phase(), 0);
+        }
+    }
+
+    #[test]
     fn noise_stays_noise_of_the_same_colour_and_does_not_repeat() {
         let mut seed = 3u32;
         let x: Vec<i16> = (0..960)
