@@ -1,0 +1,194 @@
+//! The two ADPCM coders of ITU-T G.722 (clause 6.2): the lower band with 6 bits a sample, of which 4 adapt it, and the
+//! higher band with 2.
+//!
+//! A quantiser compares the difference with every level at once (29 comparisons, branch-free: QUANTL's search), or in
+//! five steps where the processor has no vector unit.
+//!
+//! Units: signals 15 bits in 16 (-16384 to 16383). State: 52 bytes a band.
+
+use super::Mode;
+use super::predictor::Predictor;
+use super::qmf::{limit, saturate};
+use super::tables::{
+    GROWTH_2, GROWTH_4, INVERSE_LOG, LEVEL_2, LEVELS, LEVELS_6, OUTPUTS_2, OUTPUTS_4, OUTPUTS_5, OUTPUTS_6,
+};
+
+/// Step size (DETL, DETH) and its logarithm (NBL, NBH).
+#[derive(Clone, Debug)]
+struct Scale<const LARGEST: i32, const SHIFT: u32> {
+    logarithm: i32,
+    step: i32,
+}
+
+impl<const LARGEST: i32, const SHIFT: u32> Scale<LARGEST, SHIFT> {
+    const fn new() -> Self {
+        Self { logarithm: 0, step: step_size::<SHIFT>(0) }
+    }
+
+    /// LOGSCL and SCALEL, or LOGSCH and SCALEH.
+    #[inline(always)]
+    fn update(&mut self, growth: i16) {
+        self.logarithm = (((self.logarithm * 127) >> 7) + i32::from(growth)).clamp(0, LARGEST);
+        self.step = step_size::<SHIFT>(self.logarithm);
+    }
+}
+
+const fn step_size<const SHIFT: u32>(logarithm: i32) -> i32 {
+    let fraction = INVERSE_LOG[((logarithm >> 6) & 31) as usize] as i32;
+    ((fraction << (logarithm >> 11)) >> SHIFT) << 2
+}
+
+/// A fraction of the step size in Q15 to a difference.
+#[inline(always)]
+fn scaled(fraction: i16, step: i32) -> i16 {
+    // |fraction| < 1 and the step is at most 16384.
+    ((i32::from(fraction) * step) >> 15) as i16
+}
+
+/// Coder of the lower band.
+#[derive(Clone, Debug)]
+pub(super) struct Lower {
+    predictor: Predictor,
+    scale: Scale<18432, 8>,
+}
+
+impl Lower {
+    pub(super) const fn new() -> Self {
+        Self { predictor: Predictor::new(), scale: Scale::new() }
+    }
+
+    /// One sample to the 6 bits of IL.
+    #[inline(always)]
+    pub(super) fn encode(&mut self, sample: i16) -> u8 {
+        // SUBTRA, QUANTL.
+        let difference = saturate(i32::from(sample) - self.predictor.prediction());
+        let sign = difference >> 15;
+        let magnitude = quantise(difference ^ sign, self.scale.step as u16);
+        let code = if sign == 0 {
+            61 - magnitude
+        } else if magnitude < 2 {
+            63 - magnitude
+        } else {
+            33 - magnitude
+        };
+        self.adapt(code);
+        code
+    }
+
+    /// The 6 bits of IL to one sample; the mode says how many of them are sound.
+    #[inline(always)]
+    pub(super) fn decode(&mut self, code: u8, mode: Mode) -> i16 {
+        let fraction = match mode {
+            Mode::Kbps64 => OUTPUTS_6[usize::from(code & 63)],
+            Mode::Kbps56 => OUTPUTS_5[usize::from((code >> 1) & 31)],
+            Mode::Kbps48 => OUTPUTS_4[usize::from((code >> 2) & 15)],
+        };
+        let sample = limit(self.predictor.prediction() + i32::from(scaled(fraction, self.scale.step)));
+        self.adapt(code);
+        sample
+    }
+
+    #[inline(always)]
+    fn adapt(&mut self, code: u8) {
+        let coarse = usize::from((code >> 2) & 15);
+        let difference = scaled(OUTPUTS_4[coarse], self.scale.step);
+        self.scale.update(GROWTH_4[coarse]);
+        self.predictor.update(difference);
+    }
+}
+
+/// Coder of the higher band.
+#[derive(Clone, Debug)]
+pub(super) struct Higher {
+    predictor: Predictor,
+    scale: Scale<22528, 10>,
+}
+
+impl Higher {
+    pub(super) const fn new() -> Self {
+        Self { predictor: Predictor::new(), scale: Scale::new() }
+    }
+
+    /// One sample to the 2 bits of IH.
+    #[inline(always)]
+    pub(super) fn encode(&mut self, sample: i16) -> u8 {
+        // SUBTRA, QUANTH.
+        let difference = i32::from(saturate(i32::from(sample) - self.predictor.prediction()));
+        let sign = difference >> 31;
+        let large = (difference ^ sign) >= (LEVEL_2 * self.scale.step) >> 12;
+        // 3 and 2 for small and large positive differences, 1 and 0 for negative ones.
+        let code = (3 + 2 * sign) as u8 - large as u8;
+        self.decode(code);
+        code
+    }
+
+    /// The 2 bits of IH to one sample.
+    #[inline(always)]
+    pub(super) fn decode(&mut self, code: u8) -> i16 {
+        let code = usize::from(code & 3);
+        let difference = scaled(OUTPUTS_2[code], self.scale.step);
+        let sample = limit(self.predictor.prediction() + i32::from(difference));
+        self.scale.update(GROWTH_2[code]);
+        self.predictor.update(difference);
+        sample
+    }
+}
+
+/// QUANTL: how many decision levels `magnitude` reaches, 0 to 29.
+#[inline(always)]
+fn quantise(magnitude: i16, step: u16) -> u8 {
+    if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+        quantise_at_once(magnitude, step)
+    } else {
+        quantise_in_steps(magnitude, step)
+    }
+}
+
+/// Level `i` for this step size: at most 2919/4096 of 16384.
+#[inline(always)]
+fn level(i: usize, step: u16) -> i16 {
+    ((u32::from(LEVELS_6[i] << 4) * u32::from(step)) >> 16) as i16
+}
+
+/// All comparisons at once.
+#[inline(always)]
+fn quantise_at_once(magnitude: i16, step: u16) -> u8 {
+    let mut reached = 0i16;
+    for i in 0..32 {
+        reached += i16::from(magnitude >= level(i, step));
+    }
+    // The three places behind the last level are always reached.
+    reached as u8 - (32 - LEVELS as u8)
+}
+
+/// Five comparisons, each of which halves what is left.
+#[inline(always)]
+fn quantise_in_steps(magnitude: i16, step: u16) -> u8 {
+    let mut reached = 0;
+    for half in [16, 8, 4, 2, 1] {
+        let i = reached + half;
+        if i <= LEVELS && magnitude >= level((i - 1) & 31, step) {
+            reached = i;
+        }
+    }
+    reached as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_searches_agree() {
+        for logarithm in (0..=18432).step_by(64) {
+            let step = step_size::<8>(logarithm) as u16;
+            // Every magnitude around each level, and the ends.
+            let near = (0..LEVELS).flat_map(|i| (-1..=1).map(move |by| level(i, step).saturating_add(by).max(0)));
+            for magnitude in near.chain([0, 1, 16384, i16::MAX]) {
+                let reached = quantise_at_once(magnitude, step);
+                assert_eq!(quantise_in_steps(magnitude, step), reached);
+                assert_eq!((0..LEVELS).filter(|&i| level(i, step) <= magnitude).count(), usize::from(reached));
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The adaptive predictor that both bands of ITU-T G.722 have (clause 6.2: PARREC, RECONS, UPPOL1, UPPOL2, UPZERO,
+//! DELAYA, FILTEP, FILTEZ, PREDIC): six zeros on the quantised differences and two poles on the reconstructed signal,
+//! all adapted by signs alone.
+//!
+//! The Recommendation's words of 16 bits saturate at each addition. Here sums are of 32 bits and saturate where that
+//! can show; what is left out cannot be reached, and the place says why.
+//!
+//! Units: signals 15 bits in 16; coefficients Q14 (poles and zeros). State: 44 bytes.
+
+use super::qmf::saturate;
+
+/// Places of the zeros' vectors: six, filled up to one vector of eight by zeros.
+const LANES: usize = 8;
+
+/// Predictor of one band.
+#[derive(Clone, Debug)]
+pub(super) struct Predictor {
+    /// Coefficients of the zeros, b1 to b6 (BL, BH), Q14; the other lanes stay 0 in effect.
+    zeros: [i16; LANES],
+    /// The last quantised differences d1 to d6 (DLT, DH), newest first.
+    differences: [i16; LANES],
+    /// Sum of the magnitudes of the six differences: whether FILTEZ could saturate at all.
+    magnitude: i32,
+    /// Coefficients of the poles, a1 and a2 (AL, AH), Q14.
+    poles: [i32; 2],
+    /// Twice the last two reconstructed signals (RLT, RH), saturated, newest first.
+    doubled: [i32; 2],
+    /// Signs of the last two partially reconstructed signals (PLT, PH): 0 or -1, newest first.
+    signs: [i32; 2],
+    /// The zeros' part of the prediction (SZL, SZH).
+    zeros_part: i32,
+    /// The prediction (SL, SH).
+    prediction: i32,
+}
+
+impl Predictor {
+    pub(super) const fn new() -> Self {
+        Self {
+            zeros: [0; LANES],
+            differences: [0; LANES],
+            magnitude: 0,
+            poles: [0; 2],
+            doubled: [0; 2],
+            signs: [0; 2],
+            zeros_part: 0,
+            prediction: 0,
+        }
+    }
+
+    /// What the next sample is expected to be (SL, SH).
+    #[inline(always)]
+    pub(super) fn prediction(&self) -> i32 {
+        self.prediction
+    }
+
+    /// Takes the quantised difference between the prediction and the sample, and predicts the next. Differences are
+    /// at most 0.63 of a step size of 16384: 14 bits.
+    #[inline(always)]
+    pub(super) fn update(&mut self, difference: i16) {
+        let d = i32::from(difference);
+        // Only the sign of PLT is used, and saturation leaves that alone.
+        let sign = (d + self.zeros_part) >> 31;
+        let [sign1, sign2] = self.signs;
+
+        // UPPOL2. 4 a1 saturated, negated and shifted by 7 is the same as a1 shifted by 5 and limited.
+        let [a1, a2] = self.poles;
+        let differs = sign ^ sign1;
+        // a1 as it is where the signs differ, else negated.
+        let turned = (a1 ^ !differs) - !differs;
+        let push = (turned >> 5).clamp(-256, 255);
+        let bias = 128 + (((sign ^ sign2) as i32) & -256);
+        let a2 = (push + bias + ((a2 * 127) >> 7)).clamp(-12288, 12288);
+        // UPPOL1.
+        let a1 = ((a1 * 255) >> 8) + 192 + (differs & -384);
+        let bound = 15360 - a2;
+        let a1 = a1.clamp(-bound, bound);
+        self.poles = [a1, a2];
+        self.signs = [sign, sign1];
+
+        // RECONS and FILTEP: the doubled signal saturates wherever the signal itself would.
+        let doubled = i32::from(saturate(2 * (self.prediction + d)));
+        let poles_part = i32::from(saturate(((a1 * doubled) >> 15) + ((a2 * self.doubled[0]) >> 15)));
+        self.doubled = [doubled, self.doubled[0]];
+
+        self.adapt_zeros(difference);
+        self.zeros_part = self.filter_zeros();
+        // PREDIC.
+        self.prediction = i32::from(saturate(poles_part + self.zeros_part));
+    }
+
+    /// UPZERO, then DELAYA of the differences.
+    #[inline(always)]
+    fn adapt_zeros(&mut self, difference: i16) {
+        let step = if difference == 0 { 0 } else { 128 };
+        let old = self.differences;
+        for i in 0..LANES {
+            let differs = (old[i] ^ difference) >> 15;
+            let leaked = ((i32::from(self.zeros[i]) * 255) >> 8) as i16;
+            // At most 32639 + 128, at least -32640 - 128.
+            self.zeros[i] = leaked + ((step ^ differs) - differs);
+        }
+        self.magnitude += i32::from(difference).abs() - i32::from(old[5]).abs();
+        self.differences = [difference, old[0], old[1], old[2], old[3], old[4], 0, 0];
+    }
+
+    /// FILTEZ: the Recommendation doubles a difference, which 14 bits allow, and shifts the product by 15.
+    #[inline(always)]
+    fn filter_zeros(&self) -> i32 {
+        let mut terms = [0; LANES];
+        for i in 0..LANES {
+            terms[i] = (i32::from(self.zeros[i]) * i32::from(self.differences[i])) >> 14;
+        }
+        // No term exceeds twice its difference, so that below this no partial sum can saturate, in any order.
+        if self.magnitude <= 16383 { terms.iter().sum() } else { saturating_sum(&terms) }
+    }
+}
+
+/// The Recommendation's order of additions, each of which saturates: from the oldest to the newest.
+#[cold]
+#[inline(never)]
+fn saturating_sum(terms: &[i32; LANES]) -> i32 {
+    terms[..6].iter().rev().fold(0, |sum, term| i32::from(saturate(sum + term)))
+}

@@ -1,0 +1,111 @@
+//! G.722 against the digital test sequences of ITU-T G.722 Appendix II, which go around the filters, and against the
+//! speech files of the ITU-T software tool library (G.191), which go through them. Every word must be the same.
+
+use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode, SubBandDecoder, SubBandEncoder};
+use dsp_core::codec::{Decoder, Encoder};
+use media_core_tests::shared;
+
+const MODES: [Mode; 3] = [Mode::Kbps64, Mode::Kbps56, Mode::Kbps48];
+
+/// A file of little-endian 16-bit words, or `None` where the data is missing.
+fn words(path: &str) -> Option<Vec<i16>> {
+    let bytes = std::fs::read(shared(&format!("data/{path}"))?).unwrap();
+    let (pairs, odd) = bytes.as_chunks();
+    assert!(odd.is_empty(), "{path}");
+    Some(pairs.iter().map(|&pair| i16::from_le_bytes(pair)).collect())
+}
+
+/// A sequence of Appendix II without the 16 words before and after it that have the reset bit, bit 0, set. The signal
+/// is in the other bits.
+fn sequence(name: &str) -> Option<Vec<i16>> {
+    const RESET: usize = 16;
+    let words = words(&format!("itu-g722-appII/{name}"))?;
+    let (head, rest) = words.split_at(RESET);
+    let (body, tail) = rest.split_at(rest.len() - RESET);
+    assert!(head.iter().chain(tail).all(|word| word & 1 == 1), "{name}");
+    assert!(body.iter().all(|word| word & 1 == 0), "{name}");
+    Some(body.to_vec())
+}
+
+/// Index, ours and theirs of the first difference: a few words say more than two whole files.
+fn first_difference<T: PartialEq + Copy>(ours: &[T], theirs: &[T]) -> Option<(usize, T, T)> {
+    assert_eq!(ours.len(), theirs.len());
+    (0..ours.len()).find(|&i| ours[i] != theirs[i]).map(|i| (i, ours[i], theirs[i]))
+}
+
+#[test]
+fn appendix_2_encoder() {
+    for (source, coded) in [("bt1c1.xmt", "bt2r1.cod"), ("bt1c2.xmt", "bt2r2.cod")] {
+        let Some(source) = sequence(source) else { return };
+        let mut encoder = SubBandEncoder::new();
+        // The same signal goes into both bands; the code is in the upper half of its word.
+        let ours: Vec<u8> = source.iter().map(|word| encoder.encode(word >> 1, word >> 1)).collect();
+        let theirs: Vec<u8> = sequence(coded).unwrap().iter().map(|word| (word >> 8) as u8).collect();
+        assert_eq!(first_difference(&ours, &theirs), None, "{coded}");
+    }
+}
+
+#[test]
+fn appendix_2_decoder() {
+    for (coded, number) in [("bt2r1.cod", 1), ("bt2r2.cod", 2), ("bt1d3.cod", 3)] {
+        let Some(coded) = sequence(coded) else { return };
+        for (mode, lower_file) in MODES.into_iter().zip(["rc1", "rc2", "rc3"]) {
+            let mut decoder = SubBandDecoder::new();
+            let (lower, higher): (Vec<i16>, Vec<i16>) =
+                coded.iter().map(|word| decoder.decode((word >> 8) as u8, mode)).map(|(l, h)| (l << 1, h << 1)).unzip();
+            let theirs = sequence(&format!("bt3l{number}.{lower_file}")).unwrap();
+            assert_eq!(first_difference(&lower, &theirs), None, "bt3l{number}.{lower_file}");
+            let theirs = sequence(&format!("bt3h{number}.rc0")).unwrap();
+            assert_eq!(first_difference(&higher, &theirs), None, "bt3h{number}.rc0 in {mode:?}");
+        }
+    }
+}
+
+/// The coded speech, a byte a code.
+fn coded_speech() -> Option<Vec<u8>> {
+    Some(words("itu-g722/codspw.cod")?.into_iter().map(|word| u8::try_from(word).unwrap()).collect())
+}
+
+#[test]
+fn speech_encoder() {
+    let Some(speech) = words("itu-g722/inpsp.bin") else { return };
+    let theirs = coded_speech().unwrap();
+    // The other file holds the same bytes, swapped in pairs.
+    let swapped = std::fs::read(shared("data/itu-g722/codsp.cod").unwrap()).unwrap();
+    let unswapped: Vec<u8> = swapped.as_chunks::<2>().0.iter().flat_map(|&[a, b]| [b, a]).collect();
+    assert!(theirs == unswapped);
+
+    for (mode, kept) in MODES.into_iter().zip([0xff, 0xfe, 0xfc]) {
+        let theirs: Vec<u8> = theirs.iter().map(|code| code & kept).collect();
+        // Frames of 10 to 60 ms, one that is no multiple of anything, and all of it at once.
+        for samples in [160, 320, 480, 640, 800, 960, 74, speech.len()] {
+            let mut encoder = G722Encoder::new(mode);
+            let mut ours = Vec::new();
+            for frame in speech.chunks(samples) {
+                let mut payload = vec![0; frame.len() / 2];
+                assert_eq!(encoder.encode(frame, &mut payload), Ok(payload.len()));
+                ours.extend(payload);
+            }
+            assert_eq!(first_difference(&ours, &theirs), None, "{mode:?}, frames of {samples}");
+        }
+    }
+}
+
+#[test]
+fn speech_decoder() {
+    let Some(coded) = coded_speech() else { return };
+    for (mode, file) in MODES.into_iter().zip(["outsp1.bin", "outsp2.bin", "outsp3.bin"]) {
+        let theirs = words(&format!("itu-g722/{file}")).unwrap();
+        for octets in [80, 160, 240, 320, 400, 480, 37, coded.len()] {
+            let mut decoder = G722Decoder::new(mode);
+            let mut ours = Vec::new();
+            for payload in coded.chunks(octets) {
+                assert_eq!(decoder.duration(payload), Ok(payload.len() as u32));
+                let mut pcm = vec![0; 2 * payload.len()];
+                assert_eq!(decoder.decode(payload, &mut pcm), Ok(pcm.len()));
+                ours.extend(pcm);
+            }
+            assert_eq!(first_difference(&ours, &theirs), None, "{file}, packets of {octets}");
+        }
+    }
+}
