@@ -9,16 +9,16 @@
 
 use super::qmf::saturate;
 
-/// Places of the zeros' vectors: six, filled up to one vector of eight by zeros.
-const LANES: usize = 8;
+/// Zeros of a predictor.
+const ZEROS: usize = 6;
 
 /// Predictor of one band.
 #[derive(Clone, Debug)]
 pub(super) struct Predictor {
     /// Coefficients of the zeros, b1 to b6 (BL, BH), Q14; the other lanes stay 0 in effect.
-    zeros: [i16; LANES],
+    zeros: [i32; ZEROS],
     /// The last quantised differences d1 to d6 (DLT, DH), newest first.
-    differences: [i16; LANES],
+    differences: [i32; ZEROS],
     /// Sum of the magnitudes of the six differences: whether FILTEZ could saturate at all.
     magnitude: i32,
     /// Coefficients of the poles, a1 and a2 (AL, AH), Q14.
@@ -36,8 +36,8 @@ pub(super) struct Predictor {
 impl Predictor {
     pub(super) const fn new() -> Self {
         Self {
-            zeros: [0; LANES],
-            differences: [0; LANES],
+            zeros: [0; ZEROS],
+            differences: [0; ZEROS],
             magnitude: 0,
             poles: [0; 2],
             doubled: [0; 2],
@@ -82,42 +82,35 @@ impl Predictor {
         let poles_part = i32::from(saturate(((a1 * doubled) >> 15) + ((a2 * self.doubled[0]) >> 15)));
         self.doubled = [doubled, self.doubled[0]];
 
-        self.adapt_zeros(difference);
-        self.zeros_part = self.filter_zeros();
+        self.run_zeros(d);
         // PREDIC.
         self.prediction = i32::from(saturate(poles_part + self.zeros_part));
     }
 
-    /// UPZERO, then DELAYA of the differences.
+    /// UPZERO, DELAYA of the differences and FILTEZ, tap by tap.
     #[inline(always)]
-    fn adapt_zeros(&mut self, difference: i16) {
+    fn run_zeros(&mut self, difference: i32) {
         let step = if difference == 0 { 0 } else { 128 };
-        let old = self.differences;
-        for i in 0..LANES {
-            let differs = (old[i] ^ difference) >> 15;
-            let leaked = ((i32::from(self.zeros[i]) * 255) >> 8) as i16;
+        let mut terms = [0; ZEROS];
+        let mut newer = difference;
+        self.magnitude += difference.abs() - self.differences[ZEROS - 1].abs();
+        for i in 0..ZEROS {
+            let differs = (self.differences[i] ^ difference) >> 31;
             // At most 32639 + 128, at least -32640 - 128.
-            self.zeros[i] = leaked + ((step ^ differs) - differs);
-        }
-        self.magnitude += i32::from(difference).abs() - i32::from(old[5]).abs();
-        self.differences = [difference, old[0], old[1], old[2], old[3], old[4], 0, 0];
-    }
-
-    /// FILTEZ: the Recommendation doubles a difference, which 14 bits allow, and shifts the product by 15.
-    #[inline(always)]
-    fn filter_zeros(&self) -> i32 {
-        let mut terms = [0; LANES];
-        for i in 0..LANES {
-            terms[i] = (i32::from(self.zeros[i]) * i32::from(self.differences[i])) >> 14;
+            let zero = ((self.zeros[i] * 255) >> 8) + ((step ^ differs) - differs);
+            // The Recommendation doubles a difference, which 14 bits allow, and shifts the product by 15.
+            terms[i] = (zero * newer) >> 14;
+            self.zeros[i] = zero;
+            newer = core::mem::replace(&mut self.differences[i], newer);
         }
         // No term exceeds twice its difference, so that below this no partial sum can saturate, in any order.
-        if self.magnitude <= 16383 { terms.iter().sum() } else { saturating_sum(&terms) }
+        self.zeros_part = if self.magnitude <= 16383 { terms.iter().sum() } else { saturating_sum(&terms) };
     }
 }
 
 /// The Recommendation's order of additions, each of which saturates: from the oldest to the newest.
 #[cold]
 #[inline(never)]
-fn saturating_sum(terms: &[i32; LANES]) -> i32 {
-    terms[..6].iter().rev().fold(0, |sum, term| i32::from(saturate(sum + term)))
+fn saturating_sum(terms: &[i32; ZEROS]) -> i32 {
+    terms.iter().rev().fold(0, |sum, term| i32::from(saturate(sum + term)))
 }
