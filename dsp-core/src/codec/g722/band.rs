@@ -88,6 +88,11 @@ impl Lower {
         sample
     }
 
+    /// Samples were lost.
+    pub(super) fn soften(&mut self) {
+        self.predictor.soften();
+    }
+
     #[inline(always)]
     fn adapt(&mut self, code: u8) {
         let coarse = usize::from((code >> 2) & 15);
@@ -120,6 +125,11 @@ impl Higher {
         let code = (3 + 2 * sign) as u8 - large as u8;
         self.decode(code);
         code
+    }
+
+    /// Samples were lost.
+    pub(super) fn soften(&mut self) {
+        self.predictor.soften();
     }
 
     /// The 2 bits of IH to one sample.
