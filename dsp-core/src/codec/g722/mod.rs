@@ -1,18 +1,22 @@
 //! G.722: 16 kHz sound in 64, 56 or 48 kbit/s (RTP name `G722`, RFC 3551 4.5.2).
 //!
-//! Follows ITU-T G.722 (11/88): a quadrature mirror filter (clause 5) halves the band, and each half is
-//! coded by an adaptive differential coder (clause 6). Bit-exact with the digital test sequences of Appendix II, which
-//! go around the filters through [`SubBandEncoder`] and [`SubBandDecoder`].
+//! Follows ITU-T G.722 (11/88): a quadrature mirror filter (clause 5) halves the band, and each half is coded by an
+//! adaptive differential coder (clause 6). Bit-exact with the digital test sequences of Appendix II, which go around
+//! the filters through [`SubBandEncoder`] and [`SubBandDecoder`].
 //!
 //! A pair of samples is one octet: two bits of the higher band (IH), then six of the lower (IL). In the modes of 56
 //! and 48 kbit/s the last one or two bits carry other data; a packet is as long as at 64 kbit/s. RTP knows nothing of
 //! the mode, and its clock is 8000 Hz, half the sample rate: one tick an octet.
 //!
-//! After a loss: both bands adapt from the stream alone and forget at 1/128 to 1/256 a sample, so encoder and decoder
-//! find together again by themselves. This decoder has no sound of its own for a lost stretch (Appendices III and IV
-//! are not followed), but [`Decoder::conceal`] tells it of the loss.
+//! After a loss: both bands adapt from the stream alone and forget by 1/256 to 1/128 a sample, so encoder and decoder
+//! find together again by themselves. Until then a sharp resonance from before the loss can ring. This decoder makes no
+//! sound for a lost stretch (Appendices III and IV are not followed; the receiver conceals in the waveform), but
+//! [`Decoder::conceal`] tells it of the loss, and it draws its predictors' poles and zeros in by an eighth. On the
+//! Recommendation's speech file that makes the 60 ms after a loss 0.8 to 0.9 dB truer, be it 20, 60 or 200 ms long;
+//! a reset instead makes them worse.
 //!
-//! Delay: 22 samples (1.4 ms), both filters together. All arithmetic is integer.
+//! Delay: 22 samples (1.4 ms), both filters together. All arithmetic is integer: no float, no division. State: 232
+//! bytes, encoder or decoder. Tables: 544 bytes of flash, both directions together.
 
 use super::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder};
 use band::{Higher, Lower};

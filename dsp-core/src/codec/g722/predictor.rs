@@ -5,7 +5,8 @@
 //! The Recommendation's words of 16 bits saturate at each addition. Here sums are of 32 bits and saturate where that
 //! can show; what is left out cannot be reached, and the place says why.
 //!
-//! Units: signals 15 bits in 16; coefficients Q14 (poles and zeros). State: 44 bytes.
+//! Units: signals 16 bits; coefficients of poles and zeros Q14. State: 84 bytes. Cost: 18 multiplications a sample, of which 8
+//! are by 127 or 255 and become shifts.
 
 use super::qmf::saturate;
 
@@ -81,7 +82,7 @@ impl Predictor {
         // a1 as it is where the signs differ, else negated.
         let turned = (a1 ^ !differs) - !differs;
         let push = (turned >> 5).clamp(-256, 255);
-        let bias = 128 + (((sign ^ sign2) as i32) & -256);
+        let bias = 128 + ((sign ^ sign2) & -256);
         let a2 = (push + bias + ((a2 * 127) >> 7)).clamp(-12288, 12288);
         // UPPOL1.
         let a1 = ((a1 * 255) >> 8) + 192 + (differs & -384);
@@ -107,14 +108,14 @@ impl Predictor {
         let mut terms = [0; ZEROS];
         let mut newer = difference;
         self.magnitude += difference.abs() - self.differences[ZEROS - 1].abs();
-        for i in 0..ZEROS {
-            let differs = (self.differences[i] ^ difference) >> 31;
+        let taps = self.zeros.iter_mut().zip(&mut self.differences);
+        for (term, (zero, place)) in terms.iter_mut().zip(taps) {
+            let differs = (*place ^ difference) >> 31;
             // At most 32639 + 128, at least -32640 - 128.
-            let zero = ((self.zeros[i] * 255) >> 8) + ((step ^ differs) - differs);
+            *zero = ((*zero * 255) >> 8) + ((step ^ differs) - differs);
             // The Recommendation doubles a difference, which 14 bits allow, and shifts the product by 15.
-            terms[i] = (zero * newer) >> 14;
-            self.zeros[i] = zero;
-            newer = core::mem::replace(&mut self.differences[i], newer);
+            *term = (*zero * newer) >> 14;
+            newer = core::mem::replace(place, newer);
         }
         // No term exceeds twice its difference, so that below this no partial sum can saturate, in any order.
         self.zeros_part = if self.magnitude <= 16383 { terms.iter().sum() } else { saturating_sum(&terms) };

@@ -14,7 +14,7 @@ pub(super) const QMF: [i16; 24] = [
 ];
 
 /// Decision levels of the 60-level quantiser of the lower band (Q6), as fractions of the step size in Q12: 29 levels
-/// part the 30 magnitudes. The last three places fill the table up to 32 lanes and are reached by no signal.
+/// part the 30 magnitudes. The last three places fill the table up to 32 lanes; every magnitude reaches them.
 pub(super) const LEVELS_6: [u16; 32] = [
     35, 72, 110, 150, 190, 233, 276, 323, 370, 422, 473, 530, 587, 650, 714, 786, 858, 940, 1023, 1121, 1219, 1339,
     1458, 1612, 1765, 1980, 2195, 2557, 2919, 0, 0, 0,
