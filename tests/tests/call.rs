@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 
 use dsp_core::codec::g711::{linear_to_ulaw, ulaw_to_linear};
+use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
+use dsp_core::codec::{Decoder, Encoder};
 use dsp_core::time::Instant;
 use host_std::netsim::NetworkConfig;
 use host_std::record::call::CallRecorder;
@@ -55,5 +57,27 @@ fn without_impairments_speech_arrives_bit_exact_after_g711() {
             assert!(heard[delay..] == expected[..heard.len() - delay], "{stats:?}");
             assert!(delay < 8 * 120, "{delay} samples");
         }
+    }
+}
+
+/// 16 kHz of sound on an 8 kHz RTP clock.
+#[test]
+fn without_impairments_speech_arrives_bit_exact_after_g722() {
+    let mut simulation = connect(Codec::G722, SrtpPolicy::Required, NetworkConfig::default(), 0.0);
+    for (side, end) in simulation.ends.iter_mut().enumerate() {
+        end.speech = babble(16_000, 10, side as u32);
+    }
+    simulation.run_until(Instant::from_millis(10_000));
+    for side in 0..2 {
+        let heard = &simulation.ends[side].tap.heard;
+        let said = &simulation.ends[1 - side].tap.said;
+        let said = &said[..said.len() / 2 * 2];
+        let (mut payload, mut expected) = (vec![0; said.len() / 2], vec![0; said.len()]);
+        G722Encoder::new(Mode::Kbps64).encode(said, &mut payload).unwrap();
+        G722Decoder::new(Mode::Kbps64).decode(&payload, &mut expected).unwrap();
+        let stats = simulation.ends[side].call.stats();
+        let delay = (0..16 * 120).find(|&delay| heard[delay..][..16_000] == expected[..16_000]);
+        let delay = delay.unwrap_or_else(|| panic!("not found: {stats:?}"));
+        assert!(heard[delay..] == expected[..heard.len() - delay], "{stats:?}");
     }
 }

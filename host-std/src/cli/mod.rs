@@ -41,6 +41,8 @@ enum CodecName {
     Pcmu,
     /// G.711 A-law
     Pcma,
+    /// G.722, wideband at 64 kbit/s
+    G722,
     /// Uncompressed 16-bit PCM
     L16,
 }
@@ -52,6 +54,7 @@ impl CodecName {
             Self::Opus => Codec::Opus,
             Self::Pcmu => Codec::Pcmu,
             Self::Pcma => Codec::Pcma,
+            Self::G722 => Codec::G722,
             Self::L16 => Codec::L16(rate_hz),
         }
     }

@@ -1,6 +1,7 @@
 //! The codecs of a call: made from what the SDP negotiated, found by payload type.
 
 use dsp_core::codec::g711::{Pcma, Pcmu};
+use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 use dsp_core::codec::l16::L16;
 use dsp_core::codec::{Decoder, Encoder, PayloadTable};
 use dsp_core::time::PayloadType;
@@ -17,6 +18,8 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law, 8 kHz.
     Pcma,
+    /// G.722 at 64 kbit/s, 16 kHz with an RTP clock of 8 kHz.
+    G722,
     /// Linear 16-bit PCM, mono, at this rate in Hz.
     L16(u32),
     /// Opus, mono, at the rate of the call's [`OpusEncoderConfig`].
@@ -29,6 +32,7 @@ impl Codec {
         match self {
             Self::Pcmu => CodecFormat::pcmu(),
             Self::Pcma => CodecFormat::pcma(),
+            Self::G722 => CodecFormat::g722(),
             Self::L16(rate_hz) => CodecFormat::l16(rate_hz, 1),
             Self::Opus if opus.fec => CodecFormat::opus().with_fmtp("useinbandfec=1"),
             Self::Opus => CodecFormat::opus(),
@@ -41,6 +45,7 @@ impl Codec {
         match (format.rtp_clock_hz, format.channels) {
             (8_000, 1) if named("PCMU") => Some(Self::Pcmu),
             (8_000, 1) if named("PCMA") => Some(Self::Pcma),
+            (8_000, 1) if named("G722") => Some(Self::G722),
             (rate_hz @ 8_000..=48_000, 1) if named("L16") => Some(Self::L16(rate_hz)),
             (48_000, _) if named("opus") => Some(Self::Opus),
             _ => None,
@@ -51,6 +56,7 @@ impl Codec {
     pub fn sample_rate_hz(self, opus: &OpusEncoderConfig) -> u32 {
         match self {
             Self::Pcmu | Self::Pcma => 8_000,
+            Self::G722 => 16_000,
             Self::L16(rate_hz) => rate_hz,
             Self::Opus => opus.sample_rate_hz,
         }
@@ -59,7 +65,7 @@ impl Codec {
     /// Rate of its RTP clock, in Hz.
     pub fn rtp_clock_hz(self) -> u32 {
         match self {
-            Self::Pcmu | Self::Pcma => 8_000,
+            Self::Pcmu | Self::Pcma | Self::G722 => 8_000,
             Self::L16(rate_hz) => rate_hz,
             Self::Opus => 48_000,
         }
@@ -69,6 +75,7 @@ impl Codec {
         Ok(match self {
             Self::Pcmu => Box::new(Pcmu),
             Self::Pcma => Box::new(Pcma),
+            Self::G722 => Box::new(G722Encoder::new(Mode::Kbps64)),
             Self::L16(rate_hz) => Box::new(L16::new(rate_hz, 1).map_err(CallError::L16)?),
             Self::Opus => Box::new(OpusEncoder::new(*opus)?),
         })
@@ -78,6 +85,7 @@ impl Codec {
         Ok(match self {
             Self::Pcmu => Box::new(Pcmu),
             Self::Pcma => Box::new(Pcma),
+            Self::G722 => Box::new(G722Decoder::new(Mode::Kbps64)),
             Self::L16(rate_hz) => Box::new(L16::new(rate_hz, 1).map_err(CallError::L16)?),
             Self::Opus => Box::new(OpusDecoder::new(opus.sample_rate_hz, 1)?),
         })

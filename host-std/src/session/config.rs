@@ -75,7 +75,7 @@ impl Identity {
     }
 }
 
-/// How a call is made. The default offers Opus at 48 kHz, PCMU and PCMA, SRTP required, on 127.0.0.1.
+/// How a call is made. The default offers Opus at 48 kHz, G.722, PCMU and PCMA, SRTP required, on 127.0.0.1.
 #[derive(Clone, Debug)]
 pub struct CallConfig {
     /// Where we receive, as the SDP says it.
@@ -120,7 +120,7 @@ impl CallConfig {
             rtp_port,
             rtcp_port: None,
             rtcp_mux: true,
-            codecs: vec![Codec::Opus, Codec::Pcmu, Codec::Pcma],
+            codecs: vec![Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma],
             opus: OpusEncoderConfig::default(),
             ptime_ms: 20,
             srtp: SrtpPolicy::Required,
