@@ -7,7 +7,8 @@ The markers stand on lines of their own: `<!-- table: NAME -->` and `<!-- end --
 command fails, prints nothing, or the markers are not there exactly once.
 """
 import argparse, os, re, subprocess, sys
-from common import ROOT
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def main():
