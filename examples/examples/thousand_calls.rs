@@ -1,0 +1,54 @@
+//! A server's side of it: a thousand calls with SRTP, ticked in one batch on one thread, without a task or timer each.
+//!
+//! Every second call talks with the one before it. Prints what a tick costs and what a call weighs.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::time::Instant as Clock;
+
+use dsp_core::time::{Duration, Instant};
+use host_std::session::{Call, CallConfig, Channel, Codec};
+
+const CALLS: usize = 1_000;
+const TICKS: u32 = 50;
+/// 20 ms of G.711.
+const TICK: usize = 160;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut now = Instant::ZERO;
+    let mut calls = Vec::with_capacity(CALLS);
+    for n in 0..CALLS as u16 {
+        let mut call = Call::new(CallConfig { codecs: vec![Codec::Pcmu], ..CallConfig::new(10_000 + 2 * n)? })?;
+        if let Some(offerer) = calls.pop_if(|_| n % 2 == 1) {
+            let mut offerer: Call = offerer;
+            let answer = call.answer(now, &offerer.offer()?)?;
+            offerer.accept(now, &answer)?;
+            calls.push(offerer);
+        }
+        calls.push(call);
+    }
+    println!("{CALLS} calls, {} bytes each", calls[0].memory_bytes());
+
+    let from: SocketAddr = "127.0.0.1:9".parse()?;
+    let (mut datagram, mut pcm) = ([0; 1_500], [0; TICK]);
+    let begin = Clock::now();
+    for tick in 0..TICKS {
+        for pair in calls.chunks_mut(2) {
+            for side in 0..2 {
+                let microphone: [i16; TICK] = std::array::from_fn(|n| ((tick as usize * TICK + n) % 64) as i16 * 200);
+                pair[side].capture(&microphone);
+                while let Some(transmit) = pair[side].packet(&mut datagram) {
+                    pair[1 - side].receive(now, Channel::Rtp, from, &mut datagram[..transmit.len]);
+                }
+                pair[side].play(now, &mut pcm);
+            }
+        }
+        now += Duration::from_millis(20);
+    }
+    let micros = begin.elapsed().as_micros() as f64 / f64::from(TICKS);
+    println!("a tick of all: {micros:.0} us of the 20,000 there are, {:.2} us a call", micros / CALLS as f64);
+
+    let heard = calls.iter().filter(|call| call.stats().receiver.reception.received == u64::from(TICKS)).count();
+    println!("{heard} of {CALLS} heard every packet");
+    Ok(())
+}
