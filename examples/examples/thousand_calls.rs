@@ -10,7 +10,7 @@ use dsp_core::time::{Duration, Instant};
 use host_std::session::{Call, CallConfig, Channel, Codec};
 
 const CALLS: usize = 1_000;
-const TICKS: u32 = 50;
+const TICKS: u32 = 250;
 /// 20 ms of G.711.
 const TICK: usize = 160;
 
