@@ -7,7 +7,8 @@ Four voices of MEDIA_CORE_SHARED/data (two women, two men, 12 s each), 20 ms pac
 everything the receiver did to it: late packets, stretching, concealment. The reference has the same packets lost in
 the network, none of them late, and a fixed delay: mu-law, and spandsp for the missing frames. PESQ against the
 original, aligned once for the whole call; mean over voices and seeds. Delay: from sending to playing, the network's
-20 ms and jitter included.
+20 ms and jitter included. Made up is the sound that no packet held: for lost ones, and while waiting for late ones,
+after which the delay is longer; a packet that the receiver waited for is not counted late.
 
 Needs the meters' packages, libspandsp and target/release/media-core (cargo build --release).
 """
@@ -77,13 +78,15 @@ def call(job):
     # Delay and shares are those of the speech, not of the second that follows it.
     end_ms = SECONDS * 1000
     delays = [row["playout_ms"] for row in side["delays"] if row["at_ms"] < end_ms]
+    made = sum(row["duration_ms"] for row in side["play"]
+               if row["cause"] in ("concealed", "recovered") and row["at_ms"] < end_ms)
     statistics = side["statistics"]
     meter = meters()
     # The delay is one of at most 500 ms: of the last of the heard sound nothing is compared.
     ours = heard[:len(speech) + rate // 2]
     out = {"ours": pesq(meter, rate, speech, ours, "nb"), "lost": 100 * mask.mean(),
            "late": 100 * np.mean([fate in ("late", "discarded") for fate in fates]),
-           "delay": np.mean(delays), "concealed": statistics["concealed_ms"], "recovered": statistics["recovered_ms"],
+           "delay": np.mean(delays), "made": 100 * made / end_ms, "concealed": statistics["concealed_ms"], "recovered": statistics["recovered_ms"],
            "stretched": statistics["stretched_in_ms"] + statistics["stretched_out_ms"]}
     if codec == "opus":
         out["wb"] = pesq(meter, rate, speech, ours, "wb")
@@ -130,13 +133,14 @@ def main():
         return "%g %% %s, jitter %g ms" % (loss, "independent" if burst <= 1 else "in bursts of %g" % burst, jitter)
 
     if o.markdown:
-        print("| Packets lost | zero fill | G.711 App. I (spandsp) | PCMU | Opus | Opus, PESQ-WB | late PCMU | delay PCMU |")
-        print("|---|---|---|---|---|---|---|---|")
+        print("| Packets lost | zero fill | G.711 App. I (spandsp) | PCMU | Opus | Opus, PESQ-WB | lost | made up, PCMU | delay, PCMU |")
+        print("|---|---|---|---|---|---|---|---|---|")
         for cell in cells:
             scores = [mean("zero", "pcmu", cell), mean("spandsp", "pcmu", cell), mean("ours", "pcmu", cell),
                       mean("ours", "opus", cell), mean("wb", "opus", cell)]
-            print("| %s | %s | %.1f %% | %.0f ms |" % (condition(cell), " | ".join("%.2f" % s for s in scores),
-                                                      mean("late", "pcmu", cell), mean("delay", "pcmu", cell)))
+            shares = ["%.1f %%" % mean(what, "pcmu", cell) for what in ("lost", "made")]
+            print("| %s | %s | %.0f ms |" % (condition(cell), " | ".join(["%.2f" % s for s in scores] + shares),
+                                           mean("delay", "pcmu", cell)))
         return
     for codec in codecs:
         columns = ["ours"] + (["wb"] if codec == "opus" else ["spandsp", "zero"])
