@@ -133,6 +133,9 @@ pub(super) fn lengthen(indices: &mut [u8; CB_NSTAGES]) {
 
 #[cfg(test)]
 mod tests {
+    use std::vec;
+    use std::vec::Vec;
+
     use super::*;
 
     fn memory(len: usize) -> Vec<f32> {

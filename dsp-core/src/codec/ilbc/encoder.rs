@@ -26,13 +26,7 @@ pub struct IlbcEncoder {
 impl IlbcEncoder {
     /// An encoder of 20 or 30 ms frames.
     pub const fn new(mode: IlbcMode) -> Self {
-        Self {
-            mode,
-            high_pass: HighPass::INPUT,
-            history: [0.0; LOOKBACK_MAX],
-            lsf: LSF_MEAN,
-            quantized: LSF_MEAN,
-        }
+        Self { mode, high_pass: HighPass::INPUT, history: [0.0; LOOKBACK_MAX], lsf: LSF_MEAN, quantized: LSF_MEAN }
     }
 
     /// The frame length.
@@ -53,9 +47,7 @@ impl IlbcEncoder {
         let mut frame = Frame::ZERO;
         let (mut sets, mut quantized) = ([self.lsf; 2], [self.quantized; 2]);
         analyse(mode, &signal, &mut sets);
-        for ((indices, set), quantized) in
-            frame.lsf.iter_mut().zip(&sets).zip(&mut quantized).take(mode.lsf_sets())
-        {
+        for ((indices, set), quantized) in frame.lsf.iter_mut().zip(&sets).zip(&mut quantized).take(mode.lsf_sets()) {
             *indices = lsf::quantize(set);
             *quantized = lsf::dequantize(*indices);
         }
@@ -65,7 +57,8 @@ impl IlbcEncoder {
         self.quantized = quantized[mode.lsf_sets() - 1];
 
         let mut residual = [0.0; BLOCKL_MAX];
-        for (i, (filter, out)) in synthesis.iter().zip(residual.chunks_exact_mut(SUBL)).take(mode.subblocks()).enumerate()
+        for (i, (filter, out)) in
+            synthesis.iter().zip(residual.chunks_exact_mut(SUBL)).take(mode.subblocks()).enumerate()
         {
             let from = LOOKBACK_MAX - ORDER + i * SUBL;
             all_zero(filter, &signal[from..from + ORDER + SUBL], out);
@@ -89,8 +82,7 @@ impl IlbcEncoder {
         for_each_segment(mode, start, state_first, &mut decoded, |segment, memory, out| {
             let mut target = [0.0; SUBL];
             let len = segment.take(&residual, &mut target);
-            let (indices, gains) =
-                search::search(memory, &target[..len], &weighting[segment.subblock], segment.block);
+            let (indices, gains) = search::search(memory, &target[..len], &weighting[segment.subblock], segment.block);
             frame.codebook[segment.block] = indices;
             frame.gain[segment.block] = gains;
             codebook::construct(memory, indices, gains, out)

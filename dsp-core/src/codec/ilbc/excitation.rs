@@ -126,8 +126,8 @@ mod tests {
                     // Each sample holds its own place, so that neighbours can be told.
                     let mut decoded = [-1000.0; BLOCKL_MAX];
                     let at = state_start(mode, start, state_first);
-                    for n in at..at + mode.state_short_len() {
-                        decoded[n] = n as f32;
+                    for (n, x) in decoded.iter_mut().enumerate().skip(at).take(mode.state_short_len()) {
+                        *x = n as f32;
                     }
                     let mut blocks = 0;
                     for_each_segment(mode, start, state_first, &mut decoded, |segment, memory, out| {

@@ -118,7 +118,7 @@ fn grid_cosine(n: i32) -> f32 {
     let n = n.unsigned_abs() as usize;
     let [cos, sin] = GRID[(n / COARSE).min(GRID.len() - 1)];
     let [fine_cos, fine_sin] = FINE[n % COARSE];
-    if n % COARSE == 0 { cos } else { cos * fine_cos - sin * fine_sin }
+    if n.is_multiple_of(COARSE) { cos } else { cos * fine_cos - sin * fine_sin }
 }
 
 /// Frequencies of prediction coefficients: the zeros of both polynomials in turn, found on a grid of 50.8 Hz and
@@ -130,7 +130,7 @@ pub(super) fn from_lpc(a: &Lpc) -> Lsf {
     let (mut p, mut q) = (1.0, 1.0);
     for i in 0..half {
         p = (a[i + 1] + a[ORDER - i]) - p;
-        q = (a[i + 1] - a[ORDER - i]) + q;
+        q += a[i + 1] - a[ORDER - i];
         series[0][i] = p;
         series[1][i] = q;
     }
@@ -208,6 +208,9 @@ pub(super) fn dequantize(indices: [u8; 3]) -> Lsf {
 fn separate(lsf: &mut Lsf) {
     const APART: f32 = 0.039;
     const HALF: f32 = 0.0195;
+    const LOWEST: f32 = 0.01;
+    #[allow(clippy::approx_constant, reason = "the standard's number, a little below pi")]
+    const HIGHEST: f32 = 3.14;
     for _ in 0..2 {
         for k in 0..ORDER - 1 {
             if lsf[k + 1] - lsf[k] < APART {
@@ -219,7 +222,7 @@ fn separate(lsf: &mut Lsf) {
                     lsf[k + 1] += HALF;
                 }
             }
-            lsf[k] = lsf[k].clamp(0.01, 3.14);
+            lsf[k] = lsf[k].clamp(LOWEST, HIGHEST);
         }
     }
 }

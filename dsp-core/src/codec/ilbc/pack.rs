@@ -74,20 +74,24 @@ impl Frame {
 
     /// The parameters as `mode.bytes()` bytes of payload, the empty-frame indicator 0.
     pub(super) fn pack(&mut self, mode: IlbcMode, payload: &mut [u8]) {
-        payload.fill(0);
+        // One byte more than the payload lets every part touch two.
+        let mut bytes = [0; BYTES_MAX + 1];
         let mut at = 0;
         for class in 0..3 {
             self.visit(mode, |value, bits| {
+                let count = u32::from(bits[class]);
                 let below: u8 = bits[class + 1..].iter().sum();
-                let part = *value >> below;
-                for bit in (0..bits[class]).rev() {
-                    if let Some(byte) = payload.get_mut(at >> 3) {
-                        *byte |= (part >> bit & 1) << (7 - (at & 7));
-                    }
-                    at += 1;
+                let part = u32::from(*value) >> below & ((1 << count) - 1);
+                // All of a parameter's bits together are at most 8, so a part spans two bytes at most.
+                if let Some([high, low]) = bytes.get_mut(at >> 3..(at >> 3) + 2) {
+                    let word = part << (16 - count - (at as u32 & 7));
+                    *high |= (word >> 8) as u8;
+                    *low |= word as u8;
                 }
+                at += count as usize;
             });
         }
+        payload.copy_from_slice(&bytes[..payload.len()]);
     }
 
     /// The parameters in `payload`, which has `mode.bytes()` bytes, or `None` if the frame says that it is empty or
@@ -96,8 +100,8 @@ impl Frame {
         if payload.last()? & 1 == 1 {
             return None;
         }
-        // Three bytes of zeros let every read take 16 bits.
-        let mut bytes = [0; BYTES_MAX + 3];
+        // One byte more than the payload lets every read take 16 bits.
+        let mut bytes = [0; BYTES_MAX + 1];
         bytes.get_mut(..payload.len())?.copy_from_slice(payload);
         let mut frame = Self::ZERO;
         let mut at = 0;
@@ -167,7 +171,8 @@ mod tests {
     fn classes_have_the_sizes_of_table_3_2() {
         for (mode, sizes) in [(IlbcMode::Ms20, [48, 64, 191]), (IlbcMode::Ms30, [64, 96, 239])] {
             let mut sums = [0; 3];
-            Frame::ZERO.visit(mode, |_, bits| {
+            let mut frame = Frame::ZERO;
+            frame.visit(mode, |_, bits| {
                 for (sum, bits) in sums.iter_mut().zip(bits) {
                     *sum += usize::from(bits);
                 }

@@ -166,11 +166,7 @@ pub(super) fn search(
         let mut vector = [0.0; SUBL];
         for delay in delay..delay + count {
             augmented(filtered, delay, &mut vector);
-            best.consider(
-                section + base + delay - AUGMENTED,
-                dot(target, &vector),
-                inverse(energy(&vector)),
-            );
+            best.consider(section + base + delay - AUGMENTED, dot(target, &vector), inverse(energy(&vector)));
         }
 
         indices[stage] = best.index as u8;
@@ -200,8 +196,8 @@ pub(super) fn search(
     let coded_energy = energy(&coded[..len]);
     let bound = target_energy * gains[0] * gains[0];
     let mut first = gain_indices[0];
-    for i in usize::from(gain_indices[0])..GAIN_1.len() {
-        if coded_energy * GAIN_1[i] * GAIN_1[i] < bound && GAIN_1[usize::from(first)] < 2.0 * gains[0] {
+    for (i, &gain) in GAIN_1.iter().enumerate().skip(usize::from(first)) {
+        if coded_energy * gain * gain < bound && GAIN_1[usize::from(first)] < 2.0 * gains[0] {
             first = i as u8;
         }
     }
@@ -211,6 +207,9 @@ pub(super) fn search(
 
 #[cfg(test)]
 mod tests {
+    use std::vec;
+    use std::vec::Vec;
+
     use super::super::codebook::construct;
     use super::*;
 
