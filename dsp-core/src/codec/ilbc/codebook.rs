@@ -11,6 +11,9 @@ use super::{CB_MEML, CB_NSTAGES, SUBL};
 /// Shortest delay of an augmented vector, samples; there are as many of them.
 pub(super) const AUGMENTED: usize = SUBL / 2;
 
+/// Weight of the older repetition in the last five samples before an augmented vector's joint.
+pub(super) const FADE: [f32; 5] = [0.0, 0.2, 0.4, 0.6, 0.8];
+
 /// Sizes of a codebook of vectors of `len` samples over `memory` samples: base vectors, and a whole section.
 pub(super) const fn sizes(memory: usize, len: usize) -> (usize, usize) {
     let base = memory - len + 1;
@@ -20,8 +23,6 @@ pub(super) const fn sizes(memory: usize, len: usize) -> (usize, usize) {
 /// The vector that repeats the last `delay` (20 to 39) samples of `memory`, its first joint interpolated over five
 /// samples (3.6.3.3).
 pub(super) fn augmented(memory: &[f32], delay: usize, out: &mut [f32; SUBL]) {
-    /// Weight of the older repetition.
-    const FADE: [f32; 5] = [0.0, 0.2, 0.4, 0.6, 0.8];
     let end = memory.len();
     let (head, tail) = out.split_at_mut(delay);
     head.copy_from_slice(&memory[end - delay..]);

@@ -96,6 +96,7 @@ impl IlbcDecoder {
         }
     }
 
+    #[inline(never)]
     fn conceal_frame(&mut self, pcm: &mut [i16]) {
         let mut residual = [0.0; BLOCKL_MAX];
         let previous = self.enhancer.latest(self.mode.samples());
@@ -105,6 +106,7 @@ impl IlbcDecoder {
     }
 
     /// The residual of a frame and its filters (4.1 to 4.4), or `None` if one of its codebook vectors does not exist.
+    #[inline(never)]
     fn excitation(&mut self, frame: &Frame, residual: &mut [f32; BLOCKL_MAX]) -> Option<Filters> {
         let mode = self.mode;
         let sets = frame.lsf.map(lsf::dequantize);

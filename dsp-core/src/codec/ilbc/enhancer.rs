@@ -44,6 +44,7 @@ impl Enhancer {
     }
 
     /// Takes in the residual of a frame, and returns its pitch lag in samples, 20 to 118.
+    #[inline(never)]
     pub(super) fn push(&mut self, mode: IlbcMode, residual: &[f32]) -> usize {
         self.residual.copy_within(residual.len().., 0);
         self.residual[LENGTH - residual.len()..].copy_from_slice(residual);
@@ -85,6 +86,7 @@ impl Enhancer {
 
     /// After a concealed frame: mixes the concealed residual that the enhancer has yet to put out with what the new frame
     /// suggests lay before it.
+    #[inline(never)]
     pub(super) fn join(&mut self, mode: IlbcMode) {
         let held = delay(mode);
         let blocks = mode.samples() / BLOCK;
@@ -160,6 +162,7 @@ impl Enhancer {
     }
 
     /// Weighted sum of the blocks up to three pitch periods before and after `center` (4.6.2).
+    #[inline(never)]
     fn surround(&self, center: usize, sum: &mut [f32; BLOCK]) {
         let here = center as f32;
         let middle = BLOCK as f32 / 2.0;

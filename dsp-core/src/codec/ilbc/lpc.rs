@@ -16,6 +16,7 @@ pub(super) const CHIRP_WEIGHT: f32 = 0.4222;
 
 /// Unquantised frequencies of a block: one set in the 20 ms mode (the second stays as it was), two in the 30 ms mode.
 /// `signal` has `LOOKBACK_MAX` samples of the block before, then the block.
+#[inline(never)]
 pub(super) fn analyse(mode: IlbcMode, signal: &[f32; LOOKBACK_MAX + BLOCKL_MAX], sets: &mut [Lsf; 2]) {
     let mut windowed = [0.0; BLOCKL_MAX + ORDER + 1];
     match mode {

@@ -11,7 +11,9 @@
 //! interpolation at the rim of its buffer and the concealment's fading follow the text where the code slips.
 //!
 //! Delay: one frame; with the enhancer, which is on by default, 5 ms (20 ms mode) or 10 ms (30 ms mode) more. No heap.
-//! State: below 0.6 KB to encode, 3.7 KB to decode; up to 6 KB of stack.
+//! State: 440 bytes to encode, 3.3 KB to decode. Stack, on a Cortex-M4F: 9.4 KB to encode, 7.2 KB to decode;
+//! functions are `inline(never)` where their scratch memory would add up otherwise. A 20 ms frame takes about 290,000
+//! instructions to encode and 105,000 to decode there. The quantiser's tables are 5 KB.
 
 mod codebook;
 mod conceal;

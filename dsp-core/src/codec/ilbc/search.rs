@@ -4,7 +4,7 @@
 //! Nearly all of an encoder's time goes here: about 40,000 products a 20 ms frame. Scalar products with all vectors of a
 //! section run side by side; energies follow by recursion and are found once for the three stages.
 
-use super::codebook::{AUGMENTED, augmented, expanded, sizes};
+use super::codebook::{AUGMENTED, FADE, augmented, expanded, sizes};
 use super::filter::{Lpc, all_pole, correlate, dot, energy};
 use super::tables::{GAIN_1, GAIN_2, GAIN_3};
 use super::{CB_MEML, CB_NSTAGES, ORDER, SUBL};
@@ -79,6 +79,29 @@ fn search_sliding(
     }
 }
 
+/// Scalar products of a 40-sample `target` with all augmented vectors over `memory`, shortest delay first, without making
+/// the vectors: their beginnings slide over the memory with zeros behind it, the joints and repetitions come on top.
+fn repeat_products(target: &[f32], memory: &[f32], out: &mut [f32; AUGMENTED]) {
+    const LONGEST: usize = SUBL - 1;
+    let end = memory.len();
+    let mut last = [0.0; LONGEST + AUGMENTED];
+    last[..LONGEST].copy_from_slice(&memory[end - LONGEST..]);
+    correlate(target, &last, out);
+    out.reverse();
+    for (i, out) in out.iter_mut().enumerate() {
+        let delay = AUGMENTED + i;
+        let again = dot(&target[delay..], &memory[end - delay..end - delay + SUBL - delay]);
+        let newer = &memory[end - 5..];
+        let older = &memory[end - delay - 5..end - delay];
+        let joint = &target[delay - 5..delay];
+        let mut change = 0.0;
+        for n in 1..5 {
+            change += FADE[n] * (older[n] - newer[n]) * joint[n];
+        }
+        *out += again + change;
+    }
+}
+
 /// Where the expanded section is searched, given the best vector of the base section (A.34): sliding vectors as first and
 /// count, augmented ones as first delay and count.
 fn restrict(best: usize, base: usize, range: usize, augment: bool) -> ((usize, usize), (usize, usize)) {
@@ -113,6 +136,7 @@ fn quantize_gain(gain: f32, scale: f32, table: &[f32]) -> (u8, f32) {
 }
 
 /// Codebook and gain indices of `target` over `memory`, both unweighted; `block` counts the segments of the frame.
+#[inline(never)]
 pub(super) fn search(
     memory: &[f32],
     target: &[f32],
@@ -140,33 +164,33 @@ pub(super) fn search(
     let range = RANGES[block][0];
     inverse_energies(memory, len, &mut inverses[0][..range]);
     inverse_energies(filtered, len, &mut inverses[1][..range]);
-    let mut repeats = [[0.0; SUBL]; AUGMENTED];
+    let mut coded = [0.0; SUBL];
+    let mut chosen = [0.0; SUBL];
     let mut repeat_inverses = [0.0; AUGMENTED];
     if augment {
-        for (i, (vector, inverse_energy)) in repeats.iter_mut().zip(&mut repeat_inverses).enumerate() {
-            augmented(memory, AUGMENTED + i, vector);
-            *inverse_energy = inverse(energy(vector));
+        for (i, inverse_energy) in repeat_inverses.iter_mut().enumerate() {
+            augmented(memory, AUGMENTED + i, &mut chosen);
+            *inverse_energy = inverse(energy(&chosen));
         }
     }
 
-    let mut coded = [0.0; SUBL];
-    let mut chosen = [0.0; SUBL];
     let (mut indices, mut gain_indices, mut gains) = ([0; CB_NSTAGES], [0; CB_NSTAGES], [0.0; CB_NSTAGES]);
     for stage in 0..CB_NSTAGES {
         let range = RANGES[block][stage];
         let mut best = Best { measure: -1.0, index: 0, gain: 0.0, positive: stage == 0 };
         search_sliding(&mut best, target, memory, &inverses[0], (0, range), 0);
         if augment {
-            for (i, (vector, &inverse)) in repeats.iter().zip(&repeat_inverses).enumerate() {
-                best.consider(base + i, dot(target, vector), inverse);
+            let mut products = [0.0; AUGMENTED];
+            repeat_products(target, memory, &mut products);
+            for (i, (&product, &inverse)) in products.iter().zip(&repeat_inverses).enumerate() {
+                best.consider(base + i, product, inverse);
             }
         }
         let (sliding, (delay, count)) = restrict(best.index, base, range, augment);
         search_sliding(&mut best, target, filtered, &inverses[1], sliding, section + sliding.0);
-        let mut vector = [0.0; SUBL];
         for delay in delay..delay + count {
-            augmented(filtered, delay, &mut vector);
-            best.consider(section + base + delay - AUGMENTED, dot(target, &vector), inverse(energy(&vector)));
+            augmented(filtered, delay, &mut chosen);
+            best.consider(section + base + delay - AUGMENTED, dot(target, &chosen), inverse(energy(&chosen)));
         }
 
         indices[stage] = best.index as u8;
@@ -259,6 +283,20 @@ mod tests {
                 assert!(from + count <= range && delay + repeats <= SUBL && delay >= AUGMENTED);
                 assert_eq!(count + repeats, RESTRICTED, "{best}");
             }
+        }
+    }
+
+    #[test]
+    fn products_with_repetitions_are_those_of_the_vectors() {
+        let (memory, target) = (noise(CB_MEML, 4), noise(SUBL, 5));
+        let mut products = [0.0; AUGMENTED];
+        repeat_products(&target, &memory, &mut products);
+        let mut vector = [0.0; SUBL];
+        for (i, product) in products.into_iter().enumerate() {
+            augmented(&memory, AUGMENTED + i, &mut vector);
+            let expected = dot(&target, &vector);
+            let scale = energy(&target).max(energy(&vector));
+            assert!((product - expected).abs() < 1e-5 * scale, "{i}: {product} {expected}");
         }
     }
 

@@ -45,6 +45,7 @@ pub(super) fn locate(mode: IlbcMode, residual: &[f32; BLOCKL_MAX]) -> usize {
 
 /// Filters `x` of at most 58 samples with the all-pass that has `a` for its denominator, by circular convolution from a
 /// zero state (3.5.2).
+#[inline(never)]
 fn all_pass(a: &Lpc, x: &mut [f32]) {
     let len = x.len();
     let mut numerator = *a;
@@ -65,6 +66,7 @@ fn all_pass(a: &Lpc, x: &mut [f32]) {
 ///
 /// `first` is the sub-block in which it begins; `turn`, how many of its samples that sub-block has. `synthesis` and
 /// `weighting` are the quantised filters and those of the perceptual weighting.
+#[inline(never)]
 pub(super) fn quantize(
     residual: &[f32],
     first: usize,
