@@ -270,6 +270,11 @@ fn an_empty_frame_is_concealed() {
     }
 }
 
+#[test]
+fn state_is_as_small_as_the_documentation_says() {
+    assert!(size_of::<IlbcEncoder>() <= 440 && size_of::<IlbcDecoder>() <= 3_320);
+}
+
 /// Hashes of the packets and of the sound, with losses, of 100 frames of one seeded input. Nothing but `core` and
 /// `dsp_core`, so that firmware can run the same.
 fn golden_hashes(mode: IlbcMode) -> [u32; 2] {
