@@ -10,6 +10,7 @@ use crate::time::PayloadType;
 
 pub mod g711;
 pub mod g722;
+pub mod ilbc;
 pub mod l16;
 
 /// What a codec is, in the terms of SDP's `a=rtpmap` (RFC 8866, 6.6) and of its sound.
