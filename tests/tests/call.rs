@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use dsp_core::codec::g711::{linear_to_ulaw, ulaw_to_linear};
 use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
+use dsp_core::codec::ilbc::IlbcMode;
 use dsp_core::codec::{Decoder, Encoder};
 use dsp_core::time::Instant;
 use host_std::netsim::NetworkConfig;
@@ -79,5 +80,34 @@ fn without_impairments_speech_arrives_bit_exact_after_g722() {
         let delay = (0..16 * 120).find(|&delay| heard[delay..][..16_000] == expected[..16_000]);
         let delay = delay.unwrap_or_else(|| panic!("not found: {stats:?}"));
         assert!(heard[delay..] == expected[..heard.len() - delay], "{stats:?}");
+    }
+}
+
+/// Both modes, and a mode that only one side wants: the longer frame wins (RFC 3952, 4.2).
+#[test]
+fn ilbc_is_heard_in_both_modes_and_where_they_differ() {
+    use IlbcMode::{Ms20, Ms30};
+    for (modes, ptime_ms) in [([Ms20, Ms20], 20), ([Ms30, Ms30], 30), ([Ms20, Ms30], 30), ([Ms30, Ms20], 30)] {
+        let network = NetworkConfig { loss_percent: 5.0, ..NetworkConfig::default() };
+        let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let calls = [
+            call(4_000, Codec::Ilbc(modes[0]), SrtpPolicy::Required),
+            call(5_000, Codec::Ilbc(modes[1]), SrtpPolicy::Required),
+        ];
+        let mut simulation =
+            VirtualTime::<CallRecorder>::connect(calls, addresses, Default::default(), network, 0.0, 1).unwrap();
+        for (side, end) in simulation.ends.iter_mut().enumerate() {
+            end.speech = babble(8_000, 5, side as u32);
+        }
+        simulation.run_until(Instant::from_millis(5_000));
+        for end in &simulation.ends {
+            let stats = end.call.stats();
+            assert_eq!(end.call.negotiated().unwrap().send_ptime_ms, ptime_ms, "{modes:?}");
+            assert!(stats.receiver.decoded_samples > 35_000, "{modes:?}: {stats:?}");
+            assert_eq!(stats.receiver.undecodable, 0, "{modes:?}");
+            let energy = |pcm: &[i16]| pcm.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+            let ratio = energy(&end.tap.heard) / energy(&end.tap.said);
+            assert!((0.3..3.0).contains(&ratio), "{modes:?}: heard {ratio} of the energy");
+        }
     }
 }

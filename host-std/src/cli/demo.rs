@@ -140,7 +140,7 @@ pub(super) fn run(args: Args) -> Outcome {
 /// The rate of the call's sound: what the codec has, or for Opus and L16 what suits the first input.
 fn call_rate_hz(args: &Args) -> Result<u32, Box<dyn Error>> {
     let rates: &[u32] = match args.codec {
-        CodecName::Pcmu | CodecName::Pcma => return Ok(8_000),
+        CodecName::Pcmu | CodecName::Pcma | CodecName::Ilbc | CodecName::Ilbc30 => return Ok(8_000),
         CodecName::G722 => return Ok(16_000),
         CodecName::Opus => &[8_000, 12_000, 16_000, 24_000, 48_000],
         CodecName::L16 => &[8_000, 16_000, 48_000],

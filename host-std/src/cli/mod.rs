@@ -10,6 +10,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use dsp_core::codec::ilbc::IlbcMode;
 use host_std::session::Codec;
 use tracing_subscriber::EnvFilter;
 
@@ -43,6 +44,10 @@ enum CodecName {
     Pcma,
     /// G.722, wideband at 64 kbit/s
     G722,
+    /// iLBC in frames of 20 ms
+    Ilbc,
+    /// iLBC in frames of 30 ms
+    Ilbc30,
     /// Uncompressed 16-bit PCM
     L16,
 }
@@ -55,6 +60,8 @@ impl CodecName {
             Self::Pcmu => Codec::Pcmu,
             Self::Pcma => Codec::Pcma,
             Self::G722 => Codec::G722,
+            Self::Ilbc => Codec::Ilbc(IlbcMode::Ms20),
+            Self::Ilbc30 => Codec::Ilbc(IlbcMode::Ms30),
             Self::L16 => Codec::L16(rate_hz),
         }
     }

@@ -45,7 +45,7 @@ struct TalkArgs {
     #[arg(help_heading = "Network", long, default_value_t = 0, hide_default_value = true)]
     port: u16,
     /// Codecs, the best first
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "opus,g722,pcmu,pcma")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "opus,g722,pcmu,pcma,ilbc")]
     codec: Vec<CodecName>,
     /// Rate of the call's sound, in Hz: with Opus 8000, 12000, 16000, 24000 or 48000; with L16 8000, 16000 or 48000
     #[arg(long, default_value_t = 48_000, value_parser = rate_hz, value_name = "HZ")]
@@ -442,6 +442,7 @@ fn describe(call: &Call) {
         Some(Codec::Pcmu) => "PCMU".into(),
         Some(Codec::Pcma) => "PCMA".into(),
         Some(Codec::G722) => "G722".into(),
+        Some(Codec::Ilbc(_)) => "iLBC".into(),
         Some(Codec::Opus) => "Opus".into(),
         None => return,
     };

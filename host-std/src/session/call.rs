@@ -247,7 +247,7 @@ impl Call {
             rtp_port: config.rtp_port,
             rtcp_port: config.rtcp_port,
             codecs: config.codecs.iter().map(|codec| codec.format(&config.opus)).collect(),
-            ptime_ms: config.ptime_ms,
+            ptime_ms: config.codecs.first().map_or(config.ptime_ms, |codec| codec.ptime_ms(config.ptime_ms)),
             rtcp_mux: config.rtcp_mux,
             // Events are not sent or heard yet, so we don't claim them.
             telephone_event: false,
@@ -535,13 +535,17 @@ impl Call {
 
     fn main_codec(&self, negotiated: &Negotiated) -> Result<Codec, CallError> {
         let first = negotiated.send.first().ok_or_else(|| CallError::Codec("none".into()))?;
-        Codec::of(&first.format).ok_or_else(|| CallError::Codec(first.format.name.to_string()))
+        let ours = negotiated.receive.iter().find(|codec| codec.format.same_encoding(&first.format));
+        Codec::of(&first.format)
+            .map(|theirs| Codec::agreed(theirs, ours.and_then(|codec| Codec::of(&codec.format))))
+            .ok_or_else(|| CallError::Codec(first.format.name.to_string()))
     }
 
     /// Builds the media of a new call, or changes those of a running one.
-    fn apply(&mut self, now: Instant, negotiated: Negotiated) -> Result<(), CallError> {
+    fn apply(&mut self, now: Instant, mut negotiated: Negotiated) -> Result<(), CallError> {
         let opus = &self.config.opus;
         let codec = self.main_codec(&negotiated)?;
+        negotiated.send_ptime_ms = codec.ptime_ms(negotiated.send_ptime_ms);
         let payload_type = negotiated.send[0].payload_type;
         let ptime_ms = negotiated.send_ptime_ms;
         let encoder = codec.encoder(opus)?;
