@@ -110,6 +110,7 @@ def main():
     a.add_argument("--jitter", default="30", type=numbers, help="standard deviation in ms")
     a.add_argument("--reorder", default=0, type=float, help="percent")
     a.add_argument("--seeds", type=int, default=5)
+    a.add_argument("--first-seed", type=int, default=1)
     a.add_argument("--jobs", type=int, default=2)
     a.add_argument("--voices", action="store_true", help="a row for each voice too")
     a.add_argument("--keep", metavar="DIR", help="keep sound and reports here")
@@ -119,7 +120,7 @@ def main():
         os.makedirs(o.keep, exist_ok=True)
     cells = [(loss, burst, jitter) for jitter in o.jitter for burst in o.burst for loss in o.loss]
     codecs = o.codec.split(",")
-    keys = [(codec, *cell, name, 1 + seed) for cell in cells for codec in codecs for name in VOICES
+    keys = [(codec, *cell, name, o.first_seed + seed) for cell in cells for codec in codecs for name in VOICES
             for seed in range(o.seeds)]
     with ProcessPoolExecutor(o.jobs) as pool:
         results = dict(zip(keys, pool.map(call, [(o, *key) for key in keys])))
