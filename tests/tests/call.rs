@@ -8,10 +8,10 @@ use dsp_core::codec::ilbc::IlbcMode;
 use dsp_core::codec::{Decoder, Encoder};
 use dsp_core::time::Instant;
 use host_std::netsim::NetworkConfig;
-use host_std::record::call::CallRecorder;
+use host_std::record::call::{CallRecorder, side_report};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::virtual_time::VirtualTime;
-use host_std::session::{Call, CallConfig, Codec, Identity};
+use host_std::session::{Call, CallConfig, Channel, Codec, Identity, Incoming};
 
 fn call(port: u16, codec: Codec, srtp: SrtpPolicy) -> Call {
     let identity = Identity::seeded(u64::from(port));
@@ -110,4 +110,30 @@ fn ilbc_is_heard_in_both_modes_and_where_they_differ() {
             assert!((0.3..3.0).contains(&ratio), "{modes:?}: heard {ratio} of the energy");
         }
     }
+}
+
+#[test]
+fn a_goodbye_from_elsewhere_does_not_end_a_call() {
+    let mut simulation = connect(Codec::Pcmu, SrtpPolicy::Off, NetworkConfig::default(), 0.0);
+    simulation.run_until(Instant::from_millis(1_000));
+    // A receiver report of a made-up source, and its goodbye.
+    let forged = [0x80, 201, 0, 1, 9, 9, 9, 9, 0x81, 203, 0, 1, 9, 9, 9, 9];
+    let now = Instant::from_millis(1_000);
+    let elsewhere = SocketAddr::from(([192, 0, 2, 9], 6_000));
+    let call = &mut simulation.ends[1].call;
+    assert_eq!(call.receive(now, Channel::Rtp, elsewhere, &mut forged.clone()), Incoming::Foreign);
+    let peer = SocketAddr::from(([127, 0, 0, 1], 4_000));
+    assert_eq!(call.receive(now, Channel::Rtp, peer, &mut forged.clone()), Incoming::Bye);
+}
+
+#[test]
+fn a_network_that_loses_everything_is_reported_so() {
+    let network = NetworkConfig { loss_percent: 100.0, ..NetworkConfig::default() };
+    let mut simulation = connect(Codec::Pcmu, SrtpPolicy::Required, network, 0.0);
+    simulation.run_until(Instant::from_millis(2_000));
+    let [first, second] = &simulation.ends;
+    let report = side_report(["a", "b"], &first.tap, &second.tap, &first.call, "");
+    let sent = second.call.stats().sender.packets as u64;
+    assert!(sent > 95 && report.statistics.packets_sent + 1 >= sent, "{:?}", report.statistics);
+    assert_eq!(report.statistics.packets_lost, report.statistics.packets_sent);
 }

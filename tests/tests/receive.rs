@@ -92,6 +92,16 @@ fn a_burst_of_ten_thousand_late_packets_leaves_the_buffer_at_its_bound() {
 }
 
 #[test]
+fn a_buffer_that_is_too_small_for_the_delay_plays_with_less() {
+    // A second of delay, room for 200 ms: it must begin all the same.
+    let delay = DelayConfig { min_ms: 1_000, max_ms: 2_000, initial_ms: 1_000 };
+    let mut phone: Line<32, 1_920> = Line::new(ReceiverConfig { delay, ..ReceiverConfig::default() });
+    phone.run_well(5_000);
+    let stats = phone.receiver.stats();
+    assert!(stats.decoded_samples > 4 * 8_000, "{stats:?}");
+}
+
+#[test]
 fn the_delay_grows_in_a_bad_minute_and_shrinks_after_it() {
     let mut line = running();
     line.run(60_000, |n| Fate::After(u64::from(dice(n) % 250_000)), |_| {});

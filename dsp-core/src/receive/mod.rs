@@ -206,6 +206,8 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize> {
     spliced: bool,
     /// While waiting for a stream: the one before was cut off and fades out.
     fading: bool,
+    /// While waiting for a stream: the buffer is full, so that waiting longer would only lose more.
+    full: bool,
     /// Since when all packets in order came later than the bound of the delay.
     hopeless_since: Option<Instant>,
     /// The decoder that was used last.
@@ -250,6 +252,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             broken: false,
             spliced: false,
             fading: false,
+            full: false,
             hopeless_since: None,
             payload_type: None,
             stretch_pause: 0,
@@ -356,7 +359,10 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         // A full buffer gives up its oldest packets: at most all of them, so this ends.
         let pushed = loop {
             match self.jitter.push(info, packet.payload()) {
-                Err(PushError::Full | PushError::TooFarAhead) if !self.jitter.is_empty() => self.drop_first(),
+                Err(PushError::Full | PushError::TooFarAhead) if !self.jitter.is_empty() => {
+                    self.full = self.state == State::Priming;
+                    self.drop_first();
+                }
                 Err(PushError::TooFarAhead) => self.jitter.clear(),
                 other => break other,
             }
@@ -410,7 +416,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             let target = self.delay.target() as i32;
             if self.state == State::Priming {
                 match first {
-                    Some((offset, info)) if delay >= target => self.start(offset, info),
+                    Some((offset, info)) if delay >= target || self.full => self.start(offset, info),
                     Some(_) => {
                         return self.wait(self.to_samples(target.saturating_sub(delay) as u32).min(wanted), played);
                     }
@@ -460,6 +466,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.jitter.advance();
         }
         self.state = State::Playing;
+        self.full = false;
         self.next_time = info.timestamp;
         self.filled = 0;
         self.broken = false;
@@ -712,6 +719,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.filled = 0;
         }
         self.state = State::Priming;
+        self.full = false;
     }
 
     /// Whether the packet of another source than the one that plays is the last that it needed to take over.

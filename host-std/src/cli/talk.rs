@@ -227,6 +227,12 @@ fn read_stdin(what: &str) -> Result<String, Box<dyn Error>> {
 /// Sets the call up, lets `agree` exchange the SDP, and talks until somebody hangs up.
 fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Outcome {
     let address = match args.address {
+        // In SDP this address means hold (RFC 3264, 8.4).
+        Some(address) if address.is_unspecified() => {
+            return Err(
+                format!("--address {address}: the other side can't send there; name one of this machine's").into()
+            );
+        }
         Some(address) => address,
         None => own_address(),
     };

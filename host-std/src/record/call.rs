@@ -220,11 +220,14 @@ fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRo
             rows.push(PacketRow { arrival_ms: Some(arrival), fate, ..rows[row] });
         }
     }
-    // What was sent last and has not arrived is still on its way when the record ends.
-    let last = rows.iter().take(speaker.sent.len()).rposition(|row| row.arrival_ms.is_some());
-    let sent = rows.split_off(speaker.sent.len());
-    rows.truncate(last.map_or(0, |last| last + 1));
-    rows.extend(sent);
+    // What was sent last and has not arrived may still be on its way when the record ends: as long as the slowest took.
+    let slowest = network.iter().map(|(_, delay)| *delay).fold(0.0, f64::max);
+    let end = listener.played.last().map_or(0.0, |(time, _)| ms(*time));
+    let more = rows.split_off(speaker.sent.len());
+    while rows.last().is_some_and(|row| row.arrival_ms.is_none() && row.media_ms + slowest >= end) {
+        rows.pop();
+    }
+    rows.extend(more);
     (rows, network)
 }
 

@@ -441,6 +441,11 @@ impl Call {
                 Err(error) => Incoming::Unusable(error),
             };
         }
+        // Without SRTP anybody can write a goodbye: it must come from where the sound comes from.
+        if channel == Channel::Rtp && matches!(media.guard, Guard::Plain(_)) && !latch.believes(now, from) {
+            self.stats.foreign += 1;
+            return Incoming::Foreign;
+        }
         match media.reporter.receive(now, packet) {
             Ok(report) => {
                 // Only reports that parse may move the latch, and on a shared port RTP alone moves it.

@@ -170,7 +170,7 @@ impl<T: Tap> Driver<T> {
                     }
                 }
                 // An ICMP answer to something we sent: the other side may not be there yet.
-                Event::Datagram(_, Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                Event::Datagram(_, Err(error)) if unreachable(&error) => {}
                 Event::Datagram(_, Err(error)) => break Ended::Socket(error),
                 Event::Command(Some(Command::HangUp) | None) => break Ended::HungUp,
                 Event::Command(Some(command)) => sound.apply(command),
@@ -300,6 +300,11 @@ impl Sound {
             Err(error) => tracing::warn!(%error, "gain not changed"),
         }
     }
+}
+
+/// Whether an error says only that a datagram of ours found nobody: Windows calls that a reset.
+pub(super) fn unreachable(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
 }
 
 async fn receive(socket: Option<&UdpSocket>, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {

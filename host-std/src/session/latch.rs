@@ -62,6 +62,12 @@ impl Latch {
         self.policy != Latching::Strict || from == self.remote || self.left.is_some_and(|(left, _)| left == from)
     }
 
+    /// Whether a packet from this source that can't move the latch is taken: RTCP on RTP's port.
+    pub(super) fn believes(&self, now: Instant, from: SocketAddr) -> bool {
+        let leaving = self.left.is_some_and(|(left, when)| left == from && now.since(when) < LEAVING);
+        from == self.remote || leaving || (!self.latched && self.policy != Latching::Strict)
+    }
+
     /// Whether a *valid* packet from this source is taken; may move the latch.
     pub(super) fn hear(&mut self, now: Instant, from: SocketAddr) -> bool {
         if from == self.remote {

@@ -9,7 +9,7 @@ use dsp_core::time::Instant;
 use tokio::net::UdpSocket;
 use tokio::time::{Duration, Instant as TokioInstant, sleep_until};
 
-use super::driver::Clock;
+use super::driver::{Clock, unreachable};
 use crate::netsim::{Network, NetworkConfig};
 
 /// A datagram on its way: when it arrives, in which order it was sent, through which socket it leaves, its bytes.
@@ -74,7 +74,7 @@ impl Proxy {
                         in_flight.push(Reverse((arrival, order, 1 - side, buffers[side][..len].to_vec())));
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                Err(error) if unreachable(&error) => {}
                 Err(error) => return error,
             }
         }
