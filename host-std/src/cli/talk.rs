@@ -275,9 +275,8 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
         let interrupt = {
             let commands = commands.clone();
             tokio::spawn(async move {
-                if tokio::signal::ctrl_c().await.is_ok() {
-                    let _ = commands.send(Command::HangUp).await;
-                }
+                asked_to_end().await;
+                let _ = commands.send(Command::HangUp).await;
             })
         };
         let finished = driver.run(from_user, status).await;
@@ -298,6 +297,26 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
         (Ended::Socket(error), _) => Err(format!("the socket failed: {error}").into()),
         (_, Some(error)) => Err(format!("sound stopped: {}", super::chain(error)).into()),
         _ => Ok(()),
+    }
+}
+
+/// Ctrl-C, and where there are such things the signals of a service manager and of a closed terminal: all of them end
+/// the call with a goodbye, and leave a WAV file whole.
+async fn asked_to_end() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let (Ok(mut terminate), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -491,6 +510,7 @@ fn ended_text(ended: &Ended) -> &'static str {
         Ended::HungUp => "hung up",
         Ended::Bye => "the other side hung up",
         Ended::TimeOver => "time over",
+        Ended::RateChanged => "the call changed its sample rate",
         Ended::Socket(_) => "the socket failed",
     }
 }

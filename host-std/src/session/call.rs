@@ -51,6 +51,8 @@ pub enum CallError {
     NoOffer,
     /// RTCP's settings are unusable.
     Rtcp,
+    /// A call's sound is mono; Opus was set up for this many channels.
+    Channels(u8),
 }
 
 impl std::fmt::Display for CallError {
@@ -64,6 +66,7 @@ impl std::fmt::Display for CallError {
             Self::Randomness(_) => write!(f, "the operating system has no randomness"),
             Self::Codec(name) => write!(f, "no codec {name} in this build"),
             Self::NoOffer => write!(f, "an answer without an offer"),
+            Self::Channels(channels) => write!(f, "calls are mono, and Opus is set up for {channels} channels"),
             Self::Rtcp => write!(f, "RTCP needs a canonical name of 1 to 64 bytes"),
         }
     }
@@ -78,7 +81,7 @@ impl std::error::Error for CallError {
             Self::Receiver(error) => Some(error),
             Self::Sender(error) => Some(error),
             Self::Randomness(error) => Some(error),
-            Self::Codec(_) | Self::NoOffer | Self::Rtcp => None,
+            Self::Codec(_) | Self::NoOffer | Self::Rtcp | Self::Channels(_) => None,
         }
     }
 }
@@ -232,8 +235,11 @@ impl Call {
     /// A call that has neither offered nor answered yet.
     ///
     /// # Errors
-    /// [`CallError::Randomness`] when there is none for the SRTP keys.
+    /// [`CallError::Randomness`] when there is none for the SRTP keys, [`CallError::Channels`] for Opus in stereo.
     pub fn new(config: CallConfig) -> Result<Self, CallError> {
+        if config.opus.channels != 1 {
+            return Err(CallError::Channels(config.opus.channels));
+        }
         let crypto = match (config.srtp, &config.identity.keys) {
             (SrtpPolicy::Off, _) => Vec::new(),
             (_, Some([first, second])) => vec![

@@ -45,9 +45,14 @@ impl Clock {
     }
 }
 
+/// A change to the running call, made between two ticks on the driver's task.
+pub type Change = Box<dyn FnOnce(&mut Call, Instant) + Send>;
+
 /// What a user does during a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
+    /// Changes the call itself: a new offer or answer, hold and resume, new keys, other codecs. What comes of it (an
+    /// SDP, an error) the closure sends where it likes, for example through a oneshot channel.
+    Change(Change),
     /// Mutes the microphone, or unmutes it.
     Mute(bool),
     /// Gain of the microphone, in hundredths of a decibel.
@@ -86,6 +91,9 @@ pub enum Ended {
     Bye,
     /// The time was over.
     TimeOver,
+    /// A change gave the call another sample rate, so it needs another device: make a new driver of what this one
+    /// gives back.
+    RateChanged,
     /// The socket failed.
     Socket(io::Error),
 }
@@ -120,6 +128,10 @@ pub struct Finished<T> {
     pub audio: Box<dyn AudioIo>,
     /// The tap.
     pub tap: T,
+    /// Where RTP came in and went out.
+    pub rtp: UdpSocket,
+    /// The same for RTCP.
+    pub rtcp: Option<UdpSocket>,
 }
 
 struct Sound {
@@ -173,6 +185,12 @@ impl<T: Tap> Driver<T> {
                 Event::Datagram(_, Err(error)) if unreachable(&error) => {}
                 Event::Datagram(_, Err(error)) => break Ended::Socket(error),
                 Event::Command(Some(Command::HangUp) | None) => break Ended::HungUp,
+                Event::Command(Some(Command::Change(change))) => {
+                    change(&mut self.call, self.clock.now());
+                    if self.call.sample_rate_hz().is_some_and(|call_hz| call_hz != rate_hz) {
+                        break Ended::RateChanged;
+                    }
+                }
                 Event::Command(Some(command)) => sound.apply(command),
                 Event::Tick => {
                     self.tick(tick > 0, &mut sound, &mut datagram).await;
@@ -186,12 +204,14 @@ impl<T: Tap> Driver<T> {
                 }
             }
         };
-        if let Some(transmit) = self.call.bye(self.clock.now(), &mut datagram) {
+        if !matches!(ended, Ended::RateChanged)
+            && let Some(transmit) = self.call.bye(self.clock.now(), &mut datagram)
+        {
             self.send(transmit, &datagram).await;
         }
         let _ = status.send(self.status(&sound, begin));
         tracing::debug!(?ended, "call ended");
-        Finished { ended, call: self.call, audio: self.audio, tap: self.tap }
+        Finished { ended, call: self.call, audio: self.audio, tap: self.tap, rtp: self.rtp, rtcp: self.rtcp }
     }
 
     fn arrive(&mut self, channel: Channel, from: SocketAddr, datagram: &mut [u8]) -> Incoming {
@@ -279,7 +299,8 @@ impl Sound {
             }
             Command::MicrophoneGain(gain) => self.set(false, gain),
             Command::Volume(gain) => self.set(true, gain),
-            Command::HangUp => {}
+            // The loop has dealt with these.
+            Command::HangUp | Command::Change(_) => {}
         }
     }
 

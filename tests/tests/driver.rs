@@ -1,0 +1,88 @@
+//! The tokio driver over real sockets: a running call is put on hold and resumed by commands.
+
+use std::time::Duration;
+
+use host_std::device::FileIo;
+use host_std::sdp::Direction;
+use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
+use host_std::session::{Call, CallConfig, Codec, NoTap};
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Runs `change` on the driver's task and brings back what it gives.
+async fn change<R: Send + 'static>(
+    commands: &mpsc::Sender<Command>,
+    change: impl FnOnce(&mut Call, dsp_core::time::Instant) -> R + Send + 'static,
+) -> R {
+    let (done, result) = oneshot::channel();
+    let command = Command::Change(Box::new(move |call, now| {
+        assert!(done.send(change(call, now)).is_ok());
+    }));
+    assert!(commands.send(command).await.is_ok());
+    result.await.unwrap()
+}
+
+/// The first side offers with this direction, the second answers.
+async fn renegotiate(sides: &[mpsc::Sender<Command>; 2], direction: Direction) {
+    let offer = change(&sides[0], move |call, _| {
+        call.set_direction(direction);
+        call.offer().unwrap()
+    })
+    .await;
+    let answer = change(&sides[1], move |call, now| call.answer(now, &offer).unwrap()).await;
+    change(&sides[0], move |call, now| call.accept(now, &answer).unwrap()).await;
+}
+
+async fn sent(side: &mpsc::Sender<Command>) -> u32 {
+    change(side, |call, _| call.stats().sender.packets).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_call_is_held_and_resumed() {
+    let clock = Clock::start();
+    let mut sockets = Vec::new();
+    let mut calls = Vec::new();
+    for _ in 0..2 {
+        let socket = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let config = CallConfig { codecs: vec![Codec::Pcmu], ..CallConfig::new(port).unwrap() };
+        calls.push(Call::new(config).unwrap());
+        sockets.push(socket);
+    }
+    let offer = calls[0].offer().unwrap();
+    let answer = calls[1].answer(clock.now(), &offer).unwrap();
+    calls[0].accept(clock.now(), &answer).unwrap();
+    let mut runs = Vec::new();
+    let sides: Vec<_> = calls
+        .into_iter()
+        .zip(sockets)
+        .map(|(call, rtp)| {
+            let (commands, from_user) = mpsc::channel(4);
+            let (status, _) = watch::channel(Status::default());
+            let audio = Box::new(FileIo::null(8_000));
+            let driver = Driver { call, rtp, rtcp: None, audio, tap: NoTap, clock, drift_ppm: 0.0, time_limit: None };
+            runs.push(tokio::spawn(driver.run(from_user, status)));
+            commands
+        })
+        .collect();
+    let sides: [_; 2] = sides.try_into().unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    renegotiate(&sides, Direction::SendOnly).await;
+    assert_eq!(change(&sides[1], |call, _| call.negotiated().unwrap().direction).await, Direction::RecvOnly);
+    let held = sent(&sides[1]).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(sent(&sides[1]).await <= held + 1, "the side on hold goes on sending");
+
+    renegotiate(&sides, Direction::SendRecv).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(sent(&sides[1]).await > held + 5, "the call was not resumed");
+
+    assert!(sides[0].send(Command::HangUp).await.is_ok());
+    let mut ended = Vec::new();
+    for run in runs {
+        let Finished { ended: why, .. } = run.await.unwrap();
+        ended.push(why);
+    }
+    assert!(matches!(ended[..], [Ended::HungUp, Ended::Bye]), "{ended:?}");
+}
