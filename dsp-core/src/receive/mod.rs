@@ -10,18 +10,18 @@
 //!
 //! Memory: `64 * CELLS` bytes of payloads, about 24 bytes a cell of tables, two bytes a sample for `SAMPLES`.
 
-use core::fmt;
-
 use crate::codec::{Decoder, PayloadTable};
 use crate::quality::{
     JitterEstimator, ReceptionStats, SequenceConfig, SequenceTracker, SequenceUpdate, arrival_ticks as ticks,
 };
 use crate::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
-use crate::wire::rtp::{ParseError, RtpPacket};
+use crate::wire::rtp::RtpPacket;
 
+mod config;
 pub mod decision;
 pub mod delay;
 mod extend;
+mod gaps;
 pub mod jitter;
 mod lpc;
 mod pitch;
@@ -30,6 +30,7 @@ mod stats;
 pub mod stretch;
 mod sync_buffer;
 
+pub use config::{ConfigError, ReceiveError, Received, ReceiverConfig};
 use decision::{Next, Operation, Situation, Stretch};
 pub use delay::DelayConfig;
 use delay::DelayEstimator;
@@ -62,113 +63,6 @@ const HOPELESS: Duration = Duration::from_millis(500);
 const PROBATION: u8 = 2;
 /// The first source is heard from its first packet on: a call has only one, and who it is was settled before.
 const AT_ONCE: SequenceConfig = SequenceConfig { min_sequential: 1, max_dropout: 3_000, max_misorder: 100 };
-
-/// How a receiver is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct ReceiverConfig {
-    /// Rate of the sound that comes out; every decoder that is used must have it.
-    pub sample_rate_hz: u32,
-    /// Rate of the RTP timestamps (8000 for G.722, 48000 for Opus).
-    pub rtp_clock_hz: u32,
-    /// Bounds of the delay.
-    pub delay: DelayConfig,
-}
-
-impl Default for ReceiverConfig {
-    /// 8 kHz, as for G.711.
-    fn default() -> Self {
-        Self { sample_rate_hz: 8_000, rtp_clock_hz: 8_000, delay: DelayConfig::default() }
-    }
-}
-
-/// Why a receiver can't be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum ConfigError {
-    /// The rates must be 8 to 192 kHz (8 to 48 kHz for sound), and one a multiple of the other.
-    Rates {
-        /// Rate of the sound.
-        sample_rate_hz: u32,
-        /// Rate of the timestamps.
-        rtp_clock_hz: u32,
-    },
-    /// The minimum delay lies above the maximum.
-    DelayBounds {
-        /// Minimum in ms.
-        min_ms: u32,
-        /// Maximum in ms.
-        max_ms: u32,
-    },
-    /// `SAMPLES` is too small for this rate: 120 ms of history, a gap of 60 ms and a packet of 20 ms.
-    TooFewSamples {
-        /// Samples needed.
-        need: usize,
-        /// Samples given.
-        got: usize,
-    },
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Rates { sample_rate_hz, rtp_clock_hz } => {
-                write!(f, "no receiver for {sample_rate_hz} Hz with an RTP clock of {rtp_clock_hz} Hz")
-            }
-            Self::DelayBounds { min_ms, max_ms } => write!(f, "delay bounds of {min_ms} to {max_ms} ms"),
-            Self::TooFewSamples { need, got } => write!(f, "room for {got} samples, {need} needed"),
-        }
-    }
-}
-
-impl core::error::Error for ConfigError {}
-
-/// What became of a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Received {
-    /// Stored; it will be played in its turn.
-    Stored,
-    /// Stored, and the stream begins anew: another SSRC, or a jump of sequence or time.
-    Restarted,
-    /// The packet was here before.
-    Duplicate,
-    /// Its turn has passed.
-    Late,
-    /// A source or a sequence that has to prove itself first.
-    Probation,
-}
-
-/// Why a datagram was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum ReceiveError {
-    /// Not an RTP packet.
-    Parse(ParseError),
-    /// The payload is longer than the whole buffer.
-    TooLong {
-        /// Bytes of the payload.
-        bytes: usize,
-    },
-}
-
-impl fmt::Display for ReceiveError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Parse(_) => write!(f, "not an RTP packet"),
-            Self::TooLong { bytes } => write!(f, "a payload of {bytes} bytes is longer than the jitter buffer"),
-        }
-    }
-}
-
-impl core::error::Error for ReceiveError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Parse(error) => Some(error),
-            Self::TooLong { .. } => None,
-        }
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -534,121 +428,6 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         played.playout_delay_us = Some(delay_us);
         self.stats.playout_delay.count(delay_us);
         self.stats.buffer_delay.count(waited_us);
-    }
-
-    /// Fills a gap of `samples` before a packet that is here: by the redundancy in that packet, by the codec, or from
-    /// both sides in the waveform.
-    fn fill(&mut self, samples: usize, at: Instant, payloads: &mut dyn PayloadTable, played: &mut Played) {
-        let first = self.jitter.first_offset().and_then(|offset| self.jitter.peek(offset));
-        let Some((info, payload)) = first else {
-            return self.conceal(samples, payloads, played);
-        };
-        let bridge = BRIDGE.as_samples(self.config.sample_rate_hz) as usize;
-        let room = self.sound.room();
-        let Some(decoder) = payloads.decoder(info.payload_type) else {
-            return self.conceal(samples.min(bridge), payloads, played);
-        };
-        let codec = decoder.info();
-        if codec.sample_rate_hz != self.config.sample_rate_hz || codec.channels != 1 {
-            return self.conceal(samples.min(bridge), payloads, played);
-        }
-        let duration = decoder.duration(payload).unwrap_or(0);
-        let packet = samples_of(duration, &self.config);
-        if packet > 0 && packet <= room && samples <= packet && samples * 2 > packet {
-            let (_, place) = self.sound.extend(packet);
-            if decoder.recover(payload, place) {
-                self.sound.commit(packet);
-                self.concealer.reset();
-                self.next_time = info.timestamp;
-                self.filled = 0;
-                played.recovered += packet as u32;
-                return;
-            }
-        }
-        if packet > 0 && samples > packet && decoder.has_redundancy() {
-            // It covers the last packet of the gap only: go no further for now.
-            return self.conceal((samples - packet).min(bridge), payloads, played);
-        }
-        let whole = samples + packet;
-        if samples > bridge || packet == 0 || whole > room {
-            return self.conceal(samples.min(bridge), payloads, played);
-        }
-        if !self.concealer.is_concealing() && decoder.conceal(self.sound.extend(samples).1) {
-            self.sound.commit(samples);
-            self.count_concealed(samples, played);
-            return;
-        }
-        let (history, place) = self.sound.extend(whole);
-        let (gap, future) = place.split_at_mut(samples);
-        match decoder.decode(payload, future) {
-            Ok(decoded) if decoded == packet => {
-                self.concealer.bridge(history, gap, future);
-                self.sound.commit(whole);
-                self.count_concealed(samples, played);
-                played.decoded += packet as u32;
-                let at = at + Duration::from_samples(samples as u64, self.config.sample_rate_hz);
-                let now = ticks(at, self.config.rtp_clock_hz);
-                let delay = self.delay.relative(now, info.timestamp.0).unwrap_or(0);
-                while !self.jitter.advance() && !self.jitter.is_empty() {}
-                self.after_decoding(info, duration, at, delay, played);
-            }
-            _ => self.conceal(samples, payloads, played),
-        }
-    }
-
-    /// Conceals `samples` with the codec's own means or in the waveform; what comes after is unknown.
-    fn conceal(&mut self, samples: usize, payloads: &mut dyn PayloadTable, played: &mut Played) {
-        let samples = samples.clamp(1, self.sound.room());
-        let own = match self.payload_type.and_then(|payload_type| payloads.decoder(payload_type)) {
-            Some(decoder) if decoder.info().sample_rate_hz == self.config.sample_rate_hz => {
-                !self.concealer.is_concealing() && decoder.conceal(self.sound.extend(samples).1)
-            }
-            _ => false,
-        };
-        if !own {
-            let (history, place) = self.sound.extend(samples);
-            self.concealer.conceal(history, place);
-        }
-        self.sound.commit(samples);
-        self.count_concealed(samples, played);
-    }
-
-    fn count_concealed(&mut self, samples: usize, played: &mut Played) {
-        if self.filled == 0 && samples > 0 {
-            self.stats.concealment_events += 1;
-        }
-        self.filled += self.to_ticks(samples);
-        played.concealed += samples as u32;
-    }
-
-    /// A pause of the sender within the stream: what was heard fades out, then silence.
-    fn pause(&mut self, samples: usize, played: &mut Played) {
-        let samples = samples.clamp(1, self.sound.room());
-        let (history, place) = self.sound.extend(samples);
-        if self.filled == 0 || self.concealer.is_concealing() {
-            self.concealer.conceal(history, place);
-        } else {
-            place.fill(0);
-        }
-        self.sound.commit(samples);
-        self.filled += self.to_ticks(samples);
-        played.silence += samples as u32;
-    }
-
-    /// Waits for a stream: silence, into which what was heard before a restart fades.
-    fn wait(&mut self, samples: usize, played: &mut Played) {
-        let samples = samples.clamp(1, self.sound.room());
-        let (history, place) = self.sound.extend(samples);
-        if self.fading {
-            self.concealer.conceal(history, place);
-            self.filled += ticks_of(samples, &self.config);
-            self.fading = self.filled < UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32;
-            played.concealed += samples as u32;
-        } else {
-            place.fill(0);
-            played.silence += samples as u32;
-        }
-        self.sound.commit(samples);
     }
 
     /// Stretches what was just decoded, if the delay is off its target.

@@ -8,12 +8,14 @@ mod codecs;
 mod config;
 pub mod driver;
 mod latch;
+mod outcome;
 pub mod proxy;
 mod tap;
 pub mod virtual_time;
 
-pub use call::{Call, CallError, CallStats, Channel, Incoming, Transmit};
+pub use call::Call;
 pub use codecs::Codec;
 pub use config::{CallConfig, Identity};
 pub use latch::Latching;
+pub use outcome::{CallError, CallStats, Channel, Incoming, Transmit};
 pub use tap::{NoTap, Tap};

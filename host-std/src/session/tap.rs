@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use dsp_core::receive::Played;
 use dsp_core::time::Instant;
 
-use super::call::{Channel, Incoming};
+use super::{Channel, Incoming};
 
 /// What an observer of a call is told. All methods do nothing unless written.
 pub trait Tap: Send {

@@ -1,0 +1,113 @@
+//! How a receiver is made, and what it says of a datagram: plain data and errors.
+
+use core::fmt;
+
+use super::delay::DelayConfig;
+use crate::wire::rtp::ParseError;
+
+/// How a receiver is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ReceiverConfig {
+    /// Rate of the sound that comes out; every decoder that is used must have it.
+    pub sample_rate_hz: u32,
+    /// Rate of the RTP timestamps (8000 for G.722, 48000 for Opus).
+    pub rtp_clock_hz: u32,
+    /// Bounds of the delay.
+    pub delay: DelayConfig,
+}
+
+impl Default for ReceiverConfig {
+    /// 8 kHz, as for G.711.
+    fn default() -> Self {
+        Self { sample_rate_hz: 8_000, rtp_clock_hz: 8_000, delay: DelayConfig::default() }
+    }
+}
+
+/// Why a receiver can't be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ConfigError {
+    /// The rates must be 8 to 192 kHz (8 to 48 kHz for sound), and one a multiple of the other.
+    Rates {
+        /// Rate of the sound.
+        sample_rate_hz: u32,
+        /// Rate of the timestamps.
+        rtp_clock_hz: u32,
+    },
+    /// The minimum delay lies above the maximum.
+    DelayBounds {
+        /// Minimum in ms.
+        min_ms: u32,
+        /// Maximum in ms.
+        max_ms: u32,
+    },
+    /// `SAMPLES` is too small for this rate: 120 ms of history, a gap of 60 ms and a packet of 20 ms.
+    TooFewSamples {
+        /// Samples needed.
+        need: usize,
+        /// Samples given.
+        got: usize,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Rates { sample_rate_hz, rtp_clock_hz } => {
+                write!(f, "no receiver for {sample_rate_hz} Hz with an RTP clock of {rtp_clock_hz} Hz")
+            }
+            Self::DelayBounds { min_ms, max_ms } => write!(f, "delay bounds of {min_ms} to {max_ms} ms"),
+            Self::TooFewSamples { need, got } => write!(f, "room for {got} samples, {need} needed"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+/// What became of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Received {
+    /// Stored; it will be played in its turn.
+    Stored,
+    /// Stored, and the stream begins anew: another SSRC, or a jump of sequence or time.
+    Restarted,
+    /// The packet was here before.
+    Duplicate,
+    /// Its turn has passed.
+    Late,
+    /// A source or a sequence that has to prove itself first.
+    Probation,
+}
+
+/// Why a datagram was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ReceiveError {
+    /// Not an RTP packet.
+    Parse(ParseError),
+    /// The payload is longer than the whole buffer.
+    TooLong {
+        /// Bytes of the payload.
+        bytes: usize,
+    },
+}
+
+impl fmt::Display for ReceiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parse(_) => write!(f, "not an RTP packet"),
+            Self::TooLong { bytes } => write!(f, "a payload of {bytes} bytes is longer than the jitter buffer"),
+        }
+    }
+}
+
+impl core::error::Error for ReceiveError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Parse(error) => Some(error),
+            Self::TooLong { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What a receiver plays where it has no packet to decode: gaps filled, losses concealed, pauses and waits.
+
+use super::{BRIDGE, Played, Receiver, UNDERRUN, samples_of, ticks, ticks_of};
+use crate::codec::PayloadTable;
+use crate::time::{Duration, Instant};
+
+impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
+    /// Fills a gap of `samples` before a packet that is here: by the redundancy in that packet, by the codec, or from
+    /// both sides in the waveform.
+    pub(super) fn fill(&mut self, samples: usize, at: Instant, payloads: &mut dyn PayloadTable, played: &mut Played) {
+        let first = self.jitter.first_offset().and_then(|offset| self.jitter.peek(offset));
+        let Some((info, payload)) = first else {
+            return self.conceal(samples, payloads, played);
+        };
+        let bridge = BRIDGE.as_samples(self.config.sample_rate_hz) as usize;
+        let room = self.sound.room();
+        let Some(decoder) = payloads.decoder(info.payload_type) else {
+            return self.conceal(samples.min(bridge), payloads, played);
+        };
+        let codec = decoder.info();
+        if codec.sample_rate_hz != self.config.sample_rate_hz || codec.channels != 1 {
+            return self.conceal(samples.min(bridge), payloads, played);
+        }
+        let duration = decoder.duration(payload).unwrap_or(0);
+        let packet = samples_of(duration, &self.config);
+        if packet > 0 && packet <= room && samples <= packet && samples * 2 > packet {
+            let (_, place) = self.sound.extend(packet);
+            if decoder.recover(payload, place) {
+                self.sound.commit(packet);
+                self.concealer.reset();
+                self.next_time = info.timestamp;
+                self.filled = 0;
+                played.recovered += packet as u32;
+                return;
+            }
+        }
+        if packet > 0 && samples > packet && decoder.has_redundancy() {
+            // It covers the last packet of the gap only: go no further for now.
+            return self.conceal((samples - packet).min(bridge), payloads, played);
+        }
+        let whole = samples + packet;
+        if samples > bridge || packet == 0 || whole > room {
+            return self.conceal(samples.min(bridge), payloads, played);
+        }
+        if !self.concealer.is_concealing() && decoder.conceal(self.sound.extend(samples).1) {
+            self.sound.commit(samples);
+            self.count_concealed(samples, played);
+            return;
+        }
+        let (history, place) = self.sound.extend(whole);
+        let (gap, future) = place.split_at_mut(samples);
+        match decoder.decode(payload, future) {
+            Ok(decoded) if decoded == packet => {
+                self.concealer.bridge(history, gap, future);
+                self.sound.commit(whole);
+                self.count_concealed(samples, played);
+                played.decoded += packet as u32;
+                let at = at + Duration::from_samples(samples as u64, self.config.sample_rate_hz);
+                let now = ticks(at, self.config.rtp_clock_hz);
+                let delay = self.delay.relative(now, info.timestamp.0).unwrap_or(0);
+                while !self.jitter.advance() && !self.jitter.is_empty() {}
+                self.after_decoding(info, duration, at, delay, played);
+            }
+            _ => self.conceal(samples, payloads, played),
+        }
+    }
+
+    /// Conceals `samples` with the codec's own means or in the waveform; what comes after is unknown.
+    pub(super) fn conceal(&mut self, samples: usize, payloads: &mut dyn PayloadTable, played: &mut Played) {
+        let samples = samples.clamp(1, self.sound.room());
+        let own = match self.payload_type.and_then(|payload_type| payloads.decoder(payload_type)) {
+            Some(decoder) if decoder.info().sample_rate_hz == self.config.sample_rate_hz => {
+                !self.concealer.is_concealing() && decoder.conceal(self.sound.extend(samples).1)
+            }
+            _ => false,
+        };
+        if !own {
+            let (history, place) = self.sound.extend(samples);
+            self.concealer.conceal(history, place);
+        }
+        self.sound.commit(samples);
+        self.count_concealed(samples, played);
+    }
+
+    pub(super) fn count_concealed(&mut self, samples: usize, played: &mut Played) {
+        if self.filled == 0 && samples > 0 {
+            self.stats.concealment_events += 1;
+        }
+        self.filled += self.to_ticks(samples);
+        played.concealed += samples as u32;
+    }
+
+    /// A pause of the sender within the stream: what was heard fades out, then silence.
+    pub(super) fn pause(&mut self, samples: usize, played: &mut Played) {
+        let samples = samples.clamp(1, self.sound.room());
+        let (history, place) = self.sound.extend(samples);
+        if self.filled == 0 || self.concealer.is_concealing() {
+            self.concealer.conceal(history, place);
+        } else {
+            place.fill(0);
+        }
+        self.sound.commit(samples);
+        self.filled += self.to_ticks(samples);
+        played.silence += samples as u32;
+    }
+
+    /// Waits for a stream: silence, into which what was heard before a restart fades.
+    pub(super) fn wait(&mut self, samples: usize, played: &mut Played) {
+        let samples = samples.clamp(1, self.sound.room());
+        let (history, place) = self.sound.extend(samples);
+        if self.fading {
+            self.concealer.conceal(history, place);
+            self.filled += ticks_of(samples, &self.config);
+            self.fading = self.filled < UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32;
+            played.concealed += samples as u32;
+        } else {
+            place.fill(0);
+            played.silence += samples as u32;
+        }
+        self.sound.commit(samples);
+    }
+}

@@ -1,0 +1,141 @@
+//! What a call says: errors, what became of a datagram, what to send, numbers.
+
+use std::net::SocketAddr;
+
+use dsp_core::codec::l16::L16Error;
+use dsp_core::guard::GuardError;
+use dsp_core::receive::{self, ReceiveError, Received, ReceiverStats};
+use dsp_core::send::{FrameTooLong, SendStats};
+use dsp_core::time::Duration;
+
+use crate::opus::OpusError;
+use crate::sdp::SdpError;
+
+/// Why a call can't be set up.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The SDP doesn't parse, or offers nothing in common.
+    Sdp(SdpError),
+    /// Opus refused its settings.
+    Opus(OpusError),
+    /// L16 has no such rate.
+    L16(L16Error),
+    /// The receiver refused its settings.
+    Receiver(receive::ConfigError),
+    /// The packet length doesn't fit.
+    Sender(FrameTooLong),
+    /// The operating system gave no randomness.
+    Randomness(getrandom::Error),
+    /// The other side chose a codec that this build doesn't have.
+    Codec(String),
+    /// An answer came, but no offer was made.
+    NoOffer,
+    /// RTCP's settings are unusable.
+    Rtcp,
+    /// A call's sound is mono; Opus was set up for this many channels.
+    Channels(u8),
+}
+
+impl std::fmt::Display for CallError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sdp(_) => write!(f, "the SDP can't be agreed on"),
+            Self::Opus(_) => write!(f, "Opus can't be set up"),
+            Self::L16(_) => write!(f, "L16 can't be set up"),
+            Self::Receiver(_) => write!(f, "the receiver can't be set up"),
+            Self::Sender(_) => write!(f, "the sender can't be set up"),
+            Self::Randomness(_) => write!(f, "the operating system has no randomness"),
+            Self::Codec(name) => write!(f, "no codec {name} in this build"),
+            Self::NoOffer => write!(f, "an answer without an offer"),
+            Self::Channels(channels) => write!(f, "calls are mono, and Opus is set up for {channels} channels"),
+            Self::Rtcp => write!(f, "RTCP needs a canonical name of 1 to 64 bytes"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Sdp(error) => Some(error),
+            Self::Opus(error) => Some(error),
+            Self::L16(error) => Some(error),
+            Self::Receiver(error) => Some(error),
+            Self::Sender(error) => Some(error),
+            Self::Randomness(error) => Some(error),
+            Self::Codec(_) | Self::NoOffer | Self::Rtcp | Self::Channels(_) => None,
+        }
+    }
+}
+
+impl From<SdpError> for CallError {
+    fn from(error: SdpError) -> Self {
+        Self::Sdp(error)
+    }
+}
+
+impl From<OpusError> for CallError {
+    fn from(error: OpusError) -> Self {
+        Self::Opus(error)
+    }
+}
+
+/// Which of our two ports: they are one where RTCP is multiplexed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// The RTP port.
+    Rtp,
+    /// The RTCP port.
+    Rtcp,
+}
+
+/// A datagram to be sent: the first `len` bytes of the buffer that was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Bytes.
+    pub len: usize,
+    /// Whither.
+    pub to: SocketAddr,
+    /// From which of our ports.
+    pub channel: Channel,
+}
+
+/// What became of a datagram that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// RTP: what the receiver did with it.
+    Audio(Received),
+    /// RTCP was read.
+    Control,
+    /// RTCP was read: the other side said goodbye.
+    Bye,
+    /// It came from an address that the latching policy doesn't believe.
+    Foreign,
+    /// The guard refused it.
+    Refused(GuardError),
+    /// The receiver could not take it.
+    Unusable(ReceiveError),
+    /// Neither RTP nor RTCP, or not to be heard now (no call yet, or on hold).
+    Ignored,
+}
+
+/// A snapshot of a call's numbers; no allocation.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CallStats {
+    /// The receive road.
+    pub receiver: ReceiverStats,
+    /// The send road.
+    pub sender: SendStats,
+    /// Packets that the guard refused.
+    pub refused: u32,
+    /// Datagrams from addresses that were not believed.
+    pub foreign: u32,
+    /// Frames that could not be encoded or protected.
+    pub send_errors: u32,
+    /// Round-trip time of the last RTCP report that told it.
+    pub round_trip: Option<Duration>,
+    /// What the other side last said it lost of ours, 0 to 1.
+    pub remote_fraction_lost: Option<f32>,
+    /// What the other side last said of the jitter of ours, in ms.
+    pub remote_jitter_ms: Option<f32>,
+}
