@@ -304,3 +304,42 @@ fn receivers_are_not_larger_than_they_say() {
     assert!(size_of::<NarrowbandReceiver>() <= 8_192, "{}", size_of::<NarrowbandReceiver>());
     assert!(size_of::<HostReceiver>() <= 144 * 1_024, "{}", size_of::<HostReceiver>());
 }
+
+/// White noise never repeats itself, and one stall must not leave its delay behind for ever.
+#[test]
+fn the_delay_comes_down_in_noise() {
+    use dsp_core::codec::g711::Pcmu;
+    use dsp_core::receive::{HostReceiver, ReceiverConfig};
+    use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
+    use dsp_core::wire::rtp::RtpHeader;
+
+    let mut receiver = Box::new(HostReceiver::new(ReceiverConfig::default()).unwrap());
+    let mut decoders = (PayloadType::PCMU, Pcmu);
+    let mut noise = 1u32;
+    let (mut arrived, mut delay_us) = (0u32, 0);
+    for tick in 0..40 * 50u32 {
+        let now = Instant::from_millis(20 * u64::from(tick));
+        // From second 5 on nothing comes for 800 ms, and then all of it.
+        while arrived <= tick && !(250..290).contains(&tick) {
+            let payload: [u8; 160] = std::array::from_fn(|_| {
+                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (noise >> 24) as u8 | 0x20
+            });
+            let header = RtpHeader {
+                payload_type: PayloadType::PCMU,
+                seq: Seq(arrived as u16),
+                timestamp: RtpTime(arrived * 160),
+                ssrc: Ssrc(1),
+                ..RtpHeader::default()
+            };
+            let mut datagram = [0; 200];
+            let len = header.write_packet(&payload, &mut datagram).unwrap();
+            receiver.receive(now + Duration::from_millis(1), &datagram[..len]).unwrap();
+            arrived += 1;
+        }
+        let played = receiver.play(now + Duration::from_millis(2), &mut decoders, &mut [0; 160]);
+        delay_us = played.playout_delay_us.unwrap_or(delay_us);
+    }
+    assert!(receiver.stats().playout_delay.max_us > 700_000, "the stall was not heard");
+    assert!(delay_us < 250_000, "{delay_us} us of delay are left: {:?}", receiver.stats());
+}

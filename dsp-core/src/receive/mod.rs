@@ -439,6 +439,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let Some(change) = decision::stretch(delay, self.delay.target() as i32, slack, self.hold > 0) else { return };
         let changed = match change {
             Stretch::Accelerate(by) => {
+                self.stretcher.hurry(self.to_ms(by as u32));
                 let by = self.to_samples(by as u32);
                 let (pcm, end, start) = self.sound.parts();
                 let removed = self.stretcher.accelerate(&mut pcm[..end], start, by).unwrap_or(0);
@@ -447,6 +448,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 removed
             }
             Stretch::Decelerate(by) => {
+                self.stretcher.hurry(0);
                 let by = self.to_samples(by as u32).min(self.sound.room());
                 // Room behind the end is made by moving history out.
                 self.sound.extend(by);

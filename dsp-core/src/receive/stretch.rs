@@ -7,8 +7,10 @@
 
 use super::pitch::{self, Match, Range, Side};
 
-/// A splice is made from this normalised correlation on (0.9 in Q15).
+/// A splice is made from this normalised correlation on (0.9 in Q15), as long as there is no hurry.
 const ALIKE: i32 = 29_491;
+/// Up to so many ms too much of delay there is no hurry, and from so many on any splice will do.
+const HURRY_MS: core::ops::Range<i32> = 50..150;
 /// Peak below which a signal counts as silence (-54 dB of full scale).
 const SILENCE: u32 = 64;
 
@@ -16,12 +18,24 @@ const SILENCE: u32 = 64;
 #[derive(Clone, Copy, Debug)]
 pub struct Stretcher {
     rate_hz: u32,
+    alike: i32,
 }
 
 impl Stretcher {
     /// A stretcher for `sample_rate_hz` (8,000 to 48,000; others are taken as the nearest of these).
     pub fn new(sample_rate_hz: u32) -> Self {
-        Stretcher { rate_hz: sample_rate_hz.clamp(8_000, 48_000) }
+        Stretcher { rate_hz: sample_rate_hz.clamp(8_000, 48_000), alike: ALIKE }
+    }
+
+    /// How much longer than wanted the delay is, in ms: the more, the less alike a splice's sides need be. Noise and
+    /// music never repeat themselves well, and the delay must come down all the same.
+    pub fn hurry(&mut self, excess_ms: u32) {
+        let excess_ms = excess_ms.min(HURRY_MS.end as u32) as i32;
+        let left = HURRY_MS.end - excess_ms.max(HURRY_MS.start);
+        self.alike = if left == 0 { i32::MIN } else { ALIKE / (HURRY_MS.end - HURRY_MS.start) * left };
+        if excess_ms <= HURRY_MS.start {
+            self.alike = ALIKE;
+        }
     }
 
     /// Removes one pitch period (2.5 to 15 ms, at most `max_remove` samples) after `start`.
@@ -82,7 +96,7 @@ impl Stretcher {
             return Some(range.longest);
         }
         match pitch::best_lag(signal, reference, range, self.rate_hz) {
-            Some(Match { lag, correlation }) if correlation >= ALIKE => Some(lag),
+            Some(Match { lag, correlation }) if correlation >= self.alike => Some(lag),
             _ => None,
         }
     }
