@@ -12,6 +12,7 @@ use host_std::record::call::{CallRecorder, side_report};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, Channel, Codec, Identity, Incoming};
+use media_core_tests::road::babble;
 
 fn call(port: u16, codec: Codec, srtp: SrtpPolicy) -> Call {
     let identity = Identity::seeded(u64::from(port));
@@ -20,24 +21,12 @@ fn call(port: u16, codec: Codec, srtp: SrtpPolicy) -> Call {
 }
 
 fn connect(codec: Codec, srtp: SrtpPolicy, network: NetworkConfig, drift_ppm: f64) -> VirtualTime<CallRecorder> {
-    let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-    let calls = [call(4_000, codec, srtp), call(5_000, codec, srtp)];
-    VirtualTime::connect(calls, addresses, Default::default(), network, drift_ppm, 1).unwrap()
+    connect_calls([call(4_000, codec, srtp), call(5_000, codec, srtp)], network, drift_ppm)
 }
 
-/// A voice-like signal: a buzz with a moving pitch and pauses.
-fn babble(rate_hz: u32, seconds: u32, seed: u32) -> Vec<i16> {
-    let mut phase = 0.0f64;
-    (0..rate_hz * seconds)
-        .map(|n| {
-            let t = f64::from(n) / f64::from(rate_hz);
-            let pitch = 120.0 + f64::from(seed) * 40.0 + 20.0 * (t * 3.0).sin();
-            phase = (phase + pitch / f64::from(rate_hz)).fract();
-            let voiced = (t * 0.7 + f64::from(seed) * 0.5).fract() < 0.6;
-            let wave: f64 = (1..12).map(|k| (phase * f64::from(k) * std::f64::consts::TAU).sin() / f64::from(k)).sum();
-            if voiced { (wave * 4_000.0) as i16 } else { 0 }
-        })
-        .collect()
+fn connect_calls(calls: [Call; 2], network: NetworkConfig, drift_ppm: f64) -> VirtualTime<CallRecorder> {
+    let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    VirtualTime::connect(calls, addresses, Default::default(), network, drift_ppm, 1).unwrap()
 }
 
 #[test]
@@ -89,13 +78,11 @@ fn ilbc_is_heard_in_both_modes_and_where_they_differ() {
     use IlbcMode::{Ms20, Ms30};
     for (modes, ptime_ms) in [([Ms20, Ms20], 20), ([Ms30, Ms30], 30), ([Ms20, Ms30], 30), ([Ms30, Ms20], 30)] {
         let network = NetworkConfig { loss_percent: 5.0, ..NetworkConfig::default() };
-        let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let calls = [
             call(4_000, Codec::Ilbc(modes[0]), SrtpPolicy::Required),
             call(5_000, Codec::Ilbc(modes[1]), SrtpPolicy::Required),
         ];
-        let mut simulation =
-            VirtualTime::<CallRecorder>::connect(calls, addresses, Default::default(), network, 0.0, 1).unwrap();
+        let mut simulation = connect_calls(calls, network, 0.0);
         for (side, end) in simulation.ends.iter_mut().enumerate() {
             end.speech = babble(8_000, 5, side as u32);
         }

@@ -30,12 +30,9 @@ impl Stretcher {
     /// How much longer than wanted the delay is, in ms: the more, the less alike a splice's sides need be. Noise and
     /// music never repeat themselves well, and the delay must come down all the same.
     pub fn hurry(&mut self, excess_ms: u32) {
-        let excess_ms = excess_ms.min(HURRY_MS.end as u32) as i32;
-        let left = HURRY_MS.end - excess_ms.max(HURRY_MS.start);
-        self.alike = if left == 0 { i32::MIN } else { ALIKE / (HURRY_MS.end - HURRY_MS.start) * left };
-        if excess_ms <= HURRY_MS.start {
-            self.alike = ALIKE;
-        }
+        let left = HURRY_MS.end - (excess_ms.min(HURRY_MS.end as u32) as i32).max(HURRY_MS.start);
+        let whole = HURRY_MS.end - HURRY_MS.start;
+        self.alike = if left == 0 { i32::MIN } else { ALIKE * left / whole };
     }
 
     /// Removes one pitch period (2.5 to 15 ms, at most `max_remove` samples) after `start`.
