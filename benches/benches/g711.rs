@@ -1,4 +1,5 @@
-//! G.711, one 20 ms frame of 160 samples, beside the crate `audio-codec-algorithms` in the same run.
+//! G.711, one 20 ms frame of 160 samples, beside the crate `audio-codec-algorithms` in the same run, and spandsp with
+//! the feature `c-peers`.
 
 use std::hint::black_box;
 
@@ -33,6 +34,11 @@ fn encode(c: &mut Criterion) {
     one("mu audio-codec-algorithms", &|pcm, payload| {
         payload.iter_mut().zip(pcm).for_each(|(code, &sample)| *code = theirs::encode_ulaw(sample));
     });
+    #[cfg(feature = "c-peers")]
+    for (name, alaw) in [("A spandsp", true), ("mu spandsp", false)] {
+        let mut codec = media_core_benches::spandsp::G711::new(alaw);
+        group.bench_function(name, |b| b.iter(|| codec.encode(black_box(&pcm), black_box(&mut payload))));
+    }
     group.finish();
 }
 
@@ -53,6 +59,11 @@ fn decode(c: &mut Criterion) {
     one("mu audio-codec-algorithms", &|payload, pcm| {
         pcm.iter_mut().zip(payload).for_each(|(sample, &code)| *sample = theirs::decode_ulaw(code));
     });
+    #[cfg(feature = "c-peers")]
+    for (name, alaw) in [("A spandsp", true), ("mu spandsp", false)] {
+        let mut codec = media_core_benches::spandsp::G711::new(alaw);
+        group.bench_function(name, |b| b.iter(|| codec.decode(black_box(&payload), black_box(&mut pcm))));
+    }
     group.finish();
 }
 

@@ -25,7 +25,7 @@ use embassy_futures::block_on;
 use host_embedded::phone::{DATAGRAM, Phone, PhoneConfig, SAMPLE_RATE_HZ, TICK};
 use host_embedded::sim::{SimClock, SimNetwork, SimPort};
 
-use super::golden::Fnv;
+use super::fnv::Fnv;
 
 /// Packets sent to the phone, but for copies.
 const PACKETS: u32 = 700;

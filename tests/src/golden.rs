@@ -9,34 +9,12 @@ use dsp_core::process::gain::Gain;
 use dsp_core::process::level::{LevelConfig, LevelMeter};
 use dsp_core::sample::Sample;
 
+use super::fnv::Fnv;
+
 /// Samples a frame: 20 ms at 8 kHz.
 const FRAME: usize = 160;
 /// Frames each hash runs over: 2 s.
 const FRAMES: usize = 100;
-
-/// 32-bit FNV-1a.
-#[derive(Clone, Copy, Debug)]
-pub struct Fnv(u32);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0x811c_9dc5)
-    }
-}
-
-impl Fnv {
-    /// Takes in `bytes`.
-    pub fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = (self.0 ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-        }
-    }
-
-    /// The hash so far.
-    pub fn finish(self) -> u32 {
-        self.0
-    }
-}
 
 /// The same frames everywhere: noise whose loudness changes from frame to frame, by 6 dB a step.
 fn frames() -> impl Iterator<Item = [i16; FRAME]> {

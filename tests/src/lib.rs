@@ -1,6 +1,8 @@
 //! What the tests share. Each file in `tests/` is one subject.
 
 pub mod canned;
+pub mod coded;
+pub mod fnv;
 pub mod golden;
 pub mod program;
 pub mod road;

@@ -9,7 +9,7 @@
 
 use dsp_core::codec::ilbc::{IlbcDecoder, IlbcEncoder, IlbcMode};
 use dsp_core::codec::{DecodeError, Decoder, EncodeError, Encoder};
-use media_core_tests::golden::Fnv;
+use media_core_tests::fnv::Fnv;
 use media_core_tests::shared;
 
 const MODES: [(IlbcMode, u32); 2] = [(IlbcMode::Ms20, 20), (IlbcMode::Ms30, 30)];

@@ -14,6 +14,8 @@ use host_embedded::phone::Phone;
 
 #[path = "../../src/canned.rs"]
 mod canned;
+#[path = "../../src/fnv.rs"]
+mod fnv;
 #[path = "../../src/golden.rs"]
 mod golden;
 mod meter;

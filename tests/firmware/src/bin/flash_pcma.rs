@@ -1,0 +1,15 @@
+//! G.711 A-law and nothing else, to see how much flash it takes.
+
+#![no_std]
+#![no_main]
+
+use cortex_m_rt::entry;
+use dsp_core::codec::g711::Pcma;
+
+#[path = "../flash.rs"]
+mod flash;
+
+#[entry]
+fn main() -> ! {
+    flash::run(Pcma, Pcma)
+}
