@@ -1,4 +1,5 @@
-//! When RTCP reports are sent, what they say, and what the peer's reports tell (RFC 3550, 6.2-6.4 and A.7).
+//! When RTCP reports are sent, what they say, and what the peer's reports tell (RFC 3550, 6.2-6.4 and
+//! A.7); with VoIP metrics, if it is given any (RFC 3611, 4.7).
 //!
 //! For one stream each way between two parties. Sans-IO: [`RtcpReporter::poll`] writes a compound packet when one is due,
 //! [`RtcpReporter::next_deadline`] says when to ask again, [`RtcpReporter::receive`] takes the peer's datagrams.
@@ -12,7 +13,8 @@ use core::fmt;
 use super::ReceptionStats;
 use crate::time::{Duration, Instant, NtpTime, RtpTime, Ssrc};
 use crate::wire::rtcp::{
-    Compound, CompoundRule, CompoundWriter, Packet, ParseError, ReportBlock, SdesItem, SenderInfo, WriteError,
+    Compound, CompoundRule, CompoundWriter, Packet, ParseError, ReportBlock, SdesItem, SenderInfo, VoipMetrics,
+    WriteError, Xr, XrBlock,
 };
 
 /// IPv4 and UDP headers, which count as RTCP bandwidth (6.2).
@@ -156,6 +158,8 @@ pub struct PeerReport {
     pub clock: Option<SenderClock>,
     /// What the peer receives of this end.
     pub reception: Option<RemoteReception>,
+    /// How the peer hears this end: loss, delay, levels and quality.
+    pub voip: Option<VoipMetrics>,
     /// The peer said goodbye.
     pub bye: bool,
     /// It came in this end's own name: a loop, or a collision of SSRCs (8.2). Nothing else in it was used.
@@ -189,14 +193,19 @@ pub struct RtcpReporter {
     /// This end's packet count at the last report but one, and at the last.
     packets_before: [u32; 2],
     reported: Option<ReceptionStats>,
+    voip: Option<VoipMetrics>,
+    peer_voip: Option<VoipMetrics>,
     /// Middle NTP bits and departure of the last sender reports.
     departures: [Option<(u32, Instant)>; REMEMBERED_REPORTS],
     next_departure: usize,
 }
 
 impl RtcpReporter {
-    /// Bytes that [`poll`](Self::poll) needs at most: SR with one block, and SDES with the longest CNAME.
-    pub const MAX_REPORT_LEN: usize = 28 + 24 + 8 + (2 + Cname::MAX_LEN + 1).next_multiple_of(4);
+    /// SR with one block, and SDES with the longest CNAME.
+    const LONGEST_PLAIN_REPORT: usize = 28 + 24 + 8 + (2 + Cname::MAX_LEN + 1).next_multiple_of(4);
+
+    /// Bytes that [`poll`](Self::poll) needs at most: SR with one block, SDES with the longest CNAME, and XR.
+    pub const MAX_REPORT_LEN: usize = Self::LONGEST_PLAIN_REPORT + 8 + 36;
 
     /// A participant that joined at `now` and has heard nobody.
     pub fn new(config: ReporterConfig, now: Instant) -> Result<Self, ReporterConfigError> {
@@ -217,12 +226,14 @@ impl RtcpReporter {
             next: now,
             initial: true,
             left: false,
-            average_size_16: 16 * (LOWER_LAYERS + Self::MAX_REPORT_LEN) as u32,
+            average_size_16: 16 * (LOWER_LAYERS + Self::LONGEST_PLAIN_REPORT) as u32,
             peer: None,
             peer_clock: None,
             round_trip: None,
             packets_before: [0; 2],
             reported: None,
+            voip: None,
+            peer_voip: None,
             departures: [None; REMEMBERED_REPORTS],
             next_departure: 0,
         };
@@ -243,6 +254,18 @@ impl RtcpReporter {
     /// The last sender report that came.
     pub const fn peer_clock(&self) -> Option<SenderClock> {
         self.peer_clock
+    }
+
+    /// The last VoIP metrics that the peer sent about this end.
+    pub const fn peer_voip(&self) -> Option<VoipMetrics> {
+        self.peer_voip
+    }
+
+    /// Sets the VoIP metrics that go out with every report from now on, the goodbye's with them;
+    /// `None` for reports without. To be renewed when [`next_deadline`](Self::next_deadline) has come, before
+    /// [`poll`](Self::poll): they are as of the moment they are set.
+    pub const fn set_voip(&mut self, metrics: Option<VoipMetrics>) {
+        self.voip = metrics;
     }
 
     /// If a report is due at `now`, writes it to `out` and returns its length; call again at
@@ -302,6 +325,7 @@ impl RtcpReporter {
         let from_us = |packet: &Packet<'_>| match packet {
             Packet::SenderReport(sr) => sr.ssrc() == self.config.ssrc,
             Packet::ReceiverReport(rr) => rr.ssrc() == self.config.ssrc,
+            Packet::Xr(xr) => xr.ssrc() == self.config.ssrc,
             _ => false,
         };
         if compound.packets().flatten().any(|packet| from_us(&packet)) {
@@ -318,6 +342,7 @@ impl RtcpReporter {
                     self.heard(now, sr.ssrc(), sr.blocks(), &mut report);
                 }
                 Ok(Packet::ReceiverReport(rr)) => self.heard(now, rr.ssrc(), rr.blocks(), &mut report),
+                Ok(Packet::Xr(xr)) => self.extended(&xr, &mut report),
                 Ok(Packet::Bye(bye)) => {
                     if self.peer.is_some_and(|peer| bye.ssrcs().any(|ssrc| ssrc == peer.ssrc)) {
                         self.peer = None;
@@ -338,6 +363,18 @@ impl RtcpReporter {
             let round_trip = self.measure_round_trip(now, &block);
             self.round_trip = round_trip.or(self.round_trip);
             report.reception = Some(RemoteReception { block, round_trip });
+        }
+    }
+
+    /// Takes the metrics about this end.
+    fn extended(&mut self, xr: &Xr<'_>, report: &mut PeerReport) {
+        for block in xr.blocks() {
+            if let XrBlock::VoipMetrics(metrics) = block
+                && metrics.ssrc == self.config.ssrc
+            {
+                self.peer_voip = Some(metrics);
+                report.voip = Some(metrics);
+            }
         }
     }
 
@@ -386,6 +423,9 @@ impl RtcpReporter {
             None => writer.receiver_report(ssrc, blocks)?,
         }
         writer.sdes(&[(ssrc, &[SdesItem { kind: SdesItem::CNAME, value: self.cname.as_bytes() }])])?;
+        if let Some(metrics) = self.voip {
+            writer.extended_report(ssrc, &[XrBlock::VoipMetrics(metrics)])?;
+        }
         if let Some(reason) = leaving {
             writer.bye(&[ssrc], reason.map(str::as_bytes))?;
         }
@@ -526,6 +566,7 @@ mod tests {
         let mut out = [0; RtcpReporter::MAX_REPORT_LEN];
         let config = ReporterConfig { cname: Cname::new(&"x".repeat(64)), ..config() };
         let mut reporter = RtcpReporter::new(config, START).unwrap();
+        reporter.set_voip(Some(VoipMetrics::default()));
         let stats = ReceptionStats { expected: 1, received: 1, ..ReceptionStats::default() };
         let send = SendInfo { packets: 1, ..SendInfo::default() };
         let now = START + Duration::from_secs(60);
@@ -579,6 +620,26 @@ mod tests {
         assert_eq!(trip(0x5678_9abc, u32::MAX), None);
         assert_eq!(trip(0x5678_9abd, 0), None);
         assert_eq!(trip(0, 0), None);
+    }
+
+    #[test]
+    fn voip_metrics_are_taken_only_about_this_end() {
+        let (mut reporter, mut bytes) = (reporter(), [0; 200]);
+        let mut metrics = [1, 2, 1].map(|ssrc| VoipMetrics { ssrc: Ssrc(ssrc), ..VoipMetrics::default() });
+        metrics[0].loss_rate = 9;
+        let mut receive = |metrics: &[VoipMetrics]| {
+            let mut writer = CompoundWriter::new(&mut bytes);
+            writer.receiver_report(Ssrc(2), &[]).unwrap();
+            for &metrics in metrics {
+                writer.extended_report(Ssrc(2), &[XrBlock::VoipMetrics(metrics)]).unwrap();
+            }
+            let len = writer.finish();
+            reporter.receive(START, &bytes[..len]).unwrap().voip
+        };
+        assert_eq!(receive(&metrics[..2]), Some(metrics[0]));
+        assert_eq!(receive(&metrics[1..2]), None);
+        assert_eq!(receive(&metrics), Some(metrics[2]));
+        assert_eq!(reporter.peer_voip(), Some(metrics[2]));
     }
 
     #[test]
