@@ -313,11 +313,12 @@ mod tests {
         close(mos(rating.r), 4.41, 0.005);
     }
 
-    /// G.107, table B.1: the lower limits of the categories of user satisfaction.
+    /// G.107, table B.1: the lower limits of the categories of user satisfaction. For R = 80 the table has 4.03 where the
+    /// formula gives 4.024.
     #[test]
     fn mos_of_table_b1() {
         for (r, expected) in [(90.0, 4.34), (80.0, 4.03), (70.0, 3.60), (60.0, 3.10), (50.0, 2.58)] {
-            close(mos(r), expected, 0.006);
+            close(mos(r), expected, 0.0065);
         }
         assert_eq!([-5.0, 0.0, 3.0, 100.0, 120.0, f64::NAN].map(mos), [1.0, 1.0, 1.0, 4.5, 4.5, 1.0]);
         let mut last = 0.0;
@@ -329,7 +330,8 @@ mod tests {
     }
 
     /// Id over one-way delay, against Cole and Rosenbluth's fit to G.107 for 0-400 ms ("Voice over IP performance
-    /// monitoring", 2001): 0.024 d + 0.11 (d - 177.3) above 177.3 ms. The fit is of straight lines.
+    /// monitoring", 2001): 0.024 d + 0.11 (d - 177.3) above 177.3 ms. Above
+    /// 300 ms the fit, two straight lines, rises faster than G.107.
     #[test]
     fn delay_follows_the_published_fit() {
         let none = EModel::default().rating().delay;
@@ -339,7 +341,7 @@ mod tests {
             let delay = model.rating().delay;
             let fit = 0.024 * d + if d > 177.3 { 0.11 * (d - 177.3) } else { 0.0 };
             std::println!("{d} ms: Id {delay:.2}, fit {fit:.2}, R {:.1}", model.rating().r);
-            close(delay - none, fit, 3.5);
+            close(delay - none, fit, if d <= 300.0 { 0.5 } else { 3.5 });
             assert!(delay > last);
             last = delay;
         }
@@ -352,7 +354,7 @@ mod tests {
         assert_eq!((at(0.0), at(100.0)), (0.0, 0.0));
         // 25 (2^(1/6) - 3 (1 + 1/729)^(1/6) + 2) and 25 (65^(1/6) - 3 (1 + 64/729)^(1/6) + 2).
         close(at(200.0), 25.0 * (1.122_462_048 - 3.0 * 1.000_228_493 + 2.0), 1e-5);
-        close(at(400.0), 25.0 * (2.005_175_175 - 3.0 * 1.014_120_8 + 2.0), 2e-4);
+        close(at(400.0), 25.0 * (2.005_174_745 - 3.0 * 1.014_123_725 + 2.0), 1e-5);
         assert_eq!(at(1e9), at(1_000.0));
         assert_eq!(at(f64::NAN), 0.0);
     }
@@ -396,6 +398,7 @@ mod tests {
     #[test]
     fn bits_are_fixed() {
         let rated = quality(CodecImpairment::G729A, 2.5, 1.3, 170.0, Some(45.0));
-        std::println!("{:#x} {:#x} {:?}", rated.r_factor.to_bits(), rated.mos_lq.to_bits(), rated);
+        let bits = [rated.r_factor, rated.mos_cq, rated.mos_lq].map(f64::to_bits);
+        assert_eq!(bits, [0x404d_768b_1637_476b, 0x4008_5a90_2088_f773, 0x400d_9383_7cad_4f84], "{rated:?}");
     }
 }
