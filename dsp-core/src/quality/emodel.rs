@@ -1,7 +1,7 @@
 //! The E-model: how a call sounds, from what is known about it (ITU-T G.107, 7, and Annex B).
 //!
 //! R = Ro - Is - Id - Ie,eff + A on the narrowband scale, 93.2 where nothing impairs. [`EModel`] has the parameters of
-//! G.107's table 2, with its defaults; [`quality`] takes those that a call measures and gives the rating with its delay
+//! G.107's table 2, with its defaults; [`CallConditions`] has those that a call measures, and gives the rating with its delay
 //! (conversational) and without (listening), each with its MOS. Levels in dB, delays in ms, loss in percent. `f64`, by
 //! `+ - * / sqrt` and the software libm: the same bits everywhere. Cost: some forty transcendental functions a report,
 //! none a packet.
@@ -25,7 +25,8 @@ pub struct CodecImpairment {
 impl CodecImpairment {
     /// G.711 with silence in place of lost packets.
     pub const G711: Self = Self { ie: 0.0, bpl: 4.3 };
-    /// G.711 with concealment such as its Appendix I. Also for linear PCM: the same sound and the same concealment.
+    /// G.711 with concealment such as its Appendix I, packets of 10 ms. Also for linear PCM: the same sound and the same
+    /// concealment.
     pub const G711_CONCEALED: Self = Self { ie: 0.0, bpl: 25.1 };
     /// G.729 Annex A with Annex B.
     pub const G729A: Self = Self { ie: 11.0, bpl: 19.0 };
@@ -151,7 +152,8 @@ fn within(value: f64, min: f64, max: f64) -> f64 {
 }
 
 impl EModel {
-    /// The rating (7.1). Delay and loss beyond the model's range count as its end, and so does what isn't a number.
+    /// The rating (7.1). Delays, qdu and burst ratio beyond the model's range count as its end, and what isn't a number
+    /// as the least; loss above the 20 % of table 2 is extrapolated.
     pub fn rating(&self) -> Rating {
         let noise = self.noise_dbm0p();
         let ro = 15.0 - 1.5 * (self.slr_db + noise);
@@ -268,30 +270,40 @@ pub struct CallQuality {
     pub mos_lq: f64,
 }
 
-/// What a call measures, rated with the defaults for the rest.
-///
-/// `one_way_ms` is the delay from mouth to ear: network, jitter buffer and what both ends add. `residual_echo_db` is what
-/// the far end's echo path takes off (RERL, RFC 3611, 4.7.4): TELR is 10 dB more, by the default loudness ratings; 55 dB
-/// and `None` are the default of 65 dB.
-pub fn quality(
-    codec: CodecImpairment,
-    loss_percent: f64,
-    burst_ratio: f64,
-    one_way_ms: f64,
-    residual_echo_db: Option<f64>,
-) -> CallQuality {
-    let defaults = EModel::default();
-    let loudness = defaults.slr_db + defaults.rlr_db;
-    let listening = EModel { codec, loss_percent, burst_ratio, ..defaults };
-    let conversation = EModel {
-        telr_db: residual_echo_db.map_or(defaults.telr_db, |rerl| within(rerl + loudness, 5.0, defaults.telr_db)),
-        echo_delay_ms: one_way_ms,
-        loop_delay_ms: 2.0 * one_way_ms,
-        absolute_delay_ms: one_way_ms,
-        ..listening
-    };
-    let r_factor = conversation.rating().r;
-    CallQuality { r_factor: within(r_factor, 0.0, 100.0), mos_cq: mos(r_factor), mos_lq: mos(listening.rating().r) }
+/// What a call measures; the rest stays at G.107's defaults.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct CallConditions {
+    /// The codec.
+    pub codec: CodecImpairment,
+    /// Packets lost or discarded, in percent.
+    pub loss_percent: f64,
+    /// Mean run of losses over that of independent losses; 1 if unknown.
+    pub burst_ratio: f64,
+    /// Delay from mouth to ear: network, jitter buffer and what both ends add, in ms.
+    pub one_way_ms: f64,
+    /// What the far end's echo path takes off, in dB (RERL; RFC 3611, 4.7.4). TELR is 10 dB more, by the default loudness
+    /// ratings: 55 dB and more, and `None`, are its default of 65 dB.
+    pub residual_echo_db: Option<f64>,
+}
+
+impl CallConditions {
+    /// The rating and MOS, with delay and without.
+    pub fn quality(&self) -> CallQuality {
+        let Self { codec, loss_percent, burst_ratio, one_way_ms, residual_echo_db } = *self;
+        let defaults = EModel::default();
+        let telr = |rerl| within(rerl + defaults.slr_db + defaults.rlr_db, 5.0, defaults.telr_db);
+        let listening = EModel { codec, loss_percent, burst_ratio, ..defaults };
+        let conversation = EModel {
+            telr_db: residual_echo_db.map_or(defaults.telr_db, telr),
+            echo_delay_ms: one_way_ms,
+            loop_delay_ms: 2.0 * one_way_ms,
+            absolute_delay_ms: one_way_ms,
+            ..listening
+        };
+        let r_factor = conversation.rating().r;
+        CallQuality { r_factor: within(r_factor, 0.0, 100.0), mos_cq: mos(r_factor), mos_lq: mos(listening.rating().r) }
+    }
 }
 
 #[cfg(test)]
@@ -374,6 +386,16 @@ mod tests {
         assert_eq!(wild.equipment(), 0.0);
         let all = EModel { loss_percent: 1e9, burst_ratio: f64::INFINITY, ..EModel::default() };
         assert!(all.rating().r.is_finite());
+    }
+
+    fn quality(
+        codec: CodecImpairment,
+        loss_percent: f64,
+        burst_ratio: f64,
+        one_way_ms: f64,
+        residual_echo_db: Option<f64>,
+    ) -> CallQuality {
+        CallConditions { codec, loss_percent, burst_ratio, one_way_ms, residual_echo_db }.quality()
     }
 
     #[test]

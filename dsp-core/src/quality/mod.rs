@@ -12,7 +12,7 @@ pub mod reporter;
 pub mod voip;
 
 pub use burst::{BurstStats, BurstTracker, PacketFate};
-pub use emodel::{CodecImpairment, EModel, mos};
+pub use emodel::{CallConditions, CallQuality, CodecImpairment, EModel};
 pub use jitter::{JitterEstimator, arrival_ticks};
 pub use loss::{SequenceConfig, SequenceTracker, SequenceUpdate};
 pub use reporter::{Cname, PeerReport, ReporterConfig, RtcpReporter, SendInfo};

@@ -4,7 +4,7 @@
 //! [`BurstStats`], R factor and MOS from the E-model and from nothing else. Cost: two ratings of the E-model a block.
 
 use super::burst::BurstStats;
-use super::emodel::{self, CallQuality, CodecImpairment};
+use super::emodel::{CallConditions, CallQuality, CodecImpairment};
 use crate::time::{Duration, Ssrc};
 use crate::wire::rtcp::{ConcealmentKind, JitterBufferKind, VoipMetrics};
 
@@ -111,11 +111,15 @@ impl VoipMetricsInput {
     /// R factor and MOS; `None` without a codec or before the first packet.
     pub fn quality(&self) -> Option<StreamQuality> {
         let codec = self.codec.filter(|_| self.bursts.expected > 0)?;
-        let (loss, ratio) = (self.bursts.loss_percent(), self.bursts.burst_ratio());
-        let rerl = self.peer.and_then(|peer| peer.rerl_db).map(f64::from);
         let one_way_ms = self.one_way_ms();
-        let CallQuality { r_factor, mos_cq, mos_lq } =
-            emodel::quality(codec, loss, ratio, one_way_ms.unwrap_or(0.0), rerl);
+        let conditions = CallConditions {
+            codec,
+            loss_percent: self.bursts.loss_percent(),
+            burst_ratio: self.bursts.burst_ratio(),
+            one_way_ms: one_way_ms.unwrap_or(0.0),
+            residual_echo_db: self.peer.and_then(|peer| peer.rerl_db).map(f64::from),
+        };
+        let CallQuality { r_factor, mos_cq, mos_lq } = conditions.quality();
         let conversation = one_way_ms.map(|one_way_ms| Conversation { one_way_ms, r_factor, mos_cq });
         Some(StreamQuality { mos_lq, conversation })
     }
