@@ -85,7 +85,7 @@ fn redundancy_repairs_runs_as_long_as_itself() {
         }
         (0..200).filter(|&n| !heard[n as usize]).collect()
     }
-    assert_eq!(missing::<1>(1), []);
-    assert_eq!(missing::<3>(3), []);
+    assert!(missing::<1>(1).is_empty());
+    assert!(missing::<3>(3).is_empty());
     assert_eq!(missing::<1>(2), (0..200).step_by(20).collect::<Vec<u32>>());
 }

@@ -350,21 +350,26 @@ proptest! {
         let XrBlock::ReceiptTimes(read) = read_block(&bytes) else { panic!("no times") };
         prop_assert!(read.range == range && read.times().eq(times));
 
+        // An even number: the other's builder doesn't fill the last word where it should.
+        let runs = [&runs[..], &runs].concat();
         let chunks: Vec<Chunk> = runs
             .iter()
             .map(|&(set, len, bits)| if bits { Chunk::Bits(len) } else { Chunk::Run { set, len } })
             .collect();
         let ours: Vec<[u8; 2]> = chunks.iter().map(|chunk| chunk.to_bytes()).collect();
         let bytes = write_block(ssrc, XrBlock::LossRle(RunLengths::new(range, &ours)));
-        let parsed = TheirXr::parse(&bytes).unwrap();
-        let block = parsed.block_iter().next().unwrap();
-        let read = block.parse_into::<LossRle<'_>>().unwrap();
-        prop_assert_eq!((parsed.sender_ssrc(), read.media_ssrc(), read.thinning()), (ssrc, source, thinning));
-        prop_assert_eq!((read.begin(), read.end()), seqs);
-        let seen: Vec<RleChunk> = read.chunk_iter().take(chunks.len()).collect();
-        prop_assert_eq!(seen.len(), chunks.len());
+        let block = LossRle::builder().ssrc(source).begin(seqs.0).end(seqs.1).thinning(thinning);
+        let block = chunks.iter().fold(block, |block, chunk| {
+            block.add_chunk(match *chunk {
+                Chunk::Null => RleChunk::Null,
+                Chunk::Run { set: true, len } => RleChunk::RunLength(len),
+                Chunk::Run { set: false, len } => RleChunk::SkipLength(len),
+                Chunk::Bits(bits) => RleChunk::BitVector(bits),
+            })
+        });
+        prop_assert_eq!(&bytes, &theirs(builder().add_block(block)));
         let XrBlock::LossRle(read) = read_block(&bytes) else { panic!("no runs") };
-        prop_assert!(read.range == range && read.chunks().take(chunks.len()).eq(chunks));
+        prop_assert!(read.range == range && read.chunks().eq(chunks));
     }
 }
 
@@ -514,12 +519,12 @@ fn two_reporters_measure_the_road_between_them() {
             // A loss every ten packets never lets a burst of Gmin 16 end.
             assert_eq!((voip.loss_rate, voip.gap_density), (25, 0));
             assert!((25..=26).contains(&voip.burst_density) && voip.burst_duration_ms > 60_000, "{voip:?}");
-            // Ie,eff = 95 * 10 / (10 / 0.9 + 25.1) = 26.2 off 93.2 and the delay.
-            assert!((60..=67).contains(&r) && (33..=36).contains(&lq) && cq <= lq, "{voip:?}");
+            // Ie,eff = 95 * 10 / (10 / 0.9 + 25.1) = 26.2 more off 93.2.
+            assert!((60..=61).contains(&r) && (34..=35).contains(&lq) && cq <= lq, "{voip:?}");
         } else {
             assert_eq!((voip.loss_rate, voip.burst_density, voip.burst_duration_ms), (0, 0, 0));
-            // 92.5 ms from mouth to ear, and an echo 55 dB down.
-            assert!((88..=93).contains(&r) && lq == 44 && (43..=44).contains(&cq), "{voip:?}");
+            // 92.5 ms from mouth to ear, and an echo of TELR 55 dB: Idte = 5.9, Idle = 0.7.
+            assert!(r == 87 && lq == 44 && cq == 43, "{voip:?}");
         }
 
         // What the peer loses of this end's packets: a tenth, or nothing.

@@ -67,7 +67,7 @@ pub struct VoipMetrics {
     pub noise_level_dbm0: Option<i8>,
     /// Residual echo return loss in dB.
     pub rerl_db: Option<u8>,
-    /// Received packets in a row that end a burst; never 0.
+    /// Received packets in a row that end a burst; 0 is forbidden, and read and written as it is.
     pub gmin: u8,
     /// Rating of this segment with its delay, 0-100.
     pub r_factor: Option<u8>,
@@ -190,7 +190,7 @@ impl VoipMetrics {
         })
     }
 
-    /// Out of range is written as unavailable, a Gmin of 0 as 16, a rate above 15 as 15.
+    /// Out of range is written as unavailable, a rate above 15 as 15.
     pub(super) fn to_bytes(self) -> [u8; Self::LEN] {
         let level = |level: Option<i8>| level.map_or(UNAVAILABLE, |level| level as u8);
         let halves = |first: u16, second: u16| u32::from(first) << 16 | u32::from(second);
@@ -216,7 +216,7 @@ impl VoipMetrics {
                 level(self.signal_level_dbm0),
                 level(self.noise_level_dbm0),
                 self.rerl_db.unwrap_or(UNAVAILABLE),
-                if self.gmin == 0 { 16 } else { self.gmin },
+                self.gmin,
             ]),
             u32::from_be_bytes([
                 available(self.r_factor, 0, 100),
@@ -292,7 +292,6 @@ mod tests {
             r_factor: Some(101),
             mos_lq_tenths: Some(9),
             mos_cq_tenths: Some(51),
-            gmin: 0,
             signal_level_dbm0: Some(127),
             jitter_buffer_rate: 200,
             ..VoipMetrics::default()
