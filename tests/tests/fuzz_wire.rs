@@ -250,6 +250,7 @@ fn fuzz_rtcp_reporter() {
             session_bandwidth_kbps: (*kbps).max(1),
             reduced_minimum: kbps % 2 == 0,
             reduced_size: true,
+            receiver_round_trip: seed % 2 == 0,
             seed: *seed,
             ..ReporterConfig::default()
         };

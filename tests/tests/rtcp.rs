@@ -549,6 +549,47 @@ fn two_reporters_measure_the_road_between_them() {
     assert_eq!(one.reporter.next_deadline(), Instant::from_micros(u64::MAX));
 }
 
+/// One end only listens, for a minute: by reference times and their answers it measures the 70 ms all the same, if both
+/// agreed to that.
+#[test]
+fn an_end_that_sends_nothing_measures_the_round_trip() {
+    for agreed in [true, false] {
+        let reporter = |ssrc| {
+            let config = ReporterConfig {
+                ssrc: Ssrc(ssrc),
+                cname: Cname::new("end"),
+                receiver_round_trip: agreed,
+                ..ReporterConfig::default()
+            };
+            RtcpReporter::new(config, Instant::ZERO).unwrap()
+        };
+        let mut ends = [reporter(1), reporter(2)];
+        let mut in_flight: Vec<(Instant, usize, Vec<u8>)> = Vec::new();
+        let mut trips = Vec::new();
+        for millis in 0..60_000 {
+            let now = Instant::from_millis(millis);
+            for from in 0..2 {
+                let send = (from == 0).then(|| SendInfo { packets: millis as u32, ..SendInfo::default() });
+                let mut out = [0; RtcpReporter::MAX_REPORT_LEN];
+                if let Some(len) = ends[from].poll(now, None, send.as_ref(), &mut out).unwrap() {
+                    in_flight.push((now + Duration::from_millis(35), 1 - from, out[..len].to_vec()));
+                }
+            }
+            in_flight.retain(|(arrival, to, bytes)| {
+                if *arrival <= now {
+                    let trip = ends[*to].receive(now, bytes).unwrap().receiver_round_trip;
+                    trips.extend(trip.map(|trip| (*to, trip.as_micros())));
+                }
+                *arrival > now
+            });
+        }
+        println!("agreed {agreed}: {} round trips", trips.len());
+        assert_eq!(trips.len() >= 8, agreed);
+        assert!(trips.iter().all(|(to, trip)| *to == 1 && (69_980..=70_020).contains(trip)), "{trips:?}");
+        assert_eq!(ends[1].round_trip().is_some(), agreed);
+    }
+}
+
 #[test]
 fn the_reduced_minimum_shortens_the_interval() {
     for (kbps, reduced_minimum, expected_ms) in [(80, false, 5000.0), (120, true, 3000.0), (720, true, 500.0)] {
