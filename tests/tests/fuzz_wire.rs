@@ -1,10 +1,13 @@
 //! Fuzz targets of the wire parsers and of what their results feed. On stable with the default engine under `cargo test`;
 //! `BOLERO_RANDOM_TEST_TIME_MS` and `BOLERO_RANDOM_ITERATIONS` set how long.
 
-use dsp_core::quality::{Cname, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo};
-use dsp_core::time::{Duration, Instant, Ssrc};
+use dsp_core::quality::{
+    BurstTracker, Cname, PacketFate, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo, VoipMetricsInput,
+};
+use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Ssrc};
 use dsp_core::wire::DatagramKind;
-use dsp_core::wire::rtcp::{Compound, CompoundRule, CompoundWriter, Packet};
+use dsp_core::wire::red::{MAX_REDUNDANT_BLOCKS, RedBlock, RedPayload, RedundancyHistory, write_red};
+use dsp_core::wire::rtcp::{Compound, CompoundRule, CompoundWriter, Packet, VoipMetrics, Xr, XrBlock};
 use dsp_core::wire::rtp::{RtpHeader, RtpPacket};
 
 /// Makes most inputs pass the version check, which random bytes do once in four.
@@ -47,7 +50,7 @@ fn chain(input: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     for body in input.chunks(23) {
         let words = body.len() / 4;
-        out.extend([0x80 | body[0] & 0x1f, 200 + body[body.len() / 2] % 7, 0, words as u8]);
+        out.extend([0x80 | body[0] & 0x1f, 200 + body[body.len() / 2] % 8, 0, words as u8]);
         out.extend(&body[..4 * words]);
     }
     out
@@ -66,9 +69,146 @@ fn read_all(compound: Compound<'_>) {
             }
             Packet::Bye(bye) => assert!(bye.ssrcs().count() <= 31 && bye.reason().is_none_or(|text| text.len() <= 255)),
             Packet::App(app) => assert!(app.subtype() <= 31 && app.data().len() % 4 == 0),
+            Packet::Xr(xr) => read_blocks(&xr),
             Packet::Unknown { body, .. } => assert!(body.len() % 4 == 0),
         }
     }
+}
+
+fn read_blocks(xr: &Xr<'_>) {
+    for block in xr.blocks() {
+        match block {
+            XrBlock::LossRle(runs) | XrBlock::DuplicateRle(runs) => assert!(runs.chunks().len() <= 131_068),
+            XrBlock::ReceiptTimes(times) => assert!(times.times().len() <= 65_533),
+            XrBlock::Dlrr(dlrr) => assert!(dlrr.items().len() <= 21_845),
+            XrBlock::VoipMetrics(metrics) => {
+                assert!(metrics.r_factor.is_none_or(|r| r <= 100));
+                assert!(metrics.mos_cq_tenths.is_none_or(|mos| (10..=50).contains(&mos)));
+            }
+            XrBlock::ReceiverReferenceTime(_) | XrBlock::StatisticsSummary(_) => {}
+            XrBlock::Unknown { body, .. } => assert!(body.len() % 4 == 0),
+        }
+    }
+}
+
+/// An extended report of blocks with right lengths, all types and some unknown, and now and then the length that its
+/// definition asks for.
+fn extended(input: &[u8]) -> Vec<u8> {
+    let mut blocks = Vec::new();
+    for body in input.chunks(37) {
+        let kind = body[body.len() / 2] % 9;
+        let words = match kind {
+            4 => 2,
+            5 => 3 * (body.len() / 12),
+            6 => 9,
+            7 => 8,
+            _ => body.len() / 4,
+        };
+        let words = words.min(body.len() / 4);
+        blocks.extend([kind, body[0], 0, words as u8]);
+        blocks.extend(&body[..4 * words]);
+    }
+    let words = (blocks.len() / 4 + 1) as u16;
+    let mut out = vec![0x80, 207];
+    out.extend(words.to_be_bytes());
+    out.extend([0, 0, 0, 1]);
+    out.extend(blocks);
+    out
+}
+
+/// What is read is written again, and then reads the same.
+#[test]
+fn fuzz_rtcp_xr() {
+    bolero::check!().for_each(|input: &[u8]| {
+        let bytes = extended(&input[..input.len().min(200_000)]);
+        let compound = Compound::parse(&bytes, CompoundRule::ReducedSize).unwrap();
+        let Some(Ok(Packet::Xr(xr))) = compound.packets().next() else { panic!("no extended report") };
+        read_blocks(&xr);
+        let blocks: Vec<XrBlock<'_>> = xr.blocks().collect();
+        let mut out = vec![0; bytes.len()];
+        let mut writer = CompoundWriter::new(&mut out);
+        writer.extended_report(xr.ssrc(), &blocks).unwrap();
+        assert_eq!(writer.finish(), bytes.len());
+        let compound = Compound::parse(&out, CompoundRule::ReducedSize).unwrap();
+        let Some(Ok(Packet::Xr(again))) = compound.packets().next() else { panic!("no extended report") };
+        assert!(again.ssrc() == xr.ssrc() && again.blocks().eq(blocks));
+    });
+}
+
+/// What is parsed is written back to the same bytes: the format has no slack.
+#[test]
+fn fuzz_red_parse() {
+    bolero::check!().for_each(|input: &[u8]| {
+        // Random bytes announce longer blocks than they have: a second try with short ones.
+        let short: Vec<u8> =
+            input.iter().enumerate().map(|(n, byte)| if n % 4 == 2 { byte & !3 } else { *byte }).collect();
+        let shorter: Vec<u8> =
+            short.iter().enumerate().map(|(n, byte)| if n % 4 == 3 { byte % 8 } else { *byte }).collect();
+        for bytes in [input, &short, &shorter] {
+            let Ok(red) = RedPayload::parse(bytes) else { continue };
+            let blocks: Vec<RedBlock<'_>> = red.redundant().collect();
+            assert!(blocks.len() <= MAX_REDUNDANT_BLOCKS);
+            let mut out = vec![0; bytes.len()];
+            let primary = red.primary();
+            let len = write_red(&blocks, primary.payload_type, primary.payload, &mut out).unwrap();
+            assert_eq!(out[..len], *bytes);
+        }
+    });
+}
+
+/// Whatever a sender keeps and wherever its timestamps jump, what it writes is well formed and holds the primary.
+#[test]
+fn fuzz_red_history() {
+    type Step = (u8, u32, Vec<u8>, u16);
+    bolero::check!().with_type::<Vec<Step>>().for_each(|steps| {
+        let mut history = RedundancyHistory::<3, 50>::new();
+        let mut timestamp = RtpTime(0);
+        for (kind, ticks, payload, room) in steps {
+            // Mostly small steps.
+            timestamp = timestamp.plus(if kind & 0x80 == 0 { ticks % 2_000 } else { *ticks });
+            let payload_type = PayloadType::from_low_bits(*kind);
+            let mut out = vec![0; usize::from(*room) % 400];
+            match history.write(payload_type, timestamp, payload, &mut out) {
+                Ok(len) => {
+                    let red = RedPayload::parse(&out[..len]).unwrap();
+                    assert_eq!((red.primary().payload_type, red.primary().payload), (payload_type, &payload[..]));
+                    assert!(red.redundant().all(|block| block.timestamp_offset > 0 && block.payload.len() <= 50));
+                }
+                Err(_) => assert!(out.len() < 1 + payload.len()),
+            }
+            assert_eq!(history.push(payload_type, timestamp, payload), (1..=50).contains(&payload.len()));
+        }
+    });
+}
+
+/// Metrics of any sequence of packets are within their fields, and their sums add up.
+#[test]
+fn fuzz_voip_metrics() {
+    bolero::check!().with_type::<(u8, u32, Vec<(u8, u8)>)>().for_each(|(gmin, round_trip_us, fates)| {
+        let mut tracker = BurstTracker::with_gmin(*gmin);
+        for (fate, millis) in fates {
+            let fate = match fate % 8 {
+                0 => PacketFate::Lost,
+                1 => PacketFate::Discarded,
+                _ => PacketFate::Received,
+            };
+            tracker.count(fate, Duration::from_millis(u64::from(*millis)));
+        }
+        let bursts = tracker.stats();
+        assert!(bursts.missing_in_bursts >= 2 * bursts.bursts && bursts.missing_in_bursts <= bursts.missing());
+        assert!(bursts.expected_in_bursts <= bursts.expected && bursts.missing() <= bursts.expected);
+        let total: u64 = fates.iter().map(|(_, millis)| 1_000 * u64::from(*millis)).sum();
+        assert_eq!(bursts.bursts_us + bursts.gaps_us, total);
+        let input = VoipMetricsInput {
+            bursts,
+            codec: Some(dsp_core::quality::CodecImpairment::G711),
+            round_trip: Some(Duration::from_micros(u64::from(*round_trip_us))),
+            ..VoipMetricsInput::default()
+        };
+        let block = input.block();
+        assert_eq!(block.mos_lq_tenths.is_some(), bursts.expected > 0);
+        assert!(block.r_factor.is_none_or(|r| r <= 93) && block.mos_lq_tenths >= block.mos_cq_tenths);
+    });
 }
 
 #[test]
@@ -110,6 +250,7 @@ fn fuzz_rtcp_reporter() {
             session_bandwidth_kbps: (*kbps).max(1),
             reduced_minimum: kbps % 2 == 0,
             reduced_size: true,
+            receiver_round_trip: seed % 2 == 0,
             seed: *seed,
             ..ReporterConfig::default()
         };
@@ -123,6 +264,7 @@ fn fuzz_rtcp_reporter() {
             stats.received += u64::from(*received);
             stats.expected += u64::from(*expected);
             send.packets = send.packets.wrapping_add(*packets);
+            reporter.set_voip((packets % 2 == 0).then(VoipMetrics::default));
             if let Some(len) = reporter.poll(now, Some(&stats), Some(&send), &mut out).unwrap() {
                 let compound = Compound::parse(&out[..len], CompoundRule::ReportFirst).unwrap();
                 assert!(compound.packets().all(|packet| packet.is_ok()));

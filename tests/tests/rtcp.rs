@@ -1,15 +1,21 @@
 //! RTCP against another implementation, and two reporters that talk in virtual time (RFC 3550, 6).
 
 use dsp_core::quality::{
-    Cname, JitterEstimator, PeerReport, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo, SequenceTracker,
+    BurstTracker, Cname, CodecImpairment, JitterBufferInfo, JitterEstimator, PacketFate, PeerReport, ReceptionStats,
+    ReporterConfig, RtcpReporter, SendInfo, SequenceTracker, VoipMetricsInput,
 };
 use dsp_core::time::{Duration, Instant, NtpTime, RtpTime, Seq, Ssrc};
-use dsp_core::wire::rtcp::{Compound, CompoundRule, CompoundWriter, Packet, ReportBlock, SdesItem, SenderInfo};
+use dsp_core::wire::rtcp::xr::{Chunk, Dlrr, DlrrItem, PacketRange, ReceiptTimes, RunLengths};
+use dsp_core::wire::rtcp::{
+    Compound, CompoundRule, CompoundWriter, ConcealmentKind, JitterBufferKind, Packet, ReportBlock, SdesItem,
+    SenderInfo, VoipMetrics, XrBlock,
+};
 use proptest::prelude::*;
 use rtcp_types::prelude::*;
 use rtcp_types::{
-    App, Bye, CompoundBuilder, Packet as Theirs, ReceiverReport, ReportBlock as TheirBlock, ReportBlockBuilder, Sdes,
-    SdesChunk, SdesItem as TheirItem, SenderReport, Unknown,
+    App, Bye, CompoundBuilder, DelaySinceLastReceiverReport, DelaySinceLastReceiverReportBlock, LossRle,
+    Packet as Theirs, PacketReceiptTimes, ReceiverReferenceTime, ReceiverReport, ReportBlock as TheirBlock,
+    ReportBlockBuilder, RleChunk, Sdes, SdesChunk, SdesItem as TheirItem, SenderReport, Unknown, Xr as TheirXr,
 };
 
 /// One packet of a compound, as plain data.
@@ -283,12 +289,97 @@ proptest! {
     }
 }
 
+/// Writes one extended report with `block`.
+fn write_block(ssrc: u32, block: XrBlock<'_>) -> Vec<u8> {
+    let mut out = vec![0xee; 5_000];
+    let mut writer = CompoundWriter::new(&mut out);
+    writer.extended_report(Ssrc(ssrc), &[block]).unwrap();
+    let len = writer.finish();
+    out.truncate(len);
+    out
+}
+
+/// The only block of an extended report.
+fn read_block(bytes: &[u8]) -> XrBlock<'_> {
+    let mut packets = Compound::parse(bytes, CompoundRule::ReducedSize).unwrap().packets();
+    let Some(Ok(Packet::Xr(xr))) = packets.next() else { panic!("no extended report") };
+    let mut blocks = xr.blocks();
+    let block = blocks.next().unwrap();
+    assert!(blocks.next().is_none() && packets.next().is_none());
+    block
+}
+
+proptest! {
+    /// The blocks of RFC 3611 that the other implementation knows, byte for byte, and read back by it.
+    #[test]
+    fn extended_reports_are_the_others(
+        (ssrc, source, ntp, seqs, thinning) in any::<(u32, u32, u64, (u16, u16), u8)>(),
+        runs in prop::collection::vec((any::<bool>(), 1..=0x3fffu16, any::<bool>()), 1..20),
+        times in prop::collection::vec(any::<u32>(), 1..20),
+    ) {
+        let thinning = thinning & 15;
+        let range = PacketRange { thinning, ssrc: Ssrc(source), begin_seq: Seq(seqs.0), end_seq: Seq(seqs.1) };
+        let theirs = |xr: rtcp_types::XrBuilder| {
+            let mut out = vec![0; xr.calculate_size().unwrap()];
+            let len = xr.write_into(&mut out).unwrap();
+            assert_eq!(len, out.len());
+            out
+        };
+        let builder = || TheirXr::builder().sender_ssrc(ssrc);
+
+        let bytes = write_block(ssrc, XrBlock::ReceiverReferenceTime(NtpTime(ntp)));
+        prop_assert_eq!(&bytes, &theirs(builder().add_block(ReceiverReferenceTime::builder().ntp_timestamp(ntp))));
+        prop_assert_eq!(read_block(&bytes), XrBlock::ReceiverReferenceTime(NtpTime(ntp)));
+
+        // With several answers the other parser refuses the block: it takes its length for a multiple of 16.
+        let item = DlrrItem { ssrc: Ssrc(source), last_rr: times[0], delay_since_last_rr: ntp as u32 };
+        let bytes = write_block(ssrc, XrBlock::Dlrr(Dlrr::new(&[item.to_bytes()])));
+        let answer = DelaySinceLastReceiverReportBlock::builder()
+            .ssrc(source)
+            .last_receiver_report(times[0])
+            .delay_since_last_receiver_report_timestamp(ntp as u32);
+        prop_assert_eq!(&bytes, &theirs(builder().add_block(DelaySinceLastReceiverReport::builder().add_block(answer))));
+        let XrBlock::Dlrr(dlrr) = read_block(&bytes) else { panic!("no DLRR") };
+        prop_assert!(dlrr.items().eq([item]));
+
+        let ours: Vec<[u8; 4]> = times.iter().map(|time| time.to_be_bytes()).collect();
+        let bytes = write_block(ssrc, XrBlock::ReceiptTimes(ReceiptTimes::new(range, &ours)));
+        let block = PacketReceiptTimes::builder().ssrc(source).begin(seqs.0).end(seqs.1).thinning(thinning);
+        let block = times.iter().fold(block, |block, &time| block.add_time(time));
+        prop_assert_eq!(&bytes, &theirs(builder().add_block(block)));
+        let XrBlock::ReceiptTimes(read) = read_block(&bytes) else { panic!("no times") };
+        prop_assert!(read.range == range && read.times().eq(times));
+
+        // An even number: the other's builder doesn't fill the last word where it should.
+        let runs = [&runs[..], &runs].concat();
+        let chunks: Vec<Chunk> = runs
+            .iter()
+            .map(|&(set, len, bits)| if bits { Chunk::Bits(len) } else { Chunk::Run { set, len } })
+            .collect();
+        let ours: Vec<[u8; 2]> = chunks.iter().map(|chunk| chunk.to_bytes()).collect();
+        let bytes = write_block(ssrc, XrBlock::LossRle(RunLengths::new(range, &ours)));
+        let block = LossRle::builder().ssrc(source).begin(seqs.0).end(seqs.1).thinning(thinning);
+        let block = chunks.iter().fold(block, |block, chunk| {
+            block.add_chunk(match *chunk {
+                Chunk::Null => RleChunk::Null,
+                Chunk::Run { set: true, len } => RleChunk::RunLength(len),
+                Chunk::Run { set: false, len } => RleChunk::SkipLength(len),
+                Chunk::Bits(bits) => RleChunk::BitVector(bits),
+            })
+        });
+        prop_assert_eq!(&bytes, &theirs(builder().add_block(block)));
+        let XrBlock::LossRle(read) = read_block(&bytes) else { panic!("no runs") };
+        prop_assert!(read.range == range && read.chunks().eq(chunks));
+    }
+}
+
 /// One end of a simulated call: 50 packets a second, its own clocks.
 struct End {
     ssrc: Ssrc,
     reporter: RtcpReporter,
     sequence: SequenceTracker,
     jitter: JitterEstimator,
+    bursts: BurstTracker,
     sent: u32,
     /// Wall clock at time zero: the ends disagree by an hour.
     wall: NtpTime,
@@ -304,11 +395,36 @@ impl End {
             reporter: RtcpReporter::new(config, Instant::ZERO).unwrap(),
             sequence: SequenceTracker::default(),
             jitter: JitterEstimator::new(),
+            bursts: BurstTracker::new(),
             sent: 0,
             wall: NtpTime::from_unix_micros(wall_seconds * 1_000_000),
             reports: Vec::new(),
             heard: Vec::new(),
         }
+    }
+
+    /// Metrics of what it hears of `peer`: a handset with a jitter buffer of 40 ms.
+    fn voip(&self, peer: Ssrc) -> VoipMetrics {
+        let buffer = JitterBufferInfo {
+            kind: JitterBufferKind::Adaptive,
+            nominal_ms: 40,
+            maximum_ms: 80,
+            absolute_maximum_ms: 2_000,
+            ..JitterBufferInfo::default()
+        };
+        let input = VoipMetricsInput {
+            ssrc: peer,
+            bursts: self.bursts.stats(),
+            codec: Some(CodecImpairment::G711_CONCEALED),
+            round_trip: self.reporter.round_trip(),
+            end_system_delay: Duration::from_millis(60),
+            rerl_db: Some(45),
+            concealment: ConcealmentKind::Enhanced,
+            jitter_buffer: buffer,
+            peer: self.reporter.peer_voip(),
+            ..VoipMetricsInput::default()
+        };
+        input.block()
     }
 
     fn send_info(&self, now: Instant) -> SendInfo {
@@ -336,7 +452,10 @@ fn two_reporters_measure_the_road_between_them() {
             if millis % 20 == 0 {
                 let seq = Seq(ends[from].sent as u16);
                 ends[from].sent += 1;
-                if from == 1 || seq.0 % 10 != 9 {
+                let lost = from == 0 && seq.0 % 10 == 9;
+                let fate = if lost { PacketFate::Lost } else { PacketFate::Received };
+                ends[to].bursts.count(fate, Duration::from_millis(20));
+                if !lost {
                     let arrival = now + delays[from];
                     ends[to].sequence.update(seq);
                     ends[to].jitter.update((arrival.as_micros() / 125) as u32, RtpTime((now.as_micros() / 125) as u32));
@@ -347,6 +466,7 @@ fn two_reporters_measure_the_road_between_them() {
                 let peer = [Ssrc(0xbbbb_0002), Ssrc(0xaaaa_0001)][from];
                 let stats = ReceptionStats::new(peer, &end.sequence, &end.jitter);
                 let send = end.send_info(now);
+                end.reporter.set_voip(Some(end.voip(peer)));
                 let mut out = [0; RtcpReporter::MAX_REPORT_LEN];
                 if let Some(len) = end.reporter.poll(now, Some(&stats), Some(&send), &mut out).unwrap() {
                     end.reports.push(now);
@@ -387,6 +507,26 @@ fn two_reporters_measure_the_road_between_them() {
         assert_eq!((clock.ssrc, clock.info.ntp), (peer.ssrc, peer.send_info(departure).ntp));
         assert_eq!(clock.info.rtp, peer.send_info(departure).rtp);
 
+        // How the peer hears this end, in every report; with delay as soon as it has measured the round trip.
+        assert!(end.heard.iter().all(|report| report.voip.is_some_and(|voip| voip.ssrc == end.ssrc)));
+        let voip = end.reporter.peer_voip().unwrap();
+        assert_eq!(end.heard.last().unwrap().voip, Some(voip));
+        println!("end {index} is heard at R {:?}, MOS-LQ {:?}", voip.r_factor, voip.mos_lq_tenths);
+        assert_eq!((voip.round_trip_ms, voip.end_system_delay_ms, voip.rerl_db), (65, 60, Some(45)));
+        assert_eq!((voip.jitter_buffer_nominal_ms, voip.jitter_buffer_absolute_maximum_ms), (40, 2_000));
+        let (r, lq, cq) = (voip.r_factor.unwrap(), voip.mos_lq_tenths.unwrap(), voip.mos_cq_tenths.unwrap());
+        if index == 0 {
+            // A loss every ten packets never lets a burst of Gmin 16 end.
+            assert_eq!((voip.loss_rate, voip.gap_density), (25, 0));
+            assert!((25..=26).contains(&voip.burst_density) && voip.burst_duration_ms > 60_000, "{voip:?}");
+            // Ie,eff = 95 * 10 / (10 / 0.9 + 25.1) = 26.2 more off 93.2.
+            assert!((60..=61).contains(&r) && (34..=35).contains(&lq) && cq <= lq, "{voip:?}");
+        } else {
+            assert_eq!((voip.loss_rate, voip.burst_density, voip.burst_duration_ms), (0, 0, 0));
+            // 92.5 ms from mouth to ear, and an echo of TELR 55 dB: Idte = 5.9, Idle = 0.7.
+            assert!(r == 87 && lq == 44 && cq == 43, "{voip:?}");
+        }
+
         // What the peer loses of this end's packets: a tenth, or nothing.
         let last = end.heard.last().unwrap().reception.unwrap().block;
         assert_eq!(last.jitter_ticks, 0);
@@ -407,6 +547,47 @@ fn two_reporters_measure_the_road_between_them() {
     let len = one.reporter.bye(now, None, Some(&send), Some("done"), &mut out).unwrap().unwrap();
     assert!(two.reporter.receive(now, &out[..len]).unwrap().bye);
     assert_eq!(one.reporter.next_deadline(), Instant::from_micros(u64::MAX));
+}
+
+/// One end only listens, for a minute: by reference times and their answers it measures the 70 ms all the same, if both
+/// agreed to that.
+#[test]
+fn an_end_that_sends_nothing_measures_the_round_trip() {
+    for agreed in [true, false] {
+        let reporter = |ssrc| {
+            let config = ReporterConfig {
+                ssrc: Ssrc(ssrc),
+                cname: Cname::new("end"),
+                receiver_round_trip: agreed,
+                ..ReporterConfig::default()
+            };
+            RtcpReporter::new(config, Instant::ZERO).unwrap()
+        };
+        let mut ends = [reporter(1), reporter(2)];
+        let mut in_flight: Vec<(Instant, usize, Vec<u8>)> = Vec::new();
+        let mut trips = Vec::new();
+        for millis in 0..60_000 {
+            let now = Instant::from_millis(millis);
+            for from in 0..2 {
+                let send = (from == 0).then(|| SendInfo { packets: millis as u32, ..SendInfo::default() });
+                let mut out = [0; RtcpReporter::MAX_REPORT_LEN];
+                if let Some(len) = ends[from].poll(now, None, send.as_ref(), &mut out).unwrap() {
+                    in_flight.push((now + Duration::from_millis(35), 1 - from, out[..len].to_vec()));
+                }
+            }
+            in_flight.retain(|(arrival, to, bytes)| {
+                if *arrival <= now {
+                    let trip = ends[*to].receive(now, bytes).unwrap().receiver_round_trip;
+                    trips.extend(trip.map(|trip| (*to, trip.as_micros())));
+                }
+                *arrival > now
+            });
+        }
+        println!("agreed {agreed}: {} round trips", trips.len());
+        assert_eq!(trips.len() >= 8, agreed);
+        assert!(trips.iter().all(|(to, trip)| *to == 1 && (69_980..=70_020).contains(trip)), "{trips:?}");
+        assert_eq!(ends[1].round_trip().is_some(), agreed);
+    }
 }
 
 #[test]

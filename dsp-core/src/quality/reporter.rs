@@ -1,4 +1,5 @@
-//! When RTCP reports are sent, what they say, and what the peer's reports tell (RFC 3550, 6.2-6.4 and A.7).
+//! When RTCP reports are sent, what they say, and what the peer's reports tell (RFC 3550, 6.2-6.4 and
+//! A.7); with VoIP metrics, if it is given any, and round trips of an end that sends nothing (RFC 3611, 4.4-4.7).
 //!
 //! For one stream each way between two parties. Sans-IO: [`RtcpReporter::poll`] writes a compound packet when one is due,
 //! [`RtcpReporter::next_deadline`] says when to ask again, [`RtcpReporter::receive`] takes the peer's datagrams.
@@ -7,12 +8,14 @@
 //! out, as 6.3 and 6.3.7 allow. Round trips are measured on the monotonic clock: a step of the wall clock does no harm.
 //! Cost: some 64-bit divisions a report, none a media packet.
 
-use core::fmt;
+use core::{fmt, slice};
 
 use super::ReceptionStats;
 use crate::time::{Duration, Instant, NtpTime, RtpTime, Ssrc};
+use crate::wire::rtcp::xr::{Dlrr, DlrrItem};
 use crate::wire::rtcp::{
-    Compound, CompoundRule, CompoundWriter, Packet, ParseError, ReportBlock, SdesItem, SenderInfo, WriteError,
+    Compound, CompoundRule, CompoundWriter, Packet, ParseError, ReportBlock, SdesItem, SenderInfo, VoipMetrics,
+    WriteError, Xr, XrBlock,
 };
 
 /// IPv4 and UDP headers, which count as RTCP bandwidth (6.2).
@@ -65,6 +68,9 @@ pub struct ReporterConfig {
     pub reduced_minimum: bool,
     /// Take datagrams that don't begin with a report: both ends agreed to reduced-size RTCP (RFC 5506).
     pub reduced_size: bool,
+    /// Measure the round trip also while this end sends nothing, and let the peer do so: both ends agreed to
+    /// `a=rtcp-xr:rcvr-rtt=all` (RFC 3611, 5.1).
+    pub receiver_round_trip: bool,
     /// Where the random intervals start: to differ between calls, and to be the same in a repeated one.
     pub seed: u32,
 }
@@ -79,6 +85,7 @@ impl Default for ReporterConfig {
             min_interval: Duration::from_secs(5),
             reduced_minimum: false,
             reduced_size: false,
+            receiver_round_trip: false,
             seed: 0,
         }
     }
@@ -156,6 +163,10 @@ pub struct PeerReport {
     pub clock: Option<SenderClock>,
     /// What the peer receives of this end.
     pub reception: Option<RemoteReception>,
+    /// Round-trip time by its answer to a reference time (RFC 3611, 4.5), under the same conditions.
+    pub receiver_round_trip: Option<Duration>,
+    /// How the peer hears this end: loss, delay, levels and quality.
+    pub voip: Option<VoipMetrics>,
     /// The peer said goodbye.
     pub bye: bool,
     /// It came in this end's own name: a loop, or a collision of SSRCs (8.2). Nothing else in it was used.
@@ -189,14 +200,22 @@ pub struct RtcpReporter {
     /// This end's packet count at the last report but one, and at the last.
     packets_before: [u32; 2],
     reported: Option<ReceptionStats>,
-    /// Middle NTP bits and departure of the last sender reports.
+    voip: Option<VoipMetrics>,
+    peer_voip: Option<VoipMetrics>,
+    /// The peer's last reference time: who, its middle NTP bits, and when it came.
+    peer_reference: Option<(Ssrc, u32, Instant)>,
+    /// Middle NTP bits and departure of the last sender reports and reference times.
     departures: [Option<(u32, Instant)>; REMEMBERED_REPORTS],
     next_departure: usize,
 }
 
 impl RtcpReporter {
-    /// Bytes that [`poll`](Self::poll) needs at most: SR with one block, and SDES with the longest CNAME.
-    pub const MAX_REPORT_LEN: usize = 28 + 24 + 8 + (2 + Cname::MAX_LEN + 1).next_multiple_of(4);
+    /// SR with one block, and SDES with the longest CNAME.
+    const LONGEST_PLAIN_REPORT: usize = 28 + 24 + 8 + (2 + Cname::MAX_LEN + 1).next_multiple_of(4);
+
+    /// Bytes that [`poll`](Self::poll) needs at most: SR with one block, SDES with the longest CNAME, and XR with
+    /// metrics and an answer. (A reference time goes with a receiver report, which is shorter.)
+    pub const MAX_REPORT_LEN: usize = Self::LONGEST_PLAIN_REPORT + 8 + 36 + 16;
 
     /// A participant that joined at `now` and has heard nobody.
     pub fn new(config: ReporterConfig, now: Instant) -> Result<Self, ReporterConfigError> {
@@ -217,12 +236,15 @@ impl RtcpReporter {
             next: now,
             initial: true,
             left: false,
-            average_size_16: 16 * (LOWER_LAYERS + Self::MAX_REPORT_LEN) as u32,
+            average_size_16: 16 * (LOWER_LAYERS + Self::LONGEST_PLAIN_REPORT) as u32,
             peer: None,
             peer_clock: None,
             round_trip: None,
             packets_before: [0; 2],
             reported: None,
+            voip: None,
+            peer_voip: None,
+            peer_reference: None,
             departures: [None; REMEMBERED_REPORTS],
             next_departure: 0,
         };
@@ -243,6 +265,18 @@ impl RtcpReporter {
     /// The last sender report that came.
     pub const fn peer_clock(&self) -> Option<SenderClock> {
         self.peer_clock
+    }
+
+    /// The last VoIP metrics that the peer sent about this end.
+    pub const fn peer_voip(&self) -> Option<VoipMetrics> {
+        self.peer_voip
+    }
+
+    /// Sets the VoIP metrics that go out with every report from now on, the goodbye's with them;
+    /// `None` for reports without. To be renewed when [`next_deadline`](Self::next_deadline) has come, before
+    /// [`poll`](Self::poll): they are as of the moment they are set.
+    pub const fn set_voip(&mut self, metrics: Option<VoipMetrics>) {
+        self.voip = metrics;
     }
 
     /// If a report is due at `now`, writes it to `out` and returns its length; call again at
@@ -302,6 +336,7 @@ impl RtcpReporter {
         let from_us = |packet: &Packet<'_>| match packet {
             Packet::SenderReport(sr) => sr.ssrc() == self.config.ssrc,
             Packet::ReceiverReport(rr) => rr.ssrc() == self.config.ssrc,
+            Packet::Xr(xr) => xr.ssrc() == self.config.ssrc,
             _ => false,
         };
         if compound.packets().flatten().any(|packet| from_us(&packet)) {
@@ -318,6 +353,7 @@ impl RtcpReporter {
                     self.heard(now, sr.ssrc(), sr.blocks(), &mut report);
                 }
                 Ok(Packet::ReceiverReport(rr)) => self.heard(now, rr.ssrc(), rr.blocks(), &mut report),
+                Ok(Packet::Xr(xr)) => self.extended(now, &xr, &mut report),
                 Ok(Packet::Bye(bye)) => {
                     if self.peer.is_some_and(|peer| bye.ssrcs().any(|ssrc| ssrc == peer.ssrc)) {
                         self.peer = None;
@@ -335,22 +371,43 @@ impl RtcpReporter {
         self.peer = Some(Peer { ssrc, heard: now });
         report.ssrc = Some(ssrc);
         for block in blocks.filter(|block| block.ssrc == self.config.ssrc) {
-            let round_trip = self.measure_round_trip(now, &block);
+            let round_trip = self.measure_round_trip(now, block.last_sr, block.delay_since_last_sr);
             self.round_trip = round_trip.or(self.round_trip);
             report.reception = Some(RemoteReception { block, round_trip });
         }
     }
 
+    /// Takes what is about this end, and the peer's reference time.
+    fn extended(&mut self, now: Instant, xr: &Xr<'_>, report: &mut PeerReport) {
+        for block in xr.blocks() {
+            match block {
+                XrBlock::VoipMetrics(metrics) if metrics.ssrc == self.config.ssrc => {
+                    self.peer_voip = Some(metrics);
+                    report.voip = Some(metrics);
+                }
+                XrBlock::ReceiverReferenceTime(ntp) => self.peer_reference = Some((xr.ssrc(), ntp.middle(), now)),
+                XrBlock::Dlrr(dlrr) => {
+                    for answer in dlrr.items().filter(|answer| answer.ssrc == self.config.ssrc) {
+                        let round_trip = self.measure_round_trip(now, answer.last_rr, answer.delay_since_last_rr);
+                        self.round_trip = round_trip.or(self.round_trip);
+                        report.receiver_round_trip = round_trip;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Arrival less departure less the peer's delay. A peer that claims to have kept our report longer than it was away
     /// is not believed, but for a millisecond of rounding.
-    fn measure_round_trip(&self, now: Instant, block: &ReportBlock) -> Option<Duration> {
-        if block.last_sr == 0 {
+    fn measure_round_trip(&self, now: Instant, last_report: u32, delay_since: u32) -> Option<Duration> {
+        if last_report == 0 {
             return None;
         }
         let departures = self.departures.iter().flatten();
-        let (_, sent) = departures.filter(|(middle, _)| *middle == block.last_sr).max_by_key(|(_, sent)| *sent)?;
+        let (_, sent) = departures.filter(|(middle, _)| *middle == last_report).max_by_key(|(_, sent)| *sent)?;
         let away_us = now.since(*sent).as_micros();
-        let kept_us = (u64::from(block.delay_since_last_sr) * 1_000_000) >> 16;
+        let kept_us = (u64::from(delay_since) * 1_000_000) >> 16;
         (kept_us <= away_us + 1_000).then(|| Duration::from_micros(away_us.saturating_sub(kept_us)))
     }
 
@@ -386,13 +443,31 @@ impl RtcpReporter {
             None => writer.receiver_report(ssrc, blocks)?,
         }
         writer.sdes(&[(ssrc, &[SdesItem { kind: SdesItem::CNAME, value: self.cname.as_bytes() }])])?;
+        // An end without a wall clock may use the time since it joined (RFC 3611, 4.4).
+        let reference = (self.config.receiver_round_trip && active_send.is_none())
+            .then(|| send.map_or(NtpTime::default().plus(now.since(Instant::ZERO)), |send| send.ntp));
+        let answer = self.answer(now).map(DlrrItem::to_bytes);
+        let extended = [
+            self.voip.map(XrBlock::VoipMetrics),
+            reference.map(XrBlock::ReceiverReferenceTime),
+            answer.as_ref().map(|answer| XrBlock::Dlrr(Dlrr::new(slice::from_ref(answer)))),
+        ];
+        let mut blocks = [XrBlock::ReceiverReferenceTime(NtpTime::default()); 3];
+        let mut count = 0;
+        for block in extended.into_iter().flatten() {
+            blocks[count] = block;
+            count += 1;
+        }
+        if count > 0 {
+            writer.extended_report(ssrc, &blocks[..count])?;
+        }
         if let Some(reason) = leaving {
             writer.bye(&[ssrc], reason.map(str::as_bytes))?;
         }
         let len = writer.finish();
 
-        if let Some(send) = active_send {
-            self.departures[self.next_departure] = Some((send.ntp.middle(), now));
+        if let Some(ntp) = active_send.map(|send| send.ntp).or(reference) {
+            self.departures[self.next_departure] = Some((ntp.middle(), now));
             self.next_departure = (self.next_departure + 1) % REMEMBERED_REPORTS;
         }
         let packets = send.map_or(self.packets_before[1], |send| send.packets);
@@ -402,13 +477,15 @@ impl RtcpReporter {
         Ok(len)
     }
 
+    /// The answer to the peer's reference time (RFC 3611, 4.5).
+    fn answer(&self, now: Instant) -> Option<DlrrItem> {
+        let (ssrc, last_rr, arrived) = self.peer_reference.filter(|_| self.config.receiver_round_trip)?;
+        Some(DlrrItem { ssrc, last_rr, delay_since_last_rr: delay_since(now, arrived) })
+    }
+
     fn block(&self, now: Instant, stats: &ReceptionStats) -> ReportBlock {
         let (last_sr, delay_since_last_sr) = match self.peer_clock {
-            Some(clock) if clock.ssrc == stats.ssrc => {
-                // 2^47 us are beyond the field's 18 hours, and can still be shifted.
-                let micros = now.since(clock.arrived).as_micros().min(1 << 47);
-                (clock.info.ntp.middle(), u32::try_from((micros << 16) / 1_000_000).unwrap_or(u32::MAX))
-            }
+            Some(clock) if clock.ssrc == stats.ssrc => (clock.info.ntp.middle(), delay_since(now, clock.arrived)),
             _ => (0, 0),
         };
         ReportBlock {
@@ -470,6 +547,13 @@ impl RtcpReporter {
     }
 }
 
+/// Time since `arrived` in 1/65536 s, at most the field's 18 hours.
+fn delay_since(now: Instant, arrived: Instant) -> u32 {
+    // 2^47 us are beyond the field, and can still be shifted.
+    let micros = now.since(arrived).as_micros().min(1 << 47);
+    u32::try_from((micros << 16) / 1_000_000).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -524,8 +608,15 @@ mod tests {
     #[test]
     fn the_longest_report_fits() {
         let mut out = [0; RtcpReporter::MAX_REPORT_LEN];
-        let config = ReporterConfig { cname: Cname::new(&"x".repeat(64)), ..config() };
+        let config = ReporterConfig { cname: Cname::new(&"x".repeat(64)), receiver_round_trip: true, ..config() };
         let mut reporter = RtcpReporter::new(config, START).unwrap();
+        let mut peer = [0; 28];
+        let mut writer = CompoundWriter::new(&mut peer);
+        writer.receiver_report(Ssrc(2), &[]).unwrap();
+        writer.extended_report(Ssrc(2), &[XrBlock::ReceiverReferenceTime(NtpTime(1 << 40))]).unwrap();
+        assert_eq!(writer.finish(), peer.len());
+        reporter.receive(START, &peer).unwrap();
+        reporter.set_voip(Some(VoipMetrics::default()));
         let stats = ReceptionStats { expected: 1, received: 1, ..ReceptionStats::default() };
         let send = SendInfo { packets: 1, ..SendInfo::default() };
         let now = START + Duration::from_secs(60);
@@ -579,6 +670,26 @@ mod tests {
         assert_eq!(trip(0x5678_9abc, u32::MAX), None);
         assert_eq!(trip(0x5678_9abd, 0), None);
         assert_eq!(trip(0, 0), None);
+    }
+
+    #[test]
+    fn voip_metrics_are_taken_only_about_this_end() {
+        let (mut reporter, mut bytes) = (reporter(), [0; 200]);
+        let mut metrics = [1, 2, 1].map(|ssrc| VoipMetrics { ssrc: Ssrc(ssrc), ..VoipMetrics::default() });
+        metrics[0].loss_rate = 9;
+        let mut receive = |metrics: &[VoipMetrics]| {
+            let mut writer = CompoundWriter::new(&mut bytes);
+            writer.receiver_report(Ssrc(2), &[]).unwrap();
+            for &metrics in metrics {
+                writer.extended_report(Ssrc(2), &[XrBlock::VoipMetrics(metrics)]).unwrap();
+            }
+            let len = writer.finish();
+            reporter.receive(START, &bytes[..len]).unwrap().voip
+        };
+        assert_eq!(receive(&metrics[..2]), Some(metrics[0]));
+        assert_eq!(receive(&metrics[1..2]), None);
+        assert_eq!(receive(&metrics), Some(metrics[2]));
+        assert_eq!(reporter.peer_voip(), Some(metrics[2]));
     }
 
     #[test]

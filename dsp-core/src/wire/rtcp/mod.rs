@@ -1,4 +1,5 @@
-//! RTCP compound packets: a checked, zero-copy view and iteration (RFC 3550, 6.1 and 6.4-6.7; RFC 5506).
+//! RTCP compound packets: a checked, zero-copy view and iteration (RFC 3550, 6.1 and 6.4-6.7; RFC 5506;
+//! RFC 3611).
 //!
 //! [`Compound::parse`] makes the header checks of RFC 3550, A.2 over the whole datagram, once. The packets in it are
 //! read one by one: a malformed body is that packet's own error and costs the others nothing, and packet types this
@@ -11,15 +12,19 @@ mod app;
 mod bye;
 mod report;
 mod sdes;
+mod voip_metrics;
 mod writer;
+pub mod xr;
 
 pub use app::App;
 pub use bye::Bye;
 pub use report::{ReceiverReport, ReportBlock, SenderInfo, SenderReport};
 pub use sdes::{Sdes, SdesChunk, SdesItem, SdesItems};
+pub use voip_metrics::{ConcealmentKind, JitterBufferKind, VoipMetrics};
 pub use writer::{CompoundWriter, WriteError};
+pub use xr::{Xr, XrBlock};
 
-/// Packet type numbers (RFC 3550, 12.1).
+/// Packet type numbers (RFC 3550, 12.1; RFC 3611, 6.1).
 pub mod packet_type {
     /// Sender report.
     pub const SR: u8 = 200;
@@ -31,6 +36,8 @@ pub mod packet_type {
     pub const BYE: u8 = 203;
     /// Application-defined.
     pub const APP: u8 = 204;
+    /// Extended report.
+    pub const XR: u8 = 207;
 }
 
 const VERSION: u8 = 2;
@@ -176,7 +183,9 @@ pub enum Packet<'a> {
     Bye(Bye<'a>),
     /// Application-defined.
     App(App<'a>),
-    /// A type that this module has no view for, such as feedback (RFC 4585) and extended reports (RFC 3611).
+    /// Extended report.
+    Xr(Xr<'a>),
+    /// A type that this module has no view for, such as feedback (RFC 4585).
     Unknown {
         /// The packet type.
         packet_type: u8,
@@ -195,6 +204,7 @@ impl<'a> Packet<'a> {
             packet_type::SDES => Sdes::parse(count, body).map(Self::Sdes),
             packet_type::BYE => Bye::parse(count, body).map(Self::Bye),
             packet_type::APP => App::parse(count, body).map(Self::App),
+            packet_type::XR => Xr::parse(body).map(Self::Xr),
             _ => Some(Self::Unknown { packet_type, count, body }),
         };
         packet.ok_or(ParseError::Body { packet_type, got: body.len() })

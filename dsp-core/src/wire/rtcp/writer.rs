@@ -6,7 +6,7 @@
 use core::fmt;
 
 use super::report::BLOCK_LEN;
-use super::{MAX_COUNT, PADDING_BIT, ReportBlock, SdesItem, SenderInfo, VERSION, packet_type};
+use super::{MAX_COUNT, PADDING_BIT, ReportBlock, SdesItem, SenderInfo, VERSION, XrBlock, packet_type};
 use crate::time::Ssrc;
 
 /// Why a packet could not be added.
@@ -173,6 +173,24 @@ impl<'a> CompoundWriter<'a> {
         Ok(())
     }
 
+    /// Adds an extended report (RFC 3611, 2). An [`XrBlock::Unknown`] has whole 32-bit words.
+    pub fn extended_report(&mut self, ssrc: Ssrc, blocks: &[XrBlock<'_>]) -> Result<(), WriteError> {
+        if let Some(block) = blocks.iter().find(|block| !block.len().is_multiple_of(4)) {
+            return Err(WriteError::Length(block.len()));
+        }
+        // A block that is too long for its own length field is so for the packet's.
+        let body_len = 4 + blocks.iter().map(XrBlock::len).sum::<usize>();
+        let body = self.packet(packet_type::XR, 0, body_len)?;
+        let (head, mut rest) = body.split_at_mut(4);
+        head.copy_from_slice(&ssrc.0.to_be_bytes());
+        for block in blocks {
+            let (slot, after) = rest.split_at_mut(block.len());
+            block.write(slot);
+            rest = after;
+        }
+        Ok(())
+    }
+
     /// Adds a packet of any type from the bytes behind its header; `body` in whole 32-bit words.
     pub fn raw(&mut self, packet_type: u8, count: u8, body: &[u8]) -> Result<(), WriteError> {
         if usize::from(count) > MAX_COUNT {
@@ -251,6 +269,9 @@ mod tests {
         assert_eq!(writer.app(0, Ssrc(1), *b"test", &[1]), Err(WriteError::Length(9)));
         assert_eq!(writer.sdes(&[(Ssrc(1), &[SdesItem { kind: 0, value: b"" }])]), Err(WriteError::Field(0)));
         assert_eq!(writer.raw(205, 1, &[0; 262_144]), Err(WriteError::Length(262_144)));
+        let block = |body| XrBlock::Unknown { block_type: 9, type_specific: 0, body };
+        assert_eq!(writer.extended_report(Ssrc(1), &[block(&[1])]), Err(WriteError::Length(5)));
+        assert_eq!(writer.extended_report(Ssrc(1), &[block(&[0; 262_140])]), Err(WriteError::Length(262_148)));
         writer.receiver_report(Ssrc(1), &[]).unwrap();
         assert_eq!(writer.pad(3), Err(WriteError::Length(3)));
         writer.pad(252).unwrap();

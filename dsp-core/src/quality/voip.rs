@@ -1,0 +1,234 @@
+//! From what a receiver counts to a VoIP metrics block (RFC 3611, 4.7).
+//!
+//! [`VoipMetricsInput`] is plain data with a default for all that isn't known. Rates, bursts and gaps come from
+//! [`BurstStats`], R factor and MOS from the E-model and from nothing else. Cost: two ratings of the E-model a block.
+
+use super::burst::BurstStats;
+use super::emodel::{CallConditions, CallQuality, CodecImpairment};
+use crate::time::{Duration, Ssrc};
+use crate::wire::rtcp::{ConcealmentKind, JitterBufferKind, VoipMetrics};
+
+/// 0 dBm0 below the overload point that 0 dBov stands for, in hundredths of a dB: A-law clips a sine of 3.14 dBm0
+/// (G.711), and a full-scale sine has -3.01 dBov.
+const DBM0_OVER_DBOV: i16 = 615;
+
+/// A level in hundredths of dBov as whole dBm0, for the block's signal and noise levels. Rounded to the nearest.
+pub const fn dbm0(hundredths_dbov: i16) -> i8 {
+    let level = (hundredths_dbov as i32 + DBM0_OVER_DBOV as i32 + 50).div_euclid(100);
+    // 127 means unavailable.
+    if level < -128 {
+        -128
+    } else if level > 126 {
+        126
+    } else {
+        level as i8
+    }
+}
+
+/// The jitter buffer's part of a block (4.7.6, 4.7.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct JitterBufferInfo {
+    /// Whether it adapts.
+    pub kind: JitterBufferKind,
+    /// Time to adapt to a step of jitter from 30 to 100 ms, in units of two frames, 1-15; 0 if unknown.
+    pub rate: u8,
+    /// Delay now of a packet that comes exactly on time, in ms.
+    pub nominal_ms: u32,
+    /// Delay now of the earliest packet that would not be discarded, in ms.
+    pub maximum_ms: u32,
+    /// The most that it can grow to, in ms. Of a buffer that doesn't adapt, `maximum_ms` is taken.
+    pub absolute_maximum_ms: u32,
+}
+
+/// All that a VoIP metrics block is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct VoipMetricsInput {
+    /// The source that is received.
+    pub ssrc: Ssrc,
+    /// Packets of it since the start.
+    pub bursts: BurstStats,
+    /// The codec it uses; without, there is no R factor and no MOS.
+    pub codec: Option<CodecImpairment>,
+    /// The last round trip measured; without, there is no R factor and no conversational MOS.
+    pub round_trip: Option<Duration>,
+    /// Delay within this end: packetizing and encoding, jitter buffer, decoding and playout (4.7.3).
+    pub end_system_delay: Duration,
+    /// Level of the received speech in dBm0; see [`dbm0`].
+    pub signal_level_dbm0: Option<i8>,
+    /// Level of the noise in its pauses in dBm0.
+    pub noise_level_dbm0: Option<i8>,
+    /// This end's residual echo return loss in dB: 45 for a typical handset (4.7.4).
+    pub rerl_db: Option<u8>,
+    /// Rating of what lies behind this end, if it is a gateway.
+    pub external_r_factor: Option<u8>,
+    /// What is played in place of lost packets.
+    pub concealment: ConcealmentKind,
+    /// The jitter buffer.
+    pub jitter_buffer: JitterBufferInfo,
+    /// The peer's last block: its end system's delay and echo are part of what is heard here.
+    pub peer: Option<VoipMetrics>,
+}
+
+/// What the E-model says of a stream.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct StreamQuality {
+    /// Listening quality: without delay.
+    pub mos_lq: f64,
+    /// R factor and conversational quality, if the delay is known.
+    pub conversation: Option<Conversation>,
+}
+
+/// Quality with delay.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Conversation {
+    /// The delay from mouth to ear that it is for, in ms.
+    pub one_way_ms: f64,
+    /// The rating, 0-100.
+    pub r_factor: f64,
+    /// Conversational quality.
+    pub mos_cq: f64,
+}
+
+/// Whole milliseconds, as far as the field goes.
+fn field_ms(millis: u64) -> u16 {
+    millis.min(u64::from(u16::MAX)) as u16
+}
+
+impl VoipMetricsInput {
+    /// Half of the round trip and both end systems (4.7.3), in ms. A peer that doesn't tell its delay is taken to have
+    /// this end's.
+    pub fn one_way_ms(&self) -> Option<f64> {
+        let own = self.end_system_delay.as_micros() as f64 / 1_000.0;
+        let peer = self.peer.filter(|peer| peer.end_system_delay_ms > 0);
+        let peer = peer.map_or(own, |peer| f64::from(peer.end_system_delay_ms));
+        self.round_trip.map(|trip| (trip.as_micros() as f64 / 1_000.0 + own + peer) / 2.0)
+    }
+
+    /// R factor and MOS; `None` without a codec or before the first packet.
+    pub fn quality(&self) -> Option<StreamQuality> {
+        let codec = self.codec.filter(|_| self.bursts.expected > 0)?;
+        let one_way_ms = self.one_way_ms();
+        let conditions = CallConditions {
+            codec,
+            loss_percent: self.bursts.loss_percent(),
+            burst_ratio: self.bursts.burst_ratio(),
+            one_way_ms: one_way_ms.unwrap_or(0.0),
+            residual_echo_db: self.peer.and_then(|peer| peer.rerl_db).map(f64::from),
+        };
+        let CallQuality { r_factor, mos_cq, mos_lq } = conditions.quality();
+        let conversation = one_way_ms.map(|one_way_ms| Conversation { one_way_ms, r_factor, mos_cq });
+        Some(StreamQuality { mos_lq, conversation })
+    }
+
+    /// The block to send.
+    pub fn block(&self) -> VoipMetrics {
+        let quality = self.quality();
+        let conversation = quality.and_then(|quality| quality.conversation);
+        let tenths = |mos: f64| (mos * 10.0 + 0.5) as u8;
+        let buffer = self.jitter_buffer;
+        let absolute = match buffer.kind {
+            JitterBufferKind::NonAdaptive => buffer.maximum_ms,
+            _ => buffer.absolute_maximum_ms,
+        };
+        VoipMetrics {
+            ssrc: self.ssrc,
+            loss_rate: self.bursts.loss_rate(),
+            discard_rate: self.bursts.discard_rate(),
+            burst_density: self.bursts.burst_density(),
+            gap_density: self.bursts.gap_density(),
+            burst_duration_ms: self.bursts.burst_duration_ms(),
+            gap_duration_ms: self.bursts.gap_duration_ms(),
+            round_trip_ms: field_ms(self.round_trip.map_or(0, Duration::as_millis)),
+            end_system_delay_ms: field_ms(self.end_system_delay.as_millis()),
+            signal_level_dbm0: self.signal_level_dbm0,
+            noise_level_dbm0: self.noise_level_dbm0,
+            rerl_db: self.rerl_db,
+            gmin: if self.bursts.gmin == 0 { super::BurstTracker::GMIN } else { self.bursts.gmin },
+            r_factor: conversation.map(|conversation| (conversation.r_factor + 0.5) as u8),
+            external_r_factor: self.external_r_factor,
+            mos_lq_tenths: quality.map(|quality| tenths(quality.mos_lq)),
+            mos_cq_tenths: conversation.map(|conversation| tenths(conversation.mos_cq)),
+            concealment: self.concealment,
+            jitter_buffer: buffer.kind,
+            jitter_buffer_rate: buffer.rate,
+            jitter_buffer_nominal_ms: field_ms(buffer.nominal_ms.into()),
+            jitter_buffer_maximum_ms: field_ms(buffer.maximum_ms.into()),
+            jitter_buffer_absolute_maximum_ms: field_ms(absolute.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{BurstTracker, PacketFate};
+    use super::*;
+
+    fn input() -> VoipMetricsInput {
+        let mut tracker = BurstTracker::new();
+        for n in 0..1_000 {
+            let fate = if n % 50 == 0 { PacketFate::Lost } else { PacketFate::Received };
+            tracker.count(fate, Duration::from_millis(20));
+        }
+        VoipMetricsInput {
+            ssrc: Ssrc(5),
+            bursts: tracker.stats(),
+            codec: Some(CodecImpairment::G711_CONCEALED),
+            round_trip: Some(Duration::from_micros(60_900)),
+            end_system_delay: Duration::from_millis(80),
+            jitter_buffer: JitterBufferInfo {
+                kind: JitterBufferKind::Adaptive,
+                rate: 0,
+                nominal_ms: 40,
+                maximum_ms: 60,
+                absolute_maximum_ms: 100_000,
+            },
+            ..VoipMetricsInput::default()
+        }
+    }
+
+    #[test]
+    fn nothing_known_is_the_default_block() {
+        assert_eq!(VoipMetricsInput::default().block(), VoipMetrics::default());
+        let without_codec = VoipMetricsInput { codec: None, ..input() };
+        assert_eq!(without_codec.quality(), None);
+        let block = without_codec.block();
+        assert_eq!((block.r_factor, block.mos_lq_tenths, block.mos_cq_tenths), (None, None, None));
+        let without_delay = VoipMetricsInput { round_trip: None, ..input() }.block();
+        assert_eq!((without_delay.r_factor, without_delay.mos_cq_tenths), (None, None));
+        assert!(without_delay.mos_lq_tenths.is_some());
+    }
+
+    #[test]
+    fn a_call_with_two_percent_loss() {
+        let block = input().block();
+        // 20 of 1000 lost, each alone: one gap of 20 s.
+        assert_eq!((block.loss_rate, block.gap_density, block.burst_duration_ms), (5, 5, 0));
+        assert_eq!(block.gap_duration_ms, 20_000);
+        assert_eq!((block.round_trip_ms, block.end_system_delay_ms), (60, 80));
+        assert_eq!((block.jitter_buffer_nominal_ms, block.jitter_buffer_absolute_maximum_ms), (40, u16::MAX));
+        assert_eq!(input().one_way_ms(), Some(110.45));
+        // Ie,eff = 95 * 2 / (2 / 0.98 + 25.1) = 7.0, Id near 3: R near 83.
+        let r = block.r_factor.unwrap();
+        assert!((82..=85).contains(&r), "{r}");
+        assert!((block.mos_lq_tenths.unwrap(), block.mos_cq_tenths.unwrap()) >= (42, 41), "{block:?}");
+
+        // A peer that tells its delay and a bad echo.
+        let peer = VoipMetrics { end_system_delay_ms: 300, rerl_db: Some(20), ..VoipMetrics::default() };
+        let echo = VoipMetricsInput { peer: Some(peer), ..input() };
+        assert_eq!(echo.one_way_ms(), Some(220.45));
+        assert!(echo.block().r_factor < Some(50) && echo.block().mos_lq_tenths == block.mos_lq_tenths);
+        let fixed = JitterBufferInfo { kind: JitterBufferKind::NonAdaptive, ..input().jitter_buffer };
+        let fixed = VoipMetricsInput { jitter_buffer: fixed, ..input() }.block();
+        assert_eq!(fixed.jitter_buffer_absolute_maximum_ms, 60);
+    }
+
+    #[test]
+    fn levels_in_dbm0() {
+        // Full scale is 3.14 dBm0 with a sine; -26 dBov is speech at -20 dBm0.
+        assert_eq!([-301, -2_600, 0, -20_000, i16::MAX, i16::MIN].map(dbm0), [3, -20, 6, -128, 126, -128]);
+    }
+}
