@@ -37,6 +37,14 @@ pub(super) fn version() -> &'static str {
     unsafe { CStr::from_ptr(sys::opus_get_version_string()) }.to_str().unwrap_or("libopus")
 }
 
+/// Bytes of an encoder's and a decoder's state.
+pub(super) fn state_bytes(channels: u8) -> [usize; 2] {
+    let channels = c_int::from(channels);
+    // SAFETY: both functions only compute a size from the number of channels, 0 for a wrong one.
+    let sizes = unsafe { [sys::opus_encoder_get_size(channels), sys::opus_decoder_get_size(channels)] };
+    sizes.map(|bytes| usize::try_from(bytes).unwrap_or(0))
+}
+
 /// One encoder state. Channels and rate are those it was made with.
 #[derive(Debug)]
 pub(super) struct RawEncoder {

@@ -80,6 +80,11 @@ pub fn library_version() -> &'static str {
     ffi::version()
 }
 
+/// Bytes of memory of an encoder and of a decoder with this many channels.
+pub fn state_bytes(channels: u8) -> [usize; 2] {
+    ffi::state_bytes(channels)
+}
+
 fn check_format(sample_rate_hz: u32, channels: u8) -> Result<(), OpusError> {
     if !matches!(sample_rate_hz, 8_000 | 12_000 | 16_000 | 24_000 | 48_000) {
         return Err(OpusError::SampleRate { hz: sample_rate_hz });

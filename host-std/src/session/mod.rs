@@ -14,7 +14,6 @@ mod tap;
 pub mod virtual_time;
 
 pub use call::Call;
-pub use codecs::Codec;
 pub use config::{CallConfig, Identity};
 pub use latch::Latching;
 pub use outcome::{CallError, CallStats, Channel, Incoming, Transmit};
