@@ -33,6 +33,7 @@
 pub mod device;
 pub mod netsim;
 pub mod opus;
+pub mod opus_file;
 pub mod record;
 pub mod registry;
 pub mod report;

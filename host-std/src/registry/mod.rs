@@ -282,7 +282,8 @@ mod tests {
 
     #[test]
     fn a_codec_comes_in_place_of_its_like() {
-        let registry = Registry::builtin().with(Opus(OpusEncoderConfig { sample_rate_hz: 16_000, ..Default::default() }));
+        let registry =
+            Registry::builtin().with(Opus(OpusEncoderConfig { sample_rate_hz: 16_000, ..Default::default() }));
         assert_eq!(registry.names(), Registry::builtin().names());
         assert_eq!(registry.describe(&CodecFormat::opus()).unwrap().sample_rate_hz, 16_000);
         assert_eq!(Registry::builtin(), Registry::builtin());

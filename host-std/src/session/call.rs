@@ -122,9 +122,9 @@ impl Call {
             address: config.address,
             rtp_port: config.rtp_port,
             rtcp_port: config.rtcp_port,
-            ptime_ms: codecs.first().map_or(config.ptime_ms, |best| {
-                config.registry.packet_ms(&Terms::alone(best), config.ptime_ms)
-            }),
+            ptime_ms: codecs
+                .first()
+                .map_or(config.ptime_ms, |best| config.registry.packet_ms(&Terms::alone(best), config.ptime_ms)),
             codecs,
             registry: config.registry.clone(),
             rtcp_mux: config.rtcp_mux,
@@ -454,8 +454,7 @@ impl Call {
             });
             return Ok(());
         };
-        let same_sound =
-            sample_rate_hz == media.sending.sample_rate_hz && rtp_clock_hz == media.sending.rtp_clock_hz();
+        let same_sound = sample_rate_hz == media.sending.sample_rate_hz && rtp_clock_hz == media.sending.rtp_clock_hz();
         let receiver = if same_sound {
             None
         } else {
