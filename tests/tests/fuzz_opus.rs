@@ -23,7 +23,7 @@ fn fuzz_opus_decode() {
             let lost = usize::from(*stretch) * (rate / 400) as usize * usize::from(channels) / 8;
             let lost = lost.min(pcm.len());
             let before = pcm.clone();
-            if !decoder.recover(packet, &mut pcm[..lost]) {
+            if !decoder.recover(packet, 0, &mut pcm[..lost]) {
                 assert_eq!(pcm, before, "false, and the sound changed");
                 assert!(decoder.conceal(&mut pcm[..lost]) || pcm == before);
             }

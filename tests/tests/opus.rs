@@ -59,7 +59,7 @@ fn lost_frames_sdr_db(packets: &[Vec<u8>], lost: impl Fn(usize) -> bool, use_fec
         clean.decode(packet, &mut want).expect("decodes");
         if lost(n) {
             let next = packets.get(n + 1).filter(|_| use_fec && !lost(n + 1));
-            if next.is_some_and(|next| lossy.recover(next, &mut got)) {
+            if next.is_some_and(|next| lossy.recover(next, 0, &mut got)) {
                 recovered += 1;
             } else {
                 assert!(lossy.conceal(&mut got));
@@ -115,7 +115,7 @@ fn without_redundancy_recover_touches_nothing() {
         let mut payload = [0; 400];
         let n = encoder.encode(frame, &mut payload).expect("encodes");
         let mut untouched = [1234; 320];
-        assert!(!asked.recover(&payload[..n], &mut untouched));
+        assert!(!asked.recover(&payload[..n], 0, &mut untouched));
         assert_eq!(untouched, [1234; 320]);
         let (mut a, mut b) = ([0; 320], [0; 320]);
         asked.decode(&payload[..n], &mut a).expect("decodes");
@@ -140,9 +140,9 @@ fn recovery_wants_a_stretch_at_least_as_long_as_the_redundancy() {
     for frame in speech.chunks_exact(320) {
         let n = encoder.encode(frame, &mut payload).expect("encodes");
         assert_eq!(OpusPacket::parse(&payload[..n]).map(|p| p.frame_ticks), Ok(960));
-        assert!(!decoder.recover(&payload[..n], &mut pcm[..160]), "10 ms of 20");
-        assert!(!decoder.recover(&payload[..n], &mut pcm[..330]), "not a multiple of 2.5 ms");
-        recovered += usize::from(decoder.recover(&payload[..n], &mut pcm[..960]));
+        assert!(!decoder.recover(&payload[..n], 0, &mut pcm[..160]), "10 ms of 20");
+        assert!(!decoder.recover(&payload[..n], 0, &mut pcm[..330]), "not a multiple of 2.5 ms");
+        recovered += usize::from(decoder.recover(&payload[..n], 0, &mut pcm[..960]));
         decoder.decode(&payload[..n], &mut pcm).expect("decodes");
     }
     assert!(recovered > 20, "{recovered} recovered over 60 ms, 40 of them concealed");
@@ -160,7 +160,7 @@ fn nothing_allocates_after_construction() {
             let n = encoder.encode(&pcm, &mut payload).unwrap_or(0);
             encoder.set_bitrate(16_000 + 500 * round).unwrap_or(());
             let _ = decoder.duration(&payload[..n]);
-            let _ = decoder.recover(&payload[..n], &mut out);
+            let _ = decoder.recover(&payload[..n], 0, &mut out);
             let _ = decoder.decode(&payload[..n], &mut out);
             let _ = decoder.decode(&payload[..n / 2], &mut out);
             let _ = decoder.conceal(&mut out);

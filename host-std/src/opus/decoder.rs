@@ -76,24 +76,23 @@ impl Decoder for OpusDecoder {
         self.conceal_in_steps(pcm)
     }
 
-    /// The redundancy in `next` covers as much as its first frame lasts; an earlier part of `pcm` is concealed.
-    ///
-    /// `false` where `next` has no redundancy or lasts longer than the stretch, where `pcm` isn't a multiple of 2.5 ms,
-    /// and after an MDCT packet, from which libopus can't go on with it.
-    fn has_redundancy(&self) -> bool {
-        true
+    /// As much as the first frame of `next` lasts where that has in-band FEC; none after an MDCT packet, from which
+    /// libopus can't go on with it.
+    fn redundancy(&mut self, next: &[u8]) -> u32 {
+        let Ok(packet) = OpusPacket::parse(next) else { return 0 };
+        // A first frame of one byte is one not sent, whatever its bits say.
+        let usable = !self.after_celt && packet.first_frame_bytes >= 2 && ffi::has_lbrr(next);
+        if usable { packet.frame_ticks } else { 0 }
     }
 
-    fn recover(&mut self, next: &[u8], pcm: &mut [i16]) -> bool {
-        let Ok(packet) = OpusPacket::parse(next) else { return false };
-        let covered = self.interleaved(packet.frame_ticks);
-        // A first frame of one byte is one not sent, whatever its bits say.
-        if self.after_celt
-            || packet.first_frame_bytes < 2
-            || pcm.len() < covered
-            || !pcm.len().is_multiple_of(self.interleaved(120))
-            || !ffi::has_lbrr(next)
-        {
+    /// An earlier part of `pcm` than the redundancy covers is concealed.
+    ///
+    /// `false` where `next` has no redundancy or lasts longer than the stretch, and where `pcm` isn't a multiple of
+    /// 2.5 ms.
+    fn recover(&mut self, next: &[u8], ahead: u32, pcm: &mut [i16]) -> bool {
+        let covered = self.redundancy(next);
+        let covered = self.interleaved(covered);
+        if ahead > 0 || covered == 0 || pcm.len() < covered || !pcm.len().is_multiple_of(self.interleaved(120)) {
             return false;
         }
         let (before, redundant) = pcm.split_at_mut(pcm.len() - covered);
@@ -142,7 +141,7 @@ mod tests {
         assert_eq!(decoder.decode(&[], &mut pcm), Err(DecodeError::Empty));
         assert_eq!(decoder.decode(&[0x0b, 0], &mut pcm), Err(DecodeError::Malformed(0)));
         assert_eq!(decoder.decode(&[0x0b, 6], &mut pcm), Err(DecodeError::OutputTooSmall { need: 5760, got: 960 }));
-        assert!(!decoder.recover(&[0x08, 1, 2], &mut pcm), "no redundancy flag");
+        assert!(!decoder.recover(&[0x08, 1, 2], 0, &mut pcm), "no redundancy flag");
         assert_eq!(decoder.decode(&[0x08], &mut pcm), Ok(960));
     }
 }
