@@ -89,7 +89,8 @@ pub enum DecodeError {
         /// Samples given, all channels together.
         got: usize,
     },
-    /// The payload is malformed; the codec library's own error number, or 0.
+    /// The payload is malformed: below 0 the codec library's own error number, above 0 the number of the rule that it
+    /// breaks in the codec's standard.
     Malformed(i32),
 }
 
