@@ -3,6 +3,8 @@
 
 use dsp_core::codec::{DecodeError, Decoder, Encoder};
 use host_std::opus::{MAX_PAYLOAD, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp};
+#[cfg(feature = "opus-dred")]
+use media_core_tests::road::babble;
 
 const GUARD: i16 = 0x5a5a;
 
@@ -76,17 +78,18 @@ fn fuzz_opus_dred() {
     let config = OpusEncoderConfig {
         sample_rate_hz: 16_000,
         bitrate_bps: 32_000,
+        fec: false,
         expected_loss_percent: 20,
         dred_ms: 500,
         ..Default::default()
     };
     let mut encoder = OpusEncoder::new(config).expect("an encoder");
-    let packets: Vec<Vec<u8>> = (0..40)
-        .map(|frame| {
-            let sample = |i| (9000.0 * f32::sin((frame * 320 + i) as f32 * 0.05)) as i16;
-            let pcm: Vec<i16> = (0..320).map(sample).collect();
+    let packets: Vec<Vec<u8>> = babble(16_000, 1, 0)
+        .chunks(320)
+        .take(40)
+        .map(|pcm| {
             let mut payload = [0; MAX_PAYLOAD];
-            let n = encoder.encode(&pcm, &mut payload).expect("encodes");
+            let n = encoder.encode(pcm, &mut payload).expect("encodes");
             payload[..n].to_vec()
         })
         .collect();

@@ -63,7 +63,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut packets, mut bytes) = (Vec::new(), 0);
     for pcm in padded.chunks(frame) {
         let mut payload = vec![0; MAX_PAYLOAD];
-        payload.truncate(encoder.encode(pcm, &mut payload)?);
+        let len = encoder.encode(pcm, &mut payload)?;
+        payload.truncate(len);
         bytes += payload.len();
         packets.push(network.carry(Instant::ZERO)[0].map(|_| payload));
     }
