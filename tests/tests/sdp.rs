@@ -94,7 +94,9 @@ fn assert_where(negotiated: &Negotiated, other: &LocalMedia) {
     let rtcp_port = if negotiated.rtcp_mux { other.rtp_port } else { other.rtcp_port.unwrap_or(other.rtp_port + 1) };
     assert_eq!(negotiated.remote_rtcp, (other.address, rtcp_port).into());
     let best = &negotiated.send[0].format;
-    let frames = Registry::builtin().describe(&negotiated.receive[0].format).unwrap().frames;
+    let registry = Registry::builtin();
+    let codec = registry.find(best).unwrap();
+    let frames = codec.describe(&codec.agree(&negotiated.receive[0].format, best).unwrap()).frames;
     assert!(frames.has(negotiated.send_ptime_ms * 1_000), "{best} has no {} ms", negotiated.send_ptime_ms);
     // A codec whose only frame is longer has no choice.
     assert!(negotiated.send_ptime_ms <= other.max_ptime_ms.max(frames.packet_ms(10)), "{best}");

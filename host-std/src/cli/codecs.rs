@@ -172,7 +172,7 @@ impl Row {
             types.join(", "),
             frames(description.frames),
             span(&bps, 1e3),
-            format!("{} ms", f64::from(description.delay_us / 10) / 100.0),
+            format!("{} ms", span(&[description.delay_us], 1e3)),
             description.encoder_bytes.to_string(),
             description.decoder_bytes.to_string(),
             own.join(", "),

@@ -1,8 +1,10 @@
 //! Commands, their options, and how their errors are told: one clear line on stderr, and a non-zero exit.
 
 mod codecs;
+mod decode;
 mod demo;
 mod devices;
+mod encode;
 mod keyboard;
 mod talk;
 
@@ -27,6 +29,8 @@ enum Command {
     Offer(talk::OfferArgs),
     Answer(talk::AnswerArgs),
     Devices(devices::Args),
+    Encode(encode::Args),
+    Decode(decode::Args),
     Codecs(codecs::Args),
 }
 
@@ -43,6 +47,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Offer(args) => talk::offer(args),
         Command::Answer(args) => talk::answer(args),
         Command::Devices(args) => devices::run(&args),
+        Command::Encode(args) => encode::run(&args),
+        Command::Decode(args) => decode::run(&args),
         Command::Codecs(args) => codecs::run(&args),
     };
     match outcome {

@@ -3,9 +3,10 @@
 use dsp_core::codec::{Decoder, Encoder};
 
 use super::{Codec, CodecFormat, Description, Frames, Made, Terms};
-use crate::opus::{OpusDecoder, OpusEncoder, OpusEncoderConfig, state_bytes};
+use crate::opus::{OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, state_bytes};
 
-/// Opus with these settings. Their rate is the rate of a call's sound, whatever the other side plays or captures.
+/// Opus with these settings, less what the other side's parameters forbid. Their rate is the rate of a call's sound,
+/// whatever the other side plays or captures.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Opus(pub OpusEncoderConfig);
 
@@ -34,8 +35,15 @@ impl Codec for Opus {
         }
     }
 
-    fn encoder(&self, _: &Terms<'_>) -> Made<dyn Encoder + Send> {
-        Ok(Box::new(OpusEncoder::new(self.0)?))
+    /// A parameter of theirs that can't be is no reason for no call: none of theirs counts then.
+    fn encoder(&self, terms: &Terms<'_>) -> Made<dyn Encoder + Send> {
+        let mut config = self.0;
+        let theirs = OpusFmtp::parse(&terms.theirs.fmtp).unwrap_or_else(|error| {
+            tracing::warn!(%error, "parameters of Opus ignored");
+            OpusFmtp::of(&self.0)
+        });
+        theirs.apply(&mut config);
+        Ok(Box::new(OpusEncoder::new(config)?))
     }
 
     fn decoder(&self, _: &Terms<'_>) -> Made<dyn Decoder + Send> {
@@ -43,8 +51,7 @@ impl Codec for Opus {
     }
 
     fn offer(&self, wanted: &CodecFormat) -> CodecFormat {
-        let fmtp = if self.0.fec { "useinbandfec=1" } else { "" };
-        wanted.clone().with_fmtp(fmtp)
+        wanted.clone().with_fmtp(OpusFmtp::of(&self.0).to_string())
     }
 
     /// Some phones write opus/48000 or opus/48000/1. The channels are in the packets, so that's harmless.
@@ -57,6 +64,22 @@ impl Codec for Opus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn their_parameters_bind_our_encoder() {
+        let bytes = |fmtp: &str| {
+            let opus = Opus(OpusEncoderConfig { bitrate_bps: 64_000, ..Default::default() });
+            let (ours, theirs) = (CodecFormat::opus(), CodecFormat::opus().with_fmtp(fmtp));
+            let mut encoder = opus.encoder(&Terms { ours: &ours, theirs: &theirs }).unwrap();
+            let tone: Vec<i16> = (0..960).map(|n| (8_000.0 * (n as f32 * 0.1).sin()) as i16).collect();
+            let mut payload = [0; 1_500];
+            (0..50).map(|_| encoder.encode(&tone, &mut payload).unwrap()).sum::<usize>()
+        };
+        let free = bytes("");
+        assert!(bytes("maxaveragebitrate=12000") * 3 < free * 2);
+        assert_eq!(bytes("useinbandfec=maybe; maxaveragebitrate=12000"), bytes("useinbandfec=1"));
+        assert_eq!(bytes("maxaveragebitrate=24000;cbr=1"), 50 * 60);
+    }
 
     #[test]
     fn channels_in_sdp_do_not_matter_and_the_clock_does() {
