@@ -16,8 +16,9 @@ use dsp_core::send::{HostSender, SenderConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
 use host_std::opus::OpusEncoderConfig;
+use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::SrtpPolicy;
-use host_std::session::{Call, CallConfig, Channel, Codec, Identity};
+use host_std::session::{Call, CallConfig, Channel, Identity};
 
 /// G.711's shape without its work.
 struct NoCodec;
@@ -146,11 +147,12 @@ fn send(c: &mut Criterion) {
 }
 
 /// Two calls that have agreed on a codec.
-fn calls(codec: Codec, srtp: SrtpPolicy) -> [Call; 2] {
+fn calls(codec: CodecFormat, srtp: SrtpPolicy) -> [Call; 2] {
     let opus = OpusEncoderConfig { sample_rate_hz: 16_000, ..OpusEncoderConfig::default() };
+    let registry = Registry::builtin().with(Opus(opus));
     let [mut a, mut b] = [4_000, 5_000].map(|port| {
         let base = CallConfig::with_identity(port, Identity::seeded(u64::from(port)));
-        Call::new(CallConfig { codecs: vec![codec], opus, srtp, ..base }).unwrap()
+        Call::new(CallConfig { codecs: vec![codec.clone()], registry: registry.clone(), srtp, ..base }).unwrap()
     });
     let offer = a.offer().unwrap();
     let answer = b.answer(Instant::ZERO, &offer).unwrap();
@@ -161,10 +163,10 @@ fn calls(codec: Codec, srtp: SrtpPolicy) -> [Call; 2] {
 fn call(c: &mut Criterion) {
     let from = SocketAddr::from(([127, 0, 0, 1], 4_000));
     for (name, codec, srtp) in [
-        ("PCMU", Codec::Pcmu, SrtpPolicy::Off),
-        ("PCMU, SRTP", Codec::Pcmu, SrtpPolicy::Required),
-        ("L16/16000, SRTP", Codec::L16(16_000), SrtpPolicy::Required),
-        ("Opus at 16 kHz, SRTP", Codec::Opus, SrtpPolicy::Required),
+        ("PCMU", CodecFormat::pcmu(), SrtpPolicy::Off),
+        ("PCMU, SRTP", CodecFormat::pcmu(), SrtpPolicy::Required),
+        ("L16/16000, SRTP", CodecFormat::l16(16_000, 1), SrtpPolicy::Required),
+        ("Opus at 16 kHz, SRTP", CodecFormat::opus(), SrtpPolicy::Required),
     ] {
         let mut group = c.benchmark_group(format!("a call's road, 20 ms of {name}"));
         let [mut speaker, mut listener] = calls(codec, srtp);
@@ -211,7 +213,7 @@ fn call(c: &mut Criterion) {
         group.finish();
     }
     c.bench_function("a call, made and agreed on by both sides", |b| {
-        b.iter_batched(|| (), |()| calls(Codec::Pcmu, SrtpPolicy::Required), BatchSize::LargeInput);
+        b.iter_batched(|| (), |()| calls(CodecFormat::pcmu(), SrtpPolicy::Required), BatchSize::LargeInput);
     });
 }
 

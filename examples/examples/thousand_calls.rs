@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::time::Instant as Clock;
 
 use dsp_core::time::{Duration, Instant};
-use host_std::session::{Call, CallConfig, Channel, Codec};
+use host_std::registry::CodecFormat;
+use host_std::session::{Call, CallConfig, Channel};
 
 const CALLS: usize = 1_000;
 const TICKS: u32 = 250;
@@ -18,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut now = Instant::ZERO;
     let mut calls = Vec::with_capacity(CALLS);
     for n in 0..CALLS as u16 {
-        let mut call = Call::new(CallConfig { codecs: vec![Codec::Pcmu], ..CallConfig::new(10_000 + 2 * n)? })?;
+        let mut call = Call::new(CallConfig { codecs: vec![CodecFormat::pcmu()], ..CallConfig::new(10_000 + 2 * n)? })?;
         if let Some(offerer) = calls.pop_if(|_| n % 2 == 1) {
             let mut offerer: Call = offerer;
             let answer = call.answer(now, &offerer.offer()?)?;

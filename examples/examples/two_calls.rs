@@ -14,7 +14,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let offer = calls[0].offer()?;
     let answer = calls[1].answer(now, &offer)?;
     calls[0].accept(now, &answer)?;
-    println!("agreed on {:?} at {:?} Hz", calls[0].codec(), calls[0].sample_rate_hz());
+    let codec = calls[0].codec().map(|codec| codec.to_rtpmap());
+    println!("agreed on {codec:?} at {:?} Hz", calls[0].sample_rate_hz());
 
     let mut datagram = [0; 1500];
     for tick in 0..100 {

@@ -33,7 +33,9 @@
 pub mod device;
 pub mod netsim;
 pub mod opus;
+pub mod opus_file;
 pub mod record;
+pub mod registry;
 pub mod report;
 pub mod resample;
 pub mod sdp;

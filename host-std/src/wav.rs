@@ -1,4 +1,4 @@
-//! WAV files as sound sources and sinks: any common coding in, 16-bit mono out.
+//! WAV files as sound sources and sinks: any common coding in, 16-bit out; mono but where one asks for channels.
 //!
 //! Reading is in steps, so a file may have any length. A source resamples to the wanted rate and takes the
 //! resampler's delay off, so the first sample out is the first of the file.
@@ -93,6 +93,8 @@ pub struct WavSource {
     /// Output samples still to be dropped for the resampler's delay.
     skip: usize,
     mono: [f32; STEP],
+    /// The one channel that is read; `None`: the mean of all.
+    only: Option<usize>,
 }
 
 /// What a WAV can be read from.
@@ -166,6 +168,7 @@ impl WavSource {
             resampler,
             skip,
             mono: [0.0; STEP],
+            only: None,
         })
     }
 
@@ -177,6 +180,13 @@ impl WavSource {
     /// What the file itself has: rate, channels, bits.
     pub fn spec(&self) -> WavSpec {
         self.spec
+    }
+
+    /// Reads this channel alone, counted from 0, instead of the mean of all. A file with fewer has its last one read.
+    #[must_use]
+    pub fn of_channel(mut self, channel: u16) -> Self {
+        self.only = Some(usize::from(channel.min(self.spec.channels - 1)));
+        self
     }
 
     /// The whole file's length in samples at the wanted rate.
@@ -255,19 +265,20 @@ impl WavSource {
         let scale = match self.spec.sample_format {
             SampleFormat::Int => 1.0 / (1_i64 << (self.spec.bits_per_sample - 1)) as f32,
             SampleFormat::Float => 1.0,
-        } / channels as f32;
+        } / if self.only.is_some() { 1.0 } else { channels as f32 };
+        let counts = |channel: usize| self.only.is_none_or(|only| only == channel);
         let read = (|| {
             for slot in &mut self.mono[..frames] {
                 let mut sum = 0.0;
                 match self.spec.sample_format {
                     SampleFormat::Int => {
-                        for s in self.reader.samples::<i32>().take(channels) {
-                            sum += s? as f32;
+                        for (channel, s) in self.reader.samples::<i32>().take(channels).enumerate() {
+                            sum += if counts(channel) { s? as f32 } else { s.map(|_| 0.0)? };
                         }
                     }
                     SampleFormat::Float => {
-                        for s in self.reader.samples::<f32>().take(channels) {
-                            sum += s?;
+                        for (channel, s) in self.reader.samples::<f32>().take(channels).enumerate() {
+                            sum += if counts(channel) { s? } else { s.map(|_| 0.0)? };
                         }
                     }
                 }
@@ -288,7 +299,7 @@ impl fmt::Debug for WavSource {
     }
 }
 
-/// A 16-bit mono WAV file being written. Dropping it finalises the header; [`WavSink::finish`] also tells whether that
+/// A 16-bit WAV file being written. Dropping it finalises the header; [`WavSink::finish`] also tells whether that
 /// worked.
 pub struct WavSink {
     writer: WavWriter<BufWriter<File>>,
@@ -298,13 +309,21 @@ pub struct WavSink {
 }
 
 impl WavSink {
-    /// Makes (or replaces) the file at `path`, for sound at `rate_hz`.
+    /// Makes (or replaces) the file at `path`, for mono sound at `rate_hz`.
     ///
     /// # Errors
     /// `Open` and `Write` of [`WavErrorKind`].
     pub fn create(path: impl AsRef<Path>, rate_hz: u32) -> Result<Self, WavError> {
+        Self::create_with(path, rate_hz, 1)
+    }
+
+    /// The same with this many channels, interleaved; a [`write`](Self::write) has whole frames of them.
+    ///
+    /// # Errors
+    /// `Open` and `Write` of [`WavErrorKind`].
+    pub fn create_with(path: impl AsRef<Path>, rate_hz: u32, channels: u16) -> Result<Self, WavError> {
         let path = path.as_ref().to_path_buf();
-        let spec = WavSpec { channels: 1, sample_rate: rate_hz, bits_per_sample: 16, sample_format: SampleFormat::Int };
+        let spec = WavSpec { channels, sample_rate: rate_hz, bits_per_sample: 16, sample_format: SampleFormat::Int };
         let writer = File::create(&path)
             .map_err(WavErrorKind::Open)
             .and_then(|file| WavWriter::new(BufWriter::new(file), spec).map_err(WavErrorKind::Write));

@@ -9,19 +9,20 @@ use dsp_core::codec::{Decoder, Encoder};
 use dsp_core::time::Instant;
 use host_std::netsim::NetworkConfig;
 use host_std::record::call::{CallRecorder, side_report};
+use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::virtual_time::VirtualTime;
-use host_std::session::{Call, CallConfig, Channel, Codec, Identity, Incoming};
+use host_std::session::{Call, CallConfig, Channel, Identity, Incoming};
 use media_core_tests::road::babble;
 
-fn call(port: u16, codec: Codec, srtp: SrtpPolicy) -> Call {
+fn call(port: u16, codec: CodecFormat, srtp: SrtpPolicy) -> Call {
     let identity = Identity::seeded(u64::from(port));
     let config = CallConfig { codecs: vec![codec], srtp, ..CallConfig::with_identity(port, identity) };
     Call::new(config).unwrap()
 }
 
-fn connect(codec: Codec, srtp: SrtpPolicy, network: NetworkConfig, drift_ppm: f64) -> VirtualTime<CallRecorder> {
-    connect_calls([call(4_000, codec, srtp), call(5_000, codec, srtp)], network, drift_ppm)
+fn connect(codec: CodecFormat, srtp: SrtpPolicy, network: NetworkConfig, drift_ppm: f64) -> VirtualTime<CallRecorder> {
+    connect_calls([call(4_000, codec.clone(), srtp), call(5_000, codec, srtp)], network, drift_ppm)
 }
 
 fn connect_calls(calls: [Call; 2], network: NetworkConfig, drift_ppm: f64) -> VirtualTime<CallRecorder> {
@@ -32,7 +33,7 @@ fn connect_calls(calls: [Call; 2], network: NetworkConfig, drift_ppm: f64) -> Vi
 #[test]
 fn without_impairments_speech_arrives_bit_exact_after_g711() {
     for srtp in [SrtpPolicy::Off, SrtpPolicy::Required] {
-        let mut simulation = connect(Codec::Pcmu, srtp, NetworkConfig::default(), 0.0);
+        let mut simulation = connect(CodecFormat::pcmu(), srtp, NetworkConfig::default(), 0.0);
         for (side, end) in simulation.ends.iter_mut().enumerate() {
             end.speech = babble(8_000, 10, side as u32);
         }
@@ -53,7 +54,7 @@ fn without_impairments_speech_arrives_bit_exact_after_g711() {
 /// 16 kHz of sound on an 8 kHz RTP clock.
 #[test]
 fn without_impairments_speech_arrives_bit_exact_after_g722() {
-    let mut simulation = connect(Codec::G722, SrtpPolicy::Required, NetworkConfig::default(), 0.0);
+    let mut simulation = connect(CodecFormat::g722(), SrtpPolicy::Required, NetworkConfig::default(), 0.0);
     for (side, end) in simulation.ends.iter_mut().enumerate() {
         end.speech = babble(16_000, 10, side as u32);
     }
@@ -79,8 +80,8 @@ fn ilbc_is_heard_in_both_modes_and_where_they_differ() {
     for (modes, ptime_ms) in [([Ms20, Ms20], 20), ([Ms30, Ms30], 30), ([Ms20, Ms30], 30), ([Ms30, Ms20], 30)] {
         let network = NetworkConfig { loss_percent: 5.0, ..NetworkConfig::default() };
         let calls = [
-            call(4_000, Codec::Ilbc(modes[0]), SrtpPolicy::Required),
-            call(5_000, Codec::Ilbc(modes[1]), SrtpPolicy::Required),
+            call(4_000, CodecFormat::ilbc(modes[0]), SrtpPolicy::Required),
+            call(5_000, CodecFormat::ilbc(modes[1]), SrtpPolicy::Required),
         ];
         let mut simulation = connect_calls(calls, network, 0.0);
         for (side, end) in simulation.ends.iter_mut().enumerate() {
@@ -101,7 +102,7 @@ fn ilbc_is_heard_in_both_modes_and_where_they_differ() {
 
 #[test]
 fn a_goodbye_from_elsewhere_does_not_end_a_call() {
-    let mut simulation = connect(Codec::Pcmu, SrtpPolicy::Off, NetworkConfig::default(), 0.0);
+    let mut simulation = connect(CodecFormat::pcmu(), SrtpPolicy::Off, NetworkConfig::default(), 0.0);
     simulation.run_until(Instant::from_millis(1_000));
     // A receiver report of a made-up source, and its goodbye.
     let forged = [0x80, 201, 0, 1, 9, 9, 9, 9, 0x81, 203, 0, 1, 9, 9, 9, 9];
@@ -116,7 +117,7 @@ fn a_goodbye_from_elsewhere_does_not_end_a_call() {
 #[test]
 fn a_network_that_loses_everything_is_reported_so() {
     let network = NetworkConfig { loss_percent: 100.0, ..NetworkConfig::default() };
-    let mut simulation = connect(Codec::Pcmu, SrtpPolicy::Required, network, 0.0);
+    let mut simulation = connect(CodecFormat::pcmu(), SrtpPolicy::Required, network, 0.0);
     simulation.run_until(Instant::from_millis(2_000));
     let [first, second] = &simulation.ends;
     let report = side_report(["a", "b"], &first.tap, &second.tap, &first.call, "");

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use host_std::device::FileIo;
+use host_std::registry::CodecFormat;
 use host_std::sdp::Direction;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{Call, CallConfig, Codec, NoTap};
+use host_std::session::{Call, CallConfig, NoTap};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -45,7 +46,7 @@ async fn a_running_call_is_held_and_resumed() {
     for _ in 0..2 {
         let socket = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
         let port = socket.local_addr().unwrap().port();
-        let config = CallConfig { codecs: vec![Codec::Pcmu], ..CallConfig::new(port).unwrap() };
+        let config = CallConfig { codecs: vec![CodecFormat::pcmu()], ..CallConfig::new(port).unwrap() };
         calls.push(Call::new(config).unwrap());
         sockets.push(socket);
     }

@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use dsp_core::time::{Duration, Instant};
 use host_std::netsim::{Network, NetworkConfig};
 use host_std::opus::OpusEncoderConfig;
-use host_std::session::{Call, CallConfig, Channel, Codec, Identity, Incoming, Transmit};
+use host_std::registry::{CodecFormat, Opus, Registry};
+use host_std::session::{Call, CallConfig, Channel, Identity, Incoming, Transmit};
 use media_core_tests::road::babble;
 
 /// Counts what each thread allocates: tests run side by side.
@@ -68,12 +69,13 @@ const ADDRESSES: [SocketAddr; 2] = [
 ];
 
 impl Pair {
-    fn new(codec: Codec) -> Self {
+    fn new(codec: CodecFormat) -> Self {
         let opus = OpusEncoderConfig { sample_rate_hz: 16_000, ..OpusEncoderConfig::default() };
+        let registry = Registry::builtin().with(Opus(opus));
         let call = |side: usize| {
             let port = ADDRESSES[side].port();
             let base = CallConfig::with_identity(port, Identity::seeded(side as u64));
-            Call::new(CallConfig { codecs: vec![codec], opus, ..base }).unwrap()
+            Call::new(CallConfig { codecs: vec![codec.clone()], registry: registry.clone(), ..base }).unwrap()
         };
         let (mut first, mut second) = (call(0), call(1));
         let offer = first.offer().unwrap();
@@ -81,7 +83,7 @@ impl Pair {
         let answer = second.answer(Instant::ZERO, &offer).unwrap();
         let heap = LIVE_BYTES.get() - before - answer.len() as i64;
         println!(
-            "{codec:?}: a call is {} bytes, media on the heap {heap} (C libraries apart), sum by its own count {}",
+            "{codec}: a call is {} bytes, media on the heap {heap} (C libraries apart), sum by its own count {}",
             size_of::<Call>(),
             second.memory_bytes()
         );
@@ -164,8 +166,8 @@ impl Pair {
     }
 }
 
-fn run(codec: Codec) {
-    let mut pair = Pair::new(codec);
+fn run(codec: CodecFormat) {
+    let mut pair = Pair::new(codec.clone());
     let mut now = Instant::ZERO;
     while pair.packets < 10_000 {
         if now == Instant::from_millis(40_000) {
@@ -177,7 +179,7 @@ fn run(codec: Codec) {
     let mut datagram = [0; 1_500];
     assert!(pair.counted(0, |call| call.bye(now, &mut datagram)).is_some());
     let [first, second] = [0, 1].map(|side| pair.calls[side].stats());
-    println!("{codec:?}: {} packets, {} reports, {} allocations", pair.packets, pair.reports, pair.allocations);
+    println!("{codec}: {} packets, {} reports, {} allocations", pair.packets, pair.reports, pair.allocations);
     assert_eq!(pair.allocations, 0);
     // All of it has happened.
     assert!(pair.reports > 10);
@@ -195,17 +197,17 @@ fn run(codec: Codec) {
 
 #[test]
 fn pcmu_allocates_nothing() {
-    run(Codec::Pcmu);
+    run(CodecFormat::pcmu());
 }
 
 #[test]
 fn l16_allocates_nothing() {
-    run(Codec::L16(16_000));
+    run(CodecFormat::l16(16_000, 1));
 }
 
 #[test]
 fn opus_allocates_nothing() {
-    run(Codec::Opus);
+    run(CodecFormat::opus());
 }
 
 /// The counter counts: a test that can't fail proves nothing.

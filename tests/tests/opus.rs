@@ -1,9 +1,18 @@
-//! Opus: the vectors of RFC 8251 by their final ranges, redundancy against concealment on speech, and no allocation
-//! on the packet path.
+//! Opus: the vectors of RFC 8251 by their final ranges, redundancy (in-band FEC, DRED) against concealment on speech and
+//! in a call, packets cut short, and no allocation on the packet path.
+
+use std::net::SocketAddr;
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc};
-use dsp_core::codec::{Decoder, Encoder};
-use host_std::opus::{MAX_PAYLOAD, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusPacket};
+use dsp_core::codec::{DecodeError, Decoder, Encoder};
+use dsp_core::time::Instant;
+use host_std::netsim::NetworkConfig;
+use host_std::opus::{MAX_PAYLOAD, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, OpusPacket, OpusPacketError};
+#[cfg(feature = "opus-dred")]
+use host_std::opus::{OpusBandwidth, OpusMode};
+use host_std::record::call::CallRecorder;
+use host_std::session::virtual_time::VirtualTime;
+use host_std::session::{Call, CallConfig, Codec, Identity};
 use media_core_tests::shared;
 
 #[global_allocator]
@@ -59,7 +68,7 @@ fn lost_frames_sdr_db(packets: &[Vec<u8>], lost: impl Fn(usize) -> bool, use_fec
         clean.decode(packet, &mut want).expect("decodes");
         if lost(n) {
             let next = packets.get(n + 1).filter(|_| use_fec && !lost(n + 1));
-            if next.is_some_and(|next| lossy.recover(next, &mut got)) {
+            if next.is_some_and(|next| lossy.recover(next, 0, &mut got)) {
                 recovered += 1;
             } else {
                 assert!(lossy.conceal(&mut got));
@@ -115,7 +124,7 @@ fn without_redundancy_recover_touches_nothing() {
         let mut payload = [0; 400];
         let n = encoder.encode(frame, &mut payload).expect("encodes");
         let mut untouched = [1234; 320];
-        assert!(!asked.recover(&payload[..n], &mut untouched));
+        assert!(!asked.recover(&payload[..n], 0, &mut untouched));
         assert_eq!(untouched, [1234; 320]);
         let (mut a, mut b) = ([0; 320], [0; 320]);
         asked.decode(&payload[..n], &mut a).expect("decodes");
@@ -140,18 +149,195 @@ fn recovery_wants_a_stretch_at_least_as_long_as_the_redundancy() {
     for frame in speech.chunks_exact(320) {
         let n = encoder.encode(frame, &mut payload).expect("encodes");
         assert_eq!(OpusPacket::parse(&payload[..n]).map(|p| p.frame_ticks), Ok(960));
-        assert!(!decoder.recover(&payload[..n], &mut pcm[..160]), "10 ms of 20");
-        assert!(!decoder.recover(&payload[..n], &mut pcm[..330]), "not a multiple of 2.5 ms");
-        recovered += usize::from(decoder.recover(&payload[..n], &mut pcm[..960]));
+        assert!(!decoder.recover(&payload[..n], 0, &mut pcm[..160]), "10 ms of 20");
+        assert!(!decoder.recover(&payload[..n], 0, &mut pcm[..330]), "not a multiple of 2.5 ms");
+        recovered += usize::from(decoder.recover(&payload[..n], 0, &mut pcm[..960]));
         decoder.decode(&payload[..n], &mut pcm).expect("decodes");
     }
     assert!(recovered > 20, "{recovered} recovered over 60 ms, 40 of them concealed");
 }
 
+/// Packets of 20 ms of the speech.
+fn encoded(speech: &[i16], config: OpusEncoderConfig) -> Vec<Vec<u8>> {
+    let mut encoder = OpusEncoder::new(config).expect("an encoder");
+    let encode = |frame: &[i16]| {
+        let mut payload = [0; MAX_PAYLOAD];
+        let n = encoder.encode(frame, &mut payload).expect("encodes");
+        payload[..n].to_vec()
+    };
+    speech.chunks_exact(config.sample_rate_hz as usize / 50).map(encode).collect()
+}
+
+#[test]
+fn a_packet_cut_short_or_too_long_is_named_and_the_next_one_decodes() {
+    let Some(speech) = speech_16k() else { return };
+    let config = OpusEncoderConfig { sample_rate_hz: 16_000, ..Default::default() };
+    let packets = encoded(&speech[..16_000], config);
+    let mut decoder = OpusDecoder::new(16_000, 1).expect("a decoder");
+    let mut pcm = [0; 1920];
+    for packet in &packets {
+        assert_eq!(decoder.decode(&[], &mut pcm), Err(DecodeError::Empty));
+        let long = [packet, &[0; 1276][..]].concat();
+        assert_eq!(decoder.decode(&long, &mut pcm), Err(DecodeError::Malformed(2)), "rule 2: a frame's length");
+        let bytes = long.len() - 1;
+        assert_eq!(OpusPacket::parse(&long), Err(OpusPacketError::FrameTooLong { bytes }));
+        // One frame has no length of its own to miss bytes by: half of it is sound that is wrong, and no error.
+        assert_eq!(decoder.decode(&packet[..packet.len() / 2], &mut pcm), Ok(320));
+        // Two frames have.
+        let two = [&[packet[0] & !3 | 2, 251][..], &packet[1..]].concat();
+        assert_eq!(decoder.decode(&two, &mut pcm), Err(DecodeError::Malformed(4)), "rule 4: the first is longer");
+        assert_eq!(decoder.decode(packet, &mut pcm[..100]), Err(DecodeError::OutputTooSmall { need: 320, got: 100 }));
+        assert_eq!(decoder.decode(packet, &mut pcm), Ok(320));
+    }
+}
+
+/// How far the loudness of 10 ms pieces is off, in dB, over a gap in the speech.
+#[cfg(feature = "opus-dred")]
+fn loudness_error_db(want: &[i16], got: &[i16]) -> f64 {
+    let db = |pcm: &[i16]| 10.0 * f64::log10(1e3 + pcm.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>() / 160.0);
+    let error: f64 = want.chunks(160).zip(got.chunks(160)).map(|(w, g)| (db(w) - db(g)).abs()).sum();
+    error / (want.len() as f64 / 160.0)
+}
+
+/// Gaps of 200 ms, of which plain concealment can know nothing, spoken again out of the packet behind them.
+#[cfg(feature = "opus-dred")]
+#[test]
+fn deep_redundancy_fills_a_long_gap_part_by_part() {
+    const GAP: usize = 10;
+    let Some(speech) = speech_16k() else { return };
+    let config = OpusEncoderConfig {
+        sample_rate_hz: 16_000,
+        bitrate_bps: 32_000,
+        fec: false,
+        expected_loss_percent: 20,
+        dred_ms: 500,
+        ..Default::default()
+    };
+    let packets = encoded(&speech, config);
+    let mut clean = vec![0; 320 * packets.len()];
+    let mut sound = OpusDecoder::new(16_000, 1).expect("a decoder");
+    for (packet, pcm) in packets.iter().zip(clean.chunks_mut(320)) {
+        sound.decode(packet, pcm).expect("decodes");
+    }
+    let mut with_dred = OpusDecoder::new(16_000, 1).expect("a decoder");
+    let mut concealing = OpusDecoder::new(16_000, 1).expect("a decoder");
+    let (mut of_dred, mut of_concealment, mut gaps, mut recovered) = (0.0, 0.0, 0, 0);
+    for (n, packet) in packets.iter().enumerate() {
+        let is_gap_end = n % 30 == 29;
+        if n % 30 >= 29 - GAP && !is_gap_end {
+            continue;
+        }
+        if is_gap_end {
+            let (mut spoken, mut concealed) = ([0; 320 * GAP], [0; 320 * GAP]);
+            for (part, pcm) in spoken.chunks_mut(320).enumerate() {
+                // A pause isn't sent again.
+                let done = with_dred.recover(packet, 960 * (GAP - 1 - part) as u32, pcm);
+                assert!(done || with_dred.conceal(pcm));
+                recovered += usize::from(done);
+            }
+            assert!(concealing.conceal(&mut concealed));
+            let heard = &clean[320 * (n - GAP)..320 * n];
+            of_dred += loudness_error_db(heard, &spoken);
+            of_concealment += loudness_error_db(heard, &concealed);
+            gaps += 1;
+        }
+        for decoder in [&mut with_dred, &mut concealing] {
+            decoder.decode(packet, &mut [0; 320]).expect("decodes");
+        }
+    }
+    let (of_dred, of_concealment) = (of_dred / gaps as f64, of_concealment / gaps as f64);
+    println!(
+        "loudness off by {of_dred:.1} dB in gaps spoken by DRED, {of_concealment:.1} dB in concealed ones ({gaps})"
+    );
+    assert!(gaps >= 5 && recovered * 10 > gaps * GAP * 6, "{recovered} packets recovered of {gaps} gaps");
+    assert!(of_dred * 2.0 < of_concealment, "{of_dred:.1} dB against {of_concealment:.1} dB");
+}
+
+#[cfg(feature = "opus-dred")]
+#[test]
+fn deep_redundancy_covers_what_it_says_and_nothing_else() {
+    let Some(speech) = speech_16k() else { return };
+    let config = OpusEncoderConfig {
+        sample_rate_hz: 16_000,
+        bitrate_bps: 32_000,
+        fec: false,
+        expected_loss_percent: 20,
+        dred_ms: 200,
+        ..Default::default()
+    };
+    let packets = encoded(&speech, config);
+    let mut decoder = OpusDecoder::new(16_000, 1).expect("a decoder");
+    let mut pcm = [1234; 640];
+    assert_eq!(decoder.redundancy(&packets[50]), 0, "nothing to go on from before the first packet");
+    assert!(!decoder.recover(&packets[50], 0, &mut pcm));
+    decoder.decode(&packets[40], &mut [0; 320]).expect("decodes");
+    let reach = decoder.redundancy(&packets[50]);
+    assert!((8_000..=14_000).contains(&reach), "{reach} ticks");
+    assert!(!decoder.recover(&packets[50], reach, &mut pcm[..320]), "before it begins");
+    assert!(!decoder.recover(&packets[50], u32::MAX, &mut pcm[..320]));
+    assert!(!decoder.recover(&packets[50], 960, &mut pcm[..40]), "2.5 ms");
+    assert_eq!(pcm, [1234; 640], "untouched");
+    assert!(decoder.recover(&packets[50], 960, &mut pcm[..320]));
+    // SILK of a narrower band than the vocoder's.
+    let narrow =
+        OpusEncoderConfig { bandwidth: Some(OpusBandwidth::Narrow), bitrate_bps: 12_000, dred_ms: 0, ..config };
+    let narrow = encoded(&speech, narrow);
+    decoder.decode(&narrow[40], &mut [0; 320]).expect("decodes");
+    assert_eq!(OpusPacket::parse(&narrow[40]).map(|packet| packet.mode), Ok(OpusMode::Silk));
+    assert_eq!(decoder.redundancy(&packets[50]), 0);
+}
+
+/// Shares of what one side of a call heard, in percent: recovered and concealed. Losses come in bursts of three, and the
+/// jitter makes the receiver wait long enough to see behind most of them.
+fn call_with_bursts(opus: OpusEncoderConfig, speech: &[i16]) -> (f64, f64) {
+    let calls = [4_000, 5_000].map(|port| {
+        let base = CallConfig::with_identity(port, Identity::seeded(u64::from(port)));
+        Call::new(CallConfig { codecs: vec![Codec::Opus], opus, ..base }).expect("a call")
+    });
+    let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let network = NetworkConfig { loss_percent: 10.0, burst: 3.0, jitter_ms: 40.0, ..Default::default() };
+    let taps: [CallRecorder; 2] = Default::default();
+    let mut simulation = VirtualTime::connect(calls, addresses, taps, network, 0.0, 1).expect("connects");
+    for end in &mut simulation.ends {
+        end.speech = speech.repeat(20);
+    }
+    simulation.run_until(Instant::from_millis(40_000));
+    let receiver = simulation.ends[1].call.stats().receiver;
+    let share = |samples: u64| 100.0 * samples as f64 / receiver.played_samples as f64;
+    (share(receiver.recovered_samples), share(receiver.concealed_samples))
+}
+
+#[test]
+fn a_call_recovers_what_its_packets_carry_twice() {
+    let Some(speech) = speech_16k() else { return };
+    let base = OpusEncoderConfig {
+        sample_rate_hz: 16_000,
+        bitrate_bps: 32_000,
+        expected_loss_percent: 20,
+        fec: false,
+        ..Default::default()
+    };
+    let (none, concealed_all) = call_with_bursts(base, &speech);
+    let (by_fec, concealed_beside_fec) = call_with_bursts(OpusEncoderConfig { fec: true, ..base }, &speech);
+    println!(
+        "recovered {none:.1} %, {by_fec:.1} % by FEC; concealed {concealed_all:.1} %, {concealed_beside_fec:.1} %"
+    );
+    assert_eq!(none, 0.0);
+    assert!(by_fec > 1.0 && concealed_beside_fec < concealed_all, "{by_fec:.1} % {concealed_beside_fec:.1} %");
+    if cfg!(feature = "opus-dred") {
+        let dred = OpusEncoderConfig { dred_ms: 500, ..base };
+        let (by_dred, concealed_beside_dred) = call_with_bursts(dred, &speech);
+        println!("recovered {by_dred:.1} % by DRED; concealed {concealed_beside_dred:.1} %");
+        assert!(by_dred > 1.5 * by_fec, "{by_dred:.1} % by DRED, {by_fec:.1} % by FEC");
+        assert!(concealed_beside_dred < concealed_beside_fec, "{concealed_beside_dred:.1} %");
+    }
+}
+
 #[test]
 fn nothing_allocates_after_construction() {
-    let mut encoder =
-        OpusEncoder::new(OpusEncoderConfig { expected_loss_percent: 20, ..Default::default() }).expect("an encoder");
+    let dred_ms = if cfg!(feature = "opus-dred") { 300 } else { 0 };
+    let config = OpusEncoderConfig { expected_loss_percent: 20, dred_ms, ..Default::default() };
+    let mut encoder = OpusEncoder::new(config).expect("an encoder");
     let mut decoder = OpusDecoder::new(48_000, 1).expect("a decoder");
     let pcm: Vec<i16> = (0..960).map(|i| (9000.0 * f32::sin(i as f32 * 0.05)) as i16).collect();
     let (mut payload, mut out) = ([0; MAX_PAYLOAD], [0; 960]);
@@ -159,8 +345,14 @@ fn nothing_allocates_after_construction() {
         for round in 0..50 {
             let n = encoder.encode(&pcm, &mut payload).unwrap_or(0);
             encoder.set_bitrate(16_000 + 500 * round).unwrap_or(());
+            let (dtx, complexity) = (round % 2 == 0, (round % 11) as u8);
+            let changed = OpusEncoderConfig { dtx, complexity, ..encoder.config() };
+            encoder.set(changed).unwrap_or(());
+            let _ = OpusFmtp::of(&encoder.config());
+            let _ = decoder.redundancy(&payload[..n]);
+            let _ = decoder.recover(&payload[..n], 960, &mut out);
             let _ = decoder.duration(&payload[..n]);
-            let _ = decoder.recover(&payload[..n], &mut out);
+            let _ = decoder.recover(&payload[..n], 0, &mut out);
             let _ = decoder.decode(&payload[..n], &mut out);
             let _ = decoder.decode(&payload[..n / 2], &mut out);
             let _ = decoder.conceal(&mut out);

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 
 use dsp_core::time::{Duration, Instant};
 use host_std::opus::OpusEncoderConfig;
+use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::{Direction, SrtpPolicy};
-use host_std::session::{Call, CallConfig, Codec, Identity, Latching, Transmit};
+use host_std::session::{Call, CallConfig, Identity, Latching, Transmit};
 
 /// One way through the network.
 const WAY: Duration = Duration::from_millis(30);
@@ -40,11 +41,12 @@ fn address(port: u16) -> SocketAddr {
 
 impl Pair {
     /// Connected, and talking for a second.
-    fn new(codecs: [&[Codec]; 2], change: impl Fn(&mut CallConfig)) -> Self {
+    fn new(codecs: [&[CodecFormat]; 2], change: impl Fn(&mut CallConfig)) -> Self {
         let call = |side: usize| {
             let opus = OpusEncoderConfig { sample_rate_hz: 16_000, ..OpusEncoderConfig::default() };
+            let registry = Registry::builtin().with(Opus(opus));
             let base = CallConfig::with_identity(4_000 + 1_000 * side as u16, Identity::seeded(side as u64 + 5));
-            let mut config = CallConfig { codecs: codecs[side].to_vec(), opus, ..base };
+            let mut config = CallConfig { codecs: codecs[side].to_vec(), registry, ..base };
             change(&mut config);
             Call::new(config).unwrap()
         };
@@ -146,13 +148,16 @@ impl Pair {
     }
 }
 
-const G711: [&[Codec]; 2] = [&[Codec::Pcmu], &[Codec::Pcmu, Codec::Pcma, Codec::Opus]];
+/// The one side has PCMU, the other PCMA and Opus too.
+fn g711(change: impl Fn(&mut CallConfig)) -> Pair {
+    Pair::new([&[CodecFormat::pcmu()], &[CodecFormat::pcmu(), CodecFormat::pcma(), CodecFormat::opus()]], change)
+}
 
 #[test]
 fn hold_and_resume() {
     for (held, hears) in [(Direction::SendOnly, [false, true]), (Direction::Inactive, [false, false])] {
         for hold_ms in [300, 5_000, 90_000] {
-            let mut pair = Pair::new(G711, |_| {});
+            let mut pair = g711(|_| {});
             for side in [0, 1] {
                 pair.calls[side].set_direction(held);
                 pair.negotiate(side);
@@ -171,7 +176,7 @@ fn hold_and_resume() {
 
 #[test]
 fn new_keys_of_the_offerer_are_not_heard() {
-    let mut pair = Pair::new(G711, |_| {});
+    let mut pair = g711(|_| {});
     let missed = pair.missed;
     for n in 0..12 {
         pair.calls[n % 2].rekey().unwrap();
@@ -184,7 +189,7 @@ fn new_keys_of_the_offerer_are_not_heard() {
 
 #[test]
 fn new_keys_of_the_answerer_cost_what_overtakes_the_answer() {
-    let mut pair = Pair::new(G711, |_| {});
+    let mut pair = g711(|_| {});
     for n in 0..12 {
         let missed = pair.missed;
         pair.calls[1 - n % 2].rekey().unwrap();
@@ -204,7 +209,7 @@ fn new_keys_of_the_answerer_cost_what_overtakes_the_answer() {
 fn another_address_is_followed() {
     for policy in [Latching::Strict, Latching::Once, Latching::Relatch] {
         for srtp in [SrtpPolicy::Off, SrtpPolicy::Required] {
-            let mut pair = Pair::new(G711, |config| (config.latching, config.srtp) = (policy, srtp));
+            let mut pair = g711(|config| (config.latching, config.srtp) = (policy, srtp));
             for n in 0..4u16 {
                 let side = usize::from(n % 2);
                 let port = 6_000 + 100 * n;
@@ -225,13 +230,13 @@ fn another_address_is_followed() {
 
 #[test]
 fn another_codec_of_the_same_sound_costs_nothing() {
-    let mut pair = Pair::new(G711, |_| {});
+    let mut pair = g711(|_| {});
     let missed = pair.missed;
-    for codec in [Codec::Pcma, Codec::Pcmu, Codec::Pcma] {
-        pair.calls[0].set_codecs(&[codec]);
+    for codec in [CodecFormat::pcma(), CodecFormat::pcmu(), CodecFormat::pcma()] {
+        pair.calls[0].set_codecs(std::slice::from_ref(&codec)).unwrap();
         pair.negotiate(0);
         pair.assert_heard_again("another codec");
-        assert_eq!(pair.calls.each_ref().map(|call| call.codec()), [Some(codec); 2]);
+        assert_eq!(pair.calls.each_ref().map(|call| call.codec().map(|codec| &codec.name)), [Some(&codec.name); 2]);
     }
     assert_eq!(pair.missed, missed, "no tick was lost");
     let stats = pair.calls.each_ref().map(|call| call.stats());
@@ -240,12 +245,16 @@ fn another_codec_of_the_same_sound_costs_nothing() {
 
 #[test]
 fn another_clock() {
-    let mut pair = Pair::new(G711, |_| {});
-    for (n, codec) in [Codec::Opus, Codec::Pcmu, Codec::Opus, Codec::Pcma, Codec::Opus].into_iter().enumerate() {
-        pair.calls[0].set_codecs(&[codec]);
+    let mut pair = g711(|_| {});
+    for (n, codec) in
+        [CodecFormat::opus(), CodecFormat::pcmu(), CodecFormat::opus(), CodecFormat::pcma(), CodecFormat::opus()]
+            .into_iter()
+            .enumerate()
+    {
+        pair.calls[0].set_codecs(std::slice::from_ref(&codec)).unwrap();
         pair.negotiate(0);
         pair.assert_heard_again(&format!("{n}: {codec:?}"));
-        assert_eq!(pair.calls.each_ref().map(|call| call.codec()), [Some(codec); 2]);
+        assert_eq!(pair.calls.each_ref().map(|call| call.codec().map(|codec| &codec.name)), [Some(&codec.name); 2]);
         pair.run(8_000);
         pair.assert_heard([true, true]);
         let stats = pair.calls.each_ref().map(|call| call.stats().receiver);
@@ -255,19 +264,19 @@ fn another_clock() {
 
 #[test]
 fn the_packet_length_may_change() {
-    let codecs = [Codec::Pcmu, Codec::L16(8_000)];
+    let codecs = [CodecFormat::pcmu(), CodecFormat::l16(8_000, 1)];
     let mut pair = Pair::new([&codecs, &codecs], |_| {});
-    pair.calls[1].set_codecs(&[Codec::L16(8_000)]);
+    pair.calls[1].set_codecs(&[CodecFormat::l16(8_000, 1)]).unwrap();
     pair.negotiate(1);
     pair.assert_heard_again("L16");
 }
 
 #[test]
 fn an_offer_that_is_never_answered_changes_nothing() {
-    let mut pair = Pair::new(G711, |_| {});
+    let mut pair = g711(|_| {});
     let missed = pair.missed;
     pair.calls[0].rekey().unwrap();
-    pair.calls[0].set_codecs(&[Codec::Opus, Codec::Pcma]);
+    pair.calls[0].set_codecs(&[CodecFormat::opus(), CodecFormat::pcma()]).unwrap();
     let lost = pair.calls[0].offer().unwrap();
     pair.run(500);
     // The other side has answered, but the answer is lost: what we send is understood, and the offer repeated.
@@ -284,7 +293,7 @@ fn an_offer_that_is_never_answered_changes_nothing() {
 #[test]
 fn one_source_after_another() {
     for srtp in [SrtpPolicy::Off, SrtpPolicy::Required] {
-        let mut pair = Pair::new(G711, |config| config.srtp = srtp);
+        let mut pair = g711(|config| config.srtp = srtp);
         for n in 0..40 {
             pair.calls[0].change_source(pair.now, &Identity::seeded(1_000 + n)).unwrap();
             pair.assert_heard_again(&format!("source {n}"));

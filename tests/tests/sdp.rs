@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use host_std::registry::Registry;
 use host_std::sdp::{
     CodecFormat, CodecOrder, CryptoLine, CryptoSuite, Direction, LocalMedia, MasterKey, Negotiated, SdpError,
     SessionId, SrtpPolicy, accept, answer, offer,
@@ -18,6 +19,8 @@ fn codec() -> impl Strategy<Value = CodecFormat> {
         Just(CodecFormat::l16(16_000, 1)),
         Just(CodecFormat::l16(44_100, 2)),
         Just(CodecFormat::new("iLBC", 8_000, 1).with_fmtp("mode=20")),
+        Just(CodecFormat::new("iLBC", 8_000, 1).with_fmtp("mode=30")),
+        Just(CodecFormat::new("ILBC", 8_000, 1)),
         Just(CodecFormat::new("CN", 8_000, 1)),
     ]
 }
@@ -51,6 +54,7 @@ prop_compose! {
         }
         let crypto = order.into_iter().zip(keys).take(suites).zip(1..);
         LocalMedia {
+            registry: Registry::builtin(),
             address: if v6 { "2001:db8::1" } else { "192.0.2.1" }.parse::<IpAddr>().unwrap(),
             rtp_port,
             rtcp_port,
@@ -89,7 +93,13 @@ fn assert_where(negotiated: &Negotiated, other: &LocalMedia) {
     assert_eq!(negotiated.remote_rtp, (other.address, other.rtp_port).into());
     let rtcp_port = if negotiated.rtcp_mux { other.rtp_port } else { other.rtcp_port.unwrap_or(other.rtp_port + 1) };
     assert_eq!(negotiated.remote_rtcp, (other.address, rtcp_port).into());
-    assert!(negotiated.send_ptime_ms <= other.max_ptime_ms && negotiated.send_ptime_ms >= 10);
+    let best = &negotiated.send[0].format;
+    let registry = Registry::builtin();
+    let codec = registry.find(best).unwrap();
+    let frames = codec.describe(&codec.agree(&negotiated.receive[0].format, best).unwrap()).frames;
+    assert!(frames.has(negotiated.send_ptime_ms * 1_000), "{best} has no {} ms", negotiated.send_ptime_ms);
+    // A codec whose only frame is longer has no choice.
+    assert!(negotiated.send_ptime_ms <= other.max_ptime_ms.max(frames.packet_ms(10)), "{best}");
     assert_eq!(negotiated.send_ptime_ms % 10, 0);
 }
 

@@ -89,7 +89,8 @@ pub enum DecodeError {
         /// Samples given, all channels together.
         got: usize,
     },
-    /// The payload is malformed; the codec library's own error number, or 0.
+    /// The payload is malformed: below 0 the codec library's own error number, above 0 the number of the rule that it
+    /// breaks in the codec's standard.
     Malformed(i32),
 }
 
@@ -136,15 +137,18 @@ pub trait Decoder {
         false
     }
 
-    /// Whether this codec's payloads can carry redundancy for [`recover`](Self::recover) at all.
-    fn has_redundancy(&self) -> bool {
-        false
+    /// How far back from the beginning of `next` its redundancy reaches, in ticks of the RTP clock, given what was
+    /// decoded last; 0: it has none.
+    fn redundancy(&mut self, next: &[u8]) -> u32 {
+        let _ = next;
+        0
     }
 
-    /// Fills the lost stretch right before `next` from the in-band redundancy in `next` (Opus FEC, RFC 6716 2.1.7).
-    /// `false`: there is none, and `pcm` and the decoder are unchanged.
-    fn recover(&mut self, next: &[u8], pcm: &mut [i16]) -> bool {
-        let _ = (next, pcm);
+    /// Fills a lost stretch of exactly `pcm.len()` samples, which ends `ahead` ticks before `next` begins, from the
+    /// redundancy in `next` (Opus FEC, RFC 6716 2.1.7). A gap may be filled part by part, in order. `false`: the
+    /// redundancy doesn't cover it, and `pcm` and the decoder are unchanged.
+    fn recover(&mut self, next: &[u8], ahead: u32, pcm: &mut [i16]) -> bool {
+        let _ = (next, ahead, pcm);
         false
     }
 

@@ -23,20 +23,28 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         }
         let duration = decoder.duration(payload).unwrap_or(0);
         let packet = samples_of(duration, &self.config);
-        if packet > 0 && packet <= room && samples <= packet && samples * 2 > packet {
-            let (_, place) = self.sound.extend(packet);
-            if decoder.recover(payload, place) {
-                self.sound.commit(packet);
+        let reach = samples_of(decoder.redundancy(payload), &self.config);
+        if packet > 0 && samples > reach && reach > 0 {
+            // It covers the end of the gap only: go no further for now.
+            return self.conceal((samples - reach).min(bridge), payloads, played);
+        }
+        if packet > 0 && reach > 0 {
+            // Packet by packet. One that has been begun otherwise is recovered whole, if more than half of it is left.
+            let unit = packet.min(reach);
+            let ahead = samples.saturating_sub(1) / unit * unit;
+            let part = samples - ahead;
+            let ahead_ticks = ticks_of(ahead, &self.config);
+            if part * 2 > unit && unit <= room && decoder.recover(payload, ahead_ticks, self.sound.extend(unit).1) {
+                self.sound.commit(unit);
                 self.concealer.reset();
-                self.next_time = info.timestamp;
+                self.next_time = info.timestamp.plus(0_u32.wrapping_sub(ahead_ticks));
                 self.filled = 0;
-                played.recovered += packet as u32;
+                played.recovered += unit as u32;
                 return;
             }
-        }
-        if packet > 0 && samples > packet && decoder.has_redundancy() {
-            // It covers the last packet of the gap only: go no further for now.
-            return self.conceal((samples - packet).min(bridge), payloads, played);
+            if ahead > 0 {
+                return self.conceal(part.min(bridge), payloads, played);
+            }
         }
         let whole = samples + packet;
         if samples > bridge || packet == 0 || whole > room {

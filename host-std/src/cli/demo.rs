@@ -14,18 +14,20 @@ use host_std::opus::OpusEncoderConfig;
 use host_std::record::call::{CallRecorder, side_report};
 use host_std::record::keys::{self, KeyLine};
 use host_std::record::pcap::PcapWriter;
+use host_std::registry::{Opus, Registry};
 use host_std::report::Report;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Driver, Status};
 use host_std::session::proxy::Proxy;
 use host_std::session::virtual_time::VirtualTime;
-use host_std::session::{Call, CallConfig, Codec, Identity};
+use host_std::session::{Call, CallConfig, Identity};
 use host_std::wav::{WavSink, WavSource};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
-use super::{CodecName, Outcome, number_in, print};
+use super::codecs::CodecName;
+use super::{Outcome, number_in, print};
 
 const WOMAN: &[u8] = include_bytes!("../../assets/woman.wav");
 const MAN: &[u8] = include_bytes!("../../assets/man.wav");
@@ -41,8 +43,8 @@ const LONGEST_INPUT_SECONDS: u64 = 600;
 #[derive(ClapArgs)]
 #[command(after_help = "Then open report.html in a browser: it shows and plays both sides of the call.")]
 pub(super) struct Args {
-    /// Codec of the call
-    #[arg(long, value_enum, default_value_t = CodecName::Opus)]
+    /// Codec of the call: opus, g722, pcmu, pcma, ilbc, ilbc30 or l16 (see `media-core codecs`)
+    #[arg(long, default_value = "opus", value_name = "NAME")]
     codec: CodecName,
     /// Packets lost, in percent
     #[arg(help_heading = "Network", long, default_value_t = 5.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
@@ -139,17 +141,11 @@ pub(super) fn run(args: Args) -> Outcome {
 
 /// The rate of the call's sound: what the codec has, or for Opus and L16 what suits the first input.
 fn call_rate_hz(args: &Args) -> Result<u32, Box<dyn Error>> {
-    let rates: &[u32] = match args.codec {
-        CodecName::Pcmu | CodecName::Pcma | CodecName::Ilbc | CodecName::Ilbc30 => return Ok(8_000),
-        CodecName::G722 => return Ok(16_000),
-        CodecName::Opus => &[8_000, 12_000, 16_000, 24_000, 48_000],
-        CodecName::L16 => &[8_000, 16_000, 48_000],
-    };
     let input_hz = match args.input.first() {
         Some(path) => WavSource::open(path, 16_000)?.spec().sample_rate,
         None => 16_000,
     };
-    Ok(rates.iter().copied().find(|&rate| rate >= input_hz).unwrap_or(48_000))
+    Ok(args.codec.rate_for(input_hz))
 }
 
 fn speech(path: Option<&PathBuf>, bundled: &'static [u8], rate_hz: u32) -> Result<Vec<i16>, Box<dyn Error>> {
@@ -172,9 +168,11 @@ fn new_call(args: &Args, rate_hz: u32, port: u16, identity: Identity, wall: NtpT
         expected_loss_percent: args.loss.clamp(0.0, 30.0) as u8,
         ..OpusEncoderConfig::default()
     };
+    // With a codec that isn't Opus its settings don't matter, but they must be possible.
+    let opus = if args.codec.is("opus") { opus } else { OpusEncoderConfig::default() };
     let config = CallConfig {
-        codecs: vec![args.codec.codec(rate_hz)],
-        opus: if args.codec.codec(rate_hz) == Codec::Opus { opus } else { OpusEncoderConfig::default() },
+        codecs: vec![args.codec.format(rate_hz, 1)?],
+        registry: Registry::builtin().with(Opus(opus)),
         ptime_ms: args.ptime,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
         wall_clock: wall,
@@ -381,13 +379,12 @@ fn write_capture(out: &Path, run: &Run) -> Outcome {
 }
 
 fn title(args: &Args) -> String {
-    let codec = format!("{:?}", args.codec).to_lowercase();
-    format!("demo: {codec}, {} % loss, {} ms jitter", args.loss, args.jitter)
+    format!("demo: {}, {} % loss, {} ms jitter", args.codec, args.loss, args.jitter)
 }
 
 fn settings(args: &Args) -> Vec<(String, String)> {
     [
-        ("codec", format!("{:?}", args.codec).to_lowercase()),
+        ("codec", args.codec.to_string()),
         ("packet length", format!("{} ms", args.ptime)),
         ("protection", if args.no_srtp { "none".into() } else { "SRTP, AES_CM_128_HMAC_SHA1_80".into() }),
         ("loss", format!("{} %", args.loss)),

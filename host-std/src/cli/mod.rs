@@ -1,7 +1,10 @@
 //! Commands, their options, and how their errors are told: one clear line on stderr, and a non-zero exit.
 
+mod codecs;
+mod decode;
 mod demo;
 mod devices;
+mod encode;
 mod keyboard;
 mod talk;
 
@@ -9,9 +12,7 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use dsp_core::codec::ilbc::IlbcMode;
-use host_std::session::Codec;
+use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 /// Voice calls over RTP: demonstrate one, make one, answer one.
@@ -28,44 +29,13 @@ enum Command {
     Offer(talk::OfferArgs),
     Answer(talk::AnswerArgs),
     Devices(devices::Args),
+    Encode(encode::Args),
+    Decode(decode::Args),
+    Codecs(codecs::Args),
 }
 
 /// What a command ends with.
 type Outcome = Result<(), Box<dyn Error>>;
-
-/// A codec by its name on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum CodecName {
-    /// Opus (RFC 6716)
-    Opus,
-    /// G.711 mu-law
-    Pcmu,
-    /// G.711 A-law
-    Pcma,
-    /// G.722, wideband at 64 kbit/s
-    G722,
-    /// iLBC in frames of 20 ms
-    Ilbc,
-    /// iLBC in frames of 30 ms
-    Ilbc30,
-    /// Uncompressed 16-bit PCM
-    L16,
-}
-
-impl CodecName {
-    /// The codec, for sound of `rate_hz`.
-    fn codec(self, rate_hz: u32) -> Codec {
-        match self {
-            Self::Opus => Codec::Opus,
-            Self::Pcmu => Codec::Pcmu,
-            Self::Pcma => Codec::Pcma,
-            Self::G722 => Codec::G722,
-            Self::Ilbc => Codec::Ilbc(IlbcMode::Ms20),
-            Self::Ilbc30 => Codec::Ilbc(IlbcMode::Ms30),
-            Self::L16 => Codec::L16(rate_hz),
-        }
-    }
-}
 
 /// Parses the arguments and runs the command.
 pub(crate) fn run() -> ExitCode {
@@ -77,6 +47,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Offer(args) => talk::offer(args),
         Command::Answer(args) => talk::answer(args),
         Command::Devices(args) => devices::run(&args),
+        Command::Encode(args) => encode::run(&args),
+        Command::Decode(args) => decode::run(&args),
+        Command::Codecs(args) => codecs::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

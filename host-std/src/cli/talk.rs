@@ -11,18 +11,22 @@ use clap::Args as ClapArgs;
 use dsp_core::time::NtpTime;
 use host_std::device::{AudioCounters, AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo};
 use host_std::opus::OpusEncoderConfig;
+use host_std::registry::{Opus, Registry};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
-use host_std::session::{Call, CallConfig, CallStats, Codec, Latching, NoTap};
+use host_std::session::{Call, CallConfig, CallStats, Latching, NoTap};
 use serde_json::json;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
+use super::codecs::CodecName;
 use super::keyboard;
-use super::{CodecName, Outcome, number_in, print};
+use super::{Outcome, number_in, print};
 
 /// How an SDP offer or answer is fetched from a file that may not be there yet.
 const FILE_POLL: StdDuration = StdDuration::from_millis(100);
+/// The rates that Opus has.
+const OPUS_RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
 /// An SDP is never longer.
 const LONGEST_SDP: u64 = 64 * 1024;
 
@@ -44,11 +48,12 @@ struct TalkArgs {
     /// Our RTP port; RTCP is on the next one unless both sides multiplex [default: a free one]
     #[arg(help_heading = "Network", long, default_value_t = 0, hide_default_value = true)]
     port: u16,
-    /// Codecs, the best first
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "opus,g722,pcmu,pcma,ilbc")]
+    /// Codecs, the best first: opus, g722, pcmu, pcma, ilbc, ilbc30, l16 (see `media-core codecs`)
+    #[arg(long, value_delimiter = ',', default_value = "opus,g722,pcmu,pcma,ilbc", value_name = "NAMES")]
     codec: Vec<CodecName>,
-    /// Rate of the call's sound, in Hz: with Opus 8000, 12000, 16000, 24000 or 48000; with L16 8000, 16000 or 48000
-    #[arg(long, default_value_t = 48_000, value_parser = rate_hz, value_name = "HZ")]
+    /// Rate of the sound, in Hz, where the codec has several: Opus 8000, 12000, 16000, 24000 or 48000; L16 also 11025,
+    /// 22050, 32000 and 44100, but not 12000
+    #[arg(long, default_value_t = 48_000, value_name = "HZ")]
     rate: u32,
     /// Packet length in ms, from 10 to 60
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=60), value_name = "MS")]
@@ -88,13 +93,6 @@ struct TalkArgs {
     /// Print the summary as JSON; without --write it follows the SDP on stdout
     #[arg(long)]
     json: bool,
-}
-
-fn rate_hz(text: &str) -> Result<u32, String> {
-    match text.parse() {
-        Ok(rate @ (8_000 | 12_000 | 16_000 | 24_000 | 48_000)) => Ok(rate),
-        _ => Err("must be 8000, 12000, 16000, 24000 or 48000".into()),
-    }
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -359,11 +357,19 @@ fn bind(address: IpAddr, port: u16) -> Result<(StdUdpSocket, StdUdpSocket), Box<
 
 fn config(args: &TalkArgs, address: IpAddr, port: u16) -> Result<CallConfig, Box<dyn Error>> {
     let unix_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64);
+    let has_rate = |name: &CodecName| name.rates_hz().len() < 2 || name.rates_hz().contains(&args.rate);
+    if let Some(name) = args.codec.iter().find(|name| !has_rate(name)) {
+        let rates: Vec<_> = name.rates_hz().iter().map(u32::to_string).collect();
+        return Err(format!("--rate {}: {name} has {}", args.rate, rates.join(", ")).into());
+    }
+    // A rate that only L16 has says nothing of Opus.
+    let opus_hz = if OPUS_RATES_HZ.contains(&args.rate) { args.rate } else { 48_000 };
+    let opus = OpusEncoderConfig { sample_rate_hz: opus_hz, ..OpusEncoderConfig::default() };
     Ok(CallConfig {
         address,
         rtcp_mux: !args.no_mux,
-        codecs: args.codec.iter().map(|name| name.codec(args.rate)).collect(),
-        opus: OpusEncoderConfig { sample_rate_hz: args.rate, ..OpusEncoderConfig::default() },
+        codecs: args.codec.iter().map(|name| name.format(args.rate, 1)).collect::<Result<_, _>>()?,
+        registry: Registry::builtin().with(Opus(opus)),
         ptime_ms: args.ptime,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
         latching: match args.latch {
@@ -462,15 +468,7 @@ fn open_audio(args: &TalkArgs, sample_rate_hz: u32) -> Result<Box<dyn AudioIo>, 
 
 fn describe(call: &Call) {
     let Some(negotiated) = call.negotiated() else { return };
-    let codec = match call.codec() {
-        Some(Codec::L16(rate)) => format!("L16/{rate}"),
-        Some(Codec::Pcmu) => "PCMU".into(),
-        Some(Codec::Pcma) => "PCMA".into(),
-        Some(Codec::G722) => "G722".into(),
-        Some(Codec::Ilbc(_)) => "iLBC".into(),
-        Some(Codec::Opus) => "Opus".into(),
-        None => return,
-    };
+    let Some(codec) = call.codec().map(|codec| codec.to_rtpmap()) else { return };
     let protection = if negotiated.srtp.is_some() { "SRTP" } else { "plain RTP" };
     eprintln!("talking with {}: {codec}, {} ms, {protection}", negotiated.remote_rtp, negotiated.send_ptime_ms);
 }

@@ -1,31 +1,68 @@
-//! Payload to PCM, with libopus' concealment and in-band FEC (RFC 6716, 2.1.7 and 4).
+//! Payload to PCM, with libopus' concealment, in-band FEC (RFC 6716, 2.1.7 and 4) and, where it is built in, Deep
+//! Redundancy.
+
+use std::ffi::c_int;
 
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder};
 
-use super::{OpusError, OpusMode, OpusPacket, RTP_CLOCK_HZ, check_format, ffi};
+use super::{DEEP_CONCEALMENT, OpusError, OpusMode, OpusPacket, RTP_CLOCK_HZ, check_complexity, check_format, ffi};
+
+/// What libopus conceals in one step, in ticks: 20 ms.
+const STEP_TICKS: u32 = 960;
 
 /// Takes any Opus packet, mono or stereo of any bandwidth, to PCM of one rate and channel count.
 ///
-/// A packet with broken framing is an error and leaves the decoder as it was; after a packet whose coded sound is
-/// broken, the next good one decodes. After construction nothing allocates.
+/// A packet with broken framing is an error and leaves the decoder as it was; [`OpusPacket::parse`] says what is wrong
+/// with it. After a packet whose coded sound is broken, the next good one decodes. After construction nothing
+/// allocates.
 #[derive(Debug)]
 pub struct OpusDecoder {
     raw: ffi::RawDecoder,
     info: CodecInfo,
-    /// The last packet was MDCT only: libopus then has no FEC for the stretch after it, it would just conceal.
-    after_celt: bool,
+    /// The last packet decoded.
+    last: Option<OpusPacket>,
+    #[cfg(feature = "opus-dred")]
+    dred: super::dred::Dred,
 }
 
 impl OpusDecoder {
-    /// A decoder to PCM at `sample_rate_hz` (8, 12, 16, 24 or 48 kHz) with `channels` (1 or 2).
+    /// A decoder to PCM at `sample_rate_hz` (8, 12, 16, 24 or 48 kHz) with `channels` (1 or 2). Its complexity is 0,
+    /// or with the feature `opus-dred` [`DEEP_CONCEALMENT`].
     ///
     /// # Errors
     /// [`OpusError::SampleRate`] and [`OpusError::Channels`] for others; [`OpusError::Library`] without memory.
     pub fn new(sample_rate_hz: u32, channels: u8) -> Result<Self, OpusError> {
         check_format(sample_rate_hz, channels)?;
-        let raw = ffi::RawDecoder::new(sample_rate_hz, channels)?;
         let info = CodecInfo { name: "opus", sample_rate_hz, rtp_clock_hz: RTP_CLOCK_HZ, channels };
-        Ok(Self { raw, info, after_celt: false })
+        let mut decoder = Self {
+            raw: ffi::RawDecoder::new(sample_rate_hz, channels)?,
+            info,
+            last: None,
+            #[cfg(feature = "opus-dred")]
+            dred: super::dred::Dred::new()?,
+        };
+        if cfg!(feature = "opus-dred") {
+            decoder.set_complexity(DEEP_CONCEALMENT)?;
+        }
+        Ok(decoder)
+    }
+
+    /// Sets what the decoder may cost, 0 to 10. From [`DEEP_CONCEALMENT`] on a loss is concealed by a neural net, in a
+    /// build with the feature `opus-dred`; else it changes nothing.
+    ///
+    /// # Errors
+    /// [`OpusError::Complexity`] above 10.
+    pub fn set_complexity(&mut self, complexity: u8) -> Result<(), OpusError> {
+        check_complexity(complexity)?;
+        self.raw.set(ffi::OPUS_SET_COMPLEXITY_REQUEST, c_int::from(complexity)).map_err(OpusError::Library)
+    }
+
+    /// Scales all sound by `q8` / 256 dB, the unit of an Ogg header's output gain (RFC 7845, 5.1).
+    ///
+    /// # Errors
+    /// [`OpusError::Library`] if libopus refuses.
+    pub fn set_gain(&mut self, q8: i16) -> Result<(), OpusError> {
+        self.raw.set(ffi::OPUS_SET_GAIN_REQUEST, c_int::from(q8)).map_err(OpusError::Library)
     }
 
     /// State of the range decoder after the last packet: equal to the encoder's when both agree bit for bit
@@ -39,10 +76,62 @@ impl OpusDecoder {
         self.info.samples(ticks) as usize * usize::from(self.info.channels)
     }
 
+    fn ticks(&self, pcm: &[i16]) -> u32 {
+        self.info.ticks((pcm.len() / usize::from(self.info.channels)) as u32)
+    }
+
+    /// Whether libopus can conceal a stretch of this length: a multiple of 2.5 ms.
+    fn fits(&self, pcm: &[i16]) -> bool {
+        !pcm.is_empty() && pcm.len().is_multiple_of(self.interleaved(120))
+    }
+
+    /// libopus conceals 20 ms at a time whatever it is asked for, and takes its buffer from the stack.
     fn conceal_in_steps(&mut self, pcm: &mut [i16]) -> bool {
-        // libopus conceals 20 ms at a time whatever it is asked for, and takes its buffer from the stack.
-        let step = self.interleaved(960);
+        let step = self.interleaved(STEP_TICKS);
         pcm.chunks_mut(step).all(|part| self.raw.conceal(part).is_ok())
+    }
+
+    /// Ticks right before `next` that its in-band FEC holds: as much as its first frame lasts.
+    fn fec_ticks(&self, next: &[u8], packet: &OpusPacket) -> u32 {
+        // After an MDCT packet libopus can't go on with it, and would just conceal. A first frame of one byte is one not
+        // sent, whatever its bits say.
+        let usable = self.last.is_none_or(|last| last.mode != OpusMode::Celt);
+        if usable && packet.first_frame_bytes >= 2 && ffi::has_lbrr(next) { packet.frame_ticks } else { 0 }
+    }
+
+    #[cfg(feature = "opus-dred")]
+    fn dred_reach(&mut self, next: &[u8]) -> u32 {
+        if super::dred::goes_on_after(self.last) { self.dred.reach(next) } else { 0 }
+    }
+
+    #[cfg(not(feature = "opus-dred"))]
+    fn dred_reach(&mut self, _next: &[u8]) -> u32 {
+        0
+    }
+
+    #[cfg(feature = "opus-dred")]
+    fn recover_deep(&mut self, next: &[u8], ahead: u32, pcm: &mut [i16]) -> bool {
+        let ticks = self.ticks(pcm);
+        if !super::dred::goes_on_after(self.last) || !ticks.is_multiple_of(480) || !self.dred.covers(next, ahead, ticks)
+        {
+            return false;
+        }
+        let step = self.interleaved(STEP_TICKS);
+        let mut back = ahead + ticks;
+        for part in pcm.chunks_mut(step) {
+            let samples = self.info.samples(back);
+            // Covered stretches can't fail; if one does, the decoder has moved on and it is filled all the same.
+            if self.raw.decode_dred(self.dred.raw(), samples, part).is_err() && self.raw.conceal(part).is_err() {
+                return false;
+            }
+            back -= self.info.ticks((part.len() / usize::from(self.info.channels)) as u32);
+        }
+        true
+    }
+
+    #[cfg(not(feature = "opus-dred"))]
+    fn recover_deep(&mut self, _next: &[u8], _ahead: u32, _pcm: &mut [i16]) -> bool {
+        false
     }
 }
 
@@ -53,7 +142,7 @@ impl Decoder for OpusDecoder {
 
     /// Read from the packet's framing alone (RFC 6716, 3.2), which is checked to the last byte.
     fn duration(&self, payload: &[u8]) -> Result<u32, DecodeError> {
-        OpusPacket::parse(payload).map(|packet| packet.ticks())
+        Ok(OpusPacket::parse(payload)?.ticks())
     }
 
     fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, DecodeError> {
@@ -62,42 +151,38 @@ impl Decoder for OpusDecoder {
         if pcm.len() < need {
             return Err(DecodeError::OutputTooSmall { need, got: pcm.len() });
         }
-        self.after_celt = packet.mode == OpusMode::Celt;
+        self.last = Some(packet);
         self.raw.decode(payload, &mut pcm[..need], false).map_err(DecodeError::Malformed)
     }
 
     /// libopus' own concealment, of a multiple of 2.5 ms; any other length is `false`. Before the first packet it is
     /// silence.
     fn conceal(&mut self, pcm: &mut [i16]) -> bool {
-        let unit = self.interleaved(120);
-        if pcm.is_empty() || !pcm.len().is_multiple_of(unit) {
-            return false;
-        }
-        self.conceal_in_steps(pcm)
+        self.fits(pcm) && self.conceal_in_steps(pcm)
     }
 
-    /// The redundancy in `next` covers as much as its first frame lasts; an earlier part of `pcm` is concealed.
+    /// As much as the first frame of `next` lasts where that has in-band FEC, and up to a second with Deep Redundancy.
+    fn redundancy(&mut self, next: &[u8]) -> u32 {
+        let Ok(packet) = OpusPacket::parse(next) else { return 0 };
+        self.fec_ticks(next, &packet).max(self.dred_reach(next))
+    }
+
+    /// In-band FEC for what it holds, Deep Redundancy for the rest; what neither covers is concealed, if the end of
+    /// `pcm` is covered.
     ///
-    /// `false` where `next` has no redundancy or lasts longer than the stretch, where `pcm` isn't a multiple of 2.5 ms,
-    /// and after an MDCT packet, from which libopus can't go on with it.
-    fn has_redundancy(&self) -> bool {
-        true
-    }
-
-    fn recover(&mut self, next: &[u8], pcm: &mut [i16]) -> bool {
+    /// `false` where they cover nothing of the stretch, and where it isn't a multiple of 2.5 ms, or of 10 ms for Deep
+    /// Redundancy alone.
+    fn recover(&mut self, next: &[u8], ahead: u32, pcm: &mut [i16]) -> bool {
         let Ok(packet) = OpusPacket::parse(next) else { return false };
-        let covered = self.interleaved(packet.frame_ticks);
-        // A first frame of one byte is one not sent, whatever its bits say.
-        if self.after_celt
-            || packet.first_frame_bytes < 2
-            || pcm.len() < covered
-            || !pcm.len().is_multiple_of(self.interleaved(120))
-            || !ffi::has_lbrr(next)
-        {
+        if !self.fits(pcm) {
             return false;
         }
-        let (before, redundant) = pcm.split_at_mut(pcm.len() - covered);
-        if !self.conceal_in_steps(before) {
+        let fec = self.fec_ticks(next, &packet);
+        if fec == 0 || ahead > 0 || self.ticks(pcm) < fec {
+            return self.recover_deep(next, ahead, pcm);
+        }
+        let (before, redundant) = pcm.split_at_mut(pcm.len() - self.interleaved(fec));
+        if !before.is_empty() && !self.recover_deep(next, fec, before) && !self.conceal_in_steps(before) {
             return false;
         }
         // Redundancy that can't be decoded after all: the decoder has moved on, so the stretch is filled all the same.
@@ -106,7 +191,7 @@ impl Decoder for OpusDecoder {
 
     fn reset(&mut self) {
         self.raw.reset();
-        self.after_celt = false;
+        self.last = None;
     }
 }
 
@@ -140,9 +225,27 @@ mod tests {
         let mut decoder = OpusDecoder::new(48_000, 1).unwrap();
         let mut pcm = [0; 960];
         assert_eq!(decoder.decode(&[], &mut pcm), Err(DecodeError::Empty));
-        assert_eq!(decoder.decode(&[0x0b, 0], &mut pcm), Err(DecodeError::Malformed(0)));
+        assert_eq!(decoder.decode(&[0x0b, 0], &mut pcm), Err(DecodeError::Malformed(5)));
         assert_eq!(decoder.decode(&[0x0b, 6], &mut pcm), Err(DecodeError::OutputTooSmall { need: 5760, got: 960 }));
-        assert!(!decoder.recover(&[0x08, 1, 2], &mut pcm), "no redundancy flag");
+        assert!(!decoder.recover(&[0x08, 1, 2], 0, &mut pcm), "no redundancy flag");
         assert_eq!(decoder.decode(&[0x08], &mut pcm), Ok(960));
+    }
+
+    #[test]
+    fn gain_is_in_steps_of_a_256th_of_a_decibel() {
+        use super::super::{MAX_PAYLOAD, OpusEncoder, OpusEncoderConfig};
+        use dsp_core::codec::Encoder;
+        let sound: Vec<i16> = (0..960).map(|i| (8000.0 * (0.03 * i as f32).sin()) as i16).collect();
+        let mut payload = [0; MAX_PAYLOAD];
+        let n = OpusEncoder::new(OpusEncoderConfig::default()).unwrap().encode(&sound, &mut payload).unwrap();
+        let power = |q8| {
+            let mut decoder = OpusDecoder::new(48_000, 1).unwrap();
+            decoder.set_gain(q8).unwrap();
+            let mut pcm = [0; 960];
+            decoder.decode(&payload[..n], &mut pcm).unwrap();
+            pcm.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>()
+        };
+        let db = 10.0 * f64::log10(power(-1536) / power(0));
+        assert!((db + 6.0).abs() < 0.05, "{db} dB for -6 dB");
     }
 }

@@ -4,97 +4,25 @@ use std::ffi::c_int;
 
 use dsp_core::codec::{CodecInfo, EncodeError, Encoder};
 
-use super::{OpusError, RTP_CLOCK_HZ, check_format, ffi};
-
-/// What the encoder is tuned for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OpusApplication {
-    /// Speech: emphasises formants and harmonics, and prefers the SILK layer.
-    #[default]
-    Voip,
-    /// Music and mixed sound: closest to the original.
-    Audio,
-    /// The shortest delay, MDCT only: no in-band FEC.
-    LowDelay,
-}
-
-/// How freely the payload's size follows the sound (RFC 6716, 2.1.8).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OpusRateControl {
-    /// Sizes follow the sound.
-    Vbr,
-    /// Sizes follow the sound within one frame's worth of buffering.
-    #[default]
-    ConstrainedVbr,
-    /// Every packet has the same size. Wanted with SRTP where sizes would tell what was said (RFC 6562).
-    Cbr,
-}
-
-/// The widest audio band coded (RFC 6716, 2, table 1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum OpusBandwidth {
-    /// 4 kHz.
-    Narrow,
-    /// 6 kHz.
-    Medium,
-    /// 8 kHz.
-    Wide,
-    /// 12 kHz.
-    SuperWide,
-    /// 20 kHz.
-    #[default]
-    Full,
-}
-
-/// How an [`OpusEncoder`] is set up. The default is fullband mono speech at 32 kbit/s with FEC ready for 5 % loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpusEncoderConfig {
-    /// Rate of the PCM, in Hz: 8, 12, 16, 24 or 48 kHz.
-    pub sample_rate_hz: u32,
-    /// Channels of the PCM: 1 or 2.
-    pub channels: u8,
-    /// What to tune for.
-    pub application: OpusApplication,
-    /// Bit rate in bit/s, 500 to 512,000 a channel.
-    pub bitrate_bps: u32,
-    /// How sizes may vary.
-    pub rate_control: OpusRateControl,
-    /// 0 (cheapest) to 10 (best).
-    pub complexity: u8,
-    /// The widest band coded.
-    pub max_bandwidth: OpusBandwidth,
-    /// In-band FEC. It takes effect in the SILK layer, when the expected loss is above 0 and the bit rate leaves room.
-    pub fec: bool,
-    /// The loss to prepare for, in percent, 0 to 100.
-    pub expected_loss_percent: u8,
-    /// Nearly nothing is sent in silence; see [`OpusEncoder::in_dtx`].
-    pub dtx: bool,
-}
-
-impl Default for OpusEncoderConfig {
-    fn default() -> Self {
-        Self {
-            sample_rate_hz: 48_000,
-            channels: 1,
-            application: OpusApplication::Voip,
-            bitrate_bps: 32_000,
-            rate_control: OpusRateControl::ConstrainedVbr,
-            complexity: 9,
-            max_bandwidth: OpusBandwidth::Full,
-            fec: true,
-            expected_loss_percent: 5,
-            dtx: false,
-        }
-    }
-}
+use super::{
+    OpusApplication, OpusBandwidth, OpusEncoderConfig, OpusError, OpusRateControl, OpusSignal, RTP_CLOCK_HZ, ffi,
+};
 
 /// Frames of 2.5, 5, 10, 20, 40, 60, 80, 100 or 120 ms to payloads; the length may change from frame to frame.
 ///
-/// After construction nothing allocates.
+/// After construction nothing allocates, neither when settings change:
+///
+/// ```
+/// use host_std::opus::{OpusEncoder, OpusEncoderConfig, OpusSignal};
+///
+/// let mut encoder = OpusEncoder::new(OpusEncoderConfig { sample_rate_hz: 16_000, ..Default::default() })?;
+/// encoder.set(OpusEncoderConfig { signal: OpusSignal::Voice, dtx: true, ..encoder.config() })?;
+/// # Ok::<_, host_std::opus::OpusError>(())
+/// ```
 #[derive(Debug)]
 pub struct OpusEncoder {
     raw: ffi::RawEncoder,
-    info: CodecInfo,
+    config: OpusEncoderConfig,
 }
 
 impl OpusEncoder {
@@ -103,40 +31,76 @@ impl OpusEncoder {
     /// # Errors
     /// The [`OpusError`] that names the field out of its range; [`OpusError::Library`] without memory.
     pub fn new(config: OpusEncoderConfig) -> Result<Self, OpusError> {
-        let OpusEncoderConfig { sample_rate_hz, channels, complexity, .. } = config;
-        check_format(sample_rate_hz, channels)?;
-        if complexity > 10 {
-            return Err(OpusError::Complexity { complexity });
-        }
+        config.check()?;
         let application = match config.application {
             OpusApplication::Voip => ffi::OPUS_APPLICATION_VOIP,
             OpusApplication::Audio => ffi::OPUS_APPLICATION_AUDIO,
             OpusApplication::LowDelay => ffi::OPUS_APPLICATION_RESTRICTED_LOWDELAY,
         };
-        let bandwidth = match config.max_bandwidth {
+        let raw = ffi::RawEncoder::new(config.sample_rate_hz, config.channels, application)?;
+        let mut encoder = Self { raw, config };
+        encoder.apply()?;
+        Ok(encoder)
+    }
+
+    /// How it is set up now.
+    pub fn config(&self) -> OpusEncoderConfig {
+        self.config
+    }
+
+    /// Changes settings from the next frame on; what was heard so far stays.
+    ///
+    /// # Errors
+    /// [`OpusError::Fixed`] for another sample rate, channel count or application, and the [`OpusError`] that names
+    /// the field out of its range: then nothing has changed.
+    pub fn set(&mut self, config: OpusEncoderConfig) -> Result<(), OpusError> {
+        config.check()?;
+        let fixed = |c: &OpusEncoderConfig| (c.sample_rate_hz, c.channels, c.application);
+        if fixed(&config) != fixed(&self.config) {
+            return Err(OpusError::Fixed);
+        }
+        self.config = config;
+        self.apply()
+    }
+
+    /// Hands the settings on, which have been checked.
+    fn apply(&mut self) -> Result<(), OpusError> {
+        let config = self.config;
+        let bandwidth = |bandwidth| match bandwidth {
             OpusBandwidth::Narrow => ffi::OPUS_BANDWIDTH_NARROWBAND,
             OpusBandwidth::Medium => ffi::OPUS_BANDWIDTH_MEDIUMBAND,
             OpusBandwidth::Wide => ffi::OPUS_BANDWIDTH_WIDEBAND,
             OpusBandwidth::SuperWide => ffi::OPUS_BANDWIDTH_SUPERWIDEBAND,
             OpusBandwidth::Full => ffi::OPUS_BANDWIDTH_FULLBAND,
         };
-        let info = CodecInfo { name: "opus", sample_rate_hz, rtp_clock_hz: RTP_CLOCK_HZ, channels };
-        let mut encoder = Self { raw: ffi::RawEncoder::new(sample_rate_hz, channels, application)?, info };
-        encoder.set_bitrate(config.bitrate_bps)?;
-        encoder.set_expected_loss(config.expected_loss_percent)?;
+        let signal = match config.signal {
+            OpusSignal::Auto => ffi::OPUS_AUTO,
+            OpusSignal::Voice => ffi::OPUS_SIGNAL_VOICE,
+            OpusSignal::Music => ffi::OPUS_SIGNAL_MUSIC,
+        };
         let vbr = config.rate_control != OpusRateControl::Cbr;
         let constrained = config.rate_control == OpusRateControl::ConstrainedVbr;
+        let forced = config.bandwidth.map(|forced| forced.min(config.max_bandwidth));
         for (request, value) in [
-            (ffi::OPUS_SET_COMPLEXITY_REQUEST, c_int::from(complexity)),
-            (ffi::OPUS_SET_MAX_BANDWIDTH_REQUEST, bandwidth),
+            (ffi::OPUS_SET_BITRATE_REQUEST, config.bitrate_bps as c_int),
+            (ffi::OPUS_SET_PACKET_LOSS_PERC_REQUEST, c_int::from(config.expected_loss_percent)),
+            (ffi::OPUS_SET_COMPLEXITY_REQUEST, c_int::from(config.complexity)),
+            (ffi::OPUS_SET_MAX_BANDWIDTH_REQUEST, bandwidth(config.max_bandwidth)),
+            (ffi::OPUS_SET_BANDWIDTH_REQUEST, forced.map_or(ffi::OPUS_AUTO, bandwidth)),
+            (ffi::OPUS_SET_FORCE_CHANNELS_REQUEST, config.coded_channels.map_or(ffi::OPUS_AUTO, c_int::from)),
+            (ffi::OPUS_SET_SIGNAL_REQUEST, signal),
             (ffi::OPUS_SET_VBR_REQUEST, c_int::from(vbr)),
             (ffi::OPUS_SET_VBR_CONSTRAINT_REQUEST, c_int::from(constrained)),
             (ffi::OPUS_SET_INBAND_FEC_REQUEST, c_int::from(config.fec)),
             (ffi::OPUS_SET_DTX_REQUEST, c_int::from(config.dtx)),
         ] {
-            encoder.raw.set(request, value).map_err(OpusError::Library)?;
+            self.raw.set(request, value).map_err(OpusError::Library)?;
         }
-        Ok(encoder)
+        if cfg!(feature = "opus-dred") {
+            let tens_of_ms = c_int::from(config.dred_ms / 10);
+            self.raw.set(ffi::OPUS_SET_DRED_DURATION_REQUEST, tens_of_ms).map_err(OpusError::Library)?;
+        }
+        Ok(())
     }
 
     /// Sets the bit rate from the next frame on, in bit/s.
@@ -144,11 +108,7 @@ impl OpusEncoder {
     /// # Errors
     /// [`OpusError::Bitrate`] outside 500 to 512,000 bit/s a channel.
     pub fn set_bitrate(&mut self, bps: u32) -> Result<(), OpusError> {
-        // libopus would clamp in silence.
-        if !(500..=512_000 * u32::from(self.info.channels)).contains(&bps) {
-            return Err(OpusError::Bitrate { bps });
-        }
-        self.raw.set(ffi::OPUS_SET_BITRATE_REQUEST, bps as c_int).map_err(OpusError::Library)
+        self.set(OpusEncoderConfig { bitrate_bps: bps, ..self.config })
     }
 
     /// Says how much loss to expect from the next frame on, in percent: with FEC it decides how much is sent twice.
@@ -156,10 +116,7 @@ impl OpusEncoder {
     /// # Errors
     /// [`OpusError::ExpectedLoss`] above 100.
     pub fn set_expected_loss(&mut self, percent: u8) -> Result<(), OpusError> {
-        if percent > 100 {
-            return Err(OpusError::ExpectedLoss { percent });
-        }
-        self.raw.set(ffi::OPUS_SET_PACKET_LOSS_PERC_REQUEST, c_int::from(percent)).map_err(OpusError::Library)
+        self.set(OpusEncoderConfig { expected_loss_percent: percent, ..self.config })
     }
 
     /// Samples a channel by which the coded sound lies behind the PCM.
@@ -181,16 +138,17 @@ impl OpusEncoder {
 
 impl Encoder for OpusEncoder {
     fn info(&self) -> CodecInfo {
-        self.info
+        let OpusEncoderConfig { sample_rate_hz, channels, .. } = self.config;
+        CodecInfo { name: "opus", sample_rate_hz, rtp_clock_hz: RTP_CLOCK_HZ, channels }
     }
 
     /// A payload buffer smaller than the bit rate asks for makes a smaller payload, as with a lower bit rate;
     /// [`MAX_PAYLOAD`](super::MAX_PAYLOAD) bytes never do.
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {
-        let channels = usize::from(self.info.channels);
+        let channels = usize::from(self.config.channels);
         let samples = pcm.len() / channels;
         // In units of 2.5 ms: 2.5, 5, 10, 20 and 40 ms, then 60 to 120 ms in steps of 20.
-        let unit = self.info.sample_rate_hz as usize / 400;
+        let unit = self.config.sample_rate_hz as usize / 400;
         let is_frame = pcm.len().is_multiple_of(channels)
             && samples.is_multiple_of(unit)
             && matches!(samples / unit, 1 | 2 | 4 | 8 | 16 | 24 | 32 | 40 | 48);
@@ -216,7 +174,7 @@ impl Encoder for OpusEncoder {
 mod tests {
     use dsp_core::codec::Decoder;
 
-    use super::super::{MAX_PAYLOAD, OpusDecoder};
+    use super::super::{MAX_PAYLOAD, OpusDecoder, OpusMode, OpusPacket};
     use super::*;
 
     fn tone(samples: usize, channels: usize) -> Vec<i16> {
@@ -257,6 +215,55 @@ mod tests {
         assert_eq!(encoder.set_expected_loss(101), Err(OpusError::ExpectedLoss { percent: 101 }));
         let wrong = OpusEncoderConfig { complexity: 11, ..Default::default() };
         assert_eq!(OpusEncoder::new(wrong).unwrap_err(), OpusError::Complexity { complexity: 11 });
+        let wrong = OpusEncoderConfig { coded_channels: Some(2), ..Default::default() };
+        assert_eq!(OpusEncoder::new(wrong).unwrap_err(), OpusError::Channels { channels: 2 });
+        let wrong = OpusEncoderConfig { dred_ms: 1050, ..Default::default() };
+        assert_eq!(encoder.set(wrong), Err(OpusError::Dred { ms: 1050 }));
+        let with_dred = encoder.set(OpusEncoderConfig { dred_ms: 100, ..encoder.config() });
+        assert_eq!(with_dred, if cfg!(feature = "opus-dred") { Ok(()) } else { Err(OpusError::NoDred) });
+    }
+
+    #[test]
+    fn a_running_encoder_takes_new_settings() {
+        // Above complexity 6 the encoder would hear that a tone needs no more than a narrow band.
+        let start = OpusEncoderConfig { channels: 2, bitrate_bps: 64_000, complexity: 5, ..Default::default() };
+        let mut encoder = OpusEncoder::new(start).unwrap();
+        let sound = tone(960, 2);
+        let mut packet = |encoder: &mut OpusEncoder, config| {
+            encoder.set(config).unwrap();
+            assert_eq!(encoder.config(), config);
+            let mut payload = [0; MAX_PAYLOAD];
+            // A change of band takes effect after a few frames.
+            let n = (0..10).map(|_| encoder.encode(&sound, &mut payload).unwrap()).last().unwrap();
+            (OpusPacket::parse(&payload[..n]).unwrap(), n)
+        };
+        let (full, _) = packet(&mut encoder, start);
+        assert_eq!((full.bandwidth, full.channels), (OpusBandwidth::Full, 2));
+        for bandwidth in [OpusBandwidth::Narrow, OpusBandwidth::Wide, OpusBandwidth::SuperWide] {
+            let capped = OpusEncoderConfig { max_bandwidth: bandwidth, ..start };
+            assert_eq!(packet(&mut encoder, capped).0.bandwidth, bandwidth);
+            let forced = OpusEncoderConfig { bandwidth: Some(bandwidth), ..start };
+            assert_eq!(packet(&mut encoder, forced).0.bandwidth, bandwidth);
+        }
+        let both =
+            OpusEncoderConfig { bandwidth: Some(OpusBandwidth::Full), max_bandwidth: OpusBandwidth::Wide, ..start };
+        assert_eq!(packet(&mut encoder, both).0.bandwidth, OpusBandwidth::Wide, "the cap counts");
+        let mono = OpusEncoderConfig { coded_channels: Some(1), ..start };
+        assert_eq!(packet(&mut encoder, mono).0.channels, 1);
+        let voice = OpusEncoderConfig { signal: OpusSignal::Voice, bitrate_bps: 32_000, ..mono };
+        assert_ne!(packet(&mut encoder, voice).0.mode, OpusMode::Celt);
+        let music = OpusEncoderConfig { signal: OpusSignal::Music, fec: false, ..voice };
+        assert_eq!(packet(&mut encoder, music).0.mode, OpusMode::Celt);
+        let constant = OpusEncoderConfig { rate_control: OpusRateControl::Cbr, complexity: 0, ..start };
+        assert_eq!(packet(&mut encoder, constant).1, 160);
+        for fixed in [
+            OpusEncoderConfig { sample_rate_hz: 16_000, ..start },
+            OpusEncoderConfig { channels: 1, ..start },
+            OpusEncoderConfig { application: OpusApplication::Audio, ..start },
+        ] {
+            assert_eq!(encoder.set(fixed), Err(OpusError::Fixed));
+        }
+        assert_eq!(encoder.config(), constant, "unchanged");
     }
 
     #[test]

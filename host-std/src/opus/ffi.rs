@@ -12,22 +12,29 @@ use opusic_sys as sys;
 use super::OpusError;
 
 pub(super) use sys::{
-    OPUS_APPLICATION_AUDIO, OPUS_APPLICATION_RESTRICTED_LOWDELAY, OPUS_APPLICATION_VOIP, OPUS_BANDWIDTH_FULLBAND,
-    OPUS_BANDWIDTH_MEDIUMBAND, OPUS_BANDWIDTH_NARROWBAND, OPUS_BANDWIDTH_SUPERWIDEBAND, OPUS_BANDWIDTH_WIDEBAND,
-    OPUS_BUFFER_TOO_SMALL, OPUS_SET_BITRATE_REQUEST, OPUS_SET_COMPLEXITY_REQUEST, OPUS_SET_DTX_REQUEST,
-    OPUS_SET_INBAND_FEC_REQUEST, OPUS_SET_MAX_BANDWIDTH_REQUEST, OPUS_SET_PACKET_LOSS_PERC_REQUEST,
-    OPUS_SET_VBR_CONSTRAINT_REQUEST, OPUS_SET_VBR_REQUEST,
+    OPUS_APPLICATION_AUDIO, OPUS_APPLICATION_RESTRICTED_LOWDELAY, OPUS_APPLICATION_VOIP, OPUS_AUTO,
+    OPUS_BANDWIDTH_FULLBAND, OPUS_BANDWIDTH_MEDIUMBAND, OPUS_BANDWIDTH_NARROWBAND, OPUS_BANDWIDTH_SUPERWIDEBAND,
+    OPUS_BANDWIDTH_WIDEBAND, OPUS_BUFFER_TOO_SMALL, OPUS_SET_BANDWIDTH_REQUEST, OPUS_SET_BITRATE_REQUEST,
+    OPUS_SET_COMPLEXITY_REQUEST, OPUS_SET_DRED_DURATION_REQUEST, OPUS_SET_DTX_REQUEST, OPUS_SET_FORCE_CHANNELS_REQUEST,
+    OPUS_SET_GAIN_REQUEST, OPUS_SET_INBAND_FEC_REQUEST, OPUS_SET_MAX_BANDWIDTH_REQUEST,
+    OPUS_SET_PACKET_LOSS_PERC_REQUEST, OPUS_SET_SIGNAL_REQUEST, OPUS_SET_VBR_CONSTRAINT_REQUEST, OPUS_SET_VBR_REQUEST,
+    OPUS_SIGNAL_MUSIC, OPUS_SIGNAL_VOICE,
 };
 pub(super) use sys::{OPUS_GET_IN_DTX_REQUEST, OPUS_GET_LOOKAHEAD_REQUEST};
 
 /// The requests that set one integer: any other would read a wrong argument list.
-const SETS: [c_int; 8] = [
+const SETS: [c_int; 13] = [
+    OPUS_SET_BANDWIDTH_REQUEST,
     OPUS_SET_BITRATE_REQUEST,
     OPUS_SET_COMPLEXITY_REQUEST,
+    OPUS_SET_DRED_DURATION_REQUEST,
     OPUS_SET_DTX_REQUEST,
+    OPUS_SET_FORCE_CHANNELS_REQUEST,
+    OPUS_SET_GAIN_REQUEST,
     OPUS_SET_INBAND_FEC_REQUEST,
     OPUS_SET_MAX_BANDWIDTH_REQUEST,
     OPUS_SET_PACKET_LOSS_PERC_REQUEST,
+    OPUS_SET_SIGNAL_REQUEST,
     OPUS_SET_VBR_CONSTRAINT_REQUEST,
     OPUS_SET_VBR_REQUEST,
 ];
@@ -35,6 +42,14 @@ const SETS: [c_int; 8] = [
 pub(super) fn version() -> &'static str {
     // SAFETY: the function has no arguments and returns a pointer to a static, NUL-terminated string.
     unsafe { CStr::from_ptr(sys::opus_get_version_string()) }.to_str().unwrap_or("libopus")
+}
+
+/// Bytes of an encoder's and a decoder's state.
+pub(super) fn state_bytes(channels: u8) -> [usize; 2] {
+    let channels = c_int::from(channels);
+    // SAFETY: both functions only compute a size from the number of channels, 0 for a wrong one.
+    let sizes = unsafe { [sys::opus_encoder_get_size(channels), sys::opus_decoder_get_size(channels)] };
+    sizes.map(|bytes| usize::try_from(bytes).unwrap_or(0))
 }
 
 /// One encoder state. Channels and rate are those it was made with.
@@ -159,6 +174,35 @@ impl RawDecoder {
         usize::try_from(n).map_err(|_| n)
     }
 
+    pub(super) fn set(&mut self, request: c_int, value: c_int) -> Result<(), i32> {
+        if !SETS.contains(&request) {
+            return Err(sys::OPUS_UNIMPLEMENTED);
+        }
+        // SAFETY: each request in `SETS` takes exactly one opus_int32 by value; a decoder refuses those it doesn't know.
+        let code = unsafe { sys::opus_decoder_ctl(self.state.as_ptr(), request, value) };
+        if code == sys::OPUS_OK { Ok(()) } else { Err(code) }
+    }
+
+    /// Conceals exactly `pcm`, which lasts at most 120 ms and a multiple of 10 ms, from the redundancy read last. `pcm`
+    /// begins `back` samples before the packet of the redundancy.
+    #[cfg(feature = "opus-dred")]
+    pub(super) fn decode_dred(&mut self, dred: &RawDred, back: u32, pcm: &mut [i16]) -> Result<usize, i32> {
+        let samples = (pcm.len() / self.channels).min(self.max_samples);
+        let back = i32::try_from(back).map_err(|_| sys::OPUS_BAD_ARG)?;
+        // SAFETY: both states are live and ours, `new` has given the redundancy a value; the library
+        // writes `samples * channels <= pcm.len()` samples.
+        let n = unsafe {
+            sys::opus_decoder_dred_decode(
+                self.state.as_ptr(),
+                dred.redundancy.as_ptr(),
+                back,
+                pcm.as_mut_ptr(),
+                samples as i32,
+            )
+        };
+        usize::try_from(n).map_err(|_| n)
+    }
+
     /// Conceals exactly `pcm`, which lasts at most 120 ms and a multiple of 2.5 ms.
     pub(super) fn conceal(&mut self, pcm: &mut [i16]) -> Result<usize, i32> {
         let samples = (pcm.len() / self.channels).min(self.max_samples);
@@ -192,6 +236,81 @@ impl Drop for RawDecoder {
     fn drop(&mut self) {
         // SAFETY: the state came from opus_decoder_create and is destroyed once.
         unsafe { sys::opus_decoder_destroy(self.state.as_ptr()) };
+    }
+}
+
+/// Reader of Deep Redundancy, and the redundancy that it read last.
+#[cfg(feature = "opus-dred")]
+#[derive(Debug)]
+pub(super) struct RawDred {
+    reader: NonNull<sys::OpusDREDDecoder>,
+    redundancy: NonNull<sys::OpusDRED>,
+}
+
+// SAFETY: as for the encoder.
+#[cfg(feature = "opus-dred")]
+unsafe impl Send for RawDred {}
+
+#[cfg(feature = "opus-dred")]
+impl RawDred {
+    pub(super) fn new() -> Result<Self, OpusError> {
+        let mut error: c_int = 0;
+        // SAFETY: `error` outlives the call.
+        let reader = NonNull::new(unsafe { sys::opus_dred_decoder_create(&mut error) });
+        let reader = reader.filter(|_| error == sys::OPUS_OK).ok_or(OpusError::Library(error))?;
+        // SAFETY: as above.
+        let Some(redundancy) = NonNull::new(unsafe { sys::opus_dred_alloc(&mut error) }) else {
+            // SAFETY: the reader came from opus_dred_decoder_create and is destroyed once.
+            unsafe { sys::opus_dred_decoder_destroy(reader.as_ptr()) };
+            return Err(OpusError::Library(error));
+        };
+        let mut dred = Self { reader, redundancy };
+        // The library allocates the redundancy without a value: reading a packet that has none gives it one.
+        dred.read(&[0], 0).map_err(OpusError::Library)?;
+        Ok(dred)
+    }
+
+    /// Reads the redundancy of `packet`, at most `ticks` of 48 kHz, without making features of it. Returns where it
+    /// begins and where it ends, in ticks before the packet.
+    pub(super) fn read(&mut self, packet: &[u8], ticks: u32) -> Result<(u32, u32), i32> {
+        let len = i32::try_from(packet.len()).map_err(|_| sys::OPUS_INVALID_PACKET)?;
+        let mut end: c_int = 0;
+        // SAFETY: both states are live and ours; the library reads `len` bytes and writes `end`, which outlives the call.
+        // A second is all there can be, and more would overflow the library's arithmetic.
+        let begin = unsafe {
+            sys::opus_dred_parse(
+                self.reader.as_ptr(),
+                self.redundancy.as_ptr(),
+                packet.as_ptr(),
+                len,
+                ticks.min(2 * 48_000) as i32,
+                48_000,
+                &mut end,
+                1,
+            )
+        };
+        let begin = u32::try_from(begin).map_err(|_| begin)?;
+        Ok((begin, u32::try_from(end).unwrap_or(0)))
+    }
+
+    /// Makes features of what was read last: the costly part.
+    pub(super) fn process(&mut self) -> Result<(), i32> {
+        let redundancy = self.redundancy.as_ptr();
+        // SAFETY: both states are live and ours; the library allows source and destination to be one, and refuses a
+        // redundancy that holds nothing.
+        let code = unsafe { sys::opus_dred_process(self.reader.as_ptr(), redundancy, redundancy) };
+        if code == sys::OPUS_OK { Ok(()) } else { Err(code) }
+    }
+}
+
+#[cfg(feature = "opus-dred")]
+impl Drop for RawDred {
+    fn drop(&mut self) {
+        // SAFETY: both came from the library's own constructors and are freed once.
+        unsafe {
+            sys::opus_dred_free(self.redundancy.as_ptr());
+            sys::opus_dred_decoder_destroy(self.reader.as_ptr());
+        }
     }
 }
 

@@ -5,21 +5,30 @@
 //!   them (RFC 7587, 4.1), and mono and stereo decoders both take mono and stereo packets.
 //! - [`OpusPacket`] reads the packet's framing without the library: everything that comes from the network goes
 //!   through it first, and libopus only sees packets whose framing is sound.
+//! - [`OpusFmtp`] is what SDP says about Opus (RFC 7587): what the other side wishes to receive becomes settings.
+//! - The cargo feature `opus-dred` builds concealment by a neural net and Deep Redundancy (DRED) in: an encoder then
+//!   sends up to a second of the past along at a few kbit/s, and a decoder fills any gap that it covers.
 //! - Delay: [`OpusEncoder::lookahead`] samples (6.5 ms, 2.5 ms in the low-delay application); the decoder adds none.
-//! - Memory is allocated in `new` alone. Cost: tens of kilobytes of state a direction.
+//! - Memory is allocated in `new` alone. Cost: tens of kilobytes of state a direction, with `opus-dred` some hundreds.
 //!
 //! All `unsafe` of this crate lies in the module's `ffi` file.
 
 use std::fmt;
 
+mod config;
 mod decoder;
+#[cfg(feature = "opus-dred")]
+mod dred;
 mod encoder;
 mod ffi;
+mod fmtp;
 mod packet;
 
+pub use config::{OpusApplication, OpusBandwidth, OpusEncoderConfig, OpusRateControl, OpusSignal};
 pub use decoder::OpusDecoder;
-pub use encoder::{OpusApplication, OpusBandwidth, OpusEncoder, OpusEncoderConfig, OpusRateControl};
-pub use packet::{MAX_PACKET_TICKS, OpusMode, OpusPacket};
+pub use encoder::OpusEncoder;
+pub use fmtp::{OpusFmtp, OpusFmtpError};
+pub use packet::{MAX_PACKET_TICKS, OpusMode, OpusPacket, OpusPacketError};
 
 /// Rate of the RTP timestamp, whatever the audio's rate (RFC 7587, 4.1).
 pub const RTP_CLOCK_HZ: u32 = 48_000;
@@ -27,6 +36,9 @@ pub const RTP_CLOCK_HZ: u32 = 48_000;
 /// The largest payload an encoder here makes: 1275 bytes a frame (RFC 6716, 3.2.1) in a packet of at most six
 /// 20 ms frames, with its framing.
 pub const MAX_PAYLOAD: usize = 6 * 1275 + 15;
+
+/// The complexity from which on a decoder conceals by a neural net, where it is built in.
+pub const DEEP_CONCEALMENT: u8 = 5;
 
 /// Why an encoder or decoder can't be made or set as asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +68,15 @@ pub enum OpusError {
         /// The loss asked for, in percent.
         percent: u8,
     },
+    /// Deep Redundancy reaches at most 1040 ms back, in steps of 10 ms.
+    Dred {
+        /// The reach asked for, in ms.
+        ms: u16,
+    },
+    /// Deep Redundancy was asked for, and this build is without the feature `opus-dred`.
+    NoDred,
+    /// Sample rate, channels and application stay what a running encoder was made with.
+    Fixed,
     /// libopus refused, with its own error number.
     Library(i32),
 }
@@ -68,6 +89,9 @@ impl fmt::Display for OpusError {
             Self::Bitrate { bps } => write!(f, "Opus has no bit rate of {bps} bit/s (500 to 512,000 a channel)"),
             Self::Complexity { complexity } => write!(f, "Opus complexity is 0 to 10, not {complexity}"),
             Self::ExpectedLoss { percent } => write!(f, "an expected loss of {percent} % is out of 0 to 100"),
+            Self::Dred { ms } => write!(f, "DRED has no reach of {ms} ms (0 to 1040 in steps of 10)"),
+            Self::NoDred => write!(f, "this build has no DRED (cargo feature opus-dred)"),
+            Self::Fixed => write!(f, "sample rate, channels and application of a running Opus encoder don't change"),
             Self::Library(code) => write!(f, "libopus refused (error {code})"),
         }
     }
@@ -80,6 +104,11 @@ pub fn library_version() -> &'static str {
     ffi::version()
 }
 
+/// Bytes of memory of an encoder and of a decoder with this many channels.
+pub fn state_bytes(channels: u8) -> [usize; 2] {
+    ffi::state_bytes(channels)
+}
+
 fn check_format(sample_rate_hz: u32, channels: u8) -> Result<(), OpusError> {
     if !matches!(sample_rate_hz, 8_000 | 12_000 | 16_000 | 24_000 | 48_000) {
         return Err(OpusError::SampleRate { hz: sample_rate_hz });
@@ -88,4 +117,8 @@ fn check_format(sample_rate_hz: u32, channels: u8) -> Result<(), OpusError> {
         return Err(OpusError::Channels { channels });
     }
     Ok(())
+}
+
+fn check_complexity(complexity: u8) -> Result<(), OpusError> {
+    if complexity > 10 { Err(OpusError::Complexity { complexity }) } else { Ok(()) }
 }

@@ -127,7 +127,7 @@ pub fn side_report(
     let delay = &receiver.playout_delay;
     let us_to_ms = |us: u32| f64::from(us) / 1_000.0;
     let seconds = samples_ms(listener.heard.len() as u64) / 1_000.0;
-    let clock_khz = call.codec().map_or(8.0, |codec| f64::from(codec.rtp_clock_hz()) / 1_000.0);
+    let clock_khz = call.codec().map_or(8.0, |codec| f64::from(codec.rtp_clock_hz) / 1_000.0);
     let statistics = Statistics {
         packets_sent: packets.iter().filter(|row| row.fate != PacketFate::Duplicate).count() as u64,
         packets_received: listener.received.len() as u64,

@@ -39,8 +39,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 pub use crypto::{CryptoError, CryptoLine, CryptoSuite, MasterKey};
 pub use error::{Kind, SdpError};
-pub use format::{CodecFormat, EventSet, NegotiatedCodec, NegotiatedEvents};
+pub use format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 pub use negotiate::{accept, answer, offer, offered};
+
+pub use crate::registry::CodecFormat;
+use crate::registry::Registry;
 
 /// The largest description that's read, in bytes.
 pub const MAX_SDP_BYTES: usize = 64 * 1024;
@@ -167,6 +170,8 @@ pub struct LocalMedia {
     pub rtcp_port: Option<u16>,
     /// Our codecs, the best first.
     pub codecs: Vec<CodecFormat>,
+    /// What there is to know of codecs: which formats go together, and the packets they have.
+    pub registry: Registry,
     /// Whose order an answer follows.
     pub codec_order: CodecOrder,
     /// The packet length we like to receive, 10-60 ms in steps of ten.
@@ -198,6 +203,7 @@ impl Default for LocalMedia {
             rtp_port: 0,
             rtcp_port: None,
             codecs: vec![CodecFormat::pcmu(), CodecFormat::pcma()],
+            registry: Registry::builtin(),
             codec_order: CodecOrder::default(),
             ptime_ms: 20,
             max_ptime_ms: 60,
@@ -263,7 +269,7 @@ pub struct Negotiated {
     pub send_events: Vec<NegotiatedEvents>,
     /// The telephone events that may come, by clock.
     pub receive_events: Vec<NegotiatedEvents>,
-    /// The length of the packets we send, in ms: 10-60, and one that the first codec has.
+    /// The length of the packets we send, in ms: one that the first codec has, 10-60 unless its only frame is longer.
     pub send_ptime_ms: u32,
     /// The keys, or `None` for plain RTP.
     pub srtp: Option<SrtpKeys>,

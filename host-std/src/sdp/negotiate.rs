@@ -8,10 +8,11 @@ use sdp_types::Session;
 
 use super::crypto::{CryptoError, CryptoLine};
 use super::error::{Kind, SdpError, quote};
-use super::format::{CodecFormat, EventSet, NegotiatedCodec, NegotiatedEvents};
+use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 use super::read::{self, Audio, Profile};
 use super::write::{self, OurAudio};
 use super::{CodecOrder, Direction, LocalMedia, Negotiated, SrtpKeys, SrtpPolicy};
+use crate::registry::{CodecFormat, Numbers, Terms};
 
 /// Writes an offer: the first of a session, or with [`LocalMedia::previous`] a later one (hold, resume, another
 /// address, new keys).
@@ -140,9 +141,11 @@ pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u
     let theirs = Audio::read(&answered, media, Kind::Answer)?;
 
     let srtp = accept_keys(local, &ours, &theirs)?;
-    let pairs = common(&theirs.codecs, &ours.codecs).ok_or_else(|| no_common(&theirs, &ours.codecs))?;
+    let our_formats: Vec<_> = ours.codecs.iter().map(|codec| codec.format.clone()).collect();
+    let pairs = pair(local, &theirs.codecs, &our_formats, CodecOrder::Offer);
+    let pairs = pairs.ok_or_else(|| no_common(&theirs, &ours.codecs))?;
     let (send, receive): (Vec<_>, Vec<_>) =
-        pairs.into_iter().map(|(theirs, ours)| (theirs.clone(), ours.clone())).unzip();
+        pairs.into_iter().map(|(theirs, at)| (theirs.clone(), ours.codecs[at].clone())).unzip();
     let same_clock = |a: &[NegotiatedEvents], b: &[NegotiatedEvents]| -> Vec<NegotiatedEvents> {
         a.iter().filter(|events| b.iter().any(|other| other.rtp_clock_hz == events.rtp_clock_hz)).copied().collect()
     };
@@ -154,7 +157,7 @@ pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u
         direction: ours.direction.and(theirs.direction.reversed()),
         send_events: same_clock(&theirs.events, &ours.events),
         receive_events: same_clock(&ours.events, &theirs.events),
-        send_ptime_ms: send_ptime_ms(local, &theirs, &send),
+        send_ptime_ms: send_ptime_ms(local, &theirs, &send, &receive),
         send,
         receive,
         srtp,
@@ -171,11 +174,7 @@ struct Answered {
 impl Answered {
     fn new(local: &LocalMedia, theirs: Audio) -> Result<Self, SdpError> {
         let keys = answer_keys(local, &theirs)?;
-        let pairs = match local.codec_order {
-            CodecOrder::Offer => common_formats(&theirs.codecs, &local.codecs),
-            CodecOrder::Ours => common_formats_in_our_order(&theirs.codecs, &local.codecs),
-        };
-        let pairs = pairs.ok_or_else(|| {
+        let pairs = pair(local, &theirs.codecs, &local.codecs, local.codec_order).ok_or_else(|| {
             let ours: Vec<_> = local.codecs.iter().map(|codec| &codec.name[..]).collect();
             SdpError::NoCommonCodec { theirs: names(&theirs.codecs), ours: ours.join(", ") }
         })?;
@@ -184,7 +183,7 @@ impl Answered {
             .iter()
             .map(|(theirs, ours)| NegotiatedCodec {
                 payload_type: theirs.payload_type,
-                format: CodecFormat { payload_type: None, ..(*ours).clone() },
+                format: CodecFormat { payload_type: None, ..agreed(local, theirs, &local.codecs[*ours]) },
             })
             .collect();
         let send_events = if local.telephone_event { common_events(&theirs.events, &send) } else { Vec::new() };
@@ -202,7 +201,7 @@ impl Answered {
                 remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Offer))? },
                 rtcp_mux,
                 direction: wanted.and(theirs.direction.reversed()),
-                send_ptime_ms: send_ptime_ms(local, &theirs, &send),
+                send_ptime_ms: send_ptime_ms(local, &theirs, &send, &receive),
                 send,
                 receive,
                 send_events,
@@ -238,101 +237,74 @@ fn audio_place(session: &Session) -> Option<usize> {
 /// Gives our codecs and events their numbers: those they had before, those they wish, static ones, then free ones.
 /// A number never changes its meaning within a session (RFC 3264, 8.3.2).
 fn number(local: &LocalMedia, before: Option<&Audio>) -> (Vec<NegotiatedCodec>, Vec<NegotiatedEvents>) {
-    let mut taken = [false; 128];
     let (old_codecs, old_events) = before.map_or((&[][..], &[][..]), |audio| (&audio.codecs, &audio.events));
-    for number in old_codecs.iter().map(|codec| codec.payload_type).chain(old_events.iter().map(|e| e.payload_type)) {
-        taken[usize::from(number.get())] = true;
-    }
-    let mut numbers: Vec<Option<PayloadType>> = vec![None; local.codecs.len()];
+    let old_numbers = old_codecs.iter().map(|codec| codec.payload_type);
+    let mut free = Numbers::new(old_numbers.chain(old_events.iter().map(|events| events.payload_type)));
+    let mut kept: Vec<Option<PayloadType>> = vec![None; local.codecs.len()];
     for (at, codec) in local.codecs.iter().enumerate() {
         let mut old = old_codecs.iter().filter(|old| old.format.same_encoding(codec)).map(|old| old.payload_type);
-        numbers[at] = old.find(|old| !numbers.contains(&Some(*old)));
+        kept[at] = old.find(|old| !kept.contains(&Some(*old)));
     }
-    for wish in [|codec: &CodecFormat| codec.payload_type, CodecFormat::static_payload_type] {
-        for (at, codec) in local.codecs.iter().enumerate() {
-            let wanted = wish(codec).filter(|number| !taken[usize::from(number.get())]);
-            if let (None, Some(wanted)) = (numbers[at], wanted) {
-                taken[usize::from(wanted.get())] = true;
-                numbers[at] = Some(wanted);
-            }
-        }
-    }
-    // Half the world thinks that telephone events are 101.
-    let events_taken = std::mem::replace(&mut taken[101], true);
-    // 96-127 are the dynamic numbers; 35-63 follow when they run out (RFC 5761, 4 keeps 64-95 clear of RTCP).
-    let free = |taken: &mut [bool; 128]| {
-        let number = (96..128).chain(35..64).find(|number| !taken[usize::from(*number)])?;
-        taken[usize::from(number)] = true;
-        PayloadType::new(number)
-    };
+    let numbers = free.assign(&local.codecs, &kept);
     let mut codecs = Vec::new();
     for (codec, number) in local.codecs.iter().zip(numbers) {
-        if let Some(payload_type) = number.or_else(|| free(&mut taken)) {
+        if let Some(payload_type) = number {
             codecs.push(NegotiatedCodec { payload_type, format: codec.clone() });
         }
     }
     let mut events: Vec<NegotiatedEvents> = Vec::new();
-    taken[101] = events_taken;
     for codec in local.codecs.iter().filter(|codec| local.telephone_event && !codec.is_auxiliary()) {
         let rtp_clock_hz = codec.rtp_clock_hz;
         if events.iter().any(|events| events.rtp_clock_hz == rtp_clock_hz) {
             continue;
         }
         let old = old_events.iter().find(|old| old.rtp_clock_hz == rtp_clock_hz).map(|old| old.payload_type);
-        let usual = PayloadType::new(101).filter(|_| rtp_clock_hz == 8_000 && !taken[101]);
-        if let Some(payload_type) = old.or(usual).or_else(|| free(&mut taken)) {
-            taken[usize::from(payload_type.get())] = true;
+        let usual = PayloadType::new(101).filter(|_| rtp_clock_hz == 8_000);
+        let number = old.or_else(|| usual.and_then(|usual| free.take_if_free(usual))).or_else(|| free.take_dynamic());
+        if let Some(payload_type) = number {
             events.push(NegotiatedEvents { payload_type, rtp_clock_hz, events: EventSet::DTMF_AND_FLASH });
         }
     }
     (codecs, events)
 }
 
-/// Pairs of their and our formats of the same encoding, in their order; `None` without a true codec.
-fn common<'a>(
-    theirs: &'a [NegotiatedCodec],
-    ours: &'a [NegotiatedCodec],
-) -> Option<Vec<(&'a NegotiatedCodec, &'a NegotiatedCodec)>> {
-    pair(theirs, ours, |theirs, ours| theirs.format.same_encoding(&ours.format), |theirs| &theirs.format)
-}
-
-fn common_formats<'a>(
+/// Pairs of their and our formats that go together, each partner once: in the order of theirs, or of ours. `None`
+/// without a true codec. Comfort noise and the like come last, and only beside a codec with the same clock.
+fn pair<'a>(
+    local: &LocalMedia,
     theirs: &'a [NegotiatedCodec],
     ours: &'a [CodecFormat],
-) -> Option<Vec<(&'a NegotiatedCodec, &'a CodecFormat)>> {
-    pair(theirs, ours, |theirs, ours| theirs.format.same_encoding(ours), |theirs| &theirs.format)
-}
-
-fn common_formats_in_our_order<'a>(
-    theirs: &'a [NegotiatedCodec],
-    ours: &'a [CodecFormat],
-) -> Option<Vec<(&'a NegotiatedCodec, &'a CodecFormat)>> {
-    let pairs = pair(ours, theirs, |ours, theirs| theirs.format.same_encoding(ours), |ours| ours)?;
-    Some(pairs.into_iter().map(|(ours, theirs)| (theirs, ours)).collect())
-}
-
-/// Pairs in the order of `first`, each partner once. Comfort noise and the like come last, and only beside a codec
-/// with the same clock.
-fn pair<'a, A, B>(
-    first: &'a [A],
-    second: &'a [B],
-    same: impl Fn(&A, &B) -> bool,
-    format: impl Fn(&A) -> &CodecFormat,
-) -> Option<Vec<(&'a A, &'a B)>> {
-    let mut used = vec![false; second.len()];
-    let mut pairs = Vec::new();
-    for a in first {
-        if let Some(at) = (0..second.len()).find(|at| !used[*at] && same(a, &second[*at])) {
-            used[at] = true;
-            pairs.push((a, &second[at]));
+    order: CodecOrder,
+) -> Option<Vec<(&'a NegotiatedCodec, usize)>> {
+    let codecs: Vec<_> = ours.iter().map(|ours| local.registry.find(ours)).collect();
+    let together = |t: usize, o: usize| match codecs[o] {
+        Some(codec) => codec.agree(&ours[o], &theirs[t].format).is_some(),
+        None => ours[o].same_encoding(&theirs[t].format),
+    };
+    let mut pairs: Vec<(usize, usize)> = Vec::new();
+    match order {
+        CodecOrder::Offer => {
+            for t in 0..theirs.len() {
+                let free = |o: &usize| pairs.iter().all(|(_, used)| used != o);
+                let found = (0..ours.len()).filter(free).find(|o| together(t, *o));
+                pairs.extend(found.map(|o| (t, o)));
+            }
+        }
+        CodecOrder::Ours => {
+            for o in 0..ours.len() {
+                let free = |t: &usize| pairs.iter().all(|(used, _)| used != t);
+                let found = (0..theirs.len()).filter(free).find(|t| together(*t, o));
+                pairs.extend(found.map(|t| (t, o)));
+            }
         }
     }
-    let (mut codecs, others): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(a, _)| !format(a).is_auxiliary());
+    let pairs = pairs.into_iter().map(|(t, o)| (&theirs[t], o));
+    let (mut codecs, others): (Vec<_>, Vec<_>) = pairs.partition(|(theirs, _)| !theirs.format.is_auxiliary());
     if codecs.is_empty() {
         return None;
     }
-    let clocks: Vec<_> = codecs.iter().map(|(a, _)| format(a).rtp_clock_hz).collect();
-    codecs.extend(others.into_iter().filter(|(a, _)| clocks.contains(&format(a).rtp_clock_hz)));
+    let clocks: Vec<_> = codecs.iter().map(|(theirs, _)| theirs.format.rtp_clock_hz).collect();
+    codecs.extend(others.into_iter().filter(|(theirs, _)| clocks.contains(&theirs.format.rtp_clock_hz)));
     Some(codecs)
 }
 
@@ -351,13 +323,20 @@ fn common_events(theirs: &[NegotiatedEvents], codecs: &[NegotiatedCodec]) -> Vec
     common
 }
 
-/// The packet length the receiver asks for, within both limits, in steps of ten that the codec has.
-fn send_ptime_ms(local: &LocalMedia, theirs: &Audio, send: &[NegotiatedCodec]) -> u32 {
+/// What we write in the answer to this format of theirs.
+fn agreed(local: &LocalMedia, theirs: &NegotiatedCodec, ours: &CodecFormat) -> CodecFormat {
+    local.registry.agree(ours, &theirs.format).unwrap_or_else(|| ours.clone())
+}
+
+/// The packet length the receiver asks for, within both limits, in steps of ten that the first codec has.
+fn send_ptime_ms(local: &LocalMedia, theirs: &Audio, send: &[NegotiatedCodec], receive: &[NegotiatedCodec]) -> u32 {
     let most = theirs.max_ptime_ms.unwrap_or(60).min(local.max_ptime_ms).max(10);
     let wished = theirs.ptime_ms.unwrap_or(local.ptime_ms).clamp(10, most) / 10 * 10;
-    // Opus has frames of 10, 20, 40 and 60 ms (RFC 6716, 2.1.4).
-    match wished {
-        30 | 50 if send.first().is_some_and(|codec| codec.format.is_opus()) => wished - 10,
+    match (send.first(), receive.first()) {
+        (Some(send), Some(receive)) => {
+            let terms = Terms { ours: &receive.format, theirs: &send.format };
+            local.registry.packet_ms(&terms, wished)
+        }
         _ => wished,
     }
 }

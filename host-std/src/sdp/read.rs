@@ -12,8 +12,9 @@ use sdp_types::{Attribute, Media, Session};
 
 use super::crypto::{CryptoError, CryptoLine};
 use super::error::{Kind, SdpError, quote};
-use super::format::{CodecFormat, EventSet, NegotiatedCodec, NegotiatedEvents};
+use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 use super::{Direction, MAX_FORMATS, MAX_LINES, MAX_SDP_BYTES, MAX_STREAMS};
+use crate::registry::CodecFormat;
 
 /// How the packets of a stream travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

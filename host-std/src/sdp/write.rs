@@ -4,8 +4,9 @@ use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Origin, Session
 
 use super::crypto::CryptoLine;
 use super::error::SdpError;
-use super::format::{NegotiatedCodec, NegotiatedEvents, is_token};
+use super::format::{NegotiatedCodec, NegotiatedEvents};
 use super::{Direction, LocalMedia, SrtpPolicy};
+use crate::registry::is_token;
 
 /// What our `m=audio` line says besides addresses.
 pub(super) struct OurAudio<'a> {

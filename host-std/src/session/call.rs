@@ -22,10 +22,11 @@ use dsp_core::send::{HostSender, SenderConfig};
 use dsp_core::time::{Instant, PayloadType};
 use dsp_core::wire::DatagramKind;
 
-use super::codecs::Decoders;
+use super::codecs::{Decoders, Sending, sample_rate_hz};
 use super::latch::Latch;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Transmit};
-use super::{CallConfig, Codec, Identity};
+use super::{CallConfig, Identity};
+use crate::registry::{CodecFormat, Registry, Terms};
 use crate::sdp::{self, CryptoLine, CryptoSuite, Direction, LocalMedia, Negotiated, SrtpKeys, SrtpPolicy};
 
 enum Guard {
@@ -77,7 +78,7 @@ fn reporter(identity: &Identity, now: Instant) -> Result<RtcpReporter, CallError
 /// What exists once offer and answer have met.
 struct Media {
     negotiated: Negotiated,
-    codec: Codec,
+    sending: Sending,
     guard: Guard,
     encoder: Box<dyn Encoder + Send>,
     decoders: Decoders,
@@ -105,11 +106,10 @@ impl Call {
     /// A call that has neither offered nor answered yet.
     ///
     /// # Errors
-    /// [`CallError::Randomness`] when there is none for the SRTP keys, [`CallError::Channels`] for Opus in stereo.
+    /// [`CallError::Randomness`] when there is none for the SRTP keys, [`CallError::Codec`] for a codec that the registry
+    /// doesn't have, [`CallError::Channels`] for one in stereo.
     pub fn new(config: CallConfig) -> Result<Self, CallError> {
-        if config.opus.channels != 1 {
-            return Err(CallError::Channels(config.opus.channels));
-        }
+        let codecs = formats(&config.registry, &config.codecs)?;
         let crypto = match (config.srtp, &config.identity.keys) {
             (SrtpPolicy::Off, _) => Vec::new(),
             (_, Some([first, second])) => vec![
@@ -122,8 +122,11 @@ impl Call {
             address: config.address,
             rtp_port: config.rtp_port,
             rtcp_port: config.rtcp_port,
-            codecs: config.codecs.iter().map(|codec| codec.format(&config.opus)).collect(),
-            ptime_ms: config.codecs.first().map_or(config.ptime_ms, |codec| codec.ptime_ms(config.ptime_ms)),
+            ptime_ms: codecs
+                .first()
+                .map_or(config.ptime_ms, |best| config.registry.packet_ms(&Terms::alone(best), config.ptime_ms)),
+            codecs,
+            registry: config.registry.clone(),
             rtcp_mux: config.rtcp_mux,
             // Events are not sent or heard yet, so we don't claim them.
             telephone_event: false,
@@ -143,7 +146,8 @@ impl Call {
         let offer = sdp::offer(&self.local)?;
         if let Some(media) = &mut self.media {
             // The other side may send what is offered before its answer is here.
-            media.decoders.add(Decoders::new(&sdp::offered(&offer)?, media.codec, &self.config.opus)?);
+            let offered = sdp::offered(&offer)?;
+            media.decoders.add(Decoders::new(&self.config.registry, &offered, &media.sending)?);
         }
         self.offered = Some(offer.clone());
         self.local.previous = Some(offer.clone());
@@ -168,14 +172,11 @@ impl Call {
     /// Why the offer can't be used; a running call goes on as it was.
     pub fn answer(&mut self, now: Instant, offer: &str) -> Result<String, CallError> {
         let (mut answer, mut negotiated) = sdp::answer(&self.local, offer)?;
-        let main = self.main_codec(&negotiated)?;
-        let opus = &self.config.opus;
-        let fits = |codec: &Codec| {
-            codec.rtp_clock_hz() == main.rtp_clock_hz() && codec.sample_rate_hz(opus) == main.sample_rate_hz(opus)
-        };
-        if negotiated.receive.iter().filter_map(|codec| Codec::of(&codec.format)).any(|codec| !fits(&codec)) {
+        let registry = &self.config.registry;
+        let main = Sending::new(registry, &negotiated)?;
+        if negotiated.receive.iter().any(|codec| !main.has_the_rates_of(registry, &codec.format)) {
             // A stream keeps its clock (RFC 7160): agree only on codecs that share the best one's.
-            let codecs = self.config.codecs.iter().filter(|codec| fits(codec)).map(|codec| codec.format(opus));
+            let codecs = self.local.codecs.iter().filter(|codec| main.has_the_rates_of(registry, codec)).cloned();
             let local = LocalMedia { codecs: codecs.collect(), ..self.local.clone() };
             (answer, negotiated) = sdp::answer(&local, offer)?;
         }
@@ -198,9 +199,13 @@ impl Call {
 
     /// Our codecs from the next offer or answer on, the best first. The rate of the call's sound may change with them,
     /// when the offer is answered or the answer accepted: see [`sample_rate_hz`](Self::sample_rate_hz).
-    pub fn set_codecs(&mut self, codecs: &[Codec]) {
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new); nothing changes then.
+    pub fn set_codecs(&mut self, codecs: &[CodecFormat]) -> Result<(), CallError> {
+        self.local.codecs = formats(&self.config.registry, codecs)?;
         self.config.codecs = codecs.to_vec();
-        self.local.codecs = codecs.iter().map(|codec| codec.format(&self.config.opus)).collect();
+        Ok(())
     }
 
     /// Fresh SRTP keys of ours from the next offer or answer on.
@@ -233,14 +238,14 @@ impl Call {
         self.media.as_ref().map(|media| &media.negotiated)
     }
 
-    /// The codec we send, once agreed on.
-    pub fn codec(&self) -> Option<Codec> {
-        self.media.as_ref().map(|media| media.codec)
+    /// The codec we send, once agreed on, with the parameters that both sides' come to.
+    pub fn codec(&self) -> Option<&CodecFormat> {
+        self.media.as_ref().map(|media| &media.sending.agreed)
     }
 
     /// Rate of the call's sound in Hz, once agreed on: what `capture` takes and `play` gives, mono.
     pub fn sample_rate_hz(&self) -> Option<u32> {
-        self.codec().map(|codec| codec.sample_rate_hz(&self.config.opus))
+        self.media.as_ref().map(|media| media.sending.sample_rate_hz)
     }
 
     /// A snapshot of the numbers.
@@ -331,7 +336,7 @@ impl Call {
                 }
                 if let Some(remote) = report.reception {
                     self.stats.remote_fraction_lost = Some(f32::from(remote.block.fraction_lost) / 256.0);
-                    let clock = media.codec.rtp_clock_hz() as f32 / 1_000.0;
+                    let clock = media.sending.rtp_clock_hz() as f32 / 1_000.0;
                     self.stats.remote_jitter_ms = Some(remote.block.jitter_ticks as f32 / clock);
                 }
                 if report.bye { Incoming::Bye } else { Incoming::Control }
@@ -414,24 +419,15 @@ impl Call {
         Some((media.receiver.ssrc().map(|_| media.receiver.stats().reception), info))
     }
 
-    fn main_codec(&self, negotiated: &Negotiated) -> Result<Codec, CallError> {
-        let first = negotiated.send.first().ok_or_else(|| CallError::Codec("none".into()))?;
-        let ours = negotiated.receive.iter().find(|codec| codec.format.same_encoding(&first.format));
-        Codec::of(&first.format)
-            .map(|theirs| Codec::agreed(theirs, ours.and_then(|codec| Codec::of(&codec.format))))
-            .ok_or_else(|| CallError::Codec(first.format.name.to_string()))
-    }
-
     /// Builds the media of a new call, or changes those of a running one.
-    fn apply(&mut self, now: Instant, mut negotiated: Negotiated) -> Result<(), CallError> {
-        let opus = &self.config.opus;
-        let codec = self.main_codec(&negotiated)?;
-        negotiated.send_ptime_ms = codec.ptime_ms(negotiated.send_ptime_ms);
+    fn apply(&mut self, now: Instant, negotiated: Negotiated) -> Result<(), CallError> {
+        let registry = &self.config.registry;
+        let sending = Sending::new(registry, &negotiated)?;
         let payload_type = negotiated.send[0].payload_type;
         let ptime_ms = negotiated.send_ptime_ms;
-        let encoder = codec.encoder(opus)?;
-        let decoders = Decoders::new(&negotiated.receive, codec, opus)?;
-        let (sample_rate_hz, rtp_clock_hz) = (codec.sample_rate_hz(opus), codec.rtp_clock_hz());
+        let encoder = sending.encoder(registry)?;
+        let decoders = Decoders::new(registry, &negotiated.receive, &sending)?;
+        let (sample_rate_hz, rtp_clock_hz) = (sending.sample_rate_hz, sending.rtp_clock_hz());
         let receiver_config = ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: self.config.delay };
         let Some(media) = &mut self.media else {
             let identity = &self.config.identity;
@@ -443,7 +439,7 @@ impl Call {
                 ptime_ms,
             };
             self.media = Some(Media {
-                codec,
+                sending,
                 guard: Guard::new(negotiated.srtp.as_ref()),
                 sender: Box::new(HostSender::new(sender_config, &*encoder).map_err(CallError::Sender)?),
                 receiver: Box::new(HostReceiver::new(receiver_config).map_err(CallError::Receiver)?),
@@ -458,23 +454,22 @@ impl Call {
             });
             return Ok(());
         };
-        let same_sound = codec.sample_rate_hz(opus) == media.codec.sample_rate_hz(opus)
-            && codec.rtp_clock_hz() == media.codec.rtp_clock_hz();
+        let same_sound = sample_rate_hz == media.sending.sample_rate_hz && rtp_clock_hz == media.sending.rtp_clock_hz();
         let receiver = if same_sound {
             None
         } else {
             Some(Box::new(HostReceiver::new(receiver_config).map_err(CallError::Receiver)?))
         };
         // A source has one clock (RFC 7160, 4.1): with another we are another source.
-        let other_clock = codec.rtp_clock_hz() != media.codec.rtp_clock_hz();
+        let other_clock = rtp_clock_hz != media.sending.rtp_clock_hz();
         let next_identity = if other_clock { Some(self.config.identity.next()?) } else { None };
-        if codec != media.codec
+        if sending != media.sending
             || payload_type != media.negotiated.send[0].payload_type
             || ptime_ms != media.negotiated.send_ptime_ms
         {
             media.sender.switch(payload_type, ptime_ms, &*encoder).map_err(CallError::Sender)?;
         }
-        if codec != media.codec {
+        if sending != media.sending {
             media.encoder = encoder;
         }
         // Within a session a payload type keeps its meaning (RFC 3264, 8.3.2): packets of the codecs before that are
@@ -486,7 +481,7 @@ impl Call {
         } else {
             media.decoders.add(decoders);
         }
-        media.codec = codec;
+        media.sending = sending;
         let here = (self.local.address, self.local.rtp_port);
         let moved = negotiated.remote_rtp != media.negotiated.remote_rtp || here != media.here;
         media.here = here;
@@ -503,6 +498,15 @@ impl Call {
         }
         Ok(())
     }
+}
+
+/// What we offer for these codecs.
+fn formats(registry: &Registry, codecs: &[CodecFormat]) -> Result<Vec<CodecFormat>, CallError> {
+    let offer = |wanted: &CodecFormat| {
+        sample_rate_hz(registry, wanted)?;
+        Ok(registry.find(wanted).map_or_else(|| wanted.clone(), |codec| codec.offer(wanted)))
+    };
+    codecs.iter().map(offer).collect()
 }
 
 impl Guard {

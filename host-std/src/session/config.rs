@@ -7,8 +7,8 @@ use dsp_core::time::{NtpTime, RtpTime, Seq, Ssrc};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use super::{CallError, Codec, Latching};
-use crate::opus::OpusEncoderConfig;
+use super::{CallError, Latching};
+use crate::registry::{CodecFormat, Registry};
 use crate::sdp::SrtpPolicy;
 
 /// The random names and numbers of one side of a call (RFC 3550 5.1: SSRC, first sequence number and timestamp).
@@ -86,10 +86,11 @@ pub struct CallConfig {
     pub rtcp_port: Option<u16>,
     /// Whether RTP and RTCP may share a port (RFC 5761).
     pub rtcp_mux: bool,
-    /// Our codecs, the best first.
-    pub codecs: Vec<Codec>,
-    /// How Opus is set up; its rate is the rate of the call's sound.
-    pub opus: OpusEncoderConfig,
+    /// Our codecs, the best first. Calls are mono.
+    pub codecs: Vec<CodecFormat>,
+    /// What makes the codecs, with their settings: those of Opus, say, by
+    /// [`with`](Registry::with)`(`[`Opus`](crate::registry::Opus)`(settings))`.
+    pub registry: Registry,
     /// The packet length we ask for, in ms.
     pub ptime_ms: u32,
     /// How much we want SRTP.
@@ -120,8 +121,8 @@ impl CallConfig {
             rtp_port,
             rtcp_port: None,
             rtcp_mux: true,
-            codecs: vec![Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma],
-            opus: OpusEncoderConfig::default(),
+            codecs: vec![CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu(), CodecFormat::pcma()],
+            registry: Registry::builtin(),
             ptime_ms: 20,
             srtp: SrtpPolicy::Required,
             latching: Latching::default(),

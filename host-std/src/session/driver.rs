@@ -19,7 +19,7 @@ use super::{Call, Channel, Incoming, Tap, Transmit};
 use crate::device::AudioIo;
 
 /// Length of an audio tick in ms.
-pub const TICK_MS: u32 = 10;
+pub const TICK_MS: u32 = super::TICK_MS;
 /// The longest UDP datagram.
 const DATAGRAM_BYTES: usize = 65_535;
 /// A change of gain takes this long.
@@ -152,7 +152,7 @@ impl<T: Tap> Driver<T> {
         let meter = LevelMeter::new(LevelConfig { sample_rate_hz: rate_hz, ..LevelConfig::default() }).ok();
         let ramp = (rate_hz * RAMP_MS / 1_000) as u16;
         let mut sound = Sound {
-            pcm: vec![0; (rate_hz * TICK_MS / 1_000) as usize],
+            pcm: Vec::with_capacity((rate_hz * TICK_MS / 1_000) as usize + 1),
             microphone: Gain::new(ramp),
             volume: Gain::new(ramp),
             meters: [meter, meter],
@@ -193,6 +193,7 @@ impl<T: Tap> Driver<T> {
                 }
                 Event::Command(Some(command)) => sound.apply(command),
                 Event::Tick => {
+                    sound.pcm.resize(super::tick_samples(rate_hz, tick), 0);
                     self.tick(tick > 0, &mut sound, &mut datagram).await;
                     tick += 1;
                     if tick.is_multiple_of(STATUS_EVERY) {

@@ -13,8 +13,16 @@ pub mod proxy;
 mod tap;
 pub mod virtual_time;
 
+/// Length of an audio tick in ms.
+const TICK_MS: u32 = 10;
+
+/// Samples of the tick with this number: not always the same where a second has no whole number of hundredths.
+fn tick_samples(rate_hz: u32, tick: u64) -> usize {
+    let upto = |tick: u64| tick * u64::from(rate_hz) * u64::from(TICK_MS) / 1_000;
+    (upto(tick + 1) - upto(tick)) as usize
+}
+
 pub use call::Call;
-pub use codecs::Codec;
 pub use config::{CallConfig, Identity};
 pub use latch::Latching;
 pub use outcome::{CallError, CallStats, Channel, Incoming, Transmit};

@@ -2,13 +2,11 @@
 
 use std::net::SocketAddr;
 
-use dsp_core::codec::l16::L16Error;
 use dsp_core::guard::GuardError;
 use dsp_core::receive::{self, ReceiveError, Received, ReceiverStats};
 use dsp_core::send::{FrameTooLong, SendStats};
 use dsp_core::time::Duration;
 
-use crate::opus::OpusError;
 use crate::sdp::SdpError;
 
 /// Why a call can't be set up.
@@ -17,38 +15,47 @@ use crate::sdp::SdpError;
 pub enum CallError {
     /// The SDP doesn't parse, or offers nothing in common.
     Sdp(SdpError),
-    /// Opus refused its settings.
-    Opus(OpusError),
-    /// L16 has no such rate.
-    L16(L16Error),
+    /// A codec refused its settings.
+    CodecSetup {
+        /// The codec, as `a=rtpmap` has it.
+        codec: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The receiver refused its settings.
     Receiver(receive::ConfigError),
     /// The packet length doesn't fit.
     Sender(FrameTooLong),
     /// The operating system gave no randomness.
     Randomness(getrandom::Error),
-    /// The other side chose a codec that this build doesn't have.
+    /// The registry doesn't have this codec.
     Codec(String),
     /// An answer came, but no offer was made.
     NoOffer,
     /// RTCP's settings are unusable.
     Rtcp,
-    /// A call's sound is mono; Opus was set up for this many channels.
-    Channels(u8),
+    /// A call's sound is mono, and this codec's is not.
+    Channels {
+        /// The codec, as `a=rtpmap` has it.
+        codec: String,
+        /// Its channels.
+        channels: u8,
+    },
 }
 
 impl std::fmt::Display for CallError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sdp(_) => write!(f, "the SDP can't be agreed on"),
-            Self::Opus(_) => write!(f, "Opus can't be set up"),
-            Self::L16(_) => write!(f, "L16 can't be set up"),
+            Self::CodecSetup { codec, .. } => write!(f, "{codec} can't be set up"),
             Self::Receiver(_) => write!(f, "the receiver can't be set up"),
             Self::Sender(_) => write!(f, "the sender can't be set up"),
             Self::Randomness(_) => write!(f, "the operating system has no randomness"),
             Self::Codec(name) => write!(f, "no codec {name} in this build"),
             Self::NoOffer => write!(f, "an answer without an offer"),
-            Self::Channels(channels) => write!(f, "calls are mono, and Opus is set up for {channels} channels"),
+            Self::Channels { codec, channels } => {
+                write!(f, "calls are mono, and {codec} is set up for {channels} channels")
+            }
             Self::Rtcp => write!(f, "RTCP needs a canonical name of 1 to 64 bytes"),
         }
     }
@@ -58,12 +65,11 @@ impl std::error::Error for CallError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Sdp(error) => Some(error),
-            Self::Opus(error) => Some(error),
-            Self::L16(error) => Some(error),
+            Self::CodecSetup { source, .. } => Some(&**source),
             Self::Receiver(error) => Some(error),
             Self::Sender(error) => Some(error),
             Self::Randomness(error) => Some(error),
-            Self::Codec(_) | Self::NoOffer | Self::Rtcp | Self::Channels(_) => None,
+            Self::Codec(_) | Self::NoOffer | Self::Rtcp | Self::Channels { .. } => None,
         }
     }
 }
@@ -71,12 +77,6 @@ impl std::error::Error for CallError {
 impl From<SdpError> for CallError {
     fn from(error: SdpError) -> Self {
         Self::Sdp(error)
-    }
-}
-
-impl From<OpusError> for CallError {
-    fn from(error: OpusError) -> Self {
-        Self::Opus(error)
     }
 }
 

@@ -14,7 +14,7 @@ use super::{Call, CallError, Channel, Tap, Transmit};
 use crate::netsim::{Network, NetworkConfig};
 
 /// Length of an audio tick in ms: a common device period, and half a usual packet.
-pub const TICK_MS: u32 = 10;
+pub const TICK_MS: u32 = super::TICK_MS;
 /// The second side's ticks fall between the first's.
 const PHASE_US: f64 = 3_700.0;
 /// Room for a datagram: L16 at 48 kHz in packets of 20 ms and all smaller ones.
@@ -117,7 +117,7 @@ impl<T: Tap> VirtualTime<T> {
         let mut pcm = [0i16; 48 * TICK_MS as usize];
         let mut datagram = [0u8; DATAGRAM_BYTES];
         let end = &mut self.ends[side];
-        let pcm = &mut pcm[..(end.rate_hz * TICK_MS / 1_000) as usize];
+        let pcm = &mut pcm[..super::tick_samples(end.rate_hz, end.tick)];
         let played = end.call.play(now, pcm);
         end.tap.played(now, &played, pcm);
         if end.tick > 0 {

@@ -1,0 +1,311 @@
+//! `media-core encode`: a WAV file to a codec's payloads; and the settings that it shares with `media-core decode`.
+//!
+//! The payloads of a codec with frames of one size follow each other without anything between them, as ffmpeg's raw
+//! formats have it. Opus goes into an Ogg file (RFC 7845).
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args as ClapArgs, ValueEnum};
+use dsp_core::codec::g722::Mode;
+use dsp_core::codec::ilbc::IlbcMode;
+use dsp_core::codec::{Decoder, Encoder};
+use host_std::opus::{MAX_PAYLOAD, OpusApplication, OpusEncoder, OpusEncoderConfig, OpusRateControl};
+use host_std::opus_file::{OpusFileWriter, OpusHead};
+use host_std::registry::{CodecFormat, Description, G722, Opus, Registry, Terms};
+use host_std::wav::WavSource;
+
+use super::codecs::CodecName;
+use super::{Outcome, number_in};
+
+/// Which codec, and how its payloads are cut.
+#[derive(ClapArgs)]
+pub(super) struct Coding {
+    /// The codec: opus, g722, pcmu, pcma, ilbc, ilbc30 or l16 (see `media-core codecs`)
+    #[arg(long, value_name = "NAME")]
+    pub(super) codec: CodecName,
+    /// Rate of the sound in Hz, where the codec has several [default: encode: what suits the file; decode: 48000]
+    #[arg(long, value_name = "HZ")]
+    pub(super) rate: Option<u32>,
+    /// Channels, 1 or 2: opus and l16 [default: 1; Opus decoded: the file's]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2), value_name = "NUMBER")]
+    pub(super) channels: Option<u8>,
+    /// G.722: 1, 2 or 3 for 64, 56 or 48 kbit/s in octets of 64; iLBC: 20 or 30 for the frame in ms
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) mode: Option<u32>,
+    /// Length of a frame in ms; Opus: 2.5, 5, 10, 20, 40, 60, 80, 100 or 120 [default: 20; iLBC of mode 30: 30]
+    #[arg(long, value_parser = |s: &str| number_in(s, 1.0, 120.0), value_name = "MS")]
+    pub(super) frame_ms: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Rates {
+    /// Sizes follow the sound
+    Vbr,
+    /// The same within bounds
+    Cvbr,
+    /// All packets have one size
+    Cbr,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Tune {
+    /// Speech
+    Voice,
+    /// Music and mixed sound
+    Music,
+    /// The shortest delay
+    LowDelay,
+}
+
+/// Encode a WAV file: raw payloads, or an Ogg file for Opus
+///
+/// Sound of another rate is resampled. The last frame is filled up with silence.
+#[derive(ClapArgs)]
+pub(super) struct Args {
+    #[command(flatten)]
+    coding: Coding,
+    /// Bit rate in bit/s: Opus from 500 on; of other codecs one that they have
+    #[arg(long, value_name = "BPS")]
+    bitrate: Option<u32>,
+    /// Effort from 0 (cheapest) to 10 (best)
+    #[arg(help_heading = "Opus", long, value_parser = clap::value_parser!(u8).range(0..=10), value_name = "NUMBER")]
+    complexity: Option<u8>,
+    /// Carry the frame before at a low rate, for losses of this many percent
+    #[arg(help_heading = "Opus", long, value_parser = clap::value_parser!(u8).range(0..=100), value_name = "PERCENT")]
+    fec: Option<u8>,
+    /// Nearly nothing for silence
+    #[arg(help_heading = "Opus", long)]
+    dtx: bool,
+    /// How sizes may vary [default: cvbr]
+    #[arg(help_heading = "Opus", long, value_enum)]
+    rates: Option<Rates>,
+    /// What to tune for [default: voice]
+    #[arg(help_heading = "Opus", long, value_enum)]
+    tune: Option<Tune>,
+    /// The WAV file
+    #[arg(value_name = "IN.wav")]
+    input: PathBuf,
+    /// The file to write; one that is there is replaced
+    #[arg(value_name = "OUT")]
+    output: PathBuf,
+}
+
+/// A codec as it is set up for a file.
+pub(super) struct Setup {
+    registry: Registry,
+    pub(super) format: CodecFormat,
+    pub(super) description: Description,
+    pub(super) frame_us: u32,
+}
+
+impl Coding {
+    /// `rate_hz` where the user names none.
+    pub(super) fn setup(&self, rate_hz: u32, opus: OpusEncoderConfig) -> Result<Setup, Box<dyn Error>> {
+        let name = &self.codec;
+        let rates = name.rates_hz();
+        let rate_hz = self.rate.unwrap_or(if rates.contains(&rate_hz) { rate_hz } else { rates[0] });
+        if !rates.contains(&rate_hz) {
+            let rates: Vec<_> = rates.iter().map(u32::to_string).collect();
+            return Err(format!("--rate {rate_hz}: {name} has {}", rates.join(", ")).into());
+        }
+        let channels = self.channels.unwrap_or(1);
+        if channels == 2 && !name.is("opus") && !name.is("l16") {
+            return Err(format!("--channels 2: {name} is mono").into());
+        }
+        let mut format = name.format(rate_hz, channels)?;
+        let mut registry =
+            Registry::builtin().with(Opus(OpusEncoderConfig { sample_rate_hz: rate_hz, channels, ..opus }));
+        match self.mode {
+            None => {}
+            Some(mode) if name.is("g722") => {
+                registry = registry.with(G722(match mode {
+                    1 => Mode::Kbps64,
+                    2 => Mode::Kbps56,
+                    3 => Mode::Kbps48,
+                    _ => return Err(format!("--mode {mode}: g722 has 1, 2 and 3").into()),
+                }));
+            }
+            Some(mode) if name.is_ilbc() => {
+                format = CodecFormat::ilbc(match mode {
+                    20 => IlbcMode::Ms20,
+                    30 => IlbcMode::Ms30,
+                    _ => return Err(format!("--mode {mode}: ilbc has 20 and 30").into()),
+                });
+            }
+            Some(mode) => return Err(format!("--mode {mode}: {name} has no modes").into()),
+        }
+        let description = registry.describe(&format).ok_or_else(|| format!("no codec {format} in this build"))?;
+        let usual_us = description.frames.packet_ms(20) * 1_000;
+        let frame_us = self.frame_ms.map_or(usual_us, |ms| (ms * 1_000.0).round() as u32);
+        if !description.frames.has(frame_us) {
+            return Err(format!("--frame-ms {}: {name} has no such frame", f64::from(frame_us) / 1_000.0).into());
+        }
+        Ok(Setup { registry, format, description, frame_us })
+    }
+}
+
+impl Setup {
+    pub(super) fn encoder(&self) -> Result<Box<dyn Encoder + Send>, Box<dyn Error>> {
+        let codec = self.registry.find(&self.format).ok_or("no such codec")?;
+        codec.encoder(&Terms::alone(&self.format)).map_err(|error| error as Box<dyn Error>)
+    }
+
+    pub(super) fn decoder(&self) -> Result<Box<dyn Decoder + Send>, Box<dyn Error>> {
+        let codec = self.registry.find(&self.format).ok_or("no such codec")?;
+        codec.decoder(&Terms::alone(&self.format)).map_err(|error| error as Box<dyn Error>)
+    }
+
+    /// Samples of a frame, a channel.
+    pub(super) fn samples(&self) -> usize {
+        (u64::from(self.description.sample_rate_hz) * u64::from(self.frame_us) / 1_000_000) as usize
+    }
+
+    pub(super) fn channels(&self) -> usize {
+        usize::from(self.description.channels)
+    }
+
+    /// Bytes of a payload, of a codec where all have one size.
+    pub(super) fn payload_bytes(&self) -> Result<usize, Box<dyn Error>> {
+        let silence = vec![0; self.samples() * self.channels()];
+        Ok(self.encoder()?.encode(&silence, &mut vec![0; silence.len() * 2 + MAX_PAYLOAD])?)
+    }
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    let name = &args.coding.codec;
+    let is_opus = name.is("opus");
+    for (given, option) in [
+        (args.complexity.is_some(), "complexity"),
+        (args.fec.is_some(), "fec"),
+        (args.dtx, "dtx"),
+        (args.rates.is_some(), "rates"),
+        (args.tune.is_some(), "tune"),
+    ] {
+        if given && !is_opus {
+            return Err(format!("--{option} is for opus, not for {name}").into());
+        }
+    }
+    let file_hz = WavSource::open(&args.input, 48_000)?.spec().sample_rate;
+    let opus = opus_config(args);
+    let mut coding = Coding { codec: name.clone(), ..args.coding };
+    if let Some(bps) = args.bitrate.filter(|_| !is_opus) {
+        coding.mode = match (bps, coding.mode) {
+            (64_000, mode @ (None | Some(1))) if name.is("g722") => mode,
+            (56_000, None | Some(2)) if name.is("g722") => Some(2),
+            (48_000, None | Some(3)) if name.is("g722") => Some(3),
+            (15_200, None | Some(20)) if name.is("ilbc") => Some(20),
+            (13_330..=13_333, None | Some(30)) if name.is_ilbc() => Some(30),
+            (bps, mode) => {
+                let only = coding.setup(name.rate_for(file_hz), opus)?.description.bit_rate_bps;
+                if only != [bps; 2] || name.is("g722") {
+                    return Err(format!("--bitrate {bps}: {name} has none of that").into());
+                }
+                mode
+            }
+        };
+    }
+    let setup = coding.setup(name.rate_for(file_hz), opus)?;
+    let mut sound = Sound::open(&args.input, &setup)?;
+    if is_opus {
+        let config = OpusEncoderConfig {
+            sample_rate_hz: setup.description.sample_rate_hz,
+            channels: setup.description.channels,
+            ..opus
+        };
+        return write_opus(&args.output, &setup, config, &mut sound, file_hz);
+    }
+    let mut encoder = setup.encoder()?;
+    let wrong = |error| format!("cannot write {}: {error}", args.output.display());
+    let mut output = BufWriter::new(File::create(&args.output).map_err(wrong)?);
+    let mut payload = vec![0; setup.payload_bytes()?];
+    while let Some(frame) = sound.frame()? {
+        let len = encoder.encode(frame, &mut payload)?;
+        output.write_all(&payload[..len]).map_err(wrong)?;
+    }
+    Ok(output.flush().map_err(wrong)?)
+}
+
+fn opus_config(args: &Args) -> OpusEncoderConfig {
+    let usual = OpusEncoderConfig::default();
+    OpusEncoderConfig {
+        application: match args.tune {
+            None | Some(Tune::Voice) => OpusApplication::Voip,
+            Some(Tune::Music) => OpusApplication::Audio,
+            Some(Tune::LowDelay) => OpusApplication::LowDelay,
+        },
+        bitrate_bps: args.bitrate.unwrap_or(usual.bitrate_bps * u32::from(args.coding.channels.unwrap_or(1))),
+        rate_control: match args.rates {
+            Some(Rates::Vbr) => OpusRateControl::Vbr,
+            None | Some(Rates::Cvbr) => OpusRateControl::ConstrainedVbr,
+            Some(Rates::Cbr) => OpusRateControl::Cbr,
+        },
+        complexity: args.complexity.unwrap_or(usual.complexity),
+        fec: args.fec.is_some(),
+        expected_loss_percent: args.fec.unwrap_or(0),
+        dtx: args.dtx,
+        ..usual
+    }
+}
+
+fn write_opus(path: &Path, setup: &Setup, config: OpusEncoderConfig, sound: &mut Sound, input_rate_hz: u32) -> Outcome {
+    let mut encoder = OpusEncoder::new(config)?;
+    let ticks = |samples: u64| samples * 48_000 / u64::from(config.sample_rate_hz);
+    let pre_skip = ticks(encoder.lookahead() as u64) as u16;
+    let head = OpusHead { channels: config.channels, pre_skip, input_rate_hz, gain_q8: 0 };
+    let wrong = |error| format!("cannot write {}: {error}", path.display());
+    let output = BufWriter::new(File::create(path).map_err(wrong)?);
+    let mut writer = OpusFileWriter::new(output, head).map_err(wrong)?;
+    let mut payload = [0; MAX_PAYLOAD];
+    let (mut coded, whole) = (0, u64::from(pre_skip) + ticks(sound.len));
+    let silence = vec![0; setup.samples() * setup.channels()];
+    // The encoder's delay pushes the end of the sound into a frame more.
+    while coded < whole {
+        let frame = sound.frame()?.unwrap_or(&silence);
+        let len = encoder.encode(frame, &mut payload)?;
+        let duration = ticks(setup.samples() as u64);
+        writer.packet(&payload[..len], duration as u32).map_err(wrong)?;
+        coded += duration;
+    }
+    Ok(writer.finish(ticks(sound.len)).map_err(wrong)?)
+}
+
+/// A WAV file in frames, interleaved.
+struct Sound {
+    channels: Vec<WavSource>,
+    /// One channel's part of a frame.
+    part: Vec<i16>,
+    frame: Vec<i16>,
+    /// Samples of the file at the codec's rate, a channel.
+    len: u64,
+}
+
+impl Sound {
+    fn open(path: &Path, setup: &Setup) -> Result<Self, Box<dyn Error>> {
+        let source = || WavSource::open(path, setup.description.sample_rate_hz);
+        let channels = match setup.channels() {
+            1 => vec![source()?],
+            channels => {
+                (0..channels).map(|n| source().map(|source| source.of_channel(n as u16))).collect::<Result<_, _>>()?
+            }
+        };
+        let len = channels[0].len();
+        let samples = setup.samples();
+        Ok(Self { part: vec![0; samples], frame: vec![0; samples * channels.len()], channels, len })
+    }
+
+    /// The next frame, filled up with silence; `None` at the end.
+    fn frame(&mut self) -> Result<Option<&[i16]>, Box<dyn Error>> {
+        let mut read = 0;
+        let step = self.channels.len();
+        for (channel, source) in self.channels.iter_mut().enumerate() {
+            read = source.read(&mut self.part)?;
+            self.part[read..].fill(0);
+            let slots = self.frame.iter_mut().skip(channel).step_by(step);
+            slots.zip(&self.part).for_each(|(slot, sample)| *slot = *sample);
+        }
+        Ok((read > 0).then_some(&self.frame))
+    }
+}

@@ -1,0 +1,340 @@
+//! The parameters of Opus in SDP's `a=fmtp` (RFC 7587, 6.1 and 7), read, written and turned into settings.
+//!
+//! All but the `sprop-` ones say what their writer wishes to *receive*, and offer and answer don't depend on one another
+//! (7.1): each side [applies](OpusFmtp::apply) what it reads to its encoder, and writes what its own decoder wants.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{OpusBandwidth, OpusEncoderConfig, OpusRateControl};
+
+/// What one side says about its Opus. The default is what holds where nothing is said.
+///
+/// ```
+/// use host_std::opus::{OpusBandwidth, OpusEncoderConfig, OpusFmtp};
+///
+/// // What the other side wishes to receive, out of its `a=fmtp:111 ...`.
+/// let theirs = OpusFmtp::parse("maxplaybackrate=16000; maxaveragebitrate=20000; useinbandfec=1")?;
+/// let mut config = OpusEncoderConfig { bitrate_bps: 64_000, ..Default::default() };
+/// theirs.apply(&mut config);
+/// assert_eq!((config.bitrate_bps, config.max_bandwidth), (20_000, OpusBandwidth::Wide));
+///
+/// // What we say of ourselves.
+/// let ours = OpusFmtp::of(&OpusEncoderConfig { sample_rate_hz: 16_000, ..Default::default() });
+/// assert_eq!(ours.to_string(), "maxplaybackrate=16000;sprop-maxcapturerate=16000;useinbandfec=1");
+/// # Ok::<_, host_std::opus::OpusFmtpError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpusFmtp {
+    /// `maxplaybackrate`: the highest sampling rate that the writer can play, 8000 to 48,000 Hz.
+    pub max_playback_rate_hz: u32,
+    /// `sprop-maxcapturerate`: the highest sampling rate of what the writer sends, 8000 to 48,000 Hz.
+    pub max_capture_rate_hz: u32,
+    /// `maxaveragebitrate`: what the writer can take, 6000 to 510,000 bit/s. Values beyond are ignored, as the RFC asks.
+    pub max_average_bitrate_bps: Option<u32>,
+    /// `stereo`: the writer prefers two channels; to one that doesn't, none must be sent.
+    pub stereo: bool,
+    /// `sprop-stereo`: the writer is likely to send two channels.
+    pub sends_stereo: bool,
+    /// `cbr`: the writer prefers packets of constant size.
+    pub cbr: bool,
+    /// `useinbandfec`: the writer can use in-band FEC.
+    pub fec: bool,
+    /// `usedtx`: the writer prefers that silence isn't sent.
+    pub dtx: bool,
+    /// `ptime`, in ms, 3 to 120. Its place is the `a=ptime` attribute (7); some write it here.
+    pub ptime_ms: Option<u8>,
+    /// `maxptime`, in ms, 3 to 120. Its place is the `a=maxptime` attribute.
+    pub max_ptime_ms: Option<u8>,
+    /// `minptime`, in ms, 3 to 120. No parameter of the RFC, but every browser writes it.
+    pub min_ptime_ms: Option<u8>,
+}
+
+impl Default for OpusFmtp {
+    fn default() -> Self {
+        Self {
+            max_playback_rate_hz: 48_000,
+            max_capture_rate_hz: 48_000,
+            max_average_bitrate_bps: None,
+            stereo: false,
+            sends_stereo: false,
+            cbr: false,
+            fec: false,
+            dtx: false,
+            ptime_ms: None,
+            max_ptime_ms: None,
+            min_ptime_ms: None,
+        }
+    }
+}
+
+/// The parameter whose value can't be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpusFmtpError {
+    /// Not 0 or 1.
+    Flag {
+        /// The parameter.
+        parameter: &'static str,
+    },
+    /// Not a number from 8000 to 48,000.
+    Rate {
+        /// The parameter.
+        parameter: &'static str,
+    },
+    /// Not a positive number.
+    Bitrate {
+        /// The parameter.
+        parameter: &'static str,
+    },
+    /// Not a number from 3 to 120.
+    Duration {
+        /// The parameter.
+        parameter: &'static str,
+    },
+}
+
+impl fmt::Display for OpusFmtpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Flag { parameter } => write!(f, "{parameter} of Opus is neither 0 nor 1"),
+            Self::Rate { parameter } => write!(f, "{parameter} of Opus is no rate from 8000 to 48000 Hz"),
+            Self::Bitrate { parameter } => write!(f, "{parameter} of Opus is no positive number"),
+            Self::Duration { parameter } => write!(f, "{parameter} of Opus is no duration from 3 to 120 ms"),
+        }
+    }
+}
+
+impl std::error::Error for OpusFmtpError {}
+
+impl OpusFmtp {
+    /// Reads the parameters behind the payload type of an `a=fmtp` line: `name=value` separated by semicolons, in any
+    /// case, with or without blanks. Unknown parameters are ignored (RFC 7587, 7.1); of one that stands twice the last
+    /// counts.
+    ///
+    /// # Errors
+    /// The [`OpusFmtpError`] that names the first parameter with a value that it can't have.
+    pub fn parse(text: &str) -> Result<Self, OpusFmtpError> {
+        let mut fmtp = Self::default();
+        for part in text.split(';') {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let (name, value) = (name.trim(), value.trim());
+            let Some(&parameter) = NAMES.iter().find(|known| known.eq_ignore_ascii_case(name)) else { continue };
+            let flag = || match value {
+                "0" => Ok(false),
+                "1" => Ok(true),
+                _ => Err(OpusFmtpError::Flag { parameter }),
+            };
+            let rate = || number(value, 8_000..=48_000).ok_or(OpusFmtpError::Rate { parameter });
+            let duration = || match number(value, 3..=120) {
+                Some(ms) => Ok(Some(ms as u8)),
+                None => Err(OpusFmtpError::Duration { parameter }),
+            };
+            match parameter {
+                "maxplaybackrate" => fmtp.max_playback_rate_hz = rate()?,
+                "sprop-maxcapturerate" => fmtp.max_capture_rate_hz = rate()?,
+                "maxaveragebitrate" => {
+                    let bps = number(value, 1..=u32::MAX).ok_or(OpusFmtpError::Bitrate { parameter })?;
+                    fmtp.max_average_bitrate_bps = Some(bps).filter(|bps| (6_000..=510_000).contains(bps));
+                }
+                "stereo" => fmtp.stereo = flag()?,
+                "sprop-stereo" => fmtp.sends_stereo = flag()?,
+                "cbr" => fmtp.cbr = flag()?,
+                "useinbandfec" => fmtp.fec = flag()?,
+                "usedtx" => fmtp.dtx = flag()?,
+                "ptime" => fmtp.ptime_ms = duration()?,
+                "maxptime" => fmtp.max_ptime_ms = duration()?,
+                _ => fmtp.min_ptime_ms = duration()?,
+            }
+        }
+        Ok(fmtp)
+    }
+
+    /// What a side says of itself that is set up as `config`: it plays and records at that rate and with those channels,
+    /// and wishes to be sent what it sends. It says nothing of the bit rate, which it can take at any height.
+    pub fn of(config: &OpusEncoderConfig) -> Self {
+        Self {
+            max_playback_rate_hz: config.sample_rate_hz,
+            max_capture_rate_hz: config.sample_rate_hz,
+            stereo: config.channels == 2,
+            sends_stereo: config.channels == 2,
+            cbr: config.rate_control == OpusRateControl::Cbr,
+            fec: config.fec,
+            dtx: config.dtx,
+            ..Self::default()
+        }
+    }
+
+    /// Bends `config` to what the writer of these parameters wishes to receive. Bit rate and bandwidth are capped, never
+    /// raised; two channels are coded as one, unless the writer prefers stereo; FEC is left out where it can't be used;
+    /// constant size is set where it's preferred, and kept where we want it; DTX is as the writer prefers.
+    pub fn apply(&self, config: &mut OpusEncoderConfig) {
+        if let Some(bps) = self.max_average_bitrate_bps {
+            config.bitrate_bps = config.bitrate_bps.min(bps);
+        }
+        config.max_bandwidth = config.max_bandwidth.min(OpusBandwidth::of_rate(self.max_playback_rate_hz));
+        if !self.stereo {
+            config.coded_channels = Some(1);
+        }
+        if self.cbr {
+            config.rate_control = OpusRateControl::Cbr;
+        }
+        config.fec &= self.fec;
+        config.dtx = self.dtx;
+    }
+}
+
+/// All that are read.
+const NAMES: [&str; 11] = [
+    "maxplaybackrate",
+    "sprop-maxcapturerate",
+    "maxaveragebitrate",
+    "stereo",
+    "sprop-stereo",
+    "cbr",
+    "useinbandfec",
+    "usedtx",
+    "ptime",
+    "maxptime",
+    "minptime",
+];
+
+/// Digits alone: `parse` would take a sign.
+fn number(text: &str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|number| digits && range.contains(number))
+}
+
+impl FromStr for OpusFmtp {
+    type Err = OpusFmtpError;
+
+    fn from_str(text: &str) -> Result<Self, OpusFmtpError> {
+        Self::parse(text)
+    }
+}
+
+/// As behind the payload type of an `a=fmtp` line; what has its default isn't written, so it may be empty.
+impl fmt::Display for OpusFmtp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let below_full = |rate_hz| Some(rate_hz).filter(|rate_hz| *rate_hz != 48_000);
+        let set = |flag: bool| flag.then_some(1);
+        let values = [
+            below_full(self.max_playback_rate_hz),
+            below_full(self.max_capture_rate_hz),
+            self.max_average_bitrate_bps,
+            set(self.stereo),
+            set(self.sends_stereo),
+            set(self.cbr),
+            set(self.fec),
+            set(self.dtx),
+            self.ptime_ms.map(u32::from),
+            self.max_ptime_ms.map(u32::from),
+            self.min_ptime_ms.map(u32::from),
+        ];
+        let mut separator = "";
+        for (name, value) in NAMES.iter().zip(values) {
+            if let Some(value) = value {
+                write!(f, "{separator}{name}={value}")?;
+                separator = ";";
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_others_write() {
+        let browser = OpusFmtp::parse("minptime=10;useinbandfec=1").unwrap();
+        assert_eq!(browser, OpusFmtp { min_ptime_ms: Some(10), fec: true, ..Default::default() });
+        let all = "MaxPlaybackRate=16000; sprop-maxcapturerate = 8000 ;maxaveragebitrate=20000; STEREO=1;\
+                   sprop-stereo=1;cbr=1;useinbandfec=1;usedtx=1;ptime=20;maxptime=60;x-unknown=;;";
+        let read = OpusFmtp::parse(all).unwrap();
+        let want = OpusFmtp {
+            max_playback_rate_hz: 16_000,
+            max_capture_rate_hz: 8_000,
+            max_average_bitrate_bps: Some(20_000),
+            stereo: true,
+            sends_stereo: true,
+            cbr: true,
+            fec: true,
+            dtx: true,
+            ptime_ms: Some(20),
+            max_ptime_ms: Some(60),
+            min_ptime_ms: None,
+        };
+        assert_eq!(read, want);
+        assert_eq!(OpusFmtp::parse(&read.to_string()), Ok(want));
+        assert_eq!(OpusFmtp::parse(""), Ok(OpusFmtp::default()));
+        assert_eq!(OpusFmtp::default().to_string(), "");
+        assert_eq!("cbr=1;cbr=0".parse(), Ok(OpusFmtp::default()), "the last counts");
+    }
+
+    #[test]
+    fn a_bit_rate_out_of_range_is_ignored_and_a_wrong_value_named() {
+        for bps in ["5999", "510001", "4000000000"] {
+            assert_eq!(OpusFmtp::parse(&format!("maxaveragebitrate={bps}")), Ok(OpusFmtp::default()));
+        }
+        for (text, error) in [
+            ("maxaveragebitrate=0", OpusFmtpError::Bitrate { parameter: "maxaveragebitrate" }),
+            ("maxaveragebitrate=-64000", OpusFmtpError::Bitrate { parameter: "maxaveragebitrate" }),
+            ("maxaveragebitrate=99999999999", OpusFmtpError::Bitrate { parameter: "maxaveragebitrate" }),
+            ("maxplaybackrate=7999", OpusFmtpError::Rate { parameter: "maxplaybackrate" }),
+            ("sprop-maxcapturerate=+8000", OpusFmtpError::Rate { parameter: "sprop-maxcapturerate" }),
+            ("Stereo=yes", OpusFmtpError::Flag { parameter: "stereo" }),
+            ("usedtx", OpusFmtpError::Flag { parameter: "usedtx" }),
+            ("ptime=2", OpusFmtpError::Duration { parameter: "ptime" }),
+            ("maxptime=121", OpusFmtpError::Duration { parameter: "maxptime" }),
+        ] {
+            assert_eq!(OpusFmtp::parse(text), Err(error), "{text}");
+        }
+        let error = OpusFmtp::parse("stereo=2").unwrap_err();
+        assert_eq!(error.to_string(), "stereo of Opus is neither 0 nor 1");
+    }
+
+    #[test]
+    fn wishes_cap_the_encoder_and_raise_nothing() {
+        let ours = OpusEncoderConfig { channels: 2, bitrate_bps: 40_000, dtx: true, ..Default::default() };
+        let sent_to = |text: &str| {
+            let mut config = ours;
+            OpusFmtp::parse(text).unwrap().apply(&mut config);
+            config
+        };
+        let nothing_said = sent_to("");
+        let expected = OpusEncoderConfig { coded_channels: Some(1), fec: false, dtx: false, ..ours };
+        assert_eq!(nothing_said, expected, "mono, no FEC, no DTX");
+        let all = sent_to("maxplaybackrate=24000;maxaveragebitrate=510000;stereo=1;cbr=1;useinbandfec=1;usedtx=1");
+        let max_bandwidth = OpusBandwidth::SuperWide;
+        assert_eq!(all, OpusEncoderConfig { max_bandwidth, rate_control: OpusRateControl::Cbr, ..ours });
+        assert_eq!(sent_to("maxaveragebitrate=6000").bitrate_bps, 6_000);
+        for (rate_hz, bandwidth) in [
+            (8_000, OpusBandwidth::Narrow),
+            (11_025, OpusBandwidth::Medium),
+            (16_000, OpusBandwidth::Wide),
+            (22_050, OpusBandwidth::SuperWide),
+            (32_000, OpusBandwidth::Full),
+            (48_000, OpusBandwidth::Full),
+        ] {
+            assert_eq!(sent_to(&format!("maxplaybackrate={rate_hz}")).max_bandwidth, bandwidth);
+        }
+    }
+
+    #[test]
+    fn two_of_the_same_kind_get_what_they_are_set_to() {
+        for config in [
+            OpusEncoderConfig::default(),
+            OpusEncoderConfig { channels: 2, dtx: true, fec: false, ..Default::default() },
+            OpusEncoderConfig { rate_control: OpusRateControl::Cbr, sample_rate_hz: 8_000, ..Default::default() },
+        ] {
+            let said = OpusFmtp::parse(&OpusFmtp::of(&config).to_string()).unwrap();
+            assert_eq!(said, OpusFmtp::of(&config));
+            let mut sent = config;
+            said.apply(&mut sent);
+            let max_bandwidth = OpusBandwidth::of_rate(config.sample_rate_hz);
+            let coded_channels = (config.channels == 1).then_some(1);
+            assert_eq!(sent, OpusEncoderConfig { max_bandwidth, coded_channels, ..config });
+        }
+    }
+}

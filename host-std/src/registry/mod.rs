@@ -1,0 +1,291 @@
+//! The registry: the codecs that calls can agree on, by encoding name, RTP clock and channels.
+//!
+//! A [`Codec`] says what it is ([`Description`]), how SDP writes it ([`CodecFormat`]: RFC 8866, 6.6 and 6.15; RFC 4855),
+//! and makes an encoder or a decoder from what both sides wrote ([`Terms`]). A [`Registry`] is a list of them, cheap to
+//! clone: a server shares one between its calls, and a call with settings of its own has a copy with another entry.
+//! Offer and answer ([`sdp`](crate::sdp)) and the call ask the registry and know no codec by themselves, so a codec of
+//! the user's own is as good as one that is built in:
+//!
+//! ```
+//! use dsp_core::codec::g711::Pcmu;
+//! use host_std::registry::{Codec, CodecFormat, Description, Made, Registry, Terms};
+//! use dsp_core::codec::{Decoder, Encoder};
+//!
+//! /// Mu-law under another name.
+//! struct Companded;
+//!
+//! impl Codec for Companded {
+//!     fn formats(&self) -> Vec<CodecFormat> {
+//!         vec![CodecFormat::new("X-COMPANDED", 8_000, 1)]
+//!     }
+//!     fn describe(&self, _: &CodecFormat) -> Description {
+//!         Description { bit_rate_bps: [64_000; 2], ..Description::new(8_000, 1) }
+//!     }
+//!     fn encoder(&self, _: &Terms<'_>) -> Made<dyn Encoder + Send> {
+//!         Ok(Box::new(Pcmu))
+//!     }
+//!     fn decoder(&self, _: &Terms<'_>) -> Made<dyn Decoder + Send> {
+//!         Ok(Box::new(Pcmu))
+//!     }
+//! }
+//!
+//! let registry = Registry::builtin().with(Companded);
+//! let format = registry.named("x-companded").unwrap();
+//! assert_eq!(format.to_rtpmap(), "X-COMPANDED/8000");
+//! assert_eq!(registry.describe(&format).unwrap().sample_rate_hz, 8_000);
+//! ```
+
+mod description;
+mod format;
+mod ilbc;
+mod numbers;
+mod opus;
+mod waveform;
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use dsp_core::codec::{Decoder, Encoder};
+
+pub use description::{Description, Frames};
+pub use format::CodecFormat;
+pub(crate) use format::is_token;
+pub use ilbc::Ilbc;
+pub(crate) use numbers::Numbers;
+pub use opus::Opus;
+pub use waveform::{G722, L16, Pcma, Pcmu};
+
+/// An encoder or decoder, or why there is none.
+pub type Made<T> = Result<Box<T>, Box<dyn Error + Send + Sync>>;
+
+/// What both sides wrote of a codec: each one's `fmtp` is about what it *receives*.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// What we wrote, or will write: it binds our decoder.
+    pub ours: &'a CodecFormat,
+    /// What they wrote: it binds our encoder.
+    pub theirs: &'a CodecFormat,
+}
+
+impl<'a> Terms<'a> {
+    /// Without another side, or before it has answered.
+    pub fn alone(format: &'a CodecFormat) -> Self {
+        Self { ours: format, theirs: format }
+    }
+}
+
+/// A codec that calls can agree on.
+///
+/// Its own settings (a bit rate, a complexity) are fields of the type that implements this.
+pub trait Codec: Send + Sync {
+    /// The formats that it has, the usual one first.
+    fn formats(&self) -> Vec<CodecFormat>;
+
+    /// What it does under `format`, which is one of [`formats`](Self::formats) with any parameters.
+    fn describe(&self, format: &CodecFormat) -> Description;
+
+    /// The encoder for what the other side receives.
+    ///
+    /// # Errors
+    /// Settings or parameters that the codec can't have.
+    fn encoder(&self, terms: &Terms<'_>) -> Made<dyn Encoder + Send>;
+
+    /// The decoder for what we receive.
+    ///
+    /// # Errors
+    /// Settings or parameters that the codec can't have.
+    fn decoder(&self, terms: &Terms<'_>) -> Made<dyn Decoder + Send>;
+
+    /// The format that we offer for `wanted`: its parameters are what we want to receive.
+    fn offer(&self, wanted: &CodecFormat) -> CodecFormat {
+        wanted.clone()
+    }
+
+    /// Our format in the answer to `theirs`, or `None` if they don't go together.
+    fn agree(&self, ours: &CodecFormat, theirs: &CodecFormat) -> Option<CodecFormat> {
+        ours.same_encoding(theirs).then(|| ours.clone())
+    }
+}
+
+/// The codecs that there are. Of two with the same format the one registered later counts.
+#[derive(Clone, Default)]
+pub struct Registry {
+    codecs: Vec<Arc<dyn Codec>>,
+}
+
+static BUILTIN: LazyLock<Registry> = LazyLock::new(|| {
+    let codecs: [Arc<dyn Codec>; 6] = [
+        Arc::new(Opus::default()),
+        Arc::new(G722::default()),
+        Arc::new(Pcmu),
+        Arc::new(Pcma),
+        Arc::new(Ilbc),
+        Arc::new(L16),
+    ];
+    Registry { codecs: codecs.into() }
+});
+
+impl Registry {
+    /// Without any codec.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// The codecs of this crate with their usual settings, the best first: Opus, G.722, PCMU, PCMA, iLBC, L16.
+    pub fn builtin() -> Self {
+        BUILTIN.clone()
+    }
+
+    /// The same with this codec, which comes in place of those with its formats, or at the end.
+    #[must_use]
+    pub fn with(mut self, codec: impl Codec + 'static) -> Self {
+        let formats = codec.formats();
+        let replaced = self.codecs.iter().position(|old| {
+            let old = old.formats();
+            !old.is_empty() && old.iter().all(|old| formats.iter().any(|new| new.same_encoding(old)))
+        });
+        match replaced {
+            Some(place) => self.codecs[place] = Arc::new(codec),
+            None => self.codecs.push(Arc::new(codec)),
+        }
+        self
+    }
+
+    /// All of them, in the order of preference.
+    pub fn codecs(&self) -> impl Iterator<Item = &dyn Codec> {
+        self.codecs.iter().map(|codec| &**codec)
+    }
+
+    /// The codec with this format.
+    pub fn find(&self, format: &CodecFormat) -> Option<&dyn Codec> {
+        let has = |codec: &&Arc<dyn Codec>| codec.formats().iter().any(|own| own.same_encoding(format));
+        self.codecs.iter().rev().find(has).map(|codec| &**codec)
+    }
+
+    /// What the codec with this format does; `None` if there is none.
+    pub fn describe(&self, format: &CodecFormat) -> Option<Description> {
+        self.find(format).map(|codec| codec.describe(format))
+    }
+
+    /// The usual format of a codec by its name, in capitals or not: `PCMU`; or as `a=rtpmap` has it: `L16/16000/2`.
+    pub fn named(&self, name: &str) -> Option<CodecFormat> {
+        let formats = || self.codecs.iter().flat_map(|codec| codec.formats());
+        match CodecFormat::from_rtpmap(name) {
+            Some(wanted) => formats().find(|format| format.same_encoding(&wanted)),
+            None => formats().find(|format| format.is_named(name)),
+        }
+    }
+
+    /// The names of all codecs, in lower case, each once, in the order of preference.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for name in self.codecs.iter().flat_map(|codec| codec.formats()).map(|format| format.name.to_lowercase()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Our format in the answer to `theirs`, or `None` if they don't go together. Formats without a codec here
+    /// (comfort noise) go together if they are the same.
+    pub(crate) fn agree(&self, ours: &CodecFormat, theirs: &CodecFormat) -> Option<CodecFormat> {
+        match self.find(ours) {
+            Some(codec) => codec.agree(ours, theirs),
+            None => ours.same_encoding(theirs).then(|| ours.clone()),
+        }
+    }
+
+    /// The packet length for these terms that is nearest below `wished_ms`, and at least one frame.
+    pub(crate) fn packet_ms(&self, terms: &Terms<'_>, wished_ms: u32) -> u32 {
+        let agreed = self.agree(terms.ours, terms.theirs);
+        let description = agreed.and_then(|format| self.describe(&format));
+        description.map_or(wished_ms, |description| description.frames.packet_ms(wished_ms))
+    }
+}
+
+/// Whether both have the very same entries.
+impl PartialEq for Registry {
+    fn eq(&self, other: &Self) -> bool {
+        self.codecs.len() == other.codecs.len()
+            && self.codecs.iter().zip(&other.codecs).all(|(own, other)| Arc::ptr_eq(own, other))
+    }
+}
+
+impl Eq for Registry {}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Registry").field(&self.names()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::opus::OpusEncoderConfig;
+
+    #[test]
+    fn found_by_name_clock_and_channels() {
+        let registry = Registry::builtin();
+        assert_eq!(registry.names(), ["opus", "g722", "pcmu", "pcma", "ilbc", "l16"]);
+        assert_eq!(registry.named("L16/16000/2"), Some(CodecFormat::l16(16_000, 2)));
+        assert_eq!(registry.named("pcmu"), Some(CodecFormat::pcmu()));
+        for unknown in ["G729", "L16/12345", "PCMU/16000", "", "CN"] {
+            assert_eq!(registry.named(unknown), None, "{unknown}");
+        }
+        assert!(registry.find(&CodecFormat::new("pcma", 8_000, 1)).is_some());
+        assert!(registry.find(&CodecFormat::new("G722", 16_000, 1)).is_none());
+    }
+
+    #[test]
+    fn what_is_described_is_what_is_made() {
+        let registry = Registry::builtin();
+        for codec in registry.codecs() {
+            for format in codec.formats() {
+                let description = codec.describe(&format);
+                let terms = Terms::alone(&format);
+                let (encoder, mut decoder) = (codec.encoder(&terms).unwrap(), codec.decoder(&terms).unwrap());
+                let info = encoder.info();
+                assert_eq!(info, decoder.info(), "{format}");
+                assert_eq!(info.sample_rate_hz, description.sample_rate_hz, "{format}");
+                assert_eq!((info.rtp_clock_hz, info.channels), (format.rtp_clock_hz, description.channels), "{format}");
+                assert!(format.is_named(info.name), "{format}");
+                // 60 ms suits them all, and before the first packet own concealment is silence at most.
+                let mut pcm = vec![0; info.sample_rate_hz as usize * 60 / 1_000 * usize::from(info.channels)];
+                assert_eq!(decoder.conceal(&mut pcm), description.own_concealment, "{format}");
+                assert!(description.encoder_bytes > 0 || info.name.starts_with(['P', 'L']), "{format}");
+            }
+        }
+    }
+
+    #[test]
+    fn frames_and_bit_rates_are_what_encoders_make() {
+        let registry = Registry::builtin().with(Opus(OpusEncoderConfig { channels: 2, ..Default::default() }));
+        for codec in registry.codecs() {
+            for format in codec.formats() {
+                let description = codec.describe(&format);
+                let mut encoder = codec.encoder(&Terms::alone(&format)).unwrap();
+                let ms = description.frames.packet_ms(20);
+                let channels = usize::from(description.channels);
+                let samples = description.sample_rate_hz as usize * ms as usize / 1_000;
+                let mut payload = [0; 8_000];
+                let bytes = encoder.encode(&vec![0; samples * channels], &mut payload).unwrap();
+                let bps = bytes as f64 * 8.0 * f64::from(description.sample_rate_hz) / samples as f64;
+                let [low, high] = description.bit_rate_bps.map(f64::from);
+                assert!((low - 1.0..=high + 1.0).contains(&bps), "{format}: {bps}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_codec_comes_in_place_of_its_like() {
+        let registry =
+            Registry::builtin().with(Opus(OpusEncoderConfig { sample_rate_hz: 16_000, ..Default::default() }));
+        assert_eq!(registry.names(), Registry::builtin().names());
+        assert_eq!(registry.describe(&CodecFormat::opus()).unwrap().sample_rate_hz, 16_000);
+        assert_eq!(Registry::builtin(), Registry::builtin());
+        assert_ne!(registry, Registry::builtin());
+    }
+}

@@ -1,0 +1,92 @@
+//! Opus in calls (RFC 7587): `opus/48000/2`, whatever its rate and channels are.
+
+use dsp_core::codec::{Decoder, Encoder};
+
+use super::{Codec, CodecFormat, Description, Frames, Made, Terms};
+use crate::opus::{OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, state_bytes};
+
+/// Opus with these settings, less what the other side's parameters forbid. Their rate is the rate of a call's sound,
+/// whatever the other side plays or captures.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opus(pub OpusEncoderConfig);
+
+/// RFC 6716, 2.1.4; up to 120 ms in a packet of several frames.
+const FRAMES_US: [u32; 9] = [2_500, 5_000, 10_000, 20_000, 40_000, 60_000, 80_000, 100_000, 120_000];
+
+impl Codec for Opus {
+    fn formats(&self) -> Vec<CodecFormat> {
+        vec![CodecFormat::opus()]
+    }
+
+    fn describe(&self, _: &CodecFormat) -> Description {
+        let Self(config) = self;
+        let lookahead = OpusEncoder::new(*config).map_or(0, |encoder| encoder.lookahead());
+        let [encoder_bytes, decoder_bytes] = state_bytes(config.channels);
+        Description {
+            frames: Frames::OneOf(&FRAMES_US),
+            bit_rate_bps: [500, 512_000 * u32::from(config.channels)],
+            own_concealment: true,
+            redundancy: true,
+            dtx: true,
+            delay_us: (lookahead as u64 * 1_000_000 / u64::from(config.sample_rate_hz.max(1))) as u32,
+            encoder_bytes,
+            decoder_bytes,
+            ..Description::new(config.sample_rate_hz, config.channels)
+        }
+    }
+
+    /// A parameter of theirs that can't be is no reason for no call: none of theirs counts then.
+    fn encoder(&self, terms: &Terms<'_>) -> Made<dyn Encoder + Send> {
+        let mut config = self.0;
+        let theirs = OpusFmtp::parse(&terms.theirs.fmtp).unwrap_or_else(|error| {
+            tracing::warn!(%error, "parameters of Opus ignored");
+            OpusFmtp::of(&self.0)
+        });
+        theirs.apply(&mut config);
+        Ok(Box::new(OpusEncoder::new(config)?))
+    }
+
+    fn decoder(&self, _: &Terms<'_>) -> Made<dyn Decoder + Send> {
+        Ok(Box::new(OpusDecoder::new(self.0.sample_rate_hz, self.0.channels)?))
+    }
+
+    fn offer(&self, wanted: &CodecFormat) -> CodecFormat {
+        wanted.clone().with_fmtp(OpusFmtp::of(&self.0).to_string())
+    }
+
+    /// Some phones write opus/48000 or opus/48000/1. The channels are in the packets, so that's harmless.
+    fn agree(&self, ours: &CodecFormat, theirs: &CodecFormat) -> Option<CodecFormat> {
+        let same = ours.is_named(&theirs.name) && ours.rtp_clock_hz == theirs.rtp_clock_hz;
+        same.then(|| ours.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn their_parameters_bind_our_encoder() {
+        let bytes = |fmtp: &str| {
+            let opus = Opus(OpusEncoderConfig { bitrate_bps: 64_000, ..Default::default() });
+            let (ours, theirs) = (CodecFormat::opus(), CodecFormat::opus().with_fmtp(fmtp));
+            let mut encoder = opus.encoder(&Terms { ours: &ours, theirs: &theirs }).unwrap();
+            let tone: Vec<i16> = (0..960).map(|n| (8_000.0 * (n as f32 * 0.1).sin()) as i16).collect();
+            let mut payload = [0; 1_500];
+            (0..50).map(|_| encoder.encode(&tone, &mut payload).unwrap()).sum::<usize>()
+        };
+        let free = bytes("");
+        assert!(bytes("maxaveragebitrate=12000") * 3 < free * 2);
+        assert_eq!(bytes("useinbandfec=maybe; maxaveragebitrate=12000"), bytes("useinbandfec=1"));
+        assert_eq!(bytes("maxaveragebitrate=24000;cbr=1"), 50 * 60);
+    }
+
+    #[test]
+    fn channels_in_sdp_do_not_matter_and_the_clock_does() {
+        let agree = |rtpmap| Opus::default().agree(&CodecFormat::opus(), &CodecFormat::from_rtpmap(rtpmap).unwrap());
+        for rtpmap in ["opus/48000/2", "OPUS/48000", "opus/48000/1"] {
+            assert_eq!(agree(rtpmap), Some(CodecFormat::opus()), "{rtpmap}");
+        }
+        assert_eq!(agree("opus/16000/2"), None);
+    }
+}
