@@ -68,7 +68,7 @@ fn redundancy_repairs_runs_as_long_as_itself() {
         let first = RtpTime(u32::MAX - 10 * TICKS);
         let payload = |n: u32| vec![n as u8; 20 + n as usize % 50];
         let mut history = RedundancyHistory::<BLOCKS, 80>::new();
-        let mut heard = vec![false; 200];
+        let mut heard = [false; 200];
         for n in 0..200u32 {
             let timestamp = first.plus(n * TICKS);
             let mut out = [0; 1_200];

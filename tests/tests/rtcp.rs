@@ -568,10 +568,10 @@ fn an_end_that_sends_nothing_measures_the_round_trip() {
         let mut trips = Vec::new();
         for millis in 0..60_000 {
             let now = Instant::from_millis(millis);
-            for from in 0..2 {
+            for (from, end) in ends.iter_mut().enumerate() {
                 let send = (from == 0).then(|| SendInfo { packets: millis as u32, ..SendInfo::default() });
                 let mut out = [0; RtcpReporter::MAX_REPORT_LEN];
-                if let Some(len) = ends[from].poll(now, None, send.as_ref(), &mut out).unwrap() {
+                if let Some(len) = end.poll(now, None, send.as_ref(), &mut out).unwrap() {
                     in_flight.push((now + Duration::from_millis(35), 1 - from, out[..len].to_vec()));
                 }
             }
