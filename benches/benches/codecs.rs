@@ -15,7 +15,13 @@ use media_core_benches::{speech_8k, speech_16k};
 use opusic_sys as libopus;
 
 /// Frame after frame of `pcm`, again and again.
-fn encode(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, pcm: &[i16], frame: usize, mut one: impl FnMut(&[i16])) {
+fn encode(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    pcm: &[i16],
+    frame: usize,
+    mut one: impl FnMut(&[i16]),
+) {
     let mut frames = pcm.chunks_exact(frame).cycle();
     group.bench_function(name, |b| b.iter(|| one(black_box(frames.next().expect("it's a cycle")))));
 }
