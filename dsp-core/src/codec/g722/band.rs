@@ -62,19 +62,29 @@ impl Lower {
     /// One sample to the 6 bits of IL.
     #[inline(always)]
     pub(super) fn encode(&mut self, sample: i16) -> u8 {
-        // SUBTRA, QUANTL.
+        let code = self.code(sample);
+        self.adapt(code);
+        code
+    }
+
+    /// One sample to what decoding its 6 bits gives.
+    pub(super) fn follow(&mut self, sample: i16) -> i16 {
+        self.decode(self.code(sample), Mode::Kbps64)
+    }
+
+    /// SUBTRA, QUANTL.
+    #[inline(always)]
+    fn code(&self, sample: i16) -> u8 {
         let difference = saturate(i32::from(sample) - self.predictor.prediction());
         let sign = difference >> 15;
         let magnitude = quantise(difference ^ sign, self.scale.step as u16);
-        let code = if sign == 0 {
+        if sign == 0 {
             61 - magnitude
         } else if magnitude < 2 {
             63 - magnitude
         } else {
             33 - magnitude
-        };
-        self.adapt(code);
-        code
+        }
     }
 
     /// The 6 bits of IL to one sample; the mode says how many of them are sound.
@@ -90,9 +100,10 @@ impl Lower {
         sample
     }
 
-    /// Samples were lost.
-    pub(super) fn soften(&mut self) {
-        self.predictor.soften();
+    /// What was followed since `before` was no more than a guess.
+    pub(super) fn recall(&mut self, before: &Self) {
+        self.scale = before.scale.clone();
+        self.predictor.recall(&before.predictor);
     }
 
     #[inline(always)]
@@ -119,19 +130,30 @@ impl Higher {
     /// One sample to the 2 bits of IH.
     #[inline(always)]
     pub(super) fn encode(&mut self, sample: i16) -> u8 {
-        // SUBTRA, QUANTH.
-        let difference = i32::from(saturate(i32::from(sample) - self.predictor.prediction()));
-        let sign = difference >> 31;
-        let large = (difference ^ sign) >= (LEVEL_2 * self.scale.step) >> 12;
-        // 3 and 2 for small and large positive differences, 1 and 0 for negative ones.
-        let code = (3 + 2 * sign) as u8 - large as u8;
+        let code = self.code(sample);
         self.decode(code);
         code
     }
 
-    /// Samples were lost.
-    pub(super) fn soften(&mut self) {
-        self.predictor.soften();
+    /// One sample to what decoding its 2 bits gives.
+    pub(super) fn follow(&mut self, sample: i16) -> i16 {
+        self.decode(self.code(sample))
+    }
+
+    /// SUBTRA, QUANTH.
+    #[inline(always)]
+    fn code(&self, sample: i16) -> u8 {
+        let difference = i32::from(saturate(i32::from(sample) - self.predictor.prediction()));
+        let sign = difference >> 31;
+        let large = (difference ^ sign) >= (LEVEL_2 * self.scale.step) >> 12;
+        // 3 and 2 for small and large positive differences, 1 and 0 for negative ones.
+        (3 + 2 * sign) as u8 - large as u8
+    }
+
+    /// What was followed since `before` was no more than a guess.
+    pub(super) fn recall(&mut self, before: &Self) {
+        self.scale = before.scale.clone();
+        self.predictor.recall(&before.predictor);
     }
 
     /// The 2 bits of IH to one sample.
