@@ -27,12 +27,33 @@ impl<const LARGEST: i32, const SHIFT: u32> Scale<LARGEST, SHIFT> {
         Self { logarithm: 0, step: step_size::<SHIFT>(0) }
     }
 
+    /// Begins anew at a logarithm.
+    fn set(&mut self, logarithm: i32) {
+        self.logarithm = logarithm.clamp(0, LARGEST);
+        self.step = step_size::<SHIFT>(self.logarithm);
+    }
+
     /// LOGSCL and SCALEL, or LOGSCH and SCALEH.
     #[inline(always)]
     fn update(&mut self, growth: i16) {
         self.logarithm = (((self.logarithm * 127) >> 7) + i32::from(growth)).clamp(0, LARGEST);
         self.step = step_size::<SHIFT>(self.logarithm);
     }
+}
+
+/// Twice the step size, in its logarithm.
+const OCTAVE: i32 = 2048;
+
+/// What the logarithm of the step size was before these growths, if it did not change much over them: the recursion's own
+/// share in the growths' weighted sum makes up the rest.
+fn expected_logarithm(growths: impl Iterator<Item = i16>) -> i32 {
+    let (mut logarithm, mut forgotten) = (0, 1 << 15);
+    for growth in growths.take(160) {
+        logarithm = ((logarithm * 127) >> 7) + i32::from(growth);
+        forgotten = (forgotten * 127) >> 7;
+    }
+    // At most 160 growths of 3042.
+    ((i64::from(logarithm) << 15) / i64::from(((1 << 15) - forgotten).max(1))) as i32
 }
 
 const fn step_size<const SHIFT: u32>(logarithm: i32) -> i32 {
@@ -100,9 +121,11 @@ impl Lower {
         sample
     }
 
-    /// What was followed since `before` was no more than a guess.
-    pub(super) fn recall(&mut self, before: &Self) {
-        self.scale = before.scale.clone();
+    /// What was followed since `before` was no more than a guess. The step size is the one of before, unless the octets to
+    /// come speak of one less than half: a sound that ended in the loss would end in a burst.
+    pub(super) fn recall(&mut self, before: &Self, next: &[u8]) {
+        let expected = expected_logarithm(next.iter().map(|&octet| GROWTH_4[usize::from((octet >> 2) & 15)]));
+        self.scale.set(before.scale.logarithm.min(expected + OCTAVE));
         self.predictor.recall(&before.predictor);
     }
 
@@ -150,9 +173,11 @@ impl Higher {
         (3 + 2 * sign) as u8 - large as u8
     }
 
-    /// What was followed since `before` was no more than a guess.
-    pub(super) fn recall(&mut self, before: &Self) {
-        self.scale = before.scale.clone();
+    /// What was followed since `before` was no more than a guess. The step size is the one of before, unless the octets to
+    /// come speak of one less than half: a sound that ended in the loss would end in a burst.
+    pub(super) fn recall(&mut self, before: &Self, next: &[u8]) {
+        let expected = expected_logarithm(next.iter().map(|&octet| GROWTH_2[usize::from(octet >> 6)]));
+        self.scale.set(before.scale.logarithm.min(expected + OCTAVE));
         self.predictor.recall(&before.predictor);
     }
 
