@@ -5,7 +5,7 @@
 //! C. Gueguen, IEEE Trans. ASSP 25, 1977), which needs no number larger than the power.
 //!
 //! Averages are in 2^-12 of a 16-bit step squared. Delay: none. Cost: 13 multiplications a sample, and 13 divisions
-//! of 64 bits a frame; once more as many where a description is asked for. State: 152 bytes.
+//! of 64 bits a frame; once more as many where a description is asked for. State: 144 bytes.
 
 use super::{MAX_ORDER, NoiseDescription};
 use crate::process::decibel;

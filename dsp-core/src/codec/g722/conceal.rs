@@ -7,7 +7,7 @@
 //! and zeros half way between those of before and those that followed. Both filters together delay by 22 samples: concealment runs so far ahead of the
 //! sound. The first good sound is joined over 3 ms to what else would have been made.
 //!
-//! Units: 16-bit samples at 16 kHz. State: 4.3 KiB, of which 3,840 bytes are the last 120 ms. Cost: the concealer's and
+//! Units: 16-bit samples at 16 kHz. State: 4.1 KiB, of which 3,840 bytes are the last 120 ms. Cost: the concealer's and
 //! an encoder's for each lost stretch, a copy of the history for each good one.
 
 use super::SubBandDecoder;

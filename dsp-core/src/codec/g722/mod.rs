@@ -15,7 +15,8 @@
 //! [`G722Decoder::with_concealment`] makes one that conceals by itself.
 //!
 //! Delay: 22 samples (1.4 ms), both filters together. All arithmetic is integer: no float, no division but in a loss.
-//! State: 232 bytes of the encoder, 4.5 KiB of the decoder (3,840 bytes of them the sound heard last). Tables: 544 bytes of flash, both directions together.
+//! State: 232 bytes of the encoder, 4.4 KiB of the decoder (3,840 bytes of them the sound heard last). Tables: 544 bytes
+//! of flash, both directions together.
 
 use super::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder};
 use band::{Higher, Lower};
