@@ -44,8 +44,8 @@ impl<const LARGEST: i32, const SHIFT: u32> Scale<LARGEST, SHIFT> {
 /// Twice the step size, in its logarithm.
 const OCTAVE: i32 = 2048;
 
-/// What the logarithm of the step size was before these growths, if it did not change much over them: the recursion's own
-/// share in the growths' weighted sum makes up the rest.
+/// What the logarithm of the step size was before these growths, if it did not change much over them: the recursion's
+/// own share in the growths' weighted sum makes up the rest.
 fn expected_logarithm(growths: impl Iterator<Item = i16>) -> i32 {
     let (mut logarithm, mut forgotten) = (0, 1 << 15);
     for growth in growths.take(160) {
@@ -121,8 +121,8 @@ impl Lower {
         sample
     }
 
-    /// What was followed since `before` was no more than a guess. The step size is the one of before, unless the octets to
-    /// come speak of one less than half: a sound that ended in the loss would end in a burst.
+    /// What was followed since `before` was no more than a guess. The step size is the one of before, unless the octets
+    /// to come speak of one less than half: a sound that ended in the loss would end in a burst.
     pub(super) fn recall(&mut self, before: &Self, next: &[u8]) {
         let expected = expected_logarithm(next.iter().map(|&octet| GROWTH_4[usize::from((octet >> 2) & 15)]));
         self.scale.set(before.scale.logarithm.min(expected + OCTAVE));
@@ -173,8 +173,8 @@ impl Higher {
         (3 + 2 * sign) as u8 - large as u8
     }
 
-    /// What was followed since `before` was no more than a guess. The step size is the one of before, unless the octets to
-    /// come speak of one less than half: a sound that ended in the loss would end in a burst.
+    /// What was followed since `before` was no more than a guess. The step size is the one of before, unless the octets
+    /// to come speak of one less than half: a sound that ended in the loss would end in a burst.
     pub(super) fn recall(&mut self, before: &Self, next: &[u8]) {
         let expected = expected_logarithm(next.iter().map(|&octet| GROWTH_2[usize::from(octet >> 6)]));
         self.scale.set(before.scale.logarithm.min(expected + OCTAVE));

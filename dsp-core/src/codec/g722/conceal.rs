@@ -4,8 +4,9 @@
 //! into both bands, and the decoder adapts as if those octets had come. So the filter and the predictors' memories fit
 //! the sound that is heard when the first good octet comes. What adapts slowly fits best from elsewhere: the step sizes
 //! of before the loss (a made-up sound is easier to predict than a real one), if the octets after it agree, and poles
-//! and zeros half way between those of before and those that followed. Both filters together delay by 22 samples: concealment runs so far ahead of the
-//! sound. The first good sound is joined over 3 ms to what else would have been made.
+//! and zeros half way between those of before and those that followed. Both filters together delay by 22 samples:
+//! concealment runs so far ahead of the sound. The first good sound is joined over 3 ms to what else would have been
+//! made.
 //!
 //! Units: 16-bit samples at 16 kHz. State: 4.1 KiB, of which 3,840 bytes are the last 120 ms. Cost: the concealer's and
 //! an encoder's for each lost stretch, a copy of the history for each good one.

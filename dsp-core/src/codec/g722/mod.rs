@@ -15,8 +15,8 @@
 //! [`G722Decoder::with_concealment`] makes one that conceals by itself.
 //!
 //! Delay: 22 samples (1.4 ms), both filters together. All arithmetic is integer: no float, no division but in a loss.
-//! State: 232 bytes of the encoder, 4.4 KiB of the decoder (3,840 bytes of them the sound heard last). Tables: 544 bytes
-//! of flash, both directions together.
+//! State: 232 bytes of the encoder, 4.4 KiB of the decoder (3,840 bytes of them the sound heard last). Tables: 544
+//! bytes of flash, both directions together.
 
 use super::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder};
 use band::{Higher, Lower};
@@ -192,8 +192,8 @@ impl G722Decoder {
         }
     }
 
-    /// Lets [`Decoder::conceal`] make sound, where nobody else does. A receiver that sees both sides of a gap makes better
-    /// sound itself.
+    /// Lets [`Decoder::conceal`] make sound, where nobody else does. A receiver that sees both sides of a gap makes
+    /// better sound itself.
     pub fn with_concealment(mut self) -> Self {
         self.sounds = true;
         self
