@@ -175,7 +175,8 @@ fn opus_files_go_both_ways_with_ffmpeg() {
     ours(&folder, "decode --codec opus theirs.opus both.wav").success();
     ours(&folder, "decode --codec opus --channels 1 --rate 16000 theirs.opus mono.wav").success();
     let (both, rate_hz) = wav(&folder.join("both.wav"), 0);
-    assert_eq!((rate_hz, both.len().abs_diff(said.len() * 48_000 / 16_000) <= 48), (48_000, true), "{}", both.len());
+    // At the rate that the file says the sound had, and as long.
+    assert_eq!((rate_hz, both.len().abs_diff(said.len()) <= 16), (16_000, true), "{}", both.len());
     let mono = wav(&folder.join("mono.wav"), 0).0;
     println!("theirs by us, in place: {}", correlation(&said, &mono));
     assert!(mono.len().abs_diff(said.len()) <= 16 && correlation(&said, &mono) > 0.9);

@@ -222,12 +222,12 @@ impl<D: Decoder> Decoder for WithAppendixI<D> {
         true
     }
 
-    fn has_redundancy(&self) -> bool {
-        self.decoder.has_redundancy()
+    fn redundancy(&mut self, next: &[u8]) -> u32 {
+        self.decoder.redundancy(next)
     }
 
-    fn recover(&mut self, next: &[u8], pcm: &mut [i16]) -> bool {
-        let recovered = self.decoder.recover(next, pcm);
+    fn recover(&mut self, next: &[u8], ahead: u32, pcm: &mut [i16]) -> bool {
+        let recovered = self.decoder.recover(next, ahead, pcm);
         if recovered {
             self.decoded(pcm);
         }
