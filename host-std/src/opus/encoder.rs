@@ -229,7 +229,7 @@ mod tests {
         let start = OpusEncoderConfig { channels: 2, bitrate_bps: 64_000, complexity: 5, ..Default::default() };
         let mut encoder = OpusEncoder::new(start).unwrap();
         let sound = tone(960, 2);
-        let mut packet = |encoder: &mut OpusEncoder, config| {
+        let packet = |encoder: &mut OpusEncoder, config| {
             encoder.set(config).unwrap();
             assert_eq!(encoder.config(), config);
             let mut payload = [0; MAX_PAYLOAD];
