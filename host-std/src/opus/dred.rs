@@ -1,4 +1,4 @@
-//! Deep Redundancy (DRED, as libopus 1.6 codes it): the past of up to a second, as features of speech at 1 to 2 kbit/s,
+//! Deep Redundancy (DRED, as libopus 1.6 codes it): the past of up to a second, as features of speech
 //! in the padding of a packet, from which a neural vocoder speaks again.
 //!
 //! Durations are in 48 kHz ticks. Reading where it reaches is cheap; making features of it costs in proportion to the
