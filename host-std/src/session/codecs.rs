@@ -110,7 +110,7 @@ impl Codec {
         })
     }
 
-    fn decoder(self, opus: &OpusEncoderConfig) -> Result<Box<dyn Decoder + Send>, CallError> {
+    pub(crate) fn decoder(self, opus: &OpusEncoderConfig) -> Result<Box<dyn Decoder + Send>, CallError> {
         Ok(match self {
             Self::Pcmu => Box::new(Pcmu),
             Self::Pcma => Box::new(Pcma),
