@@ -34,6 +34,7 @@ pub mod device;
 pub mod netsim;
 pub mod opus;
 pub mod record;
+pub mod replay;
 pub mod report;
 pub mod resample;
 pub mod sdp;

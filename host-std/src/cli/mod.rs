@@ -3,6 +3,7 @@
 mod demo;
 mod devices;
 mod keyboard;
+mod replay;
 mod talk;
 
 use std::error::Error;
@@ -28,6 +29,7 @@ enum Command {
     Offer(talk::OfferArgs),
     Answer(talk::AnswerArgs),
     Devices(devices::Args),
+    Replay(replay::Args),
 }
 
 /// What a command ends with.
@@ -77,6 +79,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Offer(args) => talk::offer(args),
         Command::Answer(args) => talk::answer(args),
         Command::Devices(args) => devices::run(&args),
+        Command::Replay(args) => replay::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
