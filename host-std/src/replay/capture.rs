@@ -194,9 +194,9 @@ impl<R: Read> CaptureReader<R> {
                 Format::Pcap { reader, link, nanoseconds } => {
                     step(reader, &mut self.counts, |block, counts| pcap(block, link, nanoseconds, counts, datagram))
                 }
-                Format::PcapNg { reader, interfaces, big_endian } => {
-                    step(reader, &mut self.counts, |block, counts| pcapng(block, interfaces, big_endian, counts, datagram))
-                }
+                Format::PcapNg { reader, interfaces, big_endian } => step(reader, &mut self.counts, |block, counts| {
+                    pcapng(block, interfaces, big_endian, counts, datagram)
+                }),
                 Format::RtpDump { reader, start_us, from, to, at } => {
                     (datagram.from, datagram.to) = (*from, *to);
                     rtpdump_record(reader, *start_us, at, &mut self.counts, datagram)?
@@ -275,7 +275,14 @@ fn step(
 }
 
 /// Takes the datagram out of a frame.
-fn frame(link: u16, time_us: Option<u64>, frame: &[u8], cut: bool, counts: &mut CaptureCounts, datagram: &mut Datagram) -> Found {
+fn frame(
+    link: u16,
+    time_us: Option<u64>,
+    frame: &[u8],
+    cut: bool,
+    counts: &mut CaptureCounts,
+    datagram: &mut Datagram,
+) -> Found {
     counts.packets += 1;
     match link::udp(link, frame) {
         // What was cut off behind the datagram (a trailer) was not part of it.

@@ -2,7 +2,7 @@
 //! IPv4 and IPv6 with their extension headers. `etherparse` reads the headers: it is small, is kept up, and never
 //! panics. Nothing is copied.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use etherparse::{EtherType, LaxNetSlice, LaxSlicedPacket, TransportSlice};
 

@@ -1,10 +1,28 @@
 //! Replay: recorded packets through the real receiver, in virtual time.
 //!
-//! [`trace`] lays the arrival times of a trace under speech of one's own.
+//! [`replay`] plays the RTP streams of a capture, and tells what their listeners heard. [`trace`] lays the arrival times
+//! of a trace under speech of one's own.
 
 use serde::Serialize;
 
+pub mod capture;
+mod link;
+mod moments;
+mod numbers;
+mod payloads;
+mod play;
+mod report;
+mod run;
+mod source;
+mod streams;
 pub mod trace;
+
+pub use moments::{Cause, Moment};
+pub use payloads::{FormatError, PayloadFormat, PayloadMap};
+pub use play::Loss;
+pub use report::{Capture, CaptureReport, CaptureStream, SkippedStream, WriteError};
+pub use run::{LONGEST_S, MOST_SAMPLES, MOST_STREAMS, ReplayConfig, ReplayError, replay};
+pub use source::{KeyError, Keys, read_keys};
 
 /// `report.json`: one entry a stream.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

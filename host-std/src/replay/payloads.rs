@@ -14,8 +14,7 @@ use dsp_core::codec::l16::L16;
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder, PayloadTable};
 use dsp_core::time::PayloadType;
 
-use crate::opus::packet::OpusPacket;
-use crate::opus::{OpusDecoder, OpusEncoderConfig};
+use crate::opus::{OpusDecoder, OpusEncoderConfig, OpusPacket};
 use crate::sdp::CodecFormat;
 use crate::session::Codec;
 
@@ -247,7 +246,8 @@ enum Law {
 }
 
 /// Readings of a payload: coding, channels.
-const READINGS: [(Law, usize); 6] = [(Law::Mu, 1), (Law::A, 1), (Law::Mu, 2), (Law::A, 2), (Law::Linear, 1), (Law::Linear, 2)];
+const READINGS: [(Law, usize); 6] =
+    [(Law::Mu, 1), (Law::A, 1), (Law::Mu, 2), (Law::A, 2), (Law::Linear, 1), (Law::Linear, 2)];
 
 /// Products of neighbouring samples and of samples with themselves.
 #[derive(Clone, Copy, Debug, Default)]
@@ -313,10 +313,10 @@ impl Shape {
         for ((frame, ticks), count) in [(38, 160), (50, 240)].iter().zip(&mut self.ilbc) {
             *count += u32::from(bytes > 0 && bytes.is_multiple_of(*frame) && step == bytes / frame * ticks);
         }
-        match self.steps.iter_mut().find(|(known, _)| *known == step) {
-            Some((_, count)) => *count += 1,
-            None if self.steps.len() < 16 => self.steps.push((step, 1)),
-            None => {}
+        if let Some((_, count)) = self.steps.iter_mut().find(|(known, _)| *known == step) {
+            *count += 1;
+        } else if self.steps.len() < 16 {
+            self.steps.push((step, 1));
         }
     }
 
@@ -346,7 +346,10 @@ impl Shape {
         let mut best: Option<(f64, PayloadFormat)> = None;
         for ((law, channels), likeness) in READINGS.iter().zip(&self.readings) {
             let bytes = channels * if *law == Law::Linear { 2 } else { 1 };
-            let fits = OCTETS.iter().position(|octets| *octets == (bytes as u32, 0)).is_some_and(|n| self.fits(self.octets[n]));
+            let fits = OCTETS
+                .iter()
+                .position(|octets| *octets == (bytes as u32, 0))
+                .is_some_and(|n| self.fits(self.octets[n]));
             let (name, clock) = match law {
                 Law::Mu => ("PCMU", 8_000),
                 Law::A => ("PCMA", 8_000),

@@ -37,10 +37,9 @@ pub enum KeyError {
 impl std::fmt::Display for KeyError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Suite(name) => write!(
-                f,
-                "no SRTP suite {name} here, but AES_CM_128_HMAC_SHA1_80 and AES_CM_128_HMAC_SHA1_32"
-            ),
+            Self::Suite(name) => {
+                write!(f, "no SRTP suite {name} here, but AES_CM_128_HMAC_SHA1_80 and AES_CM_128_HMAC_SHA1_32")
+            }
             Self::Length(bytes) => write!(f, "an SRTP key with its salt has 30 bytes, not {bytes}"),
         }
     }
@@ -66,7 +65,8 @@ impl Keys {
     /// [`KeyError`] for a line that can't be used.
     pub fn new(lines: &[KeyLine]) -> Result<Self, KeyError> {
         let key = |line: &KeyLine| {
-            let profile = SrtpProfile::from_sdes_name(&line.suite).ok_or_else(|| KeyError::Suite(line.suite.clone()))?;
+            let profile =
+                SrtpProfile::from_sdes_name(&line.suite).ok_or_else(|| KeyError::Suite(line.suite.clone()))?;
             let length = line.key_and_salt.len();
             let bytes: [u8; 30] = line.key_and_salt[..].try_into().map_err(|_| KeyError::Length(length))?;
             Ok(Key { from: line.from, to: line.to, profile, key: MasterKey::from_bytes(&bytes) })
@@ -180,7 +180,9 @@ impl<'a> Source<'a> {
                 if counter > 1 {
                     fresh.resume_incoming(ssrc, index - 1, 0);
                 }
-                if counter != 1 && let Ok(length) = fresh.unprotect_rtp(&mut self.datagram.bytes) {
+                if counter != 1
+                    && let Ok(length) = fresh.unprotect_rtp(&mut self.datagram.bytes)
+                {
                     if let Some(known) = self.guards.get_mut(&(from, to)) {
                         // Another key than before, or only a source that was not heard yet.
                         known.set_incoming(key.profile, &key.key);

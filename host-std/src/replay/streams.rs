@@ -146,7 +146,8 @@ impl Finder {
 
     /// Forgets the half that proved least. Costs a sort, once in thousands of new sources.
     fn make_room(&mut self) {
-        let mut all: Vec<_> = self.found.values().map(|found| (found.valid, found.last_us, found.key, found.part)).collect();
+        let mut all: Vec<_> =
+            self.found.values().map(|found| (found.valid, found.last_us, found.key, found.part)).collect();
         all.sort_by_key(|&(valid, last, key, part)| (valid, last, key.ssrc.0, key.from, key.to, part));
         for (_, _, key, part) in &all[..MOST_SOURCES / 2] {
             self.forgotten += self.found.remove(&(*key, *part)).map_or(0, |found| found.packets);
