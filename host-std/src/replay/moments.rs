@@ -145,7 +145,7 @@ impl Record<'_> {
         let (cause, words) = if outage {
             let gap = length_of(self.packet_ms * longest_run as f64);
             (Cause::Lost, format!("outage: {longest_run} packets in a row lost, {gap} of speech are gone"))
-        } else if lost > 0 && lost >= late {
+        } else if lost > 0 && lost >= late && lost as f64 * self.packet_ms * 3.0 >= missing_ms {
             let row = if longest_run > 1 { format!(", up to {longest_run} in a row") } else { String::new() };
             let too = if late > 0 { format!(", {late} more too late") } else { String::new() };
             (Cause::Lost, format!("{length} made up: {} lost on the network{row}{too}", many(lost, "packet")))
@@ -160,7 +160,10 @@ impl Record<'_> {
             (Cause::Discarded, format!("{length} made up: {} of no use", many(discarded, "packet")))
         } else if slowest > delay + self.packet_ms {
             let slow = length_of(slowest);
-            (Cause::Late, format!("{length} made up, waiting for packets that came {slow} after the fastest"))
+            let too = if lost > 0 { format!("; {} lost", many(lost, "packet")) } else { String::new() };
+            (Cause::Late, format!("{length} made up, waiting for packets that came {slow} after the fastest{too}"))
+        } else if lost > 0 {
+            (Cause::Lost, format!("{length} made up: {} lost on the network", many(lost, "packet")))
         } else {
             (Cause::Pause, format!("{length} faded out: no packets came, and none is missing"))
         };

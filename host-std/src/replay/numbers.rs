@@ -10,8 +10,10 @@ pub(super) struct Numbers {
     /// Mean buffer delay of each second, in ms.
     seconds_ms: Vec<f64>,
     before: ReceiverStats,
-    /// Playout delay of packets over the fastest one, in ms: sum, number and largest.
+    /// Playout delay of packets over the fastest one, in ms: sum, number and largest,
     playout: (f64, u64, f64),
+    /// and that of what came before the sender began anew.
+    earlier: (f64, u64, f64),
 }
 
 impl Numbers {
@@ -36,15 +38,27 @@ impl Numbers {
         self.playout = (sum + by_ms * count as f64, count, if count > 0 { most + by_ms } else { most });
     }
 
+    /// What follows has another fastest packet.
+    pub(super) fn restarted(&mut self) {
+        self.earlier = self.all_playout();
+        self.playout = (0.0, 0, 0.0);
+    }
+
+    fn all_playout(&self) -> (f64, u64, f64) {
+        let (now, earlier) = (self.playout, self.earlier);
+        (now.0 + earlier.0, now.1 + earlier.1, now.2.max(earlier.2))
+    }
+
     /// The largest playout delay in ms.
     pub(super) fn max_playout_ms(&self) -> f64 {
-        thousandth(self.playout.2)
+        thousandth(self.all_playout().2)
     }
 
     /// What one can say at the end. Packets are counted by the caller.
     pub(super) fn report(mut self, name: String, stats: &ReceiverStats, sample_rate_hz: u32) -> StreamReport {
         let played = stats.played_samples.max(1) as f64;
         let ratio = |samples: u64| (samples as f64 / played * 1e6).round() / 1e6;
+        let (playout_sum, playouts, _) = self.all_playout();
         let p95 = percentile(&mut self.seconds_ms, 95.0);
         StreamReport {
             name,
@@ -53,7 +67,7 @@ impl Numbers {
             mean_buffer_delay_ms: thousandth(f64::from(stats.buffer_delay.mean_us()) / 1_000.0),
             p95_buffer_delay_ms: thousandth(p95),
             max_buffer_delay_ms: thousandth(self.seconds_ms.last().copied().unwrap_or(0.0)),
-            mean_playout_delay_ms: thousandth(self.playout.0 / self.playout.1.max(1) as f64),
+            mean_playout_delay_ms: thousandth(playout_sum / playouts.max(1) as f64),
             target_delay_ms: stats.target_delay_ms,
             concealed_ratio: ratio(stats.concealed_samples),
             concealment_events: stats.concealment_events,

@@ -197,7 +197,7 @@ impl PayloadMap {
 
 /// What a payload type is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Payload {
+pub(super) enum Payload {
     /// Sound that can be decoded.
     Sound(PayloadFormat, Origin),
     /// Comfort noise (RFC 3389): no packet is missing for it.
@@ -210,7 +210,7 @@ pub enum Payload {
 
 /// How it's known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(super) enum Origin {
     /// The user said it.
     Told,
     /// RFC 3551 fixes it.
@@ -404,10 +404,10 @@ impl Shape {
     fn why_not(&self, number: PayloadType, clock_hz: u32) -> String {
         let mean = self.bytes as f64 / f64::from(self.packets.max(1));
         let step = self.usual_step().map_or(String::new(), |step| format!(" every {step} ticks"));
-        let encrypted = if self.looks_encrypted() { " It may be encrypted (--keys)." } else { "" };
+        let likely = if self.looks_encrypted() { ", as it seems" } else { "" };
         format!(
-            "what it is, the packets don't tell ({mean:.0} bytes{step}, a clock of about {clock_hz} Hz). Say it with \
-             --payload-map {}=NAME/CLOCK, or --codec NAME.{encrypted}",
+            "the packets don't tell what it is ({mean:.0} bytes{step}, a clock of about {clock_hz} Hz): say it with \
+             --payload-map {}=NAME/CLOCK or --codec NAME, or if it is encrypted{likely}, give the --keys",
             number.get()
         )
     }

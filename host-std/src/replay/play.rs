@@ -153,11 +153,6 @@ impl Player {
         })
     }
 
-    /// Samples so far.
-    pub(super) fn samples(&self) -> usize {
-        self.heard.len()
-    }
-
     /// Takes in a packet; without a time it comes when its timestamp says.
     pub(super) fn packet(&mut self, time_us: Option<u64>, datagram: &[u8]) {
         let Ok(packet) = RtpPacket::parse(datagram) else { return };
@@ -177,7 +172,7 @@ impl Player {
         let arrival = Instant::from_micros(arrival_us).max(self.arrived);
         self.arrived = arrival;
         while self.now < arrival && !self.cut_off {
-            self.tick();
+            self.tick(usize::MAX);
         }
         let arrival_ms = arrival.as_micros() as f64 / 1e3;
         if self.loss.as_mut().is_some_and(|network| network.carry(arrival)[0].is_none()) {
@@ -201,7 +196,9 @@ impl Player {
             }
             self.restarted = true;
             self.window.clear();
+            self.transits.clear();
             self.smallest_ms = None;
+            self.numbers.restarted();
         }
         let fate = match received {
             None => PacketFate::LostInNetwork,
@@ -258,10 +255,10 @@ impl Player {
         }
     }
 
-    fn tick(&mut self) {
+    /// Plays a tick, or at its end what is left of the stream.
+    fn tick(&mut self, most: usize) {
         let rate = self.config.sample_rate_hz;
-        let samples = TICK.as_samples(rate) as usize;
-        // 44.1 kHz and its parts have no whole samples in 10 ms for each rate; the clock follows the samples.
+        let samples = (TICK.as_samples(rate) as usize).min(most);
         if self.heard.len() + samples > self.longest {
             self.cut_off = true;
             return;
@@ -275,7 +272,8 @@ impl Player {
             self.numbers.played(&played, transit);
         }
         self.played.push((self.now, played));
-        self.now = Instant::ZERO + PHASE + Duration::from_samples((self.played.len() * samples) as u64, rate);
+        // 44.1 kHz and its parts have no whole number of samples in 10 ms: the clock follows the samples.
+        self.now = Instant::ZERO + PHASE + Duration::from_samples(self.receiver.stats().played_samples, rate);
         if self.played.len() % 100 == 0 {
             self.numbers.second(&self.receiver.stats());
         }
@@ -284,15 +282,18 @@ impl Player {
     /// Plays out what is in the buffer, and tells what happened.
     pub(super) fn finish(mut self, name: String) -> Run {
         while self.now <= self.arrived && !self.cut_off {
-            self.tick();
+            self.tick(usize::MAX);
         }
-        let most = (self.config.delay.max_ms / 10 + 100) as usize;
+        // What is behind the last packet is not for the receiver to make up.
+        let most = (self.config.delay.max_ms / 10 + 200) as usize;
         for _ in 0..most {
             let stats = self.receiver.stats();
-            if self.cut_off || (stats.buffered_packets == 0 && stats.queued_samples == 0) {
-                break;
+            match (stats.buffered_packets, stats.queued_samples) {
+                _ if self.cut_off => break,
+                (0, 0) => break,
+                (0, queued) => self.tick(queued as usize),
+                _ => self.tick(usize::MAX),
             }
-            self.tick();
         }
         let stats = self.receiver.stats();
         self.numbers.second(&stats);

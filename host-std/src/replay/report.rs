@@ -305,9 +305,10 @@ impl fmt::Display for CaptureReport {
             )?;
             writeln!(
                 f,
-                "  sound    {:.1} % made up in {} places, {:.1} % stretched",
+                "  sound    {:.1} % made up in {} {}, {:.1} % stretched",
                 n.concealed_ratio * 100.0,
                 n.concealment_events,
+                if n.concealment_events == 1 { "place" } else { "places" },
                 n.stretched_ratio * 100.0
             )?;
             writeln!(f, "  {}", stream.verdict)?;

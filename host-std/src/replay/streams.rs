@@ -15,19 +15,19 @@ use dsp_core::wire::rtp::RtpPacket;
 use super::payloads::Shape;
 
 /// Candidates that are kept.
-pub const MOST_SOURCES: usize = 1 << 12;
+pub(super) const MOST_SOURCES: usize = 1 << 12;
 /// A longer pause ends a stream: five minutes.
-pub const LONGEST_PAUSE_US: u64 = 300_000_000;
+pub(super) const LONGEST_PAUSE_US: u64 = 300_000_000;
 
 /// Where a stream comes from and goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct StreamKey {
+pub(super) struct StreamKey {
     /// The sender's address; unspecified in an rtpdump that doesn't say it.
-    pub from: SocketAddr,
+    pub(super) from: SocketAddr,
     /// The receiver's.
-    pub to: SocketAddr,
+    pub(super) to: SocketAddr,
     /// The source.
-    pub ssrc: Ssrc,
+    pub(super) ssrc: Ssrc,
 }
 
 /// A stream that was found.
