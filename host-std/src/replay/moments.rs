@@ -230,7 +230,8 @@ impl Record<'_> {
             share if share < 0.1 => "less than 0.1 % of the sound is made up".into(),
             share => format!("{share:.1} % of the sound is made up"),
         };
-        let delay = numbers.mean_playout_delay_ms;
+        // As the receiver counts it, over the fastest packet of the last seconds: a longer route is not jitter.
+        let delay = self.delays.iter().map(|row| row.playout_ms).sum::<f64>() / self.delays.len().max(1) as f64;
         let delay = match delay {
             delay if delay >= 600.0 => format!(" The jitter adds {delay:.0} ms of delay: people talk into each other."),
             delay if delay >= LONG_DELAY_MS => format!(" The jitter adds {delay:.0} ms of delay: answers seem slow."),

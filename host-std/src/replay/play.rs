@@ -31,6 +31,9 @@ const DRIFT_WINDOWS: usize = 6;
 /// More packets than these are not missing: the sequence began anew (RFC 3550, A.1).
 const MOST_MISSING: i16 = 3_000;
 
+/// A timestamp that is further ahead of a packet without a time has jumped.
+const LONGEST_STEP: Duration = Duration::from_secs(10);
+
 /// Packets to lose on top of those that the capture lacks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Loss {
@@ -82,6 +85,8 @@ pub(super) struct Player {
     now: Instant,
     arrived: Instant,
     last_timestamp: Option<(u32, i64)>,
+    /// The newest timestamp, extended.
+    newest: i64,
     highest: Option<i64>,
     sequence: u32,
     packets: Vec<Packet>,
@@ -133,6 +138,7 @@ impl Player {
             now: Instant::ZERO + PHASE,
             arrived: Instant::ZERO,
             last_timestamp: None,
+            newest: 0,
             highest: None,
             sequence: 0,
             packets: Vec::new(),
@@ -164,12 +170,13 @@ impl Player {
         let extended = extended + i64::from(timestamp.wrapping_sub(last) as i32);
         self.last_timestamp = Some((timestamp, extended));
         let media_ms = extended as f64 * 1e3 / f64::from(self.config.rtp_clock_hz);
-        let arrival_us = match time_us {
-            Some(time_us) => time_us.saturating_sub(self.first_us),
-            None => (media_ms.max(0.0) * 1e3) as u64,
+        let due = match time_us {
+            Some(time_us) => Instant::from_micros(time_us.saturating_sub(self.first_us)),
+            None => self.due(extended),
         };
+        self.newest = self.newest.max(extended);
         // Captures of several interfaces may go back by a little; time doesn't.
-        let arrival = Instant::from_micros(arrival_us).max(self.arrived);
+        let arrival = due.max(self.arrived);
         self.arrived = arrival;
         while self.now < arrival && !self.cut_off {
             self.tick(usize::MAX);
@@ -183,6 +190,13 @@ impl Player {
         self.payload_bytes += packet.payload().len() as u64;
         let received = self.receiver.receive(arrival, datagram);
         self.record(packet.seq(), media_ms, arrival_ms, Some((received.ok(), timestamp)));
+    }
+
+    /// When a packet without a time comes: as much later as its timestamp is than the newest, unless that jumped.
+    fn due(&self, extended: i64) -> Instant {
+        let ticks = (extended - self.newest).max(0) as u64;
+        let later = Duration::from_samples(ticks, self.config.rtp_clock_hz);
+        self.arrived + if later > LONGEST_STEP { Duration::ZERO } else { later }
     }
 
     /// Writes down a packet; `outcome` is `None` for one that was lost on purpose.

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use dsp_core::receive::{ConfigError, DelayConfig};
 use dsp_core::time::PayloadType;
 use dsp_core::wire::rtp::RtpPacket;
 
-use super::capture::{CaptureCounts, CaptureError};
+use super::capture::{CaptureCounts, CaptureError, CaptureReader};
 use super::moments::{self, Record};
 use super::numbers::thousandth;
 use super::payloads::{Decoders, Origin, Payload, PayloadFormat, PayloadMap};
@@ -135,7 +135,30 @@ struct Plan {
 /// # Errors
 /// [`ReplayError`].
 pub fn replay(path: &Path, keys: &Keys, config: &ReplayConfig) -> Result<CaptureReport, ReplayError> {
-    let (found, kinds, counts, format) = find(path, keys)?;
+    let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    replay_with(file, || CaptureReader::open(path), keys, config)
+}
+
+/// As [`replay`], for a capture in memory that is called `file`.
+///
+/// # Errors
+/// [`ReplayError`].
+pub fn replay_bytes(
+    file: &str,
+    bytes: &[u8],
+    keys: &Keys,
+    config: &ReplayConfig,
+) -> Result<CaptureReport, ReplayError> {
+    replay_with(file.into(), || CaptureReader::new(bytes), keys, config)
+}
+
+fn replay_with<R: Read>(
+    file: String,
+    open: impl Fn() -> Result<CaptureReader<R>, CaptureError>,
+    keys: &Keys,
+    config: &ReplayConfig,
+) -> Result<CaptureReport, ReplayError> {
+    let (found, kinds, counts, format) = find(Source::new(open()?, keys))?;
     if found.is_empty() {
         return Err(ReplayError::NoStream(instead(&kinds, &counts)));
     }
@@ -154,7 +177,7 @@ pub fn replay(path: &Path, keys: &Keys, config: &ReplayConfig) -> Result<Capture
     }
     let clock = (first_us >= FIRST_CLOCK_US).then(|| i64::from(config.utc_offset_minutes) * 60_000_000);
     let mut remarks = remarks(&kinds, &counts);
-    let runs = play(path, keys, config, &plans)?;
+    let runs = play(Source::new(open()?, keys), config, &plans)?;
     let mut streams = Vec::with_capacity(plans.len());
     for (n, (plan, run)) in plans.iter().zip(runs).enumerate() {
         if run.cut_off {
@@ -166,7 +189,7 @@ pub fn replay(path: &Path, keys: &Keys, config: &ReplayConfig) -> Result<Capture
         streams,
         skipped,
         capture: Capture {
-            file: path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            file,
             format,
             begin: clock.map(|offset| {
                 let us = first_us as i64 + offset;
@@ -184,8 +207,7 @@ pub fn replay(path: &Path, keys: &Keys, config: &ReplayConfig) -> Result<Capture
     })
 }
 
-fn find(path: &Path, keys: &Keys) -> Result<(Vec<Found>, Kinds, CaptureCounts, &'static str), ReplayError> {
-    let mut source = Source::open(path, keys)?;
+fn find<R: Read>(mut source: Source<'_, R>) -> Result<(Vec<Found>, Kinds, CaptureCounts, &'static str), ReplayError> {
     let mut finder = Finder::default();
     let mut kinds = Kinds::default();
     let mut time_us = 0;
@@ -208,7 +230,7 @@ fn find(path: &Path, keys: &Keys) -> Result<(Vec<Found>, Kinds, CaptureCounts, &
     Ok((finder.finish(), kinds, source.counts().clone(), source.format()))
 }
 
-fn key(source: &Source<'_>, packet: &RtpPacket<'_>) -> StreamKey {
+fn key<R: Read>(source: &Source<'_, R>, packet: &RtpPacket<'_>) -> StreamKey {
     StreamKey { from: source.datagram.from, to: source.datagram.to, ssrc: packet.ssrc() }
 }
 
@@ -250,7 +272,7 @@ fn skip(found: &Found, reason: String) -> SkippedStream {
     }
 }
 
-fn play(path: &Path, keys: &Keys, config: &ReplayConfig, plans: &[Plan]) -> Result<Vec<Run>, ReplayError> {
+fn play<R: Read>(mut source: Source<'_, R>, config: &ReplayConfig, plans: &[Plan]) -> Result<Vec<Run>, ReplayError> {
     let mut players = Vec::with_capacity(plans.len());
     let mut places = HashMap::new();
     for (n, plan) in plans.iter().enumerate() {
@@ -264,7 +286,6 @@ fn play(path: &Path, keys: &Keys, config: &ReplayConfig, plans: &[Plan]) -> Resu
         players.push(player.map_err(ReplayError::Receiver)?);
         places.insert((plan.found.key, plan.found.part), n);
     }
-    let mut source = Source::open(path, keys)?;
     let mut parts = Parts::default();
     let mut time_us = 0;
     while let Some(kind) = source.next()? {

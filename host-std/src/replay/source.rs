@@ -5,7 +5,7 @@
 //! numbers have wrapped (RFC 3711, 3.3.1): the first packet of a source is tried with counters up to [`MOST_ROC`].
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use dsp_core::time::Ssrc;
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtp::RtpPacket;
 
-use super::capture::{CaptureCounts, CaptureError, CaptureReader, Datagram};
+use super::capture::{CaptureCounts, CaptureReader, Datagram};
 use crate::record::keys::KeyLine;
 
 /// Roll-over counters that are tried for a source whose beginning was not captured: 28 hours of 20 ms packets.
@@ -96,18 +96,17 @@ pub(super) enum Kind {
 }
 
 /// A capture, read from its beginning.
-pub(super) struct Source<'a> {
-    reader: CaptureReader<std::fs::File>,
+pub(super) struct Source<'a, R: Read> {
+    reader: CaptureReader<R>,
     keys: &'a Keys,
     guards: HashMap<(SocketAddr, SocketAddr), Guard>,
     tries: HashMap<(SocketAddr, SocketAddr, Ssrc), u32>,
     pub(super) datagram: Datagram,
 }
 
-impl<'a> Source<'a> {
-    pub(super) fn open(path: &Path, keys: &'a Keys) -> Result<Self, CaptureError> {
-        let reader = CaptureReader::open(path)?;
-        Ok(Self { reader, keys, guards: HashMap::new(), tries: HashMap::new(), datagram: Datagram::default() })
+impl<'a, R: Read> Source<'a, R> {
+    pub(super) fn new(reader: CaptureReader<R>, keys: &'a Keys) -> Self {
+        Self { reader, keys, guards: HashMap::new(), tries: HashMap::new(), datagram: Datagram::default() }
     }
 
     pub(super) fn counts(&self) -> &CaptureCounts {

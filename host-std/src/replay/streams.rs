@@ -36,7 +36,7 @@ pub(super) struct Found {
     pub(super) key: StreamKey,
     /// Which of those with this key it is, from 0.
     pub(super) part: u32,
-    /// Times of its first and last packet.
+    /// Time of the packet that comes first in the capture, and the latest time.
     pub(super) first_us: u64,
     pub(super) last_us: u64,
     pub(super) packets: u64,
@@ -75,7 +75,6 @@ impl Found {
         let step = if step.unsigned_abs() > 1 << 22 { 0 } else { step };
         self.timestamps = (timestamp, self.timestamps.1 + i64::from(step));
         self.packets += 1;
-        self.first_us = self.first_us.min(time_us);
         self.last_us = self.last_us.max(time_us);
         let number = packet.payload_type();
         let place = match self.shapes.iter().position(|(known, _)| *known == number) {

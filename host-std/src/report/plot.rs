@@ -167,7 +167,10 @@ impl Plot<'_> {
                     });
                     self.marks(area, &marks, top, bottom)?;
                     self.wave(area, &heard, loudest, HEARD, top, bottom)?;
-                    name(area, &format!("{} heard", short(&self.side.name)), top + 14)?;
+                    // Where nobody knows what was said, there is nobody to tell apart.
+                    let alone = self.side.said.is_empty();
+                    let words = if alone { "heard".into() } else { format!("{} heard", short(&self.side.name)) };
+                    name(area, &words, top + 14)?;
                 }
                 Panel::Packets => self.packets(area, top, bottom)?,
                 Panel::Delays => self.delays(area, top, bottom)?,
