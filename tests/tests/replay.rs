@@ -135,7 +135,7 @@ fn what_cant_be_read_is_counted_and_the_rest_is_played() {
     let mut nonsense = whole.clone();
     nonsense.extend([0xff; 64]);
     let remarks = play(&nonsense).capture.remarks;
-    assert!(remarks[0].contains("longer than any network carries"), "{remarks:?}");
+    assert!(remarks[0].contains(&format!("breaks off at byte {}", whole.len())), "{remarks:?}");
     let mut ng = pcapng(&packets, Link::Raw, false, Times::Micros);
     ng.extend([6, 0, 0, 0, 5, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0]);
     let remarks = play(&ng).capture.remarks;
@@ -535,7 +535,8 @@ fn captures_of_others_are_played_and_counted_as_tshark_counts() {
         assert_eq!(stream.codec, codec, "{name}");
         assert_eq!(stream.undecodable, 0, "{name}");
         let loud = stream.side.heard.iter().filter(|sample| sample.unsigned_abs() > 300).count();
-        assert!(loud * 50 > stream.side.heard.len(), "{name}: {loud} loud samples");
+        // One is the beginning of another, in which nobody has spoken yet.
+        assert!(loud * 50 > stream.side.heard.len() || name.contains("60late"), "{name}: {loud} loud samples");
         if name.ends_with(".rtp") {
             continue;
         }
