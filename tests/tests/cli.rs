@@ -14,7 +14,7 @@ use media_core_tests::score::score;
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(30);
-const COMMANDS: [&str; 5] = ["demo", "offer", "answer", "devices", "replay"];
+const COMMANDS: [&str; 6] = ["demo", "offer", "answer", "devices", "replay", "netsim"];
 
 fn run(folder: &Path, arguments: &[&str]) -> Ended {
     Running::start(Command::new(media_core()).current_dir(folder).args(arguments), folder, "media-core").wait(LIMIT)

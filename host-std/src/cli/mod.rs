@@ -3,6 +3,7 @@
 mod demo;
 mod devices;
 mod keyboard;
+mod netsim;
 mod replay;
 mod talk;
 
@@ -30,6 +31,7 @@ enum Command {
     Answer(talk::AnswerArgs),
     Devices(devices::Args),
     Replay(replay::Args),
+    Netsim(netsim::Args),
 }
 
 /// What a command ends with.
@@ -80,6 +82,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Answer(args) => talk::answer(args),
         Command::Devices(args) => devices::run(&args),
         Command::Replay(args) => replay::run(args),
+        Command::Netsim(args) => netsim::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 pub mod capture;
+pub mod grid;
 mod link;
 mod moments;
 mod numbers;

@@ -37,16 +37,12 @@ pub(crate) fn page(report: &CaptureReport) -> String {
 fn section(page: &mut String, stream: &CaptureStream, embed: bool) {
     let side = &stream.side;
     put(page, format_args!("<section class=\"side\">\n<div class=\"head\"><h2>{}</h2>", escape(&stream.numbers.name)));
-    put(
-        page,
-        format_args!(
-            "<p>{} → {} · SSRC {} · {}</p></div>\n",
-            escape(&stream.from),
-            escape(&stream.to),
-            stream.ssrc,
-            escape(&side.codec)
-        ),
-    );
+    // An rtpdump may not know the addresses.
+    let way = match (stream.from.as_str(), stream.to.as_str()) {
+        ("unknown", "unknown") => String::new(),
+        (from, to) => format!("{} → {} · ", escape(from), escape(to)),
+    };
+    put(page, format_args!("<p>{way}SSRC {} · {}</p></div>\n", stream.ssrc, escape(&side.codec)));
     let color = match stream.numbers.concealed_ratio {
         share if share < 0.01 => "recovered",
         share if share < 0.03 => "late",
