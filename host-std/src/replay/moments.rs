@@ -226,7 +226,7 @@ impl Record<'_> {
         };
         let share = numbers.concealed_ratio * 100.0;
         let made_up = match share {
-            share if share == 0.0 => "none of the sound is made up".into(),
+            0.0 => "none of the sound is made up".into(),
             share if share < 0.1 => "less than 0.1 % of the sound is made up".into(),
             share => format!("{share:.1} % of the sound is made up"),
         };

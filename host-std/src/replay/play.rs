@@ -288,7 +288,7 @@ impl Player {
         self.played.push((self.now, played));
         // 44.1 kHz and its parts have no whole number of samples in 10 ms: the clock follows the samples.
         self.now = Instant::ZERO + PHASE + Duration::from_samples(self.receiver.stats().played_samples, rate);
-        if self.played.len() % 100 == 0 {
+        if self.played.len().is_multiple_of(100) {
             self.numbers.second(&self.receiver.stats());
         }
     }
