@@ -50,7 +50,7 @@ pub(super) struct Args {
     #[arg(help_heading = "Capture", long, default_value = "+00:00", value_parser = utc_offset, allow_hyphen_values = true, value_name = "HH:MM")]
     utc_offset: i32,
     /// The arrival trace
-    #[arg(help_heading = "Trace", long, value_name = "CSV", requires = "input")]
+    #[arg(help_heading = "Trace", long, value_name = "CSV", requires_all = ["input", "codec"])]
     trace: Option<PathBuf>,
     /// The speech under the trace; it begins again when it ends
     #[arg(help_heading = "Trace", long, value_name = "WAV", requires = "trace")]
@@ -62,7 +62,7 @@ pub(super) struct Args {
     #[arg(help_heading = "Trace", long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100), value_name = "PERCENT", requires = "trace")]
     fec: u8,
     /// Codec: of the trace, or of all dynamic payload types of the capture that --payload-map doesn't name
-    #[arg(long, value_enum, required_unless_present = "capture")]
+    #[arg(long, value_enum)]
     codec: Option<CodecName>,
     /// How long packets wait: as the network needs, or a number of milliseconds
     #[arg(long, default_value = "adaptive", value_parser = jitter, value_name = "adaptive|fixed:MS")]

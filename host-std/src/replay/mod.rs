@@ -1,7 +1,22 @@
 //! Replay: recorded packets through the real receiver, in virtual time.
 //!
 //! [`replay`] plays the RTP streams of a capture, and tells what their listeners heard. [`trace`] lays the arrival times
-//! of a trace under speech of one's own.
+//! of a trace under speech of one's own; [`grid`] plays a grid of simulated networks.
+//!
+//! ```no_run
+//! use host_std::replay::{Keys, ReplayConfig, replay};
+//! use std::path::Path;
+//!
+//! let report = replay(Path::new("call.pcap"), &Keys::default(), &ReplayConfig::default())?;
+//! for stream in &report.streams {
+//!     println!("{}: {}", stream.from, stream.verdict);
+//!     for moment in &stream.worst {
+//!         println!("{} {}", moment.when(), moment.words);
+//!     }
+//! }
+//! report.write(Path::new("replayed"))?; // report.html, report.json, stream-1.wav, ...
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use serde::Serialize;
 
