@@ -426,8 +426,11 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let delay_us = Duration::from_samples(delay.max(0) as u64, self.config.rtp_clock_hz).as_micros() as u32;
         let waited_us = at.since(info.arrival).as_micros().min(u64::from(u32::MAX)) as u32;
         played.playout_delay_us = Some(delay_us);
-        self.stats.playout_delay.count(delay_us);
-        self.stats.buffer_delay.count(waited_us);
+        played.buffer_delay_us = Some(waited_us);
+        played.timestamp = Some(info.timestamp);
+        let samples = self.to_samples(duration) as u32;
+        self.stats.playout_delay.count(delay_us, samples);
+        self.stats.buffer_delay.count(waited_us, samples);
     }
 
     /// Stretches what was just decoded, if the delay is off its target.

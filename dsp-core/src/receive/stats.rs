@@ -3,8 +3,9 @@
 //! Samples: `played = decoded + recovered + concealed + silence + inserted - removed - queued`.
 
 use crate::quality::ReceptionStats;
+use crate::time::RtpTime;
 
-/// Smallest, largest and mean of a delay.
+/// Smallest, largest and mean of a delay; the mean is over samples, so that a long packet counts as much as two short ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DelaySummary {
@@ -14,19 +15,28 @@ pub struct DelaySummary {
     pub min_us: u32,
     /// Largest, in microseconds.
     pub max_us: u32,
-    sum_us: u64,
+    /// Microseconds times samples, and samples.
+    sum: u64,
+    samples: u64,
 }
 
 impl DelaySummary {
     /// Mean in microseconds; 0 if nothing was counted.
     pub fn mean_us(&self) -> u32 {
-        self.sum_us.checked_div(u64::from(self.packets)).unwrap_or(0) as u32
+        self.sum.checked_div(self.samples).unwrap_or(0) as u32
     }
 
-    pub(super) fn count(&mut self, delay_us: u32) {
+    /// Mean in microseconds of what was counted after `earlier`, a snapshot of the same; `None` if nothing was.
+    pub fn mean_us_since(&self, earlier: &Self) -> Option<u32> {
+        let samples = self.samples.wrapping_sub(earlier.samples);
+        Some(self.sum.wrapping_sub(earlier.sum).checked_div(samples)? as u32)
+    }
+
+    pub(super) fn count(&mut self, delay_us: u32, samples: u32) {
         self.min_us = if self.packets == 0 { delay_us } else { self.min_us.min(delay_us) };
         self.max_us = self.max_us.max(delay_us);
-        self.sum_us += u64::from(delay_us);
+        self.sum += u64::from(delay_us) * u64::from(samples);
+        self.samples += u64::from(samples);
         self.packets += 1;
     }
 }
@@ -49,6 +59,10 @@ pub struct Played {
     pub removed: u32,
     /// Playout delay of the last packet that was decoded in this tick, in microseconds over the fastest packet.
     pub playout_delay_us: Option<u32>,
+    /// Timestamp of that packet,
+    pub timestamp: Option<RtpTime>,
+    /// and how long it waited from its arrival to its turn, in microseconds.
+    pub buffer_delay_us: Option<u32>,
     /// What the delay is steered to, in ms.
     pub target_delay_ms: u32,
 }

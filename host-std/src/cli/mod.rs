@@ -6,6 +6,8 @@ mod demo;
 mod devices;
 mod encode;
 mod keyboard;
+mod netsim;
+mod replay;
 mod talk;
 
 use std::error::Error;
@@ -32,6 +34,8 @@ enum Command {
     Encode(encode::Args),
     Decode(decode::Args),
     Codecs(codecs::Args),
+    Replay(replay::Args),
+    Netsim(netsim::Args),
 }
 
 /// What a command ends with.
@@ -50,6 +54,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Codecs(args) => codecs::run(&args),
+        Command::Replay(args) => replay::run(args),
+        Command::Netsim(args) => netsim::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
