@@ -48,7 +48,6 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg(test)]
 extern crate std;
 
 pub mod block;

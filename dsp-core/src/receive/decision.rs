@@ -70,9 +70,9 @@ pub fn decide(situation: &Situation) -> Operation {
             let wait = target.saturating_sub(delay);
             if wait > 0 { Operation::Pause(wait) } else { Operation::Decode }
         }
-        Next::Here { gap, .. } | Next::Later { gap } if gap > filled && delay < maximum => {
-            // The packet behind the gap waits meanwhile: no longer than the bound.
-            Operation::Fill((gap - filled).min(maximum.saturating_sub(delay)))
+        Next::Here { gap, .. } | Next::Later { gap } if gap > filled && delay < target => {
+            // Once the packet behind the gap has waited as long as it should, the rest of the gap is left out.
+            Operation::Fill((gap - filled).min(target.saturating_sub(delay)))
         }
         _ => Operation::Decode,
     }
@@ -87,16 +87,30 @@ pub enum Stretch {
     Decelerate(i32),
 }
 
-/// Whether to change speed, from the delay of what is about to be played and the target, in ticks; `slack` is how far
-/// above the target the delay may lie. With `hold`, as packets were late not long ago, it may lie as high as twice the
-/// target: more than that was left behind by a stall, not by jitter.
-pub fn stretch(delay: i32, target: i32, slack: i32, hold: bool) -> Option<Stretch> {
-    let above = if hold { target } else { target / 4 };
-    if delay > target + slack.max(above) {
+/// The numbers that a change of speed needs, in ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Playout delay of what is about to be played.
+    pub delay: i32,
+    /// What it's steered to.
+    pub target: i32,
+    /// How long the sound lasts that is here without a hole.
+    pub ahead: i32,
+    /// How far above the target the delay may lie.
+    pub slack: i32,
+}
+
+/// Whether to change speed.
+pub fn stretch(pace: &Pace) -> Option<Stretch> {
+    let Pace { delay, target, ahead, slack } = *pace;
+    let low = target.saturating_sub(slack) / (super::delay::env("LOW", 4) as i32);
+    if ahead <= low {
+        Some(Stretch::Decelerate(slack*2))
+    } else if delay > target + slack.max(target / 16) && ahead > 2 * low {
         Some(Stretch::Accelerate(delay - target))
-    } else if delay <= target - target / 4 {
+    } else if delay <= target {
         // Room for a pitch period: it may end a little above the target.
-        Some(Stretch::Decelerate((target - delay).max(slack / 2)))
+        Some(Stretch::Decelerate((target - delay).max(slack)))
     } else {
         None
     }

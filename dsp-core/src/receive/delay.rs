@@ -21,28 +21,31 @@ pub struct DelayConfig {
     pub max_ms: u32,
     /// What the estimator believes before it has seen packets, in ms.
     pub initial_ms: u32,
+    /// How many ms of delay one percent of late packets is worth.
+    pub late_cost_ms: u32,
 }
 
 impl Default for DelayConfig {
     /// 20 ms to 2 s, beginning with 40 ms.
     fn default() -> Self {
-        Self { min_ms: 20, max_ms: 2_000, initial_ms: 40 }
+        Self { min_ms: 10, max_ms: 2_000, initial_ms: 20, late_cost_ms: env("K", 160) }
     }
 }
 
-/// Buckets of 5, 10, 20, 40 and 80 ms, sixteen of each: up to 2480 ms.
+/// Buckets of 2, 4, 8, 16, 32 and 64 ms, sixteen of each: up to 2016 ms.
 const GROUP: usize = 16;
-const BUCKETS: usize = 5 * GROUP;
-const FIRST_WIDTH_MS: u32 = 5;
+const BUCKETS: usize = 7 * GROUP;
+const FIRST_WIDTH_MS: u32 = 2;
 /// A packet's weight grows by 1/512 with each packet.
 const WEIGHT_SHIFT: u32 = 9;
 const WEIGHT_START: u32 = 1 << 12;
 const WEIGHT_LIMIT: u32 = 1 << 20;
-/// The initial target weighs as much as four packets.
-const PRIOR_PACKETS: u32 = 4;
-/// 3/200 = 1.5 % of packets may be later than the target.
-const LATE_NUMERATOR: u32 = 3;
-const LATE_DENOMINATOR: u32 = 200;
+/// An overtaken packet that is late counts a quarter: one packet is missing, and what follows is here to bridge it. If
+/// one in order is late, so are those behind it.
+const OVERTAKEN_SHIFT: u32 = 2;
+/// A packet must be here when the tick begins in which its turn comes.
+const MARGIN_MS: u32 = 5;
+const KNOWN_PACKETS: u32 = 512;
 const WINDOW: Duration = Duration::from_secs(10);
 const LOOK_UP_EVERY: u32 = 8;
 
@@ -51,6 +54,11 @@ const LOOK_UP_EVERY: u32 = 8;
 pub struct DelayEstimator {
     ticks_per_second: u32,
     config: DelayConfig,
+    /// Mean difference of two packets' transits, in ticks, times 16.
+    spread: u32,
+    last: u32,
+    /// Timestamp of the newest packet.
+    newest: u32,
     histogram: [u32; BUCKETS],
     total: u32,
     weight: u32,
@@ -67,6 +75,9 @@ impl DelayEstimator {
         let mut estimator = Self {
             ticks_per_second,
             config,
+            spread: 0,
+            last: 0,
+            newest: 0,
             histogram: [0; BUCKETS],
             total: 0,
             weight: WEIGHT_START,
@@ -83,8 +94,7 @@ impl DelayEstimator {
     pub fn reset(&mut self) {
         self.histogram = [0; BUCKETS];
         self.weight = WEIGHT_START;
-        self.total = PRIOR_PACKETS * WEIGHT_START;
-        self.histogram[bucket(self.config.initial_ms.saturating_sub(1))] = self.total;
+        self.total = 0;
         self.packets = 0;
         self.target = self.ticks(self.config.initial_ms.clamp(self.config.min_ms, self.config.max_ms));
     }
@@ -97,6 +107,16 @@ impl DelayEstimator {
     /// Takes in one arrival (both in ticks) and returns the packet's relative delay, in ticks.
     pub fn update(&mut self, arrival: u32, timestamp: u32) -> u32 {
         let transit = arrival.wrapping_sub(timestamp);
+        let overtaken = self.packets > 0 && (timestamp.wrapping_sub(self.newest) as i32) < 0;
+        if !overtaken {
+            self.newest = timestamp;
+        }
+        if self.packets == 0 {
+            self.last = transit;
+        }
+        let d = (transit.wrapping_sub(self.last) as i32).unsigned_abs().min(10 * self.ticks_per_second);
+        self.spread = self.spread - self.spread / 16 + d;
+        self.last = transit;
         if self.packets == 0 {
             self.minimum = [transit; 2];
             self.window_start = arrival;
@@ -110,7 +130,7 @@ impl DelayEstimator {
         }
         self.packets = self.packets.wrapping_add(1).max(1);
         let relative = transit.wrapping_sub(self.base());
-        self.count(relative);
+        self.count(relative, overtaken);
         if relative > self.target || self.packets.is_multiple_of(LOOK_UP_EVERY) {
             self.target = self.look_up();
         }
@@ -142,19 +162,18 @@ impl DelayEstimator {
         Duration::from_millis(u64::from(ms)).as_samples(self.ticks_per_second) as u32
     }
 
-    fn count(&mut self, relative: u32) {
+    fn count(&mut self, relative: u32, overtaken: bool) {
         if self.weight >= WEIGHT_LIMIT {
             let shift = WEIGHT_LIMIT.ilog2() - WEIGHT_START.ilog2();
             self.weight >>= shift;
-            self.total = 0;
+            self.total >>= shift;
             for bucket in &mut self.histogram {
                 *bucket >>= shift;
-                self.total += *bucket;
             }
         }
         // Beyond ten seconds it's the last bucket anyway, and the product stays within 32 bits.
         let ms = relative.min(10 * self.ticks_per_second) / (self.ticks_per_second / 1_000).max(1);
-        self.histogram[bucket(ms)] += self.weight;
+        self.histogram[bucket(ms)] += if overtaken { self.weight >> OVERTAKEN_SHIFT } else { self.weight };
         self.total += self.weight;
         self.weight += self.weight >> WEIGHT_SHIFT;
     }
@@ -173,40 +192,38 @@ impl DelayEstimator {
         }
     }
 
+    /// The delay that costs least: itself, and what comes later than it.
     fn look_up(&self) -> u32 {
-        let allowed = self.total / LATE_DENOMINATOR * LATE_NUMERATOR;
-        let mut later = 0;
-        let mut index = BUCKETS;
-        while index > 0 {
-            later += self.histogram[index - 1];
-            if later > allowed {
-                break;
+        // One ms of delay is worth so much weight of late packets.
+        let unit = (self.total / (100 * self.config.late_cost_ms.max(1))).max(1);
+        let (mut later, mut best, mut least) = (0u32, 0, u32::MAX);
+        for index in (0..BUCKETS).rev() {
+            let cost = upper_edge_ms(index + 1) * unit + later;
+            if cost < least {
+                (best, least) = (index, cost);
             }
-            index -= 1;
+            later += self.histogram[index];
         }
-        self.ticks(upper_edge_ms(index).clamp(self.config.min_ms, self.config.max_ms))
+        // The first bucket is jitter that nothing needs to be done about.
+        let edge = if best == 0 { 0 } else { upper_edge_ms(best + 1) };
+        // What was seen of few packets says little of the latest: half the spread more for each halving.
+        let few = if self.packets < KNOWN_PACKETS { (KNOWN_PACKETS / self.packets.max(1)).ilog2() } else { 0 };
+        let edge = edge + self.spread / 16 * few / 2 / (self.ticks_per_second / 1000);
+        self.ticks((edge + MARGIN_MS).clamp(self.config.min_ms, self.config.max_ms))
     }
 }
 
-/// The bucket of a delay in ms.
+/// The bucket of a delay in ms: sixteen an octave from 32 ms on, below that 2 ms each.
 fn bucket(ms: u32) -> usize {
-    let (mut start, mut width) = (0, FIRST_WIDTH_MS);
-    for group in 0..BUCKETS / GROUP {
-        let end = start + GROUP as u32 * width;
-        if ms < end {
-            return group * GROUP + ((ms - start) / width) as usize;
-        }
-        start = end;
-        width *= 2;
-    }
-    BUCKETS - 1
+    let octave = (ms / GROUP as u32 / FIRST_WIDTH_MS).checked_ilog2().unwrap_or(0);
+    let shift = octave + 1;
+    ((octave * GROUP as u32 + (ms >> shift)) as usize).min(BUCKETS - 1)
 }
 
 /// The end of the first `count` buckets, in ms.
 fn upper_edge_ms(count: usize) -> u32 {
-    let (groups, rest) = (count / GROUP, (count % GROUP) as u32);
-    let width = FIRST_WIDTH_MS << groups;
-    (width - FIRST_WIDTH_MS) * GROUP as u32 + rest * width
+    let octave = (count / GROUP).saturating_sub(1);
+    ((count - octave * GROUP) as u32) << (octave + 1)
 }
 
 #[cfg(test)]
@@ -229,7 +246,7 @@ mod tests {
 
     #[test]
     fn buckets_tile_the_axis() {
-        for ms in 0..2_480 {
+        for ms in 0..2_048 {
             let index = bucket(ms);
             assert!(upper_edge_ms(index) <= ms && ms < upper_edge_ms(index + 1), "{ms}");
         }
@@ -277,3 +294,5 @@ mod tests {
         assert_eq!(target_ms(&estimator), 60);
     }
 }
+
+pub fn env(name: &str, default: u32) -> u32 { std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default) }

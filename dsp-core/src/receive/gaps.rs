@@ -1,6 +1,6 @@
 //! What a receiver plays where it has no packet to decode: gaps filled, losses concealed, pauses and waits.
 
-use super::{BRIDGE, Played, Receiver, UNDERRUN, samples_of, ticks, ticks_of};
+use super::{BRIDGE, CONCEAL_STEP, Played, Receiver, UNDERRUN, samples_of, ticks, ticks_of};
 use crate::codec::PayloadTable;
 use crate::time::{Duration, Instant};
 
@@ -68,12 +68,14 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     /// Conceals `samples` with the codec's own means or in the waveform; what comes after is unknown.
     pub(super) fn conceal(&mut self, samples: usize, payloads: &mut dyn PayloadTable, played: &mut Played) {
         let samples = samples.clamp(1, self.sound.room());
+        let step = CONCEAL_STEP.as_samples(self.config.sample_rate_hz) as usize;
         let own = match self.payload_type.and_then(|payload_type| payloads.decoder(payload_type)) {
             Some(decoder) if decoder.info().sample_rate_hz == self.config.sample_rate_hz => {
-                !self.concealer.is_concealing() && decoder.conceal(self.sound.extend(samples).1)
+                !self.concealer.is_concealing() && decoder.conceal(self.sound.extend(step).1)
             }
             _ => false,
         };
+        let samples = if own { step } else { samples };
         if !own {
             let (history, place) = self.sound.extend(samples);
             self.concealer.conceal(history, place);

@@ -31,7 +31,7 @@ pub mod stretch;
 mod sync_buffer;
 
 pub use config::{ConfigError, ReceiveError, Received, ReceiverConfig};
-use decision::{Next, Operation, Situation, Stretch};
+use decision::{Next, Operation, Pace, Situation, Stretch};
 pub use delay::DelayConfig;
 use delay::DelayEstimator;
 use jitter::{JitterBuffer, PacketInfo, PushError};
@@ -54,7 +54,7 @@ const STRETCH_PAUSE: Duration = Duration::from_millis(60);
 /// slowly: each change of the delay is heard more than a little delay too much.
 const HOLD: Duration = Duration::from_secs(5);
 /// How far above the target the delay may lie before playing faster.
-const SLACK: Duration = Duration::from_millis(20);
+const SLACK: Duration = Duration::from_millis(10);
 /// A packet that is this much too late or too early was sent by a clock that jumped.
 const JUMP: Duration = Duration::from_secs(5);
 /// After so long of nothing but packets over the bound of the delay, the bound is counted from them.
@@ -106,6 +106,8 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize> {
     hopeless_since: Option<Instant>,
     /// The decoder that was used last.
     payload_type: Option<PayloadType>,
+    /// Length of the last packet.
+    packet_ticks: u32,
     /// Samples to play before the next change of speed.
     stretch_pause: usize,
     /// Samples to play before the delay may come down.
@@ -149,6 +151,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             full: false,
             hopeless_since: None,
             payload_type: None,
+            packet_ticks: 0,
             stretch_pause: 0,
             hold: 0,
             stats: ReceiverStats::default(),
@@ -347,8 +350,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                     self.concealer.reset();
                 }
                 Operation::Conceal => {
-                    let step = CONCEAL_STEP.as_samples(self.config.sample_rate_hz) as usize;
-                    return self.conceal(step, payloads, played);
+                    return self.conceal(wanted, payloads, played);
                 }
             }
         }
@@ -382,6 +384,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             return false;
         };
         let late = self.filled > 0 && !self.broken && info.timestamp == self.next_time;
+        let cut = info.timestamp.distance(self.next_time) > self.filled as i32;
         if late {
             self.hold = HOLD.as_samples(self.config.sample_rate_hz) as usize;
         }
@@ -404,7 +407,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.concealer.bridge(history, gap, frame);
         } else if self.concealer.is_concealing() {
             self.concealer.merge(history, frame);
-        } else if self.spliced {
+        } else if self.spliced || cut {
             self.concealer.bridge(history, &mut [], frame);
         }
         self.sound.commit(more + samples);
@@ -418,7 +421,9 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     }
 
     fn after_decoding(&mut self, info: PacketInfo, duration: u32, at: Instant, delay: i32, played: &mut Played) {
+        if super::receive::delay::env("DBG",0)>0 { std::println!("at {} seq {:?} delay {} target {} filled {}", at.as_micros(), info.seq, delay, self.delay.target(), self.filled); }
         self.payload_type = Some(info.payload_type);
+        self.packet_ticks = duration;
         self.next_time = info.timestamp.plus(duration);
         self.filled = 0;
         self.broken = false;
@@ -439,7 +444,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             return;
         }
         let slack = SLACK.as_samples(self.config.rtp_clock_hz) as i32;
-        let Some(change) = decision::stretch(delay, self.delay.target() as i32, slack, self.hold > 0) else { return };
+        let pace = Pace { delay, target: self.delay.target() as i32, ahead: self.ahead() as i32, slack };
+        let Some(change) = decision::stretch(&pace) else { return };
         let changed = match change {
             Stretch::Accelerate(by) => {
                 self.stretcher.hurry(self.to_ms(by as u32));
@@ -451,7 +457,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 removed
             }
             Stretch::Decelerate(by) => {
-                self.stretcher.hurry(0);
+                self.stretcher.hurry(self.to_ms(by as u32));
                 let by = self.to_samples(by as u32).min(self.sound.room());
                 // Room behind the end is made by moving history out.
                 self.sound.extend(by);
@@ -462,9 +468,33 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 inserted
             }
         };
+        if super::receive::delay::env("DBG",0)>0 { std::println!("{:?} pace {:?} changed {}", change, pace, changed); }
         if changed > 0 {
-            self.stretch_pause = STRETCH_PAUSE.as_samples(self.config.sample_rate_hz) as usize;
+            let off = self.to_ms((delay - self.delay.target() as i32).unsigned_abs());
+            let pause = if off > 100 { Duration::from_millis(20) } else { STRETCH_PAUSE };
+            self.stretch_pause = pause.as_samples(self.config.sample_rate_hz) as usize;
         }
+    }
+
+    /// How long the sound lasts that is here without a hole, in ticks: what is queued, and the packets behind it. Counted
+    /// as far as anybody wants to know.
+    fn ahead(&self) -> u32 {
+        let mut ahead = self.to_ticks(self.sound.queued());
+        let enough = self.delay.target();
+        let mut offset = 0;
+        let mut last = self.next_time;
+        while ahead < enough {
+            let Some((info, _)) = self.jitter.peek(offset) else { break };
+            let Some((next, _)) = self.jitter.peek(offset + 1) else {
+                ahead += self.packet_ticks;
+                break;
+            };
+            ahead += next.timestamp.distance(info.timestamp).max(0) as u32;
+            last = next.timestamp;
+            offset += 1;
+        }
+        let _ = last;
+        ahead
     }
 
     /// Drops the first packet, and plays on with the one after it as if it followed.
