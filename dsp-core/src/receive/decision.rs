@@ -39,6 +39,7 @@ pub struct Situation {
     pub delay: i32,
     /// Target delay in ticks.
     pub target: i32,
+    pub reordered: bool,
     /// Longest delay allowed, in ticks.
     pub maximum: i32,
 }
@@ -60,7 +61,7 @@ pub enum Operation {
 
 /// Decides.
 pub fn decide(situation: &Situation) -> Operation {
-    let Situation { next, filled, delay, target, maximum } = *situation;
+    let Situation { next, filled, delay, target, reordered, maximum } = *situation;
     let over_bound = delay > maximum;
     match next {
         Next::Nothing => Operation::Conceal,
@@ -70,6 +71,7 @@ pub fn decide(situation: &Situation) -> Operation {
             let wait = target.saturating_sub(delay);
             if wait > 0 { Operation::Pause(wait) } else { Operation::Decode }
         }
+        Next::Later { gap } if reordered && gap > filled + target.min(80) && delay < target && super::delay::env("STEP",1)==1 => Operation::Conceal,
         Next::Here { gap, .. } | Next::Later { gap } if gap > filled && delay < target => {
             // Once the packet behind the gap has waited as long as it should, the rest of the gap is left out.
             Operation::Fill((gap - filled).min(target.saturating_sub(delay)))
@@ -96,17 +98,18 @@ pub struct Pace {
     pub target: i32,
     /// How long the sound lasts that is here without a hole.
     pub ahead: i32,
+    pub usual: i32,
     /// How far above the target the delay may lie.
     pub slack: i32,
 }
 
 /// Whether to change speed.
 pub fn stretch(pace: &Pace) -> Option<Stretch> {
-    let Pace { delay, target, ahead, slack } = *pace;
-    let low = target.saturating_sub(slack) / (super::delay::env("LOW", 4) as i32);
+    let Pace { delay, target, ahead, slack, usual } = *pace;
+    let low = if super::delay::env("LOW", 0) > 0 { target.saturating_sub(slack) / (super::delay::env("LOW", 4) as i32) } else { (target - usual).min(target * 4 / 8) - super::delay::env("LM", 5) as i32 * 8 };
     if ahead <= low {
-        Some(Stretch::Decelerate(slack*2))
-    } else if delay > target + slack.max(target / 16) && ahead > 2 * low {
+        Some(Stretch::Decelerate((target - delay).max(slack * 2).max((low - ahead) * super::delay::env("URG", 100) as i32 / 100)))
+    } else if delay > target + slack.max(target / super::delay::env("SL",16) as i32) && ahead > low + (delay - target).min(160) {
         Some(Stretch::Accelerate(delay - target))
     } else if delay <= target {
         // Room for a pitch period: it may end a little above the target.

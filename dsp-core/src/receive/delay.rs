@@ -28,7 +28,7 @@ pub struct DelayConfig {
 impl Default for DelayConfig {
     /// 20 ms to 2 s, beginning with 40 ms.
     fn default() -> Self {
-        Self { min_ms: 10, max_ms: 2_000, initial_ms: 20, late_cost_ms: env("K", 160) }
+        Self { min_ms: 10, max_ms: 2_000, initial_ms: env("INIT",40), late_cost_ms: env("K", 160) }
     }
 }
 
@@ -57,6 +57,8 @@ pub struct DelayEstimator {
     /// Mean difference of two packets' transits, in ticks, times 16.
     spread: u32,
     last: u32,
+    pub reorders: u32,
+    pub usual: u32,
     /// Timestamp of the newest packet.
     newest: u32,
     histogram: [u32; BUCKETS],
@@ -77,6 +79,8 @@ impl DelayEstimator {
             config,
             spread: 0,
             last: 0,
+            reorders: 0,
+            usual: 0,
             newest: 0,
             histogram: [0; BUCKETS],
             total: 0,
@@ -115,7 +119,9 @@ impl DelayEstimator {
             self.last = transit;
         }
         let d = (transit.wrapping_sub(self.last) as i32).unsigned_abs().min(10 * self.ticks_per_second);
-        self.spread = self.spread - self.spread / 16 + d;
+        let fast = 16 / (self.packets + 1).min(16);
+        self.spread = self.spread - self.spread / 16 * fast + d * fast;
+        if overtaken { self.reorders = 1024; } else { self.reorders = self.reorders.saturating_sub(1); }
         self.last = transit;
         if self.packets == 0 {
             self.minimum = [transit; 2];
@@ -173,9 +179,9 @@ impl DelayEstimator {
         }
         // Beyond ten seconds it's the last bucket anyway, and the product stays within 32 bits.
         let ms = relative.min(10 * self.ticks_per_second) / (self.ticks_per_second / 1_000).max(1);
-        self.histogram[bucket(ms)] += if overtaken { self.weight >> OVERTAKEN_SHIFT } else { self.weight };
+        self.histogram[bucket(ms)] += if overtaken { self.weight / 16 * env("OT", 4) } else { self.weight };
         self.total += self.weight;
-        self.weight += self.weight >> WEIGHT_SHIFT;
+        self.weight += self.weight >> env("SHIFT",9);
     }
 
     /// The base rose by so many ticks: all that was counted was that much less late.
@@ -193,23 +199,28 @@ impl DelayEstimator {
     }
 
     /// The delay that costs least: itself, and what comes later than it.
-    fn look_up(&self) -> u32 {
+    fn look_up(&mut self) -> u32 {
         // One ms of delay is worth so much weight of late packets.
-        let unit = (self.total / (100 * self.config.late_cost_ms.max(1))).max(1);
+        let total = self.total.max(self.weight.saturating_mul(env("N0",1)));
+        let unit = (total / (100 * self.config.late_cost_ms.max(1))).max(1);
         let (mut later, mut best, mut least) = (0u32, 0, u32::MAX);
+        let rare = self.histogram.iter().sum::<u32>() / env("RARE", 20);
+        let mut usual = 0;
         for index in (0..BUCKETS).rev() {
             let cost = upper_edge_ms(index + 1) * unit + later;
             if cost < least {
                 (best, least) = (index, cost);
             }
             later += self.histogram[index];
+            if later > rare && usual == 0 { usual = upper_edge_ms(index + 1); }
         }
         // The first bucket is jitter that nothing needs to be done about.
         let edge = if best == 0 { 0 } else { upper_edge_ms(best + 1) };
         // What was seen of few packets says little of the latest: half the spread more for each halving.
+        self.usual = self.ticks(usual);
         let few = if self.packets < KNOWN_PACKETS { (KNOWN_PACKETS / self.packets.max(1)).ilog2() } else { 0 };
-        let edge = edge + self.spread / 16 * few / 2 / (self.ticks_per_second / 1000);
-        self.ticks((edge + MARGIN_MS).clamp(self.config.min_ms, self.config.max_ms))
+        let edge = edge + env("EXT",1) * self.spread / 16 * few / 2 / (self.ticks_per_second / 1000);
+        self.ticks((edge + env("MARGIN", 10)).clamp(self.config.min_ms, self.config.max_ms))
     }
 }
 

@@ -333,7 +333,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             };
             let filled = self.filled as i32;
             let maximum = self.delay.maximum() as i32;
-            match decision::decide(&Situation { next, filled, delay, target, maximum }) {
+            match decision::decide(&Situation { next, filled, delay, target, reordered: self.delay.reorders > 0, maximum }) {
                 Operation::Decode => {
                     if self.decode(at, delay, payloads, played) {
                         return;
@@ -444,7 +444,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             return;
         }
         let slack = SLACK.as_samples(self.config.rtp_clock_hz) as i32;
-        let pace = Pace { delay, target: self.delay.target() as i32, ahead: self.ahead() as i32, slack };
+        let pace = Pace { delay, target: self.delay.target() as i32, ahead: self.ahead() as i32, usual: self.delay.usual as i32, slack };
         let Some(change) = decision::stretch(&pace) else { return };
         let changed = match change {
             Stretch::Accelerate(by) => {
@@ -470,8 +470,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         };
         if super::receive::delay::env("DBG",0)>0 { std::println!("{:?} pace {:?} changed {}", change, pace, changed); }
         if changed > 0 {
-            let off = self.to_ms((delay - self.delay.target() as i32).unsigned_abs());
-            let pause = if off > 100 { Duration::from_millis(20) } else { STRETCH_PAUSE };
+            let off = self.to_ms(match change { Stretch::Accelerate(by) | Stretch::Decelerate(by) => by } as u32);
+            let pause = if off > delay::env("HURRY",100) { Duration::from_millis(20) } else { STRETCH_PAUSE };
             self.stretch_pause = pause.as_samples(self.config.sample_rate_hz) as usize;
         }
     }
@@ -480,7 +480,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     /// as far as anybody wants to know.
     fn ahead(&self) -> u32 {
         let mut ahead = self.to_ticks(self.sound.queued());
-        let enough = self.delay.target();
+        let enough = self.delay.target() + self.packet_ticks;
         let mut offset = 0;
         let mut last = self.next_time;
         while ahead < enough {
