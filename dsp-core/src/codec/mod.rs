@@ -8,6 +8,7 @@ use core::fmt;
 
 use crate::time::PayloadType;
 
+pub mod cn;
 pub mod g711;
 pub mod g722;
 pub mod ilbc;

@@ -27,7 +27,7 @@ const POWERS_Q30: [u64; 17] = {
 };
 
 /// 10 log10(`power` / 2^46) in hundredths; `power` is not 0.
-pub(super) fn hundredths_of_power(power: u64) -> i16 {
+pub(crate) fn hundredths_of_power(power: u64) -> i16 {
     let octave = 63 - power.leading_zeros();
     // 1 to just under 2, in 2^-15.
     let mut mantissa = ((power << power.leading_zeros()) >> 48) as u32;
@@ -47,13 +47,19 @@ pub(super) fn hundredths_of_power(power: u64) -> i16 {
 
 /// 10^(`hundredths` / 2000), an amplitude, in 2^-14; rounded, 0 below -90 dB.
 pub(super) fn amplitude_q14(hundredths: i16) -> u32 {
+    amplitude(hundredths, 14)
+}
+
+/// 10^(`hundredths` / 2000), an amplitude, in 2^-`bits`, where `bits` is at most 30; rounded.
+pub(crate) fn amplitude(hundredths: i16, bits: u32) -> u32 {
     // log2 of the amplitude in 2^-16: log2(10) / 2000 is 7133785 / 2^32.
     let log2_q16 = ((i64::from(hundredths) * 7_133_785) >> 16) as i32;
     let (octave, fraction) = (log2_q16 >> 16, log2_q16 as u32 & 0xffff);
     let (index, between) = ((fraction >> 12) as usize, u64::from(fraction & 0xfff));
     let (low, high) = (POWERS_Q30[index], POWERS_Q30[index + 1]);
     let mantissa = (low + (((high - low) * between) >> 12)) as u32;
-    match 16 - octave {
+    match 30 - bits as i32 - octave {
+        0 => mantissa,
         shift @ 1..=31 => (mantissa + (1 << (shift - 1))) >> shift,
         shift if shift > 31 => 0,
         _ => u32::MAX,

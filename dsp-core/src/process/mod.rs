@@ -1,5 +1,6 @@
 //! Processing of PCM, block by block.
 
-mod decibel;
+pub mod activity;
+pub(crate) mod decibel;
 pub mod gain;
 pub mod level;

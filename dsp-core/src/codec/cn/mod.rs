@@ -1,0 +1,145 @@
+//! Comfort noise: the background of a pause, described in a few bytes (RFC 3389; ITU-T G.711 Appendix II).
+//!
+//! The sender describes it ([`NoiseAnalyzer`]), the receiver makes noise of the same level and spectrum
+//! ([`NoiseGenerator`]). It goes with any codec that has no pauses of its own, at that codec's sample rate; the
+//! payload type is 13 at a clock of 8 kHz and dynamic at others. What to send when is the sender's business: see
+//! [`crate::send`].
+//!
+//! A payload is a byte of level and a byte for each reflection coefficient of an all-pole model, any number of them,
+//! and a receiver may leave out the later ones (clause 3). 0 dBov is the power of a square wave between the extremes of
+//! 16 bits; RFC 3389 takes the largest words of mu-law, 0.17 dB less. A coefficient is positive where neighbours
+//! differ: k1 = -r(1)/r(0), as in ITU-T G.729.
+//!
+//! Units: levels in dB below overload, reflection coefficients Q15. All integer.
+
+use super::{DecodeError, EncodeError};
+
+pub use analyzer::NoiseAnalyzer;
+pub use generator::NoiseGenerator;
+
+mod analyzer;
+mod generator;
+
+/// Most reflection coefficients that are sent or made use of.
+pub const MAX_ORDER: usize = 12;
+
+/// Longest payload that [`NoiseDescription::write`] makes.
+pub const MAX_PAYLOAD: usize = 1 + MAX_ORDER;
+
+/// Difference between two neighbours of the 255 values that a coefficient can have, Q15 (RFC 3389 3.2).
+const STEP: i32 = 258;
+/// Index of the value 0.
+const MIDDLE: i32 = 127;
+/// This index stands for no value.
+const RESERVED: u8 = 255;
+
+/// A comfort noise payload, read: what a silence insertion descriptor (SID) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct NoiseDescription {
+    level: u8,
+    order: u8,
+    indices: [u8; MAX_ORDER],
+}
+
+impl NoiseDescription {
+    /// White noise of `level` dB below overload; more than 127 counts as 127, which is next to nothing.
+    pub const fn white(level: u8) -> Self {
+        let level = if level > 127 { 127 } else { level };
+        Self { level, order: 0, indices: [MIDDLE as u8; MAX_ORDER] }
+    }
+
+    /// Noise with a spectrum, by its reflection coefficients (Q15), rounded to the nearest values that can be sent.
+    /// Those beyond [`MAX_ORDER`] are left out.
+    pub fn new(level: u8, reflections: &[i16]) -> Self {
+        let mut description = Self::white(level);
+        description.order = reflections.len().min(MAX_ORDER) as u8;
+        for (index, &k) in description.indices.iter_mut().zip(reflections) {
+            // Moved to positive numbers, so that the division rounds alike on both sides.
+            let nearest = (i32::from(k) + MIDDLE * STEP + STEP / 2).max(0) / STEP;
+            *index = nearest.min(i32::from(RESERVED) - 1) as u8;
+        }
+        description
+    }
+
+    /// Reads a payload. The unused bit of the level and coefficients beyond [`MAX_ORDER`] are passed over; the reserved
+    /// index of a coefficient is malformed.
+    pub fn read(payload: &[u8]) -> Result<Self, DecodeError> {
+        let (&level, indices) = payload.split_first().ok_or(DecodeError::Empty)?;
+        if indices.contains(&RESERVED) {
+            return Err(DecodeError::Malformed(i32::from(RESERVED)));
+        }
+        let mut description = Self::white(level & 0x7f);
+        description.order = indices.len().min(MAX_ORDER) as u8;
+        for (place, &index) in description.indices.iter_mut().zip(indices) {
+            *place = index;
+        }
+        Ok(description)
+    }
+
+    /// Writes the payload and returns its length, [`MAX_PAYLOAD`] at most.
+    pub fn write(&self, payload: &mut [u8]) -> Result<usize, EncodeError> {
+        let order = usize::from(self.order);
+        let (need, got) = (1 + order, payload.len());
+        let payload = payload.get_mut(..need).ok_or(EncodeError::OutputTooSmall { need, got })?;
+        payload[0] = self.level;
+        payload[1..].copy_from_slice(&self.indices[..order]);
+        Ok(need)
+    }
+
+    /// Level in dB below overload, 0 to 127.
+    pub const fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// Reflection coefficients that were sent.
+    pub const fn order(&self) -> usize {
+        self.order as usize
+    }
+
+    /// Reflection coefficient `i`, Q15, between -1 and 1; 0 from the order on.
+    pub fn reflection(&self, i: usize) -> i16 {
+        let index = self.indices.get(i).map_or(MIDDLE, |&index| i32::from(index));
+        // At most 127 steps of 258, which is 32766.
+        (STEP * (index - MIDDLE)) as i16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_are_those_of_the_rfc() {
+        let description = NoiseDescription::read(&[0x80 | 55, 0, 127, 254]).unwrap();
+        assert_eq!((description.level(), description.order()), (55, 3));
+        // k = 258 (N - 127) / 32768.
+        assert_eq!([0, 1, 2, 3, 12].map(|i| description.reflection(i)), [-32_766, 0, 32_766, 0, 0]);
+        let mut payload = [0xee; 5];
+        assert_eq!(description.write(&mut payload), Ok(4));
+        assert_eq!(payload, [55, 0, 127, 254, 0xee]);
+        assert_eq!(NoiseDescription::white(200).write(&mut payload), Ok(1));
+        assert_eq!(payload[0], 127);
+        assert_eq!(description.write(&mut payload[..3]), Err(EncodeError::OutputTooSmall { need: 4, got: 3 }));
+    }
+
+    #[test]
+    fn every_index_survives_and_every_coefficient_finds_its_nearest() {
+        for index in 0..RESERVED {
+            let k = NoiseDescription::read(&[0, index]).unwrap().reflection(0);
+            assert_eq!(NoiseDescription::new(0, &[k]).indices[0], index);
+        }
+        for k in i16::MIN..=i16::MAX {
+            let sent = NoiseDescription::new(0, &[k]).reflection(0);
+            assert!((i32::from(sent) - i32::from(k)).abs() <= STEP / 2, "{k} {sent}");
+        }
+    }
+
+    #[test]
+    fn bad_payloads_are_errors_and_long_ones_are_cut() {
+        assert_eq!(NoiseDescription::read(&[]), Err(DecodeError::Empty));
+        assert_eq!(NoiseDescription::read(&[40, 127, 255]), Err(DecodeError::Malformed(255)));
+        let long = NoiseDescription::read(&[40; 1_500]).unwrap();
+        assert_eq!((long.order(), long), (MAX_ORDER, NoiseDescription::read(&[40; MAX_PAYLOAD]).unwrap()));
+    }
+}
