@@ -1,6 +1,6 @@
 //! What a receiver plays where it has no packet to decode: gaps filled, losses concealed, pauses and waits.
 
-use super::{BRIDGE, CONCEAL_STEP, Played, Receiver, UNDERRUN, samples_of, ticks, ticks_of};
+use super::{BRIDGE, CONCEAL_STEP, Cause, Played, Receiver, UNDERRUN, samples_of, ticks, ticks_of};
 use crate::codec::PayloadTable;
 use crate::time::{Duration, Instant};
 
@@ -28,6 +28,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             if decoder.recover(payload, place) {
                 self.sound.commit(packet);
                 self.concealer.reset();
+                self.settle(Cause::Lost);
                 self.next_time = info.timestamp;
                 self.filled = 0;
                 played.recovered += packet as u32;
@@ -58,6 +59,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 let at = at + Duration::from_samples(samples as u64, self.config.sample_rate_hz);
                 let now = ticks(at, self.config.rtp_clock_hz);
                 let delay = self.delay.relative(now, info.timestamp.0).unwrap_or(0);
+                self.settle(Cause::Lost);
                 while !self.jitter.advance() && !self.jitter.is_empty() {}
                 self.after_decoding(info, duration, at, delay, played);
             }
@@ -89,7 +91,48 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.stats.concealment_events += 1;
         }
         self.filled += self.to_ticks(samples);
+        self.made_up += samples as u32;
         played.concealed += samples as u32;
+    }
+
+    /// By now it's known why sound was made up.
+    pub(super) fn settle(&mut self, cause: Cause) {
+        let samples = u64::from(core::mem::take(&mut self.made_up));
+        match cause {
+            Cause::Lost => self.stats.concealed_lost_samples += samples,
+            Cause::Late => self.stats.concealed_late_samples += samples,
+        }
+    }
+
+    /// Comfort noise, as it was described last.
+    pub(super) fn noise(&mut self, samples: usize, played: &mut Played) {
+        if !self.noise.is_ready() {
+            return self.pause(samples, played);
+        }
+        let samples = samples.clamp(1, self.sound.room());
+        let (history, place) = self.sound.extend(samples);
+        self.noise.generate(place);
+        if self.filled == 0 || self.concealer.is_concealing() {
+            self.concealer.bridge(history, &mut [], place);
+        }
+        self.sound.commit(samples);
+        self.filled += self.to_ticks(samples);
+        played.noise += samples as u32;
+    }
+
+    /// The background of a codec that pauses, as its decoder makes it; silence if it makes none.
+    pub(super) fn background(&mut self, samples: usize, payloads: &mut dyn PayloadTable, played: &mut Played) {
+        let step = CONCEAL_STEP.as_samples(self.config.sample_rate_hz) as usize;
+        let own = match self.payload_type.and_then(|payload_type| payloads.decoder(payload_type)) {
+            Some(decoder) => decoder.conceal(self.sound.extend(step).1),
+            None => false,
+        };
+        if !own {
+            return self.pause(samples, played);
+        }
+        self.sound.commit(step);
+        self.filled += self.to_ticks(step);
+        played.noise += step as u32;
     }
 
     /// A pause of the sender within the stream: what was heard fades out, then silence.

@@ -72,7 +72,7 @@ pub(super) fn run(args: Args) -> Outcome {
     let speech = speech(&args.input, codec.sample_rate_hz(&opus))?;
     let delay = match args.jitter {
         Jitter::Adaptive => DelayConfig { max_ms: args.max_delay, ..DelayConfig::default() },
-        Jitter::Fixed(ms) => DelayConfig { min_ms: ms, max_ms: ms, initial_ms: ms, ..DelayConfig::default() },
+        Jitter::Fixed(ms) => DelayConfig::fixed(ms),
     };
     fs::create_dir_all(&args.out).map_err(|error| format!("cannot make the folder {}: {error}", args.out.display()))?;
     let run = trace::play(&trace, &speech, &TraceConfig { codec, opus, delay })?;

@@ -84,6 +84,11 @@ impl Decoder for OpusDecoder {
         true
     }
 
+    /// In DTX libopus sends nothing but a packet's first byte or two, every 400 ms.
+    fn pauses(&self, payload: &[u8]) -> bool {
+        payload.len() <= 2
+    }
+
     fn recover(&mut self, next: &[u8], pcm: &mut [i16]) -> bool {
         let Ok(packet) = OpusPacket::parse(next) else { return false };
         let covered = self.interleaved(packet.frame_ticks);

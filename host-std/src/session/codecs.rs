@@ -4,7 +4,7 @@ use dsp_core::codec::g711::{Pcma, Pcmu};
 use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 use dsp_core::codec::ilbc::{IlbcDecoder, IlbcEncoder, IlbcMode};
 use dsp_core::codec::l16::L16;
-use dsp_core::codec::{CodecInfo, DecodeError, Decoder, Encoder, PayloadTable};
+use dsp_core::codec::{CodecInfo, DecodeError, Decoder, Encoder, OtherPayload, PayloadTable};
 use dsp_core::time::PayloadType;
 
 use crate::opus::{OpusDecoder, OpusEncoder, OpusEncoderConfig};
@@ -218,5 +218,10 @@ impl PayloadTable for Decoders {
     fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
         let (_, decoder) = self.0.iter_mut().find(|(own, _)| *own == payload_type)?;
         Some(&mut **decoder)
+    }
+
+    /// Static payload type 13 is comfort noise, whatever was agreed on (RFC 3389, 4).
+    fn other(&self, payload_type: PayloadType) -> OtherPayload {
+        if payload_type.get() == 13 { OtherPayload::Noise } else { OtherPayload::Unknown }
     }
 }
