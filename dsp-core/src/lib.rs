@@ -48,6 +48,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
 extern crate std;
 
 pub mod block;

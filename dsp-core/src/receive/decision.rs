@@ -116,7 +116,11 @@ pub fn decide(situation: &Situation) -> Operation {
         (Sending::Noise | Sending::Pause | Sending::Event, _) => decode,
         (Sending::Sound, Next::Nothing) => Operation::Conceal,
         (Sending::Sound, Next::Here { gap, broken: false }) => {
-            if gap > 0 && left > 0 { Operation::Silence(left) } else { decode }
+            if gap > 0 && left > 0 {
+                Operation::Silence(left)
+            } else {
+                decode
+            }
         }
         (Sending::Sound, Next::Here { gap, .. } | Next::Later { gap }) => {
             let fill = (gap - filled).min(left);
@@ -158,8 +162,8 @@ pub fn stretch(pace: &Pace) -> Option<Stretch> {
     let Pace { delay, target, usual, ahead, period } = *pace;
     // So long before its turn a packet that isn't here is later than usual; it takes a while to get slower.
     let low = (target - usual).min(target / 2) - period / 2;
-    let above = period.max(target / super::delay::env("SL", 8) as i32);
-    let below = (target - 2 * period).max(0) / super::delay::env("DEC", 8) as i32;
+    let above = (target / 8).clamp(period, 4 * period);
+    let below = (target - 2 * period).max(0) / 8;
     if ahead <= low {
         Some(Stretch::Decelerate((target - delay).max(low - ahead).max(2 * period)))
     } else if delay > target + above && ahead > low + (delay - target).min(2 * period) {

@@ -21,8 +21,11 @@ use crate::time::Duration;
 pub struct DelayConfig {
     /// The target never falls below this, in ms.
     pub min_ms: u32,
-    /// The target never rises above this, and a packet that would be played later than this is dropped, in ms.
+    /// A packet that would be played later than this is dropped, in ms.
     pub max_ms: u32,
+    /// The target never rises above this (nor above `max_ms`), in ms. After a stall the delay may be longer, and then
+    /// comes down.
+    pub target_max_ms: u32,
     /// The delay before anything is known of the network, in ms.
     pub initial_ms: u32,
     /// How many ms of delay it is worth that one percent of packets less is late.
@@ -30,25 +33,31 @@ pub struct DelayConfig {
 }
 
 impl Default for DelayConfig {
-    /// To hear nearly everything: 10 ms to 2 s, beginning with 40 ms; a percent of late packets is worth 120 ms.
+    /// To hear nearly everything: 10 ms to 2 s, beginning with 40 ms; a percent of late packets is worth 100 ms.
     ///
     /// By ITU-T G.107 the first percent of lost packets costs G.711 with concealment 3.8 of R (G.113: Bpl 25.1), as much
     /// as 158 ms of delay do below 177 ms, or 28 ms above.
     fn default() -> Self {
-        Self { min_ms: 10, max_ms: 2_000, initial_ms: 40, late_cost_ms: env("K", 120) }
+        Self { min_ms: 10, max_ms: 2_000, target_max_ms: 2_000, initial_ms: 40, late_cost_ms: 100 }
     }
 }
 
 impl DelayConfig {
-    /// To talk to each other: a percent of late packets is worth 25 ms, as in G.107 where the delay is long already. On a
-    /// network that stalls for seconds a little more is concealed, and the delay stays that of a conversation.
+    /// To talk to each other: the target stays within 250 ms, which with 150 ms for the rest of the way is the most that
+    /// ITU-T G.114 lets a conversation have. On a network that stalls for longer, more is concealed.
     pub const fn conversation() -> Self {
-        Self { min_ms: 10, max_ms: 2_000, initial_ms: 40, late_cost_ms: 25 }
+        Self { min_ms: 10, max_ms: 2_000, target_max_ms: 250, initial_ms: 40, late_cost_ms: 100 }
     }
 
     /// Always the same delay.
     pub const fn fixed(ms: u32) -> Self {
-        Self { min_ms: ms, max_ms: ms, initial_ms: ms, late_cost_ms: 0 }
+        Self { min_ms: ms, max_ms: ms, target_max_ms: ms, initial_ms: ms, late_cost_ms: 0 }
+    }
+}
+
+impl DelayConfig {
+    fn bounded(&self, target_ms: u32) -> u32 {
+        target_ms.min(self.target_max_ms).clamp(self.min_ms, self.max_ms)
     }
 }
 
@@ -60,9 +69,11 @@ const FIRST_WIDTH_MS: u32 = 2;
 const WEIGHT_SHIFT: u32 = 9;
 const WEIGHT_START: u32 = 1 << 12;
 const WEIGHT_LIMIT: u32 = 1 << 20;
-/// An overtaken packet that is late counts 3/16: it alone is missing, and what follows is here to bridge it. Where one in
+/// An overtaken packet that is late counts a quarter: it alone is missing, and what follows is here to bridge it. Where one in
 /// order is late, so is everything behind it.
-const OVERTAKEN_SIXTEENTHS: u32 = 3;
+const OVERTAKEN_SHARE: u32 = 4;
+/// Each change of the delay is heard: it must be worth a sixteenth of it.
+const WORTH: u32 = 16;
 /// One late packet of few is no reason to expect as large a share of the next: shares are of so many at least.
 const AT_LEAST_PACKETS: u32 = 256;
 /// On the other hand few packets have not shown how late they can be. Until there were so many, the target lies
@@ -70,10 +81,14 @@ const AT_LEAST_PACKETS: u32 = 256;
 const KNOWN_PACKETS: u32 = 512;
 /// A packet must be here when the tick begins in which its turn comes: a usual tick before it.
 const TICK_MS: u32 = 10;
-/// One packet of so many is late beyond the usual.
+/// One packet of so many is late beyond the usual, in order and overtaken: a single packet that is missing is bridged
+/// better than it's waited for.
 const UNUSUAL: u32 = 16;
-/// A network that let one packet overtake another will do it again within so many packets.
-const REORDERS_PACKETS: u16 = 1_024;
+const UNUSUAL_OVERTAKEN: u32 = 100;
+/// Each packet that was overtaken adds so much, and each that wasn't takes one away: above this level more than one of
+/// 64 is overtaken.
+const REORDER_LEVEL: u16 = 64;
+const REORDER_LIMIT: u16 = 1_024;
 const WINDOW: Duration = Duration::from_secs(10);
 const LOOK_UP_EVERY: u32 = 8;
 /// Windows of which the base moved by more than this were of another route, not of another clock: 1000 ppm.
@@ -107,12 +122,14 @@ pub struct DelayEstimator {
     last: u32,
     /// Mean difference of two packets' transits, in ticks, times 16.
     spread: u32,
-    /// Packets until it is forgotten that one was overtaken.
+    /// How much packets overtake each other.
     reorders: u16,
     /// How much the base rises in a window, in ticks times 16, smoothed.
     drift: i32,
     target: u32,
     usual: u32,
+    /// What was worth waiting for, in ms.
+    worth: u32,
 }
 
 impl DelayEstimator {
@@ -134,6 +151,7 @@ impl DelayEstimator {
             drift: 0,
             target: 0,
             usual: 0,
+            worth: 0,
         };
         estimator.reset();
         estimator
@@ -149,7 +167,8 @@ impl DelayEstimator {
         self.reorders = 0;
         self.drift = 0;
         self.usual = 0;
-        self.target = self.ticks(self.config.initial_ms.clamp(self.config.min_ms, self.config.max_ms));
+        self.worth = 0;
+        self.target = self.ticks(self.config.bounded(self.config.initial_ms));
     }
 
     /// Forgets the base, but not how much packets vary: for a sender whose timestamps jumped.
@@ -178,7 +197,7 @@ impl DelayEstimator {
         self.packets = self.packets.wrapping_add(1).max(1);
         let overtaken = (timestamp.wrapping_sub(self.newest) as i32) < 0;
         if overtaken {
-            self.reorders = REORDERS_PACKETS;
+            self.reorders = (self.reorders + REORDER_LEVEL).min(REORDER_LIMIT);
         } else {
             self.newest = timestamp;
             self.reorders = self.reorders.saturating_sub(1);
@@ -210,7 +229,7 @@ impl DelayEstimator {
 
     /// What is known by now.
     pub fn estimate(&self) -> Estimate {
-        Estimate { target: self.target, usual: self.usual, reorders: self.reorders > 0 }
+        Estimate { target: self.target, usual: self.usual, reorders: self.reorders > REORDER_LEVEL }
     }
 
     /// The longest delay that the bounds allow, in ticks.
@@ -256,7 +275,7 @@ impl DelayEstimator {
         }
         // Beyond ten seconds it's the last bucket anyway, and the product stays within 32 bits.
         let ms = relative.min(10 * self.ticks_per_second) / (self.ticks_per_second / 1_000).max(1);
-        let weight = if overtaken { self.weight / 16 * OVERTAKEN_SIXTEENTHS } else { self.weight };
+        let weight = if overtaken { self.weight / OVERTAKEN_SHARE } else { self.weight };
         self.histogram[bucket(ms)] += weight;
         self.total += self.weight;
         self.weight += self.weight >> WEIGHT_SHIFT;
@@ -281,25 +300,33 @@ impl DelayEstimator {
         // One ms of delay weighs as much as so much of what is late.
         let total = self.total.max(self.weight * AT_LEAST_PACKETS);
         let unit = (total / (100 * self.config.late_cost_ms.max(1))).max(1);
-        let rare = self.histogram.iter().sum::<u32>() / env("RARE", UNUSUAL);
+        let unusual = if self.reorders > REORDER_LEVEL { UNUSUAL_OVERTAKEN } else { UNUSUAL };
+        let rare = self.histogram.iter().sum::<u32>() / unusual;
         let (mut later, mut best, mut least, mut usual) = (0, 0, u32::MAX, 0);
+        let mut kept = u32::MAX;
         for index in (0..BUCKETS).rev() {
             let edge = upper_edge_ms(index + 1);
             let cost = edge * unit + later;
             if cost < least {
                 (best, least) = (edge, cost);
             }
+            if edge == self.worth {
+                kept = cost;
+            }
             later += self.histogram[index];
             if later > rare && usual == 0 {
                 usual = edge;
             }
         }
+        if kept - least > self.worth * unit / WORTH {
+            self.worth = best;
+        }
         // Within the first bucket there is no jitter.
-        let seen = if best == FIRST_WIDTH_MS { 0 } else { best };
+        let seen = if self.worth == FIRST_WIDTH_MS { 0 } else { self.worth };
         let halvings = (KNOWN_PACKETS / self.packets.clamp(1, KNOWN_PACKETS)).ilog2();
         let unseen = self.spread / 16 * halvings / 2 / (self.ticks_per_second / 1_000).max(1);
         self.usual = self.ticks(usual);
-        self.target = self.ticks((seen + unseen + TICK_MS).clamp(self.config.min_ms, self.config.max_ms));
+        self.target = self.ticks(self.config.bounded(seen + unseen + TICK_MS));
     }
 }
 
@@ -362,12 +389,12 @@ mod tests {
         feed(&mut estimator, 0, 1_000, |_| 50);
         feed(&mut estimator, 1_000, 1, |_| 150);
         feed(&mut estimator, 1_001, 8, |_| 50);
-        assert!(target_ms(&estimator) <= 35, "{}", target_ms(&estimator));
+        assert_eq!(target_ms(&estimator), 10);
         // For 400 ms nothing comes, and then everything at once.
         feed(&mut estimator, 1_100, 20, |n| 50 + 400 - (n - 1_100) * 20);
-        assert!((400..=430).contains(&target_ms(&estimator)), "{}", target_ms(&estimator));
-        feed(&mut estimator, 1_120, 300, |_| 50);
-        assert!(target_ms(&estimator) <= 100, "{}", target_ms(&estimator));
+        assert!((380..=430).contains(&target_ms(&estimator)), "{}", target_ms(&estimator));
+        feed(&mut estimator, 1_120, 200, |_| 50);
+        assert_eq!(target_ms(&estimator), 10);
     }
 
     #[test]
@@ -380,7 +407,10 @@ mod tests {
         };
         // Two percent are 200 ms late.
         assert!((210..=230).contains(&target(DelayConfig::default())), "{}", target(DelayConfig::default()));
-        assert!(target(DelayConfig::conversation()) <= 30, "{}", target(DelayConfig::conversation()));
+        let cheap = DelayConfig { late_cost_ms: 25, ..DelayConfig::default() };
+        assert!(target(cheap) <= 30, "{}", target(cheap));
+        let bounded = DelayConfig { target_max_ms: 100, ..DelayConfig::default() };
+        assert_eq!(target(bounded), 100);
     }
 
     #[test]
@@ -404,7 +434,8 @@ mod tests {
         let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::default());
         feed(&mut estimator, 0, 1_000, |_| 50);
         feed(&mut estimator, 1_000, 1_100, |_| 550);
-        assert_eq!(target_ms(&estimator), 10);
+        // Buckets are wide up there.
+        assert!(target_ms(&estimator) <= 30, "{}", target_ms(&estimator));
         assert_eq!(estimator.drift_ppm(), 0);
     }
 
@@ -415,4 +446,3 @@ mod tests {
         assert_eq!(target_ms(&estimator), 60);
     }
 }
-pub fn env(name: &str, default: u32) -> u32 { std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default) }

@@ -29,8 +29,8 @@ pub(super) struct Args {
     /// Codec of the call
     #[arg(long, value_enum)]
     codec: CodecName,
-    /// How long packets wait: as the network needs, or a number of milliseconds
-    #[arg(long, default_value = "adaptive", value_parser = jitter, value_name = "adaptive|fixed:MS")]
+    /// How long packets wait: as the network needs, the same but for a conversation, or a number of milliseconds
+    #[arg(long, default_value = "adaptive", value_parser = jitter, value_name = "adaptive|conversation|fixed:MS")]
     jitter: Jitter,
     /// The longest delay, in ms
     #[arg(long, default_value_t = DelayConfig::default().max_ms, value_parser = clap::value_parser!(u32).range(20..=10_000), value_name = "MS")]
@@ -52,14 +52,16 @@ pub(super) struct Args {
 #[derive(Clone, Copy, Debug)]
 enum Jitter {
     Adaptive,
+    Conversation,
     Fixed(u32),
 }
 
 fn jitter(text: &str) -> Result<Jitter, String> {
     match text.split_once(':') {
         None if text == "adaptive" => Ok(Jitter::Adaptive),
+        None if text == "conversation" => Ok(Jitter::Conversation),
         Some(("fixed", ms)) => number_in(ms, 0.0, 10_000.0).map(|ms| Jitter::Fixed(ms as u32)),
-        _ => Err("must be adaptive or fixed:MS".into()),
+        _ => Err("must be adaptive, conversation or fixed:MS".into()),
     }
 }
 
@@ -72,6 +74,7 @@ pub(super) fn run(args: Args) -> Outcome {
     let speech = speech(&args.input, codec.sample_rate_hz(&opus))?;
     let delay = match args.jitter {
         Jitter::Adaptive => DelayConfig { max_ms: args.max_delay, ..DelayConfig::default() },
+        Jitter::Conversation => DelayConfig { max_ms: args.max_delay, ..DelayConfig::conversation() },
         Jitter::Fixed(ms) => DelayConfig::fixed(ms),
     };
     fs::create_dir_all(&args.out).map_err(|error| format!("cannot make the folder {}: {error}", args.out.display()))?;
