@@ -163,7 +163,7 @@ pub fn stretch(pace: &Pace) -> Option<Stretch> {
     // So long before its turn a packet that isn't here is later than usual; it takes a while to get slower.
     let low = (target - usual).min(target / 2) - period / 2;
     let above = (target / 8).clamp(period, 4 * period);
-    let below = (target - 2 * period).max(0) / 8;
+    let below = ((target - 2 * period).max(0) / 8).min(2 * period);
     if ahead <= low {
         Some(Stretch::Decelerate((target - delay).max(low - ahead).max(2 * period)))
     } else if delay > target + above && ahead > low + (delay - target).min(2 * period) {
