@@ -2,7 +2,7 @@
 //!
 //! Pitch-synchronous overlap-add: the lag at which the signal best repeats itself around the splice is cut out or
 //! inserted, with a linear crossfade of up to a period over samples that correlate. Where the signal is nearly
-//! silent any length will do. All integer; correlations Q15. Delay: none; memory: none between calls, 280 bytes of
+//! silent, or far below the speech before it, any length will do. All integer; correlations Q15. Delay: none; memory: none between calls, 280 bytes of
 //! stack. Cost at 8 kHz: 4,000 to 6,000 multiplies a call.
 
 use super::pitch::{self, Match, Range, Side};
