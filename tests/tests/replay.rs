@@ -504,7 +504,7 @@ fn drift_and_a_fixed_delay_are_told() {
         packet.time_us += n as u64 * 4;
     }
     let file = pcap(&packets, Link::Ethernet(0), false, false);
-    let delay = DelayConfig { min_ms: 60, max_ms: 60, initial_ms: 60 };
+    let delay = DelayConfig::fixed(60);
     let config = ReplayConfig { delay, ..ReplayConfig::default() };
     let report = replay_bytes("test", &file, &Keys::default(), &config).unwrap();
     let drift = report.streams[0].clock_drift_ppm.unwrap();

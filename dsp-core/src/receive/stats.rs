@@ -1,6 +1,7 @@
 //! What a receiver counts: every packet and every sample has its place, so that the numbers add up.
 //!
-//! Samples: `played = decoded + recovered + concealed + silence + inserted - removed - queued`.
+//! Samples: `played = decoded + recovered + concealed + noise + silence + inserted - removed - queued`, and
+//! `concealed = concealed for lost + for late packets + what was made up since the last packet`.
 
 use crate::quality::ReceptionStats;
 use crate::time::RtpTime;
@@ -51,6 +52,8 @@ pub struct Played {
     pub recovered: u32,
     /// Concealed, by the codec or in the waveform.
     pub concealed: u32,
+    /// Comfort noise: described by the sender, or made by the codec in its own pauses.
+    pub noise: u32,
     /// Silence: before the stream, in its pauses and after its end.
     pub silence: u32,
     /// Inserted by playing slower.
@@ -91,6 +94,18 @@ pub struct ReceiverStats {
     pub ssrc_changes: u32,
     /// Times the same source began anew: its sequence or its time jumped.
     pub restarts: u32,
+    /// Those of them in which the time jumped, or the way became longer than the bound.
+    pub time_jumps: u32,
+    /// Times the stream stopped for more than a second.
+    pub pauses: u32,
+    /// Times the payload type changed,
+    pub codec_switches: u32,
+    /// and the length of packets within one.
+    pub ptime_changes: u32,
+    /// Descriptions of comfort noise.
+    pub noise_packets: u32,
+    /// Packets of telephone events.
+    pub event_packets: u32,
     /// Gaps that were concealed.
     pub concealment_events: u32,
     /// Samples handed out.
@@ -101,6 +116,12 @@ pub struct ReceiverStats {
     pub recovered_samples: u64,
     /// Samples concealed.
     pub concealed_samples: u64,
+    /// Those of them for packets that were lost, or came so late that others were played before.
+    pub concealed_lost_samples: u64,
+    /// Those while waiting for a packet that came: afterwards the delay is longer by them.
+    pub concealed_late_samples: u64,
+    /// Samples of comfort noise.
+    pub noise_samples: u64,
     /// Samples of silence.
     pub silence_samples: u64,
     /// Samples inserted by playing slower.
@@ -113,6 +134,8 @@ pub struct ReceiverStats {
     pub buffer_delay: DelaySummary,
     /// What the delay is steered to, in ms.
     pub target_delay_ms: u32,
+    /// How much slower than ours the sender's clock runs, in parts per million.
+    pub drift_ppm: i32,
     /// Packets in the buffer.
     pub buffered_packets: u32,
     /// Samples made and not played yet.
@@ -125,6 +148,7 @@ impl ReceiverStats {
         self.decoded_samples += u64::from(played.decoded);
         self.recovered_samples += u64::from(played.recovered);
         self.concealed_samples += u64::from(played.concealed);
+        self.noise_samples += u64::from(played.noise);
         self.silence_samples += u64::from(played.silence);
         self.inserted_samples += u64::from(played.inserted);
         self.removed_samples += u64::from(played.removed);

@@ -66,8 +66,8 @@ pub(super) struct Args {
     /// Codec: of the trace, or of all dynamic payload types of the capture that --payload-map doesn't name
     #[arg(long)]
     codec: Option<CodecName>,
-    /// How long packets wait: as the network needs, or a number of milliseconds
-    #[arg(long, default_value = "adaptive", value_parser = jitter, value_name = "adaptive|fixed:MS")]
+    /// How long packets wait: as the network needs, the same but for a conversation, or a number of milliseconds
+    #[arg(long, default_value = "adaptive", value_parser = jitter, value_name = "adaptive|conversation|fixed:MS")]
     jitter: Jitter,
     /// The longest delay, in ms
     #[arg(long, default_value_t = DelayConfig::default().max_ms, value_parser = clap::value_parser!(u32).range(20..=10_000), value_name = "MS")]
@@ -83,14 +83,16 @@ pub(super) struct Args {
 #[derive(Clone, Copy, Debug)]
 enum Jitter {
     Adaptive,
+    Conversation,
     Fixed(u32),
 }
 
 fn jitter(text: &str) -> Result<Jitter, String> {
     match text.split_once(':') {
         None if text == "adaptive" => Ok(Jitter::Adaptive),
+        None if text == "conversation" => Ok(Jitter::Conversation),
         Some(("fixed", ms)) => number_in(ms, 0.0, 10_000.0).map(|ms| Jitter::Fixed(ms as u32)),
-        _ => Err("must be adaptive or fixed:MS".into()),
+        _ => Err("must be adaptive, conversation or fixed:MS".into()),
     }
 }
 
@@ -111,7 +113,8 @@ fn utc_offset(text: &str) -> Result<i32, String> {
 pub(super) fn run(args: Args) -> Outcome {
     let delay = match args.jitter {
         Jitter::Adaptive => DelayConfig { max_ms: args.max_delay, ..DelayConfig::default() },
-        Jitter::Fixed(ms) => DelayConfig { min_ms: ms, max_ms: ms, initial_ms: ms },
+        Jitter::Conversation => DelayConfig { max_ms: args.max_delay, ..DelayConfig::conversation() },
+        Jitter::Fixed(ms) => DelayConfig::fixed(ms),
     };
     match (&args.capture, &args.trace, &args.input, &args.codec) {
         (Some(capture), ..) => run_capture(&args, capture, delay),
@@ -155,6 +158,7 @@ fn run_capture(args: &Args, capture: &Path, delay: DelayConfig) -> Outcome {
 fn settings(args: &Args) -> Vec<(String, String)> {
     let mut settings = vec![match args.jitter {
         Jitter::Adaptive => ("delay", format!("adaptive, at most {} ms", args.max_delay)),
+        Jitter::Conversation => ("delay", format!("for a conversation, at most {} ms", args.max_delay)),
         Jitter::Fixed(ms) => ("delay", format!("fixed, {ms} ms")),
     }];
     if !args.payload_map.is_empty() {
