@@ -19,8 +19,12 @@ const HOLD_MS: usize = 10;
 const SILENT_MS: usize = 120;
 /// One more period is repeated after each of these.
 const GROW_MS: usize = 20;
+/// Samples made in one piece.
+const BLOCK: usize = 40;
 /// Crossfade into the first good frame.
 const MERGE_MS: usize = 3;
+/// Lengths of a gap in samples in which the pitch is bent: shorter ones have no room for it, longer ones no meaning.
+const BEND: core::ops::Range<usize> = 32..1 << 15;
 /// From this correlation on (Q15), both sides of a gap are the same voice.
 const ALIKE: i32 = ONE / 2;
 
@@ -80,12 +84,7 @@ impl Concealer {
     /// Begins to fade after 10 ms, and is silent after 120 ms.
     pub fn conceal(&mut self, history: &[i16], out: &mut [i16]) {
         let real = self.begin(history);
-        for block in out.chunks_mut(self.ms(5)) {
-            self.forward.cycles = (1 + self.lost / self.ms(GROW_MS)).min(3);
-            for y in block {
-                *y = self.next(real) as i16;
-            }
-        }
+        self.extend(real, out, |_, made| made);
     }
 
     /// Fills a `gap` of which both ends are known: `future` is the decoded signal after it.
@@ -112,15 +111,21 @@ impl Concealer {
         if level > 0 {
             self.align(&mut backward, real, near, gap.len());
         }
-        for y in gap.iter_mut() {
-            *y = self.forward.next(level, real.len(), past(real)) as i16;
-        }
+        let mut block = [0; BLOCK];
         let step = ONE / (gap.len() as i32 + 1);
+        for part in gap.chunks_mut(BLOCK) {
+            self.forward.fill(&mut block[..part.len()], real.len(), past(real));
+            for (y, made) in part.iter_mut().zip(block) {
+                *y = ((made * level) >> 15) as i16;
+            }
+        }
         let mut w = 0;
-        for y in gap.iter_mut().rev() {
-            w += step;
-            let both = (i32::from(*y) * w + backward.next(ONE, near.len(), ahead) * (ONE - w)) >> 15;
-            *y = both.clamp(-32768, 32767) as i16;
+        for part in gap.rchunks_mut(BLOCK) {
+            backward.fill(&mut block[..part.len()], near.len(), ahead);
+            for (y, made) in part.iter_mut().rev().zip(block) {
+                w += step;
+                *y = ((i32::from(*y) * w + made * (ONE - w)) >> 15) as i16;
+            }
         }
         self.lost = 0;
     }
@@ -137,11 +142,11 @@ impl Concealer {
         let real = if self.lost == 0 { history } else { self.begin(history) };
         let n = frame.len().min(self.ms(MERGE_MS));
         let step = ONE / (n as i32 + 1);
-        for (i, y) in frame.iter_mut().take(n).enumerate() {
-            let made = self.next(real);
-            let w = step * (i as i32 + 1);
-            *y = ((i32::from(*y) * w + made * (ONE - w)) >> 15).clamp(-32768, 32767) as i16;
-        }
+        let mut w = 0;
+        self.extend(real, &mut frame[..n], |y, made| {
+            w += step;
+            (y * w + made * (ONE - w)) >> 15
+        });
         self.lost = 0;
     }
 
@@ -149,7 +154,7 @@ impl Concealer {
     /// future begins. Nothing is bent when the two sides are not the same voice.
     fn align(&mut self, backward: &mut Extension, real: &[i16], near: &[i16], gap: usize) {
         let forward = &mut self.forward;
-        if forward.voiced == 0 || backward.voiced == 0 || gap >= 1 << 15 {
+        if forward.voiced == 0 || backward.voiced == 0 || !BEND.contains(&gap) {
             return;
         }
         let (p, q) = (forward.period as i32, backward.period as i32);
@@ -199,19 +204,22 @@ impl Concealer {
         real
     }
 
-    /// The next concealed sample.
-    fn next(&mut self, real: &[i16]) -> i32 {
-        // What still rings when all else is silent goes within 10 ms.
-        let ring = self.ms(10);
-        let rest = (self.silent + ring).saturating_sub(self.lost).min(ring) as u32;
-        // The slope is that of a fall in 110 ms.
-        let tail = ((((rest * self.slope) >> 10) * 11) >> 5) as i32;
-        if tail == 0 {
-            return 0;
+    /// The concealment's next samples, each `join`ed to what is in `out`.
+    fn extend(&mut self, real: &[i16], out: &mut [i16], mut join: impl FnMut(i32, i32) -> i32) {
+        let mut block = [0; BLOCK];
+        for part in out.chunks_mut(BLOCK) {
+            let block = &mut block[..part.len()];
+            if self.lost < self.silent {
+                self.forward.cycles = (1 + self.lost / self.ms(GROW_MS)).min(3);
+                self.forward.fill(block, real.len(), past(real));
+            }
+            for (y, made) in part.iter_mut().zip(block) {
+                *y = join(i32::from(*y), (*made * self.fade(self.lost)) >> 15) as i16;
+                self.lost += 1;
+            }
+            // The count stays where nothing more changes.
+            self.lost = self.lost.min(self.silent);
         }
-        let gain = self.fade(self.lost);
-        self.lost += 1;
-        (self.forward.next(gain, real.len(), past(real)) * tail.min(ONE)) >> 15
     }
 
     /// Gain after `samples` of loss, Q15.
