@@ -93,9 +93,18 @@ impl Extension {
             let left = ((self.span as u32) << 16) - self.position;
             let run = (left.div_ceil(self.step) as usize).min(rest.len());
             let (now, later) = rest.split_at_mut(run);
-            for y in now.iter_mut() {
-                *y = (self.read((self.position >> 16) as usize, self.position & 0xffff, &at) * self.voiced) >> 15;
-                self.position += self.step;
+            let (voiced, last) = (self.voiced, self.span - 1);
+            if self.step == STEP {
+                let first = last - (self.position >> 16) as usize;
+                for (k, y) in now.iter_mut().enumerate() {
+                    *y = (at(first - k) * voiced) >> 15;
+                }
+                self.position += (run as u32) << 16;
+            } else {
+                for y in now.iter_mut() {
+                    *y = (self.read(&at) * voiced) >> 15;
+                    self.position += self.step;
+                }
             }
             self.ring(now);
             if self.position >= (self.span as u32) << 16 {
@@ -108,7 +117,7 @@ impl Extension {
     /// Adds what the filter makes of its memory and of noise.
     fn ring(&mut self, out: &mut [i32]) {
         let (noise, seed) = (self.noise, &mut self.seed);
-        self.predictor.synthesise(&mut self.memory, out, || {
+        self.predictor.synthesise(&mut self.memory, out, noise != 0, || {
             if noise == 0 {
                 return 0;
             }
@@ -117,25 +126,24 @@ impl Extension {
         });
     }
 
-    /// The source at a fractional position of the span.
-    fn read(&self, whole: usize, fraction: u32, at: &impl Fn(usize) -> i32) -> i32 {
+    /// The source at the read position: Catmull-Rom cubic.
+    #[inline]
+    fn read(&self, at: &impl Fn(usize) -> i32) -> i32 {
         let last = self.span - 1;
-        let whole = whole.min(last);
-        let b = at(last - whole);
-        if fraction == 0 {
-            return b;
-        }
-        // Positions past the edge come round again one period earlier.
-        let tap = |i: usize| at(if i > last { last + self.period - i.min(last + self.period) } else { last - i });
-        let (before, c, d) = (at(last + 1 - whole), tap(whole + 1), tap(whole + 2));
-        // Catmull-Rom cubic, Horner, fraction Q15.
-        let f = (fraction >> 1) as i32;
-        let c3 = 3 * (b - c) + d - before;
-        let c2 = 2 * before - 5 * b + 4 * c - d;
-        let c1 = c - before;
-        // x * f in Q15 for |x| below 2^20, exactly, without the 64-bit product that a Cortex-M0 lacks.
-        let mul = |x: i32| ((x >> 8) * f + (((x & 0xff) * f) >> 8)) >> 7;
-        b + (mul(c1 + mul(c2 + mul(c3))) >> 1)
+        let whole = ((self.position >> 16) as usize).min(last);
+        let (a, b, c, d) = if whole + 2 <= last {
+            let near = last - whole;
+            (at(near + 1), at(near), at(near - 1), at(near - 2))
+        } else {
+            // Positions past the edge come round again one period earlier.
+            let tap = |i: usize| at(if i > last { last + self.period - i } else { last - i });
+            (at(last + 1 - whole), tap(whole), tap(whole + 1), tap(whole + 2))
+        };
+        // Horner. With the fraction in Q11 each product fits 32 bits, as sums of taps stay below 2^20.
+        let f = ((self.position & 0xffff) >> 5) as i32;
+        let cubic = ((3 * (b - c) + d - a) * f) >> 11;
+        let square = ((2 * a - 5 * b + 4 * c - d + cubic) * f) >> 11;
+        b + (((c - a + square) * f) >> 12)
     }
 
     /// End of the span: begins anew, one period further back in longer losses; the mismatch rings out.

@@ -90,8 +90,12 @@ impl Predictor {
         &self,
         memory: &mut [i16; MAX_ORDER],
         out: &mut [i32],
+        excited: bool,
         excitation: impl FnMut() -> i32,
     ) {
+        if !excited && memory.iter().all(|m| *m == 0) {
+            return;
+        }
         // A known number of taps unrolls; 10 is the order at 8 kHz. Coefficients beyond the order are 0.
         if self.order <= 10 {
             self.run::<10>(memory, out, excitation);
