@@ -33,12 +33,12 @@ pub struct DelayConfig {
 }
 
 impl Default for DelayConfig {
-    /// To hear nearly everything: 10 ms to 2 s, beginning with 40 ms; a percent of late packets is worth 100 ms.
+    /// To hear nearly everything: 10 ms to 2 s, beginning with 20 ms; a percent of late packets is worth 100 ms.
     ///
     /// By ITU-T G.107 the first percent of lost packets costs G.711 with concealment 3.8 of R (G.113: Bpl 25.1), as much
     /// as 158 ms of delay do below 177 ms, or 28 ms above.
     fn default() -> Self {
-        Self { min_ms: 10, max_ms: 2_000, target_max_ms: 2_000, initial_ms: 40, late_cost_ms: 100 }
+        Self { min_ms: 10, max_ms: 2_000, target_max_ms: 2_000, initial_ms: 20, late_cost_ms: 100 }
     }
 }
 
@@ -46,7 +46,7 @@ impl DelayConfig {
     /// To talk to each other: the target stays within 250 ms, which with 150 ms for the rest of the way is the most that
     /// ITU-T G.114 lets a conversation have. On a network that stalls for longer, more is concealed.
     pub const fn conversation() -> Self {
-        Self { min_ms: 10, max_ms: 2_000, target_max_ms: 250, initial_ms: 40, late_cost_ms: 100 }
+        Self { min_ms: 10, max_ms: 2_000, target_max_ms: 250, initial_ms: 20, late_cost_ms: 100 }
     }
 
     /// Always the same delay.
@@ -395,7 +395,7 @@ mod tests {
     #[test]
     fn falls_to_the_minimum_on_a_quiet_network_and_rises_on_a_bad_one() {
         let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::default());
-        assert_eq!(target_ms(&estimator), 40);
+        assert_eq!(target_ms(&estimator), 20);
         feed(&mut estimator, 0, 1_000, |_| 50);
         assert_eq!(target_ms(&estimator), 10);
         // Every tenth packet is 100 ms late: the target must cover it soon, and for as long as it lasts.
