@@ -321,6 +321,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         self.delay.set_tick((pcm.len() as u32).div_ceil(self.config.sample_rate_hz / 1_000));
         let mut played = Played::default();
         let mut filled = 0;
+        self.cut_short(now, road.strategy);
         while filled < pcm.len() {
             let at = now + Duration::from_samples(filled as u64, self.config.sample_rate_hz);
             if self.sound.queued() == 0 {
