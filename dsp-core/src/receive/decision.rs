@@ -166,7 +166,7 @@ pub fn stretch(pace: &Pace) -> Option<Stretch> {
     let below = ((target - 2 * period).max(0) / 8).min(2 * period);
     if ahead <= low {
         Some(Stretch::Decelerate((target - delay).max(low - ahead).max(2 * period)))
-    } else if delay > target + above && ahead > low + (delay - target).min(2 * period) {
+    } else if delay > target + above && ahead - (delay - target).min(2 * period) > low.max(period) {
         Some(Stretch::Accelerate(delay - target))
     } else if delay <= target - below {
         // Room for a pitch period: it may end a little above the target.

@@ -30,6 +30,10 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             period: PERIOD.as_samples(clock) as i32,
         };
         let Some(change) = strategy.stretch(&pace) else { return };
+        // Slower means more packets that wait, and they need room.
+        if matches!(change, Stretch::Decelerate(_)) && self.jitter.room() < CELLS / 4 {
+            return;
+        }
         let (Stretch::Accelerate(by) | Stretch::Decelerate(by)) = change;
         let by = by.max(0) as u32;
         self.stretcher.hurry(self.to_ms(by));
