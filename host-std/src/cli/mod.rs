@@ -8,6 +8,7 @@ mod encode;
 mod keyboard;
 mod netsim;
 mod replay;
+mod settings;
 mod talk;
 
 use std::error::Error;
