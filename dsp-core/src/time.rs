@@ -167,6 +167,8 @@ impl PayloadType {
     pub const PCMU: Self = Self(0);
     /// PCMA, 8000 Hz, mono (RFC 3551, table 4).
     pub const PCMA: Self = Self(8);
+    /// Comfort noise at a clock of 8000 Hz (RFC 3389, 4).
+    pub const COMFORT_NOISE: Self = Self(13);
 
     /// A payload type; `None` above 127.
     pub const fn new(value: u8) -> Option<Self> {

@@ -1,6 +1,7 @@
 //! G.711 against the sweep of the ITU-T software tool library (G.191): every 16-bit word and every code, both laws.
 
-use dsp_core::codec::g711::{Pcma, Pcmu, decode_alaw, decode_ulaw, encode_alaw, encode_ulaw};
+use dsp_core::codec::g711::{Pcma, Pcmu, WithAppendixI, decode_alaw, decode_ulaw, encode_alaw, encode_ulaw};
+use dsp_core::codec::l16::L16;
 use dsp_core::codec::{Decoder, Encoder};
 use media_core_tests::shared;
 
@@ -57,4 +58,47 @@ fn a_law_is_exact() {
 #[test]
 fn mu_law_is_exact() {
     sweep(Pcmu, encode_ulaw, decode_ulaw, ["sweep-r.u", "sweep-r.reu", "sweep-r.u-u"]);
+}
+
+/// A file of 16-bit words of the Appendix I vectors, in the byte order of a PC.
+fn appendix1(name: &str) -> Option<Vec<i16>> {
+    let bytes = std::fs::read(shared(&format!("data/itu-g711-plc/{name}"))?).unwrap();
+    Some(bytes.as_chunks().0.iter().map(|&pair| i16::from_le_bytes(pair)).collect())
+}
+
+/// `source` through L16, so that no law changes it, with 10 ms lost where the cyclic pattern of G.192 says so: what
+/// comes out, its delay taken off.
+fn concealed(source: &[i16], erasures: &[i16]) -> Vec<i16> {
+    const FRAME: usize = 80;
+    const DELAY: usize = 30;
+    const LOST: i16 = 0x6b20;
+    let mut decoder = WithAppendixI::new(L16::new(8_000, 1).unwrap()).unwrap();
+    let mut out = Vec::new();
+    for (frame, &erasure) in source.chunks_exact(FRAME).zip(erasures.iter().cycle()) {
+        let mut pcm = [0; FRAME];
+        if erasure == LOST {
+            assert!(decoder.conceal(&mut pcm));
+        } else {
+            let payload: Vec<u8> = frame.iter().flat_map(|sample| sample.to_be_bytes()).collect();
+            assert_eq!(decoder.decode(&payload, &mut pcm), Ok(FRAME));
+        }
+        out.extend(pcm);
+    }
+    // Silence drives the last samples out.
+    let mut pcm = [0; DELAY];
+    assert_eq!(decoder.decode(&[0; 2 * DELAY], &mut pcm), Ok(DELAY));
+    out.extend(pcm);
+    out.split_off(DELAY)
+}
+
+#[test]
+fn appendix_1_is_exact() {
+    for (erasures, expected) in [("fe10.g192", "f2_10.raw"), ("fe10_2.g192", "f2_10_2.raw")] {
+        let Some(source) = appendix1("f2.le") else { return };
+        let ours = concealed(&source, &appendix1(erasures).unwrap());
+        let theirs = appendix1(expected).unwrap();
+        let different: Vec<usize> = (0..theirs.len()).filter(|&i| ours[i] != theirs[i]).collect();
+        let first = different.first().map(|&i| (i, ours[i], theirs[i]));
+        assert_eq!((different.len(), first), (0, None), "{expected}");
+    }
 }

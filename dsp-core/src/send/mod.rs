@@ -4,6 +4,9 @@
 //! encoded, with header, sequence number and timestamp (RFC 3550 5.1). The marker bit is set on the first packet and on
 //! the first after a pause (RFC 3551 4.1). Timestamps count samples, whether they were sent or not: a pause moves them
 //! on. The encoder belongs to the caller, so that a call can change it in mid-stream.
+//!
+//! With [`Sender::set_comfort_noise`] a pause in speech is told by descriptions of its noise (RFC 3389) instead of
+//! being encoded. They share sequence and timeline and have no marker.
 
 use core::fmt;
 
@@ -11,8 +14,10 @@ use crate::codec::{EncodeError, Encoder};
 use crate::time::{PayloadType, RtpTime, Seq, Ssrc};
 use crate::wire::rtp::{RtpHeader, WriteError};
 
+mod dtx;
 pub mod packetizer;
 
+use dtx::{Dtx, Verdict};
 use packetizer::{Overflow, Packetizer};
 
 /// How a sender is made. RFC 3550 5.1 wants SSRC, first sequence number and first timestamp random.
@@ -77,7 +82,7 @@ impl fmt::Display for FrameTooLong {
 
 impl core::error::Error for FrameTooLong {}
 
-/// What was sent, as a sender report counts it (RFC 3550 6.4.1): both wrap.
+/// What was sent, as a sender report counts it (RFC 3550 6.4.1): all wrap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SendStats {
@@ -85,6 +90,8 @@ pub struct SendStats {
     pub packets: u32,
     /// Bytes of payload.
     pub octets: u32,
+    /// Of the packets, descriptions of comfort noise.
+    pub noise_packets: u32,
 }
 
 /// One outgoing stream. `SAMPLES` is the room for one packet and one tick.
@@ -96,6 +103,7 @@ pub struct Sender<const SAMPLES: usize> {
     payload_type: PayloadType,
     marker: bool,
     packetizer: Packetizer<SAMPLES>,
+    dtx: Option<Dtx>,
     stats: SendStats,
 }
 
@@ -114,12 +122,13 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
             payload_type: config.payload_type,
             marker: true,
             packetizer: Self::packetizer(config.ptime_ms, encoder)?,
+            dtx: None,
             stats: SendStats::default(),
         })
     }
 
     /// Goes on with another encoder, payload type or packet length, in the same sequence and on the same timeline, if
-    /// both have the same RTP clock.
+    /// both have the same RTP clock. Comfort noise is off then: its payload type belongs to a clock.
     pub fn switch(
         &mut self,
         payload_type: PayloadType,
@@ -131,6 +140,7 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
         self.timestamp = self.timestamp.plus(encoder.info().ticks(dropped as u32));
         self.packetizer = packetizer;
         self.payload_type = payload_type;
+        self.dtx = None;
         Ok(())
     }
 
@@ -138,6 +148,13 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
         let info = encoder.info();
         let need = ptime_ms as usize * info.sample_rate_hz as usize / 1_000 * usize::from(info.channels);
         Packetizer::new(need).ok_or(FrameTooLong { need, got: SAMPLES })
+    }
+
+    /// Switches discontinuous transmission on, with this payload type for comfort noise at the clock of `encoder`
+    /// (13 at 8 kHz, [`PayloadType::COMFORT_NOISE`]), or off. For mono and for encoders without pauses of their own: of
+    /// stereo every frame is sent.
+    pub fn set_comfort_noise(&mut self, payload_type: Option<PayloadType>, encoder: &dyn Encoder) {
+        self.dtx = payload_type.map(|payload_type| Dtx::new(payload_type, encoder.info().sample_rate_hz));
     }
 
     /// Goes on as another source, with other numbers: after a collision of SSRCs (RFC 3550 8.2).
@@ -178,6 +195,9 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
         let dropped = self.packetizer.clear() / usize::from(info.channels.max(1));
         self.timestamp = self.timestamp.plus(info.ticks((samples + dropped) as u32));
         self.marker = true;
+        if let Some(dtx) = &mut self.dtx {
+            dtx.interrupt();
+        }
     }
 
     /// Writes the next full packet into `datagram` and returns its length; `None` until enough was captured.
@@ -186,7 +206,7 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
             let frame = self.packetizer.front()?;
             let info = encoder.info();
             let ticks = info.ticks((frame.len() / usize::from(info.channels.max(1))) as u32);
-            let header = RtpHeader {
+            let mut header = RtpHeader {
                 marker: self.marker,
                 payload_type: self.payload_type,
                 seq: self.seq,
@@ -194,17 +214,30 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
                 ssrc: self.ssrc,
                 ..RtpHeader::default()
             };
-            let result = write_packet(&header, frame, encoder, datagram);
+            let verdict = match &mut self.dtx {
+                Some(dtx) if info.channels == 1 => dtx.judge(frame),
+                _ => Verdict::Speech,
+            };
+            let noise = matches!(verdict, Verdict::Noise(_));
+            let result = match (verdict, &self.dtx) {
+                (Verdict::Noise(description), Some(dtx)) => {
+                    (header.marker, header.payload_type) = (false, dtx.payload_type);
+                    write_packet(&header, datagram, |payload| description.write(payload))
+                }
+                (Verdict::Nothing, _) => Ok((0, 0)),
+                _ => write_packet(&header, datagram, |payload| encoder.encode(frame, payload)),
+            };
             self.packetizer.pop();
             self.timestamp = self.timestamp.plus(ticks);
             match result {
-                // An empty payload is the encoder's word that there is nothing to send (DTX): on to the next frame.
+                // Nothing to send, by the encoder's own word or for a pause: on to the next frame.
                 Ok((_, 0)) => self.marker = true,
                 Ok((header, payload)) => {
                     self.seq = self.seq.plus(1);
-                    self.marker = false;
+                    self.marker = noise;
                     self.stats.packets = self.stats.packets.wrapping_add(1);
                     self.stats.octets = self.stats.octets.wrapping_add(payload as u32);
+                    self.stats.noise_packets = self.stats.noise_packets.wrapping_add(u32::from(noise));
                     return Some(Ok(header + payload));
                 }
                 Err(error) => return Some(Err(error)),
@@ -216,11 +249,10 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
 /// Header and payload of one packet; returns the length of each.
 fn write_packet(
     header: &RtpHeader<'_>,
-    frame: &[i16],
-    encoder: &mut dyn Encoder,
     datagram: &mut [u8],
+    write: impl FnOnce(&mut [u8]) -> Result<usize, EncodeError>,
 ) -> Result<(usize, usize), SendError> {
     let written = header.write(datagram).map_err(SendError::Write)?;
-    let payload = encoder.encode(frame, &mut datagram[written..]).map_err(SendError::Encode)?;
+    let payload = write(&mut datagram[written..]).map_err(SendError::Encode)?;
     Ok((written, payload))
 }

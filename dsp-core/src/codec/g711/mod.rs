@@ -14,6 +14,10 @@
 
 use super::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder};
 
+pub use appendix1::WithAppendixI;
+
+mod appendix1;
+
 /// The lesser of two, in a form that is `const` and becomes one instruction in vector code.
 const fn min(a: i16, b: i16) -> i16 {
     if a < b { a } else { b }
