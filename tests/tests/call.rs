@@ -8,8 +8,9 @@ use dsp_core::codec::ilbc::IlbcMode;
 use dsp_core::codec::{Decoder, Encoder};
 use dsp_core::time::Instant;
 use host_std::netsim::NetworkConfig;
+use host_std::opus::OpusEncoderConfig;
 use host_std::record::call::{CallRecorder, side_report};
-use host_std::registry::CodecFormat;
+use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, Channel, Identity, Incoming};
@@ -124,4 +125,44 @@ fn a_network_that_loses_everything_is_reported_so() {
     let sent = second.call.stats().sender.packets as u64;
     assert!(sent > 95 && report.statistics.packets_sent + 1 >= sent, "{:?}", report.statistics);
     assert_eq!(report.statistics.packets_lost, report.statistics.packets_sent);
+}
+
+/// In pauses little is sent, if both sides want that; what is said goes through whole.
+#[test]
+fn silence_is_not_sent_where_both_sides_have_comfort_noise() {
+    let silent = |codec: CodecFormat, wants: [bool; 2]| {
+        let calls = [0, 1].map(|side: usize| {
+            let port = 4_000 + 1_000 * side as u16;
+            let opus = OpusEncoderConfig { dtx: wants[side], sample_rate_hz: 16_000, ..OpusEncoderConfig::default() };
+            Call::new(CallConfig {
+                codecs: vec![codec.clone()],
+                registry: Registry::builtin().with(Opus(opus)),
+                comfort_noise: wants[side],
+                ..CallConfig::with_identity(port, Identity::seeded(u64::from(port)))
+            })
+            .unwrap()
+        });
+        let mut simulation = connect_calls(calls, NetworkConfig::default(), 0.0);
+        let rate_hz = simulation.ends[0].sample_rate_hz();
+        for (side, end) in simulation.ends.iter_mut().enumerate() {
+            end.speech = babble(rate_hz, 2, side as u32);
+            end.speech.resize(10 * rate_hz as usize, 0);
+        }
+        simulation.run_until(Instant::from_millis(10_000));
+        simulation.ends.map(|end| (end.call.negotiated().unwrap().send.clone(), end.call.stats().sender.packets))
+    };
+    for codec in [CodecFormat::pcmu(), CodecFormat::g722(), CodecFormat::l16(16_000, 1), CodecFormat::opus()] {
+        let own = codec.is_named("opus");
+        for (formats, packets) in silent(codec.clone(), [true, true]) {
+            assert!(packets < 250, "{codec}: {packets} of 500");
+            let noise = formats.iter().find(|format| format.format.is_named("CN"));
+            assert_eq!(noise.is_some(), !own, "{codec}");
+            let number = noise.map_or(0, |noise| noise.payload_type.get());
+            assert!(own || (number == 13) == (codec.rtp_clock_hz == 8_000), "{codec}: {number}");
+        }
+        for wants in [[true, false], [false, true], [false, false]] {
+            let sent = silent(codec.clone(), wants);
+            assert!(sent.iter().all(|(_, packets)| *packets >= 490) || own, "{codec} {wants:?}");
+        }
+    }
 }

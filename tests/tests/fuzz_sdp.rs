@@ -5,6 +5,7 @@
 //! time.
 
 use bolero::check;
+use host_std::registry::{Registry, Terms};
 use host_std::sdp::{
     CodecFormat, CryptoLine, CryptoSuite, LocalMedia, MasterKey, SdpError, SrtpPolicy, accept, answer, offer,
 };
@@ -145,5 +146,35 @@ fn fuzz_sdp_mutated() {
             }
         }
         survives(&text);
+    });
+}
+
+/// Any text as the parameters of every codec, from either side: whatever they agree on, the encoder makes packets that
+/// the decoder takes.
+#[test]
+fn fuzz_fmtp() {
+    check!().with_type::<(u8, String, String)>().for_each(|(which, ours, theirs)| {
+        let registry = Registry::builtin();
+        let codecs: Vec<_> = registry.codecs().collect();
+        let codec = codecs[usize::from(*which) % codecs.len()];
+        // Parameters that mean something, beside the input's own.
+        let seasoned = |text: &str| match text.len() % 4 {
+            0 => text.to_owned(),
+            1 => format!("mode={};{text}", if which & 64 == 0 { "20" } else { "30" }),
+            2 => format!("{text};maxaveragebitrate={}", u32::from(*which) * 100),
+            _ => format!("cbr=1;stereo=0;usedtx=1;{text}"),
+        };
+        let format = codec.offer(&codec.formats()[0]);
+        let (ours, theirs) = (format.clone().with_fmtp(seasoned(ours)), format.with_fmtp(seasoned(theirs)));
+        let Some(agreed) = codec.agree(&ours, &theirs) else { panic!("{ours:?} {theirs:?}") };
+        let terms = Terms { ours: &agreed, theirs: &theirs };
+        let (mut encoder, mut decoder) = (codec.encoder(&terms).unwrap(), codec.decoder(&terms).unwrap());
+        let description = codec.describe(&agreed);
+        let ms = description.frames.packet_ms(20);
+        let pcm = vec![0; (description.sample_rate_hz * ms / 1_000) as usize];
+        let (mut payload, mut heard) = (vec![0; 8_000], vec![0; 2 * pcm.len()]);
+        let len = encoder.encode(&pcm, &mut payload).unwrap();
+        // Nothing is the word of an encoder that pauses, which the first frame isn't.
+        assert_eq!(decoder.decode(&payload[..len], &mut heard), Ok(pcm.len()));
     });
 }

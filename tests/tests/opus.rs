@@ -293,12 +293,8 @@ fn deep_redundancy_covers_what_it_says_and_nothing_else() {
 fn call_with_bursts(opus: OpusEncoderConfig, speech: &[i16]) -> (f64, f64) {
     let calls = [4_000, 5_000].map(|port| {
         let base = CallConfig::with_identity(port, Identity::seeded(u64::from(port)));
-        Call::new(CallConfig {
-            codecs: vec![CodecFormat::opus()],
-            registry: Registry::builtin().with(Opus(opus)),
-            ..base
-        })
-        .expect("a call")
+        let registry = Registry::builtin().with(Opus(opus));
+        Call::new(CallConfig { codecs: vec![CodecFormat::opus()], registry, ..base }).expect("a call")
     });
     let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let network = NetworkConfig { loss_percent: 10.0, burst: 3.0, jitter_ms: 40.0, ..Default::default() };

@@ -157,11 +157,30 @@ pub trait Decoder {
     fn reset(&mut self);
 }
 
+/// What packets carry that no decoder is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum OtherPayload {
+    /// Nothing that this call has a use for.
+    #[default]
+    Unknown,
+    /// A description of comfort noise (RFC 3389).
+    Noise,
+    /// A telephone event (RFC 4733).
+    Event,
+}
+
 /// The decoders of a call, by payload type. A receiver owns no codec: it asks this table for each packet, so that a
 /// sender may change codec in mid-stream.
 pub trait PayloadTable {
     /// The decoder for `payload_type`, or `None` if this call has not negotiated it.
     fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder>;
+
+    /// What `payload_type` is, if it has no decoder. By default this call knows neither comfort noise nor events.
+    fn other(&self, payload_type: PayloadType) -> OtherPayload {
+        let _ = payload_type;
+        OtherPayload::Unknown
+    }
 }
 
 /// A call with one codec and one payload type.

@@ -26,6 +26,7 @@ pub mod jitter;
 mod lpc;
 mod pitch;
 pub mod plc;
+pub mod sources;
 mod stats;
 pub mod stretch;
 mod sync_buffer;

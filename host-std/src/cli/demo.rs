@@ -74,6 +74,9 @@ pub(super) struct Args {
     /// Packet length in ms, from 10 to 60
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=60), value_name = "MS")]
     ptime: u32,
+    /// Silence isn't sent: Opus by its own means, other codecs by comfort noise
+    #[arg(long)]
+    dtx: bool,
     /// Seed of the network and, with --fast, of everything else that is random
     #[arg(help_heading = "Run and results", long, default_value_t = 1, value_name = "NUMBER")]
     seed: u64,
@@ -165,6 +168,7 @@ fn speech(path: Option<&PathBuf>, bundled: &'static [u8], rate_hz: u32) -> Resul
 fn new_call(args: &Args, rate_hz: u32, port: u16, identity: Identity, wall: NtpTime) -> Result<Call, Box<dyn Error>> {
     let opus = OpusEncoderConfig {
         sample_rate_hz: rate_hz,
+        dtx: args.dtx,
         expected_loss_percent: args.loss.clamp(0.0, 30.0) as u8,
         ..OpusEncoderConfig::default()
     };
@@ -173,6 +177,7 @@ fn new_call(args: &Args, rate_hz: u32, port: u16, identity: Identity, wall: NtpT
     let config = CallConfig {
         codecs: vec![args.codec.format(rate_hz, 1)?],
         registry: Registry::builtin().with(Opus(opus)),
+        comfort_noise: args.dtx,
         ptime_ms: args.ptime,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
         wall_clock: wall,
@@ -386,6 +391,7 @@ fn settings(args: &Args) -> Vec<(String, String)> {
     [
         ("codec", args.codec.to_string()),
         ("packet length", format!("{} ms", args.ptime)),
+        ("silence", if args.dtx { "not sent".into() } else { "sent".into() }),
         ("protection", if args.no_srtp { "none".into() } else { "SRTP, AES_CM_128_HMAC_SHA1_80".into() }),
         ("loss", format!("{} %", args.loss)),
         ("mean burst", format!("{} packets", args.burst)),

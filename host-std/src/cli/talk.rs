@@ -58,6 +58,9 @@ struct TalkArgs {
     /// Packet length in ms, from 10 to 60
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=60), value_name = "MS")]
     ptime: u32,
+    /// Silence isn't sent if the other side wants that too: Opus by its own means, other codecs by comfort noise
+    #[arg(long)]
+    dtx: bool,
     /// Plain RTP instead of SRTP
     #[arg(long)]
     no_srtp: bool,
@@ -364,12 +367,13 @@ fn config(args: &TalkArgs, address: IpAddr, port: u16) -> Result<CallConfig, Box
     }
     // A rate that only L16 has says nothing of Opus.
     let opus_hz = if OPUS_RATES_HZ.contains(&args.rate) { args.rate } else { 48_000 };
-    let opus = OpusEncoderConfig { sample_rate_hz: opus_hz, ..OpusEncoderConfig::default() };
+    let opus = OpusEncoderConfig { sample_rate_hz: opus_hz, dtx: args.dtx, ..OpusEncoderConfig::default() };
     Ok(CallConfig {
         address,
         rtcp_mux: !args.no_mux,
         codecs: args.codec.iter().map(|name| name.format(args.rate, 1)).collect::<Result<_, _>>()?,
         registry: Registry::builtin().with(Opus(opus)),
+        comfort_noise: args.dtx,
         ptime_ms: args.ptime,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
         latching: match args.latch {

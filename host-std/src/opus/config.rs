@@ -82,7 +82,7 @@ pub struct OpusEncoderConfig {
     pub rate_control: OpusRateControl,
     /// 0 (cheapest) to 10 (best).
     pub complexity: u8,
-    /// The widest band coded.
+    /// The widest band coded. A running SILK layer may wait for a pause before it goes down to it.
     pub max_bandwidth: OpusBandwidth,
     /// The band coded, whatever the bit rate is, if that is up to `max_bandwidth`; `None`: the encoder chooses.
     pub bandwidth: Option<OpusBandwidth>,

@@ -1,4 +1,4 @@
-//! Deep Redundancy (DRED, as libopus 1.6 codes it): the past of up to a second, as features of speech at 1 to 2 kbit/s,
+//! Deep Redundancy (DRED, as libopus 1.6 codes it): the past of up to a second, as features of speech
 //! in the padding of a packet, from which a neural vocoder speaks again.
 //!
 //! Durations are in 48 kHz ticks. Reading where it reaches is cheap; making features of it costs in proportion to the
@@ -6,8 +6,8 @@
 
 use super::{MAX_PAYLOAD, OpusBandwidth, OpusError, OpusMode, OpusPacket, ffi};
 
-/// More than DRED ever reaches: 1040 ms and the packet's own offset.
-const ALL: u32 = 2 * 48_000;
+/// The furthest reach of use. DRED holds 1040 ms; what lies further back is speech from before a long pause.
+const FURTHEST: u32 = 2 * 48_000;
 
 /// The redundancy of one packet at a time.
 #[derive(Debug)]
@@ -42,9 +42,9 @@ impl Dred {
                 return 0;
             }
             self.packet.extend_from_slice(next);
-            (self.begin, self.end) = self.raw.read(next, ALL).unwrap_or((0, 0));
+            (self.begin, self.end) = self.raw.read(next, FURTHEST).unwrap_or((0, 0));
         }
-        if self.begin > self.end { self.begin } else { 0 }
+        if self.begin > self.end && self.begin <= FURTHEST { self.begin } else { 0 }
     }
 
     /// Whether `next` covers the stretch of `ticks` that ends `ahead` of it, but for a silence that isn't sent at its

@@ -7,9 +7,9 @@
 //!   through it first, and libopus only sees packets whose framing is sound.
 //! - [`OpusFmtp`] is what SDP says about Opus (RFC 7587): what the other side wishes to receive becomes settings.
 //! - The cargo feature `opus-dred` builds concealment by a neural net and Deep Redundancy (DRED) in: an encoder then
-//!   sends up to a second of the past along at a few kbit/s, and a decoder fills any gap that it covers.
+//!   sends up to a second of the past along, and a decoder fills any gap that it covers.
 //! - Delay: [`OpusEncoder::lookahead`] samples (6.5 ms, 2.5 ms in the low-delay application); the decoder adds none.
-//! - Memory is allocated in `new` alone. Cost: tens of kilobytes of state a direction, with `opus-dred` some hundreds.
+//! - Memory is allocated in `new` alone. Cost: tens of kilobytes of state a direction, and more with `opus-dred`.
 //!
 //! All `unsafe` of this crate lies in the module's `ffi` file.
 

@@ -51,7 +51,7 @@ impl Codec for Ilbc {
 
     fn agree(&self, ours: &CodecFormat, theirs: &CodecFormat) -> Option<CodecFormat> {
         let format = CodecFormat::ilbc(agreed(&Terms { ours, theirs }));
-        ours.same_encoding(theirs).then(|| CodecFormat { payload_type: ours.payload_type, ..format })
+        ours.same_encoding(theirs).then_some(CodecFormat { payload_type: ours.payload_type, ..format })
     }
 }
 

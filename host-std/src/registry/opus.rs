@@ -1,6 +1,6 @@
 //! Opus in calls (RFC 7587): `opus/48000/2`, whatever its rate and channels are.
 
-use dsp_core::codec::{Decoder, Encoder};
+use dsp_core::codec::{CodecInfo, Decoder, EncodeError, Encoder};
 
 use super::{Codec, CodecFormat, Description, Frames, Made, Terms};
 use crate::opus::{OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, state_bytes};
@@ -43,7 +43,7 @@ impl Codec for Opus {
             OpusFmtp::of(&self.0)
         });
         theirs.apply(&mut config);
-        Ok(Box::new(OpusEncoder::new(config)?))
+        Ok(Box::new(Pausing { encoder: OpusEncoder::new(config)?, dtx: config.dtx }))
     }
 
     fn decoder(&self, _: &Terms<'_>) -> Made<dyn Decoder + Send> {
@@ -58,6 +58,27 @@ impl Codec for Opus {
     fn agree(&self, ours: &CodecFormat, theirs: &CodecFormat) -> Option<CodecFormat> {
         let same = ours.is_named(&theirs.name) && ours.rtp_clock_hz == theirs.rtp_clock_hz;
         same.then(|| ours.clone())
+    }
+}
+
+/// An encoder that says nothing where RFC 7587, 3.1.3 lets it: in a silence, a payload that renews nothing.
+struct Pausing {
+    encoder: OpusEncoder,
+    dtx: bool,
+}
+
+impl Encoder for Pausing {
+    fn info(&self) -> CodecInfo {
+        self.encoder.info()
+    }
+
+    fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {
+        let len = self.encoder.encode(pcm, payload)?;
+        Ok(if self.dtx && len <= 2 && self.encoder.in_dtx() { 0 } else { len })
+    }
+
+    fn reset(&mut self) {
+        self.encoder.reset();
     }
 }
 

@@ -22,11 +22,11 @@ use dsp_core::send::{HostSender, SenderConfig};
 use dsp_core::time::{Instant, PayloadType};
 use dsp_core::wire::DatagramKind;
 
-use super::codecs::{Decoders, Sending, sample_rate_hz};
+use super::codecs::{self, Decoders, Sending};
 use super::latch::Latch;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Transmit};
 use super::{CallConfig, Identity};
-use crate::registry::{CodecFormat, Registry, Terms};
+use crate::registry::{CodecFormat, Terms};
 use crate::sdp::{self, CryptoLine, CryptoSuite, Direction, LocalMedia, Negotiated, SrtpKeys, SrtpPolicy};
 
 enum Guard {
@@ -109,7 +109,7 @@ impl Call {
     /// [`CallError::Randomness`] when there is none for the SRTP keys, [`CallError::Codec`] for a codec that the registry
     /// doesn't have, [`CallError::Channels`] for one in stereo.
     pub fn new(config: CallConfig) -> Result<Self, CallError> {
-        let codecs = formats(&config.registry, &config.codecs)?;
+        let codecs = codecs::offered(&config.registry, &config.codecs, config.comfort_noise)?;
         let crypto = match (config.srtp, &config.identity.keys) {
             (SrtpPolicy::Off, _) => Vec::new(),
             (_, Some([first, second])) => vec![
@@ -173,7 +173,7 @@ impl Call {
     pub fn answer(&mut self, now: Instant, offer: &str) -> Result<String, CallError> {
         let (mut answer, mut negotiated) = sdp::answer(&self.local, offer)?;
         let registry = &self.config.registry;
-        let main = Sending::new(registry, &negotiated)?;
+        let main = Sending::new(registry, &negotiated, false)?;
         if negotiated.receive.iter().any(|codec| !main.has_the_rates_of(registry, &codec.format)) {
             // A stream keeps its clock (RFC 7160): agree only on codecs that share the best one's.
             let codecs = self.local.codecs.iter().filter(|codec| main.has_the_rates_of(registry, codec)).cloned();
@@ -203,7 +203,7 @@ impl Call {
     /// # Errors
     /// As for [`new`](Self::new); nothing changes then.
     pub fn set_codecs(&mut self, codecs: &[CodecFormat]) -> Result<(), CallError> {
-        self.local.codecs = formats(&self.config.registry, codecs)?;
+        self.local.codecs = codecs::offered(&self.config.registry, codecs, self.config.comfort_noise)?;
         self.config.codecs = codecs.to_vec();
         Ok(())
     }
@@ -422,7 +422,7 @@ impl Call {
     /// Builds the media of a new call, or changes those of a running one.
     fn apply(&mut self, now: Instant, negotiated: Negotiated) -> Result<(), CallError> {
         let registry = &self.config.registry;
-        let sending = Sending::new(registry, &negotiated)?;
+        let sending = Sending::new(registry, &negotiated, self.config.comfort_noise)?;
         let payload_type = negotiated.send[0].payload_type;
         let ptime_ms = negotiated.send_ptime_ms;
         let encoder = sending.encoder(registry)?;
@@ -438,10 +438,12 @@ impl Call {
                 payload_type,
                 ptime_ms,
             };
+            let mut sender = Box::new(HostSender::new(sender_config, &*encoder).map_err(CallError::Sender)?);
+            sender.set_comfort_noise(sending.noise, &*encoder);
             self.media = Some(Media {
                 sending,
                 guard: Guard::new(negotiated.srtp.as_ref()),
-                sender: Box::new(HostSender::new(sender_config, &*encoder).map_err(CallError::Sender)?),
+                sender,
                 receiver: Box::new(HostReceiver::new(receiver_config).map_err(CallError::Receiver)?),
                 reporter: Box::new(reporter(identity, now)?),
                 rtp: Latch::new(self.config.latching, negotiated.remote_rtp),
@@ -463,13 +465,15 @@ impl Call {
         // A source has one clock (RFC 7160, 4.1): with another we are another source.
         let other_clock = rtp_clock_hz != media.sending.rtp_clock_hz();
         let next_identity = if other_clock { Some(self.config.identity.next()?) } else { None };
+        let another_encoder = !sending.codes_like(&media.sending);
         if sending != media.sending
             || payload_type != media.negotiated.send[0].payload_type
             || ptime_ms != media.negotiated.send_ptime_ms
         {
             media.sender.switch(payload_type, ptime_ms, &*encoder).map_err(CallError::Sender)?;
+            media.sender.set_comfort_noise(sending.noise, &*encoder);
         }
-        if sending != media.sending {
+        if another_encoder {
             media.encoder = encoder;
         }
         // Within a session a payload type keeps its meaning (RFC 3264, 8.3.2): packets of the codecs before that are
@@ -498,15 +502,6 @@ impl Call {
         }
         Ok(())
     }
-}
-
-/// What we offer for these codecs.
-fn formats(registry: &Registry, codecs: &[CodecFormat]) -> Result<Vec<CodecFormat>, CallError> {
-    let offer = |wanted: &CodecFormat| {
-        sample_rate_hz(registry, wanted)?;
-        Ok(registry.find(wanted).map_or_else(|| wanted.clone(), |codec| codec.offer(wanted)))
-    };
-    codecs.iter().map(offer).collect()
 }
 
 impl Guard {

@@ -1,13 +1,13 @@
 //! The codecs of a call: made by the registry from what the SDP agreed on, found by payload type.
 
-use dsp_core::codec::{Decoder, PayloadTable};
+use dsp_core::codec::{Decoder, OtherPayload, PayloadTable};
 use dsp_core::time::PayloadType;
 
 use super::CallError;
 use crate::registry::{CodecFormat, Made, Registry, Terms};
 use crate::sdp::{Negotiated, NegotiatedCodec};
 
-/// What a call sends, and the rates of its sound both ways. Where two are equal, one encoder serves both.
+/// What a call sends, and the rates of its sound both ways.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sending {
     /// What the other side wrote.
@@ -15,18 +15,27 @@ pub(super) struct Sending {
     /// What both sides' formats come to.
     pub(super) agreed: CodecFormat,
     pub(super) sample_rate_hz: u32,
+    /// What silence is sent as, if it isn't sent as sound.
+    pub(super) noise: Option<PayloadType>,
 }
 
 impl Sending {
     /// The best codec that was agreed on.
-    pub(super) fn new(registry: &Registry, negotiated: &Negotiated) -> Result<Self, CallError> {
+    pub(super) fn new(registry: &Registry, negotiated: &Negotiated, with_noise: bool) -> Result<Self, CallError> {
         let (Some(theirs), Some(ours)) = (negotiated.send.first(), negotiated.receive.first()) else {
             return Err(CallError::Codec("none".into()));
         };
         let theirs = theirs.format.clone();
         let agreed = registry.agree(&ours.format, &theirs).unwrap_or_else(|| ours.format.clone());
         let sample_rate_hz = sample_rate_hz(registry, &agreed)?;
-        Ok(Self { theirs, agreed, sample_rate_hz })
+        let noise = comfort_noise(&negotiated.send, agreed.rtp_clock_hz)
+            .filter(|_| with_noise && needs_comfort_noise(registry, &agreed));
+        Ok(Self { theirs, agreed, sample_rate_hz, noise })
+    }
+
+    /// Whether another's encoder would do the same.
+    pub(super) fn codes_like(&self, other: &Self) -> bool {
+        self.theirs == other.theirs && self.agreed == other.agreed && self.sample_rate_hz == other.sample_rate_hz
     }
 
     pub(super) fn rtp_clock_hz(&self) -> u32 {
@@ -65,8 +74,45 @@ fn make<T: ?Sized>(
     make(codec).map_err(|source| CallError::CodecSetup { codec: format.to_string(), source })
 }
 
-/// The decoders of a call, by payload type.
-pub(super) struct Decoders(Vec<(PayloadType, Box<dyn Decoder + Send>)>);
+/// What we offer for these codecs; with `comfort_noise` that too, at the clocks of all that have no pauses of their own.
+///
+/// # Errors
+/// As for [`sample_rate_hz`], of the first that can't be in a call.
+pub(super) fn offered(
+    registry: &Registry,
+    codecs: &[CodecFormat],
+    comfort_noise: bool,
+) -> Result<Vec<CodecFormat>, CallError> {
+    let mut formats = Vec::new();
+    for wanted in codecs {
+        sample_rate_hz(registry, wanted)?;
+        formats.extend(registry.find(wanted).map(|codec| codec.offer(wanted)));
+    }
+    for codec in codecs.iter().filter(|codec| comfort_noise && needs_comfort_noise(registry, codec)) {
+        let noise = CodecFormat::comfort_noise(codec.rtp_clock_hz);
+        if !formats.contains(&noise) {
+            formats.push(noise);
+        }
+    }
+    Ok(formats)
+}
+
+/// Whether a codec has no pauses of its own.
+fn needs_comfort_noise(registry: &Registry, format: &CodecFormat) -> bool {
+    registry.describe(format).is_some_and(|description| !description.dtx)
+}
+
+/// The payload type of comfort noise beside a codec, if both sides have it.
+fn comfort_noise(formats: &[NegotiatedCodec], rtp_clock_hz: u32) -> Option<PayloadType> {
+    let noise = CodecFormat::comfort_noise(rtp_clock_hz);
+    formats.iter().find(|codec| codec.format.same_encoding(&noise)).map(|codec| codec.payload_type)
+}
+
+/// What is behind each payload type of a call: decoders and comfort noise.
+pub(super) struct Decoders {
+    decoders: Vec<(PayloadType, Box<dyn Decoder + Send>)>,
+    noise: Option<PayloadType>,
+}
 
 impl Decoders {
     /// One for each format that has the sample rate and the RTP clock of the call.
@@ -78,27 +124,32 @@ impl Decoders {
                 decoders.push((*payload_type, decoder));
             }
         }
-        Ok(Self(decoders))
+        Ok(Self { decoders, noise: comfort_noise(formats, sound.rtp_clock_hz()) })
     }
 
-    /// Whether packets of this type can be decoded.
+    /// Whether packets of this type mean something.
     pub(super) fn knows(&self, payload_type: PayloadType) -> bool {
-        self.0.iter().any(|(own, _)| *own == payload_type)
+        self.noise == Some(payload_type) || self.decoders.iter().any(|(own, _)| *own == payload_type)
     }
 
     /// Takes in decoders of payload types that are not here: those beside them keep what they have heard.
     pub(super) fn add(&mut self, others: Self) {
-        for (payload_type, decoder) in others.0 {
+        for (payload_type, decoder) in others.decoders {
             if !self.knows(payload_type) {
-                self.0.push((payload_type, decoder));
+                self.decoders.push((payload_type, decoder));
             }
         }
+        self.noise = self.noise.or(others.noise);
     }
 }
 
 impl PayloadTable for Decoders {
     fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
-        let (_, decoder) = self.0.iter_mut().find(|(own, _)| *own == payload_type)?;
+        let (_, decoder) = self.decoders.iter_mut().find(|(own, _)| *own == payload_type)?;
         Some(&mut **decoder)
+    }
+
+    fn other(&self, payload_type: PayloadType) -> OtherPayload {
+        if self.noise == Some(payload_type) { OtherPayload::Noise } else { OtherPayload::Unknown }
     }
 }

@@ -91,6 +91,9 @@ pub struct CallConfig {
     /// What makes the codecs, with their settings: those of Opus, say, by
     /// [`with`](Registry::with)`(`[`Opus`](crate::registry::Opus)`(settings))`.
     pub registry: Registry,
+    /// Whether silence is described (comfort noise, RFC 3389) instead of sent, if the other side wants that too. It's for
+    /// codecs without pauses of their own; those of Opus are a setting of [`Opus`](crate::registry::Opus).
+    pub comfort_noise: bool,
     /// The packet length we ask for, in ms.
     pub ptime_ms: u32,
     /// How much we want SRTP.
@@ -123,6 +126,7 @@ impl CallConfig {
             rtcp_mux: true,
             codecs: vec![CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu(), CodecFormat::pcma()],
             registry: Registry::builtin(),
+            comfort_noise: false,
             ptime_ms: 20,
             srtp: SrtpPolicy::Required,
             latching: Latching::default(),
