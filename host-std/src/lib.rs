@@ -36,6 +36,7 @@ pub mod opus;
 pub mod opus_file;
 pub mod record;
 pub mod registry;
+pub mod replay;
 pub mod report;
 pub mod resample;
 pub mod sdp;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use dsp_core::codec::g711::{Pcmu, linear_to_ulaw};
-use dsp_core::codec::{CodecInfo, DecodeError, Decoder, PayloadTable};
+use dsp_core::codec::{CodecInfo, DecodeError, Decoder, OtherPayload, PayloadTable};
 use dsp_core::receive::jitter::{JitterBuffer, PacketInfo, PushError};
 use dsp_core::receive::{Played, Receiver, ReceiverConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
@@ -133,12 +133,13 @@ impl<const CELLS: usize> JitterModel<CELLS> {
 }
 
 /// A decoder that writes down which packets it decoded. A payload is the packet's number and then 4 bytes of length in
-/// ticks; one bit of it makes the decoder refuse.
+/// ticks; one bit of it makes the decoder refuse, and one says that the sender pauses.
 struct Probe {
     decoded: Vec<u32>,
 }
 
 const REFUSE: u32 = 1 << 31;
+const PAUSES: u32 = 1 << 30;
 const PROBE_BYTES: usize = 8;
 
 fn probe_fields(payload: &[u8]) -> Result<(u32, u32), DecodeError> {
@@ -152,7 +153,7 @@ impl Decoder for Probe {
     }
 
     fn duration(&self, payload: &[u8]) -> Result<u32, DecodeError> {
-        probe_fields(payload).map(|(_, ticks)| ticks & !REFUSE)
+        probe_fields(payload).map(|(_, ticks)| ticks & !(REFUSE | PAUSES))
     }
 
     fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, DecodeError> {
@@ -160,7 +161,7 @@ impl Decoder for Probe {
         if ticks & REFUSE != 0 {
             return Err(DecodeError::Malformed(1));
         }
-        let need = ticks as usize;
+        let need = (ticks & !PAUSES) as usize;
         let got = pcm.len();
         let pcm = pcm.get_mut(..need).ok_or(DecodeError::OutputTooSmall { need, got })?;
         for (n, sample) in pcm.iter_mut().enumerate() {
@@ -170,12 +171,24 @@ impl Decoder for Probe {
         Ok(need)
     }
 
+    fn pauses(&self, payload: &[u8]) -> bool {
+        probe_fields(payload).is_ok_and(|(_, ticks)| ticks & PAUSES != 0)
+    }
+
     fn reset(&mut self) {}
 }
 
 impl PayloadTable for Probe {
     fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
         (payload_type == PayloadType::PCMU).then_some(self)
+    }
+
+    fn other(&self, payload_type: PayloadType) -> OtherPayload {
+        match payload_type.get() {
+            13 => OtherPayload::Noise,
+            101 => OtherPayload::Event,
+            _ => OtherPayload::Unknown,
+        }
     }
 }
 
@@ -227,7 +240,12 @@ impl<const CELLS: usize, const SAMPLES: usize> ReceiverModel<CELLS, SAMPLES> {
             }
             16 | 17 => self.swapped(),
             18 => self.send(PayloadType::PCMU, REFUSE, PROBE_BYTES),
-            19 => self.send(PayloadType::from_low_bits(13), 0, 1),
+            19 => match a % 4 {
+                0 => self.send(PayloadType::PCMU, PAUSES, PROBE_BYTES),
+                1 => self.send(PayloadType::from_low_bits(101), 0, 4),
+                2 => self.send(PayloadType::from_low_bits(13), 0, 1 + usize::from(a) % 5),
+                _ => self.send(PayloadType::from_low_bits(96), 0, 1),
+            },
             20 => {
                 self.timestamp = self.timestamp.wrapping_add(b);
                 self.stream += 1;
@@ -320,6 +338,7 @@ impl<const CELLS: usize, const SAMPLES: usize> ReceiverModel<CELLS, SAMPLES> {
         let made = stats.decoded_samples
             + stats.recovered_samples
             + stats.concealed_samples
+            + stats.noise_samples
             + stats.silence_samples
             + stats.inserted_samples;
         assert_eq!(
@@ -327,6 +346,7 @@ impl<const CELLS: usize, const SAMPLES: usize> ReceiverModel<CELLS, SAMPLES> {
             made,
             "a sample is missing: {stats:?}"
         );
+        assert!(stats.concealed_lost_samples + stats.concealed_late_samples <= stats.concealed_samples, "{stats:?}");
         assert!(stats.buffered_packets as usize <= CELLS);
         assert!(played.playout_delay_us.is_none_or(|delay| delay <= 2_000_000), "{played:?}");
         // What was decoded in this tick follows what was decoded before, within its stream.

@@ -3,8 +3,10 @@
 
 use std::net::SocketAddr;
 
-use dsp_core::receive::Played;
-use dsp_core::time::{Instant, Seq};
+use dsp_core::codec::{CodecInfo, DecodeError, Decoder};
+use dsp_core::receive::{HostReceiver, Played, ReceiverConfig};
+use dsp_core::time::{Instant, PayloadType, Seq, Ssrc};
+use dsp_core::wire::rtp::RtpHeader;
 use host_std::netsim::NetworkConfig;
 use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
@@ -155,6 +157,65 @@ fn run(codec: CodecFormat, drift_ppm: f64, minutes: u64) {
         assert!(mean > 0.75 && worst > 0.3 && clear * 4 > found.len() * 3, "{found:?}");
         // The network's own 40 ms and its fastest packet, a packet, a tick and the bound.
         assert!(lag <= 2_200, "{found:?}");
+    }
+}
+
+/// A decoder of a buzz: packets say no more than that they are there.
+struct Buzz;
+
+impl Decoder for Buzz {
+    fn info(&self) -> CodecInfo {
+        CodecInfo { name: "buzz", sample_rate_hz: 8_000, rtp_clock_hz: 8_000, channels: 1 }
+    }
+    fn duration(&self, _: &[u8]) -> Result<u32, DecodeError> {
+        Ok(1_600)
+    }
+    fn decode(&mut self, _: &[u8], pcm: &mut [i16]) -> Result<usize, DecodeError> {
+        pcm[..1_600].iter_mut().enumerate().for_each(|(n, sample)| *sample = (n % 64) as i16 * 50 - 1_600);
+        Ok(1_600)
+    }
+    fn reset(&mut self) {}
+}
+
+/// A day, in packets of 200 ms and ticks of 100 ms: the delay is where it should be, whichever clock is faster, and what
+/// the clocks differ by was stretched away. Now and then a packet is late, and twice a day there is a stall.
+#[test]
+fn a_day_ends_with_the_delay_where_it_should_be() {
+    for ppm in [150i64, -150] {
+        let mut receiver = Box::new(HostReceiver::new(ReceiverConfig::default()).unwrap());
+        let mut table = (PayloadType::PCMU, Buzz);
+        let mut header = RtpHeader { ssrc: Ssrc(1), seq: Seq(65_000), ..RtpHeader::default() };
+        let (mut sent, mut arrival_us, mut last) = (0i64, 0i64, 0i64);
+        let mut pcm = [0; 800];
+        for tick in 0..864_000u64 {
+            let now = Instant::from_millis(100 * tick);
+            while arrival_us <= now.as_micros() as i64 {
+                let mut datagram = [0; 13];
+                header.write_packet(&[0], &mut datagram).unwrap();
+                receiver.receive(Instant::from_micros(arrival_us as u64), &datagram).unwrap();
+                header.seq = header.seq.plus(1);
+                header.timestamp = header.timestamp.plus(1_600);
+                sent += 1;
+                let late_us = match sent % 200_000 {
+                    100_000..100_005 => (100_005 - sent % 200_000) * 200_000,
+                    n => i64::from(n % 37 == 0) * 15_000,
+                };
+                // The sender is slower by so much.
+                arrival_us = (sent * 200_000 + sent * ppm / 5 + late_us + 3_000).max(last);
+                last = arrival_us;
+            }
+            receiver.play(now, &mut table, &mut pcm);
+        }
+        let stats = receiver.stats();
+        println!("{ppm} ppm: {stats:?}");
+        // Ticks are ten times as long as usual, so a packet may wait for one.
+        assert!(stats.target_delay_ms <= 60, "{stats:?}");
+        assert!(stats.playout_delay.mean_us() <= 180_000, "{stats:?}");
+        assert!(stats.buffered_packets <= 2, "{stats:?}");
+        assert!((i64::from(stats.drift_ppm) - ppm).abs() <= 40, "{stats:?}");
+        assert_eq!((stats.late, stats.discarded, stats.restarts), (0, 0, 0), "{stats:?}");
+        // 13 s of a day are the clocks', the rest are stalls.
+        assert!(stats.concealed_samples + stats.inserted_samples + stats.removed_samples < 60 * 8_000, "{stats:?}");
     }
 }
 

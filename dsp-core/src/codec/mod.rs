@@ -153,6 +153,13 @@ pub trait Decoder {
         false
     }
 
+    /// Whether `payload` says that the sender pauses: until its next packet comes, nothing is missing, and
+    /// [`conceal`](Self::conceal) makes the background (Opus DTX, RFC 6716 2.1.9).
+    fn pauses(&self, payload: &[u8]) -> bool {
+        let _ = payload;
+        false
+    }
+
     /// Forgets everything decoded so far.
     fn reset(&mut self);
 }

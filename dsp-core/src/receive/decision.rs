@@ -2,12 +2,18 @@
 //!
 //! All times are in ticks of the RTP clock. The rules, in the order in which they apply:
 //!
-//! 1. The next packet is here: play it. If its timestamp lies ahead of what was played although no packet is missing,
-//!    the sender paused: stay silent until its turn, which is where the delay can change without anyone hearing it.
-//! 2. A later packet is here: the missing ones are given up, and the gap between is filled, as far as it was not
-//!    filled already and the bound of the delay allows.
-//! 3. Nothing is here: conceal. The media time stands still meanwhile: if the packet comes late, it's played, and the
+//! 1. The sender is quiet (comfort noise, a codec's own pauses, a telephone event): go on with that until the next
+//!    packet's turn has come. Nothing is missing, and the delay changes without anyone hearing it.
+//! 2. The next packet is here: play it, joined to what was made up before it. If its timestamp lies ahead of what was
+//!    played although no packet is missing, the sender paused: stay silent until its turn.
+//! 3. A later packet is here: the missing ones are given up, and the gap between is filled, but only until that packet
+//!    has waited as long as it should: a gap is where the delay comes down at no cost. On a network whose packets
+//!    overtake each other the missing one may be near: only the last step is filled for good.
+//! 4. Nothing is here: conceal. The media time stands still meanwhile: if the packet comes late, it's played, and the
 //!    delay has grown by the wait; if a later one comes, the wait counts towards its gap.
+//!
+//! Speed ([`stretch`]): slower before a hole whose packet is later than nearly all are, for as long as sound is left, as
+//! real sound made longer is better than made-up sound; slower below the target delay, faster above it.
 
 /// What lies in the jitter buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,19 +34,42 @@ pub enum Next {
     },
 }
 
+/// What the sender does between its packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Sending {
+    /// One packet follows the other.
+    #[default]
+    Sound,
+    /// Comfort noise was described, and lasts (RFC 3389).
+    Noise,
+    /// The codec pauses: what its decoder makes is the background (Opus DTX, RFC 6716 2.1.9).
+    Pause,
+    /// A telephone event sounds instead (RFC 4733).
+    Event,
+}
+
 /// The numbers that a decision needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Situation {
     /// What lies in the buffer.
     pub next: Next,
+    /// What the last packet said about those to come.
+    pub sending: Sending,
     /// Ticks that were filled since the last decoded sample.
     pub filled: i32,
+    /// Whether some of them were made up, and what follows must be joined to them.
+    pub concealed: bool,
     /// How much later than the base the first packet in the buffer would be played now, in ticks.
     pub delay: i32,
     /// Target delay in ticks.
     pub target: i32,
+    /// Packets overtook each other of late.
+    pub reorders: bool,
     /// Longest delay allowed, in ticks.
     pub maximum: i32,
+    /// Ticks that a step of concealment lasts.
+    pub step: i32,
 }
 
 /// What to do.
@@ -48,33 +77,59 @@ pub struct Situation {
 pub enum Operation {
     /// Decode the first packet in the buffer now.
     Decode,
+    /// The same, and join it to what was made up before it.
+    Merge,
     /// Drop the first packet in the buffer: it would be played later than the bound.
     Drop,
     /// The sender paused: up to this many ticks of silence.
-    Pause(i32),
+    Silence(i32),
     /// Fill a gap of which both ends are known, this many ticks.
     Fill(i32),
     /// Conceal with the future unknown.
     Conceal,
+    /// Up to this many ticks of comfort noise.
+    Noise(i32),
+    /// Up to this many ticks of the codec's own background.
+    Background(i32),
+    /// Up to this many ticks in which a telephone event stands for the sound.
+    Event(i32),
 }
 
 /// Decides.
 pub fn decide(situation: &Situation) -> Operation {
-    let Situation { next, filled, delay, target, maximum } = *situation;
-    let over_bound = delay > maximum;
-    match next {
-        Next::Nothing => Operation::Conceal,
-        _ if over_bound => Operation::Drop,
-        Next::Here { gap, broken: false } if gap > 0 => {
-            // It has arrived, so `delay` is not negative, and the wait is at most the target.
-            let wait = target.saturating_sub(delay);
-            if wait > 0 { Operation::Pause(wait) } else { Operation::Decode }
+    let Situation { next, sending, filled, concealed, delay, target, reorders, maximum, step } = *situation;
+    let decode = if concealed { Operation::Merge } else { Operation::Decode };
+    let left = match next {
+        Next::Nothing => i32::MAX,
+        _ if delay > maximum => return Operation::Drop,
+        _ => target.saturating_sub(delay),
+    };
+    match (sending, next) {
+        // As nothing is missing, a packet is played when its turn has come, and not when it would fill a gap.
+        (Sending::Noise, _) if left > 0 => Operation::Noise(left),
+        (Sending::Pause, Next::Nothing) => Operation::Background(left),
+        (Sending::Pause, Next::Here { gap, .. } | Next::Later { gap }) if left > 0 && gap > 0 => {
+            Operation::Background(left)
         }
-        Next::Here { gap, .. } | Next::Later { gap } if gap > filled && delay < maximum => {
-            // The packet behind the gap waits meanwhile: no longer than the bound.
-            Operation::Fill((gap - filled).min(maximum.saturating_sub(delay)))
+        (Sending::Event, Next::Nothing) => Operation::Event(left),
+        (Sending::Event, Next::Here { gap, .. } | Next::Later { gap }) if left > 0 && gap > 0 => Operation::Event(left),
+        (Sending::Noise | Sending::Pause | Sending::Event, _) => decode,
+        (Sending::Sound, Next::Nothing) => Operation::Conceal,
+        (Sending::Sound, Next::Here { gap, broken: false }) => {
+            if gap > 0 && left > 0 {
+                Operation::Silence(left)
+            } else {
+                decode
+            }
         }
-        _ => Operation::Decode,
+        (Sending::Sound, Next::Here { gap, .. } | Next::Later { gap }) => {
+            let fill = (gap - filled).min(left);
+            match next {
+                _ if fill <= 0 => decode,
+                Next::Later { .. } if reorders && fill > step => Operation::Conceal,
+                _ => Operation::Fill(fill),
+            }
+        }
     }
 }
 
@@ -87,16 +142,35 @@ pub enum Stretch {
     Decelerate(i32),
 }
 
-/// Whether to change speed, from the delay of what is about to be played and the target, in ticks; `slack` is how far
-/// above the target the delay may lie. With `hold`, as packets were late not long ago, it may lie as high as twice the
-/// target: more than that was left behind by a stall, not by jitter.
-pub fn stretch(delay: i32, target: i32, slack: i32, hold: bool) -> Option<Stretch> {
-    let above = if hold { target } else { target / 4 };
-    if delay > target + slack.max(above) {
+/// The numbers that a change of speed needs, in ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Playout delay of what is about to be played.
+    pub delay: i32,
+    /// What it's steered to.
+    pub target: i32,
+    /// The delay that nearly all packets stay within.
+    pub usual: i32,
+    /// How long the sound lasts that is here without a hole, counted up to a little above the target.
+    pub ahead: i32,
+    /// A usual pitch period, 10 ms: the least that a change of speed is worth.
+    pub period: i32,
+}
+
+/// Whether to change speed.
+pub fn stretch(pace: &Pace) -> Option<Stretch> {
+    let Pace { delay, target, usual, ahead, period } = *pace;
+    // So long before its turn a packet that isn't here is later than usual; it takes a while to get slower.
+    let low = (target - usual).min(target / 2) - period / 2;
+    let above = (target / 8).clamp(period, 4 * period);
+    let below = ((target - 2 * period).max(0) / 8).min(2 * period);
+    if ahead <= low {
+        Some(Stretch::Decelerate((target - delay).max(low - ahead).max(2 * period)))
+    } else if delay > target + above && ahead > low + (delay - target).min(2 * period) {
         Some(Stretch::Accelerate(delay - target))
-    } else if delay <= target - target / 4 {
+    } else if delay <= target - below {
         // Room for a pitch period: it may end a little above the target.
-        Some(Stretch::Decelerate((target - delay).max(slack / 2)))
+        Some(Stretch::Decelerate((target - delay).max(period)))
     } else {
         None
     }
@@ -106,40 +180,91 @@ pub fn stretch(delay: i32, target: i32, slack: i32, hold: bool) -> Option<Stretc
 mod tests {
     use super::*;
 
-    const CALM: Situation =
-        Situation { next: Next::Here { gap: 0, broken: false }, filled: 0, delay: 320, target: 320, maximum: 16_000 };
+    const CALM: Situation = Situation {
+        next: Next::Here { gap: 0, broken: false },
+        sending: Sending::Sound,
+        filled: 0,
+        concealed: false,
+        delay: 320,
+        target: 320,
+        reorders: false,
+        maximum: 16_000,
+        step: 80,
+    };
 
     #[test]
     fn rules() {
         assert_eq!(decide(&CALM), Operation::Decode);
+        assert_eq!(decide(&Situation { concealed: true, filled: 80, ..CALM }), Operation::Merge);
         assert_eq!(decide(&Situation { next: Next::Nothing, ..CALM }), Operation::Conceal);
-        assert_eq!(decide(&Situation { next: Next::Later { gap: 320 }, ..CALM }), Operation::Fill(320));
-        assert_eq!(decide(&Situation { next: Next::Later { gap: 320 }, filled: 160, ..CALM }), Operation::Fill(160));
-        assert_eq!(decide(&Situation { next: Next::Later { gap: 320 }, filled: 400, ..CALM }), Operation::Decode);
-        assert_eq!(decide(&Situation { next: Next::Here { gap: 160, broken: true }, ..CALM }), Operation::Fill(160));
-        let bound = Situation { next: Next::Later { gap: 320 }, delay: 15_900, ..CALM };
-        assert_eq!(decide(&bound), Operation::Fill(100));
-        assert_eq!(decide(&Situation { delay: 16_000, ..bound }), Operation::Decode);
         assert_eq!(decide(&Situation { delay: 20_000, ..CALM }), Operation::Drop);
         assert_eq!(decide(&Situation { next: Next::Here { gap: -500, broken: false }, ..CALM }), Operation::Decode);
     }
 
     #[test]
+    fn a_gap_is_filled_until_the_packet_behind_it_has_waited_long_enough() {
+        let gap = Situation { next: Next::Later { gap: 320 }, delay: 0, ..CALM };
+        assert_eq!(decide(&gap), Operation::Fill(320));
+        assert_eq!(decide(&Situation { filled: 160, concealed: true, delay: 160, ..gap }), Operation::Fill(160));
+        assert_eq!(decide(&Situation { filled: 400, concealed: true, ..gap }), Operation::Merge);
+        assert_eq!(decide(&Situation { next: Next::Here { gap: 160, broken: true }, ..gap }), Operation::Fill(160));
+        // The delay was longer than its target: the gap is where it comes down.
+        assert_eq!(decide(&Situation { delay: 220, ..gap }), Operation::Fill(100));
+        assert_eq!(decide(&Situation { delay: 320, ..gap }), Operation::Decode);
+        // What overtook may be followed by what it overtook.
+        let reorders = Situation { reorders: true, ..gap };
+        assert_eq!(decide(&reorders), Operation::Conceal);
+        assert_eq!(decide(&Situation { filled: 240, delay: 240, concealed: true, ..reorders }), Operation::Fill(80));
+    }
+
+    #[test]
     fn a_pause_ends_when_the_packet_is_due() {
         let paused = Situation { next: Next::Here { gap: 4_000, broken: false }, ..CALM };
-        assert_eq!(decide(&Situation { delay: 80, ..paused }), Operation::Pause(240));
+        assert_eq!(decide(&Situation { delay: 80, ..paused }), Operation::Silence(240));
         assert_eq!(decide(&Situation { delay: 320, ..paused }), Operation::Decode);
     }
 
     #[test]
+    fn where_the_sender_is_quiet_nothing_is_concealed() {
+        for (sending, quiet) in [
+            (Sending::Noise, Operation::Noise as fn(i32) -> Operation),
+            (Sending::Pause, Operation::Background),
+            (Sending::Event, Operation::Event),
+        ] {
+            let quietly = Situation { sending, delay: 80, ..CALM };
+            assert_eq!(decide(&Situation { next: Next::Nothing, ..quietly }), quiet(i32::MAX));
+            for next in [Next::Here { gap: 4_000, broken: false }, Next::Later { gap: 4_000 }] {
+                assert_eq!(decide(&Situation { next, ..quietly }), quiet(240));
+                assert_eq!(decide(&Situation { next, delay: 320, ..quietly }), Operation::Decode);
+                assert_eq!(decide(&Situation { next, delay: 16_001, ..quietly }), Operation::Drop);
+            }
+        }
+    }
+
+    const STEADY: Pace = Pace { delay: 320, target: 320, usual: 300, ahead: 320, period: 80 };
+
+    #[test]
     fn stretches_outside_the_dead_band() {
-        assert_eq!(stretch(320, 320, 160, false), None);
-        assert_eq!(stretch(481, 320, 160, false), Some(Stretch::Accelerate(161)));
-        assert_eq!(stretch(239, 320, 160, false), Some(Stretch::Decelerate(81)));
-        assert_eq!(stretch(241, 320, 160, false), None);
-        assert_eq!(stretch(120, 160, 160, false), Some(Stretch::Decelerate(80)));
-        assert_eq!(stretch(640, 320, 160, true), None);
-        assert_eq!(stretch(641, 320, 160, true), Some(Stretch::Accelerate(321)));
-        assert_eq!(stretch(239, 320, 160, true), Some(Stretch::Decelerate(81)));
+        let at = |delay| stretch(&Pace { delay, ..STEADY });
+        assert_eq!(at(320), None);
+        assert_eq!(at(400), None);
+        assert_eq!(at(401), Some(Stretch::Accelerate(81)));
+        assert_eq!(at(301), None);
+        assert_eq!(at(299), Some(Stretch::Decelerate(80)));
+        assert_eq!(at(100), Some(Stretch::Decelerate(220)));
+        // Where there is no jitter, one packet of delay is enough, and not to be lost.
+        let low = Pace { delay: 80, target: 80, usual: 16, ahead: 160, period: 80 };
+        assert_eq!(stretch(&low), Some(Stretch::Decelerate(80)));
+        assert_eq!(stretch(&Pace { delay: 81, ..low }), None);
+        assert_eq!(stretch(&Pace { delay: 161, ahead: 320, ..low }), Some(Stretch::Accelerate(81)));
+    }
+
+    #[test]
+    fn goes_slower_before_a_hole_and_not_faster() {
+        let stall = Pace { delay: 8_000, target: 8_000, usual: 5_000, ahead: 2_900, period: 80 };
+        assert_eq!(stretch(&stall), Some(Stretch::Decelerate(160)));
+        assert_eq!(stretch(&Pace { ahead: 960, ..stall }), Some(Stretch::Decelerate(2_000)));
+        assert_eq!(stretch(&Pace { delay: 12_000, ..stall }), Some(Stretch::Decelerate(160)));
+        assert_eq!(stretch(&Pace { delay: 12_000, ahead: 8_000, ..stall }), Some(Stretch::Accelerate(4_000)));
     }
 }

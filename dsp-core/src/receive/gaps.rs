@@ -1,6 +1,6 @@
 //! What a receiver plays where it has no packet to decode: gaps filled, losses concealed, pauses and waits.
 
-use super::{BRIDGE, Played, Receiver, UNDERRUN, samples_of, ticks, ticks_of};
+use super::{BRIDGE, CONCEAL_STEP, Cause, Played, Receiver, UNDERRUN, samples_of, ticks, ticks_of};
 use crate::codec::PayloadTable;
 use crate::time::{Duration, Instant};
 
@@ -37,6 +37,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             if part * 2 > unit && unit <= room && decoder.recover(payload, ahead_ticks, self.sound.extend(unit).1) {
                 self.sound.commit(unit);
                 self.concealer.reset();
+                self.settle(Cause::Lost);
                 self.next_time = info.timestamp.plus(0_u32.wrapping_sub(ahead_ticks));
                 self.filled = 0;
                 played.recovered += unit as u32;
@@ -66,6 +67,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 let at = at + Duration::from_samples(samples as u64, self.config.sample_rate_hz);
                 let now = ticks(at, self.config.rtp_clock_hz);
                 let delay = self.delay.relative(now, info.timestamp.0).unwrap_or(0);
+                self.settle(Cause::Lost);
                 while !self.jitter.advance() && !self.jitter.is_empty() {}
                 self.after_decoding(info, duration, at, delay, played);
             }
@@ -76,12 +78,14 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     /// Conceals `samples` with the codec's own means or in the waveform; what comes after is unknown.
     pub(super) fn conceal(&mut self, samples: usize, payloads: &mut dyn PayloadTable, played: &mut Played) {
         let samples = samples.clamp(1, self.sound.room());
+        let step = CONCEAL_STEP.as_samples(self.config.sample_rate_hz) as usize;
         let own = match self.payload_type.and_then(|payload_type| payloads.decoder(payload_type)) {
             Some(decoder) if decoder.info().sample_rate_hz == self.config.sample_rate_hz => {
-                !self.concealer.is_concealing() && decoder.conceal(self.sound.extend(samples).1)
+                !self.concealer.is_concealing() && decoder.conceal(self.sound.extend(step).1)
             }
             _ => false,
         };
+        let samples = if own { step } else { samples };
         if !own {
             let (history, place) = self.sound.extend(samples);
             self.concealer.conceal(history, place);
@@ -95,7 +99,48 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.stats.concealment_events += 1;
         }
         self.filled += self.to_ticks(samples);
+        self.made_up += samples as u32;
         played.concealed += samples as u32;
+    }
+
+    /// By now it's known why sound was made up.
+    pub(super) fn settle(&mut self, cause: Cause) {
+        let samples = u64::from(core::mem::take(&mut self.made_up));
+        match cause {
+            Cause::Lost => self.stats.concealed_lost_samples += samples,
+            Cause::Late => self.stats.concealed_late_samples += samples,
+        }
+    }
+
+    /// Comfort noise, as it was described last.
+    pub(super) fn noise(&mut self, samples: usize, played: &mut Played) {
+        if !self.noise.is_ready() {
+            return self.pause(samples, played);
+        }
+        let samples = samples.clamp(1, self.sound.room());
+        let (history, place) = self.sound.extend(samples);
+        self.noise.generate(place);
+        if self.filled == 0 || self.concealer.is_concealing() {
+            self.concealer.bridge(history, &mut [], place);
+        }
+        self.sound.commit(samples);
+        self.filled += self.to_ticks(samples);
+        played.noise += samples as u32;
+    }
+
+    /// The background of a codec that pauses, as its decoder makes it; silence if it makes none.
+    pub(super) fn background(&mut self, samples: usize, payloads: &mut dyn PayloadTable, played: &mut Played) {
+        let step = CONCEAL_STEP.as_samples(self.config.sample_rate_hz) as usize;
+        let own = match self.payload_type.and_then(|payload_type| payloads.decoder(payload_type)) {
+            Some(decoder) => decoder.conceal(self.sound.extend(step).1),
+            None => false,
+        };
+        if !own {
+            return self.pause(samples, played);
+        }
+        self.sound.commit(step);
+        self.filled += self.to_ticks(step);
+        played.noise += step as u32;
     }
 
     /// A pause of the sender within the stream: what was heard fades out, then silence.

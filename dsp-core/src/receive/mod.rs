@@ -10,7 +10,8 @@
 //!
 //! Memory: `64 * CELLS` bytes of payloads, about 24 bytes a cell of tables, two bytes a sample for `SAMPLES`.
 
-use crate::codec::{Decoder, PayloadTable};
+use crate::codec::cn::NoiseGenerator;
+use crate::codec::{Decoder, OtherPayload, PayloadTable};
 use crate::quality::{
     JitterEstimator, ReceptionStats, SequenceConfig, SequenceTracker, SequenceUpdate, arrival_ticks as ticks,
 };
@@ -27,17 +28,20 @@ mod lpc;
 mod pitch;
 pub mod plc;
 pub mod sources;
+mod speed;
 mod stats;
+pub mod strategy;
 pub mod stretch;
 mod sync_buffer;
 
 pub use config::{ConfigError, ReceiveError, Received, ReceiverConfig};
-use decision::{Next, Operation, Situation, Stretch};
+use decision::{Next, Operation, Sending, Situation};
 pub use delay::DelayConfig;
 use delay::DelayEstimator;
 use jitter::{JitterBuffer, PacketInfo, PushError};
 use plc::Concealer;
 pub use stats::{DelaySummary, Played, ReceiverStats};
+use strategy::{Standard, Strategy};
 use stretch::Stretcher;
 use sync_buffer::SyncBuffer;
 
@@ -49,13 +53,6 @@ const BRIDGE: Duration = Duration::from_millis(60);
 const CONCEAL_STEP: Duration = Duration::from_millis(10);
 /// After so long without a packet the stream has stopped: silence, and a fresh start with the next packet.
 const UNDERRUN: Duration = Duration::from_secs(1);
-/// Between two changes of speed.
-const STRETCH_PAUSE: Duration = Duration::from_millis(60);
-/// So long after a packet came too late the delay doesn't come down: where one was late, more will be. Up at once, down
-/// slowly: each change of the delay is heard more than a little delay too much.
-const HOLD: Duration = Duration::from_secs(5);
-/// How far above the target the delay may lie before playing faster.
-const SLACK: Duration = Duration::from_millis(20);
 /// A packet that is this much too late or too early was sent by a clock that jumped.
 const JUMP: Duration = Duration::from_secs(5);
 /// After so long of nothing but packets over the bound of the delay, the bound is counted from them.
@@ -70,6 +67,21 @@ enum State {
     /// Silence until the first packet's turn comes.
     Priming,
     Playing,
+}
+
+/// Why sound was made up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// Packets that are missing.
+    Lost,
+    /// A packet that came after its turn and is played all the same.
+    Late,
+}
+
+/// Who is asked while a tick is played.
+struct Road<'a> {
+    payloads: &'a mut dyn PayloadTable,
+    strategy: &'a mut dyn Strategy,
 }
 
 /// A receiver for G.711 with 200 ms of 20 ms packets: a desk phone. Set [`DelayConfig::max_ms`] to what it has room for.
@@ -91,6 +103,9 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize> {
     concealer: Concealer,
     stretcher: Stretcher,
     state: State,
+    /// What the sender does between its packets.
+    sending: Sending,
+    noise: NoiseGenerator,
     /// The RTP time of the sample that follows the last decoded one.
     next_time: RtpTime,
     /// Ticks filled since the last decoded sample.
@@ -107,10 +122,12 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize> {
     hopeless_since: Option<Instant>,
     /// The decoder that was used last.
     payload_type: Option<PayloadType>,
+    /// Length of the last packet.
+    packet_ticks: u32,
     /// Samples to play before the next change of speed.
     stretch_pause: usize,
-    /// Samples to play before the delay may come down.
-    hold: usize,
+    /// Samples concealed since the last decoded one.
+    made_up: u32,
     stats: ReceiverStats,
 }
 
@@ -142,6 +159,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             concealer: Concealer::new(sample_rate_hz),
             stretcher: Stretcher::new(sample_rate_hz),
             state: State::Priming,
+            sending: Sending::Sound,
+            noise: NoiseGenerator::new(),
             next_time: RtpTime(0),
             filled: 0,
             broken: false,
@@ -150,8 +169,9 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             full: false,
             hopeless_since: None,
             payload_type: None,
+            packet_ticks: 0,
             stretch_pause: 0,
-            hold: 0,
+            made_up: 0,
             stats: ReceiverStats::default(),
         })
     }
@@ -166,6 +186,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         ReceiverStats {
             reception: ReceptionStats::new(self.ssrc.unwrap_or_default(), &self.sequence, &self.interarrival),
             target_delay_ms: self.to_ms(self.delay.target()),
+            drift_ppm: self.delay.drift_ppm(),
             buffered_packets: self.jitter.len() as u32,
             queued_samples: self.sound.queued() as u32,
             ..self.stats
@@ -214,6 +235,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         // A packet that was overtaken says nothing about the clock of those that overtook it.
         if matches!(update, SequenceUpdate::InOrder { .. }) && self.has_jumped(now, packet.timestamp()) {
             self.stats.restarts += 1;
+            self.stats.time_jumps += 1;
             self.restart();
             restarted = true;
         }
@@ -284,31 +306,43 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     /// Plays one tick: fills `pcm` with the samples that follow, at the receiver's rate, the first of which is heard
     /// at `now`. It never fails: what it could not decode it has concealed.
     pub fn play(&mut self, now: Instant, payloads: &mut dyn PayloadTable, pcm: &mut [i16]) -> Played {
+        self.play_with(now, payloads, &mut Standard, pcm)
+    }
+
+    /// As [`play`](Self::play), with a strategy of one's own.
+    pub fn play_with(
+        &mut self,
+        now: Instant,
+        payloads: &mut dyn PayloadTable,
+        strategy: &mut dyn Strategy,
+        pcm: &mut [i16],
+    ) -> Played {
+        let mut road = Road { payloads, strategy };
         let mut played = Played::default();
         let mut filled = 0;
         while filled < pcm.len() {
             let at = now + Duration::from_samples(filled as u64, self.config.sample_rate_hz);
             if self.sound.queued() == 0 {
-                self.produce(at, payloads, pcm.len() - filled, &mut played);
+                self.produce(at, &mut road, pcm.len() - filled, &mut played);
             }
             filled += self.sound.take(&mut pcm[filled..]);
         }
         self.stretch_pause = self.stretch_pause.saturating_sub(pcm.len());
-        self.hold = self.hold.saturating_sub(pcm.len());
-        played.target_delay_ms = self.to_ms(self.delay.target());
+        played.target_delay_ms = self.to_ms(road.strategy.target(&self.delay.estimate()));
         self.stats.count(&played, pcm.len());
         played
     }
 
     /// Makes the samples that are heard from `at` on: at least one.
-    fn produce(&mut self, at: Instant, payloads: &mut dyn PayloadTable, wanted: usize, played: &mut Played) {
+    fn produce(&mut self, at: Instant, road: &mut Road<'_>, wanted: usize, played: &mut Played) {
         let now = ticks(at, self.config.rtp_clock_hz);
         loop {
-            // Each turn of this loop that goes on has taken a packet out of the buffer, so it ends.
+            // Each turn of this loop that goes on has taken a packet out of the buffer, or has begun to play or ceased to,
+            // so it ends.
             let first =
                 self.jitter.first_offset().and_then(|offset| self.jitter.peek(offset).map(|(info, _)| (offset, info)));
             let delay = first.map_or(0, |(_, info)| self.delay.relative(now, info.timestamp.0).unwrap_or(0));
-            let target = self.delay.target() as i32;
+            let target = road.strategy.target(&self.delay.estimate()) as i32;
             if self.state == State::Priming {
                 match first {
                     Some((offset, info)) if delay >= target || self.full => self.start(offset, info),
@@ -329,30 +363,52 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                     }
                 }
             };
-            let filled = self.filled as i32;
-            let maximum = self.delay.maximum() as i32;
-            match decision::decide(&Situation { next, filled, delay, target, maximum }) {
-                Operation::Decode => {
-                    if self.decode(at, delay, payloads, played) {
+            let operation = road.strategy.operation(&Situation {
+                next,
+                sending: self.sending,
+                filled: self.filled as i32,
+                concealed: self.concealer.is_concealing(),
+                delay,
+                target,
+                reorders: self.delay.estimate().reorders,
+                maximum: self.delay.maximum() as i32,
+                step: CONCEAL_STEP.as_samples(self.config.rtp_clock_hz) as i32,
+            });
+            let samples = |ticks: i32| self.to_samples(ticks.max(0) as u32);
+            match operation {
+                // A strategy of somebody's own may ask for what isn't there.
+                Operation::Decode | Operation::Merge | Operation::Drop | Operation::Fill(_) if first.is_none() => {
+                    return self.conceal(wanted, road.payloads, played);
+                }
+                Operation::Decode | Operation::Merge => {
+                    if self.decode(at, delay, road, played) {
                         return;
                     }
                 }
                 Operation::Drop => self.drop_first(),
-                Operation::Pause(left) => return self.pause(self.to_samples(left as u32).min(wanted), played),
-                Operation::Fill(left) => {
-                    return self.fill(self.to_samples(left as u32), at, payloads, played);
-                }
-                Operation::Conceal if self.filled > UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32 => {
+                Operation::Silence(left) => return self.pause(samples(left).min(wanted), played),
+                Operation::Noise(left) => return self.noise(samples(left).min(wanted), played),
+                Operation::Fill(left) => return self.fill(samples(left), at, road.payloads, played),
+                // What goes on for too long has ended: without noise that was described, or the sender, nobody knows.
+                Operation::Conceal | Operation::Background(_) | Operation::Event(_) if self.has_ended() => {
+                    self.stats.pauses += 1;
                     self.state = State::Priming;
+                    self.sending = Sending::Sound;
                     self.fading = false;
+                    self.settle(Cause::Late);
                     self.concealer.reset();
                 }
-                Operation::Conceal => {
-                    let step = CONCEAL_STEP.as_samples(self.config.sample_rate_hz) as usize;
-                    return self.conceal(step, payloads, played);
+                Operation::Background(left) => {
+                    return self.background(samples(left).min(wanted), road.payloads, played);
                 }
+                Operation::Event(left) => return self.pause(samples(left).min(wanted), played),
+                Operation::Conceal => return self.conceal(wanted, road.payloads, played),
             }
         }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.filled > UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32
     }
 
     /// Begins to play with the packet `offset` places ahead.
@@ -361,6 +417,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.jitter.advance();
         }
         self.state = State::Playing;
+        self.sending = Sending::Sound;
         self.full = false;
         self.next_time = info.timestamp;
         self.filled = 0;
@@ -369,57 +426,89 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     }
 
     /// Decodes the first packet in the buffer; whether samples came of it.
-    fn decode(&mut self, at: Instant, delay: i32, payloads: &mut dyn PayloadTable, played: &mut Played) -> bool {
+    fn decode(&mut self, at: Instant, delay: i32, road: &mut Road<'_>, played: &mut Played) -> bool {
         while self.jitter.peek(0).is_none() {
             if !self.jitter.advance() && self.jitter.is_empty() {
                 return false;
             }
         }
         let Some((info, payload)) = self.jitter.peek(0) else { return false };
-        let Some(decoder) = payloads.decoder(info.payload_type) else {
-            // Comfort noise or events that this call has no use for: no sound, and no loss either.
-            self.stats.unknown_payload += 1;
-            self.jitter.advance();
+        let Some(decoder) = road.payloads.decoder(info.payload_type) else {
+            let other = road.payloads.other(info.payload_type);
+            self.take_in(other, info);
             return false;
         };
-        let late = self.filled > 0 && !self.broken && info.timestamp == self.next_time;
-        if late {
-            self.hold = HOLD.as_samples(self.config.sample_rate_hz) as usize;
-        }
         // A packet that was only late continues what was played before it: what is made up must last whole periods.
-        let more = if late && self.concealer.is_concealing() { self.concealer.until_in_phase() } else { 0 };
-        let longest = samples_of(decoder.duration(payload).unwrap_or(0), &self.config);
-        let bound = self.to_samples(self.delay.maximum().saturating_sub(delay.max(0) as u32));
-        let more = more.min(bound).min(self.sound.room().saturating_sub(longest));
-        let decoded = decode_into(&mut self.sound, more, decoder, payload, self.config.sample_rate_hz);
+        let gap = info.timestamp.distance(self.next_time);
+        let late = self.filled > 0 && !self.broken && gap == 0 && self.concealer.is_concealing();
+        let more = if late { self.concealer.until_in_phase() } else { 0 };
         let duration = decoder.duration(payload).unwrap_or(0);
+        let bound = samples_of(self.delay.maximum().saturating_sub(delay.max(0) as u32), &self.config);
+        let more = more.min(bound).min(self.sound.room().saturating_sub(samples_of(duration, &self.config)));
+        let pauses = decoder.pauses(payload);
+        let decoded = decode_into(&mut self.sound, more, decoder, payload, self.config.sample_rate_hz);
         self.jitter.advance();
         let Some(samples) = decoded else {
             self.stats.undecodable += 1;
             self.broken = true;
             return false;
         };
+        // Something is left out between what was played and this packet.
+        let spliced = self.spliced || gap > self.filled as i32 || self.sending != Sending::Sound;
         let (history, place) = self.sound.extend(more + samples);
-        let (gap, frame) = place.split_at_mut(more);
+        let (made, frame) = place.split_at_mut(more);
         if more > 0 {
-            self.concealer.bridge(history, gap, frame);
+            self.concealer.bridge(history, made, frame);
         } else if self.concealer.is_concealing() {
             self.concealer.merge(history, frame);
-        } else if self.spliced {
+        } else if spliced {
             self.concealer.bridge(history, &mut [], frame);
         }
         self.sound.commit(more + samples);
         self.count_concealed(more, played);
+        self.settle(if gap > 0 { Cause::Lost } else { Cause::Late });
         played.decoded += samples as u32;
+        self.sending = if pauses { Sending::Pause } else { Sending::Sound };
         let at = at + Duration::from_samples(more as u64, self.config.sample_rate_hz);
         let delay = delay + self.to_ticks(more) as i32;
         self.after_decoding(info, duration, at, delay, played);
-        self.change_speed(delay, played);
+        self.change_speed(delay, road.strategy, played);
         true
     }
 
+    /// Takes a packet out for which there is no decoder.
+    fn take_in(&mut self, other: OtherPayload, info: PacketInfo) {
+        match other {
+            OtherPayload::Noise => {
+                let description = self.jitter.peek(0).map_or(&[][..], |(_, payload)| payload);
+                if self.noise.update(description).is_ok() {
+                    self.stats.noise_packets += 1;
+                    self.settle(Cause::Lost);
+                    self.sending = Sending::Noise;
+                    self.next_time = info.timestamp;
+                    self.filled = 0;
+                } else {
+                    self.stats.undecodable += 1;
+                }
+            }
+            OtherPayload::Event => {
+                self.stats.event_packets += 1;
+                self.sending = Sending::Event;
+            }
+            // No sound, and no loss either.
+            OtherPayload::Unknown => self.stats.unknown_payload += 1,
+        }
+        self.jitter.advance();
+    }
+
     fn after_decoding(&mut self, info: PacketInfo, duration: u32, at: Instant, delay: i32, played: &mut Played) {
+        if self.payload_type.is_some_and(|before| before != info.payload_type) {
+            self.stats.codec_switches += 1;
+        } else if self.packet_ticks != duration && self.packet_ticks > 0 {
+            self.stats.ptime_changes += 1;
+        }
         self.payload_type = Some(info.payload_type);
+        self.packet_ticks = duration;
         self.next_time = info.timestamp.plus(duration);
         self.filled = 0;
         self.broken = false;
@@ -427,42 +516,11 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let delay_us = Duration::from_samples(delay.max(0) as u64, self.config.rtp_clock_hz).as_micros() as u32;
         let waited_us = at.since(info.arrival).as_micros().min(u64::from(u32::MAX)) as u32;
         played.playout_delay_us = Some(delay_us);
-        self.stats.playout_delay.count(delay_us);
-        self.stats.buffer_delay.count(waited_us);
-    }
-
-    /// Stretches what was just decoded, if the delay is off its target.
-    fn change_speed(&mut self, delay: i32, played: &mut Played) {
-        if self.stretch_pause > 0 || self.concealer.is_concealing() {
-            return;
-        }
-        let slack = SLACK.as_samples(self.config.rtp_clock_hz) as i32;
-        let Some(change) = decision::stretch(delay, self.delay.target() as i32, slack, self.hold > 0) else { return };
-        let changed = match change {
-            Stretch::Accelerate(by) => {
-                self.stretcher.hurry(self.to_ms(by as u32));
-                let by = self.to_samples(by as u32);
-                let (pcm, end, start) = self.sound.parts();
-                let removed = self.stretcher.accelerate(&mut pcm[..end], start, by).unwrap_or(0);
-                self.sound.shorten(removed);
-                played.removed += removed as u32;
-                removed
-            }
-            Stretch::Decelerate(by) => {
-                self.stretcher.hurry(0);
-                let by = self.to_samples(by as u32).min(self.sound.room());
-                // Room behind the end is made by moving history out.
-                self.sound.extend(by);
-                let (pcm, end, start) = self.sound.parts();
-                let inserted = self.stretcher.decelerate(pcm, end, start, by).unwrap_or(0);
-                self.sound.commit(inserted);
-                played.inserted += inserted as u32;
-                inserted
-            }
-        };
-        if changed > 0 {
-            self.stretch_pause = STRETCH_PAUSE.as_samples(self.config.sample_rate_hz) as usize;
-        }
+        played.buffer_delay_us = Some(waited_us);
+        played.timestamp = Some(info.timestamp);
+        let samples = self.to_samples(duration) as u32;
+        self.stats.playout_delay.count(delay_us, samples);
+        self.stats.buffer_delay.count(waited_us, samples);
     }
 
     /// Drops the first packet, and plays on with the one after it as if it followed.
@@ -499,7 +557,9 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         if self.state == State::Playing {
             self.fading = true;
             self.filled = 0;
+            self.settle(Cause::Lost);
         }
+        self.sending = Sending::Sound;
         self.state = State::Priming;
         self.full = false;
     }

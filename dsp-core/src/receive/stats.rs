@@ -1,10 +1,12 @@
 //! What a receiver counts: every packet and every sample has its place, so that the numbers add up.
 //!
-//! Samples: `played = decoded + recovered + concealed + silence + inserted - removed - queued`.
+//! Samples: `played = decoded + recovered + concealed + noise + silence + inserted - removed - queued`, and
+//! `concealed = concealed for lost + for late packets + what was made up since the last packet`.
 
 use crate::quality::ReceptionStats;
+use crate::time::RtpTime;
 
-/// Smallest, largest and mean of a delay.
+/// Smallest, largest and mean of a delay; the mean is over samples, so that a long packet counts as much as two short ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DelaySummary {
@@ -14,19 +16,28 @@ pub struct DelaySummary {
     pub min_us: u32,
     /// Largest, in microseconds.
     pub max_us: u32,
-    sum_us: u64,
+    /// Microseconds times samples, and samples.
+    sum: u64,
+    samples: u64,
 }
 
 impl DelaySummary {
     /// Mean in microseconds; 0 if nothing was counted.
     pub fn mean_us(&self) -> u32 {
-        self.sum_us.checked_div(u64::from(self.packets)).unwrap_or(0) as u32
+        self.sum.checked_div(self.samples).unwrap_or(0) as u32
     }
 
-    pub(super) fn count(&mut self, delay_us: u32) {
+    /// Mean in microseconds of what was counted after `earlier`, a snapshot of the same; `None` if nothing was.
+    pub fn mean_us_since(&self, earlier: &Self) -> Option<u32> {
+        let samples = self.samples.wrapping_sub(earlier.samples);
+        Some(self.sum.wrapping_sub(earlier.sum).checked_div(samples)? as u32)
+    }
+
+    pub(super) fn count(&mut self, delay_us: u32, samples: u32) {
         self.min_us = if self.packets == 0 { delay_us } else { self.min_us.min(delay_us) };
         self.max_us = self.max_us.max(delay_us);
-        self.sum_us += u64::from(delay_us);
+        self.sum += u64::from(delay_us) * u64::from(samples);
+        self.samples += u64::from(samples);
         self.packets += 1;
     }
 }
@@ -41,6 +52,8 @@ pub struct Played {
     pub recovered: u32,
     /// Concealed, by the codec or in the waveform.
     pub concealed: u32,
+    /// Comfort noise: described by the sender, or made by the codec in its own pauses.
+    pub noise: u32,
     /// Silence: before the stream, in its pauses and after its end.
     pub silence: u32,
     /// Inserted by playing slower.
@@ -49,6 +62,10 @@ pub struct Played {
     pub removed: u32,
     /// Playout delay of the last packet that was decoded in this tick, in microseconds over the fastest packet.
     pub playout_delay_us: Option<u32>,
+    /// Timestamp of that packet,
+    pub timestamp: Option<RtpTime>,
+    /// and how long it waited from its arrival to its turn, in microseconds.
+    pub buffer_delay_us: Option<u32>,
     /// What the delay is steered to, in ms.
     pub target_delay_ms: u32,
 }
@@ -77,6 +94,18 @@ pub struct ReceiverStats {
     pub ssrc_changes: u32,
     /// Times the same source began anew: its sequence or its time jumped.
     pub restarts: u32,
+    /// Those of them in which the time jumped, or the way became longer than the bound.
+    pub time_jumps: u32,
+    /// Times the stream stopped for more than a second.
+    pub pauses: u32,
+    /// Times the payload type changed,
+    pub codec_switches: u32,
+    /// and the length of packets within one.
+    pub ptime_changes: u32,
+    /// Descriptions of comfort noise.
+    pub noise_packets: u32,
+    /// Packets of telephone events.
+    pub event_packets: u32,
     /// Gaps that were concealed.
     pub concealment_events: u32,
     /// Samples handed out.
@@ -87,6 +116,12 @@ pub struct ReceiverStats {
     pub recovered_samples: u64,
     /// Samples concealed.
     pub concealed_samples: u64,
+    /// Those of them for packets that were lost, or came so late that others were played before.
+    pub concealed_lost_samples: u64,
+    /// Those while waiting for a packet that came: afterwards the delay is longer by them.
+    pub concealed_late_samples: u64,
+    /// Samples of comfort noise.
+    pub noise_samples: u64,
     /// Samples of silence.
     pub silence_samples: u64,
     /// Samples inserted by playing slower.
@@ -99,6 +134,8 @@ pub struct ReceiverStats {
     pub buffer_delay: DelaySummary,
     /// What the delay is steered to, in ms.
     pub target_delay_ms: u32,
+    /// How much slower than ours the sender's clock runs, in parts per million.
+    pub drift_ppm: i32,
     /// Packets in the buffer.
     pub buffered_packets: u32,
     /// Samples made and not played yet.
@@ -111,6 +148,7 @@ impl ReceiverStats {
         self.decoded_samples += u64::from(played.decoded);
         self.recovered_samples += u64::from(played.recovered);
         self.concealed_samples += u64::from(played.concealed);
+        self.noise_samples += u64::from(played.noise);
         self.silence_samples += u64::from(played.silence);
         self.inserted_samples += u64::from(played.inserted);
         self.removed_samples += u64::from(played.removed);

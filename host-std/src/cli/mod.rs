@@ -6,6 +6,7 @@ mod demo;
 mod devices;
 mod encode;
 mod keyboard;
+mod replay;
 mod talk;
 
 use std::error::Error;
@@ -32,6 +33,7 @@ enum Command {
     Encode(encode::Args),
     Decode(decode::Args),
     Codecs(codecs::Args),
+    Replay(replay::Args),
 }
 
 /// What a command ends with.
@@ -50,6 +52,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Codecs(args) => codecs::run(&args),
+        Command::Replay(args) => replay::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -167,6 +167,11 @@ impl Decoder for OpusDecoder {
         self.fec_ticks(next, &packet).max(self.dred_reach(next))
     }
 
+    /// In DTX libopus sends nothing but a packet's first byte or two, every 400 ms.
+    fn pauses(&self, payload: &[u8]) -> bool {
+        payload.len() <= 2
+    }
+
     /// In-band FEC for what it holds, Deep Redundancy for the rest; what neither covers is concealed, if the end of
     /// `pcm` is covered.
     ///

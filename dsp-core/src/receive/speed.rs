@@ -1,0 +1,78 @@
+//! Playing faster or slower, so that the delay follows its target.
+
+use super::decision::{Pace, Stretch};
+use super::{Played, Receiver};
+use crate::receive::strategy::Strategy;
+use crate::time::Duration;
+
+/// A usual pitch period.
+const PERIOD: Duration = Duration::from_millis(10);
+/// Between two changes of speed,
+const STRETCH_PAUSE: Duration = Duration::from_millis(60);
+/// and where there is much to change.
+const SHORT_PAUSE: Duration = Duration::from_millis(20);
+const MUCH: Duration = Duration::from_millis(50);
+
+impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
+    /// Stretches what was just decoded, if the delay is off its target or a hole is near.
+    pub(super) fn change_speed(&mut self, delay: i32, strategy: &mut dyn Strategy, played: &mut Played) {
+        if self.stretch_pause > 0 || self.concealer.is_concealing() {
+            return;
+        }
+        let clock = self.config.rtp_clock_hz;
+        let estimate = self.delay.estimate();
+        let target = strategy.target(&estimate);
+        let pace = Pace {
+            delay,
+            target: target as i32,
+            usual: estimate.usual as i32,
+            ahead: self.ahead(target) as i32,
+            period: PERIOD.as_samples(clock) as i32,
+        };
+        let Some(change) = strategy.stretch(&pace) else { return };
+        let (Stretch::Accelerate(by) | Stretch::Decelerate(by)) = change;
+        let by = by.max(0) as u32;
+        self.stretcher.hurry(self.to_ms(by));
+        let most = self.to_samples(by).min(self.sound.room());
+        let changed = match change {
+            Stretch::Accelerate(_) => {
+                let (pcm, end, start) = self.sound.parts();
+                let removed = self.stretcher.accelerate(&mut pcm[..end], start, most).unwrap_or(0);
+                self.sound.shorten(removed);
+                played.removed += removed as u32;
+                removed
+            }
+            Stretch::Decelerate(_) => {
+                // Room behind the end is made by moving history out.
+                self.sound.extend(most);
+                let (pcm, end, start) = self.sound.parts();
+                let inserted = self.stretcher.decelerate(pcm, end, start, most).unwrap_or(0);
+                self.sound.commit(inserted);
+                played.inserted += inserted as u32;
+                inserted
+            }
+        };
+        if changed > 0 {
+            let much = by > MUCH.as_samples(clock) as u32;
+            let pause = if much { SHORT_PAUSE } else { STRETCH_PAUSE };
+            self.stretch_pause = pause.as_samples(self.config.sample_rate_hz) as usize;
+        }
+    }
+
+    /// How long the sound lasts that is here without a hole, in ticks: what is queued, and the packets behind it.
+    /// Counted to a packet beyond `target`: nobody wants to know more.
+    fn ahead(&self, target: u32) -> u32 {
+        let mut ahead = self.to_ticks(self.sound.queued());
+        let mut before = self.next_time;
+        for offset in 0.. {
+            let Some((info, _)) = self.jitter.peek(offset) else { break };
+            // Where this one ends only the next one says; until then it's as long as the one before.
+            ahead += info.timestamp.distance(before).max(0) as u32 + if offset == 0 { self.packet_ticks } else { 0 };
+            before = info.timestamp;
+            if ahead > target + self.packet_ticks {
+                break;
+            }
+        }
+        ahead
+    }
+}

@@ -1,0 +1,66 @@
+//! Replay: recorded packets through the real receiver, in virtual time.
+//!
+//! [`trace`] lays the arrival times of a trace under speech of one's own.
+
+use serde::Serialize;
+
+pub mod trace;
+
+/// `report.json`: one entry a stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ReplayReport {
+    /// The streams, in the order of their first packets.
+    pub streams: Vec<StreamReport>,
+}
+
+/// What one stream's listener heard, in numbers. Shares are of the samples that were played.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StreamReport {
+    /// Name of the stream, and of its sound without `.wav`.
+    pub name: String,
+    /// Rate of the sound in Hz.
+    pub sample_rate_hz: u32,
+    /// How long was played, in seconds.
+    pub duration_s: f64,
+    /// Time from a packet's arrival to its turn to be played, mean over its samples, in ms. This is how WebRTC counts
+    /// `jitterBufferDelay`.
+    pub mean_buffer_delay_ms: f64,
+    /// 95th percentile of the same mean, taken over each second.
+    pub p95_buffer_delay_ms: f64,
+    /// The largest of them.
+    pub max_buffer_delay_ms: f64,
+    /// Play time less media time less the smallest network delay of the stream, mean over packets, in ms.
+    pub mean_playout_delay_ms: f64,
+    /// What the delay was steered to at the end, in ms over the fastest packet.
+    pub target_delay_ms: u32,
+    /// Share of samples made up for packets that were lost or late.
+    pub concealed_ratio: f64,
+    /// Gaps that were concealed.
+    pub concealment_events: u32,
+    /// Samples inserted and removed by time stretching, as a share.
+    pub stretched_ratio: f64,
+    /// Samples inserted, as a share.
+    pub inserted_ratio: f64,
+    /// Samples removed, as a share.
+    pub removed_ratio: f64,
+    /// Share of samples decoded from redundancy in later packets.
+    pub recovered_ratio: f64,
+    /// Share of silence: before the stream and in its pauses.
+    pub silence_ratio: f64,
+    /// Packets that arrived.
+    pub received: u64,
+    /// Packets that never did.
+    pub lost: u64,
+    /// Packets that arrived after their turn.
+    pub late: u64,
+    /// Packets that were dropped: no room, or a delay above its bound.
+    pub discarded: u64,
+}
+
+impl ReplayReport {
+    /// As JSON, indented.
+    pub fn to_json(&self) -> String {
+        // Cannot fail: plain data, no maps.
+        serde_json::to_string_pretty(self).expect("a report is plain data") + "\n"
+    }
+}

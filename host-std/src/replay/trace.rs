@@ -1,0 +1,381 @@
+//! An arrival trace laid under speech, and played through a call in virtual time: what a listener would have heard had
+//! these packets carried this voice.
+//!
+//! A trace is CSV, a line a packet in the order of arrival: `arrival_ms,seq,rtp_ts[,...]`; lines that don't begin with a
+//! digit are headings. Every packet becomes one 20 ms frame. Where the trace's own packets are longer or pause, the
+//! pause is closed up and each packet keeps its transit delay, arrival minus media time; packets that came in order stay
+//! in order. The speech begins again when it ends. After the trace a second and a half of packets without jitter
+//! follows, so that the last of the trace is not judged by the silence after it.
+//!
+//! The listener plays 10 ms at a time, first 5 ms after the first arrival. All of it is a function of its inputs: the
+//! same trace, speech and settings give the same bits.
+
+use std::net::SocketAddr;
+
+use dsp_core::receive::{DelayConfig, ReceiverStats};
+use dsp_core::time::{Duration, Instant, RtpTime};
+
+use super::StreamReport;
+use crate::registry::{CodecFormat, Registry};
+use crate::sdp::SrtpPolicy;
+use crate::session::{Call, CallConfig, CallError, Channel, Identity};
+
+/// Length of a frame of the media.
+pub const FRAME_MS: u32 = 20;
+/// Length of the listener's ticks, and when the first one is.
+const TICK_MS: u32 = 10;
+const PHASE: Duration = Duration::from_millis(5);
+/// Packets without jitter after the trace.
+const TAIL_MS: u32 = 1_500;
+/// Speech longer than this is cut: it is kept in memory.
+pub const LONGEST: Duration = Duration::from_secs(3_600);
+
+/// Why a trace can't be played.
+#[derive(Debug)]
+pub enum TraceError {
+    /// A line is no packet.
+    Line {
+        /// Number of the line, from 1.
+        line: usize,
+        /// What it should have had.
+        expected: &'static str,
+    },
+    /// No packet at all.
+    Empty,
+    /// The speech has no samples.
+    NoSpeech,
+    /// The call can't be made.
+    Call(CallError),
+}
+
+impl std::fmt::Display for TraceError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Line { line, expected } => write!(f, "line {line} of the trace has no {expected}"),
+            Self::Empty => write!(f, "the trace has no packets"),
+            Self::NoSpeech => write!(f, "the speech has no samples"),
+            Self::Call(_) => write!(f, "a call with these settings can't be made"),
+        }
+    }
+}
+
+impl std::error::Error for TraceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Call(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<CallError> for TraceError {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+/// When each frame arrives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// Milliseconds after the first arrival, and the number of the frame, in the order of arrival.
+    pub packets: Vec<(f64, u32)>,
+    /// Frames of the media timeline, those that never arrive included.
+    pub frames: u32,
+}
+
+impl Trace {
+    /// Reads a trace, and keeps the frames of the first `limit` of its media.
+    ///
+    /// # Errors
+    /// [`TraceError::Line`] and [`TraceError::Empty`].
+    pub fn parse(csv: &str, limit: Duration) -> Result<Self, TraceError> {
+        let mut rows: Vec<(f64, i64, i64)> = Vec::new();
+        for (index, line) in csv.lines().enumerate() {
+            if !line.starts_with(|first: char| first.is_ascii_digit()) {
+                continue;
+            }
+            let mut fields = line.split(',').map(str::trim);
+            let mut field = |expected| fields.next().ok_or(TraceError::Line { line: index + 1, expected });
+            let bad = |expected| TraceError::Line { line: index + 1, expected };
+            let arrival: f64 = field("arrival time")?.parse().map_err(|_| bad("arrival time"))?;
+            let seq: u16 = field("sequence number")?.parse().map_err(|_| bad("sequence number"))?;
+            let timestamp: u32 = field("timestamp")?.parse().map_err(|_| bad("timestamp"))?;
+            // A time that isn't finite, or a million seconds, is no arrival.
+            if !(0.0..1e9).contains(&arrival) {
+                return Err(bad("arrival time"));
+            }
+            rows.push(match rows.last() {
+                None => (arrival, i64::from(seq), i64::from(timestamp)),
+                Some(&(_, before, time)) => {
+                    let seq = before + i64::from(seq.wrapping_sub(before as u16) as i16);
+                    (arrival, seq, time + i64::from(timestamp.wrapping_sub(time as u32) as i32))
+                }
+            });
+        }
+        let (Some(&(begin, _, start)), Some(&(end, _, stop))) = (rows.first(), rows.last()) else {
+            return Err(TraceError::Empty);
+        };
+        let per_second = ((stop - start).max(1) as f64) / ((end - begin) / 1_000.0).max(1e-3);
+        let off = |rate: f64| (per_second / rate).ln().abs();
+        let rate = [8_000.0, 16_000.0, 32_000.0, 48_000.0].into_iter().min_by(|a, b| off(*a).total_cmp(&off(*b)));
+        let rate = rate.unwrap_or(8_000.0);
+        let first = rows.iter().map(|(_, seq, _)| *seq).min().unwrap_or(0);
+
+        let frame_ms = f64::from(FRAME_MS);
+        let mut packets: Vec<(f64, i64)> = Vec::new();
+        let mut newest: Option<(i64, f64)> = None;
+        for (arrival, seq, timestamp) in rows {
+            let transit = arrival - (timestamp - start) as f64 * 1_000.0 / rate;
+            let mut ms = (seq - first) as f64 * frame_ms + transit;
+            if newest.is_none_or(|(newest, _)| seq > newest) {
+                ms = newest.map_or(ms, |(_, last)| ms.max(last));
+                newest = Some((seq, ms));
+            }
+            packets.push((ms, seq - first));
+        }
+        let most = (limit.as_millis() / u64::from(FRAME_MS)) as i64;
+        packets.retain(|(_, frame)| *frame < most);
+        packets.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let Some(&(zero, _)) = packets.first() else { return Err(TraceError::Empty) };
+        let packets: Vec<(f64, u32)> = packets.into_iter().map(|(ms, frame)| (ms - zero, frame as u32)).collect();
+        let frames = packets.iter().map(|(_, frame)| frame + 1).max().unwrap_or(0);
+        Ok(Self { packets, frames })
+    }
+
+    /// Transit of each packet, in ms: its arrival less its media time.
+    fn transits(&self) -> impl Iterator<Item = f64> {
+        self.packets.iter().map(|&(ms, frame)| ms - f64::from(frame) * f64::from(FRAME_MS))
+    }
+
+    /// All packets with the tail behind them, and when the part that counts ends, in ms.
+    fn with_tail(&self) -> (Vec<(f64, u32)>, f64) {
+        let recent = self.packets.iter().filter(|(_, frame)| frame + 50 >= self.frames);
+        let mut delays: Vec<f64> = recent.map(|&(ms, frame)| ms - f64::from(frame) * f64::from(FRAME_MS)).collect();
+        delays.sort_by(f64::total_cmp);
+        let middle = delays.len() / 2;
+        let median = if delays.len() % 2 == 1 { delays[middle] } else { (delays[middle - 1] + delays[middle]) / 2.0 };
+        let last = self.packets.last().map_or(0.0, |(ms, _)| *ms);
+        let end = (last + f64::from(FRAME_MS)).max(f64::from(self.frames) * f64::from(FRAME_MS) + median);
+        let tail = self.frames..=self.frames + TAIL_MS / FRAME_MS;
+        let mut packets = self.packets.clone();
+        packets.extend(tail.map(|frame| (last.max(f64::from(frame) * f64::from(FRAME_MS) + median), frame)));
+        (packets, end)
+    }
+}
+
+/// With what a trace is played.
+#[derive(Clone, Debug)]
+pub struct TraceConfig {
+    /// The codec of the call.
+    pub codec: CodecFormat,
+    /// What makes it.
+    pub registry: Registry,
+    /// The listener's delay.
+    pub delay: DelayConfig,
+}
+
+/// What the listener heard.
+#[derive(Clone, Debug)]
+pub struct TraceRun {
+    /// Rate of the sound in Hz.
+    pub sample_rate_hz: u32,
+    /// The sound; its first sample is the instant of the first arrival.
+    pub heard: Vec<i16>,
+    /// The numbers.
+    pub report: StreamReport,
+}
+
+/// Plays `trace` with `speech`, at the codec's rate, repeated from the start when it ends.
+///
+/// # Errors
+/// [`TraceError::NoSpeech`] and [`TraceError::Call`].
+pub fn play(trace: &Trace, speech: &[i16], config: &TraceConfig) -> Result<TraceRun, TraceError> {
+    if speech.is_empty() {
+        return Err(TraceError::NoSpeech);
+    }
+    let [mut speaker, mut listener] = calls(config)?;
+    let rate = listener.sample_rate_hz().unwrap_or(config.codec.rtp_clock_hz);
+    let (packets, end_ms) = trace.with_tail();
+    let datagrams = encode(&mut speaker, speech, rate, trace.frames + TAIL_MS / FRAME_MS + 1);
+    let from = SocketAddr::from(([127, 0, 0, 1], PORTS[0]));
+    let smallest = trace.transits().fold(f64::INFINITY, f64::min);
+    let step = config.codec.rtp_clock_hz / 1_000 * FRAME_MS;
+    let start = Identity::seeded(u64::from(PORTS[0])).first_timestamp;
+
+    let samples = (rate * TICK_MS / 1_000) as usize;
+    let mut heard = vec![0; PHASE.as_samples(rate) as usize];
+    let mut pcm = vec![0; samples];
+    let mut numbers = Numbers::default();
+    let mut transits = vec![0.0; datagrams.len()];
+    let mut next = 0;
+    let mut now = Instant::ZERO + PHASE;
+    while now.as_micros() as f64 <= end_ms * 1_000.0 {
+        while let Some(&(ms, frame)) = packets.get(next).filter(|(ms, _)| ms * 1_000.0 <= now.as_micros() as f64) {
+            let mut datagram = datagrams[frame as usize].clone();
+            transits[frame as usize] = ms - f64::from(frame) * f64::from(FRAME_MS) - smallest;
+            let arrival = Instant::from_micros((ms * 1_000.0).round() as u64);
+            listener.receive(arrival, Channel::Rtp, from, &mut datagram);
+            next += 1;
+        }
+        let played = listener.play(now, &mut pcm);
+        heard.extend_from_slice(&pcm);
+        if let (Some(RtpTime(timestamp)), Some(waited)) = (played.timestamp, played.buffer_delay_us) {
+            let frame = timestamp.wrapping_sub(start.0) / step;
+            let transit = transits.get(frame as usize).copied().unwrap_or(0.0);
+            numbers.playout_ms.push(transit + f64::from(waited) / 1_000.0);
+        }
+        now += Duration::from_millis(u64::from(TICK_MS));
+        let last = now.as_micros() as f64 > end_ms * 1_000.0;
+        if last || (now - PHASE).as_micros().is_multiple_of(1_000_000) {
+            numbers.second(&listener.stats().receiver);
+        }
+    }
+    let report = numbers.report(&listener.stats().receiver, trace, rate, now);
+    Ok(TraceRun { sample_rate_hz: rate, heard, report })
+}
+
+const PORTS: [u16; 2] = [4_000, 5_000];
+
+fn calls(config: &TraceConfig) -> Result<[Call; 2], TraceError> {
+    let call = |port: u16| {
+        let identity = Identity::seeded(u64::from(port));
+        Call::new(CallConfig {
+            codecs: vec![config.codec.clone()],
+            registry: config.registry.clone(),
+            ptime_ms: FRAME_MS,
+            srtp: SrtpPolicy::Off,
+            delay: config.delay,
+            ..CallConfig::with_identity(port, identity)
+        })
+    };
+    let (mut speaker, mut listener) = (call(PORTS[0])?, call(PORTS[1])?);
+    let offer = speaker.offer()?;
+    let answer = listener.answer(Instant::ZERO, &offer)?;
+    speaker.accept(Instant::ZERO, &answer)?;
+    Ok([speaker, listener])
+}
+
+/// The datagrams of the first `frames` frames.
+fn encode(speaker: &mut Call, speech: &[i16], rate: u32, frames: u32) -> Vec<Vec<u8>> {
+    let mut buffer = vec![0; 4_096];
+    let mut endless = speech.iter().copied().cycle();
+    let mut pcm = vec![0; (rate * FRAME_MS / 1_000) as usize];
+    let mut datagrams = Vec::with_capacity(frames as usize);
+    for _ in 0..frames {
+        pcm.iter_mut().zip(&mut endless).for_each(|(place, sample)| *place = sample);
+        speaker.capture(&pcm);
+        // A codec that refuses a frame leaves a hole, as in a call.
+        datagrams.push(speaker.packet(&mut buffer).map_or_else(Vec::new, |sent| buffer[..sent.len].to_vec()));
+    }
+    datagrams
+}
+
+/// What is collected on the way.
+#[derive(Default)]
+struct Numbers {
+    playout_ms: Vec<f64>,
+    seconds_ms: Vec<f64>,
+    before: ReceiverStats,
+}
+
+impl Numbers {
+    fn second(&mut self, stats: &ReceiverStats) {
+        let mean = stats.buffer_delay.mean_us_since(&self.before.buffer_delay);
+        self.seconds_ms.extend(mean.map(|us| f64::from(us) / 1_000.0));
+        self.before = *stats;
+    }
+
+    fn report(mut self, stats: &ReceiverStats, trace: &Trace, rate: u32, end: Instant) -> StreamReport {
+        let played = stats.played_samples.max(1) as f64;
+        let missing = u64::from(trace.frames) - trace.packets.len().min(trace.frames as usize) as u64;
+        let playout: f64 = self.playout_ms.iter().sum();
+        let thousandth = |value: f64| (value * 1e3).round() / 1e3;
+        let ratio = |samples: u64| (samples as f64 / played * 1e6).round() / 1e6;
+        StreamReport {
+            name: "stream-1".into(),
+            sample_rate_hz: rate,
+            duration_s: thousandth((end - PHASE).as_micros() as f64 / 1e6),
+            mean_buffer_delay_ms: thousandth(f64::from(stats.buffer_delay.mean_us()) / 1_000.0),
+            p95_buffer_delay_ms: thousandth(percentile(&mut self.seconds_ms, 95.0)),
+            max_buffer_delay_ms: thousandth(self.seconds_ms.last().copied().unwrap_or(0.0)),
+            mean_playout_delay_ms: thousandth(playout / self.playout_ms.len().max(1) as f64),
+            target_delay_ms: stats.target_delay_ms,
+            concealed_ratio: ratio(stats.concealed_samples),
+            concealment_events: stats.concealment_events,
+            stretched_ratio: ratio(stats.inserted_samples + stats.removed_samples),
+            inserted_ratio: ratio(stats.inserted_samples),
+            removed_ratio: ratio(stats.removed_samples),
+            recovered_ratio: ratio(stats.recovered_samples),
+            silence_ratio: ratio(stats.silence_samples),
+            received: trace.packets.len() as u64,
+            lost: missing,
+            late: u64::from(stats.late),
+            discarded: u64::from(stats.discarded),
+        }
+    }
+}
+
+/// Linear between the nearest ranks; sorts.
+fn percentile(values: &mut [f64], percent: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let Some(last) = values.len().checked_sub(1) else { return 0.0 };
+    let place = percent / 100.0 * last as f64;
+    let below = place as usize;
+    let above = (below + 1).min(last);
+    values[below] + (values[above] - values[below]) * place.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_plain_trace_is_as_recorded() {
+        let csv = "arrival_ms,seq,rtp_ts,pt,bytes\n10.5,65535,4294967136,0,160\n30.5,0,0,0,160\n55.0,1,160,0,160\n";
+        let trace = Trace::parse(csv, SECOND).unwrap();
+        assert_eq!(trace.packets, [(0.0, 0), (20.0, 1), (44.5, 2)]);
+        assert_eq!(trace.frames, 3);
+    }
+
+    #[test]
+    fn pauses_are_closed_up_and_order_is_kept_where_it_was() {
+        // 30 ms packets at 8 kHz, one after a pause of a second; then one that was overtaken.
+        let csv = "0,7,0\n30,8,240\n1060,9,8480\n1120,11,8960\n1125,10,8720\n";
+        let trace = Trace::parse(csv, SECOND).unwrap();
+        assert_eq!(trace.packets, [(0.0, 0), (20.0, 1), (40.0, 2), (80.0, 4), (95.0, 3)]);
+        assert_eq!(Trace::parse(csv, Duration::from_millis(60)).unwrap().frames, 3);
+    }
+
+    #[test]
+    fn nonsense_is_an_error_with_its_line() {
+        let error = |csv: &str| Trace::parse(csv, SECOND).unwrap_err().to_string();
+        assert_eq!(error("arrival_ms,seq,rtp_ts\n"), "the trace has no packets");
+        assert_eq!(error("x\n0,1,2\n20,70000,3\n"), "line 3 of the trace has no sequence number");
+        assert_eq!(error("0,1\n"), "line 1 of the trace has no timestamp");
+        assert_eq!(error("0,1,2\n1e99,2,3\n"), "line 2 of the trace has no arrival time");
+    }
+
+    #[test]
+    fn percentiles() {
+        assert_eq!(percentile(&mut [], 95.0), 0.0);
+        assert_eq!(percentile(&mut [3.0, 1.0, 2.0], 50.0), 2.0);
+        assert!((percentile(&mut [0.0, 10.0], 95.0) - 9.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_same_trace_gives_the_same_bits() {
+        let csv: String = (0..100u32).map(|n| format!("{},{n},{}\n", n * 20 + n * n % 37, n * 160)).collect();
+        let trace = Trace::parse(&csv, Duration::from_secs(60)).unwrap();
+        let speech: Vec<i16> = (0..4_000).map(|n| ((n * 37) % 2_000) as i16 - 1_000).collect();
+        let config =
+            TraceConfig { codec: CodecFormat::pcmu(), registry: Registry::builtin(), delay: DelayConfig::default() };
+        let [one, two] = [0, 1].map(|_| play(&trace, &speech, &config).unwrap());
+        assert_eq!(one.heard, two.heard);
+        assert_eq!(one.report, two.report);
+        assert_eq!((one.report.received, one.report.lost), (100, 0));
+        assert!(one.report.mean_playout_delay_ms >= one.report.mean_buffer_delay_ms);
+        assert!(matches!(play(&trace, &[], &config), Err(TraceError::NoSpeech)));
+    }
+}
