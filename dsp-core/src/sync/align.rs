@@ -1,0 +1,128 @@
+//! Alignment: which delay each stream of one sender must have at least, so that what was captured at the same time is
+//! heard at the same time.
+//!
+//! The streams' own delays say when each would be heard; the latest sets the time, the others wait for it. It's
+//! computed from what the network and the clocks are, not from what was just played, so that two streams can't chase
+//! each other. A change comes in steps: each call moves a stream's delay by `max_step` at most, which the receiver
+//! makes up in pauses and pitch periods.
+//!
+//! Cost: with n streams n^2 additions, if some are left out; else n.
+
+use super::clock_map::micros;
+use crate::time::{Duration, NtpTime};
+
+/// Bounds of alignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct AlignConfig {
+    /// No stream waits longer for another than this: one that is later is left out, and heard when it is.
+    pub max_wait: Duration,
+    /// The most that one call moves a delay by.
+    pub max_step: Duration,
+}
+
+impl Default for AlignConfig {
+    /// 500 ms, in steps of 80 ms.
+    fn default() -> Self {
+        Self { max_wait: Duration::from_millis(500), max_step: Duration::from_millis(80) }
+    }
+}
+
+/// One of the streams of a sender, at one moment that is the same for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Stream {
+    /// When by the sender's wall clock that was captured which, as fast as the fastest packet, would arrive now:
+    /// [`ClockMap::capture`](super::ClockMap::capture) of the receiver's media time.
+    pub captured: NtpTime,
+    /// The delay after the fastest packet that the stream has for its own sake.
+    pub own_delay: Duration,
+    /// In: the least delay that it was told last. Out: what it's to be told now.
+    pub least_delay: Duration,
+}
+
+/// Sets each stream's least delay. One stream alone waits for nobody.
+pub fn align(config: &AlignConfig, streams: &mut [Stream]) {
+    let Some(origin) = streams.first().map(|stream| stream.captured) else { return };
+    // How long after the origin's capture a stream's own sound of that time is heard, in microseconds.
+    let late = |stream: &Stream| {
+        micros(origin, stream.captured).saturating_add(stream.own_delay.as_micros().min(i64::MAX as u64) as i64)
+    };
+    let max_wait = config.max_wait.as_micros().min(i64::MAX as u64) as i64;
+    // The latest that nobody has to wait too long for.
+    let earliest = streams.iter().map(late).min().unwrap_or(0);
+    let within = |stream: &&Stream| late(stream).saturating_sub(earliest) <= max_wait;
+    let company = streams.iter().filter(within).count();
+    let latest = streams.iter().filter(within).map(late).max().unwrap_or(earliest);
+    for stream in streams {
+        let late = late(stream);
+        let alone = company < 2 || late > latest;
+        let wait = Duration::from_micros(latest.saturating_sub(late) as u64);
+        let wanted = if alone { 0 } else { (stream.own_delay + wait).as_micros() };
+        let (now, step) = (stream.least_delay.as_micros(), config.max_step.as_micros());
+        // From below its own delay a stream needs no steps to get there, and below it none to get away.
+        let own = stream.own_delay.as_micros();
+        let from = if now < own.min(wanted) { own.min(wanted) } else { now };
+        let next = wanted.clamp(from.saturating_sub(step), from.saturating_add(step));
+        stream.least_delay = Duration::from_micros(if alone && next <= own { 0 } else { next });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: NtpTime = NtpTime::from_unix_micros(1_700_000_000_000_000);
+
+    /// A stream that is `network` ms on its way.
+    fn stream(network: u64, own: u64) -> Stream {
+        Stream {
+            captured: START.plus(Duration::from_millis(10_000 - network)),
+            own_delay: Duration::from_millis(own),
+            least_delay: Duration::ZERO,
+        }
+    }
+
+    fn settled(mut streams: [Stream; 3]) -> [u64; 3] {
+        for _ in 0..20 {
+            align(&AlignConfig::default(), &mut streams);
+        }
+        streams.map(|stream| (stream.least_delay.as_micros() + 500) / 1_000)
+    }
+
+    #[test]
+    fn the_earlier_wait_for_the_latest() {
+        assert_eq!(settled([stream(50, 40), stream(200, 20), stream(120, 90)]), [170, 20, 100]);
+        assert_eq!(settled([stream(50, 40), stream(50, 40), stream(50, 40)]), [40, 40, 40]);
+    }
+
+    #[test]
+    fn who_is_too_late_is_left_out() {
+        assert_eq!(settled([stream(50, 40), stream(800, 20), stream(120, 90)]), [160, 0, 90]);
+        assert_eq!(settled([stream(50, 40), stream(800, 20), stream(1_500, 90)]), [0, 0, 0]);
+    }
+
+    #[test]
+    fn one_step_a_call_both_ways() {
+        let mut streams = [stream(0, 40), stream(200, 40)];
+        let mut seen = [0; 4];
+        for least in &mut seen {
+            align(&AlignConfig::default(), &mut streams);
+            *least = (streams[0].least_delay.as_micros() + 500) / 1_000;
+        }
+        assert_eq!(seen, [120, 200, 240, 240]);
+        for least in &mut seen {
+            align(&AlignConfig::default(), &mut streams[..1]);
+            *least = (streams[0].least_delay.as_micros() + 500) / 1_000;
+        }
+        assert_eq!(seen, [160, 80, 0, 0]);
+    }
+
+    #[test]
+    fn any_clock_is_harmless() {
+        let mut streams = [stream(0, 0), stream(0, u64::MAX / 2_000), Stream { captured: NtpTime(0), ..stream(0, 20) }];
+        align(&AlignConfig { max_wait: Duration::from_micros(u64::MAX), ..AlignConfig::default() }, &mut streams);
+        align(&AlignConfig::default(), &mut []);
+        assert!(streams.iter().all(|stream| stream.least_delay <= stream.own_delay + Duration::from_millis(80)));
+    }
+}
