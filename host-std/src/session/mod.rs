@@ -10,6 +10,7 @@ pub mod driver;
 mod latch;
 mod outcome;
 pub mod proxy;
+mod sources;
 mod tap;
 pub mod virtual_time;
 
@@ -26,4 +27,5 @@ pub use call::Call;
 pub use config::{CallConfig, Identity};
 pub use latch::Latching;
 pub use outcome::{CallError, CallStats, Channel, Incoming, Transmit};
+pub use sources::{MAX_SOURCES, SourceStats};
 pub use tap::{NoTap, Tap};
