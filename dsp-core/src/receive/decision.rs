@@ -155,7 +155,8 @@ pub struct Pace {
     pub ahead: i32,
     /// A usual pitch period, 10 ms: the least that a change of speed is worth.
     pub period: i32,
-    /// The delay is that of another stream too: half a period off the target is enough to change speed.
+    /// The delay is that of another stream too: a quarter of a period off the target is enough to change
+    /// speed.
     pub aligned: bool,
 }
 
@@ -165,17 +166,19 @@ pub fn stretch(pace: &Pace) -> Option<Stretch> {
     // So long before its turn a packet that isn't here is later than usual; it takes a while to get slower.
     let low = (target - usual).min(target / 2) - period / 2;
     let (above, below) = if aligned {
-        (period / 2, period / 2)
+        (period / 4, period / 4)
     } else {
         ((target / 8).clamp(period, 4 * period), ((target - 2 * period).max(0) / 8).min(2 * period))
     };
+    // Little is made up where no period must be whole; from half a period on a whole one comes nearer.
+    let least = |by: i32| if aligned && by < period / 2 { by } else { by.max(period) };
     if ahead <= low {
         Some(Stretch::Decelerate((target - delay).max(low - ahead).max(2 * period)))
     } else if delay > target + above && ahead > low + (delay - target).min(2 * period) {
-        Some(Stretch::Accelerate((delay - target).max(period)))
+        Some(Stretch::Accelerate(least(delay - target)))
     } else if delay <= target - below {
         // Room for a pitch period: it may end a little above the target.
-        Some(Stretch::Decelerate((target - delay).max(period)))
+        Some(Stretch::Decelerate(least(target - delay)))
     } else {
         None
     }
@@ -276,9 +279,10 @@ mod tests {
     #[test]
     fn aligned_streams_are_held_close() {
         let far = Pace { delay: 1_600, target: 1_600, usual: 80, ahead: 1_600, aligned: true, ..STEADY };
-        assert_eq!(stretch(&Pace { delay: 1_561, ..far }), None);
-        assert_eq!(stretch(&Pace { delay: 1_640, ..far }), None);
-        assert_eq!(stretch(&Pace { delay: 1_560, ..far }), Some(Stretch::Decelerate(80)));
+        assert_eq!(stretch(&Pace { delay: 1_581, ..far }), None);
+        assert_eq!(stretch(&Pace { delay: 1_620, ..far }), None);
+        assert_eq!(stretch(&Pace { delay: 1_580, ..far }), Some(Stretch::Decelerate(20)));
+        assert_eq!(stretch(&Pace { delay: 1_621, ..far }), Some(Stretch::Accelerate(21)));
         assert_eq!(stretch(&Pace { delay: 1_641, ..far }), Some(Stretch::Accelerate(80)));
         assert_eq!(stretch(&Pace { delay: 1_641, aligned: false, ..far }), None);
     }
