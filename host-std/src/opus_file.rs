@@ -174,6 +174,7 @@ impl OpusHead {
 /// A file being written.
 pub struct OpusFileWriter<W: Write> {
     writer: PacketWriter<'static, W>,
+    serial: u32,
     /// The packet before, which may turn out to be the last, and the ticks up to its end.
     waiting: Option<(Vec<u8>, u64)>,
     ticks: u64,
@@ -187,15 +188,19 @@ impl<W: Write> OpusFileWriter<W> {
     /// # Errors
     /// What `output` says.
     pub fn new(output: W, head: OpusHead) -> io::Result<Self> {
+        Self::with_serial(output, head, SERIAL)
+    }
+
+    fn with_serial(output: W, head: OpusHead, serial: u32) -> io::Result<Self> {
         let mut writer = PacketWriter::new(output);
-        writer.write_packet(head.to_bytes(), SERIAL, PacketWriteEndInfo::EndPage, 0)?;
+        writer.write_packet(head.to_bytes(), serial, PacketWriteEndInfo::EndPage, 0)?;
         let vendor = library_version().as_bytes();
         let mut tags = b"OpusTags".to_vec();
         tags.extend((vendor.len() as u32).to_le_bytes());
         tags.extend(vendor);
         tags.extend(0u32.to_le_bytes());
-        writer.write_packet(tags, SERIAL, PacketWriteEndInfo::EndPage, 0)?;
-        Ok(Self { writer, waiting: None, ticks: 0, page_end: PAGE_TICKS, pre_skip: head.pre_skip.into() })
+        writer.write_packet(tags, serial, PacketWriteEndInfo::EndPage, 0)?;
+        Ok(Self { writer, serial, waiting: None, ticks: 0, page_end: PAGE_TICKS, pre_skip: head.pre_skip.into() })
     }
 
     /// Writes a packet that lasts `ticks`.
@@ -210,7 +215,7 @@ impl<W: Write> OpusFileWriter<W> {
                 self.page_end = end + PAGE_TICKS;
             }
             let info = if full { PacketWriteEndInfo::EndPage } else { PacketWriteEndInfo::NormalPacket };
-            self.writer.write_packet(before, SERIAL, info, end)?;
+            self.writer.write_packet(before, self.serial, info, end)?;
         }
         Ok(())
     }
@@ -222,7 +227,7 @@ impl<W: Write> OpusFileWriter<W> {
     pub fn finish(mut self, heard_ticks: u64) -> io::Result<()> {
         if let Some((last, end)) = self.waiting.take() {
             let position = end.min(self.pre_skip + heard_ticks);
-            self.writer.write_packet(last, SERIAL, PacketWriteEndInfo::EndStream, position)?;
+            self.writer.write_packet(last, self.serial, PacketWriteEndInfo::EndStream, position)?;
         }
         self.writer.inner_mut().flush()
     }
@@ -244,8 +249,12 @@ mod tests {
     }
 
     fn file(packets: usize, heard: u64) -> Vec<u8> {
+        stream(packets, heard, SERIAL)
+    }
+
+    fn stream(packets: usize, heard: u64, serial: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let mut writer = OpusFileWriter::new(&mut bytes, HEAD).unwrap();
+        let mut writer = OpusFileWriter::with_serial(&mut bytes, HEAD, serial).unwrap();
         for n in 0..packets {
             writer.packet(&packet(1 + n * 7 % 1_200), 960).unwrap();
         }
@@ -268,8 +277,9 @@ mod tests {
         let read = |bytes: &[u8]| OpusFile::read(Cursor::new(bytes.to_vec()));
         assert!(matches!(read(b""), Err(OpusFileError::Ogg(_))));
         assert!(matches!(read(b"RIFF....WAVE"), Err(OpusFileError::Ogg(_))));
-        let twice = [file(3, 900), file(3, 900)].concat();
-        assert!(matches!(read(&twice), Err(OpusFileError::Chained)));
+        let chained = [file(3, 900), stream(3, 900, 7)].concat();
+        assert!(matches!(read(&chained), Err(OpusFileError::Chained)), "{:?}", read(&chained));
+        assert!(read(&[file(3, 900), file(3, 900)].concat()).is_err());
         assert_eq!(OpusHead::parse(&HEAD.to_bytes()).unwrap(), HEAD);
         let mut surround = HEAD.to_bytes();
         (surround[9], surround[18]) = (6, 1);

@@ -2,9 +2,12 @@
 //! `dsp_core`, so that a firmware image can include this very file and compare.
 
 use dsp_core::block::Block;
-use dsp_core::codec::g711::{Pcma, Pcmu};
+use dsp_core::codec::cn::{NoiseAnalyzer, NoiseGenerator};
+use dsp_core::codec::g711::{Pcma, Pcmu, WithAppendixI};
+use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 use dsp_core::codec::l16::L16;
 use dsp_core::codec::{Decoder, Encoder};
+use dsp_core::process::activity::{EnergyGate, SpeechDetector};
 use dsp_core::process::gain::Gain;
 use dsp_core::process::level::{LevelConfig, LevelMeter};
 use dsp_core::sample::Sample;
@@ -53,6 +56,58 @@ pub fn pcma() -> u32 {
 /// L16, stereo at 8 kHz.
 pub fn l16() -> u32 {
     codec(L16::new(8_000, 2).expect("a rate of RFC 3551"))
+}
+
+/// Samples of a decoder that loses every fifth frame.
+fn concealed(mut encoder: impl Encoder, mut decoder: impl Decoder) -> u32 {
+    let mut hash = Fnv::default();
+    for (index, pcm) in frames().enumerate() {
+        let (mut payload, mut decoded) = ([0; FRAME], [0; FRAME]);
+        let bytes = encoder.encode(&pcm, &mut payload).expect("a frame of 160 samples has a payload");
+        if index % 5 == 4 {
+            decoder.conceal(&mut decoded);
+        } else {
+            decoder.decode(&payload[..bytes], &mut decoded).expect("a good payload decodes");
+        }
+        decoded.iter().for_each(|sample| hash.write(&sample.to_le_bytes()));
+    }
+    hash.finish()
+}
+
+/// G.711 mu-law with losses concealed by Appendix I.
+pub fn appendix1() -> u32 {
+    concealed(Pcmu, WithAppendixI::new(Pcmu).expect("8 kHz, mono"))
+}
+
+/// G.722 with losses that the decoder conceals.
+pub fn g722_concealed() -> u32 {
+    concealed(G722Encoder::new(Mode::Kbps64), G722Decoder::new(Mode::Kbps64).with_concealment())
+}
+
+/// Descriptions of each frame's noise, and the noise made from them.
+pub fn comfort_noise() -> u32 {
+    let mut hash = Fnv::default();
+    let (mut analyzer, mut generator) = (NoiseAnalyzer::new(8_000), NoiseGenerator::new());
+    for mut pcm in frames() {
+        analyzer.hear(&pcm);
+        let mut payload = [0; FRAME];
+        let bytes = analyzer.describe().write(&mut payload).expect("13 bytes at most");
+        hash.write(&payload[..bytes]);
+        generator.update(&payload[..bytes]).expect("its own payload");
+        generator.generate(&mut pcm);
+        pcm.iter().for_each(|sample| hash.write(&sample.to_le_bytes()));
+    }
+    hash.finish()
+}
+
+/// Verdicts of the energy gate on each frame.
+pub fn energy_gate() -> u32 {
+    let mut hash = Fnv::default();
+    let mut gate = EnergyGate::new(8_000);
+    for pcm in frames() {
+        hash.write(&[u8::from(gate.is_speech(&pcm))]);
+    }
+    hash.finish()
 }
 
 /// Readings of the level meter after each frame, from samples of type `S`.

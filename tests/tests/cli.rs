@@ -274,7 +274,7 @@ fn two_processes_talk_and_the_first_to_go_ends_the_call() {
     let [offerer, answerer] = two_processes(&folder, &["--seconds", "4.5", "--rate", "16000"], &["--rate", "16000"]);
     let [offerer, answerer] = [offerer, answerer].map(|running| running.wait(LIMIT).success());
     assert!(offerer.stderr.contains("waiting for answer.sdp"), "{}", offerer.stderr);
-    assert!(offerer.stderr.contains("Opus, 20 ms, SRTP"), "{}", offerer.stderr);
+    assert!(offerer.stderr.contains("opus/48000/2, 20 ms, SRTP"), "{}", offerer.stderr);
     let [offerer, answerer] = [offerer, answerer].map(|ended| json(&ended.stdout));
     assert_eq!((&offerer["ended"], &answerer["ended"]), (&"time over".into(), &"the other side hung up".into()));
     for summary in [&offerer, &answerer] {
@@ -300,7 +300,7 @@ fn ctrl_c_says_goodbye_and_prints_the_summary() {
     let folder = folder("ctrl-c");
     let [offerer, answerer] = two_processes(&folder, &["--codec", "pcmu", "--no-mux"], &[]);
     let begin = Instant::now();
-    while !answerer.stderr().contains("PCMU, 20 ms, SRTP") {
+    while !answerer.stderr().contains("PCMU/8000, 20 ms, SRTP") {
         assert!(begin.elapsed() < LIMIT, "{}", answerer.stderr());
         sleep(Duration::from_millis(20));
     }

@@ -3,6 +3,7 @@
 
 use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode, SubBandDecoder, SubBandEncoder};
 use dsp_core::codec::{Decoder, Encoder};
+use dsp_core::receive::plc::Concealer;
 use media_core_tests::shared;
 
 const MODES: [Mode; 3] = [Mode::Kbps64, Mode::Kbps56, Mode::Kbps48];
@@ -151,6 +152,129 @@ fn a_decoder_told_of_a_loss_finds_back_sooner() {
         assert!(gaps > 50);
         assert!(told < untold, "{lost} lost: {told} over {untold}");
         assert!(told < 0.0, "{lost} lost: more error than sound");
+    }
+}
+
+/// Octets and losses of the vector of Appendix IV: frames of 10 ms in the soft bits of G.192, all 80 bits of one weight
+/// together.
+fn appendix_4() -> Option<Vec<Option<Vec<u8>>>> {
+    const LOST: i16 = 0x6b20;
+    const ONE: i16 = 0x81;
+    const WEIGHTS: [u8; 8] = [2, 3, 4, 5, 6, 7, 1, 0];
+    let frames = words("itu-g722-appIV-plc/test10.bst")?;
+    let octets = |bits: &[i16]| {
+        let mut octets = vec![0u8; 80];
+        for (bits, weight) in bits.chunks(80).zip(WEIGHTS) {
+            for (octet, &bit) in octets.iter_mut().zip(bits) {
+                *octet |= u8::from(bit == ONE) << weight;
+            }
+        }
+        octets
+    };
+    Some(frames.chunks_exact(642).map(|frame| (frame[0] != LOST).then(|| octets(&frame[2..]))).collect())
+}
+
+/// The vector through a decoder that conceals by itself: exact until the first loss, then near the Recommendation's
+/// own sound. Neither a burst nor a hole follows a loss.
+#[test]
+fn appendix_4_vector() {
+    const FRAME: usize = 160;
+    let Some(frames) = appendix_4() else { return };
+    let theirs = words("itu-g722-appIV-plc/test10.out").unwrap();
+    let mut decoder = G722Decoder::new(Mode::Kbps64).with_concealment();
+    let mut ours = Vec::new();
+    for frame in &frames {
+        match frame {
+            Some(octets) => ours.extend(decode(&mut decoder, octets)),
+            None => {
+                let mut pcm = [0; FRAME];
+                assert!(decoder.conceal(&mut pcm));
+                ours.extend(pcm);
+            }
+        }
+    }
+    assert_eq!(ours.len(), theirs.len());
+    let first = frames.iter().position(Option::is_none).unwrap();
+    assert_eq!(first_difference(&ours[..first * FRAME], &theirs[..first * FRAME]), None);
+
+    // 30 ms after a loss: level against theirs and difference from it. 100 to 150 ms after one: found back.
+    let (mut levels, mut differences, mut later) = (Vec::new(), Vec::new(), Vec::new());
+    for n in 1..frames.len() - 15 {
+        let good = |k: std::ops::Range<usize>| frames[n + k.start..n + k.end].iter().all(Option::is_some);
+        let part = |frames: std::ops::Range<usize>| (n + frames.start) * FRAME..(n + frames.end) * FRAME;
+        let compare = |range: std::ops::Range<usize>| {
+            let power = mean_square(theirs[range.clone()].iter().map(|&x| f64::from(x)));
+            let own = mean_square(ours[range.clone()].iter().map(|&x| f64::from(x)));
+            let error = mean_square(range.map(|i| f64::from(ours[i]) - f64::from(theirs[i])));
+            (power, 10.0 * (own / power).log10(), 10.0 * (error / power).log10())
+        };
+        if frames[n - 1].is_none() && good(0..3) {
+            let (power, level, difference) = compare(part(0..3));
+            if power > 200.0 * 200.0 {
+                levels.push(level);
+                differences.push(difference);
+            }
+            if good(0..15) && power > 200.0 * 200.0 {
+                later.push(compare(part(10..15)).2);
+            }
+        }
+    }
+    let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+    let (level, far) = (mean(&levels), levels.iter().filter(|level| level.abs() > 6.0).count());
+    println!(
+        "{} losses: level {level:.2} dB, {far} more than 6 dB off; difference {:.2} dB, later {:.2} dB",
+        levels.len(),
+        mean(&differences),
+        mean(&later)
+    );
+    assert!(levels.len() > 50 && later.len() > 10);
+    // Where a word ends in the loss, the two must differ: what they conceal with is not the same.
+    assert!(level.abs() < 1.0 && far < levels.len() / 4);
+    assert!(mean(&differences) < -3.0 && mean(&later) < -15.0);
+}
+
+/// What the decoder does by itself in a loss against the same waveform concealment around a decoder that knows nothing
+/// of it: nearer to the sound without loss in the 60 ms after.
+#[test]
+fn following_the_concealed_sound_beats_a_frozen_decoder() {
+    const FRAME: usize = 320;
+    let Some(coded) = coded_speech() else { return };
+    let frames: Vec<&[u8]> = coded.chunks_exact(FRAME / 2).collect();
+    let mut clean_decoder = G722Decoder::new(Mode::Kbps64);
+    let clean: Vec<i16> = frames.iter().flat_map(|frame| decode(&mut clean_decoder, frame)).collect();
+    for lost in [1, 2] {
+        let mut error_db = [0.0; 2];
+        let mut gaps = 0;
+        let mut before = G722Decoder::new(Mode::Kbps64);
+        for first in 0..frames.len() - lost - 3 {
+            let (begin, end) = (first * FRAME, (first + lost) * FRAME);
+            let after = end..end + 3 * FRAME;
+            let level = mean_square(clean[after.clone()].iter().map(|&x| f64::from(x)));
+            if first > 6 && level > 200.0 * 200.0 {
+                let good = &frames[first + lost..][..3];
+                let mut own = before.clone().with_concealment();
+                assert!(own.conceal(&mut vec![0; lost * FRAME]));
+                let own: Vec<i16> = good.iter().flat_map(|frame| decode(&mut own, frame)).collect();
+                let (mut frozen, mut concealer) = (before.clone(), Concealer::new(16_000));
+                let mut heard = clean[..begin].to_vec();
+                heard.resize(end, 0);
+                let (past, gap) = heard.split_at_mut(begin);
+                concealer.conceal(past, gap);
+                let mut frozen: Vec<i16> = good.iter().flat_map(|frame| decode(&mut frozen, frame)).collect();
+                concealer.merge(&heard, &mut frozen);
+                for (found, error_db) in [own, frozen].iter().zip(&mut error_db) {
+                    let differences = found.iter().zip(&clean[after.clone()]);
+                    let error = mean_square(differences.map(|(&a, &b)| f64::from(a) - f64::from(b)));
+                    *error_db += 10.0 * (error / level).log10();
+                }
+                gaps += 1;
+            }
+            decode(&mut before, frames[first]);
+        }
+        let [own, frozen] = error_db.map(|sum| sum / f64::from(gaps));
+        println!("{} ms lost, {gaps} gaps: error {own:.2} dB following, {frozen:.2} dB frozen", lost * 20);
+        assert!(gaps > 50);
+        assert!(own < frozen - 0.25, "{own} {frozen}");
     }
 }
 

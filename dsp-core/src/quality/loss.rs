@@ -172,6 +172,12 @@ impl SequenceTracker {
         SequenceUpdate::Suspect
     }
 
+    /// Whether a packet with this number has come, as far as the window of 128 packets behind the highest tells.
+    pub const fn has_seen(&self, seq: Seq) -> bool {
+        let behind = (self.highest as u16).wrapping_sub(seq.0) as u32;
+        self.heard && behind < WINDOW && self.seen >> behind & 1 == 1
+    }
+
     /// Whether enough packets came in sequence.
     pub const fn is_valid(&self) -> bool {
         self.probation == 0

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::delay::DelayConfig;
+use crate::wire::red::RedParseError;
 use crate::wire::rtp::ParseError;
 
 /// How a receiver is made.
@@ -87,6 +88,8 @@ pub enum Received {
 pub enum ReceiveError {
     /// Not an RTP packet.
     Parse(ParseError),
+    /// Its payload is not redundant audio data, as its type says.
+    Redundancy(RedParseError),
     /// The payload is longer than the whole buffer.
     TooLong {
         /// Bytes of the payload.
@@ -98,6 +101,7 @@ impl fmt::Display for ReceiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Parse(_) => write!(f, "not an RTP packet"),
+            Self::Redundancy(_) => write!(f, "not redundant audio data"),
             Self::TooLong { bytes } => write!(f, "a payload of {bytes} bytes is longer than the jitter buffer"),
         }
     }
@@ -107,6 +111,7 @@ impl core::error::Error for ReceiveError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Parse(error) => Some(error),
+            Self::Redundancy(error) => Some(error),
             Self::TooLong { .. } => None,
         }
     }

@@ -211,6 +211,19 @@ impl DelayEstimator {
         relative
     }
 
+    /// Takes in that a copy of a missing packet arrived in a later one, which is taken in by itself: it is what waiting
+    /// so long for that packet would have brought. Unlike an overtaken packet it says nothing of the network.
+    pub fn update_copy(&mut self, arrival: u32, timestamp: u32) {
+        if self.packets == 0 {
+            return;
+        }
+        let relative = arrival.wrapping_sub(timestamp).wrapping_sub(self.base());
+        self.count(relative, false);
+        if relative > self.target {
+            self.look_up();
+        }
+    }
+
     /// How much later than the base this arrival is, in ticks, without taking it in; `None` before the first.
     pub fn relative(&self, arrival: u32, timestamp: u32) -> Option<i32> {
         (self.packets > 0).then(|| arrival.wrapping_sub(timestamp).wrapping_sub(self.base()) as i32)

@@ -2,6 +2,7 @@
 
 use super::{BRIDGE, CONCEAL_STEP, Cause, Played, Receiver, UNDERRUN, samples_of, ticks, ticks_of};
 use crate::codec::PayloadTable;
+use crate::quality::PacketFate;
 use crate::time::{Duration, Instant};
 
 impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
@@ -41,6 +42,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 self.next_time = info.timestamp.plus(0_u32.wrapping_sub(ahead_ticks));
                 self.filled = 0;
                 played.recovered += unit as u32;
+                self.recovered += 1;
                 return;
             }
             if ahead > 0 {
@@ -63,12 +65,14 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 self.concealer.bridge(history, gap, future);
                 self.sound.commit(whole);
                 self.count_concealed(samples, played);
-                played.decoded += packet as u32;
                 let at = at + Duration::from_samples(samples as u64, self.config.sample_rate_hz);
                 let now = ticks(at, self.config.rtp_clock_hz);
                 let delay = self.delay.relative(now, info.timestamp.0).unwrap_or(0);
                 self.settle(Cause::Lost);
-                while !self.jitter.advance() && !self.jitter.is_empty() {}
+                self.skip_missing();
+                let copy = self.jitter.is_copy(0);
+                self.count_decoded(copy, packet, played);
+                self.pass(PacketFate::Received);
                 self.after_decoding(info, duration, at, delay, played);
             }
             _ => self.conceal(samples, payloads, played),

@@ -55,6 +55,8 @@ struct Slot {
     first_cell: u16,
     bytes: u16,
     used: bool,
+    /// What lies, or lay here last, came as redundancy in a later packet.
+    copy: bool,
 }
 
 const EMPTY: Slot = Slot {
@@ -68,6 +70,7 @@ const EMPTY: Slot = Slot {
     first_cell: 0,
     bytes: 0,
     used: false,
+    copy: false,
 };
 
 /// A jitter buffer of `CELLS` cells of 64 bytes: room for at most `CELLS` packets.
@@ -136,7 +139,18 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
 
     /// Stores a packet. The first one after `new` or `clear` begins the sequence; packets that were sent a little
     /// before it and arrive later are welcome until the first turn has passed.
+    ///
+    /// A packet whose copy is here or was played is a duplicate.
     pub fn push(&mut self, info: PacketInfo, payload: &[u8]) -> Result<(), PushError> {
+        self.place(info, payload, false)
+    }
+
+    /// Stores a copy of a packet that is missing, taken from a later one that is here (RFC 2198).
+    pub fn push_copy(&mut self, info: PacketInfo, payload: &[u8]) -> Result<(), PushError> {
+        self.place(info, payload, true)
+    }
+
+    fn place(&mut self, info: PacketInfo, payload: &[u8], copy: bool) -> Result<(), PushError> {
         let extended = match self.next {
             None => u32::from(info.seq.0) + (1 << 16),
             Some(_) => self.newest.wrapping_add(i32::from(info.seq.distance(Seq(self.newest as u16))) as u32),
@@ -145,7 +159,9 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         let span = self.newest.wrapping_sub(self.next.unwrap_or(self.newest)) as usize;
         let early = !self.begun && span + ahead.unsigned_abs() as usize <= CELLS / 2;
         if ahead < 0 && !early {
-            return Err(PushError::Late);
+            let last = &self.slots[extended as usize % CELLS];
+            let played = last.copy && !last.used && last.info.seq == info.seq;
+            return Err(if played { PushError::Duplicate } else { PushError::Late });
         }
         if ahead >= CELLS as i32 {
             return Err(PushError::TooFarAhead);
@@ -158,7 +174,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         for (cell, part) in self.cells[first_cell..].iter_mut().zip(payload.chunks(CELL_BYTES)) {
             cell[..part.len()].copy_from_slice(part);
         }
-        self.slots[index] = Slot { info, first_cell: first_cell as u16, bytes: payload.len() as u16, used: true };
+        self.slots[index] = Slot { info, first_cell: first_cell as u16, bytes: payload.len() as u16, used: true, copy };
         self.packets += 1;
         if ahead < 0 {
             self.next = Some(extended);
@@ -182,6 +198,13 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         let from = usize::from(slot.first_cell);
         let bytes = self.cells.get(from..)?.as_flattened().get(..usize::from(slot.bytes))?;
         slot.used.then_some((slot.info, bytes))
+    }
+
+    /// Whether the packet `offset` places after the next one is here as a copy only.
+    pub fn is_copy(&self, offset: usize) -> bool {
+        let Some(next) = self.next else { return false };
+        let slot = &self.slots[next.wrapping_add(offset as u32) as usize % CELLS];
+        offset < CELLS && slot.used && slot.copy
     }
 
     /// How many places after the next one the earliest packet lies: 0 when the next one is here.
@@ -217,7 +240,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
     /// Forgets everything: the next packet begins a new sequence.
     pub fn clear(&mut self) {
         for slot in &mut self.slots {
-            slot.used = false;
+            (slot.used, slot.copy) = (false, false);
         }
         self.head = 0;
         self.tail = 0;

@@ -13,7 +13,8 @@
 use crate::codec::cn::NoiseGenerator;
 use crate::codec::{Decoder, OtherPayload, PayloadTable};
 use crate::quality::{
-    JitterEstimator, ReceptionStats, SequenceConfig, SequenceTracker, SequenceUpdate, arrival_ticks as ticks,
+    BurstStats, BurstTracker, JitterEstimator, PacketFate, ReceptionStats, SequenceConfig, SequenceTracker,
+    SequenceUpdate, arrival_ticks as ticks,
 };
 use crate::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use crate::wire::rtp::RtpPacket;
@@ -27,6 +28,7 @@ pub mod jitter;
 mod lpc;
 mod pitch;
 pub mod plc;
+mod redundancy;
 pub mod sources;
 mod speed;
 mod stats;
@@ -131,6 +133,14 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize> {
     stretch_pause: usize,
     /// Samples concealed since the last decoded one.
     made_up: u32,
+    /// What became of each packet.
+    bursts: BurstTracker,
+    /// Missing packets before the next one that were recovered by the codec.
+    recovered: u16,
+    /// The payload type of redundant audio data,
+    redundancy: Option<PayloadType>,
+    /// and the newest packet of which a copy came that was missing.
+    newest_copy: Option<Seq>,
     stats: ReceiverStats,
 }
 
@@ -176,6 +186,10 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             packet_ticks: 0,
             stretch_pause: 0,
             made_up: 0,
+            bursts: BurstTracker::new(),
+            recovered: 0,
+            redundancy: None,
+            newest_copy: None,
             stats: ReceiverStats::default(),
         })
     }
@@ -195,6 +209,12 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             queued_samples: self.sound.queued() as u32,
             ..self.stats
         }
+    }
+
+    /// Losses, discards, bursts and gaps by RFC 3611, of the packets whose turn has passed. What redundancy made up for
+    /// counts as received.
+    pub fn bursts(&self) -> BurstStats {
+        self.bursts.stats()
     }
 
     /// Takes in one RTP packet that arrived at `now`, after a guard has unprotected it.
@@ -270,27 +290,35 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         packet: &RtpPacket<'_>,
         restarted: bool,
     ) -> Result<Received, ReceiveError> {
+        let red = self.take_apart(packet)?;
+        let (payload_type, payload) = match &red {
+            Some(red) => (red.primary().payload_type, red.primary().payload),
+            None => (packet.payload_type(), packet.payload()),
+        };
         let info = PacketInfo {
             seq: packet.seq(),
             timestamp: packet.timestamp(),
-            payload_type: packet.payload_type(),
+            payload_type,
             marker: packet.marker(),
             arrival: now,
         };
         // A full buffer gives up its oldest packets: at most all of them, so this ends.
         let pushed = loop {
-            match self.jitter.push(info, packet.payload()) {
+            match self.jitter.push(info, payload) {
                 Err(PushError::Full | PushError::TooFarAhead) if !self.jitter.is_empty() => {
                     self.full = self.state == State::Priming;
                     self.drop_first();
                 }
-                Err(PushError::TooFarAhead) => self.jitter.clear(),
+                Err(PushError::TooFarAhead) => self.skip_to(info.seq),
                 other => break other,
             }
         };
         match pushed {
             Ok(()) => {
                 self.delay.update(arrival, packet.timestamp().0);
+                if let Some(red) = red.filter(|_| !restarted) {
+                    self.store_copies(now, &info, &red);
+                }
                 Ok(if restarted { Received::Restarted } else { Received::Stored })
             }
             Err(PushError::Duplicate) => {
@@ -302,6 +330,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 // How late it was is worth knowing all the same.
                 self.delay.update(arrival, packet.timestamp().0);
                 self.stats.late += 1;
+                self.bursts.lost_came_late();
                 Ok(Received::Late)
             }
         }
@@ -417,9 +446,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
 
     /// Begins to play with the packet `offset` places ahead.
     fn start(&mut self, offset: usize, info: PacketInfo) {
-        for _ in 0..offset {
-            self.jitter.advance();
-        }
+        debug_assert!(self.jitter.first_offset() == Some(offset), "only missing packets are skipped");
+        self.skip_missing();
         self.state = State::Playing;
         self.sending = Sending::Sound;
         self.full = false;
@@ -431,11 +459,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
 
     /// Decodes the first packet in the buffer; whether samples came of it.
     fn decode(&mut self, at: Instant, delay: i32, road: &mut Road<'_>, played: &mut Played) -> bool {
-        while self.jitter.peek(0).is_none() {
-            if !self.jitter.advance() && self.jitter.is_empty() {
-                return false;
-            }
-        }
+        self.skip_missing();
+        let copy = self.jitter.is_copy(0);
         let Some((info, payload)) = self.jitter.peek(0) else { return false };
         let Some(decoder) = road.payloads.decoder(info.payload_type) else {
             let other = road.payloads.other(info.payload_type);
@@ -451,7 +476,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let more = more.min(bound).min(self.sound.room().saturating_sub(samples_of(duration, &self.config)));
         let pauses = decoder.pauses(payload);
         let decoded = decode_into(&mut self.sound, more, decoder, payload, self.config.sample_rate_hz);
-        self.jitter.advance();
+        self.pass(if decoded.is_some() { PacketFate::Received } else { PacketFate::Discarded });
         let Some(samples) = decoded else {
             self.stats.undecodable += 1;
             self.broken = true;
@@ -471,7 +496,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         self.sound.commit(more + samples);
         self.count_concealed(more, played);
         self.settle(if gap > 0 { Cause::Lost } else { Cause::Late });
-        played.decoded += samples as u32;
+        self.count_decoded(copy, samples, played);
         self.sending = if pauses { Sending::Pause } else { Sending::Sound };
         let at = at + Duration::from_samples(more as u64, self.config.sample_rate_hz);
         let delay = delay + self.to_ticks(more) as i32;
@@ -502,7 +527,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             // No sound, and no loss either.
             OtherPayload::Unknown => self.stats.unknown_payload += 1,
         }
-        self.jitter.advance();
+        self.pass(PacketFate::Received);
     }
 
     fn after_decoding(&mut self, info: PacketInfo, duration: u32, at: Instant, delay: i32, played: &mut Played) {
@@ -529,11 +554,9 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
 
     /// Drops the first packet, and plays on with the one after it as if it followed.
     fn drop_first(&mut self) {
-        while !self.jitter.is_empty() {
-            if self.jitter.advance() {
-                self.stats.discarded += 1;
-                break;
-            }
+        self.skip_missing();
+        if self.pass(PacketFate::Discarded) {
+            self.stats.discarded += 1;
         }
         if let Some((info, _)) = self.jitter.first_offset().and_then(|offset| self.jitter.peek(offset)) {
             self.next_time = info.timestamp;
@@ -553,8 +576,13 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
 
     /// The stream goes on with other numbers: what is queued is played out, what was buffered is dropped.
     fn restart(&mut self) {
-        self.stats.discarded += self.jitter.len() as u32;
+        while !self.jitter.is_empty() {
+            self.skip_missing();
+            self.stats.discarded += u32::from(self.pass(PacketFate::Discarded));
+        }
         self.jitter.clear();
+        self.recovered = 0;
+        self.newest_copy = None;
         self.delay.rebase();
         self.interarrival = JitterEstimator::new();
         self.hopeless_since = None;

@@ -78,7 +78,7 @@ pub struct ReceiverStats {
     pub reception: ReceptionStats,
     /// Datagrams that were not RTP.
     pub malformed: u32,
-    /// Packets that were here before.
+    /// Packets that were here before, themselves or their copy in a later one.
     pub duplicate: u32,
     /// Packets whose turn had passed.
     pub late: u32,
@@ -108,11 +108,19 @@ pub struct ReceiverStats {
     pub event_packets: u32,
     /// Gaps that were concealed.
     pub concealment_events: u32,
+    /// Redundant blocks in packets (RFC 2198).
+    pub redundant_blocks: u32,
+    /// Packets that never came and were decoded from such blocks.
+    pub redundant_used: u32,
+    /// Blocks of missing packets that came when those had been concealed,
+    pub redundant_late: u32,
+    /// and blocks of packets that were here.
+    pub redundant_duplicate: u32,
     /// Samples handed out.
     pub played_samples: u64,
     /// Samples decoded from packets.
     pub decoded_samples: u64,
-    /// Samples decoded from redundancy.
+    /// Samples decoded from redundancy: in-band FEC, or blocks of RFC 2198.
     pub recovered_samples: u64,
     /// Samples concealed.
     pub concealed_samples: u64,

@@ -115,7 +115,7 @@ mod tests {
         }
         assert_eq!(dtx.judge(&noise(9_000, &mut seed)), Verdict::Speech);
         // 120 ms of hangover less the block of speech itself, 80 ms of listening.
-        let verdicts: Vec<Verdict> = (0..110).map(|_| dtx.judge(&noise(300, &mut seed))).collect();
+        let verdicts: Vec<Verdict> = (0..70).map(|_| dtx.judge(&noise(300, &mut seed))).collect();
         let speech = verdicts.iter().take_while(|&&verdict| verdict == Verdict::Speech).count();
         assert!((9..=11).contains(&speech), "{speech}");
         let told: Vec<usize> =

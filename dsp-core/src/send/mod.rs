@@ -10,15 +10,17 @@
 
 use core::fmt;
 
-use crate::codec::{EncodeError, Encoder};
+use crate::codec::{CodecInfo, EncodeError, Encoder};
 use crate::time::{PayloadType, RtpTime, Seq, Ssrc};
 use crate::wire::rtp::{RtpHeader, WriteError};
 
 mod dtx;
 pub mod packetizer;
+mod redundancy;
 
 use dtx::{Dtx, Verdict};
 use packetizer::{Overflow, Packetizer};
+pub use redundancy::{HostRedundancy, Redundancy};
 
 /// How a sender is made. RFC 3550 5.1 wants SSRC, first sequence number and first timestamp random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,9 +204,32 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
 
     /// Writes the next full packet into `datagram` and returns its length; `None` until enough was captured.
     pub fn packet(&mut self, encoder: &mut dyn Encoder, datagram: &mut [u8]) -> Option<Result<usize, SendError>> {
+        let info = encoder.info();
+        self.next_packet(info, datagram, |header, frame, datagram| {
+            write_packet(header, datagram, |payload| encoder.encode(frame, payload))
+        })
+    }
+
+    /// As [`packet`](Self::packet), with copies of the packets before it (RFC 2198).
+    pub fn packet_with_redundancy<const BLOCKS: usize, const BYTES: usize>(
+        &mut self,
+        encoder: &mut dyn Encoder,
+        redundancy: &mut Redundancy<BLOCKS, BYTES>,
+        datagram: &mut [u8],
+    ) -> Option<Result<usize, SendError>> {
+        let info = encoder.info();
+        self.next_packet(info, datagram, |header, frame, datagram| redundancy.write(header, encoder, frame, datagram))
+    }
+
+    /// `speech` writes the packet of a frame that isn't noise and returns the lengths of header and payload.
+    fn next_packet(
+        &mut self,
+        info: CodecInfo,
+        datagram: &mut [u8],
+        mut speech: impl FnMut(&RtpHeader<'_>, &[i16], &mut [u8]) -> Result<(usize, usize), SendError>,
+    ) -> Option<Result<usize, SendError>> {
         loop {
             let frame = self.packetizer.front()?;
-            let info = encoder.info();
             let ticks = info.ticks((frame.len() / usize::from(info.channels.max(1))) as u32);
             let mut header = RtpHeader {
                 marker: self.marker,
@@ -225,7 +250,7 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
                     write_packet(&header, datagram, |payload| description.write(payload))
                 }
                 (Verdict::Nothing, _) => Ok((0, 0)),
-                _ => write_packet(&header, datagram, |payload| encoder.encode(frame, payload)),
+                _ => speech(&header, frame, datagram),
             };
             self.packetizer.pop();
             self.timestamp = self.timestamp.plus(ticks);

@@ -272,11 +272,23 @@ impl<const BLOCKS: usize, const BYTES: usize> RedundancyHistory<BLOCKS, BYTES> {
         payload: &[u8],
         out: &mut [u8],
     ) -> Result<usize, RedWriteError> {
+        self.write_newest(BLOCKS, payload_type, timestamp, payload, out)
+    }
+
+    /// As [`write`](Self::write), with the newest `most` of what is kept.
+    pub fn write_newest(
+        &self,
+        most: usize,
+        payload_type: PayloadType,
+        timestamp: RtpTime,
+        payload: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, RedWriteError> {
         let nothing = RedBlock { payload_type, timestamp_offset: 0, payload: &[] };
         let (mut blocks, mut count) = ([nothing; BLOCKS], 0);
         let mut room = out.len().saturating_sub(1 + payload.len());
         // From the youngest back: what is too much is the oldest.
-        for back in 1..=BLOCKS {
+        for back in 1..=most.min(BLOCKS) {
             let Some(sent) = &self.sent[(self.next + BLOCKS - back) % BLOCKS] else { continue };
             let timestamp_offset = timestamp.0.wrapping_sub(sent.timestamp.0);
             if !(1..=MAX_TIMESTAMP_OFFSET).contains(&timestamp_offset) {

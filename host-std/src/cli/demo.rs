@@ -83,6 +83,9 @@ pub(super) struct Args {
     /// WAV file of what A says; given a second time, of what B says [default: speech that comes with the program]
     #[arg(long, value_name = "WAV")]
     input: Vec<PathBuf>,
+    /// How many packets before it each packet repeats, against losses (RFC 2198)
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4), value_name = "PACKETS")]
+    red: u8,
     /// Plain RTP instead of SRTP
     #[arg(long)]
     no_srtp: bool,
@@ -178,6 +181,7 @@ fn new_call(args: &Args, rate_hz: u32, port: u16, identity: Identity, wall: NtpT
         codecs: vec![args.codec.format(rate_hz, 1)?],
         registry: Registry::builtin().with(Opus(opus)),
         comfort_noise: args.dtx,
+        redundancy: args.red,
         ptime_ms: args.ptime,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
         wall_clock: wall,
@@ -392,6 +396,7 @@ fn settings(args: &Args) -> Vec<(String, String)> {
         ("codec", args.codec.to_string()),
         ("packet length", format!("{} ms", args.ptime)),
         ("silence", if args.dtx { "not sent".into() } else { "sent".into() }),
+        ("redundancy", format!("{} packets", args.red)),
         ("protection", if args.no_srtp { "none".into() } else { "SRTP, AES_CM_128_HMAC_SHA1_80".into() }),
         ("loss", format!("{} %", args.loss)),
         ("mean burst", format!("{} packets", args.burst)),

@@ -61,6 +61,9 @@ struct TalkArgs {
     /// Silence isn't sent if the other side wants that too: Opus by its own means, other codecs by comfort noise
     #[arg(long)]
     dtx: bool,
+    /// How many packets before it each packet repeats, against losses (RFC 2198), if the other side can use them
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4), value_name = "PACKETS")]
+    red: u8,
     /// Plain RTP instead of SRTP
     #[arg(long)]
     no_srtp: bool,
@@ -374,6 +377,7 @@ fn config(args: &TalkArgs, address: IpAddr, port: u16) -> Result<CallConfig, Box
         codecs: args.codec.iter().map(|name| name.format(args.rate, 1)).collect::<Result<_, _>>()?,
         registry: Registry::builtin().with(Opus(opus)),
         comfort_noise: args.dtx,
+        redundancy: args.red,
         ptime_ms: args.ptime,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
         latching: match args.latch {
@@ -551,6 +555,11 @@ fn summary(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64) -> Stri
     if let Some(round_trip) = stats.round_trip {
         lines.push(format!("  round trip  {:.1} ms", round_trip.as_micros() as f64 / 1_000.0));
     }
+    if let Some(mos_lq) = stats.mos_lq {
+        let conversation = stats.r_factor.zip(stats.mos_cq);
+        let conversation = conversation.map(|(r, mos_cq)| format!(", {mos_cq:.1} with its delay (R {r:.0})"));
+        lines.push(format!("  quality     MOS {mos_lq:.1} to listen to{}", conversation.unwrap_or_default()));
+    }
     if let Some(lost) = stats.remote_fraction_lost {
         lines.push(format!("  their side  {:.1} % lost lately", lost * 100.0));
     }
@@ -575,6 +584,13 @@ fn summary_json(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64) ->
         "concealed_ms": ms(receiver.concealed_samples),
         "concealment_events": receiver.concealment_events,
         "recovered_ms": ms(receiver.recovered_samples),
+        "redundant_blocks": receiver.redundant_blocks,
+        "redundant_used": receiver.redundant_used,
+        "redundant_late": receiver.redundant_late,
+        "redundant_duplicate": receiver.redundant_duplicate,
+        "r_factor": stats.r_factor,
+        "mos_lq": stats.mos_lq,
+        "mos_cq": stats.mos_cq,
         "stretched_in_ms": ms(receiver.inserted_samples),
         "stretched_out_ms": ms(receiver.removed_samples),
         "playout_delay_mean_ms": f64::from(receiver.playout_delay.mean_us()) / 1_000.0,

@@ -154,6 +154,16 @@ pub fn side_report(
         rtt_ms: stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
         remote_fraction_lost: stats.remote_fraction_lost.map(f64::from),
         remote_jitter_ms: stats.remote_jitter_ms.map(f64::from),
+        redundant_blocks: receiver.redundant_blocks.into(),
+        redundant_used: receiver.redundant_used.into(),
+        redundant_late: receiver.redundant_late.into(),
+        redundant_duplicate: receiver.redundant_duplicate.into(),
+        r_factor: stats.r_factor,
+        mos_lq: stats.mos_lq,
+        mos_cq: stats.mos_cq,
+        remote_r_factor: stats.remote_voip.and_then(|voip| voip.r_factor),
+        remote_mos_lq: stats.remote_voip.and_then(|voip| voip.mos_lq_tenths).map(tenths),
+        remote_mos_cq: stats.remote_voip.and_then(|voip| voip.mos_cq_tenths).map(tenths),
         clock_drift_ppm: None,
         payload_bitrate_bps: (seconds > 0.0).then(|| listener.payload_bytes as f64 * 8.0 / seconds),
         memory_bytes: Some(call.memory_bytes() as u64),
@@ -174,6 +184,10 @@ pub fn side_report(
         play: play_rows(listener, rate_hz),
         delays: delay_rows(listener, &network),
     }
+}
+
+fn tenths(value: u8) -> f64 {
+    f64::from(value) / 10.0
 }
 
 fn codec_name(call: &Call) -> String {

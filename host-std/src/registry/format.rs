@@ -59,6 +59,12 @@ impl CodecFormat {
         Self::new("CN", rtp_clock_hz, 1)
     }
 
+    /// Redundant audio data at a codec's RTP clock and channels (RFC 2198). Its `fmtp` names payload types: an offer or
+    /// answer fills it in.
+    pub fn redundancy(codec: &Self) -> Self {
+        Self::new("red", codec.rtp_clock_hz, codec.channels)
+    }
+
     /// Opus with its in-band error correction asked for (RFC 7587, 6.1).
     pub fn opus() -> Self {
         Self::new("opus", 48_000, 2).with_fmtp("minptime=10;useinbandfec=1")

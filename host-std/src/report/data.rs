@@ -192,6 +192,14 @@ pub struct Statistics {
     /// Sound rebuilt from redundancy (FEC), in milliseconds.
     #[serde(serialize_with = "micros")]
     pub recovered_ms: f64,
+    /// Redundant blocks that arrived in packets (RFC 2198).
+    pub redundant_blocks: u64,
+    /// Packets that were lost and played from such blocks.
+    pub redundant_used: u64,
+    /// Blocks of lost packets that came too late to be played.
+    pub redundant_late: u64,
+    /// Blocks of packets that were here.
+    pub redundant_duplicate: u64,
     /// Sound taken out to let the delay fall, in milliseconds.
     #[serde(serialize_with = "micros")]
     pub stretched_out_ms: f64,
@@ -217,6 +225,24 @@ pub struct Statistics {
     /// Jitter the peer last reported of what *this* side sent, in milliseconds.
     #[serde(serialize_with = "maybe_micros")]
     pub remote_jitter_ms: Option<f64>,
+    /// The rating R of what was heard, with its delay from mouth to ear: 93.2 where nothing impairs, on the narrowband
+    /// scale for every codec (ITU-T G.107, with G.113's Ie and Bpl). `None` without a round trip.
+    #[serde(serialize_with = "maybe_micros")]
+    pub r_factor: Option<f64>,
+    /// Listening quality of the same model, without delay: 1 to 4.5.
+    #[serde(serialize_with = "maybe_micros")]
+    pub mos_lq: Option<f64>,
+    /// Conversational quality of the same model, with delay: 1 to 4.5.
+    #[serde(serialize_with = "maybe_micros")]
+    pub mos_cq: Option<f64>,
+    /// The rating R that the peer last reported of what *this* side said (RFC 3611, 4.7.5).
+    pub remote_r_factor: Option<u8>,
+    /// Listening quality that the peer last reported, in tenths on the wire.
+    #[serde(serialize_with = "maybe_micros")]
+    pub remote_mos_lq: Option<f64>,
+    /// Conversational quality that the peer last reported.
+    #[serde(serialize_with = "maybe_micros")]
+    pub remote_mos_cq: Option<f64>,
     /// Rate of the peer's clock against ours as estimated by the receiver, in parts per million.
     #[serde(serialize_with = "maybe_micros")]
     pub clock_drift_ppm: Option<f64>,

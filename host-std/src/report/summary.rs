@@ -37,6 +37,21 @@ impl fmt::Display for Report {
         if self.sides.iter().any(|side| side.statistics.recovered_ms > 0.0) {
             row(f, "recovered (FEC)", &|side| format!("{} ms", ms(side.statistics.recovered_ms)))?;
         }
+        if self.sides.iter().any(|side| side.statistics.redundant_blocks > 0) {
+            row(f, "redundancy", &|side| {
+                let s = &side.statistics;
+                format!("{} used, {} late", count(s.redundant_used), count(s.redundant_late))
+            })?;
+        }
+        if self.sides.iter().any(|side| side.statistics.mos_lq.is_some()) {
+            let figure =
+                |value: Option<f64>, digits: usize| value.map_or("–".into(), |value| format!("{value:.digits$}"));
+            row(f, "MOS to listen", &|side| figure(side.statistics.mos_lq, 1))?;
+            row(f, "MOS, R factor", &|side| {
+                let s = &side.statistics;
+                format!("{}, {}", figure(s.mos_cq, 1), figure(s.r_factor, 0))
+            })?;
+        }
         row(f, "delay", &|side| {
             side.statistics.playout_delay_ms.map_or("–".into(), |delay| format!("{} ms", spread(delay)))
         })?;

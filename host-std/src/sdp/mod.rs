@@ -184,6 +184,11 @@ pub struct LocalMedia {
     pub rtcp_mux: bool,
     /// Whether we speak telephone events (RFC 4733).
     pub telephone_event: bool,
+    /// How many packets before it a packet with redundant audio data repeats, if that is among the codecs: as many more
+    /// payload types its `fmtp` lists (RFC 2198, 5).
+    pub redundancy: u8,
+    /// Whether we want to be told how the other side hears us: `a=rtcp-xr:voip-metrics` (RFC 3611, 5.1).
+    pub voip_metrics: bool,
     /// How much we want SRTP.
     pub srtp: SrtpPolicy,
     /// Our keys, one line a suite, the best first; [`CryptoLine::generate_both`] makes them. A re-offer with the same
@@ -210,6 +215,8 @@ impl Default for LocalMedia {
             direction: Direction::default(),
             rtcp_mux: true,
             telephone_event: true,
+            redundancy: 1,
+            voip_metrics: false,
             srtp: SrtpPolicy::default(),
             crypto: Vec::new(),
             session: SessionId::default(),
@@ -231,6 +238,8 @@ impl fmt::Debug for LocalMedia {
             .field("direction", &self.direction)
             .field("rtcp_mux", &self.rtcp_mux)
             .field("telephone_event", &self.telephone_event)
+            .field("redundancy", &self.redundancy)
+            .field("voip_metrics", &self.voip_metrics)
             .field("srtp", &self.srtp)
             .field("crypto", &self.crypto)
             .field("session", &self.session)
@@ -271,6 +280,8 @@ pub struct Negotiated {
     pub receive_events: Vec<NegotiatedEvents>,
     /// The length of the packets we send, in ms: one that the first codec has, 10-60 unless its only frame is longer.
     pub send_ptime_ms: u32,
+    /// Whether the other side wants VoIP metrics in our reports (RFC 3611, 5.1).
+    pub send_voip_metrics: bool,
     /// The keys, or `None` for plain RTP.
     pub srtp: Option<SrtpKeys>,
 }

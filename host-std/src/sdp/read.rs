@@ -33,6 +33,7 @@ pub(super) struct Audio {
     pub(super) rtp: SocketAddr,
     pub(super) rtcp: Option<SocketAddr>,
     pub(super) rtcp_mux: bool,
+    pub(super) voip_metrics: bool,
     /// As that side wrote it, but a side at address zero can't be sent to.
     pub(super) direction: Direction,
     /// In that side's order of preference.
@@ -149,6 +150,7 @@ impl Audio {
             rtp: SocketAddr::new(address, media.port),
             rtcp: rtcp_address(levels, address, media.port),
             rtcp_mux: levels.has("rtcp-mux") || levels.has("rtcp-mux-only"),
+            voip_metrics: levels.reports("voip-metrics"),
             direction,
             codecs,
             events,
@@ -174,6 +176,12 @@ impl<'a> Levels<'a> {
 
     fn has(self, name: &str) -> bool {
         self.all().any(|attribute| attribute.attribute.trim() == name)
+    }
+
+    /// Whether this side wants a kind of extended report: a stream's own list counts before the session's (RFC 3611, 5.1).
+    fn reports(self, kind: &str) -> bool {
+        let list = self.value("rtcp-xr").unwrap_or_default();
+        list.split_whitespace().any(|format| format.split('=').next() == Some(kind))
     }
 
     fn value(self, name: &str) -> Option<&'a str> {

@@ -82,7 +82,9 @@ pub(super) fn audio(local: &LocalMedia, ours: &OurAudio<'_>) -> Media {
     for codec in ours.codecs {
         let number = codec.payload_type.get();
         push("rtpmap", format!("{number} {}", codec.format.to_rtpmap()));
-        if !codec.format.fmtp.is_empty() {
+        if codec.format.is_named("red") {
+            push("fmtp", format!("{number} {}", redundant(local, ours.codecs, codec)));
+        } else if !codec.format.fmtp.is_empty() {
             push("fmtp", format!("{number} {}", codec.format.fmtp));
         }
     }
@@ -98,6 +100,9 @@ pub(super) fn audio(local: &LocalMedia, ours: &OurAudio<'_>) -> Media {
     }
     for line in ours.crypto {
         push("crypto", line.to_attribute());
+    }
+    if local.voip_metrics {
+        push("rtcp-xr", "voip-metrics".into());
     }
     if ours.rtcp_mux {
         attributes.push(Attribute::new("rtcp-mux"));
@@ -115,6 +120,16 @@ pub(super) fn audio(local: &LocalMedia, ours: &OurAudio<'_>) -> Media {
         key: None,
         attributes,
     }
+}
+
+/// The payload types in packets with redundant audio data: the best codec of the same clock, so many times (RFC 2198, 5).
+fn redundant(local: &LocalMedia, codecs: &[NegotiatedCodec], red: &NegotiatedCodec) -> String {
+    let beside = |codec: &&NegotiatedCodec| {
+        let (own, red) = (&codec.format, &red.format);
+        !own.is_auxiliary() && (own.rtp_clock_hz, own.channels) == (red.rtp_clock_hz, red.channels)
+    };
+    let number = codecs.iter().find(beside).map_or(0, |codec| codec.payload_type.get()).to_string();
+    vec![number; usize::from(local.redundancy.max(1)) + 1].join("/")
 }
 
 /// A stream we don't take, or that's over: port 0, the rest as it was (RFC 3264, 6).

@@ -16,16 +16,17 @@ use std::net::{IpAddr, SocketAddr};
 use dsp_core::codec::Encoder;
 use dsp_core::guard::srtp::{MasterKey, Rollover, Srtp, SrtpProfile};
 use dsp_core::guard::{PacketGuard, Plain};
-use dsp_core::quality::{Cname, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo};
+use dsp_core::quality::{Cname, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo, VoipMetricsInput};
 use dsp_core::receive::sources::PlacesError;
 use dsp_core::receive::{Played, ReceiverConfig};
-use dsp_core::send::{HostSender, SenderConfig};
+use dsp_core::send::{HostRedundancy, HostSender, SenderConfig};
 use dsp_core::time::{Instant, PayloadType};
 use dsp_core::wire::DatagramKind;
 
 use super::codecs::{self, Decoders, Sending};
 use super::latch::Latch;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Transmit};
+use super::quality::{self, Heard};
 use super::sources::{Listening, MAX_SOURCES, SourceStats};
 use super::{CallConfig, Identity};
 use crate::registry::{CodecFormat, Terms};
@@ -69,6 +70,10 @@ fn srtp_keys(keys: &SrtpKeys) -> (SrtpProfile, MasterKey, MasterKey) {
     (profile, key(&keys.outgoing), key(&keys.incoming))
 }
 
+fn redundancy(sending: &Sending, level: u8) -> Option<Box<HostRedundancy>> {
+    sending.redundancy.map(|payload_type| Box::new(HostRedundancy::new(payload_type, level.into())))
+}
+
 fn reporter(identity: &Identity, now: Instant) -> Result<RtcpReporter<MAX_SOURCES>, CallError> {
     let config = ReporterConfig {
         ssrc: identity.ssrc,
@@ -88,6 +93,7 @@ struct Media {
     /// The receivers are new in a running call: packets of the codecs before may still be on their way.
     fresh: bool,
     sender: Box<HostSender>,
+    redundancy: Option<Box<HostRedundancy>>,
     heard: Listening,
     reporter: Box<RtcpReporter<MAX_SOURCES>>,
     rtp: Latch,
@@ -116,7 +122,10 @@ impl Call {
         if config.sources == 0 || config.sources > MAX_SOURCES {
             return Err(CallError::Sources(PlacesError { places: config.sources, max: MAX_SOURCES }));
         }
-        let codecs = codecs::offered(&config.registry, &config.codecs, config.comfort_noise)?;
+        if config.redundancy > 4 {
+            return Err(CallError::Redundancy(config.redundancy));
+        }
+        let codecs = codecs::offered(&config.registry, &config.codecs, &config)?;
         let crypto = match (config.srtp, &config.identity.keys) {
             (SrtpPolicy::Off, _) => Vec::new(),
             (_, Some([first, second])) => vec![
@@ -137,6 +146,8 @@ impl Call {
             rtcp_mux: config.rtcp_mux,
             // Events are not sent or heard yet, so we don't claim them.
             telephone_event: false,
+            redundancy: config.redundancy,
+            voip_metrics: true,
             srtp: config.srtp,
             crypto,
             session: sdp::SessionId { id: config.identity.session_id, ..sdp::SessionId::default() },
@@ -180,7 +191,7 @@ impl Call {
     pub fn answer(&mut self, now: Instant, offer: &str) -> Result<String, CallError> {
         let (mut answer, mut negotiated) = sdp::answer(&self.local, offer)?;
         let registry = &self.config.registry;
-        let main = Sending::new(registry, &negotiated, false)?;
+        let main = Sending::new(registry, &negotiated, &self.config)?;
         if negotiated.receive.iter().any(|codec| !main.has_the_rates_of(registry, &codec.format)) {
             // A stream keeps its clock (RFC 7160): agree only on codecs that share the best one's.
             let codecs = self.local.codecs.iter().filter(|codec| main.has_the_rates_of(registry, codec)).cloned();
@@ -210,7 +221,7 @@ impl Call {
     /// # Errors
     /// As for [`new`](Self::new); nothing changes then.
     pub fn set_codecs(&mut self, codecs: &[CodecFormat]) -> Result<(), CallError> {
-        self.local.codecs = codecs::offered(&self.config.registry, codecs, self.config.comfort_noise)?;
+        self.local.codecs = codecs::offered(&self.config.registry, codecs, &self.config)?;
         self.config.codecs = codecs.to_vec();
         Ok(())
     }
@@ -259,12 +270,20 @@ impl Call {
     /// A snapshot of the numbers.
     pub fn stats(&self) -> CallStats {
         let Some(media) = &self.media else { return self.stats };
-        CallStats {
-            receiver: media.heard.stats(),
+        let stats = CallStats {
+            receiver: media.heard.first().stats(),
             sources: media.heard.table_stats(),
             sender: media.sender.stats(),
             round_trip: media.reporter.round_trip(),
+            remote_voip: media.reporter.peer_voip(),
             ..self.stats
+        };
+        let Some(quality) = self.metrics(media).quality() else { return stats };
+        CallStats {
+            mos_lq: Some(quality.mos_lq),
+            r_factor: quality.conversation.map(|conversation| conversation.r_factor),
+            mos_cq: quality.conversation.map(|conversation| conversation.mos_cq),
+            ..stats
         }
     }
 
@@ -277,9 +296,17 @@ impl Call {
     pub fn memory_bytes(&self) -> usize {
         let heap = self.media.as_ref().map_or(0, |media| {
             let reporter = size_of_val(&*media.reporter);
-            size_of::<HostSender>() + media.heard.memory_bytes() + reporter + self.guard_bytes()
+            size_of::<HostSender>()
+                + media.heard.memory_bytes()
+                + reporter
+                + self.redundancy_bytes()
+                + self.guard_bytes()
         });
         size_of::<Self>() + heap
+    }
+
+    fn redundancy_bytes(&self) -> usize {
+        self.media.as_ref().and_then(|media| media.redundancy.as_ref()).map_or(0, |_| size_of::<HostRedundancy>())
     }
 
     fn guard_bytes(&self) -> usize {
@@ -385,11 +412,12 @@ impl Call {
         // Each turn takes a frame out of a bounded packetizer.
         loop {
             let room = buffer.len().saturating_sub(media.guard.get().max_growth());
-            let sent = media
-                .sender
-                .packet(&mut *media.encoder, &mut buffer[..room])?
-                .ok()
-                .and_then(|len| media.guard.get().protect_rtp(buffer, len).ok());
+            let (encoder, datagram) = (&mut *media.encoder, &mut buffer[..room]);
+            let written = match &mut media.redundancy {
+                Some(redundancy) => media.sender.packet_with_redundancy(encoder, redundancy, datagram),
+                None => media.sender.packet(encoder, datagram),
+            };
+            let sent = written?.ok().and_then(|len| media.guard.get().protect_rtp(buffer, len).ok());
             match sent {
                 Some(len) => return Some(Transmit { len, to: media.rtp.remote(), channel: Channel::Rtp }),
                 None => self.stats.send_errors += 1,
@@ -421,8 +449,12 @@ impl Call {
         media.protect_report(buffer, len)
     }
 
-    fn report(&self, now: Instant) -> Option<(([ReceptionStats; MAX_SOURCES], usize), SendInfo)> {
+    fn report(&mut self, now: Instant) -> Option<(([ReceptionStats; MAX_SOURCES], usize), SendInfo)> {
         let media = self.media.as_ref()?;
+        let metrics = media.negotiated.send_voip_metrics && media.heard.first().ssrc().is_some();
+        let metrics = metrics.then(|| self.metrics(media).block());
+        let media = self.media.as_mut()?;
+        media.reporter.set_voip(metrics);
         let stats = media.sender.stats();
         let info = SendInfo {
             ntp: self.config.wall_clock.plus(now.since(Instant::ZERO)),
@@ -433,10 +465,21 @@ impl Call {
         Some((media.heard.reception(), info))
     }
 
+    fn metrics(&self, media: &Media) -> VoipMetricsInput {
+        quality::metrics(&Heard {
+            receiver: media.heard.first(),
+            delay: &self.config.delay,
+            codec: &media.sending.agreed,
+            codec_delay_us: media.sending.delay_us,
+            packet_ms: media.negotiated.send_ptime_ms,
+            reporter: &media.reporter,
+        })
+    }
+
     /// Builds the media of a new call, or changes those of a running one.
     fn apply(&mut self, now: Instant, negotiated: Negotiated) -> Result<(), CallError> {
         let registry = &self.config.registry;
-        let sending = Sending::new(registry, &negotiated, self.config.comfort_noise)?;
+        let sending = Sending::new(registry, &negotiated, &self.config)?;
         let payload_type = negotiated.send[0].payload_type;
         let ptime_ms = negotiated.send_ptime_ms;
         let encoder = sending.encoder(registry)?;
@@ -455,6 +498,7 @@ impl Call {
             let mut sender = Box::new(HostSender::new(sender_config, &*encoder).map_err(CallError::Sender)?);
             sender.set_comfort_noise(sending.noise, &*encoder);
             self.media = Some(Media {
+                redundancy: redundancy(&sending, self.config.redundancy),
                 sending,
                 guard: Guard::new(negotiated.srtp.as_ref()),
                 sender,
@@ -485,6 +529,7 @@ impl Call {
         {
             media.sender.switch(payload_type, ptime_ms, &*encoder).map_err(CallError::Sender)?;
             media.sender.set_comfort_noise(sending.noise, &*encoder);
+            media.redundancy = redundancy(&sending, self.config.redundancy);
         }
         if another_encoder {
             media.encoder = encoder;

@@ -3,7 +3,7 @@
 use dsp_core::codec::{Decoder, OtherPayload, PayloadTable};
 use dsp_core::time::PayloadType;
 
-use super::CallError;
+use super::{CallConfig, CallError};
 use crate::registry::{CodecFormat, Made, Registry, Terms};
 use crate::sdp::{Negotiated, NegotiatedCodec};
 
@@ -15,13 +15,17 @@ pub(super) struct Sending {
     /// What both sides' formats come to.
     pub(super) agreed: CodecFormat,
     pub(super) sample_rate_hz: u32,
+    /// The codec's own delay in microseconds.
+    pub(super) delay_us: u32,
     /// What silence is sent as, if it isn't sent as sound.
     pub(super) noise: Option<PayloadType>,
+    /// What packets are that repeat those before them, if they shall.
+    pub(super) redundancy: Option<PayloadType>,
 }
 
 impl Sending {
     /// The best codec that was agreed on.
-    pub(super) fn new(registry: &Registry, negotiated: &Negotiated, with_noise: bool) -> Result<Self, CallError> {
+    pub(super) fn new(registry: &Registry, negotiated: &Negotiated, with: &CallConfig) -> Result<Self, CallError> {
         let (Some(theirs), Some(ours)) = (negotiated.send.first(), negotiated.receive.first()) else {
             return Err(CallError::Codec("none".into()));
         };
@@ -29,8 +33,13 @@ impl Sending {
         let agreed = registry.agree(&ours.format, &theirs).unwrap_or_else(|| ours.format.clone());
         let sample_rate_hz = sample_rate_hz(registry, &agreed)?;
         let noise = comfort_noise(&negotiated.send, agreed.rtp_clock_hz)
-            .filter(|_| with_noise && needs_comfort_noise(registry, &agreed));
-        Ok(Self { theirs, agreed, sample_rate_hz, noise })
+            .filter(|_| with.comfort_noise && needs_comfort_noise(registry, &agreed));
+        let number = negotiated.send[0].payload_type;
+        let redundancy = redundancy(&negotiated.send, &agreed)
+            .filter(|red| with.redundancy > 0 && may_repeat(&red.format, number))
+            .map(|red| red.payload_type);
+        let delay_us = registry.describe(&agreed).map_or(0, |description| description.delay_us);
+        Ok(Self { theirs, agreed, sample_rate_hz, delay_us, noise, redundancy })
     }
 
     /// Whether another's encoder would do the same.
@@ -74,24 +83,31 @@ fn make<T: ?Sized>(
     make(codec).map_err(|source| CallError::CodecSetup { codec: format.to_string(), source })
 }
 
-/// What we offer for these codecs; with `comfort_noise` that too, at the clocks of all that have no pauses of their own.
+/// What we offer for these codecs. Comfort noise comes with them, if `with` wants it, at the clocks of all that have no
+/// pauses of their own; and redundancy at the clocks of all.
 ///
 /// # Errors
 /// As for [`sample_rate_hz`], of the first that can't be in a call.
 pub(super) fn offered(
     registry: &Registry,
     codecs: &[CodecFormat],
-    comfort_noise: bool,
+    with: &CallConfig,
 ) -> Result<Vec<CodecFormat>, CallError> {
     let mut formats = Vec::new();
     for wanted in codecs {
         sample_rate_hz(registry, wanted)?;
         formats.extend(registry.find(wanted).map(|codec| codec.offer(wanted)));
     }
-    for codec in codecs.iter().filter(|codec| comfort_noise && needs_comfort_noise(registry, codec)) {
+    for codec in codecs.iter().filter(|codec| with.comfort_noise && needs_comfort_noise(registry, codec)) {
         let noise = CodecFormat::comfort_noise(codec.rtp_clock_hz);
         if !formats.contains(&noise) {
             formats.push(noise);
+        }
+    }
+    for codec in codecs.iter().filter(|_| with.redundancy > 0) {
+        let red = CodecFormat::redundancy(codec);
+        if !formats.contains(&red) {
+            formats.push(red);
         }
     }
     Ok(formats)
@@ -108,10 +124,23 @@ fn comfort_noise(formats: &[NegotiatedCodec], rtp_clock_hz: u32) -> Option<Paylo
     formats.iter().find(|codec| codec.format.same_encoding(&noise)).map(|codec| codec.payload_type)
 }
 
+/// Redundant audio data beside a codec, if both sides have it.
+pub(super) fn redundancy<'a>(formats: &'a [NegotiatedCodec], beside: &CodecFormat) -> Option<&'a NegotiatedCodec> {
+    let red = CodecFormat::redundancy(beside);
+    formats.iter().find(|codec| codec.format.same_encoding(&red))
+}
+
+/// Whether the other side's list of payload types in redundant audio data has this one. Without a list all are welcome.
+fn may_repeat(red: &CodecFormat, number: PayloadType) -> bool {
+    let mut numbers = red.fmtp.split([' ', '/']).filter_map(|text| text.parse::<u8>().ok()).peekable();
+    numbers.peek().is_none() || numbers.any(|listed| listed == number.get())
+}
+
 /// What is behind each payload type of a call: decoders and comfort noise.
 pub(super) struct Decoders {
     decoders: Vec<(PayloadType, Box<dyn Decoder + Send>)>,
     noise: Option<PayloadType>,
+    redundancy: Option<PayloadType>,
 }
 
 impl Decoders {
@@ -124,12 +153,19 @@ impl Decoders {
                 decoders.push((*payload_type, decoder));
             }
         }
-        Ok(Self { decoders, noise: comfort_noise(formats, sound.rtp_clock_hz()) })
+        let redundancy = redundancy(formats, &sound.agreed).map(|red| red.payload_type);
+        Ok(Self { decoders, noise: comfort_noise(formats, sound.rtp_clock_hz()), redundancy })
     }
 
     /// Whether packets of this type mean something.
     pub(super) fn knows(&self, payload_type: PayloadType) -> bool {
-        self.noise == Some(payload_type) || self.decoders.iter().any(|(own, _)| *own == payload_type)
+        [self.noise, self.redundancy].contains(&Some(payload_type))
+            || self.decoders.iter().any(|(own, _)| *own == payload_type)
+    }
+
+    /// The payload type of redundant audio data.
+    pub(super) fn redundancy(&self) -> Option<PayloadType> {
+        self.redundancy
     }
 
     /// Takes in decoders of payload types that are not here: those beside them keep what they have heard.
@@ -140,6 +176,7 @@ impl Decoders {
             }
         }
         self.noise = self.noise.or(others.noise);
+        self.redundancy = self.redundancy.or(others.redundancy);
     }
 }
 

@@ -94,6 +94,10 @@ pub struct CallConfig {
     /// Whether silence is described (comfort noise, RFC 3389) instead of sent, if the other side wants that too. It's for
     /// codecs without pauses of their own; those of Opus are a setting of [`Opus`](crate::registry::Opus).
     pub comfort_noise: bool,
+    /// How many packets before it each packet repeats (RFC 2198), 0 to 4, if the other side can make use of it; 0 is off.
+    /// Each costs the codec's bit rate once more; what is lost alone is heard all the same, a packet later. Payloads of
+    /// more than 1023 bytes are never repeated.
+    pub redundancy: u8,
     /// The packet length we ask for, in ms.
     pub ptime_ms: u32,
     /// How much we want SRTP.
@@ -131,6 +135,7 @@ impl CallConfig {
             codecs: vec![CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu(), CodecFormat::pcma()],
             registry: Registry::builtin(),
             comfort_noise: false,
+            redundancy: 0,
             ptime_ms: 20,
             srtp: SrtpPolicy::Required,
             latching: Latching::default(),

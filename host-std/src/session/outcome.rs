@@ -7,6 +7,7 @@ use dsp_core::receive::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::receive::{self, ReceiveError, Received, ReceiverStats};
 use dsp_core::send::{FrameTooLong, SendStats};
 use dsp_core::time::Duration;
+use dsp_core::wire::rtcp::VoipMetrics;
 
 use crate::sdp::SdpError;
 
@@ -37,6 +38,8 @@ pub enum CallError {
     NoOffer,
     /// RTCP's settings are unusable.
     Rtcp,
+    /// More packets repeated than four.
+    Redundancy(u8),
     /// A call's sound is mono, and this codec's is not.
     Channels {
         /// The codec, as `a=rtpmap` has it.
@@ -60,6 +63,7 @@ impl std::fmt::Display for CallError {
                 write!(f, "calls are mono, and {codec} is set up for {channels} channels")
             }
             Self::Sources(_) => write!(f, "so many sources can't be heard"),
+            Self::Redundancy(level) => write!(f, "redundancy of {level} packets, 4 are possible"),
             Self::Rtcp => write!(f, "RTCP needs a canonical name of 1 to 64 bytes"),
         }
     }
@@ -74,7 +78,7 @@ impl std::error::Error for CallError {
             Self::Sources(error) => Some(error),
             Self::Sender(error) => Some(error),
             Self::Randomness(error) => Some(error),
-            Self::Codec(_) | Self::NoOffer | Self::Rtcp | Self::Channels { .. } => None,
+            Self::Codec(_) | Self::NoOffer | Self::Rtcp | Self::Redundancy(_) | Self::Channels { .. } => None,
         }
     }
 }
@@ -148,4 +152,14 @@ pub struct CallStats {
     pub remote_fraction_lost: Option<f32>,
     /// What the other side last said of the jitter of ours, in ms.
     pub remote_jitter_ms: Option<f32>,
+    /// The rating R of what is heard here with its delay, 0 to 93.2, by the E-model (ITU-T G.107): 93.2 where nothing
+    /// impairs; `None` until there is a round trip. On the narrowband scale, whatever the codec: see
+    /// [`impairment`](super::impairment).
+    pub r_factor: Option<f64>,
+    /// Listening quality, without delay, 1 to 4.5, from the same model; `None` until something is heard.
+    pub mos_lq: Option<f64>,
+    /// Conversational quality, with delay, from the same model and under the same conditions as `r_factor`.
+    pub mos_cq: Option<f64>,
+    /// What the other side last said of how it hears us (RFC 3611, 4.7).
+    pub remote_voip: Option<VoipMetrics>,
 }

@@ -64,8 +64,9 @@ impl Listening {
     pub(super) fn new(config: ReceiverConfig, decoders: Vec<Decoders>, own: Ssrc) -> Result<Self, CallError> {
         let wanted = SourcesConfig { places: decoders.len(), own: Some(own), ..SourcesConfig::default() };
         let table = Sources::new(wanted).map_err(CallError::Sources)?;
-        let place = |decoders| {
-            let receiver = Box::new(HostReceiver::new(config).map_err(CallError::Receiver)?);
+        let place = |decoders: Decoders| {
+            let mut receiver = Box::new(HostReceiver::new(config).map_err(CallError::Receiver)?);
+            receiver.set_redundancy(decoders.redundancy());
             let clock = ClockMap::new(config.rtp_clock_hz);
             Ok(Place { receiver, decoders, clock, cname: None, least_delay: Duration::ZERO, ends: None })
         };
@@ -86,6 +87,7 @@ impl Listening {
     pub(super) fn add(&mut self, decoders: Vec<Decoders>) {
         for (place, decoders) in self.places.iter_mut().zip(decoders) {
             place.decoders.add(decoders);
+            place.receiver.set_redundancy(place.decoders.redundancy());
         }
     }
 
@@ -240,9 +242,9 @@ impl Listening {
         self.places.iter().enumerate().filter(move |(index, _)| taken(*index)).map(|(_, place)| place)
     }
 
-    /// The numbers of the first source that is heard.
-    pub(super) fn stats(&self) -> ReceiverStats {
-        self.heard().next().map(|place| place.receiver.stats()).unwrap_or_default()
+    /// The receiver of the first source that is heard; if there is none, one that hears nothing.
+    pub(super) fn first(&self) -> &HostReceiver {
+        &self.heard().next().unwrap_or(&self.places[0]).receiver
     }
 
     /// What the table of sources counted; nothing with one place.

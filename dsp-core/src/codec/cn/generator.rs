@@ -6,7 +6,7 @@
 //! lattice is 1 / ((1 - k1^2) (1 - k2^2) ...), exactly.
 //!
 //! Level and spectrum move with a time constant of 512 samples (64 ms at 8 kHz), the first ones are taken at once.
-//! Delay: none. Cost: 24 multiplications a sample at most. State: 128 bytes.
+//! Delay: none. Cost: 24 multiplications a sample at most. State: 112 bytes.
 
 use super::{MAX_ORDER, NoiseDescription};
 use crate::codec::DecodeError;

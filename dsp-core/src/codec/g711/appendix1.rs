@@ -8,10 +8,10 @@
 //!
 //! No text of the appendix was at hand: this follows public descriptions of it, and gives the bits of the vectors in
 //! the ITU-T software tool library (G.191). Those come in frames of 10 ms; here losses and packets may have any
-//! length. The pitch's sums are whole numbers; weights and gains are `f64`, whose rounding the vectors show, with + - * /
-//! and square root alone, so that all targets give the same bits.
+//! length. The pitch's sums are whole numbers; weights and gains are `f64`, whose rounding the vectors show, with + - *
+//! / and square root alone, so that all targets give the same bits.
 //!
-//! Delay: 30 samples (3.75 ms). State: 1.9 KiB. Cost: 8,000 multiplications where a loss begins, one a sample during
+//! Delay: 30 samples (3.75 ms). State: 1.8 KiB. Cost: 8,000 multiplications where a loss begins, one a sample during
 //! it from 10 ms on, none otherwise.
 
 use crate::codec::{CodecInfo, DecodeError, Decoder};

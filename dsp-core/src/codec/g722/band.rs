@@ -27,12 +27,33 @@ impl<const LARGEST: i32, const SHIFT: u32> Scale<LARGEST, SHIFT> {
         Self { logarithm: 0, step: step_size::<SHIFT>(0) }
     }
 
+    /// Begins anew at a logarithm.
+    fn set(&mut self, logarithm: i32) {
+        self.logarithm = logarithm.clamp(0, LARGEST);
+        self.step = step_size::<SHIFT>(self.logarithm);
+    }
+
     /// LOGSCL and SCALEL, or LOGSCH and SCALEH.
     #[inline(always)]
     fn update(&mut self, growth: i16) {
         self.logarithm = (((self.logarithm * 127) >> 7) + i32::from(growth)).clamp(0, LARGEST);
         self.step = step_size::<SHIFT>(self.logarithm);
     }
+}
+
+/// Twice the step size, in its logarithm.
+const OCTAVE: i32 = 2048;
+
+/// What the logarithm of the step size was before these growths, if it did not change much over them: the recursion's
+/// own share in the growths' weighted sum makes up the rest.
+fn expected_logarithm(growths: impl Iterator<Item = i16>) -> i32 {
+    let (mut logarithm, mut forgotten) = (0, 1 << 15);
+    for growth in growths.take(160) {
+        logarithm = ((logarithm * 127) >> 7) + i32::from(growth);
+        forgotten = (forgotten * 127) >> 7;
+    }
+    // At most 160 growths of 3042.
+    ((i64::from(logarithm) << 15) / i64::from(((1 << 15) - forgotten).max(1))) as i32
 }
 
 const fn step_size<const SHIFT: u32>(logarithm: i32) -> i32 {
@@ -62,19 +83,29 @@ impl Lower {
     /// One sample to the 6 bits of IL.
     #[inline(always)]
     pub(super) fn encode(&mut self, sample: i16) -> u8 {
-        // SUBTRA, QUANTL.
+        let code = self.code(sample);
+        self.adapt(code);
+        code
+    }
+
+    /// One sample to what decoding its 6 bits gives.
+    pub(super) fn follow(&mut self, sample: i16) -> i16 {
+        self.decode(self.code(sample), Mode::Kbps64)
+    }
+
+    /// SUBTRA, QUANTL.
+    #[inline(always)]
+    fn code(&self, sample: i16) -> u8 {
         let difference = saturate(i32::from(sample) - self.predictor.prediction());
         let sign = difference >> 15;
         let magnitude = quantise(difference ^ sign, self.scale.step as u16);
-        let code = if sign == 0 {
+        if sign == 0 {
             61 - magnitude
         } else if magnitude < 2 {
             63 - magnitude
         } else {
             33 - magnitude
-        };
-        self.adapt(code);
-        code
+        }
     }
 
     /// The 6 bits of IL to one sample; the mode says how many of them are sound.
@@ -90,9 +121,12 @@ impl Lower {
         sample
     }
 
-    /// Samples were lost.
-    pub(super) fn soften(&mut self) {
-        self.predictor.soften();
+    /// What was followed since `before` was no more than a guess. The step size is the one of before, unless the octets
+    /// to come speak of one less than half: a sound that ended in the loss would end in a burst.
+    pub(super) fn recall(&mut self, before: &Self, next: &[u8]) {
+        let expected = expected_logarithm(next.iter().map(|&octet| GROWTH_4[usize::from((octet >> 2) & 15)]));
+        self.scale.set(before.scale.logarithm.min(expected + OCTAVE));
+        self.predictor.recall(&before.predictor);
     }
 
     #[inline(always)]
@@ -119,19 +153,32 @@ impl Higher {
     /// One sample to the 2 bits of IH.
     #[inline(always)]
     pub(super) fn encode(&mut self, sample: i16) -> u8 {
-        // SUBTRA, QUANTH.
-        let difference = i32::from(saturate(i32::from(sample) - self.predictor.prediction()));
-        let sign = difference >> 31;
-        let large = (difference ^ sign) >= (LEVEL_2 * self.scale.step) >> 12;
-        // 3 and 2 for small and large positive differences, 1 and 0 for negative ones.
-        let code = (3 + 2 * sign) as u8 - large as u8;
+        let code = self.code(sample);
         self.decode(code);
         code
     }
 
-    /// Samples were lost.
-    pub(super) fn soften(&mut self) {
-        self.predictor.soften();
+    /// One sample to what decoding its 2 bits gives.
+    pub(super) fn follow(&mut self, sample: i16) -> i16 {
+        self.decode(self.code(sample))
+    }
+
+    /// SUBTRA, QUANTH.
+    #[inline(always)]
+    fn code(&self, sample: i16) -> u8 {
+        let difference = i32::from(saturate(i32::from(sample) - self.predictor.prediction()));
+        let sign = difference >> 31;
+        let large = (difference ^ sign) >= (LEVEL_2 * self.scale.step) >> 12;
+        // 3 and 2 for small and large positive differences, 1 and 0 for negative ones.
+        (3 + 2 * sign) as u8 - large as u8
+    }
+
+    /// What was followed since `before` was no more than a guess. The step size is the one of before, unless the octets
+    /// to come speak of one less than half: a sound that ended in the loss would end in a burst.
+    pub(super) fn recall(&mut self, before: &Self, next: &[u8]) {
+        let expected = expected_logarithm(next.iter().map(|&octet| GROWTH_2[usize::from(octet >> 6)]));
+        self.scale.set(before.scale.logarithm.min(expected + OCTAVE));
+        self.predictor.recall(&before.predictor);
     }
 
     /// The 2 bits of IH to one sample.

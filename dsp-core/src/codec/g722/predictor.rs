@@ -54,17 +54,16 @@ impl Predictor {
         self.prediction
     }
 
-    /// Samples were lost: poles and zeros draw in by 1/8. What the signal did meanwhile is unknown, and a sharp resonance
-    /// would ring on for long from a wrong memory. Memory and step size stay: losing them costs more than they mislead.
-    pub(super) fn soften(&mut self) {
-        let [a1, a2] = self.poles;
-        self.poles = [a1 - a1 / 8, a2 - a2 / 4];
-        for zero in &mut self.zeros {
-            *zero -= *zero / 8;
+    /// Goes half of the way back to the poles and zeros of `before`; what was heard meanwhile stays.
+    pub(super) fn recall(&mut self, before: &Self) {
+        let zeros = self.zeros.iter_mut().zip(&before.zeros);
+        for (now, &before) in zeros.chain(self.poles.iter_mut().zip(&before.poles)) {
+            *now = (*now + before) / 2;
         }
-        // About what the new coefficients would have predicted.
-        self.zeros_part -= self.zeros_part / 8;
-        self.prediction -= self.prediction / 8;
+        // FILTEZ, FILTEP and PREDIC with the new coefficients.
+        self.zeros_part = saturating_sum(&core::array::from_fn(|i| (self.zeros[i] * self.differences[i]) >> 14));
+        let [newer, older] = [0, 1].map(|i| (self.poles[i] * self.doubled[i]) >> 15);
+        self.prediction = i32::from(saturate(i32::from(saturate(newer + older)) + self.zeros_part));
     }
 
     /// Takes the quantised difference between the prediction and the sample, and predicts the next. Differences are

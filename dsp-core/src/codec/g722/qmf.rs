@@ -64,6 +64,11 @@ impl Analysis {
         Self { memory: [0; MEMORY] }
     }
 
+    /// A filter that has heard this.
+    pub(super) const fn after(sound: &[i16; MEMORY]) -> Self {
+        Self { memory: *sound }
+    }
+
     /// Splits at most [`BLOCK`] pairs of samples; further pairs are not read.
     #[inline]
     pub(super) fn split(&mut self, pcm: &[[i16; 2]], lower: &mut Band, higher: &mut Band) {

@@ -1,0 +1,137 @@
+//! Redundant audio data on the receive road (RFC 2198), and what became of each packet (RFC 3611, 4.7.1).
+//!
+//! A packet's redundant blocks are copies of packets before it. One whose packet is missing and still to be played is put
+//! into the jitter buffer in that packet's place; from there on it is played like any other, and counts as received.
+//! RTCP's counts of RFC 3550 don't see it: there the packet is lost.
+//!
+//! Delay: a copy comes a packet or more after its packet's time. Whether it's worth waiting for is for the delay
+//! estimator to weigh, as for any late packet: a copy of a missing packet is counted there as this packet's arrival, in
+//! time or not. So the first losses find it late, and where losses are common enough the delay grows by a packet.
+
+use super::jitter::{PacketInfo, PushError};
+use super::{Played, ReceiveError, Receiver, State, ticks};
+use crate::quality::PacketFate;
+use crate::time::{Duration, Instant, PayloadType, RtpTime, Seq};
+use crate::wire::red::{RedBlock, RedPayload};
+use crate::wire::rtp::RtpPacket;
+
+impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
+    /// The payload type that signifies redundant audio data, from the next packet on; `None`, as at first: there is
+    /// none.
+    pub fn set_redundancy(&mut self, payload_type: Option<PayloadType>) {
+        self.redundancy = payload_type;
+    }
+
+    /// The blocks of a packet with redundant audio data; `None` for any other packet.
+    pub(super) fn take_apart<'a>(&mut self, packet: &RtpPacket<'a>) -> Result<Option<RedPayload<'a>>, ReceiveError> {
+        if self.redundancy != Some(packet.payload_type()) {
+            return Ok(None);
+        }
+        let red = RedPayload::parse(packet.payload()).map_err(|error| {
+            self.stats.undecodable += 1;
+            ReceiveError::Redundancy(error)
+        })?;
+        Ok(Some(red))
+    }
+
+    /// Puts the redundant blocks of the packet `carrier`, which is in the buffer, in the place of missing packets.
+    pub(super) fn store_copies(&mut self, now: Instant, carrier: &PacketInfo, red: &RedPayload<'_>) {
+        let count = red.redundant().len();
+        for (index, block) in red.redundant().enumerate() {
+            self.stats.redundant_blocks += 1;
+            self.store_copy(now, carrier, block, (count - index) as u16);
+        }
+    }
+
+    /// `rank`: this block's place among the redundant ones, counted from the youngest.
+    fn store_copy(&mut self, now: Instant, carrier: &PacketInfo, block: RedBlock<'_>, rank: u16) {
+        // Another encoding of the same sound (RFC 2198, 3) may be one that nobody here can decode.
+        let known = block.payload_type == carrier.payload_type || Some(block.payload_type) == self.payload_type;
+        if block.payload.is_empty() || block.timestamp_offset == 0 || !known {
+            return;
+        }
+        // Blocks have no sequence numbers. Packets of one length lie evenly; else it's the order.
+        let even = self.packet_ticks > 0 && block.timestamp_offset.is_multiple_of(self.packet_ticks);
+        let back = if even { (block.timestamp_offset / self.packet_ticks).min(1 << 14) as u16 } else { rank };
+        let seq = Seq(carrier.seq.0.wrapping_sub(back));
+        let timestamp = block.timestamp(carrier.timestamp);
+        if self.sequence.has_seen(seq) {
+            self.stats.redundant_duplicate += 1;
+            return;
+        }
+        if !self.lies_between(seq, timestamp) {
+            return;
+        }
+        if self.newest_copy.is_none_or(|newest| seq.distance(newest) > 0) {
+            self.newest_copy = Some(seq);
+            self.delay.update_copy(ticks(now, self.config.rtp_clock_hz), timestamp.0);
+        }
+        // What has been concealed by more than half stays so, or the delay would grow for nothing.
+        let passed = self.filled as i32 - timestamp.distance(self.next_time);
+        if self.state == State::Playing && passed > self.packet_ticks as i32 / 2 {
+            self.stats.redundant_late += 1;
+            return;
+        }
+        let info =
+            PacketInfo { seq, timestamp, payload_type: block.payload_type, marker: false, arrival: carrier.arrival };
+        match self.jitter.push_copy(info, block.payload) {
+            Ok(()) => {}
+            Err(PushError::Duplicate) => self.stats.redundant_duplicate += 1,
+            Err(_) => self.stats.redundant_late += 1,
+        }
+    }
+
+    /// Whether a packet with these numbers fits between those in the buffer.
+    fn lies_between(&self, seq: Seq, timestamp: RtpTime) -> bool {
+        let Some(next) = self.jitter.next_seq() else { return true };
+        let neighbour = |seq: Seq| usize::try_from(seq.distance(next)).ok().and_then(|offset| self.jitter.peek(offset));
+        let after = neighbour(seq.plus(1)).is_none_or(|(info, _)| timestamp.distance(info.timestamp) < 0);
+        let before =
+            neighbour(Seq(seq.0.wrapping_sub(1))).is_none_or(|(info, _)| timestamp.distance(info.timestamp) > 0);
+        after && before
+    }
+
+    /// Samples that were decoded from a packet, or from its copy.
+    pub(super) fn count_decoded(&mut self, copy: bool, samples: usize, played: &mut Played) {
+        if copy {
+            self.stats.redundant_used += 1;
+            played.recovered += samples as u32;
+        } else {
+            played.decoded += samples as u32;
+        }
+    }
+
+    /// The turn of the next packet has passed: what became of it, if it was here. Whether it was.
+    pub(super) fn pass(&mut self, fate: PacketFate) -> bool {
+        let here = self.jitter.peek(0).is_some();
+        if self.jitter.next_seq().is_some() {
+            self.jitter.advance();
+            self.count_fate(if here { fate } else { PacketFate::Lost });
+        }
+        here
+    }
+
+    /// The turn of all that is missing before the first packet in the buffer has passed.
+    pub(super) fn skip_missing(&mut self) {
+        let missing = self.jitter.first_offset().unwrap_or(0);
+        // Redundancy covers the end of a gap.
+        let recovered = usize::from(core::mem::take(&mut self.recovered));
+        for left in (0..missing).rev() {
+            self.jitter.advance();
+            self.count_fate(if left < recovered { PacketFate::Received } else { PacketFate::Lost });
+        }
+    }
+
+    /// The buffer is empty, and the next packet is one that it has no place for: all before it is lost.
+    pub(super) fn skip_to(&mut self, seq: Seq) {
+        let missing = self.jitter.next_seq().map_or(0, |next| seq.distance(next));
+        for _ in 0..missing {
+            self.count_fate(PacketFate::Lost);
+        }
+        self.jitter.clear();
+    }
+
+    fn count_fate(&mut self, fate: PacketFate) {
+        self.bursts.count(fate, Duration::from_samples(u64::from(self.packet_ticks), self.config.rtp_clock_hz));
+    }
+}

@@ -1,0 +1,75 @@
+//! Redundant audio data on the send road (RFC 2198): each packet carries the payloads of the packets before it.
+//!
+//! A packet then costs one payload more a level, and a loss can be made up for by the packets behind it, a packet
+//! interval later for each level. After a pause the first packet carries none: what was before it is over. Descriptions
+//! of comfort noise go without. Memory: `(BLOCKS + 1) * BYTES`.
+
+use super::{SendError, write_packet};
+use crate::codec::Encoder;
+use crate::time::PayloadType;
+use crate::wire::red::{RedWriteError, RedundancyHistory};
+use crate::wire::rtp::{RtpHeader, WriteError};
+
+/// What was sent last, up to `BLOCKS` payloads of up to `BYTES` bytes, and how much of it goes out again. A payload that
+/// is longer goes without redundancy, in a packet of its own type.
+#[derive(Clone, Debug)]
+pub struct Redundancy<const BLOCKS: usize, const BYTES: usize> {
+    payload_type: PayloadType,
+    level: usize,
+    history: RedundancyHistory<BLOCKS, BYTES>,
+    payload: [u8; BYTES],
+}
+
+/// Redundancy for a host: up to four packets of any length that the format allows.
+pub type HostRedundancy = Redundancy<4, 1_023>;
+
+impl<const BLOCKS: usize, const BYTES: usize> Redundancy<BLOCKS, BYTES> {
+    /// Repeats the last `level` payloads, at most `BLOCKS`, in packets of this type.
+    pub const fn new(payload_type: PayloadType, level: usize) -> Self {
+        let level = if level > BLOCKS { BLOCKS } else { level };
+        Self { payload_type, level, history: RedundancyHistory::new(), payload: [0; BYTES] }
+    }
+
+    /// How many payloads are repeated.
+    pub const fn level(&self) -> usize {
+        self.level
+    }
+
+    /// The payload type of the packets.
+    pub const fn payload_type(&self) -> PayloadType {
+        self.payload_type
+    }
+
+    /// Writes a packet with redundancy; returns the lengths of header and payload.
+    pub(super) fn write(
+        &mut self,
+        header: &RtpHeader<'_>,
+        encoder: &mut dyn Encoder,
+        frame: &[i16],
+        datagram: &mut [u8],
+    ) -> Result<(usize, usize), SendError> {
+        if header.marker {
+            self.history.clear();
+        }
+        let (alone, payload) = write_packet(header, datagram, |payload| encoder.encode(frame, payload))?;
+        let Some(copy) = self.payload.get_mut(..payload).filter(|_| payload > 0) else {
+            // Too long to be repeated, or nothing to send.
+            self.history.clear();
+            return Ok((alone, payload));
+        };
+        copy.copy_from_slice(&datagram[alone..][..payload]);
+        let (own_type, timestamp) = (header.payload_type, header.timestamp);
+        let written =
+            RtpHeader { payload_type: self.payload_type, ..*header }.write(datagram).map_err(SendError::Write)?;
+        let red = self.history.write_newest(self.level, own_type, timestamp, copy, &mut datagram[written..]);
+        self.history.push(own_type, timestamp, copy);
+        match red {
+            Ok(len) => Ok((written, len)),
+            Err(RedWriteError::OutputTooSmall { need, got }) => {
+                Err(SendError::Write(WriteError::OutputTooSmall { need: written + need, got: written + got }))
+            }
+            // What it takes are kept payloads of allowed lengths and times.
+            Err(_) => Ok((written, 0)),
+        }
+    }
+}
