@@ -158,7 +158,7 @@ fn comfort_noise_lasts_until_the_next_talk_spurt() {
     assert!((80.0..135.0).contains(&heard), "{heard}");
     // The talk spurt is heard at once, and whole.
     let decoded = stats.decoded_samples - before.decoded_samples;
-    assert!((7_600..=8_000).contains(&decoded), "{decoded}");
+    assert!((7_600..=8_200).contains(&decoded), "{decoded}");
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn opus_pauses_without_a_loss() {
     let mut encoder = OpusEncoder::new(config).unwrap();
     let mut wire = Wire::new(48_000, 48_000);
     let speech = babble(48_000, 4, 0);
-    let (mut sent, mut tiny) = (0, 0);
+    let (mut sent, mut tiny, mut before) = (0, 0, 0);
     // A second of speech, four of next to nothing, and speech again.
     for step in 0..300usize {
         let quiet = (50..250).contains(&step);
@@ -188,8 +188,9 @@ fn opus_pauses_without_a_loss() {
             (0..960).map(|n| if quiet { (n * 7 % 5) as i16 } else { speech[step % 25 * 960 + n] }).collect();
         let mut payload = [0; 1_500];
         let len = encoder.encode(&pcm, &mut payload).unwrap();
-        // What an encoder says in one or two bytes need not be sent, but every 400 ms.
-        if len > 2 || step % 20 == 0 {
+        // What an encoder says in one or two bytes need not be sent, but the first time, so that the decoder knows.
+        let pausing = std::mem::replace(&mut before, len) <= 2;
+        if len > 2 || !pausing {
             wire.send(OPUS, &payload[..len]);
             sent += 1;
             tiny += u32::from(len <= 2);

@@ -174,7 +174,7 @@ pub fn stretch(pace: &Pace) -> Option<Stretch> {
     let least = |by: i32| if aligned && by < period / 2 { by } else { by.max(period) };
     if ahead <= low {
         Some(Stretch::Decelerate((target - delay).max(low - ahead).max(2 * period)))
-    } else if delay > target + above && ahead > low + (delay - target).min(2 * period) {
+    } else if delay > target + above && ahead - (delay - target).min(2 * period) > low.max(period) {
         Some(Stretch::Accelerate(least(delay - target)))
     } else if delay <= target - below {
         // Room for a pitch period: it may end a little above the target.

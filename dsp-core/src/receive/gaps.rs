@@ -1,5 +1,6 @@
 //! What a receiver plays where it has no packet to decode: gaps filled, losses concealed, pauses and waits.
 
+use super::strategy::Strategy;
 use super::{BRIDGE, CONCEAL_STEP, Cause, Played, Receiver, UNDERRUN, samples_of, ticks, ticks_of};
 use crate::codec::PayloadTable;
 use crate::quality::PacketFate;
@@ -105,6 +106,31 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         self.filled += self.to_ticks(samples);
         self.made_up += samples as u32;
         played.concealed += samples as u32;
+    }
+
+    /// A codec conceals whole steps, and so beyond the end of a tick. What of that is still queued is taken back as far as
+    /// it isn't needed any more, now that the packet that ends the gap is here.
+    pub(super) fn cut_short(&mut self, now: Instant, strategy: &mut dyn Strategy) {
+        let queued = self.sound.queued();
+        let ticks_queued = self.to_ticks(queued);
+        if queued == 0 || queued > self.made_up as usize || ticks_queued > self.filled {
+            return;
+        }
+        let first = self.jitter.first_offset().and_then(|offset| self.jitter.peek(offset));
+        let Some((info, _)) = first else { return };
+        let now = ticks(now, self.config.rtp_clock_hz);
+        let delay = self.delay.relative(now, info.timestamp.0).unwrap_or(0);
+        let target = strategy.target(&self.delay.estimate()) as i32;
+        let gap = info.timestamp.distance(self.next_time) - (self.filled - ticks_queued) as i32;
+        let needed = samples_of(gap.min(target.saturating_sub(delay)).max(0) as u32, &self.config);
+        if needed < queued {
+            let spare = queued - needed;
+            self.sound.shorten(spare);
+            self.filled -= self.to_ticks(spare);
+            self.made_up -= spare as u32;
+            self.stats.concealed_samples -= spare as u64;
+            self.spliced = true;
+        }
     }
 
     /// By now it's known why sound was made up.

@@ -132,6 +132,11 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         self.packets == 0
     }
 
+    /// Cells that are free.
+    pub const fn room(&self) -> usize {
+        CELLS - self.occupied
+    }
+
     /// The sequence number whose turn is next; `None` before the first packet.
     pub fn next_seq(&self) -> Option<Seq> {
         self.next.map(|next| Seq(next as u16))

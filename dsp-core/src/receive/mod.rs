@@ -257,7 +257,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             SequenceUpdate::Started { .. } | SequenceUpdate::InOrder { .. } | SequenceUpdate::Late { .. } => {}
         }
         // A packet that was overtaken says nothing about the clock of those that overtook it.
-        if matches!(update, SequenceUpdate::InOrder { .. }) && self.has_jumped(now, packet.timestamp()) {
+        let tells = matches!(update, SequenceUpdate::InOrder { .. }) && !self.delay.repeats(packet.timestamp().0);
+        if tells && self.has_jumped(now, packet.timestamp()) {
             self.stats.restarts += 1;
             self.stats.time_jumps += 1;
             self.restart();
@@ -351,8 +352,10 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         pcm: &mut [i16],
     ) -> Played {
         let mut road = Road { payloads, strategy };
+        self.delay.set_tick((pcm.len() as u32).div_ceil(self.config.sample_rate_hz / 1_000));
         let mut played = Played::default();
         let mut filled = 0;
+        self.cut_short(now, road.strategy);
         while filled < pcm.len() {
             let at = now + Duration::from_samples(filled as u64, self.config.sample_rate_hz);
             if self.sound.queued() == 0 {

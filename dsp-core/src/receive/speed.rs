@@ -26,11 +26,15 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             delay,
             target: target as i32,
             usual: estimate.usual as i32,
-            ahead: self.ahead(target) as i32,
+            ahead: self.ahead(target, estimate.reorders) as i32,
             period: PERIOD.as_samples(clock) as i32,
             aligned: self.least_delay > 0,
         };
         let Some(change) = strategy.stretch(&pace) else { return };
+        // Slower means more packets that wait, and they need room.
+        if matches!(change, Stretch::Decelerate(_)) && self.jitter.room() < CELLS / 4 {
+            return;
+        }
         let (Stretch::Accelerate(by) | Stretch::Decelerate(by)) = change;
         let by = by.max(0) as u32;
         self.stretcher.hurry(self.to_ms(by));
@@ -61,12 +65,18 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     }
 
     /// How long the sound lasts that is here without a hole, in ticks: what is queued, and the packets behind it.
-    /// Counted to a packet beyond `target`: nobody wants to know more.
-    fn ahead(&self, target: u32) -> u32 {
+    /// Counted to a packet beyond `target`: nobody wants to know more. Where packets keep their order, one that was
+    /// overtaken is lost, and to play slower would not bring it.
+    fn ahead(&self, target: u32, reorders: bool) -> u32 {
         let mut ahead = self.to_ticks(self.sound.queued());
         let mut before = self.next_time;
         for offset in 0.. {
-            let Some((info, _)) = self.jitter.peek(offset) else { break };
+            let Some((info, _)) = self.jitter.peek(offset) else {
+                if !reorders && self.jitter.len() > offset {
+                    ahead += target + self.packet_ticks;
+                }
+                break;
+            };
             // Where this one ends only the next one says; until then it's as long as the one before.
             ahead += info.timestamp.distance(before).max(0) as u32 + if offset == 0 { self.packet_ticks } else { 0 };
             before = info.timestamp;
