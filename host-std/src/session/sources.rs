@@ -22,7 +22,9 @@ pub const MAX_SOURCES: usize = 31;
 /// Samples that are mixed in one go.
 const CHUNK: usize = 480;
 /// How often streams are aligned.
-const ALIGN_EVERY: Duration = Duration::from_secs(1);
+const ALIGN_EVERY: Duration = Duration::from_millis(20);
+/// A stream comes 5 ms nearer each time: as much as time stretching makes up.
+const ALIGN: AlignConfig = AlignConfig { max_wait: Duration::from_millis(500), max_step: Duration::from_millis(5) };
 /// After its goodbye a source is played until nothing of it can be left: the longest delay, and a fade.
 const PLAY_OUT: Duration = Duration::from_secs(3);
 
@@ -45,6 +47,8 @@ struct Place {
     decoders: Decoders,
     clock: ClockMap,
     cname: Option<Cname>,
+    /// The delay of what was played last, once something was, and what it was told to have at least.
+    delay: Option<Duration>,
     least_delay: Duration,
     /// Its source has said goodbye: when it is played out.
     ends: Option<Instant>,
@@ -68,7 +72,7 @@ impl Listening {
             let mut receiver = Box::new(HostReceiver::new(config).map_err(CallError::Receiver)?);
             receiver.set_redundancy(decoders.redundancy());
             let clock = ClockMap::new(config.rtp_clock_hz);
-            Ok(Place { receiver, decoders, clock, cname: None, least_delay: Duration::ZERO, ends: None })
+            Ok(Place { receiver, decoders, clock, cname: None, delay: None, least_delay: Duration::ZERO, ends: None })
         };
         Ok(Self {
             config,
@@ -186,8 +190,7 @@ impl Listening {
             if done >> first & 1 == 1 {
                 continue;
             }
-            let mut streams =
-                [Stream { captured: NtpTime(0), own_delay: Duration::ZERO, least_delay: Duration::ZERO }; MAX_SOURCES];
+            let mut streams = [Stream::default(); MAX_SOURCES];
             let mut members = [0; MAX_SOURCES];
             let mut count = 0;
             for index in first..self.places.len() {
@@ -200,6 +203,7 @@ impl Listening {
                     streams[count] = Stream {
                         captured: captured.unwrap_or_default(),
                         own_delay: other.receiver.own_delay(),
+                        delay: other.delay.unwrap_or(other.receiver.own_delay()),
                         least_delay: other.least_delay,
                     };
                     count += 1;
@@ -208,7 +212,7 @@ impl Listening {
                     }
                 }
             }
-            align(&AlignConfig::default(), &mut streams[..count]);
+            align(&ALIGN, &mut streams[..count]);
             for (&index, stream) in members.iter().zip(&streams[..count]) {
                 let place = &mut self.places[index];
                 place.least_delay = stream.least_delay;
@@ -276,6 +280,7 @@ impl Place {
         self.receiver.forget();
         self.clock = ClockMap::new(clock_hz);
         self.cname = None;
+        self.delay = None;
         self.least_delay = Duration::ZERO;
         self.ends = None;
     }
@@ -292,6 +297,8 @@ impl Place {
         let mut pcm = [0i16; CHUNK];
         let pcm = &mut pcm[..sum.len()];
         let played = self.receiver.play(at, &mut self.decoders as &mut dyn PayloadTable, pcm);
+        let delay = played.playout_delay_us.map(|us| Duration::from_micros(us.into()));
+        self.delay = delay.or(self.delay);
         for (sum, &sample) in sum.iter_mut().zip(&*pcm) {
             *sum += i32::from(sample);
         }
