@@ -60,5 +60,6 @@ pub mod quality;
 pub mod receive;
 pub mod sample;
 pub mod send;
+pub mod sync;
 pub mod time;
 pub mod wire;

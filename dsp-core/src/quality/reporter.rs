@@ -1,11 +1,12 @@
 //! When RTCP reports are sent, what they say, and what the peer's reports tell (RFC 3550, 6.2-6.4 and
 //! A.7); with VoIP metrics, if it is given any, and round trips of an end that sends nothing (RFC 3611, 4.4-4.7).
 //!
-//! For one stream each way between two parties. Sans-IO: [`RtcpReporter::poll`] writes a compound packet when one is due,
+//! For one stream out, and as many in as `SOURCES` says: [`RtcpReporter::new`] makes one for a call of two parties, others
+//! come from [`RtcpReporter::with_sources`]. Sans-IO: [`RtcpReporter::poll`] writes a compound packet when one is due,
 //! [`RtcpReporter::next_deadline`] says when to ask again, [`RtcpReporter::receive`] takes the peer's datagrams.
 //! Intervals are random between 0.41 and 1.23 times the calculated one, with its mean (6.3.1), from a seed; the timer is
-//! reconsidered at each expiry (6.3.6). Reverse reconsideration and BYE back-off are for more than two parties and left
-//! out, as 6.3 and 6.3.7 allow. Round trips are measured on the monotonic clock: a step of the wall clock does no harm.
+//! reconsidered at each expiry (6.3.6). Reverse reconsideration and BYE back-off are for many parties and left out, as 6.3
+//! and 6.3.7 allow for few. Round trips are measured on the monotonic clock: a step of the wall clock does no harm.
 //! Cost: some 64-bit divisions a report, none a media packet.
 
 use core::{fmt, slice};
@@ -24,6 +25,8 @@ const LOWER_LAYERS: usize = 28;
 const REMEMBERED_REPORTS: usize = 4;
 /// A peer is gone after this many intervals of silence (6.3.5).
 const TIMEOUT_INTERVALS: u64 = 5;
+/// Report blocks that one report can hold (6.4.1).
+const MAX_BLOCKS: usize = 31;
 const SHORTEST_INTERVAL_US: u64 = 10_000;
 const LONGEST_INTERVAL_US: u64 = 3_600_000_000;
 
@@ -183,7 +186,7 @@ struct Peer {
 
 /// Schedules and writes this end's reports, and reads the peer's.
 #[derive(Clone, Debug)]
-pub struct RtcpReporter {
+pub struct RtcpReporter<const SOURCES: usize = 1> {
     config: ReporterConfig,
     cname: Cname,
     random: u32,
@@ -194,12 +197,14 @@ pub struct RtcpReporter {
     left: bool,
     /// Average datagram with lower layers, in 1/16 byte.
     average_size_16: u32,
-    peer: Option<Peer>,
+    peers: [Option<Peer>; SOURCES],
+    /// The last sender report of each source, and of all.
+    clocks: [Option<SenderClock>; SOURCES],
     peer_clock: Option<SenderClock>,
     round_trip: Option<Duration>,
     /// This end's packet count at the last report but one, and at the last.
     packets_before: [u32; 2],
-    reported: Option<ReceptionStats>,
+    reported: [Option<ReceptionStats>; SOURCES],
     voip: Option<VoipMetrics>,
     peer_voip: Option<VoipMetrics>,
     /// The peer's last reference time: who, its middle NTP bits, and when it came.
@@ -210,15 +215,29 @@ pub struct RtcpReporter {
 }
 
 impl RtcpReporter {
-    /// SR with one block, and SDES with the longest CNAME.
-    const LONGEST_PLAIN_REPORT: usize = 28 + 24 + 8 + (2 + Cname::MAX_LEN + 1).next_multiple_of(4);
-
     /// Bytes that [`poll`](Self::poll) needs at most: SR with one block, SDES with the longest CNAME, and XR with
     /// metrics and an answer. (A reference time goes with a receiver report, which is shorter.)
-    pub const MAX_REPORT_LEN: usize = Self::LONGEST_PLAIN_REPORT + 8 + 36 + 16;
+    pub const MAX_REPORT_LEN: usize = Self::LONGEST_REPORT;
 
-    /// A participant that joined at `now` and has heard nobody.
+    /// A participant that joined at `now` and has heard nobody, in a call of two.
     pub fn new(config: ReporterConfig, now: Instant) -> Result<Self, ReporterConfigError> {
+        Self::with_sources(config, now)
+    }
+}
+
+impl<const SOURCES: usize> RtcpReporter<SOURCES> {
+    /// SR with a block for each source, and SDES with the longest CNAME.
+    const LONGEST_PLAIN_REPORT: usize = 28 + 24 * SOURCES + 8 + (2 + Cname::MAX_LEN + 1).next_multiple_of(4);
+    const LONGEST_REPORT: usize = Self::LONGEST_PLAIN_REPORT + 8 + 36 + 16;
+
+    /// Bytes that [`poll_all`](Self::poll_all) needs at most.
+    pub const fn max_report_len(&self) -> usize {
+        Self::LONGEST_REPORT
+    }
+
+    /// A participant that joined at `now` and has heard nobody; it reports on up to `SOURCES`, 1 to 31.
+    pub fn with_sources(config: ReporterConfig, now: Instant) -> Result<Self, ReporterConfigError> {
+        const { assert!(SOURCES >= 1 && SOURCES <= MAX_BLOCKS, "1 to 31 sources") };
         let cname = config.cname.ok_or(ReporterConfigError::NoCname)?;
         if config.session_bandwidth_kbps == 0 {
             return Err(ReporterConfigError::NoBandwidth);
@@ -237,18 +256,19 @@ impl RtcpReporter {
             initial: true,
             left: false,
             average_size_16: 16 * (LOWER_LAYERS + Self::LONGEST_PLAIN_REPORT) as u32,
-            peer: None,
+            peers: [None; SOURCES],
+            clocks: [None; SOURCES],
             peer_clock: None,
             round_trip: None,
             packets_before: [0; 2],
-            reported: None,
+            reported: [None; SOURCES],
             voip: None,
             peer_voip: None,
             peer_reference: None,
             departures: [None; REMEMBERED_REPORTS],
             next_departure: 0,
         };
-        reporter.next = now + reporter.random_interval(false, false);
+        reporter.next = now + reporter.random_interval(false, 0);
         Ok(reporter)
     }
 
@@ -292,13 +312,25 @@ impl RtcpReporter {
         send: Option<&SendInfo>,
         out: &mut [u8],
     ) -> Result<Option<usize>, WriteError> {
+        self.poll_all(now, receive.map_or(&[], slice::from_ref), send, out)
+    }
+
+    /// As [`poll`](Self::poll), with what this end receives of each source: there is a block about each that sends, up to
+    /// `SOURCES`.
+    pub fn poll_all(
+        &mut self,
+        now: Instant,
+        receive: &[ReceptionStats],
+        send: Option<&SendInfo>,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, WriteError> {
         if self.left || now < self.next {
             return Ok(None);
         }
-        self.forget_silent_peer(now);
+        self.forget_silent_peers(now);
         let we_send = self.active_send(send).is_some();
-        let peer_sends = self.active_receive(receive).is_some();
-        let due = self.last_sent + self.random_interval(we_send, peer_sends);
+        let others = self.active_receive(receive).count() as u64;
+        let due = self.last_sent + self.random_interval(we_send, others);
         if due > now {
             self.next = due;
             return Ok(None);
@@ -306,7 +338,7 @@ impl RtcpReporter {
         let len = self.write(now, receive, send, None, out)?;
         self.initial = false;
         self.last_sent = now;
-        self.next = now + self.random_interval(we_send, peer_sends);
+        self.next = now + self.random_interval(we_send, others);
         Ok(Some(len))
     }
 
@@ -318,6 +350,18 @@ impl RtcpReporter {
         &mut self,
         now: Instant,
         receive: Option<&ReceptionStats>,
+        send: Option<&SendInfo>,
+        reason: Option<&str>,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, WriteError> {
+        self.bye_all(now, receive.map_or(&[], slice::from_ref), send, reason, out)
+    }
+
+    /// As [`bye`](Self::bye), with what this end receives of each source.
+    pub fn bye_all(
+        &mut self,
+        now: Instant,
+        receive: &[ReceptionStats],
         send: Option<&SendInfo>,
         reason: Option<&str>,
         out: &mut [u8],
@@ -348,16 +392,16 @@ impl RtcpReporter {
             match packet {
                 Ok(Packet::SenderReport(sr)) => {
                     let clock = SenderClock { ssrc: sr.ssrc(), info: sr.info(), arrived: now };
-                    self.peer_clock = Some(clock);
+                    self.keep_clock(clock);
                     report.clock = Some(clock);
                     self.heard(now, sr.ssrc(), sr.blocks(), &mut report);
                 }
                 Ok(Packet::ReceiverReport(rr)) => self.heard(now, rr.ssrc(), rr.blocks(), &mut report),
                 Ok(Packet::Xr(xr)) => self.extended(now, &xr, &mut report),
                 Ok(Packet::Bye(bye)) => {
-                    if self.peer.is_some_and(|peer| bye.ssrcs().any(|ssrc| ssrc == peer.ssrc)) {
-                        self.peer = None;
-                        report.bye = true;
+                    for peer in &mut self.peers {
+                        let leaves = peer.take_if(|peer| bye.ssrcs().any(|ssrc| ssrc == peer.ssrc)).is_some();
+                        report.bye |= leaves;
                     }
                 }
                 Ok(_) => {}
@@ -368,12 +412,31 @@ impl RtcpReporter {
     }
 
     fn heard(&mut self, now: Instant, ssrc: Ssrc, blocks: impl Iterator<Item = ReportBlock>, report: &mut PeerReport) {
-        self.peer = Some(Peer { ssrc, heard: now });
+        // Its own place, else an empty one, else that of the one silent for longest.
+        let rank =
+            |peer: &Option<Peer>| peer.map_or((1, now), |peer| (2 - 2 * u8::from(peer.ssrc == ssrc), peer.heard));
+        if let Some(place) = self.peers.iter_mut().min_by_key(|peer| rank(peer)) {
+            *place = Some(Peer { ssrc, heard: now });
+        }
         report.ssrc = Some(ssrc);
         for block in blocks.filter(|block| block.ssrc == self.config.ssrc) {
             let round_trip = self.measure_round_trip(now, block.last_sr, block.delay_since_last_sr);
             self.round_trip = round_trip.or(self.round_trip);
             report.reception = Some(RemoteReception { block, round_trip });
+        }
+    }
+
+    /// As peers are kept, but those that nothing is received of go first.
+    fn keep_clock(&mut self, new: SenderClock) {
+        self.peer_clock = Some(new);
+        let reported = self.reported;
+        let rank = |clock: &Option<SenderClock>| match clock {
+            Some(clock) if clock.ssrc == new.ssrc => (0, clock.arrived),
+            None => (1, new.arrived),
+            Some(clock) => (2 + u8::from(reported_of(&reported, clock.ssrc).is_some()), clock.arrived),
+        };
+        if let Some(place) = self.clocks.iter_mut().min_by_key(|clock| rank(clock)) {
+            *place = Some(new);
         }
     }
 
@@ -416,22 +479,29 @@ impl RtcpReporter {
         send.filter(|send| send.packets != self.packets_before[0])
     }
 
-    /// `receive`, if packets came since the last report: only then is there a block about it (6.4).
-    fn active_receive<'a>(&self, receive: Option<&'a ReceptionStats>) -> Option<&'a ReceptionStats> {
-        receive.filter(|stats| stats.received_since(self.reported.as_ref()) > 0)
+    /// Those of whom packets came since the last report: only then is there a block about them (6.4).
+    fn active_receive<'a>(&self, receive: &'a [ReceptionStats]) -> impl Iterator<Item = &'a ReceptionStats> {
+        let reported = self.reported;
+        let active = move |stats: &&ReceptionStats| stats.received_since(reported_of(&reported, stats.ssrc)) > 0;
+        receive.iter().filter(active).take(SOURCES)
     }
 
     /// Writes one compound packet and takes note of what it reported; `leaving` holds the reason of a goodbye.
     fn write(
         &mut self,
         now: Instant,
-        receive: Option<&ReceptionStats>,
+        receive: &[ReceptionStats],
         send: Option<&SendInfo>,
         leaving: Option<Option<&str>>,
         out: &mut [u8],
     ) -> Result<usize, WriteError> {
-        let block = self.active_receive(receive).map(|stats| self.block(now, stats));
-        let blocks = block.as_slice();
+        let mut blocks = [ReportBlock::default(); SOURCES];
+        let mut count = 0;
+        for (block, stats) in blocks.iter_mut().zip(self.active_receive(receive)) {
+            *block = self.block(now, stats);
+            count += 1;
+        }
+        let blocks = &blocks[..count];
         let active_send = self.active_send(send);
         let ssrc = self.config.ssrc;
 
@@ -472,7 +542,9 @@ impl RtcpReporter {
         }
         let packets = send.map_or(self.packets_before[1], |send| send.packets);
         self.packets_before = [self.packets_before[1], packets];
-        self.reported = receive.copied().or(self.reported);
+        if !receive.is_empty() {
+            self.reported = core::array::from_fn(|index| receive.get(index).copied());
+        }
         self.average_in(len);
         Ok(len)
     }
@@ -484,13 +556,12 @@ impl RtcpReporter {
     }
 
     fn block(&self, now: Instant, stats: &ReceptionStats) -> ReportBlock {
-        let (last_sr, delay_since_last_sr) = match self.peer_clock {
-            Some(clock) if clock.ssrc == stats.ssrc => (clock.info.ntp.middle(), delay_since(now, clock.arrived)),
-            _ => (0, 0),
-        };
+        let clock = self.clocks.iter().flatten().find(|clock| clock.ssrc == stats.ssrc);
+        let (last_sr, delay_since_last_sr) =
+            clock.map_or((0, 0), |clock| (clock.info.ntp.middle(), delay_since(now, clock.arrived)));
         ReportBlock {
             ssrc: stats.ssrc,
-            fraction_lost: stats.fraction_lost_since(self.reported.as_ref()),
+            fraction_lost: stats.fraction_lost_since(reported_of(&self.reported, stats.ssrc)),
             cumulative_lost: stats.cumulative_lost(),
             extended_highest_seq: stats.extended_highest_seq,
             jitter_ticks: stats.jitter_ticks,
@@ -505,17 +576,19 @@ impl RtcpReporter {
         self.average_size_16 = self.average_size_16 - self.average_size_16 / 16 + size;
     }
 
-    fn forget_silent_peer(&mut self, now: Instant) {
+    fn forget_silent_peers(&mut self, now: Instant) {
         // The timeout uses the fixed minimum and the interval of a receiver, whatever this end uses itself (6.2, 6.3.5).
-        let interval = self.calculated_interval_us(false, false, self.config.min_interval.as_micros());
+        let interval = self.calculated_interval_us(false, 0, self.config.min_interval.as_micros());
         let limit = Duration::from_micros(TIMEOUT_INTERVALS * interval);
-        self.peer = self.peer.filter(|peer| now.since(peer.heard) <= limit);
+        for peer in &mut self.peers {
+            *peer = peer.filter(|peer| now.since(peer.heard) <= limit);
+        }
     }
 
-    /// The deterministic interval (6.3.1, 1-3), in microseconds.
-    fn calculated_interval_us(&self, we_send: bool, peer_sends: bool, min_us: u64) -> u64 {
-        let members = 1 + u64::from(self.peer.is_some() || peer_sends);
-        let senders = u64::from(we_send) + u64::from(peer_sends);
+    /// The deterministic interval (6.3.1, 1-3), in microseconds; `others` are those who send beside us.
+    fn calculated_interval_us(&self, we_send: bool, others: u64, min_us: u64) -> u64 {
+        let members = 1 + others.max(self.peers.iter().flatten().count() as u64);
+        let senders = u64::from(we_send) + others;
         // Sites that share, and their quarters of the bandwidth.
         let (sites, quarters) = match (4 * senders <= members, we_send) {
             (true, true) => (senders, 1),
@@ -529,7 +602,7 @@ impl RtcpReporter {
     }
 
     /// The interval with its randomness (6.3.1, 4-5).
-    fn random_interval(&mut self, we_send: bool, peer_sends: bool) -> Duration {
+    fn random_interval(&mut self, we_send: bool, others: u64) -> Duration {
         let mut min_us = self.config.min_interval.as_micros();
         if self.config.reduced_minimum {
             min_us = min_us.min(360_000_000 / u64::from(self.config.session_bandwidth_kbps));
@@ -537,7 +610,7 @@ impl RtcpReporter {
         if self.initial {
             min_us /= 2;
         }
-        let interval_us = self.calculated_interval_us(we_send, peer_sends, min_us);
+        let interval_us = self.calculated_interval_us(we_send, others, min_us);
         self.random ^= self.random << 13;
         self.random ^= self.random >> 17;
         self.random ^= self.random << 5;
@@ -545,6 +618,11 @@ impl RtcpReporter {
         let factor = 0x8000 + u64::from(self.random >> 16);
         Duration::from_micros(((interval_us * factor) >> 16) * 100_000 / 121_828)
     }
+}
+
+/// What was last reported of a source.
+fn reported_of(reported: &[Option<ReceptionStats>], ssrc: Ssrc) -> Option<&ReceptionStats> {
+    reported.iter().flatten().find(|stats| stats.ssrc == ssrc)
 }
 
 /// Time since `arrived` in 1/65536 s, at most the field's 18 hours.

@@ -155,22 +155,30 @@ pub struct Pace {
     pub ahead: i32,
     /// A usual pitch period, 10 ms: the least that a change of speed is worth.
     pub period: i32,
+    /// The delay is that of another stream too: a quarter of a period off the target is enough to change
+    /// speed.
+    pub aligned: bool,
 }
 
 /// Whether to change speed.
 pub fn stretch(pace: &Pace) -> Option<Stretch> {
-    let Pace { delay, target, usual, ahead, period } = *pace;
+    let Pace { delay, target, usual, ahead, period, aligned } = *pace;
     // So long before its turn a packet that isn't here is later than usual; it takes a while to get slower.
     let low = (target - usual).min(target / 2) - period / 2;
-    let above = (target / 8).clamp(period, 4 * period);
-    let below = ((target - 2 * period).max(0) / 8).min(2 * period);
+    let (above, below) = if aligned {
+        (period / 4, period / 4)
+    } else {
+        ((target / 8).clamp(period, 4 * period), ((target - 2 * period).max(0) / 8).min(2 * period))
+    };
+    // Little is made up where no period must be whole; from half a period on a whole one comes nearer.
+    let least = |by: i32| if aligned && by < period / 2 { by } else { by.max(period) };
     if ahead <= low {
         Some(Stretch::Decelerate((target - delay).max(low - ahead).max(2 * period)))
     } else if delay > target + above && ahead - (delay - target).min(2 * period) > low.max(period) {
-        Some(Stretch::Accelerate(delay - target))
+        Some(Stretch::Accelerate(least(delay - target)))
     } else if delay <= target - below {
         // Room for a pitch period: it may end a little above the target.
-        Some(Stretch::Decelerate((target - delay).max(period)))
+        Some(Stretch::Decelerate(least(target - delay)))
     } else {
         None
     }
@@ -241,7 +249,7 @@ mod tests {
         }
     }
 
-    const STEADY: Pace = Pace { delay: 320, target: 320, usual: 300, ahead: 320, period: 80 };
+    const STEADY: Pace = Pace { delay: 320, target: 320, usual: 300, ahead: 320, period: 80, aligned: false };
 
     #[test]
     fn stretches_outside_the_dead_band() {
@@ -253,7 +261,7 @@ mod tests {
         assert_eq!(at(299), Some(Stretch::Decelerate(80)));
         assert_eq!(at(100), Some(Stretch::Decelerate(220)));
         // Where there is no jitter, one packet of delay is enough, and not to be lost.
-        let low = Pace { delay: 80, target: 80, usual: 16, ahead: 160, period: 80 };
+        let low = Pace { delay: 80, target: 80, usual: 16, ahead: 160, ..STEADY };
         assert_eq!(stretch(&low), Some(Stretch::Decelerate(80)));
         assert_eq!(stretch(&Pace { delay: 81, ..low }), None);
         assert_eq!(stretch(&Pace { delay: 161, ahead: 320, ..low }), Some(Stretch::Accelerate(81)));
@@ -261,10 +269,21 @@ mod tests {
 
     #[test]
     fn goes_slower_before_a_hole_and_not_faster() {
-        let stall = Pace { delay: 8_000, target: 8_000, usual: 5_000, ahead: 2_900, period: 80 };
+        let stall = Pace { delay: 8_000, target: 8_000, usual: 5_000, ahead: 2_900, ..STEADY };
         assert_eq!(stretch(&stall), Some(Stretch::Decelerate(160)));
         assert_eq!(stretch(&Pace { ahead: 960, ..stall }), Some(Stretch::Decelerate(2_000)));
         assert_eq!(stretch(&Pace { delay: 12_000, ..stall }), Some(Stretch::Decelerate(160)));
         assert_eq!(stretch(&Pace { delay: 12_000, ahead: 8_000, ..stall }), Some(Stretch::Accelerate(4_000)));
+    }
+
+    #[test]
+    fn aligned_streams_are_held_close() {
+        let far = Pace { delay: 1_600, target: 1_600, usual: 80, ahead: 1_600, aligned: true, ..STEADY };
+        assert_eq!(stretch(&Pace { delay: 1_581, ..far }), None);
+        assert_eq!(stretch(&Pace { delay: 1_620, ..far }), None);
+        assert_eq!(stretch(&Pace { delay: 1_580, ..far }), Some(Stretch::Decelerate(20)));
+        assert_eq!(stretch(&Pace { delay: 1_621, ..far }), Some(Stretch::Accelerate(21)));
+        assert_eq!(stretch(&Pace { delay: 1_641, ..far }), Some(Stretch::Accelerate(80)));
+        assert_eq!(stretch(&Pace { delay: 1_641, aligned: false, ..far }), None);
     }
 }

@@ -29,11 +29,13 @@ mod lpc;
 mod pitch;
 pub mod plc;
 mod redundancy;
+pub mod sources;
 mod speed;
 mod stats;
 pub mod strategy;
 pub mod stretch;
 mod sync_buffer;
+mod together;
 
 pub use config::{ConfigError, ReceiveError, Received, ReceiverConfig};
 use decision::{Next, Operation, Sending, Situation};
@@ -99,6 +101,8 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize> {
     sequence: SequenceTracker,
     interarrival: JitterEstimator,
     delay: DelayEstimator,
+    /// Ticks that the delay is at least, for the sake of another stream.
+    least_delay: u32,
     jitter: JitterBuffer<CELLS>,
     sound: SyncBuffer<SAMPLES>,
     concealer: Concealer,
@@ -163,6 +167,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             sequence: SequenceTracker::new(AT_ONCE),
             interarrival: JitterEstimator::new(),
             delay: DelayEstimator::new(rtp_clock_hz, delay),
+            least_delay: 0,
             jitter: JitterBuffer::new(),
             sound: SyncBuffer::new(samples(HISTORY)),
             concealer: Concealer::new(sample_rate_hz),
@@ -198,7 +203,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     pub fn stats(&self) -> ReceiverStats {
         ReceiverStats {
             reception: ReceptionStats::new(self.ssrc.unwrap_or_default(), &self.sequence, &self.interarrival),
-            target_delay_ms: self.to_ms(self.delay.target()),
+            target_delay_ms: self.to_ms(self.delay.target().max(self.least_delay)),
             drift_ppm: self.delay.drift_ppm(),
             buffered_packets: self.jitter.len() as u32,
             queued_samples: self.sound.queued() as u32,
@@ -359,7 +364,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             filled += self.sound.take(&mut pcm[filled..]);
         }
         self.stretch_pause = self.stretch_pause.saturating_sub(pcm.len());
-        played.target_delay_ms = self.to_ms(road.strategy.target(&self.delay.estimate()));
+        played.target_delay_ms = self.to_ms(self.target(road.strategy));
         self.stats.count(&played, pcm.len());
         played
     }
@@ -373,7 +378,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             let first =
                 self.jitter.first_offset().and_then(|offset| self.jitter.peek(offset).map(|(info, _)| (offset, info)));
             let delay = first.map_or(0, |(_, info)| self.delay.relative(now, info.timestamp.0).unwrap_or(0));
-            let target = road.strategy.target(&self.delay.estimate()) as i32;
+            let target = self.target(road.strategy) as i32;
             if self.state == State::Priming {
                 match first {
                     Some((offset, info)) if delay >= target || self.full => self.start(offset, info),

@@ -21,13 +21,14 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         }
         let clock = self.config.rtp_clock_hz;
         let estimate = self.delay.estimate();
-        let target = strategy.target(&estimate);
+        let target = self.target(strategy);
         let pace = Pace {
             delay,
             target: target as i32,
             usual: estimate.usual as i32,
             ahead: self.ahead(target, estimate.reorders) as i32,
             period: PERIOD.as_samples(clock) as i32,
+            aligned: self.least_delay > 0,
         };
         let Some(change) = strategy.stretch(&pace) else { return };
         // Slower means more packets that wait, and they need room.

@@ -17,7 +17,8 @@ use dsp_core::codec::Encoder;
 use dsp_core::guard::srtp::{MasterKey, Rollover, Srtp, SrtpProfile};
 use dsp_core::guard::{PacketGuard, Plain};
 use dsp_core::quality::{Cname, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo, VoipMetricsInput};
-use dsp_core::receive::{HostReceiver, Played, ReceiverConfig};
+use dsp_core::receive::sources::PlacesError;
+use dsp_core::receive::{Played, ReceiverConfig};
 use dsp_core::send::{HostRedundancy, HostSender, SenderConfig};
 use dsp_core::time::{Instant, PayloadType};
 use dsp_core::wire::DatagramKind;
@@ -26,9 +27,12 @@ use super::codecs::{self, Decoders, Sending};
 use super::latch::Latch;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Transmit};
 use super::quality::{self, Heard};
+use super::sources::{Listening, MAX_SOURCES, SourceStats};
 use super::{CallConfig, Identity};
 use crate::registry::{CodecFormat, Terms};
-use crate::sdp::{self, CryptoLine, CryptoSuite, Direction, LocalMedia, Negotiated, SrtpKeys, SrtpPolicy};
+use crate::sdp::{
+    self, CryptoLine, CryptoSuite, Direction, LocalMedia, Negotiated, NegotiatedCodec, SrtpKeys, SrtpPolicy,
+};
 
 enum Guard {
     Plain(Plain),
@@ -36,7 +40,7 @@ enum Guard {
 }
 
 /// SRTP contexts each way: our own source, and the other side's with a few changes of SSRC.
-const STREAMS: usize = 8;
+const STREAMS: usize = MAX_SOURCES + 7;
 
 impl Guard {
     fn new(keys: Option<&SrtpKeys>) -> Self {
@@ -70,14 +74,14 @@ fn redundancy(sending: &Sending, level: u8) -> Option<Box<HostRedundancy>> {
     sending.redundancy.map(|payload_type| Box::new(HostRedundancy::new(payload_type, level.into())))
 }
 
-fn reporter(identity: &Identity, now: Instant) -> Result<RtcpReporter, CallError> {
+fn reporter(identity: &Identity, now: Instant) -> Result<RtcpReporter<MAX_SOURCES>, CallError> {
     let config = ReporterConfig {
         ssrc: identity.ssrc,
         cname: Cname::new(&identity.cname),
         seed: identity.seed,
         ..ReporterConfig::default()
     };
-    RtcpReporter::new(config, now).map_err(|_| CallError::Rtcp)
+    RtcpReporter::with_sources(config, now).map_err(|_| CallError::Rtcp)
 }
 
 /// What exists once offer and answer have met.
@@ -86,13 +90,12 @@ struct Media {
     sending: Sending,
     guard: Guard,
     encoder: Box<dyn Encoder + Send>,
-    decoders: Decoders,
-    /// The receiver is new in a running call: packets of the codecs before may still be on their way.
+    /// The receivers are new in a running call: packets of the codecs before may still be on their way.
     fresh: bool,
     sender: Box<HostSender>,
     redundancy: Option<Box<HostRedundancy>>,
-    receiver: Box<HostReceiver>,
-    reporter: Box<RtcpReporter>,
+    heard: Listening,
+    reporter: Box<RtcpReporter<MAX_SOURCES>>,
     rtp: Latch,
     rtcp: Latch,
     /// Where we received when this was agreed on.
@@ -113,8 +116,12 @@ impl Call {
     ///
     /// # Errors
     /// [`CallError::Randomness`] when there is none for the SRTP keys, [`CallError::Codec`] for a codec that the registry
-    /// doesn't have, [`CallError::Channels`] for one in stereo.
+    /// doesn't have, [`CallError::Channels`] for one in stereo, [`CallError::Sources`] for none or more than
+    /// [`MAX_SOURCES`].
     pub fn new(config: CallConfig) -> Result<Self, CallError> {
+        if config.sources == 0 || config.sources > MAX_SOURCES {
+            return Err(CallError::Sources(PlacesError { places: config.sources, max: MAX_SOURCES }));
+        }
         if config.redundancy > 4 {
             return Err(CallError::Redundancy(config.redundancy));
         }
@@ -158,7 +165,7 @@ impl Call {
         if let Some(media) = &mut self.media {
             // The other side may send what is offered before its answer is here.
             let offered = sdp::offered(&offer)?;
-            media.decoders.add(Decoders::new(&self.config.registry, &offered, &media.sending)?);
+            media.heard.add(decoders(&self.config, &offered, &media.sending)?);
         }
         self.offered = Some(offer.clone());
         self.local.previous = Some(offer.clone());
@@ -240,6 +247,7 @@ impl Call {
             Identity { cname: self.config.identity.cname.clone(), keys: self.config.identity.keys, ..identity.clone() };
         let Some(media) = &mut self.media else { return Ok(()) };
         *media.reporter = reporter(&self.config.identity, now)?;
+        media.heard.set_own(identity.ssrc);
         media.sender.change_source(identity.ssrc, identity.first_seq, identity.first_timestamp);
         Ok(())
     }
@@ -263,7 +271,8 @@ impl Call {
     pub fn stats(&self) -> CallStats {
         let Some(media) = &self.media else { return self.stats };
         let stats = CallStats {
-            receiver: media.receiver.stats(),
+            receiver: media.heard.first().stats(),
+            sources: media.heard.table_stats(),
             sender: media.sender.stats(),
             round_trip: media.reporter.round_trip(),
             remote_voip: media.reporter.peer_voip(),
@@ -278,17 +287,21 @@ impl Call {
         }
     }
 
+    /// The numbers of each source that is heard; no allocation.
+    pub fn sources(&self) -> impl Iterator<Item = SourceStats> + '_ {
+        self.media.iter().flat_map(|media| media.heard.sources())
+    }
+
     /// Bytes of memory of this call: itself and what it keeps on the heap, without the codecs' own.
     pub fn memory_bytes(&self) -> usize {
-        let heap = if self.media.is_some() {
+        let heap = self.media.as_ref().map_or(0, |media| {
+            let reporter = size_of_val(&*media.reporter);
             size_of::<HostSender>()
-                + size_of::<HostReceiver>()
-                + size_of::<RtcpReporter>()
+                + media.heard.memory_bytes()
+                + reporter
                 + self.redundancy_bytes()
                 + self.guard_bytes()
-        } else {
-            0
-        };
+        });
         size_of::<Self>() + heap
     }
 
@@ -339,15 +352,12 @@ impl Call {
             if media.fresh {
                 // Timestamps of the clock before would spoil the new one's delay.
                 let payload_type = packet.get(1).map(|&byte| PayloadType::from_low_bits(byte));
-                if !payload_type.is_some_and(|payload_type| media.decoders.knows(payload_type)) {
+                if !payload_type.is_some_and(|payload_type| media.heard.knows(payload_type)) {
                     return Incoming::Ignored;
                 }
                 media.fresh = false;
             }
-            return match media.receiver.receive(now, packet) {
-                Ok(received) => Incoming::Audio(received),
-                Err(error) => Incoming::Unusable(error),
-            };
+            return media.heard.receive(now, packet);
         }
         // Without SRTP anybody can write a goodbye: it must come from where the sound comes from.
         if channel == Channel::Rtp && matches!(media.guard, Guard::Plain(_)) && !latch.believes(now, from) {
@@ -366,7 +376,8 @@ impl Call {
                     let clock = media.sending.rtp_clock_hz() as f32 / 1_000.0;
                     self.stats.remote_jitter_ms = Some(remote.block.jitter_ticks as f32 / clock);
                 }
-                if report.bye { Incoming::Bye } else { Incoming::Control }
+                let go_on = !report.collision && media.heard.report(now, packet);
+                if report.bye && !go_on { Incoming::Bye } else { Incoming::Control }
             }
             Err(_) => Incoming::Ignored,
         }
@@ -375,7 +386,7 @@ impl Call {
     /// Plays one tick of any length into `pcm`, heard from `now` on. Silence before the call is agreed on.
     pub fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
         match &mut self.media {
-            Some(media) => media.receiver.play(now, &mut media.decoders, pcm),
+            Some(media) => media.heard.play(now, pcm),
             None => {
                 pcm.fill(0);
                 Played { silence: pcm.len() as u32, ..Played::default() }
@@ -424,23 +435,23 @@ impl Call {
         if self.next_deadline()? > now {
             return None;
         }
-        let (reception, info) = self.report(now)?;
+        let ((reception, sources), info) = self.report(now)?;
         let media = self.media.as_mut()?;
-        let len = media.reporter.poll(now, reception.as_ref(), Some(&info), buffer).ok()??;
+        let len = media.reporter.poll_all(now, &reception[..sources], Some(&info), buffer).ok()??;
         media.protect_report(buffer, len)
     }
 
     /// Says goodbye: the last RTCP packet.
     pub fn bye(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
-        let (reception, info) = self.report(now)?;
+        let ((reception, sources), info) = self.report(now)?;
         let media = self.media.as_mut()?;
-        let len = media.reporter.bye(now, reception.as_ref(), Some(&info), None, buffer).ok()??;
+        let len = media.reporter.bye_all(now, &reception[..sources], Some(&info), None, buffer).ok()??;
         media.protect_report(buffer, len)
     }
 
-    fn report(&mut self, now: Instant) -> Option<(Option<ReceptionStats>, SendInfo)> {
+    fn report(&mut self, now: Instant) -> Option<(([ReceptionStats; MAX_SOURCES], usize), SendInfo)> {
         let media = self.media.as_ref()?;
-        let metrics = media.negotiated.send_voip_metrics && media.receiver.ssrc().is_some();
+        let metrics = media.negotiated.send_voip_metrics && media.heard.first().ssrc().is_some();
         let metrics = metrics.then(|| self.metrics(media).block());
         let media = self.media.as_mut()?;
         media.reporter.set_voip(metrics);
@@ -451,12 +462,12 @@ impl Call {
             packets: stats.packets,
             octets: stats.octets,
         };
-        Some((media.receiver.ssrc().map(|_| media.receiver.stats().reception), info))
+        Some((media.heard.reception(), info))
     }
 
     fn metrics(&self, media: &Media) -> VoipMetricsInput {
         quality::metrics(&Heard {
-            receiver: &media.receiver,
+            receiver: media.heard.first(),
             delay: &self.config.delay,
             codec: &media.sending.agreed,
             codec_delay_us: media.sending.delay_us,
@@ -472,7 +483,7 @@ impl Call {
         let payload_type = negotiated.send[0].payload_type;
         let ptime_ms = negotiated.send_ptime_ms;
         let encoder = sending.encoder(registry)?;
-        let decoders = Decoders::new(registry, &negotiated.receive, &sending)?;
+        let decoders = decoders(&self.config, &negotiated.receive, &sending)?;
         let (sample_rate_hz, rtp_clock_hz) = (sending.sample_rate_hz, sending.rtp_clock_hz());
         let receiver_config = ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: self.config.delay };
         let Some(media) = &mut self.media else {
@@ -486,19 +497,16 @@ impl Call {
             };
             let mut sender = Box::new(HostSender::new(sender_config, &*encoder).map_err(CallError::Sender)?);
             sender.set_comfort_noise(sending.noise, &*encoder);
-            let mut receiver = Box::new(HostReceiver::new(receiver_config).map_err(CallError::Receiver)?);
-            receiver.set_redundancy(decoders.redundancy());
             self.media = Some(Media {
                 redundancy: redundancy(&sending, self.config.redundancy),
                 sending,
                 guard: Guard::new(negotiated.srtp.as_ref()),
                 sender,
-                receiver,
+                heard: Listening::new(receiver_config, decoders, identity.ssrc)?,
                 reporter: Box::new(reporter(identity, now)?),
                 rtp: Latch::new(self.config.latching, negotiated.remote_rtp),
                 rtcp: Latch::new(self.config.latching, negotiated.remote_rtcp),
                 encoder,
-                decoders,
                 fresh: false,
                 negotiated,
                 here: (self.local.address, self.local.rtp_port),
@@ -506,10 +514,10 @@ impl Call {
             return Ok(());
         };
         let same_sound = sample_rate_hz == media.sending.sample_rate_hz && rtp_clock_hz == media.sending.rtp_clock_hz();
-        let receiver = if same_sound {
-            None
+        let (heard, more) = if same_sound {
+            (None, decoders)
         } else {
-            Some(Box::new(HostReceiver::new(receiver_config).map_err(CallError::Receiver)?))
+            (Some(Listening::new(receiver_config, decoders, self.config.identity.ssrc)?), Vec::new())
         };
         // A source has one clock (RFC 7160, 4.1): with another we are another source.
         let other_clock = rtp_clock_hz != media.sending.rtp_clock_hz();
@@ -528,14 +536,11 @@ impl Call {
         }
         // Within a session a payload type keeps its meaning (RFC 3264, 8.3.2): packets of the codecs before that are
         // still on their way are heard too, if they have the same sound.
-        if let Some(receiver) = receiver {
-            media.receiver = receiver;
-            media.decoders = decoders;
+        if let Some(heard) = heard {
+            media.heard = heard;
             media.fresh = true;
-        } else {
-            media.decoders.add(decoders);
         }
-        media.receiver.set_redundancy(media.decoders.redundancy());
+        media.heard.add(more);
         media.sending = sending;
         let here = (self.local.address, self.local.rtp_port);
         let moved = negotiated.remote_rtp != media.negotiated.remote_rtp || here != media.here;
@@ -584,4 +589,9 @@ impl Media {
             Transmit { len, to: self.rtcp.remote(), channel: Channel::Rtcp }
         })
     }
+}
+
+/// The decoders of each source that may be heard.
+fn decoders(config: &CallConfig, formats: &[NegotiatedCodec], sending: &Sending) -> Result<Vec<Decoders>, CallError> {
+    (0..config.sources).map(|_| Decoders::new(&config.registry, formats, sending)).collect()
 }

@@ -104,6 +104,10 @@ pub struct CallConfig {
     pub srtp: SrtpPolicy,
     /// Which source addresses we believe.
     pub latching: Latching,
+    /// Sources that are heard at once, 1 to [`MAX_SOURCES`](super::MAX_SOURCES), each with a receiver of its own (130 KB).
+    /// With 1 another SSRC takes over from the one before; with more their sum is heard, as of a conference that is
+    /// forwarded and not mixed. All of them come from one address and under one key.
+    pub sources: usize,
     /// Bounds of the receive delay.
     pub delay: DelayConfig,
     /// Random names and numbers.
@@ -135,6 +139,7 @@ impl CallConfig {
             ptime_ms: 20,
             srtp: SrtpPolicy::Required,
             latching: Latching::default(),
+            sources: 1,
             delay: DelayConfig::default(),
             identity,
             wall_clock: NtpTime::from_unix_micros(946_684_800_000_000),

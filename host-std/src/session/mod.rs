@@ -11,6 +11,7 @@ mod latch;
 mod outcome;
 pub mod proxy;
 mod quality;
+mod sources;
 mod tap;
 pub mod virtual_time;
 
@@ -28,4 +29,5 @@ pub use config::{CallConfig, Identity};
 pub use latch::Latching;
 pub use outcome::{CallError, CallStats, Channel, Incoming, Transmit};
 pub use quality::impairment;
+pub use sources::{MAX_SOURCES, SourceStats};
 pub use tap::{NoTap, Tap};

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use dsp_core::guard::GuardError;
+use dsp_core::receive::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::receive::{self, ReceiveError, Received, ReceiverStats};
 use dsp_core::send::{FrameTooLong, SendStats};
 use dsp_core::time::Duration;
@@ -25,6 +26,8 @@ pub enum CallError {
     },
     /// The receiver refused its settings.
     Receiver(receive::ConfigError),
+    /// So many sources can't be heard at once.
+    Sources(PlacesError),
     /// The packet length doesn't fit.
     Sender(FrameTooLong),
     /// The operating system gave no randomness.
@@ -59,6 +62,7 @@ impl std::fmt::Display for CallError {
             Self::Channels { codec, channels } => {
                 write!(f, "calls are mono, and {codec} is set up for {channels} channels")
             }
+            Self::Sources(_) => write!(f, "so many sources can't be heard"),
             Self::Redundancy(level) => write!(f, "redundancy of {level} packets, 4 are possible"),
             Self::Rtcp => write!(f, "RTCP needs a canonical name of 1 to 64 bytes"),
         }
@@ -71,6 +75,7 @@ impl std::error::Error for CallError {
             Self::Sdp(error) => Some(error),
             Self::CodecSetup { source, .. } => Some(&**source),
             Self::Receiver(error) => Some(error),
+            Self::Sources(error) => Some(error),
             Self::Sender(error) => Some(error),
             Self::Randomness(error) => Some(error),
             Self::Codec(_) | Self::NoOffer | Self::Rtcp | Self::Redundancy(_) | Self::Channels { .. } => None,
@@ -109,9 +114,11 @@ pub struct Transmit {
 pub enum Incoming {
     /// RTP: what the receiver did with it.
     Audio(Received),
+    /// RTP of a source that has no place, and why; only where several are heard.
+    Unheard(Admission),
     /// RTCP was read.
     Control,
-    /// RTCP was read: the other side said goodbye.
+    /// RTCP was read: the other side said goodbye; where several sources are heard, the last of them.
     Bye,
     /// It came from an address that the latching policy doesn't believe.
     Foreign,
@@ -126,8 +133,11 @@ pub enum Incoming {
 /// A snapshot of a call's numbers; no allocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CallStats {
-    /// The receive road.
+    /// The receive road; where several sources are heard, that of the first of them: see
+    /// [`Call::sources`](super::Call::sources).
     pub receiver: ReceiverStats,
+    /// Who was admitted and who was not; only where several sources are heard.
+    pub sources: SourcesStats,
     /// The send road.
     pub sender: SendStats,
     /// Packets that the guard refused.

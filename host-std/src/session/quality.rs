@@ -8,6 +8,7 @@ use dsp_core::receive::{DelayConfig, HostReceiver};
 use dsp_core::time::Duration;
 use dsp_core::wire::rtcp::{ConcealmentKind, JitterBufferKind};
 
+use super::MAX_SOURCES;
 use crate::registry::CodecFormat;
 
 /// What a codec costs in the rating, by G.113, Appendix I, or what is published closest to it.
@@ -28,7 +29,7 @@ pub(super) struct Heard<'a> {
     pub(super) codec: &'a CodecFormat,
     pub(super) codec_delay_us: u32,
     pub(super) packet_ms: u32,
-    pub(super) reporter: &'a RtcpReporter,
+    pub(super) reporter: &'a RtcpReporter<MAX_SOURCES>,
 }
 
 pub(super) fn metrics(heard: &Heard<'_>) -> VoipMetricsInput {

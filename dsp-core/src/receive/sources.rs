@@ -1,0 +1,346 @@
+//! Sources: which SSRCs are heard, in a table of fixed size that a flood can't take (RFC 3550, 6.2.1, 8.2 and A.1).
+//!
+//! A source proves itself by packets in sequence (A.1), then it gets one of `PLACES` places: the number of a receiver, say.
+//! Only its own silence or goodbye takes the place away; whoever else comes then finds all of them taken, or waits for
+//! the one that was silent for longest. While it proves itself a source is one of eight candidates. Where there are more,
+//! a newcomer replaces a candidate by lot: so in a flood a true source, which sends again and again, is admitted late
+//! instead of never. A packet that loops back with our own SSRC is told apart (8.2).
+//!
+//! Authentication comes before: with SRTP only who has the key can flood at all.
+//!
+//! Memory: 24 bytes a place and 200 in all. Cost: one pass over places and candidates a packet.
+
+use core::fmt;
+
+use crate::time::{Duration, Instant, Seq, Ssrc};
+
+const CANDIDATES: usize = 8;
+/// A candidate that was silent for so long is no more.
+const CANDIDATE_SILENCE: Duration = Duration::from_secs(2);
+/// So long after its goodbye packets of a source are late ones, not a new beginning (6.2.1).
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Who is admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SourcesConfig {
+    /// Places that are used, 1 to `PLACES`.
+    pub places: usize,
+    /// The source that this end sends as.
+    pub own: Option<Ssrc>,
+    /// Packets in sequence that admit a source. 1, and 0, take the first packet at once.
+    pub min_sequential: u8,
+    /// A source that was silent for so long gives up its place, if another needs it.
+    pub idle: Duration,
+}
+
+impl Default for SourcesConfig {
+    /// One place, two packets (A.1), 10 s.
+    fn default() -> Self {
+        Self { places: 1, own: None, min_sequential: 2, idle: Duration::from_secs(10) }
+    }
+}
+
+/// Why a table can't be made: the number of places is not from 1 to `max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PlacesError {
+    /// Places wanted.
+    pub places: usize,
+    /// Places there are.
+    pub max: usize,
+}
+
+impl fmt::Display for PlacesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} places for sources, 1 to {} are possible", self.places, self.max)
+    }
+}
+
+impl core::error::Error for PlacesError {}
+
+/// What to do with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Admission {
+    /// Its source has this place.
+    Heard(usize),
+    /// Its source has this place from now on: whoever had it before has ended.
+    Admitted(usize),
+    /// Its source has to prove itself first.
+    Probation,
+    /// Its source has proved itself, but all places are taken.
+    Full,
+    /// Its source has said goodbye not long ago.
+    Gone,
+    /// It has our own SSRC: a loop, or a collision.
+    Own,
+}
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SourcesStats {
+    /// Sources that got a place.
+    pub admitted: u32,
+    /// Sources that lost theirs to another, after their silence.
+    pub replaced: u32,
+    /// Sources that said goodbye.
+    pub left: u32,
+    /// Packets of sources that had not proved themselves.
+    pub probation: u64,
+    /// Packets of sources that had, but found no place.
+    pub full: u64,
+    /// Packets of sources that had said goodbye.
+    pub gone: u64,
+    /// Packets with our own SSRC.
+    pub own: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Free,
+    /// Who has it, and when it was last heard.
+    Taken(Ssrc, Instant),
+    /// Who had it, and when it said goodbye.
+    Left(Ssrc, Instant),
+}
+
+#[derive(Clone, Copy)]
+struct Candidate {
+    ssrc: Ssrc,
+    /// The sequence number that it must send next, and how many were right so far.
+    next: Seq,
+    right: u8,
+    heard: Instant,
+}
+
+/// The sources of one call.
+pub struct Sources<const PLACES: usize> {
+    config: SourcesConfig,
+    places: [Place; PLACES],
+    candidates: [Option<Candidate>; CANDIDATES],
+    lot: u32,
+    stats: SourcesStats,
+}
+
+impl<const PLACES: usize> Sources<PLACES> {
+    /// A table in which all places are free.
+    ///
+    /// # Errors
+    /// [`PlacesError`] if that many places are not there.
+    pub fn new(config: SourcesConfig) -> Result<Self, PlacesError> {
+        if config.places == 0 || config.places > PLACES {
+            return Err(PlacesError { places: config.places, max: PLACES });
+        }
+        Ok(Self {
+            config,
+            places: [Place::Free; PLACES],
+            candidates: [None; CANDIDATES],
+            lot: 0x9e37_79b9,
+            stats: SourcesStats::default(),
+        })
+    }
+
+    /// Who may be heard of a packet that arrived at `now`.
+    pub fn update(&mut self, now: Instant, ssrc: Ssrc, seq: Seq) -> Admission {
+        if self.config.own == Some(ssrc) {
+            self.stats.own += 1;
+            return Admission::Own;
+        }
+        for (index, place) in self.places.iter_mut().enumerate() {
+            match place {
+                Place::Taken(who, heard) if *who == ssrc => {
+                    *heard = now;
+                    return Admission::Heard(index);
+                }
+                Place::Left(who, since) if *who == ssrc => {
+                    if now.since(*since) < LINGER {
+                        self.stats.gone += 1;
+                        return Admission::Gone;
+                    }
+                    *place = Place::Free;
+                }
+                _ => {}
+            }
+        }
+        let candidate = self.prove(now, ssrc, seq);
+        if self.candidates[candidate].is_none_or(|candidate| candidate.right < self.config.min_sequential.max(1)) {
+            self.stats.probation += 1;
+            return Admission::Probation;
+        }
+        let Some(index) = self.place(now) else {
+            self.stats.full += 1;
+            return Admission::Full;
+        };
+        self.candidates[candidate] = None;
+        self.stats.replaced += u32::from(matches!(self.places[index], Place::Taken(..)));
+        self.stats.admitted += 1;
+        self.places[index] = Place::Taken(ssrc, now);
+        Admission::Admitted(index)
+    }
+
+    /// The source says goodbye. Its place, if it had one, is free for others from now on; for two seconds what still
+    /// comes of it is [`Gone`](Admission::Gone).
+    pub fn leave(&mut self, now: Instant, ssrc: Ssrc) -> Option<usize> {
+        let index = self.place_of(ssrc)?;
+        self.places[index] = Place::Left(ssrc, now);
+        self.stats.left += 1;
+        Some(index)
+    }
+
+    /// All sources are forgotten, the counts are not.
+    pub fn clear(&mut self) {
+        self.places = [Place::Free; PLACES];
+        self.candidates = [None; CANDIDATES];
+    }
+
+    /// We send as another source from now on.
+    pub fn set_own(&mut self, own: Option<Ssrc>) {
+        self.config.own = own;
+    }
+
+    /// The place of a source.
+    pub fn place_of(&self, ssrc: Ssrc) -> Option<usize> {
+        self.places.iter().position(|place| matches!(place, Place::Taken(who, _) if *who == ssrc))
+    }
+
+    /// Who has a place.
+    pub fn get(&self, place: usize) -> Option<Ssrc> {
+        match self.places.get(place) {
+            Some(Place::Taken(ssrc, _)) => Some(*ssrc),
+            _ => None,
+        }
+    }
+
+    /// Those who have a place, with its number.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, Ssrc)> + '_ {
+        (0..PLACES).filter_map(|place| Some((place, self.get(place)?)))
+    }
+
+    /// A snapshot of the counters.
+    pub fn stats(&self) -> SourcesStats {
+        self.stats
+    }
+
+    /// Counts a packet of a source that has no place; which candidate it is.
+    fn prove(&mut self, now: Instant, ssrc: Ssrc, seq: Seq) -> usize {
+        let known = |candidate: &Option<Candidate>| candidate.is_some_and(|candidate| candidate.ssrc == ssrc);
+        let silent = |candidate: &Option<Candidate>| {
+            candidate.is_none_or(|candidate| now.since(candidate.heard) >= CANDIDATE_SILENCE)
+        };
+        let index = self.candidates.iter().position(known);
+        let index = index.or_else(|| self.candidates.iter().position(silent)).unwrap_or_else(|| self.draw());
+        let right = match self.candidates[index] {
+            Some(candidate) if candidate.ssrc == ssrc && candidate.next == seq => candidate.right.saturating_add(1),
+            _ => 1,
+        };
+        self.candidates[index] = Some(Candidate { ssrc, next: seq.plus(1), right, heard: now });
+        index
+    }
+
+    fn draw(&mut self) -> usize {
+        self.lot ^= self.lot << 13;
+        self.lot ^= self.lot >> 17;
+        self.lot ^= self.lot << 5;
+        self.lot as usize % CANDIDATES
+    }
+
+    /// A place for one more: a free one, else the one that was left first, else of those that are silent the longest.
+    fn place(&self, now: Instant) -> Option<usize> {
+        let rank = |place: &Place| match *place {
+            Place::Free => Some((0, Instant::ZERO)),
+            Place::Left(_, since) => Some((1, since)),
+            Place::Taken(_, heard) => (now.since(heard) >= self.config.idle).then_some((2, heard)),
+        };
+        let places = self.places[..self.config.places].iter().enumerate();
+        places.filter_map(|(index, place)| Some((rank(place)?, index))).min().map(|(_, index)| index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Admission::*;
+
+    fn table(places: usize) -> Sources<4> {
+        Sources::new(SourcesConfig { places, own: Some(Ssrc(99)), ..SourcesConfig::default() }).unwrap()
+    }
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_millis(ms)
+    }
+
+    #[test]
+    fn two_packets_in_sequence_get_a_place() {
+        let mut sources = table(2);
+        let mut say = |ms, ssrc, seq| sources.update(at(ms), Ssrc(ssrc), Seq(seq));
+        assert_eq!(
+            [say(0, 1, 65_535), say(1, 2, 7), say(2, 1, 0), say(3, 2, 9)],
+            [Probation, Probation, Admitted(0), Probation]
+        );
+        assert_eq!(
+            [say(4, 2, 10), say(5, 1, 40), say(6, 3, 1), say(7, 3, 2)],
+            [Admitted(1), Heard(0), Probation, Full]
+        );
+        assert_eq!(say(8, 99, 1), Own);
+        let mut at_once = Sources::<1>::new(SourcesConfig { min_sequential: 0, ..SourcesConfig::default() }).unwrap();
+        assert_eq!(at_once.update(at(0), Ssrc(1), Seq(5)), Admitted(0));
+    }
+
+    #[test]
+    fn places_are_1_to_those_there_are() {
+        for places in [0, 5] {
+            let error = Sources::<4>::new(SourcesConfig { places, ..SourcesConfig::default() }).err();
+            assert_eq!(error, Some(PlacesError { places, max: 4 }));
+        }
+    }
+
+    #[test]
+    fn a_goodbye_frees_the_place_and_what_straggles_is_no_new_beginning() {
+        let mut sources = table(1);
+        sources.update(at(0), Ssrc(1), Seq(1));
+        assert_eq!(sources.update(at(20), Ssrc(1), Seq(2)), Admitted(0));
+        assert_eq!(sources.leave(at(40), Ssrc(2)), None);
+        assert_eq!(sources.leave(at(40), Ssrc(1)), Some(0));
+        assert_eq!([3, 4, 5].map(|seq| sources.update(at(60), Ssrc(1), Seq(seq))), [Gone; 3]);
+        assert_eq!(sources.iter().count(), 0);
+        sources.update(at(2_100), Ssrc(1), Seq(6));
+        assert_eq!(sources.update(at(2_120), Ssrc(1), Seq(7)), Admitted(0));
+        let stats = sources.stats();
+        assert_eq!((stats.admitted, stats.left, stats.gone, stats.replaced), (2, 1, 3, 0));
+    }
+
+    #[test]
+    fn silence_gives_the_place_to_another_and_only_then() {
+        let mut sources = table(2);
+        for (ssrc, ms) in [(1, 0), (2, 3_000)] {
+            sources.update(at(ms), Ssrc(ssrc), Seq(1));
+            sources.update(at(ms), Ssrc(ssrc), Seq(2));
+        }
+        let mut knock = |ms, seq| sources.update(at(ms), Ssrc(3), Seq(seq));
+        assert_eq!([knock(9_000, 1), knock(9_999, 2), knock(10_000, 3)], [Probation, Full, Admitted(0)]);
+        assert_eq!(sources.stats().replaced, 1);
+        assert_eq!(sources.get(1), Some(Ssrc(2)));
+    }
+
+    #[test]
+    fn in_a_flood_a_true_source_is_admitted_late_but_is() {
+        let mut sources = table(4);
+        let mut forged = 1_000;
+        let mut packets = 0;
+        let place = loop {
+            // Twenty forged packets between two true ones: 1,000 a second.
+            for _ in 0..20 {
+                forged += 1;
+                assert_eq!(sources.update(at(packets * 20), Ssrc(forged), Seq(7)), Probation);
+            }
+            packets += 1;
+            if let Admitted(place) = sources.update(at(packets * 20), Ssrc(1), Seq(packets as u16)) {
+                break place;
+            }
+            assert!(packets < 200, "not within 4 s");
+        };
+        assert_eq!(sources.get(place), Some(Ssrc(1)));
+    }
+}

@@ -1,0 +1,131 @@
+//! Alignment: which delay each stream of one sender must have at least, so that what was captured at the same time is
+//! heard at the same time.
+//!
+//! The delays that the streams want for their own sake say which is the latest. It goes on as if it were alone, and the
+//! others wait for where it is: so two streams can't chase each other, and what comes down for its own sake takes the
+//! others along. A change comes in steps: each call moves a stream's delay by `max_step` at most, which the receiver
+//! makes up in pauses and pitch periods.
+//!
+//! Cost: four passes over the streams.
+
+use super::clock_map::micros;
+use crate::time::{Duration, NtpTime};
+
+/// Bounds of alignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct AlignConfig {
+    /// No stream waits longer for another than this: one that is later is left out, and heard when it is.
+    pub max_wait: Duration,
+    /// The most that one call moves a delay by.
+    pub max_step: Duration,
+}
+
+impl Default for AlignConfig {
+    /// 500 ms, in steps of 80 ms.
+    fn default() -> Self {
+        Self { max_wait: Duration::from_millis(500), max_step: Duration::from_millis(80) }
+    }
+}
+
+/// One of the streams of a sender, at one moment that is the same for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Stream {
+    /// When by the sender's wall clock that was captured which, as fast as the fastest packet, would arrive now:
+    /// [`ClockMap::capture`](super::ClockMap::capture) of the receiver's media time.
+    pub captured: NtpTime,
+    /// The delay after the fastest packet that the stream has for its own sake.
+    pub own_delay: Duration,
+    /// The delay after the fastest packet that it has now.
+    pub delay: Duration,
+    /// In: the least delay that it was told last. Out: what it's to be told now.
+    pub least_delay: Duration,
+}
+
+/// Sets each stream's least delay: zero for the one that the others wait for, and where there are no others.
+pub fn align(config: &AlignConfig, streams: &mut [Stream]) {
+    let Some(origin) = streams.first().map(|stream| stream.captured) else { return };
+    let us = |time: Duration| time.as_micros().min(i64::MAX as u64) as i64;
+    // How long after the origin's capture a stream's sound of that time is heard with this delay, in microseconds.
+    let late = |stream: &Stream, delay: Duration| micros(origin, stream.captured).saturating_add(us(delay));
+    let earliest = streams.iter().map(|stream| late(stream, stream.own_delay)).min().unwrap_or(0);
+    let within = |stream: &Stream| late(stream, stream.own_delay).saturating_sub(earliest) <= us(config.max_wait);
+    // The latest that nobody has to wait too long for.
+    let latest = (0..streams.len()).filter(|&index| within(&streams[index]));
+    let Some(latest) = latest.max_by_key(|&index| late(&streams[index], streams[index].own_delay)) else { return };
+    let when = late(&streams[latest], streams[latest].delay);
+    for (index, stream) in streams.iter_mut().enumerate() {
+        let waits = index != latest && within(stream);
+        let wanted = if waits { when.saturating_sub(late(stream, Duration::ZERO)).max(0) as u64 } else { 0 };
+        let (own, now, step) =
+            (stream.own_delay.as_micros(), us(stream.least_delay) as u64, us(config.max_step) as u64);
+        // Below its own delay a stream needs no steps, neither to get away from there nor to get there.
+        let next = wanted.clamp(now.saturating_sub(step), now.max(own) + step);
+        stream.least_delay = Duration::from_micros(if waits || next > own { next } else { 0 });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: NtpTime = NtpTime::from_unix_micros(1_700_000_000_000_000);
+
+    /// A stream that is `network` ms on its way.
+    fn stream(network: u64, own: u64) -> Stream {
+        Stream {
+            captured: START.plus(Duration::from_millis(10_000 - network)),
+            own_delay: Duration::from_millis(own),
+            delay: Duration::from_millis(own),
+            least_delay: Duration::ZERO,
+        }
+    }
+
+    fn settled(mut streams: [Stream; 3]) -> [u64; 3] {
+        for _ in 0..20 {
+            align(&AlignConfig::default(), &mut streams);
+        }
+        streams.map(|stream| (stream.least_delay.as_micros() + 500) / 1_000)
+    }
+
+    #[test]
+    fn the_earlier_wait_for_the_latest() {
+        assert_eq!(settled([stream(50, 40), stream(200, 20), stream(120, 90)]), [170, 0, 100]);
+        assert_eq!(settled([stream(50, 40), stream(50, 40), stream(50, 40)]), [40, 40, 0]);
+        // Where it is, not where it wants to be.
+        let lazy = Stream { delay: Duration::from_millis(45), ..stream(200, 20) };
+        assert_eq!(settled([stream(50, 40), lazy, stream(120, 90)]), [195, 0, 125]);
+    }
+
+    #[test]
+    fn who_is_too_late_is_left_out() {
+        assert_eq!(settled([stream(50, 40), stream(800, 20), stream(120, 90)]), [160, 0, 0]);
+        assert_eq!(settled([stream(50, 40), stream(800, 20), stream(1_500, 90)]), [0, 0, 0]);
+    }
+
+    #[test]
+    fn one_step_a_call_both_ways() {
+        let mut streams = [stream(0, 40), stream(200, 40)];
+        let mut seen = [0; 4];
+        for least in &mut seen {
+            align(&AlignConfig::default(), &mut streams);
+            *least = (streams[0].least_delay.as_micros() + 500) / 1_000;
+        }
+        assert_eq!(seen, [120, 200, 240, 240]);
+        assert_eq!(streams[1].least_delay, Duration::ZERO);
+        for least in &mut seen {
+            align(&AlignConfig::default(), &mut streams[..1]);
+            *least = (streams[0].least_delay.as_micros() + 500) / 1_000;
+        }
+        assert_eq!(seen, [160, 80, 0, 0]);
+    }
+
+    #[test]
+    fn any_clock_is_harmless() {
+        let mut streams = [stream(0, 0), stream(0, u64::MAX / 2_000), Stream { captured: NtpTime(0), ..stream(0, 20) }];
+        align(&AlignConfig { max_wait: Duration::from_micros(u64::MAX), ..AlignConfig::default() }, &mut streams);
+        align(&AlignConfig::default(), &mut []);
+        assert!(streams.iter().all(|stream| stream.least_delay <= stream.own_delay + Duration::from_millis(80)));
+    }
+}

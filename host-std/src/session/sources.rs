@@ -1,0 +1,317 @@
+//! The sources of a call: who is heard, each by a receiver of its own; their sum; streams of one sender in step.
+//!
+//! One place: whoever sends is heard, and another SSRC takes over after probation, as a receiver has it. More: a table of
+//! SSRCs says who has a place (`receive::sources`), what `play` gives is the sum of all of them, and those with one
+//! canonical name are aligned by their sender reports (`sync`). All memory is taken when the call is agreed on.
+
+use dsp_core::codec::PayloadTable;
+use dsp_core::quality::{Cname, ReceptionStats};
+use dsp_core::receive::sources::{Admission, Sources, SourcesConfig, SourcesStats};
+use dsp_core::receive::{HostReceiver, Played, ReceiverConfig, ReceiverStats};
+use dsp_core::sync::{AlignConfig, ClockMap, Stream, align};
+use dsp_core::time::{Duration, Instant, NtpTime, PayloadType, Ssrc};
+use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
+use dsp_core::wire::rtp::RtpPacket;
+
+use super::codecs::Decoders;
+use super::{CallError, Incoming};
+
+/// The most sources that a call can hear at once: as many as one RTCP report has blocks for (RFC 3550, 6.4.1).
+pub const MAX_SOURCES: usize = 31;
+
+/// Samples that are mixed in one go.
+const CHUNK: usize = 480;
+/// How often streams are aligned.
+const ALIGN_EVERY: Duration = Duration::from_millis(20);
+/// A stream comes 5 ms nearer each time: as much as time stretching makes up.
+const ALIGN: AlignConfig = AlignConfig { max_wait: Duration::from_millis(500), max_step: Duration::from_millis(5) };
+/// After its goodbye a source is played until nothing of it can be left: the longest delay, and a fade.
+const PLAY_OUT: Duration = Duration::from_secs(3);
+
+/// The numbers of one source that is heard.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SourceStats {
+    /// Who.
+    pub ssrc: Ssrc,
+    /// Its receive road.
+    pub receiver: ReceiverStats,
+    /// The delay that it has at least, to be heard together with another stream of its sender; zero if it waits for none.
+    pub least_delay: Duration,
+    /// How much faster its sampling clock is than its sender's wall clock, by its sender reports, in ppm.
+    pub clock_drift_ppm: i32,
+}
+
+/// A receiver, and what is known of who has it.
+struct Place {
+    receiver: Box<HostReceiver>,
+    decoders: Decoders,
+    clock: ClockMap,
+    cname: Option<Cname>,
+    /// The delay of what was played last, once something was, and what it was told to have at least.
+    delay: Option<Duration>,
+    least_delay: Duration,
+    /// Its source has said goodbye: when it is played out.
+    ends: Option<Instant>,
+}
+
+/// Receivers, one for each source at once.
+pub(super) struct Listening {
+    config: ReceiverConfig,
+    places: Vec<Place>,
+    /// With one place the receiver itself knows whom it hears.
+    table: Option<Box<Sources<MAX_SOURCES>>>,
+    next_alignment: Instant,
+}
+
+impl Listening {
+    /// One place for each set of decoders.
+    pub(super) fn new(config: ReceiverConfig, decoders: Vec<Decoders>, own: Ssrc) -> Result<Self, CallError> {
+        let wanted = SourcesConfig { places: decoders.len(), own: Some(own), ..SourcesConfig::default() };
+        let table = Sources::new(wanted).map_err(CallError::Sources)?;
+        let place = |decoders: Decoders| {
+            let mut receiver = Box::new(HostReceiver::new(config).map_err(CallError::Receiver)?);
+            receiver.set_redundancy(decoders.redundancy());
+            let clock = ClockMap::new(config.rtp_clock_hz);
+            Ok(Place { receiver, decoders, clock, cname: None, delay: None, least_delay: Duration::ZERO, ends: None })
+        };
+        Ok(Self {
+            config,
+            table: (decoders.len() > 1).then(|| Box::new(table)),
+            places: decoders.into_iter().map(place).collect::<Result<_, CallError>>()?,
+            next_alignment: Instant::ZERO,
+        })
+    }
+
+    /// Whether packets of this type mean something.
+    pub(super) fn knows(&self, payload_type: PayloadType) -> bool {
+        self.places.first().is_some_and(|place| place.decoders.knows(payload_type))
+    }
+
+    /// Takes in decoders of other payload types, a set for each place.
+    pub(super) fn add(&mut self, decoders: Vec<Decoders>) {
+        for (place, decoders) in self.places.iter_mut().zip(decoders) {
+            place.decoders.add(decoders);
+            place.receiver.set_redundancy(place.decoders.redundancy());
+        }
+    }
+
+    /// We send as another source from now on.
+    pub(super) fn set_own(&mut self, own: Ssrc) {
+        if let Some(table) = &mut self.table {
+            table.set_own(Some(own));
+        }
+    }
+
+    /// Takes in an RTP packet.
+    pub(super) fn receive(&mut self, now: Instant, packet: &[u8]) -> Incoming {
+        let mut index = 0;
+        if let (Some(table), Ok(header)) = (&mut self.table, RtpPacket::parse(packet)) {
+            index = match table.update(now, header.ssrc(), header.seq()) {
+                Admission::Heard(index) => index,
+                Admission::Admitted(index) => {
+                    self.places[index].begin(self.config.rtp_clock_hz);
+                    index
+                }
+                other => return Incoming::Unheard(other),
+            };
+        }
+        match self.places[index].receiver.receive(now, packet) {
+            Ok(received) => Incoming::Audio(received),
+            Err(error) => Incoming::Unusable(error),
+        }
+    }
+
+    /// Takes in a compound RTCP packet that was found good: clocks, names, goodbyes. Whether a goodbye in it leaves sources that
+    /// are heard, so that the call goes on.
+    pub(super) fn report(&mut self, now: Instant, packet: &[u8]) -> bool {
+        let Some(table) = &mut self.table else { return false };
+        let Ok(compound) = Compound::parse(packet, CompoundRule::ReportFirst) else { return false };
+        for packet in compound.packets().flatten() {
+            match packet {
+                Packet::SenderReport(report) => {
+                    if let Some(place) = table.place_of(report.ssrc()) {
+                        let info = report.info();
+                        self.places[place].clock.report(info.ntp, info.rtp);
+                    }
+                }
+                Packet::Sdes(sdes) => {
+                    for (place, ssrc) in table.iter() {
+                        if let Some(name) = sdes.cname(ssrc).and_then(|name| str::from_utf8(name).ok()) {
+                            self.places[place].cname = Cname::new(name);
+                        }
+                    }
+                }
+                Packet::Bye(bye) => {
+                    for ssrc in bye.ssrcs() {
+                        if let Some(place) = table.leave(now, ssrc) {
+                            self.places[place].ends = Some(now + PLAY_OUT);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        table.iter().next().is_some()
+    }
+
+    /// Plays one tick: the one source, or the sum of all. `Played` adds up what was made for each, and has the largest
+    /// of their delays.
+    pub(super) fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
+        if self.table.is_none() {
+            let Some(Place { receiver, decoders, .. }) = self.places.first_mut() else { return Played::default() };
+            return receiver.play(now, decoders, pcm);
+        }
+        if now >= self.next_alignment {
+            self.next_alignment = now + ALIGN_EVERY;
+            self.align(now);
+        }
+        let mut all = Played::default();
+        if self.places.iter().all(|place| place.receiver.ssrc().is_none()) {
+            all.silence = pcm.len() as u32;
+        }
+        let mut at = now;
+        for part in pcm.chunks_mut(CHUNK) {
+            let mut sum = [0i32; CHUNK];
+            for place in &mut self.places {
+                place.add_to(at, &mut sum[..part.len()], &mut all);
+            }
+            for (out, sum) in part.iter_mut().zip(sum) {
+                *out = sum.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
+            }
+            at += Duration::from_samples(part.len() as u64, self.config.sample_rate_hz);
+        }
+        all
+    }
+
+    /// Steers streams with one canonical name to the same moment; the others to none.
+    fn align(&mut self, now: Instant) {
+        let mut done = 0u32;
+        for first in 0..self.places.len() {
+            if done >> first & 1 == 1 {
+                continue;
+            }
+            let mut streams = [Stream::default(); MAX_SOURCES];
+            let mut members = [0; MAX_SOURCES];
+            let mut count = 0;
+            for index in first..self.places.len() {
+                let (place, other) = (&self.places[first], &self.places[index]);
+                let captured = self.captured(index, now);
+                let together = place.cname.is_some() && place.cname == other.cname && captured.is_some();
+                if index == first || (together && done >> index & 1 == 0) {
+                    done |= 1 << index;
+                    members[count] = index;
+                    streams[count] = Stream {
+                        captured: captured.unwrap_or_default(),
+                        own_delay: other.receiver.own_delay(),
+                        delay: other.delay.unwrap_or(other.receiver.own_delay()),
+                        least_delay: other.least_delay,
+                    };
+                    count += 1;
+                    if captured.is_none() {
+                        break;
+                    }
+                }
+            }
+            align(&ALIGN, &mut streams[..count]);
+            for (&index, stream) in members.iter().zip(&streams[..count]) {
+                let place = &mut self.places[index];
+                place.least_delay = stream.least_delay;
+                place.receiver.set_least_delay(stream.least_delay);
+            }
+        }
+    }
+
+    /// When that was captured which would arrive now, by its sender's clock, if reports have told.
+    fn captured(&self, index: usize, now: Instant) -> Option<NtpTime> {
+        let place = &self.places[index];
+        self.table.as_ref()?.get(index)?;
+        place.clock.capture(place.receiver.media_time(now)?)
+    }
+
+    /// The numbers of each source that is heard.
+    pub(super) fn sources(&self) -> impl Iterator<Item = SourceStats> + '_ {
+        self.heard().filter_map(|place| {
+            let receiver = place.receiver.stats();
+            Some(SourceStats {
+                ssrc: place.receiver.ssrc()?,
+                receiver,
+                least_delay: place.least_delay,
+                clock_drift_ppm: place.clock.drift_ppm(),
+            })
+        })
+    }
+
+    fn heard(&self) -> impl Iterator<Item = &Place> + '_ {
+        let taken = |index| self.table.as_ref().is_none_or(|table| table.get(index).is_some());
+        self.places.iter().enumerate().filter(move |(index, _)| taken(*index)).map(|(_, place)| place)
+    }
+
+    /// The receiver of the first source that is heard; if there is none, one that hears nothing.
+    pub(super) fn first(&self) -> &HostReceiver {
+        &self.heard().next().unwrap_or(&self.places[0]).receiver
+    }
+
+    /// What the table of sources counted; nothing with one place.
+    pub(super) fn table_stats(&self) -> SourcesStats {
+        self.table.as_ref().map(|table| table.stats()).unwrap_or_default()
+    }
+
+    /// What reports say of the sources that are heard, and how many they are.
+    pub(super) fn reception(&self) -> ([ReceptionStats; MAX_SOURCES], usize) {
+        let mut all = [ReceptionStats::default(); MAX_SOURCES];
+        let mut count = 0;
+        for place in self.heard().filter(|place| place.receiver.ssrc().is_some()) {
+            all[count] = place.receiver.stats().reception;
+            count += 1;
+        }
+        (all, count)
+    }
+
+    /// Bytes on the heap, without the codecs' own.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let table = self.table.as_ref().map_or(0, |table| size_of_val(&**table));
+        self.places.len() * (size_of::<Place>() + size_of::<HostReceiver>()) + table
+    }
+}
+
+impl Place {
+    /// Another source has this place.
+    fn begin(&mut self, clock_hz: u32) {
+        self.receiver.forget();
+        self.clock = ClockMap::new(clock_hz);
+        self.cname = None;
+        self.delay = None;
+        self.least_delay = Duration::ZERO;
+        self.ends = None;
+    }
+
+    /// Adds what is heard of this source from `at` on.
+    fn add_to(&mut self, at: Instant, sum: &mut [i32], all: &mut Played) {
+        if self.ends.is_some_and(|ends| at >= ends) {
+            self.receiver.forget();
+            self.ends = None;
+        }
+        if self.receiver.ssrc().is_none() {
+            return;
+        }
+        let mut pcm = [0i16; CHUNK];
+        let pcm = &mut pcm[..sum.len()];
+        let played = self.receiver.play(at, &mut self.decoders as &mut dyn PayloadTable, pcm);
+        let delay = played.playout_delay_us.map(|us| Duration::from_micros(us.into()));
+        self.delay = delay.or(self.delay);
+        for (sum, &sample) in sum.iter_mut().zip(&*pcm) {
+            *sum += i32::from(sample);
+        }
+        all.decoded += played.decoded;
+        all.recovered += played.recovered;
+        all.concealed += played.concealed;
+        all.noise += played.noise;
+        all.silence += played.silence;
+        all.inserted += played.inserted;
+        all.removed += played.removed;
+        all.playout_delay_us = all.playout_delay_us.max(played.playout_delay_us);
+        all.buffer_delay_us = all.buffer_delay_us.max(played.buffer_delay_us);
+        all.timestamp = played.timestamp.or(all.timestamp);
+        all.target_delay_ms = all.target_delay_ms.max(played.target_delay_ms);
+    }
+}
