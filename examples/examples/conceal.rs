@@ -1,7 +1,8 @@
 //! Conceals lost packets in a WAV file: `conceal IN.wav MASK.txt OUT.wav [--ahead]`.
 //!
-//! Packets are 20 ms; the mask has one character a packet, `1` for a lost one. With `--ahead` the packet after the
-//! one being played is known, as when a jitter buffer holds it already.
+//! Packets are 20 ms; the mask has one character a packet, `1` for a lost one. With `--ahead` the packet after a gap is
+//! known when the gap has to be filled, as when a jitter buffer holds it already: like the receiver, the last 60 ms of a
+//! gap are then filled from both sides.
 
 use dsp_core::receive::plc::Concealer;
 use std::{env, error::Error, fs};
@@ -25,22 +26,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let frame = spec.sample_rate as usize / 50;
+    let frames = x.len() / frame;
     let keep = frame * 6;
     let mut concealer = Concealer::new(spec.sample_rate);
-    let is_lost = |i: usize| lost[i % lost.len()];
-    for i in 0..x.len() / frame {
+    let is_lost = |i: usize| i < frames && lost[i % lost.len()];
+    let mut i = 0;
+    while i < frames {
+        let gap = (i..).take_while(|k| is_lost(*k)).count();
         let (history, rest) = x.split_at_mut(i * frame);
         let history = &history[history.len() - history.len().min(keep)..];
-        let (now, next) = rest.split_at_mut(frame);
-        if is_lost(i) {
-            if ahead && next.len() >= frame && !is_lost(i + 1) {
-                concealer.bridge(history, now, &mut next[..frame]);
-            } else {
-                concealer.conceal(history, now);
-            }
-        } else if concealer.is_concealing() {
-            concealer.merge(history, now);
+        let bridged = ahead && i + gap < frames && gap <= 3;
+        let (now, next) = rest.split_at_mut(frame * if bridged { gap.max(1) } else { 1 });
+        match gap {
+            0 if concealer.is_concealing() => concealer.merge(history, now),
+            0 => {}
+            _ if bridged => concealer.bridge(history, now, &mut next[..frame]),
+            _ => concealer.conceal(history, now),
         }
+        i += now.len() / frame;
     }
 
     let mut writer = hound::WavWriter::create(output, spec)?;

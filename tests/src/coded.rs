@@ -22,14 +22,22 @@ pub struct Coded {
 }
 
 /// A voice of sorts at any rate: a pulse train through a resonance, in noise that comes and goes.
-struct Voice {
+#[derive(Clone, Copy, Debug)]
+pub struct Voice {
     n: u32,
     seed: u32,
     memory: [i32; 2],
 }
 
+impl Default for Voice {
+    fn default() -> Self {
+        Self { n: 0, seed: 1, memory: [0; 2] }
+    }
+}
+
 impl Voice {
-    fn fill(&mut self, pcm: &mut [i16]) {
+    /// Goes on speaking.
+    pub fn fill(&mut self, pcm: &mut [i16]) {
         for x in pcm {
             let pulse = if self.n.is_multiple_of(75) { 8_000 } else { 0 };
             let [y1, y2] = self.memory;
@@ -46,7 +54,7 @@ impl Voice {
 /// Encodes and decodes frames of `frame` samples, at most 320; `clock` counts whatever is to be measured.
 #[inline(never)]
 pub fn run(frame: usize, encoder: &mut dyn Encoder, decoder: &mut dyn Decoder, clock: fn() -> u32) -> Coded {
-    let mut voice = Voice { n: 0, seed: 1, memory: [0; 2] };
+    let mut voice = Voice::default();
     let (mut hash, mut encode, mut decode, mut decoded) = (Fnv::default(), 0, 0, 0);
     let (mut pcm, mut payload) = ([0; 320], [0; 320]);
     for index in 0..FRAMES {

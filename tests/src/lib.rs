@@ -1,6 +1,7 @@
 //! What the tests share. Each file in `tests/` is one subject.
 
 pub mod canned;
+pub mod captures;
 pub mod coded;
 pub mod fnv;
 pub mod golden;

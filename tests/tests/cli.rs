@@ -14,7 +14,7 @@ use media_core_tests::score::score;
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(30);
-const COMMANDS: [&str; 7] = ["demo", "offer", "answer", "devices", "encode", "decode", "codecs"];
+const COMMANDS: [&str; 9] = ["demo", "offer", "answer", "devices", "encode", "decode", "codecs", "replay", "netsim"];
 
 fn run(folder: &Path, arguments: &[&str]) -> Ended {
     Running::start(Command::new(media_core()).current_dir(folder).args(arguments), folder, "media-core").wait(LIMIT)
@@ -76,7 +76,7 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
     let video = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 9 RTP/AVP 96\r\n";
     fs::write(folder.join("video.sdp"), video).unwrap();
     let here = ["--address", "127.0.0.1"];
-    let cases: [(&[&str], &str); 22] = [
+    let cases: [(&[&str], &str); 33] = [
         (&["demo", "--wrong"], "--wrong"),
         (&["dmeo"], "dmeo"),
         (&["demo", "--loss", "200"], "from 0 to 100"),
@@ -99,6 +99,17 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
         (&["offer", "--microphone", "nowhere.wav", "--speaker", "null"], "nowhere.wav: No such file"),
         (&["offer", "--microphone", "null", "--speaker", "none/x.wav"], "none/x.wav: No such file"),
         (&["offer", "--null", "--address", "192.0.2.77"], "192.0.2.77"),
+        (&["replay", "--out", "x"], "CAPTURE"),
+        (&["replay", "nowhere.pcap"], "nowhere.pcap: the capture can't be read: No such file"),
+        (&["replay", "."], ".: the capture can't be read"),
+        (&["replay", "text.wav"], "text.wav: not a capture: neither pcap nor pcapng nor rtpdump"),
+        (&["replay", "text.wav", "--payload-map", "96"], "--payload-map: '96' is not NUMBER=NAME/CLOCK/CHANNELS"),
+        (&["replay", "text.wav", "--payload-map", "96=mp3/90000"], "no decoder for 'mp3/90000'"),
+        (&["replay", "text.wav", "--keys", "nowhere.keys"], "nowhere.keys: No such file"),
+        (&["replay", "text.wav", "--keys", "garbage.sdp"], "garbage.sdp: line 1: a key line has 4 fields"),
+        (&["replay", "text.wav", "--jitter", "none"], "must be adaptive, conversation or fixed:MS"),
+        (&["replay", "text.wav", "--utc-offset", "east"], "must be hours and minutes, as +02:00"),
+        (&["replay", "--trace", "x.csv", "--codec", "pcmu"], "--input"),
     ];
     for (arguments, needle) in cases {
         let talks = matches!(arguments[0], "offer" | "answer") && !arguments.contains(&"--address");
@@ -113,6 +124,40 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
         assert!(by_parser || (lines.len() == 1 && lines[0].starts_with("media-core: ")), "{}", ended.stderr);
         assert!(!ended.stderr.contains("panicked") && !ended.stderr.contains("backtrace"), "{}", ended.stderr);
     }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// The demo's own capture, played again with its keys: as the README has it.
+#[test]
+fn a_demo_is_replayed() {
+    let folder = folder("replay");
+    run(&folder, &["demo", "--fast", "--seconds", "6", "--codec", "g722", "--out", "call"]).success();
+    let ended = run(&folder, &["replay", "call/call.pcap", "--keys", "call/call.keys"]).success();
+    assert_eq!(ended.stderr, "");
+    for needle in
+        ["stream-1  127.0.0.1:4000 -> 127.0.0.1:5000", "G722/8000", "% lost", "Written: media-core-replay/report.html"]
+    {
+        assert!(ended.stdout.contains(needle), "{needle}: {}", ended.stdout);
+    }
+    let out = folder.join("media-core-replay");
+    let report = json(&fs::read_to_string(out.join("report.json")).unwrap());
+    assert_eq!(report["streams"].as_array().unwrap().len(), 2);
+    for (stream, said) in report["streams"].as_array().unwrap().iter().zip([asset("woman.wav"), asset("man.wav")]) {
+        let (heard, rate_hz) = wav(&out.join(stream["wav_file"].as_str().unwrap()));
+        let score = score(&wav(Path::new(&said)).0, &heard, rate_hz);
+        assert!(score.median > 0.9, "{score:?}");
+    }
+    assert!(fs::read_to_string(out.join("report.html")).unwrap().contains("Worst moments"));
+    let json_again = run(&folder, &["replay", "call/call.pcap", "--keys", "call/call.keys", "--json"]).success();
+    assert_eq!(json(&json_again.stdout), report);
+    // Without keys there is nothing to hear, and the message says what is missing.
+    let blind = run(&folder, &["replay", "call/call.pcap"]);
+    assert!(
+        !blind.status.success() && blind.stderr.contains("give the --keys") || blind.stderr.contains("(--keys)"),
+        "{blind:?}"
+    );
+    let table = run(&folder, &["netsim", "--seconds", "5"]).success();
+    assert!(table.stdout.lines().count() > 70 && table.stdout.contains("concealed"), "{}", table.stdout);
     fs::remove_dir_all(folder).unwrap();
 }
 

@@ -25,7 +25,7 @@ fn hashes_are_unchanged() {
         ("pcma", 0xf008_e257),
         ("l16", 0xd86d_49d5),
         ("appendix 1", 0x80cc_fcd6),
-        ("g722 concealed", 0xae0f_7245),
+        ("g722 concealed", 0xa742_c67f),
         ("comfort noise", 0x09d1_78d9),
         ("energy gate", 0x9b79_2059),
         ("level i16", 0xba5b_8c65),
@@ -56,7 +56,7 @@ fn codecs_are_unchanged() {
         // One a line: `tests/firmware/codecs` reads them.
         ("coded pcmu", 0x5580_2104),
         ("coded pcma", 0xb789_4905),
-        ("coded g722", 0x208b_c923),
+        ("coded g722", 0x2e8f_aacc),
         ("coded ilbc20", 0x6d9a_cbe0),
         ("coded ilbc30", 0x6d5d_c6f4),
     ];

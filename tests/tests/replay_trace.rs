@@ -7,9 +7,9 @@ use std::fs;
 use dsp_core::receive::DelayConfig;
 use dsp_core::time::Duration;
 use host_std::opus::OpusEncoderConfig;
+use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::replay::StreamReport;
 use host_std::replay::trace::{Trace, TraceConfig, play};
-use host_std::session::Codec;
 use host_std::wav::WavSource;
 use media_core_tests::shared;
 
@@ -25,10 +25,10 @@ fn speech(rate_hz: u32) -> Option<Vec<i16>> {
     Some(pcm)
 }
 
-fn run(csv: &str, codec: Codec, delay: DelayConfig, speech: &[i16]) -> StreamReport {
+fn run(csv: &str, codec: CodecFormat, delay: DelayConfig, speech: &[i16]) -> StreamReport {
     let trace = Trace::parse(csv, Duration::from_secs(60)).unwrap();
     let opus = OpusEncoderConfig { fec: false, expected_loss_percent: 0, ..OpusEncoderConfig::default() };
-    play(&trace, speech, &TraceConfig { codec, opus, delay }).unwrap().report
+    play(&trace, speech, &TraceConfig { codec, registry: Registry::builtin().with(Opus(opus)), delay }).unwrap().report
 }
 
 /// Mean and 95th percentile of the buffer delay in ms, concealed in percent.
@@ -44,7 +44,7 @@ fn no_more_is_made_up_and_no_longer_waited_than_by_neteq() {
     let Some(speech) = speech(8_000) else { return };
     for (name, mean, p95, concealed) in CHROMIUM {
         let csv = fs::read_to_string(shared(&format!("data/jitter/csv/{name}.csv")).unwrap()).unwrap();
-        let report = run(&csv, Codec::Pcmu, DelayConfig::default(), &speech);
+        let report = run(&csv, CodecFormat::pcmu(), DelayConfig::default(), &speech);
         assert!(report.mean_buffer_delay_ms <= mean, "{name}: {report:?}");
         assert!(report.p95_buffer_delay_ms <= p95, "{name}: {report:?}");
         assert!(report.concealed_ratio * 100.0 <= concealed, "{name}: {report:?}");
@@ -56,7 +56,7 @@ fn a_conversation_keeps_its_delay() {
     let Some(speech) = speech(8_000) else { return };
     for (name, ..) in &CHROMIUM[1..] {
         let csv = fs::read_to_string(shared(&format!("data/jitter/csv/{name}.csv")).unwrap()).unwrap();
-        let report = run(&csv, Codec::Pcmu, DelayConfig::conversation(), &speech);
+        let report = run(&csv, CodecFormat::pcmu(), DelayConfig::conversation(), &speech);
         assert!(report.mean_buffer_delay_ms < 400.0, "{name}: {report:?}");
         assert!(report.concealed_ratio < 0.15, "{name}: {report:?}");
     }
@@ -72,7 +72,7 @@ fn independent_loss_costs_no_delay() {
         (n == 0 || dice >> 8 >= (1 << 24) / 10).then(|| format!("{},{n},{}\n", n * 20, n * 960))
     });
     let csv: String = rows.collect();
-    let report = run(&csv, Codec::Opus, DelayConfig::default(), &speech);
+    let report = run(&csv, CodecFormat::opus(), DelayConfig::default(), &speech);
     let lost = report.lost as f64 / 3_000.0;
     assert!(report.mean_buffer_delay_ms <= 17.0 && report.p95_buffer_delay_ms <= 20.0, "{report:?}");
     assert!(report.concealed_ratio < lost, "{report:?}");

@@ -103,6 +103,7 @@ fn side(name: &str, peer: &str, said: Vec<i16>, loss: f64, seed: u64) -> SideRep
         heard,
         wav_file: format!("{name}-heard.wav"),
         packet_ms: PACKET_MS,
+        begins_us: None,
         delays_relative: false,
         statistics: s,
         packets,

@@ -138,6 +138,12 @@ pub trait Decoder {
         false
     }
 
+    /// Goes along with a lost stretch of `samples` samples a channel that somebody else conceals: what is decoded next
+    /// does not follow on what was decoded last.
+    fn follow(&mut self, samples: usize) {
+        let _ = samples;
+    }
+
     /// How far back from the beginning of `next` its redundancy reaches, in ticks of the RTP clock, given what was
     /// decoded last; 0: it has none.
     fn redundancy(&mut self, next: &[u8]) -> u32 {

@@ -28,7 +28,7 @@ pub struct DelayConfig {
     pub target_max_ms: u32,
     /// The delay before anything is known of the network, in ms.
     pub initial_ms: u32,
-    /// How many ms of delay it is worth that one percent of packets less is late.
+    /// How many ms of delay it is worth that one percent of packets less is late, from 10 to 10,000.
     pub late_cost_ms: u32,
 }
 
@@ -335,7 +335,9 @@ impl DelayEstimator {
         }
         // One ms of delay weighs as much as so much of what is late.
         let total = self.total.max(self.weight * AT_LEAST_PACKETS);
-        let unit = (total / (100 * self.config.late_cost_ms.max(1))).max(1);
+        // Within these bounds every cost fits into 32 bits.
+        let late_cost_ms = self.config.late_cost_ms.clamp(10, 10_000);
+        let unit = (total / (100 * late_cost_ms)).max(1);
         let unusual = if self.reorders > REORDER_LEVEL { UNUSUAL_OVERTAKEN } else { UNUSUAL };
         let rare = self.histogram.iter().sum::<u32>() / unusual;
         let (mut later, mut best, mut least, mut usual) = (0, 0, u32::MAX, 0);

@@ -81,49 +81,73 @@ impl Extension {
         }
     }
 
-    /// The next sample outwards, at `gain` (Q15).
-    pub(super) fn next(&mut self, gain: i32, have: usize, at: impl Fn(usize) -> i32) -> i32 {
-        let mut y = 0;
-        if self.voiced != 0 {
-            let whole = (self.position >> 16) as usize;
-            let level = (gain * self.voiced) >> 15;
-            y = (self.read(whole, self.position & 0xffff, &at) * level) >> 15;
-            self.position += self.step;
-            if self.position >= (self.span as u32) << 16 {
-                self.turn(level, have, &at);
+    /// Continues outwards for `out.len()` samples.
+    pub(super) fn fill(&mut self, out: &mut [i32], have: usize, at: impl Fn(usize) -> i32) {
+        let mut rest = out;
+        while !rest.is_empty() {
+            if self.voiced == 0 {
+                rest.fill(0);
+                return self.ring(rest);
             }
+            // Up to where the repetition starts anew.
+            let left = ((self.span as u32) << 16) - self.position;
+            let run = (left.div_ceil(self.step) as usize).min(rest.len());
+            let (now, later) = rest.split_at_mut(run);
+            let (voiced, last) = (self.voiced, self.span - 1);
+            if self.step == STEP {
+                let first = last - (self.position >> 16) as usize;
+                for (k, y) in now.iter_mut().enumerate() {
+                    *y = (at(first - k) * voiced) >> 15;
+                }
+                self.position += (run as u32) << 16;
+            } else {
+                for y in now.iter_mut() {
+                    *y = (self.read(&at) * voiced) >> 15;
+                    self.position += self.step;
+                }
+            }
+            self.ring(now);
+            if self.position >= (self.span as u32) << 16 {
+                self.turn(have, &at);
+            }
+            rest = later;
         }
-        let mut excitation = 0;
-        if self.noise != 0 {
-            self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let uniform = (self.seed >> 16) as i32 - ONE;
-            excitation = (((uniform * self.noise) >> 15) * gain) >> 15;
-        }
-        (y + self.predictor.step(&mut self.memory, excitation)).clamp(-32768, 32767)
     }
 
-    /// The source at a fractional position of the span.
-    fn read(&self, whole: usize, fraction: u32, at: &impl Fn(usize) -> i32) -> i32 {
+    /// Adds what the filter makes of its memory and of noise.
+    fn ring(&mut self, out: &mut [i32]) {
+        let (noise, seed) = (self.noise, &mut self.seed);
+        self.predictor.synthesise(&mut self.memory, out, noise != 0, || {
+            if noise == 0 {
+                return 0;
+            }
+            *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (((*seed >> 16) as i32 - ONE) * noise) >> 15
+        });
+    }
+
+    /// The source at the read position: Catmull-Rom cubic.
+    #[inline]
+    fn read(&self, at: &impl Fn(usize) -> i32) -> i32 {
         let last = self.span - 1;
-        if fraction == 0 {
-            return at(last - whole.min(last));
-        }
-        // Positions past the edge come round again one period earlier.
-        let tap = |i: usize| if i > last { at(last + self.period - i.min(last + self.period)) } else { at(last - i) };
-        let before = at((last + 1 - whole.min(last)).min(last + MAX_ORDER));
-        let (b, c, d) = (tap(whole), tap(whole + 1), tap(whole + 2));
-        // Catmull-Rom cubic, Horner, fraction Q15.
-        let f = (fraction >> 1) as i32;
-        let c3 = 3 * (b - c) + d - before;
-        let c2 = 2 * before - 5 * b + 4 * c - d;
-        let c1 = c - before;
-        // x * f in Q15 for |x| below 2^20, exactly, without the 64-bit product that a Cortex-M0 lacks.
-        let mul = |x: i32| ((x >> 8) * f + (((x & 0xff) * f) >> 8)) >> 7;
-        b + (mul(c1 + mul(c2 + mul(c3))) >> 1)
+        let whole = ((self.position >> 16) as usize).min(last);
+        let (a, b, c, d) = if whole + 2 <= last {
+            let near = last - whole;
+            (at(near + 1), at(near), at(near - 1), at(near - 2))
+        } else {
+            // Positions past the edge come round again one period earlier.
+            let tap = |i: usize| at(if i > last { last + self.period - i } else { last - i });
+            (at(last + 1 - whole), tap(whole), tap(whole + 1), tap(whole + 2))
+        };
+        // Horner. With the fraction in Q11 each product fits 32 bits, as sums of taps stay below 2^20.
+        let f = ((self.position & 0xffff) >> 5) as i32;
+        let cubic = ((3 * (b - c) + d - a) * f) >> 11;
+        let square = ((2 * a - 5 * b + 4 * c - d + cubic) * f) >> 11;
+        b + (((c - a + square) * f) >> 12)
     }
 
     /// End of the span: begins anew, one period further back in longer losses; the mismatch rings out.
-    fn turn(&mut self, level: i32, have: usize, at: &impl Fn(usize) -> i32) {
+    fn turn(&mut self, have: usize, at: &impl Fn(usize) -> i32) {
         self.position -= (self.span as u32) << 16;
         let longer = self.span + self.period;
         if longer <= self.cycles * self.period && longer + MAX_ORDER <= have {
@@ -132,7 +156,7 @@ impl Extension {
         self.position = self.position.min(((self.span as u32) << 16) - 1);
         let order = self.predictor.order();
         for (k, m) in self.memory.iter_mut().enumerate().take(order) {
-            let step = (level * ((at(k) - at(self.span + k)) >> 1)) >> 14;
+            let step = (self.voiced * ((at(k) - at(self.span + k)) >> 1)) >> 14;
             *m = (i32::from(*m) + step).clamp(-32768, 32767) as i16;
         }
     }

@@ -59,6 +59,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.count_concealed(samples, played);
             return;
         }
+        decoder.follow(samples);
         let (history, place) = self.sound.extend(whole);
         let (gap, future) = place.split_at_mut(samples);
         match decoder.decode(payload, future) {
@@ -76,7 +77,11 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 self.pass(PacketFate::Received);
                 self.after_decoding(info, duration, at, delay, played);
             }
-            _ => self.conceal(samples, payloads, played),
+            _ => {
+                self.concealer.conceal(history, gap);
+                self.sound.commit(samples);
+                self.count_concealed(samples, played);
+            }
         }
     }
 
@@ -86,7 +91,11 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let step = CONCEAL_STEP.as_samples(self.config.sample_rate_hz) as usize;
         let own = match self.payload_type.and_then(|payload_type| payloads.decoder(payload_type)) {
             Some(decoder) if decoder.info().sample_rate_hz == self.config.sample_rate_hz => {
-                !self.concealer.is_concealing() && decoder.conceal(self.sound.extend(step).1)
+                let own = !self.concealer.is_concealing() && decoder.conceal(self.sound.extend(step).1);
+                if !own {
+                    decoder.follow(samples);
+                }
+                own
             }
             _ => false,
         };

@@ -11,6 +11,8 @@ use super::pitch::{dot, headroom_shift, peak};
 pub(crate) const MAX_ORDER: usize = 16;
 /// Longest analysis window in samples.
 pub(crate) const MAX_WINDOW: usize = 480;
+/// Samples synthesised in one piece.
+const RUN: usize = 32;
 
 /// An all-pole filter 1/A(z), A(z) = 1 + a1 z^-1 + ...
 #[derive(Clone, Copy, Debug)]
@@ -82,29 +84,53 @@ impl Predictor {
         }
     }
 
-    /// One sample of synthesis: `excitation` through 1/A(z). `memory` holds the past outputs, newest first; beyond the
-    /// filter's order its contents don't matter.
-    #[inline]
-    pub(crate) fn step(&self, memory: &mut [i16; MAX_ORDER], excitation: i32) -> i32 {
+    /// Synthesis: adds `excitation` through 1/A(z) to `out` and limits the sum to 16 bits. `memory` holds the filter's
+    /// past outputs, newest first; beyond its order the contents don't matter.
+    pub(crate) fn synthesise(
+        &self,
+        memory: &mut [i16; MAX_ORDER],
+        out: &mut [i32],
+        excited: bool,
+        excitation: impl FnMut() -> i32,
+    ) {
+        if !excited && memory.iter().all(|m| *m == 0) {
+            return;
+        }
         // A known number of taps unrolls; 10 is the order at 8 kHz. Coefficients beyond the order are 0.
-        let sum = if self.order <= 10 { self.sum::<10>(memory) } else { self.sum::<MAX_ORDER>(memory) };
-        // Division rounds towards zero, so a ringing filter ends in silence and not in a limit cycle.
-        let y = (excitation - sum / 4096).clamp(-32768, 32767);
-        memory[0] = y as i16;
-        y
+        if self.order <= 10 {
+            self.run::<10>(memory, out, excitation);
+        } else {
+            self.run::<MAX_ORDER>(memory, out, excitation);
+        }
     }
 
-    /// The sum over `TAPS` past outputs, which move on by one meanwhile.
-    #[inline]
-    fn sum<const TAPS: usize>(&self, memory: &mut [i16; MAX_ORDER]) -> i32 {
-        let mut sum = 0i32;
-        for k in (0..TAPS).rev() {
-            sum = sum.wrapping_add(i32::from(self.a[k]) * i32::from(memory[k]));
-            if k + 1 < TAPS {
-                memory[k + 1] = memory[k];
-            }
+    fn run<const TAPS: usize>(
+        &self,
+        memory: &mut [i16; MAX_ORDER],
+        out: &mut [i32],
+        mut excitation: impl FnMut() -> i32,
+    ) {
+        // Coefficients and outputs as words, oldest first: a Cortex-M0 has no offsets for signed halfwords.
+        let mut a = [0i32; TAPS];
+        let mut line = [0i32; MAX_ORDER + RUN];
+        for (k, (a, v)) in a.iter_mut().zip(&self.a).enumerate() {
+            *a = i32::from(*v);
+            line[TAPS - 1 - k] = i32::from(memory[k]);
         }
-        sum
+        for block in out.chunks_mut(RUN) {
+            for (n, y) in block.iter_mut().enumerate() {
+                let past = &line[n..n + TAPS];
+                let sum = (0..TAPS).rev().fold(0i32, |sum, k| sum.wrapping_add(a[k] * past[TAPS - 1 - k]));
+                // Division rounds towards zero, so a ringing filter ends in silence and not in a limit cycle.
+                let rung = (excitation() - sum / 4096).clamp(-32768, 32767);
+                line[n + TAPS] = rung;
+                *y = (*y + rung).clamp(-32768, 32767);
+            }
+            line.copy_within(block.len()..block.len() + TAPS, 0);
+        }
+        for (k, m) in memory.iter_mut().enumerate().take(TAPS) {
+            *m = line[TAPS - 1 - k] as i16;
+        }
     }
 
     pub(crate) fn order(&self) -> usize {

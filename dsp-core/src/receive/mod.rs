@@ -88,7 +88,7 @@ struct Road<'a> {
 }
 
 /// A receiver for G.711 with 200 ms of 20 ms packets: a desk phone. Set [`DelayConfig::max_ms`] to what it has room for.
-pub type NarrowbandReceiver = Receiver<32, 1_920>;
+pub type NarrowbandReceiver = Receiver<32, 1_760>;
 /// A receiver for a host: any rate up to 48 kHz, 64 KiB of payloads (2 s of anything up to 256 kbit/s).
 pub type HostReceiver = Receiver<1_024, 15_360>;
 

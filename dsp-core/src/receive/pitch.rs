@@ -1,8 +1,8 @@
 //! Pitch search: the lag at which a signal best repeats itself, by normalised cross-correlation.
 //!
 //! Two steps: every lag at about 4 kHz (boxcar decimation), then the neighbourhood of the winner at the full
-//! rate. Signals are shifted down by their headroom first, so every sum fits 32 bits; the only wide arithmetic is
-//! one 32x32->64 multiply a lag to compare two fractions without dividing. Correlations are Q15. Delay: none.
+//! rate. Signals are shifted down by their headroom first, so every sum fits 32 bits; two fractions are
+//! compared without dividing. Correlations are Q15. Delay: none.
 //! Cost at 8 kHz: about 4,000 multiplies for the coarse step and 800 for the fine one.
 
 /// Samples of the coarse window (20 ms at 4 kHz).
@@ -65,7 +65,7 @@ pub(crate) fn normalised(cross: i32, energy_a: i32, energy_b: i32) -> i32 {
     (numerator / denominator).min(32767) as i32
 }
 
-/// The best candidate so far: squared correlation over energy, kept as a fraction.
+/// The best candidate so far: squared correlation over energy, kept as a fraction of 16-bit numbers.
 #[derive(Clone, Copy)]
 struct Best {
     square: u32,
@@ -75,24 +75,19 @@ struct Best {
 impl Best {
     const NONE: Best = Best { square: 0, energy: 1 };
 
-    /// Takes the new candidate if it is better by more than one part in `margin`. `scale` brings the correlation to
-    /// 16 bits.
+    /// Takes the new candidate if it is better by more than one part in `margin`. `scale` brings correlation and energy
+    /// to 15 bits.
     fn offer(&mut self, cross: i32, energy: i32, scale: u32, margin: u32) -> bool {
-        let c = (cross.max(0).unsigned_abs() >> scale).min(0xffff);
-        let square = c * c;
-        let energy = (energy.max(0).unsigned_abs() >> scale) + 1;
-        let new = u64::from(square) * u64::from(self.energy);
-        let old = u64::from(self.square) + u64::from(self.square / margin);
-        if new <= old * u64::from(energy) {
+        let c = (cross.max(0).unsigned_abs() >> scale).min(0x7fff);
+        let square = (c * c) >> 14;
+        let energy = (energy.max(0).unsigned_abs() >> scale).min(0x7fff) + 1;
+        if square * self.energy <= (self.square + self.square / margin) * energy {
             return false;
         }
         *self = Best { square, energy };
         true
     }
 }
-
-/// The same for the fine step, whose sums fill 31 bits at most.
-const FINE_SCALE: u32 = 16;
 
 /// Shift that brings a correlation bounded by `energy` to 15 bits, so that its square fits.
 fn square_scale(energy: i32) -> u32 {
@@ -222,14 +217,21 @@ fn fine_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32) -> Option<
     // At most 320 products of 11 bits by 11 bits.
     let shift = headroom_shift(peak(&x[begin..end]).max(peak(reference)), 11);
     let own = dot(reference, reference, shift, stride);
+    let energy = |lag: usize| {
+        let copy = &x[range.copy(lag)..][..range.window];
+        dot(copy, copy, shift, stride)
+    };
+    // Between lags so near the energy changes evenly.
+    let (first, last) = (energy(range.shortest), energy(range.longest));
+    let scale = square_scale(own.max(first).max(last));
     let mut best = None;
     let mut top = Best::NONE;
     for lag in range.shortest..=range.longest {
         let at = range.copy(lag);
-        let copy = &x[at..at + range.window];
-        let cross = dot(reference, copy, shift, stride);
-        let energy = dot(copy, copy, shift, stride);
-        if top.offer(cross, energy, FINE_SCALE, u32::MAX) {
+        let cross = dot(reference, &x[at..at + range.window], shift, stride);
+        let (done, left) = ((lag - range.shortest) as i32, (range.longest - lag) as i32);
+        let energy = if left == 0 { last } else { first + (last - first) / (done + left) * done };
+        if top.offer(cross, energy, scale, u32::MAX) {
             best = Some(Match { lag, correlation: normalised(cross, own, energy) });
         }
     }

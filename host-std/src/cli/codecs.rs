@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::Args as ClapArgs;
 use dsp_core::codec::ilbc::IlbcMode;
+use host_std::opus::{HAS_DRED, library_version};
 use host_std::registry::{CodecFormat, Description, Frames, Registry};
 use serde_json::json;
 
@@ -102,7 +103,8 @@ pub(super) fn run(args: &Args) -> Outcome {
     if args.json {
         let formats =
             rows.iter().flat_map(|row| &row.formats).map(|(format, description)| to_json(format, description));
-        let json = json!({ "codecs": formats.collect::<Vec<_>>() });
+        let opus = json!({ "library": library_version(), "dred": HAS_DRED });
+        let json = json!({ "codecs": formats.collect::<Vec<_>>(), "opus": opus });
         return print(&format!("{}\n", serde_json::to_string_pretty(&json)?));
     }
     let mut table = vec![
@@ -120,7 +122,11 @@ pub(super) fn run(args: &Args) -> Outcome {
         text += line.trim_end();
         text.push('\n');
     }
+    let (version, has) = (library_version(), if HAS_DRED { "with" } else { "without" });
     text += "\nDelay is beyond the frame; memory is in bytes. Calls are mono.\n";
+    text += "Where the codec has no concealment of its own, the receiver conceals; `--concealment codec` takes Appendix I of\n";
+    text += "G.711 or G.722's own instead.\n";
+    text += &format!("Opus is {version}, {has} deep concealment and DRED (cargo feature opus-dred).\n");
     print(&text)
 }
 

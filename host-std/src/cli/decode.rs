@@ -6,11 +6,11 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use clap::{Args as ClapArgs, ValueEnum};
-use dsp_core::codec::{CodecInfo, DecodeError, Decoder};
+use clap::Args as ClapArgs;
+use dsp_core::codec::{Decoder, PayloadTable};
 use dsp_core::receive::{HostReceiver, ReceiverConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
@@ -20,16 +20,8 @@ use host_std::opus_file::OpusFile;
 use host_std::wav::WavSink;
 
 use super::encode::{Coding, Setup};
+use super::settings::Concealment;
 use super::{Outcome, number_in, print};
-
-/// Who fills the gaps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Concealment {
-    /// The codec, as far as it does
-    Own,
-    /// The receiver, from the waveform, for every codec
-    Waveform,
-}
 
 /// Decode raw payloads, or an Ogg file of Opus, to a WAV file
 ///
@@ -48,8 +40,8 @@ pub(super) struct Args {
     /// Seed of the losses: the same loses the same frames
     #[arg(help_heading = "Losses", long, default_value_t = 1, value_name = "NUMBER", requires = "lose")]
     seed: u64,
-    /// Who conceals the losses
-    #[arg(help_heading = "Losses", long, value_enum, default_value_t = Concealment::Own, requires = "lose")]
+    /// Who makes the sound of what is lost; iLBC and Opus always do it themselves
+    #[arg(help_heading = "Losses", long, value_enum, default_value_t, value_name = "WHO", requires = "lose")]
     concealment: Concealment,
     /// The payloads
     #[arg(value_name = "IN")]
@@ -59,70 +51,116 @@ pub(super) struct Args {
     output: PathBuf,
 }
 
-/// The payloads of a file, and which of the sound they make is to be heard.
+/// No Ogg file of more bytes is read: its packets are held in memory, its sound is not. A day at 24 kbit/s.
+const LONGEST_OGG: u64 = 256 << 20;
+
+/// The payloads of a file, one after another, and which of the sound they make is to be heard.
 struct Payloads {
     setup: Setup,
-    payloads: Vec<Vec<u8>>,
+    payloads: Box<dyn Iterator<Item = Result<Vec<u8>, String>>>,
     /// Samples a channel.
-    skip: usize,
-    heard: usize,
+    skip: u64,
+    heard: u64,
     gain: f64,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let read = if args.coding.codec.is("opus") { read_opus(args)? } else { read_raw(args)? };
-    if read.payloads.is_empty() {
+    args.concealment.check(std::slice::from_ref(&args.coding.codec))?;
+    let Payloads { setup, payloads, skip, heard, gain } =
+        if args.coding.codec.is("opus") { read_opus(args)? } else { read_raw(args)? };
+    let mut payloads = payloads.peekable();
+    if payloads.peek().is_none() {
         return Err(format!("{} has no payloads", args.input.display()).into());
     }
-    let setup = &read.setup;
     let (rate_hz, channels) = (setup.description.sample_rate_hz, setup.channels());
-    let mut pcm = match args.lose {
-        None => decode(setup, &read.payloads)?,
-        Some(_) if channels > 1 => {
-            return Err("--lose: the receiver of a call is mono, and this has 2 channels".into());
-        }
+    if args.lose.is_some() && channels > 1 {
+        return Err(
+            "--lose: the receiver of a call is mono, and this has 2 channels (--channels 1 makes one of Opus')".into(),
+        );
+    }
+    let sink = WavSink::create_with(&args.output, rate_hz, channels as u16)?;
+    let mut sound = Sound { sink, skip: skip * channels as u64, left: heard.saturating_mul(channels as u64), gain };
+    match args.lose {
+        None => decode(&setup, payloads, &mut sound)?,
         Some(percent) => {
             let config =
                 NetworkConfig { loss_percent: percent, burst: args.burst, delay_ms: 0.0, ..NetworkConfig::default() };
             let mut network = Network::new(config, args.seed);
-            let lost: Vec<bool> = read.payloads.iter().map(|_| network.carry(Instant::ZERO)[0].is_none()).collect();
-            through_receiver(setup, args.concealment, &read.payloads, &lost)?
+            through_receiver(&setup, payloads, || network.carry(Instant::ZERO)[0].is_none(), &mut sound)?;
         }
-    };
-    pcm.drain(..(read.skip * channels).min(pcm.len()));
-    pcm.truncate(read.heard.saturating_mul(channels));
-    if read.gain != 1.0 {
-        pcm.iter_mut().for_each(|sample| *sample = (f64::from(*sample) * read.gain).round() as i16);
     }
-    let mut sink = WavSink::create_with(&args.output, rate_hz, channels as u16)?;
-    sink.write(&pcm)?;
-    Ok(sink.finish()?)
+    Ok(sound.sink.finish()?)
+}
+
+/// A WAV file that begins and ends where its sound is to be heard.
+struct Sound {
+    sink: WavSink,
+    /// Samples, all channels together.
+    skip: u64,
+    left: u64,
+    gain: f64,
+}
+
+impl Sound {
+    fn write(&mut self, pcm: &[i16]) -> Outcome {
+        let skip = self.skip.min(pcm.len() as u64) as usize;
+        self.skip -= skip as u64;
+        let pcm = &pcm[skip..];
+        let pcm = &pcm[..self.left.min(pcm.len() as u64) as usize];
+        self.left -= pcm.len() as u64;
+        if self.gain == 1.0 {
+            return Ok(self.sink.write(pcm)?);
+        }
+        let louder: Vec<_> = pcm.iter().map(|&sample| (f64::from(sample) * self.gain).round() as i16).collect();
+        Ok(self.sink.write(&louder)?)
+    }
 }
 
 fn read_raw(args: &Args) -> Result<Payloads, Box<dyn Error>> {
-    let setup = args.coding.setup(48_000, OpusEncoderConfig::default())?;
-    let bytes = std::fs::read(&args.input).map_err(|error| cannot_read(&args.input, &error))?;
-    let payloads = bytes.chunks(setup.payload_bytes()?).map(<[u8]>::to_vec).collect();
-    Ok(Payloads { setup, payloads, skip: 0, heard: usize::MAX, gain: 1.0 })
+    let setup = args.coding.setup(48_000, OpusEncoderConfig::default(), args.concealment)?;
+    let path = args.input.clone();
+    let mut file = BufReader::new(File::open(&path).map_err(|error| cannot_read(&path, &error))?);
+    let (bytes, decoder) = (setup.payload_bytes()?, setup.decoder()?);
+    let mut number = 0;
+    let payloads = std::iter::from_fn(move || {
+        let mut payload = Vec::with_capacity(bytes);
+        match file.by_ref().take(bytes as u64).read_to_end(&mut payload) {
+            Err(error) => return Some(Err(cannot_read(&path, &error))),
+            Ok(0) => return None,
+            Ok(_) => {}
+        }
+        number += 1;
+        // Of a codec that codes sample by sample the last frame may be shorter.
+        if payload.len() < bytes && decoder.duration(&payload).is_err() {
+            let (path, got) = (path.display(), payload.len());
+            return Some(Err(format!("{path} ends within frame {}: {got} bytes of {bytes}", number - 1)));
+        }
+        Some(Ok(payload))
+    });
+    Ok(Payloads { setup, payloads: Box::new(payloads), skip: 0, heard: u64::MAX, gain: 1.0 })
 }
 
 fn read_opus(args: &Args) -> Result<Payloads, Box<dyn Error>> {
     if args.coding.frame_ms.is_some() {
         return Err("--frame-ms: the packets of Opus say it themselves".into());
     }
+    let path = args.input.display();
     let file = File::open(&args.input).map_err(|error| cannot_read(&args.input, &error))?;
-    let OpusFile { head, packets, ticks } = OpusFile::read(BufReader::new(file))
-        .map_err(|error| format!("{}: {}", args.input.display(), super::chain(&error)))?;
+    if file.metadata().is_ok_and(|file| file.len() > LONGEST_OGG) {
+        return Err(format!("{path}: an Ogg file of more than {} MiB", LONGEST_OGG >> 20).into());
+    }
+    let OpusFile { head, packets, ticks } =
+        OpusFile::read(BufReader::new(file)).map_err(|error| format!("{path}: {}", super::chain(&error)))?;
     let coding = Coding {
         codec: args.coding.codec.clone(),
         channels: Some(args.coding.channels.unwrap_or(head.channels)),
         ..args.coding
     };
-    let setup = coding.setup(head.input_rate_hz, OpusEncoderConfig::default())?;
-    let samples = |ticks: u64| (ticks * u64::from(setup.description.sample_rate_hz) / 48_000) as usize;
+    let setup = coding.setup(head.input_rate_hz, OpusEncoderConfig::default(), args.concealment)?;
+    let samples = |ticks: u64| ticks * u64::from(setup.description.sample_rate_hz) / 48_000;
     let (skip, heard) = (samples(head.pre_skip.into()), samples(ticks));
     let gain = 10f64.powf(f64::from(head.gain_q8) / 256.0 / 20.0);
-    Ok(Payloads { setup, payloads: packets, skip, heard, gain })
+    Ok(Payloads { setup, payloads: Box::new(packets.into_iter().map(Ok)), skip, heard, gain })
 }
 
 fn cannot_read(path: &Path, error: &std::io::Error) -> String {
@@ -135,113 +173,106 @@ fn room(setup: &Setup) -> usize {
     longest.max(setup.samples()) * setup.channels()
 }
 
-fn decode(setup: &Setup, payloads: &[Vec<u8>]) -> Result<Vec<i16>, Box<dyn Error>> {
+fn decode(setup: &Setup, payloads: impl Iterator<Item = Result<Vec<u8>, String>>, sound: &mut Sound) -> Outcome {
     let mut decoder = setup.decoder()?;
     let mut frame = vec![0; room(setup)];
-    let mut pcm = Vec::new();
-    for (number, payload) in payloads.iter().enumerate() {
-        let samples = decoder.decode(payload, &mut frame).map_err(|error| format!("frame {number}: {error}"))?;
-        pcm.extend_from_slice(&frame[..samples * setup.channels()]);
+    for (number, payload) in payloads.enumerate() {
+        let samples = decoder.decode(&payload?, &mut frame).map_err(|error| format!("frame {number}: {error}"))?;
+        sound.write(&frame[..samples * setup.channels()])?;
     }
-    Ok(pcm)
+    Ok(())
 }
 
-/// The decoder of a call, with its own concealment or without.
-struct Listener {
-    decoder: Box<dyn Decoder + Send>,
-    own: bool,
-}
+/// The one codec that a receiver here knows, whatever number the packets have.
+struct Listener(Box<dyn Decoder + Send>);
 
-impl Decoder for Listener {
-    fn info(&self) -> CodecInfo {
-        self.decoder.info()
-    }
-    fn duration(&self, payload: &[u8]) -> Result<u32, DecodeError> {
-        self.decoder.duration(payload)
-    }
-    fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, DecodeError> {
-        self.decoder.decode(payload, pcm)
-    }
-    fn conceal(&mut self, pcm: &mut [i16]) -> bool {
-        self.own && self.decoder.conceal(pcm)
-    }
-    fn redundancy(&mut self, next: &[u8]) -> u32 {
-        if self.own { self.decoder.redundancy(next) } else { 0 }
-    }
-    fn recover(&mut self, next: &[u8], ahead: u32, pcm: &mut [i16]) -> bool {
-        self.own && self.decoder.recover(next, ahead, pcm)
-    }
-    fn reset(&mut self) {
-        self.decoder.reset();
+impl PayloadTable for Listener {
+    fn decoder(&mut self, _: PayloadType) -> Option<&mut dyn Decoder> {
+        Some(&mut *self.0)
     }
 }
 
-const PAYLOAD_TYPE: u8 = 96;
+/// No receiver waits longer for its beginning.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// Plays the payloads that aren't lost as a call does; as long as all of them would be.
 fn through_receiver(
     setup: &Setup,
-    concealment: Concealment,
-    payloads: &[Vec<u8>],
-    lost: &[bool],
-) -> Result<Vec<i16>, Box<dyn Error>> {
-    let decoder = Listener { decoder: setup.decoder()?, own: concealment == Concealment::Own };
-    let info = decoder.info();
-    let mut packets = Vec::new();
-    let mut ticks = 0u32;
-    for (number, payload) in payloads.iter().enumerate() {
-        let duration = decoder.duration(payload).map_err(|error| format!("frame {number}: {error}"))?;
-        packets.push((ticks, payload));
-        ticks += duration;
-    }
-    let whole = info.samples(ticks) as usize;
-    let first = lost.iter().position(|lost| !lost).map_or(ticks, |first| packets[first].0);
-    // What is lost before the first packet nobody can know of.
-    let mut pcm = vec![0; info.samples(first) as usize];
-    let payload_type = PayloadType::new(PAYLOAD_TYPE).ok_or("no such payload type")?;
+    payloads: impl Iterator<Item = Result<Vec<u8>, String>>,
+    mut is_lost: impl FnMut() -> bool,
+    sound: &mut Sound,
+) -> Outcome {
+    let mut listener = Listener(setup.decoder()?);
+    let info = listener.0.info();
     let config = ReceiverConfig {
         sample_rate_hz: info.sample_rate_hz,
         rtp_clock_hz: info.rtp_clock_hz,
         ..ReceiverConfig::default()
     };
     let mut receiver = Box::new(HostReceiver::new(config)?);
-    let mut table = (payload_type, decoder);
-    let mut datagram = vec![0; 64 + payloads.iter().map(Vec::len).max().unwrap_or(0)];
-    let mut waiting = packets.iter().zip(lost).enumerate().peekable();
+    let samples = |ticks: u64| ticks * u64::from(info.sample_rate_hz) / u64::from(info.rtp_clock_hz);
     // Ticks of 10 ms, near enough where a second has no whole number of hundredths: only arrivals hang on it.
     let mut tick = vec![0; info.sample_rate_hz as usize / 100];
-    let (mut now, mut begun) = (Instant::ZERO, false);
-    while pcm.len() < whole {
-        while let Some((number, ((start, payload), lost))) = waiting
-            .next_if(|(_, ((start, _), _))| u64::from(*start) * 1_000 <= now.as_millis() * u64::from(info.rtp_clock_hz))
-        {
-            let header = RtpHeader {
-                payload_type,
-                seq: Seq(number as u16),
-                timestamp: RtpTime(*start),
-                ssrc: Ssrc(1),
-                ..RtpHeader::default()
-            };
-            if !lost {
-                let len = header.write_packet(payload, &mut datagram)?;
+    let mut datagram = Vec::new();
+    let mut payloads = payloads.enumerate().peekable();
+    let (mut now, mut begun, mut sent) = (Instant::ZERO, false, false);
+    // Ticks of the RTP clock that have been sent or lost; samples written; frames lost.
+    let (mut end, mut written, mut lost, mut frames) = (0u64, 0u64, 0u64, 0u64);
+    let mut latest = now;
+    while payloads.peek().is_some() || (sent && written < samples(end) && (begun || now < latest)) {
+        let due = |end: u64| end * 1_000 <= now.as_millis() * u64::from(info.rtp_clock_hz);
+        while let Some((number, payload)) = payloads.next_if(|_| due(end)) {
+            let payload = payload?;
+            let duration = listener.0.duration(&payload).map_err(|error| format!("frame {number}: {error}"))?;
+            frames += 1;
+            if is_lost() {
+                lost += 1;
+            } else {
+                if !sent {
+                    // What is lost before the first packet nobody can know of.
+                    written += silence(samples(end), sound)?;
+                    sent = true;
+                }
+                let header = RtpHeader {
+                    seq: Seq(number as u16),
+                    timestamp: RtpTime(end as u32),
+                    ssrc: Ssrc(1),
+                    ..RtpHeader::default()
+                };
+                datagram.resize(datagram.len().max(64 + payload.len()), 0);
+                let len = header.write_packet(&payload, &mut datagram)?;
                 receiver.receive(now, &datagram[..len])?;
+                latest = now + LONGEST_WAIT;
             }
+            end += u64::from(duration);
         }
-        let played = receiver.play(now, &mut table, &mut tick);
-        let silence = if begun { 0 } else { (played.silence as usize).min(tick.len()) };
-        begun |= silence < tick.len();
-        pcm.extend_from_slice(&tick[silence..]);
+        let played = receiver.play(now, &mut listener, &mut tick);
+        let waited = if begun { 0 } else { (played.silence as usize).min(tick.len()) };
+        begun |= waited < tick.len();
+        let left = if payloads.peek().is_some() { u64::MAX } else { samples(end).saturating_sub(written) };
+        let heard = &tick[waited..];
+        let heard = &heard[..left.min(heard.len() as u64) as usize];
+        sound.write(heard)?;
+        written += heard.len() as u64;
         now += Duration::from_millis(10);
     }
-    pcm.truncate(whole);
+    silence(samples(end).saturating_sub(written), sound)?;
     let stats = receiver.stats();
     let seconds = |samples: u64| samples as f64 / f64::from(info.sample_rate_hz);
     print(&format!(
-        "{} of {} frames lost; {:.2} s concealed, {:.2} s recovered\n",
-        lost.iter().filter(|lost| **lost).count(),
-        lost.len(),
+        "{lost} of {frames} frames lost; {:.2} s concealed, {:.2} s recovered\n",
         seconds(stats.concealed_samples),
         seconds(stats.recovered_samples),
-    ))?;
-    Ok(pcm)
+    ))
+}
+
+/// Writes so many samples of silence.
+fn silence(samples: u64, sound: &mut Sound) -> Result<u64, Box<dyn Error>> {
+    let mut left = samples;
+    while left > 0 {
+        let part = left.min(4_800);
+        sound.write(&[0; 4_800][..part as usize])?;
+        left -= part;
+    }
+    Ok(samples)
 }

@@ -14,7 +14,6 @@ use host_std::opus::OpusEncoderConfig;
 use host_std::record::call::{CallRecorder, side_report};
 use host_std::record::keys::{self, KeyLine};
 use host_std::record::pcap::PcapWriter;
-use host_std::registry::{Opus, Registry};
 use host_std::report::Report;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Driver, Status};
@@ -27,6 +26,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
 use super::codecs::CodecName;
+use super::settings::{self, Concealment, OpusArgs};
 use super::{Outcome, number_in, print};
 
 const WOMAN: &[u8] = include_bytes!("../../assets/woman.wav");
@@ -77,6 +77,9 @@ pub(super) struct Args {
     /// Silence isn't sent: Opus by its own means, other codecs by comfort noise
     #[arg(long)]
     dtx: bool,
+    /// Who makes the sound of what is lost; iLBC and Opus always do it themselves
+    #[arg(long, value_enum, default_value_t, value_name = "WHO")]
+    concealment: Concealment,
     /// Seed of the network and, with --fast, of everything else that is random
     #[arg(help_heading = "Run and results", long, default_value_t = 1, value_name = "NUMBER")]
     seed: u64,
@@ -101,6 +104,8 @@ pub(super) struct Args {
     /// Print report.json instead of the summary
     #[arg(help_heading = "Run and results", long)]
     json: bool,
+    #[command(flatten)]
+    opus: OpusArgs,
 }
 
 /// The ports in the capture of a call in virtual time, where there are none.
@@ -120,6 +125,9 @@ pub(super) fn run(args: Args) -> Outcome {
     if args.input.len() > 2 {
         return Err("--input is given at most twice: for A and for B".into());
     }
+    let codecs = std::slice::from_ref(&args.codec);
+    args.concealment.check(codecs)?;
+    args.opus.check_call(codecs)?;
     let network = NetworkConfig {
         loss_percent: args.loss,
         burst: args.burst,
@@ -168,18 +176,21 @@ fn speech(path: Option<&PathBuf>, bundled: &'static [u8], rate_hz: u32) -> Resul
     Ok(pcm)
 }
 
-fn new_call(args: &Args, rate_hz: u32, port: u16, identity: Identity, wall: NtpTime) -> Result<Call, Box<dyn Error>> {
-    let opus = OpusEncoderConfig {
-        sample_rate_hz: rate_hz,
+fn opus_config(args: &Args, rate_hz: u32) -> Result<OpusEncoderConfig, Box<dyn Error>> {
+    let usual = OpusEncoderConfig::default();
+    args.opus.config(OpusEncoderConfig {
+        // With a codec that isn't Opus its settings don't matter, but they must be possible.
+        sample_rate_hz: if args.codec.is("opus") { rate_hz } else { usual.sample_rate_hz },
         dtx: args.dtx,
         expected_loss_percent: args.loss.clamp(0.0, 30.0) as u8,
-        ..OpusEncoderConfig::default()
-    };
-    // With a codec that isn't Opus its settings don't matter, but they must be possible.
-    let opus = if args.codec.is("opus") { opus } else { OpusEncoderConfig::default() };
+        ..usual
+    })
+}
+
+fn new_call(args: &Args, rate_hz: u32, port: u16, identity: Identity, wall: NtpTime) -> Result<Call, Box<dyn Error>> {
     let config = CallConfig {
         codecs: vec![args.codec.format(rate_hz, 1)?],
-        registry: Registry::builtin().with(Opus(opus)),
+        registry: settings::registry(opus_config(args, rate_hz)?, args.concealment),
         comfort_noise: args.dtx,
         redundancy: args.red,
         ptime_ms: args.ptime,
@@ -349,7 +360,7 @@ fn write_results(args: &Args, run: &Run) -> Result<Report, Box<dyn Error>> {
     };
     let report = Report {
         title: title(args),
-        settings: settings(args),
+        settings: settings(args, run.calls[0].sample_rate_hz().unwrap_or(8_000)),
         seed: Some(args.seed),
         duration_s: args.seconds,
         sides: vec![side(0), side(1)],
@@ -391,10 +402,13 @@ fn title(args: &Args) -> String {
     format!("demo: {}, {} % loss, {} ms jitter", args.codec, args.loss, args.jitter)
 }
 
-fn settings(args: &Args) -> Vec<(String, String)> {
+fn settings(args: &Args, rate_hz: u32) -> Vec<(String, String)> {
+    let own = args.concealment == Concealment::Codec || args.codec.is("opus") || args.codec.is_ilbc();
+    let opus = opus_config(args, rate_hz).map_or(String::new(), |opus| format!(" ({})", settings::in_words(&opus)));
     [
-        ("codec", args.codec.to_string()),
+        ("codec", format!("{}{}", args.codec, if args.codec.is("opus") { opus } else { String::new() })),
         ("packet length", format!("{} ms", args.ptime)),
+        ("concealment", if own { "the codec's own".into() } else { "from the waveform".into() }),
         ("silence", if args.dtx { "not sent".into() } else { "sent".into() }),
         ("redundancy", format!("{} packets", args.red)),
         ("protection", if args.no_srtp { "none".into() } else { "SRTP, AES_CM_128_HMAC_SHA1_80".into() }),

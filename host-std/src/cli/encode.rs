@@ -8,16 +8,17 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
 use dsp_core::codec::g722::Mode;
 use dsp_core::codec::ilbc::IlbcMode;
 use dsp_core::codec::{Decoder, Encoder};
-use host_std::opus::{MAX_PAYLOAD, OpusApplication, OpusEncoder, OpusEncoderConfig, OpusRateControl};
+use host_std::opus::{MAX_PAYLOAD, OpusEncoder, OpusEncoderConfig};
 use host_std::opus_file::{OpusFileWriter, OpusHead};
-use host_std::registry::{CodecFormat, Description, G722, Opus, Registry, Terms};
+use host_std::registry::{CodecFormat, Description, G722, Registry, Terms};
 use host_std::wav::WavSource;
 
 use super::codecs::CodecName;
+use super::settings::{self, Concealment, OpusArgs};
 use super::{Outcome, number_in};
 
 /// Which codec, and how its payloads are cut.
@@ -40,26 +41,6 @@ pub(super) struct Coding {
     pub(super) frame_ms: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Rates {
-    /// Sizes follow the sound
-    Vbr,
-    /// The same within bounds
-    Cvbr,
-    /// All packets have one size
-    Cbr,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Tune {
-    /// Speech
-    Voice,
-    /// Music and mixed sound
-    Music,
-    /// The shortest delay
-    LowDelay,
-}
-
 /// Encode a WAV file: raw payloads, or an Ogg file for Opus
 ///
 /// Sound of another rate is resampled. The last frame is filled up with silence.
@@ -67,24 +48,11 @@ enum Tune {
 pub(super) struct Args {
     #[command(flatten)]
     coding: Coding,
-    /// Bit rate in bit/s: Opus from 500 on; of other codecs one that they have
-    #[arg(long, value_name = "BPS")]
-    bitrate: Option<u32>,
-    /// Effort from 0 (cheapest) to 10 (best)
-    #[arg(help_heading = "Opus", long, value_parser = clap::value_parser!(u8).range(0..=10), value_name = "NUMBER")]
-    complexity: Option<u8>,
-    /// Carry the frame before at a low rate, for losses of this many percent
-    #[arg(help_heading = "Opus", long, value_parser = clap::value_parser!(u8).range(0..=100), value_name = "PERCENT")]
-    fec: Option<u8>,
-    /// Nearly nothing for silence
+    /// Opus: nearly nothing for silence
     #[arg(help_heading = "Opus", long)]
     dtx: bool,
-    /// How sizes may vary [default: cvbr]
-    #[arg(help_heading = "Opus", long, value_enum)]
-    rates: Option<Rates>,
-    /// What to tune for [default: voice]
-    #[arg(help_heading = "Opus", long, value_enum)]
-    tune: Option<Tune>,
+    #[command(flatten)]
+    opus: OpusArgs,
     /// The WAV file
     #[arg(value_name = "IN.wav")]
     input: PathBuf,
@@ -103,7 +71,12 @@ pub(super) struct Setup {
 
 impl Coding {
     /// `rate_hz` where the user names none.
-    pub(super) fn setup(&self, rate_hz: u32, opus: OpusEncoderConfig) -> Result<Setup, Box<dyn Error>> {
+    pub(super) fn setup(
+        &self,
+        rate_hz: u32,
+        opus: OpusEncoderConfig,
+        concealment: Concealment,
+    ) -> Result<Setup, Box<dyn Error>> {
         let name = &self.codec;
         let rates = name.rates_hz();
         let rate_hz = self.rate.unwrap_or(if rates.contains(&rate_hz) { rate_hz } else { rates[0] });
@@ -116,17 +89,18 @@ impl Coding {
             return Err(format!("--channels 2: {name} is mono").into());
         }
         let mut format = name.format(rate_hz, channels)?;
-        let mut registry =
-            Registry::builtin().with(Opus(OpusEncoderConfig { sample_rate_hz: rate_hz, channels, ..opus }));
+        let opus = OpusEncoderConfig { sample_rate_hz: rate_hz, channels, ..opus };
+        let mut registry = settings::registry(if name.is("opus") { opus } else { Default::default() }, concealment);
         match self.mode {
             None => {}
             Some(mode) if name.is("g722") => {
-                registry = registry.with(G722(match mode {
+                let mode = match mode {
                     1 => Mode::Kbps64,
                     2 => Mode::Kbps56,
                     3 => Mode::Kbps48,
                     _ => return Err(format!("--mode {mode}: g722 has 1, 2 and 3").into()),
-                }));
+                };
+                registry = registry.with(G722 { mode, own_concealment: concealment == Concealment::Codec });
             }
             Some(mode) if name.is_ilbc() => {
                 format = CodecFormat::ilbc(match mode {
@@ -177,21 +151,20 @@ impl Setup {
 pub(super) fn run(args: &Args) -> Outcome {
     let name = &args.coding.codec;
     let is_opus = name.is("opus");
-    for (given, option) in [
-        (args.complexity.is_some(), "complexity"),
-        (args.fec.is_some(), "fec"),
-        (args.dtx, "dtx"),
-        (args.rates.is_some(), "rates"),
-        (args.tune.is_some(), "tune"),
-    ] {
-        if given && !is_opus {
-            return Err(format!("--{option} is for opus, not for {name}").into());
-        }
+    args.opus.check(std::slice::from_ref(name))?;
+    if args.dtx && !is_opus {
+        return Err(format!("--dtx is for opus, not for {name}").into());
     }
     let file_hz = WavSource::open(&args.input, 48_000)?.spec().sample_rate;
-    let opus = opus_config(args);
+    let usual = OpusEncoderConfig {
+        channels: args.coding.channels.unwrap_or(1),
+        expected_loss_percent: 0,
+        dtx: args.dtx,
+        ..OpusEncoderConfig::default()
+    };
+    let opus = if is_opus { args.opus.config(usual)? } else { usual };
     let mut coding = Coding { codec: name.clone(), ..args.coding };
-    if let Some(bps) = args.bitrate.filter(|_| !is_opus) {
+    if let Some(bps) = args.opus.bitrate.filter(|_| !is_opus) {
         coding.mode = match (bps, coding.mode) {
             (64_000, mode @ (None | Some(1))) if name.is("g722") => mode,
             (56_000, None | Some(2)) if name.is("g722") => Some(2),
@@ -199,7 +172,7 @@ pub(super) fn run(args: &Args) -> Outcome {
             (15_200, None | Some(20)) if name.is("ilbc") => Some(20),
             (13_330..=13_333, None | Some(30)) if name.is_ilbc() => Some(30),
             (bps, mode) => {
-                let only = coding.setup(name.rate_for(file_hz), opus)?.description.bit_rate_bps;
+                let only = coding.setup(name.rate_for(file_hz), opus, Concealment::default())?.description.bit_rate_bps;
                 if only != [bps; 2] || name.is("g722") {
                     return Err(format!("--bitrate {bps}: {name} has none of that").into());
                 }
@@ -207,7 +180,7 @@ pub(super) fn run(args: &Args) -> Outcome {
             }
         };
     }
-    let setup = coding.setup(name.rate_for(file_hz), opus)?;
+    let setup = coding.setup(name.rate_for(file_hz), opus, Concealment::default())?;
     let mut sound = Sound::open(&args.input, &setup)?;
     if is_opus {
         let config = OpusEncoderConfig {
@@ -226,28 +199,6 @@ pub(super) fn run(args: &Args) -> Outcome {
         output.write_all(&payload[..len]).map_err(wrong)?;
     }
     Ok(output.flush().map_err(wrong)?)
-}
-
-fn opus_config(args: &Args) -> OpusEncoderConfig {
-    let usual = OpusEncoderConfig::default();
-    OpusEncoderConfig {
-        application: match args.tune {
-            None | Some(Tune::Voice) => OpusApplication::Voip,
-            Some(Tune::Music) => OpusApplication::Audio,
-            Some(Tune::LowDelay) => OpusApplication::LowDelay,
-        },
-        bitrate_bps: args.bitrate.unwrap_or(usual.bitrate_bps * u32::from(args.coding.channels.unwrap_or(1))),
-        rate_control: match args.rates {
-            Some(Rates::Vbr) => OpusRateControl::Vbr,
-            None | Some(Rates::Cvbr) => OpusRateControl::ConstrainedVbr,
-            Some(Rates::Cbr) => OpusRateControl::Cbr,
-        },
-        complexity: args.complexity.unwrap_or(usual.complexity),
-        fec: args.fec.is_some(),
-        expected_loss_percent: args.fec.unwrap_or(0),
-        dtx: args.dtx,
-        ..usual
-    }
 }
 
 fn write_opus(path: &Path, setup: &Setup, config: OpusEncoderConfig, sound: &mut Sound, input_rate_hz: u32) -> Outcome {

@@ -6,7 +6,9 @@ mod demo;
 mod devices;
 mod encode;
 mod keyboard;
+mod netsim;
 mod replay;
+mod settings;
 mod talk;
 
 use std::error::Error;
@@ -34,6 +36,7 @@ enum Command {
     Decode(decode::Args),
     Codecs(codecs::Args),
     Replay(replay::Args),
+    Netsim(netsim::Args),
 }
 
 /// What a command ends with.
@@ -53,6 +56,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Decode(args) => decode::run(&args),
         Command::Codecs(args) => codecs::run(&args),
         Command::Replay(args) => replay::run(args),
+        Command::Netsim(args) => netsim::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

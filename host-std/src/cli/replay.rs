@@ -1,49 +1,78 @@
 //! `media-core replay`: recorded packets through the real receiver, as fast as the machine can.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use dsp_core::receive::DelayConfig;
 use dsp_core::time::Duration;
 use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{Opus, Registry};
-use host_std::replay::ReplayReport;
 use host_std::replay::trace::{self, LONGEST, Trace, TraceConfig};
+use host_std::replay::{Loss, PayloadFormat, PayloadMap, ReplayConfig, ReplayReport, read_keys, replay};
 use host_std::wav::{WavSink, WavSource};
 
 use super::codecs::CodecName;
-use super::{Outcome, number_in, print};
+use super::{Outcome, chain, number_in, print};
 
-/// Hear what a listener heard on a bad network
+/// Hear what the listener of a captured call heard, and see why
 ///
-/// Lays an arrival trace (CSV: arrival_ms,seq,rtp_ts, a line a packet) under speech: every packet carries one frame of 20 ms,
-/// and arrives as late as the trace says. Into the folder of --out go the sound (stream-1.wav) and the numbers
-/// (report.json). The same inputs give the same bits.
+/// Finds the RTP streams of a capture (pcap, pcapng or rtpdump), plays each through the real receiver in virtual time, and
+/// says in plain words how it was, with the worst moments by the clock of the capture. Into the folder of --out go the
+/// sound of each stream (stream-1.wav ...), every number, packet and delay (report.json), and a page that shows and plays
+/// them (report.html). The same capture gives the same bits, always.
+///
+/// With --trace instead of a capture: lays an arrival trace (CSV: arrival_ms,seq,rtp_ts, a line a packet) under speech.
+/// Every packet carries one frame of 20 ms, and arrives as late as the trace says.
 #[derive(ClapArgs)]
+#[command(after_help = "Then open report.html in a browser. The README lists the fields of report.json.")]
 pub(super) struct Args {
+    /// The capture: pcap, pcapng or rtpdump
+    #[arg(value_name = "CAPTURE", required_unless_present = "trace", conflicts_with = "trace")]
+    capture: Option<PathBuf>,
+    /// What payload types are, as 96=opus/48000/2; several with commas, or given several times
+    #[arg(help_heading = "Capture", long, value_name = "MAP", conflicts_with = "trace")]
+    payload_map: Vec<String>,
+    /// SRTP keys: a line "suite from to key" for each direction, as `demo` writes them
+    #[arg(help_heading = "Capture", long, value_name = "FILE", conflicts_with = "trace")]
+    keys: Option<PathBuf>,
+    /// Lose so many percent of the packets on top
+    #[arg(help_heading = "Capture", long, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT", conflicts_with = "trace")]
+    lose: Option<f64>,
+    /// Mean length of such a loss in packets; 1: each packet by itself
+    #[arg(help_heading = "Capture", long, default_value_t = 1.0, value_parser = |s: &str| number_in(s, 1.0, 100.0), value_name = "PACKETS", requires = "lose")]
+    burst: f64,
+    /// Seed of these losses
+    #[arg(help_heading = "Capture", long, default_value_t = 1, value_name = "NUMBER", requires = "lose")]
+    seed: u64,
+    /// How many of the worst moments of each stream to tell
+    #[arg(help_heading = "Capture", long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=100), value_name = "NUMBER", conflicts_with = "trace")]
+    worst: u8,
+    /// Tell times in this zone instead of UTC, as +02:00
+    #[arg(help_heading = "Capture", long, default_value = "+00:00", value_parser = utc_offset, allow_hyphen_values = true, value_name = "HH:MM")]
+    utc_offset: i32,
     /// The arrival trace
-    #[arg(long, value_name = "CSV")]
-    trace: PathBuf,
-    /// The speech; it begins again when it ends
-    #[arg(long, value_name = "WAV")]
-    input: PathBuf,
-    /// Codec of the call
-    #[arg(long, value_name = "NAME")]
-    codec: CodecName,
+    #[arg(help_heading = "Trace", long, value_name = "CSV", requires_all = ["input", "codec"])]
+    trace: Option<PathBuf>,
+    /// The speech under the trace; it begins again when it ends
+    #[arg(help_heading = "Trace", long, value_name = "WAV", requires = "trace")]
+    input: Option<PathBuf>,
+    /// How much of the trace to play, in seconds
+    #[arg(help_heading = "Trace", long, default_value_t = 60.0, value_parser = |s: &str| number_in(s, 0.1, 3_600.0), value_name = "S", requires = "trace")]
+    seconds: f64,
+    /// Opus: in-band FEC for this loss in percent; 0: none
+    #[arg(help_heading = "Trace", long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100), value_name = "PERCENT", requires = "trace")]
+    fec: u8,
+    /// Codec: of the trace, or of all dynamic payload types of the capture that --payload-map doesn't name
+    #[arg(long)]
+    codec: Option<CodecName>,
     /// How long packets wait: as the network needs, the same but for a conversation, or a number of milliseconds
     #[arg(long, default_value = "adaptive", value_parser = jitter, value_name = "adaptive|conversation|fixed:MS")]
     jitter: Jitter,
     /// The longest delay, in ms
     #[arg(long, default_value_t = DelayConfig::default().max_ms, value_parser = clap::value_parser!(u32).range(20..=10_000), value_name = "MS")]
     max_delay: u32,
-    /// How much of the trace to play, in seconds
-    #[arg(long, default_value_t = 60.0, value_parser = |s: &str| number_in(s, 0.1, 3_600.0), value_name = "S")]
-    seconds: f64,
-    /// Opus: in-band FEC for this loss in percent; 0: none
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100), value_name = "PERCENT")]
-    fec: u8,
-    /// Where to write the results
+    /// Where to write the results; files of an earlier replay are replaced
     #[arg(long, default_value = "media-core-replay", value_name = "DIR")]
     out: PathBuf,
     /// Print report.json instead of the summary
@@ -67,21 +96,96 @@ fn jitter(text: &str) -> Result<Jitter, String> {
     }
 }
 
+/// An offset such as `+02:00` or `-3:30`, in minutes.
+fn utc_offset(text: &str) -> Result<i32, String> {
+    let parse = || {
+        let (sign, digits) = match text.strip_prefix('-') {
+            Some(digits) => (-1, digits),
+            None => (1, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let (hours, minutes) = digits.split_once(':').unwrap_or((digits, "0"));
+        let (hours, minutes): (u8, u8) = (hours.parse().ok()?, minutes.parse().ok()?);
+        (hours <= 14 && minutes < 60).then(|| sign * (i32::from(hours) * 60 + i32::from(minutes)))
+    };
+    parse().ok_or_else(|| "must be hours and minutes, as +02:00".into())
+}
+
 pub(super) fn run(args: Args) -> Outcome {
-    let csv = fs::read_to_string(&args.trace).map_err(|error| format!("{}: {error}", args.trace.display()))?;
-    let limit = Duration::from_micros((args.seconds * 1e6) as u64);
-    let trace = Trace::parse(&csv, limit).map_err(|error| format!("{}: {error}", args.trace.display()))?;
-    let opus = OpusEncoderConfig { fec: args.fec > 0, expected_loss_percent: args.fec, ..OpusEncoderConfig::default() };
-    let registry = Registry::builtin().with(Opus(opus));
-    let codec = args.codec.format(16_000, 1)?;
-    let rate = registry.describe(&codec).map_or(codec.rtp_clock_hz, |description| description.sample_rate_hz);
-    let speech = speech(&args.input, rate)?;
     let delay = match args.jitter {
         Jitter::Adaptive => DelayConfig { max_ms: args.max_delay, ..DelayConfig::default() },
         Jitter::Conversation => DelayConfig { max_ms: args.max_delay, ..DelayConfig::conversation() },
         Jitter::Fixed(ms) => DelayConfig::fixed(ms),
     };
-    fs::create_dir_all(&args.out).map_err(|error| format!("cannot make the folder {}: {error}", args.out.display()))?;
+    match (&args.capture, &args.trace, &args.input, &args.codec) {
+        (Some(capture), ..) => run_capture(&args, capture, delay),
+        (None, Some(trace), Some(input), Some(codec)) => run_trace(&args, trace, input, codec, delay),
+        // The parser asks for one or the other.
+        _ => Err("neither a capture nor --trace, --input and --codec".into()),
+    }
+}
+
+fn run_capture(args: &Args, capture: &Path, delay: DelayConfig) -> Outcome {
+    let otherwise = args.codec.as_ref().map(|codec| codec.format(16_000, 1)).transpose()?;
+    let mut payloads = PayloadMap { otherwise: otherwise.and_then(PayloadFormat::new), ..PayloadMap::default() };
+    for map in &args.payload_map {
+        payloads.add(map).map_err(|error| format!("--payload-map: {error}"))?;
+    }
+    let keys = args.keys.as_deref().map(read_keys).transpose()?.unwrap_or_default();
+    let config = ReplayConfig {
+        payloads,
+        delay,
+        loss: args.lose.map(|percent| Loss { percent, burst: args.burst, seed: args.seed }),
+        worst: usize::from(args.worst),
+        utc_offset_minutes: args.utc_offset,
+        settings: settings(args),
+    };
+    let report =
+        replay(capture, &keys, &config).map_err(|error| format!("{}: {}", capture.display(), chain(&error)))?;
+    if report.streams.is_empty() {
+        let skipped: Vec<_> = report.skipped.iter().map(ToString::to_string).collect();
+        return Err(format!("{}: no stream can be played: {}", capture.display(), skipped.join("; ")).into());
+    }
+    make(&args.out)?;
+    report.write(&args.out).map_err(|error| format!("{}: {}", args.out.display(), chain(&error)))?;
+    if args.json {
+        print(&report.to_json())
+    } else {
+        print(&format!("{report}\nWritten: {}\n", args.out.join("report.html").display()))
+    }
+}
+
+/// What makes the replay repeatable.
+fn settings(args: &Args) -> Vec<(String, String)> {
+    let mut settings = vec![match args.jitter {
+        Jitter::Adaptive => ("delay", format!("adaptive, at most {} ms", args.max_delay)),
+        Jitter::Conversation => ("delay", format!("for a conversation, at most {} ms", args.max_delay)),
+        Jitter::Fixed(ms) => ("delay", format!("fixed, {ms} ms")),
+    }];
+    if !args.payload_map.is_empty() {
+        settings.push(("payload types", args.payload_map.join(", ")));
+    }
+    if let Some(codec) = &args.codec {
+        settings.push(("other payload types", codec.to_string()));
+    }
+    if let Some(lose) = args.lose {
+        settings.push(("lost on top", format!("{lose} % in bursts of {}, seed {}", args.burst, args.seed)));
+    }
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn make(folder: &Path) -> Outcome {
+    Ok(fs::create_dir_all(folder).map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?)
+}
+
+fn run_trace(args: &Args, trace: &Path, input: &PathBuf, codec: &CodecName, delay: DelayConfig) -> Outcome {
+    let csv = fs::read_to_string(trace).map_err(|error| format!("{}: {error}", trace.display()))?;
+    let limit = Duration::from_micros((args.seconds * 1e6) as u64);
+    let trace = Trace::parse(&csv, limit).map_err(|error| format!("{}: {error}", trace.display()))?;
+    let opus = OpusEncoderConfig { fec: args.fec > 0, expected_loss_percent: args.fec, ..OpusEncoderConfig::default() };
+    let (codec, registry) = (codec.format(16_000, 1)?, Registry::builtin().with(Opus(opus)));
+    let rate_hz = registry.describe(&codec).ok_or("no such codec in this build")?.sample_rate_hz;
+    let speech = speech(input, rate_hz)?;
+    make(&args.out)?;
     let run = trace::play(&trace, &speech, &TraceConfig { codec, registry, delay })?;
     let mut sink = WavSink::create(args.out.join("stream-1.wav"), run.sample_rate_hz)?;
     sink.write(&run.heard)?;

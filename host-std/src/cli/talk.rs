@@ -11,7 +11,6 @@ use clap::Args as ClapArgs;
 use dsp_core::time::NtpTime;
 use host_std::device::{AudioCounters, AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo};
 use host_std::opus::OpusEncoderConfig;
-use host_std::registry::{Opus, Registry};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
 use host_std::session::{Call, CallConfig, CallStats, Latching, NoTap};
@@ -21,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::codecs::CodecName;
 use super::keyboard;
+use super::settings::{self, Concealment, OpusArgs};
 use super::{Outcome, number_in, print};
 
 /// How an SDP offer or answer is fetched from a file that may not be there yet.
@@ -64,6 +64,9 @@ struct TalkArgs {
     /// How many packets before it each packet repeats, against losses (RFC 2198), if the other side can use them
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4), value_name = "PACKETS")]
     red: u8,
+    /// Who makes the sound of what is lost; iLBC and Opus always do it themselves
+    #[arg(long, value_enum, default_value_t, value_name = "WHO")]
+    concealment: Concealment,
     /// Plain RTP instead of SRTP
     #[arg(long)]
     no_srtp: bool,
@@ -99,6 +102,8 @@ struct TalkArgs {
     /// Print the summary as JSON; without --write it follows the SDP on stdout
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    opus: OpusArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -368,14 +373,17 @@ fn config(args: &TalkArgs, address: IpAddr, port: u16) -> Result<CallConfig, Box
         let rates: Vec<_> = name.rates_hz().iter().map(u32::to_string).collect();
         return Err(format!("--rate {}: {name} has {}", args.rate, rates.join(", ")).into());
     }
+    args.concealment.check(&args.codec)?;
+    args.opus.check_call(&args.codec)?;
     // A rate that only L16 has says nothing of Opus.
     let opus_hz = if OPUS_RATES_HZ.contains(&args.rate) { args.rate } else { 48_000 };
-    let opus = OpusEncoderConfig { sample_rate_hz: opus_hz, dtx: args.dtx, ..OpusEncoderConfig::default() };
+    let usual = OpusEncoderConfig::default();
+    let opus = args.opus.config(OpusEncoderConfig { sample_rate_hz: opus_hz, dtx: args.dtx, ..usual })?;
     Ok(CallConfig {
         address,
         rtcp_mux: !args.no_mux,
         codecs: args.codec.iter().map(|name| name.format(args.rate, 1)).collect::<Result<_, _>>()?,
-        registry: Registry::builtin().with(Opus(opus)),
+        registry: settings::registry(opus, args.concealment),
         comfort_noise: args.dtx,
         redundancy: args.red,
         ptime_ms: args.ptime,

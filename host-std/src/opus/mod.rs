@@ -40,6 +40,9 @@ pub const MAX_PAYLOAD: usize = 6 * 1275 + 15;
 /// The complexity from which on a decoder conceals by a neural net, where it is built in.
 pub const DEEP_CONCEALMENT: u8 = 5;
 
+/// Whether deep concealment and Deep Redundancy are in this build (cargo feature `opus-dred`).
+pub const HAS_DRED: bool = cfg!(feature = "opus-dred");
+
 /// Why an encoder or decoder can't be made or set as asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpusError {

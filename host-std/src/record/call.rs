@@ -178,10 +178,11 @@ pub fn side_report(
         heard: listener.heard.clone(),
         wav_file: wav_file.into(),
         packet_ms,
+        begins_us: None,
         delays_relative: false,
         statistics,
         packets,
-        play: play_rows(listener, rate_hz),
+        play: play_rows(&listener.played, rate_hz),
         delays: delay_rows(listener, &network),
     }
 }
@@ -245,9 +246,10 @@ fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRo
     (rows, network)
 }
 
-fn play_rows(listener: &CallRecorder, rate_hz: u32) -> Vec<PlayRow> {
+/// Stretches of what was played that are not plainly decoded.
+pub(crate) fn play_rows(ticks: &[(Instant, Played)], rate_hz: u32) -> Vec<PlayRow> {
     let mut rows: Vec<PlayRow> = Vec::new();
-    for (time, played) in &listener.played {
+    for (time, played) in ticks {
         for (samples, cause) in [
             (played.silence, PlayCause::Silence),
             (played.concealed, PlayCause::Concealed),

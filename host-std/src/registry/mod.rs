@@ -118,8 +118,8 @@ static BUILTIN: LazyLock<Registry> = LazyLock::new(|| {
     let codecs: [Arc<dyn Codec>; 6] = [
         Arc::new(Opus::default()),
         Arc::new(G722::default()),
-        Arc::new(Pcmu),
-        Arc::new(Pcma),
+        Arc::new(Pcmu::default()),
+        Arc::new(Pcma::default()),
         Arc::new(Ilbc),
         Arc::new(L16),
     ];
@@ -241,8 +241,13 @@ mod tests {
 
     #[test]
     fn what_is_described_is_what_is_made() {
-        let registry = Registry::builtin();
-        for codec in registry.codecs() {
+        let builtin = Registry::builtin();
+        let concealing = Registry::builtin()
+            .with(Pcmu { appendix1: true })
+            .with(Pcma { appendix1: true })
+            .with(G722 { own_concealment: true, ..G722::default() });
+        assert_eq!(concealing.names(), builtin.names());
+        for codec in builtin.codecs().chain(concealing.codecs()) {
             for format in codec.formats() {
                 let description = codec.describe(&format);
                 let terms = Terms::alone(&format);

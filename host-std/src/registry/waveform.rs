@@ -1,7 +1,7 @@
 //! The codecs that code the waveform sample by sample: PCMU, PCMA (RFC 3551, 4.5.14), G722 (4.5.2) and L16 (4.5.11).
 //! None of them has parameters.
 
-use dsp_core::codec::g711;
+use dsp_core::codec::g711::{self, WithAppendixI};
 use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 use dsp_core::codec::{Decoder, Encoder, l16};
 
@@ -9,14 +9,37 @@ use super::{Codec, CodecFormat, Description, Frames, Made, Terms};
 
 /// G.711 mu-law.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Pcmu;
+pub struct Pcmu {
+    /// Whether its decoder conceals losses as Appendix I has it, which costs 3.75 ms of delay; else the receiver does.
+    pub appendix1: bool,
+}
 
 /// G.711 A-law.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Pcma;
+pub struct Pcma {
+    /// As for [`Pcmu`].
+    pub appendix1: bool,
+}
 
-fn g711_description() -> Description {
-    Description { bit_rate_bps: [64_000; 2], ..Description::new(8_000, 1) }
+fn g711_description(appendix1: bool) -> Description {
+    let plain = Description { bit_rate_bps: [64_000; 2], ..Description::new(8_000, 1) };
+    match appendix1 {
+        false => plain,
+        true => Description {
+            own_concealment: true,
+            // 30 samples.
+            delay_us: 3_750,
+            decoder_bytes: size_of::<WithAppendixI<g711::Pcmu>>(),
+            ..plain
+        },
+    }
+}
+
+fn g711_decoder(decoder: impl Decoder + Send + 'static, appendix1: bool) -> Made<dyn Decoder + Send> {
+    match appendix1 {
+        false => Ok(Box::new(decoder)),
+        true => Ok(Box::new(WithAppendixI::new(decoder).ok_or("Appendix I is for mono sound at 8 kHz")?)),
+    }
 }
 
 impl Codec for Pcmu {
@@ -25,7 +48,7 @@ impl Codec for Pcmu {
     }
 
     fn describe(&self, _: &CodecFormat) -> Description {
-        g711_description()
+        g711_description(self.appendix1)
     }
 
     fn encoder(&self, _: &Terms<'_>) -> Made<dyn Encoder + Send> {
@@ -33,7 +56,7 @@ impl Codec for Pcmu {
     }
 
     fn decoder(&self, _: &Terms<'_>) -> Made<dyn Decoder + Send> {
-        Ok(Box::new(g711::Pcmu))
+        g711_decoder(g711::Pcmu, self.appendix1)
     }
 }
 
@@ -43,7 +66,7 @@ impl Codec for Pcma {
     }
 
     fn describe(&self, _: &CodecFormat) -> Description {
-        g711_description()
+        g711_description(self.appendix1)
     }
 
     fn encoder(&self, _: &Terms<'_>) -> Made<dyn Encoder + Send> {
@@ -51,13 +74,18 @@ impl Codec for Pcma {
     }
 
     fn decoder(&self, _: &Terms<'_>) -> Made<dyn Decoder + Send> {
-        Ok(Box::new(g711::Pcma))
+        g711_decoder(g711::Pcma, self.appendix1)
     }
 }
 
-/// G.722 in one of its modes. RTP knows only mode 1, 64 kbit/s: with another one both sides must know of it.
+/// G.722.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct G722(pub Mode);
+pub struct G722 {
+    /// RTP knows only mode 1, 64 kbit/s: with another one both sides must know of it.
+    pub mode: Mode,
+    /// Whether its decoder conceals losses; else the receiver does, and the decoder follows.
+    pub own_concealment: bool,
+}
 
 impl Codec for G722 {
     fn formats(&self) -> Vec<CodecFormat> {
@@ -70,6 +98,7 @@ impl Codec for G722 {
             frames: Frames::Of(125),
             // In every mode: in modes 2 and 3 the rest of each octet is another's data.
             bit_rate_bps: [64_000; 2],
+            own_concealment: self.own_concealment,
             // 22 samples, both filters together.
             delay_us: 1_375,
             encoder_bytes: size_of::<G722Encoder>(),
@@ -79,11 +108,12 @@ impl Codec for G722 {
     }
 
     fn encoder(&self, _: &Terms<'_>) -> Made<dyn Encoder + Send> {
-        Ok(Box::new(G722Encoder::new(self.0)))
+        Ok(Box::new(G722Encoder::new(self.mode)))
     }
 
     fn decoder(&self, _: &Terms<'_>) -> Made<dyn Decoder + Send> {
-        Ok(Box::new(G722Decoder::new(self.0)))
+        let decoder = G722Decoder::new(self.mode);
+        Ok(Box::new(if self.own_concealment { decoder.with_concealment() } else { decoder }))
     }
 }
 

@@ -1,10 +1,44 @@
 //! Replay: recorded packets through the real receiver, in virtual time.
 //!
-//! [`trace`] lays the arrival times of a trace under speech of one's own.
+//! [`replay`] plays the RTP streams of a capture, and tells what their listeners heard. [`trace`] lays the arrival times
+//! of a trace under speech of one's own; [`grid`] plays a grid of simulated networks.
+//!
+//! ```no_run
+//! use host_std::replay::{Keys, ReplayConfig, replay};
+//! use std::path::Path;
+//!
+//! let report = replay(Path::new("call.pcap"), &Keys::default(), &ReplayConfig::default())?;
+//! for stream in &report.streams {
+//!     println!("{}: {}", stream.from, stream.verdict);
+//!     for moment in &stream.worst {
+//!         println!("{} {}", moment.when(), moment.words);
+//!     }
+//! }
+//! report.write(Path::new("replayed"))?; // report.html, report.json, stream-1.wav, ...
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use serde::Serialize;
 
+pub mod capture;
+pub mod grid;
+mod link;
+mod moments;
+mod numbers;
+mod payloads;
+mod play;
+mod report;
+mod run;
+mod source;
+mod streams;
 pub mod trace;
+
+pub use moments::{Cause, Moment};
+pub use payloads::{FormatError, PayloadFormat, PayloadMap};
+pub use play::Loss;
+pub use report::{Capture, CaptureReport, CaptureStream, SkippedStream, WriteError};
+pub use run::{LONGEST_S, MOST_SAMPLES, MOST_STREAMS, ReplayConfig, ReplayError, replay, replay_bytes};
+pub use source::{KeyError, Keys, read_keys};
 
 /// `report.json`: one entry a stream.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

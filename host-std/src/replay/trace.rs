@@ -168,7 +168,7 @@ impl Trace {
 pub struct TraceConfig {
     /// The codec of the call.
     pub codec: CodecFormat,
-    /// What makes it.
+    /// What makes it, with its settings.
     pub registry: Registry,
     /// The listener's delay.
     pub delay: DelayConfig,
@@ -194,7 +194,7 @@ pub fn play(trace: &Trace, speech: &[i16], config: &TraceConfig) -> Result<Trace
         return Err(TraceError::NoSpeech);
     }
     let [mut speaker, mut listener] = calls(config)?;
-    let rate = listener.sample_rate_hz().unwrap_or(config.codec.rtp_clock_hz);
+    let rate = listener.sample_rate_hz().unwrap_or_default();
     let (packets, end_ms) = trace.with_tail();
     let datagrams = encode(&mut speaker, speech, rate, trace.frames + TAIL_MS / FRAME_MS + 1);
     let from = SocketAddr::from(([127, 0, 0, 1], PORTS[0]));

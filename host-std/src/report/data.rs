@@ -44,6 +44,10 @@ pub struct SideReport {
     pub wav_file: String,
     /// Length of one packet in milliseconds; how wide a lost packet is drawn.
     pub packet_ms: f64,
+    /// The wall clock at media time 0, in microseconds since 1970 where the reader lives; the time axis then shows it. Not
+    /// in the JSON.
+    #[serde(skip)]
+    pub begins_us: Option<i64>,
     /// True where the two ends share no clock: delays in `packets` and `delays` are then those above the fastest
     /// packet, not the whole way.
     pub delays_relative: bool,

@@ -19,44 +19,22 @@ impl Report {
     /// The report as a page of HTML.
     pub fn to_html(&self) -> String {
         let total_ms = self.total_ms();
-        let wav_bytes: usize = self.sides.iter().map(|side| 44 + 2 * side.heard.len()).sum();
-        let embed = wav_bytes.div_ceil(3) * 4 <= EMBED_LIMIT;
-
+        let embed = embeds(&self.sides.iter().collect::<Vec<_>>());
         let mut page = String::new();
-        page += "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
-        page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
-        put(&mut page, format_args!("<title>{}</title>\n<style>\n", escape(&self.title)));
-        page += include_str!("style.css");
-        page += &plot_colors();
-        page += "</style>\n</head>\n<body>\n<main>\n<header>\n<div class=\"eyebrow\">Media Core · call report</div>\n";
-        put(&mut page, format_args!("<h1>{}</h1>\n", escape(&self.title)));
+        begin(&mut page, &self.title, "call report");
         put(&mut page, format_args!("<p class=\"lead\">{:.1} seconds", self.duration_s));
         if let Some(seed) = self.seed {
             put(&mut page, format_args!(" · seed {seed}"));
         }
         page += "</p>\n";
-        if !self.settings.is_empty() {
-            page += "<dl class=\"settings\">\n";
-            for (name, value) in &self.settings {
-                put(&mut page, format_args!("<div><dt>{}</dt><dd>{}</dd></div>\n", escape(name), escape(value)));
-            }
-            page += "</dl>\n";
-        }
+        settings(&mut page, &self.settings);
         page += "</header>\n";
         for (n, side) in self.sides.iter().enumerate() {
             section(&mut page, side, total_ms, embed, n == 0 && self.sides.len() > 1);
         }
-        self.table(&mut page);
-        put(
-            &mut page,
-            format_args!(
-                "<footer>Made by Media Core {}. The same numbers, and every packet, are in report.json.</footer>\n",
-                env!("CARGO_PKG_VERSION")
-            ),
-        );
-        page += "</main>\n<script>\n";
-        page += include_str!("script.js");
-        page += "</script>\n</body>\n</html>\n";
+        let heads: Vec<_> = self.sides.iter().map(|side| format!("{} heard {}", side.name, side.peer)).collect();
+        table(&mut page, &heads, &self.sides.iter().collect::<Vec<_>>());
+        end(&mut page);
         page
     }
 
@@ -69,69 +47,136 @@ impl Report {
         let duration_ms = if self.duration_s.is_finite() { self.duration_s * 1e3 } else { 0.0 };
         sides.fold(duration_ms, f64::max).max(1.0)
     }
+}
 
-    fn table(&self, page: &mut String) {
-        *page += "<section>\n<h2>Statistics</h2>\n<table>\n<thead><tr><th></th>";
-        for side in &self.sides {
-            put(page, format_args!("<th>{} heard {}</th>", escape(&side.name), escape(&side.peer)));
-        }
-        *page += "<th></th></tr></thead>\n";
-        for group in figures::TABLE {
-            let mut rows = String::new();
-            for figure in group.figures {
-                let values: Vec<_> = self.sides.iter().map(|side| (side, (figure.value)(side))).collect();
-                // Nobody knows it: say nothing.
-                if values.iter().all(|(_, value)| value.is_none()) {
-                    continue;
-                }
-                put(&mut rows, format_args!("<tr><th>{}<small>{}</small></th>", figure.name, figure.unit));
-                for (side, value) in values {
-                    let value = value.unwrap_or_else(|| "–".into());
-                    put(&mut rows, format_args!("<td data-side=\"{}\">{}</td>", escape(&side.name), value));
-                }
-                put(&mut rows, format_args!("<td>{}</td></tr>\n", figure.explanation));
-            }
-            if !rows.is_empty() {
-                let columns = self.sides.len() + 2;
-                put(
-                    page,
-                    format_args!("<tbody>\n<tr class=\"group\"><th colspan=\"{columns}\">{}</th></tr>\n", group.name),
-                );
-                *page += &rows;
-                *page += "</tbody>\n";
-            }
-        }
-        *page += "</table>\n</section>\n";
+/// Up to and into the page's header.
+pub(super) fn begin(page: &mut String, title: &str, kind: &str) {
+    *page += "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
+    *page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
+    put(page, format_args!("<title>{}</title>\n<style>\n", escape(title)));
+    *page += include_str!("style.css");
+    *page += &plot_colors();
+    *page += "</style>\n</head>\n<body>\n<main>\n<header>\n";
+    put(page, format_args!("<div class=\"eyebrow\">Media Core · {kind}</div>\n<h1>{}</h1>\n", escape(title)));
+}
+
+/// From the footer to the end.
+pub(super) fn end(page: &mut String) {
+    put(
+        page,
+        format_args!(
+            "<footer>Made by Media Core {}. The same numbers, and every packet, are in report.json.</footer>\n",
+            env!("CARGO_PKG_VERSION")
+        ),
+    );
+    *page += "</main>\n<script>\n";
+    *page += include_str!("script.js");
+    *page += "</script>\n</body>\n</html>\n";
+}
+
+/// Names and values in a row.
+pub(super) fn settings(page: &mut String, settings: &[(String, String)]) {
+    if settings.is_empty() {
+        return;
     }
+    *page += "<dl class=\"settings\">\n";
+    for (name, value) in settings {
+        put(page, format_args!("<div><dt>{}</dt><dd>{}</dd></div>\n", escape(name), escape(value)));
+    }
+    *page += "</dl>\n";
+}
+
+/// Whether the sound of all these fits into the page.
+pub(super) fn embeds(sides: &[&SideReport]) -> bool {
+    let wav_bytes: usize = sides.iter().map(|side| 44 + 2 * side.heard.len()).sum();
+    wav_bytes.div_ceil(3) * 4 <= EMBED_LIMIT
+}
+
+/// The statistics, a column for each of `sides`.
+pub(super) fn table(page: &mut String, heads: &[String], sides: &[&SideReport]) {
+    *page += "<section>\n<h2>Statistics</h2>\n<table>\n<thead><tr><th></th>";
+    for head in heads {
+        put(page, format_args!("<th>{}</th>", escape(head)));
+    }
+    *page += "<th></th></tr></thead>\n";
+    for group in figures::TABLE {
+        let mut rows = String::new();
+        for figure in group.figures {
+            let values: Vec<_> = sides.iter().map(|side| (side, (figure.value)(side))).collect();
+            // Nobody knows it: say nothing.
+            if values.iter().all(|(_, value)| value.is_none()) {
+                continue;
+            }
+            put(&mut rows, format_args!("<tr><th>{}<small>{}</small></th>", figure.name, figure.unit));
+            for (side, value) in values {
+                let value = value.unwrap_or_else(|| "–".into());
+                put(&mut rows, format_args!("<td data-side=\"{}\">{}</td>", escape(&side.name), value));
+            }
+            put(&mut rows, format_args!("<td>{}</td></tr>\n", figure.explanation));
+        }
+        if !rows.is_empty() {
+            let columns = sides.len() + 2;
+            put(
+                page,
+                format_args!("<tbody>\n<tr class=\"group\"><th colspan=\"{columns}\">{}</th></tr>\n", group.name),
+            );
+            *page += &rows;
+            *page += "</tbody>\n";
+        }
+    }
+    *page += "</table>\n</section>\n";
 }
 
 fn section(page: &mut String, side: &SideReport, total_ms: f64, embed: bool, play_both: bool) {
     put(page, format_args!("<section class=\"side\">\n<div class=\"head\"><h2>What {} heard</h2>", escape(&side.name)));
     put(page, format_args!("<p>spoken by {} · {}</p></div>\n", escape(&side.peer), escape(&side.codec)));
     cards(page, side);
-    if !side.heard.is_empty() && (embed || !side.wav_file.is_empty()) {
-        *page += "<div class=\"player\"><audio controls preload=\"metadata\" src=\"";
-        match wav(side) {
-            Ok(wav) if embed => {
-                *page += "data:audio/wav;base64,";
-                STANDARD.encode_string(wav, page);
-            }
-            _ => *page += &url(&side.wav_file),
-        }
-        *page += "\"></audio>";
-        *page += if play_both { "<button id=\"both\" hidden></button></div>\n" } else { "</div>\n" };
+    player(page, side, embed, if play_both { "<button id=\"both\" hidden></button>" } else { "" });
+    picture(page, side, total_ms, &[]);
+    *page += "Time runs from the first sample sent; what was heard is later by the playout delay.</p>\n</section>\n";
+}
+
+/// The sound, with what stands beside it.
+pub(super) fn player(page: &mut String, side: &SideReport, embed: bool, beside: &str) {
+    if side.heard.is_empty() || (!embed && side.wav_file.is_empty()) {
+        return;
     }
+    *page += "<div class=\"player\"><audio controls preload=\"metadata\" src=\"";
+    match wav(side) {
+        Ok(wav) if embed => {
+            *page += "data:audio/wav;base64,";
+            STANDARD.encode_string(wav, page);
+        }
+        _ => *page += &url(&side.wav_file),
+    }
+    put(page, format_args!("\"></audio>{beside}</div>\n"));
+}
+
+/// The picture with pins at times in ms, its legend, and a note that the caller ends.
+pub(super) fn picture(page: &mut String, side: &SideReport, total_ms: f64, pins: &[f64]) {
     let part = |x: i32| f64::from(x) / f64::from(plot::WIDTH);
+    let (left, right) = (part(plot::LEFT), part(plot::RIGHT));
     put(
         page,
         format_args!(
-            "<div class=\"scroll\"><div class=\"plot\" data-left=\"{:.5}\" data-right=\"{:.5}\" data-total=\"{:.3}\">\n",
-            part(plot::LEFT),
-            part(plot::RIGHT),
+            "<div class=\"scroll\"><div class=\"plot\" data-left=\"{left:.5}\" data-right=\"{right:.5}\" \
+             data-total=\"{:.3}\">\n",
             total_ms / 1e3
         ),
     );
     *page += &plot::side(side, total_ms);
+    for (n, at_ms) in pins.iter().enumerate() {
+        let x = left + (right - left) * (at_ms / total_ms).clamp(0.0, 1.0);
+        let seek = at_ms / 1e3;
+        put(
+            page,
+            format_args!(
+                "<span class=\"pin\" style=\"left:{:.3}%\" data-seek=\"{seek:.3}\">{}</span>",
+                x * 100.0,
+                n + 1
+            ),
+        );
+    }
     *page += "<div class=\"playhead\"></div></div></div>\n";
     legend(page, side);
     let bin_ms = plot::bin_ms(side, total_ms);
@@ -146,7 +191,6 @@ fn section(page: &mut String, side: &SideReport, total_ms: f64, embed: bool, pla
     if side.delays_relative {
         *page += "The two ends share no clock: delays are those above the fastest packet. ";
     }
-    *page += "Time runs from the first sample sent; what was heard is later by the playout delay.</p>\n</section>\n";
 }
 
 /// The few numbers that tell how the call was.
@@ -169,6 +213,11 @@ fn cards(page: &mut String, side: &SideReport) {
         cards.push((ms(delay.mean), "ms", format!("playout delay ({}–{})", ms(delay.min), ms(delay.max))));
     }
     cards.push((ms(s.jitter_ms), "ms", "jitter".into()));
+    put_cards(page, &cards);
+}
+
+/// Numbers with their unit and what they are.
+pub(super) fn put_cards(page: &mut String, cards: &[(String, &str, String)]) {
     *page += "<div class=\"cards\">\n";
     for (value, unit, what) in cards {
         put(page, format_args!("<div class=\"card\"><b>{value} <small>{unit}</small></b><span>{what}</span></div>\n"));
@@ -234,13 +283,13 @@ fn plot_colors() -> String {
     style
 }
 
-fn put(page: &mut String, text: core::fmt::Arguments<'_>) {
+pub(super) fn put(page: &mut String, text: core::fmt::Arguments<'_>) {
     // A String takes everything.
     let _ = page.write_fmt(text);
 }
 
 /// `text` as it may stand in HTML, between tags or in a quoted attribute.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -13,14 +13,19 @@ const ROW_DEPTH: usize = 5;
 impl Report {
     /// The report as JSON. Field names carry their units; samples are left out.
     pub fn to_json(&self) -> String {
-        let mut json = Vec::new();
-        let formatter = Rows { pretty: PrettyFormatter::new(), compact: CompactFormatter, depth: 0 };
-        let mut serializer = serde_json::Serializer::with_formatter(&mut json, formatter);
-        // Cannot fail: no map key but strings, no error of a Vec, and numbers that are not finite become null.
-        self.serialize(&mut serializer).expect("a report is plain data");
-        json.push(b'\n');
-        String::from_utf8(json).expect("serde_json writes UTF-8")
+        rows(self)
     }
+}
+
+/// Plain data as JSON, what lies as deep as the rows of a report on a line of its own.
+pub(crate) fn rows(report: &impl Serialize) -> String {
+    let mut json = Vec::new();
+    let formatter = Rows { pretty: PrettyFormatter::new(), compact: CompactFormatter, depth: 0 };
+    let mut serializer = serde_json::Serializer::with_formatter(&mut json, formatter);
+    // Cannot fail: no map key but strings, no error of a Vec, and numbers that are not finite become null.
+    report.serialize(&mut serializer).expect("a report is plain data");
+    json.push(b'\n');
+    String::from_utf8(json).expect("serde_json writes UTF-8")
 }
 
 /// Milliseconds, or parts of them, to a microsecond: `61.3`, not `61.300000000000004`.

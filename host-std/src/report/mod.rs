@@ -9,10 +9,14 @@ mod figures;
 mod html;
 mod json;
 mod plot;
+mod streams;
 mod summary;
 
 use std::path::Path;
 use std::{fs, io};
+
+pub(crate) use json::rows;
+pub(crate) use streams::page;
 
 pub use data::{DelayRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread, Statistics};
 

@@ -167,7 +167,10 @@ impl Plot<'_> {
                     });
                     self.marks(area, &marks, top, bottom)?;
                     self.wave(area, &heard, loudest, HEARD, top, bottom)?;
-                    name(area, &format!("{} heard", short(&self.side.name)), top + 14)?;
+                    // Where nobody knows what was said, there is nobody to tell apart.
+                    let alone = self.side.said.is_empty();
+                    let words = if alone { "heard".into() } else { format!("{} heard", short(&self.side.name)) };
+                    name(area, &words, top + 14)?;
                 }
                 Panel::Packets => self.packets(area, top, bottom)?,
                 Panel::Delays => self.delays(area, top, bottom)?,
@@ -184,14 +187,19 @@ impl Plot<'_> {
         let total_s = self.total_ms / 1e3;
         let step = decimate::nice_seconds(total_s, 12.0);
         let style = text(22, FAINT, HPos::Center, VPos::Top);
+        // By a wall clock, whole steps of the clock.
+        let begin_s = self.side.begins_us.map(|us| us.rem_euclid(86_400_000_000) as f64 / 1e6);
+        let first_s = begin_s.map_or(0.0, |begin| (begin / step).ceil() * step - begin);
         let mut tick = 0;
-        while f64::from(tick) * step <= total_s {
-            let at_s = f64::from(tick) * step;
+        while first_s + f64::from(tick) * step <= total_s {
+            let at_s = first_s + f64::from(tick) * step;
             let x = self.x(at_s * 1e3);
             for &(_, top, bottom) in panels {
                 area.draw(&PathElement::new([(x, top), (x, bottom)], GRID.stroke_width(2)))?;
             }
-            let label = if total_s > 120.0 {
+            let label = if let Some(begin) = begin_s {
+                clock(begin + at_s, step)
+            } else if total_s > 120.0 {
                 let whole = at_s.round() as u64;
                 format!("{}:{:02}", whole / 60, whole % 60)
             } else if tick == 0 {
@@ -345,6 +353,17 @@ impl Plot<'_> {
         };
         area.draw(&path(decimate::line(target, self.total_ms, COLUMNS), TARGET, 3))?;
         area.draw(&path(decimate::line(playout, self.total_ms, COLUMNS), HEARD, 4))
+    }
+}
+
+/// Time of day, as exact as steps of `step` seconds need.
+fn clock(seconds: f64, step: f64) -> String {
+    let ms = (seconds * 1e3).round() as u64 % 86_400_000;
+    let (h, m, s) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
+    match step {
+        step if step >= 60.0 => format!("{h:02}:{m:02}"),
+        step if step >= 1.0 => format!("{h:02}:{m:02}:{s:02}"),
+        _ => format!("{m:02}:{s:02}.{}", ms / 100 % 10),
     }
 }
 

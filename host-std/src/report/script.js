@@ -12,6 +12,12 @@ for (const side of document.querySelectorAll("section.side")) {
     plot.classList.add("live");
     show();
   });
+  // A little before the moment, so that one hears it come.
+  for (const jump of side.querySelectorAll("[data-seek]")) jump.addEventListener("click", event => {
+    event.stopPropagation();
+    audio.currentTime = Math.max(jump.dataset.seek - 1, 0);
+    audio.play();
+  });
   plot.addEventListener("click", event => {
     const box = plot.getBoundingClientRect();
     const at = ((event.clientX - box.left) / box.width - left) / (right - left) * total;

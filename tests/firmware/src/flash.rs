@@ -30,6 +30,7 @@ pub fn run<E: Encoder, D: Decoder>(mut encoder: E, mut decoder: D) -> ! {
         });
         if decoder.decode(&payload[..bytes], &mut pcm).is_err() {
             write(u32::from(decoder.conceal(&mut pcm[..samples])));
+            decoder.follow(samples);
         }
         pcm.iter().for_each(|&sample| write(sample as u32));
     }

@@ -239,19 +239,23 @@ impl Decoder for G722Decoder {
         Ok(need)
     }
 
-    /// Readies the decoder for octets that do not follow on those before, and with
-    /// [`with_concealment`](G722Decoder::with_concealment) makes sound.
+    /// Makes sound of a decoder [`with_concealment`](G722Decoder::with_concealment), and follows it.
     fn conceal(&mut self, pcm: &mut [i16]) -> bool {
-        let Self { concealment, bands, filter, sounds, .. } = self;
-        let mut made = [0; 2 * BLOCK];
-        for pcm in pcm.chunks_mut(2 * BLOCK) {
-            let made = &mut made[..pcm.len()];
-            concealment.conceal(made, bands, filter);
-            if *sounds {
-                pcm.copy_from_slice(made);
+        if self.sounds {
+            for pcm in pcm.chunks_mut(2 * BLOCK) {
+                self.concealment.conceal(pcm, &mut self.bands, &mut self.filter);
             }
         }
-        *sounds
+        self.sounds
+    }
+
+    /// Readies the decoder for octets that do not follow on those before, by a guess of its own at what was lost.
+    fn follow(&mut self, samples: usize) {
+        let mut unheard = [0; 2 * BLOCK];
+        for begin in (0..samples).step_by(2 * BLOCK) {
+            let count = (samples - begin).min(2 * BLOCK);
+            self.concealment.conceal(&mut unheard[..count], &mut self.bands, &mut self.filter);
+        }
     }
 
     fn reset(&mut self) {
@@ -310,14 +314,14 @@ mod tests {
             let mut pcm = vec![0; 9600];
             let mut decoder = G722Decoder::new(mode);
             assert_eq!(decoder.decode(&octets[..3000], &mut pcm), Ok(6000));
-            assert!(!decoder.conceal(&mut [0; 320]));
+            decoder.follow(320);
             assert_eq!(decoder.decode(&octets[3000..], &mut pcm[6000..]), Ok(3600));
             *place = hash(pcm.iter().flat_map(|sample| sample.to_le_bytes()));
         }
         assert_eq!(hashes, GOLDEN, "{hashes:#x?}");
     }
     /// Octets; sound in modes 1, 2 and 3.
-    const GOLDEN: [u32; 4] = [0x6747_e38f, 0xf27d_c246, 0x8175_e725, 0x5298_fe62];
+    const GOLDEN: [u32; 4] = [0x6747_e38f, 0x276a_39f5, 0x8175_e725, 0x5298_fe62];
 
     #[test]
     fn lengths() {

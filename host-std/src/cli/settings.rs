@@ -1,0 +1,219 @@
+//! How codecs are set up on the command line: the same options with the same meaning in every command that has them.
+
+use std::error::Error;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use host_std::opus::{OpusApplication, OpusBandwidth, OpusEncoder, OpusEncoderConfig, OpusRateControl, OpusSignal};
+use host_std::registry::{G722, Opus, Pcma, Pcmu, Registry};
+
+use super::Outcome;
+use super::codecs::CodecName;
+
+/// Who makes the sound of what is lost. iLBC and Opus always do it themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Concealment {
+    /// The receiver, from the waveform on both sides
+    #[default]
+    Waveform,
+    /// The codec: G.711 by its Appendix I (3.75 ms more delay), G.722 by its own
+    Codec,
+}
+
+impl Concealment {
+    /// # Errors
+    /// Where none of these codecs conceals.
+    pub(super) fn check(self, codecs: &[CodecName]) -> Outcome {
+        match self {
+            Self::Codec if codecs.iter().all(|name| name.is("l16")) => {
+                Err("--concealment codec: l16 has none of its own".into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The codecs of this build, set up.
+pub(super) fn registry(opus: OpusEncoderConfig, concealment: Concealment) -> Registry {
+    let own = concealment == Concealment::Codec;
+    Registry::builtin()
+        .with(Opus(opus))
+        .with(G722 { own_concealment: own, ..G722::default() })
+        .with(Pcmu { appendix1: own })
+        .with(Pcma { appendix1: own })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Rates {
+    /// Sizes follow the sound
+    Vbr,
+    /// The same within bounds
+    Cvbr,
+    /// All packets have one size
+    Cbr,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Tune {
+    /// Speech
+    Voice,
+    /// Music and mixed sound
+    Music,
+    /// The shortest delay
+    LowDelay,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Signal {
+    /// The encoder finds out
+    Auto,
+    /// Speech
+    Voice,
+    /// Music
+    Music,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Bandwidth {
+    /// 4 kHz
+    Narrow,
+    /// 6 kHz
+    Medium,
+    /// 8 kHz
+    Wide,
+    /// 12 kHz
+    SuperWide,
+    /// 20 kHz
+    Full,
+}
+
+/// What Opus' encoder is set to. What the other side of a call asks for binds it further (RFC 7587).
+#[derive(ClapArgs, Clone, Debug, Default)]
+#[command(next_help_heading = "Opus")]
+pub(super) struct OpusArgs {
+    /// Bit rate in bit/s, 500 to 512000 a channel; `encode` takes those of other codecs too [default: 32000 a channel]
+    #[arg(long, value_name = "BPS")]
+    pub(super) bitrate: Option<u32>,
+    /// How sizes may vary [default: cvbr]
+    #[arg(long, value_enum, value_name = "HOW")]
+    rates: Option<Rates>,
+    /// Effort from 0 (cheapest) to 10 (best) [default: 9]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=10), value_name = "NUMBER")]
+    complexity: Option<u8>,
+    /// Loss to prepare for, in percent: it decides how much FEC and DRED carry [default: demo: --loss, up to 30;
+    /// offer, answer: 5; encode: 0]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100), value_name = "PERCENT")]
+    expected_loss: Option<u8>,
+    /// No in-band FEC: packets don't carry the one before at a low rate
+    #[arg(long)]
+    no_fec: bool,
+    /// Reach of Deep Redundancy in ms, up to 1040 (builds with the cargo feature opus-dred) [default: 0]
+    #[arg(long, value_name = "MS")]
+    dred: Option<u16>,
+    /// What to tune for [default: voice]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    tune: Option<Tune>,
+    /// What the sound is [default: auto]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    signal: Option<Signal>,
+    /// The band that is coded [default: what suits rate and bit rate]
+    #[arg(long, value_enum, value_name = "BAND")]
+    bandwidth: Option<Bandwidth>,
+}
+
+impl OpusArgs {
+    /// # Errors
+    /// Where something is set and none of these codecs is Opus. The bit rate is the caller's affair.
+    pub(super) fn check(&self, codecs: &[CodecName]) -> Outcome {
+        let given = [
+            (self.rates.is_some(), "rates"),
+            (self.complexity.is_some(), "complexity"),
+            (self.expected_loss.is_some(), "expected-loss"),
+            (self.no_fec, "no-fec"),
+            (self.dred.is_some(), "dred"),
+            (self.tune.is_some(), "tune"),
+            (self.signal.is_some(), "signal"),
+            (self.bandwidth.is_some(), "bandwidth"),
+        ];
+        match given.iter().find(|(given, _)| *given) {
+            Some((_, option)) => for_opus(option, codecs),
+            None => Ok(()),
+        }
+    }
+
+    /// The same of a call, where the bit rate too is Opus' alone.
+    ///
+    /// # Errors
+    /// As for [`check`](Self::check).
+    pub(super) fn check_call(&self, codecs: &[CodecName]) -> Outcome {
+        self.check(codecs)?;
+        if self.bitrate.is_some() { for_opus("bitrate", codecs) } else { Ok(()) }
+    }
+
+    /// `usual` with what is set here.
+    ///
+    /// # Errors
+    /// What Opus, or Opus in this build, can't be set to.
+    pub(super) fn config(&self, usual: OpusEncoderConfig) -> Result<OpusEncoderConfig, Box<dyn Error>> {
+        let config = OpusEncoderConfig {
+            application: match self.tune {
+                None => usual.application,
+                Some(Tune::Voice) => OpusApplication::Voip,
+                Some(Tune::Music) => OpusApplication::Audio,
+                Some(Tune::LowDelay) => OpusApplication::LowDelay,
+            },
+            bitrate_bps: self.bitrate.unwrap_or(usual.bitrate_bps * u32::from(usual.channels)),
+            rate_control: match self.rates {
+                None => usual.rate_control,
+                Some(Rates::Vbr) => OpusRateControl::Vbr,
+                Some(Rates::Cvbr) => OpusRateControl::ConstrainedVbr,
+                Some(Rates::Cbr) => OpusRateControl::Cbr,
+            },
+            complexity: self.complexity.unwrap_or(usual.complexity),
+            bandwidth: self.bandwidth.map(|bandwidth| match bandwidth {
+                Bandwidth::Narrow => OpusBandwidth::Narrow,
+                Bandwidth::Medium => OpusBandwidth::Medium,
+                Bandwidth::Wide => OpusBandwidth::Wide,
+                Bandwidth::SuperWide => OpusBandwidth::SuperWide,
+                Bandwidth::Full => OpusBandwidth::Full,
+            }),
+            signal: match self.signal {
+                None => usual.signal,
+                Some(Signal::Auto) => OpusSignal::Auto,
+                Some(Signal::Voice) => OpusSignal::Voice,
+                Some(Signal::Music) => OpusSignal::Music,
+            },
+            fec: usual.fec && !self.no_fec,
+            expected_loss_percent: self.expected_loss.unwrap_or(usual.expected_loss_percent),
+            dred_ms: self.dred.unwrap_or(usual.dred_ms),
+            ..usual
+        };
+        // Its own check, before anybody hears of a call.
+        OpusEncoder::new(config)?;
+        Ok(config)
+    }
+}
+
+fn for_opus(option: &str, codecs: &[CodecName]) -> Outcome {
+    if codecs.iter().any(|name| name.is("opus")) {
+        return Ok(());
+    }
+    let names: Vec<_> = codecs.iter().map(ToString::to_string).collect();
+    Err(format!("--{option} is for opus, not for {}", names.join(", ")).into())
+}
+
+/// The settings of a call's Opus in words.
+pub(super) fn in_words(config: &OpusEncoderConfig) -> String {
+    let rates = match config.rate_control {
+        OpusRateControl::Vbr => "VBR",
+        OpusRateControl::ConstrainedVbr => "constrained VBR",
+        OpusRateControl::Cbr => "CBR",
+    };
+    let fec = if config.fec { "FEC" } else { "no FEC" };
+    let dred = if config.dred_ms > 0 { format!(", DRED of {} ms", config.dred_ms) } else { String::new() };
+    format!(
+        "{} kbit/s, {rates}, complexity {}, {fec}{dred}, {} % loss expected",
+        f64::from(config.bitrate_bps) / 1e3,
+        config.complexity,
+        config.expected_loss_percent
+    )
+}

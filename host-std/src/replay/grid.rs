@@ -1,0 +1,161 @@
+//! The grid: loss, bursts, jitter and clock drift, each combination a network that carries speech to the real receiver in
+//! virtual time; a row of numbers for each.
+//!
+//! The codec is L16 at 16 kHz, so that no codec's own concealment and no library's arithmetic is in the numbers: they are
+//! the receiver's, in integers, and the same on every machine. Cost: the 72 rows of the usual grid take a second.
+
+use std::fmt::Write as _;
+
+use dsp_core::receive::{ConfigError, DelayConfig};
+use dsp_core::time::{Instant, PayloadType, RtpTime, Seq, Ssrc};
+use dsp_core::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
+
+use super::StreamReport;
+use super::payloads::{Decoders, PayloadFormat};
+use super::play::Player;
+use crate::netsim::{Network, NetworkConfig};
+use crate::registry::CodecFormat;
+
+/// Rate of the speech, in Hz.
+pub const RATE_HZ: u32 = 16_000;
+const FRAME_MS: u64 = 20;
+const FRAME: usize = (RATE_HZ / 1_000) as usize * FRAME_MS as usize;
+const PAYLOAD_TYPE: PayloadType = PayloadType::from_low_bits(96);
+
+/// The networks of a grid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GridConfig {
+    /// Length of each call in seconds.
+    pub seconds: u32,
+    /// Seed of the networks.
+    pub seed: u64,
+    /// Loss in percent, and its mean burst in packets.
+    pub losses: Vec<(f64, f64)>,
+    /// Standard deviations of the delay, in ms.
+    pub jitters_ms: Vec<f64>,
+    /// How much faster the sender's clock runs, in parts per million.
+    pub drifts_ppm: Vec<f64>,
+    /// Bounds of the receiver's delay.
+    pub delay: DelayConfig,
+}
+
+impl Default for GridConfig {
+    fn default() -> Self {
+        Self {
+            seconds: 30,
+            seed: 1,
+            losses: vec![(0.0, 1.0), (5.0, 1.0), (5.0, 2.0), (10.0, 1.0), (10.0, 2.0), (30.0, 4.0)],
+            jitters_ms: vec![0.0, 20.0, 60.0, 200.0],
+            drifts_ppm: vec![-500.0, 0.0, 500.0],
+            delay: DelayConfig::default(),
+        }
+    }
+}
+
+/// One network and what became of the speech.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Loss in percent, and its mean burst in packets.
+    pub loss: (f64, f64),
+    /// Standard deviation of the delay, in ms.
+    pub jitter_ms: f64,
+    /// How much faster the sender's clock runs, in parts per million.
+    pub drift_ppm: f64,
+    /// What the listener heard, in numbers.
+    pub numbers: StreamReport,
+}
+
+/// Plays the whole grid with `speech` at [`RATE_HZ`], which begins again when it ends.
+///
+/// # Errors
+/// A receiver that can't be made with the bounds of the delay.
+pub fn grid(speech: &[i16], config: &GridConfig) -> Result<Vec<Row>, ConfigError> {
+    let mut rows = Vec::new();
+    for &loss in &config.losses {
+        for &jitter_ms in &config.jitters_ms {
+            for &drift_ppm in &config.drifts_ppm {
+                let numbers = cell(speech, config, loss, jitter_ms, drift_ppm)?;
+                rows.push(Row { loss, jitter_ms, drift_ppm, numbers });
+            }
+        }
+    }
+    Ok(rows)
+}
+
+fn cell(
+    speech: &[i16],
+    config: &GridConfig,
+    loss: (f64, f64),
+    jitter_ms: f64,
+    drift_ppm: f64,
+) -> Result<StreamReport, ConfigError> {
+    let network = NetworkConfig {
+        loss_percent: loss.0,
+        burst: loss.1,
+        jitter_ms,
+        reorder_percent: if jitter_ms > 0.0 { 1.0 } else { 0.0 },
+        ..NetworkConfig::default()
+    };
+    let mut network = Network::new(network, config.seed);
+    let mut endless = speech.iter().copied().chain([0]).cycle();
+    let mut arrivals = Vec::new();
+    for n in 0..u64::from(config.seconds) * 1_000 / FRAME_MS {
+        let header = RtpHeader {
+            payload_type: PAYLOAD_TYPE,
+            seq: Seq(n as u16),
+            timestamp: RtpTime(n as u32 * FRAME as u32),
+            ssrc: Ssrc(1),
+            ..RtpHeader::default()
+        };
+        let mut packet = vec![0; FIXED_HEADER_LEN + 2 * FRAME];
+        // The buffer is as long as the header needs.
+        let _ = header.write(&mut packet);
+        for (place, sample) in packet[FIXED_HEADER_LEN..].chunks_exact_mut(2).zip(&mut endless) {
+            place.copy_from_slice(&sample.to_be_bytes());
+        }
+        let sent_us = n as f64 * FRAME_MS as f64 * 1e3 / (1.0 + drift_ppm * 1e-6);
+        let arrival = network.carry(Instant::from_micros(sent_us as u64));
+        arrivals.extend(arrival.into_iter().flatten().map(|arrival| (arrival.as_micros(), n, packet.clone())));
+    }
+    arrivals.sort_by_key(|(time, n, _)| (*time, *n));
+    let format = PayloadFormat::new(CodecFormat::l16(RATE_HZ, 1)).expect("L16 at 16 kHz");
+    // L16 at this rate is always there.
+    let decoders = Decoders::new(&[(PAYLOAD_TYPE, format.clone())], &format).expect("L16 at 16 kHz");
+    let first_us = arrivals.first().map_or(0, |(time, ..)| *time);
+    let mut player = Player::new([RATE_HZ; 2], config.delay, decoders, None, first_us, usize::MAX)?;
+    for (time_us, _, packet) in &arrivals {
+        player.packet(Some(*time_us), packet);
+    }
+    Ok(player.finish(String::new()).numbers)
+}
+
+/// The grid as a table for people and for `diff`.
+///
+/// # Errors
+/// As [`grid`].
+pub fn table(speech: &[i16], config: &GridConfig) -> Result<String, ConfigError> {
+    let mut text = format!("Speech of {} s in packets of {FRAME_MS} ms, seed {}\n\n", config.seconds, config.seed);
+    text += "   loss  burst  jitter   drift |  buffer     p95 playout | concealed  gaps stretched |  late dropped\n";
+    text += "      %             ms     ppm |      ms      ms      ms |         %               % |               \n";
+    for row in grid(speech, config)? {
+        let n = &row.numbers;
+        // A String takes everything.
+        let _ = writeln!(
+            text,
+            "{:7.1} {:6.1} {:7.0} {:+7.0} | {:7.1} {:7.1} {:7.1} | {:9.2} {:5} {:9.2} | {:5} {:7}",
+            row.loss.0,
+            row.loss.1,
+            row.jitter_ms,
+            row.drift_ppm,
+            n.mean_buffer_delay_ms,
+            n.p95_buffer_delay_ms,
+            n.mean_playout_delay_ms,
+            n.concealed_ratio * 100.0,
+            n.concealment_events,
+            n.stretched_ratio * 100.0,
+            n.late,
+            n.discarded
+        );
+    }
+    Ok(text)
+}

@@ -1,0 +1,438 @@
+//! Which codec a payload type stands for: as the user says, as RFC 3551 fixes it, or as the packets themselves look.
+//!
+//! A capture of RTP alone doesn't say what a dynamic payload type is: that was in the signalling. [`Shape`] collects what
+//! packets tell of it. Their length against the step of their timestamps leaves one codec or two; where samples lie
+//! open, those readings are compared by how alike neighbouring samples are, which only the right one makes of speech.
+//! Guesses are said to be guesses.
+
+use std::fmt;
+use std::str::FromStr;
+
+use dsp_core::codec::g711::{alaw_to_linear, ulaw_to_linear};
+use dsp_core::codec::{CodecInfo, DecodeError, Decoder, PayloadTable};
+use dsp_core::time::PayloadType;
+
+use crate::opus::OpusPacket;
+use crate::registry::{CodecFormat, Registry, Terms};
+
+/// Packets whose samples are looked at.
+const SAMPLED_PACKETS: u32 = 250;
+/// Pairs of packets that a guess needs, and the share of them that must fit.
+const LEAST_PAIRS: u32 = 4;
+const FITTING: f64 = 0.9;
+/// Least correlation of neighbouring samples for which a reading counts as sound.
+const SMOOTH: f64 = 0.4;
+
+/// A codec as `--payload-map` names it: `opus/48000/2`, `L16/16000`, `pcma`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayloadFormat {
+    /// As SDP has it.
+    pub format: CodecFormat,
+    /// Of which the sound is mono: of two channels beside each other one.
+    mono: CodecFormat,
+    sample_rate_hz: u32,
+}
+
+/// What is wrong with the name of a codec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FormatError {
+    /// Not `NAME[/CLOCK[/CHANNELS]]`.
+    Syntax(String),
+    /// There is no decoder for it here.
+    Codec(String),
+    /// Not `NUMBER=FORMAT` with a number up to 127.
+    Entry(String),
+}
+
+impl fmt::Display for FormatError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(text) => write!(f, "'{text}' is not NAME/CLOCK/CHANNELS, as in opus/48000/2"),
+            Self::Codec(text) => write!(f, "no decoder for '{text}'; there are opus, pcmu, pcma, g722, ilbc and L16"),
+            Self::Entry(text) => write!(f, "'{text}' is not NUMBER=NAME/CLOCK/CHANNELS, as in 96=opus/48000/2"),
+        }
+    }
+}
+
+impl std::error::Error for FormatError {}
+
+impl FromStr for PayloadFormat {
+    type Err = FormatError;
+
+    fn from_str(text: &str) -> Result<Self, FormatError> {
+        let syntax = || FormatError::Syntax(text.into());
+        let mut fields = text.split('/');
+        let name = fields.next().filter(|name| !name.is_empty()).ok_or_else(syntax)?;
+        let usual = match name.to_ascii_lowercase().as_str() {
+            "opus" => (48_000, 2),
+            "l16" => (44_100, 1),
+            _ => (8_000, 1),
+        };
+        let clock = fields.next().map_or(Ok(usual.0), |clock| clock.parse().map_err(|_| syntax()))?;
+        let channels = fields.next().map_or(Ok(usual.1), |channels| channels.parse().map_err(|_| syntax()))?;
+        if fields.next().is_some() {
+            return Err(syntax());
+        }
+        Self::new(CodecFormat::new(name.to_owned(), clock, channels)).ok_or_else(|| FormatError::Codec(text.into()))
+    }
+}
+
+impl PayloadFormat {
+    /// `None` if there is no decoder for it, or none that makes mono of it.
+    pub fn new(format: CodecFormat) -> Option<Self> {
+        let registry = Registry::builtin();
+        // In codecs of samples the channels lie sample beside sample, and the codec of one channel takes them all.
+        let apart = ["PCMU", "PCMA", "L16"].iter().any(|name| format.is_named(name));
+        let mono = match format.channels {
+            2 if apart => CodecFormat { channels: 1, ..format.clone() },
+            _ => format.clone(),
+        };
+        let codec = registry.describe(&mono).filter(|codec| codec.channels == 1)?;
+        Some(Self { format, mono, sample_rate_hz: codec.sample_rate_hz })
+    }
+
+    fn named(name: &'static str, clock: u32, channels: u8) -> Option<Self> {
+        Self::new(CodecFormat::new(name, clock, channels))
+    }
+
+    /// Rate of the RTP clock, in Hz.
+    pub fn rtp_clock_hz(&self) -> u32 {
+        self.format.rtp_clock_hz
+    }
+
+    /// Rate of the sound, in Hz.
+    pub fn sample_rate_hz(&self) -> u32 {
+        self.sample_rate_hz
+    }
+
+    /// A decoder that makes mono of it; `None` if the library refuses.
+    fn decoder(&self) -> Option<Box<dyn Decoder>> {
+        let registry = Registry::builtin();
+        let mono = registry.find(&self.mono)?.decoder(&Terms::alone(&self.mono)).ok()?;
+        Some(if self.mono == self.format { mono } else { Box::new(Downmix(mono)) })
+    }
+}
+
+impl fmt::Display for PayloadFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.format.name, self.format.rtp_clock_hz)?;
+        if self.format.channels > 1 { write!(f, "/{}", self.format.channels) } else { Ok(()) }
+    }
+}
+
+/// Two channels, sample beside sample, as their mean.
+struct Downmix(Box<dyn Decoder>);
+
+impl Decoder for Downmix {
+    fn info(&self) -> CodecInfo {
+        self.0.info()
+    }
+
+    fn duration(&self, payload: &[u8]) -> Result<u32, DecodeError> {
+        match self.0.duration(payload)? {
+            ticks if ticks % 2 == 0 => Ok(ticks / 2),
+            _ => Err(DecodeError::Length { bytes: payload.len() }),
+        }
+    }
+
+    fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, DecodeError> {
+        let samples = self.duration(payload)? as usize;
+        if pcm.len() < samples {
+            return Err(DecodeError::OutputTooSmall { need: samples, got: pcm.len() });
+        }
+        let mut both = vec![0; 2 * samples];
+        self.0.decode(payload, &mut both)?;
+        for (sample, pair) in pcm.iter_mut().zip(both.chunks_exact(2)) {
+            *sample = ((i32::from(pair[0]) + i32::from(pair[1])) >> 1) as i16;
+        }
+        Ok(samples)
+    }
+
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
+
+/// Payload types as the user knows them.
+#[derive(Clone, Debug, Default)]
+pub struct PayloadMap {
+    /// By number.
+    pub entries: Vec<(PayloadType, PayloadFormat)>,
+    /// For dynamic numbers that are not in `entries`.
+    pub otherwise: Option<PayloadFormat>,
+}
+
+impl PayloadMap {
+    /// Adds `96=opus/48000/2`, or several with commas between them.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn add(&mut self, text: &str) -> Result<(), FormatError> {
+        for entry in text.split(',') {
+            let (number, format) = entry.split_once('=').ok_or_else(|| FormatError::Entry(entry.into()))?;
+            let number = number.trim().parse().ok().and_then(PayloadType::new);
+            self.entries.push((number.ok_or_else(|| FormatError::Entry(entry.into()))?, format.trim().parse()?));
+        }
+        Ok(())
+    }
+}
+
+/// What a payload type is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Payload {
+    /// Sound that can be decoded.
+    Sound(PayloadFormat, Origin),
+    /// Comfort noise (RFC 3389): no packet is missing for it.
+    Noise,
+    /// Telephone events (RFC 4733).
+    Events,
+    /// Nothing for us, and why.
+    Unknown(String),
+}
+
+/// How it's known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The user said it.
+    Told,
+    /// RFC 3551 fixes it.
+    Static,
+    /// The packets look like it.
+    Guessed,
+}
+
+/// How the packets of one payload type look.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shape {
+    pub(super) packets: u32,
+    pairs: u32,
+    opus: u32,
+    octets: [u32; 6],
+    ilbc: [u32; 2],
+    event: u32,
+    last: Option<(u16, u32, usize, u32)>,
+    steps: Vec<(u32, u32)>,
+    bytes: u64,
+    readings: [Likeness; READINGS.len()],
+}
+
+/// Bytes a tick of the timestamp: 1 for G.711 and G.722, 2 and 4 for L16 or for G.711 in stereo; and with the tags of
+/// SRTP behind, of 10 and 4 bytes.
+const OCTETS: [(u32, u32); 6] = [(1, 0), (2, 0), (4, 0), (1, 10), (1, 4), (2, 10)];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Law {
+    Mu,
+    A,
+    Linear,
+}
+
+/// Readings of a payload: coding, channels.
+const READINGS: [(Law, usize); 6] =
+    [(Law::Mu, 1), (Law::A, 1), (Law::Mu, 2), (Law::A, 2), (Law::Linear, 1), (Law::Linear, 2)];
+
+/// Products of neighbouring samples and of samples with themselves.
+#[derive(Clone, Copy, Debug, Default)]
+struct Likeness {
+    neighbours: f64,
+    itself: f64,
+}
+
+impl Likeness {
+    fn add(&mut self, samples: impl Iterator<Item = i16>, channels: usize) {
+        let mut before = [0.0; 2];
+        for (n, sample) in samples.enumerate() {
+            let last = &mut before[n % channels];
+            let sample = f64::from(sample);
+            self.neighbours += sample * *last;
+            self.itself += sample * sample;
+            *last = sample;
+        }
+    }
+
+    fn correlation(&self) -> f64 {
+        if self.itself > 0.0 { self.neighbours / self.itself } else { 0.0 }
+    }
+}
+
+impl Shape {
+    /// Takes in a packet of this payload type.
+    pub(super) fn add(&mut self, seq: u16, timestamp: u32, payload: &[u8]) {
+        self.packets = self.packets.saturating_add(1);
+        self.bytes += payload.len() as u64;
+        if let Some((last_seq, last_timestamp, bytes, opus)) = self.last
+            && seq == last_seq.wrapping_add(1)
+        {
+            let step = timestamp.wrapping_sub(last_timestamp);
+            self.event += u32::from(bytes == 4 && (step == 0 || step >= 400));
+            // Pauses and restarts tell nothing of a packet's length.
+            if step > 0 && step <= 9_600 {
+                self.pair(step, bytes as u32, opus);
+            }
+        }
+        let opus = OpusPacket::parse(payload).map_or(0, |packet| packet.frame_ticks * u32::from(packet.frames));
+        self.last = Some((seq, timestamp, payload.len(), opus));
+        if self.packets <= SAMPLED_PACKETS {
+            for ((law, channels), likeness) in READINGS.iter().zip(&mut self.readings) {
+                match law {
+                    Law::Mu => likeness.add(payload.iter().map(|&code| ulaw_to_linear(code)), *channels),
+                    Law::A => likeness.add(payload.iter().map(|&code| alaw_to_linear(code)), *channels),
+                    Law::Linear => {
+                        let words = payload.as_chunks::<2>().0.iter();
+                        likeness.add(words.map(|&word| i16::from_be_bytes(word)), *channels);
+                    }
+                }
+            }
+        }
+    }
+
+    fn pair(&mut self, step: u32, bytes: u32, opus: u32) {
+        self.pairs += 1;
+        self.opus += u32::from(opus == step);
+        for ((a_tick, tag), count) in OCTETS.iter().zip(&mut self.octets) {
+            *count += u32::from(bytes == step * a_tick + tag);
+        }
+        for ((frame, ticks), count) in [(38, 160), (50, 240)].iter().zip(&mut self.ilbc) {
+            *count += u32::from(bytes > 0 && bytes.is_multiple_of(*frame) && step == bytes / frame * ticks);
+        }
+        if let Some((_, count)) = self.steps.iter_mut().find(|(known, _)| *known == step) {
+            *count += 1;
+        } else if self.steps.len() < 16 {
+            self.steps.push((step, 1));
+        }
+    }
+
+    /// The usual step of the timestamp from packet to packet.
+    pub(super) fn usual_step(&self) -> Option<u32> {
+        self.steps.iter().max_by_key(|(step, count)| (*count, u32::MAX - step)).map(|(step, _)| *step)
+    }
+
+    fn fits(&self, count: u32) -> bool {
+        self.pairs >= LEAST_PAIRS && f64::from(count) >= FITTING * f64::from(self.pairs)
+    }
+
+    /// G.711 and G.722 under SRTP: each packet longer than its time by a tag.
+    fn looks_encrypted(&self) -> bool {
+        self.octets[3..].iter().any(|&count| self.fits(count))
+    }
+
+    fn guess(&self, clock_hz: u32) -> Option<PayloadFormat> {
+        if self.fits(self.opus) && (24_000..96_000).contains(&clock_hz) {
+            return PayloadFormat::named("opus", 48_000, 2);
+        }
+        for (mode, count) in [("mode=20", self.ilbc[0]), ("mode=30", self.ilbc[1])] {
+            if self.fits(count) {
+                return PayloadFormat::new(CodecFormat::new("iLBC", 8_000, 1).with_fmtp(mode));
+            }
+        }
+        let mut best: Option<(f64, PayloadFormat)> = None;
+        for ((law, channels), likeness) in READINGS.iter().zip(&self.readings) {
+            let bytes = channels * if *law == Law::Linear { 2 } else { 1 };
+            let fits = OCTETS
+                .iter()
+                .position(|octets| *octets == (bytes as u32, 0))
+                .is_some_and(|n| self.fits(self.octets[n]));
+            let (name, clock) = match law {
+                Law::Mu => ("PCMU", 8_000),
+                Law::A => ("PCMA", 8_000),
+                Law::Linear => ("L16", clock_hz),
+            };
+            let alike = likeness.correlation();
+            if fits && clock == clock_hz && alike >= SMOOTH && best.as_ref().is_none_or(|(most, _)| alike > *most) {
+                best = PayloadFormat::named(name, clock, *channels as u8).map(|format| (alike, format)).or(best);
+            }
+        }
+        best.map(|(_, format)| format)
+    }
+
+    /// What payload type `number` is, whose clock seems to run at `clock_hz`.
+    pub(super) fn resolve(&self, number: PayloadType, clock_hz: u32, map: &PayloadMap) -> Payload {
+        if let Some((_, format)) = map.entries.iter().rev().find(|(known, _)| *known == number) {
+            return Payload::Sound(format.clone(), Origin::Told);
+        }
+        let fixed = match number.get() {
+            0 => PayloadFormat::named("PCMU", 8_000, 1),
+            8 => PayloadFormat::named("PCMA", 8_000, 1),
+            9 => PayloadFormat::named("G722", 8_000, 1),
+            10 => PayloadFormat::named("L16", 44_100, 2),
+            11 => PayloadFormat::named("L16", 44_100, 1),
+            13 | 19 => return Payload::Noise,
+            _ => None,
+        };
+        if let Some(format) = fixed {
+            if self.looks_encrypted() {
+                return Payload::Unknown(format!(
+                    "{format} by its number, but each packet is longer than its time by the tag of SRTP: encrypted, \
+                     and there is no key (--keys)"
+                ));
+            }
+            return Payload::Sound(format, Origin::Static);
+        }
+        if let Some((_, name)) = STATIC_WITHOUT_DECODER.iter().find(|(known, _)| *known == number.get()) {
+            return Payload::Unknown(format!("{name}: there is no decoder for it here"));
+        }
+        if self.event > 0 && self.event * 10 >= self.packets * 5 {
+            return Payload::Events;
+        }
+        if let Some(format) = &map.otherwise {
+            return Payload::Sound(format.clone(), Origin::Told);
+        }
+        match self.guess(clock_hz) {
+            Some(format) => Payload::Sound(format, Origin::Guessed),
+            None => Payload::Unknown(self.why_not(number, clock_hz)),
+        }
+    }
+
+    fn why_not(&self, number: PayloadType, clock_hz: u32) -> String {
+        let mean = self.bytes as f64 / f64::from(self.packets.max(1));
+        let step = self.usual_step().map_or(String::new(), |step| format!(" every {step} ticks"));
+        let likely = if self.looks_encrypted() { ", as it seems" } else { "" };
+        format!(
+            "the packets don't tell what it is ({mean:.0} bytes{step}, a clock of about {clock_hz} Hz): say it with \
+             --payload-map {}=NAME/CLOCK or --codec NAME, or if it is encrypted{likely}, give the --keys",
+            number.get()
+        )
+    }
+}
+
+/// Audio and video of RFC 3551's tables 4 and 5 that can't be decoded here.
+const STATIC_WITHOUT_DECODER: [(u8, &str); 17] = [
+    (3, "GSM"),
+    (4, "G.723.1"),
+    (5, "DVI4"),
+    (6, "DVI4"),
+    (7, "LPC"),
+    (12, "QCELP"),
+    (14, "MPEG audio"),
+    (15, "G.728"),
+    (16, "DVI4"),
+    (17, "DVI4"),
+    (18, "G.729"),
+    (25, "CelB video"),
+    (26, "JPEG video"),
+    (31, "H.261 video"),
+    (32, "MPEG video"),
+    (33, "MPEG-2 transport stream"),
+    (34, "H.263 video"),
+];
+
+/// The decoders of one stream.
+pub(super) struct Decoders(Vec<(PayloadType, Box<dyn Decoder>)>);
+
+impl Decoders {
+    /// Of those formats that have the rates of `main`: a stream keeps its clock.
+    pub(super) fn new(formats: &[(PayloadType, PayloadFormat)], main: &PayloadFormat) -> Option<Self> {
+        let same = |format: &PayloadFormat| {
+            format.rtp_clock_hz() == main.rtp_clock_hz() && format.sample_rate_hz() == main.sample_rate_hz()
+        };
+        let decoders = formats.iter().filter(|(_, format)| same(format));
+        decoders.map(|(number, format)| Some((*number, format.decoder()?))).collect::<Option<_>>().map(Self)
+    }
+}
+
+impl PayloadTable for Decoders {
+    fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
+        let (_, decoder) = self.0.iter_mut().find(|(own, _)| *own == payload_type)?;
+        Some(&mut **decoder)
+    }
+}

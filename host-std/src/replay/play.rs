@@ -1,0 +1,405 @@
+//! One stream through the real receiver in virtual time, with a record of what became of each packet and each sample.
+//!
+//! Time 0 is the arrival of the stream's first packet. The listener plays 10 ms at a time, first 5 ms after that; the
+//! times of the capture are the only clock, so the same capture gives the same bits. Delays are counted over the fastest
+//! packet of the last 15 s, as the receiver counts them, because the two ends share no clock.
+//!
+//! Memory grows with the stream: its sound (two bytes a sample), 40 bytes a packet, 24 bytes a tick.
+
+use std::collections::{HashMap, VecDeque};
+
+use dsp_core::receive::{ConfigError, DelayConfig, HostReceiver, Played, Received, ReceiverConfig, ReceiverStats};
+use dsp_core::time::{Duration, Instant, Seq};
+use dsp_core::wire::rtp::RtpPacket;
+
+use super::StreamReport;
+use super::numbers::{Numbers, percentile, thousandth};
+use super::payloads::Decoders;
+use crate::netsim::{Network, NetworkConfig};
+use crate::record::call::play_rows;
+use crate::report::{DelayRow, PacketFate, PacketRow, PlayRow};
+
+/// Length of the listener's ticks, and when the first one is.
+const TICK: Duration = Duration::from_millis(10);
+const PHASE: Duration = Duration::from_millis(5);
+/// How long a fast packet stands for the network's smallest delay, in ms: as in the delay estimator.
+const BASE_WINDOW_MS: f64 = 15_000.0;
+/// Windows of the drift's estimate, in ms, and how many it needs.
+const DRIFT_WINDOW_MS: f64 = 10_000.0;
+const DRIFT_WINDOWS: usize = 6;
+
+/// More packets than these are not missing: the sequence began anew (RFC 3550, A.1).
+const MOST_MISSING: i16 = 3_000;
+
+/// A timestamp that is further ahead of a packet without a time has jumped.
+const LONGEST_STEP: Duration = Duration::from_secs(10);
+
+/// Packets to lose on top of those that the capture lacks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Loss {
+    /// Share of the packets, in percent.
+    pub percent: f64,
+    /// Mean length of a loss in packets; 1: each by itself.
+    pub burst: f64,
+    /// The same seed loses the same packets.
+    pub seed: u64,
+}
+
+/// A packet as it's recorded.
+struct Packet {
+    /// Which sequence: a restart of the sender begins another.
+    sequence: u32,
+    seq: i64,
+    media_ms: f64,
+    arrival_ms: Option<f64>,
+    fate: PacketFate,
+}
+
+/// What became of a stream.
+pub(super) struct Run {
+    pub(super) numbers: StreamReport,
+    pub(super) heard: Vec<i16>,
+    pub(super) packets: Vec<PacketRow>,
+    pub(super) play: Vec<PlayRow>,
+    pub(super) delays: Vec<DelayRow>,
+    pub(super) stats: ReceiverStats,
+    pub(super) jitter_ms: f64,
+    pub(super) max_playout_ms: f64,
+    /// Delays of the packets over the fastest of their time, in ms: mean, 95th percentile, largest.
+    pub(super) network_ms: [f64; 3],
+    pub(super) clock_drift_ppm: Option<f64>,
+    pub(super) duplicate: u64,
+    pub(super) dropped: u64,
+    pub(super) payload_bytes: u64,
+    /// The sound was cut off: no more room.
+    pub(super) cut_off: bool,
+}
+
+/// Plays one stream.
+pub(super) struct Player {
+    receiver: Box<HostReceiver>,
+    decoders: Decoders,
+    loss: Option<Network>,
+    config: ReceiverConfig,
+    first_us: u64,
+    now: Instant,
+    arrived: Instant,
+    last_timestamp: Option<(u32, i64)>,
+    /// The newest timestamp, extended.
+    newest: i64,
+    highest: Option<i64>,
+    sequence: u32,
+    packets: Vec<Packet>,
+    /// Transit over the stream's smallest, by timestamp, of packets that may be in the buffer.
+    transits: HashMap<u32, f64>,
+    smallest_ms: Option<f64>,
+    window: VecDeque<(f64, f64)>,
+    network_ms: Vec<f64>,
+    /// Smallest transit of each drift window.
+    minima: Vec<(f64, f64)>,
+    restarted: bool,
+    numbers: Numbers,
+    heard: Vec<i16>,
+    played: Vec<(Instant, Played)>,
+    duplicate: u64,
+    dropped: u64,
+    payload_bytes: u64,
+    longest: usize,
+    cut_off: bool,
+}
+
+impl Player {
+    /// A player for a stream whose first packet came at `first_us`; it plays at most `longest` samples.
+    pub(super) fn new(
+        rates: [u32; 2],
+        delay: DelayConfig,
+        decoders: Decoders,
+        loss: Option<Loss>,
+        first_us: u64,
+        longest: usize,
+    ) -> Result<Self, ConfigError> {
+        let [sample_rate_hz, rtp_clock_hz] = rates;
+        let config = ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay };
+        let network = |loss: Loss| {
+            let config = NetworkConfig {
+                loss_percent: loss.percent,
+                burst: loss.burst,
+                delay_ms: 0.0,
+                ..NetworkConfig::default()
+            };
+            Network::new(config, loss.seed)
+        };
+        Ok(Self {
+            receiver: Box::new(HostReceiver::new(config)?),
+            decoders,
+            loss: loss.map(network),
+            config,
+            first_us,
+            now: Instant::ZERO + PHASE,
+            arrived: Instant::ZERO,
+            last_timestamp: None,
+            newest: 0,
+            highest: None,
+            sequence: 0,
+            packets: Vec::new(),
+            transits: HashMap::new(),
+            smallest_ms: None,
+            window: VecDeque::new(),
+            network_ms: Vec::new(),
+            minima: Vec::new(),
+            restarted: false,
+            numbers: Numbers::default(),
+            heard: vec![0; PHASE.as_samples(sample_rate_hz) as usize],
+            played: Vec::new(),
+            duplicate: 0,
+            dropped: 0,
+            payload_bytes: 0,
+            longest,
+            cut_off: false,
+        })
+    }
+
+    /// Takes in a packet; without a time it comes when its timestamp says.
+    pub(super) fn packet(&mut self, time_us: Option<u64>, datagram: &[u8]) {
+        let Ok(packet) = RtpPacket::parse(datagram) else { return };
+        if self.cut_off {
+            return;
+        }
+        let timestamp = packet.timestamp().0;
+        let (last, extended) = self.last_timestamp.unwrap_or((timestamp, 0));
+        let extended = extended + i64::from(timestamp.wrapping_sub(last) as i32);
+        self.last_timestamp = Some((timestamp, extended));
+        let media_ms = extended as f64 * 1e3 / f64::from(self.config.rtp_clock_hz);
+        let due = match time_us {
+            Some(time_us) => Instant::from_micros(time_us.saturating_sub(self.first_us)),
+            None => self.due(extended),
+        };
+        self.newest = self.newest.max(extended);
+        // Captures of several interfaces may go back by a little; time doesn't.
+        let arrival = due.max(self.arrived);
+        self.arrived = arrival;
+        while self.now < arrival && !self.cut_off {
+            self.tick(usize::MAX);
+        }
+        let arrival_ms = arrival.as_micros() as f64 / 1e3;
+        if self.loss.as_mut().is_some_and(|network| network.carry(arrival)[0].is_none()) {
+            self.dropped += 1;
+            self.record(packet.seq(), media_ms, arrival_ms, None);
+            return;
+        }
+        self.payload_bytes += packet.payload().len() as u64;
+        let received = self.receiver.receive(arrival, datagram);
+        self.record(packet.seq(), media_ms, arrival_ms, Some((received.ok(), timestamp)));
+    }
+
+    /// When a packet without a time comes: as much later as its timestamp is than the newest, unless that jumped.
+    fn due(&self, extended: i64) -> Instant {
+        let ticks = (extended - self.newest).max(0) as u64;
+        let later = Duration::from_samples(ticks, self.config.rtp_clock_hz);
+        self.arrived + if later > LONGEST_STEP { Duration::ZERO } else { later }
+    }
+
+    /// Writes down a packet; `outcome` is `None` for one that was lost on purpose.
+    fn record(&mut self, seq: Seq, media_ms: f64, arrival_ms: f64, outcome: Option<(Option<Received>, u32)>) {
+        let received = outcome.map(|(received, _)| received);
+        if received == Some(Some(Received::Restarted)) {
+            // Where only the time jumped, packets may be missing as elsewhere.
+            if self.highest.is_some_and(|highest| !(0..MOST_MISSING).contains(&seq.distance(Seq(highest as u16)))) {
+                self.sequence += 1;
+                self.highest = None;
+            }
+            self.restarted = true;
+            self.window.clear();
+            self.transits.clear();
+            self.smallest_ms = None;
+            self.numbers.restarted();
+        }
+        let fate = match received {
+            None => PacketFate::LostInNetwork,
+            Some(Some(Received::Stored | Received::Restarted)) => PacketFate::Played,
+            Some(Some(Received::Late)) => PacketFate::Late,
+            Some(Some(Received::Duplicate)) => PacketFate::Duplicate,
+            // One that may be a stray is in no sequence.
+            Some(Some(Received::Probation)) => return,
+            Some(None) => PacketFate::Discarded,
+        };
+        self.duplicate += u64::from(fate == PacketFate::Duplicate);
+        let highest = self.highest.unwrap_or(i64::from(seq.0));
+        let extended = highest + i64::from(seq.distance(Seq(highest as u16)));
+        self.highest = Some(highest.max(extended));
+
+        let transit = arrival_ms - media_ms;
+        if let (Some((_, timestamp)), true) = (outcome, fate != PacketFate::Duplicate) {
+            self.transit(timestamp, transit, arrival_ms);
+        }
+        let base = self.window.front().map_or(transit, |&(_, base)| base);
+        let arrival_ms = outcome.map(|_| arrival_ms);
+        // Where it would have arrived, had it been as fast as the fastest.
+        let media_ms = media_ms + base;
+        self.network_ms.extend(arrival_ms.filter(|_| fate != PacketFate::Duplicate).map(|at| at - media_ms));
+        self.packets.push(Packet { sequence: self.sequence, seq: extended, media_ms, arrival_ms, fate });
+    }
+
+    fn transit(&mut self, timestamp: u32, transit: f64, arrival_ms: f64) {
+        while self.window.back().is_some_and(|&(_, last)| last >= transit) {
+            self.window.pop_back();
+        }
+        self.window.push_back((arrival_ms, transit));
+        while self.window.front().is_some_and(|&(at, _)| arrival_ms - at > BASE_WINDOW_MS) {
+            self.window.pop_front();
+        }
+        match self.smallest_ms {
+            Some(smallest) if smallest <= transit => {}
+            before => {
+                let by = before.map_or(0.0, |smallest| smallest - transit);
+                self.numbers.faster(by);
+                self.transits.values_mut().for_each(|over| *over += by);
+                self.smallest_ms = Some(transit);
+            }
+        }
+        // What is not in the buffer any more is of no use; the buffer holds a thousand packets at most.
+        if self.transits.len() > 8_192 {
+            self.transits.clear();
+        }
+        self.transits.insert(timestamp, transit - self.smallest_ms.unwrap_or(transit));
+        let window = (arrival_ms / DRIFT_WINDOW_MS).floor() * DRIFT_WINDOW_MS;
+        match self.minima.last_mut() {
+            Some((at, least)) if *at == window => *least = least.min(transit),
+            _ => self.minima.push((window, transit)),
+        }
+    }
+
+    /// Plays a tick, or at its end what is left of the stream.
+    fn tick(&mut self, most: usize) {
+        let rate = self.config.sample_rate_hz;
+        let samples = (TICK.as_samples(rate) as usize).min(most);
+        if self.heard.len() + samples > self.longest {
+            self.cut_off = true;
+            return;
+        }
+        let begin = self.heard.len();
+        self.heard.resize(begin + samples, 0);
+        let played = self.receiver.play(self.now, &mut self.decoders, &mut self.heard[begin..]);
+        if let Some(timestamp) = played.timestamp
+            && let Some(&transit) = self.transits.get(&timestamp.0)
+        {
+            self.numbers.played(&played, transit);
+        }
+        self.played.push((self.now, played));
+        // 44.1 kHz and its parts have no whole number of samples in 10 ms: the clock follows the samples.
+        self.now = Instant::ZERO + PHASE + Duration::from_samples(self.receiver.stats().played_samples, rate);
+        if self.played.len().is_multiple_of(100) {
+            self.numbers.second(&self.receiver.stats());
+        }
+    }
+
+    /// Plays out what is in the buffer, and tells what happened.
+    pub(super) fn finish(mut self, name: String) -> Run {
+        while self.now <= self.arrived && !self.cut_off {
+            self.tick(usize::MAX);
+        }
+        // What is behind the last packet is not for the receiver to make up.
+        let most = (self.config.delay.max_ms / 10 + 200) as usize;
+        for _ in 0..most {
+            let stats = self.receiver.stats();
+            match (stats.buffered_packets, stats.queued_samples) {
+                _ if self.cut_off => break,
+                (0, 0) => break,
+                (0, queued) => self.tick(queued as usize),
+                _ => self.tick(usize::MAX),
+            }
+        }
+        let stats = self.receiver.stats();
+        self.numbers.second(&stats);
+        let rate = self.config.sample_rate_hz;
+        let network_ms = self.network_delays();
+        let clock_drift_ppm = self.drift_ppm();
+        let packets = rows(&mut self.packets);
+        let count = |fates: &[PacketFate]| packets.iter().filter(|row| fates.contains(&row.fate)).count() as u64;
+        let max_playout_ms = self.numbers.max_playout_ms();
+        let numbers = StreamReport {
+            received: packets.len() as u64 - count(&[PacketFate::LostInNetwork]),
+            lost: count(&[PacketFate::LostInNetwork]),
+            ..self.numbers.report(name, &stats, rate)
+        };
+        Run {
+            numbers,
+            jitter_ms: thousandth(f64::from(stats.reception.jitter_ticks) * 1e3 / f64::from(self.config.rtp_clock_hz)),
+            max_playout_ms,
+            network_ms,
+            clock_drift_ppm,
+            play: play_rows(&self.played, rate),
+            delays: delay_rows(&self.played),
+            packets,
+            stats,
+            heard: self.heard,
+            duplicate: self.duplicate,
+            dropped: self.dropped,
+            payload_bytes: self.payload_bytes,
+            cut_off: self.cut_off,
+        }
+    }
+
+    fn network_delays(&mut self) -> [f64; 3] {
+        let mean = self.network_ms.iter().sum::<f64>() / self.network_ms.len().max(1) as f64;
+        let p95 = percentile(&mut self.network_ms, 95.0);
+        [mean, p95, self.network_ms.last().copied().unwrap_or(0.0)].map(thousandth)
+    }
+
+    /// How much faster the sender's clock runs: the slope of the smallest transits, by least squares.
+    fn drift_ppm(&self) -> Option<f64> {
+        if self.restarted || self.minima.len() < DRIFT_WINDOWS {
+            return None;
+        }
+        let count = self.minima.len() as f64;
+        let mean = |of: fn(&(f64, f64)) -> f64| self.minima.iter().map(of).sum::<f64>() / count;
+        let (mean_at, mean_transit) = (mean(|(at, _)| *at), mean(|(_, transit)| *transit));
+        let products: f64 = self.minima.iter().map(|(at, transit)| (at - mean_at) * (transit - mean_transit)).sum();
+        let squares: f64 = self.minima.iter().map(|(at, _)| (at - mean_at).powi(2)).sum();
+        Some(thousandth(-products / squares * 1e6))
+    }
+}
+
+/// A row a packet in the order of their numbers, those that never arrived between the others.
+fn rows(packets: &mut [Packet]) -> Vec<PacketRow> {
+    // Duplicates behind their first.
+    packets.sort_by_key(|packet| (packet.sequence, packet.seq, packet.fate == PacketFate::Duplicate));
+    let mut rows: Vec<PacketRow> = Vec::with_capacity(packets.len());
+    let mut before: Option<&Packet> = None;
+    let first = packets.first().map_or(0, |packet| packet.seq);
+    for packet in &*packets {
+        if let Some(before) = before.filter(|before| before.sequence == packet.sequence) {
+            let gap = packet.seq - before.seq;
+            for missing in 1..gap {
+                let share = missing as f64 / gap as f64;
+                rows.push(PacketRow {
+                    seq: (before.seq + missing - first).max(0) as u64,
+                    media_ms: before.media_ms + share * (packet.media_ms - before.media_ms),
+                    arrival_ms: None,
+                    fate: PacketFate::LostInNetwork,
+                });
+            }
+        }
+        rows.push(PacketRow {
+            seq: (packet.seq - first).max(0) as u64,
+            media_ms: packet.media_ms,
+            arrival_ms: packet.arrival_ms,
+            fate: packet.fate,
+        });
+        before = Some(packet);
+    }
+    rows
+}
+
+/// Target and playout delay over time, above the fastest packet.
+fn delay_rows(played: &[(Instant, Played)]) -> Vec<DelayRow> {
+    let row = |(time, played): &(Instant, Played)| {
+        let playout_us = played.playout_delay_us?;
+        Some(DelayRow {
+            at_ms: time.as_micros() as f64 / 1e3,
+            target_ms: f64::from(played.target_delay_ms),
+            playout_ms: f64::from(playout_us) / 1e3,
+        })
+    };
+    played.iter().filter_map(row).collect()
+}

@@ -1,0 +1,324 @@
+//! What a replay tells: `report.json`, `report.html`, and a few lines for a terminal.
+
+use std::fmt;
+use std::path::Path;
+use std::{fs, io};
+
+use serde::{Serialize, Serializer};
+
+use super::StreamReport;
+use super::moments::Moment;
+use crate::report::{DelayRow, PacketRow, PlayRow, SideReport, page, rows};
+use crate::wav::{WavError, WavSink};
+
+/// All streams of a capture.
+#[derive(Clone, Debug, Serialize)]
+pub struct CaptureReport {
+    /// Those that were played, in the order of their first packets.
+    pub streams: Vec<CaptureStream>,
+    /// Those that could not be.
+    pub skipped: Vec<SkippedStream>,
+    /// The capture as a whole.
+    pub capture: Capture,
+}
+
+/// A capture as a whole.
+#[derive(Clone, Debug, Serialize)]
+pub struct Capture {
+    /// Name of the file.
+    pub file: String,
+    /// `pcap`, `pcapng` or `rtpdump`.
+    pub format: &'static str,
+    /// Date and time of the first RTP packet; `None` if the capture has no clock.
+    pub begin: Option<String>,
+    /// Offset of all times from UTC, in minutes.
+    pub utc_offset_minutes: i32,
+    /// From the first RTP packet to the last, in seconds.
+    pub duration_s: f64,
+    /// Packets of any kind.
+    pub packets: u64,
+    /// RTP among them.
+    pub rtp_packets: u64,
+    /// RTCP among them.
+    pub rtcp_packets: u64,
+    /// SRTP that none of the keys opens.
+    pub refused_packets: u64,
+    /// What one should know before trusting the numbers.
+    pub remarks: Vec<String>,
+    /// How it was played.
+    #[serde(skip)]
+    pub settings: Vec<(String, String)>,
+}
+
+impl Capture {
+    /// In one line.
+    pub fn summary(&self) -> String {
+        let begin = match &self.begin {
+            Some(begin) => format!(", {begin} {}", zone(self.utc_offset_minutes)),
+            None => String::new(),
+        };
+        format!("{}{begin}, {:.1} s, {} packets of RTP", self.format, self.duration_s, self.rtp_packets)
+    }
+}
+
+/// `UTC`, `UTC+02:00`.
+fn zone(minutes: i32) -> String {
+    if minutes == 0 {
+        return "UTC".into();
+    }
+    let sign = if minutes < 0 { '-' } else { '+' };
+    format!("UTC{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+}
+
+/// A stream that could not be played.
+#[derive(Clone, Debug, Serialize)]
+pub struct SkippedStream {
+    /// The sender's address.
+    pub from: String,
+    /// The receiver's.
+    pub to: String,
+    /// The source.
+    pub ssrc: String,
+    /// Its packets.
+    pub packets: u64,
+    /// Why, and what would help.
+    pub reason: String,
+}
+
+impl fmt::Display for SkippedStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {} SSRC {}, {} packets: {}", self.from, self.to, self.ssrc, self.packets, self.reason)
+    }
+}
+
+/// A stream that was played. In the JSON, the fields of [`StreamReport`] stand beside these.
+#[derive(Clone, Debug)]
+pub struct CaptureStream {
+    /// What the listener heard, in numbers.
+    pub numbers: StreamReport,
+    /// The sender's address; `unknown` in an rtpdump without.
+    pub from: String,
+    /// The receiver's.
+    pub to: String,
+    /// The synchronisation source, in hex.
+    pub ssrc: String,
+    /// The payload type of most packets.
+    pub payload_type: u8,
+    /// Its codec, such as `opus/48000/2`.
+    pub codec: String,
+    /// Nobody said which codec it is: the packets look like it.
+    pub codec_guessed: bool,
+    /// Rate of the RTP clock, in Hz.
+    pub rtp_clock_hz: u32,
+    /// Usual length of a packet, in ms.
+    pub packet_ms: f64,
+    /// Date and time of the first packet; `None` if the capture has no clock.
+    pub begin: Option<String>,
+    /// In plain words.
+    pub verdict: String,
+    /// The worst moments, in the order of time.
+    pub worst: Vec<Moment>,
+    /// Largest playout delay over the fastest packet of the stream, in ms.
+    pub max_playout_delay_ms: f64,
+    /// How much later than the fastest of its 15 s a packet came, in ms: mean,
+    pub mean_network_delay_ms: f64,
+    /// 95th percentile,
+    pub p95_network_delay_ms: f64,
+    /// and largest.
+    pub max_network_delay_ms: f64,
+    /// Interarrival jitter at the end, in ms (RFC 3550, 6.4.1).
+    pub jitter_ms: f64,
+    /// How much faster the sender's clock ran than the capture's, in parts per million; `None` for less than a minute.
+    pub clock_drift_ppm: Option<f64>,
+    /// Packets that came again.
+    pub duplicate: u64,
+    /// Packets that came after a later one.
+    pub reordered: u64,
+    /// Packets that the decoder refused.
+    pub undecodable: u64,
+    /// Packets of another payload type: events, comfort noise, another codec.
+    pub other_payload: u64,
+    /// Times the sender began anew: its sequence or its time jumped.
+    pub restarts: u64,
+    /// Packets lost on purpose; they are in `lost` too.
+    pub lost_on_purpose: u64,
+    /// Sound, packets and delays, for the page.
+    pub side: SideReport,
+}
+
+impl Serialize for CaptureStream {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Stream<'a> {
+            #[serde(flatten)]
+            numbers: &'a StreamReport,
+            from: &'a str,
+            to: &'a str,
+            ssrc: &'a str,
+            payload_type: u8,
+            codec: &'a str,
+            codec_guessed: bool,
+            rtp_clock_hz: u32,
+            packet_ms: f64,
+            begin: &'a Option<String>,
+            wav_file: &'a str,
+            verdict: &'a str,
+            worst: &'a [Moment],
+            max_playout_delay_ms: f64,
+            mean_network_delay_ms: f64,
+            p95_network_delay_ms: f64,
+            max_network_delay_ms: f64,
+            jitter_ms: f64,
+            clock_drift_ppm: Option<f64>,
+            duplicate: u64,
+            reordered: u64,
+            undecodable: u64,
+            other_payload: u64,
+            restarts: u64,
+            lost_on_purpose: u64,
+            packets: &'a [PacketRow],
+            play: &'a [PlayRow],
+            delays: &'a [DelayRow],
+        }
+        Stream {
+            numbers: &self.numbers,
+            from: &self.from,
+            to: &self.to,
+            ssrc: &self.ssrc,
+            payload_type: self.payload_type,
+            codec: &self.codec,
+            codec_guessed: self.codec_guessed,
+            rtp_clock_hz: self.rtp_clock_hz,
+            packet_ms: self.packet_ms,
+            begin: &self.begin,
+            wav_file: &self.side.wav_file,
+            verdict: &self.verdict,
+            worst: &self.worst,
+            max_playout_delay_ms: self.max_playout_delay_ms,
+            mean_network_delay_ms: self.mean_network_delay_ms,
+            p95_network_delay_ms: self.p95_network_delay_ms,
+            max_network_delay_ms: self.max_network_delay_ms,
+            jitter_ms: self.jitter_ms,
+            clock_drift_ppm: self.clock_drift_ppm,
+            duplicate: self.duplicate,
+            reordered: self.reordered,
+            undecodable: self.undecodable,
+            other_payload: self.other_payload,
+            restarts: self.restarts,
+            lost_on_purpose: self.lost_on_purpose,
+            packets: &self.side.packets,
+            play: &self.side.play,
+            delays: &self.side.delays,
+        }
+        .serialize(serializer)
+    }
+}
+
+/// Why the results can't be written.
+#[derive(Debug)]
+pub enum WriteError {
+    /// The report.
+    Report(io::Error),
+    /// The sound.
+    Sound(WavError),
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Report(error) => write!(f, "the report can't be written: {error}"),
+            Self::Sound(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for WriteError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Report(_) => None,
+            Self::Sound(error) => error.source(),
+        }
+    }
+}
+
+impl CaptureReport {
+    /// As JSON, with the packets and delays of each stream.
+    pub fn to_json(&self) -> String {
+        rows(self)
+    }
+
+    /// As a page of HTML that needs nothing else.
+    pub fn to_html(&self) -> String {
+        page(self)
+    }
+
+    /// Writes `report.json`, `report.html` and the sound of each stream into the folder `dir`, which is there already.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn write(&self, dir: &Path) -> Result<(), WriteError> {
+        for stream in &self.streams {
+            let mut sink = WavSink::create(dir.join(&stream.side.wav_file), stream.numbers.sample_rate_hz)
+                .map_err(WriteError::Sound)?;
+            sink.write(&stream.side.heard).map_err(WriteError::Sound)?;
+            sink.finish().map_err(WriteError::Sound)?;
+        }
+        fs::write(dir.join("report.json"), self.to_json()).map_err(WriteError::Report)?;
+        fs::write(dir.join("report.html"), self.to_html()).map_err(WriteError::Report)
+    }
+}
+
+impl Moment {
+    /// When: by the capture's clock, or in minutes and seconds of the sound.
+    pub fn when(&self) -> String {
+        self.time.clone().unwrap_or_else(|| {
+            let tenths = (self.at_ms / 100.0) as u64;
+            format!("{}:{:02}.{}", tenths / 600, tenths / 10 % 60, tenths % 10)
+        })
+    }
+}
+
+/// The short version, for a terminal.
+impl fmt::Display for CaptureReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {}", self.capture.file, self.capture.summary())?;
+        for remark in &self.capture.remarks {
+            writeln!(f, "  mind: {remark}")?;
+        }
+        for stream in &self.streams {
+            let n = &stream.numbers;
+            let sent = (n.received - stream.duplicate.min(n.received) + n.lost).max(1) as f64;
+            let percent = |count: u64| count as f64 * 100.0 / sent;
+            writeln!(f, "\n{}  {} -> {}  SSRC {}", n.name, stream.from, stream.to, stream.ssrc)?;
+            writeln!(f, "  {}, {:.1} s", stream.side.codec, n.duration_s)?;
+            writeln!(
+                f,
+                "  packets  {} of {sent:.0}; {:.1} % lost, {:.1} % too late",
+                n.received,
+                percent(n.lost),
+                percent(n.late)
+            )?;
+            writeln!(
+                f,
+                "  delay    {:.0} ms in the buffer (95 %: {:.0}), {:.0} ms over the fastest packet; jitter {:.1} ms",
+                n.mean_buffer_delay_ms, n.p95_buffer_delay_ms, n.mean_playout_delay_ms, stream.jitter_ms
+            )?;
+            writeln!(
+                f,
+                "  sound    {:.1} % made up in {} {}, {:.1} % stretched",
+                n.concealed_ratio * 100.0,
+                n.concealment_events,
+                if n.concealment_events == 1 { "place" } else { "places" },
+                n.stretched_ratio * 100.0
+            )?;
+            writeln!(f, "  {}", stream.verdict)?;
+            for moment in &stream.worst {
+                writeln!(f, "    {:>10}  {}", moment.when(), moment.words)?;
+            }
+        }
+        for skipped in &self.skipped {
+            writeln!(f, "\nnot played: {skipped}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,208 @@
+//! The RTP packets of a capture, decrypted where there are keys: what finding streams and playing them both read.
+//!
+//! Keys are tried by address: a line of the key file whose `from` and `to` are the packet's, else every line, since SRTP
+//! tells itself which is right. A capture that begins in the middle of a call doesn't say how often the sequence
+//! numbers have wrapped (RFC 3711, 3.3.1): the first packet of a source is tried with counters up to [`MOST_ROC`].
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use dsp_core::guard::srtp::{MasterKey, Srtp, SrtpProfile};
+use dsp_core::guard::{GuardError, PacketGuard};
+use dsp_core::time::Ssrc;
+use dsp_core::wire::DatagramKind;
+use dsp_core::wire::rtp::RtpPacket;
+
+use super::capture::{CaptureCounts, CaptureReader, Datagram};
+use crate::record::keys::KeyLine;
+
+/// Roll-over counters that are tried for a source whose beginning was not captured: 28 hours of 20 ms packets.
+const MOST_ROC: u64 = 256;
+/// Packets of a source for which all counters are tried.
+const MOST_TRIES: u32 = 8;
+/// Flows that may have a guard at once.
+const MOST_GUARDS: usize = 1 << 10;
+
+/// Why a key line can't be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyError {
+    /// The suite is not spoken here.
+    Suite(String),
+    /// Key and salt have not 30 bytes.
+    Length(usize),
+}
+
+impl std::fmt::Display for KeyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Suite(name) => {
+                write!(f, "no SRTP suite {name} here, but AES_CM_128_HMAC_SHA1_80 and AES_CM_128_HMAC_SHA1_32")
+            }
+            Self::Length(bytes) => write!(f, "an SRTP key with its salt has 30 bytes, not {bytes}"),
+        }
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+struct Key {
+    from: SocketAddr,
+    to: SocketAddr,
+    profile: SrtpProfile,
+    key: MasterKey,
+}
+
+/// The keys of a capture.
+#[derive(Default)]
+pub struct Keys(Vec<Key>);
+
+impl Keys {
+    /// From the lines of a key file.
+    ///
+    /// # Errors
+    /// [`KeyError`] for a line that can't be used.
+    pub fn new(lines: &[KeyLine]) -> Result<Self, KeyError> {
+        let key = |line: &KeyLine| {
+            let profile =
+                SrtpProfile::from_sdes_name(&line.suite).ok_or_else(|| KeyError::Suite(line.suite.clone()))?;
+            let length = line.key_and_salt.len();
+            let bytes: [u8; 30] = line.key_and_salt[..].try_into().map_err(|_| KeyError::Length(length))?;
+            Ok(Key { from: line.from, to: line.to, profile, key: MasterKey::from_bytes(&bytes) })
+        };
+        lines.iter().map(key).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+type Guard = Srtp<4>;
+
+fn guard(key: &Key) -> Guard {
+    // Nothing is ever sent: the outgoing key only has to be another one.
+    Srtp::new(key.profile, &MasterKey::from_bytes(&[0; 30]), &key.key)
+}
+
+/// What a datagram of the capture is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// RTP that parses, decrypted if there is a key.
+    Rtp,
+    /// As RTP, but SRTP refused it.
+    Refused,
+    /// RTCP.
+    Rtcp,
+    /// Something else.
+    Other,
+}
+
+/// A capture, read from its beginning.
+pub(super) struct Source<'a, R: Read> {
+    reader: CaptureReader<R>,
+    keys: &'a Keys,
+    guards: HashMap<(SocketAddr, SocketAddr), Guard>,
+    tries: HashMap<(SocketAddr, SocketAddr, Ssrc), u32>,
+    pub(super) datagram: Datagram,
+}
+
+impl<'a, R: Read> Source<'a, R> {
+    pub(super) fn new(reader: CaptureReader<R>, keys: &'a Keys) -> Self {
+        Self { reader, keys, guards: HashMap::new(), tries: HashMap::new(), datagram: Datagram::default() }
+    }
+
+    pub(super) fn counts(&self) -> &CaptureCounts {
+        self.reader.counts()
+    }
+
+    pub(super) fn format(&self) -> &'static str {
+        self.reader.format()
+    }
+
+    /// Reads the next datagram into `self.datagram`; `None` at the end.
+    pub(super) fn next(&mut self) -> io::Result<Option<Kind>> {
+        if !self.reader.next(&mut self.datagram)? {
+            return Ok(None);
+        }
+        // rtpdump marks RTCP in its own way, but its packets tell themselves too.
+        Ok(Some(match DatagramKind::of(&self.datagram.bytes) {
+            DatagramKind::Rtcp => Kind::Rtcp,
+            DatagramKind::Rtp if self.keys.0.is_empty() => match RtpPacket::parse(&self.datagram.bytes) {
+                Ok(_) => Kind::Rtp,
+                Err(_) => Kind::Other,
+            },
+            DatagramKind::Rtp => self.decrypt(),
+            _ => Kind::Other,
+        }))
+    }
+
+    fn decrypt(&mut self) -> Kind {
+        // Padding is under the encryption: only the header is there to look at.
+        let Some(&[.., a, b, c, d]) = self.datagram.bytes.first_chunk::<12>() else { return Kind::Other };
+        let (from, to, ssrc) = (self.datagram.from, self.datagram.to, Ssrc(u32::from_be_bytes([a, b, c, d])));
+        let opened = match self.guards.get_mut(&(from, to)) {
+            Some(guard) => guard.unprotect_rtp(&mut self.datagram.bytes),
+            None => Err(GuardError::Authentication),
+        };
+        let opened = match opened {
+            Err(GuardError::Authentication) => self.find_key(from, to, ssrc),
+            other => other.ok(),
+        };
+        match opened {
+            Some(length) => {
+                self.datagram.bytes.truncate(length);
+                if RtpPacket::parse(&self.datagram.bytes).is_ok() { Kind::Rtp } else { Kind::Other }
+            }
+            None => Kind::Refused,
+        }
+    }
+
+    /// Finds the key of a flow, or the roll-over counter of a source in it, by the packet that is there.
+    fn find_key(&mut self, from: SocketAddr, to: SocketAddr, ssrc: Ssrc) -> Option<usize> {
+        if self.tries.len() >= MOST_GUARDS * 4 {
+            return None;
+        }
+        let tries = self.tries.entry((from, to, ssrc)).or_default();
+        *tries += 1;
+        if *tries > MOST_TRIES {
+            return None;
+        }
+        let exact = |key: &&Key| key.from == from && key.to == to;
+        let keys: Vec<&Key> = match self.keys.0.iter().filter(exact).count() {
+            0 => self.keys.0.iter().collect(),
+            _ => self.keys.0.iter().filter(exact).collect(),
+        };
+        let seq = u64::from(u16::from_be_bytes([self.datagram.bytes[2], self.datagram.bytes[3]]));
+        for key in keys {
+            for counter in 0..MOST_ROC {
+                let index = counter << 16 | seq;
+                let mut fresh = guard(key);
+                // Counters of zero and one are tried by the guard itself.
+                if counter > 1 {
+                    fresh.resume_incoming(ssrc, index - 1, 0);
+                }
+                if counter != 1
+                    && let Ok(length) = fresh.unprotect_rtp(&mut self.datagram.bytes)
+                {
+                    if let Some(known) = self.guards.get_mut(&(from, to)) {
+                        // Another key than before, or only a source that was not heard yet.
+                        known.set_incoming(key.profile, &key.key);
+                        known.resume_incoming(ssrc, index, 0);
+                    } else if self.guards.len() < MOST_GUARDS {
+                        self.guards.insert((from, to), fresh);
+                    }
+                    return Some(length);
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Reads a key file.
+///
+/// # Errors
+/// What the file system answers, a line that is none, or [`KeyError`], as one sentence with the path.
+pub fn read_keys(path: &Path) -> Result<Keys, String> {
+    let at = |error: &dyn std::fmt::Display| format!("{}: {error}", PathBuf::from(path).display());
+    let lines = crate::record::keys::read(path).map_err(|error| at(&error))?;
+    Keys::new(&lines).map_err(|error| at(&error))
+}
