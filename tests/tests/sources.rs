@@ -1,5 +1,5 @@
-//! Several sources in one call: all are heard, one leaves, a flood of others changes nothing; and streams of one sender,
-//! which come over ways of different lengths, are heard together.
+//! Several sources in one call: all are heard, one leaves, a flood of others changes nothing; and streams of one
+//! sender, which come over ways of different lengths, are heard together.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -119,7 +119,7 @@ impl Forwarder {
                     self.now,
                     sent.channel,
                     SocketAddr::from(([127, 0, 0, 1], 4_000)),
-                    &mut buffer.clone()[..sent.len],
+                    &mut { buffer }[..sent.len],
                 );
             }
         }

@@ -1,13 +1,13 @@
 //! When RTCP reports are sent, what they say, and what the peer's reports tell (RFC 3550, 6.2-6.4 and
 //! A.7); with VoIP metrics, if it is given any, and round trips of an end that sends nothing (RFC 3611, 4.4-4.7).
 //!
-//! For one stream out, and as many in as `SOURCES` says: [`RtcpReporter::new`] makes one for a call of two parties, others
-//! come from [`RtcpReporter::with_sources`]. Sans-IO: [`RtcpReporter::poll`] writes a compound packet when one is due,
-//! [`RtcpReporter::next_deadline`] says when to ask again, [`RtcpReporter::receive`] takes the peer's datagrams.
-//! Intervals are random between 0.41 and 1.23 times the calculated one, with its mean (6.3.1), from a seed; the timer is
-//! reconsidered at each expiry (6.3.6). Reverse reconsideration and BYE back-off are for many parties and left out, as 6.3
-//! and 6.3.7 allow for few. Round trips are measured on the monotonic clock: a step of the wall clock does no harm.
-//! Cost: some 64-bit divisions a report, none a media packet.
+//! For one stream out, and as many in as `SOURCES` says: [`RtcpReporter::new`] makes one for a call of two parties,
+//! others come from [`RtcpReporter::with_sources`]. Sans-IO: [`RtcpReporter::poll`] writes a compound packet when one
+//! is due, [`RtcpReporter::next_deadline`] says when to ask again, [`RtcpReporter::receive`] takes the peer's
+//! datagrams. Intervals are random between 0.41 and 1.23 times the calculated one, with its mean (6.3.1), from a seed;
+//! the timer is reconsidered at each expiry (6.3.6). Reverse reconsideration and BYE back-off are for many parties and
+//! left out, as 6.3 and 6.3.7 allow for few. Round trips are measured on the monotonic clock: a step of the wall clock
+//! does no harm. Cost: some 64-bit divisions a report, none a media packet.
 
 use core::{fmt, slice};
 
@@ -315,8 +315,8 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         self.poll_all(now, receive.map_or(&[], slice::from_ref), send, out)
     }
 
-    /// As [`poll`](Self::poll), with what this end receives of each source: there is a block about each that sends, up to
-    /// `SOURCES`.
+    /// As [`poll`](Self::poll), with what this end receives of each source: there is a block about each that sends, up
+    /// to `SOURCES`.
     pub fn poll_all(
         &mut self,
         now: Instant,
