@@ -798,4 +798,39 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_block_about_each_source_and_its_own_sender_report() {
+        let config = ReporterConfig { ssrc: Ssrc(99), cname: Cname::new("us"), ..ReporterConfig::default() };
+        let mut reporter = RtcpReporter::<31>::with_sources(config, Instant::ZERO).unwrap();
+        let stats = |n: u32| ReceptionStats { ssrc: Ssrc(n), expected: 100, received: 90, ..ReceptionStats::default() };
+        let mut datagram = [0; 200];
+        for n in 0..40 {
+            let mut writer = CompoundWriter::new(&mut datagram);
+            let info = SenderInfo { ntp: NtpTime(u64::from(n + 1) << 32), ..SenderInfo::default() };
+            writer.sender_report(Ssrc(n), &info, &[]).unwrap();
+            writer.sdes(&[(Ssrc(n), &[SdesItem { kind: SdesItem::CNAME, value: b"peer" }])]).unwrap();
+            let len = writer.finish();
+            reporter.receive(Instant::from_millis(u64::from(n)), &datagram[..len]).unwrap();
+        }
+        // Forty sources are more than a report holds: the first 31 that send.
+        let all: std::vec::Vec<_> = (0..40).map(stats).collect();
+        let mut out = [0; 1_024];
+        let mut blocks_at = |now: Instant, reporter: &mut RtcpReporter<31>| {
+            let len = reporter.poll_all(now, &all[9..], None, &mut out).unwrap()?;
+            assert!(len <= reporter.max_report_len());
+            let compound = Compound::parse(&out[..len], CompoundRule::ReportFirst).unwrap();
+            let Some(Ok(Packet::ReceiverReport(report))) = compound.packets().next() else { panic!("no report") };
+            Some(report.blocks().collect::<std::vec::Vec<_>>())
+        };
+        let blocks = (1..100).find_map(|second| blocks_at(Instant::from_millis(second * 1_000), &mut reporter));
+        let blocks = blocks.unwrap();
+        assert_eq!(blocks.len(), 31);
+        for (block, n) in blocks.iter().zip(9..) {
+            assert_eq!((block.ssrc, block.last_sr, block.cumulative_lost), (Ssrc(n), (n + 1) << 16, 10));
+        }
+        // Nobody has sent since: no block.
+        let later = (100..300).find_map(|second| blocks_at(Instant::from_millis(second * 1_000), &mut reporter));
+        assert_eq!(later.unwrap(), []);
+    }
 }
