@@ -10,11 +10,13 @@ use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, Channel, Identity};
 
-/// Whoever is heard once a second keeps the place, in any flood; nobody else's place is ever given as theirs.
+/// Whoever is heard keeps the place, in any flood: until a goodbye, or ten seconds of silence.
 #[test]
 fn fuzz_source_table() {
     bolero::check!().with_max_len(8_192).with_type::<Vec<(u32, u16, u16)>>().for_each(|packets| {
         let mut sources = Sources::<4>::new(SourcesConfig { places: 3, ..SourcesConfig::default() }).unwrap();
+        // When whoever has a place was heard last.
+        let mut heard = [None; 3];
         let mut now = Instant::ZERO;
         sources.update(now, Ssrc(7), Seq(1));
         assert_eq!(sources.update(now, Ssrc(7), Seq(2)), Admission::Admitted(0));
@@ -23,16 +25,24 @@ fn fuzz_source_table() {
             // Few or many of them.
             let ssrc = if seq % 2 == 0 { ssrc % 8 } else { ssrc };
             if ssrc != 7 && us % 16 == 0 {
-                sources.leave(now, Ssrc(ssrc));
-            }
-            match sources.update(now, Ssrc(ssrc), Seq(seq)) {
-                Admission::Heard(place) | Admission::Admitted(place) => {
-                    assert!(place < 3);
-                    assert_eq!(sources.get(place), Some(Ssrc(ssrc)));
-                    assert_eq!(place == 0, ssrc == 7);
+                if let Some(place) = sources.leave(now, Ssrc(ssrc)) {
+                    heard[place] = None;
                 }
-                Admission::Own => unreachable!("there is none"),
-                Admission::Probation | Admission::Full | Admission::Gone => assert_ne!(ssrc, 7),
+            }
+            // One alone, or as many in sequence as prove a source.
+            for seq in [seq, seq.wrapping_add(1)].into_iter().take(1 + usize::from(us % 2)) {
+                let admission = sources.update(now, Ssrc(ssrc), Seq(seq));
+                match admission {
+                    Admission::Heard(place) | Admission::Admitted(place) => {
+                        let before: Option<Instant> = heard[place].replace(now);
+                        let silent = before.is_none_or(|before| now.since(before) >= Duration::from_secs(10));
+                        assert!(silent || admission == Admission::Heard(place));
+                        assert_eq!(sources.get(place), Some(Ssrc(ssrc)));
+                        assert_eq!(place == 0, ssrc == 7);
+                    }
+                    Admission::Own => unreachable!("there is none"),
+                    Admission::Probation | Admission::Full | Admission::Gone => assert_ne!(ssrc, 7),
+                }
             }
             assert_eq!(sources.update(now, Ssrc(7), Seq(seq)), Admission::Heard(0));
             assert!(sources.iter().count() <= 3);
