@@ -1,5 +1,5 @@
-//! Several sources in one call: all are heard, one leaves, a flood of others changes nothing; and streams of one sender,
-//! which come over ways of different lengths, are heard together.
+//! Several sources in one call: all are heard, one leaves, a flood of others changes nothing; and streams of one
+//! sender, which come over ways of different lengths, are heard together.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -52,6 +52,8 @@ struct Forwarder {
     heard: Vec<i16>,
     reports: Vec<Vec<u8>>,
     now: Instant,
+    /// What becomes of the speakers' RTCP packets; `false`: lost.
+    bend: fn(&mut [u8]) -> bool,
 }
 
 impl Forwarder {
@@ -67,7 +69,7 @@ impl Forwarder {
         let speakers = speakers.collect();
         listener.accept(Instant::ZERO, &answer.unwrap()).unwrap();
         let (in_flight, heard, reports) = Default::default();
-        Self { listener, speakers, in_flight, heard, reports, now: Instant::ZERO }
+        Self { listener, speakers, in_flight, heard, reports, now: Instant::ZERO, bend: |_| true }
     }
 
     /// Ten milliseconds of everything.
@@ -100,6 +102,10 @@ impl Forwarder {
         let due = |(arrival, ..): &mut (Instant, Channel, Vec<u8>)| *arrival <= self.now;
         let arrived: Vec<_> = self.in_flight.extract_if(.., due).collect();
         for (arrival, channel, mut bytes) in arrived {
+            let is_rtcp = (200..=207).contains(&bytes[1]);
+            if is_rtcp && !(self.bend)(&mut bytes) {
+                continue;
+            }
             let incoming = self.listener.receive(arrival, channel, from(), &mut bytes);
             assert!(!matches!(incoming, Incoming::Foreign | Incoming::Refused(_) | Incoming::Bye), "{incoming:?}");
         }
@@ -113,7 +119,7 @@ impl Forwarder {
                     self.now,
                     sent.channel,
                     SocketAddr::from(([127, 0, 0, 1], 4_000)),
-                    &mut buffer.clone()[..sent.len],
+                    &mut { buffer }[..sent.len],
                 );
             }
         }
@@ -323,6 +329,50 @@ fn streams_of_one_sender_are_heard_together() {
             assert!(source.receiver.concealed_samples < 800, "{source:?}");
         }
     }
+}
+
+/// As above with a buzz in every pause, so that there is no silence to hide a change of speed in.
+#[test]
+fn within_sound_too() {
+    fn with_buzz(hz: f64, seconds: f64) -> f64 {
+        beeps(hz, seconds) + 1_500.0 * (seconds * 140.0 * std::f64::consts::TAU).sin()
+    }
+    let streams: [(u32, &str, Speech, u64, f64); 2] =
+        [(1, "same", |s| with_buzz(800.0, s), 20, -50.0), (2, "same", |s| with_buzz(2_000.0, s), 170, 50.0)];
+    let mut scene = Forwarder::new(SrtpPolicy::Required, 2, &streams);
+    scene.run_until(80_000);
+    let (after, beeps) = apart(&scene, 20_000, 80_000);
+    println!("within sound: at most {after:.1} ms over {beeps} beeps");
+    assert!(beeps >= 115 && after <= 10.0, "{after} {beeps}");
+}
+
+#[test]
+fn without_sender_reports_nothing_happens_and_a_wrong_one_changes_nothing() {
+    let mut scene = pair(["same", "same"], [0.0, 0.0]);
+    scene.bend = |_| false;
+    scene.run_until(30_000);
+    let (distance, _) = apart(&scene, 20_000, 30_000);
+    assert!((140.0..160.0).contains(&distance), "{distance}");
+    assert!(scene.listener.sources().all(|source| source.least_delay == Duration::ZERO));
+
+    scene.bend = |_| true;
+    scene.run_until(60_000);
+    let (distance, _) = apart(&scene, 45_000, 60_000);
+    assert!(distance <= 10.0, "{distance}");
+    // One report, of whatever stream, is an hour off.
+    scene.bend = |bytes| {
+        bytes[10] ^= 0x0e;
+        true
+    };
+    while scene.in_flight.iter().all(|(.., bytes)| bytes[1] != 200) {
+        scene.tick();
+    }
+    scene.run_until(scene.now.as_millis() + 300);
+    scene.bend = |_| true;
+    let from_ms = scene.now.as_millis() as usize;
+    scene.run_until(from_ms as u64 + 15_000);
+    let (distance, beeps) = apart(&scene, from_ms, from_ms + 15_000);
+    assert!(distance <= 10.0 && beeps >= 28, "{distance} {beeps}");
 }
 
 #[test]

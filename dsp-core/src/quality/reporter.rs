@@ -1,13 +1,13 @@
 //! When RTCP reports are sent, what they say, and what the peer's reports tell (RFC 3550, 6.2-6.4 and
 //! A.7); with VoIP metrics, if it is given any, and round trips of an end that sends nothing (RFC 3611, 4.4-4.7).
 //!
-//! For one stream out, and as many in as `SOURCES` says: [`RtcpReporter::new`] makes one for a call of two parties, others
-//! come from [`RtcpReporter::with_sources`]. Sans-IO: [`RtcpReporter::poll`] writes a compound packet when one is due,
-//! [`RtcpReporter::next_deadline`] says when to ask again, [`RtcpReporter::receive`] takes the peer's datagrams.
-//! Intervals are random between 0.41 and 1.23 times the calculated one, with its mean (6.3.1), from a seed; the timer is
-//! reconsidered at each expiry (6.3.6). Reverse reconsideration and BYE back-off are for many parties and left out, as 6.3
-//! and 6.3.7 allow for few. Round trips are measured on the monotonic clock: a step of the wall clock does no harm.
-//! Cost: some 64-bit divisions a report, none a media packet.
+//! For one stream out, and as many in as `SOURCES` says: [`RtcpReporter::new`] makes one for a call of two parties,
+//! others come from [`RtcpReporter::with_sources`]. Sans-IO: [`RtcpReporter::poll`] writes a compound packet when one
+//! is due, [`RtcpReporter::next_deadline`] says when to ask again, [`RtcpReporter::receive`] takes the peer's
+//! datagrams. Intervals are random between 0.41 and 1.23 times the calculated one, with its mean (6.3.1), from a seed;
+//! the timer is reconsidered at each expiry (6.3.6). Reverse reconsideration and BYE back-off are for many parties and
+//! left out, as 6.3 and 6.3.7 allow for few. Round trips are measured on the monotonic clock: a step of the wall clock
+//! does no harm. Cost: some 64-bit divisions a report, none a media packet.
 
 use core::{fmt, slice};
 
@@ -315,8 +315,8 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         self.poll_all(now, receive.map_or(&[], slice::from_ref), send, out)
     }
 
-    /// As [`poll`](Self::poll), with what this end receives of each source: there is a block about each that sends, up to
-    /// `SOURCES`.
+    /// As [`poll`](Self::poll), with what this end receives of each source: there is a block about each that sends, up
+    /// to `SOURCES`.
     pub fn poll_all(
         &mut self,
         now: Instant,
@@ -797,5 +797,40 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_block_about_each_source_and_its_own_sender_report() {
+        let config = ReporterConfig { ssrc: Ssrc(99), cname: Cname::new("us"), ..ReporterConfig::default() };
+        let mut reporter = RtcpReporter::<31>::with_sources(config, Instant::ZERO).unwrap();
+        let stats = |n: u32| ReceptionStats { ssrc: Ssrc(n), expected: 100, received: 90, ..ReceptionStats::default() };
+        let mut datagram = [0; 200];
+        for n in 0..40 {
+            let mut writer = CompoundWriter::new(&mut datagram);
+            let info = SenderInfo { ntp: NtpTime(u64::from(n + 1) << 32), ..SenderInfo::default() };
+            writer.sender_report(Ssrc(n), &info, &[]).unwrap();
+            writer.sdes(&[(Ssrc(n), &[SdesItem { kind: SdesItem::CNAME, value: b"peer" }])]).unwrap();
+            let len = writer.finish();
+            reporter.receive(Instant::from_millis(u64::from(n)), &datagram[..len]).unwrap();
+        }
+        // Forty sources are more than a report holds: the first 31 that send.
+        let all: std::vec::Vec<_> = (0..40).map(stats).collect();
+        let mut out = [0; 1_024];
+        let mut blocks_at = |now: Instant, reporter: &mut RtcpReporter<31>| {
+            let len = reporter.poll_all(now, &all[9..], None, &mut out).unwrap()?;
+            assert!(len <= reporter.max_report_len());
+            let compound = Compound::parse(&out[..len], CompoundRule::ReportFirst).unwrap();
+            let Some(Ok(Packet::ReceiverReport(report))) = compound.packets().next() else { panic!("no report") };
+            Some(report.blocks().collect::<std::vec::Vec<_>>())
+        };
+        let blocks = (1..100).find_map(|second| blocks_at(Instant::from_millis(second * 1_000), &mut reporter));
+        let blocks = blocks.unwrap();
+        assert_eq!(blocks.len(), 31);
+        for (block, n) in blocks.iter().zip(9..) {
+            assert_eq!((block.ssrc, block.last_sr, block.cumulative_lost), (Ssrc(n), (n + 1) << 16, 10));
+        }
+        // Nobody has sent since: no block.
+        let later = (100..300).find_map(|second| blocks_at(Instant::from_millis(second * 1_000), &mut reporter));
+        assert_eq!(later.unwrap(), []);
     }
 }

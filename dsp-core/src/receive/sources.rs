@@ -1,10 +1,10 @@
 //! Sources: which SSRCs are heard, in a table of fixed size that a flood can't take (RFC 3550, 6.2.1, 8.2 and A.1).
 //!
-//! A source proves itself by packets in sequence (A.1), then it gets one of `PLACES` places: the number of a receiver, say.
-//! Only its own silence or goodbye takes the place away; whoever else comes then finds all of them taken, or waits for
-//! the one that was silent for longest. While it proves itself a source is one of eight candidates. Where there are more,
-//! a newcomer replaces a candidate by lot: so in a flood a true source, which sends again and again, is admitted late
-//! instead of never. A packet that loops back with our own SSRC is told apart (8.2).
+//! A source proves itself by packets in sequence (A.1), then it gets one of `PLACES` places: the number of a receiver,
+//! say. Only its own silence or goodbye takes the place away; whoever else comes then finds all of them taken, or waits
+//! for the one that was silent for longest. While it proves itself a source is one of eight candidates. Where there are
+//! more, a newcomer replaces a candidate by lot: so in a flood a true source, which sends again and again, is admitted
+//! late instead of never. A packet that loops back with our own SSRC is told apart (8.2).
 //!
 //! Authentication comes before: with SRTP only who has the key can flood at all.
 //!

@@ -104,9 +104,9 @@ pub struct CallConfig {
     pub srtp: SrtpPolicy,
     /// Which source addresses we believe.
     pub latching: Latching,
-    /// Sources that are heard at once, 1 to [`MAX_SOURCES`](super::MAX_SOURCES), each with a receiver of its own (130 KB).
-    /// With 1 another SSRC takes over from the one before; with more their sum is heard, as of a conference that is
-    /// forwarded and not mixed. All of them come from one address and under one key.
+    /// Sources that are heard at once, 1 to [`MAX_SOURCES`](super::MAX_SOURCES), each with a receiver of its own (130
+    /// KB). With 1 another SSRC takes over from the one before; with more their sum is heard, as of a conference that
+    /// is forwarded and not mixed. All of them come from one address and under one key.
     pub sources: usize,
     /// Bounds of the receive delay.
     pub delay: DelayConfig,

@@ -1,7 +1,7 @@
 //! The sources of a call: who is heard, each by a receiver of its own; their sum; streams of one sender in step.
 //!
-//! One place: whoever sends is heard, and another SSRC takes over after probation, as a receiver has it. More: a table of
-//! SSRCs says who has a place (`receive::sources`), what `play` gives is the sum of all of them, and those with one
+//! One place: whoever sends is heard, and another SSRC takes over after probation, as a receiver has it. More: a table
+//! of SSRCs says who has a place (`receive::sources`), what `play` gives is the sum of all of them, and those with one
 //! canonical name are aligned by their sender reports (`sync`). All memory is taken when the call is agreed on.
 
 use dsp_core::codec::PayloadTable;
@@ -35,7 +35,8 @@ pub struct SourceStats {
     pub ssrc: Ssrc,
     /// Its receive road.
     pub receiver: ReceiverStats,
-    /// The delay that it has at least, to be heard together with another stream of its sender; zero if it waits for none.
+    /// The delay that it has at least, to be heard together with another stream of its sender; zero if it waits for
+    /// none.
     pub least_delay: Duration,
     /// How much faster its sampling clock is than its sender's wall clock, by its sender reports, in ppm.
     pub clock_drift_ppm: i32,
@@ -121,8 +122,8 @@ impl Listening {
         }
     }
 
-    /// Takes in a compound RTCP packet that was found good: clocks, names, goodbyes. Whether a goodbye in it leaves sources that
-    /// are heard, so that the call goes on.
+    /// Takes in a compound RTCP packet that was found good: clocks, names, goodbyes. Whether a goodbye in it leaves
+    /// sources that are heard, so that the call goes on.
     pub(super) fn report(&mut self, now: Instant, packet: &[u8]) -> bool {
         let Some(table) = &mut self.table else { return false };
         let Ok(compound) = Compound::parse(packet, CompoundRule::ReportFirst) else { return false };
