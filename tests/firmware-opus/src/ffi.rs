@@ -14,12 +14,8 @@ pub(crate) use sys::{
 };
 
 /// The requests that set one integer: any other would read a wrong argument list.
-const SETS: [c_int; 4] = [
-    OPUS_SET_BITRATE_REQUEST,
-    OPUS_SET_COMPLEXITY_REQUEST,
-    OPUS_SET_MAX_BANDWIDTH_REQUEST,
-    OPUS_SET_SIGNAL_REQUEST,
-];
+const SETS: [c_int; 4] =
+    [OPUS_SET_BITRATE_REQUEST, OPUS_SET_COMPLEXITY_REQUEST, OPUS_SET_MAX_BANDWIDTH_REQUEST, OPUS_SET_SIGNAL_REQUEST];
 
 /// Why memory is no state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
