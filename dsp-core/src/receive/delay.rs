@@ -299,7 +299,8 @@ impl DelayEstimator {
     fn look_up(&mut self) {
         // One ms of delay weighs as much as so much of what is late.
         let total = self.total.max(self.weight * AT_LEAST_PACKETS);
-        let unit = (total / (100 * self.config.late_cost_ms.max(1))).max(1);
+        // At the limit no delay is worth anything, and the products below stay within 32 bits.
+        let unit = (total / (100 * self.config.late_cost_ms.max(1))).clamp(1, WEIGHT_LIMIT);
         let unusual = if self.reorders > REORDER_LEVEL { UNUSUAL_OVERTAKEN } else { UNUSUAL };
         let rare = self.histogram.iter().sum::<u32>() / unusual;
         let (mut later, mut best, mut least, mut usual) = (0, 0, u32::MAX, 0);
@@ -367,6 +368,13 @@ mod tests {
             assert!(upper_edge_ms(index) <= ms && ms < upper_edge_ms(index + 1), "{ms}");
         }
         assert_eq!(bucket(99_999), BUCKETS - 1);
+    }
+
+    #[test]
+    fn a_fixed_delay_stays_however_long_the_stream() {
+        let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::fixed(60));
+        feed(&mut estimator, 0, 10_000, |n| 50 + n % 7 * 10);
+        assert_eq!(target_ms(&estimator), 60);
     }
 
     #[test]
