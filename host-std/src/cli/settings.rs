@@ -106,7 +106,7 @@ pub(super) struct OpusArgs {
     /// No in-band FEC: packets don't carry the one before at a low rate
     #[arg(long)]
     no_fec: bool,
-    /// Reach of Deep Redundancy in ms, up to 1040 (builds with the cargo feature opus-dred) [default: 0]
+    /// Deep Redundancy in place of FEC, so many ms back, up to 1040 (needs a build with the cargo feature opus-dred)
     #[arg(long, value_name = "MS")]
     dred: Option<u16>,
     /// What to tune for [default: voice]
@@ -182,7 +182,8 @@ impl OpusArgs {
                 Some(Signal::Voice) => OpusSignal::Voice,
                 Some(Signal::Music) => OpusSignal::Music,
             },
-            fec: usual.fec && !self.no_fec,
+            // They share the bits, and FEC takes its part first: at the bit rates of speech DRED is left with none.
+            fec: usual.fec && !self.no_fec && self.dred.is_none_or(|ms| ms == 0),
             expected_loss_percent: self.expected_loss.unwrap_or(usual.expected_loss_percent),
             dred_ms: self.dred.unwrap_or(usual.dred_ms),
             ..usual
