@@ -107,7 +107,7 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
         (&["replay", "text.wav", "--payload-map", "96=mp3/90000"], "no decoder for 'mp3/90000'"),
         (&["replay", "text.wav", "--keys", "nowhere.keys"], "nowhere.keys: No such file"),
         (&["replay", "text.wav", "--keys", "garbage.sdp"], "garbage.sdp: line 1: a key line has 4 fields"),
-        (&["replay", "text.wav", "--jitter", "none"], "must be adaptive or fixed:MS"),
+        (&["replay", "text.wav", "--jitter", "none"], "must be adaptive, conversation or fixed:MS"),
         (&["replay", "text.wav", "--utc-offset", "east"], "must be hours and minutes, as +02:00"),
         (&["replay", "--trace", "x.csv", "--codec", "pcmu"], "--input"),
     ];

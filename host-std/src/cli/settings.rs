@@ -99,8 +99,8 @@ pub(super) struct OpusArgs {
     /// Effort from 0 (cheapest) to 10 (best) [default: 9]
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=10), value_name = "NUMBER")]
     complexity: Option<u8>,
-    /// Loss to prepare for, in percent: it decides how much FEC and DRED carry [default: demo: --loss, up to 30;
-    /// offer, answer: 5; encode: 0]
+    /// Loss to prepare for, in percent: it decides how much FEC and DRED carry [default: demo: what its network loses,
+    /// up to 30; offer and answer: 5; encode: 0]
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100), value_name = "PERCENT")]
     expected_loss: Option<u8>,
     /// No in-band FEC: packets don't carry the one before at a low rate
