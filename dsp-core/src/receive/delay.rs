@@ -408,6 +408,13 @@ mod tests {
     }
 
     #[test]
+    fn a_fixed_delay_stays_however_long_the_stream() {
+        let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::fixed(60));
+        feed(&mut estimator, 0, 10_000, |n| 50 + n % 7 * 10);
+        assert_eq!(target_ms(&estimator), 60);
+    }
+
+    #[test]
     fn falls_to_the_minimum_on_a_quiet_network_and_rises_on_a_bad_one() {
         let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::default());
         assert_eq!(target_ms(&estimator), 20);

@@ -2,16 +2,16 @@
 //!
 //! Without losses it's the decoder alone, sample for sample. With losses it's what a call does: the payloads that are
 //! left go as RTP packets through the receiver, which recovers, conceals and joins. They arrive in time, so that the
-//! receiver's delay is all there is besides; it's taken off.
+//! receiver's delay, a fixed one, is all there is besides; it's taken off.
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use dsp_core::codec::{Decoder, PayloadTable};
-use dsp_core::receive::{HostReceiver, ReceiverConfig};
+use dsp_core::receive::{DelayConfig, HostReceiver, ReceiverConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
 use host_std::netsim::{Network, NetworkConfig};
@@ -120,6 +120,12 @@ fn read_raw(args: &Args) -> Result<Payloads, Box<dyn Error>> {
     let setup = args.coding.setup(48_000, OpusEncoderConfig::default(), args.concealment)?;
     let path = args.input.clone();
     let mut file = BufReader::new(File::open(&path).map_err(|error| cannot_read(&path, &error))?);
+    // Any octets at all are sound to some codecs; these four are surely none.
+    for (magic, what) in [(b"OggS", "an Ogg file (--codec opus)"), (b"RIFF", "a WAV file")] {
+        if file.fill_buf().map_err(|error| cannot_read(&path, &error))?.starts_with(magic) {
+            return Err(format!("{} is {what}, not raw payloads of {}", path.display(), args.coding.codec).into());
+        }
+    }
     let (bytes, decoder) = (setup.payload_bytes()?, setup.decoder()?);
     let mut number = 0;
     let payloads = std::iter::from_fn(move || {
@@ -192,13 +198,15 @@ impl PayloadTable for Listener {
     }
 }
 
-/// No receiver waits longer for its beginning.
+/// Delay of the receiver, in ms: three usual packets, of which two may be what a lost one is recovered from.
+const DELAY_MS: u32 = 60;
+/// So late it has begun, if it ever does.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// Plays the payloads that aren't lost as a call does; as long as all of them would be.
 fn through_receiver(
     setup: &Setup,
-    payloads: impl Iterator<Item = Result<Vec<u8>, String>>,
+    mut payloads: impl Iterator<Item = Result<Vec<u8>, String>>,
     mut is_lost: impl FnMut() -> bool,
     sound: &mut Sound,
 ) -> Outcome {
@@ -207,6 +215,7 @@ fn through_receiver(
     let config = ReceiverConfig {
         sample_rate_hz: info.sample_rate_hz,
         rtp_clock_hz: info.rtp_clock_hz,
+        delay: DelayConfig::fixed(DELAY_MS),
         ..ReceiverConfig::default()
     };
     let mut receiver = Box::new(HostReceiver::new(config)?);
@@ -214,53 +223,64 @@ fn through_receiver(
     // Ticks of 10 ms, near enough where a second has no whole number of hundredths: only arrivals hang on it.
     let mut tick = vec![0; info.sample_rate_hz as usize / 100];
     let mut datagram = Vec::new();
-    let mut payloads = payloads.enumerate().peekable();
-    let (mut now, mut begun, mut sent) = (Instant::ZERO, false, false);
-    // Ticks of the RTP clock that have been sent or lost; samples written; frames lost.
-    let (mut end, mut written, mut lost, mut frames) = (0u64, 0u64, 0u64, 0u64);
-    let mut latest = now;
-    while payloads.peek().is_some() || (sent && written < samples(end) && (begun || now < latest)) {
-        let due = |end: u64| end * 1_000 <= now.as_millis() * u64::from(info.rtp_clock_hz);
-        while let Some((number, payload)) = payloads.next_if(|_| due(end)) {
-            let payload = payload?;
-            let duration = listener.0.duration(&payload).map_err(|error| format!("frame {number}: {error}"))?;
-            frames += 1;
-            if is_lost() {
-                lost += 1;
-            } else {
-                if !sent {
-                    // What is lost before the first packet nobody can know of.
-                    written += silence(samples(end), sound)?;
-                    sent = true;
+    // The payload sent last; ticks of the RTP clock up to the next one, and to the end of the file once that's known.
+    let (mut last, mut next, mut end) = (Vec::new(), 0u64, None);
+    let (mut now, mut seq, mut begun, mut written) = (Instant::ZERO, Seq(0), false, 0u64);
+    let (mut frames, mut frames_lost) = (0u64, 0u64);
+    'file: loop {
+        while next * 1_000 <= now.as_millis() * u64::from(info.rtp_clock_hz) {
+            let (payload, lost) = match payloads.next() {
+                Some(payload) => {
+                    frames += 1;
+                    (payload?, is_lost())
                 }
-                let header = RtpHeader {
-                    seq: Seq(number as u16),
-                    timestamp: RtpTime(end as u32),
-                    ssrc: Ssrc(1),
-                    ..RtpHeader::default()
-                };
+                None => {
+                    end.get_or_insert(next);
+                    if last.is_empty() {
+                        break 'file;
+                    }
+                    // What comes after the end isn't heard, but without it the receiver would wait.
+                    (last.clone(), false)
+                }
+            };
+            let wrong = |error| format!("frame {}: {error}", frames - 1);
+            let duration = listener.0.duration(&payload).map_err(wrong)?;
+            if lost {
+                frames_lost += 1;
+            } else {
+                if last.is_empty() {
+                    // What is lost before the first packet nobody can know of.
+                    written += silence(samples(next), sound)?;
+                }
+                let header = RtpHeader { seq, timestamp: RtpTime(next as u32), ssrc: Ssrc(1), ..RtpHeader::default() };
                 datagram.resize(datagram.len().max(64 + payload.len()), 0);
                 let len = header.write_packet(&payload, &mut datagram)?;
                 receiver.receive(now, &datagram[..len])?;
-                latest = now + LONGEST_WAIT;
+                last = payload;
             }
-            end += u64::from(duration);
+            next += u64::from(duration);
+            seq = seq.plus(1);
         }
         let played = receiver.play(now, &mut listener, &mut tick);
         let waited = if begun { 0 } else { (played.silence as usize).min(tick.len()) };
         begun |= waited < tick.len();
-        let left = if payloads.peek().is_some() { u64::MAX } else { samples(end).saturating_sub(written) };
+        let left = end.map_or(u64::MAX, |end| samples(end).saturating_sub(written));
         let heard = &tick[waited..];
         let heard = &heard[..left.min(heard.len() as u64) as usize];
         sound.write(heard)?;
         written += heard.len() as u64;
         now += Duration::from_millis(10);
+        // If nothing can be decoded it never begins.
+        let in_vain = !begun && end.is_some_and(|end| next > end + LONGEST_WAIT.as_samples(info.rtp_clock_hz));
+        if left == heard.len() as u64 || in_vain {
+            break;
+        }
     }
-    silence(samples(end).saturating_sub(written), sound)?;
+    silence(end.map_or(0, samples).saturating_sub(written), sound)?;
     let stats = receiver.stats();
     let seconds = |samples: u64| samples as f64 / f64::from(info.sample_rate_hz);
     print(&format!(
-        "{lost} of {frames} frames lost; {:.2} s concealed, {:.2} s recovered\n",
+        "{frames_lost} of {frames} frames lost; {:.2} s concealed, {:.2} s recovered\n",
         seconds(stats.concealed_samples),
         seconds(stats.recovered_samples),
     ))

@@ -99,14 +99,14 @@ pub(super) struct OpusArgs {
     /// Effort from 0 (cheapest) to 10 (best) [default: 9]
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=10), value_name = "NUMBER")]
     complexity: Option<u8>,
-    /// Loss to prepare for, in percent: it decides how much FEC and DRED carry [default: demo: --loss, up to 30;
-    /// offer, answer: 5; encode: 0]
+    /// Loss to prepare for, in percent: it decides how much FEC and DRED carry [default: demo: what its network loses,
+    /// up to 30; offer and answer: 5; encode: 0]
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100), value_name = "PERCENT")]
     expected_loss: Option<u8>,
     /// No in-band FEC: packets don't carry the one before at a low rate
     #[arg(long)]
     no_fec: bool,
-    /// Reach of Deep Redundancy in ms, up to 1040 (builds with the cargo feature opus-dred) [default: 0]
+    /// Deep Redundancy in place of FEC, so many ms back, up to 1040 (needs a build with the cargo feature opus-dred)
     #[arg(long, value_name = "MS")]
     dred: Option<u16>,
     /// What to tune for [default: voice]
@@ -182,7 +182,8 @@ impl OpusArgs {
                 Some(Signal::Voice) => OpusSignal::Voice,
                 Some(Signal::Music) => OpusSignal::Music,
             },
-            fec: usual.fec && !self.no_fec,
+            // They share the bits, and FEC takes its part first: at the bit rates of speech DRED is left with none.
+            fec: usual.fec && !self.no_fec && self.dred.is_none_or(|ms| ms == 0),
             expected_loss_percent: self.expected_loss.unwrap_or(usual.expected_loss_percent),
             dred_ms: self.dred.unwrap_or(usual.dred_ms),
             ..usual
