@@ -1,5 +1,5 @@
-//! After construction a call allocates nothing: two calls exchange 10,000 packets over a bad network, with an SSRC change
-//! and RTCP, while an allocator counts. It also prints what a call keeps on the heap.
+//! After construction a call allocates nothing: two calls exchange 10,000 packets over a bad network, with an SSRC change,
+//! redundancy and RTCP with VoIP metrics, while an allocator counts. It also prints what a call keeps on the heap.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -75,7 +75,8 @@ impl Pair {
         let call = |side: usize| {
             let port = ADDRESSES[side].port();
             let base = CallConfig::with_identity(port, Identity::seeded(side as u64));
-            Call::new(CallConfig { codecs: vec![codec.clone()], registry: registry.clone(), sources, ..base }).unwrap()
+            let codecs = vec![codec.clone()];
+            Call::new(CallConfig { codecs, registry: registry.clone(), redundancy: 1, sources, ..base }).unwrap()
         };
         let (mut first, mut second) = (call(0), call(1));
         let offer = first.offer().unwrap();
@@ -195,6 +196,7 @@ fn run(codec: CodecFormat, sources: usize) {
             heard.duplicate + stats.refused > 50 && heard.reception.reordered > 50 && heard.concealed_samples > 1_000,
             "{heard:?}"
         );
+        assert!(heard.redundant_used > 100 && stats.mos_cq.is_some() && stats.remote_voip.is_some(), "{stats:?}");
         assert!(heard.decoded_samples * 10 > heard.played_samples * 7, "{heard:?}");
         assert_eq!((stats.foreign, stats.send_errors), (0, 0));
     }

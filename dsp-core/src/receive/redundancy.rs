@@ -67,8 +67,9 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.delay.update_copy(ticks(now, self.config.rtp_clock_hz), timestamp.0);
         }
         // What has been concealed by more than half stays so, or the delay would grow for nothing.
-        let passed = self.filled as i32 - timestamp.distance(self.next_time);
-        if self.state == State::Playing && passed > self.packet_ticks as i32 / 2 {
+        let begins = timestamp.distance(self.next_time);
+        let passed = self.filled as i32 - begins;
+        if self.state == State::Playing && begins >= 0 && passed > self.packet_ticks as i32 / 2 {
             self.stats.redundant_late += 1;
             return;
         }

@@ -153,6 +153,17 @@ pub(super) const TABLE: &[Group] = &[
                 explanation: "Rebuilt from redundancy in a later packet (forward error correction).",
             },
             Figure {
+                name: "Redundant packets",
+                unit: "used / late / not needed",
+                value: |side| {
+                    let s = &side.statistics;
+                    let [used, late, duplicate] =
+                        [s.redundant_used, s.redundant_late, s.redundant_duplicate].map(count);
+                    (s.redundant_blocks > 0).then(|| format!("{used} / {late} / {duplicate}"))
+                },
+                explanation: "Copies of earlier packets (RFC 2198): played for lost ones, too late for it, or of packets that came.",
+            },
+            Figure {
                 name: "Stretched, put in",
                 unit: "ms",
                 value: |side| Some(ms(side.statistics.stretched_in_ms)),
@@ -214,8 +225,41 @@ pub(super) const TABLE: &[Group] = &[
         ],
     },
     Group {
+        name: "Quality (E-model, ITU-T G.107)",
+        figures: &[
+            Figure {
+                name: "R factor",
+                unit: "0 to 93.2",
+                value: |side| side.statistics.r_factor.map(|r| format!("{r:.1}")),
+                explanation: "The rating with loss, bursts and delay. Wideband codecs are rated as G.711, iLBC as G.729A.",
+            },
+            Figure {
+                name: "MOS-LQ",
+                unit: "1 to 4.5",
+                value: |side| side.statistics.mos_lq.map(|mos| format!("{mos:.2}")),
+                explanation: "Listening quality: what loss and bursts leave, whatever the delay.",
+            },
+            Figure {
+                name: "MOS-CQ",
+                unit: "1 to 4.5",
+                value: |side| side.statistics.mos_cq.map(|mos| format!("{mos:.2}")),
+                explanation: "Conversational quality: with the delay from mouth to ear.",
+            },
+        ],
+    },
+    Group {
         name: "Told by the other side (RTCP)",
         figures: &[
+            Figure {
+                name: "MOS it reports",
+                unit: "listening / conversation",
+                value: |side| {
+                    let figure = |mos: Option<f64>| mos.map_or("–".into(), |mos| format!("{mos:.1}"));
+                    let s = &side.statistics;
+                    s.remote_mos_lq.map(|lq| format!("{lq:.1} / {}", figure(s.remote_mos_cq)))
+                },
+                explanation: "How well this side was heard there (RFC 3611, 4.7).",
+            },
             Figure {
                 name: "Round trip",
                 unit: "ms",

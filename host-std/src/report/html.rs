@@ -209,6 +209,10 @@ fn cards(page: &mut String, side: &SideReport) {
     if s.recovered_ms > 0.0 {
         cards.push((percent(s.recovered_ms, side.heard_ms()), "", "recovered by FEC".into()));
     }
+    if let Some(mos) = s.mos_cq.or(s.mos_lq) {
+        let kind = if s.mos_cq.is_some() { "conversation" } else { "listening" };
+        cards.push((format!("{mos:.1}"), "MOS", format!("{kind}, by the E-model")));
+    }
     if let Some(delay) = s.playout_delay_ms {
         cards.push((ms(delay.mean), "ms", format!("playout delay ({}–{})", ms(delay.min), ms(delay.max))));
     }

@@ -14,12 +14,8 @@ pub(crate) use sys::{
 };
 
 /// The requests that set one integer: any other would read a wrong argument list.
-const SETS: [c_int; 4] = [
-    OPUS_SET_BITRATE_REQUEST,
-    OPUS_SET_COMPLEXITY_REQUEST,
-    OPUS_SET_MAX_BANDWIDTH_REQUEST,
-    OPUS_SET_SIGNAL_REQUEST,
-];
+const SETS: [c_int; 4] =
+    [OPUS_SET_BITRATE_REQUEST, OPUS_SET_COMPLEXITY_REQUEST, OPUS_SET_MAX_BANDWIDTH_REQUEST, OPUS_SET_SIGNAL_REQUEST];
 
 /// Why memory is no state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,8 +112,8 @@ impl<'a> RawDecoder<'a> {
         let (start, len) = packet.map_or((core::ptr::null(), 0), |packet| (packet.as_ptr(), packet.len()));
         let len = i32::try_from(len).map_err(|_| sys::OPUS_INVALID_PACKET)?;
         let samples = pcm.len().min(self.max_samples) as c_int;
-        // SAFETY: `new` has made the state; the library reads `len` bytes, or none where there is no packet, and writes at
-        // most `samples <= pcm.len()` samples of its one channel.
+        // SAFETY: `new` has made the state; the library reads `len` bytes, or none where there is no packet, and writes
+        // at most `samples <= pcm.len()` samples of its one channel.
         let n = unsafe { sys::opus_decode(self.state(), start, len, pcm.as_mut_ptr(), samples, 0) };
         usize::try_from(n).map_err(|_| n)
     }
@@ -136,9 +132,9 @@ pub(crate) fn packet_samples(packet: &[u8], sample_rate_hz: u32) -> Result<usize
     usize::try_from(n).map_err(|_| n)
 }
 
-/// What the library calls where one of its own assertions fails (OVERRIDE_celt_fatal). It is all that libopus wants of a
-/// C library that Rust's own runtime for bare metal hasn't: memory functions and 64-bit division are there, malloc and
-/// free are called by functions alone that nobody links.
+/// What the library calls where one of its own assertions fails (OVERRIDE_celt_fatal). It is all that libopus wants of
+/// a C library and Rust's runtime for bare metal hasn't: memory functions and 64-bit division are there, and what calls
+/// malloc and free is not linked.
 // SAFETY: libopus declares it with these arguments and defines none itself.
 #[unsafe(no_mangle)]
 extern "C" fn celt_fatal(_what: *const c_char, _file: *const c_char, line: c_int) -> ! {

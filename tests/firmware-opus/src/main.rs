@@ -1,5 +1,5 @@
 //! Opus on the canned voice, in a call and against hostile packets: hashes, executed instructions a frame, and bytes of
-//! state and stack, one `name=value` a line, for `run` to compare and to make a table of. On a host it prints the hashes.
+//! state and stack, one `name=value` a line, for `run` to compare and to make a table of. A host prints hashes alone.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 

@@ -13,9 +13,9 @@ pub use crate::ffi::{StateError, state_bytes};
 /// RTP ticks a second, whatever the sample rate (RFC 7587, 4.1).
 pub const RTP_CLOCK_HZ: u32 = 48_000;
 /// Words that hold an encoder's state, with some to spare; [`state_bytes`] says what it takes.
-pub const ENCODER_WORDS: usize = 4_096;
+pub const ENCODER_WORDS: usize = 2_048;
 /// Words that hold a decoder's state.
-pub const DECODER_WORDS: usize = 3_072;
+pub const DECODER_WORDS: usize = 2_560;
 /// What libopus conceals at once, in ticks: 20 ms.
 const STEP_TICKS: u32 = 960;
 

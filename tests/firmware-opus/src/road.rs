@@ -70,7 +70,8 @@ pub fn call(mut encoder: OpusEncoder<'_>, decoder: OpusDecoder<'_>, said: &mut [
 
 /// The greatest normalized correlation of `heard` with an earlier `said`, in thousandths; 0 for silence.
 fn likeness(said: &[i16], heard: &[i16]) -> u32 {
-    let dot = |a: &[i16], b: &[i16]| -> i64 { a.iter().zip(b).map(|(&a, &b)| i64::from(i32::from(a) * i32::from(b))).sum() };
+    let dot =
+        |a: &[i16], b: &[i16]| -> i64 { a.iter().zip(b).map(|(&a, &b)| i64::from(i32::from(a) * i32::from(b))).sum() };
     // Half a second in the middle.
     let heard = &heard[SAMPLES / 2..][..8_000];
     let energy = dot(heard, heard);
