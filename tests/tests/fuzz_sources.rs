@@ -24,10 +24,9 @@ fn fuzz_source_table() {
             now += Duration::from_micros(u64::from(us) * 10);
             // Few or many of them.
             let ssrc = if seq % 2 == 0 { ssrc % 8 } else { ssrc };
-            if ssrc != 7 && us % 16 == 0 {
-                if let Some(place) = sources.leave(now, Ssrc(ssrc)) {
-                    heard[place] = None;
-                }
+            let leaves = ssrc != 7 && us % 16 == 0;
+            if let Some(place) = leaves.then(|| sources.leave(now, Ssrc(ssrc))).flatten() {
+                heard[place] = None;
             }
             // One alone, or as many in sequence as prove a source.
             for seq in [seq, seq.wrapping_add(1)].into_iter().take(1 + usize::from(us % 2)) {

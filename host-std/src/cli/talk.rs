@@ -61,6 +61,9 @@ struct TalkArgs {
     /// Silence isn't sent if the other side wants that too: Opus by its own means, other codecs by comfort noise
     #[arg(long)]
     dtx: bool,
+    /// How many senders are heard at once, of those that the other side forwards
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=31), value_name = "NUMBER")]
+    sources: u8,
     /// How many packets before it each packet repeats, against losses (RFC 2198), if the other side can use them
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4), value_name = "PACKETS")]
     red: u8,
@@ -386,6 +389,7 @@ fn config(args: &TalkArgs, address: IpAddr, port: u16) -> Result<CallConfig, Box
         registry: settings::registry(opus, args.concealment),
         comfort_noise: args.dtx,
         redundancy: args.red,
+        sources: args.sources.into(),
         ptime_ms: args.ptime,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
         latching: match args.latch {
