@@ -216,7 +216,6 @@ fn through_receiver(
         sample_rate_hz: info.sample_rate_hz,
         rtp_clock_hz: info.rtp_clock_hz,
         delay: DelayConfig::fixed(DELAY_MS),
-        ..ReceiverConfig::default()
     };
     let mut receiver = Box::new(HostReceiver::new(config)?);
     let samples = |ticks: u64| ticks * u64::from(info.sample_rate_hz) / u64::from(info.rtp_clock_hz);
