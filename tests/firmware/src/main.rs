@@ -57,9 +57,13 @@ fn main() -> ! {
     print("pcmu", golden::pcmu());
     print("pcma", golden::pcma());
     print("l16", golden::l16());
+    print("g722 concealed", golden::g722_concealed());
+    print("comfort noise", golden::comfort_noise());
+    print("energy gate", golden::energy_gate());
     print("level i16", golden::level::<i16>());
     print("gain i16", golden::gain::<i16>());
     if cfg!(feature = "float") {
+        print("appendix 1", golden::appendix1());
         print("level f32", golden::level::<f32>());
         print("gain f32", golden::gain::<f32>());
     }
