@@ -196,7 +196,9 @@ fn run(codec: CodecFormat, sources: usize) {
             heard.duplicate + stats.refused > 50 && heard.reception.reordered > 50 && heard.concealed_samples > 1_000,
             "{heard:?}"
         );
-        assert!(heard.redundant_used > 100 && stats.mos_cq.is_some() && stats.remote_voip.is_some(), "{stats:?}");
+        assert!(heard.redundant_used > 100 && stats.mos_cq.is_some(), "{stats:?}");
+        // Metrics are about the first source, which is the other side's old one here.
+        assert!(stats.remote_voip.is_some() || sources > 1, "{stats:?}");
         assert!(heard.decoded_samples * 10 > heard.played_samples * 7, "{heard:?}");
         assert_eq!((stats.foreign, stats.send_errors), (0, 0));
     }
