@@ -89,6 +89,8 @@ const UNUSUAL_OVERTAKEN: u32 = 100;
 /// 64 is overtaken.
 const REORDER_LEVEL: u16 = 64;
 const REORDER_LIMIT: u16 = 1_024;
+/// Of packets that are missing when nearly all are here, so many more may have come later than have not.
+const RETURNS_LIMIT: i8 = 16;
 const WINDOW: Duration = Duration::from_secs(10);
 const LOOK_UP_EVERY: u32 = 8;
 /// Windows of which the base moved by more than this were of another route, not of another clock: 1000 ppm.
@@ -101,7 +103,7 @@ pub struct Estimate {
     pub target: u32,
     /// The delay after the base that 15 of 16 packets stay within.
     pub usual: u32,
-    /// Packets overtook each other of late.
+    /// Packets overtook each other of late, and one that is missing is more likely to come than not.
     pub reorders: bool,
 }
 
@@ -124,6 +126,8 @@ pub struct DelayEstimator {
     spread: u32,
     /// How much packets overtake each other.
     reorders: u16,
+    /// Overtaken packets that came later than usual, less those that never came.
+    returns: i8,
     /// How much the base rises in a window, in ticks times 16, smoothed.
     drift: i32,
     target: u32,
@@ -150,6 +154,7 @@ impl DelayEstimator {
             last: 0,
             spread: 0,
             reorders: 0,
+            returns: 0,
             drift: 0,
             target: 0,
             usual: 0,
@@ -168,6 +173,7 @@ impl DelayEstimator {
         self.packets = 0;
         self.spread = 0;
         self.reorders = 0;
+        self.returns = 0;
         self.drift = 0;
         self.usual = 0;
         self.worth = 0;
@@ -224,11 +230,19 @@ impl DelayEstimator {
         }
         self.measure_spread(transit);
         let relative = transit.wrapping_sub(self.base());
+        if overtaken && relative > self.usual {
+            self.returns = (self.returns + 1).min(RETURNS_LIMIT);
+        }
         self.count(relative, overtaken);
         if relative > self.target || self.packets == 2 || self.packets.is_multiple_of(LOOK_UP_EVERY) {
             self.look_up();
         }
         relative
+    }
+
+    /// Takes in that a packet never came while it could have been played.
+    pub fn lost(&mut self) {
+        self.returns = (self.returns - 1).max(-RETURNS_LIMIT);
     }
 
     /// Takes in that a copy of a missing packet arrived in a later one, which is taken in by itself: it is what waiting
@@ -262,7 +276,11 @@ impl DelayEstimator {
 
     /// What is known by now.
     pub fn estimate(&self) -> Estimate {
-        Estimate { target: self.target, usual: self.usual, reorders: self.reorders > REORDER_LEVEL }
+        Estimate {
+            target: self.target,
+            usual: self.usual,
+            reorders: self.reorders > REORDER_LEVEL && self.returns >= 0,
+        }
     }
 
     /// The longest delay that the bounds allow, in ticks.

@@ -41,6 +41,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 self.concealer.reset();
                 self.settle(Cause::Lost);
                 self.next_time = info.timestamp.plus(0_u32.wrapping_sub(ahead_ticks));
+                self.weigh_reach(info.arrival, self.next_time, 1, self.to_ticks(unit));
                 self.filled = 0;
                 played.recovered += unit as u32;
                 self.recovered += 1;

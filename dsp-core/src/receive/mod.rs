@@ -462,6 +462,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
 
     /// Decodes the first packet in the buffer; whether samples came of it.
     fn decode(&mut self, at: Instant, delay: i32, road: &mut Road<'_>, played: &mut Played) -> bool {
+        let missing = self.jitter.first_offset().unwrap_or(0);
         self.skip_missing();
         let copy = self.jitter.is_copy(0);
         let Some((info, payload)) = self.jitter.peek(0) else { return false };
@@ -470,6 +471,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.take_in(other, info);
             return false;
         };
+        let reach = if missing > 0 { decoder.redundancy(payload) } else { 0 };
         // A packet that was only late continues what was played before it: what is made up must last whole periods.
         let gap = info.timestamp.distance(self.next_time);
         let late = self.filled > 0 && !self.broken && gap == 0 && self.concealer.is_concealing();
@@ -480,6 +482,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let pauses = decoder.pauses(payload);
         let decoded = decode_into(&mut self.sound, more, decoder, payload, self.config.sample_rate_hz);
         self.pass(if decoded.is_some() { PacketFate::Received } else { PacketFate::Discarded });
+        self.weigh_reach(info.arrival, info.timestamp, missing, reach);
         let Some(samples) = decoded else {
             self.stats.undecodable += 1;
             self.broken = true;

@@ -6,7 +6,8 @@
 //!
 //! Delay: a copy comes a packet or more after its packet's time. Whether it's worth waiting for is for the delay
 //! estimator to weigh, as for any late packet: a copy of a missing packet is counted there as this packet's arrival, in
-//! time or not. So the first losses find it late, and where losses are common enough the delay grows by a packet.
+//! time or not. So the first losses find it late, and where losses are common enough the delay grows by a packet. The
+//! same goes for what a codec repeats in its own payloads (Opus FEC and DRED).
 
 use super::jitter::{PacketInfo, PushError};
 use super::{Played, ReceiveError, Receiver, State, ticks};
@@ -14,6 +15,9 @@ use crate::quality::PacketFate;
 use crate::time::{Duration, Instant, PayloadType, RtpTime, Seq};
 use crate::wire::red::{RedBlock, RedPayload};
 use crate::wire::rtp::RtpPacket;
+
+/// Redundancy may reach far back, but to wait long for it is not worth it.
+const REACH_PACKETS: u32 = 8;
 
 impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     /// The payload type that signifies redundant audio data, from the next packet on; `None`, as at first: there is
@@ -132,7 +136,20 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         self.jitter.clear();
     }
 
+    /// Tells the delay estimator of the `missing` packets before `timestamp` that the redundancy of a packet covers, up to
+    /// `reach` ticks back: as of copies, whether they came in time or not.
+    pub(super) fn weigh_reach(&mut self, arrival: Instant, timestamp: RtpTime, missing: usize, reach: u32) {
+        let covered = reach.checked_div(self.packet_ticks).unwrap_or(0).min(missing as u32).min(REACH_PACKETS);
+        for back in 1..=covered {
+            let timestamp = timestamp.0.wrapping_sub(back * self.packet_ticks);
+            self.delay.update_copy(ticks(arrival, self.config.rtp_clock_hz), timestamp);
+        }
+    }
+
     fn count_fate(&mut self, fate: PacketFate) {
+        if fate == PacketFate::Lost {
+            self.delay.lost();
+        }
         self.bursts.count(fate, Duration::from_samples(u64::from(self.packet_ticks), self.config.rtp_clock_hz));
     }
 }
