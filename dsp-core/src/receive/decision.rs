@@ -164,7 +164,7 @@ pub struct Pace {
 pub fn stretch(pace: &Pace) -> Option<Stretch> {
     let Pace { delay, target, usual, ahead, period, aligned } = *pace;
     // So long before its turn a packet that isn't here is later than usual; it takes a while to get slower.
-    let low = (target - usual).min(target / 2) - period / 2;
+    let low = (target - usual - target / 8).min(target / 2) - period / 2;
     let (above, below) = if aligned {
         (period / 4, period / 4)
     } else {

@@ -43,6 +43,7 @@ pub use delay::DelayConfig;
 use delay::DelayEstimator;
 use jitter::{JitterBuffer, PacketInfo, PushError};
 use plc::Concealer;
+use speed::STRETCH_PAUSE;
 pub use stats::{DelaySummary, Played, ReceiverStats};
 use strategy::{Standard, Strategy};
 use stretch::Stretcher;
@@ -454,6 +455,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         self.state = State::Playing;
         self.sending = Sending::Sound;
         self.full = false;
+        // A packet or two say what delay the network needs.
+        self.stretch_pause = STRETCH_PAUSE.as_samples(self.config.sample_rate_hz) as usize;
         self.next_time = info.timestamp;
         self.filled = 0;
         self.broken = false;

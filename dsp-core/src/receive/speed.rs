@@ -8,7 +8,7 @@ use crate::time::Duration;
 /// A usual pitch period.
 const PERIOD: Duration = Duration::from_millis(10);
 /// Between two changes of speed,
-const STRETCH_PAUSE: Duration = Duration::from_millis(60);
+pub(super) const STRETCH_PAUSE: Duration = Duration::from_millis(60);
 /// and where there is much to change.
 const SHORT_PAUSE: Duration = Duration::from_millis(20);
 const MUCH: Duration = Duration::from_millis(50);
