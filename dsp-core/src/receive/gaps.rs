@@ -130,7 +130,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let Some((info, _)) = first else { return };
         let now = ticks(now, self.config.rtp_clock_hz);
         let delay = self.delay.relative(now, info.timestamp.0).unwrap_or(0);
-        let target = strategy.target(&self.delay.estimate()) as i32;
+        let target = self.target(strategy) as i32;
         let gap = info.timestamp.distance(self.next_time) - (self.filled - ticks_queued) as i32;
         let needed = samples_of(gap.min(target.saturating_sub(delay)).max(0) as u32, &self.config);
         if needed < queued {

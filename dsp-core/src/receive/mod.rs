@@ -265,6 +265,10 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.restart();
             restarted = true;
         }
+        if !tells && self.is_far_off(arrival, packet.timestamp()) {
+            self.stats.discarded += 1;
+            return Ok(Received::Late);
+        }
         self.interarrival.update(arrival, packet.timestamp());
         self.store(now, arrival, &packet, restarted)
     }
@@ -283,6 +287,13 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             return true;
         }
         relative.unsigned_abs() > maximum.max(JUMP.as_samples(clock) as u32)
+    }
+
+    /// Whether a packet is so early or late that its timestamp must be wrong: as one that was overtaken it would become
+    /// the base of the delay.
+    fn is_far_off(&self, arrival: u32, timestamp: RtpTime) -> bool {
+        let far = self.delay.maximum().max(JUMP.as_samples(self.config.rtp_clock_hz) as u32);
+        self.delay.relative(arrival, timestamp.0).is_some_and(|relative| relative.unsigned_abs() > far)
     }
 
     fn store(
@@ -533,8 +544,12 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 self.stats.event_packets += 1;
                 self.sending = Sending::Event;
             }
-            // No sound, and no loss either.
-            OtherPayload::Unknown => self.stats.unknown_payload += 1,
+            // No sound, as if it had not come.
+            OtherPayload::Unknown => {
+                self.stats.unknown_payload += 1;
+                self.pass(PacketFate::Discarded);
+                return;
+            }
         }
         self.pass(PacketFate::Received);
     }
@@ -580,6 +595,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         self.candidate = None;
         self.sequence = SequenceTracker::new(AT_ONCE);
         self.interarrival = JitterEstimator::new();
+        self.bursts = BurstTracker::new();
         self.delay.rebase();
     }
 

@@ -43,7 +43,7 @@ impl Codec for Opus {
             OpusFmtp::of(&self.0)
         });
         theirs.apply(&mut config);
-        Ok(Box::new(Pausing { encoder: OpusEncoder::new(config)?, dtx: config.dtx }))
+        Ok(Box::new(Pausing { encoder: OpusEncoder::new(config)?, dtx: config.dtx, told: false }))
     }
 
     fn decoder(&self, _: &Terms<'_>) -> Made<dyn Decoder + Send> {
@@ -61,10 +61,13 @@ impl Codec for Opus {
     }
 }
 
-/// An encoder that says nothing where RFC 7587, 3.1.3 lets it: in a silence, a payload that renews nothing.
+/// An encoder that says nothing where RFC 7587, 3.1.3 lets it: in a silence, a payload that renews nothing. The first one
+/// goes out all the same: its length tells the receiver that nothing is lost from now on.
 struct Pausing {
     encoder: OpusEncoder,
     dtx: bool,
+    /// The other side has been told of the pause.
+    told: bool,
 }
 
 impl Encoder for Pausing {
@@ -74,11 +77,14 @@ impl Encoder for Pausing {
 
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {
         let len = self.encoder.encode(pcm, payload)?;
-        Ok(if self.dtx && len <= 2 && self.encoder.in_dtx() { 0 } else { len })
+        let pauses = self.dtx && len <= 2 && self.encoder.in_dtx();
+        let told = std::mem::replace(&mut self.told, pauses);
+        Ok(if pauses && told { 0 } else { len })
     }
 
     fn reset(&mut self) {
         self.encoder.reset();
+        self.told = false;
     }
 }
 

@@ -22,6 +22,7 @@ use dsp_core::receive::{Played, ReceiverConfig};
 use dsp_core::send::{HostRedundancy, HostSender, SenderConfig};
 use dsp_core::time::{Instant, PayloadType};
 use dsp_core::wire::DatagramKind;
+use dsp_core::wire::rtcp::{Compound, CompoundRule};
 
 use super::codecs::{self, Decoders, Sending};
 use super::latch::Latch;
@@ -364,13 +365,16 @@ impl Call {
             self.stats.foreign += 1;
             return Incoming::Foreign;
         }
+        // On its own port only reports that parse may move the latch, and none is believed before it is heard.
+        if channel == Channel::Rtcp && Compound::parse(packet, CompoundRule::ReducedSize).is_err() {
+            return Incoming::Ignored;
+        }
+        if channel == Channel::Rtcp && !latch.hear(now, from) {
+            self.stats.foreign += 1;
+            return Incoming::Foreign;
+        }
         match media.reporter.receive(now, packet) {
             Ok(report) => {
-                // Only reports that parse may move the latch, and on a shared port RTP alone moves it.
-                if channel == Channel::Rtcp && !latch.hear(now, from) {
-                    self.stats.foreign += 1;
-                    return Incoming::Foreign;
-                }
                 if let Some(remote) = report.reception {
                     self.stats.remote_fraction_lost = Some(f32::from(remote.block.fraction_lost) / 256.0);
                     let clock = media.sending.rtp_clock_hz() as f32 / 1_000.0;
