@@ -83,7 +83,7 @@ const KNOWN_PACKETS: u32 = 512;
 const TICK_MS: u32 = 10;
 /// One packet of so many is late beyond the usual, in order and overtaken: a single packet that is missing is bridged
 /// better than it's waited for.
-const UNUSUAL: u32 = 20;
+const UNUSUAL: u32 = 16;
 const UNUSUAL_OVERTAKEN: u32 = 100;
 /// Each packet that was overtaken adds so much, and each that wasn't takes one away: above this level more than one of
 /// 64 is overtaken.
