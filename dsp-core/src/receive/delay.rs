@@ -83,7 +83,7 @@ const KNOWN_PACKETS: u32 = 512;
 const TICK_MS: u32 = 10;
 /// One packet of so many is late beyond the usual, in order and overtaken: a single packet that is missing is bridged
 /// better than it's waited for.
-const UNUSUAL: u32 = 16;
+const UNUSUAL: u32 = 20;
 const UNUSUAL_OVERTAKEN: u32 = 100;
 /// Each packet that was overtaken adds so much, and each that wasn't takes one away: above this level more than one of
 /// 64 is overtaken.
@@ -101,7 +101,7 @@ const DRIFT_LIMIT: Duration = Duration::from_millis(10);
 pub struct Estimate {
     /// The delay after the base that costs least.
     pub target: u32,
-    /// The delay after the base that 15 of 16 packets stay within.
+    /// The delay after the base that 19 of 20 packets stay within.
     pub usual: u32,
     /// Packets overtook each other of late, and one that is missing is more likely to come than not.
     pub reorders: bool,
