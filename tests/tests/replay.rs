@@ -14,7 +14,8 @@ use host_std::record::pcap::PcapWriter;
 use host_std::registry::CodecFormat;
 use host_std::replay::capture::{CaptureReader, Datagram};
 use host_std::replay::{
-    CaptureReport, Cause, Keys, Loss, PayloadFormat, PayloadMap, ReplayConfig, ReplayError, replay, replay_bytes,
+    CaptureReport, Cause, Keys, Loss, PayloadFormat, PayloadMap, ReplayConfig, ReplayError, StreamReport, replay,
+    replay_bytes,
 };
 use host_std::sdp::SrtpPolicy;
 use host_std::session::virtual_time::VirtualTime;
@@ -302,7 +303,13 @@ fn the_same_capture_gives_the_same_bits() {
     assert!((30..=70).contains(&stream.numbers.lost), "{}", stream.numbers.lost);
     assert_eq!(stream.numbers.received + stream.numbers.lost, 500);
     assert!(stream.numbers.concealed_ratio > 0.05 && stream.numbers.concealed_ratio < 0.2);
-    assert!(play(&file).streams[0].numbers.lost == 0);
+    let clean = play(&file);
+    let clean = &clean.streams[0].numbers;
+    assert!(clean.lost == 0);
+    let figures = |numbers: &StreamReport| [numbers.mos_lq, numbers.mos_cq, numbers.r_factor].map(Option::unwrap);
+    let (good, bad) = (figures(clean), figures(&stream.numbers));
+    assert!(good[0] > 4.4 && good[1] > 4.3 && (91.0..=93.2).contains(&good[2]), "{good:?}");
+    assert!(bad[0] < good[0] - 0.5 && bad[1] < good[1] - 0.5 && bad[2] < good[2] - 15.0, "{bad:?}");
 }
 
 #[test]

@@ -18,7 +18,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use dsp_core::quality::BurstStats;
 use serde::Serialize;
+
+use crate::registry::CodecFormat;
+use crate::session::rating;
 
 pub mod capture;
 pub mod grid;
@@ -89,6 +93,25 @@ pub struct StreamReport {
     pub late: u64,
     /// Packets that were dropped: no room, or a delay above its bound.
     pub discarded: u64,
+    /// Listening quality by the E-model (ITU-T G.107), 1 to 4.5, from losses, discards and bursts; on the narrowband scale
+    /// for every codec. `None` if nothing was played.
+    pub mos_lq: Option<f64>,
+    /// Conversational quality of the same model: with a packet's length and the mean playout delay. A capture doesn't tell
+    /// how long the fastest packet took, so that counts as no time.
+    pub mos_cq: Option<f64>,
+    /// The rating R that `mos_cq` stands for, 93.2 where nothing impairs.
+    pub r_factor: Option<f64>,
+}
+
+impl StreamReport {
+    /// With the figures of the E-model, for what the receiver counted.
+    pub(crate) fn rated(mut self, codec: &CodecFormat, bursts: BurstStats, packet_ms: f64) -> Self {
+        let Some(quality) = rating(codec, bursts, packet_ms + self.mean_playout_delay_ms) else { return self };
+        self.mos_lq = Some(numbers::thousandth(quality.mos_lq));
+        self.mos_cq = quality.conversation.map(|conversation| numbers::thousandth(conversation.mos_cq));
+        self.r_factor = quality.conversation.map(|conversation| numbers::thousandth(conversation.r_factor));
+        self
+    }
 }
 
 impl ReplayReport {

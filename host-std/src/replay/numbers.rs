@@ -80,6 +80,9 @@ impl Numbers {
             lost: 0,
             late: u64::from(stats.late),
             discarded: u64::from(stats.discarded),
+            mos_lq: None,
+            mos_cq: None,
+            r_factor: None,
         }
     }
 }

@@ -95,6 +95,11 @@ impl PayloadFormat {
         Self::new(CodecFormat::new(name, clock, channels))
     }
 
+    /// What it is.
+    pub fn codec(&self) -> &CodecFormat {
+        &self.format
+    }
+
     /// Rate of the RTP clock, in Hz.
     pub fn rtp_clock_hz(&self) -> u32 {
         self.format.rtp_clock_hz

@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use dsp_core::quality::BurstStats;
 use dsp_core::receive::{ConfigError, DelayConfig, HostReceiver, Played, Received, ReceiverConfig, ReceiverStats};
 use dsp_core::time::{Duration, Instant, Seq};
 use dsp_core::wire::rtp::RtpPacket;
@@ -63,6 +64,7 @@ pub(super) struct Run {
     pub(super) play: Vec<PlayRow>,
     pub(super) delays: Vec<DelayRow>,
     pub(super) stats: ReceiverStats,
+    pub(super) bursts: BurstStats,
     pub(super) jitter_ms: f64,
     pub(super) max_playout_ms: f64,
     /// Delays of the packets over the fastest of their time, in ms: mean, 95th percentile, largest.
@@ -332,6 +334,7 @@ impl Player {
             delays: delay_rows(&self.played),
             packets,
             stats,
+            bursts: self.receiver.bursts(),
             heard: self.heard,
             duplicate: self.duplicate,
             dropped: self.dropped,

@@ -307,7 +307,7 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
     let clock_khz = f64::from(format.rtp_clock_hz()) / 1e3;
     let step = plan.found.shapes.iter().find(|(known, _)| known == number).and_then(|(_, shape)| shape.usual_step());
     let packet_ms = step.map_or(20.0, |step| thousandth(f64::from(step) / clock_khz));
-    let numbers = run.numbers;
+    let numbers = run.numbers.rated(format.codec(), run.bursts, packet_ms);
     let rate = f64::from(numbers.sample_rate_hz);
     let duration_ms = run.heard.len() as f64 * 1e3 / rate;
     let record = Record { packets: &run.packets, play: &run.play, delays: &run.delays, packet_ms, duration_ms };
@@ -348,6 +348,13 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
         network_delay_ms: (numbers.received > 0).then_some(Spread { min: 0.0, mean, max: most }),
         buffer_delay_ms: Some(numbers.mean_buffer_delay_ms),
         jitter_ms: run.jitter_ms,
+        r_factor: numbers.r_factor,
+        mos_lq: numbers.mos_lq,
+        mos_cq: numbers.mos_cq,
+        redundant_blocks: stats.redundant_blocks.into(),
+        redundant_used: stats.redundant_used.into(),
+        redundant_late: stats.redundant_late.into(),
+        redundant_duplicate: stats.redundant_duplicate.into(),
         clock_drift_ppm: run.clock_drift_ppm,
         payload_bitrate_bps: (duration_ms > 0.0).then(|| thousandth(run.payload_bytes as f64 * 8e3 / duration_ms)),
         ..Statistics::default()

@@ -230,7 +230,9 @@ pub fn play(trace: &Trace, speech: &[i16], config: &TraceConfig) -> Result<Trace
             numbers.second(&listener.stats().receiver);
         }
     }
-    let report = numbers.report(&listener.stats().receiver, trace, rate, now);
+    let stats = listener.stats();
+    let report = numbers.report(&stats.receiver, trace, rate, now);
+    let report = report.rated(&config.codec, stats.bursts, f64::from(FRAME_MS));
     Ok(TraceRun { sample_rate_hz: rate, heard, report })
 }
 
@@ -311,6 +313,9 @@ impl Numbers {
             lost: missing,
             late: u64::from(stats.late),
             discarded: u64::from(stats.discarded),
+            mos_lq: None,
+            mos_cq: None,
+            r_factor: None,
         }
     }
 }

@@ -277,6 +277,7 @@ impl Call {
             sender: media.sender.stats(),
             round_trip: media.reporter.round_trip(),
             remote_voip: media.reporter.peer_voip(),
+            bursts: media.heard.first().bursts(),
             ..self.stats
         };
         let Some(quality) = self.metrics(media).quality() else { return stats };

@@ -29,5 +29,6 @@ pub use config::{CallConfig, Identity};
 pub use latch::Latching;
 pub use outcome::{CallError, CallStats, Channel, Incoming, Transmit};
 pub use quality::impairment;
+pub(crate) use quality::rating;
 pub use sources::{MAX_SOURCES, SourceStats};
 pub use tap::{NoTap, Tap};

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use dsp_core::guard::GuardError;
+use dsp_core::quality::BurstStats;
 use dsp_core::receive::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::receive::{self, ReceiveError, Received, ReceiverStats};
 use dsp_core::send::{FrameTooLong, SendStats};
@@ -152,6 +153,8 @@ pub struct CallStats {
     pub remote_fraction_lost: Option<f32>,
     /// What the other side last said of the jitter of ours, in ms.
     pub remote_jitter_ms: Option<f32>,
+    /// Losses, discards, bursts and gaps by RFC 3611, of the packets whose turn has passed.
+    pub bursts: BurstStats,
     /// The rating R of what is heard here with its delay, 0 to 93.2, by the E-model (ITU-T G.107): 93.2 where nothing
     /// impairs; `None` until there is a round trip. On the narrowband scale, whatever the codec: see
     /// [`impairment`](super::impairment).
