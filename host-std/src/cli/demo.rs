@@ -58,9 +58,9 @@ pub(super) struct Args {
     /// Constant part of the network's delay, one way, in ms
     #[arg(help_heading = "Network", long, default_value_t = 20.0, value_parser = |s: &str| number_in(s, 0.0, 2000.0), value_name = "MS")]
     delay: f64,
-    /// Packets overtaken by later ones, in percent
-    #[arg(help_heading = "Network", long, default_value_t = 1.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
-    reorder: f64,
+    /// Packets overtaken by later ones, in percent [default: 1, without jitter 0]
+    #[arg(help_heading = "Network", long, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
+    reorder: Option<f64>,
     /// Packets that arrive twice, in percent
     #[arg(help_heading = "Network", long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
     duplicate: f64,
@@ -108,6 +108,13 @@ pub(super) struct Args {
     opus: OpusArgs,
 }
 
+impl Args {
+    /// Nothing is overtaken where nothing is delayed, unless that is asked for.
+    fn reorder_percent(&self) -> f64 {
+        self.reorder.unwrap_or(if self.jitter > 0.0 { 1.0 } else { 0.0 })
+    }
+}
+
 /// The ports in the capture of a call in virtual time, where there are none.
 const VIRTUAL_PORTS: [u16; 2] = [4_000, 5_000];
 /// The wall clock when a call in virtual time begins: 2026-01-01 00:00 UTC.
@@ -133,7 +140,7 @@ pub(super) fn run(args: Args) -> Outcome {
         burst: args.burst,
         delay_ms: args.delay,
         jitter_ms: args.jitter,
-        reorder_percent: args.reorder,
+        reorder_percent: args.reorder_percent(),
         duplicate_percent: args.duplicate,
     };
     let rate_hz = call_rate_hz(&args)?;
@@ -416,7 +423,7 @@ fn settings(args: &Args, rate_hz: u32) -> Vec<(String, String)> {
         ("mean burst", format!("{} packets", args.burst)),
         ("delay", format!("{} ms", args.delay)),
         ("jitter", format!("{} ms standard deviation", args.jitter)),
-        ("reordered", format!("{} %", args.reorder)),
+        ("reordered", format!("{} %", args.reorder_percent())),
         ("duplicated", format!("{} %", args.duplicate)),
         ("clock drift", format!("{} ppm", args.drift_ppm)),
         ("time", if args.fast { "virtual".into() } else { "real, over loopback".into() }),

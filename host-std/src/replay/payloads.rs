@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use dsp_core::codec::g711::{alaw_to_linear, ulaw_to_linear};
-use dsp_core::codec::{CodecInfo, DecodeError, Decoder, PayloadTable};
+use dsp_core::codec::{CodecInfo, DecodeError, Decoder, OtherPayload, PayloadTable};
 use dsp_core::time::PayloadType;
 
 use crate::opus::OpusPacket;
@@ -421,8 +421,11 @@ const STATIC_WITHOUT_DECODER: [(u8, &str); 17] = [
     (34, "H.263 video"),
 ];
 
-/// The decoders of one stream.
-pub(super) struct Decoders(Vec<(PayloadType, Box<dyn Decoder>)>);
+/// What is behind the payload types of one stream.
+pub(super) struct Decoders {
+    decoders: Vec<(PayloadType, Box<dyn Decoder>)>,
+    others: Vec<(PayloadType, OtherPayload)>,
+}
 
 impl Decoders {
     /// Of those formats that have the rates of `main`: a stream keeps its clock.
@@ -431,13 +434,24 @@ impl Decoders {
             format.rtp_clock_hz() == main.rtp_clock_hz() && format.sample_rate_hz() == main.sample_rate_hz()
         };
         let decoders = formats.iter().filter(|(_, format)| same(format));
-        decoders.map(|(number, format)| Some((*number, format.decoder()?))).collect::<Option<_>>().map(Self)
+        let decoders = decoders.map(|(number, format)| Some((*number, format.decoder()?))).collect::<Option<_>>()?;
+        Some(Self { decoders, others: Vec::new() })
+    }
+
+    /// The same with comfort noise and telephone events: nothing is missing where they are.
+    pub(super) fn with_others(self, others: &[(PayloadType, OtherPayload)]) -> Self {
+        Self { others: others.to_vec(), ..self }
     }
 }
 
 impl PayloadTable for Decoders {
     fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
-        let (_, decoder) = self.0.iter_mut().find(|(own, _)| *own == payload_type)?;
+        let (_, decoder) = self.decoders.iter_mut().find(|(own, _)| *own == payload_type)?;
         Some(&mut **decoder)
+    }
+
+    fn other(&self, payload_type: PayloadType) -> OtherPayload {
+        let other = self.others.iter().find(|(own, _)| *own == payload_type);
+        other.map_or(OtherPayload::Unknown, |(_, other)| *other)
     }
 }

@@ -10,6 +10,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 
+use dsp_core::codec::OtherPayload;
 use dsp_core::receive::{ConfigError, DelayConfig};
 use dsp_core::time::PayloadType;
 use dsp_core::wire::rtp::RtpPacket;
@@ -127,6 +128,8 @@ struct Kinds {
 struct Plan {
     found: Found,
     formats: Vec<(PayloadType, PayloadFormat)>,
+    /// Comfort noise and telephone events.
+    others: Vec<(PayloadType, OtherPayload)>,
     main: (PayloadType, PayloadFormat, Origin),
 }
 
@@ -239,21 +242,27 @@ fn plan(found: Vec<Found>, config: &ReplayConfig) -> (Vec<Plan>, Vec<SkippedStre
     let (mut plans, mut skipped) = (Vec::new(), Vec::new());
     for found in found {
         let clock_hz = found.clock_hz();
-        let (mut sounds, mut why) = (Vec::new(), Vec::new());
+        let (mut sounds, mut others, mut why) = (Vec::new(), Vec::new(), Vec::new());
         let mut numbers = found.shapes.clone();
         numbers.sort_by_key(|(number, shape)| (std::cmp::Reverse(shape.packets), *number));
         for (number, shape) in &numbers {
             match shape.resolve(*number, clock_hz, &config.payloads) {
                 Payload::Sound(format, origin) => sounds.push((*number, format, origin)),
                 Payload::Unknown(reason) => why.push(format!("payload type {}: {reason}", number.get())),
-                Payload::Events => why.push(format!("payload type {}: telephone events", number.get())),
-                Payload::Noise => why.push(format!("payload type {}: comfort noise", number.get())),
+                Payload::Events => {
+                    others.push((*number, OtherPayload::Event));
+                    why.push(format!("payload type {}: telephone events", number.get()));
+                }
+                Payload::Noise => {
+                    others.push((*number, OtherPayload::Noise));
+                    why.push(format!("payload type {}: comfort noise", number.get()));
+                }
             }
         }
         match sounds.first().cloned() {
             Some(main) => {
                 let formats = sounds.into_iter().map(|(number, format, _)| (number, format)).collect();
-                plans.push(Plan { found, formats, main });
+                plans.push(Plan { found, formats, others, main });
             }
             None if found.packets >= LEAST_PACKETS => skipped.push(skip(&found, why.join("; "))),
             None => {}
@@ -280,6 +289,7 @@ fn play<R: Read>(mut source: Source<'_, R>, config: &ReplayConfig, plans: &[Plan
         let rate = main.sample_rate_hz();
         let longest = (MOST_SAMPLES / plans.len()).min(LONGEST_S * rate as usize);
         let decoders = Decoders::new(&plan.formats, main).ok_or_else(|| io::Error::other("a decoder can't be made"))?;
+        let decoders = decoders.with_others(&plan.others);
         let loss = config.loss.map(|loss| Loss { seed: loss.seed.wrapping_add(n as u64), ..loss });
         let rates = [rate, main.rtp_clock_hz()];
         let player = Player::new(rates, config.delay, decoders, loss, plan.found.first_us, longest);
