@@ -65,6 +65,7 @@ struct Payloads {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
+    super::apart(&args.input, &args.output)?;
     args.concealment.check(std::slice::from_ref(&args.coding.codec))?;
     let Payloads { setup, payloads, skip, heard, gain } =
         if args.coding.codec.is("opus") { read_opus(args)? } else { read_raw(args)? };

@@ -149,6 +149,7 @@ impl Setup {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
+    super::apart(&args.input, &args.output)?;
     let name = &args.coding.codec;
     let is_opus = name.is("opus");
     args.opus.check(std::slice::from_ref(name))?;

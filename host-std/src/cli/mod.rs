@@ -13,6 +13,7 @@ mod talk;
 
 use std::error::Error;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -90,6 +91,14 @@ fn chain(error: &dyn Error) -> String {
         source = error.source();
     }
     line
+}
+
+/// Refuses to write over what is still to be read.
+fn apart(input: &Path, output: &Path) -> Outcome {
+    match (input.canonicalize(), output.canonicalize()) {
+        (Ok(from), Ok(to)) if from == to => Err(format!("{}: is both input and output", input.display()).into()),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses numbers outside a range, with a message that names it.
