@@ -101,3 +101,15 @@ pub(super) fn percentile(values: &mut [f64], percent: f64) -> f64 {
     let above = (below + 1).min(last);
     values[below] + (values[above] - values[below]) * place.fract()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles() {
+        assert_eq!(percentile(&mut [], 95.0), 0.0);
+        assert_eq!(percentile(&mut [3.0, 1.0, 2.0], 50.0), 2.0);
+        assert!((percentile(&mut [0.0, 10.0], 95.0) - 9.5).abs() < 1e-12);
+    }
+}

@@ -12,10 +12,11 @@
 
 use std::net::SocketAddr;
 
-use dsp_core::receive::{DelayConfig, ReceiverStats};
+use dsp_core::receive::DelayConfig;
 use dsp_core::time::{Duration, Instant, RtpTime};
 
 use super::StreamReport;
+use super::numbers::Numbers;
 use crate::registry::{CodecFormat, Registry};
 use crate::sdp::SrtpPolicy;
 use crate::session::{Call, CallConfig, CallError, Channel, Identity};
@@ -219,10 +220,9 @@ pub fn play(trace: &Trace, speech: &[i16], config: &TraceConfig) -> Result<Trace
         }
         let played = listener.play(now, &mut pcm);
         heard.extend_from_slice(&pcm);
-        if let (Some(RtpTime(timestamp)), Some(waited)) = (played.timestamp, played.buffer_delay_us) {
+        if let Some(RtpTime(timestamp)) = played.timestamp {
             let frame = timestamp.wrapping_sub(start.0) / step;
-            let transit = transits.get(frame as usize).copied().unwrap_or(0.0);
-            numbers.playout_ms.push(transit + f64::from(waited) / 1_000.0);
+            numbers.played(&played, transits.get(frame as usize).copied().unwrap_or(0.0));
         }
         now += Duration::from_millis(u64::from(TICK_MS));
         let last = now.as_micros() as f64 > end_ms * 1_000.0;
@@ -231,7 +231,11 @@ pub fn play(trace: &Trace, speech: &[i16], config: &TraceConfig) -> Result<Trace
         }
     }
     let stats = listener.stats();
-    let report = numbers.report(&stats.receiver, trace, rate, now);
+    let report = StreamReport {
+        received: trace.packets.len() as u64,
+        lost: u64::from(trace.frames).saturating_sub(trace.packets.len() as u64),
+        ..numbers.report("stream-1".into(), &stats.receiver, rate)
+    };
     let report = report.rated(&config.codec, stats.bursts, f64::from(FRAME_MS));
     Ok(TraceRun { sample_rate_hz: rate, heard, report })
 }
@@ -272,64 +276,6 @@ fn encode(speaker: &mut Call, speech: &[i16], rate: u32, frames: u32) -> Vec<Vec
     datagrams
 }
 
-/// What is collected on the way.
-#[derive(Default)]
-struct Numbers {
-    playout_ms: Vec<f64>,
-    seconds_ms: Vec<f64>,
-    before: ReceiverStats,
-}
-
-impl Numbers {
-    fn second(&mut self, stats: &ReceiverStats) {
-        let mean = stats.buffer_delay.mean_us_since(&self.before.buffer_delay);
-        self.seconds_ms.extend(mean.map(|us| f64::from(us) / 1_000.0));
-        self.before = *stats;
-    }
-
-    fn report(mut self, stats: &ReceiverStats, trace: &Trace, rate: u32, end: Instant) -> StreamReport {
-        let played = stats.played_samples.max(1) as f64;
-        let missing = u64::from(trace.frames) - trace.packets.len().min(trace.frames as usize) as u64;
-        let playout: f64 = self.playout_ms.iter().sum();
-        let thousandth = |value: f64| (value * 1e3).round() / 1e3;
-        let ratio = |samples: u64| (samples as f64 / played * 1e6).round() / 1e6;
-        StreamReport {
-            name: "stream-1".into(),
-            sample_rate_hz: rate,
-            duration_s: thousandth((end - PHASE).as_micros() as f64 / 1e6),
-            mean_buffer_delay_ms: thousandth(f64::from(stats.buffer_delay.mean_us()) / 1_000.0),
-            p95_buffer_delay_ms: thousandth(percentile(&mut self.seconds_ms, 95.0)),
-            max_buffer_delay_ms: thousandth(self.seconds_ms.last().copied().unwrap_or(0.0)),
-            mean_playout_delay_ms: thousandth(playout / self.playout_ms.len().max(1) as f64),
-            target_delay_ms: stats.target_delay_ms,
-            concealed_ratio: ratio(stats.concealed_samples),
-            concealment_events: stats.concealment_events,
-            stretched_ratio: ratio(stats.inserted_samples + stats.removed_samples),
-            inserted_ratio: ratio(stats.inserted_samples),
-            removed_ratio: ratio(stats.removed_samples),
-            recovered_ratio: ratio(stats.recovered_samples),
-            silence_ratio: ratio(stats.silence_samples),
-            received: trace.packets.len() as u64,
-            lost: missing,
-            late: u64::from(stats.late),
-            discarded: u64::from(stats.discarded),
-            mos_lq: None,
-            mos_cq: None,
-            r_factor: None,
-        }
-    }
-}
-
-/// Linear between the nearest ranks; sorts.
-fn percentile(values: &mut [f64], percent: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let Some(last) = values.len().checked_sub(1) else { return 0.0 };
-    let place = percent / 100.0 * last as f64;
-    let below = place as usize;
-    let above = (below + 1).min(last);
-    values[below] + (values[above] - values[below]) * place.fract()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -360,13 +306,6 @@ mod tests {
         assert_eq!(error("x\n0,1,2\n20,70000,3\n"), "line 3 of the trace has no sequence number");
         assert_eq!(error("0,1\n"), "line 1 of the trace has no timestamp");
         assert_eq!(error("0,1,2\n1e99,2,3\n"), "line 2 of the trace has no arrival time");
-    }
-
-    #[test]
-    fn percentiles() {
-        assert_eq!(percentile(&mut [], 95.0), 0.0);
-        assert_eq!(percentile(&mut [3.0, 1.0, 2.0], 50.0), 2.0);
-        assert!((percentile(&mut [0.0, 10.0], 95.0) - 9.5).abs() < 1e-12);
     }
 
     #[test]
