@@ -200,20 +200,26 @@ fn loudness_error_db(want: &[i16], got: &[i16]) -> f64 {
     error / (want.len() as f64 / 160.0)
 }
 
+/// Deep Redundancy for the last so many ms in each packet.
+#[cfg(feature = "opus-dred")]
+fn redundant(dred_ms: u16) -> OpusEncoderConfig {
+    OpusEncoderConfig {
+        sample_rate_hz: 16_000,
+        bitrate_bps: 32_000,
+        fec: false,
+        expected_loss_percent: 20,
+        dred_ms,
+        ..Default::default()
+    }
+}
+
 /// Gaps of 200 ms, of which plain concealment can know nothing, spoken again out of the packet behind them.
 #[cfg(feature = "opus-dred")]
 #[test]
 fn deep_redundancy_fills_a_long_gap_part_by_part() {
     const GAP: usize = 10;
     let Some(speech) = speech_16k() else { return };
-    let config = OpusEncoderConfig {
-        sample_rate_hz: 16_000,
-        bitrate_bps: 32_000,
-        fec: false,
-        expected_loss_percent: 20,
-        dred_ms: 500,
-        ..Default::default()
-    };
+    let config = redundant(500);
     let packets = encoded(&speech, config);
     let mut clean = vec![0; 320 * packets.len()];
     let mut sound = OpusDecoder::new(16_000, 1).expect("a decoder");
@@ -258,14 +264,7 @@ fn deep_redundancy_fills_a_long_gap_part_by_part() {
 #[test]
 fn deep_redundancy_covers_what_it_says_and_nothing_else() {
     let Some(speech) = speech_16k() else { return };
-    let config = OpusEncoderConfig {
-        sample_rate_hz: 16_000,
-        bitrate_bps: 32_000,
-        fec: false,
-        expected_loss_percent: 20,
-        dred_ms: 200,
-        ..Default::default()
-    };
+    let config = redundant(200);
     let packets = encoded(&speech, config);
     let mut decoder = OpusDecoder::new(16_000, 1).expect("a decoder");
     let mut pcm = [1234; 640];

@@ -4,10 +4,7 @@
 #![no_std]
 #![no_main]
 
-use core::fmt::Write;
-
-use cortex_m_rt::{ExceptionFrame, entry, exception};
-use cortex_m_semihosting::{debug, hio};
+use cortex_m_rt::entry;
 use dsp_core::receive::NarrowbandReceiver;
 use dsp_core::send::NarrowbandSender;
 use host_embedded::phone::Phone;
@@ -19,11 +16,11 @@ mod fnv;
 #[path = "../../src/golden.rs"]
 mod golden;
 mod meter;
+mod semihosting;
 
 #[entry]
 fn main() -> ! {
-    let mut out = hio::hstdout().expect("semihosting is on");
-    let mut print = |name: &str, value: u32| writeln!(out, "{name}={value}").expect("semihosting writes");
+    let print = |name: &str, value: u32| semihosting::print("", name, value);
 
     meter::paint_stack();
     let mut phone = canned::phone();
@@ -67,25 +64,5 @@ fn main() -> ! {
         print("level f32", golden::level::<f32>());
         print("gain f32", golden::gain::<f32>());
     }
-    leave(debug::EXIT_SUCCESS)
-}
-
-#[exception]
-unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
-    panic!("{frame:?}")
-}
-
-fn leave(status: debug::ExitStatus) -> ! {
-    debug::exit(status);
-    loop {
-        cortex_m::asm::wfi();
-    }
-}
-
-#[panic_handler]
-fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    if let Ok(mut out) = hio::hstdout() {
-        let _ = writeln!(out, "panic={info}");
-    }
-    leave(debug::EXIT_FAILURE)
+    semihosting::succeed()
 }

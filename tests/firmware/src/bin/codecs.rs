@@ -4,10 +4,7 @@
 #![no_std]
 #![no_main]
 
-use core::fmt::Write;
-
-use cortex_m_rt::{ExceptionFrame, entry, exception};
-use cortex_m_semihosting::{debug, hio};
+use cortex_m_rt::entry;
 use dsp_core::codec::g711::{Pcma, Pcmu};
 use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 #[cfg(feature = "float")]
@@ -20,10 +17,11 @@ mod coded;
 mod fnv;
 #[path = "../meter.rs"]
 mod meter;
+#[path = "../semihosting.rs"]
+mod semihosting;
 
 fn measure<E: Encoder, D: Decoder>(name: &str, frame: usize, mut encoder: E, mut decoder: D) {
-    let mut out = hio::hstdout().expect("semihosting is on");
-    let mut print = |key: &str, value: u32| writeln!(out, "{name}{key}={value}").expect("semihosting writes");
+    let print = |key: &str, value: u32| semihosting::print(name, key, value);
     print(" encoder", size_of::<E>() as u32);
     print(" decoder", size_of::<D>() as u32);
     meter::paint_stack();
@@ -44,25 +42,5 @@ fn main() -> ! {
     for (name, mode) in [("coded ilbc20", IlbcMode::Ms20), ("coded ilbc30", IlbcMode::Ms30)] {
         measure(name, mode.samples(), IlbcEncoder::new(mode), IlbcDecoder::new(mode));
     }
-    leave(debug::EXIT_SUCCESS)
-}
-
-#[exception]
-unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
-    panic!("{frame:?}")
-}
-
-fn leave(status: debug::ExitStatus) -> ! {
-    debug::exit(status);
-    loop {
-        cortex_m::asm::wfi();
-    }
-}
-
-#[panic_handler]
-fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    if let Ok(mut out) = hio::hstdout() {
-        let _ = writeln!(out, "panic={info}");
-    }
-    leave(debug::EXIT_FAILURE)
+    semihosting::succeed()
 }
