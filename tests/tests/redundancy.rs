@@ -12,7 +12,7 @@ use dsp_core::wire::red::{RedParseError, RedundancyHistory};
 use dsp_core::wire::rtp::RtpHeader;
 use host_std::netsim::NetworkConfig;
 use host_std::opus::OpusEncoderConfig;
-use host_std::record::call::CallRecorder;
+use host_std::record::call::{CallRecorder, side_report};
 use host_std::record::pcap::PcapWriter;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::SrtpPolicy;
@@ -94,6 +94,18 @@ fn at_ten_percent_bursty_loss_much_less_is_concealed() {
             );
         }
     }
+}
+
+/// A packet that comes behind its copy was sent once, and nothing came twice.
+#[test]
+fn a_report_counts_packets_and_not_their_copies() {
+    let network = NetworkConfig { jitter_ms: 40.0, reorder_percent: 2.0, ..BURSTY };
+    let calls = [0, 1].map(|side| call(PORTS[side], &[CodecFormat::pcmu()], 1).unwrap());
+    let [first, second] = &run(calls, network, 30).ends;
+    assert!(first.call.stats().receiver.duplicate > 0, "none came behind its copy");
+    let statistics = side_report(["a", "b"], &first.tap, &second.tap, &first.call, "").statistics;
+    assert_eq!(statistics.packets_duplicate, 0);
+    assert_eq!(statistics.packets_sent, statistics.packets_received + statistics.packets_lost);
 }
 
 /// Nothing lost, nothing waited for; and what is lost brings a packet's delay, no more.

@@ -550,7 +550,7 @@ fn summary(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64) -> Stri
             stats.foreign
         ),
         format!(
-            "  concealed   {} ms in {} events; {} ms recovered by FEC; {} ms inserted and {} ms removed to fit the delay",
+            "  concealed   {} ms in {} events; {} ms recovered; {} ms inserted and {} ms removed to fit the delay",
             ms(receiver.concealed_samples),
             receiver.concealment_events,
             ms(receiver.recovered_samples),

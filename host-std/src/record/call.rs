@@ -119,7 +119,7 @@ pub fn side_report(
     let rate_hz = call.sample_rate_hz().unwrap_or(8_000);
     let samples_ms = |samples: u64| samples as f64 * 1_000.0 / f64::from(rate_hz);
     let packet_ms = call.negotiated().map_or(20.0, |negotiated| f64::from(negotiated.send_ptime_ms));
-    let (packets, network) = packet_rows(listener, speaker);
+    let (packets, sent, network) = packet_rows(listener, speaker);
     let count = |fate: PacketFate| packets.iter().filter(|row| row.fate == fate).count() as u64;
     let receiver = &stats.receiver;
     let base = network.iter().map(|(_, delay)| *delay).fold(f64::INFINITY, f64::min);
@@ -129,11 +129,11 @@ pub fn side_report(
     let seconds = samples_ms(listener.heard.len() as u64) / 1_000.0;
     let clock_khz = call.codec().map_or(8.0, |codec| f64::from(codec.rtp_clock_hz) / 1_000.0);
     let statistics = Statistics {
-        packets_sent: packets.iter().filter(|row| row.fate != PacketFate::Duplicate).count() as u64,
+        packets_sent: sent as u64,
         packets_received: listener.received.len() as u64,
         packets_lost: count(PacketFate::LostInNetwork),
         packets_late: u64::from(receiver.late),
-        packets_duplicate: count(PacketFate::Duplicate),
+        packets_duplicate: (packets.len() - sent) as u64,
         packets_reordered: receiver.reception.reordered,
         packets_discarded: u64::from(receiver.discarded + receiver.undecodable + receiver.unknown_payload),
         packets_refused: u64::from(stats.refused),
@@ -201,8 +201,9 @@ fn codec_name(call: &Call) -> String {
     )
 }
 
-/// A row a packet, and the network delay in ms of each that arrived, by arrival in ms.
-fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRow>, Vec<(f64, f64)>) {
+/// A row a packet that was sent, how many these are, and behind them a row for each that arrived once more; and the
+/// network delay in ms of each that arrived, by arrival in ms.
+fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRow>, usize, Vec<(f64, f64)>) {
     let mut rows = Vec::with_capacity(speaker.sent.len());
     let mut by_name: HashMap<(Ssrc, Seq), Vec<usize>> = HashMap::new();
     let mut extended: Option<(Ssrc, Seq, u64)> = None;
@@ -242,8 +243,9 @@ fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRo
     while rows.last().is_some_and(|row| row.arrival_ms.is_none() && row.media_ms + slowest >= end) {
         rows.pop();
     }
+    let sent = rows.len();
     rows.extend(more);
-    (rows, network)
+    (rows, sent, network)
 }
 
 /// Stretches of what was played that are not plainly decoded.

@@ -113,7 +113,7 @@ pub enum PlayCause {
     Decoded,
     /// Made up for a packet that was not there.
     Concealed,
-    /// Rebuilt from redundancy in another packet (FEC).
+    /// Rebuilt from what another packet repeats.
     Recovered,
     /// Shortened, to let the delay fall.
     Accelerated,
@@ -193,7 +193,7 @@ pub struct Statistics {
     pub concealed_ms: f64,
     /// Runs of concealed sound.
     pub concealment_events: u64,
-    /// Sound rebuilt from redundancy (FEC), in milliseconds.
+    /// Sound rebuilt from what other packets repeat, in milliseconds.
     #[serde(serialize_with = "micros")]
     pub recovered_ms: f64,
     /// Redundant blocks that arrived in packets (RFC 2198).

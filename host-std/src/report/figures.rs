@@ -150,7 +150,7 @@ pub(super) const TABLE: &[Group] = &[
                 name: "Recovered",
                 unit: "ms",
                 value: |side| Some(ms(side.statistics.recovered_ms)),
-                explanation: "Rebuilt from redundancy in a later packet (forward error correction).",
+                explanation: "Rebuilt from what later packets repeat: in-band FEC, DRED or redundant audio data (RFC 2198).",
             },
             Figure {
                 name: "Redundant packets",

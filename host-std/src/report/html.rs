@@ -207,7 +207,7 @@ fn cards(page: &mut String, side: &SideReport) {
         ),
     ];
     if s.recovered_ms > 0.0 {
-        cards.push((percent(s.recovered_ms, side.heard_ms()), "", "recovered by FEC".into()));
+        cards.push((percent(s.recovered_ms, side.heard_ms()), "", "recovered from other packets".into()));
     }
     if let Some(mos) = s.mos_cq.or(s.mos_lq) {
         let kind = if s.mos_cq.is_some() { "conversation" } else { "listening" };

@@ -51,7 +51,7 @@ pub(super) const FATES: [(PacketFate, RGBColor, &str); 3] = [
 /// Colour and words of sound that was not plainly decoded.
 pub(super) const CAUSES: [(PlayCause, RGBColor, &str); 4] = [
     (PlayCause::Concealed, CONCEALED, "concealed"),
-    (PlayCause::Recovered, RECOVERED, "recovered (FEC)"),
+    (PlayCause::Recovered, RECOVERED, "recovered"),
     (PlayCause::Accelerated, ACCELERATED, "shortened"),
     (PlayCause::Decelerated, DECELERATED, "lengthened"),
 ];

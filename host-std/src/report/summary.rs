@@ -35,7 +35,7 @@ impl fmt::Display for Report {
             format!("{} ms, {}", ms(s.concealed_ms), percent(s.concealed_ms, side.heard_ms()))
         })?;
         if self.sides.iter().any(|side| side.statistics.recovered_ms > 0.0) {
-            row(f, "recovered (FEC)", &|side| format!("{} ms", ms(side.statistics.recovered_ms)))?;
+            row(f, "recovered", &|side| format!("{} ms", ms(side.statistics.recovered_ms)))?;
         }
         if self.sides.iter().any(|side| side.statistics.redundant_blocks > 0) {
             row(f, "redundancy", &|side| {
