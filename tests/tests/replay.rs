@@ -303,6 +303,9 @@ fn the_same_capture_gives_the_same_bits() {
     assert!((30..=70).contains(&stream.numbers.lost), "{}", stream.numbers.lost);
     assert_eq!(stream.numbers.received + stream.numbers.lost, 500);
     assert!(stream.numbers.concealed_ratio > 0.05 && stream.numbers.concealed_ratio < 0.2);
+    let all = ReplayConfig { loss: Some(Loss { percent: 100.0, burst: 1.0, seed: 1 }), ..ReplayConfig::default() };
+    let nothing = replay_bytes("test", &file, &Keys::default(), &all).unwrap();
+    assert_eq!(nothing.streams[0].verdict, "Bad: nothing arrived.");
     let clean = play(&file);
     let clean = &clean.streams[0].numbers;
     assert!(clean.lost == 0);

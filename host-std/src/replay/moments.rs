@@ -217,6 +217,9 @@ impl Record<'_> {
         if self.duration_ms <= 0.0 {
             return "Nothing to hear.".into();
         }
+        if numbers.received == 0 {
+            return "Bad: nothing arrived.".into();
+        }
         let (word, why) = match numbers.concealed_ratio {
             share if share < 0.001 => ("Clean", "nothing to hear of the network"),
             share if share < 0.01 => ("Good", "a careful listener notices small flaws"),
