@@ -154,7 +154,9 @@ fn run(codec: CodecFormat, drift_ppm: f64, minutes: u64) {
         let clear = found.iter().filter(|(_, like)| *like > 0.7);
         let (clear, lag) = clear.fold((0, 0), |(count, most), (lag, _)| (count + 1, most.max(lag * 10)));
         println!("  heard is like said: {mean:.2}, at least {worst:.2}; lag at most {lag} ms");
-        assert!(mean > 0.65 && worst > 0.3 && clear * 2 > found.len(), "{found:?}");
+        // Opus doesn't keep the waveform, and is less like what was said.
+        let (least, share) = if codec.is_named("opus") { (0.65, 0.5) } else { (0.75, 0.75) };
+        assert!(mean > least && worst > 0.3 && clear as f64 > share * found.len() as f64, "{found:?}");
         // The network's own 40 ms and its fastest packet, a packet, a tick and the bound.
         assert!(lag <= 2_200, "{found:?}");
     }
