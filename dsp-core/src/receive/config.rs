@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::delay::DelayConfig;
+use crate::codec::CodecInfo;
 use crate::wire::red::RedParseError;
 use crate::wire::rtp::ParseError;
 
@@ -16,6 +17,30 @@ pub struct ReceiverConfig {
     pub rtp_clock_hz: u32,
     /// Bounds of the delay.
     pub delay: DelayConfig,
+}
+
+impl ReceiverConfig {
+    /// RTP ticks that `samples` last: one rate is a multiple of the other.
+    pub(super) fn ticks(&self, samples: usize) -> u32 {
+        let (rate, clock) = (self.sample_rate_hz, self.rtp_clock_hz);
+        if clock >= rate { samples as u32 * (clock / rate) } else { samples as u32 / (rate / clock) }
+    }
+
+    /// Samples in `ticks` of the RTP clock: one rate is a multiple of the other.
+    pub(super) fn samples(&self, ticks: u32) -> usize {
+        let (rate, clock) = (self.sample_rate_hz, self.rtp_clock_hz);
+        (if clock >= rate { ticks / (clock / rate) } else { ticks.saturating_mul(rate / clock) }) as usize
+    }
+
+    /// Whole milliseconds in `ticks` of the RTP clock.
+    pub(super) fn ms(&self, ticks: u32) -> u32 {
+        ticks / (self.rtp_clock_hz / 1_000)
+    }
+
+    /// Whether a codec makes the sound that this receiver plays.
+    pub(super) fn fits(&self, codec: &CodecInfo) -> bool {
+        codec.sample_rate_hz == self.sample_rate_hz && codec.channels == 1
+    }
 }
 
 impl Default for ReceiverConfig {

@@ -7,11 +7,12 @@
 //!
 //! Relative delays go into a histogram that forgets with a half-life of 355 packets (7 s at 20 ms). The target is the
 //! delay that costs least: each ms of delay costs one, each percent of packets that come later than it
-//! [`DelayConfig::late_cost_ms`]. What is lost costs nothing, as waiting doesn't bring it back. So is what comes once in
-//! a while and would take long to wait for: a stall is waited out when another is likely enough.
+//! [`DelayConfig::late_cost_ms`]. What is lost costs nothing, as waiting doesn't bring it back. A stall that comes once
+//! in a while costs too little to be waited for: it is, when another is likely enough.
 //!
 //! Newer packets weigh more instead of older ones being scaled down, so an update touches one bucket; the target is
-//! looked up with the second packet, every eighth, or at once if a packet was later. Memory: 500 bytes. A look-up takes 112 multiplies.
+//! looked up with the second packet, every eighth, or at once if a packet was later. Memory: under 600 bytes. A look-up
+//! takes 112 multiplies.
 
 use crate::time::Duration;
 
@@ -28,7 +29,8 @@ pub struct DelayConfig {
     pub target_max_ms: u32,
     /// The delay before anything is known of the network, in ms.
     pub initial_ms: u32,
-    /// How many ms of delay it is worth that one percent of packets less is late, from 10 to 10,000.
+    /// How many ms of delay it is worth that one percent of packets less is late, taken as one of 10 to 10,000: so every
+    /// cost fits into 32 bits.
     pub late_cost_ms: u32,
 }
 
@@ -53,9 +55,7 @@ impl DelayConfig {
     pub const fn fixed(ms: u32) -> Self {
         Self { min_ms: ms, max_ms: ms, target_max_ms: ms, initial_ms: ms, late_cost_ms: 0 }
     }
-}
 
-impl DelayConfig {
     fn bounded(&self, target_ms: u32) -> u32 {
         target_ms.min(self.target_max_ms).clamp(self.min_ms, self.max_ms)
     }
@@ -111,6 +111,10 @@ pub struct Estimate {
 #[derive(Clone, Debug)]
 pub struct DelayEstimator {
     ticks_per_second: u32,
+    ticks_per_ms: u32,
+    /// The longest delay, and a window of the base, in ticks.
+    maximum: u32,
+    window: u32,
     config: DelayConfig,
     histogram: [u32; BUCKETS],
     total: u32,
@@ -141,9 +145,13 @@ pub struct DelayEstimator {
 impl DelayEstimator {
     /// An estimator for a clock of `ticks_per_second`.
     pub fn new(ticks_per_second: u32, config: DelayConfig) -> Self {
+        let ticks = |length: Duration| length.as_samples(ticks_per_second) as u32;
         let mut estimator = Self {
             ticks_per_second,
-            config,
+            ticks_per_ms: (ticks_per_second / 1_000).max(1),
+            maximum: ticks(Duration::from_millis(u64::from(config.max_ms))),
+            window: ticks(WINDOW),
+            config: DelayConfig { late_cost_ms: config.late_cost_ms.clamp(10, 10_000), ..config },
             histogram: [0; BUCKETS],
             total: 0,
             weight: WEIGHT_START,
@@ -211,7 +219,7 @@ impl DelayEstimator {
             self.window_start = arrival;
             self.newest = timestamp;
             self.last = transit;
-        } else if arrival.wrapping_sub(self.window_start) > WINDOW.as_samples(self.ticks_per_second) as u32 {
+        } else if arrival.wrapping_sub(self.window_start) > self.window {
             self.measure_drift();
             let before = self.base();
             self.minimum = [transit, self.minimum[0]];
@@ -285,14 +293,14 @@ impl DelayEstimator {
 
     /// The longest delay that the bounds allow, in ticks.
     pub fn maximum(&self) -> u32 {
-        self.ticks(self.config.max_ms)
+        self.maximum
     }
 
     /// How much slower the sender's clock runs than ours, in parts per million: by how much the base rises. 0 for the
     /// first 20 s; a change of route spoils it for half a minute.
     pub fn drift_ppm(&self) -> i32 {
         // A window is ten seconds: a thousandth of it is ten ms, a ppm 1/100,000 of a second.
-        let per_second = (self.ticks_per_second / 1_000).max(1) as i32;
+        let per_second = self.ticks_per_ms as i32;
         self.drift * 100 / 16 / per_second
     }
 
@@ -325,7 +333,7 @@ impl DelayEstimator {
             }
         }
         // Beyond ten seconds it's the last bucket anyway, and the product stays within 32 bits.
-        let ms = relative.min(10 * self.ticks_per_second) / (self.ticks_per_second / 1_000).max(1);
+        let ms = relative.min(10 * self.ticks_per_second) / self.ticks_per_ms;
         let weight = if overtaken { self.weight / OVERTAKEN_SHARE } else { self.weight };
         self.histogram[bucket(ms)] += weight;
         self.total += self.weight;
@@ -334,7 +342,7 @@ impl DelayEstimator {
 
     /// The base rose by so many ticks: all that was counted was that much less late.
     fn lower(&mut self, by: u32) {
-        let by_ms = by / (self.ticks_per_second / 1_000).max(1);
+        let by_ms = by / self.ticks_per_ms;
         if by_ms == 0 || by > i32::MAX as u32 {
             return;
         }
@@ -353,9 +361,7 @@ impl DelayEstimator {
         }
         // One ms of delay weighs as much as so much of what is late.
         let total = self.total.max(self.weight * AT_LEAST_PACKETS);
-        // Within these bounds every cost fits into 32 bits.
-        let late_cost_ms = self.config.late_cost_ms.clamp(10, 10_000);
-        let unit = (total / (100 * late_cost_ms)).max(1);
+        let unit = (total / (100 * self.config.late_cost_ms)).max(1);
         let unusual = if self.reorders > REORDER_LEVEL { UNUSUAL_OVERTAKEN } else { UNUSUAL };
         let rare = self.histogram.iter().sum::<u32>() / unusual;
         let (mut later, mut best, mut least, mut usual) = (0, 0, u32::MAX, 0);
@@ -380,7 +386,7 @@ impl DelayEstimator {
         // Within the first bucket there is no jitter.
         let seen = if self.worth == FIRST_WIDTH_MS { 0 } else { self.worth };
         let halvings = (KNOWN_PACKETS / self.packets.clamp(1, KNOWN_PACKETS)).ilog2();
-        let unseen = self.spread / 16 * halvings / 2 / (self.ticks_per_second / 1_000).max(1);
+        let unseen = self.spread / 16 * halvings / 2 / self.ticks_per_ms;
         self.usual = self.ticks(usual);
         self.target = self.ticks(self.config.bounded(seen + unseen + self.tick_ms));
     }
@@ -414,6 +420,11 @@ mod tests {
 
     fn target_ms(estimator: &DelayEstimator) -> u32 {
         estimator.target() * 1_000 / CLOCK
+    }
+
+    #[test]
+    fn is_small() {
+        assert!(size_of::<DelayEstimator>() < 600, "{}", size_of::<DelayEstimator>());
     }
 
     #[test]

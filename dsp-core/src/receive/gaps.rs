@@ -1,7 +1,7 @@
 //! What a receiver plays where it has no packet to decode: gaps filled, losses concealed, pauses and waits.
 
 use super::strategy::Strategy;
-use super::{BRIDGE, CONCEAL_STEP, Cause, Played, Receiver, UNDERRUN, samples_of, ticks, ticks_of};
+use super::{BRIDGE, CONCEAL_STEP, Cause, Played, Receiver, UNDERRUN, ticks};
 use crate::codec::PayloadTable;
 use crate::quality::PacketFate;
 use crate::time::{Duration, Instant};
@@ -10,22 +10,14 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     /// Fills a gap of `samples` before a packet that is here: by the redundancy in that packet, by the codec, or from
     /// both sides in the waveform.
     pub(super) fn fill(&mut self, samples: usize, at: Instant, payloads: &mut dyn PayloadTable, played: &mut Played) {
-        let first = self.jitter.first_offset().and_then(|offset| self.jitter.peek(offset));
-        let Some((info, payload)) = first else {
-            return self.conceal(samples, payloads, played);
-        };
         let bridge = BRIDGE.as_samples(self.config.sample_rate_hz) as usize;
         let room = self.sound.room();
-        let Some(decoder) = payloads.decoder(info.payload_type) else {
-            return self.conceal(samples.min(bridge), payloads, played);
-        };
-        let codec = decoder.info();
-        if codec.sample_rate_hz != self.config.sample_rate_hz || codec.channels != 1 {
-            return self.conceal(samples.min(bridge), payloads, played);
-        }
+        let Some((_, info, payload)) = self.jitter.first() else { return self.conceal(samples, payloads, played) };
+        let decoder = payloads.decoder(info.payload_type).filter(|decoder| self.config.fits(&decoder.info()));
+        let Some(decoder) = decoder else { return self.conceal(samples.min(bridge), payloads, played) };
         let duration = decoder.duration(payload).unwrap_or(0);
-        let packet = samples_of(duration, &self.config);
-        let reach = samples_of(decoder.redundancy(payload), &self.config);
+        let packet = self.config.samples(duration);
+        let reach = self.config.samples(decoder.redundancy(payload));
         if packet > 0 && samples > reach && reach > 0 {
             // It covers the end of the gap only: go no further for now.
             return self.conceal((samples - reach).min(bridge), payloads, played);
@@ -35,13 +27,13 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             let unit = packet.min(reach);
             let ahead = samples.saturating_sub(1) / unit * unit;
             let part = samples - ahead;
-            let ahead_ticks = ticks_of(ahead, &self.config);
+            let ahead_ticks = self.config.ticks(ahead);
             if part * 2 > unit && unit <= room && decoder.recover(payload, ahead_ticks, self.sound.extend(unit).1) {
                 self.sound.commit(unit);
                 self.concealer.reset();
                 self.settle(Cause::Lost);
                 self.next_time = info.timestamp.plus(0_u32.wrapping_sub(ahead_ticks));
-                self.weigh_reach(info.arrival, self.next_time, 1, self.to_ticks(unit));
+                self.weigh_reach(info.arrival, self.next_time, 1, self.config.ticks(unit));
                 self.filled = 0;
                 played.recovered += unit as u32;
                 self.recovered += 1;
@@ -91,7 +83,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let samples = samples.clamp(1, self.sound.room());
         let step = CONCEAL_STEP.as_samples(self.config.sample_rate_hz) as usize;
         let own = match self.payload_type.and_then(|payload_type| payloads.decoder(payload_type)) {
-            Some(decoder) if decoder.info().sample_rate_hz == self.config.sample_rate_hz => {
+            Some(decoder) if self.config.fits(&decoder.info()) => {
                 let own = !self.concealer.is_concealing() && decoder.conceal(self.sound.extend(step).1);
                 if !own {
                     decoder.follow(samples);
@@ -113,7 +105,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         if self.filled == 0 && samples > 0 {
             self.stats.concealment_events += 1;
         }
-        self.filled += self.to_ticks(samples);
+        self.filled += self.config.ticks(samples);
         self.made_up += samples as u32;
         played.concealed += samples as u32;
     }
@@ -122,21 +114,20 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     /// it isn't needed any more, now that the packet that ends the gap is here.
     pub(super) fn cut_short(&mut self, now: Instant, strategy: &mut dyn Strategy) {
         let queued = self.sound.queued();
-        let ticks_queued = self.to_ticks(queued);
+        let ticks_queued = self.config.ticks(queued);
         if queued == 0 || queued > self.made_up as usize || ticks_queued > self.filled {
             return;
         }
-        let first = self.jitter.first_offset().and_then(|offset| self.jitter.peek(offset));
-        let Some((info, _)) = first else { return };
+        let Some((_, info, _)) = self.jitter.first() else { return };
         let now = ticks(now, self.config.rtp_clock_hz);
         let delay = self.delay.relative(now, info.timestamp.0).unwrap_or(0);
         let target = self.target(strategy) as i32;
         let gap = info.timestamp.distance(self.next_time) - (self.filled - ticks_queued) as i32;
-        let needed = samples_of(gap.min(target.saturating_sub(delay)).max(0) as u32, &self.config);
+        let needed = self.config.samples(gap.min(target.saturating_sub(delay)).max(0) as u32);
         if needed < queued {
             let spare = queued - needed;
             self.sound.shorten(spare);
-            self.filled -= self.to_ticks(spare);
+            self.filled -= self.config.ticks(spare);
             self.made_up -= spare as u32;
             self.stats.concealed_samples -= spare as u64;
             self.spliced = true;
@@ -164,7 +155,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.concealer.bridge(history, &mut [], place);
         }
         self.sound.commit(samples);
-        self.filled += self.to_ticks(samples);
+        self.filled += self.config.ticks(samples);
         played.noise += samples as u32;
     }
 
@@ -172,14 +163,14 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     pub(super) fn background(&mut self, samples: usize, payloads: &mut dyn PayloadTable, played: &mut Played) {
         let step = CONCEAL_STEP.as_samples(self.config.sample_rate_hz) as usize;
         let own = match self.payload_type.and_then(|payload_type| payloads.decoder(payload_type)) {
-            Some(decoder) => decoder.conceal(self.sound.extend(step).1),
-            None => false,
+            Some(decoder) if self.config.fits(&decoder.info()) => decoder.conceal(self.sound.extend(step).1),
+            _ => false,
         };
         if !own {
             return self.pause(samples, played);
         }
         self.sound.commit(step);
-        self.filled += self.to_ticks(step);
+        self.filled += self.config.ticks(step);
         played.noise += step as u32;
     }
 
@@ -193,7 +184,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             place.fill(0);
         }
         self.sound.commit(samples);
-        self.filled += self.to_ticks(samples);
+        self.filled += self.config.ticks(samples);
         played.silence += samples as u32;
     }
 
@@ -203,7 +194,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let (history, place) = self.sound.extend(samples);
         if self.fading {
             self.concealer.conceal(history, place);
-            self.filled += ticks_of(samples, &self.config);
+            self.filled += self.config.ticks(samples);
             self.fading = self.filled < UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32;
             played.concealed += samples as u32;
         } else {

@@ -222,6 +222,12 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         (0..=span).find(|&offset| self.slots[next.wrapping_add(offset as u32) as usize % CELLS].used)
     }
 
+    /// The earliest packet: how many places after the next one it lies, and its payload.
+    pub fn first(&self) -> Option<(usize, PacketInfo, &[u8])> {
+        let offset = self.first_offset()?;
+        self.peek(offset).map(|(info, payload)| (offset, info, payload))
+    }
+
     /// Takes the next packet out, or gives up on it if it is missing, and moves on by one. Whether it was there.
     pub fn advance(&mut self) -> bool {
         let Some(next) = self.next else { return false };

@@ -50,7 +50,7 @@ use stretch::Stretcher;
 use sync_buffer::SyncBuffer;
 
 /// History that concealment and stretching may look at.
-const HISTORY: Duration = Duration::from_millis(120);
+const HISTORY: Duration = Duration::from_millis(plc::HISTORY_MS as u64);
 /// A gap of which both ends are known is filled in one piece up to this length.
 const BRIDGE: Duration = Duration::from_millis(60);
 /// Concealment goes in steps: a packet that comes meanwhile is used at the next one.
@@ -204,7 +204,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     pub fn stats(&self) -> ReceiverStats {
         ReceiverStats {
             reception: ReceptionStats::new(self.ssrc.unwrap_or_default(), &self.sequence, &self.interarrival),
-            target_delay_ms: self.to_ms(self.delay.target().max(self.least_delay)),
+            target_delay_ms: self.config.ms(self.delay.target().max(self.least_delay)),
             drift_ppm: self.delay.drift_ppm(),
             buffered_packets: self.jitter.len() as u32,
             queued_samples: self.sound.queued() as u32,
@@ -376,7 +376,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             filled += self.sound.take(&mut pcm[filled..]);
         }
         self.stretch_pause = self.stretch_pause.saturating_sub(pcm.len());
-        played.target_delay_ms = self.to_ms(self.target(road.strategy));
+        played.target_delay_ms = self.config.ms(self.target(road.strategy));
         self.stats.count(&played, pcm.len());
         played
     }
@@ -387,15 +387,14 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         loop {
             // Each turn of this loop that goes on has taken a packet out of the buffer, or has begun to play or ceased to,
             // so it ends.
-            let first =
-                self.jitter.first_offset().and_then(|offset| self.jitter.peek(offset).map(|(info, _)| (offset, info)));
+            let first = self.jitter.first().map(|(offset, info, _)| (offset, info));
             let delay = first.map_or(0, |(_, info)| self.delay.relative(now, info.timestamp.0).unwrap_or(0));
             let target = self.target(road.strategy) as i32;
             if self.state == State::Priming {
                 match first {
                     Some((offset, info)) if delay >= target || self.full => self.start(offset, info),
                     Some(_) => {
-                        return self.wait(self.to_samples(target.saturating_sub(delay) as u32).min(wanted), played);
+                        return self.wait(self.config.samples(target.saturating_sub(delay) as u32).min(wanted), played);
                     }
                     None => return self.wait(wanted, played),
                 }
@@ -422,7 +421,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 maximum: self.delay.maximum() as i32,
                 step: CONCEAL_STEP.as_samples(self.config.rtp_clock_hz) as i32,
             });
-            let samples = |ticks: i32| self.to_samples(ticks.max(0) as u32);
+            let samples = |ticks: i32| self.config.samples(ticks.max(0) as u32);
             match operation {
                 // A strategy of somebody's own may ask for what isn't there.
                 Operation::Decode | Operation::Merge | Operation::Drop | Operation::Fill(_) if first.is_none() => {
@@ -491,10 +490,10 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let late = self.filled > 0 && !self.broken && gap == 0 && self.concealer.is_concealing();
         let more = if late { self.concealer.until_in_phase() } else { 0 };
         let duration = decoder.duration(payload).unwrap_or(0);
-        let bound = samples_of(self.delay.maximum().saturating_sub(delay.max(0) as u32), &self.config);
-        let more = more.min(bound).min(self.sound.room().saturating_sub(samples_of(duration, &self.config)));
+        let bound = self.config.samples(self.delay.maximum().saturating_sub(delay.max(0) as u32));
+        let more = more.min(bound).min(self.sound.room().saturating_sub(self.config.samples(duration)));
         let pauses = decoder.pauses(payload);
-        let decoded = decode_into(&mut self.sound, more, decoder, payload, self.config.sample_rate_hz);
+        let decoded = decode_into(&mut self.sound, more, decoder, payload, &self.config);
         self.pass(if decoded.is_some() { PacketFate::Received } else { PacketFate::Discarded });
         self.weigh_reach(info.arrival, info.timestamp, missing, reach);
         let Some(samples) = decoded else {
@@ -519,7 +518,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         self.count_decoded(copy, samples, played);
         self.sending = if pauses { Sending::Pause } else { Sending::Sound };
         let at = at + Duration::from_samples(more as u64, self.config.sample_rate_hz);
-        let delay = delay + self.to_ticks(more) as i32;
+        let delay = delay + self.config.ticks(more) as i32;
         self.after_decoding(info, duration, at, delay, played);
         self.change_speed(delay, road.strategy, played);
         true
@@ -571,7 +570,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         played.playout_delay_us = Some(delay_us);
         played.buffer_delay_us = Some(waited_us);
         played.timestamp = Some(info.timestamp);
-        let samples = self.to_samples(duration) as u32;
+        let samples = self.config.samples(duration) as u32;
         self.stats.playout_delay.count(delay_us, samples);
         self.stats.buffer_delay.count(waited_us, samples);
     }
@@ -582,7 +581,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         if self.pass(PacketFate::Discarded) {
             self.stats.discarded += 1;
         }
-        if let Some((info, _)) = self.jitter.first_offset().and_then(|offset| self.jitter.peek(offset)) {
+        if let Some((_, info, _)) = self.jitter.first() {
             self.next_time = info.timestamp;
             self.filled = 0;
             self.spliced = true;
@@ -630,30 +629,6 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         self.candidate = Some((packet.ssrc(), packet.seq().plus(1), right));
         right >= PROBATION
     }
-
-    fn to_samples(&self, ticks: u32) -> usize {
-        samples_of(ticks, &self.config)
-    }
-
-    fn to_ticks(&self, samples: usize) -> u32 {
-        ticks_of(samples, &self.config)
-    }
-
-    fn to_ms(&self, ticks: u32) -> u32 {
-        ticks / (self.config.rtp_clock_hz / 1_000)
-    }
-}
-
-/// RTP ticks that `samples` last: one rate is a multiple of the other.
-fn ticks_of(samples: usize, config: &ReceiverConfig) -> u32 {
-    let (rate, clock) = (config.sample_rate_hz, config.rtp_clock_hz);
-    if clock >= rate { samples as u32 * (clock / rate) } else { samples as u32 / (rate / clock) }
-}
-
-/// Samples in `ticks` of the RTP clock: one rate is a multiple of the other.
-fn samples_of(ticks: u32, config: &ReceiverConfig) -> usize {
-    let (rate, clock) = (config.sample_rate_hz, config.rtp_clock_hz);
-    (if clock >= rate { ticks / (clock / rate) } else { ticks.saturating_mul(rate / clock) }) as usize
 }
 
 /// Decodes `skip` samples behind the end of the sync buffer, without counting the samples as valid yet.
@@ -662,10 +637,10 @@ fn decode_into<const SAMPLES: usize>(
     skip: usize,
     decoder: &mut dyn Decoder,
     payload: &[u8],
-    sample_rate_hz: u32,
+    config: &ReceiverConfig,
 ) -> Option<usize> {
     let info = decoder.info();
-    if info.sample_rate_hz != sample_rate_hz || info.channels != 1 {
+    if !config.fits(&info) {
         return None;
     }
     let room = sound.room();

@@ -37,8 +37,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         }
         let (Stretch::Accelerate(by) | Stretch::Decelerate(by)) = change;
         let by = by.max(0) as u32;
-        self.stretcher.hurry(self.to_ms(by));
-        let most = self.to_samples(by).min(self.sound.room());
+        self.stretcher.hurry(self.config.ms(by));
+        let most = self.config.samples(by).min(self.sound.room());
         let changed = match change {
             Stretch::Accelerate(_) => {
                 let (pcm, end, start) = self.sound.parts();
@@ -68,7 +68,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     /// Counted to a packet beyond `target`: nobody wants to know more. Where packets keep their order, one that was
     /// overtaken is lost, and to play slower would not bring it.
     fn ahead(&self, target: u32, reorders: bool) -> u32 {
-        let mut ahead = self.to_ticks(self.sound.queued());
+        let mut ahead = self.config.ticks(self.sound.queued());
         let mut before = self.next_time;
         for offset in 0.. {
             let Some((info, _)) = self.jitter.peek(offset) else {

@@ -6,7 +6,8 @@
 use crate::quality::ReceptionStats;
 use crate::time::RtpTime;
 
-/// Smallest, largest and mean of a delay; the mean is over samples, so that a long packet counts as much as two short ones.
+/// Smallest, largest and mean of a delay; the mean is over samples, so that a long packet counts as much as two short
+/// ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DelaySummary {

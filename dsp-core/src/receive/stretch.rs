@@ -2,14 +2,14 @@
 //!
 //! Pitch-synchronous overlap-add: the lag at which the signal best repeats itself around the splice is cut out or
 //! inserted, with a linear crossfade of up to a period over samples that correlate. Where the signal is nearly
-//! silent, or far below the speech before it, any length will do. All integer; correlations Q15. Delay: none; memory: none between calls, 280 bytes of
-//! stack. Cost at 8 kHz: 4,000 to 6,000 multiplies a call.
+//! silent, or far below the speech before it, any length will do. All integer; correlations Q15. Delay: none; memory:
+//! none between calls, 280 bytes of stack. Cost at 8 kHz: 4,000 to 6,000 multiplies a call.
 
 use super::pitch::{self, Match, Range, Side};
 
 /// A splice is made from this normalised correlation on (0.9 in Q15), as long as there is no hurry.
 const ALIKE: i32 = 29_491;
-/// Up to so many ms too much of delay there is no hurry, and from so many on any splice will do.
+/// With the delay up to so many ms off there is no hurry, and from so many on any splice will do.
 const HURRY_MS: core::ops::Range<i32> = 50..150;
 /// Peak below which a signal counts as silence (-54 dB of full scale).
 const SILENCE: u32 = 64;
@@ -31,10 +31,10 @@ impl Stretcher {
         Stretcher { rate_hz: sample_rate_hz.clamp(8_000, 48_000), alike: ALIKE, loudest: 0 }
     }
 
-    /// How much longer than wanted the delay is, in ms: the more, the less alike a splice's sides need be. Noise and
-    /// music never repeat themselves well, and the delay must come down all the same.
-    pub fn hurry(&mut self, excess_ms: u32) {
-        let left = HURRY_MS.end - (excess_ms.min(HURRY_MS.end as u32) as i32).max(HURRY_MS.start);
+    /// How far the delay is off what is wanted, in ms: the more, the less alike a splice's sides need be. Noise and music
+    /// never repeat themselves well, and the delay must change all the same.
+    pub fn hurry(&mut self, off_ms: u32) {
+        let left = HURRY_MS.end - (off_ms.min(HURRY_MS.end as u32) as i32).max(HURRY_MS.start);
         let whole = HURRY_MS.end - HURRY_MS.start;
         self.alike = if left == 0 { i32::MIN } else { ALIKE * left / whole };
     }

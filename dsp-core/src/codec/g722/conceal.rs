@@ -13,11 +13,11 @@
 
 use super::SubBandDecoder;
 use super::qmf::{Analysis, BLOCK, Synthesis};
-use crate::receive::plc::Concealer;
+use crate::receive::plc::{Concealer, HISTORY_MS};
 
 const RATE_HZ: u32 = 16_000;
 /// Sound that the concealer wants to see.
-const HISTORY: usize = RATE_HZ as usize * 120 / 1_000;
+const HISTORY: usize = RATE_HZ as usize * HISTORY_MS / 1_000;
 /// Delay of both filters together.
 const AHEAD: usize = 22;
 /// Join to the first good sound: 3 ms.
