@@ -68,7 +68,7 @@ fn jitter(c: &mut Criterion) {
             seq,
             timestamp: RtpTime(u32::from(seq.0) * 160),
             payload_type: PayloadType::PCMU,
-            marker: false,
+            copy: false,
             arrival: Instant::ZERO,
         };
         seq = seq.plus(1);
@@ -82,7 +82,7 @@ fn jitter(c: &mut Criterion) {
             push(&mut buffer);
             let (info, bytes) = buffer.peek(0).unwrap();
             black_box((info.timestamp, bytes[0]));
-            buffer.advance()
+            buffer.advance(true)
         });
     });
     group.finish();

@@ -80,7 +80,7 @@ impl<const CELLS: usize> JitterModel<CELLS> {
             seq: Seq(extended as u16),
             timestamp: RtpTime(self.stamp),
             payload_type: PayloadType::PCMU,
-            marker: false,
+            copy: false,
             arrival: Instant::ZERO,
         };
         let pushed = self.buffer.push(info, &payload);
@@ -97,8 +97,13 @@ impl<const CELLS: usize> JitterModel<CELLS> {
                 }
                 assert!(self.held.insert(extended, payload).is_none(), "{extended} was there");
             }
-            Err(PushError::Duplicate) => assert!(self.held.contains_key(&extended), "{extended} is not there"),
-            Err(PushError::Late) => assert!(self.next.is_some_and(|next| extended < next)),
+            Err(PushError::Duplicate) => {
+                assert!(self.held.contains_key(&extended) || self.taken.contains(&extended), "{extended} is not there");
+            }
+            Err(PushError::Late) => {
+                assert!(self.next.is_some_and(|next| extended < next) && !self.taken.contains(&extended));
+            }
+            Err(PushError::Old) => assert!(self.next.is_some_and(|next| extended < next)),
             Err(PushError::TooFarAhead) => assert!(self.next.is_some_and(|next| extended - next >= CELLS as i64)),
             // Only holes behind early packets and at the end of the ring may be wasted.
             Err(PushError::Full) => assert!(!self.held.is_empty() && cells + bytes.div_ceil(64) > 0),
@@ -108,13 +113,13 @@ impl<const CELLS: usize> JitterModel<CELLS> {
 
     fn take(&mut self) {
         let Some(next) = self.next else {
-            assert!(!self.buffer.advance());
+            assert!(!self.buffer.advance(false));
             return;
         };
         let expected = self.held.remove(&next);
         let peeked = self.buffer.peek(0).map(|(info, payload)| (info.seq, payload.to_vec()));
         assert_eq!(peeked, expected.clone().map(|payload| (Seq(next as u16), payload)));
-        assert_eq!(self.buffer.advance(), expected.is_some());
+        assert_eq!(self.buffer.advance(expected.is_some()), expected.is_some());
         if expected.is_some() {
             assert!(self.taken.insert(next), "{next} twice");
         }

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc};
 use dsp_core::codec::{DecodeError, Decoder, Encoder};
-use dsp_core::time::Instant;
+use dsp_core::receive::{DelayConfig, HostReceiver, Received, ReceiverConfig};
+use dsp_core::time::{Instant, PayloadType, RtpTime, Seq, Ssrc};
+use dsp_core::wire::rtp::RtpHeader;
 use host_std::netsim::NetworkConfig;
 use host_std::opus::{MAX_PAYLOAD, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, OpusPacket, OpusPacketError};
 #[cfg(feature = "opus-dred")]
@@ -14,6 +16,7 @@ use host_std::record::call::CallRecorder;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, Identity};
+use media_core_tests::road::babble;
 use media_core_tests::shared;
 
 #[global_allocator]
@@ -361,4 +364,52 @@ fn nothing_allocates_after_construction() {
         decoder.reset();
         encoder.reset();
     });
+}
+
+/// A packet that was recovered and comes after all is superfluous; one that was given up and comes after all is late.
+#[test]
+fn what_was_recovered_cannot_come_too_late() {
+    let config = OpusEncoderConfig { sample_rate_hz: 16_000, expected_loss_percent: 20, ..Default::default() };
+    let packets = encoded(&babble(16_000, 3, 0), config);
+    // Two packets whose next one repeats them.
+    let mut decoder = OpusDecoder::new(16_000, 1).expect("a decoder");
+    let repeats = |n: &usize| {
+        decoder.decode(&packets[n - 1], &mut [0; 320]).expect("decodes");
+        decoder.redundancy(&packets[n + 1]) > 0
+    };
+    let repeated: Vec<usize> = (30..100).filter(repeats).collect();
+    let recovered = repeated[0];
+    let last = *repeated.iter().find(|&&n| n >= recovered + 25).expect("speech goes on");
+    let lost = |n: usize| n == recovered || (last - 2..=last).contains(&n);
+    let delay = DelayConfig::fixed(60);
+    let receiver = ReceiverConfig { sample_rate_hz: 16_000, rtp_clock_hz: 48_000, delay };
+    let mut receiver = HostReceiver::new(receiver).expect("a receiver");
+    let number = PayloadType::from_low_bits(96);
+    let mut payloads = (number, OpusDecoder::new(16_000, 1).expect("a decoder"));
+    let datagram = |n: usize| {
+        let seq = Seq(n as u16);
+        let timestamp = RtpTime(960 * n as u32);
+        let header = RtpHeader { payload_type: number, seq, timestamp, ssrc: Ssrc(1), ..RtpHeader::default() };
+        let mut bytes = vec![0; 12];
+        header.write(&mut bytes).expect("room for a header");
+        bytes.extend_from_slice(&packets[n]);
+        bytes
+    };
+    let (mut pcm, mut late) = ([0; 320], Vec::new());
+    for n in 0..140 {
+        let now = Instant::from_millis(20 * n as u64);
+        if n == recovered + 15 {
+            late.push(receiver.receive(now, &datagram(recovered)));
+        } else if n == last + 15 {
+            late.push(receiver.receive(now, &datagram(last - 1)));
+        }
+        if !lost(n) {
+            receiver.receive(now, &datagram(n)).expect("a packet");
+        }
+        receiver.play(now, &mut payloads, &mut pcm);
+    }
+    assert_eq!(late, [Ok(Received::Duplicate), Ok(Received::Late)], "{:?}", receiver.stats());
+    let (stats, bursts) = (receiver.stats(), receiver.bursts());
+    assert_eq!((stats.duplicate, stats.late, stats.recovered_samples), (1, 1, 640), "{stats:?}");
+    assert_eq!((bursts.lost, bursts.discarded), (1, 1), "{bursts:?}");
 }

@@ -57,6 +57,17 @@ proptest! {
 }
 
 #[test]
+fn a_fixed_delay_on_a_perfect_network_drops_nothing() {
+    for ms in [20, 60, 100, 200, 400, 500] {
+        let mut line = Host::new(ReceiverConfig { delay: DelayConfig::fixed(ms), ..ReceiverConfig::default() });
+        line.run_well(20_000);
+        let stats = line.receiver.stats();
+        assert_eq!((stats.discarded, stats.concealed_samples, stats.late), (0, 0, 0), "{ms} ms: {stats:?}");
+        assert_eq!(stats.playout_delay.max_us, ms * 1_000, "{stats:?}");
+    }
+}
+
+#[test]
 fn a_burst_of_ten_thousand_late_packets_leaves_the_buffer_at_its_bound() {
     let burst = |line: &mut Host| {
         // Nothing comes for 200 s, and then everything at once.

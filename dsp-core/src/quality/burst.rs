@@ -116,14 +116,11 @@ impl BurstTracker {
     }
 
     /// A packet that was counted as lost came after all, too late: it is a discarded one. Bursts and gaps stay the same.
-    /// `false` if none was lost.
-    pub const fn lost_came_late(&mut self) -> bool {
-        if self.lost == 0 {
-            return false;
+    pub const fn lost_came_late(&mut self) {
+        if self.lost > 0 {
+            self.lost -= 1;
+            self.discarded += 1;
         }
-        self.lost -= 1;
-        self.discarded += 1;
-        true
     }
 
     /// Ends the open cluster: a burst, or a loss within a gap.
@@ -354,11 +351,12 @@ mod tests {
     #[test]
     fn losses_that_came_late_are_discards() {
         let mut tracker = BurstTracker::new();
-        assert!(!tracker.lost_came_late());
+        tracker.lost_came_late();
+        assert_eq!(tracker.stats().discarded, 0);
         tracker.count(PacketFate::Lost, PACKET);
         tracker.count(PacketFate::Lost, PACKET);
         let before = tracker.stats();
-        assert!(tracker.lost_came_late());
+        tracker.lost_came_late();
         assert_eq!(tracker.stats(), BurstStats { lost: 1, discarded: 1, ..before });
     }
 

@@ -65,8 +65,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 let delay = self.delay.relative(now, info.timestamp.0).unwrap_or(0);
                 self.settle(Cause::Lost);
                 self.skip_missing();
-                let copy = self.jitter.is_copy(0);
-                self.count_decoded(copy, packet, played);
+                self.count_decoded(info.copy, packet, played);
                 self.pass(PacketFate::Received);
                 self.after_decoding(info, duration, at, delay, played);
             }
@@ -197,6 +196,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             self.filled += self.config.ticks(samples);
             self.fading = self.filled < UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32;
             played.concealed += samples as u32;
+            self.stats.concealed_lost_samples += samples as u64;
         } else {
             place.fill(0);
             played.silence += samples as u32;

@@ -18,10 +18,12 @@ pub const CELL_BYTES: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PushError {
-    /// The packet is in the buffer already.
+    /// The packet is in the buffer already, or was heard: itself, its copy, or what another packet repeats of it.
     Duplicate,
-    /// Its turn has passed: it was played, concealed or skipped.
+    /// Its turn has passed without it: it was concealed or skipped.
     Late,
+    /// It is of before the first packet that was played, or of so long ago that nothing is remembered of it.
+    Old,
     /// It is so far ahead of the next packet to be played that the table has no place for it.
     TooFarAhead,
     /// No run of free cells is long enough.
@@ -43,8 +45,8 @@ pub struct PacketInfo {
     pub timestamp: RtpTime,
     /// Payload type.
     pub payload_type: PayloadType,
-    /// Marker bit.
-    pub marker: bool,
+    /// It came as redundancy in a later packet (RFC 2198).
+    pub copy: bool,
     /// When it arrived.
     pub arrival: Instant,
 }
@@ -55,8 +57,8 @@ struct Slot {
     first_cell: u16,
     bytes: u16,
     used: bool,
-    /// What lies, or lay here last, came as redundancy in a later packet.
-    copy: bool,
+    /// Once the turn of this number has passed: whether its packet was heard, from its payload or another's redundancy.
+    heard: Option<bool>,
 }
 
 const EMPTY: Slot = Slot {
@@ -64,13 +66,13 @@ const EMPTY: Slot = Slot {
         seq: Seq(0),
         timestamp: RtpTime(0),
         payload_type: PayloadType::PCMU,
-        marker: false,
+        copy: false,
         arrival: Instant::ZERO,
     },
     first_cell: 0,
     bytes: 0,
     used: false,
-    copy: false,
+    heard: None,
 };
 
 /// A jitter buffer of `CELLS` cells of 64 bytes: room for at most `CELLS` packets.
@@ -142,20 +144,9 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         self.next.map(|next| Seq(next as u16))
     }
 
-    /// Stores a packet. The first one after `new` or `clear` begins the sequence; packets that were sent a little
-    /// before it and arrive later are welcome until the first turn has passed.
-    ///
-    /// A packet whose copy is here or was played is a duplicate.
+    /// Stores a packet, or a copy of one. The first one after `new` or `clear` begins the sequence; packets that were sent
+    /// a little before it and arrive later are welcome until the first turn has passed.
     pub fn push(&mut self, info: PacketInfo, payload: &[u8]) -> Result<(), PushError> {
-        self.place(info, payload, false)
-    }
-
-    /// Stores a copy of a packet that is missing, taken from a later one that is here (RFC 2198).
-    pub fn push_copy(&mut self, info: PacketInfo, payload: &[u8]) -> Result<(), PushError> {
-        self.place(info, payload, true)
-    }
-
-    fn place(&mut self, info: PacketInfo, payload: &[u8], copy: bool) -> Result<(), PushError> {
         let extended = match self.next {
             None => u32::from(info.seq.0) + (1 << 16),
             Some(_) => self.newest.wrapping_add(i32::from(info.seq.distance(Seq(self.newest as u16))) as u32),
@@ -165,8 +156,11 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         let early = !self.begun && span + ahead.unsigned_abs() as usize <= CELLS / 2;
         if ahead < 0 && !early {
             let last = &self.slots[extended as usize % CELLS];
-            let played = last.copy && !last.used && last.info.seq == info.seq;
-            return Err(if played { PushError::Duplicate } else { PushError::Late });
+            return Err(match last.heard.filter(|_| last.info.seq == info.seq) {
+                Some(true) => PushError::Duplicate,
+                Some(false) => PushError::Late,
+                None => PushError::Old,
+            });
         }
         if ahead >= CELLS as i32 {
             return Err(PushError::TooFarAhead);
@@ -179,7 +173,8 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         for (cell, part) in self.cells[first_cell..].iter_mut().zip(payload.chunks(CELL_BYTES)) {
             cell[..part.len()].copy_from_slice(part);
         }
-        self.slots[index] = Slot { info, first_cell: first_cell as u16, bytes: payload.len() as u16, used: true, copy };
+        self.slots[index] =
+            Slot { info, first_cell: first_cell as u16, bytes: payload.len() as u16, used: true, heard: None };
         self.packets += 1;
         if ahead < 0 {
             self.next = Some(extended);
@@ -205,13 +200,6 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         slot.used.then_some((slot.info, bytes))
     }
 
-    /// Whether the packet `offset` places after the next one is here as a copy only.
-    pub fn is_copy(&self, offset: usize) -> bool {
-        let Some(next) = self.next else { return false };
-        let slot = &self.slots[next.wrapping_add(offset as u32) as usize % CELLS];
-        offset < CELLS && slot.used && slot.copy
-    }
-
     /// How many places after the next one the earliest packet lies: 0 when the next one is here.
     pub fn first_offset(&self) -> Option<usize> {
         if self.packets == 0 {
@@ -228,8 +216,9 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         self.peek(offset).map(|(info, payload)| (offset, info, payload))
     }
 
-    /// Takes the next packet out, or gives up on it if it is missing, and moves on by one. Whether it was there.
-    pub fn advance(&mut self) -> bool {
+    /// Takes the next packet out, or gives up on it if it is missing, and moves on by one. Whether it was there. `heard`
+    /// tells what a packet of this number that comes later still is: superfluous, or late.
+    pub fn advance(&mut self, heard: bool) -> bool {
         let Some(next) = self.next else { return false };
         self.begun = true;
         self.next = Some(next.wrapping_add(1));
@@ -238,7 +227,9 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
             self.newest = next.wrapping_add(1);
         }
         let slot = &mut self.slots[next as usize % CELLS];
+        slot.heard = Some(heard);
         if !slot.used {
+            slot.info.seq = Seq(next as u16);
             return false;
         }
         slot.used = false;
@@ -251,7 +242,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
     /// Forgets everything: the next packet begins a new sequence.
     pub fn clear(&mut self) {
         for slot in &mut self.slots {
-            (slot.used, slot.copy) = (false, false);
+            (slot.used, slot.heard) = (false, None);
         }
         self.head = 0;
         self.tail = 0;
@@ -321,7 +312,7 @@ mod tests {
                 assert_eq!(payload, info.seq.0.to_be_bytes().repeat(50));
                 seqs.push(info.seq.0);
             }
-            buffer.advance();
+            buffer.advance(true);
         }
         seqs
     }
@@ -338,7 +329,7 @@ mod tests {
         }
         assert_eq!(push(&mut buffer, 0), Err(PushError::Duplicate));
         assert_eq!(drain(&mut buffer), [65_534, 65_535, 0, 1, 2]);
-        assert_eq!(push(&mut buffer, 1), Err(PushError::Late));
+        assert_eq!(push(&mut buffer, 1), Err(PushError::Duplicate));
     }
 
     #[test]
@@ -347,10 +338,10 @@ mod tests {
         for seq in [10, 12, 13] {
             push(&mut buffer, seq).unwrap();
         }
-        buffer.advance();
+        buffer.advance(true);
         assert!(buffer.peek(0).is_none());
         assert_eq!(buffer.first_offset(), Some(1));
-        assert!(!buffer.advance());
+        assert!(!buffer.advance(false));
         assert_eq!(push(&mut buffer, 11), Err(PushError::Late));
         assert_eq!(drain(&mut buffer), [12, 13]);
     }
@@ -361,9 +352,9 @@ mod tests {
         push(&mut buffer, 5).unwrap();
         push(&mut buffer, 3).unwrap();
         push(&mut buffer, 4).unwrap();
-        assert_eq!(push(&mut buffer, 65_000), Err(PushError::Late));
+        assert_eq!(push(&mut buffer, 65_000), Err(PushError::Old));
         assert_eq!(drain(&mut buffer), [3, 4, 5]);
-        assert_eq!(push(&mut buffer, 2), Err(PushError::Late));
+        assert_eq!(push(&mut buffer, 2), Err(PushError::Old));
     }
 
     #[test]
@@ -375,7 +366,7 @@ mod tests {
         assert_eq!(push(&mut buffer, 4), Err(PushError::Full));
         assert_eq!(push(&mut buffer, 9), Err(PushError::TooFarAhead));
         assert_eq!(buffer.push(info(5), &[0; 600]), Err(PushError::TooLong { bytes: 600 }));
-        buffer.advance();
+        buffer.advance(true);
         push(&mut buffer, 4).unwrap();
         assert_eq!(drain(&mut buffer), [1, 2, 3, 4]);
     }
@@ -392,7 +383,7 @@ mod tests {
                 assert_eq!(info.seq.0, taken as u16);
                 assert_eq!(bytes.len(), (taken as usize * 37) % 300 + 1);
                 assert!(bytes.iter().all(|&b| b == taken as u8));
-                buffer.advance();
+                buffer.advance(true);
                 taken += 1;
             }
         }

@@ -308,13 +308,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             Some(red) => (red.primary().payload_type, red.primary().payload),
             None => (packet.payload_type(), packet.payload()),
         };
-        let info = PacketInfo {
-            seq: packet.seq(),
-            timestamp: packet.timestamp(),
-            payload_type,
-            marker: packet.marker(),
-            arrival: now,
-        };
+        let info =
+            PacketInfo { seq: packet.seq(), timestamp: packet.timestamp(), payload_type, copy: false, arrival: now };
         // A full buffer gives up its oldest packets: at most all of them, so this ends.
         let pushed = loop {
             match self.jitter.push(info, payload) {
@@ -339,11 +334,13 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 Ok(Received::Duplicate)
             }
             Err(PushError::TooLong { bytes }) => Err(ReceiveError::TooLong { bytes }),
-            Err(_) => {
+            Err(error) => {
                 // How late it was is worth knowing all the same.
                 self.delay.update(arrival, packet.timestamp().0);
                 self.stats.late += 1;
-                self.bursts.lost_came_late();
+                if error == PushError::Late {
+                    self.bursts.lost_came_late();
+                }
                 Ok(Received::Late)
             }
         }
@@ -477,7 +474,6 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     fn decode(&mut self, at: Instant, delay: i32, road: &mut Road<'_>, played: &mut Played) -> bool {
         let missing = self.jitter.first_offset().unwrap_or(0);
         self.skip_missing();
-        let copy = self.jitter.is_copy(0);
         let Some((info, payload)) = self.jitter.peek(0) else { return false };
         let Some(decoder) = road.payloads.decoder(info.payload_type) else {
             let other = road.payloads.other(info.payload_type);
@@ -515,7 +511,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         self.sound.commit(more + samples);
         self.count_concealed(more, played);
         self.settle(if gap > 0 { Cause::Lost } else { Cause::Late });
-        self.count_decoded(copy, samples, played);
+        self.count_decoded(info.copy, samples, played);
         self.sending = if pauses { Sending::Pause } else { Sending::Sound };
         let at = at + Duration::from_samples(more as u64, self.config.sample_rate_hz);
         let delay = delay + self.config.ticks(more) as i32;

@@ -231,8 +231,8 @@ fn past(real: &[i16]) -> impl Fn(usize) -> i32 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::vec::Vec;
     use std::vec;
+    use std::vec::Vec;
 
     /// A sum of harmonics of `pitch_hz`, like a vowel; peak about 12,000.
     fn vowel(rate_hz: u32, pitch_hz: f64, samples: usize) -> Vec<i16> {

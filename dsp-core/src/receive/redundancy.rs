@@ -78,8 +78,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             return;
         }
         let info =
-            PacketInfo { seq, timestamp, payload_type: block.payload_type, marker: false, arrival: carrier.arrival };
-        match self.jitter.push_copy(info, block.payload) {
+            PacketInfo { seq, timestamp, payload_type: block.payload_type, copy: true, arrival: carrier.arrival };
+        match self.jitter.push(info, block.payload) {
             Ok(()) => {}
             Err(PushError::Duplicate) => self.stats.redundant_duplicate += 1,
             Err(_) => self.stats.redundant_late += 1,
@@ -110,8 +110,9 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     pub(super) fn pass(&mut self, fate: PacketFate) -> bool {
         let here = self.jitter.peek(0).is_some();
         if self.jitter.next_seq().is_some() {
-            self.jitter.advance();
-            self.count_fate(if here { fate } else { PacketFate::Lost });
+            let fate = if here { fate } else { PacketFate::Lost };
+            self.jitter.advance(fate == PacketFate::Received);
+            self.count_fate(fate);
         }
         here
     }
@@ -122,8 +123,9 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         // Redundancy covers the end of a gap.
         let recovered = usize::from(core::mem::take(&mut self.recovered));
         for left in (0..missing).rev() {
-            self.jitter.advance();
-            self.count_fate(if left < recovered { PacketFate::Received } else { PacketFate::Lost });
+            let recovered = left < recovered;
+            self.jitter.advance(recovered);
+            self.count_fate(if recovered { PacketFate::Received } else { PacketFate::Lost });
         }
     }
 

@@ -35,8 +35,15 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         if matches!(change, Stretch::Decelerate(_)) && self.jitter.room() < CELLS / 4 {
             return;
         }
-        let (Stretch::Accelerate(by) | Stretch::Decelerate(by)) = change;
-        let by = by.max(0) as u32;
+        let by = match change {
+            Stretch::Accelerate(by) => by,
+            // Beyond the bound the next packet would be dropped.
+            Stretch::Decelerate(by) => by.min(self.delay.maximum() as i32 - delay),
+        };
+        if by <= 0 {
+            return;
+        }
+        let by = by as u32;
         self.stretcher.hurry(self.config.ms(by));
         let most = self.config.samples(by).min(self.sound.room());
         let changed = match change {
