@@ -1,4 +1,4 @@
-//! Redundant audio data on the receive road (RFC 2198), and what became of each packet (RFC 3611, 4.7.1).
+//! Redundant audio data on the receive road (RFC 2198).
 //!
 //! A packet's redundant blocks are copies of packets before it. One whose packet is missing and still to be played is put
 //! into the jitter buffer in that packet's place; from there on it is played like any other, and counts as received.
@@ -10,9 +10,8 @@
 //! same goes for what a codec repeats in its own payloads (Opus FEC and DRED).
 
 use super::jitter::{PacketInfo, PushError};
-use super::{Played, ReceiveError, Receiver, State, ticks};
-use crate::quality::PacketFate;
-use crate::time::{Duration, Instant, PayloadType, RtpTime, Seq};
+use super::{ReceiveError, Receiver, State, ticks};
+use crate::time::{Instant, PayloadType, RtpTime, Seq};
 use crate::wire::red::{RedBlock, RedPayload};
 use crate::wire::rtp::RtpPacket;
 
@@ -96,48 +95,6 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         after && before
     }
 
-    /// Samples that were decoded from a packet, or from its copy.
-    pub(super) fn count_decoded(&mut self, copy: bool, samples: usize, played: &mut Played) {
-        if copy {
-            self.stats.redundant_used += 1;
-            played.recovered += samples as u32;
-        } else {
-            played.decoded += samples as u32;
-        }
-    }
-
-    /// The turn of the next packet has passed: what became of it, if it was here. Whether it was.
-    pub(super) fn pass(&mut self, fate: PacketFate) -> bool {
-        let here = self.jitter.peek(0).is_some();
-        if self.jitter.next_seq().is_some() {
-            let fate = if here { fate } else { PacketFate::Lost };
-            self.jitter.advance(fate == PacketFate::Received);
-            self.count_fate(fate);
-        }
-        here
-    }
-
-    /// The turn of all that is missing before the first packet in the buffer has passed.
-    pub(super) fn skip_missing(&mut self) {
-        let missing = self.jitter.first_offset().unwrap_or(0);
-        // Redundancy covers the end of a gap.
-        let recovered = usize::from(core::mem::take(&mut self.recovered));
-        for left in (0..missing).rev() {
-            let recovered = left < recovered;
-            self.jitter.advance(recovered);
-            self.count_fate(if recovered { PacketFate::Received } else { PacketFate::Lost });
-        }
-    }
-
-    /// The buffer is empty, and the next packet is one that it has no place for: all before it is lost.
-    pub(super) fn skip_to(&mut self, seq: Seq) {
-        let missing = self.jitter.next_seq().map_or(0, |next| seq.distance(next));
-        for _ in 0..missing {
-            self.count_fate(PacketFate::Lost);
-        }
-        self.jitter.clear();
-    }
-
     /// Tells the delay estimator of the `missing` packets before `timestamp` that the redundancy of a packet covers, up to
     /// `reach` ticks back: as of copies, whether they came in time or not.
     pub(super) fn weigh_reach(&mut self, arrival: Instant, timestamp: RtpTime, missing: usize, reach: u32) {
@@ -146,12 +103,5 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             let timestamp = timestamp.0.wrapping_sub(back * self.packet_ticks);
             self.delay.update_copy(ticks(arrival, self.config.rtp_clock_hz), timestamp);
         }
-    }
-
-    fn count_fate(&mut self, fate: PacketFate) {
-        if fate == PacketFate::Lost {
-            self.delay.lost();
-        }
-        self.bursts.count(fate, Duration::from_samples(u64::from(self.packet_ticks), self.config.rtp_clock_hz));
     }
 }

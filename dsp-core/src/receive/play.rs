@@ -1,0 +1,285 @@
+//! Sound out, on the audio clock: each tick asks what to do next until it is full.
+
+use super::decision::{Next, Operation, Sending, Situation};
+use super::jitter::PacketInfo;
+use super::speed::STRETCH_PAUSE;
+use super::strategy::{Standard, Strategy};
+use super::sync_buffer::SyncBuffer;
+use super::{CONCEAL_STEP, Cause, Played, Receiver, ReceiverConfig, State, UNDERRUN, ticks};
+use crate::codec::{Decoder, OtherPayload, PayloadTable};
+use crate::quality::PacketFate;
+use crate::time::{Duration, Instant};
+
+/// Who is asked while a tick is played.
+struct Road<'a> {
+    payloads: &'a mut dyn PayloadTable,
+    strategy: &'a mut dyn Strategy,
+}
+
+impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
+    /// Plays one tick: fills `pcm` with the samples that follow, at the receiver's rate, the first of which is heard
+    /// at `now`. It never fails: what it could not decode it has concealed.
+    pub fn play(&mut self, now: Instant, payloads: &mut dyn PayloadTable, pcm: &mut [i16]) -> Played {
+        self.play_with(now, payloads, &mut Standard, pcm)
+    }
+
+    /// As [`play`](Self::play), with a strategy of one's own.
+    pub fn play_with(
+        &mut self,
+        now: Instant,
+        payloads: &mut dyn PayloadTable,
+        strategy: &mut dyn Strategy,
+        pcm: &mut [i16],
+    ) -> Played {
+        let mut road = Road { payloads, strategy };
+        self.delay.set_tick((pcm.len() as u32).div_ceil(self.config.sample_rate_hz / 1_000));
+        let mut played = Played::default();
+        let mut filled = 0;
+        self.cut_short(now, road.strategy);
+        while filled < pcm.len() {
+            let at = now + Duration::from_samples(filled as u64, self.config.sample_rate_hz);
+            if self.sound.queued() == 0 {
+                self.produce(at, &mut road, pcm.len() - filled, &mut played);
+            }
+            filled += self.sound.take(&mut pcm[filled..]);
+        }
+        self.stretch_pause = self.stretch_pause.saturating_sub(pcm.len());
+        played.target_delay_ms = self.config.ms(self.target(road.strategy));
+        self.stats.count(&played, pcm.len());
+        played
+    }
+
+    /// Makes the samples that are heard from `at` on: at least one.
+    fn produce(&mut self, at: Instant, road: &mut Road<'_>, wanted: usize, played: &mut Played) {
+        let now = ticks(at, self.config.rtp_clock_hz);
+        loop {
+            // Each turn of this loop that goes on has taken a packet out of the buffer, or has begun to play or ceased to,
+            // so it ends.
+            let first = self.jitter.first().map(|(offset, info, _)| (offset, info));
+            let delay = first.map_or(0, |(_, info)| self.delay.relative(now, info.timestamp.0).unwrap_or(0));
+            let target = self.target(road.strategy) as i32;
+            if self.state == State::Priming {
+                match first {
+                    Some((offset, info)) if delay >= target || self.full => self.start(offset, info),
+                    Some(_) => {
+                        return self.wait(self.config.samples(target.saturating_sub(delay) as u32).min(wanted), played);
+                    }
+                    None => return self.wait(wanted, played),
+                }
+                continue;
+            }
+            let next = match first {
+                None => Next::Nothing,
+                Some((offset, info)) => {
+                    let gap = info.timestamp.distance(self.next_time);
+                    match offset {
+                        0 => Next::Here { gap, broken: self.broken },
+                        _ => Next::Later { gap },
+                    }
+                }
+            };
+            let operation = road.strategy.operation(&Situation {
+                next,
+                sending: self.sending,
+                filled: self.filled as i32,
+                concealed: self.concealer.is_concealing(),
+                delay,
+                target,
+                reorders: self.delay.estimate().reorders,
+                maximum: self.delay.maximum() as i32,
+                step: CONCEAL_STEP.as_samples(self.config.rtp_clock_hz) as i32,
+            });
+            let samples = |ticks: i32| self.config.samples(ticks.max(0) as u32);
+            match operation {
+                // A strategy of somebody's own may ask for what isn't there.
+                Operation::Decode | Operation::Merge | Operation::Drop | Operation::Fill(_) if first.is_none() => {
+                    return self.conceal(wanted, road.payloads, played);
+                }
+                Operation::Decode | Operation::Merge => {
+                    if self.decode(at, delay, road, played) {
+                        return;
+                    }
+                }
+                Operation::Drop => self.drop_first(),
+                Operation::Silence(left) => return self.pause(samples(left).min(wanted), played),
+                Operation::Noise(left) => return self.noise(samples(left).min(wanted), played),
+                Operation::Fill(left) => return self.fill(samples(left), at, road.payloads, played),
+                // What goes on for too long has ended: without noise that was described, or the sender, nobody knows.
+                Operation::Conceal | Operation::Background(_) | Operation::Event(_) if self.has_ended() => {
+                    self.stats.pauses += 1;
+                    self.state = State::Priming;
+                    self.sending = Sending::Sound;
+                    self.fading = false;
+                    self.settle(Cause::Late);
+                    self.concealer.reset();
+                }
+                Operation::Background(left) => {
+                    return self.background(samples(left).min(wanted), road.payloads, played);
+                }
+                Operation::Event(left) => return self.pause(samples(left).min(wanted), played),
+                Operation::Conceal => return self.conceal(wanted, road.payloads, played),
+            }
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.filled > UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32
+    }
+
+    /// Begins to play with the packet `offset` places ahead.
+    fn start(&mut self, offset: usize, info: PacketInfo) {
+        debug_assert!(self.jitter.first_offset() == Some(offset), "only missing packets are skipped");
+        self.skip_missing();
+        self.state = State::Playing;
+        self.sending = Sending::Sound;
+        self.full = false;
+        // A packet or two say what delay the network needs.
+        self.stretch_pause = STRETCH_PAUSE.as_samples(self.config.sample_rate_hz) as usize;
+        self.next_time = info.timestamp;
+        self.filled = 0;
+        self.broken = false;
+        self.spliced = false;
+    }
+
+    /// Decodes the first packet in the buffer; whether samples came of it.
+    fn decode(&mut self, at: Instant, delay: i32, road: &mut Road<'_>, played: &mut Played) -> bool {
+        let missing = self.jitter.first_offset().unwrap_or(0);
+        self.skip_missing();
+        let Some((info, payload)) = self.jitter.peek(0) else { return false };
+        let Some(decoder) = road.payloads.decoder(info.payload_type) else {
+            let other = road.payloads.other(info.payload_type);
+            self.take_in(other, info);
+            return false;
+        };
+        let reach = if missing > 0 { decoder.redundancy(payload) } else { 0 };
+        // A packet that was only late continues what was played before it: what is made up must last whole periods.
+        let gap = info.timestamp.distance(self.next_time);
+        let late = self.filled > 0 && !self.broken && gap == 0 && self.concealer.is_concealing();
+        let more = if late { self.concealer.until_in_phase() } else { 0 };
+        let duration = decoder.duration(payload).unwrap_or(0);
+        let bound = self.config.samples(self.delay.maximum().saturating_sub(delay.max(0) as u32));
+        let more = more.min(bound).min(self.sound.room().saturating_sub(self.config.samples(duration)));
+        let pauses = decoder.pauses(payload);
+        let decoded = decode_into(&mut self.sound, more, decoder, payload, &self.config);
+        self.pass(if decoded.is_some() { PacketFate::Received } else { PacketFate::Discarded });
+        self.weigh_reach(info.arrival, info.timestamp, missing, reach);
+        let Some(samples) = decoded else {
+            self.stats.undecodable += 1;
+            self.broken = true;
+            return false;
+        };
+        // Something is left out between what was played and this packet.
+        let spliced = self.spliced || gap > self.filled as i32 || self.sending != Sending::Sound;
+        let (history, place) = self.sound.extend(more + samples);
+        let (made, frame) = place.split_at_mut(more);
+        if more > 0 {
+            self.concealer.bridge(history, made, frame);
+        } else if self.concealer.is_concealing() {
+            self.concealer.merge(history, frame);
+        } else if spliced {
+            self.concealer.bridge(history, &mut [], frame);
+        }
+        self.sound.commit(more + samples);
+        self.count_concealed(more, played);
+        self.settle(if gap > 0 { Cause::Lost } else { Cause::Late });
+        self.count_decoded(info.copy, samples, played);
+        self.sending = if pauses { Sending::Pause } else { Sending::Sound };
+        let at = at + Duration::from_samples(more as u64, self.config.sample_rate_hz);
+        let delay = delay + self.config.ticks(more) as i32;
+        self.after_decoding(info, duration, at, delay, played);
+        self.change_speed(delay, road.strategy, played);
+        true
+    }
+
+    /// Takes a packet out for which there is no decoder.
+    fn take_in(&mut self, other: OtherPayload, info: PacketInfo) {
+        match other {
+            OtherPayload::Noise => {
+                let description = self.jitter.peek(0).map_or(&[][..], |(_, payload)| payload);
+                if self.noise.update(description).is_ok() {
+                    self.stats.noise_packets += 1;
+                    self.settle(Cause::Lost);
+                    self.sending = Sending::Noise;
+                    self.next_time = info.timestamp;
+                    self.filled = 0;
+                } else {
+                    self.stats.undecodable += 1;
+                }
+            }
+            OtherPayload::Event => {
+                self.stats.event_packets += 1;
+                self.sending = Sending::Event;
+            }
+            // No sound, as if it had not come.
+            OtherPayload::Unknown => {
+                self.stats.unknown_payload += 1;
+                self.pass(PacketFate::Discarded);
+                return;
+            }
+        }
+        self.pass(PacketFate::Received);
+    }
+
+    pub(super) fn after_decoding(
+        &mut self,
+        info: PacketInfo,
+        duration: u32,
+        at: Instant,
+        delay: i32,
+        played: &mut Played,
+    ) {
+        if self.payload_type.is_some_and(|before| before != info.payload_type) {
+            self.stats.codec_switches += 1;
+        } else if self.packet_ticks != duration && self.packet_ticks > 0 {
+            self.stats.ptime_changes += 1;
+        }
+        self.payload_type = Some(info.payload_type);
+        self.packet_ticks = duration;
+        self.next_time = info.timestamp.plus(duration);
+        self.filled = 0;
+        self.broken = false;
+        self.spliced = false;
+        let delay_us = Duration::from_samples(delay.max(0) as u64, self.config.rtp_clock_hz).as_micros() as u32;
+        let waited_us = at.since(info.arrival).as_micros().min(u64::from(u32::MAX)) as u32;
+        played.playout_delay_us = Some(delay_us);
+        played.buffer_delay_us = Some(waited_us);
+        played.timestamp = Some(info.timestamp);
+        let samples = self.config.samples(duration) as u32;
+        self.stats.playout_delay.count(delay_us, samples);
+        self.stats.buffer_delay.count(waited_us, samples);
+    }
+
+    /// Drops the first packet, and plays on with the one after it as if it followed.
+    pub(super) fn drop_first(&mut self) {
+        self.skip_missing();
+        if self.pass(PacketFate::Discarded) {
+            self.stats.discarded += 1;
+        }
+        if let Some((_, info, _)) = self.jitter.first() {
+            self.next_time = info.timestamp;
+            self.filled = 0;
+            self.spliced = true;
+        }
+    }
+}
+
+/// Decodes `skip` samples behind the end of the sync buffer, without counting the samples as valid yet.
+fn decode_into<const SAMPLES: usize>(
+    sound: &mut SyncBuffer<SAMPLES>,
+    skip: usize,
+    decoder: &mut dyn Decoder,
+    payload: &[u8],
+    config: &ReceiverConfig,
+) -> Option<usize> {
+    let info = decoder.info();
+    if !config.fits(&info) {
+        return None;
+    }
+    let room = sound.room();
+    let samples = info.samples(decoder.duration(payload).ok()?) as usize;
+    if samples == 0 || skip + samples > room {
+        return None;
+    }
+    let decoded = decoder.decode(payload, &mut sound.extend(skip + samples).1[skip..]).ok()?;
+    (decoded == samples).then_some(samples)
+}
