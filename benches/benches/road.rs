@@ -212,9 +212,14 @@ fn call(c: &mut Criterion) {
         });
         group.finish();
     }
-    c.bench_function("a call, made and agreed on by both sides", |b| {
-        b.iter_batched(|| (), |()| calls(CodecFormat::pcmu(), SrtpPolicy::Required), BatchSize::LargeInput);
-    });
+    for (name, codec) in [
+        ("a call, made and agreed on by both sides", CodecFormat::pcmu()),
+        ("a call with Opus, made and agreed on by both sides", CodecFormat::opus()),
+    ] {
+        c.bench_function(name, |b| {
+            b.iter_batched(|| codec.clone(), |codec| calls(codec, SrtpPolicy::Required), BatchSize::LargeInput);
+        });
+    }
 }
 
 criterion_group!(benches, jitter, receive, send, call);

@@ -103,7 +103,7 @@ impl OpusFile {
         let mut reader = PacketReader::new(input);
         let (head, serial) = loop {
             let packet = reader.read_packet()?.ok_or(OpusFileError::NotOpus)?;
-            // All streams of a file begin before any goes on (RFC 3533, 6).
+            // All streams of a file begin before any goes on (RFC 3533).
             if !packet.first_in_stream() {
                 return Err(OpusFileError::NotOpus);
             }
@@ -133,7 +133,7 @@ impl OpusFile {
             packets.push(packet.data.to_vec());
             if packet.last_in_page() {
                 last = packet.absgp_page();
-                // A stream that was cut out of a longer one doesn't begin at 0 (RFC 7845, 4.3).
+                // A stream that was cut out of a longer one doesn't begin at 0 (RFC 7845).
                 first.get_or_insert(last.saturating_sub(total));
             }
         }

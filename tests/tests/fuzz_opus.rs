@@ -2,7 +2,7 @@
 //! and the next good packet decodes.
 
 use dsp_core::codec::{DecodeError, Decoder, Encoder};
-use host_std::opus::{MAX_PAYLOAD, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp};
+use host_std::opus::{MAX_PAYLOAD, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, RATES_HZ};
 #[cfg(feature = "opus-dred")]
 use media_core_tests::road::babble;
 
@@ -18,7 +18,7 @@ fn fuzz_opus_decode() {
 
     // (rate and channels, stretch of a loss, packets): a fresh decoder for each input, so that a finding replays alone.
     bolero::check!().with_type::<(u8, u8, Vec<Vec<u8>>)>().for_each(|(format, stretch, packets)| {
-        let rate = [8_000, 12_000, 16_000, 24_000, 48_000][usize::from(format % 5)];
+        let rate = RATES_HZ[usize::from(format % 5)];
         let channels = 1 + (format >> 7);
         let mut decoder = OpusDecoder::new(rate, channels).expect("a decoder");
         let mut pcm = vec![GUARD; 2 * 5760 + 1];

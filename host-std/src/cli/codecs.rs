@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::Args as ClapArgs;
 use dsp_core::codec::ilbc::IlbcMode;
-use host_std::opus::{HAS_DRED, library_version};
+use host_std::opus::{HAS_DRED, RATES_HZ, library_version};
 use host_std::registry::{CodecFormat, Description, Frames, Registry};
 use serde_json::json;
 
@@ -63,7 +63,7 @@ impl CodecName {
     /// The rates that its sound may have, in Hz, the lowest first.
     pub(super) fn rates_hz(&self) -> Vec<u32> {
         if self.is("opus") {
-            return vec![8_000, 12_000, 16_000, 24_000, 48_000];
+            return RATES_HZ.to_vec();
         }
         let registry = Registry::builtin();
         let mut rates: Vec<_> = registry

@@ -57,14 +57,6 @@ impl OpusDecoder {
         self.raw.set(ffi::OPUS_SET_COMPLEXITY_REQUEST, c_int::from(complexity)).map_err(OpusError::Library)
     }
 
-    /// Scales all sound by `q8` / 256 dB, the unit of an Ogg header's output gain (RFC 7845, 5.1).
-    ///
-    /// # Errors
-    /// [`OpusError::Library`] if libopus refuses.
-    pub fn set_gain(&mut self, q8: i16) -> Result<(), OpusError> {
-        self.raw.set(ffi::OPUS_SET_GAIN_REQUEST, c_int::from(q8)).map_err(OpusError::Library)
-    }
-
     /// State of the range decoder after the last packet: equal to the encoder's when both agree bit for bit
     /// (RFC 6716, 6.1).
     pub fn final_range(&self) -> u32 {
@@ -234,23 +226,5 @@ mod tests {
         assert_eq!(decoder.decode(&[0x0b, 6], &mut pcm), Err(DecodeError::OutputTooSmall { need: 5760, got: 960 }));
         assert!(!decoder.recover(&[0x08, 1, 2], 0, &mut pcm), "no redundancy flag");
         assert_eq!(decoder.decode(&[0x08], &mut pcm), Ok(960));
-    }
-
-    #[test]
-    fn gain_is_in_steps_of_a_256th_of_a_decibel() {
-        use super::super::{MAX_PAYLOAD, OpusEncoder, OpusEncoderConfig};
-        use dsp_core::codec::Encoder;
-        let sound: Vec<i16> = (0..960).map(|i| (8000.0 * (0.03 * i as f32).sin()) as i16).collect();
-        let mut payload = [0; MAX_PAYLOAD];
-        let n = OpusEncoder::new(OpusEncoderConfig::default()).unwrap().encode(&sound, &mut payload).unwrap();
-        let power = |q8| {
-            let mut decoder = OpusDecoder::new(48_000, 1).unwrap();
-            decoder.set_gain(q8).unwrap();
-            let mut pcm = [0; 960];
-            decoder.decode(&payload[..n], &mut pcm).unwrap();
-            pcm.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>()
-        };
-        let db = 10.0 * f64::log10(power(-1536) / power(0));
-        assert!((db + 6.0).abs() < 0.05, "{db} dB for -6 dB");
     }
 }

@@ -174,7 +174,7 @@ impl Encoder for OpusEncoder {
 mod tests {
     use dsp_core::codec::Decoder;
 
-    use super::super::{MAX_PAYLOAD, OpusDecoder, OpusMode, OpusPacket};
+    use super::super::{MAX_PAYLOAD, OpusDecoder, OpusMode, OpusPacket, RATES_HZ};
     use super::*;
 
     fn tone(samples: usize, channels: usize) -> Vec<i16> {
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn every_rate_channel_count_and_frame_length_goes_round() {
-        for sample_rate_hz in [8_000, 12_000, 16_000, 24_000, 48_000] {
+        for sample_rate_hz in RATES_HZ {
             for channels in [1, 2] {
                 let config = OpusEncoderConfig { sample_rate_hz, channels, ..Default::default() };
                 let mut encoder = OpusEncoder::new(config).unwrap();

@@ -4,7 +4,6 @@
 //! (7.1): each side [applies](OpusFmtp::apply) what it reads to its encoder, and writes what its own decoder wants.
 
 use std::fmt;
-use std::str::FromStr;
 
 use super::{OpusBandwidth, OpusEncoderConfig, OpusRateControl};
 
@@ -42,12 +41,6 @@ pub struct OpusFmtp {
     pub fec: bool,
     /// `usedtx`: the writer prefers that silence isn't sent.
     pub dtx: bool,
-    /// `ptime`, in ms, 3 to 120. Its place is the `a=ptime` attribute (7); some write it here.
-    pub ptime_ms: Option<u8>,
-    /// `maxptime`, in ms, 3 to 120. Its place is the `a=maxptime` attribute.
-    pub max_ptime_ms: Option<u8>,
-    /// `minptime`, in ms, 3 to 120. No parameter of the RFC, but every browser writes it.
-    pub min_ptime_ms: Option<u8>,
 }
 
 impl Default for OpusFmtp {
@@ -61,9 +54,6 @@ impl Default for OpusFmtp {
             cbr: false,
             fec: false,
             dtx: false,
-            ptime_ms: None,
-            max_ptime_ms: None,
-            min_ptime_ms: None,
         }
     }
 }
@@ -86,11 +76,6 @@ pub enum OpusFmtpError {
         /// The parameter.
         parameter: &'static str,
     },
-    /// Not a number from 3 to 120.
-    Duration {
-        /// The parameter.
-        parameter: &'static str,
-    },
 }
 
 impl fmt::Display for OpusFmtpError {
@@ -99,7 +84,6 @@ impl fmt::Display for OpusFmtpError {
             Self::Flag { parameter } => write!(f, "{parameter} of Opus is neither 0 nor 1"),
             Self::Rate { parameter } => write!(f, "{parameter} of Opus is no rate from 8000 to 48000 Hz"),
             Self::Bitrate { parameter } => write!(f, "{parameter} of Opus is no positive number"),
-            Self::Duration { parameter } => write!(f, "{parameter} of Opus is no duration from 3 to 120 ms"),
         }
     }
 }
@@ -108,8 +92,8 @@ impl std::error::Error for OpusFmtpError {}
 
 impl OpusFmtp {
     /// Reads the parameters behind the payload type of an `a=fmtp` line: `name=value` separated by semicolons, in any
-    /// case, with or without blanks. Unknown parameters are ignored (RFC 7587, 7.1); of one that stands twice the last
-    /// counts.
+    /// case, with or without blanks. Unknown parameters are ignored (RFC 7587, 7.1), and so are packet lengths, which
+    /// SDP has in attributes of their own; of one that stands twice the last counts.
     ///
     /// # Errors
     /// The [`OpusFmtpError`] that names the first parameter with a value that it can't have.
@@ -125,10 +109,6 @@ impl OpusFmtp {
                 _ => Err(OpusFmtpError::Flag { parameter }),
             };
             let rate = || number(value, 8_000..=48_000).ok_or(OpusFmtpError::Rate { parameter });
-            let duration = || match number(value, 3..=120) {
-                Some(ms) => Ok(Some(ms as u8)),
-                None => Err(OpusFmtpError::Duration { parameter }),
-            };
             match parameter {
                 "maxplaybackrate" => fmtp.max_playback_rate_hz = rate()?,
                 "sprop-maxcapturerate" => fmtp.max_capture_rate_hz = rate()?,
@@ -140,10 +120,7 @@ impl OpusFmtp {
                 "sprop-stereo" => fmtp.sends_stereo = flag()?,
                 "cbr" => fmtp.cbr = flag()?,
                 "useinbandfec" => fmtp.fec = flag()?,
-                "usedtx" => fmtp.dtx = flag()?,
-                "ptime" => fmtp.ptime_ms = duration()?,
-                "maxptime" => fmtp.max_ptime_ms = duration()?,
-                _ => fmtp.min_ptime_ms = duration()?,
+                _ => fmtp.dtx = flag()?,
             }
         }
         Ok(fmtp)
@@ -184,7 +161,7 @@ impl OpusFmtp {
 }
 
 /// All that are read.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 8] = [
     "maxplaybackrate",
     "sprop-maxcapturerate",
     "maxaveragebitrate",
@@ -193,23 +170,12 @@ const NAMES: [&str; 11] = [
     "cbr",
     "useinbandfec",
     "usedtx",
-    "ptime",
-    "maxptime",
-    "minptime",
 ];
 
 /// Digits alone: `parse` would take a sign.
 fn number(text: &str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|number| digits && range.contains(number))
-}
-
-impl FromStr for OpusFmtp {
-    type Err = OpusFmtpError;
-
-    fn from_str(text: &str) -> Result<Self, OpusFmtpError> {
-        Self::parse(text)
-    }
 }
 
 /// As behind the payload type of an `a=fmtp` line; what has its default isn't written, so it may be empty.
@@ -226,9 +192,6 @@ impl fmt::Display for OpusFmtp {
             set(self.cbr),
             set(self.fec),
             set(self.dtx),
-            self.ptime_ms.map(u32::from),
-            self.max_ptime_ms.map(u32::from),
-            self.min_ptime_ms.map(u32::from),
         ];
         let mut separator = "";
         for (name, value) in NAMES.iter().zip(values) {
@@ -248,7 +211,7 @@ mod tests {
     #[test]
     fn reads_what_others_write() {
         let browser = OpusFmtp::parse("minptime=10;useinbandfec=1").unwrap();
-        assert_eq!(browser, OpusFmtp { min_ptime_ms: Some(10), fec: true, ..Default::default() });
+        assert_eq!(browser, OpusFmtp { fec: true, ..Default::default() });
         let all = "MaxPlaybackRate=16000; sprop-maxcapturerate = 8000 ;maxaveragebitrate=20000; STEREO=1;\
                    sprop-stereo=1;cbr=1;useinbandfec=1;usedtx=1;ptime=20;maxptime=60;x-unknown=;;";
         let read = OpusFmtp::parse(all).unwrap();
@@ -261,15 +224,17 @@ mod tests {
             cbr: true,
             fec: true,
             dtx: true,
-            ptime_ms: Some(20),
-            max_ptime_ms: Some(60),
-            min_ptime_ms: None,
         };
         assert_eq!(read, want);
         assert_eq!(OpusFmtp::parse(&read.to_string()), Ok(want));
+        assert_eq!(
+            OpusFmtp::parse("ptime=2;cbr=1;maxptime=x"),
+            OpusFmtp::parse("cbr=1"),
+            "of packet lengths nothing counts"
+        );
         assert_eq!(OpusFmtp::parse(""), Ok(OpusFmtp::default()));
         assert_eq!(OpusFmtp::default().to_string(), "");
-        assert_eq!("cbr=1;cbr=0".parse(), Ok(OpusFmtp::default()), "the last counts");
+        assert_eq!(OpusFmtp::parse("cbr=1;cbr=0"), Ok(OpusFmtp::default()), "the last counts");
     }
 
     #[test]
@@ -285,8 +250,6 @@ mod tests {
             ("sprop-maxcapturerate=+8000", OpusFmtpError::Rate { parameter: "sprop-maxcapturerate" }),
             ("Stereo=yes", OpusFmtpError::Flag { parameter: "stereo" }),
             ("usedtx", OpusFmtpError::Flag { parameter: "usedtx" }),
-            ("ptime=2", OpusFmtpError::Duration { parameter: "ptime" }),
-            ("maxptime=121", OpusFmtpError::Duration { parameter: "maxptime" }),
         ] {
             assert_eq!(OpusFmtp::parse(text), Err(error), "{text}");
         }

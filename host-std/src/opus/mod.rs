@@ -33,6 +33,9 @@ pub use packet::{MAX_PACKET_TICKS, OpusMode, OpusPacket, OpusPacketError};
 /// Rate of the RTP timestamp, whatever the audio's rate (RFC 7587, 4.1).
 pub const RTP_CLOCK_HZ: u32 = 48_000;
 
+/// Rates of the PCM in Hz (RFC 6716, 2).
+pub const RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
+
 /// The largest payload an encoder here makes: 1275 bytes a frame (RFC 6716, 3.2.1) in a packet of at most six
 /// 20 ms frames, with its framing.
 pub const MAX_PAYLOAD: usize = 6 * 1275 + 15;
@@ -113,7 +116,7 @@ pub fn state_bytes(channels: u8) -> [usize; 2] {
 }
 
 fn check_format(sample_rate_hz: u32, channels: u8) -> Result<(), OpusError> {
-    if !matches!(sample_rate_hz, 8_000 | 12_000 | 16_000 | 24_000 | 48_000) {
+    if !RATES_HZ.contains(&sample_rate_hz) {
         return Err(OpusError::SampleRate { hz: sample_rate_hz });
     }
     if !matches!(channels, 1 | 2) {

@@ -155,7 +155,7 @@ pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_graphic() && !b"/:;,=\"<>()[]".contains(&b))
 }
 
-/// The audio formats with a fixed number: number, name, clock, channels (RFC 3551, tables 4).
+/// The audio formats with a fixed number: number, name, clock, channels (RFC 3551, table 4).
 const STATIC: [(u8, &str, u32, u8); 17] = [
     (0, "PCMU", 8_000, 1),
     (3, "GSM", 8_000, 1),

@@ -9,12 +9,13 @@ use super::{Codec, CodecFormat, Description, Frames, Made, Terms};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ilbc;
 
-/// 30 ms is what a side has that doesn't say (RFC 3952, 4.2), or says what there is not.
+/// RFC 3952 has no default for a side that doesn't say; but 20 ms must be said (5). So it's 30 ms, as for one that says
+/// what there is not.
 fn mode(format: &CodecFormat) -> IlbcMode {
     if format.parameter("mode") == Some("20") { IlbcMode::Ms20 } else { IlbcMode::Ms30 }
 }
 
-/// Of two frame lengths the longer, if one side wants it (RFC 3952, 4.2).
+/// Of two frame lengths the longer, if one side wants it (RFC 3952, 5).
 fn agreed(terms: &Terms<'_>) -> IlbcMode {
     let both_20 = mode(terms.ours) == IlbcMode::Ms20 && mode(terms.theirs) == IlbcMode::Ms20;
     if both_20 { IlbcMode::Ms20 } else { IlbcMode::Ms30 }

@@ -108,7 +108,7 @@ pub trait Codec: Send + Sync {
     }
 }
 
-/// The codecs that there are. Of two with the same format the one registered later counts.
+/// The codecs that there are; by default none. Of two with the same format the one registered later counts.
 #[derive(Clone, Default)]
 pub struct Registry {
     codecs: Vec<Arc<dyn Codec>>,
@@ -127,11 +127,6 @@ static BUILTIN: LazyLock<Registry> = LazyLock::new(|| {
 });
 
 impl Registry {
-    /// Without any codec.
-    pub fn empty() -> Self {
-        Self::default()
-    }
-
     /// The codecs of this crate with their usual settings, the best first: Opus, G.722, PCMU, PCMA, iLBC, L16.
     pub fn builtin() -> Self {
         BUILTIN.clone()

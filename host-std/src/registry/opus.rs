@@ -3,7 +3,7 @@
 use dsp_core::codec::{CodecInfo, Decoder, EncodeError, Encoder};
 
 use super::{Codec, CodecFormat, Description, Frames, Made, Terms};
-use crate::opus::{OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, state_bytes};
+use crate::opus::{OpusApplication, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, state_bytes};
 
 /// Opus with these settings, less what the other side's parameters forbid. Their rate is the rate of a call's sound,
 /// whatever the other side plays or captures.
@@ -13,6 +13,14 @@ pub struct Opus(pub OpusEncoderConfig);
 /// RFC 6716, 2.1.4; up to 120 ms in a packet of several frames.
 const FRAMES_US: [u32; 9] = [2_500, 5_000, 10_000, 20_000, 40_000, 60_000, 80_000, 100_000, 120_000];
 
+/// The encoder's lookahead, the same at every rate: asking for it would cost an encoder.
+const fn delay_us(application: OpusApplication) -> u32 {
+    match application {
+        OpusApplication::Voip | OpusApplication::Audio => 6_500,
+        OpusApplication::LowDelay => 2_500,
+    }
+}
+
 impl Codec for Opus {
     fn formats(&self) -> Vec<CodecFormat> {
         vec![CodecFormat::opus()]
@@ -20,7 +28,6 @@ impl Codec for Opus {
 
     fn describe(&self, _: &CodecFormat) -> Description {
         let Self(config) = self;
-        let lookahead = OpusEncoder::new(*config).map_or(0, |encoder| encoder.lookahead());
         let [encoder_bytes, decoder_bytes] = state_bytes(config.channels);
         Description {
             frames: Frames::OneOf(&FRAMES_US),
@@ -28,7 +35,7 @@ impl Codec for Opus {
             own_concealment: true,
             redundancy: true,
             dtx: true,
-            delay_us: (lookahead as u64 * 1_000_000 / u64::from(config.sample_rate_hz.max(1))) as u32,
+            delay_us: delay_us(config.application),
             encoder_bytes,
             decoder_bytes,
             ..Description::new(config.sample_rate_hz, config.channels)
@@ -91,6 +98,7 @@ impl Encoder for Pausing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::opus::RATES_HZ;
 
     #[test]
     fn their_parameters_bind_our_encoder() {
@@ -106,6 +114,18 @@ mod tests {
         assert!(bytes("maxaveragebitrate=12000") * 3 < free * 2);
         assert_eq!(bytes("useinbandfec=maybe; maxaveragebitrate=12000"), bytes("useinbandfec=1"));
         assert_eq!(bytes("maxaveragebitrate=24000;cbr=1"), 50 * 60);
+    }
+
+    #[test]
+    fn the_delay_is_the_encoder_s_lookahead() {
+        for application in [OpusApplication::Voip, OpusApplication::Audio, OpusApplication::LowDelay] {
+            for sample_rate_hz in RATES_HZ {
+                let config = OpusEncoderConfig { application, sample_rate_hz, ..Default::default() };
+                let lookahead = OpusEncoder::new(config).unwrap().lookahead() as u32;
+                let description = Opus(config).describe(&CodecFormat::opus());
+                assert_eq!(description.delay_us * (sample_rate_hz / 1_000), lookahead * 1_000, "{config:?}");
+            }
+        }
     }
 
     #[test]

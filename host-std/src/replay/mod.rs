@@ -41,7 +41,7 @@ pub use moments::{Cause, Moment};
 pub use payloads::{FormatError, PayloadFormat, PayloadMap};
 pub use play::Loss;
 pub use report::{Capture, CaptureReport, CaptureStream, SkippedStream, WriteError};
-pub use run::{LONGEST_S, MOST_SAMPLES, MOST_STREAMS, ReplayConfig, ReplayError, replay, replay_bytes};
+pub use run::{ReplayConfig, ReplayError, replay, replay_bytes};
 pub use source::{KeyError, Keys, read_keys};
 
 /// `report.json`: one entry a stream.

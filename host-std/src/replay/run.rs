@@ -26,11 +26,11 @@ use super::streams::{Finder, Found, Parts, StreamKey};
 use crate::report::{SideReport, Spread, Statistics};
 
 /// Streams that are played.
-pub const MOST_STREAMS: usize = 64;
+const MOST_STREAMS: usize = 64;
 /// Samples of all streams together: a gibibyte.
-pub const MOST_SAMPLES: usize = 1 << 29;
+const MOST_SAMPLES: usize = 1 << 29;
 /// Seconds of one stream.
-pub const LONGEST_S: usize = 4 * 3_600;
+const LONGEST_S: usize = 4 * 3_600;
 /// Packets below which a candidate that can't be played is not worth a word.
 const LEAST_PACKETS: u64 = 10;
 /// A capture whose times lie before 1990 has no clock.

@@ -22,7 +22,7 @@ use crate::sdp::SrtpPolicy;
 use crate::session::{Call, CallConfig, CallError, Channel, Identity};
 
 /// Length of a frame of the media.
-pub const FRAME_MS: u32 = 20;
+const FRAME_MS: u32 = 20;
 /// Length of the listener's ticks, and when the first one is.
 const TICK_MS: u32 = 10;
 const PHASE: Duration = Duration::from_millis(5);

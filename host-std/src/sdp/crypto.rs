@@ -6,6 +6,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use dsp_core::guard::srtp::SrtpProfile;
 
 /// The crypto suites of RFC 4568, 6.2 that this engine speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,11 +18,19 @@ pub enum CryptoSuite {
 }
 
 impl CryptoSuite {
+    /// Both, the longer tag first.
+    const ALL: [Self; 2] = [Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32];
+
     /// The name in `a=crypto`.
     pub const fn name(self) -> &'static str {
+        self.profile().sdes_name()
+    }
+
+    /// What it is to SRTP.
+    pub const fn profile(self) -> SrtpProfile {
         match self {
-            Self::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
-            Self::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
+            Self::AesCm128HmacSha1_80 => SrtpProfile::AesCm128HmacSha1_80,
+            Self::AesCm128HmacSha1_32 => SrtpProfile::AesCm128HmacSha1_32,
         }
     }
 }
@@ -90,14 +99,10 @@ impl CryptoLine {
             return Err(CryptoError::Malformed);
         }
         let tag = tag.parse().map_err(|_| CryptoError::Malformed)?;
-        let suite = match fields.next().ok_or(CryptoError::Malformed)?.to_ascii_uppercase().as_str() {
-            "AES_CM_128_HMAC_SHA1_80" => CryptoSuite::AesCm128HmacSha1_80,
-            "AES_CM_128_HMAC_SHA1_32" => CryptoSuite::AesCm128HmacSha1_32,
-            other => {
-                let known = UNSUPPORTED_SUITES.iter().find(|name| **name == other);
-                return Err(CryptoError::Suite(known.copied()));
-            }
-        };
+        let name = fields.next().ok_or(CryptoError::Malformed)?.to_ascii_uppercase();
+        let suite = CryptoSuite::ALL.into_iter().find(|suite| suite.name() == name);
+        let unsupported = || UNSUPPORTED_SUITES.into_iter().find(|known| *known == name);
+        let suite = suite.ok_or_else(|| CryptoError::Suite(unsupported()))?;
         let key = parse_key(fields.next().ok_or(CryptoError::Malformed)?)?;
         fields.try_for_each(check_session_parameter)?;
         Ok(Self { tag, suite, key })

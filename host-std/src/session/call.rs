@@ -63,12 +63,8 @@ impl Guard {
 }
 
 fn srtp_keys(keys: &SrtpKeys) -> (SrtpProfile, MasterKey, MasterKey) {
-    let profile = match keys.suite {
-        CryptoSuite::AesCm128HmacSha1_80 => SrtpProfile::AesCm128HmacSha1_80,
-        CryptoSuite::AesCm128HmacSha1_32 => SrtpProfile::AesCm128HmacSha1_32,
-    };
     let key = |key: &sdp::MasterKey| MasterKey::from_bytes(key.as_bytes());
-    (profile, key(&keys.outgoing), key(&keys.incoming))
+    (keys.suite.profile(), key(&keys.outgoing), key(&keys.incoming))
 }
 
 fn redundancy(sending: &Sending, level: u8) -> Option<Box<HostRedundancy>> {
