@@ -5,10 +5,13 @@ mod decode;
 mod demo;
 mod devices;
 mod encode;
+mod exchange;
 mod keyboard;
 mod netsim;
 mod replay;
 mod settings;
+mod sound;
+mod summary;
 mod talk;
 
 use std::error::Error;
