@@ -127,6 +127,22 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
     fs::remove_dir_all(folder).unwrap();
 }
 
+#[test]
+fn a_refused_demo_leaves_no_folder() {
+    let folder = folder("refused");
+    // Refused by the encoder, and only when the call is agreed on.
+    let refused =
+        [("opus", "--bitrate", "1", "no bit rate of 1 bit/s"), ("g722", "--ptime", "13", "ptime and maxptime")];
+    for (codec, option, value, why) in refused {
+        for time in ["--fast", "--realtime"] {
+            let ended = run(&folder, &["demo", time, "--codec", codec, option, value, "--out", "out"]);
+            assert!(!ended.status.success() && ended.stderr.contains(why), "{ended:?}");
+            assert!(!folder.join("out").exists(), "{time} {option} {value}");
+        }
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
 /// The demo's own capture, played again with its keys: as the README has it.
 #[test]
 fn a_demo_is_replayed() {

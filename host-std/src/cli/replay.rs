@@ -13,7 +13,7 @@ use host_std::replay::{Loss, PayloadFormat, PayloadMap, ReplayConfig, ReplayRepo
 use host_std::wav::{WavSink, WavSource};
 
 use super::codecs::CodecName;
-use super::{Outcome, chain, number_in, print};
+use super::{Outcome, chain, make_folder, number_in, print};
 
 /// Hear what the listener of a captured call heard, and see why
 ///
@@ -145,7 +145,7 @@ fn run_capture(args: &Args, capture: &Path, delay: DelayConfig) -> Outcome {
         let skipped: Vec<_> = report.skipped.iter().map(ToString::to_string).collect();
         return Err(format!("{}: no stream can be played: {}", capture.display(), skipped.join("; ")).into());
     }
-    make(&args.out)?;
+    make_folder(&args.out)?;
     report.write(&args.out).map_err(|error| format!("{}: {}", args.out.display(), chain(&error)))?;
     if args.json {
         print(&report.to_json())
@@ -173,10 +173,6 @@ fn settings(args: &Args) -> Vec<(String, String)> {
     settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn make(folder: &Path) -> Outcome {
-    Ok(fs::create_dir_all(folder).map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?)
-}
-
 fn run_trace(args: &Args, trace: &Path, input: &PathBuf, codec: &CodecName, delay: DelayConfig) -> Outcome {
     let csv = fs::read_to_string(trace).map_err(|error| format!("{}: {error}", trace.display()))?;
     let limit = Duration::from_micros((args.seconds * 1e6) as u64);
@@ -185,7 +181,7 @@ fn run_trace(args: &Args, trace: &Path, input: &PathBuf, codec: &CodecName, dela
     let (codec, registry) = (codec.format(16_000, 1)?, Registry::builtin().with(Opus(opus)));
     let rate_hz = registry.describe(&codec).ok_or("no such codec in this build")?.sample_rate_hz;
     let speech = speech(input, rate_hz)?;
-    make(&args.out)?;
+    make_folder(&args.out)?;
     let run = trace::play(&trace, &speech, &TraceConfig { codec, registry, delay })?;
     let mut sink = WavSink::create(args.out.join("stream-1.wav"), run.sample_rate_hz)?;
     sink.write(&run.heard)?;
