@@ -76,7 +76,7 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
     let video = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 9 RTP/AVP 96\r\n";
     fs::write(folder.join("video.sdp"), video).unwrap();
     let here = ["--address", "127.0.0.1"];
-    let cases: [(&[&str], &str); 33] = [
+    let cases: [(&[&str], &str); 35] = [
         (&["demo", "--wrong"], "--wrong"),
         (&["dmeo"], "dmeo"),
         (&["demo", "--loss", "200"], "from 0 to 100"),
@@ -110,6 +110,14 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
         (&["replay", "text.wav", "--jitter", "none"], "must be adaptive, conversation or fixed:MS"),
         (&["replay", "text.wav", "--utc-offset", "east"], "must be hours and minutes, as +02:00"),
         (&["replay", "--trace", "x.csv", "--codec", "pcmu"], "--input"),
+        (
+            &["replay", "text.wav", "--jitter", "fixed:5000", "--max-delay", "40"],
+            "--max-delay 40: with --jitter fixed:5000 the delay is 5000 ms",
+        ),
+        (
+            &["replay", "--trace", "x.csv", "--input", "text.wav", "--codec", "pcmu", "--fec", "10"],
+            "--fec is for opus, not for pcmu",
+        ),
     ];
     for (arguments, needle) in cases {
         let talks = matches!(arguments[0], "offer" | "answer") && !arguments.contains(&"--address");
