@@ -76,7 +76,7 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
     let video = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 9 RTP/AVP 96\r\n";
     fs::write(folder.join("video.sdp"), video).unwrap();
     let here = ["--address", "127.0.0.1"];
-    let cases: [(&[&str], &str); 33] = [
+    let cases: [(&[&str], &str); 35] = [
         (&["demo", "--wrong"], "--wrong"),
         (&["dmeo"], "dmeo"),
         (&["demo", "--loss", "200"], "from 0 to 100"),
@@ -110,6 +110,14 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
         (&["replay", "text.wav", "--jitter", "none"], "must be adaptive, conversation or fixed:MS"),
         (&["replay", "text.wav", "--utc-offset", "east"], "must be hours and minutes, as +02:00"),
         (&["replay", "--trace", "x.csv", "--codec", "pcmu"], "--input"),
+        (
+            &["replay", "text.wav", "--jitter", "fixed:5000", "--max-delay", "40"],
+            "--max-delay 40: with --jitter fixed:5000 the delay is 5000 ms",
+        ),
+        (
+            &["replay", "--trace", "x.csv", "--input", "text.wav", "--codec", "pcmu", "--fec", "10"],
+            "--fec is for opus, not for pcmu",
+        ),
     ];
     for (arguments, needle) in cases {
         let talks = matches!(arguments[0], "offer" | "answer") && !arguments.contains(&"--address");
@@ -123,6 +131,22 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
         let by_parser = ended.status.code() == Some(2) && lines[0].starts_with("error: ");
         assert!(by_parser || (lines.len() == 1 && lines[0].starts_with("media-core: ")), "{}", ended.stderr);
         assert!(!ended.stderr.contains("panicked") && !ended.stderr.contains("backtrace"), "{}", ended.stderr);
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_refused_demo_leaves_no_folder() {
+    let folder = folder("refused");
+    // Refused by the encoder, and only when the call is agreed on.
+    let refused =
+        [("opus", "--bitrate", "1", "no bit rate of 1 bit/s"), ("g722", "--ptime", "13", "ptime and maxptime")];
+    for (codec, option, value, why) in refused {
+        for time in ["--fast", "--realtime"] {
+            let ended = run(&folder, &["demo", time, "--codec", codec, option, value, "--out", "out"]);
+            assert!(!ended.status.success() && ended.stderr.contains(why), "{ended:?}");
+            assert!(!folder.join("out").exists(), "{time} {option} {value}");
+        }
     }
     fs::remove_dir_all(folder).unwrap();
 }

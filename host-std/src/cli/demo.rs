@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::codecs::CodecName;
 use super::settings::{self, Concealment, OpusArgs};
-use super::{Outcome, number_in, print};
+use super::{Outcome, make_folder, number_in, print};
 
 const WOMAN: &[u8] = include_bytes!("../../assets/woman.wav");
 const MAN: &[u8] = include_bytes!("../../assets/man.wav");
@@ -120,6 +120,13 @@ const VIRTUAL_PORTS: [u16; 2] = [4_000, 5_000];
 /// The wall clock when a call in virtual time begins: 2026-01-01 00:00 UTC.
 const VIRTUAL_EPOCH_MICROS: u64 = 1_767_225_600_000_000;
 
+/// What the options come to.
+struct Setup {
+    rate_hz: u32,
+    network: NetworkConfig,
+    opus: OpusEncoderConfig,
+}
+
 /// What a finished run leaves, side by side.
 struct Run {
     calls: [Call; 2],
@@ -144,15 +151,15 @@ pub(super) fn run(args: Args) -> Outcome {
         duplicate_percent: args.duplicate,
     };
     let rate_hz = call_rate_hz(&args)?;
+    let setup = Setup { rate_hz, network, opus: opus_config(&args, rate_hz)? };
     let speech = [speech(args.input.first(), WOMAN, rate_hz)?, speech(args.input.get(1), MAN, rate_hz)?];
-    fs::create_dir_all(&args.out).map_err(|error| format!("cannot make the folder {}: {error}", args.out.display()))?;
     let run = if args.fast {
-        run_fast(&args, network, rate_hz, speech)?
+        run_fast(&args, &setup, speech)?
     } else {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(run_realtime(&args, network, rate_hz, speech))?
+        runtime.block_on(run_realtime(&args, &setup, speech))?
     };
-    let report = write_results(&args, &run)?;
+    let report = write_results(&args, &setup, &run)?;
     if args.json {
         print(&(report.to_json() + "\n"))
     } else {
@@ -194,10 +201,10 @@ fn opus_config(args: &Args, rate_hz: u32) -> Result<OpusEncoderConfig, Box<dyn E
     })
 }
 
-fn new_call(args: &Args, rate_hz: u32, port: u16, identity: Identity, wall: NtpTime) -> Result<Call, Box<dyn Error>> {
+fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: NtpTime) -> Result<Call, Box<dyn Error>> {
     let config = CallConfig {
-        codecs: vec![args.codec.format(rate_hz, 1)?],
-        registry: settings::registry(opus_config(args, rate_hz)?, args.concealment),
+        codecs: vec![args.codec.format(setup.rate_hz, 1)?],
+        registry: settings::registry(setup.opus, args.concealment),
         comfort_noise: args.dtx,
         redundancy: args.red,
         ptime_ms: args.ptime,
@@ -216,16 +223,17 @@ fn progress(args: &Args) -> ProgressBar {
     bar
 }
 
-fn run_fast(args: &Args, network: NetworkConfig, rate_hz: u32, speech: [Vec<i16>; 2]) -> Result<Run, Box<dyn Error>> {
+fn run_fast(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Result<Run, Box<dyn Error>> {
     let wall = NtpTime::from_unix_micros(VIRTUAL_EPOCH_MICROS);
     let identity = |side: u64| Identity::seeded(args.seed.wrapping_mul(2).wrapping_add(side));
     let calls = [
-        new_call(args, rate_hz, VIRTUAL_PORTS[0], identity(0), wall)?,
-        new_call(args, rate_hz, VIRTUAL_PORTS[1], identity(1), wall)?,
+        new_call(args, setup, VIRTUAL_PORTS[0], identity(0), wall)?,
+        new_call(args, setup, VIRTUAL_PORTS[1], identity(1), wall)?,
     ];
     let addresses = VIRTUAL_PORTS.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let taps = [CallRecorder::with_arrivals(), CallRecorder::with_arrivals()];
-    let mut simulation = VirtualTime::connect(calls, addresses, taps, network, args.drift_ppm, args.seed)?;
+    let mut simulation = VirtualTime::connect(calls, addresses, taps, setup.network, args.drift_ppm, args.seed)?;
+    make_folder(&args.out)?;
     let [a, b] = speech;
     simulation.ends[0].speech = a;
     simulation.ends[1].speech = b;
@@ -247,15 +255,10 @@ fn run_fast(args: &Args, network: NetworkConfig, rate_hz: u32, speech: [Vec<i16>
     })
 }
 
-async fn run_realtime(
-    args: &Args,
-    network: NetworkConfig,
-    rate_hz: u32,
-    speech: [Vec<i16>; 2],
-) -> Result<Run, Box<dyn Error>> {
+async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Result<Run, Box<dyn Error>> {
     let sockets = [UdpSocket::bind(("127.0.0.1", 0)).await?, UdpSocket::bind(("127.0.0.1", 0)).await?];
     let addresses = [sockets[0].local_addr()?, sockets[1].local_addr()?];
-    let proxy = Proxy::bind(addresses, network, args.seed).await?;
+    let proxy = Proxy::bind(addresses, setup.network, args.seed).await?;
     // Each side names the port of the proxy that leads to it.
     let [to_b, to_a] = proxy.ports()?;
     let unix_micros_at_zero =
@@ -263,12 +266,13 @@ async fn run_realtime(
     let clock = Clock::start();
     let wall = NtpTime::from_unix_micros(unix_micros_at_zero);
     let mut calls = [
-        new_call(args, rate_hz, to_a, Identity::random()?, wall)?,
-        new_call(args, rate_hz, to_b, Identity::random()?, wall)?,
+        new_call(args, setup, to_a, Identity::random()?, wall)?,
+        new_call(args, setup, to_b, Identity::random()?, wall)?,
     ];
     let offer = calls[0].offer()?;
     let answer = calls[1].answer(clock.now(), &offer)?;
     calls[0].accept(clock.now(), &answer)?;
+    make_folder(&args.out)?;
 
     let proxy = tokio::spawn(proxy.run(clock));
     let bar = progress(args);
@@ -281,7 +285,7 @@ async fn run_realtime(
             call,
             rtp,
             rtcp: None,
-            audio: Box::new(Loop { rate_hz, speech, at: 0 }),
+            audio: Box::new(Loop { rate_hz: setup.rate_hz, speech, at: 0 }),
             tap: CallRecorder::with_arrivals(),
             clock,
             drift_ppm: if side == 1 { args.drift_ppm } else { 0.0 },
@@ -347,7 +351,7 @@ impl AudioIo for Loop {
     }
 }
 
-fn write_results(args: &Args, run: &Run) -> Result<Report, Box<dyn Error>> {
+fn write_results(args: &Args, setup: &Setup, run: &Run) -> Result<Report, Box<dyn Error>> {
     let names = ["a", "b"];
     for (side, name) in names.iter().enumerate() {
         let rate_hz = run.calls[side].sample_rate_hz().unwrap_or(8_000);
@@ -367,7 +371,7 @@ fn write_results(args: &Args, run: &Run) -> Result<Report, Box<dyn Error>> {
     };
     let report = Report {
         title: title(args),
-        settings: settings(args, run.calls[0].sample_rate_hz().unwrap_or(8_000)),
+        settings: settings(args, &setup.opus),
         seed: Some(args.seed),
         duration_s: args.seconds,
         sides: vec![side(0), side(1)],
@@ -409,11 +413,11 @@ fn title(args: &Args) -> String {
     format!("demo: {}, {} % loss, {} ms jitter", args.codec, args.loss, args.jitter)
 }
 
-fn settings(args: &Args, rate_hz: u32) -> Vec<(String, String)> {
+fn settings(args: &Args, opus: &OpusEncoderConfig) -> Vec<(String, String)> {
     let own = args.concealment == Concealment::Codec || args.codec.is("opus") || args.codec.is_ilbc();
-    let opus = opus_config(args, rate_hz).map_or(String::new(), |opus| format!(" ({})", settings::in_words(&opus)));
+    let opus = if args.codec.is("opus") { format!(" ({})", settings::in_words(opus)) } else { String::new() };
     [
-        ("codec", format!("{}{}", args.codec, if args.codec.is("opus") { opus } else { String::new() })),
+        ("codec", format!("{}{opus}", args.codec)),
         ("packet length", format!("{} ms", args.ptime)),
         ("concealment", if own { "the codec's own".into() } else { "from the waveform".into() }),
         ("silence", if args.dtx { "not sent".into() } else { "sent".into() }),

@@ -5,13 +5,17 @@ mod decode;
 mod demo;
 mod devices;
 mod encode;
+mod exchange;
 mod keyboard;
 mod netsim;
 mod replay;
 mod settings;
+mod sound;
+mod summary;
 mod talk;
 
 use std::error::Error;
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -91,6 +95,11 @@ fn chain(error: &dyn Error) -> String {
         source = error.source();
     }
     line
+}
+
+/// Makes the folder of the results, and those above it.
+fn make_folder(path: &Path) -> Outcome {
+    Ok(fs::create_dir_all(path).map_err(|error| format!("cannot make the folder {}: {error}", path.display()))?)
 }
 
 /// Refuses to write over what is still to be read.

@@ -13,7 +13,8 @@ use host_std::replay::{Loss, PayloadFormat, PayloadMap, ReplayConfig, ReplayRepo
 use host_std::wav::{WavSink, WavSource};
 
 use super::codecs::CodecName;
-use super::{Outcome, chain, number_in, print};
+use super::settings::for_opus;
+use super::{Outcome, chain, make_folder, number_in, print};
 
 /// Hear what the listener of a captured call heard, and see why
 ///
@@ -69,9 +70,9 @@ pub(super) struct Args {
     /// How long packets wait: as the network needs, the same but for a conversation, or a number of milliseconds
     #[arg(long, default_value = "adaptive", value_parser = jitter, value_name = "adaptive|conversation|fixed:MS")]
     jitter: Jitter,
-    /// The longest delay, in ms
-    #[arg(long, default_value_t = DelayConfig::default().max_ms, value_parser = clap::value_parser!(u32).range(20..=10_000), value_name = "MS")]
-    max_delay: u32,
+    #[arg(long, help = format!("The longest delay, in ms; not with a fixed one [default: {}]", DelayConfig::default().max_ms),
+        value_parser = clap::value_parser!(u32).range(20..=10_000), value_name = "MS")]
+    max_delay: Option<u32>,
     /// Where to write the results; files of an earlier replay are replaced
     #[arg(long, default_value = "media-core-replay", value_name = "DIR")]
     out: PathBuf,
@@ -111,10 +112,14 @@ fn utc_offset(text: &str) -> Result<i32, String> {
 }
 
 pub(super) fn run(args: Args) -> Outcome {
-    let delay = match args.jitter {
-        Jitter::Adaptive => DelayConfig { max_ms: args.max_delay, ..DelayConfig::default() },
-        Jitter::Conversation => DelayConfig { max_ms: args.max_delay, ..DelayConfig::conversation() },
-        Jitter::Fixed(ms) => DelayConfig::fixed(ms),
+    let (usual, conversation) = (DelayConfig::default(), DelayConfig::conversation());
+    let delay = match (args.jitter, args.max_delay) {
+        (Jitter::Adaptive, max) => DelayConfig { max_ms: max.unwrap_or(usual.max_ms), ..usual },
+        (Jitter::Conversation, max) => DelayConfig { max_ms: max.unwrap_or(usual.max_ms), ..conversation },
+        (Jitter::Fixed(ms), None) => DelayConfig::fixed(ms),
+        (Jitter::Fixed(ms), Some(max)) => {
+            return Err(format!("--max-delay {max}: with --jitter fixed:{ms} the delay is {ms} ms").into());
+        }
     };
     match (&args.capture, &args.trace, &args.input, &args.codec) {
         (Some(capture), ..) => run_capture(&args, capture, delay),
@@ -137,7 +142,7 @@ fn run_capture(args: &Args, capture: &Path, delay: DelayConfig) -> Outcome {
         loss: args.lose.map(|percent| Loss { percent, burst: args.burst, seed: args.seed }),
         worst: usize::from(args.worst),
         utc_offset_minutes: args.utc_offset,
-        settings: settings(args),
+        settings: settings(args, delay.max_ms),
     };
     let report =
         replay(capture, &keys, &config).map_err(|error| format!("{}: {}", capture.display(), chain(&error)))?;
@@ -145,7 +150,7 @@ fn run_capture(args: &Args, capture: &Path, delay: DelayConfig) -> Outcome {
         let skipped: Vec<_> = report.skipped.iter().map(ToString::to_string).collect();
         return Err(format!("{}: no stream can be played: {}", capture.display(), skipped.join("; ")).into());
     }
-    make(&args.out)?;
+    make_folder(&args.out)?;
     report.write(&args.out).map_err(|error| format!("{}: {}", args.out.display(), chain(&error)))?;
     if args.json {
         print(&report.to_json())
@@ -155,10 +160,10 @@ fn run_capture(args: &Args, capture: &Path, delay: DelayConfig) -> Outcome {
 }
 
 /// What makes the replay repeatable.
-fn settings(args: &Args) -> Vec<(String, String)> {
+fn settings(args: &Args, max_delay_ms: u32) -> Vec<(String, String)> {
     let mut settings = vec![match args.jitter {
-        Jitter::Adaptive => ("delay", format!("adaptive, at most {} ms", args.max_delay)),
-        Jitter::Conversation => ("delay", format!("for a conversation, at most {} ms", args.max_delay)),
+        Jitter::Adaptive => ("delay", format!("adaptive, at most {max_delay_ms} ms")),
+        Jitter::Conversation => ("delay", format!("for a conversation, at most {max_delay_ms} ms")),
         Jitter::Fixed(ms) => ("delay", format!("fixed, {ms} ms")),
     }];
     if !args.payload_map.is_empty() {
@@ -173,11 +178,10 @@ fn settings(args: &Args) -> Vec<(String, String)> {
     settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn make(folder: &Path) -> Outcome {
-    Ok(fs::create_dir_all(folder).map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?)
-}
-
 fn run_trace(args: &Args, trace: &Path, input: &PathBuf, codec: &CodecName, delay: DelayConfig) -> Outcome {
+    if args.fec > 0 {
+        for_opus("fec", std::slice::from_ref(codec))?;
+    }
     let csv = fs::read_to_string(trace).map_err(|error| format!("{}: {error}", trace.display()))?;
     let limit = Duration::from_micros((args.seconds * 1e6) as u64);
     let trace = Trace::parse(&csv, limit).map_err(|error| format!("{}: {error}", trace.display()))?;
@@ -185,7 +189,7 @@ fn run_trace(args: &Args, trace: &Path, input: &PathBuf, codec: &CodecName, dela
     let (codec, registry) = (codec.format(16_000, 1)?, Registry::builtin().with(Opus(opus)));
     let rate_hz = registry.describe(&codec).ok_or("no such codec in this build")?.sample_rate_hz;
     let speech = speech(input, rate_hz)?;
-    make(&args.out)?;
+    make_folder(&args.out)?;
     let run = trace::play(&trace, &speech, &TraceConfig { codec, registry, delay })?;
     let mut sink = WavSink::create(args.out.join("stream-1.wav"), run.sample_rate_hz)?;
     sink.write(&run.heard)?;

@@ -194,7 +194,9 @@ impl OpusArgs {
     }
 }
 
-fn for_opus(option: &str, codecs: &[CodecName]) -> Outcome {
+/// # Errors
+/// Where none of these codecs is Opus.
+pub(super) fn for_opus(option: &str, codecs: &[CodecName]) -> Outcome {
     if codecs.iter().any(|name| name.is("opus")) {
         return Ok(());
     }

@@ -1,34 +1,26 @@
 //! `media-core offer` and `media-core answer`: the two halves of a call between two machines.
 
 use std::error::Error;
-use std::fs::File;
-use std::io::{BufRead, IsTerminal, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as StdUdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
 
 use clap::Args as ClapArgs;
 use dsp_core::time::NtpTime;
-use host_std::device::{AudioCounters, AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo};
 use host_std::opus::OpusEncoderConfig;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
-use host_std::session::{Call, CallConfig, CallStats, Latching, NoTap};
-use serde_json::json;
+use host_std::session::{Call, CallConfig, Latching, NoTap};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
 use super::codecs::CodecName;
-use super::keyboard;
 use super::settings::{self, Concealment, OpusArgs};
-use super::{Outcome, number_in, print};
+use super::sound::SoundArgs;
+use super::{Outcome, exchange, keyboard, number_in, print, summary};
 
-/// How an SDP offer or answer is fetched from a file that may not be there yet.
-const FILE_POLL: StdDuration = StdDuration::from_millis(100);
 /// The rates that Opus has.
 const OPUS_RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
-/// An SDP is never longer.
-const LONGEST_SDP: u64 = 64 * 1024;
 
 const AFTER_HELP: &str = "\
 Keys during the call: up and down for the volume, left and right for the microphone's gain, m to mute, q or Ctrl-C to
@@ -79,18 +71,8 @@ struct TalkArgs {
     /// Which source addresses to believe
     #[arg(help_heading = "Network", long, value_enum, default_value_t = LatchName::Relatch)]
     latch: LatchName,
-    /// Microphone: a device's name, `default`, `null`, or a WAV file
-    #[arg(help_heading = "Sound", long, default_value = "default", value_name = "DEVICE|WAV|null")]
-    microphone: String,
-    /// Loudspeaker: a device's name, `default`, `null`, or a WAV file to write
-    #[arg(help_heading = "Sound", long, default_value = "default", value_name = "DEVICE|WAV|null")]
-    speaker: String,
-    /// Neither microphone nor loudspeaker: the same as `null` for both
-    #[arg(help_heading = "Sound", long)]
-    null: bool,
-    /// Repeat the microphone's WAV file when it ends
-    #[arg(help_heading = "Sound", long)]
-    repeat: bool,
+    #[command(flatten)]
+    sound: SoundArgs,
     /// Microphone gain to begin with, in dB
     #[arg(help_heading = "Sound", long, default_value_t = 0.0, allow_hyphen_values = true,
         value_parser = |s: &str| number_in(s, -42.0, 18.0), value_name = "DB")]
@@ -156,15 +138,15 @@ pub(super) struct AnswerArgs {
 
 pub(super) fn offer(args: OfferArgs) -> Outcome {
     // An answer that is there before the offer is one to another call.
-    let stale = args.read.as_deref().and_then(modified);
+    let stale = args.read.as_deref().and_then(exchange::modified);
     talk(&args.talk, |call, clock| {
-        put_sdp(args.write.as_deref(), &call.offer()?)?;
+        exchange::put_sdp(args.write.as_deref(), &call.offer()?)?;
         let answer = match args.read.as_deref() {
             Some(path) => {
-                wait_for(path, stale);
-                read_file(path)?
+                exchange::wait_for(path, stale);
+                exchange::read_file(path)?
             }
-            None => read_stdin("answer")?,
+            None => exchange::read_stdin("answer")?,
         };
         Ok(call.accept(clock.now(), &answer)?)
     })
@@ -173,67 +155,11 @@ pub(super) fn offer(args: OfferArgs) -> Outcome {
 pub(super) fn answer(args: AnswerArgs) -> Outcome {
     talk(&args.talk, |call, clock| {
         let offer = match args.offer.as_deref() {
-            Some(path) => read_file(path)?,
-            None => read_stdin("offer")?,
+            Some(path) => exchange::read_file(path)?,
+            None => exchange::read_stdin("offer")?,
         };
-        put_sdp(args.write.as_deref(), &call.answer(clock.now(), &offer)?)
+        exchange::put_sdp(args.write.as_deref(), &call.answer(clock.now(), &offer)?)
     })
-}
-
-fn put_sdp(file: Option<&Path>, sdp: &str) -> Outcome {
-    match file {
-        Some(path) => {
-            // Whole or not at all: the other side may be waiting for the file.
-            let part = path.with_extension("part");
-            std::fs::write(&part, sdp)
-                .and_then(|()| std::fs::rename(&part, path))
-                .map_err(|error| format!("{}: {error}", path.display()))?;
-        }
-        None => print(&format!("{sdp}\r\n"))?,
-    }
-    Ok(())
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|file| file.modified()).ok()
-}
-
-fn wait_for(path: &Path, stale: Option<SystemTime>) {
-    let there = || modified(path).is_some_and(|time| Some(time) != stale);
-    if !there() {
-        eprintln!("waiting for {}", path.display());
-    }
-    while !there() {
-        std::thread::sleep(FILE_POLL);
-    }
-}
-
-fn read_file(path: &Path) -> Result<String, Box<dyn Error>> {
-    let read = || {
-        let mut sdp = String::new();
-        File::open(path)?.take(LONGEST_SDP).read_to_string(&mut sdp)?;
-        Ok(sdp)
-    };
-    read().map_err(|error: std::io::Error| format!("cannot read {}: {error}", path.display()).into())
-}
-
-fn read_stdin(what: &str) -> Result<String, Box<dyn Error>> {
-    if std::io::stdin().is_terminal() {
-        eprintln!("Paste the {what}, then an empty line:");
-    }
-    let mut sdp = String::new();
-    let mut input = std::io::stdin().lock().take(LONGEST_SDP);
-    let mut line = String::new();
-    while input.read_line(&mut line).map_err(|error| format!("stdin: {error}"))? > 0 {
-        if line.trim().is_empty() && !sdp.is_empty() {
-            break;
-        }
-        if !line.trim().is_empty() {
-            sdp.push_str(&line);
-        }
-        line.clear();
-    }
-    if sdp.is_empty() { Err(format!("no SDP {what} on stdin").into()) } else { Ok(sdp) }
 }
 
 /// Sets the call up, lets `agree` exchange the SDP, and talks until somebody hangs up.
@@ -254,13 +180,13 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
     let clock = Clock::start();
     let mut call = Call::new(config(args, address, rtp.local_addr()?.port())?)?;
     // Without a microphone or a file there is no call: say so before the other side hears of it.
-    drop(open_audio(args, args.rate)?);
+    drop(args.sound.open(args.rate)?);
     agree(&mut call, &clock)?;
     let rate_hz = call.sample_rate_hz().ok_or("no call was agreed on")?;
-    let audio = open_audio(args, rate_hz)?;
+    let audio = args.sound.open(rate_hz)?;
     let mux = call.negotiated().is_some_and(|negotiated| negotiated.rtcp_mux);
     let rtcp = if mux { None } else { Some(UdpSocket::from_std(rtcp)?) };
-    describe(&call);
+    summary::describe(&call);
     let driver = Driver {
         call,
         rtp: UdpSocket::from_std(rtp)?,
@@ -283,7 +209,7 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
         if keyboard.is_some() {
             eprint!("{}\r\n", keyboard::HELP);
         }
-        let display = tokio::spawn(display(watching, keyboard.is_some()));
+        let display = tokio::spawn(summary::display(watching, keyboard.is_some()));
         let interrupt = {
             let commands = commands.clone();
             tokio::spawn(async move {
@@ -300,10 +226,10 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = finished.call.stats();
     if args.json {
-        let json = serde_json::to_string_pretty(&summary_json(&stats, &finished.ended, rate_hz, seconds))?;
+        let json = serde_json::to_string_pretty(&summary::json(&stats, &finished.ended, rate_hz, seconds))?;
         print(&format!("{json}\n"))?;
     } else {
-        print(&summary(&stats, &finished.ended, rate_hz, seconds))?;
+        print(&summary::text(&stats, &finished.ended, rate_hz, seconds))?;
     }
     match (finished.ended, finished.audio.failure()) {
         (Ended::Socket(error), _) => Err(format!("the socket failed: {error}").into()),
@@ -399,214 +325,5 @@ fn config(args: &TalkArgs, address: IpAddr, port: u16) -> Result<CallConfig, Box
         },
         wall_clock: NtpTime::from_unix_micros(unix_micros),
         ..CallConfig::new(port)?
-    })
-}
-
-/// Capture from one device, playback to another.
-struct Split {
-    capture: Box<dyn AudioIo>,
-    playback: Box<dyn AudioIo>,
-}
-
-impl AudioIo for Split {
-    fn sample_rate_hz(&self) -> u32 {
-        self.capture.sample_rate_hz()
-    }
-    fn read(&mut self, pcm: &mut [i16]) -> usize {
-        self.capture.read(pcm)
-    }
-    fn write(&mut self, pcm: &[i16]) -> usize {
-        self.playback.write(pcm)
-    }
-    fn counters(&self) -> AudioCounters {
-        let (capture, playback) = (self.capture.counters(), self.playback.counters());
-        AudioCounters {
-            captured: capture.captured,
-            capture_underrun: capture.capture_underrun,
-            capture_overrun: capture.capture_overrun,
-            capture_level_ms: capture.capture_level_ms,
-            capture_ppm: capture.capture_ppm,
-            xruns: capture.xruns + playback.xruns,
-            ..playback
-        }
-    }
-    fn failure(&self) -> Option<&DeviceError> {
-        self.capture.failure().or(self.playback.failure())
-    }
-    fn reopen(&mut self) -> Result<(), DeviceError> {
-        for side in [&mut self.capture, &mut self.playback] {
-            if side.failure().is_some() {
-                side.reopen()?;
-            }
-        }
-        Ok(())
-    }
-}
-
-enum Choice<'a> {
-    Null,
-    File(&'a Path),
-    Card(DeviceChoice),
-}
-
-fn choice(name: &str, null: bool) -> Choice<'_> {
-    match name {
-        _ if null => Choice::Null,
-        "null" => Choice::Null,
-        "default" => Choice::Card(DeviceChoice::Default),
-        _ if name.to_ascii_lowercase().ends_with(".wav") => Choice::File(Path::new(name)),
-        _ => Choice::Card(DeviceChoice::Named(name.into())),
-    }
-}
-
-fn open_audio(args: &TalkArgs, sample_rate_hz: u32) -> Result<Box<dyn AudioIo>, DeviceError> {
-    let null = || FileIo::null(sample_rate_hz);
-    let card = |capture, playback| {
-        let open = CardIo::open(CardConfig { capture, playback, sample_rate_hz, ..CardConfig::default() });
-        open.map_err(|error| match error {
-            // What the system says to it adds nothing.
-            DeviceError::NoDevice { direction, .. } => DeviceError::NoDevice { direction, source: None },
-            error => error,
-        })
-    };
-    let (microphone, speaker) = (choice(&args.microphone, args.null), choice(&args.speaker, args.null));
-    if let (Choice::Card(capture), Choice::Card(playback)) = (&microphone, &speaker) {
-        return Ok(Box::new(card(capture.clone(), playback.clone())?));
-    }
-    let capture: Box<dyn AudioIo> = match microphone {
-        Choice::Null => Box::new(null()),
-        Choice::File(path) => Box::new(null().capture_from(path, args.repeat)?),
-        Choice::Card(capture) => Box::new(card(capture, DeviceChoice::Off)?),
-    };
-    let playback: Box<dyn AudioIo> = match speaker {
-        Choice::Null => Box::new(null()),
-        Choice::File(path) => Box::new(null().play_to(path)?),
-        Choice::Card(playback) => Box::new(card(DeviceChoice::Off, playback)?),
-    };
-    Ok(Box::new(Split { capture, playback }))
-}
-
-fn describe(call: &Call) {
-    let Some(negotiated) = call.negotiated() else { return };
-    let Some(codec) = call.codec().map(|codec| codec.to_rtpmap()) else { return };
-    let protection = if negotiated.srtp.is_some() { "SRTP" } else { "plain RTP" };
-    eprintln!("talking with {}: {codec}, {} ms, {protection}", negotiated.remote_rtp, negotiated.send_ptime_ms);
-}
-
-/// One line that is written over and over, where somebody watches.
-async fn display(mut watching: watch::Receiver<Status>, interactive: bool) {
-    while watching.changed().await.is_ok() {
-        if !interactive {
-            continue;
-        }
-        let status = *watching.borrow_and_update();
-        let receiver = &status.stats.receiver;
-        eprint!(
-            "\r{:>4} s  mic {:>4} dB ({:<6})  speaker {:>4} dB ({:<6})  lost {:>5}  delay {:>4} ms  ",
-            status.elapsed.as_millis() / 1_000,
-            status.microphone_level / 100,
-            if status.muted { "muted".into() } else { gain(status.microphone_gain) },
-            status.speaker_level / 100,
-            gain(status.volume),
-            receiver.reception.cumulative_lost(),
-            receiver.target_delay_ms,
-        );
-        let _ = std::io::stderr().flush();
-    }
-    if interactive {
-        eprint!("\r\n");
-    }
-}
-
-/// A gain as the status line shows it.
-fn gain(hundredths_db: i16) -> String {
-    format!("{:+} dB", hundredths_db / 100)
-}
-
-fn ended_text(ended: &Ended) -> &'static str {
-    match ended {
-        Ended::HungUp => "hung up",
-        Ended::Bye => "the other side hung up",
-        Ended::TimeOver => "time over",
-        Ended::RateChanged => "the call changed its sample rate",
-        Ended::Socket(_) => "the socket failed",
-    }
-}
-
-fn summary(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64) -> String {
-    let receiver = &stats.receiver;
-    let ms = |samples: u64| samples * 1_000 / u64::from(rate_hz);
-    let delay = &receiver.playout_delay;
-    let mut lines = vec![
-        format!("call ended after {seconds:.1} s: {}", ended_text(ended)),
-        format!("  sent        {} packets, {} bytes of payload", stats.sender.packets, stats.sender.octets),
-        format!(
-            "  received    {} packets; {} lost, {} late, {} duplicate, {} refused, {} from elsewhere",
-            receiver.reception.received,
-            receiver.reception.cumulative_lost(),
-            receiver.late,
-            receiver.duplicate,
-            stats.refused,
-            stats.foreign
-        ),
-        format!(
-            "  concealed   {} ms in {} events; {} ms recovered; {} ms inserted and {} ms removed to fit the delay",
-            ms(receiver.concealed_samples),
-            receiver.concealment_events,
-            ms(receiver.recovered_samples),
-            ms(receiver.inserted_samples),
-            ms(receiver.removed_samples)
-        ),
-        format!(
-            "  delay       least {} ms, mean {} ms, most {} ms, beyond that of the fastest packet",
-            delay.min_us / 1_000,
-            delay.mean_us() / 1_000,
-            delay.max_us / 1_000
-        ),
-    ];
-    if let Some(round_trip) = stats.round_trip {
-        lines.push(format!("  round trip  {:.1} ms", round_trip.as_micros() as f64 / 1_000.0));
-    }
-    if let Some(mos_lq) = stats.mos_lq {
-        let conversation = stats.r_factor.zip(stats.mos_cq);
-        let conversation = conversation.map(|(r, mos_cq)| format!(", {mos_cq:.1} with its delay (R {r:.0})"));
-        lines.push(format!("  quality     MOS {mos_lq:.1} to listen to{}", conversation.unwrap_or_default()));
-    }
-    if let Some(lost) = stats.remote_fraction_lost {
-        lines.push(format!("  their side  {:.1} % lost lately", lost * 100.0));
-    }
-    lines.join("\n") + "\n"
-}
-
-fn summary_json(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64) -> serde_json::Value {
-    let receiver = &stats.receiver;
-    let ms = |samples: u64| samples as f64 * 1_000.0 / f64::from(rate_hz);
-    json!({
-        "ended": ended_text(ended),
-        "seconds": seconds,
-        "sample_rate_hz": rate_hz,
-        "packets_sent": stats.sender.packets,
-        "payload_bytes_sent": stats.sender.octets,
-        "packets_received": receiver.reception.received,
-        "packets_lost": receiver.reception.cumulative_lost(),
-        "packets_late": receiver.late,
-        "packets_duplicate": receiver.duplicate,
-        "packets_refused": stats.refused,
-        "packets_foreign": stats.foreign,
-        "concealed_ms": ms(receiver.concealed_samples),
-        "concealment_events": receiver.concealment_events,
-        "recovered_ms": ms(receiver.recovered_samples),
-        "redundant_blocks": receiver.redundant_blocks,
-        "redundant_used": receiver.redundant_used,
-        "redundant_late": receiver.redundant_late,
-        "redundant_duplicate": receiver.redundant_duplicate,
-        "r_factor": stats.r_factor,
-        "mos_lq": stats.mos_lq,
-        "mos_cq": stats.mos_cq,
-        "stretched_in_ms": ms(receiver.inserted_samples),
-        "stretched_out_ms": ms(receiver.removed_samples),
-        "playout_delay_mean_ms": f64::from(receiver.playout_delay.mean_us()) / 1_000.0,
-        "round_trip_ms": stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
-        "remote_fraction_lost": stats.remote_fraction_lost,
     })
 }

@@ -1,0 +1,113 @@
+//! Microphone and loudspeaker of a call: a device, a WAV file or nothing, each by itself.
+
+use std::path::Path;
+
+use clap::Args as ClapArgs;
+use host_std::device::{AudioCounters, AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo};
+
+/// Where the sound of a call comes from and goes to.
+#[derive(ClapArgs)]
+pub(super) struct SoundArgs {
+    /// Microphone: a device's name, `default`, `null`, or a WAV file
+    #[arg(help_heading = "Sound", long, default_value = "default", value_name = "DEVICE|WAV|null")]
+    microphone: String,
+    /// Loudspeaker: a device's name, `default`, `null`, or a WAV file to write
+    #[arg(help_heading = "Sound", long, default_value = "default", value_name = "DEVICE|WAV|null")]
+    speaker: String,
+    /// Neither microphone nor loudspeaker: the same as `null` for both
+    #[arg(help_heading = "Sound", long)]
+    null: bool,
+    /// Repeat the microphone's WAV file when it ends
+    #[arg(help_heading = "Sound", long)]
+    repeat: bool,
+}
+
+impl SoundArgs {
+    /// Opens both for sound at this rate.
+    ///
+    /// # Errors
+    /// What [`CardIo`] and [`FileIo`] can't open.
+    pub(super) fn open(&self, sample_rate_hz: u32) -> Result<Box<dyn AudioIo>, DeviceError> {
+        let null = || FileIo::null(sample_rate_hz);
+        let card = |capture, playback| {
+            let open = CardIo::open(CardConfig { capture, playback, sample_rate_hz, ..CardConfig::default() });
+            open.map_err(|error| match error {
+                // What the system says to it adds nothing.
+                DeviceError::NoDevice { direction, .. } => DeviceError::NoDevice { direction, source: None },
+                error => error,
+            })
+        };
+        let (microphone, speaker) = (choice(&self.microphone, self.null), choice(&self.speaker, self.null));
+        if let (Choice::Card(capture), Choice::Card(playback)) = (&microphone, &speaker) {
+            return Ok(Box::new(card(capture.clone(), playback.clone())?));
+        }
+        let capture: Box<dyn AudioIo> = match microphone {
+            Choice::Null => Box::new(null()),
+            Choice::File(path) => Box::new(null().capture_from(path, self.repeat)?),
+            Choice::Card(capture) => Box::new(card(capture, DeviceChoice::Off)?),
+        };
+        let playback: Box<dyn AudioIo> = match speaker {
+            Choice::Null => Box::new(null()),
+            Choice::File(path) => Box::new(null().play_to(path)?),
+            Choice::Card(playback) => Box::new(card(DeviceChoice::Off, playback)?),
+        };
+        Ok(Box::new(Split { capture, playback }))
+    }
+}
+
+/// Capture from one device, playback to another.
+struct Split {
+    capture: Box<dyn AudioIo>,
+    playback: Box<dyn AudioIo>,
+}
+
+impl AudioIo for Split {
+    fn sample_rate_hz(&self) -> u32 {
+        self.capture.sample_rate_hz()
+    }
+    fn read(&mut self, pcm: &mut [i16]) -> usize {
+        self.capture.read(pcm)
+    }
+    fn write(&mut self, pcm: &[i16]) -> usize {
+        self.playback.write(pcm)
+    }
+    fn counters(&self) -> AudioCounters {
+        let (capture, playback) = (self.capture.counters(), self.playback.counters());
+        AudioCounters {
+            captured: capture.captured,
+            capture_underrun: capture.capture_underrun,
+            capture_overrun: capture.capture_overrun,
+            capture_level_ms: capture.capture_level_ms,
+            capture_ppm: capture.capture_ppm,
+            xruns: capture.xruns + playback.xruns,
+            ..playback
+        }
+    }
+    fn failure(&self) -> Option<&DeviceError> {
+        self.capture.failure().or(self.playback.failure())
+    }
+    fn reopen(&mut self) -> Result<(), DeviceError> {
+        for side in [&mut self.capture, &mut self.playback] {
+            if side.failure().is_some() {
+                side.reopen()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Choice<'a> {
+    Null,
+    File(&'a Path),
+    Card(DeviceChoice),
+}
+
+fn choice(name: &str, null: bool) -> Choice<'_> {
+    match name {
+        _ if null => Choice::Null,
+        "null" => Choice::Null,
+        "default" => Choice::Card(DeviceChoice::Default),
+        _ if name.to_ascii_lowercase().ends_with(".wav") => Choice::File(Path::new(name)),
+        _ => Choice::Card(DeviceChoice::Named(name.into())),
+    }
+}

@@ -1,0 +1,136 @@
+//! What `media-core offer` and `answer` tell of a call: whom with, how it goes, and how it was.
+
+use std::io::Write;
+
+use host_std::session::driver::{Ended, Status};
+use host_std::session::{Call, CallStats};
+use serde_json::json;
+use tokio::sync::watch;
+
+/// Says on stderr what was agreed on.
+pub(super) fn describe(call: &Call) {
+    let Some(negotiated) = call.negotiated() else { return };
+    let Some(codec) = call.codec().map(|codec| codec.to_rtpmap()) else { return };
+    let protection = if negotiated.srtp.is_some() { "SRTP" } else { "plain RTP" };
+    eprintln!("talking with {}: {codec}, {} ms, {protection}", negotiated.remote_rtp, negotiated.send_ptime_ms);
+}
+
+/// One line that is written over and over, where somebody watches.
+pub(super) async fn display(mut watching: watch::Receiver<Status>, interactive: bool) {
+    while watching.changed().await.is_ok() {
+        if !interactive {
+            continue;
+        }
+        let status = *watching.borrow_and_update();
+        let receiver = &status.stats.receiver;
+        eprint!(
+            "\r{:>4} s  mic {:>4} dB ({:<6})  speaker {:>4} dB ({:<6})  lost {:>5}  delay {:>4} ms  ",
+            status.elapsed.as_millis() / 1_000,
+            status.microphone_level / 100,
+            if status.muted { "muted".into() } else { gain(status.microphone_gain) },
+            status.speaker_level / 100,
+            gain(status.volume),
+            receiver.reception.cumulative_lost(),
+            receiver.target_delay_ms,
+        );
+        let _ = std::io::stderr().flush();
+    }
+    if interactive {
+        eprint!("\r\n");
+    }
+}
+
+/// A gain as the status line shows it.
+fn gain(hundredths_db: i16) -> String {
+    format!("{:+} dB", hundredths_db / 100)
+}
+
+fn ended_text(ended: &Ended) -> &'static str {
+    match ended {
+        Ended::HungUp => "hung up",
+        Ended::Bye => "the other side hung up",
+        Ended::TimeOver => "time over",
+        Ended::RateChanged => "the call changed its sample rate",
+        Ended::Socket(_) => "the socket failed",
+    }
+}
+
+/// How the call was, in words.
+pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64) -> String {
+    let receiver = &stats.receiver;
+    let ms = |samples: u64| samples * 1_000 / u64::from(rate_hz);
+    let delay = &receiver.playout_delay;
+    let mut lines = vec![
+        format!("call ended after {seconds:.1} s: {}", ended_text(ended)),
+        format!("  sent        {} packets, {} bytes of payload", stats.sender.packets, stats.sender.octets),
+        format!(
+            "  received    {} packets; {} lost, {} late, {} duplicate, {} refused, {} from elsewhere",
+            receiver.reception.received,
+            receiver.reception.cumulative_lost(),
+            receiver.late,
+            receiver.duplicate,
+            stats.refused,
+            stats.foreign
+        ),
+        format!(
+            "  concealed   {} ms in {} events; {} ms recovered; {} ms inserted and {} ms removed to fit the delay",
+            ms(receiver.concealed_samples),
+            receiver.concealment_events,
+            ms(receiver.recovered_samples),
+            ms(receiver.inserted_samples),
+            ms(receiver.removed_samples)
+        ),
+        format!(
+            "  delay       least {} ms, mean {} ms, most {} ms, beyond that of the fastest packet",
+            delay.min_us / 1_000,
+            delay.mean_us() / 1_000,
+            delay.max_us / 1_000
+        ),
+    ];
+    if let Some(round_trip) = stats.round_trip {
+        lines.push(format!("  round trip  {:.1} ms", round_trip.as_micros() as f64 / 1_000.0));
+    }
+    if let Some(mos_lq) = stats.mos_lq {
+        let conversation = stats.r_factor.zip(stats.mos_cq);
+        let conversation = conversation.map(|(r, mos_cq)| format!(", {mos_cq:.1} with its delay (R {r:.0})"));
+        lines.push(format!("  quality     MOS {mos_lq:.1} to listen to{}", conversation.unwrap_or_default()));
+    }
+    if let Some(lost) = stats.remote_fraction_lost {
+        lines.push(format!("  their side  {:.1} % lost lately", lost * 100.0));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The same as JSON, with every number.
+pub(super) fn json(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64) -> serde_json::Value {
+    let receiver = &stats.receiver;
+    let ms = |samples: u64| samples as f64 * 1_000.0 / f64::from(rate_hz);
+    json!({
+        "ended": ended_text(ended),
+        "seconds": seconds,
+        "sample_rate_hz": rate_hz,
+        "packets_sent": stats.sender.packets,
+        "payload_bytes_sent": stats.sender.octets,
+        "packets_received": receiver.reception.received,
+        "packets_lost": receiver.reception.cumulative_lost(),
+        "packets_late": receiver.late,
+        "packets_duplicate": receiver.duplicate,
+        "packets_refused": stats.refused,
+        "packets_foreign": stats.foreign,
+        "concealed_ms": ms(receiver.concealed_samples),
+        "concealment_events": receiver.concealment_events,
+        "recovered_ms": ms(receiver.recovered_samples),
+        "redundant_blocks": receiver.redundant_blocks,
+        "redundant_used": receiver.redundant_used,
+        "redundant_late": receiver.redundant_late,
+        "redundant_duplicate": receiver.redundant_duplicate,
+        "r_factor": stats.r_factor,
+        "mos_lq": stats.mos_lq,
+        "mos_cq": stats.mos_cq,
+        "stretched_in_ms": ms(receiver.inserted_samples),
+        "stretched_out_ms": ms(receiver.removed_samples),
+        "playout_delay_mean_ms": f64::from(receiver.playout_delay.mean_us()) / 1_000.0,
+        "round_trip_ms": stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
+        "remote_fraction_lost": stats.remote_fraction_lost,
+    })
+}
