@@ -192,7 +192,7 @@ impl Phone {
         };
         if let Err(overrun) = read {
             tick.overrun = overrun.frames;
-            self.skip(overrun.frames as usize * TICK);
+            self.sender.pause(overrun.frames as usize * TICK);
             return tick;
         }
         let mut pcm = [0; TICK];
@@ -225,20 +225,13 @@ impl Phone {
     pub fn capture(&mut self, pcm: &[i16; TICK]) {
         if self.sender.capture(pcm).is_err() {
             // Packets were not fetched: the tick is lost, but not its time.
-            self.skip(TICK);
+            self.sender.pause(TICK);
         }
     }
 
     /// Writes the next packet to send into `datagram` and returns its length; `None` if there is none yet.
     pub fn packet(&mut self, datagram: &mut [u8]) -> Option<Result<usize, SendError>> {
         self.sender.packet(self.codecs.encoder(self.sends)?, datagram)
-    }
-
-    /// Moves the sender's time on by `samples` that the microphone lost.
-    fn skip(&mut self, samples: usize) {
-        if let Some(encoder) = self.codecs.encoder(self.sends) {
-            self.sender.pause(samples, encoder);
-        }
     }
 
     /// Everything counted about the incoming stream.

@@ -54,7 +54,7 @@ fn send(pcm: &[i16], encoder: &mut dyn Encoder, noise: Option<PayloadType>) -> (
         ptime_ms: 20,
     };
     let mut sender = Box::new(HostSender::new(config, encoder).unwrap());
-    sender.set_comfort_noise(noise, encoder);
+    sender.set_comfort_noise(noise);
     let mut sent = Vec::new();
     let mut datagram = [0; 4_000];
     for tick in pcm.chunks(encoder.info().sample_rate_hz as usize / 100) {

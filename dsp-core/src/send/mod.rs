@@ -104,6 +104,8 @@ pub struct Sender<const SAMPLES: usize> {
     timestamp: RtpTime,
     payload_type: PayloadType,
     marker: bool,
+    /// What the samples that wait were captured for.
+    info: CodecInfo,
     packetizer: Packetizer<SAMPLES>,
     dtx: Option<Dtx>,
     stats: SendStats,
@@ -117,13 +119,15 @@ pub type NarrowbandSender = Sender<640>;
 impl<const SAMPLES: usize> Sender<SAMPLES> {
     /// A sender for `encoder`'s sound.
     pub fn new(config: SenderConfig, encoder: &dyn Encoder) -> Result<Self, FrameTooLong> {
+        let info = encoder.info();
         Ok(Self {
             ssrc: config.ssrc,
             seq: config.first_seq,
             timestamp: config.first_timestamp,
             payload_type: config.payload_type,
             marker: true,
-            packetizer: Self::packetizer(config.ptime_ms, encoder)?,
+            info,
+            packetizer: Self::packetizer(config.ptime_ms, &info)?,
             dtx: None,
             stats: SendStats::default(),
         })
@@ -137,26 +141,26 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
         ptime_ms: u32,
         encoder: &dyn Encoder,
     ) -> Result<(), FrameTooLong> {
-        let packetizer = Self::packetizer(ptime_ms, encoder)?;
-        let dropped = self.packetizer.pending() / usize::from(encoder.info().channels.max(1));
-        self.timestamp = self.timestamp.plus(encoder.info().ticks(dropped as u32));
-        self.packetizer = packetizer;
+        let info = encoder.info();
+        let packetizer = Self::packetizer(ptime_ms, &info)?;
+        // What waited is dropped, and was captured for the encoder before.
+        self.timestamp = self.timestamp();
+        (self.info, self.packetizer) = (info, packetizer);
         self.payload_type = payload_type;
         self.dtx = None;
         Ok(())
     }
 
-    fn packetizer(ptime_ms: u32, encoder: &dyn Encoder) -> Result<Packetizer<SAMPLES>, FrameTooLong> {
-        let info = encoder.info();
+    fn packetizer(ptime_ms: u32, info: &CodecInfo) -> Result<Packetizer<SAMPLES>, FrameTooLong> {
         let need = ptime_ms as usize * info.sample_rate_hz as usize / 1_000 * usize::from(info.channels);
         Packetizer::new(need).ok_or(FrameTooLong { need, got: SAMPLES })
     }
 
-    /// Switches discontinuous transmission on, with this payload type for comfort noise at the clock of `encoder`
+    /// Switches discontinuous transmission on, with this payload type for comfort noise at the encoder's clock
     /// (13 at 8 kHz, [`PayloadType::COMFORT_NOISE`]), or off. For mono and for encoders without pauses of their own: of
     /// stereo every frame is sent.
-    pub fn set_comfort_noise(&mut self, payload_type: Option<PayloadType>, encoder: &dyn Encoder) {
-        self.dtx = payload_type.map(|payload_type| Dtx::new(payload_type, encoder.info().sample_rate_hz));
+    pub fn set_comfort_noise(&mut self, payload_type: Option<PayloadType>) {
+        self.dtx = payload_type.map(|payload_type| Dtx::new(payload_type, self.info.sample_rate_hz));
     }
 
     /// Goes on as another source, with other numbers: after a collision of SSRCs (RFC 3550 8.2).
@@ -174,10 +178,13 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
     }
 
     /// The timestamp of the sample that is captured next.
-    pub fn timestamp(&self, encoder: &dyn Encoder) -> RtpTime {
-        let info = encoder.info();
-        let waiting = self.packetizer.pending() / usize::from(info.channels.max(1));
-        self.timestamp.plus(info.ticks(waiting as u32))
+    pub fn timestamp(&self) -> RtpTime {
+        self.timestamp.plus(self.info.ticks(self.a_channel(self.packetizer.pending()) as u32))
+    }
+
+    /// Samples a channel, of `samples` of all channels together.
+    fn a_channel(&self, samples: usize) -> usize {
+        samples / usize::from(self.info.channels.max(1))
     }
 
     /// Packets and payload bytes sent, as RTCP reports them.
@@ -192,10 +199,9 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
 
     /// Says nothing for `samples` (a channel): time goes on, nothing is sent, and the next packet carries the marker.
     /// What waited for a full frame is dropped.
-    pub fn pause(&mut self, samples: usize, encoder: &dyn Encoder) {
-        let info = encoder.info();
-        let dropped = self.packetizer.clear() / usize::from(info.channels.max(1));
-        self.timestamp = self.timestamp.plus(info.ticks((samples + dropped) as u32));
+    pub fn pause(&mut self, samples: usize) {
+        let dropped = self.packetizer.clear();
+        self.timestamp = self.timestamp.plus(self.info.ticks((samples + self.a_channel(dropped)) as u32));
         self.marker = true;
         if let Some(dtx) = &mut self.dtx {
             dtx.interrupt();
@@ -204,8 +210,7 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
 
     /// Writes the next full packet into `datagram` and returns its length; `None` until enough was captured.
     pub fn packet(&mut self, encoder: &mut dyn Encoder, datagram: &mut [u8]) -> Option<Result<usize, SendError>> {
-        let info = encoder.info();
-        self.next_packet(info, datagram, |header, frame, datagram| {
+        self.next_packet(datagram, |header, frame, datagram| {
             write_packet(header, datagram, |payload| encoder.encode(frame, payload))
         })
     }
@@ -217,20 +222,18 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
         redundancy: &mut Redundancy<BLOCKS, BYTES>,
         datagram: &mut [u8],
     ) -> Option<Result<usize, SendError>> {
-        let info = encoder.info();
-        self.next_packet(info, datagram, |header, frame, datagram| redundancy.write(header, encoder, frame, datagram))
+        self.next_packet(datagram, |header, frame, datagram| redundancy.write(header, encoder, frame, datagram))
     }
 
     /// `speech` writes the packet of a frame that isn't noise and returns the lengths of header and payload.
     fn next_packet(
         &mut self,
-        info: CodecInfo,
         datagram: &mut [u8],
         mut speech: impl FnMut(&RtpHeader<'_>, &[i16], &mut [u8]) -> Result<(usize, usize), SendError>,
     ) -> Option<Result<usize, SendError>> {
         loop {
             let frame = self.packetizer.front()?;
-            let ticks = info.ticks((frame.len() / usize::from(info.channels.max(1))) as u32);
+            let ticks = self.info.ticks(self.a_channel(frame.len()) as u32);
             let mut header = RtpHeader {
                 marker: self.marker,
                 payload_type: self.payload_type,
@@ -240,7 +243,7 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
                 ..RtpHeader::default()
             };
             let verdict = match &mut self.dtx {
-                Some(dtx) if info.channels == 1 => dtx.judge(frame),
+                Some(dtx) if self.info.channels == 1 => dtx.judge(frame),
                 _ => Verdict::Speech,
             };
             let noise = matches!(verdict, Verdict::Noise(_));
@@ -280,4 +283,42 @@ fn write_packet(
     let written = header.write(datagram).map_err(SendError::Write)?;
     let payload = write(&mut datagram[written..]).map_err(SendError::Encode)?;
     Ok((written, payload))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::g711::Pcmu;
+    use crate::codec::g722::{G722Encoder, Mode};
+    use crate::wire::rtp::RtpPacket;
+
+    #[test]
+    fn what_waits_at_a_switch_counts_by_the_encoder_before() {
+        let (mut narrow, mut wide, mut datagram) = (Pcmu, G722Encoder::new(Mode::Kbps64), [0; 200]);
+        let config = SenderConfig {
+            ssrc: Ssrc(1),
+            first_seq: Seq(0),
+            first_timestamp: RtpTime(1_000),
+            payload_type: PayloadType::PCMU,
+            ptime_ms: 20,
+        };
+        let mut sender = Sender::<640>::new(config, &narrow).unwrap();
+        let mut next = |sender: &mut Sender<640>, encoder: &mut dyn Encoder| {
+            let len = sender.packet(encoder, &mut datagram).unwrap().unwrap();
+            RtpPacket::parse(&datagram[..len]).unwrap().timestamp()
+        };
+        // 20 ms and 10 more, which last 80 ticks of 8 kHz in either codec.
+        sender.capture(&[0; 240]).unwrap();
+        assert_eq!(next(&mut sender, &mut narrow), RtpTime(1_000));
+        sender.switch(PayloadType::from_low_bits(9), 20, &wide).unwrap();
+        sender.capture(&[0; 320 + 160]).unwrap();
+        assert_eq!(next(&mut sender, &mut wide), RtpTime(1_240));
+        sender.switch(PayloadType::PCMU, 20, &narrow).unwrap();
+        sender.capture(&[0; 160]).unwrap();
+        assert_eq!(next(&mut sender, &mut narrow), RtpTime(1_480));
+        // A switch that fails changes nothing.
+        assert!(sender.switch(PayloadType::from_low_bits(9), 120, &wide).is_err());
+        sender.capture(&[0; 160]).unwrap();
+        assert_eq!(next(&mut sender, &mut narrow), RtpTime(1_640));
+    }
 }

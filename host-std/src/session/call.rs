@@ -400,7 +400,7 @@ impl Call {
     pub fn capture(&mut self, pcm: &[i16]) {
         let Some(media) = &mut self.media else { return };
         if !media.negotiated.direction.sends() || !media.negotiated.has_remote() {
-            media.sender.pause(pcm.len(), &*media.encoder);
+            media.sender.pause(pcm.len());
         } else if media.sender.capture(pcm).is_err() {
             self.stats.send_errors += 1;
         }
@@ -459,7 +459,7 @@ impl Call {
         let stats = media.sender.stats();
         let info = SendInfo {
             ntp: self.config.wall_clock.plus(now.since(Instant::ZERO)),
-            rtp: media.sender.timestamp(&*media.encoder),
+            rtp: media.sender.timestamp(),
             packets: stats.packets,
             octets: stats.octets,
         };
@@ -497,7 +497,7 @@ impl Call {
                 ptime_ms,
             };
             let mut sender = Box::new(HostSender::new(sender_config, &*encoder).map_err(CallError::Sender)?);
-            sender.set_comfort_noise(sending.noise, &*encoder);
+            sender.set_comfort_noise(sending.noise);
             self.media = Some(Media {
                 redundancy: redundancy(&sending, self.config.redundancy),
                 sending,
@@ -529,7 +529,7 @@ impl Call {
             || ptime_ms != media.negotiated.send_ptime_ms
         {
             media.sender.switch(payload_type, ptime_ms, &*encoder).map_err(CallError::Sender)?;
-            media.sender.set_comfort_noise(sending.noise, &*encoder);
+            media.sender.set_comfort_noise(sending.noise);
             media.redundancy = redundancy(&sending, self.config.redundancy);
         }
         if another_encoder {
