@@ -14,8 +14,6 @@
 use std::net::{IpAddr, SocketAddr};
 
 use dsp_core::codec::Encoder;
-use dsp_core::guard::srtp::{MasterKey, Rollover, Srtp, SrtpProfile};
-use dsp_core::guard::{PacketGuard, Plain};
 use dsp_core::quality::{Cname, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo, VoipMetricsInput};
 use dsp_core::receive::sources::PlacesError;
 use dsp_core::receive::{Played, ReceiverConfig};
@@ -25,47 +23,14 @@ use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtcp::{Compound, CompoundRule};
 
 use super::codecs::{self, Decoders, Sending};
+use super::guard::Guard;
 use super::latch::Latch;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Transmit};
 use super::quality::{self, Heard};
 use super::sources::{Listening, MAX_SOURCES, SourceStats};
 use super::{CallConfig, Identity};
 use crate::registry::{CodecFormat, Terms};
-use crate::sdp::{
-    self, CryptoLine, CryptoSuite, Direction, LocalMedia, Negotiated, NegotiatedCodec, SrtpKeys, SrtpPolicy,
-};
-
-enum Guard {
-    Plain(Plain),
-    Srtp(Box<Srtp<STREAMS>>),
-}
-
-/// SRTP contexts each way: our own source, and the other side's with a few changes of SSRC.
-const STREAMS: usize = MAX_SOURCES + 7;
-
-impl Guard {
-    fn new(keys: Option<&SrtpKeys>) -> Self {
-        match keys {
-            None => Self::Plain(Plain),
-            Some(keys) => {
-                let (profile, outgoing, incoming) = srtp_keys(keys);
-                Self::Srtp(Box::new(Srtp::new(profile, &outgoing, &incoming)))
-            }
-        }
-    }
-
-    fn get(&mut self) -> &mut dyn PacketGuard {
-        match self {
-            Self::Plain(plain) => plain,
-            Self::Srtp(srtp) => &mut **srtp,
-        }
-    }
-}
-
-fn srtp_keys(keys: &SrtpKeys) -> (SrtpProfile, MasterKey, MasterKey) {
-    let key = |key: &sdp::MasterKey| MasterKey::from_bytes(key.as_bytes());
-    (keys.suite.profile(), key(&keys.outgoing), key(&keys.incoming))
-}
+use crate::sdp::{self, CryptoLine, CryptoSuite, Direction, LocalMedia, Negotiated, NegotiatedCodec, SrtpPolicy};
 
 fn redundancy(sending: &Sending, level: u8) -> Option<Box<HostRedundancy>> {
     sending.redundancy.map(|payload_type| Box::new(HostRedundancy::new(payload_type, level.into())))
@@ -292,26 +257,14 @@ impl Call {
 
     /// Bytes of memory of this call: itself and what it keeps on the heap, without the codecs' own.
     pub fn memory_bytes(&self) -> usize {
-        let heap = self.media.as_ref().map_or(0, |media| {
-            let reporter = size_of_val(&*media.reporter);
+        let heap = |media: &Media| {
             size_of::<HostSender>()
+                + size_of_val(&*media.reporter)
+                + media.redundancy.as_deref().map_or(0, size_of_val)
                 + media.heard.memory_bytes()
-                + reporter
-                + self.redundancy_bytes()
-                + self.guard_bytes()
-        });
-        size_of::<Self>() + heap
-    }
-
-    fn redundancy_bytes(&self) -> usize {
-        self.media.as_ref().and_then(|media| media.redundancy.as_ref()).map_or(0, |_| size_of::<HostRedundancy>())
-    }
-
-    fn guard_bytes(&self) -> usize {
-        match self.media.as_ref().map(|media| &media.guard) {
-            Some(Guard::Srtp(_)) => size_of::<Srtp<STREAMS>>(),
-            _ => 0,
-        }
+                + media.guard.heap_bytes()
+        };
+        size_of::<Self>() + self.media.as_ref().map_or(0, heap)
     }
 
     /// Takes in a datagram that arrived at `now` on one of our ports; decrypts it in place.
@@ -558,23 +511,6 @@ impl Call {
             self.change_source(now, &identity)?;
         }
         Ok(())
-    }
-}
-
-impl Guard {
-    /// New keys in a running call: unchanged keys keep their contexts, roll-over counters and replay windows.
-    /// `moved`: an address or port changed too (RFC 4568, 7.1.4).
-    fn renew(&mut self, new: Option<&SrtpKeys>, moved: bool) {
-        match (&mut *self, new) {
-            (Self::Srtp(srtp), Some(new)) => {
-                let (profile, outgoing, incoming) = srtp_keys(new);
-                let rollover = if moved { Rollover::Restarts } else { Rollover::Continues };
-                srtp.set_outgoing(profile, &outgoing, rollover);
-                srtp.set_incoming(profile, &incoming);
-            }
-            (Self::Plain(_), None) => {}
-            (_, new) => *self = Self::new(new),
-        }
     }
 }
 

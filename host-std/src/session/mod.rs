@@ -7,6 +7,7 @@ mod call;
 mod codecs;
 mod config;
 pub mod driver;
+mod guard;
 mod latch;
 mod outcome;
 pub mod proxy;
