@@ -185,6 +185,29 @@ fn a_demo_is_replayed() {
     fs::remove_dir_all(folder).unwrap();
 }
 
+/// A demo with redundant audio data: what its number is, the replay without it says.
+#[test]
+fn a_demo_with_redundancy_is_replayed() {
+    let folder = folder("replay-red");
+    let demo = ["demo", "--fast", "--seconds", "8", "--codec", "pcmu", "--red", "1", "--loss", "8", "--burst", "1"];
+    run(&folder, &[&demo[..], &["--out", "call"]].concat()).success();
+    let replay = ["replay", "call/call.pcap", "--keys", "call/call.keys", "--json"];
+    let blind = run(&folder, &replay);
+    let number = blind.stderr.split("say it with --payload-map ").nth(1).and_then(|rest| rest.split('=').next());
+    let map = format!("{}=red/8000", number.unwrap_or_else(|| panic!("{blind:?}")));
+    let report = json(&run(&folder, &[&replay[..], &["--payload-map", &map]].concat()).success().stdout);
+    let streams = report["streams"].as_array().unwrap();
+    assert_eq!((streams.len(), &report["skipped"]), (2, &Value::Array(Vec::new())));
+    for stream in streams {
+        assert_eq!(stream["codec"], "PCMU/8000");
+        let number = |name: &str| stream[name].as_f64().unwrap();
+        let lost = number("lost") / (number("lost") + number("received"));
+        assert!(lost > 0.03, "{lost}");
+        assert!(number("recovered_ratio") > lost * 0.7 && number("concealed_ratio") < lost * 0.5, "{stream}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
 /// A machine without sound, made by an empty configuration of ALSA.
 #[cfg(target_os = "linux")]
 #[test]

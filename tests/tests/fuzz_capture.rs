@@ -63,7 +63,11 @@ fn fuzz_capture_mutated() {
             }
         }
         reads(&bytes);
-        if let Ok(report) = replay_bytes("fuzz", &bytes, &Keys::default(), &ReplayConfig::default()) {
+        // Played as what it is, and as if its sound were redundant audio data.
+        let mut payloads = PayloadMap::default();
+        payloads.add("0=red/8000").expect("redundant audio data");
+        for config in [ReplayConfig::default(), ReplayConfig { payloads, ..ReplayConfig::default() }] {
+            let Ok(report) = replay_bytes("fuzz", &bytes, &Keys::default(), &config) else { continue };
             for stream in &report.streams {
                 assert!(stream.numbers.duration_s < 7_200.0);
                 assert!(stream.numbers.concealed_ratio <= 1.0);

@@ -275,12 +275,15 @@ fn payload_types_are_told_guessed_or_asked_for() {
         ("96=mp3/90000", "no decoder for 'mp3/90000'"),
         ("96=L16/7", "no decoder"),
         ("96=g722/8000/2", "no decoder"),
+        ("96=CN/x", "is not NAME/CLOCK/CHANNELS"),
+        ("96=red/8000/1/1", "is not NAME/CLOCK/CHANNELS"),
+        ("96=opus/ 48000", "is not NAME/CLOCK/CHANNELS"),
     ] {
         let error = payloads.add(text).unwrap_err().to_string();
         assert!(error.contains(needle), "{text}: {error}");
     }
     // A number that has been G.729 since 1996, and G.711 that is longer than its time.
-    assert!(play(&relabel(18, <[u8]>::to_vec)).skipped[0].reason.contains("G.729: there is no decoder"));
+    assert!(play(&relabel(18, <[u8]>::to_vec)).skipped[0].reason.contains("G729: there is no decoder"));
     let tagged = play(&relabel(0, |mono| [mono, &[7; 10]].concat()));
     assert!(tagged.skipped[0].reason.contains("encrypted, and there is no key (--keys)"), "{}", tagged.skipped[0]);
 }
@@ -369,13 +372,14 @@ fn fields_of_the_json_are_those_of_the_documentation() {
     assert_eq!((&stream["lost"], &stream["late"]), (&Value::from(0), &Value::from(0)));
 }
 
-/// A call of `seconds` in virtual time, its capture with keys as `demo` writes them, and what each side heard.
-fn recorded(codec: &CodecFormat, srtp: SrtpPolicy, network: NetworkConfig) -> (Vec<u8>, Keys, [Vec<i16>; 2]) {
+/// A call in virtual time whose packets repeat `redundancy` before them, its capture with keys as `demo` writes them, and what each side heard.
+fn recorded(codec: &CodecFormat, redundancy: u8, network: NetworkConfig) -> (Vec<u8>, Keys, [Vec<i16>; 2]) {
     let addresses: [SocketAddr; 2] = [FROM.parse().unwrap(), TO.parse().unwrap()];
     let calls = [0, 1].map(|side| {
         let config = CallConfig {
             codecs: vec![codec.clone()],
-            srtp,
+            redundancy,
+            srtp: SrtpPolicy::Required,
             wall_clock: NtpTime::from_unix_micros(BEGIN_US),
             ..CallConfig::with_identity(addresses[side].port(), Identity::seeded(side as u64 + 1))
         };
@@ -421,7 +425,7 @@ fn recorded(codec: &CodecFormat, srtp: SrtpPolicy, network: NetworkConfig) -> (V
 fn an_encrypted_call_is_heard_again() {
     for codec in [CodecFormat::pcmu(), CodecFormat::g722()] {
         let network = NetworkConfig { loss_percent: 8.0, burst: 2.0, ..NetworkConfig::default() };
-        let (capture, keys, heard) = recorded(&codec, SrtpPolicy::Required, network);
+        let (capture, keys, heard) = recorded(&codec, 0, network);
         let report = replay_bytes("call.pcap", &capture, &keys, &ReplayConfig::default()).unwrap();
         assert_eq!((report.streams.len(), report.capture.refused_packets), (2, 0));
         for stream in &report.streams {
@@ -446,11 +450,71 @@ fn an_encrypted_call_is_heard_again() {
     }
 }
 
+/// What the blocks are, the packets say themselves: that they are redundant audio data must be said.
+#[test]
+fn redundant_audio_data_is_taken_apart() {
+    let network = NetworkConfig { loss_percent: 8.0, burst: 1.0, ..NetworkConfig::default() };
+    for (codec, name, guessed) in
+        [(CodecFormat::pcmu(), "PCMU/8000", false), (CodecFormat::opus(), "opus/48000/2", true)]
+    {
+        let (capture, keys, heard) = recorded(&codec, 1, network);
+        let blind = replay_bytes("call.pcap", &capture, &keys, &ReplayConfig::default()).unwrap();
+        assert!(blind.streams.is_empty(), "{blind}");
+        let reason = &blind.skipped[0].reason;
+        let number = reason.strip_prefix("payload type ").and_then(|rest| rest.split(':').next()).unwrap();
+        let mut payloads = PayloadMap::default();
+        payloads.add(&format!("{number}={}", CodecFormat::redundancy(&codec))).unwrap();
+        let config = ReplayConfig { payloads, ..ReplayConfig::default() };
+        let report = replay_bytes("call.pcap", &capture, &keys, &config).unwrap();
+        assert_eq!((report.streams.len(), report.skipped.len()), (2, 0), "{report}");
+        for stream in &report.streams {
+            assert_eq!((stream.codec.as_str(), stream.codec_guessed), (name, guessed));
+            assert_ne!(stream.payload_type.to_string(), number);
+            let (numbers, statistics) = (&stream.numbers, &stream.side.statistics);
+            assert!(numbers.lost > 30, "{} lost", numbers.lost);
+            assert!(statistics.redundant_used * 10 > numbers.lost * 7, "{} used", statistics.redundant_used);
+            let lost = numbers.lost as f64 / (numbers.lost + numbers.received) as f64;
+            assert!(numbers.recovered_ratio > lost * 0.7 && numbers.concealed_ratio < lost * 0.4, "{numbers:?}");
+            let score = score(&heard[usize::from(stream.to == TO)], &stream.side.heard, stream.numbers.sample_rate_hz);
+            assert!(score.median > 0.95 && score.segments > 5, "{score:?}");
+        }
+    }
+}
+
+/// Comfort noise and events under numbers that only the signalling knows.
+#[test]
+fn noise_and_events_are_told_by_number() {
+    // A packet of another payload type in the place of every tenth.
+    let mixed = |payload_type: u8, payload: &[u8]| {
+        let mut packets = call(200, FROM, TO);
+        for packet in packets.iter_mut().skip(20).step_by(10) {
+            packet.bytes[1] = packet.bytes[1] & 0x80 | payload_type;
+            packet.bytes.truncate(12);
+            packet.bytes.extend(payload);
+        }
+        pcap(&packets, Link::Ethernet(0), false, false)
+    };
+    let play = |capture: &[u8], map: &str| {
+        let mut payloads = PayloadMap::default();
+        payloads.add(map).unwrap();
+        let config = ReplayConfig { payloads, ..ReplayConfig::default() };
+        replay_bytes("test", capture, &Keys::default(), &config).unwrap().streams.remove(0)
+    };
+    for (map, payload) in [("98=CN/8000", &[40, 7][..]), ("98=telephone-event/8000", &[1, 10, 0, 160][..])] {
+        let capture = mixed(98, payload);
+        let told = play(&capture, map);
+        let sound = play(&capture, "98=L16/16000");
+        assert_eq!((told.other_payload, sound.other_payload), (0, 18), "{map}");
+        assert_eq!(told.numbers.lost, 0, "{map}");
+        assert!(told.numbers.concealed_ratio < sound.numbers.concealed_ratio * 0.5, "{map}: {:?}", told.numbers);
+    }
+}
+
 #[test]
 fn a_call_through_jitter_sounds_as_it_did() {
     let network =
         NetworkConfig { loss_percent: 3.0, jitter_ms: 30.0, reorder_percent: 1.0, ..NetworkConfig::default() };
-    let (capture, keys, heard) = recorded(&CodecFormat::opus(), SrtpPolicy::Required, network);
+    let (capture, keys, heard) = recorded(&CodecFormat::opus(), 0, network);
     let report = replay_bytes("call.pcap", &capture, &keys, &ReplayConfig::default()).unwrap();
     for stream in &report.streams {
         assert_eq!(stream.codec, "opus/48000/2");

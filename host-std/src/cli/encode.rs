@@ -202,6 +202,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     Ok(output.flush().map_err(wrong)?)
 }
 
+/// A file has a packet for each frame. The encoder of calls has none for most of a pause: so here it's libopus itself.
 fn write_opus(path: &Path, setup: &Setup, config: OpusEncoderConfig, sound: &mut Sound, input_rate_hz: u32) -> Outcome {
     let mut encoder = OpusEncoder::new(config)?;
     let ticks = |samples: u64| samples * 48_000 / u64::from(config.sample_rate_hz);

@@ -31,7 +31,8 @@ pub(super) struct Args {
     /// The capture: pcap, pcapng or rtpdump
     #[arg(value_name = "CAPTURE", required_unless_present = "trace", conflicts_with = "trace")]
     capture: Option<PathBuf>,
-    /// What payload types are, as 96=opus/48000/2; several with commas, or given several times
+    /// What payload types are, as 96=opus/48000/2, 98=CN/16000, 101=telephone-event/8000 or 97=red/8000; several with
+    /// commas, or given several times
     #[arg(help_heading = "Capture", long, value_name = "MAP", conflicts_with = "trace")]
     payload_map: Vec<String>,
     /// SRTP keys: a line "suite from to key" for each direction, as `demo` writes them

@@ -69,7 +69,9 @@ pub struct Terms<'a> {
 }
 
 impl<'a> Terms<'a> {
-    /// Without another side, or before it has answered.
+    /// Without another side, or before it has answered. The parameters of `format` bind the encoder as theirs would: what
+    /// they don't ask for, such as two channels or pauses of Opus, isn't sent, whatever the codec's settings are.
+    /// [`Codec::offer`] has the parameters of these.
     pub fn alone(format: &'a CodecFormat) -> Self {
         Self { ours: format, theirs: format }
     }

@@ -38,7 +38,7 @@ mod streams;
 pub mod trace;
 
 pub use moments::{Cause, Moment};
-pub use payloads::{FormatError, PayloadFormat, PayloadMap};
+pub use payloads::{FormatError, PayloadFormat, PayloadMap, PayloadMeaning};
 pub use play::Loss;
 pub use report::{Capture, CaptureReport, CaptureStream, SkippedStream, WriteError};
 pub use run::{ReplayConfig, ReplayError, replay, replay_bytes};

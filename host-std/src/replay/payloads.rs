@@ -48,7 +48,9 @@ impl fmt::Display for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Syntax(text) => write!(f, "'{text}' is not NAME/CLOCK/CHANNELS, as in opus/48000/2"),
-            Self::Codec(text) => write!(f, "no decoder for '{text}'; there are opus, pcmu, pcma, g722, ilbc and L16"),
+            Self::Codec(text) => {
+                write!(f, "no decoder for '{text}'; there are {}", Registry::builtin().names().join(", "))
+            }
             Self::Entry(text) => write!(f, "'{text}' is not NUMBER=NAME/CLOCK/CHANNELS, as in 96=opus/48000/2"),
         }
     }
@@ -56,24 +58,27 @@ impl fmt::Display for FormatError {
 
 impl std::error::Error for FormatError {}
 
+/// Reads `NAME[/CLOCK[/CHANNELS]]`; what isn't said is as the codec usually has it.
+fn read(text: &str) -> Result<CodecFormat, FormatError> {
+    let syntax = || FormatError::Syntax(text.into());
+    let name = text.split('/').next().filter(|name| !name.is_empty()).ok_or_else(syntax)?;
+    let (clock_hz, channels) =
+        Registry::builtin().named(name).map_or((8_000, 1), |usual| (usual.rtp_clock_hz, usual.channels));
+    let whole = match text.matches('/').count() {
+        _ if text.contains(char::is_whitespace) => None,
+        0 => Some(CodecFormat::new(name.to_owned(), clock_hz, channels)),
+        1 => CodecFormat::from_rtpmap(text).map(|format| CodecFormat { channels, ..format }),
+        2 => CodecFormat::from_rtpmap(text),
+        _ => None,
+    };
+    whole.ok_or_else(syntax)
+}
+
 impl FromStr for PayloadFormat {
     type Err = FormatError;
 
     fn from_str(text: &str) -> Result<Self, FormatError> {
-        let syntax = || FormatError::Syntax(text.into());
-        let mut fields = text.split('/');
-        let name = fields.next().filter(|name| !name.is_empty()).ok_or_else(syntax)?;
-        let usual = match name.to_ascii_lowercase().as_str() {
-            "opus" => (48_000, 2),
-            "l16" => (44_100, 1),
-            _ => (8_000, 1),
-        };
-        let clock = fields.next().map_or(Ok(usual.0), |clock| clock.parse().map_err(|_| syntax()))?;
-        let channels = fields.next().map_or(Ok(usual.1), |channels| channels.parse().map_err(|_| syntax()))?;
-        if fields.next().is_some() {
-            return Err(syntax());
-        }
-        Self::new(CodecFormat::new(name.to_owned(), clock, channels)).ok_or_else(|| FormatError::Codec(text.into()))
+        Self::new(read(text)?).ok_or_else(|| FormatError::Codec(text.into()))
     }
 }
 
@@ -120,8 +125,7 @@ impl PayloadFormat {
 
 impl fmt::Display for PayloadFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.format.name, self.format.rtp_clock_hz)?;
-        if self.format.channels > 1 { write!(f, "/{}", self.format.channels) } else { Ok(()) }
+        self.format.fmt(f)
     }
 }
 
@@ -158,11 +162,39 @@ impl Decoder for Downmix {
     }
 }
 
+/// What a payload type stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PayloadMeaning {
+    /// Sound that can be decoded.
+    Sound(PayloadFormat),
+    /// Comfort noise (RFC 3389): no packet is missing for it.
+    Noise,
+    /// Telephone events (RFC 4733).
+    Events,
+    /// Redundant audio data (RFC 2198); what each block is, it says itself.
+    Redundancy,
+}
+
+/// `opus/48000/2`, `CN/8000`, `telephone-event/8000`, `red/8000`. The clock of what goes with a codec is the codec's,
+/// whatever is written.
+impl FromStr for PayloadMeaning {
+    type Err = FormatError;
+
+    fn from_str(text: &str) -> Result<Self, FormatError> {
+        let format = read(text)?;
+        let beside = [("CN", Self::Noise), ("telephone-event", Self::Events), ("red", Self::Redundancy)];
+        match beside.into_iter().find(|(name, _)| format.is_named(name)) {
+            Some((_, meaning)) => Ok(meaning),
+            None => text.parse().map(Self::Sound),
+        }
+    }
+}
+
 /// Payload types as the user knows them.
 #[derive(Clone, Debug, Default)]
 pub struct PayloadMap {
-    /// By number.
-    pub entries: Vec<(PayloadType, PayloadFormat)>,
+    /// By number; of two with the same the later counts.
+    pub entries: Vec<(PayloadType, PayloadMeaning)>,
     /// For dynamic numbers that are not in `entries`.
     pub otherwise: Option<PayloadFormat>,
 }
@@ -180,17 +212,18 @@ impl PayloadMap {
         }
         Ok(())
     }
+
+    /// What the user says of a number.
+    pub(super) fn get(&self, number: PayloadType) -> Option<&PayloadMeaning> {
+        self.entries.iter().rev().find(|(known, _)| *known == number).map(|(_, meaning)| meaning)
+    }
 }
 
 /// What a payload type is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Payload {
-    /// Sound that can be decoded.
-    Sound(PayloadFormat, Origin),
-    /// Comfort noise (RFC 3389): no packet is missing for it.
-    Noise,
-    /// Telephone events (RFC 4733).
-    Events,
+    /// Something that we know what to do with.
+    Known(PayloadMeaning, Origin),
     /// Nothing for us, and why.
     Unknown(String),
 }
@@ -275,7 +308,7 @@ impl Shape {
                 self.pair(step, bytes as u32, opus);
             }
         }
-        let opus = OpusPacket::parse(payload).map_or(0, |packet| packet.frame_ticks * u32::from(packet.frames));
+        let opus = OpusPacket::parse(payload).map_or(0, |packet| packet.ticks());
         self.last = Some((seq, timestamp, payload.len(), opus));
         if self.packets <= SAMPLED_PACKETS {
             for ((law, channels), likeness) in READINGS.iter().zip(&mut self.readings) {
@@ -352,38 +385,35 @@ impl Shape {
 
     /// What payload type `number` is, whose clock seems to run at `clock_hz`.
     pub(super) fn resolve(&self, number: PayloadType, clock_hz: u32, map: &PayloadMap) -> Payload {
-        if let Some((_, format)) = map.entries.iter().rev().find(|(known, _)| *known == number) {
-            return Payload::Sound(format.clone(), Origin::Told);
+        if let Some(meaning) = map.get(number) {
+            return Payload::Known(meaning.clone(), Origin::Told);
         }
-        let fixed = match number.get() {
-            0 => PayloadFormat::named("PCMU", 8_000, 1),
-            8 => PayloadFormat::named("PCMA", 8_000, 1),
-            9 => PayloadFormat::named("G722", 8_000, 1),
-            10 => PayloadFormat::named("L16", 44_100, 2),
-            11 => PayloadFormat::named("L16", 44_100, 1),
-            13 | 19 => return Payload::Noise,
-            _ => None,
-        };
-        if let Some(format) = fixed {
-            if self.looks_encrypted() {
-                return Payload::Unknown(format!(
-                    "{format} by its number, but each packet is longer than its time by the tag of SRTP: encrypted, \
+        // Drafts of RFC 3551 had comfort noise at 19 (6).
+        if matches!(number.get(), 13 | 19) {
+            return Payload::Known(PayloadMeaning::Noise, Origin::Static);
+        }
+        let no_decoder = |name: &str| Payload::Unknown(format!("{name}: there is no decoder for it here"));
+        if let Some(fixed) = CodecFormat::from_static(number) {
+            return match PayloadFormat::new(fixed.clone()) {
+                None => no_decoder(&fixed.name),
+                Some(_) if self.looks_encrypted() => Payload::Unknown(format!(
+                    "{fixed} by its number, but each packet is longer than its time by the tag of SRTP: encrypted, \
                      and there is no key (--keys)"
-                ));
-            }
-            return Payload::Sound(format, Origin::Static);
+                )),
+                Some(format) => Payload::Known(PayloadMeaning::Sound(format), Origin::Static),
+            };
         }
-        if let Some((_, name)) = STATIC_WITHOUT_DECODER.iter().find(|(known, _)| *known == number.get()) {
-            return Payload::Unknown(format!("{name}: there is no decoder for it here"));
+        if let Some((_, name)) = VIDEO.iter().find(|(known, _)| *known == number.get()) {
+            return no_decoder(name);
         }
         if self.event > 0 && self.event * 10 >= self.packets * 5 {
-            return Payload::Events;
+            return Payload::Known(PayloadMeaning::Events, Origin::Guessed);
         }
         if let Some(format) = &map.otherwise {
-            return Payload::Sound(format.clone(), Origin::Told);
+            return Payload::Known(PayloadMeaning::Sound(format.clone()), Origin::Told);
         }
         match self.guess(clock_hz) {
-            Some(format) => Payload::Sound(format, Origin::Guessed),
+            Some(format) => Payload::Known(PayloadMeaning::Sound(format), Origin::Guessed),
             None => Payload::Unknown(self.why_not(number, clock_hz)),
         }
     }
@@ -400,19 +430,8 @@ impl Shape {
     }
 }
 
-/// Audio and video of RFC 3551's tables 4 and 5 that can't be decoded here.
-const STATIC_WITHOUT_DECODER: [(u8, &str); 17] = [
-    (3, "GSM"),
-    (4, "G.723.1"),
-    (5, "DVI4"),
-    (6, "DVI4"),
-    (7, "LPC"),
-    (12, "QCELP"),
-    (14, "MPEG audio"),
-    (15, "G.728"),
-    (16, "DVI4"),
-    (17, "DVI4"),
-    (18, "G.729"),
+/// The video of RFC 3551, table 5.
+const VIDEO: [(u8, &str); 6] = [
     (25, "CelB video"),
     (26, "JPEG video"),
     (31, "H.261 video"),
@@ -425,6 +444,7 @@ const STATIC_WITHOUT_DECODER: [(u8, &str); 17] = [
 pub(super) struct Decoders {
     decoders: Vec<(PayloadType, Box<dyn Decoder>)>,
     others: Vec<(PayloadType, OtherPayload)>,
+    redundancy: Option<PayloadType>,
 }
 
 impl Decoders {
@@ -435,12 +455,22 @@ impl Decoders {
         };
         let decoders = formats.iter().filter(|(_, format)| same(format));
         let decoders = decoders.map(|(number, format)| Some((*number, format.decoder()?))).collect::<Option<_>>()?;
-        Some(Self { decoders, others: Vec::new() })
+        Some(Self { decoders, others: Vec::new(), redundancy: None })
     }
 
     /// The same with comfort noise and telephone events: nothing is missing where they are.
     pub(super) fn with_others(self, others: &[(PayloadType, OtherPayload)]) -> Self {
         Self { others: others.to_vec(), ..self }
+    }
+
+    /// The same with redundant audio data.
+    pub(super) fn with_redundancy(self, redundancy: Option<PayloadType>) -> Self {
+        Self { redundancy, ..self }
+    }
+
+    /// The payload type of redundant audio data.
+    pub(super) fn redundancy(&self) -> Option<PayloadType> {
+        self.redundancy
     }
 }
 

@@ -131,8 +131,10 @@ impl Player {
             };
             Network::new(config, loss.seed)
         };
+        let mut receiver = Box::new(HostReceiver::new(config)?);
+        receiver.set_redundancy(decoders.redundancy());
         Ok(Self {
-            receiver: Box::new(HostReceiver::new(config)?),
+            receiver,
             decoders,
             loss: loss.map(network),
             config,

@@ -102,7 +102,7 @@ pub struct CaptureStream {
     pub to: String,
     /// The synchronisation source, in hex.
     pub ssrc: String,
-    /// The payload type of most packets.
+    /// The payload type of most packets; of redundant audio data, that of the sound in it.
     pub payload_type: u8,
     /// Its codec, such as `opus/48000/2`.
     pub codec: String,

@@ -18,7 +18,7 @@ use dsp_core::wire::rtp::RtpPacket;
 use super::capture::{CaptureCounts, CaptureError, CaptureReader};
 use super::moments::{self, Record};
 use super::numbers::thousandth;
-use super::payloads::{Decoders, Origin, Payload, PayloadFormat, PayloadMap};
+use super::payloads::{Decoders, Origin, Payload, PayloadFormat, PayloadMap, PayloadMeaning};
 use super::play::{Loss, Player, Run};
 use super::report::{Capture, CaptureReport, CaptureStream, SkippedStream};
 use super::source::{Keys, Kind, Source};
@@ -161,7 +161,7 @@ fn replay_with<R: Read>(
     keys: &Keys,
     config: &ReplayConfig,
 ) -> Result<CaptureReport, ReplayError> {
-    let (found, kinds, counts, format) = find(Source::new(open()?, keys))?;
+    let (found, kinds, counts, format) = find(Source::new(open()?, keys), &config.payloads)?;
     if found.is_empty() {
         return Err(ReplayError::NoStream(instead(&kinds, &counts)));
     }
@@ -210,8 +210,11 @@ fn replay_with<R: Read>(
     })
 }
 
-fn find<R: Read>(mut source: Source<'_, R>) -> Result<(Vec<Found>, Kinds, CaptureCounts, &'static str), ReplayError> {
-    let mut finder = Finder::default();
+fn find<R: Read>(
+    mut source: Source<'_, R>,
+    payloads: &PayloadMap,
+) -> Result<(Vec<Found>, Kinds, CaptureCounts, &'static str), ReplayError> {
+    let mut finder = Finder::new(payloads);
     let mut kinds = Kinds::default();
     let mut time_us = 0;
     while let Some(kind) = source.next()? {
@@ -247,15 +250,19 @@ fn plan(found: Vec<Found>, config: &ReplayConfig) -> (Vec<Plan>, Vec<SkippedStre
         numbers.sort_by_key(|(number, shape)| (std::cmp::Reverse(shape.packets), *number));
         for (number, shape) in &numbers {
             match shape.resolve(*number, clock_hz, &config.payloads) {
-                Payload::Sound(format, origin) => sounds.push((*number, format, origin)),
+                Payload::Known(PayloadMeaning::Sound(format), origin) => sounds.push((*number, format, origin)),
                 Payload::Unknown(reason) => why.push(format!("payload type {}: {reason}", number.get())),
-                Payload::Events => {
+                Payload::Known(PayloadMeaning::Events, _) => {
                     others.push((*number, OtherPayload::Event));
                     why.push(format!("payload type {}: telephone events", number.get()));
                 }
-                Payload::Noise => {
+                Payload::Known(PayloadMeaning::Noise, _) => {
                     others.push((*number, OtherPayload::Noise));
                     why.push(format!("payload type {}: comfort noise", number.get()));
+                }
+                // The sound in it stands under its own number.
+                Payload::Known(PayloadMeaning::Redundancy, _) => {
+                    why.push(format!("payload type {}: redundant audio data that is broken", number.get()));
                 }
             }
         }
@@ -289,7 +296,7 @@ fn play<R: Read>(mut source: Source<'_, R>, config: &ReplayConfig, plans: &[Plan
         let rate = main.sample_rate_hz();
         let longest = (MOST_SAMPLES / plans.len()).min(LONGEST_S * rate as usize);
         let decoders = Decoders::new(&plan.formats, main).ok_or_else(|| io::Error::other("a decoder can't be made"))?;
-        let decoders = decoders.with_others(&plan.others);
+        let decoders = decoders.with_others(&plan.others).with_redundancy(plan.found.redundancy);
         let loss = config.loss.map(|loss| Loss { seed: loss.seed.wrapping_add(n as u64), ..loss });
         let rates = [rate, main.rtp_clock_hz()];
         let player = Player::new(rates, config.delay, decoders, loss, plan.found.first_us, longest);

@@ -10,9 +10,10 @@ use std::net::SocketAddr;
 
 use dsp_core::quality::{SequenceConfig, SequenceTracker, SequenceUpdate};
 use dsp_core::time::{PayloadType, Ssrc};
+use dsp_core::wire::red::RedPayload;
 use dsp_core::wire::rtp::RtpPacket;
 
-use super::payloads::Shape;
+use super::payloads::{PayloadMap, PayloadMeaning, Shape};
 
 /// Candidates that are kept.
 pub(super) const MOST_SOURCES: usize = 1 << 12;
@@ -44,6 +45,9 @@ pub(super) struct Found {
     suspect: u64,
     valid: bool,
     timestamps: (u32, i64),
+    /// The payload type of redundant audio data, if there is any.
+    pub(super) redundancy: Option<PayloadType>,
+    /// By payload type; of redundant audio data, by that of the sound in it.
     pub(super) shapes: Vec<(PayloadType, Shape)>,
 }
 
@@ -59,11 +63,12 @@ impl Found {
             suspect: 0,
             valid: false,
             timestamps: (0, 0),
+            redundancy: None,
             shapes: Vec::new(),
         }
     }
 
-    fn add(&mut self, time_us: u64, packet: &RtpPacket<'_>) {
+    fn add(&mut self, time_us: u64, packet: &RtpPacket<'_>, payloads: &PayloadMap) {
         match self.sequence.update(packet.seq()) {
             SequenceUpdate::Probation => {}
             SequenceUpdate::Suspect => self.suspect += 1,
@@ -76,7 +81,13 @@ impl Found {
         self.timestamps = (timestamp, self.timestamps.1 + i64::from(step));
         self.packets += 1;
         self.last_us = self.last_us.max(time_us);
-        let number = packet.payload_type();
+        let (mut number, mut payload) = (packet.payload_type(), packet.payload());
+        if payloads.get(number) == Some(&PayloadMeaning::Redundancy)
+            && let Ok(red) = RedPayload::parse(payload)
+        {
+            self.redundancy.get_or_insert(number);
+            (number, payload) = (red.primary().payload_type, red.primary().payload);
+        }
         let place = match self.shapes.iter().position(|(known, _)| *known == number) {
             Some(place) => place,
             None => {
@@ -84,7 +95,7 @@ impl Found {
                 self.shapes.len() - 1
             }
         };
-        self.shapes[place].1.add(packet.seq().0, timestamp, packet.payload());
+        self.shapes[place].1.add(packet.seq().0, timestamp, payload);
     }
 
     /// Whether this is RTP.
@@ -125,22 +136,26 @@ impl Parts {
 }
 
 /// Collects streams.
-#[derive(Default)]
-pub(super) struct Finder {
+pub(super) struct Finder<'a> {
+    payloads: &'a PayloadMap,
     parts: Parts,
     found: HashMap<(StreamKey, u32), Found>,
     /// Packets of candidates that made room for others.
     pub(super) forgotten: u64,
 }
 
-impl Finder {
+impl<'a> Finder<'a> {
+    pub(super) fn new(payloads: &'a PayloadMap) -> Self {
+        Self { payloads, parts: Parts::default(), found: HashMap::new(), forgotten: 0 }
+    }
+
     pub(super) fn add(&mut self, key: StreamKey, time_us: u64, packet: &RtpPacket<'_>) {
         let part = self.parts.of(key, time_us);
         if !self.found.contains_key(&(key, part)) && self.found.len() >= MOST_SOURCES {
             self.make_room();
         }
         let found = self.found.entry((key, part)).or_insert_with(|| Found::new(key, part, time_us));
-        found.add(time_us, packet);
+        found.add(time_us, packet, self.payloads);
     }
 
     /// Forgets the half that proved least. Costs a sort, once in thousands of new sources.
