@@ -1,8 +1,7 @@
 //! When RTCP reports are sent, what they say, and what the peer's reports tell (RFC 3550, 6.2-6.4 and
 //! A.7); with VoIP metrics, if it is given any, and round trips of an end that sends nothing (RFC 3611, 4.4-4.7).
 //!
-//! For one stream out, and as many in as `SOURCES` says: [`RtcpReporter::new`] makes one for a call of two parties,
-//! others come from [`RtcpReporter::with_sources`]. Sans-IO: [`RtcpReporter::poll`] writes a compound packet when one
+//! For one stream out, and as many in as `SOURCES` says. Sans-IO: [`RtcpReporter::poll`] writes a compound packet when one
 //! is due, [`RtcpReporter::next_deadline`] says when to ask again, [`RtcpReporter::receive`] takes the peer's
 //! datagrams. Intervals are random between 0.41 and 1.23 times the calculated one, with its mean (6.3.1), from a seed;
 //! the timer is reconsidered at each expiry (6.3.6). Reverse reconsideration and BYE back-off are for many parties and
@@ -184,9 +183,9 @@ struct Peer {
     heard: Instant,
 }
 
-/// Schedules and writes this end's reports, and reads the peer's.
+/// Schedules and writes this end's reports, and reads the peer's. It reports on up to `SOURCES`, 1 to 31.
 #[derive(Clone, Debug)]
-pub struct RtcpReporter<const SOURCES: usize = 1> {
+pub struct RtcpReporter<const SOURCES: usize> {
     config: ReporterConfig,
     cname: Cname,
     random: u32,
@@ -198,9 +197,8 @@ pub struct RtcpReporter<const SOURCES: usize = 1> {
     /// Average datagram with lower layers, in 1/16 byte.
     average_size_16: u32,
     peers: [Option<Peer>; SOURCES],
-    /// The last sender report of each source, and of all.
+    /// The last sender report of each source.
     clocks: [Option<SenderClock>; SOURCES],
-    peer_clock: Option<SenderClock>,
     round_trip: Option<Duration>,
     /// This end's packet count at the last report but one, and at the last.
     packets_before: [u32; 2],
@@ -214,29 +212,16 @@ pub struct RtcpReporter<const SOURCES: usize = 1> {
     next_departure: usize,
 }
 
-impl RtcpReporter {
-    /// Bytes that [`poll`](Self::poll) needs at most: SR with one block, SDES with the longest CNAME, and XR with
-    /// metrics and an answer. (A reference time goes with a receiver report, which is shorter.)
-    pub const MAX_REPORT_LEN: usize = Self::LONGEST_REPORT;
-
-    /// A participant that joined at `now` and has heard nobody, in a call of two.
-    pub fn new(config: ReporterConfig, now: Instant) -> Result<Self, ReporterConfigError> {
-        Self::with_sources(config, now)
-    }
-}
-
 impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     /// SR with a block for each source, and SDES with the longest CNAME.
     const LONGEST_PLAIN_REPORT: usize = 28 + 24 * SOURCES + 8 + (2 + Cname::MAX_LEN + 1).next_multiple_of(4);
-    const LONGEST_REPORT: usize = Self::LONGEST_PLAIN_REPORT + 8 + 36 + 16;
 
-    /// Bytes that [`poll_all`](Self::poll_all) needs at most.
-    pub const fn max_report_len(&self) -> usize {
-        Self::LONGEST_REPORT
-    }
+    /// Bytes that [`poll`](Self::poll) needs at most: SR with a block for each source, SDES with the longest CNAME, and
+    /// XR with metrics and an answer. (A reference time goes with a receiver report, which is shorter.)
+    pub const MAX_REPORT_LEN: usize = Self::LONGEST_PLAIN_REPORT + 8 + 36 + 16;
 
-    /// A participant that joined at `now` and has heard nobody; it reports on up to `SOURCES`, 1 to 31.
-    pub fn with_sources(config: ReporterConfig, now: Instant) -> Result<Self, ReporterConfigError> {
+    /// A participant that joined at `now` and has heard nobody.
+    pub fn new(config: ReporterConfig, now: Instant) -> Result<Self, ReporterConfigError> {
         const { assert!(SOURCES >= 1 && SOURCES <= MAX_BLOCKS, "1 to 31 sources") };
         let cname = config.cname.ok_or(ReporterConfigError::NoCname)?;
         if config.session_bandwidth_kbps == 0 {
@@ -258,7 +243,6 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
             average_size_16: 16 * (LOWER_LAYERS + Self::LONGEST_PLAIN_REPORT) as u32,
             peers: [None; SOURCES],
             clocks: [None; SOURCES],
-            peer_clock: None,
             round_trip: None,
             packets_before: [0; 2],
             reported: [None; SOURCES],
@@ -282,11 +266,6 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         self.round_trip
     }
 
-    /// The last sender report that came.
-    pub const fn peer_clock(&self) -> Option<SenderClock> {
-        self.peer_clock
-    }
-
     /// The last VoIP metrics that the peer sent about this end.
     pub const fn peer_voip(&self) -> Option<VoipMetrics> {
         self.peer_voip
@@ -302,22 +281,11 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     /// If a report is due at `now`, writes it to `out` and returns its length; call again at
     /// [`next_deadline`](Self::next_deadline) in either case.
     ///
-    /// `receive` is what this end receives, `send` what it has sent by `now`: with `send` the report is a sender report
-    /// as long as packets go out, otherwise a receiver report. With [`MAX_REPORT_LEN`](Self::MAX_REPORT_LEN) bytes in
+    /// `receive` is what this end receives of each source: there is a block about each that sends, up to `SOURCES`.
+    /// `send` is what it has sent by `now`: with it the report is a sender report as long as packets go out, otherwise a
+    /// receiver report. With [`MAX_REPORT_LEN`](Self::MAX_REPORT_LEN) bytes in
     /// `out` it can't fail.
     pub fn poll(
-        &mut self,
-        now: Instant,
-        receive: Option<&ReceptionStats>,
-        send: Option<&SendInfo>,
-        out: &mut [u8],
-    ) -> Result<Option<usize>, WriteError> {
-        self.poll_all(now, receive.map_or(&[], slice::from_ref), send, out)
-    }
-
-    /// As [`poll`](Self::poll), with what this end receives of each source: there is a block about each that sends, up
-    /// to `SOURCES`.
-    pub fn poll_all(
         &mut self,
         now: Instant,
         receive: &[ReceptionStats],
@@ -347,18 +315,6 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     ///
     /// If it fails, the reporter has not left.
     pub fn bye(
-        &mut self,
-        now: Instant,
-        receive: Option<&ReceptionStats>,
-        send: Option<&SendInfo>,
-        reason: Option<&str>,
-        out: &mut [u8],
-    ) -> Result<Option<usize>, WriteError> {
-        self.bye_all(now, receive.map_or(&[], slice::from_ref), send, reason, out)
-    }
-
-    /// As [`bye`](Self::bye), with what this end receives of each source.
-    pub fn bye_all(
         &mut self,
         now: Instant,
         receive: &[ReceptionStats],
@@ -428,12 +384,11 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
 
     /// As peers are kept, but those that nothing is received of go first.
     fn keep_clock(&mut self, new: SenderClock) {
-        self.peer_clock = Some(new);
-        let reported = self.reported;
+        let reported = &self.reported;
         let rank = |clock: &Option<SenderClock>| match clock {
             Some(clock) if clock.ssrc == new.ssrc => (0, clock.arrived),
             None => (1, new.arrived),
-            Some(clock) => (2 + u8::from(reported_of(&reported, clock.ssrc).is_some()), clock.arrived),
+            Some(clock) => (2 + u8::from(reported_of(reported, clock.ssrc).is_some()), clock.arrived),
         };
         if let Some(place) = self.clocks.iter_mut().min_by_key(|clock| rank(clock)) {
             *place = Some(new);
@@ -480,9 +435,8 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     }
 
     /// Those of whom packets came since the last report: only then is there a block about them (6.4).
-    fn active_receive<'a>(&self, receive: &'a [ReceptionStats]) -> impl Iterator<Item = &'a ReceptionStats> {
-        let reported = self.reported;
-        let active = move |stats: &&ReceptionStats| stats.received_since(reported_of(&reported, stats.ssrc)) > 0;
+    fn active_receive<'a>(&'a self, receive: &'a [ReceptionStats]) -> impl Iterator<Item = &'a ReceptionStats> {
+        let active = |stats: &&ReceptionStats| stats.received_since(reported_of(&self.reported, stats.ssrc)) > 0;
         receive.iter().filter(active).take(SOURCES)
     }
 
@@ -642,14 +596,14 @@ mod tests {
         ReporterConfig { ssrc: Ssrc(1), cname: Cname::new("one@example"), seed: 7, ..ReporterConfig::default() }
     }
 
-    fn reporter() -> RtcpReporter {
-        RtcpReporter::new(config(), START).unwrap()
+    fn reporter() -> RtcpReporter<1> {
+        RtcpReporter::<1>::new(config(), START).unwrap()
     }
 
-    fn next_report(reporter: &mut RtcpReporter, send: Option<&SendInfo>, out: &mut [u8]) -> (Instant, usize) {
+    fn next_report(reporter: &mut RtcpReporter<1>, send: Option<&SendInfo>, out: &mut [u8]) -> (Instant, usize) {
         for _ in 0..100 {
             let now = reporter.next_deadline();
-            if let Some(len) = reporter.poll(now, None, send, out).unwrap() {
+            if let Some(len) = reporter.poll(now, &[], send, out).unwrap() {
                 return (now, len);
             }
         }
@@ -660,7 +614,7 @@ mod tests {
     fn config_is_checked() {
         assert!(Cname::new("").is_none() && Cname::new(&"x".repeat(65)).is_none());
         assert_eq!(Cname::new(&"x".repeat(64)).unwrap().as_bytes(), [b'x'; 64]);
-        let error = |config| RtcpReporter::new(config, START).err();
+        let error = |config| RtcpReporter::<1>::new(config, START).err();
         assert_eq!(error(ReporterConfig::default()), Some(ReporterConfigError::NoCname));
         let no_bandwidth = ReporterConfig { session_bandwidth_kbps: 0, ..config() };
         assert_eq!(error(no_bandwidth), Some(ReporterConfigError::NoBandwidth));
@@ -670,9 +624,9 @@ mod tests {
 
     #[test]
     fn first_report_comes_in_half_the_interval_and_is_whole() {
-        let mut out = [0; RtcpReporter::MAX_REPORT_LEN];
+        let mut out = [0; RtcpReporter::<1>::MAX_REPORT_LEN];
         for seed in 0..100 {
-            let mut reporter = RtcpReporter::new(ReporterConfig { seed, ..config() }, START).unwrap();
+            let mut reporter = RtcpReporter::<1>::new(ReporterConfig { seed, ..config() }, START).unwrap();
             let (now, len) = next_report(&mut reporter, None, &mut out);
             let after = now.since(START).as_millis();
             assert!((1026..=3079).contains(&after), "{after}");
@@ -685,9 +639,9 @@ mod tests {
 
     #[test]
     fn the_longest_report_fits() {
-        let mut out = [0; RtcpReporter::MAX_REPORT_LEN];
+        let mut out = [0; RtcpReporter::<1>::MAX_REPORT_LEN];
         let config = ReporterConfig { cname: Cname::new(&"x".repeat(64)), receiver_round_trip: true, ..config() };
-        let mut reporter = RtcpReporter::new(config, START).unwrap();
+        let mut reporter = RtcpReporter::<1>::new(config, START).unwrap();
         let mut peer = [0; 28];
         let mut writer = CompoundWriter::new(&mut peer);
         writer.receiver_report(Ssrc(2), &[]).unwrap();
@@ -698,9 +652,9 @@ mod tests {
         let stats = ReceptionStats { expected: 1, received: 1, ..ReceptionStats::default() };
         let send = SendInfo { packets: 1, ..SendInfo::default() };
         let now = START + Duration::from_secs(60);
-        let short = reporter.poll(now, Some(&stats), Some(&send), &mut out[1..]);
+        let short = reporter.poll(now, slice::from_ref(&stats), Some(&send), &mut out[1..]);
         assert!(matches!(short, Err(WriteError::OutputTooSmall { .. })));
-        assert_eq!(reporter.poll(now, Some(&stats), Some(&send), &mut out), Ok(Some(out.len())));
+        assert_eq!(reporter.poll(now, slice::from_ref(&stats), Some(&send), &mut out), Ok(Some(out.len())));
     }
 
     #[test]
@@ -716,17 +670,17 @@ mod tests {
     #[test]
     fn bye_only_after_something_was_sent_and_once() {
         let (mut out, mut silent) = ([0; 200], reporter());
-        assert_eq!(silent.bye(START, None, None, None, &mut out), Ok(None));
+        assert_eq!(silent.bye(START, &[], None, None, &mut out), Ok(None));
         assert_eq!(silent.next_deadline(), Instant::from_micros(u64::MAX));
 
         let mut reporter = reporter();
         let send = SendInfo { packets: 1, ..SendInfo::default() };
-        assert!(reporter.bye(START, None, Some(&send), Some("hang up"), &mut out[..30]).is_err());
-        let len = reporter.bye(START, None, Some(&send), Some("hang up"), &mut out).unwrap().unwrap();
+        assert!(reporter.bye(START, &[], Some(&send), Some("hang up"), &mut out[..30]).is_err());
+        let len = reporter.bye(START, &[], Some(&send), Some("hang up"), &mut out).unwrap().unwrap();
         let last = Compound::parse(&out[..len], CompoundRule::ReportFirst).unwrap().packets().last();
         assert!(matches!(last, Some(Ok(Packet::Bye(bye))) if bye.reason() == Some(b"hang up")));
-        assert_eq!(reporter.bye(START, None, Some(&send), None, &mut out), Ok(None));
-        assert_eq!(reporter.poll(Instant::from_micros(u64::MAX), None, None, &mut out), Ok(None));
+        assert_eq!(reporter.bye(START, &[], Some(&send), None, &mut out), Ok(None));
+        assert_eq!(reporter.poll(Instant::from_micros(u64::MAX), &[], None, &mut out), Ok(None));
     }
 
     #[test]
@@ -784,7 +738,7 @@ mod tests {
         for session_bandwidth_kbps in [1, u32::MAX] {
             for min_interval in [Duration::from_millis(10), Duration::from_secs(3600)] {
                 let config = ReporterConfig { session_bandwidth_kbps, min_interval, reduced_minimum: true, ..config() };
-                let mut reporter = RtcpReporter::new(config, START).unwrap();
+                let mut reporter = RtcpReporter::<1>::new(config, START).unwrap();
                 let jumbo = [&[0x80, 201, 0, 1, 0, 0, 0, 2][..], &[0x80, 205, 0xff, 0xfe], &[0; 262_136]].concat();
                 for _ in 0..100 {
                     reporter.receive(START, &jumbo).unwrap();
@@ -792,7 +746,7 @@ mod tests {
                 for now in [START, Instant::from_micros(u64::MAX), START] {
                     let stats = ReceptionStats { expected: u64::MAX, received: 1, ..ReceptionStats::default() };
                     let send = SendInfo { packets: u32::MAX, ..SendInfo::default() };
-                    reporter.poll(now, Some(&stats), Some(&send), &mut out).unwrap();
+                    reporter.poll(now, slice::from_ref(&stats), Some(&send), &mut out).unwrap();
                     assert!(reporter.next_deadline() > START);
                 }
             }
@@ -802,7 +756,7 @@ mod tests {
     #[test]
     fn a_block_about_each_source_and_its_own_sender_report() {
         let config = ReporterConfig { ssrc: Ssrc(99), cname: Cname::new("us"), ..ReporterConfig::default() };
-        let mut reporter = RtcpReporter::<31>::with_sources(config, Instant::ZERO).unwrap();
+        let mut reporter = RtcpReporter::<31>::new(config, Instant::ZERO).unwrap();
         let stats = |n: u32| ReceptionStats { ssrc: Ssrc(n), expected: 100, received: 90, ..ReceptionStats::default() };
         let mut datagram = [0; 200];
         for n in 0..40 {
@@ -817,8 +771,8 @@ mod tests {
         let all: std::vec::Vec<_> = (0..40).map(stats).collect();
         let mut out = [0; 1_024];
         let mut blocks_at = |now: Instant, reporter: &mut RtcpReporter<31>| {
-            let len = reporter.poll_all(now, &all[9..], None, &mut out).unwrap()?;
-            assert!(len <= reporter.max_report_len());
+            let len = reporter.poll(now, &all[9..], None, &mut out).unwrap()?;
+            assert!(len <= RtcpReporter::<31>::MAX_REPORT_LEN);
             let compound = Compound::parse(&out[..len], CompoundRule::ReportFirst).unwrap();
             let Some(Ok(Packet::ReceiverReport(report))) = compound.packets().next() else { panic!("no report") };
             Some(report.blocks().collect::<std::vec::Vec<_>>())
