@@ -1,6 +1,8 @@
 //! Fuzz targets of the wire parsers and of what their results feed. On stable with the default engine under `cargo test`;
 //! `BOLERO_RANDOM_TEST_TIME_MS` and `BOLERO_RANDOM_ITERATIONS` set how long.
 
+use std::slice;
+
 use dsp_core::quality::{
     BurstTracker, Cname, PacketFate, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo, VoipMetricsInput,
 };
@@ -255,9 +257,9 @@ fn fuzz_rtcp_reporter() {
             ..ReporterConfig::default()
         };
         let mut now = Instant::ZERO;
-        let mut reporter = RtcpReporter::new(config, now).unwrap();
+        let mut reporter = RtcpReporter::<1>::new(config, now).unwrap();
         let (mut stats, mut send) = (ReceptionStats::default(), SendInfo::default());
-        let mut out = [0; RtcpReporter::MAX_REPORT_LEN];
+        let mut out = [0; RtcpReporter::<1>::MAX_REPORT_LEN];
         for (millis, bytes, (received, expected), packets) in steps {
             now += Duration::from_millis(u64::from(*millis));
             let _ = reporter.receive(now, &chain(bytes));
@@ -265,7 +267,7 @@ fn fuzz_rtcp_reporter() {
             stats.expected += u64::from(*expected);
             send.packets = send.packets.wrapping_add(*packets);
             reporter.set_voip((packets % 2 == 0).then(VoipMetrics::default));
-            if let Some(len) = reporter.poll(now, Some(&stats), Some(&send), &mut out).unwrap() {
+            if let Some(len) = reporter.poll(now, slice::from_ref(&stats), Some(&send), &mut out).unwrap() {
                 let compound = Compound::parse(&out[..len], CompoundRule::ReportFirst).unwrap();
                 assert!(compound.packets().all(|packet| packet.is_ok()));
                 assert!(reporter.next_deadline() > now);

@@ -43,7 +43,7 @@ fn reporter(identity: &Identity, now: Instant) -> Result<RtcpReporter<MAX_SOURCE
         seed: identity.seed,
         ..ReporterConfig::default()
     };
-    RtcpReporter::with_sources(config, now).map_err(|_| CallError::Rtcp)
+    RtcpReporter::new(config, now).map_err(|_| CallError::Rtcp)
 }
 
 /// What exists once offer and answer have met.
@@ -391,7 +391,7 @@ impl Call {
         }
         let ((reception, sources), info) = self.report(now)?;
         let media = self.media.as_mut()?;
-        let len = media.reporter.poll_all(now, &reception[..sources], Some(&info), buffer).ok()??;
+        let len = media.reporter.poll(now, &reception[..sources], Some(&info), buffer).ok()??;
         media.protect_report(buffer, len)
     }
 
@@ -399,7 +399,7 @@ impl Call {
     pub fn bye(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let ((reception, sources), info) = self.report(now)?;
         let media = self.media.as_mut()?;
-        let len = media.reporter.bye_all(now, &reception[..sources], Some(&info), None, buffer).ok()??;
+        let len = media.reporter.bye(now, &reception[..sources], Some(&info), None, buffer).ok()??;
         media.protect_report(buffer, len)
     }
 
