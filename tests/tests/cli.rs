@@ -26,11 +26,7 @@ fn asset(name: &str) -> String {
 
 fn wav(path: &Path) -> (Vec<i16>, u32) {
     let rate_hz = WavSource::open(path, 16_000).unwrap().spec().sample_rate;
-    let mut source = WavSource::open(path, rate_hz).unwrap();
-    let mut pcm = vec![0; source.len() as usize];
-    let len = source.read(&mut pcm).unwrap();
-    pcm.truncate(len);
-    (pcm, rate_hz)
+    (WavSource::open(path, rate_hz).unwrap().read_all(dsp_core::time::Duration::from_secs(60)).unwrap(), rate_hz)
 }
 
 fn json(text: &str) -> Value {

@@ -44,6 +44,9 @@ enum Command {
     Netsim(netsim::Args),
 }
 
+/// A woman who speaks, 16 kHz.
+const WOMAN: &[u8] = include_bytes!("../../assets/woman.wav");
+
 /// What a command ends with.
 type Outcome = Result<(), Box<dyn Error>>;
 
