@@ -64,8 +64,7 @@ pub(super) struct Args {
     #[arg(help_heading = "Network", long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
     duplicate: f64,
     /// How much faster B's audio clock runs than A's, in parts per million
-    #[arg(help_heading = "Network", long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, -1000.0, 1000.0), value_name = "PPM",
-        allow_hyphen_values = true)]
+    #[arg(help_heading = "Network", long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, -1000.0, 1000.0), value_name = "PPM")]
     drift_ppm: f64,
     /// Length of the call in seconds
     #[arg(long, default_value_t = 20.0, value_parser = |s: &str| number_in(s, 1.0, 3_600.0), value_name = "S")]
