@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
+use dsp_core::time::Duration;
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
 use crate::resample::{Resampler, to_i16};
@@ -38,6 +39,8 @@ pub enum WavErrorKind {
     Unsupported(String),
     /// It has no samples.
     Empty,
+    /// It is longer than so many seconds, the most that is read into memory.
+    TooLong(u64),
     /// It breaks off or can't be read on.
     Read(hound::Error),
     /// It can't be written on.
@@ -54,6 +57,7 @@ impl fmt::Display for WavError {
             WavErrorKind::NotWav(_) => write!(f, "{path} is not a WAV file"),
             WavErrorKind::Unsupported(what) => write!(f, "{path}: {what} is not supported"),
             WavErrorKind::Empty => write!(f, "{path} has no samples"),
+            WavErrorKind::TooLong(seconds) => write!(f, "{path} is longer than {seconds} s"),
             WavErrorKind::Read(_) => write!(f, "cannot read {path} to its end"),
             WavErrorKind::Write(_) => write!(f, "cannot write {path}"),
             WavErrorKind::Full => write!(f, "{path} is full: a WAV file ends at 4 GB"),
@@ -70,7 +74,7 @@ impl std::error::Error for WavError {
             | WavErrorKind::Read(hound::Error::IoError(e))
             | WavErrorKind::Write(hound::Error::IoError(e)) => Some(e),
             WavErrorKind::NotWav(e) | WavErrorKind::Read(e) | WavErrorKind::Write(e) => Some(e),
-            WavErrorKind::Unsupported(_) | WavErrorKind::Empty | WavErrorKind::Full => None,
+            WavErrorKind::Unsupported(_) | WavErrorKind::Empty | WavErrorKind::TooLong(_) | WavErrorKind::Full => None,
         }
     }
 }
@@ -211,6 +215,20 @@ impl WavSource {
         }
         self.samples_left -= filled as u64;
         Ok(filled)
+    }
+
+    /// Reads what is left, of a file just opened all of it, into memory: the whole file is `longest` at most.
+    ///
+    /// # Errors
+    /// `TooLong`, before anything is read, and what [`WavSource::read`] gives.
+    pub fn read_all(mut self, longest: Duration) -> Result<Vec<i16>, WavError> {
+        if self.samples > longest.as_samples(self.rate_hz) {
+            return Err(WavError { path: self.path, kind: WavErrorKind::TooLong(longest.as_millis() / 1_000) });
+        }
+        let mut pcm = vec![0; self.samples_left as usize];
+        let len = self.read(&mut pcm)?;
+        pcm.truncate(len);
+        Ok(pcm)
     }
 
     /// Goes back to the start of the file.
@@ -393,7 +411,7 @@ mod tests {
         }
     }
 
-    fn read_all(source: &mut WavSource) -> Vec<i16> {
+    fn in_steps(source: &mut WavSource) -> Vec<i16> {
         let (mut all, mut pcm) = (Vec::new(), [0; 333]);
         loop {
             match source.read(&mut pcm).unwrap() {
@@ -423,9 +441,29 @@ mod tests {
             }
             let mut source = WavSource::open(&temp.0, 16_000).unwrap();
             assert_eq!(source.len(), 5000);
-            assert_eq!(read_all(&mut source), pcm);
+            assert_eq!(in_steps(&mut source), pcm);
             source.rewind().unwrap();
-            assert_eq!(read_all(&mut source), pcm);
+            assert_eq!(in_steps(&mut source), pcm);
+            source.rewind().unwrap();
+            assert_eq!(source.read_all(Duration::from_secs(1)).unwrap(), pcm);
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_for_memory_is_not_read() {
+        let temp = Temp::new("long");
+        for (samples, fits) in [(16_000, true), (16_001, false)] {
+            let mut sink = WavSink::create(&temp.0, 8_000).unwrap();
+            sink.write(&vec![1; samples]).unwrap();
+            sink.finish().unwrap();
+            for rate_hz in [8_000, 48_000] {
+                match WavSource::open(&temp.0, rate_hz).unwrap().read_all(Duration::from_secs(2)) {
+                    Ok(pcm) => assert!(fits && pcm.len() == 2 * rate_hz as usize),
+                    Err(error) => {
+                        assert!(!fits && error.to_string().ends_with("long.wav is longer than 2 s"), "{error}")
+                    }
+                }
+            }
         }
     }
 
@@ -456,7 +494,7 @@ mod tests {
                 writer.finalize().unwrap();
                 let mut source = WavSource::open(&temp.0, 16_000).unwrap();
                 for _ in 0..2 {
-                    let got = read_all(&mut source);
+                    let got = in_steps(&mut source);
                     assert_eq!(got.len(), 8000, "half a second of {spec:?}");
                     let worst =
                         (100..7900).map(|n| (f64::from(got[n]) / 32_768.0 - sine(n, 16_000)).abs()).fold(0.0, f64::max);

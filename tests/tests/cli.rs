@@ -26,11 +26,7 @@ fn asset(name: &str) -> String {
 
 fn wav(path: &Path) -> (Vec<i16>, u32) {
     let rate_hz = WavSource::open(path, 16_000).unwrap().spec().sample_rate;
-    let mut source = WavSource::open(path, rate_hz).unwrap();
-    let mut pcm = vec![0; source.len() as usize];
-    let len = source.read(&mut pcm).unwrap();
-    pcm.truncate(len);
-    (pcm, rate_hz)
+    (WavSource::open(path, rate_hz).unwrap().read_all(dsp_core::time::Duration::from_secs(60)).unwrap(), rate_hz)
 }
 
 fn json(text: &str) -> Value {
@@ -132,6 +128,44 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
         assert!(by_parser || (lines.len() == 1 && lines[0].starts_with("media-core: ")), "{}", ended.stderr);
         assert!(!ended.stderr.contains("panicked") && !ended.stderr.contains("backtrace"), "{}", ended.stderr);
     }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// Each option that takes a number tells its range of a negative one too, where it's outside.
+#[test]
+fn a_negative_number_is_a_number() {
+    let folder = folder("negative");
+    let cases: [(&[&str], &str, &str); 16] = [
+        (&["demo"], "--loss", "must be from 0 to 100"),
+        (&["demo"], "--burst", "must be from 1 to 100"),
+        (&["demo"], "--jitter", "must be from 0 to 2000"),
+        (&["demo"], "--reorder", "must be from 0 to 100"),
+        (&["demo"], "--seconds", "must be from 1 to 3600"),
+        (&["demo"], "--ptime", "is not in 10..=60"),
+        (&["demo"], "--red", "is not in 0..=4"),
+        (&["demo"], "--seed", "invalid value"),
+        (&["demo"], "--bitrate", "is not in 0..="),
+        (&["demo"], "--dred", "is not in 0..="),
+        (&["offer"], "--port", "is not in 0..=65535"),
+        (&["answer"], "--gain", "must be from -42 to 18"),
+        (&["replay", "x.pcap"], "--lose", "must be from 0 to 100"),
+        (&["replay", "x.pcap"], "--max-delay", "is not in 20..=10000"),
+        (&["encode", "x.wav", "y", "--codec", "opus"], "--frame-ms", "must be from 1 to 120"),
+        (&["netsim"], "--seconds", "must be from 5 to 3600"),
+    ];
+    for (command, option, range) in cases {
+        let ended = run(&folder, &[command, &[option, "-50"]].concat());
+        let line = ended.stderr.lines().next().unwrap_or_default();
+        assert!(line.starts_with("error: invalid value '-50'") && line.contains(option), "{ended:?}");
+        assert!(line.contains(range) && !ended.stderr.contains("Usage"), "{range}: {ended:?}");
+        assert!(!ended.status.success() && ended.stdout.is_empty(), "{ended:?}");
+    }
+    // Elsewhere it's still a wrong option, and an option is no number.
+    for wrong in [["demo", "--json", "-5"], ["replay", "x.pcap", "-5"]] {
+        assert!(run(&folder, &wrong).stderr.contains("unexpected argument '-5'"), "{wrong:?}");
+    }
+    assert!(run(&folder, &["demo", "--loss", "--json"]).stderr.contains("a value is required for '--loss"));
+    run(&folder, &["demo", "--fast", "--seconds", "1", "--drift-ppm", "-50.5"]).success();
     fs::remove_dir_all(folder).unwrap();
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration as StdDuration;
 
 use clap::Args as ClapArgs;
-use dsp_core::time::{Instant, NtpTime};
+use dsp_core::time::{Duration, Instant, NtpTime};
 use host_std::device::{AudioCounters, AudioIo, DeviceError};
 use host_std::netsim::NetworkConfig;
 use host_std::opus::OpusEncoderConfig;
@@ -20,19 +20,18 @@ use host_std::session::driver::{Clock, Driver, Status};
 use host_std::session::proxy::Proxy;
 use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, Identity};
-use host_std::wav::{WavSink, WavSource};
+use host_std::wav::{WavError, WavSink, WavSource};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
 use super::codecs::CodecName;
 use super::settings::{self, Concealment, OpusArgs};
-use super::{Outcome, make_folder, number_in, print};
+use super::{Outcome, WOMAN, make_folder, number_in, print};
 
-const WOMAN: &[u8] = include_bytes!("../../assets/woman.wav");
 const MAN: &[u8] = include_bytes!("../../assets/man.wav");
 /// Inputs are a part of the call; this is where their memory is bounded.
-const LONGEST_INPUT_SECONDS: u64 = 600;
+const LONGEST_INPUT: Duration = Duration::from_secs(600);
 
 /// Two endpoints talk through a bad network; hear what each side heard, and see what happened
 ///
@@ -65,8 +64,7 @@ pub(super) struct Args {
     #[arg(help_heading = "Network", long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
     duplicate: f64,
     /// How much faster B's audio clock runs than A's, in parts per million
-    #[arg(help_heading = "Network", long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, -1000.0, 1000.0), value_name = "PPM",
-        allow_hyphen_values = true)]
+    #[arg(help_heading = "Network", long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, -1000.0, 1000.0), value_name = "PPM")]
     drift_ppm: f64,
     /// Length of the call in seconds
     #[arg(long, default_value_t = 20.0, value_parser = |s: &str| number_in(s, 1.0, 3_600.0), value_name = "S")]
@@ -176,18 +174,12 @@ fn call_rate_hz(args: &Args) -> Result<u32, Box<dyn Error>> {
     Ok(args.codec.rate_for(input_hz))
 }
 
-fn speech(path: Option<&PathBuf>, bundled: &'static [u8], rate_hz: u32) -> Result<Vec<i16>, Box<dyn Error>> {
-    let mut source = match path {
+fn speech(path: Option<&PathBuf>, bundled: &'static [u8], rate_hz: u32) -> Result<Vec<i16>, WavError> {
+    let source = match path {
         Some(path) => WavSource::open(path, rate_hz)?,
         None => WavSource::from_bytes("the bundled speech", bundled, rate_hz)?,
     };
-    if source.len() > LONGEST_INPUT_SECONDS * u64::from(rate_hz) {
-        return Err(format!("an input is longer than {LONGEST_INPUT_SECONDS} s").into());
-    }
-    let mut pcm = vec![0; source.len() as usize];
-    let len = source.read(&mut pcm)?;
-    pcm.truncate(len);
-    Ok(pcm)
+    source.read_all(LONGEST_INPUT)
 }
 
 fn opus_config(args: &Args, rate_hz: u32) -> Result<OpusEncoderConfig, Box<dyn Error>> {

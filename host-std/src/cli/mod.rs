@@ -14,13 +14,14 @@ mod sound;
 mod summary;
 mod talk;
 
+use std::any::TypeId;
 use std::error::Error;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 /// Voice calls over RTP: demonstrate one, make one, answer one.
@@ -44,12 +45,15 @@ enum Command {
     Netsim(netsim::Args),
 }
 
+/// A woman who speaks, 16 kHz.
+const WOMAN: &[u8] = include_bytes!("../../assets/woman.wav");
+
 /// What a command ends with.
 type Outcome = Result<(), Box<dyn Error>>;
 
 /// Parses the arguments and runs the command.
 pub(crate) fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&command_line().get_matches()).unwrap_or_else(|error| error.exit());
     let filter = EnvFilter::try_from_env("MEDIA_CORE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     let outcome = match cli.command {
@@ -70,6 +74,19 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The commands and options. A number with a minus is a number to each option that takes one: so its range is told where
+/// it's outside, and not that there is no option `-5`.
+fn command_line() -> clap::Command {
+    let numbers =
+        [TypeId::of::<f64>(), TypeId::of::<u64>(), TypeId::of::<u32>(), TypeId::of::<u16>(), TypeId::of::<u8>()];
+    Cli::command().mut_subcommands(|command| {
+        command.mut_args(|option| {
+            let is_number = numbers.iter().any(|number| option.get_value_parser().type_id() == *number);
+            if is_number { option.allow_negative_numbers(true) } else { option }
+        })
+    })
 }
 
 /// Writes to stdout what the user asked for. A reader that has seen enough (`| head`) is no error.

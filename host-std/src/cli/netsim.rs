@@ -1,11 +1,11 @@
 //! `media-core netsim`: what the receiver makes of a grid of bad networks, as a table.
 
 use clap::Args as ClapArgs;
-use host_std::replay::grid::{GridConfig, table};
+use dsp_core::time::Duration;
+use host_std::replay::grid::{GridConfig, RATE_HZ, table};
+use host_std::wav::WavSource;
 
-use super::{Outcome, number_in, print};
-
-const WOMAN: &[u8] = include_bytes!("../../assets/woman.wav");
+use super::{Outcome, WOMAN, number_in, print};
 
 /// Print what the receiver makes of a grid of bad networks: loss, bursts, jitter and clock drift
 ///
@@ -22,8 +22,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let mut reader = hound::WavReader::new(WOMAN)?;
-    let speech = reader.samples::<i16>().collect::<Result<Vec<_>, _>>()?;
+    let speech = WavSource::from_bytes("the bundled speech", WOMAN, RATE_HZ)?.read_all(Duration::from_secs(60))?;
     let config = GridConfig { seconds: args.seconds, seed: args.seed, ..GridConfig::default() };
     print(&table(&speech, &config)?)
 }

@@ -179,7 +179,7 @@ fn settings(args: &Args, max_delay_ms: u32) -> Vec<(String, String)> {
     settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn run_trace(args: &Args, trace: &Path, input: &PathBuf, codec: &CodecName, delay: DelayConfig) -> Outcome {
+fn run_trace(args: &Args, trace: &Path, input: &Path, codec: &CodecName, delay: DelayConfig) -> Outcome {
     if args.fec > 0 {
         for_opus("fec", std::slice::from_ref(codec))?;
     }
@@ -189,7 +189,7 @@ fn run_trace(args: &Args, trace: &Path, input: &PathBuf, codec: &CodecName, dela
     let opus = OpusEncoderConfig { fec: args.fec > 0, expected_loss_percent: args.fec, ..OpusEncoderConfig::default() };
     let (codec, registry) = (codec.format(16_000, 1)?, Registry::builtin().with(Opus(opus)));
     let rate_hz = registry.describe(&codec).ok_or("no such codec in this build")?.sample_rate_hz;
-    let speech = speech(input, rate_hz)?;
+    let speech = WavSource::open(input, rate_hz)?.read_all(LONGEST)?;
     make_folder(&args.out)?;
     let run = trace::play(&trace, &speech, &TraceConfig { codec, registry, delay })?;
     let mut sink = WavSink::create(args.out.join("stream-1.wav"), run.sample_rate_hz)?;
@@ -214,15 +214,4 @@ fn run_trace(args: &Args, trace: &Path, input: &PathBuf, codec: &CodecName, dela
         stream.late,
         path.display()
     ))
-}
-
-fn speech(path: &PathBuf, rate_hz: u32) -> Result<Vec<i16>, Box<dyn std::error::Error>> {
-    let mut source = WavSource::open(path, rate_hz)?;
-    if source.len() > LONGEST.as_samples(rate_hz) {
-        return Err(format!("{}: longer than {} s", path.display(), LONGEST.as_millis() / 1_000).into());
-    }
-    let mut pcm = vec![0; source.len() as usize];
-    let len = source.read(&mut pcm)?;
-    pcm.truncate(len);
-    Ok(pcm)
 }

@@ -74,11 +74,11 @@ struct TalkArgs {
     #[command(flatten)]
     sound: SoundArgs,
     /// Microphone gain to begin with, in dB
-    #[arg(help_heading = "Sound", long, default_value_t = 0.0, allow_hyphen_values = true,
+    #[arg(help_heading = "Sound", long, default_value_t = 0.0,
         value_parser = |s: &str| number_in(s, -42.0, 18.0), value_name = "DB")]
     gain: f64,
     /// Volume to begin with, in dB
-    #[arg(help_heading = "Sound", long, default_value_t = 0.0, allow_hyphen_values = true,
+    #[arg(help_heading = "Sound", long, default_value_t = 0.0,
         value_parser = |s: &str| number_in(s, -42.0, 18.0), value_name = "DB")]
     volume: f64,
     /// Hang up after this time [default: only on request]
