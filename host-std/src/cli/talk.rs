@@ -7,7 +7,7 @@ use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
 
 use clap::Args as ClapArgs;
 use dsp_core::time::NtpTime;
-use host_std::opus::OpusEncoderConfig;
+use host_std::opus::{self, OpusEncoderConfig};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
 use host_std::session::{Call, CallConfig, Latching, NoTap};
@@ -18,9 +18,6 @@ use super::codecs::CodecName;
 use super::settings::{self, Concealment, OpusArgs};
 use super::sound::SoundArgs;
 use super::{Outcome, exchange, keyboard, number_in, print, summary};
-
-/// The rates that Opus has.
-const OPUS_RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
 
 const AFTER_HELP: &str = "\
 Keys during the call: up and down for the volume, left and right for the microphone's gain, m to mute, q or Ctrl-C to
@@ -305,7 +302,7 @@ fn config(args: &TalkArgs, address: IpAddr, port: u16) -> Result<CallConfig, Box
     args.concealment.check(&args.codec)?;
     args.opus.check_call(&args.codec)?;
     // A rate that only L16 has says nothing of Opus.
-    let opus_hz = if OPUS_RATES_HZ.contains(&args.rate) { args.rate } else { 48_000 };
+    let opus_hz = if opus::RATES_HZ.contains(&args.rate) { args.rate } else { 48_000 };
     let usual = OpusEncoderConfig::default();
     let opus = args.opus.config(OpusEncoderConfig { sample_rate_hz: opus_hz, dtx: args.dtx, ..usual })?;
     Ok(CallConfig {
