@@ -185,6 +185,65 @@ fn a_refused_demo_leaves_no_folder() {
     fs::remove_dir_all(folder).unwrap();
 }
 
+#[test]
+fn a_failure_leaves_the_old_file_as_it_was() {
+    let folder = folder("beside");
+    let file = |name: &str| folder.join(name);
+    let whole = fs::read(asset("woman.wav")).unwrap();
+    fs::write(file("said.wav"), &whole).unwrap();
+    fs::write(file("torn.wav"), &whole[..whole.len() / 2]).unwrap();
+    // iLBC has frames of 38 bytes.
+    fs::write(file("torn.ilbc"), vec![0x55; 38 * 50 + 7]).unwrap();
+    let torn = [
+        ("encode", "g722", "torn.wav", "cannot read torn.wav to its end"),
+        ("encode", "opus", "torn.wav", "cannot read torn.wav to its end"),
+        ("decode", "ilbc", "torn.ilbc", "torn.ilbc ends within frame 50"),
+    ];
+    for (command, codec, input, why) in torn {
+        let fails = || {
+            let ended = run(&folder, &[command, "--codec", codec, input, "out"]);
+            assert!(!ended.status.success() && ended.stderr.contains(why), "{ended:?}");
+        };
+        fails();
+        assert!(!file("out").exists(), "{command} {codec}");
+        fs::write(file("out"), "old").unwrap();
+        fails();
+        assert_eq!(fs::read(file("out")).unwrap(), b"old", "{command} {codec}");
+        fs::remove_file(file("out")).unwrap();
+    }
+    // What succeeds replaces it, and is nothing else.
+    fs::write(file("out"), "old").unwrap();
+    let encode = |out: &str| run(&folder, &["encode", "--codec", "g722", "said.wav", out]);
+    encode("out").success();
+    let coded = fs::read(file("out")).unwrap();
+    assert!(coded.len() > 10_000);
+    fs::write(file("out.wav"), "old").unwrap();
+    run(&folder, &["decode", "--codec", "g722", "out", "out.wav"]).success();
+    assert_eq!(wav(&file("out.wav")).0.len(), 2 * coded.len());
+    let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.ends_with(".part")).collect::<Vec<_>>(), [""; 0]);
+    assert!(encode("none/out").stderr.starts_with("media-core: cannot write none/out: No such file"));
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        fs::set_permissions(file("out"), fs::Permissions::from_mode(0o640)).unwrap();
+        symlink("out", file("link")).unwrap();
+        for out in ["out", "link"] {
+            encode(out).success();
+            assert_eq!(fs::read(file("out")).unwrap(), coded);
+            assert_eq!(fs::metadata(file("out")).unwrap().permissions().mode() & 0o777, 0o640);
+        }
+        assert!(fs::symlink_metadata(file("link")).unwrap().is_symlink());
+        encode("/dev/stdout").success();
+        assert_eq!(fs::read(file("media-core.stdout")).unwrap(), coded);
+        for (command, input) in [("encode", "said.wav"), ("decode", "out")] {
+            let full = run(&folder, &[command, "--codec", "g722", input, "/dev/full"]);
+            assert!(full.stderr.starts_with("media-core: cannot write /dev/full: No space left"), "{full:?}");
+        }
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
 /// The demo's own capture, played again with its keys: as the README has it.
 #[test]
 fn a_demo_is_replayed() {
