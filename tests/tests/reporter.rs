@@ -1,4 +1,4 @@
-//! Reporters that talk in virtual time (RFC 3550, 6): when they report, and what they measure of each other and the road.
+//! Reporters that talk in virtual time (RFC 3550, 6): when they report, and what they measure of the road between them.
 
 use dsp_core::quality::{
     BurstTracker, Cname, CodecImpairment, JitterBufferInfo, JitterEstimator, PacketFate, PeerReport, ReceptionStats,

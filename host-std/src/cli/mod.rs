@@ -76,8 +76,8 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// The commands and options. A number with a minus is a number to each option that takes one: so its range is told where
-/// it's outside, and not that there is no option `-5`.
+/// The commands and options. To each option that takes a number, one with a minus is a number too: so its range is told
+/// where it's outside, and not that there is no option `-5`.
 fn command_line() -> clap::Command {
     let numbers =
         [TypeId::of::<f64>(), TypeId::of::<u64>(), TypeId::of::<u32>(), TypeId::of::<u16>(), TypeId::of::<u8>()];
