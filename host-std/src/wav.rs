@@ -351,6 +351,13 @@ impl WavSink {
         }
     }
 
+    /// Errors name this path: the one that the file will be moved to.
+    #[must_use]
+    pub fn named(mut self, path: impl AsRef<Path>) -> Self {
+        self.path = path.as_ref().to_path_buf();
+        self
+    }
+
     /// Rate of the file, in Hz.
     pub fn sample_rate_hz(&self) -> u32 {
         self.rate_hz

@@ -45,6 +45,17 @@ pub fn installed(program: &str, package: &str) -> bool {
     there
 }
 
+/// What tshark prints of `capture`; `None` where it isn't [`installed`].
+#[track_caller]
+pub fn tshark(capture: &Path, arguments: &[&str]) -> Option<String> {
+    if !installed("tshark", "tshark") {
+        return None;
+    }
+    let output = Command::new("tshark").arg("-r").arg(capture).args(arguments).output().expect("tshark runs");
+    assert!(output.status.success(), "tshark: {}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).expect("tshark writes UTF-8"))
+}
+
 /// An empty folder for one test.
 pub fn folder(test: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("media-core-{}-{test}", std::process::id()));

@@ -3,29 +3,13 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use dsp_core::time::{Instant, NtpTime, PayloadType, Seq, Ssrc};
 use dsp_core::wire::red::{RedBlock, write_red};
 use dsp_core::wire::rtcp::xr::{Chunk, Dlrr, DlrrItem, HopCount, PacketRange, RunLengths, Spread, StatisticsSummary};
 use dsp_core::wire::rtcp::{CompoundWriter, ConcealmentKind, JitterBufferKind, VoipMetrics, XrBlock};
 use host_std::record::pcap::PcapWriter;
-
-/// Runs tshark on `capture`; `None` where it is not installed (with `CI=true` that fails).
-fn tshark(capture: &Path, arguments: &[&str]) -> Option<String> {
-    match Command::new("tshark").arg("-r").arg(capture).args(arguments).output() {
-        Ok(output) => {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "tshark: {errors}");
-            Some(String::from_utf8(output.stdout).unwrap())
-        }
-        Err(error) => {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "tshark: {error}, and CI=true wants it");
-            eprintln!("skipped: tshark: {error} (apt-get install tshark)");
-            None
-        }
-    }
-}
+use media_core_tests::program::tshark;
 
 /// A capture of 100 PCMU packets from `from` to `to`, numbers 65,500 and on, of which every tenth is lost.
 fn capture(name: &str, from: &str, to: &str) -> PathBuf {

@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Command;
 
 use dsp_core::codec::g711::Pcmu;
 use dsp_core::receive::{HostReceiver, ReceiveError, Received, ReceiverConfig};
@@ -18,6 +17,7 @@ use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, CallError, CallStats, Identity};
+use media_core_tests::program::tshark;
 use media_core_tests::road::babble;
 
 const PORTS: [u16; 2] = [4_000, 5_000];
@@ -248,20 +248,10 @@ fn tshark_reads_the_packets_of_a_call() {
     }
     pcap.finish().unwrap();
     let number = simulation.ends[1].tap.arrivals[0].bytes[1] & 0x7f;
-    let output = Command::new("tshark")
-        .arg("-r")
-        .arg(&path)
-        .args(["-d", "udp.port==4000,rtp", "-o", &format!("rtp.rfc2198_payload_type:{number}"), "-Y", "rtp"])
-        .args(["-T", "fields", "-e", "rtp.block-length", "-e", "rtp.timestamp-offset", "-e", "_ws.malformed"])
-        .output();
-    let output = match output {
-        Ok(output) => String::from_utf8(output.stdout).unwrap(),
-        Err(error) => {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "tshark: {error}, and CI=true wants it");
-            eprintln!("skipped: tshark: {error} (apt-get install tshark)");
-            return;
-        }
-    };
+    let red = format!("rtp.rfc2198_payload_type:{number}");
+    let mut arguments = vec!["-d", "udp.port==4000,rtp", "-o", &red, "-Y", "rtp", "-T", "fields"];
+    arguments.extend(["-e", "rtp.block-length", "-e", "rtp.timestamp-offset", "-e", "_ws.malformed"]);
+    let Some(output) = tshark(&path, &arguments) else { return };
     let rows: Vec<_> = output.lines().map(str::trim_end).collect();
     assert!(rows.len() > 90, "{output}");
     let with_copy = rows.iter().filter(|row| **row == "160\t160").count();

@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 
 use dsp_core::receive::DelayConfig;
 use dsp_core::time::{Instant, NtpTime};
@@ -21,6 +20,7 @@ use host_std::sdp::SrtpPolicy;
 use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, Identity};
 use media_core_tests::captures::{BEGIN_US, Link, Packet, Times, call, hum, pcap, pcapng, rtp, rtpdump};
+use media_core_tests::program::tshark;
 use media_core_tests::score::score;
 use media_core_tests::shared;
 use serde_json::Value;
@@ -617,14 +617,4 @@ fn captures_of_others_are_played_and_counted_as_tshark_counts() {
         assert_eq!(fields[8].parse(), Ok(stream.numbers.received), "{row}");
         assert_eq!(fields[9].parse(), Ok(stream.numbers.lost), "{row}");
     }
-}
-
-/// Runs tshark on `capture`; `None` where it is not installed (with `CI=true` that fails).
-fn tshark(capture: &Path, arguments: &[&str]) -> Option<String> {
-    if !media_core_tests::program::installed("tshark", "tshark") {
-        return None;
-    }
-    let output = Command::new("tshark").arg("-r").arg(capture).args(arguments).output().unwrap();
-    assert!(output.status.success(), "tshark: {}", String::from_utf8_lossy(&output.stderr));
-    Some(String::from_utf8(output.stdout).unwrap())
 }

@@ -1,5 +1,6 @@
-//! RTCP against another implementation, and two reporters that talk in virtual time (RFC 3550, 6).
+//! RTCP against another implementation (RFC 3550, 6; RFC 3611, 4).
 
+<<<<<<< HEAD
 use std::slice;
 
 use dsp_core::quality::{
@@ -7,10 +8,12 @@ use dsp_core::quality::{
     ReporterConfig, RtcpReporter, SendInfo, SequenceTracker, VoipMetricsInput,
 };
 use dsp_core::time::{Duration, Instant, NtpTime, RtpTime, Seq, Ssrc};
+=======
+use dsp_core::time::{NtpTime, RtpTime, Seq, Ssrc};
+>>>>>>> tidy-cli
 use dsp_core::wire::rtcp::xr::{Chunk, Dlrr, DlrrItem, PacketRange, ReceiptTimes, RunLengths};
 use dsp_core::wire::rtcp::{
-    Compound, CompoundRule, CompoundWriter, ConcealmentKind, JitterBufferKind, Packet, ReportBlock, SdesItem,
-    SenderInfo, VoipMetrics, XrBlock,
+    Compound, CompoundRule, CompoundWriter, Packet, ReportBlock, SdesItem, SenderInfo, XrBlock,
 };
 use proptest::prelude::*;
 use rtcp_types::prelude::*;
@@ -374,6 +377,7 @@ proptest! {
         prop_assert!(read.range == range && read.chunks().eq(chunks));
     }
 }
+<<<<<<< HEAD
 
 /// One end of a simulated call: 50 packets a second, its own clocks.
 struct End {
@@ -614,3 +618,5 @@ fn the_reduced_minimum_shortens_the_interval() {
         assert!((mean / expected_ms - 1.0).abs() < 0.02, "{mean} against {expected_ms}");
     }
 }
+=======
+>>>>>>> tidy-cli

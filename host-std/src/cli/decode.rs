@@ -21,7 +21,7 @@ use host_std::wav::WavSink;
 
 use super::encode::{Coding, Setup};
 use super::settings::Concealment;
-use super::{Outcome, number_in, print};
+use super::{Beside, Outcome, number_in, print};
 
 /// Decode raw payloads, or an Ogg file of Opus, to a WAV file
 ///
@@ -79,7 +79,8 @@ pub(super) fn run(args: &Args) -> Outcome {
             "--lose: the receiver of a call is mono, and this has 2 channels (--channels 1 makes one of Opus')".into(),
         );
     }
-    let sink = WavSink::create_with(&args.output, rate_hz, channels as u16)?;
+    let beside = Beside::new(&args.output);
+    let sink = WavSink::create_with(beside.path(), rate_hz, channels as u16)?.named(&args.output);
     let mut sound = Sound { sink, skip: skip * channels as u64, left: heard.saturating_mul(channels as u64), gain };
     match args.lose {
         None => decode(&setup, payloads, &mut sound)?,
@@ -90,7 +91,8 @@ pub(super) fn run(args: &Args) -> Outcome {
             through_receiver(&setup, payloads, || network.carry(Instant::ZERO)[0].is_none(), &mut sound)?;
         }
     }
-    Ok(sound.sink.finish()?)
+    sound.sink.finish()?;
+    Ok(beside.keep().map_err(|error| format!("cannot write {}: {error}", args.output.display()))?)
 }
 
 /// A WAV file that begins and ends where its sound is to be heard.

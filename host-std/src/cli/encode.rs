@@ -193,13 +193,16 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     let mut encoder = setup.encoder()?;
     let wrong = |error| format!("cannot write {}: {error}", args.output.display());
-    let mut output = BufWriter::new(File::create(&args.output).map_err(wrong)?);
+    let beside = super::Beside::new(&args.output);
+    let mut output = BufWriter::new(File::create(beside.path()).map_err(wrong)?);
     let mut payload = vec![0; setup.payload_bytes()?];
     while let Some(frame) = sound.frame()? {
         let len = encoder.encode(frame, &mut payload)?;
         output.write_all(&payload[..len]).map_err(wrong)?;
     }
-    Ok(output.flush().map_err(wrong)?)
+    output.flush().map_err(wrong)?;
+    drop(output);
+    Ok(beside.keep().map_err(wrong)?)
 }
 
 /// A file has a packet for each frame. The encoder of calls has none for most of a pause: so here it's libopus itself.
@@ -209,7 +212,8 @@ fn write_opus(path: &Path, setup: &Setup, config: OpusEncoderConfig, sound: &mut
     let pre_skip = ticks(encoder.lookahead() as u64) as u16;
     let head = OpusHead { channels: config.channels, pre_skip, input_rate_hz, gain_q8: 0 };
     let wrong = |error| format!("cannot write {}: {error}", path.display());
-    let output = BufWriter::new(File::create(path).map_err(wrong)?);
+    let beside = super::Beside::new(path);
+    let output = BufWriter::new(File::create(beside.path()).map_err(wrong)?);
     let mut writer = OpusFileWriter::new(output, head).map_err(wrong)?;
     let mut payload = [0; MAX_PAYLOAD];
     let (mut coded, whole) = (0, u64::from(pre_skip) + ticks(sound.len));
@@ -222,7 +226,8 @@ fn write_opus(path: &Path, setup: &Setup, config: OpusEncoderConfig, sound: &mut
         writer.packet(&payload[..len], duration as u32).map_err(wrong)?;
         coded += duration;
     }
-    Ok(writer.finish(ticks(sound.len)).map_err(wrong)?)
+    writer.finish(ticks(sound.len)).map_err(wrong)?;
+    Ok(beside.keep().map_err(wrong)?)
 }
 
 /// A WAV file in frames, interleaved.

@@ -17,8 +17,8 @@ mod talk;
 use std::any::TypeId;
 use std::error::Error;
 use std::fs;
-use std::io::Write;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -76,8 +76,8 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// The commands and options. A number with a minus is a number to each option that takes one: so its range is told where
-/// it's outside, and not that there is no option `-5`.
+/// The commands and options. To each option that takes a number, one with a minus is a number too: so its range is told
+/// where it's outside, and not that there is no option `-5`.
 fn command_line() -> clap::Command {
     let numbers =
         [TypeId::of::<f64>(), TypeId::of::<u64>(), TypeId::of::<u32>(), TypeId::of::<u16>(), TypeId::of::<u8>()];
@@ -93,7 +93,7 @@ fn command_line() -> clap::Command {
 fn print(text: &str) -> Outcome {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(format!("stdout: {error}").into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("stdout: {error}").into()),
         _ => Ok(()),
     }
 }
@@ -124,6 +124,60 @@ fn apart(input: &Path, output: &Path) -> Outcome {
     match (input.canonicalize(), output.canonicalize()) {
         (Ok(from), Ok(to)) if from == to => Err(format!("{}: is both input and output", input.display()).into()),
         _ => Ok(()),
+    }
+}
+
+/// A file that is written beside its name and takes it when it's whole, so that a failure leaves the old one as it was.
+/// Only where that is an ordinary file or none: devices, pipes and links are written as they are.
+struct Beside {
+    path: PathBuf,
+    part: Option<PathBuf>,
+}
+
+impl Beside {
+    fn new(path: &Path) -> Self {
+        Self { path: path.into(), part: Self::part(path).ok().flatten() }
+    }
+
+    /// An empty file beside `path`; `None` or an error where there can't be one, and `path` itself tells the user why.
+    fn part(path: &Path) -> io::Result<Option<PathBuf>> {
+        match fs::symlink_metadata(path) {
+            Ok(old) if !old.is_file() => return Ok(None),
+            // What may not be written may not be replaced.
+            Ok(_) => drop(fs::File::options().write(true).open(path)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let Some(name) = path.file_name() else { return Ok(None) };
+        let mut name = name.to_owned();
+        name.push(format!(".{}.part", std::process::id()));
+        let part = path.with_file_name(name);
+        fs::File::create_new(&part)?;
+        Ok(Some(part))
+    }
+
+    /// Where to write.
+    fn path(&self) -> &Path {
+        self.part.as_deref().unwrap_or(&self.path)
+    }
+
+    /// It's whole, and closed.
+    fn keep(mut self) -> io::Result<()> {
+        let Some(part) = &self.part else { return Ok(()) };
+        if let Ok(old) = fs::metadata(&self.path) {
+            fs::set_permissions(part, old.permissions())?;
+        }
+        fs::rename(part, &self.path)?;
+        self.part = None;
+        Ok(())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if let Some(part) = &self.part {
+            let _ = fs::remove_file(part);
+        }
     }
 }
 

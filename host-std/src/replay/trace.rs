@@ -28,7 +28,7 @@ const TICK_MS: u32 = 10;
 const PHASE: Duration = Duration::from_millis(5);
 /// Packets without jitter after the trace.
 const TAIL_MS: u32 = 1_500;
-/// Speech longer than this is cut: it is kept in memory.
+/// Longer speech is refused: it is kept in memory.
 pub const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// Why a trace can't be played.
