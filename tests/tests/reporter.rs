@@ -1,5 +1,7 @@
 //! Reporters that talk in virtual time (RFC 3550, 6): when they report, and what they measure of the road between them.
 
+use std::slice;
+
 use dsp_core::quality::{
     BurstTracker, Cname, CodecImpairment, JitterBufferInfo, JitterEstimator, PacketFate, PeerReport, ReceptionStats,
     ReporterConfig, RtcpReporter, SendInfo, SequenceTracker, VoipMetricsInput,
@@ -10,7 +12,7 @@ use dsp_core::wire::rtcp::{ConcealmentKind, JitterBufferKind, VoipMetrics};
 /// One end of a simulated call: 50 packets a second, its own clocks.
 struct End {
     ssrc: Ssrc,
-    reporter: RtcpReporter,
+    reporter: RtcpReporter<1>,
     sequence: SequenceTracker,
     jitter: JitterEstimator,
     bursts: BurstTracker,
@@ -26,7 +28,7 @@ impl End {
         let config = ReporterConfig { ssrc: Ssrc(ssrc), cname: Cname::new("end"), seed, ..ReporterConfig::default() };
         Self {
             ssrc: Ssrc(ssrc),
-            reporter: RtcpReporter::new(config, Instant::ZERO).unwrap(),
+            reporter: RtcpReporter::<1>::new(config, Instant::ZERO).unwrap(),
             sequence: SequenceTracker::default(),
             jitter: JitterEstimator::new(),
             bursts: BurstTracker::new(),
@@ -101,8 +103,8 @@ fn two_reporters_measure_the_road_between_them() {
                 let stats = ReceptionStats::new(peer, &end.sequence, &end.jitter);
                 let send = end.send_info(now);
                 end.reporter.set_voip(Some(end.voip(peer)));
-                let mut out = [0; RtcpReporter::MAX_REPORT_LEN];
-                if let Some(len) = end.reporter.poll(now, Some(&stats), Some(&send), &mut out).unwrap() {
+                let mut out = [0; RtcpReporter::<1>::MAX_REPORT_LEN];
+                if let Some(len) = end.reporter.poll(now, slice::from_ref(&stats), Some(&send), &mut out).unwrap() {
                     end.reports.push(now);
                     in_flight.push((now + delays[from], to, out[..len].to_vec()));
                 }
@@ -135,7 +137,7 @@ fn two_reporters_measure_the_road_between_them() {
         assert_eq!(end.reporter.round_trip().map(|trip| trip.as_millis()), Some(65));
 
         // The peer's clocks, as its last report told them.
-        let clock = end.reporter.peer_clock().unwrap();
+        let clock = end.heard.iter().rev().find_map(|report| report.clock).unwrap();
         let peer = &ends[1 - index];
         let departure = clock.arrived - delays[1 - index];
         assert_eq!((clock.ssrc, clock.info.ntp), (peer.ssrc, peer.send_info(departure).ntp));
@@ -178,7 +180,7 @@ fn two_reporters_measure_the_road_between_them() {
     let [one, two] = &mut ends;
     let (now, mut out) = (Instant::from_millis(MINUTES * 60_000), [0; 200]);
     let send = one.send_info(now);
-    let len = one.reporter.bye(now, None, Some(&send), Some("done"), &mut out).unwrap().unwrap();
+    let len = one.reporter.bye(now, &[], Some(&send), Some("done"), &mut out).unwrap().unwrap();
     assert!(two.reporter.receive(now, &out[..len]).unwrap().bye);
     assert_eq!(one.reporter.next_deadline(), Instant::from_micros(u64::MAX));
 }
@@ -195,7 +197,7 @@ fn an_end_that_sends_nothing_measures_the_round_trip() {
                 receiver_round_trip: agreed,
                 ..ReporterConfig::default()
             };
-            RtcpReporter::new(config, Instant::ZERO).unwrap()
+            RtcpReporter::<1>::new(config, Instant::ZERO).unwrap()
         };
         let mut ends = [reporter(1), reporter(2)];
         let mut in_flight: Vec<(Instant, usize, Vec<u8>)> = Vec::new();
@@ -204,8 +206,8 @@ fn an_end_that_sends_nothing_measures_the_round_trip() {
             let now = Instant::from_millis(millis);
             for (from, end) in ends.iter_mut().enumerate() {
                 let send = (from == 0).then(|| SendInfo { packets: millis as u32, ..SendInfo::default() });
-                let mut out = [0; RtcpReporter::MAX_REPORT_LEN];
-                if let Some(len) = end.poll(now, None, send.as_ref(), &mut out).unwrap() {
+                let mut out = [0; RtcpReporter::<1>::MAX_REPORT_LEN];
+                if let Some(len) = end.poll(now, &[], send.as_ref(), &mut out).unwrap() {
                     in_flight.push((now + Duration::from_millis(35), 1 - from, out[..len].to_vec()));
                 }
             }
@@ -235,11 +237,11 @@ fn the_reduced_minimum_shortens_the_interval() {
             seed: 3,
             ..ReporterConfig::default()
         };
-        let mut reporter = RtcpReporter::new(config, Instant::ZERO).unwrap();
+        let mut reporter = RtcpReporter::<1>::new(config, Instant::ZERO).unwrap();
         let (mut now, mut reports, mut out) = (Instant::ZERO, 0, [0; 200]);
         while reports < 2000 {
             now = reporter.next_deadline();
-            reports += u32::from(reporter.poll(now, None, None, &mut out).unwrap().is_some());
+            reports += u32::from(reporter.poll(now, &[], None, &mut out).unwrap().is_some());
         }
         let mean = now.as_micros() as f64 / 1000.0 / f64::from(reports);
         println!("{kbps} kbit/s, reduced {reduced_minimum}: mean interval {mean:.1} ms");
