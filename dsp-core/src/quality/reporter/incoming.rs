@@ -1,0 +1,234 @@
+//! What the peer's reports tell: its clocks, how it hears this end, and round trips (RFC 3550, 6.4.1; RFC 3611, 4.5, 4.7).
+//!
+//! Whoever reports is kept in a table of fixed size, and so are the clocks of those who send. Round trips are in
+//! microseconds, from fields of 1/65536 s. Cost: one pass over the datagram, and over a table for each report in it.
+
+use super::{RtcpReporter, reported_of};
+use crate::time::{Duration, Instant, Ssrc};
+use crate::wire::rtcp::{
+    Compound, CompoundRule, Packet, ParseError, ReportBlock, SenderInfo, VoipMetrics, Xr, XrBlock,
+};
+
+/// A sender report of the peer, and when it came: its wall clock beside its RTP clock, for lip-sync and one-way drift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SenderClock {
+    /// The source.
+    pub ssrc: Ssrc,
+    /// Its clocks and counters.
+    pub info: SenderInfo,
+    /// When the report arrived.
+    pub arrived: Instant,
+}
+
+/// What the peer receives of this end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RemoteReception {
+    /// The peer's report block about this end: loss, jitter and highest sequence number.
+    pub block: ReportBlock,
+    /// Round-trip time (6.4.1), if the block refers to one of the last four sender reports and isn't absurd.
+    pub round_trip: Option<Duration>,
+}
+
+/// What one datagram of the peer told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PeerReport {
+    /// Who sent the last report in it.
+    pub ssrc: Option<Ssrc>,
+    /// The sender report in it.
+    pub clock: Option<SenderClock>,
+    /// What the peer receives of this end.
+    pub reception: Option<RemoteReception>,
+    /// Round-trip time by its answer to a reference time (RFC 3611, 4.5), under the same conditions.
+    pub receiver_round_trip: Option<Duration>,
+    /// How the peer hears this end: loss, delay, levels and quality.
+    pub voip: Option<VoipMetrics>,
+    /// The peer said goodbye.
+    pub bye: bool,
+    /// It came in this end's own name: a loop, or a collision of SSRCs (8.2). Nothing else in it was used.
+    pub collision: bool,
+    /// Packets with a malformed body that were skipped.
+    pub malformed: u8,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    ssrc: Ssrc,
+    heard: Instant,
+}
+
+impl<const SOURCES: usize> RtcpReporter<SOURCES> {
+    /// Takes a datagram of RTCP from the peer, unprotected, as it arrived at `now`.
+    pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<PeerReport, ParseError> {
+        let rule = if self.config.reduced_size { CompoundRule::ReducedSize } else { CompoundRule::ReportFirst };
+        let compound = Compound::parse(datagram, rule)?;
+        let mut report = PeerReport::default();
+        let from_us = |packet: &Packet<'_>| match packet {
+            Packet::SenderReport(sr) => sr.ssrc() == self.config.ssrc,
+            Packet::ReceiverReport(rr) => rr.ssrc() == self.config.ssrc,
+            Packet::Xr(xr) => xr.ssrc() == self.config.ssrc,
+            _ => false,
+        };
+        if compound.packets().flatten().any(|packet| from_us(&packet)) {
+            report.collision = true;
+            return Ok(report);
+        }
+        self.interval.average_in(datagram.len());
+        for packet in compound.packets() {
+            match packet {
+                Ok(Packet::SenderReport(sr)) => {
+                    let clock = SenderClock { ssrc: sr.ssrc(), info: sr.info(), arrived: now };
+                    self.keep_clock(clock);
+                    report.clock = Some(clock);
+                    self.heard(now, sr.ssrc(), sr.blocks(), &mut report);
+                }
+                Ok(Packet::ReceiverReport(rr)) => self.heard(now, rr.ssrc(), rr.blocks(), &mut report),
+                Ok(Packet::Xr(xr)) => self.extended(now, &xr, &mut report),
+                Ok(Packet::Bye(bye)) => {
+                    for peer in &mut self.peers {
+                        let leaves = peer.take_if(|peer| bye.ssrcs().any(|ssrc| ssrc == peer.ssrc)).is_some();
+                        report.bye |= leaves;
+                    }
+                }
+                Ok(_) => {}
+                Err(_) => report.malformed = report.malformed.saturating_add(1),
+            }
+        }
+        Ok(report)
+    }
+
+    fn heard(&mut self, now: Instant, ssrc: Ssrc, blocks: impl Iterator<Item = ReportBlock>, report: &mut PeerReport) {
+        // Its own place, else an empty one, else that of the one silent for longest.
+        let rank =
+            |peer: &Option<Peer>| peer.map_or((1, now), |peer| (2 - 2 * u8::from(peer.ssrc == ssrc), peer.heard));
+        if let Some(place) = self.peers.iter_mut().min_by_key(|peer| rank(peer)) {
+            *place = Some(Peer { ssrc, heard: now });
+        }
+        report.ssrc = Some(ssrc);
+        for block in blocks.filter(|block| block.ssrc == self.config.ssrc) {
+            let round_trip = self.measure_round_trip(now, block.last_sr, block.delay_since_last_sr);
+            self.round_trip = round_trip.or(self.round_trip);
+            report.reception = Some(RemoteReception { block, round_trip });
+        }
+    }
+
+    /// As peers are kept, but those that nothing is received of go first.
+    fn keep_clock(&mut self, new: SenderClock) {
+        let reported = &self.reported;
+        let rank = |clock: &Option<SenderClock>| match clock {
+            Some(clock) if clock.ssrc == new.ssrc => (0, clock.arrived),
+            None => (1, new.arrived),
+            Some(clock) => (2 + u8::from(reported_of(reported, clock.ssrc).is_some()), clock.arrived),
+        };
+        if let Some(place) = self.clocks.iter_mut().min_by_key(|clock| rank(clock)) {
+            *place = Some(new);
+        }
+    }
+
+    /// Takes what is about this end, and the peer's reference time.
+    fn extended(&mut self, now: Instant, xr: &Xr<'_>, report: &mut PeerReport) {
+        for block in xr.blocks() {
+            match block {
+                XrBlock::VoipMetrics(metrics) if metrics.ssrc == self.config.ssrc => {
+                    self.peer_voip = Some(metrics);
+                    report.voip = Some(metrics);
+                }
+                XrBlock::ReceiverReferenceTime(ntp) => self.peer_reference = Some((xr.ssrc(), ntp.middle(), now)),
+                XrBlock::Dlrr(dlrr) => {
+                    for answer in dlrr.items().filter(|answer| answer.ssrc == self.config.ssrc) {
+                        let round_trip = self.measure_round_trip(now, answer.last_rr, answer.delay_since_last_rr);
+                        self.round_trip = round_trip.or(self.round_trip);
+                        report.receiver_round_trip = round_trip;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Arrival less departure less the peer's delay. A peer that claims to have kept our report longer than it was away
+    /// is not believed, but for a millisecond of rounding.
+    fn measure_round_trip(&self, now: Instant, last_report: u32, delay_since: u32) -> Option<Duration> {
+        if last_report == 0 {
+            return None;
+        }
+        let departures = self.departures.iter().flatten();
+        let (_, sent) = departures.filter(|(middle, _)| *middle == last_report).max_by_key(|(_, sent)| *sent)?;
+        let away_us = now.since(*sent).as_micros();
+        let kept_us = (u64::from(delay_since) * 1_000_000) >> 16;
+        (kept_us <= away_us + 1_000).then(|| Duration::from_micros(away_us.saturating_sub(kept_us)))
+    }
+
+    /// Forgets those who were silent for too long (6.3.5).
+    pub(super) fn forget_silent_peers(&mut self, now: Instant) {
+        let limit = self.interval.timeout(self.heard_peers());
+        for peer in &mut self.peers {
+            *peer = peer.filter(|peer| now.since(peer.heard) <= limit);
+        }
+    }
+
+    /// How many peers were heard.
+    pub(super) fn heard_peers(&self) -> u64 {
+        self.peers.iter().flatten().count() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SendInfo;
+    use super::super::tests::{START, next_report, reporter};
+    use super::*;
+    use crate::time::NtpTime;
+    use crate::wire::rtcp::CompoundWriter;
+
+    #[test]
+    fn round_trip_refuses_what_cannot_be() {
+        let (mut out, mut reporter) = ([0; 200], reporter());
+        let send = SendInfo { ntp: NtpTime(0x1234_5678_9abc_def0), packets: 1, ..SendInfo::default() };
+        let (sent, _) = next_report(&mut reporter, Some(&send), &mut out);
+        let mut trip = |last_sr, delay_since_last_sr| {
+            let block = ReportBlock { ssrc: Ssrc(1), last_sr, delay_since_last_sr, ..ReportBlock::default() };
+            let mut bytes = [0; 32];
+            let mut writer = CompoundWriter::new(&mut bytes);
+            writer.receiver_report(Ssrc(2), &[block]).unwrap();
+            let report = reporter.receive(sent + Duration::from_millis(1500), &bytes).unwrap();
+            report.reception.unwrap().round_trip.map(Duration::as_micros)
+        };
+        assert_eq!(trip(0x5678_9abc, 0x1_0000), Some(500_000));
+        assert_eq!(trip(0x5678_9abc, 0x1_8001), Some(0));
+        assert_eq!(trip(0x5678_9abc, 0x1_8100), None);
+        assert_eq!(trip(0x5678_9abc, u32::MAX), None);
+        assert_eq!(trip(0x5678_9abd, 0), None);
+        assert_eq!(trip(0, 0), None);
+    }
+
+    #[test]
+    fn voip_metrics_are_taken_only_about_this_end() {
+        let (mut reporter, mut bytes) = (reporter(), [0; 200]);
+        let mut metrics = [1, 2, 1].map(|ssrc| VoipMetrics { ssrc: Ssrc(ssrc), ..VoipMetrics::default() });
+        metrics[0].loss_rate = 9;
+        let mut receive = |metrics: &[VoipMetrics]| {
+            let mut writer = CompoundWriter::new(&mut bytes);
+            writer.receiver_report(Ssrc(2), &[]).unwrap();
+            for &metrics in metrics {
+                writer.extended_report(Ssrc(2), &[XrBlock::VoipMetrics(metrics)]).unwrap();
+            }
+            let len = writer.finish();
+            reporter.receive(START, &bytes[..len]).unwrap().voip
+        };
+        assert_eq!(receive(&metrics[..2]), Some(metrics[0]));
+        assert_eq!(receive(&metrics[1..2]), None);
+        assert_eq!(receive(&metrics), Some(metrics[2]));
+        assert_eq!(reporter.peer_voip(), Some(metrics[2]));
+    }
+
+    #[test]
+    fn own_reports_coming_back_are_a_collision() {
+        let (mut out, mut reporter) = ([0; 200], reporter());
+        let (now, len) = next_report(&mut reporter, None, &mut out);
+        let report = reporter.receive(now, &out[..len]).unwrap();
+        assert_eq!(report, PeerReport { collision: true, ..PeerReport::default() });
+    }
+}
