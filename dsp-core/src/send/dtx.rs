@@ -77,14 +77,11 @@ impl Dtx {
             return Verdict::Speech;
         }
         let due = match &self.sent {
-            None => true,
-            Some(_) if self.since >= self.ms(LATEST_MS) => true,
-            Some(sent) => self.since >= self.ms(SOONEST_MS) && self.analyzer.differs_from(sent),
+            Some(_) if self.since < self.ms(SOONEST_MS) => None,
+            Some(sent) if self.since < self.ms(LATEST_MS) => self.analyzer.changed_from(sent),
+            _ => Some(self.analyzer.describe()),
         };
-        if !due {
-            return Verdict::Nothing;
-        }
-        let description = self.analyzer.describe();
+        let Some(description) = due else { return Verdict::Nothing };
         (self.sent, self.since) = (Some(description), 0);
         Verdict::Noise(description)
     }
