@@ -72,12 +72,13 @@ fn redundancy_repairs_runs_as_long_as_itself() {
         for n in 0..200u32 {
             let timestamp = first.plus(n * TICKS);
             let mut out = [0; 1_200];
-            let len = history.write(opus, timestamp, &payload(n), &mut out).unwrap();
-            assert!(history.push(opus, timestamp, &payload(n)));
+            let len = history.write(BLOCKS, opus, timestamp, &payload(n), &mut out).unwrap();
+            history.push(opus, timestamp, &payload(n));
             if n % 20 < run {
                 continue;
             }
-            for block in RedPayload::parse(&out[..len]).unwrap().blocks() {
+            let red = RedPayload::parse(&out[..len]).unwrap();
+            for block in red.redundant().chain([red.primary()]) {
                 let index = block.timestamp(timestamp).0.wrapping_sub(first.0) / TICKS;
                 assert_eq!((block.payload_type, block.payload), (opus, &payload(index)[..]));
                 heard[index as usize] = true;
