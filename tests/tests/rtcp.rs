@@ -412,7 +412,6 @@ impl End {
             nominal_ms: 40,
             maximum_ms: 80,
             absolute_maximum_ms: 2_000,
-            ..JitterBufferInfo::default()
         };
         let input = VoipMetricsInput {
             ssrc: peer,
