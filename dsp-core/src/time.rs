@@ -39,11 +39,6 @@ impl Instant {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration(self.0.saturating_sub(earlier.0))
     }
-
-    /// Microseconds since `other`, negative if `other` lies in the future.
-    pub const fn micros_since(self, other: Self) -> i64 {
-        self.0.wrapping_sub(other.0) as i64
-    }
 }
 
 impl Add<Duration> for Instant {
@@ -197,9 +192,12 @@ impl NtpTime {
 
     /// From microseconds since the Unix epoch.
     pub const fn from_unix_micros(micros: u64) -> Self {
-        let seconds = micros / 1_000_000 + Self::UNIX_EPOCH_SECONDS;
-        let fraction = ((micros % 1_000_000) << 32) / 1_000_000;
-        Self((seconds << 32) | fraction)
+        Self::of(micros / 1_000_000 + Self::UNIX_EPOCH_SECONDS, micros % 1_000_000)
+    }
+
+    /// Seconds, modulo 2^32, and less than a million microseconds.
+    const fn of(seconds: u64, micros: u64) -> Self {
+        Self((seconds << 32) | ((micros << 32) / 1_000_000))
     }
 
     /// The middle 32 bits, in 1/65536 s: what LSR and DLSR arithmetic uses (RFC 3550, 6.4.1).
@@ -210,9 +208,20 @@ impl NtpTime {
     /// This time, `elapsed` later.
     pub const fn plus(self, elapsed: Duration) -> Self {
         let micros = elapsed.as_micros();
-        let seconds = micros / 1_000_000;
-        let fraction = ((micros % 1_000_000) << 32) / 1_000_000;
-        Self(self.0.wrapping_add((seconds << 32) | fraction))
+        Self(self.0.wrapping_add(Self::of(micros / 1_000_000, micros % 1_000_000).0))
+    }
+
+    /// This time, so many microseconds later: earlier, if they are negative.
+    pub const fn plus_micros(self, micros: i64) -> Self {
+        let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+        Self(self.0.wrapping_add(Self::of(seconds as u64, rest as u64).0))
+    }
+
+    /// Microseconds since `other`, negative if `other` is later; modulo 2^64 of their fractions: within 68 years each way.
+    pub const fn micros_since(self, other: Self) -> i64 {
+        let difference = self.0.wrapping_sub(other.0) as i64;
+        // Seconds and fraction apart: their product with a million fits.
+        (difference >> 32) * 1_000_000 + (((difference & 0xffff_ffff) * 1_000_000) >> 32)
     }
 }
 
@@ -233,5 +242,18 @@ mod tests {
         assert_eq!(NtpTime::from_unix_micros(500_000).0 as u32, 1 << 31);
         let later = NtpTime::from_unix_micros(0).plus(Duration::from_millis(250));
         assert_eq!(later, NtpTime::from_unix_micros(250_000));
+    }
+
+    #[test]
+    fn difference_of_wall_clocks() {
+        const START: NtpTime = NtpTime::from_unix_micros(1_700_000_000_000_000);
+        let later = START.plus(Duration::from_millis(1_500));
+        assert_eq!((later.micros_since(START), START.micros_since(later)), (1_500_000, -1_500_000));
+        for us in [0, 1, -1, 999_999, -1_000_001, 5_000_000_000_000, -5_000_000_000_000] {
+            assert!((START.plus_micros(us).micros_since(START) - us).abs() <= 1, "{us}");
+        }
+        assert_eq!(START.plus_micros(1_500_001), START.plus(Duration::from_micros(1_500_001)));
+        // Over the end of NTP's era, in 2036.
+        assert_eq!(NtpTime(1 << 31).micros_since(NtpTime(u64::MAX - (1 << 31) + 1)), 1_000_000);
     }
 }

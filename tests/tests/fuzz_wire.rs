@@ -170,15 +170,17 @@ fn fuzz_red_history() {
             timestamp = timestamp.plus(if kind & 0x80 == 0 { ticks % 2_000 } else { *ticks });
             let payload_type = PayloadType::from_low_bits(*kind);
             let mut out = vec![0; usize::from(*room) % 400];
-            match history.write(payload_type, timestamp, payload, &mut out) {
+            match history.write(usize::from(kind % 4), payload_type, timestamp, payload, &mut out) {
                 Ok(len) => {
                     let red = RedPayload::parse(&out[..len]).unwrap();
                     assert_eq!((red.primary().payload_type, red.primary().payload), (payload_type, &payload[..]));
-                    assert!(red.redundant().all(|block| block.timestamp_offset > 0 && block.payload.len() <= 50));
+                    assert!(red.redundant().len() <= usize::from(kind % 4));
+                    assert!(red.redundant().all(|block| (1..=50).contains(&block.payload.len())));
+                    assert!(red.redundant().all(|block| block.timestamp_offset > 0));
                 }
                 Err(_) => assert!(out.len() < 1 + payload.len()),
             }
-            assert_eq!(history.push(payload_type, timestamp, payload), (1..=50).contains(&payload.len()));
+            history.push(payload_type, timestamp, payload);
         }
     });
 }

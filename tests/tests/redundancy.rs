@@ -187,7 +187,7 @@ fn datagram(n: u16, history: &mut RedundancyHistory<2, 160>) -> Vec<u8> {
     let mut out = [0; 600];
     let written = header.write(&mut out).unwrap();
     let payload = [n as u8; 160];
-    let len = history.write(PayloadType::PCMU, timestamp, &payload, &mut out[written..]).unwrap();
+    let len = history.write(2, PayloadType::PCMU, timestamp, &payload, &mut out[written..]).unwrap();
     history.push(PayloadType::PCMU, timestamp, &payload);
     out[..written + len].to_vec()
 }

@@ -46,7 +46,6 @@ impl End {
             nominal_ms: 40,
             maximum_ms: 80,
             absolute_maximum_ms: 2_000,
-            ..JitterBufferInfo::default()
         };
         let input = VoipMetricsInput {
             ssrc: peer,
@@ -58,7 +57,6 @@ impl End {
             concealment: ConcealmentKind::Enhanced,
             jitter_buffer: buffer,
             peer: self.reporter.peer_voip(),
-            ..VoipMetricsInput::default()
         };
         input.block()
     }

@@ -32,10 +32,6 @@ impl CodecImpairment {
     pub const G711_CONCEALED: Self = Self { ie: 0.0, bpl: 25.1 };
     /// G.729 Annex A with Annex B.
     pub const G729A: Self = Self { ie: 11.0, bpl: 19.0 };
-    /// G.723.1 at 6.3 kbit/s with Annex A.
-    pub const G723_1: Self = Self { ie: 15.0, bpl: 16.1 };
-    /// GSM enhanced full rate.
-    pub const GSM_EFR: Self = Self { ie: 5.0, bpl: 10.0 };
 }
 
 /// The parameters of G.107's table 2. What a call doesn't know stays at its default.
@@ -406,8 +402,9 @@ mod tests {
     /// 7.5: with Bpl percent of independent loss, Ie,eff lies halfway from Ie to 95; bursts are worse.
     #[test]
     fn loss_and_bursts() {
-        for codec in [CodecImpairment::G711, CodecImpairment::G729A, CodecImpairment::G723_1, CodecImpairment::GSM_EFR]
-        {
+        // Also those of G.723.1 at 6.3 kbit/s with Annex A, and of GSM's enhanced full rate.
+        let (g723_1, gsm_efr) = (CodecImpairment { ie: 15.0, bpl: 16.1 }, CodecImpairment { ie: 5.0, bpl: 10.0 });
+        for codec in [CodecImpairment::G711, CodecImpairment::G729A, g723_1, gsm_efr] {
             let model = EModel { codec, loss_percent: codec.bpl, ..EModel::default() };
             close(model.equipment(), (codec.ie + 95.0) / 2.0, 1e-9);
             let bursty = EModel { burst_ratio: 2.0, ..model };

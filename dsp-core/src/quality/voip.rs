@@ -8,31 +8,12 @@ use super::emodel::{CallConditions, CallQuality, CodecImpairment};
 use crate::time::{Duration, Ssrc};
 use crate::wire::rtcp::{ConcealmentKind, JitterBufferKind, VoipMetrics};
 
-/// 0 dBm0 below the overload point that 0 dBov stands for, in hundredths of a dB: A-law clips a sine of 3.14 dBm0
-/// (G.711), and a full-scale sine has -3.01 dBov.
-const DBM0_OVER_DBOV: i16 = 615;
-
-/// A level in hundredths of dBov as whole dBm0, for the block's signal and noise levels. Rounded to the nearest.
-pub const fn dbm0(hundredths_dbov: i16) -> i8 {
-    let level = (hundredths_dbov as i32 + DBM0_OVER_DBOV as i32 + 50).div_euclid(100);
-    // 127 means unavailable.
-    if level < -128 {
-        -128
-    } else if level > 126 {
-        126
-    } else {
-        level as i8
-    }
-}
-
 /// The jitter buffer's part of a block (4.7.6, 4.7.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct JitterBufferInfo {
     /// Whether it adapts.
     pub kind: JitterBufferKind,
-    /// Time to adapt to a step of jitter from 30 to 100 ms, in units of two frames, 1-15; 0 if unknown.
-    pub rate: u8,
     /// Delay now of a packet that comes exactly on time, in ms.
     pub nominal_ms: u32,
     /// Delay now of the earliest packet that would not be discarded, in ms.
@@ -55,14 +36,8 @@ pub struct VoipMetricsInput {
     pub round_trip: Option<Duration>,
     /// Delay within this end: packetizing and encoding, jitter buffer, decoding and playout (4.7.3).
     pub end_system_delay: Duration,
-    /// Level of the received speech in dBm0; see [`dbm0`].
-    pub signal_level_dbm0: Option<i8>,
-    /// Level of the noise in its pauses in dBm0.
-    pub noise_level_dbm0: Option<i8>,
     /// This end's residual echo return loss in dB: 45 for a typical handset (4.7.4).
     pub rerl_db: Option<u8>,
-    /// Rating of what lies behind this end, if it is a gateway.
-    pub external_r_factor: Option<u8>,
     /// What is played in place of lost packets.
     pub concealment: ConcealmentKind,
     /// The jitter buffer.
@@ -144,20 +119,18 @@ impl VoipMetricsInput {
             gap_duration_ms: self.bursts.gap_duration_ms(),
             round_trip_ms: field_ms(self.round_trip.map_or(0, Duration::as_millis)),
             end_system_delay_ms: field_ms(self.end_system_delay.as_millis()),
-            signal_level_dbm0: self.signal_level_dbm0,
-            noise_level_dbm0: self.noise_level_dbm0,
             rerl_db: self.rerl_db,
             gmin: if self.bursts.gmin == 0 { super::BurstTracker::GMIN } else { self.bursts.gmin },
             r_factor: conversation.map(|conversation| (conversation.r_factor + 0.5) as u8),
-            external_r_factor: self.external_r_factor,
             mos_lq_tenths: quality.map(|quality| tenths(quality.mos_lq)),
             mos_cq_tenths: conversation.map(|conversation| tenths(conversation.mos_cq)),
             concealment: self.concealment,
             jitter_buffer: buffer.kind,
-            jitter_buffer_rate: buffer.rate,
             jitter_buffer_nominal_ms: field_ms(buffer.nominal_ms.into()),
             jitter_buffer_maximum_ms: field_ms(buffer.maximum_ms.into()),
             jitter_buffer_absolute_maximum_ms: field_ms(absolute.into()),
+            // Not known here: levels, how fast the buffer adapts, and what lies behind this end.
+            ..VoipMetrics::default()
         }
     }
 }
@@ -181,7 +154,6 @@ mod tests {
             end_system_delay: Duration::from_millis(80),
             jitter_buffer: JitterBufferInfo {
                 kind: JitterBufferKind::Adaptive,
-                rate: 0,
                 nominal_ms: 40,
                 maximum_ms: 60,
                 absolute_maximum_ms: 100_000,
@@ -224,11 +196,5 @@ mod tests {
         let fixed = JitterBufferInfo { kind: JitterBufferKind::NonAdaptive, ..input().jitter_buffer };
         let fixed = VoipMetricsInput { jitter_buffer: fixed, ..input() }.block();
         assert_eq!(fixed.jitter_buffer_absolute_maximum_ms, 60);
-    }
-
-    #[test]
-    fn levels_in_dbm0() {
-        // Full scale is 3.14 dBm0 with a sine; -26 dBov is speech at -20 dBm0.
-        assert_eq!([-301, -2_600, 0, -20_000, i16::MAX, i16::MIN].map(dbm0), [3, -20, 6, -128, 126, -128]);
     }
 }

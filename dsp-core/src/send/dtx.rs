@@ -8,7 +8,7 @@
 //! Delay: none. Cost: the detector's and, in pauses, the analyzer's.
 
 use crate::codec::cn::{NoiseAnalyzer, NoiseDescription};
-use crate::process::activity::{EnergyGate, SpeechDetector};
+use crate::process::activity::SpeechDetector;
 use crate::time::PayloadType;
 
 /// Silence heard before the first description.
@@ -28,12 +28,12 @@ pub(super) enum Verdict {
     Nothing,
 }
 
-/// The state of discontinuous transmission of one mono stream.
+/// The state of discontinuous transmission of one mono stream; `D` says what in it is speech.
 #[derive(Clone, Debug)]
-pub(super) struct Dtx {
+pub(super) struct Dtx<D> {
     pub(super) payload_type: PayloadType,
     sample_rate_hz: u32,
-    gate: EnergyGate,
+    detector: D,
     analyzer: NoiseAnalyzer,
     /// Silence that was heard since the last speech, in samples.
     listened: u32,
@@ -42,12 +42,12 @@ pub(super) struct Dtx {
     since: u32,
 }
 
-impl Dtx {
-    pub(super) fn new(payload_type: PayloadType, sample_rate_hz: u32) -> Self {
+impl<D: SpeechDetector> Dtx<D> {
+    pub(super) fn new(payload_type: PayloadType, sample_rate_hz: u32, detector: D) -> Self {
         Self {
             payload_type,
             sample_rate_hz,
-            gate: EnergyGate::new(sample_rate_hz),
+            detector,
             analyzer: NoiseAnalyzer::new(sample_rate_hz),
             listened: 0,
             sent: None,
@@ -62,7 +62,7 @@ impl Dtx {
 
     /// Hears a frame and says what becomes of it.
     pub(super) fn judge(&mut self, frame: &[i16]) -> Verdict {
-        if self.gate.is_speech(frame) {
+        if self.detector.is_speech(frame) {
             self.interrupt();
             return Verdict::Speech;
         }
@@ -77,14 +77,11 @@ impl Dtx {
             return Verdict::Speech;
         }
         let due = match &self.sent {
-            None => true,
-            Some(_) if self.since >= self.ms(LATEST_MS) => true,
-            Some(sent) => self.since >= self.ms(SOONEST_MS) && self.analyzer.differs_from(sent),
+            Some(_) if self.since < self.ms(SOONEST_MS) => None,
+            Some(sent) if self.since < self.ms(LATEST_MS) => self.analyzer.changed_from(sent),
+            _ => Some(self.analyzer.describe()),
         };
-        if !due {
-            return Verdict::Nothing;
-        }
-        let description = self.analyzer.describe();
+        let Some(description) = due else { return Verdict::Nothing };
         (self.sent, self.since) = (Some(description), 0);
         Verdict::Noise(description)
     }
@@ -97,6 +94,7 @@ impl Dtx {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::activity::EnergyGate;
     use std::vec::Vec;
 
     /// 20 ms of noise of this peak.
@@ -109,7 +107,7 @@ mod tests {
 
     #[test]
     fn describes_a_pause_once_and_again_when_it_changes() {
-        let (mut dtx, mut seed) = (Dtx::new(PayloadType::COMFORT_NOISE, 8_000), 1);
+        let (mut dtx, mut seed) = (Dtx::new(PayloadType::COMFORT_NOISE, 8_000, EnergyGate::new(8_000)), 1);
         for _ in 0..100 {
             dtx.judge(&noise(300, &mut seed));
         }
@@ -128,5 +126,28 @@ mod tests {
         let changed = (0..30).find(|_| matches!(dtx.judge(&noise(190, &mut seed)), Verdict::Noise(_)));
         assert!(changed.is_some_and(|frames| (5..25).contains(&frames)), "{changed:?}");
         assert_eq!(dtx.judge(&noise(9_000, &mut seed)), Verdict::Speech);
+    }
+
+    /// Every frame that is louder than this is speech.
+    struct Threshold(i16);
+
+    impl SpeechDetector for Threshold {
+        fn is_speech(&mut self, pcm: &[i16]) -> bool {
+            pcm.iter().any(|&sample| sample > self.0)
+        }
+    }
+
+    #[test]
+    fn any_detector_decides() {
+        let mut dtx = Dtx::new(PayloadType::COMFORT_NOISE, 8_000, Threshold(1_000));
+        let mut judge = |peak| match dtx.judge(&[peak; 160]) {
+            Verdict::Speech => 's',
+            Verdict::Noise(_) => 'n',
+            Verdict::Nothing => '-',
+        };
+        // No hangover but the 80 ms of listening; a description after it and, as nothing changes, none soon.
+        let frames = [[1_000; 7], [2_000; 7], [1_000; 7]].concat();
+        let told: std::string::String = frames.into_iter().map(&mut judge).collect();
+        assert_eq!(told, "ssssn--sssssssssssn--");
     }
 }

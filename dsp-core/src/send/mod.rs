@@ -11,6 +11,7 @@
 use core::fmt;
 
 use crate::codec::{CodecInfo, EncodeError, Encoder};
+use crate::process::activity::EnergyGate;
 use crate::time::{PayloadType, RtpTime, Seq, Ssrc};
 use crate::wire::rtp::{RtpHeader, WriteError};
 
@@ -107,7 +108,7 @@ pub struct Sender<const SAMPLES: usize> {
     /// What the samples that wait were captured for.
     info: CodecInfo,
     packetizer: Packetizer<SAMPLES>,
-    dtx: Option<Dtx>,
+    dtx: Option<Dtx<EnergyGate>>,
     stats: SendStats,
 }
 
@@ -160,7 +161,8 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
     /// (13 at 8 kHz, [`PayloadType::COMFORT_NOISE`]), or off. For mono and for encoders without pauses of their own: of
     /// stereo every frame is sent.
     pub fn set_comfort_noise(&mut self, payload_type: Option<PayloadType>) {
-        self.dtx = payload_type.map(|payload_type| Dtx::new(payload_type, self.info.sample_rate_hz));
+        let rate_hz = self.info.sample_rate_hz;
+        self.dtx = payload_type.map(|payload_type| Dtx::new(payload_type, rate_hz, EnergyGate::new(rate_hz)));
     }
 
     /// Goes on as another source, with other numbers: after a collision of SSRCs (RFC 3550 8.2).

@@ -61,7 +61,7 @@ impl<const BLOCKS: usize, const BYTES: usize> Redundancy<BLOCKS, BYTES> {
         let (own_type, timestamp) = (header.payload_type, header.timestamp);
         let written =
             RtpHeader { payload_type: self.payload_type, ..*header }.write(datagram).map_err(SendError::Write)?;
-        let red = self.history.write_newest(self.level, own_type, timestamp, copy, &mut datagram[written..]);
+        let red = self.history.write(self.level, own_type, timestamp, copy, &mut datagram[written..]);
         self.history.push(own_type, timestamp, copy);
         match red {
             Ok(len) => Ok((written, len)),

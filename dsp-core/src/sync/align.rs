@@ -8,7 +8,6 @@
 //!
 //! Cost: four passes over the streams.
 
-use super::clock_map::micros;
 use crate::time::{Duration, NtpTime};
 
 /// Bounds of alignment.
@@ -48,7 +47,7 @@ pub fn align(config: &AlignConfig, streams: &mut [Stream]) {
     let Some(origin) = streams.first().map(|stream| stream.captured) else { return };
     let us = |time: Duration| time.as_micros().min(i64::MAX as u64) as i64;
     // How long after the origin's capture a stream's sound of that time is heard with this delay, in microseconds.
-    let late = |stream: &Stream, delay: Duration| micros(origin, stream.captured).saturating_add(us(delay));
+    let late = |stream: &Stream, delay: Duration| origin.micros_since(stream.captured).saturating_add(us(delay));
     let earliest = streams.iter().map(|stream| late(stream, stream.own_delay)).min().unwrap_or(0);
     let within = |stream: &Stream| late(stream, stream.own_delay).saturating_sub(earliest) <= us(config.max_wait);
     // The latest that nobody has to wait too long for.

@@ -163,11 +163,6 @@ impl<'a> RedPayload<'a> {
             }
         })
     }
-
-    /// All blocks in the packet's order: the primary comes last.
-    pub fn blocks(&self) -> impl Iterator<Item = RedBlock<'a>> + 'a {
-        self.redundant().chain(core::iter::once(self.primary))
-    }
 }
 
 /// The block length in the last two bytes of a header.
@@ -243,13 +238,12 @@ impl<const BLOCKS: usize, const BYTES: usize> RedundancyHistory<BLOCKS, BYTES> {
     }
 
     /// Forgets everything: the stream's clock or format changed.
-    pub const fn clear(&mut self) {
-        self.sent = [None; BLOCKS];
+    pub fn clear(&mut self) {
+        self.sent.iter_mut().for_each(|slot| *slot = None);
     }
 
-    /// Keeps a copy of a payload in place of the oldest; `false` if it is empty or longer than `BYTES`, and has no
-    /// redundancy then.
-    pub fn push(&mut self, payload_type: PayloadType, timestamp: RtpTime, payload: &[u8]) -> bool {
+    /// Keeps a copy of a payload in place of the oldest; of one that is empty or longer than `BYTES`, that it was there.
+    pub fn push(&mut self, payload_type: PayloadType, timestamp: RtpTime, payload: &[u8]) {
         let slot = &mut self.sent[self.next];
         self.next = (self.next + 1) % BLOCKS;
         let fits = (1..=BYTES).contains(&payload.len());
@@ -258,25 +252,14 @@ impl<const BLOCKS: usize, const BYTES: usize> RedundancyHistory<BLOCKS, BYTES> {
             bytes[..payload.len()].copy_from_slice(payload);
             Sent { payload_type, timestamp, len: payload.len(), bytes }
         });
-        fits
     }
 
-    /// Writes `payload` as primary with what is kept before it, oldest first, to the front of `out`; returns the length.
+    /// Writes `payload` as primary with the newest `most` of what is kept before it, oldest first, to the front of `out`;
+    /// returns the length.
     ///
     /// Left out is what isn't earlier than `timestamp` or lies too far back for the field, and of the rest the oldest
     /// until it fits in `out`. Only a primary that doesn't fit is an error.
     pub fn write(
-        &self,
-        payload_type: PayloadType,
-        timestamp: RtpTime,
-        payload: &[u8],
-        out: &mut [u8],
-    ) -> Result<usize, RedWriteError> {
-        self.write_newest(BLOCKS, payload_type, timestamp, payload, out)
-    }
-
-    /// As [`write`](Self::write), with the newest `most` of what is kept.
-    pub fn write_newest(
         &self,
         most: usize,
         payload_type: PayloadType,
@@ -332,7 +315,7 @@ mod tests {
         let red = RedPayload::parse(&out).unwrap();
         assert!(red.redundant().eq([block]));
         assert_eq!(red.primary(), RedBlock { payload_type: DVI4, timestamp_offset: 0, payload: &primary });
-        assert_eq!(red.blocks().next().unwrap().timestamp(RtpTime(100)), RtpTime(100u32.wrapping_sub(160)));
+        assert_eq!(red.redundant().next().unwrap().timestamp(RtpTime(100)), RtpTime(100u32.wrapping_sub(160)));
         for len in 0..19 {
             let error = RedPayload::parse(&out[..len]).unwrap_err();
             let expected = match len {
@@ -381,25 +364,29 @@ mod tests {
         }
         let (mut history, mut out) = (RedundancyHistory::<3, 40>::new(), [0; 200]);
         let mut send = |history: &RedundancyHistory<3, 40>, timestamp, room: usize| {
-            let len = history.write(DVI4, RtpTime(timestamp), &[1; 10], &mut out[..room]).unwrap();
+            let len = history.write(3, DVI4, RtpTime(timestamp), &[1; 10], &mut out[..room]).unwrap();
             blocks(&out[..len])
         };
         assert_eq!(send(&history, 0, 200), []);
         for (timestamp, len) in [(u32::MAX - 159, 10), (0, 20), (160, 30), (320, 40)] {
-            assert!(history.push(LPC, RtpTime(timestamp), &[2; 40][..len]));
+            history.push(LPC, RtpTime(timestamp), &[2; 40][..len]);
         }
         assert_eq!(send(&history, 480, 200), [(480, 20), (320, 30), (160, 40)]);
         // The oldest give way to the buffer's end: 11 bytes of primary, 44 and 34 of redundancy.
         assert_eq!(send(&history, 480, 89), [(320, 30), (160, 40)]);
         assert_eq!(send(&history, 480, 88), [(160, 40)]);
         assert_eq!(send(&history, 480, 11), []);
-        let error = history.write(DVI4, RtpTime(480), &[1; 10], &mut [0; 10]);
+        // No more than is asked for.
+        let mut newest = [0; 200];
+        let len = history.write(1, DVI4, RtpTime(480), &[1; 10], &mut newest).unwrap();
+        assert_eq!(blocks(&newest[..len]), [(160, 40)]);
+        let error = history.write(3, DVI4, RtpTime(480), &[1; 10], &mut [0; 10]);
         assert_eq!(error, Err(RedWriteError::OutputTooSmall { need: 11, got: 10 }));
         // After a pause, of the same time, and of a time to come.
         assert_eq!(send(&history, 16_383 + 160, 200), [(16_383, 30), (16_223, 40)]);
         assert_eq!(send(&history, 160, 200), [(160, 20)]);
         // A payload that is too long ages the others all the same.
-        assert!(!history.push(LPC, RtpTime(480), &[2; 41]));
+        history.push(LPC, RtpTime(480), &[2; 41]);
         assert_eq!(send(&history, 640, 200), [(480, 30), (320, 40)]);
         history.clear();
         assert_eq!(send(&history, 640, 200), []);

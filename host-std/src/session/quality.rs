@@ -60,7 +60,6 @@ pub(super) fn metrics(heard: &Heard<'_>) -> VoipMetricsInput {
         concealment: ConcealmentKind::Enhanced,
         jitter_buffer: JitterBufferInfo {
             kind: if fixed { JitterBufferKind::NonAdaptive } else { JitterBufferKind::Adaptive },
-            rate: 0,
             nominal_ms: stats.target_delay_ms,
             maximum_ms: heard.delay.max_ms,
             absolute_maximum_ms: heard.delay.max_ms,

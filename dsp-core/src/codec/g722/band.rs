@@ -27,16 +27,17 @@ impl<const LARGEST: i32, const SHIFT: u32> Scale<LARGEST, SHIFT> {
         Self { logarithm: 0, step: step_size::<SHIFT>(0) }
     }
 
-    /// Begins anew at a logarithm.
-    fn set(&mut self, logarithm: i32) {
-        self.logarithm = logarithm.clamp(0, LARGEST);
-        self.step = step_size::<SHIFT>(self.logarithm);
-    }
-
     /// LOGSCL and SCALEL, or LOGSCH and SCALEH.
     #[inline(always)]
     fn update(&mut self, growth: i16) {
         self.logarithm = (((self.logarithm * 127) >> 7) + i32::from(growth)).clamp(0, LARGEST);
+        self.step = step_size::<SHIFT>(self.logarithm);
+    }
+
+    /// What was followed since `before` was no more than a guess. The step size is the one of before, unless the growths
+    /// to come speak of one less than half: a sound that ended in the loss would end in a burst.
+    fn recall(&mut self, before: &Self, growths: impl Iterator<Item = i16>) {
+        self.logarithm = before.logarithm.min(expected_logarithm(growths) + OCTAVE).clamp(0, LARGEST);
         self.step = step_size::<SHIFT>(self.logarithm);
     }
 }
@@ -121,11 +122,9 @@ impl Lower {
         sample
     }
 
-    /// What was followed since `before` was no more than a guess. The step size is the one of before, unless the octets
-    /// to come speak of one less than half: a sound that ended in the loss would end in a burst.
+    /// Goes back to `before` a loss, with a look at the octets behind it.
     pub(super) fn recall(&mut self, before: &Self, next: &[u8]) {
-        let expected = expected_logarithm(next.iter().map(|&octet| GROWTH_4[usize::from((octet >> 2) & 15)]));
-        self.scale.set(before.scale.logarithm.min(expected + OCTAVE));
+        self.scale.recall(&before.scale, next.iter().map(|&octet| GROWTH_4[usize::from((octet >> 2) & 15)]));
         self.predictor.recall(&before.predictor);
     }
 
@@ -173,11 +172,9 @@ impl Higher {
         (3 + 2 * sign) as u8 - large as u8
     }
 
-    /// What was followed since `before` was no more than a guess. The step size is the one of before, unless the octets
-    /// to come speak of one less than half: a sound that ended in the loss would end in a burst.
+    /// Goes back to `before` a loss, with a look at the octets behind it.
     pub(super) fn recall(&mut self, before: &Self, next: &[u8]) {
-        let expected = expected_logarithm(next.iter().map(|&octet| GROWTH_2[usize::from(octet >> 6)]));
-        self.scale.set(before.scale.logarithm.min(expected + OCTAVE));
+        self.scale.recall(&before.scale, next.iter().map(|&octet| GROWTH_2[usize::from(octet >> 6)]));
         self.predictor.recall(&before.predictor);
     }
 

@@ -133,8 +133,7 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     ///
     /// `receive` is what this end receives of each source: there is a block about each that sends, up to `SOURCES`.
     /// `send` is what it has sent by `now`: with it the report is a sender report as long as packets go out, otherwise a
-    /// receiver report. With [`MAX_REPORT_LEN`](Self::MAX_REPORT_LEN) bytes in
-    /// `out` it can't fail.
+    /// receiver report. With [`MAX_REPORT_LEN`](Self::MAX_REPORT_LEN) bytes in `out` it can't fail.
     pub fn poll(
         &mut self,
         now: Instant,
