@@ -73,10 +73,10 @@ fn stretch(c: &mut Criterion) {
     let x = voice(8_000, 800);
     let mut it = Stretcher::new(8_000);
     group.bench_function("accelerate", |b| {
-        b.iter_batched_ref(|| x.clone(), |x| it.accelerate(&mut x[..640], 240, 160), BatchSize::SmallInput);
+        b.iter_batched_ref(|| x.clone(), |x| it.accelerate(&mut [&mut x[..640]], 240, 160), BatchSize::SmallInput);
     });
     group.bench_function("decelerate", |b| {
-        b.iter_batched_ref(|| x.clone(), |x| it.decelerate(x, 640, 240, 160), BatchSize::SmallInput);
+        b.iter_batched_ref(|| x.clone(), |x| it.decelerate(&mut [x], 640, 240, 160), BatchSize::SmallInput);
     });
     group.finish();
 }

@@ -38,8 +38,8 @@ impl ReceiverConfig {
     }
 
     /// Whether a codec makes the sound that this receiver plays.
-    pub(super) fn fits(&self, codec: &CodecInfo) -> bool {
-        codec.sample_rate_hz == self.sample_rate_hz && codec.channels == 1
+    pub(super) fn fits<const CHANNELS: usize>(&self, codec: &CodecInfo) -> bool {
+        codec.sample_rate_hz == self.sample_rate_hz && usize::from(codec.channels) == CHANNELS
     }
 }
 
@@ -68,7 +68,7 @@ pub enum ConfigError {
         /// Maximum in ms.
         max_ms: u32,
     },
-    /// `SAMPLES` is too small for this rate: 120 ms of history, a gap of 60 ms and a packet of 20 ms.
+    /// `SAMPLES` is too small for this rate: 120 ms of history, a gap of 60 ms and a packet of 20 ms, interleaved.
     TooFewSamples {
         /// Samples needed.
         need: usize,

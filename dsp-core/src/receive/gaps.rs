@@ -6,14 +6,14 @@ use crate::codec::PayloadTable;
 use crate::quality::PacketFate;
 use crate::time::{Duration, Instant};
 
-impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
+impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// Fills a gap of `samples` before a packet that is here: by the redundancy in that packet, by the codec, or from
     /// both sides in the waveform.
     pub(super) fn fill(&mut self, samples: usize, at: Instant, payloads: &mut dyn PayloadTable, played: &mut Played) {
         let bridge = BRIDGE.as_samples(self.config.sample_rate_hz) as usize;
-        let room = self.sound.room();
+        let room = self.sound.interleaved_room(0);
         let Some((_, info, payload)) = self.jitter.first() else { return self.conceal(samples, payloads, played) };
-        let decoder = payloads.decoder(info.payload_type).filter(|decoder| self.config.fits(&decoder.info()));
+        let decoder = payloads.decoder(info.payload_type).filter(|decoder| self.config.fits::<CHANNELS>(&decoder.info()));
         let Some(decoder) = decoder else { return self.conceal(samples.min(bridge), payloads, played) };
         let duration = decoder.duration(payload).unwrap_or(0);
         let packet = self.config.samples(duration);
@@ -28,7 +28,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             let ahead = samples.saturating_sub(1) / unit * unit;
             let part = samples - ahead;
             let ahead_ticks = self.config.ticks(ahead);
-            if part * 2 > unit && unit <= room && decoder.recover(payload, ahead_ticks, self.sound.extend(unit).1) {
+            let mut recover = || self.sound.make(0, unit, |out| decoder.recover(payload, ahead_ticks, out));
+            if part * 2 > unit && unit <= room && recover() == Some(true) {
                 self.sound.commit(unit);
                 self.concealer.reset();
                 self.settle(Cause::Lost);
@@ -43,22 +44,19 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 return self.conceal(part.min(bridge), payloads, played);
             }
         }
-        let whole = samples + packet;
-        if samples > bridge || packet == 0 || whole > room {
+        if samples > bridge || packet == 0 || packet > self.sound.interleaved_room(samples) {
             return self.conceal(samples.min(bridge), payloads, played);
         }
-        if !self.concealer.is_concealing() && decoder.conceal(self.sound.extend(samples).1) {
+        if !self.concealer.is_concealing() && self.sound.conceal_by(decoder, samples) {
             self.sound.commit(samples);
             self.count_concealed(samples, played);
             return;
         }
         decoder.follow(samples);
-        let (history, place) = self.sound.extend(whole);
-        let (gap, future) = place.split_at_mut(samples);
-        match decoder.decode(payload, future) {
-            Ok(decoded) if decoded == packet => {
-                self.concealer.bridge(history, gap, future);
-                self.sound.commit(whole);
+        match self.sound.make(samples, packet, |out| decoder.decode(payload, out)) {
+            Some(Ok(decoded)) if decoded == packet => {
+                self.concealer.bridge(self.sound.extend(samples + packet), samples);
+                self.sound.commit(samples + packet);
                 self.count_concealed(samples, played);
                 let at = at + Duration::from_samples(samples as u64, self.config.sample_rate_hz);
                 let now = ticks(at, self.config.rtp_clock_hz);
@@ -70,7 +68,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
                 self.after_decoding(info, duration, at, delay, played);
             }
             _ => {
-                self.concealer.conceal(history, gap);
+                self.concealer.conceal(self.sound.extend(samples));
                 self.sound.commit(samples);
                 self.count_concealed(samples, played);
             }
@@ -82,8 +80,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let samples = samples.clamp(1, self.sound.room());
         let step = CONCEAL_STEP.as_samples(self.config.sample_rate_hz) as usize;
         let own = match self.payload_type.and_then(|payload_type| payloads.decoder(payload_type)) {
-            Some(decoder) if self.config.fits(&decoder.info()) => {
-                let own = !self.concealer.is_concealing() && decoder.conceal(self.sound.extend(step).1);
+            Some(decoder) if self.config.fits::<CHANNELS>(&decoder.info()) => {
+                let own = !self.concealer.is_concealing() && self.sound.conceal_by(decoder, step);
                 if !own {
                     decoder.follow(samples);
                 }
@@ -93,8 +91,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         };
         let samples = if own { step } else { samples };
         if !own {
-            let (history, place) = self.sound.extend(samples);
-            self.concealer.conceal(history, place);
+            self.concealer.conceal(self.sound.extend(samples));
         }
         self.sound.commit(samples);
         self.count_concealed(samples, played);
@@ -148,10 +145,15 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             return self.pause(samples, played);
         }
         let samples = samples.clamp(1, self.sound.room());
-        let (history, place) = self.sound.extend(samples);
-        self.noise.generate(place);
+        let mut places = self.sound.extend(samples).map(|(_, place)| place);
+        if let Some((first, others)) = places.split_first_mut() {
+            self.noise.generate(first);
+            for other in others {
+                other.copy_from_slice(first);
+            }
+        }
         if self.filled == 0 || self.concealer.is_concealing() {
-            self.concealer.bridge(history, &mut [], place);
+            self.concealer.bridge(self.sound.extend(samples), 0);
         }
         self.sound.commit(samples);
         self.filled += self.config.ticks(samples);
@@ -162,7 +164,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     pub(super) fn background(&mut self, samples: usize, payloads: &mut dyn PayloadTable, played: &mut Played) {
         let step = CONCEAL_STEP.as_samples(self.config.sample_rate_hz) as usize;
         let own = match self.payload_type.and_then(|payload_type| payloads.decoder(payload_type)) {
-            Some(decoder) if self.config.fits(&decoder.info()) => decoder.conceal(self.sound.extend(step).1),
+            Some(decoder) if self.config.fits::<CHANNELS>(&decoder.info()) => self.sound.conceal_by(decoder, step),
             _ => false,
         };
         if !own {
@@ -176,11 +178,10 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     /// A pause of the sender within the stream: what was heard fades out, then silence.
     pub(super) fn pause(&mut self, samples: usize, played: &mut Played) {
         let samples = samples.clamp(1, self.sound.room());
-        let (history, place) = self.sound.extend(samples);
         if self.filled == 0 || self.concealer.is_concealing() {
-            self.concealer.conceal(history, place);
+            self.concealer.conceal(self.sound.extend(samples));
         } else {
-            place.fill(0);
+            self.sound.silence(samples);
         }
         self.sound.commit(samples);
         self.filled += self.config.ticks(samples);
@@ -190,15 +191,14 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
     /// Waits for a stream: silence, into which what was heard before a restart fades.
     pub(super) fn wait(&mut self, samples: usize, played: &mut Played) {
         let samples = samples.clamp(1, self.sound.room());
-        let (history, place) = self.sound.extend(samples);
         if self.fading {
-            self.concealer.conceal(history, place);
+            self.concealer.conceal(self.sound.extend(samples));
             self.filled += self.config.ticks(samples);
             self.fading = self.filled < UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32;
             played.concealed += samples as u32;
             self.stats.concealed_lost_samples += samples as u64;
         } else {
-            place.fill(0);
+            self.sound.silence(samples);
             played.silence += samples as u32;
         }
         self.sound.commit(samples);

@@ -14,7 +14,7 @@ const HOPELESS: Duration = Duration::from_millis(500);
 /// Packets in sequence that a new SSRC must send before it takes over (RFC 3550, A.1: MIN_SEQUENTIAL).
 const PROBATION: u8 = 2;
 
-impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
+impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// Takes in one RTP packet that arrived at `now`, after a guard has unprotected it.
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Received, ReceiveError> {
         let packet = RtpPacket::parse(datagram).map_err(|error| {

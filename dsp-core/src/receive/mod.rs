@@ -2,13 +2,15 @@
 //!
 //! [`Receiver::receive`] parses a packet, does the RFC 3550 bookkeeping and stores it; [`Receiver::play`] fills a tick
 //! of any length: decode, conceal, pause, stretch. Neither knows sockets, clocks or codecs: time comes as an argument,
-//! decoders from a [`PayloadTable`](crate::codec::PayloadTable). Sound is mono `i16` at one rate that is fixed when the receiver is made.
+//! decoders from a [`PayloadTable`](crate::codec::PayloadTable). Sound is `i16` at one rate that is fixed when the receiver is
+//! made, mono or interleaved; "samples" always counts samples *a channel*.
 //!
 //! Delay. The playout delay is the time a sample is played minus the time it would have been played had its packet
 //! been as fast as the fastest (`delay`). It's steered to the target in pauses, and within speech by time stretching;
 //! it grows when the buffer runs dry, and never beyond the bound: later packets are dropped.
 //!
-//! Memory: `64 * CELLS` bytes of payloads, about 24 bytes a cell of tables, two bytes a sample for `SAMPLES`.
+//! Memory: `64 * CELLS` bytes of payloads, about 24 bytes a cell of tables, two bytes a sample for `SAMPLES` of each
+//! channel.
 
 use crate::codec::cn::NoiseGenerator;
 use crate::quality::{
@@ -16,6 +18,7 @@ use crate::quality::{
 };
 use crate::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 
+mod channels;
 mod config;
 pub mod decision;
 pub mod delay;
@@ -37,12 +40,12 @@ mod sync_buffer;
 mod together;
 mod turns;
 
+use channels::Concealers;
 pub use config::{ConfigError, ReceiveError, Received, ReceiverConfig};
 use decision::Sending;
 pub use delay::DelayConfig;
 use delay::DelayEstimator;
 use jitter::JitterBuffer;
-use plc::Concealer;
 pub use stats::{DelaySummary, Played, ReceiverStats};
 use stretch::Stretcher;
 use sync_buffer::SyncBuffer;
@@ -78,9 +81,11 @@ enum Cause {
 pub type NarrowbandReceiver = Receiver<32, 1_760>;
 /// A receiver for a host: any rate up to 48 kHz, 64 KiB of payloads (2 s of anything up to 256 kbit/s).
 pub type HostReceiver = Receiver<1_024, 15_360>;
+/// The same for two channels: rates up to 48 kHz, 128 KiB of payloads.
+pub type StereoReceiver = Receiver<2_048, 19_200, 2>;
 
 /// One incoming stream, from datagrams to sound.
-pub struct Receiver<const CELLS: usize, const SAMPLES: usize> {
+pub struct Receiver<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize = 1> {
     config: ReceiverConfig,
     ssrc: Option<Ssrc>,
     /// A source that knocks: its SSRC, the sequence number it must send next, and how many were right so far.
@@ -91,8 +96,8 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize> {
     /// Ticks that the delay is at least, for the sake of another stream.
     least_delay: u32,
     jitter: JitterBuffer<CELLS>,
-    sound: SyncBuffer<SAMPLES>,
-    concealer: Concealer,
+    sound: SyncBuffer<SAMPLES, CHANNELS>,
+    concealer: Concealers<CHANNELS>,
     stretcher: Stretcher,
     state: State,
     /// What the sender does between its packets.
@@ -131,7 +136,7 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize> {
     stats: ReceiverStats,
 }
 
-impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
+impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// A receiver that waits for its first packet.
     pub fn new(config: ReceiverConfig) -> Result<Self, ConfigError> {
         let ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay } = config;
@@ -143,7 +148,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             return Err(ConfigError::DelayBounds { min_ms: delay.min_ms, max_ms: delay.max_ms });
         }
         let samples = |length: Duration| length.as_samples(sample_rate_hz) as usize;
-        let need = samples(HISTORY) + samples(BRIDGE) + samples(Duration::from_millis(20));
+        let need = samples(HISTORY) + samples(BRIDGE) + CHANNELS * samples(Duration::from_millis(20));
         if SAMPLES < need {
             return Err(ConfigError::TooFewSamples { need, got: SAMPLES });
         }
@@ -157,7 +162,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             least_delay: 0,
             jitter: JitterBuffer::new(),
             sound: SyncBuffer::new(samples(HISTORY)),
-            concealer: Concealer::new(sample_rate_hz),
+            concealer: Concealers::new(sample_rate_hz),
             stretcher: Stretcher::new(sample_rate_hz),
             state: State::Priming,
             sending: Sending::Sound,

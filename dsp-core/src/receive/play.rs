@@ -16,9 +16,10 @@ struct Road<'a> {
     strategy: &'a mut dyn Strategy,
 }
 
-impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
-    /// Plays one tick: fills `pcm` with the samples that follow, at the receiver's rate, the first of which is heard
-    /// at `now`. It never fails: what it could not decode it has concealed.
+impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
+    /// Plays one tick: fills `pcm` with the samples that follow, at the receiver's rate, interleaved, the first of which
+    /// is heard at `now`. It never fails: what it could not decode it has concealed. A part of a frame at the end of
+    /// `pcm` is silence.
     pub fn play(&mut self, now: Instant, payloads: &mut dyn PayloadTable, pcm: &mut [i16]) -> Played {
         self.play_with(now, payloads, &mut Standard, pcm)
     }
@@ -32,20 +33,23 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         pcm: &mut [i16],
     ) -> Played {
         let mut road = Road { payloads, strategy };
-        self.delay.set_tick((pcm.len() as u32).div_ceil(self.config.sample_rate_hz / 1_000));
+        let wanted = pcm.len() / CHANNELS.max(1);
+        let (pcm, rest) = pcm.split_at_mut(wanted * CHANNELS);
+        rest.fill(0);
+        self.delay.set_tick((wanted as u32).div_ceil(self.config.sample_rate_hz / 1_000));
         let mut played = Played::default();
         let mut filled = 0;
         self.cut_short(now, road.strategy);
-        while filled < pcm.len() {
+        while filled < wanted {
             let at = now + Duration::from_samples(filled as u64, self.config.sample_rate_hz);
             if self.sound.queued() == 0 {
-                self.produce(at, &mut road, pcm.len() - filled, &mut played);
+                self.produce(at, &mut road, wanted - filled, &mut played);
             }
-            filled += self.sound.take(&mut pcm[filled..]);
+            filled += self.sound.take(&mut pcm[filled * CHANNELS..]);
         }
-        self.stretch_pause = self.stretch_pause.saturating_sub(pcm.len());
+        self.stretch_pause = self.stretch_pause.saturating_sub(wanted);
         played.target_delay_ms = self.config.ms(self.target(road.strategy));
-        self.stats.count(&played, pcm.len());
+        self.stats.count(&played, wanted);
         played
     }
 
@@ -158,7 +162,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let more = if late { self.concealer.until_in_phase() } else { 0 };
         let duration = decoder.duration(payload).unwrap_or(0);
         let bound = self.config.samples(self.delay.maximum().saturating_sub(delay.max(0) as u32));
-        let more = more.min(bound).min(self.sound.room().saturating_sub(self.config.samples(duration)));
+        let more = more.min(bound).min(self.sound.room().saturating_sub(CHANNELS * self.config.samples(duration)));
         let pauses = decoder.pauses(payload);
         let decoded = decode_into(&mut self.sound, more, decoder, payload, &self.config);
         self.pass(if decoded.is_some() { PacketFate::Received } else { PacketFate::Discarded });
@@ -170,14 +174,13 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         };
         // Something is left out between what was played and this packet.
         let spliced = self.spliced || gap > self.filled as i32 || self.sending != Sending::Sound;
-        let (history, place) = self.sound.extend(more + samples);
-        let (made, frame) = place.split_at_mut(more);
+        let parts = self.sound.extend(more + samples);
         if more > 0 {
-            self.concealer.bridge(history, made, frame);
+            self.concealer.bridge(parts, more);
         } else if self.concealer.is_concealing() {
-            self.concealer.merge(history, frame);
+            self.concealer.merge(parts);
         } else if spliced {
-            self.concealer.bridge(history, &mut [], frame);
+            self.concealer.bridge(parts, 0);
         }
         self.sound.commit(more + samples);
         self.count_concealed(more, played);
@@ -264,22 +267,21 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
 }
 
 /// Decodes `skip` samples behind the end of the sync buffer, without counting the samples as valid yet.
-fn decode_into<const SAMPLES: usize>(
-    sound: &mut SyncBuffer<SAMPLES>,
+fn decode_into<const SAMPLES: usize, const CHANNELS: usize>(
+    sound: &mut SyncBuffer<SAMPLES, CHANNELS>,
     skip: usize,
     decoder: &mut dyn Decoder,
     payload: &[u8],
     config: &ReceiverConfig,
 ) -> Option<usize> {
     let info = decoder.info();
-    if !config.fits(&info) {
+    if !config.fits::<CHANNELS>(&info) {
         return None;
     }
-    let room = sound.room();
     let samples = info.samples(decoder.duration(payload).ok()?) as usize;
-    if samples == 0 || skip + samples > room {
+    if samples == 0 || samples > sound.interleaved_room(skip) {
         return None;
     }
-    let decoded = decoder.decode(payload, &mut sound.extend(skip + samples).1[skip..]).ok()?;
+    let decoded = sound.make(skip, samples, |out| decoder.decode(payload, out))?.ok()?;
     (decoded == samples).then_some(samples)
 }

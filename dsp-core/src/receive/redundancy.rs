@@ -18,7 +18,7 @@ use crate::wire::rtp::RtpPacket;
 /// Redundancy may reach far back, but to wait long for it is not worth it.
 const REACH_PACKETS: u32 = 8;
 
-impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
+impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// The payload type that signifies redundant audio data, from the next packet on; `None`, as at first: there is
     /// none.
     pub fn set_redundancy(&mut self, payload_type: Option<PayloadType>) {

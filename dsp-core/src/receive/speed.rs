@@ -13,7 +13,7 @@ pub(super) const STRETCH_PAUSE: Duration = Duration::from_millis(60);
 const SHORT_PAUSE: Duration = Duration::from_millis(20);
 const MUCH: Duration = Duration::from_millis(50);
 
-impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
+impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// Stretches what was just decoded, if the delay is off its target or a hole is near.
     pub(super) fn change_speed(&mut self, delay: i32, strategy: &mut dyn Strategy, played: &mut Played) {
         if self.stretch_pause > 0 || self.concealer.is_concealing() {
@@ -49,7 +49,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
         let changed = match change {
             Stretch::Accelerate(_) => {
                 let (pcm, end, start) = self.sound.parts();
-                let removed = self.stretcher.accelerate(&mut pcm[..end], start, most).unwrap_or(0);
+                let mut valid = pcm.map(|channel| &mut channel[..end]);
+                let removed = self.stretcher.accelerate(&mut valid, start, most).unwrap_or(0);
                 self.sound.shorten(removed);
                 played.removed += removed as u32;
                 removed
@@ -57,8 +58,8 @@ impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
             Stretch::Decelerate(_) => {
                 // Room behind the end is made by moving history out.
                 self.sound.extend(most);
-                let (pcm, end, start) = self.sound.parts();
-                let inserted = self.stretcher.decelerate(pcm, end, start, most).unwrap_or(0);
+                let (mut pcm, end, start) = self.sound.parts();
+                let inserted = self.stretcher.decelerate(&mut pcm, end, start, most).unwrap_or(0);
                 self.sound.commit(inserted);
                 played.inserted += inserted as u32;
                 inserted

@@ -1,21 +1,25 @@
 //! Sync buffer: what was played last, and behind it what is decoded but not played yet, in one piece.
 //!
 //! Concealment and time stretching look back into what was played; the one-frame bridge between packets and audio
-//! ticks is the part that was not. Samples are mono `i16` at the receiver's rate.
+//! ticks is the part that was not. Samples are `i16` at the receiver's rate, each channel in one piece; lengths count
+//! samples a channel. Decoders and listeners have them interleaved.
 
-/// `SAMPLES` bounds history and queue together.
-pub(super) struct SyncBuffer<const SAMPLES: usize> {
-    pcm: [i16; SAMPLES],
+use super::channels::Extended;
+use crate::codec::Decoder;
+
+/// `SAMPLES` of each channel bound history and queue together.
+pub(super) struct SyncBuffer<const SAMPLES: usize, const CHANNELS: usize> {
+    pcm: [[i16; SAMPLES]; CHANNELS],
     /// Samples before `played` were played; samples before `end` are valid.
     played: usize,
     end: usize,
     keep: usize,
 }
 
-impl<const SAMPLES: usize> SyncBuffer<SAMPLES> {
+impl<const SAMPLES: usize, const CHANNELS: usize> SyncBuffer<SAMPLES, CHANNELS> {
     /// Keeps at least `keep` samples of history; it begins as silence.
     pub(super) fn new(keep: usize) -> Self {
-        Self { pcm: [0; SAMPLES], played: keep, end: keep, keep }
+        Self { pcm: [[0; SAMPLES]; CHANNELS], played: keep, end: keep, keep }
     }
 
     /// Samples decoded and not played.
@@ -28,22 +32,68 @@ impl<const SAMPLES: usize> SyncBuffer<SAMPLES> {
         SAMPLES - self.keep - self.queued()
     }
 
+    /// The most samples that [`make`](Self::make) could add now, `skip` samples behind the end.
+    pub(super) fn interleaved_room(&self, skip: usize) -> usize {
+        self.room().saturating_sub(skip) / CHANNELS.max(1)
+    }
+
     /// Everything up to the newest sample, and the place for `len` more behind it (fewer where there's no room).
-    pub(super) fn extend(&mut self, len: usize) -> (&[i16], &mut [i16]) {
+    pub(super) fn extend(&mut self, len: usize) -> Extended<'_, CHANNELS> {
+        self.make_room(len);
+        let end = self.end;
+        self.pcm.each_mut().map(|channel| {
+            let (history, rest) = channel.split_at_mut(end);
+            let len = len.min(rest.len());
+            (&*history, &mut rest[..len])
+        })
+    }
+
+    /// Lets `decoder` write `len` samples a channel, interleaved, `skip` samples behind the end (fewer where there's no
+    /// room), and sorts them by channel. They aren't valid yet.
+    pub(super) fn make<R>(&mut self, skip: usize, len: usize, decoder: impl FnOnce(&mut [i16]) -> R) -> Option<R> {
+        let len = len.min(self.interleaved_room(skip));
+        self.make_room(skip + len * CHANNELS);
+        let at = self.end + skip;
+        let (last, others) = self.pcm.split_last_mut()?;
+        let made = decoder(&mut last[at..][..len * CHANNELS]);
+        if !others.is_empty() {
+            // In place: a sample moves to where an earlier one was.
+            for i in 0..len {
+                for (channel, other) in others.iter_mut().enumerate() {
+                    other[at + i] = last[at + i * CHANNELS + channel];
+                }
+                last[at + i] = last[at + i * CHANNELS + CHANNELS - 1];
+            }
+        }
+        Some(made)
+    }
+
+    /// `len` samples by the decoder's own concealment, not valid yet; `false` if it has none.
+    pub(super) fn conceal_by(&mut self, decoder: &mut dyn Decoder, len: usize) -> bool {
+        len <= self.interleaved_room(0) && self.make(0, len, |out| decoder.conceal(out)) == Some(true)
+    }
+
+    /// `len` samples of silence, not valid yet.
+    pub(super) fn silence(&mut self, len: usize) {
+        for (_, place) in self.extend(len) {
+            place.fill(0);
+        }
+    }
+
+    fn make_room(&mut self, len: usize) {
         if self.end + len > SAMPLES {
             let from = self.played - self.keep;
-            self.pcm.copy_within(from..self.end, 0);
+            for channel in &mut self.pcm {
+                channel.copy_within(from..self.end, 0);
+            }
             self.played -= from;
             self.end -= from;
         }
-        let (history, rest) = self.pcm.split_at_mut(self.end);
-        let len = len.min(rest.len());
-        (history, &mut rest[..len])
     }
 
-    /// The whole of it for time stretching: samples, how many are valid, and the index of the first not played.
-    pub(super) fn parts(&mut self) -> (&mut [i16], usize, usize) {
-        (&mut self.pcm, self.end, self.played)
+    /// The whole of it for time stretching: channels, how many samples are valid, and the index of the first not played.
+    pub(super) fn parts(&mut self) -> ([&mut [i16]; CHANNELS], usize, usize) {
+        (self.pcm.each_mut().map(|channel| &mut channel[..]), self.end, self.played)
     }
 
     /// Counts `len` samples written behind the end as valid.
@@ -56,10 +106,18 @@ impl<const SAMPLES: usize> SyncBuffer<SAMPLES> {
         self.end = (self.end - len).max(self.played);
     }
 
-    /// Plays: moves as many samples into `out` as there are.
+    /// Plays: moves as many samples into `out`, interleaved, as there are; returns how many a channel.
     pub(super) fn take(&mut self, out: &mut [i16]) -> usize {
-        let len = out.len().min(self.queued());
-        out[..len].copy_from_slice(&self.pcm[self.played..][..len]);
+        let len = (out.len() / CHANNELS.max(1)).min(self.queued());
+        if let [mono] = &self.pcm[..] {
+            out[..len].copy_from_slice(&mono[self.played..][..len]);
+        } else {
+            for (c, channel) in self.pcm.iter().enumerate() {
+                for (to, &from) in out[c..].iter_mut().step_by(CHANNELS).zip(&channel[self.played..][..len]) {
+                    *to = from;
+                }
+            }
+        }
         self.played += len;
         len
     }
@@ -71,11 +129,11 @@ mod tests {
 
     #[test]
     fn history_survives_compaction() {
-        let mut buffer = SyncBuffer::<100>::new(30);
+        let mut buffer = SyncBuffer::<100, 1>::new(30);
         let mut next = 1i16;
         let mut out = [0; 20];
         for _ in 0..50 {
-            let (_, place) = buffer.extend(20);
+            let [(_, place)] = buffer.extend(20);
             for sample in place.iter_mut() {
                 *sample = next;
                 next += 1;
@@ -83,10 +141,43 @@ mod tests {
             buffer.commit(20);
             assert_eq!(buffer.take(&mut out), 20);
             assert_eq!(out[19], next - 1);
-            let (history, _) = buffer.extend(50);
+            let [(history, _)] = buffer.extend(50);
             assert!(history.len() >= 30);
             assert_eq!(history[history.len() - 1], next - 1);
         }
         assert_eq!(buffer.room(), 70);
+    }
+
+    #[test]
+    fn channels_stay_apart() {
+        let mut buffer = SyncBuffer::<200, 3>::new(30);
+        let (mut next, mut heard) = (0i16, 0i16);
+        for round in 0..50 {
+            let (skip, len) = (round % 4, 20 + round % 9);
+            let first = next + skip as i16;
+            let made = buffer.make(skip, len, |out| {
+                assert_eq!(out.len(), len * 3);
+                for (i, sample) in out.iter_mut().enumerate() {
+                    *sample = first * 3 + i as i16;
+                }
+                len
+            });
+            assert_eq!(made, Some(len));
+            for (c, (_, place)) in buffer.extend(skip).into_iter().enumerate() {
+                for (i, sample) in place.iter_mut().enumerate() {
+                    *sample = (next + i as i16) * 3 + c as i16;
+                }
+            }
+            buffer.commit(skip + len);
+            next += (skip + len) as i16;
+            let mut out = [0; 120];
+            let taken = buffer.take(&mut out[..3 * (skip + len)]);
+            assert_eq!(taken, skip + len);
+            for (i, sample) in out[..3 * taken].iter().enumerate() {
+                assert_eq!(*sample, heard * 3 + i as i16, "round {round}");
+            }
+            heard += taken as i16;
+        }
+        assert_eq!((buffer.room(), buffer.interleaved_room(20)), (170, 50));
     }
 }

@@ -6,7 +6,7 @@ use super::strategy::Strategy;
 use crate::quality::arrival_ticks;
 use crate::time::{Duration, Instant, RtpTime};
 
-impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
+impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// From now on the delay is at least so long after the fastest packet, within its bounds, whatever the network
     /// needs; it gets there in pauses and by time stretching. Above zero the delay is also held closer to its target
     /// than it would be for its own sake: within about 10 ms. Zero, as at the beginning, asks for nothing.

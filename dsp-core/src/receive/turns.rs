@@ -4,7 +4,7 @@ use super::{Played, Receiver};
 use crate::quality::PacketFate;
 use crate::time::{Duration, Seq};
 
-impl<const CELLS: usize, const SAMPLES: usize> Receiver<CELLS, SAMPLES> {
+impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// Samples that were decoded from a packet, or from its copy.
     pub(super) fn count_decoded(&mut self, copy: bool, samples: usize, played: &mut Played) {
         if copy {
