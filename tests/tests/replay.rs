@@ -234,10 +234,12 @@ fn payload_types_are_told_guessed_or_asked_for() {
     let guessed = play(&relabel(97, <[u8]>::to_vec));
     assert_eq!((guessed.streams[0].codec.as_str(), guessed.streams[0].codec_guessed), ("PCMU/8000", true));
     assert!(guessed.streams[0].side.heard == plain.streams[0].side.heard);
-    // Both channels the same: the mean is what one of them is.
+    // Both channels the same: each is what the one is.
     let stereo = play(&relabel(98, |mono| mono.iter().flat_map(|&code| [code, code]).collect()));
     assert_eq!(stereo.streams[0].codec, "PCMU/8000/2");
-    assert!(stereo.streams[0].side.heard == plain.streams[0].side.heard);
+    assert_eq!(stereo.streams[0].side.channels, 2);
+    let twice: Vec<i16> = plain.streams[0].side.heard.iter().flat_map(|&sample| [sample; 2]).collect();
+    assert!(stereo.streams[0].side.heard == twice);
     let linear = |mono: &[u8]| {
         mono.iter().flat_map(|&code| dsp_core::codec::g711::ulaw_to_linear(code).to_be_bytes()).collect::<Vec<_>>()
     };

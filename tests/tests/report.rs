@@ -99,6 +99,7 @@ fn side(name: &str, peer: &str, said: Vec<i16>, loss: f64, seed: u64) -> SideRep
         peer: peer.into(),
         codec: "opus/48000, 20 ms".into(),
         sample_rate_hz: RATE_HZ,
+        channels: 1,
         said,
         heard,
         wav_file: format!("{name}-heard.wav"),

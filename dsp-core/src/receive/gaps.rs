@@ -13,7 +13,8 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let bridge = BRIDGE.as_samples(self.config.sample_rate_hz) as usize;
         let room = self.sound.interleaved_room(0);
         let Some((_, info, payload)) = self.jitter.first() else { return self.conceal(samples, payloads, played) };
-        let decoder = payloads.decoder(info.payload_type).filter(|decoder| self.config.fits::<CHANNELS>(&decoder.info()));
+        let decoder =
+            payloads.decoder(info.payload_type).filter(|decoder| self.config.fits::<CHANNELS>(&decoder.info()));
         let Some(decoder) = decoder else { return self.conceal(samples.min(bridge), payloads, played) };
         let duration = decoder.duration(payload).unwrap_or(0);
         let packet = self.config.samples(duration);

@@ -174,7 +174,8 @@ mod tests {
                 let start = ms * 40;
 
                 let mut x = clean.clone();
-                let removed = Stretcher::new(rate).accelerate(&mut [&mut x], start, ms * 20).expect("a tone can be cut");
+                let removed =
+                    Stretcher::new(rate).accelerate(&mut [&mut x], start, ms * 20).expect("a tone can be cut");
                 assert_eq!(x[..start], clean[..start]);
                 x.truncate(clean.len() - removed);
                 assert!(largest_step(&x) <= limit, "{rate} Hz, {pitch} Hz: {} over {limit}", largest_step(&x));
@@ -183,7 +184,8 @@ mod tests {
 
                 let mut x = clean.clone();
                 x.resize(clean.len() + ms * 20, 0);
-                let added = Stretcher::new(rate).decelerate(&mut [&mut x], clean.len(), start, ms * 20).expect("inserts");
+                let added =
+                    Stretcher::new(rate).decelerate(&mut [&mut x], clean.len(), start, ms * 20).expect("inserts");
                 assert_eq!(x[..start], clean[..start]);
                 assert_eq!(x[clean.len() + added - ms..][..ms], clean[clean.len() - ms..]);
                 x.truncate(clean.len() + added);
@@ -229,7 +231,8 @@ mod tests {
         let mut alone = left.clone();
         let removed = Stretcher::new(rate).accelerate(&mut [&mut alone], start, ms * 20).unwrap();
         for louder in [0, 1] {
-            let (mut a, mut b) = if louder == 0 { (left.clone(), quiet.clone()) } else { (quiet.clone(), left.clone()) };
+            let (mut a, mut b) =
+                if louder == 0 { (left.clone(), quiet.clone()) } else { (quiet.clone(), left.clone()) };
             let both = Stretcher::new(rate).accelerate(&mut [&mut a, &mut b], start, ms * 20);
             assert_eq!(both, Some(removed), "the louder one decides");
             let (loud, soft) = if louder == 0 { (a, b) } else { (b, a) };
@@ -237,7 +240,8 @@ mod tests {
             assert_eq!(soft[..start], quiet[..start]);
             assert_eq!(soft[left.len() - removed - ms..][..ms], quiet[left.len() - ms..]);
 
-            let (mut a, mut b) = if louder == 0 { (left.clone(), quiet.clone()) } else { (quiet.clone(), left.clone()) };
+            let (mut a, mut b) =
+                if louder == 0 { (left.clone(), quiet.clone()) } else { (quiet.clone(), left.clone()) };
             a.resize(left.len() + ms * 20, 0);
             b.resize(left.len() + ms * 20, 0);
             let added = Stretcher::new(rate).decelerate(&mut [&mut a, &mut b], left.len(), start, ms * 20).unwrap();

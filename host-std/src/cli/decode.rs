@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use dsp_core::codec::{Decoder, PayloadTable};
-use dsp_core::receive::{DelayConfig, HostReceiver, ReceiverConfig};
+use dsp_core::receive::{DelayConfig, ReceiverConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
 use host_std::netsim::{Network, NetworkConfig};
 use host_std::opus::{MAX_PACKET_TICKS, OpusEncoderConfig};
 use host_std::opus_file::OpusFile;
+use host_std::receiver::AnyReceiver;
 use host_std::wav::WavSink;
 
 use super::encode::{Coding, Setup};
@@ -74,11 +75,6 @@ pub(super) fn run(args: &Args) -> Outcome {
         return Err(format!("{} has no payloads", args.input.display()).into());
     }
     let (rate_hz, channels) = (setup.description.sample_rate_hz, setup.channels());
-    if args.lose.is_some() && channels > 1 {
-        return Err(
-            "--lose: the receiver of a call is mono, and this has 2 channels (--channels 1 makes one of Opus')".into(),
-        );
-    }
     let beside = Beside::new(&args.output);
     let sink = WavSink::create_with(beside.path(), rate_hz, channels as u16)?.named(&args.output);
     let mut sound = Sound { sink, skip: skip * channels as u64, left: heard.saturating_mul(channels as u64), gain };
@@ -220,10 +216,11 @@ fn through_receiver(
         rtp_clock_hz: info.rtp_clock_hz,
         delay: DelayConfig::fixed(DELAY_MS),
     };
-    let mut receiver = Box::new(HostReceiver::new(config)?);
+    let mut receiver = AnyReceiver::new(config, info.channels)?;
+    let channels = usize::from(info.channels);
     let samples = |ticks: u64| ticks * u64::from(info.sample_rate_hz) / u64::from(info.rtp_clock_hz);
     // Ticks of 10 ms, near enough where a second has no whole number of hundredths: only arrivals hang on it.
-    let mut tick = vec![0; info.sample_rate_hz as usize / 100];
+    let mut tick = vec![0; info.sample_rate_hz as usize / 100 * channels];
     let mut datagram = Vec::new();
     // The payload sent last; ticks of the RTP clock up to the next one, and to the end of the file once that's known.
     let (mut last, mut next, mut end) = (Vec::new(), 0u64, None);
@@ -252,7 +249,7 @@ fn through_receiver(
             } else {
                 if last.is_empty() {
                     // What is lost before the first packet nobody can know of.
-                    written += silence(samples(next), sound)?;
+                    written += silence(samples(next), channels, sound)?;
                 }
                 let header = RtpHeader { seq, timestamp: RtpTime(next as u32), ssrc: Ssrc(1), ..RtpHeader::default() };
                 datagram.resize(datagram.len().max(64 + payload.len()), 0);
@@ -264,21 +261,21 @@ fn through_receiver(
             seq = seq.plus(1);
         }
         let played = receiver.play(now, &mut listener, &mut tick);
-        let waited = if begun { 0 } else { (played.silence as usize).min(tick.len()) };
-        begun |= waited < tick.len();
+        let tick_samples = tick.len() / channels;
+        let waited = if begun { 0 } else { (played.silence as usize).min(tick_samples) };
+        begun |= waited < tick_samples;
         let left = end.map_or(u64::MAX, |end| samples(end).saturating_sub(written));
-        let heard = &tick[waited..];
-        let heard = &heard[..left.min(heard.len() as u64) as usize];
-        sound.write(heard)?;
-        written += heard.len() as u64;
+        let heard = left.min((tick_samples - waited) as u64);
+        sound.write(&tick[waited * channels..][..heard as usize * channels])?;
+        written += heard;
         now += Duration::from_millis(10);
         // If nothing can be decoded it never begins.
         let in_vain = !begun && end.is_some_and(|end| next > end + LONGEST_WAIT.as_samples(info.rtp_clock_hz));
-        if left == heard.len() as u64 || in_vain {
+        if left == heard || in_vain {
             break;
         }
     }
-    silence(end.map_or(0, samples).saturating_sub(written), sound)?;
+    silence(end.map_or(0, samples).saturating_sub(written), channels, sound)?;
     let stats = receiver.stats();
     let seconds = |samples: u64| samples as f64 / f64::from(info.sample_rate_hz);
     print(&format!(
@@ -288,9 +285,9 @@ fn through_receiver(
     ))
 }
 
-/// Writes so many samples of silence.
-fn silence(samples: u64, sound: &mut Sound) -> Result<u64, Box<dyn Error>> {
-    let mut left = samples;
+/// Writes so many samples a channel of silence.
+fn silence(samples: u64, channels: usize, sound: &mut Sound) -> Result<u64, Box<dyn Error>> {
+    let mut left = samples * channels as u64;
     while left > 0 {
         let part = left.min(4_800);
         sound.write(&[0; 4_800][..part as usize])?;

@@ -20,7 +20,7 @@ use host_std::session::driver::{Clock, Driver, Status};
 use host_std::session::proxy::Proxy;
 use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, Identity};
-use host_std::wav::{WavError, WavSink, WavSource};
+use host_std::wav::{WavError, WavFrames, WavSink, WavSource};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
@@ -72,6 +72,9 @@ pub(super) struct Args {
     /// Packet length in ms, from 10 to 60
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=60), value_name = "MS")]
     ptime: u32,
+    /// 2: a stereo call, with opus or l16; --input is in stereo then
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2), value_name = "NUMBER")]
+    channels: u8,
     /// Silence isn't sent: Opus by its own means, other codecs by comfort noise
     #[arg(long)]
     dtx: bool,
@@ -140,6 +143,7 @@ pub(super) fn run(args: Args) -> Outcome {
     let codecs = std::slice::from_ref(&args.codec);
     args.concealment.check(codecs)?;
     args.opus.check_call(codecs)?;
+    settings::check_channels(args.channels, codecs)?;
     let network = NetworkConfig {
         loss_percent: args.loss,
         burst: args.burst,
@@ -150,7 +154,8 @@ pub(super) fn run(args: Args) -> Outcome {
     };
     let rate_hz = call_rate_hz(&args)?;
     let setup = Setup { rate_hz, network, opus: opus_config(&args, rate_hz)? };
-    let speech = [speech(args.input.first(), WOMAN, rate_hz)?, speech(args.input.get(1), MAN, rate_hz)?];
+    let speech = |n: usize, bundled| speech(args.input.get(n), bundled, rate_hz, args.channels);
+    let speech = [speech(0, WOMAN)?, speech(1, MAN)?];
     let run = if args.fast {
         run_fast(&args, &setup, speech)?
     } else {
@@ -174,10 +179,10 @@ fn call_rate_hz(args: &Args) -> Result<u32, Box<dyn Error>> {
     Ok(args.codec.rate_for(input_hz))
 }
 
-fn speech(path: Option<&PathBuf>, bundled: &'static [u8], rate_hz: u32) -> Result<Vec<i16>, WavError> {
+fn speech(path: Option<&PathBuf>, bundled: &'static [u8], rate_hz: u32, channels: u8) -> Result<Vec<i16>, WavError> {
     let source = match path {
-        Some(path) => WavSource::open(path, rate_hz)?,
-        None => WavSource::from_bytes("the bundled speech", bundled, rate_hz)?,
+        Some(path) => WavFrames::open(path, rate_hz, channels)?,
+        None => WavFrames::from_bytes("the bundled speech", bundled, rate_hz, channels)?,
     };
     source.read_all(LONGEST_INPUT)
 }
@@ -187,6 +192,7 @@ fn opus_config(args: &Args, rate_hz: u32) -> Result<OpusEncoderConfig, Box<dyn E
     args.opus.config(OpusEncoderConfig {
         // With a codec that isn't Opus its settings don't matter, but they must be possible.
         sample_rate_hz: if args.codec.is("opus") { rate_hz } else { usual.sample_rate_hz },
+        channels: args.channels,
         dtx: args.dtx,
         expected_loss_percent: args.loss.clamp(0.0, 30.0) as u8,
         ..usual
@@ -195,7 +201,7 @@ fn opus_config(args: &Args, rate_hz: u32) -> Result<OpusEncoderConfig, Box<dyn E
 
 fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: NtpTime) -> Result<Call, Box<dyn Error>> {
     let config = CallConfig {
-        codecs: vec![args.codec.format(setup.rate_hz, 1)?],
+        codecs: vec![args.codec.format(setup.rate_hz, args.channels)?],
         registry: settings::registry(setup.opus, args.concealment),
         comfort_noise: args.dtx,
         redundancy: args.red,
@@ -277,7 +283,7 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
             call,
             rtp,
             rtcp: None,
-            audio: Box::new(Loop { rate_hz: setup.rate_hz, speech, at: 0 }),
+            audio: Box::new(Loop { rate_hz: setup.rate_hz, channels: args.channels, speech, at: 0 }),
             tap: CallRecorder::with_arrivals(),
             clock,
             drift_ppm: if side == 1 { args.drift_ppm } else { 0.0 },
@@ -314,6 +320,7 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
 /// Speech from memory, repeated; what is played goes nowhere (the recorder has it).
 struct Loop {
     rate_hz: u32,
+    channels: u8,
     speech: Vec<i16>,
     at: usize,
 }
@@ -321,6 +328,9 @@ struct Loop {
 impl AudioIo for Loop {
     fn sample_rate_hz(&self) -> u32 {
         self.rate_hz
+    }
+    fn channels(&self) -> u8 {
+        self.channels
     }
     fn read(&mut self, pcm: &mut [i16]) -> usize {
         for sample in pcm.iter_mut() {
@@ -347,7 +357,7 @@ fn write_results(args: &Args, setup: &Setup, run: &Run) -> Result<Report, Box<dy
     let names = ["a", "b"];
     for (side, name) in names.iter().enumerate() {
         let rate_hz = run.calls[side].sample_rate_hz().unwrap_or(8_000);
-        let mut sink = WavSink::create(args.out.join(format!("{name}-heard.wav")), rate_hz)?;
+        let mut sink = WavSink::create_with(args.out.join(format!("{name}-heard.wav")), rate_hz, args.channels.into())?;
         sink.write(&run.recorders[side].heard)?;
         sink.finish()?;
     }
@@ -410,6 +420,7 @@ fn settings(args: &Args, opus: &OpusEncoderConfig) -> Vec<(String, String)> {
     let opus = if args.codec.is("opus") { format!(" ({})", settings::in_words(opus)) } else { String::new() };
     [
         ("codec", format!("{}{opus}", args.codec)),
+        ("channels", args.channels.to_string()),
         ("packet length", format!("{} ms", args.ptime)),
         ("concealment", if own { "the codec's own".into() } else { "from the waveform".into() }),
         ("silence", if args.dtx { "not sent".into() } else { "sent".into() }),

@@ -15,7 +15,7 @@ use dsp_core::codec::{Decoder, Encoder};
 use host_std::opus::{MAX_PAYLOAD, OpusEncoder, OpusEncoderConfig};
 use host_std::opus_file::{OpusFileWriter, OpusHead};
 use host_std::registry::{CodecFormat, Description, G722, Registry, Terms};
-use host_std::wav::WavSource;
+use host_std::wav::{WavFrames, WavSource};
 
 use super::codecs::CodecName;
 use super::settings::{self, Concealment, OpusArgs};
@@ -232,9 +232,7 @@ fn write_opus(path: &Path, setup: &Setup, config: OpusEncoderConfig, sound: &mut
 
 /// A WAV file in frames, interleaved.
 struct Sound {
-    channels: Vec<WavSource>,
-    /// One channel's part of a frame.
-    part: Vec<i16>,
+    source: WavFrames,
     frame: Vec<i16>,
     /// Samples of the file at the codec's rate, a channel.
     len: u64,
@@ -242,28 +240,15 @@ struct Sound {
 
 impl Sound {
     fn open(path: &Path, setup: &Setup) -> Result<Self, Box<dyn Error>> {
-        let source = || WavSource::open(path, setup.description.sample_rate_hz);
-        let channels = match setup.channels() {
-            1 => vec![source()?],
-            channels => {
-                (0..channels).map(|n| source().map(|source| source.of_channel(n as u16))).collect::<Result<_, _>>()?
-            }
-        };
-        let len = channels[0].len();
-        let samples = setup.samples();
-        Ok(Self { part: vec![0; samples], frame: vec![0; samples * channels.len()], channels, len })
+        let source = WavFrames::open(path, setup.description.sample_rate_hz, setup.description.channels)?;
+        let (len, frame) = (source.len(), vec![0; setup.samples() * setup.channels()]);
+        Ok(Self { source, frame, len })
     }
 
     /// The next frame, filled up with silence; `None` at the end.
     fn frame(&mut self) -> Result<Option<&[i16]>, Box<dyn Error>> {
-        let mut read = 0;
-        let step = self.channels.len();
-        for (channel, source) in self.channels.iter_mut().enumerate() {
-            read = source.read(&mut self.part)?;
-            self.part[read..].fill(0);
-            let slots = self.frame.iter_mut().skip(channel).step_by(step);
-            slots.zip(&self.part).for_each(|(slot, sample)| *slot = *sample);
-        }
+        let read = self.source.read(&mut self.frame)?;
+        self.frame[read * self.source.channels()..].fill(0);
         Ok((read > 0).then_some(&self.frame))
     }
 }

@@ -32,6 +32,16 @@ impl Concealment {
     }
 }
 
+/// # Errors
+/// Where none of these codecs has two channels, and two are wanted.
+pub(super) fn check_channels(channels: u8, codecs: &[CodecName]) -> Outcome {
+    match codecs {
+        _ if channels == 1 || codecs.iter().any(|name| name.is("opus") || name.is("l16")) => Ok(()),
+        [one] => Err(format!("--channels 2: {one} is mono").into()),
+        _ => Err("--channels 2: these codecs are mono".into()),
+    }
+}
+
 /// The codecs of this build, set up.
 pub(super) fn registry(opus: OpusEncoderConfig, concealment: Concealment) -> Registry {
     let own = concealment == Concealment::Codec;

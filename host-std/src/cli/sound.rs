@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Args as ClapArgs;
-use host_std::device::{AudioCounters, AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo};
+use host_std::device::{AudioCounters, AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo, Widened};
 
 /// Where the sound of a call comes from and goes to.
 #[derive(ClapArgs)]
@@ -23,33 +23,36 @@ pub(super) struct SoundArgs {
 }
 
 impl SoundArgs {
-    /// Opens both for sound at this rate.
+    /// Opens both for sound at this rate, mono or stereo.
     ///
     /// # Errors
     /// What [`CardIo`] and [`FileIo`] can't open.
-    pub(super) fn open(&self, sample_rate_hz: u32) -> Result<Box<dyn AudioIo>, DeviceError> {
-        let null = || FileIo::null(sample_rate_hz);
+    pub(super) fn open(&self, sample_rate_hz: u32, channels: u8) -> Result<Box<dyn AudioIo>, DeviceError> {
+        let null = || FileIo::null(sample_rate_hz).with_channels(channels);
         let card = |capture, playback| {
             let open = CardIo::open(CardConfig { capture, playback, sample_rate_hz, ..CardConfig::default() });
-            open.map_err(|error| match error {
+            let open = open.map_err(|error| match error {
                 // What the system says to it adds nothing.
                 DeviceError::NoDevice { direction, .. } => DeviceError::NoDevice { direction, source: None },
                 error => error,
+            });
+            open.map(|card| -> Box<dyn AudioIo> {
+                if channels == 2 { Box::new(Widened(card)) } else { Box::new(card) }
             })
         };
         let (microphone, speaker) = (choice(&self.microphone, self.null), choice(&self.speaker, self.null));
         if let (Choice::Card(capture), Choice::Card(playback)) = (&microphone, &speaker) {
-            return Ok(Box::new(card(capture.clone(), playback.clone())?));
+            return card(capture.clone(), playback.clone());
         }
         let capture: Box<dyn AudioIo> = match microphone {
             Choice::Null => Box::new(null()),
             Choice::File(path) => Box::new(null().capture_from(path, self.repeat)?),
-            Choice::Card(capture) => Box::new(card(capture, DeviceChoice::Off)?),
+            Choice::Card(capture) => card(capture, DeviceChoice::Off)?,
         };
         let playback: Box<dyn AudioIo> = match speaker {
             Choice::Null => Box::new(null()),
             Choice::File(path) => Box::new(null().play_to(path)?),
-            Choice::Card(playback) => Box::new(card(DeviceChoice::Off, playback)?),
+            Choice::Card(playback) => card(DeviceChoice::Off, playback)?,
         };
         Ok(Box::new(Split { capture, playback }))
     }
@@ -64,6 +67,9 @@ struct Split {
 impl AudioIo for Split {
     fn sample_rate_hz(&self) -> u32 {
         self.capture.sample_rate_hz()
+    }
+    fn channels(&self) -> u8 {
+        self.capture.channels()
     }
     fn read(&mut self, pcm: &mut [i16]) -> usize {
         self.capture.read(pcm)

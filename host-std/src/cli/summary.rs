@@ -12,7 +12,9 @@ pub(super) fn describe(call: &Call) {
     let Some(negotiated) = call.negotiated() else { return };
     let Some(codec) = call.codec().map(|codec| codec.to_rtpmap()) else { return };
     let protection = if negotiated.srtp.is_some() { "SRTP" } else { "plain RTP" };
-    eprintln!("talking with {}: {codec}, {} ms, {protection}", negotiated.remote_rtp, negotiated.send_ptime_ms);
+    let stereo = if call.channels() == Some(2) { ", stereo" } else { "" };
+    let ptime_ms = negotiated.send_ptime_ms;
+    eprintln!("talking with {}: {codec}{stereo}, {ptime_ms} ms, {protection}", negotiated.remote_rtp);
 }
 
 /// One line that is written over and over, where somebody watches.
@@ -50,7 +52,7 @@ fn ended_text(ended: &Ended) -> &'static str {
         Ended::HungUp => "hung up",
         Ended::Bye => "the other side hung up",
         Ended::TimeOver => "time over",
-        Ended::RateChanged => "the call changed its sample rate",
+        Ended::SoundChanged => "the call changed its sample rate or channels",
         Ended::Socket(_) => "the socket failed",
     }
 }

@@ -44,6 +44,9 @@ struct TalkArgs {
     /// 22050, 32000 and 44100, but not 12000
     #[arg(long, default_value_t = 48_000, value_name = "HZ")]
     rate: u32,
+    /// 2: stereo, where opus or l16 is agreed on. Sound cards stay mono, WAV files don't
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2), value_name = "NUMBER")]
+    channels: u8,
     /// Packet length in ms, from 10 to 60
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=60), value_name = "MS")]
     ptime: u32,
@@ -177,10 +180,10 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
     let clock = Clock::start();
     let mut call = Call::new(config(args, address, rtp.local_addr()?.port())?)?;
     // Without a microphone or a file there is no call: say so before the other side hears of it.
-    drop(args.sound.open(args.rate)?);
+    drop(args.sound.open(args.rate, 1)?);
     agree(&mut call, &clock)?;
     let rate_hz = call.sample_rate_hz().ok_or("no call was agreed on")?;
-    let audio = args.sound.open(rate_hz)?;
+    let audio = args.sound.open(rate_hz, call.channels().unwrap_or(1))?;
     let mux = call.negotiated().is_some_and(|negotiated| negotiated.rtcp_mux);
     let rtcp = if mux { None } else { Some(UdpSocket::from_std(rtcp)?) };
     summary::describe(&call);
@@ -301,14 +304,20 @@ fn config(args: &TalkArgs, address: IpAddr, port: u16) -> Result<CallConfig, Box
     }
     args.concealment.check(&args.codec)?;
     args.opus.check_call(&args.codec)?;
+    settings::check_channels(args.channels, &args.codec)?;
     // A rate that only L16 has says nothing of Opus.
     let opus_hz = if opus::RATES_HZ.contains(&args.rate) { args.rate } else { 48_000 };
     let usual = OpusEncoderConfig::default();
-    let opus = args.opus.config(OpusEncoderConfig { sample_rate_hz: opus_hz, dtx: args.dtx, ..usual })?;
+    let opus = args.opus.config(OpusEncoderConfig {
+        sample_rate_hz: opus_hz,
+        channels: args.channels,
+        dtx: args.dtx,
+        ..usual
+    })?;
     Ok(CallConfig {
         address,
         rtcp_mux: !args.no_mux,
-        codecs: args.codec.iter().map(|name| name.format(args.rate, 1)).collect::<Result<_, _>>()?,
+        codecs: args.codec.iter().map(|name| name.format(args.rate, args.channels)).collect::<Result<_, _>>()?,
         registry: settings::registry(opus, args.concealment),
         comfort_noise: args.dtx,
         redundancy: args.red,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{AudioCounters, AudioIo, DeviceError};
-use crate::wav::{WavSink, WavSource};
+use crate::wav::{WavFrames, WavSink};
 
 /// Captures from a WAV file or silence, and plays to a WAV file or nowhere.
 ///
@@ -12,7 +12,8 @@ use crate::wav::{WavSink, WavSource};
 #[derive(Debug)]
 pub struct FileIo {
     sample_rate_hz: u32,
-    source: Option<WavSource>,
+    channels: u8,
+    source: Option<WavFrames>,
     sink: Option<WavSink>,
     looped: bool,
     finished: bool,
@@ -25,6 +26,7 @@ impl FileIo {
     pub fn null(sample_rate_hz: u32) -> Self {
         Self {
             sample_rate_hz,
+            channels: 1,
             source: None,
             sink: None,
             looped: false,
@@ -34,12 +36,18 @@ impl FileIo {
         }
     }
 
+    /// The same with two channels, or one; before it has files.
+    #[must_use]
+    pub fn with_channels(self, channels: u8) -> Self {
+        Self { channels, ..self }
+    }
+
     /// Captures from the WAV file at `path`; at its end from its start again if `looped`.
     ///
     /// # Errors
-    /// [`DeviceError::Wav`] as [`WavSource::open`] has them.
+    /// [`DeviceError::Wav`] as [`WavFrames::open`] has them.
     pub fn capture_from(mut self, path: impl AsRef<Path>, looped: bool) -> Result<Self, DeviceError> {
-        self.source = Some(WavSource::open(path, self.sample_rate_hz)?);
+        self.source = Some(WavFrames::open(path, self.sample_rate_hz, self.channels)?);
         self.looped = looped;
         Ok(self)
     }
@@ -47,9 +55,9 @@ impl FileIo {
     /// Plays to a new WAV file at `path`.
     ///
     /// # Errors
-    /// [`DeviceError::Wav`] as [`WavSink::create`] has them.
+    /// [`DeviceError::Wav`] as [`WavSink::create_with`] has them.
     pub fn play_to(mut self, path: impl AsRef<Path>) -> Result<Self, DeviceError> {
-        self.sink = Some(WavSink::create(path, self.sample_rate_hz)?);
+        self.sink = Some(WavSink::create_with(path, self.sample_rate_hz, self.channels.into())?);
         Ok(self)
     }
 
@@ -89,7 +97,7 @@ impl FileIo {
                     break;
                 }
                 Ok(n) => {
-                    filled += n;
+                    filled += n * source.channels();
                     rewound = false;
                 }
                 Err(e) => {
@@ -105,6 +113,10 @@ impl FileIo {
 impl AudioIo for FileIo {
     fn sample_rate_hz(&self) -> u32 {
         self.sample_rate_hz
+    }
+
+    fn channels(&self) -> u8 {
+        self.channels
     }
 
     /// Without a file the silence counts as captured: that is what this device has.
@@ -153,6 +165,7 @@ impl AudioIo for FileIo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wav::WavSource;
 
     #[test]
     fn the_null_device_is_silent_and_takes_everything() {
@@ -192,6 +205,13 @@ mod tests {
         assert_eq!(io.read(&mut long), 1200);
         assert_eq!(long[499..502], [499, 0, 1]);
         assert!(!io.finished());
+        let io = FileIo::null(8_000).with_channels(2).capture_from(&microphone, false).unwrap();
+        let mut io = io.play_to(&loudspeaker).unwrap();
+        assert_eq!((io.channels(), io.read(&mut long), io.write(&long[..1_000])), (2, 1_000, 1_000));
+        assert_eq!(long[997..1_001], [498, 499, 499, 0]);
+        io.finish().unwrap();
+        let heard = WavSource::open(&loudspeaker, 8_000).unwrap();
+        assert_eq!((heard.spec().channels, heard.len()), (2, 500));
         for file in [microphone, loudspeaker] {
             std::fs::remove_file(file).unwrap();
         }

@@ -1,6 +1,6 @@
 //! Sound in and out for a call: a sound card, WAV files, or nothing, behind one trait.
 //!
-//! The caller moves mono 16-bit frames at the call's rate at its own pace, usually one frame a tick; nothing here
+//! The caller moves 16-bit frames at the call's rate, mono or interleaved stereo, at its own pace, usually one frame a tick; nothing here
 //! blocks. [`CardIo`] brings that together with the card's pace, rate, channels and sample format: one lock-free ring
 //! a direction, resampled on the caller's side, with a slow nudge of the ratio that keeps the ring near its target
 //! level however the clocks drift. [`FileIo`] does as it is told, and runs as fast as it is called.
@@ -18,20 +18,29 @@ mod ends;
 mod file;
 mod list;
 mod stream;
+mod widen;
 
 pub use card::{CardConfig, CardIo};
 pub use file::FileIo;
 pub use list::{DeviceInfo, FormatInfo, list_devices};
+pub use widen::Widened;
 
-/// Mono sound in and out at one rate. Nothing blocks, and after construction nothing allocates.
+/// Sound in and out at one rate. Nothing blocks, and after construction nothing allocates.
 pub trait AudioIo: Send {
     /// Rate of the sound on this side, in Hz.
     fn sample_rate_hz(&self) -> u32;
 
-    /// Fills `pcm` with captured sound and returns how many samples were; the rest of `pcm` is silence.
+    /// Channels of the sound on this side, interleaved: mono unless a device says otherwise.
+    fn channels(&self) -> u8 {
+        1
+    }
+
+    /// Fills `pcm` with captured sound and returns how many samples were, all channels together; the rest of `pcm` is
+    /// silence.
     fn read(&mut self, pcm: &mut [i16]) -> usize;
 
-    /// Plays `pcm` and returns how many samples were taken; what isn't taken is dropped and counted.
+    /// Plays `pcm` and returns how many samples were taken, all channels together; what isn't taken is dropped and
+    /// counted.
     fn write(&mut self, pcm: &[i16]) -> usize;
 
     /// What was moved, missed and dropped so far.

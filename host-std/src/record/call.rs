@@ -36,9 +36,9 @@ struct Packet {
 /// Everything that passed one side of a call. It grows with the call: for demos, tests and reports.
 #[derive(Default)]
 pub struct CallRecorder {
-    /// What was captured.
+    /// What was captured, interleaved.
     pub said: Vec<i16>,
-    /// What was played.
+    /// What was played, interleaved.
     pub heard: Vec<i16>,
     /// Datagrams that arrived; empty if not kept.
     pub arrivals: Vec<Arrival>,
@@ -116,7 +116,7 @@ pub fn side_report(
     wav_file: &str,
 ) -> SideReport {
     let stats = call.stats();
-    let rate_hz = call.sample_rate_hz().unwrap_or(8_000);
+    let (rate_hz, channels) = (call.sample_rate_hz().unwrap_or(8_000), call.channels().unwrap_or(1));
     let samples_ms = |samples: u64| samples as f64 * 1_000.0 / f64::from(rate_hz);
     let packet_ms = call.negotiated().map_or(20.0, |negotiated| f64::from(negotiated.send_ptime_ms));
     let (packets, sent, network) = packet_rows(listener, speaker);
@@ -126,7 +126,7 @@ pub fn side_report(
     let base = if base.is_finite() { base } else { 0.0 };
     let delay = &receiver.playout_delay;
     let us_to_ms = |us: u32| f64::from(us) / 1_000.0;
-    let seconds = samples_ms(listener.heard.len() as u64) / 1_000.0;
+    let seconds = samples_ms(listener.heard.len() as u64 / u64::from(channels)) / 1_000.0;
     let clock_khz = call.codec().map_or(8.0, |codec| f64::from(codec.rtp_clock_hz) / 1_000.0);
     let statistics = Statistics {
         packets_sent: sent as u64,
@@ -174,6 +174,7 @@ pub fn side_report(
         peer: names[1].into(),
         codec: codec_name(call),
         sample_rate_hz: rate_hz,
+        channels,
         said: speaker.said.clone(),
         heard: listener.heard.clone(),
         wav_file: wav_file.into(),

@@ -122,7 +122,7 @@ fn cell(
     // L16 at this rate is always there.
     let decoders = Decoders::new(&[(PAYLOAD_TYPE, format.clone())], &format).expect("L16 at 16 kHz");
     let first_us = arrivals.first().map_or(0, |(time, ..)| *time);
-    let mut player = Player::new([RATE_HZ; 2], config.delay, decoders, None, first_us, usize::MAX)?;
+    let mut player = Player::new([RATE_HZ; 2], 1, config.delay, decoders, None, first_us, usize::MAX)?;
     for (time_us, _, packet) in &arrivals {
         player.packet(Some(*time_us), packet);
     }

@@ -12,8 +12,8 @@ use dsp_core::codec::g711::{alaw_to_linear, ulaw_to_linear};
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder, OtherPayload, PayloadTable};
 use dsp_core::time::PayloadType;
 
-use crate::opus::OpusPacket;
-use crate::registry::{CodecFormat, Registry, Terms};
+use crate::opus::{OpusEncoderConfig, OpusPacket};
+use crate::registry::{CodecFormat, Opus, Registry, Terms};
 
 /// Packets whose samples are looked at.
 const SAMPLED_PACKETS: u32 = 250;
@@ -28,9 +28,10 @@ const SMOOTH: f64 = 0.4;
 pub struct PayloadFormat {
     /// As SDP has it.
     pub format: CodecFormat,
-    /// Of which the sound is mono: of two channels beside each other one.
-    mono: CodecFormat,
+    /// What decodes it: a codec of samples takes both channels as one.
+    coding: CodecFormat,
     sample_rate_hz: u32,
+    channels: u8,
 }
 
 /// What is wrong with the name of a codec.
@@ -83,17 +84,24 @@ impl FromStr for PayloadFormat {
 }
 
 impl PayloadFormat {
-    /// `None` if there is no decoder for it, or none that makes mono of it.
+    /// `None` if there is no decoder for it, or it has more channels than two. Opus, which never says, is taken as mono.
     pub fn new(format: CodecFormat) -> Option<Self> {
-        let registry = Registry::builtin();
         // In codecs of samples the channels lie sample beside sample, and the codec of one channel takes them all.
-        let apart = ["PCMU", "PCMA", "L16"].iter().any(|name| format.is_named(name));
-        let mono = match format.channels {
-            2 if apart => CodecFormat { channels: 1, ..format.clone() },
-            _ => format.clone(),
+        let (coding, channels) = match format.channels {
+            2 if ["PCMU", "PCMA"].iter().any(|name| format.is_named(name)) => {
+                (CodecFormat { channels: 1, ..format.clone() }, Some(2))
+            }
+            _ => (format.clone(), None),
         };
-        let codec = registry.describe(&mono).filter(|codec| codec.channels == 1)?;
-        Some(Self { format, mono, sample_rate_hz: codec.sample_rate_hz })
+        let codec = Registry::builtin().describe(&coding)?;
+        let channels = channels.unwrap_or(codec.channels);
+        let sample_rate_hz = codec.sample_rate_hz;
+        (1..=2).contains(&channels).then_some(Self { format, coding, sample_rate_hz, channels })
+    }
+
+    /// The same of packets of which some are stereo: Opus says it in each packet alone.
+    fn with_stereo_packets(self, some: bool) -> Self {
+        if some && self.format.is_named("opus") { Self { channels: 2, ..self } } else { self }
     }
 
     fn named(name: &'static str, clock: u32, channels: u8) -> Option<Self> {
@@ -115,11 +123,17 @@ impl PayloadFormat {
         self.sample_rate_hz
     }
 
-    /// A decoder that makes mono of it; `None` if the library refuses.
+    /// Channels of the sound.
+    pub fn channels(&self) -> u8 {
+        self.channels
+    }
+
+    /// A decoder for it; `None` if the library refuses.
     fn decoder(&self) -> Option<Box<dyn Decoder>> {
-        let registry = Registry::builtin();
-        let mono = registry.find(&self.mono)?.decoder(&Terms::alone(&self.mono)).ok()?;
-        Some(if self.mono == self.format { mono } else { Box::new(Downmix(mono)) })
+        let opus = OpusEncoderConfig { channels: self.channels, ..OpusEncoderConfig::default() };
+        let registry = Registry::builtin().with(Opus(opus));
+        let decoder = registry.find(&self.coding)?.decoder(&Terms::alone(&self.coding)).ok()?;
+        Some(if self.coding == self.format { decoder } else { Box::new(Pairs(decoder)) })
     }
 }
 
@@ -129,12 +143,12 @@ impl fmt::Display for PayloadFormat {
     }
 }
 
-/// Two channels, sample beside sample, as their mean.
-struct Downmix(Box<dyn Decoder>);
+/// A decoder of samples that has those of two channels, one beside the other.
+struct Pairs(Box<dyn Decoder>);
 
-impl Decoder for Downmix {
+impl Decoder for Pairs {
     fn info(&self) -> CodecInfo {
-        self.0.info()
+        CodecInfo { channels: 2, ..self.0.info() }
     }
 
     fn duration(&self, payload: &[u8]) -> Result<u32, DecodeError> {
@@ -145,16 +159,8 @@ impl Decoder for Downmix {
     }
 
     fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, DecodeError> {
-        let samples = self.duration(payload)? as usize;
-        if pcm.len() < samples {
-            return Err(DecodeError::OutputTooSmall { need: samples, got: pcm.len() });
-        }
-        let mut both = vec![0; 2 * samples];
-        self.0.decode(payload, &mut both)?;
-        for (sample, pair) in pcm.iter_mut().zip(both.chunks_exact(2)) {
-            *sample = ((i32::from(pair[0]) + i32::from(pair[1])) >> 1) as i16;
-        }
-        Ok(samples)
+        self.duration(payload)?;
+        Ok(self.0.decode(payload, pcm)? / 2)
     }
 
     fn reset(&mut self) {
@@ -245,6 +251,8 @@ pub(super) struct Shape {
     pub(super) packets: u32,
     pairs: u32,
     opus: u32,
+    /// Packets that are stereo if they are Opus.
+    stereo: u32,
     octets: [u32; 6],
     ilbc: [u32; 2],
     event: u32,
@@ -308,7 +316,9 @@ impl Shape {
                 self.pair(step, bytes as u32, opus);
             }
         }
-        let opus = OpusPacket::parse(payload).map_or(0, |packet| packet.ticks());
+        let packet = OpusPacket::parse(payload).ok();
+        self.stereo += u32::from(packet.is_some_and(|packet| packet.channels == 2));
+        let opus = packet.map_or(0, |packet| packet.ticks());
         self.last = Some((seq, timestamp, payload.len(), opus));
         if self.packets <= SAMPLED_PACKETS {
             for ((law, channels), likeness) in READINGS.iter().zip(&mut self.readings) {
@@ -385,6 +395,15 @@ impl Shape {
 
     /// What payload type `number` is, whose clock seems to run at `clock_hz`.
     pub(super) fn resolve(&self, number: PayloadType, clock_hz: u32, map: &PayloadMap) -> Payload {
+        match self.meaning(number, clock_hz, map) {
+            Payload::Known(PayloadMeaning::Sound(format), origin) => {
+                Payload::Known(PayloadMeaning::Sound(format.with_stereo_packets(self.stereo > 0)), origin)
+            }
+            other => other,
+        }
+    }
+
+    fn meaning(&self, number: PayloadType, clock_hz: u32, map: &PayloadMap) -> Payload {
         if let Some(meaning) = map.get(number) {
             return Payload::Known(meaning.clone(), Origin::Told);
         }
@@ -448,10 +467,11 @@ pub(super) struct Decoders {
 }
 
 impl Decoders {
-    /// Of those formats that have the rates of `main`: a stream keeps its clock.
+    /// Of those formats that have the rates and channels of `main`: a stream keeps its clock.
     pub(super) fn new(formats: &[(PayloadType, PayloadFormat)], main: &PayloadFormat) -> Option<Self> {
         let same = |format: &PayloadFormat| {
-            format.rtp_clock_hz() == main.rtp_clock_hz() && format.sample_rate_hz() == main.sample_rate_hz()
+            let sound = |format: &PayloadFormat| (format.rtp_clock_hz(), format.sample_rate_hz(), format.channels());
+            sound(format) == sound(main)
         };
         let decoders = formats.iter().filter(|(_, format)| same(format));
         let decoders = decoders.map(|(number, format)| Some((*number, format.decoder()?))).collect::<Option<_>>()?;

@@ -9,7 +9,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use dsp_core::quality::BurstStats;
-use dsp_core::receive::{ConfigError, DelayConfig, HostReceiver, Played, Received, ReceiverConfig, ReceiverStats};
+use dsp_core::receive::{ConfigError, DelayConfig, Played, Received, ReceiverConfig, ReceiverStats};
 use dsp_core::time::{Duration, Instant, Seq};
 use dsp_core::wire::rtp::RtpPacket;
 
@@ -17,6 +17,7 @@ use super::StreamReport;
 use super::numbers::{Numbers, percentile, thousandth};
 use super::payloads::Decoders;
 use crate::netsim::{Network, NetworkConfig};
+use crate::receiver::AnyReceiver;
 use crate::record::call::play_rows;
 use crate::report::{DelayRow, PacketFate, PacketRow, PlayRow};
 
@@ -79,7 +80,7 @@ pub(super) struct Run {
 
 /// Plays one stream.
 pub(super) struct Player {
-    receiver: Box<HostReceiver>,
+    receiver: AnyReceiver,
     decoders: Decoders,
     loss: Option<Network>,
     config: ReceiverConfig,
@@ -111,9 +112,11 @@ pub(super) struct Player {
 }
 
 impl Player {
-    /// A player for a stream whose first packet came at `first_us`; it plays at most `longest` samples.
+    /// A player for a stream whose first packet came at `first_us`; it plays at most `longest` samples,
+    /// all channels together.
     pub(super) fn new(
         rates: [u32; 2],
+        channels: u8,
         delay: DelayConfig,
         decoders: Decoders,
         loss: Option<Loss>,
@@ -131,7 +134,7 @@ impl Player {
             };
             Network::new(config, loss.seed)
         };
-        let mut receiver = Box::new(HostReceiver::new(config)?);
+        let mut receiver = AnyReceiver::new(config, channels)?;
         receiver.set_redundancy(decoders.redundancy());
         Ok(Self {
             receiver,
@@ -153,7 +156,7 @@ impl Player {
             minima: Vec::new(),
             restarted: false,
             numbers: Numbers::default(),
-            heard: vec![0; PHASE.as_samples(sample_rate_hz) as usize],
+            heard: vec![0; PHASE.as_samples(sample_rate_hz) as usize * usize::from(channels)],
             played: Vec::new(),
             duplicate: 0,
             dropped: 0,
@@ -276,7 +279,7 @@ impl Player {
     /// Plays a tick, or at its end what is left of the stream.
     fn tick(&mut self, most: usize) {
         let rate = self.config.sample_rate_hz;
-        let samples = (TICK.as_samples(rate) as usize).min(most);
+        let samples = (TICK.as_samples(rate) as usize).min(most) * usize::from(self.receiver.channels());
         if self.heard.len() + samples > self.longest {
             self.cut_off = true;
             return;

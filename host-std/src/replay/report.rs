@@ -258,7 +258,8 @@ impl CaptureReport {
     /// [`WriteError`].
     pub fn write(&self, dir: &Path) -> Result<(), WriteError> {
         for stream in &self.streams {
-            let mut sink = WavSink::create(dir.join(&stream.side.wav_file), stream.numbers.sample_rate_hz)
+            let path = dir.join(&stream.side.wav_file);
+            let mut sink = WavSink::create_with(path, stream.numbers.sample_rate_hz, stream.side.channels.into())
                 .map_err(WriteError::Sound)?;
             sink.write(&stream.side.heard).map_err(WriteError::Sound)?;
             sink.finish().map_err(WriteError::Sound)?;

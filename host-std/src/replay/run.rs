@@ -293,13 +293,13 @@ fn play<R: Read>(mut source: Source<'_, R>, config: &ReplayConfig, plans: &[Plan
     let mut places = HashMap::new();
     for (n, plan) in plans.iter().enumerate() {
         let (_, main, _) = &plan.main;
-        let rate = main.sample_rate_hz();
-        let longest = (MOST_SAMPLES / plans.len()).min(LONGEST_S * rate as usize);
+        let (rate, channels) = (main.sample_rate_hz(), main.channels());
+        let longest = (MOST_SAMPLES / plans.len()).min(LONGEST_S * rate as usize * usize::from(channels));
         let decoders = Decoders::new(&plan.formats, main).ok_or_else(|| io::Error::other("a decoder can't be made"))?;
         let decoders = decoders.with_others(&plan.others).with_redundancy(plan.found.redundancy);
         let loss = config.loss.map(|loss| Loss { seed: loss.seed.wrapping_add(n as u64), ..loss });
         let rates = [rate, main.rtp_clock_hz()];
-        let player = Player::new(rates, config.delay, decoders, loss, plan.found.first_us, longest);
+        let player = Player::new(rates, channels, config.delay, decoders, loss, plan.found.first_us, longest);
         players.push(player.map_err(ReplayError::Receiver)?);
         places.insert((plan.found.key, plan.found.part), n);
     }
@@ -326,7 +326,7 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
     let packet_ms = step.map_or(20.0, |step| thousandth(f64::from(step) / clock_khz));
     let numbers = run.numbers.rated(format.codec(), run.bursts, packet_ms);
     let rate = f64::from(numbers.sample_rate_hz);
-    let duration_ms = run.heard.len() as f64 * 1e3 / rate;
+    let duration_ms = run.heard.len() as f64 * 1e3 / f64::from(format.channels()) / rate;
     let record = Record { packets: &run.packets, play: &run.play, delays: &run.delays, packet_ms, duration_ms };
     let verdict = record.verdict(&numbers);
     let mut worst = record.worst(config.worst);
@@ -406,6 +406,7 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
             peer: address(plan.found.key.from),
             codec: format!("{format}{told}, {packet_ms} ms"),
             sample_rate_hz: numbers.sample_rate_hz,
+            channels: format.channels(),
             said: Vec::new(),
             heard: run.heard,
             wav_file,

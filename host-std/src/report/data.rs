@@ -32,8 +32,10 @@ pub struct SideReport {
     pub peer: String,
     /// The codec as received, such as `opus/48000, 20 ms`.
     pub codec: String,
-    /// Rate of `said` and `heard` in hertz; both are mono.
+    /// Rate of `said` and `heard` in hertz.
     pub sample_rate_hz: u32,
+    /// Their channels, interleaved.
+    pub channels: u8,
     /// What the peer said, before coding: 16-bit samples from media time 0. Empty if unknown. Not in the JSON.
     #[serde(skip)]
     pub said: Vec<i16>,

@@ -41,7 +41,7 @@ impl Report {
     /// The common time axis: as long as the call, or as the longest thing on it.
     fn total_ms(&self) -> f64 {
         let sides = self.sides.iter().map(|side| {
-            let said = side.said.len() as f64 * 1e3 / f64::from(side.sample_rate_hz.max(1));
+            let said = side.sound_ms(&side.said);
             side.heard_ms().max(said)
         });
         let duration_ms = if self.duration_s.is_finite() { self.duration_s * 1e3 } else { 0.0 };
@@ -261,7 +261,7 @@ fn legend(page: &mut String, side: &SideReport) {
 /// `heard` as a WAV file.
 fn wav(side: &SideReport) -> Result<Vec<u8>, hound::Error> {
     let spec = hound::WavSpec {
-        channels: 1,
+        channels: side.channels.max(1).into(),
         sample_rate: side.sample_rate_hz,
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
@@ -332,6 +332,7 @@ mod tests {
             peer: name.into(),
             codec: name.into(),
             sample_rate_hz: 48_000,
+            channels: 1,
             heard: vec![100; 48_000 * seconds],
             wav_file: "a heard:\"1\".wav".into(),
             packet_ms: 20.0,

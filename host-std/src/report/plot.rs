@@ -11,6 +11,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::decimate::{self, Peak, STRENGTHS};
 use super::{PacketFate, PlayCause, SideReport};
+use crate::wav::mean_of_channels;
 
 /// Width of the picture.
 pub(super) const WIDTH: u32 = 2_080;
@@ -143,7 +144,11 @@ struct Plot<'a> {
 impl Plot<'_> {
     fn draw(&self, area: &Area<'_>, panels: &[(Panel, i32, i32)]) -> Drawn {
         self.time_axis(area, panels)?;
-        let peaks = |samples: &[i16]| decimate::peaks(samples, self.side.sample_rate_hz, self.total_ms, COLUMNS);
+        // Of stereo the mean is drawn.
+        let peaks = |samples: &[i16]| {
+            let mean = (self.side.channels > 1).then(|| mean_of_channels(samples, self.side.channels));
+            decimate::peaks(mean.as_deref().unwrap_or(samples), self.side.sample_rate_hz, self.total_ms, COLUMNS)
+        };
         let (said, heard) = (peaks(&self.side.said), peaks(&self.side.heard));
         // Both on one scale, so that a wrong level shows; near silence is not blown up.
         let loudest = said.iter().chain(&heard).map(|peak| peak.max.max(-peak.min)).fold(0.02, f64::max);

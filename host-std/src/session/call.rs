@@ -78,7 +78,7 @@ impl Call {
     ///
     /// # Errors
     /// [`CallError::Randomness`] when there is none for the SRTP keys, [`CallError::Codec`] for a codec that the registry
-    /// doesn't have, [`CallError::Channels`] for one in stereo, [`CallError::Sources`] for none or more than
+    /// doesn't have, [`CallError::Channels`] for one of more channels than two, [`CallError::Sources`] for none or more than
     /// [`MAX_SOURCES`].
     pub fn new(config: CallConfig) -> Result<Self, CallError> {
         if config.sources == 0 || config.sources > MAX_SOURCES {
@@ -154,9 +154,9 @@ impl Call {
         let (mut answer, mut negotiated) = sdp::answer(&self.local, offer)?;
         let registry = &self.config.registry;
         let main = Sending::new(registry, &negotiated, &self.config)?;
-        if negotiated.receive.iter().any(|codec| !main.has_the_rates_of(registry, &codec.format)) {
-            // A stream keeps its clock (RFC 7160): agree only on codecs that share the best one's.
-            let codecs = self.local.codecs.iter().filter(|codec| main.has_the_rates_of(registry, codec)).cloned();
+        if negotiated.receive.iter().any(|codec| !main.goes_with(registry, &codec.format)) {
+            // A stream keeps its clock (RFC 7160): agree only on codecs that share the best one's, and its sound.
+            let codecs = self.local.codecs.iter().filter(|codec| main.goes_with(registry, codec)).cloned();
             let local = LocalMedia { codecs: codecs.collect(), ..self.local.clone() };
             (answer, negotiated) = sdp::answer(&local, offer)?;
         }
@@ -177,8 +177,9 @@ impl Call {
         self.local.rtp_port = rtp_port;
     }
 
-    /// Our codecs from the next offer or answer on, the best first. The rate of the call's sound may change with them,
-    /// when the offer is answered or the answer accepted: see [`sample_rate_hz`](Self::sample_rate_hz).
+    /// Our codecs from the next offer or answer on, the best first. Rate and channels of the call's sound may change
+    /// with them, when the offer is answered or the answer accepted: see [`sample_rate_hz`](Self::sample_rate_hz) and
+    /// [`channels`](Self::channels).
     ///
     /// # Errors
     /// As for [`new`](Self::new); nothing changes then.
@@ -224,9 +225,14 @@ impl Call {
         self.media.as_ref().map(|media| &media.sending.agreed)
     }
 
-    /// Rate of the call's sound in Hz, once agreed on: what `capture` takes and `play` gives, mono.
+    /// Rate of the call's sound in Hz, once agreed on: what `capture` takes and `play` gives.
     pub fn sample_rate_hz(&self) -> Option<u32> {
         self.media.as_ref().map(|media| media.sending.sample_rate_hz)
+    }
+
+    /// Channels of the call's sound, 1 or 2, once agreed on: what `capture` takes and `play` gives, interleaved.
+    pub fn channels(&self) -> Option<u8> {
+        self.media.as_ref().map(|media| media.sending.channels)
     }
 
     /// A snapshot of the numbers.
@@ -337,7 +343,8 @@ impl Call {
         }
     }
 
-    /// Plays one tick of any length into `pcm`, heard from `now` on. Silence before the call is agreed on.
+    /// Plays one tick of any length into `pcm`, heard from `now` on; in stereo it's interleaved. Silence before the call is
+    /// agreed on.
     pub fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
         match &mut self.media {
             Some(media) => media.heard.play(now, pcm),
@@ -349,11 +356,11 @@ impl Call {
     }
 
     /// Takes in one tick from the microphone; then ask [`packet`](Self::packet) until there is none.
-    /// A tick is at most 120 ms.
+    /// A tick is at most 120 ms; in stereo it's interleaved.
     pub fn capture(&mut self, pcm: &[i16]) {
         let Some(media) = &mut self.media else { return };
         if !media.negotiated.direction.sends() || !media.negotiated.has_remote() {
-            media.sender.pause(pcm.len());
+            media.sender.pause(pcm.len() / usize::from(media.sending.channels));
         } else if media.sender.capture(pcm).is_err() {
             self.stats.send_errors += 1;
         }
@@ -438,7 +445,8 @@ impl Call {
         let ptime_ms = negotiated.send_ptime_ms;
         let encoder = sending.encoder(registry)?;
         let decoders = decoders(&self.config, &negotiated.receive, &sending)?;
-        let (sample_rate_hz, rtp_clock_hz) = (sending.sample_rate_hz, sending.rtp_clock_hz());
+        let (sample_rate_hz, rtp_clock_hz, channels) =
+            (sending.sample_rate_hz, sending.rtp_clock_hz(), sending.channels);
         let receiver_config = ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: self.config.delay };
         let Some(media) = &mut self.media else {
             let identity = &self.config.identity;
@@ -456,7 +464,7 @@ impl Call {
                 sending,
                 guard: Guard::new(negotiated.srtp.as_ref()),
                 sender,
-                heard: Listening::new(receiver_config, decoders, identity.ssrc)?,
+                heard: Listening::new(receiver_config, channels, decoders, identity.ssrc)?,
                 reporter: Box::new(reporter(identity, now)?),
                 rtp: Latch::new(self.config.latching, negotiated.remote_rtp),
                 rtcp: Latch::new(self.config.latching, negotiated.remote_rtcp),
@@ -467,11 +475,10 @@ impl Call {
             });
             return Ok(());
         };
-        let same_sound = sample_rate_hz == media.sending.sample_rate_hz && rtp_clock_hz == media.sending.rtp_clock_hz();
-        let (heard, more) = if same_sound {
+        let (heard, more) = if sending.sounds_like(&media.sending) {
             (None, decoders)
         } else {
-            (Some(Listening::new(receiver_config, decoders, self.config.identity.ssrc)?), Vec::new())
+            (Some(Listening::new(receiver_config, channels, decoders, self.config.identity.ssrc)?), Vec::new())
         };
         // A source has one clock (RFC 7160, 4.1): with another we are another source.
         let other_clock = rtp_clock_hz != media.sending.rtp_clock_hz();

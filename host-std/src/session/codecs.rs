@@ -15,6 +15,8 @@ pub(super) struct Sending {
     /// What both sides' formats come to.
     pub(super) agreed: CodecFormat,
     pub(super) sample_rate_hz: u32,
+    /// 1, or 2 interleaved.
+    pub(super) channels: u8,
     /// The codec's own delay in microseconds.
     pub(super) delay_us: u32,
     /// What silence is sent as, if it isn't sent as sound.
@@ -31,7 +33,7 @@ impl Sending {
         };
         let theirs = theirs.format.clone();
         let agreed = registry.agree(&ours.format, &theirs).unwrap_or_else(|| ours.format.clone());
-        let sample_rate_hz = sample_rate_hz(registry, &agreed)?;
+        let (sample_rate_hz, channels) = sound(registry, &agreed)?;
         let noise = comfort_noise(&negotiated.send, agreed.rtp_clock_hz)
             .filter(|_| with.comfort_noise && needs_comfort_noise(registry, &agreed));
         let number = negotiated.send[0].payload_type;
@@ -39,21 +41,29 @@ impl Sending {
             .filter(|red| with.redundancy > 0 && may_repeat(&red.format, number))
             .map(|red| red.payload_type);
         let delay_us = registry.describe(&agreed).map_or(0, |description| description.delay_us);
-        Ok(Self { theirs, agreed, sample_rate_hz, delay_us, noise, redundancy })
+        Ok(Self { theirs, agreed, sample_rate_hz, channels, delay_us, noise, redundancy })
     }
 
     /// Whether another's encoder would do the same.
     pub(super) fn codes_like(&self, other: &Self) -> bool {
-        self.theirs == other.theirs && self.agreed == other.agreed && self.sample_rate_hz == other.sample_rate_hz
+        self.theirs == other.theirs && self.agreed == other.agreed && self.sounds_like(other)
+    }
+
+    /// Whether another's sound has the same rates and channels.
+    pub(super) fn sounds_like(&self, other: &Self) -> bool {
+        let sound = |sending: &Self| (sending.sample_rate_hz, sending.channels, sending.rtp_clock_hz());
+        sound(self) == sound(other)
     }
 
     pub(super) fn rtp_clock_hz(&self) -> u32 {
         self.agreed.rtp_clock_hz
     }
 
-    /// Whether a codec of ours has the same rates, so that one stream can carry both.
-    pub(super) fn has_the_rates_of(&self, registry: &Registry, format: &CodecFormat) -> bool {
-        let same_sound = || registry.describe(format).is_some_and(|codec| codec.sample_rate_hz == self.sample_rate_hz);
+    /// Whether a codec of ours has the same rates and channels, so that one stream can carry both.
+    pub(super) fn goes_with(&self, registry: &Registry, format: &CodecFormat) -> bool {
+        let own = (self.sample_rate_hz, self.channels);
+        let same_sound =
+            || registry.describe(format).is_some_and(|codec| (codec.sample_rate_hz, codec.channels) == own);
         format.rtp_clock_hz == self.rtp_clock_hz() && (format.is_auxiliary() || same_sound())
     }
 
@@ -62,14 +72,14 @@ impl Sending {
     }
 }
 
-/// Rate of the sound of a codec in a call, in Hz.
+/// Rate of the sound of a codec in a call, in Hz, and its channels.
 ///
 /// # Errors
-/// [`CallError::Codec`] if the registry has none, [`CallError::Channels`] if its sound is not mono.
-pub(super) fn sample_rate_hz(registry: &Registry, format: &CodecFormat) -> Result<u32, CallError> {
+/// [`CallError::Codec`] if the registry has none, [`CallError::Channels`] if its sound is neither mono nor stereo.
+pub(super) fn sound(registry: &Registry, format: &CodecFormat) -> Result<(u32, u8), CallError> {
     let description = registry.describe(format).ok_or_else(|| CallError::Codec(format.to_string()))?;
     match description.channels {
-        1 => Ok(description.sample_rate_hz),
+        channels @ 1..=2 => Ok((description.sample_rate_hz, channels)),
         channels => Err(CallError::Channels { codec: format.to_string(), channels }),
     }
 }
@@ -87,7 +97,7 @@ fn make<T: ?Sized>(
 /// pauses of their own; and redundancy at the clocks of all.
 ///
 /// # Errors
-/// As for [`sample_rate_hz`], of the first that can't be in a call.
+/// As for [`sound`], of the first that can't be in a call.
 pub(super) fn offered(
     registry: &Registry,
     codecs: &[CodecFormat],
@@ -95,7 +105,7 @@ pub(super) fn offered(
 ) -> Result<Vec<CodecFormat>, CallError> {
     let mut formats = Vec::new();
     for wanted in codecs {
-        sample_rate_hz(registry, wanted)?;
+        sound(registry, wanted)?;
         formats.extend(registry.find(wanted).map(|codec| codec.offer(wanted)));
     }
     for codec in codecs.iter().filter(|codec| with.comfort_noise && needs_comfort_noise(registry, codec)) {
@@ -144,11 +154,11 @@ pub(super) struct Decoders {
 }
 
 impl Decoders {
-    /// One for each format that has the sample rate and the RTP clock of the call.
+    /// One for each format that has the sample rate, the channels and the RTP clock of the call.
     pub(super) fn new(registry: &Registry, formats: &[NegotiatedCodec], sound: &Sending) -> Result<Self, CallError> {
         let mut decoders = Vec::new();
         for NegotiatedCodec { payload_type, format } in formats {
-            if !format.is_auxiliary() && sound.has_the_rates_of(registry, format) {
+            if !format.is_auxiliary() && sound.goes_with(registry, format) {
                 let decoder = make(registry, format, |codec| codec.decoder(&Terms::alone(format)))?;
                 decoders.push((*payload_type, decoder));
             }

@@ -86,7 +86,8 @@ pub struct CallConfig {
     pub rtcp_port: Option<u16>,
     /// Whether RTP and RTCP may share a port (RFC 5761).
     pub rtcp_mux: bool,
-    /// Our codecs, the best first. Calls are mono.
+    /// Our codecs, the best first, mono or stereo: the first of them that the other side has too says which the call
+    /// is. Opus is stereo if its settings in the registry are, L16 if the format is.
     pub codecs: Vec<CodecFormat>,
     /// What makes the codecs, with their settings: those of Opus, say, by
     /// [`with`](Registry::with)`(`[`Opus`](crate::registry::Opus)`(settings))`.
@@ -105,7 +106,7 @@ pub struct CallConfig {
     /// Which source addresses we believe.
     pub latching: Latching,
     /// Sources that are heard at once, 1 to [`MAX_SOURCES`](super::MAX_SOURCES), each with a receiver of its own (130
-    /// KB). With 1 another SSRC takes over from the one before; with more their sum is heard, as of a conference that
+    /// KB, in stereo 260 KB). With 1 another SSRC takes over from the one before; with more their sum is heard, as of a conference that
     /// is forwarded and not mixed. All of them come from one address and under one key.
     pub sources: usize,
     /// Bounds of the receive delay.

@@ -91,9 +91,9 @@ pub enum Ended {
     Bye,
     /// The time was over.
     TimeOver,
-    /// A change gave the call another sample rate, so it needs another device: make a new driver of what this one
-    /// gives back.
-    RateChanged,
+    /// A change gave the call another sample rate or other channels, so it needs another device: make a new driver of
+    /// what this one gives back.
+    SoundChanged,
     /// The socket failed.
     Socket(io::Error),
 }
@@ -106,7 +106,7 @@ pub struct Driver<T> {
     pub rtp: UdpSocket,
     /// The same for RTCP, where it isn't multiplexed.
     pub rtcp: Option<UdpSocket>,
-    /// Microphone and loudspeaker, at the call's rate.
+    /// Microphone and loudspeaker, at the call's rate and with its channels.
     pub audio: Box<dyn AudioIo>,
     /// Sees everything that passes.
     pub tap: T,
@@ -147,12 +147,13 @@ struct Sound {
 impl<T: Tap> Driver<T> {
     /// Runs the call until it ends.
     pub async fn run(mut self, mut commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished<T> {
-        let rate_hz = self.audio.sample_rate_hz();
+        let (rate_hz, channels) = (self.audio.sample_rate_hz(), self.audio.channels());
+        let count = u32::from(channels);
         // A call's rates are among those that the meter has; without it there is just nothing to show.
         let meter = LevelMeter::new(LevelConfig { sample_rate_hz: rate_hz, ..LevelConfig::default() }).ok();
-        let ramp = (rate_hz * RAMP_MS / 1_000) as u16;
+        let ramp = (rate_hz * count * RAMP_MS / 1_000) as u16;
         let mut sound = Sound {
-            pcm: Vec::with_capacity((rate_hz * TICK_MS / 1_000) as usize + 1),
+            pcm: Vec::with_capacity(((rate_hz * TICK_MS / 1_000 + 1) * count) as usize),
             microphone: Gain::new(ramp),
             volume: Gain::new(ramp),
             meters: [meter, meter],
@@ -187,13 +188,15 @@ impl<T: Tap> Driver<T> {
                 Event::Command(Some(Command::HangUp) | None) => break Ended::HungUp,
                 Event::Command(Some(Command::Change(change))) => {
                     change(&mut self.call, self.clock.now());
-                    if self.call.sample_rate_hz().is_some_and(|call_hz| call_hz != rate_hz) {
-                        break Ended::RateChanged;
+                    if self.call.sample_rate_hz().is_some_and(|call_hz| call_hz != rate_hz)
+                        || self.call.channels().is_some_and(|call_channels| call_channels != channels)
+                    {
+                        break Ended::SoundChanged;
                     }
                 }
                 Event::Command(Some(command)) => sound.apply(command),
                 Event::Tick => {
-                    sound.pcm.resize(super::tick_samples(rate_hz, tick), 0);
+                    sound.pcm.resize(super::tick_samples(rate_hz, tick) * usize::from(channels), 0);
                     self.tick(tick > 0, &mut sound, &mut datagram).await;
                     tick += 1;
                     if tick.is_multiple_of(STATUS_EVERY) {
@@ -205,7 +208,7 @@ impl<T: Tap> Driver<T> {
                 }
             }
         };
-        if !matches!(ended, Ended::RateChanged)
+        if !matches!(ended, Ended::SoundChanged)
             && let Some(transmit) = self.call.bye(self.clock.now(), &mut datagram)
         {
             self.send(transmit, &datagram).await;

@@ -61,7 +61,7 @@ impl std::fmt::Display for CallError {
             Self::Codec(name) => write!(f, "no codec {name} in this build"),
             Self::NoOffer => write!(f, "an answer without an offer"),
             Self::Channels { codec, channels } => {
-                write!(f, "calls are mono, and {codec} is set up for {channels} channels")
+                write!(f, "calls are mono or stereo, and {codec} is set up for {channels} channels")
             }
             Self::Sources(_) => write!(f, "so many sources can't be heard"),
             Self::Redundancy(level) => write!(f, "redundancy of {level} packets, 4 are possible"),

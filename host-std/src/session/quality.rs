@@ -5,11 +5,12 @@
 
 use dsp_core::quality::voip::StreamQuality;
 use dsp_core::quality::{BurstStats, CodecImpairment, JitterBufferInfo, RtcpReporter, VoipMetricsInput};
-use dsp_core::receive::{DelayConfig, HostReceiver};
+use dsp_core::receive::DelayConfig;
 use dsp_core::time::Duration;
 use dsp_core::wire::rtcp::{ConcealmentKind, JitterBufferKind};
 
 use super::MAX_SOURCES;
+use crate::receiver::AnyReceiver;
 use crate::registry::CodecFormat;
 
 /// What a codec costs in the rating, by G.113, Appendix I, or what is published closest to it.
@@ -38,7 +39,7 @@ pub(crate) fn rating(codec: &CodecFormat, bursts: BurstStats, delay_ms: f64) -> 
 
 /// One direction of a call, where it is heard.
 pub(super) struct Heard<'a> {
-    pub(super) receiver: &'a HostReceiver,
+    pub(super) receiver: &'a AnyReceiver,
     pub(super) delay: &'a DelayConfig,
     pub(super) codec: &'a CodecFormat,
     pub(super) codec_delay_us: u32,

@@ -7,7 +7,7 @@
 use dsp_core::codec::PayloadTable;
 use dsp_core::quality::{Cname, ReceptionStats};
 use dsp_core::receive::sources::{Admission, Sources, SourcesConfig, SourcesStats};
-use dsp_core::receive::{HostReceiver, Played, ReceiverConfig, ReceiverStats};
+use dsp_core::receive::{Played, ReceiverConfig, ReceiverStats};
 use dsp_core::sync::{AlignConfig, ClockMap, Stream, align};
 use dsp_core::time::{Duration, Instant, NtpTime, PayloadType, Ssrc};
 use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
@@ -15,11 +15,12 @@ use dsp_core::wire::rtp::RtpPacket;
 
 use super::codecs::Decoders;
 use super::{CallError, Incoming};
+use crate::receiver::AnyReceiver;
 
 /// The most sources that a call can hear at once: as many as one RTCP report has blocks for (RFC 3550, 6.4.1).
 pub const MAX_SOURCES: usize = 31;
 
-/// Samples that are mixed in one go.
+/// Samples, all channels together, that are mixed in one go.
 const CHUNK: usize = 480;
 /// How often streams are aligned.
 const ALIGN_EVERY: Duration = Duration::from_millis(20);
@@ -44,7 +45,7 @@ pub struct SourceStats {
 
 /// A receiver, and what is known of who has it.
 struct Place {
-    receiver: Box<HostReceiver>,
+    receiver: AnyReceiver,
     decoders: Decoders,
     clock: ClockMap,
     cname: Option<Cname>,
@@ -58,6 +59,7 @@ struct Place {
 /// Receivers, one for each source at once.
 pub(super) struct Listening {
     config: ReceiverConfig,
+    channels: u8,
     places: Vec<Place>,
     /// With one place the receiver itself knows whom it hears.
     table: Option<Box<Sources<MAX_SOURCES>>>,
@@ -65,18 +67,24 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    /// One place for each set of decoders.
-    pub(super) fn new(config: ReceiverConfig, decoders: Vec<Decoders>, own: Ssrc) -> Result<Self, CallError> {
+    /// One place for each set of decoders, all of one or two channels.
+    pub(super) fn new(
+        config: ReceiverConfig,
+        channels: u8,
+        decoders: Vec<Decoders>,
+        own: Ssrc,
+    ) -> Result<Self, CallError> {
         let wanted = SourcesConfig { places: decoders.len(), own: Some(own), ..SourcesConfig::default() };
         let table = Sources::new(wanted).map_err(CallError::Sources)?;
         let place = |decoders: Decoders| {
-            let mut receiver = Box::new(HostReceiver::new(config).map_err(CallError::Receiver)?);
+            let mut receiver = AnyReceiver::new(config, channels).map_err(CallError::Receiver)?;
             receiver.set_redundancy(decoders.redundancy());
             let clock = ClockMap::new(config.rtp_clock_hz);
             Ok(Place { receiver, decoders, clock, cname: None, delay: None, least_delay: Duration::ZERO, ends: None })
         };
         Ok(Self {
             config,
+            channels,
             table: (decoders.len() > 1).then(|| Box::new(table)),
             places: decoders.into_iter().map(place).collect::<Result<_, CallError>>()?,
             next_alignment: Instant::ZERO,
@@ -168,7 +176,7 @@ impl Listening {
         }
         let mut all = Played::default();
         if self.places.iter().all(|place| place.receiver.ssrc().is_none()) {
-            all.silence = pcm.len() as u32;
+            all.silence = (pcm.len() / usize::from(self.channels)) as u32;
         }
         let mut at = now;
         for part in pcm.chunks_mut(CHUNK) {
@@ -179,7 +187,8 @@ impl Listening {
             for (out, sum) in part.iter_mut().zip(sum) {
                 *out = sum.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
             }
-            at += Duration::from_samples(part.len() as u64, self.config.sample_rate_hz);
+            let samples = part.len() / usize::from(self.channels);
+            at += Duration::from_samples(samples as u64, self.config.sample_rate_hz);
         }
         all
     }
@@ -248,7 +257,7 @@ impl Listening {
     }
 
     /// The receiver of the first source that is heard; if there is none, one that hears nothing.
-    pub(super) fn first(&self) -> &HostReceiver {
+    pub(super) fn first(&self) -> &AnyReceiver {
         &self.heard().next().unwrap_or(&self.places[0]).receiver
     }
 
@@ -271,7 +280,8 @@ impl Listening {
     /// Bytes on the heap, without the codecs' own.
     pub(super) fn memory_bytes(&self) -> usize {
         let table = self.table.as_ref().map_or(0, |table| size_of_val(&**table));
-        self.places.len() * (size_of::<Place>() + size_of::<HostReceiver>()) + table
+        let places = self.places.iter().map(|place| size_of::<Place>() + place.receiver.memory_bytes());
+        places.sum::<usize>() + table
     }
 }
 

@@ -17,19 +17,20 @@ use crate::netsim::{Network, NetworkConfig};
 pub const TICK_MS: u32 = super::TICK_MS;
 /// The second side's ticks fall between the first's.
 const PHASE_US: f64 = 3_700.0;
-/// Room for a datagram: L16 at 48 kHz in packets of 20 ms and all smaller ones.
-const DATAGRAM_BYTES: usize = 4_096;
+/// Room for a datagram: L16 at 48 kHz, stereo, in packets of 60 ms and all smaller ones.
+const DATAGRAM_BYTES: usize = 12_288;
 
 /// One side: a call, what is said into it, and who watches.
 pub struct End<T> {
     /// The call.
     pub call: Call,
-    /// What its user says, at the call's rate, from media time 0; repeated from the start when it ends.
+    /// What its user says, at the call's rate and with its channels, from media time 0; repeated from the start when it ends.
     pub speech: Vec<i16>,
     /// Sees everything that passes.
     pub tap: T,
     address: SocketAddr,
     rate_hz: u32,
+    channels: u8,
     ppm: f64,
     phase_us: f64,
     tick: u64,
@@ -75,8 +76,8 @@ impl<T: Tap> VirtualTime<T> {
         let [first, second] = calls;
         let [first_tap, second_tap] = taps;
         let end = |call: Call, tap, address, ppm, phase_us| {
-            let rate_hz = call.sample_rate_hz().unwrap_or(8_000);
-            End { call, speech: Vec::new(), tap, address, rate_hz, ppm, phase_us, tick: 0, spoken: 0 }
+            let (rate_hz, channels) = (call.sample_rate_hz().unwrap_or(8_000), call.channels().unwrap_or(1));
+            End { call, speech: Vec::new(), tap, address, rate_hz, channels, ppm, phase_us, tick: 0, spoken: 0 }
         };
         Ok(Self {
             ends: [
@@ -114,10 +115,10 @@ impl<T: Tap> VirtualTime<T> {
     }
 
     fn tick(&mut self, side: usize, now: Instant) {
-        let mut pcm = [0i16; 48 * TICK_MS as usize];
+        let mut pcm = [0i16; 2 * 48 * TICK_MS as usize];
         let mut datagram = [0u8; DATAGRAM_BYTES];
         let end = &mut self.ends[side];
-        let pcm = &mut pcm[..super::tick_samples(end.rate_hz, end.tick)];
+        let pcm = &mut pcm[..super::tick_samples(end.rate_hz, end.tick) * usize::from(end.channels)];
         let played = end.call.play(now, pcm);
         end.tap.played(now, &played, pcm);
         if end.tick > 0 {
@@ -163,6 +164,11 @@ impl<T> End<T> {
     /// Rate of the sound, in Hz.
     pub fn sample_rate_hz(&self) -> u32 {
         self.rate_hz
+    }
+
+    /// Channels of the sound.
+    pub fn channels(&self) -> u8 {
+        self.channels
     }
 
     /// The end of this side's tick that is next: how far its media time has come.

@@ -13,6 +13,10 @@ use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
 use crate::resample::{Resampler, to_i16};
 
+mod frames;
+
+pub use frames::{WavFrames, mean_of_channels};
+
 /// Input frames read at a time.
 const STEP: usize = 256;
 

@@ -1,0 +1,151 @@
+//! A WAV file as interleaved sound of as many channels as a call or a codec wants.
+
+use std::path::Path;
+
+use dsp_core::time::Duration;
+
+use super::{WavError, WavSource};
+
+/// Samples of a channel that are read in one go.
+const PART: usize = 480;
+
+/// Reads a WAV file as interleaved frames at the rate wanted. One channel is the mean of the file's; of more, each is the
+/// file's own, and the last of the file stands for those that it doesn't have.
+#[derive(Debug)]
+pub struct WavFrames {
+    channels: Vec<WavSource>,
+    part: [i16; PART],
+}
+
+impl WavFrames {
+    /// Opens the file at `path` for sound at `rate_hz`, of 1 to 64 `channels`.
+    ///
+    /// # Errors
+    /// As for [`WavSource::open`].
+    pub fn open(path: impl AsRef<Path>, rate_hz: u32, channels: u8) -> Result<Self, WavError> {
+        Self::of(channels, || WavSource::open(&path, rate_hz))
+    }
+
+    /// The same of a file in memory; errors call it `name`.
+    ///
+    /// # Errors
+    /// As for [`WavSource::from_bytes`].
+    pub fn from_bytes(name: &str, bytes: &'static [u8], rate_hz: u32, channels: u8) -> Result<Self, WavError> {
+        Self::of(channels, || WavSource::from_bytes(name, bytes, rate_hz))
+    }
+
+    fn of(channels: u8, open: impl Fn() -> Result<WavSource, WavError>) -> Result<Self, WavError> {
+        let channels = match channels {
+            0 | 1 => vec![open()?],
+            // Each by a reader of its own, so that each is resampled by itself.
+            more => (0..more.into()).map(|n| Ok(open()?.of_channel(n))).collect::<Result<_, WavError>>()?,
+        };
+        Ok(Self { channels, part: [0; PART] })
+    }
+
+    /// Channels of what is read.
+    pub fn channels(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// The whole file's length in samples a channel, at the wanted rate.
+    pub fn len(&self) -> u64 {
+        self.channels.first().map_or(0, WavSource::len)
+    }
+
+    /// Never: an empty file isn't opened.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Fills `pcm`, whole frames of it, and returns how many samples a channel: less than all only at the file's end, and
+    /// then 0.
+    ///
+    /// # Errors
+    /// As for [`WavSource::read`].
+    pub fn read(&mut self, pcm: &mut [i16]) -> Result<usize, WavError> {
+        let count = self.channels.len();
+        if let [mono] = &mut self.channels[..] {
+            return mono.read(pcm);
+        }
+        let mut filled = 0;
+        for frames in pcm.chunks_mut(PART * count) {
+            let want = frames.len() / count;
+            let mut read = 0;
+            for (channel, source) in self.channels.iter_mut().enumerate() {
+                read = source.read(&mut self.part[..want])?;
+                let slots = frames.iter_mut().skip(channel).step_by(count);
+                slots.zip(&self.part[..read]).for_each(|(slot, sample)| *slot = *sample);
+            }
+            filled += read;
+            if read < want {
+                break;
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Reads what is left into memory: the whole file is `longest` at most.
+    ///
+    /// # Errors
+    /// As for [`WavSource::read_all`].
+    pub fn read_all(self, longest: Duration) -> Result<Vec<i16>, WavError> {
+        let count = self.channels.len();
+        let channels: Vec<_> =
+            self.channels.into_iter().map(|source| source.read_all(longest)).collect::<Result<_, _>>()?;
+        let mut pcm = vec![0; channels.iter().map(Vec::len).sum()];
+        for (n, channel) in channels.iter().enumerate() {
+            pcm.iter_mut().skip(n).step_by(count).zip(channel).for_each(|(slot, sample)| *slot = *sample);
+        }
+        Ok(pcm)
+    }
+
+    /// Goes back to the start of the file.
+    ///
+    /// # Errors
+    /// As for [`WavSource::rewind`].
+    pub fn rewind(&mut self) -> Result<(), WavError> {
+        self.channels.iter_mut().try_for_each(WavSource::rewind)
+    }
+}
+
+/// The mean of all channels of interleaved sound, for who can hear only one.
+pub fn mean_of_channels(pcm: &[i16], channels: u8) -> Vec<i16> {
+    let channels = usize::from(channels.max(1));
+    let mean = |frame: &[i16]| (frame.iter().map(|&sample| i32::from(sample)).sum::<i32>() / channels as i32) as i16;
+    pcm.chunks_exact(channels).map(mean).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::WavSink;
+    use super::*;
+
+    #[test]
+    fn channels_of_a_file_and_of_the_reader() {
+        let path = std::env::temp_dir().join(format!("media-core-{}-frames.wav", std::process::id()));
+        let sound: Vec<i16> = (0..1_500).flat_map(|n| [n, -2 * n]).collect();
+        let mut sink = WavSink::create_with(&path, 8_000, 2).unwrap();
+        sink.write(&sound).unwrap();
+        sink.finish().unwrap();
+
+        let mut stereo = WavFrames::open(&path, 8_000, 2).unwrap();
+        assert_eq!((stereo.channels(), stereo.len()), (2, 1_500));
+        let mut pcm = vec![7; 4_000];
+        assert_eq!(stereo.read(&mut pcm).unwrap(), 1_500);
+        assert_eq!(pcm[..3_000], sound);
+        assert_eq!(pcm[3_000..], [7; 1_000]);
+        assert_eq!(stereo.read(&mut pcm).unwrap(), 0);
+        stereo.rewind().unwrap();
+        assert_eq!(stereo.read_all(Duration::from_secs(1)).unwrap(), sound);
+
+        let mean = WavFrames::open(&path, 8_000, 1).unwrap().read_all(Duration::from_secs(1)).unwrap();
+        assert!(mean.iter().zip(mean_of_channels(&sound, 2)).all(|(a, b)| (a - b).abs() <= 1));
+        let three = WavFrames::open(&path, 8_000, 3).unwrap().read_all(Duration::from_secs(1)).unwrap();
+        assert!(three.chunks(3).zip(sound.chunks(2)).all(|(three, two)| three[..2] == *two && three[2] == two[1]));
+        // Resampled too, both channels have one length.
+        let pcm = WavFrames::open(&path, 48_000, 2).unwrap().read_all(Duration::from_secs(1)).unwrap();
+        assert_eq!(pcm.len(), 2 * 9_000);
+        std::fs::remove_file(path).unwrap();
+    }
+}
