@@ -140,6 +140,7 @@ impl<const CELLS: usize> JitterModel<CELLS> {
 /// A decoder that writes down which packets it decoded. A payload is the packet's number and then 4 bytes of length in
 /// ticks; one bit of it makes the decoder refuse, and one says that the sender pauses.
 struct Probe {
+    channels: u8,
     decoded: Vec<u32>,
 }
 
@@ -154,7 +155,7 @@ fn probe_fields(payload: &[u8]) -> Result<(u32, u32), DecodeError> {
 
 impl Decoder for Probe {
     fn info(&self) -> CodecInfo {
-        CodecInfo { name: "probe", sample_rate_hz: 8_000, rtp_clock_hz: 8_000, channels: 1 }
+        CodecInfo { name: "probe", sample_rate_hz: 8_000, rtp_clock_hz: 8_000, channels: self.channels }
     }
 
     fn duration(&self, payload: &[u8]) -> Result<u32, DecodeError> {
@@ -166,14 +167,15 @@ impl Decoder for Probe {
         if ticks & REFUSE != 0 {
             return Err(DecodeError::Malformed(1));
         }
-        let need = (ticks & !PAUSES) as usize;
-        let got = pcm.len();
+        let samples = (ticks & !PAUSES) as usize;
+        let (channels, got) = (usize::from(self.channels), pcm.len());
+        let need = samples * channels;
         let pcm = pcm.get_mut(..need).ok_or(DecodeError::OutputTooSmall { need, got })?;
         for (n, sample) in pcm.iter_mut().enumerate() {
-            *sample = ((n % 57) as i16 - 28) * 100;
+            *sample = ((n / channels % 57) as i16 - 28) * 100;
         }
         self.decoded.push(number);
-        Ok(need)
+        Ok(samples)
     }
 
     fn pauses(&self, payload: &[u8]) -> bool {
@@ -197,9 +199,9 @@ impl PayloadTable for Probe {
     }
 }
 
-/// A receiver whose every tick is checked.
-pub struct ReceiverModel<const CELLS: usize, const SAMPLES: usize> {
-    receiver: Box<Receiver<CELLS, SAMPLES>>,
+/// A receiver whose every tick is checked. All its channels hold the same.
+pub struct ReceiverModel<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize = 1> {
+    receiver: Box<Receiver<CELLS, SAMPLES, CHANNELS>>,
     probe: Probe,
     now: Instant,
     ssrc: u32,
@@ -213,11 +215,13 @@ pub struct ReceiverModel<const CELLS: usize, const SAMPLES: usize> {
     last: Option<Vec<u8>>,
 }
 
-impl<const CELLS: usize, const SAMPLES: usize> Default for ReceiverModel<CELLS, SAMPLES> {
+impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Default
+    for ReceiverModel<CELLS, SAMPLES, CHANNELS>
+{
     fn default() -> Self {
         Self {
             receiver: Box::new(Receiver::new(ReceiverConfig::default()).unwrap()),
-            probe: Probe { decoded: Vec::new() },
+            probe: Probe { channels: CHANNELS as u8, decoded: Vec::new() },
             now: Instant::from_millis(1),
             ssrc: 1,
             seq: 65_500,
@@ -231,7 +235,7 @@ impl<const CELLS: usize, const SAMPLES: usize> Default for ReceiverModel<CELLS, 
     }
 }
 
-impl<const CELLS: usize, const SAMPLES: usize> ReceiverModel<CELLS, SAMPLES> {
+impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> ReceiverModel<CELLS, SAMPLES, CHANNELS> {
     /// Mostly a call, with everything that may happen to it.
     pub fn step(&mut self, (kind, a, b): Step) {
         match kind % 40 {
@@ -333,12 +337,13 @@ impl<const CELLS: usize, const SAMPLES: usize> ReceiverModel<CELLS, SAMPLES> {
         self.receive(&first);
     }
 
-    /// Plays one tick of `samples` and checks it.
+    /// Plays one tick of `samples` a channel and checks it.
     pub fn play(&mut self, samples: usize) {
         let before = self.probe.decoded.len();
-        let mut pcm = vec![i16::MIN + 1; samples];
+        let mut pcm = vec![i16::MIN + 1; samples * CHANNELS];
         let played = self.receiver.play(self.now, &mut self.probe, &mut pcm);
         self.now += Duration::from_samples(samples as u64, 8_000);
+        assert!(pcm.chunks(CHANNELS).all(|frame| frame.iter().all(|sample| *sample == frame[0])));
         let stats = self.receiver.stats();
         let made = stats.decoded_samples
             + stats.recovered_samples

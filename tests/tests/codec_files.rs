@@ -235,7 +235,7 @@ fn a_mistake_is_one_line_that_names_it() {
         ("decode --codec l16 --lose 5 --concealment codec odd x.wav", "l16 has none of its own"),
         ("decode --codec pcmu empty x.wav", "empty has no payloads"),
         ("decode --codec opus said.wav x.wav", "said.wav: not an Ogg file"),
-        ("decode --codec l16 --channels 2 --lose 5 odd x.wav", "mono"),
+        ("decode --codec l16 --channels 2 --lose 5 odd x.wav", "odd ends within frame 0: 39 bytes of 3840"),
         ("decode --codec g722 said.wav x.wav", "said.wav is a WAV file, not raw payloads of g722"),
         ("decode --codec pcmu ogg x.wav", "ogg is an Ogg file (--codec opus)"),
         ("decode --codec pcmu --lose 101 said.wav x.wav", "from 0 to 100"),

@@ -25,6 +25,11 @@ fn fuzz_receiver() {
             model.step(step);
         }
         model.finish();
+        let mut model = ReceiverModel::<16, 1_920, 2>::default();
+        for &step in steps {
+            model.step(step);
+        }
+        model.finish();
         let mut model = ReceiverModel::<8, 1_600>::default();
         for (bytes, micros) in raw {
             // Most random bytes are no RTP; the shift keeps some of the times near each other.

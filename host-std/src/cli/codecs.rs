@@ -123,7 +123,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         text.push('\n');
     }
     let (version, has) = (library_version(), if HAS_DRED { "with" } else { "without" });
-    text += "\nDelay is beyond the frame; memory is in bytes. Calls are mono.\n";
+    text += "\nDelay is beyond the frame; memory is in bytes.\n";
     text += "Where the codec has no concealment of its own, the receiver conceals; `--concealment codec` takes Appendix I of\n";
     text += "G.711 or G.722's own instead.\n";
     text += &format!("Opus is {version}, {has} deep concealment and DRED (cargo feature opus-dred).\n");

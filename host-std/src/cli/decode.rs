@@ -31,7 +31,7 @@ use super::{Beside, Outcome, number_in, print};
 pub(super) struct Args {
     #[command(flatten)]
     coding: Coding,
-    /// Frames lost, in percent: the rest goes through the receiver of a call, which conceals (mono)
+    /// Frames lost, in percent: the rest goes through the receiver of a call, which conceals
     #[arg(help_heading = "Losses", long, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
     lose: Option<f64>,
     /// Mean length of a loss in frames; 1: each frame is lost or not by itself
