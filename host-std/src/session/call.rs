@@ -314,7 +314,7 @@ impl Call {
                 }
                 media.fresh = false;
             }
-            return media.heard.receive(now, packet);
+            return media.heard.receive(now, &mut datagram[..len]);
         }
         // Without SRTP anybody can write a goodbye: it must come from where the sound comes from.
         if channel == Channel::Rtp && matches!(media.guard, Guard::Plain(_)) && !latch.believes(now, from) {

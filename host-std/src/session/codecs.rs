@@ -1,8 +1,9 @@
 //! The codecs of a call: made by the registry from what the SDP agreed on, found by payload type.
 
-use dsp_core::codec::{Decoder, OtherPayload, PayloadTable};
+use dsp_core::codec::{CodecInfo, Decoder, OtherPayload, PayloadTable};
 use dsp_core::time::PayloadType;
 
+use super::converted::Converted;
 use super::{CallConfig, CallError};
 use crate::registry::{CodecFormat, Made, Registry, Terms};
 use crate::sdp::{Negotiated, NegotiatedCodec};
@@ -53,6 +54,12 @@ impl Sending {
     pub(super) fn sounds_like(&self, other: &Self) -> bool {
         let sound = |sending: &Self| (sending.sample_rate_hz, sending.channels, sending.rtp_clock_hz());
         sound(self) == sound(other)
+    }
+
+    /// What a decoder gives in this call.
+    fn info(&self) -> CodecInfo {
+        let Self { sample_rate_hz, channels, .. } = *self;
+        CodecInfo { name: "", sample_rate_hz, rtp_clock_hz: self.rtp_clock_hz(), channels }
     }
 
     pub(super) fn rtp_clock_hz(&self) -> u32 {
@@ -151,26 +158,38 @@ pub(super) struct Decoders {
     decoders: Vec<(PayloadType, Box<dyn Decoder + Send>)>,
     noise: Option<PayloadType>,
     redundancy: Option<PayloadType>,
+    /// Payload types of a slower clock than the call's, and what their timestamps are to be multiplied by.
+    slower: Vec<(PayloadType, u32)>,
 }
 
 impl Decoders {
-    /// One for each format that has the sample rate, the channels and the RTP clock of the call.
+    /// One for each format whose RTP clock the call's is a multiple of; where the sound is another than the call's, it's
+    /// converted.
     pub(super) fn new(registry: &Registry, formats: &[NegotiatedCodec], sound: &Sending) -> Result<Self, CallError> {
-        let mut decoders = Vec::new();
-        for NegotiatedCodec { payload_type, format } in formats {
-            if !format.is_auxiliary() && sound.goes_with(registry, format) {
-                let decoder = make(registry, format, |codec| codec.decoder(&Terms::alone(format)))?;
+        let (mut decoders, mut slower) = (Vec::new(), Vec::new());
+        for NegotiatedCodec { payload_type, format } in formats.iter().filter(|codec| !codec.format.is_auxiliary()) {
+            let decoder = make(registry, format, |codec| codec.decoder(&Terms::alone(format)))?;
+            if sound.goes_with(registry, format) {
                 decoders.push((*payload_type, decoder));
+            } else if let Some(Ok(converted)) = Converted::new(decoder, sound.info()) {
+                slower.extend(Some((*payload_type, converted.factor())).filter(|(_, factor)| *factor > 1));
+                decoders.push((*payload_type, Box::new(converted)));
             }
         }
         let redundancy = redundancy(formats, &sound.agreed).map(|red| red.payload_type);
-        Ok(Self { decoders, noise: comfort_noise(formats, sound.rtp_clock_hz()), redundancy })
+        Ok(Self { decoders, noise: comfort_noise(formats, sound.rtp_clock_hz()), redundancy, slower })
     }
 
     /// Whether packets of this type mean something.
     pub(super) fn knows(&self, payload_type: PayloadType) -> bool {
         [self.noise, self.redundancy].contains(&Some(payload_type))
             || self.decoders.iter().any(|(own, _)| *own == payload_type)
+    }
+
+    /// What the timestamps of this type are to be multiplied by, to count in the call's clock. Modulo 2^32 that goes on
+    /// through a wrap as if there were none.
+    pub(super) fn clock_factor(&self, payload_type: PayloadType) -> u32 {
+        self.slower.iter().find(|(slower, _)| *slower == payload_type).map_or(1, |(_, factor)| *factor)
     }
 
     /// The payload type of redundant audio data.
@@ -182,6 +201,7 @@ impl Decoders {
     pub(super) fn add(&mut self, others: Self) {
         for (payload_type, decoder) in others.decoders {
             if !self.knows(payload_type) {
+                self.slower.extend(others.slower.iter().filter(|(slower, _)| *slower == payload_type));
                 self.decoders.push((payload_type, decoder));
             }
         }

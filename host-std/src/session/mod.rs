@@ -6,6 +6,7 @@
 mod call;
 mod codecs;
 mod config;
+mod converted;
 pub mod driver;
 mod guard;
 mod latch;

@@ -111,8 +111,14 @@ impl Listening {
         }
     }
 
-    /// Takes in an RTP packet.
-    pub(super) fn receive(&mut self, now: Instant, packet: &[u8]) -> Incoming {
+    /// Takes in an RTP packet; of another clock than the call's, its timestamp is written anew.
+    pub(super) fn receive(&mut self, now: Instant, packet: &mut [u8]) -> Incoming {
+        let payload_type = packet.get(1).map(|&byte| PayloadType::from_low_bits(byte));
+        let factor =
+            payload_type.zip(self.places.first()).map_or(1, |(number, place)| place.decoders.clock_factor(number));
+        if let (2.., Some([_, _, _, _, timestamp @ ..])) = (factor, packet.first_chunk_mut::<8>()) {
+            *timestamp = u32::from_be_bytes(*timestamp).wrapping_mul(factor).to_be_bytes();
+        }
         let mut index = 0;
         if let (Some(table), Ok(header)) = (&mut self.table, RtpPacket::parse(packet)) {
             index = match table.update(now, header.ssrc(), header.seq()) {

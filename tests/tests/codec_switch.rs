@@ -1,0 +1,129 @@
+//! An answer that leaves several codecs open, and a sender that goes from one to another within its stream: all of them are
+//! heard (RFC 3264, 6.1).
+
+use std::net::SocketAddr;
+
+use dsp_core::codec::Encoder;
+use dsp_core::codec::g711::Pcmu;
+use dsp_core::codec::g722::{G722Encoder, Mode};
+use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
+use dsp_core::wire::rtp::RtpHeader;
+use host_std::opus::{OpusEncoder, OpusEncoderConfig};
+use host_std::registry::CodecFormat;
+use host_std::sdp::{self, LocalMedia, SrtpPolicy};
+use host_std::session::{Call, CallConfig, Channel, Identity, Incoming};
+use host_std::wav::WavFrames;
+use media_core_tests::score::score;
+
+const WOMAN: &[u8] = include_bytes!("../../host-std/assets/woman.wav");
+const THERE: &str = "127.0.0.1:5000";
+/// How long each codec is spoken in, in ms.
+const TURN_MS: usize = 3_000;
+
+fn speech(rate_hz: u32) -> Vec<i16> {
+    let source = WavFrames::from_bytes("speech", WOMAN, rate_hz, 1).unwrap();
+    source.read_all(Duration::from_secs(60)).unwrap()
+}
+
+/// What the other side may send.
+struct Voice {
+    payload_type: PayloadType,
+    rate_hz: u32,
+    clock_hz: u32,
+    encoder: Box<dyn Encoder>,
+    said: Vec<i16>,
+}
+
+/// The payload type that the answer gave a codec.
+fn number(negotiated: &sdp::Negotiated, name: &str) -> PayloadType {
+    negotiated.send.iter().find(|codec| codec.format.is_named(name)).unwrap().payload_type
+}
+
+/// A call that offered these codecs, and an answer with all of them; then the voices take turns, `lose` every so many
+/// packets. Returns the call and what was heard.
+fn turns(codecs: &[CodecFormat], order: &[&str], lose: usize) -> (Call, Vec<i16>) {
+    let config = CallConfig {
+        codecs: codecs.to_vec(),
+        srtp: SrtpPolicy::Off,
+        ..CallConfig::with_identity(4_000, Identity::seeded(1))
+    };
+    let mut call = Call::new(config).unwrap();
+    let there = LocalMedia { rtp_port: 5_000, codecs: codecs.to_vec(), ..LocalMedia::default() };
+    let (answer, negotiated) = sdp::answer(&there, &call.offer().unwrap()).unwrap();
+    assert_eq!(negotiated.send.len(), codecs.len());
+    call.accept(Instant::ZERO, &answer).unwrap();
+    let mut voices: Vec<_> = order
+        .iter()
+        .map(|&name| {
+            let (rate_hz, clock_hz, encoder): (_, _, Box<dyn Encoder>) = match name {
+                "opus" => (48_000, 48_000, Box::new(OpusEncoder::new(OpusEncoderConfig::default()).unwrap())),
+                "G722" => (16_000, 8_000, Box::new(G722Encoder::new(Mode::Kbps64))),
+                _ => (8_000, 8_000, Box::new(Pcmu)),
+            };
+            Voice { payload_type: number(&negotiated, name), rate_hz, clock_hz, encoder, said: speech(rate_hz) }
+        })
+        .collect();
+
+    let rate_hz = call.sample_rate_hz().unwrap();
+    let from: SocketAddr = THERE.parse().unwrap();
+    let (mut heard, mut now, mut timestamp) = (Vec::new(), Instant::ZERO, RtpTime(u32::MAX - 50_000));
+    let mut tick = vec![0; rate_hz as usize / 100];
+    for n in 0..order.len() * TURN_MS / 20 {
+        let voice = &mut voices[n * 20 / TURN_MS];
+        let frame = voice.rate_hz as usize / 50;
+        let begin = n % (TURN_MS / 20) * frame;
+        let mut payload = [0; 1_400];
+        let len = voice.encoder.encode(&voice.said[begin..begin + frame], &mut payload).unwrap();
+        let header = RtpHeader {
+            payload_type: voice.payload_type,
+            seq: Seq(65_400u16.wrapping_add(n as u16)),
+            timestamp,
+            ssrc: Ssrc(7),
+            ..RtpHeader::default()
+        };
+        timestamp = timestamp.plus(voice.clock_hz / 50);
+        let mut datagram = [0; 1_500];
+        let len = header.write_packet(&payload[..len], &mut datagram).unwrap();
+        if lose == 0 || n % lose != lose - 1 {
+            let incoming = call.receive(now, Channel::Rtp, from, &mut datagram[..len]);
+            assert!(matches!(incoming, Incoming::Audio(_)), "{incoming:?}");
+        }
+        for _ in 0..2 {
+            call.play(now, &mut tick);
+            heard.extend_from_slice(&tick);
+            now += Duration::from_millis(10);
+        }
+    }
+    (call, heard)
+}
+
+#[test]
+fn every_codec_of_an_answer_is_heard_when_it_comes() {
+    let opus = [CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu()];
+    let narrow = [CodecFormat::pcmu(), CodecFormat::g722()];
+    for (codecs, order, lose, rate_hz) in [
+        (&opus[..], &["opus", "PCMU", "G722", "opus"][..], 0, 48_000),
+        (&opus, &["PCMU", "opus", "G722", "PCMU"], 20, 48_000),
+        (&narrow, &["PCMU", "G722", "PCMU"], 0, 8_000),
+        (&narrow, &["G722", "PCMU"], 20, 8_000),
+    ] {
+        let (call, heard) = turns(codecs, order, lose);
+        assert_eq!(call.sample_rate_hz(), Some(rate_hz));
+        let receiver = call.stats().receiver;
+        // Between two codecs, a whole number of samples and no silence to speak of.
+        for turn in 0..order.len() {
+            let part = &heard[turn * TURN_MS * rate_hz as usize / 1_000..][..TURN_MS * rate_hz as usize / 1_000];
+            let thin: Vec<_> = part.iter().step_by(rate_hz as usize / 8_000).copied().collect();
+            let score = score(&speech(8_000), &thin, 8_000);
+            println!("{order:?}, turn {turn}: {score:?}");
+            assert!(score.segments >= 6 && score.median > 0.8, "{order:?}, turn {turn}: {score:?}");
+        }
+        println!("{receiver:?}");
+        assert_eq!(receiver.codec_switches as usize, order.len() - 1);
+        assert_eq!((receiver.unknown_payload, receiver.undecodable), (0, 0));
+        let lost = if lose == 0 { 0 } else { order.len() * TURN_MS / 20 / lose };
+        let concealed_ms = receiver.concealed_samples * 1_000 / u64::from(rate_hz);
+        let most = (20 * lost + 100 * order.len()) as u64;
+        assert!(concealed_ms < most, "{order:?}: {concealed_ms} ms made up, {most} at most");
+    }
+}
