@@ -49,7 +49,7 @@ fn turns(codecs: &[CodecFormat], order: &[&str], lose: usize) -> (Call, Vec<i16>
     };
     let mut call = Call::new(config).unwrap();
     let there = LocalMedia { rtp_port: 5_000, codecs: codecs.to_vec(), ..LocalMedia::default() };
-    let (answer, negotiated) = sdp::answer(&there, &call.offer().unwrap()).unwrap();
+    let (answer, negotiated) = sdp::answer(&there, call.offer().unwrap()).unwrap();
     assert_eq!(negotiated.send.len(), codecs.len());
     call.accept(Instant::ZERO, &answer).unwrap();
     let mut voices: Vec<_> = order
@@ -121,7 +121,7 @@ fn every_codec_of_an_answer_is_heard_when_it_comes() {
         println!("{receiver:?}");
         assert_eq!(receiver.codec_switches as usize, order.len() - 1);
         assert_eq!((receiver.unknown_payload, receiver.undecodable), (0, 0));
-        let lost = if lose == 0 { 0 } else { order.len() * TURN_MS / 20 / lose };
+        let lost = (order.len() * TURN_MS / 20).checked_div(lose).unwrap_or(0);
         let concealed_ms = receiver.concealed_samples * 1_000 / u64::from(rate_hz);
         let most = (20 * lost + 100 * order.len()) as u64;
         assert!(concealed_ms < most, "{order:?}: {concealed_ms} ms made up, {most} at most");
