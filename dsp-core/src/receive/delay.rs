@@ -8,7 +8,8 @@
 //! Relative delays go into a histogram that forgets with a half-life of 355 packets (7 s at 20 ms). The target is the
 //! delay that costs least: each ms of delay costs one, each percent of packets that come later than it
 //! [`DelayConfig::late_cost_ms`]. What is lost costs nothing, as waiting doesn't bring it back. A stall that comes once
-//! in a while costs too little to be waited for: it is, when another is likely enough.
+//! in a while costs too little to be waited for: it is, when another is likely enough. To come down must be worth more
+//! than to go up.
 //!
 //! Newer packets weigh more instead of older ones being scaled down, so an update touches one bucket; the target is
 //! looked up with the second packet, every eighth, or at once if a packet was later. Memory: under 600 bytes. A look-up
@@ -72,8 +73,8 @@ const WEIGHT_LIMIT: u32 = 1 << 20;
 /// An overtaken packet that is late counts a quarter: it alone is missing, and what follows is here to bridge it. Where one in
 /// order is late, so is everything behind it.
 const OVERTAKEN_SHARE: u32 = 4;
-/// Each change of the delay is heard: to be longer it must be worth a sixteenth of it, to be shorter a sixth. One that comes
-/// down soon after a stall must go up again at the next, and is heard three times: down, up, and in what is concealed.
+/// Each change of the delay is heard: to be longer it must be worth a sixteenth of it, to be shorter a sixth. One that
+/// follows each lull is stretched down and up again, and runs dry at the next stall.
 const WORTH_UP: u32 = 16;
 const WORTH_DOWN: u32 = 6;
 /// One late packet of few is no reason to expect as large a share of the next: shares are of so many at least.
