@@ -8,7 +8,8 @@
 //! Relative delays go into a histogram that forgets with a half-life of 355 packets (7 s at 20 ms). The target is the
 //! delay that costs least: each ms of delay costs one, each percent of packets that come later than it
 //! [`DelayConfig::late_cost_ms`]. What is lost costs nothing, as waiting doesn't bring it back. A stall that comes once
-//! in a while costs too little to be waited for: it is, when another is likely enough.
+//! in a while costs too little to be waited for: it is, when another is likely enough. To come down must be worth more
+//! than to go up.
 //!
 //! Newer packets weigh more instead of older ones being scaled down, so an update touches one bucket; the target is
 //! looked up with the second packet, every eighth, or at once if a packet was later. Memory: under 600 bytes. A look-up
@@ -72,8 +73,10 @@ const WEIGHT_LIMIT: u32 = 1 << 20;
 /// An overtaken packet that is late counts a quarter: it alone is missing, and what follows is here to bridge it. Where one in
 /// order is late, so is everything behind it.
 const OVERTAKEN_SHARE: u32 = 4;
-/// Each change of the delay is heard: it must be worth a sixteenth of it.
-const WORTH: u32 = 16;
+/// Each change of the delay is heard: to be longer it must be worth a sixteenth of it, to be shorter a sixth. One that
+/// follows each lull is stretched down and up again, and runs dry at the next stall.
+const WORTH_UP: u32 = 16;
+const WORTH_DOWN: u32 = 6;
 /// One late packet of few is no reason to expect as large a share of the next: shares are of so many at least.
 const AT_LEAST_PACKETS: u32 = 256;
 /// On the other hand few packets have not shown how late they can be. Until there were so many, the target lies
@@ -380,7 +383,8 @@ impl DelayEstimator {
                 usual = edge;
             }
         }
-        if kept - least > self.worth * unit / WORTH {
+        let worth = if best < self.worth { WORTH_DOWN } else { WORTH_UP };
+        if kept - least > self.worth * unit / worth {
             self.worth = best;
         }
         // Within the first bucket there is no jitter.
@@ -469,6 +473,23 @@ mod tests {
         assert!((380..=430).contains(&target_ms(&estimator)), "{}", target_ms(&estimator));
         feed(&mut estimator, 1_120, 200, |_| 50);
         assert_eq!(target_ms(&estimator), 10);
+    }
+
+    #[test]
+    fn comes_down_for_more_than_it_goes_up_for() {
+        let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::default());
+        // Evenly spread over `steps` of 2 ms.
+        let spread = |steps| move |n: u32| 50 + n * 7 % steps * 2;
+        feed(&mut estimator, 0, 1_000, spread(45));
+        let shorter = target_ms(&estimator);
+        feed(&mut estimator, 1_000, 1_000, spread(50));
+        let longer = target_ms(&estimator);
+        assert!(longer >= shorter + 8, "{shorter} {longer}");
+        // A tenth less is not worth it, half is.
+        feed(&mut estimator, 2_000, 5_000, spread(45));
+        assert_eq!(target_ms(&estimator), longer);
+        feed(&mut estimator, 7_000, 5_000, spread(25));
+        assert!(target_ms(&estimator) <= longer * 2 / 3, "{}", target_ms(&estimator));
     }
 
     #[test]

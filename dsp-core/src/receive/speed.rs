@@ -44,7 +44,9 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             return;
         }
         let by = by as u32;
-        self.stretcher.hurry(self.config.ms(by));
+        // Too long a delay can wait for a good splice; too short a one is concealment soon.
+        let urgent = if matches!(change, Stretch::Accelerate(_)) { by / 2 } else { by };
+        self.stretcher.hurry(self.config.ms(urgent));
         let most = self.config.samples(by).min(self.sound.room());
         let changed = match change {
             Stretch::Accelerate(_) => {

@@ -32,8 +32,8 @@ impl Stretcher {
         Stretcher { rate_hz: sample_rate_hz.clamp(8_000, 48_000), alike: ALIKE, loudest: 0 }
     }
 
-    /// How far the delay is off what is wanted, in ms: the more, the less alike a splice's sides need be. Noise and music
-    /// never repeat themselves well, and the delay must change all the same.
+    /// How far the delay is off what is wanted, in ms, or less if that can wait: the more, the less alike a splice's
+    /// sides need be. Noise and music never repeat themselves well, and the delay must change all the same.
     pub fn hurry(&mut self, off_ms: u32) {
         let left = HURRY_MS.end - (off_ms.min(HURRY_MS.end as u32) as i32).max(HURRY_MS.start);
         let whole = HURRY_MS.end - HURRY_MS.start;
