@@ -40,15 +40,19 @@ fn number(negotiated: &sdp::Negotiated, name: &str) -> PayloadType {
 }
 
 /// A call that offered these codecs, and an answer with all of them; then the voices take turns, `lose` every so many
-/// packets. Returns the call and what was heard.
+/// packets. CN is a pause. Returns the call and what was heard.
 fn turns(codecs: &[CodecFormat], order: &[&str], lose: usize) -> (Call, Vec<i16>) {
+    let pauses = order.contains(&"CN");
     let config = CallConfig {
         codecs: codecs.to_vec(),
+        comfort_noise: pauses,
         srtp: SrtpPolicy::Off,
         ..CallConfig::with_identity(4_000, Identity::seeded(1))
     };
     let mut call = Call::new(config).unwrap();
-    let there = LocalMedia { rtp_port: 5_000, codecs: codecs.to_vec(), ..LocalMedia::default() };
+    let noise = pauses.then(|| CodecFormat::comfort_noise(8_000));
+    let codecs = codecs.iter().cloned().chain(noise).collect::<Vec<_>>();
+    let there = LocalMedia { rtp_port: 5_000, codecs: codecs.clone(), ..LocalMedia::default() };
     let (answer, negotiated) = sdp::answer(&there, call.offer().unwrap()).unwrap();
     assert_eq!(negotiated.send.len(), codecs.len());
     call.accept(Instant::ZERO, &answer).unwrap();
@@ -73,7 +77,10 @@ fn turns(codecs: &[CodecFormat], order: &[&str], lose: usize) -> (Call, Vec<i16>
         let frame = voice.rate_hz as usize / 50;
         let begin = n % (TURN_MS / 20) * frame;
         let mut payload = [0; 1_400];
-        let len = voice.encoder.encode(&voice.said[begin..begin + frame], &mut payload).unwrap();
+        let mut len = voice.encoder.encode(&voice.said[begin..begin + frame], &mut payload).unwrap();
+        if order[n * 20 / TURN_MS] == "CN" {
+            (payload[0], len) = (40, 1);
+        }
         let header = RtpHeader {
             payload_type: voice.payload_type,
             seq: Seq(65_400u16.wrapping_add(n as u16)),
@@ -126,4 +133,23 @@ fn every_codec_of_an_answer_is_heard_when_it_comes() {
         let most = (20 * lost + 100 * order.len()) as u64;
         assert!(concealed_ms < most, "{order:?}: {concealed_ms} ms made up, {most} at most");
     }
+}
+
+/// Comfort noise at 8 kHz goes with PCMU, in a call whose clock is that of Opus.
+#[test]
+fn the_noise_beside_a_slower_codec_is_heard() {
+    let order = ["opus", "PCMU", "CN", "PCMU"];
+    let (call, heard) = turns(&[CodecFormat::opus(), CodecFormat::pcmu()], &order, 0);
+    let receiver = call.stats().receiver;
+    println!("{receiver:?}");
+    // The timestamps of the two codecs have nothing to do with one another; those of PCMU and its noise have.
+    assert_eq!((receiver.restarts, receiver.unknown_payload, receiver.noise_packets), (1, 0, 150));
+    let turn = 48 * TURN_MS;
+    let rms = |part: &[i16]| (part.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / part.len() as f64).sqrt();
+    // -40 dBov.
+    let noise = rms(&heard[2 * turn + turn / 4..3 * turn]);
+    assert!((noise / (32_768.0 / 100.0) - 1.0).abs() < 0.2, "{noise}");
+    let thin: Vec<_> = heard[3 * turn..].iter().step_by(6).copied().collect();
+    let score = score(&speech(8_000), &thin, 8_000);
+    assert!(score.segments >= 6 && score.median > 0.8, "{score:?}");
 }

@@ -240,6 +240,21 @@ fn payload_types_are_told_guessed_or_asked_for() {
     assert_eq!(stereo.streams[0].side.channels, 2);
     let twice: Vec<i16> = plain.streams[0].side.heard.iter().flat_map(|&sample| [sample; 2]).collect();
     assert!(stereo.streams[0].side.heard == twice);
+    // Stereo for a while and then mono is one stream, of which nothing is missing, whichever is longer.
+    for turn in [30, 70] {
+        let packets = call(100, FROM, TO).into_iter().enumerate().map(|(n, packet)| match n < turn {
+            true => {
+                let mut bytes = packet.bytes[..12].to_vec();
+                bytes[1] = 98;
+                bytes.extend(packet.bytes[12..].iter().flat_map(|&code| [code; 2]));
+                Packet { bytes, ..packet }
+            }
+            false => packet,
+        });
+        let both = play(&pcap(&packets.collect::<Vec<_>>(), Link::Ethernet(0), false, false));
+        assert_eq!((both.streams[0].side.channels, both.streams[0].other_payload), (2, 0));
+        assert!(both.streams[0].side.heard == twice);
+    }
     let linear = |mono: &[u8]| {
         mono.iter().flat_map(|&code| dsp_core::codec::g711::ulaw_to_linear(code).to_be_bytes()).collect::<Vec<_>>()
     };

@@ -139,6 +139,7 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize, const CHANNELS: us
 impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// A receiver that waits for its first packet.
     pub fn new(config: ReceiverConfig) -> Result<Self, ConfigError> {
+        const { assert!(CHANNELS > 0, "a receiver has a channel at least") };
         let ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay } = config;
         let (low, high) = (sample_rate_hz.min(rtp_clock_hz), sample_rate_hz.max(rtp_clock_hz));
         if low < 8_000 || sample_rate_hz > 48_000 || high > 192_000 || !high.is_multiple_of(low) {

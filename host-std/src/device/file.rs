@@ -78,6 +78,11 @@ impl FileIo {
         }
     }
 
+    /// Samples of one channel in as many of all.
+    fn a_channel(&self, samples: usize) -> u64 {
+        samples as u64 / u64::from(self.channels.max(1))
+    }
+
     fn read_source(&mut self, pcm: &mut [i16]) -> usize {
         let Some(source) = self.source.as_mut().filter(|_| !self.finished && self.failure.is_none()) else { return 0 };
         let mut filled = 0;
@@ -124,22 +129,22 @@ impl AudioIo for FileIo {
         let filled = if self.source.is_some() { self.read_source(pcm) } else { 0 };
         pcm[filled..].fill(0);
         let got = if self.source.is_some() { filled } else { pcm.len() };
-        self.counters.captured += got as u64;
-        self.counters.capture_underrun += (pcm.len() - got) as u64;
+        self.counters.captured += self.a_channel(got);
+        self.counters.capture_underrun += self.a_channel(pcm.len() - got);
         got
     }
 
     fn write(&mut self, pcm: &[i16]) -> usize {
         if self.failure.is_some() {
-            self.counters.playback_overrun += pcm.len() as u64;
+            self.counters.playback_overrun += self.a_channel(pcm.len());
             return 0;
         }
         if let Some(Err(e)) = self.sink.as_mut().map(|sink| sink.write(pcm)) {
             self.failure = Some(e.into());
-            self.counters.playback_overrun += pcm.len() as u64;
+            self.counters.playback_overrun += self.a_channel(pcm.len());
             return 0;
         }
-        self.counters.played += pcm.len() as u64;
+        self.counters.played += self.a_channel(pcm.len());
         pcm.len()
     }
 
@@ -209,6 +214,7 @@ mod tests {
         let mut io = io.play_to(&loudspeaker).unwrap();
         assert_eq!((io.channels(), io.read(&mut long), io.write(&long[..1_000])), (2, 1_000, 1_000));
         assert_eq!(long[997..1_001], [498, 499, 499, 0]);
+        assert_eq!((io.counters().captured, io.counters().capture_underrun, io.counters().played), (500, 100, 500));
         io.finish().unwrap();
         let heard = WavSource::open(&loudspeaker, 8_000).unwrap();
         assert_eq!((heard.spec().channels, heard.len()), (2, 500));

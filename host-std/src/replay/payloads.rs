@@ -104,6 +104,21 @@ impl PayloadFormat {
         if some && self.format.is_named("opus") { Self { channels: 2, ..self } } else { self }
     }
 
+    /// Whether another's sound has the same rates.
+    fn has_the_rates_of(&self, other: &Self) -> bool {
+        (self.rtp_clock_hz(), self.sample_rate_hz) == (other.rtp_clock_hz(), other.sample_rate_hz)
+    }
+
+    /// Makes one stream of the formats in it, of which the first says the rates: where one is stereo, all are.
+    pub(super) fn bring_together(formats: &mut [&mut Self]) {
+        let Some(main) = formats.first().map(|main| (*main).clone()) else { return };
+        if formats.iter().any(|format| format.has_the_rates_of(&main) && format.channels == 2) {
+            for format in formats.iter_mut().filter(|format| format.has_the_rates_of(&main)) {
+                format.channels = 2;
+            }
+        }
+    }
+
     fn named(name: &'static str, clock: u32, channels: u8) -> Option<Self> {
         Self::new(CodecFormat::new(name, clock, channels))
     }
@@ -133,7 +148,8 @@ impl PayloadFormat {
         let opus = OpusEncoderConfig { channels: self.channels, ..OpusEncoderConfig::default() };
         let registry = Registry::builtin().with(Opus(opus));
         let decoder = registry.find(&self.coding)?.decoder(&Terms::alone(&self.coding)).ok()?;
-        Some(if self.coding == self.format { decoder } else { Box::new(Pairs(decoder)) })
+        let decoder: Box<dyn Decoder> = if self.coding == self.format { decoder } else { Box::new(Pairs(decoder)) };
+        Some(if decoder.info().channels < self.channels { Box::new(Doubled(decoder)) } else { decoder })
     }
 }
 
@@ -161,6 +177,55 @@ impl Decoder for Pairs {
     fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, DecodeError> {
         self.duration(payload)?;
         Ok(self.0.decode(payload, pcm)? / 2)
+    }
+
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
+
+/// A mono decoder, in a stream that is stereo at other times: the same in both channels.
+struct Doubled(Box<dyn Decoder>);
+
+impl Doubled {
+    /// Of the first half of `pcm`, which is mono.
+    fn double(pcm: &mut [i16]) {
+        for n in (0..pcm.len() / 2).rev() {
+            let sample = pcm[n];
+            pcm[2 * n..2 * n + 2].fill(sample);
+        }
+    }
+}
+
+impl Decoder for Doubled {
+    fn info(&self) -> CodecInfo {
+        CodecInfo { channels: 2, ..self.0.info() }
+    }
+
+    fn duration(&self, payload: &[u8]) -> Result<u32, DecodeError> {
+        self.0.duration(payload)
+    }
+
+    fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, DecodeError> {
+        let half = pcm.len() / 2;
+        let samples = self.0.decode(payload, &mut pcm[..half])?;
+        Self::double(&mut pcm[..2 * samples]);
+        Ok(samples)
+    }
+
+    fn conceal(&mut self, pcm: &mut [i16]) -> bool {
+        let half = pcm.len() / 2;
+        let made = self.0.conceal(&mut pcm[..half]);
+        Self::double(pcm);
+        made
+    }
+
+    fn follow(&mut self, samples: usize) {
+        self.0.follow(samples);
+    }
+
+    fn pauses(&self, payload: &[u8]) -> bool {
+        self.0.pauses(payload)
     }
 
     fn reset(&mut self) {
@@ -469,10 +534,7 @@ pub(super) struct Decoders {
 impl Decoders {
     /// Of those formats that have the rates and channels of `main`: a stream keeps its clock.
     pub(super) fn new(formats: &[(PayloadType, PayloadFormat)], main: &PayloadFormat) -> Option<Self> {
-        let same = |format: &PayloadFormat| {
-            let sound = |format: &PayloadFormat| (format.rtp_clock_hz(), format.sample_rate_hz(), format.channels());
-            sound(format) == sound(main)
-        };
+        let same = |format: &PayloadFormat| format.has_the_rates_of(main) && format.channels() == main.channels();
         let decoders = formats.iter().filter(|(_, format)| same(format));
         let decoders = decoders.map(|(number, format)| Some((*number, format.decoder()?))).collect::<Option<_>>()?;
         Some(Self { decoders, others: Vec::new(), redundancy: None })

@@ -266,6 +266,7 @@ fn plan(found: Vec<Found>, config: &ReplayConfig) -> (Vec<Plan>, Vec<SkippedStre
                 }
             }
         }
+        PayloadFormat::bring_together(&mut sounds.iter_mut().map(|(_, format, _)| format).collect::<Vec<_>>());
         match sounds.first().cloned() {
             Some(main) => {
                 let formats = sounds.into_iter().map(|(number, format, _)| (number, format)).collect();

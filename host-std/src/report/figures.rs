@@ -300,12 +300,12 @@ pub(super) const TABLE: &[Group] = &[
 ];
 
 impl SideReport {
-    /// Length of what was played, in milliseconds.
-    /// How long interleaved sound of this side lasts.
+    /// How long interleaved sound of this side lasts, in milliseconds.
     pub(super) fn sound_ms(&self, sound: &[i16]) -> f64 {
         sound.len() as f64 * 1e3 / f64::from(self.channels.max(1)) / f64::from(self.sample_rate_hz.max(1))
     }
 
+    /// Length of what was played, in milliseconds.
     pub(super) fn heard_ms(&self) -> f64 {
         self.sound_ms(&self.heard)
     }

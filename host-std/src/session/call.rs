@@ -261,7 +261,8 @@ impl Call {
         self.media.iter().flat_map(|media| media.heard.sources())
     }
 
-    /// Bytes of memory of this call: itself and what it keeps on the heap, without the codecs' own.
+    /// Bytes of memory of this call: itself and what it keeps on the heap, without the codecs' own and that of resampling
+    /// those that are not the call's.
     pub fn memory_bytes(&self) -> usize {
         let heap = |media: &Media| {
             size_of::<HostSender>()

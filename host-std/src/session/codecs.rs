@@ -156,7 +156,8 @@ fn may_repeat(red: &CodecFormat, number: PayloadType) -> bool {
 /// What is behind each payload type of a call: decoders and comfort noise.
 pub(super) struct Decoders {
     decoders: Vec<(PayloadType, Box<dyn Decoder + Send>)>,
-    noise: Option<PayloadType>,
+    /// Comfort noise, one for each clock of the decoders.
+    noise: Vec<PayloadType>,
     redundancy: Option<PayloadType>,
     /// Payload types of a slower clock than the call's, and what their timestamps are to be multiplied by.
     slower: Vec<(PayloadType, u32)>,
@@ -176,13 +177,26 @@ impl Decoders {
                 decoders.push((*payload_type, Box::new(converted)));
             }
         }
+        // What goes with a slower codec counts in that one's clock.
+        let mut noise = Vec::new();
+        for NegotiatedCodec { payload_type, format } in formats.iter().filter(|codec| codec.format.is_auxiliary()) {
+            let clock_hz = format.rtp_clock_hz;
+            if clock_hz > 0 && sound.rtp_clock_hz().is_multiple_of(clock_hz) {
+                let factor = sound.rtp_clock_hz() / clock_hz;
+                slower.extend(Some((*payload_type, factor)).filter(|(_, factor)| *factor > 1));
+                noise.extend(
+                    Some(*payload_type).filter(|_| format.same_encoding(&CodecFormat::comfort_noise(clock_hz))),
+                );
+            }
+        }
         let redundancy = redundancy(formats, &sound.agreed).map(|red| red.payload_type);
-        Ok(Self { decoders, noise: comfort_noise(formats, sound.rtp_clock_hz()), redundancy, slower })
+        Ok(Self { decoders, noise, redundancy, slower })
     }
 
     /// Whether packets of this type mean something.
     pub(super) fn knows(&self, payload_type: PayloadType) -> bool {
-        [self.noise, self.redundancy].contains(&Some(payload_type))
+        self.noise.contains(&payload_type)
+            || self.redundancy == Some(payload_type)
             || self.decoders.iter().any(|(own, _)| *own == payload_type)
     }
 
@@ -199,13 +213,16 @@ impl Decoders {
 
     /// Takes in decoders of payload types that are not here: those beside them keep what they have heard.
     pub(super) fn add(&mut self, others: Self) {
+        let known = |number: &PayloadType| self.knows(*number) || self.clock_factor(*number) > 1;
+        let slower: Vec<_> = others.slower.into_iter().filter(|(number, _)| !known(number)).collect();
+        let noise: Vec<_> = others.noise.into_iter().filter(|number| !known(number)).collect();
         for (payload_type, decoder) in others.decoders {
             if !self.knows(payload_type) {
-                self.slower.extend(others.slower.iter().filter(|(slower, _)| *slower == payload_type));
                 self.decoders.push((payload_type, decoder));
             }
         }
-        self.noise = self.noise.or(others.noise);
+        self.slower.extend(slower);
+        self.noise.extend(noise);
         self.redundancy = self.redundancy.or(others.redundancy);
     }
 }
@@ -217,6 +234,6 @@ impl PayloadTable for Decoders {
     }
 
     fn other(&self, payload_type: PayloadType) -> OtherPayload {
-        if self.noise == Some(payload_type) { OtherPayload::Noise } else { OtherPayload::Unknown }
+        if self.noise.contains(&payload_type) { OtherPayload::Noise } else { OtherPayload::Unknown }
     }
 }

@@ -11,6 +11,8 @@ use crate::resample::{ResampleError, Resampler};
 
 /// The longest payload: 120 ms at 48 kHz, stereo.
 const MOST_SAMPLES: usize = 11_520;
+/// Samples of a channel that are resampled in one go: few enough for the resampler to take them all.
+const PART: usize = 480;
 
 /// A decoder with its sound converted to a call's.
 pub(super) struct Converted {
@@ -21,7 +23,6 @@ pub(super) struct Converted {
     /// One for each channel that both have.
     resamplers: Vec<Resampler>,
     decoded: Box<[i16]>,
-    channel: Box<[i16]>,
 }
 
 impl Converted {
@@ -41,7 +42,6 @@ impl Converted {
             to: CodecInfo { name: from.name, ..to },
             resamplers,
             decoded: vec![0; MOST_SAMPLES].into(),
-            channel: vec![0; MOST_SAMPLES].into(),
             decoder,
         }))
     }
@@ -77,25 +77,34 @@ impl Decoder for Converted {
         let decoded = self.decoder.decode(payload, &mut self.decoded)?;
         let frames = &self.decoded[..decoded * theirs];
         let shared = self.resamplers.len();
+        let mut part = [0; PART];
         for (n, resampler) in self.resamplers.iter_mut().enumerate() {
-            // Of more channels than the call has, their mean.
-            for (sample, frame) in self.channel.iter_mut().zip(frames.chunks_exact(theirs)) {
-                *sample = match shared {
-                    1 => (frame.iter().map(|&sample| i32::from(sample)).sum::<i32>() / theirs as i32) as i16,
-                    _ => frame[n],
-                };
-            }
-            // It never holds more than a tick's worth, so it takes all of it, and gives as much as goes in.
-            resampler.push(&self.channel[..decoded]);
-            let made = resampler.pull(&mut self.channel[..samples]);
-            self.channel[made..samples].fill(0);
-            for (frame, &sample) in pcm.chunks_exact_mut(ours).zip(&self.channel[..samples]) {
-                // Of fewer, the one stands for all.
-                match shared {
-                    1 => frame.fill(sample),
-                    _ => frame[n] = sample,
+            // Of fewer channels than the call has, the one stands for all.
+            let put = |frame: &mut [i16], sample| match shared {
+                1 => frame.fill(sample),
+                _ => frame[n] = sample,
+            };
+            let mut places = pcm.chunks_exact_mut(ours).take(samples);
+            for frames in frames.chunks(PART * theirs) {
+                // Of more, their mean.
+                for (sample, frame) in part.iter_mut().zip(frames.chunks_exact(theirs)) {
+                    *sample = match shared {
+                        1 => (frame.iter().map(|&sample| i32::from(sample)).sum::<i32>() / theirs as i32) as i16,
+                        _ => frame[n],
+                    };
+                }
+                resampler.push(&part[..frames.len() / theirs]);
+                loop {
+                    let most = places.len().min(PART);
+                    let made = resampler.pull(&mut part[..most]);
+                    part[..made].iter().zip(&mut places).for_each(|(&sample, frame)| put(frame, sample));
+                    if made == 0 {
+                        break;
+                    }
                 }
             }
+            // It gives as much as goes in, so that there is nothing left to fill.
+            places.for_each(|frame| put(frame, 0));
         }
         Ok(samples)
     }
@@ -183,6 +192,13 @@ mod tests {
             };
             assert!(last.iter().zip(expected).all(|(a, b)| (i32::from(*a) - b).abs() < 20), "{last:?}");
         }
+        // Longer than anybody sends: as a whole, and what is too long is refused.
+        let wide = CodecInfo { sample_rate_hz: 16_000, rtp_clock_hz: 8_000, ..CALL };
+        let mut pcmu = Converted::new(Box::new(Pcmu), wide).unwrap().unwrap();
+        let mut long = vec![0; 2 * MOST_SAMPLES + 2];
+        assert_eq!(pcmu.decode(&said[..6_000], &mut long), Ok(12_000));
+        assert!(long[200..12_000].chunks(400).all(|part| part.iter().any(|sample| *sample > 9_000)));
+        assert!(pcmu.decode(&[0xff; MOST_SAMPLES + 1], &mut long).is_err());
         let other_clock = CodecInfo { rtp_clock_hz: 44_100, ..CALL };
         assert!(Converted::new(Box::new(Pcmu), other_clock).is_none());
     }
