@@ -1,5 +1,5 @@
-//! An answer that leaves several codecs open, and a sender that goes from one to another within its stream: all of them are
-//! heard (RFC 3264, 6.1).
+//! An answer that leaves several codecs open, and a sender that goes from one to another within its stream (RFC 3264, 6.1):
+//! all of them are heard whose clock the call's is a multiple of.
 
 use std::net::SocketAddr;
 
@@ -41,7 +41,7 @@ fn number(negotiated: &sdp::Negotiated, name: &str) -> PayloadType {
 
 /// A call that offered these codecs, and an answer with all of them; then the voices take turns, `lose` every so many
 /// packets. CN is a pause. Returns the call and what was heard.
-fn turns(codecs: &[CodecFormat], order: &[&str], lose: usize) -> (Call, Vec<i16>) {
+fn turns(codecs: &[CodecFormat], order: &[&str], lose: usize, said: fn(u32) -> Vec<i16>) -> (Call, Vec<i16>) {
     let pauses = order.contains(&"CN");
     let config = CallConfig {
         codecs: codecs.to_vec(),
@@ -64,7 +64,7 @@ fn turns(codecs: &[CodecFormat], order: &[&str], lose: usize) -> (Call, Vec<i16>
                 "G722" => (16_000, 8_000, Box::new(G722Encoder::new(Mode::Kbps64))),
                 _ => (8_000, 8_000, Box::new(Pcmu)),
             };
-            Voice { payload_type: number(&negotiated, name), rate_hz, clock_hz, encoder, said: speech(rate_hz) }
+            Voice { payload_type: number(&negotiated, name), rate_hz, clock_hz, encoder, said: said(rate_hz) }
         })
         .collect();
 
@@ -114,7 +114,7 @@ fn every_codec_of_an_answer_is_heard_when_it_comes() {
         (&narrow, &["PCMU", "G722", "PCMU"], 0, 8_000),
         (&narrow, &["G722", "PCMU"], 20, 8_000),
     ] {
-        let (call, heard) = turns(codecs, order, lose);
+        let (call, heard) = turns(codecs, order, lose, speech);
         assert_eq!(call.sample_rate_hz(), Some(rate_hz));
         let receiver = call.stats().receiver;
         // Between two codecs, a whole number of samples and no silence to speak of.
@@ -136,10 +136,35 @@ fn every_codec_of_an_answer_is_heard_when_it_comes() {
 }
 
 /// Comfort noise at 8 kHz goes with PCMU, in a call whose clock is that of Opus.
+/// A tone of 440 Hz, whole periods a turn.
+fn tone(rate_hz: u32) -> Vec<i16> {
+    let at = |n: u32| f64::from(n) / f64::from(rate_hz) * 440.0 * std::f64::consts::TAU;
+    (0..rate_hz * TURN_MS as u32 / 1_000).map(|n| (at(n).sin() * 8_000.0) as i16).collect()
+}
+
+/// Codecs have delays of their own, and what one remembers of its last turn is old: no step tells of that.
+#[test]
+fn a_change_of_codec_is_no_click() {
+    let opus = [CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu()];
+    let narrow = [CodecFormat::pcmu(), CodecFormat::g722()];
+    for (codecs, order) in
+        [(&opus[..], &["opus", "PCMU", "G722", "opus", "PCMU"][..]), (&narrow, &["PCMU", "G722", "PCMU"])]
+    {
+        let (call, heard) = turns(codecs, order, 0, tone);
+        let rate_hz = call.sample_rate_hz().unwrap();
+        // What a tone of this level and frequency has from sample to sample, and as much again.
+        let most = (2.0 * 8_000.0 * 440.0 * std::f64::consts::TAU / f64::from(rate_hz)) as i32 + 200;
+        for (n, pair) in heard.windows(2).enumerate() {
+            let step = (i32::from(pair[1]) - i32::from(pair[0])).abs();
+            assert!(step <= most, "{order:?}: a step of {step} at {} ms", n * 1_000 / rate_hz as usize);
+        }
+    }
+}
+
 #[test]
 fn the_noise_beside_a_slower_codec_is_heard() {
     let order = ["opus", "PCMU", "CN", "PCMU"];
-    let (call, heard) = turns(&[CodecFormat::opus(), CodecFormat::pcmu()], &order, 0);
+    let (call, heard) = turns(&[CodecFormat::opus(), CodecFormat::pcmu()], &order, 0, speech);
     let receiver = call.stats().receiver;
     println!("{receiver:?}");
     // The timestamps of the two codecs have nothing to do with one another; those of PCMU and its noise have.

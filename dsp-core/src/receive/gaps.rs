@@ -53,6 +53,9 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             self.count_concealed(samples, played);
             return;
         }
+        if self.payload_type.is_some_and(|before| before != info.payload_type) {
+            decoder.reset();
+        }
         decoder.follow(samples);
         match self.sound.make(samples, packet, |out| decoder.decode(payload, out)) {
             Some(Ok(decoded)) if decoded == packet => {

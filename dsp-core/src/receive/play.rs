@@ -163,6 +163,11 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let duration = decoder.duration(payload).unwrap_or(0);
         let bound = self.config.samples(self.delay.maximum().saturating_sub(delay.max(0) as u32));
         let more = more.min(bound).min(self.sound.room().saturating_sub(CHANNELS * self.config.samples(duration)));
+        // What a decoder remembers of an earlier turn has nothing to do with this one.
+        let switched = self.payload_type.is_some_and(|before| before != info.payload_type);
+        if switched {
+            decoder.reset();
+        }
         let pauses = decoder.pauses(payload);
         let decoded = decode_into(&mut self.sound, more, decoder, payload, &self.config);
         self.pass(if decoded.is_some() { PacketFate::Received } else { PacketFate::Discarded });
@@ -173,7 +178,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             return false;
         };
         // Something is left out between what was played and this packet.
-        let spliced = self.spliced || gap > self.filled as i32 || self.sending != Sending::Sound;
+        let spliced = self.spliced || switched || gap > self.filled as i32 || self.sending != Sending::Sound;
         let parts = self.sound.extend(more + samples);
         if more > 0 {
             self.concealer.bridge(parts, more);

@@ -24,7 +24,7 @@ pub const TICK_MS: u32 = super::TICK_MS;
 const DATAGRAM_BYTES: usize = 65_535;
 /// A change of gain takes this long.
 const RAMP_MS: u32 = 10;
-/// Datagrams that are taken in between two ticks: what a flood sends beyond stays with the system, which drops it, and the
+/// Datagrams that are taken in between two ticks on each port: what a flood sends beyond stays with the system, which drops it, and the
 /// sound goes on. 31 sources with packets of 2.5 ms send 124 in a tick.
 const DATAGRAMS_A_TICK: u32 = 256;
 /// Ticks between two updates of the status.
@@ -167,20 +167,20 @@ impl<T: Tap> Driver<T> {
         let mut incoming = vec![0; DATAGRAM_BYTES];
         let mut incoming_rtcp = vec![0; DATAGRAM_BYTES];
         let begin = TokioInstant::now();
-        let (mut tick, mut arrived) = (0u64, 0);
+        let (mut tick, mut arrived) = (0u64, [0; 2]);
         let ended = loop {
             let period = f64::from(TICK_MS) / 1_000.0 / (1.0 + self.drift_ppm * 1e-6);
             let next = begin + StdDuration::from_secs_f64(tick as f64 * period);
             let event = tokio::select! {
                 biased;
-                received = self.rtp.recv_from(&mut incoming), if arrived < DATAGRAMS_A_TICK => Event::Datagram(Channel::Rtp, received),
-                received = receive(self.rtcp.as_ref(), &mut incoming_rtcp), if arrived < DATAGRAMS_A_TICK => Event::Datagram(Channel::Rtcp, received),
+                received = self.rtp.recv_from(&mut incoming), if arrived[0] < DATAGRAMS_A_TICK => Event::Datagram(Channel::Rtp, received),
+                received = receive(self.rtcp.as_ref(), &mut incoming_rtcp), if arrived[1] < DATAGRAMS_A_TICK => Event::Datagram(Channel::Rtcp, received),
                 command = commands.recv() => Event::Command(command),
                 () = sleep_until(next) => Event::Tick,
             };
             match event {
                 Event::Datagram(channel, Ok((len, from))) => {
-                    arrived += 1;
+                    arrived[usize::from(channel == Channel::Rtcp)] += 1;
                     let buffer = if channel == Channel::Rtp { &mut incoming } else { &mut incoming_rtcp };
                     if self.arrive(channel, from, &mut buffer[..len]) == Incoming::Bye {
                         break Ended::Bye;
@@ -200,7 +200,7 @@ impl<T: Tap> Driver<T> {
                 }
                 Event::Command(Some(command)) => sound.apply(command),
                 Event::Tick => {
-                    arrived = 0;
+                    arrived = [0; 2];
                     sound.pcm.resize(super::tick_samples(rate_hz, tick) * usize::from(channels), 0);
                     self.tick(tick > 0, &mut sound, &mut datagram).await;
                     tick += 1;
