@@ -253,7 +253,11 @@ fn payload_types_are_told_guessed_or_asked_for() {
         });
         let both = play(&pcap(&packets.collect::<Vec<_>>(), Link::Ethernet(0), false, false));
         assert_eq!((both.streams[0].side.channels, both.streams[0].other_payload), (2, 0));
-        assert!(both.streams[0].side.heard == twice);
+        let heard = &both.streams[0].side.heard;
+        assert_eq!(heard.len(), twice.len());
+        // Where the codec changes, 5 ms join the one to the other.
+        let other = heard.iter().zip(&twice).filter(|(heard, plain)| heard != plain).count();
+        assert!(other <= 2 * 40, "{other} samples");
     }
     let linear = |mono: &[u8]| {
         mono.iter().flat_map(|&code| dsp_core::codec::g711::ulaw_to_linear(code).to_be_bytes()).collect::<Vec<_>>()
