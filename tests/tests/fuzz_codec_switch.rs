@@ -33,7 +33,7 @@ fn fuzz_codec_switch() {
         };
         let mut call = Call::new(config).unwrap();
         let there = LocalMedia { rtp_port: 5_000, codecs, ..LocalMedia::default() };
-        let (answer, negotiated) = sdp::answer(&there, &call.offer().unwrap()).unwrap();
+        let (answer, negotiated) = sdp::answer(&there, call.offer().unwrap()).unwrap();
         call.accept(Instant::ZERO, &answer).unwrap();
         let from: SocketAddr = "127.0.0.1:5000".parse().unwrap();
         let (mut now, mut timestamp) = (Instant::ZERO, RtpTime(u32::MAX - 1_000));
