@@ -88,26 +88,21 @@ fn call(
     simulation
 }
 
-const CLEAN: NetworkConfig = NetworkConfig {
-    loss_percent: 0.0,
-    burst: 1.0,
-    delay_ms: 20.0,
-    jitter_ms: 0.0,
-    reorder_percent: 0.0,
-    duplicate_percent: 0.0,
-};
-const BAD: NetworkConfig = NetworkConfig {
-    loss_percent: 5.0,
-    burst: 2.0,
-    delay_ms: 20.0,
-    jitter_ms: 30.0,
-    reorder_percent: 1.0,
-    duplicate_percent: 1.0,
-};
+/// Losses, jitter, and packets that overtake others or come twice.
+fn bad() -> NetworkConfig {
+    NetworkConfig {
+        loss_percent: 5.0,
+        burst: 2.0,
+        jitter_ms: 30.0,
+        reorder_percent: 1.0,
+        duplicate_percent: 1.0,
+        ..NetworkConfig::default()
+    }
+}
 
 #[test]
 fn a_perfect_network_gives_both_channels_bit_by_bit() {
-    let simulation = call(&CodecFormat::l16(16_000, 2), [1, 1], 16_000, CLEAN, 0.0);
+    let simulation = call(&CodecFormat::l16(16_000, 2), [1, 1], 16_000, NetworkConfig::default(), 0.0);
     for end in &simulation.ends {
         let said = voices(16_000);
         assert_eq!((end.call.channels(), end.call.sample_rate_hz()), (Some(2), Some(16_000)));
@@ -127,7 +122,7 @@ fn a_bad_network_leaves_the_channels_apart() {
     for (codec, rate_hz) in
         [(CodecFormat::l16(48_000, 2), 48_000), (CodecFormat::opus(), 48_000), (CodecFormat::opus(), 16_000)]
     {
-        let simulation = call(&codec, [2, 2], rate_hz, BAD, 200.0);
+        let simulation = call(&codec, [2, 2], rate_hz, bad(), 200.0);
         let end = &simulation.ends[1];
         let stats = end.call.stats();
         let receiver = stats.receiver;
@@ -153,7 +148,7 @@ fn a_bad_network_leaves_the_channels_apart() {
 
 #[test]
 fn stereo_talks_with_mono() {
-    let simulation = call(&CodecFormat::opus(), [2, 1], 48_000, CLEAN, 0.0);
+    let simulation = call(&CodecFormat::opus(), [2, 1], 48_000, NetworkConfig::default(), 0.0);
     let [stereo, mono] = &simulation.ends;
     assert_eq!((stereo.call.channels(), mono.call.channels()), (Some(2), Some(1)));
     let said = mean_of_channels(&voices(48_000), 2);
@@ -165,7 +160,7 @@ fn stereo_talks_with_mono() {
 
 #[test]
 fn another_number_of_channels_in_a_running_call() {
-    let mut simulation = call(&CodecFormat::l16(16_000, 2), [1, 1], 16_000, CLEAN, 0.0);
+    let mut simulation = call(&CodecFormat::l16(16_000, 2), [1, 1], 16_000, NetworkConfig::default(), 0.0);
     let now = Instant::from_millis(8_000);
     let [a, b] = &mut simulation.ends;
     for end in [&mut *a, &mut *b] {

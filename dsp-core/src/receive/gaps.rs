@@ -53,7 +53,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             self.count_concealed(samples, played);
             return;
         }
-        if self.payload_type.is_some_and(|before| before != info.payload_type) {
+        if self.switches_to(info.payload_type) {
             decoder.reset();
         }
         decoder.follow(samples);

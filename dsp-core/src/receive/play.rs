@@ -8,7 +8,7 @@ use super::sync_buffer::SyncBuffer;
 use super::{CONCEAL_STEP, Cause, Played, Receiver, ReceiverConfig, State, UNDERRUN, ticks};
 use crate::codec::{Decoder, OtherPayload, PayloadTable};
 use crate::quality::PacketFate;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, PayloadType};
 
 /// Who is asked while a tick is played.
 struct Road<'a> {
@@ -126,6 +126,11 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         }
     }
 
+    /// Whether another codec was heard last.
+    pub(super) fn switches_to(&self, payload_type: PayloadType) -> bool {
+        self.payload_type.is_some_and(|before| before != payload_type)
+    }
+
     fn has_ended(&self) -> bool {
         self.filled > UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32
     }
@@ -164,7 +169,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let bound = self.config.samples(self.delay.maximum().saturating_sub(delay.max(0) as u32));
         let more = more.min(bound).min(self.sound.room().saturating_sub(CHANNELS * self.config.samples(duration)));
         // What a decoder remembers of an earlier turn has nothing to do with this one.
-        let switched = self.payload_type.is_some_and(|before| before != info.payload_type);
+        let switched = self.switches_to(info.payload_type);
         if switched {
             decoder.reset();
         }
@@ -236,7 +241,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         delay: i32,
         played: &mut Played,
     ) {
-        if self.payload_type.is_some_and(|before| before != info.payload_type) {
+        if self.switches_to(info.payload_type) {
             self.stats.codec_switches += 1;
         } else if self.packet_ticks != duration && self.packet_ticks > 0 {
             self.stats.ptime_changes += 1;

@@ -8,7 +8,7 @@ use std::time::Duration as StdDuration;
 
 use clap::Args as ClapArgs;
 use dsp_core::time::{Duration, Instant, NtpTime};
-use host_std::device::{AudioCounters, AudioIo, DeviceError};
+use host_std::device::AudioIo;
 use host_std::netsim::NetworkConfig;
 use host_std::opus::OpusEncoderConfig;
 use host_std::record::call::{CallRecorder, side_report};
@@ -341,15 +341,6 @@ impl AudioIo for Loop {
     }
     fn write(&mut self, pcm: &[i16]) -> usize {
         pcm.len()
-    }
-    fn counters(&self) -> AudioCounters {
-        AudioCounters::default()
-    }
-    fn failure(&self) -> Option<&DeviceError> {
-        None
-    }
-    fn reopen(&mut self) -> Result<(), DeviceError> {
-        Ok(())
     }
 }
 

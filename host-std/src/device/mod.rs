@@ -25,7 +25,8 @@ pub use file::FileIo;
 pub use list::{DeviceInfo, FormatInfo, list_devices};
 pub use widen::Widened;
 
-/// Sound in and out at one rate. Nothing blocks, and after construction nothing allocates.
+/// Sound in and out at one rate. Nothing blocks, and after construction nothing allocates. What is provided is that of a
+/// device that counts nothing and can't fail.
 pub trait AudioIo: Send {
     /// Rate of the sound on this side, in Hz.
     fn sample_rate_hz(&self) -> u32;
@@ -44,17 +45,23 @@ pub trait AudioIo: Send {
     fn write(&mut self, pcm: &[i16]) -> usize;
 
     /// What was moved, missed and dropped so far.
-    fn counters(&self) -> AudioCounters;
+    fn counters(&self) -> AudioCounters {
+        AudioCounters::default()
+    }
 
     /// Why sound has stopped, if it has: the device is lost, or its file can't be read or written on. Until
     /// [`AudioIo::reopen`], reads give silence and writes are dropped.
-    fn failure(&self) -> Option<&DeviceError>;
+    fn failure(&self) -> Option<&DeviceError> {
+        None
+    }
 
     /// Opens the device anew, lost or not. Blocks and allocates.
     ///
     /// # Errors
     /// The reason why it can't be opened; the device then stays failed.
-    fn reopen(&mut self) -> Result<(), DeviceError>;
+    fn reopen(&mut self) -> Result<(), DeviceError> {
+        Ok(())
+    }
 }
 
 /// Counts since the device was made; they go on when it is reopened. All in samples of one channel at the rate of the

@@ -81,15 +81,6 @@ mod tests {
             self.played.extend_from_slice(pcm);
             pcm.len()
         }
-        fn counters(&self) -> AudioCounters {
-            AudioCounters::default()
-        }
-        fn failure(&self) -> Option<&DeviceError> {
-            None
-        }
-        fn reopen(&mut self) -> Result<(), DeviceError> {
-            Ok(())
-        }
     }
 
     #[test]

@@ -59,7 +59,6 @@ struct Place {
 /// Receivers, one for each source at once.
 pub(super) struct Listening {
     config: ReceiverConfig,
-    channels: u8,
     places: Vec<Place>,
     /// With one place the receiver itself knows whom it hears.
     table: Option<Box<Sources<MAX_SOURCES>>>,
@@ -84,7 +83,6 @@ impl Listening {
         };
         Ok(Self {
             config,
-            channels,
             table: (decoders.len() > 1).then(|| Box::new(table)),
             places: decoders.into_iter().map(place).collect::<Result<_, CallError>>()?,
             next_alignment: Instant::ZERO,
@@ -180,9 +178,10 @@ impl Listening {
             self.next_alignment = now + ALIGN_EVERY;
             self.align(now);
         }
+        let channels = usize::from(self.first().channels());
         let mut all = Played::default();
         if self.places.iter().all(|place| place.receiver.ssrc().is_none()) {
-            all.silence = (pcm.len() / usize::from(self.channels)) as u32;
+            all.silence = (pcm.len() / channels) as u32;
         }
         let mut at = now;
         for part in pcm.chunks_mut(CHUNK) {
@@ -193,7 +192,7 @@ impl Listening {
             for (out, sum) in part.iter_mut().zip(sum) {
                 *out = sum.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
             }
-            let samples = part.len() / usize::from(self.channels);
+            let samples = part.len() / channels;
             at += Duration::from_samples(samples as u64, self.config.sample_rate_hz);
         }
         all
