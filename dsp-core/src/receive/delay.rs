@@ -3,17 +3,18 @@
 //! Everything is in ticks of the RTP clock, 32 bits, modulo 2^32. A packet's *transit* is its arrival minus its
 //! timestamp: unknown offset and all. The smallest transit of the last 10 to 20 seconds is the *base*; what a packet
 //! took longer is its *relative delay*. Because the base is a minimum over a window, a sender whose clock drifts moves
-//! it along, and a shorter route is noticed at once; when it rises, what was counted is lowered by as much.
+//! it along, and a shorter route is noticed at once; when it rises, what was counted is lowered by as much. In the first
+//! ten seconds it isn't known yet: when it falls, what came before was that much later than it seemed.
 //!
 //! Relative delays go into a histogram that forgets with a half-life of 355 packets (7 s at 20 ms). The target is the
-//! delay that costs least: each ms of delay costs one, each percent of packets that come later than it
-//! [`DelayConfig::late_cost_ms`]. What is lost costs nothing, as waiting doesn't bring it back. A stall that comes once
-//! in a while costs too little to be waited for: it is, when another is likely enough. To come down must be worth more
-//! than to go up.
+//! delay that costs least: each ms of delay costs one (beyond a quarter of a second, where a conversation suffers anyway,
+//! four fifths), each percent of packets that come later than it [`DelayConfig::late_cost_ms`]. What is lost costs nothing, as
+//! waiting doesn't bring it back. A stall that comes once in a while costs too little to be waited for: it is, when
+//! another is likely enough. To come down must be worth more than to go up.
 //!
 //! Newer packets weigh more instead of older ones being scaled down, so an update touches one bucket; the target is
-//! looked up with the second packet, every eighth, or at once if a packet was later. Memory: under 600 bytes. A look-up
-//! takes 112 multiplies.
+//! looked up with each of the first packets, then every eighth, or at once if a packet was later. Memory: under 600
+//! bytes. A look-up takes 224 multiplies.
 
 use crate::time::Duration;
 
@@ -28,7 +29,8 @@ pub struct DelayConfig {
     /// The target never rises above this (nor above `max_ms`), in ms. After a stall the delay may be longer, and then
     /// comes down.
     pub target_max_ms: u32,
-    /// The delay before anything is known of the network, in ms.
+    /// The delay while nothing is known of the network, in ms: the first packet waits for two more, but no longer than
+    /// this.
     pub initial_ms: u32,
     /// How many ms of delay it is worth that one percent of packets less is late, taken as one of 10 to 10,000: so every
     /// cost fits into 32 bits.
@@ -36,12 +38,12 @@ pub struct DelayConfig {
 }
 
 impl Default for DelayConfig {
-    /// To hear nearly everything: 10 ms to 2 s, beginning with 20 ms; a percent of late packets is worth 100 ms.
+    /// To hear nearly everything: 10 ms to 2 s; a percent of late packets is worth 80 ms.
     ///
     /// By ITU-T G.107 the first percent of lost packets costs G.711 with concealment 3.8 of R (G.113: Bpl 25.1), as much
     /// as 158 ms of delay do below 177 ms, or 28 ms above.
     fn default() -> Self {
-        Self { min_ms: 10, max_ms: 2_000, target_max_ms: 2_000, initial_ms: 20, late_cost_ms: 100 }
+        Self { min_ms: 10, max_ms: 2_000, target_max_ms: 2_000, initial_ms: 200, late_cost_ms: 80 }
     }
 }
 
@@ -49,7 +51,7 @@ impl DelayConfig {
     /// To talk to each other: the target stays within 250 ms, which with 150 ms for the rest of the way is the most that
     /// ITU-T G.114 lets a conversation have. On a network that stalls for longer, more is concealed.
     pub const fn conversation() -> Self {
-        Self { min_ms: 10, max_ms: 2_000, target_max_ms: 250, initial_ms: 20, late_cost_ms: 100 }
+        Self { min_ms: 10, max_ms: 2_000, target_max_ms: 250, initial_ms: 200, late_cost_ms: 80 }
     }
 
     /// Always the same delay.
@@ -70,18 +72,22 @@ const FIRST_WIDTH_MS: u32 = 2;
 const WEIGHT_SHIFT: u32 = 9;
 const WEIGHT_START: u32 = 1 << 12;
 const WEIGHT_LIMIT: u32 = 1 << 20;
-/// An overtaken packet that is late counts a quarter: it alone is missing, and what follows is here to bridge it. Where one in
+/// An overtaken packet that is late counts a third: it alone is missing, and what follows is here to bridge it. Where one in
 /// order is late, so is everything behind it.
-const OVERTAKEN_SHARE: u32 = 4;
-/// Each change of the delay is heard: to be longer it must be worth a sixteenth of it, to be shorter a sixth. One that
+const OVERTAKEN_SHARE: u32 = 3;
+/// Beyond this, a ms of delay costs four fifths.
+const LONG_MS: u32 = 256;
+/// Each change of the delay is heard: to be longer it must be worth a sixteenth of it, to be shorter a twelfth. One that
 /// follows each lull is stretched down and up again, and runs dry at the next stall.
 const WORTH_UP: u32 = 16;
-const WORTH_DOWN: u32 = 6;
+const WORTH_DOWN: u32 = 12;
 /// One late packet of few is no reason to expect as large a share of the next: shares are of so many at least.
 const AT_LEAST_PACKETS: u32 = 256;
-/// On the other hand few packets have not shown how late they can be. Until there were so many, the target lies
-/// above what was seen, by half the mean difference of two packets' transits for each halving.
+/// On the other hand few packets have not shown how late they can be, nor how fast. Until there were so many, the target
+/// lies above what was seen, by three quarters of the mean difference of two packets' transits for each halving.
 const KNOWN_PACKETS: u32 = 512;
+/// So many must be here before the first is played.
+const FIRST_PACKETS: u32 = 3;
 /// A usual tick of the listener's sound.
 const TICK_MS: u32 = 10;
 /// One packet of so many is late beyond the usual, in order and overtaken: a single packet that is missing is bridged
@@ -227,9 +233,14 @@ impl DelayEstimator {
             let before = self.base();
             self.minimum = [transit, self.minimum[0]];
             self.window_start = arrival;
-            self.lower(self.base().wrapping_sub(before));
+            self.shift(before.wrapping_sub(self.base()) as i32);
         } else if (transit.wrapping_sub(self.minimum[0]) as i32) < 0 {
+            let before = self.base();
             self.minimum[0] = transit;
+            // Later on it's a faster route, and says nothing of the packets before.
+            if self.packets < KNOWN_PACKETS {
+                self.shift(before.wrapping_sub(self.base()) as i32);
+            }
         }
         self.packets = self.packets.wrapping_add(1).max(1);
         let overtaken = (timestamp.wrapping_sub(self.newest) as i32) < 0;
@@ -245,7 +256,7 @@ impl DelayEstimator {
             self.returns = (self.returns + 1).min(RETURNS_LIMIT);
         }
         self.count(relative, overtaken);
-        if relative > self.target || self.packets == 2 || self.packets.is_multiple_of(LOOK_UP_EVERY) {
+        if relative > self.target || self.packets < 2 * LOOK_UP_EVERY || self.packets.is_multiple_of(LOOK_UP_EVERY) {
             self.look_up();
         }
         relative
@@ -343,15 +354,21 @@ impl DelayEstimator {
         self.weight += self.weight >> WEIGHT_SHIFT;
     }
 
-    /// The base rose by so many ticks: all that was counted was that much less late.
-    fn lower(&mut self, by: u32) {
-        let by_ms = by / self.ticks_per_ms;
-        if by_ms == 0 || by > i32::MAX as u32 {
+    /// The base fell by so many ticks, or rose: all that was counted was that much later, or less late.
+    fn shift(&mut self, by: i32) {
+        let by_ms = by / self.ticks_per_ms as i32;
+        if by_ms == 0 {
             return;
         }
-        for from in 0..BUCKETS {
-            // From a bucket's end, so that a slow drift never adds up to too little.
-            let to = bucket((upper_edge_ms(from + 1) - 1).saturating_sub(by_ms));
+        for step in 0..BUCKETS {
+            // In the order in which none is moved twice; down from a bucket's end and up from its start, so that many small
+            // steps never add up to too much.
+            let (from, ms) = if by_ms < 0 {
+                (step, upper_edge_ms(step + 1) - 1)
+            } else {
+                (BUCKETS - 1 - step, upper_edge_ms(BUCKETS - 1 - step))
+            };
+            let to = bucket(ms.saturating_add_signed(by_ms));
             let weight = core::mem::take(&mut self.histogram[from]);
             self.histogram[to] += weight;
         }
@@ -371,7 +388,7 @@ impl DelayEstimator {
         let mut kept = u32::MAX;
         for index in (0..BUCKETS).rev() {
             let edge = upper_edge_ms(index + 1);
-            let cost = edge * unit + later;
+            let cost = price(edge) * unit + later;
             if cost < least {
                 (best, least) = (edge, cost);
             }
@@ -384,16 +401,22 @@ impl DelayEstimator {
             }
         }
         let worth = if best < self.worth { WORTH_DOWN } else { WORTH_UP };
-        if kept - least > self.worth * unit / worth {
+        if kept - least > price(self.worth) * unit / worth {
             self.worth = best;
         }
         // Within the first bucket there is no jitter.
         let seen = if self.worth == FIRST_WIDTH_MS { 0 } else { self.worth };
         let halvings = (KNOWN_PACKETS / self.packets.clamp(1, KNOWN_PACKETS)).ilog2();
-        let unseen = self.spread / 16 * halvings / 2 / self.ticks_per_ms;
+        let unseen = self.spread / 16 * halvings * 3 / 4 / self.ticks_per_ms;
+        let first = if self.packets < FIRST_PACKETS { self.config.initial_ms } else { 0 };
         self.usual = self.ticks(usual);
-        self.target = self.ticks(self.config.bounded(seen + unseen + self.tick_ms));
+        self.target = self.ticks(self.config.bounded((seen + unseen + self.tick_ms).max(first)));
     }
+}
+
+/// What a delay costs, in ms.
+fn price(ms: u32) -> u32 {
+    ms.min(LONG_MS) + ms.saturating_sub(LONG_MS) * 4 / 5
 }
 
 /// The bucket of a delay in ms.
@@ -450,14 +473,16 @@ mod tests {
     #[test]
     fn falls_to_the_minimum_on_a_quiet_network_and_rises_on_a_bad_one() {
         let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::default());
-        assert_eq!(target_ms(&estimator), 20);
-        feed(&mut estimator, 0, 1_000, |_| 50);
+        // Two packets say nothing yet.
+        feed(&mut estimator, 0, 2, |_| 50);
+        assert_eq!(target_ms(&estimator), 200);
+        feed(&mut estimator, 2, 1_000, |_| 50);
         assert_eq!(target_ms(&estimator), 10);
         // Every tenth packet is 100 ms late: the target must cover it soon, and for as long as it lasts.
-        feed(&mut estimator, 1_000, 100, |n| if n % 10 == 0 { 150 } else { 50 });
+        feed(&mut estimator, 1_002, 100, |n| if n % 10 == 0 { 150 } else { 50 });
         assert!((110..=125).contains(&target_ms(&estimator)), "{}", target_ms(&estimator));
         // And shrink again afterwards.
-        feed(&mut estimator, 1_100, 2_500, |_| 50);
+        feed(&mut estimator, 1_102, 2_500, |_| 50);
         assert_eq!(target_ms(&estimator), 10);
     }
 
@@ -468,10 +493,13 @@ mod tests {
         feed(&mut estimator, 1_000, 1, |_| 150);
         feed(&mut estimator, 1_001, 8, |_| 50);
         assert_eq!(target_ms(&estimator), 10);
-        // For 400 ms nothing comes, and then everything at once.
-        feed(&mut estimator, 1_100, 20, |n| 50 + 400 - (n - 1_100) * 20);
+        // For 400 ms nothing comes, and then everything at once; a second later again.
+        for from in [1_100, 1_150] {
+            feed(&mut estimator, from, 20, |n| 50 + 400 - (n - from) * 20);
+            feed(&mut estimator, from + 20, 30, |_| 50);
+        }
         assert!((380..=430).contains(&target_ms(&estimator)), "{}", target_ms(&estimator));
-        feed(&mut estimator, 1_120, 200, |_| 50);
+        feed(&mut estimator, 1_200, 500, |_| 50);
         assert_eq!(target_ms(&estimator), 10);
     }
 
@@ -485,8 +513,8 @@ mod tests {
         feed(&mut estimator, 1_000, 1_000, spread(50));
         let longer = target_ms(&estimator);
         assert!(longer >= shorter + 8, "{shorter} {longer}");
-        // A tenth less is not worth it, half is.
-        feed(&mut estimator, 2_000, 5_000, spread(45));
+        // A twenty-fifth less is not worth it, half is.
+        feed(&mut estimator, 2_000, 5_000, spread(48));
         assert_eq!(target_ms(&estimator), longer);
         feed(&mut estimator, 7_000, 5_000, spread(25));
         assert!(target_ms(&estimator) <= longer * 2 / 3, "{}", target_ms(&estimator));
@@ -494,13 +522,13 @@ mod tests {
 
     #[test]
     fn what_is_dear_is_waited_for() {
-        let late = |n: u32| if n.is_multiple_of(50) { 250 } else { 50 + n % 10 };
+        let late = |n: u32| if n.is_multiple_of(33) { 250 } else { 50 + n % 10 };
         let target = |config| {
             let mut estimator = DelayEstimator::new(CLOCK, config);
             feed(&mut estimator, 0, 2_000, late);
             target_ms(&estimator)
         };
-        // Two percent are 200 ms late.
+        // Three percent are 200 ms late.
         assert!((210..=230).contains(&target(DelayConfig::default())), "{}", target(DelayConfig::default()));
         let cheap = DelayConfig { late_cost_ms: 25, ..DelayConfig::default() };
         assert!(target(cheap) <= 30, "{}", target(cheap));
@@ -532,6 +560,24 @@ mod tests {
         // Buckets are wide up there.
         assert!(target_ms(&estimator) <= 30, "{}", target_ms(&estimator));
         assert_eq!(estimator.drift_ppm(), 0);
+    }
+
+    #[test]
+    fn what_came_before_the_first_fast_packet_was_late() {
+        // A tenth of the packets is fast. None is before the hundredth.
+        let late = |first_fast| {
+            let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::default());
+            feed(&mut estimator, 0, 110, |n| if n >= first_fast && n % 10 == 0 { 50 } else { 150 });
+            target_ms(&estimator)
+        };
+        for first_fast in [0, 100] {
+            assert!((110..150).contains(&late(first_fast)), "{}", late(first_fast));
+        }
+        // Of a fast route that is found later on, those before know nothing.
+        let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::default());
+        feed(&mut estimator, 0, 1_000, |_| 150);
+        feed(&mut estimator, 1_000, 100, |_| 50);
+        assert_eq!(target_ms(&estimator), 10);
     }
 
     #[test]

@@ -123,6 +123,8 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize, const CHANNELS: us
     packet_ticks: u32,
     /// Samples to play before the next change of speed.
     stretch_pause: usize,
+    /// Ticks decoded since the delay is too long.
+    too_long: u32,
     /// Samples concealed since the last decoded one.
     made_up: u32,
     /// What became of each packet.
@@ -178,6 +180,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             payload_type: None,
             packet_ticks: 0,
             stretch_pause: 0,
+            too_long: 0,
             made_up: 0,
             bursts: BurstTracker::new(),
             recovered: 0,

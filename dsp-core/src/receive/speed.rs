@@ -12,6 +12,10 @@ pub(super) const STRETCH_PAUSE: Duration = Duration::from_millis(60);
 /// and where there is much to change.
 const SHORT_PAUSE: Duration = Duration::from_millis(20);
 const MUCH: Duration = Duration::from_millis(50);
+/// A delay that is too long by less than this waits for a pause in the speech,
+const CAN_WAIT: Duration = Duration::from_millis(100);
+/// but not for longer than that.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// Stretches what was just decoded, if the delay is off its target or a hole is near.
@@ -30,7 +34,10 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             period: PERIOD.as_samples(clock) as i32,
             aligned: self.least_delay > 0,
         };
-        let Some(change) = strategy.stretch(&pace) else { return };
+        let Some(change) = strategy.stretch(&pace) else {
+            self.too_long = 0;
+            return;
+        };
         // Slower means more packets that wait, and they need room.
         if matches!(change, Stretch::Decelerate(_)) && self.jitter.room() < CELLS / 4 {
             return;
@@ -44,9 +51,16 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             return;
         }
         let by = by as u32;
-        // Too long a delay can wait for a good splice; too short a one is concealment soon.
-        let urgent = if matches!(change, Stretch::Accelerate(_)) { by / 2 } else { by };
-        self.stretcher.hurry(self.config.ms(urgent));
+        // Too long a delay can wait for a pause or a good splice; too short a one is concealment soon.
+        let hurry = match change {
+            Stretch::Decelerate(_) => Some(by),
+            Stretch::Accelerate(_) => {
+                self.too_long = self.too_long.saturating_add(self.packet_ticks);
+                let can_wait = !pace.aligned && by < CAN_WAIT.as_samples(clock) as u32;
+                (!can_wait || self.too_long > PATIENCE.as_samples(clock) as u32).then_some(by / 2)
+            }
+        };
+        self.stretcher.hurry(hurry.map(|by| self.config.ms(by)));
         let most = self.config.samples(by).min(self.sound.room());
         let changed = match change {
             Stretch::Accelerate(_) => {

@@ -21,7 +21,8 @@ const QUIET_SHIFT: u32 = 5;
 #[derive(Clone, Copy, Debug)]
 pub struct Stretcher {
     rate_hz: u32,
-    alike: i32,
+    /// How alike a splice's sides must be; `None`: silent.
+    alike: Option<i32>,
     /// The loudest peak of late.
     loudest: u32,
 }
@@ -29,15 +30,18 @@ pub struct Stretcher {
 impl Stretcher {
     /// A stretcher for `sample_rate_hz` (8,000 to 48,000; others are taken as the nearest of these).
     pub fn new(sample_rate_hz: u32) -> Self {
-        Stretcher { rate_hz: sample_rate_hz.clamp(8_000, 48_000), alike: ALIKE, loudest: 0 }
+        Stretcher { rate_hz: sample_rate_hz.clamp(8_000, 48_000), alike: Some(ALIKE), loudest: 0 }
     }
 
     /// How far the delay is off what is wanted, in ms, or less if that can wait: the more, the less alike a splice's
-    /// sides need be. Noise and music never repeat themselves well, and the delay must change all the same.
-    pub fn hurry(&mut self, off_ms: u32) {
-        let left = HURRY_MS.end - (off_ms.min(HURRY_MS.end as u32) as i32).max(HURRY_MS.start);
-        let whole = HURRY_MS.end - HURRY_MS.start;
-        self.alike = if left == 0 { i32::MIN } else { ALIKE * left / whole };
+    /// sides need be. Noise and music never repeat themselves well, and the delay must change all the same. `None` waits
+    /// for a pause in the speech.
+    pub fn hurry(&mut self, off_ms: Option<u32>) {
+        self.alike = off_ms.map(|off_ms| {
+            let left = HURRY_MS.end - (off_ms.min(HURRY_MS.end as u32) as i32).max(HURRY_MS.start);
+            let whole = HURRY_MS.end - HURRY_MS.start;
+            if left == 0 { i32::MIN } else { ALIKE * left / whole }
+        });
     }
 
     /// Removes one pitch period (2.5 to 15 ms, at most `max_remove` samples) after `start`.
@@ -112,10 +116,9 @@ impl Stretcher {
         if peak < SILENCE || peak << QUIET_SHIFT < self.loudest {
             return Some(range.longest);
         }
-        match pitch::best_lag(signal, reference, range, self.rate_hz) {
-            Some(Match { lag, correlation }) if correlation >= self.alike => Some(lag),
-            _ => None,
-        }
+        let alike = self.alike?;
+        let Match { lag, correlation } = pitch::best_lag(signal, reference, range, self.rate_hz)?;
+        (correlation >= alike).then_some(lag)
     }
 
     fn tenths(&self, tenths_of_ms: u32) -> usize {
