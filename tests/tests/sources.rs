@@ -318,7 +318,7 @@ fn streams_of_one_sender_are_heard_together() {
         let mut scene = pair(["same", "same"], ppm);
         scene.run_until(140_000);
         let (before, _) = apart(&scene, 1_000, 2_500);
-        assert!((140.0..160.0).contains(&before), "{before}");
+        assert!((140.0..165.0).contains(&before), "{before}");
         let (after, beeps) = apart(&scene, 20_000, 140_000);
         println!("{ppm:?} ppm: {before:.1} ms apart at first, at most {after:.1} ms over {beeps} beeps");
         assert!(beeps >= 235, "{beeps}");

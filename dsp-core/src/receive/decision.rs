@@ -168,7 +168,11 @@ pub fn stretch(pace: &Pace) -> Option<Stretch> {
     let (above, below) = if aligned {
         (period / 4, period / 4)
     } else {
-        ((target / 8).clamp(period, 4 * period), ((target - 2 * period).max(0) / 8).min(2 * period))
+        // Nobody hears 30 ms, but a splice somebody may.
+        (
+            (target / 8).clamp(period, 4 * period).max(3 * period - target),
+            ((target - 2 * period).max(0) / 8).min(2 * period),
+        )
     };
     // Little is made up where no period must be whole; from half a period on a whole one comes nearer.
     let least = |by: i32| if aligned && by < period / 2 { by } else { by.max(period) };
@@ -264,7 +268,8 @@ mod tests {
         let low = Pace { delay: 80, target: 80, usual: 16, ahead: 160, ..STEADY };
         assert_eq!(stretch(&low), Some(Stretch::Decelerate(80)));
         assert_eq!(stretch(&Pace { delay: 81, ..low }), None);
-        assert_eq!(stretch(&Pace { delay: 161, ahead: 320, ..low }), Some(Stretch::Accelerate(81)));
+        assert_eq!(stretch(&Pace { delay: 240, ahead: 320, ..low }), None);
+        assert_eq!(stretch(&Pace { delay: 241, ahead: 400, ..low }), Some(Stretch::Accelerate(161)));
     }
 
     #[test]

@@ -29,8 +29,8 @@ pub struct DelayConfig {
     /// The target never rises above this (nor above `max_ms`), in ms. After a stall the delay may be longer, and then
     /// comes down.
     pub target_max_ms: u32,
-    /// The delay while nothing is known of the network, in ms: the first packet waits for two more, but no longer than
-    /// this.
+    /// The delay while nothing is known of the network, in ms: the first packet waits for another that comes on
+    /// time, or for two, but no longer than this.
     pub initial_ms: u32,
     /// How many ms of delay it is worth that one percent of packets less is late, taken as one of 10 to 10,000: so every
     /// cost fits into 32 bits.
@@ -84,10 +84,12 @@ const WORTH_DOWN: u32 = 12;
 /// One late packet of few is no reason to expect as large a share of the next: shares are of so many at least.
 const AT_LEAST_PACKETS: u32 = 256;
 /// On the other hand few packets have not shown how late they can be, nor how fast. Until there were so many, the target
-/// lies above what was seen, by three quarters of the mean difference of two packets' transits for each halving.
+/// lies above what was seen, by half the mean difference of two packets' transits for each halving.
 const KNOWN_PACKETS: u32 = 512;
-/// So many must be here before the first is played.
+/// So many must be here before the first is played, or two of which the second came on time.
 const FIRST_PACKETS: u32 = 3;
+/// After packets were delayed, the next may be so much faster; more by four times what they vary.
+const USUAL_FALL_MS: u32 = 40;
 /// A usual tick of the listener's sound.
 const TICK_MS: u32 = 10;
 /// One packet of so many is late beyond the usual, in order and overtaken: a single packet that is missing is bridged
@@ -129,6 +131,10 @@ pub struct DelayEstimator {
     total: u32,
     weight: u32,
     packets: u32,
+    /// Whether there is a base,
+    based: bool,
+    /// and it is the only one since all was forgotten.
+    first_base: bool,
     /// Smallest transit of the window that is filling and of the one before.
     minimum: [u32; 2],
     window_start: u32,
@@ -165,6 +171,8 @@ impl DelayEstimator {
             total: 0,
             weight: WEIGHT_START,
             packets: 0,
+            based: false,
+            first_base: true,
             minimum: [0; 2],
             window_start: 0,
             newest: 0,
@@ -188,6 +196,8 @@ impl DelayEstimator {
         self.weight = WEIGHT_START;
         self.total = 0;
         self.packets = 0;
+        self.based = false;
+        self.first_base = true;
         self.spread = 0;
         self.reorders = 0;
         self.returns = 0;
@@ -199,7 +209,8 @@ impl DelayEstimator {
 
     /// Forgets the base, but not how much packets vary: for a sender whose timestamps jumped.
     pub fn rebase(&mut self) {
-        self.packets = 0;
+        self.first_base &= !self.based;
+        self.based = false;
         self.drift = 0;
     }
 
@@ -214,7 +225,7 @@ impl DelayEstimator {
     /// Whether a packet has the timestamp of the newest one, as all of a telephone event have (RFC 4733, 2.5.1.2): when
     /// it was sent it doesn't say.
     pub fn repeats(&self, timestamp: u32) -> bool {
-        self.packets > 0 && timestamp == self.newest
+        self.based && timestamp == self.newest
     }
 
     /// Takes in one arrival (both in ticks) and returns the packet's relative delay, in ticks.
@@ -223,7 +234,8 @@ impl DelayEstimator {
         if self.repeats(timestamp) {
             return transit.wrapping_sub(self.base());
         }
-        if self.packets == 0 {
+        if !self.based {
+            self.based = true;
             self.minimum = [transit; 2];
             self.window_start = arrival;
             self.newest = timestamp;
@@ -237,9 +249,12 @@ impl DelayEstimator {
         } else if (transit.wrapping_sub(self.minimum[0]) as i32) < 0 {
             let before = self.base();
             self.minimum[0] = transit;
-            // Later on it's a faster route, and says nothing of the packets before.
-            if self.packets < KNOWN_PACKETS {
-                self.shift(before.wrapping_sub(self.base()) as i32);
+            let fall = before.wrapping_sub(self.base());
+            // Later on, or from one packet to the next, it's a faster route or the sender's time that jumped, and says
+            // nothing of the packets before.
+            let usual = self.spread / 4 + USUAL_FALL_MS * self.ticks_per_ms;
+            if self.first_base && self.packets < KNOWN_PACKETS && fall <= usual {
+                self.shift(fall as i32);
             }
         }
         self.packets = self.packets.wrapping_add(1).max(1);
@@ -270,7 +285,7 @@ impl DelayEstimator {
     /// Takes in that a copy of a missing packet arrived in a later one, which is taken in by itself: it is what waiting
     /// so long for that packet would have brought. Unlike an overtaken packet it says nothing of the network.
     pub fn update_copy(&mut self, arrival: u32, timestamp: u32) {
-        if self.packets == 0 {
+        if !self.based {
             return;
         }
         let relative = arrival.wrapping_sub(timestamp).wrapping_sub(self.base());
@@ -282,7 +297,7 @@ impl DelayEstimator {
 
     /// How much later than the base this arrival is, in ticks, without taking it in; `None` before the first.
     pub fn relative(&self, arrival: u32, timestamp: u32) -> Option<i32> {
-        (self.packets > 0).then(|| arrival.wrapping_sub(timestamp).wrapping_sub(self.base()) as i32)
+        self.based.then(|| arrival.wrapping_sub(timestamp).wrapping_sub(self.base()) as i32)
     }
 
     /// The smallest transit of the last windows, in ticks.
@@ -407,8 +422,9 @@ impl DelayEstimator {
         // Within the first bucket there is no jitter.
         let seen = if self.worth == FIRST_WIDTH_MS { 0 } else { self.worth };
         let halvings = (KNOWN_PACKETS / self.packets.clamp(1, KNOWN_PACKETS)).ilog2();
-        let unseen = self.spread / 16 * halvings * 3 / 4 / self.ticks_per_ms;
-        let first = if self.packets < FIRST_PACKETS { self.config.initial_ms } else { 0 };
+        let unseen = self.spread / 16 * halvings / 2 / self.ticks_per_ms;
+        let calm = self.packets > 1 && self.spread / 16 < self.ticks_per_ms;
+        let first = if self.packets < FIRST_PACKETS && !calm { self.config.initial_ms } else { 0 };
         self.usual = self.ticks(usual);
         self.target = self.ticks(self.config.bounded((seen + unseen + self.tick_ms).max(first)));
     }
@@ -473,9 +489,14 @@ mod tests {
     #[test]
     fn falls_to_the_minimum_on_a_quiet_network_and_rises_on_a_bad_one() {
         let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::default());
-        // Two packets say nothing yet.
-        feed(&mut estimator, 0, 2, |_| 50);
+        // One packet says nothing yet, nor do two of which the second is late.
+        feed(&mut estimator, 0, 1, |_| 50);
         assert_eq!(target_ms(&estimator), 200);
+        let mut late = estimator.clone();
+        feed(&mut late, 1, 1, |_| 80);
+        assert_eq!(target_ms(&late), 200);
+        feed(&mut estimator, 1, 1, |_| 50);
+        assert_eq!(target_ms(&estimator), 10);
         feed(&mut estimator, 2, 1_000, |_| 50);
         assert_eq!(target_ms(&estimator), 10);
         // Every tenth packet is 100 ms late: the target must cover it soon, and for as long as it lasts.
@@ -578,6 +599,21 @@ mod tests {
         feed(&mut estimator, 0, 1_000, |_| 150);
         feed(&mut estimator, 1_000, 100, |_| 50);
         assert_eq!(target_ms(&estimator), 10);
+    }
+
+    #[test]
+    fn a_time_that_jumps_makes_nothing_late() {
+        for jump in [100, 700] {
+            let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::default());
+            feed(&mut estimator, 0, 100, |_| 800);
+            feed(&mut estimator, 100, 100, |_| 800 - jump);
+            assert!(target_ms(&estimator) <= 14, "{}", target_ms(&estimator));
+            // Nor does another sender's time.
+            estimator.rebase();
+            feed(&mut estimator, 200, 1, |_| 830);
+            feed(&mut estimator, 201, 40, |_| 800);
+            assert!(target_ms(&estimator) <= 14, "{}", target_ms(&estimator));
+        }
     }
 
     #[test]
