@@ -50,17 +50,19 @@ fn triangle(phase: u32) -> i32 {
 }
 
 /// A voice of sorts: three harmonics on a pitch that glides between 100 and 200 Hz, in syllables of 256 ms of which
-/// every fourth is noise.
+/// every fourth is noise and every eighth a pause.
 fn voice(index: u32) -> i16 {
     let syllable = index >> 11;
     let within = (index & 0x7ff) as i32;
     let loudness = (within * (0x7ff - within)) >> 10;
-    let sound = if syllable % 4 == 1 {
-        (scramble(index) >> 19) as i32 - 4_096
-    } else {
-        // 2^16 a period: 819 is 100 Hz.
-        let phase = index.wrapping_mul(819 + (scramble(syllable) & 0x1ff)) + ((index & 0x7ff).pow(2) >> 8);
-        triangle(phase) + triangle(phase.wrapping_mul(3)) / 2 + triangle(phase.wrapping_mul(7)) / 4
+    let sound = match syllable % 8 {
+        1 | 5 => (scramble(index) >> 19) as i32 - 4_096,
+        3 => 0,
+        _ => {
+            // 2^16 a period: 819 is 100 Hz.
+            let phase = index.wrapping_mul(819 + (scramble(syllable) & 0x1ff)) + ((index & 0x7ff).pow(2) >> 8);
+            triangle(phase) + triangle(phase.wrapping_mul(3)) / 2 + triangle(phase.wrapping_mul(7)) / 4
+        }
     };
     ((sound * loudness) >> 10) as i16
 }
