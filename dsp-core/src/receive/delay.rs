@@ -8,7 +8,7 @@
 //!
 //! Relative delays go into a histogram that forgets with a half-life of 355 packets (7 s at 20 ms). The target is the
 //! delay that costs least: each ms of delay costs one (beyond a quarter of a second, where a conversation suffers anyway,
-//! four fifths), each percent of packets that come later than it [`DelayConfig::late_cost_ms`]. What is lost costs nothing, as
+//! 13 sixteenths), each percent of packets that come later than it [`DelayConfig::late_cost_ms`]. What is lost costs nothing, as
 //! waiting doesn't bring it back. A stall that comes once in a while costs too little to be waited for: it is, when
 //! another is likely enough. To come down must be worth more than to go up.
 //!
@@ -75,7 +75,7 @@ const WEIGHT_LIMIT: u32 = 1 << 20;
 /// An overtaken packet that is late counts a third: it alone is missing, and what follows is here to bridge it. Where one in
 /// order is late, so is everything behind it.
 const OVERTAKEN_SHARE: u32 = 3;
-/// Beyond this, a ms of delay costs four fifths.
+/// Beyond this, a ms of delay costs 13 sixteenths.
 const LONG_MS: u32 = 256;
 /// Each change of the delay is heard: to be longer it must be worth a sixteenth of it, to be shorter a twelfth. One that
 /// follows each lull is stretched down and up again, and runs dry at the next stall.
@@ -376,16 +376,14 @@ impl DelayEstimator {
             return;
         }
         for step in 0..BUCKETS {
-            // In the order in which none is moved twice; down from a bucket's end and up from its start, so that many small
-            // steps never add up to too much.
-            let (from, ms) = if by_ms < 0 {
-                (step, upper_edge_ms(step + 1) - 1)
-            } else {
-                (BUCKETS - 1 - step, upper_edge_ms(BUCKETS - 1 - step))
-            };
-            let to = bucket(ms.saturating_add_signed(by_ms));
+            // In the order in which none is moved twice.
+            let from = if by_ms < 0 { step } else { BUCKETS - 1 - step };
             let weight = core::mem::take(&mut self.histogram[from]);
-            self.histogram[to] += weight;
+            if weight > 0 {
+                // Down from a bucket's end and up from its start, so that many small steps never add up to too much.
+                let ms = if by_ms < 0 { upper_edge_ms(from + 1) - 1 } else { upper_edge_ms(from) };
+                self.histogram[bucket(ms.saturating_add_signed(by_ms))] += weight;
+            }
         }
     }
 
@@ -432,7 +430,7 @@ impl DelayEstimator {
 
 /// What a delay costs, in ms.
 fn price(ms: u32) -> u32 {
-    ms.min(LONG_MS) + ms.saturating_sub(LONG_MS) * 4 / 5
+    ms.min(LONG_MS) + ((ms.saturating_sub(LONG_MS) * 13) >> 4)
 }
 
 /// The bucket of a delay in ms.
