@@ -7,10 +7,10 @@
 //! ten seconds it isn't known yet: when it falls, what came before was that much later than it seemed.
 //!
 //! Relative delays go into a histogram that forgets with a half-life of 355 packets (7 s at 20 ms). The target is the
-//! delay that costs least: each ms of delay costs one (beyond a quarter of a second, where a conversation suffers anyway,
-//! 13 sixteenths), each percent of packets that come later than it [`DelayConfig::late_cost_ms`]. What is lost costs nothing, as
-//! waiting doesn't bring it back. A stall that comes once in a while costs too little to be waited for: it is, when
-//! another is likely enough. To come down must be worth more than to go up.
+//! delay that costs least: each ms of delay costs one (beyond a quarter of a second, where a conversation suffers
+//! anyway, 13 sixteenths), each percent of packets that come later than it [`DelayConfig::late_cost_ms`]. What is lost
+//! costs nothing, as waiting doesn't bring it back. A stall that comes once in a while costs too little to be waited
+//! for: it is, when another is likely enough. To come down must be worth more than to go up.
 //!
 //! Newer packets weigh more instead of older ones being scaled down, so an update touches one bucket; the target is
 //! looked up with each of the first packets, then every eighth, or at once if a packet was later. Memory: under 600
