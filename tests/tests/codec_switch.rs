@@ -135,7 +135,6 @@ fn every_codec_of_an_answer_is_heard_when_it_comes() {
     }
 }
 
-/// Comfort noise at 8 kHz goes with PCMU, in a call whose clock is that of Opus.
 /// A tone of 440 Hz, whole periods a turn.
 fn tone(rate_hz: u32) -> Vec<i16> {
     let at = |n: u32| f64::from(n) / f64::from(rate_hz) * 440.0 * std::f64::consts::TAU;
@@ -161,6 +160,7 @@ fn a_change_of_codec_is_no_click() {
     }
 }
 
+/// Comfort noise at 8 kHz goes with PCMU, in a call whose clock is that of Opus.
 #[test]
 fn the_noise_beside_a_slower_codec_is_heard() {
     let order = ["opus", "PCMU", "CN", "PCMU"];
@@ -177,4 +177,52 @@ fn the_noise_beside_a_slower_codec_is_heard() {
     let thin: Vec<_> = heard[3 * turn..].iter().step_by(6).copied().collect();
     let score = score(&speech(8_000), &thin, 8_000);
     assert!(score.segments >= 6 && score.median > 0.8, "{score:?}");
+}
+
+/// Packets that nobody agreed on, with times of another clock, lie between those that are heard.
+#[test]
+fn what_nobody_agreed_on_moves_no_time() {
+    let codecs = vec![CodecFormat::opus()];
+    let config = CallConfig {
+        codecs: codecs.clone(),
+        srtp: SrtpPolicy::Off,
+        ..CallConfig::with_identity(4_000, Identity::seeded(1))
+    };
+    let mut call = Call::new(config).unwrap();
+    let there = LocalMedia { rtp_port: 5_000, codecs, ..LocalMedia::default() };
+    let (answer, negotiated) = sdp::answer(&there, call.offer().unwrap()).unwrap();
+    call.accept(Instant::ZERO, &answer).unwrap();
+    let opus = number(&negotiated, "opus");
+    let mut encoder = OpusEncoder::new(OpusEncoderConfig::default()).unwrap();
+    let said = speech(48_000);
+
+    let (mut heard, mut tick, mut seq, mut unknown) = (Vec::new(), vec![0; 480], Seq(9), 0);
+    for n in 0..TURN_MS as u32 / 20 {
+        let now = Instant::from_millis(u64::from(n) * 20);
+        let mut payload = [0; 1_400];
+        let len = encoder.encode(&said[n as usize * 960..][..960], &mut payload).unwrap();
+        let mut sent = vec![(opus, RtpTime(n * 960), len)];
+        if n % 10 == 9 {
+            sent.push((PayloadType::from_low_bits(77), RtpTime(n * 160), 4));
+            unknown += 1;
+        }
+        for (payload_type, timestamp, len) in sent {
+            let header = RtpHeader { payload_type, seq, timestamp, ssrc: Ssrc(7), ..RtpHeader::default() };
+            seq = seq.plus(1);
+            let mut datagram = [0; 1_500];
+            let len = header.write_packet(&payload[..len], &mut datagram).unwrap();
+            call.receive(now, Channel::Rtp, THERE.parse().unwrap(), &mut datagram[..len]);
+        }
+        for half in 0..2 {
+            call.play(now + Duration::from_millis(10 * half), &mut tick);
+            heard.extend_from_slice(&tick);
+        }
+    }
+    let receiver = call.stats().receiver;
+    println!("{receiver:?}");
+    // The last one's turn is yet to come.
+    assert_eq!((receiver.restarts, receiver.unknown_payload, receiver.concealed_samples), (0, unknown - 1, 0));
+    let thin: Vec<_> = heard.iter().step_by(6).copied().collect();
+    let score = score(&speech(8_000), &thin, 8_000);
+    assert!(score.segments >= 6 && score.median > 0.9, "{score:?}");
 }

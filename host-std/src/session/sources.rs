@@ -49,6 +49,8 @@ struct Place {
     decoders: Decoders,
     clock: ClockMap,
     cname: Option<Cname>,
+    /// The timestamp of the last packet of a clock that is known, in the call's.
+    timestamp: Option<[u8; 4]>,
     /// The delay of what was played last, once something was, and what it was told to have at least.
     delay: Option<Duration>,
     least_delay: Duration,
@@ -79,7 +81,16 @@ impl Listening {
             let mut receiver = AnyReceiver::new(config, channels).map_err(CallError::Receiver)?;
             receiver.set_redundancy(decoders.redundancy());
             let clock = ClockMap::new(config.rtp_clock_hz);
-            Ok(Place { receiver, decoders, clock, cname: None, delay: None, least_delay: Duration::ZERO, ends: None })
+            Ok(Place {
+                receiver,
+                decoders,
+                clock,
+                cname: None,
+                timestamp: None,
+                delay: None,
+                least_delay: Duration::ZERO,
+                ends: None,
+            })
         };
         Ok(Self {
             config,
@@ -111,12 +122,6 @@ impl Listening {
 
     /// Takes in an RTP packet; of another clock than the call's, its timestamp is written anew.
     pub(super) fn receive(&mut self, now: Instant, packet: &mut [u8]) -> Incoming {
-        let payload_type = packet.get(1).map(|&byte| PayloadType::from_low_bits(byte));
-        let factor =
-            payload_type.zip(self.places.first()).map_or(1, |(number, place)| place.decoders.clock_factor(number));
-        if let (2.., Some([_, _, _, _, timestamp @ ..])) = (factor, packet.first_chunk_mut::<8>()) {
-            *timestamp = u32::from_be_bytes(*timestamp).wrapping_mul(factor).to_be_bytes();
-        }
         let mut index = 0;
         if let (Some(table), Ok(header)) = (&mut self.table, RtpPacket::parse(packet)) {
             index = match table.update(now, header.ssrc(), header.seq()) {
@@ -128,7 +133,9 @@ impl Listening {
                 other => return Incoming::Unheard(other),
             };
         }
-        match self.places[index].receiver.receive(now, packet) {
+        let place = &mut self.places[index];
+        place.write_in_our_clock(packet);
+        match place.receiver.receive(now, packet) {
             Ok(received) => Incoming::Audio(received),
             Err(error) => Incoming::Unusable(error),
         }
@@ -296,9 +303,24 @@ impl Place {
         self.receiver.forget();
         self.clock = ClockMap::new(clock_hz);
         self.cname = None;
+        self.timestamp = None;
         self.delay = None;
         self.least_delay = Duration::ZERO;
         self.ends = None;
+    }
+
+    /// Writes a packet's timestamp in the call's clock. The clock of what nobody agreed on isn't known: it keeps its place
+    /// in the sequence, and takes the time of the packet before it, so that it says nothing of the network.
+    fn write_in_our_clock(&mut self, packet: &mut [u8]) {
+        let Some([_, second, _, _, timestamp @ ..]) = packet.first_chunk_mut::<8>() else { return };
+        let payload_type = PayloadType::from_low_bits(*second);
+        if self.decoders.knows(payload_type) {
+            let factor = self.decoders.clock_factor(payload_type);
+            *timestamp = u32::from_be_bytes(*timestamp).wrapping_mul(factor).to_be_bytes();
+            self.timestamp = Some(*timestamp);
+        } else if let Some(before) = self.timestamp {
+            *timestamp = before;
+        }
     }
 
     /// Adds what is heard of this source from `at` on.
