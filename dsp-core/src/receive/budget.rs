@@ -155,19 +155,24 @@ mod tests {
         Budget { bytes: 10 }.enforce(&mut [Stubborn], |medium| (Priority::default(), medium));
     }
 
-    fn push(receiver: &mut NarrowbandReceiver, seq: u16) {
+    fn push_payload(receiver: &mut NarrowbandReceiver, seq: u16, payload_type: PayloadType, payload: &[u8]) {
         let header = RtpHeader {
             marker: false,
-            payload_type: PayloadType::PCMU,
+            payload_type,
             seq: Seq(seq),
             timestamp: RtpTime(u32::from(seq) * 160),
             ssrc: Ssrc(1),
             csrcs: &[],
             extension: None,
         };
-        let mut bytes = [0x55; 12 + 160];
+        let mut bytes = vec![0; 12];
         header.write(&mut bytes).unwrap();
+        bytes.extend(payload);
         receiver.receive(Instant::from_millis(u64::from(seq) * 20), &bytes).unwrap();
+    }
+
+    fn push(receiver: &mut NarrowbandReceiver, seq: u16) {
+        push_payload(receiver, seq, PayloadType::PCMU, &[0x55; 160]);
     }
 
     #[test]
@@ -188,18 +193,37 @@ mod tests {
     }
 
     #[test]
+    fn a_redundant_copy_is_a_packet() {
+        let mut receiver = NarrowbandReceiver::new(ReceiverConfig::default()).unwrap();
+        let red = PayloadType::from_low_bits(97);
+        receiver.set_redundancy(Some(red));
+        push(&mut receiver, 0);
+        // RFC 2198, 3: PCMU 160 ticks before, 160 bytes; then PCMU.
+        let mut payload = vec![0x80, 0x02, 0x80, 0xa0, 0x00];
+        payload.extend([0x55; 320]);
+        push_payload(&mut receiver, 2, red, &payload);
+        assert_eq!(receiver.buffered_bytes(), 3 * 192);
+        while receiver.give_up_oldest() > 0 {}
+        let (stats, bursts) = (receiver.stats(), receiver.bursts());
+        assert_eq!((stats.crowded_out, bursts.expected, bursts.discarded), (3, 3, 3));
+    }
+
+    #[test]
     fn what_was_given_up_is_filled_and_not_taken_for_a_pause() {
         let mut receiver = NarrowbandReceiver::new(ReceiverConfig::default()).unwrap();
         let mut decoder = (PayloadType::PCMU, Pcmu);
         let mut pcm = [0; 160];
+        let mut silence = 0;
         for seq in 0..40 {
             push(&mut receiver, seq);
-            // All that wait, just after the newest came.
-            while seq == 30 && receiver.give_up_oldest() > 0 {}
+            if seq == 30 {
+                silence = receiver.stats().silence_samples;
+                while receiver.give_up_oldest() > 0 {}
+            }
             receiver.play(Instant::from_millis(u64::from(seq) * 20), &mut decoder, &mut pcm);
         }
         let stats = receiver.stats();
         assert!(stats.crowded_out > 0 && stats.concealed_lost_samples > 0, "{stats:?}");
-        assert_eq!(stats.pauses, 0);
+        assert_eq!((stats.silence_samples, stats.pauses), (silence, 0));
     }
 }
