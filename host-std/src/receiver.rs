@@ -2,6 +2,7 @@
 
 use dsp_core::codec::PayloadTable;
 use dsp_core::quality::BurstStats;
+use dsp_core::receive::budget::Buffered;
 use dsp_core::receive::{
     ConfigError, HostReceiver, Played, ReceiveError, Received, ReceiverConfig, ReceiverStats, StereoReceiver,
 };
@@ -101,5 +102,15 @@ impl AnyReceiver {
     /// Bytes on the heap.
     pub fn memory_bytes(&self) -> usize {
         either!(self, receiver => size_of_val(&**receiver))
+    }
+}
+
+impl Buffered for AnyReceiver {
+    fn buffered_bytes(&self) -> u32 {
+        either!(self, receiver => receiver.buffered_bytes())
+    }
+
+    fn give_up_oldest(&mut self) -> u32 {
+        either!(self, receiver => receiver.give_up_oldest())
     }
 }

@@ -86,6 +86,8 @@ pub struct JitterBuffer<const CELLS: usize> {
     tail: usize,
     occupied: usize,
     packets: usize,
+    /// Cells in which these packets lie.
+    live: usize,
     /// Extended sequence number of the next packet to be played; `None` until the first packet.
     next: Option<u32>,
     /// The highest extended sequence number seen since `clear`.
@@ -118,6 +120,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
             tail: 0,
             occupied: 0,
             packets: 0,
+            live: 0,
             next: None,
             newest: 0,
             begun: false,
@@ -132,6 +135,11 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
     /// No packet is held.
     pub const fn is_empty(&self) -> bool {
         self.packets == 0
+    }
+
+    /// Cells in which packets lie.
+    pub const fn cells(&self) -> usize {
+        self.live
     }
 
     /// Cells that are free.
@@ -248,6 +256,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         self.tail = 0;
         self.occupied = 0;
         self.packets = 0;
+        self.live = 0;
         self.next = None;
         self.begun = false;
     }
@@ -270,6 +279,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         }
         let first = self.head;
         self.runs[first] = Run { cells: need as u16, live: true };
+        self.live += need;
         self.occupied += need;
         self.head = (first + need) % CELLS;
         self.reclaim();
@@ -278,6 +288,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
 
     fn free(&mut self, first: usize) {
         self.runs[first].live = false;
+        self.live -= usize::from(self.runs[first].cells);
         self.reclaim();
     }
 
@@ -369,6 +380,22 @@ mod tests {
         buffer.advance(true);
         push(&mut buffer, 4).unwrap();
         assert_eq!(drain(&mut buffer), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn cells_are_those_of_packets_and_no_others() {
+        let mut buffer = JitterBuffer::<16>::new();
+        for (seq, bytes) in [(7, 0), (9, 64), (8, 65), (11, 300)] {
+            buffer.push(info(seq), &[0; 300][..bytes]).unwrap();
+        }
+        assert_eq!(buffer.cells(), 1 + 1 + 2 + 5);
+        let left = [(); 4].map(|()| {
+            buffer.advance(true);
+            buffer.cells()
+        });
+        assert_eq!(left, [8, 6, 5, 5]);
+        buffer.clear();
+        assert_eq!(buffer.cells(), 0);
     }
 
     #[test]

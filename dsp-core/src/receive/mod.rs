@@ -18,6 +18,7 @@ use crate::quality::{
 };
 use crate::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 
+pub mod budget;
 mod channels;
 mod config;
 pub mod decision;

@@ -83,8 +83,11 @@ pub struct ReceiverStats {
     pub duplicate: u32,
     /// Packets whose turn had passed.
     pub late: u32,
-    /// Packets dropped because the buffer was full, the delay above its bound, or the stream began anew.
+    /// Packets dropped because the buffer or a budget was full, the delay above its bound, or the stream began anew.
     pub discarded: u32,
+    /// Those of them that were given up for packets of other media, or of its own, under a shared budget
+    /// ([`budget`](super::budget)).
+    pub crowded_out: u32,
     /// Packets of a payload type that the call has no decoder for.
     pub unknown_payload: u32,
     /// Packets that the decoder refused, or whose sound has another rate.

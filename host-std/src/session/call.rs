@@ -15,10 +15,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use dsp_core::codec::Encoder;
 use dsp_core::quality::{Cname, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo, VoipMetricsInput};
+use dsp_core::receive::budget::{Budget, Priority};
 use dsp_core::receive::sources::PlacesError;
 use dsp_core::receive::{Played, ReceiverConfig};
 use dsp_core::send::{HostRedundancy, HostSender, SenderConfig};
-use dsp_core::time::{Instant, PayloadType};
+use dsp_core::time::{Instant, PayloadType, Ssrc};
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtcp::{Compound, CompoundRule};
 
@@ -27,7 +28,7 @@ use super::guard::Guard;
 use super::latch::Latch;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Transmit};
 use super::quality::{self, Heard};
-use super::sources::{Listening, MAX_SOURCES, SourceStats};
+use super::sources::{Listening, MAX_SOURCES, PACKET_BYTES, SourceStats};
 use super::{CallConfig, Identity};
 use crate::registry::{CodecFormat, Terms};
 use crate::sdp::{self, CryptoLine, CryptoSuite, Direction, LocalMedia, Negotiated, NegotiatedCodec, SrtpPolicy};
@@ -79,10 +80,14 @@ impl Call {
     /// # Errors
     /// [`CallError::Randomness`] when there is none for the SRTP keys, [`CallError::Codec`] for a codec that the registry
     /// doesn't have, [`CallError::Channels`] for one of more channels than two, [`CallError::Sources`] for none or more than
-    /// [`MAX_SOURCES`].
+    /// [`MAX_SOURCES`], [`CallError::BufferBytes`] for a budget that doesn't hold a packet of each.
     pub fn new(config: CallConfig) -> Result<Self, CallError> {
         if config.sources == 0 || config.sources > MAX_SOURCES {
             return Err(CallError::Sources(PlacesError { places: config.sources, max: MAX_SOURCES }));
+        }
+        let least = PACKET_BYTES * config.sources as u32;
+        if let Some(bytes) = config.buffer_bytes.filter(|&bytes| bytes < least) {
+            return Err(CallError::BufferBytes { bytes, least });
         }
         if config.redundancy > 4 {
             return Err(CallError::Redundancy(config.redundancy));
@@ -213,6 +218,13 @@ impl Call {
         media.heard.set_own(identity.ssrc);
         media.sender.change_source(identity.ssrc, identity.first_seq, identity.first_timestamp);
         Ok(())
+    }
+
+    /// What a source is worth where the budget for all ([`CallConfig::buffer_bytes`]) is too small: whoever has the lowest
+    /// priority loses packets first. It lasts as long as the source has its place, and falls with receivers that a new
+    /// offer replaces; a newcomer has the default. Whether the source is heard now: if not, nothing changes.
+    pub fn set_priority(&mut self, ssrc: Ssrc, priority: Priority) -> bool {
+        self.media.as_mut().is_some_and(|media| media.heard.set_priority(ssrc, priority))
     }
 
     /// What was agreed on; `None` before that.
@@ -448,6 +460,7 @@ impl Call {
         let decoders = decoders(&self.config, &negotiated.receive, &sending)?;
         let (sample_rate_hz, rtp_clock_hz, channels) =
             (sending.sample_rate_hz, sending.rtp_clock_hz(), sending.channels);
+        let budget = self.config.buffer_bytes.map(|bytes| Budget { bytes });
         let receiver_config = ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: self.config.delay };
         let Some(media) = &mut self.media else {
             let identity = &self.config.identity;
@@ -465,7 +478,7 @@ impl Call {
                 sending,
                 guard: Guard::new(negotiated.srtp.as_ref()),
                 sender,
-                heard: Listening::new(receiver_config, channels, decoders, identity.ssrc)?,
+                heard: Listening::new(receiver_config, channels, decoders, identity.ssrc, budget)?,
                 reporter: Box::new(reporter(identity, now)?),
                 rtp: Latch::new(self.config.latching, negotiated.remote_rtp),
                 rtcp: Latch::new(self.config.latching, negotiated.remote_rtcp),
@@ -479,7 +492,8 @@ impl Call {
         let (heard, more) = if sending.sounds_like(&media.sending) {
             (None, decoders)
         } else {
-            (Some(Listening::new(receiver_config, channels, decoders, self.config.identity.ssrc)?), Vec::new())
+            let own = self.config.identity.ssrc;
+            (Some(Listening::new(receiver_config, channels, decoders, own, budget)?), Vec::new())
         };
         // A source has one clock (RFC 7160, 4.1): with another we are another source.
         let other_clock = rtp_clock_hz != media.sending.rtp_clock_hz();

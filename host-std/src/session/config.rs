@@ -109,6 +109,11 @@ pub struct CallConfig {
     /// KB, in stereo 260 KB). With 1 another SSRC takes over from the one before; with more their sum is heard, as of a conference that
     /// is forwarded and not mixed. All of them come from one address and under one key.
     pub sources: usize,
+    /// Bytes of received payloads that all sources may hold together, in cells of 64 as their receivers store them, at
+    /// least [`PACKET_BYTES`](super::PACKET_BYTES) for each of `sources`. Beyond it packets are given up, first of the
+    /// sources of the lowest [priority](super::Call::set_priority) ([`budget`](dsp_core::receive::budget)). `None`: each
+    /// source holds what its own receiver has room for.
+    pub buffer_bytes: Option<u32>,
     /// Bounds of the receive delay.
     pub delay: DelayConfig,
     /// Random names and numbers.
@@ -141,6 +146,7 @@ impl CallConfig {
             srtp: SrtpPolicy::Required,
             latching: Latching::default(),
             sources: 1,
+            buffer_bytes: None,
             delay: DelayConfig::default(),
             identity,
             wall_clock: NtpTime::from_unix_micros(946_684_800_000_000),

@@ -32,5 +32,5 @@ pub use latch::Latching;
 pub use outcome::{CallError, CallStats, Channel, Incoming, Transmit};
 pub use quality::impairment;
 pub(crate) use quality::rating;
-pub use sources::{MAX_SOURCES, SourceStats};
+pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};
 pub use tap::{NoTap, Tap};

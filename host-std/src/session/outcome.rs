@@ -41,6 +41,13 @@ pub enum CallError {
     Rtcp,
     /// More packets repeated than four.
     Redundancy(u8),
+    /// The budget for received packets doesn't hold one of each source.
+    BufferBytes {
+        /// Bytes wanted.
+        bytes: u32,
+        /// Bytes that are needed.
+        least: u32,
+    },
     /// A call's sound is mono, and this codec's is not.
     Channels {
         /// The codec, as `a=rtpmap` has it.
@@ -65,6 +72,9 @@ impl std::fmt::Display for CallError {
             }
             Self::Sources(_) => write!(f, "so many sources can't be heard"),
             Self::Redundancy(level) => write!(f, "redundancy of {level} packets, 4 are possible"),
+            Self::BufferBytes { bytes, least } => {
+                write!(f, "{bytes} bytes for received packets, a packet of each source needs {least}")
+            }
             Self::Rtcp => write!(f, "RTCP needs a canonical name of 1 to 64 bytes"),
         }
     }
@@ -79,7 +89,12 @@ impl std::error::Error for CallError {
             Self::Sources(error) => Some(error),
             Self::Sender(error) => Some(error),
             Self::Randomness(error) => Some(error),
-            Self::Codec(_) | Self::NoOffer | Self::Rtcp | Self::Redundancy(_) | Self::Channels { .. } => None,
+            Self::Codec(_)
+            | Self::NoOffer
+            | Self::Rtcp
+            | Self::Redundancy(_)
+            | Self::BufferBytes { .. }
+            | Self::Channels { .. } => None,
         }
     }
 }

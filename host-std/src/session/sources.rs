@@ -2,10 +2,12 @@
 //!
 //! One place: whoever sends is heard, and another SSRC takes over after probation, as a receiver has it. More: a table
 //! of SSRCs says who has a place (`receive::sources`), what `play` gives is the sum of all of them, and those with one
-//! canonical name are aligned by their sender reports (`sync`). All memory is taken when the call is agreed on.
+//! canonical name are aligned by their sender reports (`sync`). They may share a budget of bytes (`receive::budget`). All
+//! memory is taken when the call is agreed on.
 
 use dsp_core::codec::PayloadTable;
 use dsp_core::quality::{Cname, ReceptionStats};
+use dsp_core::receive::budget::{Budget, Priority};
 use dsp_core::receive::sources::{Admission, Sources, SourcesConfig, SourcesStats};
 use dsp_core::receive::{Played, ReceiverConfig, ReceiverStats};
 use dsp_core::sync::{AlignConfig, ClockMap, Stream, align};
@@ -19,6 +21,9 @@ use crate::receiver::AnyReceiver;
 
 /// The most sources that a call can hear at once: as many as one RTCP report has blocks for (RFC 3550, 6.4.1).
 pub const MAX_SOURCES: usize = 31;
+
+/// The least budget for one source: the cells of a packet that fills an Ethernet frame.
+pub const PACKET_BYTES: u32 = 1_536;
 
 /// Samples, all channels together, that are mixed in one go.
 const CHUNK: usize = 480;
@@ -47,6 +52,7 @@ pub struct SourceStats {
 struct Place {
     receiver: AnyReceiver,
     decoders: Decoders,
+    priority: Priority,
     clock: ClockMap,
     cname: Option<Cname>,
     /// The timestamp of the last packet of a clock that is known, in the call's.
@@ -64,6 +70,7 @@ pub(super) struct Listening {
     places: Vec<Place>,
     /// With one place the receiver itself knows whom it hears.
     table: Option<Box<Sources<MAX_SOURCES>>>,
+    budget: Option<Budget>,
     next_alignment: Instant,
 }
 
@@ -74,6 +81,7 @@ impl Listening {
         channels: u8,
         decoders: Vec<Decoders>,
         own: Ssrc,
+        budget: Option<Budget>,
     ) -> Result<Self, CallError> {
         let wanted = SourcesConfig { places: decoders.len(), own: Some(own), ..SourcesConfig::default() };
         let table = Sources::new(wanted).map_err(CallError::Sources)?;
@@ -84,6 +92,7 @@ impl Listening {
             Ok(Place {
                 receiver,
                 decoders,
+                priority: Priority::default(),
                 clock,
                 cname: None,
                 timestamp: None,
@@ -95,6 +104,7 @@ impl Listening {
         Ok(Self {
             config,
             table: (decoders.len() > 1).then(|| Box::new(table)),
+            budget,
             places: decoders.into_iter().map(place).collect::<Result<_, CallError>>()?,
             next_alignment: Instant::ZERO,
         })
@@ -120,6 +130,18 @@ impl Listening {
         }
     }
 
+    /// What a source is worth until it loses its place; whether it has one.
+    pub(super) fn set_priority(&mut self, ssrc: Ssrc, priority: Priority) -> bool {
+        let index = match &self.table {
+            Some(table) => table.place_of(ssrc),
+            None => self.places.iter().position(|place| place.receiver.ssrc() == Some(ssrc)),
+        };
+        if let Some(index) = index {
+            self.places[index].priority = priority;
+        }
+        index.is_some()
+    }
+
     /// Takes in an RTP packet; of another clock than the call's, its timestamp is written anew.
     pub(super) fn receive(&mut self, now: Instant, packet: &mut [u8]) -> Incoming {
         let mut index = 0;
@@ -135,7 +157,11 @@ impl Listening {
         }
         let place = &mut self.places[index];
         place.write_in_our_clock(packet);
-        match place.receiver.receive(now, packet) {
+        let received = place.receiver.receive(now, packet);
+        if let Some(budget) = &self.budget {
+            budget.enforce(&mut self.places, |place| (place.priority, &mut place.receiver));
+        }
+        match received {
             Ok(received) => Incoming::Audio(received),
             Err(error) => Incoming::Unusable(error),
         }
@@ -301,6 +327,7 @@ impl Place {
     /// Another source has this place.
     fn begin(&mut self, clock_hz: u32) {
         self.receiver.forget();
+        self.priority = Priority::default();
         self.clock = ClockMap::new(clock_hz);
         self.cname = None;
         self.timestamp = None;
