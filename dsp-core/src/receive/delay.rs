@@ -209,7 +209,10 @@ impl DelayEstimator {
 
     /// Forgets the base, but not how much packets vary: for a sender whose timestamps jumped.
     pub fn rebase(&mut self) {
-        self.first_base &= !self.based;
+        if self.packets < FIRST_PACKETS {
+            return self.reset();
+        }
+        self.first_base = false;
         self.based = false;
         self.drift = 0;
     }
@@ -245,12 +248,13 @@ impl DelayEstimator {
             let before = self.base();
             self.minimum = [transit, self.minimum[0]];
             self.window_start = arrival;
-            self.shift(before.wrapping_sub(self.base()) as i32);
+            // Only if it rose: that it fell may be an effect of the sender's time after a pause.
+            self.shift((before.wrapping_sub(self.base()) as i32).min(0));
         } else if (transit.wrapping_sub(self.minimum[0]) as i32) < 0 {
             let before = self.base();
             self.minimum[0] = transit;
             let fall = before.wrapping_sub(self.base());
-            // Later on, or from one packet to the next, it's a faster route or the sender's time that jumped, and says
+            // Later on, or much from one packet to the next, it's a faster route or the sender's time that jumped, and says
             // nothing of the packets before.
             let usual = self.spread / 4 + USUAL_FALL_MS * self.ticks_per_ms;
             if self.first_base && self.packets < KNOWN_PACKETS && fall <= usual {
@@ -603,12 +607,27 @@ mod tests {
                 estimator.update(n * 160, (n * 160).wrapping_add(u32::MAX - 40_000 + jump_ms * 8));
             }
             assert!(target_ms(&estimator) <= 14, "{}", target_ms(&estimator));
+            // Nor after a hold that is longer than a window of the base.
+            let mut held = estimator.clone();
+            for n in 800..900u32 {
+                held.update(n * 160, (n * 160).wrapping_add(u32::MAX - 40_000 + 2 * jump_ms * 8));
+            }
+            assert!(target_ms(&held) <= 14, "{}", target_ms(&held));
             // Nor does another sender's time.
             estimator.rebase();
             feed(&mut estimator, 200, 1, |_| 69);
             feed(&mut estimator, 201, 40, |_| 50);
             assert!(target_ms(&estimator) <= 14, "{}", target_ms(&estimator));
         }
+    }
+
+    #[test]
+    fn a_first_packet_that_is_followed_by_another_time_says_nothing() {
+        let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::default());
+        feed(&mut estimator, 0, 1, |_| 50);
+        estimator.rebase();
+        feed(&mut estimator, 5_000, 1, |_| 50);
+        assert_eq!(target_ms(&estimator), 200);
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize, const CHANNELS: us
     packet_ticks: u32,
     /// Samples to play before the next change of speed.
     stretch_pause: usize,
-    /// Ticks decoded since the delay is too long.
+    /// Ticks of sound that could have been shortened since the delay is too long.
     too_long: u32,
     /// Samples concealed since the last decoded one.
     made_up: u32,

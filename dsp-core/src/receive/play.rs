@@ -142,7 +142,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         self.state = State::Playing;
         self.sending = Sending::Sound;
         self.full = false;
-        // A packet or two say what delay the network needs.
+        // Two packets or three say what delay the network needs.
         self.stretch_pause = STRETCH_PAUSE.as_samples(self.config.sample_rate_hz) as usize;
         self.next_time = info.timestamp;
         self.filled = 0;

@@ -34,10 +34,10 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             period: PERIOD.as_samples(clock) as i32,
             aligned: self.least_delay > 0,
         };
-        let Some(change) = strategy.stretch(&pace) else {
+        if delay <= pace.target + pace.period {
             self.too_long = 0;
-            return;
-        };
+        }
+        let Some(change) = strategy.stretch(&pace) else { return };
         // Slower means more packets that wait, and they need room.
         if matches!(change, Stretch::Decelerate(_)) && self.jitter.room() < CELLS / 4 {
             return;
