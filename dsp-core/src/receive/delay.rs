@@ -3,8 +3,8 @@
 //! Everything is in ticks of the RTP clock, 32 bits, modulo 2^32. A packet's *transit* is its arrival minus its
 //! timestamp: unknown offset and all. The smallest transit of the last 10 to 20 seconds is the *base*; what a packet
 //! took longer is its *relative delay*. Because the base is a minimum over a window, a sender whose clock drifts moves
-//! it along, and a shorter route is noticed at once; when it rises, what was counted is lowered by as much. In the first
-//! ten seconds it isn't known yet: when it falls, what came before was that much later than it seemed.
+//! it along, and a shorter route is noticed at once; when it rises, what was counted is lowered by as much. For the
+//! first 512 packets it isn't known yet: when it falls, what came before was that much later than it seemed.
 //!
 //! Relative delays go into a histogram that forgets with a half-life of 355 packets (7 s at 20 ms). The target is the
 //! delay that costs least: each ms of delay costs one (beyond a quarter of a second, where a conversation suffers
