@@ -398,6 +398,20 @@ pub struct Line<const CELLS: usize, const SAMPLES: usize> {
     at: usize,
 }
 
+/// A packet of PCMU with `bytes` samples, all of one value.
+pub fn pcmu_packet(ssrc: u32, seq: u16, value: i16, bytes: usize) -> Vec<u8> {
+    let header = RtpHeader {
+        payload_type: PayloadType::PCMU,
+        seq: Seq(seq),
+        timestamp: RtpTime(u32::from(seq) * 160),
+        ssrc: Ssrc(ssrc),
+        ..RtpHeader::default()
+    };
+    let mut packet = vec![0; 12 + bytes];
+    header.write_packet(&vec![linear_to_ulaw(value); bytes], &mut packet).unwrap();
+    packet
+}
+
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {

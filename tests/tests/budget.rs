@@ -3,15 +3,14 @@
 
 use std::net::SocketAddr;
 
-use dsp_core::codec::g711::{Pcmu, linear_to_ulaw};
+use dsp_core::codec::g711::Pcmu;
 use dsp_core::receive::budget::{Budget, Buffered, Priority};
 use dsp_core::receive::{NarrowbandReceiver, ReceiverConfig};
-use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
-use dsp_core::wire::rtp::RtpHeader;
+use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
 use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, CallError, Channel, Identity, Incoming, PACKET_BYTES, SourceStats};
-use media_core_tests::road::babble;
+use media_core_tests::road::{babble, pcmu_packet};
 use proptest::prelude::*;
 
 const TICK: usize = 80;
@@ -114,18 +113,7 @@ fn equals_lose_alike() {
 }
 
 fn packet(ssrc: u32, seq: u16, bytes: usize) -> Vec<u8> {
-    let header = RtpHeader {
-        marker: false,
-        payload_type: PayloadType::PCMU,
-        seq: Seq(seq),
-        timestamp: RtpTime(u32::from(seq) * 160),
-        ssrc: Ssrc(ssrc),
-        csrcs: &[],
-        extension: None,
-    };
-    let mut packet = vec![linear_to_ulaw(2_000); 12 + bytes];
-    header.write(&mut packet).unwrap();
-    packet
+    pcmu_packet(ssrc, seq, 2_000, bytes)
 }
 
 #[test]

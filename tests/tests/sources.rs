@@ -4,14 +4,13 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use dsp_core::codec::g711::linear_to_ulaw;
 use dsp_core::receive::sources::{Admission, Sources, SourcesConfig};
-use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
+use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
-use dsp_core::wire::rtp::RtpHeader;
 use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, CallError, Channel, Identity, Incoming};
+use media_core_tests::road::pcmu_packet;
 use proptest::prelude::*;
 
 const RATE: f64 = 8_000.0;
@@ -163,18 +162,7 @@ fn three() -> [(u32, &'static str, Speech, u64, f64); 3] {
 }
 
 fn forged(ssrc: u32, seq: u16) -> Vec<u8> {
-    let header = RtpHeader {
-        marker: false,
-        payload_type: PayloadType::PCMU,
-        seq: Seq(seq),
-        timestamp: RtpTime(u32::from(seq) * 160),
-        ssrc: Ssrc(ssrc),
-        csrcs: &[],
-        extension: None,
-    };
-    let mut bytes = vec![linear_to_ulaw(20_000); 12 + 160];
-    header.write(&mut bytes).unwrap();
-    bytes
+    pcmu_packet(ssrc, seq, 20_000, 160)
 }
 
 #[test]

@@ -156,19 +156,11 @@ mod tests {
     }
 
     fn push_payload(receiver: &mut NarrowbandReceiver, seq: u16, payload_type: PayloadType, payload: &[u8]) {
-        let header = RtpHeader {
-            marker: false,
-            payload_type,
-            seq: Seq(seq),
-            timestamp: RtpTime(u32::from(seq) * 160),
-            ssrc: Ssrc(1),
-            csrcs: &[],
-            extension: None,
-        };
-        let mut bytes = vec![0; 12];
-        header.write(&mut bytes).unwrap();
-        bytes.extend(payload);
-        receiver.receive(Instant::from_millis(u64::from(seq) * 20), &bytes).unwrap();
+        let (seq, timestamp) = (Seq(seq), RtpTime(u32::from(seq) * 160));
+        let header = RtpHeader { payload_type, seq, timestamp, ssrc: Ssrc(1), ..RtpHeader::default() };
+        let mut bytes = vec![0; 12 + payload.len()];
+        header.write_packet(payload, &mut bytes).unwrap();
+        receiver.receive(Instant::from_millis(u64::from(seq.0) * 20), &bytes).unwrap();
     }
 
     fn push(receiver: &mut NarrowbandReceiver, seq: u16) {

@@ -12,10 +12,10 @@
 //! costs nothing, as waiting doesn't bring it back. A stall that comes once in a while costs too little to be waited
 //! for: it is, when another is likely enough. To come down must be worth more than to go up.
 //!
-//! Newer packets weigh more instead of older ones being scaled down, so an update touches one bucket; the target is
-//! looked up with each of the first packets, then every eighth, or at once if a packet was later. Memory: under 600
-//! bytes. A look-up takes 224 multiplies.
+//! The target is looked up with each of the first packets, then every eighth, or at once if a packet was later. Memory:
+//! under 600 bytes. A look-up takes 224 multiplies.
 
+use super::histogram::{FIRST_WIDTH_MS, Histogram};
 use crate::time::Duration;
 
 /// Bounds of the delay, and what delay is worth. With `min_ms == max_ms` the delay is fixed.
@@ -43,15 +43,17 @@ impl Default for DelayConfig {
     /// By ITU-T G.107 the first percent of lost packets costs G.711 with concealment 3.8 of R (G.113: Bpl 25.1), as much
     /// as 158 ms of delay do below 177 ms, or 28 ms above.
     fn default() -> Self {
-        Self { min_ms: 10, max_ms: 2_000, target_max_ms: 2_000, initial_ms: 200, late_cost_ms: 80 }
+        Self::USUAL
     }
 }
 
 impl DelayConfig {
+    const USUAL: Self = Self { min_ms: 10, max_ms: 2_000, target_max_ms: 2_000, initial_ms: 200, late_cost_ms: 80 };
+
     /// To talk to each other: the target stays within 250 ms, which with 150 ms for the rest of the way is the most that
     /// ITU-T G.114 lets a conversation have. On a network that stalls for longer, more is concealed.
     pub const fn conversation() -> Self {
-        Self { min_ms: 10, max_ms: 2_000, target_max_ms: 250, initial_ms: 200, late_cost_ms: 80 }
+        Self { target_max_ms: 250, ..Self::USUAL }
     }
 
     /// Always the same delay.
@@ -64,17 +66,6 @@ impl DelayConfig {
     }
 }
 
-/// Buckets of 2 ms up to 32 ms, then sixteen an octave up to 2048 ms.
-const GROUP: usize = 16;
-const BUCKETS: usize = 7 * GROUP;
-const FIRST_WIDTH_MS: u32 = 2;
-/// A packet's weight grows by 1/512 with each packet.
-const WEIGHT_SHIFT: u32 = 9;
-const WEIGHT_START: u32 = 1 << 12;
-const WEIGHT_LIMIT: u32 = 1 << 20;
-/// An overtaken packet that is late counts a third: it alone is missing, and what follows is here to bridge it. Where one in
-/// order is late, so is everything behind it.
-const OVERTAKEN_SHARE: u32 = 3;
 /// Beyond this, a ms of delay costs 13 sixteenths.
 const LONG_MS: u32 = 256;
 /// Each change of the delay is heard: to be longer it must be worth a sixteenth of it, to be shorter a twelfth. One that
@@ -127,9 +118,7 @@ pub struct DelayEstimator {
     maximum: u32,
     window: u32,
     config: DelayConfig,
-    histogram: [u32; BUCKETS],
-    total: u32,
-    weight: u32,
+    histogram: Histogram,
     packets: u32,
     /// Whether there is a base,
     based: bool,
@@ -167,9 +156,7 @@ impl DelayEstimator {
             maximum: ticks(Duration::from_millis(u64::from(config.max_ms))),
             window: ticks(WINDOW),
             config: DelayConfig { late_cost_ms: config.late_cost_ms.clamp(10, 10_000), ..config },
-            histogram: [0; BUCKETS],
-            total: 0,
-            weight: WEIGHT_START,
+            histogram: Histogram::new(),
             packets: 0,
             based: false,
             first_base: true,
@@ -192,9 +179,7 @@ impl DelayEstimator {
 
     /// Forgets all arrivals.
     pub fn reset(&mut self) {
-        self.histogram = [0; BUCKETS];
-        self.weight = WEIGHT_START;
-        self.total = 0;
+        self.histogram = Histogram::new();
         self.packets = 0;
         self.based = false;
         self.first_base = true;
@@ -357,38 +342,12 @@ impl DelayEstimator {
     }
 
     fn count(&mut self, relative: u32, overtaken: bool) {
-        if self.weight >= WEIGHT_LIMIT {
-            let shift = WEIGHT_LIMIT.ilog2() - WEIGHT_START.ilog2();
-            self.weight >>= shift;
-            self.total >>= shift;
-            for bucket in &mut self.histogram {
-                *bucket >>= shift;
-            }
-        }
-        // Beyond ten seconds it's the last bucket anyway, and the product stays within 32 bits.
-        let ms = relative.min(10 * self.ticks_per_second) / self.ticks_per_ms;
-        let weight = if overtaken { self.weight / OVERTAKEN_SHARE } else { self.weight };
-        self.histogram[bucket(ms)] += weight;
-        self.total += self.weight;
-        self.weight += self.weight >> WEIGHT_SHIFT;
+        self.histogram.count(relative / self.ticks_per_ms, overtaken);
     }
 
     /// The base fell by so many ticks, or rose: all that was counted was that much later, or less late.
     fn shift(&mut self, by: i32) {
-        let by_ms = by / self.ticks_per_ms as i32;
-        if by_ms == 0 {
-            return;
-        }
-        for step in 0..BUCKETS {
-            // In the order in which none is moved twice.
-            let from = if by_ms < 0 { step } else { BUCKETS - 1 - step };
-            let weight = core::mem::take(&mut self.histogram[from]);
-            if weight > 0 {
-                // Down from a bucket's end and up from its start, so that many small steps never add up to too much.
-                let ms = if by_ms < 0 { upper_edge_ms(from + 1) - 1 } else { upper_edge_ms(from) };
-                self.histogram[bucket(ms.saturating_add_signed(by_ms))] += weight;
-            }
-        }
+        self.histogram.shift(by / self.ticks_per_ms as i32);
     }
 
     /// Finds the delay that costs least, and the usual one.
@@ -397,14 +356,13 @@ impl DelayEstimator {
             return;
         }
         // One ms of delay weighs as much as so much of what is late.
-        let total = self.total.max(self.weight * AT_LEAST_PACKETS);
+        let total = self.histogram.total(AT_LEAST_PACKETS);
         let unit = (total / (100 * self.config.late_cost_ms)).max(1);
         let unusual = if self.reorders > REORDER_LEVEL { UNUSUAL_OVERTAKEN } else { UNUSUAL };
-        let rare = self.histogram.iter().sum::<u32>() / unusual;
+        let rare = self.histogram.sum() / unusual;
         let (mut later, mut best, mut least, mut usual) = (0, 0, u32::MAX, 0);
         let mut kept = u32::MAX;
-        for index in (0..BUCKETS).rev() {
-            let edge = upper_edge_ms(index + 1);
+        for (edge, weight) in self.histogram.latest_first() {
             let cost = price(edge) * unit + later;
             if cost < least {
                 (best, least) = (edge, cost);
@@ -412,7 +370,7 @@ impl DelayEstimator {
             if edge == self.worth {
                 kept = cost;
             }
-            later += self.histogram[index];
+            later += weight;
             if later > rare && usual == 0 {
                 usual = edge;
             }
@@ -437,18 +395,6 @@ fn price(ms: u32) -> u32 {
     ms.min(LONG_MS) + ((ms.saturating_sub(LONG_MS) * 13) >> 4)
 }
 
-/// The bucket of a delay in ms.
-fn bucket(ms: u32) -> usize {
-    let octave = (ms / GROUP as u32 / FIRST_WIDTH_MS).checked_ilog2().unwrap_or(0);
-    ((octave * GROUP as u32 + (ms >> (octave + 1))) as usize).min(BUCKETS - 1)
-}
-
-/// The end of the first `count` buckets, in ms.
-fn upper_edge_ms(count: usize) -> u32 {
-    let octave = (count / GROUP).saturating_sub(1);
-    ((count - octave * GROUP) as u32) << (octave + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -470,15 +416,6 @@ mod tests {
     #[test]
     fn is_small() {
         assert!(size_of::<DelayEstimator>() < 600, "{}", size_of::<DelayEstimator>());
-    }
-
-    #[test]
-    fn buckets_tile_the_axis() {
-        for ms in 0..2_048 {
-            let index = bucket(ms);
-            assert!(upper_edge_ms(index) <= ms && ms < upper_edge_ms(index + 1), "{ms}");
-        }
-        assert_eq!(bucket(99_999), BUCKETS - 1);
     }
 
     #[test]

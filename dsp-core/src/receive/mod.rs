@@ -25,6 +25,7 @@ pub mod decision;
 pub mod delay;
 mod extend;
 mod gaps;
+mod histogram;
 mod intake;
 pub mod jitter;
 mod lpc;
