@@ -394,7 +394,8 @@ pub struct Line<const CELLS: usize, const SAMPLES: usize> {
     /// The loudest sample of the last tick.
     pub peak: u16,
     table: (PayloadType, Pcmu),
-    speech: Vec<u8>,
+    /// What the sender says, in mu-law, again and again.
+    pub speech: Vec<u8>,
     at: usize,
 }
 

@@ -1,6 +1,7 @@
 //! The receive road: properties of jitter buffer and receiver under arbitrary traffic, and what happens to real calls:
 //! bursts, bad minutes, other sources, jumping clocks, pauses, drift.
 
+use dsp_core::codec::g711::linear_to_ulaw;
 use dsp_core::receive::{DelayConfig, HostReceiver, NarrowbandReceiver, ReceiverConfig};
 use dsp_core::time::{PayloadType, RtpTime, Seq, Ssrc};
 use media_core_tests::road::{Fate, JitterModel, Line, ReceiverModel, Step};
@@ -281,6 +282,34 @@ fn unknown_payload_types_and_refused_payloads_in_between() {
     let stats = line.receiver.stats();
     assert_eq!((stats.undecodable, stats.late, stats.discarded), (50, 0, 0), "{stats:?}");
     assert!(line.heard_again_after_ms() <= 60);
+}
+
+/// A delay that a stall made 80 ms too long, in a tone that pauses after `pause_ms` for 200 ms, or never: after how many
+/// ms of sound it's shortened first.
+fn shortened_after_ms(pause_ms: Option<u32>) -> u64 {
+    let delay = DelayConfig { min_ms: 20, target_max_ms: 20, ..DelayConfig::default() };
+    let mut line: Host = Line::new(ReceiverConfig { delay, ..ReceiverConfig::default() });
+    let tone = |n: u32| ((f64::from(n) / 8_000.0 * 200.0 * std::f64::consts::TAU).sin() * 8_000.0) as i16;
+    let pauses = |n: u32| pause_ms.is_some_and(|pause| (pause..pause + 200).contains(&(n / 8)));
+    line.speech = (0..20 * 8_000).map(|n| linear_to_ulaw(if pauses(n) { 0 } else { tone(n) })).collect();
+    line.run_well(1_000);
+    line.run(100, |n| Fate::After(u64::from(80 - n * 20) * 1_000), |_| {});
+    let stats = line.receiver.stats();
+    assert!(stats.concealed_late_samples >= 400 && stats.removed_samples == 0, "{stats:?}");
+    let begin = line.now();
+    while line.receiver.stats().removed_samples == 0 {
+        line.run_well(10);
+        assert!(line.now().since(begin).as_millis() < 10_000);
+    }
+    line.now().since(begin).as_millis()
+}
+
+#[test]
+fn a_delay_a_little_too_long_waits_for_a_pause_but_not_for_ever() {
+    let [soon, later, never] = [Some(1_600), Some(3_000), None].map(shortened_after_ms);
+    println!("shortened after {soon}, {later}, {never} ms");
+    assert!((500..800).contains(&soon) && (1_900..2_200).contains(&later), "{soon} {later}");
+    assert!((2_900..3_300).contains(&never), "{never}");
 }
 
 #[test]

@@ -239,8 +239,8 @@ impl DelayEstimator {
             let before = self.base();
             self.minimum[0] = transit;
             let fall = before.wrapping_sub(self.base());
-            // Later on, or much from one packet to the next, it's a faster route or the sender's time that jumped, and says
-            // nothing of the packets before.
+            // Later on, or much from one packet to the next, it's a faster route or the sender's time that jumped, and
+            // says nothing of the packets before.
             let usual = self.spread / 4 + USUAL_FALL_MS * self.ticks_per_ms;
             if self.first_base && self.packets < KNOWN_PACKETS && fall <= usual {
                 self.shift(fall as i32);
@@ -434,6 +434,9 @@ mod tests {
         let mut late = estimator.clone();
         feed(&mut late, 1, 1, |_| 80);
         assert_eq!(target_ms(&late), 200);
+        // With the third, there is enough.
+        feed(&mut late, 2, 1, |_| 50);
+        assert!((90..200).contains(&target_ms(&late)), "{}", target_ms(&late));
         feed(&mut estimator, 1, 1, |_| 50);
         assert_eq!(target_ms(&estimator), 10);
         feed(&mut estimator, 2, 1_000, |_| 50);
@@ -494,6 +497,11 @@ mod tests {
         assert!(target(cheap) <= 30, "{}", target(cheap));
         let bounded = DelayConfig { target_max_ms: 100, ..DelayConfig::default() };
         assert_eq!(target(bounded), 100);
+    }
+
+    #[test]
+    fn a_long_delay_costs_less() {
+        assert_eq!([0, 100, 256, 272, 1_280].map(price), [0, 100, 256, 269, 1_088]);
     }
 
     #[test]

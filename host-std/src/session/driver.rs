@@ -24,8 +24,8 @@ pub const TICK_MS: u32 = super::TICK_MS;
 const DATAGRAM_BYTES: usize = 65_535;
 /// A change of gain takes this long.
 const RAMP_MS: u32 = 10;
-/// Datagrams that are taken in between two ticks on each port: what a flood sends beyond stays with the system, which drops it, and the
-/// sound goes on. 31 sources with packets of 2.5 ms send 124 in a tick.
+/// Datagrams that are taken in between two ticks on each port: what a flood sends beyond stays with the system, which
+/// drops it, and the sound goes on. 31 sources with packets of 2.5 ms send 124 in a tick.
 const DATAGRAMS_A_TICK: u32 = 256;
 /// Ticks between two updates of the status.
 const STATUS_EVERY: u64 = 10;
