@@ -1,6 +1,6 @@
 //! Captures made for tests, byte by byte: the formats and link types that a reader must know, and a call to put in them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use dsp_core::codec::g711::encode_ulaw;
 
@@ -123,7 +123,7 @@ impl Link {
 }
 
 /// The IP packet around a datagram; checksums are left out, as network cards do on their way out.
-fn ip(packet: &Packet) -> Vec<u8> {
+pub fn ip(packet: &Packet) -> Vec<u8> {
     let udp_length = (8 + packet.bytes.len()) as u16;
     let mut bytes = Vec::new();
     match (packet.from, packet.to) {
@@ -149,6 +149,68 @@ fn ip(packet: &Packet) -> Vec<u8> {
     bytes.extend([0, 0]);
     bytes.extend(&packet.bytes);
     bytes
+}
+
+/// `inner`, which goes on as `number` says, in an IP packet of its own.
+pub fn in_ip(from: IpAddr, to: IpAddr, number: u8, inner: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            bytes.extend([0x45, 0]);
+            bytes.extend((20 + inner.len() as u16).to_be_bytes());
+            bytes.extend([0, 2, 0x40, 0, 64, number, 0, 0]);
+            bytes.extend(from.octets());
+            bytes.extend(to.octets());
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            bytes.extend([0x60, 0, 0, 0]);
+            bytes.extend((inner.len() as u16).to_be_bytes());
+            bytes.extend([number, 64]);
+            bytes.extend(from.octets());
+            bytes.extend(to.octets());
+        }
+        _ => panic!("one family a packet"),
+    }
+    bytes.extend(inner);
+    bytes
+}
+
+/// An IP packet in pieces whose payloads have at most `most` bytes, a multiple of 8, as a router makes them.
+pub fn fragments(packet: &[u8], most: usize, identification: u16) -> Vec<Vec<u8>> {
+    let v4 = packet[0] >> 4 == 4;
+    let (head, payload) = packet.split_at(if v4 { 20 } else { 40 });
+    let count = payload.len().div_ceil(most);
+    let piece = |(n, part): (usize, &[u8])| {
+        let (mut bytes, more) = (head.to_vec(), n + 1 < count);
+        let offset = (n * most) as u16;
+        if v4 {
+            bytes[2..4].copy_from_slice(&(20 + part.len() as u16).to_be_bytes());
+            bytes[4..6].copy_from_slice(&identification.to_be_bytes());
+            bytes[6..8].copy_from_slice(&((offset / 8) | (u16::from(more) << 13)).to_be_bytes());
+        } else {
+            bytes[4..6].copy_from_slice(&(8 + part.len() as u16).to_be_bytes());
+            bytes.extend([bytes[6], 0]);
+            bytes.extend((offset | u16::from(more)).to_be_bytes());
+            bytes.extend(u32::from(identification).to_be_bytes());
+            bytes[6] = 44;
+        }
+        bytes.extend(part);
+        bytes
+    };
+    payload.chunks(most).enumerate().map(piece).collect()
+}
+
+/// A little-endian pcap file of frames of this link type, with their times in microseconds.
+pub fn pcap_of(link: u16, frames: &[(u64, Vec<u8>)]) -> Vec<u8> {
+    let mut file = [&0xa1b2_c3d4u32.to_le_bytes()[..], &[2, 0, 4, 0], &[0; 8], &65_535u32.to_le_bytes()].concat();
+    file.extend(u32::from(link).to_le_bytes());
+    for (time_us, frame) in frames {
+        for word in [time_us / 1_000_000, time_us % 1_000_000, frame.len() as u64, frame.len() as u64] {
+            file.extend((word as u32).to_le_bytes());
+        }
+        file.extend(frame);
+    }
+    file
 }
 
 /// A word in either byte order.

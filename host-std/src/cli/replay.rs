@@ -28,7 +28,7 @@ use super::{Outcome, chain, make_folder, number_in, print};
 #[derive(ClapArgs)]
 #[command(after_help = "Then open report.html in a browser. The README lists the fields of report.json.")]
 pub(super) struct Args {
-    /// The capture: pcap, pcapng or rtpdump
+    /// The capture: pcap, pcapng or rtpdump, also packed by gzip
     #[arg(value_name = "CAPTURE", required_unless_present = "trace", conflicts_with = "trace")]
     capture: Option<PathBuf>,
     /// What payload types are, as 96=opus/48000/2, 98=CN/16000, 101=telephone-event/8000 or 97=red/8000; several with

@@ -16,6 +16,7 @@ use dsp_core::time::PayloadType;
 use dsp_core::wire::rtp::RtpPacket;
 
 use super::capture::{CaptureCounts, CaptureError, CaptureReader};
+use super::link;
 use super::moments::{self, Record};
 use super::numbers::thousandth;
 use super::payloads::{Decoders, Origin, Payload, PayloadFormat, PayloadMap, PayloadMeaning};
@@ -444,9 +445,10 @@ fn instead(kinds: &Kinds, counts: &CaptureCounts) -> String {
     add(kinds.rtp, "that look like RTP, but follow no sequence");
     add(kinds.rtcp, "RTCP");
     add(kinds.other, "other UDP");
-    let link = counts.link_type.map_or(String::new(), |link| format!(" {link}"));
+    let link = counts.link_type.map_or(String::new(), |link| format!(" {link}{}", link::name(link)));
     add(counts.unknown_link, &format!("of a link type that is not read here,{link}"));
-    add(counts.fragments, "fragments");
+    add(counts.fragments, "fragments that don't make whole packets");
+    add(counts.joined, "more fragments that were put together");
     add(counts.cut, "captured only in part");
     add(counts.malformed, "malformed");
     parts.join(", ")
@@ -464,10 +466,14 @@ fn remarks(kinds: &Kinds, counts: &CaptureCounts) -> Vec<String> {
         add(1, format!("the file breaks off at byte {at}: {problem}; what is before it is played"));
     }
     add(counts.cut, format!("{} packets were captured only in part and count as lost (snap length)", counts.cut));
-    add(counts.fragments, format!("{} IP fragments are skipped and count as lost", counts.fragments));
+    add(counts.fragments, format!("{} IP fragments don't make whole packets, which count as lost", counts.fragments));
     add(counts.malformed, format!("{} malformed packets are skipped", counts.malformed));
     let link = counts.link_type.unwrap_or_default();
-    add(counts.unknown_link, format!("{} packets of link type {link} are skipped: not read here", counts.unknown_link));
+    let name = link::name(link);
+    add(
+        counts.unknown_link,
+        format!("{} packets of link type {link}{name} are skipped: not read here", counts.unknown_link),
+    );
     add(
         counts.untimed,
         format!(
