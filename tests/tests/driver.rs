@@ -8,7 +8,7 @@ use host_std::device::FileIo;
 use host_std::registry::CodecFormat;
 use host_std::sdp::Direction;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{Call, CallConfig, NoTap};
+use host_std::session::{Call, CallConfig, Latching, NoTap};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -88,6 +88,45 @@ async fn a_running_call_is_held_and_resumed() {
         ended.push(why);
     }
     assert!(matches!(ended[..], [Ended::HungUp, Ended::Bye]), "{ended:?}");
+}
+
+/// A dual-stack socket has IPv4 addresses as IPv6 ones: they are those of the SDP all the same, also to the strictest.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dual_stack_socket_talks_with_an_ipv4_address() {
+    let clock = Clock::start();
+    let mut calls = Vec::new();
+    for address in ["[::]:0", "127.0.0.1:0"] {
+        let Ok(socket) = UdpSocket::bind(address).await else {
+            eprintln!("skipped: this machine has no IPv6");
+            return;
+        };
+        let port = socket.local_addr().unwrap().port();
+        let latching = Latching::Strict;
+        let config = CallConfig { codecs: vec![CodecFormat::pcmu()], latching, ..CallConfig::new(port).unwrap() };
+        calls.push((Call::new(config).unwrap(), socket));
+    }
+    let [first, second] = &mut calls[..] else { unreachable!() };
+    let offer = first.0.offer().unwrap();
+    let answer = second.0.answer(clock.now(), &offer).unwrap();
+    first.0.accept(clock.now(), &answer).unwrap();
+    let runs: Vec<_> = calls
+        .into_iter()
+        .map(|(call, rtp)| {
+            let (commands, from_user) = mpsc::channel(1);
+            let (status, _) = watch::channel(Status::default());
+            let (audio, time_limit) = (Box::new(FileIo::null(8_000)), Some(Duration::from_millis(600)));
+            let driver = Driver { call, rtp, rtcp: None, audio, tap: NoTap, clock, drift_ppm: 0.0, time_limit };
+            tokio::spawn(async move {
+                let finished = driver.run(from_user, status).await;
+                drop(commands);
+                finished
+            })
+        })
+        .collect();
+    for run in runs {
+        let stats = run.await.unwrap().call.stats();
+        assert!(stats.receiver.reception.received > 20 && stats.foreign == 0, "{stats:?}");
+    }
 }
 
 /// Two threads send as fast as they can what is no packet of the call: the sound goes on.

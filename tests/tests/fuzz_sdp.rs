@@ -21,7 +21,7 @@ t=0 0\r
 r=7d 1h 0 25h\r
 a=sendrecv\r
 m=audio 54400/2 RTP/SAVPF 0 8 9 96 97 101 102\r
-c=IN IP6 2001:db8::1/3\r
+c=IN IP4 198.51.100.9/3\r
 a=rtpmap:0 PCMU/8000/1\r
 a=rtpmap:96 opus/48000/2\r
 a=fmtp:96 minptime=10; useinbandfec=1\r
@@ -31,7 +31,7 @@ a=fmtp:101 0-15,16,255-0\r
 a=rtpmap:102 telephone-event/48000\r
 a=ptime:20\r
 a=maxptime:60.5\r
-a=rtcp:53020 IN IP4 126.16.64.4\r
+a=rtcp:53020 IN IP6 ::ffff:126.16.64.4\r
 a=rtcp-mux\r
 a=inactive\r
 a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|1:4 KDR=1\r

@@ -1,6 +1,7 @@
 //! Why a description can't be written, read or agreed on, in one line each for the person who placed the call.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use super::crypto::CryptoError;
 
@@ -65,15 +66,27 @@ pub enum SdpError {
     Crypto(Kind, CryptoError),
     /// Nothing in common.
     NoCommonCodec {
-        /// Names of theirs.
+        /// Theirs, as `a=rtpmap` has them: all, but for the end of a list that no honest description has.
         theirs: String,
-        /// Names of ours.
+        /// Ours, all of them.
         ours: String,
     },
     /// No `c=` line holds for the audio stream.
     NoAddress(Kind),
     /// The address of the audio stream isn't a unicast IP address.
     Address(Kind, String),
+    /// A host name stands in place of the audio stream's address, and nothing is looked up here: see
+    /// [`resolved`](super::resolved).
+    HostName(Kind, String),
+    /// The audio stream's address is of another family than ours, so our socket can't send there.
+    Family {
+        /// Which description.
+        kind: Kind,
+        /// Their address.
+        theirs: IpAddr,
+        /// Ours.
+        ours: IpAddr,
+    },
     /// There is no port left for RTCP above RTP port 65535.
     RtcpPort(Kind),
 }
@@ -103,6 +116,14 @@ impl fmt::Display for SdpError {
             Self::NoAddress(kind) => write!(f, "the {kind} has no c= line for its audio stream"),
             Self::Address(kind, address) => {
                 write!(f, "the {kind} wants audio sent to {address}, which is not a unicast IP address")
+            }
+            Self::HostName(kind, name) => {
+                write!(f, "the {kind} wants audio sent to the host {name}, whose address is not known")
+            }
+            Self::Family { kind, theirs, ours } => {
+                let family = |address: &IpAddr| if address.is_ipv4() { "IPv4" } else { "IPv6" };
+                let (to, from) = (family(theirs), family(ours));
+                write!(f, "the {kind} wants audio sent to {theirs}, which is {to}; our address {ours} is {from}")
             }
             Self::RtcpPort(kind) => write!(f, "the {kind} has RTP port 65535 and names no RTCP port"),
         }

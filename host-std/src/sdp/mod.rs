@@ -29,6 +29,7 @@ mod error;
 mod format;
 mod negotiate;
 mod read;
+mod resolve;
 mod write;
 
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use crypto::{CryptoError, CryptoLine, CryptoSuite, MasterKey};
 pub use error::{Kind, SdpError};
 pub use format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 pub use negotiate::{accept, answer, offer, offered};
+pub use resolve::resolved;
 
 pub use crate::registry::CodecFormat;
 use crate::registry::Registry;

@@ -139,24 +139,26 @@ pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u
         None => return Err(SdpError::NoAudio(Kind::Answer)),
     }
     let theirs = Audio::read(&answered, media, Kind::Answer)?;
+    same_family(local, &theirs, Kind::Answer)?;
 
     let srtp = accept_keys(local, &ours, &theirs)?;
     let our_formats: Vec<_> = ours.codecs.iter().map(|codec| codec.format.clone()).collect();
     let pairs = pair(local, &theirs.codecs, &our_formats, CodecOrder::Offer);
-    let pairs = pairs.ok_or_else(|| no_common(&theirs, &ours.codecs))?;
+    let pairs = pairs.ok_or_else(|| no_common(&theirs, our_formats.iter()))?;
     let (send, receive): (Vec<_>, Vec<_>) =
         pairs.into_iter().map(|(theirs, at)| (theirs.clone(), ours.codecs[at].clone())).unzip();
-    let same_clock = |a: &[NegotiatedEvents], b: &[NegotiatedEvents]| -> Vec<NegotiatedEvents> {
-        a.iter().filter(|events| b.iter().any(|other| other.rtp_clock_hz == events.rtp_clock_hz)).copied().collect()
-    };
+    let ours_beside =
+        |theirs: &NegotiatedEvents| ours.events.iter().find(|own| own.rtp_clock_hz == theirs.rtp_clock_hz).copied();
+    let both: Vec<_> = theirs.events.iter().filter(|theirs| ours_beside(theirs).is_some()).copied().collect();
+    let send_events = common_events(&both, &send);
     let rtcp_mux = ours.rtcp_mux && theirs.rtcp_mux;
     Ok(Negotiated {
         remote_rtp: theirs.rtp,
         remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Answer))? },
         rtcp_mux,
         direction: ours.direction.and(theirs.direction.reversed()),
-        send_events: same_clock(&theirs.events, &ours.events),
-        receive_events: same_clock(&ours.events, &theirs.events),
+        receive_events: send_events.iter().filter_map(ours_beside).collect(),
+        send_events,
         send_ptime_ms: send_ptime_ms(local, &theirs, &send, &receive),
         send_voip_metrics: theirs.voip_metrics,
         send,
@@ -174,11 +176,10 @@ struct Answered {
 
 impl Answered {
     fn new(local: &LocalMedia, theirs: Audio) -> Result<Self, SdpError> {
+        same_family(local, &theirs, Kind::Offer)?;
         let keys = answer_keys(local, &theirs)?;
-        let pairs = pair(local, &theirs.codecs, &local.codecs, local.codec_order).ok_or_else(|| {
-            let ours: Vec<_> = local.codecs.iter().map(|codec| &codec.name[..]).collect();
-            SdpError::NoCommonCodec { theirs: names(&theirs.codecs), ours: ours.join(", ") }
-        })?;
+        let pairs = pair(local, &theirs.codecs, &local.codecs, local.codec_order);
+        let pairs = pairs.ok_or_else(|| no_common(&theirs, local.codecs.iter()))?;
         let send: Vec<_> = pairs.iter().map(|(theirs, _)| (*theirs).clone()).collect();
         let receive: Vec<_> = pairs
             .iter()
@@ -310,14 +311,18 @@ fn pair<'a>(
     Some(codecs)
 }
 
-/// Their events at the clocks of the codecs agreed on, one a clock; failing that, whatever they have.
+/// Their events at the clocks of the codecs agreed on, in the codecs' order, one a clock and each number once (RFC 4733,
+/// 2.1: events have the clock of the sound that they are in). Failing that, whatever they have.
 fn common_events(theirs: &[NegotiatedEvents], codecs: &[NegotiatedCodec]) -> Vec<NegotiatedEvents> {
     let mut common: Vec<NegotiatedEvents> = Vec::new();
-    for events in theirs {
-        let beside = codecs.iter().any(|codec| codec.format.rtp_clock_hz == events.rtp_clock_hz);
-        if beside && common.iter().all(|other| other.rtp_clock_hz != events.rtp_clock_hz) {
-            common.push(*events);
+    for codec in codecs {
+        let clock_hz = codec.format.rtp_clock_hz;
+        if common.iter().any(|events| events.rtp_clock_hz == clock_hz) {
+            continue;
         }
+        let taken = |number| common.iter().any(|events| events.payload_type == number);
+        let beside = theirs.iter().find(|events| events.rtp_clock_hz == clock_hz && !taken(events.payload_type));
+        common.extend(beside);
     }
     if common.is_empty() {
         common.extend(theirs.first());
@@ -411,15 +416,31 @@ fn keys(ours: &CryptoLine, theirs: &CryptoLine) -> Result<SrtpKeys, CryptoError>
     Ok(SrtpKeys { suite: theirs.suite, outgoing: ours.key.clone(), incoming: theirs.key.clone() })
 }
 
-fn no_common(theirs: &Audio, ours: &[NegotiatedCodec]) -> SdpError {
-    SdpError::NoCommonCodec { theirs: names(&theirs.codecs), ours: names(ours) }
+/// The most characters of their list that an error names.
+const LISTED: usize = 320;
+
+/// Both lists in full: without clock and channels L16 beside L16 says nothing.
+fn no_common<'a>(theirs: &Audio, ours: impl Iterator<Item = &'a CodecFormat>) -> SdpError {
+    let ours: Vec<_> = ours.map(CodecFormat::to_rtpmap).collect();
+    let mut listed = String::new();
+    for (at, codec) in theirs.codecs.iter().enumerate() {
+        let name = quote(&codec.format.to_rtpmap());
+        if listed.len() + name.len() > LISTED {
+            listed = format!("{listed} and {} more", theirs.codecs.len() - at);
+            break;
+        }
+        listed = if listed.is_empty() { name } else { format!("{listed}, {name}") };
+    }
+    let theirs = if listed.is_empty() { "nothing we know".into() } else { listed };
+    SdpError::NoCommonCodec { theirs, ours: ours.join(", ") }
 }
 
-/// Up to eight names for an error.
-fn names(codecs: &[NegotiatedCodec]) -> String {
-    let names: Vec<_> = codecs.iter().take(8).map(|codec| quote(&codec.format.name)).collect();
-    match names.len() {
-        0 => "nothing we know".into(),
-        _ => names.join(", "),
+/// A socket of one address family can't send to the other. Where either address is the zero of old-style hold nothing
+/// is sent.
+fn same_family(local: &LocalMedia, theirs: &Audio, kind: Kind) -> Result<(), SdpError> {
+    let (ours, theirs) = (local.address.to_canonical(), theirs.rtp.ip());
+    if ours.is_ipv4() == theirs.is_ipv4() || ours.is_unspecified() || theirs.is_unspecified() {
+        return Ok(());
     }
+    Err(SdpError::Family { kind, theirs, ours })
 }

@@ -358,16 +358,18 @@ fn refusals_say_why() {
         (&with_media("m=audio 0 RTP/AVP 0\r\n"), "the offer rejects the audio stream (port 0)"),
         (
             &with_media("m=audio 5004 RTP/AVP 4 3 101\r\na=rtpmap:101 telephone-event/8000\r\n"),
-            "no common codec: they offer G723, GSM; we have opus, G722, PCMU, PCMA, L16",
+            "no common codec: they offer G723/8000, GSM/8000; we have opus/48000/2, G722/8000, PCMU/8000, PCMA/8000, \
+             L16/44100/2",
         ),
         (
             &with_media("m=audio 5004 RTP/AVP 99\r\n"),
-            "no common codec: they offer nothing we know; we have opus, G722, PCMU, PCMA, L16",
+            "no common codec: they offer nothing we know; we have opus/48000/2, G722/8000, PCMU/8000, PCMA/8000, \
+             L16/44100/2",
         ),
         (&with_media("m=audio 5004 TCP/RTP/AVP 0\r\n"), "the offer has audio over TCP/RTP/AVP, which is not supported"),
         (
             &with_media("m=audio 5004 RTP/AVP 0\r\nc=IN IP4 phone.example.com\r\n"),
-            "the offer wants audio sent to phone.example.com, which is not a unicast IP address",
+            "the offer wants audio sent to the host phone.example.com, whose address is not known",
         ),
         (
             &with_media("m=audio 5004 RTP/AVP 0\r\nc=IN IP4 233.252.0.1/127\r\n"),
@@ -475,7 +477,9 @@ fn answers_to_our_offer() {
     let refuse = |answer: &str| accept(&local, &ours, answer).unwrap_err().to_string();
     assert_eq!(refuse(&with_media("m=audio 0 RTP/AVP 0\r\n")), "the answer rejects the audio stream (port 0)");
     assert_eq!(refuse(&with_media("")), "the answer has no audio stream");
-    assert!(refuse(&with_media("m=audio 5004 RTP/AVP 3\r\n")).starts_with("no common codec: they offer GSM; we have"));
+    assert!(
+        refuse(&with_media("m=audio 5004 RTP/AVP 3\r\n")).starts_with("no common codec: they offer GSM/8000; we have")
+    );
     let crypto = |line: &str| with_media(&format!("m=audio 5004 RTP/AVP 0\r\na=crypto:{line} inline:{KEY}\r\n"));
     assert!(refuse(&crypto("7 AES_CM_128_HMAC_SHA1_80")).contains("crypto line 7 is not one that was offered"));
     assert!(refuse(&crypto("1 AES_CM_128_HMAC_SHA1_32")).contains("crypto line 1 is not one that was offered"));
@@ -536,4 +540,118 @@ fn a_second_address_an_indented_line_and_a_dead_stream_without_formats() {
     let (text, agreed) = answer(&local(), offer).unwrap();
     assert_eq!(agreed.remote_rtp, "198.51.100.7:5004".parse().unwrap());
     assert!(text.ends_with("m=video 0 RTP/AVP 0\r\n"), "{text}");
+}
+
+#[test]
+fn another_address_family_is_refused_with_both_addresses() {
+    let v6 = "v=0\r\no=- 1 1 IN IP6 ::1\r\ns=-\r\nc=IN IP6 ::1\r\nt=0 0\r\nm=audio 5004 RTP/AVP 0\r\n";
+    let reason = "wants audio sent to ::1, which is IPv6; our address 192.0.2.10 is IPv4";
+    assert_eq!(refusal(&local(), v6), format!("the offer {reason}"));
+    let ours = offer(&local()).unwrap();
+    assert_eq!(accept(&local(), &ours, v6).unwrap_err().to_string(), format!("the answer {reason}"));
+    let here = LocalMedia { address: "::1".parse().unwrap(), ..local() };
+    assert!(answer(&here, v6).is_ok());
+    assert!(matches!(answer(&here, with_media("m=audio 5004 RTP/AVP 0\r\n")), Err(SdpError::Family { .. })));
+    // On old-style hold nothing is sent, so the family says nothing.
+    let held = v6.replace("IN IP6 ::1", "IN IP4 0.0.0.0");
+    assert!(!answer(&here, held).unwrap().1.has_remote());
+    // Of two streams the one of our family is taken, wherever the address is written.
+    let both = with_media("m=audio 5004 RTP/AVP 0\r\nc=IN IP6 ::1\r\nm=audio 5006 RTP/AVP 0\r\n");
+    assert_eq!(answer(&local(), &both).unwrap().1.remote_rtp, "198.51.100.7:5006".parse().unwrap());
+    assert_eq!(answer(&here, &both).unwrap().1.remote_rtp, "[::1]:5004".parse().unwrap());
+}
+
+#[test]
+fn an_ipv4_address_in_an_ipv6_one_is_the_ipv4_address() {
+    let mapped = |address: &str| with_media(&format!("m=audio 5004 RTP/AVP 0\r\nc=IN IP6 ::ffff:{address}\r\n"));
+    let (_, agreed) = answer(&local(), mapped("198.51.100.9")).unwrap();
+    assert_eq!(agreed.remote_rtp, "198.51.100.9:5004".parse().unwrap());
+    assert!(!answer(&local(), mapped("0.0.0.0")).unwrap().1.has_remote());
+    for wrong in ["224.0.0.1", "255.255.255.255", "239.1.2.3/127"] {
+        let message = format!("the offer wants audio sent to ::ffff:{wrong}, which is not a unicast IP address");
+        assert_eq!(refusal(&local(), &mapped(wrong)), message);
+    }
+    // Ours too, and the one that RTCP has for itself.
+    let ours = LocalMedia { address: "::ffff:192.0.2.10".parse().unwrap(), ..local() };
+    let rtcp = "m=audio 5004 RTP/AVP 0\r\na=rtcp:5010 IN IP6 ::ffff:198.51.100.8\r\n";
+    let (text, agreed) = answer(&ours, with_media(rtcp)).unwrap();
+    assert_eq!(agreed.remote_rtcp, "198.51.100.8:5010".parse().unwrap());
+    assert!(text.contains("c=IN IP4 192.0.2.10\r\n") && text.contains(" IN IP4 192.0.2.10\r\ns="), "{text}");
+}
+
+#[test]
+fn reports_go_where_rtp_goes_if_they_cannot_go_where_they_should() {
+    for address in ["IN IP6 ::1", "IN IP4 224.0.0.1", "IN IP6 ::ffff:224.0.0.1", "IN IP4 phone.example.com", ""] {
+        let offer = with_media(&format!("m=audio 5004 RTP/AVP 0\r\na=rtcp:5010 {address}\r\n"));
+        let (_, agreed) = answer(&local(), offer).unwrap();
+        assert_eq!(agreed.remote_rtcp, "198.51.100.7:5010".parse().unwrap(), "{address}");
+    }
+}
+
+#[test]
+fn names_in_place_of_addresses_are_looked_up_by_whoever_can() {
+    let offer = with_media(
+        "m=audio 5004 RTP/AVP 0\r\nc=IN IP4 phone.example.com\r\na=rtcp:5010 IN IP4 phone.example.com\r\n\
+         m=audio 5006 RTP/AVP 0\r\nc=IN IP4 nowhere.example.com\r\n",
+    );
+    let mut asked = Vec::new();
+    let text = resolved(&offer, |name| {
+        asked.push(name.to_owned());
+        name.starts_with("phone").then_some("198.51.100.20".parse().unwrap())
+    });
+    assert_eq!(asked, ["phone.example.com", "nowhere.example.com"], "each once");
+    let (_, agreed) = answer(&local(), &text).unwrap();
+    assert_eq!(agreed.remote_rtp, "198.51.100.20:5004".parse().unwrap());
+    assert_eq!(agreed.remote_rtcp, "198.51.100.20:5010".parse().unwrap());
+    // What isn't found is told, as the name it is.
+    let nowhere = resolved(&offer, |_| None);
+    let reason = "the offer wants audio sent to the host phone.example.com, whose address is not known";
+    assert_eq!(refusal(&local(), std::str::from_utf8(&nowhere).unwrap()), reason);
+    // Addresses are nobody's names, not even wrong ones; and what is no name is asked of nobody.
+    for other in ["IP4 198.51.100.7", "IP6 ::1", "IP4 1.2.3", "IP4 300.1.1.1", "IP4 $(reboot)", "IP4 a/b", "IP4"] {
+        let text = with_media(&format!("m=audio 5004 RTP/AVP 0\r\nc=IN {other}\r\n"));
+        assert_eq!(&*resolved(&text, |name| panic!("{name}")), text.as_bytes());
+    }
+    assert!(refusal(&local(), &with_media("m=audio 5004 RTP/AVP 0\r\nc=IN IP4 1.2.3\r\n")).contains("not a unicast"));
+}
+
+#[test]
+fn events_have_the_clock_of_the_sound() {
+    let wide = LocalMedia { codecs: vec![CodecFormat::pcma(), CodecFormat::l16(16_000, 1)], ..local() };
+    let clocks = |events: &[NegotiatedEvents]| -> Vec<_> {
+        events.iter().map(|events| (events.payload_type.get(), events.rtp_clock_hz)).collect()
+    };
+    let (narrow, broad) = ("a=rtpmap:101 telephone-event/8000\r\n", "a=rtpmap:101 telephone-event/16000\r\n");
+    for maps in [format!("{narrow}{broad}"), format!("{broad}{narrow}")] {
+        for formats in ["8 101 101 0", "101 8 0"] {
+            let offer = with_media(&format!("m=audio 5004 RTP/AVP {formats}\r\n{maps}"));
+            let (text, agreed) = answer(&wide, &offer).unwrap();
+            assert_eq!(clocks(&agreed.send_events), [(101, 8_000)], "{offer}");
+            assert_eq!(clocks(&agreed.receive_events), [(101, 8_000)]);
+            assert!(text.contains(narrow) && !text.contains(broad), "{text}");
+        }
+        // Beside codecs of both clocks the number goes with the best: it can't have two meanings.
+        for (formats, clock_hz) in [("8 97 101", 8_000), ("97 8 101", 16_000)] {
+            let offer = with_media(&format!("m=audio 5004 RTP/AVP {formats}\r\na=rtpmap:97 L16/16000\r\n{maps}"));
+            assert_eq!(clocks(&answer(&wide, &offer).unwrap().1.send_events), [(101, clock_hz)]);
+        }
+    }
+    // An answer that keeps only one codec keeps only its events.
+    let ours = offer(&wide).unwrap();
+    let all = ours.lines().map(|line| format!("{line}\r\n")).collect::<String>();
+    let agreed = accept(&wide, &ours, all.replace("RTP/AVP 8 96 ", "RTP/AVP 8 ")).unwrap();
+    assert_eq!(agreed.send_events.iter().map(|events| events.rtp_clock_hz).collect::<Vec<_>>(), [8_000], "{all}");
+    assert_eq!(agreed.send_events.len(), agreed.receive_events.len());
+}
+
+#[test]
+fn without_a_common_codec_each_list_is_told_in_full() {
+    let ours = LocalMedia { codecs: vec![CodecFormat::l16(16_000, 1), CodecFormat::l16(48_000, 2)], ..local() };
+    let offer = with_media("m=audio 5004 RTP/AVP 11 97 0\r\na=rtpmap:97 L16/8000/2\r\n");
+    let message = "no common codec: they offer L16/44100, L16/8000/2, PCMU/8000; we have L16/16000, L16/48000/2";
+    assert_eq!(refusal(&ours, &offer), message);
+    let many: String = (35..64).map(|n| format!("a=rtpmap:{n} codec-{n}/8000\r\n")).collect();
+    let numbers: Vec<_> = (35..64).map(|n| n.to_string()).collect();
+    let told = refusal(&ours, &with_media(&format!("m=audio 5004 RTP/AVP {}\r\n{many}", numbers.join(" "))));
+    assert!(told.contains("codec-35/8000, codec-36/8000") && told.contains(" more; we have L16/16000"), "{told}");
 }

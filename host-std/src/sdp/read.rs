@@ -5,6 +5,7 @@
 //! line feeds are taken as they come. Work and memory are linear in the text but for the formats of one stream (at
 //! most [`MAX_FORMATS`] times its attributes).
 
+use std::iter;
 use std::net::{IpAddr, SocketAddr};
 
 use dsp_core::time::PayloadType;
@@ -15,6 +16,9 @@ use super::error::{Kind, SdpError, quote};
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 use super::{Direction, MAX_FORMATS, MAX_LINES, MAX_SDP_BYTES, MAX_STREAMS};
 use crate::registry::CodecFormat;
+
+/// How many clocks a payload type of telephone events is read with.
+const MAX_EVENT_CLOCKS: usize = 8;
 
 /// How the packets of a stream travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,8 +140,11 @@ impl Audio {
             _ => return Err(SdpError::Profile(kind, quote(&media.proto))),
         };
         let connection = media.connections.first().or(session.connection.as_ref()).ok_or(SdpError::NoAddress(kind))?;
-        let address = ip_address(&connection.connection_address)
-            .ok_or_else(|| SdpError::Address(kind, quote(&connection.connection_address)))?;
+        let written = &connection.connection_address;
+        let address = ip_address(written).ok_or_else(|| match host_name(written) {
+            Some(name) => SdpError::HostName(kind, quote(name)),
+            None => SdpError::Address(kind, quote(written)),
+        })?;
         let mut direction = levels.direction();
         if address.is_unspecified() {
             // Hold as it was before a=sendonly (RFC 3264, 8.4): nothing may be sent there.
@@ -206,20 +213,34 @@ impl<'a> Levels<'a> {
     }
 }
 
-/// A unicast address or the zero address of old-style hold. Host names aren't looked up.
+/// A unicast address or the zero address of old-style hold. An IPv4 address that is written as an IPv6 one
+/// (`::ffff:192.0.2.1`; RFC 4291, 2.5.5.2) is the IPv4 address, whatever is asked of it.
 fn ip_address(text: &str) -> Option<IpAddr> {
-    let address: IpAddr = text.split('/').next()?.parse().ok()?;
+    let address = text.split('/').next()?.parse::<IpAddr>().ok()?.to_canonical();
     let broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
     (!address.is_multicast() && !broadcast).then_some(address)
 }
 
-/// `a=rtcp:53020 [IN IP4 126.16.64.4]` (RFC 3605, 2.1), else the next port up (RFC 3550, 11).
+/// The host name that stands in place of an address (RFC 8866, 5.7 allows one), if it can be one at all (RFC 1123, 2.1;
+/// with the underscores that some have).
+pub(super) fn host_name(text: &str) -> Option<&str> {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    let labels = || text.strip_suffix('.').unwrap_or(text).split('.');
+    // With digits alone it's an address that has gone wrong.
+    let is_number = |label: &str| label.bytes().all(|b| b.is_ascii_digit());
+    (text.len() <= 253 && labels().all(is_label) && !labels().all(is_number)).then_some(text)
+}
+
+/// `a=rtcp:53020 [IN IP4 126.16.64.4]` (RFC 3605, 2.1), else the next port up (RFC 3550, 11). An address there that
+/// can't be sent to from where RTP goes (a name, a multicast address, another address family) is passed over for RTP's.
 fn rtcp_address(levels: Levels<'_>, address: IpAddr, rtp_port: u16) -> Option<SocketAddr> {
     let written = levels.media_values("rtcp").next().and_then(|value| {
         let mut fields = value.split_whitespace();
         let port = fields.next()?.parse::<u16>().ok().filter(|port| *port > 0)?;
-        let address = fields.nth(2).and_then(ip_address).unwrap_or(address);
-        Some(SocketAddr::new(address, port))
+        let own = fields.nth(2).and_then(ip_address).filter(|own| own.is_ipv4() == address.is_ipv4());
+        Some(SocketAddr::new(own.unwrap_or(address), port))
     });
     written.or_else(|| Some(SocketAddr::new(address, rtp_port.checked_add(1)?)))
 }
@@ -234,26 +255,32 @@ fn formats(media: &Media, levels: Levels<'_>) -> (Vec<NegotiatedCodec>, Vec<Nego
         if seen.into_iter().any(|seen| seen == payload_type) {
             continue;
         }
-        let Some(format) = (match value_of(levels, "rtpmap", payload_type) {
+        let mut maps = values_of(levels, "rtpmap", payload_type);
+        let Some(format) = (match maps.next() {
             Some(rtpmap) => CodecFormat::from_rtpmap(rtpmap),
             None => CodecFormat::from_static(payload_type),
         }) else {
             continue;
         };
-        let fmtp = value_of(levels, "fmtp", payload_type);
-        if format.is_telephone_event() {
-            let events_set = fmtp.map_or(EventSet::DTMF, EventSet::from_fmtp);
-            events.push(NegotiatedEvents { payload_type, rtp_clock_hz: format.rtp_clock_hz, events: events_set });
-        } else {
+        let fmtp = values_of(levels, "fmtp", payload_type).next();
+        if !format.is_telephone_event() {
             codecs.push(NegotiatedCodec { payload_type, format: format.with_fmtp(fmtp.unwrap_or_default()) });
+            continue;
+        }
+        // Some give one number to the events of several clocks: which of them it has depends on the codec.
+        let others = maps.filter_map(CodecFormat::from_rtpmap).filter(CodecFormat::is_telephone_event);
+        let clocks = iter::once(format.rtp_clock_hz).chain(others.map(|format| format.rtp_clock_hz));
+        let set = fmtp.map_or(EventSet::DTMF, EventSet::from_fmtp);
+        for rtp_clock_hz in clocks.take(MAX_EVENT_CLOCKS) {
+            events.push(NegotiatedEvents { payload_type, rtp_clock_hz, events: set });
         }
     }
     (codecs, events)
 }
 
-/// What follows the payload type in the first `a=<name>:<payload type> ...` of the stream.
-fn value_of<'a>(levels: Levels<'a>, name: &'static str, payload_type: PayloadType) -> Option<&'a str> {
-    levels.media_values(name).find_map(|value| {
+/// What follows the payload type in each `a=<name>:<payload type> ...` of the stream.
+fn values_of<'a>(levels: Levels<'a>, name: &'static str, payload_type: PayloadType) -> impl Iterator<Item = &'a str> {
+    levels.media_values(name).filter_map(move |value| {
         let (number, rest) = value.split_once(char::is_whitespace)?;
         (number.parse() == Ok(payload_type.get())).then(|| rest.trim())
     })

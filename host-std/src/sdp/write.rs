@@ -150,9 +150,10 @@ pub(super) fn rejected(media: &Media) -> Media {
 
 /// The whole text. Its version is the previous description's, plus one if the text says anything else.
 pub(super) fn session(local: &LocalMedia, medias: Vec<Media>, times: Vec<Time>) -> String {
-    let addrtype = if local.address.is_ipv4() { AddrType::Ip4 } else { AddrType::Ip6 };
+    let address = local.address.to_canonical();
+    let addrtype = if address.is_ipv4() { AddrType::Ip4 } else { AddrType::Ip6 };
     let connection =
-        Connection { nettype: NetType::In, addrtype: addrtype.clone(), connection_address: local.address.to_string() };
+        Connection { nettype: NetType::In, addrtype: addrtype.clone(), connection_address: address.to_string() };
     let previous = local.previous.as_deref();
     let mut session = Session {
         origin: Origin {
@@ -161,7 +162,7 @@ pub(super) fn session(local: &LocalMedia, medias: Vec<Media>, times: Vec<Time>) 
             sess_version: previous.and_then(version).unwrap_or(local.session.version),
             nettype: NetType::In,
             addrtype,
-            unicast_address: local.address.to_string(),
+            unicast_address: address.to_string(),
         },
         session_name: "-".into(),
         session_description: None,

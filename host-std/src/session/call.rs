@@ -25,7 +25,7 @@ use dsp_core::wire::rtcp::{Compound, CompoundRule};
 
 use super::codecs::{self, Decoders, Sending};
 use super::guard::Guard;
-use super::latch::Latch;
+use super::latch::{Latch, unmapped};
 use super::outcome::{CallError, CallStats, Channel, Incoming, Transmit};
 use super::quality::{self, Heard};
 use super::sources::{Listening, MAX_SOURCES, PACKET_BYTES, SourceStats};
@@ -289,6 +289,7 @@ impl Call {
     /// Takes in a datagram that arrived at `now` on one of our ports; decrypts it in place.
     pub fn receive(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &mut [u8]) -> Incoming {
         let Some(media) = &mut self.media else { return Incoming::Ignored };
+        let from = unmapped(from);
         let kind = DatagramKind::of(datagram);
         let latch = if channel == Channel::Rtp { &mut media.rtp } else { &mut media.rtcp };
         if !latch.may_hear(from) {

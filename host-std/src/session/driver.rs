@@ -274,7 +274,8 @@ impl<T: Tap> Driver<T> {
             _ => &self.rtp,
         };
         self.tap.sent(self.clock.now(), transmit.channel, transmit.to, bytes);
-        if let Err(error) = socket.send_to(bytes, transmit.to).await {
+        let to = as_sent(socket, transmit.to);
+        if let Err(error) = socket.send_to(bytes, to).await {
             tracing::debug!(%error, to = %transmit.to, "datagram not sent");
         }
     }
@@ -335,6 +336,16 @@ impl Sound {
 /// Whether an error says only that a datagram of ours found nobody: Windows calls that a reset.
 pub(super) fn unreachable(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
+}
+
+/// The address as the socket takes it: one of IPv6 sends to IPv4 only under an address that is mapped.
+fn as_sent(socket: &UdpSocket, to: SocketAddr) -> SocketAddr {
+    match to {
+        SocketAddr::V4(v4) if socket.local_addr().is_ok_and(|own| own.is_ipv6()) => {
+            SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
+        }
+        _ => to,
+    }
 }
 
 async fn receive(socket: Option<&UdpSocket>, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {

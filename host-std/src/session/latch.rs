@@ -3,7 +3,7 @@
 //! Behind a NAT the address in the SDP is often not the one that packets come from. Following whatever arrives lets the
 //! first stray packet steal the call; following nothing leaves it silent. The policy is the user's.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use dsp_core::time::{Duration, Instant};
 
@@ -28,6 +28,15 @@ const SILENCE: Duration = Duration::from_millis(500);
 
 /// How long packets from the old address are still heard after the SDP named a new one.
 const LEAVING: Duration = Duration::from_secs(1);
+
+/// The address itself, where a dual-stack socket has an IPv4 address as an IPv6 one (`::ffff:192.0.2.1`): both are one,
+/// and compare as one only so.
+pub(super) fn unmapped(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(v6) => v6.ip().to_ipv4_mapped().map_or(address, |v4| SocketAddr::new(IpAddr::V4(v4), v6.port())),
+        SocketAddr::V4(_) => address,
+    }
+}
 
 /// The latch of one stream.
 #[derive(Clone, Copy, Debug)]
