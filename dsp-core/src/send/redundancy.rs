@@ -59,6 +59,11 @@ impl<const BLOCKS: usize, const BYTES: usize> Redundancy<BLOCKS, BYTES> {
         };
         copy.copy_from_slice(&datagram[alone..][..payload]);
         let (own_type, timestamp) = (header.payload_type, header.timestamp);
+        if alone + 1 + payload > datagram.len() {
+            // No room even for the header of the payload itself: it goes as it is.
+            self.history.push(own_type, timestamp, copy);
+            return Ok((alone, payload));
+        }
         let written =
             RtpHeader { payload_type: self.payload_type, ..*header }.write(datagram).map_err(SendError::Write)?;
         let red = self.history.write(self.level, own_type, timestamp, copy, &mut datagram[written..]);

@@ -364,7 +364,11 @@ fn write_results(args: &Args, setup: &Setup, run: &Run) -> Result<Report, Box<dy
     };
     let report = Report {
         title: title(args),
-        settings: settings(args, &setup.opus),
+        settings: settings(
+            args,
+            &setup.opus,
+            run.calls[0].negotiated().map_or(args.ptime, |agreed| agreed.send_ptime_ms),
+        ),
         seed: Some(args.seed),
         duration_s: args.seconds,
         sides: vec![side(0), side(1)],
@@ -406,13 +410,13 @@ fn title(args: &Args) -> String {
     format!("demo: {}, {} % loss, {} ms jitter", args.codec, args.loss, args.jitter)
 }
 
-fn settings(args: &Args, opus: &OpusEncoderConfig) -> Vec<(String, String)> {
+fn settings(args: &Args, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String, String)> {
     let own = args.concealment == Concealment::Codec || args.codec.is("opus") || args.codec.is_ilbc();
     let opus = if args.codec.is("opus") { format!(" ({})", settings::in_words(opus)) } else { String::new() };
     [
         ("codec", format!("{}{opus}", args.codec)),
         ("channels", args.channels.to_string()),
-        ("packet length", format!("{} ms", args.ptime)),
+        ("packet length", format!("{ptime_ms} ms")),
         ("concealment", if own { "the codec's own".into() } else { "from the waveform".into() }),
         ("silence", if args.dtx { "not sent".into() } else { "sent".into() }),
         ("redundancy", format!("{} packets", args.red)),

@@ -14,7 +14,13 @@ pub(super) fn describe(call: &Call) {
     let protection = if negotiated.srtp.is_some() { "SRTP" } else { "plain RTP" };
     let stereo = if call.channels() == Some(2) { ", stereo" } else { "" };
     let ptime_ms = negotiated.send_ptime_ms;
-    eprintln!("talking with {}: {codec}{stereo}, {ptime_ms} ms, {protection}", negotiated.remote_rtp);
+    let (mtu, wished_ms, least) = (call.mtu(), negotiated.wished_ptime_ms, negotiated.least_packet_bytes);
+    let shorter =
+        if ptime_ms < wished_ms { format!(" ({wished_ms} ms exceed the MTU of {mtu})") } else { String::new() };
+    eprintln!("talking with {}: {codec}{stereo}, {ptime_ms} ms{shorter}, {protection}", negotiated.remote_rtp);
+    if least > usize::from(mtu) {
+        eprintln!("packets of {least} bytes exceed the MTU of {mtu}: {codec}{stereo} has none that are shorter");
+    }
 }
 
 /// One line that is written over and over, where somebody watches.

@@ -8,7 +8,7 @@ use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
 use clap::Args as ClapArgs;
 use dsp_core::time::NtpTime;
 use host_std::opus::{self, OpusEncoderConfig};
-use host_std::sdp::SrtpPolicy;
+use host_std::sdp::{self, SrtpPolicy};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
 use host_std::session::{Call, CallConfig, Latching, NoTap};
 use tokio::net::UdpSocket;
@@ -50,6 +50,10 @@ struct TalkArgs {
     /// Packet length in ms, from 10 to 60
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=60), value_name = "MS")]
     ptime: u32,
+    /// The most bytes of an IP packet that we send; packets are shorter, or coded in fewer bits, where it takes that
+    #[arg(help_heading = "Network", long, default_value_t = sdp::DEFAULT_MTU,
+        value_parser = clap::value_parser!(u16).range(i64::from(sdp::MIN_MTU)..), value_name = "BYTES")]
+    mtu: u16,
     /// Silence isn't sent if the other side wants that too: Opus by its own means, other codecs by comfort noise
     #[arg(long)]
     dtx: bool,
@@ -323,6 +327,7 @@ fn config(args: &TalkArgs, address: IpAddr, port: u16) -> Result<CallConfig, Box
         redundancy: args.red,
         sources: args.sources.into(),
         ptime_ms: args.ptime,
+        mtu: args.mtu,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
         latching: match args.latch {
             LatchName::Strict => Latching::Strict,

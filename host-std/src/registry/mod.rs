@@ -87,6 +87,12 @@ pub trait Codec: Send + Sync {
     /// What it does under `format`, which is one of [`formats`](Self::formats) with any parameters.
     fn describe(&self, format: &CodecFormat) -> Description;
 
+    /// The bit rate in bit/s that packets of `format` are made for: how long they may be within an MTU. What goes beyond it
+    /// for a while has to fit by itself, as [`Encoder::encode`] is given that much room.
+    fn packet_bps(&self, format: &CodecFormat) -> u32 {
+        self.describe(format).bit_rate_bps[1]
+    }
+
     /// The encoder for what the other side receives.
     ///
     /// # Errors
@@ -194,12 +200,31 @@ impl Registry {
         }
     }
 
-    /// The packet length for these terms that is nearest below `wished_ms`, and at least one frame.
-    pub(crate) fn packet_ms(&self, terms: &Terms<'_>, wished_ms: u32) -> u32 {
+    /// The packets for these terms whose length is nearest below `wished_ms`, at least one frame, and whose payloads have
+    /// at most `payload_bytes` if there are any such.
+    pub(crate) fn packets(&self, terms: &Terms<'_>, wished_ms: u32, payload_bytes: usize) -> Packets {
         let agreed = self.agree(terms.ours, terms.theirs);
-        let description = agreed.and_then(|format| self.describe(&format));
-        description.map_or(wished_ms, |description| description.frames.packet_ms(wished_ms))
+        let codec = agreed.as_ref().and_then(|format| self.find(format).map(|codec| (codec, format)));
+        let Some((codec, format)) = codec else { return Packets { ms: wished_ms, free_ms: wished_ms, least_bytes: 0 } };
+        let description = codec.describe(format);
+        let ms = description.packet_ms(wished_ms, codec.packet_bps(format), payload_bytes);
+        Packets {
+            ms,
+            free_ms: description.frames.packet_ms(wished_ms),
+            least_bytes: description.payload_bytes(ms, description.bit_rate_bps[0]),
+        }
     }
+}
+
+/// How long packets are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Packets {
+    /// Their length.
+    pub(crate) ms: u32,
+    /// Their length if they might have any number of bytes.
+    pub(crate) free_ms: u32,
+    /// Bytes that a payload has at least, at the codec's lowest bit rate.
+    pub(crate) least_bytes: usize,
 }
 
 /// Whether both have the very same entries.

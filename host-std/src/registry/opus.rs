@@ -42,6 +42,11 @@ impl Codec for Opus {
         }
     }
 
+    /// As set up, not the most there is; beyond it Opus makes do with the room that it has.
+    fn packet_bps(&self, _: &CodecFormat) -> u32 {
+        self.0.bitrate_bps
+    }
+
     /// A parameter of theirs that can't be is no reason for no call: none of theirs counts then.
     fn encoder(&self, terms: &Terms<'_>) -> Made<dyn Encoder + Send> {
         let mut config = self.0;

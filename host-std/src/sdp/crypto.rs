@@ -26,6 +26,14 @@ impl CryptoSuite {
         self.profile().sdes_name()
     }
 
+    /// Bytes of the tag behind each RTP packet (RFC 4568, 6.2).
+    pub(crate) const fn tag_bytes(self) -> usize {
+        match self {
+            Self::AesCm128HmacSha1_80 => 10,
+            Self::AesCm128HmacSha1_32 => 4,
+        }
+    }
+
     /// What it is to SRTP.
     pub const fn profile(self) -> SrtpProfile {
         match self {

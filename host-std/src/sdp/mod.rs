@@ -42,6 +42,7 @@ pub use crypto::{CryptoError, CryptoLine, CryptoSuite, MasterKey};
 pub use error::{Kind, SdpError};
 pub use format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 pub use negotiate::{accept, answer, offer, offered};
+pub(crate) use negotiate::{ip_overhead, offered_ptime_ms};
 pub use resolve::resolved;
 
 pub use crate::registry::CodecFormat;
@@ -55,6 +56,11 @@ pub const MAX_STREAMS: usize = 64;
 pub const MAX_LINES: usize = 4_096;
 /// The most formats of one stream; RTP has 128 payload types.
 pub const MAX_FORMATS: usize = 128;
+
+/// The most bytes of an IP packet unless one says otherwise: what passes every tunnel and every network of today.
+pub const DEFAULT_MTU: u16 = 1_200;
+/// The least MTU that can be set, in bytes: what headers, SRTP and a few bytes of sound take.
+pub const MIN_MTU: u16 = 200;
 
 /// What we do: which ways the audio goes, seen from the side that says it (RFC 8866, 6.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -180,6 +186,9 @@ pub struct LocalMedia {
     pub ptime_ms: u32,
     /// The longest packet we send or receive, 10-60 ms in steps of ten.
     pub max_ptime_ms: u32,
+    /// The most bytes of an IP packet with RTP of ours, its headers included: packets are as much shorter as it takes,
+    /// where the codec has any that are short enough.
+    pub mtu: u16,
     /// What we want to do.
     pub direction: Direction,
     /// Whether RTP and RTCP may share a port.
@@ -214,6 +223,7 @@ impl Default for LocalMedia {
             codec_order: CodecOrder::default(),
             ptime_ms: 20,
             max_ptime_ms: 60,
+            mtu: DEFAULT_MTU,
             direction: Direction::default(),
             rtcp_mux: true,
             telephone_event: true,
@@ -237,6 +247,7 @@ impl fmt::Debug for LocalMedia {
             .field("codecs", &self.codecs)
             .field("ptime_ms", &self.ptime_ms)
             .field("max_ptime_ms", &self.max_ptime_ms)
+            .field("mtu", &self.mtu)
             .field("direction", &self.direction)
             .field("rtcp_mux", &self.rtcp_mux)
             .field("telephone_event", &self.telephone_event)
@@ -282,6 +293,11 @@ pub struct Negotiated {
     pub receive_events: Vec<NegotiatedEvents>,
     /// The length of the packets we send, in ms: one that the first codec has, 10-60 unless its only frame is longer.
     pub send_ptime_ms: u32,
+    /// The length that they would have without an MTU: longer, if [`LocalMedia::mtu`] made them shorter.
+    pub wished_ptime_ms: u32,
+    /// Bytes that the IP packets have at least, headers and SRTP included, at the codec's lowest bit rate and without
+    /// redundancy. More than the MTU, where the codec has no packets that are short enough.
+    pub least_packet_bytes: usize,
     /// Whether the other side wants VoIP metrics in our reports (RFC 3611, 5.1).
     pub send_voip_metrics: bool,
     /// The keys, or `None` for plain RTP.

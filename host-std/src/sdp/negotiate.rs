@@ -3,16 +3,18 @@
 //! Each side sends with the numbers and parameters the other declared. An answer keeps the offer's numbers, so ours
 //! are the same both ways unless the other side answers with numbers of its own.
 
+use std::net::IpAddr;
+
 use dsp_core::time::PayloadType;
 use sdp_types::Session;
 
-use super::crypto::{CryptoError, CryptoLine};
+use super::crypto::{CryptoError, CryptoLine, CryptoSuite};
 use super::error::{Kind, SdpError, quote};
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 use super::read::{self, Audio, Profile};
 use super::write::{self, OurAudio};
 use super::{CodecOrder, Direction, LocalMedia, Negotiated, SrtpKeys, SrtpPolicy};
-use crate::registry::{CodecFormat, Numbers, Terms};
+use crate::registry::{CodecFormat, Numbers, Packets, Terms};
 
 /// Writes an offer: the first of a session, or with [`LocalMedia::previous`] a later one (hold, resume, another
 /// address, new keys).
@@ -152,6 +154,7 @@ pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u
     let both: Vec<_> = theirs.events.iter().filter(|theirs| ours_beside(theirs).is_some()).copied().collect();
     let send_events = common_events(&both, &send);
     let rtcp_mux = ours.rtcp_mux && theirs.rtcp_mux;
+    let (packets, headers) = packets(local, &theirs, srtp.as_ref(), [&send, &receive]);
     Ok(Negotiated {
         remote_rtp: theirs.rtp,
         remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Answer))? },
@@ -159,7 +162,9 @@ pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u
         direction: ours.direction.and(theirs.direction.reversed()),
         receive_events: send_events.iter().filter_map(ours_beside).collect(),
         send_events,
-        send_ptime_ms: send_ptime_ms(local, &theirs, &send, &receive),
+        send_ptime_ms: packets.ms,
+        wished_ptime_ms: packets.free_ms,
+        least_packet_bytes: headers + packets.least_bytes,
         send_voip_metrics: theirs.voip_metrics,
         send,
         receive,
@@ -197,13 +202,16 @@ impl Answered {
         let can_receive = !local.address.is_unspecified();
         let wanted = local.direction.and(Direction::from_flags(true, can_receive));
         let (srtp, crypto) = keys.unzip();
+        let (packets, headers) = packets(local, &theirs, srtp.as_ref(), [&send, &receive]);
         Ok(Self {
             negotiated: Negotiated {
                 remote_rtp: theirs.rtp,
                 remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Offer))? },
                 rtcp_mux,
                 direction: wanted.and(theirs.direction.reversed()),
-                send_ptime_ms: send_ptime_ms(local, &theirs, &send, &receive),
+                send_ptime_ms: packets.ms,
+                wished_ptime_ms: packets.free_ms,
+                least_packet_bytes: headers + packets.least_bytes,
                 send_voip_metrics: theirs.voip_metrics,
                 send,
                 receive,
@@ -335,17 +343,48 @@ fn agreed(local: &LocalMedia, theirs: &NegotiatedCodec, ours: &CodecFormat) -> C
     local.registry.agree(ours, &theirs.format).unwrap_or_else(|| ours.clone())
 }
 
-/// The packet length the receiver asks for, within both limits, in steps of ten that the first codec has.
-fn send_ptime_ms(local: &LocalMedia, theirs: &Audio, send: &[NegotiatedCodec], receive: &[NegotiatedCodec]) -> u32 {
+/// The packet length the receiver asks for, within both limits and the MTU, in steps of ten that the first codec has; and
+/// bytes of headers and tag in an IP packet.
+fn packets(
+    local: &LocalMedia,
+    theirs: &Audio,
+    srtp: Option<&SrtpKeys>,
+    [send, receive]: [&[NegotiatedCodec]; 2],
+) -> (Packets, usize) {
     let most = theirs.max_ptime_ms.unwrap_or(60).min(local.max_ptime_ms).max(10);
     let wished = theirs.ptime_ms.unwrap_or(local.ptime_ms).clamp(10, most) / 10 * 10;
-    match (send.first(), receive.first()) {
-        (Some(send), Some(receive)) => {
-            let terms = Terms { ours: &receive.format, theirs: &send.format };
-            local.registry.packet_ms(&terms, wished)
-        }
-        _ => wished,
-    }
+    let suite = srtp.map(|keys| keys.suite);
+    let headers = ip_overhead(theirs.rtp.ip()) + RTP_HEADER_BYTES + suite.map_or(0, CryptoSuite::tag_bytes);
+    let (Some(send), Some(receive)) = (send.first(), receive.first()) else {
+        return (Packets { ms: wished, free_ms: wished, least_bytes: 0 }, headers);
+    };
+    let terms = Terms { ours: &receive.format, theirs: &send.format };
+    let room = usize::from(local.mtu).saturating_sub(headers);
+    (local.registry.packets(&terms, wished, payload_bytes(local, &send.format, room)), headers)
+}
+
+/// Bytes of an RTP header without contributing sources or extensions (RFC 3550, 5.1).
+const RTP_HEADER_BYTES: usize = 12;
+
+/// Bytes of the IP and UDP headers of a packet to `address`.
+pub(crate) fn ip_overhead(address: IpAddr) -> usize {
+    if address.is_ipv4() { 20 + 8 } else { 40 + 8 }
+}
+
+/// Bytes of one payload, where `room` is to hold it and the copies of those before it (RFC 2198, 3: four bytes of header
+/// each, one for the last). What is too long to be copied goes alone.
+fn payload_bytes(local: &LocalMedia, codec: &CodecFormat, room: usize) -> usize {
+    let repeats = local.codecs.iter().any(|own| own.same_encoding(&CodecFormat::redundancy(codec)));
+    let copies = if repeats { usize::from(local.redundancy) } else { 0 };
+    if copies == 0 { room } else { room.saturating_sub(4 * copies + 1) / (copies + 1) }
+}
+
+/// The packet length to ask for before there is another side: that of the best codec, within the MTU.
+pub(crate) fn offered_ptime_ms(local: &LocalMedia, wished_ms: u32) -> u32 {
+    let Some(best) = local.codecs.first() else { return wished_ms };
+    let tag = local.crypto.iter().map(|line| line.suite.tag_bytes()).max().unwrap_or(0);
+    let room = usize::from(local.mtu).saturating_sub(ip_overhead(local.address) + RTP_HEADER_BYTES + tag);
+    local.registry.packets(&Terms::alone(best), wished_ms, payload_bytes(local, best, room)).ms
 }
 
 /// The keys for an answer, and our line in it; `None` for plain RTP.

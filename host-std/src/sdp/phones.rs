@@ -655,3 +655,48 @@ fn without_a_common_codec_each_list_is_told_in_full() {
     let told = refusal(&ours, &with_media(&format!("m=audio 5004 RTP/AVP {}\r\n{many}", numbers.join(" "))));
     assert!(told.contains("codec-35/8000, codec-36/8000") && told.contains(" more; we have L16/16000"), "{told}");
 }
+
+#[test]
+fn packets_stay_within_the_mtu() {
+    let l16 = |rate_hz, channels| LocalMedia {
+        codecs: vec![CodecFormat::l16(rate_hz, channels)],
+        ..secure(SrtpPolicy::Offered)
+    };
+    let agree = |ours: &LocalMedia, change: &dyn Fn(String) -> String| {
+        let peer = LocalMedia { address: ours.address, previous: None, ..ours.clone() };
+        let peer = LocalMedia {
+            crypto: vec![CryptoLine { tag: 1, suite: CryptoSuite::AesCm128HmacSha1_80, key: MasterKey::new([9; 30]) }],
+            ..peer
+        };
+        answer(ours, change(offer(&peer).unwrap())).unwrap().1
+    };
+    let same = |text: String| text;
+    for (rate_hz, channels, ms, wished_ms, bytes) in [
+        (16_000, 1, 20, 20, 640),
+        (44_100, 1, 10, 20, 882),
+        (48_000, 1, 10, 20, 960),
+        (44_100, 2, 10, 20, 1_764),
+        (8_000, 1, 20, 20, 320),
+    ] {
+        let agreed = agree(&l16(rate_hz, channels), &same);
+        assert_eq!((agreed.send_ptime_ms, agreed.wished_ptime_ms), (ms, wished_ms), "{rate_hz}/{channels}");
+        assert_eq!(agreed.least_packet_bytes, 20 + 8 + 12 + bytes + 10);
+    }
+    // Headers of IPv6 and the tag of SRTP count, to the byte: 16 kHz in 20 ms are 640 bytes of payload.
+    let v6 = LocalMedia { address: "2001:db8::1".parse().unwrap(), ..l16(16_000, 1) };
+    for (ours, overhead) in [(&l16(16_000, 1), 20 + 8 + 12 + 10), (&v6, 40 + 8 + 12 + 10)] {
+        for (mtu, ms) in [(640 + overhead, 20), (639 + overhead, 10)] {
+            assert_eq!(agree(&LocalMedia { mtu, ..ours.clone() }, &same).send_ptime_ms, ms, "{mtu}");
+        }
+    }
+    // So do copies of the packets before: five payloads of 160 bytes and 17 of headers, of 320 they don't fit.
+    let red = LocalMedia {
+        codecs: vec![CodecFormat::pcmu(), CodecFormat::redundancy(&CodecFormat::pcmu())],
+        redundancy: 4,
+        ..local()
+    };
+    let long = |text: String| text.replace("a=ptime:20", "a=ptime:60");
+    assert_eq!(agree(&red, &long).send_ptime_ms, 20);
+    assert_eq!(agree(&LocalMedia { mtu: 9_000, ..red.clone() }, &long).send_ptime_ms, 60);
+    assert!(matches!(offer(&LocalMedia { mtu: 199, ..local() }), Err(SdpError::Local(_))));
+}

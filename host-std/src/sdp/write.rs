@@ -49,6 +49,9 @@ pub(super) fn check(local: &LocalMedia) -> Result<(), SdpError> {
     if !tens(local.ptime_ms) || !tens(local.max_ptime_ms) || local.max_ptime_ms < local.ptime_ms {
         return wrong("ptime and maxptime are 10-60 ms in steps of ten, maxptime not the smaller");
     }
+    if local.mtu < super::MIN_MTU {
+        return wrong("the MTU is below 200 bytes");
+    }
     let username = &local.session.username;
     if username.is_empty() || username.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return wrong("the session's user name is empty or has blanks");

@@ -30,7 +30,7 @@ use super::outcome::{CallError, CallStats, Channel, Incoming, Transmit};
 use super::quality::{self, Heard};
 use super::sources::{Listening, MAX_SOURCES, PACKET_BYTES, SourceStats};
 use super::{CallConfig, Identity};
-use crate::registry::{CodecFormat, Terms};
+use crate::registry::CodecFormat;
 use crate::sdp::{self, CryptoLine, CryptoSuite, Direction, LocalMedia, Negotiated, NegotiatedCodec, SrtpPolicy};
 
 fn redundancy(sending: &Sending, level: u8) -> Option<Box<HostRedundancy>> {
@@ -101,14 +101,12 @@ impl Call {
             ],
             (_, None) => CryptoLine::generate_both().map_err(CallError::Randomness)?,
         };
-        let local = LocalMedia {
+        let mut local = LocalMedia {
             address: config.address,
             rtp_port: config.rtp_port,
             rtcp_port: config.rtcp_port,
-            ptime_ms: codecs
-                .first()
-                .map_or(config.ptime_ms, |best| config.registry.packet_ms(&Terms::alone(best), config.ptime_ms)),
             codecs,
+            mtu: config.mtu,
             registry: config.registry.clone(),
             rtcp_mux: config.rtcp_mux,
             // Events are not sent or heard yet, so we don't claim them.
@@ -120,6 +118,7 @@ impl Call {
             session: sdp::SessionId { id: config.identity.session_id, ..sdp::SessionId::default() },
             ..LocalMedia::default()
         };
+        local.ptime_ms = sdp::offered_ptime_ms(&local, config.ptime_ms);
         Ok(Self { config, local, offered: None, media: None, stats: CallStats::default() })
     }
 
@@ -190,6 +189,7 @@ impl Call {
     /// As for [`new`](Self::new); nothing changes then.
     pub fn set_codecs(&mut self, codecs: &[CodecFormat]) -> Result<(), CallError> {
         self.local.codecs = codecs::offered(&self.config.registry, codecs, &self.config)?;
+        self.local.ptime_ms = sdp::offered_ptime_ms(&self.local, self.config.ptime_ms);
         self.config.codecs = codecs.to_vec();
         Ok(())
     }
@@ -235,6 +235,11 @@ impl Call {
     /// The codec we send, once agreed on, with the parameters that both sides' come to.
     pub fn codec(&self) -> Option<&CodecFormat> {
         self.media.as_ref().map(|media| &media.sending.agreed)
+    }
+
+    /// The most bytes of an IP packet of ours, if the codec has packets so short.
+    pub fn mtu(&self) -> u16 {
+        self.config.mtu
     }
 
     /// Rate of the call's sound in Hz, once agreed on: what `capture` takes and `play` gives.
@@ -380,13 +385,14 @@ impl Call {
         }
     }
 
-    /// The next finished RTP packet, written to `buffer` and protected; `None` until enough was captured. 1500 bytes
-    /// are enough for any codec but L16 in long packets.
+    /// The next finished RTP packet, written to `buffer` and protected; `None` until enough was captured. Bytes of
+    /// [`CallConfig::mtu`] are enough for any codec that has packets so short.
     pub fn packet(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
         let media = self.media.as_mut()?;
+        let packet = media.packet_bytes(self.config.mtu);
         // Each turn takes a frame out of a bounded packetizer.
         loop {
-            let room = buffer.len().saturating_sub(media.guard.get().max_growth());
+            let room = buffer.len().saturating_sub(media.guard.get().max_growth()).min(packet);
             let (encoder, datagram) = (&mut *media.encoder, &mut buffer[..room]);
             let written = match &mut media.redundancy {
                 Some(redundancy) => media.sender.packet_with_redundancy(encoder, redundancy, datagram),
@@ -538,6 +544,17 @@ impl Call {
 }
 
 impl Media {
+    /// The most bytes of an RTP packet before it's protected, within this MTU. A codec that has no packets so short may
+    /// have what it takes.
+    fn packet_bytes(&self, mtu: u16) -> usize {
+        let mtu = usize::from(mtu);
+        if self.negotiated.least_packet_bytes > mtu {
+            return usize::MAX;
+        }
+        let tag = self.negotiated.srtp.as_ref().map_or(0, |keys| keys.suite.tag_bytes());
+        mtu.saturating_sub(sdp::ip_overhead(self.negotiated.remote_rtp.ip()) + tag)
+    }
+
     fn protect_report(&mut self, buffer: &mut [u8], len: usize) -> Option<Transmit> {
         if !self.negotiated.has_remote() {
             return None;

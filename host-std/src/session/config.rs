@@ -9,7 +9,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::{CallError, Latching};
 use crate::registry::{CodecFormat, Registry};
-use crate::sdp::SrtpPolicy;
+use crate::sdp::{DEFAULT_MTU, SrtpPolicy};
 
 /// The random names and numbers of one side of a call (RFC 3550 5.1: SSRC, first sequence number and timestamp).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +101,10 @@ pub struct CallConfig {
     pub redundancy: u8,
     /// The packet length we ask for, in ms.
     pub ptime_ms: u32,
+    /// The most bytes of an IP packet that we send, its headers included, from [`MIN_MTU`](crate::sdp::MIN_MTU) on; 1,200
+    /// unless it's set. Packets are shorter than `ptime_ms`, carry fewer copies or are coded in fewer bits, whatever it
+    /// takes; only a codec that is too much even in its shortest packets exceeds it.
+    pub mtu: u16,
     /// How much we want SRTP.
     pub srtp: SrtpPolicy,
     /// Which source addresses we believe.
@@ -143,6 +147,7 @@ impl CallConfig {
             comfort_noise: false,
             redundancy: 0,
             ptime_ms: 20,
+            mtu: DEFAULT_MTU,
             srtp: SrtpPolicy::Required,
             latching: Latching::default(),
             sources: 1,
