@@ -34,6 +34,7 @@ pub mod device;
 pub mod netsim;
 pub mod opus;
 pub mod opus_file;
+pub mod output;
 pub mod receiver;
 pub mod record;
 pub mod registry;

@@ -220,16 +220,17 @@ impl<W: Write> OpusFileWriter<W> {
         Ok(())
     }
 
-    /// Ends the file so that `heard_ticks` of it are heard, the pre-skip not counted.
+    /// Ends the file so that `heard_ticks` of it are heard, the pre-skip not counted, and gives the output back.
     ///
     /// # Errors
     /// What the output says.
-    pub fn finish(mut self, heard_ticks: u64) -> io::Result<()> {
+    pub fn finish(mut self, heard_ticks: u64) -> io::Result<W> {
         if let Some((last, end)) = self.waiting.take() {
             let position = end.min(self.pre_skip + heard_ticks);
             self.writer.write_packet(last, self.serial, PacketWriteEndInfo::EndStream, position)?;
         }
-        self.writer.inner_mut().flush()
+        self.writer.inner_mut().flush()?;
+        Ok(self.writer.into_inner())
     }
 }
 

@@ -203,6 +203,18 @@ fn frames(frames: Frames) -> String {
     }
 }
 
+/// The lengths of a payload that a codec has, in a sentence.
+pub(super) fn frames_in_words(frames: Frames) -> String {
+    match frames {
+        Frames::Any => "any length".into(),
+        Frames::Of(us) => format!("a multiple of {} ms", f64::from(us) / 1e3),
+        Frames::OneOf(us) => {
+            let lengths: Vec<_> = us.iter().map(|us| format!("{}", f64::from(*us) / 1e3)).collect();
+            format!("{} ms", lengths.join(", "))
+        }
+    }
+}
+
 fn to_json(format: &CodecFormat, description: &Description) -> serde_json::Value {
     let frames_ms = match description.frames {
         Frames::Any => json!("any"),

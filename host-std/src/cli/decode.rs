@@ -22,7 +22,8 @@ use host_std::wav::WavSink;
 
 use super::encode::{Coding, Setup};
 use super::settings::Concealment;
-use super::{Beside, Outcome, number_in, print};
+use super::signals::Stop;
+use super::{Outcome, number_in, print};
 
 /// Decode raw payloads, or an Ogg file of Opus, to a WAV file
 ///
@@ -44,6 +45,9 @@ pub(super) struct Args {
     /// Who makes the sound of what is lost; iLBC and Opus always do it themselves
     #[arg(help_heading = "Losses", long, value_enum, default_value_t, value_name = "WHO", requires = "lose")]
     concealment: Concealment,
+    /// How much to decode, in seconds [default: all of it, and a failure if that is more than an hour]
+    #[arg(long, value_parser = |s: &str| number_in(s, 0.001, 864_000.0), value_name = "S")]
+    seconds: Option<f64>,
     /// The payloads
     #[arg(value_name = "IN")]
     input: PathBuf,
@@ -52,6 +56,8 @@ pub(super) struct Args {
     output: PathBuf,
 }
 
+/// Without `--seconds` no more sound is written, in seconds: a small file may hold days of it.
+const LONGEST_S: f64 = 3_600.0;
 /// No Ogg file of more bytes is read: its packets are held in memory, its sound is not. A day at 24 kbit/s.
 const LONGEST_OGG: u64 = 256 << 20;
 
@@ -75,9 +81,18 @@ pub(super) fn run(args: &Args) -> Outcome {
         return Err(format!("{} has no payloads", args.input.display()).into());
     }
     let (rate_hz, channels) = (setup.description.sample_rate_hz, setup.channels());
-    let beside = Beside::new(&args.output);
-    let sink = WavSink::create_with(beside.path(), rate_hz, channels as u16)?.named(&args.output);
-    let mut sound = Sound { sink, skip: skip * channels as u64, left: heard.saturating_mul(channels as u64), gain };
+    let limit_s = args.seconds.unwrap_or(LONGEST_S);
+    let sink = WavSink::replace(&args.output, rate_hz, channels as u16)?;
+    let mut sound = Sound {
+        sink,
+        skip: skip * channels as u64,
+        left: heard.saturating_mul(channels as u64),
+        room: (limit_s * f64::from(rate_hz)) as u64 * channels as u64,
+        seconds: args.seconds,
+        gain,
+        input: args.input.clone(),
+        stop: Stop::listen(),
+    };
     match args.lose {
         None => decode(&setup, payloads, &mut sound)?,
         Some(percent) => {
@@ -87,8 +102,7 @@ pub(super) fn run(args: &Args) -> Outcome {
             through_receiver(&setup, payloads, || network.carry(Instant::ZERO)[0].is_none(), &mut sound)?;
         }
     }
-    sound.sink.finish()?;
-    Ok(beside.keep().map_err(|error| format!("cannot write {}: {error}", args.output.display()))?)
+    Ok(sound.sink.finish()?)
 }
 
 /// A WAV file that begins and ends where its sound is to be heard.
@@ -97,7 +111,12 @@ struct Sound {
     /// Samples, all channels together.
     skip: u64,
     left: u64,
+    /// Samples that may still be written, and what the user said of that.
+    room: u64,
+    seconds: Option<f64>,
     gain: f64,
+    input: PathBuf,
+    stop: Stop,
 }
 
 impl Sound {
@@ -105,8 +124,18 @@ impl Sound {
         let skip = self.skip.min(pcm.len() as u64) as usize;
         self.skip -= skip as u64;
         let pcm = &pcm[skip..];
-        let pcm = &pcm[..self.left.min(pcm.len() as u64) as usize];
+        let mut pcm = &pcm[..self.left.min(pcm.len() as u64) as usize];
         self.left -= pcm.len() as u64;
+        if pcm.len() as u64 > self.room {
+            if self.seconds.is_none() {
+                let input = self.input.display();
+                return Err(format!("{input} lasts more than {LONGEST_S} s: say how much of it with --seconds").into());
+            }
+            pcm = &pcm[..self.room as usize];
+            self.left = 0;
+        }
+        self.room -= pcm.len() as u64;
+        self.stop.check()?;
         if self.gain == 1.0 {
             return Ok(self.sink.write(pcm)?);
         }
@@ -182,6 +211,9 @@ fn decode(setup: &Setup, payloads: impl Iterator<Item = Result<Vec<u8>, String>>
     let mut decoder = setup.decoder()?;
     let mut frame = vec![0; room(setup)];
     for (number, payload) in payloads.enumerate() {
+        if sound.left == 0 {
+            break;
+        }
         let samples = decoder.decode(&payload?, &mut frame).map_err(|error| format!("frame {number}: {error}"))?;
         sound.write(&frame[..samples * setup.channels()])?;
     }
@@ -226,7 +258,7 @@ fn through_receiver(
     let (mut last, mut next, mut end) = (Vec::new(), 0u64, None);
     let (mut now, mut seq, mut begun, mut written) = (Instant::ZERO, Seq(0), false, 0u64);
     let (mut frames, mut frames_lost) = (0u64, 0u64);
-    'file: loop {
+    'file: while sound.left > 0 {
         while next * 1_000 <= now.as_millis() * u64::from(info.rtp_clock_hz) {
             let (payload, lost) = match payloads.next() {
                 Some(payload) => {

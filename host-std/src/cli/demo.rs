@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::io::{BufWriter, IntoInnerError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration as StdDuration;
@@ -11,12 +12,13 @@ use dsp_core::time::{Duration, Instant, NtpTime};
 use host_std::device::AudioIo;
 use host_std::netsim::NetworkConfig;
 use host_std::opus::OpusEncoderConfig;
+use host_std::output::OutputFile;
 use host_std::record::call::{CallRecorder, side_report};
 use host_std::record::keys::{self, KeyLine};
 use host_std::record::pcap::PcapWriter;
 use host_std::report::Report;
 use host_std::sdp::SrtpPolicy;
-use host_std::session::driver::{Clock, Driver, Status};
+use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
 use host_std::session::proxy::Proxy;
 use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, Identity};
@@ -27,7 +29,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::codecs::CodecName;
 use super::settings::{self, Concealment, OpusArgs};
-use super::{Outcome, WOMAN, make_folder, number_in, print};
+use super::signals::Stop;
+use super::talk::asked_to_end;
+use super::{Outcome, WOMAN, make_folder, mind, number_in, print};
 
 const MAN: &[u8] = include_bytes!("../../assets/man.wav");
 /// Inputs are a part of the call; this is where their memory is bounded.
@@ -134,6 +138,10 @@ struct Run {
     recorders: [CallRecorder; 2],
     addresses: [SocketAddr; 2],
     unix_micros_at_zero: u64,
+    /// How long it was: less than asked for where it was ended on request.
+    seconds: f64,
+    /// Why it ended by itself, if it did.
+    failure: Option<String>,
 }
 
 pub(super) fn run(args: Args) -> Outcome {
@@ -164,10 +172,11 @@ pub(super) fn run(args: Args) -> Outcome {
     };
     let report = write_results(&args, &setup, &run)?;
     if args.json {
-        print(&(report.to_json() + "\n"))
+        print(&(report.to_json() + "\n"))?;
     } else {
-        print(&format!("{report}\nWritten: {}\n", args.out.join("report.html").display()))
+        print(&format!("{report}\nWritten: {}\n", args.out.join("report.html").display()))?;
     }
+    run.failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 /// The rate of the call's sound: what the codec has, or for Opus and L16 what suits the first input.
@@ -184,6 +193,9 @@ fn speech(path: Option<&PathBuf>, bundled: &'static [u8], rate_hz: u32, channels
         Some(path) => WavFrames::open(path, rate_hz, channels)?,
         None => WavFrames::from_bytes("the bundled speech", bundled, rate_hz, channels)?,
     };
+    if let Some(path) = path {
+        mind(path, source.remarks());
+    }
     source.read_all(LONGEST_INPUT)
 }
 
@@ -238,7 +250,8 @@ fn run_fast(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Result<Run, Bo
     let bar = progress(args);
     let end_ms = (args.seconds * 1_000.0) as u64;
     let mut at_ms = 0;
-    while at_ms < end_ms {
+    let stop = Stop::listen();
+    while at_ms < end_ms && !stop.asked() {
         at_ms = (at_ms + 1_000).min(end_ms);
         simulation.run_until(Instant::from_millis(at_ms));
         bar.set_position(at_ms);
@@ -250,6 +263,8 @@ fn run_fast(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Result<Run, Bo
         recorders: [first.tap, second.tap],
         addresses,
         unix_micros_at_zero: VIRTUAL_EPOCH_MICROS,
+        seconds: at_ms as f64 / 1_000.0,
+        failure: None,
     })
 }
 
@@ -275,7 +290,7 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
     let proxy = tokio::spawn(proxy.run(clock));
     let bar = progress(args);
     let mut runs = Vec::new();
-    let mut handles = Vec::new();
+    let (mut handles, mut hang_ups) = (Vec::new(), Vec::new());
     for (side, ((call, rtp), speech)) in calls.into_iter().zip(sockets).zip(speech).enumerate() {
         let (commands, from_user) = mpsc::channel(4);
         let (status, watching) = watch::channel(Status::default());
@@ -290,11 +305,12 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
             time_limit: Some(StdDuration::from_secs_f64(args.seconds)),
         };
         runs.push(tokio::spawn(driver.run(from_user, status)));
-        handles.push((commands, watching));
+        hang_ups.push(commands);
+        handles.push(watching);
     }
     let show = async {
-        while handles[0].1.changed().await.is_ok() {
-            let elapsed = handles[0].1.borrow_and_update().elapsed.as_millis();
+        while handles[0].changed().await.is_ok() {
+            let elapsed = handles[0].borrow_and_update().elapsed.as_millis();
             bar.set_position(elapsed);
         }
     };
@@ -305,13 +321,28 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
         }
         finished
     };
+    let hang_up = hang_ups.clone();
+    let interrupt = tokio::spawn(async move {
+        asked_to_end().await;
+        for commands in hang_up {
+            let _ = commands.send(Command::HangUp).await;
+        }
+    });
+    let begin = clock.now();
     let (_, finished) = tokio::join!(show, both);
+    interrupt.abort();
+    let seconds = (clock.now().since(begin).as_micros() as f64 / 1e6).min(args.seconds);
     proxy.abort();
     bar.finish_and_clear();
     let mut finished = finished.into_iter();
     match (finished.next(), finished.next()) {
         (Some(Ok(a)), Some(Ok(b))) => {
-            Ok(Run { calls: [a.call, b.call], recorders: [a.tap, b.tap], addresses, unix_micros_at_zero })
+            let failure = [&a.ended, &b.ended].into_iter().find_map(|ended| match ended {
+                Ended::Socket(error) => Some(format!("a socket failed: {error}")),
+                _ => None,
+            });
+            let (calls, recorders) = ([a.call, b.call], [a.tap, b.tap]);
+            Ok(Run { calls, recorders, addresses, unix_micros_at_zero, seconds, failure })
         }
         _ => Err("a call ended in a panic: this is a bug".into()),
     }
@@ -370,7 +401,7 @@ fn write_results(args: &Args, setup: &Setup, run: &Run) -> Result<Report, Box<dy
             run.calls[0].negotiated().map_or(args.ptime, |agreed| agreed.send_ptime_ms),
         ),
         seed: Some(args.seed),
-        duration_s: args.seconds,
+        duration_s: run.seconds,
         sides: vec![side(0), side(1)],
     };
     report.write(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
@@ -378,15 +409,19 @@ fn write_results(args: &Args, setup: &Setup, run: &Run) -> Result<Report, Box<dy
 }
 
 fn write_capture(out: &Path, run: &Run) -> Outcome {
-    let mut capture = PcapWriter::create(out.join("call.pcap"), run.unix_micros_at_zero)?;
+    let path = out.join("call.pcap");
+    let wrong = |error| format!("cannot write {}: {error}", path.display());
+    let file = OutputFile::create(&path).map_err(wrong)?;
+    let mut capture = PcapWriter::new(BufWriter::new(file), run.unix_micros_at_zero).map_err(wrong)?;
     let mut arrivals: Vec<_> = (0..2)
         .flat_map(|side| run.recorders[side].arrivals.iter().map(move |arrival| (arrival.time, side, arrival)))
         .collect();
     arrivals.sort_by_key(|(time, side, _)| (*time, *side));
     for (time, side, arrival) in arrivals {
-        capture.datagram(time, arrival.from, run.addresses[side], &arrival.bytes)?;
+        capture.datagram(time, arrival.from, run.addresses[side], &arrival.bytes).map_err(wrong)?;
     }
-    capture.finish()?;
+    let file = capture.finish().and_then(|file| file.into_inner().map_err(IntoInnerError::into_error));
+    file.and_then(OutputFile::finish).map_err(wrong)?;
     let key_file = out.join("call.keys");
     let Some(srtp) = run.calls[0].negotiated().and_then(|negotiated| negotiated.srtp.as_ref()) else {
         // Keys of an earlier demo in this folder would be the wrong ones.
@@ -402,8 +437,8 @@ fn write_capture(out: &Path, run: &Run) -> Outcome {
             key_and_salt: key.as_bytes().to_vec(),
         }
     };
-    keys::write(key_file, &[line(1, &srtp.outgoing), line(0, &srtp.incoming)])?;
-    Ok(())
+    let keys = keys::write(&key_file, &[line(1, &srtp.outgoing), line(0, &srtp.incoming)]);
+    Ok(keys.map_err(|error| format!("cannot write {}: {error}", key_file.display()))?)
 }
 
 fn title(args: &Args) -> String {

@@ -4,8 +4,7 @@
 //! formats have it. Opus goes into an Ogg file (RFC 7845).
 
 use std::error::Error;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
@@ -14,11 +13,13 @@ use dsp_core::codec::ilbc::IlbcMode;
 use dsp_core::codec::{Decoder, Encoder};
 use host_std::opus::{MAX_PAYLOAD, OpusEncoder, OpusEncoderConfig};
 use host_std::opus_file::{OpusFileWriter, OpusHead};
+use host_std::output::OutputFile;
 use host_std::registry::{CodecFormat, Description, G722, Registry, Terms};
 use host_std::wav::{WavFrames, WavSource};
 
-use super::codecs::CodecName;
+use super::codecs::{self, CodecName};
 use super::settings::{self, Concealment, OpusArgs};
+use super::signals::Stop;
 use super::{Outcome, number_in};
 
 /// Which codec, and how its payloads are cut.
@@ -36,7 +37,8 @@ pub(super) struct Coding {
     /// G.722: 1, 2 or 3 for 64, 56 or 48 kbit/s in octets of 64; iLBC: 20 or 30 for the frame in ms
     #[arg(long, value_name = "NUMBER")]
     pub(super) mode: Option<u32>,
-    /// Length of a frame in ms; Opus: 2.5, 5, 10, 20, 40, 60, 80, 100 or 120 [default: 20; iLBC of mode 30: 30]
+    /// Length of a frame in ms; Opus: 2.5, 5, 10, 20, 40, 60, 80, 100 or 120; iLBC of 30 ms is its mode 30 [default: 20;
+    /// iLBC of mode 30: 30]
     #[arg(long, value_parser = |s: &str| number_in(s, 1.0, 120.0), value_name = "MS")]
     pub(super) frame_ms: Option<f64>,
 }
@@ -92,6 +94,10 @@ impl Coding {
         let opus = OpusEncoderConfig { sample_rate_hz: rate_hz, channels, ..opus };
         let mut registry = settings::registry(if name.is("opus") { opus } else { Default::default() }, concealment);
         match self.mode {
+            // 60 ms are three frames of 20 ms, as without the option.
+            None if name.is("ilbc") && self.frame_ms.is_some_and(|ms| ms % 20.0 != 0.0 && ms % 30.0 == 0.0) => {
+                format = CodecFormat::ilbc(IlbcMode::Ms30);
+            }
             None => {}
             Some(mode) if name.is("g722") => {
                 let mode = match mode {
@@ -115,7 +121,12 @@ impl Coding {
         let usual_us = description.frames.packet_ms(20) * 1_000;
         let frame_us = self.frame_ms.map_or(usual_us, |ms| (ms * 1_000.0).round() as u32);
         if !description.frames.has(frame_us) {
-            return Err(format!("--frame-ms {}: {name} has no such frame", f64::from(frame_us) / 1_000.0).into());
+            // Without a mode iLBC has both of its frames.
+            let frames = match self.mode {
+                None if name.is("ilbc") => "a multiple of 20 or 30 ms".into(),
+                _ => codecs::frames_in_words(description.frames),
+            };
+            return Err(format!("--frame-ms {}: {name} has {frames}", f64::from(frame_us) / 1_000.0).into());
         }
         Ok(Setup { registry, format, description, frame_us })
     }
@@ -156,7 +167,10 @@ pub(super) fn run(args: &Args) -> Outcome {
     if args.dtx && !is_opus {
         return Err(format!("--dtx is for opus, not for {name}").into());
     }
-    let file_hz = WavSource::open(&args.input, 48_000)?.spec().sample_rate;
+    let file = WavSource::open(&args.input, 48_000)?;
+    super::mind(&args.input, file.remarks());
+    let file_hz = file.spec().sample_rate;
+    let stop = Stop::listen();
     let usual = OpusEncoderConfig {
         channels: args.coding.channels.unwrap_or(1),
         expected_loss_percent: 0,
@@ -189,45 +203,54 @@ pub(super) fn run(args: &Args) -> Outcome {
             channels: setup.description.channels,
             ..opus
         };
-        return write_opus(&args.output, &setup, config, &mut sound, file_hz);
+        return write_opus(&args.output, &setup, config, &mut sound, file_hz, &stop);
     }
     let mut encoder = setup.encoder()?;
     let wrong = |error| format!("cannot write {}: {error}", args.output.display());
-    let beside = super::Beside::new(&args.output);
-    let mut output = BufWriter::new(File::create(beside.path()).map_err(wrong)?);
+    let mut output = BufWriter::new(OutputFile::create(&args.output).map_err(wrong)?);
     let mut payload = vec![0; setup.payload_bytes()?];
     while let Some(frame) = sound.frame()? {
+        stop.check()?;
         let len = encoder.encode(frame, &mut payload)?;
         output.write_all(&payload[..len]).map_err(wrong)?;
     }
-    output.flush().map_err(wrong)?;
-    drop(output);
-    Ok(beside.keep().map_err(wrong)?)
+    Ok(close(output).map_err(wrong)?)
 }
 
 /// A file has a packet for each frame. The encoder of calls has none for most of a pause: so here it's libopus itself.
-fn write_opus(path: &Path, setup: &Setup, config: OpusEncoderConfig, sound: &mut Sound, input_rate_hz: u32) -> Outcome {
+fn write_opus(
+    path: &Path,
+    setup: &Setup,
+    config: OpusEncoderConfig,
+    sound: &mut Sound,
+    input_rate_hz: u32,
+    stop: &Stop,
+) -> Outcome {
     let mut encoder = OpusEncoder::new(config)?;
     let ticks = |samples: u64| samples * 48_000 / u64::from(config.sample_rate_hz);
     let pre_skip = ticks(encoder.lookahead() as u64) as u16;
     let head = OpusHead { channels: config.channels, pre_skip, input_rate_hz, gain_q8: 0 };
     let wrong = |error| format!("cannot write {}: {error}", path.display());
-    let beside = super::Beside::new(path);
-    let output = BufWriter::new(File::create(beside.path()).map_err(wrong)?);
+    let output = BufWriter::new(OutputFile::create(path).map_err(wrong)?);
     let mut writer = OpusFileWriter::new(output, head).map_err(wrong)?;
     let mut payload = [0; MAX_PAYLOAD];
     let (mut coded, whole) = (0, u64::from(pre_skip) + ticks(sound.len));
     let silence = vec![0; setup.samples() * setup.channels()];
     // The encoder's delay pushes the end of the sound into a frame more.
     while coded < whole {
+        stop.check()?;
         let frame = sound.frame()?.unwrap_or(&silence);
         let len = encoder.encode(frame, &mut payload)?;
         let duration = ticks(setup.samples() as u64);
         writer.packet(&payload[..len], duration as u32).map_err(wrong)?;
         coded += duration;
     }
-    writer.finish(ticks(sound.len)).map_err(wrong)?;
-    Ok(beside.keep().map_err(wrong)?)
+    Ok(writer.finish(ticks(sound.len)).and_then(close).map_err(wrong)?)
+}
+
+/// Brings what is left into the file, and lets it take its name.
+fn close(output: BufWriter<OutputFile>) -> io::Result<()> {
+    output.into_inner().map_err(IntoInnerError::into_error)?.finish()
 }
 
 /// A WAV file in frames, interleaved.

@@ -1,27 +1,27 @@
 //! How an SDP offer or answer gets to the other side and back: by files, or by stdin and stdout.
 
 use std::error::Error;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{BufRead, IsTerminal, Read};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::{Outcome, print};
+use host_std::output;
+
+use super::{Outcome, print, tell};
 
 /// Pause between looks for a file that isn't there yet.
 const FILE_POLL: Duration = Duration::from_millis(100);
-/// An SDP is never longer.
+/// No longer SDP is read.
 const LONGEST_SDP: u64 = 64 * 1024;
+const TOO_LONG: &str = "an SDP of more than 64 KiB is not read";
 
 /// Writes `sdp` to the file, or to stdout.
 pub(super) fn put_sdp(file: Option<&Path>, sdp: &str) -> Outcome {
     match file {
         Some(path) => {
-            // Whole or not at all: the other side may be waiting for the file.
-            let part = path.with_extension("part");
-            std::fs::write(&part, sdp)
-                .and_then(|()| std::fs::rename(&part, path))
-                .map_err(|error| format!("{}: {error}", path.display()))?;
+            // Whole or not at all: the other side may be waiting for the file. It may have keys in it.
+            output::write_private(path, sdp).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         }
         None => print(&format!("{sdp}\r\n"))?,
     }
@@ -33,11 +33,12 @@ pub(super) fn modified(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).and_then(|file| file.modified()).ok()
 }
 
-/// Waits until a file is there that isn't the one of the time `stale`.
+/// Waits until a file is there that isn't the one of the time `stale`. A pipe is waited for by reading it.
 pub(super) fn wait_for(path: &Path, stale: Option<SystemTime>) {
-    let there = || modified(path).is_some_and(|time| Some(time) != stale);
+    let is_other = |file: &Metadata| !file.is_file() || file.modified().ok() != stale;
+    let there = || std::fs::metadata(path).is_ok_and(|file| is_other(&file));
     if !there() {
-        eprintln!("waiting for {}", path.display());
+        tell(&format!("waiting for {}\n", path.display()));
     }
     while !there() {
         std::thread::sleep(FILE_POLL);
@@ -46,30 +47,72 @@ pub(super) fn wait_for(path: &Path, stale: Option<SystemTime>) {
 
 /// The SDP in a file.
 pub(super) fn read_file(path: &Path) -> Result<String, Box<dyn Error>> {
-    let read = || {
-        let mut sdp = String::new();
-        File::open(path)?.take(LONGEST_SDP).read_to_string(&mut sdp)?;
-        Ok(sdp)
+    let read = || -> Result<String, Box<dyn Error>> {
+        let mut sdp = Vec::new();
+        File::open(path)?.take(LONGEST_SDP + 1).read_to_end(&mut sdp)?;
+        text_of(sdp)
     };
-    read().map_err(|error: std::io::Error| format!("cannot read {}: {error}", path.display()).into())
+    read().map_err(|error| format!("cannot read {}: {error}", path.display()).into())
 }
 
 /// The SDP from stdin, up to an empty line or the end; `what` is its name for the user.
 pub(super) fn read_stdin(what: &str) -> Result<String, Box<dyn Error>> {
     if std::io::stdin().is_terminal() {
-        eprintln!("Paste the {what}, then an empty line:");
+        tell(&format!("Paste the {what}, then an empty line:\n"));
     }
-    let mut sdp = String::new();
-    let mut input = std::io::stdin().lock().take(LONGEST_SDP);
-    let mut line = String::new();
-    while input.read_line(&mut line).map_err(|error| format!("stdin: {error}"))? > 0 {
-        if line.trim().is_empty() && !sdp.is_empty() {
+    let mut sdp = Vec::new();
+    let mut input = std::io::stdin().lock().take(LONGEST_SDP + 1);
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line).map_err(|error| format!("stdin: {error}"))? > 0 {
+        let is_empty = line.trim_ascii().is_empty();
+        if is_empty && !sdp.is_empty() {
             break;
         }
-        if !line.trim().is_empty() {
-            sdp.push_str(&line);
+        if !is_empty {
+            sdp.extend_from_slice(&line);
         }
         line.clear();
     }
-    if sdp.is_empty() { Err(format!("no SDP {what} on stdin").into()) } else { Ok(sdp) }
+    if input.limit() == 0 {
+        return Err(format!("stdin: {TOO_LONG}").into());
+    }
+    if sdp.is_empty() {
+        return Err(format!("no SDP {what} on stdin").into());
+    }
+    text_of(sdp).map_err(|error| format!("stdin: {error}").into())
+}
+
+/// SDP is text in UTF-8 unless `a=charset` says otherwise (RFC 8866, 6.10); but old phones write names as they know
+/// them. What isn't UTF-8 is taken for ISO 8859-1, which has a character for every octet: it can only be in such names,
+/// as all else in SDP is ASCII.
+fn text_of(sdp: Vec<u8>) -> Result<String, Box<dyn Error>> {
+    if sdp.len() as u64 > LONGEST_SDP {
+        return Err(TOO_LONG.into());
+    }
+    match String::from_utf8(sdp) {
+        Ok(text) => Ok(text),
+        Err(error) if error.as_bytes().trim_ascii_start().starts_with(b"v=") => {
+            Ok(error.as_bytes().iter().copied().map(char::from).collect())
+        }
+        Err(_) => Err("it is no text, and so no SDP".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octets_that_are_no_utf8_are_read_as_latin_1() {
+        let read = |bytes: &[u8]| text_of(bytes.to_vec()).map_err(|error| error.to_string());
+        assert_eq!(read("v=0\r\ns=Grüße\r\n".as_bytes()), Ok("v=0\r\ns=Grüße\r\n".into()));
+        assert_eq!(read(b"v=0\r\ns=Gr\xfc\xdfe\r\n"), Ok("v=0\r\ns=Grüße\r\n".into()));
+        assert!(read(&[0xff, 0xfe, 0, 1]).is_err());
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_whole() {
+        assert!(text_of(vec![b'v'; LONGEST_SDP as usize]).is_ok());
+        assert_eq!(text_of(vec![b'v'; LONGEST_SDP as usize + 1]).unwrap_err().to_string(), TOO_LONG);
+    }
 }

@@ -10,16 +10,19 @@ mod keyboard;
 mod netsim;
 mod replay;
 mod settings;
+mod signals;
 mod sound;
 mod summary;
 mod talk;
 
 use std::any::TypeId;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -56,6 +59,7 @@ pub(crate) fn run() -> ExitCode {
     let cli = Cli::from_arg_matches(&command_line().get_matches()).unwrap_or_else(|error| error.exit());
     let filter = EnvFilter::try_from_env("MEDIA_CORE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    signals::survive_file_limits();
     let outcome = match cli.command {
         Command::Demo(args) => demo::run(args),
         Command::Offer(args) => talk::offer(args),
@@ -70,7 +74,7 @@ pub(crate) fn run() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("media-core: {}", chain(&*error));
+            tell(&format!("media-core: {}\n", chain(&*error)));
             ExitCode::FAILURE
         }
     }
@@ -95,6 +99,23 @@ fn print(text: &str) -> Outcome {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("stdout: {error}").into()),
         _ => Ok(()),
+    }
+}
+
+/// Writes to stderr what the user should know. Where even that can't be written, nothing can be told.
+fn tell(text: &str) {
+    let mut err = std::io::stderr().lock();
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+}
+
+/// Says what is odd about a file that is read all the same: each remark once, however often the file is opened.
+fn mind(path: &Path, remarks: &[String]) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    for remark in remarks {
+        let line = format!("media-core: mind: {}: {remark}\n", path.display());
+        if SAID.lock().is_ok_and(|mut said| said.insert(line.clone())) {
+            tell(&line);
+        }
     }
 }
 
@@ -124,60 +145,6 @@ fn apart(input: &Path, output: &Path) -> Outcome {
     match (input.canonicalize(), output.canonicalize()) {
         (Ok(from), Ok(to)) if from == to => Err(format!("{}: is both input and output", input.display()).into()),
         _ => Ok(()),
-    }
-}
-
-/// A file that is written beside its name and takes it when it's whole, so that a failure leaves the old one as it was.
-/// Only where that is an ordinary file or none: devices, pipes and links are written as they are.
-struct Beside {
-    path: PathBuf,
-    part: Option<PathBuf>,
-}
-
-impl Beside {
-    fn new(path: &Path) -> Self {
-        Self { path: path.into(), part: Self::part(path).ok().flatten() }
-    }
-
-    /// An empty file beside `path`; `None` or an error where there can't be one, and `path` itself tells the user why.
-    fn part(path: &Path) -> io::Result<Option<PathBuf>> {
-        match fs::symlink_metadata(path) {
-            Ok(old) if !old.is_file() => return Ok(None),
-            // What may not be written may not be replaced.
-            Ok(_) => drop(fs::File::options().write(true).open(path)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        let Some(name) = path.file_name() else { return Ok(None) };
-        let mut name = name.to_owned();
-        name.push(format!(".{}.part", std::process::id()));
-        let part = path.with_file_name(name);
-        fs::File::create_new(&part)?;
-        Ok(Some(part))
-    }
-
-    /// Where to write.
-    fn path(&self) -> &Path {
-        self.part.as_deref().unwrap_or(&self.path)
-    }
-
-    /// It's whole, and closed.
-    fn keep(mut self) -> io::Result<()> {
-        let Some(part) = &self.part else { return Ok(()) };
-        if let Ok(old) = fs::metadata(&self.path) {
-            fs::set_permissions(part, old.permissions())?;
-        }
-        fs::rename(part, &self.path)?;
-        self.part = None;
-        Ok(())
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        if let Some(part) = &self.part {
-            let _ = fs::remove_file(part);
-        }
     }
 }
 

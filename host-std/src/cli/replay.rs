@@ -1,12 +1,14 @@
 //! `media-core replay`: recorded packets through the real receiver, as fast as the machine can.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use dsp_core::receive::DelayConfig;
 use dsp_core::time::Duration;
 use host_std::opus::OpusEncoderConfig;
+use host_std::output;
 use host_std::registry::{Opus, Registry};
 use host_std::replay::trace::{self, LONGEST, Trace, TraceConfig};
 use host_std::replay::{Loss, PayloadFormat, PayloadMap, ReplayConfig, ReplayReport, read_keys, replay};
@@ -14,7 +16,7 @@ use host_std::wav::{WavSink, WavSource};
 
 use super::codecs::CodecName;
 use super::settings::for_opus;
-use super::{Outcome, chain, make_folder, number_in, print};
+use super::{Outcome, chain, make_folder, mind, number_in, print};
 
 /// Hear what the listener of a captured call heard, and see why
 ///
@@ -112,6 +114,9 @@ fn utc_offset(text: &str) -> Result<i32, String> {
     parse().ok_or_else(|| "must be hours and minutes, as +02:00".into())
 }
 
+/// No longer trace is read: it's held in memory.
+const LONGEST_TRACE: u64 = 64 << 20;
+
 pub(super) fn run(args: Args) -> Outcome {
     let (usual, conversation) = (DelayConfig::default(), DelayConfig::conversation());
     let delay = match (args.jitter, args.max_delay) {
@@ -183,13 +188,25 @@ fn run_trace(args: &Args, trace: &Path, input: &Path, codec: &CodecName, delay: 
     if args.fec > 0 {
         for_opus("fec", std::slice::from_ref(codec))?;
     }
-    let csv = fs::read_to_string(trace).map_err(|error| format!("{}: {error}", trace.display()))?;
+    let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", trace.display());
+    let mut csv = String::new();
+    let read = File::open(trace).and_then(|file| file.take(LONGEST_TRACE + 1).read_to_string(&mut csv));
+    if read.map_err(|error| wrong(&error))? as u64 > LONGEST_TRACE {
+        return Err(wrong(&format_args!("a trace of more than {} MiB is not read", LONGEST_TRACE >> 20)).into());
+    }
     let limit = Duration::from_micros((args.seconds * 1e6) as u64);
-    let trace = Trace::parse(&csv, limit).map_err(|error| format!("{}: {error}", trace.display()))?;
+    let path = trace;
+    let trace = Trace::parse(&csv, limit).map_err(|error| wrong(&error))?;
+    if trace.left_out > 0 {
+        let remark = "packets arrive more than a minute from when they are due; they count as lost";
+        mind(path, &[format!("{} {remark}", trace.left_out)]);
+    }
     let opus = OpusEncoderConfig { fec: args.fec > 0, expected_loss_percent: args.fec, ..OpusEncoderConfig::default() };
     let (codec, registry) = (codec.format(16_000, 1)?, Registry::builtin().with(Opus(opus)));
     let rate_hz = registry.describe(&codec).ok_or("no such codec in this build")?.sample_rate_hz;
-    let speech = WavSource::open(input, rate_hz)?.read_all(LONGEST)?;
+    let speech = WavSource::open(input, rate_hz)?;
+    mind(input, speech.remarks());
+    let speech = speech.read_all(LONGEST)?;
     make_folder(&args.out)?;
     let run = trace::play(&trace, &speech, &TraceConfig { codec, registry, delay })?;
     let mut sink = WavSink::create(args.out.join("stream-1.wav"), run.sample_rate_hz)?;
@@ -198,7 +215,7 @@ fn run_trace(args: &Args, trace: &Path, input: &Path, codec: &CodecName, delay: 
     let stream = run.report.clone();
     let json = ReplayReport { streams: vec![run.report] }.to_json();
     let path = args.out.join("report.json");
-    fs::write(&path, &json).map_err(|error| format!("{}: {error}", path.display()))?;
+    output::write(&path, &json).map_err(|error| format!("{}: {error}", path.display()))?;
     if args.json {
         return print(&json);
     }

@@ -5,6 +5,8 @@ use std::path::Path;
 use clap::Args as ClapArgs;
 use host_std::device::{AudioCounters, AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo, Widened};
 
+use super::mind;
+
 /// Where the sound of a call comes from and goes to.
 #[derive(ClapArgs)]
 pub(super) struct SoundArgs {
@@ -46,7 +48,11 @@ impl SoundArgs {
         }
         let capture: Box<dyn AudioIo> = match microphone {
             Choice::Null => Box::new(null()),
-            Choice::File(path) => Box::new(null().capture_from(path, self.repeat)?),
+            Choice::File(path) => {
+                let file = null().capture_from(path, self.repeat)?;
+                mind(path, file.remarks());
+                Box::new(file)
+            }
             Choice::Card(capture) => card(capture, DeviceChoice::Off)?,
         };
         let playback: Box<dyn AudioIo> = match speaker {
@@ -91,6 +97,13 @@ impl AudioIo for Split {
     }
     fn failure(&self) -> Option<&DeviceError> {
         self.capture.failure().or(self.playback.failure())
+    }
+    fn close(&mut self) -> Result<(), DeviceError> {
+        let capture = self.capture.close();
+        self.playback.close().and(capture)
+    }
+    fn may_come_back(&self) -> bool {
+        [&self.capture, &self.playback].iter().all(|side| side.failure().is_none() || side.may_come_back())
     }
     fn reopen(&mut self) -> Result<(), DeviceError> {
         for side in [&mut self.capture, &mut self.playback] {

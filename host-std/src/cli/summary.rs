@@ -1,11 +1,11 @@
 //! What `media-core offer` and `answer` tell of a call: whom with, how it goes, and how it was.
 
-use std::io::Write;
-
 use host_std::session::driver::{Ended, Status};
 use host_std::session::{Call, CallStats};
 use serde_json::json;
 use tokio::sync::watch;
+
+use super::tell;
 
 /// Says on stderr what was agreed on.
 pub(super) fn describe(call: &Call) {
@@ -17,9 +17,10 @@ pub(super) fn describe(call: &Call) {
     let (mtu, wished_ms, least) = (call.mtu(), negotiated.wished_ptime_ms, negotiated.least_packet_bytes);
     let shorter =
         if ptime_ms < wished_ms { format!(" ({wished_ms} ms exceed the MTU of {mtu})") } else { String::new() };
-    eprintln!("talking with {}: {codec}{stereo}, {ptime_ms} ms{shorter}, {protection}", negotiated.remote_rtp);
+    let with = negotiated.remote_rtp;
+    tell(&format!("talking with {with}: {codec}{stereo}, {ptime_ms} ms{shorter}, {protection}\n"));
     if least > usize::from(mtu) {
-        eprintln!("packets of {least} bytes exceed the MTU of {mtu}: {codec}{stereo} has none that are shorter");
+        tell(&format!("packets of {least} bytes exceed the MTU of {mtu}: {codec}{stereo} has none that are shorter\n"));
     }
 }
 
@@ -31,7 +32,7 @@ pub(super) async fn display(mut watching: watch::Receiver<Status>, interactive: 
         }
         let status = *watching.borrow_and_update();
         let receiver = &status.stats.receiver;
-        eprint!(
+        tell(&format!(
             "\r{:>4} s  mic {:>4} dB ({:<6})  speaker {:>4} dB ({:<6})  lost {:>5}  delay {:>4} ms  ",
             status.elapsed.as_millis() / 1_000,
             status.microphone_level / 100,
@@ -40,11 +41,10 @@ pub(super) async fn display(mut watching: watch::Receiver<Status>, interactive: 
             gain(status.volume),
             receiver.reception.cumulative_lost(),
             receiver.target_delay_ms,
-        );
-        let _ = std::io::stderr().flush();
+        ));
     }
     if interactive {
-        eprint!("\r\n");
+        tell("\r\n");
     }
 }
 
@@ -60,6 +60,7 @@ fn ended_text(ended: &Ended) -> &'static str {
         Ended::TimeOver => "time over",
         Ended::SoundChanged => "the call changed its sample rate or channels",
         Ended::Socket(_) => "the socket failed",
+        Ended::SoundFailed => "the sound failed",
     }
 }
 

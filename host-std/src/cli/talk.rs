@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use super::codecs::CodecName;
 use super::settings::{self, Concealment, OpusArgs};
 use super::sound::SoundArgs;
-use super::{Outcome, exchange, keyboard, number_in, print, summary};
+use super::{Outcome, exchange, keyboard, number_in, print, summary, tell};
 
 const AFTER_HELP: &str = "\
 Keys during the call: up and down for the volume, left and right for the microphone's gain, m to mute, q or Ctrl-C to
@@ -202,7 +202,7 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
     };
     let begin = clock.now();
-    let finished = runtime.block_on(async {
+    let mut finished = runtime.block_on(async {
         let (commands, from_user) = mpsc::channel(16);
         let (status, watching) = watch::channel(Status::default());
         // The channel has room, and nothing else sends before the driver runs.
@@ -211,7 +211,7 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
         let _ = commands.try_send(Command::Volume(volume));
         let keyboard = keyboard::watch(commands.clone(), gain, volume);
         if keyboard.is_some() {
-            eprint!("{}\r\n", keyboard::HELP);
+            tell(&format!("{}\r\n", keyboard::HELP));
         }
         let display = tokio::spawn(summary::display(watching, keyboard.is_some()));
         let interrupt = {
@@ -235,16 +235,18 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
     } else {
         print(&summary::text(&stats, &finished.ended, rate_hz, seconds))?;
     }
-    match (finished.ended, finished.audio.failure()) {
-        (Ended::Socket(error), _) => Err(format!("the socket failed: {error}").into()),
-        (_, Some(error)) => Err(format!("sound stopped: {}", super::chain(error)).into()),
+    let closed = finished.audio.close();
+    match (finished.ended, finished.audio.failure(), closed) {
+        (Ended::Socket(error), ..) => Err(format!("the socket failed: {error}").into()),
+        (_, Some(error), _) => Err(format!("sound stopped: {}", super::chain(error)).into()),
+        (_, None, Err(error)) => Err(super::chain(&error).into()),
         _ => Ok(()),
     }
 }
 
 /// Ctrl-C, and where there are such things the signals of a service manager and of a closed terminal: all of them end
 /// the call with a goodbye, and leave a WAV file whole.
-async fn asked_to_end() {
+pub(super) async fn asked_to_end() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -61,6 +61,11 @@ impl FileIo {
         Ok(self)
     }
 
+    /// What is odd about the capture's file, as [`WavFrames::remarks`] has it.
+    pub fn remarks(&self) -> &[String] {
+        self.source.as_ref().map_or(&[], WavFrames::remarks)
+    }
+
     /// Whether the capture's file has been read to its end. Never for a looped one, or none.
     pub fn finished(&self) -> bool {
         self.finished
@@ -70,12 +75,8 @@ impl FileIo {
     ///
     /// # Errors
     /// The file's, from now or before.
-    pub fn finish(self) -> Result<(), DeviceError> {
-        match (self.failure, self.sink) {
-            (Some(e), _) => Err(e),
-            (None, Some(sink)) => Ok(sink.finish()?),
-            (None, None) => Ok(()),
-        }
+    pub fn finish(mut self) -> Result<(), DeviceError> {
+        self.close()
     }
 
     /// Samples of one channel in as many of all.
@@ -156,13 +157,29 @@ impl AudioIo for FileIo {
         self.failure.as_ref()
     }
 
-    /// Starts the capture's file again; what was played so far stays.
+    fn close(&mut self) -> Result<(), DeviceError> {
+        let sink = self.sink.take();
+        match (&self.failure, sink) {
+            (Some(DeviceError::Wav(failure)), _) => Err(failure.again().into()),
+            (_, Some(sink)) => Ok(sink.finish()?),
+            (_, None) => Ok(()),
+        }
+    }
+
+    fn may_come_back(&self) -> bool {
+        self.failure.is_none()
+    }
+
+    /// Starts the capture's file again; what was played so far stays. A file that has failed stays so: it would break
+    /// off at the same place.
     fn reopen(&mut self) -> Result<(), DeviceError> {
+        if let Some(DeviceError::Wav(failure)) = &self.failure {
+            return Err(failure.again().into());
+        }
         if let Some(source) = &mut self.source {
             source.rewind()?;
         }
         self.finished = false;
-        self.failure = None;
         Ok(())
     }
 }

@@ -55,6 +55,20 @@ pub trait AudioIo: Send {
         None
     }
 
+    /// Ends playback: what was played has got to where it goes, and not only into a buffer. Nothing is written after it.
+    ///
+    /// # Errors
+    /// The reason why it hasn't, from now or before.
+    fn close(&mut self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    /// Whether a device that has failed may be back at a later [`AudioIo::reopen`]: a card that is plugged in again, but
+    /// not a file that breaks off.
+    fn may_come_back(&self) -> bool {
+        true
+    }
+
     /// Opens the device anew, lost or not. Blocks and allocates.
     ///
     /// # Errors

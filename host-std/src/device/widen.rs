@@ -50,6 +50,14 @@ impl<T: AudioIo> AudioIo for Widened<T> {
         self.0.failure()
     }
 
+    fn close(&mut self) -> Result<(), DeviceError> {
+        self.0.close()
+    }
+
+    fn may_come_back(&self) -> bool {
+        self.0.may_come_back()
+    }
+
     fn reopen(&mut self) -> Result<(), DeviceError> {
         self.0.reopen()
     }

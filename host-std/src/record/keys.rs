@@ -16,12 +16,14 @@
 use core::fmt;
 use core::str::FromStr;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+
+use crate::output;
 
 /// What stands at the head of the file.
 const HEADER: &str = "\
@@ -115,20 +117,16 @@ impl FromStr for KeyLine {
     }
 }
 
-/// Writes the file, readable by its owner only where the system has such rights.
+/// Writes the file, readable by its owner only where the system has such rights: also where there was one before.
 ///
 /// # Errors
 /// What the file system answers.
 pub fn write(path: impl AsRef<Path>, keys: &[KeyLine]) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut text = HEADER.to_owned();
     for key in keys {
         text += &format!("{key}\n");
     }
-    options.open(path)?.write_all(text.as_bytes())
+    output::write_private(path, text)
 }
 
 /// Reads the file: every line that is neither empty nor a remark.

@@ -11,12 +11,13 @@
 //!
 //! A datagram costs a buffered write of its length and 58 (IPv4) or 78 (IPv6) bytes; nothing is allocated.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use dsp_core::time::Instant;
+
+use crate::output::OutputFile;
 
 /// LINKTYPE_ETHERNET: packets begin with an Ethernet header.
 const LINKTYPE_ETHERNET: u32 = 1;
@@ -41,15 +42,15 @@ pub struct PcapWriter<W: Write> {
     datagrams: u64,
 }
 
-impl PcapWriter<BufWriter<File>> {
-    /// Creates or overwrites the file at `path`.
+impl PcapWriter<BufWriter<OutputFile>> {
+    /// Creates or overwrites the file at `path`, which grows there: what is flushed can be read while more comes.
     ///
     /// `unix_micros_at_zero` is the wall clock, in microseconds since the Unix epoch, at [`Instant::ZERO`].
     ///
     /// # Errors
     /// What the file system answers.
     pub fn create(path: impl AsRef<Path>, unix_micros_at_zero: u64) -> io::Result<Self> {
-        Self::new(BufWriter::new(File::create(path)?), unix_micros_at_zero)
+        Self::new(BufWriter::new(OutputFile::in_place(path)?), unix_micros_at_zero)
     }
 }
 

@@ -1,13 +1,14 @@
 //! What a replay tells: `report.json`, `report.html`, and a few lines for a terminal.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
-use std::{fs, io};
 
 use serde::{Serialize, Serializer};
 
 use super::StreamReport;
 use super::moments::Moment;
+use crate::output;
 use crate::report::{DelayRow, PacketRow, PlayRow, SideReport, page, rows};
 use crate::wav::{WavError, WavSink};
 
@@ -264,8 +265,8 @@ impl CaptureReport {
             sink.write(&stream.side.heard).map_err(WriteError::Sound)?;
             sink.finish().map_err(WriteError::Sound)?;
         }
-        fs::write(dir.join("report.json"), self.to_json()).map_err(WriteError::Report)?;
-        fs::write(dir.join("report.html"), self.to_html()).map_err(WriteError::Report)
+        output::write(dir.join("report.json"), self.to_json()).map_err(WriteError::Report)?;
+        output::write(dir.join("report.html"), self.to_html()).map_err(WriteError::Report)
     }
 }
 

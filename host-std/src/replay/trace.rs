@@ -26,6 +26,9 @@ const FRAME_MS: u32 = 20;
 /// Length of the listener's ticks, and when the first one is.
 const TICK_MS: u32 = 10;
 const PHASE: Duration = Duration::from_millis(5);
+/// A packet that comes so much earlier or later than is usual in its trace is left out, in ms: nothing waits so long, and
+/// a single wrong number would make hours of silence.
+const FARTHEST_MS: f64 = 60_000.0;
 /// Packets without jitter after the trace.
 const TAIL_MS: u32 = 1_500;
 /// Longer speech is refused: it is kept in memory.
@@ -82,6 +85,19 @@ pub struct Trace {
     pub packets: Vec<(f64, u32)>,
     /// Frames of the media timeline, those that never arrive included.
     pub frames: u32,
+    /// Packets that were left out: they arrive more than a minute earlier or later than is usual in the trace. They
+    /// count as lost.
+    pub left_out: u32,
+}
+
+/// A line of a trace: arrival in ms, sequence number and timestamp, both extended.
+type Row = (f64, i64, i64);
+
+/// The middle one of some numbers; 0 of none.
+fn middle(numbers: impl Iterator<Item = f64>) -> f64 {
+    let mut numbers: Vec<f64> = numbers.collect();
+    let at = numbers.len() / 2;
+    if numbers.is_empty() { 0.0 } else { *numbers.select_nth_unstable_by(at, f64::total_cmp).1 }
 }
 
 impl Trace {
@@ -90,7 +106,7 @@ impl Trace {
     /// # Errors
     /// [`TraceError::Line`] and [`TraceError::Empty`].
     pub fn parse(csv: &str, limit: Duration) -> Result<Self, TraceError> {
-        let mut rows: Vec<(f64, i64, i64)> = Vec::new();
+        let mut rows: Vec<Row> = Vec::new();
         for (index, line) in csv.lines().enumerate() {
             if !line.starts_with(|first: char| first.is_ascii_digit()) {
                 continue;
@@ -113,20 +129,30 @@ impl Trace {
                 }
             });
         }
-        let (Some(&(begin, _, start)), Some(&(end, _, stop))) = (rows.first(), rows.last()) else {
-            return Err(TraceError::Empty);
+        let Some(&(_, _, start)) = rows.first() else { return Err(TraceError::Empty) };
+        let transit = |&(arrival, _, timestamp): &Row, rate: f64| arrival - (timestamp - start) as f64 * 1e3 / rate;
+        // Counted at the rate of the media, transits hardly change; what is far off the middle doesn't move it.
+        let spread = |rate: f64| {
+            let usual = middle(rows.iter().map(|row| transit(row, rate)));
+            middle(rows.iter().map(|row| (transit(row, rate) - usual).abs()))
         };
-        let per_second = ((stop - start).max(1) as f64) / ((end - begin) / 1_000.0).max(1e-3);
-        let off = |rate: f64| (per_second / rate).ln().abs();
-        let rate = [8_000.0, 16_000.0, 32_000.0, 48_000.0].into_iter().min_by(|a, b| off(*a).total_cmp(&off(*b)));
-        let rate = rate.unwrap_or(8_000.0);
+        let rates = [8_000.0, 16_000.0, 32_000.0, 48_000.0].map(|rate| (spread(rate), rate));
+        let rate = rates.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).map_or(8_000.0, |(_, rate)| rate);
         let first = rows.iter().map(|(_, seq, _)| *seq).min().unwrap_or(0);
 
         let frame_ms = f64::from(FRAME_MS);
+        let most = (limit.as_millis() / u64::from(FRAME_MS)) as i64;
+        rows.retain(|(_, seq, _)| seq - first < most);
+        let usual = middle(rows.iter().map(|row| transit(row, rate)));
         let mut packets: Vec<(f64, i64)> = Vec::new();
         let mut newest: Option<(i64, f64)> = None;
-        for (arrival, seq, timestamp) in rows {
-            let transit = arrival - (timestamp - start) as f64 * 1_000.0 / rate;
+        let mut left_out = 0;
+        for row in &rows {
+            let (transit, seq) = (transit(row, rate), row.1);
+            if (transit - usual).abs() > FARTHEST_MS {
+                left_out += 1;
+                continue;
+            }
             let mut ms = (seq - first) as f64 * frame_ms + transit;
             if newest.is_none_or(|(newest, _)| seq > newest) {
                 ms = newest.map_or(ms, |(_, last)| ms.max(last));
@@ -134,13 +160,11 @@ impl Trace {
             }
             packets.push((ms, seq - first));
         }
-        let most = (limit.as_millis() / u64::from(FRAME_MS)) as i64;
-        packets.retain(|(_, frame)| *frame < most);
         packets.sort_by(|a, b| a.0.total_cmp(&b.0));
         let Some(&(zero, _)) = packets.first() else { return Err(TraceError::Empty) };
         let packets: Vec<(f64, u32)> = packets.into_iter().map(|(ms, frame)| (ms - zero, frame as u32)).collect();
         let frames = packets.iter().map(|(_, frame)| frame + 1).max().unwrap_or(0);
-        Ok(Self { packets, frames })
+        Ok(Self { packets, frames, left_out })
     }
 
     /// Transit of each packet, in ms: its arrival less its media time.
@@ -297,6 +321,31 @@ mod tests {
         let trace = Trace::parse(csv, SECOND).unwrap();
         assert_eq!(trace.packets, [(0.0, 0), (20.0, 1), (40.0, 2), (80.0, 4), (95.0, 3)]);
         assert_eq!(Trace::parse(csv, Duration::from_millis(60)).unwrap().frames, 3);
+    }
+
+    #[test]
+    fn one_wrong_number_makes_no_hours_of_silence() {
+        let limit = Duration::from_secs(60);
+        // At the beginning, in the middle, at the end; far too early where the rest is late, and far too late.
+        for rate in [8u64, 48] {
+            for (wrong, usual, number) in [
+                (0, 0, 999_999_999u64),
+                (150, 0, 999_999_999),
+                (299, 0, 999_999_999),
+                (0, 900_000_000, 0),
+                (150, 900_000_000, 0),
+                (299, 900_000_000, 0),
+            ] {
+                let arrival = |n: u64| if n == wrong { number } else { usual + 20 * n };
+                let csv: String = (0..300u64).map(|n| format!("{},{n},{}\n", arrival(n), n * 20 * rate)).collect();
+                let trace = Trace::parse(&csv, limit).unwrap();
+                assert_eq!((trace.left_out, trace.packets.len()), (1, 299), "{wrong}: {number}");
+                assert!(trace.packets.iter().all(|(ms, _)| *ms < 6_000.0), "{wrong}: {number}");
+            }
+        }
+        // A network that becomes slower by half a minute is one.
+        let csv: String = (0..3_000u32).map(|n| format!("{},{n},{}\n", n * 30, n * 160)).collect();
+        assert_eq!(Trace::parse(&csv, limit).unwrap().left_out, 0);
     }
 
     #[test]

@@ -4,13 +4,13 @@
 //! plays the WAV files that lie beside it. All text that came from outside is escaped.
 
 use core::fmt::Write as _;
-use std::io::Cursor;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::figures::{self, ms, percent};
 use super::{Report, SideReport, plot};
+use crate::wav::to_wav;
 
 /// Bytes of base64 up to which the sound of all sides together goes into the page.
 const EMBED_LIMIT: usize = 6 << 20;
@@ -142,12 +142,11 @@ pub(super) fn player(page: &mut String, side: &SideReport, embed: bool, beside: 
         return;
     }
     *page += "<div class=\"player\"><audio controls preload=\"metadata\" src=\"";
-    match wav(side) {
-        Ok(wav) if embed => {
-            *page += "data:audio/wav;base64,";
-            STANDARD.encode_string(wav, page);
-        }
-        _ => *page += &url(&side.wav_file),
+    if embed {
+        *page += "data:audio/wav;base64,";
+        STANDARD.encode_string(to_wav(&side.heard, side.sample_rate_hz, side.channels.max(1).into()), page);
+    } else {
+        *page += &url(&side.wav_file);
     }
     put(page, format_args!("\"></audio>{beside}</div>\n"));
 }
@@ -256,23 +255,6 @@ fn legend(page: &mut String, side: &SideReport) {
         }
     }
     *page += "</ul>\n";
-}
-
-/// `heard` as a WAV file.
-fn wav(side: &SideReport) -> Result<Vec<u8>, hound::Error> {
-    let spec = hound::WavSpec {
-        channels: side.channels.max(1).into(),
-        sample_rate: side.sample_rate_hz,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut file = Cursor::new(Vec::with_capacity(44 + 2 * side.heard.len()));
-    let mut writer = hound::WavWriter::new(&mut file, spec)?;
-    for &sample in &side.heard {
-        writer.write_sample(sample)?;
-    }
-    writer.finalize()?;
-    Ok(file.into_inner())
 }
 
 /// Style that lets the page's light or dark palette rule the colours in the pictures.

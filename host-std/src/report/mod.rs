@@ -12,8 +12,10 @@ mod plot;
 mod streams;
 mod summary;
 
+use std::io;
 use std::path::Path;
-use std::{fs, io};
+
+use crate::output;
 
 pub(crate) use json::rows;
 pub(crate) use streams::page;
@@ -26,7 +28,7 @@ impl Report {
     /// # Errors
     /// What the file system answers.
     pub fn write(&self, dir: impl AsRef<Path>) -> io::Result<()> {
-        fs::write(dir.as_ref().join("report.json"), self.to_json())?;
-        fs::write(dir.as_ref().join("report.html"), self.to_html())
+        output::write(dir.as_ref().join("report.json"), self.to_json())?;
+        output::write(dir.as_ref().join("report.html"), self.to_html())
     }
 }

@@ -99,6 +99,8 @@ pub enum Ended {
     SoundChanged,
     /// The socket failed.
     Socket(io::Error),
+    /// The device failed for good; [`AudioIo::failure`] of what the driver gives back says why.
+    SoundFailed,
 }
 
 /// Everything one call needs to run.
@@ -204,6 +206,9 @@ impl<T: Tap> Driver<T> {
                     sound.pcm.resize(super::tick_samples(rate_hz, tick) * usize::from(channels), 0);
                     self.tick(tick > 0, &mut sound, &mut datagram).await;
                     tick += 1;
+                    if self.audio.failure().is_some() && !self.audio.may_come_back() {
+                        break Ended::SoundFailed;
+                    }
                     if tick.is_multiple_of(STATUS_EVERY) {
                         let _ = status.send(self.status(&sound, begin));
                     }
@@ -252,7 +257,7 @@ impl<T: Tap> Driver<T> {
         if let Some(transmit) = self.call.poll(now, datagram) {
             self.send(transmit, datagram).await;
         }
-        if self.audio.failure().is_some() {
+        if self.audio.failure().is_some() && self.audio.may_come_back() {
             self.recover_audio();
         }
     }

@@ -58,6 +58,11 @@ impl WavFrames {
         false
     }
 
+    /// What is odd about the file, as [`WavSource::remarks`] has it.
+    pub fn remarks(&self) -> &[String] {
+        self.channels.first().map_or(&[], WavSource::remarks)
+    }
+
     /// Fills `pcm`, whole frames of it, and returns how many samples a channel: less than all only at the file's end, and
     /// then 0.
     ///

@@ -1,0 +1,49 @@
+//! What the system asks of the program: to end (Ctrl-C, a service manager, a closed terminal), and not to make a file
+//! longer than its limit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Outcome;
+
+/// From now on a file at its limit (`ulimit -f`) is an error of the write, as a full disk is, and not the end of the
+/// program without a word.
+pub(super) fn survive_file_limits() {
+    #[cfg(unix)]
+    {
+        let flag = Arc::new(AtomicBool::new(false));
+        // Without it the program works, but for that word.
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, flag);
+    }
+}
+
+/// Whether somebody has asked the program to end.
+#[derive(Clone)]
+pub(super) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Listens from now on. The first request is only noted; a second one ends the program at once.
+    pub(super) fn listen() -> Self {
+        let asked = Arc::new(AtomicBool::new(false));
+        #[cfg(unix)]
+        {
+            use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+            for signal in [SIGINT, SIGTERM, SIGHUP] {
+                // In this order: the first one finds the flag unset, and sets it.
+                let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&asked));
+                let _ = signal_hook::flag::register(signal, Arc::clone(&asked));
+            }
+        }
+        Self(asked)
+    }
+
+    /// Whether the program should end.
+    pub(super) fn asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Fails where the program should end: for what is worth nothing unless it's whole.
+    pub(super) fn check(&self) -> Outcome {
+        if self.asked() { Err("ended on request: nothing is written".into()) } else { Ok(()) }
+    }
+}
