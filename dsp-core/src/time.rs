@@ -162,6 +162,8 @@ impl PayloadType {
     pub const PCMU: Self = Self(0);
     /// PCMA, 8000 Hz, mono (RFC 3551, table 4).
     pub const PCMA: Self = Self(8);
+    /// G722, with a clock of 8000 Hz, mono (RFC 3551, table 4 and 4.5.2).
+    pub const G722: Self = Self(9);
     /// Comfort noise at a clock of 8000 Hz (RFC 3389, 4).
     pub const COMFORT_NOISE: Self = Self(13);
 

@@ -2,6 +2,7 @@
 //! themselves, and clocks that jump.
 
 use super::jitter::{PacketInfo, PushError};
+use super::tick_rate::TickRate;
 use super::{AT_ONCE, Cause, ReceiveError, Received, Receiver, Sending, State, ticks};
 use crate::quality::{BurstTracker, JitterEstimator, PacketFate, SequenceTracker, SequenceUpdate};
 use crate::time::{Duration, Instant, RtpTime};
@@ -37,6 +38,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                 restarted = true;
             }
         }
+        let packet = self.tick_rate.place(packet);
         let update = self.sequence.update(packet.seq());
         match update {
             SequenceUpdate::Restarted { .. } => {
@@ -147,6 +149,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     fn begin(&mut self, packet: &RtpPacket<'_>) {
         self.ssrc = Some(packet.ssrc());
         self.candidate = None;
+        self.tick_rate = TickRate::default();
         self.sequence = SequenceTracker::new(AT_ONCE);
         self.interarrival = JitterEstimator::new();
         self.bursts = BurstTracker::new();

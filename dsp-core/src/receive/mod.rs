@@ -39,6 +39,7 @@ mod stats;
 pub mod strategy;
 pub mod stretch;
 mod sync_buffer;
+pub mod tick_rate;
 mod together;
 mod turns;
 
@@ -51,6 +52,7 @@ use jitter::JitterBuffer;
 pub use stats::{DelaySummary, Played, ReceiverStats};
 use stretch::Stretcher;
 use sync_buffer::SyncBuffer;
+use tick_rate::TickRate;
 
 /// History that concealment and stretching may look at.
 const HISTORY: Duration = Duration::from_millis(plc::HISTORY_MS as u64);
@@ -93,6 +95,8 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize, const CHANNELS: us
     /// A source that knocks: its SSRC, the sequence number it must send next, and how many were right so far.
     candidate: Option<(Ssrc, Seq, u8)>,
     sequence: SequenceTracker,
+    /// How fast the source counts.
+    tick_rate: TickRate,
     interarrival: JitterEstimator,
     delay: DelayEstimator,
     /// Ticks that the delay is at least, for the sake of another stream.
@@ -162,6 +166,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             ssrc: None,
             candidate: None,
             sequence: SequenceTracker::new(AT_ONCE),
+            tick_rate: TickRate::default(),
             interarrival: JitterEstimator::new(),
             delay: DelayEstimator::new(rtp_clock_hz, delay),
             least_delay: 0,
@@ -203,6 +208,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             reception: ReceptionStats::new(self.ssrc.unwrap_or_default(), &self.sequence, &self.interarrival),
             target_delay_ms: self.config.ms(self.delay.target().max(self.least_delay)),
             drift_ppm: self.delay.drift_ppm(),
+            double_clock: self.tick_rate.is_double(),
             buffered_packets: self.jitter.len() as u32,
             queued_samples: self.sound.queued() as u32,
             ..self.stats

@@ -148,6 +148,8 @@ pub struct ReceiverStats {
     pub target_delay_ms: u32,
     /// How much slower than ours the sender's clock runs, in parts per million.
     pub drift_ppm: i32,
+    /// The sender counts G.722 at 16 kHz, twice as fast as RFC 3551 has it (4.5.2).
+    pub double_clock: bool,
     /// Packets in the buffer.
     pub buffered_packets: u32,
     /// Samples made and not played yet.

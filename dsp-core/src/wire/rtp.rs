@@ -56,6 +56,7 @@ impl core::error::Error for ParseError {}
 pub struct RtpPacket<'a> {
     bytes: &'a [u8],
     fixed: &'a [u8; FIXED_HEADER_LEN],
+    timestamp: RtpTime,
     header_len: usize,
     payload_end: usize,
 }
@@ -91,7 +92,15 @@ impl<'a> RtpPacket<'a> {
             }
             payload_end -= usize::from(count);
         }
-        Ok(Self { bytes, fixed, header_len, payload_end })
+        let [_, _, _, _, a, b, c, d, ..] = *fixed;
+        let timestamp = RtpTime(u32::from_be_bytes([a, b, c, d]));
+        Ok(Self { bytes, fixed, timestamp, header_len, payload_end })
+    }
+
+    /// The packet with another timestamp: as if its sender had another clock.
+    #[inline]
+    pub const fn with_timestamp(self, timestamp: RtpTime) -> Self {
+        Self { timestamp, ..self }
     }
 
     /// The marker bit: with audio, the first packet of a talk spurt (RFC 3551, 4.1).
@@ -115,8 +124,7 @@ impl<'a> RtpPacket<'a> {
     /// The timestamp of the payload's first sample.
     #[inline]
     pub const fn timestamp(&self) -> RtpTime {
-        let [_, _, _, _, a, b, c, d, ..] = *self.fixed;
-        RtpTime(u32::from_be_bytes([a, b, c, d]))
+        self.timestamp
     }
 
     /// The synchronisation source.

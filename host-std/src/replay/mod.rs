@@ -40,6 +40,7 @@ pub mod trace;
 pub use moments::{Cause, Moment};
 pub use payloads::{FormatError, PayloadFormat, PayloadMap, PayloadMeaning};
 pub use play::Loss;
+pub(crate) use report::MOST_SKIPPED;
 pub use report::{Capture, CaptureReport, CaptureStream, SkippedStream, WriteError};
 pub use run::{ReplayConfig, ReplayError, replay, replay_bytes};
 pub use source::{KeyError, Keys, read_keys};

@@ -22,6 +22,9 @@ const LEAST_PAIRS: u32 = 4;
 const FITTING: f64 = 0.9;
 /// Least correlation of neighbouring samples for which a reading counts as sound.
 const SMOOTH: f64 = 0.4;
+/// Packets below which nobody can say whether they are noise, and the bytes of each that are looked at.
+const LEAST_RANDOM: u32 = 50;
+const RANDOM_BYTES: usize = 16;
 
 /// A codec as `--payload-map` names it: `opus/48000/2`, `L16/16000`, `pcma`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -318,18 +321,19 @@ pub(super) struct Shape {
     opus: u32,
     /// Packets that are stereo if they are Opus.
     stereo: u32,
-    octets: [u32; 6],
+    octets: [u32; OCTETS.len()],
     ilbc: [u32; 2],
     event: u32,
     last: Option<(u16, u32, usize, u32)>,
     steps: Vec<(u32, u32)>,
     bytes: u64,
     readings: [Likeness; READINGS.len()],
+    randomness: Randomness,
 }
 
 /// Bytes a tick of the timestamp: 1 for G.711 and G.722, 2 and 4 for L16 or for G.711 in stereo; and with the tags of
-/// SRTP behind, of 10 and 4 bytes.
-const OCTETS: [(u32, u32); 6] = [(1, 0), (2, 0), (4, 0), (1, 10), (1, 4), (2, 10)];
+/// SRTP behind, of 10, 4 and 16 bytes.
+const OCTETS: [(u32, u32); 8] = [(1, 0), (2, 0), (4, 0), (1, 10), (1, 4), (1, 16), (2, 10), (2, 16)];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Law {
@@ -366,6 +370,38 @@ impl Likeness {
     }
 }
 
+/// How often each value stood at the beginning of a payload: at its first byte, and among the first bytes.
+///
+/// A cipher makes all values equally likely, the first byte's too. No codec does: Opus begins with its configuration, iLBC
+/// with the spectral envelope, samples follow the level of the speech.
+#[derive(Clone, Debug, Default)]
+struct Randomness {
+    packets: u32,
+    counts: Option<Box<[[u16; 256]; 2]>>,
+}
+
+impl Randomness {
+    fn add(&mut self, payload: &[u8]) {
+        let Some(beginning) = payload.get(..RANDOM_BYTES.min(payload.len().max(11))) else { return };
+        let [first, all] = &mut **self.counts.get_or_insert_with(|| Box::new([[0; 256]; 2]));
+        self.packets += 1;
+        first[usize::from(beginning[0])] += 1;
+        beginning.iter().for_each(|&byte| all[usize::from(byte)] += 1);
+    }
+
+    /// Whether the counts are those of noise: pairs of equal values are as rare as chance allows, or nearly.
+    fn is_noise(&self) -> bool {
+        let Some(counts) = self.counts.as_deref().filter(|_| self.packets >= LEAST_RANDOM) else { return false };
+        counts.iter().zip([1.2, 1.03]).all(|(counts, more)| {
+            let total: f64 = counts.iter().map(|&count| f64::from(count)).sum();
+            let pairs: f64 = counts.iter().map(|&count| f64::from(count) * (f64::from(count) - 1.0) / 2.0).sum();
+            let expected = total * (total - 1.0) / 512.0;
+            // Their number spreads as that of rare events does.
+            pairs <= more * expected + 4.0 * expected.sqrt()
+        })
+    }
+}
+
 impl Shape {
     /// Takes in a packet of this payload type.
     pub(super) fn add(&mut self, seq: u16, timestamp: u32, payload: &[u8]) {
@@ -386,6 +422,7 @@ impl Shape {
         let opus = packet.map_or(0, |packet| packet.ticks());
         self.last = Some((seq, timestamp, payload.len(), opus));
         if self.packets <= SAMPLED_PACKETS {
+            self.randomness.add(payload);
             for ((law, channels), likeness) in READINGS.iter().zip(&mut self.readings) {
                 match law {
                     Law::Mu => likeness.add(payload.iter().map(|&code| ulaw_to_linear(code)), *channels),
@@ -425,8 +462,19 @@ impl Shape {
     }
 
     /// G.711 and G.722 under SRTP: each packet longer than its time by a tag.
-    fn looks_encrypted(&self) -> bool {
+    fn is_tagged(&self) -> bool {
         self.octets[3..].iter().any(|&count| self.fits(count))
+    }
+
+    /// Whether the payloads are noise, or longer than their time by a tag of SRTP.
+    pub(super) fn looks_encrypted(&self) -> bool {
+        self.randomness.is_noise() || self.is_tagged()
+    }
+
+    /// Whether they surely are not encrypted.
+    pub(super) fn looks_plain(&self) -> bool {
+        !self.looks_encrypted()
+            && (self.randomness.packets >= LEAST_RANDOM || self.octets[..3].iter().any(|&count| self.fits(count)))
     }
 
     fn guess(&self, clock_hz: u32) -> Option<PayloadFormat> {
@@ -480,7 +528,7 @@ impl Shape {
         if let Some(fixed) = CodecFormat::from_static(number) {
             return match PayloadFormat::new(fixed.clone()) {
                 None => no_decoder(&fixed.name),
-                Some(_) if self.looks_encrypted() => Payload::Unknown(format!(
+                Some(_) if self.is_tagged() => Payload::Unknown(format!(
                     "{fixed} by its number, but each packet is longer than its time by the tag of SRTP: encrypted, \
                      and there is no key (--keys)"
                 )),

@@ -9,6 +9,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use dsp_core::quality::BurstStats;
+use dsp_core::receive::tick_rate::TickRate;
 use dsp_core::receive::{ConfigError, DelayConfig, Played, Received, ReceiverConfig, ReceiverStats};
 use dsp_core::time::{Duration, Instant, Seq};
 use dsp_core::wire::rtp::RtpPacket;
@@ -87,6 +88,8 @@ pub(super) struct Player {
     first_us: u64,
     now: Instant,
     arrived: Instant,
+    /// As the receiver sees it.
+    tick_rate: TickRate,
     last_timestamp: Option<(u32, i64)>,
     /// The newest timestamp, extended.
     newest: i64,
@@ -144,6 +147,7 @@ impl Player {
             first_us,
             now: Instant::ZERO + PHASE,
             arrived: Instant::ZERO,
+            tick_rate: TickRate::default(),
             last_timestamp: None,
             newest: 0,
             highest: None,
@@ -172,6 +176,7 @@ impl Player {
         if self.cut_off {
             return;
         }
+        let packet = self.tick_rate.place(packet);
         let timestamp = packet.timestamp().0;
         let (last, extended) = self.last_timestamp.unwrap_or((timestamp, 0));
         let extended = extended + i64::from(timestamp.wrapping_sub(last) as i32);

@@ -12,6 +12,9 @@ use crate::output;
 use crate::report::{DelayRow, PacketRow, PlayRow, SideReport, page, rows};
 use crate::wav::{WavError, WavSink};
 
+/// Streams that are not played, of which a person wants to read.
+pub(crate) const MOST_SKIPPED: usize = 20;
+
 /// All streams of a capture.
 #[derive(Clone, Debug, Serialize)]
 pub struct CaptureReport {
@@ -131,6 +134,10 @@ pub struct CaptureStream {
     pub jitter_ms: f64,
     /// How much faster the sender's clock ran than the capture's, in parts per million; `None` for less than a minute.
     pub clock_drift_ppm: Option<f64>,
+    /// How its packets were protected: the SRTP suite of the key that opened them, `none`, or `looks encrypted, no key`.
+    pub protection: &'static str,
+    /// Packets of this source that SRTP refused: damaged, a replay, or of another key.
+    pub refused: u64,
     /// Packets that came again.
     pub duplicate: u64,
     /// Packets that came after a later one.
@@ -171,6 +178,8 @@ impl Serialize for CaptureStream {
             max_network_delay_ms: f64,
             jitter_ms: f64,
             clock_drift_ppm: Option<f64>,
+            protection: &'a str,
+            refused: u64,
             duplicate: u64,
             reordered: u64,
             undecodable: u64,
@@ -201,6 +210,8 @@ impl Serialize for CaptureStream {
             max_network_delay_ms: self.max_network_delay_ms,
             jitter_ms: self.jitter_ms,
             clock_drift_ppm: self.clock_drift_ppm,
+            protection: self.protection,
+            refused: self.refused,
             duplicate: self.duplicate,
             reordered: self.reordered,
             undecodable: self.undecodable,
@@ -292,7 +303,15 @@ impl fmt::Display for CaptureReport {
             let sent = (n.received - stream.duplicate.min(n.received) + n.lost).max(1) as f64;
             let percent = |count: u64| count as f64 * 100.0 / sent;
             writeln!(f, "\n{}  {} -> {}  SSRC {}", n.name, stream.from, stream.to, stream.ssrc)?;
-            writeln!(f, "  {}, {:.1} s", stream.side.codec, n.duration_s)?;
+            let refused = match stream.refused {
+                0 => String::new(),
+                refused => format!(", {refused} packets refused"),
+            };
+            let protection = match stream.protection {
+                "none" => String::new(),
+                protection => format!("; {protection}{refused}"),
+            };
+            writeln!(f, "  {}, {:.1} s{protection}", stream.side.codec, n.duration_s)?;
             writeln!(
                 f,
                 "  packets  {} of {sent:.0}; {:.1} % lost, {:.1} % too late",
@@ -318,9 +337,12 @@ impl fmt::Display for CaptureReport {
                 writeln!(f, "    {:>10}  {}", moment.when(), moment.words)?;
             }
         }
-        for skipped in &self.skipped {
+        for skipped in self.skipped.iter().take(MOST_SKIPPED) {
             writeln!(f, "\nnot played: {skipped}")?;
         }
-        Ok(())
+        match self.skipped.len().saturating_sub(MOST_SKIPPED) {
+            0 => Ok(()),
+            more => writeln!(f, "\nnot played: {more} more streams; report.json lists them"),
+        }
     }
 }

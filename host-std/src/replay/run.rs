@@ -19,11 +19,11 @@ use super::capture::{CaptureCounts, CaptureError, CaptureReader};
 use super::link;
 use super::moments::{self, Record};
 use super::numbers::thousandth;
-use super::payloads::{Decoders, Origin, Payload, PayloadFormat, PayloadMap, PayloadMeaning};
+use super::payloads::{Decoders, Origin, Payload, PayloadFormat, PayloadMap, PayloadMeaning, Shape};
 use super::play::{Loss, Player, Run};
 use super::report::{Capture, CaptureReport, CaptureStream, SkippedStream};
 use super::source::{Keys, Kind, Source};
-use super::streams::{Finder, Found, Parts, StreamKey};
+use super::streams::{Finder, Found, MOST_SOURCES, Parts, StreamKey};
 use crate::report::{SideReport, Spread, Statistics};
 
 /// Streams that are played.
@@ -34,6 +34,8 @@ const MOST_SAMPLES: usize = 1 << 29;
 const LONGEST_S: usize = 4 * 3_600;
 /// Packets below which a candidate that can't be played is not worth a word.
 const LEAST_PACKETS: u64 = 10;
+/// What is told of noise that the user takes for a codec.
+const LOOKS_ENCRYPTED: &str = "looks encrypted, no key";
 /// A capture whose times lie before 1990 has no clock.
 const FIRST_CLOCK_US: u64 = 631_152_000_000_000;
 
@@ -122,6 +124,7 @@ struct Kinds {
     rtcp: u64,
     other: u64,
     forgotten: u64,
+    left_out: usize,
     out_of_order: u64,
 }
 
@@ -162,7 +165,7 @@ fn replay_with<R: Read>(
     keys: &Keys,
     config: &ReplayConfig,
 ) -> Result<CaptureReport, ReplayError> {
-    let (found, kinds, counts, format) = find(Source::new(open()?, keys), &config.payloads)?;
+    let Search { found, hidden, kinds, counts, format } = find(Source::new(open()?, keys), &config.payloads)?;
     if found.is_empty() {
         return Err(ReplayError::NoStream(instead(&kinds, &counts)));
     }
@@ -172,6 +175,7 @@ fn replay_with<R: Read>(
     );
     let total = found.len();
     let (mut plans, mut skipped) = plan(found, config);
+    skipped.extend(hidden.iter().map(|found| skip(found, "encrypted, and none of the keys opens it".into())));
     if plans.len() > MOST_STREAMS {
         plans.sort_by_key(|plan| std::cmp::Reverse(plan.found.packets));
         for plan in plans.split_off(MOST_STREAMS) {
@@ -211,10 +215,17 @@ fn replay_with<R: Read>(
     })
 }
 
-fn find<R: Read>(
-    mut source: Source<'_, R>,
-    payloads: &PayloadMap,
-) -> Result<(Vec<Found>, Kinds, CaptureCounts, &'static str), ReplayError> {
+/// What the first reading finds.
+struct Search {
+    found: Vec<Found>,
+    /// Streams that look encrypted, and that none of the keys opens.
+    hidden: Vec<Found>,
+    kinds: Kinds,
+    counts: CaptureCounts,
+    format: &'static str,
+}
+
+fn find<R: Read>(mut source: Source<'_, R>, payloads: &PayloadMap) -> Result<Search, ReplayError> {
     let mut finder = Finder::new(payloads);
     let mut kinds = Kinds::default();
     let mut time_us = 0;
@@ -222,23 +233,68 @@ fn find<R: Read>(
         kinds.out_of_order += u64::from(source.datagram.time_us.is_some_and(|time| time < time_us));
         time_us = source.datagram.time_us.unwrap_or(time_us);
         match kind {
-            Kind::Rtp => kinds.rtp += 1,
+            Kind::Rtp | Kind::Unopened => kinds.rtp += 1,
             Kind::Refused => kinds.refused += 1,
             Kind::Rtcp => kinds.rtcp += 1,
             Kind::Other => kinds.other += 1,
         }
-        if kind == Kind::Rtp
-            && let Ok(packet) = RtpPacket::parse(&source.datagram.bytes)
-        {
-            finder.add(key(&source, &packet), time_us, &packet);
+        match (kind, RtpPacket::parse(&source.datagram.bytes)) {
+            (Kind::Rtp | Kind::Unopened, Ok(packet)) => {
+                finder.add(key(&source, &packet), time_us, &packet, source.profile);
+            }
+            (Kind::Refused, Ok(packet)) => finder.refuse(StreamKey { secured: true, ..key(&source, &packet) }, time_us),
+            _ => {}
         }
     }
-    kinds.forgotten = finder.forgotten;
-    Ok((finder.finish(), kinds, source.counts().clone(), source.format()))
+    (kinds.forgotten, kinds.left_out) = (finder.forgotten, finder.left_out());
+    let (mut found, others) = finder.finish();
+    let mut hidden = Vec::new();
+    if source.has_keys() {
+        hidden = tell_unopened_apart(&mut found, others, &mut kinds);
+    }
+    Ok(Search { found, hidden, kinds, counts: source.counts().clone(), format: source.format() })
+}
+
+/// What no key opens is plain, or of a source that a key opens and damaged, or encrypted under a key that isn't here.
+/// Leaves the plain ones in `found` and returns the last.
+fn tell_unopened_apart(found: &mut Vec<Found>, others: Vec<Found>, kinds: &mut Kinds) -> Vec<Found> {
+    let opened: HashMap<StreamKey, usize> =
+        found.iter().enumerate().filter(|(_, found)| found.key.secured).map(|(n, found)| (found.key, n)).collect();
+    let (mut hidden, mut refused) = (Vec::new(), Vec::new());
+    let mut all: Vec<Option<Found>> = found.drain(..).map(Some).collect();
+    let believed = all.len();
+    all.extend(others.into_iter().map(Some));
+    for n in 0..all.len() {
+        let Some(candidate) = all[n].take_if(|found| !found.key.secured) else { continue };
+        let shape = candidate.main_shape().map(|(_, shape)| shape);
+        let sibling = opened.get(&StreamKey { secured: true, ..candidate.key });
+        match sibling {
+            Some(&place) if n >= believed || !shape.is_some_and(Shape::looks_plain) => {
+                refused.push((place, candidate.packets));
+            }
+            None if n < believed && shape.is_some_and(Shape::looks_encrypted) => {
+                kinds.rtp -= candidate.packets;
+                kinds.refused += candidate.packets;
+                hidden.push(candidate);
+            }
+            _ => all[n] = Some(candidate),
+        }
+    }
+    for (place, packets) in refused {
+        kinds.rtp -= packets;
+        kinds.refused += packets;
+        if let Some(found) = &mut all[place] {
+            found.refused += packets;
+        }
+    }
+    all.truncate(believed);
+    found.extend(all.into_iter().flatten());
+    hidden
 }
 
 fn key<R: Read>(source: &Source<'_, R>, packet: &RtpPacket<'_>) -> StreamKey {
-    StreamKey { from: source.datagram.from, to: source.datagram.to, ssrc: packet.ssrc() }
+    let secured = source.profile.is_some();
+    StreamKey { from: source.datagram.from, to: source.datagram.to, ssrc: packet.ssrc(), secured }
 }
 
 /// Which streams can be played, and why not the others.
@@ -309,11 +365,16 @@ fn play<R: Read>(mut source: Source<'_, R>, config: &ReplayConfig, plans: &[Plan
     let mut time_us = 0;
     while let Some(kind) = source.next()? {
         time_us = source.datagram.time_us.unwrap_or(time_us);
-        if kind != Kind::Rtp {
-            continue;
-        }
         let Ok(packet) = RtpPacket::parse(&source.datagram.bytes) else { continue };
-        let key = key(&source, &packet);
+        let key = match kind {
+            Kind::Rtp | Kind::Unopened => key(&source, &packet),
+            // As in the first reading, it belongs to a part of its stream.
+            Kind::Refused => {
+                parts.of(StreamKey { secured: true, ..key(&source, &packet) }, time_us);
+                continue;
+            }
+            Kind::Rtcp | Kind::Other => continue,
+        };
         if let Some(&place) = places.get(&(key, parts.of(key, time_us))) {
             players[place].packet(source.datagram.time_us, &source.datagram.bytes);
         }
@@ -325,12 +386,21 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
     let (number, format, origin) = &plan.main;
     let clock_khz = f64::from(format.rtp_clock_hz()) / 1e3;
     let step = plan.found.shapes.iter().find(|(known, _)| known == number).and_then(|(_, shape)| shape.usual_step());
+    let clock_khz = if run.stats.double_clock { clock_khz * 2.0 } else { clock_khz };
     let packet_ms = step.map_or(20.0, |step| thousandth(f64::from(step) / clock_khz));
     let numbers = run.numbers.rated(format.codec(), run.bursts, packet_ms);
     let rate = f64::from(numbers.sample_rate_hz);
     let duration_ms = run.heard.len() as f64 * 1e3 / f64::from(format.channels()) / rate;
     let record = Record { packets: &run.packets, play: &run.play, delays: &run.delays, packet_ms, duration_ms };
-    let verdict = record.verdict(&numbers);
+    let protection = match plan.found.profile {
+        Some(profile) => profile.sdes_name(),
+        None if plan.found.main_shape().is_some_and(|(_, shape)| shape.looks_encrypted()) => LOOKS_ENCRYPTED,
+        None => "none",
+    };
+    let verdict = match protection {
+        LOOKS_ENCRYPTED => "Noise: the packets look encrypted, and there is no key for them (--keys).".to_owned(),
+        _ => record.verdict(&numbers),
+    };
     let mut worst = record.worst(config.worst);
     let begins_us = clock.map(|offset| plan.found.first_us as i64 + offset);
     for moment in &mut worst {
@@ -341,6 +411,7 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
     let us_to_ms = |us: u32| f64::from(us) / 1e3;
     let playout = &stats.playout_delay;
     let told = match origin {
+        _ if run.stats.double_clock => " (counted at 16 kHz by its sender)",
         Origin::Told | Origin::Static => "",
         Origin::Guessed => " (guessed)",
     };
@@ -352,6 +423,7 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
         packets_late: numbers.late,
         packets_duplicate: run.duplicate,
         packets_reordered: stats.reception.reordered,
+        packets_refused: plan.found.refused,
         packets_discarded: u64::from(stats.discarded + stats.undecodable + stats.unknown_payload),
         ssrc_changes: u64::from(stats.ssrc_changes),
         concealed_ms: samples_ms(stats.concealed_samples),
@@ -397,6 +469,8 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
         max_network_delay_ms: most,
         jitter_ms: run.jitter_ms,
         clock_drift_ppm: run.clock_drift_ppm,
+        protection,
+        refused: plan.found.refused,
         duplicate: run.duplicate,
         reordered: stats.reception.reordered,
         undecodable: u64::from(stats.undecodable),
@@ -444,6 +518,7 @@ fn instead(kinds: &Kinds, counts: &CaptureCounts) -> String {
     add(kinds.refused, "refused by SRTP with these keys");
     add(kinds.rtp, "that look like RTP, but follow no sequence");
     add(kinds.rtcp, "RTCP");
+    add(kinds.forgotten, "of too many sources");
     add(kinds.other, "other UDP");
     let link = counts.link_type.map_or(String::new(), |link| format!(" {link}{}", link::name(link)));
     add(counts.unknown_link, &format!("of a link type that is not read here,{link}"));
@@ -486,6 +561,15 @@ fn remarks(kinds: &Kinds, counts: &CaptureCounts) -> Vec<String> {
         kinds.out_of_order,
         format!("{} packets are out of the order of time: they are played as they stand", kinds.out_of_order),
     );
-    add(kinds.forgotten, format!("{} packets of what hardly was RTP are left out", kinds.forgotten));
+    match kinds.left_out {
+        0 => add(kinds.forgotten, format!("{} packets of what hardly was RTP are left out", kinds.forgotten)),
+        left_out => add(
+            kinds.forgotten,
+            format!(
+                "at least {left_out} more sources, with {} packets, are left out: no more than {MOST_SOURCES} are looked at",
+                kinds.forgotten
+            ),
+        ),
+    }
     remarks
 }

@@ -20,8 +20,10 @@ use crate::record::keys::KeyLine;
 
 /// Roll-over counters that are tried for a source whose beginning was not captured: 28 hours of 20 ms packets.
 const MOST_ROC: u64 = 256;
-/// Packets of a source for which all counters are tried.
+/// Packets of a source for which all counters are tried. Later ones are tried with a counter of zero, in which encryption
+/// begins in the middle of a call: with the keys of their addresses each, with all keys every so many.
 const MOST_TRIES: u32 = 8;
+const LATER_TRIES: u32 = 16;
 /// Flows that may have a guard at once.
 const MOST_GUARDS: usize = 1 << 10;
 
@@ -85,9 +87,11 @@ fn guard(key: &Key) -> Guard {
 /// What a datagram of the capture is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// RTP that parses, decrypted if there is a key.
+    /// RTP that parses, decrypted if there are keys.
     Rtp,
-    /// As RTP, but SRTP refused it.
+    /// RTP that none of the keys opens: plain, or encrypted under another. It's there as it came.
+    Unopened,
+    /// As RTP, but SRTP refused it: a replay.
     Refused,
     /// RTCP.
     Rtcp,
@@ -99,18 +103,26 @@ pub(super) enum Kind {
 pub(super) struct Source<'a, R: Read> {
     reader: CaptureReader<R>,
     keys: &'a Keys,
-    guards: HashMap<(SocketAddr, SocketAddr), Guard>,
+    guards: HashMap<(SocketAddr, SocketAddr), (Guard, SrtpProfile)>,
     tries: HashMap<(SocketAddr, SocketAddr, Ssrc), u32>,
     pub(super) datagram: Datagram,
+    /// How the datagram was protected, if a key has opened it.
+    pub(super) profile: Option<SrtpProfile>,
 }
 
 impl<'a, R: Read> Source<'a, R> {
     pub(super) fn new(reader: CaptureReader<R>, keys: &'a Keys) -> Self {
-        Self { reader, keys, guards: HashMap::new(), tries: HashMap::new(), datagram: Datagram::default() }
+        let (guards, tries) = (HashMap::new(), HashMap::new());
+        Self { reader, keys, guards, tries, datagram: Datagram::default(), profile: None }
     }
 
     pub(super) fn counts(&self) -> &CaptureCounts {
         self.reader.counts()
+    }
+
+    /// Whether there are keys.
+    pub(super) fn has_keys(&self) -> bool {
+        !self.keys.0.is_empty()
     }
 
     pub(super) fn format(&self) -> &'static str {
@@ -119,6 +131,7 @@ impl<'a, R: Read> Source<'a, R> {
 
     /// Reads the next datagram into `self.datagram`; `None` at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Kind>> {
+        self.profile = None;
         if !self.reader.next(&mut self.datagram)? {
             return Ok(None);
         }
@@ -138,41 +151,46 @@ impl<'a, R: Read> Source<'a, R> {
         // Padding is under the encryption: only the header is there to look at.
         let Some(&[.., a, b, c, d]) = self.datagram.bytes.first_chunk::<12>() else { return Kind::Other };
         let (from, to, ssrc) = (self.datagram.from, self.datagram.to, Ssrc(u32::from_be_bytes([a, b, c, d])));
-        let opened = match self.guards.get_mut(&(from, to)) {
-            Some(guard) => guard.unprotect_rtp(&mut self.datagram.bytes),
+        let known = self.guards.get_mut(&(from, to));
+        let opened = match known {
+            Some((guard, profile)) => guard.unprotect_rtp(&mut self.datagram.bytes).map(|length| (length, *profile)),
             None => Err(GuardError::Authentication),
         };
         let opened = match opened {
             Err(GuardError::Authentication) => self.find_key(from, to, ssrc),
-            other => other.ok(),
+            Err(_) => return Kind::Refused,
+            Ok(opened) => Some(opened),
         };
-        match opened {
-            Some(length) => {
-                self.datagram.bytes.truncate(length);
-                if RtpPacket::parse(&self.datagram.bytes).is_ok() { Kind::Rtp } else { Kind::Other }
-            }
-            None => Kind::Refused,
+        self.profile = opened.map(|(_, profile)| profile);
+        if let Some((length, _)) = opened {
+            self.datagram.bytes.truncate(length);
+        }
+        match (RtpPacket::parse(&self.datagram.bytes).is_ok(), opened) {
+            (true, Some(_)) => Kind::Rtp,
+            (true, None) => Kind::Unopened,
+            (false, Some(_)) => Kind::Other,
+            (false, None) => Kind::Refused,
         }
     }
 
     /// Finds the key of a flow, or the roll-over counter of a source in it, by the packet that is there.
-    fn find_key(&mut self, from: SocketAddr, to: SocketAddr, ssrc: Ssrc) -> Option<usize> {
+    fn find_key(&mut self, from: SocketAddr, to: SocketAddr, ssrc: Ssrc) -> Option<(usize, SrtpProfile)> {
         if self.tries.len() >= MOST_GUARDS * 4 {
             return None;
         }
         let tries = self.tries.entry((from, to, ssrc)).or_default();
-        *tries += 1;
-        if *tries > MOST_TRIES {
-            return None;
-        }
+        *tries = tries.saturating_add(1);
+        let early = *tries <= MOST_TRIES;
+        let (counters, all_keys) = (if early { MOST_ROC } else { 1 }, early || tries.is_multiple_of(LATER_TRIES));
         let exact = |key: &&Key| key.from == from && key.to == to;
         let keys: Vec<&Key> = match self.keys.0.iter().filter(exact).count() {
+            0 if !all_keys => return None,
             0 => self.keys.0.iter().collect(),
             _ => self.keys.0.iter().filter(exact).collect(),
         };
         let seq = u64::from(u16::from_be_bytes([self.datagram.bytes[2], self.datagram.bytes[3]]));
         for key in keys {
-            for counter in 0..MOST_ROC {
+            for counter in 0..counters {
                 let index = counter << 16 | seq;
                 let mut fresh = guard(key);
                 // Counters of zero and one are tried by the guard itself.
@@ -182,14 +200,15 @@ impl<'a, R: Read> Source<'a, R> {
                 if counter != 1
                     && let Ok(length) = fresh.unprotect_rtp(&mut self.datagram.bytes)
                 {
-                    if let Some(known) = self.guards.get_mut(&(from, to)) {
+                    if let Some((known, profile)) = self.guards.get_mut(&(from, to)) {
                         // Another key than before, or only a source that was not heard yet.
                         known.set_incoming(key.profile, &key.key);
                         known.resume_incoming(ssrc, index, 0);
+                        *profile = key.profile;
                     } else if self.guards.len() < MOST_GUARDS {
-                        self.guards.insert((from, to), fresh);
+                        self.guards.insert((from, to), (fresh, key.profile));
                     }
-                    return Some(length);
+                    return Some((length, key.profile));
                 }
             }
         }

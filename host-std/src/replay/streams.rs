@@ -2,12 +2,13 @@
 //!
 //! A UDP payload that begins as RTP does need not be RTP. A source counts when two of its packets followed each other
 //! in sequence, and when few of the rest jump. Where the same source is silent for [`LONGEST_PAUSE_US`], what follows is
-//! another stream: nobody wants to listen to the pause. Memory: [`MOST_SOURCES`] candidates; when there are more, the
-//! one that was silent for longest and proved nothing makes room.
+//! another stream: nobody wants to listen to the pause. Memory: [`MOST_SOURCES`] candidates. When there are more, one that
+//! has proved nothing for long makes room; without such a one they are left out, and counted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 
+use dsp_core::guard::srtp::SrtpProfile;
 use dsp_core::quality::{SequenceConfig, SequenceTracker, SequenceUpdate};
 use dsp_core::time::{PayloadType, Ssrc};
 use dsp_core::wire::red::RedPayload;
@@ -17,6 +18,11 @@ use super::payloads::{PayloadMap, PayloadMeaning, Shape};
 
 /// Candidates that are kept.
 pub(super) const MOST_SOURCES: usize = 1 << 12;
+/// Without proof a candidate keeps its place for a second, or for so many packets of others where there are no times.
+const PATIENCE_US: u64 = 1_000_000;
+const PATIENCE_PACKETS: u64 = 1 << 16;
+/// Candidates that are asked, each time, whether they make room.
+const ASKED: usize = 8;
 /// A longer pause ends a stream: five minutes.
 pub(super) const LONGEST_PAUSE_US: u64 = 300_000_000;
 
@@ -29,6 +35,8 @@ pub(super) struct StreamKey {
     pub(super) to: SocketAddr,
     /// The source.
     pub(super) ssrc: Ssrc,
+    /// A key has opened its packets: what is opened and what isn't are two streams, even of one source.
+    pub(super) secured: bool,
 }
 
 /// A stream that was found.
@@ -41,6 +49,11 @@ pub(super) struct Found {
     pub(super) first_us: u64,
     pub(super) last_us: u64,
     pub(super) packets: u64,
+    /// How it was protected, if a key opened it, and how many packets of this source SRTP refused.
+    pub(super) profile: Option<SrtpProfile>,
+    pub(super) refused: u64,
+    /// Which of all packets its last one was.
+    last_packet: u64,
     sequence: SequenceTracker,
     suspect: u64,
     valid: bool,
@@ -59,6 +72,9 @@ impl Found {
             first_us: time_us,
             last_us: time_us,
             packets: 0,
+            profile: None,
+            refused: 0,
+            last_packet: 0,
             sequence: SequenceTracker::new(SequenceConfig::default()),
             suspect: 0,
             valid: false,
@@ -98,6 +114,11 @@ impl Found {
         self.shapes[place].1.add(packet.seq().0, timestamp, payload);
     }
 
+    /// How the packets of the most frequent payload type look.
+    pub(super) fn main_shape(&self) -> Option<&(PayloadType, Shape)> {
+        self.shapes.iter().max_by_key(|(number, shape)| (shape.packets, std::cmp::Reverse(*number)))
+    }
+
     /// Whether this is RTP.
     fn is_believed(&self) -> bool {
         self.valid && self.suspect * 4 <= self.packets && self.shapes.len() <= 16
@@ -135,43 +156,96 @@ impl Parts {
     }
 }
 
+/// Sources that are counted though there is no place for them.
+const MOST_LEFT_OUT: usize = 1 << 16;
+
 /// Collects streams.
 pub(super) struct Finder<'a> {
     payloads: &'a PayloadMap,
     parts: Parts,
     found: HashMap<(StreamKey, u32), Found>,
-    /// Packets of candidates that made room for others.
+    /// Those that may make room: they had proved nothing when they came.
+    unproved: VecDeque<(StreamKey, u32)>,
+    /// Packets so far.
+    packets: u64,
+    /// Packets of candidates that made room for others, or had no place.
     pub(super) forgotten: u64,
+    /// Sources for which there was no place.
+    left_out: HashSet<(StreamKey, u32)>,
 }
 
 impl<'a> Finder<'a> {
     pub(super) fn new(payloads: &'a PayloadMap) -> Self {
-        Self { payloads, parts: Parts::default(), found: HashMap::new(), forgotten: 0 }
-    }
-
-    pub(super) fn add(&mut self, key: StreamKey, time_us: u64, packet: &RtpPacket<'_>) {
-        let part = self.parts.of(key, time_us);
-        if !self.found.contains_key(&(key, part)) && self.found.len() >= MOST_SOURCES {
-            self.make_room();
-        }
-        let found = self.found.entry((key, part)).or_insert_with(|| Found::new(key, part, time_us));
-        found.add(time_us, packet, self.payloads);
-    }
-
-    /// Forgets the half that proved least. Costs a sort, once in thousands of new sources.
-    fn make_room(&mut self) {
-        let mut all: Vec<_> =
-            self.found.values().map(|found| (found.valid, found.last_us, found.key, found.part)).collect();
-        all.sort_by_key(|&(valid, last, key, part)| (valid, last, key.ssrc.0, key.from, key.to, part));
-        for (_, _, key, part) in &all[..MOST_SOURCES / 2] {
-            self.forgotten += self.found.remove(&(*key, *part)).map_or(0, |found| found.packets);
+        Self {
+            payloads,
+            parts: Parts::default(),
+            found: HashMap::new(),
+            unproved: VecDeque::new(),
+            packets: 0,
+            forgotten: 0,
+            left_out: HashSet::new(),
         }
     }
 
-    /// The streams, in the order of their first packets.
-    pub(super) fn finish(self) -> Vec<Found> {
-        let mut streams: Vec<_> = self.found.into_values().filter(Found::is_believed).collect();
-        streams.sort_by_key(|found| (found.first_us, found.key.from, found.key.to, found.key.ssrc.0, found.part));
-        streams
+    /// Takes in a packet; `profile` says how it was protected, if a key has opened it.
+    pub(super) fn add(&mut self, key: StreamKey, time_us: u64, packet: &RtpPacket<'_>, profile: Option<SrtpProfile>) {
+        let place = (key, self.parts.of(key, time_us));
+        self.packets += 1;
+        if !self.found.contains_key(&place) {
+            if self.found.len() >= MOST_SOURCES && !self.make_room(time_us) {
+                self.forgotten += 1;
+                if self.left_out.len() < MOST_LEFT_OUT {
+                    self.left_out.insert(place);
+                }
+                return;
+            }
+            self.unproved.push_back(place);
+            self.found.insert(place, Found::new(key, place.1, time_us));
+        }
+        if let Some(found) = self.found.get_mut(&place) {
+            found.add(time_us, packet, self.payloads);
+            found.profile = profile.or(found.profile);
+            found.last_packet = self.packets;
+        }
+    }
+
+    /// SRTP refused a packet of a source that it knows.
+    pub(super) fn refuse(&mut self, key: StreamKey, time_us: u64) {
+        let place = (key, self.parts.of(key, time_us));
+        if let Some(found) = self.found.get_mut(&place) {
+            found.refused += 1;
+        }
+    }
+
+    /// Forgets one that proved nothing for long, if there is any among the oldest.
+    fn make_room(&mut self, time_us: u64) -> bool {
+        for _ in 0..ASKED.min(self.unproved.len()) {
+            let Some(place) = self.unproved.pop_front() else { return false };
+            let Some(found) = self.found.get(&place).filter(|found| !found.valid) else { continue };
+            let waited = time_us.saturating_sub(found.last_us) > PATIENCE_US
+                || self.packets - found.last_packet > PATIENCE_PACKETS;
+            if !waited {
+                self.unproved.push_back(place);
+                continue;
+            }
+            self.forgotten += found.packets;
+            self.found.remove(&place);
+            return true;
+        }
+        false
+    }
+
+    /// Sources without a place in the end; at least so many.
+    pub(super) fn left_out(&self) -> usize {
+        self.left_out.iter().filter(|place| !self.found.contains_key(place)).count()
+    }
+
+    /// The streams, in the order of their first packets, and what proved to be none.
+    pub(super) fn finish(self) -> (Vec<Found>, Vec<Found>) {
+        let (mut streams, others): (Vec<_>, Vec<_>) = self.found.into_values().partition(Found::is_believed);
+        streams.sort_by_key(|found| {
+            (found.first_us, found.key.from, found.key.to, found.key.ssrc.0, found.part, found.key.secured)
+        });
+        (streams, others)
     }
 }

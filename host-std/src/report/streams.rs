@@ -3,7 +3,7 @@
 
 use super::figures::{count, ms, percent};
 use super::html::{begin, embeds, end, escape, picture, player, put, put_cards, settings, table};
-use crate::replay::{CaptureReport, CaptureStream};
+use crate::replay::{CaptureReport, CaptureStream, MOST_SKIPPED};
 
 /// The page.
 pub(crate) fn page(report: &CaptureReport) -> String {
@@ -15,8 +15,10 @@ pub(crate) fn page(report: &CaptureReport) -> String {
     settings(&mut page, &report.capture.settings);
     if !report.capture.remarks.is_empty() || !report.skipped.is_empty() {
         page += "<ul class=\"warnings\">\n";
-        let skipped = report.skipped.iter().map(|skipped| format!("Not played: {skipped}."));
-        for remark in report.capture.remarks.iter().cloned().chain(skipped) {
+        let skipped = report.skipped.iter().take(MOST_SKIPPED).map(|skipped| format!("Not played: {skipped}."));
+        let more = report.skipped.len().saturating_sub(MOST_SKIPPED);
+        let more = (more > 0).then(|| format!("Not played: {more} more streams; report.json lists them."));
+        for remark in report.capture.remarks.iter().cloned().chain(skipped).chain(more) {
             put(&mut page, format_args!("<li>{}</li>\n", escape(&remark)));
         }
         page += "</ul>\n";
@@ -42,7 +44,12 @@ fn section(page: &mut String, stream: &CaptureStream, embed: bool) {
         ("unknown", "unknown") => String::new(),
         (from, to) => format!("{} → {} · ", escape(from), escape(to)),
     };
-    put(page, format_args!("<p>{way}SSRC {} · {}</p></div>\n", stream.ssrc, escape(&side.codec)));
+    let protection = match (stream.protection, stream.refused) {
+        ("none", _) => String::new(),
+        (protection, 0) => format!(" · {protection}"),
+        (protection, refused) => format!(" · {protection}, {} packets refused", count(refused)),
+    };
+    put(page, format_args!("<p>{way}SSRC {} · {}{protection}</p></div>\n", stream.ssrc, escape(&side.codec)));
     let color = match stream.numbers.concealed_ratio {
         share if share < 0.01 => "recovered",
         share if share < 0.03 => "late",
