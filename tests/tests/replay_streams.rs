@@ -205,3 +205,59 @@ fn noise_of_random_sources_takes_no_streams_place() {
     let report = play(&packets, &Keys::default(), "");
     assert_eq!((report.streams.len(), report.streams[0].numbers.received), (1, 300));
 }
+
+#[test]
+fn few_packets_with_long_pauses_make_no_hours_of_silence_unless_asked_for() {
+    // One a minute and a half, for three hours.
+    let packets: Vec<Packet> = call(120, FROM, TO)
+        .into_iter()
+        .enumerate()
+        .map(|(n, packet)| Packet { time_us: BEGIN_US + n as u64 * 90_000_000, ..packet })
+        .collect();
+    let report = play(&packets, &Keys::default(), "");
+    let stream = &report.streams[0];
+    assert!(stream.numbers.duration_s < 90.0, "{}", stream.numbers.duration_s);
+    let remark = &report.capture.remarks[0];
+    assert!(remark.contains("stream-1 is cut off after 8") && remark.contains("--seconds"), "{remark}");
+    let config = ReplayConfig { seconds: Some(400.0), ..ReplayConfig::default() };
+    let file = pcap(&packets, Link::Raw, false, false);
+    let longer = replay_bytes("test", &file, &Keys::default(), &config).unwrap();
+    assert!((longer.streams[0].numbers.duration_s - 400.0).abs() < 1.0, "{}", longer.streams[0].numbers.duration_s);
+    assert!(longer.capture.remarks[0].contains("--seconds 400"), "{:?}", longer.capture.remarks);
+}
+
+#[test]
+fn numbers_that_jump_make_no_report_of_millions_of_rows() {
+    let packets: Vec<Packet> = call(2_000, FROM, TO)
+        .into_iter()
+        .enumerate()
+        .map(|(n, mut packet)| {
+            packet.bytes[2..4].copy_from_slice(&((n as u32 / 2 * 2_900 + n as u32 % 2) as u16).to_be_bytes());
+            packet
+        })
+        .collect();
+    let report = play(&packets, &Keys::default(), "");
+    let stream = &report.streams[0];
+    assert!(stream.side.packets.len() < 110_000, "{}", stream.side.packets.len());
+    assert!(stream.numbers.lost > 2_500_000, "{}", stream.numbers.lost);
+    assert!(report.capture.remarks[0].contains("lost packets are counted, and not listed"));
+    assert!(report.to_json().len() < 16 << 20);
+}
+
+/// A capture that goes back in time, has years between packets, packets of nothing, and two of one time.
+#[test]
+fn times_that_make_no_sense_end_and_are_told() {
+    let mut packets = call(200, FROM, TO);
+    packets[50].time_us -= 40_000_000;
+    packets[51].time_us = packets[52].time_us;
+    packets.push(Packet { bytes: Vec::new(), ..packets[60].clone() });
+    // The year 2100, and then back.
+    packets[150].time_us = 4_102_444_800_000_000;
+    let begin = Instant::now();
+    let report = play(&packets, &Keys::default(), "");
+    assert!(begin.elapsed().as_secs() < 30);
+    assert!(report.capture.remarks.iter().any(|remark| remark.contains("out of the order of time")), "{report}");
+    assert!(report.streams.iter().all(|stream| stream.numbers.duration_s < 100.0), "{report}");
+    let received: u64 = report.streams.iter().map(|stream| stream.numbers.received).sum();
+    assert!(received >= 150, "{report}");
+}

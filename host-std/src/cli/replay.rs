@@ -61,9 +61,10 @@ pub(super) struct Args {
     /// The speech under the trace; it begins again when it ends
     #[arg(help_heading = "Trace", long, value_name = "WAV", requires = "trace")]
     input: Option<PathBuf>,
-    /// How much of the trace to play, in seconds
-    #[arg(help_heading = "Trace", long, default_value_t = 60.0, value_parser = |s: &str| number_in(s, 0.1, 3_600.0), value_name = "S", requires = "trace")]
-    seconds: f64,
+    /// How much to play, in seconds: of a trace [default: 60], or of each stream of a capture [default: a minute, and ten
+    /// times what its packets hold]
+    #[arg(long, value_parser = |s: &str| number_in(s, 0.1, 86_400.0), value_name = "S")]
+    seconds: Option<f64>,
     /// Opus: in-band FEC for this loss in percent; 0: none
     #[arg(help_heading = "Trace", long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100), value_name = "PERCENT", requires = "trace")]
     fec: u8,
@@ -146,6 +147,7 @@ fn run_capture(args: &Args, capture: &Path, delay: DelayConfig) -> Outcome {
         payloads,
         delay,
         loss: args.lose.map(|percent| Loss { percent, burst: args.burst, seed: args.seed }),
+        seconds: args.seconds,
         worst: usize::from(args.worst),
         utc_offset_minutes: args.utc_offset,
         settings: settings(args, delay.max_ms),
@@ -181,6 +183,9 @@ fn settings(args: &Args, max_delay_ms: u32) -> Vec<(String, String)> {
     if let Some(lose) = args.lose {
         settings.push(("lost on top", format!("{lose} % in bursts of {}, seed {}", args.burst, args.seed)));
     }
+    if let Some(seconds) = args.seconds {
+        settings.push(("at most", format!("{seconds} s of each stream")));
+    }
     settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
@@ -194,7 +199,7 @@ fn run_trace(args: &Args, trace: &Path, input: &Path, codec: &CodecName, delay: 
     if read.map_err(|error| wrong(&error))? as u64 > LONGEST_TRACE {
         return Err(wrong(&format_args!("a trace of more than {} MiB is not read", LONGEST_TRACE >> 20)).into());
     }
-    let limit = Duration::from_micros((args.seconds * 1e6) as u64);
+    let limit = Duration::from_micros((args.seconds.unwrap_or(60.0).min(3_600.0) * 1e6) as u64);
     let path = trace;
     let trace = Trace::parse(&csv, limit).map_err(|error| wrong(&error))?;
     if trace.left_out > 0 {

@@ -96,6 +96,9 @@ pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
             delay.max_us / 1_000
         ),
     ];
+    if receiver.double_clock {
+        lines.push("  clock       the other side counts G.722 at 16 kHz: heard as it is meant".into());
+    }
     if let Some(round_trip) = stats.round_trip {
         lines.push(format!("  round trip  {:.1} ms", round_trip.as_micros() as f64 / 1_000.0));
     }
@@ -139,6 +142,7 @@ pub(super) fn json(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
         "stretched_in_ms": ms(receiver.inserted_samples),
         "stretched_out_ms": ms(receiver.removed_samples),
         "playout_delay_mean_ms": f64::from(receiver.playout_delay.mean_us()) / 1_000.0,
+        "double_clock": receiver.double_clock,
         "round_trip_ms": stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
         "remote_fraction_lost": stats.remote_fraction_lost,
     })

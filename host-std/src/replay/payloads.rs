@@ -108,7 +108,7 @@ impl PayloadFormat {
     }
 
     /// Whether another's sound has the same rates.
-    fn has_the_rates_of(&self, other: &Self) -> bool {
+    pub(super) fn has_the_rates_of(&self, other: &Self) -> bool {
         (self.rtp_clock_hz(), self.sample_rate_hz) == (other.rtp_clock_hz(), other.sample_rate_hz)
     }
 

@@ -75,6 +75,8 @@ pub(super) struct Run {
     pub(super) duplicate: u64,
     pub(super) dropped: u64,
     pub(super) payload_bytes: u64,
+    /// Lost packets that have no row.
+    pub(super) unlisted: u64,
     /// The sound was cut off: no more room.
     pub(super) cut_off: bool,
 }
@@ -326,12 +328,12 @@ impl Player {
         let rate = self.config.sample_rate_hz;
         let network_ms = self.network_delays();
         let clock_drift_ppm = self.drift_ppm();
-        let packets = rows(&mut self.packets);
+        let (packets, unlisted) = rows(&mut self.packets);
         let count = |fates: &[PacketFate]| packets.iter().filter(|row| fates.contains(&row.fate)).count() as u64;
         let max_playout_ms = self.numbers.max_playout_ms();
         let numbers = StreamReport {
             received: packets.len() as u64 - count(&[PacketFate::LostInNetwork]),
-            lost: count(&[PacketFate::LostInNetwork]),
+            lost: count(&[PacketFate::LostInNetwork]) + unlisted,
             ..self.numbers.report(name, &stats, rate)
         };
         Run {
@@ -349,6 +351,7 @@ impl Player {
             duplicate: self.duplicate,
             dropped: self.dropped,
             payload_bytes: self.payload_bytes,
+            unlisted,
             cut_off: self.cut_off,
         }
     }
@@ -373,17 +376,25 @@ impl Player {
     }
 }
 
-/// A row a packet in the order of their numbers, those that never arrived between the others.
-fn rows(packets: &mut [Packet]) -> Vec<PacketRow> {
+/// Rows of packets that never arrived, beside as many as there are others: numbers that jump to and fro would make millions.
+const MOST_LOST_ROWS: usize = 100_000;
+
+/// A row a packet in the order of their numbers, those that never arrived between the others; and how many of these have
+/// none.
+fn rows(packets: &mut [Packet]) -> (Vec<PacketRow>, u64) {
     // Duplicates behind their first.
     packets.sort_by_key(|packet| (packet.sequence, packet.seq, packet.fate == PacketFate::Duplicate));
     let mut rows: Vec<PacketRow> = Vec::with_capacity(packets.len());
     let mut before: Option<&Packet> = None;
     let first = packets.first().map_or(0, |packet| packet.seq);
+    let (mut room, mut unlisted) = (MOST_LOST_ROWS + packets.len(), 0);
     for packet in &*packets {
         if let Some(before) = before.filter(|before| before.sequence == packet.sequence) {
             let gap = packet.seq - before.seq;
-            for missing in 1..gap {
+            let listed = (gap - 1).clamp(0, room as i64);
+            room -= listed as usize;
+            unlisted += ((gap - 1).max(0) - listed) as u64;
+            for missing in 1..=listed {
                 let share = missing as f64 / gap as f64;
                 rows.push(PacketRow {
                     seq: (before.seq + missing - first).max(0) as u64,
@@ -401,7 +412,7 @@ fn rows(packets: &mut [Packet]) -> Vec<PacketRow> {
         });
         before = Some(packet);
     }
-    rows
+    (rows, unlisted)
 }
 
 /// Target and playout delay over time, above the fastest packet.

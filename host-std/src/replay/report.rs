@@ -110,6 +110,8 @@ pub struct CaptureStream {
     pub payload_type: u8,
     /// Its codec, such as `opus/48000/2`.
     pub codec: String,
+    /// All that are heard in it, the one of most packets first.
+    pub codecs: Vec<String>,
     /// Nobody said which codec it is: the packets look like it.
     pub codec_guessed: bool,
     /// Rate of the RTP clock, in Hz.
@@ -165,6 +167,7 @@ impl Serialize for CaptureStream {
             ssrc: &'a str,
             payload_type: u8,
             codec: &'a str,
+            codecs: &'a [String],
             codec_guessed: bool,
             rtp_clock_hz: u32,
             packet_ms: f64,
@@ -197,6 +200,7 @@ impl Serialize for CaptureStream {
             ssrc: &self.ssrc,
             payload_type: self.payload_type,
             codec: &self.codec,
+            codecs: &self.codecs,
             codec_guessed: self.codec_guessed,
             rtp_clock_hz: self.rtp_clock_hz,
             packet_ms: self.packet_ms,

@@ -30,8 +30,10 @@ use crate::report::{SideReport, Spread, Statistics};
 const MOST_STREAMS: usize = 64;
 /// Samples of all streams together: a gibibyte.
 const MOST_SAMPLES: usize = 1 << 29;
-/// Seconds of one stream.
-const LONGEST_S: usize = 4 * 3_600;
+/// Seconds of a stream that are played however few packets it has, and how many times as long as what its packets hold it
+/// may be with its pauses.
+const LEAST_LIMIT_S: f64 = 60.0;
+const PAUSES: f64 = 10.0;
 /// Packets below which a candidate that can't be played is not worth a word.
 const LEAST_PACKETS: u64 = 10;
 /// What is told of noise that the user takes for a codec.
@@ -48,6 +50,8 @@ pub struct ReplayConfig {
     pub delay: DelayConfig,
     /// Packets to lose on top.
     pub loss: Option<Loss>,
+    /// Seconds of each stream that are played at most; `None`: a minute, and ten times what its packets hold.
+    pub seconds: Option<f64>,
     /// Worst moments to tell for each stream.
     pub worst: usize,
     /// Offset of the times that are shown from UTC, in minutes.
@@ -62,6 +66,7 @@ impl Default for ReplayConfig {
             payloads: PayloadMap::default(),
             delay: DelayConfig::default(),
             loss: None,
+            seconds: None,
             worst: 5,
             utc_offset_minutes: 0,
             settings: Vec::new(),
@@ -137,6 +142,36 @@ struct Plan {
     main: (PayloadType, PayloadFormat, Origin),
 }
 
+impl Plan {
+    /// The formats that are heard, the one of most packets first: a stream keeps its clock.
+    fn heard(&self) -> impl Iterator<Item = &(PayloadType, PayloadFormat)> {
+        self.formats.iter().filter(|(_, format)| format.has_the_rates_of(&self.main.1))
+    }
+
+    /// Seconds that are played at most, and why no more.
+    fn limit(&self, config: &ReplayConfig) -> (f64, String) {
+        if let Some(seconds) = config.seconds {
+            return (seconds, format!("--seconds {seconds}, or more than is kept in memory"));
+        }
+        let step = self.found.main_shape().and_then(|(_, shape)| shape.usual_step()).unwrap_or(0);
+        let holds = self.found.packets as f64 * f64::from(step) / f64::from(self.main.1.rtp_clock_hz());
+        let why =
+            format!("its packets hold {holds:.0} s, the rest is pauses, or more than is kept in memory (--seconds)");
+        (LEAST_LIMIT_S + PAUSES * holds, why)
+    }
+
+    /// What is said of those that are not.
+    fn unheard(&self, name: &str) -> Vec<String> {
+        let main = &self.main.1;
+        let others = self.formats.iter().filter(|(_, format)| !format.has_the_rates_of(main));
+        let remark = |(number, format): &(PayloadType, PayloadFormat)| {
+            let number = number.get();
+            format!("{name}: payload type {number}, {format}, has other rates than {main}, and is not heard")
+        };
+        others.map(remark).collect()
+    }
+}
+
 /// Plays all streams of the capture at `path`. The same capture and settings give the same bits.
 ///
 /// # Errors
@@ -189,8 +224,13 @@ fn replay_with<R: Read>(
     let mut streams = Vec::with_capacity(plans.len());
     for (n, (plan, run)) in plans.iter().zip(runs).enumerate() {
         if run.cut_off {
-            remarks.push(format!("stream-{} is cut off: it is longer than what is kept in memory", n + 1));
+            let seconds = run.numbers.duration_s;
+            remarks.push(format!("stream-{} is cut off after {seconds:.0} s: {}", n + 1, plan.limit(config).1));
         }
+        if run.unlisted > 0 {
+            remarks.push(format!("stream-{}: {} lost packets are counted, and not listed", n + 1, run.unlisted));
+        }
+        remarks.extend(plan.unheard(&format!("stream-{}", n + 1)));
         streams.push(stream(plan, run, config, clock));
     }
     Ok(CaptureReport {
@@ -264,8 +304,8 @@ fn tell_unopened_apart(found: &mut Vec<Found>, others: Vec<Found>, kinds: &mut K
     let mut all: Vec<Option<Found>> = found.drain(..).map(Some).collect();
     let believed = all.len();
     all.extend(others.into_iter().map(Some));
-    for n in 0..all.len() {
-        let Some(candidate) = all[n].take_if(|found| !found.key.secured) else { continue };
+    for (n, entry) in all.iter_mut().enumerate() {
+        let Some(candidate) = entry.take_if(|found| !found.key.secured) else { continue };
         let shape = candidate.main_shape().map(|(_, shape)| shape);
         let sibling = opened.get(&StreamKey { secured: true, ..candidate.key });
         match sibling {
@@ -277,7 +317,7 @@ fn tell_unopened_apart(found: &mut Vec<Found>, others: Vec<Found>, kinds: &mut K
                 kinds.refused += candidate.packets;
                 hidden.push(candidate);
             }
-            _ => all[n] = Some(candidate),
+            _ => *entry = Some(candidate),
         }
     }
     for (place, packets) in refused {
@@ -352,7 +392,8 @@ fn play<R: Read>(mut source: Source<'_, R>, config: &ReplayConfig, plans: &[Plan
     for (n, plan) in plans.iter().enumerate() {
         let (_, main, _) = &plan.main;
         let (rate, channels) = (main.sample_rate_hz(), main.channels());
-        let longest = (MOST_SAMPLES / plans.len()).min(LONGEST_S * rate as usize * usize::from(channels));
+        let seconds = plan.limit(config).0;
+        let longest = (MOST_SAMPLES / plans.len()).min((seconds * f64::from(rate)) as usize * usize::from(channels));
         let decoders = Decoders::new(&plan.formats, main).ok_or_else(|| io::Error::other("a decoder can't be made"))?;
         let decoders = decoders.with_others(&plan.others).with_redundancy(plan.found.redundancy);
         let loss = config.loss.map(|loss| Loss { seed: loss.seed.wrapping_add(n as u64), ..loss });
@@ -450,6 +491,7 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
         payload_bitrate_bps: (duration_ms > 0.0).then(|| thousandth(run.payload_bytes as f64 * 8e3 / duration_ms)),
         ..Statistics::default()
     };
+    let codecs: Vec<_> = plan.heard().map(|(_, format)| format.to_string()).collect();
     let wav_file = format!("{}.wav", numbers.name);
     CaptureStream {
         from: address(plan.found.key.from),
@@ -457,6 +499,7 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
         ssrc: format!("0x{:08x}", plan.found.key.ssrc.0),
         payload_type: number.get(),
         codec: format.to_string(),
+        codecs: codecs.clone(),
         codec_guessed: *origin == Origin::Guessed,
         rtp_clock_hz: format.rtp_clock_hz(),
         packet_ms,
@@ -480,7 +523,7 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
         side: SideReport {
             name: numbers.name.clone(),
             peer: address(plan.found.key.from),
-            codec: format!("{format}{told}, {packet_ms} ms"),
+            codec: format!("{}{told}, {packet_ms} ms", codecs.join(" and ")),
             sample_rate_hz: numbers.sample_rate_hz,
             channels: format.channels(),
             said: Vec::new(),

@@ -700,3 +700,11 @@ fn packets_stay_within_the_mtu() {
     assert_eq!(agree(&LocalMedia { mtu: 9_000, ..red.clone() }, &long).send_ptime_ms, 60);
     assert!(matches!(offer(&LocalMedia { mtu: 199, ..local() }), Err(SdpError::Local(_))));
 }
+
+#[test]
+fn g722_with_its_sampling_rate_as_its_clock_is_g722() {
+    let offer = with_media("m=audio 5004 RTP/AVP 9\r\na=rtpmap:9 G722/16000\r\n");
+    let (_, agreed) = answer(&local(), &offer).unwrap();
+    assert_eq!(sent(&agreed), [(9, "G722")]);
+    assert_eq!(agreed.send[0].format, CodecFormat::g722());
+}

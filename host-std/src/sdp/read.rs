@@ -245,6 +245,15 @@ fn rtcp_address(levels: Levels<'_>, address: IpAddr, rtp_port: u16) -> Option<So
     written.or_else(|| Some(SocketAddr::new(address, rtp_port.checked_add(1)?)))
 }
 
+/// G.722 is sampled at 16 kHz, and whoever writes that as its clock means what is registered as 8 kHz (RFC 3551, 4.5.2).
+/// Its packets show how it counts.
+fn as_meant(format: CodecFormat) -> CodecFormat {
+    match format.rtp_clock_hz {
+        16_000 if format.is_named("G722") => CodecFormat { rtp_clock_hz: 8_000, ..format },
+        _ => format,
+    }
+}
+
 /// The formats of the `m=` line that have a meaning, each number once.
 fn formats(media: &Media, levels: Levels<'_>) -> (Vec<NegotiatedCodec>, Vec<NegotiatedEvents>) {
     let mut codecs: Vec<NegotiatedCodec> = Vec::new();
@@ -257,7 +266,7 @@ fn formats(media: &Media, levels: Levels<'_>) -> (Vec<NegotiatedCodec>, Vec<Nego
         }
         let mut maps = values_of(levels, "rtpmap", payload_type);
         let Some(format) = (match maps.next() {
-            Some(rtpmap) => CodecFormat::from_rtpmap(rtpmap),
+            Some(rtpmap) => CodecFormat::from_rtpmap(rtpmap).map(as_meant),
             None => CodecFormat::from_static(payload_type),
         }) else {
             continue;
