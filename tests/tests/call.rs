@@ -106,13 +106,20 @@ fn a_goodbye_from_elsewhere_does_not_end_a_call() {
     let mut simulation = connect(CodecFormat::pcmu(), SrtpPolicy::Off, NetworkConfig::default(), 0.0);
     simulation.run_until(Instant::from_millis(1_000));
     // A receiver report of a made-up source, and its goodbye.
-    let forged = [0x80, 201, 0, 1, 9, 9, 9, 9, 0x81, 203, 0, 1, 9, 9, 9, 9];
+    let mut forged = [0x80, 201, 0, 1, 9, 9, 9, 9, 0x81, 203, 0, 1, 9, 9, 9, 9];
     let now = Instant::from_millis(1_000);
     let elsewhere = SocketAddr::from(([192, 0, 2, 9], 6_000));
     let call = &mut simulation.ends[1].call;
     assert_eq!(call.receive(now, Channel::Rtp, elsewhere, &mut forged.clone()), Incoming::Foreign);
     let peer = SocketAddr::from(([127, 0, 0, 1], 4_000));
+    // From where the sound comes from, but of a source that isn't heard: a statistic.
+    assert_eq!(call.receive(now, Channel::Rtp, peer, &mut forged.clone()), Incoming::Control);
+    assert_eq!((call.stats().goodbyes, call.stats().foreign_goodbyes), (0, 2));
+    let ssrc = Identity::seeded(4_000).ssrc.0.to_be_bytes();
+    forged[4..8].copy_from_slice(&ssrc);
+    forged[12..16].copy_from_slice(&ssrc);
     assert_eq!(call.receive(now, Channel::Rtp, peer, &mut forged.clone()), Incoming::Bye);
+    assert_eq!((call.stats().goodbyes, call.stats().foreign_goodbyes), (1, 2));
 }
 
 #[test]

@@ -440,7 +440,8 @@ fn the_demo_in_real_time_carries_speech_both_ways_over_srtp() {
 fn two_processes(folder: &Path, offer: &[&str], answer: &[&str]) -> [Running; 2] {
     let start = |name: &str, own: &[&str], more: &[&str]| {
         let mut command = Command::new(media_core());
-        command.current_dir(folder).args(own).args(["--address", "127.0.0.1", "--json"]).args(more);
+        command.current_dir(folder).args(own).args(["--address", "127.0.0.1", "--json"]);
+        command.args(["--end-after-goodbye", "0.5"]).args(more);
         Running::start(&mut command, folder, name)
     };
     let (woman, man) = (asset("woman.wav"), asset("man.wav"));
@@ -516,6 +517,7 @@ fn keys_mute_and_turn_and_hang_up() {
         let mut command = Command::new(media_core());
         command.current_dir(&folder).args(["offer", "--address", "127.0.0.1", "--json", "--microphone", &woman]);
         command.args(["--write", "offer.sdp", "--read", "answer.sdp", "--speaker", "null"]);
+        command.args(["--end-after-goodbye", "0.5"]);
         [Running::start(&mut command, &folder, "offer")]
     };
     read_when_there(&folder.join("offer.sdp"), LIMIT);

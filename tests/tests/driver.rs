@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use host_std::device::FileIo;
+use host_std::device::{AudioIo, DeviceError, Direction as Way, FileIo};
 use host_std::registry::CodecFormat;
 use host_std::sdp::Direction;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
@@ -127,6 +127,144 @@ async fn a_dual_stack_socket_talks_with_an_ipv4_address() {
         let stats = run.await.unwrap().call.stats();
         assert!(stats.receiver.reception.received > 20 && stats.foreign == 0, "{stats:?}");
     }
+}
+
+/// Two calls of PCMU that have agreed, and the sockets they said.
+async fn two_calls(clock: &Clock) -> Vec<(Call, UdpSocket)> {
+    let mut ends = Vec::new();
+    for _ in 0..2 {
+        let socket = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let config = CallConfig { codecs: vec![CodecFormat::pcmu()], ..CallConfig::new(port).unwrap() };
+        ends.push((Call::new(config).unwrap(), socket));
+    }
+    let offer = ends[0].0.offer().unwrap();
+    let answer = ends[1].0.answer(clock.now(), &offer).unwrap();
+    ends[0].0.accept(clock.now(), &answer).unwrap();
+    ends
+}
+
+fn driver(call: Call, rtp: UdpSocket, audio: Box<dyn AudioIo>, clock: Clock) -> Driver<NoTap> {
+    Driver { call, rtp, rtcp: None, audio, tap: NoTap, clock, drift_ppm: 0.0, time_limit: None }
+}
+
+/// A stopped process, a closed laptop: time goes on, and afterwards nothing is made up for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_machine_sleeps_through_is_a_pause_both_ways_and_no_delay_afterwards() {
+    let clock = Clock::start();
+    let (mut sides, mut runs) = (Vec::new(), Vec::new());
+    for (call, rtp) in two_calls(&clock).await {
+        let (commands, from_user) = mpsc::channel(4);
+        let (status, _) = watch::channel(Status::default());
+        let driver = driver(call, rtp, Box::new(FileIo::null(8_000)), clock);
+        runs.push(tokio::spawn(driver.run(from_user, status)));
+        sides.push(commands);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = change(&sides[0], |call, _| call.stats()).await;
+    change(&sides[0], |_, _| std::thread::sleep(Duration::from_secs(4))).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let [woken, other] =
+        [change(&sides[0], |call, _| call.stats()).await, change(&sides[1], |call, _| call.stats()).await];
+    println!(
+        "slept {:?}, {} stale; {} packets before, {} after",
+        woken.slept, woken.stale, before.sender.packets, woken.sender.packets
+    );
+    // What was slept through was not captured: 15 packets in 300 ms, and not 215.
+    assert!(woken.sender.packets - before.sender.packets < 60, "{woken:?}");
+    assert!((3_500..4_200).contains(&woken.slept.as_millis()), "{:?}", woken.slept);
+    assert!((150..230).contains(&woken.stale), "{}", woken.stale);
+    // A packet that was sent on waking is no later than those before: its time has gone on.
+    assert!(other.receiver.playout_delay.max_us < 300_000, "{:?}", other.receiver.playout_delay);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    for side in &sides {
+        let stats = change(side, |call, _| call.stats()).await;
+        assert!(stats.receiver.target_delay_ms < 200, "{stats:?}");
+    }
+    let played = change(&sides[0], |call, _| call.stats().receiver).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let now = change(&sides[0], |call, _| call.stats().receiver).await;
+    assert!(now.decoded_samples - played.decoded_samples > 7_000, "the other side is heard again: {now:?}");
+    assert_eq!(now.time_jumps, 0, "{now:?}");
+}
+
+/// A device that is lost after 30 reads, and takes a second to be opened anew.
+struct Unplugged {
+    inner: FileIo,
+    reads: u32,
+    failure: Option<DeviceError>,
+    reopened: Arc<AtomicBool>,
+}
+
+impl AudioIo for Unplugged {
+    fn sample_rate_hz(&self) -> u32 {
+        self.inner.sample_rate_hz()
+    }
+    fn read(&mut self, pcm: &mut [i16]) -> usize {
+        self.reads += 1;
+        if self.reads == 30 {
+            self.failure = Some(DeviceError::NoDevice { direction: Way::Capture, source: None });
+        }
+        self.inner.read(pcm)
+    }
+    fn write(&mut self, pcm: &[i16]) -> usize {
+        self.inner.write(pcm)
+    }
+    fn failure(&self) -> Option<&DeviceError> {
+        self.failure.as_ref()
+    }
+    fn reopen(&mut self) -> Result<(), DeviceError> {
+        std::thread::sleep(Duration::from_secs(1));
+        self.failure = None;
+        self.reopened.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_is_opened_anew_while_the_call_goes_on() {
+    let clock = Clock::start();
+    let (call, rtp) = two_calls(&clock).await.remove(0);
+    let reopened = Arc::new(AtomicBool::new(false));
+    let audio = Unplugged { inner: FileIo::null(8_000), reads: 0, failure: None, reopened: Arc::clone(&reopened) };
+    let (commands, from_user) = mpsc::channel(4);
+    let (status, _) = watch::channel(Status::default());
+    let run = tokio::spawn(driver(call, rtp, Box::new(audio), clock).run(from_user, status));
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(!reopened.load(Ordering::Relaxed));
+    let before = sent(&commands).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!reopened.load(Ordering::Relaxed), "the second is not over yet");
+    assert!(sent(&commands).await >= before + 15, "nothing is sent while the device is opened");
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    assert!(reopened.load(Ordering::Relaxed));
+    assert!(commands.send(Command::HangUp).await.is_ok());
+    let finished = run.await.unwrap();
+    assert!(finished.audio.failure().is_none());
+    assert_eq!(finished.call.stats().slept.as_millis(), 0);
+}
+
+/// The system refuses to send from loopback to elsewhere.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_system_refuses_to_send_is_counted_and_told() {
+    let clock = Clock::start();
+    let rtp = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+    let call =
+        |port| Call::new(CallConfig { codecs: vec![CodecFormat::pcmu()], ..CallConfig::new(port).unwrap() }).unwrap();
+    let (mut call, mut peer) = (call(rtp.local_addr().unwrap().port()), call(9_000));
+    let answer = peer.answer(clock.now(), &call.offer().unwrap()).unwrap();
+    call.accept(clock.now(), &answer.replace("127.0.0.1", "192.0.2.1")).unwrap();
+    let (_commands, from_user) = mpsc::channel(1);
+    let (status, _) = watch::channel(Status::default());
+    let driver = Driver {
+        time_limit: Some(Duration::from_millis(500)),
+        ..driver(call, rtp, Box::new(FileIo::null(8_000)), clock)
+    };
+    let finished = driver.run(from_user, status).await;
+    let stats = finished.call.stats();
+    assert!(stats.sender.packets > 15 && stats.unsent >= stats.sender.packets, "{stats:?}");
+    assert!(finished.send_error.is_some());
 }
 
 /// Two threads send as fast as they can what is no packet of the call: the sound goes on.

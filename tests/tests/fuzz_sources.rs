@@ -32,7 +32,7 @@ fn fuzz_source_table() {
             for seq in [seq, seq.wrapping_add(1)].into_iter().take(1 + usize::from(us % 2)) {
                 let admission = sources.update(now, Ssrc(ssrc), Seq(seq));
                 match admission {
-                    Admission::Heard(place) | Admission::Admitted(place) => {
+                    Admission::Heard(place) | Admission::Admitted(place) | Admission::Returned(place) => {
                         let before: Option<Instant> = heard[place].replace(now);
                         let silent = before.is_none_or(|before| now.since(before) >= Duration::from_secs(10));
                         assert!(silent || admission == Admission::Heard(place));

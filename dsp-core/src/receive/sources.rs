@@ -19,6 +19,8 @@ const CANDIDATES: usize = 8;
 const CANDIDATE_SILENCE: Duration = Duration::from_secs(2);
 /// So long after its goodbye packets of a source are late ones, not a new beginning (6.2.1).
 const LINGER: Duration = Duration::from_secs(2);
+/// Packets in sequence by which a source shows that it goes on after its goodbye: more than are still on their way.
+const GOES_ON: u8 = 5;
 
 /// Who is admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +69,8 @@ pub enum Admission {
     Heard(usize),
     /// Its source has this place from now on: whoever had it before has ended.
     Admitted(usize),
+    /// Its source has this place again: it has said goodbye and goes on all the same, as some phones do at every hold.
+    Returned(usize),
     /// Its source has to prove itself first.
     Probation,
     /// Its source has proved itself, but all places are taken.
@@ -87,6 +91,8 @@ pub struct SourcesStats {
     pub replaced: u32,
     /// Sources that said goodbye.
     pub left: u32,
+    /// Sources that went on after their goodbye; they count as admitted too.
+    pub returned: u32,
     /// Packets of sources that had not proved themselves.
     pub probation: u64,
     /// Packets of sources that had, but found no place.
@@ -156,10 +162,13 @@ impl<const PLACES: usize> Sources<PLACES> {
                 }
                 Place::Left(who, since) if *who == ssrc => {
                     if now.since(*since) < LINGER {
-                        self.stats.gone += 1;
-                        return Admission::Gone;
+                        return self.linger(index, now, ssrc, seq);
                     }
                     *place = Place::Free;
+                    // What straggled proves no new beginning.
+                    for candidate in &mut self.candidates {
+                        *candidate = candidate.filter(|candidate| candidate.ssrc != ssrc);
+                    }
                 }
                 _ => {}
             }
@@ -180,8 +189,22 @@ impl<const PLACES: usize> Sources<PLACES> {
         Admission::Admitted(index)
     }
 
+    /// A packet of a source that said goodbye not long ago.
+    fn linger(&mut self, index: usize, now: Instant, ssrc: Ssrc, seq: Seq) -> Admission {
+        let candidate = self.prove(now, ssrc, seq);
+        if self.candidates[candidate].is_none_or(|candidate| candidate.right < GOES_ON) {
+            self.stats.gone += 1;
+            return Admission::Gone;
+        }
+        self.candidates[candidate] = None;
+        self.stats.admitted += 1;
+        self.stats.returned += 1;
+        self.places[index] = Place::Taken(ssrc, now);
+        Admission::Returned(index)
+    }
+
     /// The source says goodbye. Its place, if it had one, is free for others from now on; for two seconds what still
-    /// comes of it is [`Gone`](Admission::Gone).
+    /// comes of it is [`Gone`](Admission::Gone), until five packets in sequence show that it goes on.
     pub fn leave(&mut self, now: Instant, ssrc: Ssrc) -> Option<usize> {
         let index = self.place_of(ssrc)?;
         self.places[index] = Place::Left(ssrc, now);
@@ -309,6 +332,17 @@ mod tests {
         assert_eq!(sources.update(at(2_120), Ssrc(1), Seq(7)), Admitted(0));
         let stats = sources.stats();
         assert_eq!((stats.admitted, stats.left, stats.gone, stats.replaced), (2, 1, 3, 0));
+    }
+
+    #[test]
+    fn a_source_that_goes_on_after_its_goodbye_has_its_place_again() {
+        let mut sources = table(2);
+        let mut say = |ms, seq| sources.update(at(ms), Ssrc(1), Seq(seq));
+        assert_eq!([say(0, 1), say(20, 2)], [Probation, Admitted(0)]);
+        assert_eq!(sources.leave(at(40), Ssrc(1)), Some(0));
+        let mut say = |ms, seq| sources.update(at(ms), Ssrc(1), Seq(seq));
+        assert_eq!([3, 4, 5, 6, 7, 8].map(|seq| say(40, seq)), [Gone, Gone, Gone, Gone, Returned(0), Heard(0)]);
+        assert_eq!((sources.stats().admitted, sources.stats().left, sources.stats().returned), (2, 1, 1));
     }
 
     #[test]

@@ -179,6 +179,11 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
         self.ssrc
     }
 
+    /// The sequence number of the packet that is sent next.
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
     /// The timestamp of the sample that is captured next.
     pub fn timestamp(&self) -> RtpTime {
         self.timestamp.plus(self.info.ticks(self.a_channel(self.packetizer.pending()) as u32))

@@ -14,6 +14,7 @@ mod signals;
 mod sound;
 mod summary;
 mod talk;
+mod waiting;
 
 use std::any::TypeId;
 use std::collections::BTreeSet;

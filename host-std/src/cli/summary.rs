@@ -1,5 +1,6 @@
 //! What `media-core offer` and `answer` tell of a call: whom with, how it goes, and how it was.
 
+use dsp_core::time::Duration;
 use host_std::session::driver::{Ended, Status};
 use host_std::session::{Call, CallStats};
 use serde_json::json;
@@ -24,13 +25,28 @@ pub(super) fn describe(call: &Call) {
     }
 }
 
-/// One line that is written over and over, where somebody watches.
+/// After so long without anything of the other side that is said.
+const SILENT: Duration = Duration::from_secs(10);
+
+/// Says on stderr when nothing comes of the other side any more, and when it is back; and one line that is written over
+/// and over, where somebody watches.
 pub(super) async fn display(mut watching: watch::Receiver<Status>, interactive: bool) {
+    let (mut silent, line) = (false, if interactive { "\r\n" } else { "\n" });
     while watching.changed().await.is_ok() {
+        let status = *watching.borrow_and_update();
+        let now_silent = status.silence.is_some_and(|silence| silence >= SILENT);
+        if now_silent != silent {
+            silent = now_silent;
+            let what = if silent {
+                format!("nothing came from the other side for {} s", SILENT.as_millis() / 1_000)
+            } else {
+                "no longer silent: the other side is heard, or on hold".into()
+            };
+            tell(&format!("{what}{line}"));
+        }
         if !interactive {
             continue;
         }
-        let status = *watching.borrow_and_update();
         let receiver = &status.stats.receiver;
         tell(&format!(
             "\r{:>4} s  mic {:>4} dB ({:<6})  speaker {:>4} dB ({:<6})  lost {:>5}  delay {:>4} ms  ",
@@ -57,6 +73,7 @@ fn ended_text(ended: &Ended) -> &'static str {
     match ended {
         Ended::HungUp => "hung up",
         Ended::Bye => "the other side hung up",
+        Ended::Silence(_) => "nothing came from the other side any more",
         Ended::TimeOver => "time over",
         Ended::SoundChanged => "the call changed its sample rate or channels",
         Ended::Socket(_) => "the socket failed",
@@ -71,7 +88,12 @@ pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
     let delay = &receiver.playout_delay;
     let mut lines = vec![
         format!("call ended after {seconds:.1} s: {}", ended_text(ended)),
-        format!("  sent        {} packets, {} bytes of payload", stats.sender.packets, stats.sender.octets),
+        format!(
+            "  sent        {} packets, {} bytes of payload{}",
+            stats.sender.packets,
+            stats.sender.octets,
+            if stats.unsent > 0 { format!("; {} could not be sent", stats.unsent) } else { String::new() }
+        ),
         format!(
             "  received    {} packets; {} lost, {} late, {} duplicate, {} refused, {} from elsewhere",
             receiver.reception.received,
@@ -98,6 +120,25 @@ pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
     ];
     if receiver.double_clock {
         lines.push("  clock       the other side counts G.722 at 16 kHz: heard as it is meant".into());
+    }
+    if stats.early > 0 {
+        lines.push(format!(
+            "  too early   {} packets came before the call was agreed on, and were not heard",
+            stats.early
+        ));
+    }
+    if stats.slept > Duration::ZERO {
+        let seconds = stats.slept.as_millis() as f64 / 1_000.0;
+        lines.push(format!("  slept       {seconds:.1} s on this side; {} packets were not heard", stats.stale));
+    }
+    if stats.own_source > 0 {
+        lines.push(format!(
+            "  loop        {} packets came in with our own source's number (a loop or a collision); changed {} times",
+            stats.own_source, stats.source_changes
+        ));
+    }
+    if stats.foreign_goodbyes > 0 {
+        lines.push(format!("  goodbyes    {} were not believed: not of whom was heard", stats.foreign_goodbyes));
     }
     if let Some(round_trip) = stats.round_trip {
         lines.push(format!("  round trip  {:.1} ms", round_trip.as_micros() as f64 / 1_000.0));
@@ -129,6 +170,14 @@ pub(super) fn json(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
         "packets_duplicate": receiver.duplicate,
         "packets_refused": stats.refused,
         "packets_foreign": stats.foreign,
+        "packets_unsent": stats.unsent,
+        "packets_early": stats.early,
+        "packets_stale": stats.stale,
+        "slept_ms": stats.slept.as_millis(),
+        "packets_of_own_source": stats.own_source,
+        "source_changes": stats.source_changes,
+        "goodbyes": stats.goodbyes,
+        "goodbyes_not_believed": stats.foreign_goodbyes,
         "concealed_ms": ms(receiver.concealed_samples),
         "concealment_events": receiver.concealment_events,
         "recovered_ms": ms(receiver.recovered_samples),

@@ -6,17 +6,18 @@ use std::path::PathBuf;
 use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
 
 use clap::Args as ClapArgs;
-use dsp_core::time::NtpTime;
+use dsp_core::time::{Duration, NtpTime};
 use host_std::opus::{self, OpusEncoderConfig};
 use host_std::sdp::{self, SrtpPolicy};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
-use host_std::session::{Call, CallConfig, Latching, NoTap};
+use host_std::session::{Call, CallConfig, Latching, Missed, NoTap};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
 use super::codecs::CodecName;
 use super::settings::{self, Concealment, OpusArgs};
 use super::sound::SoundArgs;
+use super::waiting::Waiting;
 use super::{Outcome, exchange, keyboard, number_in, print, summary, tell};
 
 const AFTER_HELP: &str = "\
@@ -88,6 +89,13 @@ struct TalkArgs {
     /// Hang up after this time [default: only on request]
     #[arg(long, value_parser = |s: &str| number_in(s, 0.1, 864_000.0), value_name = "S")]
     seconds: Option<f64>,
+    /// Hang up when the other side said goodbye by RTCP and nothing came of it since for this time, on hold 30 s: some
+    /// phones say goodbye at every hold and go on
+    #[arg(long, default_value_t = 7.0, value_parser = |s: &str| number_in(s, 0.1, 86_400.0), value_name = "S")]
+    end_after_goodbye: f64,
+    /// Hang up when nothing came from the other side for this time, except on hold; it ends with an error [default: go on]
+    #[arg(long, value_parser = |s: &str| number_in(s, 1.0, 86_400.0), value_name = "S")]
+    end_after_silence: Option<f64>,
     /// Print the summary as JSON; without --write it follows the SDP on stdout
     #[arg(long)]
     json: bool,
@@ -185,13 +193,14 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
     let mut call = Call::new(config(args, address, rtp.local_addr()?.port())?)?;
     // Without a microphone or a file there is no call: say so before the other side hears of it.
     drop(args.sound.open(args.rate, 1)?);
+    let waiting = Waiting::read(&[&rtp, &rtcp])?;
     agree(&mut call, &clock)?;
     let rate_hz = call.sample_rate_hz().ok_or("no call was agreed on")?;
     let audio = args.sound.open(rate_hz, call.channels().unwrap_or(1))?;
     let mux = call.negotiated().is_some_and(|negotiated| negotiated.rtcp_mux);
     let rtcp = if mux { None } else { Some(UdpSocket::from_std(rtcp)?) };
     summary::describe(&call);
-    let driver = Driver {
+    let mut driver = Driver {
         call,
         rtp: UdpSocket::from_std(rtp)?,
         rtcp,
@@ -221,6 +230,7 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
                 let _ = commands.send(Command::HangUp).await;
             })
         };
+        driver.call.count(Missed::Early, waiting.stop().await);
         let finished = driver.run(from_user, status).await;
         interrupt.abort();
         let _ = display.await;
@@ -235,12 +245,20 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
     } else {
         print(&summary::text(&stats, &finished.ended, rate_hz, seconds))?;
     }
+    // Some may always be lost; most of them are no call.
+    let unsent = finished.send_error.filter(|_| u64::from(stats.unsent) * 2 > u64::from(stats.sender.packets));
     let closed = finished.audio.close();
     match (finished.ended, finished.audio.failure(), closed) {
         (Ended::Socket(error), ..) => Err(format!("the socket failed: {error}").into()),
+        (Ended::Silence(silence), ..) => {
+            Err(format!("nothing came from the other side for {} s", silence.as_millis() / 1_000).into())
+        }
         (_, Some(error), _) => Err(format!("sound stopped: {}", super::chain(error)).into()),
         (_, None, Err(error)) => Err(super::chain(&error).into()),
-        _ => Ok(()),
+        _ => match unsent {
+            Some(error) => Err(format!("{} packets could not be sent: {error}", stats.unsent).into()),
+            None => Ok(()),
+        },
     }
 }
 
@@ -302,6 +320,7 @@ fn bind(address: IpAddr, port: u16) -> Result<(StdUdpSocket, StdUdpSocket), Box<
 }
 
 fn config(args: &TalkArgs, address: IpAddr, port: u16) -> Result<CallConfig, Box<dyn Error>> {
+    let span = |seconds: f64| Duration::from_millis((seconds * 1e3) as u64);
     let unix_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64);
     let has_rate = |name: &CodecName| name.rates_hz().len() < 2 || name.rates_hz().contains(&args.rate);
     if let Some(name) = args.codec.iter().find(|name| !has_rate(name)) {
@@ -336,6 +355,8 @@ fn config(args: &TalkArgs, address: IpAddr, port: u16) -> Result<CallConfig, Box
             LatchName::Once => Latching::Once,
             LatchName::Relatch => Latching::Relatch,
         },
+        after_goodbye: Some(span(args.end_after_goodbye)),
+        after_silence: args.end_after_silence.map(span),
         wall_clock: NtpTime::from_unix_micros(unix_micros),
         ..CallConfig::new(port)?
     })

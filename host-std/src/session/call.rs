@@ -16,19 +16,21 @@ use std::net::{IpAddr, SocketAddr};
 use dsp_core::codec::Encoder;
 use dsp_core::quality::{Cname, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo, VoipMetricsInput};
 use dsp_core::receive::budget::{Budget, Priority};
-use dsp_core::receive::sources::PlacesError;
+use dsp_core::receive::sources::{Admission, PlacesError};
 use dsp_core::receive::{Played, ReceiverConfig};
 use dsp_core::send::{HostRedundancy, HostSender, SenderConfig};
-use dsp_core::time::{Instant, PayloadType, Ssrc};
+use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use dsp_core::wire::DatagramKind;
-use dsp_core::wire::rtcp::{Compound, CompoundRule};
+use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet, WriteError};
+use dsp_core::wire::rtp::RtpPacket;
 
 use super::codecs::{self, Decoders, Sending};
+use super::config::Spare;
 use super::guard::Guard;
-use super::latch::{Latch, unmapped};
-use super::outcome::{CallError, CallStats, Channel, Incoming, Transmit};
+use super::latch::{Claim, Latch, unmapped};
+use super::outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};
 use super::quality::{self, Heard};
-use super::sources::{Listening, MAX_SOURCES, PACKET_BYTES, SourceStats};
+use super::sources::{Farewell, Listening, MAX_SOURCES, PACKET_BYTES, SourceStats};
 use super::{CallConfig, Identity};
 use crate::registry::CodecFormat;
 use crate::sdp::{self, CryptoLine, CryptoSuite, Direction, LocalMedia, Negotiated, NegotiatedCodec, SrtpPolicy};
@@ -47,6 +49,27 @@ fn reporter(identity: &Identity, now: Instant) -> Result<RtcpReporter<MAX_SOURCE
     RtcpReporter::new(config, now).map_err(|_| CallError::Rtcp)
 }
 
+/// On hold, so long after a goodbye without RTCP the other side is gone (RFC 3550, 6.3.5: five intervals). Whoever says
+/// goodbye by RTCP would send it.
+const GONE_ON_HOLD: Duration = Duration::from_secs(30);
+/// What still comes within this time after a goodbye was sent before it.
+const STRAGGLES: Duration = Duration::from_secs(1);
+/// Packets with the SSRC that we had before may loop back for so long.
+const LOOPS: Duration = Duration::from_secs(2);
+/// Addresses that our own SSRC came from: another packet from there is a loop, not a new collision (RFC 3550, 8.2).
+const CONFLICTS: usize = 4;
+/// An address is no more one of them when nothing came from there for so long (8.2: ten intervals).
+const CONFLICT_OVER: Duration = Duration::from_secs(50);
+
+/// The source that we were before.
+#[derive(Clone, Copy)]
+struct Former {
+    ssrc: Ssrc,
+    /// The number after the last that we sent.
+    next: Seq,
+    until: Instant,
+}
+
 /// What exists once offer and answer have met.
 struct Media {
     negotiated: Negotiated,
@@ -61,6 +84,12 @@ struct Media {
     reporter: Box<RtcpReporter<MAX_SOURCES>>,
     rtp: Latch,
     rtcp: Latch,
+    conflicts: [Option<(SocketAddr, Instant)>; CONFLICTS],
+    former: Option<Former>,
+    /// When the other side was heard last, or signalled.
+    alive: Instant,
+    /// When it said goodbye, as long as it doesn't go on.
+    goodbye: Option<Instant>,
     /// Where we received when this was agreed on.
     here: (IpAddr, u16),
 }
@@ -72,6 +101,7 @@ pub struct Call {
     offered: Option<String>,
     media: Option<Media>,
     stats: CallStats,
+    spare: Spare,
 }
 
 impl Call {
@@ -119,7 +149,8 @@ impl Call {
             ..LocalMedia::default()
         };
         local.ptime_ms = sdp::offered_ptime_ms(&local, config.ptime_ms);
-        Ok(Self { config, local, offered: None, media: None, stats: CallStats::default() })
+        let spare = config.identity.spare()?;
+        Ok(Self { config, local, offered: None, media: None, stats: CallStats::default(), spare })
     }
 
     /// Our offer, or a new one in a running call.
@@ -206,18 +237,30 @@ impl Call {
     }
 
     /// Goes on as another source: after a collision of SSRCs (RFC 3550 8.2), or when a stream is handed over. Sequence
-    /// number and timestamp begin anew with those of `identity`.
+    /// number and timestamp begin anew with those of `identity`, and [`poll`](Self::poll) says goodbye for the source before.
+    /// At a collision the call does this by itself, with random numbers.
     ///
     /// # Errors
-    /// [`CallError::Rtcp`] if the canonical name is unusable.
+    /// [`CallError::SourceTaken`] if the other side is that source; nothing changes then.
     pub fn change_source(&mut self, now: Instant, identity: &Identity) -> Result<(), CallError> {
+        if self.media.as_ref().is_some_and(|media| media.heard.hears(identity.ssrc)) {
+            return Err(CallError::SourceTaken(identity.ssrc));
+        }
         self.config.identity =
             Identity { cname: self.config.identity.cname.clone(), keys: self.config.identity.keys, ..identity.clone() };
-        let Some(media) = &mut self.media else { return Ok(()) };
-        *media.reporter = reporter(&self.config.identity, now)?;
-        media.heard.set_own(identity.ssrc);
-        media.sender.change_source(identity.ssrc, identity.first_seq, identity.first_timestamp);
+        self.begin_as_source(now);
         Ok(())
+    }
+
+    /// Sends as the source of `config.identity` from now on.
+    fn begin_as_source(&mut self, now: Instant) {
+        let Some(media) = &mut self.media else { return };
+        let Identity { ssrc, first_seq, first_timestamp, .. } = self.config.identity;
+        let sender = &mut media.sender;
+        media.former = Some(Former { ssrc: sender.ssrc(), next: sender.seq(), until: now + LOOPS });
+        media.reporter.change_source(now, ssrc, sender.stats().packets);
+        media.heard.set_own(ssrc);
+        sender.change_source(ssrc, first_seq, first_timestamp);
     }
 
     /// What a source is worth where the budget for all ([`CallConfig::buffer_bytes`]) is too small: whoever has the lowest
@@ -291,15 +334,18 @@ impl Call {
         size_of::<Self>() + self.media.as_ref().map_or(0, heap)
     }
 
-    /// Takes in a datagram that arrived at `now` on one of our ports; decrypts it in place.
+    /// Takes in a datagram that arrived at `now` on one of our ports; decrypts it in place. What isn't authenticated is
+    /// believed only as far as it parses, was agreed on and comes in sequence.
     pub fn receive(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &mut [u8]) -> Incoming {
-        let Some(media) = &mut self.media else { return Incoming::Ignored };
+        let Some(media) = &mut self.media else {
+            self.stats.early += 1;
+            return Incoming::Ignored;
+        };
         let from = unmapped(from);
         let kind = DatagramKind::of(datagram);
         let latch = if channel == Channel::Rtp { &mut media.rtp } else { &mut media.rtcp };
         if !latch.may_hear(from) {
-            self.stats.foreign += 1;
-            return Incoming::Foreign;
+            return self.foreign(datagram);
         }
         let unprotected = match (kind, channel) {
             (DatagramKind::Rtp, Channel::Rtp) => media.guard.get().unprotect_rtp(datagram),
@@ -309,57 +355,179 @@ impl Call {
             }
             _ => return Incoming::Ignored,
         };
-        let len = match unprotected {
-            Ok(len) => len,
+        match unprotected {
+            Ok(len) if kind == DatagramKind::Rtp => self.receive_rtp(now, from, &mut datagram[..len]),
+            Ok(len) => self.receive_rtcp(now, channel, from, &datagram[..len]),
             Err(error) => {
                 self.stats.refused += 1;
-                return Incoming::Refused(error);
+                Incoming::Refused(error)
             }
-        };
-        let packet = &datagram[..len];
-        if kind == DatagramKind::Rtp {
-            if !latch.hear(now, from) {
-                self.stats.foreign += 1;
-                return Incoming::Foreign;
-            }
-            if !media.negotiated.direction.receives() {
-                return Incoming::Ignored;
-            }
-            if media.fresh {
-                // Timestamps of the clock before would spoil the new one's delay.
-                let payload_type = packet.get(1).map(|&byte| PayloadType::from_low_bits(byte));
-                if !payload_type.is_some_and(|payload_type| media.heard.knows(payload_type)) {
-                    return Incoming::Ignored;
+        }
+    }
+
+    /// An RTP packet that the guard let pass.
+    fn receive_rtp(&mut self, now: Instant, from: SocketAddr, datagram: &mut [u8]) -> Incoming {
+        let Some(media) = &mut self.media else { return Incoming::Ignored };
+        let known = RtpPacket::parse(datagram).ok().map(|packet| (packet.ssrc(), packet.seq(), packet.payload_type()));
+        if let Some((ssrc, seq, _)) = known
+            && media.is_own(now, ssrc, Some(seq))
+        {
+            return self.own_source(now, Channel::Rtp, from);
+        }
+        let agreed = known.filter(|(_, _, payload_type)| media.heard.knows(*payload_type));
+        let believed = match agreed {
+            Some((ssrc, seq, _)) => {
+                let claim = if media.guard.protects() { Claim::Authentic } else { media.heard.claim(ssrc, seq) };
+                let before = media.rtp.remote();
+                let heard = media.rtp.hear(now, from, claim);
+                if media.rtp.remote() != before && matches!(claim, Claim::Other(..)) {
+                    // Whoever was heard until now was another: nothing of that says anything of this stream.
+                    media.heard.forget();
                 }
-                media.fresh = false;
+                heard
             }
-            return media.heard.receive(now, &mut datagram[..len]);
+            // What doesn't parse or was not agreed on is counted by the receiver, and moves nothing.
+            None => media.rtp.believes(now, from),
+        };
+        if !believed {
+            return self.foreign(datagram);
         }
-        // Without SRTP anybody can write a goodbye: it must come from where the sound comes from.
-        if channel == Channel::Rtp && matches!(media.guard, Guard::Plain(_)) && !latch.believes(now, from) {
-            self.stats.foreign += 1;
-            return Incoming::Foreign;
+        if known.is_some() {
+            media.is_heard(now);
+            self.stats.last_heard = Some(now);
         }
-        // On its own port only reports that parse may move the latch, and none is believed before it is heard.
-        if channel == Channel::Rtcp && Compound::parse(packet, CompoundRule::ReducedSize).is_err() {
+        if !media.negotiated.direction.receives() {
             return Incoming::Ignored;
         }
-        if channel == Channel::Rtcp && !latch.hear(now, from) {
-            self.stats.foreign += 1;
-            return Incoming::Foreign;
-        }
-        match media.reporter.receive(now, packet) {
-            Ok(report) => {
-                if let Some(remote) = report.reception {
-                    self.stats.remote_fraction_lost = Some(f32::from(remote.block.fraction_lost) / 256.0);
-                    let clock = media.sending.rtp_clock_hz() as f32 / 1_000.0;
-                    self.stats.remote_jitter_ms = Some(remote.block.jitter_ticks as f32 / clock);
-                }
-                let go_on = !report.collision && media.heard.report(now, packet);
-                if report.bye && !go_on { Incoming::Bye } else { Incoming::Control }
+        if media.fresh {
+            // Timestamps of the clock before would spoil the new one's delay.
+            if agreed.is_none() {
+                return Incoming::Ignored;
             }
-            Err(_) => Incoming::Ignored,
+            media.fresh = false;
         }
+        media.heard.receive(now, datagram)
+    }
+
+    /// An RTCP packet that the guard let pass.
+    fn receive_rtcp(&mut self, now: Instant, channel: Channel, from: SocketAddr, packet: &[u8]) -> Incoming {
+        let Some(media) = &mut self.media else { return Incoming::Ignored };
+        let Ok(compound) = Compound::parse(packet, CompoundRule::ReportOrBye) else { return Incoming::Ignored };
+        let sender = compound.packets().flatten().find_map(|packet| match packet {
+            Packet::SenderReport(report) => Some(report.ssrc()),
+            Packet::ReceiverReport(report) => Some(report.ssrc()),
+            Packet::Bye(bye) => bye.ssrcs().next(),
+            _ => None,
+        });
+        if sender.is_some_and(|ssrc| media.is_own(now, ssrc, None)) {
+            return self.own_source(now, channel, from);
+        }
+        // Without SRTP anybody can write a report: it must come from where the sound comes from, or name its source.
+        let claim = match sender {
+            _ if media.guard.protects() => Claim::Authentic,
+            Some(ssrc) if media.heard.hears(ssrc) => Claim::Continues,
+            _ => Claim::Nothing,
+        };
+        let believed = match channel {
+            Channel::Rtcp => media.rtcp.hear(now, from, claim),
+            Channel::Rtp => claim == Claim::Authentic || media.rtp.believes(now, from),
+        };
+        if !believed {
+            return self.foreign(packet);
+        }
+        let Ok(report) = media.reporter.receive(now, packet) else { return Incoming::Ignored };
+        if report.collision {
+            return self.own_source(now, channel, from);
+        }
+        self.stats.last_heard = Some(now);
+        media.is_heard(now);
+        if let Some(remote) = report.reception {
+            self.stats.remote_fraction_lost = Some(f32::from(remote.block.fraction_lost) / 256.0);
+            let clock = media.sending.rtp_clock_hz() as f32 / 1_000.0;
+            self.stats.remote_jitter_ms = Some(remote.block.jitter_ticks as f32 / clock);
+        }
+        // Where nothing was ever heard, who leaves is whoever sent reports.
+        let silent = media.heard.reception().1 == 0;
+        match media.heard.report(now, packet) {
+            Farewell::None if report.bye && silent => media.goodbye = Some(now),
+            Farewell::None => {
+                self.stats.foreign_goodbyes += u32::from(says_goodbye(packet));
+                return Incoming::Control;
+            }
+            Farewell::OneOfSeveral => {
+                self.stats.goodbyes += 1;
+                return Incoming::Control;
+            }
+            Farewell::Last => media.goodbye = Some(now),
+        }
+        self.stats.goodbyes += 1;
+        Incoming::Bye
+    }
+
+    /// A datagram that nobody is believed to have sent.
+    fn foreign(&mut self, datagram: &[u8]) -> Incoming {
+        self.stats.foreign += 1;
+        self.stats.foreign_goodbyes += u32::from(says_goodbye(datagram));
+        Incoming::Foreign
+    }
+
+    /// A packet that came with our own SSRC: a loop, or a collision, which makes us another source (RFC 3550, 8.2). Where
+    /// anybody could write it, only if it comes from where the sound comes from; and from one address only once.
+    fn own_source(&mut self, now: Instant, channel: Channel, from: SocketAddr) -> Incoming {
+        self.stats.own_source += 1;
+        let Some(media) = &mut self.media else { return Incoming::Ignored };
+        let latch = if channel == Channel::Rtp { &media.rtp } else { &media.rtcp };
+        let believed = media.guard.protects() || latch.believes(now, from);
+        if believed && media.conflicts_anew(now, from) {
+            let taken = loop {
+                let numbers = self.spare.draw();
+                if numbers.0 != media.sender.ssrc() && !media.heard.hears(numbers.0) {
+                    break numbers;
+                }
+            };
+            let identity = &mut self.config.identity;
+            (identity.ssrc, identity.first_seq, identity.first_timestamp) = taken;
+            self.stats.source_changes += 1;
+            self.begin_as_source(now);
+        }
+        Incoming::Unheard(Admission::Own)
+    }
+
+    /// Counts datagrams that a driver could not pass on.
+    pub fn count(&mut self, missed: Missed, datagrams: u32) {
+        match missed {
+            Missed::Unsent => self.stats.unsent += datagrams,
+            Missed::Early => self.stats.early += datagrams,
+            Missed::Stale => self.stats.stale += datagrams,
+        }
+    }
+
+    /// How long nothing has come of the other side, neither RTP nor RTCP; `None` before the call is agreed on, and while
+    /// it's on hold.
+    pub fn silence(&self, now: Instant) -> Option<Duration> {
+        let media = self.media.as_ref()?;
+        media.negotiated.direction.receives().then(|| now.since(media.alive))
+    }
+
+    /// Whether the call should end though nobody signalled it: see [`CallConfig::after_goodbye`] and
+    /// [`CallConfig::after_silence`].
+    pub fn should_end(&self, now: Instant) -> Option<Ending> {
+        let media = self.media.as_ref()?;
+        if let (Some(goodbye), Some(wait)) = (media.goodbye, self.config.after_goodbye) {
+            let wait = if media.negotiated.direction.receives() { wait } else { wait.max(GONE_ON_HOLD) };
+            if now.since(goodbye.max(media.alive)) >= wait {
+                return Some(Ending::Goodbye);
+            }
+        }
+        let silence = self.silence(now)?;
+        self.config.after_silence.filter(|&wait| silence >= wait).map(|_| Ending::Silence(silence))
+    }
+
+    /// This machine slept for so many samples (a channel): time goes on without sound, in both directions.
+    pub fn skip(&mut self, samples: usize) {
+        let Some(media) = &mut self.media else { return };
+        media.sender.pause(samples);
+        self.stats.slept = self.stats.slept + Duration::from_samples(samples as u64, media.sending.sample_rate_hz);
     }
 
     /// Plays one tick of any length into `pcm`, heard from `now` on; in stereo it's interleaved. Silence before the call is
@@ -381,6 +549,8 @@ impl Call {
         if !media.negotiated.direction.sends() || !media.negotiated.has_remote() {
             media.sender.pause(pcm.len() / usize::from(media.sending.channels));
         } else if media.sender.capture(pcm).is_err() {
+            // Packets were not fetched: the tick is lost, but not its time.
+            media.sender.pause(pcm.len() / usize::from(media.sending.channels));
             self.stats.send_errors += 1;
         }
     }
@@ -418,16 +588,36 @@ impl Call {
         }
         let ((reception, sources), info) = self.report(now)?;
         let media = self.media.as_mut()?;
-        let len = media.reporter.poll(now, &reception[..sources], Some(&info), buffer).ok()??;
-        media.protect_report(buffer, len)
+        let written = media.reporter.poll(now, &reception[..sources], Some(&info), buffer);
+        self.protect_report(written, buffer)
     }
 
     /// Says goodbye: the last RTCP packet.
     pub fn bye(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let ((reception, sources), info) = self.report(now)?;
         let media = self.media.as_mut()?;
-        let len = media.reporter.bye(now, &reception[..sources], Some(&info), None, buffer).ok()??;
-        media.protect_report(buffer, len)
+        let written = media.reporter.bye(now, &reception[..sources], Some(&info), None, buffer);
+        self.protect_report(written, buffer)
+    }
+
+    /// What was written, protected and addressed. What doesn't fit is counted.
+    fn protect_report(&mut self, written: Result<Option<usize>, WriteError>, buffer: &mut [u8]) -> Option<Transmit> {
+        let media = self.media.as_mut()?;
+        let protected = match written {
+            Ok(None) => return None,
+            Ok(Some(_)) if !media.negotiated.has_remote() => return None,
+            Ok(Some(len)) => media.guard.get().protect_rtcp(buffer, len).ok(),
+            Err(_) => None,
+        };
+        let Some(len) = protected else {
+            self.stats.send_errors += 1;
+            return None;
+        };
+        Some(if media.negotiated.rtcp_mux {
+            Transmit { len, to: media.rtp.remote(), channel: Channel::Rtp }
+        } else {
+            Transmit { len, to: media.rtcp.remote(), channel: Channel::Rtcp }
+        })
     }
 
     fn report(&mut self, now: Instant) -> Option<(([ReceptionStats; MAX_SOURCES], usize), SendInfo)> {
@@ -489,6 +679,10 @@ impl Call {
                 reporter: Box::new(reporter(identity, now)?),
                 rtp: Latch::new(self.config.latching, negotiated.remote_rtp),
                 rtcp: Latch::new(self.config.latching, negotiated.remote_rtcp),
+                conflicts: [None; CONFLICTS],
+                former: None,
+                alive: now,
+                goodbye: None,
                 encoder,
                 fresh: false,
                 negotiated,
@@ -529,12 +723,10 @@ impl Call {
         let moved = negotiated.remote_rtp != media.negotiated.remote_rtp || here != media.here;
         media.here = here;
         media.guard.renew(negotiated.srtp.as_ref(), moved);
-        if negotiated.remote_rtp != media.negotiated.remote_rtp {
-            media.rtp.renegotiated(now, negotiated.remote_rtp);
-        }
-        if negotiated.remote_rtcp != media.negotiated.remote_rtcp {
-            media.rtcp.renegotiated(now, negotiated.remote_rtcp);
-        }
+        media.rtp.renegotiated(now, negotiated.remote_rtp);
+        media.rtcp.renegotiated(now, negotiated.remote_rtcp);
+        // Whoever signals is there, and goes on after the goodbye that some phones say at each new offer.
+        (media.alive, media.goodbye) = (now, None);
         media.negotiated = negotiated;
         if let Some(identity) = next_identity {
             self.change_source(now, &identity)?;
@@ -555,17 +747,40 @@ impl Media {
         mtu.saturating_sub(sdp::ip_overhead(self.negotiated.remote_rtp.ip()) + tag)
     }
 
-    fn protect_report(&mut self, buffer: &mut [u8], len: usize) -> Option<Transmit> {
-        if !self.negotiated.has_remote() {
-            return None;
-        }
-        let len = self.guard.get().protect_rtcp(buffer, len).ok()?;
-        Some(if self.negotiated.rtcp_mux {
-            Transmit { len, to: self.rtp.remote(), channel: Channel::Rtp }
-        } else {
-            Transmit { len, to: self.rtcp.remote(), channel: Channel::Rtcp }
-        })
+    /// Whether a packet is our own, or of the source that we were just before and still on its way. `seq`: of RTP.
+    fn is_own(&self, now: Instant, ssrc: Ssrc, seq: Option<Seq>) -> bool {
+        let former = self.former.is_some_and(|former| {
+            let sent = |seq: Seq| former.next.0.wrapping_sub(seq.0).wrapping_sub(1) < 1_000;
+            former.ssrc == ssrc && now < former.until && seq.is_none_or(sent)
+        });
+        former || ssrc == self.sender.ssrc()
     }
+
+    /// Takes note that our SSRC came from this address; whether that is new.
+    fn conflicts_anew(&mut self, now: Instant, from: SocketAddr) -> bool {
+        let rank = |known: &Option<(SocketAddr, Instant)>| match known {
+            Some((address, _)) if *address == from => (0, Instant::ZERO),
+            None => (1, Instant::ZERO),
+            Some((_, when)) => (2, *when),
+        };
+        let Some(place) = self.conflicts.iter_mut().min_by_key(|known| rank(known)) else { return false };
+        let anew = place.is_none_or(|(address, when)| address != from || now.since(when) >= CONFLICT_OVER);
+        *place = Some((from, now));
+        anew
+    }
+
+    /// A packet of the other side came, RTP or RTCP.
+    fn is_heard(&mut self, now: Instant) {
+        self.alive = now;
+        // Whoever goes on after a goodbye has not left.
+        self.goodbye = self.goodbye.filter(|goodbye| now.since(*goodbye) < STRAGGLES);
+    }
+}
+
+/// Whether a datagram is RTCP with a goodbye in it.
+fn says_goodbye(datagram: &[u8]) -> bool {
+    Compound::parse(datagram, CompoundRule::ReportOrBye)
+        .is_ok_and(|compound| compound.packets().flatten().any(|packet| matches!(packet, Packet::Bye(_))))
 }
 
 /// The decoders of each source that may be heard.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use dsp_core::receive::DelayConfig;
-use dsp_core::time::{NtpTime, RtpTime, Seq, Ssrc};
+use dsp_core::time::{Duration, NtpTime, RtpTime, Seq, Ssrc};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
@@ -57,6 +57,19 @@ impl Identity {
         }
     }
 
+    /// Numbers of sources to come. Repeatable if this identity is.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    pub(super) fn spare(&self) -> Result<Spare, CallError> {
+        let mut seed = [0; 32];
+        match self.keys {
+            None => getrandom::fill(&mut seed).map_err(CallError::Randomness)?,
+            Some(_) => seed[..8].copy_from_slice(&(self.session_id ^ u64::from(self.seed)).to_le_bytes()),
+        }
+        Ok(Spare(Xoshiro256PlusPlus::from_seed(seed)))
+    }
+
     fn draw(mut random: Xoshiro256PlusPlus) -> Self {
         let (first, second) = (random.next_u64(), random.next_u64());
         let mut keys = [[0; 30]; 2];
@@ -72,6 +85,18 @@ impl Identity {
             seed: (second >> 32) as u32,
             keys: Some(keys),
         }
+    }
+}
+
+/// Numbers for other sources of the same end, drawn without asking the system: a packet that comes in may need them.
+#[derive(Clone, Debug)]
+pub(super) struct Spare(Xoshiro256PlusPlus);
+
+impl Spare {
+    /// SSRC, first sequence number (below 2^15: RFC 4568, 6.4) and first timestamp.
+    pub(super) fn draw(&mut self) -> (Ssrc, Seq, RtpTime) {
+        let (first, second) = (self.0.next_u64(), self.0.next_u64());
+        (Ssrc(first as u32), Seq((first >> 49) as u16), RtpTime(second as u32))
     }
 }
 
@@ -120,6 +145,13 @@ pub struct CallConfig {
     pub buffer_bytes: Option<u32>,
     /// Bounds of the receive delay.
     pub delay: DelayConfig,
+    /// The call should end when the other side said goodbye by RTCP and nothing came of it since for so long, neither RTP
+    /// nor RTCP; on hold after 30 s at least. `None`: never, only signalling ends it. Whoever says goodbye at a hold and
+    /// goes on is heard of within 6.2 s, the longest interval of RTCP for two (RFC 3550, 6.3.1).
+    pub after_goodbye: Option<Duration>,
+    /// The call should end when nothing came of the other side for so long, neither RTP nor RTCP, except on hold. `None`:
+    /// never.
+    pub after_silence: Option<Duration>,
     /// Random names and numbers.
     pub identity: Identity,
     /// The wall clock at the host's `Instant::ZERO`, for RTCP sender reports.
@@ -153,6 +185,8 @@ impl CallConfig {
             sources: 1,
             buffer_bytes: None,
             delay: DelayConfig::default(),
+            after_goodbye: Some(Duration::from_secs(7)),
+            after_silence: None,
             identity,
             wall_clock: NtpTime::from_unix_micros(946_684_800_000_000),
         }

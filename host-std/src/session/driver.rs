@@ -1,29 +1,39 @@
 //! Drives one call over UDP sockets and an audio device, on tokio: the only place in a call that reads a clock.
 //!
 //! One task a call: datagrams as they arrive; every 10 ms an audio tick that plays, captures, sends what is finished
-//! and polls RTCP; commands from the user in between. Ticks are counted from the start, so a late one is made up for.
+//! and polls RTCP; commands from the user in between. Ticks are counted from the start, so a late one is made up for, up
+//! to 100 ms: what this machine slept beyond that (a stopped process, a closed laptop) is a pause in both directions. What
+//! lay in the sockets before the driver ran, or while the machine slept, is not heard: it would be delay.
+//!
+//! A lost device is opened anew on a thread of its own; meanwhile there is silence.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration as StdDuration;
 
-use dsp_core::block::Block;
-use dsp_core::process::gain::Gain;
-use dsp_core::process::level::{LevelConfig, LevelMeter};
-use dsp_core::time::Instant;
+use dsp_core::time::{Duration, Instant};
+use dsp_core::wire::DatagramKind;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
-use super::{Call, Channel, Incoming, Tap, Transmit};
-use crate::device::AudioIo;
+use super::fader::Fader;
+use super::{Call, Channel, Ending, Missed, Tap, Transmit};
+use crate::device::{AudioIo, DeviceError, FileIo};
 
 /// Length of an audio tick in ms.
 pub const TICK_MS: u32 = super::TICK_MS;
 /// The longest UDP datagram.
 const DATAGRAM_BYTES: usize = 65_535;
-/// A change of gain takes this long.
-const RAMP_MS: u32 = 10;
+/// Ticks that are later than this are skipped.
+const LATEST: StdDuration = StdDuration::from_millis(100);
+/// After so long a sleep what lies in the sockets is too late to be played.
+const STALE: StdDuration = StdDuration::from_millis(500);
+/// Datagrams that are thrown away at once: more than a socket holds.
+const STALE_DATAGRAMS: u32 = 10_000;
+/// Time between two attempts to open a lost device anew.
+const REOPEN_EVERY: StdDuration = StdDuration::from_secs(2);
 /// Datagrams that are taken in between two ticks on each port: what a flood sends beyond stays with the system, which
 /// drops it, and the sound goes on. 31 sources with packets of 2.5 ms send 124 in a tick.
 const DATAGRAMS_A_TICK: u32 = 256;
@@ -83,6 +93,8 @@ pub struct Status {
     pub volume: i16,
     /// Time since the driver began.
     pub elapsed: Instant,
+    /// How long nothing has come of the other side; `None` on hold.
+    pub silence: Option<Duration>,
 }
 
 /// Why a call ended.
@@ -90,8 +102,10 @@ pub struct Status {
 pub enum Ended {
     /// The user hung up, or all handles to the driver are gone.
     HungUp,
-    /// The other side said goodbye.
+    /// The other side said goodbye, and nothing came of it since ([`Ending::Goodbye`]).
     Bye,
+    /// Nothing came of the other side for so long ([`Ending::Silence`]).
+    Silence(Duration),
     /// The time was over.
     TimeOver,
     /// A change gave the call another sample rate or other channels, so it needs another device: make a new driver of
@@ -137,46 +151,78 @@ pub struct Finished<T> {
     pub rtp: UdpSocket,
     /// The same for RTCP.
     pub rtcp: Option<UdpSocket>,
+    /// Why the first datagram could not be sent that could not; how many, the call's numbers tell.
+    pub send_error: Option<io::Error>,
 }
 
 struct Sound {
+    device: Device,
     pcm: Vec<i16>,
-    microphone: Gain,
-    volume: Gain,
-    meters: [Option<LevelMeter>; 2],
+    microphone: Fader,
+    volume: Fader,
     muted: bool,
-    /// Of microphone and loudspeaker, in hundredths of a decibel.
-    gains: [i16; 2],
+}
+
+/// What an attempt to open a device anew gives back.
+type Reopened = (Box<dyn AudioIo>, Result<(), DeviceError>);
+
+/// The device; if it's lost, it is opened anew.
+enum Device {
+    Here {
+        audio: Box<dyn AudioIo>,
+        /// When to open it anew, if it is lost.
+        retry: TokioInstant,
+    },
+    /// It's being opened on a thread that may block.
+    Opening(JoinHandle<Reopened>),
+}
+
+struct Running<T> {
+    call: Call,
+    rtp: UdpSocket,
+    rtcp: Option<UdpSocket>,
+    tap: T,
+    clock: Clock,
+    send_error: Option<io::Error>,
 }
 
 impl<T: Tap> Driver<T> {
     /// Runs the call until it ends.
-    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished<T> {
-        let (rate_hz, channels) = (self.audio.sample_rate_hz(), self.audio.channels());
-        let count = u32::from(channels);
-        // A call's rates are among those that the meter has; without it there is just nothing to show.
-        let meter = LevelMeter::new(LevelConfig { sample_rate_hz: rate_hz, ..LevelConfig::default() }).ok();
-        let ramp = (rate_hz * count * RAMP_MS / 1_000) as u16;
+    pub async fn run(self, mut commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished<T> {
+        let Self { call, rtp, rtcp, audio, tap, clock, drift_ppm, time_limit } = self;
+        let mut running = Running { call, rtp, rtcp, tap, clock, send_error: None };
+        let (rate_hz, channels) = (audio.sample_rate_hz(), audio.channels());
+        let longest = (rate_hz * TICK_MS / 1_000 + 1) as usize;
+        let begin = TokioInstant::now();
         let mut sound = Sound {
-            pcm: Vec::with_capacity(((rate_hz * TICK_MS / 1_000 + 1) * count) as usize),
-            microphone: Gain::new(ramp),
-            volume: Gain::new(ramp),
-            meters: [meter, meter],
+            device: Device::Here { audio, retry: begin },
+            pcm: Vec::with_capacity(longest * usize::from(channels)),
+            microphone: Fader::new(rate_hz, channels, longest),
+            volume: Fader::new(rate_hz, channels, longest),
             muted: false,
-            gains: [0; 2],
         };
         let mut datagram = vec![0; DATAGRAM_BYTES];
         let mut incoming = vec![0; DATAGRAM_BYTES];
         let mut incoming_rtcp = vec![0; DATAGRAM_BYTES];
-        let begin = TokioInstant::now();
+        running.drain(&mut incoming, Missed::Early);
         let (mut tick, mut arrived) = (0u64, [0; 2]);
+        let period = f64::from(TICK_MS) / 1_000.0 / (1.0 + drift_ppm * 1e-6);
         let ended = loop {
-            let period = f64::from(TICK_MS) / 1_000.0 / (1.0 + self.drift_ppm * 1e-6);
             let next = begin + StdDuration::from_secs_f64(tick as f64 * period);
+            let late = TokioInstant::now().saturating_duration_since(next);
+            if late > LATEST {
+                let skipped = (late.as_secs_f64() / period) as u64;
+                running.call.skip(super::ticks_samples(rate_hz, tick, skipped));
+                tick += skipped;
+                if late > STALE {
+                    running.drain(&mut incoming, Missed::Stale);
+                }
+                continue;
+            }
             let event = tokio::select! {
                 biased;
-                received = self.rtp.recv_from(&mut incoming), if arrived[0] < DATAGRAMS_A_TICK => Event::Datagram(Channel::Rtp, received),
-                received = receive(self.rtcp.as_ref(), &mut incoming_rtcp), if arrived[1] < DATAGRAMS_A_TICK => Event::Datagram(Channel::Rtcp, received),
+                received = running.rtp.recv_from(&mut incoming), if arrived[0] < DATAGRAMS_A_TICK => Event::Datagram(Channel::Rtp, received),
+                received = receive(running.rtcp.as_ref(), &mut incoming_rtcp), if arrived[1] < DATAGRAMS_A_TICK => Event::Datagram(Channel::Rtcp, received),
                 command = commands.recv() => Event::Command(command),
                 () = sleep_until(next) => Event::Tick,
             };
@@ -184,18 +230,16 @@ impl<T: Tap> Driver<T> {
                 Event::Datagram(channel, Ok((len, from))) => {
                     arrived[usize::from(channel == Channel::Rtcp)] += 1;
                     let buffer = if channel == Channel::Rtp { &mut incoming } else { &mut incoming_rtcp };
-                    if self.arrive(channel, from, &mut buffer[..len]) == Incoming::Bye {
-                        break Ended::Bye;
-                    }
+                    running.arrive(channel, from, &mut buffer[..len]);
                 }
                 // An ICMP answer to something we sent: the other side may not be there yet.
                 Event::Datagram(_, Err(error)) if unreachable(&error) => {}
                 Event::Datagram(_, Err(error)) => break Ended::Socket(error),
                 Event::Command(Some(Command::HangUp) | None) => break Ended::HungUp,
                 Event::Command(Some(Command::Change(change))) => {
-                    change(&mut self.call, self.clock.now());
-                    if self.call.sample_rate_hz().is_some_and(|call_hz| call_hz != rate_hz)
-                        || self.call.channels().is_some_and(|call_channels| call_channels != channels)
+                    change(&mut running.call, clock.now());
+                    if running.call.sample_rate_hz().is_some_and(|call_hz| call_hz != rate_hz)
+                        || running.call.channels().is_some_and(|call_channels| call_channels != channels)
                     {
                         break Ended::SoundChanged;
                     }
@@ -204,36 +248,65 @@ impl<T: Tap> Driver<T> {
                 Event::Tick => {
                     arrived = [0; 2];
                     sound.pcm.resize(super::tick_samples(rate_hz, tick) * usize::from(channels), 0);
-                    self.tick(tick > 0, &mut sound, &mut datagram).await;
+                    running.tick(tick > 0, &mut sound, &mut datagram).await;
                     tick += 1;
-                    if self.audio.failure().is_some() && !self.audio.may_come_back() {
+                    if sound.device.has_failed() {
                         break Ended::SoundFailed;
                     }
                     if tick.is_multiple_of(STATUS_EVERY) {
-                        let _ = status.send(self.status(&sound, begin));
+                        let _ = status.send(running.status(&sound, begin));
                     }
-                    if self.time_limit.is_some_and(|limit| begin.elapsed() >= limit) {
+                    match running.call.should_end(clock.now()) {
+                        Some(Ending::Goodbye) => break Ended::Bye,
+                        Some(Ending::Silence(silence)) => break Ended::Silence(silence),
+                        None => {}
+                    }
+                    if time_limit.is_some_and(|limit| begin.elapsed() >= limit) {
                         break Ended::TimeOver;
                     }
                 }
             }
         };
         if !matches!(ended, Ended::SoundChanged)
-            && let Some(transmit) = self.call.bye(self.clock.now(), &mut datagram)
+            && let Some(transmit) = running.call.bye(clock.now(), &mut datagram)
         {
-            self.send(transmit, &datagram).await;
+            running.send(transmit, &datagram).await;
         }
-        let _ = status.send(self.status(&sound, begin));
+        let _ = status.send(running.status(&sound, begin));
         tracing::debug!(?ended, "call ended");
-        Finished { ended, call: self.call, audio: self.audio, tap: self.tap, rtp: self.rtp, rtcp: self.rtcp }
+        let audio = sound.device.close().await;
+        let Running { call, rtp, rtcp, tap, send_error, .. } = running;
+        Finished { ended, call, audio, tap, rtp, rtcp, send_error }
     }
+}
 
-    fn arrive(&mut self, channel: Channel, from: SocketAddr, datagram: &mut [u8]) -> Incoming {
+impl<T: Tap> Running<T> {
+    fn arrive(&mut self, channel: Channel, from: SocketAddr, datagram: &mut [u8]) {
         let now = self.clock.now();
         self.tap.arrived(now, channel, from, datagram);
         let incoming = self.call.receive(now, channel, from, datagram);
         self.tap.received(now, &incoming);
-        incoming
+    }
+
+    /// Empties the sockets of what lay there for nobody knows how long: sound is thrown away and counted, reports are read.
+    fn drain(&mut self, buffer: &mut [u8], missed: Missed) {
+        let mut thrown = 0;
+        for channel in [Channel::Rtp, Channel::Rtcp] {
+            let socket = if channel == Channel::Rtp { Some(&self.rtp) } else { self.rtcp.as_ref() };
+            // Whatever is wrong with a socket, the loop will tell.
+            let Some(Ok(socket)) = socket.map(at_once) else { continue };
+            for _ in 0..STALE_DATAGRAMS {
+                match socket.recv_from(buffer) {
+                    Ok((len, from)) if DatagramKind::of(&buffer[..len]) == DatagramKind::Rtcp => {
+                        self.arrive(channel, from, &mut buffer[..len]);
+                    }
+                    Ok(_) => thrown += 1,
+                    Err(error) if unreachable(&error) => {}
+                    Err(_) => break,
+                }
+            }
+        }
+        self.call.count(missed, thrown);
     }
 
     async fn tick(&mut self, capture: bool, sound: &mut Sound, datagram: &mut [u8]) {
@@ -241,13 +314,11 @@ impl<T: Tap> Driver<T> {
         let played = self.call.play(now, &mut sound.pcm);
         self.tap.played(now, &played, &sound.pcm);
         sound.volume.process(&mut sound.pcm);
-        sound.measure(1);
-        self.audio.write(&sound.pcm);
+        sound.device.write(&sound.pcm);
         // What is captured was said before now: nothing has been, at the first tick.
         if capture {
-            self.audio.read(&mut sound.pcm);
+            sound.device.read(&mut sound.pcm);
             sound.microphone.process(&mut sound.pcm);
-            sound.measure(0);
             self.tap.captured(now, &sound.pcm);
             self.call.capture(&sound.pcm);
         }
@@ -257,19 +328,7 @@ impl<T: Tap> Driver<T> {
         if let Some(transmit) = self.call.poll(now, datagram) {
             self.send(transmit, datagram).await;
         }
-        if self.audio.failure().is_some() && self.audio.may_come_back() {
-            self.recover_audio();
-        }
-    }
-
-    /// The device is lost: say so once, and try to open it anew every two seconds.
-    fn recover_audio(&mut self) {
-        if self.clock.now().as_millis() % 2_000 < u64::from(TICK_MS) {
-            match self.audio.reopen() {
-                Ok(()) => tracing::info!("the audio device is back"),
-                Err(error) => tracing::warn!(%error, "no sound"),
-            }
-        }
+        sound.device.recover().await;
     }
 
     async fn send(&mut self, transmit: Transmit, datagram: &[u8]) {
@@ -281,21 +340,92 @@ impl<T: Tap> Driver<T> {
         self.tap.sent(self.clock.now(), transmit.channel, transmit.to, bytes);
         let to = as_sent(socket, transmit.to);
         if let Err(error) = socket.send_to(bytes, to).await {
-            tracing::debug!(%error, to = %transmit.to, "datagram not sent");
+            self.call.count(Missed::Unsent, 1);
+            if self.send_error.is_none() {
+                tracing::warn!(%error, to = %transmit.to, "datagram not sent");
+                self.send_error = Some(error);
+            }
         }
     }
 
     fn status(&self, sound: &Sound, begin: TokioInstant) -> Status {
         Status {
             stats: self.call.stats(),
-            microphone_level: sound.level(0),
-            speaker_level: sound.level(1),
+            microphone_level: sound.microphone.level(),
+            speaker_level: sound.volume.level(),
             muted: sound.muted,
-            microphone_gain: sound.gains[0],
-            volume: sound.gains[1],
+            microphone_gain: sound.microphone.gain(),
+            volume: sound.volume.gain(),
             // Not the clock's time: that began before offer and answer.
             elapsed: Instant::from_micros(begin.elapsed().as_micros() as u64),
+            silence: self.call.silence(self.clock.now()),
         }
+    }
+}
+
+impl Device {
+    fn write(&mut self, pcm: &[i16]) {
+        if let Self::Here { audio, .. } = self {
+            audio.write(pcm);
+        }
+    }
+
+    fn read(&mut self, pcm: &mut [i16]) {
+        match self {
+            Self::Here { audio, .. } => {
+                audio.read(pcm);
+            }
+            Self::Opening(_) => pcm.fill(0),
+        }
+    }
+
+    /// Whether the device has failed for good.
+    fn has_failed(&self) -> bool {
+        matches!(self, Self::Here { audio, .. } if audio.failure().is_some() && !audio.may_come_back())
+    }
+
+    /// If the device is lost: says so, and lets it be opened anew, every two seconds.
+    async fn recover(&mut self) {
+        match self {
+            Self::Here { audio, retry } => {
+                if audio.failure().is_none() || !audio.may_come_back() || TokioInstant::now() < *retry {
+                    return;
+                }
+                // Something must be here while the thread has the device.
+                let away = (audio.sample_rate_hz(), audio.channels());
+                let away = Box::new(FileIo::null(away.0).with_channels(away.1));
+                let mut audio = std::mem::replace(audio, away);
+                *self = Self::Opening(tokio::task::spawn_blocking(move || {
+                    let reopened = audio.reopen();
+                    (audio, reopened)
+                }));
+            }
+            Self::Opening(opening) if opening.is_finished() => {
+                let (audio, reopened) = joined(opening.await);
+                match reopened {
+                    Ok(()) => tracing::info!("the audio device is back"),
+                    Err(error) => tracing::warn!(%error, "no sound"),
+                }
+                *self = Self::Here { audio, retry: TokioInstant::now() + REOPEN_EVERY };
+            }
+            Self::Opening(_) => {}
+        }
+    }
+
+    /// The device, to be closed.
+    async fn close(self) -> Box<dyn AudioIo> {
+        match self {
+            Self::Here { audio, .. } => audio,
+            Self::Opening(opening) => joined(opening.await).0,
+        }
+    }
+}
+
+/// What the thread gives back; it is never cancelled, so all that it could bring else is a panic.
+fn joined(thread: Result<Reopened, tokio::task::JoinError>) -> Reopened {
+    match thread {
+        Ok(reopened) => reopened,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
@@ -307,33 +437,19 @@ enum Event {
 
 impl Sound {
     fn apply(&mut self, command: Command) {
-        match command {
+        let changed = match command {
             Command::Mute(muted) => {
                 self.muted = muted;
                 self.microphone.set_muted(muted);
+                Ok(())
             }
-            Command::MicrophoneGain(gain) => self.set(false, gain),
-            Command::Volume(gain) => self.set(true, gain),
+            Command::MicrophoneGain(gain) => self.microphone.set_gain(gain),
+            Command::Volume(gain) => self.volume.set_gain(gain),
             // The loop has dealt with these.
-            Command::HangUp | Command::Change(_) => {}
-        }
-    }
-
-    fn measure(&mut self, which: usize) {
-        if let Some(meter) = &mut self.meters[which] {
-            meter.hear(&self.pcm);
-        }
-    }
-
-    fn level(&self, which: usize) -> i16 {
-        self.meters[which].as_ref().map_or(i16::MIN, |meter| meter.rms_dbov().hundredths_dbov())
-    }
-
-    fn set(&mut self, speaker: bool, hundredths_db: i16) {
-        let gain = if speaker { &mut self.volume } else { &mut self.microphone };
-        match gain.set_gain(hundredths_db) {
-            Ok(()) => self.gains[usize::from(speaker)] = hundredths_db,
-            Err(error) => tracing::warn!(%error, "gain not changed"),
+            Command::HangUp | Command::Change(_) => Ok(()),
+        };
+        if let Err(error) = changed {
+            tracing::warn!(%error, "gain not changed");
         }
     }
 }
@@ -351,6 +467,15 @@ fn as_sent(socket: &UdpSocket, to: SocketAddr) -> SocketAddr {
         }
         _ => to,
     }
+}
+
+/// The same socket, to ask the system itself what is there: tokio knows it only after its reactor has run.
+fn at_once(socket: &UdpSocket) -> io::Result<std::net::UdpSocket> {
+    #[cfg(unix)]
+    let own = std::os::fd::AsFd::as_fd(socket).try_clone_to_owned()?;
+    #[cfg(windows)]
+    let own = std::os::windows::io::AsSocket::as_socket(socket).try_clone_to_owned()?;
+    Ok(own.into())
 }
 
 async fn receive(socket: Option<&UdpSocket>, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {

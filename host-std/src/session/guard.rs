@@ -26,6 +26,11 @@ impl Guard {
         }
     }
 
+    /// Whether datagrams are protected now: what it lets pass is of somebody who has the key.
+    pub(super) fn protects(&self) -> bool {
+        matches!(self, Self::Srtp(_))
+    }
+
     pub(super) fn get(&mut self) -> &mut dyn PacketGuard {
         match self {
             Self::Plain(plain) => plain,

@@ -8,6 +8,7 @@ mod codecs;
 mod config;
 mod converted;
 pub mod driver;
+mod fader;
 mod guard;
 mod latch;
 mod outcome;
@@ -20,16 +21,22 @@ pub mod virtual_time;
 /// Length of an audio tick in ms.
 const TICK_MS: u32 = 10;
 
-/// Samples of the tick with this number: not always the same where a second has no whole number of hundredths.
+/// Samples (a channel) of the tick with this number: not always the same where a second has no whole number of
+/// hundredths.
 fn tick_samples(rate_hz: u32, tick: u64) -> usize {
+    ticks_samples(rate_hz, tick, 1)
+}
+
+/// Samples (a channel) of `count` ticks from this one on.
+fn ticks_samples(rate_hz: u32, tick: u64, count: u64) -> usize {
     let upto = |tick: u64| tick * u64::from(rate_hz) * u64::from(TICK_MS) / 1_000;
-    (upto(tick + 1) - upto(tick)) as usize
+    (upto(tick + count) - upto(tick)) as usize
 }
 
 pub use call::Call;
 pub use config::{CallConfig, Identity};
 pub use latch::Latching;
-pub use outcome::{CallError, CallStats, Channel, Incoming, Transmit};
+pub use outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};
 pub use quality::impairment;
 pub(crate) use quality::rating;
 pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};

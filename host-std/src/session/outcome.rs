@@ -7,7 +7,7 @@ use dsp_core::quality::BurstStats;
 use dsp_core::receive::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::receive::{self, ReceiveError, Received, ReceiverStats};
 use dsp_core::send::{FrameTooLong, SendStats};
-use dsp_core::time::Duration;
+use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::rtcp::VoipMetrics;
 
 use crate::sdp::SdpError;
@@ -48,6 +48,8 @@ pub enum CallError {
         /// Bytes that are needed.
         least: u32,
     },
+    /// This end can't be a source that the other side is already (RFC 3550, 8.2).
+    SourceTaken(Ssrc),
     /// A call's sound is mono, and this codec's is not.
     Channels {
         /// The codec, as `a=rtpmap` has it.
@@ -75,6 +77,7 @@ impl std::fmt::Display for CallError {
             Self::BufferBytes { bytes, least } => {
                 write!(f, "{bytes} bytes for received packets, a packet of each source needs {least}")
             }
+            Self::SourceTaken(ssrc) => write!(f, "source {:08x} is the other side's", ssrc.0),
             Self::Rtcp => write!(f, "RTCP needs a canonical name of 1 to 64 bytes"),
         }
     }
@@ -92,6 +95,7 @@ impl std::error::Error for CallError {
             Self::Codec(_)
             | Self::NoOffer
             | Self::Rtcp
+            | Self::SourceTaken(_)
             | Self::Redundancy(_)
             | Self::BufferBytes { .. }
             | Self::Channels { .. } => None,
@@ -130,13 +134,15 @@ pub struct Transmit {
 pub enum Incoming {
     /// RTP: what the receiver did with it.
     Audio(Received),
-    /// RTP of a source that has no place, and why; only where several are heard.
+    /// RTP or RTCP of a source that has no place, and why: where only one is heard, of our own
+    /// ([`Own`](Admission::Own)), a loop or a collision.
     Unheard(Admission),
     /// RTCP was read.
     Control,
-    /// RTCP was read: the other side said goodbye; where several sources are heard, the last of them.
+    /// RTCP was read: a source that is heard said goodbye; where there are several, the last of them. The call goes on
+    /// until [`Call::should_end`](super::Call::should_end) says otherwise: some phones say goodbye at every hold.
     Bye,
-    /// It came from an address that the latching policy doesn't believe.
+    /// It came from an address that the latching policy doesn't believe, and proved nothing else.
     Foreign,
     /// The guard refused it.
     Refused(GuardError),
@@ -144,6 +150,27 @@ pub enum Incoming {
     Unusable(ReceiveError),
     /// Neither RTP nor RTCP, or not to be heard now (no call yet, or on hold).
     Ignored,
+}
+
+/// Why a call should end, though nobody signalled it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The other side said goodbye by RTCP, and nothing came of it since for
+    /// [`after_goodbye`](super::CallConfig::after_goodbye).
+    Goodbye,
+    /// Nothing came of the other side for so long: [`after_silence`](super::CallConfig::after_silence).
+    Silence(Duration),
+}
+
+/// What became of datagrams between a call and its sockets, for [`Call::count`](super::Call::count).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// The system refused to send it.
+    Unsent,
+    /// It came before the call could make use of it.
+    Early,
+    /// It lay unread while this machine slept, until it was too late.
+    Stale,
 }
 
 /// A snapshot of a call's numbers; no allocation.
@@ -160,8 +187,26 @@ pub struct CallStats {
     pub refused: u32,
     /// Datagrams from addresses that were not believed.
     pub foreign: u32,
-    /// Frames that could not be encoded or protected.
+    /// Goodbyes of sources that are heard.
+    pub goodbyes: u32,
+    /// Goodbyes that changed nothing: from addresses that were not believed, or of sources that nothing was heard of.
+    pub foreign_goodbyes: u32,
+    /// Packets that came in with our own SSRC: a loop, or a collision (RFC 3550, 8.2). They are not played.
+    pub own_source: u32,
+    /// How often we became another source because of that.
+    pub source_changes: u32,
+    /// Ticks that could not be taken in, frames that could not be encoded or protected, and reports that did not fit.
     pub send_errors: u32,
+    /// Datagrams that the system refused to send.
+    pub unsent: u32,
+    /// Datagrams that came before the call could make use of them: before its answer, say.
+    pub early: u32,
+    /// Datagrams that lay unread while this machine slept.
+    pub stale: u32,
+    /// Time that this machine slept through: nothing was captured or played.
+    pub slept: Duration,
+    /// When something of the other side came last, RTP or RTCP.
+    pub last_heard: Option<Instant>,
     /// Round-trip time of the last RTCP report that told it.
     pub round_trip: Option<Duration>,
     /// What the other side last said it lost of ours, 0 to 1.

@@ -6,16 +6,17 @@
 //! memory is taken when the call is agreed on.
 
 use dsp_core::codec::PayloadTable;
-use dsp_core::quality::{Cname, ReceptionStats};
+use dsp_core::quality::{Cname, ReceptionStats, SequenceConfig};
 use dsp_core::receive::budget::{Budget, Priority};
 use dsp_core::receive::sources::{Admission, Sources, SourcesConfig, SourcesStats};
 use dsp_core::receive::{Played, ReceiverConfig, ReceiverStats};
 use dsp_core::sync::{AlignConfig, ClockMap, Stream, align};
-use dsp_core::time::{Duration, Instant, NtpTime, PayloadType, Ssrc};
+use dsp_core::time::{Duration, Instant, NtpTime, PayloadType, Seq, Ssrc};
 use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
 use dsp_core::wire::rtp::RtpPacket;
 
 use super::codecs::Decoders;
+use super::latch::Claim;
 use super::{CallError, Incoming};
 use crate::receiver::AnyReceiver;
 
@@ -46,6 +47,17 @@ pub struct SourceStats {
     pub least_delay: Duration,
     /// How much faster its sampling clock is than its sender's wall clock, by its sender reports, in ppm.
     pub clock_drift_ppm: i32,
+}
+
+/// Whether a report says goodbye for sources that are heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// For none.
+    None,
+    /// For some of them.
+    OneOfSeveral,
+    /// For all that were left.
+    Last,
 }
 
 /// A receiver, and what is known of who has it.
@@ -148,6 +160,10 @@ impl Listening {
         if let (Some(table), Ok(header)) = (&mut self.table, RtpPacket::parse(packet)) {
             index = match table.update(now, header.ssrc(), header.seq()) {
                 Admission::Heard(index) => index,
+                Admission::Returned(index) => {
+                    self.places[index].ends = None;
+                    index
+                }
                 Admission::Admitted(index) => {
                     self.places[index].begin(self.config.rtp_clock_hz);
                     index
@@ -167,11 +183,47 @@ impl Listening {
         }
     }
 
-    /// Takes in a compound RTCP packet that was found good: clocks, names, goodbyes. Whether a goodbye in it leaves
-    /// sources that are heard, so that the call goes on.
-    pub(super) fn report(&mut self, now: Instant, packet: &[u8]) -> bool {
-        let Some(table) = &mut self.table else { return false };
-        let Ok(compound) = Compound::parse(packet, CompoundRule::ReportFirst) else { return false };
+    /// Forgets all sources: others are heard from now on.
+    pub(super) fn forget(&mut self) {
+        if let Some(table) = &mut self.table {
+            table.clear();
+        }
+        for place in &mut self.places {
+            place.begin(self.config.rtp_clock_hz);
+        }
+    }
+
+    /// Whether this source has a place.
+    pub(super) fn hears(&self, ssrc: Ssrc) -> bool {
+        self.receiver_of(ssrc).is_some()
+    }
+
+    /// What a packet with these numbers proves of its sender, where it isn't authenticated (RFC 3550, A.1).
+    pub(super) fn claim(&self, ssrc: Ssrc, seq: Seq) -> Claim {
+        let Some(receiver) = self.receiver_of(ssrc) else { return Claim::Other(ssrc, seq) };
+        let highest = Seq(receiver.stats().reception.extended_highest_seq as u16);
+        let SequenceConfig { max_dropout, .. } = SequenceConfig::default();
+        match seq.0.wrapping_sub(highest.0) {
+            ahead if (1..max_dropout).contains(&ahead) => Claim::Continues,
+            ahead if ahead.wrapping_neg() < max_dropout => Claim::Old,
+            _ => Claim::Other(ssrc, seq),
+        }
+    }
+
+    fn receiver_of(&self, ssrc: Ssrc) -> Option<&AnyReceiver> {
+        self.heard().map(|place| &place.receiver).find(|receiver| receiver.ssrc() == Some(ssrc))
+    }
+
+    /// Takes in a compound RTCP packet that was found good: clocks, names, goodbyes.
+    pub(super) fn report(&mut self, now: Instant, packet: &[u8]) -> Farewell {
+        let Ok(compound) = Compound::parse(packet, CompoundRule::ReportOrBye) else { return Farewell::None };
+        let mut ssrcs = compound.packets().flatten().filter_map(|packet| match packet {
+            Packet::Bye(bye) => Some(bye),
+            _ => None,
+        });
+        let mut farewell =
+            if ssrcs.any(|bye| bye.ssrcs().any(|ssrc| self.hears(ssrc))) { Farewell::Last } else { Farewell::None };
+        let Some(table) = &mut self.table else { return farewell };
         for packet in compound.packets().flatten() {
             match packet {
                 Packet::SenderReport(report) => {
@@ -197,7 +249,10 @@ impl Listening {
                 _ => {}
             }
         }
-        table.iter().next().is_some()
+        if farewell == Farewell::Last && table.iter().next().is_some() {
+            farewell = Farewell::OneOfSeveral;
+        }
+        farewell
     }
 
     /// Plays one tick: the one source, or the sum of all. `Played` adds up what was made for each, and has the largest

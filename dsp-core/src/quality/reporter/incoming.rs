@@ -60,9 +60,13 @@ pub(super) struct Peer {
 }
 
 impl<const SOURCES: usize> RtcpReporter<SOURCES> {
-    /// Takes a datagram of RTCP from the peer, unprotected, as it arrived at `now`.
+    /// Takes a datagram of RTCP from the peer, unprotected, as it arrived at `now`. A goodbye counts also where no report
+    /// leads it, against 6.1.
+    ///
+    /// # Errors
+    /// [`ParseError`] if it isn't compound RTCP; nothing has changed then.
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<PeerReport, ParseError> {
-        let rule = if self.config.reduced_size { CompoundRule::ReducedSize } else { CompoundRule::ReportFirst };
+        let rule = if self.config.reduced_size { CompoundRule::ReducedSize } else { CompoundRule::ReportOrBye };
         let compound = Compound::parse(datagram, rule)?;
         let mut report = PeerReport::default();
         let from_us = |packet: &Packet<'_>| match packet {

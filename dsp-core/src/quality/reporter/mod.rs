@@ -54,6 +54,8 @@ pub struct RtcpReporter<const SOURCES: usize> {
     /// No report was sent yet.
     initial: bool,
     left: bool,
+    /// The source that this end was before, as long as its goodbye has not been written.
+    former: Option<Ssrc>,
     interval: Interval,
     peers: [Option<Peer>; SOURCES],
     /// The last sender report of each source.
@@ -90,6 +92,7 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
             next: now,
             initial: true,
             left: false,
+            former: None,
             interval: Interval::new(&config, Self::LONGEST_PLAIN_REPORT),
             peers: [None; SOURCES],
             clocks: [None; SOURCES],
@@ -128,6 +131,22 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         self.voip = metrics;
     }
 
+    /// Goes on as another source (8.2). If anything was sent as the one before, `packets` of RTP or a report, its goodbye is
+    /// what [`poll`](Self::poll) writes next, and it is due at once.
+    pub fn change_source(&mut self, now: Instant, ssrc: Ssrc, packets: u32) {
+        if !self.initial || packets > 0 {
+            // A goodbye that was not written yet is that of the source which the peer has heard.
+            self.former.get_or_insert(self.config.ssrc);
+        }
+        self.config.ssrc = ssrc;
+        self.packets_before = [0; 2];
+        self.voip = None;
+        self.peer_voip = None;
+        self.initial = true;
+        self.last_sent = now;
+        self.next = if self.former.is_some() { now } else { now + self.random_interval(false, 0) };
+    }
+
     /// If a report is due at `now`, writes it to `out` and returns its length; call again at
     /// [`next_deadline`](Self::next_deadline) in either case.
     ///
@@ -143,6 +162,12 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     ) -> Result<Option<usize>, WriteError> {
         if self.left || now < self.next {
             return Ok(None);
+        }
+        if let Some(former) = self.former {
+            let len = self.write_goodbye(former, out)?;
+            self.former = None;
+            self.next = now + self.random_interval(false, 0);
+            return Ok(Some(len));
         }
         self.forget_silent_peers(now);
         let we_send = self.active_send(send).is_some();
@@ -186,6 +211,17 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     fn active_receive<'a>(&'a self, receive: &'a [ReceptionStats]) -> impl Iterator<Item = &'a ReceptionStats> {
         let active = |stats: &&ReceptionStats| stats.received_since(reported_of(&self.reported, stats.ssrc)) > 0;
         receive.iter().filter(active).take(SOURCES)
+    }
+
+    /// The goodbye of a source that this end was: a report about nobody, the name, and the goodbye.
+    fn write_goodbye(&mut self, former: Ssrc, out: &mut [u8]) -> Result<usize, WriteError> {
+        let mut writer = CompoundWriter::new(out);
+        writer.receiver_report(former, &[])?;
+        writer.sdes(&[(former, &[SdesItem { kind: SdesItem::CNAME, value: self.cname.as_bytes() }])])?;
+        writer.bye(&[former], None)?;
+        let len = writer.finish();
+        self.interval.average_in(len);
+        Ok(len)
     }
 
     /// Writes one compound packet and takes note of what it reported; `leaving` holds the reason of a goodbye.
@@ -377,6 +413,37 @@ mod tests {
         assert!(matches!(last, Some(Ok(Packet::Bye(bye))) if bye.reason() == Some(b"hang up")));
         assert_eq!(reporter.bye(START, &[], Some(&send), None, &mut out), Ok(None));
         assert_eq!(reporter.poll(Instant::from_micros(u64::MAX), &[], None, &mut out), Ok(None));
+    }
+
+    #[test]
+    fn another_source_begins_with_the_goodbye_of_the_one_before() {
+        let (mut out, mut reporter) = ([0; 200], reporter());
+        // Nothing was sent: there is nobody to say goodbye (6.3.7).
+        reporter.change_source(START, Ssrc(5), 0);
+        assert!(reporter.next_deadline() > START);
+        reporter.change_source(START, Ssrc(6), 3);
+        assert_eq!(reporter.next_deadline(), START);
+        let len = reporter.poll(START, &[], None, &mut out).unwrap().unwrap();
+        let mut packets = Compound::parse(&out[..len], CompoundRule::ReportFirst).unwrap().packets();
+        assert!(matches!(packets.next(), Some(Ok(Packet::ReceiverReport(rr))) if rr.ssrc() == Ssrc(5)));
+        assert!(matches!(packets.next(), Some(Ok(Packet::Sdes(s))) if s.cname(Ssrc(5)) == Some(b"one@example")));
+        assert!(matches!(packets.next(), Some(Ok(Packet::Bye(bye))) if bye.ssrcs().eq([Ssrc(5)])));
+        let (later, len) = next_report(&mut reporter, None, &mut out);
+        assert!(later.since(START) >= Duration::from_millis(1_026));
+        let first = Compound::parse(&out[..len], CompoundRule::ReportFirst).unwrap().packets().next();
+        assert!(matches!(first, Some(Ok(Packet::ReceiverReport(rr))) if rr.ssrc() == Ssrc(6)));
+    }
+
+    #[test]
+    fn a_goodbye_that_no_report_leads_is_one() {
+        let (mut reporter, mut bytes) = (reporter(), [0; 200]);
+        let mut writer = CompoundWriter::new(&mut bytes);
+        writer.receiver_report(Ssrc(2), &[]).unwrap();
+        let len = writer.finish();
+        reporter.receive(START, &bytes[..len]).unwrap();
+        let goodbye = [0x81, 203, 0, 1, 0, 0, 0, 2];
+        assert!(reporter.receive(START, &goodbye).unwrap().bye);
+        assert!(reporter.receive(START, &[0x80, 202, 0, 0]).is_err());
     }
 
     #[test]

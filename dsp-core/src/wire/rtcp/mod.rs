@@ -99,6 +99,8 @@ pub enum CompoundRule {
     /// A report comes first (RFC 3550, 6.1 and A.2).
     #[default]
     ReportFirst,
+    /// A report or a goodbye comes first: some senders leave with a goodbye that no report leads, against 6.1.
+    ReportOrBye,
     /// Any packets in any order: reduced size, if both ends agreed to `a=rtcp-rsize` (RFC 5506, 3.4.2).
     ReducedSize,
 }
@@ -122,7 +124,12 @@ impl<'a> Compound<'a> {
             if first >> 6 != VERSION {
                 return Err(ParseError::Version(first >> 6));
             }
-            if offset == 0 && rule == CompoundRule::ReportFirst && !matches!(kind, packet_type::SR | packet_type::RR) {
+            let first_fits = match rule {
+                CompoundRule::ReportFirst => matches!(kind, packet_type::SR | packet_type::RR),
+                CompoundRule::ReportOrBye => matches!(kind, packet_type::SR | packet_type::RR | packet_type::BYE),
+                CompoundRule::ReducedSize => true,
+            };
+            if offset == 0 && !first_fits {
                 return Err(ParseError::FirstPacket(kind));
             }
             let need = packet_len(high, low);
