@@ -3,12 +3,14 @@
 use std::io::Write;
 
 use bolero::check;
+use dsp_core::guard::PacketGuard;
+use dsp_core::guard::srtp::{MasterKey, Srtp, SrtpProfile};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use host_std::record::keys::KeyLine;
 use host_std::replay::capture::{CaptureReader, Datagram};
 use host_std::replay::{Keys, PayloadMap, ReplayConfig, replay_bytes};
-use media_core_tests::captures::{Link, Times, call, fragments, in_ip, ip, pcap, pcap_of, pcapng, rtpdump};
+use media_core_tests::captures::{Link, Packet, Times, call, fragments, in_ip, ip, pcap, pcap_of, pcapng, rtpdump};
 
 fn reads(bytes: &[u8]) {
     let Ok(mut reader) = CaptureReader::new(bytes) else { return };
@@ -64,12 +66,25 @@ fn seeds() -> Vec<Vec<u8>> {
         pieces.into_iter().map(|piece| (packet.time_us, piece))
     });
     seeds.push(pcap_of(101, &pieces.collect::<Vec<_>>()));
+    let mut sender: Srtp<1> =
+        Srtp::new(SrtpProfile::AesCm128HmacSha1_80, &MasterKey::from_bytes(&[9; 30]), &MasterKey::from_bytes(&[1; 30]));
+    let secured = packets.iter().map(|packet| {
+        let (mut bytes, length) = (packet.bytes.clone(), packet.bytes.len());
+        bytes.resize(length + sender.max_growth(), 0);
+        let length = sender.protect_rtp(&mut bytes, length).expect("a packet");
+        bytes.truncate(length);
+        Packet { bytes, ..packet.clone() }
+    });
+    seeds.push(pcap(&secured.collect::<Vec<_>>(), Link::Raw, false, false));
     seeds
 }
 
 #[test]
 fn the_seeds_are_played() {
-    for seed in seeds() {
+    let mut seeds = seeds();
+    // The last is encrypted.
+    seeds.pop();
+    for seed in seeds {
         reads(&seed);
         let report = replay_bytes("seed", &seed, &Keys::default(), &ReplayConfig::default()).unwrap();
         assert_eq!(report.streams[0].numbers.received, 12);
@@ -92,7 +107,7 @@ fn fuzz_capture_packed() {
             encoder.finish().expect("memory can be written")
         })
         .collect();
-    packed.iter().for_each(|seed| {
+    packed[..packed.len() - 1].iter().for_each(|seed| {
         let report = replay_bytes("seed", seed, &Keys::default(), &ReplayConfig::default()).unwrap();
         assert_eq!(report.streams[0].numbers.received, 12);
     });
@@ -113,6 +128,11 @@ fn fuzz_capture_packed() {
 #[test]
 fn fuzz_capture_mutated() {
     let seeds = seeds();
+    // A key that opens one of them, so that with keys too there is what none opens.
+    let keys = Keys::new(&[format!("AES_CM_128_HMAC_SHA1_80 192.0.2.1:4000 198.51.100.2:5004 {}", "CQkJ".repeat(10))
+        .parse()
+        .expect("a line")])
+    .expect("a key");
     check!().with_type::<(u8, Vec<(u16, u8)>)>().for_each(|(which, edits)| {
         let mut bytes = seeds[usize::from(*which) % seeds.len()].clone();
         for &(place, with) in edits.iter().take(24) {
@@ -129,8 +149,11 @@ fn fuzz_capture_mutated() {
         // Played as what it is, and as if its sound were redundant audio data.
         let mut payloads = PayloadMap::default();
         payloads.add("0=red/8000").expect("redundant audio data");
-        for config in [ReplayConfig::default(), ReplayConfig { payloads, ..ReplayConfig::default() }] {
-            let Ok(report) = replay_bytes("fuzz", &bytes, &Keys::default(), &config) else { continue };
+        let (plain, red) = (ReplayConfig::default(), ReplayConfig { payloads, ..ReplayConfig::default() });
+        for (config, keys) in [(&plain, &Keys::default()), (&red, &Keys::default()), (&plain, &keys)] {
+            let Ok(report) = replay_bytes("fuzz", &bytes, keys, config) else { continue };
+            let capture = &report.capture;
+            assert!(capture.rtp_packets + capture.rtcp_packets + capture.refused_packets <= capture.packets);
             for stream in &report.streams {
                 assert!(stream.numbers.duration_s < 7_200.0);
                 assert!(stream.numbers.concealed_ratio <= 1.0);
