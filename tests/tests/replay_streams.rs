@@ -261,3 +261,31 @@ fn times_that_make_no_sense_end_and_are_told() {
     let received: u64 = report.streams.iter().map(|stream| stream.numbers.received).sum();
     assert!(received >= 150, "{report}");
 }
+
+#[test]
+fn a_codec_of_another_rate_in_the_same_stream_is_heard_and_named() {
+    let format = CodecFormat::g722();
+    let asset = &include_bytes!("../../host-std/assets/woman.wav")[..];
+    let mut packets = call(100, FROM, TO);
+    for (n, packet) in spoken(&format, asset).into_iter().take(150).enumerate() {
+        let n = n as u32 + 100;
+        let seq = 65_500u16.wrapping_add(n as u16);
+        let bytes = rtp(9, seq, n * 160, 0xfeed_beef, &packet.bytes[12..]);
+        packets.push(Packet { time_us: BEGIN_US + u64::from(n) * 20_000, bytes, ..packet });
+    }
+    let report = play(&packets, &Keys::default(), "");
+    let stream = &report.streams[0];
+    assert_eq!(stream.codecs, ["G722/8000", "PCMU/8000"]);
+    assert_eq!((stream.other_payload, stream.numbers.sample_rate_hz), (0, 16_000));
+    assert!(stream.numbers.concealed_ratio < 0.01, "{:?}", stream.numbers);
+    let (first, second) = stream.side.heard.split_at(32_000);
+    let loud = |part: &[i16]| part.iter().filter(|sample| sample.unsigned_abs() > 1_000).count() > 2_000;
+    assert!(loud(first) && loud(second));
+    // Opus has another clock: it isn't heard, and that is told.
+    for packet in &mut packets[150..] {
+        packet.bytes[1] = 96;
+    }
+    let report = play(&packets, &Keys::default(), "96=opus/48000/2");
+    let remark = "stream-1: payload type 96, opus/48000/2, has another clock than PCMU/8000, and is not heard";
+    assert!(report.capture.remarks.iter().any(|told| told == remark), "{:?}", report.capture.remarks);
+}

@@ -14,6 +14,7 @@ use dsp_core::time::PayloadType;
 
 use crate::opus::{OpusEncoderConfig, OpusPacket};
 use crate::registry::{CodecFormat, Opus, Registry, Terms};
+use crate::session::Converted;
 
 /// Packets whose samples are looked at.
 const SAMPLED_PACKETS: u32 = 250;
@@ -108,8 +109,13 @@ impl PayloadFormat {
     }
 
     /// Whether another's sound has the same rates.
-    pub(super) fn has_the_rates_of(&self, other: &Self) -> bool {
+    fn has_the_rates_of(&self, other: &Self) -> bool {
         (self.rtp_clock_hz(), self.sample_rate_hz) == (other.rtp_clock_hz(), other.sample_rate_hz)
+    }
+
+    /// Whether it can be heard in a stream of another: that keeps its RTP clock, and sound of another rate is resampled.
+    pub(super) fn goes_with(&self, main: &Self) -> bool {
+        self.rtp_clock_hz() == main.rtp_clock_hz()
     }
 
     /// Makes one stream of the formats in it, of which the first says the rates: where one is stereo, all are.
@@ -147,11 +153,12 @@ impl PayloadFormat {
     }
 
     /// A decoder for it; `None` if the library refuses.
-    fn decoder(&self) -> Option<Box<dyn Decoder>> {
+    fn decoder(&self) -> Option<Box<dyn Decoder + Send>> {
         let opus = OpusEncoderConfig { channels: self.channels, ..OpusEncoderConfig::default() };
         let registry = Registry::builtin().with(Opus(opus));
         let decoder = registry.find(&self.coding)?.decoder(&Terms::alone(&self.coding)).ok()?;
-        let decoder: Box<dyn Decoder> = if self.coding == self.format { decoder } else { Box::new(Pairs(decoder)) };
+        let decoder: Box<dyn Decoder + Send> =
+            if self.coding == self.format { decoder } else { Box::new(Pairs(decoder)) };
         Some(if decoder.info().channels < self.channels { Box::new(Doubled(decoder)) } else { decoder })
     }
 }
@@ -163,7 +170,7 @@ impl fmt::Display for PayloadFormat {
 }
 
 /// A decoder of samples that has those of two channels, one beside the other.
-struct Pairs(Box<dyn Decoder>);
+struct Pairs(Box<dyn Decoder + Send>);
 
 impl Decoder for Pairs {
     fn info(&self) -> CodecInfo {
@@ -188,7 +195,7 @@ impl Decoder for Pairs {
 }
 
 /// A mono decoder, in a stream that is stereo at other times: the same in both channels.
-struct Doubled(Box<dyn Decoder>);
+struct Doubled(Box<dyn Decoder + Send>);
 
 impl Doubled {
     /// Of the first half of `pcm`, which is mono.
@@ -574,17 +581,24 @@ const VIDEO: [(u8, &str); 6] = [
 
 /// What is behind the payload types of one stream.
 pub(super) struct Decoders {
-    decoders: Vec<(PayloadType, Box<dyn Decoder>)>,
+    decoders: Vec<(PayloadType, Box<dyn Decoder + Send>)>,
     others: Vec<(PayloadType, OtherPayload)>,
     redundancy: Option<PayloadType>,
 }
 
 impl Decoders {
-    /// Of those formats that have the rates and channels of `main`: a stream keeps its clock.
+    /// Of those formats that have the clock of `main`, as a call has them (RFC 7160).
     pub(super) fn new(formats: &[(PayloadType, PayloadFormat)], main: &PayloadFormat) -> Option<Self> {
-        let same = |format: &PayloadFormat| format.has_the_rates_of(main) && format.channels() == main.channels();
-        let decoders = formats.iter().filter(|(_, format)| same(format));
-        let decoders = decoders.map(|(number, format)| Some((*number, format.decoder()?))).collect::<Option<_>>()?;
+        let sound = main.decoder()?.info();
+        let decoder = |format: &PayloadFormat| -> Option<Box<dyn Decoder + Send>> {
+            let decoder = format.decoder()?;
+            if format.has_the_rates_of(main) && format.channels() == main.channels() {
+                return Some(decoder);
+            }
+            Some(Box::new(Converted::new(decoder, sound)?.ok()?))
+        };
+        let heard = formats.iter().filter(|(_, format)| format.goes_with(main));
+        let decoders = heard.map(|(number, format)| Some((*number, decoder(format)?))).collect::<Option<_>>()?;
         Some(Self { decoders, others: Vec::new(), redundancy: None })
     }
 

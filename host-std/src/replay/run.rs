@@ -145,7 +145,7 @@ struct Plan {
 impl Plan {
     /// The formats that are heard, the one of most packets first: a stream keeps its clock.
     fn heard(&self) -> impl Iterator<Item = &(PayloadType, PayloadFormat)> {
-        self.formats.iter().filter(|(_, format)| format.has_the_rates_of(&self.main.1))
+        self.formats.iter().filter(|(_, format)| format.goes_with(&self.main.1))
     }
 
     /// Seconds that are played at most, and why no more.
@@ -163,10 +163,10 @@ impl Plan {
     /// What is said of those that are not.
     fn unheard(&self, name: &str) -> Vec<String> {
         let main = &self.main.1;
-        let others = self.formats.iter().filter(|(_, format)| !format.has_the_rates_of(main));
+        let others = self.formats.iter().filter(|(_, format)| !format.goes_with(main));
         let remark = |(number, format): &(PayloadType, PayloadFormat)| {
             let number = number.get();
-            format!("{name}: payload type {number}, {format}, has other rates than {main}, and is not heard")
+            format!("{name}: payload type {number}, {format}, has another clock than {main}, and is not heard")
         };
         others.map(remark).collect()
     }

@@ -15,7 +15,7 @@ const MOST_SAMPLES: usize = 11_520;
 const PART: usize = 480;
 
 /// A decoder with its sound converted to a call's.
-pub(super) struct Converted {
+pub(crate) struct Converted {
     decoder: Box<dyn Decoder + Send>,
     /// Ticks of the call's clock in one of the codec's.
     factor: u32,
@@ -30,7 +30,7 @@ impl Converted {
     ///
     /// # Errors
     /// Where the rates can't be brought together.
-    pub(super) fn new(decoder: Box<dyn Decoder + Send>, to: CodecInfo) -> Option<Result<Self, ResampleError>> {
+    pub(crate) fn new(decoder: Box<dyn Decoder + Send>, to: CodecInfo) -> Option<Result<Self, ResampleError>> {
         let from = decoder.info();
         if from.rtp_clock_hz == 0 || !to.rtp_clock_hz.is_multiple_of(from.rtp_clock_hz) {
             return None;

@@ -35,6 +35,7 @@ fn ticks_samples(rate_hz: u32, tick: u64, count: u64) -> usize {
 
 pub use call::Call;
 pub use config::{CallConfig, Identity};
+pub(crate) use converted::Converted;
 pub use latch::Latching;
 pub use outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};
 pub use quality::impairment;
