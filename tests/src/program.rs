@@ -128,9 +128,14 @@ impl Running {
 
     /// Ctrl-C.
     pub fn interrupt(&self) {
+        self.signal("INT");
+    }
+
+    /// A signal by its name, as `TERM`.
+    pub fn signal(&self, signal: &str) {
         // The shell has it built in; a program of this name isn't everywhere.
-        let kill = Command::new("sh").args(["-c", &format!("kill -INT {}", self.child.id())]).status();
-        assert!(kill.is_ok_and(|status| status.success()), "kill -INT {}", self.name);
+        let kill = Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.child.id())]).status();
+        assert!(kill.is_ok_and(|status| status.success()), "kill -{signal} {}", self.name);
     }
 
     /// Waits until it ends; fails after `limit`.

@@ -183,8 +183,9 @@ fn read_opus(args: &Args) -> Result<Payloads, Box<dyn Error>> {
     if file.metadata().is_ok_and(|file| file.len() > LONGEST_OGG) {
         return Err(format!("{path}: an Ogg file of more than {} MiB", LONGEST_OGG >> 20).into());
     }
-    let OpusFile { head, packets, ticks } =
+    let OpusFile { head, packets, ticks, remarks } =
         OpusFile::read(BufReader::new(file)).map_err(|error| format!("{path}: {}", super::chain(&error)))?;
+    super::mind(&args.input, &remarks);
     let coding = Coding {
         codec: args.coding.codec.clone(),
         channels: Some(args.coding.channels.unwrap_or(head.channels)),

@@ -1,15 +1,19 @@
-//! Opus in Ogg files (RFC 7845): one stream of channel mapping family 0, which is mono or stereo. The pages are the
-//! crate `ogg`'s.
+//! Opus in Ogg files (RFC 7845): one stream of channel mapping family 0, which is mono or stereo. The crate
+//! `ogg` writes the pages; it reads none of a file that is damaged or cut off, so `pages` reads them.
 //!
 //! All times are in ticks of 48 kHz, whatever the rate of the sound. What a player must drop at the beginning, the
 //! encoder's delay, is the *pre-skip*; where it must end is in the last page's granule position.
 
 use std::fmt;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 
-use ogg::{OggReadError, PacketReader, PacketWriteEndInfo, PacketWriter};
+use ogg::{PacketWriteEndInfo, PacketWriter};
 
 use crate::opus::{OpusPacket, library_version};
+
+mod pages;
+
+use pages::{Page, Pages};
 
 /// One stream a file; any number will do.
 const SERIAL: u32 = 0x4d43_4f50;
@@ -32,8 +36,10 @@ pub struct OpusHead {
 /// Why a file is not read.
 #[derive(Debug)]
 pub enum OpusFileError {
-    /// It is no Ogg file, or can't be read.
-    Ogg(OggReadError),
+    /// It can't be read.
+    Read(io::Error),
+    /// It is no Ogg file: so.
+    Ogg(&'static str),
     /// It is an Ogg file without Opus, or its header is broken.
     NotOpus,
     /// It has a version or channel mapping that is not read here.
@@ -47,14 +53,15 @@ pub enum OpusFileError {
     },
     /// Several files one after another in one.
     Chained,
-    /// This packet, counted from 0, is not Opus.
+    /// No packet is Opus, from this one on, counted from 0.
     Packet(usize),
 }
 
 impl fmt::Display for OpusFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ogg(_) => write!(f, "not an Ogg file"),
+            Self::Read(_) => write!(f, "it can't be read"),
+            Self::Ogg(why) => write!(f, "not an Ogg file: {why}"),
             Self::NotOpus => write!(f, "an Ogg file without an Opus stream at its beginning"),
             Self::Unsupported { version, family, channels } => {
                 write!(
@@ -71,15 +78,9 @@ impl fmt::Display for OpusFileError {
 impl std::error::Error for OpusFileError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Ogg(error) => Some(error),
+            Self::Read(error) => Some(error),
             _ => None,
         }
-    }
-}
-
-impl From<OggReadError> for OpusFileError {
-    fn from(error: OggReadError) -> Self {
-        Self::Ogg(error)
     }
 }
 
@@ -92,53 +93,153 @@ pub struct OpusFile {
     pub packets: Vec<Vec<u8>>,
     /// Ticks to hear, after the pre-skip.
     pub ticks: u64,
+    /// What is odd about the file, though it is read: each a sentence without a full stop, for people.
+    pub remarks: Vec<String>,
 }
 
 impl OpusFile {
-    /// Reads a file whole. Other streams beside the Opus stream are passed over.
+    /// Reads a file whole. Other streams beside the Opus stream are passed over; so are pages that are damaged and packets
+    /// that are no Opus, which [`OpusFile::remarks`] tells.
     ///
     /// # Errors
     /// [`OpusFileError`].
-    pub fn read(input: impl Read + Seek) -> Result<Self, OpusFileError> {
-        let mut reader = PacketReader::new(input);
+    pub fn read(input: impl Read) -> Result<Self, OpusFileError> {
+        let mut pages = Pages::new(input);
+        let mut first_page = None;
         let (head, serial) = loop {
-            let packet = reader.read_packet()?.ok_or(OpusFileError::NotOpus)?;
+            let Some(page) = pages.next().map_err(OpusFileError::Read)? else {
+                return Err(first_page.map_or(OpusFileError::Ogg("it has no whole page"), |()| OpusFileError::NotOpus));
+            };
+            first_page = Some(());
             // All streams of a file begin before any goes on (RFC 3533).
-            if !packet.first_in_stream() {
-                return Err(OpusFileError::NotOpus);
-            }
-            if packet.data.starts_with(b"OpusHead") {
-                break (OpusHead::parse(&packet.data)?, packet.stream_serial());
+            let packet = page.parts().next().filter(|_| page.begins).ok_or(OpusFileError::NotOpus)?.0;
+            if packet.starts_with(b"OpusHead") {
+                break (OpusHead::parse(packet)?, page.serial);
             }
         };
-        let (mut packets, mut total, mut first, mut last) = (Vec::new(), 0u64, None, 0);
-        let (mut tags, mut ended) = (false, false);
-        while let Some(packet) = reader.read_packet()? {
-            if packet.stream_serial() != serial || ended {
-                if ended && packet.first_in_stream() {
-                    return Err(OpusFileError::Chained);
-                }
-                continue;
+        let mut stream = Stream::default();
+        while let Some(page) = pages.next().map_err(OpusFileError::Read)? {
+            let is_other = page.serial != serial || stream.ended;
+            let has_head = || page.parts().next().is_some_and(|(packet, _)| packet.starts_with(b"OpusHead"));
+            // A stream beside this one would have begun before it went on.
+            if page.begins && (stream.ended || (stream.next_page > 1 && has_head())) {
+                return Err(OpusFileError::Chained);
             }
-            ended = packet.last_in_stream();
-            if !tags {
-                tags = true;
-                if !packet.data.starts_with(b"OpusTags") {
-                    return Err(OpusFileError::NotOpus);
-                }
-                continue;
-            }
-            let opus = OpusPacket::parse(&packet.data).map_err(|_| OpusFileError::Packet(packets.len()))?;
-            total += u64::from(opus.ticks());
-            packets.push(packet.data.to_vec());
-            if packet.last_in_page() {
-                last = packet.absgp_page();
-                // A stream that was cut out of a longer one doesn't begin at 0 (RFC 7845).
-                first.get_or_insert(last.saturating_sub(total));
+            if !is_other {
+                stream.page(&page)?;
             }
         }
-        let ticks = last.saturating_sub(first.unwrap_or(0)).min(total).saturating_sub(head.pre_skip.into());
-        Ok(Self { head, packets, ticks })
+        stream.finish(head, pages.damaged, pages.cut)
+    }
+}
+
+/// The Opus stream of a file, page by page.
+struct Stream {
+    packets: Vec<Vec<u8>>,
+    /// Ticks of all packets, and where the file says that the first begins and the last ends.
+    total: u64,
+    first: Option<u64>,
+    last: u64,
+    /// A packet that goes on in the next page; `None`: what goes on there isn't known.
+    partial: Option<Vec<u8>>,
+    next_page: u32,
+    /// Pages that are missing, and packets that are no Opus.
+    missing: u32,
+    wrong: usize,
+    tags: bool,
+    ended: bool,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self {
+            packets: Vec::new(),
+            total: 0,
+            first: None,
+            last: 0,
+            partial: None,
+            // The first has the header.
+            next_page: 1,
+            missing: 0,
+            wrong: 0,
+            tags: false,
+            ended: false,
+        }
+    }
+}
+
+impl Stream {
+    fn page(&mut self, page: &Page) -> Result<(), OpusFileError> {
+        if page.number != self.next_page {
+            self.missing += 1;
+            self.partial = None;
+        }
+        self.next_page = page.number.wrapping_add(1);
+        if !page.continued {
+            self.partial = Some(Vec::new());
+        }
+        for (part, whole) in page.parts() {
+            if let Some(packet) = &mut self.partial {
+                packet.extend_from_slice(part);
+            }
+            if whole && let Some(packet) = self.partial.replace(Vec::new()) {
+                self.packet(packet)?;
+            }
+        }
+        self.ended = page.ends;
+        if let Some(position) = page.position {
+            self.last = position;
+            if self.total > 0 {
+                // A stream that was cut out of a longer one doesn't begin at 0 (RFC 7845).
+                self.first.get_or_insert(position.saturating_sub(self.total));
+            }
+        }
+        Ok(())
+    }
+
+    fn packet(&mut self, packet: Vec<u8>) -> Result<(), OpusFileError> {
+        if !std::mem::replace(&mut self.tags, true) {
+            if packet.starts_with(b"OpusTags") {
+                return Ok(());
+            }
+            if self.missing == 0 {
+                return Err(OpusFileError::NotOpus);
+            }
+        }
+        match OpusPacket::parse(&packet) {
+            Ok(opus) => {
+                self.total += u64::from(opus.ticks());
+                self.packets.push(packet);
+            }
+            Err(_) => self.wrong += 1,
+        }
+        Ok(())
+    }
+
+    fn finish(self, head: OpusHead, damaged: u32, cut: bool) -> Result<OpusFile, OpusFileError> {
+        let (first, pre_skip) = (self.first.unwrap_or(0), u64::from(head.pre_skip));
+        let ticks = self.last.saturating_sub(first).min(self.total).saturating_sub(pre_skip);
+        if self.packets.is_empty() && self.wrong > 0 {
+            return Err(OpusFileError::Packet(0));
+        }
+        let mut remarks = Vec::new();
+        let seconds = ticks as f64 / 48_000.0;
+        if !self.ended {
+            let how = if cut { "within a page" } else { "before its end" };
+            remarks.push(format!("it is cut off {how}: {seconds:.2} s of sound are there"));
+        }
+        let mut add = |count: u64, one: &str, more: &str| match count {
+            0 => {}
+            1 => remarks.push(format!("1 {one}: its sound is left out")),
+            _ => remarks.push(format!("{count} {more}: their sound is left out")),
+        };
+        add(damaged.into(), "page is damaged", "pages are damaged");
+        // What is damaged is missing, and that is told already.
+        if damaged == 0 {
+            add(self.missing.into(), "place has pages missing", "places have pages missing");
+        }
+        add(self.wrong as u64, "packet is not Opus", "packets are not Opus");
+        Ok(OpusFile { head, packets: self.packets, ticks, remarks })
     }
 }
 
@@ -271,6 +372,41 @@ mod tests {
             assert_eq!((read.head, read.packets.len(), read.ticks), (HEAD, packets, heard));
             assert!(read.packets.iter().enumerate().all(|(n, read)| *read == packet(1 + n * 7 % 1_200)));
         }
+    }
+
+    #[test]
+    fn of_a_cut_or_damaged_file_all_is_read_that_is_there() {
+        let (packets, heard) = (400, 400 * 960 - 312);
+        let whole = file(packets, heard);
+        let read = |bytes: &[u8]| OpusFile::read(Cursor::new(bytes.to_vec())).unwrap();
+        assert_eq!(read(&whole).remarks, [""; 0]);
+        let pages: Vec<usize> = (0..whole.len()).filter(|&at| whole[at..].starts_with(b"OggS")).collect();
+        assert!(pages.len() > 5);
+
+        // At any place behind the header: whole packets, in their order.
+        for cut in (pages[1]..whole.len()).step_by(997) {
+            let read = read(&whole[..cut]);
+            assert!(read.packets.iter().enumerate().all(|(n, read)| *read == packet(1 + n * 7 % 1_200)), "{cut}");
+            let ticks = read.packets.len() as u64 * 960;
+            assert_eq!(read.ticks, ticks.saturating_sub(312), "{cut}");
+            assert!(read.remarks.iter().any(|remark| remark.contains("cut off")), "{cut}: {:?}", read.remarks);
+        }
+        // A page that is damaged, or missing; what is before and behind it is there.
+        for n in 2..pages.len() - 1 {
+            let mut damaged = whole.clone();
+            damaged[(pages[n] + pages[n + 1]) / 2] ^= 1;
+            let missing = [&whole[..pages[n]], &whole[pages[n + 1]..]].concat();
+            for bytes in [damaged, missing] {
+                let read = read(&bytes);
+                assert_eq!(read.remarks.len(), 1, "{:?}", read.remarks);
+                assert!((300..400).contains(&read.packets.len()), "{}", read.packets.len());
+                assert!(read.packets.ends_with(&[packet(1 + 399 * 7 % 1_200)]));
+                assert_eq!(read.packets.contains(&packet(1)), n > 2);
+            }
+        }
+        // Rubbish before the first page, and behind the last.
+        let around = [b"ID3 of somebody OggS", &whole[..], b"TAG"].concat();
+        assert_eq!(read(&around).packets.len(), packets);
     }
 
     #[test]

@@ -1,13 +1,16 @@
-//! WAV files as others write them, and break them: read as sox and ffmpeg read them; and ours while they are written.
+//! Files as others write them, and break them: WAV is read as sox and ffmpeg read it, Ogg as ffmpeg does, SDP whole or not at
+//! all. And files that the command line writes: what of them is there when it is ended, or the disk is full.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use dsp_core::codec::g711::{encode_alaw, encode_ulaw};
+use host_std::opus_file::{OpusFileWriter, OpusHead};
 use host_std::wav::{WavFrames, WavSource, to_wav};
-use media_core_tests::program::{Ended, Running, folder, installed, media_core};
+use media_core_tests::program::{Ended, Running, folder, installed, media_core, read_when_there};
 use media_core_tests::shared;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -237,6 +240,211 @@ fn what_is_no_sound_is_told_by_its_true_reason() {
 fn limited(folder: &Path, blocks: u32, line: &str) -> Ended {
     let line = format!("ulimit -f {blocks}; exec {} {line}", media_core().display());
     Running::start(Command::new("sh").current_dir(folder).args(["-c", &line]), folder, "limited").wait(LIMIT)
+}
+
+/// Two calls of a process each, over files; the answerer hears into `heard.wav`. Both talk when this returns.
+#[cfg(unix)]
+fn call(folder: &Path, offer: &str, answer: &str) -> [Running; 2] {
+    let start = |name: &str, line: &str| {
+        let line = format!("{} {line} --address 127.0.0.1 --codec pcmu", media_core().display());
+        Running::start(Command::new("sh").current_dir(folder).args(["-c", &format!("exec {line}")]), folder, name)
+    };
+    let offerer = start("offer", &format!("offer --write offer.sdp --read answer.sdp {offer}"));
+    read_when_there(&folder.join("offer.sdp"), LIMIT);
+    let answerer = start("answer", &format!("answer offer.sdp --write answer.sdp --speaker heard.wav {answer}"));
+    let begin = Instant::now();
+    while !(offerer.stderr().contains("talking with") && answerer.stderr().contains("talking with")) {
+        assert!(begin.elapsed() < LIMIT, "{} {}", offerer.stderr(), answerer.stderr());
+        sleep(Duration::from_millis(20));
+    }
+    [offerer, answerer]
+}
+
+#[cfg(unix)]
+#[test]
+fn a_recording_can_be_read_up_to_its_last_second_after_a_kill() {
+    let folder = folder("killed");
+    let [offerer, answerer] = call(&folder, "--null", "--microphone null");
+    sleep(Duration::from_millis(3_500));
+    // Dropped is killed, as by kill -9.
+    drop(answerer);
+    drop(offerer);
+    let heard = WavSource::open(folder.join("heard.wav"), 8_000).unwrap();
+    assert!(heard.remarks().is_empty() && heard.len() >= 2 * 8_000, "{}", heard.len());
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_microphone_file_that_breaks_ends_the_call_with_its_error() {
+    let folder = folder("breaks");
+    let microphone = folder.join("said.wav");
+    fs::write(&microphone, to_wav(&vec![1_000; 60 * 8_000], 8_000, 1)).unwrap();
+    let [offerer, answerer] = call(&folder, "--microphone said.wav --speaker null --repeat", "--microphone null");
+    fs::File::options().write(true).open(&microphone).unwrap().set_len(20_000).unwrap();
+    let ended = offerer.wait(LIMIT);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("sound stopped: cannot read said.wav to its end"), "{ended:?}");
+    assert!(ended.stdout.contains("the sound failed"), "{ended:?}");
+    answerer.wait(LIMIT).success();
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_loudspeaker_file_that_cannot_grow_ends_the_call_with_its_error() {
+    let folder = folder("grown");
+    let line = format!(
+        "ulimit -f 64; exec {} offer --write offer.sdp --read answer.sdp --address 127.0.0.1 --codec pcmu \
+         --microphone null --speaker full.wav",
+        media_core().display()
+    );
+    let offerer = Running::start(Command::new("sh").current_dir(&folder).args(["-c", &line]), &folder, "offer");
+    read_when_there(&folder.join("offer.sdp"), LIMIT);
+    let mut command = Command::new(media_core());
+    command.current_dir(&folder).args([
+        "answer",
+        "offer.sdp",
+        "--write",
+        "answer.sdp",
+        "--address",
+        "127.0.0.1",
+        "--null",
+    ]);
+    let answerer = Running::start(&mut command, &folder, "answer");
+    let ended = offerer.wait(LIMIT);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("sound stopped: cannot write full.wav: File too large"), "{ended:?}");
+    assert!(WavSource::open(folder.join("full.wav"), 8_000).unwrap().len() > 16_000);
+    answerer.wait(LIMIT).success();
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_demo_that_is_asked_to_end_writes_what_was_heard_so_far() {
+    let folder = folder("asked");
+    for (signal, time) in [("TERM", "--realtime"), ("HUP", "--realtime"), ("INT", "--fast")] {
+        let seconds = if time == "--fast" { "3600" } else { "60" };
+        let mut command = Command::new(media_core());
+        command.current_dir(&folder).args(["demo", time, "--seconds", seconds, "--codec", "pcmu", "--out", signal]);
+        let demo = Running::start(&mut command, &folder, signal);
+        let begin = Instant::now();
+        while !folder.join(signal).exists() {
+            assert!(begin.elapsed() < LIMIT, "{}", demo.stderr());
+            sleep(Duration::from_millis(10));
+        }
+        sleep(Duration::from_millis(2_000));
+        demo.signal(signal);
+        demo.wait(LIMIT).success();
+        for name in ["a-heard.wav", "b-heard.wav"] {
+            let heard = WavSource::open(folder.join(signal).join(name), 8_000).unwrap();
+            assert!((8_000..3_000 * 8_000).contains(&heard.len()), "{signal}: {}", heard.len());
+        }
+        for name in ["call.pcap", "call.keys", "report.json", "report.html"] {
+            assert!(fs::metadata(folder.join(signal).join(name)).unwrap().len() > 100, "{signal}: {name}");
+        }
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// Runs our command line with the words of `line`.
+fn run(folder: &Path, line: &str) -> Ended {
+    Running::start(Command::new(media_core()).current_dir(folder).args(line.split(' ')), folder, "run").wait(LIMIT)
+}
+
+#[test]
+fn a_small_file_of_much_sound_is_written_only_on_request() {
+    let folder = folder("amplified");
+    // Packets of one octet that last 60 ms each: an hour and a minute.
+    let mut ogg = Vec::new();
+    let head = OpusHead { channels: 1, pre_skip: 0, input_rate_hz: 8_000, gain_q8: 0 };
+    let mut writer = OpusFileWriter::new(&mut ogg, head).unwrap();
+    for _ in 0..61 * 1_000 {
+        writer.packet(&[3 << 3], 2_880).unwrap();
+    }
+    writer.finish(u64::MAX / 2).unwrap();
+    fs::write(folder.join("small.opus"), &ogg).unwrap();
+    let refused = run(&folder, "decode --codec opus --rate 8000 small.opus out.wav");
+    assert!(!refused.status.success() && !folder.join("out.wav").exists(), "{refused:?}");
+    assert!(refused.stderr.contains("small.opus lasts more than 3600 s"), "{refused:?}");
+    for (seconds, samples) in [("1.5", 12_000), ("4000", 3_660 * 8_000)] {
+        run(&folder, &format!("decode --codec opus --rate 8000 --seconds {seconds} small.opus out.wav")).success();
+        assert_eq!(WavSource::open(folder.join("out.wav"), 8_000).unwrap().len(), samples);
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_cut_ogg_file_gives_all_that_is_there() {
+    let Some(cut) = shared("cases/15_cut.opus") else { return };
+    let folder = folder("cut");
+    let ended = run(&folder, &format!("decode --codec opus {} out.wav", cut.display())).success();
+    assert!(ended.stderr.contains("it is cut off"), "{ended:?}");
+    let ours = WavSource::open(folder.join("out.wav"), 48_000).unwrap();
+    if installed("ffmpeg", "ffmpeg") {
+        let theirs = theirs("ffmpeg", &cut).len() as u64;
+        assert!(ours.len().abs_diff(theirs) <= 960, "{} {theirs}", ours.len());
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn ilbc_in_frames_of_30_ms_is_its_mode_30() {
+    let folder = folder("ilbc-30");
+    fs::write(folder.join("said.wav"), to_wav(&sound(), RATE_HZ, 1)).unwrap();
+    for options in ["--frame-ms 30", "--frame-ms 90", "--mode 30"] {
+        run(&folder, &format!("encode --codec ilbc {options} said.wav coded")).success();
+        // 50 bytes each 30 ms (RFC 3951).
+        assert_eq!(fs::metadata(folder.join("coded")).unwrap().len() % 50, 0, "{options}");
+        run(&folder, &format!("decode --codec ilbc {options} coded heard.wav")).success();
+        assert!(WavSource::open(folder.join("heard.wav"), RATE_HZ).unwrap().len() >= 8_000, "{options}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn an_sdp_is_read_whole_in_any_character_set_or_refused() {
+    let folder = folder("sdp-files");
+    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=Gr\u{fc}\u{df}e\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+               m=audio 40000 RTP/AVP 0\r\n";
+    let latin: Vec<u8> = sdp.chars().map(|c| c as u8).collect();
+    fs::write(folder.join("latin.sdp"), &latin).unwrap();
+    let long = [&latin[..], "a=x-something:of no use\r\n".repeat(3_000).as_bytes(), b"a=inactive\r\n"].concat();
+    fs::write(folder.join("long.sdp"), long).unwrap();
+    let answer = "--no-srtp --null --address 127.0.0.1 --seconds 0.2 --write answer.sdp";
+    run(&folder, &format!("answer latin.sdp {answer}")).success();
+    let refused = run(&folder, &format!("answer long.sdp {answer}"));
+    assert!(!refused.status.success(), "{refused:?}");
+    assert!(refused.stderr.contains("cannot read long.sdp: an SDP of more than 64 KiB is not read"), "{refused:?}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn sdp_is_written_through_a_link_and_over_nobodys_file() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = folder("written");
+    let file = |name: &str| folder.join(name);
+    fs::write(file("offer.part"), "the user's own").unwrap();
+    fs::write(file("offer.sdp"), "of yesterday").unwrap();
+    fs::set_permissions(file("offer.sdp"), fs::Permissions::from_mode(0o644)).unwrap();
+    symlink("target.sdp", file("link.sdp")).unwrap();
+    // No answer: it fails at the end of stdin, when the offer is written.
+    for (name, target) in [("offer.sdp", "offer.sdp"), ("link.sdp", "target.sdp")] {
+        let ended = run(&folder, &format!("offer --null --address 127.0.0.1 --write {name}"));
+        assert!(ended.stderr.contains("no SDP answer on stdin"), "{ended:?}");
+        assert!(fs::read_to_string(file(target)).unwrap().starts_with("v=0"), "{name}");
+        assert_eq!(fs::metadata(file(target)).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+    }
+    assert!(fs::symlink_metadata(file("link.sdp")).unwrap().is_symlink());
+    assert_eq!(fs::read(file("offer.part")).unwrap(), b"the user's own");
+    #[cfg(target_os = "linux")]
+    {
+        let full = run(&folder, "offer --null --address 127.0.0.1 --write /dev/full");
+        assert!(full.stderr.contains("cannot write /dev/full: No space left"), "{full:?}");
+    }
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[cfg(unix)]
