@@ -193,6 +193,7 @@ struct Unplugged {
     inner: FileIo,
     reads: u32,
     failure: Option<DeviceError>,
+    opening: Arc<AtomicBool>,
     reopened: Arc<AtomicBool>,
 }
 
@@ -214,6 +215,7 @@ impl AudioIo for Unplugged {
         self.failure.as_ref()
     }
     fn reopen(&mut self) -> Result<(), DeviceError> {
+        self.opening.store(true, Ordering::Relaxed);
         std::thread::sleep(Duration::from_secs(1));
         self.failure = None;
         self.reopened.store(true, Ordering::Relaxed);
@@ -225,13 +227,16 @@ impl AudioIo for Unplugged {
 async fn a_device_is_opened_anew_while_the_call_goes_on() {
     let clock = Clock::start();
     let (call, rtp) = two_calls(&clock).await.remove(0);
-    let reopened = Arc::new(AtomicBool::new(false));
-    let audio = Unplugged { inner: FileIo::null(8_000), reads: 0, failure: None, reopened: Arc::clone(&reopened) };
+    let (opening, reopened) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (own_opening, own_reopened) = (Arc::clone(&opening), Arc::clone(&reopened));
+    let inner = FileIo::null(8_000);
+    let audio = Unplugged { inner, reads: 0, failure: None, opening: own_opening, reopened: own_reopened };
     let (commands, from_user) = mpsc::channel(4);
     let (status, _) = watch::channel(Status::default());
     let run = tokio::spawn(driver(call, rtp, Box::new(audio), clock).run(from_user, status));
+    // It is lost after 300 ms.
     tokio::time::sleep(Duration::from_millis(600)).await;
-    assert!(!reopened.load(Ordering::Relaxed));
+    assert!(opening.load(Ordering::Relaxed) && !reopened.load(Ordering::Relaxed));
     let before = sent(&commands).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(!reopened.load(Ordering::Relaxed), "the second is not over yet");
