@@ -3,8 +3,14 @@
 use std::error::Error;
 use std::fs::{File, Metadata};
 use std::io::{BufRead, IsTerminal, Read};
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::net::{IpAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc as std_mpsc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use host_std::sdp;
+use tokio::sync::mpsc;
 
 use host_std::output;
 
@@ -15,6 +21,9 @@ const FILE_POLL: Duration = Duration::from_millis(100);
 /// No longer SDP is read.
 const LONGEST_SDP: u64 = 64 * 1024;
 const TOO_LONG: &str = "an SDP of more than 64 KiB is not read";
+
+/// So long host names are looked up, all those of a description together.
+const LOOK_UP: Duration = Duration::from_secs(5);
 
 /// Writes `sdp` to the file, or to stdout.
 pub(super) fn put_sdp(file: Option<&Path>, sdp: &str) -> Outcome {
@@ -95,6 +104,72 @@ fn text_of(sdp: Vec<u8>) -> Result<String, Box<dyn Error>> {
             Ok(error.as_bytes().iter().copied().map(char::from).collect())
         }
         Err(_) => Err("it is no text, and so no SDP".into()),
+    }
+}
+
+/// The description with addresses of our family in place of host names, as far as the system finds them in time.
+pub(super) fn look_up(description: &str, ours: IpAddr) -> String {
+    let until = Instant::now() + LOOK_UP;
+    let resolved = sdp::resolved(description, |name| {
+        let (found, addresses) = std_mpsc::channel();
+        let host = name.to_owned();
+        // The system's own time for it has no bound, and can't be cut short: the thread is left to it.
+        thread::spawn(move || {
+            let addresses = (host.as_str(), 0).to_socket_addrs();
+            let _ = found.send(addresses.map(|all| all.map(|one| one.ip().to_canonical()).collect::<Vec<_>>()));
+        });
+        let left = until.saturating_duration_since(Instant::now());
+        let addresses = addresses.recv_timeout(left).ok()?.ok()?;
+        let of_ours = addresses.iter().find(|address| address.is_ipv4() == ours.is_ipv4());
+        of_ours.or(addresses.first()).copied()
+    });
+    String::from_utf8_lossy(&resolved).into_owned()
+}
+
+/// Sends what the other side writes during the call, as the file or stdin has it, on a thread of its own: each time that
+/// the file is written anew, and each text on stdin. `taken` is the text that was read before.
+pub(super) fn follow(file: Option<PathBuf>, taken: String, to: mpsc::Sender<Result<String, String>>) {
+    thread::spawn(move || match file {
+        Some(path) => follow_file(&path, &taken, &to),
+        None => {
+            while let Ok(text) = read_stdin("offer or answer") {
+                if to.blocking_send(Ok(text)).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+}
+
+fn follow_file(path: &Path, taken: &str, to: &mpsc::Sender<Result<String, String>>) {
+    let stamp = || std::fs::metadata(path).and_then(|file| Ok((file.modified()?, file.len()))).ok();
+    let read = || read_file(path).map_err(|error| error.to_string());
+    let is_pipe = || std::fs::metadata(path).is_ok_and(|file| !file.is_file());
+    while is_pipe() {
+        if to.blocking_send(read()).is_err() {
+            return;
+        }
+    }
+    let mut seen = stamp();
+    // It may have been written again since.
+    if let Ok(text) = read()
+        && text != taken
+        && to.blocking_send(Ok(text)).is_err()
+    {
+        return;
+    }
+    let mut last = seen;
+    while !to.is_closed() {
+        thread::sleep(FILE_POLL);
+        let now = stamp();
+        // Between two looks at a file that isn't there, or is still being written, nothing is read.
+        if now.is_some() && now != seen && now == last {
+            seen = now;
+            if to.blocking_send(read()).is_err() {
+                return;
+            }
+        }
+        last = now;
     }
 }
 

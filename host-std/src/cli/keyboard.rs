@@ -1,4 +1,4 @@
-//! Keys during a call: volume, microphone gain, mute, hang up. Only where stdin is a terminal.
+//! Keys during a call: volume, microphone gain, mute, hold, codec, hang up. Only where stdin is a terminal.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -8,8 +8,14 @@ use crossterm::terminal;
 use host_std::session::driver::Command;
 use tokio::sync::mpsc;
 
+use super::exchange;
+use super::reoffer::Wish;
+
 /// What the keys do.
-pub(super) const HELP: &str = "keys: up/down volume, left/right microphone gain, m mute, q hang up";
+pub(super) const HELP: &str =
+    "keys: up/down volume, left/right microphone gain, m mute, h hold or resume, c next codec, q hang up";
+/// What one more does, where descriptions go through this terminal.
+pub(super) const PASTE_HELP: &str = "      p paste the other side's answer to a later offer, or its own offer";
 /// A step of volume or gain, in hundredths of a decibel.
 const STEP: i16 = 300;
 const RANGE: std::ops::RangeInclusive<i16> = -4_200..=1_800;
@@ -25,7 +31,15 @@ impl Drop for Keyboard {
 
 /// Reads keys on a thread of its own and sends commands, until the call has ended. `gain` and `volume` are those that
 /// the call begins with, in hundredths of a decibel.
-pub(super) fn watch(commands: mpsc::Sender<Command>, mut gain: i16, mut volume: i16) -> Option<Keyboard> {
+///
+/// Holds and other codecs are `wishes`; where descriptions come through the terminal, they are pasted and go to `texts`.
+pub(super) fn watch(
+    commands: mpsc::Sender<Command>,
+    wishes: mpsc::Sender<Wish>,
+    texts: Option<mpsc::Sender<Result<String, String>>>,
+    mut gain: i16,
+    mut volume: i16,
+) -> Option<Keyboard> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return None;
     }
@@ -52,6 +66,20 @@ pub(super) fn watch(commands: mpsc::Sender<Command>, mut gain: i16, mut volume: 
                 KeyCode::Char('m') => {
                     muted = !muted;
                     Command::Mute(muted)
+                }
+                KeyCode::Char('h' | 'c') if key.modifiers.is_empty() => {
+                    let hold = key.code == KeyCode::Char('h');
+                    let _ = wishes.blocking_send(if hold { Wish::HoldOrResume } else { Wish::Codec(None) });
+                    continue;
+                }
+                KeyCode::Char('p') => {
+                    if let Some(texts) = &texts {
+                        let _ = terminal::disable_raw_mode();
+                        let text = exchange::read_stdin("offer or answer").map_err(|error| error.to_string());
+                        let _ = terminal::enable_raw_mode();
+                        let _ = texts.blocking_send(text);
+                    }
+                    continue;
                 }
                 // Raw mode takes Ctrl-C from the system.
                 KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => Command::HangUp,

@@ -8,6 +8,7 @@ mod encode;
 mod exchange;
 mod keyboard;
 mod netsim;
+mod reoffer;
 mod replay;
 mod settings;
 mod signals;

@@ -8,7 +8,7 @@ use host_std::device::{AudioCounters, AudioIo, CardConfig, CardIo, DeviceChoice,
 use super::mind;
 
 /// Where the sound of a call comes from and goes to.
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Clone)]
 pub(super) struct SoundArgs {
     /// Microphone: a device's name, `default`, `null`, or a WAV file
     #[arg(help_heading = "Sound", long, default_value = "default", value_name = "DEVICE|WAV|null")]
@@ -30,42 +30,78 @@ impl SoundArgs {
     /// # Errors
     /// What [`CardIo`] and [`FileIo`] can't open.
     pub(super) fn open(&self, sample_rate_hz: u32, channels: u8) -> Result<Box<dyn AudioIo>, DeviceError> {
-        let null = || FileIo::null(sample_rate_hz).with_channels(channels);
-        let card = |capture, playback| {
-            let open = CardIo::open(CardConfig { capture, playback, sample_rate_hz, ..CardConfig::default() });
-            let open = open.map_err(|error| match error {
-                // What the system says to it adds nothing.
-                DeviceError::NoDevice { direction, .. } => DeviceError::NoDevice { direction, source: None },
-                error => error,
-            });
-            open.map(|card| -> Box<dyn AudioIo> {
-                if channels == 2 { Box::new(Widened(card)) } else { Box::new(card) }
-            })
-        };
+        let card = |capture, playback| card(capture, playback, sample_rate_hz, channels);
         let (microphone, speaker) = (choice(&self.microphone, self.null), choice(&self.speaker, self.null));
         if let (Choice::Card(capture), Choice::Card(playback)) = (&microphone, &speaker) {
             return card(capture.clone(), playback.clone());
         }
-        let capture: Box<dyn AudioIo> = match microphone {
+        let capture = self.capture(sample_rate_hz, channels)?;
+        let playback = self.playback(sample_rate_hz, channels)?;
+        Ok(Box::new(Split { args: self.clone(), capture, playback }))
+    }
+
+    /// The same device for other sound. Files go on where they are; a card is opened anew.
+    ///
+    /// # Errors
+    /// What can't be opened.
+    pub(super) fn change(
+        &self,
+        mut audio: Box<dyn AudioIo>,
+        sample_rate_hz: u32,
+        channels: u8,
+    ) -> Result<Box<dyn AudioIo>, DeviceError> {
+        match audio.set_sound(sample_rate_hz, channels) {
+            Ok(()) => Ok(audio),
+            Err(DeviceError::OtherSound { .. }) => {
+                // Some cards can be opened only once.
+                drop(audio);
+                self.open(sample_rate_hz, channels)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn capture(&self, sample_rate_hz: u32, channels: u8) -> Result<Box<dyn AudioIo>, DeviceError> {
+        let null = || FileIo::null(sample_rate_hz).with_channels(channels);
+        Ok(match choice(&self.microphone, self.null) {
             Choice::Null => Box::new(null()),
             Choice::File(path) => {
                 let file = null().capture_from(path, self.repeat)?;
                 mind(path, file.remarks());
                 Box::new(file)
             }
-            Choice::Card(capture) => card(capture, DeviceChoice::Off)?,
-        };
-        let playback: Box<dyn AudioIo> = match speaker {
+            Choice::Card(capture) => card(capture, DeviceChoice::Off, sample_rate_hz, channels)?,
+        })
+    }
+
+    fn playback(&self, sample_rate_hz: u32, channels: u8) -> Result<Box<dyn AudioIo>, DeviceError> {
+        let null = || FileIo::null(sample_rate_hz).with_channels(channels);
+        Ok(match choice(&self.speaker, self.null) {
             Choice::Null => Box::new(null()),
             Choice::File(path) => Box::new(null().play_to(path)?),
-            Choice::Card(playback) => card(DeviceChoice::Off, playback)?,
-        };
-        Ok(Box::new(Split { capture, playback }))
+            Choice::Card(playback) => card(DeviceChoice::Off, playback, sample_rate_hz, channels)?,
+        })
     }
+}
+
+fn card(
+    capture: DeviceChoice,
+    playback: DeviceChoice,
+    sample_rate_hz: u32,
+    channels: u8,
+) -> Result<Box<dyn AudioIo>, DeviceError> {
+    let open = CardIo::open(CardConfig { capture, playback, sample_rate_hz, ..CardConfig::default() });
+    let card = open.map_err(|error| match error {
+        // What the system says to it adds nothing.
+        DeviceError::NoDevice { direction, .. } => DeviceError::NoDevice { direction, source: None },
+        error => error,
+    })?;
+    Ok(if channels == 2 { Box::new(Widened(card)) } else { Box::new(card) })
 }
 
 /// Capture from one device, playback to another.
 struct Split {
+    args: SoundArgs,
     capture: Box<dyn AudioIo>,
     playback: Box<dyn AudioIo>,
 }
@@ -104,6 +140,25 @@ impl AudioIo for Split {
     }
     fn may_come_back(&self) -> bool {
         [&self.capture, &self.playback].iter().all(|side| side.failure().is_none() || side.may_come_back())
+    }
+    fn set_sound(&mut self, sample_rate_hz: u32, channels: u8) -> Result<(), DeviceError> {
+        // Some cards can be opened only once: the old one goes first.
+        let away = || Box::new(FileIo::null(sample_rate_hz).with_channels(channels));
+        match self.capture.set_sound(sample_rate_hz, channels) {
+            Err(DeviceError::OtherSound { .. }) => {
+                self.capture = away();
+                self.capture = self.args.capture(sample_rate_hz, channels)?;
+            }
+            set => set?,
+        }
+        match self.playback.set_sound(sample_rate_hz, channels) {
+            Err(DeviceError::OtherSound { .. }) => {
+                self.playback = away();
+                self.playback = self.args.playback(sample_rate_hz, channels)?;
+            }
+            set => set?,
+        }
+        Ok(())
     }
     fn reopen(&mut self) -> Result<(), DeviceError> {
         for side in [&mut self.capture, &mut self.playback] {

@@ -1,6 +1,7 @@
 //! What `media-core offer` and `answer` tell of a call: whom with, how it goes, and how it was.
 
 use dsp_core::time::Duration;
+use host_std::sdp::Direction;
 use host_std::session::driver::{Ended, Status};
 use host_std::session::{Call, CallStats};
 use serde_json::json;
@@ -10,19 +11,32 @@ use super::tell;
 
 /// Says on stderr what was agreed on.
 pub(super) fn describe(call: &Call) {
-    let Some(negotiated) = call.negotiated() else { return };
-    let Some(codec) = call.codec().map(|codec| codec.to_rtpmap()) else { return };
+    tell(&format!("{}\n", description(call)));
+}
+
+/// What was agreed on.
+pub(super) fn description(call: &Call) -> String {
+    let (Some(negotiated), Some(codec)) = (call.negotiated(), call.codec()) else { return "no call".into() };
+    let codec = codec.to_rtpmap();
     let protection = if negotiated.srtp.is_some() { "SRTP" } else { "plain RTP" };
     let stereo = if call.channels() == Some(2) { ", stereo" } else { "" };
     let ptime_ms = negotiated.send_ptime_ms;
     let (mtu, wished_ms, least) = (call.mtu(), negotiated.wished_ptime_ms, negotiated.least_packet_bytes);
     let shorter =
         if ptime_ms < wished_ms { format!(" ({wished_ms} ms exceed the MTU of {mtu})") } else { String::new() };
-    let with = negotiated.remote_rtp;
-    tell(&format!("talking with {with}: {codec}{stereo}, {ptime_ms} ms{shorter}, {protection}\n"));
-    if least > usize::from(mtu) {
-        tell(&format!("packets of {least} bytes exceed the MTU of {mtu}: {codec}{stereo} has none that are shorter\n"));
-    }
+    let long = if least > usize::from(mtu) {
+        format!("; packets of {least} bytes exceed the MTU of {mtu}, {codec} has none that are shorter")
+    } else {
+        String::new()
+    };
+    let hold = match negotiated.direction {
+        Direction::SendRecv => "",
+        Direction::SendOnly => ", sending only",
+        Direction::RecvOnly => ", receiving only",
+        Direction::Inactive => ", neither sending nor receiving",
+    };
+    let whom = negotiated.remote_rtp;
+    format!("talking with {whom}: {codec}{stereo}, {ptime_ms} ms{shorter}, {protection}{hold}{long}")
 }
 
 /// After so long without anything of the other side that is said.

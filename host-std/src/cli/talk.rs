@@ -1,28 +1,34 @@
 //! `media-core offer` and `media-core answer`: the two halves of a call between two machines.
 
 use std::error::Error;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::io::IsTerminal;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as StdUdpSocket};
 use std::path::PathBuf;
 use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
 
 use clap::Args as ClapArgs;
 use dsp_core::time::{Duration, NtpTime};
+use host_std::device::FileIo;
 use host_std::opus::{self, OpusEncoderConfig};
 use host_std::sdp::{self, SrtpPolicy};
-use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
+use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
 use host_std::session::{Call, CallConfig, Latching, Missed, NoTap};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
 use super::codecs::CodecName;
+use super::reoffer::{self, Timetable};
 use super::settings::{self, Concealment, OpusArgs};
 use super::sound::SoundArgs;
 use super::waiting::Waiting;
 use super::{Outcome, exchange, keyboard, number_in, print, summary, tell};
 
 const AFTER_HELP: &str = "\
-Keys during the call: up and down for the volume, left and right for the microphone's gain, m to mute, q or Ctrl-C to
-hang up.
+Keys during the call: up and down for the volume, left and right for the microphone's gain, m to mute, h to hold and to
+resume, c for the next codec, q or Ctrl-C to hang up.
+
+Hold, resume and another codec are new offers, which go the way of the first one: written to the same file, and answered
+in the other; or through stdin and stdout. So are those of the other side, which are answered as they come.
 
 Two machines that share a folder:
   first   media-core offer --write offer.sdp --read answer.sdp
@@ -76,6 +82,8 @@ struct TalkArgs {
     /// Which source addresses to believe
     #[arg(help_heading = "Network", long, value_enum, default_value_t = LatchName::Relatch)]
     latch: LatchName,
+    #[command(flatten)]
+    later: Timetable,
     #[command(flatten)]
     sound: SoundArgs,
     /// Microphone gain to begin with, in dB
@@ -151,7 +159,8 @@ pub(super) struct AnswerArgs {
 pub(super) fn offer(args: OfferArgs) -> Outcome {
     // An answer that is there before the offer is one to another call.
     let stale = args.read.as_deref().and_then(exchange::modified);
-    talk(&args.talk, |call, clock| {
+    let way = Way { read: args.read.clone(), write: args.write.clone(), first_offer: true };
+    talk(&args.talk, way, false, |call, clock| {
         exchange::put_sdp(args.write.as_deref(), &call.offer()?)?;
         let answer = match args.read.as_deref() {
             Some(path) => {
@@ -160,22 +169,40 @@ pub(super) fn offer(args: OfferArgs) -> Outcome {
             }
             None => exchange::read_stdin("answer")?,
         };
-        Ok(call.accept(clock.now(), &answer)?)
+        call.accept(clock.now(), &exchange::look_up(&answer, call.address()))?;
+        Ok(answer)
     })
 }
 
 pub(super) fn answer(args: AnswerArgs) -> Outcome {
-    talk(&args.talk, |call, clock| {
-        let offer = match args.offer.as_deref() {
-            Some(path) => exchange::read_file(path)?,
-            None => exchange::read_stdin("offer")?,
-        };
-        exchange::put_sdp(args.write.as_deref(), &call.answer(clock.now(), &offer)?)
+    let offer = match args.offer.as_deref() {
+        Some(path) => exchange::read_file(path)?,
+        None => exchange::read_stdin("offer")?,
+    };
+    let way = Way { read: args.offer.clone(), write: args.write.clone(), first_offer: false };
+    // Unless we were told otherwise, we are where the offer can be heard.
+    let of_ipv6 = offer.contains("\nc=IN IP6") && !offer.contains("\nc=IN IP4");
+    talk(&args.talk, way, of_ipv6, |call, clock| {
+        let sdp = call.answer(clock.now(), &exchange::look_up(&offer, call.address()))?;
+        exchange::put_sdp(args.write.as_deref(), &sdp)?;
+        Ok(offer)
     })
 }
 
-/// Sets the call up, lets `agree` exchange the SDP, and talks until somebody hangs up.
-fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Outcome {
+/// How descriptions come and go.
+struct Way {
+    read: Option<PathBuf>,
+    write: Option<PathBuf>,
+    first_offer: bool,
+}
+
+/// Sets the call up, lets `agree` exchange the SDP, which gives back the other side's, and talks until somebody hangs up.
+fn talk(
+    args: &TalkArgs,
+    way: Way,
+    of_ipv6: bool,
+    agree: impl FnOnce(&mut Call, &Clock) -> Result<String, Box<dyn Error>>,
+) -> Outcome {
     let address = match args.address {
         // In SDP this address means hold (RFC 3264, 8.4).
         Some(address) if address.is_unspecified() => {
@@ -183,18 +210,21 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
                 format!("--address {address}: the other side can't send there; name one of this machine's").into()
             );
         }
-        Some(address) => address,
-        None => own_address(),
+        Some(address) => address.to_canonical(),
+        None => own_address(of_ipv6),
     };
     let (rtp, rtcp) = bind(address, args.port)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let _inside = runtime.enter();
     let clock = Clock::start();
-    let mut call = Call::new(config(args, address, rtp.local_addr()?.port())?)?;
+    let config = config(args, address, rtp.local_addr()?.port())?;
+    let codecs = config.codecs.clone();
+    let later = args.later.wishes(&args.codec, |name| name.format(args.rate, args.channels))?;
+    let mut call = Call::new(config)?;
     // Without a microphone or a file there is no call: say so before the other side hears of it.
     drop(args.sound.open(args.rate, 1)?);
     let waiting = Waiting::read(&[&rtp, &rtcp])?;
-    agree(&mut call, &clock)?;
+    let taken = agree(&mut call, &clock)?;
     let rate_hz = call.sample_rate_hz().ok_or("no call was agreed on")?;
     let audio = args.sound.open(rate_hz, call.channels().unwrap_or(1))?;
     let mux = call.negotiated().is_some_and(|negotiated| negotiated.rtcp_mux);
@@ -211,17 +241,41 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
     };
     let begin = clock.now();
-    let mut finished = runtime.block_on(async {
-        let (commands, from_user) = mpsc::channel(16);
-        let (status, watching) = watch::channel(Status::default());
+    let (finished, (sound_error, send_error)) = runtime.block_on(async {
+        let (commands, mut from_user) = mpsc::channel(16);
+        let (mut status, watching) = watch::channel(Status::default());
+        let (wishes, wished) = mpsc::channel(16);
+        let (texts, written) = mpsc::channel(4);
         // The channel has room, and nothing else sends before the driver runs.
         let (gain, volume) = ((args.gain * 100.0) as i16, (args.volume * 100.0) as i16);
         let _ = commands.try_send(Command::MicrophoneGain(gain));
         let _ = commands.try_send(Command::Volume(volume));
-        let keyboard = keyboard::watch(commands.clone(), gain, volume);
+        let by_terminal = way.read.is_none() && std::io::stdin().is_terminal();
+        let pasted = by_terminal.then(|| texts.clone());
+        let keyboard = keyboard::watch(commands.clone(), wishes.clone(), pasted, gain, volume);
         if keyboard.is_some() {
             tell(&format!("{}\r\n", keyboard::HELP));
         }
+        if keyboard.is_some() && by_terminal {
+            tell(&format!("{}\r\n", keyboard::PASTE_HELP));
+        }
+        reoffer::schedule(later, &wishes);
+        if !by_terminal {
+            exchange::follow(way.read, taken.clone(), texts);
+        }
+        let negotiation = tokio::spawn(reoffer::negotiate(
+            reoffer::Setup {
+                commands: commands.clone(),
+                write: way.write,
+                first_offer: way.first_offer,
+                taken,
+                codecs,
+                address,
+                line_end: if keyboard.is_some() { "\r\n" } else { "\n" },
+            },
+            wished,
+            written,
+        ));
         let display = tokio::spawn(summary::display(watching, keyboard.is_some()));
         let interrupt = {
             let commands = commands.clone();
@@ -231,24 +285,62 @@ fn talk(args: &TalkArgs, agree: impl FnOnce(&mut Call, &Clock) -> Outcome) -> Ou
             })
         };
         driver.call.count(Missed::Early, waiting.stop().await);
-        let finished = driver.run(from_user, status).await;
+        let (mut sound_error, mut send_error) = (None, None);
+        let finished = loop {
+            let mut finished = driver.run(from_user, status).await;
+            send_error = send_error.or(finished.send_error.take());
+            let Some(channels) = finished.channels.take() else { break finished };
+            (from_user, status) = channels;
+            // Another codec has other sound: the call goes on with a device for it, set as the one before.
+            let (rate_hz, channels) = (finished.call.sample_rate_hz(), finished.call.channels());
+            let (rate_hz, channels) = (rate_hz.unwrap_or(8_000), channels.unwrap_or(1));
+            let audio = args.sound.change(finished.audio, rate_hz, channels).unwrap_or_else(|error| {
+                sound_error = Some(error);
+                let _ = commands.try_send(Command::HangUp);
+                Box::new(FileIo::null(rate_hz).with_channels(channels))
+            });
+            let before = *status.borrow();
+            let set = [
+                Command::MicrophoneGain(before.microphone_gain),
+                Command::Volume(before.volume),
+                Command::Mute(before.muted),
+            ];
+            for command in set {
+                let _ = commands.try_send(command);
+            }
+            let gone = StdDuration::from_micros(clock.now().since(begin).as_micros());
+            driver = Driver {
+                call: finished.call,
+                rtp: finished.rtp,
+                rtcp: finished.rtcp,
+                audio,
+                tap: NoTap,
+                clock,
+                drift_ppm: 0.0,
+                time_limit: args.seconds.map(|seconds| StdDuration::from_secs_f64(seconds).saturating_sub(gone)),
+            };
+        };
+        negotiation.abort();
         interrupt.abort();
+        let Finished { ended, call, audio, .. } = finished;
         let _ = display.await;
         drop(keyboard);
-        finished
+        ((ended, call, audio), (sound_error, send_error))
     });
+    let (ended, call, mut audio) = finished;
+    let rate_hz = call.sample_rate_hz().unwrap_or(rate_hz);
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
-    let stats = finished.call.stats();
+    let stats = call.stats();
     if args.json {
-        let json = serde_json::to_string_pretty(&summary::json(&stats, &finished.ended, rate_hz, seconds))?;
+        let json = serde_json::to_string_pretty(&summary::json(&stats, &ended, rate_hz, seconds))?;
         print(&format!("{json}\n"))?;
     } else {
-        print(&summary::text(&stats, &finished.ended, rate_hz, seconds))?;
+        print(&summary::text(&stats, &ended, rate_hz, seconds))?;
     }
     // Some may always be lost; most of them are no call.
-    let unsent = finished.send_error.filter(|_| u64::from(stats.unsent) * 2 > u64::from(stats.sender.packets));
-    let closed = finished.audio.close();
-    match (finished.ended, finished.audio.failure(), closed) {
+    let unsent = send_error.filter(|_| u64::from(stats.unsent) * 2 > u64::from(stats.sender.packets));
+    let closed = audio.close();
+    match (ended, sound_error.as_ref().or(audio.failure()), closed) {
         (Ended::Socket(error), ..) => Err(format!("the socket failed: {error}").into()),
         (Ended::Silence(silence), ..) => {
             Err(format!("nothing came from the other side for {} s", silence.as_millis() / 1_000).into())
@@ -282,15 +374,24 @@ pub(super) async fn asked_to_end() {
     }
 }
 
-/// The address of the interface that the default route leads over. No packet is sent: connecting a UDP socket only
-/// asks the routing table.
-fn own_address() -> IpAddr {
-    let find = || -> std::io::Result<IpAddr> {
-        let socket = StdUdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-        socket.connect(("192.0.2.1", 9))?;
+/// The address of the interface that the default route leads over: of IPv6 if that's wanted, and of the other family where
+/// there is none of the one. No packet is sent: connecting a UDP socket only asks the routing table.
+fn own_address(of_ipv6: bool) -> IpAddr {
+    let find = |here: IpAddr, there: IpAddr| -> std::io::Result<IpAddr> {
+        let socket = StdUdpSocket::bind((here, 0))?;
+        socket.connect((there, 9))?;
         Ok(socket.local_addr()?.ip())
     };
-    find().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    // Addresses that documents may use (RFC 5737, RFC 3849), so nobody's.
+    let ipv4 = || find(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into());
+    let ipv6 = || find(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
+    let found = if of_ipv6 {
+        // On a machine without a network the offer may still come from the machine itself.
+        ipv6().or_else(|_| StdUdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).map(|_| Ipv6Addr::LOCALHOST.into()))
+    } else {
+        ipv4().or_else(|_| ipv6())
+    };
+    found.unwrap_or(Ipv4Addr::LOCALHOST.into())
 }
 
 /// An even port for RTP and the next one for RTCP (RFC 3550, 11), or the port asked for.

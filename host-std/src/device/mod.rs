@@ -68,6 +68,18 @@ pub trait AudioIo: Send {
     fn may_come_back(&self) -> bool {
         true
     }
+    /// Goes on with sound of another rate and number of channels, as when the codec of a call changes. Blocks and
+    /// allocates.
+    ///
+    /// # Errors
+    /// [`DeviceError::OtherSound`] of a device that can't: another one is to be made in its place. Or what is wrong with
+    /// the device.
+    fn set_sound(&mut self, sample_rate_hz: u32, channels: u8) -> Result<(), DeviceError> {
+        if (sample_rate_hz, channels) == (self.sample_rate_hz(), self.channels()) {
+            return Ok(());
+        }
+        Err(DeviceError::OtherSound { sample_rate_hz, channels })
+    }
 
     /// Opens the device anew, lost or not. Blocks and allocates.
     ///
@@ -176,6 +188,13 @@ pub enum DeviceError {
     Rate(ResampleError),
     /// A WAV file that stands for a device can't be read or written.
     Wav(WavError),
+    /// The device was made for other sound and can't change.
+    OtherSound {
+        /// The rate asked for, in Hz.
+        sample_rate_hz: u32,
+        /// The channels asked for.
+        channels: u8,
+    },
 }
 
 impl fmt::Display for DeviceError {
@@ -190,6 +209,9 @@ impl fmt::Display for DeviceError {
             Self::Lost { .. } => f.write_str("the sound device is lost"),
             Self::Rate(_) => f.write_str("the sound device's rate does not fit the call"),
             Self::Wav(e) => e.fmt(f),
+            Self::OtherSound { sample_rate_hz, channels } => {
+                write!(f, "the sound device can't change to {sample_rate_hz} Hz and {channels} channels")
+            }
         }
     }
 }
@@ -201,7 +223,7 @@ impl std::error::Error for DeviceError {
             Self::Open { source, .. } | Self::Lost { source } => Some(source),
             Self::Rate(e) => Some(e),
             Self::Wav(e) => std::error::Error::source(e),
-            Self::NotFound { .. } | Self::Unsupported { .. } => None,
+            Self::NotFound { .. } | Self::Unsupported { .. } | Self::OtherSound { .. } => None,
         }
     }
 }

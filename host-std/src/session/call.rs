@@ -280,6 +280,11 @@ impl Call {
         self.media.as_ref().map(|media| &media.sending.agreed)
     }
 
+    /// Where we receive, as offers and answers say it from now on.
+    pub fn address(&self) -> IpAddr {
+        self.local.address
+    }
+
     /// The most bytes of an IP packet of ours, if the codec has packets so short.
     pub fn mtu(&self) -> u16 {
         self.config.mtu

@@ -153,6 +153,9 @@ pub struct Finished<T> {
     pub rtcp: Option<UdpSocket>,
     /// Why the first datagram could not be sent that could not; how many, the call's numbers tell.
     pub send_error: Option<io::Error>,
+    /// For the driver that goes on with the call, where the sound has changed: the commands that were not carried out and
+    /// those to come, and where the status goes. At every other end the channels are closed.
+    pub channels: Option<(mpsc::Receiver<Command>, watch::Sender<Status>)>,
 }
 
 struct Sound {
@@ -276,7 +279,8 @@ impl<T: Tap> Driver<T> {
         tracing::debug!(?ended, "call ended");
         let audio = sound.device.close().await;
         let Running { call, rtp, rtcp, tap, send_error, .. } = running;
-        Finished { ended, call, audio, tap, rtp, rtcp, send_error }
+        let channels = matches!(ended, Ended::SoundChanged).then_some((commands, status));
+        Finished { ended, call, audio, tap, rtp, rtcp, send_error, channels }
     }
 }
 
