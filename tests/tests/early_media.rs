@@ -1,5 +1,5 @@
-//! RTP that arrives before the answer does, at the command line's `offer`: it is read and counted, and never delay
-//! afterwards.
+//! The edges of a call at the command line: silence that ends it, and RTP that arrives before the answer does, which is
+//! read and counted, and never delay afterwards.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -84,4 +84,27 @@ fn what_comes_before_the_answer_is_read_and_is_no_delay_afterwards() {
         assert!(number("playout_delay_mean_ms") < 120.0, "{seconds} s, SRTP {srtp}: {summary}");
         assert!(number("stretched_out_ms") < 150.0, "{summary}");
     }
+}
+
+/// Whoever answers and never sends: that ends the call if it should, in words and in the exit code.
+#[test]
+fn silence_ends_a_call_in_words_and_in_the_exit_code() {
+    let folder = folder("silence");
+    let mut command = Command::new(media_core());
+    command.current_dir(&folder).args(["offer", "--write", "offer.sdp", "--read", "answer.sdp", "--null"]);
+    command.args(["--address", "127.0.0.1", "--codec", "pcmu", "--end-after-silence", "1.5", "--seconds", "20"]);
+    let offerer = Running::start(&mut command, &folder, "offer");
+    let offer = read_when_there(&folder.join("offer.sdp"), LIMIT);
+    let config = CallConfig {
+        codecs: vec![CodecFormat::pcmu()],
+        ..CallConfig::with_identity(free_port_pair(), Identity::seeded(6))
+    };
+    let answer = Call::new(config).unwrap().answer(Clock::start().now(), &offer).unwrap();
+    fs::write(folder.join("answer.part"), answer).unwrap();
+    fs::rename(folder.join("answer.part"), folder.join("answer.sdp")).unwrap();
+    let ended = offerer.wait(LIMIT);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("nothing came from the other side for 1 s"), "{ended:?}");
+    assert!(ended.stdout.contains("nothing came from the other side any more"), "{ended:?}");
+    fs::remove_dir_all(folder).unwrap();
 }
