@@ -212,6 +212,18 @@ impl Record<'_> {
         moments
     }
 
+    /// Made-up sound where nothing came and nothing is missing, in ms.
+    fn filled_pauses_ms(&self) -> f64 {
+        let pauses: Vec<_> = self
+            .clusters()
+            .into_iter()
+            .filter(|&(begin, end, missing)| self.explain(begin, end, missing).cause == Cause::Pause)
+            .collect();
+        let made_up = self.play.iter().filter(|row| row.cause == PlayCause::Concealed);
+        let within = |row: &&PlayRow| pauses.iter().any(|(begin, end, _)| (*begin..*end).contains(&row.at_ms));
+        made_up.filter(within).map(|row| row.duration_ms).sum()
+    }
+
     /// The stream in one sentence.
     pub(super) fn verdict(&self, numbers: &StreamReport) -> String {
         if self.duration_ms <= 0.0 {
@@ -220,15 +232,20 @@ impl Record<'_> {
         if numbers.received == 0 {
             return "Bad: nothing arrived.".into();
         }
-        let (word, why) = match numbers.concealed_ratio {
+        // What fills the sender's pauses is no word that was lost.
+        let pauses = (self.filled_pauses_ms() / self.duration_ms).min(numbers.concealed_ratio);
+        let lost = numbers.concealed_ratio - pauses;
+        let lost = if lost < 1e-4 && pauses > 0.0 { 0.0 } else { lost };
+        let (word, why) = match lost {
             share if share < 0.001 => ("Clean", "nothing to hear of the network"),
             share if share < 0.01 => ("Good", "a careful listener notices small flaws"),
             share if share < 0.03 => ("Fair", "flaws are easy to hear"),
             share if share < 0.08 => ("Poor", "tiring to listen to"),
             _ => ("Bad", "words are lost"),
         };
-        let share = numbers.concealed_ratio * 100.0;
+        let share = lost * 100.0;
         let made_up = match share {
+            0.0 if pauses > 0.0 => "only pauses of the sender are filled".into(),
             0.0 => "none of the sound is made up".into(),
             share if share < 0.1 => "less than 0.1 % of the sound is made up".into(),
             share => format!("{share:.1} % of the sound is made up"),
