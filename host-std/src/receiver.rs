@@ -59,6 +59,11 @@ impl AnyReceiver {
         either!(self, receiver => receiver.play(now, payloads, pcm))
     }
 
+    /// How much sound is asked for at a time, where it's asked for in parts.
+    pub fn set_tick(&mut self, tick: Duration) {
+        either!(self, receiver => receiver.set_tick(tick));
+    }
+
     /// The source that is being played.
     pub fn ssrc(&self) -> Option<Ssrc> {
         either!(self, receiver => receiver.ssrc())

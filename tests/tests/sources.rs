@@ -431,3 +431,42 @@ proptest! {
         prop_assert_eq!(stats.admitted as usize, admitted.len() + stats.left as usize);
     }
 }
+
+/// The target delay of a call with so many places for sources, in ms, whose network's jitter is 30 ms.
+fn target_ms(codec: &CodecFormat, sources: usize, tick_ms: u32) -> u32 {
+    let call = |port: u16, sources| {
+        let (codecs, srtp) = (vec![codec.clone()], SrtpPolicy::Off);
+        let identity = Identity::seeded(u64::from(port));
+        Call::new(CallConfig { codecs, srtp, sources, ptime_ms: 10, ..CallConfig::with_identity(port, identity) })
+            .unwrap()
+    };
+    let (mut listener, mut speaker) = (call(4_000, sources), call(5_000, 1));
+    let offer = listener.offer().unwrap();
+    let answer = speaker.answer(Instant::ZERO, &offer).unwrap();
+    listener.accept(Instant::ZERO, &answer).unwrap();
+    let frame = |ms: u32| (codec.rtp_clock_hz * ms / 1_000) as usize * usize::from(codec.channels);
+    let (mut buffer, mut coming) = (vec![0; 2_100], Vec::new());
+    for n in 0..600u64 {
+        speaker.capture(&vec![n as i16; frame(10)]);
+        while let Some(sent) = speaker.packet(&mut buffer) {
+            coming.push((Instant::from_millis(n * 10 + n * 7_919 % 31), buffer[..sent.len].to_vec()));
+        }
+        if n % u64::from(tick_ms / 10) == 0 {
+            let now = Instant::from_millis(n * 10 + 10);
+            for (arrival, mut bytes) in coming.extract_if(.., |(arrival, _)| *arrival <= now) {
+                listener.receive(arrival, Channel::Rtp, from(), &mut bytes);
+            }
+            listener.play(now, &mut vec![0; frame(tick_ms)]);
+        }
+    }
+    listener.stats().receiver.target_delay_ms
+}
+
+#[test]
+fn a_tick_that_is_played_in_parts_is_a_tick_all_the_same() {
+    for codec in [CodecFormat::l16(48_000, 2), CodecFormat::l16(44_100, 2), CodecFormat::l16(48_000, 1)] {
+        let [short, long] = [10, 20].map(|tick_ms| target_ms(&codec, 1, tick_ms));
+        assert_eq!(long, short + 10, "{codec:?}");
+        assert_eq!([10, 20].map(|tick_ms| target_ms(&codec, 2, tick_ms)), [short, long], "{codec:?}");
+    }
+}

@@ -2,14 +2,15 @@
 //!
 //! All times are in ticks of the RTP clock. The rules, in the order in which they apply:
 //!
-//! 1. The sender is quiet (comfort noise, a codec's own pauses, a telephone event): go on with that until the next
+//! 1. More lies in the buffer than the bound allows: drop the oldest. How slow the network is doesn't matter.
+//! 2. The sender is quiet (comfort noise, a codec's own pauses, a telephone event): go on with that until the next
 //!    packet's turn has come. Nothing is missing, and the delay changes without anyone hearing it.
-//! 2. The next packet is here: play it, joined to what was made up before it. If its timestamp lies ahead of what was
+//! 3. The next packet is here: play it, joined to what was made up before it. If its timestamp lies ahead of what was
 //!    played although no packet is missing, the sender paused: stay silent until its turn.
-//! 3. A later packet is here: the missing ones are given up, and the gap between is filled, but only until that packet
+//! 4. A later packet is here: the missing ones are given up, and the gap between is filled, but only until that packet
 //!    has waited as long as it should: a gap is where the delay comes down at no cost. On a network whose packets
 //!    overtake each other the missing one may be near: only the last step is filled for good.
-//! 4. Nothing is here: conceal. The media time stands still meanwhile: if the packet comes late, it's played, and the
+//! 5. Nothing is here: conceal. The media time stands still meanwhile: if the packet comes late, it's played, and the
 //!    delay has grown by the wait; if a later one comes, the wait counts towards its gap.
 //!
 //! Speed ([`stretch`]): slower before a hole whose packet is later than nearly all are, for as long as sound is left, as
@@ -62,11 +63,13 @@ pub struct Situation {
     pub concealed: bool,
     /// How much later than the base the first packet in the buffer would be played now, in ticks.
     pub delay: i32,
+    /// How long that packet has waited in the buffer, or the newest one would, if more, in ticks.
+    pub held: i32,
     /// Target delay in ticks.
     pub target: i32,
     /// Packets overtook each other of late.
     pub reorders: bool,
-    /// Longest delay allowed, in ticks.
+    /// The longest that a packet may wait in the buffer, in ticks.
     pub maximum: i32,
     /// Ticks that a step of concealment lasts.
     pub step: i32,
@@ -79,7 +82,7 @@ pub enum Operation {
     Decode,
     /// The same, and join it to what was made up before it.
     Merge,
-    /// Drop the first packet in the buffer: it would be played later than the bound.
+    /// Drop the first packet in the buffer: more lies there than the bound allows.
     Drop,
     /// The sender paused: up to this many ticks of silence.
     Silence(i32),
@@ -97,11 +100,11 @@ pub enum Operation {
 
 /// Decides.
 pub fn decide(situation: &Situation) -> Operation {
-    let Situation { next, sending, filled, concealed, delay, target, reorders, maximum, step } = *situation;
+    let Situation { next, sending, filled, concealed, delay, held, target, reorders, maximum, step } = *situation;
     let decode = if concealed { Operation::Merge } else { Operation::Decode };
     let left = match next {
         Next::Nothing => i32::MAX,
-        _ if delay > maximum => return Operation::Drop,
+        _ if held > maximum => return Operation::Drop,
         _ => target.saturating_sub(delay),
     };
     match (sending, next) {
@@ -123,7 +126,7 @@ pub fn decide(situation: &Situation) -> Operation {
             }
         }
         (Sending::Sound, Next::Here { gap, .. } | Next::Later { gap }) => {
-            let fill = (gap - filled).min(left);
+            let fill = gap.saturating_sub(filled).min(left);
             match next {
                 _ if fill <= 0 => decode,
                 Next::Later { .. } if reorders && fill > step => Operation::Conceal,
@@ -198,6 +201,7 @@ mod tests {
         filled: 0,
         concealed: false,
         delay: 320,
+        held: 320,
         target: 320,
         reorders: false,
         maximum: 16_000,
@@ -209,7 +213,9 @@ mod tests {
         assert_eq!(decide(&CALM), Operation::Decode);
         assert_eq!(decide(&Situation { concealed: true, filled: 80, ..CALM }), Operation::Merge);
         assert_eq!(decide(&Situation { next: Next::Nothing, ..CALM }), Operation::Conceal);
-        assert_eq!(decide(&Situation { delay: 20_000, ..CALM }), Operation::Drop);
+        assert_eq!(decide(&Situation { held: 20_000, ..CALM }), Operation::Drop);
+        // A slow network is none of the buffer's business.
+        assert_eq!(decide(&Situation { delay: 20_000, ..CALM }), Operation::Decode);
         assert_eq!(decide(&Situation { next: Next::Here { gap: -500, broken: false }, ..CALM }), Operation::Decode);
     }
 
@@ -248,7 +254,7 @@ mod tests {
             for next in [Next::Here { gap: 4_000, broken: false }, Next::Later { gap: 4_000 }] {
                 assert_eq!(decide(&Situation { next, ..quietly }), quiet(240));
                 assert_eq!(decide(&Situation { next, delay: 320, ..quietly }), Operation::Decode);
-                assert_eq!(decide(&Situation { next, delay: 16_001, ..quietly }), Operation::Drop);
+                assert_eq!(decide(&Situation { next, held: 16_001, ..quietly }), Operation::Drop);
             }
         }
     }

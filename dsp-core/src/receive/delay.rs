@@ -309,6 +309,12 @@ impl DelayEstimator {
         }
     }
 
+    /// Counts the base later by so many ticks: the network has become slower than the bound.
+    pub fn raise(&mut self, by: u32) {
+        self.minimum = self.minimum.map(|least| least.wrapping_add(by));
+        self.shift((by as i32).saturating_neg());
+    }
+
     /// The longest delay that the bounds allow, in ticks.
     pub fn maximum(&self) -> u32 {
         self.maximum

@@ -6,6 +6,9 @@ use crate::codec::PayloadTable;
 use crate::quality::PacketFate;
 use crate::time::{Duration, Instant};
 
+/// Ticks of a pause beyond which they aren't counted: six hours at 48 kHz. Everybody else asks for a second at most.
+const MOST_FILLED: u32 = 1 << 30;
+
 impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// Fills a gap of `samples` before a packet that is here: by the redundancy in that packet, by the codec, or from
     /// both sides in the waveform.
@@ -105,8 +108,8 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         if self.filled == 0 && samples > 0 {
             self.stats.concealment_events += 1;
         }
-        self.filled += self.config.ticks(samples);
-        self.made_up += samples as u32;
+        self.fill_up(samples);
+        self.made_up = self.made_up.saturating_add(samples as u32);
         played.concealed += samples as u32;
     }
 
@@ -122,7 +125,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let now = ticks(now, self.config.rtp_clock_hz);
         let delay = self.delay.relative(now, info.timestamp.0).unwrap_or(0);
         let target = self.target(strategy) as i32;
-        let gap = info.timestamp.distance(self.next_time) - (self.filled - ticks_queued) as i32;
+        let gap = info.timestamp.distance(self.next_time).saturating_sub((self.filled - ticks_queued) as i32);
         let needed = self.config.samples(gap.min(target.saturating_sub(delay)).max(0) as u32);
         if needed < queued {
             let spare = queued - needed;
@@ -143,6 +146,22 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         }
     }
 
+    /// The next packet is here, and its timestamp is `gap` ticks after the end of what was played: the sender paused for so
+    /// long, and what was made up meanwhile was its pause. Beyond that, the packet was late.
+    pub(super) fn settle_pause(&mut self, gap: u32, played: &mut Played) {
+        let paused = self.made_up.min(self.config.samples(gap) as u32);
+        self.stats.silent_pauses += u32::from(gap > self.packet_ticks);
+        self.stats.concealment_events = self.stats.concealment_events.saturating_sub(u32::from(paused > 0));
+        self.made_up -= paused;
+        played.paused += paused;
+        self.settle(Cause::Late);
+    }
+
+    /// Samples were filled since the last decoded one. However long a pause is, the sum stays in bounds.
+    fn fill_up(&mut self, samples: usize) {
+        self.filled = self.filled.saturating_add(self.config.ticks(samples)).min(MOST_FILLED);
+    }
+
     /// Comfort noise, as it was described last.
     pub(super) fn noise(&mut self, samples: usize, played: &mut Played) {
         if !self.noise.is_ready() {
@@ -160,7 +179,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             self.concealer.bridge(self.sound.extend(samples), 0);
         }
         self.sound.commit(samples);
-        self.filled += self.config.ticks(samples);
+        self.fill_up(samples);
         played.noise += samples as u32;
     }
 
@@ -175,7 +194,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             return self.pause(samples, played);
         }
         self.sound.commit(step);
-        self.filled += self.config.ticks(step);
+        self.fill_up(step);
         played.noise += step as u32;
     }
 
@@ -188,7 +207,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             self.sound.silence(samples);
         }
         self.sound.commit(samples);
-        self.filled += self.config.ticks(samples);
+        self.fill_up(samples);
         played.silence += samples as u32;
     }
 
@@ -197,7 +216,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let samples = samples.clamp(1, self.sound.room());
         if self.fading {
             self.concealer.conceal(self.sound.extend(samples));
-            self.filled += self.config.ticks(samples);
+            self.fill_up(samples);
             self.fading = self.filled < UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32;
             played.concealed += samples as u32;
             self.stats.concealed_lost_samples += samples as u64;

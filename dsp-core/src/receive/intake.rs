@@ -3,6 +3,7 @@
 
 use super::jitter::{PacketInfo, PushError};
 use super::tick_rate::TickRate;
+use super::timeline::{Step, Timeline};
 use super::{AT_ONCE, Cause, ReceiveError, Received, Receiver, Sending, State, ticks};
 use crate::quality::{BurstTracker, JitterEstimator, PacketFate, SequenceTracker, SequenceUpdate};
 use crate::time::{Duration, Instant, RtpTime};
@@ -10,8 +11,8 @@ use crate::wire::rtp::RtpPacket;
 
 /// A packet that is this much too late or too early was sent by a clock that jumped.
 const JUMP: Duration = Duration::from_secs(5);
-/// After so long of nothing but packets over the bound of the delay, the bound is counted from them.
-const HOPELESS: Duration = Duration::from_millis(500);
+/// By less than this networks change their delay too, from one packet to the next.
+const LEAST_JUMP: Duration = Duration::from_millis(60);
 /// Packets in sequence that a new SSRC must send before it takes over (RFC 3550, A.1: MIN_SEQUENTIAL).
 const PROBATION: u8 = 2;
 
@@ -44,6 +45,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             SequenceUpdate::Restarted { .. } => {
                 self.stats.restarts += 1;
                 self.restart();
+                self.timeline = Timeline::default();
                 restarted = true;
             }
             SequenceUpdate::Probation | SequenceUpdate::Suspect => {
@@ -57,42 +59,48 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             SequenceUpdate::Started { .. } | SequenceUpdate::InOrder { .. } | SequenceUpdate::Late { .. } => {}
         }
         // A packet that was overtaken says nothing about the clock of those that overtook it.
-        let tells = matches!(update, SequenceUpdate::InOrder { .. }) && !self.delay.repeats(packet.timestamp().0);
-        if tells && self.has_jumped(now, packet.timestamp()) {
-            self.stats.restarts += 1;
-            self.stats.time_jumps += 1;
-            self.restart();
-            restarted = true;
-        }
-        if !tells && self.is_far_off(arrival, packet.timestamp()) {
-            self.stats.discarded += 1;
-            return Ok(Received::Late);
-        }
-        self.interarrival.update(arrival, packet.timestamp());
-        self.store(now, arrival, &packet, restarted)
+        let timestamp = if matches!(update, SequenceUpdate::Late { .. }) {
+            let timestamp = self.place_overtaken(arrival, &packet);
+            if self.is_far_off(arrival, timestamp) {
+                self.stats.discarded += 1;
+                return Ok(Received::Late);
+            }
+            timestamp
+        } else {
+            restarted |= self.follow_clock(arrival, &packet);
+            self.timeline.place(packet.timestamp())
+        };
+        self.interarrival.update(arrival, timestamp);
+        self.store(now, arrival, &packet, timestamp, restarted)
     }
 
-    /// Whether the sender's clock or the way to us changed so much that the base of the delay means nothing any more:
-    /// by more than `JUMP`, or so that for a while all packets came later than the bound.
-    fn has_jumped(&mut self, now: Instant, timestamp: RtpTime) -> bool {
-        let clock = self.config.rtp_clock_hz;
-        let Some(relative) = self.delay.relative(ticks(now, clock), timestamp.0) else { return false };
-        let maximum = self.delay.maximum();
-        if relative <= maximum as i32 {
-            self.hopeless_since = None;
-        } else if now.since(*self.hopeless_since.get_or_insert(now)) >= HOPELESS {
-            // Or the target would stay at the bound for as long as these delays are remembered.
-            self.delay.reset();
-            return true;
-        }
-        relative.unsigned_abs() > maximum.max(JUMP.as_samples(clock) as u32)
+    /// Takes in the time of a packet that is newer than all before it. Whether the sender's clock jumped.
+    fn follow_clock(&mut self, arrival: u32, packet: &RtpPacket<'_>) -> bool {
+        let place = self.timeline.place(packet.timestamp());
+        let relative = self.delay.relative(arrival, place.0).unwrap_or(0);
+        let step = Step { seq: packet.seq(), sent: packet.timestamp(), arrival, relative };
+        let least = LEAST_JUMP.as_samples(self.config.rtp_clock_hz) as i32;
+        let jumped = self.timeline.follow(step, self.packet_ticks, least..=self.far() as i32);
+        self.stats.restarts += u32::from(jumped);
+        self.stats.time_jumps += u32::from(jumped);
+        jumped
     }
 
-    /// Whether a packet is so early or late that its timestamp must be wrong: as one that was overtaken it would become
-    /// the base of the delay.
+    /// Where a packet lies that was overtaken.
+    fn place_overtaken(&self, arrival: u32, packet: &RtpPacket<'_>) -> RtpTime {
+        let off = |place: RtpTime| self.delay.relative(arrival, place.0).unwrap_or(0).unsigned_abs();
+        self.timeline.place_overtaken(packet.seq(), packet.timestamp(), off)
+    }
+
+    /// Whether a packet that was overtaken is so early or late that its timestamp must be wrong: it would become the base of
+    /// the delay.
     fn is_far_off(&self, arrival: u32, timestamp: RtpTime) -> bool {
-        let far = self.delay.maximum().max(JUMP.as_samples(self.config.rtp_clock_hz) as u32);
-        self.delay.relative(arrival, timestamp.0).is_some_and(|relative| relative.unsigned_abs() > far)
+        self.delay.relative(arrival, timestamp.0).is_some_and(|relative| relative.unsigned_abs() > self.far())
+    }
+
+    /// By more than that no packet is early or late.
+    fn far(&self) -> u32 {
+        self.delay.maximum().max(JUMP.as_samples(self.config.rtp_clock_hz) as u32)
     }
 
     fn store(
@@ -100,6 +108,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         now: Instant,
         arrival: u32,
         packet: &RtpPacket<'_>,
+        timestamp: RtpTime,
         restarted: bool,
     ) -> Result<Received, ReceiveError> {
         let red = self.take_apart(packet)?;
@@ -107,8 +116,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             Some(red) => (red.primary().payload_type, red.primary().payload),
             None => (packet.payload_type(), packet.payload()),
         };
-        let info =
-            PacketInfo { seq: packet.seq(), timestamp: packet.timestamp(), payload_type, copy: false, arrival: now };
+        let info = PacketInfo { seq: packet.seq(), timestamp, payload_type, copy: false, arrival: now };
         // A full buffer gives up its oldest packets: at most all of them, so this ends.
         let pushed = loop {
             match self.jitter.push(info, payload) {
@@ -122,7 +130,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         };
         match pushed {
             Ok(()) => {
-                self.delay.update(arrival, packet.timestamp().0);
+                self.delay.update(arrival, timestamp.0);
                 if let Some(red) = red.filter(|_| !restarted) {
                     self.store_copies(now, &info, &red);
                 }
@@ -135,7 +143,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             Err(PushError::TooLong { bytes }) => Err(ReceiveError::TooLong { bytes }),
             Err(error) => {
                 // How late it was is worth knowing all the same.
-                self.delay.update(arrival, packet.timestamp().0);
+                self.delay.update(arrival, timestamp.0);
                 self.stats.late += 1;
                 if error == PushError::Late {
                     self.bursts.lost_came_late();
@@ -153,6 +161,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         self.sequence = SequenceTracker::new(AT_ONCE);
         self.interarrival = JitterEstimator::new();
         self.bursts = BurstTracker::new();
+        self.timeline = Timeline::default();
         self.delay.rebase();
     }
 
@@ -167,12 +176,11 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         self.newest_copy = None;
         self.delay.rebase();
         self.interarrival = JitterEstimator::new();
-        self.hopeless_since = None;
         if self.state == State::Playing {
             self.fading = true;
             self.filled = 0;
-            self.settle(Cause::Lost);
         }
+        self.settle(Cause::Lost);
         self.sending = Sending::Sound;
         self.state = State::Priming;
         self.full = false;

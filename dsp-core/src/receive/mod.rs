@@ -7,7 +7,8 @@
 //!
 //! Delay. The playout delay is the time a sample is played minus the time it would have been played had its packet
 //! been as fast as the fastest (`delay`). It's steered to the target in pauses, and within speech by time stretching;
-//! it grows when the buffer runs dry, and never beyond the bound: later packets are dropped.
+//! it grows when the buffer runs dry. What lies in the buffer is bounded: no packet waits longer than
+//! [`DelayConfig::max_ms`], and when more lies there than that, the oldest is dropped.
 //!
 //! Memory: `64 * CELLS` bytes of payloads, about 24 bytes a cell of tables, two bytes a sample for `SAMPLES` of each
 //! channel.
@@ -16,7 +17,7 @@ use crate::codec::cn::NoiseGenerator;
 use crate::quality::{
     BurstStats, BurstTracker, JitterEstimator, ReceptionStats, SequenceConfig, SequenceTracker, arrival_ticks as ticks,
 };
-use crate::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
+use crate::time::{Duration, PayloadType, RtpTime, Seq, Ssrc};
 
 pub mod budget;
 mod channels;
@@ -40,6 +41,7 @@ pub mod strategy;
 pub mod stretch;
 mod sync_buffer;
 pub mod tick_rate;
+mod timeline;
 mod together;
 mod turns;
 
@@ -53,6 +55,7 @@ pub use stats::{DelaySummary, Played, ReceiverStats};
 use stretch::Stretcher;
 use sync_buffer::SyncBuffer;
 use tick_rate::TickRate;
+use timeline::Timeline;
 
 /// History that concealment and stretching may look at.
 const HISTORY: Duration = Duration::from_millis(plc::HISTORY_MS as u64);
@@ -121,12 +124,14 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize, const CHANNELS: us
     fading: bool,
     /// While waiting for a stream: the buffer is full, so that waiting longer would only lose more.
     full: bool,
-    /// Since when all packets in order came later than the bound of the delay.
-    hopeless_since: Option<Instant>,
+    /// The sender's timestamps without the jumps of its clock.
+    timeline: Timeline,
     /// The decoder that was used last.
     payload_type: Option<PayloadType>,
     /// Length of the last packet.
     packet_ticks: u32,
+    /// Whether somebody said how much sound is asked for at a time.
+    tick_told: bool,
     /// Samples to play before the next change of speed.
     stretch_pause: usize,
     /// Ticks of sound that could have been shortened since the delay is too long.
@@ -183,9 +188,10 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             spliced: false,
             fading: false,
             full: false,
-            hopeless_since: None,
+            timeline: Timeline::default(),
             payload_type: None,
             packet_ticks: 0,
+            tick_told: false,
             stretch_pause: 0,
             too_long: 0,
             made_up: 0,

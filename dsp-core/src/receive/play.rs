@@ -36,7 +36,9 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let wanted = pcm.len() / CHANNELS.max(1);
         let (pcm, rest) = pcm.split_at_mut(wanted * CHANNELS);
         rest.fill(0);
-        self.delay.set_tick((wanted as u32).div_ceil(self.config.sample_rate_hz / 1_000));
+        if !self.tick_told {
+            self.delay.set_tick(tick_ms(Duration::from_samples(wanted as u64, self.config.sample_rate_hz)));
+        }
         let mut played = Played::default();
         let mut filled = 0;
         self.cut_short(now, road.strategy);
@@ -53,6 +55,13 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         played
     }
 
+    /// How much sound is asked for at a time: packets must be here when a tick begins. Needed only where ticks are played
+    /// in parts; else the receiver sees it from what it's asked for.
+    pub fn set_tick(&mut self, tick: Duration) {
+        self.tick_told = true;
+        self.delay.set_tick(tick_ms(tick));
+    }
+
     /// Makes the samples that are heard from `at` on: at least one.
     fn produce(&mut self, at: Instant, road: &mut Road<'_>, wanted: usize, played: &mut Played) {
         let now = ticks(at, self.config.rtp_clock_hz);
@@ -61,10 +70,19 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             // so it ends.
             let first = self.jitter.first().map(|(offset, info, _)| (offset, info));
             let delay = first.map_or(0, |(_, info)| self.delay.relative(now, info.timestamp.0).unwrap_or(0));
+            let held = first.map_or(0, |(_, info)| self.held(now, &info));
+            let maximum = self.delay.maximum() as i32;
+            let delay = if held <= maximum && delay > maximum {
+                // It hasn't waited for so long: it's the network that is slow, or a clock that stood still.
+                self.delay.raise((delay - maximum) as u32);
+                maximum
+            } else {
+                delay
+            };
             let target = self.target(road.strategy) as i32;
             if self.state == State::Priming {
                 match first {
-                    Some((offset, info)) if delay >= target || self.full => self.start(offset, info),
+                    Some((offset, info)) if delay >= target || self.full => self.start(offset, info, played),
                     Some(_) => {
                         return self.wait(self.config.samples(target.saturating_sub(delay) as u32).min(wanted), played);
                     }
@@ -88,9 +106,10 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                 filled: self.filled as i32,
                 concealed: self.concealer.is_concealing(),
                 delay,
+                held,
                 target,
                 reorders: self.delay.estimate().reorders,
-                maximum: self.delay.maximum() as i32,
+                maximum,
                 step: CONCEAL_STEP.as_samples(self.config.rtp_clock_hz) as i32,
             });
             let samples = |ticks: i32| self.config.samples(ticks.max(0) as u32);
@@ -114,7 +133,6 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                     self.state = State::Priming;
                     self.sending = Sending::Sound;
                     self.fading = false;
-                    self.settle(Cause::Late);
                     self.concealer.reset();
                 }
                 Operation::Background(left) => {
@@ -124,6 +142,15 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                 Operation::Conceal => return self.conceal(wanted, road.payloads, played),
             }
         }
+    }
+
+    /// How long the first packet has waited for its turn, or what lies in the buffer would last the newest one, if that is
+    /// more. Missing packets don't count: as long as the delay is too long, nobody fills in for them.
+    fn held(&self, now: u32, first: &PacketInfo) -> i32 {
+        let waited = now.wrapping_sub(ticks(first.arrival, self.config.rtp_clock_hz)) as i32;
+        let span = self.timeline.newest().map_or(0, |newest| newest.distance(first.timestamp));
+        let behind = (self.jitter.len() as i32 - 1).saturating_mul(self.packet_ticks as i32);
+        waited.max(span.min(behind))
     }
 
     /// Whether another codec was heard last.
@@ -136,8 +163,15 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     }
 
     /// Begins to play with the packet `offset` places ahead.
-    fn start(&mut self, offset: usize, info: PacketInfo) {
+    fn start(&mut self, offset: usize, info: PacketInfo, played: &mut Played) {
         debug_assert!(self.jitter.first_offset() == Some(offset), "only missing packets are skipped");
+        // The stream had stopped: what was made up until then is known by now.
+        let gap = info.timestamp.distance(self.next_time);
+        match offset {
+            _ if self.made_up == 0 => {}
+            0 if !self.broken => self.settle_pause(gap.max(0) as u32, played),
+            _ => self.settle(Cause::Lost),
+        }
         self.skip_missing();
         self.state = State::Playing;
         self.sending = Sending::Sound;
@@ -194,7 +228,13 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         }
         self.sound.commit(more + samples);
         self.count_concealed(more, played);
-        self.settle(if gap > 0 { Cause::Lost } else { Cause::Late });
+        // A pause is longer than a packet: one of another kind may have come instead of sound.
+        let paused = missing == 0 && !self.broken && self.sending == Sending::Sound && gap > self.packet_ticks as i32;
+        match gap {
+            _ if paused => self.settle_pause(gap as u32, played),
+            ..=0 => self.settle(Cause::Late),
+            _ => self.settle(Cause::Lost),
+        }
         self.count_decoded(info.copy, samples, played);
         self.sending = if pauses { Sending::Pause } else { Sending::Sound };
         let at = at + Duration::from_samples(more as u64, self.config.sample_rate_hz);
@@ -256,7 +296,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let waited_us = at.since(info.arrival).as_micros().min(u64::from(u32::MAX)) as u32;
         played.playout_delay_us = Some(delay_us);
         played.buffer_delay_us = Some(waited_us);
-        played.timestamp = Some(info.timestamp);
+        played.timestamp = Some(self.timeline.sent(info.seq, info.timestamp));
         let samples = self.config.samples(duration) as u32;
         self.stats.playout_delay.count(delay_us, samples);
         self.stats.buffer_delay.count(waited_us, samples);
@@ -274,6 +314,11 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             self.spliced = true;
         }
     }
+}
+
+/// Rounded to the next ms, as 441 samples at 44.1 kHz are 10 ms.
+fn tick_ms(tick: Duration) -> u32 {
+    tick.as_micros().div_ceil(1_000).min(10_000) as u32
 }
 
 /// Decodes `skip` samples behind the end of the sync buffer, without counting the samples as valid yet.

@@ -108,6 +108,6 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                 break;
             }
         }
-        ahead
+        ahead.min(i32::MAX as u32)
     }
 }

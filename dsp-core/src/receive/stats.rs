@@ -39,7 +39,7 @@ impl DelaySummary {
         self.max_us = self.max_us.max(delay_us);
         self.sum += u64::from(delay_us) * u64::from(samples);
         self.samples += u64::from(samples);
-        self.packets += 1;
+        self.packets = self.packets.saturating_add(1);
     }
 }
 
@@ -57,6 +57,9 @@ pub struct Played {
     pub noise: u32,
     /// Silence: before the stream, in its pauses and after its end.
     pub silence: u32,
+    /// Counted as concealed before, in this tick or earlier, while it wasn't known yet that the sender paused: these belong
+    /// to its pause, and [`ReceiverStats`] counts them as silence from now on.
+    pub paused: u32,
     /// Inserted by playing slower.
     pub inserted: u32,
     /// Removed by playing faster.
@@ -102,6 +105,8 @@ pub struct ReceiverStats {
     pub time_jumps: u32,
     /// Times the stream stopped for more than a second.
     pub pauses: u32,
+    /// Pauses of the sender between two packets that follow each other, without comfort noise.
+    pub silent_pauses: u32,
     /// Times the payload type changed,
     pub codec_switches: u32,
     /// and the length of packets within one.
@@ -134,7 +139,7 @@ pub struct ReceiverStats {
     pub concealed_late_samples: u64,
     /// Samples of comfort noise.
     pub noise_samples: u64,
-    /// Samples of silence.
+    /// Samples of silence, and of what faded out where the sender paused.
     pub silence_samples: u64,
     /// Samples inserted by playing slower.
     pub inserted_samples: u64,
@@ -162,8 +167,9 @@ impl ReceiverStats {
         self.decoded_samples += u64::from(played.decoded);
         self.recovered_samples += u64::from(played.recovered);
         self.concealed_samples += u64::from(played.concealed);
+        self.concealed_samples -= u64::from(played.paused);
         self.noise_samples += u64::from(played.noise);
-        self.silence_samples += u64::from(played.silence);
+        self.silence_samples += u64::from(played.silence) + u64::from(played.paused);
         self.inserted_samples += u64::from(played.inserted);
         self.removed_samples += u64::from(played.removed);
     }

@@ -24,7 +24,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     pub fn media_time(&self, now: Instant) -> Option<RtpTime> {
         let ticks = arrival_ticks(now, self.config.rtp_clock_hz);
         // Negative if `now` lies before that of the fastest packet: modulo 2^32 all the same.
-        self.delay.relative(ticks, 0).map(|time| RtpTime(time as u32))
+        self.delay.relative(ticks, 0).map(|time| self.timeline.sent_now(RtpTime(time as u32)))
     }
 
     /// Begins anew as if just made, with the same settings: another source comes.

@@ -271,6 +271,9 @@ impl Listening {
         if self.places.iter().all(|place| place.receiver.ssrc().is_none()) {
             all.silence = (pcm.len() / channels) as u32;
         }
+        // They're asked for parts, but packets come between ticks.
+        let tick = Duration::from_samples((pcm.len() / channels) as u64, self.config.sample_rate_hz);
+        self.places.iter_mut().for_each(|place| place.receiver.set_tick(tick));
         let mut at = now;
         for part in pcm.chunks_mut(CHUNK) {
             let mut sum = [0i32; CHUNK];
@@ -427,6 +430,7 @@ impl Place {
         all.concealed += played.concealed;
         all.noise += played.noise;
         all.silence += played.silence;
+        all.paused += played.paused;
         all.inserted += played.inserted;
         all.removed += played.removed;
         all.playout_delay_us = all.playout_delay_us.max(played.playout_delay_us);
