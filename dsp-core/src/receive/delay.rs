@@ -24,7 +24,8 @@ use crate::time::Duration;
 pub struct DelayConfig {
     /// The target never falls below this, in ms.
     pub min_ms: u32,
-    /// A packet that would be played later than this is dropped, in ms.
+    /// No packet waits in the buffer for longer than this, in ms: the oldest are dropped when more lies there. How slow the
+    /// network is doesn't matter.
     pub max_ms: u32,
     /// The target never rises above this (nor above `max_ms`), in ms. After a stall the delay may be longer, and then
     /// comes down.
