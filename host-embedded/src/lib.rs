@@ -22,7 +22,7 @@
 //!
 //! let sender = SenderConfig {
 //!     ssrc: Ssrc(1),
-//!     first_seq: Seq(65_535),
+//!     first_seq: Seq(32_000),
 //!     first_timestamp: RtpTime(0),
 //!     payload_type: PayloadType::PCMA,
 //!     ptime_ms: 20,

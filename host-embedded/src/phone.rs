@@ -49,7 +49,8 @@ pub trait Network {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PhoneConfig {
-    /// What it sends: payload type 0 is mu-law, 8 is A-law. SSRC, sequence number and timestamp should be random.
+    /// What it sends: payload type 0 is mu-law, 8 is A-law. SSRC, sequence number and timestamp should
+    /// be random, the sequence number below 2^15 if SRTP is put around it.
     pub sender: SenderConfig,
     /// Bounds of the playout delay.
     pub delay: DelayConfig,

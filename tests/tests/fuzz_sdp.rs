@@ -70,7 +70,7 @@ const PIECES: [&str; 24] = [
 ];
 
 fn local(srtp: SrtpPolicy) -> LocalMedia {
-    let key = |tag: u8, suite| CryptoLine { tag: tag.into(), suite, key: MasterKey::new([tag; 30]) };
+    let key = |tag: u8, suite| CryptoLine { tag: tag.into(), suite, key: MasterKey::from_bytes(&[tag; 30]) };
     LocalMedia {
         rtp_port: 4000,
         codecs: vec![CodecFormat::opus(), CodecFormat::pcmu(), CodecFormat::g722(), CodecFormat::l16(16_000, 1)],

@@ -1,7 +1,7 @@
 //! Fuzzing of the SRTP guard: arbitrary datagrams never panic and never pass, and a changed packet never passes.
 
 use dsp_core::guard::PacketGuard;
-use dsp_core::guard::srtp::{MasterKey, Srtp, SrtpProfile};
+use dsp_core::guard::srtp::{FormerKeys, MasterKey, Srtp, SrtpProfile};
 
 const OURS: [u8; 30] = *b"sixteen byte keyfourteen bytes";
 const THEIRS: [u8; 30] = *b"another byte keyfourteen bytes";
@@ -21,7 +21,7 @@ fn fuzz_srtp_unprotect() {
     live[..12].copy_from_slice(&[0x80, 0, 0xff, 0xf0, 0, 0, 0, 0, 0, 0, 0, 1]);
     let len = sender.protect_rtp(&mut live, 40).unwrap();
     receiver.unprotect_rtp(&mut live[..len]).unwrap();
-    receiver.set_incoming(PROFILE, &MasterKey::from_bytes(&[9; 30]));
+    receiver.set_incoming(PROFILE, &MasterKey::from_bytes(&[9; 30]), &mut FormerKeys::<4>::new()).unwrap();
     let receiver = std::sync::Mutex::new(receiver);
     bolero::check!().for_each(|input: &[u8]| {
         let mut receiver = receiver.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -554,7 +554,7 @@ fn a_capture_from_the_middle_of_an_encrypted_call_is_opened() {
     let key = MasterKey::from_bytes(&[9; 30]);
     let mut sender: Srtp<1> = Srtp::new(SrtpProfile::AesCm128HmacSha1_32, &key, &MasterKey::from_bytes(&[1; 30]));
     // Twelve times round: four and a half hours of 20 ms packets before the capture began.
-    sender.resume_outgoing(Ssrc(0xfeed_beef), 12 << 16 | 65_400, 0);
+    sender.resume_outgoing(Ssrc(0xfeed_beef), 12 << 16 | 65_400, 0).unwrap();
     let mut packets = call(200, FROM, TO);
     let plain = play(&pcap(&packets, Link::Ethernet(0), false, false));
     for packet in &mut packets {

@@ -69,7 +69,7 @@ prop_compose! {
             redundancy: 1,
             voip_metrics,
             srtp,
-            crypto: crypto.map(|((suite, key), tag)| CryptoLine { tag, suite, key: MasterKey::new(key) }).collect(),
+            crypto: crypto.map(|((suite, key), tag)| CryptoLine { tag, suite, key: MasterKey::from_bytes(&key) }).collect(),
             session: SessionId { username: "-".into(), id: 42, version: 7 },
             previous: None,
         }

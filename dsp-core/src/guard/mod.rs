@@ -26,6 +26,8 @@ pub enum GuardError {
     },
     /// The key has protected as many packets as its lifetime allows (RFC 3711, 9.2).
     KeyExpired,
+    /// A new source, and the key has had as many as can be told apart from replays: another key is needed.
+    TooManySources,
 }
 
 impl fmt::Display for GuardError {
@@ -36,6 +38,7 @@ impl fmt::Display for GuardError {
             Self::Replayed => write!(f, "replayed or too old"),
             Self::OutputTooSmall { need, got } => write!(f, "buffer of {got} bytes, {need} needed"),
             Self::KeyExpired => write!(f, "the key's lifetime is over"),
+            Self::TooManySources => write!(f, "too many sources under one key"),
         }
     }
 }

@@ -29,7 +29,7 @@ pub use redundancy::{HostRedundancy, Redundancy};
 pub struct SenderConfig {
     /// Synchronisation source.
     pub ssrc: Ssrc,
-    /// Sequence number of the first packet.
+    /// Sequence number of the first packet; with SRTP below 2^15, so that nobody misses its first wrap (RFC 4568, 6.4).
     pub first_seq: Seq,
     /// Timestamp of the first sample.
     pub first_timestamp: RtpTime,

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use dsp_core::guard::srtp::{MasterKey, Srtp, SrtpProfile};
+use dsp_core::guard::srtp::{FormerKeys, MasterKey, Srtp, SrtpProfile};
 use dsp_core::guard::{GuardError, PacketGuard};
 use dsp_core::time::Ssrc;
 use dsp_core::wire::DatagramKind;
@@ -79,6 +79,13 @@ impl Keys {
 
 type Guard = Srtp<4>;
 
+/// What opens the packets from one address to another.
+struct Flow {
+    guard: Guard,
+    former: FormerKeys<16>,
+    profile: SrtpProfile,
+}
+
 fn guard(key: &Key) -> Guard {
     // Nothing is ever sent: the outgoing key only has to be another one.
     Srtp::new(key.profile, &MasterKey::from_bytes(&[0; 30]), &key.key)
@@ -103,7 +110,7 @@ pub(super) enum Kind {
 pub(super) struct Source<'a, R: Read> {
     reader: CaptureReader<R>,
     keys: &'a Keys,
-    guards: HashMap<(SocketAddr, SocketAddr), (Guard, SrtpProfile)>,
+    guards: HashMap<(SocketAddr, SocketAddr), Flow>,
     tries: HashMap<(SocketAddr, SocketAddr, Ssrc), u32>,
     pub(super) datagram: Datagram,
     /// How the datagram was protected, if a key has opened it.
@@ -151,9 +158,10 @@ impl<'a, R: Read> Source<'a, R> {
         // Padding is under the encryption: only the header is there to look at.
         let Some(&[.., a, b, c, d]) = self.datagram.bytes.first_chunk::<12>() else { return Kind::Other };
         let (from, to, ssrc) = (self.datagram.from, self.datagram.to, Ssrc(u32::from_be_bytes([a, b, c, d])));
-        let known = self.guards.get_mut(&(from, to));
-        let opened = match known {
-            Some((guard, profile)) => guard.unprotect_rtp(&mut self.datagram.bytes).map(|length| (length, *profile)),
+        let opened = match self.guards.get_mut(&(from, to)) {
+            Some(Flow { guard, profile, .. }) => {
+                guard.unprotect_rtp(&mut self.datagram.bytes).map(|length| (length, *profile))
+            }
             None => Err(GuardError::Authentication),
         };
         let opened = match opened {
@@ -195,18 +203,21 @@ impl<'a, R: Read> Source<'a, R> {
                 let mut fresh = guard(key);
                 // Counters of zero and one are tried by the guard itself.
                 if counter > 1 {
-                    fresh.resume_incoming(ssrc, index - 1, 0);
+                    fresh.resume_incoming(ssrc, index - 1, 0).ok()?;
                 }
                 if counter != 1
                     && let Ok(length) = fresh.unprotect_rtp(&mut self.datagram.bytes)
                 {
-                    if let Some((known, profile)) = self.guards.get_mut(&(from, to)) {
+                    if let Some(flow) = self.guards.get_mut(&(from, to)) {
                         // Another key than before, or only a source that was not heard yet.
-                        known.set_incoming(key.profile, &key.key);
-                        known.resume_incoming(ssrc, index, 0);
-                        *profile = key.profile;
+                        let set = flow.guard.set_incoming(key.profile, &key.key, &mut flow.former);
+                        if set.is_err() || flow.guard.resume_incoming(ssrc, index, 0).is_err() {
+                            flow.guard = fresh;
+                        }
+                        flow.profile = key.profile;
                     } else if self.guards.len() < MOST_GUARDS {
-                        self.guards.insert((from, to), (fresh, key.profile));
+                        let flow = Flow { guard: fresh, former: FormerKeys::new(), profile: key.profile };
+                        self.guards.insert((from, to), flow);
                     }
                     return Some((length, key.profile));
                 }

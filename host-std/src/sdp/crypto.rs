@@ -6,7 +6,8 @@ use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use dsp_core::guard::srtp::SrtpProfile;
+use dsp_core::guard::srtp::{MasterKey, SrtpProfile};
+use zeroize::Zeroizing;
 
 /// The crypto suites of RFC 4568, 6.2 that this engine speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,28 +44,6 @@ impl CryptoSuite {
     }
 }
 
-/// A master key of 16 bytes and a master salt of 14, in this order (RFC 4568, 6.1).
-#[derive(Clone, PartialEq, Eq)]
-pub struct MasterKey([u8; 30]);
-
-impl MasterKey {
-    /// From key and salt.
-    pub const fn new(key_and_salt: [u8; 30]) -> Self {
-        Self(key_and_salt)
-    }
-
-    /// Key and salt.
-    pub const fn as_bytes(&self) -> &[u8; 30] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MasterKey(..)")
-    }
-}
-
 /// One `a=crypto` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CryptoLine {
@@ -82,9 +61,9 @@ impl CryptoLine {
     /// # Errors
     /// When the operating system has no randomness to give.
     pub fn generate(tag: u32, suite: CryptoSuite) -> Result<Self, getrandom::Error> {
-        let mut key = [0; 30];
-        getrandom::fill(&mut key)?;
-        Ok(Self { tag, suite, key: MasterKey(key) })
+        let mut key = Zeroizing::new([0; MasterKey::LEN]);
+        getrandom::fill(&mut *key)?;
+        Ok(Self { tag, suite, key: MasterKey::from_bytes(&key) })
     }
 
     /// Lines for both suites with fresh keys, the longer tag first.
@@ -118,7 +97,8 @@ impl CryptoLine {
 
     /// The value of `a=crypto`. It holds the key: for the wire, not for a log.
     pub(super) fn to_attribute(&self) -> String {
-        format!("{} {} inline:{}", self.tag, self.suite.name(), BASE64_STANDARD.encode(self.key.0))
+        let key = Zeroizing::new(BASE64_STANDARD.encode(self.key.as_bytes()));
+        format!("{} {} inline:{}", self.tag, self.suite.name(), *key)
     }
 }
 
@@ -134,7 +114,8 @@ fn parse_key(text: &str) -> Result<MasterKey, CryptoError> {
     }
     let mut parts = info.split('|');
     let decoded = BASE64_STANDARD.decode(parts.next().unwrap_or_default()).map_err(|_| CryptoError::Key)?;
-    let key: [u8; 30] = decoded.try_into().map_err(|_| CryptoError::Key)?;
+    let decoded = Zeroizing::new(decoded);
+    let key: &[u8; MasterKey::LEN] = decoded[..].try_into().map_err(|_| CryptoError::Key)?;
     for part in parts {
         if part.contains(':') {
             return Err(CryptoError::Mki);
@@ -146,7 +127,7 @@ fn parse_key(text: &str) -> Result<MasterKey, CryptoError> {
             return Err(CryptoError::Malformed);
         }
     }
-    Ok(MasterKey(key))
+    Ok(MasterKey::from_bytes(key))
 }
 
 /// RFC 4568, 6.3: a parameter that isn't understood forbids the line, unless it begins with `-`.
@@ -293,7 +274,7 @@ mod tests {
         let lines = CryptoLine::generate_both().unwrap();
         assert_ne!(lines[0].key, lines[1].key);
         assert_eq!(CryptoLine::parse(&lines[0].to_attribute()).unwrap(), lines[0]);
-        let shown = format!("{:?}", CryptoLine { key: MasterKey::new([0xab; 30]), ..lines[0].clone() });
+        let shown = format!("{:?}", CryptoLine { key: MasterKey::from_bytes(&[0xab; 30]), ..lines[0].clone() });
         assert!(shown.contains("MasterKey(..)") && !shown.contains("171") && !shown.contains("ab, ab"), "{shown}");
     }
 }

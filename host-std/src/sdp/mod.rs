@@ -38,7 +38,8 @@ mod phones;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-pub use crypto::{CryptoError, CryptoLine, CryptoSuite, MasterKey};
+pub use crypto::{CryptoError, CryptoLine, CryptoSuite};
+pub use dsp_core::guard::srtp::MasterKey;
 pub use error::{Kind, SdpError};
 pub use format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 pub use negotiate::{accept, answer, offer, offered};
@@ -338,7 +339,7 @@ mod tests {
         let line = CryptoLine {
             tag: 1,
             suite: CryptoSuite::AesCm128HmacSha1_80,
-            key: MasterKey::new(*b"0123456789abcdefghijklmnopqrst"),
+            key: MasterKey::from_bytes(b"0123456789abcdefghijklmnopqrst"),
         };
         let mut local =
             LocalMedia { rtp_port: 4000, srtp: SrtpPolicy::Required, crypto: vec![line], ..Default::default() };

@@ -412,7 +412,7 @@ fn pick_line(local: &LocalMedia, theirs: &Audio) -> Result<(SrtpKeys, CryptoLine
         let picked = line.as_ref().map_err(|error| *error).and_then(|line| {
             let ours = local.crypto.iter().find(|ours| ours.suite == line.suite);
             let ours = ours.ok_or(CryptoError::SuiteNotOurs(line.suite))?;
-            Ok((keys(ours, line)?, CryptoLine { tag: line.tag, ..ours.clone() }))
+            Ok((keys(local, ours, line)?, CryptoLine { tag: line.tag, ..ours.clone() }))
         });
         match picked {
             Ok(picked) => return Ok(picked),
@@ -442,14 +442,18 @@ fn accept_keys(local: &LocalMedia, ours: &Audio, theirs: &Audio) -> Result<Optio
     // They answered with a key, so they'll protect: plain RTP from us would be as useless as no call.
     let agreed = line.as_ref().map_err(|error| *error).and_then(|line| {
         let mut offered = ours.crypto.iter().flatten();
+        if offered.clone().any(|offered| offered.key == line.key) {
+            return Err(CryptoError::SameKey);
+        }
         let offered = offered.find(|offered| offered.tag == line.tag && offered.suite == line.suite);
-        keys(offered.ok_or(CryptoError::Tag(line.tag))?, line)
+        keys(local, offered.ok_or(CryptoError::Tag(line.tag))?, line)
     });
     agreed.map(Some).map_err(|error| SdpError::Crypto(Kind::Answer, error))
 }
 
-fn keys(ours: &CryptoLine, theirs: &CryptoLine) -> Result<SrtpKeys, CryptoError> {
-    if ours.key == theirs.key {
+/// None of our keys may be theirs, whichever line it stands in: it protects what we send, now or later.
+fn keys(local: &LocalMedia, ours: &CryptoLine, theirs: &CryptoLine) -> Result<SrtpKeys, CryptoError> {
+    if ours.key == theirs.key || local.crypto.iter().any(|ours| ours.key == theirs.key) {
         return Err(CryptoError::SameKey);
     }
     Ok(SrtpKeys { suite: theirs.suite, outgoing: ours.key.clone(), incoming: theirs.key.clone() })

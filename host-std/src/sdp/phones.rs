@@ -20,7 +20,7 @@ fn local() -> LocalMedia {
 }
 
 fn secure(srtp: SrtpPolicy) -> LocalMedia {
-    let key = |tag, suite, byte| CryptoLine { tag, suite, key: MasterKey::new([byte; 30]) };
+    let key = |tag, suite, byte| CryptoLine { tag, suite, key: MasterKey::from_bytes(&[byte; 30]) };
     let crypto = vec![key(1, CryptoSuite::AesCm128HmacSha1_80, 0x11), key(2, CryptoSuite::AesCm128HmacSha1_32, 0x22)];
     LocalMedia { srtp, crypto, ..local() }
 }
@@ -510,7 +510,7 @@ fn a_session_goes_on() {
     assert_eq!(offer(&local).unwrap(), hold);
 
     local.direction = Direction::SendRecv;
-    local.crypto[0].key = MasterKey::new([0x33; 30]);
+    local.crypto[0].key = MasterKey::from_bytes(&[0x33; 30]);
     let resumed = offer(&local).unwrap();
     assert!(resumed.contains("o=- 1 3 IN IP4") && resumed.contains("inline:MzMz"), "{resumed}");
 }
@@ -665,7 +665,11 @@ fn packets_stay_within_the_mtu() {
     let agree = |ours: &LocalMedia, change: &dyn Fn(String) -> String| {
         let peer = LocalMedia { address: ours.address, previous: None, ..ours.clone() };
         let peer = LocalMedia {
-            crypto: vec![CryptoLine { tag: 1, suite: CryptoSuite::AesCm128HmacSha1_80, key: MasterKey::new([9; 30]) }],
+            crypto: vec![CryptoLine {
+                tag: 1,
+                suite: CryptoSuite::AesCm128HmacSha1_80,
+                key: MasterKey::from_bytes(&[9; 30]),
+            }],
             ..peer
         };
         answer(ours, change(offer(&peer).unwrap())).unwrap().1

@@ -27,13 +27,14 @@ use dsp_core::wire::rtp::RtpPacket;
 use super::codecs::{self, Decoders, Sending};
 use super::config::Spare;
 use super::guard::Guard;
+use super::keys::OwnKeys;
 use super::latch::{Claim, Latch, unmapped};
 use super::outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};
 use super::quality::{self, Heard};
 use super::sources::{Farewell, Listening, MAX_SOURCES, PACKET_BYTES, SourceStats};
 use super::{CallConfig, Identity};
 use crate::registry::CodecFormat;
-use crate::sdp::{self, CryptoLine, CryptoSuite, Direction, LocalMedia, Negotiated, NegotiatedCodec, SrtpPolicy};
+use crate::sdp::{self, Direction, LocalMedia, Negotiated, NegotiatedCodec};
 
 fn redundancy(sending: &Sending, level: u8) -> Option<Box<HostRedundancy>> {
     sending.redundancy.map(|payload_type| Box::new(HostRedundancy::new(payload_type, level.into())))
@@ -98,6 +99,7 @@ struct Media {
 pub struct Call {
     config: CallConfig,
     local: LocalMedia,
+    keys: OwnKeys,
     offered: Option<String>,
     media: Option<Media>,
     stats: CallStats,
@@ -123,14 +125,6 @@ impl Call {
             return Err(CallError::Redundancy(config.redundancy));
         }
         let codecs = codecs::offered(&config.registry, &config.codecs, &config)?;
-        let crypto = match (config.srtp, &config.identity.keys) {
-            (SrtpPolicy::Off, _) => Vec::new(),
-            (_, Some([first, second])) => vec![
-                CryptoLine { tag: 1, suite: CryptoSuite::AesCm128HmacSha1_80, key: sdp::MasterKey::new(*first) },
-                CryptoLine { tag: 2, suite: CryptoSuite::AesCm128HmacSha1_32, key: sdp::MasterKey::new(*second) },
-            ],
-            (_, None) => CryptoLine::generate_both().map_err(CallError::Randomness)?,
-        };
         let mut local = LocalMedia {
             address: config.address,
             rtp_port: config.rtp_port,
@@ -144,20 +138,22 @@ impl Call {
             redundancy: config.redundancy,
             voip_metrics: true,
             srtp: config.srtp,
-            crypto,
             session: sdp::SessionId { id: config.identity.session_id, ..sdp::SessionId::default() },
             ..LocalMedia::default()
         };
         local.ptime_ms = sdp::offered_ptime_ms(&local, config.ptime_ms);
         let spare = config.identity.spare()?;
-        Ok(Self { config, local, offered: None, media: None, stats: CallStats::default(), spare })
+        let keys = OwnKeys::new(&config.identity, &mut local)?;
+        Ok(Self { config, local, keys, offered: None, media: None, stats: CallStats::default(), spare })
     }
 
     /// Our offer, or a new one in a running call.
     ///
     /// # Errors
-    /// [`CallError::Sdp`] if the settings can't be offered.
+    /// [`CallError::Sdp`] if the settings can't be offered, [`CallError::Randomness`] when there is none for fresh SRTP
+    /// keys.
     pub fn offer(&mut self) -> Result<String, CallError> {
+        self.follow_address()?;
         let offer = sdp::offer(&self.local)?;
         if let Some(media) = &mut self.media {
             // The other side may send what is offered before its answer is here.
@@ -186,6 +182,7 @@ impl Call {
     /// # Errors
     /// Why the offer can't be used; a running call goes on as it was.
     pub fn answer(&mut self, now: Instant, offer: &str) -> Result<String, CallError> {
+        self.follow_address()?;
         let (mut answer, mut negotiated) = sdp::answer(&self.local, offer)?;
         let registry = &self.config.registry;
         let main = Sending::new(registry, &negotiated, &self.config)?;
@@ -230,10 +227,12 @@ impl Call {
     /// # Errors
     /// [`CallError::Randomness`].
     pub fn rekey(&mut self) -> Result<(), CallError> {
-        if self.config.srtp != SrtpPolicy::Off {
-            self.local.crypto = CryptoLine::generate_both().map_err(CallError::Randomness)?;
-        }
-        Ok(())
+        self.keys.renew(&mut self.local)
+    }
+
+    /// Another address or port of ours in a running call needs other keys (RFC 4568, 7.1.4).
+    fn follow_address(&mut self) -> Result<(), CallError> {
+        if self.media.is_some() { self.keys.follow_address(&mut self.local) } else { Ok(()) }
     }
 
     /// Goes on as another source: after a collision of SSRCs (RFC 3550 8.2), or when a stream is handed over. Sequence
@@ -241,13 +240,20 @@ impl Call {
     /// At a collision the call does this by itself, with random numbers.
     ///
     /// # Errors
-    /// [`CallError::SourceTaken`] if the other side is that source; nothing changes then.
+    /// [`CallError::SourceTaken`] if the other side is that source; [`CallError::SourceReturns`] for a source that has already
+    /// sent under the SRTP key in use: its packets would get keystream that was used (RFC 3711, 9.1). Nothing changes then.
     pub fn change_source(&mut self, now: Instant, identity: &Identity) -> Result<(), CallError> {
         if self.media.as_ref().is_some_and(|media| media.heard.hears(identity.ssrc)) {
             return Err(CallError::SourceTaken(identity.ssrc));
         }
-        self.config.identity =
-            Identity { cname: self.config.identity.cname.clone(), keys: self.config.identity.keys, ..identity.clone() };
+        if self.media.as_ref().is_some_and(|media| media.guard.has_sent(identity.ssrc)) {
+            return Err(CallError::SourceReturns(identity.ssrc));
+        }
+        self.config.identity = Identity {
+            cname: self.config.identity.cname.clone(),
+            keys: self.config.identity.keys.clone(),
+            ..identity.clone()
+        };
         self.begin_as_source(now);
         Ok(())
     }
@@ -486,7 +492,8 @@ impl Call {
         if believed && media.conflicts_anew(now, from) {
             let taken = loop {
                 let numbers = self.spare.draw();
-                if numbers.0 != media.sender.ssrc() && !media.heard.hears(numbers.0) {
+                let is_used = numbers.0 == media.sender.ssrc() || media.guard.has_sent(numbers.0);
+                if !is_used && !media.heard.hears(numbers.0) {
                     break numbers;
                 }
             };
@@ -703,7 +710,19 @@ impl Call {
         };
         // A source has one clock (RFC 7160, 4.1): with another we are another source.
         let other_clock = rtp_clock_hz != media.sending.rtp_clock_hz();
-        let next_identity = if other_clock { Some(self.config.identity.next()?) } else { None };
+        let next_identity = if other_clock {
+            let mut next = self.config.identity.next()?;
+            // Those of a simulation come round.
+            while media.guard.has_sent(next.ssrc) || media.heard.hears(next.ssrc) {
+                next = next.next()?;
+            }
+            Some(next)
+        } else {
+            None
+        };
+        media.guard.check(negotiated.srtp.as_ref()).map_err(CallError::Keys)?;
+        let (old, new) = (media.negotiated.srtp.as_ref(), negotiated.srtp.as_ref());
+        let successors = OwnKeys::successors(&self.local, old, new)?;
         let another_encoder = !sending.codes_like(&media.sending);
         if sending != media.sending
             || payload_type != media.negotiated.send[0].payload_type
@@ -727,7 +746,8 @@ impl Call {
         let here = (self.local.address, self.local.rtp_port);
         let moved = negotiated.remote_rtp != media.negotiated.remote_rtp || here != media.here;
         media.here = here;
-        media.guard.renew(negotiated.srtp.as_ref(), moved);
+        media.guard.renew(negotiated.srtp.as_ref(), moved).map_err(CallError::Keys)?;
+        successors.put(&mut self.local);
         media.rtp.renegotiated(now, negotiated.remote_rtp);
         media.rtcp.renegotiated(now, negotiated.remote_rtcp);
         // Whoever signals is there, and goes on after the goodbye that some phones say at each new offer.

@@ -2,10 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use dsp_core::guard::srtp::MasterKey;
 use dsp_core::receive::DelayConfig;
 use dsp_core::time::{Duration, NtpTime, RtpTime, Seq, Ssrc};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use zeroize::Zeroizing;
 
 use super::{CallError, Latching};
 use crate::registry::{CodecFormat, Registry};
@@ -16,7 +18,7 @@ use crate::sdp::{DEFAULT_MTU, SrtpPolicy};
 pub struct Identity {
     /// Synchronisation source of what we send.
     pub ssrc: Ssrc,
-    /// Sequence number of the first packet.
+    /// Sequence number of the first packet, with SRTP below 2^15 (RFC 4568, 6.4).
     pub first_seq: Seq,
     /// Timestamp of the first sample.
     pub first_timestamp: RtpTime,
@@ -27,7 +29,7 @@ pub struct Identity {
     /// Seed of the RTCP intervals.
     pub seed: u32,
     /// SRTP key and salt of each suite offered. `None`: from the operating system.
-    pub(super) keys: Option<[[u8; 30]; 2]>,
+    pub(super) keys: Option<[MasterKey; 2]>,
 }
 
 impl Identity {
@@ -41,7 +43,8 @@ impl Identity {
         Ok(Self { keys: None, ..Self::draw(Xoshiro256PlusPlus::from_seed(seed)) })
     }
 
-    /// Repeatable, SRTP keys included: for simulations and tests. Anybody who knows the seed knows the keys.
+    /// Repeatable, SRTP keys included: for simulations and tests. Anybody who knows the seed knows the keys, and two calls
+    /// of one seed send under the same key.
     pub fn seeded(seed: u64) -> Self {
         Self::draw(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
@@ -72,13 +75,16 @@ impl Identity {
 
     fn draw(mut random: Xoshiro256PlusPlus) -> Self {
         let (first, second) = (random.next_u64(), random.next_u64());
-        let mut keys = [[0; 30]; 2];
-        for key in &mut keys {
-            random.fill_bytes(key);
-        }
+        let mut key = || {
+            let mut key = Zeroizing::new([0; MasterKey::LEN]);
+            random.fill_bytes(&mut *key);
+            MasterKey::from_bytes(&key)
+        };
+        let keys = [key(), key()];
         Self {
             ssrc: Ssrc(first as u32),
-            first_seq: Seq((first >> 32) as u16),
+            // Not near its wrap: who misses packets there would count roll-overs from the wrong end (RFC 4568, 6.4).
+            first_seq: Seq((first >> 32) as u16 & 0x7fff),
             first_timestamp: RtpTime(second as u32),
             session_id: random.next_u64() >> 1,
             cname: format!("{:016x}", random.next_u64()),

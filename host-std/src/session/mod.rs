@@ -10,6 +10,7 @@ mod converted;
 pub mod driver;
 mod fader;
 mod guard;
+mod keys;
 mod latch;
 mod outcome;
 pub mod proxy;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use dsp_core::guard::GuardError;
+use dsp_core::guard::srtp::KeyError;
 use dsp_core::quality::BurstStats;
 use dsp_core::receive::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::receive::{self, ReceiveError, Received, ReceiverStats};
@@ -33,6 +34,10 @@ pub enum CallError {
     Sender(FrameTooLong),
     /// The operating system gave no randomness.
     Randomness(getrandom::Error),
+    /// The SRTP keys that the SDP came to can't be used in this call.
+    Keys(KeyError),
+    /// This source has already sent under the SRTP key in use.
+    SourceReturns(Ssrc),
     /// The registry doesn't have this codec.
     Codec(String),
     /// An answer came, but no offer was made.
@@ -67,6 +72,8 @@ impl std::fmt::Display for CallError {
             Self::Receiver(_) => write!(f, "the receiver can't be set up"),
             Self::Sender(_) => write!(f, "the sender can't be set up"),
             Self::Randomness(_) => write!(f, "the operating system has no randomness"),
+            Self::Keys(_) => write!(f, "the SRTP keys can't be agreed on"),
+            Self::SourceReturns(ssrc) => write!(f, "the source {:08x} has already sent under this key", ssrc.0),
             Self::Codec(name) => write!(f, "no codec {name} in this build"),
             Self::NoOffer => write!(f, "an answer without an offer"),
             Self::Channels { codec, channels } => {
@@ -92,7 +99,9 @@ impl std::error::Error for CallError {
             Self::Sources(error) => Some(error),
             Self::Sender(error) => Some(error),
             Self::Randomness(error) => Some(error),
-            Self::Codec(_)
+            Self::Keys(error) => Some(error),
+            Self::SourceReturns(_)
+            | Self::Codec(_)
             | Self::NoOffer
             | Self::Rtcp
             | Self::SourceTaken(_)

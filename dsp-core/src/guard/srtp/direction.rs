@@ -3,8 +3,8 @@
 //! Everything is done in place. Outgoing: encrypt, then append the tag. Incoming: find the index, look at the replay
 //! list, authenticate, and only then decrypt and keep the index.
 
-use super::keys::{KeySet, MasterKey, TAG_80};
-use super::streams::Streams;
+use super::keys::{KeyId, KeySet, MasterKey, TAG_80};
+use super::streams::{Stream, Streams};
 use super::{GuardError, SrtpProfile};
 use crate::time::{Seq, Ssrc};
 
@@ -25,7 +25,9 @@ const LONGEST: usize = 0xffff;
 /// One key with its profile and its streams.
 pub(super) struct Direction<const STREAMS: usize> {
     pub(super) profile: SrtpProfile,
-    pub(super) keys: KeySet,
+    pub(super) id: KeyId,
+    /// `None`: nothing passes any more; what did is still remembered.
+    pub(super) keys: Option<KeySet>,
     pub(super) streams: Streams<STREAMS>,
     /// RTP and RTCP packets protected or accepted under this key.
     pub(super) rtp_packets: u64,
@@ -37,12 +39,20 @@ pub(super) struct Direction<const STREAMS: usize> {
 impl<const STREAMS: usize> Direction<STREAMS> {
     pub(super) fn new(profile: SrtpProfile, key: &MasterKey) -> Self {
         let keys = KeySet::new(key);
-        Self { profile, keys, streams: Streams::new(), rtp_packets: 0, rtcp_packets: 0, overlap: 0 }
+        Self {
+            profile,
+            id: keys.id,
+            keys: Some(keys),
+            streams: Streams::new(),
+            rtp_packets: 0,
+            rtcp_packets: 0,
+            overlap: 0,
+        }
     }
 
-    /// Whether any packet passed under this key.
+    /// Whether any packet passed under this key, here or before.
     pub(super) fn is_heard(&self) -> bool {
-        self.rtp_packets | self.rtcp_packets != 0
+        self.streams.heard().next().is_some()
     }
 
     /// RFC 3711, 9.2: whichever limit comes first ends the key, for SRTP and SRTCP.
@@ -57,7 +67,8 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         let (packet, tag) = split(buffer, len, self.profile.rtp_tag_len())?;
         let header = RtpHeader::parse(packet)?;
         self.check_lifetime()?;
-        let mut stream = self.streams.load(header.ssrc.0);
+        let keys = self.keys.as_ref().ok_or(GuardError::KeyExpired)?;
+        let mut stream = self.streams.load(header.ssrc.0).ok_or(GuardError::TooManySources)?;
         let index = stream.rtp.estimate(header.seq.0);
         // Under a fresh key the counter may go round; under one key it ends.
         let index = if stream.rtp.highest().is_none() { index & LAST_RTP } else { index };
@@ -67,8 +78,8 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         if !stream.rtp.is_fresh(index) {
             return Err(GuardError::Replayed);
         }
-        self.keys.rtp.crypt(header.ssrc.0, index, &mut packet[header.len..]);
-        let full = self.keys.rtp.tag(packet, &roc_bytes(index));
+        keys.rtp.crypt(header.ssrc.0, index, &mut packet[header.len..]);
+        let full = keys.rtp.tag(packet, &roc_bytes(index));
         tag.copy_from_slice(&full[..tag.len()]);
         stream.rtp.accept(index);
         self.streams.store(stream);
@@ -80,17 +91,18 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         let (packet, trailer) = split(buffer, len, RTCP_INDEX + TAG_80)?;
         let ssrc = parse_rtcp(packet)?;
         self.check_lifetime()?;
-        let mut stream = self.streams.load(ssrc.0);
+        let keys = self.keys.as_ref().ok_or(GuardError::KeyExpired)?;
+        let mut stream = self.streams.load(ssrc.0).ok_or(GuardError::TooManySources)?;
         let index = stream.rtcp.next();
         let index = if stream.rtcp.highest().is_none() { index & LAST_RTCP } else { index };
         if index > LAST_RTCP {
             return Err(GuardError::KeyExpired);
         }
-        self.keys.rtcp.crypt(ssrc.0, index, &mut packet[RTCP_CLEAR..]);
+        keys.rtcp.crypt(ssrc.0, index, &mut packet[RTCP_CLEAR..]);
         let word = (index as u32 | ENCRYPTED).to_be_bytes();
         let (index_field, tag) = trailer.split_at_mut(RTCP_INDEX);
         index_field.copy_from_slice(&word);
-        tag.copy_from_slice(&self.keys.rtcp.tag(packet, &word)[..TAG_80]);
+        tag.copy_from_slice(&keys.rtcp.tag(packet, &word)[..TAG_80]);
         stream.rtcp.accept(index);
         self.streams.store(stream);
         self.rtcp_packets += 1;
@@ -101,15 +113,20 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         let len = packet.len().checked_sub(self.profile.rtp_tag_len()).ok_or(GuardError::Malformed)?;
         let (packet, tag) = packet.split_at_mut(len);
         let header = RtpHeader::parse(packet)?;
-        let mut stream = self.streams.load(header.ssrc.0);
+        let keys = self.keys.as_ref().ok_or(GuardError::Authentication)?;
+        let known = self.streams.load(header.ssrc.0);
+        let mut stream = known.unwrap_or_else(|| Stream::new(header.ssrc.0));
         let mut error = GuardError::Authentication;
         for index in stream.rtp.candidates(header.seq.0).into_iter().flatten() {
             if index > LAST_RTP {
                 error = GuardError::KeyExpired;
             } else if !stream.rtp.is_fresh(index) {
                 error = GuardError::Replayed;
-            } else if self.keys.rtp.verify(packet, &roc_bytes(index), tag) {
-                self.keys.rtp.crypt(header.ssrc.0, index, &mut packet[header.len..]);
+            } else if keys.rtp.verify(packet, &roc_bytes(index), tag) {
+                if known.is_none() {
+                    return Err(GuardError::TooManySources);
+                }
+                keys.rtp.crypt(header.ssrc.0, index, &mut packet[header.len..]);
                 stream.rtp.accept(index);
                 self.streams.store(stream);
                 self.rtp_packets = self.rtp_packets.saturating_add(1);
@@ -127,15 +144,20 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         let (&mut word, tag) = trailer.split_first_chunk_mut::<RTCP_INDEX>().ok_or(GuardError::Malformed)?;
         let value = u32::from_be_bytes(word);
         let index = u64::from(value & !ENCRYPTED);
-        let mut stream = self.streams.load(ssrc.0);
+        let keys = self.keys.as_ref().ok_or(GuardError::Authentication)?;
+        let known = self.streams.load(ssrc.0);
+        let mut stream = known.unwrap_or_else(|| Stream::new(ssrc.0));
         if !stream.rtcp.is_fresh(index) {
             return Err(GuardError::Replayed);
         }
-        if !self.keys.rtcp.verify(packet, &word, tag) {
+        if !keys.rtcp.verify(packet, &word, tag) {
             return Err(GuardError::Authentication);
         }
+        if known.is_none() {
+            return Err(GuardError::TooManySources);
+        }
         if value & ENCRYPTED != 0 {
-            self.keys.rtcp.crypt(ssrc.0, index, &mut packet[RTCP_CLEAR..]);
+            keys.rtcp.crypt(ssrc.0, index, &mut packet[RTCP_CLEAR..]);
         }
         stream.rtcp.accept(index);
         self.streams.store(stream);

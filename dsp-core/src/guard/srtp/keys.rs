@@ -24,6 +24,9 @@ pub(super) const TAG_32: usize = 4;
 const LABEL_RTP: [u8; 3] = [0, 1, 2];
 const LABEL_RTCP: [u8; 3] = [3, 4, 5];
 
+/// A label that derives no session key: RFC 3711, 4.3.1 has 0 to 5, RFC 6904 6 and 7.
+const LABEL_ID: u8 = 0xff;
+
 /// Keystream blocks made at a time, on the stack.
 const LANES: usize = 8;
 
@@ -57,6 +60,21 @@ impl MasterKey {
         &self.bytes
     }
 
+    /// Its name, for as long as a call lasts.
+    pub(super) fn id(&self) -> KeyId {
+        let mut id = [0; 8];
+        self.derive(&self.cipher(), LABEL_ID, &mut id);
+        KeyId(id)
+    }
+
+    fn cipher(&self) -> Aes128Enc {
+        let mut key = [0; 16];
+        key.copy_from_slice(&self.bytes[..16]);
+        let aes = Aes128Enc::new(&key.into());
+        key.zeroize();
+        aes
+    }
+
     /// The key derivation function with a key derivation rate of zero (RFC 3711, 4.3.1 and 4.3.3): AES-CM under the
     /// master key over zeros, the label in the byte of the salt that stands for bits 48-55 of the IV before the shift.
     fn derive(&self, aes: &Aes128Enc, label: u8, out: &mut [u8]) {
@@ -87,6 +105,12 @@ impl Drop for MasterKey {
         self.bytes.zeroize();
     }
 }
+
+/// The name of a master key and its salt: equal keys have equal names, and the key can't be told from it. Not a secret.
+///
+/// It has 64 bits. Two keys that share one are taken for the same key, which costs a call a fresh key and opens nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct KeyId([u8; 8]);
 
 /// The session keys of one packet kind (RTP or RTCP) in one direction.
 pub(super) struct Transform {
@@ -153,19 +177,16 @@ impl Drop for Transform {
 
 /// All session keys of one direction.
 pub(super) struct KeySet {
-    pub(super) master: MasterKey,
+    pub(super) id: KeyId,
     pub(super) rtp: Transform,
     pub(super) rtcp: Transform,
 }
 
 impl KeySet {
     pub(super) fn new(master: &MasterKey) -> Self {
-        let mut key = [0; 16];
-        key.copy_from_slice(&master.bytes[..16]);
-        let aes = Aes128Enc::new(&key.into());
-        key.zeroize();
+        let aes = master.cipher();
         Self {
-            master: master.clone(),
+            id: master.id(),
             rtp: Transform::derive(master, &aes, LABEL_RTP),
             rtcp: Transform::derive(master, &aes, LABEL_RTCP),
         }

@@ -13,9 +13,11 @@
 //!   restarts its sequence numbers must take a new SSRC (or a new key), as RFC 3550 has it anyway.
 //! - **Contexts**. `STREAMS` each way. When all are taken, an accepted packet of a new SSRC replaces the stream unused
 //!   for longest, so that SSRC changes keep working; a packet that fails authentication replaces and changes nothing.
-//!   The indices of the 16 streams replaced last are remembered, and go on where they were if they come back. Replay
-//!   of a stream is thus possible only after `STREAMS + 16` others authenticated under the same key.
-//! - **Keys that change** (3.3.1, 8.1; RFC 4568, 7.1.4). See [`Srtp::set_incoming`] and [`Srtp::set_outgoing`].
+//!   The highest indices of `16 + 4 * STREAMS` replaced streams are remembered, and go on where they were if they come
+//!   back. When that memory is full, a new SSRC needs a new key ([`GuardError::TooManySources`]): nothing is forgotten, so
+//!   that nothing can be replayed.
+//! - **Keys that change** (3.3.1, 8.1; RFC 4568, 7.1.4). See [`Srtp::set_keys`]. What was used under a key that is left
+//!   goes to the call's [`FormerKeys`], and comes back from there with the key.
 //! - **Lifetime** (9.2). After 2^48 SRTP or 2^31 SRTCP packets a key protects nothing more:
 //!   [`GuardError::KeyExpired`]. An incoming stream ends at the same indices.
 //! - **Failure**. A packet is authenticated before it is decrypted; one that fails is left as it came. A forged 32-bit
@@ -25,15 +27,17 @@
 use super::{GuardError, PacketGuard};
 use crate::time::Ssrc;
 use direction::{Direction, LAST_RTCP, LAST_RTP, RTCP_INDEX};
-use keys::{TAG_32, TAG_80};
+use keys::{KeyId, KeySet, TAG_32, TAG_80};
 
 mod direction;
+mod former;
 mod keys;
 mod replay;
 mod streams;
 #[cfg(test)]
 mod tests;
 
+pub use former::{FormerKeys, KeyError};
 pub use keys::MasterKey;
 
 /// After this many packets under the new incoming key the old one is forgotten: 5 s of 20 ms packets.
@@ -110,7 +114,7 @@ pub enum Rollover {
 pub struct Srtp<const STREAMS: usize> {
     outgoing: Direction<STREAMS>,
     incoming: Direction<STREAMS>,
-    /// The incoming key before the present one, during the overlap.
+    /// The incoming key before the present one. It has its session keys only during the overlap.
     previous: Option<Direction<STREAMS>>,
 }
 
@@ -128,18 +132,40 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
         }
     }
 
+    /// Protects and unprotects with these keys from now on, as [`set_outgoing`](Self::set_outgoing) and
+    /// [`set_incoming`](Self::set_incoming) do.
+    ///
+    /// # Errors
+    /// Those of the two; neither key is set then.
+    pub fn set_keys<const FORMER: usize>(
+        &mut self,
+        profile: SrtpProfile,
+        outgoing: &MasterKey,
+        incoming: &MasterKey,
+        rollover: Rollover,
+        former: &mut FormerKeys<FORMER>,
+    ) -> Result<(), KeyError> {
+        self.check_keys(outgoing, incoming, former)?;
+        self.change_outgoing(profile, outgoing, rollover, former);
+        self.change_incoming(profile, incoming, former);
+        Ok(())
+    }
+
     /// Protects with `key` from the next packet on. The present key again (a re-INVITE that changes nothing) only sets
-    /// the profile: counters never restart under a key in use. Never set a key that was used and left.
-    pub fn set_outgoing(&mut self, profile: SrtpProfile, key: &MasterKey, rollover: Rollover) {
-        if self.outgoing.keys.master == *key {
-            self.outgoing.profile = profile;
-            return;
-        }
-        let mut next = Direction::new(profile, key);
-        if rollover == Rollover::Continues {
-            next.streams = self.outgoing.streams.continued();
-        }
-        self.outgoing = next;
+    /// the profile: counters never restart under a key in use. A key that was set and left is refused.
+    ///
+    /// # Errors
+    /// [`KeyError`]; nothing has changed then.
+    pub fn set_outgoing<const FORMER: usize>(
+        &mut self,
+        profile: SrtpProfile,
+        key: &MasterKey,
+        rollover: Rollover,
+        former: &mut FormerKeys<FORMER>,
+    ) -> Result<(), KeyError> {
+        self.check(key.id(), self.incoming.id, former)?;
+        self.change_outgoing(profile, key, rollover, former);
+        Ok(())
     }
 
     /// Accepts packets under `key` from now on, and for an overlap also those under the key before.
@@ -152,54 +178,167 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
     /// It needs no word on the roll-over counter: the first packet of each SSRC under the new key is tried with the
     /// counter going on (RFC 3711, 3.3.1) and with a counter from zero (RFC 4568, 7.1.4).
     ///
-    /// The present key again changes nothing but the profile, and the key before makes the two change places; the
-    /// replay lists stay with their keys. A key older than that is one without a replay list: never set it again.
-    pub fn set_incoming(&mut self, profile: SrtpProfile, key: &MasterKey) {
-        if self.incoming.keys.master == *key {
+    /// The present key again changes nothing but the profile, and the key before makes the two change places. A key older
+    /// than that comes back from `former`: what was accepted under a key is refused as long as the call lasts.
+    ///
+    /// # Errors
+    /// [`KeyError`]; nothing has changed then.
+    pub fn set_incoming<const FORMER: usize>(
+        &mut self,
+        profile: SrtpProfile,
+        key: &MasterKey,
+        former: &mut FormerKeys<FORMER>,
+    ) -> Result<(), KeyError> {
+        self.check(self.outgoing.id, key.id(), former)?;
+        self.change_incoming(profile, key, former);
+        Ok(())
+    }
+
+    /// Whether these keys could be set.
+    ///
+    /// # Errors
+    /// Those of [`set_keys`](Self::set_keys).
+    pub fn check_keys<const FORMER: usize>(
+        &self,
+        outgoing: &MasterKey,
+        incoming: &MasterKey,
+        former: &FormerKeys<FORMER>,
+    ) -> Result<(), KeyError> {
+        self.check(outgoing.id(), incoming.id(), former)
+    }
+
+    fn check<const FORMER: usize>(
+        &self,
+        outgoing: KeyId,
+        incoming: KeyId,
+        former: &FormerKeys<FORMER>,
+    ) -> Result<(), KeyError> {
+        let (sends_anew, hears_anew) = (outgoing != self.outgoing.id, incoming != self.incoming.id);
+        let was_theirs = |id| {
+            let known = |theirs: &Direction<STREAMS>| theirs.is_heard() && theirs.id == id;
+            known(&self.incoming) || self.previous.as_ref().is_some_and(known) || former.heard(id).next().is_some()
+        };
+        let was_ours = |id| former.was_ours(id) || self.outgoing.id == id;
+        if outgoing == incoming || sends_anew && was_theirs(outgoing) || hears_anew && was_ours(incoming) {
+            return Err(KeyError::Shared);
+        }
+        if sends_anew && former.was_ours(outgoing) {
+            return Err(KeyError::UsedBefore);
+        }
+        let displaced = if hears_anew { self.displaced_by(incoming) } else { None };
+        let heard = displaced.map_or(0, |displaced| displaced.streams.heard().count());
+        let room = former.free() + if hears_anew { former.heard(incoming).count() } else { 0 };
+        if usize::from(sends_anew) + heard > room { Err(KeyError::TooManyKeys) } else { Ok(()) }
+    }
+
+    /// The key that the guard no longer has once it has this one.
+    fn displaced_by(&self, incoming: KeyId) -> Option<&Direction<STREAMS>> {
+        // A present key under which nothing was heard is the one that goes.
+        self.previous.as_ref().filter(|previous| self.incoming.is_heard() && previous.id != incoming)
+    }
+
+    fn change_outgoing<const FORMER: usize>(
+        &mut self,
+        profile: SrtpProfile,
+        key: &MasterKey,
+        rollover: Rollover,
+        former: &mut FormerKeys<FORMER>,
+    ) {
+        if self.outgoing.id == key.id() {
+            self.outgoing.profile = profile;
+            return;
+        }
+        let mut next = Direction::new(profile, key);
+        if rollover == Rollover::Continues {
+            next.streams = self.outgoing.streams.continued();
+        }
+        former.keep_ours(self.outgoing.id);
+        self.outgoing = next;
+    }
+
+    fn change_incoming<const FORMER: usize>(
+        &mut self,
+        profile: SrtpProfile,
+        key: &MasterKey,
+        former: &mut FormerKeys<FORMER>,
+    ) {
+        let id = key.id();
+        if self.incoming.id == id {
             self.incoming.profile = profile;
             return;
         }
-        let known = self.previous.take_if(|previous| previous.keys.master == *key);
-        let returns = known.is_some();
-        let mut next = known.unwrap_or_else(|| Direction::new(profile, key));
+        let known = self.previous.take_if(|previous| previous.id == id);
+        let mut next = match known {
+            Some(mut known) => {
+                known.keys.get_or_insert_with(|| KeySet::new(key));
+                known
+            }
+            None => {
+                let mut next = Direction::new(profile, key);
+                next.streams = self.incoming.streams.continued();
+                former.heard(id).for_each(|stream| next.streams.recall(stream));
+                former.take_back(id);
+                next
+            }
+        };
         next.profile = profile;
-        if !returns {
-            next.streams = self.incoming.streams.continued();
-        }
         next.overlap = 0;
         let mut last = core::mem::replace(&mut self.incoming, next);
         if last.is_heard() || self.previous.is_none() {
             last.overlap = 0;
-            self.previous = Some(last);
+            if let Some(displaced) = self.previous.replace(last) {
+                former.keep_heard(displaced.id, displaced.streams.heard());
+            }
         }
+    }
+
+    /// Whether packets under the key before are still accepted.
+    #[cfg(test)]
+    fn overlaps(&self) -> bool {
+        self.previous.as_ref().is_some_and(|previous| previous.keys.is_some())
     }
 
     /// Ends the overlap after [`Self::set_incoming`]: only the present key is accepted.
     pub fn forget_previous(&mut self) {
-        self.previous = None;
+        if let Some(previous) = &mut self.previous {
+            previous.keys = None;
+        }
     }
 
     /// The SRTP index (ROC in the upper 32 of 48 bits) of the newest packet sent with `ssrc` under the present key: what
     /// a standby needs to go on with [`Self::resume_outgoing`].
     pub fn outgoing_index(&self, ssrc: Ssrc) -> Option<u64> {
-        self.outgoing.streams.load(ssrc.0).rtp.highest()
+        self.outgoing.streams.load(ssrc.0)?.rtp.highest()
     }
 
     /// The SRTP index of the newest packet accepted of `ssrc` under the present key.
     pub fn incoming_index(&self, ssrc: Ssrc) -> Option<u64> {
-        self.incoming.streams.load(ssrc.0).rtp.highest()
+        self.incoming.streams.load(ssrc.0)?.rtp.highest()
+    }
+
+    /// Whether anything was sent with `ssrc` under the present key, RTP or RTCP: it can't begin anew then.
+    pub fn has_sent(&self, ssrc: Ssrc) -> bool {
+        let stream = self.outgoing.streams.load(ssrc.0);
+        stream.is_some_and(|stream| stream.rtp.highest().is_some() || stream.rtcp.highest().is_some())
     }
 
     /// Takes over an outgoing stream whose packets up to and including `rtp_index` and `rtcp_index` may have been sent
-    /// under the present key. Rather too high than too low: what lies below is never used.
-    pub fn resume_outgoing(&mut self, ssrc: Ssrc, rtp_index: u64, rtcp_index: u32) {
-        self.outgoing.streams.resume(ssrc.0, rtp_index & LAST_RTP, u64::from(rtcp_index) & LAST_RTCP);
+    /// under the present key. Rather too high than too low: what lies below is never used. It takes back nothing that was
+    /// used here.
+    ///
+    /// # Errors
+    /// [`GuardError::TooManySources`].
+    pub fn resume_outgoing(&mut self, ssrc: Ssrc, rtp_index: u64, rtcp_index: u32) -> Result<(), GuardError> {
+        resume(&mut self.outgoing, ssrc, rtp_index, rtcp_index)
     }
 
     /// Takes over an incoming stream: packets up to and including these indices are refused, and the roll-over
     /// counter is estimated from there.
-    pub fn resume_incoming(&mut self, ssrc: Ssrc, rtp_index: u64, rtcp_index: u32) {
-        self.incoming.streams.resume(ssrc.0, rtp_index & LAST_RTP, u64::from(rtcp_index) & LAST_RTCP);
+    ///
+    /// # Errors
+    /// [`GuardError::TooManySources`].
+    pub fn resume_incoming(&mut self, ssrc: Ssrc, rtp_index: u64, rtcp_index: u32) -> Result<(), GuardError> {
+        resume(&mut self.incoming, ssrc, rtp_index, rtcp_index)
     }
 
     /// Runs `open` under the present key and, while the overlap lasts, under the one before.
@@ -209,7 +348,7 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
         open: fn(&mut Direction<STREAMS>, &mut [u8]) -> Result<usize, GuardError>,
     ) -> Result<usize, GuardError> {
         let result = open(&mut self.incoming, packet);
-        let Some(previous) = &mut self.previous else { return result };
+        let Some(previous) = self.previous.as_mut().filter(|previous| previous.keys.is_some()) else { return result };
         let (result, over) = match result {
             Ok(len) => (Ok(len), self.incoming.overlap >= OVERLAP_NEW),
             Err(error) => match open(previous, packet) {
@@ -218,10 +357,20 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
             },
         };
         if over {
-            self.previous = None;
+            self.forget_previous();
         }
         result
     }
+}
+
+fn resume<const STREAMS: usize>(
+    direction: &mut Direction<STREAMS>,
+    ssrc: Ssrc,
+    rtp_index: u64,
+    rtcp_index: u32,
+) -> Result<(), GuardError> {
+    let resumed = direction.streams.resume(ssrc.0, rtp_index & LAST_RTP, u64::from(rtcp_index) & LAST_RTCP);
+    if resumed { Ok(()) } else { Err(GuardError::TooManySources) }
 }
 
 impl<const STREAMS: usize> PacketGuard for Srtp<STREAMS> {

@@ -23,9 +23,21 @@ impl Replay {
         Self { next: highest + 1, seen: u128::MAX }
     }
 
+    /// A stream that would go on with `next`, and of which nothing was used.
+    pub(super) const fn from_estimate(next: u64) -> Self {
+        Self { next, seen: 0 }
+    }
+
     /// The same stream under a fresh key: nothing used, the roll-over counter goes on.
     pub(super) const fn continued(self) -> Self {
-        Self { next: self.next, seen: 0 }
+        Self::from_estimate(self.next)
+    }
+
+    /// Everything up to and including `highest` counts as used from now on. It never takes anything back.
+    pub(super) const fn raise(&mut self, highest: u64) {
+        if self.seen == 0 || highest >= self.next {
+            *self = Self::used_up_to(highest);
+        }
     }
 
     /// The highest used index, if any.
@@ -125,6 +137,20 @@ mod tests {
         assert!(!replay.is_fresh(1_001) && replay.is_fresh(1_002));
         replay.accept(1 << 47);
         assert!(!replay.is_fresh(1_129) && replay.is_fresh((1 << 47) - 1));
+    }
+
+    #[test]
+    fn raising_takes_nothing_back() {
+        let mut replay = Replay::from_estimate(5_000);
+        replay.raise(1_000);
+        assert_eq!(replay, Replay::used_up_to(1_000));
+        replay.accept(1_003);
+        replay.raise(900);
+        assert!(!replay.is_fresh(1_003) && replay.is_fresh(1_002) && !replay.is_fresh(1_000));
+        replay.raise(1_003);
+        assert!(replay.is_fresh(1_002));
+        replay.raise(1_004);
+        assert!(!replay.is_fresh(1_002) && replay.is_fresh(1_005));
     }
 
     #[test]
