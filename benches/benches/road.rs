@@ -10,7 +10,7 @@ use std::time;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use dsp_core::codec::g711::Pcmu;
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder, PayloadTable};
-use dsp_core::receive::jitter::{JitterBuffer, PacketInfo};
+use dsp_core::receive::jitter::{Fate, JitterBuffer, PacketInfo, PacketKind};
 use dsp_core::receive::{HostReceiver, ReceiverConfig};
 use dsp_core::send::{HostSender, SenderConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
@@ -68,7 +68,7 @@ fn jitter(c: &mut Criterion) {
             seq,
             timestamp: RtpTime(u32::from(seq.0) * 160),
             payload_type: PayloadType::PCMU,
-            copy: false,
+            kind: PacketKind::Sound,
             arrival: Instant::ZERO,
         };
         seq = seq.plus(1);
@@ -82,7 +82,7 @@ fn jitter(c: &mut Criterion) {
             push(&mut buffer);
             let (info, bytes) = buffer.peek(0).unwrap();
             black_box((info.timestamp, bytes[0]));
-            buffer.advance(true)
+            buffer.advance(Fate::Played)
         });
     });
     group.finish();

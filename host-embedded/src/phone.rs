@@ -167,7 +167,8 @@ impl Phone {
         let sender = NarrowbandSender::new(config.sender, encoder).map_err(PhoneError::Sender)?;
         let receiver =
             ReceiverConfig { sample_rate_hz: SAMPLE_RATE_HZ, rtp_clock_hz: SAMPLE_RATE_HZ, delay: config.delay };
-        let receiver = NarrowbandReceiver::new(receiver).map_err(PhoneError::Receiver)?;
+        let mut receiver = NarrowbandReceiver::new(receiver).map_err(PhoneError::Receiver)?;
+        receiver.set_payloads(&mut codecs);
         Ok(Self { receiver, sender, codecs, sends })
     }
 

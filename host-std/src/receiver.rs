@@ -4,9 +4,9 @@ use dsp_core::codec::PayloadTable;
 use dsp_core::quality::BurstStats;
 use dsp_core::receive::budget::Buffered;
 use dsp_core::receive::{
-    ConfigError, HostReceiver, Played, ReceiveError, Received, ReceiverConfig, ReceiverStats, StereoReceiver,
+    ConfigError, Fate, HostReceiver, Played, ReceiveError, Received, ReceiverConfig, ReceiverStats, StereoReceiver,
 };
-use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Ssrc};
+use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 
 /// A mono or a stereo receiver, on the heap. Its methods are those of [`Receiver`](dsp_core::receive::Receiver).
 pub enum AnyReceiver {
@@ -82,6 +82,16 @@ impl AnyReceiver {
     /// The payload type of redundant audio data.
     pub fn set_redundancy(&mut self, payload_type: Option<PayloadType>) {
         either!(self, receiver => receiver.set_redundancy(payload_type));
+    }
+
+    /// Which payload types are sound.
+    pub fn set_payloads(&mut self, payloads: &mut dyn PayloadTable) {
+        either!(self, receiver => receiver.set_payloads(payloads));
+    }
+
+    /// What became of a packet that was stored.
+    pub fn fate(&self, seq: Seq) -> Option<Fate> {
+        either!(self, receiver => receiver.fate(seq))
     }
 
     /// The delay is at least so long.

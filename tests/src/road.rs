@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use dsp_core::codec::g711::{Pcmu, linear_to_ulaw};
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder, OtherPayload, PayloadTable};
-use dsp_core::receive::jitter::{JitterBuffer, PacketInfo, PushError};
+use dsp_core::receive::jitter::{Fate as Became, JitterBuffer, PacketInfo, PacketKind, PushError};
 use dsp_core::receive::{Played, Receiver, ReceiverConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
@@ -80,7 +80,7 @@ impl<const CELLS: usize> JitterModel<CELLS> {
             seq: Seq(extended as u16),
             timestamp: RtpTime(self.stamp),
             payload_type: PayloadType::PCMU,
-            copy: false,
+            kind: PacketKind::Sound,
             arrival: Instant::ZERO,
         };
         let pushed = self.buffer.push(info, &payload);
@@ -113,13 +113,16 @@ impl<const CELLS: usize> JitterModel<CELLS> {
 
     fn take(&mut self) {
         let Some(next) = self.next else {
-            assert!(!self.buffer.advance(false));
+            assert!(!self.buffer.advance(Became::Lost));
             return;
         };
         let expected = self.held.remove(&next);
         let peeked = self.buffer.peek(0).map(|(info, payload)| (info.seq, payload.to_vec()));
         assert_eq!(peeked, expected.clone().map(|payload| (Seq(next as u16), payload)));
-        assert_eq!(self.buffer.advance(expected.is_some()), expected.is_some());
+        assert_eq!(
+            self.buffer.advance(if expected.is_some() { Became::Played } else { Became::Lost }),
+            expected.is_some()
+        );
         if expected.is_some() {
             assert!(self.taken.insert(next), "{next} twice");
         }

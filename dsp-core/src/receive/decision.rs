@@ -167,6 +167,7 @@ pub struct Pace {
 pub fn stretch(pace: &Pace) -> Option<Stretch> {
     let Pace { delay, target, usual, ahead, period, aligned } = *pace;
     // So long before its turn a packet that isn't here is later than usual; it takes a while to get slower.
+    let off = delay.saturating_sub(target);
     let low = (target - usual - target / 8).min(target / 2) - period / 2;
     let (above, below) = if aligned {
         (period / 4, period / 4)
@@ -180,12 +181,12 @@ pub fn stretch(pace: &Pace) -> Option<Stretch> {
     // Little is made up where no period must be whole; from half a period on a whole one comes nearer.
     let least = |by: i32| if aligned && by < period / 2 { by } else { by.max(period) };
     if ahead <= low {
-        Some(Stretch::Decelerate((target - delay).max(low - ahead).max(2 * period)))
-    } else if delay > target + above && ahead - (delay - target).min(2 * period) > low.max(period) {
-        Some(Stretch::Accelerate(least(delay - target)))
-    } else if delay <= target - below {
+        Some(Stretch::Decelerate(off.saturating_neg().max(low - ahead).max(2 * period)))
+    } else if off > above && ahead - off.min(2 * period) > low.max(period) {
+        Some(Stretch::Accelerate(least(off)))
+    } else if off <= -below {
         // Room for a pitch period: it may end a little above the target.
-        Some(Stretch::Decelerate(least(target - delay)))
+        Some(Stretch::Decelerate(least(off.saturating_neg())))
     } else {
         None
     }

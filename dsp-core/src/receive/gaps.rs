@@ -1,9 +1,10 @@
 //! What a receiver plays where it has no packet to decode: gaps filled, losses concealed, pauses and waits.
 
+use super::jitter::Fate;
+use super::play::count_decoded;
 use super::strategy::Strategy;
 use super::{BRIDGE, CONCEAL_STEP, Cause, Played, Receiver, UNDERRUN, ticks};
 use crate::codec::PayloadTable;
-use crate::quality::PacketFate;
 use crate::time::{Duration, Instant};
 
 /// Ticks of a pause beyond which they aren't counted: six hours at 48 kHz. Everybody else asks for a second at most.
@@ -70,8 +71,8 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                 let delay = self.delay.relative(now, info.timestamp.0).unwrap_or(0);
                 self.settle(Cause::Lost);
                 self.skip_missing();
-                self.count_decoded(info.copy, packet, played);
-                self.pass(PacketFate::Received);
+                count_decoded(info.kind, packet, played);
+                self.pass(Fate::Played);
                 self.after_decoding(info, duration, at, delay, played);
             }
             _ => {

@@ -1,12 +1,13 @@
 //! Datagrams in, on the network's clock: parsed, counted, and put where they are played from. Sources that must prove
 //! themselves, and clocks that jump.
 
-use super::jitter::{PacketInfo, PushError};
+use super::jitter::{PacketInfo, PacketKind, PushError};
 use super::tick_rate::TickRate;
 use super::timeline::{Step, Timeline};
 use super::{AT_ONCE, Cause, ReceiveError, Received, Receiver, Sending, State, ticks};
-use crate::quality::{BurstTracker, JitterEstimator, PacketFate, SequenceTracker, SequenceUpdate};
+use crate::quality::{BurstTracker, JitterEstimator, SequenceTracker, SequenceUpdate};
 use crate::time::{Duration, Instant, RtpTime};
+use crate::wire::red::RedPayload;
 use crate::wire::rtp::RtpPacket;
 
 /// A packet that is this much too late or too early was sent by a clock that jumped.
@@ -19,13 +20,30 @@ const PROBATION: u8 = 2;
 impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// Takes in one RTP packet that arrived at `now`, after a guard has unprotected it.
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Received, ReceiveError> {
+        self.stats.received += 1;
         let packet = RtpPacket::parse(datagram).map_err(|error| {
             self.stats.malformed += 1;
             ReceiveError::Parse(error)
         })?;
+        // What can't be used takes nobody's number, and moves nothing.
+        let red = self.take_apart(&packet)?;
+        let (payload_type, payload) = match &red {
+            Some(red) => (red.primary().payload_type, red.primary().payload),
+            None => (packet.payload_type(), packet.payload()),
+        };
+        if payload.len() > self.jitter.longest() {
+            self.stats.refused += 1;
+            return Err(ReceiveError::TooLong { bytes: payload.len() });
+        }
+        let kind = self.kinds.of(payload_type);
         let arrival = ticks(now, self.config.rtp_clock_hz);
         let mut restarted = false;
         match self.ssrc {
+            // A source proves itself by what was agreed on (RFC 3550, A.1).
+            other if other != Some(packet.ssrc()) && kind == PacketKind::Unknown => {
+                self.stats.probation += 1;
+                return Ok(Received::Probation);
+            }
             None => self.begin(&packet),
             Some(ssrc) if ssrc == packet.ssrc() => self.candidate = None,
             Some(_) => {
@@ -59,10 +77,12 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             SequenceUpdate::Started { .. } | SequenceUpdate::InOrder { .. } | SequenceUpdate::Late { .. } => {}
         }
         // A packet that was overtaken says nothing about the clock of those that overtook it.
-        let timestamp = if matches!(update, SequenceUpdate::Late { .. }) {
+        let timestamp = if !kind.has_time() {
+            self.timeline.place(packet.timestamp())
+        } else if matches!(update, SequenceUpdate::Late { .. }) {
             let timestamp = self.place_overtaken(arrival, &packet);
             if self.is_far_off(arrival, timestamp) {
-                self.stats.discarded += 1;
+                self.stats.late += 1;
                 return Ok(Received::Late);
             }
             timestamp
@@ -70,8 +90,11 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             restarted |= self.follow_clock(arrival, &packet);
             self.timeline.place(packet.timestamp())
         };
-        self.interarrival.update(arrival, timestamp);
-        self.store(now, arrival, &packet, timestamp, restarted)
+        if kind.has_time() {
+            self.interarrival.update(arrival, timestamp);
+        }
+        let info = PacketInfo { seq: packet.seq(), timestamp, payload_type, kind, arrival: now };
+        self.store(arrival, info, payload, red, restarted)
     }
 
     /// Takes in the time of a packet that is newer than all before it. Whether the sender's clock jumped.
@@ -105,18 +128,14 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
 
     fn store(
         &mut self,
-        now: Instant,
         arrival: u32,
-        packet: &RtpPacket<'_>,
-        timestamp: RtpTime,
+        info: PacketInfo,
+        payload: &[u8],
+        red: Option<RedPayload<'_>>,
         restarted: bool,
     ) -> Result<Received, ReceiveError> {
-        let red = self.take_apart(packet)?;
-        let (payload_type, payload) = match &red {
-            Some(red) => (red.primary().payload_type, red.primary().payload),
-            None => (packet.payload_type(), packet.payload()),
-        };
-        let info = PacketInfo { seq: packet.seq(), timestamp, payload_type, copy: false, arrival: now };
+        // Of what is no sound only its turn is of interest.
+        let payload = if info.kind.has_time() { payload } else { &[] };
         // A full buffer gives up its oldest packets: at most all of them, so this ends.
         let pushed = loop {
             match self.jitter.push(info, payload) {
@@ -130,9 +149,11 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         };
         match pushed {
             Ok(()) => {
-                self.delay.update(arrival, timestamp.0);
+                if info.kind.has_time() {
+                    self.delay.update(arrival, info.timestamp.0);
+                }
                 if let Some(red) = red.filter(|_| !restarted) {
-                    self.store_copies(now, &info, &red);
+                    self.store_copies(info.arrival, &info, &red);
                 }
                 Ok(if restarted { Received::Restarted } else { Received::Stored })
             }
@@ -142,9 +163,12 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             }
             Err(PushError::TooLong { bytes }) => Err(ReceiveError::TooLong { bytes }),
             Err(error) => {
-                // How late it was is worth knowing all the same.
-                self.delay.update(arrival, timestamp.0);
                 self.stats.late += 1;
+                if !info.kind.has_time() {
+                    return Ok(Received::Late);
+                }
+                // How late it was is worth knowing all the same.
+                self.delay.update(arrival, info.timestamp.0);
                 if error == PushError::Late {
                     self.bursts.lost_came_late();
                 }
@@ -168,8 +192,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     /// The stream goes on with other numbers: what is queued is played out, what was buffered is dropped.
     fn restart(&mut self) {
         while !self.jitter.is_empty() {
-            self.skip_missing();
-            self.stats.discarded += u32::from(self.pass(PacketFate::Discarded));
+            self.drop_to_first();
         }
         self.jitter.clear();
         self.recovered = 0;

@@ -35,6 +35,52 @@ pub enum PushError {
     },
 }
 
+/// What a packet is to the sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum PacketKind {
+    /// Sound, or comfort noise: its timestamp says when it is to be heard.
+    #[default]
+    Sound,
+    /// The same as redundancy in a later packet (RFC 2198).
+    Copy,
+    /// A telephone event: all packets of one have the timestamp at which it began (RFC 4733, 2.5.1.2).
+    Event,
+    /// Nobody agreed on its payload type, so nobody knows its clock.
+    Unknown,
+}
+
+impl PacketKind {
+    /// Whether its timestamp says when it is to be heard. What doesn't has a turn in the sequence, but no place in time.
+    pub const fn has_time(self) -> bool {
+        matches!(self, Self::Sound | Self::Copy)
+    }
+}
+
+/// What became of a packet whose turn has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Fate {
+    /// It was decoded.
+    Played,
+    /// It described comfort noise (RFC 3389).
+    Noise,
+    /// A telephone event.
+    Event,
+    /// There is no decoder for its payload type.
+    Unknown,
+    /// The decoder refused it, or its sound has another rate.
+    Undecodable,
+    /// It was here and dropped: no room, later than the bound, or the stream began anew.
+    Discarded,
+    /// It was missing, and what another packet repeats of it was decoded instead.
+    Recovered,
+    /// It was missing.
+    Lost,
+    /// It was missing where the sound is whole: it was none.
+    Silent,
+}
+
 /// What the buffer keeps of a packet beside its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -45,8 +91,8 @@ pub struct PacketInfo {
     pub timestamp: RtpTime,
     /// Payload type.
     pub payload_type: PayloadType,
-    /// It came as redundancy in a later packet (RFC 2198).
-    pub copy: bool,
+    /// What it is.
+    pub kind: PacketKind,
     /// When it arrived.
     pub arrival: Instant,
 }
@@ -57,8 +103,8 @@ struct Slot {
     first_cell: u16,
     bytes: u16,
     used: bool,
-    /// Once the turn of this number has passed: whether its packet was heard, from its payload or another's redundancy.
-    heard: Option<bool>,
+    /// Once the turn of this number has passed: what became of its packet.
+    fate: Option<Fate>,
 }
 
 const EMPTY: Slot = Slot {
@@ -66,13 +112,13 @@ const EMPTY: Slot = Slot {
         seq: Seq(0),
         timestamp: RtpTime(0),
         payload_type: PayloadType::PCMU,
-        copy: false,
+        kind: PacketKind::Sound,
         arrival: Instant::ZERO,
     },
     first_cell: 0,
     bytes: 0,
     used: false,
-    heard: None,
+    fate: None,
 };
 
 /// A jitter buffer of `CELLS` cells of 64 bytes: room for at most `CELLS` packets.
@@ -86,6 +132,8 @@ pub struct JitterBuffer<const CELLS: usize> {
     tail: usize,
     occupied: usize,
     packets: usize,
+    /// Those of them that are copies.
+    copies: usize,
     /// Cells in which these packets lie.
     live: usize,
     /// Extended sequence number of the next packet to be played; `None` until the first packet.
@@ -120,6 +168,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
             tail: 0,
             occupied: 0,
             packets: 0,
+            copies: 0,
             live: 0,
             next: None,
             newest: 0,
@@ -130,6 +179,17 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
     /// Packets held.
     pub const fn len(&self) -> usize {
         self.packets
+    }
+
+    /// Copies of packets among them.
+    pub const fn copies(&self) -> usize {
+        self.copies
+    }
+
+    /// The longest payload that it has room for, in bytes.
+    pub const fn longest(&self) -> usize {
+        let cells = CELLS * CELL_BYTES;
+        if cells < u16::MAX as usize { cells } else { u16::MAX as usize }
     }
 
     /// No packet is held.
@@ -164,10 +224,10 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         let early = !self.begun && span + ahead.unsigned_abs() as usize <= CELLS / 2;
         if ahead < 0 && !early {
             let last = &self.slots[extended as usize % CELLS];
-            return Err(match last.heard.filter(|_| last.info.seq == info.seq) {
-                Some(true) => PushError::Duplicate,
-                Some(false) => PushError::Late,
-                None => PushError::Old,
+            return Err(match last.fate.filter(|_| last.info.seq == info.seq) {
+                Some(Fate::Played | Fate::Noise | Fate::Recovered) => PushError::Duplicate,
+                Some(Fate::Lost) => PushError::Late,
+                _ => PushError::Old,
             });
         }
         if ahead >= CELLS as i32 {
@@ -182,8 +242,9 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
             cell[..part.len()].copy_from_slice(part);
         }
         self.slots[index] =
-            Slot { info, first_cell: first_cell as u16, bytes: payload.len() as u16, used: true, heard: None };
+            Slot { info, first_cell: first_cell as u16, bytes: payload.len() as u16, used: true, fate: None };
         self.packets += 1;
+        self.copies += usize::from(info.kind == PacketKind::Copy);
         if ahead < 0 {
             self.next = Some(extended);
         }
@@ -208,25 +269,41 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         slot.used.then_some((slot.info, bytes))
     }
 
-    /// How many places after the next one the earliest packet lies: 0 when the next one is here.
+    /// What became of a packet with this number that was stored; `None` while it waits for its turn. It's remembered until
+    /// another is stored in its place, `CELLS` numbers later: one that was dropped to make room for that is known by
+    /// having gone.
+    pub fn fate(&self, seq: Seq) -> Option<Fate> {
+        let Some(next) = self.next else { return Some(Fate::Discarded) };
+        let ahead = i32::from(seq.distance(Seq(next as u16)));
+        let slot = &self.slots[next.wrapping_add(ahead as u32) as usize % CELLS];
+        match slot.fate {
+            _ if slot.info.seq != seq => Some(Fate::Discarded),
+            None if slot.used => None,
+            None => Some(Fate::Discarded),
+            fate => fate,
+        }
+    }
+
+    /// How many places after the next one the earliest packet lies that has a place in time: 0 when the next one is here.
     pub fn first_offset(&self) -> Option<usize> {
         if self.packets == 0 {
             return None;
         }
         let next = self.next?;
         let span = self.newest.wrapping_sub(next) as usize;
-        (0..=span).find(|&offset| self.slots[next.wrapping_add(offset as u32) as usize % CELLS].used)
+        let slot = |offset: usize| &self.slots[next.wrapping_add(offset as u32) as usize % CELLS];
+        (0..=span).find(|&offset| slot(offset).used && slot(offset).info.kind.has_time())
     }
 
-    /// The earliest packet: how many places after the next one it lies, and its payload.
+    /// The earliest packet that has a place in time: how many places after the next one it lies, and its payload.
     pub fn first(&self) -> Option<(usize, PacketInfo, &[u8])> {
         let offset = self.first_offset()?;
         self.peek(offset).map(|(info, payload)| (offset, info, payload))
     }
 
-    /// Takes the next packet out, or gives up on it if it is missing, and moves on by one. Whether it was there. `heard`
+    /// Takes the next packet out, or gives up on it if it is missing, and moves on by one. Whether it was there. `fate`
     /// tells what a packet of this number that comes later still is: superfluous, or late.
-    pub fn advance(&mut self, heard: bool) -> bool {
+    pub fn advance(&mut self, fate: Fate) -> bool {
         let Some(next) = self.next else { return false };
         self.begun = true;
         self.next = Some(next.wrapping_add(1));
@@ -235,13 +312,14 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
             self.newest = next.wrapping_add(1);
         }
         let slot = &mut self.slots[next as usize % CELLS];
-        slot.heard = Some(heard);
+        slot.fate = Some(fate);
         if !slot.used {
             slot.info.seq = Seq(next as u16);
             return false;
         }
         slot.used = false;
         let first = usize::from(slot.first_cell);
+        self.copies -= usize::from(slot.info.kind == PacketKind::Copy);
         self.packets -= 1;
         self.free(first);
         true
@@ -250,12 +328,13 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
     /// Forgets everything: the next packet begins a new sequence.
     pub fn clear(&mut self) {
         for slot in &mut self.slots {
-            (slot.used, slot.heard) = (false, None);
+            (slot.used, slot.fate) = (false, None);
         }
         self.head = 0;
         self.tail = 0;
         self.occupied = 0;
         self.packets = 0;
+        self.copies = 0;
         self.live = 0;
         self.next = None;
         self.begun = false;
@@ -323,7 +402,7 @@ mod tests {
                 assert_eq!(payload, info.seq.0.to_be_bytes().repeat(50));
                 seqs.push(info.seq.0);
             }
-            buffer.advance(true);
+            buffer.advance(Fate::Played);
         }
         seqs
     }
@@ -349,10 +428,10 @@ mod tests {
         for seq in [10, 12, 13] {
             push(&mut buffer, seq).unwrap();
         }
-        buffer.advance(true);
+        buffer.advance(Fate::Played);
         assert!(buffer.peek(0).is_none());
         assert_eq!(buffer.first_offset(), Some(1));
-        assert!(!buffer.advance(false));
+        assert!(!buffer.advance(Fate::Lost));
         assert_eq!(push(&mut buffer, 11), Err(PushError::Late));
         assert_eq!(drain(&mut buffer), [12, 13]);
     }
@@ -377,7 +456,7 @@ mod tests {
         assert_eq!(push(&mut buffer, 4), Err(PushError::Full));
         assert_eq!(push(&mut buffer, 9), Err(PushError::TooFarAhead));
         assert_eq!(buffer.push(info(5), &[0; 600]), Err(PushError::TooLong { bytes: 600 }));
-        buffer.advance(true);
+        buffer.advance(Fate::Played);
         push(&mut buffer, 4).unwrap();
         assert_eq!(drain(&mut buffer), [1, 2, 3, 4]);
     }
@@ -390,7 +469,7 @@ mod tests {
         }
         assert_eq!(buffer.cells(), 1 + 1 + 2 + 5);
         let left = [(); 4].map(|()| {
-            buffer.advance(true);
+            buffer.advance(Fate::Played);
             buffer.cells()
         });
         assert_eq!(left, [8, 6, 5, 5]);
@@ -410,7 +489,7 @@ mod tests {
                 assert_eq!(info.seq.0, taken as u16);
                 assert_eq!(bytes.len(), (taken as usize * 37) % 300 + 1);
                 assert!(bytes.iter().all(|&b| b == taken as u8));
-                buffer.advance(true);
+                buffer.advance(Fate::Played);
                 taken += 1;
             }
         }

@@ -50,12 +50,14 @@ pub use config::{ConfigError, ReceiveError, Received, ReceiverConfig};
 use decision::Sending;
 pub use delay::DelayConfig;
 use delay::DelayEstimator;
+pub use jitter::Fate;
 use jitter::JitterBuffer;
 pub use stats::{DelaySummary, Played, ReceiverStats};
 use stretch::Stretcher;
 use sync_buffer::SyncBuffer;
 use tick_rate::TickRate;
 use timeline::Timeline;
+use turns::PayloadKinds;
 
 /// History that concealment and stretching may look at.
 const HISTORY: Duration = Duration::from_millis(plc::HISTORY_MS as u64);
@@ -142,6 +144,8 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize, const CHANNELS: us
     bursts: BurstTracker,
     /// Missing packets before the next one that were recovered by the codec.
     recovered: u16,
+    /// What is sound, and what is not.
+    kinds: PayloadKinds,
     /// The payload type of redundant audio data,
     redundancy: Option<PayloadType>,
     /// and the newest packet of which a copy came that was missing.
@@ -197,6 +201,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             made_up: 0,
             bursts: BurstTracker::new(),
             recovered: 0,
+            kinds: PayloadKinds::SOUND,
             redundancy: None,
             newest_copy: None,
             stats: ReceiverStats::default(),
@@ -216,6 +221,8 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             drift_ppm: self.delay.drift_ppm(),
             double_clock: self.tick_rate.is_double(),
             buffered_packets: self.jitter.len() as u32,
+            buffered_copies: self.jitter.copies() as u32,
+            concealed_open_samples: self.made_up,
             queued_samples: self.sound.queued() as u32,
             ..self.stats
         }

@@ -1,13 +1,12 @@
 //! Sound out, on the audio clock: each tick asks what to do next until it is full.
 
 use super::decision::{Next, Operation, Sending, Situation};
-use super::jitter::PacketInfo;
+use super::jitter::{Fate, PacketInfo, PacketKind};
 use super::speed::STRETCH_PAUSE;
 use super::strategy::{Standard, Strategy};
 use super::sync_buffer::SyncBuffer;
 use super::{CONCEAL_STEP, Cause, Played, Receiver, ReceiverConfig, State, UNDERRUN, ticks};
 use crate::codec::{Decoder, OtherPayload, PayloadTable};
-use crate::quality::PacketFate;
 use crate::time::{Duration, Instant, PayloadType};
 
 /// Who is asked while a tick is played.
@@ -68,6 +67,9 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         loop {
             // Each turn of this loop that goes on has taken a packet out of the buffer, or has begun to play or ceased to,
             // so it ends.
+            if self.take_in_beside() {
+                continue;
+            }
             let first = self.jitter.first().map(|(offset, info, _)| (offset, info));
             let delay = first.map_or(0, |(_, info)| self.delay.relative(now, info.timestamp.0).unwrap_or(0));
             let held = first.map_or(0, |(_, info)| self.held(now, &info));
@@ -186,8 +188,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
 
     /// Decodes the first packet in the buffer; whether samples came of it.
     fn decode(&mut self, at: Instant, delay: i32, road: &mut Road<'_>, played: &mut Played) -> bool {
-        let missing = self.jitter.first_offset().unwrap_or(0);
-        self.skip_missing();
+        let missing = self.skip_missing();
         let Some((info, payload)) = self.jitter.peek(0) else { return false };
         let Some(decoder) = road.payloads.decoder(info.payload_type) else {
             let other = road.payloads.other(info.payload_type);
@@ -209,10 +210,9 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         }
         let pauses = decoder.pauses(payload);
         let decoded = decode_into(&mut self.sound, more, decoder, payload, &self.config);
-        self.pass(if decoded.is_some() { PacketFate::Received } else { PacketFate::Discarded });
+        self.pass(if decoded.is_some() { Fate::Played } else { Fate::Undecodable });
         self.weigh_reach(info.arrival, info.timestamp, missing, reach);
         let Some(samples) = decoded else {
-            self.stats.undecodable += 1;
             self.broken = true;
             return false;
         };
@@ -235,10 +235,10 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             ..=0 => self.settle(Cause::Late),
             _ => self.settle(Cause::Lost),
         }
-        self.count_decoded(info.copy, samples, played);
+        count_decoded(info.kind, samples, played);
         self.sending = if pauses { Sending::Pause } else { Sending::Sound };
         let at = at + Duration::from_samples(more as u64, self.config.sample_rate_hz);
-        let delay = delay + self.config.ticks(more) as i32;
+        let delay = delay.saturating_add(self.config.ticks(more) as i32);
         self.after_decoding(info, duration, at, delay, played);
         self.change_speed(delay, road.strategy, played);
         true
@@ -246,31 +246,41 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
 
     /// Takes a packet out for which there is no decoder.
     fn take_in(&mut self, other: OtherPayload, info: PacketInfo) {
-        match other {
+        let fate = match other {
             OtherPayload::Noise => {
                 let description = self.jitter.peek(0).map_or(&[][..], |(_, payload)| payload);
                 if self.noise.update(description).is_ok() {
-                    self.stats.noise_packets += 1;
                     self.settle(Cause::Lost);
                     self.sending = Sending::Noise;
                     self.next_time = info.timestamp;
                     self.filled = 0;
+                    Fate::Noise
                 } else {
-                    self.stats.undecodable += 1;
+                    Fate::Undecodable
                 }
             }
             OtherPayload::Event => {
-                self.stats.event_packets += 1;
                 self.sending = Sending::Event;
+                Fate::Event
             }
             // No sound, as if it had not come.
-            OtherPayload::Unknown => {
-                self.stats.unknown_payload += 1;
-                self.pass(PacketFate::Discarded);
-                return;
-            }
+            OtherPayload::Unknown => Fate::Unknown,
+        };
+        self.pass(fate);
+    }
+
+    /// Takes the next packet out if it has no place in time: it waits for nothing, and nothing waits for it. Whether that
+    /// was so.
+    fn take_in_beside(&mut self) -> bool {
+        let Some((info, _)) = self.jitter.peek(0) else { return false };
+        // An event stands for the sound from where it begins; one that began earlier is sent beside it.
+        if info.kind == PacketKind::Event
+            && self.state == State::Playing
+            && info.timestamp.distance(self.next_time) >= 0
+        {
+            self.sending = Sending::Event;
         }
-        self.pass(PacketFate::Received);
+        self.pass_beside()
     }
 
     pub(super) fn after_decoding(
@@ -304,10 +314,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
 
     /// Drops the first packet, and plays on with the one after it as if it followed.
     pub(super) fn drop_first(&mut self) {
-        self.skip_missing();
-        if self.pass(PacketFate::Discarded) {
-            self.stats.discarded += 1;
-        }
+        self.drop_to_first();
         if let Some((_, info, _)) = self.jitter.first() {
             self.next_time = info.timestamp;
             self.filled = 0;
@@ -319,6 +326,14 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
 /// Rounded to the next ms, as 441 samples at 44.1 kHz are 10 ms.
 fn tick_ms(tick: Duration) -> u32 {
     tick.as_micros().div_ceil(1_000).min(10_000) as u32
+}
+
+/// Samples that were decoded from a packet, or from its copy.
+pub(super) fn count_decoded(kind: PacketKind, samples: usize, played: &mut Played) {
+    match kind {
+        PacketKind::Copy => played.recovered += samples as u32,
+        _ => played.decoded += samples as u32,
+    }
 }
 
 /// Decodes `skip` samples behind the end of the sync buffer, without counting the samples as valid yet.

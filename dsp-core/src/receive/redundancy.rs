@@ -9,7 +9,7 @@
 //! time or not. So the first losses find it late, and where losses are common enough the delay grows by a packet. The
 //! same goes for what a codec repeats in its own payloads (Opus FEC and DRED).
 
-use super::jitter::{PacketInfo, PushError};
+use super::jitter::{PacketInfo, PacketKind, PushError};
 use super::{ReceiveError, Receiver, State, ticks};
 use crate::time::{Instant, PayloadType, RtpTime, Seq};
 use crate::wire::red::{RedBlock, RedPayload};
@@ -31,7 +31,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             return Ok(None);
         }
         let red = RedPayload::parse(packet.payload()).map_err(|error| {
-            self.stats.undecodable += 1;
+            self.stats.refused += 1;
             ReceiveError::Redundancy(error)
         })?;
         Ok(Some(red))
@@ -51,6 +51,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         // Another encoding of the same sound (RFC 2198, 3) may be one that nobody here can decode.
         let known = block.payload_type == carrier.payload_type || Some(block.payload_type) == self.payload_type;
         if block.payload.is_empty() || block.timestamp_offset == 0 || !known {
+            self.stats.redundant_unusable += 1;
             return;
         }
         // Blocks have no sequence numbers. Packets of one length lie evenly; else it's the order.
@@ -63,6 +64,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             return;
         }
         if !self.lies_between(seq, timestamp) {
+            self.stats.redundant_unusable += 1;
             return;
         }
         if self.newest_copy.is_none_or(|newest| seq.distance(newest) > 0) {
@@ -71,17 +73,25 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         }
         // What has been concealed by more than half stays so, or the delay would grow for nothing.
         let begins = timestamp.distance(self.next_time);
-        let passed = self.filled as i32 - begins;
+        let passed = (self.filled as i32).saturating_sub(begins);
         if self.state == State::Playing && begins >= 0 && passed > self.packet_ticks as i32 / 2 {
             self.stats.redundant_late += 1;
             return;
         }
-        let info =
-            PacketInfo { seq, timestamp, payload_type: block.payload_type, copy: true, arrival: carrier.arrival };
+        let info = PacketInfo {
+            seq,
+            timestamp,
+            payload_type: block.payload_type,
+            kind: PacketKind::Copy,
+            arrival: carrier.arrival,
+        };
         match self.jitter.push(info, block.payload) {
             Ok(()) => {}
             Err(PushError::Duplicate) => self.stats.redundant_duplicate += 1,
-            Err(_) => self.stats.redundant_late += 1,
+            Err(PushError::Late | PushError::Old) => self.stats.redundant_late += 1,
+            Err(PushError::Full | PushError::TooFarAhead | PushError::TooLong { .. }) => {
+                self.stats.redundant_discarded += 1;
+            }
         }
     }
 
@@ -100,7 +110,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     pub(super) fn weigh_reach(&mut self, arrival: Instant, timestamp: RtpTime, missing: usize, reach: u32) {
         let covered = reach.checked_div(self.packet_ticks).unwrap_or(0).min(missing as u32).min(REACH_PACKETS);
         for back in 1..=covered {
-            let timestamp = timestamp.0.wrapping_sub(back * self.packet_ticks);
+            let timestamp = timestamp.0.wrapping_sub(back.wrapping_mul(self.packet_ticks));
             self.delay.update_copy(ticks(arrival, self.config.rtp_clock_hz), timestamp);
         }
     }

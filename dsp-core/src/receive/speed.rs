@@ -45,7 +45,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let by = match change {
             Stretch::Accelerate(by) => by,
             // Beyond the bound the next packet would be dropped.
-            Stretch::Decelerate(by) => by.min(self.delay.maximum() as i32 - delay),
+            Stretch::Decelerate(by) => by.min((self.delay.maximum() as i32).saturating_sub(delay)),
         };
         if by <= 0 {
             return;
@@ -93,7 +93,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     /// overtaken is lost, and to play slower would not bring it.
     fn ahead(&self, target: u32, reorders: bool) -> u32 {
         let mut ahead = self.config.ticks(self.sound.queued());
-        let mut before = self.next_time;
+        let (mut before, mut first) = (self.next_time, true);
         for offset in 0.. {
             let Some((info, _)) = self.jitter.peek(offset) else {
                 if !reorders && self.jitter.len() > offset {
@@ -101,9 +101,12 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                 }
                 break;
             };
+            if !info.kind.has_time() {
+                continue;
+            }
             // Where this one ends only the next one says; until then it's as long as the one before.
-            ahead += info.timestamp.distance(before).max(0) as u32 + if offset == 0 { self.packet_ticks } else { 0 };
-            before = info.timestamp;
+            ahead += info.timestamp.distance(before).max(0) as u32 + if first { self.packet_ticks } else { 0 };
+            (before, first) = (info.timestamp, false);
             if ahead > target + self.packet_ticks {
                 break;
             }

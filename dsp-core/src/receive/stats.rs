@@ -1,4 +1,12 @@
-//! What a receiver counts: every packet and every sample has its place, so that the numbers add up.
+//! What a receiver counts: every packet and every sample has its place, so that the numbers add up
+//! ([`ReceiverStats::unaccounted`]).
+//!
+//! Packets: `received = malformed + refused + probation + duplicate + late` (those that were not stored)
+//! `+ decoded + noise + event + unknown_payload + undecodable + discarded` (those whose turn has passed)
+//! `+ buffered - buffered copies` (those that wait for it).
+//!
+//! Copies of packets (RFC 2198): `redundant_blocks = redundant_used + redundant_late + redundant_duplicate +
+//! redundant_unusable + redundant_discarded + buffered copies`.
 //!
 //! Samples: `played = decoded + recovered + concealed + noise + silence + inserted - removed - queued`, and
 //! `concealed = concealed for lost + for late packets + what was made up since the last packet`.
@@ -80,15 +88,22 @@ pub struct Played {
 pub struct ReceiverStats {
     /// RFC 3550: expected, received, lost, jitter.
     pub reception: ReceptionStats,
-    /// Datagrams that were not RTP.
+    /// Datagrams that came.
+    pub received: u64,
+    /// Those that were not RTP.
     pub malformed: u32,
+    /// RTP packets that can't be what they claim: longer than the whole buffer, or redundant audio data whose headers
+    /// don't parse. Nothing else is counted of them, and they move nothing.
+    pub refused: u32,
     /// Packets that were here before, themselves or their copy in a later one.
     pub duplicate: u32,
-    /// Packets whose turn had passed.
+    /// Packets whose turn had passed, or whose timestamps can't be true.
     pub late: u32,
+    /// Packets that were decoded in their turn.
+    pub decoded_packets: u64,
     /// Packets dropped because the buffer or a budget was full, the delay above its bound, or the stream began anew.
     pub discarded: u32,
-    /// Those of them that were given up for packets of other media, or of its own, under a shared budget
+    /// Those of them, and copies, that were given up for packets of other media, or of its own, under a shared budget
     /// ([`budget`](super::budget)).
     pub crowded_out: u32,
     /// Packets of a payload type that the call has no decoder for.
@@ -123,8 +138,12 @@ pub struct ReceiverStats {
     pub redundant_used: u32,
     /// Blocks of missing packets that came when those had been concealed,
     pub redundant_late: u32,
-    /// and blocks of packets that were here.
+    /// blocks of packets that were here,
     pub redundant_duplicate: u32,
+    /// blocks that are of no use: empty, of an encoding that wasn't heard, or without a place in the sequence,
+    pub redundant_unusable: u32,
+    /// and blocks that were dropped as packets are, or that the decoder refused.
+    pub redundant_discarded: u32,
     /// Samples handed out.
     pub played_samples: u64,
     /// Samples decoded from packets.
@@ -137,6 +156,8 @@ pub struct ReceiverStats {
     pub concealed_lost_samples: u64,
     /// Those while waiting for a packet that came: afterwards the delay is longer by them.
     pub concealed_late_samples: u64,
+    /// Those since the last packet: why they were needed isn't known yet.
+    pub concealed_open_samples: u32,
     /// Samples of comfort noise.
     pub noise_samples: u64,
     /// Samples of silence, and of what faded out where the sender paused.
@@ -155,13 +176,48 @@ pub struct ReceiverStats {
     pub drift_ppm: i32,
     /// The sender counts G.722 at 16 kHz, twice as fast as RFC 3551 has it (4.5.2).
     pub double_clock: bool,
-    /// Packets in the buffer.
+    /// Packets in the buffer,
     pub buffered_packets: u32,
+    /// and copies (RFC 2198) among them.
+    pub buffered_copies: u32,
     /// Samples made and not played yet.
     pub queued_samples: u32,
 }
 
 impl ReceiverStats {
+    /// Packets, copies, samples, and concealed samples that have no place in the equations above, in this order: zeros.
+    pub fn unaccounted(&self) -> [i64; 4] {
+        let sum = |counts: &[u32]| counts.iter().map(|&count| i64::from(count)).sum::<i64>();
+        let refused = sum(&[self.malformed, self.refused, self.probation, self.duplicate, self.late]);
+        let passed = self.decoded_packets as i64
+            + sum(&[self.noise_packets, self.event_packets, self.unknown_payload, self.undecodable, self.discarded]);
+        let waiting = i64::from(self.buffered_packets) - i64::from(self.buffered_copies);
+        let copies = sum(&[
+            self.redundant_used,
+            self.redundant_late,
+            self.redundant_duplicate,
+            self.redundant_unusable,
+            self.redundant_discarded,
+            self.buffered_copies,
+        ]);
+        let made = [
+            self.decoded_samples,
+            self.recovered_samples,
+            self.concealed_samples,
+            self.noise_samples,
+            self.silence_samples,
+            self.inserted_samples,
+        ];
+        let made = made.iter().sum::<u64>() as i64 - self.removed_samples as i64 - i64::from(self.queued_samples);
+        let concealed = self.concealed_lost_samples + self.concealed_late_samples;
+        [
+            self.received as i64 - refused - passed - waiting,
+            i64::from(self.redundant_blocks) - copies,
+            self.played_samples as i64 - made,
+            self.concealed_samples as i64 - concealed as i64 - i64::from(self.concealed_open_samples),
+        ]
+    }
+
     pub(super) fn count(&mut self, played: &Played, samples: usize) {
         self.played_samples += samples as u64;
         self.decoded_samples += u64::from(played.decoded);

@@ -30,7 +30,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     /// Begins anew as if just made, with the same settings: another source comes.
     pub fn forget(&mut self) {
         if let Ok(new) = Self::new(self.config) {
-            *self = Self { redundancy: self.redundancy, ..new };
+            *self = Self { redundancy: self.redundancy, kinds: self.kinds, ..new };
         }
     }
 

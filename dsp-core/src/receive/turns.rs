@@ -1,53 +1,162 @@
 //! Each packet's turn: it's played, given up or dropped, and what became of it is counted (RFC 3611, 4.7.1).
+//!
+//! Packets that have no place in time, events and what nobody agreed on, have a turn all the same: when the packet before
+//! them has had its own. They are neither lost nor discarded for the sound, which is whole without them.
 
-use super::{Played, Receiver};
+use super::jitter::{Fate, PacketKind};
+use super::{Receiver, State};
+use crate::codec::{OtherPayload, PayloadTable};
 use crate::quality::PacketFate;
-use crate::time::{Duration, Seq};
+use crate::time::{Duration, PayloadType, Seq};
+
+/// Payload types, a bit each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct PayloadKinds {
+    /// Those that are neither sound nor comfort noise,
+    beside: u128,
+    /// and events among them.
+    events: u128,
+}
+
+impl PayloadKinds {
+    /// All are taken for sound.
+    pub(super) const SOUND: Self = Self { beside: 0, events: 0 };
+
+    pub(super) fn of(&self, payload_type: PayloadType) -> PacketKind {
+        let is_in = |set: u128| set >> (payload_type.get() & 127) & 1 == 1;
+        match (is_in(self.beside), is_in(self.events)) {
+            (false, _) => PacketKind::Sound,
+            (true, true) => PacketKind::Event,
+            (true, false) => PacketKind::Unknown,
+        }
+    }
+}
 
 impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
-    /// Samples that were decoded from a packet, or from its copy.
-    pub(super) fn count_decoded(&mut self, copy: bool, samples: usize, played: &mut Played) {
-        if copy {
-            self.stats.redundant_used += 1;
-            played.recovered += samples as u32;
-        } else {
-            played.decoded += samples as u32;
+    /// Which payload types are sound or comfort noise, as `payloads` says it now: to be called with the table that
+    /// [`play`](Self::play) gets, before the first packet and whenever another payload type was agreed on.
+    ///
+    /// Timestamps of the others say nothing of the network: an event repeats the one at which it began (RFC 4733, 2.5.1.2),
+    /// and the clock of what nobody agreed on isn't known. Such packets keep their place in the sequence (RFC 3550, A.3),
+    /// and move neither jitter nor delay, neither losses nor discards of the sound, nor does a source prove itself by them
+    /// (A.1). Until this is called every payload type is taken for sound.
+    pub fn set_payloads(&mut self, payloads: &mut dyn PayloadTable) {
+        let mut kinds = PayloadKinds::SOUND;
+        for number in 0..128 {
+            let payload_type = PayloadType::from_low_bits(number);
+            let other = match payloads.decoder(payload_type) {
+                Some(_) => continue,
+                None => payloads.other(payload_type),
+            };
+            kinds.beside |= u128::from(other != OtherPayload::Noise) << number;
+            kinds.events |= u128::from(other == OtherPayload::Event) << number;
         }
+        self.kinds = kinds;
+    }
+
+    /// What became of a packet that was [`Stored`](super::Received::Stored) as the number `seq` of the stream that is being
+    /// played; `None` while it waits for its turn. To be asked after each call of [`receive`](Self::receive) and
+    /// [`play`](Self::play): it is remembered until `CELLS` numbers later, or until the stream begins anew
+    /// ([`Restarted`](super::Received::Restarted)), which discards all that waits.
+    pub fn fate(&self, seq: Seq) -> Option<Fate> {
+        self.jitter.fate(seq)
     }
 
     /// The turn of the next packet has passed: what became of it, if it was here. Whether it was.
-    pub(super) fn pass(&mut self, fate: PacketFate) -> bool {
-        let here = self.jitter.peek(0).is_some();
+    pub(super) fn pass(&mut self, fate: Fate) -> bool {
+        let here = self.jitter.peek(0).map(|(info, _)| info.kind);
         if self.jitter.next_seq().is_some() {
-            let fate = if here { fate } else { PacketFate::Lost };
-            self.jitter.advance(fate == PacketFate::Received);
-            self.count_fate(fate);
+            let fate = if here.is_some() { fate } else { Fate::Lost };
+            self.jitter.advance(fate);
+            self.count_fate(fate, here);
         }
-        here
+        here.is_some()
     }
 
-    /// The turn of all that is missing before the first packet in the buffer has passed.
-    pub(super) fn skip_missing(&mut self) {
-        let missing = self.jitter.first_offset().unwrap_or(0);
+    /// The turn of all before the first packet that has a place in time has passed. How many of them were missing.
+    pub(super) fn skip_missing(&mut self) -> usize {
+        self.skip_to_first(None)
+    }
+
+    /// The turn of the first packet in the buffer that has a place in time has passed, and it is dropped with all before
+    /// it; if none has, the first of any kind.
+    pub(super) fn drop_to_first(&mut self) {
+        self.skip_to_first(Some(Fate::Discarded));
+        while self.jitter.peek(0).is_none() && !self.jitter.is_empty() {
+            self.pass(Fate::Lost);
+        }
+        self.pass(Fate::Discarded);
+    }
+
+    /// `dropped`: what becomes of packets that have no place in time, if they don't get their turn.
+    fn skip_to_first(&mut self, dropped: Option<Fate>) -> usize {
+        let Some((ahead, info, _)) = self.jitter.first() else { return 0 };
         // Redundancy covers the end of a gap.
         let recovered = usize::from(core::mem::take(&mut self.recovered));
-        for left in (0..missing).rev() {
-            let recovered = left < recovered;
-            self.jitter.advance(recovered);
-            self.count_fate(if recovered { PacketFate::Received } else { PacketFate::Lost });
+        // Where the sound goes on without a gap, what is missing was none.
+        let whole = self.state == State::Playing && !self.spliced && recovered == 0 && info.timestamp == self.next_time;
+        let missing = (0..ahead).filter(|&place| self.jitter.peek(place).is_none()).count();
+        let mut left = missing;
+        for _ in 0..ahead {
+            if self.jitter.peek(0).is_some() {
+                match dropped {
+                    Some(fate) => self.pass(fate),
+                    None => self.pass_beside(),
+                };
+                continue;
+            }
+            left -= 1;
+            let fate = match left < recovered {
+                true => Fate::Recovered,
+                false if whole => Fate::Silent,
+                false => Fate::Lost,
+            };
+            self.jitter.advance(fate);
+            self.count_fate(fate, None);
         }
+        missing
+    }
+
+    /// The turn of the next packet passes, if it has no place in time. Whether that was so.
+    pub(super) fn pass_beside(&mut self) -> bool {
+        let fate = match self.jitter.peek(0).map(|(info, _)| info.kind) {
+            Some(PacketKind::Event) => Fate::Event,
+            Some(PacketKind::Unknown) => Fate::Unknown,
+            _ => return false,
+        };
+        self.pass(fate)
     }
 
     /// The buffer is empty, and the next packet is one that it has no place for: all before it is lost.
     pub(super) fn skip_to(&mut self, seq: Seq) {
         let missing = self.jitter.next_seq().map_or(0, |next| seq.distance(next));
         for _ in 0..missing {
-            self.count_fate(PacketFate::Lost);
+            self.count_fate(Fate::Lost, None);
         }
         self.jitter.clear();
     }
 
-    fn count_fate(&mut self, fate: PacketFate) {
+    /// Counts what became of a packet that was here as `kind`, or was not.
+    fn count_fate(&mut self, fate: Fate, kind: Option<PacketKind>) {
+        let stats = &mut self.stats;
+        match (fate, kind) {
+            (Fate::Recovered | Fate::Lost | Fate::Silent, _) | (_, None) => {}
+            (Fate::Played | Fate::Noise, Some(PacketKind::Copy)) => stats.redundant_used += 1,
+            (_, Some(PacketKind::Copy)) => stats.redundant_discarded += 1,
+            (Fate::Played, _) => stats.decoded_packets += 1,
+            (Fate::Noise, _) => stats.noise_packets += 1,
+            (Fate::Event, _) => stats.event_packets += 1,
+            (Fate::Unknown, _) => stats.unknown_payload += 1,
+            (Fate::Undecodable, _) => stats.undecodable += 1,
+            (Fate::Discarded, _) => stats.discarded += 1,
+        }
+        let fate = match (fate, kind) {
+            (_, Some(PacketKind::Event | PacketKind::Unknown)) => return,
+            (Fate::Event | Fate::Unknown | Fate::Silent, _) => return,
+            (Fate::Played | Fate::Noise | Fate::Recovered, _) => PacketFate::Received,
+            (Fate::Undecodable | Fate::Discarded, _) => PacketFate::Discarded,
+            (Fate::Lost, _) => PacketFate::Lost,
+        };
         if fate == PacketFate::Lost {
             self.delay.lost();
         }

@@ -46,6 +46,8 @@ pub struct CallRecorder {
     sent: Vec<Packet>,
     received: Vec<(Packet, Option<PacketFate>)>,
     pending: Option<usize>,
+    /// Packets in the buffer, and where they stand in `received`.
+    waiting: Vec<usize>,
     payload_bytes: u64,
     played: Vec<(Instant, Played)>,
 }
@@ -83,13 +85,34 @@ impl Tap for CallRecorder {
 
     fn received(&mut self, _: Instant, incoming: &Incoming) {
         let Some(index) = self.pending.take() else { return };
+        if *incoming == Incoming::Audio(Received::Restarted) {
+            let ssrc = self.received[index].0.ssrc;
+            let ended = |&place: &usize| self.received[place].0.ssrc == ssrc;
+            for place in self.waiting.extract_if(.., |place| ended(place)).collect::<Vec<_>>() {
+                self.received[place].1 = Some(PacketFate::Discarded);
+            }
+        }
         self.received[index].1 = Some(match incoming {
-            Incoming::Audio(Received::Stored | Received::Restarted) => PacketFate::Played,
+            Incoming::Audio(Received::Stored | Received::Restarted) => {
+                self.waiting.push(index);
+                PacketFate::Waiting
+            }
             Incoming::Audio(Received::Late) => PacketFate::Late,
             Incoming::Audio(Received::Duplicate) => PacketFate::Duplicate,
             // A repeated packet is refused by SRTP's replay list before the receiver sees it.
             Incoming::Refused(dsp_core::guard::GuardError::Replayed) => PacketFate::Duplicate,
-            _ => PacketFate::Discarded,
+            Incoming::Audio(Received::Probation) | Incoming::Unheard(_) => PacketFate::Probation,
+            _ => PacketFate::Refused,
+        });
+    }
+
+    fn settled(&mut self, call: &Call) {
+        let received = &mut self.received;
+        self.waiting.retain(|&place| {
+            let (packet, fate) = &mut received[place];
+            let became = call.fate(packet.ssrc, packet.seq);
+            *fate = Some(became.map_or(PacketFate::Waiting, PacketFate::from));
+            became.is_none()
         });
     }
 
@@ -135,7 +158,7 @@ pub fn side_report(
         packets_late: u64::from(receiver.late),
         packets_duplicate: (packets.len() - sent) as u64,
         packets_reordered: receiver.reception.reordered,
-        packets_discarded: u64::from(receiver.discarded + receiver.undecodable + receiver.unknown_payload),
+        packets_discarded: u64::from(receiver.discarded),
         packets_refused: u64::from(stats.refused),
         ssrc_changes: u64::from(receiver.ssrc_changes),
         concealed_ms: samples_ms(receiver.concealed_samples),
@@ -228,7 +251,7 @@ fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRo
             .get(&(packet.ssrc, packet.seq))
             .and_then(|rows_of| rows_of.iter().rev().find(|&&row| rows[row].media_ms <= arrival).copied());
         let Some(row) = sent else { continue };
-        let fate = fate.unwrap_or(PacketFate::Discarded);
+        let fate = fate.unwrap_or(PacketFate::Refused);
         if rows[row].arrival_ms.is_none() {
             rows[row].arrival_ms = Some(arrival);
             rows[row].fate = fate;

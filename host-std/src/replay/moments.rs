@@ -134,8 +134,13 @@ impl Record<'_> {
             match row.fate {
                 PacketFate::LostInNetwork => lost += 1,
                 PacketFate::Late => late += 1,
-                PacketFate::Discarded => discarded += 1,
-                PacketFate::Played | PacketFate::Duplicate => {}
+                PacketFate::Discarded | PacketFate::Undecodable | PacketFate::Refused => discarded += 1,
+                PacketFate::Played
+                | PacketFate::Duplicate
+                | PacketFate::Event
+                | PacketFate::OtherPayload
+                | PacketFate::Probation
+                | PacketFate::Waiting => {}
             }
             slowest = row.arrival_ms.map_or(slowest, |at| slowest.max(at - row.media_ms));
         }
@@ -157,7 +162,7 @@ impl Record<'_> {
                 format!("{length} made up: {} too late, by up to {slow} over the fastest{too}", many(late, "packet")),
             )
         } else if discarded > 0 {
-            (Cause::Discarded, format!("{length} made up: {} of no use", many(discarded, "packet")))
+            (Cause::Discarded, format!("{length} made up: {} discarded", many(discarded, "packet")))
         } else if slowest > delay + self.packet_ms {
             let slow = length_of(slowest);
             let too = if lost > 0 { format!("; {} lost", many(lost, "packet")) } else { String::new() };

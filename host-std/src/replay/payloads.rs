@@ -320,6 +320,45 @@ pub(super) enum Origin {
     Guessed,
 }
 
+/// How many packets look like telephone events (RFC 4733, 2.3), whatever lies between them in the sequence.
+#[derive(Clone, Debug, Default)]
+struct Events {
+    fitting: u32,
+    /// Those that repeat the event before them, or go on with it.
+    repeated: u32,
+    /// Timestamp, event and duration of the last.
+    last: Option<(u32, u8, u16)>,
+}
+
+impl Events {
+    fn add(&mut self, timestamp: u32, payload: &[u8]) {
+        // Several events in one packet begin with the newest, and are rare.
+        let [event, volume, high, low] = *payload else {
+            self.last = None;
+            return;
+        };
+        let duration = u16::from_be_bytes([high, low]);
+        // 0 to 15 are keys, 16 a flash; others up to 40 are lines' tones. One bit is reserved and 0.
+        if event > 40 || volume & 0x40 != 0 {
+            self.last = None;
+            return;
+        }
+        self.fitting += 1;
+        if let Some((begin, before, length)) = self.last {
+            self.repeated += u32::from(begin == timestamp && before == event && duration >= length);
+        }
+        self.last = Some((timestamp, event, duration));
+    }
+
+    /// Nearly all look so, and at least a third go on with the one before: an event is sent every 50 ms, and its end
+    /// three times (2.5.1.4).
+    fn fit(&self, packets: u32) -> bool {
+        self.repeated > 0
+            && f64::from(self.fitting) >= FITTING * f64::from(packets)
+            && self.repeated * 3 >= self.fitting
+    }
+}
+
 /// How the packets of one payload type look.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shape {
@@ -330,7 +369,7 @@ pub(super) struct Shape {
     stereo: u32,
     octets: [u32; OCTETS.len()],
     ilbc: [u32; 2],
-    event: u32,
+    event: Events,
     last: Option<(u16, u32, usize, u32)>,
     steps: Vec<(u32, u32)>,
     bytes: u64,
@@ -418,12 +457,12 @@ impl Shape {
             && seq == last_seq.wrapping_add(1)
         {
             let step = timestamp.wrapping_sub(last_timestamp);
-            self.event += u32::from(bytes == 4 && (step == 0 || step >= 400));
             // Pauses and restarts tell nothing of a packet's length.
             if step > 0 && step <= 9_600 {
                 self.pair(step, bytes as u32, opus);
             }
         }
+        self.event.add(timestamp, payload);
         let packet = OpusPacket::parse(payload).ok();
         self.stereo += u32::from(packet.is_some_and(|packet| packet.channels == 2));
         let opus = packet.map_or(0, |packet| packet.ticks());
@@ -545,7 +584,7 @@ impl Shape {
         if let Some((_, name)) = VIDEO.iter().find(|(known, _)| *known == number.get()) {
             return no_decoder(name);
         }
-        if self.event > 0 && self.event * 10 >= self.packets * 5 {
+        if self.event.fit(self.packets) {
             return Payload::Known(PayloadMeaning::Events, Origin::Guessed);
         }
         if let Some(format) = &map.otherwise {
@@ -605,6 +644,13 @@ impl Decoders {
     /// The same with comfort noise and telephone events: nothing is missing where they are.
     pub(super) fn with_others(self, others: &[(PayloadType, OtherPayload)]) -> Self {
         Self { others: others.to_vec(), ..self }
+    }
+
+    /// Whether the timestamp of such a packet says when it is to be heard: it's sound, or comfort noise.
+    pub(super) fn has_time(&self, payload_type: PayloadType) -> bool {
+        self.redundancy == Some(payload_type)
+            || self.other(payload_type) == OtherPayload::Noise
+            || self.decoders.iter().any(|(own, _)| *own == payload_type)
     }
 
     /// The same with redundant audio data.

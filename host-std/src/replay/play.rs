@@ -73,6 +73,8 @@ pub(super) struct Run {
     pub(super) network_ms: [f64; 3],
     pub(super) clock_drift_ppm: Option<f64>,
     pub(super) duplicate: u64,
+    /// Different packets that the sender sent, by their numbers.
+    pub(super) sent: u64,
     pub(super) dropped: u64,
     pub(super) payload_bytes: u64,
     /// Lost packets that have no row.
@@ -98,6 +100,10 @@ pub(super) struct Player {
     highest: Option<i64>,
     sequence: u32,
     packets: Vec<Packet>,
+    /// Packets in the buffer, and where they stand in `packets`.
+    waiting: VecDeque<(Seq, usize)>,
+    /// Packets that may have been strays: they are in no sequence.
+    strays: u64,
     /// Transit over the stream's smallest, by timestamp, of packets that may be in the buffer.
     transits: HashMap<u32, f64>,
     smallest_ms: Option<f64>,
@@ -123,7 +129,7 @@ impl Player {
         rates: [u32; 2],
         channels: u8,
         delay: DelayConfig,
-        decoders: Decoders,
+        mut decoders: Decoders,
         loss: Option<Loss>,
         first_us: u64,
         longest: usize,
@@ -141,6 +147,7 @@ impl Player {
         };
         let mut receiver = AnyReceiver::new(config, channels)?;
         receiver.set_redundancy(decoders.redundancy());
+        receiver.set_payloads(&mut decoders);
         Ok(Self {
             receiver,
             decoders,
@@ -155,6 +162,8 @@ impl Player {
             highest: None,
             sequence: 0,
             packets: Vec::new(),
+            waiting: VecDeque::new(),
+            strays: 0,
             transits: HashMap::new(),
             smallest_ms: None,
             window: VecDeque::new(),
@@ -180,9 +189,13 @@ impl Player {
         }
         let packet = self.tick_rate.place(packet);
         let timestamp = packet.timestamp().0;
-        let (last, extended) = self.last_timestamp.unwrap_or((timestamp, 0));
-        let extended = extended + i64::from(timestamp.wrapping_sub(last) as i32);
-        self.last_timestamp = Some((timestamp, extended));
+        let has_time = self.decoders.has_time(packet.payload_type());
+        let (last, mut extended) = self.last_timestamp.unwrap_or((timestamp, 0));
+        // What has no place in time stands where the packet before it does.
+        if has_time {
+            extended += i64::from(timestamp.wrapping_sub(last) as i32);
+            self.last_timestamp = Some((timestamp, extended));
+        }
         let media_ms = extended as f64 * 1e3 / f64::from(self.config.rtp_clock_hz);
         let due = match time_us {
             Some(time_us) => Instant::from_micros(time_us.saturating_sub(self.first_us)),
@@ -203,7 +216,8 @@ impl Player {
         }
         self.payload_bytes += packet.payload().len() as u64;
         let received = self.receiver.receive(arrival, datagram);
-        self.record(packet.seq(), media_ms, arrival_ms, Some((received.ok(), timestamp)));
+        self.record(packet.seq(), media_ms, arrival_ms, Some((received.ok(), has_time.then_some(timestamp))));
+        self.settle();
     }
 
     /// When a packet without a time comes: as much later as its timestamp is than the newest, unless that jumped.
@@ -214,9 +228,12 @@ impl Player {
     }
 
     /// Writes down a packet; `outcome` is `None` for one that was lost on purpose.
-    fn record(&mut self, seq: Seq, media_ms: f64, arrival_ms: f64, outcome: Option<(Option<Received>, u32)>) {
+    fn record(&mut self, seq: Seq, media_ms: f64, arrival_ms: f64, outcome: Option<(Option<Received>, Option<u32>)>) {
         let received = outcome.map(|(received, _)| received);
         if received == Some(Some(Received::Restarted)) {
+            for (_, place) in self.waiting.drain(..) {
+                self.packets[place].fate = PacketFate::Discarded;
+            }
             // Where only the time jumped, packets may be missing as elsewhere.
             if self.highest.is_some_and(|highest| !(0..MOST_MISSING).contains(&seq.distance(Seq(highest as u16)))) {
                 self.sequence += 1;
@@ -230,12 +247,15 @@ impl Player {
         }
         let fate = match received {
             None => PacketFate::LostInNetwork,
-            Some(Some(Received::Stored | Received::Restarted)) => PacketFate::Played,
+            Some(Some(Received::Stored | Received::Restarted)) => PacketFate::Waiting,
             Some(Some(Received::Late)) => PacketFate::Late,
             Some(Some(Received::Duplicate)) => PacketFate::Duplicate,
             // One that may be a stray is in no sequence.
-            Some(Some(Received::Probation)) => return,
-            Some(None) => PacketFate::Discarded,
+            Some(Some(Received::Probation)) => {
+                self.strays += 1;
+                return;
+            }
+            Some(None) => PacketFate::Refused,
         };
         self.duplicate += u64::from(fate == PacketFate::Duplicate);
         let highest = self.highest.unwrap_or(i64::from(seq.0));
@@ -243,15 +263,29 @@ impl Player {
         self.highest = Some(highest.max(extended));
 
         let transit = arrival_ms - media_ms;
-        if let (Some((_, timestamp)), true) = (outcome, fate != PacketFate::Duplicate) {
+        let timestamp = outcome.and_then(|(_, timestamp)| timestamp).filter(|_| fate != PacketFate::Duplicate);
+        if let Some(timestamp) = timestamp {
             self.transit(timestamp, transit, arrival_ms);
         }
         let base = self.window.front().map_or(transit, |&(_, base)| base);
         let arrival_ms = outcome.map(|_| arrival_ms);
         // Where it would have arrived, had it been as fast as the fastest.
         let media_ms = media_ms + base;
-        self.network_ms.extend(arrival_ms.filter(|_| fate != PacketFate::Duplicate).map(|at| at - media_ms));
+        self.network_ms.extend(arrival_ms.filter(|_| timestamp.is_some()).map(|at| at - media_ms));
+        if fate == PacketFate::Waiting {
+            self.waiting.push_back((seq, self.packets.len()));
+        }
         self.packets.push(Packet { sequence: self.sequence, seq: extended, media_ms, arrival_ms, fate });
+    }
+
+    /// Writes down what became of packets whose turn has passed.
+    fn settle(&mut self) {
+        let (receiver, packets) = (&self.receiver, &mut self.packets);
+        self.waiting.retain(|&(seq, place)| {
+            let fate = receiver.fate(seq);
+            packets[place].fate = fate.map_or(PacketFate::Waiting, PacketFate::from);
+            fate.is_none()
+        });
     }
 
     fn transit(&mut self, timestamp: u32, transit: f64, arrival_ms: f64) {
@@ -294,6 +328,7 @@ impl Player {
         let begin = self.heard.len();
         self.heard.resize(begin + samples, 0);
         let played = self.receiver.play(self.now, &mut self.decoders, &mut self.heard[begin..]);
+        self.settle();
         if let Some(timestamp) = played.timestamp
             && let Some(&transit) = self.transits.get(&timestamp.0)
         {
@@ -328,11 +363,11 @@ impl Player {
         let rate = self.config.sample_rate_hz;
         let network_ms = self.network_delays();
         let clock_drift_ppm = self.drift_ppm();
-        let (packets, unlisted) = rows(&mut self.packets);
+        let (packets, sent, unlisted) = rows(&mut self.packets);
         let count = |fates: &[PacketFate]| packets.iter().filter(|row| fates.contains(&row.fate)).count() as u64;
         let max_playout_ms = self.numbers.max_playout_ms();
         let numbers = StreamReport {
-            received: packets.len() as u64 - count(&[PacketFate::LostInNetwork]),
+            received: packets.len() as u64 - count(&[PacketFate::LostInNetwork]) + self.strays,
             lost: count(&[PacketFate::LostInNetwork]) + unlisted,
             ..self.numbers.report(name, &stats, rate)
         };
@@ -349,6 +384,7 @@ impl Player {
             bursts: self.receiver.bursts(),
             heard: self.heard,
             duplicate: self.duplicate,
+            sent,
             dropped: self.dropped,
             payload_bytes: self.payload_bytes,
             unlisted,
@@ -379,17 +415,20 @@ impl Player {
 /// Rows of packets that never arrived, beside as many as there are others: numbers that jump to and fro would make millions.
 const MOST_LOST_ROWS: usize = 100_000;
 
-/// A row a packet in the order of their numbers, those that never arrived between the others; and how many of these have
-/// none.
-fn rows(packets: &mut [Packet]) -> (Vec<PacketRow>, u64) {
+/// A row a packet in the order of their numbers, those that never arrived between the others; how many numbers there are,
+/// and how many of those that never arrived have no row.
+fn rows(packets: &mut [Packet]) -> (Vec<PacketRow>, u64, u64) {
     // Duplicates behind their first.
     packets.sort_by_key(|packet| (packet.sequence, packet.seq, packet.fate == PacketFate::Duplicate));
     let mut rows: Vec<PacketRow> = Vec::with_capacity(packets.len());
     let mut before: Option<&Packet> = None;
+    let mut sent = 0;
     let first = packets.first().map_or(0, |packet| packet.seq);
     let (mut room, mut unlisted) = (MOST_LOST_ROWS + packets.len(), 0);
     for packet in &*packets {
-        if let Some(before) = before.filter(|before| before.sequence == packet.sequence) {
+        let same = before.filter(|before| before.sequence == packet.sequence);
+        sent += same.map_or(1, |before| (packet.seq - before.seq) as u64);
+        if let Some(before) = same {
             let gap = packet.seq - before.seq;
             let listed = (gap - 1).clamp(0, room as i64);
             room -= listed as usize;
@@ -412,7 +451,7 @@ fn rows(packets: &mut [Packet]) -> (Vec<PacketRow>, u64) {
         });
         before = Some(packet);
     }
-    (rows, unlisted)
+    (rows, sent, unlisted)
 }
 
 /// Target and playout delay over time, above the fastest packet.

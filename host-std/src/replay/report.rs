@@ -146,14 +146,52 @@ pub struct CaptureStream {
     pub reordered: u64,
     /// Packets that the decoder refused.
     pub undecodable: u64,
-    /// Packets of another payload type: events, comfort noise, another codec.
+    /// Telephone events.
+    pub events: u64,
+    /// Packets of a payload type that there is no decoder for.
     pub other_payload: u64,
+    /// Packets that were decoded, or described comfort noise.
+    pub played: u64,
+    /// Packets that followed no sequence.
+    pub probation: u64,
+    /// Packets that can't be what they claim.
+    pub unusable: u64,
+    /// Packets that were left when the sound was cut off.
+    pub waiting: u64,
     /// Times the sender began anew: its sequence or its time jumped.
     pub restarts: u64,
     /// Packets lost on purpose; they are in `lost` too.
     pub lost_on_purpose: u64,
     /// Sound, packets and delays, for the page.
     pub side: SideReport,
+}
+
+impl CaptureStream {
+    /// Packets that are neither sound nor missing, in words, each kind that there is.
+    fn others(&self) -> String {
+        let mut text = String::new();
+        for (count, what) in [
+            (self.numbers.received.saturating_sub(self.accounted()), "unaccounted for"),
+            (self.duplicate, "duplicate"),
+            (self.undecodable, "undecodable"),
+            (self.events, "telephone events"),
+            (self.other_payload, "of other payload types"),
+            (self.probation, "of no sequence"),
+            (self.unusable, "unusable"),
+        ] {
+            if count > 0 {
+                text += &format!("; {count} {what}");
+            }
+        }
+        text
+    }
+
+    /// Packets that arrived, added up by what became of them.
+    pub fn accounted(&self) -> u64 {
+        let n = &self.numbers;
+        let sound = self.played + n.late + n.discarded + self.undecodable + self.duplicate;
+        sound + self.events + self.other_payload + self.probation + self.unusable + self.waiting
+    }
 }
 
 impl Serialize for CaptureStream {
@@ -186,7 +224,12 @@ impl Serialize for CaptureStream {
             duplicate: u64,
             reordered: u64,
             undecodable: u64,
+            events: u64,
             other_payload: u64,
+            played: u64,
+            probation: u64,
+            unusable: u64,
+            waiting: u64,
             restarts: u64,
             lost_on_purpose: u64,
             packets: &'a [PacketRow],
@@ -219,7 +262,12 @@ impl Serialize for CaptureStream {
             duplicate: self.duplicate,
             reordered: self.reordered,
             undecodable: self.undecodable,
+            events: self.events,
             other_payload: self.other_payload,
+            played: self.played,
+            probation: self.probation,
+            unusable: self.unusable,
+            waiting: self.waiting,
             restarts: self.restarts,
             lost_on_purpose: self.lost_on_purpose,
             packets: &self.side.packets,
@@ -318,10 +366,12 @@ impl fmt::Display for CaptureReport {
             writeln!(f, "  {}, {:.1} s{protection}", stream.side.codec, n.duration_s)?;
             writeln!(
                 f,
-                "  packets  {} of {sent:.0}; {:.1} % lost, {:.1} % too late",
+                "  packets  {} of {sent:.0}; {:.1} % lost, {:.1} % too late, {:.1} % discarded{}",
                 n.received,
                 percent(n.lost),
-                percent(n.late)
+                percent(n.late),
+                percent(n.discarded),
+                stream.others()
             )?;
             writeln!(
                 f,

@@ -458,14 +458,14 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
     };
     let [mean, p95, most] = run.network_ms;
     let statistics = Statistics {
-        packets_sent: numbers.received - run.duplicate.min(numbers.received) + numbers.lost,
+        packets_sent: run.sent,
         packets_received: numbers.received,
         packets_lost: numbers.lost,
         packets_late: numbers.late,
         packets_duplicate: run.duplicate,
         packets_reordered: stats.reception.reordered,
         packets_refused: plan.found.refused,
-        packets_discarded: u64::from(stats.discarded + stats.undecodable + stats.unknown_payload),
+        packets_discarded: u64::from(stats.discarded),
         ssrc_changes: u64::from(stats.ssrc_changes),
         concealed_ms: samples_ms(stats.concealed_samples),
         concealment_events: u64::from(stats.concealment_events),
@@ -517,7 +517,12 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
         duplicate: run.duplicate,
         reordered: stats.reception.reordered,
         undecodable: u64::from(stats.undecodable),
+        events: u64::from(stats.event_packets),
         other_payload: u64::from(stats.unknown_payload),
+        played: stats.decoded_packets + u64::from(stats.noise_packets),
+        probation: u64::from(stats.probation),
+        unusable: u64::from(stats.refused),
+        waiting: u64::from(stats.buffered_packets - stats.buffered_copies),
         restarts: u64::from(stats.restarts),
         lost_on_purpose: run.dropped,
         side: SideReport {

@@ -4,6 +4,7 @@
 //! side sent. `said` lies on it as it was spoken, `heard` as it was played, so the mouth-to-ear delay shows as a
 //! shift. Rows may stand in any order. Names of fields are the names in `report.json`; their units are in them.
 
+use dsp_core::receive::Fate;
 use serde::Serialize;
 
 use super::json::{maybe_micros, micros};
@@ -82,7 +83,7 @@ pub struct PacketRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PacketFate {
-    /// Decoded and played.
+    /// Decoded and played, or taken in as comfort noise.
     Played,
     /// Never arrived.
     LostInNetwork,
@@ -90,8 +91,33 @@ pub enum PacketFate {
     Late,
     /// Arrived again.
     Duplicate,
-    /// Arrived, but was thrown away: no room, a failed authentication, a skipped stretch.
+    /// Arrived, but was thrown away: no room, a delay beyond the bound, a skipped stretch.
     Discarded,
+    /// Arrived, and the decoder refused it.
+    Undecodable,
+    /// Arrived, and was a telephone event.
+    Event,
+    /// Arrived, of a payload type that nobody agreed on.
+    OtherPayload,
+    /// Arrived while its source or sequence had to prove itself.
+    Probation,
+    /// Arrived, and was not let in: SRTP refused it, it was malformed, or not to be heard.
+    Refused,
+    /// Arrived, and its turn had not come at the end.
+    Waiting,
+}
+
+impl From<Fate> for PacketFate {
+    /// Of a packet that arrived.
+    fn from(fate: Fate) -> Self {
+        match fate {
+            Fate::Played | Fate::Noise => Self::Played,
+            Fate::Event => Self::Event,
+            Fate::Unknown => Self::OtherPayload,
+            Fate::Undecodable => Self::Undecodable,
+            Fate::Discarded | Fate::Recovered | Fate::Lost | Fate::Silent => Self::Discarded,
+        }
+    }
 }
 
 /// A stretch of what was played, and where it came from.

@@ -17,7 +17,7 @@ use dsp_core::codec::Encoder;
 use dsp_core::quality::{Cname, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo, VoipMetricsInput};
 use dsp_core::receive::budget::{Budget, Priority};
 use dsp_core::receive::sources::{Admission, PlacesError};
-use dsp_core::receive::{Played, ReceiverConfig};
+use dsp_core::receive::{Fate, Played, ReceiverConfig};
 use dsp_core::send::{HostRedundancy, HostSender, SenderConfig};
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use dsp_core::wire::DatagramKind;
@@ -330,6 +330,11 @@ impl Call {
     /// The numbers of each source that is heard; no allocation.
     pub fn sources(&self) -> impl Iterator<Item = SourceStats> + '_ {
         self.media.iter().flat_map(|media| media.heard.sources())
+    }
+
+    /// What became of a packet of `ssrc` that was stored (see [`Receiver::fate`](dsp_core::receive::Receiver::fate)).
+    pub fn fate(&self, ssrc: Ssrc, seq: Seq) -> Option<Fate> {
+        self.media.as_ref().map_or(Some(Fate::Discarded), |media| media.heard.fate(ssrc, seq))
     }
 
     /// Bytes of memory of this call: itself and what it keeps on the heap, without the codecs' own and that of resampling

@@ -290,6 +290,7 @@ impl<T: Tap> Running<T> {
         self.tap.arrived(now, channel, from, datagram);
         let incoming = self.call.receive(now, channel, from, datagram);
         self.tap.received(now, &incoming);
+        self.tap.settled(&self.call);
     }
 
     /// Empties the sockets of what lay there for nobody knows how long: sound is thrown away and counted, reports are read.
@@ -317,6 +318,7 @@ impl<T: Tap> Running<T> {
         let now = self.clock.now();
         let played = self.call.play(now, &mut sound.pcm);
         self.tap.played(now, &played, &sound.pcm);
+        self.tap.settled(&self.call);
         sound.volume.process(&mut sound.pcm);
         sound.device.write(&sound.pcm);
         // What is captured was said before now: nothing has been, at the first tick.

@@ -9,7 +9,7 @@ use dsp_core::codec::PayloadTable;
 use dsp_core::quality::{Cname, ReceptionStats, SequenceConfig};
 use dsp_core::receive::budget::{Budget, Priority};
 use dsp_core::receive::sources::{Admission, Sources, SourcesConfig, SourcesStats};
-use dsp_core::receive::{Played, ReceiverConfig, ReceiverStats};
+use dsp_core::receive::{Fate, Played, ReceiverConfig, ReceiverStats};
 use dsp_core::sync::{AlignConfig, ClockMap, Stream, align};
 use dsp_core::time::{Duration, Instant, NtpTime, PayloadType, Seq, Ssrc};
 use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
@@ -67,8 +67,6 @@ struct Place {
     priority: Priority,
     clock: ClockMap,
     cname: Option<Cname>,
-    /// The timestamp of the last packet of a clock that is known, in the call's.
-    timestamp: Option<[u8; 4]>,
     /// The delay of what was played last, once something was, and what it was told to have at least.
     delay: Option<Duration>,
     least_delay: Duration,
@@ -97,9 +95,10 @@ impl Listening {
     ) -> Result<Self, CallError> {
         let wanted = SourcesConfig { places: decoders.len(), own: Some(own), ..SourcesConfig::default() };
         let table = Sources::new(wanted).map_err(CallError::Sources)?;
-        let place = |decoders: Decoders| {
+        let place = |mut decoders: Decoders| {
             let mut receiver = AnyReceiver::new(config, channels).map_err(CallError::Receiver)?;
             receiver.set_redundancy(decoders.redundancy());
+            receiver.set_payloads(&mut decoders);
             let clock = ClockMap::new(config.rtp_clock_hz);
             Ok(Place {
                 receiver,
@@ -107,7 +106,6 @@ impl Listening {
                 priority: Priority::default(),
                 clock,
                 cname: None,
-                timestamp: None,
                 delay: None,
                 least_delay: Duration::ZERO,
                 ends: None,
@@ -132,6 +130,7 @@ impl Listening {
         for (place, decoders) in self.places.iter_mut().zip(decoders) {
             place.decoders.add(decoders);
             place.receiver.set_redundancy(place.decoders.redundancy());
+            place.receiver.set_payloads(&mut place.decoders);
         }
     }
 
@@ -334,6 +333,12 @@ impl Listening {
         place.clock.capture(place.receiver.media_time(now)?)
     }
 
+    /// What became of a packet of `ssrc` that was stored; whoever has no receiver any more has nothing that waits.
+    pub(super) fn fate(&self, ssrc: Ssrc, seq: Seq) -> Option<Fate> {
+        let place = self.places.iter().find(|place| place.receiver.ssrc() == Some(ssrc));
+        place.map_or(Some(Fate::Discarded), |place| place.receiver.fate(seq))
+    }
+
     /// The numbers of each source that is heard.
     pub(super) fn sources(&self) -> impl Iterator<Item = SourceStats> + '_ {
         self.heard().filter_map(|place| {
@@ -388,24 +393,18 @@ impl Place {
         self.priority = Priority::default();
         self.clock = ClockMap::new(clock_hz);
         self.cname = None;
-        self.timestamp = None;
         self.delay = None;
         self.least_delay = Duration::ZERO;
         self.ends = None;
     }
 
-    /// Writes a packet's timestamp in the call's clock. The clock of what nobody agreed on isn't known: it keeps its place
-    /// in the sequence, and takes the time of the packet before it, so that it says nothing of the network.
+    /// Writes a packet's timestamp in the call's clock. The clock of what nobody agreed on isn't known, and its time nothing
+    /// to the receiver.
     fn write_in_our_clock(&mut self, packet: &mut [u8]) {
         let Some([_, second, _, _, timestamp @ ..]) = packet.first_chunk_mut::<8>() else { return };
         let payload_type = PayloadType::from_low_bits(*second);
-        if self.decoders.knows(payload_type) {
-            let factor = self.decoders.clock_factor(payload_type);
-            *timestamp = u32::from_be_bytes(*timestamp).wrapping_mul(factor).to_be_bytes();
-            self.timestamp = Some(*timestamp);
-        } else if let Some(before) = self.timestamp {
-            *timestamp = before;
-        }
+        let factor = self.decoders.clock_factor(payload_type);
+        *timestamp = u32::from_be_bytes(*timestamp).wrapping_mul(factor).to_be_bytes();
     }
 
     /// Adds what is heard of this source from `at` on.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use dsp_core::receive::Played;
 use dsp_core::time::Instant;
 
-use super::{Channel, Incoming};
+use super::{Call, Channel, Incoming};
 
 /// What an observer of a call is told. All methods do nothing unless written.
 pub trait Tap: Send {
@@ -20,6 +20,10 @@ pub trait Tap: Send {
     /// What became of the datagram that arrived last.
     fn received(&mut self, now: Instant, incoming: &Incoming) {
         let _ = (now, incoming);
+    }
+    /// A datagram was taken in or a tick was played: what `call` says of both now.
+    fn settled(&mut self, call: &Call) {
+        let _ = call;
     }
     /// A tick was captured.
     fn captured(&mut self, now: Instant, pcm: &[i16]) {

@@ -112,6 +112,7 @@ impl<T: Tap> VirtualTime<T> {
         end.tap.arrived(now, channel, datagram.from, &datagram.bytes);
         let incoming = end.call.receive(now, channel, datagram.from, &mut datagram.bytes);
         end.tap.received(now, &incoming);
+        end.tap.settled(&end.call);
     }
 
     fn tick(&mut self, side: usize, now: Instant) {
@@ -121,6 +122,7 @@ impl<T: Tap> VirtualTime<T> {
         let pcm = &mut pcm[..super::tick_samples(end.rate_hz, end.tick) * usize::from(end.channels)];
         let played = end.call.play(now, pcm);
         end.tap.played(now, &played, pcm);
+        end.tap.settled(&end.call);
         if end.tick > 0 {
             end.speak(pcm);
             end.tap.captured(now, pcm);
