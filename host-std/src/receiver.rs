@@ -79,6 +79,11 @@ impl AnyReceiver {
         either!(self, receiver => receiver.bursts())
     }
 
+    /// The same of this source and all before it.
+    pub fn total_bursts(&self) -> BurstStats {
+        either!(self, receiver => receiver.total_bursts())
+    }
+
     /// The payload type of redundant audio data.
     pub fn set_redundancy(&mut self, payload_type: Option<PayloadType>) {
         either!(self, receiver => receiver.set_redundancy(payload_type));

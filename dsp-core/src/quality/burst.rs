@@ -28,29 +28,29 @@ pub enum PacketFate {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Cluster {
     /// Packets from its first to its last loss.
-    packets: u64,
-    lost: u64,
+    packets: u32,
+    lost: u32,
     duration_us: u64,
 }
 
-/// Counts losses, discards, bursts and gaps since the beginning of reception.
+/// Counts losses, discards, bursts and gaps since the beginning of reception, up to 2^32 of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BurstTracker {
     gmin: u8,
-    expected: u64,
-    lost: u64,
-    discarded: u64,
+    expected: u32,
+    lost: u32,
+    discarded: u32,
     duration_us: u64,
     /// Runs of losses without a received packet between.
-    runs: u64,
+    runs: u32,
     /// Received packets since the last loss, and how long they last.
-    since: u64,
+    since: u32,
     since_us: u64,
     /// The cluster that may still grow.
     open: Cluster,
     /// All bursts that have ended.
-    bursts: u64,
+    bursts: u32,
     in_bursts: Cluster,
     /// A burst began with the first packet: no gap lies before it.
     starts_in_burst: bool,
@@ -88,27 +88,27 @@ impl BurstTracker {
     /// Counts the next expected packet, which lasts `duration`; for a lost one, what the stream's packets last.
     pub const fn count(&mut self, fate: PacketFate, duration: Duration) {
         let duration_us = duration.as_micros();
-        self.expected += 1;
+        self.expected = self.expected.saturating_add(1);
         self.duration_us = self.duration_us.saturating_add(duration_us);
         match fate {
             PacketFate::Received => {
-                self.since += 1;
+                self.since = self.since.saturating_add(1);
                 self.since_us = self.since_us.saturating_add(duration_us);
                 return;
             }
-            PacketFate::Lost => self.lost += 1,
-            PacketFate::Discarded => self.discarded += 1,
+            PacketFate::Lost => self.lost = self.lost.saturating_add(1),
+            PacketFate::Discarded => self.discarded = self.discarded.saturating_add(1),
         }
         if self.since > 0 || self.open.lost == 0 {
-            self.runs += 1;
+            self.runs = self.runs.saturating_add(1);
         }
-        if self.open.lost == 0 || self.since >= self.gmin as u64 {
+        if self.open.lost == 0 || self.since >= self.gmin as u32 {
             self.close();
             self.open_is_first = self.expected == 1;
             self.open = Cluster { packets: 1, lost: 1, duration_us };
         } else {
-            self.open.packets += self.since + 1;
-            self.open.lost += 1;
+            self.open.packets = self.open.packets.saturating_add(self.since).saturating_add(1);
+            self.open.lost = self.open.lost.saturating_add(1);
             self.open.duration_us = self.open.duration_us.saturating_add(self.since_us).saturating_add(duration_us);
         }
         self.since = 0;
@@ -119,16 +119,16 @@ impl BurstTracker {
     pub const fn lost_came_late(&mut self) {
         if self.lost > 0 {
             self.lost -= 1;
-            self.discarded += 1;
+            self.discarded = self.discarded.saturating_add(1);
         }
     }
 
     /// Ends the open cluster: a burst, or a loss within a gap.
     const fn close(&mut self) {
         if self.open.lost >= 2 {
-            self.bursts += 1;
-            self.in_bursts.packets += self.open.packets;
-            self.in_bursts.lost += self.open.lost;
+            self.bursts = self.bursts.saturating_add(1);
+            self.in_bursts.packets = self.in_bursts.packets.saturating_add(self.open.packets);
+            self.in_bursts.lost = self.in_bursts.lost.saturating_add(self.open.lost);
             self.in_bursts.duration_us = self.in_bursts.duration_us.saturating_add(self.open.duration_us);
             self.starts_in_burst |= self.open_is_first;
         }
@@ -142,19 +142,19 @@ impl BurstTracker {
         // Between bursts, and before the first and behind the last if something lies there.
         let gaps = match ended.bursts {
             0 => u64::from(self.expected > 0),
-            bursts => bursts + 1 - u64::from(ended.starts_in_burst) - u64::from(ends_in_burst),
+            bursts => u64::from(bursts) + 1 - u64::from(ended.starts_in_burst) - u64::from(ends_in_burst),
         };
         let burst = ended.in_bursts;
         BurstStats {
             gmin: self.gmin,
-            expected: self.expected,
-            lost: self.lost,
-            discarded: self.discarded,
-            runs: self.runs,
-            bursts: ended.bursts,
+            expected: self.expected.into(),
+            lost: self.lost.into(),
+            discarded: self.discarded.into(),
+            runs: self.runs.into(),
+            bursts: ended.bursts.into(),
             gaps,
-            expected_in_bursts: burst.packets,
-            missing_in_bursts: burst.lost,
+            expected_in_bursts: burst.packets.into(),
+            missing_in_bursts: burst.lost.into(),
             bursts_us: burst.duration_us,
             gaps_us: self.duration_us.saturating_sub(burst.duration_us),
         }
@@ -207,6 +207,21 @@ fn mean_ms(sum_us: u64, count: u64) -> u16 {
 }
 
 impl BurstStats {
+    /// Takes in what was counted of another stream.
+    pub fn add(&mut self, other: &Self) {
+        self.gmin = self.gmin.max(other.gmin);
+        self.expected += other.expected;
+        self.lost += other.lost;
+        self.discarded += other.discarded;
+        self.runs += other.runs;
+        self.bursts += other.bursts;
+        self.gaps += other.gaps;
+        self.expected_in_bursts += other.expected_in_bursts;
+        self.missing_in_bursts += other.missing_in_bursts;
+        self.bursts_us = self.bursts_us.saturating_add(other.bursts_us);
+        self.gaps_us = self.gaps_us.saturating_add(other.gaps_us);
+    }
+
     /// Packets that were not played: lost or discarded.
     pub const fn missing(&self) -> u64 {
         self.lost + self.discarded

@@ -5,6 +5,7 @@
 //! order voids the suspicion of a restart, as the text asks ("the next packet received") and its code doesn't.
 //! Cost: a few integer operations a packet, no division.
 
+use super::ReceptionTotals;
 use crate::time::Seq;
 
 /// Packets behind the highest whose arrival is remembered.
@@ -208,6 +209,17 @@ impl SequenceTracker {
         self.reordered
     }
 
+    /// What was received of this sequence, to be added to that of others.
+    pub const fn totals(&self) -> ReceptionTotals {
+        ReceptionTotals {
+            // Before its first packet a sequence has none.
+            expected: if self.received > 0 { self.expected() } else { 0 },
+            received: self.received,
+            duplicates: self.duplicates,
+            reordered: self.reordered,
+        }
+    }
+
     /// How often the source began a new sequence.
     pub const fn restarts(&self) -> u32 {
         self.restarts
@@ -278,6 +290,7 @@ mod tests {
         assert_eq!(tracker.update(Seq(40_002)), Restarted { extended: 40_002 });
         assert_eq!((tracker.expected(), tracker.received(), tracker.restarts()), (1, 1, 1));
         assert_eq!(tracker.update(Seq(40_003)), InOrder { extended: 40_003, gap: 0 });
+        assert_eq!(tracker.totals(), ReceptionTotals { expected: 2, received: 2, duplicates: 0, reordered: 0 });
     }
 
     #[test]

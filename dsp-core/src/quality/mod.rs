@@ -91,6 +91,35 @@ impl ReceptionStats {
     }
 }
 
+/// What was received of all sequences and sources, one after the other or at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ReceptionTotals {
+    /// Packets from the first to the highest sequence number of each.
+    pub expected: u64,
+    /// Packets that arrived, late ones and duplicates too.
+    pub received: u64,
+    /// Of those received, the ones that had come before.
+    pub duplicates: u64,
+    /// Of those received, the ones that came after a later sequence number.
+    pub reordered: u64,
+}
+
+impl ReceptionTotals {
+    /// Takes in another's.
+    pub const fn add(&mut self, other: &Self) {
+        self.expected += other.expected;
+        self.received += other.received;
+        self.duplicates += other.duplicates;
+        self.reordered += other.reordered;
+    }
+
+    /// Packets that never arrived.
+    pub const fn lost(&self) -> u64 {
+        (self.expected + self.duplicates).saturating_sub(self.received)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

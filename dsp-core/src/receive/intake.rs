@@ -58,9 +58,11 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             }
         }
         let packet = self.tick_rate.place(packet);
+        let before = self.sequence.totals();
         let update = self.sequence.update(packet.seq());
         match update {
             SequenceUpdate::Restarted { .. } => {
+                self.stats.total.add(&before);
                 self.stats.restarts += 1;
                 self.restart();
                 self.timeline = Timeline::default();
@@ -182,8 +184,10 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         self.ssrc = Some(packet.ssrc());
         self.candidate = None;
         self.tick_rate = TickRate::default();
+        self.stats.total.add(&self.sequence.totals());
         self.sequence = SequenceTracker::new(AT_ONCE);
         self.interarrival = JitterEstimator::new();
+        self.earlier_bursts = self.total_bursts();
         self.bursts = BurstTracker::new();
         self.timeline = Timeline::default();
         self.delay.rebase();

@@ -142,6 +142,8 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize, const CHANNELS: us
     made_up: u32,
     /// What became of each packet.
     bursts: BurstTracker,
+    /// Of the sources before.
+    earlier_bursts: BurstStats,
     /// Missing packets before the next one that were recovered by the codec.
     recovered: u16,
     /// What is sound, and what is not.
@@ -200,6 +202,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             too_long: 0,
             made_up: 0,
             bursts: BurstTracker::new(),
+            earlier_bursts: BurstStats::default(),
             recovered: 0,
             kinds: PayloadKinds::SOUND,
             redundancy: None,
@@ -215,8 +218,12 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
 
     /// Everything counted so far; plain numbers, no allocation.
     pub fn stats(&self) -> ReceiverStats {
+        // Of the sequences before, up to here.
+        let mut total = self.stats.total;
+        total.add(&self.sequence.totals());
         ReceiverStats {
             reception: ReceptionStats::new(self.ssrc.unwrap_or_default(), &self.sequence, &self.interarrival),
+            total,
             target_delay_ms: self.config.ms(self.delay.target().max(self.least_delay)),
             drift_ppm: self.delay.drift_ppm(),
             double_clock: self.tick_rate.is_double(),
@@ -228,9 +235,16 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         }
     }
 
-    /// Losses, discards, bursts and gaps by RFC 3611, of the packets whose turn has passed. What redundancy made up for
-    /// counts as received.
+    /// Losses, discards, bursts and gaps by RFC 3611, of the packets whose turn has passed, of the source that is being
+    /// played. What redundancy made up for counts as received.
     pub fn bursts(&self) -> BurstStats {
         self.bursts.stats()
+    }
+
+    /// The same of this source and all before it.
+    pub fn total_bursts(&self) -> BurstStats {
+        let mut bursts = self.bursts();
+        bursts.add(&self.earlier_bursts);
+        bursts
     }
 }

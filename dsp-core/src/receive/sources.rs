@@ -103,6 +103,24 @@ pub struct SourcesStats {
     pub own: u64,
 }
 
+impl SourcesStats {
+    /// Takes in another table's.
+    pub fn add(&mut self, other: &Self) {
+        self.admitted = self.admitted.saturating_add(other.admitted);
+        self.replaced = self.replaced.saturating_add(other.replaced);
+        self.left = self.left.saturating_add(other.left);
+        self.probation += other.probation;
+        self.full += other.full;
+        self.gone += other.gone;
+        self.own += other.own;
+    }
+
+    /// Packets that no receiver was given.
+    pub const fn unheard(&self) -> u64 {
+        self.probation + self.full + self.gone + self.own
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Place {
     Free,

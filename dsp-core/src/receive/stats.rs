@@ -11,7 +11,7 @@
 //! Samples: `played = decoded + recovered + concealed + noise + silence + inserted - removed - queued`, and
 //! `concealed = concealed for lost + for late packets + what was made up since the last packet`.
 
-use crate::quality::ReceptionStats;
+use crate::quality::{ReceptionStats, ReceptionTotals};
 use crate::time::RtpTime;
 
 /// Smallest, largest and mean of a delay; the mean is over samples, so that a long packet counts as much as two short
@@ -40,6 +40,17 @@ impl DelaySummary {
     pub fn mean_us_since(&self, earlier: &Self) -> Option<u32> {
         let samples = self.samples.wrapping_sub(earlier.samples);
         Some(self.sum.wrapping_sub(earlier.sum).checked_div(samples)? as u32)
+    }
+
+    fn add(&mut self, other: &Self) {
+        if other.packets == 0 {
+            return;
+        }
+        self.min_us = if self.packets == 0 { other.min_us } else { self.min_us.min(other.min_us) };
+        self.max_us = self.max_us.max(other.max_us);
+        self.sum += other.sum;
+        self.samples += other.samples;
+        self.packets = self.packets.saturating_add(other.packets);
     }
 
     pub(super) fn count(&mut self, delay_us: u32, samples: u32) {
@@ -86,8 +97,10 @@ pub struct Played {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ReceiverStats {
-    /// RFC 3550: expected, received, lost, jitter.
+    /// RFC 3550: expected, received, lost, jitter, of the source that is being played, since it began or began anew.
     pub reception: ReceptionStats,
+    /// The counts among them, of this sequence and source and all before. The others below are of all too.
+    pub total: ReceptionTotals,
     /// Datagrams that came.
     pub received: u64,
     /// Those that were not RTP.
@@ -180,7 +193,7 @@ pub struct ReceiverStats {
     pub buffered_packets: u32,
     /// and copies (RFC 2198) among them.
     pub buffered_copies: u32,
-    /// Samples made and not played yet.
+    /// Samples made and not played yet, or never where a stream ended.
     pub queued_samples: u32,
 }
 
@@ -216,6 +229,101 @@ impl ReceiverStats {
             self.played_samples as i64 - made,
             self.concealed_samples as i64 - concealed as i64 - i64::from(self.concealed_open_samples),
         ]
+    }
+
+    /// The same once nothing more comes of it: what waits is dropped.
+    pub fn ended(mut self) -> Self {
+        self.discarded = self.discarded.saturating_add(self.buffered_packets.saturating_sub(self.buffered_copies));
+        self.redundant_discarded = self.redundant_discarded.saturating_add(self.buffered_copies);
+        self.concealed_lost_samples += u64::from(self.concealed_open_samples);
+        (self.buffered_packets, self.buffered_copies, self.concealed_open_samples) = (0, 0, 0);
+        self
+    }
+
+    /// The same in samples of another rate, in Hz. They add up as before.
+    pub fn at_rate(mut self, from_hz: u32, to_hz: u32) -> Self {
+        if from_hz == to_hz {
+            return self;
+        }
+        let scaled = |samples: u64| samples.saturating_mul(to_hz.into()).checked_div(from_hz.into()).unwrap_or(0);
+        let before = self.unaccounted();
+        for samples in [
+            &mut self.played_samples,
+            &mut self.decoded_samples,
+            &mut self.recovered_samples,
+            &mut self.concealed_lost_samples,
+            &mut self.concealed_late_samples,
+            &mut self.noise_samples,
+            &mut self.silence_samples,
+            &mut self.inserted_samples,
+            &mut self.removed_samples,
+        ] {
+            *samples = scaled(*samples);
+        }
+        self.queued_samples = scaled(self.queued_samples.into()) as u32;
+        self.concealed_open_samples = scaled(self.concealed_open_samples.into()) as u32;
+        self.concealed_samples =
+            self.concealed_lost_samples + self.concealed_late_samples + u64::from(self.concealed_open_samples);
+        // What rounding took.
+        let off = self.unaccounted()[2] - before[2];
+        self.played_samples = self.played_samples.saturating_add_signed(off.saturating_neg());
+        self
+    }
+
+    /// Takes in what another receiver counted: its packets, samples and delays. What is of the present stays: reception,
+    /// target delay and drift.
+    pub fn add(&mut self, other: &Self) {
+        self.total.add(&other.total);
+        for (count, more) in [
+            (&mut self.malformed, other.malformed),
+            (&mut self.refused, other.refused),
+            (&mut self.duplicate, other.duplicate),
+            (&mut self.late, other.late),
+            (&mut self.discarded, other.discarded),
+            (&mut self.crowded_out, other.crowded_out),
+            (&mut self.unknown_payload, other.unknown_payload),
+            (&mut self.undecodable, other.undecodable),
+            (&mut self.probation, other.probation),
+            (&mut self.ssrc_changes, other.ssrc_changes),
+            (&mut self.restarts, other.restarts),
+            (&mut self.time_jumps, other.time_jumps),
+            (&mut self.pauses, other.pauses),
+            (&mut self.codec_switches, other.codec_switches),
+            (&mut self.ptime_changes, other.ptime_changes),
+            (&mut self.noise_packets, other.noise_packets),
+            (&mut self.event_packets, other.event_packets),
+            (&mut self.concealment_events, other.concealment_events),
+            (&mut self.redundant_blocks, other.redundant_blocks),
+            (&mut self.redundant_used, other.redundant_used),
+            (&mut self.redundant_late, other.redundant_late),
+            (&mut self.redundant_duplicate, other.redundant_duplicate),
+            (&mut self.redundant_unusable, other.redundant_unusable),
+            (&mut self.redundant_discarded, other.redundant_discarded),
+            (&mut self.concealed_open_samples, other.concealed_open_samples),
+            (&mut self.buffered_packets, other.buffered_packets),
+            (&mut self.buffered_copies, other.buffered_copies),
+            (&mut self.queued_samples, other.queued_samples),
+        ] {
+            *count = count.saturating_add(more);
+        }
+        for (count, more) in [
+            (&mut self.received, other.received),
+            (&mut self.decoded_packets, other.decoded_packets),
+            (&mut self.played_samples, other.played_samples),
+            (&mut self.decoded_samples, other.decoded_samples),
+            (&mut self.recovered_samples, other.recovered_samples),
+            (&mut self.concealed_samples, other.concealed_samples),
+            (&mut self.concealed_lost_samples, other.concealed_lost_samples),
+            (&mut self.concealed_late_samples, other.concealed_late_samples),
+            (&mut self.noise_samples, other.noise_samples),
+            (&mut self.silence_samples, other.silence_samples),
+            (&mut self.inserted_samples, other.inserted_samples),
+            (&mut self.removed_samples, other.removed_samples),
+        ] {
+            *count += more;
+        }
+        self.playout_delay.add(&other.playout_delay);
+        self.buffer_delay.add(&other.buffer_delay);
     }
 
     pub(super) fn count(&mut self, played: &Played, samples: usize) {

@@ -13,17 +13,18 @@ use crate::time::{Duration, PayloadType, Seq};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct PayloadKinds {
     /// Those that are neither sound nor comfort noise,
-    beside: u128,
+    beside: [u64; 2],
     /// and events among them.
-    events: u128,
+    events: [u64; 2],
 }
 
 impl PayloadKinds {
     /// All are taken for sound.
-    pub(super) const SOUND: Self = Self { beside: 0, events: 0 };
+    pub(super) const SOUND: Self = Self { beside: [0; 2], events: [0; 2] };
 
     pub(super) fn of(&self, payload_type: PayloadType) -> PacketKind {
-        let is_in = |set: u128| set >> (payload_type.get() & 127) & 1 == 1;
+        let number = payload_type.get();
+        let is_in = |set: [u64; 2]| set[usize::from(number >> 6 & 1)] >> (number & 63) & 1 == 1;
         match (is_in(self.beside), is_in(self.events)) {
             (false, _) => PacketKind::Sound,
             (true, true) => PacketKind::Event,
@@ -48,8 +49,9 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                 Some(_) => continue,
                 None => payloads.other(payload_type),
             };
-            kinds.beside |= u128::from(other != OtherPayload::Noise) << number;
-            kinds.events |= u128::from(other == OtherPayload::Event) << number;
+            let (half, bit) = (usize::from(number >> 6), number & 63);
+            kinds.beside[half] |= u64::from(other != OtherPayload::Noise) << bit;
+            kinds.events[half] |= u64::from(other == OtherPayload::Event) << bit;
         }
         self.kinds = kinds;
     }

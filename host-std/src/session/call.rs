@@ -31,7 +31,7 @@ use super::keys::OwnKeys;
 use super::latch::{Claim, Latch, unmapped};
 use super::outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};
 use super::quality::{self, Heard};
-use super::sources::{Farewell, Listening, MAX_SOURCES, PACKET_BYTES, SourceStats};
+use super::sources::{Counted, Farewell, Listening, MAX_SOURCES, PACKET_BYTES, SourceStats};
 use super::{CallConfig, Identity};
 use crate::registry::CodecFormat;
 use crate::sdp::{self, Direction, LocalMedia, Negotiated, NegotiatedCodec};
@@ -104,6 +104,8 @@ pub struct Call {
     media: Option<Media>,
     stats: CallStats,
     spare: Spare,
+    /// What was counted by receivers that a new offer replaced, in samples of today's rate.
+    earlier: Counted,
 }
 
 impl Call {
@@ -144,7 +146,8 @@ impl Call {
         local.ptime_ms = sdp::offered_ptime_ms(&local, config.ptime_ms);
         let spare = config.identity.spare()?;
         let keys = OwnKeys::new(&config.identity, &mut local)?;
-        Ok(Self { config, local, keys, offered: None, media: None, stats: CallStats::default(), spare })
+        let (stats, earlier) = (CallStats::default(), Counted::default());
+        Ok(Self { config, local, keys, offered: None, media: None, stats, spare, earlier })
     }
 
     /// Our offer, or a new one in a running call.
@@ -309,16 +312,19 @@ impl Call {
     /// A snapshot of the numbers.
     pub fn stats(&self) -> CallStats {
         let Some(media) = &self.media else { return self.stats };
+        let total = media.heard.total().with_earlier(&self.earlier);
         let stats = CallStats {
             receiver: media.heard.first().stats(),
-            sources: media.heard.table_stats(),
+            total: total.receiver,
+            sources: total.sources,
             sender: media.sender.stats(),
             round_trip: media.reporter.round_trip(),
             remote_voip: media.reporter.peer_voip(),
-            bursts: media.heard.first().bursts(),
+            bursts: total.bursts,
             ..self.stats
         };
-        let Some(quality) = self.metrics(media).quality() else { return stats };
+        let heard = VoipMetricsInput { bursts: total.bursts, ..self.metrics(media) };
+        let Some(quality) = heard.quality() else { return stats };
         CallStats {
             mos_lq: Some(quality.mos_lq),
             r_factor: quality.conversation.map(|conversation| conversation.r_factor),
@@ -353,6 +359,12 @@ impl Call {
     /// Takes in a datagram that arrived at `now` on one of our ports; decrypts it in place. What isn't authenticated is
     /// believed only as far as it parses, was agreed on and comes in sequence.
     pub fn receive(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &mut [u8]) -> Incoming {
+        let incoming = self.take_in(now, channel, from, datagram);
+        self.stats.count(&incoming);
+        incoming
+    }
+
+    fn take_in(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &mut [u8]) -> Incoming {
         let Some(media) = &mut self.media else {
             self.stats.early += 1;
             return Incoming::Ignored;
@@ -374,10 +386,7 @@ impl Call {
         match unprotected {
             Ok(len) if kind == DatagramKind::Rtp => self.receive_rtp(now, from, &mut datagram[..len]),
             Ok(len) => self.receive_rtcp(now, channel, from, &datagram[..len]),
-            Err(error) => {
-                self.stats.refused += 1;
-                Incoming::Refused(error)
-            }
+            Err(error) => Incoming::Refused(error),
         }
     }
 
@@ -482,7 +491,6 @@ impl Call {
 
     /// A datagram that nobody is believed to have sent.
     fn foreign(&mut self, datagram: &[u8]) -> Incoming {
-        self.stats.foreign += 1;
         self.stats.foreign_goodbyes += u32::from(says_goodbye(datagram));
         Incoming::Foreign
     }
@@ -743,6 +751,8 @@ impl Call {
         // Within a session a payload type keeps its meaning (RFC 3264, 8.3.2): packets of the codecs before that are
         // still on their way are heard too, if they have the same sound.
         if let Some(heard) = heard {
+            let before = media.heard.total().ended();
+            self.earlier = before.with_earlier(&self.earlier).at_rate(media.sending.sample_rate_hz, sample_rate_hz);
             media.heard = heard;
             media.fresh = true;
         }

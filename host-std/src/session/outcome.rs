@@ -183,11 +183,19 @@ pub enum Missed {
 }
 
 /// A snapshot of a call's numbers; no allocation.
+///
+/// Every datagram has its place: `datagrams = foreign + refused + control + ignored + own_source + sources.unheard() +
+/// total.received`, and where the receivers' have theirs, [`ReceiverStats`] says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CallStats {
-    /// The receive road; where several sources are heard, that of the first of them: see
+    /// Datagrams that came.
+    pub datagrams: u64,
+    /// The receive road as it is; where several sources are heard, that of the first of them: see
     /// [`Call::sources`](super::Call::sources).
     pub receiver: ReceiverStats,
+    /// What was counted in the whole call, of all sources, those that left or began anew too. `reception`, target delay and
+    /// drift in it are those of `receiver`; its delays are of all.
+    pub total: ReceiverStats,
     /// Who was admitted and who was not; only where several sources are heard.
     pub sources: SourcesStats,
     /// The send road.
@@ -196,6 +204,10 @@ pub struct CallStats {
     pub refused: u32,
     /// Datagrams from addresses that were not believed.
     pub foreign: u32,
+    /// RTCP packets that were read.
+    pub control: u32,
+    /// Datagrams that are neither RTP nor RTCP, or were not to be heard: on hold, or before the call was agreed on.
+    pub ignored: u32,
     /// Goodbyes of sources that are heard.
     pub goodbyes: u32,
     /// Goodbyes that changed nothing: from addresses that were not believed, or of sources that nothing was heard of.
@@ -208,7 +220,8 @@ pub struct CallStats {
     pub send_errors: u32,
     /// Datagrams that the system refused to send.
     pub unsent: u32,
-    /// Datagrams that came before the call could make use of them: before its answer, say.
+    /// Datagrams that came before the call could make use of them: before its answer, say. Those that reached the call
+    /// itself are in `ignored` too.
     pub early: u32,
     /// Datagrams that lay unread while this machine slept.
     pub stale: u32,
@@ -222,7 +235,7 @@ pub struct CallStats {
     pub remote_fraction_lost: Option<f32>,
     /// What the other side last said of the jitter of ours, in ms.
     pub remote_jitter_ms: Option<f32>,
-    /// Losses, discards, bursts and gaps by RFC 3611, of the packets whose turn has passed.
+    /// Losses, discards, bursts and gaps by RFC 3611, of the packets of all sources whose turn has passed.
     pub bursts: BurstStats,
     /// The rating R of what is heard here with its delay, 0 to 93.2, by the E-model (ITU-T G.107): 93.2 where nothing
     /// impairs; `None` until there is a round trip. On the narrowband scale, whatever the codec: see
@@ -234,4 +247,32 @@ pub struct CallStats {
     pub mos_cq: Option<f64>,
     /// What the other side last said of how it hears us (RFC 3611, 4.7).
     pub remote_voip: Option<VoipMetrics>,
+}
+
+impl CallStats {
+    /// Counts a datagram by what became of it.
+    pub(super) fn count(&mut self, incoming: &Incoming) {
+        self.datagrams += 1;
+        let count = match incoming {
+            Incoming::Foreign => &mut self.foreign,
+            Incoming::Refused(_) => &mut self.refused,
+            Incoming::Control | Incoming::Bye => &mut self.control,
+            Incoming::Ignored => &mut self.ignored,
+            // The receivers and the table of sources count these.
+            Incoming::Audio(_) | Incoming::Unusable(_) | Incoming::Unheard(_) => return,
+        };
+        *count = count.saturating_add(1);
+    }
+
+    /// Datagrams that have no place in the equation above, and what the receivers have none for
+    /// ([`ReceiverStats::unaccounted`]): zeros.
+    pub fn unaccounted(&self) -> [i64; 5] {
+        let counted = [self.foreign, self.refused, self.control, self.ignored, self.own_source]
+            .iter()
+            .map(|&n| u64::from(n))
+            .sum::<u64>();
+        let heard = self.sources.unheard() + self.total.received;
+        let [packets, copies, samples, concealed] = self.total.unaccounted();
+        [self.datagrams as i64 - (counted + heard) as i64, packets, copies, samples, concealed]
+    }
 }

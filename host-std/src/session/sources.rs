@@ -6,7 +6,7 @@
 //! memory is taken when the call is agreed on.
 
 use dsp_core::codec::PayloadTable;
-use dsp_core::quality::{Cname, ReceptionStats, SequenceConfig};
+use dsp_core::quality::{BurstStats, Cname, ReceptionStats, SequenceConfig};
 use dsp_core::receive::budget::{Budget, Priority};
 use dsp_core::receive::sources::{Admission, Sources, SourcesConfig, SourcesStats};
 use dsp_core::receive::{Fate, Played, ReceiverConfig, ReceiverStats};
@@ -82,6 +82,40 @@ pub(super) struct Listening {
     table: Option<Box<Sources<MAX_SOURCES>>>,
     budget: Option<Budget>,
     next_alignment: Instant,
+    /// What was counted of sources that have no place any more.
+    ended: Counted,
+}
+
+/// What was counted of sources, one after the other and at once.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counted {
+    pub(super) receiver: ReceiverStats,
+    pub(super) bursts: BurstStats,
+    pub(super) sources: SourcesStats,
+}
+
+impl Counted {
+    fn add(&mut self, receiver: &ReceiverStats, bursts: &BurstStats) {
+        self.receiver.add(receiver);
+        self.bursts.add(bursts);
+    }
+
+    /// With what was counted by receivers before.
+    pub(super) fn with_earlier(mut self, earlier: &Self) -> Self {
+        self.add(&earlier.receiver, &earlier.bursts);
+        self.sources.add(&earlier.sources);
+        self
+    }
+
+    /// In samples of another rate, in Hz.
+    pub(super) fn at_rate(self, from_hz: u32, to_hz: u32) -> Self {
+        Self { receiver: self.receiver.at_rate(from_hz, to_hz), ..self }
+    }
+
+    /// The same once nothing more comes of it.
+    pub(super) fn ended(self) -> Self {
+        Self { receiver: self.receiver.ended(), ..self }
+    }
 }
 
 impl Listening {
@@ -117,6 +151,7 @@ impl Listening {
             budget,
             places: decoders.into_iter().map(place).collect::<Result<_, CallError>>()?,
             next_alignment: Instant::ZERO,
+            ended: Counted::default(),
         })
     }
 
@@ -164,6 +199,7 @@ impl Listening {
                     index
                 }
                 Admission::Admitted(index) => {
+                    self.places[index].end(&mut self.ended);
                     self.places[index].begin(self.config.rtp_clock_hz);
                     index
                 }
@@ -188,6 +224,7 @@ impl Listening {
             table.clear();
         }
         for place in &mut self.places {
+            place.end(&mut self.ended);
             place.begin(self.config.rtp_clock_hz);
         }
     }
@@ -277,7 +314,7 @@ impl Listening {
         for part in pcm.chunks_mut(CHUNK) {
             let mut sum = [0i32; CHUNK];
             for place in &mut self.places {
-                place.add_to(at, &mut sum[..part.len()], &mut all);
+                place.add_to(at, &mut sum[..part.len()], &mut all, &mut self.ended);
             }
             for (out, sum) in part.iter_mut().zip(sum) {
                 *out = sum.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
@@ -362,9 +399,26 @@ impl Listening {
         &self.heard().next().unwrap_or(&self.places[0]).receiver
     }
 
-    /// What the table of sources counted; nothing with one place.
-    pub(super) fn table_stats(&self) -> SourcesStats {
-        self.table.as_ref().map(|table| table.stats()).unwrap_or_default()
+    /// What was counted of all sources, those that are heard and those that were. What is of the present, is of the first
+    /// source that is heard.
+    pub(super) fn total(&self) -> Counted {
+        let first = self.first().stats();
+        let mut total = Counted {
+            // Its counts come with those of all.
+            receiver: ReceiverStats {
+                reception: first.reception,
+                target_delay_ms: first.target_delay_ms,
+                drift_ppm: first.drift_ppm,
+                ..ReceiverStats::default()
+            },
+            bursts: BurstStats::default(),
+            sources: self.table.as_ref().map(|table| table.stats()).unwrap_or_default(),
+        };
+        total.add(&self.ended.receiver, &self.ended.bursts);
+        for place in &self.places {
+            total.add(&place.receiver.stats(), &place.receiver.total_bursts());
+        }
+        total
     }
 
     /// What reports say of the sources that are heard, and how many they are.
@@ -387,9 +441,14 @@ impl Listening {
 }
 
 impl Place {
+    /// The source of this place is no more; what was counted of it goes to `ended`.
+    fn end(&mut self, ended: &mut Counted) {
+        ended.add(&self.receiver.stats().ended(), &self.receiver.total_bursts());
+        self.receiver.forget();
+    }
+
     /// Another source has this place.
     fn begin(&mut self, clock_hz: u32) {
-        self.receiver.forget();
         self.priority = Priority::default();
         self.clock = ClockMap::new(clock_hz);
         self.cname = None;
@@ -408,9 +467,9 @@ impl Place {
     }
 
     /// Adds what is heard of this source from `at` on.
-    fn add_to(&mut self, at: Instant, sum: &mut [i32], all: &mut Played) {
+    fn add_to(&mut self, at: Instant, sum: &mut [i32], all: &mut Played, ended: &mut Counted) {
         if self.ends.is_some_and(|ends| at >= ends) {
-            self.receiver.forget();
+            self.end(ended);
             self.ends = None;
         }
         if self.receiver.ssrc().is_none() {
