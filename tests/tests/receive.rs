@@ -341,8 +341,7 @@ fn an_hour_of_drift_leaves_the_delay_where_it_should_be() {
 
 #[test]
 fn receivers_are_not_larger_than_they_say() {
-    // Counters that outlast a change of source, and which payload types have a place in time, are 300 bytes of it.
-    assert!(size_of::<NarrowbandReceiver>() <= 8_240, "{}", size_of::<NarrowbandReceiver>());
+    assert!(size_of::<NarrowbandReceiver>() <= 8_192, "{}", size_of::<NarrowbandReceiver>());
     assert!(size_of::<HostReceiver>() <= 144 * 1_024, "{}", size_of::<HostReceiver>());
     let stereo = size_of::<dsp_core::receive::StereoReceiver>();
     assert!((255 * 1_024..265 * 1_024).contains(&stereo), "{stereo}");

@@ -195,6 +195,58 @@ pub struct BurstStats {
     pub gaps_us: u64,
 }
 
+/// What was counted of streams that are over, in half the memory of [`BurstStats`]: up to 2^32 of each.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PastBursts {
+    expected: u32,
+    lost: u32,
+    discarded: u32,
+    runs: u32,
+    bursts: u32,
+    gaps: u32,
+    expected_in_bursts: u32,
+    missing_in_bursts: u32,
+    bursts_us: u64,
+    gaps_us: u64,
+}
+
+impl PastBursts {
+    /// Takes in the counts of a stream that is over.
+    pub(crate) fn add(&mut self, stream: &BurstStats) {
+        for (sum, count) in [
+            (&mut self.expected, stream.expected),
+            (&mut self.lost, stream.lost),
+            (&mut self.discarded, stream.discarded),
+            (&mut self.runs, stream.runs),
+            (&mut self.bursts, stream.bursts),
+            (&mut self.gaps, stream.gaps),
+            (&mut self.expected_in_bursts, stream.expected_in_bursts),
+            (&mut self.missing_in_bursts, stream.missing_in_bursts),
+        ] {
+            *sum = sum.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        }
+        self.bursts_us = self.bursts_us.saturating_add(stream.bursts_us);
+        self.gaps_us = self.gaps_us.saturating_add(stream.gaps_us);
+    }
+
+    /// The same as statistics.
+    pub(crate) fn stats(&self) -> BurstStats {
+        BurstStats {
+            gmin: BurstTracker::GMIN,
+            expected: self.expected.into(),
+            lost: self.lost.into(),
+            discarded: self.discarded.into(),
+            runs: self.runs.into(),
+            bursts: self.bursts.into(),
+            gaps: self.gaps.into(),
+            expected_in_bursts: self.expected_in_bursts.into(),
+            missing_in_bursts: self.missing_in_bursts.into(),
+            bursts_us: self.bursts_us,
+            gaps_us: self.gaps_us,
+        }
+    }
+}
+
 /// `part` in 1/256 of `whole`, at most 255 (4.7.1); 0 of nothing.
 fn fraction_256(part: u64, whole: u64) -> u8 {
     part.saturating_mul(256).checked_div(whole).unwrap_or(0).min(255) as u8

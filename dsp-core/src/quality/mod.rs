@@ -11,6 +11,7 @@ pub mod loss;
 pub mod reporter;
 pub mod voip;
 
+pub(crate) use burst::PastBursts;
 pub use burst::{BurstStats, BurstTracker, PacketFate};
 pub use emodel::{CallConditions, CallQuality, CodecImpairment, EModel};
 pub use jitter::{JitterEstimator, arrival_ticks};

@@ -187,7 +187,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         self.stats.total.add(&self.sequence.totals());
         self.sequence = SequenceTracker::new(AT_ONCE);
         self.interarrival = JitterEstimator::new();
-        self.earlier_bursts = self.total_bursts();
+        self.earlier_bursts.add(&self.bursts());
         self.bursts = BurstTracker::new();
         self.timeline = Timeline::default();
         self.delay.rebase();

@@ -132,8 +132,6 @@ pub struct JitterBuffer<const CELLS: usize> {
     tail: usize,
     occupied: usize,
     packets: usize,
-    /// Those of them that are copies.
-    copies: usize,
     /// Cells in which these packets lie.
     live: usize,
     /// Extended sequence number of the next packet to be played; `None` until the first packet.
@@ -168,7 +166,6 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
             tail: 0,
             occupied: 0,
             packets: 0,
-            copies: 0,
             live: 0,
             next: None,
             newest: 0,
@@ -181,9 +178,9 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         self.packets
     }
 
-    /// Copies of packets among them.
-    pub const fn copies(&self) -> usize {
-        self.copies
+    /// Copies of packets among them; looks at each of `CELLS` places.
+    pub fn copies(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.used && slot.info.kind == PacketKind::Copy).count()
     }
 
     /// The longest payload that it has room for, in bytes.
@@ -244,7 +241,6 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         self.slots[index] =
             Slot { info, first_cell: first_cell as u16, bytes: payload.len() as u16, used: true, fate: None };
         self.packets += 1;
-        self.copies += usize::from(info.kind == PacketKind::Copy);
         if ahead < 0 {
             self.next = Some(extended);
         }
@@ -319,7 +315,6 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         }
         slot.used = false;
         let first = usize::from(slot.first_cell);
-        self.copies -= usize::from(slot.info.kind == PacketKind::Copy);
         self.packets -= 1;
         self.free(first);
         true
@@ -334,7 +329,6 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         self.tail = 0;
         self.occupied = 0;
         self.packets = 0;
-        self.copies = 0;
         self.live = 0;
         self.next = None;
         self.begun = false;

@@ -15,7 +15,8 @@
 
 use crate::codec::cn::NoiseGenerator;
 use crate::quality::{
-    BurstStats, BurstTracker, JitterEstimator, ReceptionStats, SequenceConfig, SequenceTracker, arrival_ticks as ticks,
+    BurstStats, BurstTracker, JitterEstimator, PastBursts, ReceptionStats, SequenceConfig, SequenceTracker,
+    arrival_ticks as ticks,
 };
 use crate::time::{Duration, PayloadType, RtpTime, Seq, Ssrc};
 
@@ -143,7 +144,7 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize, const CHANNELS: us
     /// What became of each packet.
     bursts: BurstTracker,
     /// Of the sources before.
-    earlier_bursts: BurstStats,
+    earlier_bursts: PastBursts,
     /// Missing packets before the next one that were recovered by the codec.
     recovered: u16,
     /// What is sound, and what is not.
@@ -202,7 +203,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             too_long: 0,
             made_up: 0,
             bursts: BurstTracker::new(),
-            earlier_bursts: BurstStats::default(),
+            earlier_bursts: PastBursts::default(),
             recovered: 0,
             kinds: PayloadKinds::SOUND,
             redundancy: None,
@@ -244,7 +245,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     /// The same of this source and all before it.
     pub fn total_bursts(&self) -> BurstStats {
         let mut bursts = self.bursts();
-        bursts.add(&self.earlier_bursts);
+        bursts.add(&self.earlier_bursts.stats());
         bursts
     }
 }
