@@ -552,6 +552,11 @@ fn keys_mute_and_turn_and_hang_up() {
     shows("m", "(-6 dB");
     shows("\x1b[C", "(-3 dB");
     shows("\x1b[A\x1b[A", "(+6 dB");
+    shows("h", "hold: offered");
+    shows("", "hold: agreed, ");
+    shows("h", "resume: agreed, ");
+    shows("c", "change to ");
+    shows("", "agreed, talking");
     shows("q", "call ended after");
     assert!(script.wait().unwrap().success());
     assert!(screen().contains("hung up"), "{}", screen());

@@ -2,6 +2,7 @@
 //! the files that the first ones went through, and each hears what was agreed on.
 
 use std::fs;
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
@@ -25,6 +26,10 @@ struct Pair {
 impl Pair {
     /// `both` goes to both commands, the others to one each.
     fn start(test: &str, both: &[&str], ours: [&[&str]; 2]) -> Self {
+        Self::start_at("127.0.0.1", test, both, ours)
+    }
+
+    fn start_at(address: &str, test: &str, both: &[&str], ours: [&[&str]; 2]) -> Self {
         let folder = folder(test);
         let running = ["offer", "answer"].map(|command| {
             let side = usize::from(command == "answer");
@@ -41,7 +46,7 @@ impl Pair {
                 }
                 program.args(["offer.sdp", "--write", "answer.sdp"]);
             }
-            program.args(["--address", "127.0.0.1", "--repeat", "--microphone", &format!("said-{side}.wav")]);
+            program.args(["--address", address, "--repeat", "--microphone", &format!("said-{side}.wav")]);
             program.args(["--speaker", &format!("heard-{side}.wav")]).args(both).args(ours[side]);
             Running::start(&mut program, &folder, command)
         });
@@ -187,4 +192,22 @@ fn an_offer_that_cannot_be_taken_changes_nothing() {
     assert_said(&second.success(), &told);
     assert_sound(&heard[0], 0.5, 4.0);
     assert_sound(&heard[1], 0.5, 4.0);
+}
+
+#[test]
+fn a_whole_call_over_ipv6_holds_and_resumes() {
+    if UdpSocket::bind("[::1]:0").is_err() {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    }
+    let at: [&[&str]; 2] = [&["--hold-at", "2", "--resume-at", "4"], &[]];
+    let (ended, heard) = Pair::start_at("::1", "ipv6", &["--codec", "g722", "--seconds", "6.5"], at).end();
+    let [first, second] = ended.map(Ended::success);
+    assert_said(&first, &["talking with [::1]:", "hold: agreed, ", "sending only", "resume: agreed, talking"]);
+    assert_said(&second, &["talking with [::1]:", "receiving only", "they changed the call: "]);
+    assert!(!first.stdout.contains("could not be sent") && !second.stdout.contains("could not be sent"));
+    assert_sound(&heard[0], 0.5, 1.9);
+    assert_silence(&heard[0], 3.0, 3.9);
+    assert_sound(&heard[0], 5.0, 6.0);
+    assert_sound(&heard[1], 0.5, 6.0);
 }
