@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
@@ -109,10 +109,20 @@ impl Ended {
 impl Running {
     /// Starts `command`; what it writes is kept in `folder` under `name`.
     pub fn start(command: &mut Command, folder: &Path, name: &str) -> Self {
+        Self::spawn(command.stdin(Stdio::null()), folder, name)
+    }
+
+    /// The same with a stdin to write to, which ends when it is dropped.
+    pub fn start_with_stdin(command: &mut Command, folder: &Path, name: &str) -> (Self, ChildStdin) {
+        let mut running = Self::spawn(command.stdin(Stdio::piped()), folder, name);
+        let stdin = running.child.stdin.take().expect("it was asked for");
+        (running, stdin)
+    }
+
+    fn spawn(command: &mut Command, folder: &Path, name: &str) -> Self {
         let (stdout, stderr) = (folder.join(format!("{name}.stdout")), folder.join(format!("{name}.stderr")));
         let file = |path: &Path| fs::File::create(path).expect("the test's folder can be written");
         let child = command
-            .stdin(Stdio::null())
             .stdout(file(&stdout))
             .stderr(file(&stderr))
             .env_remove("RUST_BACKTRACE")
