@@ -19,7 +19,9 @@ class Call(pj.Call):
     def onCallMediaState(self, _):
         info = self.getInfo()
         for index, media in enumerate(info.media):
-            if media.type != pj.PJMEDIA_TYPE_AUDIO or media.status != pj.PJSUA_CALL_MEDIA_ACTIVE:
+            # Held by the other side it still hears.
+            hears = media.status in (pj.PJSUA_CALL_MEDIA_ACTIVE, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD)
+            if media.type != pj.PJMEDIA_TYPE_AUDIO or not hears:
                 continue
             audio = self.getAudioMedia(index)
             self.player.startTransmit(audio)

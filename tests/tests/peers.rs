@@ -94,6 +94,9 @@ fn pjsip(srtp: bool) {
     assert!(loud_tenths(&heard, 46, 58) >= 10, "after our hold");
     assert_eq!(loud_tenths(&heard, 64, 78), 0, "on the phone's hold");
     assert!(loud_tenths(&heard, 86, 98) >= 10, "after the phone's hold");
+    // It records without a gap what it hears: two seconds before our hold, on it, after it, and after its own.
+    let sound = loud_tenths(&its, 0, its.len());
+    assert!((74..=84).contains(&sound), "the phone heard {sound} tenths: {its:.0?}");
     fs::remove_dir_all(folder).unwrap();
 }
 

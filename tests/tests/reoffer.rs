@@ -2,6 +2,7 @@
 //! the files that the first ones went through, and each hears what was agreed on.
 
 use std::fs;
+use std::io::Write;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -210,4 +211,42 @@ fn a_whole_call_over_ipv6_holds_and_resumes() {
     assert_silence(&heard[0], 3.0, 3.9);
     assert_sound(&heard[0], 5.0, 6.0);
     assert_sound(&heard[1], 0.5, 6.0);
+}
+
+/// Without files all goes through stdin and stdout, the later ones as the first; an empty line ends each.
+#[test]
+fn later_offers_and_answers_go_through_stdin_and_stdout() {
+    let folder = folder("stdin");
+    let mut sides = ["offer", "answer"].map(|command| {
+        tone(&folder.join(format!("said-{command}.wav")), 440.0);
+        let mut program = Command::new(media_core());
+        program.current_dir(&folder).args([command, "--address", "127.0.0.1", "--codec", "pcmu", "--seconds", "6.5"]);
+        program.args(["--repeat", "--microphone", &format!("said-{command}.wav")]);
+        program.args(["--speaker", &format!("heard-{command}.wav")]);
+        if command == "offer" {
+            program.args(["--hold-at", "2", "--resume-at", "4"]);
+        }
+        let (running, stdin) = Running::start_with_stdin(&mut program, &folder, command);
+        (running, stdin, folder.join(format!("{command}.stdout")), 0)
+    });
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(9) {
+        for from in 0..2 {
+            let text = fs::read(&sides[from].2).unwrap();
+            let new = text[sides[from].3..].to_vec();
+            sides[from].3 = text.len();
+            // Its summary, at the end, may find nobody.
+            let _ = sides[1 - from].1.write_all(&new);
+        }
+        sleep(Duration::from_millis(20));
+    }
+    let [first, second] = sides.map(|(running, ..)| running.wait(LIMIT).success());
+    assert_said(&first, &["talking with", "hold: agreed, ", "sending only", "resume: agreed, talking"]);
+    assert_said(&second, &["talking with", "they changed the call: ", "receiving only", "they changed the call: "]);
+    let heard = ["offer", "answer"].map(|command| loudness(&folder.join(format!("heard-{command}.wav"))));
+    assert_sound(&heard[0], 0.5, 1.9);
+    assert_silence(&heard[0], 3.0, 3.9);
+    assert_sound(&heard[0], 5.0, 6.0);
+    assert_sound(&heard[1], 0.5, 6.0);
+    fs::remove_dir_all(folder).unwrap();
 }
