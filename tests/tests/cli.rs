@@ -564,3 +564,56 @@ fn keys_mute_and_turn_and_hang_up() {
     assert_eq!(other["ended"], "the other side hung up");
     fs::remove_dir_all(folder).unwrap();
 }
+
+/// A later offer, pasted into the terminal after the key p.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_later_offer_is_pasted() {
+    if !installed("script", "bsdutils") {
+        return;
+    }
+    if !std::path::Path::new("/dev/pts/ptmx").exists() {
+        eprintln!("skipped: this machine has no pseudo-terminals (/dev/pts)");
+        return;
+    }
+    let folder = folder("paste");
+    let mut offer = Command::new(media_core());
+    offer.current_dir(&folder).args(["offer", "--address", "127.0.0.1", "--null", "--codec", "pcmu", "--hold-at", "2"]);
+    offer.args(["--write", "offer.sdp", "--read", "answer.sdp", "--end-after-goodbye", "0.5"]);
+    let offerer = Running::start(&mut offer, &folder, "offer");
+    let first = read_when_there(&folder.join("offer.sdp"), LIMIT);
+    let line = format!("{} answer --write answer.sdp --address 127.0.0.1 --null", media_core().display());
+    let screen_file = folder.join("screen");
+    let mut script = Command::new("script")
+        .args(["--quiet", "--return", "--flush", "--command", &line])
+        .arg(&screen_file)
+        .current_dir(&folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut keys = script.stdin.take().unwrap();
+    let until = |told: &dyn Fn() -> bool| {
+        let begin = Instant::now();
+        while !told() {
+            let screen = fs::read(&screen_file).unwrap_or_default();
+            assert!(begin.elapsed() < LIMIT, "{}\n{}", String::from_utf8_lossy(&screen), offerer.stderr());
+            sleep(Duration::from_millis(20));
+        }
+    };
+    let shows = |what: &str| String::from_utf8_lossy(&fs::read(&screen_file).unwrap_or_default()).matches(what).count();
+    until(&|| shows("Paste the offer") == 1);
+    keys.write_all(format!("{}\n", first.replace('\r', "")).as_bytes()).unwrap();
+    until(&|| shows("p paste") == 1 && offerer.stderr().contains("hold: offered"));
+    keys.write_all(b"p").unwrap();
+    until(&|| shows("Paste the offer or answer") == 1);
+    let second = fs::read_to_string(folder.join("offer.sdp")).unwrap();
+    keys.write_all(format!("{}\n", second.replace('\r', "")).as_bytes()).unwrap();
+    until(&|| shows("they changed the call") == 1 && offerer.stderr().contains("hold: agreed, "));
+    assert_eq!(shows("receiving only"), 1);
+    // The keys are keys again.
+    keys.write_all(b"q").unwrap();
+    assert!(script.wait().unwrap().success());
+    assert!(offerer.wait(LIMIT).success().stdout.contains("the other side hung up"));
+    fs::remove_dir_all(folder).unwrap();
+}
