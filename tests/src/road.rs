@@ -1,7 +1,7 @@
 //! The receive road under test: a jitter buffer and a receiver that check their invariants after every step, and a
 //! sender of G.711 whose packets one may lose, delay and bend. Property tests, fuzz targets and scenarios share them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use dsp_core::codec::g711::{Pcmu, linear_to_ulaw};
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder, OtherPayload, PayloadTable};
@@ -37,6 +37,9 @@ pub struct JitterModel<const CELLS: usize> {
     newest: i64,
     begun: bool,
     taken: HashSet<i64>,
+    /// Numbers in the order of their arrival from the oldest that is held on, and the cell behind each in a ring that is
+    /// counted on without wrapping.
+    lain: VecDeque<(i64, usize)>,
     stamp: u32,
 }
 
@@ -49,6 +52,7 @@ impl<const CELLS: usize> Default for JitterModel<CELLS> {
             newest: 0,
             begun: false,
             taken: HashSet::new(),
+            lain: VecDeque::new(),
             stamp: 0,
         }
     }
@@ -65,6 +69,7 @@ impl<const CELLS: usize> JitterModel<CELLS> {
                 self.buffer.clear();
                 self.held.clear();
                 self.taken.clear();
+                self.lain.clear();
                 self.next = None;
                 self.begun = false;
             }
@@ -84,9 +89,11 @@ impl<const CELLS: usize> JitterModel<CELLS> {
             arrival: Instant::ZERO,
         };
         let pushed = self.buffer.push(info, &payload);
-        let cells: usize = self.held.values().map(|payload| payload.len().div_ceil(64).max(1)).sum();
+        let need = bytes.div_ceil(64).max(1);
         match pushed {
             Ok(()) => {
+                assert!(self.fits(need), "no room for {need} cells");
+                self.lay(extended, need);
                 if let Some(next) = self.next {
                     assert!(extended >= next || !self.begun, "a packet whose turn had passed");
                     assert!(extended - next < CELLS as i64);
@@ -105,10 +112,33 @@ impl<const CELLS: usize> JitterModel<CELLS> {
             }
             Err(PushError::Old) => assert!(self.next.is_some_and(|next| extended < next)),
             Err(PushError::TooFarAhead) => assert!(self.next.is_some_and(|next| extended - next >= CELLS as i64)),
-            // Only holes behind early packets and at the end of the ring may be wasted.
-            Err(PushError::Full) => assert!(!self.held.is_empty() && cells + bytes.div_ceil(64) > 0),
+            // Packets lie in the ring in the order of their arrival: what lies from the oldest that is held to the newest is
+            // not to be had, and a payload lies in one piece.
+            Err(PushError::Full) => assert!(!self.fits(need), "{need} cells are to be had"),
             Err(PushError::TooLong { bytes }) => assert!(bytes > CELLS * 64 || bytes > usize::from(u16::MAX)),
         }
+    }
+
+    /// Where a payload of `need` cells would begin, counted on without wrapping, in a ring that is never empty of time:
+    /// behind the newest, or at the ring's beginning where it would be cut.
+    fn place(&self, need: usize) -> usize {
+        let head = self.lain.back().map_or(0, |&(_, end)| end);
+        let to_end = CELLS - head % CELLS;
+        if need > to_end { head + to_end } else { head }
+    }
+
+    fn fits(&self, need: usize) -> bool {
+        let tail = self.lain.front().map_or(0, |&(_, end)| end) - self.oldest_cells();
+        self.place(need) + need - tail <= CELLS
+    }
+
+    fn oldest_cells(&self) -> usize {
+        self.lain.front().map_or(0, |(number, _)| self.held[number].len().div_ceil(64).max(1))
+    }
+
+    fn lay(&mut self, number: i64, need: usize) {
+        let end = self.place(need) + need;
+        self.lain.push_back((number, end));
     }
 
     fn take(&mut self) {
@@ -117,6 +147,7 @@ impl<const CELLS: usize> JitterModel<CELLS> {
             return;
         };
         let expected = self.held.remove(&next);
+        while self.lain.pop_front_if(|(number, _)| !self.held.contains_key(number)).is_some() {}
         let peeked = self.buffer.peek(0).map(|(info, payload)| (info.seq, payload.to_vec()));
         assert_eq!(peeked, expected.clone().map(|payload| (Seq(next as u16), payload)));
         assert_eq!(

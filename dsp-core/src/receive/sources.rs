@@ -109,6 +109,7 @@ impl SourcesStats {
         self.admitted = self.admitted.saturating_add(other.admitted);
         self.replaced = self.replaced.saturating_add(other.replaced);
         self.left = self.left.saturating_add(other.left);
+        self.returned = self.returned.saturating_add(other.returned);
         self.probation += other.probation;
         self.full += other.full;
         self.gone += other.gone;

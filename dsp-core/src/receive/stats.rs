@@ -288,6 +288,7 @@ impl ReceiverStats {
             (&mut self.restarts, other.restarts),
             (&mut self.time_jumps, other.time_jumps),
             (&mut self.pauses, other.pauses),
+            (&mut self.silent_pauses, other.silent_pauses),
             (&mut self.codec_switches, other.codec_switches),
             (&mut self.ptime_changes, other.ptime_changes),
             (&mut self.noise_packets, other.noise_packets),

@@ -97,7 +97,7 @@ fn ended_text(ended: &Ended) -> &'static str {
 
 /// How the call was, in words.
 pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64) -> String {
-    let receiver = &stats.receiver;
+    let receiver = &stats.total;
     let ms = |samples: u64| samples * 1_000 / u64::from(rate_hz);
     let delay = &receiver.playout_delay;
     let mut lines = vec![
@@ -110,8 +110,8 @@ pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
         ),
         format!(
             "  received    {} packets; {} lost, {} late, {} duplicate, {} refused, {} from elsewhere",
-            receiver.reception.received,
-            receiver.reception.cumulative_lost(),
+            receiver.total.received,
+            receiver.total.lost(),
             receiver.late,
             receiver.duplicate,
             stats.refused,
@@ -132,7 +132,27 @@ pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
             delay.max_us / 1_000
         ),
     ];
-    if receiver.double_clock {
+    let current = &stats.receiver.reception;
+    if receiver.restarts + receiver.ssrc_changes > 0 {
+        lines.push(format!(
+            "  began anew  {} times, and {} times as another source; since then {} packets received, {} lost",
+            receiver.restarts,
+            receiver.ssrc_changes,
+            current.received,
+            current.cumulative_lost()
+        ));
+    }
+    let sources = &stats.sources;
+    if sources.admitted > 0 {
+        lines.push(format!(
+            "  sources     {} heard, {} of them in another's place; {} said goodbye; {} packets were not heard",
+            sources.admitted,
+            sources.replaced,
+            sources.left,
+            sources.unheard()
+        ));
+    }
+    if stats.receiver.double_clock {
         lines.push("  clock       the other side counts G.722 at 16 kHz: heard as it is meant".into());
     }
     if stats.early > 0 {
@@ -170,16 +190,18 @@ pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
 
 /// The same as JSON, with every number.
 pub(super) fn json(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64) -> serde_json::Value {
-    let receiver = &stats.receiver;
+    let receiver = &stats.total;
     let ms = |samples: u64| samples as f64 * 1_000.0 / f64::from(rate_hz);
-    json!({
+    let mut call = json!({
         "ended": ended_text(ended),
         "seconds": seconds,
         "sample_rate_hz": rate_hz,
         "packets_sent": stats.sender.packets,
         "payload_bytes_sent": stats.sender.octets,
-        "packets_received": receiver.reception.received,
-        "packets_lost": receiver.reception.cumulative_lost(),
+        "packets_received": receiver.total.received,
+        "packets_lost": receiver.total.lost(),
+        "restarts": receiver.restarts,
+        "ssrc_changes": receiver.ssrc_changes,
         "packets_late": receiver.late,
         "packets_duplicate": receiver.duplicate,
         "packets_refused": stats.refused,
@@ -205,8 +227,56 @@ pub(super) fn json(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
         "stretched_in_ms": ms(receiver.inserted_samples),
         "stretched_out_ms": ms(receiver.removed_samples),
         "playout_delay_mean_ms": f64::from(receiver.playout_delay.mean_us()) / 1_000.0,
-        "double_clock": receiver.double_clock,
+        "double_clock": stats.receiver.double_clock,
         "round_trip_ms": stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
         "remote_fraction_lost": stats.remote_fraction_lost,
-    })
+    });
+    call["current_source"] = json!({
+        "packets_received": stats.receiver.reception.received,
+        "packets_lost": stats.receiver.reception.cumulative_lost(),
+    });
+    call["sources"] = json!({
+        "admitted": stats.sources.admitted,
+        "replaced": stats.sources.replaced,
+        "left": stats.sources.left,
+        "packets_not_heard": stats.sources.unheard(),
+    });
+    call
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dsp_core::quality::{ReceptionStats, ReceptionTotals};
+    use dsp_core::receive::ReceiverStats;
+
+    /// Of a peer that began anew the whole call is told, and what it was since then.
+    #[test]
+    fn restarts_and_sources_are_told_and_the_numbers_are_those_of_the_call() {
+        let mut stats = CallStats::default();
+        stats.receiver.reception = ReceptionStats { expected: 200, received: 199, ..ReceptionStats::default() };
+        stats.total = ReceiverStats {
+            reception: stats.receiver.reception,
+            total: ReceptionTotals { expected: 400, received: 398, ..ReceptionTotals::default() },
+            restarts: 1,
+            late: 3,
+            ..ReceiverStats::default()
+        };
+        let words = text(&stats, &Ended::HungUp, 8_000, 8.0);
+        assert!(words.contains("received    398 packets; 2 lost, 3 late"), "{words}");
+        assert!(
+            words.contains(
+                "began anew  1 times, and 0 times as another source; since then 199 packets received, 1 lost"
+            ),
+            "{words}"
+        );
+        let value = json(&stats, &Ended::HungUp, 8_000, 8.0);
+        assert_eq!((&value["packets_received"], &value["packets_lost"]), (&json!(398), &json!(2)));
+        assert_eq!((&value["restarts"], &value["ssrc_changes"]), (&json!(1), &json!(0)));
+        assert_eq!(value["current_source"], json!({ "packets_received": 199, "packets_lost": 1 }));
+        stats.sources.admitted = 3;
+        stats.sources.replaced = 1;
+        let words = text(&stats, &Ended::HungUp, 8_000, 8.0);
+        assert!(words.contains("sources     3 heard, 1 of them in another's place"), "{words}");
+    }
 }

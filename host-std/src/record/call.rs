@@ -85,13 +85,6 @@ impl Tap for CallRecorder {
 
     fn received(&mut self, _: Instant, incoming: &Incoming) {
         let Some(index) = self.pending.take() else { return };
-        if *incoming == Incoming::Audio(Received::Restarted) {
-            let ssrc = self.received[index].0.ssrc;
-            let ended = |&place: &usize| self.received[place].0.ssrc == ssrc;
-            for place in self.waiting.extract_if(.., |place| ended(place)).collect::<Vec<_>>() {
-                self.received[place].1 = Some(PacketFate::Discarded);
-            }
-        }
         self.received[index].1 = Some(match incoming {
             Incoming::Audio(Received::Stored | Received::Restarted) => {
                 self.waiting.push(index);
@@ -130,7 +123,8 @@ fn ms(time: Instant) -> f64 {
     time.as_micros() as f64 / 1_000.0
 }
 
-/// What `listener` heard of `speaker`. `call` is the listener's call, for its statistics.
+/// What `listener` heard of `speaker`. `call` is the listener's call, for its statistics: they're of all sources that it heard
+/// and of each time these began anew.
 pub fn side_report(
     names: [&str; 2],
     listener: &CallRecorder,
@@ -144,43 +138,21 @@ pub fn side_report(
     let packet_ms = call.negotiated().map_or(20.0, |negotiated| f64::from(negotiated.send_ptime_ms));
     let (packets, sent, network) = packet_rows(listener, speaker);
     let count = |fate: PacketFate| packets.iter().filter(|row| row.fate == fate).count() as u64;
-    let receiver = &stats.receiver;
     let base = network.iter().map(|(_, delay)| *delay).fold(f64::INFINITY, f64::min);
     let base = if base.is_finite() { base } else { 0.0 };
-    let delay = &receiver.playout_delay;
-    let us_to_ms = |us: u32| f64::from(us) / 1_000.0;
     let seconds = samples_ms(listener.heard.len() as u64 / u64::from(channels)) / 1_000.0;
     let clock_khz = call.codec().map_or(8.0, |codec| f64::from(codec.rtp_clock_hz) / 1_000.0);
     let statistics = Statistics {
         packets_sent: sent as u64,
         packets_received: listener.received.len() as u64,
         packets_lost: count(PacketFate::LostInNetwork),
-        packets_late: u64::from(receiver.late),
         packets_duplicate: (packets.len() - sent) as u64,
-        packets_reordered: receiver.reception.reordered,
-        packets_discarded: u64::from(receiver.discarded),
         packets_refused: u64::from(stats.refused),
-        ssrc_changes: u64::from(receiver.ssrc_changes),
-        concealed_ms: samples_ms(receiver.concealed_samples),
-        concealment_events: u64::from(receiver.concealment_events),
-        recovered_ms: samples_ms(receiver.recovered_samples),
-        stretched_out_ms: samples_ms(receiver.removed_samples),
-        stretched_in_ms: samples_ms(receiver.inserted_samples),
-        playout_delay_ms: (delay.packets > 0).then(|| Spread {
-            min: base + us_to_ms(delay.min_us),
-            mean: base + us_to_ms(delay.mean_us()),
-            max: base + us_to_ms(delay.max_us),
-        }),
         network_delay_ms: Spread::of(network.iter().map(|(_, delay)| *delay)),
-        buffer_delay_ms: (delay.packets > 0).then(|| us_to_ms(receiver.buffer_delay.mean_us())),
-        jitter_ms: f64::from(receiver.reception.jitter_ticks) / clock_khz,
+        jitter_ms: f64::from(stats.receiver.reception.jitter_ticks) / clock_khz,
         rtt_ms: stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
         remote_fraction_lost: stats.remote_fraction_lost.map(f64::from),
         remote_jitter_ms: stats.remote_jitter_ms.map(f64::from),
-        redundant_blocks: receiver.redundant_blocks.into(),
-        redundant_used: receiver.redundant_used.into(),
-        redundant_late: receiver.redundant_late.into(),
-        redundant_duplicate: receiver.redundant_duplicate.into(),
         r_factor: stats.r_factor,
         mos_lq: stats.mos_lq,
         mos_cq: stats.mos_cq,
@@ -190,7 +162,7 @@ pub fn side_report(
         clock_drift_ppm: None,
         payload_bitrate_bps: (seconds > 0.0).then(|| listener.payload_bytes as f64 * 8.0 / seconds),
         memory_bytes: Some(call.memory_bytes() as u64),
-        ..Statistics::default()
+        ..Statistics::counted(&stats.total, rate_hz, base)
     };
     SideReport {
         name: names[0].into(),

@@ -231,9 +231,6 @@ impl Player {
     fn record(&mut self, seq: Seq, media_ms: f64, arrival_ms: f64, outcome: Option<(Option<Received>, Option<u32>)>) {
         let received = outcome.map(|(received, _)| received);
         if received == Some(Some(Received::Restarted)) {
-            for (_, place) in self.waiting.drain(..) {
-                self.packets[place].fate = PacketFate::Discarded;
-            }
             // Where only the time jumped, packets may be missing as elsewhere.
             if self.highest.is_some_and(|highest| !(0..MOST_MISSING).contains(&seq.distance(Seq(highest as u16)))) {
                 self.sequence += 1;

@@ -448,9 +448,6 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
         moment.time = begins_us.map(|begin| moments::time_of_day(begin + (moment.at_ms * 1e3) as i64));
     }
     let stats = &run.stats;
-    let samples_ms = |samples: u64| samples as f64 * 1e3 / rate;
-    let us_to_ms = |us: u32| f64::from(us) / 1e3;
-    let playout = &stats.playout_delay;
     let told = match origin {
         _ if run.stats.double_clock => " (counted at 16 kHz by its sender)",
         Origin::Told | Origin::Static => "",
@@ -461,35 +458,17 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
         packets_sent: run.sent,
         packets_received: numbers.received,
         packets_lost: numbers.lost,
-        packets_late: numbers.late,
         packets_duplicate: run.duplicate,
-        packets_reordered: stats.reception.reordered,
         packets_refused: plan.found.refused,
-        packets_discarded: u64::from(stats.discarded),
-        ssrc_changes: u64::from(stats.ssrc_changes),
-        concealed_ms: samples_ms(stats.concealed_samples),
-        concealment_events: u64::from(stats.concealment_events),
-        recovered_ms: samples_ms(stats.recovered_samples),
-        stretched_out_ms: samples_ms(stats.removed_samples),
-        stretched_in_ms: samples_ms(stats.inserted_samples),
-        playout_delay_ms: (playout.packets > 0).then(|| Spread {
-            min: us_to_ms(playout.min_us),
-            mean: us_to_ms(playout.mean_us()),
-            max: us_to_ms(playout.max_us),
-        }),
         network_delay_ms: (numbers.received > 0).then_some(Spread { min: 0.0, mean, max: most }),
         buffer_delay_ms: Some(numbers.mean_buffer_delay_ms),
         jitter_ms: run.jitter_ms,
         r_factor: numbers.r_factor,
         mos_lq: numbers.mos_lq,
         mos_cq: numbers.mos_cq,
-        redundant_blocks: stats.redundant_blocks.into(),
-        redundant_used: stats.redundant_used.into(),
-        redundant_late: stats.redundant_late.into(),
-        redundant_duplicate: stats.redundant_duplicate.into(),
         clock_drift_ppm: run.clock_drift_ppm,
         payload_bitrate_bps: (duration_ms > 0.0).then(|| thousandth(run.payload_bytes as f64 * 8e3 / duration_ms)),
-        ..Statistics::default()
+        ..Statistics::counted(stats, numbers.sample_rate_hz, 0.0)
     };
     let codecs: Vec<_> = plan.heard().map(|(_, format)| format.to_string()).collect();
     let wav_file = format!("{}.wav", numbers.name);
@@ -515,7 +494,7 @@ fn stream(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> C
         protection,
         refused: plan.found.refused,
         duplicate: run.duplicate,
-        reordered: stats.reception.reordered,
+        reordered: stats.total.reordered,
         undecodable: u64::from(stats.undecodable),
         events: u64::from(stats.event_packets),
         other_payload: u64::from(stats.unknown_payload),

@@ -4,7 +4,7 @@
 //! side sent. `said` lies on it as it was spoken, `heard` as it was played, so the mouth-to-ear delay shows as a
 //! shift. Rows may stand in any order. Names of fields are the names in `report.json`; their units are in them.
 
-use dsp_core::receive::Fate;
+use dsp_core::receive::{Fate, ReceiverStats};
 use serde::Serialize;
 
 use super::json::{maybe_micros, micros};
@@ -216,6 +216,8 @@ pub struct Statistics {
     pub packets_refused: u64,
     /// Changes of the synchronisation source during the call.
     pub ssrc_changes: u64,
+    /// Times the same source began anew: its sequence or its time jumped.
+    pub restarts: u64,
     /// Sound made up for missing packets, in milliseconds.
     #[serde(serialize_with = "micros")]
     pub concealed_ms: f64,
@@ -291,6 +293,39 @@ pub struct Statistics {
     pub memory_bytes: Option<u64>,
     /// Heap allocations on the packet and audio path after construction.
     pub allocations: Option<u64>,
+}
+
+impl Statistics {
+    /// What a receiver counted of all its sequences and sources, its samples at `rate_hz`; its playout delays lie `base_ms`
+    /// above the fastest packet. Every report of a call and of a capture takes these fields from here.
+    pub fn counted(receiver: &ReceiverStats, rate_hz: u32, base_ms: f64) -> Self {
+        let samples_ms = |samples: u64| samples as f64 * 1e3 / f64::from(rate_hz);
+        let us_to_ms = |us: u32| f64::from(us) / 1e3;
+        let playout = &receiver.playout_delay;
+        Self {
+            packets_late: receiver.late.into(),
+            packets_reordered: receiver.total.reordered,
+            packets_discarded: receiver.discarded.into(),
+            ssrc_changes: receiver.ssrc_changes.into(),
+            restarts: receiver.restarts.into(),
+            concealed_ms: samples_ms(receiver.concealed_samples),
+            concealment_events: receiver.concealment_events.into(),
+            recovered_ms: samples_ms(receiver.recovered_samples),
+            redundant_blocks: receiver.redundant_blocks.into(),
+            redundant_used: receiver.redundant_used.into(),
+            redundant_late: receiver.redundant_late.into(),
+            redundant_duplicate: receiver.redundant_duplicate.into(),
+            stretched_out_ms: samples_ms(receiver.removed_samples),
+            stretched_in_ms: samples_ms(receiver.inserted_samples),
+            playout_delay_ms: (playout.packets > 0).then(|| Spread {
+                min: base_ms + us_to_ms(playout.min_us),
+                mean: base_ms + us_to_ms(playout.mean_us()),
+                max: base_ms + us_to_ms(playout.max_us),
+            }),
+            buffer_delay_ms: (playout.packets > 0).then(|| us_to_ms(receiver.buffer_delay.mean_us())),
+            ..Self::default()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -120,6 +120,12 @@ pub(super) const TABLE: &[Group] = &[
                 explanation: "How often the stream began anew under another SSRC.",
             },
             Figure {
+                name: "Restarts",
+                unit: "times",
+                value: |side| Some(count(side.statistics.restarts)),
+                explanation: "How often the same SSRC began anew: its sequence or its time jumped.",
+            },
+            Figure {
                 name: "Bit rate",
                 unit: "kbit/s",
                 value: |side| side.statistics.payload_bitrate_bps.map(|bps| format!("{:.1}", bps / 1e3)),

@@ -30,6 +30,12 @@ impl fmt::Display for Report {
             let sent = s.packets_sent as f64;
             format!("{} + {}", percent(s.packets_lost as f64, sent), percent(s.packets_late as f64, sent))
         })?;
+        if self.sides.iter().any(|side| side.statistics.restarts + side.statistics.ssrc_changes > 0) {
+            row(f, "began anew", &|side| {
+                let s = &side.statistics;
+                format!("{} + {} other SSRCs", count(s.restarts), count(s.ssrc_changes))
+            })?;
+        }
         row(f, "concealed", &|side| {
             let s = &side.statistics;
             format!("{} ms, {}", ms(s.concealed_ms), percent(s.concealed_ms, side.heard_ms()))
