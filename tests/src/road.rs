@@ -379,6 +379,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> ReceiverMo
         self.now += Duration::from_samples(samples as u64, 8_000);
         assert!(pcm.chunks(CHANNELS).all(|frame| frame.iter().all(|sample| *sample == frame[0])));
         let stats = self.receiver.stats();
+        assert_eq!(stats.unaccounted(), [0; 4], "packets, copies, samples, concealed samples: {stats:?}");
         let made = stats.decoded_samples
             + stats.recovered_samples
             + stats.concealed_samples

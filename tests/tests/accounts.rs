@@ -187,7 +187,7 @@ fn adds_up(stream: &CaptureStream, told: &str) {
         (PacketFate::Duplicate, stream.duplicate),
         // What followed no sequence has no place among the rows.
         (PacketFate::Probation, 0),
-        (PacketFate::Refused, stream.unusable),
+        (PacketFate::Unusable, stream.unusable),
         (PacketFate::Waiting, stream.waiting),
         (PacketFate::LostInNetwork, n.lost),
     ] {

@@ -88,6 +88,8 @@ impl Pair {
         let mut buffer = vec![0; 4_096];
         for side in 0..2 {
             let played = self.calls[side].play(self.now, &mut pcm);
+            let stats = self.calls[side].stats();
+            assert_eq!(stats.unaccounted(), [0; 5], "{stats:?}");
             if let Some(waited_us) = played.buffer_delay_us {
                 assert!(waited_us <= (BOUND_MS + 100) * 1_000, "{waited_us} us in the buffer");
             }

@@ -9,6 +9,7 @@
 //! so that a flood of empty ones has its price too. Cost: one pass over the media, and one more for each packet let go.
 
 use super::jitter::CELL_BYTES;
+use super::stats::bump;
 use super::{Receiver, State};
 
 /// What a medium is worth beside others: the higher keeps its packets longer. Zero is usual.
@@ -70,7 +71,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Buffered f
             return 0;
         }
         self.drop_first();
-        self.stats.crowded_out += 1;
+        bump(&mut self.stats.crowded_out);
         if self.jitter.is_empty() {
             // What comes next follows a loss, not a pause.
             self.broken = true;

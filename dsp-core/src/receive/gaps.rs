@@ -2,6 +2,7 @@
 
 use super::jitter::Fate;
 use super::play::count_decoded;
+use super::stats::bump;
 use super::strategy::Strategy;
 use super::{BRIDGE, CONCEAL_STEP, Cause, Played, Receiver, UNDERRUN, ticks};
 use crate::codec::PayloadTable;
@@ -107,7 +108,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
 
     pub(super) fn count_concealed(&mut self, samples: usize, played: &mut Played) {
         if self.filled == 0 && samples > 0 {
-            self.stats.concealment_events += 1;
+            bump(&mut self.stats.concealment_events);
         }
         self.fill_up(samples);
         self.made_up = self.made_up.saturating_add(samples as u32);

@@ -2,6 +2,7 @@
 //! themselves, and clocks that jump.
 
 use super::jitter::{PacketInfo, PacketKind, PushError};
+use super::stats::bump;
 use super::tick_rate::TickRate;
 use super::timeline::{Step, Timeline};
 use super::{AT_ONCE, Cause, ReceiveError, Received, Receiver, Sending, State, ticks};
@@ -22,7 +23,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Received, ReceiveError> {
         self.stats.received += 1;
         let packet = RtpPacket::parse(datagram).map_err(|error| {
-            self.stats.malformed += 1;
+            bump(&mut self.stats.malformed);
             ReceiveError::Parse(error)
         })?;
         // What can't be used takes nobody's number, and moves nothing.
@@ -32,7 +33,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             None => (packet.payload_type(), packet.payload()),
         };
         if payload.len() > self.jitter.longest() {
-            self.stats.refused += 1;
+            bump(&mut self.stats.refused);
             return Err(ReceiveError::TooLong { bytes: payload.len() });
         }
         let kind = self.kinds.of(payload_type);
@@ -41,17 +42,17 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         match self.ssrc {
             // A source proves itself by what was agreed on (RFC 3550, A.1).
             other if other != Some(packet.ssrc()) && kind == PacketKind::Unknown => {
-                self.stats.probation += 1;
+                bump(&mut self.stats.probation);
                 return Ok(Received::Probation);
             }
             None => self.begin(&packet),
             Some(ssrc) if ssrc == packet.ssrc() => self.candidate = None,
             Some(_) => {
                 if !self.admit(&packet) {
-                    self.stats.probation += 1;
+                    bump(&mut self.stats.probation);
                     return Ok(Received::Probation);
                 }
-                self.stats.ssrc_changes += 1;
+                bump(&mut self.stats.ssrc_changes);
                 self.restart();
                 self.begin(&packet);
                 restarted = true;
@@ -63,17 +64,17 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         match update {
             SequenceUpdate::Restarted { .. } => {
                 self.stats.total.add(&before);
-                self.stats.restarts += 1;
+                bump(&mut self.stats.restarts);
                 self.restart();
                 self.timeline = Timeline::default();
                 restarted = true;
             }
             SequenceUpdate::Probation | SequenceUpdate::Suspect => {
-                self.stats.probation += 1;
+                bump(&mut self.stats.probation);
                 return Ok(Received::Probation);
             }
             SequenceUpdate::Duplicate { .. } => {
-                self.stats.duplicate += 1;
+                bump(&mut self.stats.duplicate);
                 return Ok(Received::Duplicate);
             }
             SequenceUpdate::Started { .. } | SequenceUpdate::InOrder { .. } | SequenceUpdate::Late { .. } => {}
@@ -84,7 +85,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         } else if matches!(update, SequenceUpdate::Late { .. }) {
             let timestamp = self.place_overtaken(arrival, &packet);
             if self.is_far_off(arrival, timestamp) {
-                self.stats.late += 1;
+                bump(&mut self.stats.late);
                 return Ok(Received::Late);
             }
             timestamp
@@ -106,8 +107,8 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let step = Step { seq: packet.seq(), sent: packet.timestamp(), arrival, relative };
         let least = LEAST_JUMP.as_samples(self.config.rtp_clock_hz) as i32;
         let jumped = self.timeline.follow(step, self.packet_ticks, least..=self.far() as i32);
-        self.stats.restarts += u32::from(jumped);
-        self.stats.time_jumps += u32::from(jumped);
+        self.stats.restarts = self.stats.restarts.saturating_add(u32::from(jumped));
+        self.stats.time_jumps = self.stats.time_jumps.saturating_add(u32::from(jumped));
         jumped
     }
 
@@ -160,12 +161,12 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                 Ok(if restarted { Received::Restarted } else { Received::Stored })
             }
             Err(PushError::Duplicate) => {
-                self.stats.duplicate += 1;
+                bump(&mut self.stats.duplicate);
                 Ok(Received::Duplicate)
             }
             Err(PushError::TooLong { bytes }) => Err(ReceiveError::TooLong { bytes }),
             Err(error) => {
-                self.stats.late += 1;
+                bump(&mut self.stats.late);
                 if !info.kind.has_time() {
                     return Ok(Received::Late);
                 }

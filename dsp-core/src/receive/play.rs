@@ -3,6 +3,7 @@
 use super::decision::{Next, Operation, Sending, Situation};
 use super::jitter::{Fate, PacketInfo, PacketKind};
 use super::speed::STRETCH_PAUSE;
+use super::stats::bump;
 use super::strategy::{Standard, Strategy};
 use super::sync_buffer::SyncBuffer;
 use super::{CONCEAL_STEP, Cause, Played, Receiver, ReceiverConfig, State, UNDERRUN, ticks};
@@ -131,7 +132,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                 Operation::Fill(left) => return self.fill(samples(left), at, road.payloads, played),
                 // What goes on for too long has ended: without noise that was described, or the sender, nobody knows.
                 Operation::Conceal | Operation::Background(_) | Operation::Event(_) if self.has_ended() => {
-                    self.stats.pauses += 1;
+                    bump(&mut self.stats.pauses);
                     self.state = State::Priming;
                     self.sending = Sending::Sound;
                     self.fading = false;
@@ -292,9 +293,9 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         played: &mut Played,
     ) {
         if self.switches_to(info.payload_type) {
-            self.stats.codec_switches += 1;
+            bump(&mut self.stats.codec_switches);
         } else if self.packet_ticks != duration && self.packet_ticks > 0 {
-            self.stats.ptime_changes += 1;
+            bump(&mut self.stats.ptime_changes);
         }
         self.payload_type = Some(info.payload_type);
         self.packet_ticks = duration;

@@ -10,6 +10,7 @@
 //! same goes for what a codec repeats in its own payloads (Opus FEC and DRED).
 
 use super::jitter::{PacketInfo, PacketKind, PushError};
+use super::stats::bump;
 use super::{ReceiveError, Receiver, State, ticks};
 use crate::time::{Instant, PayloadType, RtpTime, Seq};
 use crate::wire::red::{RedBlock, RedPayload};
@@ -31,7 +32,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             return Ok(None);
         }
         let red = RedPayload::parse(packet.payload()).map_err(|error| {
-            self.stats.refused += 1;
+            bump(&mut self.stats.refused);
             ReceiveError::Redundancy(error)
         })?;
         Ok(Some(red))
@@ -41,7 +42,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     pub(super) fn store_copies(&mut self, now: Instant, carrier: &PacketInfo, red: &RedPayload<'_>) {
         let count = red.redundant().len();
         for (index, block) in red.redundant().enumerate() {
-            self.stats.redundant_blocks += 1;
+            bump(&mut self.stats.redundant_blocks);
             self.store_copy(now, carrier, block, (count - index) as u16);
         }
     }
@@ -51,7 +52,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         // Another encoding of the same sound (RFC 2198, 3) may be one that nobody here can decode.
         let known = block.payload_type == carrier.payload_type || Some(block.payload_type) == self.payload_type;
         if block.payload.is_empty() || block.timestamp_offset == 0 || !known {
-            self.stats.redundant_unusable += 1;
+            bump(&mut self.stats.redundant_unusable);
             return;
         }
         // Blocks have no sequence numbers. Packets of one length lie evenly; else it's the order.
@@ -60,11 +61,11 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let seq = Seq(carrier.seq.0.wrapping_sub(back));
         let timestamp = block.timestamp(carrier.timestamp);
         if self.sequence.has_seen(seq) {
-            self.stats.redundant_duplicate += 1;
+            bump(&mut self.stats.redundant_duplicate);
             return;
         }
         if !self.lies_between(seq, timestamp) {
-            self.stats.redundant_unusable += 1;
+            bump(&mut self.stats.redundant_unusable);
             return;
         }
         if self.newest_copy.is_none_or(|newest| seq.distance(newest) > 0) {
@@ -75,7 +76,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let begins = timestamp.distance(self.next_time);
         let passed = (self.filled as i32).saturating_sub(begins);
         if self.state == State::Playing && begins >= 0 && passed > self.packet_ticks as i32 / 2 {
-            self.stats.redundant_late += 1;
+            bump(&mut self.stats.redundant_late);
             return;
         }
         let info = PacketInfo {
@@ -87,10 +88,10 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         };
         match self.jitter.push(info, block.payload) {
             Ok(()) => {}
-            Err(PushError::Duplicate) => self.stats.redundant_duplicate += 1,
-            Err(PushError::Late | PushError::Old) => self.stats.redundant_late += 1,
+            Err(PushError::Duplicate) => bump(&mut self.stats.redundant_duplicate),
+            Err(PushError::Late | PushError::Old) => bump(&mut self.stats.redundant_late),
             Err(PushError::Full | PushError::TooFarAhead | PushError::TooLong { .. }) => {
-                self.stats.redundant_discarded += 1;
+                bump(&mut self.stats.redundant_discarded);
             }
         }
     }

@@ -14,6 +14,11 @@
 use crate::quality::{ReceptionStats, ReceptionTotals};
 use crate::time::RtpTime;
 
+/// Counts one more, up to the most there is: who sends what can't be used may do so for days.
+pub(super) const fn bump(counter: &mut u32) {
+    *counter = counter.saturating_add(1);
+}
+
 /// Smallest, largest and mean of a delay; the mean is over samples, so that a long packet counts as much as two short
 /// ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! them has had its own. They are neither lost nor discarded for the sound, which is whole without them.
 
 use super::jitter::{Fate, PacketKind};
+use super::stats::bump;
 use super::{Receiver, State};
 use crate::codec::{OtherPayload, PayloadTable};
 use crate::quality::PacketFate;
@@ -143,14 +144,14 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let stats = &mut self.stats;
         match (fate, kind) {
             (Fate::Recovered | Fate::Lost | Fate::Silent, _) | (_, None) => {}
-            (Fate::Played | Fate::Noise, Some(PacketKind::Copy)) => stats.redundant_used += 1,
-            (_, Some(PacketKind::Copy)) => stats.redundant_discarded += 1,
+            (Fate::Played | Fate::Noise, Some(PacketKind::Copy)) => bump(&mut stats.redundant_used),
+            (_, Some(PacketKind::Copy)) => bump(&mut stats.redundant_discarded),
             (Fate::Played, _) => stats.decoded_packets += 1,
-            (Fate::Noise, _) => stats.noise_packets += 1,
-            (Fate::Event, _) => stats.event_packets += 1,
-            (Fate::Unknown, _) => stats.unknown_payload += 1,
-            (Fate::Undecodable, _) => stats.undecodable += 1,
-            (Fate::Discarded, _) => stats.discarded += 1,
+            (Fate::Noise, _) => bump(&mut stats.noise_packets),
+            (Fate::Event, _) => bump(&mut stats.event_packets),
+            (Fate::Unknown, _) => bump(&mut stats.unknown_payload),
+            (Fate::Undecodable, _) => bump(&mut stats.undecodable),
+            (Fate::Discarded, _) => bump(&mut stats.discarded),
         }
         let fate = match (fate, kind) {
             (_, Some(PacketKind::Event | PacketKind::Unknown)) => return,

@@ -109,10 +109,11 @@ pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
             if stats.unsent > 0 { format!("; {} could not be sent", stats.unsent) } else { String::new() }
         ),
         format!(
-            "  received    {} packets; {} lost, {} late, {} duplicate, {} refused, {} from elsewhere",
+            "  received    {} packets; {} lost, {} late, {} discarded, {} duplicate, {} refused, {} from elsewhere",
             receiver.total.received,
             receiver.total.lost(),
             receiver.late,
+            receiver.discarded,
             receiver.duplicate,
             stats.refused,
             stats.foreign
@@ -132,6 +133,18 @@ pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
             delay.max_us / 1_000
         ),
     ];
+    let others = [
+        (receiver.undecodable, "that the decoder refused"),
+        (receiver.event_packets, "of telephone events"),
+        (receiver.unknown_payload, "of payload types that nobody agreed on"),
+        (receiver.probation, "of no sequence"),
+        (receiver.malformed.saturating_add(receiver.refused), "unusable"),
+    ];
+    let others = others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    let others = others.collect::<Vec<_>>().join(", ");
+    if !others.is_empty() {
+        lines.push(format!("  no sound    {others}"));
+    }
     let current = &stats.receiver.reception;
     if receiver.restarts + receiver.ssrc_changes > 0 {
         lines.push(format!(
@@ -231,6 +244,25 @@ pub(super) fn json(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
         "round_trip_ms": stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
         "remote_fraction_lost": stats.remote_fraction_lost,
     });
+    call["packets"] = json!({
+        "datagrams": stats.datagrams,
+        "played": receiver.decoded_packets + u64::from(receiver.noise_packets),
+        "late": receiver.late,
+        "discarded": receiver.discarded,
+        "duplicate": receiver.duplicate,
+        "undecodable": receiver.undecodable,
+        "event": receiver.event_packets,
+        "other_payload": receiver.unknown_payload,
+        "waiting": receiver.buffered_packets.saturating_sub(receiver.buffered_copies),
+        "probation": receiver.probation,
+        "unusable": receiver.malformed.saturating_add(receiver.refused),
+        "not_heard": stats.sources.unheard(),
+        "of_own_source": stats.own_source,
+        "refused": stats.refused,
+        "foreign": stats.foreign,
+        "control": stats.control,
+        "ignored": stats.ignored,
+    });
     call["current_source"] = json!({
         "packets_received": stats.receiver.reception.received,
         "packets_lost": stats.receiver.reception.cumulative_lost(),
@@ -278,5 +310,37 @@ mod tests {
         stats.sources.replaced = 1;
         let words = text(&stats, &Ended::HungUp, 8_000, 8.0);
         assert!(words.contains("sources     3 heard, 1 of them in another's place"), "{words}");
+    }
+
+    /// What became of each datagram, in words where there is something to say, and by name in the JSON.
+    #[test]
+    fn what_was_discarded_is_told_and_the_counts_of_the_json_add_up() {
+        let total = ReceiverStats {
+            total: ReceptionTotals { expected: 401, received: 398, ..ReceptionTotals::default() },
+            received: 401,
+            decoded_packets: 300,
+            late: 5,
+            discarded: 90,
+            unknown_payload: 3,
+            probation: 2,
+            refused: 1,
+            ..ReceiverStats::default()
+        };
+        let stats = CallStats { datagrams: 411, control: 7, foreign: 3, total, ..CallStats::default() };
+        assert_eq!(stats.unaccounted()[..2], [0, 0]);
+        let words = text(&stats, &Ended::HungUp, 8_000, 8.0);
+        for told in [
+            "398 packets; 3 lost, 5 late, 90 discarded",
+            "3 of payload types that nobody agreed on, 2 of no sequence, 1 unusable",
+        ] {
+            assert!(words.contains(told), "{told}: {words}");
+        }
+        let value = json(&stats, &Ended::HungUp, 8_000, 8.0);
+        let packets = value["packets"].as_object().unwrap();
+        let counts: u64 = packets.values().map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!(counts, 2 * stats.datagrams, "{value}");
+        let received = ["played", "late", "discarded", "duplicate", "undecodable", "event", "other_payload", "waiting"];
+        let received: u64 = received.iter().map(|name| packets[*name].as_u64().unwrap()).sum();
+        assert_eq!(value["packets_received"], received);
     }
 }

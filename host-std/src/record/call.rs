@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use dsp_core::receive::sources::Admission;
 use dsp_core::receive::{Played, Received};
 use dsp_core::time::{Instant, Seq, Ssrc};
 use dsp_core::wire::DatagramKind;
@@ -87,6 +88,16 @@ impl Tap for CallRecorder {
         let Some(index) = self.pending.take() else { return };
         self.received[index].1 = Some(match incoming {
             Incoming::Audio(Received::Stored | Received::Restarted) => {
+                // Another with this number can't be waiting any more.
+                let (ssrc, seq) = (self.received[index].0.ssrc, self.received[index].0.seq);
+                let received = &mut self.received;
+                self.waiting.retain(|&place| {
+                    let is_gone = (received[place].0.ssrc, received[place].0.seq) == (ssrc, seq);
+                    if is_gone {
+                        received[place].1 = Some(PacketFate::Discarded);
+                    }
+                    !is_gone
+                });
                 self.waiting.push(index);
                 PacketFate::Waiting
             }
@@ -94,7 +105,8 @@ impl Tap for CallRecorder {
             Incoming::Audio(Received::Duplicate) => PacketFate::Duplicate,
             // A repeated packet is refused by SRTP's replay list before the receiver sees it.
             Incoming::Refused(dsp_core::guard::GuardError::Replayed) => PacketFate::Duplicate,
-            Incoming::Audio(Received::Probation) | Incoming::Unheard(_) => PacketFate::Probation,
+            Incoming::Audio(Received::Probation) | Incoming::Unheard(Admission::Probation) => PacketFate::Probation,
+            Incoming::Unusable(_) => PacketFate::Unusable,
             _ => PacketFate::Refused,
         });
     }
@@ -134,20 +146,23 @@ pub fn side_report(
 ) -> SideReport {
     let stats = call.stats();
     let (rate_hz, channels) = (call.sample_rate_hz().unwrap_or(8_000), call.channels().unwrap_or(1));
-    let samples_ms = |samples: u64| samples as f64 * 1_000.0 / f64::from(rate_hz);
     let packet_ms = call.negotiated().map_or(20.0, |negotiated| f64::from(negotiated.send_ptime_ms));
     let (packets, sent, network) = packet_rows(listener, speaker);
     let count = |fate: PacketFate| packets.iter().filter(|row| row.fate == fate).count() as u64;
     let base = network.iter().map(|(_, delay)| *delay).fold(f64::INFINITY, f64::min);
     let base = if base.is_finite() { base } else { 0.0 };
-    let seconds = samples_ms(listener.heard.len() as u64 / u64::from(channels)) / 1_000.0;
+    let seconds = listener.heard.len() as f64 / f64::from(channels) / f64::from(rate_hz);
     let clock_khz = call.codec().map_or(8.0, |codec| f64::from(codec.rtp_clock_hz) / 1_000.0);
+    let fates = |fate: PacketFate| listener.received.iter().filter(|(_, own)| *own == Some(fate)).count() as u64;
     let statistics = Statistics {
         packets_sent: sent as u64,
-        packets_received: listener.received.len() as u64,
+        packets_received: listener.received.len() as u64 - fates(PacketFate::Refused),
         packets_lost: count(PacketFate::LostInNetwork),
-        packets_duplicate: (packets.len() - sent) as u64,
-        packets_refused: u64::from(stats.refused),
+        packets_duplicate: fates(PacketFate::Duplicate).saturating_sub(count(PacketFate::Superseded)),
+        packets_superseded: count(PacketFate::Superseded),
+        packets_probation: fates(PacketFate::Probation),
+        packets_unusable: fates(PacketFate::Unusable),
+        packets_refused: fates(PacketFate::Refused),
         network_delay_ms: Spread::of(network.iter().map(|(_, delay)| *delay)),
         jitter_ms: f64::from(stats.receiver.reception.jitter_ticks) / clock_khz,
         rtt_ms: stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
@@ -226,7 +241,8 @@ fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRo
         let fate = fate.unwrap_or(PacketFate::Refused);
         if rows[row].arrival_ms.is_none() {
             rows[row].arrival_ms = Some(arrival);
-            rows[row].fate = fate;
+            // What arrived first and was here already came as a copy.
+            rows[row].fate = if fate == PacketFate::Duplicate { PacketFate::Superseded } else { fate };
             network.push((arrival, arrival - rows[row].media_ms));
         } else {
             rows.push(PacketRow { arrival_ms: Some(arrival), fate, ..rows[row] });

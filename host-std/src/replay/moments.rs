@@ -134,9 +134,12 @@ impl Record<'_> {
             match row.fate {
                 PacketFate::LostInNetwork => lost += 1,
                 PacketFate::Late => late += 1,
-                PacketFate::Discarded | PacketFate::Undecodable | PacketFate::Refused => discarded += 1,
+                PacketFate::Discarded | PacketFate::Undecodable | PacketFate::Unusable | PacketFate::Refused => {
+                    discarded += 1;
+                }
                 PacketFate::Played
                 | PacketFate::Duplicate
+                | PacketFate::Superseded
                 | PacketFate::Event
                 | PacketFate::OtherPayload
                 | PacketFate::Probation

@@ -73,6 +73,7 @@ pub(super) struct Run {
     pub(super) network_ms: [f64; 3],
     pub(super) clock_drift_ppm: Option<f64>,
     pub(super) duplicate: u64,
+    pub(super) superseded: u64,
     /// Different packets that the sender sent, by their numbers.
     pub(super) sent: u64,
     pub(super) dropped: u64,
@@ -115,7 +116,6 @@ pub(super) struct Player {
     numbers: Numbers,
     heard: Vec<i16>,
     played: Vec<(Instant, Played)>,
-    duplicate: u64,
     dropped: u64,
     payload_bytes: u64,
     longest: usize,
@@ -148,6 +148,8 @@ impl Player {
         let mut receiver = AnyReceiver::new(config, channels)?;
         receiver.set_redundancy(decoders.redundancy());
         receiver.set_payloads(&mut decoders);
+        // The last one may be shorter, and says nothing of the others.
+        receiver.set_tick(TICK);
         Ok(Self {
             receiver,
             decoders,
@@ -173,7 +175,6 @@ impl Player {
             numbers: Numbers::default(),
             heard: vec![0; PHASE.as_samples(sample_rate_hz) as usize * usize::from(channels)],
             played: Vec::new(),
-            duplicate: 0,
             dropped: 0,
             payload_bytes: 0,
             longest,
@@ -252,9 +253,8 @@ impl Player {
                 self.strays += 1;
                 return;
             }
-            Some(None) => PacketFate::Refused,
+            Some(None) => PacketFate::Unusable,
         };
-        self.duplicate += u64::from(fate == PacketFate::Duplicate);
         let highest = self.highest.unwrap_or(i64::from(seq.0));
         let extended = highest + i64::from(seq.distance(Seq(highest as u16)));
         self.highest = Some(highest.max(extended));
@@ -270,6 +270,14 @@ impl Player {
         let media_ms = media_ms + base;
         self.network_ms.extend(arrival_ms.filter(|_| timestamp.is_some()).map(|at| at - media_ms));
         if fate == PacketFate::Waiting {
+            // Another with this number can't be waiting any more.
+            let packets = &mut self.packets;
+            self.waiting.retain(|&(other, place)| {
+                if other == seq {
+                    packets[place].fate = PacketFate::Discarded;
+                }
+                other != seq
+            });
             self.waiting.push_back((seq, self.packets.len()));
         }
         self.packets.push(Packet { sequence: self.sequence, seq: extended, media_ms, arrival_ms, fate });
@@ -362,6 +370,7 @@ impl Player {
         let clock_drift_ppm = self.drift_ppm();
         let (packets, sent, unlisted) = rows(&mut self.packets);
         let count = |fates: &[PacketFate]| packets.iter().filter(|row| fates.contains(&row.fate)).count() as u64;
+        let (duplicate, superseded) = (count(&[PacketFate::Duplicate]), count(&[PacketFate::Superseded]));
         let max_playout_ms = self.numbers.max_playout_ms();
         let numbers = StreamReport {
             received: packets.len() as u64 - count(&[PacketFate::LostInNetwork]) + self.strays,
@@ -380,7 +389,8 @@ impl Player {
             stats,
             bursts: self.receiver.bursts(),
             heard: self.heard,
-            duplicate: self.duplicate,
+            duplicate,
+            superseded,
             sent,
             dropped: self.dropped,
             payload_bytes: self.payload_bytes,
@@ -444,7 +454,11 @@ fn rows(packets: &mut [Packet]) -> (Vec<PacketRow>, u64, u64) {
             seq: (packet.seq - first).max(0) as u64,
             media_ms: packet.media_ms,
             arrival_ms: packet.arrival_ms,
-            fate: packet.fate,
+            fate: match packet.fate {
+                // What arrived first and was here already came as a copy.
+                PacketFate::Duplicate if same.is_none_or(|before| before.seq != packet.seq) => PacketFate::Superseded,
+                fate => fate,
+            },
         });
         before = Some(packet);
     }

@@ -144,6 +144,8 @@ pub struct CaptureStream {
     pub duplicate: u64,
     /// Packets that came after a later one.
     pub reordered: u64,
+    /// Packets that came behind a copy of them in another packet (RFC 2198), which was played instead.
+    pub superseded: u64,
     /// Packets that the decoder refused.
     pub undecodable: u64,
     /// Telephone events.
@@ -173,6 +175,7 @@ impl CaptureStream {
         for (count, what) in [
             (self.numbers.received.saturating_sub(self.accounted()), "unaccounted for"),
             (self.duplicate, "duplicate"),
+            (self.superseded, "superseded by a copy"),
             (self.undecodable, "undecodable"),
             (self.events, "telephone events"),
             (self.other_payload, "of other payload types"),
@@ -189,7 +192,7 @@ impl CaptureStream {
     /// Packets that arrived, added up by what became of them.
     pub fn accounted(&self) -> u64 {
         let n = &self.numbers;
-        let sound = self.played + n.late + n.discarded + self.undecodable + self.duplicate;
+        let sound = self.played + n.late + n.discarded + self.undecodable + self.duplicate + self.superseded;
         sound + self.events + self.other_payload + self.probation + self.unusable + self.waiting
     }
 }
@@ -223,6 +226,7 @@ impl Serialize for CaptureStream {
             refused: u64,
             duplicate: u64,
             reordered: u64,
+            superseded: u64,
             undecodable: u64,
             events: u64,
             other_payload: u64,
@@ -261,6 +265,7 @@ impl Serialize for CaptureStream {
             refused: self.refused,
             duplicate: self.duplicate,
             reordered: self.reordered,
+            superseded: self.superseded,
             undecodable: self.undecodable,
             events: self.events,
             other_payload: self.other_payload,

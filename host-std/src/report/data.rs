@@ -91,6 +91,8 @@ pub enum PacketFate {
     Late,
     /// Arrived again.
     Duplicate,
+    /// Arrived behind a copy of it in another packet (RFC 2198), which has its place.
+    Superseded,
     /// Arrived, but was thrown away: no room, a delay beyond the bound, a skipped stretch.
     Discarded,
     /// Arrived, and the decoder refused it.
@@ -101,7 +103,9 @@ pub enum PacketFate {
     OtherPayload,
     /// Arrived while its source or sequence had to prove itself.
     Probation,
-    /// Arrived, and was not let in: SRTP refused it, it was malformed, or not to be heard.
+    /// Arrived, and can't be what it claims: malformed, or too long.
+    Unusable,
+    /// Arrived, and was not let in: SRTP refused it, or it was not to be heard.
     Refused,
     /// Arrived, and its turn had not come at the end.
     Waiting,
@@ -200,8 +204,11 @@ impl Spread {
 pub struct Statistics {
     /// Packets the peer sent.
     pub packets_sent: u64,
-    /// Packets that arrived, duplicates included.
+    /// Packets that arrived and were let in, duplicates included: the sum of those that were played, late, duplicate,
+    /// superseded, discarded, undecodable, events, of other payload types, in probation, unusable and waiting.
     pub packets_received: u64,
+    /// Packets that were decoded, or described comfort noise.
+    pub packets_played: u64,
     /// Packets that never arrived.
     pub packets_lost: u64,
     /// Packets that arrived after the time to play them.
@@ -210,14 +217,28 @@ pub struct Statistics {
     pub packets_duplicate: u64,
     /// Packets that arrived behind a later one.
     pub packets_reordered: u64,
-    /// Packets that arrived in time and were thrown away.
+    /// Packets that arrived behind a copy of them in another packet (RFC 2198), which was played instead.
+    pub packets_superseded: u64,
+    /// Packets that arrived in time and were thrown away: no room, a delay beyond its bound, a stream that began anew.
     pub packets_discarded: u64,
-    /// Packets that SRTP refused: a wrong tag or a replay.
+    /// Packets that the decoder refused.
+    pub packets_undecodable: u64,
+    /// Telephone events.
+    pub packets_event: u64,
+    /// Packets of a payload type that nobody agreed on.
+    pub packets_other_payload: u64,
+    /// Packets that came while their source or sequence had to prove itself.
+    pub packets_probation: u64,
+    /// Packets that can't be what they claim: malformed, or too long.
+    pub packets_unusable: u64,
+    /// Packets whose turn had not come at the end.
+    pub packets_waiting: u64,
+    /// Packets that were not let in: SRTP refused them, or they were not to be heard. Not among those received.
     pub packets_refused: u64,
+    /// Times the source began anew: its sequence or its time jumped.
+    pub restarts: u64,
     /// Changes of the synchronisation source during the call.
     pub ssrc_changes: u64,
-    /// Times the same source began anew: its sequence or its time jumped.
-    pub restarts: u64,
     /// Sound made up for missing packets, in milliseconds.
     #[serde(serialize_with = "micros")]
     pub concealed_ms: f64,
@@ -301,30 +322,56 @@ impl Statistics {
     pub fn counted(receiver: &ReceiverStats, rate_hz: u32, base_ms: f64) -> Self {
         let samples_ms = |samples: u64| samples as f64 * 1e3 / f64::from(rate_hz);
         let us_to_ms = |us: u32| f64::from(us) / 1e3;
-        let playout = &receiver.playout_delay;
+        let delay = &receiver.playout_delay;
         Self {
+            packets_received: receiver.received,
+            packets_played: receiver.decoded_packets + u64::from(receiver.noise_packets),
+            packets_lost: receiver.total.lost(),
             packets_late: receiver.late.into(),
+            packets_duplicate: receiver.duplicate.into(),
             packets_reordered: receiver.total.reordered,
             packets_discarded: receiver.discarded.into(),
-            ssrc_changes: receiver.ssrc_changes.into(),
+            packets_undecodable: receiver.undecodable.into(),
+            packets_event: receiver.event_packets.into(),
+            packets_other_payload: receiver.unknown_payload.into(),
+            packets_probation: receiver.probation.into(),
+            packets_unusable: u64::from(receiver.malformed) + u64::from(receiver.refused),
+            packets_waiting: u64::from(receiver.buffered_packets.saturating_sub(receiver.buffered_copies)),
             restarts: receiver.restarts.into(),
+            ssrc_changes: receiver.ssrc_changes.into(),
             concealed_ms: samples_ms(receiver.concealed_samples),
             concealment_events: receiver.concealment_events.into(),
             recovered_ms: samples_ms(receiver.recovered_samples),
+            stretched_out_ms: samples_ms(receiver.removed_samples),
+            stretched_in_ms: samples_ms(receiver.inserted_samples),
+            playout_delay_ms: (delay.packets > 0).then(|| Spread {
+                min: base_ms + us_to_ms(delay.min_us),
+                mean: base_ms + us_to_ms(delay.mean_us()),
+                max: base_ms + us_to_ms(delay.max_us),
+            }),
+            buffer_delay_ms: (delay.packets > 0).then(|| us_to_ms(receiver.buffer_delay.mean_us())),
             redundant_blocks: receiver.redundant_blocks.into(),
             redundant_used: receiver.redundant_used.into(),
             redundant_late: receiver.redundant_late.into(),
             redundant_duplicate: receiver.redundant_duplicate.into(),
-            stretched_out_ms: samples_ms(receiver.removed_samples),
-            stretched_in_ms: samples_ms(receiver.inserted_samples),
-            playout_delay_ms: (playout.packets > 0).then(|| Spread {
-                min: base_ms + us_to_ms(playout.min_us),
-                mean: base_ms + us_to_ms(playout.mean_us()),
-                max: base_ms + us_to_ms(playout.max_us),
-            }),
-            buffer_delay_ms: (playout.packets > 0).then(|| us_to_ms(receiver.buffer_delay.mean_us())),
             ..Self::default()
         }
+    }
+
+    /// Packets received that none of the counts above has; zero.
+    pub fn unaccounted(&self) -> i64 {
+        let counted = self.packets_played
+            + self.packets_late
+            + self.packets_duplicate
+            + self.packets_superseded
+            + self.packets_discarded
+            + self.packets_undecodable
+            + self.packets_event
+            + self.packets_other_payload
+            + self.packets_probation
+            + self.packets_unusable
+            + self.packets_waiting;
+        self.packets_received as i64 - counted as i64
     }
 }
 

@@ -60,6 +60,11 @@ fn of_sent(side: &SideReport, packets: u64) -> Option<String> {
     Some(format!("{} ({})", count(packets), percent(packets as f64, sent as f64)))
 }
 
+/// A count that is worth a line only where it isn't zero.
+fn some(packets: u64) -> Option<String> {
+    (packets > 0).then(|| count(packets))
+}
+
 /// The whole table.
 pub(super) const TABLE: &[Group] = &[
     Group {
@@ -75,7 +80,7 @@ pub(super) const TABLE: &[Group] = &[
                 name: "Received",
                 unit: "packets",
                 value: |side| Some(count(side.statistics.packets_received)),
-                explanation: "What arrived, duplicates included.",
+                explanation: "What arrived and was let in, duplicates included.",
             },
             Figure {
                 name: "Lost",
@@ -108,10 +113,58 @@ pub(super) const TABLE: &[Group] = &[
                 explanation: "Arrived, but there was no room or no use for them.",
             },
             Figure {
+                name: "Superseded",
+                unit: "packets",
+                value: |side| some(side.statistics.packets_superseded),
+                explanation: "Arrived behind a copy of them in another packet (RFC 2198), which was played instead.",
+            },
+            Figure {
+                name: "Undecodable",
+                unit: "packets",
+                value: |side| some(side.statistics.packets_undecodable),
+                explanation: "Arrived, and the decoder refused them.",
+            },
+            Figure {
+                name: "Events",
+                unit: "packets",
+                value: |side| some(side.statistics.packets_event),
+                explanation: "Telephone events (RFC 4733): no sound, and none is missing for them.",
+            },
+            Figure {
+                name: "Other payload types",
+                unit: "packets",
+                value: |side| some(side.statistics.packets_other_payload),
+                explanation: "Of a payload type that nobody agreed on: no sound, and none is missing for them.",
+            },
+            Figure {
+                name: "In probation",
+                unit: "packets",
+                value: |side| some(side.statistics.packets_probation),
+                explanation: "Came while their source or sequence had to prove itself (RFC 3550, A.1).",
+            },
+            Figure {
+                name: "Unusable",
+                unit: "packets",
+                value: |side| some(side.statistics.packets_unusable),
+                explanation: "Malformed, or too long to be what they claim.",
+            },
+            Figure {
+                name: "Waiting",
+                unit: "packets",
+                value: |side| some(side.statistics.packets_waiting),
+                explanation: "Their turn had not come at the end.",
+            },
+            Figure {
                 name: "Refused",
                 unit: "packets",
                 value: |side| Some(count(side.statistics.packets_refused)),
-                explanation: "Failed SRTP's check: a wrong tag, or a replay (RFC 3711).",
+                explanation: "Not let in, and not among those received: SRTP refused them (RFC 3711), or they were not to be heard.",
+            },
+            Figure {
+                name: "Restarts",
+                unit: "times",
+                value: |side| some(side.statistics.restarts),
+                explanation: "How often the source began anew: its sequence or its time jumped.",
             },
             Figure {
                 name: "Source changes",

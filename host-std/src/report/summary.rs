@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::figures::{count, ms, percent, spread};
-use super::{Report, SideReport};
+use super::{Report, SideReport, Statistics};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,6 +30,20 @@ impl fmt::Display for Report {
             let sent = s.packets_sent as f64;
             format!("{} + {}", percent(s.packets_lost as f64, sent), percent(s.packets_late as f64, sent))
         })?;
+        for (name, of) in [
+            ("discarded", (|s| s.packets_discarded) as fn(&Statistics) -> u64),
+            ("undecodable", |s| s.packets_undecodable),
+            ("duplicate", |s| s.packets_duplicate),
+            ("events", |s| s.packets_event),
+            ("other payload", |s| s.packets_other_payload),
+            ("in probation", |s| s.packets_probation),
+            ("unusable", |s| s.packets_unusable),
+            ("refused", |s| s.packets_refused),
+        ] {
+            if self.sides.iter().any(|side| of(&side.statistics) > 0) {
+                row(f, name, &|side| count(of(&side.statistics)))?;
+            }
+        }
         if self.sides.iter().any(|side| side.statistics.restarts + side.statistics.ssrc_changes > 0) {
             row(f, "began anew", &|side| {
                 let s = &side.statistics;

@@ -366,7 +366,7 @@ impl Call {
 
     fn take_in(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &mut [u8]) -> Incoming {
         let Some(media) = &mut self.media else {
-            self.stats.early += 1;
+            self.stats.early = self.stats.early.saturating_add(1);
             return Incoming::Ignored;
         };
         let from = unmapped(from);
@@ -480,12 +480,12 @@ impl Call {
                 return Incoming::Control;
             }
             Farewell::OneOfSeveral => {
-                self.stats.goodbyes += 1;
+                self.stats.goodbyes = self.stats.goodbyes.saturating_add(1);
                 return Incoming::Control;
             }
             Farewell::Last => media.goodbye = Some(now),
         }
-        self.stats.goodbyes += 1;
+        self.stats.goodbyes = self.stats.goodbyes.saturating_add(1);
         Incoming::Bye
     }
 
@@ -498,7 +498,7 @@ impl Call {
     /// A packet that came with our own SSRC: a loop, or a collision, which makes us another source (RFC 3550, 8.2). Where
     /// anybody could write it, only if it comes from where the sound comes from; and from one address only once.
     fn own_source(&mut self, now: Instant, channel: Channel, from: SocketAddr) -> Incoming {
-        self.stats.own_source += 1;
+        self.stats.own_source = self.stats.own_source.saturating_add(1);
         let Some(media) = &mut self.media else { return Incoming::Ignored };
         let latch = if channel == Channel::Rtp { &media.rtp } else { &media.rtcp };
         let believed = media.guard.protects() || latch.believes(now, from);
@@ -512,7 +512,7 @@ impl Call {
             };
             let identity = &mut self.config.identity;
             (identity.ssrc, identity.first_seq, identity.first_timestamp) = taken;
-            self.stats.source_changes += 1;
+            self.stats.source_changes = self.stats.source_changes.saturating_add(1);
             self.begin_as_source(now);
         }
         Incoming::Unheard(Admission::Own)
@@ -576,7 +576,7 @@ impl Call {
         } else if media.sender.capture(pcm).is_err() {
             // Packets were not fetched: the tick is lost, but not its time.
             media.sender.pause(pcm.len() / usize::from(media.sending.channels));
-            self.stats.send_errors += 1;
+            self.stats.send_errors = self.stats.send_errors.saturating_add(1);
         }
     }
 
@@ -596,7 +596,7 @@ impl Call {
             let sent = written?.ok().and_then(|len| media.guard.get().protect_rtp(buffer, len).ok());
             match sent {
                 Some(len) => return Some(Transmit { len, to: media.rtp.remote(), channel: Channel::Rtp }),
-                None => self.stats.send_errors += 1,
+                None => self.stats.send_errors = self.stats.send_errors.saturating_add(1),
             }
         }
     }
@@ -635,7 +635,7 @@ impl Call {
             Err(_) => None,
         };
         let Some(len) = protected else {
-            self.stats.send_errors += 1;
+            self.stats.send_errors = self.stats.send_errors.saturating_add(1);
             return None;
         };
         Some(if media.negotiated.rtcp_mux {
