@@ -63,8 +63,8 @@ pub struct Situation {
     pub concealed: bool,
     /// How much later than the base the first packet in the buffer would be played now, in ticks.
     pub delay: i32,
-    /// How long that packet has waited in the buffer, or the newest one would, if more, in ticks.
-    pub held: i32,
+    /// The first packet in the buffer has waited longer than the bound, or what lies behind it would last longer.
+    pub overdue: bool,
     /// Target delay in ticks.
     pub target: i32,
     /// Packets overtook each other of late.
@@ -100,11 +100,11 @@ pub enum Operation {
 
 /// Decides.
 pub fn decide(situation: &Situation) -> Operation {
-    let Situation { next, sending, filled, concealed, delay, held, target, reorders, maximum, step } = *situation;
+    let Situation { next, sending, filled, concealed, delay, overdue, target, reorders, step, .. } = *situation;
     let decode = if concealed { Operation::Merge } else { Operation::Decode };
     let left = match next {
         Next::Nothing => i32::MAX,
-        _ if held > maximum => return Operation::Drop,
+        _ if overdue => return Operation::Drop,
         _ => target.saturating_sub(delay),
     };
     match (sending, next) {
@@ -202,7 +202,7 @@ mod tests {
         filled: 0,
         concealed: false,
         delay: 320,
-        held: 320,
+        overdue: false,
         target: 320,
         reorders: false,
         maximum: 16_000,
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(decide(&CALM), Operation::Decode);
         assert_eq!(decide(&Situation { concealed: true, filled: 80, ..CALM }), Operation::Merge);
         assert_eq!(decide(&Situation { next: Next::Nothing, ..CALM }), Operation::Conceal);
-        assert_eq!(decide(&Situation { held: 20_000, ..CALM }), Operation::Drop);
+        assert_eq!(decide(&Situation { overdue: true, ..CALM }), Operation::Drop);
         // A slow network is none of the buffer's business.
         assert_eq!(decide(&Situation { delay: 20_000, ..CALM }), Operation::Decode);
         assert_eq!(decide(&Situation { next: Next::Here { gap: -500, broken: false }, ..CALM }), Operation::Decode);
@@ -255,7 +255,7 @@ mod tests {
             for next in [Next::Here { gap: 4_000, broken: false }, Next::Later { gap: 4_000 }] {
                 assert_eq!(decide(&Situation { next, ..quietly }), quiet(240));
                 assert_eq!(decide(&Situation { next, delay: 320, ..quietly }), Operation::Decode);
-                assert_eq!(decide(&Situation { next, held: 16_001, ..quietly }), Operation::Drop);
+                assert_eq!(decide(&Situation { next, overdue: true, ..quietly }), Operation::Drop);
             }
         }
     }

@@ -73,9 +73,9 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             }
             let first = self.jitter.first().map(|(offset, info, _)| (offset, info));
             let delay = first.map_or(0, |(_, info)| self.delay.relative(now, info.timestamp.0).unwrap_or(0));
-            let held = first.map_or(0, |(_, info)| self.held(now, &info));
+            let overdue = first.is_some_and(|(_, info)| self.is_overdue(at, &info));
             let maximum = self.delay.maximum() as i32;
-            let delay = if held <= maximum && delay > maximum {
+            let delay = if delay > maximum && !overdue {
                 // It hasn't waited for so long: it's the network that is slow, or a clock that stood still.
                 self.delay.raise((delay - maximum) as u32);
                 maximum
@@ -109,7 +109,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                 filled: self.filled as i32,
                 concealed: self.concealer.is_concealing(),
                 delay,
-                held,
+                overdue,
                 target,
                 reorders: self.delay.estimate().reorders,
                 maximum,
@@ -147,13 +147,14 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         }
     }
 
-    /// How long the first packet has waited for its turn, or what lies in the buffer would last the newest one, if that is
-    /// more. Missing packets don't count: as long as the delay is too long, nobody fills in for them.
-    fn held(&self, now: u32, first: &PacketInfo) -> i32 {
-        let waited = now.wrapping_sub(ticks(first.arrival, self.config.rtp_clock_hz)) as i32;
+    /// Whether the first packet has waited for its turn longer than the bound, or what lies behind it would last longer.
+    /// Missing packets don't count: as long as the delay is too long, nobody fills in for them.
+    fn is_overdue(&self, at: Instant, first: &PacketInfo) -> bool {
         let span = self.timeline.newest().map_or(0, |newest| newest.distance(first.timestamp));
         let behind = (self.jitter.len() as i32 - 1).saturating_mul(self.packet_ticks as i32);
-        waited.max(span.min(behind))
+        // In microseconds, as they are: ticks would take a long division each time.
+        let bound = Duration::from_millis(u64::from(self.config.delay.max_ms));
+        span.min(behind) > self.delay.maximum() as i32 || at.since(first.arrival) > bound
     }
 
     /// Whether another codec was heard last.
