@@ -106,7 +106,11 @@ pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
             "  sent        {} packets, {} bytes of payload{}",
             stats.sender.packets,
             stats.sender.octets,
-            if stats.unsent > 0 { format!("; {} could not be sent", stats.unsent) } else { String::new() }
+            if stats.unsent > 0 {
+                format!("; {} datagrams, reports among them, could not be sent", stats.unsent)
+            } else {
+                String::new()
+            }
         ),
         format!(
             "  received    {} packets; {} lost, {} late, {} discarded, {} duplicate, {} refused, {} from elsewhere",

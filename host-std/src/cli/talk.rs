@@ -348,7 +348,7 @@ fn talk(
         (_, Some(error), _) => Err(format!("sound stopped: {}", super::chain(error)).into()),
         (_, None, Err(error)) => Err(super::chain(&error).into()),
         _ => match unsent {
-            Some(error) => Err(format!("{} packets could not be sent: {error}", stats.unsent).into()),
+            Some(error) => Err(format!("{} datagrams could not be sent: {error}", stats.unsent).into()),
             None => Ok(()),
         },
     }
