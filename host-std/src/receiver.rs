@@ -69,6 +69,11 @@ impl AnyReceiver {
         either!(self, receiver => receiver.ssrc())
     }
 
+    /// The highest sequence number of that source.
+    pub fn highest_seq(&self) -> Option<Seq> {
+        either!(self, receiver => receiver.highest_seq())
+    }
+
     /// Everything counted so far.
     pub fn stats(&self) -> ReceiverStats {
         either!(self, receiver => receiver.stats())

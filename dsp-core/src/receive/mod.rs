@@ -217,6 +217,11 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         self.ssrc
     }
 
+    /// The highest sequence number of the source that is being played.
+    pub fn highest_seq(&self) -> Option<Seq> {
+        self.ssrc.map(|_| Seq(self.sequence.extended_highest_seq() as u16))
+    }
+
     /// Everything counted so far; plain numbers, no allocation.
     pub fn stats(&self) -> ReceiverStats {
         // Of the sequences before, up to here.

@@ -236,8 +236,8 @@ impl Listening {
 
     /// What a packet with these numbers proves of its sender, where it isn't authenticated (RFC 3550, A.1).
     pub(super) fn claim(&self, ssrc: Ssrc, seq: Seq) -> Claim {
-        let Some(receiver) = self.receiver_of(ssrc) else { return Claim::Other(ssrc, seq) };
-        let highest = Seq(receiver.stats().reception.extended_highest_seq as u16);
+        let highest = self.receiver_of(ssrc).and_then(AnyReceiver::highest_seq);
+        let Some(highest) = highest else { return Claim::Other(ssrc, seq) };
         let SequenceConfig { max_dropout, .. } = SequenceConfig::default();
         match seq.0.wrapping_sub(highest.0) {
             ahead if (1..max_dropout).contains(&ahead) => Claim::Continues,
