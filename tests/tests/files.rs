@@ -320,6 +320,74 @@ fn a_loudspeaker_file_that_cannot_grow_ends_the_call_with_its_error() {
     fs::remove_dir_all(folder).unwrap();
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_cannot_be_written_does_not_end_a_call() {
+    let folder = folder("log");
+    let line = format!(
+        "MEDIA_CORE_LOG=debug exec {} demo --realtime --seconds 1 --codec pcmu --out demo 2> /dev/full",
+        media_core().display()
+    );
+    Running::start(Command::new("sh").current_dir(&folder).args(["-c", &line]), &folder, "demo").wait(LIMIT).success();
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_offer_from_a_pipe_is_one_offer_though_the_pipe_is_at_its_end() {
+    let folder = folder("piped");
+    let start = |name: &str, line: &str| {
+        let line = format!("{line} --address 127.0.0.1 --codec pcmu --null");
+        Running::start(Command::new("sh").current_dir(&folder).args(["-c", &line]), &folder, name)
+    };
+    let program = media_core().display();
+    let offerer = start("offer", &format!("exec {program} offer --write offer.sdp --read answer.sdp"));
+    read_when_there(&folder.join("offer.sdp"), LIMIT);
+    let answer = format!("cat offer.sdp | {program} answer /dev/stdin --write answer.sdp --seconds 2");
+    let answerer = start("answer", &answer).wait(LIMIT).success();
+    assert!(!answerer.stderr.contains("not taken"), "{answerer:?}");
+    offerer.wait(LIMIT).success();
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_capture_in_a_pipe_is_refused_as_a_pipe() {
+    let folder = folder("pipe");
+    assert!(Command::new("mkfifo").arg(folder.join("fifo")).status().unwrap().success());
+    let program = media_core().display();
+    run(&folder, "demo --fast --seconds 1 --codec pcmu --out demo").success();
+    // One that has a capture, and one that nobody writes to.
+    for line in [format!("cat demo/call.pcap | {program} replay /dev/stdin"), format!("{program} replay fifo")] {
+        let mut command = Command::new("sh");
+        let ended = Running::start(command.current_dir(&folder).args(["-c", &line]), &folder, "replay").wait(LIMIT);
+        assert_eq!(ended.status.code(), Some(1), "{line}: {ended:?}");
+        assert!(ended.stderr.contains("it is a pipe"), "{line}: {ended:?}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_replay_cannot_write_whole_leaves_the_old_result_as_it_was() {
+    let folder = folder("whole");
+    run(&folder, "demo --fast --seconds 2 --codec pcmu --no-srtp --out demo").success();
+    fs::write(folder.join("trace.csv"), (0..50).map(|n| format!("{},{n},{}\n", 20 * n, 160 * n)).collect::<String>())
+        .unwrap();
+    fs::write(folder.join("said.wav"), to_wav(&sound(), RATE_HZ, 1)).unwrap();
+    for line in ["demo/call.pcap", "--trace trace.csv --input said.wav --codec pcmu --seconds 1"] {
+        fs::create_dir_all(folder.join("out")).unwrap();
+        fs::write(folder.join("out/stream-1.wav"), "of before").unwrap();
+        let ended = limited(&folder, 8, &format!("replay {line} --out out"));
+        assert_eq!(ended.status.code(), Some(1), "{line}: {ended:?}");
+        assert!(ended.stderr.contains("stream-1.wav: File too large"), "{line}: {ended:?}");
+        let names: Vec<_> = fs::read_dir(folder.join("out")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["stream-1.wav"], "{line}");
+        assert!(fs::read(folder.join("out/stream-1.wav")).unwrap() == b"of before", "{line}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
 #[cfg(unix)]
 #[test]
 fn a_demo_that_is_asked_to_end_writes_what_was_heard_so_far() {

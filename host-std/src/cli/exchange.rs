@@ -145,8 +145,12 @@ fn follow_file(path: &Path, taken: &str, to: &mpsc::Sender<Result<String, String
     let stamp = || std::fs::metadata(path).and_then(|file| Ok((file.modified()?, file.len()))).ok();
     let read = || read_file(path).map_err(|error| error.to_string());
     let is_pipe = || std::fs::metadata(path).is_ok_and(|file| !file.is_file());
-    while is_pipe() {
-        if to.blocking_send(read()).is_err() {
+    while is_pipe() && !to.is_closed() {
+        let text = read();
+        if text.as_ref().is_ok_and(String::is_empty) {
+            // Nobody writes to it now, or ever again.
+            thread::sleep(FILE_POLL);
+        } else if to.blocking_send(text).is_err() {
             return;
         }
     }

@@ -76,6 +76,10 @@ pub(super) fn watch(
                     if let Some(texts) = &texts {
                         let _ = terminal::disable_raw_mode();
                         let text = exchange::read_stdin("offer or answer").map_err(|error| error.to_string());
+                        // After the call nobody would set the terminal right again.
+                        if commands.is_closed() {
+                            return;
+                        }
                         let _ = terminal::enable_raw_mode();
                         let _ = texts.blocking_send(text);
                     }

@@ -60,7 +60,9 @@ type Outcome = Result<(), Box<dyn Error>>;
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::from_arg_matches(&command_line().get_matches()).unwrap_or_else(|error| error.exit());
     let filter = EnvFilter::try_from_env("MEDIA_CORE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    // Where stderr can't be written, a word about that on stderr would be a panic, in the midst of a call.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    log.log_internal_errors(false).init();
     signals::survive_file_limits();
     let outcome = match cli.command {
         Command::Demo(args) => demo::run(args),

@@ -16,6 +16,7 @@ use host_std::wav::{WavSink, WavSource};
 
 use super::codecs::CodecName;
 use super::settings::for_opus;
+use super::signals::Stop;
 use super::{Outcome, chain, make_folder, mind, number_in, print};
 
 /// Hear what the listener of a captured call heard, and see why
@@ -159,6 +160,7 @@ fn run_capture(args: &Args, capture: &Path, delay: DelayConfig) -> Outcome {
         return Err(format!("{}: no stream can be played: {}", capture.display(), skipped.join("; ")).into());
     }
     make_folder(&args.out)?;
+    let _whole = Stop::listen();
     report.write(&args.out).map_err(|error| format!("{}: {}", args.out.display(), chain(&error)))?;
     if args.json {
         print(&report.to_json())
@@ -214,7 +216,8 @@ fn run_trace(args: &Args, trace: &Path, input: &Path, codec: &CodecName, delay: 
     let speech = speech.read_all(LONGEST)?;
     make_folder(&args.out)?;
     let run = trace::play(&trace, &speech, &TraceConfig { codec, registry, delay })?;
-    let mut sink = WavSink::create(args.out.join("stream-1.wav"), run.sample_rate_hz)?;
+    let _whole = Stop::listen();
+    let mut sink = WavSink::replace(args.out.join("stream-1.wav"), run.sample_rate_hz, 1)?;
     sink.write(&run.heard)?;
     sink.finish()?;
     let stream = run.report.clone();

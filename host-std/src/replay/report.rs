@@ -321,14 +321,15 @@ impl CaptureReport {
         page(self)
     }
 
-    /// Writes `report.json`, `report.html` and the sound of each stream into the folder `dir`, which is there already.
+    /// Writes `report.json`, `report.html` and the sound of each stream into the folder `dir`, which is there already. Each
+    /// replaces an older one only when it is whole.
     ///
     /// # Errors
     /// [`WriteError`].
     pub fn write(&self, dir: &Path) -> Result<(), WriteError> {
         for stream in &self.streams {
             let path = dir.join(&stream.side.wav_file);
-            let mut sink = WavSink::create_with(path, stream.numbers.sample_rate_hz, stream.side.channels.into())
+            let mut sink = WavSink::replace(path, stream.numbers.sample_rate_hz, stream.side.channels.into())
                 .map_err(WriteError::Sound)?;
             sink.write(&stream.side.heard).map_err(WriteError::Sound)?;
             sink.finish().map_err(WriteError::Sound)?;

@@ -177,6 +177,11 @@ impl Plan {
 /// # Errors
 /// [`ReplayError`].
 pub fn replay(path: &Path, keys: &Keys, config: &ReplayConfig) -> Result<CaptureReport, ReplayError> {
+    // Nobody can read a pipe twice, and one that nobody writes to would be opened for ever.
+    let about = std::fs::metadata(path).map_err(CaptureError::Io)?;
+    if !about.is_file() && !about.is_dir() {
+        return Err(CaptureError::Other("it is a pipe or a device, and a capture is read twice: from a file").into());
+    }
     let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     replay_with(file, || CaptureReader::open(path), keys, config)
 }
