@@ -590,3 +590,77 @@ fn no_fresh_packet_is_lost_to_the_keys_over_any_offers_and_answers() {
     let bad = bad_calls(|call| call.deaf + call.unreadable + call.send_errors != 0);
     assert!(bad.is_empty(), "{bad:?}");
 }
+
+#[test]
+fn an_offer_without_effect_leaves_both_sides_with_the_keys_they_have() {
+    for we_move in [false, true] {
+        for refused in [false, true] {
+            let mut scene = Scene::new(12, SrtpPolicy::Required, |_| {});
+            assert!(scene.peer_offers("0", &[(SUITE_80, peer_key(0))]));
+            scene.talk_with_reports(5);
+            let key = scene.our_key();
+            if we_move {
+                scene.call.set_address(Ipv4Addr::LOCALHOST.into(), 4_002);
+            } else {
+                scene.call.rekey().unwrap();
+            }
+            let offer = scene.call.offer().unwrap();
+            // Refused with what can't be used, or never answered.
+            assert!(!refused || !scene.peer_answers_to(&offer, None, peer_key(0)));
+            if we_move {
+                scene.call.set_address(Ipv4Addr::LOCALHOST.into(), 4_000);
+            }
+            scene.talk_with_reports(300);
+            assert_eq!(scene.our_key(), key);
+            scene.assert_clean();
+            // Both sides' next offers go on from there.
+            assert!(scene.peer_offers("0", &[(SUITE_80, peer_key(0))]));
+            scene.talk_with_reports(5);
+            assert!(scene.peer_answers(Some(SUITE_32), peer_key(1)));
+            scene.talk_with_reports(5);
+            scene.assert_clean();
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_rolls_its_answered_offer_back_is_heard_on() {
+    let mut scene = Scene::new(13, SrtpPolicy::Required, |_| {});
+    assert!(scene.peer_offers("0", &[(SUITE_80, peer_key(0))]));
+    scene.talk(300);
+    for n in 1..40 {
+        // It offers another key, which we answer; its transaction fails, and it goes on with the key before.
+        let before = scene.peer_protects;
+        assert!(scene.peer_offers("0", &[(SUITE_80, peer_key(n))]));
+        scene.peer_protects = before;
+        scene.talk(50);
+    }
+    // Its next offer says so, or brings another.
+    assert!(scene.peer_offers("0", &[(SUITE_80, peer_key(0))]));
+    scene.talk(300);
+    assert!(scene.peer_offers("0", &[(SUITE_80, peer_key(41))]));
+    scene.talk(300);
+    scene.replay_all();
+    scene.assert_clean();
+}
+
+#[test]
+fn a_peer_with_another_key_in_each_offer_is_followed_for_hundreds_and_then_heard_under_the_last() {
+    let mut scene = Scene::new(14, SrtpPolicy::Required, |_| {});
+    let mut offers = (0..2_000u16).map(|n| {
+        let mut key = [0x33; 30];
+        key[..2].copy_from_slice(&n.to_be_bytes());
+        key
+    });
+    let taken = offers.by_ref().take_while(|&key| {
+        let taken = scene.peer_offers("0", &[(SUITE_80, key)]);
+        scene.talk(3);
+        taken
+    });
+    let taken = taken.count();
+    assert!((256..2_000).contains(&taken), "{taken} keys");
+    assert!(offers.all(|key| !scene.peer_offers("0", &[(SUITE_80, key)])));
+    scene.talk(20);
+    scene.replay_all();
+    scene.assert_clean();
+}

@@ -97,7 +97,8 @@ impl core::error::Error for ConfigError {}
 pub enum Received {
     /// Stored; it will be played in its turn.
     Stored,
-    /// Stored, and the stream begins anew: another SSRC, or a jump of sequence or time.
+    /// Stored, and the stream begins anew: another SSRC, or a jump of the sequence, which discard all that waits, or a jump
+    /// of the sender's clock, which doesn't.
     Restarted,
     /// The packet was here before.
     Duplicate,

@@ -1,6 +1,6 @@
 //! What a receiver plays where it has no packet to decode: gaps filled, losses concealed, pauses and waits.
 
-use super::jitter::Fate;
+use super::jitter::{Fate, PacketInfo};
 use super::play::count_decoded;
 use super::stats::bump;
 use super::strategy::Strategy;
@@ -50,10 +50,13 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                 return self.conceal(part.min(bridge), payloads, played);
             }
         }
+        // The packet may have waited longer than its delay says, where those before it were slower: it's not made to wait
+        // beyond the bound, the gap becomes shorter.
+        let samples = samples.min(self.may_wait(at, &info));
         if samples > bridge || packet == 0 || packet > self.sound.interleaved_room(samples) {
             return self.conceal(samples.min(bridge), payloads, played);
         }
-        if !self.concealer.is_concealing() && self.sound.conceal_by(decoder, samples) {
+        if samples > 0 && !self.concealer.is_concealing() && self.sound.conceal_by(decoder, samples) {
             self.sound.commit(samples);
             self.count_concealed(samples, played);
             return;
@@ -82,6 +85,12 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                 self.count_concealed(samples, played);
             }
         }
+    }
+
+    /// How many samples a packet may wait from `at` on, within the bound.
+    fn may_wait(&self, at: Instant, info: &PacketInfo) -> usize {
+        let bound = Duration::from_millis(u64::from(self.config.delay.max_ms));
+        (info.arrival + bound).since(at).as_samples(self.config.sample_rate_hz) as usize
     }
 
     /// Conceals `samples` with the codec's own means or in the waveform; what comes after is unknown.

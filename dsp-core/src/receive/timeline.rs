@@ -6,8 +6,10 @@
 //! pause, which lasts as long as the timestamps say, or by a clock that jumped. A jump is taken out of all timestamps
 //! from there on: behind this page the stream goes on as if nothing had happened, and no delay, jitter or gap comes of it.
 //!
-//! A clock that stood still while nothing was sent can't be told from a network that became slower, and is taken as one up
-//! to five seconds; beyond that it's a jump, and what was made up meanwhile a pause.
+//! A clock that goes on, if by up to half a second less than so many packets as usual would last, counts shorter packets,
+//! or packets without a time lie between. A clock that stood still while nothing was sent can't be told from a network
+//! that became slower, and is taken as one up to five seconds; beyond that it's a jump, and what was made up meanwhile a
+//! pause.
 //!
 //! Times are ticks of the RTP clock, modulo 2^32. Memory: 36 bytes.
 
@@ -18,6 +20,8 @@ use crate::time::{RtpTime, Seq};
 /// Packets that come by no more than so many times the least jump sooner or later than they are long follow each other
 /// unbroken.
 const STEADY: i32 = 8;
+/// Two clocks get apart by no more than a tick in 2^10, about 1000 ppm: a shift, as a Cortex-M0 doesn't divide.
+const DRIFT_SHIFT: u32 = 10;
 /// A packet so many numbers behind a jump isn't in the buffer with one before it.
 const FORGOTTEN: i16 = 16_384;
 
@@ -54,10 +58,15 @@ impl Timeline {
         }
         let accounted = i32::from(seq.distance(before.seq).max(1)).saturating_mul(packet as i32);
         // How much the timestamp, and the arrival, lies behind the end of the packets before it.
-        let beyond = sent.distance(before.sent).saturating_sub(accounted);
+        let step = sent.distance(before.sent);
+        let beyond = step.saturating_sub(accounted);
         let waited = (arrival.wrapping_sub(before.arrival) as i32).saturating_sub(accounted);
         let (far, contrary) = (beyond.saturating_abs(), if beyond > 0 { relative.saturating_neg() } else { relative });
-        let jump = if packet == 0 || far.min(contrary) < *jumps.start() {
+        // A clock that goes on, if by less, counts shorter packets than before, or packets lie between that have no time.
+        let shorter = beyond < 0 && step >= 0 && far < STEADY * jumps.start();
+        // The longer a pause, the further clocks that only drift get apart.
+        let least = jumps.start().saturating_add(waited.max(0) >> DRIFT_SHIFT);
+        let jump = if packet == 0 || shorter || far.min(contrary) < least {
             // The network or a pause explains that, unless it's too much.
             if relative.saturating_abs() <= *jumps.end() {
                 return false;
@@ -163,6 +172,27 @@ mod tests {
         // Packets of another length.
         assert_eq!(after(60, 20), None);
         assert_eq!(after(20, 60), None);
+    }
+
+    #[test]
+    fn shorter_packets_and_packets_without_a_time_are_no_jumps() {
+        // A late packet, three numbers on, whose time goes on by less than three packets or by nothing.
+        for sent in [0, 40, 160, 240] {
+            let mut timeline = Timeline::default();
+            timeline.follow(step(0, 0, 0, 0), PACKET, JUMPS);
+            assert!(!timeline.follow(step(4, sent, 1_600, 1_600 - sent as i32), PACKET, JUMPS), "{sent}");
+        }
+        // One whose time goes back is no such.
+        let mut timeline = Timeline::default();
+        timeline.follow(step(0, 1_000, 0, 0), PACKET, JUMPS);
+        assert!(timeline.follow(step(4, 200, 640, 1_440), PACKET, JUMPS));
+    }
+
+    #[test]
+    fn clocks_that_drift_apart_in_a_pause_do_not_jump() {
+        assert_eq!(after(120_000, 119_900), None);
+        assert_eq!(after(120_000, 119_800), Some(119_800));
+        assert_eq!(after(10_000, 9_900), Some(9_900));
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     /// What became of a packet that was [`Stored`](super::Received::Stored) as the number `seq` of the stream that is being
     /// played; `None` while it waits for its turn. To be asked after each call of [`receive`](Self::receive) and
     /// [`play`](Self::play): it is remembered until `CELLS` numbers later, or until the stream begins anew
-    /// ([`Restarted`](super::Received::Restarted)), which discards all that waits.
+    /// with another source or other numbers ([`Restarted`](super::Received::Restarted)), which discards all that waits.
     pub fn fate(&self, seq: Seq) -> Option<Fate> {
         self.jitter.fate(seq)
     }
