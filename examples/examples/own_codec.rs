@@ -6,10 +6,10 @@ use std::error::Error;
 
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder};
 use dsp_core::time::Instant;
-use host_std::netsim::NetworkConfig;
 use host_std::registry::{Codec, CodecFormat, Description, Made, Registry, Terms};
-use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, NoTap};
+use host_std::simulate::netsim::NetworkConfig;
+use host_std::simulate::virtual_time::VirtualTime;
 
 struct EightBits;
 

@@ -31,7 +31,6 @@
 #![deny(unsafe_code)]
 
 pub mod device;
-pub mod netsim;
 pub mod opus;
 pub mod opus_file;
 pub mod output;
@@ -43,4 +42,5 @@ pub mod report;
 pub mod resample;
 pub mod sdp;
 pub mod session;
+pub mod simulate;
 pub mod wav;

@@ -2,10 +2,10 @@
 
 use dsp_core::codec::PayloadTable;
 use dsp_core::quality::BurstStats;
-use dsp_core::receive::budget::Buffered;
 use dsp_core::receive::{
     ConfigError, Fate, HostReceiver, Played, ReceiveError, Received, ReceiverConfig, ReceiverStats, StereoReceiver,
 };
+use dsp_core::streams::budget::Buffered;
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 
 /// A mono or a stereo receiver, on the heap. Its methods are those of [`Receiver`](dsp_core::receive::Receiver).

@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 use dsp_core::receive::{DelayConfig, ReceiverStats};
 use dsp_core::time::{Duration, Instant};
 use host_embedded::phone::{Phone, PhoneConfig};
-use host_std::netsim::{Network, NetworkConfig};
 use host_std::record::call::{CallRecorder, side_report};
 use host_std::registry::CodecFormat;
 use host_std::replay::{CaptureStream, Keys, PayloadMap, ReplayConfig, replay_bytes};
 use host_std::report::PacketFate;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, Channel, Identity, Tap};
+use host_std::simulate::netsim::{Network, NetworkConfig};
 use media_core_tests::captures::{BEGIN_US, Link, Packet, call, pcap, rtp};
 
 const FROM: &str = "192.0.2.1:4000";

@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 
 use dsp_core::codec::g711::Pcmu;
-use dsp_core::receive::budget::{Budget, Buffered, Priority};
 use dsp_core::receive::{NarrowbandReceiver, ReceiverConfig};
+use dsp_core::streams::budget::{Budget, Buffered, Priority};
 use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
 use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;

@@ -7,13 +7,13 @@ use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 use dsp_core::codec::ilbc::IlbcMode;
 use dsp_core::codec::{Decoder, Encoder};
 use dsp_core::time::Instant;
-use host_std::netsim::NetworkConfig;
 use host_std::opus::OpusEncoderConfig;
 use host_std::record::call::{CallRecorder, side_report};
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::SrtpPolicy;
-use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, Channel, Identity, Incoming};
+use host_std::simulate::netsim::NetworkConfig;
+use host_std::simulate::virtual_time::VirtualTime;
 use media_core_tests::road::babble;
 
 fn call(port: u16, codec: CodecFormat, srtp: SrtpPolicy) -> Call {

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use dsp_core::receive::sources::{Admission, Sources, SourcesConfig};
+use dsp_core::streams::sources::{Admission, Sources, SourcesConfig};
 use dsp_core::sync::ClockMap;
 use dsp_core::time::{Duration, Instant, NtpTime, RtpTime, Seq, Ssrc};
 use host_std::registry::CodecFormat;

@@ -3,9 +3,8 @@
 
 use std::slice;
 
-use dsp_core::quality::{
-    BurstTracker, Cname, PacketFate, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo, VoipMetricsInput,
-};
+use dsp_core::quality::{BurstTracker, PacketFate, ReceptionStats, VoipMetricsInput};
+use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter, SendInfo};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Ssrc};
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::red::{MAX_REDUNDANT_BLOCKS, RedBlock, RedPayload, RedundancyHistory, write_red};

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use dsp_core::receive::sources::Admission;
+use dsp_core::streams::sources::Admission;
 use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
 use dsp_core::wire::rtp::RtpPacket;

@@ -7,11 +7,11 @@ use dsp_core::codec::{CodecInfo, DecodeError, Decoder};
 use dsp_core::receive::{HostReceiver, Played, ReceiverConfig};
 use dsp_core::time::{Instant, PayloadType, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
-use host_std::netsim::NetworkConfig;
 use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
-use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, Identity, Tap};
+use host_std::simulate::netsim::NetworkConfig;
+use host_std::simulate::virtual_time::VirtualTime;
 
 const NETWORK: NetworkConfig = NetworkConfig {
     loss_percent: 20.0,

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 
 use dsp_core::quality::{CallConditions, EModel};
 use dsp_core::time::Instant;
-use host_std::netsim::NetworkConfig;
 use host_std::registry::CodecFormat;
-use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, CallStats, Identity, NoTap, impairment};
+use host_std::simulate::netsim::NetworkConfig;
+use host_std::simulate::virtual_time::VirtualTime;
 use media_core_tests::road::babble;
 
 fn call(codec: CodecFormat, network: NetworkConfig) -> [CallStats; 2] {

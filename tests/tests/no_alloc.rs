@@ -6,10 +6,10 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 
 use dsp_core::time::{Duration, Instant};
-use host_std::netsim::{Network, NetworkConfig};
 use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::session::{Call, CallConfig, Channel, Identity, Incoming, PACKET_BYTES, Transmit};
+use host_std::simulate::netsim::{Network, NetworkConfig};
 use media_core_tests::road::babble;
 
 /// Counts what each thread allocates: tests run side by side.

@@ -8,14 +8,14 @@ use dsp_core::codec::{DecodeError, Decoder, Encoder};
 use dsp_core::receive::{DelayConfig, HostReceiver, Received, ReceiverConfig};
 use dsp_core::time::{Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
-use host_std::netsim::NetworkConfig;
 use host_std::opus::{MAX_PAYLOAD, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, OpusPacket, OpusPacketError};
 #[cfg(feature = "opus-dred")]
 use host_std::opus::{OpusBandwidth, OpusMode};
 use host_std::record::call::CallRecorder;
 use host_std::registry::{CodecFormat, Opus, Registry};
-use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, Identity};
+use host_std::simulate::netsim::NetworkConfig;
+use host_std::simulate::virtual_time::VirtualTime;
 use media_core_tests::road::babble;
 use media_core_tests::shared;
 

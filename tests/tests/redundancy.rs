@@ -9,14 +9,14 @@ use dsp_core::receive::{HostReceiver, ReceiveError, Received, ReceiverConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::red::{RedParseError, RedundancyHistory};
 use dsp_core::wire::rtp::RtpHeader;
-use host_std::netsim::NetworkConfig;
 use host_std::opus::OpusEncoderConfig;
 use host_std::record::call::{CallRecorder, side_report};
 use host_std::record::pcap::PcapWriter;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::SrtpPolicy;
-use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, CallError, CallStats, Identity};
+use host_std::simulate::netsim::NetworkConfig;
+use host_std::simulate::virtual_time::VirtualTime;
 use media_core_tests::program::tshark;
 use media_core_tests::road::babble;
 

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use dsp_core::receive::DelayConfig;
 use dsp_core::time::{Instant, NtpTime};
-use host_std::netsim::NetworkConfig;
 use host_std::record::call::CallRecorder;
 use host_std::record::keys::KeyLine;
 use host_std::record::pcap::PcapWriter;
@@ -17,8 +16,9 @@ use host_std::replay::{
     replay_bytes,
 };
 use host_std::sdp::SrtpPolicy;
-use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, Identity};
+use host_std::simulate::netsim::NetworkConfig;
+use host_std::simulate::virtual_time::VirtualTime;
 use media_core_tests::captures::{BEGIN_US, Link, Packet, Times, call, hum, pcap, pcapng, rtp, rtpdump};
 use media_core_tests::program::tshark;
 use media_core_tests::score::score;

@@ -3,9 +3,10 @@
 use std::slice;
 
 use dsp_core::quality::{
-    BurstTracker, Cname, CodecImpairment, JitterBufferInfo, JitterEstimator, PacketFate, PeerReport, ReceptionStats,
-    ReporterConfig, RtcpReporter, SendInfo, SequenceTracker, VoipMetricsInput,
+    BurstTracker, CodecImpairment, JitterBufferInfo, JitterEstimator, PacketFate, ReceptionStats, SequenceTracker,
+    VoipMetricsInput,
 };
+use dsp_core::rtcp::{Cname, PeerReport, ReporterConfig, RtcpReporter, SendInfo};
 use dsp_core::time::{Duration, Instant, NtpTime, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtcp::{ConcealmentKind, JitterBufferKind, VoipMetrics};
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use dsp_core::receive::sources::{Admission, Sources, SourcesConfig};
+use dsp_core::streams::sources::{Admission, Sources, SourcesConfig};
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
 use host_std::registry::CodecFormat;

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::process::Command;
 
 use dsp_core::time::Instant;
-use host_std::netsim::NetworkConfig;
 use host_std::opus::OpusEncoderConfig;
 use host_std::record::call::CallRecorder;
 use host_std::registry::{CodecFormat, Opus, Registry};
-use host_std::session::virtual_time::VirtualTime;
 use host_std::session::{Call, CallConfig, Identity};
+use host_std::simulate::netsim::NetworkConfig;
+use host_std::simulate::virtual_time::VirtualTime;
 use host_std::wav::{WavFrames, WavSink, mean_of_channels};
 use media_core_tests::program::{Running, folder, media_core};
 use media_core_tests::score::score;

@@ -1,4 +1,4 @@
-//! Numbers about a call: RFC 3550 statistics, bursts and ratings for RFC 3611, and the RTCP reporter.
+//! Numbers about a call: RFC 3550 statistics, bursts and ratings for RFC 3611.
 //!
 //! A receiver keeps a [`loss::SequenceTracker`] and a [`jitter::JitterEstimator`] for its source, and hands out
 //! [`ReceptionStats`], a snapshot by value. Whoever reports keeps the snapshot of its last report and takes the
@@ -8,7 +8,6 @@ pub mod burst;
 pub mod emodel;
 pub mod jitter;
 pub mod loss;
-pub mod reporter;
 pub mod voip;
 
 pub(crate) use burst::PastBursts;
@@ -16,7 +15,6 @@ pub use burst::{BurstStats, BurstTracker, PacketFate};
 pub use emodel::{CallConditions, CallQuality, CodecImpairment, EModel};
 pub use jitter::{JitterEstimator, arrival_ticks};
 pub use loss::{SequenceConfig, SequenceTracker, SequenceUpdate};
-pub use reporter::{Cname, PeerReport, ReporterConfig, RtcpReporter, SendInfo};
 pub use voip::{JitterBufferInfo, VoipMetricsInput};
 
 use crate::time::Ssrc;

@@ -4,7 +4,7 @@
 
 use core::array;
 
-use super::plc::Concealer;
+use crate::waveform::plc::Concealer;
 
 /// What was played in each channel, and the place for what comes next.
 pub(super) type Extended<'a, const CHANNELS: usize> = [(&'a [i16], &'a mut [i16]); CHANNELS];

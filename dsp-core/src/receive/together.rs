@@ -1,9 +1,12 @@
 //! What a receiver needs of others and tells them: streams that are played at the same moment (`sync`), and sources
-//! that take turns at one receiver ([`sources`](super::sources)).
+//! that take turns at one receiver, or share a budget of bytes ([`streams`](crate::streams)).
 
-use super::Receiver;
+use super::jitter::CELL_BYTES;
+use super::stats::bump;
 use super::strategy::Strategy;
+use super::{Receiver, State};
 use crate::quality::arrival_ticks;
+use crate::streams::budget::Buffered;
 use crate::time::{Duration, Instant, RtpTime};
 
 impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
@@ -37,5 +40,103 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     /// What the delay is steered to, in ticks.
     pub(super) fn target(&self, strategy: &mut dyn Strategy) -> u32 {
         strategy.target(&self.delay.estimate()).max(self.least_delay)
+    }
+}
+
+impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Buffered for Receiver<CELLS, SAMPLES, CHANNELS> {
+    fn buffered_bytes(&self) -> u32 {
+        (self.jitter.cells() * CELL_BYTES) as u32
+    }
+
+    fn give_up_oldest(&mut self) -> u32 {
+        let before = self.buffered_bytes();
+        if before == 0 {
+            return 0;
+        }
+        self.drop_first();
+        bump(&mut self.stats.crowded_out);
+        if self.jitter.is_empty() {
+            // What comes next follows a loss, not a pause.
+            self.broken = true;
+        } else {
+            // To wait longer for the beginning would only lose more.
+            self.full |= self.state == State::Priming;
+        }
+        before - self.buffered_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::g711::Pcmu;
+    use crate::receive::{NarrowbandReceiver, ReceiverConfig};
+    use crate::streams::budget::{Budget, Priority};
+    use crate::time::{PayloadType, Seq, Ssrc};
+    use crate::wire::rtp::RtpHeader;
+    use std::vec;
+
+    fn push_payload(receiver: &mut NarrowbandReceiver, seq: u16, payload_type: PayloadType, payload: &[u8]) {
+        let (seq, timestamp) = (Seq(seq), RtpTime(u32::from(seq) * 160));
+        let header = RtpHeader { payload_type, seq, timestamp, ssrc: Ssrc(1), ..RtpHeader::default() };
+        let mut bytes = vec![0; 12 + payload.len()];
+        header.write_packet(payload, &mut bytes).unwrap();
+        receiver.receive(Instant::from_millis(u64::from(seq.0) * 20), &bytes).unwrap();
+    }
+
+    fn push(receiver: &mut NarrowbandReceiver, seq: u16) {
+        push_payload(receiver, seq, PayloadType::PCMU, &[0x55; 160]);
+    }
+
+    #[test]
+    fn a_receiver_gives_up_what_is_next_and_counts_it() {
+        let mut receiver = NarrowbandReceiver::new(ReceiverConfig::default()).unwrap();
+        assert_eq!((receiver.buffered_bytes(), receiver.give_up_oldest()), (0, 0));
+        for seq in [0, 1, 3] {
+            push(&mut receiver, seq);
+        }
+        assert_eq!(receiver.buffered_bytes(), 3 * 192);
+        Budget { bytes: 2 * 192 }.enforce(&mut [&mut receiver], |receiver| (Priority::default(), *receiver));
+        assert_eq!(receiver.jitter.next_seq(), Some(Seq(1)));
+        // Then the one that is missing is lost.
+        assert_eq!([192, 192, 0], [(); 3].map(|()| receiver.give_up_oldest()));
+        let (stats, bursts) = (receiver.stats(), receiver.bursts());
+        assert_eq!((stats.crowded_out, stats.discarded, stats.buffered_packets), (3, 3, 0));
+        assert_eq!((bursts.expected, bursts.discarded, bursts.lost), (4, 3, 1));
+    }
+
+    #[test]
+    fn a_redundant_copy_is_a_packet() {
+        let mut receiver = NarrowbandReceiver::new(ReceiverConfig::default()).unwrap();
+        let red = PayloadType::from_low_bits(97);
+        receiver.set_redundancy(Some(red));
+        push(&mut receiver, 0);
+        // RFC 2198, 3: PCMU 160 ticks before, 160 bytes; then PCMU.
+        let mut payload = vec![0x80, 0x02, 0x80, 0xa0, 0x00];
+        payload.extend([0x55; 320]);
+        push_payload(&mut receiver, 2, red, &payload);
+        assert_eq!(receiver.buffered_bytes(), 3 * 192);
+        while receiver.give_up_oldest() > 0 {}
+        let (stats, bursts) = (receiver.stats(), receiver.bursts());
+        assert_eq!((stats.crowded_out, bursts.expected, bursts.discarded), (3, 3, 3));
+    }
+
+    #[test]
+    fn what_was_given_up_is_filled_and_not_taken_for_a_pause() {
+        let mut receiver = NarrowbandReceiver::new(ReceiverConfig::default()).unwrap();
+        let mut decoder = (PayloadType::PCMU, Pcmu);
+        let mut pcm = [0; 160];
+        let mut silence = 0;
+        for seq in 0..40 {
+            push(&mut receiver, seq);
+            if seq == 30 {
+                silence = receiver.stats().silence_samples;
+                while receiver.give_up_oldest() > 0 {}
+            }
+            receiver.play(Instant::from_millis(u64::from(seq) * 20), &mut decoder, &mut pcm);
+        }
+        let stats = receiver.stats();
+        assert!(stats.crowded_out > 0 && stats.concealed_lost_samples > 0, "{stats:?}");
+        assert_eq!((stats.silence_samples, stats.pauses), (silence, 0));
     }
 }

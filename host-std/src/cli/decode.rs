@@ -14,10 +14,10 @@ use dsp_core::codec::{Decoder, PayloadTable};
 use dsp_core::receive::{DelayConfig, ReceiverConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
-use host_std::netsim::{Network, NetworkConfig};
 use host_std::opus::{MAX_PACKET_TICKS, OpusEncoderConfig};
 use host_std::opus_file::OpusFile;
 use host_std::receiver::AnyReceiver;
+use host_std::simulate::netsim::{Network, NetworkConfig};
 use host_std::wav::WavSink;
 
 use super::encode::{Coding, Setup};

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use dsp_core::receive::sources::Admission;
 use dsp_core::receive::{Played, Received};
+use dsp_core::streams::sources::Admission;
 use dsp_core::time::{Instant, Seq, Ssrc};
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtp::RtpPacket;

@@ -13,8 +13,8 @@ use dsp_core::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 use super::StreamReport;
 use super::payloads::{Decoders, PayloadFormat};
 use super::play::Player;
-use crate::netsim::{Network, NetworkConfig};
 use crate::registry::CodecFormat;
+use crate::simulate::netsim::{Network, NetworkConfig};
 
 /// Rate of the speech, in Hz.
 pub const RATE_HZ: u32 = 16_000;

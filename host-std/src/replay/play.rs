@@ -17,10 +17,10 @@ use dsp_core::wire::rtp::RtpPacket;
 use super::StreamReport;
 use super::numbers::{Numbers, percentile, thousandth};
 use super::payloads::Decoders;
-use crate::netsim::{Network, NetworkConfig};
 use crate::receiver::AnyReceiver;
 use crate::record::call::play_rows;
 use crate::report::{DelayRow, PacketFate, PacketRow, PlayRow};
+use crate::simulate::netsim::{Network, NetworkConfig};
 
 /// Length of the listener's ticks, and when the first one is.
 const TICK: Duration = Duration::from_millis(10);

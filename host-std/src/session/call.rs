@@ -14,11 +14,12 @@
 use std::net::{IpAddr, SocketAddr};
 
 use dsp_core::codec::Encoder;
-use dsp_core::quality::{Cname, ReceptionStats, ReporterConfig, RtcpReporter, SendInfo, VoipMetricsInput};
-use dsp_core::receive::budget::{Budget, Priority};
-use dsp_core::receive::sources::{Admission, PlacesError};
+use dsp_core::quality::{ReceptionStats, VoipMetricsInput};
 use dsp_core::receive::{Fate, Played, ReceiverConfig};
+use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter, SendInfo};
 use dsp_core::send::{HostRedundancy, HostSender, SenderConfig};
+use dsp_core::streams::budget::{Budget, Priority};
+use dsp_core::streams::sources::{Admission, PlacesError};
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet, WriteError};

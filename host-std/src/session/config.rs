@@ -146,7 +146,7 @@ pub struct CallConfig {
     pub sources: usize,
     /// Bytes of received payloads that all sources may hold together, in cells of 64 as their receivers store them, at
     /// least [`PACKET_BYTES`](super::PACKET_BYTES) for each of `sources`. Beyond it packets are given up, first of the
-    /// sources of the lowest [priority](super::Call::set_priority) ([`budget`](dsp_core::receive::budget)). `None`: each
+    /// sources of the lowest [priority](super::Call::set_priority) ([`budget`](dsp_core::streams::budget)). `None`: each
     /// source holds what its own receiver has room for.
     pub buffer_bytes: Option<u32>,
     /// Bounds of the receive delay.

@@ -461,7 +461,7 @@ impl Sound {
 }
 
 /// Whether an error says only that a datagram of ours found nobody: Windows calls that a reset.
-pub(super) fn unreachable(error: &io::Error) -> bool {
+pub(crate) fn unreachable(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
 }
 

@@ -1,5 +1,5 @@
 //! A call: SDP state, guard, streams, reporter and codecs of one side, without I/O ([`Call`]); and what drives it:
-//! [`virtual_time`] faster than real time, [`driver`] over sockets on tokio.
+//! [`virtual_time`](crate::simulate::virtual_time) faster than real time, [`driver`] over sockets on tokio.
 //!
 //! A server may hold a thousand [`Call`]s and tick them in a batch: none of them owns a task, a socket or a timer.
 
@@ -13,23 +13,21 @@ mod guard;
 mod keys;
 mod latch;
 mod outcome;
-pub mod proxy;
 mod quality;
 mod sources;
 mod tap;
-pub mod virtual_time;
 
 /// Length of an audio tick in ms.
-const TICK_MS: u32 = 10;
+pub(crate) const TICK_MS: u32 = 10;
 
 /// Samples (a channel) of the tick with this number: not always the same where a second has no whole number of
 /// hundredths.
-fn tick_samples(rate_hz: u32, tick: u64) -> usize {
+pub(crate) fn tick_samples(rate_hz: u32, tick: u64) -> usize {
     ticks_samples(rate_hz, tick, 1)
 }
 
 /// Samples (a channel) of `count` ticks from this one on.
-fn ticks_samples(rate_hz: u32, tick: u64, count: u64) -> usize {
+pub(crate) fn ticks_samples(rate_hz: u32, tick: u64, count: u64) -> usize {
     let upto = |tick: u64| tick * u64::from(rate_hz) * u64::from(TICK_MS) / 1_000;
     (upto(tick + count) - upto(tick)) as usize
 }

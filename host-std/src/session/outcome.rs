@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use dsp_core::guard::GuardError;
 use dsp_core::guard::srtp::KeyError;
 use dsp_core::quality::BurstStats;
-use dsp_core::receive::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::receive::{self, ReceiveError, Received, ReceiverStats};
 use dsp_core::send::{FrameTooLong, SendStats};
+use dsp_core::streams::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::rtcp::VoipMetrics;
 

@@ -4,8 +4,9 @@
 //! length, the codec's own delay and the mean wait in the jitter buffer; sound cards are not known here.
 
 use dsp_core::quality::voip::StreamQuality;
-use dsp_core::quality::{BurstStats, CodecImpairment, JitterBufferInfo, RtcpReporter, VoipMetricsInput};
+use dsp_core::quality::{BurstStats, CodecImpairment, JitterBufferInfo, VoipMetricsInput};
 use dsp_core::receive::DelayConfig;
+use dsp_core::rtcp::RtcpReporter;
 use dsp_core::time::Duration;
 use dsp_core::wire::rtcp::{ConcealmentKind, JitterBufferKind};
 

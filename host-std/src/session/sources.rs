@@ -1,15 +1,16 @@
 //! The sources of a call: who is heard, each by a receiver of its own; their sum; streams of one sender in step.
 //!
 //! One place: whoever sends is heard, and another SSRC takes over after probation, as a receiver has it. More: a table
-//! of SSRCs says who has a place (`receive::sources`), what `play` gives is the sum of all of them, and those with one
-//! canonical name are aligned by their sender reports (`sync`). They may share a budget of bytes (`receive::budget`). All
+//! of SSRCs says who has a place (`streams::sources`), what `play` gives is the sum of all of them, and those with one
+//! canonical name are aligned by their sender reports (`sync`). They may share a budget of bytes (`streams::budget`). All
 //! memory is taken when the call is agreed on.
 
 use dsp_core::codec::PayloadTable;
-use dsp_core::quality::{BurstStats, Cname, ReceptionStats, SequenceConfig};
-use dsp_core::receive::budget::{Budget, Priority};
-use dsp_core::receive::sources::{Admission, Sources, SourcesConfig, SourcesStats};
+use dsp_core::quality::{BurstStats, ReceptionStats, SequenceConfig};
 use dsp_core::receive::{Fate, Played, ReceiverConfig, ReceiverStats};
+use dsp_core::rtcp::Cname;
+use dsp_core::streams::budget::{Budget, Priority};
+use dsp_core::streams::sources::{Admission, Sources, SourcesConfig, SourcesStats};
 use dsp_core::sync::{AlignConfig, ClockMap, Stream, align};
 use dsp_core::time::{Duration, Instant, NtpTime, PayloadType, Seq, Ssrc};
 use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};

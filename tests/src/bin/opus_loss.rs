@@ -16,8 +16,8 @@ use std::error::Error;
 
 use dsp_core::codec::{Decoder, Encoder};
 use dsp_core::time::Instant;
-use host_std::netsim::{Network, NetworkConfig};
 use host_std::opus::{DEEP_CONCEALMENT, MAX_PAYLOAD, OpusDecoder, OpusEncoder, OpusEncoderConfig};
+use host_std::simulate::netsim::{Network, NetworkConfig};
 
 /// Ticks of a packet: 20 ms.
 const TICKS: u32 = 960;

@@ -13,7 +13,7 @@
 
 use super::SubBandDecoder;
 use super::qmf::{Analysis, BLOCK, Synthesis};
-use crate::receive::plc::{Concealer, HISTORY_MS};
+use crate::waveform::plc::{Concealer, HISTORY_MS};
 
 const RATE_HZ: u32 = 16_000;
 /// Sound that the concealer wants to see.

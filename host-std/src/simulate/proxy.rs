@@ -9,8 +9,8 @@ use dsp_core::time::Instant;
 use tokio::net::UdpSocket;
 use tokio::time::{Duration, Instant as TokioInstant, sleep_until};
 
-use super::driver::{Clock, unreachable};
-use crate::netsim::{Network, NetworkConfig};
+use crate::session::driver::{Clock, unreachable};
+use crate::simulate::netsim::{Network, NetworkConfig};
 
 /// A datagram on its way: when it arrives, in which order it was sent, through which socket it leaves, its bytes.
 type InFlight = Reverse<(Instant, u64, usize, Vec<u8>)>;

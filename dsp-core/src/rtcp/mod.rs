@@ -10,7 +10,7 @@
 
 use core::slice;
 
-use super::ReceptionStats;
+use crate::quality::ReceptionStats;
 use crate::time::{Duration, Instant, NtpTime, RtpTime, Ssrc};
 use crate::wire::rtcp::xr::{Dlrr, DlrrItem};
 use crate::wire::rtcp::{CompoundWriter, ReportBlock, SdesItem, SenderInfo, VoipMetrics, WriteError, XrBlock};

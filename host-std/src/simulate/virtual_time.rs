@@ -10,11 +10,11 @@ use std::net::SocketAddr;
 
 use dsp_core::time::{Duration, Instant};
 
-use super::{Call, CallError, Channel, Tap, Transmit};
-use crate::netsim::{Network, NetworkConfig};
+use crate::session::{self, Call, CallError, Channel, Tap, Transmit};
+use crate::simulate::netsim::{Network, NetworkConfig};
 
 /// Length of an audio tick in ms: a common device period, and half a usual packet.
-pub const TICK_MS: u32 = super::TICK_MS;
+pub const TICK_MS: u32 = session::TICK_MS;
 /// The second side's ticks fall between the first's.
 const PHASE_US: f64 = 3_700.0;
 /// Room for a datagram: L16 at 48 kHz, stereo, in packets of 60 ms and all smaller ones.
@@ -119,7 +119,7 @@ impl<T: Tap> VirtualTime<T> {
         let mut pcm = [0i16; 2 * 48 * TICK_MS as usize];
         let mut datagram = [0u8; DATAGRAM_BYTES];
         let end = &mut self.ends[side];
-        let pcm = &mut pcm[..super::tick_samples(end.rate_hz, end.tick) * usize::from(end.channels)];
+        let pcm = &mut pcm[..session::tick_samples(end.rate_hz, end.tick) * usize::from(end.channels)];
         let played = end.call.play(now, pcm);
         end.tap.played(now, &played, pcm);
         end.tap.settled(&end.call);

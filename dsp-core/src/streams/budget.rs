@@ -8,10 +8,6 @@
 //! Bytes are those of the cells in which packets lie, redundant copies (RFC 2198) included: 64 for the shortest packet,
 //! so that a flood of empty ones has its price too. Cost: one pass over the media, and one more for each packet let go.
 
-use super::jitter::CELL_BYTES;
-use super::stats::bump;
-use super::{Receiver, State};
-
 /// What a medium is worth beside others: the higher keeps its packets longer. Zero is usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -60,36 +56,9 @@ impl Budget {
     }
 }
 
-impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Buffered for Receiver<CELLS, SAMPLES, CHANNELS> {
-    fn buffered_bytes(&self) -> u32 {
-        (self.jitter.cells() * CELL_BYTES) as u32
-    }
-
-    fn give_up_oldest(&mut self) -> u32 {
-        let before = self.buffered_bytes();
-        if before == 0 {
-            return 0;
-        }
-        self.drop_first();
-        bump(&mut self.stats.crowded_out);
-        if self.jitter.is_empty() {
-            // What comes next follows a loss, not a pause.
-            self.broken = true;
-        } else {
-            // To wait longer for the beginning would only lose more.
-            self.full |= self.state == State::Priming;
-        }
-        before - self.buffered_bytes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::g711::Pcmu;
-    use crate::receive::{NarrowbandReceiver, ReceiverConfig};
-    use crate::time::{Instant, PayloadType, RtpTime, Seq, Ssrc};
-    use crate::wire::rtp::RtpHeader;
     use std::vec;
     use std::vec::Vec;
 
@@ -154,69 +123,5 @@ mod tests {
     #[test]
     fn it_ends_with_whom_nothing_can_be_had_of() {
         Budget { bytes: 10 }.enforce(&mut [Stubborn], |medium| (Priority::default(), medium));
-    }
-
-    fn push_payload(receiver: &mut NarrowbandReceiver, seq: u16, payload_type: PayloadType, payload: &[u8]) {
-        let (seq, timestamp) = (Seq(seq), RtpTime(u32::from(seq) * 160));
-        let header = RtpHeader { payload_type, seq, timestamp, ssrc: Ssrc(1), ..RtpHeader::default() };
-        let mut bytes = vec![0; 12 + payload.len()];
-        header.write_packet(payload, &mut bytes).unwrap();
-        receiver.receive(Instant::from_millis(u64::from(seq.0) * 20), &bytes).unwrap();
-    }
-
-    fn push(receiver: &mut NarrowbandReceiver, seq: u16) {
-        push_payload(receiver, seq, PayloadType::PCMU, &[0x55; 160]);
-    }
-
-    #[test]
-    fn a_receiver_gives_up_what_is_next_and_counts_it() {
-        let mut receiver = NarrowbandReceiver::new(ReceiverConfig::default()).unwrap();
-        assert_eq!((receiver.buffered_bytes(), receiver.give_up_oldest()), (0, 0));
-        for seq in [0, 1, 3] {
-            push(&mut receiver, seq);
-        }
-        assert_eq!(receiver.buffered_bytes(), 3 * 192);
-        Budget { bytes: 2 * 192 }.enforce(&mut [&mut receiver], |receiver| (Priority::default(), *receiver));
-        assert_eq!(receiver.jitter.next_seq(), Some(Seq(1)));
-        // Then the one that is missing is lost.
-        assert_eq!([192, 192, 0], [(); 3].map(|()| receiver.give_up_oldest()));
-        let (stats, bursts) = (receiver.stats(), receiver.bursts());
-        assert_eq!((stats.crowded_out, stats.discarded, stats.buffered_packets), (3, 3, 0));
-        assert_eq!((bursts.expected, bursts.discarded, bursts.lost), (4, 3, 1));
-    }
-
-    #[test]
-    fn a_redundant_copy_is_a_packet() {
-        let mut receiver = NarrowbandReceiver::new(ReceiverConfig::default()).unwrap();
-        let red = PayloadType::from_low_bits(97);
-        receiver.set_redundancy(Some(red));
-        push(&mut receiver, 0);
-        // RFC 2198, 3: PCMU 160 ticks before, 160 bytes; then PCMU.
-        let mut payload = vec![0x80, 0x02, 0x80, 0xa0, 0x00];
-        payload.extend([0x55; 320]);
-        push_payload(&mut receiver, 2, red, &payload);
-        assert_eq!(receiver.buffered_bytes(), 3 * 192);
-        while receiver.give_up_oldest() > 0 {}
-        let (stats, bursts) = (receiver.stats(), receiver.bursts());
-        assert_eq!((stats.crowded_out, bursts.expected, bursts.discarded), (3, 3, 3));
-    }
-
-    #[test]
-    fn what_was_given_up_is_filled_and_not_taken_for_a_pause() {
-        let mut receiver = NarrowbandReceiver::new(ReceiverConfig::default()).unwrap();
-        let mut decoder = (PayloadType::PCMU, Pcmu);
-        let mut pcm = [0; 160];
-        let mut silence = 0;
-        for seq in 0..40 {
-            push(&mut receiver, seq);
-            if seq == 30 {
-                silence = receiver.stats().silence_samples;
-                while receiver.give_up_oldest() > 0 {}
-            }
-            receiver.play(Instant::from_millis(u64::from(seq) * 20), &mut decoder, &mut pcm);
-        }
-        let stats = receiver.stats();
-        assert!(stats.crowded_out > 0 && stats.concealed_lost_samples > 0, "{stats:?}");
-        assert_eq!((stats.silence_samples, stats.pauses), (silence, 0));
     }
 }

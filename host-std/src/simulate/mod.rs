@@ -1,0 +1,6 @@
+//! Bad networks without a network: what one does to a datagram ([`netsim`]), two calls over it in virtual time
+//! ([`virtual_time`]), and the same between real sockets ([`proxy`]).
+
+pub mod netsim;
+pub mod proxy;
+pub mod virtual_time;
