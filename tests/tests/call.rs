@@ -91,7 +91,7 @@ fn ilbc_is_heard_in_both_modes_and_where_they_differ() {
         simulation.run_until(Instant::from_millis(5_000));
         for end in &simulation.ends {
             let stats = end.call.stats();
-            assert_eq!(end.call.negotiated().unwrap().send_ptime_ms, ptime_ms, "{modes:?}");
+            assert_eq!(end.call.negotiated().unwrap().stream(0).unwrap().send_ptime_ms, ptime_ms, "{modes:?}");
             assert!(stats.receiver.decoded_samples > 35_000, "{modes:?}: {stats:?}");
             assert_eq!(stats.receiver.undecodable, 0, "{modes:?}");
             let energy = |pcm: &[i16]| pcm.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
@@ -156,7 +156,7 @@ fn silence_is_not_sent_where_both_sides_have_comfort_noise() {
             end.speech.resize(10 * rate_hz as usize, 0);
         }
         simulation.run_until(Instant::from_millis(10_000));
-        simulation.ends.map(|end| (end.call.negotiated().unwrap().send.clone(), end.call.stats()))
+        simulation.ends.map(|end| (end.call.negotiated().unwrap().stream(0).unwrap().send.clone(), end.call.stats()))
     };
     for codec in [CodecFormat::pcmu(), CodecFormat::g722(), CodecFormat::l16(16_000, 1), CodecFormat::opus()] {
         let own = codec.is_named("opus");

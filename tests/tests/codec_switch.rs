@@ -10,7 +10,7 @@ use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
 use host_std::opus::{OpusEncoder, OpusEncoderConfig};
 use host_std::registry::CodecFormat;
-use host_std::sdp::{self, LocalMedia, SrtpPolicy};
+use host_std::sdp::{self, LocalMedia, LocalStream, SrtpPolicy};
 use host_std::session::{Call, CallConfig, Channel, Identity, Incoming};
 use host_std::wav::WavFrames;
 use media_core_tests::score::score;
@@ -35,8 +35,8 @@ struct Voice {
 }
 
 /// The payload type that the answer gave a codec.
-fn number(negotiated: &sdp::Negotiated, name: &str) -> PayloadType {
-    negotiated.send.iter().find(|codec| codec.format.is_named(name)).unwrap().payload_type
+fn number(stream: &sdp::NegotiatedStream, name: &str) -> PayloadType {
+    stream.send.iter().find(|codec| codec.format.is_named(name)).unwrap().payload_type
 }
 
 /// A call that offered these codecs, and an answer with all of them; then the voices take turns, `lose` every so many
@@ -52,9 +52,10 @@ fn turns(codecs: &[CodecFormat], order: &[&str], lose: usize, said: fn(u32) -> V
     let mut call = Call::new(config).unwrap();
     let noise = pauses.then(|| CodecFormat::comfort_noise(8_000));
     let codecs = codecs.iter().cloned().chain(noise).collect::<Vec<_>>();
-    let there = LocalMedia { rtp_port: 5_000, codecs: codecs.clone(), ..LocalMedia::default() };
+    let there = LocalMedia { rtp_port: 5_000, streams: vec![LocalStream::of(codecs.clone())], ..LocalMedia::default() };
     let (answer, negotiated) = sdp::answer(&there, call.offer().unwrap()).unwrap();
-    assert_eq!(negotiated.send.len(), codecs.len());
+    let stream = negotiated.stream(0).unwrap();
+    assert_eq!(stream.send.len(), codecs.len());
     call.accept(Instant::ZERO, &answer).unwrap();
     let mut voices: Vec<_> = order
         .iter()
@@ -64,7 +65,7 @@ fn turns(codecs: &[CodecFormat], order: &[&str], lose: usize, said: fn(u32) -> V
                 "G722" => (16_000, 8_000, Box::new(G722Encoder::new(Mode::Kbps64))),
                 _ => (8_000, 8_000, Box::new(Pcmu)),
             };
-            Voice { payload_type: number(&negotiated, name), rate_hz, clock_hz, encoder, said: said(rate_hz) }
+            Voice { payload_type: number(stream, name), rate_hz, clock_hz, encoder, said: said(rate_hz) }
         })
         .collect();
 
@@ -189,10 +190,11 @@ fn what_nobody_agreed_on_moves_no_time() {
         ..CallConfig::with_identity(4_000, Identity::seeded(1))
     };
     let mut call = Call::new(config).unwrap();
-    let there = LocalMedia { rtp_port: 5_000, codecs, ..LocalMedia::default() };
+    let there = LocalMedia { rtp_port: 5_000, streams: vec![LocalStream::of(codecs)], ..LocalMedia::default() };
     let (answer, negotiated) = sdp::answer(&there, call.offer().unwrap()).unwrap();
+    let stream = negotiated.stream(0).unwrap();
     call.accept(Instant::ZERO, &answer).unwrap();
-    let opus = number(&negotiated, "opus");
+    let opus = number(stream, "opus");
     let mut encoder = OpusEncoder::new(OpusEncoderConfig::default()).unwrap();
     let said = speech(48_000);
 

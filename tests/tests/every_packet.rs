@@ -220,7 +220,7 @@ fn agreed(delay: DelayConfig, sources: usize) -> Call {
 
 /// The payload type of redundancy that a call agreed on.
 fn red_of(call: &Call) -> u8 {
-    let formats = &call.negotiated().unwrap().receive;
+    let formats = &call.negotiated().unwrap().stream(0).unwrap().receive;
     formats.iter().find(|codec| codec.format.is_named("red")).unwrap().payload_type.get()
 }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use dsp_core::time::{Duration, Instant, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
 use host_std::registry::CodecFormat;
-use host_std::sdp::{self, LocalMedia, SrtpPolicy};
+use host_std::sdp::{self, LocalMedia, LocalStream, SrtpPolicy};
 use host_std::session::{Call, CallConfig, Channel, Identity};
 
 /// A packet: which codec, bytes of payload, how far the timestamp goes; and samples to play after it.
@@ -32,14 +32,15 @@ fn fuzz_codec_switch() {
             ..CallConfig::with_identity(4_000, Identity::seeded(1))
         };
         let mut call = Call::new(config).unwrap();
-        let there = LocalMedia { rtp_port: 5_000, codecs, ..LocalMedia::default() };
+        let there = LocalMedia { rtp_port: 5_000, streams: vec![LocalStream::of(codecs)], ..LocalMedia::default() };
         let (answer, negotiated) = sdp::answer(&there, call.offer().unwrap()).unwrap();
+        let stream = negotiated.stream(0).unwrap();
         call.accept(Instant::ZERO, &answer).unwrap();
         let from: SocketAddr = "127.0.0.1:5000".parse().unwrap();
         let (mut now, mut timestamp) = (Instant::ZERO, RtpTime(u32::MAX - 1_000));
         let mut datagram = vec![0; 70_000];
         for (n, &(which, bytes, ahead, samples)) in steps.iter().enumerate() {
-            let codec = &negotiated.send[usize::from(which) % negotiated.send.len()];
+            let codec = &stream.send[usize::from(which) % stream.send.len()];
             let header = RtpHeader {
                 payload_type: codec.payload_type,
                 seq: Seq(n as u16),

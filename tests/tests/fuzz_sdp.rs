@@ -7,7 +7,8 @@
 use bolero::check;
 use host_std::registry::{Registry, Terms};
 use host_std::sdp::{
-    CodecFormat, CryptoLine, CryptoSuite, LocalMedia, MasterKey, SdpError, SrtpPolicy, accept, answer, offer,
+    CodecFormat, CryptoLine, CryptoSuite, LocalMedia, LocalStream, MasterKey, SdpError, SrtpPolicy, accept, answer,
+    offer,
 };
 
 /// A description with a bit of everything.
@@ -73,7 +74,12 @@ fn local(srtp: SrtpPolicy) -> LocalMedia {
     let key = |tag: u8, suite| CryptoLine { tag: tag.into(), suite, key: MasterKey::from_bytes(&[tag; 30]) };
     LocalMedia {
         rtp_port: 4000,
-        codecs: vec![CodecFormat::opus(), CodecFormat::pcmu(), CodecFormat::g722(), CodecFormat::l16(16_000, 1)],
+        streams: vec![LocalStream::of([
+            CodecFormat::opus(),
+            CodecFormat::pcmu(),
+            CodecFormat::g722(),
+            CodecFormat::l16(16_000, 1),
+        ])],
         srtp,
         crypto: vec![key(1, CryptoSuite::AesCm128HmacSha1_80), key(2, CryptoSuite::AesCm128HmacSha1_32)],
         ..Default::default()
@@ -85,15 +91,17 @@ fn survives(text: &[u8]) {
         let mut local = local(policy);
         let ours = offer(&local).unwrap();
         if let Ok(agreed) = accept(&local, &ours, text) {
-            assert!(policy != SrtpPolicy::Required || agreed.srtp.is_some());
-            assert!(!agreed.send.is_empty() && agreed.send.len() == agreed.receive.len());
+            assert!(policy != SrtpPolicy::Required || agreed.transport.srtp.is_some());
+            let stream = agreed.stream(0).unwrap();
+            assert!(!stream.send.is_empty() && stream.send.len() == stream.receive.len());
         }
         match answer(&local, text) {
             Ok((answered, agreed)) => {
-                assert!((10..=60).contains(&agreed.send_ptime_ms));
-                assert!(!agreed.send.is_empty() && agreed.send.len() == agreed.receive.len());
-                assert!(policy != SrtpPolicy::Required || agreed.srtp.is_some());
-                assert!(agreed.remote_rtp.port() != 0 && agreed.remote_rtcp.port() != 0);
+                let (transport, stream) = (&agreed.transport, agreed.stream(0).unwrap());
+                assert!((10..=60).contains(&stream.send_ptime_ms));
+                assert!(!stream.send.is_empty() && stream.send.len() == stream.receive.len());
+                assert!(policy != SrtpPolicy::Required || transport.srtp.is_some());
+                assert!(transport.remote_rtp.port() != 0 && transport.remote_rtcp.port() != 0);
                 // Our own text can be read again: as an offer by anybody, and as what we said before.
                 assert!(!matches!(answer(&local, &answered), Err(SdpError::Syntax(_))), "{answered}");
                 local.previous = Some(answered);
@@ -114,7 +122,7 @@ fn survives(text: &[u8]) {
 fn the_seed_is_taken() {
     for policy in [SrtpPolicy::Off, SrtpPolicy::Offered, SrtpPolicy::Required] {
         let (_, agreed) = answer(&local(policy), SEED).unwrap();
-        assert_eq!(agreed.remote_rtp.port(), if policy == SrtpPolicy::Off { 54_500 } else { 54_400 });
+        assert_eq!(agreed.transport.remote_rtp.port(), if policy == SrtpPolicy::Off { 54_500 } else { 54_400 });
     }
     survives(SEED.as_bytes());
 }

@@ -210,7 +210,7 @@ impl Scene {
         if let Some(transmit) = self.call.poll(self.now, &mut buffer) {
             sent.push(buffer[..transmit.len].to_vec());
         }
-        let keys = self.call.negotiated().and_then(|negotiated| negotiated.srtp.clone());
+        let keys = self.call.negotiated().and_then(|negotiated| negotiated.transport.srtp.clone());
         if let Some(keys) = keys {
             for datagram in sent {
                 let readable = self.books.enter(keys.outgoing.as_bytes(), keys.suite.profile(), &datagram);
@@ -252,11 +252,11 @@ impl Scene {
     }
 
     fn is_protected(&self) -> bool {
-        self.call.negotiated().is_some_and(|negotiated| negotiated.srtp.is_some())
+        self.call.negotiated().is_some_and(|negotiated| negotiated.transport.srtp.is_some())
     }
 
     fn our_key(&self) -> Option<Key> {
-        let srtp = self.call.negotiated()?.srtp.as_ref()?;
+        let srtp = self.call.negotiated()?.transport.srtp.as_ref()?;
         Some(*srtp.outgoing.as_bytes())
     }
 

@@ -222,7 +222,7 @@ fn another_address_is_followed() {
                 pair.calls[side].accept(pair.now, &answer).unwrap();
                 pair.addresses[side] = address(port);
                 pair.assert_heard_again("moved");
-                assert_eq!(pair.calls[1 - side].negotiated().unwrap().remote_rtp, address(port));
+                assert_eq!(pair.calls[1 - side].negotiated().unwrap().transport.remote_rtp, address(port));
             }
         }
     }

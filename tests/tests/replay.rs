@@ -429,14 +429,15 @@ fn recorded(codec: &CodecFormat, redundancy: u8, network: NetworkConfig) -> (Vec
     for (time, side, arrival) in arrivals {
         capture.datagram(time, arrival.from, addresses[side], &arrival.bytes).unwrap();
     }
-    let lines = simulation.ends[0].call.negotiated().and_then(|negotiated| negotiated.srtp.as_ref()).map(|srtp| {
-        [(0, &srtp.outgoing), (1, &srtp.incoming)].map(|(from, key)| KeyLine {
-            suite: srtp.suite.name().into(),
-            from: addresses[from],
-            to: addresses[1 - from],
-            key_and_salt: key.as_bytes().to_vec(),
-        })
-    });
+    let lines =
+        simulation.ends[0].call.negotiated().and_then(|negotiated| negotiated.transport.srtp.as_ref()).map(|srtp| {
+            [(0, &srtp.outgoing), (1, &srtp.incoming)].map(|(from, key)| KeyLine {
+                suite: srtp.suite.name().into(),
+                from: addresses[from],
+                to: addresses[1 - from],
+                key_and_salt: key.as_bytes().to_vec(),
+            })
+        });
     let keys = Keys::new(&lines.map(Vec::from).unwrap_or_default()).unwrap();
     let heard = [0, 1].map(|side| simulation.ends[side].tap.heard.clone());
     (capture.finish().unwrap(), keys, heard)

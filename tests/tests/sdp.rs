@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use host_std::registry::Registry;
 use host_std::sdp::{
-    CodecFormat, CodecOrder, CryptoLine, CryptoSuite, Direction, LocalMedia, MasterKey, Negotiated, SdpError,
-    SessionId, SrtpPolicy, accept, answer, offer,
+    CodecFormat, CodecOrder, CryptoLine, CryptoSuite, Direction, LocalMedia, LocalStream, MasterKey, Negotiated,
+    NegotiatedTransport, SdpError, SessionId, SrtpPolicy, accept, answer, offer,
 };
 use proptest::prelude::*;
 
@@ -58,16 +58,19 @@ prop_compose! {
             address: if v6 { "2001:db8::1" } else { "192.0.2.1" }.parse::<IpAddr>().unwrap(),
             rtp_port,
             rtcp_port,
-            codecs,
             codec_order: if ours { CodecOrder::Ours } else { CodecOrder::Offer },
-            ptime_ms: ptime * 10,
-            max_ptime_ms: (ptime + more).min(6) * 10,
+            streams: vec![LocalStream {
+                codecs,
+                ptime_ms: ptime * 10,
+                max_ptime_ms: (ptime + more).min(6) * 10,
+                direction,
+                telephone_event,
+                redundancy: 1,
+                voip_metrics,
+                closed: false,
+            }],
             mtu,
-            direction,
             rtcp_mux,
-            telephone_event,
-            redundancy: 1,
-            voip_metrics,
             srtp,
             crypto: crypto.map(|((suite, key), tag)| CryptoLine { tag, suite, key: MasterKey::from_bytes(&key) }).collect(),
             session: SessionId { username: "-".into(), id: 42, version: 7 },
@@ -76,8 +79,18 @@ prop_compose! {
     }
 }
 
+fn codecs(local: &LocalMedia) -> &[CodecFormat] {
+    &local.streams[0].codecs
+}
+
 /// What `sender` sends is what `receiver` expects.
 fn assert_crossed(sender: &Negotiated, receiver: &Negotiated) {
+    let (from, to) = (&sender.transport, &receiver.transport);
+    let keys = |side: &NegotiatedTransport| side.srtp.clone().map(|keys| (keys.suite, keys.outgoing, keys.incoming));
+    let turned = keys(to).map(|(suite, outgoing, incoming)| (suite, incoming, outgoing));
+    assert_eq!(keys(from), turned);
+    assert_eq!(from.rtcp_mux, to.rtcp_mux);
+    let (sender, receiver) = (sender.stream(0).unwrap(), receiver.stream(0).unwrap());
     assert_eq!(sender.send.len(), receiver.receive.len());
     for (sent, expected) in sender.send.iter().zip(&receiver.receive) {
         assert_eq!(sent.payload_type, expected.payload_type);
@@ -86,24 +99,22 @@ fn assert_crossed(sender: &Negotiated, receiver: &Negotiated) {
     }
     assert_eq!(sender.send_events, receiver.receive_events);
     assert_eq!(sender.direction, receiver.direction.reversed());
-    let keys = |side: &Negotiated| side.srtp.clone().map(|keys| (keys.suite, keys.outgoing, keys.incoming));
-    let turned = keys(receiver).map(|(suite, outgoing, incoming)| (suite, incoming, outgoing));
-    assert_eq!(keys(sender), turned);
-    assert_eq!(sender.rtcp_mux, receiver.rtcp_mux);
 }
 
 fn assert_where(negotiated: &Negotiated, other: &LocalMedia) {
-    assert_eq!(negotiated.remote_rtp, (other.address, other.rtp_port).into());
-    let rtcp_port = if negotiated.rtcp_mux { other.rtp_port } else { other.rtcp_port.unwrap_or(other.rtp_port + 1) };
-    assert_eq!(negotiated.remote_rtcp, (other.address, rtcp_port).into());
-    let best = &negotiated.send[0].format;
+    let transport = &negotiated.transport;
+    assert_eq!(transport.remote_rtp, (other.address, other.rtp_port).into());
+    let rtcp_port = if transport.rtcp_mux { other.rtp_port } else { other.rtcp_port.unwrap_or(other.rtp_port + 1) };
+    assert_eq!(transport.remote_rtcp, (other.address, rtcp_port).into());
+    let stream = negotiated.stream(0).unwrap();
+    let best = &stream.send[0].format;
     let registry = Registry::builtin();
     let codec = registry.find(best).unwrap();
-    let frames = codec.describe(&codec.agree(&negotiated.receive[0].format, best).unwrap()).frames;
-    assert!(frames.has(negotiated.send_ptime_ms * 1_000), "{best} has no {} ms", negotiated.send_ptime_ms);
+    let frames = codec.describe(&codec.agree(&stream.receive[0].format, best).unwrap()).frames;
+    assert!(frames.has(stream.send_ptime_ms * 1_000), "{best} has no {} ms", stream.send_ptime_ms);
     // A codec whose only frame is longer has no choice.
-    assert!(negotiated.send_ptime_ms <= other.max_ptime_ms.max(frames.packet_ms(10)), "{best}");
-    assert_eq!(negotiated.send_ptime_ms % 10, 0);
+    assert!(stream.send_ptime_ms <= other.streams[0].max_ptime_ms.max(frames.packet_ms(10)), "{best}");
+    assert_eq!(stream.send_ptime_ms % 10, 0);
 }
 
 proptest! {
@@ -112,7 +123,7 @@ proptest! {
     #[test]
     fn both_sides_agree(a in side(), b in side()) {
         let Ok(offered) = offer(&a) else {
-            prop_assert!(a.codecs.iter().all(|codec| codec.name == "CN"), "only a side without a codec can't offer");
+            prop_assert!(codecs(&a).iter().all(|codec| codec.name == "CN"), "only a side without a codec can't offer");
             return Ok(());
         };
         match answer(&b, &offered) {
@@ -124,13 +135,13 @@ proptest! {
                 assert_where(&at_a, &b);
                 assert_where(&at_b, &a);
                 let required = a.srtp == SrtpPolicy::Required || b.srtp == SrtpPolicy::Required;
-                prop_assert!(!required || at_a.srtp.is_some());
+                prop_assert!(!required || at_a.transport.srtp.is_some());
                 let off = a.srtp == SrtpPolicy::Off || b.srtp == SrtpPolicy::Off;
-                prop_assert!(!off || at_a.srtp.is_none());
+                prop_assert!(!off || at_a.transport.srtp.is_none());
             }
             Err(error) => {
-                let common = a.codecs.iter().any(|ours| {
-                    ours.name != "CN" && b.codecs.iter().any(|theirs| theirs.same_encoding(ours))
+                let common = codecs(&a).iter().any(|ours| {
+                    ours.name != "CN" && codecs(&b).iter().any(|theirs| theirs.same_encoding(ours))
                 });
                 let explained = match error {
                     SdpError::Family { .. } => a.address.is_ipv4() != b.address.is_ipv4(),
@@ -138,7 +149,7 @@ proptest! {
                     SdpError::SrtpOff(..) => a.srtp == SrtpPolicy::Required && b.srtp == SrtpPolicy::Off,
                     SdpError::SrtpRequired(..) => a.srtp == SrtpPolicy::Off && b.srtp == SrtpPolicy::Required,
                     SdpError::Crypto(..) => a.crypto.len() + b.crypto.len() == 2,
-                    SdpError::Local(_) => b.codecs.iter().all(|codec| codec.name == "CN"),
+                    SdpError::Local(_) => codecs(&b).iter().all(|codec| codec.name == "CN"),
                     _ => false,
                 };
                 prop_assert!(explained, "{}", error);
@@ -159,13 +170,13 @@ proptest! {
         prop_assert_eq!(&offer(&a).unwrap(), &offered);
 
         b.previous = Some(answered.clone());
-        b.direction = held;
+        b.streams[0].direction = held;
         let again = offer(&b).unwrap();
         let version = |text: &str| text.lines().nth(1).unwrap().split(' ').nth(2).unwrap().parse::<u64>().unwrap();
         prop_assert_eq!(version(&again), if again == answered { 7 } else { 8 });
         let (_, at_a) = answer(&a, &again).unwrap();
-        for codec in &at_b.receive {
-            let mut kept = at_a.send.iter().filter(|other| other.format.same_encoding(&codec.format));
+        for codec in &at_b.stream(0).unwrap().receive {
+            let mut kept = at_a.stream(0).unwrap().send.iter().filter(|other| other.format.same_encoding(&codec.format));
             prop_assert!(kept.any(|other| other.payload_type == codec.payload_type));
         }
     }
@@ -178,9 +189,10 @@ fn audio_taken_video_refused() {
                  m=audio 49170 RTP/AVP 0 8 97\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
                  a=rtpmap:97 iLBC/8000\r\nm=video 51372 RTP/AVP 31 32\r\na=rtpmap:31 H261/90000\r\n\
                  a=rtpmap:32 MPV/90000\r\n";
-    let bob = LocalMedia { rtp_port: 49_174, codecs: vec![CodecFormat::pcmu()], ..Default::default() };
+    let bob =
+        LocalMedia { rtp_port: 49_174, streams: vec![LocalStream::of([CodecFormat::pcmu()])], ..Default::default() };
     let (text, agreed) = answer(&bob, alice).unwrap();
-    assert_eq!(agreed.remote_rtp, "192.0.2.101:49170".parse().unwrap());
+    assert_eq!(agreed.transport.remote_rtp, "192.0.2.101:49170".parse().unwrap());
     assert!(text.contains("m=audio 49174 RTP/AVP 0\r\n"));
     assert!(text.ends_with("m=video 0 RTP/AVP 31 32\r\n"));
 }

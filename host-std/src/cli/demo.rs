@@ -398,7 +398,10 @@ fn write_results(args: &Args, setup: &Setup, run: &Run) -> Result<Report, Box<dy
         settings: settings(
             args,
             &setup.opus,
-            run.calls[0].negotiated().map_or(args.ptime, |agreed| agreed.send_ptime_ms),
+            run.calls[0]
+                .negotiated()
+                .and_then(|agreed| agreed.stream(0))
+                .map_or(args.ptime, |stream| stream.send_ptime_ms),
         ),
         seed: Some(args.seed),
         duration_s: run.seconds,
@@ -423,7 +426,7 @@ fn write_capture(out: &Path, run: &Run) -> Outcome {
     let file = capture.finish().and_then(|file| file.into_inner().map_err(IntoInnerError::into_error));
     file.and_then(OutputFile::finish).map_err(wrong)?;
     let key_file = out.join("call.keys");
-    let Some(srtp) = run.calls[0].negotiated().and_then(|negotiated| negotiated.srtp.as_ref()) else {
+    let Some(srtp) = run.calls[0].negotiated().and_then(|negotiated| negotiated.transport.srtp.as_ref()) else {
         // Keys of an earlier demo in this folder would be the wrong ones.
         let _ = fs::remove_file(key_file);
         return Ok(());

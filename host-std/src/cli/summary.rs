@@ -17,11 +17,12 @@ pub(super) fn describe(call: &Call) {
 /// What was agreed on.
 pub(super) fn description(call: &Call) -> String {
     let (Some(negotiated), Some(codec)) = (call.negotiated(), call.codec()) else { return "no call".into() };
+    let Some(stream) = negotiated.stream(0) else { return "no call".into() };
     let codec = codec.to_rtpmap();
-    let protection = if negotiated.srtp.is_some() { "SRTP" } else { "plain RTP" };
+    let protection = if negotiated.transport.srtp.is_some() { "SRTP" } else { "plain RTP" };
     let stereo = if call.channels() == Some(2) { ", stereo" } else { "" };
-    let ptime_ms = negotiated.send_ptime_ms;
-    let (mtu, wished_ms, least) = (call.mtu(), negotiated.wished_ptime_ms, negotiated.least_packet_bytes);
+    let ptime_ms = stream.send_ptime_ms;
+    let (mtu, wished_ms, least) = (call.mtu(), stream.wished_ptime_ms, stream.least_packet_bytes);
     let shorter =
         if ptime_ms < wished_ms { format!(" ({wished_ms} ms exceed the MTU of {mtu})") } else { String::new() };
     let long = if least > usize::from(mtu) {
@@ -29,13 +30,13 @@ pub(super) fn description(call: &Call) -> String {
     } else {
         String::new()
     };
-    let hold = match negotiated.direction {
+    let hold = match stream.direction {
         Direction::SendRecv => "",
         Direction::SendOnly => ", sending only",
         Direction::RecvOnly => ", receiving only",
         Direction::Inactive => ", neither sending nor receiving",
     };
-    let whom = negotiated.remote_rtp;
+    let whom = negotiated.transport.remote_rtp;
     format!("talking with {whom}: {codec}{stereo}, {ptime_ms} ms{shorter}, {protection}{hold}{long}")
 }
 

@@ -227,7 +227,7 @@ fn talk(
     let taken = agree(&mut call, &clock)?;
     let rate_hz = call.sample_rate_hz().ok_or("no call was agreed on")?;
     let audio = args.sound.open(rate_hz, call.channels().unwrap_or(1))?;
-    let mux = call.negotiated().is_some_and(|negotiated| negotiated.rtcp_mux);
+    let mux = call.negotiated().is_some_and(|negotiated| negotiated.transport.rtcp_mux);
     let rtcp = if mux { None } else { Some(UdpSocket::from_std(rtcp)?) };
     summary::describe(&call);
     let mut driver = Driver {

@@ -10,6 +10,7 @@ use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtp::RtpPacket;
 
 use crate::report::{DelayRow, PacketFate, PacketRow, PlayCause, PlayRow, SideReport, Spread, Statistics};
+use crate::sdp::NegotiatedStream;
 use crate::session::{Call, Channel, Incoming, Tap};
 
 /// How long a fast packet stands for the network's smallest delay, in ms: as in the delay estimator.
@@ -146,7 +147,7 @@ pub fn side_report(
 ) -> SideReport {
     let stats = call.stats();
     let (rate_hz, channels) = (call.sample_rate_hz().unwrap_or(8_000), call.channels().unwrap_or(1));
-    let packet_ms = call.negotiated().map_or(20.0, |negotiated| f64::from(negotiated.send_ptime_ms));
+    let packet_ms = stream(call).map_or(20.0, |stream| f64::from(stream.send_ptime_ms));
     let (packets, sent, network) = packet_rows(listener, speaker);
     let count = |fate: PacketFate| packets.iter().filter(|row| row.fate == fate).count() as u64;
     let base = network.iter().map(|(_, delay)| *delay).fold(f64::INFINITY, f64::min);
@@ -202,12 +203,16 @@ fn tenths(value: u8) -> f64 {
     f64::from(value) / 10.0
 }
 
+fn stream(call: &Call) -> Option<&NegotiatedStream> {
+    call.negotiated()?.stream(0)
+}
+
 fn codec_name(call: &Call) -> String {
-    call.negotiated().and_then(|negotiated| negotiated.receive.first().map(|codec| (codec, negotiated))).map_or_else(
+    stream(call).and_then(|stream| stream.receive.first().map(|codec| (codec, stream))).map_or_else(
         String::new,
-        |(codec, negotiated)| {
+        |(codec, stream)| {
             let format = &codec.format;
-            format!("{}/{}, {} ms", format.name, format.rtp_clock_hz, negotiated.send_ptime_ms)
+            format!("{}/{}, {} ms", format.name, format.rtp_clock_hz, stream.send_ptime_ms)
         },
     )
 }

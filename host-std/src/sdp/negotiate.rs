@@ -13,7 +13,10 @@ use super::error::{Kind, SdpError, quote};
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 use super::read::{self, Audio, Profile};
 use super::write::{self, OurAudio};
-use super::{CodecOrder, Direction, LocalMedia, Negotiated, SrtpKeys, SrtpPolicy};
+use super::{
+    CodecOrder, Direction, LocalMedia, LocalStream, Negotiated, NegotiatedStream, NegotiatedTransport, SrtpKeys,
+    SrtpPolicy,
+};
 use crate::registry::{CodecFormat, Numbers, Packets, Terms};
 
 /// Writes an offer: the first of a session, or with [`LocalMedia::previous`] a later one (hold, resume, another
@@ -23,21 +26,23 @@ use crate::registry::{CodecFormat, Numbers, Packets, Terms};
 /// [`SdpError::Local`] if `local` contradicts itself.
 pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
     write::check(local)?;
+    let stream = first(local)?;
     let previous = local.previous.as_deref().map(|text| read::session(text.as_bytes())).transpose()?;
     let place = previous.as_ref().and_then(audio_place);
     let before = match (&previous, place) {
         (Some(session), Some(place)) => Audio::read(session, &session.medias[place], Kind::Offer).ok(),
         _ => None,
     };
-    let (codecs, events) = number(local, before.as_ref());
+    let (codecs, events) = number(stream, before.as_ref());
     let ours = write::audio(
         local,
+        stream,
         &OurAudio {
             proto: profile(local, before.as_ref()),
-            direction: local.direction,
+            direction: stream.direction,
             codecs: &codecs,
             events: &events,
-            ptime_ms: local.ptime_ms,
+            ptime_ms: stream.ptime_ms,
             rtcp_mux: local.rtcp_mux,
             crypto: if local.srtp == SrtpPolicy::Off { &[] } else { &local.crypto },
         },
@@ -60,6 +65,7 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
 /// Whatever stands in the way, of the first audio stream if there are several. Nothing is agreed then.
 pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Negotiated), SdpError> {
     write::check(local)?;
+    let stream = first(local)?;
     let session = read::session(offer.as_ref())?;
     let mut taken: Option<(usize, Answered)> = None;
     let mut refused = None;
@@ -67,7 +73,9 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
         let tried = match Audio::is_live(media) {
             None => continue,
             Some(false) => Err(SdpError::Rejected(Kind::Offer)),
-            Some(true) => Audio::read(&session, media, Kind::Offer).and_then(|theirs| Answered::new(local, theirs)),
+            Some(true) => {
+                Audio::read(&session, media, Kind::Offer).and_then(|theirs| Answered::new(local, stream, theirs))
+            }
         };
         match tried {
             Ok(answered) => {
@@ -89,35 +97,36 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
     let Some((place, answered)) = taken else {
         return Err(refused.unwrap_or(SdpError::NoAudio(Kind::Offer)));
     };
-    let negotiated = answered.negotiated;
+    let Answered { transport, stream: agreed, .. } = &answered;
     let mut medias: Vec<_> = session.medias.iter().map(write::rejected).collect();
     medias[place] = write::audio(
         local,
+        stream,
         &OurAudio {
             proto: &answered.proto,
-            direction: negotiated.direction,
-            codecs: &negotiated.receive,
-            events: &negotiated.receive_events,
-            ptime_ms: negotiated.send_ptime_ms,
-            rtcp_mux: negotiated.rtcp_mux,
+            direction: agreed.direction,
+            codecs: &agreed.receive,
+            events: &agreed.receive_events,
+            ptime_ms: agreed.send_ptime_ms,
+            rtcp_mux: transport.rtcp_mux,
             crypto: answered.crypto.as_slice(),
         },
     );
     // RFC 3264, 6: the t= line is the offer's.
     let text = write::session(local, medias, session.times.into_iter().take(1).collect());
-    Ok((text, negotiated))
+    Ok((text, alone(local, answered.transport, answered.stream)))
 }
 
-/// The codecs of our `offer` with the payload types it gives them: from the moment it is sent, the other side may use
+/// The codecs of each stream of our `offer` with the payload types it gives them: from the moment it is sent, the other side may use
 /// them (RFC 3264, 5.1).
 ///
 /// # Errors
 /// [`SdpError::NoAudio`] and what a description may be wrong in.
-pub fn offered(offer: impl AsRef<[u8]>) -> Result<Vec<NegotiatedCodec>, SdpError> {
+pub fn offered(offer: impl AsRef<[u8]>) -> Result<Vec<Vec<NegotiatedCodec>>, SdpError> {
     let session = read::session(offer.as_ref())?;
     let place = session.medias.iter().position(|media| Audio::is_live(media) == Some(true));
     let place = place.ok_or(SdpError::NoAudio(Kind::Offer))?;
-    Ok(Audio::read(&session, &session.medias[place], Kind::Offer)?.codecs)
+    Ok(vec![Audio::read(&session, &session.medias[place], Kind::Offer)?.codecs])
 }
 
 /// Reads the answer to our `offer`. The answer may be any bytes; what we said is taken from the text of the offer.
@@ -143,6 +152,7 @@ pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u
     let theirs = Audio::read(&answered, media, Kind::Answer)?;
     same_family(local, &theirs, Kind::Answer)?;
 
+    let stream = first(local)?;
     let srtp = accept_keys(local, &ours, &theirs)?;
     let our_formats: Vec<_> = ours.codecs.iter().map(|codec| codec.format.clone()).collect();
     let pairs = pair(local, &theirs.codecs, &our_formats, CodecOrder::Offer);
@@ -154,11 +164,15 @@ pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u
     let both: Vec<_> = theirs.events.iter().filter(|theirs| ours_beside(theirs).is_some()).copied().collect();
     let send_events = common_events(&both, &send);
     let rtcp_mux = ours.rtcp_mux && theirs.rtcp_mux;
-    let (packets, headers) = packets(local, &theirs, srtp.as_ref(), [&send, &receive]);
-    Ok(Negotiated {
+    let (packets, headers) = packets(local, stream, &theirs, srtp.as_ref(), [&send, &receive]);
+    let transport = NegotiatedTransport {
         remote_rtp: theirs.rtp,
         remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Answer))? },
         rtcp_mux,
+        srtp,
+    };
+    let agreed = NegotiatedStream {
+        mid: None,
         direction: ours.direction.and(theirs.direction.reversed()),
         receive_events: send_events.iter().filter_map(ours_beside).collect(),
         send_events,
@@ -168,46 +182,63 @@ pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u
         send_voip_metrics: theirs.voip_metrics,
         send,
         receive,
-        srtp,
-    })
+    };
+    Ok(alone(local, transport, agreed))
+}
+
+/// The first of our streams.
+fn first(local: &LocalMedia) -> Result<&LocalStream, SdpError> {
+    local.streams.first().ok_or(SdpError::Local("there is no stream"))
+}
+
+/// The first of our streams was agreed on.
+fn alone(local: &LocalMedia, transport: NegotiatedTransport, stream: NegotiatedStream) -> Negotiated {
+    let mut streams = vec![Some(stream)];
+    streams.resize(local.streams.len().max(1), None);
+    Negotiated { transport, streams }
 }
 
 /// One stream of an offer, and our answer to it.
 struct Answered {
     proto: String,
-    negotiated: Negotiated,
+    transport: NegotiatedTransport,
+    stream: NegotiatedStream,
     crypto: Option<CryptoLine>,
 }
 
 impl Answered {
-    fn new(local: &LocalMedia, theirs: Audio) -> Result<Self, SdpError> {
+    fn new(local: &LocalMedia, own: &LocalStream, theirs: Audio) -> Result<Self, SdpError> {
         same_family(local, &theirs, Kind::Offer)?;
         let keys = answer_keys(local, &theirs)?;
-        let pairs = pair(local, &theirs.codecs, &local.codecs, local.codec_order);
-        let pairs = pairs.ok_or_else(|| no_common(&theirs, local.codecs.iter()))?;
+        let pairs = pair(local, &theirs.codecs, &own.codecs, local.codec_order);
+        let pairs = pairs.ok_or_else(|| no_common(&theirs, own.codecs.iter()))?;
         let send: Vec<_> = pairs.iter().map(|(theirs, _)| (*theirs).clone()).collect();
         let receive: Vec<_> = pairs
             .iter()
             .map(|(theirs, ours)| NegotiatedCodec {
                 payload_type: theirs.payload_type,
-                format: CodecFormat { payload_type: None, ..agreed(local, theirs, &local.codecs[*ours]) },
+                format: CodecFormat { payload_type: None, ..agreed(local, theirs, &own.codecs[*ours]) },
             })
             .collect();
-        let send_events = if local.telephone_event { common_events(&theirs.events, &send) } else { Vec::new() };
+        let send_events = if own.telephone_event { common_events(&theirs.events, &send) } else { Vec::new() };
         let receive_events = send_events
             .iter()
             .map(|events| NegotiatedEvents { events: events.events.and(EventSet::DTMF_AND_FLASH), ..*events })
             .collect();
         let rtcp_mux = local.rtcp_mux && theirs.rtcp_mux;
         let can_receive = !local.address.is_unspecified();
-        let wanted = local.direction.and(Direction::from_flags(true, can_receive));
+        let wanted = own.direction.and(Direction::from_flags(true, can_receive));
         let (srtp, crypto) = keys.unzip();
-        let (packets, headers) = packets(local, &theirs, srtp.as_ref(), [&send, &receive]);
+        let (packets, headers) = packets(local, own, &theirs, srtp.as_ref(), [&send, &receive]);
         Ok(Self {
-            negotiated: Negotiated {
+            transport: NegotiatedTransport {
                 remote_rtp: theirs.rtp,
                 remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Offer))? },
                 rtcp_mux,
+                srtp,
+            },
+            stream: NegotiatedStream {
+                mid: None,
                 direction: wanted.and(theirs.direction.reversed()),
                 send_ptime_ms: packets.ms,
                 wished_ptime_ms: packets.free_ms,
@@ -217,7 +248,6 @@ impl Answered {
                 receive,
                 send_events,
                 receive_events,
-                srtp,
             },
             proto: theirs.proto,
             crypto,
@@ -247,24 +277,24 @@ fn audio_place(session: &Session) -> Option<usize> {
 
 /// Gives our codecs and events their numbers: those they had before, those they wish, static ones, then free ones.
 /// A number never changes its meaning within a session (RFC 3264, 8.3.2).
-fn number(local: &LocalMedia, before: Option<&Audio>) -> (Vec<NegotiatedCodec>, Vec<NegotiatedEvents>) {
+fn number(stream: &LocalStream, before: Option<&Audio>) -> (Vec<NegotiatedCodec>, Vec<NegotiatedEvents>) {
     let (old_codecs, old_events) = before.map_or((&[][..], &[][..]), |audio| (&audio.codecs, &audio.events));
     let old_numbers = old_codecs.iter().map(|codec| codec.payload_type);
     let mut free = Numbers::new(old_numbers.chain(old_events.iter().map(|events| events.payload_type)));
-    let mut kept: Vec<Option<PayloadType>> = vec![None; local.codecs.len()];
-    for (at, codec) in local.codecs.iter().enumerate() {
+    let mut kept: Vec<Option<PayloadType>> = vec![None; stream.codecs.len()];
+    for (at, codec) in stream.codecs.iter().enumerate() {
         let mut old = old_codecs.iter().filter(|old| old.format.same_encoding(codec)).map(|old| old.payload_type);
         kept[at] = old.find(|old| !kept.contains(&Some(*old)));
     }
-    let numbers = free.assign(&local.codecs, &kept);
+    let numbers = free.assign(&stream.codecs, &kept);
     let mut codecs = Vec::new();
-    for (codec, number) in local.codecs.iter().zip(numbers) {
+    for (codec, number) in stream.codecs.iter().zip(numbers) {
         if let Some(payload_type) = number {
             codecs.push(NegotiatedCodec { payload_type, format: codec.clone() });
         }
     }
     let mut events: Vec<NegotiatedEvents> = Vec::new();
-    for codec in local.codecs.iter().filter(|codec| local.telephone_event && !codec.is_auxiliary()) {
+    for codec in stream.codecs.iter().filter(|codec| stream.telephone_event && !codec.is_auxiliary()) {
         let rtp_clock_hz = codec.rtp_clock_hz;
         if events.iter().any(|events| events.rtp_clock_hz == rtp_clock_hz) {
             continue;
@@ -347,12 +377,13 @@ fn agreed(local: &LocalMedia, theirs: &NegotiatedCodec, ours: &CodecFormat) -> C
 /// bytes of headers and tag in an IP packet.
 fn packets(
     local: &LocalMedia,
+    stream: &LocalStream,
     theirs: &Audio,
     srtp: Option<&SrtpKeys>,
     [send, receive]: [&[NegotiatedCodec]; 2],
 ) -> (Packets, usize) {
-    let most = theirs.max_ptime_ms.unwrap_or(60).min(local.max_ptime_ms).max(10);
-    let wished = theirs.ptime_ms.unwrap_or(local.ptime_ms).clamp(10, most) / 10 * 10;
+    let most = theirs.max_ptime_ms.unwrap_or(60).min(stream.max_ptime_ms).max(10);
+    let wished = theirs.ptime_ms.unwrap_or(stream.ptime_ms).clamp(10, most) / 10 * 10;
     let suite = srtp.map(|keys| keys.suite);
     let headers = ip_overhead(theirs.rtp.ip()) + RTP_HEADER_BYTES + suite.map_or(0, CryptoSuite::tag_bytes);
     let (Some(send), Some(receive)) = (send.first(), receive.first()) else {
@@ -360,7 +391,7 @@ fn packets(
     };
     let terms = Terms { ours: &receive.format, theirs: &send.format };
     let room = usize::from(local.mtu).saturating_sub(headers);
-    (local.registry.packets(&terms, wished, payload_bytes(local, &send.format, room)), headers)
+    (local.registry.packets(&terms, wished, payload_bytes(stream, &send.format, room)), headers)
 }
 
 /// Bytes of an RTP header without contributing sources or extensions (RFC 3550, 5.1).
@@ -373,18 +404,18 @@ pub(crate) fn ip_overhead(address: IpAddr) -> usize {
 
 /// Bytes of one payload, where `room` is to hold it and the copies of those before it (RFC 2198, 3: four bytes of header
 /// each, one for the last). What is too long to be copied goes alone.
-fn payload_bytes(local: &LocalMedia, codec: &CodecFormat, room: usize) -> usize {
-    let repeats = local.codecs.iter().any(|own| own.same_encoding(&CodecFormat::redundancy(codec)));
-    let copies = if repeats { usize::from(local.redundancy) } else { 0 };
+fn payload_bytes(stream: &LocalStream, codec: &CodecFormat, room: usize) -> usize {
+    let repeats = stream.codecs.iter().any(|own| own.same_encoding(&CodecFormat::redundancy(codec)));
+    let copies = if repeats { usize::from(stream.redundancy) } else { 0 };
     if copies == 0 { room } else { room.saturating_sub(4 * copies + 1) / (copies + 1) }
 }
 
 /// The packet length to ask for before there is another side: that of the best codec, within the MTU.
-pub(crate) fn offered_ptime_ms(local: &LocalMedia, wished_ms: u32) -> u32 {
-    let Some(best) = local.codecs.first() else { return wished_ms };
+pub(crate) fn offered_ptime_ms(local: &LocalMedia, stream: &LocalStream, wished_ms: u32) -> u32 {
+    let Some(best) = stream.codecs.first() else { return wished_ms };
     let tag = local.crypto.iter().map(|line| line.suite.tag_bytes()).max().unwrap_or(0);
     let room = usize::from(local.mtu).saturating_sub(ip_overhead(local.address) + RTP_HEADER_BYTES + tag);
-    local.registry.packets(&Terms::alone(best), wished_ms, payload_bytes(local, best, room)).ms
+    local.registry.packets(&Terms::alone(best), wished_ms, payload_bytes(stream, best, room)).ms
 }
 
 /// The keys for an answer, and our line in it; `None` for plain RTP.

@@ -8,15 +8,25 @@ fn local() -> LocalMedia {
     LocalMedia {
         address: "192.0.2.10".parse().unwrap(),
         rtp_port: 4000,
-        codecs: vec![
+        streams: vec![LocalStream::of([
             CodecFormat::opus(),
             CodecFormat::g722(),
             CodecFormat::pcmu(),
             CodecFormat::pcma(),
             CodecFormat::l16(44_100, 2),
-        ],
+        ])],
         ..Default::default()
     }
+}
+
+fn speaking(codecs: impl Into<Vec<CodecFormat>>) -> LocalMedia {
+    LocalMedia { streams: vec![LocalStream::of(codecs)], ..local() }
+}
+
+fn with(change: impl FnOnce(&mut LocalStream)) -> LocalMedia {
+    let mut local = local();
+    change(&mut local.streams[0]);
+    local
 }
 
 fn secure(srtp: SrtpPolicy) -> LocalMedia {
@@ -32,8 +42,12 @@ fn refusal(local: &LocalMedia, offer: &str) -> String {
     answer(local, offer).unwrap_err().to_string()
 }
 
+fn first(negotiated: &Negotiated) -> &NegotiatedStream {
+    negotiated.stream(0).unwrap()
+}
+
 fn sent(negotiated: &Negotiated) -> Vec<(u8, &str)> {
-    negotiated.send.iter().map(|codec| (codec.payload_type.get(), &*codec.format.name)).collect()
+    first(negotiated).send.iter().map(|codec| (codec.payload_type.get(), &*codec.format.name)).collect()
 }
 
 fn with_media(lines: &str) -> String {
@@ -62,13 +76,13 @@ a=rtpmap:99 H264/90000\r
 #[test]
 fn asterisk_with_video() {
     let (text, agreed) = answer(&local(), ASTERISK).unwrap();
-    assert_eq!(agreed.remote_rtp, "198.51.100.1:14320".parse().unwrap());
-    assert_eq!(agreed.remote_rtcp, "198.51.100.1:14321".parse().unwrap());
-    assert!(!agreed.rtcp_mux);
+    assert_eq!(agreed.transport.remote_rtp, "198.51.100.1:14320".parse().unwrap());
+    assert_eq!(agreed.transport.remote_rtcp, "198.51.100.1:14321".parse().unwrap());
+    assert!(!agreed.transport.rtcp_mux);
     assert_eq!(sent(&agreed), [(107, "opus"), (0, "PCMU"), (8, "PCMA")]);
-    assert_eq!(agreed.send[0].format.parameter("useinbandfec"), Some("1"));
-    assert_eq!(agreed.send_events.len(), 1);
-    assert!(agreed.send_events[0].events.contains(16));
+    assert_eq!(first(&agreed).send[0].format.parameter("useinbandfec"), Some("1"));
+    assert_eq!(first(&agreed).send_events.len(), 1);
+    assert!(first(&agreed).send_events[0].events.contains(16));
     assert_eq!(
         text,
         "v=0\r
@@ -115,7 +129,7 @@ a=T38FaxVersion:0\r
 "
     );
     let (text, agreed) = answer(&secure(SrtpPolicy::Required), &offer).unwrap();
-    let keys = agreed.srtp.unwrap();
+    let keys = agreed.transport.srtp.unwrap();
     assert_eq!(keys.suite, CryptoSuite::AesCm128HmacSha1_32);
     assert_eq!(keys.outgoing.as_bytes(), &[0x22; 30]);
     assert_eq!(&keys.incoming.as_bytes()[..8], b"YS___sem");
@@ -172,8 +186,8 @@ fn polycom_best_effort_srtp_on_two_lines() {
         (SrtpPolicy::Required, 2224, "m=audio 0 RTP/AVP 9 127|m=audio 4000 RTP/SAVP 9 127"),
     ] {
         let (text, agreed) = answer(&secure(policy), &offer).unwrap();
-        assert_eq!(agreed.remote_rtp.port(), port);
-        assert_eq!(agreed.srtp.is_some(), policy != SrtpPolicy::Off);
+        assert_eq!(agreed.transport.remote_rtp.port(), port);
+        assert_eq!(agreed.transport.srtp.is_some(), policy != SrtpPolicy::Off);
         assert_eq!(text.lines().filter(|line| line.starts_with("m=")).collect::<Vec<_>>().join("|"), lines);
     }
 }
@@ -185,9 +199,11 @@ fn yealink_crypto_beside_plain_rtp() {
          a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^31\r\na=ptime:20\r\na=rtpmap:101 telephone-event/8000\r\n"
     ));
     let (text, agreed) = answer(&secure(SrtpPolicy::Offered), &offer).unwrap();
-    assert!(agreed.srtp.is_some() && text.contains("m=audio 4000 RTP/AVP 0 101") && text.contains("a=crypto:1 "));
+    assert!(
+        agreed.transport.srtp.is_some() && text.contains("m=audio 4000 RTP/AVP 0 101") && text.contains("a=crypto:1 ")
+    );
     let (text, agreed) = answer(&local(), &offer).unwrap();
-    assert!(agreed.srtp.is_none() && !text.contains("a=crypto"));
+    assert!(agreed.transport.srtp.is_none() && !text.contains("a=crypto"));
 }
 
 #[test]
@@ -199,9 +215,9 @@ fn baresip_opus_with_events_at_8000_and_a_named_rtcp_port() {
          a=ptime:30\r\n",
     );
     let (_, agreed) = answer(&local(), &offer).unwrap();
-    assert_eq!(agreed.remote_rtcp, "198.51.100.7:10025".parse().unwrap());
-    assert_eq!(agreed.send_events_beside(48_000).unwrap().rtp_clock_hz, 8_000);
-    assert_eq!(agreed.send_ptime_ms, 20, "Opus has no packets of 30 ms");
+    assert_eq!(agreed.transport.remote_rtcp, "198.51.100.7:10025".parse().unwrap());
+    assert_eq!(first(&agreed).send_events_beside(48_000).unwrap().rtp_clock_hz, 8_000);
+    assert_eq!(first(&agreed).send_ptime_ms, 20, "Opus has no packets of 30 ms");
 }
 
 const CHROMIUM: &str = "v=0\r
@@ -248,9 +264,9 @@ fn chromium() {
     let plain = CHROMIUM.replace("UDP/TLS/RTP/SAVPF", "RTP/AVPF").replace("0.0.0.0", "198.51.100.7");
     let (text, agreed) = answer(&local(), &plain).unwrap();
     assert!(text.contains("m=audio 4000 RTP/AVPF 111 9 0 8 110 126\r\n"), "{text}");
-    assert!(agreed.rtcp_mux && agreed.remote_rtcp == agreed.remote_rtp);
-    assert_eq!(agreed.send_events_beside(48_000).unwrap().payload_type.get(), 110);
-    assert_eq!(agreed.send_events_beside(8_000).unwrap().payload_type.get(), 126);
+    assert!(agreed.transport.rtcp_mux && agreed.transport.remote_rtcp == agreed.transport.remote_rtp);
+    assert_eq!(first(&agreed).send_events_beside(48_000).unwrap().payload_type.get(), 110);
+    assert_eq!(first(&agreed).send_events_beside(8_000).unwrap().payload_type.get(), 126);
 }
 
 #[test]
@@ -259,7 +275,7 @@ fn ffmpeg_writes_no_rtpmap_for_static_types_and_lf_only() {
                  m=audio 5004 RTP/AVP 0\nb=AS:64\n";
     let (_, agreed) = answer(&local(), offer).unwrap();
     assert_eq!(sent(&agreed), [(0, "PCMU")]);
-    assert_eq!(agreed.remote_rtp, "127.0.0.1:5004".parse().unwrap());
+    assert_eq!(agreed.transport.remote_rtp, "127.0.0.1:5004".parse().unwrap());
     let (_, agreed) = answer(&local(), offer.replace("AVP 0", "AVP 10")).unwrap();
     assert_eq!(sent(&agreed), [(10, "L16")]);
 }
@@ -276,7 +292,7 @@ fn ipv6_and_our_order() {
         "v=0\r\no=- 1 1 IN IP6 2001:db8::7\r\ns=-\r\nc=IN IP6 2001:db8::7\r\nt=0 0\r\nm=audio 5004 RTP/AVP 8 0\r\n";
     let local = LocalMedia { address: "2001:db8::1".parse().unwrap(), codec_order: CodecOrder::Ours, ..local() };
     let (text, agreed) = answer(&local, offer).unwrap();
-    assert_eq!(agreed.remote_rtp, "[2001:db8::7]:5004".parse().unwrap());
+    assert_eq!(agreed.transport.remote_rtp, "[2001:db8::7]:5004".parse().unwrap());
     assert!(text.contains("o=- 1 1 IN IP6 2001:db8::1\r\n") && text.contains("c=IN IP6 2001:db8::1\r\n"));
     assert!(text.contains("m=audio 4000 RTP/AVP 0 8\r\n"), "{text}");
 }
@@ -288,8 +304,8 @@ fn sloppy_text_is_taken() {
         b"v=0 \no=J Doe 1 1 IN IP4 x\ns=B\xfcro\nb=AS:64.5\na=sendonly \nc=IN  IP4 198.51.100.7 \n".to_vec();
     offer.extend(b"m=audio 5004 rtp/avp 8\t0\na=rtpmap:8  PCMA/8000/1 \na=ptime: 40.0 \n\n\0");
     let (text, agreed) = answer(&local(), &offer).unwrap();
-    assert_eq!(agreed.direction, Direction::RecvOnly);
-    assert_eq!(agreed.send_ptime_ms, 40);
+    assert_eq!(first(&agreed).direction, Direction::RecvOnly);
+    assert_eq!(first(&agreed).send_ptime_ms, 40);
     assert!(text.contains("a=recvonly\r\n") && text.contains("m=audio 4000 rtp/avp 8 0\r\n"), "{text}");
 }
 
@@ -310,19 +326,19 @@ fn holds_new_and_old() {
         (Direction::SendOnly, "recvonly", Direction::SendOnly),
         (Direction::RecvOnly, "sendrecv", Direction::RecvOnly),
     ] {
-        let local = LocalMedia { direction: ours, ..local() };
+        let local = with(|stream| stream.direction = ours);
         let offer = with_media(&format!("m=audio 5004 RTP/AVP 0\r\na={theirs}\r\n"));
         let (text, agreed) = answer(&local, &offer).unwrap();
-        assert_eq!(agreed.direction, result, "{ours:?} {theirs}");
+        assert_eq!(first(&agreed).direction, result, "{ours:?} {theirs}");
         assert!(text.contains(&format!("a={}\r\n", result.name())));
         // The stream's own attribute goes before the session's.
         let (_, agreed) = answer(&local, offer.replace("t=0 0", "t=0 0\r\na=inactive")).unwrap();
-        assert_eq!(agreed.direction, result);
+        assert_eq!(first(&agreed).direction, result);
     }
     let held = with_media("m=audio 5004 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n");
     let (_, agreed) = answer(&local(), held).unwrap();
-    assert_eq!(agreed.direction, Direction::RecvOnly);
-    assert!(!agreed.has_remote());
+    assert_eq!(first(&agreed).direction, Direction::RecvOnly);
+    assert!(!agreed.transport.has_remote());
 }
 
 #[test]
@@ -342,7 +358,7 @@ fn packet_lengths() {
     ] {
         let offer = with_media(&format!("m=audio 5004 RTP/AVP 0\r\n{attributes}"));
         let (text, agreed) = answer(&local(), offer).unwrap();
-        assert_eq!(agreed.send_ptime_ms, ms, "{attributes}");
+        assert_eq!(first(&agreed).send_ptime_ms, ms, "{attributes}");
         assert!(text.contains(&format!("a=ptime:{ms}\r\n")));
     }
 }
@@ -437,17 +453,17 @@ fn offers() {
         CodecFormat::opus().with_payload_type(wish(101)),
         CodecFormat::l16(16_000, 1).with_payload_type(wish(101)),
     ];
-    let text = offer(&LocalMedia { codecs, rtcp_port: Some(4005), ..local() }).unwrap();
+    let text = offer(&LocalMedia { rtcp_port: Some(4005), ..speaking(codecs) }).unwrap();
     assert!(text.contains("m=audio 4000 RTP/AVP 101 96 97 98\r\n"), "{text}");
     assert!(text.contains("a=rtcp:4005\r\n"), "{text}");
 
     for wrong in [
         LocalMedia { rtp_port: 0, ..local() },
-        LocalMedia { codecs: vec![CodecFormat::new("CN", 8_000, 1)], ..local() },
-        LocalMedia { codecs: vec![CodecFormat::new("a b", 8_000, 1)], ..local() },
-        LocalMedia { codecs: vec![CodecFormat::opus().with_fmtp("x\r\nm=audio 1 RTP/AVP 0")], ..local() },
-        LocalMedia { ptime_ms: 25, ..local() },
-        LocalMedia { ptime_ms: 40, max_ptime_ms: 20, ..local() },
+        speaking([CodecFormat::new("CN", 8_000, 1)]),
+        speaking([CodecFormat::new("a b", 8_000, 1)]),
+        speaking([CodecFormat::opus().with_fmtp("x\r\nm=audio 1 RTP/AVP 0")]),
+        with(|stream| stream.ptime_ms = 25),
+        with(|stream| (stream.ptime_ms, stream.max_ptime_ms) = (40, 20)),
         LocalMedia { srtp: SrtpPolicy::Offered, ..local() },
         LocalMedia { session: SessionId { username: "a b".into(), ..Default::default() }, ..local() },
     ] {
@@ -462,17 +478,19 @@ fn answers_to_our_offer() {
     let ours = offer(&local).unwrap();
     let plain = with_media("m=audio 5004 RTP/AVP 0 100\r\na=rtpmap:100 telephone-event/8000\r\n");
     let agreed = accept(&local, &ours, &plain).unwrap();
-    assert!(agreed.srtp.is_none() && !agreed.rtcp_mux);
-    assert_eq!(agreed.remote_rtcp.port(), 5005);
+    assert!(agreed.transport.srtp.is_none() && !agreed.transport.rtcp_mux);
+    assert_eq!(agreed.transport.remote_rtcp.port(), 5005);
     // Their number for what we send, ours for what comes.
-    assert_eq!(agreed.send_events_beside(8_000).unwrap().payload_type.get(), 100);
-    assert_eq!(agreed.receive_events[0].payload_type.get(), 101);
-    assert_eq!(agreed.receive_events.len(), 1);
+    assert_eq!(first(&agreed).send_events_beside(8_000).unwrap().payload_type.get(), 100);
+    assert_eq!(first(&agreed).receive_events[0].payload_type.get(), 101);
+    assert_eq!(first(&agreed).receive_events.len(), 1);
 
     let other_number = with_media("m=audio 5004 RTP/AVP 120\r\na=rtpmap:120 OPUS/48000/2\r\na=rtcp-mux\r\n");
     let agreed = accept(&local, &ours, &other_number).unwrap();
-    assert_eq!((agreed.send[0].payload_type.get(), agreed.receive[0].payload_type.get()), (120, 96));
-    assert!(agreed.rtcp_mux && agreed.send_events.is_empty() && agreed.receive_events.is_empty());
+    assert_eq!((first(&agreed).send[0].payload_type.get(), first(&agreed).receive[0].payload_type.get()), (120, 96));
+    assert!(
+        agreed.transport.rtcp_mux && first(&agreed).send_events.is_empty() && first(&agreed).receive_events.is_empty()
+    );
 
     let refuse = |answer: &str| accept(&local, &ours, answer).unwrap_err().to_string();
     assert_eq!(refuse(&with_media("m=audio 0 RTP/AVP 0\r\n")), "the answer rejects the audio stream (port 0)");
@@ -484,7 +502,7 @@ fn answers_to_our_offer() {
     assert!(refuse(&crypto("7 AES_CM_128_HMAC_SHA1_80")).contains("crypto line 7 is not one that was offered"));
     assert!(refuse(&crypto("1 AES_CM_128_HMAC_SHA1_32")).contains("crypto line 1 is not one that was offered"));
     let agreed = accept(&local, &ours, crypto("2 AES_CM_128_HMAC_SHA1_32")).unwrap();
-    assert_eq!(agreed.srtp.unwrap().outgoing.as_bytes(), &[0x22; 30]);
+    assert_eq!(agreed.transport.srtp.unwrap().outgoing.as_bytes(), &[0x22; 30]);
 
     let strict = secure(SrtpPolicy::Required);
     let error = accept(&strict, offer(&strict).unwrap(), &plain).unwrap_err().to_string();
@@ -500,7 +518,7 @@ fn a_session_goes_on() {
     let (again, _) = answer(&local, ASTERISK).unwrap();
     assert_eq!(again, first, "nothing new, the same version");
 
-    local.direction = Direction::SendOnly;
+    local.streams[0].direction = Direction::SendOnly;
     let hold = offer(&local).unwrap();
     assert!(hold.contains("o=- 1 2 IN IP4") && hold.contains("a=sendonly\r\n"), "{hold}");
     assert!(hold.ends_with("m=video 0 RTP/AVP 99\r\n"), "the video stays in its place: {hold}");
@@ -509,7 +527,7 @@ fn a_session_goes_on() {
     local.previous = Some(hold.clone());
     assert_eq!(offer(&local).unwrap(), hold);
 
-    local.direction = Direction::SendRecv;
+    local.streams[0].direction = Direction::SendRecv;
     local.crypto[0].key = MasterKey::from_bytes(&[0x33; 30]);
     let resumed = offer(&local).unwrap();
     assert!(resumed.contains("o=- 1 3 IN IP4") && resumed.contains("inline:MzMz"), "{resumed}");
@@ -521,7 +539,7 @@ fn the_profile_stays_through_a_hold() {
         with_media(&format!("m=audio 5004 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}\r\n"));
     let mut local = secure(SrtpPolicy::Offered);
     local.previous = Some(answer(&local, &offered).unwrap().0);
-    local.direction = Direction::SendOnly;
+    local.streams[0].direction = Direction::SendOnly;
     assert!(offer(&local).unwrap().contains("m=audio 4000 RTP/SAVP "));
     local.srtp = SrtpPolicy::Off;
     assert!(offer(&local).unwrap().contains("m=audio 4000 RTP/AVP "));
@@ -538,7 +556,7 @@ fn the_profile_stays_through_a_hold() {
 fn a_second_address_an_indented_line_and_a_dead_stream_without_formats() {
     let offer = with_media("c=IN IP4 198.51.100.8\r\n m=audio 5004 RTP/AVP 0\r\nm=video 0 RTP/AVP\r\n");
     let (text, agreed) = answer(&local(), offer).unwrap();
-    assert_eq!(agreed.remote_rtp, "198.51.100.7:5004".parse().unwrap());
+    assert_eq!(agreed.transport.remote_rtp, "198.51.100.7:5004".parse().unwrap());
     assert!(text.ends_with("m=video 0 RTP/AVP 0\r\n"), "{text}");
 }
 
@@ -554,19 +572,19 @@ fn another_address_family_is_refused_with_both_addresses() {
     assert!(matches!(answer(&here, with_media("m=audio 5004 RTP/AVP 0\r\n")), Err(SdpError::Family { .. })));
     // On old-style hold nothing is sent, so the family says nothing.
     let held = v6.replace("IN IP6 ::1", "IN IP4 0.0.0.0");
-    assert!(!answer(&here, held).unwrap().1.has_remote());
+    assert!(!answer(&here, held).unwrap().1.transport.has_remote());
     // Of two streams the one of our family is taken, wherever the address is written.
     let both = with_media("m=audio 5004 RTP/AVP 0\r\nc=IN IP6 ::1\r\nm=audio 5006 RTP/AVP 0\r\n");
-    assert_eq!(answer(&local(), &both).unwrap().1.remote_rtp, "198.51.100.7:5006".parse().unwrap());
-    assert_eq!(answer(&here, &both).unwrap().1.remote_rtp, "[::1]:5004".parse().unwrap());
+    assert_eq!(answer(&local(), &both).unwrap().1.transport.remote_rtp, "198.51.100.7:5006".parse().unwrap());
+    assert_eq!(answer(&here, &both).unwrap().1.transport.remote_rtp, "[::1]:5004".parse().unwrap());
 }
 
 #[test]
 fn an_ipv4_address_in_an_ipv6_one_is_the_ipv4_address() {
     let mapped = |address: &str| with_media(&format!("m=audio 5004 RTP/AVP 0\r\nc=IN IP6 ::ffff:{address}\r\n"));
     let (_, agreed) = answer(&local(), mapped("198.51.100.9")).unwrap();
-    assert_eq!(agreed.remote_rtp, "198.51.100.9:5004".parse().unwrap());
-    assert!(!answer(&local(), mapped("0.0.0.0")).unwrap().1.has_remote());
+    assert_eq!(agreed.transport.remote_rtp, "198.51.100.9:5004".parse().unwrap());
+    assert!(!answer(&local(), mapped("0.0.0.0")).unwrap().1.transport.has_remote());
     for wrong in ["224.0.0.1", "255.255.255.255", "239.1.2.3/127"] {
         let message = format!("the offer wants audio sent to ::ffff:{wrong}, which is not a unicast IP address");
         assert_eq!(refusal(&local(), &mapped(wrong)), message);
@@ -575,7 +593,7 @@ fn an_ipv4_address_in_an_ipv6_one_is_the_ipv4_address() {
     let ours = LocalMedia { address: "::ffff:192.0.2.10".parse().unwrap(), ..local() };
     let rtcp = "m=audio 5004 RTP/AVP 0\r\na=rtcp:5010 IN IP6 ::ffff:198.51.100.8\r\n";
     let (text, agreed) = answer(&ours, with_media(rtcp)).unwrap();
-    assert_eq!(agreed.remote_rtcp, "198.51.100.8:5010".parse().unwrap());
+    assert_eq!(agreed.transport.remote_rtcp, "198.51.100.8:5010".parse().unwrap());
     assert!(text.contains("c=IN IP4 192.0.2.10\r\n") && text.contains(" IN IP4 192.0.2.10\r\ns="), "{text}");
 }
 
@@ -584,7 +602,7 @@ fn reports_go_where_rtp_goes_if_they_cannot_go_where_they_should() {
     for address in ["IN IP6 ::1", "IN IP4 224.0.0.1", "IN IP6 ::ffff:224.0.0.1", "IN IP4 phone.example.com", ""] {
         let offer = with_media(&format!("m=audio 5004 RTP/AVP 0\r\na=rtcp:5010 {address}\r\n"));
         let (_, agreed) = answer(&local(), offer).unwrap();
-        assert_eq!(agreed.remote_rtcp, "198.51.100.7:5010".parse().unwrap(), "{address}");
+        assert_eq!(agreed.transport.remote_rtcp, "198.51.100.7:5010".parse().unwrap(), "{address}");
     }
 }
 
@@ -601,8 +619,8 @@ fn names_in_place_of_addresses_are_looked_up_by_whoever_can() {
     });
     assert_eq!(asked, ["phone.example.com", "nowhere.example.com"], "each once");
     let (_, agreed) = answer(&local(), &text).unwrap();
-    assert_eq!(agreed.remote_rtp, "198.51.100.20:5004".parse().unwrap());
-    assert_eq!(agreed.remote_rtcp, "198.51.100.20:5010".parse().unwrap());
+    assert_eq!(agreed.transport.remote_rtp, "198.51.100.20:5004".parse().unwrap());
+    assert_eq!(agreed.transport.remote_rtcp, "198.51.100.20:5010".parse().unwrap());
     // What isn't found is told, as the name it is.
     let nowhere = resolved(&offer, |_| None);
     let reason = "the offer wants audio sent to the host phone.example.com, whose address is not known";
@@ -617,7 +635,7 @@ fn names_in_place_of_addresses_are_looked_up_by_whoever_can() {
 
 #[test]
 fn events_have_the_clock_of_the_sound() {
-    let wide = LocalMedia { codecs: vec![CodecFormat::pcma(), CodecFormat::l16(16_000, 1)], ..local() };
+    let wide = speaking([CodecFormat::pcma(), CodecFormat::l16(16_000, 1)]);
     let clocks = |events: &[NegotiatedEvents]| -> Vec<_> {
         events.iter().map(|events| (events.payload_type.get(), events.rtp_clock_hz)).collect()
     };
@@ -626,27 +644,31 @@ fn events_have_the_clock_of_the_sound() {
         for formats in ["8 101 101 0", "101 8 0"] {
             let offer = with_media(&format!("m=audio 5004 RTP/AVP {formats}\r\n{maps}"));
             let (text, agreed) = answer(&wide, &offer).unwrap();
-            assert_eq!(clocks(&agreed.send_events), [(101, 8_000)], "{offer}");
-            assert_eq!(clocks(&agreed.receive_events), [(101, 8_000)]);
+            assert_eq!(clocks(&first(&agreed).send_events), [(101, 8_000)], "{offer}");
+            assert_eq!(clocks(&first(&agreed).receive_events), [(101, 8_000)]);
             assert!(text.contains(narrow) && !text.contains(broad), "{text}");
         }
         // Beside codecs of both clocks the number goes with the best: it can't have two meanings.
         for (formats, clock_hz) in [("8 97 101", 8_000), ("97 8 101", 16_000)] {
             let offer = with_media(&format!("m=audio 5004 RTP/AVP {formats}\r\na=rtpmap:97 L16/16000\r\n{maps}"));
-            assert_eq!(clocks(&answer(&wide, &offer).unwrap().1.send_events), [(101, clock_hz)]);
+            assert_eq!(clocks(&first(&answer(&wide, &offer).unwrap().1).send_events), [(101, clock_hz)]);
         }
     }
     // An answer that keeps only one codec keeps only its events.
     let ours = offer(&wide).unwrap();
     let all = ours.lines().map(|line| format!("{line}\r\n")).collect::<String>();
     let agreed = accept(&wide, &ours, all.replace("RTP/AVP 8 96 ", "RTP/AVP 8 ")).unwrap();
-    assert_eq!(agreed.send_events.iter().map(|events| events.rtp_clock_hz).collect::<Vec<_>>(), [8_000], "{all}");
-    assert_eq!(agreed.send_events.len(), agreed.receive_events.len());
+    assert_eq!(
+        first(&agreed).send_events.iter().map(|events| events.rtp_clock_hz).collect::<Vec<_>>(),
+        [8_000],
+        "{all}"
+    );
+    assert_eq!(first(&agreed).send_events.len(), first(&agreed).receive_events.len());
 }
 
 #[test]
 fn without_a_common_codec_each_list_is_told_in_full() {
-    let ours = LocalMedia { codecs: vec![CodecFormat::l16(16_000, 1), CodecFormat::l16(48_000, 2)], ..local() };
+    let ours = speaking([CodecFormat::l16(16_000, 1), CodecFormat::l16(48_000, 2)]);
     let offer = with_media("m=audio 5004 RTP/AVP 11 97 0\r\na=rtpmap:97 L16/8000/2\r\n");
     let message = "no common codec: they offer L16/44100, L16/8000/2, PCMU/8000; we have L16/16000, L16/48000/2";
     assert_eq!(refusal(&ours, &offer), message);
@@ -659,7 +681,7 @@ fn without_a_common_codec_each_list_is_told_in_full() {
 #[test]
 fn packets_stay_within_the_mtu() {
     let l16 = |rate_hz, channels| LocalMedia {
-        codecs: vec![CodecFormat::l16(rate_hz, channels)],
+        streams: speaking([CodecFormat::l16(rate_hz, channels)]).streams,
         ..secure(SrtpPolicy::Offered)
     };
     let agree = |ours: &LocalMedia, change: &dyn Fn(String) -> String| {
@@ -683,25 +705,26 @@ fn packets_stay_within_the_mtu() {
         (8_000, 1, 20, 20, 320),
     ] {
         let agreed = agree(&l16(rate_hz, channels), &same);
-        assert_eq!((agreed.send_ptime_ms, agreed.wished_ptime_ms), (ms, wished_ms), "{rate_hz}/{channels}");
-        assert_eq!(agreed.least_packet_bytes, 20 + 8 + 12 + bytes + 10);
+        assert_eq!(
+            (first(&agreed).send_ptime_ms, first(&agreed).wished_ptime_ms),
+            (ms, wished_ms),
+            "{rate_hz}/{channels}"
+        );
+        assert_eq!(first(&agreed).least_packet_bytes, 20 + 8 + 12 + bytes + 10);
     }
     // Headers of IPv6 and the tag of SRTP count, to the byte: 16 kHz in 20 ms are 640 bytes of payload.
     let v6 = LocalMedia { address: "2001:db8::1".parse().unwrap(), ..l16(16_000, 1) };
     for (ours, overhead) in [(&l16(16_000, 1), 20 + 8 + 12 + 10), (&v6, 40 + 8 + 12 + 10)] {
         for (mtu, ms) in [(640 + overhead, 20), (639 + overhead, 10)] {
-            assert_eq!(agree(&LocalMedia { mtu, ..ours.clone() }, &same).send_ptime_ms, ms, "{mtu}");
+            assert_eq!(first(&agree(&LocalMedia { mtu, ..ours.clone() }, &same)).send_ptime_ms, ms, "{mtu}");
         }
     }
     // So do copies of the packets before: five payloads of 160 bytes and 17 of headers, of 320 they don't fit.
-    let red = LocalMedia {
-        codecs: vec![CodecFormat::pcmu(), CodecFormat::redundancy(&CodecFormat::pcmu())],
-        redundancy: 4,
-        ..local()
-    };
+    let mut red = speaking([CodecFormat::pcmu(), CodecFormat::redundancy(&CodecFormat::pcmu())]);
+    red.streams[0].redundancy = 4;
     let long = |text: String| text.replace("a=ptime:20", "a=ptime:60");
-    assert_eq!(agree(&red, &long).send_ptime_ms, 20);
-    assert_eq!(agree(&LocalMedia { mtu: 9_000, ..red.clone() }, &long).send_ptime_ms, 60);
+    assert_eq!(first(&agree(&red, &long)).send_ptime_ms, 20);
+    assert_eq!(first(&agree(&LocalMedia { mtu: 9_000, ..red.clone() }, &long)).send_ptime_ms, 60);
     assert!(matches!(offer(&LocalMedia { mtu: 199, ..local() }), Err(SdpError::Local(_))));
 }
 
@@ -710,5 +733,5 @@ fn g722_with_its_sampling_rate_as_its_clock_is_g722() {
     let offer = with_media("m=audio 5004 RTP/AVP 9\r\na=rtpmap:9 G722/16000\r\n");
     let (_, agreed) = answer(&local(), &offer).unwrap();
     assert_eq!(sent(&agreed), [(9, "G722")]);
-    assert_eq!(agreed.send[0].format, CodecFormat::g722());
+    assert_eq!(first(&agreed).send[0].format, CodecFormat::g722());
 }

@@ -5,7 +5,7 @@ use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Origin, Session
 use super::crypto::CryptoLine;
 use super::error::SdpError;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
-use super::{Direction, LocalMedia, SrtpPolicy};
+use super::{Direction, LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
 use crate::registry::is_token;
 
 /// What our `m=audio` line says besides addresses.
@@ -28,27 +28,10 @@ pub(super) fn check(local: &LocalMedia) -> Result<(), SdpError> {
     if local.rtp_port == u16::MAX && local.rtcp_port.is_none() || local.rtcp_port == Some(0) {
         return wrong("there is no RTCP port");
     }
-    if local.codecs.iter().all(|codec| codec.is_auxiliary()) {
-        return wrong("there is no codec");
+    if local.streams.is_empty() || local.streams.len() > MAX_STREAMS {
+        return wrong("there is no stream, or more than 64");
     }
-    if local.codecs.len() > 32 {
-        return wrong("there are more than 32 codecs");
-    }
-    for codec in &local.codecs {
-        if codec.is_telephone_event() {
-            return wrong("telephone events are a flag, not a codec");
-        }
-        if !is_token(&codec.name) || codec.rtp_clock_hz == 0 || codec.channels == 0 {
-            return wrong("a codec's name is no token, or its clock or channels are 0");
-        }
-        if codec.fmtp.chars().any(char::is_control) {
-            return wrong("a codec's fmtp has control characters");
-        }
-    }
-    let tens = |ms: u32| (10..=60).contains(&ms) && ms.is_multiple_of(10);
-    if !tens(local.ptime_ms) || !tens(local.max_ptime_ms) || local.max_ptime_ms < local.ptime_ms {
-        return wrong("ptime and maxptime are 10-60 ms in steps of ten, maxptime not the smaller");
-    }
+    local.streams.iter().try_for_each(check_stream)?;
     if local.mtu < super::MIN_MTU {
         return wrong("the MTU is below 200 bytes");
     }
@@ -74,8 +57,34 @@ pub(super) fn check(local: &LocalMedia) -> Result<(), SdpError> {
     Ok(())
 }
 
+fn check_stream(stream: &LocalStream) -> Result<(), SdpError> {
+    let wrong = |what| Err(SdpError::Local(what));
+    if stream.codecs.iter().all(|codec| codec.is_auxiliary()) {
+        return wrong("there is no codec");
+    }
+    if stream.codecs.len() > 32 {
+        return wrong("there are more than 32 codecs");
+    }
+    for codec in &stream.codecs {
+        if codec.is_telephone_event() {
+            return wrong("telephone events are a flag, not a codec");
+        }
+        if !is_token(&codec.name) || codec.rtp_clock_hz == 0 || codec.channels == 0 {
+            return wrong("a codec's name is no token, or its clock or channels are 0");
+        }
+        if codec.fmtp.chars().any(char::is_control) {
+            return wrong("a codec's fmtp has control characters");
+        }
+    }
+    let tens = |ms: u32| (10..=60).contains(&ms) && ms.is_multiple_of(10);
+    if !tens(stream.ptime_ms) || !tens(stream.max_ptime_ms) || stream.max_ptime_ms < stream.ptime_ms {
+        return wrong("ptime and maxptime are 10-60 ms in steps of ten, maxptime not the smaller");
+    }
+    Ok(())
+}
+
 /// Our `m=audio` line and its attributes.
-pub(super) fn audio(local: &LocalMedia, ours: &OurAudio<'_>) -> Media {
+pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_>) -> Media {
     let numbers = ours.codecs.iter().map(|codec| codec.payload_type);
     let numbers = numbers.chain(ours.events.iter().map(|events| events.payload_type));
     let fmt = numbers.map(|number| number.get().to_string()).collect::<Vec<_>>().join(" ");
@@ -86,7 +95,7 @@ pub(super) fn audio(local: &LocalMedia, ours: &OurAudio<'_>) -> Media {
         let number = codec.payload_type.get();
         push("rtpmap", format!("{number} {}", codec.format.to_rtpmap()));
         if codec.format.is_named("red") {
-            push("fmtp", format!("{number} {}", redundant(local, ours.codecs, codec)));
+            push("fmtp", format!("{number} {}", redundant(stream, ours.codecs, codec)));
         } else if !codec.format.fmtp.is_empty() {
             push("fmtp", format!("{number} {}", codec.format.fmtp));
         }
@@ -97,14 +106,14 @@ pub(super) fn audio(local: &LocalMedia, ours: &OurAudio<'_>) -> Media {
         push("fmtp", format!("{number} {}", events.events));
     }
     push("ptime", ours.ptime_ms.to_string());
-    push("maxptime", local.max_ptime_ms.to_string());
+    push("maxptime", stream.max_ptime_ms.to_string());
     if let Some(port) = local.rtcp_port.filter(|port| Some(*port) != local.rtp_port.checked_add(1)) {
         push("rtcp", port.to_string());
     }
     for line in ours.crypto {
         push("crypto", line.to_attribute());
     }
-    if local.voip_metrics {
+    if stream.voip_metrics {
         push("rtcp-xr", "voip-metrics".into());
     }
     if ours.rtcp_mux {
@@ -126,13 +135,13 @@ pub(super) fn audio(local: &LocalMedia, ours: &OurAudio<'_>) -> Media {
 }
 
 /// The payload types in packets with redundant audio data: the best codec of the same clock, so many times (RFC 2198, 5).
-fn redundant(local: &LocalMedia, codecs: &[NegotiatedCodec], red: &NegotiatedCodec) -> String {
+fn redundant(stream: &LocalStream, codecs: &[NegotiatedCodec], red: &NegotiatedCodec) -> String {
     let beside = |codec: &&NegotiatedCodec| {
         let (own, red) = (&codec.format, &red.format);
         !own.is_auxiliary() && (own.rtp_clock_hz, own.channels) == (red.rtp_clock_hz, red.channels)
     };
     let number = codecs.iter().find(beside).map_or(0, |codec| codec.payload_type.get()).to_string();
-    vec![number; usize::from(local.redundancy.max(1)) + 1].join("/")
+    vec![number; usize::from(stream.redundancy.max(1)) + 1].join("/")
 }
 
 /// A stream we don't take, or that's over: port 0, the rest as it was (RFC 3264, 6).

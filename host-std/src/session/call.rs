@@ -35,7 +35,7 @@ use super::quality::{self, Heard};
 use super::sources::{Counted, Farewell, Listening, MAX_SOURCES, PACKET_BYTES, SourceStats};
 use super::{CallConfig, Identity};
 use crate::registry::CodecFormat;
-use crate::sdp::{self, Direction, LocalMedia, Negotiated, NegotiatedCodec};
+use crate::sdp::{self, Direction, LocalMedia, LocalStream, Negotiated, NegotiatedCodec, NegotiatedStream, SdpError};
 
 fn redundancy(sending: &Sending, level: u8) -> Option<Box<HostRedundancy>> {
     sending.redundancy.map(|payload_type| Box::new(HostRedundancy::new(payload_type, level.into())))
@@ -75,6 +75,8 @@ struct Former {
 /// What exists once offer and answer have met.
 struct Media {
     negotiated: Negotiated,
+    /// The first of its streams.
+    stream: NegotiatedStream,
     sending: Sending,
     guard: Guard,
     encoder: Box<dyn Encoder + Send>,
@@ -132,19 +134,22 @@ impl Call {
             address: config.address,
             rtp_port: config.rtp_port,
             rtcp_port: config.rtcp_port,
-            codecs,
             mtu: config.mtu,
             registry: config.registry.clone(),
             rtcp_mux: config.rtcp_mux,
-            // Events are not sent or heard yet, so we don't claim them.
-            telephone_event: false,
-            redundancy: config.redundancy,
-            voip_metrics: true,
             srtp: config.srtp,
             session: sdp::SessionId { id: config.identity.session_id, ..sdp::SessionId::default() },
             ..LocalMedia::default()
         };
-        local.ptime_ms = sdp::offered_ptime_ms(&local, config.ptime_ms);
+        let stream = LocalStream {
+            codecs,
+            // Events are not sent or heard yet, so we don't claim them.
+            telephone_event: false,
+            redundancy: config.redundancy,
+            voip_metrics: true,
+            ..LocalStream::default()
+        };
+        local.streams = vec![with_ptime(&local, stream, &config)];
         let spare = config.identity.spare()?;
         let keys = OwnKeys::new(&config.identity, &mut local)?;
         let (stats, earlier) = (CallStats::default(), Counted::default());
@@ -162,7 +167,8 @@ impl Call {
         if let Some(media) = &mut self.media {
             // The other side may send what is offered before its answer is here.
             let offered = sdp::offered(&offer)?;
-            media.heard.add(decoders(&self.config, &offered, &media.sending)?);
+            let offered = offered.first().map_or(&[][..], |codecs| codecs);
+            media.heard.add(decoders(&self.config, offered, &media.sending)?);
         }
         self.offered = Some(offer.clone());
         self.local.previous = Some(offer.clone());
@@ -189,11 +195,13 @@ impl Call {
         self.follow_address()?;
         let (mut answer, mut negotiated) = sdp::answer(&self.local, offer)?;
         let registry = &self.config.registry;
-        let main = Sending::new(registry, &negotiated, &self.config)?;
-        if negotiated.receive.iter().any(|codec| !main.goes_with(registry, &codec.format)) {
+        let stream = first(&negotiated)?;
+        let main = Sending::new(registry, stream, &self.config)?;
+        if stream.receive.iter().any(|codec| !main.goes_with(registry, &codec.format)) {
             // A stream keeps its clock (RFC 7160): agree only on codecs that share the best one's, and its sound.
-            let codecs = self.local.codecs.iter().filter(|codec| main.goes_with(registry, codec)).cloned();
-            let local = LocalMedia { codecs: codecs.collect(), ..self.local.clone() };
+            let mut local = self.local.clone();
+            let streams = local.streams.iter_mut();
+            streams.for_each(|stream| stream.codecs.retain(|codec| main.goes_with(registry, codec)));
             (answer, negotiated) = sdp::answer(&local, offer)?;
         }
         self.apply(now, negotiated)?;
@@ -204,7 +212,7 @@ impl Call {
 
     /// What we want to do from the next offer or answer on; `SendOnly` puts the other side on hold.
     pub fn set_direction(&mut self, direction: Direction) {
-        self.local.direction = direction;
+        self.local.streams.iter_mut().for_each(|stream| stream.direction = direction);
     }
 
     /// Where we receive from the next offer or answer on.
@@ -220,8 +228,10 @@ impl Call {
     /// # Errors
     /// As for [`new`](Self::new); nothing changes then.
     pub fn set_codecs(&mut self, codecs: &[CodecFormat]) -> Result<(), CallError> {
-        self.local.codecs = codecs::offered(&self.config.registry, codecs, &self.config)?;
-        self.local.ptime_ms = sdp::offered_ptime_ms(&self.local, self.config.ptime_ms);
+        let codecs_offered = codecs::offered(&self.config.registry, codecs, &self.config)?;
+        let stream = self.local.streams.first().cloned().unwrap_or_default();
+        let stream = LocalStream { codecs: codecs_offered, ..stream };
+        self.local.streams = vec![with_ptime(&self.local, stream, &self.config)];
         self.config.codecs = codecs.to_vec();
         Ok(())
     }
@@ -379,7 +389,7 @@ impl Call {
         let unprotected = match (kind, channel) {
             (DatagramKind::Rtp, Channel::Rtp) => media.guard.get().unprotect_rtp(datagram),
             (DatagramKind::Rtcp, Channel::Rtcp) => media.guard.get().unprotect_rtcp(datagram),
-            (DatagramKind::Rtcp, Channel::Rtp) if media.negotiated.rtcp_mux => {
+            (DatagramKind::Rtcp, Channel::Rtp) if media.negotiated.transport.rtcp_mux => {
                 media.guard.get().unprotect_rtcp(datagram)
             }
             _ => return Incoming::Ignored,
@@ -422,7 +432,7 @@ impl Call {
             media.is_heard(now);
             self.stats.last_heard = Some(now);
         }
-        if !media.negotiated.direction.receives() {
+        if !media.stream.direction.receives() {
             return Incoming::Ignored;
         }
         if media.fresh {
@@ -532,7 +542,7 @@ impl Call {
     /// it's on hold.
     pub fn silence(&self, now: Instant) -> Option<Duration> {
         let media = self.media.as_ref()?;
-        media.negotiated.direction.receives().then(|| now.since(media.alive))
+        media.stream.direction.receives().then(|| now.since(media.alive))
     }
 
     /// Whether the call should end though nobody signalled it: see [`CallConfig::after_goodbye`] and
@@ -540,7 +550,7 @@ impl Call {
     pub fn should_end(&self, now: Instant) -> Option<Ending> {
         let media = self.media.as_ref()?;
         if let (Some(goodbye), Some(wait)) = (media.goodbye, self.config.after_goodbye) {
-            let wait = if media.negotiated.direction.receives() { wait } else { wait.max(GONE_ON_HOLD) };
+            let wait = if media.stream.direction.receives() { wait } else { wait.max(GONE_ON_HOLD) };
             if now.since(goodbye.max(media.alive)) >= wait {
                 return Some(Ending::Goodbye);
             }
@@ -572,7 +582,7 @@ impl Call {
     /// A tick is at most 120 ms; in stereo it's interleaved.
     pub fn capture(&mut self, pcm: &[i16]) {
         let Some(media) = &mut self.media else { return };
-        if !media.negotiated.direction.sends() || !media.negotiated.has_remote() {
+        if !media.stream.direction.sends() || !media.negotiated.transport.has_remote() {
             media.sender.pause(pcm.len() / usize::from(media.sending.channels));
         } else if media.sender.capture(pcm).is_err() {
             // Packets were not fetched: the tick is lost, but not its time.
@@ -631,7 +641,7 @@ impl Call {
         let media = self.media.as_mut()?;
         let protected = match written {
             Ok(None) => return None,
-            Ok(Some(_)) if !media.negotiated.has_remote() => return None,
+            Ok(Some(_)) if !media.negotiated.transport.has_remote() => return None,
             Ok(Some(len)) => media.guard.get().protect_rtcp(buffer, len).ok(),
             Err(_) => None,
         };
@@ -639,7 +649,7 @@ impl Call {
             self.stats.send_errors = self.stats.send_errors.saturating_add(1);
             return None;
         };
-        Some(if media.negotiated.rtcp_mux {
+        Some(if media.negotiated.transport.rtcp_mux {
             Transmit { len, to: media.rtp.remote(), channel: Channel::Rtp }
         } else {
             Transmit { len, to: media.rtcp.remote(), channel: Channel::Rtcp }
@@ -648,7 +658,7 @@ impl Call {
 
     fn report(&mut self, now: Instant) -> Option<(([ReceptionStats; MAX_SOURCES], usize), SendInfo)> {
         let media = self.media.as_ref()?;
-        let metrics = media.negotiated.send_voip_metrics && media.heard.first().ssrc().is_some();
+        let metrics = media.stream.send_voip_metrics && media.heard.first().ssrc().is_some();
         let metrics = metrics.then(|| self.metrics(media).block());
         let media = self.media.as_mut()?;
         media.reporter.set_voip(metrics);
@@ -668,7 +678,7 @@ impl Call {
             delay: &self.config.delay,
             codec: &media.sending.agreed,
             codec_delay_us: media.sending.delay_us,
-            packet_ms: media.negotiated.send_ptime_ms,
+            packet_ms: media.stream.send_ptime_ms,
             reporter: &media.reporter,
         })
     }
@@ -676,11 +686,12 @@ impl Call {
     /// Builds the media of a new call, or changes those of a running one.
     fn apply(&mut self, now: Instant, negotiated: Negotiated) -> Result<(), CallError> {
         let registry = &self.config.registry;
-        let sending = Sending::new(registry, &negotiated, &self.config)?;
-        let payload_type = negotiated.send[0].payload_type;
-        let ptime_ms = negotiated.send_ptime_ms;
+        let stream = first(&negotiated)?.clone();
+        let sending = Sending::new(registry, &stream, &self.config)?;
+        let payload_type = stream.send[0].payload_type;
+        let ptime_ms = stream.send_ptime_ms;
         let encoder = sending.encoder(registry)?;
-        let decoders = decoders(&self.config, &negotiated.receive, &sending)?;
+        let decoders = decoders(&self.config, &stream.receive, &sending)?;
         let (sample_rate_hz, rtp_clock_hz, channels) =
             (sending.sample_rate_hz, sending.rtp_clock_hz(), sending.channels);
         let budget = self.config.buffer_bytes.map(|bytes| Budget { bytes });
@@ -699,12 +710,12 @@ impl Call {
             self.media = Some(Media {
                 redundancy: redundancy(&sending, self.config.redundancy),
                 sending,
-                guard: Guard::new(negotiated.srtp.as_ref()),
+                guard: Guard::new(negotiated.transport.srtp.as_ref()),
                 sender,
                 heard: Listening::new(receiver_config, channels, decoders, identity.ssrc, budget)?,
                 reporter: Box::new(reporter(identity, now)?),
-                rtp: Latch::new(self.config.latching, negotiated.remote_rtp),
-                rtcp: Latch::new(self.config.latching, negotiated.remote_rtcp),
+                rtp: Latch::new(self.config.latching, negotiated.transport.remote_rtp),
+                rtcp: Latch::new(self.config.latching, negotiated.transport.remote_rtcp),
                 conflicts: [None; CONFLICTS],
                 former: None,
                 alive: now,
@@ -712,6 +723,7 @@ impl Call {
                 encoder,
                 fresh: false,
                 negotiated,
+                stream,
                 here: (self.local.address, self.local.rtp_port),
             });
             return Ok(());
@@ -734,13 +746,13 @@ impl Call {
         } else {
             None
         };
-        media.guard.check(negotiated.srtp.as_ref()).map_err(CallError::Keys)?;
-        let (old, new) = (media.negotiated.srtp.as_ref(), negotiated.srtp.as_ref());
+        media.guard.check(negotiated.transport.srtp.as_ref()).map_err(CallError::Keys)?;
+        let (old, new) = (media.negotiated.transport.srtp.as_ref(), negotiated.transport.srtp.as_ref());
         let successors = OwnKeys::successors(&self.local, old, new)?;
         let another_encoder = !sending.codes_like(&media.sending);
         if sending != media.sending
-            || payload_type != media.negotiated.send[0].payload_type
-            || ptime_ms != media.negotiated.send_ptime_ms
+            || payload_type != media.stream.send[0].payload_type
+            || ptime_ms != media.stream.send_ptime_ms
         {
             media.sender.switch(payload_type, ptime_ms, &*encoder).map_err(CallError::Sender)?;
             media.sender.set_comfort_noise(sending.noise);
@@ -760,15 +772,15 @@ impl Call {
         media.heard.add(more);
         media.sending = sending;
         let here = (self.local.address, self.local.rtp_port);
-        let moved = negotiated.remote_rtp != media.negotiated.remote_rtp || here != media.here;
+        let moved = negotiated.transport.remote_rtp != media.negotiated.transport.remote_rtp || here != media.here;
         media.here = here;
-        media.guard.renew(negotiated.srtp.as_ref(), moved).map_err(CallError::Keys)?;
+        media.guard.renew(negotiated.transport.srtp.as_ref(), moved).map_err(CallError::Keys)?;
         successors.put(&mut self.local);
-        media.rtp.renegotiated(now, negotiated.remote_rtp);
-        media.rtcp.renegotiated(now, negotiated.remote_rtcp);
+        media.rtp.renegotiated(now, negotiated.transport.remote_rtp);
+        media.rtcp.renegotiated(now, negotiated.transport.remote_rtcp);
         // Whoever signals is there, and goes on after the goodbye that some phones say at each new offer.
         (media.alive, media.goodbye) = (now, None);
-        media.negotiated = negotiated;
+        (media.negotiated, media.stream) = (negotiated, stream);
         if let Some(identity) = next_identity {
             self.change_source(now, &identity)?;
         }
@@ -781,11 +793,11 @@ impl Media {
     /// have what it takes.
     fn packet_bytes(&self, mtu: u16) -> usize {
         let mtu = usize::from(mtu);
-        if self.negotiated.least_packet_bytes > mtu {
+        if self.stream.least_packet_bytes > mtu {
             return usize::MAX;
         }
-        let tag = self.negotiated.srtp.as_ref().map_or(0, |keys| keys.suite.tag_bytes());
-        mtu.saturating_sub(sdp::ip_overhead(self.negotiated.remote_rtp.ip()) + tag)
+        let tag = self.negotiated.transport.srtp.as_ref().map_or(0, |keys| keys.suite.tag_bytes());
+        mtu.saturating_sub(sdp::ip_overhead(self.negotiated.transport.remote_rtp.ip()) + tag)
     }
 
     /// Whether a packet is our own, or of the source that we were just before and still on its way. `seq`: of RTP.
@@ -822,6 +834,16 @@ impl Media {
 fn says_goodbye(datagram: &[u8]) -> bool {
     Compound::parse(datagram, CompoundRule::ReportOrBye)
         .is_ok_and(|compound| compound.packets().flatten().any(|packet| matches!(packet, Packet::Bye(_))))
+}
+
+/// The one stream that a call has.
+fn first(negotiated: &Negotiated) -> Result<&NegotiatedStream, CallError> {
+    negotiated.stream(0).ok_or(CallError::Sdp(SdpError::Local("the first stream is closed")))
+}
+
+/// The stream with the packet length that is to be asked for.
+fn with_ptime(local: &LocalMedia, stream: LocalStream, config: &CallConfig) -> LocalStream {
+    LocalStream { ptime_ms: sdp::offered_ptime_ms(local, &stream, config.ptime_ms), ..stream }
 }
 
 /// The decoders of each source that may be heard.

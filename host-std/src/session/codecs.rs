@@ -6,7 +6,7 @@ use dsp_core::time::PayloadType;
 use super::converted::Converted;
 use super::{CallConfig, CallError};
 use crate::registry::{CodecFormat, Made, Registry, Terms};
-use crate::sdp::{Negotiated, NegotiatedCodec};
+use crate::sdp::{NegotiatedCodec, NegotiatedStream};
 
 /// What a call sends, and the rates of its sound both ways.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,11 @@ pub(super) struct Sending {
 
 impl Sending {
     /// The best codec that was agreed on.
-    pub(super) fn new(registry: &Registry, negotiated: &Negotiated, with: &CallConfig) -> Result<Self, CallError> {
+    pub(super) fn new(
+        registry: &Registry,
+        negotiated: &NegotiatedStream,
+        with: &CallConfig,
+    ) -> Result<Self, CallError> {
         let (Some(theirs), Some(ours)) = (negotiated.send.first(), negotiated.receive.first()) else {
             return Err(CallError::Codec("none".into()));
         };

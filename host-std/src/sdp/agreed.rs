@@ -1,0 +1,84 @@
+//! What offer and answer come to: one transport, and what each stream over it carries (RFC 3264; RFC 9143 for several).
+
+use std::net::SocketAddr;
+
+use super::format::{NegotiatedCodec, NegotiatedEvents};
+use super::{Direction, SrtpKeys};
+
+/// What both sides agreed on, seen from ours: where packets travel, and the streams they carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Negotiated {
+    /// The one way that the packets of all streams take.
+    pub transport: NegotiatedTransport,
+    /// In the order of [`LocalMedia::streams`](super::LocalMedia::streams), and as many; `None` where a stream is closed
+    /// or was rejected. At least one is there.
+    pub streams: Vec<Option<NegotiatedStream>>,
+}
+
+impl Negotiated {
+    /// The stream of that place in [`LocalMedia::streams`](super::LocalMedia::streams), if it was agreed on.
+    pub fn stream(&self, at: usize) -> Option<&NegotiatedStream> {
+        self.streams.get(at)?.as_ref()
+    }
+}
+
+/// Where packets go, and how they are protected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NegotiatedTransport {
+    /// Where RTP goes to.
+    pub remote_rtp: SocketAddr,
+    /// Where RTCP goes to; the same as RTP with [`rtcp_mux`](Self::rtcp_mux).
+    pub remote_rtcp: SocketAddr,
+    /// Whether RTP and RTCP share a port, both ways.
+    pub rtcp_mux: bool,
+    /// The keys, or `None` for plain RTP.
+    pub srtp: Option<SrtpKeys>,
+}
+
+impl NegotiatedTransport {
+    /// Whether there is somewhere to send to. On old-style hold (`c=0.0.0.0`) there isn't, and not even RTCP may go
+    /// out (RFC 3264, 8.4).
+    pub fn has_remote(&self) -> bool {
+        !self.remote_rtp.ip().is_unspecified()
+    }
+}
+
+/// One stream, seen from our side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NegotiatedStream {
+    /// The name it has in both descriptions (RFC 5888, 4), if it has one.
+    pub mid: Option<String>,
+    /// What we do.
+    pub direction: Direction,
+    /// What we may send, the best first and never empty, under the other side's numbers and with its parameters.
+    /// The first is a true codec; comfort noise and the like come last.
+    pub send: Vec<NegotiatedCodec>,
+    /// What may come, under our numbers and with our parameters; in the same order.
+    pub receive: Vec<NegotiatedCodec>,
+    /// The telephone events we may send, by clock; empty if there are none.
+    pub send_events: Vec<NegotiatedEvents>,
+    /// The telephone events that may come, by clock.
+    pub receive_events: Vec<NegotiatedEvents>,
+    /// The length of the packets we send, in ms: one that the first codec has, 10-60 unless its only frame is longer.
+    pub send_ptime_ms: u32,
+    /// The length that they would have without an MTU: longer, if [`LocalMedia::mtu`](super::LocalMedia::mtu) made them
+    /// shorter.
+    pub wished_ptime_ms: u32,
+    /// Bytes that the IP packets have at least, headers and SRTP included, at the codec's lowest bit rate and without
+    /// redundancy. More than the MTU, where the codec has no packets that are short enough.
+    pub least_packet_bytes: usize,
+    /// Whether the other side wants VoIP metrics in our reports (RFC 3611, 5.1).
+    pub send_voip_metrics: bool,
+}
+
+impl NegotiatedStream {
+    /// The telephone events to send beside a codec with this RTP clock. RFC 4733 wants the same clock; of a side that
+    /// offers only another one, as many do with Opus, the events are better than none.
+    pub fn send_events_beside(&self, rtp_clock_hz: u32) -> Option<NegotiatedEvents> {
+        let same_clock = self.send_events.iter().find(|events| events.rtp_clock_hz == rtp_clock_hz);
+        same_clock.or(self.send_events.first()).copied()
+    }
+}
