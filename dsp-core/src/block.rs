@@ -2,7 +2,8 @@
 
 use crate::sample::Sample;
 
-/// A step of a chain that changes a frame of one channel in place. It never fails and never allocates.
+/// A step that changes a frame of one channel in place. It never fails and never allocates. What needs the far end or the
+/// time of a frame is a [`CaptureBlock`](crate::front::CaptureBlock).
 pub trait Block<S: Sample> {
     /// Processes one frame of any length.
     fn process(&mut self, frame: &mut [S]);

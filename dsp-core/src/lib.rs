@@ -9,6 +9,7 @@
 //! RECEIVE  datagram -> guard -> wire -> receive (jitter, delay, decision, decode | conceal | stretch) -> PCM
 //! SEND     PCM -> send (encode, packetize) -> wire -> guard -> datagram
 //! REPORT   quality (RFC 3550 statistics, RTCP reporter)
+//! DEVICE   front (one tick: play -> volume -> loudspeaker, microphone -> gain -> capture block -> capture -> transmit)
 //! ```
 //!
 //! A packet's way, in one piece:
@@ -54,6 +55,7 @@ extern crate std;
 pub mod block;
 pub mod codec;
 pub mod format;
+pub mod front;
 pub mod guard;
 pub mod process;
 pub mod quality;

@@ -7,10 +7,13 @@ use dsp_core::codec::g711::{Pcma, Pcmu, WithAppendixI};
 use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 use dsp_core::codec::l16::L16;
 use dsp_core::codec::{Decoder, Encoder};
+use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, InFloat, Latency, Media, Near, Step};
 use dsp_core::process::activity::{EnergyGate, SpeechDetector};
 use dsp_core::process::gain::Gain;
 use dsp_core::process::level::{LevelConfig, LevelMeter};
+use dsp_core::receive::Played;
 use dsp_core::sample::Sample;
+use dsp_core::time::{Duration, Instant};
 
 use super::fnv::Fnv;
 
@@ -137,4 +140,95 @@ pub fn gain<S: Sample>() -> u32 {
         frame.iter().for_each(|sample| hash.write(&sample.to_i32().to_le_bytes()));
     }
     hash.finish()
+}
+
+/// A capture block: takes the far end, as it comes through an echo path that is known, out of the near end. The path is a
+/// quarter of the loudspeaker, after `delay`, and half of that with each of three samples more.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownEcho {
+    /// From the loudspeaker to the microphone.
+    pub delay: Duration,
+}
+
+impl<S: Sample> CaptureBlock<S> for KnownEcho {
+    fn process(&mut self, frame: &mut [S], near: &Near<'_>) {
+        const TAPS: usize = 4;
+        let mut far = [0; TAPS - 1 + 80];
+        let from = near.render.position_at(near.captured_at - self.delay) - (TAPS as i64 - 1);
+        near.render.read_position(from, near.channel, &mut far);
+        for (sample, far) in frame.iter_mut().zip(far.windows(TAPS)) {
+            let half = |sample: S| sample.average(S::default());
+            let echo =
+                far.iter().fold(S::default(), |echo, &far| half(echo.mix(half(S::from_i16(far.saturating_neg())))));
+            *sample = sample.mix(echo);
+        }
+    }
+
+    fn reset(&mut self) {}
+
+    fn delay_samples(&self) -> usize {
+        0
+    }
+}
+
+/// Plays noise; hashes what is captured, and when.
+struct Noise<I> {
+    source: I,
+    hash: Fnv,
+}
+
+impl<I: Iterator<Item = i16>> Media for Noise<I> {
+    type Transmit = ();
+
+    fn play(&mut self, _: Instant, pcm: &mut [i16]) -> Played {
+        pcm.iter_mut().zip(&mut self.source).for_each(|(to, from)| *to = from);
+        Played::default()
+    }
+
+    fn capture(&mut self, captured_at: Instant, pcm: &[i16]) {
+        self.hash.write(&captured_at.as_micros().to_le_bytes());
+        pcm.iter().for_each(|sample| self.hash.write(&sample.to_le_bytes()));
+    }
+
+    fn transmit(&mut self, _: Instant, _: &mut [u8]) -> Option<()> {
+        None
+    }
+}
+
+/// Frames behind a capture chain and their times: stereo at 8 kHz in ticks of uneven length, with gains that change.
+fn front<B: CaptureBlock<i16>>(blocks: [B; 2]) -> u32 {
+    let config = FrontConfig { sample_rate_hz: 8_000, channels: 2, meters: true };
+    let mut front = FrontEnd::<B, 320, 1_600>::new(config, blocks.map(Some)).expect("a block for each channel");
+    front.set_latency(Latency { capture: Duration::from_millis(2), playback: Duration::from_millis(5) });
+    let mut media = Noise { source: frames().flatten(), hash: Fnv::default() };
+    let mut now = Instant::from_millis(1_000);
+    let mut microphone = frames().flatten();
+    for tick in 0..100 {
+        let samples = [80, 7, 113, 40, 160][tick % 5];
+        now += Duration::from_samples(samples as u64, config.sample_rate_hz);
+        if tick % 7 == 3 {
+            front.set_volume(tick as i16 * 20 - 1_200).expect("at most 8 dB");
+            front.set_microphone_gain(600 - tick as i16 * 20).expect("at most 6 dB");
+        }
+        front.begin(now, samples, tick > 0).expect("at most 160 samples a channel");
+        while let Some(step) = front.step(&mut media, &mut []) {
+            if let Step::Microphone(heard) = step {
+                heard.pcm.iter_mut().zip(&mut microphone).for_each(|(to, from)| *to = from);
+            }
+        }
+        let level = front.microphone_level().expect("there are meters");
+        media.hash.write(&level.hundredths_dbov().to_le_bytes());
+    }
+    media.hash.finish()
+}
+
+/// A capture chain with a block on `i16`.
+pub fn front_i16() -> u32 {
+    front([KnownEcho { delay: Duration::from_millis(3) }; 2])
+}
+
+/// A capture chain with a block on `f32`.
+pub fn front_f32() -> u32 {
+    let block = KnownEcho { delay: Duration::from_millis(3) };
+    front([InFloat::<_, 80>::new(block, 8_000).expect("room for 10 ms"); 2])
 }

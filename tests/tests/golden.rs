@@ -19,8 +19,10 @@ fn hashes_are_unchanged() {
         ("level f32", golden::level::<f32>()),
         ("gain i16", golden::gain::<i16>()),
         ("gain f32", golden::gain::<f32>()),
+        ("front i16", golden::front_i16()),
+        ("front f32", golden::front_f32()),
     ];
-    let expected: [(&str, u32); 11] = [
+    let expected: [(&str, u32); 13] = [
         ("pcmu", 0xf58b_63b0),
         ("pcma", 0xf008_e257),
         ("l16", 0xd86d_49d5),
@@ -32,6 +34,8 @@ fn hashes_are_unchanged() {
         ("level f32", 0xba5b_8c65),
         ("gain i16", 0x92ab_d477),
         ("gain f32", 0xde8a_d3f7),
+        ("front i16", 0xd01c_c65d),
+        ("front f32", 0x9848_304c),
     ];
     assert_eq!(
         hashes.map(|(name, hash)| format!("{name} {hash:#010x}")),

@@ -59,10 +59,12 @@ fn main() -> ! {
     print("energy gate", golden::energy_gate());
     print("level i16", golden::level::<i16>());
     print("gain i16", golden::gain::<i16>());
+    print("front i16", golden::front_i16());
     if cfg!(feature = "float") {
         print("appendix 1", golden::appendix1());
         print("level f32", golden::level::<f32>());
         print("gain f32", golden::gain::<f32>());
+        print("front f32", golden::front_f32());
     }
     semihosting::succeed()
 }

@@ -1,0 +1,178 @@
+//! The capture chain's place: what a block sees of the near and the far end.
+//!
+//! A block changes frames of exactly 10 ms of one channel in place. Beside the frame it gets [`Near`]: when the frame was
+//! captured, what was lost before it, and what the loudspeaker plays ([`Render`]), each with its time, so that an echo
+//! canceller needs nothing else. Frames are `i16`; a block that works on `f32` goes into [`InFloat`], which converts
+//! once each way.
+//!
+//! Delay: the block's own. Cost: the block's own, and for `f32` two conversions a sample.
+
+use super::FrontError;
+use super::history::Render;
+use crate::format;
+use crate::sample::Sample;
+use crate::time::Instant;
+
+/// What belongs to one frame of the near end.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Near<'a> {
+    /// When the frame's first sample was at the microphone, by the host's clock.
+    pub captured_at: Instant,
+    /// Which channel the frame is of: 0 is the left one, or the only one.
+    pub channel: usize,
+    /// Samples of this channel that were lost since the frame before: told by the device, not guessed. The frame goes
+    /// on behind them.
+    pub lost: u32,
+    /// The far end: what the loudspeaker plays, behind the volume.
+    pub render: Render<'a>,
+}
+
+impl<'a> Near<'a> {
+    /// For a frame of channel 0 with nothing lost before it.
+    pub const fn new(captured_at: Instant, render: Render<'a>) -> Self {
+        Self { captured_at, channel: 0, lost: 0, render }
+    }
+}
+
+/// A step of the capture chain, over frames of exactly 10 ms of one channel. It never fails and never allocates.
+///
+/// A stereo call has one block for each channel.
+pub trait CaptureBlock<S: Sample> {
+    /// Changes one frame in place. Frames come in order; `sample_rate_hz / 100` samples each.
+    fn process(&mut self, frame: &mut [S], near: &Near<'_>);
+
+    /// Forgets everything heard so far; settings stay.
+    fn reset(&mut self);
+
+    /// How many samples later a sound leaves than it came in.
+    fn delay_samples(&self) -> usize;
+}
+
+impl<S: Sample, B: CaptureBlock<S> + ?Sized> CaptureBlock<S> for &mut B {
+    fn process(&mut self, frame: &mut [S], near: &Near<'_>) {
+        (**self).process(frame, near);
+    }
+
+    fn reset(&mut self) {
+        (**self).reset();
+    }
+
+    fn delay_samples(&self) -> usize {
+        (**self).delay_samples()
+    }
+}
+
+/// The block of a front end that has none. There is no value of it, so that the compiler leaves the chain out.
+#[derive(Clone, Copy, Debug)]
+pub enum NoBlock {}
+
+impl<S: Sample> CaptureBlock<S> for NoBlock {
+    fn process(&mut self, _: &mut [S], _: &Near<'_>) {
+        match *self {}
+    }
+
+    fn reset(&mut self) {
+        match *self {}
+    }
+
+    fn delay_samples(&self) -> usize {
+        match *self {}
+    }
+}
+
+/// A block on `f32` in a chain on `i16`. `FRAME`: room for 10 ms of one channel.
+#[derive(Clone, Copy, Debug)]
+pub struct InFloat<B, const FRAME: usize> {
+    block: B,
+    frame: [f32; FRAME],
+}
+
+impl<B: CaptureBlock<f32>, const FRAME: usize> InFloat<B, FRAME> {
+    /// Puts a block in. A frame longer than `FRAME`, which another rate would have, leaves unchanged.
+    ///
+    /// # Errors
+    /// [`FrontError::Frame`] if `FRAME` has no room for 10 ms at this rate.
+    pub fn new(block: B, sample_rate_hz: u32) -> Result<Self, FrontError> {
+        let need = super::framer::frame_samples(sample_rate_hz);
+        if need > FRAME {
+            return Err(FrontError::Frame { need, got: FRAME });
+        }
+        Ok(Self { block, frame: [0.0; FRAME] })
+    }
+
+    /// The block, to read or set it.
+    pub fn block(&mut self) -> &mut B {
+        &mut self.block
+    }
+}
+
+impl<B: CaptureBlock<f32>, const FRAME: usize> CaptureBlock<i16> for InFloat<B, FRAME> {
+    fn process(&mut self, frame: &mut [i16], near: &Near<'_>) {
+        let Some(float) = self.frame.get_mut(..frame.len()) else { return };
+        // Lengths are the same: neither conversion can fail.
+        let _ = format::from_i16(frame, float);
+        self.block.process(float, near);
+        let _ = format::to_i16(float, frame);
+    }
+
+    fn reset(&mut self) {
+        self.block.reset();
+    }
+
+    fn delay_samples(&self) -> usize {
+        self.block.delay_samples()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::RenderHistory;
+    use super::*;
+
+    /// Passes everything, and counts.
+    struct Pass(u32);
+
+    impl<S: Sample> CaptureBlock<S> for Pass {
+        fn process(&mut self, _: &mut [S], _: &Near<'_>) {
+            self.0 += 1;
+        }
+
+        fn reset(&mut self) {
+            self.0 = 0;
+        }
+
+        fn delay_samples(&self) -> usize {
+            7
+        }
+    }
+
+    #[test]
+    fn a_float_block_that_passes_all_changes_no_bit() {
+        let history = RenderHistory::<0>::new(8_000, 1);
+        let near = Near::new(Instant::ZERO, history.view());
+        let mut block = InFloat::<_, 80>::new(Pass(0), 8_000).unwrap();
+        for start in (i32::from(i16::MIN)..=i32::from(i16::MAX)).step_by(80) {
+            let frame: [i16; 80] = core::array::from_fn(|n| (start + n as i32) as i16);
+            let mut changed = frame;
+            block.process(&mut changed, &near);
+            assert_eq!(changed, frame);
+        }
+        assert_eq!((block.block().0, block.delay_samples()), (820, 7));
+        block.reset();
+        assert_eq!(block.block().0, 0);
+        assert_eq!(InFloat::<_, 80>::new(Pass(0), 16_000).err(), Some(FrontError::Frame { need: 160, got: 80 }));
+    }
+
+    #[test]
+    fn a_borrowed_block_and_one_behind_the_trait_are_blocks() {
+        let history = RenderHistory::<0>::new(8_000, 1);
+        let near = Near::new(Instant::ZERO, history.view());
+        let mut pass = Pass(0);
+        let block: &mut dyn CaptureBlock<i16> = &mut pass;
+        let mut block: &mut dyn CaptureBlock<i16> = &mut { block };
+        CaptureBlock::process(&mut block, &mut [0; 80], &near);
+        assert_eq!(CaptureBlock::delay_samples(&block), 7);
+        assert_eq!(pass.0, 1);
+    }
+}

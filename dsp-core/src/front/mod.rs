@@ -1,0 +1,335 @@
+//! The device side of one call, shared by host and phone: near and far end, each with its time.
+//!
+//! ```text
+//! stream -> play -> volume -> meter -> render history -> loudspeaker
+//!                                          |
+//! microphone -> gain -> meter -> framer -> block (10 ms frames) -> capture -> stream -> transmit
+//! ```
+//!
+//! A [`FrontEnd`] owns gains, mutes, meters, framer, capture blocks, render history and the PCM of the tick. It opens
+//! no device and reads no clock: [`tick`] is the one order in which a host moves sound through it. Without a block
+//! ([`NoBlock`]) there is no framing, no delay and no copy, and at 0 dB the samples leave unchanged.
+//!
+//! Samples are `i16`, mono or interleaved stereo. Delay: the framer's (less than 10 ms, none where ticks are multiples
+//! of 10 ms) and the block's, and none without a block. Memory: two ticks of `FRAME` samples and the history of
+//! `HISTORY` samples; no heap.
+//!
+//! A block of one's own, here one that takes out what the loudspeaker plays, in a front end whose microphone hears
+//! nothing but the loudspeaker, 5 ms later and at half its level:
+//!
+//! ```
+//! use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, Media, Near, Step};
+//! use dsp_core::receive::Played;
+//! use dsp_core::time::{Duration, Instant};
+//!
+//! /// A canceller that knows the room.
+//! struct KnownEcho;
+//!
+//! impl CaptureBlock<i16> for KnownEcho {
+//!     fn process(&mut self, frame: &mut [i16], near: &Near<'_>) {
+//!         let mut far = [0; 80];
+//!         near.render.read(near.captured_at - Duration::from_millis(5), near.channel, &mut far);
+//!         for (near, far) in frame.iter_mut().zip(far) {
+//!             *near -= far / 2;
+//!         }
+//!     }
+//!     fn reset(&mut self) {}
+//!     fn delay_samples(&self) -> usize {
+//!         0
+//!     }
+//! }
+//!
+//! /// Plays a sawtooth; notes the loudest sample that is captured.
+//! struct Stream {
+//!     loudest: i16,
+//! }
+//!
+//! impl Media for Stream {
+//!     type Transmit = ();
+//!     fn play(&mut self, _: Instant, pcm: &mut [i16]) -> Played {
+//!         pcm.iter_mut().zip(0..).for_each(|(sample, n)| *sample = n * 100);
+//!         Played::default()
+//!     }
+//!     fn capture(&mut self, _: Instant, pcm: &[i16]) {
+//!         self.loudest = pcm.iter().fold(self.loudest, |loudest, &sample| loudest.max(sample));
+//!     }
+//!     fn transmit(&mut self, _: Instant, _: &mut [u8]) -> Option<()> {
+//!         None
+//!     }
+//! }
+//!
+//! // Ticks of 10 ms at 8 kHz, half a second of history.
+//! let mut front = FrontEnd::<_, 80, 4_000>::new(FrontConfig::default(), [Some(KnownEcho), None])?;
+//! let mut stream = Stream { loudest: 0 };
+//! let mut room = vec![0; 40];
+//! for tick in 0..50 {
+//!     front.begin(Instant::from_millis(1_000 + 10 * tick), 80, tick > 0)?;
+//!     while let Some(step) = front.step(&mut stream, &mut []) {
+//!         match step {
+//!             Step::Loudspeaker { pcm, .. } => room.extend(pcm.iter().map(|sample| sample / 2)),
+//!             Step::Microphone(microphone) => microphone.pcm.copy_from_slice(&room.drain(..80).collect::<Vec<_>>()),
+//!             Step::Transmit(()) => {}
+//!         }
+//!     }
+//! }
+//! assert_eq!(stream.loudest, 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use core::fmt;
+
+use crate::process::gain::GainError;
+use crate::process::level::{Level, LevelError};
+use crate::time::{Duration, Instant};
+
+pub mod chain;
+mod fader;
+pub mod framer;
+pub mod history;
+#[cfg(test)]
+mod tests;
+pub mod tick;
+
+pub use chain::{CaptureBlock, InFloat, Near, NoBlock};
+pub use framer::Framer;
+pub use history::{Render, RenderHistory};
+pub use tick::{Media, Microphone, Step, TickTooLong};
+
+use fader::Fader;
+
+/// Settings of a [`FrontEnd`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct FrontConfig {
+    /// Rate of microphone and loudspeaker, 1000 to 192000 Hz.
+    pub sample_rate_hz: u32,
+    /// 1, or 2 for interleaved stereo.
+    pub channels: u8,
+    /// Whether levels are measured: a multiplication a sample.
+    pub meters: bool,
+}
+
+impl Default for FrontConfig {
+    /// 8 kHz, mono, without meters.
+    fn default() -> Self {
+        Self { sample_rate_hz: 8_000, channels: 1, meters: false }
+    }
+}
+
+/// Why a [`FrontEnd`] or a part of it can't be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum FrontError {
+    /// The rate is not from 1000 to 192000 Hz.
+    SampleRate {
+        /// The rate that was asked for.
+        hz: u32,
+    },
+    /// Neither one channel nor two.
+    Channels(u8),
+    /// There are blocks, but not one for each channel.
+    Blocks {
+        /// Channels.
+        need: usize,
+        /// Blocks for them; beyond them there may be none.
+        got: usize,
+    },
+    /// There is no room for a frame of 10 ms, or it has no samples.
+    Frame {
+        /// Samples of a frame, all channels that it has together.
+        need: usize,
+        /// Room.
+        got: usize,
+    },
+    /// The level meter.
+    Meter(LevelError),
+}
+
+impl fmt::Display for FrontError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SampleRate { hz } => write!(f, "a rate of {hz} Hz; 1000 to 192000 Hz are possible"),
+            Self::Channels(channels) => write!(f, "{channels} channels; one or two are possible"),
+            Self::Blocks { need, got } => write!(f, "{got} capture blocks for {need} channels"),
+            Self::Frame { need, got } => write!(f, "10 ms are {need} samples, and there is room for {got}"),
+            Self::Meter(_) => write!(f, "the level meter can't be made"),
+        }
+    }
+}
+
+impl core::error::Error for FrontError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Meter(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// How long sound takes through the device: what it tells of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Latency {
+    /// From the microphone until a tick is read.
+    pub capture: Duration,
+    /// From a tick that is written until it's heard.
+    pub playback: Duration,
+}
+
+/// The device side of one call. `FRAME`: samples of the longest tick, all channels together, and with a block at least
+/// 10 ms; `HISTORY`: samples of the far end that a block can look back on, all channels together.
+#[derive(Clone, Copy, Debug)]
+pub struct FrontEnd<B, const FRAME: usize, const HISTORY: usize> {
+    config: FrontConfig,
+    latency: Latency,
+    volume: Fader,
+    microphone: Fader,
+    framer: Framer<FRAME>,
+    blocks: [Option<B>; 2],
+    history: RenderHistory<HISTORY>,
+    /// The far end until it's written to the loudspeaker, and the near end from then on.
+    pcm: [i16; FRAME],
+    tick: tick::Tick,
+}
+
+impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B, FRAME, HISTORY> {
+    /// A front end at 0 dB that has heard and played nothing. `blocks`: one for each channel, or none.
+    ///
+    /// # Errors
+    /// [`FrontError`] if `config` is out of range or the blocks don't fit it.
+    pub fn new(config: FrontConfig, blocks: [Option<B>; 2]) -> Result<Self, FrontError> {
+        let FrontConfig { sample_rate_hz, channels, meters } = config;
+        if !(1_000..=192_000).contains(&sample_rate_hz) {
+            return Err(FrontError::SampleRate { hz: sample_rate_hz });
+        }
+        if !(1..=2).contains(&channels) {
+            return Err(FrontError::Channels(channels));
+        }
+        let need = usize::from(channels);
+        let (within, beyond) = blocks.split_at(need);
+        let got = within.iter().flatten().count();
+        if beyond.iter().any(Option::is_some) || (got > 0 && got < need) {
+            return Err(FrontError::Blocks { need, got: got + beyond.iter().flatten().count() });
+        }
+        let framer = if got > 0 { Framer::new(sample_rate_hz, need)? } else { Framer::unused() };
+        let fader = Fader::new(sample_rate_hz, need, meters).map_err(FrontError::Meter)?;
+        Ok(Self {
+            config,
+            latency: Latency::default(),
+            volume: fader,
+            microphone: fader,
+            framer,
+            blocks,
+            history: RenderHistory::new(sample_rate_hz, need),
+            pcm: [0; FRAME],
+            tick: tick::Tick::default(),
+        })
+    }
+
+    /// What it was made with.
+    pub fn config(&self) -> FrontConfig {
+        self.config
+    }
+
+    /// How long sound takes through the device.
+    pub fn latency(&self) -> Latency {
+        self.latency
+    }
+
+    /// Notes how long sound takes through the device, from the next tick on.
+    pub fn set_latency(&mut self, latency: Latency) {
+        self.latency = latency;
+    }
+
+    /// The loudspeaker's volume in hundredths of a decibel.
+    pub fn volume(&self) -> i16 {
+        self.volume.gain()
+    }
+
+    /// Ramps the volume within 10 ms to a gain in hundredths of a decibel; below -90 dB is silence.
+    ///
+    /// # Errors
+    /// [`GainError`] above 18.05 dB; nothing changes then.
+    pub fn set_volume(&mut self, hundredths_db: i16) -> Result<(), GainError> {
+        self.volume.set_gain(hundredths_db)
+    }
+
+    /// The microphone's gain in hundredths of a decibel.
+    pub fn microphone_gain(&self) -> i16 {
+        self.microphone.gain()
+    }
+
+    /// Ramps the microphone's gain within 10 ms, as [`set_volume`](Self::set_volume) does.
+    ///
+    /// # Errors
+    /// [`GainError`] above 18.05 dB; nothing changes then.
+    pub fn set_microphone_gain(&mut self, hundredths_db: i16) -> Result<(), GainError> {
+        self.microphone.set_gain(hundredths_db)
+    }
+
+    /// Whether the microphone is muted.
+    pub fn microphone_muted(&self) -> bool {
+        self.microphone.is_muted()
+    }
+
+    /// Ramps the microphone within 10 ms to silence, or back.
+    pub fn set_microphone_muted(&mut self, muted: bool) {
+        self.microphone.set_muted(muted);
+    }
+
+    /// Whether the loudspeaker is muted.
+    pub fn speaker_muted(&self) -> bool {
+        self.volume.is_muted()
+    }
+
+    /// Ramps the loudspeaker within 10 ms to silence, or back.
+    pub fn set_speaker_muted(&mut self, muted: bool) {
+        self.volume.set_muted(muted);
+    }
+
+    /// RMS level of the microphone's loudest channel behind its gain; `None` without meters.
+    pub fn microphone_level(&self) -> Option<Level> {
+        self.microphone.level()
+    }
+
+    /// RMS level of the loudspeaker's loudest channel behind the volume; `None` without meters.
+    pub fn speaker_level(&self) -> Option<Level> {
+        self.volume.level()
+    }
+
+    /// What the loudspeaker plays.
+    pub fn render(&self) -> Render<'_> {
+        self.history.view()
+    }
+
+    /// The block of a channel, to read or set it.
+    pub fn block(&mut self, channel: usize) -> Option<&mut B> {
+        self.blocks.get_mut(channel)?.as_mut()
+    }
+
+    /// Samples later that a sound reaches the stream than the microphone's tick was read: the block's delay, and what
+    /// waits in the framer now.
+    pub fn delay_samples(&self) -> usize {
+        self.framer.waiting() + self.block_delay()
+    }
+
+    fn block_delay(&self) -> usize {
+        self.blocks.iter().flatten().map(B::delay_samples).max().unwrap_or(0)
+    }
+
+    /// Forgets all sound, near and far, and what the blocks have learnt; settings stay.
+    pub fn reset(&mut self) {
+        self.volume.reset();
+        self.microphone.reset();
+        self.framer.reset();
+        self.blocks.iter_mut().flatten().for_each(B::reset);
+        self.history.reset();
+        self.tick = tick::Tick::default();
+    }
+
+    /// When the first sample of a tick was captured that is read now.
+    fn captured_at(&self, now: Instant, tick: Duration) -> Instant {
+        now - (tick + self.latency.capture)
+    }
+}
