@@ -43,4 +43,5 @@ pub mod resample;
 pub mod sdp;
 pub mod session;
 pub mod simulate;
+pub mod sockets;
 pub mod wav;

@@ -22,6 +22,7 @@ use host_std::session::{Call, CallConfig, Identity};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::proxy::Proxy;
 use host_std::simulate::virtual_time::VirtualTime;
+use host_std::sockets::{SocketConfig, Sockets};
 use host_std::wav::{WavError, WavFrames, WavSink, WavSource};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::UdpSocket;
@@ -269,7 +270,10 @@ fn run_fast(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Result<Run, Bo
 }
 
 async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Result<Run, Box<dyn Error>> {
-    let sockets = [UdpSocket::bind(("127.0.0.1", 0)).await?, UdpSocket::bind(("127.0.0.1", 0)).await?];
+    let open = || -> Result<UdpSocket, Box<dyn Error>> {
+        Ok(UdpSocket::from_std(Sockets::open(&SocketConfig::default(), false)?.rtp)?)
+    };
+    let sockets = [open()?, open()?];
     let addresses = [sockets[0].local_addr()?, sockets[1].local_addr()?];
     let proxy = Proxy::bind(addresses, setup.network, args.seed).await?;
     // Each side names the port of the proxy that leads to it.

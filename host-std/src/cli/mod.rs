@@ -8,6 +8,7 @@ mod encode;
 mod exchange;
 mod keyboard;
 mod netsim;
+mod network;
 mod reoffer;
 mod replay;
 mod settings;
@@ -27,6 +28,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use host_std::sockets::Dscp;
 use tracing_subscriber::EnvFilter;
 
 /// Voice calls over RTP: demonstrate one, make one, answer one.
@@ -87,8 +89,14 @@ pub(crate) fn run() -> ExitCode {
 /// The commands and options. To each option that takes a number, one with a minus is a number too: so its range is told
 /// where it's outside, and not that there is no option `-5`.
 fn command_line() -> clap::Command {
-    let numbers =
-        [TypeId::of::<f64>(), TypeId::of::<u64>(), TypeId::of::<u32>(), TypeId::of::<u16>(), TypeId::of::<u8>()];
+    let numbers = [
+        TypeId::of::<f64>(),
+        TypeId::of::<u64>(),
+        TypeId::of::<u32>(),
+        TypeId::of::<u16>(),
+        TypeId::of::<u8>(),
+        TypeId::of::<Dscp>(),
+    ];
     Cli::command().mut_subcommands(|command| {
         command.mut_args(|option| {
             let is_number = numbers.iter().any(|number| option.get_value_parser().type_id() == *number);

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::io::IsTerminal;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as StdUdpSocket};
 use std::path::PathBuf;
 use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
 
@@ -17,6 +16,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
 use super::codecs::CodecName;
+use super::network::{NetworkArgs, Place};
 use super::reoffer::{self, Timetable};
 use super::settings::{self, Concealment, OpusArgs};
 use super::sound::SoundArgs;
@@ -33,17 +33,14 @@ in the other; or through stdin and stdout. So are those of the other side, which
 Two machines that share a folder:
   first   media-core offer --write offer.sdp --read answer.sdp
   second  media-core answer offer.sdp --write answer.sdp
-On one machine, with files for sound, add: --address 127.0.0.1 --microphone said.wav --speaker heard.wav";
+On one machine, with files for sound, add: --address 127.0.0.1 --microphone said.wav --speaker heard.wav
+Behind a one-to-one NAT, with some ports let through: --advertise 203.0.113.7 --ports 20000-20999";
 
 /// What both halves have in common.
 #[derive(ClapArgs)]
 struct TalkArgs {
-    /// Our address, as the other side reaches it [default: that of the interface which leads out]
-    #[arg(help_heading = "Network", long)]
-    address: Option<IpAddr>,
-    /// Our RTP port; RTCP is on the next one unless both sides multiplex [default: a free one]
-    #[arg(help_heading = "Network", long, default_value_t = 0, hide_default_value = true)]
-    port: u16,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Codecs, the best first: opus, g722, pcmu, pcma, ilbc, ilbc30, l16 (see `media-core codecs`)
     #[arg(long, value_delimiter = ',', default_value = "opus,g722,pcmu,pcma,ilbc", value_name = "NAMES")]
     codec: Vec<CodecName>,
@@ -203,21 +200,16 @@ fn talk(
     of_ipv6: bool,
     agree: impl FnOnce(&mut Call, &Clock) -> Result<String, Box<dyn Error>>,
 ) -> Outcome {
-    let address = match args.address {
-        // In SDP this address means hold (RFC 3264, 8.4).
-        Some(address) if address.is_unspecified() => {
-            return Err(
-                format!("--address {address}: the other side can't send there; name one of this machine's").into()
-            );
-        }
-        Some(address) => address.to_canonical(),
-        None => own_address(of_ipv6),
-    };
-    let (rtp, rtcp) = bind(address, args.port)?;
+    let Place { bound, advertised, sockets } = args.network.open(of_ipv6)?;
+    let (rtp, rtcp) = (sockets.rtp, sockets.rtcp.ok_or("there is no socket for RTCP")?);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let _inside = runtime.enter();
     let clock = Clock::start();
-    let config = config(args, address, rtp.local_addr()?.port())?;
+    let config = CallConfig {
+        address: advertised,
+        bind: Some(bound).filter(|bound| *bound != advertised),
+        ..config(args, rtp.local_addr()?.port())?
+    };
     let codecs = config.codecs.clone();
     let later = args.later.wishes(&args.codec, |name| name.format(args.rate, args.channels))?;
     let mut call = Call::new(config)?;
@@ -270,7 +262,7 @@ fn talk(
                 first_offer: way.first_offer,
                 taken,
                 codecs,
-                address,
+                address: advertised,
                 line_end: if keyboard.is_some() { "\r\n" } else { "\n" },
             },
             wished,
@@ -374,53 +366,7 @@ pub(super) async fn asked_to_end() {
     }
 }
 
-/// The address of the interface that the default route leads over: of IPv6 if that's wanted, and of the other family where
-/// there is none of the one. No packet is sent: connecting a UDP socket only asks the routing table.
-fn own_address(of_ipv6: bool) -> IpAddr {
-    let find = |here: IpAddr, there: IpAddr| -> std::io::Result<IpAddr> {
-        let socket = StdUdpSocket::bind((here, 0))?;
-        socket.connect((there, 9))?;
-        Ok(socket.local_addr()?.ip())
-    };
-    // Addresses that documents may use (RFC 5737, RFC 3849), so nobody's.
-    let ipv4 = || find(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into());
-    let ipv6 = || find(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
-    let found = if of_ipv6 {
-        // On a machine without a network the offer may still come from the machine itself.
-        ipv6().or_else(|_| StdUdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).map(|_| Ipv6Addr::LOCALHOST.into()))
-    } else {
-        ipv4().or_else(|_| ipv6())
-    };
-    found.unwrap_or(Ipv4Addr::LOCALHOST.into())
-}
-
-/// An even port for RTP and the next one for RTCP (RFC 3550, 11), or the port asked for.
-fn bind(address: IpAddr, port: u16) -> Result<(StdUdpSocket, StdUdpSocket), Box<dyn Error>> {
-    let pair = |port: u16| -> std::io::Result<(StdUdpSocket, StdUdpSocket)> {
-        let rtp = StdUdpSocket::bind(SocketAddr::new(address, port))?;
-        let rtcp_port = rtp.local_addr()?.port().checked_add(1).ok_or(std::io::ErrorKind::AddrNotAvailable)?;
-        let rtcp = StdUdpSocket::bind(SocketAddr::new(address, rtcp_port))?;
-        rtp.set_nonblocking(true)?;
-        rtcp.set_nonblocking(true)?;
-        Ok((rtp, rtcp))
-    };
-    if port != 0 {
-        return pair(port)
-            .map_err(|error| format!("ports {port} and {} at {address}: {error}", port as u32 + 1).into());
-    }
-    let mut last = None;
-    for _ in 0..50 {
-        match pair(0) {
-            Ok(pair) if pair.0.local_addr()?.port() % 2 == 0 => return Ok(pair),
-            Ok(_) => {}
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last
-        .map_or_else(|| "no free pair of ports".into(), |error| format!("no free ports at {address}: {error}").into()))
-}
-
-fn config(args: &TalkArgs, address: IpAddr, port: u16) -> Result<CallConfig, Box<dyn Error>> {
+fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
     let span = |seconds: f64| Duration::from_millis((seconds * 1e3) as u64);
     let unix_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64);
     let has_rate = |name: &CodecName| name.rates_hz().len() < 2 || name.rates_hz().contains(&args.rate);
@@ -441,7 +387,6 @@ fn config(args: &TalkArgs, address: IpAddr, port: u16) -> Result<CallConfig, Box
         ..usual
     })?;
     Ok(CallConfig {
-        address,
         rtcp_mux: !args.no_mux,
         codecs: args.codec.iter().map(|name| name.format(args.rate, args.channels)).collect::<Result<_, _>>()?,
         registry: settings::registry(opus, args.concealment),

@@ -111,6 +111,9 @@ impl Spare {
 pub struct CallConfig {
     /// Where we receive, as the SDP says it.
     pub address: IpAddr,
+    /// The address that our sockets are bound to where it isn't `address`: behind a one-to-one NAT, or all addresses of the
+    /// machine.
+    pub bind: Option<IpAddr>,
     /// The RTP port.
     pub rtp_port: u16,
     /// The RTCP port, where the other side can't multiplex; `None` is the RTP port plus one.
@@ -177,6 +180,7 @@ impl CallConfig {
     pub fn with_identity(rtp_port: u16, identity: Identity) -> Self {
         Self {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            bind: None,
             rtp_port,
             rtcp_port: None,
             rtcp_mux: true,

@@ -11,6 +11,7 @@ use tokio::time::{Duration, Instant as TokioInstant, sleep_until};
 
 use crate::session::driver::{Clock, unreachable};
 use crate::simulate::netsim::{Network, NetworkConfig};
+use crate::sockets::{SocketConfig, Sockets};
 
 /// A datagram on its way: when it arrives, in which order it was sent, through which socket it leaves, its bytes.
 type InFlight = Reverse<(Instant, u64, usize, Vec<u8>)>;
@@ -30,7 +31,11 @@ impl Proxy {
     /// # Errors
     /// What the system answers.
     pub async fn bind(peers: [SocketAddr; 2], config: NetworkConfig, seed: u64) -> io::Result<Self> {
-        let sockets = [UdpSocket::bind(("127.0.0.1", 0)).await?, UdpSocket::bind(("127.0.0.1", 0)).await?];
+        let open = || -> io::Result<UdpSocket> {
+            let sockets = Sockets::open(&SocketConfig::default(), false).map_err(io::Error::other)?;
+            UdpSocket::from_std(sockets.rtp)
+        };
+        let sockets = [open()?, open()?];
         let networks = [Network::new(config, seed), Network::new(config, seed ^ 0x9e37_79b9_7f4a_7c15)];
         Ok(Self { sockets, peers, networks })
     }
