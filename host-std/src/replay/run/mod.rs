@@ -1,0 +1,247 @@
+//! A capture from its file to a report: find the streams, then play each.
+//!
+//! The file is read twice, so that a stream is known when its first packet is played; nothing of it is kept in memory but
+//! what the report shows. At most [`MOST_STREAMS`] streams are played, those with the most packets, and at most
+//! [`MOST_SAMPLES`] samples of all of them together.
+
+mod find;
+mod plan;
+mod remarks;
+mod stream;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use dsp_core::receive::{ConfigError, DelayConfig};
+use dsp_core::wire::rtp::RtpPacket;
+
+use self::find::{Search, find, key};
+use self::plan::{Plan, plan, skip};
+use super::capture::{CaptureError, CaptureReader};
+use super::moments;
+use super::numbers::thousandth;
+use super::payloads::{Decoders, PayloadMap};
+use super::play::{Loss, Player, Run};
+use super::report::{Capture, CaptureReport};
+use super::source::{Keys, Kind, Source};
+use super::streams::{Parts, StreamKey};
+
+/// Streams that are played.
+const MOST_STREAMS: usize = 64;
+/// Samples of all streams together: a gibibyte.
+const MOST_SAMPLES: usize = 1 << 29;
+/// A capture whose times lie before 1990 has no clock.
+const FIRST_CLOCK_US: u64 = 631_152_000_000_000;
+
+/// How a capture is played.
+#[derive(Clone, Debug)]
+pub struct ReplayConfig {
+    /// What payload types are.
+    pub payloads: PayloadMap,
+    /// The listener's delay.
+    pub delay: DelayConfig,
+    /// Packets to lose on top.
+    pub loss: Option<Loss>,
+    /// Seconds of each stream that are played at most; `None`: a minute, and ten times what its packets hold.
+    pub seconds: Option<f64>,
+    /// Worst moments to tell for each stream.
+    pub worst: usize,
+    /// Offset of the times that are shown from UTC, in minutes.
+    pub utc_offset_minutes: i32,
+    /// Name and value of what the page shows of the settings.
+    pub settings: Vec<(String, String)>,
+}
+
+impl Default for ReplayConfig {
+    fn default() -> Self {
+        Self {
+            payloads: PayloadMap::default(),
+            delay: DelayConfig::default(),
+            loss: None,
+            seconds: None,
+            worst: 5,
+            utc_offset_minutes: 0,
+            settings: Vec::new(),
+        }
+    }
+}
+
+/// Why a capture can't be played.
+#[derive(Debug)]
+pub enum ReplayError {
+    /// It can't be read.
+    Capture(CaptureError),
+    /// It can't be read to its end.
+    Read(io::Error),
+    /// There is no RTP in it: what there is instead.
+    NoStream(String),
+    /// The listener can't be made as asked.
+    Receiver(ConfigError),
+}
+
+impl fmt::Display for ReplayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Capture(error) => error.fmt(f),
+            Self::Read(_) => write!(f, "the capture can't be read to its end"),
+            Self::NoStream(instead) => write!(f, "no RTP stream in the capture ({instead})"),
+            Self::Receiver(_) => write!(f, "a listener with these settings can't be made"),
+        }
+    }
+}
+
+impl std::error::Error for ReplayError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Capture(error) => std::error::Error::source(error),
+            Self::Read(error) => Some(error),
+            Self::NoStream(_) => None,
+            Self::Receiver(error) => Some(error),
+        }
+    }
+}
+
+impl From<CaptureError> for ReplayError {
+    fn from(error: CaptureError) -> Self {
+        Self::Capture(error)
+    }
+}
+
+impl From<io::Error> for ReplayError {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// Plays all streams of the capture at `path`. The same capture and settings give the same bits.
+///
+/// # Errors
+/// [`ReplayError`].
+pub fn replay(path: &Path, keys: &Keys, config: &ReplayConfig) -> Result<CaptureReport, ReplayError> {
+    // Nobody can read a pipe twice, and one that nobody writes to would be opened for ever.
+    let about = std::fs::metadata(path).map_err(CaptureError::Io)?;
+    if !about.is_file() && !about.is_dir() {
+        return Err(CaptureError::Other("it is a pipe or a device, and a capture is read twice: from a file").into());
+    }
+    let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    replay_with(file, || CaptureReader::open(path), keys, config)
+}
+
+/// As [`replay`], for a capture in memory that is called `file`.
+///
+/// # Errors
+/// [`ReplayError`].
+pub fn replay_bytes(
+    file: &str,
+    bytes: &[u8],
+    keys: &Keys,
+    config: &ReplayConfig,
+) -> Result<CaptureReport, ReplayError> {
+    replay_with(file.into(), || CaptureReader::new(bytes), keys, config)
+}
+
+fn replay_with<R: Read>(
+    file: String,
+    open: impl Fn() -> Result<CaptureReader<R>, CaptureError>,
+    keys: &Keys,
+    config: &ReplayConfig,
+) -> Result<CaptureReport, ReplayError> {
+    let Search { found, hidden, kinds, counts, format } = find(Source::new(open()?, keys), &config.payloads)?;
+    if found.is_empty() {
+        return Err(ReplayError::NoStream(remarks::instead(&kinds, &counts)));
+    }
+    let (first_us, last_us) = (
+        found.iter().map(|found| found.first_us).min().unwrap_or(0),
+        found.iter().map(|found| found.last_us).max().unwrap_or(0),
+    );
+    let total = found.len();
+    let (mut plans, mut skipped) = plan(found, config);
+    skipped.extend(hidden.iter().map(|found| skip(found, "encrypted, and none of the keys opens it".into())));
+    if plans.len() > MOST_STREAMS {
+        plans.sort_by_key(|plan| std::cmp::Reverse(plan.found.packets));
+        for plan in plans.split_off(MOST_STREAMS) {
+            skipped.push(skip(&plan.found, format!("only the {MOST_STREAMS} longest of {total} streams are played")));
+        }
+        plans.sort_by_key(|plan| (plan.found.first_us, plan.found.key.ssrc.0));
+    }
+    let clock = (first_us >= FIRST_CLOCK_US).then(|| i64::from(config.utc_offset_minutes) * 60_000_000);
+    let mut remarks = remarks::remarks(&kinds, &counts);
+    let runs = play(Source::new(open()?, keys), config, &plans)?;
+    let mut streams = Vec::with_capacity(plans.len());
+    for (n, (plan, run)) in plans.iter().zip(runs).enumerate() {
+        if run.cut_off {
+            let seconds = run.numbers.duration_s;
+            remarks.push(format!("stream-{} is cut off after {seconds:.0} s: {}", n + 1, plan.limit(config).1));
+        }
+        if run.unlisted > 0 {
+            remarks.push(format!("stream-{}: {} lost packets are counted, and not listed", n + 1, run.unlisted));
+        }
+        remarks.extend(plan.unheard(&format!("stream-{}", n + 1)));
+        streams.push(stream::report(plan, run, config, clock));
+    }
+    Ok(CaptureReport {
+        streams,
+        skipped,
+        capture: Capture {
+            file,
+            format,
+            begin: clock.map(|offset| {
+                let us = first_us as i64 + offset;
+                format!("{} {}", moments::date(us), moments::time_of_day(us))
+            }),
+            utc_offset_minutes: config.utc_offset_minutes,
+            duration_s: thousandth((last_us - first_us) as f64 / 1e6),
+            packets: counts.packets,
+            rtp_packets: kinds.rtp,
+            rtcp_packets: kinds.rtcp,
+            refused_packets: kinds.refused,
+            remarks,
+            settings: config.settings.clone(),
+        },
+    })
+}
+
+fn play<R: Read>(mut source: Source<'_, R>, config: &ReplayConfig, plans: &[Plan]) -> Result<Vec<Run>, ReplayError> {
+    let mut players = Vec::with_capacity(plans.len());
+    let mut places = HashMap::new();
+    for (n, plan) in plans.iter().enumerate() {
+        let (_, main, _) = &plan.main;
+        let (rate, channels) = (main.sample_rate_hz(), main.channels());
+        let seconds = plan.limit(config).0;
+        let longest = (MOST_SAMPLES / plans.len()).min((seconds * f64::from(rate)) as usize * usize::from(channels));
+        let decoders = Decoders::new(&plan.formats, main).ok_or_else(|| io::Error::other("a decoder can't be made"))?;
+        let decoders = decoders.with_others(&plan.others).with_redundancy(plan.found.redundancy);
+        let loss = config.loss.map(|loss| Loss { seed: loss.seed.wrapping_add(n as u64), ..loss });
+        let rates = [rate, main.rtp_clock_hz()];
+        let player = Player::new(rates, channels, config.delay, decoders, loss, plan.found.first_us, longest);
+        players.push(player.map_err(ReplayError::Receiver)?);
+        places.insert((plan.found.key, plan.found.part), n);
+    }
+    let mut parts = Parts::default();
+    let mut time_us = 0;
+    while let Some(kind) = source.next()? {
+        time_us = source.datagram.time_us.unwrap_or(time_us);
+        let Ok(packet) = RtpPacket::parse(&source.datagram.bytes) else { continue };
+        let key = match kind {
+            Kind::Rtp | Kind::Unopened => key(&source, &packet),
+            // As in the first reading, it belongs to a part of its stream.
+            Kind::Refused => {
+                parts.of(StreamKey { secured: true, ..key(&source, &packet) }, time_us);
+                continue;
+            }
+            Kind::Rtcp | Kind::Other => continue,
+        };
+        if let Some(&place) = places.get(&(key, parts.of(key, time_us))) {
+            players[place].packet(source.datagram.time_us, &source.datagram.bytes);
+        }
+    }
+    Ok(players.into_iter().enumerate().map(|(n, player)| player.finish(format!("stream-{}", n + 1))).collect())
+}
+
+/// An address for people: an rtpdump may not have it.
+fn address(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() && address.port() == 0 { "unknown".into() } else { address.to_string() }
+}
