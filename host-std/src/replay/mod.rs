@@ -27,6 +27,7 @@ use crate::session::rating;
 pub mod capture;
 pub mod grid;
 mod link;
+mod loudspeaker;
 mod moments;
 mod numbers;
 mod payloads;

@@ -1,15 +1,13 @@
 //! One stream through the real receiver in virtual time, with a record of what became of each packet and each sample.
 //!
-//! Time 0 is the arrival of the stream's first packet. The listener plays 10 ms at a time, first 5 ms after that, by the
-//! core's one order of a tick ([`dsp_core::front::tick`]), with a loudspeaker and no microphone; the times of the capture
-//! are the only clock, so the same capture gives the same bits. Delays are counted over the fastest
+//! Time 0 is the arrival of the stream's first packet. The listener plays 10 ms at a time, first 5 ms after that; the
+//! times of the capture are the only clock, so the same capture gives the same bits. Delays are counted over the fastest
 //! packet of the last 15 s, as the receiver counts them, because the two ends share no clock.
 //!
 //! Memory grows with the stream: its sound (two bytes a sample), 40 bytes a packet, 24 bytes a tick.
 
 use std::collections::{HashMap, VecDeque};
 
-use dsp_core::front::{FrontConfig, FrontEnd, Media, NoBlock, Step};
 use dsp_core::quality::BurstStats;
 use dsp_core::receive::tick_rate::TickRate;
 use dsp_core::receive::{ConfigError, DelayConfig, Played, Received, ReceiverConfig, ReceiverStats};
@@ -17,6 +15,7 @@ use dsp_core::time::{Duration, Instant, Seq};
 use dsp_core::wire::rtp::RtpPacket;
 
 use super::StreamReport;
+use super::loudspeaker::Loudspeaker;
 use super::numbers::{Numbers, percentile, thousandth};
 use super::payloads::Decoders;
 use crate::receiver::AnyReceiver;
@@ -27,8 +26,6 @@ use crate::simulate::netsim::{Network, NetworkConfig};
 /// Length of the listener's ticks, and when the first one is.
 const TICK: Duration = Duration::from_millis(10);
 const PHASE: Duration = Duration::from_millis(5);
-/// Samples of the longest tick: 10 ms of stereo at the highest rate of sound, 48 kHz.
-const MOST_TICK_SAMPLES: usize = 2 * 480;
 /// How long a fast packet stands for the network's smallest delay, in ms: as in the delay estimator.
 const BASE_WINDOW_MS: f64 = 15_000.0;
 /// Windows of the drift's estimate, in ms, and how many it needs.
@@ -88,31 +85,11 @@ pub(super) struct Run {
     pub(super) cut_off: bool,
 }
 
-/// What is played: a stream whose listener says nothing.
-struct Stream {
-    receiver: AnyReceiver,
-    decoders: Decoders,
-}
-
-impl Media for Stream {
-    type Transmit = ();
-
-    fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
-        self.receiver.play(now, &mut self.decoders, pcm)
-    }
-
-    fn capture(&mut self, _: Instant, _: &[i16]) {}
-
-    fn transmit(&mut self, _: Instant, _: &mut [u8]) -> Option<()> {
-        None
-    }
-}
-
 /// Plays one stream.
 pub(super) struct Player {
-    stream: Stream,
-    /// A loudspeaker alone.
-    front: FrontEnd<NoBlock, MOST_TICK_SAMPLES, 0>,
+    receiver: AnyReceiver,
+    decoders: Decoders,
+    loudspeaker: Loudspeaker,
     loss: Option<Network>,
     config: ReceiverConfig,
     first_us: u64,
@@ -175,11 +152,10 @@ impl Player {
         receiver.set_payloads(&mut decoders);
         // The last one may be shorter, and says nothing of the others.
         receiver.set_tick(TICK);
-        let front = FrontConfig { sample_rate_hz, channels, meters: false };
         Ok(Self {
-            stream: Stream { receiver, decoders },
-            // 8 to 48 kHz, one channel or two: the receiver was made of the same.
-            front: FrontEnd::new(front, [None; 2]).expect("a receiver's rates and channels are a front end's too"),
+            receiver,
+            decoders,
+            loudspeaker: Loudspeaker::new(rates, channels)?,
             loss: loss.map(network),
             config,
             first_us,
@@ -217,7 +193,7 @@ impl Player {
         }
         let packet = self.tick_rate.place(packet);
         let timestamp = packet.timestamp().0;
-        let has_time = self.stream.decoders.has_time(packet.payload_type());
+        let has_time = self.decoders.has_time(packet.payload_type());
         let (last, mut extended) = self.last_timestamp.unwrap_or((timestamp, 0));
         // What has no place in time stands where the packet before it does.
         if has_time {
@@ -243,7 +219,7 @@ impl Player {
             return;
         }
         self.payload_bytes += packet.payload().len() as u64;
-        let received = self.stream.receiver.receive(arrival, datagram);
+        let received = self.receiver.receive(arrival, datagram);
         self.record(packet.seq(), media_ms, arrival_ms, Some((received.ok(), has_time.then_some(timestamp))));
         self.settle();
     }
@@ -312,7 +288,7 @@ impl Player {
 
     /// Writes down what became of packets whose turn has passed.
     fn settle(&mut self) {
-        let (receiver, packets) = (&self.stream.receiver, &mut self.packets);
+        let (receiver, packets) = (&self.receiver, &mut self.packets);
         self.waiting.retain(|&(seq, place)| {
             let fate = receiver.fate(seq);
             packets[place].fate = fate.map_or(PacketFate::Waiting, PacketFate::from);
@@ -353,19 +329,13 @@ impl Player {
     fn tick(&mut self, most: usize) {
         let rate = self.config.sample_rate_hz;
         let samples = (TICK.as_samples(rate) as usize).min(most);
-        let longer = self.heard.len() + samples * usize::from(self.stream.receiver.channels());
-        // The receiver has no sound of higher rates than the front end has room for.
-        if longer > self.longest || self.front.begin(self.now, samples, false).is_err() {
+        if self.heard.len() + samples * usize::from(self.receiver.channels()) > self.longest {
             self.cut_off = true;
             return;
         }
-        let mut played = Played::default();
-        while let Some(step) = self.front.step(&mut self.stream, &mut []) {
-            if let Step::Loudspeaker { pcm, played: now_played } = step {
-                self.heard.extend_from_slice(pcm);
-                played = now_played;
-            }
-        }
+        let Self { receiver, decoders, .. } = self;
+        let played =
+            self.loudspeaker.tick(self.now, samples, &mut self.heard, |now, pcm| receiver.play(now, decoders, pcm));
         self.settle();
         if let Some(timestamp) = played.timestamp
             && let Some(&transit) = self.transits.get(&timestamp.0)
@@ -374,9 +344,9 @@ impl Player {
         }
         self.played.push((self.now, played));
         // 44.1 kHz and its parts have no whole number of samples in 10 ms: the clock follows the samples.
-        self.now = Instant::ZERO + PHASE + Duration::from_samples(self.stream.receiver.stats().played_samples, rate);
+        self.now = Instant::ZERO + PHASE + Duration::from_samples(self.receiver.stats().played_samples, rate);
         if self.played.len().is_multiple_of(100) {
-            self.numbers.second(&self.stream.receiver.stats());
+            self.numbers.second(&self.receiver.stats());
         }
     }
 
@@ -388,7 +358,7 @@ impl Player {
         // What is behind the last packet is not for the receiver to make up.
         let most = (self.config.delay.max_ms / 10 + 200) as usize;
         for _ in 0..most {
-            let stats = self.stream.receiver.stats();
+            let stats = self.receiver.stats();
             match (stats.buffered_packets, stats.queued_samples) {
                 _ if self.cut_off => break,
                 (0, 0) => break,
@@ -396,7 +366,7 @@ impl Player {
                 _ => self.tick(usize::MAX),
             }
         }
-        let stats = self.stream.receiver.stats();
+        let stats = self.receiver.stats();
         self.numbers.second(&stats);
         let rate = self.config.sample_rate_hz;
         let network_ms = self.network_delays();
@@ -420,7 +390,7 @@ impl Player {
             delays: delay_rows(&self.played),
             packets,
             stats,
-            bursts: self.stream.receiver.bursts(),
+            bursts: self.receiver.bursts(),
             heard: self.heard,
             duplicate,
             superseded,

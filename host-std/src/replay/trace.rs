@@ -16,6 +16,7 @@ use dsp_core::receive::DelayConfig;
 use dsp_core::time::{Duration, Instant, RtpTime};
 
 use super::StreamReport;
+use super::loudspeaker::Loudspeaker;
 use super::numbers::Numbers;
 use crate::registry::{CodecFormat, Registry};
 use crate::sdp::SrtpPolicy;
@@ -229,7 +230,7 @@ pub fn play(trace: &Trace, speech: &[i16], config: &TraceConfig) -> Result<Trace
 
     let samples = (rate * TICK_MS / 1_000) as usize;
     let mut heard = vec![0; PHASE.as_samples(rate) as usize];
-    let mut pcm = vec![0; samples];
+    let mut loudspeaker = Loudspeaker::new([rate, config.codec.rtp_clock_hz], 1).map_err(CallError::Receiver)?;
     let mut numbers = Numbers::default();
     let mut transits = vec![0.0; datagrams.len()];
     let mut next = 0;
@@ -242,8 +243,7 @@ pub fn play(trace: &Trace, speech: &[i16], config: &TraceConfig) -> Result<Trace
             listener.receive(arrival, Channel::Rtp, from, &mut datagram);
             next += 1;
         }
-        let played = listener.play(now, &mut pcm);
-        heard.extend_from_slice(&pcm);
+        let played = loudspeaker.tick(now, samples, &mut heard, |now, pcm| listener.play(now, pcm));
         if let Some(RtpTime(timestamp)) = played.timestamp {
             let frame = timestamp.wrapping_sub(start.0) / step;
             numbers.played(&played, transits.get(frame as usize).copied().unwrap_or(0.0));
