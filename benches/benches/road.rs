@@ -175,10 +175,10 @@ fn call(c: &mut Criterion) {
         let mut at = 0;
         let mut say = |datagram: &mut [u8]| {
             for _ in 0..2 {
-                speaker.capture(&speech[at..at + tick]);
+                speaker.capture(Instant::ZERO, &speech[at..at + tick]);
                 at = (at + tick) % speech.len();
             }
-            speaker.packet(datagram).map_or(0, |transmit| transmit.len)
+            speaker.transmit(Instant::ZERO, datagram).map_or(0, |transmit| transmit.len)
         };
         let mut datagram = [0u8; 1_500];
         group.bench_function("send", |b| b.iter(|| say(black_box(&mut datagram))));

@@ -7,7 +7,7 @@ use std::error::Error;
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder};
 use dsp_core::time::Instant;
 use host_std::registry::{Codec, CodecFormat, Description, Made, Registry, Terms};
-use host_std::session::{Call, CallConfig, NoTap};
+use host_std::session::{Call, CallConfig};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
 
@@ -68,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let addresses = ["127.0.0.1:4000".parse()?, "127.0.0.1:5000".parse()?];
     let network = NetworkConfig { loss_percent: 5.0, jitter_ms: 10.0, ..NetworkConfig::default() };
-    let mut both = VirtualTime::connect([call(4_000)?, call(5_000)?], addresses, [NoTap, NoTap], network, 0.0, 1)?;
+    let mut both = VirtualTime::connect([call(4_000)?, call(5_000)?], addresses, network, 0.0, 1)?;
     both.ends[0].speech = (0..16_000).map(|n| (8_000.0 * (f64::from(n) * 0.1).sin()) as i16).collect();
     both.run_until(Instant::from_millis(10_000));
     let heard = &both.ends[1].call;

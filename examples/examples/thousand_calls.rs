@@ -37,8 +37,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         for pair in calls.chunks_mut(2) {
             for side in 0..2 {
                 let microphone: [i16; TICK] = std::array::from_fn(|n| ((tick as usize * TICK + n) % 64) as i16 * 200);
-                pair[side].capture(&microphone);
-                while let Some(transmit) = pair[side].packet(&mut datagram) {
+                pair[side].capture(now, &microphone);
+                while let Some(transmit) = pair[side].transmit(now, &mut datagram) {
                     pair[1 - side].receive(now, Channel::Rtp, from, &mut datagram[..transmit.len]);
                 }
                 pair[side].play(now, &mut pcm);

@@ -26,8 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                     ((t * 440.0 * std::f64::consts::TAU).sin() * 8_000.0) as i16
                 })
                 .collect();
-            calls[side].capture(&tone);
-            while let Some(transmit) = calls[side].packet(&mut datagram) {
+            calls[side].capture(now, &tone);
+            while let Some(transmit) = calls[side].transmit(now, &mut datagram) {
                 calls[1 - side].receive(now, Channel::Rtp, addresses[side], &mut datagram[..transmit.len]);
             }
             let mut loudspeaker = [0; 480];

@@ -16,8 +16,8 @@
 //!
 //! let (mut datagram, mut pcm) = ([0; 1500], [1_000; 480]); // 10 ms at 48 kHz
 //! for _ in 0..100 {
-//!     alice.capture(&pcm);
-//!     while let Some(transmit) = alice.packet(&mut datagram) {
+//!     alice.capture(now, &pcm);
+//!     while let Some(transmit) = alice.transmit(now, &mut datagram) {
 //!         bob.receive(now, Channel::Rtp, "127.0.0.1:4000".parse()?, &mut datagram[..transmit.len]);
 //!     }
 //!     let mut loudspeaker = [0; 480];

@@ -7,6 +7,7 @@ use dsp_core::receive::{
 };
 use dsp_core::streams::budget::Buffered;
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
+use dsp_core::wire::rtp::RtpPacket;
 
 /// A mono or a stereo receiver, on the heap. Its methods are those of [`Receiver`](dsp_core::receive::Receiver).
 pub enum AnyReceiver {
@@ -52,6 +53,14 @@ impl AnyReceiver {
     /// What it is not.
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Received, ReceiveError> {
         either!(self, receiver => receiver.receive(now, datagram))
+    }
+
+    /// Takes in a packet that has been parsed already, with its timestamp in the receiver's clock.
+    ///
+    /// # Errors
+    /// What can't be used of it.
+    pub fn receive_packet(&mut self, now: Instant, packet: RtpPacket<'_>) -> Result<Received, ReceiveError> {
+        either!(self, receiver => receiver.receive_packet(now, packet))
     }
 
     /// Plays a tick.

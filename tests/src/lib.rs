@@ -12,6 +12,9 @@ pub mod score;
 
 use std::path::PathBuf;
 
+use host_std::record::call::CallRecorder;
+use host_std::session::Call;
+
 /// A folder or file below the shared data (standards' vectors, speech, traces): `MEDIA_CORE_SHARED`, by default
 /// `../shared` beside the repository.
 ///
@@ -26,6 +29,20 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing, and CI=true wants it", full.display());
     eprintln!("skipped: {} is not here (set MEDIA_CORE_SHARED)", full.display());
     None
+}
+
+/// A call that is recorded, its datagrams too.
+pub fn recorded(mut call: Call) -> Call {
+    call.set_tap(Box::new(CallRecorder::with_arrivals()));
+    call
+}
+
+/// What was recorded of it.
+///
+/// # Panics
+/// If it isn't recorded.
+pub fn recorder(call: &Call) -> &CallRecorder {
+    call.tap().expect("a call that is recorded")
 }
 
 /// The examples in the README compile and run.

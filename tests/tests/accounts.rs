@@ -326,7 +326,7 @@ fn the_report_of_a_call_is_of_the_whole_call_and_its_rows_are_its_counters() {
                 let (call, tap) = &mut *shared.borrow_mut();
                 let now = now + behind;
                 let played = call.play(now, pcm);
-                tap.played(now, &played, pcm);
+                tap.played(now, 0, &played, pcm);
                 tap.settled(call);
             });
             let call = shared.into_inner().0;

@@ -7,6 +7,7 @@ use dsp_core::codec::g711::Pcmu;
 use dsp_core::receive::{NarrowbandReceiver, ReceiverConfig};
 use dsp_core::streams::budget::{Budget, Buffered, Priority};
 use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
+use dsp_core::wire::DatagramKind;
 use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, CallError, Channel, Identity, Incoming, PACKET_BYTES, SourceStats};
@@ -50,9 +51,13 @@ fn listen(speech: &[Vec<i16>; 3], buffer_bytes: Option<u32>, priorities: [i8; 3]
             assert!(!listener.set_priority(Ssrc(4), Priority(9)));
         }
         for (speaker, speech) in speakers.iter_mut().zip(speech) {
-            speaker.capture(&speech[tick * TICK..][..TICK]);
+            speaker.capture(now, &speech[tick * TICK..][..TICK]);
             let mut buffer = [0; 1_500];
-            while let Some(sent) = speaker.packet(&mut buffer) {
+            while let Some(sent) = speaker.transmit(now, &mut buffer) {
+                // Reports are another matter.
+                if DatagramKind::of(&buffer[..sent.len]) != DatagramKind::Rtp {
+                    continue;
+                }
                 in_flight.push((now + Duration::from_millis(20), buffer[..sent.len].to_vec()));
             }
         }

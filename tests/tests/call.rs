@@ -8,13 +8,14 @@ use dsp_core::codec::ilbc::IlbcMode;
 use dsp_core::codec::{Decoder, Encoder};
 use dsp_core::time::Instant;
 use host_std::opus::OpusEncoderConfig;
-use host_std::record::call::{CallRecorder, side_report};
+use host_std::record::call::side_report;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, Channel, Identity, Incoming};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
 use media_core_tests::road::babble;
+use media_core_tests::{recorded, recorder};
 
 fn call(port: u16, codec: CodecFormat, srtp: SrtpPolicy) -> Call {
     let identity = Identity::seeded(u64::from(port));
@@ -22,13 +23,13 @@ fn call(port: u16, codec: CodecFormat, srtp: SrtpPolicy) -> Call {
     Call::new(config).unwrap()
 }
 
-fn connect(codec: CodecFormat, srtp: SrtpPolicy, network: NetworkConfig, drift_ppm: f64) -> VirtualTime<CallRecorder> {
+fn connect(codec: CodecFormat, srtp: SrtpPolicy, network: NetworkConfig, drift_ppm: f64) -> VirtualTime {
     connect_calls([call(4_000, codec.clone(), srtp), call(5_000, codec, srtp)], network, drift_ppm)
 }
 
-fn connect_calls(calls: [Call; 2], network: NetworkConfig, drift_ppm: f64) -> VirtualTime<CallRecorder> {
+fn connect_calls(calls: [Call; 2], network: NetworkConfig, drift_ppm: f64) -> VirtualTime {
     let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-    VirtualTime::connect(calls, addresses, Default::default(), network, drift_ppm, 1).unwrap()
+    VirtualTime::connect(calls.map(recorded), addresses, network, drift_ppm, 1).unwrap()
 }
 
 #[test]
@@ -40,8 +41,8 @@ fn without_impairments_speech_arrives_bit_exact_after_g711() {
         }
         simulation.run_until(Instant::from_millis(10_000));
         for side in 0..2 {
-            let heard = &simulation.ends[side].tap.heard;
-            let said = &simulation.ends[1 - side].tap.said;
+            let heard = &recorder(&simulation.ends[side].call).heard;
+            let said = &recorder(&simulation.ends[1 - side].call).said;
             let expected: Vec<i16> = said.iter().map(|&sample| ulaw_to_linear(linear_to_ulaw(sample))).collect();
             let stats = simulation.ends[side].call.stats();
             let delay = (0..4_000).find(|&delay| heard[delay..][..8_000] == expected[..8_000]);
@@ -61,8 +62,8 @@ fn without_impairments_speech_arrives_bit_exact_after_g722() {
     }
     simulation.run_until(Instant::from_millis(10_000));
     for side in 0..2 {
-        let heard = &simulation.ends[side].tap.heard;
-        let said = &simulation.ends[1 - side].tap.said;
+        let heard = &recorder(&simulation.ends[side].call).heard;
+        let said = &recorder(&simulation.ends[1 - side].call).said;
         let said = &said[..said.len() / 2 * 2];
         let (mut payload, mut expected) = (vec![0; said.len() / 2], vec![0; said.len()]);
         G722Encoder::new(Mode::Kbps64).encode(said, &mut payload).unwrap();
@@ -91,11 +92,11 @@ fn ilbc_is_heard_in_both_modes_and_where_they_differ() {
         simulation.run_until(Instant::from_millis(5_000));
         for end in &simulation.ends {
             let stats = end.call.stats();
-            assert_eq!(end.call.negotiated().unwrap().stream(0).unwrap().send_ptime_ms, ptime_ms, "{modes:?}");
+            assert_eq!(end.call.negotiated_stream(0).unwrap().send_ptime_ms, ptime_ms, "{modes:?}");
             assert!(stats.receiver.decoded_samples > 35_000, "{modes:?}: {stats:?}");
             assert_eq!(stats.receiver.undecodable, 0, "{modes:?}");
             let energy = |pcm: &[i16]| pcm.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
-            let ratio = energy(&end.tap.heard) / energy(&end.tap.said);
+            let ratio = energy(&recorder(&end.call).heard) / energy(&recorder(&end.call).said);
             assert!((0.3..3.0).contains(&ratio), "{modes:?}: heard {ratio} of the energy");
         }
     }
@@ -128,7 +129,7 @@ fn a_network_that_loses_everything_is_reported_so() {
     let mut simulation = connect(CodecFormat::pcmu(), SrtpPolicy::Required, network, 0.0);
     simulation.run_until(Instant::from_millis(2_000));
     let [first, second] = &simulation.ends;
-    let report = side_report(["a", "b"], &first.tap, &second.tap, &first.call, "");
+    let report = side_report(["a", "b"], recorder(&first.call), recorder(&second.call), &first.call, "");
     let sent = second.call.stats().sender.packets as u64;
     assert!(sent > 95 && report.statistics.packets_sent + 1 >= sent, "{:?}", report.statistics);
     assert_eq!(report.statistics.packets_lost, report.statistics.packets_sent);
@@ -156,7 +157,7 @@ fn silence_is_not_sent_where_both_sides_have_comfort_noise() {
             end.speech.resize(10 * rate_hz as usize, 0);
         }
         simulation.run_until(Instant::from_millis(10_000));
-        simulation.ends.map(|end| (end.call.negotiated().unwrap().stream(0).unwrap().send.clone(), end.call.stats()))
+        simulation.ends.map(|end| (end.call.negotiated_stream(0).unwrap().send.clone(), end.call.stats()))
     };
     for codec in [CodecFormat::pcmu(), CodecFormat::g722(), CodecFormat::l16(16_000, 1), CodecFormat::opus()] {
         let own = codec.is_named("opus");

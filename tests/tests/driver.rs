@@ -8,7 +8,7 @@ use host_std::device::{AudioIo, DeviceError, Direction as Way, FileIo};
 use host_std::registry::CodecFormat;
 use host_std::sdp::Direction;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{Call, CallConfig, Latching, NoTap};
+use host_std::session::{Call, CallConfig, Latching};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -63,7 +63,7 @@ async fn a_running_call_is_held_and_resumed() {
             let (commands, from_user) = mpsc::channel(4);
             let (status, _) = watch::channel(Status::default());
             let audio = Box::new(FileIo::null(8_000));
-            let driver = Driver { call, rtp, rtcp: None, audio, tap: NoTap, clock, drift_ppm: 0.0, time_limit: None };
+            let driver = Driver { call, rtp, rtcp: None, audio, clock, drift_ppm: 0.0, time_limit: None };
             runs.push(tokio::spawn(driver.run(from_user, status)));
             commands
         })
@@ -72,10 +72,7 @@ async fn a_running_call_is_held_and_resumed() {
     tokio::time::sleep(Duration::from_millis(300)).await;
 
     renegotiate(&sides, Direction::SendOnly).await;
-    assert_eq!(
-        change(&sides[1], |call, _| call.negotiated().unwrap().stream(0).unwrap().direction).await,
-        Direction::RecvOnly
-    );
+    assert_eq!(change(&sides[1], |call, _| call.negotiated_stream(0).unwrap().direction).await, Direction::RecvOnly);
     let held = sent(&sides[1]).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(sent(&sides[1]).await <= held + 1, "the side on hold goes on sending");
@@ -118,7 +115,7 @@ async fn a_dual_stack_socket_talks_with_an_ipv4_address() {
             let (commands, from_user) = mpsc::channel(1);
             let (status, _) = watch::channel(Status::default());
             let (audio, time_limit) = (Box::new(FileIo::null(8_000)), Some(Duration::from_millis(600)));
-            let driver = Driver { call, rtp, rtcp: None, audio, tap: NoTap, clock, drift_ppm: 0.0, time_limit };
+            let driver = Driver { call, rtp, rtcp: None, audio, clock, drift_ppm: 0.0, time_limit };
             tokio::spawn(async move {
                 let finished = driver.run(from_user, status).await;
                 drop(commands);
@@ -147,8 +144,8 @@ async fn two_calls(clock: &Clock) -> Vec<(Call, UdpSocket)> {
     ends
 }
 
-fn driver(call: Call, rtp: UdpSocket, audio: Box<dyn AudioIo>, clock: Clock) -> Driver<NoTap> {
-    Driver { call, rtp, rtcp: None, audio, tap: NoTap, clock, drift_ppm: 0.0, time_limit: None }
+fn driver(call: Call, rtp: UdpSocket, audio: Box<dyn AudioIo>, clock: Clock) -> Driver {
+    Driver { call, rtp, rtcp: None, audio, clock, drift_ppm: 0.0, time_limit: None }
 }
 
 /// A stopped process, a closed laptop: time goes on, and afterwards nothing is made up for.
@@ -302,7 +299,7 @@ async fn a_flood_does_not_stop_the_sound() {
     let (status, _) = watch::channel(Status::default());
     let audio = Box::new(FileIo::null(8_000));
     let time_limit = Some(Duration::from_secs(2));
-    let driver = Driver { call, rtp, rtcp: None, audio, tap: NoTap, clock, drift_ppm: 0.0, time_limit };
+    let driver = Driver { call, rtp, rtcp: None, audio, clock, drift_ppm: 0.0, time_limit };
     let finished = driver.run(from_user, status).await;
     over.store(true, Ordering::Relaxed);
     let sent: u64 = floods.into_iter().map(|flood| flood.join().unwrap()).sum();

@@ -11,7 +11,7 @@ use host_std::device::FileIo;
 use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Driver, Status};
-use host_std::session::{Call, CallConfig, Identity, NoTap};
+use host_std::session::{Call, CallConfig, Identity};
 use media_core_tests::program::{Running, folder, free_port_pair, media_core, read_when_there};
 use tokio::sync::{mpsc, watch};
 
@@ -53,8 +53,7 @@ fn call(late: Duration, srtp: bool) -> serde_json::Value {
     runtime.spawn(async move {
         let rtp = tokio::net::UdpSocket::from_std(rtp).unwrap();
         let audio = Box::new(FileIo::null(8_000));
-        let driver =
-            Driver { call: peer, rtp, rtcp: None, audio, tap: NoTap, clock, drift_ppm: 0.0, time_limit: Some(LIMIT) };
+        let driver = Driver { call: peer, rtp, rtcp: None, audio, clock, drift_ppm: 0.0, time_limit: Some(LIMIT) };
         driver.run(from_user, status).await;
     });
     sleep(late);

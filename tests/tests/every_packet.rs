@@ -17,6 +17,7 @@ use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
 use media_core_tests::captures::{BEGIN_US, Link, Packet, pcap, rtp};
 use media_core_tests::road::babble;
+use media_core_tests::{recorded, recorder};
 use proptest::prelude::*;
 
 const FROM: &str = "192.0.2.1:4000";
@@ -220,7 +221,7 @@ fn agreed(delay: DelayConfig, sources: usize) -> Call {
 
 /// The payload type of redundancy that a call agreed on.
 fn red_of(call: &Call) -> u8 {
-    let formats = &call.negotiated().unwrap().stream(0).unwrap().receive;
+    let formats = &call.negotiated_stream(0).unwrap().receive;
     formats.iter().find(|codec| codec.format.is_named("red")).unwrap().payload_type.get()
 }
 
@@ -283,7 +284,7 @@ fn through_call(packets: &[Packet], delay: DelayConfig, sources: usize) -> (Call
             let (mut call, mut tap) = (call.borrow_mut(), listener_cell.borrow_mut());
             let mut pcm = [0; 80];
             let played = call.play(now, &mut pcm);
-            tap.played(now, &played, &pcm);
+            tap.played(now, 0, &played, &pcm);
             tap.settled(&call);
             heard.extend(pcm);
             let stats = call.stats();
@@ -383,8 +384,8 @@ fn reports_of_calls_over_the_whole_grid_add_up() {
                 ..NetworkConfig::default()
             };
             let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-            let taps: [CallRecorder; 2] = Default::default();
-            let mut simulation = VirtualTime::connect(calls, addresses, taps, network, 100.0, n as u64).unwrap();
+            let calls = calls.map(recorded);
+            let mut simulation = VirtualTime::connect(calls, addresses, network, 100.0, n as u64).unwrap();
             for (side, end) in simulation.ends.iter_mut().enumerate() {
                 end.speech = babble(end.sample_rate_hz(), 3, side as u32);
             }
@@ -393,7 +394,7 @@ fn reports_of_calls_over_the_whole_grid_add_up() {
                 let (here, there) = (&simulation.ends[side], &simulation.ends[1 - side]);
                 let stats = here.call.stats();
                 assert_eq!(stats.unaccounted(), [0; 5], "{codec} {loss_percent} {jitter_ms}: {stats:?}");
-                let report = side_report(["a", "b"], &here.tap, &there.tap, &here.call, "");
+                let report = side_report(["a", "b"], recorder(&here.call), recorder(&there.call), &here.call, "");
                 report_adds_up(&report.statistics, &report.packets);
             }
         }

@@ -97,11 +97,8 @@ impl Pair {
                 *sample = self.speech[self.said % self.speech.len()];
                 self.said += 1;
             }
-            self.calls[side].capture(&pcm);
-            while let Some(transmit) = self.calls[side].packet(&mut buffer) {
-                self.carry(side, transmit, &buffer, edits);
-            }
-            if let Some(transmit) = self.calls[side].poll(self.now, &mut buffer) {
+            self.calls[side].capture(self.now, &pcm);
+            while let Some(transmit) = self.calls[side].transmit(self.now, &mut buffer) {
                 self.carry(side, transmit, &buffer, edits);
             }
         }

@@ -107,7 +107,7 @@ fn fuzz_call_of_several_sources() {
             assert!(call.sources().count() <= 3);
             let mut buffer = [0; 1_500];
             if call.next_deadline().is_some_and(|deadline| deadline <= now) {
-                call.poll(now, &mut buffer);
+                while call.transmit(now, &mut buffer).is_some() {}
             }
         }
     });

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use dsp_core::streams::sources::Admission;
 use dsp_core::time::{Duration, Instant, Ssrc};
+use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
 use dsp_core::wire::rtp::RtpPacket;
 use host_std::registry::CodecFormat;
@@ -70,12 +71,9 @@ impl Pair {
                     self.calls[side].skip(pcm.len());
                     continue;
                 }
-                self.calls[side].capture(&pcm);
+                self.calls[side].capture(self.now, &pcm);
                 let mut out = Vec::new();
-                while let Some(transmit) = self.calls[side].packet(&mut buffer) {
-                    out.push(buffer[..transmit.len].to_vec());
-                }
-                if let Some(transmit) = self.calls[side].poll(self.now, &mut buffer) {
+                while let Some(transmit) = self.calls[side].transmit(self.now, &mut buffer) {
                     out.push(buffer[..transmit.len].to_vec());
                 }
                 for mut bytes in out {
@@ -153,7 +151,8 @@ fn a_call_ends_some_seconds_after_a_goodbye() {
     for srtp in [SrtpPolicy::Off, SrtpPolicy::Required] {
         let mut pair = Pair::new(|config| config.srtp = srtp);
         let mut buffer = [0; 1_500];
-        let bye = pair.calls[1].bye(pair.now, &mut buffer).unwrap();
+        pair.calls[1].hang_up();
+        let bye = pair.calls[1].transmit(pair.now, &mut buffer).unwrap();
         assert_eq!(pair.receive(&buffer[..bye.len]), Incoming::Bye);
         pair.speaks = false;
         pair.run(6_900);
@@ -237,22 +236,21 @@ fn what_loops_back_is_not_played_and_makes_us_another_source_once() {
             let mut pcm = [0; 80];
             pair.calls[0].play(pair.now, &mut pcm);
             loud += u32::from(pcm.iter().any(|sample| sample.unsigned_abs() > 200));
-            pair.calls[0].capture(&[9_000; 80]);
+            pair.calls[0].capture(pair.now, &[9_000; 80]);
             let mut out = Vec::new();
-            while let Some(transmit) = pair.calls[0].packet(&mut buffer) {
-                let packet = buffer[..transmit.len].to_vec();
-                ssrcs.push(RtpPacket::parse(&packet).unwrap().ssrc());
-                out.push(packet);
-            }
-            if let Some(transmit) = pair.calls[0].poll(pair.now, &mut buffer) {
-                let report = buffer[..transmit.len].to_vec();
-                let compound = Compound::parse(&report, CompoundRule::ReportFirst).unwrap();
-                for packet in compound.packets().flatten() {
-                    if let Packet::Bye(bye) = packet {
-                        byes.extend(bye.ssrcs());
+            while let Some(transmit) = pair.calls[0].transmit(pair.now, &mut buffer) {
+                let datagram = buffer[..transmit.len].to_vec();
+                if DatagramKind::of(&datagram) == DatagramKind::Rtp {
+                    ssrcs.push(RtpPacket::parse(&datagram).unwrap().ssrc());
+                } else {
+                    let compound = Compound::parse(&datagram, CompoundRule::ReportFirst).unwrap();
+                    for packet in compound.packets().flatten() {
+                        if let Packet::Bye(bye) = packet {
+                            byes.extend(bye.ssrcs());
+                        }
                     }
                 }
-                out.push(report);
+                out.push(datagram);
             }
             for packet in out {
                 assert_eq!(pair.receive(&packet), Incoming::Unheard(Admission::Own));
@@ -303,15 +301,15 @@ fn what_overflows_costs_sound_but_no_time() {
     let (mut buffer, mut stamps) = ([0; 1_500], Vec::new());
     // Nobody asks for packets, for a second and a half.
     for _ in 0..150 {
-        pair.calls[0].capture(&[1_000; 80]);
+        pair.calls[0].capture(pair.now, &[1_000; 80]);
     }
     assert!(pair.calls[0].stats().send_errors > 0);
     for _ in 0..10 {
-        while let Some(transmit) = pair.calls[0].packet(&mut buffer) {
+        while let Some(transmit) = pair.calls[0].transmit(pair.now, &mut buffer) {
             let packet = RtpPacket::parse(&buffer[..transmit.len]).unwrap();
             stamps.push((packet.timestamp().0, packet.marker()));
         }
-        pair.calls[0].capture(&[1_000; 80]);
+        pair.calls[0].capture(pair.now, &[1_000; 80]);
     }
     let first = Identity::seeded(4_000).first_timestamp.0;
     let (last, _) = *stamps.last().unwrap();
@@ -324,8 +322,9 @@ fn what_overflows_costs_sound_but_no_time() {
 #[test]
 fn a_report_that_does_not_fit_is_counted() {
     let mut pair = Pair::new(|_| {});
-    assert_eq!(pair.calls[0].poll(pair.now + Duration::from_secs(60), &mut [0; 20]), None);
+    assert_eq!(pair.calls[0].transmit(pair.now + Duration::from_secs(60), &mut [0; 20]), None);
     assert_eq!(pair.calls[0].stats().send_errors, 1);
-    assert_eq!(pair.calls[0].bye(pair.now, &mut [0; 20]), None);
+    pair.calls[0].hang_up();
+    assert_eq!(pair.calls[0].transmit(pair.now, &mut [0; 20]), None);
     assert_eq!(pair.calls[0].stats().send_errors, 2);
 }

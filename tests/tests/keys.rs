@@ -201,16 +201,13 @@ impl Scene {
         let samples = self.call.sample_rate_hz().unwrap_or(8_000) as usize / 50;
         let wave = self.now.as_micros() as i16 | 1;
         let pcm: Vec<i16> = (0..samples).map(|n| (n as i16).wrapping_mul(wave)).collect();
-        self.call.capture(&pcm);
+        self.call.capture(self.now, &pcm);
         let mut buffer = [0; 1_500];
         let mut sent = Vec::new();
-        while let Some(transmit) = self.call.packet(&mut buffer) {
+        while let Some(transmit) = self.call.transmit(self.now, &mut buffer) {
             sent.push(buffer[..transmit.len].to_vec());
         }
-        if let Some(transmit) = self.call.poll(self.now, &mut buffer) {
-            sent.push(buffer[..transmit.len].to_vec());
-        }
-        let keys = self.call.negotiated().and_then(|negotiated| negotiated.transport.srtp.clone());
+        let keys = self.call.negotiated_transport().and_then(|agreed| agreed.srtp.clone());
         if let Some(keys) = keys {
             for datagram in sent {
                 let readable = self.books.enter(keys.outgoing.as_bytes(), keys.suite.profile(), &datagram);
@@ -252,11 +249,11 @@ impl Scene {
     }
 
     fn is_protected(&self) -> bool {
-        self.call.negotiated().is_some_and(|negotiated| negotiated.transport.srtp.is_some())
+        self.call.negotiated_transport().is_some_and(|agreed| agreed.srtp.is_some())
     }
 
     fn our_key(&self) -> Option<Key> {
-        let srtp = self.call.negotiated()?.transport.srtp.as_ref()?;
+        let srtp = self.call.negotiated_transport()?.srtp.as_ref()?;
         Some(*srtp.outgoing.as_bytes())
     }
 

@@ -35,12 +35,16 @@ fn loudness(pcm: &[i16]) -> f32 {
     (energy / pcm.len() as f32 + 100.0).log10()
 }
 
+fn loudness_of(call: &Call) -> &Loudness {
+    call.tap().unwrap()
+}
+
 impl Tap for Loudness {
-    fn captured(&mut self, _: Instant, pcm: &[i16]) {
+    fn captured(&mut self, _: Instant, _: usize, pcm: &[i16]) {
         self.said.push(loudness(pcm));
     }
 
-    fn played(&mut self, now: Instant, played: &Played, pcm: &[i16]) {
+    fn played(&mut self, now: Instant, _: usize, played: &Played, pcm: &[i16]) {
         self.heard.push(loudness(pcm));
         self.delays_ms.extend(played.playout_delay_us.map(|delay| (now.as_millis(), delay / 1_000)));
     }
@@ -105,12 +109,12 @@ fn run(codec: CodecFormat, drift_ppm: f64, minutes: u64) {
             registry: registry.clone(),
             ..CallConfig::with_identity(address.port(), identity)
         };
-        Call::new(config).unwrap()
+        let mut call = Call::new(config).unwrap();
+        call.set_tap(Box::new(Loudness::default()));
+        call
     });
-    let mut simulation =
-        VirtualTime::connect(calls, addresses, Default::default(), NETWORK, drift_ppm, 3).map(Box::new).unwrap();
-    let taps: &mut VirtualTime<Loudness> = &mut simulation;
-    for (side, end) in taps.ends.iter_mut().enumerate() {
+    let mut simulation = VirtualTime::connect(calls, addresses, NETWORK, drift_ppm, 3).map(Box::new).unwrap();
+    for (side, end) in simulation.ends.iter_mut().enumerate() {
         end.speech = syllables(end.sample_rate_hz(), 61, side as u32 + 1);
     }
     let end_ms = minutes * 60_000;
@@ -133,7 +137,8 @@ fn run(codec: CodecFormat, drift_ppm: f64, minutes: u64) {
             listener.call.memory_bytes()
         );
         assert!(delay.max_us <= 2_000_000, "{heard:?}");
-        let last: Vec<u32> = listener.tap.delays_ms.iter().rev().take(500).map(|(_, delay)| *delay).collect();
+        let last: Vec<u32> =
+            loudness_of(&listener.call).delays_ms.iter().rev().take(500).map(|(_, delay)| *delay).collect();
         let last = last.iter().sum::<u32>() / last.len() as u32;
         let target = heard.target_delay_ms;
         assert!(last.abs_diff(target) <= target / 2, "{last} ms with a target of {target} ms");
@@ -146,7 +151,7 @@ fn run(codec: CodecFormat, drift_ppm: f64, minutes: u64) {
         // SRTP's replay list refuses what comes twice.
         assert!(stats.refused > heard.reception.received as u32 / 100, "{stats:?}");
 
-        let (said, heard) = (&speaker.tap.said, &listener.tap.heard);
+        let (said, heard) = (&loudness_of(&speaker.call).said, &loudness_of(&listener.call).heard);
         let places = (1_000..heard.len().min(said.len()) - WINDOW).step_by(1_000);
         let found: Vec<(usize, f32)> = places.map(|at| find(said, heard, at)).collect();
         let worst = found.iter().map(|(_, like)| *like).fold(1.0, f32::min);

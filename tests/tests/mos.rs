@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use dsp_core::quality::{CallConditions, EModel};
 use dsp_core::time::Instant;
 use host_std::registry::CodecFormat;
-use host_std::session::{Call, CallConfig, CallStats, Identity, NoTap, impairment};
+use host_std::session::{Call, CallConfig, CallStats, Identity, impairment};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
 use media_core_tests::road::babble;
@@ -17,7 +17,7 @@ fn call(codec: CodecFormat, network: NetworkConfig) -> [CallStats; 2] {
         Call::new(CallConfig { codecs: vec![codec.clone()], ..base }).unwrap()
     });
     let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-    let mut simulation = VirtualTime::connect(calls, addresses, [NoTap, NoTap], network, 0.0, 1).unwrap();
+    let mut simulation = VirtualTime::connect(calls, addresses, network, 0.0, 1).unwrap();
     for side in 0..2 {
         let rate_hz = simulation.ends[side].sample_rate_hz();
         simulation.ends[side].speech = babble(rate_hz, 10, side as u32);

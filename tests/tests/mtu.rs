@@ -34,8 +34,8 @@ fn longest(call: &mut Call) -> (usize, u32) {
                 (state >> 16) as i16
             })
             .collect();
-        call.capture(&noise);
-        while let Some(transmit) = call.packet(&mut buffer) {
+        call.capture(Instant::ZERO, &noise);
+        while let Some(transmit) = call.transmit(Instant::ZERO, &mut buffer) {
             longest = longest.max(transmit.len + IP_UDP);
             packets += 1;
         }
@@ -74,7 +74,7 @@ fn no_packet_exceeds_the_mtu_where_the_codec_has_shorter_ones() {
                         mtu,
                         ..config
                     });
-                    let stream = call.negotiated().unwrap().stream(0).unwrap();
+                    let stream = call.negotiated_stream(0).unwrap();
                     let (least, ms) = (stream.least_packet_bytes, stream.send_ptime_ms);
                     let (longest, packets) = longest(&mut call);
                     let case = format!("{codec}, {redundancy} copies, {srtp:?}, {ptime_ms} ms, MTU {mtu}: {ms} ms");
@@ -97,7 +97,7 @@ fn no_packet_exceeds_the_mtu_where_the_codec_has_shorter_ones() {
 fn packets_that_fit_are_as_long_as_one_wished() {
     for (codec, ptime_ms) in [(CodecFormat::pcmu(), 60), (CodecFormat::opus(), 60), (CodecFormat::l16(16_000, 1), 30)] {
         let mut call = call(&|config| CallConfig { codecs: vec![codec.clone()], ptime_ms, ..config });
-        assert_eq!(call.negotiated().unwrap().stream(0).unwrap().send_ptime_ms, ptime_ms, "{codec}");
+        assert_eq!(call.negotiated_stream(0).unwrap().send_ptime_ms, ptime_ms, "{codec}");
         assert!(longest(&mut call).0 <= 1_200);
     }
 }

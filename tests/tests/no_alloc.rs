@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 
 use dsp_core::time::{Duration, Instant};
+use dsp_core::wire::DatagramKind;
 use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::session::{Call, CallConfig, Channel, Identity, Incoming, PACKET_BYTES, Transmit};
@@ -155,12 +156,9 @@ impl Pair {
         for side in 0..2 {
             self.counted(side, |call| call.play(now, &mut pcm[..samples]));
             pcm[..samples].copy_from_slice(&self.speech[side][self.said..self.said + samples]);
-            self.counted(side, |call| call.capture(&pcm[..samples]));
-            while let Some(transmit) = self.counted(side, |call| call.packet(&mut datagram)) {
-                self.packets += 1;
-                self.carry(side, now, transmit, &datagram);
-            }
-            if let Some(transmit) = self.counted(side, |call| call.poll(now, &mut datagram)) {
+            self.counted(side, |call| call.capture(now, &pcm[..samples]));
+            while let Some(transmit) = self.counted(side, |call| call.transmit(now, &mut datagram)) {
+                self.packets += u32::from(DatagramKind::of(&datagram[..transmit.len]) == DatagramKind::Rtp);
                 self.carry(side, now, transmit, &datagram);
             }
         }
@@ -180,7 +178,13 @@ fn run(codec: CodecFormat, channels: u8, sources: usize) -> u32 {
         now += Duration::from_millis(10);
     }
     let mut datagram = [0; 1_500];
-    assert!(pair.counted(0, |call| call.bye(now, &mut datagram)).is_some());
+    assert!(
+        pair.counted(0, |call| {
+            call.hang_up();
+            call.transmit(now, &mut datagram)
+        })
+        .is_some()
+    );
     let [first, second] = [0, 1].map(|side| pair.calls[side].stats());
     println!("{codec}: {} packets, {} reports, {} allocations", pair.packets, pair.reports, pair.allocations);
     assert_eq!(pair.allocations, 0);

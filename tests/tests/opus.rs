@@ -11,7 +11,6 @@ use dsp_core::wire::rtp::RtpHeader;
 use host_std::opus::{MAX_PAYLOAD, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, OpusPacket, OpusPacketError};
 #[cfg(feature = "opus-dred")]
 use host_std::opus::{OpusBandwidth, OpusMode};
-use host_std::record::call::CallRecorder;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::session::{Call, CallConfig, Identity};
 use host_std::simulate::netsim::NetworkConfig;
@@ -300,8 +299,7 @@ fn call_with_bursts(opus: OpusEncoderConfig, speech: &[i16]) -> (f64, f64) {
     });
     let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let network = NetworkConfig { loss_percent: 10.0, burst: 3.0, jitter_ms: 40.0, ..Default::default() };
-    let taps: [CallRecorder; 2] = Default::default();
-    let mut simulation = VirtualTime::connect(calls, addresses, taps, network, 0.0, 1).expect("connects");
+    let mut simulation = VirtualTime::connect(calls, addresses, network, 0.0, 1).expect("connects");
     for end in &mut simulation.ends {
         end.speech = speech.repeat(20);
     }

@@ -10,7 +10,7 @@ use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::red::{RedParseError, RedundancyHistory};
 use dsp_core::wire::rtp::RtpHeader;
 use host_std::opus::OpusEncoderConfig;
-use host_std::record::call::{CallRecorder, side_report};
+use host_std::record::call::side_report;
 use host_std::record::pcap::PcapWriter;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::SrtpPolicy;
@@ -19,6 +19,7 @@ use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
 use media_core_tests::program::tshark;
 use media_core_tests::road::babble;
+use media_core_tests::{recorded, recorder};
 
 const PORTS: [u16; 2] = [4_000, 5_000];
 
@@ -33,10 +34,9 @@ fn call(port: u16, codecs: &[CodecFormat], redundancy: u8) -> Result<Call, CallE
     })
 }
 
-fn run(calls: [Call; 2], network: NetworkConfig, seconds: u64) -> VirtualTime<CallRecorder> {
+fn run(calls: [Call; 2], network: NetworkConfig, seconds: u64) -> VirtualTime {
     let addresses = PORTS.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-    let taps = [CallRecorder::with_arrivals(), CallRecorder::with_arrivals()];
-    let mut simulation = VirtualTime::connect(calls, addresses, taps, network, 0.0, 1).unwrap();
+    let mut simulation = VirtualTime::connect(calls.map(recorded), addresses, network, 0.0, 1).unwrap();
     for side in 0..2 {
         let rate_hz = simulation.ends[side].sample_rate_hz();
         simulation.ends[side].speech = babble(rate_hz, 10, side as u32);
@@ -103,7 +103,7 @@ fn a_report_counts_packets_and_not_their_copies() {
     let calls = [0, 1].map(|side| call(PORTS[side], &[CodecFormat::pcmu()], 1).unwrap());
     let [first, second] = &run(calls, network, 30).ends;
     assert!(first.call.stats().receiver.duplicate > 0, "none came behind its copy");
-    let statistics = side_report(["a", "b"], &first.tap, &second.tap, &first.call, "").statistics;
+    let statistics = side_report(["a", "b"], recorder(&first.call), recorder(&second.call), &first.call, "").statistics;
     assert_eq!(statistics.packets_duplicate, 0);
     assert_eq!(statistics.packets_sent, statistics.packets_received + statistics.packets_lost);
 }
@@ -170,8 +170,10 @@ fn sdp_names_the_payload_types() {
         let mut packets = Vec::new();
         let mut datagram = [0; 1_500];
         for _ in 0..4 {
-            answerer.capture(&[1_000; 160]);
-            packets.extend(answerer.packet(&mut datagram).map(|transmit| datagram[..transmit.len].to_vec()));
+            answerer.capture(Instant::ZERO, &[1_000; 160]);
+            packets.extend(
+                answerer.transmit(Instant::ZERO, &mut datagram).map(|transmit| datagram[..transmit.len].to_vec()),
+            );
         }
         packets
     };
@@ -243,11 +245,11 @@ fn tshark_reads_the_packets_of_a_call() {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("redundancy.pcap");
     let mut pcap = PcapWriter::create(&path, 1_700_000_000_000_000).unwrap();
     let to = SocketAddr::from(([127, 0, 0, 1], PORTS[1]));
-    for arrival in &simulation.ends[1].tap.arrivals {
+    for arrival in &recorder(&simulation.ends[1].call).arrivals {
         pcap.datagram(arrival.time, arrival.from, to, &arrival.bytes).unwrap();
     }
     pcap.finish().unwrap();
-    let number = simulation.ends[1].tap.arrivals[0].bytes[1] & 0x7f;
+    let number = recorder(&simulation.ends[1].call).arrivals[0].bytes[1] & 0x7f;
     let red = format!("rtp.rfc2198_payload_type:{number}");
     let mut arguments = vec!["-d", "udp.port==4000,rtp", "-o", &red, "-Y", "rtp", "-T", "fields"];
     arguments.extend(["-e", "rtp.block-length", "-e", "rtp.timestamp-offset", "-e", "_ws.malformed"]);

@@ -109,11 +109,8 @@ impl Pair {
                 let x = self.phase[side] * std::f64::consts::TAU;
                 *sample = ((x.sin() + (2.0 * x).sin() / 2.0 + (5.0 * x).sin() / 3.0) * 5_000.0) as i16;
             }
-            self.calls[side].capture(&pcm);
-            while let Some(transmit) = self.calls[side].packet(&mut buffer) {
-                self.send(side, transmit, &buffer);
-            }
-            if let Some(transmit) = self.calls[side].poll(now, &mut buffer) {
+            self.calls[side].capture(self.now, &pcm);
+            while let Some(transmit) = self.calls[side].transmit(self.now, &mut buffer) {
                 self.send(side, transmit, &buffer);
             }
         }
@@ -222,7 +219,7 @@ fn another_address_is_followed() {
                 pair.calls[side].accept(pair.now, &answer).unwrap();
                 pair.addresses[side] = address(port);
                 pair.assert_heard_again("moved");
-                assert_eq!(pair.calls[1 - side].negotiated().unwrap().transport.remote_rtp, address(port));
+                assert_eq!(pair.calls[1 - side].negotiated_transport().unwrap().remote_rtp, address(port));
             }
         }
     }

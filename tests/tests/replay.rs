@@ -6,7 +6,6 @@ use std::path::Path;
 
 use dsp_core::receive::DelayConfig;
 use dsp_core::time::{Instant, NtpTime};
-use host_std::record::call::CallRecorder;
 use host_std::record::keys::KeyLine;
 use host_std::record::pcap::PcapWriter;
 use host_std::registry::CodecFormat;
@@ -21,6 +20,7 @@ use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
 use media_core_tests::captures::{BEGIN_US, Link, Packet, Times, call, hum, pcap, pcapng, rtp, rtpdump};
 use media_core_tests::program::tshark;
+use media_core_tests::recorder;
 use media_core_tests::score::score;
 use media_core_tests::shared;
 use serde_json::Value;
@@ -406,8 +406,8 @@ fn recorded(codec: &CodecFormat, redundancy: u8, network: NetworkConfig) -> (Vec
         };
         Call::new(config).unwrap()
     });
-    let taps = [CallRecorder::with_arrivals(), CallRecorder::with_arrivals()];
-    let mut simulation = VirtualTime::connect(calls, addresses, taps, network, 0.0, 5).unwrap();
+    let mut simulation =
+        VirtualTime::connect(calls.map(media_core_tests::recorded), addresses, network, 0.0, 5).unwrap();
     let rate_hz = simulation.ends[0].sample_rate_hz() as usize;
     for (side, asset) in
         [&include_bytes!("../../host-std/assets/woman.wav")[..], include_bytes!("../../host-std/assets/man.wav")]
@@ -423,23 +423,24 @@ fn recorded(codec: &CodecFormat, redundancy: u8, network: NetworkConfig) -> (Vec
     simulation.run_until(Instant::from_millis(12_000));
     let mut capture = PcapWriter::new(Vec::new(), BEGIN_US).unwrap();
     let mut arrivals: Vec<_> = (0..2)
-        .flat_map(|side| simulation.ends[side].tap.arrivals.iter().map(move |arrival| (arrival.time, side, arrival)))
+        .flat_map(|side| {
+            recorder(&simulation.ends[side].call).arrivals.iter().map(move |arrival| (arrival.time, side, arrival))
+        })
         .collect();
     arrivals.sort_by_key(|(time, side, _)| (*time, *side));
     for (time, side, arrival) in arrivals {
         capture.datagram(time, arrival.from, addresses[side], &arrival.bytes).unwrap();
     }
-    let lines =
-        simulation.ends[0].call.negotiated().and_then(|negotiated| negotiated.transport.srtp.as_ref()).map(|srtp| {
-            [(0, &srtp.outgoing), (1, &srtp.incoming)].map(|(from, key)| KeyLine {
-                suite: srtp.suite.name().into(),
-                from: addresses[from],
-                to: addresses[1 - from],
-                key_and_salt: key.as_bytes().to_vec(),
-            })
-        });
+    let lines = simulation.ends[0].call.negotiated_transport().and_then(|agreed| agreed.srtp.as_ref()).map(|srtp| {
+        [(0, &srtp.outgoing), (1, &srtp.incoming)].map(|(from, key)| KeyLine {
+            suite: srtp.suite.name().into(),
+            from: addresses[from],
+            to: addresses[1 - from],
+            key_and_salt: key.as_bytes().to_vec(),
+        })
+    });
     let keys = Keys::new(&lines.map(Vec::from).unwrap_or_default()).unwrap();
-    let heard = [0, 1].map(|side| simulation.ends[side].tap.heard.clone());
+    let heard = [0, 1].map(|side| recorder(&simulation.ends[side].call).heard.clone());
     (capture.finish().unwrap(), keys, heard)
 }
 

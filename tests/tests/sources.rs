@@ -9,7 +9,7 @@ use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
 use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
-use host_std::session::{Call, CallConfig, CallError, Channel, Identity, Incoming};
+use host_std::session::{Call, CallConfig, CallError, Channel, Identity, Incoming, Transmit};
 use media_core_tests::road::pcmu_packet;
 use proptest::prelude::*;
 
@@ -88,12 +88,9 @@ impl Forwarder {
                     *sample = (speaker.speech)((speaker.captured + n as u64) as f64 / rate) as i16;
                 }
                 speaker.captured += TICK as u64;
-                speaker.call.capture(&pcm);
+                speaker.call.capture(at, &pcm);
                 let arrival = at + Duration::from_millis(speaker.network_ms);
-                while let Some(sent) = speaker.call.packet(&mut buffer) {
-                    self.in_flight.push((arrival, sent.channel, buffer[..sent.len].to_vec()));
-                }
-                if let Some(sent) = speaker.call.poll(at, &mut buffer) {
+                while let Some(sent) = speaker.call.transmit(at, &mut buffer) {
                     self.in_flight.push((arrival, sent.channel, buffer[..sent.len].to_vec()));
                 }
             }
@@ -111,7 +108,7 @@ impl Forwarder {
         let mut pcm = [0; TICK];
         self.listener.play(self.now, &mut pcm);
         self.heard.extend(pcm);
-        if let Some(sent) = self.listener.poll(self.now, &mut buffer) {
+        while let Some(sent) = self.listener.transmit(self.now, &mut buffer) {
             self.reports.push(buffer[..sent.len].to_vec());
             for speaker in &mut self.speakers {
                 speaker.call.receive(
@@ -207,7 +204,7 @@ fn three_are_heard_one_leaves_and_a_flood_changes_nothing() {
 
             // One leaves; the call goes on with the others.
             let mut buffer = [0; 1_500];
-            let bye = scene.speakers[1].call.bye(scene.now, &mut buffer).unwrap();
+            let bye = goodbye(&mut scene.speakers[1].call, scene.now, &mut buffer);
             assert_eq!(
                 scene.listener.receive(scene.now, bye.channel, from(), &mut buffer[..bye.len]),
                 Incoming::Control
@@ -222,7 +219,7 @@ fn three_are_heard_one_leaves_and_a_flood_changes_nothing() {
             assert_eq!(scene.listener.sources().count(), 2);
             // The last two end the call.
             let last = [0, 1].map(|n| {
-                let bye = scene.speakers[n].call.bye(scene.now, &mut buffer).unwrap();
+                let bye = goodbye(&mut scene.speakers[n].call, scene.now, &mut buffer);
                 scene.listener.receive(scene.now, bye.channel, from(), &mut buffer[..bye.len])
             });
             assert_eq!(last, [Incoming::Control, Incoming::Bye]);
@@ -433,6 +430,12 @@ proptest! {
 }
 
 /// The target delay of a call with so many places for sources, in ms, whose network's jitter is 30 ms.
+/// The last report of a call, with its goodbye.
+fn goodbye(call: &mut Call, now: Instant, buffer: &mut [u8]) -> Transmit {
+    call.hang_up();
+    call.transmit(now, buffer).unwrap()
+}
+
 fn target_ms(codec: &CodecFormat, sources: usize, tick_ms: u32) -> u32 {
     let call = |port: u16, sources| {
         let (codecs, srtp) = (vec![codec.clone()], SrtpPolicy::Off);
@@ -447,8 +450,8 @@ fn target_ms(codec: &CodecFormat, sources: usize, tick_ms: u32) -> u32 {
     let frame = |ms: u32| (codec.rtp_clock_hz * ms / 1_000) as usize * usize::from(codec.channels);
     let (mut buffer, mut coming) = (vec![0; 2_100], Vec::new());
     for n in 0..600u64 {
-        speaker.capture(&vec![n as i16; frame(10)]);
-        while let Some(sent) = speaker.packet(&mut buffer) {
+        speaker.capture(Instant::ZERO, &vec![n as i16; frame(10)]);
+        while let Some(sent) = speaker.transmit(Instant::ZERO, &mut buffer) {
             coming.push((Instant::from_millis(n * 10 + n * 7_919 % 31), buffer[..sent.len].to_vec()));
         }
         if n % u64::from(tick_ms / 10) == 0 {

@@ -8,7 +8,6 @@ use std::process::Command;
 
 use dsp_core::time::Instant;
 use host_std::opus::OpusEncoderConfig;
-use host_std::record::call::CallRecorder;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::session::{Call, CallConfig, Identity};
 use host_std::simulate::netsim::NetworkConfig;
@@ -16,6 +15,7 @@ use host_std::simulate::virtual_time::VirtualTime;
 use host_std::wav::{WavFrames, WavSink, mean_of_channels};
 use media_core_tests::program::{Running, folder, media_core};
 use media_core_tests::score::score;
+use media_core_tests::{recorded, recorder};
 
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
 const WOMAN: &[u8] = include_bytes!("../../host-std/assets/woman.wav");
@@ -61,7 +61,7 @@ fn call(
     rate_hz: u32,
     network: NetworkConfig,
     drift_ppm: f64,
-) -> VirtualTime<CallRecorder> {
+) -> VirtualTime {
     let calls = [0, 1].map(|side| {
         let channels = opus_channels[side];
         let opus = OpusEncoderConfig {
@@ -78,8 +78,7 @@ fn call(
         Call::new(config).unwrap()
     });
     let addresses = ADDRESSES.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-    let taps = [CallRecorder::default(), CallRecorder::default()];
-    let mut simulation = VirtualTime::connect(calls, addresses, taps, network, drift_ppm, 3).unwrap();
+    let mut simulation = VirtualTime::connect(calls.map(recorded), addresses, network, drift_ppm, 3).unwrap();
     for end in &mut simulation.ends {
         let said = voices(rate_hz);
         end.speech = if end.channels() == 2 { said } else { mean_of_channels(&said, 2) };
@@ -106,14 +105,14 @@ fn a_perfect_network_gives_both_channels_bit_by_bit() {
     for end in &simulation.ends {
         let said = voices(16_000);
         assert_eq!((end.call.channels(), end.call.sample_rate_hz()), (Some(2), Some(16_000)));
-        let begin = end.tap.heard.iter().position(|&sample| sample != 0).unwrap();
+        let begin = recorder(&end.call).heard.iter().position(|&sample| sample != 0).unwrap();
         let first = said.iter().position(|&sample| sample != 0).unwrap();
         // Back to where the first sample said is heard.
-        let heard = &end.tap.heard[begin - first..];
+        let heard = &recorder(&end.call).heard[begin - first..];
         assert!(heard.len() > 7 * 2 * 16_000);
         assert!(heard == &said[..heard.len()]);
         // And 8 s take 8 s.
-        assert_eq!(end.tap.heard.len(), end.tap.said.len() + 320);
+        assert_eq!(recorder(&end.call).heard.len(), recorder(&end.call).said.len() + 320);
     }
 }
 
@@ -126,7 +125,8 @@ fn a_bad_network_leaves_the_channels_apart() {
         let end = &simulation.ends[1];
         let stats = end.call.stats();
         let receiver = stats.receiver;
-        let [left, right, right_in_left, left_in_right] = likeness(&voices(rate_hz), &end.tap.heard, rate_hz);
+        let [left, right, right_in_left, left_in_right] =
+            likeness(&voices(rate_hz), &recorder(&end.call).heard, rate_hz);
         println!("{codec} at {rate_hz} Hz: {left:.3} {right:.3}, crosstalk {right_in_left:.3} {left_in_right:.3}");
         assert_eq!(end.call.channels(), Some(2));
         assert!(receiver.concealed_samples > 0 && receiver.inserted_samples + receiver.removed_samples > 0);
@@ -134,7 +134,7 @@ fn a_bad_network_leaves_the_channels_apart() {
         assert!(left > least && right > least, "{codec} at {rate_hz} Hz: {left} {right}");
         assert!(right_in_left < 0.5 && left_in_right < 0.5, "{codec}: {right_in_left} {left_in_right}");
         // Every sample has its place, counted a channel.
-        let played = (end.tap.heard.len() / 2) as u64;
+        let played = (recorder(&end.call).heard.len() / 2) as u64;
         assert_eq!(receiver.played_samples, played);
         let made = receiver.decoded_samples
             + receiver.recovered_samples
@@ -152,9 +152,9 @@ fn stereo_talks_with_mono() {
     let [stereo, mono] = &simulation.ends;
     assert_eq!((stereo.call.channels(), mono.call.channels()), (Some(2), Some(1)));
     let said = mean_of_channels(&voices(48_000), 2);
-    assert!(alike(&said, &mono.tap.heard, 48_000) > 0.85);
+    assert!(alike(&said, &recorder(&mono.call).heard, 48_000) > 0.85);
     for which in [0, 1] {
-        assert!(alike(&said, &channel(&stereo.tap.heard, which), 48_000) > 0.85);
+        assert!(alike(&said, &channel(&recorder(&stereo.call).heard, which), 48_000) > 0.85);
     }
 }
 
@@ -174,8 +174,8 @@ fn another_number_of_channels_in_a_running_call() {
     let said = mean_of_channels(&voices(16_000), 2);
     let (mut datagram, mut heard, mut now) = ([0; 1_500], Vec::new(), now);
     for frame in said[..32_000].chunks(160) {
-        a.call.capture(frame);
-        while let Some(transmit) = a.call.packet(&mut datagram) {
+        a.call.capture(now, frame);
+        while let Some(transmit) = a.call.transmit(now, &mut datagram) {
             let from = SocketAddr::from(([127, 0, 0, 1], ADDRESSES[0]));
             b.call.receive(now, host_std::session::Channel::Rtp, from, &mut datagram[..transmit.len]);
         }

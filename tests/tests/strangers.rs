@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 
 use dsp_core::time::{Duration, Instant};
+use dsp_core::wire::DatagramKind;
 use host_std::registry::CodecFormat;
 use host_std::sdp::{Direction, SrtpPolicy};
 use host_std::session::{Call, CallConfig, Channel, Identity, Incoming, Latching, Transmit};
@@ -113,15 +114,13 @@ impl Scene {
                 ((self.phase * std::f64::consts::TAU).sin() * 8_000.0) as i16
             })
             .collect();
-        self.peer.capture(&tone);
+        self.peer.capture(self.now, &tone);
         let mut incoming = Vec::new();
-        while let Some(transmit) = self.peer.packet(&mut buffer) {
+        while let Some(transmit) = self.peer.transmit(self.now, &mut buffer) {
             let from = self.source_of(&transmit);
-            incoming.push(self.ours.receive(self.now, transmit.channel, from, &mut buffer[..transmit.len]));
-        }
-        if let Some(transmit) = self.peer.poll(self.now, &mut buffer) {
-            let from = self.source_of(&transmit);
-            self.ours.receive(self.now, transmit.channel, from, &mut buffer[..transmit.len]);
+            let is_sound = DatagramKind::of(&buffer[..transmit.len]) == DatagramKind::Rtp;
+            let became = self.ours.receive(self.now, transmit.channel, from, &mut buffer[..transmit.len]);
+            incoming.extend(Some(became).filter(|_| is_sound));
         }
         incoming
     }
@@ -131,16 +130,13 @@ impl Scene {
         let mut buffer = [0; 1_500];
         let mut pcm = [0; 80];
         let played = self.ours.play(self.now, &mut pcm);
-        self.ours.capture(&[5_000; 80]);
+        self.ours.capture(self.now, &[5_000; 80]);
         let mut to = Vec::new();
-        while let Some(transmit) = self.ours.packet(&mut buffer) {
-            to.push(transmit.to);
-            self.sent += 1;
-            if transmit.to == address(self.peer_port) {
-                self.peer.receive(self.now, transmit.channel, address(4_000), &mut buffer[..transmit.len]);
+        while let Some(transmit) = self.ours.transmit(self.now, &mut buffer) {
+            if DatagramKind::of(&buffer[..transmit.len]) == DatagramKind::Rtp {
+                to.push(transmit.to);
+                self.sent += 1;
             }
-        }
-        if let Some(transmit) = self.ours.poll(self.now, &mut buffer) {
             let to_peer = self.source_of(&transmit);
             if transmit.to == to_peer {
                 let from = address(4_000 + u16::from(transmit.channel == Channel::Rtcp));

@@ -1,6 +1,6 @@
 //! Guards: protect and unprotect one datagram in place, one line outside the receiver and the sender.
 //!
-//! [`Plain`] passes everything; `srtp` (feature `srtp`) is SRTP and SRTCP.
+//! [`Plain`] passes everything, [`Unkeyed`] nothing; `srtp` (feature `srtp`) is SRTP and SRTCP.
 
 use core::fmt;
 
@@ -28,6 +28,8 @@ pub enum GuardError {
     KeyExpired,
     /// A new source, and the key has had as many as can be told apart from replays: another key is needed.
     TooManySources,
+    /// There are no keys yet.
+    Unkeyed,
 }
 
 impl fmt::Display for GuardError {
@@ -39,6 +41,7 @@ impl fmt::Display for GuardError {
             Self::OutputTooSmall { need, got } => write!(f, "buffer of {got} bytes, {need} needed"),
             Self::KeyExpired => write!(f, "the key's lifetime is over"),
             Self::TooManySources => write!(f, "too many sources under one key"),
+            Self::Unkeyed => write!(f, "no keys yet"),
         }
     }
 }
@@ -79,5 +82,31 @@ impl PacketGuard for Plain {
     }
     fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError> {
         Ok(packet.len())
+    }
+}
+
+/// No keys yet: nothing passes, in either direction, until another guard takes its place.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unkeyed;
+
+impl PacketGuard for Unkeyed {
+    fn max_growth(&self) -> usize {
+        0
+    }
+
+    fn protect_rtp(&mut self, _buffer: &mut [u8], _len: usize) -> Result<usize, GuardError> {
+        Err(GuardError::Unkeyed)
+    }
+
+    fn protect_rtcp(&mut self, _buffer: &mut [u8], _len: usize) -> Result<usize, GuardError> {
+        Err(GuardError::Unkeyed)
+    }
+
+    fn unprotect_rtp(&mut self, _packet: &mut [u8]) -> Result<usize, GuardError> {
+        Err(GuardError::Unkeyed)
+    }
+
+    fn unprotect_rtcp(&mut self, _packet: &mut [u8]) -> Result<usize, GuardError> {
+        Err(GuardError::Unkeyed)
     }
 }

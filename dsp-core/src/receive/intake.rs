@@ -20,12 +20,27 @@ const PROBATION: u8 = 2;
 
 impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// Takes in one RTP packet that arrived at `now`, after a guard has unprotected it.
+    ///
+    /// # Errors
+    /// [`ReceiveError::Parse`] if it is none, and those of [`receive_packet`](Self::receive_packet).
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Received, ReceiveError> {
+        match RtpPacket::parse(datagram) {
+            Ok(packet) => self.receive_packet(now, packet),
+            Err(error) => {
+                self.stats.received += 1;
+                bump(&mut self.stats.malformed);
+                Err(ReceiveError::Parse(error))
+            }
+        }
+    }
+
+    /// As [`receive`](Self::receive), of a packet that has been parsed already. Its timestamp is in ticks of this
+    /// receiver's clock.
+    ///
+    /// # Errors
+    /// [`ReceiveError::Redundancy`] and [`ReceiveError::TooLong`]: the packet is as if it had not come.
+    pub fn receive_packet(&mut self, now: Instant, packet: RtpPacket<'_>) -> Result<Received, ReceiveError> {
         self.stats.received += 1;
-        let packet = RtpPacket::parse(datagram).map_err(|error| {
-            bump(&mut self.stats.malformed);
-            ReceiveError::Parse(error)
-        })?;
         // What can't be used takes nobody's number, and moves nothing.
         let red = self.take_apart(&packet)?;
         let (payload_type, payload) = match &red {

@@ -67,7 +67,11 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     /// [`ParseError`] if it isn't compound RTCP; nothing has changed then.
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<PeerReport, ParseError> {
         let rule = if self.config.reduced_size { CompoundRule::ReducedSize } else { CompoundRule::ReportOrBye };
-        let compound = Compound::parse(datagram, rule)?;
+        Ok(self.receive_compound(now, &Compound::parse(datagram, rule)?))
+    }
+
+    /// As [`receive`](Self::receive), of a datagram that has been parsed already.
+    pub fn receive_compound(&mut self, now: Instant, compound: &Compound<'_>) -> PeerReport {
         let mut report = PeerReport::default();
         let from_us = |packet: &Packet<'_>| match packet {
             Packet::SenderReport(sr) => sr.ssrc() == self.config.ssrc,
@@ -77,9 +81,9 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         };
         if compound.packets().flatten().any(|packet| from_us(&packet)) {
             report.collision = true;
-            return Ok(report);
+            return report;
         }
-        self.interval.average_in(datagram.len());
+        self.interval.average_in(compound.as_bytes().len());
         for packet in compound.packets() {
             match packet {
                 Ok(Packet::SenderReport(sr)) => {
@@ -100,7 +104,7 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
                 Err(_) => report.malformed = report.malformed.saturating_add(1),
             }
         }
-        Ok(report)
+        report
     }
 
     fn heard(&mut self, now: Instant, ssrc: Ssrc, blocks: impl Iterator<Item = ReportBlock>, report: &mut PeerReport) {

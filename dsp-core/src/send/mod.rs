@@ -152,6 +152,14 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
         Ok(())
     }
 
+    /// Whether packets of this length fit, as [`new`](Self::new) and [`switch`](Self::switch) ask.
+    ///
+    /// # Errors
+    /// [`FrameTooLong`] if not.
+    pub fn check(ptime_ms: u32, encoder: &dyn Encoder) -> Result<(), FrameTooLong> {
+        Self::packetizer(ptime_ms, &encoder.info()).map(|_| ())
+    }
+
     fn packetizer(ptime_ms: u32, info: &CodecInfo) -> Result<Packetizer<SAMPLES>, FrameTooLong> {
         let need = ptime_ms as usize * info.sample_rate_hz as usize / 1_000 * usize::from(info.channels);
         Packetizer::new(need).ok_or(FrameTooLong { need, got: SAMPLES })

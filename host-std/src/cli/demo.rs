@@ -223,7 +223,14 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         wall_clock: wall,
         ..CallConfig::with_identity(port, identity)
     };
-    Ok(Call::new(config)?)
+    let mut call = Call::new(config)?;
+    call.set_tap(Box::new(CallRecorder::with_arrivals()));
+    Ok(call)
+}
+
+/// What recorded a call.
+fn recorder(call: &mut Call) -> CallRecorder {
+    call.take_tap::<CallRecorder>().map(|recorder| *recorder).unwrap_or_default()
 }
 
 fn progress(args: &Args) -> ProgressBar {
@@ -242,8 +249,7 @@ fn run_fast(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Result<Run, Bo
         new_call(args, setup, VIRTUAL_PORTS[1], identity(1), wall)?,
     ];
     let addresses = VIRTUAL_PORTS.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-    let taps = [CallRecorder::with_arrivals(), CallRecorder::with_arrivals()];
-    let mut simulation = VirtualTime::connect(calls, addresses, taps, setup.network, args.drift_ppm, args.seed)?;
+    let mut simulation = VirtualTime::connect(calls, addresses, setup.network, args.drift_ppm, args.seed)?;
     make_folder(&args.out)?;
     let [a, b] = speech;
     simulation.ends[0].speech = a;
@@ -258,10 +264,10 @@ fn run_fast(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Result<Run, Bo
         bar.set_position(at_ms);
     }
     bar.finish_and_clear();
-    let [first, second] = simulation.ends;
+    let mut calls = simulation.ends.map(|end| end.call);
     Ok(Run {
-        calls: [first.call, second.call],
-        recorders: [first.tap, second.tap],
+        recorders: calls.each_mut().map(recorder),
+        calls,
         addresses,
         unix_micros_at_zero: VIRTUAL_EPOCH_MICROS,
         seconds: at_ms as f64 / 1_000.0,
@@ -303,7 +309,6 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
             rtp,
             rtcp: None,
             audio: Box::new(Loop { rate_hz: setup.rate_hz, channels: args.channels, speech, at: 0 }),
-            tap: CallRecorder::with_arrivals(),
             clock,
             drift_ppm: if side == 1 { args.drift_ppm } else { 0.0 },
             time_limit: Some(StdDuration::from_secs_f64(args.seconds)),
@@ -343,9 +348,11 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
         (Some(Ok(a)), Some(Ok(b))) => {
             let failure = [&a.ended, &b.ended].into_iter().find_map(|ended| match ended {
                 Ended::Socket(error) => Some(format!("a socket failed: {error}")),
+                Ended::Front(error) => Some(format!("the device's end of a call can't be made: {error}")),
                 _ => None,
             });
-            let (calls, recorders) = ([a.call, b.call], [a.tap, b.tap]);
+            let mut calls = [a.call, b.call];
+            let recorders = calls.each_mut().map(recorder);
             Ok(Run { calls, recorders, addresses, unix_micros_at_zero, seconds, failure })
         }
         _ => Err("a call ended in a panic: this is a bug".into()),
@@ -402,10 +409,7 @@ fn write_results(args: &Args, setup: &Setup, run: &Run) -> Result<Report, Box<dy
         settings: settings(
             args,
             &setup.opus,
-            run.calls[0]
-                .negotiated()
-                .and_then(|agreed| agreed.stream(0))
-                .map_or(args.ptime, |stream| stream.send_ptime_ms),
+            run.calls[0].negotiated_stream(0).map_or(args.ptime, |stream| stream.send_ptime_ms),
         ),
         seed: Some(args.seed),
         duration_s: run.seconds,
@@ -430,7 +434,7 @@ fn write_capture(out: &Path, run: &Run) -> Outcome {
     let file = capture.finish().and_then(|file| file.into_inner().map_err(IntoInnerError::into_error));
     file.and_then(OutputFile::finish).map_err(wrong)?;
     let key_file = out.join("call.keys");
-    let Some(srtp) = run.calls[0].negotiated().and_then(|negotiated| negotiated.transport.srtp.as_ref()) else {
+    let Some(srtp) = run.calls[0].negotiated_transport().and_then(|agreed| agreed.srtp.as_ref()) else {
         // Keys of an earlier demo in this folder would be the wrong ones.
         let _ = fs::remove_file(key_file);
         return Ok(());

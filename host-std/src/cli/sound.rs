@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::Args as ClapArgs;
+use dsp_core::front::Latency;
 use host_std::device::{AudioCounters, AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo, Widened};
 
 use super::mind;
@@ -118,6 +119,9 @@ impl AudioIo for Split {
     }
     fn write(&mut self, pcm: &[i16]) -> usize {
         self.playback.write(pcm)
+    }
+    fn latency(&self) -> Latency {
+        Latency { capture: self.capture.latency().capture, playback: self.playback.latency().playback }
     }
     fn counters(&self) -> AudioCounters {
         let (capture, playback) = (self.capture.counters(), self.playback.counters());

@@ -16,10 +16,13 @@ pub(super) fn describe(call: &Call) {
 
 /// What was agreed on.
 pub(super) fn description(call: &Call) -> String {
-    let (Some(negotiated), Some(codec)) = (call.negotiated(), call.codec()) else { return "no call".into() };
-    let Some(stream) = negotiated.stream(0) else { return "no call".into() };
+    let (Some(transport), Some(stream), Some(codec)) =
+        (call.negotiated_transport(), call.negotiated_stream(0), call.codec())
+    else {
+        return "no call".into();
+    };
     let codec = codec.to_rtpmap();
-    let protection = if negotiated.transport.srtp.is_some() { "SRTP" } else { "plain RTP" };
+    let protection = if transport.srtp.is_some() { "SRTP" } else { "plain RTP" };
     let stereo = if call.channels() == Some(2) { ", stereo" } else { "" };
     let ptime_ms = stream.send_ptime_ms;
     let (mtu, wished_ms, least) = (call.mtu(), stream.wished_ptime_ms, stream.least_packet_bytes);
@@ -36,7 +39,7 @@ pub(super) fn description(call: &Call) -> String {
         Direction::RecvOnly => ", receiving only",
         Direction::Inactive => ", neither sending nor receiving",
     };
-    let whom = negotiated.transport.remote_rtp;
+    let whom = transport.remote_rtp;
     format!("talking with {whom}: {codec}{stereo}, {ptime_ms} ms{shorter}, {protection}{hold}{long}")
 }
 
@@ -92,6 +95,7 @@ fn ended_text(ended: &Ended) -> &'static str {
         Ended::TimeOver => "time over",
         Ended::SoundChanged => "the call changed its sample rate or channels",
         Ended::Socket(_) => "the socket failed",
+        Ended::Front(_) => "the device's end can't take the call's sound",
         Ended::SoundFailed => "the sound failed",
     }
 }

@@ -11,7 +11,7 @@ use host_std::device::FileIo;
 use host_std::opus::{self, OpusEncoderConfig};
 use host_std::sdp::{self, SrtpPolicy};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{Call, CallConfig, Latching, Missed, NoTap};
+use host_std::session::{Call, CallConfig, Latching, Missed};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
@@ -219,7 +219,7 @@ fn talk(
     let taken = agree(&mut call, &clock)?;
     let rate_hz = call.sample_rate_hz().ok_or("no call was agreed on")?;
     let audio = args.sound.open(rate_hz, call.channels().unwrap_or(1))?;
-    let mux = call.negotiated().is_some_and(|negotiated| negotiated.transport.rtcp_mux);
+    let mux = call.negotiated_transport().is_some_and(|agreed| agreed.rtcp_mux);
     let rtcp = if mux { None } else { Some(UdpSocket::from_std(rtcp)?) };
     summary::describe(&call);
     let mut driver = Driver {
@@ -227,7 +227,6 @@ fn talk(
         rtp: UdpSocket::from_std(rtp)?,
         rtcp,
         audio,
-        tap: NoTap,
         clock,
         drift_ppm: 0.0,
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
@@ -306,7 +305,6 @@ fn talk(
                 rtp: finished.rtp,
                 rtcp: finished.rtcp,
                 audio,
-                tap: NoTap,
                 clock,
                 drift_ppm: 0.0,
                 time_limit: args.seconds.map(|seconds| StdDuration::from_secs_f64(seconds).saturating_sub(gone)),
@@ -334,6 +332,7 @@ fn talk(
     let closed = audio.close();
     match (ended, sound_error.as_ref().or(audio.failure()), closed) {
         (Ended::Socket(error), ..) => Err(format!("the socket failed: {error}").into()),
+        (Ended::Front(error), ..) => Err(format!("the device's end of the call can't be made: {error}").into()),
         (Ended::Silence(silence), ..) => {
             Err(format!("nothing came from the other side for {} s", silence.as_millis() / 1_000).into())
         }

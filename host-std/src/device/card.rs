@@ -6,12 +6,14 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use cpal::traits::StreamTrait as _;
 use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig};
+use dsp_core::front::Latency;
+use dsp_core::time::Duration;
 
 use super::drift::DriftControl;
 use super::ends::{Capture, Counts, FATAL, Playback, Shared, capture_pair, playback_pair};
 use super::stream::{build_capture, build_playback};
 use super::{AudioCounters, AudioIo, DeviceChoice, DeviceError, Direction, list};
-use crate::resample::ResampleError;
+use crate::resample::{ResampleError, Resampler};
 
 /// How a [`CardIo`] is set up. The default is the system's default devices at 48 kHz.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,6 +182,17 @@ impl AudioIo for CardIo {
                 0
             }
         }
+    }
+
+    /// The card's period, what waits in the ring, and the resampler's delay.
+    fn latency(&self) -> Latency {
+        let period = Duration::from_millis(self.config.period_ms.into());
+        let through = |drift: &DriftControl, resampler: &Resampler| {
+            period + Duration::from_micros(((drift.level_ms() + resampler.delay_ms()).max(0.0) * 1e3) as u64)
+        };
+        let capture = self.capture.as_ref().map(|open| through(&open.end.drift, &open.end.resampler));
+        let playback = self.playback.as_ref().map(|open| through(&open.end.drift, &open.end.resampler));
+        Latency { capture: capture.unwrap_or_default(), playback: playback.unwrap_or_default() }
     }
 
     fn counters(&self) -> AudioCounters {

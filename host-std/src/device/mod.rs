@@ -9,6 +9,8 @@
 
 use std::fmt;
 
+use dsp_core::front::Latency;
+
 use crate::resample::ResampleError;
 use crate::wav::WavError;
 
@@ -43,6 +45,11 @@ pub trait AudioIo: Send {
     /// Plays `pcm` and returns how many samples were taken, all channels together; what isn't taken is dropped and
     /// counted.
     fn write(&mut self, pcm: &[i16]) -> usize;
+
+    /// How long sound takes through the device, each way.
+    fn latency(&self) -> Latency {
+        Latency::default()
+    }
 
     /// What was moved, missed and dropped so far.
     fn counters(&self) -> AudioCounters {

@@ -1,5 +1,7 @@
 //! A mono device in a stereo call: what it captures is in both channels, and it plays the mean of both.
 
+use dsp_core::front::Latency;
+
 use super::{AudioCounters, AudioIo, DeviceError};
 
 /// Samples of a channel that are moved in one go.
@@ -40,6 +42,10 @@ impl<T: AudioIo> AudioIo for Widened<T> {
             taken += self.0.write(mono);
         }
         2 * taken
+    }
+
+    fn latency(&self) -> Latency {
+        self.0.latency()
     }
 
     fn counters(&self) -> AudioCounters {

@@ -35,7 +35,8 @@ struct Packet {
     time: Instant,
 }
 
-/// Everything that passed one side of a call. It grows with the call: for demos, tests and reports.
+/// Everything that passed one side of a call, with the sound of its first stream. It grows with the call: for demos, tests
+/// and reports.
 #[derive(Default)]
 pub struct CallRecorder {
     /// What was captured, interleaved.
@@ -122,13 +123,17 @@ impl Tap for CallRecorder {
         });
     }
 
-    fn captured(&mut self, _: Instant, pcm: &[i16]) {
-        self.said.extend_from_slice(pcm);
+    fn captured(&mut self, _: Instant, stream: usize, pcm: &[i16]) {
+        if stream == 0 {
+            self.said.extend_from_slice(pcm);
+        }
     }
 
-    fn played(&mut self, now: Instant, played: &Played, pcm: &[i16]) {
-        self.played.push((now, *played));
-        self.heard.extend_from_slice(pcm);
+    fn played(&mut self, now: Instant, stream: usize, played: &Played, pcm: &[i16]) {
+        if stream == 0 {
+            self.played.push((now, *played));
+            self.heard.extend_from_slice(pcm);
+        }
     }
 }
 
@@ -204,7 +209,7 @@ fn tenths(value: u8) -> f64 {
 }
 
 fn stream(call: &Call) -> Option<&NegotiatedStream> {
-    call.negotiated()?.stream(0)
+    call.negotiated_stream(0)
 }
 
 fn codec_name(call: &Call) -> String {

@@ -293,9 +293,11 @@ fn encode(speaker: &mut Call, speech: &[i16], rate: u32, frames: u32) -> Vec<Vec
     let mut datagrams = Vec::with_capacity(frames as usize);
     for _ in 0..frames {
         pcm.iter_mut().zip(&mut endless).for_each(|(place, sample)| *place = sample);
-        speaker.capture(&pcm);
+        speaker.capture(Instant::ZERO, &pcm);
         // A codec that refuses a frame leaves a hole, as in a call.
-        datagrams.push(speaker.packet(&mut buffer).map_or_else(Vec::new, |sent| buffer[..sent.len].to_vec()));
+        datagrams.push(
+            speaker.transmit(Instant::ZERO, &mut buffer).map_or_else(Vec::new, |sent| buffer[..sent.len].to_vec()),
+        );
     }
     datagrams
 }

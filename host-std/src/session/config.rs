@@ -4,14 +4,17 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use dsp_core::guard::srtp::MasterKey;
 use dsp_core::receive::DelayConfig;
+use dsp_core::streams::sources::PlacesError;
 use dsp_core::time::{Duration, NtpTime, RtpTime, Seq, Ssrc};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
+use super::own::{OwnBlock, OwnGuard, OwnPath};
+use super::stream::{self, MAX_SOURCES, PACKET_BYTES};
 use super::{CallError, Latching};
 use crate::registry::{CodecFormat, Registry};
-use crate::sdp::{DEFAULT_MTU, SrtpPolicy};
+use crate::sdp::{self, DEFAULT_MTU, LocalMedia, LocalStream, SrtpPolicy};
 
 /// The random names and numbers of one side of a call (RFC 3550 5.1: SSRC, first sequence number and timestamp).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,15 +52,9 @@ impl Identity {
         Self::draw(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
-    /// Other numbers for the same end: of a stream whose clock changes (RFC 7160, 4.1). Repeatable if this one is.
-    ///
-    /// # Errors
-    /// When the operating system has no randomness to give.
-    pub(super) fn next(&self) -> Result<Self, CallError> {
-        match self.keys {
-            None => Self::random(),
-            Some(_) => Ok(Self::seeded(self.session_id ^ u64::from(self.ssrc.0) ^ u64::from(self.seed) << 32)),
-        }
+    /// The source that the first stream is.
+    pub(super) fn source(&self) -> Source {
+        Source { ssrc: self.ssrc, seq: self.first_seq, timestamp: self.first_timestamp }
     }
 
     /// Numbers of sources to come. Repeatable if this identity is.
@@ -99,11 +96,19 @@ impl Identity {
 pub(super) struct Spare(Xoshiro256PlusPlus);
 
 impl Spare {
-    /// SSRC, first sequence number (below 2^15: RFC 4568, 6.4) and first timestamp.
-    pub(super) fn draw(&mut self) -> (Ssrc, Seq, RtpTime) {
+    /// A source whose first sequence number is below 2^15 (RFC 4568, 6.4).
+    pub(super) fn draw(&mut self) -> Source {
         let (first, second) = (self.0.next_u64(), self.0.next_u64());
-        (Ssrc(first as u32), Seq((first >> 49) as u16), RtpTime(second as u32))
+        Source { ssrc: Ssrc(first as u32), seq: Seq((first >> 49) as u16), timestamp: RtpTime(second as u32) }
     }
+}
+
+/// The numbers that a stream begins with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source {
+    pub(super) ssrc: Ssrc,
+    pub(super) seq: Seq,
+    pub(super) timestamp: RtpTime,
 }
 
 /// How a call is made. The default offers Opus at 48 kHz, G.722, PCMU and PCMA, SRTP required, on 127.0.0.1.
@@ -143,6 +148,12 @@ pub struct CallConfig {
     pub srtp: SrtpPolicy,
     /// Which source addresses we believe.
     pub latching: Latching,
+    /// A path of your own, instead of latching.
+    pub path: Option<OwnPath>,
+    /// A guard of your own, instead of what the description says of SRTP.
+    pub guard: Option<OwnGuard>,
+    /// A block of your own in the capture chain of the device's end ([`Call::front_end`](super::Call::front_end)).
+    pub capture: Option<OwnBlock>,
     /// Sources that are heard at once, 1 to [`MAX_SOURCES`](super::MAX_SOURCES), each with a receiver of its own (130
     /// KB, in stereo 260 KB). With 1 another SSRC takes over from the one before; with more their sum is heard, as of a conference that
     /// is forwarded and not mixed. All of them come from one address and under one key.
@@ -192,6 +203,9 @@ impl CallConfig {
             mtu: DEFAULT_MTU,
             srtp: SrtpPolicy::Required,
             latching: Latching::default(),
+            path: None,
+            guard: None,
+            capture: None,
             sources: 1,
             buffer_bytes: None,
             delay: DelayConfig::default(),
@@ -200,5 +214,139 @@ impl CallConfig {
             identity,
             wall_clock: NtpTime::from_unix_micros(946_684_800_000_000),
         }
+    }
+
+    /// Each setting goes to where it counts: to what offers and answers are made of, or to what is not said in them.
+    ///
+    /// # Errors
+    /// What can't be, as [`Call::new`](super::Call::new) says.
+    pub(super) fn split(self) -> Result<(LocalMedia, Settings, Identity), CallError> {
+        // All of them by name: a setting that nobody takes is one that does nothing.
+        let Self {
+            address,
+            bind,
+            rtp_port,
+            rtcp_port,
+            rtcp_mux,
+            codecs,
+            registry,
+            comfort_noise,
+            redundancy,
+            ptime_ms,
+            mtu,
+            srtp,
+            latching,
+            path,
+            guard,
+            capture,
+            sources,
+            buffer_bytes,
+            delay,
+            after_goodbye,
+            after_silence,
+            identity,
+            wall_clock,
+        } = self;
+        if sources == 0 || sources > MAX_SOURCES {
+            return Err(CallError::Sources(PlacesError { places: sources, max: MAX_SOURCES }));
+        }
+        let least = PACKET_BYTES * sources as u32;
+        if let Some(bytes) = buffer_bytes.filter(|&bytes| bytes < least) {
+            return Err(CallError::BufferBytes { bytes, least });
+        }
+        if redundancy > 4 {
+            return Err(CallError::Redundancy(redundancy));
+        }
+        let session = sdp::SessionId { id: identity.session_id, ..sdp::SessionId::default() };
+        let mut local = LocalMedia {
+            address,
+            rtp_port,
+            rtcp_port,
+            rtcp_mux,
+            registry,
+            mtu,
+            srtp,
+            session,
+            streams: Vec::new(),
+            ..LocalMedia::default()
+        };
+        let settings = Settings {
+            bind,
+            comfort_noise,
+            redundancy,
+            ptime_ms,
+            latching,
+            path,
+            guard,
+            capture,
+            sources,
+            buffer_bytes,
+            delay,
+            after_goodbye,
+            after_silence,
+            wall_clock,
+        };
+        settings.add_stream(&mut local, &codecs)?;
+        Ok((local, settings, identity))
+    }
+}
+
+/// What of a call's configuration is not said in a description.
+pub(super) struct Settings {
+    pub(super) bind: Option<IpAddr>,
+    pub(super) comfort_noise: bool,
+    redundancy: u8,
+    ptime_ms: u32,
+    pub(super) latching: Latching,
+    pub(super) path: Option<OwnPath>,
+    pub(super) guard: Option<OwnGuard>,
+    pub(super) capture: Option<OwnBlock>,
+    pub(super) sources: usize,
+    pub(super) buffer_bytes: Option<u32>,
+    pub(super) delay: DelayConfig,
+    pub(super) after_goodbye: Option<Duration>,
+    pub(super) after_silence: Option<Duration>,
+    pub(super) wall_clock: NtpTime,
+}
+
+impl Settings {
+    /// One stream more, with these codecs.
+    ///
+    /// # Errors
+    /// Why one of them can't be in a call.
+    pub(super) fn add_stream(&self, local: &mut LocalMedia, codecs: &[CodecFormat]) -> Result<(), CallError> {
+        let codecs = stream::offered(&local.registry, codecs, self.comfort_noise, self.redundancy)?;
+        local.streams.push(LocalStream {
+            codecs,
+            redundancy: self.redundancy,
+            // Events are not sent or heard yet, so we don't claim them.
+            telephone_event: false,
+            voip_metrics: true,
+            ..LocalStream::default()
+        });
+        self.fit_packets(local, local.streams.len() - 1);
+        Ok(())
+    }
+
+    /// Other codecs for a stream that there is.
+    ///
+    /// # Errors
+    /// As for [`add_stream`](Self::add_stream); nothing changes then.
+    pub(super) fn set_codecs(
+        &self,
+        local: &mut LocalMedia,
+        index: usize,
+        codecs: &[CodecFormat],
+    ) -> Result<(), CallError> {
+        let codecs = stream::offered(&local.registry, codecs, self.comfort_noise, self.redundancy)?;
+        local.streams.get_mut(index).ok_or(CallError::Stream(index))?.codecs = codecs;
+        self.fit_packets(local, index);
+        Ok(())
+    }
+
+    /// The packet length to ask for, within the MTU.
+    fn fit_packets(&self, local: &mut LocalMedia, index: usize) {
+        let ptime_ms = sdp::offered_ptime_ms(local, &local.streams[index], self.ptime_ms);
+        local.streams[index].ptime_ms = ptime_ms;
     }
 }

@@ -11,6 +11,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration as StdDuration;
 
+use dsp_core::front::{FrontError, Latency, Microphone, Step};
+use dsp_core::process::level::Level;
 use dsp_core::time::{Duration, Instant};
 use dsp_core::wire::DatagramKind;
 use tokio::net::UdpSocket;
@@ -18,8 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
-use super::fader::Fader;
-use super::{Call, Channel, Ending, Missed, Tap, Transmit};
+use super::{Call, Channel, Ending, HostFront, Missed, Transmit};
 use crate::device::{AudioIo, DeviceError, FileIo};
 
 /// Length of an audio tick in ms.
@@ -113,12 +114,14 @@ pub enum Ended {
     SoundChanged,
     /// The socket failed.
     Socket(io::Error),
+    /// The device's end of the call can't be made: sound of more than 48 kHz in stereo.
+    Front(FrontError),
     /// The device failed for good; [`AudioIo::failure`] of what the driver gives back says why.
     SoundFailed,
 }
 
 /// Everything one call needs to run.
-pub struct Driver<T> {
+pub struct Driver {
     /// The call, agreed on.
     pub call: Call,
     /// Where RTP comes in and goes out.
@@ -127,8 +130,6 @@ pub struct Driver<T> {
     pub rtcp: Option<UdpSocket>,
     /// Microphone and loudspeaker, at the call's rate and with its channels.
     pub audio: Box<dyn AudioIo>,
-    /// Sees everything that passes.
-    pub tap: T,
     /// The clock.
     pub clock: Clock,
     /// How much faster than the clock the audio ticks come, in ppm: to simulate a sound card's drift.
@@ -138,15 +139,13 @@ pub struct Driver<T> {
 }
 
 /// What a driver gives back when its call has ended.
-pub struct Finished<T> {
+pub struct Finished {
     /// Why.
     pub ended: Ended,
     /// The call, for its numbers.
     pub call: Call,
     /// The device, to be closed.
     pub audio: Box<dyn AudioIo>,
-    /// The tap.
-    pub tap: T,
     /// Where RTP came in and went out.
     pub rtp: UdpSocket,
     /// The same for RTCP.
@@ -160,10 +159,9 @@ pub struct Finished<T> {
 
 struct Sound {
     device: Device,
-    pcm: Vec<i16>,
-    microphone: Fader,
-    volume: Fader,
-    muted: bool,
+    front: Box<HostFront>,
+    /// Samples that the device had lost by the tick before.
+    lost: u64,
 }
 
 /// What an attempt to open a device anew gives back.
@@ -180,30 +178,27 @@ enum Device {
     Opening(JoinHandle<Reopened>),
 }
 
-struct Running<T> {
+struct Running {
     call: Call,
     rtp: UdpSocket,
     rtcp: Option<UdpSocket>,
-    tap: T,
     clock: Clock,
     send_error: Option<io::Error>,
 }
 
-impl<T: Tap> Driver<T> {
+impl Driver {
     /// Runs the call until it ends.
-    pub async fn run(self, mut commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished<T> {
-        let Self { call, rtp, rtcp, audio, tap, clock, drift_ppm, time_limit } = self;
-        let mut running = Running { call, rtp, rtcp, tap, clock, send_error: None };
+    pub async fn run(self, mut commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished {
+        let Self { call, rtp, rtcp, audio, clock, drift_ppm, time_limit } = self;
+        let mut running = Running { call, rtp, rtcp, clock, send_error: None };
         let (rate_hz, channels) = (audio.sample_rate_hz(), audio.channels());
-        let longest = (rate_hz * TICK_MS / 1_000 + 1) as usize;
         let begin = TokioInstant::now();
-        let mut sound = Sound {
-            device: Device::Here { audio, retry: begin },
-            pcm: Vec::with_capacity(longest * usize::from(channels)),
-            microphone: Fader::new(rate_hz, channels, longest),
-            volume: Fader::new(rate_hz, channels, longest),
-            muted: false,
+        let front = match running.call.front_end() {
+            Ok(front) => front,
+            Err(error) => return running.finished(Ended::Front(error), audio, None),
         };
+        let lost = audio.counters().capture_overrun;
+        let mut sound = Sound { device: Device::Here { audio, retry: begin }, front, lost };
         let mut datagram = vec![0; DATAGRAM_BYTES];
         let mut incoming = vec![0; DATAGRAM_BYTES];
         let mut incoming_rtcp = vec![0; DATAGRAM_BYTES];
@@ -215,7 +210,9 @@ impl<T: Tap> Driver<T> {
             let late = TokioInstant::now().saturating_duration_since(next);
             if late > LATEST {
                 let skipped = (late.as_secs_f64() / period) as u64;
-                running.call.skip(super::ticks_samples(rate_hz, tick, skipped));
+                let samples = super::ticks_samples(rate_hz, tick, skipped);
+                running.call.skip(samples);
+                sound.front.skip(samples);
                 tick += skipped;
                 if late > STALE {
                     running.drain(&mut incoming, Missed::Stale);
@@ -250,8 +247,7 @@ impl<T: Tap> Driver<T> {
                 Event::Command(Some(command)) => sound.apply(command),
                 Event::Tick => {
                     arrived = [0; 2];
-                    sound.pcm.resize(super::tick_samples(rate_hz, tick) * usize::from(channels), 0);
-                    running.tick(tick > 0, &mut sound, &mut datagram).await;
+                    running.tick(super::tick_samples(rate_hz, tick), tick > 0, &mut sound, &mut datagram).await;
                     tick += 1;
                     if sound.device.has_failed() {
                         break Ended::SoundFailed;
@@ -270,27 +266,31 @@ impl<T: Tap> Driver<T> {
                 }
             }
         };
-        if !matches!(ended, Ended::SoundChanged)
-            && let Some(transmit) = running.call.bye(clock.now(), &mut datagram)
-        {
-            running.send(transmit, &datagram).await;
+        if !matches!(ended, Ended::SoundChanged) {
+            running.call.hang_up();
+            running.drain_call(&mut datagram).await;
         }
         let _ = status.send(running.status(&sound, begin));
         tracing::debug!(?ended, "call ended");
         let audio = sound.device.close().await;
-        let Running { call, rtp, rtcp, tap, send_error, .. } = running;
         let channels = matches!(ended, Ended::SoundChanged).then_some((commands, status));
-        Finished { ended, call, audio, tap, rtp, rtcp, send_error, channels }
+        running.finished(ended, audio, channels)
     }
 }
 
-impl<T: Tap> Running<T> {
+impl Running {
+    fn finished(
+        self,
+        ended: Ended,
+        audio: Box<dyn AudioIo>,
+        channels: Option<(mpsc::Receiver<Command>, watch::Sender<Status>)>,
+    ) -> Finished {
+        let Self { call, rtp, rtcp, send_error, .. } = self;
+        Finished { ended, call, audio, rtp, rtcp, send_error, channels }
+    }
+
     fn arrive(&mut self, channel: Channel, from: SocketAddr, datagram: &mut [u8]) {
-        let now = self.clock.now();
-        self.tap.arrived(now, channel, from, datagram);
-        let incoming = self.call.receive(now, channel, from, datagram);
-        self.tap.received(now, &incoming);
-        self.tap.settled(&self.call);
+        self.call.receive(self.clock.now(), channel, from, datagram);
     }
 
     /// Empties the sockets of what lay there for nobody knows how long: sound is thrown away and counted, reports are read.
@@ -314,27 +314,31 @@ impl<T: Tap> Running<T> {
         self.call.count(missed, thrown);
     }
 
-    async fn tick(&mut self, capture: bool, sound: &mut Sound, datagram: &mut [u8]) {
+    /// `capture`: what is captured was said before now; nothing has been, at the first tick.
+    async fn tick(&mut self, samples: usize, capture: bool, sound: &mut Sound, datagram: &mut [u8]) {
         let now = self.clock.now();
-        let played = self.call.play(now, &mut sound.pcm);
-        self.tap.played(now, &played, &sound.pcm);
-        self.tap.settled(&self.call);
-        sound.volume.process(&mut sound.pcm);
-        sound.device.write(&sound.pcm);
-        // What is captured was said before now: nothing has been, at the first tick.
-        if capture {
-            sound.device.read(&mut sound.pcm);
-            sound.microphone.process(&mut sound.pcm);
-            self.tap.captured(now, &sound.pcm);
-            self.call.capture(&sound.pcm);
+        let Sound { device, front, lost } = sound;
+        front.set_latency(device.latency());
+        if front.begin(now, samples, capture).is_err() {
+            // There is room for every tick of a call.
+            return;
         }
-        while let Some(transmit) = self.call.packet(datagram) {
+        while let Some(step) = front.step(&mut self.call, datagram) {
+            match step {
+                Step::Loudspeaker { pcm, .. } => device.write(pcm),
+                Step::Microphone(microphone) => device.read(microphone, lost),
+                Step::Transmit(transmit) => self.send(transmit, datagram).await,
+            }
+        }
+        device.recover().await;
+    }
+
+    /// Sends all that leaves now.
+    async fn drain_call(&mut self, datagram: &mut [u8]) {
+        let now = self.clock.now();
+        while let Some(transmit) = self.call.transmit(now, datagram) {
             self.send(transmit, datagram).await;
         }
-        if let Some(transmit) = self.call.poll(now, datagram) {
-            self.send(transmit, datagram).await;
-        }
-        sound.device.recover().await;
     }
 
     async fn send(&mut self, transmit: Transmit, datagram: &[u8]) {
@@ -343,7 +347,6 @@ impl<T: Tap> Running<T> {
             (Channel::Rtcp, Some(rtcp)) => rtcp,
             _ => &self.rtp,
         };
-        self.tap.sent(self.clock.now(), transmit.channel, transmit.to, bytes);
         let to = as_sent(socket, transmit.to);
         if let Err(error) = socket.send_to(bytes, to).await {
             self.call.count(Missed::Unsent, 1);
@@ -357,11 +360,11 @@ impl<T: Tap> Running<T> {
     fn status(&self, sound: &Sound, begin: TokioInstant) -> Status {
         Status {
             stats: self.call.stats(),
-            microphone_level: sound.microphone.level(),
-            speaker_level: sound.volume.level(),
-            muted: sound.muted,
-            microphone_gain: sound.microphone.gain(),
-            volume: sound.volume.gain(),
+            microphone_level: level(sound.front.microphone_level()),
+            speaker_level: level(sound.front.speaker_level()),
+            muted: sound.front.microphone_muted(),
+            microphone_gain: sound.front.microphone_gain(),
+            volume: sound.front.volume(),
             // Not the clock's time: that began before offer and answer.
             elapsed: Instant::from_micros(begin.elapsed().as_micros() as u64),
             silence: self.call.silence(self.clock.now()),
@@ -376,12 +379,23 @@ impl Device {
         }
     }
 
-    fn read(&mut self, pcm: &mut [i16]) {
+    /// Fills the tick, and tells what the device lost since `lost` samples.
+    fn read(&mut self, microphone: Microphone<'_>, lost: &mut u64) {
         match self {
             Self::Here { audio, .. } => {
-                audio.read(pcm);
+                audio.read(microphone.pcm);
+                let before = std::mem::replace(lost, audio.counters().capture_overrun);
+                let since = lost.saturating_sub(before).try_into().unwrap_or(u32::MAX);
+                *microphone.lost = microphone.lost.saturating_add(since);
             }
-            Self::Opening(_) => pcm.fill(0),
+            Self::Opening(_) => microphone.pcm.fill(0),
+        }
+    }
+
+    fn latency(&self) -> Latency {
+        match self {
+            Self::Here { audio, .. } => audio.latency(),
+            Self::Opening(_) => Latency::default(),
         }
     }
 
@@ -445,12 +459,11 @@ impl Sound {
     fn apply(&mut self, command: Command) {
         let changed = match command {
             Command::Mute(muted) => {
-                self.muted = muted;
-                self.microphone.set_muted(muted);
+                self.front.set_microphone_muted(muted);
                 Ok(())
             }
-            Command::MicrophoneGain(gain) => self.microphone.set_gain(gain),
-            Command::Volume(gain) => self.volume.set_gain(gain),
+            Command::MicrophoneGain(gain) => self.front.set_microphone_gain(gain),
+            Command::Volume(gain) => self.front.set_volume(gain),
             // The loop has dealt with these.
             Command::HangUp | Command::Change(_) => Ok(()),
         };
@@ -458,6 +471,11 @@ impl Sound {
             tracing::warn!(%error, "gain not changed");
         }
     }
+}
+
+/// In hundredths of dBov.
+fn level(level: Option<Level>) -> i16 {
+    level.map_or(i16::MIN, Level::hundredths_dbov)
 }
 
 /// Whether an error says only that a datagram of ours found nobody: Windows calls that a reset.

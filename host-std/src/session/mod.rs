@@ -4,18 +4,15 @@
 //! A server may hold a thousand [`Call`]s and tick them in a batch: none of them owns a task, a socket or a timer.
 
 mod call;
-mod codecs;
 mod config;
-mod converted;
 pub mod driver;
-mod fader;
-mod guard;
+mod front;
 mod keys;
-mod latch;
 mod outcome;
-mod quality;
-mod sources;
+mod own;
+mod stream;
 mod tap;
+mod transport;
 
 /// Length of an audio tick in ms.
 pub(crate) const TICK_MS: u32 = 10;
@@ -34,10 +31,11 @@ pub(crate) fn ticks_samples(rate_hz: u32, tick: u64, count: u64) -> usize {
 
 pub use call::Call;
 pub use config::{CallConfig, Identity};
-pub(crate) use converted::Converted;
-pub use latch::Latching;
+pub use front::{HostBlock, HostFront};
 pub use outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};
-pub use quality::impairment;
-pub(crate) use quality::rating;
-pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};
-pub use tap::{NoTap, Tap};
+pub use own::{BoxedBlock, BoxedGuard, OwnBlock, OwnGuard, OwnPath};
+pub(crate) use stream::Converted;
+pub(crate) use stream::rating;
+pub use stream::{MAX_SOURCES, PACKET_BYTES, SourceStats, impairment};
+pub use tap::{Tap, Way};
+pub use transport::{Claim, Latching, Path};

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use dsp_core::front::FrontError;
 use dsp_core::guard::GuardError;
 use dsp_core::guard::srtp::KeyError;
 use dsp_core::quality::BurstStats;
@@ -44,8 +45,12 @@ pub enum CallError {
     NoOffer,
     /// RTCP's settings are unusable.
     Rtcp,
+    /// The device's end of the call can't be made.
+    Front(FrontError),
     /// More packets repeated than four.
     Redundancy(u8),
+    /// The call has no stream with this number.
+    Stream(usize),
     /// The budget for received packets doesn't hold one of each source.
     BufferBytes {
         /// Bytes wanted.
@@ -84,7 +89,9 @@ impl std::fmt::Display for CallError {
             Self::BufferBytes { bytes, least } => {
                 write!(f, "{bytes} bytes for received packets, a packet of each source needs {least}")
             }
+            Self::Stream(index) => write!(f, "the call has no stream {index}"),
             Self::SourceTaken(ssrc) => write!(f, "source {:08x} is the other side's", ssrc.0),
+            Self::Front(_) => write!(f, "the device's end of the call can't be made"),
             Self::Rtcp => write!(f, "RTCP needs a canonical name of 1 to 64 bytes"),
         }
     }
@@ -100,12 +107,14 @@ impl std::error::Error for CallError {
             Self::Sender(error) => Some(error),
             Self::Randomness(error) => Some(error),
             Self::Keys(error) => Some(error),
+            Self::Front(error) => Some(error),
             Self::SourceReturns(_)
             | Self::Codec(_)
             | Self::NoOffer
             | Self::Rtcp
             | Self::SourceTaken(_)
             | Self::Redundancy(_)
+            | Self::Stream(_)
             | Self::BufferBytes { .. }
             | Self::Channels { .. } => None,
         }
@@ -132,6 +141,8 @@ pub enum Channel {
 pub struct Transmit {
     /// Bytes.
     pub len: usize,
+    /// From which of our addresses: where the socket is bound that it leaves by.
+    pub from: SocketAddr,
     /// Whither.
     pub to: SocketAddr,
     /// From which of our ports.
@@ -140,6 +151,7 @@ pub struct Transmit {
 
 /// What became of a datagram that came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Incoming {
     /// RTP: what the receiver did with it.
     Audio(Received),
@@ -157,6 +169,8 @@ pub enum Incoming {
     Refused(GuardError),
     /// The receiver could not take it.
     Unusable(ReceiveError),
+    /// Neither RTP nor RTCP, and meant for the path: STUN, say.
+    Handshake,
     /// Neither RTP nor RTCP, or not to be heard now (no call yet, or on hold).
     Ignored,
 }
@@ -184,8 +198,8 @@ pub enum Missed {
 
 /// A snapshot of a call's numbers; no allocation.
 ///
-/// Every datagram has its place: `datagrams = foreign + refused + control + ignored + own_source + sources.unheard() +
-/// total.received`, and where the receivers' have theirs, [`ReceiverStats`] says.
+/// Every datagram has its place: `datagrams = foreign + refused + control + handshakes + ignored + own_source +
+/// sources.unheard() + total.received`, and where the receivers' have theirs, [`ReceiverStats`] says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CallStats {
     /// Datagrams that came.
@@ -206,6 +220,8 @@ pub struct CallStats {
     pub foreign: u32,
     /// RTCP packets that were read.
     pub control: u32,
+    /// Datagrams that the path took: neither RTP nor RTCP.
+    pub handshakes: u32,
     /// Datagrams that are neither RTP nor RTCP, or were not to be heard: on hold, or before the call was agreed on.
     pub ignored: u32,
     /// Goodbyes of sources that are heard.
@@ -257,6 +273,7 @@ impl CallStats {
             Incoming::Foreign => &mut self.foreign,
             Incoming::Refused(_) => &mut self.refused,
             Incoming::Control | Incoming::Bye => &mut self.control,
+            Incoming::Handshake => &mut self.handshakes,
             Incoming::Ignored => &mut self.ignored,
             // The receivers and the table of sources count these.
             Incoming::Audio(_) | Incoming::Unusable(_) | Incoming::Unheard(_) => return,
@@ -267,7 +284,7 @@ impl CallStats {
     /// Datagrams that have no place in the equation above, and what the receivers have none for
     /// ([`ReceiverStats::unaccounted`]): zeros.
     pub fn unaccounted(&self) -> [i64; 5] {
-        let counted = [self.foreign, self.refused, self.control, self.ignored, self.own_source]
+        let counted = [self.foreign, self.refused, self.control, self.handshakes, self.ignored, self.own_source]
             .iter()
             .map(|&n| u64::from(n))
             .sum::<u64>();

@@ -1,21 +1,40 @@
-//! A tap: sees what passes a call, for records and reports. Drivers call it; it must not block.
+//! A tap: sees what passes a call, for records, analysis and reports. It must not block.
+//!
+//! A call has one, whoever drives it: [`Call::set_tap`] puts it in. Sound is told as the call has it: what is played
+//! before the loudspeaker's volume, what is captured behind the microphone's gain and the capture chain.
 
+use std::any::Any;
 use std::net::SocketAddr;
 
 use dsp_core::receive::Played;
-use dsp_core::time::Instant;
+use dsp_core::time::{Instant, Ssrc};
+use dsp_core::wire::rtp::RtpPacket;
 
 use super::{Call, Channel, Incoming};
 
-/// What an observer of a call is told. All methods do nothing unless written.
-pub trait Tap: Send {
-    /// A datagram was handed to the network.
+/// Which way a packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From the other side to us.
+    In,
+    /// From us to the other side.
+    Out,
+}
+
+/// What an observer of a call is told. All methods do nothing unless written. `stream` is the number of a stream of the
+/// call, 0 for the first.
+pub trait Tap: Any + Send {
+    /// A datagram leaves, protected.
     fn sent(&mut self, now: Instant, channel: Channel, to: SocketAddr, datagram: &[u8]) {
         let _ = (now, channel, to, datagram);
     }
     /// A datagram arrived; `datagram` is as it came, still protected.
     fn arrived(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &[u8]) {
         let _ = (now, channel, from, datagram);
+    }
+    /// An RTP packet without protection: one that the guard let pass, believed or not, or one of ours before it.
+    fn packet(&mut self, now: Instant, way: Way, packet: &RtpPacket<'_>) {
+        let _ = (now, way, packet);
     }
     /// What became of the datagram that arrived last.
     fn received(&mut self, now: Instant, incoming: &Incoming) {
@@ -25,18 +44,44 @@ pub trait Tap: Send {
     fn settled(&mut self, call: &Call) {
         let _ = call;
     }
-    /// A tick was captured.
-    fn captured(&mut self, now: Instant, pcm: &[i16]) {
-        let _ = (now, pcm);
+    /// A tick was captured, its first sample at this time.
+    fn captured(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
+        let _ = (captured_at, stream, pcm);
     }
-    /// A tick was played.
-    fn played(&mut self, now: Instant, played: &Played, pcm: &[i16]) {
-        let _ = (now, played, pcm);
+    /// A tick was played: the sum of all sources of a stream.
+    fn played(&mut self, now: Instant, stream: usize, played: &Played, pcm: &[i16]) {
+        let _ = (now, stream, played, pcm);
+    }
+    /// A tick, or a part of one, of one source, before the sum.
+    fn source(&mut self, now: Instant, ssrc: Ssrc, played: &Played, pcm: &[i16]) {
+        let _ = (now, ssrc, played, pcm);
     }
 }
 
-/// Sees nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoTap;
+impl Call {
+    /// Who watches this call from now on, instead of whoever did.
+    pub fn set_tap(&mut self, tap: Box<dyn Tap>) {
+        self.tap = Some(tap);
+    }
 
-impl Tap for NoTap {}
+    /// The tap, if it is a `T`.
+    pub fn tap<T: Tap>(&self) -> Option<&T> {
+        let tap: &dyn Any = self.tap.as_deref()?;
+        tap.downcast_ref()
+    }
+
+    /// Takes the tap out, if it is a `T`.
+    pub fn take_tap<T: Tap>(&mut self) -> Option<Box<T>> {
+        self.tap::<T>()?;
+        let tap: Box<dyn Any> = self.tap.take()?;
+        tap.downcast().ok()
+    }
+
+    /// Tells the tap, which may ask the call.
+    pub(super) fn tell(&mut self, what: impl FnOnce(&mut dyn Tap, &Self)) {
+        if let Some(mut tap) = self.tap.take() {
+            what(&mut *tap, self);
+            self.tap = Some(tap);
+        }
+    }
+}

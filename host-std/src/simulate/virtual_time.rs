@@ -8,9 +8,10 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
 
+use dsp_core::front::Step;
 use dsp_core::time::{Duration, Instant};
 
-use crate::session::{self, Call, CallError, Channel, Tap, Transmit};
+use crate::session::{self, Call, CallError, Channel, HostFront, Transmit};
 use crate::simulate::netsim::{Network, NetworkConfig};
 
 /// Length of an audio tick in ms: a common device period, and half a usual packet.
@@ -20,14 +21,14 @@ const PHASE_US: f64 = 3_700.0;
 /// Room for a datagram: L16 at 48 kHz, stereo, in packets of 60 ms and all smaller ones.
 const DATAGRAM_BYTES: usize = 12_288;
 
-/// One side: a call, what is said into it, and who watches.
-pub struct End<T> {
+/// One side: a call, its device, and what is said into it.
+pub struct End {
     /// The call.
     pub call: Call,
     /// What its user says, at the call's rate and with its channels, from media time 0; repeated from the start when it ends.
     pub speech: Vec<i16>,
-    /// Sees everything that passes.
-    pub tap: T,
+    /// Its device: gains, levels and the capture chain.
+    pub front: Box<HostFront>,
     address: SocketAddr,
     rate_hz: u32,
     channels: u8,
@@ -48,15 +49,15 @@ struct InFlight {
 }
 
 /// Two calls and the network between them.
-pub struct VirtualTime<T> {
+pub struct VirtualTime {
     /// The offerer and the answerer.
-    pub ends: [End<T>; 2],
+    pub ends: [End; 2],
     networks: [Network; 2],
     in_flight: BinaryHeap<Reverse<InFlight>>,
     order: u64,
 }
 
-impl<T: Tap> VirtualTime<T> {
+impl VirtualTime {
     /// Lets the first call offer and the second answer, and connects them. `drift_ppm` is how much faster the second
     /// side's audio clock runs.
     ///
@@ -65,7 +66,6 @@ impl<T: Tap> VirtualTime<T> {
     pub fn connect(
         mut calls: [Call; 2],
         addresses: [SocketAddr; 2],
-        taps: [T; 2],
         network: NetworkConfig,
         drift_ppm: f64,
         seed: u64,
@@ -74,16 +74,13 @@ impl<T: Tap> VirtualTime<T> {
         let answer = calls[1].answer(Instant::ZERO, &offer)?;
         calls[0].accept(Instant::ZERO, &answer)?;
         let [first, second] = calls;
-        let [first_tap, second_tap] = taps;
-        let end = |call: Call, tap, address, ppm, phase_us| {
+        let end = |call: Call, address, ppm, phase_us| -> Result<End, CallError> {
             let (rate_hz, channels) = (call.sample_rate_hz().unwrap_or(8_000), call.channels().unwrap_or(1));
-            End { call, speech: Vec::new(), tap, address, rate_hz, channels, ppm, phase_us, tick: 0, spoken: 0 }
+            let front = call.front_end().map_err(CallError::Front)?;
+            Ok(End { call, speech: Vec::new(), front, address, rate_hz, channels, ppm, phase_us, tick: 0, spoken: 0 })
         };
         Ok(Self {
-            ends: [
-                end(first, first_tap, addresses[0], 0.0, 0.0),
-                end(second, second_tap, addresses[1], drift_ppm, PHASE_US),
-            ],
+            ends: [end(first, addresses[0], 0.0, 0.0)?, end(second, addresses[1], drift_ppm, PHASE_US)?],
             networks: [Network::new(network, seed), Network::new(network, seed ^ 0x9e37_79b9_7f4a_7c15)],
             in_flight: BinaryHeap::new(),
             order: 0,
@@ -109,37 +106,32 @@ impl<T: Tap> VirtualTime<T> {
         let end = &mut self.ends[datagram.to];
         let channel = if datagram.channel_is_rtcp { Channel::Rtcp } else { Channel::Rtp };
         let now = datagram.arrival;
-        end.tap.arrived(now, channel, datagram.from, &datagram.bytes);
-        let incoming = end.call.receive(now, channel, datagram.from, &mut datagram.bytes);
-        end.tap.received(now, &incoming);
-        end.tap.settled(&end.call);
+        end.call.receive(now, channel, datagram.from, &mut datagram.bytes);
     }
 
     fn tick(&mut self, side: usize, now: Instant) {
-        let mut pcm = [0i16; 2 * 48 * TICK_MS as usize];
         let mut datagram = [0u8; DATAGRAM_BYTES];
-        let end = &mut self.ends[side];
-        let pcm = &mut pcm[..session::tick_samples(end.rate_hz, end.tick) * usize::from(end.channels)];
-        let played = end.call.play(now, pcm);
-        end.tap.played(now, &played, pcm);
-        end.tap.settled(&end.call);
-        if end.tick > 0 {
-            end.speak(pcm);
-            end.tap.captured(now, pcm);
-            end.call.capture(pcm);
+        let End { call, speech, front, rate_hz, tick, spoken, .. } = &mut self.ends[side];
+        let samples = session::tick_samples(*rate_hz, *tick);
+        // There is room for every tick of a call.
+        let begun = front.begin(now, samples, *tick > 0);
+        debug_assert!(begun.is_ok(), "{begun:?}");
+        *tick += 1;
+        let mut sent = Vec::new();
+        while let Some(step) = front.step(call, &mut datagram) {
+            match step {
+                Step::Loudspeaker { .. } => {}
+                Step::Microphone(microphone) => speak(speech, spoken, microphone.pcm),
+                Step::Transmit(transmit) => sent.push((transmit, datagram[..transmit.len].to_vec())),
+            }
         }
-        end.tick += 1;
-        while let Some(transmit) = self.ends[side].call.packet(&mut datagram) {
-            self.send(side, now, transmit, &datagram);
-        }
-        if let Some(transmit) = self.ends[side].call.poll(now, &mut datagram) {
+        for (transmit, datagram) in sent {
             self.send(side, now, transmit, &datagram);
         }
     }
 
     fn send(&mut self, side: usize, now: Instant, transmit: Transmit, datagram: &[u8]) {
         let bytes = &datagram[..transmit.len];
-        self.ends[side].tap.sent(now, transmit.channel, transmit.to, bytes);
         for arrival in self.networks[side].carry(now).into_iter().flatten() {
             self.order += 1;
             let channel_is_rtcp = transmit.channel == Channel::Rtcp;
@@ -157,7 +149,7 @@ impl<T: Tap> VirtualTime<T> {
     }
 }
 
-impl<T> End<T> {
+impl End {
     fn next_tick(&self) -> Instant {
         let period_us = f64::from(TICK_MS) * 1_000.0 / (1.0 + self.ppm * 1e-6);
         Instant::from_micros((self.phase_us + self.tick as f64 * period_us) as u64)
@@ -177,15 +169,16 @@ impl<T> End<T> {
     pub fn media_time(&self) -> Duration {
         Duration::from_millis(self.tick * u64::from(TICK_MS))
     }
+}
 
-    fn speak(&mut self, pcm: &mut [i16]) {
-        if self.speech.is_empty() {
-            pcm.fill(0);
-            return;
-        }
-        for sample in pcm {
-            *sample = self.speech[self.spoken];
-            self.spoken = (self.spoken + 1) % self.speech.len();
-        }
+/// What is said next, from the start again when it ends.
+fn speak(speech: &[i16], spoken: &mut usize, pcm: &mut [i16]) {
+    if speech.is_empty() {
+        pcm.fill(0);
+        return;
+    }
+    for sample in pcm {
+        *sample = speech[*spoken];
+        *spoken = (*spoken + 1) % speech.len();
     }
 }

@@ -147,6 +147,11 @@ impl<'a> Compound<'a> {
         Ok(Self { bytes })
     }
 
+    /// The datagram.
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// The packets in their order, each checked when it is reached.
     pub const fn packets(&self) -> Packets<'a> {
         Packets { rest: self.bytes }

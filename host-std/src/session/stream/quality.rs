@@ -6,11 +6,9 @@
 use dsp_core::quality::voip::StreamQuality;
 use dsp_core::quality::{BurstStats, CodecImpairment, JitterBufferInfo, VoipMetricsInput};
 use dsp_core::receive::DelayConfig;
-use dsp_core::rtcp::RtcpReporter;
 use dsp_core::time::Duration;
-use dsp_core::wire::rtcp::{ConcealmentKind, JitterBufferKind};
+use dsp_core::wire::rtcp::{ConcealmentKind, JitterBufferKind, VoipMetrics};
 
-use super::MAX_SOURCES;
 use crate::receiver::AnyReceiver;
 use crate::registry::CodecFormat;
 
@@ -45,7 +43,9 @@ pub(super) struct Heard<'a> {
     pub(super) codec: &'a CodecFormat,
     pub(super) codec_delay_us: u32,
     pub(super) packet_ms: u32,
-    pub(super) reporter: &'a RtcpReporter<MAX_SOURCES>,
+    pub(super) round_trip: Option<Duration>,
+    /// What the other side says of how it hears us.
+    pub(super) peer: Option<VoipMetrics>,
 }
 
 pub(super) fn metrics(heard: &Heard<'_>) -> VoipMetricsInput {
@@ -57,7 +57,7 @@ pub(super) fn metrics(heard: &Heard<'_>) -> VoipMetricsInput {
         ssrc: stats.reception.ssrc,
         bursts: heard.receiver.bursts(),
         codec: Some(impairment(heard.codec)),
-        round_trip: heard.reporter.round_trip(),
+        round_trip: heard.round_trip,
         end_system_delay: Duration::from_micros(end_us),
         concealment: ConcealmentKind::Enhanced,
         jitter_buffer: JitterBufferInfo {
@@ -66,7 +66,7 @@ pub(super) fn metrics(heard: &Heard<'_>) -> VoipMetricsInput {
             maximum_ms: heard.delay.max_ms,
             absolute_maximum_ms: heard.delay.max_ms,
         },
-        peer: heard.reporter.peer_voip(),
+        peer: heard.peer,
         ..VoipMetricsInput::default()
     }
 }

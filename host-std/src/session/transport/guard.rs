@@ -1,16 +1,19 @@
-//! The guard of a call: SRTP with the keys that SDP agreed on, or nothing (RFC 4568, RFC 3711).
+//! The guard of a call: SRTP with the keys that SDP agreed on (RFC 4568, RFC 3711), nothing, or one of the user's own.
 //!
 //! It lasts as long as the call, through plain RTP too: what was sent and heard under a key stays with that key, so that
 //! no offer and answer can bring back a keystream of ours or a packet that was heard.
+//!
+//! A guard without keys is not plain RTP: while it waits for them nothing is sent and nothing that comes is believed.
 
 use dsp_core::guard::srtp::{FormerKeys, KeyError, Rollover, Srtp};
-use dsp_core::guard::{PacketGuard, Plain};
+use dsp_core::guard::{PacketGuard, Plain, Unkeyed};
 use dsp_core::time::Ssrc;
 
-use super::sources::MAX_SOURCES;
 use crate::sdp::SrtpKeys;
+use crate::session::own::{BoxedGuard, OwnGuard};
+use crate::session::stream::MAX_SOURCES;
 
-/// SRTP contexts each way: our own source, and the other side's with a few changes of SSRC.
+/// SRTP contexts each way: our own sources, and the other side's with a few changes of SSRC.
 const STREAMS: usize = MAX_SOURCES + 7;
 /// What can be remembered of keys that were left: as many changes of a key of ours, and of each source under the other
 /// side's. Offers and answers make them, so that an honest call has a few.
@@ -18,37 +21,68 @@ const FORMER: usize = 256;
 /// What a call remembers whose keys never changed.
 static NONE: FormerKeys<FORMER> = FormerKeys::new();
 
+/// What protects datagrams now.
+enum Protection {
+    /// Nothing: plain RTP was agreed on.
+    Plain,
+    /// Nothing may pass: there are no keys yet.
+    Waiting,
+    /// SRTP with the keys of the description.
+    Keyed,
+    /// The user's own.
+    Own(BoxedGuard),
+}
+
 /// What protects the datagrams of a call.
 pub(super) struct Guard {
+    protection: Protection,
     plain: Plain,
+    unkeyed: Unkeyed,
     /// Since SRTP was agreed on first.
     srtp: Option<Box<Srtp<STREAMS>>>,
-    /// Whether it is agreed on now.
-    protects: bool,
     /// Since the keys changed first.
     former: Option<Box<FormerKeys<FORMER>>>,
 }
 
 impl Guard {
-    pub(super) fn new(keys: Option<&SrtpKeys>) -> Self {
-        Self { plain: Plain, srtp: keys.map(srtp), protects: keys.is_some(), former: None }
+    /// With the keys of the description; `own` goes first.
+    pub(super) fn new(own: Option<&OwnGuard>, keys: Option<&SrtpKeys>) -> Self {
+        let protection = match (own.map(OwnGuard::make), keys) {
+            (Some(Some(own)), _) => Protection::Own(own),
+            (Some(None), _) => Protection::Waiting,
+            (None, Some(_)) => Protection::Keyed,
+            (None, None) => Protection::Plain,
+        };
+        Self { protection, plain: Plain, unkeyed: Unkeyed, srtp: keys.map(srtp), former: None }
     }
 
     pub(super) fn get(&mut self) -> &mut dyn PacketGuard {
-        match &mut self.srtp {
-            Some(srtp) if self.protects => &mut **srtp,
-            _ => &mut self.plain,
+        match (&mut self.protection, &mut self.srtp) {
+            (Protection::Own(own), _) => &mut **own,
+            (Protection::Keyed, Some(srtp)) => &mut **srtp,
+            (Protection::Plain, _) => &mut self.plain,
+            (Protection::Waiting | Protection::Keyed, _) => &mut self.unkeyed,
         }
     }
 
-    /// Whether datagrams are protected now.
+    /// A guard of the user's own takes over: keys have come that were waited for, or others.
+    pub(super) fn set(&mut self, own: BoxedGuard) {
+        self.protection = Protection::Own(own);
+    }
+
+    /// Whether keys are waited for: nothing is sent or heard.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self.protection, Protection::Waiting)
+    }
+
+    /// Whether datagrams are protected now: whatever passes has the key.
     pub(super) fn protects(&self) -> bool {
-        self.protects
+        matches!(self.protection, Protection::Keyed | Protection::Own(_))
     }
 
     /// Whether something was sent with `ssrc` under the present key: it can't begin anew then.
     pub(super) fn has_sent(&self, ssrc: Ssrc) -> bool {
-        self.protects && self.srtp.as_ref().is_some_and(|srtp| srtp.has_sent(ssrc))
+        matches!(self.protection, Protection::Keyed) && self.srtp.as_ref().is_some_and(|srtp| srtp.has_sent(ssrc))
     }
 
     /// Whether [`renew`](Self::renew) will take these keys.
@@ -75,11 +109,15 @@ impl Guard {
             (None, Some(new)) => self.srtp = Some(srtp(new)),
             (_, None) => {}
         }
-        self.protects = new.is_some();
+        match self.protection {
+            Protection::Plain | Protection::Keyed if new.is_some() => self.protection = Protection::Keyed,
+            Protection::Plain | Protection::Keyed => self.protection = Protection::Plain,
+            Protection::Waiting | Protection::Own(_) => {}
+        }
         Ok(())
     }
 
-    /// Bytes that it keeps on the heap.
+    /// Bytes that it keeps on the heap, without a guard of the user's own.
     pub(super) fn heap_bytes(&self) -> usize {
         let former = self.former.as_deref().map_or(0, size_of_val);
         self.srtp.as_deref().map_or(0, size_of_val) + former

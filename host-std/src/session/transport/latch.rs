@@ -18,6 +18,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 
+use super::path::{Claim, Path};
+
 /// Which sources are believed. "Valid" is a packet that the guard let pass (with SRTP, an authenticated one) and that is
 /// what was agreed on: RTP with a payload type of the call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,21 +34,6 @@ pub enum Latching {
     /// packets must go on with SSRC and sequence of those that were heard before.
     #[default]
     Relatch,
-}
-
-/// What a packet proves of its sender.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Claim {
-    /// It has the key.
-    Authentic,
-    /// It goes on where the source that is heard left off.
-    Continues,
-    /// It is of the source that is heard, but not newer than what was heard.
-    Old,
-    /// It is of another source.
-    Other(Ssrc, Seq),
-    /// It proves nothing: a report of whoever.
-    Nothing,
 }
 
 /// Valid packets in a row from another source.
@@ -118,8 +105,45 @@ impl Latch {
         }
     }
 
-    /// An offer and its answer name this address from now on, the same or another.
-    pub(super) fn renegotiated(&mut self, now: Instant, named: SocketAddr) {
+    /// What was still on its way when the SDP named another address.
+    fn is_leaving(&self, now: Instant, from: SocketAddr) -> bool {
+        self.left.is_some_and(|(left, when)| left == from && now.since(when) < LEAVING)
+    }
+
+    fn take(&mut self, now: Instant, from: SocketAddr, claim: Claim) {
+        if from != self.remote && !matches!(claim, Claim::Authentic | Claim::Continues) {
+            self.trusted = false;
+        }
+        self.trusted |= from == self.named || claim == Claim::Authentic;
+        self.remote = from;
+        self.latched = true;
+        self.last_heard = now;
+        self.follower = None;
+    }
+
+    /// Counts a packet of a stranger; how many were in sequence.
+    fn prove(&mut self, now: Instant, from: SocketAddr, ssrc: Ssrc, seq: Seq) -> u32 {
+        let strangers = &self.strangers;
+        let known = |stranger: &Option<Stranger>| stranger.is_some_and(|known| known.from == from);
+        let silent = |stranger: &Option<Stranger>| stranger.is_none_or(|s| now.since(s.heard) >= LONG_SILENCE);
+        let index = strangers.iter().position(known).or_else(|| strangers.iter().position(silent));
+        let index = index.unwrap_or_else(|| {
+            self.lot ^= self.lot << 13;
+            self.lot ^= self.lot >> 17;
+            self.lot ^= self.lot << 5;
+            self.lot as usize % STRANGERS
+        });
+        let right = match self.strangers[index] {
+            Some(known) if known.from == from && known.ssrc == ssrc && known.next == seq => known.right + 1,
+            _ => 1,
+        };
+        self.strangers[index] = Some(Stranger { from, ssrc, next: seq.plus(1), right, heard: now });
+        right
+    }
+}
+
+impl Path for Latch {
+    fn renegotiated(&mut self, now: Instant, named: SocketAddr) {
         if named != self.named {
             *self = Self { left: Some((self.remote, now)), ..Self::new(self.policy, named) };
         }
@@ -127,28 +151,19 @@ impl Latch {
         self.last_heard = now;
     }
 
-    /// Where to send.
-    pub(super) fn remote(&self) -> SocketAddr {
+    fn remote(&self) -> SocketAddr {
         self.remote
     }
 
-    /// Whether a datagram from this source could be taken at all: the guard need not look at others.
-    pub(super) fn may_hear(&self, from: SocketAddr) -> bool {
+    fn may_hear(&self, from: SocketAddr) -> bool {
         self.policy != Latching::Strict || from == self.remote || self.left.is_some_and(|(left, _)| left == from)
     }
 
-    /// Whether a packet from this source that can't move the latch is taken: RTCP on RTP's port.
-    pub(super) fn believes(&self, now: Instant, from: SocketAddr) -> bool {
+    fn believes(&self, now: Instant, from: SocketAddr) -> bool {
         from == self.remote || self.is_leaving(now, from)
     }
 
-    /// What was still on its way when the SDP named another address.
-    fn is_leaving(&self, now: Instant, from: SocketAddr) -> bool {
-        self.left.is_some_and(|(left, when)| left == from && now.since(when) < LEAVING)
-    }
-
-    /// Whether a *valid* packet from this source is taken; may move the latch.
-    pub(super) fn hear(&mut self, now: Instant, from: SocketAddr, claim: Claim) -> bool {
+    fn hear(&mut self, now: Instant, from: SocketAddr, claim: Claim) -> bool {
         if from == self.remote {
             self.take(now, from, claim);
             return true;
@@ -188,37 +203,6 @@ impl Latch {
             self.take(now, from, claim);
         }
         moves
-    }
-
-    fn take(&mut self, now: Instant, from: SocketAddr, claim: Claim) {
-        if from != self.remote && !matches!(claim, Claim::Authentic | Claim::Continues) {
-            self.trusted = false;
-        }
-        self.trusted |= from == self.named || claim == Claim::Authentic;
-        self.remote = from;
-        self.latched = true;
-        self.last_heard = now;
-        self.follower = None;
-    }
-
-    /// Counts a packet of a stranger; how many were in sequence.
-    fn prove(&mut self, now: Instant, from: SocketAddr, ssrc: Ssrc, seq: Seq) -> u32 {
-        let strangers = &self.strangers;
-        let known = |stranger: &Option<Stranger>| stranger.is_some_and(|known| known.from == from);
-        let silent = |stranger: &Option<Stranger>| stranger.is_none_or(|s| now.since(s.heard) >= LONG_SILENCE);
-        let index = strangers.iter().position(known).or_else(|| strangers.iter().position(silent));
-        let index = index.unwrap_or_else(|| {
-            self.lot ^= self.lot << 13;
-            self.lot ^= self.lot >> 17;
-            self.lot ^= self.lot << 5;
-            self.lot as usize % STRANGERS
-        });
-        let right = match self.strangers[index] {
-            Some(known) if known.from == from && known.ssrc == ssrc && known.next == seq => known.right + 1,
-            _ => 1,
-        };
-        self.strangers[index] = Some(Stranger { from, ssrc, next: seq.plus(1), right, heard: now });
-        right
     }
 }
 

@@ -13,13 +13,14 @@ use dsp_core::streams::budget::{Budget, Priority};
 use dsp_core::streams::sources::{Admission, Sources, SourcesConfig, SourcesStats};
 use dsp_core::sync::{AlignConfig, ClockMap, Stream, align};
 use dsp_core::time::{Duration, Instant, NtpTime, PayloadType, Seq, Ssrc};
-use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
+use dsp_core::wire::rtcp::{Compound, Packet};
 use dsp_core::wire::rtp::RtpPacket;
 
 use super::codecs::Decoders;
-use super::latch::Claim;
-use super::{CallError, Incoming};
 use crate::receiver::AnyReceiver;
+use crate::session::outcome::{CallError, Incoming};
+use crate::session::tap::Tap;
+use crate::session::transport::Claim;
 
 /// The most sources that a call can hear at once: as many as one RTCP report has blocks for (RFC 3550, 6.4.1).
 pub const MAX_SOURCES: usize = 31;
@@ -51,8 +52,8 @@ pub struct SourceStats {
 }
 
 /// Whether a report says goodbye for sources that are heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Farewell {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::session) enum Farewell {
     /// For none.
     None,
     /// For some of them.
@@ -89,10 +90,10 @@ pub(super) struct Listening {
 
 /// What was counted of sources, one after the other and at once.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Counted {
-    pub(super) receiver: ReceiverStats,
-    pub(super) bursts: BurstStats,
-    pub(super) sources: SourcesStats,
+pub(in crate::session) struct Counted {
+    pub(in crate::session) receiver: ReceiverStats,
+    pub(in crate::session) bursts: BurstStats,
+    pub(in crate::session) sources: SourcesStats,
 }
 
 impl Counted {
@@ -102,14 +103,14 @@ impl Counted {
     }
 
     /// With what was counted by receivers before.
-    pub(super) fn with_earlier(mut self, earlier: &Self) -> Self {
+    pub(in crate::session) fn with_earlier(mut self, earlier: &Self) -> Self {
         self.add(&earlier.receiver, &earlier.bursts);
         self.sources.add(&earlier.sources);
         self
     }
 
     /// In samples of another rate, in Hz.
-    pub(super) fn at_rate(self, from_hz: u32, to_hz: u32) -> Self {
+    pub(in crate::session) fn at_rate(self, from_hz: u32, to_hz: u32) -> Self {
         Self { receiver: self.receiver.at_rate(from_hz, to_hz), ..self }
     }
 
@@ -189,11 +190,11 @@ impl Listening {
         index.is_some()
     }
 
-    /// Takes in an RTP packet; of another clock than the call's, its timestamp is written anew.
-    pub(super) fn receive(&mut self, now: Instant, packet: &mut [u8]) -> Incoming {
+    /// Takes in an RTP packet.
+    pub(super) fn receive(&mut self, now: Instant, packet: RtpPacket<'_>) -> Incoming {
         let mut index = 0;
-        if let (Some(table), Ok(header)) = (&mut self.table, RtpPacket::parse(packet)) {
-            index = match table.update(now, header.ssrc(), header.seq()) {
+        if let Some(table) = &mut self.table {
+            index = match table.update(now, packet.ssrc(), packet.seq()) {
                 Admission::Heard(index) => index,
                 Admission::Returned(index) => {
                     self.places[index].ends = None;
@@ -208,12 +209,20 @@ impl Listening {
             };
         }
         let place = &mut self.places[index];
-        place.write_in_our_clock(packet);
-        let received = place.receiver.receive(now, packet);
+        let received = place.receiver.receive_packet(now, place.decoders.in_our_clock(packet));
         if let Some(budget) = &self.budget {
             budget.enforce(&mut self.places, |place| (place.priority, &mut place.receiver));
         }
         match received {
+            Ok(received) => Incoming::Audio(received),
+            Err(error) => Incoming::Unusable(error),
+        }
+    }
+
+    /// Takes in what claims to be RTP and is not: the first receiver counts it.
+    pub(super) fn receive_malformed(&mut self, now: Instant, datagram: &[u8]) -> Incoming {
+        let Some(place) = self.places.first_mut() else { return Incoming::Ignored };
+        match place.receiver.receive(now, datagram) {
             Ok(received) => Incoming::Audio(received),
             Err(error) => Incoming::Unusable(error),
         }
@@ -252,8 +261,7 @@ impl Listening {
     }
 
     /// Takes in a compound RTCP packet that was found good: clocks, names, goodbyes.
-    pub(super) fn report(&mut self, now: Instant, packet: &[u8]) -> Farewell {
-        let Ok(compound) = Compound::parse(packet, CompoundRule::ReportOrBye) else { return Farewell::None };
+    pub(super) fn report(&mut self, now: Instant, compound: &Compound<'_>) -> Farewell {
         let mut ssrcs = compound.packets().flatten().filter_map(|packet| match packet {
             Packet::Bye(bye) => Some(bye),
             _ => None,
@@ -293,11 +301,15 @@ impl Listening {
     }
 
     /// Plays one tick: the one source, or the sum of all. `Played` adds up what was made for each, and has the largest
-    /// of their delays.
-    pub(super) fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
+    /// of their delays. `tap` gets the sound of each.
+    pub(super) fn play(&mut self, now: Instant, pcm: &mut [i16], mut tap: Option<&mut dyn Tap>) -> Played {
         if self.table.is_none() {
             let Some(Place { receiver, decoders, .. }) = self.places.first_mut() else { return Played::default() };
-            return receiver.play(now, decoders, pcm);
+            let played = receiver.play(now, decoders, pcm);
+            if let (Some(tap), Some(ssrc)) = (tap, receiver.ssrc()) {
+                tap.source(now, ssrc, &played, pcm);
+            }
+            return played;
         }
         if now >= self.next_alignment {
             self.next_alignment = now + ALIGN_EVERY;
@@ -315,7 +327,7 @@ impl Listening {
         for part in pcm.chunks_mut(CHUNK) {
             let mut sum = [0i32; CHUNK];
             for place in &mut self.places {
-                place.add_to(at, &mut sum[..part.len()], &mut all, &mut self.ended);
+                place.add_to(at, &mut sum[..part.len()], &mut all, &mut self.ended, tap.as_deref_mut());
             }
             for (out, sum) in part.iter_mut().zip(sum) {
                 *out = sum.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
@@ -458,17 +470,15 @@ impl Place {
         self.ends = None;
     }
 
-    /// Writes a packet's timestamp in the call's clock. The clock of what nobody agreed on isn't known, and its time nothing
-    /// to the receiver.
-    fn write_in_our_clock(&mut self, packet: &mut [u8]) {
-        let Some([_, second, _, _, timestamp @ ..]) = packet.first_chunk_mut::<8>() else { return };
-        let payload_type = PayloadType::from_low_bits(*second);
-        let factor = self.decoders.clock_factor(payload_type);
-        *timestamp = u32::from_be_bytes(*timestamp).wrapping_mul(factor).to_be_bytes();
-    }
-
     /// Adds what is heard of this source from `at` on.
-    fn add_to(&mut self, at: Instant, sum: &mut [i32], all: &mut Played, ended: &mut Counted) {
+    fn add_to(
+        &mut self,
+        at: Instant,
+        sum: &mut [i32],
+        all: &mut Played,
+        ended: &mut Counted,
+        tap: Option<&mut dyn Tap>,
+    ) {
         if self.ends.is_some_and(|ends| at >= ends) {
             self.end(ended);
             self.ends = None;
@@ -479,6 +489,9 @@ impl Place {
         let mut pcm = [0i16; CHUNK];
         let pcm = &mut pcm[..sum.len()];
         let played = self.receiver.play(at, &mut self.decoders as &mut dyn PayloadTable, pcm);
+        if let (Some(tap), Some(ssrc)) = (tap, self.receiver.ssrc()) {
+            tap.source(at, ssrc, &played, pcm);
+        }
         let delay = played.playout_delay_us.map(|us| Duration::from_micros(us.into()));
         self.delay = delay.or(self.delay);
         for (sum, &sample) in sum.iter_mut().zip(&*pcm) {

@@ -1,12 +1,13 @@
 //! The codecs of a call: made by the registry from what the SDP agreed on, found by payload type.
 
 use dsp_core::codec::{CodecInfo, Decoder, OtherPayload, PayloadTable};
-use dsp_core::time::PayloadType;
+use dsp_core::time::{PayloadType, RtpTime};
+use dsp_core::wire::rtp::RtpPacket;
 
 use super::converted::Converted;
-use super::{CallConfig, CallError};
 use crate::registry::{CodecFormat, Made, Registry, Terms};
 use crate::sdp::{NegotiatedCodec, NegotiatedStream};
+use crate::session::CallError;
 
 /// What a call sends, and the rates of its sound both ways.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +32,8 @@ impl Sending {
     pub(super) fn new(
         registry: &Registry,
         negotiated: &NegotiatedStream,
-        with: &CallConfig,
+        comfort_noise_wanted: bool,
+        copies: u8,
     ) -> Result<Self, CallError> {
         let (Some(theirs), Some(ours)) = (negotiated.send.first(), negotiated.receive.first()) else {
             return Err(CallError::Codec("none".into()));
@@ -40,10 +42,10 @@ impl Sending {
         let agreed = registry.agree(&ours.format, &theirs).unwrap_or_else(|| ours.format.clone());
         let (sample_rate_hz, channels) = sound(registry, &agreed)?;
         let noise = comfort_noise(&negotiated.send, agreed.rtp_clock_hz)
-            .filter(|_| with.comfort_noise && needs_comfort_noise(registry, &agreed));
+            .filter(|_| comfort_noise_wanted && needs_comfort_noise(registry, &agreed));
         let number = negotiated.send[0].payload_type;
         let redundancy = redundancy(&negotiated.send, &agreed)
-            .filter(|red| with.redundancy > 0 && may_repeat(&red.format, number))
+            .filter(|red| copies > 0 && may_repeat(&red.format, number))
             .map(|red| red.payload_type);
         let delay_us = registry.describe(&agreed).map_or(0, |description| description.delay_us);
         Ok(Self { theirs, agreed, sample_rate_hz, channels, delay_us, noise, redundancy })
@@ -104,28 +106,29 @@ fn make<T: ?Sized>(
     make(codec).map_err(|source| CallError::CodecSetup { codec: format.to_string(), source })
 }
 
-/// What we offer for these codecs. Comfort noise comes with them, if `with` wants it, at the clocks of all that have no
-/// pauses of their own; and redundancy at the clocks of all.
+/// What we offer for these codecs. Comfort noise comes with them, if it is wanted, at the clocks of all that have no
+/// pauses of their own; and redundancy of so many copies at the clocks of all.
 ///
 /// # Errors
 /// As for [`sound`], of the first that can't be in a call.
-pub(super) fn offered(
+pub(in crate::session) fn offered(
     registry: &Registry,
     codecs: &[CodecFormat],
-    with: &CallConfig,
+    comfort_noise_wanted: bool,
+    copies: u8,
 ) -> Result<Vec<CodecFormat>, CallError> {
     let mut formats = Vec::new();
     for wanted in codecs {
         sound(registry, wanted)?;
         formats.extend(registry.find(wanted).map(|codec| codec.offer(wanted)));
     }
-    for codec in codecs.iter().filter(|codec| with.comfort_noise && needs_comfort_noise(registry, codec)) {
+    for codec in codecs.iter().filter(|codec| comfort_noise_wanted && needs_comfort_noise(registry, codec)) {
         let noise = CodecFormat::comfort_noise(codec.rtp_clock_hz);
         if !formats.contains(&noise) {
             formats.push(noise);
         }
     }
-    for codec in codecs.iter().filter(|_| with.redundancy > 0) {
+    for codec in codecs.iter().filter(|_| copies > 0) {
         let red = CodecFormat::redundancy(codec);
         if !formats.contains(&red) {
             formats.push(red);
@@ -204,9 +207,16 @@ impl Decoders {
             || self.decoders.iter().any(|(own, _)| *own == payload_type)
     }
 
-    /// What the timestamps of this type are to be multiplied by, to count in the call's clock. Modulo 2^32 that goes on
-    /// through a wrap as if there were none.
-    pub(super) fn clock_factor(&self, payload_type: PayloadType) -> u32 {
+    /// A packet with its timestamp in the call's clock. Modulo 2^32 a multiple goes on through a wrap as if there were
+    /// none. The clock of what nobody agreed on isn't known, and its time nothing to the receiver.
+    pub(super) fn in_our_clock<'a>(&self, packet: RtpPacket<'a>) -> RtpPacket<'a> {
+        match self.clock_factor(packet.payload_type()) {
+            1 => packet,
+            factor => packet.with_timestamp(RtpTime(packet.timestamp().0.wrapping_mul(factor))),
+        }
+    }
+
+    fn clock_factor(&self, payload_type: PayloadType) -> u32 {
         self.slower.iter().find(|(slower, _)| *slower == payload_type).map_or(1, |(_, factor)| *factor)
     }
 

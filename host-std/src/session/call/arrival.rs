@@ -1,0 +1,168 @@
+//! What becomes of a datagram: the transport opens it, the streams say whose it is, the path whether it is believed.
+
+use std::net::SocketAddr;
+
+use dsp_core::streams::sources::Admission;
+use dsp_core::time::{Instant, Seq, Ssrc};
+use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
+use dsp_core::wire::rtp::RtpPacket;
+
+use super::Call;
+use crate::session::outcome::{Channel, Incoming};
+use crate::session::stream::{Farewell, Stream};
+use crate::session::tap::Way;
+use crate::session::transport::{Arrived, Claim, canonical};
+
+impl Call {
+    pub(super) fn take_in(
+        &mut self,
+        now: Instant,
+        channel: Channel,
+        from: SocketAddr,
+        datagram: &mut [u8],
+    ) -> Incoming {
+        let from = canonical(from);
+        let Some(transport) = &mut self.transport else {
+            self.stats.early = self.stats.early.saturating_add(1);
+            return Incoming::Ignored;
+        };
+        match transport.open(now, channel, from, datagram) {
+            Arrived::Rtp(packet) => self.receive_rtp(now, from, packet),
+            Arrived::Rtcp(compound) => self.receive_rtcp(now, channel, from, &compound),
+            Arrived::Malformed(datagram) => {
+                // What doesn't parse is counted by a receiver, and moves nothing.
+                if !transport.believes(now, Channel::Rtp, from) {
+                    return self.foreign(datagram);
+                }
+                let first = self.streams.iter_mut().flatten().next();
+                first.map_or(Incoming::Ignored, |stream| stream.receive_malformed(now, datagram))
+            }
+            Arrived::Other(Incoming::Foreign, datagram) => self.foreign(datagram),
+            Arrived::Other(incoming, _) => incoming,
+        }
+    }
+
+    /// An RTP packet that the guard let pass.
+    fn receive_rtp(&mut self, now: Instant, from: SocketAddr, packet: RtpPacket<'_>) -> Incoming {
+        if let Some(tap) = &mut self.tap {
+            tap.packet(now, Way::In, &packet);
+        }
+        if let Some(index) = self.own(now, packet.ssrc(), Some(packet.seq())) {
+            return self.own_source(now, index, Channel::Rtp, from);
+        }
+        // Streams of one transport are told apart by payload type (RFC 9143, 9.2). What was not agreed on is counted by
+        // the first, and moves nothing.
+        let place = |stream: &Option<Stream>| stream.as_ref().is_some_and(|stream| stream.knows(&packet));
+        let agreed = self.streams.iter().position(place);
+        let index = agreed.or_else(|| self.streams.iter().position(Option::is_some));
+        let (Some(transport), Some(Some(stream))) = (&mut self.transport, index.map(|index| &mut self.streams[index]))
+        else {
+            return Incoming::Ignored;
+        };
+        let believed = if agreed.is_some() {
+            let claim = if transport.authenticates() { Claim::Authentic } else { stream.claim(&packet) };
+            let (believed, moved) = transport.hear(now, from, claim);
+            if moved && matches!(claim, Claim::Other(..)) {
+                // Whoever was heard until now was another: nothing of that says anything of this stream.
+                stream.forget();
+            }
+            believed
+        } else {
+            transport.believes(now, Channel::Rtp, from)
+        };
+        if !believed {
+            return Incoming::Foreign;
+        }
+        transport.is_heard(now);
+        self.stats.last_heard = Some(now);
+        stream.receive(now, packet, agreed.is_some())
+    }
+
+    /// An RTCP packet that the guard let pass: read by all streams, each of which takes what is about its own sources.
+    fn receive_rtcp(&mut self, now: Instant, channel: Channel, from: SocketAddr, compound: &Compound<'_>) -> Incoming {
+        let sender = compound.packets().flatten().find_map(|packet| match packet {
+            Packet::SenderReport(report) => Some(report.ssrc()),
+            Packet::ReceiverReport(report) => Some(report.ssrc()),
+            Packet::Bye(bye) => bye.ssrcs().next(),
+            _ => None,
+        });
+        if let Some(index) = sender.and_then(|ssrc| self.own(now, ssrc, None)) {
+            return self.own_source(now, index, channel, from);
+        }
+        let Some(transport) = &mut self.transport else { return Incoming::Ignored };
+        // Without SRTP anybody can write a report: it must come from where the sound comes from, or name its source.
+        let hears = |ssrc| self.streams.iter().flatten().any(|stream| stream.hears(ssrc));
+        let claim = match sender {
+            _ if transport.authenticates() => Claim::Authentic,
+            Some(ssrc) if hears(ssrc) => Claim::Continues,
+            _ => Claim::Nothing,
+        };
+        if !transport.hear_report(now, channel, from, claim) {
+            return self.foreign(compound.as_bytes());
+        }
+        // Where nothing was ever heard, who leaves is whoever sent reports.
+        let silent = self.streams.iter().flatten().all(Stream::is_silent);
+        let (mut bye, mut farewell) = (false, Farewell::None);
+        for (index, stream) in self.streams.iter_mut().enumerate() {
+            let Some(stream) = stream else { continue };
+            let report = transport.take_report(now, index, compound);
+            if report.collision {
+                return self.own_source(now, index, channel, from);
+            }
+            bye |= report.bye;
+            if let Some(remote) = report.reception {
+                stream.set_remote(remote.block.fraction_lost, remote.block.jitter_ticks);
+            }
+            farewell = farewell.max(stream.report(now, compound));
+        }
+        transport.is_heard(now);
+        self.stats.last_heard = Some(now);
+        let all_left = self.streams.iter().flatten().all(|stream| stream.has_left() || stream.is_silent());
+        match farewell {
+            Farewell::None if bye && silent => transport.says_goodbye(now),
+            Farewell::None => {
+                self.stats.foreign_goodbyes += u32::from(says_goodbye(compound));
+                return Incoming::Control;
+            }
+            Farewell::Last if all_left => transport.says_goodbye(now),
+            Farewell::OneOfSeveral | Farewell::Last => {
+                self.stats.goodbyes = self.stats.goodbyes.saturating_add(1);
+                return Incoming::Control;
+            }
+        }
+        self.stats.goodbyes = self.stats.goodbyes.saturating_add(1);
+        Incoming::Bye
+    }
+
+    /// The stream of ours that is this source, or was just before.
+    fn own(&self, now: Instant, ssrc: Ssrc, seq: Option<Seq>) -> Option<usize> {
+        self.streams.iter().position(|stream| stream.as_ref().is_some_and(|stream| stream.is_own(now, ssrc, seq)))
+    }
+
+    /// A packet that came with an SSRC of ours: a loop, or a collision, which makes the stream another source (RFC 3550,
+    /// 8.2). Where anybody could write it, only if it comes from where the sound comes from; and from one address only
+    /// once.
+    fn own_source(&mut self, now: Instant, index: usize, channel: Channel, from: SocketAddr) -> Incoming {
+        self.stats.own_source = self.stats.own_source.saturating_add(1);
+        let Some(transport) = &mut self.transport else { return Incoming::Ignored };
+        let believed = transport.authenticates() || transport.believes(now, channel, from);
+        if believed && transport.conflicts_anew(now, from) {
+            let source = self.draw_source();
+            self.stats.source_changes = self.stats.source_changes.saturating_add(1);
+            self.begin_as(now, index, source);
+        }
+        Incoming::Unheard(Admission::Own)
+    }
+
+    /// A datagram that nobody is believed to have sent.
+    fn foreign(&mut self, datagram: &[u8]) -> Incoming {
+        let compound = Compound::parse(datagram, CompoundRule::ReportOrBye);
+        self.stats.foreign_goodbyes += u32::from(compound.is_ok_and(|compound| says_goodbye(&compound)));
+        Incoming::Foreign
+    }
+}
+
+/// Whether there is a goodbye in a datagram.
+fn says_goodbye(compound: &Compound<'_>) -> bool {
+    compound.packets().flatten().any(|packet| matches!(packet, Packet::Bye(_)))
+}

@@ -1,0 +1,214 @@
+//! Offer and answer, and what they make of a call: everything that can fail first, then all of it at once.
+
+use dsp_core::time::Instant;
+
+use super::Call;
+use crate::sdp::{self, LocalMedia, Negotiated};
+use crate::session::Identity;
+use crate::session::config::Source;
+use crate::session::keys::OwnKeys;
+use crate::session::outcome::CallError;
+use crate::session::stream::{Change, Setup, Stream};
+use crate::session::transport::{Here, Transport};
+
+/// What becomes of one stream.
+enum Next {
+    /// It is new, or opened again.
+    New(Box<Stream>),
+    /// It goes on.
+    Changed(Box<Change>),
+    /// It is not there any more.
+    Gone,
+}
+
+impl Call {
+    /// Our offer, or a new one in a running call.
+    ///
+    /// # Errors
+    /// [`CallError::Sdp`] if the settings can't be offered, [`CallError::Randomness`] when there is none for fresh SRTP
+    /// keys.
+    pub fn offer(&mut self) -> Result<String, CallError> {
+        self.follow_address()?;
+        let offer = sdp::offer(&self.local)?;
+        if self.transport.is_some() {
+            // The other side may send what is offered before its answer is here.
+            for (index, offered) in sdp::offered(&offer)?.into_iter().enumerate() {
+                if let Some(Some(mut stream)) = self.streams.get_mut(index).map(Option::take) {
+                    let expected = stream.expect(&self.setup(index), &offered);
+                    self.streams[index] = Some(stream);
+                    expected?;
+                }
+            }
+        }
+        self.offered = Some(offer.clone());
+        self.local.previous = Some(offer.clone());
+        Ok(offer)
+    }
+
+    /// Takes the answer to our offer: from now on there is sound.
+    ///
+    /// # Errors
+    /// [`CallError::NoOffer`], or why the answer can't be used; a running call goes on as it was.
+    pub fn accept(&mut self, now: Instant, answer: &str) -> Result<(), CallError> {
+        let offer = self.offered.as_ref().ok_or(CallError::NoOffer)?;
+        let negotiated = sdp::accept(&self.local, offer, answer)?;
+        self.apply(now, negotiated)?;
+        self.offered = None;
+        Ok(())
+    }
+
+    /// Takes an offer and returns our answer: from now on there is sound.
+    ///
+    /// # Errors
+    /// Why the offer can't be used; a running call goes on as it was.
+    pub fn answer(&mut self, now: Instant, offer: &str) -> Result<String, CallError> {
+        self.follow_address()?;
+        let (mut answer, mut negotiated) = sdp::answer(&self.local, offer)?;
+        // A stream keeps its clock (RFC 7160): agree only on codecs that share the best one's, and its sound.
+        let mut local: Option<LocalMedia> = None;
+        for (index, agreed) in negotiated.streams.iter().enumerate() {
+            let Some(agreed) = agreed else { continue };
+            if let Some(fewer) = self.setup(index).fewer(agreed, &self.local.streams[index].codecs)? {
+                local.get_or_insert_with(|| self.local.clone()).streams[index].codecs = fewer;
+            }
+        }
+        if let Some(local) = local {
+            (answer, negotiated) = sdp::answer(&local, offer)?;
+        }
+        self.apply(now, negotiated)?;
+        self.local.previous = Some(answer.clone());
+        self.offered = None;
+        Ok(answer)
+    }
+
+    /// Another address or port of ours in a running call needs other keys (RFC 4568, 7.1.4).
+    fn follow_address(&mut self) -> Result<(), CallError> {
+        if self.transport.is_some() { self.keys.follow_address(&mut self.local) } else { Ok(()) }
+    }
+
+    /// Builds the transport and the streams of a new call, or changes those of a running one.
+    fn apply(&mut self, now: Instant, negotiated: Negotiated) -> Result<(), CallError> {
+        let Negotiated { transport: agreed, streams, .. } = negotiated;
+        let here = self.here();
+        let mut next = Vec::new();
+        for (index, agreed) in streams.into_iter().enumerate() {
+            let running = self.streams[index].as_ref().filter(|stream| !stream.is_closed());
+            next.push(match (agreed, running) {
+                (None, _) => Next::Gone,
+                (Some(agreed), Some(stream)) => Next::Changed(Box::new(stream.prepare(&self.setup(index), agreed)?)),
+                (Some(agreed), None) => {
+                    // The first stream of a call is the source that its identity names.
+                    let first = index == 0 && self.streams[0].is_none();
+                    let source = if first { self.identity.source() } else { self.draw_source() };
+                    Next::New(Box::new(Stream::new(&self.setup(index), agreed, source)?))
+                }
+            });
+        }
+        let old = match &self.transport {
+            Some(transport) => {
+                transport.check(&agreed).map_err(CallError::Keys)?;
+                transport.agreed().srtp.clone()
+            }
+            None => None,
+        };
+        let successors = OwnKeys::successors(&self.local, old.as_ref(), agreed.srtp.as_ref())?;
+        match &mut self.transport {
+            Some(transport) => transport.renew(now, agreed, here).map_err(CallError::Keys)?,
+            None => self.transport = Some(Transport::new(now, agreed, here, &self.settings, &self.identity)),
+        }
+        successors.put(&mut self.local);
+        next.into_iter().enumerate().try_for_each(|(index, next)| self.put(now, index, next))
+    }
+
+    /// # Errors
+    /// [`CallError::Rtcp`] for a canonical name that no report can have.
+    fn put(&mut self, now: Instant, index: usize, next: Next) -> Result<(), CallError> {
+        match (next, &mut self.streams[index]) {
+            (Next::Changed(change), Some(stream)) => {
+                let other_clock = change.other_clock;
+                stream.change(*change);
+                if other_clock {
+                    let source = self.draw_source();
+                    self.begin_as(now, index, source);
+                }
+            }
+            (Next::New(mut stream), place) => {
+                if let Some(before) = place {
+                    stream.set_earlier(before.ended(stream.sound().0));
+                }
+                let (ssrc, _) = stream.own();
+                *place = Some(*stream);
+                if let Some(transport) = &mut self.transport {
+                    transport.add_reporter(now, index, ssrc)?;
+                }
+            }
+            (Next::Gone, Some(stream)) => {
+                if stream.close() {
+                    self.leave(index);
+                }
+            }
+            (Next::Gone | Next::Changed(_), None) => {}
+        }
+        Ok(())
+    }
+
+    /// What the stream with this number is made with.
+    fn setup(&self, stream: usize) -> Setup<'_> {
+        let redundancy = self.local.streams.get(stream).map_or(0, |local| local.redundancy);
+        Setup { registry: &self.local.registry, settings: &self.settings, redundancy }
+    }
+
+    /// The goodbye of this stream leaves next.
+    pub(super) fn leave(&mut self, index: usize) {
+        if let Some(transport) = &mut self.transport {
+            transport.leave(index);
+        }
+    }
+
+    fn here(&self) -> Here {
+        let (address, port) = (self.local.address, self.local.rtp_port);
+        let bound = self.settings.bind.unwrap_or(address);
+        let rtcp_port = self.local.rtcp_port.unwrap_or(port.wrapping_add(1));
+        Here { named: (address, port), rtp: (bound, port).into(), rtcp: (bound, rtcp_port).into() }
+    }
+
+    /// Goes on as another source in the first stream: after a collision of SSRCs (RFC 3550 8.2), or when a stream is handed
+    /// over. Sequence number and timestamp begin anew with those of `identity`, and a goodbye for the source before leaves
+    /// next. At a collision the call does this by itself, with random numbers.
+    ///
+    /// # Errors
+    /// [`CallError::SourceTaken`] if the other side is that source; [`CallError::SourceReturns`] for a source that has already
+    /// sent under the SRTP key in use: its packets would get keystream that was used (RFC 3711, 9.1). Nothing changes then.
+    pub fn change_source(&mut self, now: Instant, identity: &Identity) -> Result<(), CallError> {
+        if self.streams.iter().flatten().any(|stream| stream.hears(identity.ssrc)) {
+            return Err(CallError::SourceTaken(identity.ssrc));
+        }
+        if self.transport.as_ref().is_some_and(|transport| transport.has_sent(identity.ssrc)) {
+            return Err(CallError::SourceReturns(identity.ssrc));
+        }
+        let Identity { ssrc, first_seq, first_timestamp, seed, .. } = *identity;
+        self.identity = Identity { ssrc, first_seq, first_timestamp, seed, ..self.identity.clone() };
+        self.begin_as(now, 0, identity.source());
+        Ok(())
+    }
+
+    /// Sends as this source from now on.
+    pub(super) fn begin_as(&mut self, now: Instant, index: usize, source: Source) {
+        let (Some(transport), Some(Some(stream))) = (&mut self.transport, self.streams.get_mut(index)) else { return };
+        let (_, packets) = stream.own();
+        stream.change_source(now, source);
+        transport.change_source(now, index, source.ssrc, packets);
+    }
+
+    /// A source that nobody is, and that has sent nothing under the key in use.
+    pub(super) fn draw_source(&mut self) -> Source {
+        loop {
+            let source = self.spare.draw();
+            let is_ours = |stream: &Stream| stream.own().0 == source.ssrc || stream.hears(source.ssrc);
+            let has_sent = self.transport.as_ref().is_some_and(|transport| transport.has_sent(source.ssrc));
+            if !has_sent && !self.streams.iter().flatten().any(is_ours) {
+                return source;
+            }
+        }
+    }
+}

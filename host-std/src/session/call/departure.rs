@@ -1,0 +1,45 @@
+//! What leaves: packets that the streams have finished, then reports that are due, protected and addressed by the transport.
+
+use dsp_core::time::Instant;
+use dsp_core::wire::rtp::RtpPacket;
+
+use super::Call;
+use crate::session::outcome::Transmit;
+use crate::session::tap::Way;
+
+impl Call {
+    pub(super) fn next_packet(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        let transport = self.transport.as_mut()?;
+        for stream in self.streams.iter_mut().flatten() {
+            let room = transport.packet_room(buffer.len(), self.local.mtu, stream.agreed().least_packet_bytes);
+            // Each turn takes a frame out of a bounded packetizer.
+            while let Some(written) = stream.packet(&mut buffer[..room]) {
+                if let (Some(tap), Ok(len)) = (&mut self.tap, written)
+                    && let Ok(packet) = RtpPacket::parse(&buffer[..len])
+                {
+                    tap.packet(now, Way::Out, &packet);
+                }
+                match written.ok().and_then(|len| transport.send_rtp(buffer, len)) {
+                    Some(transmit) => return Some(transmit),
+                    None => self.stats.send_errors = self.stats.send_errors.saturating_add(1),
+                }
+            }
+        }
+        None
+    }
+
+    pub(super) fn next_report(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        for index in 0..self.streams.len() {
+            if !self.transport.as_ref()?.report_is_due(now, index) {
+                continue;
+            }
+            let Some(account) = self.account(now, index) else { continue };
+            match self.transport.as_mut()?.send_report(now, index, &account, buffer) {
+                None => {}
+                Some(Ok(transmit)) => return Some(transmit),
+                Some(Err(())) => self.stats.send_errors = self.stats.send_errors.saturating_add(1),
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,161 @@
+//! What a call tells of itself; nothing here allocates.
+
+use std::net::IpAddr;
+
+use dsp_core::quality::VoipMetricsInput;
+use dsp_core::receive::Fate;
+use dsp_core::time::{Duration, Instant, Seq, Ssrc};
+
+use super::Call;
+use crate::registry::CodecFormat;
+use crate::sdp::{NegotiatedStream, NegotiatedTransport};
+use crate::session::outcome::{CallStats, Ending};
+use crate::session::stream::{Counted, Remote, SourceStats, Stream};
+use crate::session::transport::Account;
+
+impl Call {
+    /// Addresses and keys that were agreed on; `None` before that.
+    pub fn negotiated_transport(&self) -> Option<&NegotiatedTransport> {
+        self.transport.as_ref().map(|transport| transport.agreed())
+    }
+
+    /// What was agreed on for the stream with this number: 0 is the first. `None` before that, and where the other side
+    /// doesn't want it or it is closed.
+    pub fn negotiated_stream(&self, stream: usize) -> Option<&NegotiatedStream> {
+        self.streams.get(stream)?.as_ref().filter(|stream| !stream.is_closed()).map(Stream::agreed)
+    }
+
+    /// How many streams there are, wanted or agreed on.
+    pub fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+
+    fn first(&self) -> Option<&Stream> {
+        self.streams.first()?.as_ref()
+    }
+
+    /// The codec that the first stream sends, once agreed on, with the parameters that both sides' come to.
+    pub fn codec(&self) -> Option<&CodecFormat> {
+        self.first().map(Stream::codec)
+    }
+
+    /// Where we receive, as offers and answers say it from now on.
+    pub fn address(&self) -> IpAddr {
+        self.local.address
+    }
+
+    /// The most bytes of an IP packet of ours, if the codec has packets so short.
+    pub fn mtu(&self) -> u16 {
+        self.local.mtu
+    }
+
+    /// Rate of the first stream's sound in Hz, once agreed on: what `capture` takes and `play` gives.
+    pub fn sample_rate_hz(&self) -> Option<u32> {
+        self.first().map(|stream| stream.sound().0)
+    }
+
+    /// Channels of the first stream's sound, 1 or 2, once agreed on: what `capture` takes and `play` gives, interleaved.
+    pub fn channels(&self) -> Option<u8> {
+        self.first().map(|stream| stream.sound().1)
+    }
+
+    /// Rate in Hz and channels of the sound of the stream with this number, once agreed on.
+    pub fn stream_sound(&self, stream: usize) -> Option<(u32, u8)> {
+        self.streams.get(stream)?.as_ref().map(Stream::sound)
+    }
+
+    /// A snapshot of the numbers: of all streams where they add up, else of the first.
+    pub fn stats(&self) -> CallStats {
+        let Some(first) = self.first() else { return self.stats };
+        let remote = self.remote(0, first);
+        let mut total = first.total();
+        for (stream, rate_hz) in self.streams.iter().skip(1).flatten().map(|stream| (stream, stream.sound().0)) {
+            total = total.with_earlier(&stream.total().at_rate(rate_hz, first.sound().0));
+        }
+        self.stats_of(first, &remote, total)
+    }
+
+    /// The numbers of the stream with this number, and those of the call that all share; `None` before it is agreed on.
+    pub fn stream_stats(&self, stream: usize) -> Option<CallStats> {
+        let (index, stream) = (stream, self.streams.get(stream)?.as_ref()?);
+        Some(self.stats_of(stream, &self.remote(index, stream), stream.total()))
+    }
+
+    fn stats_of(&self, stream: &Stream, remote: &Remote, total: Counted) -> CallStats {
+        let heard = VoipMetricsInput { bursts: total.bursts, ..stream.metrics(&self.settings, remote) };
+        let quality = heard.quality();
+        let conversation = quality.and_then(|quality| quality.conversation);
+        CallStats {
+            receiver: stream.receiver_stats(),
+            total: total.receiver,
+            sources: total.sources,
+            sender: stream.send_stats(),
+            round_trip: remote.round_trip,
+            remote_voip: remote.voip,
+            remote_fraction_lost: remote.fraction_lost,
+            remote_jitter_ms: remote.jitter_ms,
+            bursts: total.bursts,
+            mos_lq: quality.map(|quality| quality.mos_lq),
+            r_factor: conversation.map(|conversation| conversation.r_factor),
+            mos_cq: conversation.map(|conversation| conversation.mos_cq),
+            ..self.stats
+        }
+    }
+
+    fn remote(&self, index: usize, stream: &Stream) -> Remote {
+        let told = self.transport.as_ref().and_then(|transport| transport.told(index));
+        stream.remote(told.and_then(|told| told.round_trip()), told.and_then(|told| told.peer_voip()))
+    }
+
+    /// What the stream with this number has to report.
+    pub(super) fn account(&self, now: Instant, index: usize) -> Option<Account> {
+        let stream = self.streams.get(index)?.as_ref()?;
+        let ntp = self.settings.wall_clock.plus(now.since(Instant::ZERO));
+        Some(stream.account(&self.settings, ntp, &self.remote(index, stream)))
+    }
+
+    /// The numbers of each source that is heard.
+    pub fn sources(&self) -> impl Iterator<Item = SourceStats> + '_ {
+        self.streams.iter().flatten().flat_map(Stream::sources)
+    }
+
+    /// What became of a packet of `ssrc` that was stored (see [`Receiver::fate`](dsp_core::receive::Receiver::fate)).
+    pub fn fate(&self, ssrc: Ssrc, seq: Seq) -> Option<Fate> {
+        let hears = self.streams.iter().flatten().find(|stream| stream.hears(ssrc));
+        hears.or(self.first()).map_or(Some(Fate::Discarded), |stream| stream.fate(ssrc, seq))
+    }
+
+    /// How long nothing has come of the other side, neither RTP nor RTCP; `None` before the call is agreed on, and while
+    /// it's on hold.
+    pub fn silence(&self, now: Instant) -> Option<Duration> {
+        let transport = self.transport.as_ref()?;
+        (!self.is_on_hold()).then(|| transport.silence(now))
+    }
+
+    /// Whether nothing is to be received in any stream.
+    fn is_on_hold(&self) -> bool {
+        let receives = |stream: &Stream| !stream.is_closed() && stream.agreed().direction.receives();
+        !self.streams.iter().flatten().any(receives)
+    }
+
+    /// Whether the call should end though nobody signalled it: see
+    /// [`CallConfig::after_goodbye`](crate::session::CallConfig::after_goodbye) and
+    /// [`CallConfig::after_silence`](crate::session::CallConfig::after_silence).
+    pub fn should_end(&self, now: Instant) -> Option<Ending> {
+        let transport = self.transport.as_ref()?;
+        let gone = |wait| transport.is_gone(now, wait, self.is_on_hold());
+        if self.settings.after_goodbye.is_some_and(gone) {
+            return Some(Ending::Goodbye);
+        }
+        let silence = self.silence(now)?;
+        self.settings.after_silence.filter(|&wait| silence >= wait).map(|_| Ending::Silence(silence))
+    }
+
+    /// Bytes of memory of this call: itself and what it keeps on the heap, without the codecs' own and that of resampling
+    /// those that are not the call's.
+    pub fn memory_bytes(&self) -> usize {
+        let transport = self.transport.as_ref().map_or(0, |transport| transport.memory_bytes());
+        let streams = self.streams.iter().flatten().map(Stream::memory_bytes).sum::<usize>();
+        size_of::<Self>() + self.streams.len() * size_of::<Option<Stream>>() + transport + streams
+    }
+}

@@ -1,0 +1,68 @@
+//! The device's end of a call on a host: the core's front end, sized for any call, with the block of the user's own.
+
+use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, FrontError, Media, Near};
+use dsp_core::receive::Played;
+use dsp_core::time::Instant;
+
+use super::own::BoxedBlock;
+use super::{Call, TICK_MS, Transmit};
+
+/// Samples of a tick of 10 ms at 48 kHz in stereo, with some to spare.
+const FRAME: usize = 1_024;
+/// Samples of what was played that a block can look back on: 1.3 s at 48 kHz, of stereo half.
+const HISTORY: usize = 65_536;
+
+/// A front end for a host: calls of up to 48 kHz in stereo.
+pub type HostFront = FrontEnd<HostBlock, FRAME, HISTORY>;
+
+/// A block of the user's own, on the heap.
+pub struct HostBlock(BoxedBlock);
+
+impl CaptureBlock<i16> for HostBlock {
+    fn process(&mut self, frame: &mut [i16], near: &Near<'_>) {
+        self.0.process(frame, near);
+    }
+
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+
+    fn delay_samples(&self) -> usize {
+        self.0.delay_samples()
+    }
+}
+
+impl Call {
+    /// The device's end of the first stream, for a device with the call's rate and channels; with the block of
+    /// [`CallConfig::capture`](super::CallConfig::capture). Mono at 8 kHz before the call is agreed on.
+    ///
+    /// # Errors
+    /// [`FrontError::Frame`] for sound of a codec of one's own that is more than 48 kHz in stereo.
+    pub fn front_end(&self) -> Result<Box<HostFront>, FrontError> {
+        let (sample_rate_hz, channels) = self.stream_sound(0).unwrap_or((8_000, 1));
+        let need = (sample_rate_hz * TICK_MS).div_ceil(1_000) as usize * usize::from(channels);
+        if need > FRAME {
+            return Err(FrontError::Frame { need, got: FRAME });
+        }
+        let own = self.settings.capture.as_ref();
+        let make = |channel| own.filter(|_| channel < channels).map(|own| HostBlock(own.make(sample_rate_hz)));
+        Ok(Box::new(FrontEnd::new(FrontConfig { sample_rate_hz, channels, meters: true }, [make(0), make(1)])?))
+    }
+}
+
+/// The first stream, as a front end sees a call.
+impl Media for Call {
+    type Transmit = Transmit;
+
+    fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
+        Call::play(self, now, pcm)
+    }
+
+    fn capture(&mut self, captured_at: Instant, pcm: &[i16]) {
+        Call::capture(self, captured_at, pcm);
+    }
+
+    fn transmit(&mut self, now: Instant, datagram: &mut [u8]) -> Option<Transmit> {
+        Call::transmit(self, now, datagram)
+    }
+}

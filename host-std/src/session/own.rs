@@ -1,0 +1,87 @@
+//! Parts of a call that a user makes: a path, a guard, a block of the capture chain.
+//!
+//! A configuration can be copied and used for many calls, so it holds what makes a part, and each call makes its own.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use dsp_core::front::CaptureBlock;
+use dsp_core::guard::PacketGuard;
+
+use super::Channel;
+use super::transport::Path;
+
+/// A guard of one call.
+pub type BoxedGuard = Box<dyn PacketGuard + Send>;
+/// A block of the capture chain of one channel of a call's sound.
+pub type BoxedBlock = Box<dyn CaptureBlock<i16> + Send>;
+
+type MakePath = dyn Fn(Channel, SocketAddr) -> Box<dyn Path> + Send + Sync;
+type MakeGuard = dyn Fn() -> Option<BoxedGuard> + Send + Sync;
+type MakeBlock = dyn Fn(u32) -> BoxedBlock + Send + Sync;
+
+/// What makes the paths of a call: [`CallConfig::path`](super::CallConfig::path).
+#[derive(Clone)]
+pub struct OwnPath(Arc<MakePath>);
+
+/// What makes the guard of a call: [`CallConfig::guard`](super::CallConfig::guard).
+#[derive(Clone)]
+pub struct OwnGuard(Arc<MakeGuard>);
+
+/// What makes a block of the capture chain: [`CallConfig::capture`](super::CallConfig::capture).
+#[derive(Clone)]
+pub struct OwnBlock(Arc<MakeBlock>);
+
+impl OwnPath {
+    /// `make` gets the port that the path is for and the address that the other side's description names.
+    pub fn new(make: impl Fn(Channel, SocketAddr) -> Box<dyn Path> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    pub(super) fn make(&self, channel: Channel, named: SocketAddr) -> Box<dyn Path> {
+        (self.0)(channel, named)
+    }
+}
+
+impl OwnGuard {
+    /// `make` gives `None` as long as there are no keys: the call waits then, sends nothing and plays nothing, until
+    /// [`Call::set_guard`](super::Call::set_guard).
+    pub fn new(make: impl Fn() -> Option<BoxedGuard> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    pub(super) fn make(&self) -> Option<BoxedGuard> {
+        (self.0)()
+    }
+}
+
+impl OwnBlock {
+    /// `make` gets the rate of the sound in Hz, and is asked once for each channel.
+    pub fn new(make: impl Fn(u32) -> BoxedBlock + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    /// A block for one channel.
+    pub(super) fn make(&self, sample_rate_hz: u32) -> BoxedBlock {
+        (self.0)(sample_rate_hz)
+    }
+}
+
+impl fmt::Debug for OwnPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnPath")
+    }
+}
+
+impl fmt::Debug for OwnGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnGuard")
+    }
+}
+
+impl fmt::Debug for OwnBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnBlock")
+    }
+}

@@ -1,0 +1,469 @@
+//! One stream of a call, both ways: sender, encoder and redundancy; sources, their receivers and decoders. It knows codecs
+//! and sound, and neither address nor key.
+//!
+//! A later offer and answer change a stream in two steps, so that what can't be agreed on changes nothing:
+//! [`Stream::prepare`] makes all that is new, [`Stream::change`] puts it in place and can't fail.
+
+mod codecs;
+mod converted;
+mod quality;
+mod sources;
+
+use dsp_core::codec::Encoder;
+use dsp_core::quality::VoipMetricsInput;
+use dsp_core::receive::{Fate, Played, ReceiverConfig};
+use dsp_core::rtcp::SendInfo;
+use dsp_core::send::{HostRedundancy, HostSender, SenderConfig};
+use dsp_core::streams::budget::{Budget, Priority};
+use dsp_core::time::{Duration, Instant, NtpTime, Seq, Ssrc};
+use dsp_core::wire::rtcp::{Compound, VoipMetrics};
+use dsp_core::wire::rtp::RtpPacket;
+
+pub(super) use codecs::offered;
+use codecs::{Decoders, Sending};
+pub(crate) use converted::Converted;
+pub use quality::impairment;
+pub(crate) use quality::rating;
+use sources::Listening;
+pub(super) use sources::{Counted, Farewell};
+pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};
+
+use super::config::{Settings, Source};
+use super::outcome::{CallError, Incoming};
+use super::tap::Tap;
+use super::transport::{Account, Claim};
+use crate::registry::{CodecFormat, Registry};
+use crate::sdp::{NegotiatedCodec, NegotiatedStream};
+
+/// Packets with the SSRC that we had before may loop back for so long.
+const LOOPS: Duration = Duration::from_secs(2);
+
+/// What all streams of a call are made with.
+#[derive(Clone, Copy)]
+pub(super) struct Setup<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) settings: &'a Settings,
+    /// How many packets before it a packet repeats.
+    pub(super) redundancy: u8,
+}
+
+/// The source that we were before.
+#[derive(Clone, Copy)]
+struct Former {
+    ssrc: Ssrc,
+    /// The number after the last that we sent.
+    next: Seq,
+    until: Instant,
+}
+
+/// What the other side last said of what it receives.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Remote {
+    pub(super) fraction_lost: Option<f32>,
+    pub(super) jitter_ms: Option<f32>,
+    pub(super) round_trip: Option<Duration>,
+    pub(super) voip: Option<VoipMetrics>,
+}
+
+/// One stream of a call.
+pub(super) struct Stream {
+    agreed: NegotiatedStream,
+    sending: Sending,
+    encoder: Box<dyn Encoder + Send>,
+    sender: Box<HostSender>,
+    redundancy: Option<Box<HostRedundancy>>,
+    heard: Listening,
+    /// The receivers are new in a running call: packets of the codecs before may still be on their way.
+    fresh: bool,
+    former: Option<Former>,
+    /// All its sources have said goodbye, and none goes on.
+    left: bool,
+    /// It was closed by a later offer and answer: nothing is sent or heard.
+    closed: bool,
+    /// What was counted by receivers that a new offer replaced, in samples of today's rate.
+    earlier: Counted,
+    fraction_lost: Option<f32>,
+    jitter_ms: Option<f32>,
+}
+
+/// What a later offer and answer make of a stream.
+pub(super) struct Change {
+    agreed: NegotiatedStream,
+    sending: Sending,
+    encoder: Box<dyn Encoder + Send>,
+    redundancy: Option<Box<HostRedundancy>>,
+    /// Other receivers, where the sound is another; else more decoders for those there are.
+    heard: Option<Listening>,
+    more: Vec<Decoders>,
+    switches: bool,
+    another_encoder: bool,
+    /// A source has one clock (RFC 7160, 4.1): with another we are another source.
+    pub(super) other_clock: bool,
+}
+
+impl Setup<'_> {
+    fn redundancy(&self, sending: &Sending) -> Option<Box<HostRedundancy>> {
+        sending.redundancy.map(|payload_type| Box::new(HostRedundancy::new(payload_type, self.redundancy.into())))
+    }
+
+    /// The decoders of each source that may be heard.
+    fn decoders(&self, formats: &[NegotiatedCodec], sending: &Sending) -> Result<Vec<Decoders>, CallError> {
+        (0..self.settings.sources).map(|_| Decoders::new(self.registry, formats, sending)).collect()
+    }
+
+    fn listening(&self, sending: &Sending, decoders: Vec<Decoders>, own: Ssrc) -> Result<Listening, CallError> {
+        let (sample_rate_hz, rtp_clock_hz) = (sending.sample_rate_hz, sending.rtp_clock_hz());
+        let config = ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: self.settings.delay };
+        let budget = self.settings.buffer_bytes.map(|bytes| Budget { bytes });
+        Listening::new(config, sending.channels, decoders, own, budget)
+    }
+
+    /// The best codec that was agreed on.
+    fn sending(&self, agreed: &NegotiatedStream) -> Result<Sending, CallError> {
+        Sending::new(self.registry, agreed, self.settings.comfort_noise, self.redundancy)
+    }
+
+    /// Those of our codecs that one stream can carry beside the best one that was agreed on (RFC 7160); `None` if all that
+    /// was agreed on can be carried.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the best one.
+    pub(super) fn fewer(
+        &self,
+        agreed: &NegotiatedStream,
+        ours: &[CodecFormat],
+    ) -> Result<Option<Vec<CodecFormat>>, CallError> {
+        let main = self.sending(agreed)?;
+        if agreed.receive.iter().all(|codec| main.goes_with(self.registry, &codec.format)) {
+            return Ok(None);
+        }
+        Ok(Some(ours.iter().filter(|codec| main.goes_with(self.registry, codec)).cloned().collect()))
+    }
+}
+
+impl Stream {
+    pub(super) fn new(setup: &Setup<'_>, agreed: NegotiatedStream, source: Source) -> Result<Self, CallError> {
+        let sending = setup.sending(&agreed)?;
+        let encoder = sending.encoder(setup.registry)?;
+        let config = SenderConfig {
+            ssrc: source.ssrc,
+            first_seq: source.seq,
+            first_timestamp: source.timestamp,
+            payload_type: agreed.send[0].payload_type,
+            ptime_ms: agreed.send_ptime_ms,
+        };
+        let mut sender = Box::new(HostSender::new(config, &*encoder).map_err(CallError::Sender)?);
+        sender.set_comfort_noise(sending.noise);
+        let decoders = setup.decoders(&agreed.receive, &sending)?;
+        Ok(Self {
+            redundancy: setup.redundancy(&sending),
+            heard: setup.listening(&sending, decoders, source.ssrc)?,
+            agreed,
+            sending,
+            encoder,
+            sender,
+            fresh: false,
+            former: None,
+            left: false,
+            closed: false,
+            earlier: Counted::default(),
+            fraction_lost: None,
+            jitter_ms: None,
+        })
+    }
+
+    /// What a later offer and answer make of this stream.
+    ///
+    /// # Errors
+    /// Why it can't be; nothing has changed.
+    pub(super) fn prepare(&self, setup: &Setup<'_>, agreed: NegotiatedStream) -> Result<Change, CallError> {
+        let sending = setup.sending(&agreed)?;
+        let encoder = sending.encoder(setup.registry)?;
+        let decoders = setup.decoders(&agreed.receive, &sending)?;
+        let (heard, more) = if sending.sounds_like(&self.sending) {
+            (None, decoders)
+        } else {
+            (Some(setup.listening(&sending, decoders, self.sender.ssrc())?), Vec::new())
+        };
+        let switches = sending != self.sending
+            || agreed.send[0].payload_type != self.agreed.send[0].payload_type
+            || agreed.send_ptime_ms != self.agreed.send_ptime_ms;
+        if switches {
+            HostSender::check(agreed.send_ptime_ms, &*encoder).map_err(CallError::Sender)?;
+        }
+        Ok(Change {
+            redundancy: setup.redundancy(&sending),
+            switches,
+            another_encoder: !sending.codes_like(&self.sending),
+            other_clock: sending.rtp_clock_hz() != self.sending.rtp_clock_hz(),
+            agreed,
+            sending,
+            encoder,
+            heard,
+            more,
+        })
+    }
+
+    /// Goes on as agreed.
+    pub(super) fn change(&mut self, change: Change) {
+        let Change { agreed, sending, encoder, redundancy, heard, more, switches, another_encoder, .. } = change;
+        if switches {
+            // It was checked that the packet fits.
+            let switched = self.sender.switch(agreed.send[0].payload_type, agreed.send_ptime_ms, &*encoder);
+            debug_assert!(switched.is_ok(), "{switched:?}");
+            self.sender.set_comfort_noise(sending.noise);
+            self.redundancy = redundancy;
+        }
+        if another_encoder {
+            self.encoder = encoder;
+        }
+        // Within a session a payload type keeps its meaning (RFC 3264, 8.3.2): packets of the codecs before that are
+        // still on their way are heard too, if they have the same sound.
+        if let Some(heard) = heard {
+            let (from_hz, to_hz) = (self.sending.sample_rate_hz, sending.sample_rate_hz);
+            self.earlier = self.heard.total().ended().with_earlier(&self.earlier).at_rate(from_hz, to_hz);
+            self.heard = heard;
+            self.fresh = true;
+        }
+        self.heard.add(more);
+        (self.sending, self.agreed) = (sending, agreed);
+        (self.closed, self.left) = (false, false);
+    }
+
+    /// The other side may send what is offered before its answer is here.
+    ///
+    /// # Errors
+    /// Why a codec can't be made.
+    pub(super) fn expect(&mut self, setup: &Setup<'_>, offered: &[NegotiatedCodec]) -> Result<(), CallError> {
+        self.heard.add(setup.decoders(offered, &self.sending)?);
+        Ok(())
+    }
+
+    /// Nothing is sent or heard any more. Whether it was open.
+    pub(super) fn close(&mut self) -> bool {
+        self.sender.pause(0);
+        !std::mem::replace(&mut self.closed, true)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// What was agreed on.
+    pub(super) fn agreed(&self) -> &NegotiatedStream {
+        &self.agreed
+    }
+
+    /// The codec that is sent, with the parameters that both sides' come to.
+    pub(super) fn codec(&self) -> &CodecFormat {
+        &self.sending.agreed
+    }
+
+    /// Rate of the sound in Hz, and its channels.
+    pub(super) fn sound(&self) -> (u32, u8) {
+        (self.sending.sample_rate_hz, self.sending.channels)
+    }
+
+    // What comes in.
+
+    /// Whether packets of the other side with this type belong here.
+    pub(super) fn knows(&self, packet: &RtpPacket<'_>) -> bool {
+        !self.closed && self.heard.knows(packet.payload_type())
+    }
+
+    /// Whether a source is heard here.
+    pub(super) fn hears(&self, ssrc: Ssrc) -> bool {
+        self.heard.hears(ssrc)
+    }
+
+    /// Whether nothing was heard of any source.
+    pub(super) fn is_silent(&self) -> bool {
+        self.heard.reception().1 == 0
+    }
+
+    /// Whether whoever was heard here has said goodbye.
+    pub(super) fn has_left(&self) -> bool {
+        self.left
+    }
+
+    /// What a packet proves of its sender, where it isn't authenticated.
+    pub(super) fn claim(&self, packet: &RtpPacket<'_>) -> Claim {
+        self.heard.claim(packet.ssrc(), packet.seq())
+    }
+
+    /// Whether a packet is our own, or of the source that we were just before and still on its way. `seq`: of RTP.
+    pub(super) fn is_own(&self, now: Instant, ssrc: Ssrc, seq: Option<Seq>) -> bool {
+        let former = self.former.is_some_and(|former| {
+            let sent = |seq: Seq| former.next.0.wrapping_sub(seq.0).wrapping_sub(1) < 1_000;
+            former.ssrc == ssrc && now < former.until && seq.is_none_or(sent)
+        });
+        former || ssrc == self.sender.ssrc()
+    }
+
+    /// Takes in a packet that is believed. `agreed`: whether its payload type was agreed on.
+    pub(super) fn receive(&mut self, now: Instant, packet: RtpPacket<'_>, agreed: bool) -> Incoming {
+        if !self.may_receive(agreed) {
+            return Incoming::Ignored;
+        }
+        self.left = false;
+        self.heard.receive(now, packet)
+    }
+
+    /// Takes in what claims to be RTP and is not: it is counted.
+    pub(super) fn receive_malformed(&mut self, now: Instant, datagram: &[u8]) -> Incoming {
+        if self.may_receive(false) { self.heard.receive_malformed(now, datagram) } else { Incoming::Ignored }
+    }
+
+    fn may_receive(&mut self, agreed: bool) -> bool {
+        if self.closed || !self.agreed.direction.receives() {
+            return false;
+        }
+        if self.fresh {
+            // Timestamps of the clock before would spoil the new one's delay.
+            if !agreed {
+                return false;
+            }
+            self.fresh = false;
+        }
+        true
+    }
+
+    /// Takes in a compound RTCP packet that was believed: clocks, names, goodbyes.
+    pub(super) fn report(&mut self, now: Instant, compound: &Compound<'_>) -> Farewell {
+        let farewell = self.heard.report(now, compound);
+        self.left |= farewell == Farewell::Last;
+        farewell
+    }
+
+    /// The other side says how it receives us: the fraction of packets that it lost, in 1/256, and their jitter in
+    /// ticks of the RTP clock.
+    pub(super) fn set_remote(&mut self, fraction_lost: u8, jitter_ticks: u32) {
+        self.fraction_lost = Some(f32::from(fraction_lost) / 256.0);
+        self.jitter_ms = Some(jitter_ticks as f32 / (self.sending.rtp_clock_hz() as f32 / 1_000.0));
+    }
+
+    /// What was heard of the other side until now was another's.
+    pub(super) fn forget(&mut self) {
+        self.heard.forget();
+    }
+
+    pub(super) fn play(&mut self, now: Instant, pcm: &mut [i16], tap: Option<&mut dyn Tap>) -> Played {
+        if self.closed {
+            pcm.fill(0);
+            let samples = (pcm.len() / usize::from(self.sending.channels)) as u32;
+            return Played { silence: samples, ..Played::default() };
+        }
+        self.heard.play(now, pcm, tap)
+    }
+
+    // What goes out.
+
+    /// Takes in a tick of sound. `open`: whether anything may leave at all. Whether it was taken.
+    pub(super) fn capture(&mut self, pcm: &[i16], open: bool) -> bool {
+        let samples = pcm.len() / usize::from(self.sending.channels);
+        if !open || self.closed || !self.agreed.direction.sends() {
+            self.sender.pause(samples);
+        } else if self.sender.capture(pcm).is_err() {
+            // Packets were not fetched: the tick is lost, but not its time.
+            self.sender.pause(samples);
+            return false;
+        }
+        true
+    }
+
+    /// Time goes on without sound.
+    pub(super) fn pause(&mut self, samples: usize) {
+        self.sender.pause(samples);
+    }
+
+    /// The next finished packet, before protection; `None` if there is none, an error if it doesn't fit.
+    pub(super) fn packet(&mut self, datagram: &mut [u8]) -> Option<Result<usize, dsp_core::send::SendError>> {
+        let encoder = &mut *self.encoder;
+        match &mut self.redundancy {
+            Some(redundancy) => self.sender.packet_with_redundancy(encoder, redundancy, datagram),
+            None => self.sender.packet(encoder, datagram),
+        }
+    }
+
+    /// The source that it sends as, and how many packets it has sent.
+    pub(super) fn own(&self) -> (Ssrc, u32) {
+        (self.sender.ssrc(), self.sender.stats().packets)
+    }
+
+    /// Goes on as another source.
+    pub(super) fn change_source(&mut self, now: Instant, source: Source) {
+        self.former = Some(Former { ssrc: self.sender.ssrc(), next: self.sender.seq(), until: now + LOOPS });
+        self.heard.set_own(source.ssrc);
+        self.sender.change_source(source.ssrc, source.seq, source.timestamp);
+    }
+
+    // Numbers.
+
+    /// What there is to report at this moment of our wall clock.
+    pub(super) fn account(&self, settings: &Settings, ntp: NtpTime, remote: &Remote) -> Account {
+        let told = self.agreed.send_voip_metrics && self.heard.first().ssrc().is_some();
+        let stats = self.sender.stats();
+        Account {
+            reception: self.heard.reception(),
+            sent: SendInfo { ntp, rtp: self.sender.timestamp(), packets: stats.packets, octets: stats.octets },
+            voip: told.then(|| self.metrics(settings, remote).block()),
+        }
+    }
+
+    pub(super) fn metrics(&self, settings: &Settings, remote: &Remote) -> VoipMetricsInput {
+        quality::metrics(&quality::Heard {
+            receiver: self.heard.first(),
+            delay: &settings.delay,
+            codec: &self.sending.agreed,
+            codec_delay_us: self.sending.delay_us,
+            packet_ms: self.agreed.send_ptime_ms,
+            round_trip: remote.round_trip,
+            peer: remote.voip,
+        })
+    }
+
+    /// What is known of how the other side hears us, with what its reports told.
+    pub(super) fn remote(&self, round_trip: Option<Duration>, voip: Option<VoipMetrics>) -> Remote {
+        Remote { fraction_lost: self.fraction_lost, jitter_ms: self.jitter_ms, round_trip, voip }
+    }
+
+    /// What was counted in the whole call.
+    pub(super) fn total(&self) -> Counted {
+        self.heard.total().with_earlier(&self.earlier)
+    }
+
+    /// Everything before this stream was closed, for the one that takes its place.
+    pub(super) fn ended(&self, to_hz: u32) -> Counted {
+        self.heard.total().ended().with_earlier(&self.earlier).at_rate(self.sending.sample_rate_hz, to_hz)
+    }
+
+    /// Goes on counting from what a closed stream counted.
+    pub(super) fn set_earlier(&mut self, earlier: Counted) {
+        self.earlier = earlier;
+    }
+
+    pub(super) fn receiver_stats(&self) -> dsp_core::receive::ReceiverStats {
+        self.heard.first().stats()
+    }
+
+    pub(super) fn send_stats(&self) -> dsp_core::send::SendStats {
+        self.sender.stats()
+    }
+
+    pub(super) fn sources(&self) -> impl Iterator<Item = SourceStats> + '_ {
+        self.heard.sources()
+    }
+
+    pub(super) fn set_priority(&mut self, ssrc: Ssrc, priority: Priority) -> bool {
+        self.heard.set_priority(ssrc, priority)
+    }
+
+    pub(super) fn fate(&self, ssrc: Ssrc, seq: Seq) -> Option<Fate> {
+        self.heard.fate(ssrc, seq)
+    }
+
+    /// Bytes on the heap, without the codecs' own.
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<HostSender>() + self.redundancy.as_deref().map_or(0, size_of_val) + self.heard.memory_bytes()
+    }
+}

@@ -1,0 +1,363 @@
+//! The transport of a call: paths, guard, and RTCP in and out. It knows addresses and keys, and no codec.
+//!
+//! A datagram is told apart by its first bytes (RFC 5761, RFC 7983), looked at by the path, unprotected in place and
+//! parsed, once: from then on it is a packet. One transport carries all streams of a call (RFC 9143); each has a reporter
+//! of its own, since each is a source of its own.
+
+mod guard;
+mod latch;
+mod path;
+mod reports;
+
+use std::net::{IpAddr, SocketAddr};
+
+use dsp_core::guard::srtp::KeyError;
+use dsp_core::rtcp::PeerReport;
+use dsp_core::time::{Duration, Instant, Ssrc};
+use dsp_core::wire::DatagramKind;
+use dsp_core::wire::rtcp::{Compound, CompoundRule};
+use dsp_core::wire::rtp::RtpPacket;
+
+use guard::Guard;
+pub use latch::Latching;
+use latch::{Latch, unmapped};
+pub use path::{Claim, Path};
+pub(super) use reports::Account;
+use reports::{Name, Report};
+
+use super::config::{Identity, Settings};
+use super::outcome::{CallError, Channel, Incoming, Transmit};
+use super::own::BoxedGuard;
+use crate::sdp::{self, NegotiatedTransport};
+
+/// On hold, so long after a goodbye without RTCP the other side is gone (RFC 3550, 6.3.5: five intervals). Whoever says
+/// goodbye by RTCP would send it.
+const GONE_ON_HOLD: Duration = Duration::from_secs(30);
+/// What still comes within this time after a goodbye was sent before it.
+const STRAGGLES: Duration = Duration::from_secs(1);
+/// Addresses that our own SSRC came from: another packet from there is a loop, not a new collision (RFC 3550, 8.2).
+const CONFLICTS: usize = 4;
+/// An address is no more one of them when nothing came from there for so long (8.2: ten intervals).
+const CONFLICT_OVER: Duration = Duration::from_secs(50);
+
+/// A datagram behind the guard.
+pub(super) enum Arrived<'a> {
+    /// RTP.
+    Rtp(RtpPacket<'a>),
+    /// What claims to be RTP and is not.
+    Malformed(&'a [u8]),
+    /// RTCP.
+    Rtcp(Compound<'a>),
+    /// Neither, or nothing that may pass; and what it was.
+    Other(Incoming, &'a [u8]),
+}
+
+/// Where a call's datagrams come in and go out.
+pub(super) struct Transport {
+    agreed: NegotiatedTransport,
+    guard: Guard,
+    rtp: Box<dyn Path>,
+    rtcp: Box<dyn Path>,
+    name: Name,
+    /// Of each stream, in their order; `None` for one that never was.
+    reports: Vec<Option<Report>>,
+    conflicts: [Option<(SocketAddr, Instant)>; CONFLICTS],
+    /// When the other side was heard last, or signalled.
+    alive: Instant,
+    /// When it said goodbye, as long as it doesn't go on.
+    goodbye: Option<Instant>,
+    here: Here,
+}
+
+/// Our own addresses, as descriptions have them and as the sockets are bound.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Here {
+    /// Where we receive, as the description says it.
+    pub(super) named: (IpAddr, u16),
+    /// Where the RTP port is.
+    pub(super) rtp: SocketAddr,
+    /// Where the RTCP port is.
+    pub(super) rtcp: SocketAddr,
+}
+
+impl Transport {
+    pub(super) fn new(
+        now: Instant,
+        agreed: NegotiatedTransport,
+        here: Here,
+        settings: &Settings,
+        identity: &Identity,
+    ) -> Self {
+        let path = |channel, named| match &settings.path {
+            Some(own) => own.make(channel, named),
+            None => Box::new(Latch::new(settings.latching, named)) as Box<dyn Path>,
+        };
+        Self {
+            guard: Guard::new(settings.guard.as_ref(), agreed.srtp.as_ref()),
+            rtp: path(Channel::Rtp, agreed.remote_rtp),
+            rtcp: path(Channel::Rtcp, agreed.remote_rtcp),
+            name: Name { cname: identity.cname.clone(), seed: identity.seed },
+            reports: Vec::new(),
+            conflicts: [None; CONFLICTS],
+            alive: now,
+            goodbye: None,
+            agreed,
+            here,
+        }
+    }
+
+    pub(super) fn agreed(&self) -> &NegotiatedTransport {
+        &self.agreed
+    }
+
+    /// Whether [`renew`](Self::renew) will succeed.
+    ///
+    /// # Errors
+    /// Why the keys can't be used.
+    pub(super) fn check(&self, agreed: &NegotiatedTransport) -> Result<(), KeyError> {
+        self.guard.check(agreed.srtp.as_ref())
+    }
+
+    /// What a later offer and answer came to.
+    ///
+    /// # Errors
+    /// As for [`check`](Self::check); nothing has changed then.
+    pub(super) fn renew(&mut self, now: Instant, agreed: NegotiatedTransport, here: Here) -> Result<(), KeyError> {
+        let moved = agreed.remote_rtp != self.agreed.remote_rtp || here.named != self.here.named;
+        self.guard.renew(agreed.srtp.as_ref(), moved)?;
+        self.rtp.renegotiated(now, agreed.remote_rtp);
+        self.rtcp.renegotiated(now, agreed.remote_rtcp);
+        // Whoever signals is there, and goes on after the goodbye that some phones say at each new offer.
+        (self.alive, self.goodbye) = (now, None);
+        (self.agreed, self.here) = (agreed, here);
+        Ok(())
+    }
+
+    /// A guard of the user's own takes over.
+    pub(super) fn set_guard(&mut self, guard: BoxedGuard) {
+        self.guard.set(guard);
+    }
+
+    /// Whether something may be sent and heard: there are keys, if any are needed.
+    pub(super) fn is_open(&self) -> bool {
+        !self.guard.waits()
+    }
+
+    /// Whether whatever passes the guard has the key.
+    pub(super) fn authenticates(&self) -> bool {
+        self.guard.protects()
+    }
+
+    /// Whether something was sent with `ssrc` under the present key.
+    pub(super) fn has_sent(&self, ssrc: Ssrc) -> bool {
+        self.guard.has_sent(ssrc)
+    }
+
+    /// Tells a datagram apart, unprotects it in place and parses it. `from`: see [`unmapped`].
+    pub(super) fn open<'a>(
+        &mut self,
+        now: Instant,
+        channel: Channel,
+        from: SocketAddr,
+        datagram: &'a mut [u8],
+    ) -> Arrived<'a> {
+        let kind = DatagramKind::of(datagram);
+        let path = if channel == Channel::Rtp { &mut self.rtp } else { &mut self.rtcp };
+        if !path.may_hear(from) {
+            return Arrived::Other(Incoming::Foreign, datagram);
+        }
+        let unprotected = match (kind, channel) {
+            (DatagramKind::Rtp, Channel::Rtp) => self.guard.get().unprotect_rtp(datagram),
+            (DatagramKind::Rtcp, Channel::Rtcp) => self.guard.get().unprotect_rtcp(datagram),
+            (DatagramKind::Rtcp, Channel::Rtp) if self.agreed.rtcp_mux => self.guard.get().unprotect_rtcp(datagram),
+            (DatagramKind::Rtp | DatagramKind::Rtcp, _) => return Arrived::Other(Incoming::Ignored, datagram),
+            _ if path.handshake(now, from, datagram) => return Arrived::Other(Incoming::Handshake, datagram),
+            _ => return Arrived::Other(Incoming::Ignored, datagram),
+        };
+        let packet = match unprotected {
+            Ok(len) => &datagram[..len],
+            Err(error) => return Arrived::Other(Incoming::Refused(error), datagram),
+        };
+        if kind == DatagramKind::Rtp {
+            return RtpPacket::parse(packet).map_or(Arrived::Malformed(packet), Arrived::Rtp);
+        }
+        match Compound::parse(packet, CompoundRule::ReportOrBye) {
+            Ok(compound) => Arrived::Rtcp(compound),
+            Err(_) => Arrived::Other(Incoming::Ignored, packet),
+        }
+    }
+
+    /// Whether a packet that was agreed on is believed; it may move the path. And whether it did.
+    pub(super) fn hear(&mut self, now: Instant, from: SocketAddr, claim: Claim) -> (bool, bool) {
+        let before = self.rtp.remote();
+        (self.rtp.hear(now, from, claim), self.rtp.remote() != before)
+    }
+
+    /// Whether a report is believed. On RTP's port it moves nothing.
+    pub(super) fn hear_report(&mut self, now: Instant, channel: Channel, from: SocketAddr, claim: Claim) -> bool {
+        match channel {
+            Channel::Rtcp => self.rtcp.hear(now, from, claim),
+            Channel::Rtp => claim == Claim::Authentic || self.rtp.believes(now, from),
+        }
+    }
+
+    /// Whether what proves nothing is taken from this address.
+    pub(super) fn believes(&self, now: Instant, channel: Channel, from: SocketAddr) -> bool {
+        if channel == Channel::Rtp { self.rtp.believes(now, from) } else { self.rtcp.believes(now, from) }
+    }
+
+    /// A packet of the other side came, RTP or RTCP.
+    pub(super) fn is_heard(&mut self, now: Instant) {
+        self.alive = now;
+        // Whoever goes on after a goodbye has not left.
+        self.goodbye = self.goodbye.filter(|goodbye| now.since(*goodbye) < STRAGGLES);
+    }
+
+    /// The other side said goodbye.
+    pub(super) fn says_goodbye(&mut self, now: Instant) {
+        self.goodbye = Some(now);
+    }
+
+    /// How long nothing has come of the other side.
+    pub(super) fn silence(&self, now: Instant) -> Duration {
+        now.since(self.alive)
+    }
+
+    /// Whether the other side said goodbye and nothing came of it since for `wait`; on hold a goodbye needs longer.
+    pub(super) fn is_gone(&self, now: Instant, wait: Duration, on_hold: bool) -> bool {
+        let wait = if on_hold { wait.max(GONE_ON_HOLD) } else { wait };
+        self.goodbye.is_some_and(|goodbye| now.since(goodbye.max(self.alive)) >= wait)
+    }
+
+    /// Takes note that an SSRC of ours came from this address; whether that is new.
+    pub(super) fn conflicts_anew(&mut self, now: Instant, from: SocketAddr) -> bool {
+        let rank = |known: &Option<(SocketAddr, Instant)>| match known {
+            Some((address, _)) if *address == from => (0, Instant::ZERO),
+            None => (1, Instant::ZERO),
+            Some((_, when)) => (2, *when),
+        };
+        let Some(place) = self.conflicts.iter_mut().min_by_key(|known| rank(known)) else { return false };
+        let anew = place.is_none_or(|(address, when)| address != from || now.since(when) >= CONFLICT_OVER);
+        *place = Some((from, now));
+        anew
+    }
+
+    /// A reporter for the stream with this number, which is new or begins anew.
+    ///
+    /// # Errors
+    /// [`CallError::Rtcp`] for an unusable canonical name.
+    pub(super) fn add_reporter(&mut self, now: Instant, index: usize, ssrc: Ssrc) -> Result<(), CallError> {
+        let report = Report::new(now, index, &self.name, ssrc)?;
+        if self.reports.len() <= index {
+            self.reports.resize_with(index + 1, || None);
+        }
+        self.reports[index] = Some(report);
+        Ok(())
+    }
+
+    fn report_of(&mut self, index: usize) -> Option<&mut Report> {
+        self.reports.get_mut(index)?.as_mut()
+    }
+
+    /// What the other side's reports have told of the stream with this number.
+    pub(super) fn told(&self, index: usize) -> Option<&Report> {
+        self.reports.get(index)?.as_ref()
+    }
+
+    /// Takes in what a compound packet tells of the stream with this number.
+    pub(super) fn take_report(&mut self, now: Instant, index: usize, compound: &Compound<'_>) -> PeerReport {
+        self.report_of(index).map(|report| report.take_in(now, compound)).unwrap_or_default()
+    }
+
+    /// The stream with this number goes on as another source, after so many packets of the one before.
+    pub(super) fn change_source(&mut self, now: Instant, index: usize, ssrc: Ssrc, packets: u32) {
+        if let Some(report) = self.report_of(index) {
+            report.change_source(now, ssrc, packets);
+        }
+    }
+
+    /// The stream with this number ends: its goodbye is what leaves next.
+    pub(super) fn leave(&mut self, index: usize) {
+        if let Some(report) = self.report_of(index) {
+            report.leave();
+        }
+    }
+
+    /// Whether a report of the stream with this number is due.
+    pub(super) fn report_is_due(&self, now: Instant, index: usize) -> bool {
+        self.is_open() && self.told(index).is_some_and(|report| report.next_deadline() <= now)
+    }
+
+    /// When to ask for what leaves again.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let reports = self.reports.iter().flatten().map(Report::next_deadline).filter(|_| self.is_open());
+        let paths = [self.rtp.next_deadline(), self.rtcp.next_deadline()].into_iter().flatten();
+        reports.chain(paths).min()
+    }
+
+    /// The most bytes of an RTP packet before it's protected, in a buffer of `room` bytes and within this MTU. A codec
+    /// that has no packets so short (`least`, with all headers) may have what it takes.
+    pub(super) fn packet_room(&mut self, room: usize, mtu: u16, least: usize) -> usize {
+        let (growth, mtu) = (self.guard.get().max_growth(), usize::from(mtu));
+        let room = room.saturating_sub(growth);
+        if least > mtu {
+            return room;
+        }
+        let tag = self.agreed.srtp.as_ref().map_or(growth, |keys| keys.suite.tag_bytes());
+        room.min(mtu.saturating_sub(sdp::ip_overhead(self.agreed.remote_rtp.ip()) + tag))
+    }
+
+    /// Protects and addresses an RTP packet of `len` bytes.
+    pub(super) fn send_rtp(&mut self, buffer: &mut [u8], len: usize) -> Option<Transmit> {
+        let len = self.guard.get().protect_rtp(buffer, len).ok()?;
+        Some(self.addressed(len, self.rtp.remote(), Channel::Rtp))
+    }
+
+    /// Writes the report of the stream with this number, if one is due, protected and addressed. What doesn't fit is an
+    /// error.
+    pub(super) fn send_report(
+        &mut self,
+        now: Instant,
+        index: usize,
+        account: &Account,
+        buffer: &mut [u8],
+    ) -> Option<Result<Transmit, ()>> {
+        let written = self.report_of(index)?.write(now, account, buffer);
+        let protected = match written {
+            Ok(None) => return None,
+            Ok(Some(_)) if !self.agreed.has_remote() => return None,
+            Ok(Some(len)) => self.guard.get().protect_rtcp(buffer, len).ok(),
+            Err(_) => None,
+        };
+        let Some(len) = protected else { return Some(Err(())) };
+        Some(Ok(if self.agreed.rtcp_mux {
+            self.addressed(len, self.rtp.remote(), Channel::Rtp)
+        } else {
+            self.addressed(len, self.rtcp.remote(), Channel::Rtcp)
+        }))
+    }
+
+    /// The next datagram of the paths' own.
+    pub(super) fn send_own(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        if let Some((len, to)) = self.rtp.transmit(now, buffer) {
+            return Some(self.addressed(len, to, Channel::Rtp));
+        }
+        let (len, to) = self.rtcp.transmit(now, buffer).filter(|_| !self.agreed.rtcp_mux)?;
+        Some(self.addressed(len, to, Channel::Rtcp))
+    }
+
+    fn addressed(&self, len: usize, to: SocketAddr, channel: Channel) -> Transmit {
+        let from = if channel == Channel::Rtp { self.here.rtp } else { self.here.rtcp };
+        Transmit { len, from, to, channel }
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.guard.heap_bytes() + self.reports.iter().flatten().map(Report::memory_bytes).sum::<usize>()
+    }
+}
+
+/// The address as a path knows it: see [`latch::unmapped`].
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+    unmapped(address)
+}
