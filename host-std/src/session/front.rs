@@ -8,7 +8,7 @@ use super::own::BoxedBlock;
 use super::{Call, TICK_MS, Transmit};
 
 /// Samples of a tick of 10 ms at 48 kHz in stereo, with some to spare.
-const FRAME: usize = 1_024;
+pub(super) const FRAME: usize = 1_024;
 /// Samples of what was played that a block can look back on: 1.3 s at 48 kHz, of stereo half.
 const HISTORY: usize = 65_536;
 
@@ -37,7 +37,7 @@ impl Call {
     /// [`CallConfig::capture`](super::CallConfig::capture). Mono at 8 kHz before the call is agreed on.
     ///
     /// # Errors
-    /// [`FrontError::Frame`] for sound of a codec of one's own that is more than 48 kHz in stereo.
+    /// [`FrontError`] for sound of a codec of one's own that is more than 48 kHz in stereo.
     pub fn front_end(&self) -> Result<Box<HostFront>, FrontError> {
         let (sample_rate_hz, channels) = self.stream_sound(0).unwrap_or((8_000, 1));
         let need = (sample_rate_hz * TICK_MS).div_ceil(1_000) as usize * usize::from(channels);
@@ -45,8 +45,12 @@ impl Call {
             return Err(FrontError::Frame { need, got: FRAME });
         }
         let own = self.settings.capture.as_ref();
-        let make = |channel| own.filter(|_| channel < channels).map(|own| HostBlock(own.make(sample_rate_hz)));
-        Ok(Box::new(FrontEnd::new(FrontConfig { sample_rate_hz, channels, meters: true }, [make(0), make(1)])?))
+        let make = |channel| {
+            let own = own.filter(|_| channel < channels).map(|own| own.make(sample_rate_hz));
+            own.transpose().map(|block| block.map(HostBlock))
+        };
+        let config = FrontConfig { sample_rate_hz, channels, meters: true };
+        Ok(Box::new(FrontEnd::new(config, [make(0)?, make(1)?])?))
     }
 }
 

@@ -6,10 +6,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use dsp_core::front::CaptureBlock;
+use dsp_core::front::{CaptureBlock, FrontError, InFloat};
 use dsp_core::guard::PacketGuard;
 
 use super::Channel;
+use super::front::FRAME;
 use super::transport::Path;
 
 /// A guard of one call.
@@ -19,7 +20,7 @@ pub type BoxedBlock = Box<dyn CaptureBlock<i16> + Send>;
 
 type MakePath = dyn Fn(Channel, SocketAddr) -> Box<dyn Path> + Send + Sync;
 type MakeGuard = dyn Fn() -> Option<BoxedGuard> + Send + Sync;
-type MakeBlock = dyn Fn(u32) -> BoxedBlock + Send + Sync;
+type MakeBlock = dyn Fn(u32) -> Result<BoxedBlock, FrontError> + Send + Sync;
 
 /// What makes the paths of a call: [`CallConfig::path`](super::CallConfig::path).
 #[derive(Clone)]
@@ -59,11 +60,22 @@ impl OwnGuard {
 impl OwnBlock {
     /// `make` gets the rate of the sound in Hz, and is asked once for each channel.
     pub fn new(make: impl Fn(u32) -> BoxedBlock + Send + Sync + 'static) -> Self {
-        Self(Arc::new(make))
+        Self(Arc::new(move |rate_hz| Ok(make(rate_hz))))
+    }
+
+    /// As [`new`](Self::new), of a block in floating point, between one conversion each way.
+    pub fn in_float<B: CaptureBlock<f32> + Send + 'static>(make: impl Fn(u32) -> B + Send + Sync + 'static) -> Self {
+        Self(Arc::new(move |rate_hz| {
+            let block = InFloat::<B, FRAME>::new(make(rate_hz), rate_hz)?;
+            Ok(Box::new(block) as BoxedBlock)
+        }))
     }
 
     /// A block for one channel.
-    pub(super) fn make(&self, sample_rate_hz: u32) -> BoxedBlock {
+    ///
+    /// # Errors
+    /// [`FrontError::Frame`] for a rate at which 10 ms are too long.
+    pub(super) fn make(&self, sample_rate_hz: u32) -> Result<BoxedBlock, FrontError> {
         (self.0)(sample_rate_hz)
     }
 }
