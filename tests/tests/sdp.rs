@@ -59,6 +59,7 @@ prop_compose! {
             rtp_port,
             rtcp_port,
             codec_order: if ours { CodecOrder::Ours } else { CodecOrder::Offer },
+            bundle: Vec::new(),
             streams: vec![LocalStream {
                 codecs,
                 ptime_ms: ptime * 10,

@@ -1,7 +1,10 @@
 //! What offer and answer come to: one transport, and what each stream over it carries (RFC 3264; RFC 9143 for several).
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use super::error::SdpError;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
 use super::{Direction, SrtpKeys};
 
@@ -14,9 +17,41 @@ pub struct Negotiated {
     /// In the order of [`LocalMedia::streams`](super::LocalMedia::streams), and as many; `None` where a stream is closed
     /// or was rejected. At least one is there.
     pub streams: Vec<Option<NegotiatedStream>>,
+    /// The further streams that we would have taken and could not, and why; what either side closed is not among them.
+    pub refused: Vec<Refused>,
+}
+
+/// A stream that could not be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refused {
+    /// Which `m=` line of the description, from 0.
+    pub media: usize,
+    /// Why not.
+    pub reason: Arc<SdpError>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "m= line {}: {}", self.media + 1, self.reason)
+    }
 }
 
 impl Negotiated {
+    /// With what is to be told of refusals; if nothing was taken, the first of them is the error.
+    pub(super) fn of(
+        transport: NegotiatedTransport,
+        streams: Vec<Option<NegotiatedStream>>,
+        refused: Vec<(usize, SdpError)>,
+    ) -> Result<Self, SdpError> {
+        let mut refused = refused.into_iter();
+        if streams.iter().all(Option::is_none) {
+            return Err(refused.next().map_or(SdpError::Local("there is no stream"), |(_, error)| error));
+        }
+        let refused = refused.map(|(media, error)| Refused { media, reason: Arc::new(error) }).collect();
+        Ok(Self { transport, streams, refused })
+    }
+
     /// The stream of that place in [`LocalMedia::streams`](super::LocalMedia::streams), if it was agreed on.
     pub fn stream(&self, at: usize) -> Option<&NegotiatedStream> {
         self.streams.get(at)?.as_ref()
@@ -35,6 +70,9 @@ pub struct NegotiatedTransport {
     pub rtcp_mux: bool,
     /// The keys, or `None` for plain RTP.
     pub srtp: Option<SrtpKeys>,
+    /// The names of the streams that share it by RFC 9143, the tagged one first; empty if both sides did not agree on that.
+    /// It goes into [`LocalMedia::bundle`](super::LocalMedia::bundle) for the next offer.
+    pub bundle: Vec<String>,
 }
 
 impl NegotiatedTransport {

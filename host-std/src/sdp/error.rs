@@ -89,6 +89,12 @@ pub enum SdpError {
     },
     /// There is no port left for RTCP above RTP port 65535.
     RtcpPort(Kind),
+    /// The stream is not in one BUNDLE group with the first that was taken, or has another profile: it would need a port
+    /// of its own.
+    NotBundled(Kind),
+    /// All payload types of the stream that we could take are those of an earlier one over the same port, so that
+    /// nothing would tell their packets apart (RFC 9143, 9.2).
+    SharedPayloadTypes(Kind),
 }
 
 impl fmt::Display for SdpError {
@@ -124,6 +130,18 @@ impl fmt::Display for SdpError {
                 let family = |address: &IpAddr| if address.is_ipv4() { "IPv4" } else { "IPv6" };
                 let (to, from) = (family(theirs), family(ours));
                 write!(f, "the {kind} wants audio sent to {theirs}, which is {to}; our address {ours} is {from}")
+            }
+            Self::NotBundled(kind) => {
+                write!(
+                    f,
+                    "the {kind} wants a port of its own for a further stream, which is only taken over the first one's"
+                )
+            }
+            Self::SharedPayloadTypes(kind) => {
+                write!(
+                    f,
+                    "the {kind} has a further stream over the same port with the same payload types as an earlier one"
+                )
             }
             Self::RtcpPort(kind) => write!(f, "the {kind} has RTP port 65535 and names no RTCP port"),
         }

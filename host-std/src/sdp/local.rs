@@ -32,8 +32,12 @@ pub struct LocalMedia {
     pub registry: Registry,
     /// Whose order an answer follows.
     pub codec_order: CodecOrder,
-    /// The streams, at least one.
+    /// The streams, at most [`MAX_STREAMS`](super::MAX_STREAMS) and one that is open. Those after the first go over its
+    /// port (RFC 9143), or are not taken. A stream keeps its place here in a session; further ones come after it.
     pub streams: Vec<LocalStream>,
+    /// [`NegotiatedTransport::bundle`](super::NegotiatedTransport::bundle) of the last agreement in this session. Without
+    /// it an offer asks anew for what is agreed.
+    pub bundle: Vec<String>,
     /// The session's names.
     pub session: SessionId,
     /// The description we sent last in this session, offer or answer. A new one then keeps its streams in place
@@ -54,6 +58,7 @@ impl Default for LocalMedia {
             registry: Registry::builtin(),
             codec_order: CodecOrder::default(),
             streams: vec![LocalStream::default()],
+            bundle: Vec::new(),
             session: SessionId::default(),
             previous: None,
         }

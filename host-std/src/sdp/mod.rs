@@ -27,27 +27,37 @@
 //! # Ok::<(), host_std::sdp::SdpError>(())
 //! ```
 
+mod accept;
 mod agreed;
+mod answer;
+mod bundle;
+mod common;
 mod crypto;
 mod error;
 mod format;
+mod keys;
 mod local;
-mod negotiate;
+mod offer;
+mod packets;
 mod read;
 mod resolve;
 mod write;
 
 #[cfg(test)]
+mod bundles;
+#[cfg(test)]
 mod phones;
 
-pub use agreed::{Negotiated, NegotiatedStream, NegotiatedTransport};
+pub use accept::accept;
+pub use agreed::{Negotiated, NegotiatedStream, NegotiatedTransport, Refused};
+pub use answer::answer;
 pub use crypto::{CryptoError, CryptoLine, CryptoSuite};
 pub use dsp_core::guard::srtp::MasterKey;
 pub use error::{Kind, SdpError};
 pub use format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 pub use local::{LocalMedia, LocalStream};
-pub use negotiate::{accept, answer, offer, offered};
-pub(crate) use negotiate::{ip_overhead, offered_ptime_ms};
+pub use offer::{offer, offered};
+pub(crate) use packets::{ip_overhead, offered_ptime_ms};
 pub use resolve::resolved;
 
 pub use crate::registry::CodecFormat;

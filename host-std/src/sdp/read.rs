@@ -14,7 +14,7 @@ use sdp_types::{Attribute, Media, Session};
 use super::crypto::{CryptoError, CryptoLine};
 use super::error::{Kind, SdpError, quote};
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
-use super::{Direction, MAX_FORMATS, MAX_LINES, MAX_SDP_BYTES, MAX_STREAMS};
+use super::{Direction, LocalMedia, MAX_FORMATS, MAX_LINES, MAX_SDP_BYTES, MAX_STREAMS};
 use crate::registry::CodecFormat;
 
 /// How many clocks a payload type of telephone events is read with.
@@ -29,7 +29,7 @@ pub(super) enum Profile {
     Secure,
 }
 
-/// One `m=audio` line with what the session level adds to it.
+/// One `m=audio` line with what the session level adds to it, and the tagged section of its BUNDLE group.
 #[derive(Debug)]
 pub(super) struct Audio {
     pub(super) proto: String,
@@ -124,14 +124,10 @@ fn push_fields(tidied: &mut String, line: &str, most: usize) {
 }
 
 impl Audio {
-    /// Whether `media` is an audio stream at all, and whether it's alive.
-    pub(super) fn is_live(media: &Media) -> Option<bool> {
-        media.media.eq_ignore_ascii_case("audio").then_some(media.port != 0)
-    }
-
-    /// Reads a live audio stream.
-    pub(super) fn read(session: &Session, media: &Media, kind: Kind) -> Result<Self, SdpError> {
+    /// Reads an audio stream. Address, port and keys are those of the section that carries it.
+    pub(super) fn read(session: &Session, media: &Media, carrier: &Media, kind: Kind) -> Result<Self, SdpError> {
         let levels = Levels { session: &session.attributes, media: &media.attributes };
+        let carried = Levels { session: &session.attributes, media: &carrier.attributes };
         let proto = media.proto.to_ascii_uppercase();
         let profile = match proto.as_str() {
             "RTP/AVP" | "RTP/AVPF" => Profile::Plain,
@@ -139,7 +135,8 @@ impl Audio {
             dtls if dtls.contains("TLS/RTP/") => return Err(SdpError::Dtls(kind)),
             _ => return Err(SdpError::Profile(kind, quote(&media.proto))),
         };
-        let connection = media.connections.first().or(session.connection.as_ref()).ok_or(SdpError::NoAddress(kind))?;
+        let connection =
+            carrier.connections.first().or(session.connection.as_ref()).ok_or(SdpError::NoAddress(kind))?;
         let written = &connection.connection_address;
         let address = ip_address(written).ok_or_else(|| match host_name(written) {
             Some(name) => SdpError::HostName(kind, quote(name)),
@@ -154,18 +151,26 @@ impl Audio {
         Ok(Self {
             proto: media.proto.clone(),
             profile,
-            rtp: SocketAddr::new(address, media.port),
-            rtcp: rtcp_address(levels, address, media.port),
-            rtcp_mux: levels.has("rtcp-mux") || levels.has("rtcp-mux-only"),
+            rtp: SocketAddr::new(address, carrier.port),
+            rtcp: rtcp_address(carried, address, carrier.port),
+            rtcp_mux: carried.has("rtcp-mux") || carried.has("rtcp-mux-only"),
             voip_metrics: levels.reports("voip-metrics"),
             direction,
             codecs,
             events,
             ptime_ms: levels.milliseconds("ptime"),
             max_ptime_ms: levels.milliseconds("maxptime"),
-            crypto: levels.media_values("crypto").map(CryptoLine::parse).collect(),
-            fingerprint: levels.has("fingerprint"),
+            crypto: carried.media_values("crypto").map(CryptoLine::parse).collect(),
+            fingerprint: carried.has("fingerprint"),
         })
+    }
+}
+
+impl Audio {
+    /// All numbers that mean something.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = PayloadType> {
+        let codecs = self.codecs.iter().map(|codec| codec.payload_type);
+        codecs.chain(self.events.iter().map(|events| events.payload_type))
     }
 }
 
@@ -293,4 +298,14 @@ fn values_of<'a>(levels: Levels<'a>, name: &'static str, payload_type: PayloadTy
         let (number, rest) = value.split_once(char::is_whitespace)?;
         (number.parse() == Ok(payload_type.get())).then(|| rest.trim())
     })
+}
+
+/// A socket of one address family can't send to the other. Where either address is the zero of old-style hold nothing
+/// is sent.
+pub(super) fn same_family(local: &LocalMedia, theirs: &Audio, kind: Kind) -> Result<(), SdpError> {
+    let (ours, theirs) = (local.address.to_canonical(), theirs.rtp.ip());
+    if ours.is_ipv4() == theirs.is_ipv4() || ours.is_unspecified() || theirs.is_unspecified() {
+        return Ok(());
+    }
+    Err(SdpError::Family { kind, theirs, ours })
 }

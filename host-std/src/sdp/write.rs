@@ -8,8 +8,10 @@ use super::format::{NegotiatedCodec, NegotiatedEvents};
 use super::{Direction, LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
 use crate::registry::is_token;
 
-/// What our `m=audio` line says besides addresses.
+/// What our `m=audio` line says besides the address.
 pub(super) struct OurAudio<'a> {
+    pub(super) mid: Option<&'a str>,
+    pub(super) carries: Carries,
     pub(super) proto: &'a str,
     pub(super) direction: Direction,
     pub(super) codecs: &'a [NegotiatedCodec],
@@ -17,6 +19,19 @@ pub(super) struct OurAudio<'a> {
     pub(super) ptime_ms: u32,
     pub(super) rtcp_mux: bool,
     pub(super) crypto: &'a [CryptoLine],
+}
+
+/// What a section says of the way that packets take (RFC 9143, 7.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carries {
+    /// It's alone, or the tagged one of an offer: address, RTCP and keys are its.
+    All,
+    /// The tagged one of a BUNDLE answer: the same without an RTCP port of its own (9.3.1.2).
+    Multiplexed,
+    /// A further one of a BUNDLE group that was agreed on: the port, and nothing else.
+    Port,
+    /// A further one that asks to be in the group, or not to be at all.
+    Nothing,
 }
 
 /// Refuses wishes that can't be written down or kept.
@@ -30,6 +45,9 @@ pub(super) fn check(local: &LocalMedia) -> Result<(), SdpError> {
     }
     if local.streams.is_empty() || local.streams.len() > MAX_STREAMS {
         return wrong("there is no stream, or more than 64");
+    }
+    if local.streams.iter().all(|stream| stream.closed) {
+        return wrong("all streams are closed");
     }
     local.streams.iter().try_for_each(check_stream)?;
     if local.mtu < super::MIN_MTU {
@@ -88,7 +106,7 @@ pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_
     let numbers = ours.codecs.iter().map(|codec| codec.payload_type);
     let numbers = numbers.chain(ours.events.iter().map(|events| events.payload_type));
     let fmt = numbers.map(|number| number.get().to_string()).collect::<Vec<_>>().join(" ");
-    let mut attributes = Vec::new();
+    let mut attributes: Vec<_> = ours.mid.map(named).into_iter().collect();
     let mut push =
         |name: &str, value: String| attributes.push(Attribute { attribute: name.into(), value: Some(value) });
     for codec in ours.codecs {
@@ -107,22 +125,27 @@ pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_
     }
     push("ptime", ours.ptime_ms.to_string());
     push("maxptime", stream.max_ptime_ms.to_string());
-    if let Some(port) = local.rtcp_port.filter(|port| Some(*port) != local.rtp_port.checked_add(1)) {
+    let tagged = matches!(ours.carries, Carries::All | Carries::Multiplexed);
+    let own_rtcp = local.rtcp_port.filter(|port| Some(*port) != local.rtp_port.checked_add(1));
+    if let Some(port) = own_rtcp.filter(|_| ours.carries == Carries::All) {
         push("rtcp", port.to_string());
     }
-    for line in ours.crypto {
+    for line in ours.crypto.iter().filter(|_| tagged) {
         push("crypto", line.to_attribute());
     }
     if stream.voip_metrics {
         push("rtcp-xr", "voip-metrics".into());
     }
-    if ours.rtcp_mux {
+    if ours.carries == Carries::Nothing {
+        attributes.push(Attribute::new("bundle-only"));
+    }
+    if ours.rtcp_mux && tagged {
         attributes.push(Attribute::new("rtcp-mux"));
     }
     attributes.push(Attribute::new(ours.direction.name()));
     Media {
         media: "audio".into(),
-        port: local.rtp_port,
+        port: if ours.carries == Carries::Nothing { 0 } else { local.rtp_port },
         num_ports: None,
         proto: ours.proto.into(),
         fmt,
@@ -144,8 +167,8 @@ fn redundant(stream: &LocalStream, codecs: &[NegotiatedCodec], red: &NegotiatedC
     vec![number; usize::from(stream.redundancy.max(1)) + 1].join("/")
 }
 
-/// A stream we don't take, or that's over: port 0, the rest as it was (RFC 3264, 6).
-pub(super) fn rejected(media: &Media) -> Media {
+/// A stream we don't take, or that's over: port 0, the rest as it was (RFC 3264, 6), and its name (RFC 5888, 9.1).
+pub(super) fn rejected(media: &Media, mid: Option<&str>) -> Media {
     Media {
         media: media.media.clone(),
         port: 0,
@@ -156,12 +179,33 @@ pub(super) fn rejected(media: &Media) -> Media {
         connections: Vec::new(),
         bandwidths: Vec::new(),
         key: None,
-        attributes: Vec::new(),
+        attributes: mid.map(named).into_iter().collect(),
     }
 }
 
+/// A stream of ours that's closed (RFC 9143, 7.5.3). It keeps what its numbers mean, to be opened again; the direction tells
+/// it from what was merely rejected.
+pub(super) fn closed(ours: &Media, mid: Option<&str>) -> Media {
+    let mut media = rejected(ours, mid);
+    let kept = |attribute: &&Attribute| matches!(&*attribute.attribute, "rtpmap" | "fmtp");
+    media.attributes.extend(ours.attributes.iter().filter(kept).cloned());
+    media.attributes.push(Attribute::new(Direction::Inactive.name()));
+    media
+}
+
+fn named(mid: &str) -> Attribute {
+    Attribute { attribute: "mid".into(), value: Some(mid.into()) }
+}
+
+/// The attribute of a BUNDLE group; none without a member.
+pub(super) fn group<'a>(mids: impl IntoIterator<Item = &'a str>) -> Vec<Attribute> {
+    let list: String = mids.into_iter().map(|mid| format!(" {mid}")).collect();
+    let group = Attribute { attribute: "group".into(), value: Some(format!("BUNDLE{list}")) };
+    if list.is_empty() { Vec::new() } else { vec![group] }
+}
+
 /// The whole text. Its version is the previous description's, plus one if the text says anything else.
-pub(super) fn session(local: &LocalMedia, medias: Vec<Media>, times: Vec<Time>) -> String {
+pub(super) fn session(local: &LocalMedia, attributes: Vec<Attribute>, medias: Vec<Media>, times: Vec<Time>) -> String {
     let address = local.address.to_canonical();
     let addrtype = if address.is_ipv4() { AddrType::Ip4 } else { AddrType::Ip6 };
     let connection =
@@ -186,7 +230,7 @@ pub(super) fn session(local: &LocalMedia, medias: Vec<Media>, times: Vec<Time>) 
         times,
         time_zones: Vec::new(),
         key: None,
-        attributes: Vec::new(),
+        attributes,
         medias,
     };
     let text = session.to_string();

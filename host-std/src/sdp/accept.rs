@@ -1,0 +1,135 @@
+//! The answer to our offer (RFC 3264, 7; RFC 9143, 7.4 for several streams).
+
+use super::agreed::{Negotiated, NegotiatedStream, NegotiatedTransport};
+use super::bundle::{Bundles, Description};
+use super::common::Formats;
+use super::error::{Kind, SdpError};
+use super::keys::accept_keys;
+use super::read::same_family;
+use super::{LocalMedia, LocalStream};
+
+/// Reads the answer to our `offer`. The answer may be any bytes; what we said is taken from the text of the offer.
+///
+/// The first stream that the other side took says where packets go. Further ones are taken if they are in one BUNDLE
+/// group with it; what else was answered is in [`Negotiated::refused`].
+///
+/// # Errors
+/// Whatever stands in the way, of the first stream if there are several; the call has no media then.
+pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u8]>) -> Result<Negotiated, SdpError> {
+    let offered = Description::read(offer.as_ref())?;
+    let own: Vec<_> = local.streams.iter().zip(offered.own()).enumerate().collect();
+    let open = || own.iter().copied().filter(|(_, (_, place))| offered.is_open(*place) == Some(true));
+    let (_, (_, first)) = open().next().ok_or(SdpError::NoAudio(Kind::Offer))?;
+
+    let mut answered = Description::read(answer.as_ref())?;
+    let mut bundle = common_group(&offered, &answered);
+    if bundle.is_empty() {
+        // Then its sections stand each for itself.
+        answered.bundles = Bundles::default();
+    }
+    let live = |place: usize| is_live(&offered, &answered, place);
+    let taken = open().map(|(_, (_, place))| place).find(|place| live(*place).is_ok());
+    let carrier = taken.map_or_else(|| live(first).map(|()| first), Ok)?;
+    if !bundle.contains(&carrier) {
+        bundle.clear();
+    }
+    let both = Both { local, offered: &offered, answered: &answered };
+    let transport = both.transport(bundle.first().copied().unwrap_or(carrier), &bundle)?;
+
+    let mut streams = vec![None; local.streams.len()];
+    let mut refused = Vec::new();
+    for (at, (stream, place)) in open() {
+        let agreed = live(place).and_then(|()| {
+            let carried = place == carrier || bundle.contains(&place);
+            carried.then_some(()).ok_or(SdpError::NotBundled(Kind::Answer))?;
+            both.stream(stream, place, &transport)
+        });
+        match agreed {
+            Ok(stream) => streams[at] = Some(stream),
+            Err(error) => refused.push((place, error)),
+        }
+    }
+    Negotiated::of(transport, streams, refused)
+}
+
+/// The places in our group that the other side keeps in it, the tagged one first; none, if it has no group.
+fn common_group(offered: &Description, answered: &Description) -> Vec<usize> {
+    // A name for another stream than ours: no name counts (RFC 5888, 9.1).
+    let renamed = |place: usize| {
+        let (ours, theirs) = (offered.bundles.mid(place), answered.bundles.mid(place));
+        theirs.is_some() && theirs != ours
+    };
+    if answered.places().any(renamed) {
+        return Vec::new();
+    }
+    let (ours, theirs) = (offered.bundles.first_group(), answered.bundles.first_group());
+    let is_common =
+        |place: &usize| ours.is_some_and(|ours| ours.contains(place)) && is_live(offered, answered, *place).is_ok();
+    let mut common: Vec<_> = theirs.unwrap_or_default().iter().copied().filter(is_common).collect();
+    // Without RTCP over the same port there is no bundle (RFC 9143, 9.3).
+    let is_muxed = |place: usize| {
+        let muxed = |side: &Description, kind| side.audio(place, kind).is_ok_and(|audio| audio.rtcp_mux);
+        muxed(offered, Kind::Offer) && muxed(answered, Kind::Answer)
+    };
+    match answered.tag(&common).filter(|tag| is_muxed(*tag)) {
+        Some(tag) => {
+            common.retain(|place| *place != tag);
+            common.insert(0, tag);
+            common
+        }
+        None => Vec::new(),
+    }
+}
+
+/// Whether the other side takes a stream of ours.
+fn is_live(offered: &Description, answered: &Description, place: usize) -> Result<(), SdpError> {
+    match (answered.is_open(place), answered.places().len()) {
+        (Some(true), _) => Ok(()),
+        (Some(false), _) => Err(SdpError::Rejected(Kind::Answer)),
+        (None, 0) => Err(SdpError::NoAudio(Kind::Answer)),
+        (None, count) if place >= count => {
+            Err(SdpError::MissingStream { answered: count, offered: offered.places().len() })
+        }
+        (None, _) => Err(SdpError::NoAudio(Kind::Answer)),
+    }
+}
+
+/// An offer of ours and its answer.
+struct Both<'a> {
+    local: &'a LocalMedia,
+    offered: &'a Description,
+    answered: &'a Description,
+}
+
+impl Both<'_> {
+    /// Where the packets of the section at `tag` go, and of all that are in its bundle.
+    fn transport(&self, tag: usize, bundle: &[usize]) -> Result<NegotiatedTransport, SdpError> {
+        let ours = self.offered.audio(tag, Kind::Offer)?;
+        let theirs = self.answered.audio(tag, Kind::Answer)?;
+        same_family(self.local, &theirs, Kind::Answer)?;
+        let srtp = accept_keys(self.local, &ours, &theirs)?;
+        let rtcp_mux = ours.rtcp_mux && theirs.rtcp_mux;
+        let mids = bundle.iter().filter_map(|place| self.offered.bundles.mid(*place));
+        Ok(NegotiatedTransport {
+            remote_rtp: theirs.rtp,
+            remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Answer))? },
+            rtcp_mux,
+            srtp,
+            bundle: mids.map(str::to_owned).collect(),
+        })
+    }
+
+    fn stream(
+        &self,
+        own: &LocalStream,
+        place: usize,
+        transport: &NegotiatedTransport,
+    ) -> Result<NegotiatedStream, SdpError> {
+        let ours = self.offered.audio(place, Kind::Offer)?;
+        let theirs = self.answered.audio(place, Kind::Answer)?;
+        let formats = Formats::accepted(self.local, &ours, &theirs)?;
+        let direction = ours.direction.and(theirs.direction.reversed());
+        let mid = self.answered.bundles.mid(place).map(str::to_owned);
+        Ok(NegotiatedStream { mid, ..formats.stream(self.local, own, &theirs, transport, direction) })
+    }
+}

@@ -1,0 +1,242 @@
+//! Our answer to an offer (RFC 3264, 6; RFC 9143, 7.3 for several streams).
+
+use dsp_core::time::PayloadType;
+use sdp_types::Media;
+
+use super::agreed::{Negotiated, NegotiatedTransport};
+use super::bundle::{self, Description};
+use super::common::Formats;
+use super::crypto::CryptoLine;
+use super::error::{Kind, SdpError};
+use super::keys::answer_keys;
+use super::read::{Audio, same_family};
+use super::write::{self, Carries, OurAudio};
+use super::{Direction, LocalMedia};
+
+/// Answers an offer: as many audio streams are taken as we have, all else is rejected in its place.
+///
+/// The first one says where packets go. Of several audio streams (a phone that leaves the choice between RTP/SAVP and
+/// RTP/AVP) it's the first that can be taken, and with [`SrtpPolicy::Offered`](super::SrtpPolicy::Offered) the first with
+/// SRTP. Further ones are taken out of its BUNDLE group only, in their order, and only with payload types that no
+/// earlier one has. In a session that goes on, streams are where they were ([`LocalMedia::previous`]). The offer may be any
+/// bytes.
+///
+/// # Errors
+/// Whatever stands in the way, of the first audio stream if there are several. Nothing is agreed then.
+pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Negotiated), SdpError> {
+    write::check(local)?;
+    let offer = Description::read(offer.as_ref())?;
+    let Seats { first, further, mut next, new, closed } = Seats::find(local, &offer)?;
+    let mut taken = vec![first];
+    let mut refused = Vec::new();
+    let group = offer.bundles.group(taken[0].place).filter(|_| local.rtcp_mux).unwrap_or_default();
+    for (own, place) in further {
+        match Taken::further(local, &offer, (own, place), group, &taken) {
+            Ok(further) => taken.push(further),
+            Err(error) => refused.push((place, error)),
+        }
+    }
+    for place in new {
+        // What is closed before it was there has no place, and nobody else's.
+        if local.streams.get(next).is_none_or(|stream| stream.closed) {
+            break;
+        }
+        match Taken::further(local, &offer, (next, place), group, &taken) {
+            Ok(further) => {
+                taken.push(further);
+                next += 1;
+            }
+            Err(error) => refused.push((place, error)),
+        }
+    }
+    // Of what we take, the first in the group's list that has a port counts for all (RFC 9143, 7.3.1).
+    let is_taken = |place: &usize| taken.iter().any(|taken| taken.place == *place);
+    let mut bundle: Vec<_> = group.iter().copied().filter(is_taken).collect();
+    let tag = offer.tag(&bundle).and_then(|tag| taken.iter().position(|taken| taken.place == tag));
+    // Without RTCP over the same port there is no bundle (9.3).
+    let tag = tag.filter(|tag| taken[*tag].transport.rtcp_mux);
+    if tag.is_none() {
+        bundle.clear();
+        refused.extend(taken.drain(1..).map(|taken| (taken.place, SdpError::NotBundled(Kind::Offer))));
+    }
+    let tagged = &taken[tag.unwrap_or(0)];
+    bundle.sort_by_key(|place| *place != tagged.place);
+    let mids = bundle.iter().filter_map(|place| offer.bundles.mid(*place));
+    let transport = NegotiatedTransport { bundle: mids.map(str::to_owned).collect(), ..tagged.transport.clone() };
+    let (tagged, crypto) = (tagged.place, tagged.crypto.clone());
+
+    let medias = offer.session.medias.iter().map(|media| write::rejected(media, bundle::written_mid(media)));
+    let mut medias: Vec<_> = medias.collect();
+    for (place, closed) in closed {
+        medias[place] = closed;
+    }
+    let mut streams = vec![None; local.streams.len()];
+    for Taken { own, place, theirs, formats, .. } in taken {
+        let ours = &local.streams[own];
+        let can_receive = !local.address.is_unspecified();
+        let wanted = ours.direction.and(Direction::from_flags(true, can_receive));
+        let mut stream = formats.stream(local, ours, &theirs, &transport, wanted.and(theirs.direction.reversed()));
+        stream.mid = offer.bundles.mid(place).map(str::to_owned);
+        let written = OurAudio {
+            mid: stream.mid.as_deref(),
+            carries: match (bundle.is_empty(), place == tagged) {
+                (true, _) => Carries::All,
+                (false, true) => Carries::Multiplexed,
+                (false, false) => Carries::Port,
+            },
+            proto: &theirs.proto,
+            direction: stream.direction,
+            codecs: &stream.receive,
+            events: &stream.receive_events,
+            ptime_ms: stream.send_ptime_ms,
+            rtcp_mux: transport.rtcp_mux,
+            crypto: crypto.as_slice(),
+        };
+        medias[place] = write::audio(local, ours, &written);
+        streams[own] = Some(stream);
+    }
+    let group = write::group(transport.bundle.iter().map(String::as_str));
+    // RFC 3264, 6: the t= line is the offer's.
+    let text = write::session(local, group, medias, offer.session.times.into_iter().take(1).collect());
+    Ok((text, Negotiated::of(transport, streams, refused)?))
+}
+
+/// Which of our streams is to be where in an offer.
+struct Seats {
+    first: Taken,
+    /// What else was there before: our stream, and the place.
+    further: Vec<(usize, usize)>,
+    /// The first of our streams that has no place yet, and the places that are new.
+    next: usize,
+    new: Vec<usize>,
+    /// What is written at places of ours where nothing is taken, so that they stay ours.
+    closed: Vec<(usize, Media)>,
+}
+
+impl Seats {
+    fn find(local: &LocalMedia, offer: &Description) -> Result<Self, SdpError> {
+        let previous = local.previous.as_deref().filter(|_| local.streams.len() > 1);
+        match previous.and_then(|text| Description::read(text.as_bytes()).ok()) {
+            Some(previous) => Self::as_before(local, offer, &previous).map_or_else(|| Self::anew(local, offer), Ok),
+            None => Self::anew(local, offer),
+        }
+    }
+
+    /// If any stream of before goes on.
+    fn as_before(local: &LocalMedia, offer: &Description, previous: &Description) -> Option<Self> {
+        let known = previous.own();
+        let seated = || (0..local.streams.len()).zip(known.iter().copied());
+        let open = || {
+            let open = |place| offer.is_open(place) == Some(true);
+            seated().filter(move |(own, place)| !local.streams[*own].closed && open(*place))
+        };
+        let first = first(local, offer, open()).ok()?;
+        let after = known.last().map_or(0, |last| last + 1);
+        let closed = seated().filter_map(|(_, place)| {
+            let (ours, theirs) = (previous.session.medias.get(place)?, offer.session.medias.get(place)?);
+            // What the numbers meant is kept, unless another kind of stream has taken the place.
+            let kept = if offer.is_open(place).is_some() { ours } else { theirs };
+            let mid = bundle::written_mid(theirs).or(bundle::written_mid(ours));
+            Some((place, write::closed(kept, mid)))
+        });
+        Some(Self {
+            further: open().filter(|(own, _)| *own != first.own).collect(),
+            next: known.len(),
+            new: offer.open_from(after),
+            closed: closed.collect(),
+            first,
+        })
+    }
+
+    fn anew(local: &LocalMedia, offer: &Description) -> Result<Self, SdpError> {
+        let own = local.streams.iter().position(|stream| !stream.closed).unwrap_or(0);
+        let first = first(local, offer, offer.places().map(|place| (own, place)))?;
+        let new = offer.open_from(first.place + 1);
+        Ok(Self { first, further: Vec::new(), next: own + 1, new, closed: Vec::new() })
+    }
+}
+
+/// The first stream that can be taken with a port of its own, or the first with SRTP.
+fn first(
+    local: &LocalMedia,
+    offer: &Description,
+    candidates: impl Iterator<Item = (usize, usize)>,
+) -> Result<Taken, SdpError> {
+    let mut taken: Option<Taken> = None;
+    let mut refused = None;
+    for (own, place) in candidates {
+        let tried = match offer.is_open(place) {
+            None => continue,
+            Some(true) if offer.port(place) != 0 => Taken::new(local, offer, (own, place), &[]),
+            Some(_) => Err(SdpError::Rejected(Kind::Offer)),
+        };
+        match tried {
+            Ok(tried) => {
+                let better = match &taken {
+                    None => true,
+                    Some(best) => best.crypto.is_none() && tried.crypto.is_some(),
+                };
+                if better {
+                    taken = Some(tried);
+                }
+            }
+            // What's wrong with a live stream says more than that another is dead.
+            Err(error) => match refused {
+                None | Some(SdpError::Rejected(_)) => refused = Some(error),
+                Some(_) => {}
+            },
+        }
+    }
+    taken.ok_or_else(|| refused.unwrap_or(SdpError::NoAudio(Kind::Offer)))
+}
+
+/// One stream of an offer that we take.
+struct Taken {
+    own: usize,
+    place: usize,
+    theirs: Audio,
+    formats: Formats,
+    transport: NegotiatedTransport,
+    crypto: Option<CryptoLine>,
+}
+
+impl Taken {
+    fn new(
+        local: &LocalMedia,
+        offer: &Description,
+        (own, place): (usize, usize),
+        numbers: &[PayloadType],
+    ) -> Result<Self, SdpError> {
+        let theirs = offer.audio(place, Kind::Offer)?;
+        same_family(local, &theirs, Kind::Offer)?;
+        let (srtp, crypto) = answer_keys(local, &theirs)?.unzip();
+        let formats = Formats::answered(local, &local.streams[own], &theirs, numbers)?;
+        let rtcp_mux = local.rtcp_mux && theirs.rtcp_mux;
+        let transport = NegotiatedTransport {
+            remote_rtp: theirs.rtp,
+            remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Offer))? },
+            rtcp_mux,
+            srtp,
+            bundle: Vec::new(),
+        };
+        Ok(Self { own, place, theirs, formats, transport, crypto })
+    }
+
+    /// One more over the port of the first that was taken.
+    fn further(
+        local: &LocalMedia,
+        offer: &Description,
+        (own, place): (usize, usize),
+        group: &[usize],
+        taken: &[Self],
+    ) -> Result<Self, SdpError> {
+        // All bundled streams have one profile (RFC 9143, 9.1).
+        let proto = |place: usize| &*offer.session.medias[place].proto;
+        let goes_with = |first: &Self| proto(place).eq_ignore_ascii_case(proto(first.place));
+        if !group.contains(&place) || !taken.first().is_some_and(goes_with) {
+            return Err(SdpError::NotBundled(Kind::Offer));
+        }
+        let numbers: Vec<_> = taken.iter().flat_map(|taken| taken.formats.numbers()).collect();
+        Self::new(local, offer, (own, place), &numbers)
+    }
+}

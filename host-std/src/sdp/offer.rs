@@ -1,0 +1,208 @@
+//! Our offer (RFC 3264, 5 and 8; RFC 9143, 7.2 and 7.5 for several streams).
+
+use dsp_core::time::PayloadType;
+use sdp_types::Media;
+
+use super::bundle::{self, Description};
+use super::error::{Kind, SdpError};
+use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
+use super::read::{Audio, Profile};
+use super::write::{self, Carries, OurAudio};
+use super::{LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
+use crate::registry::Numbers;
+
+/// Writes an offer: the first of a session, or with [`LocalMedia::previous`] a later one (hold, resume, another
+/// address, new keys, another stream).
+///
+/// Several streams are offered in one BUNDLE group. Before it's agreed on only one of them has a port, so that a side
+/// that doesn't know BUNDLE rejects the others; and each has payload types that no other has.
+///
+/// # Errors
+/// [`SdpError::Local`] if `local` contradicts itself, [`SdpError::TooMany`] where no further `m=` line has room.
+pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
+    write::check(local)?;
+    let before = Before::read(local)?;
+    let (medias, places) = before.lay_out(local)?;
+    let streams = || local.streams.iter().zip(places.iter().copied());
+    let open = || streams().filter(|(stream, _)| !stream.closed).map(|(_, place)| place);
+    if open().count() > 1 && !local.rtcp_mux {
+        return Err(SdpError::Local("several streams over one port need rtcp-mux"));
+    }
+    let tag = before.tag().filter(|tag| open().any(|place| place == *tag)).or(open().next());
+    let tag = tag.ok_or(SdpError::Local("all streams are closed"))?;
+    let grouped = places.len() > 1 || before.is_grouped(tag);
+    let mids = mids(&medias, grouped);
+    let mid = |place: usize| mids.get(place).and_then(Option::as_deref);
+    let agreed = |place: usize| mid(place).is_some_and(|mid| local.bundle.iter().any(|agreed| agreed == mid));
+
+    let rejected =
+        medias.iter().enumerate().map(|(place, media)| media.map(|media| write::rejected(media, mid(place))));
+    let mut medias: Vec<_> = rejected.collect();
+    let old: Vec<_> = places.iter().map(|place| before.audio(*place)).collect();
+    // All bundled streams have one profile (RFC 9143, 9.1).
+    let proto = profile(local, before.audio(tag).as_ref()).to_owned();
+    // Numbers of one stream are none of another's, not even of a closed one.
+    let mut free = Numbers::new(old.iter().flatten().flat_map(Audio::numbers));
+    for ((stream, place), old) in streams().zip(&old) {
+        let (codecs, events) = number(stream, old.as_ref(), &mut free);
+        if codecs.iter().all(|codec| codec.format.is_auxiliary()) {
+            return Err(SdpError::Local("there are too few payload types for so many codecs"));
+        }
+        let ours = OurAudio {
+            mid: mid(place),
+            carries: match place {
+                tagged if tagged == tag => Carries::All,
+                bundled if agreed(bundled) => Carries::Port,
+                _ => Carries::Nothing,
+            },
+            proto: &proto,
+            direction: stream.direction,
+            codecs: &codecs,
+            events: &events,
+            ptime_ms: stream.ptime_ms,
+            rtcp_mux: local.rtcp_mux,
+            crypto: if local.srtp == SrtpPolicy::Off { &[] } else { &local.crypto },
+        };
+        let media = write::audio(local, stream, &ours);
+        medias[place] = Some(if stream.closed { write::closed(&media, mid(place)) } else { media });
+    }
+    let others = open().filter(|place| *place != tag);
+    let group = std::iter::once(tag).chain(others).filter(|_| grouped).filter_map(mid);
+    Ok(write::session(local, write::group(group), medias.into_iter().flatten().collect(), Vec::new()))
+}
+
+/// The codecs of each stream of our `offer` with the payload types it gives them, none for a closed one: from the moment
+/// it is sent, the other side may use them (RFC 3264, 5.1).
+///
+/// # Errors
+/// [`SdpError::NoAudio`] and what a description may be wrong in.
+pub fn offered(offer: impl AsRef<[u8]>) -> Result<Vec<Vec<NegotiatedCodec>>, SdpError> {
+    let offer = Description::read(offer.as_ref())?;
+    let places = offer.own();
+    if !places.iter().any(|place| offer.is_open(*place) == Some(true)) {
+        return Err(SdpError::NoAudio(Kind::Offer));
+    }
+    let codecs = |place: usize| match offer.is_open(place) {
+        Some(true) => offer.audio(place, Kind::Offer).map(|audio| audio.codecs),
+        _ => Ok(Vec::new()),
+    };
+    places.into_iter().map(codecs).collect()
+}
+
+/// What we said last in this session.
+struct Before {
+    text: Option<Description>,
+    /// The places of our streams.
+    own: Vec<usize>,
+}
+
+impl Before {
+    fn read(local: &LocalMedia) -> Result<Self, SdpError> {
+        let text = local.previous.as_deref().map(|text| Description::read(text.as_bytes())).transpose()?;
+        let mut own = text.as_ref().map_or_else(Vec::new, Description::own);
+        if let Some(text) = text.as_ref().filter(|_| own.is_empty()) {
+            // The first that once was.
+            own.extend(text.places().find(|place| text.is_open(*place).is_some()));
+        }
+        Ok(Self { text, own })
+    }
+
+    /// What is written at each place, and the places of our streams. Streams never leave a session (RFC 3264, 8): what was
+    /// rejected once stays in its place with port 0, and what is new comes last.
+    fn lay_out(&self, local: &LocalMedia) -> Result<(Vec<Option<&Media>>, Vec<usize>), SdpError> {
+        let medias = self.text.iter().flat_map(|text| &text.session.medias);
+        let mut medias: Vec<_> = medias.map(Some).collect();
+        // A closed stream that never was needs a place only for the sake of those after it.
+        let last = local.streams.iter().rposition(|stream| !stream.closed).map_or(0, |last| last + 1);
+        let count = last.max(self.own.len().min(local.streams.len()));
+        let mut places: Vec<_> = self.own.iter().copied().take(count).collect();
+        places.extend((medias.len()..).take(count - places.len()));
+        medias.resize(medias.len().max(places.last().map_or(0, |last| last + 1)), None);
+        if medias.len() > MAX_STREAMS {
+            return Err(SdpError::TooMany { what: "streams", most: MAX_STREAMS });
+        }
+        Ok((medias, places))
+    }
+
+    fn audio(&self, place: usize) -> Option<Audio> {
+        self.text.as_ref()?.audio(place, Kind::Offer).ok()
+    }
+
+    fn is_grouped(&self, place: usize) -> bool {
+        self.text.as_ref().is_some_and(|text| text.bundles.group(place).is_some())
+    }
+
+    /// The place whose address counted for all. It stays, as long as it's open: a side without BUNDLE knows no other.
+    fn tag(&self) -> Option<usize> {
+        let text = self.text.as_ref()?;
+        let tagged = text.bundles.first_group().and_then(|group| text.tag(group));
+        let live = || self.own.iter().copied().find(|place| text.port(*place) != 0);
+        tagged.filter(|tag| self.own.contains(tag)).or_else(live)
+    }
+}
+
+/// The name of each section: what it has, and if there is a group new ones for those without (RFC 5888, 6: either all
+/// have names or none counts).
+fn mids(medias: &[Option<&Media>], grouped: bool) -> Vec<Option<String>> {
+    let mut mids: Vec<Option<String>> = Vec::with_capacity(medias.len());
+    for media in medias {
+        let mid = media.and_then(bundle::written_mid).map(str::to_owned);
+        mids.push(mid.filter(|mid| mids.iter().flatten().all(|other| other != mid)));
+    }
+    for place in 0..mids.len() {
+        if grouped && mids[place].is_none() {
+            mids[place] = Some(bundle::new_mid(place, &mids));
+        }
+    }
+    mids
+}
+
+/// The profile of an offer. Phones take it ill when it changes during a call, so it stays what it was if it can.
+fn profile<'a>(local: &LocalMedia, before: Option<&'a Audio>) -> &'a str {
+    let keeps = |before: &&Audio| match local.srtp {
+        SrtpPolicy::Off => before.profile == Profile::Plain,
+        SrtpPolicy::Offered => true,
+        SrtpPolicy::Required => before.profile == Profile::Secure || !before.crypto.is_empty(),
+    };
+    match before.filter(keeps) {
+        Some(before) => &before.proto,
+        None if local.srtp == SrtpPolicy::Required => "RTP/SAVP",
+        None => "RTP/AVP",
+    }
+}
+
+/// Gives our codecs and events their numbers: those they had before, those they wish, static ones, then free ones.
+/// A number never changes its meaning within a session (RFC 3264, 8.3.2).
+fn number(
+    stream: &LocalStream,
+    before: Option<&Audio>,
+    free: &mut Numbers,
+) -> (Vec<NegotiatedCodec>, Vec<NegotiatedEvents>) {
+    let (old_codecs, old_events) = before.map_or((&[][..], &[][..]), |audio| (&audio.codecs, &audio.events));
+    let mut kept: Vec<Option<PayloadType>> = vec![None; stream.codecs.len()];
+    for (at, codec) in stream.codecs.iter().enumerate() {
+        let mut old = old_codecs.iter().filter(|old| old.format.same_encoding(codec)).map(|old| old.payload_type);
+        kept[at] = old.find(|old| !kept.contains(&Some(*old)));
+    }
+    let numbers = free.assign(&stream.codecs, &kept);
+    let mut codecs = Vec::new();
+    for (codec, number) in stream.codecs.iter().zip(numbers) {
+        if let Some(payload_type) = number {
+            codecs.push(NegotiatedCodec { payload_type, format: codec.clone() });
+        }
+    }
+    let mut events: Vec<NegotiatedEvents> = Vec::new();
+    for codec in stream.codecs.iter().filter(|codec| stream.telephone_event && !codec.is_auxiliary()) {
+        let rtp_clock_hz = codec.rtp_clock_hz;
+        if events.iter().any(|events| events.rtp_clock_hz == rtp_clock_hz) {
+            continue;
+        }
+        let old = old_events.iter().find(|old| old.rtp_clock_hz == rtp_clock_hz).map(|old| old.payload_type);
+        let usual = PayloadType::new(101).filter(|_| rtp_clock_hz == 8_000);
+        let number = old.or_else(|| usual.and_then(|usual| free.take_if_free(usual))).or_else(|| free.take_dynamic());
+        if let Some(payload_type) = number {
+            events.push(NegotiatedEvents { payload_type, rtp_clock_hz, events: EventSet::DTMF_AND_FLASH });
+        }
+    }
+    (codecs, events)
+}
