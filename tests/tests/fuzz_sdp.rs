@@ -4,11 +4,13 @@
 //! Plain `cargo test` runs bolero's random engine for a second a target; `BOLERO_RANDOM_TEST_TIME_MS` sets another
 //! time.
 
+use std::collections::HashSet;
+
 use bolero::check;
 use host_std::registry::{Registry, Terms};
 use host_std::sdp::{
-    CodecFormat, CryptoLine, CryptoSuite, LocalMedia, LocalStream, MasterKey, SdpError, SrtpPolicy, accept, answer,
-    offer,
+    CodecFormat, CryptoLine, CryptoSuite, LocalMedia, LocalStream, MAX_STREAMS, MasterKey, Negotiated, SdpError,
+    SrtpPolicy, accept, answer, offer,
 };
 
 /// A description with a bit of everything.
@@ -42,8 +44,37 @@ m=audio 54500 RTP/AVP 0\r
 m=image 1 udptl t38\r
 ";
 
+/// Several streams over one port, with what BUNDLE may get wrong: names that two have or nobody has, numbers that two
+/// streams have, sections without a port.
+const BUNDLED: &str = "v=0\r
+o=- 20518 0 IN IP4 203.0.113.1\r
+s=-\r
+c=IN IP4 203.0.113.1\r
+t=0 0\r
+a=group:BUNDLE foo bar nobody zen\r
+a=group:LS foo bar\r
+m=audio 54400 RTP/AVP 0 9\r
+a=mid:foo\r
+a=rtcp-mux\r
+a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r
+m=audio 0 RTP/AVP 96 0 101\r
+a=mid:bar\r
+a=bundle-only\r
+a=rtpmap:96 PCMU/8000\r
+a=rtpmap:101 telephone-event/8000\r
+a=sendonly\r
+m=video 54400 RTP/AVP 32\r
+a=mid:zen\r
+m=audio 54402 RTP/AVP 0\r
+a=mid:foo2\r
+m=audio 0 RTP/AVP 97\r
+a=mid:over\r
+a=rtpmap:97 L16/16000\r
+a=inactive\r
+";
+
 /// Pieces that are likely to hit a special case.
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 34] = [
     "0",
     "65535",
     "65536",
@@ -59,6 +90,16 @@ const PIECES: [&str; 24] = [
     ":",
     "=",
     "m=audio 1 RTP/AVP 0\r\n",
+    "m=audio 0 RTP/AVP 0\r\n",
+    "a=mid:foo\r\n",
+    "a=mid:bar\r\n",
+    "a=mid:0\r\n",
+    "a=mid:1\r\n",
+    "a=group:BUNDLE 0 1\r\n",
+    "a=group:BUNDLE bar foo\r\n",
+    "a=bundle-only\r\n",
+    "a=inactive\r\n",
+    "a=rtcp-mux\r\n",
     "c=IN IP4 0.0.0.0\r\n",
     "a=",
     "a=rtpmap:",
@@ -70,49 +111,89 @@ const PIECES: [&str; 24] = [
     "*",
 ];
 
-fn local(srtp: SrtpPolicy) -> LocalMedia {
+fn local(srtp: SrtpPolicy, streams: usize) -> LocalMedia {
     let key = |tag: u8, suite| CryptoLine { tag: tag.into(), suite, key: MasterKey::from_bytes(&[tag; 30]) };
     LocalMedia {
         rtp_port: 4000,
-        streams: vec![LocalStream::of([
-            CodecFormat::opus(),
-            CodecFormat::pcmu(),
-            CodecFormat::g722(),
-            CodecFormat::l16(16_000, 1),
-        ])],
+        streams: vec![
+            LocalStream::of([
+                CodecFormat::opus(),
+                CodecFormat::pcmu(),
+                CodecFormat::g722(),
+                CodecFormat::l16(16_000, 1),
+            ]);
+            streams
+        ],
         srtp,
         crypto: vec![key(1, CryptoSuite::AesCm128HmacSha1_80), key(2, CryptoSuite::AesCm128HmacSha1_32)],
         ..Default::default()
     }
 }
 
+/// What holds of every agreement: something to send in each stream, and payload types that tell the streams apart.
+fn assert_sound(local: &LocalMedia, agreed: &Negotiated) {
+    assert!(local.srtp != SrtpPolicy::Required || agreed.transport.srtp.is_some());
+    assert!(agreed.transport.remote_rtp.port() != 0 && agreed.transport.remote_rtcp.port() != 0);
+    assert_eq!(agreed.streams.len(), local.streams.len());
+    let streams: Vec<_> = agreed.streams.iter().flatten().collect();
+    assert!(!streams.is_empty() && streams.len() + agreed.refused.len() <= MAX_STREAMS);
+    let bundle = &agreed.transport.bundle;
+    assert!(streams.len() == 1 || bundle.len() == streams.len() && agreed.transport.rtcp_mux);
+    assert!(bundle.iter().all(|mid| streams.iter().any(|stream| stream.mid.as_ref() == Some(mid))));
+    let mut numbers = HashSet::new();
+    for stream in &streams {
+        assert!((10..=60).contains(&stream.send_ptime_ms));
+        assert!(!stream.send.is_empty() && stream.send.len() == stream.receive.len());
+        let own = stream.receive.iter().map(|codec| codec.payload_type);
+        let own = own.chain(stream.receive_events.iter().map(|events| events.payload_type)).collect::<HashSet<_>>();
+        assert!(own.into_iter().all(|number| numbers.insert(number)), "{agreed:?}");
+    }
+    for refused in &agreed.refused {
+        assert_short(&refused.to_string());
+    }
+}
+
+fn assert_short(message: &str) {
+    assert!(message.len() < 600 && !message.contains(char::is_control), "{message}");
+}
+
 fn survives(text: &[u8]) {
-    for policy in [SrtpPolicy::Off, SrtpPolicy::Offered, SrtpPolicy::Required] {
-        let mut local = local(policy);
+    for (policy, streams) in [
+        (SrtpPolicy::Off, 1),
+        (SrtpPolicy::Offered, 1),
+        (SrtpPolicy::Required, 1),
+        (SrtpPolicy::Off, 3),
+        (SrtpPolicy::Offered, 3),
+    ] {
+        let mut local = local(policy, streams);
         let ours = offer(&local).unwrap();
         if let Ok(agreed) = accept(&local, &ours, text) {
-            assert!(policy != SrtpPolicy::Required || agreed.transport.srtp.is_some());
-            let stream = agreed.stream(0).unwrap();
-            assert!(!stream.send.is_empty() && stream.send.len() == stream.receive.len());
+            assert_sound(&local, &agreed);
         }
-        match answer(&local, text) {
-            Ok((answered, agreed)) => {
-                let (transport, stream) = (&agreed.transport, agreed.stream(0).unwrap());
-                assert!((10..=60).contains(&stream.send_ptime_ms));
-                assert!(!stream.send.is_empty() && stream.send.len() == stream.receive.len());
-                assert!(policy != SrtpPolicy::Required || transport.srtp.is_some());
-                assert!(transport.remote_rtp.port() != 0 && transport.remote_rtcp.port() != 0);
-                // Our own text can be read again: as an offer by anybody, and as what we said before.
-                assert!(!matches!(answer(&local, &answered), Err(SdpError::Syntax(_))), "{answered}");
-                local.previous = Some(answered);
-                let again = offer(&local).unwrap();
-                local.previous = Some(again.clone());
-                assert_eq!(offer(&local).unwrap(), again);
-            }
+        let (answered, agreed) = match answer(&local, text) {
+            Ok(answered) => answered,
             Err(error) => {
-                let message = error.to_string();
-                assert!(message.len() < 600 && !message.contains(char::is_control), "{message}");
+                assert_short(&error.to_string());
+                continue;
             }
+        };
+        assert_sound(&local, &agreed);
+        // Our own text can be read again: as an offer by anybody, and as what we said before.
+        assert!(!matches!(answer(&local, &answered), Err(SdpError::Syntax(_))), "{answered}");
+        (local.previous, local.bundle) = (Some(answered), agreed.transport.bundle.clone());
+        // The same offer again finds every stream where it was.
+        let (_, same) = answer(&local, text).unwrap();
+        assert_eq!((&same.streams, &same.transport), (&agreed.streams, &agreed.transport));
+        // With so few free numbers a further stream may find none.
+        let Ok(again) = offer(&local) else {
+            assert!(streams > 1);
+            continue;
+        };
+        local.previous = Some(again.clone());
+        assert_eq!(offer(&local).unwrap(), again);
+        // Any text as the answer to that.
+        if let Ok(agreed) = accept(&local, &again, text) {
+            assert_sound(&local, &agreed);
         }
     }
 }
@@ -121,10 +202,14 @@ fn survives(text: &[u8]) {
 #[test]
 fn the_seed_is_taken() {
     for policy in [SrtpPolicy::Off, SrtpPolicy::Offered, SrtpPolicy::Required] {
-        let (_, agreed) = answer(&local(policy), SEED).unwrap();
+        let (_, agreed) = answer(&local(policy, 1), SEED).unwrap();
         assert_eq!(agreed.transport.remote_rtp.port(), if policy == SrtpPolicy::Off { 54_500 } else { 54_400 });
     }
+    let (_, agreed) = answer(&local(SrtpPolicy::Offered, 3), BUNDLED).unwrap();
+    assert_eq!(agreed.streams.iter().flatten().count(), 2);
+    assert_eq!(agreed.transport.bundle, ["foo", "bar"]);
     survives(SEED.as_bytes());
+    survives(BUNDLED.as_bytes());
 }
 
 #[test]
@@ -132,29 +217,36 @@ fn fuzz_sdp_answer() {
     check!().with_max_len(4_096).for_each(survives);
 }
 
-/// The seed with some edits: a place, what to do there, and with what.
 #[test]
 fn fuzz_sdp_mutated() {
-    check!().with_type::<Vec<(u16, u8, u8)>>().for_each(|edits| {
-        let mut text = SEED.as_bytes().to_vec();
-        for &(place, action, with) in edits.iter().take(12) {
-            let at = usize::from(place) % (text.len() + 1);
-            let piece = PIECES[usize::from(with) % PIECES.len()].as_bytes();
-            match action % 5 {
-                0 if at < text.len() => text[at] = with,
-                1 => drop(text.splice(at..at, piece.iter().copied())),
-                2 => drop(text.splice(at..(at + usize::from(with) % 16).min(text.len()), piece.iter().copied())),
-                // Cutting off is rare, or nothing would be left of most.
-                3 if with < 16 => text.truncate(at),
-                _ => {
-                    // A line said twice, elsewhere.
-                    let line = SEED.lines().nth(usize::from(with) % SEED.lines().count()).unwrap_or_default();
-                    drop(text.splice(at..at, format!("\r\n{line}\r\n").into_bytes()));
-                }
+    check!().with_type::<Vec<(u16, u8, u8)>>().for_each(|edits| mutated(SEED, edits));
+}
+
+#[test]
+fn fuzz_sdp_bundles_mutated() {
+    check!().with_type::<Vec<(u16, u8, u8)>>().for_each(|edits| mutated(BUNDLED, edits));
+}
+
+/// The seed with some edits: a place, what to do there, and with what.
+fn mutated(seed: &str, edits: &[(u16, u8, u8)]) {
+    let mut text = seed.as_bytes().to_vec();
+    for &(place, action, with) in edits.iter().take(12) {
+        let at = usize::from(place) % (text.len() + 1);
+        let piece = PIECES[usize::from(with) % PIECES.len()].as_bytes();
+        match action % 5 {
+            0 if at < text.len() => text[at] = with,
+            1 => drop(text.splice(at..at, piece.iter().copied())),
+            2 => drop(text.splice(at..(at + usize::from(with) % 16).min(text.len()), piece.iter().copied())),
+            // Cutting off is rare, or nothing would be left of most.
+            3 if with < 16 => text.truncate(at),
+            _ => {
+                // A line said twice, elsewhere.
+                let line = seed.lines().nth(usize::from(with) % seed.lines().count()).unwrap_or_default();
+                drop(text.splice(at..at, format!("\r\n{line}\r\n").into_bytes()));
             }
         }
-        survives(&text);
-    });
+    }
+    survives(&text);
 }
 
 /// Any text as the parameters of every codec, from either side: whatever they agree on, the encoder makes packets that

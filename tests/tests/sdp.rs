@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use host_std::registry::Registry;
 use host_std::sdp::{
     CodecFormat, CodecOrder, CryptoLine, CryptoSuite, Direction, LocalMedia, LocalStream, MasterKey, Negotiated,
-    NegotiatedTransport, SdpError, SessionId, SrtpPolicy, accept, answer, offer,
+    NegotiatedStream, NegotiatedTransport, SdpError, SessionId, SrtpPolicy, accept, answer, offer,
 };
 use proptest::prelude::*;
 
@@ -86,12 +86,19 @@ fn codecs(local: &LocalMedia) -> &[CodecFormat] {
 
 /// What `sender` sends is what `receiver` expects.
 fn assert_crossed(sender: &Negotiated, receiver: &Negotiated) {
+    assert_transports_crossed(sender, receiver);
+    assert_streams_crossed(sender.stream(0).unwrap(), receiver.stream(0).unwrap());
+}
+
+fn assert_transports_crossed(sender: &Negotiated, receiver: &Negotiated) {
     let (from, to) = (&sender.transport, &receiver.transport);
     let keys = |side: &NegotiatedTransport| side.srtp.clone().map(|keys| (keys.suite, keys.outgoing, keys.incoming));
     let turned = keys(to).map(|(suite, outgoing, incoming)| (suite, incoming, outgoing));
     assert_eq!(keys(from), turned);
     assert_eq!(from.rtcp_mux, to.rtcp_mux);
-    let (sender, receiver) = (sender.stream(0).unwrap(), receiver.stream(0).unwrap());
+}
+
+fn assert_streams_crossed(sender: &NegotiatedStream, receiver: &NegotiatedStream) {
     assert_eq!(sender.send.len(), receiver.receive.len());
     for (sent, expected) in sender.send.iter().zip(&receiver.receive) {
         assert_eq!(sent.payload_type, expected.payload_type);
@@ -179,6 +186,74 @@ proptest! {
         for codec in &at_b.stream(0).unwrap().receive {
             let mut kept = at_a.stream(0).unwrap().send.iter().filter(|other| other.format.same_encoding(&codec.format));
             prop_assert!(kept.any(|other| other.payload_type == codec.payload_type));
+        }
+    }
+
+    /// Streams over one port are held, closed, opened and added by either side in any order: both sides see the same ones
+    /// in the same places, and what goes on keeps its name and numbers.
+    #[test]
+    fn bundles_go_on(
+        a in side(),
+        b in side(),
+        codecs in proptest::collection::vec(proptest::collection::vec(codec(), 1..4), 1..5),
+        steps in proptest::collection::vec((any::<bool>(), 0_usize..4, direction(), 0_u8..4), 1..12),
+    ) {
+        let mut sides = [a, b];
+        sides[1].address = sides[0].address;
+        for side in &mut sides {
+            (side.rtcp_mux, side.mtu) = (true, 1_200);
+            side.srtp = if side.srtp == SrtpPolicy::Off { SrtpPolicy::Off } else { SrtpPolicy::Offered };
+        }
+        // Streams meet in their order, so those of one place shall have something in common.
+        for side in &mut sides {
+            side.streams = codecs.iter().cloned().map(LocalStream::of).collect();
+        }
+        if sides.iter().any(|side| offer(side).is_err()) {
+            return Ok(());
+        }
+        let mut before: Option<Negotiated> = None;
+        for (who, which, direction, action) in steps {
+            let (first, second) = sides.split_at_mut(1);
+            let (from, to) = if who { (&mut first[0], &mut second[0]) } else { (&mut second[0], &mut first[0]) };
+            let changed = from.clone();
+            let count = from.streams.len();
+            let stream = &mut from.streams[which % count];
+            match action {
+                // What was closed before it was there has no place at the other side.
+                _ if before.is_none() => {}
+                0 => stream.direction = direction,
+                1 => stream.closed = true,
+                _ => stream.closed = false,
+            }
+            let Ok(offered) = offer(from) else {
+                *from = changed;
+                continue;
+            };
+            let Ok((answered, at_to)) = answer(to, &offered) else {
+                *from = changed;
+                continue;
+            };
+            let at_from = accept(from, &offered, &answered).unwrap();
+            prop_assert_eq!(&at_from.transport.bundle, &at_to.transport.bundle);
+            assert_transports_crossed(&at_from, &at_to);
+            for at in 0..count {
+                let (Some(one), Some(other)) = (at_from.stream(at), at_to.stream(at)) else {
+                    prop_assert!(at_from.stream(at).is_none() && at_to.stream(at).is_none(), "{}\n{}", offered, answered);
+                    let went_on = before.as_ref().is_some_and(|before| before.stream(at).is_some());
+                    let closed = from.streams[at].closed || to.streams[at].closed;
+                    prop_assert!(closed || !went_on, "stream {} is lost\n{}\n{}", at, offered, answered);
+                    continue;
+                };
+                prop_assert!(!from.streams[at].closed && !to.streams[at].closed);
+                assert_streams_crossed(one, other);
+                prop_assert_eq!(&one.mid, &other.mid);
+                let before = before.as_ref().and_then(|before| before.stream(at));
+                prop_assert!(before.is_none_or(|before| before.mid.is_none() || before.mid == one.mid));
+            }
+            for (side, text, agreed) in [(from, offered, &at_from), (to, answered, &at_to)] {
+                (side.previous, side.bundle) = (Some(text), agreed.transport.bundle.clone());
+            }
+            before = Some(at_from);
         }
     }
 }

@@ -17,7 +17,8 @@ pub struct Negotiated {
     /// In the order of [`LocalMedia::streams`](super::LocalMedia::streams), and as many; `None` where a stream is closed
     /// or was rejected. At least one is there.
     pub streams: Vec<Option<NegotiatedStream>>,
-    /// The further streams that we would have taken and could not, and why; what either side closed is not among them.
+    /// The further streams that we have a place for and could not take, or that the other side refused, and why; what
+    /// either side has closed is not among them.
     pub refused: Vec<Refused>,
 }
 

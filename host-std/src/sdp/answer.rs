@@ -116,15 +116,14 @@ struct Seats {
 impl Seats {
     fn find(local: &LocalMedia, offer: &Description) -> Result<Self, SdpError> {
         let previous = local.previous.as_deref().filter(|_| local.streams.len() > 1);
-        match previous.and_then(|text| Description::read(text.as_bytes()).ok()) {
-            Some(previous) => Self::as_before(local, offer, &previous).map_or_else(|| Self::anew(local, offer), Ok),
-            None => Self::anew(local, offer),
-        }
+        let previous = previous.and_then(|text| Description::read(text.as_bytes()).ok());
+        let known = previous.as_ref().map_or_else(Vec::new, Description::own);
+        let before = previous.and_then(|previous| Self::as_before(local, offer, &previous, &known));
+        before.map_or_else(|| Self::anew(local, offer, &known), Ok)
     }
 
     /// If any stream of before goes on.
-    fn as_before(local: &LocalMedia, offer: &Description, previous: &Description) -> Option<Self> {
-        let known = previous.own();
+    fn as_before(local: &LocalMedia, offer: &Description, previous: &Description, known: &[usize]) -> Option<Self> {
         let seated = || (0..local.streams.len()).zip(known.iter().copied());
         let open = || {
             let open = |place| offer.is_open(place) == Some(true);
@@ -148,9 +147,12 @@ impl Seats {
         })
     }
 
-    fn anew(local: &LocalMedia, offer: &Description) -> Result<Self, SdpError> {
+    /// Where nothing of before goes on, or there is no before. Places of other streams than our first are not for it.
+    fn anew(local: &LocalMedia, offer: &Description, known: &[usize]) -> Result<Self, SdpError> {
         let own = local.streams.iter().position(|stream| !stream.closed).unwrap_or(0);
-        let first = first(local, offer, offer.places().map(|place| (own, place)))?;
+        let is_others = |place: usize| known.iter().position(|known| *known == place).is_some_and(|other| other != own);
+        let candidates = offer.places().filter(|place| !is_others(*place));
+        let first = first(local, offer, candidates.map(|place| (own, place)))?;
         let new = offer.open_from(first.place + 1);
         Ok(Self { first, further: Vec::new(), next: own + 1, new, closed: Vec::new() })
     }
