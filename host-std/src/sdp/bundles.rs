@@ -319,6 +319,9 @@ fn initial_offers_of_the_rfc() {
     let (text, agreed) = answer(&bert(), alice(&INITIAL.replace("foo bar", "bar foo"))).unwrap();
     assert_eq!(agreed.transport.remote_rtp.port(), 10002);
     assert_eq!((lines(&text, "a=group"), numbers(&agreed)), (vec!["a=group:BUNDLE bar foo"], vec![Some(0), Some(9)]));
+    let listed_first = bundle_only.replace("foo bar", "bar foo");
+    let (text, agreed) = answer(&bert(), alice(&listed_first)).unwrap();
+    assert_eq!((lines(&text, "a=group"), numbers(&agreed)), (vec!["a=group:BUNDLE foo bar"], vec![Some(0), Some(9)]));
     // If it's not taken, the next one with a port is; one without goes with it.
     let wide = LocalStream::of([CodecFormat::g722()]);
     let only_wide = LocalMedia { streams: vec![wide.clone(), wide], ..bert() };
@@ -387,6 +390,9 @@ fn a_stream_is_added_and_disabled_as_in_the_rfc() {
     let (text, agreed) = say(&format!("{two}{zen}"));
     assert_eq!((numbers(&agreed), agreed.refused.len()), (vec![Some(0), Some(9), None], 0));
     assert!(text.contains("a=group:BUNDLE foo bar\r\n"), "{text}");
+    assert!(text.ends_with("m=audio 0 RTP/AVP 66\r\na=mid:zen\r\na=rtpmap:66 PCMU/8000\r\na=inactive\r\n"), "{text}");
+    // Without its name and what its number means it's still ours.
+    let (text, _) = say(&format!("{two}m=audio 0 RTP/AVP 66\n"));
     assert!(text.ends_with("m=audio 0 RTP/AVP 66\r\na=mid:zen\r\na=rtpmap:66 PCMU/8000\r\na=inactive\r\n"), "{text}");
     // Another kind of stream takes its place, and then the first is over: ours are still who they were.
     say(&format!("{two}m=video 10000 RTP/AVP 31\na=mid:zen\n"));

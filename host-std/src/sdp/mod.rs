@@ -1,4 +1,10 @@
-//! SDP offer and answer for one audio stream, as pure functions from text to text: no I/O, no clock, no state.
+//! SDP offer and answer for audio streams over one transport, as pure functions from text to text: no I/O, no clock, no
+//! state.
+//!
+//! Two lists stand for the streams: [`LocalMedia::streams`] is what we have and want, [`Negotiated::streams`] what became of
+//! it, in the same places for the whole session. What they share, address, ports, keys, is [`NegotiatedTransport`].
+//! Several streams are one BUNDLE group (RFC 9143), told apart by payload type; a description of one stream has no group,
+//! unless the other side began with one.
 //!
 //! Offer/answer follows RFC 3264, the text RFC 8866, `a=rtcp` RFC 3605, `a=rtcp-mux` RFC 5761, `a=crypto` RFC 4568
 //! (in RTP/SAVP, or beside plain RTP/AVP as RFC 8643 has it), telephone events RFC 4733, Opus RFC 7587 and the static
@@ -47,6 +53,10 @@ mod write;
 mod bundles;
 #[cfg(test)]
 mod phones;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod testing;
 
 pub use accept::accept;
 pub use agreed::{Negotiated, NegotiatedStream, NegotiatedTransport, Refused};
