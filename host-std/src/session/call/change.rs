@@ -117,6 +117,9 @@ impl Call {
             None => self.transport = Some(Transport::new(now, agreed, here, &self.settings, &self.identity)),
         }
         successors.put(&mut self.local);
+        if let Some(transport) = &self.transport {
+            self.local.bundle.clone_from(&transport.agreed().bundle);
+        }
         next.into_iter().enumerate().try_for_each(|(index, next)| self.put(now, index, next))
     }
 
