@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("without keys: {} packets sent", stats[0].sender.packets);
             assert!(stats.iter().all(|stats| stats.sender.packets == 0 && stats.datagrams == 0));
             for side in 0..2 {
-                let [ours, theirs] = [KEYS[side], KEYS[1 - side]].map(|key| MasterKey::from_bytes(key));
+                let [ours, theirs] = [KEYS[side], KEYS[1 - side]].map(MasterKey::from_bytes);
                 let profile = SrtpProfile::AesCm128HmacSha1_80;
                 assert!(calls[side].set_guard(Box::new(Srtp::<4>::new(profile, &ours, &theirs))));
             }
