@@ -8,6 +8,7 @@ use dsp_core::guard::srtp::{MasterKey, Srtp, SrtpProfile};
 use dsp_core::receive::Played;
 use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::DatagramKind;
+use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
 use dsp_core::wire::rtp::RtpPacket;
 use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
@@ -215,3 +216,35 @@ fn a_tap_sees_packets_behind_the_guard_and_the_sound_of_each_source() {
 /// A tap that no call here has.
 struct Other;
 impl Tap for Other {}
+
+/// The two clocks in a sender report are of one moment (RFC 3550, 6.4.1), also where a device takes its time.
+#[test]
+fn a_sender_report_tells_when_its_sample_was_captured() {
+    for latency_ms in [0u64, 40, 120] {
+        let plain = |port| CallConfig { srtp: SrtpPolicy::Off, ..config(port) };
+        let [mut call, _peer] = agreed([plain(4_000), plain(5_000)]);
+        let first = Identity::seeded(4_000).first_timestamp;
+        let (mut now, mut buffer, mut reports) = (Instant::from_millis(1_000), [0; 1_500], 0);
+        let begin = now;
+        for _ in 0..2_000 {
+            now += Duration::from_millis(10);
+            // What comes now was captured earlier: the first sample of all 10 ms and the latency before `now`.
+            let captured_at = now - Duration::from_millis(10 + latency_ms);
+            call.capture(captured_at, &[1_000; 80]);
+            while let Some(transmit) = call.transmit(now, &mut buffer) {
+                let Ok(compound) = Compound::parse(&buffer[..transmit.len], CompoundRule::ReportFirst) else {
+                    continue;
+                };
+                for packet in compound.packets().flatten() {
+                    let Packet::SenderReport(report) = packet else { continue };
+                    // The first sample was captured at `begin` less the latency.
+                    let since = now.since(begin) + Duration::from_millis(latency_ms);
+                    let expected = first.plus(since.as_samples(8_000) as u32);
+                    assert_eq!(report.info().rtp, expected, "{latency_ms} ms");
+                    reports += 1;
+                }
+            }
+        }
+        assert!(reports >= 2, "{reports}");
+    }
+}

@@ -184,7 +184,8 @@ impl Call {
     pub fn capture_stream(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
         let Some(transport) = &self.transport else { return };
         let open = transport.is_open() && transport.agreed().has_remote();
-        let taken = self.streams.get_mut(stream).and_then(Option::as_mut).map(|stream| stream.capture(pcm, open));
+        let taken =
+            self.streams.get_mut(stream).and_then(Option::as_mut).map(|stream| stream.capture(captured_at, pcm, open));
         self.stats.send_errors = self.stats.send_errors.saturating_add(u32::from(taken == Some(false)));
         self.tell(|tap, _| tap.captured(captured_at, stream, pcm));
     }

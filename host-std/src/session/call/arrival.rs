@@ -11,7 +11,7 @@ use super::Call;
 use crate::session::outcome::{Channel, Incoming};
 use crate::session::stream::{Farewell, Stream};
 use crate::session::tap::Way;
-use crate::session::transport::{Arrived, Claim, canonical};
+use crate::session::transport::{Arrived, Claim, unmapped};
 
 impl Call {
     pub(super) fn take_in(
@@ -21,7 +21,7 @@ impl Call {
         from: SocketAddr,
         datagram: &mut [u8],
     ) -> Incoming {
-        let from = canonical(from);
+        let from = unmapped(from);
         let Some(transport) = &mut self.transport else {
             self.stats.early = self.stats.early.saturating_add(1);
             return Incoming::Ignored;
@@ -61,12 +61,12 @@ impl Call {
         };
         let believed = if agreed.is_some() {
             let claim = if transport.authenticates() { Claim::Authentic } else { stream.claim(&packet) };
-            let (believed, moved) = transport.hear(now, from, claim);
-            if moved && matches!(claim, Claim::Other(..)) {
+            let belief = transport.hear(now, from, claim);
+            if belief.moved && matches!(claim, Claim::Other(..)) {
                 // Whoever was heard until now was another: nothing of that says anything of this stream.
                 stream.forget();
             }
-            believed
+            belief.believed
         } else {
             transport.believes(now, Channel::Rtp, from)
         };

@@ -110,8 +110,7 @@ impl Call {
     /// What the stream with this number has to report.
     pub(super) fn account(&self, now: Instant, index: usize) -> Option<Account> {
         let stream = self.streams.get(index)?.as_ref()?;
-        let ntp = self.settings.wall_clock.plus(now.since(Instant::ZERO));
-        Some(stream.account(&self.settings, ntp, &self.remote(index, stream)))
+        Some(stream.account(now, &self.settings, &self.remote(index, stream)))
     }
 
     /// The numbers of each source that is heard.

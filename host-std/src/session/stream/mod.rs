@@ -1,9 +1,9 @@
 //! One stream of a call, both ways: sender, encoder and redundancy; sources, their receivers and decoders. It knows codecs
 //! and sound, and neither address nor key.
 //!
-//! A later offer and answer change a stream in two steps, so that what can't be agreed on changes nothing:
-//! [`Stream::prepare`] makes all that is new, [`Stream::change`] puts it in place and can't fail.
+//! What offers and answers make of it stands in `change`.
 
+mod change;
 mod codecs;
 mod converted;
 mod quality;
@@ -11,16 +11,17 @@ mod sources;
 
 use dsp_core::codec::Encoder;
 use dsp_core::quality::VoipMetricsInput;
-use dsp_core::receive::{Fate, Played, ReceiverConfig};
+use dsp_core::receive::{Fate, Played};
 use dsp_core::rtcp::SendInfo;
-use dsp_core::send::{HostRedundancy, HostSender, SenderConfig};
-use dsp_core::streams::budget::{Budget, Priority};
-use dsp_core::time::{Duration, Instant, NtpTime, Seq, Ssrc};
+use dsp_core::send::{HostRedundancy, HostSender};
+use dsp_core::streams::budget::Priority;
+use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use dsp_core::wire::rtcp::{Compound, VoipMetrics};
 use dsp_core::wire::rtp::RtpPacket;
 
+pub(super) use change::{Change, Setup};
+use codecs::Sending;
 pub(super) use codecs::offered;
-use codecs::{Decoders, Sending};
 pub(crate) use converted::Converted;
 pub use quality::impairment;
 pub(crate) use quality::rating;
@@ -29,23 +30,16 @@ pub(super) use sources::{Counted, Farewell};
 pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};
 
 use super::config::{Settings, Source};
-use super::outcome::{CallError, Incoming};
+use super::outcome::Incoming;
 use super::tap::Tap;
 use super::transport::{Account, Claim};
-use crate::registry::{CodecFormat, Registry};
-use crate::sdp::{NegotiatedCodec, NegotiatedStream};
+use crate::registry::CodecFormat;
+use crate::sdp::NegotiatedStream;
 
+/// A device and a capture chain take no longer than this: what was captured before it is no clock for what comes.
+const LONGEST_DELAY: Duration = Duration::from_millis(500);
 /// Packets with the SSRC that we had before may loop back for so long.
 const LOOPS: Duration = Duration::from_secs(2);
-
-/// What all streams of a call are made with.
-#[derive(Clone, Copy)]
-pub(super) struct Setup<'a> {
-    pub(super) registry: &'a Registry,
-    pub(super) settings: &'a Settings,
-    /// How many packets before it a packet repeats.
-    pub(super) redundancy: u8,
-}
 
 /// The source that we were before.
 #[derive(Clone, Copy)]
@@ -84,161 +78,11 @@ pub(super) struct Stream {
     earlier: Counted,
     fraction_lost: Option<f32>,
     jitter_ms: Option<f32>,
-}
-
-/// What a later offer and answer make of a stream.
-pub(super) struct Change {
-    agreed: NegotiatedStream,
-    sending: Sending,
-    encoder: Box<dyn Encoder + Send>,
-    redundancy: Option<Box<HostRedundancy>>,
-    /// Other receivers, where the sound is another; else more decoders for those there are.
-    heard: Option<Listening>,
-    more: Vec<Decoders>,
-    switches: bool,
-    another_encoder: bool,
-    /// A source has one clock (RFC 7160, 4.1): with another we are another source.
-    pub(super) other_clock: bool,
-}
-
-impl Setup<'_> {
-    fn redundancy(&self, sending: &Sending) -> Option<Box<HostRedundancy>> {
-        sending.redundancy.map(|payload_type| Box::new(HostRedundancy::new(payload_type, self.redundancy.into())))
-    }
-
-    /// The decoders of each source that may be heard.
-    fn decoders(&self, formats: &[NegotiatedCodec], sending: &Sending) -> Result<Vec<Decoders>, CallError> {
-        (0..self.settings.sources).map(|_| Decoders::new(self.registry, formats, sending)).collect()
-    }
-
-    fn listening(&self, sending: &Sending, decoders: Vec<Decoders>, own: Ssrc) -> Result<Listening, CallError> {
-        let (sample_rate_hz, rtp_clock_hz) = (sending.sample_rate_hz, sending.rtp_clock_hz());
-        let config = ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: self.settings.delay };
-        let budget = self.settings.buffer_bytes.map(|bytes| Budget { bytes });
-        Listening::new(config, sending.channels, decoders, own, budget)
-    }
-
-    /// The best codec that was agreed on.
-    fn sending(&self, agreed: &NegotiatedStream) -> Result<Sending, CallError> {
-        Sending::new(self.registry, agreed, self.settings.comfort_noise, self.redundancy)
-    }
-
-    /// Those of our codecs that one stream can carry beside the best one that was agreed on (RFC 7160); `None` if all that
-    /// was agreed on can be carried.
-    ///
-    /// # Errors
-    /// Whatever is wrong with the best one.
-    pub(super) fn fewer(
-        &self,
-        agreed: &NegotiatedStream,
-        ours: &[CodecFormat],
-    ) -> Result<Option<Vec<CodecFormat>>, CallError> {
-        let main = self.sending(agreed)?;
-        if agreed.receive.iter().all(|codec| main.goes_with(self.registry, &codec.format)) {
-            return Ok(None);
-        }
-        Ok(Some(ours.iter().filter(|codec| main.goes_with(self.registry, codec)).cloned().collect()))
-    }
+    /// When the last sample was captured that came.
+    captured_until: Option<Instant>,
 }
 
 impl Stream {
-    pub(super) fn new(setup: &Setup<'_>, agreed: NegotiatedStream, source: Source) -> Result<Self, CallError> {
-        let sending = setup.sending(&agreed)?;
-        let encoder = sending.encoder(setup.registry)?;
-        let config = SenderConfig {
-            ssrc: source.ssrc,
-            first_seq: source.seq,
-            first_timestamp: source.timestamp,
-            payload_type: agreed.send[0].payload_type,
-            ptime_ms: agreed.send_ptime_ms,
-        };
-        let mut sender = Box::new(HostSender::new(config, &*encoder).map_err(CallError::Sender)?);
-        sender.set_comfort_noise(sending.noise);
-        let decoders = setup.decoders(&agreed.receive, &sending)?;
-        Ok(Self {
-            redundancy: setup.redundancy(&sending),
-            heard: setup.listening(&sending, decoders, source.ssrc)?,
-            agreed,
-            sending,
-            encoder,
-            sender,
-            fresh: false,
-            former: None,
-            left: false,
-            closed: false,
-            earlier: Counted::default(),
-            fraction_lost: None,
-            jitter_ms: None,
-        })
-    }
-
-    /// What a later offer and answer make of this stream.
-    ///
-    /// # Errors
-    /// Why it can't be; nothing has changed.
-    pub(super) fn prepare(&self, setup: &Setup<'_>, agreed: NegotiatedStream) -> Result<Change, CallError> {
-        let sending = setup.sending(&agreed)?;
-        let encoder = sending.encoder(setup.registry)?;
-        let decoders = setup.decoders(&agreed.receive, &sending)?;
-        let (heard, more) = if sending.sounds_like(&self.sending) {
-            (None, decoders)
-        } else {
-            (Some(setup.listening(&sending, decoders, self.sender.ssrc())?), Vec::new())
-        };
-        let switches = sending != self.sending
-            || agreed.send[0].payload_type != self.agreed.send[0].payload_type
-            || agreed.send_ptime_ms != self.agreed.send_ptime_ms;
-        if switches {
-            HostSender::check(agreed.send_ptime_ms, &*encoder).map_err(CallError::Sender)?;
-        }
-        Ok(Change {
-            redundancy: setup.redundancy(&sending),
-            switches,
-            another_encoder: !sending.codes_like(&self.sending),
-            other_clock: sending.rtp_clock_hz() != self.sending.rtp_clock_hz(),
-            agreed,
-            sending,
-            encoder,
-            heard,
-            more,
-        })
-    }
-
-    /// Goes on as agreed.
-    pub(super) fn change(&mut self, change: Change) {
-        let Change { agreed, sending, encoder, redundancy, heard, more, switches, another_encoder, .. } = change;
-        if switches {
-            // It was checked that the packet fits.
-            let switched = self.sender.switch(agreed.send[0].payload_type, agreed.send_ptime_ms, &*encoder);
-            debug_assert!(switched.is_ok(), "{switched:?}");
-            self.sender.set_comfort_noise(sending.noise);
-            self.redundancy = redundancy;
-        }
-        if another_encoder {
-            self.encoder = encoder;
-        }
-        // Within a session a payload type keeps its meaning (RFC 3264, 8.3.2): packets of the codecs before that are
-        // still on their way are heard too, if they have the same sound.
-        if let Some(heard) = heard {
-            let (from_hz, to_hz) = (self.sending.sample_rate_hz, sending.sample_rate_hz);
-            self.earlier = self.heard.total().ended().with_earlier(&self.earlier).at_rate(from_hz, to_hz);
-            self.heard = heard;
-            self.fresh = true;
-        }
-        self.heard.add(more);
-        (self.sending, self.agreed) = (sending, agreed);
-        (self.closed, self.left) = (false, false);
-    }
-
-    /// The other side may send what is offered before its answer is here.
-    ///
-    /// # Errors
-    /// Why a codec can't be made.
-    pub(super) fn expect(&mut self, setup: &Setup<'_>, offered: &[NegotiatedCodec]) -> Result<(), CallError> {
-        self.heard.add(setup.decoders(offered, &self.sending)?);
-        Ok(())
-    }
-
     /// Nothing is sent or heard any more. Whether it was open.
     pub(super) fn close(&mut self) -> bool {
         self.sender.pause(0);
@@ -358,9 +202,11 @@ impl Stream {
 
     // What goes out.
 
-    /// Takes in a tick of sound. `open`: whether anything may leave at all. Whether it was taken.
-    pub(super) fn capture(&mut self, pcm: &[i16], open: bool) -> bool {
+    /// Takes in a tick of sound, whose first sample was there at `captured_at`. `open`: whether anything may leave at all.
+    /// Whether it was taken.
+    pub(super) fn capture(&mut self, captured_at: Instant, pcm: &[i16], open: bool) -> bool {
         let samples = pcm.len() / usize::from(self.sending.channels);
+        self.captured_until = Some(captured_at + Duration::from_samples(samples as u64, self.sending.sample_rate_hz));
         if !open || self.closed || !self.agreed.direction.sends() {
             self.sender.pause(samples);
         } else if self.sender.capture(pcm).is_err() {
@@ -399,13 +245,22 @@ impl Stream {
 
     // Numbers.
 
-    /// What there is to report at this moment of our wall clock.
-    pub(super) fn account(&self, settings: &Settings, ntp: NtpTime, remote: &Remote) -> Account {
+    /// What there is to report at `now`. The RTP timestamp in it is that of a sample captured at this moment (RFC 3550,
+    /// 6.4.1), which comes as much later as device and capture chain take.
+    pub(super) fn account(&self, now: Instant, settings: &Settings, remote: &Remote) -> Account {
+        let ntp = settings.wall_clock.plus(now.since(Instant::ZERO));
+        let on_its_way = self.captured_until.map_or(Duration::ZERO, |until| now.since(until).min(LONGEST_DELAY));
+        let ticks = on_its_way.as_samples(self.sending.rtp_clock_hz()) as u32;
         let told = self.agreed.send_voip_metrics && self.heard.first().ssrc().is_some();
         let stats = self.sender.stats();
         Account {
             reception: self.heard.reception(),
-            sent: SendInfo { ntp, rtp: self.sender.timestamp(), packets: stats.packets, octets: stats.octets },
+            sent: SendInfo {
+                ntp,
+                rtp: self.sender.timestamp().plus(ticks),
+                packets: stats.packets,
+                octets: stats.octets,
+            },
             voip: told.then(|| self.metrics(settings, remote).block()),
         }
     }

@@ -62,7 +62,7 @@ struct Stranger {
 
 /// The address itself, where a dual-stack socket has an IPv4 address as an IPv6 one (`::ffff:192.0.2.1`): both are one,
 /// and compare as one only so.
-pub(super) fn unmapped(address: SocketAddr) -> SocketAddr {
+pub(in crate::session) fn unmapped(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V6(v6) => v6.ip().to_ipv4_mapped().map_or(address, |v4| SocketAddr::new(IpAddr::V4(v4), v6.port())),
         SocketAddr::V4(_) => address,

@@ -19,8 +19,9 @@ use dsp_core::wire::rtcp::{Compound, CompoundRule};
 use dsp_core::wire::rtp::RtpPacket;
 
 use guard::Guard;
+use latch::Latch;
 pub use latch::Latching;
-use latch::{Latch, unmapped};
+pub(super) use latch::unmapped;
 pub use path::{Claim, Path};
 pub(super) use reports::Account;
 use reports::{Name, Report};
@@ -50,6 +51,13 @@ pub(super) enum Arrived<'a> {
     Rtcp(Compound<'a>),
     /// Neither, or nothing that may pass; and what it was.
     Other(Incoming, &'a [u8]),
+}
+
+/// What a path makes of a packet.
+pub(super) struct Belief {
+    pub(super) believed: bool,
+    /// What leaves goes to another address from now on.
+    pub(super) moved: bool,
 }
 
 /// Where a call's datagrams come in and go out.
@@ -187,10 +195,11 @@ impl Transport {
         }
     }
 
-    /// Whether a packet that was agreed on is believed; it may move the path. And whether it did.
-    pub(super) fn hear(&mut self, now: Instant, from: SocketAddr, claim: Claim) -> (bool, bool) {
+    /// Whether a packet that was agreed on is believed. It may move the path.
+    pub(super) fn hear(&mut self, now: Instant, from: SocketAddr, claim: Claim) -> Belief {
         let before = self.rtp.remote();
-        (self.rtp.hear(now, from, claim), self.rtp.remote() != before)
+        let believed = self.rtp.hear(now, from, claim);
+        Belief { believed, moved: self.rtp.remote() != before }
     }
 
     /// Whether a report is believed. On RTP's port it moves nothing.
@@ -355,9 +364,4 @@ impl Transport {
     pub(super) fn memory_bytes(&self) -> usize {
         self.guard.heap_bytes() + self.reports.iter().flatten().map(Report::memory_bytes).sum::<usize>()
     }
-}
-
-/// The address as a path knows it: see [`latch::unmapped`].
-pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
-    unmapped(address)
 }

@@ -1,0 +1,188 @@
+//! What offers and answers make of a stream, in two steps: [`Stream::prepare`] makes all that is new, and can fail;
+//! [`Stream::change`] puts it in place, and can't.
+
+use dsp_core::codec::Encoder;
+use dsp_core::receive::ReceiverConfig;
+use dsp_core::send::{HostRedundancy, HostSender, SenderConfig};
+use dsp_core::streams::budget::Budget;
+use dsp_core::time::Ssrc;
+
+use super::Stream;
+use super::codecs::{Decoders, Sending};
+use super::sources::{Counted, Listening};
+use crate::registry::{CodecFormat, Registry};
+use crate::sdp::{NegotiatedCodec, NegotiatedStream};
+use crate::session::config::{Settings, Source};
+use crate::session::outcome::CallError;
+
+/// What all streams of a call are made with.
+#[derive(Clone, Copy)]
+pub(in crate::session) struct Setup<'a> {
+    pub(in crate::session) registry: &'a Registry,
+    pub(in crate::session) settings: &'a Settings,
+    /// How many packets before it a packet repeats.
+    pub(in crate::session) redundancy: u8,
+}
+
+/// What a later offer and answer make of a stream.
+pub(in crate::session) struct Change {
+    agreed: NegotiatedStream,
+    sending: Sending,
+    encoder: Box<dyn Encoder + Send>,
+    redundancy: Option<Box<HostRedundancy>>,
+    /// Other receivers, where the sound is another; else more decoders for those there are.
+    heard: Option<Listening>,
+    more: Vec<Decoders>,
+    switches: bool,
+    another_encoder: bool,
+    /// A source has one clock (RFC 7160, 4.1): with another we are another source.
+    pub(in crate::session) other_clock: bool,
+}
+
+impl Setup<'_> {
+    fn redundancy(&self, sending: &Sending) -> Option<Box<HostRedundancy>> {
+        sending.redundancy.map(|payload_type| Box::new(HostRedundancy::new(payload_type, self.redundancy.into())))
+    }
+
+    /// The decoders of each source that may be heard.
+    fn decoders(&self, formats: &[NegotiatedCodec], sending: &Sending) -> Result<Vec<Decoders>, CallError> {
+        (0..self.settings.sources).map(|_| Decoders::new(self.registry, formats, sending)).collect()
+    }
+
+    fn listening(&self, sending: &Sending, decoders: Vec<Decoders>, own: Ssrc) -> Result<Listening, CallError> {
+        let (sample_rate_hz, rtp_clock_hz) = (sending.sample_rate_hz, sending.rtp_clock_hz());
+        let config = ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: self.settings.delay };
+        let budget = self.settings.buffer_bytes.map(|bytes| Budget { bytes });
+        Listening::new(config, sending.channels, decoders, own, budget)
+    }
+
+    /// The best codec that was agreed on.
+    fn sending(&self, agreed: &NegotiatedStream) -> Result<Sending, CallError> {
+        Sending::new(self.registry, agreed, self.settings.comfort_noise, self.redundancy)
+    }
+
+    /// Those of our codecs that one stream can carry beside the best one that was agreed on (RFC 7160); `None` if all that
+    /// was agreed on can be carried.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the best one.
+    pub(in crate::session) fn fewer(
+        &self,
+        agreed: &NegotiatedStream,
+        ours: &[CodecFormat],
+    ) -> Result<Option<Vec<CodecFormat>>, CallError> {
+        let main = self.sending(agreed)?;
+        if agreed.receive.iter().all(|codec| main.goes_with(self.registry, &codec.format)) {
+            return Ok(None);
+        }
+        Ok(Some(ours.iter().filter(|codec| main.goes_with(self.registry, codec)).cloned().collect()))
+    }
+}
+
+impl Stream {
+    pub(in crate::session) fn new(
+        setup: &Setup<'_>,
+        agreed: NegotiatedStream,
+        source: Source,
+    ) -> Result<Self, CallError> {
+        let sending = setup.sending(&agreed)?;
+        let encoder = sending.encoder(setup.registry)?;
+        let config = SenderConfig {
+            ssrc: source.ssrc,
+            first_seq: source.seq,
+            first_timestamp: source.timestamp,
+            payload_type: agreed.send[0].payload_type,
+            ptime_ms: agreed.send_ptime_ms,
+        };
+        let mut sender = Box::new(HostSender::new(config, &*encoder).map_err(CallError::Sender)?);
+        sender.set_comfort_noise(sending.noise);
+        let decoders = setup.decoders(&agreed.receive, &sending)?;
+        Ok(Self {
+            redundancy: setup.redundancy(&sending),
+            heard: setup.listening(&sending, decoders, source.ssrc)?,
+            agreed,
+            sending,
+            encoder,
+            sender,
+            fresh: false,
+            former: None,
+            left: false,
+            closed: false,
+            earlier: Counted::default(),
+            fraction_lost: None,
+            jitter_ms: None,
+            captured_until: None,
+        })
+    }
+
+    /// What a later offer and answer make of this stream.
+    ///
+    /// # Errors
+    /// Why it can't be; nothing has changed.
+    pub(in crate::session) fn prepare(&self, setup: &Setup<'_>, agreed: NegotiatedStream) -> Result<Change, CallError> {
+        let sending = setup.sending(&agreed)?;
+        let encoder = sending.encoder(setup.registry)?;
+        let decoders = setup.decoders(&agreed.receive, &sending)?;
+        let (heard, more) = if sending.sounds_like(&self.sending) {
+            (None, decoders)
+        } else {
+            (Some(setup.listening(&sending, decoders, self.sender.ssrc())?), Vec::new())
+        };
+        let switches = sending != self.sending
+            || agreed.send[0].payload_type != self.agreed.send[0].payload_type
+            || agreed.send_ptime_ms != self.agreed.send_ptime_ms;
+        if switches {
+            HostSender::check(agreed.send_ptime_ms, &*encoder).map_err(CallError::Sender)?;
+        }
+        Ok(Change {
+            redundancy: setup.redundancy(&sending),
+            switches,
+            another_encoder: !sending.codes_like(&self.sending),
+            other_clock: sending.rtp_clock_hz() != self.sending.rtp_clock_hz(),
+            agreed,
+            sending,
+            encoder,
+            heard,
+            more,
+        })
+    }
+
+    /// Goes on as agreed.
+    pub(in crate::session) fn change(&mut self, change: Change) {
+        let Change { agreed, sending, encoder, redundancy, heard, more, switches, another_encoder, .. } = change;
+        if switches {
+            // It was checked that the packet fits.
+            let switched = self.sender.switch(agreed.send[0].payload_type, agreed.send_ptime_ms, &*encoder);
+            debug_assert!(switched.is_ok(), "{switched:?}");
+            self.sender.set_comfort_noise(sending.noise);
+            self.redundancy = redundancy;
+        }
+        if another_encoder {
+            self.encoder = encoder;
+        }
+        // Within a session a payload type keeps its meaning (RFC 3264, 8.3.2): packets of the codecs before that are
+        // still on their way are heard too, if they have the same sound.
+        if let Some(heard) = heard {
+            let (from_hz, to_hz) = (self.sending.sample_rate_hz, sending.sample_rate_hz);
+            self.earlier = self.heard.total().ended().with_earlier(&self.earlier).at_rate(from_hz, to_hz);
+            self.heard = heard;
+            self.fresh = true;
+        }
+        self.heard.add(more);
+        (self.sending, self.agreed) = (sending, agreed);
+        (self.closed, self.left) = (false, false);
+    }
+
+    /// The other side may send what is offered before its answer is here.
+    ///
+    /// # Errors
+    /// Why a codec can't be made.
+    pub(in crate::session) fn expect(
+        &mut self,
+        setup: &Setup<'_>,
+        offered: &[NegotiatedCodec],
+    ) -> Result<(), CallError> {
+        self.heard.add(setup.decoders(offered, &self.sending)?);
+        Ok(())
+    }
+}
