@@ -278,3 +278,32 @@ fn a_call_with_two_streams_ends_when_both_have_said_goodbye() {
     assert_eq!(pair.calls[0].stats().goodbyes, 2);
     assert_eq!(pair.calls[0].should_end(pair.now + Duration::from_secs(8)), Some(Ending::Goodbye));
 }
+
+/// A peer that answers the second stream from another port can't have it over this transport: the first goes on, and the
+/// reason is told.
+#[test]
+fn a_stream_that_is_answered_from_another_port_is_refused_in_words() {
+    let config = |port: u16| {
+        let base = CallConfig::with_identity(port, Identity::seeded(port.into()));
+        CallConfig { codecs: vec![CodecFormat::pcmu()], srtp: SrtpPolicy::Off, ..base }
+    };
+    let mut call = Call::new(config(4_000)).unwrap();
+    call.add_stream(&[CodecFormat::g722()]).unwrap();
+    let offer = call.offer().unwrap();
+    let mut peer = Call::new(config(5_000)).unwrap();
+    peer.add_stream(&[CodecFormat::g722()]).unwrap();
+    let answer = peer.answer(Instant::ZERO, &offer).unwrap();
+    // As a peer without BUNDLE would write it.
+    let apart: String = answer
+        .lines()
+        .filter(|line| !line.starts_with("a=group") && !line.starts_with("a=mid"))
+        .map(|line| format!("{line}\r\n"))
+        .collect();
+    let second = apart.rfind("m=audio 5000").unwrap();
+    let apart = format!("{}{}", &apart[..second], apart[second..].replacen("m=audio 5000", "m=audio 5002", 1));
+    call.accept(Instant::ZERO, &apart).unwrap();
+    assert!(call.negotiated_stream(0).is_some() && call.negotiated_stream(1).is_none());
+    let told: Vec<_> = call.refused().iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("m= line 2: "), "{told:?}");
+}

@@ -12,6 +12,9 @@ use super::tell;
 /// Says on stderr what was agreed on.
 pub(super) fn describe(call: &Call) {
     tell(&format!("{}\n", description(call)));
+    for refused in call.refused() {
+        tell(&format!("not agreed on: {refused}\n"));
+    }
 }
 
 /// What was agreed on.

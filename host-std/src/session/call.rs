@@ -33,7 +33,7 @@ use super::tap::Tap;
 use super::transport::Transport;
 use super::{CallConfig, Identity};
 use crate::registry::CodecFormat;
-use crate::sdp::{Direction, LocalMedia};
+use crate::sdp::{Direction, LocalMedia, Refused};
 
 /// One side of a call.
 pub struct Call {
@@ -46,6 +46,8 @@ pub struct Call {
     transport: Option<Transport>,
     /// As those of `local`; `None` for one that was never agreed on.
     streams: Vec<Option<Stream>>,
+    /// What the last offer and answer could not come to.
+    refused: Vec<Refused>,
     stats: CallStats,
     spare: Spare,
     pub(super) tap: Option<Box<dyn Tap>>,
@@ -62,8 +64,9 @@ impl Call {
         let (mut local, settings, identity) = config.split()?;
         let spare = identity.spare()?;
         let keys = OwnKeys::new(&identity, &mut local)?;
-        let (streams, stats) = (vec![None], CallStats::default());
-        Ok(Self { local, settings, identity, keys, offered: None, transport: None, streams, stats, spare, tap: None })
+        let (streams, refused, stats) = (vec![None], Vec::new(), CallStats::default());
+        let (offered, transport, tap) = (None, None, None);
+        Ok(Self { local, settings, identity, keys, offered, transport, streams, refused, stats, spare, tap })
     }
 
     /// One stream more from the next offer or answer on, over the same port (BUNDLE, RFC 9143); its number. The other side

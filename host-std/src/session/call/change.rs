@@ -88,7 +88,7 @@ impl Call {
 
     /// Builds the transport and the streams of a new call, or changes those of a running one.
     fn apply(&mut self, now: Instant, negotiated: Negotiated) -> Result<(), CallError> {
-        let Negotiated { transport: agreed, streams, .. } = negotiated;
+        let Negotiated { transport: agreed, streams, refused } = negotiated;
         let here = self.here();
         let mut next = Vec::new();
         for (index, agreed) in streams.into_iter().enumerate() {
@@ -117,6 +117,7 @@ impl Call {
             None => self.transport = Some(Transport::new(now, agreed, here, &self.settings, &self.identity)),
         }
         successors.put(&mut self.local);
+        self.refused = refused;
         if let Some(transport) = &self.transport {
             self.local.bundle.clone_from(&transport.agreed().bundle);
         }

@@ -8,7 +8,7 @@ use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 
 use super::Call;
 use crate::registry::CodecFormat;
-use crate::sdp::{NegotiatedStream, NegotiatedTransport};
+use crate::sdp::{NegotiatedStream, NegotiatedTransport, Refused};
 use crate::session::outcome::{CallStats, Ending};
 use crate::session::stream::{Counted, Remote, SourceStats, Stream};
 use crate::session::transport::Account;
@@ -23,6 +23,11 @@ impl Call {
     /// doesn't want it or it is closed.
     pub fn negotiated_stream(&self, stream: usize) -> Option<&NegotiatedStream> {
         self.streams.get(stream)?.as_ref().filter(|stream| !stream.is_closed()).map(Stream::agreed)
+    }
+
+    /// The further streams that the last offer and answer could not come to, and why.
+    pub fn refused(&self) -> &[Refused] {
+        &self.refused
     }
 
     /// How many streams there are, wanted or agreed on.
