@@ -6,6 +6,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Instant as Clock;
 
+use dsp_core::front::{FrontConfig, FrontEnd, NoBlock, Step};
 use dsp_core::time::{Duration, Instant};
 use host_std::registry::CodecFormat;
 use host_std::session::{Call, CallConfig, Channel};
@@ -14,6 +15,9 @@ const CALLS: usize = 1_000;
 const TICKS: u32 = 250;
 /// 20 ms of G.711.
 const TICK: usize = 160;
+
+/// The device's end of a call on a server: no block, so no history of what was played.
+type Front = FrontEnd<NoBlock, TICK, 0>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut now = Instant::ZERO;
@@ -28,20 +32,31 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         calls.push(call);
     }
-    println!("{CALLS} calls, {} bytes each", calls[0].memory_bytes());
+    let mut fronts = Vec::with_capacity(CALLS);
+    for _ in 0..CALLS {
+        // 8 kHz, mono.
+        fronts.push(Front::new(FrontConfig::default(), [None, None])?);
+    }
+    println!("{CALLS} calls, {} bytes each and {} for the front end", calls[0].memory_bytes(), size_of::<Front>());
 
     let from: SocketAddr = "127.0.0.1:9".parse()?;
-    let (mut datagram, mut pcm) = ([0; 1_500], [0; TICK]);
+    let mut datagram = [0; 1_500];
     let begin = Clock::now();
     for tick in 0..TICKS {
-        for pair in calls.chunks_mut(2) {
+        let sawtooth: [i16; TICK] = std::array::from_fn(|n| ((tick as usize * TICK + n) % 64) as i16 * 200);
+        for (pair, fronts) in calls.chunks_mut(2).zip(fronts.chunks_mut(2)) {
             for side in 0..2 {
-                let microphone: [i16; TICK] = std::array::from_fn(|n| ((tick as usize * TICK + n) % 64) as i16 * 200);
-                pair[side].capture(now, &microphone);
-                while let Some(transmit) = pair[side].transmit(now, &mut datagram) {
-                    pair[1 - side].receive(now, Channel::Rtp, from, &mut datagram[..transmit.len]);
+                fronts[side].begin(now, TICK, true)?;
+                while let Some(step) = fronts[side].step(&mut pair[side], &mut datagram) {
+                    match step {
+                        // A conference bridge would mix `pcm` here.
+                        Step::Loudspeaker { .. } => {}
+                        Step::Microphone(microphone) => microphone.pcm.copy_from_slice(&sawtooth),
+                        Step::Transmit(transmit) => {
+                            pair[1 - side].receive(now, Channel::Rtp, from, &mut datagram[..transmit.len]);
+                        }
+                    }
                 }
-                pair[side].play(now, &mut pcm);
             }
         }
         now += Duration::from_millis(20);

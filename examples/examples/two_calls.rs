@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::net::SocketAddr;
 
+use dsp_core::front::Step;
 use dsp_core::time::{Duration, Instant};
 use host_std::session::{Call, CallConfig, Channel};
 
@@ -17,21 +18,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     let codec = calls[0].codec().map(|codec| codec.to_rtpmap());
     println!("agreed on {codec:?} at {:?} Hz", calls[0].sample_rate_hz());
 
+    // Each side has a device, with gains, meters and the capture chain; its `step` says what to do next.
+    let mut devices = [calls[0].front_end()?, calls[1].front_end()?];
     let mut datagram = [0; 1500];
     for tick in 0..100 {
         for side in 0..2 {
-            let tone: Vec<i16> = (0..480)
-                .map(|n| {
-                    let t = f64::from(tick * 480 + n) / 48_000.0;
-                    ((t * 440.0 * std::f64::consts::TAU).sin() * 8_000.0) as i16
-                })
-                .collect();
-            calls[side].capture(now, &tone);
-            while let Some(transmit) = calls[side].transmit(now, &mut datagram) {
-                calls[1 - side].receive(now, Channel::Rtp, addresses[side], &mut datagram[..transmit.len]);
+            devices[side].begin(now, 480, true)?;
+            while let Some(step) = devices[side].step(&mut calls[side], &mut datagram) {
+                match step {
+                    Step::Loudspeaker { .. } => {} // `pcm` would go to a sound card.
+                    Step::Microphone(microphone) => tone(tick * 480, microphone.pcm),
+                    Step::Transmit(transmit) => {
+                        calls[1 - side].receive(now, Channel::Rtp, addresses[side], &mut datagram[..transmit.len]);
+                    }
+                }
             }
-            let mut loudspeaker = [0; 480];
-            calls[side].play(now, &mut loudspeaker);
         }
         now += Duration::from_millis(10);
     }
@@ -40,4 +41,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{} packets received, {} samples concealed", stats.reception.received, stats.concealed_samples);
     }
     Ok(())
+}
+
+/// 440 Hz at 48 kHz, from sample `begin` on.
+fn tone(begin: u32, pcm: &mut [i16]) {
+    for (n, sample) in (begin..).zip(pcm) {
+        let t = f64::from(n) / 48_000.0;
+        *sample = ((t * 440.0 * std::f64::consts::TAU).sin() * 8_000.0) as i16;
+    }
 }

@@ -5,6 +5,7 @@
 //! Two calls agree on a codec and on keys, and talk:
 //!
 //! ```
+//! use dsp_core::front::Step;
 //! use dsp_core::time::{Duration, Instant};
 //! use host_std::session::{Call, CallConfig, Channel};
 //!
@@ -14,14 +15,18 @@
 //! let answer = bob.answer(now, &offer)?;
 //! alice.accept(now, &answer)?;
 //!
-//! let (mut datagram, mut pcm) = ([0; 1500], [1_000; 480]); // 10 ms at 48 kHz
+//! let (mut device, mut datagram) = (alice.front_end()?, [0; 1500]);
 //! for _ in 0..100 {
-//!     alice.capture(now, &pcm);
-//!     while let Some(transmit) = alice.transmit(now, &mut datagram) {
-//!         bob.receive(now, Channel::Rtp, "127.0.0.1:4000".parse()?, &mut datagram[..transmit.len]);
+//!     device.begin(now, 480, true)?; // 10 ms at 48 kHz
+//!     while let Some(step) = device.step(&mut alice, &mut datagram) {
+//!         match step {
+//!             Step::Loudspeaker { .. } => {} // what of bob is heard
+//!             Step::Microphone(microphone) => microphone.pcm.fill(1_000),
+//!             Step::Transmit(transmit) => {
+//!                 bob.receive(now, Channel::Rtp, "127.0.0.1:4000".parse()?, &mut datagram[..transmit.len]);
+//!             }
+//!         }
 //!     }
-//!     let mut loudspeaker = [0; 480];
-//!     bob.play(now, &mut loudspeaker);
 //!     now += Duration::from_millis(10);
 //! }
 //! assert_eq!(bob.stats().receiver.reception.received, 50);

@@ -9,6 +9,7 @@ pub mod golden;
 pub mod program;
 pub mod road;
 pub mod score;
+pub mod tick;
 
 use std::path::PathBuf;
 

@@ -12,6 +12,7 @@ use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, CallError, Channel, Identity, Incoming, PACKET_BYTES, SourceStats};
 use media_core_tests::road::{babble, pcmu_packet};
+use media_core_tests::tick::Device;
 use proptest::prelude::*;
 
 const TICK: usize = 80;
@@ -41,6 +42,7 @@ fn listen(speech: &[Vec<i16>; 3], buffer_bytes: Option<u32>, priorities: [i8; 3]
     let mut speakers = [1, 2, 3].map(|ssrc| Call::new(config(5_000, ssrc)).unwrap());
     let answers = speakers.each_mut().map(|speaker| speaker.answer(Instant::ZERO, &offer).unwrap());
     listener.accept(Instant::ZERO, &answers[2]).unwrap();
+    let (mut device, mut microphones) = (Device::new(&listener), speakers.each_ref().map(Device::new));
     let (mut pcm, mut most, mut in_flight) = (Vec::new(), 0, Vec::new());
     for tick in 0..speech[0].len() / TICK {
         let now = Instant::from_millis(tick as u64 * 10);
@@ -50,16 +52,14 @@ fn listen(speech: &[Vec<i16>; 3], buffer_bytes: Option<u32>, priorities: [i8; 3]
             }
             assert!(!listener.set_priority(Ssrc(4), Priority(9)));
         }
-        for (speaker, speech) in speakers.iter_mut().zip(speech) {
-            speaker.capture(now, &speech[tick * TICK..][..TICK]);
-            let mut buffer = [0; 1_500];
-            while let Some(sent) = speaker.transmit(now, &mut buffer) {
+        for ((speaker, speech), microphone) in speakers.iter_mut().zip(speech).zip(&mut microphones) {
+            let speech = |pcm: &mut [i16]| pcm.copy_from_slice(&speech[tick * TICK..][..TICK]);
+            microphone.tick(speaker, now, speech, |_, bytes| {
                 // Reports are another matter.
-                if DatagramKind::of(&buffer[..sent.len]) != DatagramKind::Rtp {
-                    continue;
+                if DatagramKind::of(bytes) == DatagramKind::Rtp {
+                    in_flight.push((now + Duration::from_millis(20), bytes.to_vec()));
                 }
-                in_flight.push((now + Duration::from_millis(20), buffer[..sent.len].to_vec()));
-            }
+            });
         }
         let stalled = (500..560).contains(&tick);
         let due = |(arrival, _): &mut (Instant, Vec<u8>)| !stalled && *arrival <= now;
@@ -69,9 +69,7 @@ fn listen(speech: &[Vec<i16>; 3], buffer_bytes: Option<u32>, priorities: [i8; 3]
             let held = listener.sources().map(|source| source.receiver.buffered_packets * CELLS).sum();
             most = most.max(held);
         }
-        let mut heard = [0; TICK];
-        listener.play(now, &mut heard);
-        pcm.extend(heard);
+        pcm.extend(device.listen(&mut listener, now, |_, _| {}).1);
     }
     let mut sources: Vec<_> = listener.sources().collect();
     sources.sort_by_key(|source| source.ssrc.0);

@@ -12,6 +12,7 @@ use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, Channel, Identity, MAX_SOURCES, Transmit};
 use media_core_tests::road::babble;
+use media_core_tests::tick::Device;
 
 /// What happens to a datagram: how, where in it, and with what.
 type Edit = (u8, u16, u8);
@@ -28,6 +29,7 @@ const LISTENING_TICKS: u32 = 50;
 
 struct Pair {
     calls: [Call; 2],
+    devices: [Device; 2],
     now: Instant,
     protected: bool,
     speech: Vec<i16>,
@@ -73,7 +75,8 @@ impl Pair {
             .unwrap()
         });
         let (speech, seen, jumped) = (Vec::new(), Vec::new(), [(0, 0, 0); 2]);
-        let mut pair = Self { calls, now: Instant::ZERO, protected, speech, said: 0, seen, jumped, held: None };
+        let (devices, now) = (calls.each_ref().map(Device::new), Instant::ZERO);
+        let mut pair = Self { calls, devices, now, protected, speech, said: 0, seen, jumped, held: None };
         let offer = pair.calls[0].offer().unwrap();
         let answer = pair.calls[1].answer(pair.now, &offer).unwrap();
         pair.calls[0].accept(pair.now, &answer).unwrap();
@@ -83,30 +86,30 @@ impl Pair {
 
     /// 10 ms on both sides; what is sent meets an edit each, until there are no more.
     fn tick(&mut self, edits: &mut impl Iterator<Item = Edit>) {
-        let samples = self.calls[0].sample_rate_hz().unwrap() as usize / 100;
-        let mut pcm = vec![0; samples];
-        let mut buffer = vec![0; 4_096];
         for side in 0..2 {
-            let played = self.calls[side].play(self.now, &mut pcm);
-            let stats = self.calls[side].stats();
+            let (call, said) = (&mut self.calls[side], &mut self.said);
+            let speech = |pcm: &mut [i16]| {
+                for sample in pcm {
+                    *sample = self.speech[*said % self.speech.len()];
+                    *said += 1;
+                }
+            };
+            let mut sent = Vec::new();
+            let keep = |transmit, bytes: &mut [u8]| sent.push((transmit, bytes.to_vec()));
+            let (played, _) = self.devices[side].tick(call, self.now, speech, keep);
+            let stats = call.stats();
             assert_eq!(stats.unaccounted(), [0; 5], "{stats:?}");
             if let Some(waited_us) = played.buffer_delay_us {
                 assert!(waited_us <= (BOUND_MS + 100) * 1_000, "{waited_us} us in the buffer");
             }
-            for sample in &mut pcm {
-                *sample = self.speech[self.said % self.speech.len()];
-                self.said += 1;
-            }
-            self.calls[side].capture(self.now, &pcm);
-            while let Some(transmit) = self.calls[side].transmit(self.now, &mut buffer) {
-                self.carry(side, transmit, &buffer, edits);
+            for (transmit, bytes) in sent {
+                self.carry(side, transmit, bytes, edits);
             }
         }
         self.now += Duration::from_millis(10);
     }
 
-    fn carry(&mut self, side: usize, transmit: Transmit, buffer: &[u8], edits: &mut impl Iterator<Item = Edit>) {
-        let mut bytes = buffer[..transmit.len].to_vec();
+    fn carry(&mut self, side: usize, transmit: Transmit, mut bytes: Vec<u8>, edits: &mut impl Iterator<Item = Edit>) {
         self.jump(side, &mut bytes);
         let Some((how, place, with)) = edits.next() else { return self.deliver(side, transmit.channel, bytes) };
         let at = usize::from(place) % bytes.len();

@@ -15,6 +15,7 @@ use host_std::registry::CodecFormat;
 use host_std::sdp::{Direction, SrtpPolicy};
 use host_std::session::{Call, CallConfig, Channel, Identity, Incoming};
 use media_core_tests::books::{Books, Key};
+use media_core_tests::tick::Device;
 
 const SUITE_80: &str = "AES_CM_128_HMAC_SHA1_80";
 const SUITE_32: &str = "AES_CM_128_HMAC_SHA1_32";
@@ -59,6 +60,7 @@ fn peer_key(n: u8) -> Key {
 /// Our call, and a peer of which everything can be wished: it keeps its counters under each of its keys, as it must.
 struct Scene {
     call: Call,
+    device: Device,
     now: Instant,
     peer_port: u16,
     /// The peer's guard under each of its keys, and for each of its sources.
@@ -85,8 +87,10 @@ impl Scene {
         config.srtp = srtp;
         config.codecs = vec![CodecFormat::pcmu(), CodecFormat::l16(16_000, 1)];
         change(&mut config);
+        let call = Call::new(config).unwrap();
         Self {
-            call: Call::new(config).unwrap(),
+            device: Device::with_tick(&call, 20),
+            call,
             now: Instant::from_millis(1),
             peer_port: 5_000,
             guards: HashMap::new(),
@@ -196,17 +200,13 @@ impl Scene {
         }
     }
 
-    /// We send what a tick of 20 ms makes, and whatever report is due.
-    fn we_send(&mut self) {
-        let samples = self.call.sample_rate_hz().unwrap_or(8_000) as usize / 50;
+    /// Our tick of 20 ms; it sends what the tick makes, and whatever report is due.
+    fn we_tick(&mut self) {
         let wave = self.now.as_micros() as i16 | 1;
-        let pcm: Vec<i16> = (0..samples).map(|n| (n as i16).wrapping_mul(wave)).collect();
-        self.call.capture(self.now, &pcm);
-        let mut buffer = [0; 1_500];
+        let speech =
+            |pcm: &mut [i16]| pcm.iter_mut().zip(0i16..).for_each(|(sample, n)| *sample = n.wrapping_mul(wave));
         let mut sent = Vec::new();
-        while let Some(transmit) = self.call.transmit(self.now, &mut buffer) {
-            sent.push(buffer[..transmit.len].to_vec());
-        }
+        self.device.tick(&mut self.call, self.now, speech, |_, bytes| sent.push(bytes.to_vec()));
         let keys = self.call.negotiated_transport().and_then(|agreed| agreed.srtp.clone());
         if let Some(keys) = keys {
             for datagram in sent {
@@ -218,10 +218,8 @@ impl Scene {
 
     fn talk(&mut self, ticks: u32) {
         for tick in 0..ticks {
-            self.we_send();
+            self.we_tick();
             self.peer_sends(tick % 4 == 3);
-            let mut pcm = vec![0; self.call.sample_rate_hz().unwrap_or(8_000) as usize / 50];
-            self.call.play(self.now, &mut pcm);
             self.now += Duration::from_millis(20);
         }
     }

@@ -7,6 +7,7 @@ use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, Identity};
+use media_core_tests::tick::Device;
 
 /// IPv4 and UDP.
 const IP_UDP: usize = 20 + 8;
@@ -22,23 +23,20 @@ fn call(change: &dyn Fn(CallConfig) -> CallConfig) -> Call {
 
 /// The longest IP packet and how many there were in a second of noise, which no codec makes small.
 fn longest(call: &mut Call) -> (usize, u32) {
-    let (rate_hz, channels) = (call.sample_rate_hz().unwrap() as usize, usize::from(call.channels().unwrap()));
+    let mut device = Device::new(call);
     let mut state = 1u32;
-    let mut buffer = [0; 9_100];
     let (mut longest, mut packets) = (0, 0);
-    for tick in 0..100 {
-        let samples = (tick + 1) * rate_hz / 100 - tick * rate_hz / 100;
-        let noise: Vec<i16> = (0..samples * channels)
-            .map(|_| {
+    for _ in 0..100 {
+        let noise = |pcm: &mut [i16]| {
+            for sample in pcm {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 16) as i16
-            })
-            .collect();
-        call.capture(Instant::ZERO, &noise);
-        while let Some(transmit) = call.transmit(Instant::ZERO, &mut buffer) {
+                *sample = (state >> 16) as i16;
+            }
+        };
+        device.tick(call, Instant::ZERO, noise, |transmit, _| {
             longest = longest.max(transmit.len + IP_UDP);
             packets += 1;
-        }
+        });
     }
     (longest, packets)
 }

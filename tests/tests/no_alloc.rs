@@ -5,11 +5,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
 
+use dsp_core::front::Step;
 use dsp_core::time::{Duration, Instant};
 use dsp_core::wire::DatagramKind;
 use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
-use host_std::session::{Call, CallConfig, Channel, Identity, Incoming, PACKET_BYTES, Transmit};
+use host_std::session::{Call, CallConfig, Channel, HostFront, Identity, Incoming, PACKET_BYTES, Transmit};
 use host_std::simulate::netsim::{Network, NetworkConfig};
 use media_core_tests::road::babble;
 
@@ -55,6 +56,7 @@ struct Slot {
 
 struct Pair {
     calls: [Call; 2],
+    fronts: [Box<HostFront>; 2],
     speech: [Vec<i16>; 2],
     said: usize,
     networks: [Network; 2],
@@ -105,8 +107,10 @@ impl Pair {
             duplicate_percent: 3.0,
         };
         let slot = |_| Slot { arrival: None, to: 0, len: 0, channel: Channel::Rtp, bytes: [0; 1_500] };
+        let fronts = [&first, &second].map(|call| call.front_end().unwrap());
         Self {
             calls: [first, second],
+            fronts,
             speech: [babble(rate_hz * u32::from(channels), 20, 0), babble(rate_hz * u32::from(channels), 20, 1)],
             said: 0,
             networks: [Network::new(network, 1), Network::new(network, 2)],
@@ -152,14 +156,25 @@ impl Pair {
     fn tick(&mut self, now: Instant) {
         self.deliver(now);
         let samples = self.speech[0].len() / 2_000;
-        let (mut pcm, mut datagram) = ([0i16; 960], [0u8; 1_500]);
+        let mut datagram = [0u8; 1_500];
         for side in 0..2 {
-            self.counted(side, |call| call.play(now, &mut pcm[..samples]));
-            pcm[..samples].copy_from_slice(&self.speech[side][self.said..self.said + samples]);
-            self.counted(side, |call| call.capture(now, &pcm[..samples]));
-            while let Some(transmit) = self.counted(side, |call| call.transmit(now, &mut datagram)) {
-                self.packets += u32::from(DatagramKind::of(&datagram[..transmit.len]) == DatagramKind::Rtp);
-                self.carry(side, now, transmit, &datagram);
+            let channels = usize::from(self.fronts[side].config().channels);
+            self.fronts[side].begin(now, samples / channels, true).unwrap();
+            loop {
+                let before = ALLOCATIONS.get();
+                let step = self.fronts[side].step(&mut self.calls[side], &mut datagram);
+                self.allocations += ALLOCATIONS.get() - before;
+                match step {
+                    Some(Step::Loudspeaker { .. }) => {}
+                    Some(Step::Microphone(microphone)) => {
+                        microphone.pcm.copy_from_slice(&self.speech[side][self.said..self.said + samples]);
+                    }
+                    Some(Step::Transmit(transmit)) => {
+                        self.packets += u32::from(DatagramKind::of(&datagram[..transmit.len]) == DatagramKind::Rtp);
+                        self.carry(side, now, transmit, &datagram);
+                    }
+                    None => break,
+                }
             }
         }
         self.said = (self.said + samples) % self.speech[0].len();

@@ -8,6 +8,7 @@ use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::{Direction, SrtpPolicy};
 use host_std::session::{Call, CallConfig, Identity, Latching, Transmit};
+use media_core_tests::tick::Device;
 
 /// One way through the network.
 const WAY: Duration = Duration::from_millis(30);
@@ -25,6 +26,7 @@ struct InFlight {
 /// Two calls that talk without pause.
 struct Pair {
     calls: [Call; 2],
+    devices: [Device; 2],
     addresses: [SocketAddr; 2],
     now: Instant,
     on_the_way: Vec<InFlight>,
@@ -50,8 +52,10 @@ impl Pair {
             change(&mut config);
             Call::new(config).unwrap()
         };
+        let calls = [call(0), call(1)];
         let mut pair = Self {
-            calls: [call(0), call(1)],
+            devices: calls.each_ref().map(Device::new),
+            calls,
             addresses: [address(4_000), address(5_000)],
             now: Instant::from_millis(1),
             on_the_way: Vec::new(),
@@ -91,12 +95,23 @@ impl Pair {
                 self.calls[side].receive(arrival, transmit.channel, from, &mut datagram.bytes);
             }
         }
-        let mut buffer = [0u8; 1_500];
         for side in 0..2 {
-            let rate_hz = self.calls[side].sample_rate_hz().unwrap_or(8_000);
-            let mut pcm = vec![0i16; rate_hz as usize / 100];
-            let played = self.calls[side].play(now, &mut pcm);
-            let peak = pcm.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
+            let (call, phase) = (&mut self.calls[side], &mut self.phase[side]);
+            let speech = |pcm: &mut [i16]| {
+                let rate_hz = 100 * pcm.len() as u32;
+                for sample in pcm {
+                    *phase = (*phase + 150.0 / f64::from(rate_hz)).fract();
+                    let x = *phase * std::f64::consts::TAU;
+                    *sample = ((x.sin() + (2.0 * x).sin() / 2.0 + (5.0 * x).sin() / 3.0) * 5_000.0) as i16;
+                }
+            };
+            let from = self.addresses[side];
+            let send = |transmit: Transmit, bytes: &mut [u8]| {
+                let (arrival, to) = (now + WAY, transmit.to);
+                self.on_the_way.push(InFlight { arrival, from, to, transmit, bytes: bytes.to_vec() });
+            };
+            let (played, heard) = self.devices[side].tick(call, now, speech, send);
+            let peak = heard.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
             // What was queued in the tick before counts as well: only what was made up does not.
             if played.concealed + played.silence == 0 && peak > 1_000 {
                 self.heard_since[side].get_or_insert(now);
@@ -104,27 +119,8 @@ impl Pair {
                 self.heard_since[side] = None;
                 self.missed[side] += 1;
             }
-            for sample in &mut pcm {
-                self.phase[side] = (self.phase[side] + 150.0 / f64::from(rate_hz)).fract();
-                let x = self.phase[side] * std::f64::consts::TAU;
-                *sample = ((x.sin() + (2.0 * x).sin() / 2.0 + (5.0 * x).sin() / 3.0) * 5_000.0) as i16;
-            }
-            self.calls[side].capture(self.now, &pcm);
-            while let Some(transmit) = self.calls[side].transmit(self.now, &mut buffer) {
-                self.send(side, transmit, &buffer);
-            }
         }
         self.now += Duration::from_millis(10);
-    }
-
-    fn send(&mut self, side: usize, transmit: Transmit, buffer: &[u8]) {
-        self.on_the_way.push(InFlight {
-            arrival: self.now + WAY,
-            from: self.addresses[side],
-            to: transmit.to,
-            transmit,
-            bytes: buffer[..transmit.len].to_vec(),
-        });
     }
 
     fn assert_heard(&self, wanted: [bool; 2]) {

@@ -11,6 +11,7 @@ use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, CallError, Channel, Identity, Incoming, Transmit};
 use media_core_tests::road::pcmu_packet;
+use media_core_tests::tick::Device;
 use proptest::prelude::*;
 
 const RATE: f64 = 8_000.0;
@@ -35,6 +36,7 @@ type Speech = fn(f64) -> f64;
 
 struct Speaker {
     call: Call,
+    device: Device,
     speech: Speech,
     /// How long its packets are on their way.
     network_ms: u64,
@@ -46,6 +48,7 @@ struct Speaker {
 /// Calls that speak, from one address, to a call that listens.
 struct Forwarder {
     listener: Call,
+    device: Device,
     speakers: Vec<Speaker>,
     in_flight: Vec<(Instant, Channel, Vec<u8>)>,
     heard: Vec<i16>,
@@ -63,17 +66,18 @@ impl Forwarder {
         let speakers = speakers.iter().map(|&(ssrc, cname, speech, network_ms, ppm)| {
             let mut call = call(5_000, ssrc, cname, srtp, 1);
             answer = Some(call.answer(Instant::ZERO, &offer).unwrap());
-            Speaker { call, speech, network_ms, ppm, captured: 0 }
+            let device = Device::new(&call);
+            Speaker { call, device, speech, network_ms, ppm, captured: 0 }
         });
         let speakers = speakers.collect();
         listener.accept(Instant::ZERO, &answer.unwrap()).unwrap();
         let (in_flight, heard, reports) = Default::default();
-        Self { listener, speakers, in_flight, heard, reports, now: Instant::ZERO, bend: |_| true }
+        let device = Device::new(&listener);
+        Self { listener, device, speakers, in_flight, heard, reports, now: Instant::ZERO, bend: |_| true }
     }
 
     /// Ten milliseconds of everything.
     fn tick(&mut self) {
-        let mut buffer = [0; 1_500];
         for speaker in &mut self.speakers {
             // Each sender ticks by its own sampling clock.
             let rate = RATE * (1.0 + speaker.ppm * 1e-6);
@@ -83,16 +87,17 @@ impl Forwarder {
                 if at > self.now {
                     break;
                 }
-                let mut pcm = [0i16; TICK];
-                for (n, sample) in pcm.iter_mut().enumerate() {
-                    *sample = (speaker.speech)((speaker.captured + n as u64) as f64 / rate) as i16;
-                }
-                speaker.captured += TICK as u64;
-                speaker.call.capture(at, &pcm);
-                let arrival = at + Duration::from_millis(speaker.network_ms);
-                while let Some(sent) = speaker.call.transmit(at, &mut buffer) {
-                    self.in_flight.push((arrival, sent.channel, buffer[..sent.len].to_vec()));
-                }
+                let Speaker { call, device, speech, network_ms, captured, .. } = speaker;
+                let speech = |pcm: &mut [i16]| {
+                    for (n, sample) in pcm.iter_mut().enumerate() {
+                        *sample = speech((*captured + n as u64) as f64 / rate) as i16;
+                    }
+                };
+                let arrival = at + Duration::from_millis(*network_ms);
+                device.tick(call, at, speech, |sent, bytes| {
+                    self.in_flight.push((arrival, sent.channel, bytes.to_vec()));
+                });
+                *captured += TICK as u64;
             }
         }
         let due = |(arrival, ..): &mut (Instant, Channel, Vec<u8>)| *arrival <= self.now;
@@ -105,20 +110,14 @@ impl Forwarder {
             let incoming = self.listener.receive(arrival, channel, from(), &mut bytes);
             assert!(!matches!(incoming, Incoming::Foreign | Incoming::Refused(_) | Incoming::Bye), "{incoming:?}");
         }
-        let mut pcm = [0; TICK];
-        self.listener.play(self.now, &mut pcm);
-        self.heard.extend(pcm);
-        while let Some(sent) = self.listener.transmit(self.now, &mut buffer) {
-            self.reports.push(buffer[..sent.len].to_vec());
+        let (_, heard) = self.device.listen(&mut self.listener, self.now, |sent, bytes| {
+            self.reports.push(bytes.to_vec());
+            let from = SocketAddr::from(([127, 0, 0, 1], 4_000));
             for speaker in &mut self.speakers {
-                speaker.call.receive(
-                    self.now,
-                    sent.channel,
-                    SocketAddr::from(([127, 0, 0, 1], 4_000)),
-                    &mut { buffer }[..sent.len],
-                );
+                speaker.call.receive(self.now, sent.channel, from, &mut bytes.to_vec());
             }
-        }
+        });
+        self.heard.extend(heard);
         self.now += Duration::from_millis(10);
     }
 

@@ -15,6 +15,7 @@ use host_std::simulate::virtual_time::VirtualTime;
 use host_std::wav::{WavFrames, WavSink, mean_of_channels};
 use media_core_tests::program::{Running, folder, media_core};
 use media_core_tests::score::score;
+use media_core_tests::tick::Device;
 use media_core_tests::{recorded, recorder};
 
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
@@ -172,16 +173,15 @@ fn another_number_of_channels_in_a_running_call() {
     assert_eq!([a.call.channels(), b.call.channels()], [Some(1); 2]);
     // A second in mono, by hand.
     let said = mean_of_channels(&voices(16_000), 2);
-    let (mut datagram, mut heard, mut now) = ([0; 1_500], Vec::new(), now);
+    let (mut heard, mut now) = (Vec::new(), now);
+    let mut devices = [&a.call, &b.call].map(Device::new);
+    let from = SocketAddr::from(([127, 0, 0, 1], ADDRESSES[0]));
     for frame in said[..32_000].chunks(160) {
-        a.call.capture(now, frame);
-        while let Some(transmit) = a.call.transmit(now, &mut datagram) {
-            let from = SocketAddr::from(([127, 0, 0, 1], ADDRESSES[0]));
-            b.call.receive(now, host_std::session::Channel::Rtp, from, &mut datagram[..transmit.len]);
-        }
-        let mut pcm = [0; 160];
-        b.call.play(now, &mut pcm);
-        heard.extend(pcm);
+        let speech = |pcm: &mut [i16]| pcm.copy_from_slice(frame);
+        devices[0].tick(&mut a.call, now, speech, |_, bytes| {
+            b.call.receive(now, host_std::session::Channel::Rtp, from, bytes);
+        });
+        heard.extend(devices[1].listen(&mut b.call, now, |_, _| {}).1);
         now += dsp_core::time::Duration::from_millis(10);
     }
     let score = score(&said, &heard, 16_000);

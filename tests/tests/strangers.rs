@@ -8,8 +8,9 @@ use dsp_core::time::{Duration, Instant};
 use dsp_core::wire::DatagramKind;
 use host_std::registry::CodecFormat;
 use host_std::sdp::{Direction, SrtpPolicy};
-use host_std::session::{Call, CallConfig, Channel, Identity, Incoming, Latching, Transmit};
+use host_std::session::{Call, CallConfig, Channel, Identity, Incoming, Latching};
 use media_core_tests::road::pcmu_packet;
+use media_core_tests::tick::Device;
 use proptest::prelude::*;
 
 /// What strangers send.
@@ -57,9 +58,15 @@ fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
+/// A side's address for RTP or RTCP, if its RTP is at `port`.
+fn port_of(port: u16, channel: Channel) -> SocketAddr {
+    address(port + u16::from(channel == Channel::Rtcp))
+}
+
 struct Scene {
     ours: Call,
     peer: Call,
+    devices: [Device; 2],
     peer_port: u16,
     now: Instant,
     phase: f64,
@@ -80,9 +87,11 @@ impl Scene {
             })
             .unwrap()
         };
+        let (ours, peer) = (call(4_000), call(5_000));
         let mut scene = Self {
-            ours: call(4_000),
-            peer: call(5_000),
+            devices: [&ours, &peer].map(Device::new),
+            ours,
+            peer,
             peer_port: 5_000,
             now: Instant::from_millis(1_000),
             phase: 0.0,
@@ -101,48 +110,39 @@ impl Scene {
         self.ours.accept(self.now, &answer).unwrap();
     }
 
-    fn source_of(&self, transmit: &Transmit) -> SocketAddr {
-        address(self.peer_port + u16::from(transmit.channel == Channel::Rtcp))
-    }
-
     /// The peer's tick of 10 ms; what became of its packets.
     fn peer_speaks(&mut self) -> Vec<Incoming> {
-        let mut buffer = [0; 1_500];
-        let tone: Vec<i16> = (0..80)
-            .map(|_| {
-                self.phase = (self.phase + 440.0 / 8_000.0).fract();
-                ((self.phase * std::f64::consts::TAU).sin() * 8_000.0) as i16
-            })
-            .collect();
-        self.peer.capture(self.now, &tone);
+        let Self { ours, peer, devices: [_, device], now, phase, peer_port, .. } = self;
+        let tone = |pcm: &mut [i16]| {
+            for sample in pcm {
+                *phase = (*phase + 440.0 / 8_000.0).fract();
+                *sample = ((*phase * std::f64::consts::TAU).sin() * 8_000.0) as i16;
+            }
+        };
         let mut incoming = Vec::new();
-        while let Some(transmit) = self.peer.transmit(self.now, &mut buffer) {
-            let from = self.source_of(&transmit);
-            let is_sound = DatagramKind::of(&buffer[..transmit.len]) == DatagramKind::Rtp;
-            let became = self.ours.receive(self.now, transmit.channel, from, &mut buffer[..transmit.len]);
+        device.tick(peer, *now, tone, |transmit, bytes| {
+            let from = port_of(*peer_port, transmit.channel);
+            let is_sound = DatagramKind::of(bytes) == DatagramKind::Rtp;
+            let became = ours.receive(*now, transmit.channel, from, bytes);
             incoming.extend(Some(became).filter(|_| is_sound));
-        }
+        });
         incoming
     }
 
     /// Our tick of 10 ms; where what was sent has gone, and whether the peer was heard.
     fn we_speak(&mut self) -> (Vec<SocketAddr>, bool) {
-        let mut buffer = [0; 1_500];
-        let mut pcm = [0; 80];
-        let played = self.ours.play(self.now, &mut pcm);
-        self.ours.capture(self.now, &[5_000; 80]);
+        let Self { ours, peer, devices: [device, _], now, sent, peer_port, .. } = self;
         let mut to = Vec::new();
-        while let Some(transmit) = self.ours.transmit(self.now, &mut buffer) {
-            if DatagramKind::of(&buffer[..transmit.len]) == DatagramKind::Rtp {
+        let speech = |pcm: &mut [i16]| pcm.fill(5_000);
+        let (played, _) = device.tick(ours, *now, speech, |transmit, bytes| {
+            if DatagramKind::of(bytes) == DatagramKind::Rtp {
                 to.push(transmit.to);
-                self.sent += 1;
+                *sent += 1;
             }
-            let to_peer = self.source_of(&transmit);
-            if transmit.to == to_peer {
-                let from = address(4_000 + u16::from(transmit.channel == Channel::Rtcp));
-                self.peer.receive(self.now, transmit.channel, from, &mut buffer[..transmit.len]);
+            if transmit.to == port_of(*peer_port, transmit.channel) {
+                peer.receive(*now, transmit.channel, port_of(4_000, transmit.channel), bytes);
             }
-        }
+        });
         (to, played.concealed + played.silence == 0)
     }
 
