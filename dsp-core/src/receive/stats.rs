@@ -122,7 +122,7 @@ pub struct ReceiverStats {
     /// Packets dropped because the buffer or a budget was full, the delay above its bound, or the stream began anew.
     pub discarded: u32,
     /// Those of them, and copies, that were given up for packets of other media, or of its own, under a shared budget
-    /// ([`budget`](super::budget)).
+    /// ([`budget`](crate::streams::budget)).
     pub crowded_out: u32,
     /// Packets of a payload type that the call has no decoder for.
     pub unknown_payload: u32,
