@@ -62,8 +62,8 @@ impl Call {
         let believed = if agreed.is_some() {
             let claim = if transport.authenticates() { Claim::Authentic } else { stream.claim(&packet) };
             let belief = transport.hear(now, from, claim);
-            if belief.moved && matches!(claim, Claim::Other(..)) {
-                // Whoever was heard until now was another: nothing of that says anything of this stream.
+            if belief.replaces {
+                // Nothing of what was heard until now says anything of this stream.
                 stream.forget();
             }
             belief.believed

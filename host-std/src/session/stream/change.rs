@@ -111,7 +111,7 @@ impl Stream {
             earlier: Counted::default(),
             fraction_lost: None,
             jitter_ms: None,
-            captured_until: None,
+            captured: None,
         })
     }
 

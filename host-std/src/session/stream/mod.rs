@@ -78,8 +78,8 @@ pub(super) struct Stream {
     earlier: Counted,
     fraction_lost: Option<f32>,
     jitter_ms: Option<f32>,
-    /// When the last sample was captured that came.
-    captured_until: Option<Instant>,
+    /// When the tick was captured that came last, and its samples.
+    captured: Option<(Instant, usize)>,
 }
 
 impl Stream {
@@ -206,7 +206,7 @@ impl Stream {
     /// Whether it was taken.
     pub(super) fn capture(&mut self, captured_at: Instant, pcm: &[i16], open: bool) -> bool {
         let samples = pcm.len() / usize::from(self.sending.channels);
-        self.captured_until = Some(captured_at + Duration::from_samples(samples as u64, self.sending.sample_rate_hz));
+        self.captured = Some((captured_at, samples));
         if !open || self.closed || !self.agreed.direction.sends() {
             self.sender.pause(samples);
         } else if self.sender.capture(pcm).is_err() {
@@ -249,7 +249,10 @@ impl Stream {
     /// 6.4.1), which comes as much later as device and capture chain take.
     pub(super) fn account(&self, now: Instant, settings: &Settings, remote: &Remote) -> Account {
         let ntp = settings.wall_clock.plus(now.since(Instant::ZERO));
-        let on_its_way = self.captured_until.map_or(Duration::ZERO, |until| now.since(until).min(LONGEST_DELAY));
+        let on_its_way = self.captured.map_or(Duration::ZERO, |(at, samples)| {
+            let until = at + Duration::from_samples(samples as u64, self.sending.sample_rate_hz);
+            now.since(until).min(LONGEST_DELAY)
+        });
         let ticks = on_its_way.as_samples(self.sending.rtp_clock_hz()) as u32;
         let told = self.agreed.send_voip_metrics && self.heard.first().ssrc().is_some();
         let stats = self.sender.stats();

@@ -56,8 +56,8 @@ pub(super) enum Arrived<'a> {
 /// What a path makes of a packet.
 pub(super) struct Belief {
     pub(super) believed: bool,
-    /// What leaves goes to another address from now on.
-    pub(super) moved: bool,
+    /// Another sender takes the place of whoever was heard until now.
+    pub(super) replaces: bool,
 }
 
 /// Where a call's datagrams come in and go out.
@@ -197,9 +197,10 @@ impl Transport {
 
     /// Whether a packet that was agreed on is believed. It may move the path.
     pub(super) fn hear(&mut self, now: Instant, from: SocketAddr, claim: Claim) -> Belief {
-        let before = self.rtp.remote();
+        // Whoever goes on with what was heard is no other, wherever it is now.
+        let before = matches!(claim, Claim::Other(..)).then(|| self.rtp.remote());
         let believed = self.rtp.hear(now, from, claim);
-        Belief { believed, moved: self.rtp.remote() != before }
+        Belief { believed, replaces: before.is_some_and(|before| self.rtp.remote() != before) }
     }
 
     /// Whether a report is believed. On RTP's port it moves nothing.
