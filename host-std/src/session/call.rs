@@ -197,10 +197,11 @@ impl Call {
     /// come first, then reports, then what the path sends by itself. Bytes of [`CallConfig::mtu`] are enough for any codec
     /// that has packets so short.
     pub fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
-        let transmit = self.next_packet(now, buffer).or_else(|| self.next_report(now, buffer));
-        let transmit = transmit.or_else(|| self.transport.as_mut()?.send_own(now, buffer))?;
-        self.tell(|tap, _| tap.sent(now, transmit.channel, transmit.to, &buffer[..transmit.len]));
-        Some(transmit)
+        let transmit = self.next_datagram(now, buffer);
+        if let Some(Transmit { len, to, channel, .. }) = transmit {
+            self.tell(|tap, _| tap.sent(now, channel, to, &buffer[..len]));
+        }
+        transmit
     }
 
     /// Says goodbye for all streams: what [`transmit`](Self::transmit) gives next are the last reports.

@@ -8,7 +8,19 @@ use crate::session::outcome::Transmit;
 use crate::session::tap::Way;
 
 impl Call {
-    pub(super) fn next_packet(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+    pub(super) fn next_datagram(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        let packet = self.next_packet(now, buffer);
+        if packet.is_some() {
+            return packet;
+        }
+        let report = self.next_report(now, buffer);
+        if report.is_some() {
+            return report;
+        }
+        self.transport.as_mut()?.send_own(now, buffer)
+    }
+
+    fn next_packet(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let transport = self.transport.as_mut()?;
         for stream in self.streams.iter_mut().flatten() {
             let room = transport.packet_room(buffer.len(), self.local.mtu, stream.agreed().least_packet_bytes);
@@ -28,7 +40,7 @@ impl Call {
         None
     }
 
-    pub(super) fn next_report(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+    fn next_report(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         for index in 0..self.streams.len() {
             if !self.transport.as_ref()?.report_is_due(now, index) {
                 continue;
