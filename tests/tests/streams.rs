@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use dsp_core::front::Step;
 use dsp_core::time::{Duration, Instant};
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
@@ -68,35 +69,43 @@ impl Pair {
         self.goodbyes.clear();
         self.calls.iter_mut().for_each(|call| call.set_tap(Box::new(Sent::default())));
         let mut buffer = [0; 1_500];
+        // Each stream has a device of its own.
+        let mut fronts = self.calls.each_ref().map(|call| [0, 1].map(|stream| call.stream_front_end(stream).unwrap()));
         for _ in 0..ms / 10 {
             for (side, tones) in TONES.iter().enumerate() {
+                let mut out = Vec::new();
                 for (stream, tone) in tones.iter().enumerate() {
-                    let (rate_hz, _) = self.calls[side].stream_sound(stream).unwrap_or((8_000, 1));
-                    let mut pcm = vec![0; rate_hz as usize / 100];
-                    self.calls[side].play_stream(self.now, stream, &mut pcm);
-                    self.heard[side][stream].extend_from_slice(&pcm);
-                    for sample in &mut pcm {
-                        let phase = &mut self.said[side][stream];
-                        *phase = (*phase + tone / f64::from(rate_hz)).fract();
-                        *sample = ((*phase * std::f64::consts::TAU).sin() * 8_000.0) as i16;
+                    let front = &mut fronts[side][stream];
+                    let rate_hz = front.config().sample_rate_hz;
+                    front.begin(self.now, rate_hz as usize / 100, true).unwrap();
+                    while let Some(step) = front.step(&mut self.calls[side].stream(stream), &mut buffer) {
+                        match step {
+                            Step::Loudspeaker { pcm, .. } => self.heard[side][stream].extend_from_slice(pcm),
+                            Step::Microphone(microphone) => {
+                                for sample in microphone.pcm {
+                                    let phase = &mut self.said[side][stream];
+                                    *phase = (*phase + tone / f64::from(rate_hz)).fract();
+                                    *sample = ((*phase * std::f64::consts::TAU).sin() * 8_000.0) as i16;
+                                }
+                            }
+                            Step::Transmit(transmit) => out.push((transmit, buffer[..transmit.len].to_vec())),
+                        }
                     }
-                    self.calls[side].capture_stream(self.now - Duration::from_millis(10), stream, &pcm);
                 }
-                while let Some(transmit) = self.calls[side].transmit(self.now, &mut buffer) {
-                    let bytes = &mut buffer[..transmit.len];
+                for (transmit, mut bytes) in out {
                     if !self.addresses.contains(&transmit.to) {
                         self.addresses.push(transmit.to);
                     }
-                    if DatagramKind::of(bytes) == DatagramKind::Rtcp {
-                        // Plain, or by its first header: a goodbye is in it if it's there at all.
-                        let compound = Compound::parse(bytes, CompoundRule::ReportFirst);
+                    if DatagramKind::of(&bytes) == DatagramKind::Rtcp {
+                        // Protected, its goodbyes are not to be read.
+                        let compound = Compound::parse(&bytes, CompoundRule::ReportFirst);
                         for packet in compound.iter().flat_map(|compound| compound.packets().flatten()) {
                             if let Packet::Bye(bye) = packet {
                                 self.goodbyes.extend(bye.ssrcs().map(|ssrc| ssrc.0));
                             }
                         }
                     }
-                    self.calls[1 - side].receive(self.now, Channel::Rtp, transmit.from, bytes);
+                    self.calls[1 - side].receive(self.now, Channel::Rtp, transmit.from, &mut bytes);
                 }
                 let stats = self.calls[side].stats();
                 assert_eq!(stats.unaccounted(), [0; 5], "{stats:?}");

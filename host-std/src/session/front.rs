@@ -39,7 +39,15 @@ impl Call {
     /// # Errors
     /// [`FrontError`] for sound of a codec of one's own that is more than 48 kHz in stereo.
     pub fn front_end(&self) -> Result<Box<HostFront>, FrontError> {
-        let (sample_rate_hz, channels) = self.stream_sound(0).unwrap_or((8_000, 1));
+        self.stream_front_end(0)
+    }
+
+    /// As [`front_end`](Self::front_end), of the stream with this number; it is stepped with [`stream`](Self::stream).
+    ///
+    /// # Errors
+    /// As for [`front_end`](Self::front_end).
+    pub fn stream_front_end(&self, stream: usize) -> Result<Box<HostFront>, FrontError> {
+        let (sample_rate_hz, channels) = self.stream_sound(stream).unwrap_or((8_000, 1));
         let need = (sample_rate_hz * TICK_MS).div_ceil(1_000) as usize * usize::from(channels);
         if need > FRAME {
             return Err(FrontError::Frame { need, got: FRAME });
@@ -51,6 +59,35 @@ impl Call {
         };
         let config = FrontConfig { sample_rate_hz, channels, meters: true };
         Ok(Box::new(FrontEnd::new(config, [make(0)?, make(1)?])?))
+    }
+}
+
+/// One stream of a call, as a front end sees it. What leaves is of all streams: whoever asks first gets it.
+pub struct CallStream<'a> {
+    call: &'a mut Call,
+    stream: usize,
+}
+
+impl Call {
+    /// The stream with this number, for a front end of its own; silent if there is none.
+    pub fn stream(&mut self, stream: usize) -> CallStream<'_> {
+        CallStream { call: self, stream }
+    }
+}
+
+impl Media for CallStream<'_> {
+    type Transmit = Transmit;
+
+    fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
+        self.call.play_stream(now, self.stream, pcm)
+    }
+
+    fn capture(&mut self, captured_at: Instant, pcm: &[i16]) {
+        self.call.capture_stream(captured_at, self.stream, pcm);
+    }
+
+    fn transmit(&mut self, now: Instant, datagram: &mut [u8]) -> Option<Transmit> {
+        self.call.transmit(now, datagram)
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn ticks_samples(rate_hz: u32, tick: u64, count: u64) -> usize {
 
 pub use call::Call;
 pub use config::{CallConfig, Identity};
-pub use front::{HostBlock, HostFront};
+pub use front::{CallStream, HostBlock, HostFront};
 pub use outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};
 pub use own::{BoxedBlock, BoxedGuard, OwnBlock, OwnGuard, OwnPath};
 pub(crate) use stream::Converted;
