@@ -2,7 +2,7 @@
 //! with every tenth packet lost (the cost a call pays).
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use dsp_core::waveform::{plc::Concealer, stretch::Stretcher};
+use dsp_core::waveform::{Concealer, Stretcher};
 use std::hint::black_box;
 
 /// Something like a voice: a decaying resonance struck 110 times a second, with a little noise.

@@ -10,7 +10,7 @@ use std::time;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use dsp_core::codec::g711::Pcmu;
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder, PayloadTable};
-use dsp_core::receive::jitter::{Fate, JitterBuffer, PacketInfo, PacketKind};
+use dsp_core::receive::{Fate, JitterBuffer, PacketInfo, PacketKind};
 use dsp_core::receive::{HostReceiver, ReceiverConfig};
 use dsp_core::send::{HostSender, SenderConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};

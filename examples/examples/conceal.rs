@@ -4,7 +4,7 @@
 //! known when the gap has to be filled, as when a jitter buffer holds it already: like the receiver, the last 60 ms of a
 //! gap are then filled from both sides.
 
-use dsp_core::waveform::plc::Concealer;
+use dsp_core::waveform::Concealer;
 use std::{env, error::Error, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -2,9 +2,7 @@
 
 use dsp_core::codec::Encoder;
 use dsp_core::codec::g711::Pcmu;
-use dsp_core::receive::decision::{Pace, Stretch};
-use dsp_core::receive::delay::Estimate;
-use dsp_core::receive::strategy::Strategy;
+use dsp_core::receive::strategy::{Estimate, Pace, Strategy, Stretch};
 use dsp_core::receive::{NarrowbandReceiver, ReceiverConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use dsp_core::codec::g711::{Pcmu, linear_to_ulaw};
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder, OtherPayload, PayloadTable};
-use dsp_core::receive::jitter::{Fate as Became, JitterBuffer, PacketInfo, PacketKind, PushError};
-use dsp_core::receive::{Played, Receiver, ReceiverConfig};
+use dsp_core::receive::{
+    Fate as Became, JitterBuffer, PacketInfo, PacketKind, Played, PushError, Receiver, ReceiverConfig,
+};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
 

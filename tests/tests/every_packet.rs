@@ -175,6 +175,7 @@ fn through_receiver<const CELLS: usize, const SAMPLES: usize>(
                 Ok(Received::Duplicate) => 1,
                 Ok(Received::Late) => 2,
                 Ok(Received::Probation) => 3,
+                Ok(other) => panic!("{other:?} has no place in the accounts"),
                 Err(ReceiveError::Parse(_)) => 4,
                 Err(_) => 5,
             };

@@ -72,6 +72,7 @@ fn read_all(compound: Compound<'_>) {
             Packet::App(app) => assert!(app.subtype() <= 31 && app.data().len() % 4 == 0),
             Packet::Xr(xr) => read_blocks(&xr),
             Packet::Unknown { body, .. } => assert!(body.len() % 4 == 0),
+            other => panic!("{other:?} is not read here"),
         }
     }
 }
@@ -88,6 +89,7 @@ fn read_blocks(xr: &Xr<'_>) {
             }
             XrBlock::ReceiverReferenceTime(_) | XrBlock::StatisticsSummary(_) => {}
             XrBlock::Unknown { body, .. } => assert!(body.len() % 4 == 0),
+            other => panic!("{other:?} is not read here"),
         }
     }
 }

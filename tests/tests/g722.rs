@@ -5,7 +5,7 @@ use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode, SubBandDecoder, SubB
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder, Encoder};
 use dsp_core::receive::{DelayConfig, HostReceiver, ReceiverConfig};
 use dsp_core::time::{Instant, PayloadType, RtpTime, Seq, Ssrc};
-use dsp_core::waveform::plc::Concealer;
+use dsp_core::waveform::Concealer;
 use dsp_core::wire::rtp::RtpHeader;
 use host_std::wav::WavSource;
 use media_core_tests::shared;

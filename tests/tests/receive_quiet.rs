@@ -4,9 +4,7 @@
 use dsp_core::codec::cn::NoiseDescription;
 use dsp_core::codec::g711::{Pcma, Pcmu, linear_to_ulaw};
 use dsp_core::codec::{Decoder, Encoder, OtherPayload, PayloadTable};
-use dsp_core::receive::decision::{Operation, Pace, Situation, Stretch};
-use dsp_core::receive::delay::Estimate;
-use dsp_core::receive::strategy::Strategy;
+use dsp_core::receive::strategy::{Estimate, Operation, Pace, Situation, Strategy, Stretch};
 use dsp_core::receive::{HostReceiver, Played, ReceiverConfig, ReceiverStats};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;

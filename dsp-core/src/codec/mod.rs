@@ -43,6 +43,7 @@ impl CodecInfo {
 /// Why PCM could not be encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum EncodeError {
     /// The codec has no frame of this many samples a channel.
     FrameLength {
@@ -75,6 +76,7 @@ impl core::error::Error for EncodeError {}
 /// Why a payload could not be decoded. The next good payload decodes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum DecodeError {
     /// The payload is empty.
     Empty,
@@ -173,6 +175,7 @@ pub trait Decoder {
 /// What packets carry that no decoder is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum OtherPayload {
     /// Nothing that this call has a use for.
     #[default]

@@ -15,18 +15,18 @@ pub(super) const fn frame_samples(sample_rate_hz: u32) -> usize {
 
 /// A frame of 10 ms.
 #[derive(Debug)]
-pub struct Frame<'a> {
+pub(super) struct Frame<'a> {
     /// When its first sample was captured.
-    pub captured_at: Instant,
+    pub(super) captured_at: Instant,
     /// Samples a channel that were lost since the frame before.
-    pub lost: u32,
+    pub(super) lost: u32,
     /// All samples, channel after channel.
-    pub planar: &'a mut [i16],
+    pub(super) planar: &'a mut [i16],
 }
 
 /// Makes frames of ticks. `SAMPLES`: room for a frame, all channels together.
 #[derive(Clone, Copy, Debug)]
-pub struct Framer<const SAMPLES: usize> {
+pub(super) struct Framer<const SAMPLES: usize> {
     planar: [i16; SAMPLES],
     sample_rate_hz: u32,
     channels: usize,
@@ -43,7 +43,7 @@ impl<const SAMPLES: usize> Framer<SAMPLES> {
     ///
     /// # Errors
     /// [`FrontError::Frame`] if there is no room for a frame, or a frame has no samples.
-    pub const fn new(sample_rate_hz: u32, channels: usize) -> Result<Self, FrontError> {
+    pub(super) const fn new(sample_rate_hz: u32, channels: usize) -> Result<Self, FrontError> {
         let frame = frame_samples(sample_rate_hz);
         let need = frame.saturating_mul(channels);
         if need == 0 || need > SAMPLES {
@@ -63,7 +63,7 @@ impl<const SAMPLES: usize> Framer<SAMPLES> {
 
     /// Takes in a tick whose first sample was captured at `captured_at`, `lost` samples a channel behind the last of the
     /// tick before, and hands out each frame that is full.
-    pub fn push(&mut self, captured_at: Instant, lost: u32, tick: &[i16], mut each: impl FnMut(Frame<'_>)) {
+    pub(super) fn push(&mut self, captured_at: Instant, lost: u32, tick: &[i16], mut each: impl FnMut(Frame<'_>)) {
         self.lost = self.lost.saturating_add(lost);
         if self.waiting > 0 {
             self.lost_within = self.lost_within.saturating_add(lost);
@@ -101,12 +101,12 @@ impl<const SAMPLES: usize> Framer<SAMPLES> {
     }
 
     /// Samples a channel that wait for more.
-    pub fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.waiting
     }
 
     /// Forgets what waits.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         (self.waiting, self.lost, self.lost_within) = (0, 0, 0);
     }
 }

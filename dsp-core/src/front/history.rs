@@ -18,7 +18,7 @@ const UNSTEADY: Duration = Duration::from_millis(100);
 
 /// What was played, for the near end to compare with.
 #[derive(Clone, Copy, Debug)]
-pub struct RenderHistory<const SAMPLES: usize> {
+pub(super) struct RenderHistory<const SAMPLES: usize> {
     samples: [i16; SAMPLES],
     sample_rate_hz: u32,
     channels: usize,
@@ -35,7 +35,7 @@ pub struct RenderHistory<const SAMPLES: usize> {
 
 impl<const SAMPLES: usize> RenderHistory<SAMPLES> {
     /// An empty history for sound at this rate in so many channels.
-    pub const fn new(sample_rate_hz: u32, channels: usize) -> Self {
+    pub(super) const fn new(sample_rate_hz: u32, channels: usize) -> Self {
         let kept = match SAMPLES.checked_div(channels) {
             Some(kept) => kept,
             None => 0,
@@ -54,7 +54,7 @@ impl<const SAMPLES: usize> RenderHistory<SAMPLES> {
     }
 
     /// Notes a tick of interleaved samples, the first of which is heard at `play_at`.
-    pub fn write(&mut self, play_at: Instant, pcm: &[i16]) {
+    pub(super) fn write(&mut self, play_at: Instant, pcm: &[i16]) {
         if self.kept == 0 {
             return;
         }
@@ -86,7 +86,7 @@ impl<const SAMPLES: usize> RenderHistory<SAMPLES> {
     }
 
     /// The loudspeaker got nothing for so many samples: the host skipped them.
-    pub fn skip(&mut self, samples: u32) {
+    pub(super) fn skip(&mut self, samples: u32) {
         if self.kept > 0 && self.written > 0 {
             self.pass(samples.into());
             self.end_at += Duration::from_samples(samples.into(), self.sample_rate_hz);
@@ -117,12 +117,12 @@ impl<const SAMPLES: usize> RenderHistory<SAMPLES> {
     }
 
     /// Forgets everything; positions begin anew.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         *self = Self::new(self.sample_rate_hz, self.channels);
     }
 
     /// The history, to read.
-    pub const fn view(&self) -> Render<'_> {
+    pub(super) const fn view(&self) -> Render<'_> {
         Render {
             samples: &self.samples,
             sample_rate_hz: self.sample_rate_hz,

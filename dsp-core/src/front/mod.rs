@@ -82,20 +82,21 @@ use crate::process::gain::GainError;
 use crate::process::level::{Level, LevelError};
 use crate::time::{Duration, Instant};
 
-pub mod chain;
+mod chain;
 mod fader;
-pub mod framer;
-pub mod history;
+mod framer;
+mod history;
 #[cfg(test)]
 mod tests;
 pub mod tick;
 
 pub use chain::{CaptureBlock, InFloat, Near, NoBlock};
-pub use framer::Framer;
-pub use history::{Render, RenderHistory};
+pub use history::Render;
 pub use tick::{Media, Microphone, Step, TickTooLong};
 
 use fader::Fader;
+use framer::Framer;
+use history::RenderHistory;
 
 /// Settings of a [`FrontEnd`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ pub mod srtp;
 /// Why a datagram was not protected or unprotected. The datagram is to be dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum GuardError {
     /// Too short, or not an RTP or RTCP packet at all.
     Malformed,

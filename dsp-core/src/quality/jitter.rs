@@ -9,7 +9,7 @@ use crate::time::{Instant, RtpTime};
 const MAX_DEVIATION: u32 = (1 << 27) - 1;
 
 /// `now` in ticks of a clock of `rtp_clock_hz`, modulo 2^32, exact over any length of time.
-pub const fn arrival_ticks(now: Instant, rtp_clock_hz: u32) -> u32 {
+pub(crate) const fn arrival_ticks(now: Instant, rtp_clock_hz: u32) -> u32 {
     let micros = now.as_micros();
     let seconds = micros / 1_000_000;
     let rest = micros % 1_000_000;

@@ -1,21 +1,22 @@
 //! Numbers about a call: RFC 3550 statistics, bursts and ratings for RFC 3611.
 //!
-//! A receiver keeps a [`loss::SequenceTracker`] and a [`jitter::JitterEstimator`] for its source, and hands out
+//! A receiver keeps a [`SequenceTracker`] and a [`JitterEstimator`] for its source, and hands out
 //! [`ReceptionStats`], a snapshot by value. Whoever reports keeps the snapshot of its last report and takes the
 //! difference, so several readers (RTCP, a screen, a log) may each have an interval of their own.
 
-pub mod burst;
-pub mod emodel;
-pub mod jitter;
-pub mod loss;
-pub mod voip;
+mod burst;
+mod emodel;
+mod jitter;
+mod loss;
+mod voip;
 
 pub(crate) use burst::PastBursts;
 pub use burst::{BurstStats, BurstTracker, PacketFate};
-pub use emodel::{CallConditions, CallQuality, CodecImpairment, EModel};
-pub use jitter::{JitterEstimator, arrival_ticks};
+pub use emodel::{CallConditions, CallQuality, CodecImpairment, EModel, Rating, mos};
+pub use jitter::JitterEstimator;
+pub(crate) use jitter::arrival_ticks;
 pub use loss::{SequenceConfig, SequenceTracker, SequenceUpdate};
-pub use voip::{JitterBufferInfo, VoipMetricsInput};
+pub use voip::{Conversation, JitterBufferInfo, StreamQuality, VoipMetricsInput};
 
 use crate::time::Ssrc;
 use crate::wire::rtcp::ReportBlock;

@@ -53,6 +53,7 @@ impl Default for ReceiverConfig {
 /// Why a receiver can't be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum ConfigError {
     /// The rates must be 8 to 192 kHz (8 to 48 kHz for sound), and one a multiple of the other.
     Rates {
@@ -94,6 +95,7 @@ impl core::error::Error for ConfigError {}
 /// What became of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Received {
     /// Stored; it will be played in its turn.
     Stored,
@@ -111,6 +113,7 @@ pub enum Received {
 /// Why a datagram was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum ReceiveError {
     /// Not an RTP packet.
     Parse(ParseError),

@@ -38,6 +38,7 @@ pub enum Next {
 /// What the sender does between its packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Sending {
     /// One packet follows the other.
     #[default]
@@ -52,6 +53,7 @@ pub enum Sending {
 
 /// The numbers that a decision needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Situation {
     /// What lies in the buffer.
     pub next: Next,
@@ -77,6 +79,7 @@ pub struct Situation {
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Operation {
     /// Decode the first packet in the buffer now.
     Decode,
@@ -99,7 +102,7 @@ pub enum Operation {
 }
 
 /// Decides.
-pub fn decide(situation: &Situation) -> Operation {
+pub(super) fn decide(situation: &Situation) -> Operation {
     let Situation { next, sending, filled, concealed, delay, overdue, target, reorders, step, .. } = *situation;
     let decode = if concealed { Operation::Merge } else { Operation::Decode };
     let left = match next {
@@ -147,6 +150,7 @@ pub enum Stretch {
 
 /// The numbers that a change of speed needs, in ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pace {
     /// Playout delay of what is about to be played.
     pub delay: i32,
@@ -164,7 +168,7 @@ pub struct Pace {
 }
 
 /// Whether to change speed.
-pub fn stretch(pace: &Pace) -> Option<Stretch> {
+pub(super) fn stretch(pace: &Pace) -> Option<Stretch> {
     let Pace { delay, target, usual, ahead, period, aligned } = *pace;
     // So long before its turn a packet that isn't here is later than usual; it takes a while to get slower.
     let off = delay.saturating_sub(target);

@@ -101,6 +101,7 @@ const DRIFT_LIMIT: Duration = Duration::from_millis(10);
 
 /// What is known of the network, in ticks of the RTP clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Estimate {
     /// The delay after the base that costs least.
     pub target: u32,
@@ -112,7 +113,7 @@ pub struct Estimate {
 
 /// Estimates base and target delay from arrivals.
 #[derive(Clone, Debug)]
-pub struct DelayEstimator {
+pub(super) struct DelayEstimator {
     ticks_per_second: u32,
     ticks_per_ms: u32,
     /// The longest delay, and a window of the base, in ticks.
@@ -149,7 +150,7 @@ pub struct DelayEstimator {
 
 impl DelayEstimator {
     /// An estimator for a clock of `ticks_per_second`.
-    pub fn new(ticks_per_second: u32, config: DelayConfig) -> Self {
+    pub(super) fn new(ticks_per_second: u32, config: DelayConfig) -> Self {
         let ticks = |length: Duration| length.as_samples(ticks_per_second) as u32;
         let mut estimator = Self {
             ticks_per_second,
@@ -179,7 +180,7 @@ impl DelayEstimator {
     }
 
     /// Forgets all arrivals.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.histogram = Histogram::new();
         self.packets = 0;
         self.based = false;
@@ -194,7 +195,7 @@ impl DelayEstimator {
     }
 
     /// Forgets the base, but not how much packets vary: for a sender whose timestamps jumped.
-    pub fn rebase(&mut self) {
+    pub(super) fn rebase(&mut self) {
         if self.packets < FIRST_PACKETS {
             return self.reset();
         }
@@ -204,7 +205,7 @@ impl DelayEstimator {
     }
 
     /// How much sound is asked for at a time, in ms; 10 until this is called.
-    pub fn set_tick(&mut self, tick_ms: u32) {
+    pub(super) fn set_tick(&mut self, tick_ms: u32) {
         if tick_ms != self.tick_ms {
             self.tick_ms = tick_ms;
             self.look_up();
@@ -213,12 +214,12 @@ impl DelayEstimator {
 
     /// Whether a packet has the timestamp of the newest one, as all of a telephone event have (RFC 4733, 2.5.1.2): when
     /// it was sent it doesn't say.
-    pub fn repeats(&self, timestamp: u32) -> bool {
+    pub(super) fn repeats(&self, timestamp: u32) -> bool {
         self.based && timestamp == self.newest
     }
 
     /// Takes in one arrival (both in ticks) and returns the packet's relative delay, in ticks.
-    pub fn update(&mut self, arrival: u32, timestamp: u32) -> u32 {
+    pub(super) fn update(&mut self, arrival: u32, timestamp: u32) -> u32 {
         let transit = arrival.wrapping_sub(timestamp);
         if self.repeats(timestamp) {
             return transit.wrapping_sub(self.base());
@@ -268,13 +269,13 @@ impl DelayEstimator {
     }
 
     /// Takes in that a packet never came while it could have been played.
-    pub fn lost(&mut self) {
+    pub(super) fn lost(&mut self) {
         self.returns = (self.returns - 1).max(-RETURNS_LIMIT);
     }
 
     /// Takes in that a copy of a missing packet arrived in a later one, which is taken in by itself: it is what waiting
     /// so long for that packet would have brought. Unlike an overtaken packet it says nothing of the network.
-    pub fn update_copy(&mut self, arrival: u32, timestamp: u32) {
+    pub(super) fn update_copy(&mut self, arrival: u32, timestamp: u32) {
         if !self.based {
             return;
         }
@@ -286,23 +287,23 @@ impl DelayEstimator {
     }
 
     /// How much later than the base this arrival is, in ticks, without taking it in; `None` before the first.
-    pub fn relative(&self, arrival: u32, timestamp: u32) -> Option<i32> {
+    pub(super) fn relative(&self, arrival: u32, timestamp: u32) -> Option<i32> {
         self.based.then(|| arrival.wrapping_sub(timestamp).wrapping_sub(self.base()) as i32)
     }
 
     /// The smallest transit of the last windows, in ticks.
-    pub fn base(&self) -> u32 {
+    pub(super) fn base(&self) -> u32 {
         let newer = self.minimum[0].wrapping_sub(self.minimum[1]) as i32;
         self.minimum[usize::from(newer > 0)]
     }
 
     /// How long after the base a packet should be played, in ticks.
-    pub fn target(&self) -> u32 {
+    pub(super) fn target(&self) -> u32 {
         self.target
     }
 
     /// What is known by now.
-    pub fn estimate(&self) -> Estimate {
+    pub(super) fn estimate(&self) -> Estimate {
         Estimate {
             target: self.target,
             usual: self.usual,
@@ -311,19 +312,19 @@ impl DelayEstimator {
     }
 
     /// Counts the base later by so many ticks: the network has become slower than the bound.
-    pub fn raise(&mut self, by: u32) {
+    pub(super) fn raise(&mut self, by: u32) {
         self.minimum = self.minimum.map(|least| least.wrapping_add(by));
         self.shift((by as i32).saturating_neg());
     }
 
     /// The longest delay that the bounds allow, in ticks.
-    pub fn maximum(&self) -> u32 {
+    pub(super) fn maximum(&self) -> u32 {
         self.maximum
     }
 
     /// How much slower the sender's clock runs than ours, in parts per million: by how much the base rises. 0 for the
     /// first 20 s; a change of route spoils it for half a minute.
-    pub fn drift_ppm(&self) -> i32 {
+    pub(super) fn drift_ppm(&self) -> i32 {
         // A window is ten seconds: a thousandth of it is ten ms, a ppm 1/100,000 of a second.
         let per_second = self.ticks_per_ms as i32;
         self.drift * 100 / 16 / per_second

@@ -12,7 +12,7 @@
 use crate::time::{Instant, PayloadType, RtpTime, Seq};
 
 /// Bytes a cell.
-pub const CELL_BYTES: usize = 64;
+pub(super) const CELL_BYTES: usize = 64;
 
 /// Why a packet was not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,7 @@ impl PacketKind {
 /// What became of a packet whose turn has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Fate {
     /// It was decoded.
     Played,

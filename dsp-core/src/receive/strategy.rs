@@ -4,8 +4,9 @@
 //! the next samples, whether to change speed. [`Standard`] answers as `delay` and `decision` do; another strategy
 //! overrides what it knows better. The receiver keeps its bounds whatever it's told.
 
-use super::decision::{self, Operation, Pace, Situation, Stretch};
-use super::delay::Estimate;
+use super::decision;
+pub use super::decision::{Next, Operation, Pace, Sending, Situation, Stretch};
+pub use super::delay::Estimate;
 
 /// Decides for a receiver; see the module's page.
 pub trait Strategy {

@@ -92,6 +92,7 @@ impl ReporterConfig {
 /// Why a [`ReporterConfig`] is unusable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum ReporterConfigError {
     /// There is no canonical name.
     NoCname,

@@ -16,11 +16,12 @@ use crate::time::{PayloadType, RtpTime, Seq, Ssrc};
 use crate::wire::rtp::{RtpHeader, WriteError};
 
 mod dtx;
-pub mod packetizer;
+mod packetizer;
 mod redundancy;
 
 use dtx::{Dtx, Verdict};
-use packetizer::{Overflow, Packetizer};
+pub use packetizer::Overflow;
+use packetizer::Packetizer;
 pub use redundancy::{HostRedundancy, Redundancy};
 
 /// How a sender is made. RFC 3550 5.1 wants SSRC, first sequence number and first timestamp random.
@@ -42,6 +43,7 @@ pub struct SenderConfig {
 /// Why no packet came out. The frame is spent; the next one is tried anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum SendError {
     /// The encoder refused the frame.
     Encode(EncodeError),

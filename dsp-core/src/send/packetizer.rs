@@ -23,7 +23,7 @@ impl fmt::Display for Overflow {
 impl core::error::Error for Overflow {}
 
 /// Collects interleaved samples into frames; `SAMPLES` bounds what it holds: one packet and one tick.
-pub struct Packetizer<const SAMPLES: usize> {
+pub(super) struct Packetizer<const SAMPLES: usize> {
     samples: [i16; SAMPLES],
     len: usize,
     frame: usize,
@@ -31,22 +31,17 @@ pub struct Packetizer<const SAMPLES: usize> {
 
 impl<const SAMPLES: usize> Packetizer<SAMPLES> {
     /// Frames of `frame` samples, all channels together. `None` if they are empty or don't fit.
-    pub fn new(frame: usize) -> Option<Self> {
+    pub(super) fn new(frame: usize) -> Option<Self> {
         (1..=SAMPLES).contains(&frame).then_some(Self { samples: [0; SAMPLES], len: 0, frame })
     }
 
-    /// Samples a frame, all channels together.
-    pub fn frame(&self) -> usize {
-        self.frame
-    }
-
     /// Samples that wait for their frame to be full.
-    pub fn pending(&self) -> usize {
+    pub(super) fn pending(&self) -> usize {
         self.len
     }
 
     /// Takes in samples.
-    pub fn push(&mut self, samples: &[i16]) -> Result<(), Overflow> {
+    pub(super) fn push(&mut self, samples: &[i16]) -> Result<(), Overflow> {
         let room = SAMPLES - self.len;
         if samples.len() > room {
             return Err(Overflow { room, got: samples.len() });
@@ -57,19 +52,19 @@ impl<const SAMPLES: usize> Packetizer<SAMPLES> {
     }
 
     /// The frame at the front, once it is full.
-    pub fn front(&self) -> Option<&[i16]> {
+    pub(super) fn front(&self) -> Option<&[i16]> {
         (self.len >= self.frame).then(|| &self.samples[..self.frame])
     }
 
     /// Removes the frame at the front.
-    pub fn pop(&mut self) {
+    pub(super) fn pop(&mut self) {
         let taken = self.frame.min(self.len);
         self.samples.copy_within(taken..self.len, 0);
         self.len -= taken;
     }
 
     /// Drops what waits and returns how many samples that was.
-    pub fn clear(&mut self) -> usize {
+    pub(super) fn clear(&mut self) -> usize {
         core::mem::take(&mut self.len)
     }
 }

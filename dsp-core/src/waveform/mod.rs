@@ -5,5 +5,8 @@
 pub(crate) mod extend;
 pub(crate) mod lpc;
 pub(crate) mod pitch;
-pub mod plc;
-pub mod stretch;
+pub(crate) mod plc;
+pub(crate) mod stretch;
+
+pub use plc::Concealer;
+pub use stretch::Stretcher;

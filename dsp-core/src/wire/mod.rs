@@ -10,6 +10,7 @@ pub mod rtp;
 /// What a datagram on a media port is, by its first two bytes (RFC 7983, 7; RFC 5761, 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum DatagramKind {
     /// RTP or SRTP: first byte 128-191, second not 192-223.
     Rtp,

@@ -20,6 +20,7 @@ const EXTENSION_BIT: u8 = 0x10;
 /// Why bytes are not an RTP packet. The datagram is to be dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum ParseError {
     /// The fixed header, CSRC list or header extension ends after the datagram does.
     Truncated {

@@ -100,6 +100,7 @@ fn ended_text(ended: &Ended) -> &'static str {
         Ended::Socket(_) => "the socket failed",
         Ended::Front(_) => "the device's end can't take the call's sound",
         Ended::SoundFailed => "the sound failed",
+        _ => "for another reason",
     }
 }
 
@@ -338,7 +339,8 @@ mod tests {
             refused: 1,
             ..ReceiverStats::default()
         };
-        let stats = CallStats { datagrams: 411, control: 7, foreign: 3, total, ..CallStats::default() };
+        let mut stats = CallStats::default();
+        (stats.datagrams, stats.control, stats.foreign, stats.total) = (411, 7, 3, total);
         assert_eq!(stats.unaccounted()[..2], [0, 0]);
         let words = text(&stats, &Ended::HungUp, 8_000, 8.0);
         for told in [

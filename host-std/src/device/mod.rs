@@ -145,6 +145,7 @@ impl fmt::Display for Direction {
 
 /// Which device to open for a direction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DeviceChoice {
     /// None: reads give silence, writes go nowhere.
     Off,
@@ -157,6 +158,7 @@ pub enum DeviceChoice {
 
 /// Why there is no sound. One line; the system's own words are in `source()`.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum DeviceError {
     /// The machine has no sound device for this direction.
     NoDevice {

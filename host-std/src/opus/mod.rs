@@ -48,6 +48,7 @@ pub const HAS_DRED: bool = cfg!(feature = "opus-dred");
 
 /// Why an encoder or decoder can't be made or set as asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OpusError {
     /// Opus runs at 8, 12, 16, 24 and 48 kHz only.
     SampleRate {

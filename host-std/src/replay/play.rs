@@ -9,8 +9,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use dsp_core::quality::BurstStats;
-use dsp_core::receive::tick_rate::TickRate;
-use dsp_core::receive::{ConfigError, DelayConfig, Played, Received, ReceiverConfig, ReceiverStats};
+use dsp_core::receive::{ConfigError, DelayConfig, Played, Received, ReceiverConfig, ReceiverStats, TickRate};
 use dsp_core::time::{Duration, Instant, Seq};
 use dsp_core::wire::rtp::RtpPacket;
 
@@ -256,7 +255,7 @@ impl Player {
                 self.strays += 1;
                 return;
             }
-            Some(None) => PacketFate::Unusable,
+            Some(_) => PacketFate::Unusable,
         };
         let highest = self.highest.unwrap_or(i64::from(seq.0));
         let extended = highest + i64::from(seq.distance(Seq(highest as u16)));

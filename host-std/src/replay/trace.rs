@@ -37,6 +37,7 @@ pub const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// Why a trace can't be played.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum TraceError {
     /// A line is no packet.
     Line {

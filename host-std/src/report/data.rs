@@ -119,7 +119,7 @@ impl From<Fate> for PacketFate {
             Fate::Event => Self::Event,
             Fate::Unknown => Self::OtherPayload,
             Fate::Undecodable => Self::Undecodable,
-            Fate::Discarded | Fate::Recovered | Fate::Lost | Fate::Silent => Self::Discarded,
+            _ => Self::Discarded,
         }
     }
 }

@@ -63,6 +63,7 @@ impl Clock {
 pub type Change = Box<dyn FnOnce(&mut Call, Instant) + Send>;
 
 /// What a user does during a call.
+#[non_exhaustive]
 pub enum Command {
     /// Changes the call itself: a new offer or answer, hold and resume, new keys, other codecs. What comes of it (an
     /// SDP, an error) the closure sends where it likes, for example through a oneshot channel.
@@ -79,6 +80,7 @@ pub enum Command {
 
 /// How a call goes, for a display.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Status {
     /// Numbers of the call.
     pub stats: super::CallStats,
@@ -100,6 +102,7 @@ pub struct Status {
 
 /// Why a call ended.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Ended {
     /// The user hung up, or all handles to the driver are gone.
     HungUp,
@@ -139,6 +142,7 @@ pub struct Driver {
 }
 
 /// What a driver gives back when its call has ended.
+#[non_exhaustive]
 pub struct Finished {
     /// Why.
     pub ended: Ended,

@@ -138,6 +138,7 @@ pub enum Channel {
 
 /// A datagram to be sent: the first `len` bytes of the buffer that was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Transmit {
     /// Bytes.
     pub len: usize,
@@ -177,6 +178,7 @@ pub enum Incoming {
 
 /// Why a call should end, though nobody signalled it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ending {
     /// The other side said goodbye by RTCP, and nothing came of it since for
     /// [`after_goodbye`](super::CallConfig::after_goodbye).
@@ -187,6 +189,7 @@ pub enum Ending {
 
 /// What became of datagrams between a call and its sockets, for [`Call::count`](super::Call::count).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Missed {
     /// The system refused to send it.
     Unsent,
@@ -201,6 +204,7 @@ pub enum Missed {
 /// Every datagram has its place: `datagrams = foreign + refused + control + handshakes + ignored + own_source +
 /// sources.unheard() + total.received`, and where the receivers' have theirs, [`ReceiverStats`] says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct CallStats {
     /// Datagrams that came.
     pub datagrams: u64,

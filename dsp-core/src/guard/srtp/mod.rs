@@ -49,6 +49,7 @@ const OVERLAP_OLD: u32 = 8_192;
 /// bits in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum SrtpProfile {
     /// 80-bit tags: `AES_CM_128_HMAC_SHA1_80` (RFC 4568, 6.2.1), `SRTP_AES128_CM_HMAC_SHA1_80` (RFC 5764, 4.1.2).
     #[default]

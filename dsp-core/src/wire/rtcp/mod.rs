@@ -49,6 +49,7 @@ pub const MAX_COUNT: usize = 31;
 /// Why bytes are not a valid RTCP datagram, or one packet in it has a malformed body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum ParseError {
     /// A packet's length field reaches beyond the datagram, or the datagram ends within a header.
     Truncated {
@@ -184,6 +185,7 @@ impl<'a> Iterator for Packets<'a> {
 
 /// One packet of a compound packet, without header and padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Packet<'a> {
     /// Sender report.
     SenderReport(SenderReport<'a>),

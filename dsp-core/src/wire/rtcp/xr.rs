@@ -75,6 +75,7 @@ impl<'a> Xr<'a> {
 
 /// One report block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum XrBlock<'a> {
     /// Which packets were lost (4.1).
     LossRle(RunLengths<'a>),

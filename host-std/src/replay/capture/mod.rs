@@ -40,6 +40,7 @@ const OTHERS: [(&[u8], &str); 7] = [
 
 /// Why a capture can't be read at all.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum CaptureError {
     /// The file can't be read.
     Io(io::Error),

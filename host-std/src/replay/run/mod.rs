@@ -71,6 +71,7 @@ impl Default for ReplayConfig {
 
 /// Why a capture can't be played.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ReplayError {
     /// It can't be read.
     Capture(CaptureError),

@@ -3,7 +3,7 @@
 //! Delay, mouth to ear: half of RTCP's round trip and both end systems (RFC 3611, 4.7.3). This end's is a packet's
 //! length, the codec's own delay and the mean wait in the jitter buffer; sound cards are not known here.
 
-use dsp_core::quality::voip::StreamQuality;
+use dsp_core::quality::StreamQuality;
 use dsp_core::quality::{BurstStats, CodecImpairment, JitterBufferInfo, VoipMetricsInput};
 use dsp_core::receive::DelayConfig;
 use dsp_core::time::Duration;

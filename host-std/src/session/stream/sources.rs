@@ -39,6 +39,7 @@ const PLAY_OUT: Duration = Duration::from_secs(3);
 
 /// The numbers of one source that is heard.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SourceStats {
     /// Who.
     pub ssrc: Ssrc,
