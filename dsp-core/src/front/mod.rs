@@ -191,7 +191,7 @@ pub struct FrontEnd<B, const FRAME: usize, const HISTORY: usize> {
     history: RenderHistory<HISTORY>,
     /// The far end until it's written to the loudspeaker, and the near end from then on.
     pcm: [i16; FRAME],
-    tick: tick::Tick,
+    tick: tick::Progress,
 }
 
 impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B, FRAME, HISTORY> {
@@ -224,7 +224,7 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
             blocks,
             history: RenderHistory::new(sample_rate_hz, need),
             pcm: [0; FRAME],
-            tick: tick::Tick::default(),
+            tick: tick::Progress::default(),
         })
     }
 
@@ -326,7 +326,7 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
         self.framer.reset();
         self.blocks.iter_mut().flatten().for_each(B::reset);
         self.history.reset();
-        self.tick = tick::Tick::default();
+        self.tick = tick::Progress::default();
     }
 
     /// When the first sample of a tick was captured that is read now.

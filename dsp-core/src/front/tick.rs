@@ -116,9 +116,9 @@ enum Stage {
     Over,
 }
 
-/// The tick that runs.
+/// How far the tick is that runs.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tick {
+pub(super) struct Progress {
     stage: Stage,
     now: Instant,
     /// Its length a channel, kept from tick to tick: a small processor divides 64 bits by hand.

@@ -4,7 +4,7 @@
 use super::jitter::{PacketInfo, PacketKind, PushError};
 use super::stats::bump;
 use super::tick_rate::TickRate;
-use super::timeline::{Step, Timeline};
+use super::timeline::{Newer, Timeline};
 use super::{AT_ONCE, Cause, ReceiveError, Received, Receiver, Sending, State, ticks};
 use crate::quality::{BurstTracker, JitterEstimator, SequenceTracker, SequenceUpdate};
 use crate::time::{Duration, Instant, RtpTime};
@@ -119,7 +119,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     fn follow_clock(&mut self, arrival: u32, packet: &RtpPacket<'_>) -> bool {
         let place = self.timeline.place(packet.timestamp());
         let relative = self.delay.relative(arrival, place.0).unwrap_or(0);
-        let step = Step { seq: packet.seq(), sent: packet.timestamp(), arrival, relative };
+        let step = Newer { seq: packet.seq(), sent: packet.timestamp(), arrival, relative };
         let least = LEAST_JUMP.as_samples(self.config.rtp_clock_hz) as i32;
         let jumped = self.timeline.follow(step, self.packet_ticks, least..=self.far() as i32);
         self.stats.restarts = self.stats.restarts.saturating_add(u32::from(jumped));

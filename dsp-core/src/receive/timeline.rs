@@ -28,7 +28,7 @@ const FORGOTTEN: i16 = 16_384;
 /// Where the packets of one source lie in time.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Timeline {
-    newest: Option<Step>,
+    newest: Option<Newer>,
     /// How far the sender's clock has jumped forward since the stream began.
     jumped: u32,
     /// The last jump: the first packet behind it, and `jumped` before it.
@@ -37,7 +37,7 @@ pub(super) struct Timeline {
 
 /// A packet that is newer than all before it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
+pub(super) struct Newer {
     pub(super) seq: Seq,
     /// Its timestamp as it was sent.
     pub(super) sent: RtpTime,
@@ -50,8 +50,8 @@ impl Timeline {
     /// Takes in a packet that is newer than all before it. Whether the sender's clock jumped before it. Packets are
     /// `packet` ticks long; by less than the beginning of `jumps` networks change their delay too, from one packet to the
     /// next, and by more than its end they don't. Before the first was decoded, nobody knows how long packets are.
-    pub(super) fn follow(&mut self, step: Step, packet: u32, jumps: RangeInclusive<i32>) -> bool {
-        let Step { seq, sent, arrival, relative } = step;
+    pub(super) fn follow(&mut self, step: Newer, packet: u32, jumps: RangeInclusive<i32>) -> bool {
+        let Newer { seq, sent, arrival, relative } = step;
         let Some(before) = self.newest.replace(step) else { return false };
         if self.last.is_some_and(|(since, _)| !(0..FORGOTTEN).contains(&seq.distance(since))) {
             self.last = None;
@@ -126,8 +126,8 @@ mod tests {
     const PACKET: u32 = 160;
     const JUMPS: RangeInclusive<i32> = 480..=40_000;
 
-    fn step(seq: u16, sent: u32, arrival: u32, relative: i32) -> Step {
-        Step { seq: Seq(seq), sent: RtpTime(sent), arrival, relative }
+    fn step(seq: u16, sent: u32, arrival: u32, relative: i32) -> Newer {
+        Newer { seq: Seq(seq), sent: RtpTime(sent), arrival, relative }
     }
 
     /// A stream of 20 ms packets up to number 9, and then one `gap_ms` after that by its timestamp and `later_ms` by its

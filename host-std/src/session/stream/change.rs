@@ -8,7 +8,7 @@ use dsp_core::streams::budget::Budget;
 use dsp_core::time::Ssrc;
 
 use super::Stream;
-use super::codecs::{Decoders, Sending};
+use super::codecs::{Decoders, SentCodec};
 use super::sources::{Counted, Listening};
 use crate::registry::{CodecFormat, Registry};
 use crate::sdp::{NegotiatedCodec, NegotiatedStream};
@@ -27,7 +27,7 @@ pub(in crate::session) struct Setup<'a> {
 /// What a later offer and answer make of a stream.
 pub(in crate::session) struct Change {
     agreed: NegotiatedStream,
-    sending: Sending,
+    sending: SentCodec,
     encoder: Box<dyn Encoder + Send>,
     redundancy: Option<Box<HostRedundancy>>,
     /// Other receivers, where the sound is another; else more decoders for those there are.
@@ -40,16 +40,16 @@ pub(in crate::session) struct Change {
 }
 
 impl Setup<'_> {
-    fn redundancy(&self, sending: &Sending) -> Option<Box<HostRedundancy>> {
+    fn redundancy(&self, sending: &SentCodec) -> Option<Box<HostRedundancy>> {
         sending.redundancy.map(|payload_type| Box::new(HostRedundancy::new(payload_type, self.redundancy.into())))
     }
 
     /// The decoders of each source that may be heard.
-    fn decoders(&self, formats: &[NegotiatedCodec], sending: &Sending) -> Result<Vec<Decoders>, CallError> {
+    fn decoders(&self, formats: &[NegotiatedCodec], sending: &SentCodec) -> Result<Vec<Decoders>, CallError> {
         (0..self.settings.sources).map(|_| Decoders::new(self.registry, formats, sending)).collect()
     }
 
-    fn listening(&self, sending: &Sending, decoders: Vec<Decoders>, own: Ssrc) -> Result<Listening, CallError> {
+    fn listening(&self, sending: &SentCodec, decoders: Vec<Decoders>, own: Ssrc) -> Result<Listening, CallError> {
         let (sample_rate_hz, rtp_clock_hz) = (sending.sample_rate_hz, sending.rtp_clock_hz());
         let config = ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: self.settings.delay };
         let budget = self.settings.buffer_bytes.map(|bytes| Budget { bytes });
@@ -57,8 +57,8 @@ impl Setup<'_> {
     }
 
     /// The best codec that was agreed on.
-    fn sending(&self, agreed: &NegotiatedStream) -> Result<Sending, CallError> {
-        Sending::new(self.registry, agreed, self.settings.comfort_noise, self.redundancy)
+    fn sending(&self, agreed: &NegotiatedStream) -> Result<SentCodec, CallError> {
+        SentCodec::new(self.registry, agreed, self.settings.comfort_noise, self.redundancy)
     }
 
     /// Those of our codecs that one stream can carry beside the best one that was agreed on (RFC 7160); `None` if all that

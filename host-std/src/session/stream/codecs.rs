@@ -11,7 +11,7 @@ use crate::session::CallError;
 
 /// What a call sends, and the rates of its sound both ways.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Sending {
+pub(super) struct SentCodec {
     /// What the other side wrote.
     pub(super) theirs: CodecFormat,
     /// What both sides' formats come to.
@@ -27,7 +27,7 @@ pub(super) struct Sending {
     pub(super) redundancy: Option<PayloadType>,
 }
 
-impl Sending {
+impl SentCodec {
     /// The best codec that was agreed on.
     pub(super) fn new(
         registry: &Registry,
@@ -173,7 +173,7 @@ pub(super) struct Decoders {
 impl Decoders {
     /// One for each format whose RTP clock the call's is a multiple of; where the sound is another than the call's, it's
     /// converted.
-    pub(super) fn new(registry: &Registry, formats: &[NegotiatedCodec], sound: &Sending) -> Result<Self, CallError> {
+    pub(super) fn new(registry: &Registry, formats: &[NegotiatedCodec], sound: &SentCodec) -> Result<Self, CallError> {
         let (mut decoders, mut slower) = (Vec::new(), Vec::new());
         for NegotiatedCodec { payload_type, format } in formats.iter().filter(|codec| !codec.format.is_auxiliary()) {
             let decoder = make(registry, format, |codec| codec.decoder(&Terms::alone(format)))?;

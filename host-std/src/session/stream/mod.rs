@@ -20,7 +20,7 @@ use dsp_core::wire::rtcp::{Compound, VoipMetrics};
 use dsp_core::wire::rtp::RtpPacket;
 
 pub(super) use change::{Change, Setup};
-use codecs::Sending;
+use codecs::SentCodec;
 pub(super) use codecs::offered;
 pub(crate) use converted::Converted;
 pub use quality::impairment;
@@ -62,7 +62,7 @@ pub(super) struct Remote {
 /// One stream of a call.
 pub(super) struct Stream {
     agreed: NegotiatedStream,
-    sending: Sending,
+    sending: SentCodec,
     encoder: Box<dyn Encoder + Send>,
     sender: Box<HostSender>,
     redundancy: Option<Box<HostRedundancy>>,
