@@ -3,11 +3,11 @@
 //! ```text
 //! DMA interrupt -> pump -> port -> phone <-> network
 //!                 (or sim)          |
-//!                            dsp_core::receive, dsp_core::send
+//!                     dsp_core::front <-> stream (dsp_core::receive, dsp_core::send)
 //! ```
 //!
 //! [`port`] is the async audio port, [`pump`] carries frames between interrupt and task, [`phone`] is a G.711 phone's
-//! loop over any port, and [`sim`] is a port, a clock and a network that are only simulated, so that the same loop runs
+//! loop over any port, [`stream`] is its receiver and sender, and [`sim`] is a port, a clock and a network that are only simulated, so that the same loop runs
 //! on a host and in an emulator. No heap, no `unsafe`, any executor.
 //!
 //! A phone on a simulated port, whose network brings its own packets back:
@@ -62,3 +62,4 @@ pub mod phone;
 pub mod port;
 pub mod pump;
 pub mod sim;
+pub mod stream;

@@ -39,6 +39,16 @@ impl fmt::Display for Underrun {
 
 impl core::error::Error for Underrun {}
 
+/// How long sound takes through a port, in samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PortDelay {
+    /// From the end of a frame at the microphone until it was read.
+    pub capture: usize,
+    /// From a frame that is written until its first sample is heard.
+    pub playback: usize,
+}
+
 /// Microphone and loudspeaker.
 #[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
 pub trait AudioPort<const FRAME: usize> {
@@ -53,4 +63,10 @@ pub trait AudioPort<const FRAME: usize> {
     /// # Errors
     /// [`Underrun`] if the loudspeaker was silent since the last call; `pcm` is queued all the same.
     async fn write(&mut self, pcm: &[i16; FRAME]) -> Result<(), Underrun>;
+
+    /// How long sound takes: of the frame that was read last, and of one that is written now. Ports that don't know say 0;
+    /// a capture block that compares both ends needs it.
+    fn delay(&self) -> PortDelay {
+        PortDelay::default()
+    }
 }

@@ -27,7 +27,7 @@ use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::channel::Channel;
 
-use crate::port::{AudioPort, Overrun, Underrun};
+use crate::port::{AudioPort, Overrun, PortDelay, Underrun};
 
 /// What went through a pump, in frames. All wrap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -157,6 +157,15 @@ impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, F
                 Err(Underrun { frames })
             }
         }
+    }
+
+    /// By the newest interrupt: what waits behind the frame that was read came later; what is written now is taken by the
+    /// interrupt after those for which frames wait, and is heard a frame behind it, when the DMA has come round to it.
+    fn delay(&self) -> PortDelay {
+        self.pump.counters.lock(|_| PortDelay {
+            capture: self.pump.microphone.len() * FRAME,
+            playback: (self.pump.loudspeaker.len() + 2) * FRAME,
+        })
     }
 }
 

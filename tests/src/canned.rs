@@ -17,15 +17,17 @@ use core::cell::Cell;
 
 use dsp_core::codec::Encoder;
 use dsp_core::codec::g711::{Pcma, Pcmu};
+use dsp_core::front::{CaptureBlock, Step};
 use dsp_core::receive::Played;
 use dsp_core::send::SenderConfig;
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
 use embassy_futures::block_on;
-use host_embedded::phone::{DATAGRAM, Phone, PhoneConfig, SAMPLE_RATE_HZ, TICK};
+use host_embedded::phone::{DATAGRAM, Phone, PhoneConfig, PhoneWith, SAMPLE_RATE_HZ, TICK};
 use host_embedded::sim::{SimClock, SimNetwork, SimPort};
 
 use super::fnv::Fnv;
+use super::golden::KnownEcho;
 
 /// Packets sent to the phone, but for copies.
 const PACKETS: u32 = 700;
@@ -148,8 +150,7 @@ impl Canned {
     }
 }
 
-/// The phone that takes part in the call.
-pub fn phone() -> Phone {
+fn config() -> PhoneConfig {
     let sender = SenderConfig {
         ssrc: Ssrc(0xcafe_0001),
         first_seq: Seq(65_500),
@@ -157,7 +158,17 @@ pub fn phone() -> Phone {
         payload_type: PayloadType::PCMU,
         ptime_ms: 20,
     };
-    Phone::new(PhoneConfig { sender, ..PhoneConfig::default() }).expect("a configuration within bounds")
+    PhoneConfig { sender, ..PhoneConfig::default() }
+}
+
+/// The phone that takes part in the call.
+pub fn phone() -> Phone {
+    Phone::new(config()).expect("a configuration within bounds")
+}
+
+/// The same with a capture block that knows the echo of [`echo_call`].
+pub fn phone_with_block() -> PhoneWith<KnownEcho, 400> {
+    PhoneWith::with_block(config(), KnownEcho { delay: Duration::ZERO }).expect("a configuration within bounds")
 }
 
 fn hear(tick: u32) -> [i16; TICK] {
@@ -175,14 +186,47 @@ pub struct Hashes {
 
 /// The call on a simulated port, by the phone's own loop. `phone` must be new.
 pub fn call(phone: &mut Phone) -> Hashes {
-    let clock = SimClock::default();
-    let (mut played, mut sent) = (Fnv::default(), Fnv::default());
     let mut tick = 0;
     let microphone = |pcm: &mut [i16; TICK]| {
         *pcm = hear(tick);
         tick += 1;
     };
-    let loudspeaker = |pcm: &[i16; TICK]| pcm.iter().for_each(|sample| played.write(&sample.to_le_bytes()));
+    on_a_port(phone, microphone, |_| ())
+}
+
+/// The call with a softer voice at a microphone that hears the loudspeaker too, if there is an `echo`. `phone` must be
+/// new.
+pub fn echo_call<B: CaptureBlock<i16>, const HISTORY: usize>(phone: &mut PhoneWith<B, HISTORY>, echo: bool) -> Hashes {
+    let mut tick = 0;
+    // What the loudspeaker plays while the microphone hears its next frame, behind three samples of the frame before.
+    let far = Cell::new([0; 3 + TICK]);
+    let microphone = |pcm: &mut [i16; TICK]| {
+        *pcm = hear(tick).map(|sample| sample >> 1);
+        tick += 1;
+        for (sample, far) in pcm.iter_mut().zip(far.get().windows(4)).take(if echo { TICK } else { 0 }) {
+            *sample -= KnownEcho::taken_out::<i16>(far);
+        }
+    };
+    let loudspeaker = |pcm: &[i16; TICK]| {
+        let mut next = far.get();
+        next.copy_within(TICK.., 0);
+        next[3..].copy_from_slice(pcm);
+        far.set(next);
+    };
+    on_a_port(phone, microphone, loudspeaker)
+}
+
+fn on_a_port<B: CaptureBlock<i16>, const HISTORY: usize>(
+    phone: &mut PhoneWith<B, HISTORY>,
+    microphone: impl FnMut(&mut [i16; TICK]),
+    mut loudspeaker: impl FnMut(&[i16; TICK]),
+) -> Hashes {
+    let clock = SimClock::default();
+    let (mut played, mut sent) = (Fnv::default(), Fnv::default());
+    let loudspeaker = |pcm: &[i16; TICK]| {
+        loudspeaker(pcm);
+        pcm.iter().for_each(|sample| played.write(&sample.to_le_bytes()));
+    };
     let mut port = SimPort::new(&clock, microphone, loudspeaker);
     let mut canned = Canned::new();
     let bring = |until, datagram: &mut [u8]| canned.bring(until, datagram);
@@ -252,30 +296,26 @@ pub fn measure(meter: impl Fn() -> u32) -> (Hashes, Costs) {
             let _ = phone.receive(arrival, &datagram[..bytes]);
             metered(start);
         }
-        let mut pcm = [0; TICK];
-        let start = meter();
-        let played = phone.play(now, &mut pcm);
-        metered(start);
-        pcm.iter().for_each(|sample| hash_played.write(&sample.to_le_bytes()));
-        frame.decoded += played.decoded;
-        frame.concealed += played.concealed;
-        frame.silence += played.silence;
-        frame.inserted += played.inserted + played.removed;
-        let in_cost = spent.get();
-
-        spent.set(0);
-        let heard = hear(tick);
-        let start = meter();
-        phone.capture(&heard);
-        metered(start);
+        let mut in_cost = 0;
+        let mut start = meter();
+        phone.begin(now, true);
         loop {
-            let start = meter();
-            let packet = phone.packet(&mut datagram);
+            let step = phone.step(&mut datagram);
             metered(start);
-            match packet {
-                Some(packet) => hash_sent.write(&datagram[..packet.expect("room for a packet")]),
+            match step {
+                Some(Step::Loudspeaker { pcm, played }) => {
+                    in_cost = spent.replace(0);
+                    pcm.iter().for_each(|sample| hash_played.write(&sample.to_le_bytes()));
+                    frame.decoded += played.decoded;
+                    frame.concealed += played.concealed;
+                    frame.silence += played.silence;
+                    frame.inserted += played.inserted + played.removed;
+                }
+                Some(Step::Microphone(microphone)) => microphone.pcm.copy_from_slice(&hear(tick)),
+                Some(Step::Transmit(bytes)) => hash_sent.write(&datagram[..bytes.expect("room for a packet")]),
                 None => break,
             }
+            start = meter();
         }
         out_cost += spent.get();
         spent.set(in_cost);
@@ -305,7 +345,8 @@ pub fn stats() -> dsp_core::receive::ReceiverStats {
         while let Some((bytes, arrival)) = canned.bring(now, &mut datagram) {
             let _ = phone.receive(arrival, &datagram[..bytes]);
         }
-        phone.play(now, &mut [0; TICK]);
+        phone.begin(now, false);
+        while phone.step(&mut datagram).is_some() {}
     }
     phone.receiver_stats()
 }

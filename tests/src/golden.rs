@@ -150,17 +150,25 @@ pub struct KnownEcho {
     pub delay: Duration,
 }
 
+/// Taps of the path.
+const TAPS: usize = 4;
+
+impl KnownEcho {
+    /// What is added to a sample of the near end, to take the echo out: from what is heard of the loudspeaker at the same
+    /// time and `TAPS - 1` samples before.
+    pub fn taken_out<S: Sample>(far: &[i16]) -> S {
+        let half = |sample: S| sample.average(S::default());
+        far.iter().fold(S::default(), |sum, &far| half(sum.mix(half(S::from_i16(far.saturating_neg())))))
+    }
+}
+
 impl<S: Sample> CaptureBlock<S> for KnownEcho {
     fn process(&mut self, frame: &mut [S], near: &Near<'_>) {
-        const TAPS: usize = 4;
         let mut far = [0; TAPS - 1 + 80];
         let from = near.render.position_at(near.captured_at - self.delay) - (TAPS as i64 - 1);
         near.render.read_position(from, near.channel, &mut far);
         for (sample, far) in frame.iter_mut().zip(far.windows(TAPS)) {
-            let half = |sample: S| sample.average(S::default());
-            let echo =
-                far.iter().fold(S::default(), |echo, &far| half(echo.mix(half(S::from_i16(far.saturating_neg())))));
-            *sample = sample.mix(echo);
+            *sample = sample.mix(Self::taken_out(far));
         }
     }
 

@@ -3,9 +3,11 @@
 
 use std::net::SocketAddr;
 
+use dsp_core::front::Media;
 use dsp_core::receive::{DelayConfig, ReceiverStats};
 use dsp_core::time::{Duration, Instant};
-use host_embedded::phone::{Phone, PhoneConfig};
+use host_embedded::phone::PhoneConfig;
+use host_embedded::stream::G711Stream;
 use host_std::record::call::{CallRecorder, side_report};
 use host_std::registry::CodecFormat;
 use host_std::replay::{CaptureStream, Keys, PayloadMap, ReplayConfig, replay_bytes};
@@ -122,7 +124,7 @@ fn listen(
 }
 
 fn by_phone(packets: &[Packet], delay: DelayConfig, told: &str) -> (Vec<i16>, ReceiverStats) {
-    let phone = std::cell::RefCell::new(Phone::new(PhoneConfig { delay, ..PhoneConfig::default() }).unwrap());
+    let phone = std::cell::RefCell::new(G711Stream::new(PhoneConfig { delay, ..PhoneConfig::default() }).unwrap());
     let receive = |now, datagram: &[u8]| {
         let _ = phone.borrow_mut().receive(now, datagram);
         assert_eq!(phone.borrow().receiver_stats().unaccounted(), [0; 4], "{told}");

@@ -3,9 +3,11 @@
 
 use std::net::SocketAddr;
 
+use dsp_core::front::Media;
 use dsp_core::receive::{DelayConfig, ReceiverStats};
 use dsp_core::time::{Duration, Instant};
-use host_embedded::phone::{Phone, PhoneConfig};
+use host_embedded::phone::PhoneConfig;
+use host_embedded::stream::G711Stream;
 use host_std::registry::CodecFormat;
 use host_std::replay::{CaptureReport, CaptureStream, Keys, PayloadMap, ReplayConfig, replay, replay_bytes};
 use host_std::report::PacketFate;
@@ -101,7 +103,7 @@ fn listen(
 }
 
 fn by_phone(packets: &[Packet], delay: DelayConfig) -> Heard {
-    let phone = std::cell::RefCell::new(Phone::new(PhoneConfig { delay, ..PhoneConfig::default() }).unwrap());
+    let phone = std::cell::RefCell::new(G711Stream::new(PhoneConfig { delay, ..PhoneConfig::default() }).unwrap());
     let receive = |now, datagram: &[u8]| {
         let _ = phone.borrow_mut().receive(now, datagram);
     };

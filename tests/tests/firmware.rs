@@ -6,14 +6,16 @@ use media_core_tests::canned::{self, Hashes};
 #[test]
 fn hashes_are_unchanged() {
     let Hashes { played, sent } = canned::call(&mut canned::phone());
-    let hashes = [("played", played), ("sent", sent)];
+    let echo = canned::echo_call(&mut canned::phone_with_block(), true);
+    let hashes = [("played", played), ("sent", sent), ("sent without echo", echo.sent)];
     for (name, hash) in hashes {
         println!("golden {name}={hash:#010x}");
     }
-    let expected: [(&str, u32); 2] = [
+    let expected: [(&str, u32); 3] = [
         // One a line: `run` reads and writes them.
         ("played", 0xdd61_a1af),
         ("sent", 0xdb90_e7c6),
+        ("sent without echo", 0xf684_65de),
     ];
     assert_eq!(
         hashes.map(|(name, hash)| format!("{name} {hash:#010x}")),
@@ -24,6 +26,15 @@ fn hashes_are_unchanged() {
 #[test]
 fn step_by_step_is_the_same_call() {
     assert_eq!(canned::measure(|| 0).0, canned::call(&mut canned::phone()));
+}
+
+#[test]
+fn a_block_of_ones_own_takes_the_echo_out_of_the_call() {
+    let nothing_to_take_out = canned::echo_call(&mut canned::phone(), false);
+    let without_a_block = canned::echo_call(&mut canned::phone(), true);
+    let with_a_block = canned::echo_call(&mut canned::phone_with_block(), true);
+    assert_eq!(with_a_block, nothing_to_take_out);
+    assert_ne!(without_a_block.sent, nothing_to_take_out.sent);
 }
 
 #[test]

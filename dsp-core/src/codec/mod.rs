@@ -31,6 +31,10 @@ pub struct CodecInfo {
 impl CodecInfo {
     /// RTP ticks that `samples` (a channel) last.
     pub const fn ticks(&self, samples: u32) -> u32 {
+        // Most codecs have one clock, and a small processor divides 64 bits by hand.
+        if self.rtp_clock_hz == self.sample_rate_hz {
+            return samples;
+        }
         (samples as u64 * self.rtp_clock_hz as u64 / self.sample_rate_hz as u64) as u32
     }
 

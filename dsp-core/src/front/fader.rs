@@ -1,4 +1,4 @@
-//! Gain, mute and level of one direction, each channel by itself.
+//! Gain, mute and level of one direction. The gain is the same for all channels, the level each channel's own.
 //!
 //! Delay: none. Cost: at 0 dB and without a meter none a sample; in stereo two copies a sample.
 
@@ -12,9 +12,11 @@ const RAMP_MS: u32 = 10;
 /// A gain for all channels, and the level behind it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fader {
-    channels: [(Gain, Option<LevelMeter>); 2],
+    /// Where the ramp is; the same in all channels between two ticks.
+    gain: Gain,
+    meters: Option<[LevelMeter; 2]>,
     /// Channels in use: 1 or 2.
-    count: usize,
+    channels: usize,
     hundredths_db: i16,
     muted: bool,
 }
@@ -23,39 +25,53 @@ impl Fader {
     /// 0 dB. The rate is at most that of a ramp of 65535 samples.
     pub(super) fn new(sample_rate_hz: u32, channels: usize, meters: bool) -> Result<Self, LevelError> {
         let gain = Gain::new((sample_rate_hz * RAMP_MS / 1_000) as u16);
-        let meter = if meters {
-            Some(LevelMeter::new(LevelConfig { sample_rate_hz, ..LevelConfig::default() })?)
+        let meters = if meters {
+            Some([LevelMeter::new(LevelConfig { sample_rate_hz, ..LevelConfig::default() })?; 2])
         } else {
             None
         };
-        Ok(Self { channels: [(gain, meter); 2], count: channels, hundredths_db: 0, muted: false })
+        Ok(Self { gain, meters, channels, hundredths_db: 0, muted: false })
     }
 
-    /// Changes interleaved samples in place, at most `LONGEST` a channel, and hears how loud they are then.
+    /// Whether there is nothing to do, as most of a phone's life.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.gain.is_unity() && self.meters.is_none()
+    }
+
+    /// Changes interleaved samples in place, at most `LONGEST` of them, and hears how loud they are then.
+    #[inline(never)]
     pub(super) fn process<const LONGEST: usize>(&mut self, pcm: &mut [i16]) {
-        if self.count == 1 {
-            one(&mut self.channels[0], pcm);
-        } else {
-            self.each::<LONGEST>(pcm);
+        if self.channels == 2 {
+            return self.process_stereo::<LONGEST>(pcm);
+        }
+        self.gain.process(pcm);
+        if let Some([meter, _]) = &mut self.meters {
+            meter.hear(pcm);
         }
     }
 
     /// Out of line: one channel alone needs no such place on the stack.
     #[inline(never)]
-    fn each<const LONGEST: usize>(&mut self, pcm: &mut [i16]) {
+    fn process_stereo<const LONGEST: usize>(&mut self, pcm: &mut [i16]) {
         let mut samples = [0; LONGEST];
-        for (index, channel) in self.channels.iter_mut().enumerate() {
-            let samples = &mut samples[..pcm.len() / 2];
-            samples.iter_mut().zip(pcm.as_chunks::<2>().0).for_each(|(to, from)| *to = from[index]);
-            one(channel, samples);
-            pcm.as_chunks_mut::<2>().0.iter_mut().zip(samples).for_each(|(to, from)| to[index] = *from);
+        let samples = &mut samples[..pcm.len() / 2];
+        let before = self.gain;
+        for channel in 0..2 {
+            samples.iter_mut().zip(pcm.as_chunks::<2>().0).for_each(|(to, from)| *to = from[channel]);
+            self.gain = before;
+            self.gain.process(samples);
+            if let Some(meters) = &mut self.meters {
+                meters[channel].hear(samples);
+            }
+            pcm.as_chunks_mut::<2>().0.iter_mut().zip(&*samples).for_each(|(to, from)| to[channel] = *from);
         }
     }
 
     /// Level of the loudest channel.
     pub(super) fn level(&self) -> Option<Level> {
-        let levels = self.channels[..self.count].iter().filter_map(|(_, meter)| meter.as_ref());
-        levels.map(LevelMeter::rms_dbov).max()
+        let meters = self.meters.as_ref()?;
+        meters[..self.channels].iter().map(LevelMeter::rms_dbov).max()
     }
 
     /// The gain in hundredths of a decibel.
@@ -65,7 +81,7 @@ impl Fader {
 
     /// Ramps to a gain in hundredths of a decibel. On an error nothing changes.
     pub(super) fn set_gain(&mut self, hundredths_db: i16) -> Result<(), GainError> {
-        self.channels.iter_mut().try_for_each(|(gain, _)| gain.set_gain(hundredths_db))?;
+        self.gain.set_gain(hundredths_db)?;
         self.hundredths_db = hundredths_db;
         Ok(())
     }
@@ -78,25 +94,13 @@ impl Fader {
     /// Ramps to silence, or back.
     pub(super) fn set_muted(&mut self, muted: bool) {
         self.muted = muted;
-        self.channels.iter_mut().for_each(|(gain, _)| gain.set_muted(muted));
+        self.gain.set_muted(muted);
     }
 
     /// Ends a ramp, and forgets the level.
     pub(super) fn reset(&mut self) {
-        for (gain, meter) in &mut self.channels {
-            Block::<i16>::reset(gain);
-            if let Some(meter) = meter {
-                meter.reset();
-            }
-        }
-    }
-}
-
-/// One channel.
-fn one((gain, meter): &mut (Gain, Option<LevelMeter>), samples: &mut [i16]) {
-    gain.process(samples);
-    if let Some(meter) = meter {
-        meter.hear(samples);
+        Block::<i16>::reset(&mut self.gain);
+        self.meters.iter_mut().flatten().for_each(LevelMeter::reset);
     }
 }
 

@@ -87,7 +87,7 @@ impl<const SAMPLES: usize> RenderHistory<SAMPLES> {
 
     /// The loudspeaker got nothing for so many samples: the host skipped them.
     pub(super) fn skip(&mut self, samples: u32) {
-        if self.kept > 0 && self.written > 0 {
+        if self.kept > 0 && self.written > 0 && samples > 0 {
             self.pass(samples.into());
             self.end_at += Duration::from_samples(samples.into(), self.sample_rate_hz);
         }

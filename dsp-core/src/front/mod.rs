@@ -1,7 +1,8 @@
 //! The device side of one call, shared by host and phone: near and far end, each with its time.
 //!
 //! ```text
-//! stream -> play -> volume -> meter -> render history -> loudspeaker
+//! stream -> play -> volume -> meter -> loudspeaker
+//!                                 \--> render history
 //!                                          |
 //! microphone -> gain -> meter -> framer -> block (10 ms frames) -> capture -> stream -> transmit
 //! ```
@@ -312,11 +313,7 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
     /// Samples later that a sound reaches the stream than the microphone's tick was read: the block's delay, and what
     /// waits in the framer now.
     pub fn delay_samples(&self) -> usize {
-        self.framer.waiting() + self.block_delay()
-    }
-
-    fn block_delay(&self) -> usize {
-        self.blocks.iter().flatten().map(B::delay_samples).max().unwrap_or(0)
+        self.framer.waiting() + block_delay(&self.blocks)
     }
 
     /// Forgets all sound, near and far, and what the blocks have learnt; settings stay.
@@ -333,4 +330,8 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
     fn captured_at(&self, now: Instant, tick: Duration) -> Instant {
         now - (tick + self.latency.capture)
     }
+}
+
+fn block_delay<B: CaptureBlock<i16>>(blocks: &[Option<B>]) -> usize {
+    blocks.iter().flatten().map(B::delay_samples).max().unwrap_or(0)
 }

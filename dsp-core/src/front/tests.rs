@@ -341,6 +341,15 @@ fn losses_and_skipped_ticks_are_told_to_the_block() {
     assert_eq!(front.render().missing_samples(), 320);
     assert_eq!(front.render().read(Instant::from_micros(172_875), 0, &mut heard), 81);
     assert_eq!((heard[0], heard[1]), (0, 241));
+    // And then for 10 ms before the tick that it's told with.
+    front.begin(Instant::from_millis(203), 80, false).unwrap();
+    assert!(matches!(front.step(&mut media, &mut [0; 4]), Some(Step::Loudspeaker { .. })));
+    front.underrun(80);
+    // The tick is left, and heard all the same.
+    front.begin(Instant::from_millis(213), 80, false).unwrap();
+    assert_eq!((front.render().missing_samples(), front.render().written()), (400, 6 * 80 + 400));
+    assert_eq!(front.render().read(Instant::from_micros(202_875), 0, &mut heard), 81);
+    assert_eq!((heard[0], heard[1]), (0, 401));
     front.reset();
     assert!(front.block(0).unwrap().shown.is_empty());
     assert_eq!((front.render().written(), front.delay_samples()), (0, 0));

@@ -1,7 +1,7 @@
 //! The one order of an audio tick, sans-IO: for hosts with and without async, in real and in virtual time.
 //!
 //! ```text
-//! begin -> play -> volume -> meter -> history -> Step::Loudspeaker
+//! begin -> play -> volume -> meter -> Step::Loudspeaker -> history
 //!       -> Step::Microphone -> gain -> meter -> framer, block -> capture
 //!       -> Step::Transmit, until nothing is left to send
 //! ```
@@ -41,7 +41,7 @@
 
 use core::fmt;
 
-use super::{CaptureBlock, FrontEnd, Near};
+use super::{CaptureBlock, FrontEnd, Near, block_delay};
 use crate::receive::Played;
 use crate::time::{Duration, Instant};
 
@@ -109,7 +109,8 @@ impl core::error::Error for TickTooLong {}
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
     Play,
-    Microphone,
+    /// The far end is to be noted: what the device told when it was written is known now.
+    Loudspeaker,
     Capture,
     Transmit,
     #[default]
@@ -124,8 +125,12 @@ pub(super) struct Progress {
     /// Its length a channel, kept from tick to tick: a small processor divides 64 bits by hand.
     samples: usize,
     length: Duration,
+    /// Its samples, all channels together: at most `FRAME`.
+    pcm: usize,
     microphone: bool,
+    /// Samples a channel that the microphone lost, and for which the loudspeaker had nothing.
     lost: u32,
+    silent: u32,
 }
 
 impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B, FRAME, HISTORY> {
@@ -134,14 +139,19 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
     ///
     /// # Errors
     /// [`TickTooLong`] if `FRAME` has no room for it; nothing happens then.
+    #[inline]
     pub fn begin(&mut self, now: Instant, samples: usize, microphone: bool) -> Result<(), TickTooLong> {
-        let need = samples.saturating_mul(self.config.channels.into());
-        if need > FRAME {
-            return Err(TickTooLong { need, got: FRAME });
+        if self.tick.stage == Stage::Loudspeaker {
+            self.note();
         }
         if samples != self.tick.samples {
+            let need = samples.saturating_mul(self.config.channels.into());
+            if need > FRAME {
+                return Err(TickTooLong { need, got: FRAME });
+            }
             self.tick.samples = samples;
             self.tick.length = Duration::from_samples(samples as u64, self.config.sample_rate_hz);
+            self.tick.pcm = need;
         }
         (self.tick.stage, self.tick.now, self.tick.microphone) = (Stage::Play, now, microphone);
         Ok(())
@@ -150,63 +160,80 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
     /// There were no ticks for so many samples a channel: the history has silence there, and the next tick of the
     /// microphone is told as behind a loss.
     pub fn skip(&mut self, samples: usize) {
-        let samples = u32::try_from(samples).unwrap_or(u32::MAX);
-        self.history.skip(samples);
-        self.tick.lost = self.tick.lost.saturating_add(samples);
+        self.underrun(samples);
+        self.tick.lost = self.tick.lost.saturating_add(u32::try_from(samples).unwrap_or(u32::MAX));
+    }
+
+    /// The loudspeaker had nothing to play for so many samples a channel, before the tick that is being written or comes
+    /// next: the history has silence there.
+    pub fn underrun(&mut self, samples: usize) {
+        self.tick.silent = self.tick.silent.saturating_add(u32::try_from(samples).unwrap_or(u32::MAX));
     }
 
     /// Goes on to where the host is needed: in the order of [`tick`](self) until the tick is over. What is to be sent
     /// lies in `datagram`.
+    // In line: four calls a tick, each of which does little, would cost a small processor more than the sound does.
+    #[inline(always)]
     pub fn step<M: Media>(&mut self, media: &mut M, datagram: &mut [u8]) -> Option<Step<'_, M::Transmit>> {
         match self.tick.stage {
             Stage::Play => {
-                self.tick.stage = if self.tick.microphone { Stage::Microphone } else { Stage::Transmit };
-                let played = self.play(media);
-                Some(Step::Loudspeaker { pcm: &self.pcm[..self.tick_samples()], played })
+                self.tick.stage = Stage::Loudspeaker;
+                let pcm = self.pcm.get_mut(..self.tick.pcm).unwrap_or_default();
+                let played = media.play(self.tick.now, pcm);
+                if !self.volume.is_idle() {
+                    self.volume.process::<FRAME>(pcm);
+                }
+                return Some(Step::Loudspeaker { pcm, played });
             }
-            Stage::Microphone => {
-                self.tick.stage = Stage::Capture;
-                let samples = self.tick_samples();
-                let Self { pcm, tick, .. } = self;
-                Some(Step::Microphone(Microphone { pcm: &mut pcm[..samples], lost: &mut tick.lost }))
+            Stage::Loudspeaker => {
+                self.note();
+                if self.tick.microphone {
+                    self.tick.stage = Stage::Capture;
+                    let pcm = self.pcm.get_mut(..self.tick.pcm).unwrap_or_default();
+                    return Some(Step::Microphone(Microphone { pcm, lost: &mut self.tick.lost }));
+                }
+                self.tick.stage = Stage::Transmit;
             }
             Stage::Capture => {
                 self.tick.stage = Stage::Transmit;
                 self.capture(media);
-                self.transmit(media, datagram)
             }
-            Stage::Transmit => self.transmit(media, datagram),
-            Stage::Over => None,
+            Stage::Transmit => {}
+            Stage::Over => return None,
+        }
+        let transmit = media.transmit(self.tick.now, datagram);
+        if transmit.is_none() {
+            self.tick.stage = Stage::Over;
+        }
+        transmit.map(Step::Transmit)
+    }
+
+    /// Puts the far end into the history, before the microphone is read over it.
+    #[inline]
+    fn note(&mut self) {
+        if HISTORY > 0 {
+            let pcm = self.pcm.get(..self.tick.pcm).unwrap_or_default();
+            self.history.skip(core::mem::take(&mut self.tick.silent));
+            self.history.write(self.tick.now + self.latency.playback, pcm);
         }
     }
 
-    /// All channels together; at most `FRAME`.
-    fn tick_samples(&self) -> usize {
-        (self.tick.samples * usize::from(self.config.channels)).min(FRAME)
-    }
-
-    fn play<M: Media>(&mut self, media: &mut M) -> Played {
-        let samples = self.tick_samples();
-        let pcm = &mut self.pcm[..samples];
-        let played = media.play(self.tick.now, pcm);
-        self.volume.process::<FRAME>(pcm);
-        self.history.write(self.tick.now + self.latency.playback, pcm);
-        played
-    }
-
+    #[inline]
     fn capture<M: Media>(&mut self, media: &mut M) {
-        let samples = self.tick_samples();
         let captured_at = self.captured_at(self.tick.now, self.tick.length);
         let lost = core::mem::take(&mut self.tick.lost);
-        self.microphone.process::<FRAME>(&mut self.pcm[..samples]);
-        if self.blocks.iter().all(Option::is_none) {
-            return media.capture(captured_at, &self.pcm[..samples]);
+        let pcm = self.pcm.get_mut(..self.tick.pcm).unwrap_or_default();
+        if !self.microphone.is_idle() {
+            self.microphone.process::<FRAME>(pcm);
         }
-        let delay = Duration::from_samples(self.block_delay() as u64, self.config.sample_rate_hz);
+        if self.blocks.iter().all(Option::is_none) {
+            return media.capture(captured_at, pcm);
+        }
+        let delay = Duration::from_samples(block_delay(&self.blocks) as u64, self.config.sample_rate_hz);
         let channels = usize::from(self.config.channels);
-        let Self { framer, blocks, history, pcm, .. } = self;
+        let Self { framer, blocks, history, .. } = self;
         let render = history.view();
-        framer.push(captured_at, lost, &pcm[..samples], |frame| {
+        framer.push(captured_at, lost, pcm, |frame| {
             let length = frame.planar.len() / channels;
             for (channel, (samples, block)) in frame.planar.chunks_exact_mut(length).zip(&mut *blocks).enumerate() {
                 if let Some(block) = block {
@@ -221,14 +248,6 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
                 capture_stereo::<M, FRAME>(media, captured_at, frame.planar);
             }
         });
-    }
-
-    fn transmit<M: Media>(&mut self, media: &mut M, datagram: &mut [u8]) -> Option<Step<'_, M::Transmit>> {
-        let transmit = media.transmit(self.tick.now, datagram);
-        if transmit.is_none() {
-            self.tick.stage = Stage::Over;
-        }
-        transmit.map(Step::Transmit)
     }
 }
 

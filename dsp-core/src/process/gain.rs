@@ -69,6 +69,12 @@ impl Gain {
         self.start();
     }
 
+    /// Whether it is at rest at 0 dB: samples leave unchanged.
+    #[inline]
+    pub const fn is_unity(&self) -> bool {
+        self.left == 0 && self.now_q27 == 1 << 27
+    }
+
     fn target_q27(&self) -> i32 {
         if self.muted { 0 } else { self.set_q14 << 13 }
     }
@@ -142,6 +148,12 @@ mod tests {
         for sample in [i16::MIN, -1, 0, 1, i16::MAX] {
             assert!(run(&mut gain, sample, 2).iter().all(|&x| x == sample));
         }
+        assert!(gain.is_unity());
+        gain.set_muted(true);
+        assert!(!gain.is_unity());
+        gain.set_muted(false);
+        run(&mut gain, 0, 1);
+        assert!(gain.is_unity());
         assert!(run(&mut gain, 0.3f32, 2).iter().all(|&x| x == 0.3));
         assert_eq!(<Gain as Block<i16>>::delay_samples(&gain), 0);
     }

@@ -226,7 +226,10 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
     }
 
     /// Writes the next full packet into `datagram` and returns its length; `None` until enough was captured.
+    #[inline]
     pub fn packet(&mut self, encoder: &mut dyn Encoder, datagram: &mut [u8]) -> Option<Result<usize, SendError>> {
+        // In line: most ticks have none.
+        self.packetizer.front()?;
         self.next_packet(datagram, |header, frame, datagram| {
             write_packet(header, datagram, |payload| encoder.encode(frame, payload))
         })

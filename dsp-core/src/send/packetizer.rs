@@ -59,7 +59,9 @@ impl<const SAMPLES: usize> Packetizer<SAMPLES> {
     /// Removes the frame at the front.
     pub(super) fn pop(&mut self) {
         let taken = self.frame.min(self.len);
-        self.samples.copy_within(taken..self.len, 0);
+        if taken < self.len {
+            self.samples.copy_within(taken..self.len, 0);
+        }
         self.len -= taken;
     }
 

@@ -31,6 +31,10 @@ fn main() -> ! {
     print("played", call.played);
     print("sent", call.sent);
 
+    let with_block = canned::echo_call(&mut canned::phone_with_block(), true);
+    assert!(with_block.played == call.played, "the block has changed the far end");
+    print("sent without echo", with_block.sent);
+
     meter::start();
     let (again, costs) = canned::measure(meter::instructions);
     assert!(call == again, "step by step it's another call");

@@ -21,7 +21,8 @@ pub fn start() {
     }
 }
 
-/// Instructions since some point in the past.
+/// Instructions since some point in the past. Never inlined: the compiler would move some of it into what is measured.
+#[inline(never)]
 pub fn instructions() -> u32 {
     // SAFETY: as above.
     let ticks = u32::MAX - unsafe { read_volatile(VALUE) };

@@ -7,8 +7,9 @@
 use core::ptr::{read_volatile, write_volatile};
 
 use cortex_m_rt::entry;
+use dsp_core::front::Step;
 use dsp_core::time::Instant;
-use host_embedded::phone::{DATAGRAM, Phone, PhoneConfig, TICK};
+use host_embedded::phone::{DATAGRAM, Phone, PhoneConfig};
 
 const PERIPHERAL: *mut u32 = 0x4000_0000 as *mut u32;
 
@@ -25,21 +26,21 @@ fn write(value: u32) {
 #[entry]
 fn main() -> ! {
     let Ok(mut phone) = Phone::new(PhoneConfig::default()) else { stop() };
-    let (mut datagram, mut pcm) = ([0; DATAGRAM], [0; TICK]);
+    let mut datagram = [0; DATAGRAM];
     loop {
         let now = Instant::from_micros(u64::from(read()));
         let bytes = read() as usize % DATAGRAM;
         datagram[..bytes].fill_with(|| read() as u8);
         write(u32::from(phone.receive(now, &datagram[..bytes]).is_ok()));
-        phone.play(now, &mut pcm);
-        pcm.iter_mut().for_each(|sample| {
-            write(*sample as u32);
-            *sample = read() as i16;
-        });
-        phone.capture(&pcm);
-        while let Some(packet) = phone.packet(&mut datagram) {
-            let bytes = packet.unwrap_or(0);
-            datagram[..bytes].iter().for_each(|&byte| write(u32::from(byte)));
+        phone.begin(now, true);
+        while let Some(step) = phone.step(&mut datagram) {
+            match step {
+                Step::Loudspeaker { pcm, .. } => pcm.iter().for_each(|&sample| write(sample as u32)),
+                Step::Microphone(microphone) => microphone.pcm.fill_with(|| read() as i16),
+                Step::Transmit(bytes) => {
+                    datagram[..bytes.unwrap_or(0)].iter().for_each(|&byte| write(u32::from(byte)));
+                }
+            }
         }
     }
 }
