@@ -121,7 +121,7 @@ impl Latch {
         self.follower = None;
     }
 
-    /// Counts a packet of a stranger; how many were in sequence.
+    /// Counts a packet of a stranger; how many were in sequence, none if it is of another stream than those before it.
     fn prove(&mut self, now: Instant, from: SocketAddr, ssrc: Ssrc, seq: Seq) -> u32 {
         let strangers = &self.strangers;
         let known = |stranger: &Option<Stranger>| stranger.is_some_and(|known| known.from == from);
@@ -134,6 +134,8 @@ impl Latch {
             self.lot as usize % STRANGERS
         });
         let right = match self.strangers[index] {
+            // Several streams may come from there in turns: the one that was first proves for all, as long as it goes on.
+            Some(known) if known.from == from && known.ssrc != ssrc && now.since(known.heard) < SILENCE => return 0,
             Some(known) if known.from == from && known.ssrc == ssrc && known.next == seq => known.right + 1,
             _ => 1,
         };
@@ -225,6 +227,17 @@ mod tests {
         assert!(!latch.may_hear(address(5_000)) && !latch.hear(Instant::ZERO, address(5_000), Claim::Authentic));
         assert!(latch.hear(Instant::ZERO, address(4_000), Claim::Authentic));
         assert_eq!(latch.remote(), address(4_000));
+    }
+
+    #[test]
+    fn streams_in_turns_from_one_address_are_followed_by_the_first_of_them() {
+        let mut latch = Latch::new(Latching::Relatch, address(4_000));
+        let mut hear =
+            |ms, ssrc, seq| latch.hear(Instant::from_millis(ms), address(5_000), Claim::Other(Ssrc(ssrc), Seq(seq)));
+        assert!(!hear(0, 1, 10) && !hear(1, 2, 70));
+        // Out of sequence it proves nothing; once it is silent, another one may.
+        assert!(!hear(20, 1, 12) && !hear(21, 2, 71));
+        assert!(!hear(520, 2, 96) && hear(540, 2, 97));
     }
 
     #[test]
