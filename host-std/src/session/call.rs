@@ -25,6 +25,7 @@ use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Ssrc};
 
 use super::config::{Settings, Spare};
+use super::front::NO_SOUND;
 use super::keys::OwnKeys;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Missed, Transmit};
 use super::own::BoxedGuard;
@@ -219,8 +220,10 @@ impl Call {
     /// This machine slept for so many samples (a channel) of the first stream: time goes on without sound, in both
     /// directions and in all streams.
     pub fn skip(&mut self, samples: usize) {
-        let Some(Some(first)) = self.streams.first() else { return };
-        let rate_hz = first.sound().0;
+        if self.transport.is_none() {
+            return;
+        }
+        let rate_hz = self.stream_sound(0).unwrap_or(NO_SOUND).0;
         for stream in self.streams.iter_mut().flatten() {
             stream.pause((samples as u64 * u64::from(stream.sound().0) / u64::from(rate_hz)) as usize);
         }

@@ -12,6 +12,9 @@ pub(super) const FRAME: usize = 1_024;
 /// Samples of what was played that a block can look back on: 1.3 s at 48 kHz, of stereo half.
 const HISTORY: usize = 65_536;
 
+/// Rate in Hz and channels of a device's end without a stream.
+pub(super) const NO_SOUND: (u32, u8) = (8_000, 1);
+
 /// A front end for a host: calls of up to 48 kHz in stereo.
 pub type HostFront = FrontEnd<HostBlock, FRAME, HISTORY>;
 
@@ -47,7 +50,7 @@ impl Call {
     /// # Errors
     /// As for [`front_end`](Self::front_end).
     pub fn stream_front_end(&self, stream: usize) -> Result<Box<HostFront>, FrontError> {
-        let (sample_rate_hz, channels) = self.stream_sound(stream).unwrap_or((8_000, 1));
+        let (sample_rate_hz, channels) = self.stream_sound(stream).unwrap_or(NO_SOUND);
         let need = (sample_rate_hz * TICK_MS).div_ceil(1_000) as usize * usize::from(channels);
         if need > FRAME {
             return Err(FrontError::Frame { need, got: FRAME });

@@ -34,7 +34,7 @@ impl Call {
                 if !transport.believes(now, Channel::Rtp, from) {
                     return self.foreign(datagram);
                 }
-                let first = self.streams.iter_mut().flatten().next();
+                let first = self.streams.iter_mut().flatten().find(|stream| !stream.is_closed());
                 first.map_or(Incoming::Ignored, |stream| stream.receive_malformed(now, datagram))
             }
             Arrived::Other(Incoming::Foreign, datagram) => self.foreign(datagram),
@@ -51,10 +51,12 @@ impl Call {
             return self.own_source(now, index, Channel::Rtp, from);
         }
         // Streams of one transport are told apart by payload type (RFC 9143, 9.2). What was not agreed on is counted by
-        // the first, and moves nothing.
-        let place = |stream: &Option<Stream>| stream.as_ref().is_some_and(|stream| stream.knows(&packet));
-        let agreed = self.streams.iter().position(place);
-        let index = agreed.or_else(|| self.streams.iter().position(Option::is_some));
+        // the first, and moves nothing. A number that one stream had and another one has belongs to the latter.
+        let place = |is: fn(&Stream, &RtpPacket<'_>) -> bool| {
+            self.streams.iter().position(|stream| stream.as_ref().is_some_and(|stream| is(stream, &packet)))
+        };
+        let agreed = place(Stream::expects).or_else(|| place(Stream::knows));
+        let index = agreed.or_else(|| place(|stream, _| !stream.is_closed()));
         let (Some(transport), Some(Some(stream))) = (&mut self.transport, index.map(|index| &mut self.streams[index]))
         else {
             return Incoming::Ignored;
@@ -101,7 +103,7 @@ impl Call {
             return self.foreign(compound.as_bytes());
         }
         // Where nothing was ever heard, who leaves is whoever sent reports.
-        let silent = self.streams.iter().flatten().all(Stream::is_silent);
+        let silent = open(&self.streams).all(Stream::is_silent);
         let (mut bye, mut farewell) = (false, Farewell::None);
         for (index, stream) in self.streams.iter_mut().enumerate() {
             let Some(stream) = stream else { continue };
@@ -117,7 +119,7 @@ impl Call {
         }
         transport.is_heard(now);
         self.stats.last_heard = Some(now);
-        let all_left = self.streams.iter().flatten().all(|stream| stream.has_left() || stream.is_silent());
+        let all_left = open(&self.streams).all(|stream| stream.has_left() || stream.is_silent());
         match farewell {
             Farewell::None if bye && silent => transport.says_goodbye(now),
             Farewell::None => {
@@ -160,6 +162,11 @@ impl Call {
         self.stats.foreign_goodbyes += u32::from(compound.is_ok_and(|compound| says_goodbye(&compound)));
         Incoming::Foreign
     }
+}
+
+/// The streams that are there now.
+fn open(streams: &[Option<Stream>]) -> impl Iterator<Item = &Stream> {
+    streams.iter().flatten().filter(|stream| !stream.is_closed())
 }
 
 /// Whether there is a goodbye in a datagram.

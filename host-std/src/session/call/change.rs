@@ -9,12 +9,12 @@ use crate::session::config::Source;
 use crate::session::keys::OwnKeys;
 use crate::session::outcome::CallError;
 use crate::session::stream::{Change, Setup, Stream};
-use crate::session::transport::{Here, Transport};
+use crate::session::transport::{Here, Report, Transport};
 
 /// What becomes of one stream.
 enum Next {
     /// It is new, or opened again.
-    New(Box<Stream>),
+    New(Box<Stream>, Report),
     /// It goes on.
     Changed(Box<Change>),
     /// It is not there any more.
@@ -100,7 +100,8 @@ impl Call {
                     // The first stream of a call is the source that its identity names.
                     let first = index == 0 && self.streams[0].is_none();
                     let source = if first { self.identity.source() } else { self.draw_source() };
-                    Next::New(Box::new(Stream::new(&self.setup(index), agreed, source)?))
+                    let report = Report::new(now, index, &self.identity, source.ssrc)?;
+                    Next::New(Box::new(Stream::new(&self.setup(index), agreed, source)?), report)
                 }
             });
         }
@@ -114,19 +115,20 @@ impl Call {
         let successors = OwnKeys::successors(&self.local, old.as_ref(), agreed.srtp.as_ref())?;
         match &mut self.transport {
             Some(transport) => transport.renew(now, agreed, here).map_err(CallError::Keys)?,
-            None => self.transport = Some(Transport::new(now, agreed, here, &self.settings, &self.identity)),
+            None => self.transport = Some(Transport::new(now, agreed, here, &self.settings)),
         }
         successors.put(&mut self.local);
         self.refused = refused;
         if let Some(transport) = &self.transport {
             self.local.bundle.clone_from(&transport.agreed().bundle);
         }
-        next.into_iter().enumerate().try_for_each(|(index, next)| self.put(now, index, next))
+        for (index, next) in next.into_iter().enumerate() {
+            self.put(now, index, next);
+        }
+        Ok(())
     }
 
-    /// # Errors
-    /// [`CallError::Rtcp`] for a canonical name that no report can have.
-    fn put(&mut self, now: Instant, index: usize, next: Next) -> Result<(), CallError> {
+    fn put(&mut self, now: Instant, index: usize, next: Next) {
         match (next, &mut self.streams[index]) {
             (Next::Changed(change), Some(stream)) => {
                 let other_clock = change.other_clock;
@@ -136,14 +138,13 @@ impl Call {
                     self.begin_as(now, index, source);
                 }
             }
-            (Next::New(mut stream), place) => {
+            (Next::New(mut stream, report), place) => {
                 if let Some(before) = place {
                     stream.set_earlier(before.ended(stream.sound().0));
                 }
-                let (ssrc, _) = stream.own();
                 *place = Some(*stream);
                 if let Some(transport) = &mut self.transport {
-                    transport.add_reporter(now, index, ssrc)?;
+                    transport.add_report(index, report);
                 }
             }
             (Next::Gone, Some(stream)) => {
@@ -153,7 +154,6 @@ impl Call {
             }
             (Next::Gone | Next::Changed(_), None) => {}
         }
-        Ok(())
     }
 
     /// What the stream with this number is made with.
@@ -181,10 +181,12 @@ impl Call {
     /// next. At a collision the call does this by itself, with random numbers.
     ///
     /// # Errors
-    /// [`CallError::SourceTaken`] if the other side is that source; [`CallError::SourceReturns`] for a source that has already
+    /// [`CallError::SourceTaken`] if the other side or another stream of ours is that source; [`CallError::SourceReturns`] for a source that has already
     /// sent under the SRTP key in use: its packets would get keystream that was used (RFC 3711, 9.1). Nothing changes then.
     pub fn change_source(&mut self, now: Instant, identity: &Identity) -> Result<(), CallError> {
-        if self.streams.iter().flatten().any(|stream| stream.hears(identity.ssrc)) {
+        let others = self.streams.iter().skip(1).flatten();
+        let is_other = others.map(|stream| stream.own().0).any(|own| own == identity.ssrc);
+        if is_other || self.streams.iter().flatten().any(|stream| stream.hears(identity.ssrc)) {
             return Err(CallError::SourceTaken(identity.ssrc));
         }
         if self.transport.as_ref().is_some_and(|transport| transport.has_sent(identity.ssrc)) {

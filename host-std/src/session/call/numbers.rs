@@ -69,12 +69,13 @@ impl Call {
         self.streams.get(stream)?.as_ref().map(Stream::sound)
     }
 
-    /// A snapshot of the numbers: of all streams where they add up, else of the first.
+    /// A snapshot of the numbers: of all streams where they add up, else of the first that was agreed on.
     pub fn stats(&self) -> CallStats {
-        let Some(first) = self.first() else { return self.stats };
-        let remote = self.remote(0, first);
+        let mut streams = self.streams.iter().enumerate().filter_map(|(at, stream)| Some((at, stream.as_ref()?)));
+        let Some((index, first)) = streams.next() else { return self.stats };
+        let remote = self.remote(index, first);
         let mut total = first.total();
-        for (stream, rate_hz) in self.streams.iter().skip(1).flatten().map(|stream| (stream, stream.sound().0)) {
+        for (stream, rate_hz) in streams.map(|(_, stream)| (stream, stream.sound().0)) {
             total = total.with_earlier(&stream.total().at_rate(rate_hz, first.sound().0));
         }
         self.stats_of(first, &remote, total)

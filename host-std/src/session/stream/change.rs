@@ -106,7 +106,7 @@ impl Stream {
             sender,
             fresh: false,
             former: None,
-            left: false,
+            left: None,
             closed: false,
             earlier: Counted::default(),
             fraction_lost: None,
@@ -170,7 +170,7 @@ impl Stream {
         }
         self.heard.add(more);
         (self.sending, self.agreed) = (sending, agreed);
-        (self.closed, self.left) = (false, false);
+        (self.closed, self.left) = (false, None);
     }
 
     /// The other side may send what is offered before its answer is here.

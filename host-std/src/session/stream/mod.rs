@@ -32,7 +32,7 @@ pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};
 use super::config::{Settings, Source};
 use super::outcome::Incoming;
 use super::tap::Tap;
-use super::transport::{Account, Claim};
+use super::transport::{Account, Claim, STRAGGLES};
 use crate::registry::CodecFormat;
 use crate::sdp::NegotiatedStream;
 
@@ -70,8 +70,8 @@ pub(super) struct Stream {
     /// The receivers are new in a running call: packets of the codecs before may still be on their way.
     fresh: bool,
     former: Option<Former>,
-    /// All its sources have said goodbye, and none goes on.
-    left: bool,
+    /// When all its sources had said goodbye, as long as none goes on.
+    left: Option<Instant>,
     /// It was closed by a later offer and answer: nothing is sent or heard.
     closed: bool,
     /// What was counted by receivers that a new offer replaced, in samples of today's rate.
@@ -110,7 +110,12 @@ impl Stream {
 
     // What comes in.
 
-    /// Whether packets of the other side with this type belong here.
+    /// Whether packets of this type were agreed on last.
+    pub(super) fn expects(&self, packet: &RtpPacket<'_>) -> bool {
+        !self.closed && self.agreed.receive.iter().any(|codec| codec.payload_type == packet.payload_type())
+    }
+
+    /// Whether packets of this type can be played: those of codecs before may still be on their way.
     pub(super) fn knows(&self, packet: &RtpPacket<'_>) -> bool {
         !self.closed && self.heard.knows(packet.payload_type())
     }
@@ -127,7 +132,7 @@ impl Stream {
 
     /// Whether whoever was heard here has said goodbye.
     pub(super) fn has_left(&self) -> bool {
-        self.left
+        self.left.is_some()
     }
 
     /// What a packet proves of its sender, where it isn't authenticated.
@@ -149,7 +154,7 @@ impl Stream {
         if !self.may_receive(agreed) {
             return Incoming::Ignored;
         }
-        self.left = false;
+        self.left = self.left.filter(|left| now.since(*left) < STRAGGLES);
         self.heard.receive(now, packet)
     }
 
@@ -174,9 +179,15 @@ impl Stream {
 
     /// Takes in a compound RTCP packet that was believed: clocks, names, goodbyes.
     pub(super) fn report(&mut self, now: Instant, compound: &Compound<'_>) -> Farewell {
-        let farewell = self.heard.report(now, compound);
-        self.left |= farewell == Farewell::Last;
-        farewell
+        match self.heard.report(now, compound) {
+            // That it is closed was signalled: it says nothing of the call.
+            Farewell::Last if self.closed => Farewell::OneOfSeveral,
+            Farewell::Last => {
+                self.left = Some(now);
+                Farewell::Last
+            }
+            farewell => farewell,
+        }
     }
 
     /// The other side says how it receives us: the fraction of packets that it lost, in 1/256, and their jitter in

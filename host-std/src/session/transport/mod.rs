@@ -23,11 +23,10 @@ use latch::Latch;
 pub use latch::Latching;
 pub(super) use latch::unmapped;
 pub use path::{Claim, Path};
-pub(super) use reports::Account;
-use reports::{Name, Report};
+pub(super) use reports::{Account, Report};
 
-use super::config::{Identity, Settings};
-use super::outcome::{CallError, Channel, Incoming, Transmit};
+use super::config::Settings;
+use super::outcome::{Channel, Incoming, Transmit};
 use super::own::BoxedGuard;
 use crate::sdp::{self, NegotiatedTransport};
 
@@ -35,7 +34,7 @@ use crate::sdp::{self, NegotiatedTransport};
 /// goodbye by RTCP would send it.
 const GONE_ON_HOLD: Duration = Duration::from_secs(30);
 /// What still comes within this time after a goodbye was sent before it.
-const STRAGGLES: Duration = Duration::from_secs(1);
+pub(super) const STRAGGLES: Duration = Duration::from_secs(1);
 /// Addresses that our own SSRC came from: another packet from there is a loop, not a new collision (RFC 3550, 8.2).
 const CONFLICTS: usize = 4;
 /// An address is no more one of them when nothing came from there for so long (8.2: ten intervals).
@@ -66,7 +65,6 @@ pub(super) struct Transport {
     guard: Guard,
     rtp: Box<dyn Path>,
     rtcp: Box<dyn Path>,
-    name: Name,
     /// Of each stream, in their order; `None` for one that never was.
     reports: Vec<Option<Report>>,
     conflicts: [Option<(SocketAddr, Instant)>; CONFLICTS],
@@ -89,13 +87,7 @@ pub(super) struct Here {
 }
 
 impl Transport {
-    pub(super) fn new(
-        now: Instant,
-        agreed: NegotiatedTransport,
-        here: Here,
-        settings: &Settings,
-        identity: &Identity,
-    ) -> Self {
+    pub(super) fn new(now: Instant, agreed: NegotiatedTransport, here: Here, settings: &Settings) -> Self {
         let path = |channel, named| match &settings.path {
             Some(own) => own.make(channel, named),
             None => Box::new(Latch::new(settings.latching, named)) as Box<dyn Path>,
@@ -104,7 +96,6 @@ impl Transport {
             guard: Guard::new(settings.guard.as_ref(), agreed.srtp.as_ref()),
             rtp: path(Channel::Rtp, agreed.remote_rtp),
             rtcp: path(Channel::Rtcp, agreed.remote_rtcp),
-            name: Name { cname: identity.cname.clone(), seed: identity.seed },
             reports: Vec::new(),
             conflicts: [None; CONFLICTS],
             alive: now,
@@ -252,17 +243,12 @@ impl Transport {
         anew
     }
 
-    /// A reporter for the stream with this number, which is new or begins anew.
-    ///
-    /// # Errors
-    /// [`CallError::Rtcp`] for an unusable canonical name.
-    pub(super) fn add_reporter(&mut self, now: Instant, index: usize, ssrc: Ssrc) -> Result<(), CallError> {
-        let report = Report::new(now, index, &self.name, ssrc)?;
+    /// The reports of the stream with this number, which is new or begins anew.
+    pub(super) fn add_report(&mut self, index: usize, report: Report) {
         if self.reports.len() <= index {
             self.reports.resize_with(index + 1, || None);
         }
         self.reports[index] = Some(report);
-        Ok(())
     }
 
     fn report_of(&mut self, index: usize) -> Option<&mut Report> {

@@ -5,6 +5,7 @@ use dsp_core::rtcp::{Cname, PeerReport, ReporterConfig, RtcpReporter, SendInfo};
 use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::rtcp::{Compound, VoipMetrics, WriteError};
 
+use crate::session::config::Identity;
 use crate::session::outcome::CallError;
 use crate::session::stream::MAX_SOURCES;
 
@@ -18,14 +19,6 @@ pub(in crate::session) struct Account {
     pub(in crate::session) voip: Option<VoipMetrics>,
 }
 
-/// What all reports of a call have in common.
-pub(super) struct Name {
-    /// RTCP's canonical name.
-    pub(super) cname: String,
-    /// Of the intervals.
-    pub(super) seed: u32,
-}
-
 /// The reports of one stream.
 pub(in crate::session) struct Report {
     reporter: Box<RtcpReporter<MAX_SOURCES>>,
@@ -34,15 +27,20 @@ pub(in crate::session) struct Report {
 }
 
 impl Report {
-    /// `index`: of the stream, so that not all of a call report at once.
+    /// With the name and the seed of `identity`, as the source `ssrc`. `index`: of the stream, so that not all of a call report at once.
     ///
     /// # Errors
     /// [`CallError::Rtcp`] for an unusable canonical name.
-    pub(super) fn new(now: Instant, index: usize, name: &Name, ssrc: Ssrc) -> Result<Self, CallError> {
+    pub(in crate::session) fn new(
+        now: Instant,
+        index: usize,
+        identity: &Identity,
+        ssrc: Ssrc,
+    ) -> Result<Self, CallError> {
         let config = ReporterConfig {
             ssrc,
-            cname: Cname::new(&name.cname),
-            seed: name.seed.wrapping_add((index as u32).wrapping_mul(0x9e37_79b9)),
+            cname: Cname::new(&identity.cname),
+            seed: identity.seed.wrapping_add((index as u32).wrapping_mul(0x9e37_79b9)),
             ..ReporterConfig::default()
         };
         let reporter = RtcpReporter::new(config, now).map_err(|_| CallError::Rtcp)?;
