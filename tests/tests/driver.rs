@@ -1,14 +1,16 @@
 //! The tokio driver over real sockets: a running call is put on hold and resumed by commands.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use host_std::device::{AudioIo, DeviceError, Direction as Way, FileIo};
+use dsp_core::front::{CaptureBlock, Latency, Near};
+use dsp_core::time::{Duration as MediaDuration, Instant};
+use host_std::device::{AudioIo, DeviceError, Direction as Way, FileIo, Gaps};
 use host_std::registry::CodecFormat;
 use host_std::sdp::Direction;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{Call, CallConfig, Latching};
+use host_std::session::{Call, CallConfig, Latching, OwnBlock};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -309,4 +311,89 @@ async fn a_flood_does_not_stop_the_sound() {
     assert!(sent > 10_000, "{sent} datagrams are no flood");
     // It ends at a tick, and each tick up to then was played.
     assert!(played as f64 >= (seconds.min(2.0) - 0.1) * 8_000.0 && seconds < 10.0, "{played} samples in {seconds} s");
+}
+
+/// A device that takes its time, and loses something once.
+struct Slow {
+    inner: FileIo,
+    asked: u32,
+}
+
+impl AudioIo for Slow {
+    fn sample_rate_hz(&self) -> u32 {
+        self.inner.sample_rate_hz()
+    }
+    fn read(&mut self, pcm: &mut [i16]) -> usize {
+        self.inner.read(pcm)
+    }
+    fn write(&mut self, pcm: &[i16]) -> usize {
+        self.inner.write(pcm)
+    }
+    fn latency(&self) -> Latency {
+        Latency { capture: MediaDuration::from_millis(30), playback: MediaDuration::from_millis(50) }
+    }
+    fn gaps(&mut self) -> Gaps {
+        self.asked += 1;
+        if self.asked == 10 { Gaps { captured: 120, played: 160 } } else { Gaps::default() }
+    }
+}
+
+/// What a block was told.
+#[derive(Default)]
+struct Seen {
+    frames: u32,
+    lost: u32,
+    missing: u64,
+    /// Of the newest frame: when it was captured, and when the end of what the loudspeaker got is heard.
+    times: Option<(Instant, Instant)>,
+}
+
+struct Watching(Arc<Mutex<Seen>>);
+
+impl CaptureBlock<i16> for Watching {
+    fn process(&mut self, frame: &mut [i16], near: &Near<'_>) {
+        assert_eq!(frame.len(), 80);
+        let mut seen = self.0.lock().unwrap();
+        seen.frames += 1;
+        seen.lost += near.lost;
+        seen.missing = near.render.missing_samples();
+        seen.times = Some((near.captured_at, near.render.newest_at()));
+    }
+    fn reset(&mut self) {}
+    fn delay_samples(&self) -> usize {
+        0
+    }
+}
+
+/// The block of one's own in a call over real sockets knows what the device takes and what it lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_device_tells_its_latency_and_what_it_lost_to_the_capture_chain() {
+    let clock = Clock::start();
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let watching = Arc::clone(&seen);
+    let block = OwnBlock::new(move |rate_hz| {
+        assert_eq!(rate_hz, 8_000);
+        Box::new(Watching(Arc::clone(&watching)))
+    });
+    let base = CallConfig { codecs: vec![CodecFormat::pcmu()], ..CallConfig::new(4_000).unwrap() };
+    let mut call = Call::new(CallConfig { capture: Some(block), ..base.clone() }).unwrap();
+    let mut peer = Call::new(base).unwrap();
+    let offer = call.offer().unwrap();
+    let answer = peer.answer(clock.now(), &offer).unwrap();
+    call.accept(clock.now(), &answer).unwrap();
+    let rtp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let slow = Slow { inner: FileIo::null(8_000), asked: 0 };
+    let mut driver = driver(call, rtp, Box::new(slow), clock);
+    driver.time_limit = Some(Duration::from_millis(500));
+    let (_commands, from_user) = mpsc::channel(4);
+    let (status, _) = watch::channel(Status::default());
+    let finished = driver.run(from_user, status).await;
+    assert!(matches!(finished.ended, Ended::TimeOver), "{:?}", finished.ended);
+    let seen = seen.lock().unwrap();
+    assert!((30..=51).contains(&seen.frames), "{} frames", seen.frames);
+    assert_eq!((seen.lost, seen.missing >= 160), (120, true), "{} samples missing", seen.missing);
+    // One tick: captured 10 ms and 30 ms ago; what is being played is heard 50 ms from now, for 10 ms.
+    let (captured_at, newest_at) = seen.times.unwrap();
+    let between = newest_at.since(captured_at).as_micros();
+    assert!((88_000..=112_000).contains(&between), "{between} us between near and far end");
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args as ClapArgs;
 use dsp_core::front::Latency;
-use host_std::device::{AudioCounters, AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo, Widened};
+use host_std::device::{AudioCounters, AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo, Gaps, Widened};
 
 use super::mind;
 
@@ -122,6 +122,9 @@ impl AudioIo for Split {
     }
     fn latency(&self) -> Latency {
         Latency { capture: self.capture.latency().capture, playback: self.playback.latency().playback }
+    }
+    fn gaps(&mut self) -> Gaps {
+        Gaps { captured: self.capture.gaps().captured, played: self.playback.gaps().played }
     }
     fn counters(&self) -> AudioCounters {
         let (capture, playback) = (self.capture.counters(), self.playback.counters());

@@ -12,7 +12,7 @@ use dsp_core::time::Duration;
 use super::drift::DriftControl;
 use super::ends::{Capture, Counts, FATAL, Playback, Shared, capture_pair, playback_pair};
 use super::stream::{build_capture, build_playback};
-use super::{AudioCounters, AudioIo, DeviceChoice, DeviceError, Direction, list};
+use super::{AudioCounters, AudioIo, DeviceChoice, DeviceError, Direction, Gaps, list};
 use crate::resample::{ResampleError, Resampler};
 
 /// How a [`CardIo`] is set up. The default is the system's default devices at 48 kHz.
@@ -63,6 +63,8 @@ pub struct CardIo {
     playback: Option<Open<Playback>>,
     shared: Arc<Shared>,
     counts: Counts,
+    /// What was lost of capture and playback when that was asked last, at the caller's rate.
+    told: [u64; 2],
     failure: Option<DeviceError>,
 }
 
@@ -78,6 +80,7 @@ impl CardIo {
             playback: None,
             shared: Arc::default(),
             counts: Counts::default(),
+            told: [0; 2],
             failure: None,
         };
         card.start()?;
@@ -182,6 +185,19 @@ impl AudioIo for CardIo {
                 0
             }
         }
+    }
+
+    fn gaps(&mut self) -> Gaps {
+        let counters = self.counters();
+        let call_hz = u64::from(self.config.sample_rate_hz);
+        let card_hz = |rate_hz: Option<u32>| rate_hz.map_or(call_hz, |rate_hz| u64::from(rate_hz).max(1));
+        let capture_hz = card_hz(self.capture.as_ref().map(|open| open.config.sample_rate));
+        let playback_hz = card_hz(self.playback.as_ref().map(|open| open.config.sample_rate));
+        // What fell, fell at the card's rate.
+        let now = [counters.capture_overrun * call_hz / capture_hz, counters.playback_underrun * call_hz / playback_hz];
+        let before = std::mem::replace(&mut self.told, now);
+        let since = |which: usize| now[which].saturating_sub(before[which]).try_into().unwrap_or(u32::MAX);
+        Gaps { captured: since(0), played: since(1) }
     }
 
     /// The card's period, what waits in the ring, and the resampler's delay.

@@ -51,6 +51,11 @@ pub trait AudioIo: Send {
         Latency::default()
     }
 
+    /// Sound that was lost since this was asked last.
+    fn gaps(&mut self) -> Gaps {
+        Gaps::default()
+    }
+
     /// What was moved, missed and dropped so far.
     fn counters(&self) -> AudioCounters {
         AudioCounters::default()
@@ -95,6 +100,15 @@ pub trait AudioIo: Send {
     fn reopen(&mut self) -> Result<(), DeviceError> {
         Ok(())
     }
+}
+
+/// Sound that a device has lost since it was asked last, in samples a channel at the rate of the caller's side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// Captured, and dropped before it was read.
+    pub captured: u32,
+    /// Silence that was played because nothing had been written.
+    pub played: u32,
 }
 
 /// Counts since the device was made; they go on when it is reopened. All in samples of one channel at the rate of the

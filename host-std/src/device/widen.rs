@@ -2,7 +2,7 @@
 
 use dsp_core::front::Latency;
 
-use super::{AudioCounters, AudioIo, DeviceError};
+use super::{AudioCounters, AudioIo, DeviceError, Gaps};
 
 /// Samples of a channel that are moved in one go.
 const PART: usize = 480;
@@ -46,6 +46,10 @@ impl<T: AudioIo> AudioIo for Widened<T> {
 
     fn latency(&self) -> Latency {
         self.0.latency()
+    }
+
+    fn gaps(&mut self) -> Gaps {
+        self.0.gaps()
     }
 
     fn counters(&self) -> AudioCounters {

@@ -11,7 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration as StdDuration;
 
-use dsp_core::front::{FrontError, Latency, Microphone, Step};
+use dsp_core::front::{FrontError, Latency, Step};
 use dsp_core::process::level::Level;
 use dsp_core::time::{Duration, Instant};
 use dsp_core::wire::DatagramKind;
@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
 use super::{Call, Channel, Ending, HostFront, Missed, Transmit};
-use crate::device::{AudioIo, DeviceError, FileIo};
+use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
 
 /// Length of an audio tick in ms.
 pub const TICK_MS: u32 = super::TICK_MS;
@@ -164,8 +164,6 @@ pub struct Finished {
 struct Sound {
     device: Device,
     front: Box<HostFront>,
-    /// Samples that the device had lost by the tick before.
-    lost: u64,
 }
 
 /// What an attempt to open a device anew gives back.
@@ -201,8 +199,9 @@ impl Driver {
             Ok(front) => front,
             Err(error) => return running.finished(Ended::Front(error), audio, None),
         };
-        let lost = audio.counters().capture_overrun;
-        let mut sound = Sound { device: Device::Here { audio, retry: begin }, front, lost };
+        let mut sound = Sound { device: Device::Here { audio, retry: begin }, front };
+        // What was lost before the call is nobody's.
+        let _ = sound.device.gaps();
         let mut datagram = vec![0; DATAGRAM_BYTES];
         let mut incoming = vec![0; DATAGRAM_BYTES];
         let mut incoming_rtcp = vec![0; DATAGRAM_BYTES];
@@ -321,16 +320,23 @@ impl Running {
     /// `capture`: what is captured was said before now; nothing has been, at the first tick.
     async fn tick(&mut self, samples: usize, capture: bool, sound: &mut Sound, datagram: &mut [u8]) {
         let now = self.clock.now();
-        let Sound { device, front, lost } = sound;
+        let Sound { device, front } = sound;
         front.set_latency(device.latency());
+        let gaps = device.gaps();
         if front.begin(now, samples, capture).is_err() {
             // There is room for every tick of a call.
             return;
         }
         while let Some(step) = front.step(&mut self.call, datagram) {
             match step {
-                Step::Loudspeaker { pcm, .. } => device.write(pcm),
-                Step::Microphone(microphone) => device.read(microphone, lost),
+                Step::Loudspeaker { pcm, .. } => {
+                    device.write(pcm);
+                    front.underrun(gaps.played as usize);
+                }
+                Step::Microphone(microphone) => {
+                    device.read(microphone.pcm);
+                    *microphone.lost = microphone.lost.saturating_add(gaps.captured);
+                }
                 Step::Transmit(transmit) => self.send(transmit, datagram).await,
             }
         }
@@ -383,16 +389,19 @@ impl Device {
         }
     }
 
-    /// Fills the tick, and tells what the device lost since `lost` samples.
-    fn read(&mut self, microphone: Microphone<'_>, lost: &mut u64) {
+    fn read(&mut self, pcm: &mut [i16]) {
         match self {
             Self::Here { audio, .. } => {
-                audio.read(microphone.pcm);
-                let before = std::mem::replace(lost, audio.counters().capture_overrun);
-                let since = lost.saturating_sub(before).try_into().unwrap_or(u32::MAX);
-                *microphone.lost = microphone.lost.saturating_add(since);
+                audio.read(pcm);
             }
-            Self::Opening(_) => microphone.pcm.fill(0),
+            Self::Opening(_) => pcm.fill(0),
+        }
+    }
+
+    fn gaps(&mut self) -> Gaps {
+        match self {
+            Self::Here { audio, .. } => audio.gaps(),
+            Self::Opening(_) => Gaps::default(),
         }
     }
 
