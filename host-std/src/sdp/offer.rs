@@ -108,7 +108,8 @@ impl Before {
     }
 
     /// What is written at each place, and the places of our streams. Streams never leave a session (RFC 3264, 8): what was
-    /// rejected once stays in its place with port 0, and what is new comes last.
+    /// rejected once stays in its place with port 0. What is new comes last, or where audio was rejected behind all of ours
+    /// (8.1): the other side may have kept that place for its stream.
     fn lay_out(&self, local: &LocalMedia) -> Result<(Vec<Option<&Media>>, Vec<usize>), SdpError> {
         let medias = self.text.iter().flat_map(|text| &text.session.medias);
         let mut medias: Vec<_> = medias.map(Some).collect();
@@ -116,7 +117,10 @@ impl Before {
         let last = local.streams.iter().rposition(|stream| !stream.closed).map_or(0, |last| last + 1);
         let count = last.max(self.own.len().min(local.streams.len()));
         let mut places: Vec<_> = self.own.iter().copied().take(count).collect();
-        places.extend((medias.len()..).take(count - places.len()));
+        let after = places.last().map_or(0, |last| last + 1);
+        let is_rejected = |place: &usize| self.text.as_ref().is_some_and(|text| text.is_open(*place) == Some(false));
+        let free = (after..medias.len()).filter(is_rejected).chain(medias.len()..);
+        places.extend(free.take(count - places.len()));
         medias.resize(medias.len().max(places.last().map_or(0, |last| last + 1)), None);
         if medias.len() > MAX_STREAMS {
             return Err(SdpError::TooMany { what: "streams", most: MAX_STREAMS });
