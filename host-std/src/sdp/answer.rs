@@ -154,7 +154,15 @@ impl Seats {
         let candidates = offer.places().filter(|place| !is_others(*place));
         let first = first(local, offer, candidates.map(|place| (own, place)))?;
         let new = offer.open_from(first.place + 1);
-        Ok(Self { first, further: Vec::new(), next: own + 1, new, closed: Vec::new() })
+        // Those of ours before it are closed. Where the offer has closed ones too, they are each other's.
+        let media = |place: usize| &offer.session.medias[place];
+        let is_closed =
+            |place: &usize| offer.is_open(*place) == Some(false) && bundle::written_mid(media(*place)).is_some();
+        let places: Vec<_> = (0..first.place).filter(is_closed).collect();
+        let places = if places.len() == own { places } else { Vec::new() };
+        let closed = |place| (place, write::closed(media(place), bundle::written_mid(media(place))));
+        let closed = places.into_iter().map(closed).collect();
+        Ok(Self { first, further: Vec::new(), next: own + 1, new, closed })
     }
 }
 
