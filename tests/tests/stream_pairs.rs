@@ -183,6 +183,22 @@ fn a_payload_type_that_changed_hands_belongs_to_the_stream_that_has_it_now() {
 }
 
 #[test]
+fn a_stream_that_was_refused_is_taken_when_the_other_side_offers_it() {
+    let mut pair = Pair::plain();
+    pair.calls = [4_000, 5_000].map(|port| Call::new(config(port)).unwrap());
+    pair.calls[0].add_stream(&[CodecFormat::g722()]).unwrap();
+    pair.agree(0);
+    assert!(pair.calls.iter().all(|call| call.negotiated_stream(1).is_none()));
+    pair.calls[1].add_stream(&[CodecFormat::g722()]).unwrap();
+    for side in [1, 0, 1] {
+        pair.agree(side);
+        assert!(pair.calls.iter().all(|call| call.negotiated_stream(1).is_some()), "side {side} offers");
+        pair.run(500, |_| false);
+    }
+    assert!((0..2).all(|side| pair.received(side, 1) > 60));
+}
+
+#[test]
 fn packets_of_a_stream_whose_answer_is_late_disturb_no_other() {
     for sources in [1, 3] {
         let configs = [4_000, 5_000].map(|port| CallConfig { sources, ..config(port) });
@@ -253,10 +269,8 @@ fn a_call_whose_first_stream_is_closed_counts_what_comes() {
         let mut pair = Pair { calls, now: Instant::from_millis(1), from: [address(4_000), address(5_000)] };
         pair.agree(0);
         pair.run(300, |_| false);
-        if later {
-            pair.calls[0].set_open(0, false).unwrap();
-            pair.agree(0);
-        }
+        pair.calls[0].set_open(0, false).unwrap();
+        pair.agree(0);
         let before = pair.calls[0].stats().total;
         pair.run(500, |_| false);
         assert!(pair.received(0, 1) > 20);
