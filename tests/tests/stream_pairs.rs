@@ -8,7 +8,7 @@ use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtp::RtpPacket;
 use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
-use host_std::session::{Call, CallConfig, CallError, Channel, Ending, Identity, Incoming};
+use host_std::session::{Call, CallConfig, CallError, Channel, Ending, Identity, Incoming, OwnGuard};
 
 /// Samples of the longest tick here.
 const TICK: usize = 480;
@@ -289,5 +289,56 @@ fn a_call_whose_first_stream_is_closed_counts_what_comes() {
         assert_eq!(after.total.received, before.total.received + 2);
         pair.calls[0].skip(80_000);
         assert_eq!(pair.calls[0].stats().slept, Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn a_buffer_that_is_too_small_ends_the_drain_and_nothing_else() {
+    let mut pair = Pair::plain();
+    pair.run(500, |_| false);
+    for room in 0..60 {
+        let mut buffer = vec![0; room];
+        for stream in 0..2 {
+            pair.calls[0].capture_stream(pair.now, stream, &[3_000; 320][..160 << stream]);
+        }
+        let sent = (0..100).take_while(|_| pair.calls[0].transmit(pair.now, &mut buffer).is_some()).count();
+        assert!(sent < 100, "{room} bytes");
+        pair.now += Duration::from_millis(20);
+        // A tick of nothing is no sound and no time.
+        pair.calls[0].play_stream(pair.now, 1, &mut []);
+        pair.calls[0].capture_stream(pair.now, 1, &[]);
+    }
+    let before = [0, 1].map(|stream| pair.received(1, stream));
+    pair.run(500, |_| false);
+    assert!((0..2).all(|stream| pair.received(1, stream) > before[stream] + 20));
+    assert_eq!(pair.calls[0].stats().unaccounted(), [0; 5]);
+}
+
+#[test]
+fn a_guard_that_waits_goes_on_waiting_whatever_is_agreed_on() {
+    for srtp in [SrtpPolicy::Off, SrtpPolicy::Required] {
+        let guard = Some(OwnGuard::new(|| None));
+        let configs = [CallConfig { guard, srtp, ..config(4_000) }, CallConfig { srtp, ..config(5_000) }];
+        let mut pair = Pair::new(configs, [CodecFormat::g722(), CodecFormat::g722()]);
+        for change in 0..4 {
+            match change {
+                0 => pair.calls[0].rekey().unwrap(),
+                1 => pair.calls[1].set_open(1, false).unwrap(),
+                2 => pair.calls[0].set_codecs(&[CodecFormat::l16(16_000, 1), CodecFormat::pcmu()]).unwrap(),
+                _ => pair.calls[1].set_open(1, true).unwrap(),
+            }
+            pair.agree(change % 2);
+            pair.run(7_000, |sent| {
+                assert_eq!(sent.side, 1);
+                false
+            });
+            let stats = pair.calls[0].stats();
+            assert_eq!(
+                (stats.total.received, u64::from(stats.refused), stats.send_errors),
+                (0, stats.datagrams, 0),
+                "{stats:?}"
+            );
+            assert!(pair.calls[0].next_deadline().is_none() && stats.datagrams > 100);
+        }
     }
 }
