@@ -5,12 +5,16 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
 
-use dsp_core::front::Step;
-use dsp_core::time::{Duration, Instant};
+use dsp_core::front::{CaptureBlock, Near, Step};
+use dsp_core::receive::Played;
+use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::DatagramKind;
+use dsp_core::wire::rtp::RtpPacket;
 use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
-use host_std::session::{Call, CallConfig, Channel, HostFront, Identity, Incoming, PACKET_BYTES, Transmit};
+use host_std::session::{
+    Call, CallConfig, Channel, HostFront, Identity, Incoming, OwnBlock, PACKET_BYTES, Tap, Transmit, Way,
+};
 use host_std::simulate::netsim::{Network, NetworkConfig};
 use media_core_tests::road::babble;
 
@@ -56,7 +60,8 @@ struct Slot {
 
 struct Pair {
     calls: [Call; 2],
-    fronts: [Box<HostFront>; 2],
+    /// Of each side, one a stream.
+    fronts: [Vec<Box<HostFront>>; 2],
     speech: [Vec<i16>; 2],
     said: usize,
     networks: [Network; 2],
@@ -72,7 +77,7 @@ const ADDRESSES: [SocketAddr; 2] = [
 ];
 
 impl Pair {
-    fn new(codec: CodecFormat, channels: u8, sources: usize) -> Self {
+    fn new(codec: CodecFormat, channels: u8, sources: usize, streams: usize) -> Self {
         let opus = OpusEncoderConfig { sample_rate_hz: 16_000, channels, ..OpusEncoderConfig::default() };
         let registry = Registry::builtin().with(Opus(opus));
         let call = |side: usize| {
@@ -80,7 +85,16 @@ impl Pair {
             let base = CallConfig::with_identity(port, Identity::seeded(side as u64));
             let (codecs, registry) = (vec![codec.clone()], registry.clone());
             let buffer_bytes = (sources > 1).then_some(PACKET_BYTES * sources as u32);
-            Call::new(CallConfig { codecs, registry, redundancy: 1, sources, buffer_bytes, ..base }).unwrap()
+            // Where there are two streams, all that a user can put in is there too.
+            let capture = (streams > 1).then(|| OwnBlock::in_float(|_| FarEnd));
+            let mut call =
+                Call::new(CallConfig { codecs, registry, redundancy: 1, sources, buffer_bytes, capture, ..base })
+                    .unwrap();
+            for _ in 1..streams {
+                call.add_stream(std::slice::from_ref(&codec)).unwrap();
+                call.set_tap(Box::new(Seen::default()));
+            }
+            call
         };
         let (mut first, mut second) = (call(0), call(1));
         let offer = first.offer().unwrap();
@@ -92,10 +106,10 @@ impl Pair {
             size_of::<Call>(),
             second.memory_bytes()
         );
-        assert!(heap + (size_of::<Call>() as i64) < 450_000 * sources as i64, "{heap}");
+        assert!(heap + (size_of::<Call>() as i64) < 450_000 * (sources * streams) as i64, "{heap}");
         // Its own count knows the codecs' own memory, SDP texts and lists less than exactly.
         let own = second.memory_bytes() as i64 - size_of::<Call>() as i64;
-        assert!((heap - own).abs() < 4_096 * sources as i64, "{heap} and {own}");
+        assert!((heap - own).abs() < 4_096 * (sources * streams) as i64, "{heap} and {own}");
         first.accept(Instant::ZERO, &answer).unwrap();
         let rate_hz = first.sample_rate_hz().unwrap();
         let network = NetworkConfig {
@@ -107,7 +121,8 @@ impl Pair {
             duplicate_percent: 3.0,
         };
         let slot = |_| Slot { arrival: None, to: 0, len: 0, channel: Channel::Rtp, bytes: [0; 1_500] };
-        let fronts = [&first, &second].map(|call| call.front_end().unwrap());
+        let front = |call: &Call| (0..streams).map(|stream| call.stream_front_end(stream).unwrap()).collect();
+        let fronts = [&first, &second].map(front);
         Self {
             calls: [first, second],
             fronts,
@@ -158,22 +173,24 @@ impl Pair {
         let samples = self.speech[0].len() / 2_000;
         let mut datagram = [0u8; 1_500];
         for side in 0..2 {
-            let channels = usize::from(self.fronts[side].config().channels);
-            self.fronts[side].begin(now, samples / channels, true).unwrap();
-            loop {
-                let before = ALLOCATIONS.get();
-                let step = self.fronts[side].step(&mut self.calls[side], &mut datagram);
-                self.allocations += ALLOCATIONS.get() - before;
-                match step {
-                    Some(Step::Loudspeaker { .. }) => {}
-                    Some(Step::Microphone(microphone)) => {
-                        microphone.pcm.copy_from_slice(&self.speech[side][self.said..self.said + samples]);
+            for stream in 0..self.fronts[side].len() {
+                let channels = usize::from(self.fronts[side][stream].config().channels);
+                self.fronts[side][stream].begin(now, samples / channels, true).unwrap();
+                loop {
+                    let before = ALLOCATIONS.get();
+                    let step = self.fronts[side][stream].step(&mut self.calls[side].stream(stream), &mut datagram);
+                    self.allocations += ALLOCATIONS.get() - before;
+                    match step {
+                        Some(Step::Loudspeaker { .. }) => {}
+                        Some(Step::Microphone(microphone)) => {
+                            microphone.pcm.copy_from_slice(&self.speech[side][self.said..self.said + samples]);
+                        }
+                        Some(Step::Transmit(transmit)) => {
+                            self.packets += u32::from(DatagramKind::of(&datagram[..transmit.len]) == DatagramKind::Rtp);
+                            self.carry(side, now, transmit, &datagram);
+                        }
+                        None => break,
                     }
-                    Some(Step::Transmit(transmit)) => {
-                        self.packets += u32::from(DatagramKind::of(&datagram[..transmit.len]) == DatagramKind::Rtp);
-                        self.carry(side, now, transmit, &datagram);
-                    }
-                    None => break,
                 }
             }
         }
@@ -182,10 +199,10 @@ impl Pair {
 }
 
 /// How many packets a budget for several sources cost.
-fn run(codec: CodecFormat, channels: u8, sources: usize) -> u32 {
-    let mut pair = Pair::new(codec.clone(), channels, sources);
+fn run(codec: CodecFormat, channels: u8, sources: usize, streams: usize) -> u32 {
+    let mut pair = Pair::new(codec.clone(), channels, sources, streams);
     let mut now = Instant::ZERO;
-    while pair.packets < 10_000 {
+    while pair.packets < 10_000 * streams as u32 {
         if now == Instant::from_millis(40_000) {
             pair.calls[0].change_source(now, &Identity::seeded(9)).unwrap();
         }
@@ -205,6 +222,14 @@ fn run(codec: CodecFormat, channels: u8, sources: usize) -> u32 {
     assert_eq!(pair.allocations, 0);
     // All of it has happened.
     assert!(pair.reports > 10);
+    if streams > 1 {
+        for call in &pair.calls {
+            let heard = [0, 1].map(|stream| call.stream_stats(stream).unwrap().receiver.decoded_packets);
+            assert!(heard.iter().all(|packets| *packets > 1_000), "{heard:?}");
+            let told = call.tap::<Seen>().unwrap();
+            assert!(told.packets > 9_000 && told.samples > 0, "the tap sees all");
+        }
+    }
     if sources == 1 {
         assert_eq!(second.receiver.ssrc_changes, 1);
     } else {
@@ -229,23 +254,59 @@ fn run(codec: CodecFormat, channels: u8, sources: usize) -> u32 {
 
 #[test]
 fn pcmu_allocates_nothing() {
-    run(CodecFormat::pcmu(), 1, 1);
+    run(CodecFormat::pcmu(), 1, 1, 1);
 }
 
 #[test]
 fn l16_allocates_nothing() {
-    run(CodecFormat::l16(16_000, 1), 1, 1);
+    run(CodecFormat::l16(16_000, 1), 1, 1, 1);
 }
 
 #[test]
 fn opus_allocates_nothing() {
-    run(CodecFormat::opus(), 1, 1);
+    run(CodecFormat::opus(), 1, 1, 1);
 }
 
 /// A source comes in mid-call, beside the one that is heard; now and then the budget is too small.
 #[test]
 fn several_sources_allocate_nothing() {
-    assert!(run(CodecFormat::l16(16_000, 1), 1, 3) > 100);
+    assert!(run(CodecFormat::l16(16_000, 1), 1, 3, 1) > 100);
+}
+
+/// Two streams over one port, a block of the user's own that looks back on the far end, and a tap.
+#[test]
+fn two_streams_with_a_block_and_a_tap_allocate_nothing() {
+    run(CodecFormat::l16(16_000, 1), 1, 1, 2);
+}
+
+/// Takes a little of the far end out of each frame.
+struct FarEnd;
+
+impl CaptureBlock<f32> for FarEnd {
+    fn process(&mut self, frame: &mut [f32], near: &Near<'_>) {
+        let mut far = [0; 160];
+        near.render.read(near.captured_at - Duration::from_millis(40), near.channel, &mut far);
+        frame.iter_mut().zip(far).for_each(|(near, far)| *near -= f32::from(far) / 3_276_800.0);
+    }
+    fn reset(&mut self) {}
+    fn delay_samples(&self) -> usize {
+        0
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    packets: u32,
+    samples: usize,
+}
+
+impl Tap for Seen {
+    fn packet(&mut self, _: Instant, _: Way, _: &RtpPacket<'_>) {
+        self.packets += 1;
+    }
+    fn source(&mut self, _: Instant, _: Ssrc, _: &Played, pcm: &[i16]) {
+        self.samples += pcm.len();
+    }
 }
 
 /// The counter counts: a test that can't fail proves nothing.
@@ -260,7 +321,7 @@ fn an_allocation_is_seen() {
 
 #[test]
 fn stereo_allocates_nothing() {
-    run(CodecFormat::l16(8_000, 2), 2, 1);
-    run(CodecFormat::opus(), 2, 1);
-    run(CodecFormat::opus(), 2, 3);
+    run(CodecFormat::l16(8_000, 2), 2, 1, 1);
+    run(CodecFormat::opus(), 2, 1, 1);
+    run(CodecFormat::opus(), 2, 3, 1);
 }

@@ -316,3 +316,22 @@ fn a_stream_that_is_answered_from_another_port_is_refused_in_words() {
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].starts_with("m= line 2: "), "{told:?}");
 }
+
+/// Closed and opened again at once: the goodbye of the source before is not forgotten.
+#[test]
+fn a_stream_that_opens_again_at_once_says_goodbye_for_the_source_before() {
+    let mut pair = Pair::new([CodecFormat::pcmu(), CodecFormat::g722()], SrtpPolicy::Off, [2, 2]);
+    pair.run(1_000);
+    let before = [0, 1].map(|side| pair.sent(side));
+    for open in [false, true] {
+        pair.calls[0].set_open(1, open).unwrap();
+        pair.agree(0);
+    }
+    pair.run(1_500);
+    assert_eq!(pair.all_heard(), [[true; 2]; 2]);
+    assert_eq!(pair.goodbyes.len(), 2, "{:?}", pair.goodbyes);
+    for (side, before) in before.iter().enumerate() {
+        let gone: Vec<_> = before.iter().filter(|sent| !pair.sent(side).contains(sent)).collect();
+        assert!(gone.len() == 1 && pair.goodbyes.contains(&gone[0].0), "{gone:?} {:?}", pair.goodbyes);
+    }
+}

@@ -114,6 +114,11 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         if self.left { Instant::from_micros(u64::MAX) } else { self.next }
     }
 
+    /// The source that reports leave as.
+    pub const fn ssrc(&self) -> Ssrc {
+        self.config.ssrc
+    }
+
     /// The last round-trip time measured.
     pub const fn round_trip(&self) -> Option<Duration> {
         self.round_trip

@@ -139,12 +139,14 @@ impl Call {
                 }
             }
             (Next::New(mut stream, report), place) => {
+                let mut packets_before = 0;
                 if let Some(before) = place {
                     stream.set_earlier(before.ended(stream.sound().0));
+                    packets_before = before.own().1;
                 }
                 *place = Some(*stream);
                 if let Some(transport) = &mut self.transport {
-                    transport.add_report(index, report);
+                    transport.add_report(now, index, report, packets_before);
                 }
             }
             (Next::Gone, Some(stream)) => {

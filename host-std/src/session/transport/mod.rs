@@ -243,12 +243,17 @@ impl Transport {
         anew
     }
 
-    /// The reports of the stream with this number, which is new or begins anew.
-    pub(super) fn add_report(&mut self, index: usize, report: Report) {
+    /// The reports of the stream with this number, which is new or begins anew. The goodbye of the one before, after so many
+    /// packets, leaves first if it hasn't left yet.
+    pub(super) fn add_report(&mut self, now: Instant, index: usize, mut report: Report, packets_before: u32) {
         if self.reports.len() <= index {
             self.reports.resize_with(index + 1, || None);
         }
-        self.reports[index] = Some(report);
+        let place = &mut self.reports[index];
+        if let Some(before) = place.take_if(|before| before.is_leaving()) {
+            report = before.replaced_by(now, report, packets_before);
+        }
+        *place = Some(report);
     }
 
     fn report_of(&mut self, index: usize) -> Option<&mut Report> {

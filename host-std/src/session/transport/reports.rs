@@ -69,6 +69,17 @@ impl Report {
         self.leaving = true;
     }
 
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// Goes on as another source before the goodbye of this one has left.
+    pub(super) fn replaced_by(mut self, now: Instant, next: Self, packets: u32) -> Self {
+        self.leaving = false;
+        self.reporter.change_source(now, next.reporter.ssrc(), packets);
+        self
+    }
+
     /// When something is due; the end of time after a goodbye.
     pub(super) fn next_deadline(&self) -> Instant {
         if self.leaving { Instant::ZERO } else { self.reporter.next_deadline() }
