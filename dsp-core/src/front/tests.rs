@@ -350,6 +350,22 @@ fn losses_and_skipped_ticks_are_told_to_the_block() {
     assert_eq!((front.render().missing_samples(), front.render().written()), (400, 6 * 80 + 400));
     assert_eq!(front.render().read(Instant::from_micros(202_875), 0, &mut heard), 81);
     assert_eq!((heard[0], heard[1]), (0, 401));
+    // A tick that is too long changes nothing: the one before is noted once.
+    assert!(matches!(front.step(&mut media, &mut [0; 4]), Some(Step::Loudspeaker { .. })));
+    assert!(front.begin(Instant::from_millis(223), 2_001, true).is_err());
+    while front.step(&mut media, &mut [0; 4]).is_some() {}
+    assert_eq!((front.render().missing_samples(), front.render().written()), (400, 7 * 80 + 400));
+    // What only the microphone lost is no silence of the loudspeaker.
+    front.overrun(7);
+    let mut steps = 0;
+    front.begin(Instant::from_millis(223), 80, true).unwrap();
+    while let Some(step) = front.step(&mut media, &mut [0; 4]) {
+        if let Step::Microphone(microphone) = step {
+            assert_eq!(*microphone.lost, 7);
+            steps += 1;
+        }
+    }
+    assert_eq!((steps, front.render().missing_samples()), (1, 400));
     front.reset();
     assert!(front.block(0).unwrap().shown.is_empty());
     assert_eq!((front.render().written(), front.delay_samples()), (0, 0));

@@ -83,7 +83,7 @@ pub struct Microphone<'a> {
     /// Room for the samples, interleaved. It holds the far end of this tick until then.
     pub pcm: &'a mut [i16],
     /// Samples a channel that were lost since the tick before. The host adds what its device has lost; what it has told
-    /// by [`FrontEnd::skip`] is in it.
+    /// by [`FrontEnd::skip`] or [`FrontEnd::overrun`] is in it.
     pub lost: &'a mut u32,
 }
 
@@ -141,14 +141,14 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
     /// [`TickTooLong`] if `FRAME` has no room for it; nothing happens then.
     #[inline]
     pub fn begin(&mut self, now: Instant, samples: usize, microphone: bool) -> Result<(), TickTooLong> {
+        let need = samples.saturating_mul(self.config.channels.into());
+        if need > FRAME {
+            return Err(TickTooLong { need, got: FRAME });
+        }
         if self.tick.stage == Stage::Loudspeaker {
             self.note();
         }
         if samples != self.tick.samples {
-            let need = samples.saturating_mul(self.config.channels.into());
-            if need > FRAME {
-                return Err(TickTooLong { need, got: FRAME });
-            }
             self.tick.samples = samples;
             self.tick.length = Duration::from_samples(samples as u64, self.config.sample_rate_hz);
             self.tick.pcm = need;
@@ -161,6 +161,11 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
     /// microphone is told as behind a loss.
     pub fn skip(&mut self, samples: usize) {
         self.underrun(samples);
+        self.overrun(samples);
+    }
+
+    /// The microphone lost so many samples a channel before its next tick, which is told as behind a loss.
+    pub fn overrun(&mut self, samples: usize) {
         self.tick.lost = self.tick.lost.saturating_add(u32::try_from(samples).unwrap_or(u32::MAX));
     }
 
