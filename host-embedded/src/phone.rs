@@ -217,7 +217,10 @@ impl<B: CaptureBlock<i16>, const HISTORY: usize> PhoneWith<B, HISTORY> {
         };
         if let Err(overrun) = read {
             tick.overrun = overrun.frames;
-            self.skip(overrun.frames as usize * TICK);
+            let samples = overrun.frames as usize * TICK;
+            self.stream.pause(samples);
+            // For how long the loudspeaker was silent meanwhile, the port tells at the next write.
+            self.front.overrun(samples);
             return tick;
         }
         self.front.set_latency(port.delay().latency());
@@ -333,6 +336,24 @@ mod tests {
         assert_eq!(ticks.iter().map(|tick| tick.overrun).sum::<u32>(), pump.counters().overruns);
         assert_eq!(ticks.iter().map(|tick| tick.underrun).sum::<u32>(), pump.counters().underruns);
         assert_eq!(*sent.borrow(), [(0, 0, true), (1, 160, false), (2, 640, true)]);
+    }
+
+    #[test]
+    fn silence_of_the_loudspeaker_is_told_once_to_the_history() {
+        let clock = SimClock::default();
+        let mut network = SimNetwork::new(&clock, no_datagram, |_: &[u8]| ());
+        let pump = Pump::<TICK, 2>::new();
+        let mut port = pump.port();
+        let mut phone = PhoneWith::<_, 800>::with_block(PhoneConfig::default(), Difference).unwrap();
+        for n in 0..8 {
+            for _ in 0..if n == 4 { 4 } else { 1 } {
+                pump.half_transfer(&[n; TICK], &mut [0; TICK]);
+            }
+            block_on(phone.tick(&mut port, &mut network));
+        }
+        let underruns = u64::from(pump.counters().underruns);
+        assert!(underruns > 0 && pump.counters().overruns == 4);
+        assert_eq!(phone.front().render().missing_samples(), underruns * TICK as u64);
     }
 
     #[test]
