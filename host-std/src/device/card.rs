@@ -13,7 +13,7 @@ use super::drift::DriftControl;
 use super::ends::{Capture, Counts, FATAL, Playback, Shared, capture_pair, playback_pair};
 use super::stream::{build_capture, build_playback};
 use super::{AudioCounters, AudioIo, DeviceChoice, DeviceError, Direction, Gaps, list};
-use crate::resample::{ResampleError, Resampler};
+use crate::resample::ResampleError;
 
 /// How a [`CardIo`] is set up. The default is the system's default devices at 48 kHz.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +63,33 @@ pub struct CardIo {
     playback: Option<Open<Playback>>,
     shared: Arc<Shared>,
     counts: Counts,
-    /// What was lost of capture and playback when that was asked last, at the caller's rate.
-    told: [u64; 2],
+    /// What was told of losses of capture and of playback.
+    told: [Told; 2],
     failure: Option<DeviceError>,
+}
+
+/// What was told of the losses of one direction.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    /// Samples counted then, at the rates of the cards on which they fell.
+    counted: u64,
+    /// What is left of a sample of the call, as `rest` of `card_hz`.
+    rest: u64,
+    card_hz: u32,
+}
+
+impl Told {
+    /// Samples at the call's rate since this was asked last. The count goes on when a card of another rate is opened:
+    /// only what was added fell at this card's rate.
+    fn since(&mut self, counted: u64, card_hz: u32, call_hz: u32) -> u32 {
+        let card_hz = card_hz.max(1);
+        if self.card_hz != card_hz {
+            (self.card_hz, self.rest) = (card_hz, 0);
+        }
+        let at_call = counted.saturating_sub(self.counted).saturating_mul(call_hz.into()).saturating_add(self.rest);
+        (self.counted, self.rest) = (counted, at_call % u64::from(card_hz));
+        (at_call / u64::from(card_hz)).try_into().unwrap_or(u32::MAX)
+    }
 }
 
 impl CardIo {
@@ -80,7 +104,7 @@ impl CardIo {
             playback: None,
             shared: Arc::default(),
             counts: Counts::default(),
-            told: [0; 2],
+            told: [Told::default(); 2],
             failure: None,
         };
         card.start()?;
@@ -189,26 +213,25 @@ impl AudioIo for CardIo {
 
     fn gaps(&mut self) -> Gaps {
         let counters = self.counters();
-        let call_hz = u64::from(self.config.sample_rate_hz);
-        let card_hz = |rate_hz: Option<u32>| rate_hz.map_or(call_hz, |rate_hz| u64::from(rate_hz).max(1));
-        let capture_hz = card_hz(self.capture.as_ref().map(|open| open.config.sample_rate));
-        let playback_hz = card_hz(self.playback.as_ref().map(|open| open.config.sample_rate));
-        // What fell, fell at the card's rate.
-        let now = [counters.capture_overrun * call_hz / capture_hz, counters.playback_underrun * call_hz / playback_hz];
-        let before = std::mem::replace(&mut self.told, now);
-        let since = |which: usize| now[which].saturating_sub(before[which]).try_into().unwrap_or(u32::MAX);
-        Gaps { captured: since(0), played: since(1) }
+        let call_hz = self.config.sample_rate_hz;
+        let capture_hz = self.capture.as_ref().map_or(call_hz, |open| open.config.sample_rate);
+        let playback_hz = self.playback.as_ref().map_or(call_hz, |open| open.config.sample_rate);
+        let [captured, played] = &mut self.told;
+        Gaps {
+            captured: captured.since(counters.capture_overrun, capture_hz, call_hz),
+            played: played.since(counters.playback_underrun, playback_hz, call_hz),
+        }
     }
 
-    /// The card's period, what waits in the ring, and the resampler's delay.
+    /// The card's period, what waits in the ring ahead of a tick, and the resampler's delay.
     fn latency(&self) -> Latency {
-        let period = Duration::from_millis(self.config.period_ms.into());
-        let through = |drift: &DriftControl, resampler: &Resampler| {
-            period + Duration::from_micros(((drift.level_ms() + resampler.delay_ms()).max(0.0) * 1e3) as u64)
+        let through = |ring_ms: f64| {
+            Duration::from_millis(self.config.period_ms.into()) + Duration::from_micros((ring_ms * 1e3) as u64)
         };
-        let capture = self.capture.as_ref().map(|open| through(&open.end.drift, &open.end.resampler));
-        let playback = self.playback.as_ref().map(|open| through(&open.end.drift, &open.end.resampler));
-        Latency { capture: capture.unwrap_or_default(), playback: playback.unwrap_or_default() }
+        Latency {
+            capture: self.capture.as_ref().map_or(Duration::ZERO, |open| through(open.end.latency_ms())),
+            playback: self.playback.as_ref().map_or(Duration::ZERO, |open| through(open.end.latency_ms())),
+        }
     }
 
     fn counters(&self) -> AudioCounters {
@@ -279,6 +302,20 @@ impl fmt::Debug for CardIo {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn losses_are_told_once_at_the_rate_of_the_card_on_which_they_fell() {
+        let mut told = Told::default();
+        assert_eq!(told.since(480_000, 48_000, 16_000), 160_000);
+        assert_eq!(told.since(480_000, 48_000, 16_000), 0);
+        // One sample of the call for three of the card, however they come.
+        assert_eq!((480_001..480_010).map(|count| told.since(count, 48_000, 16_000)).sum::<u32>(), 3);
+        // No card, and then another one: what was counted before is not told again.
+        assert_eq!(told.since(480_009, 16_000, 16_000), 0);
+        assert_eq!(told.since(480_009, 44_100, 16_000), 0);
+        assert_eq!(told.since(480_009 + 44_100, 44_100, 16_000), 16_000);
+        assert_eq!(told.since(u64::MAX, 0, u32::MAX), u32::MAX);
+    }
 
     #[test]
     fn a_lost_device_is_seen_and_reopened() {

@@ -97,9 +97,16 @@ pub(super) struct Capture {
     pub(super) drift: DriftControl,
     /// Waiting for the ring to reach its target for the first time.
     pub(super) priming: bool,
+    /// Length of the tick that was read last.
+    tick_ms: f64,
 }
 
 impl Capture {
+    /// How long the last sample of a tick has waited here when it is read: the level is taken with the tick in it.
+    pub(super) fn latency_ms(&self) -> f64 {
+        (self.drift.level_ms() + self.resampler.delay_ms() - self.tick_ms).max(0.0)
+    }
+
     pub(super) fn read(&mut self, pcm: &mut [i16], counts: &mut Counts, started: bool) -> usize {
         let level = self.ring.slots();
         if self.priming {
@@ -111,6 +118,7 @@ impl Capture {
             self.priming = false;
         }
         let rate_hz = f64::from(self.resampler.to_hz());
+        self.tick_ms = pcm.len() as f64 * 1e3 / rate_hz;
         if level > self.levels.max {
             let excess = level - self.levels.target;
             discard(&mut self.ring, excess);
@@ -118,7 +126,7 @@ impl Capture {
             self.drift.restart();
         } else {
             let waiting = self.resampler.available() as f64 * 1e3 / rate_hz;
-            let ppm = self.drift.update(self.levels.ms(level) + waiting, pcm.len() as f64 * 1e3 / rate_hz);
+            let ppm = self.drift.update(self.levels.ms(level) + waiting, self.tick_ms);
             self.resampler.set_ppm(ppm);
         }
         let mut filled = 0;
@@ -149,9 +157,16 @@ pub(super) struct Playback {
     pub(super) levels: Levels,
     pub(super) resampler: Resampler,
     pub(super) drift: DriftControl,
+    /// Length of the tick that was written last.
+    tick_ms: f64,
 }
 
 impl Playback {
+    /// How long the first sample of a tick waits here: the level is taken with the tick in it.
+    pub(super) fn latency_ms(&self) -> f64 {
+        (self.drift.level_ms() + self.resampler.delay_ms() - self.tick_ms).max(0.0)
+    }
+
     pub(super) fn write(&mut self, pcm: &[i16], counts: &mut Counts) -> usize {
         let mut scratch = [0.0; 256];
         let mut rest = pcm;
@@ -165,13 +180,13 @@ impl Playback {
                 dropped += left.len();
             }
         }
-        let rate_hz = f64::from(self.resampler.from_hz());
+        self.tick_ms = pcm.len() as f64 * 1e3 / f64::from(self.resampler.from_hz());
         let level = self.ring.buffer().capacity() - self.ring.slots();
         if level > self.levels.max {
             // The callback is about to drop down to the target.
             self.drift.restart();
         } else {
-            let ppm = self.drift.update(self.levels.ms(level), pcm.len() as f64 * 1e3 / rate_hz);
+            let ppm = self.drift.update(self.levels.ms(level), self.tick_ms);
             self.resampler.set_ppm(ppm);
         }
         counts.playback_overrun += dropped as u64;
@@ -266,7 +281,7 @@ pub(super) fn capture_pair(
     let (producer, consumer) = RingBuffer::new(levels.capacity());
     let callback = CaptureCallback { ring: producer, channels: usize::from(channels), shared: Arc::clone(shared) };
     let drift = DriftControl::new(f64::from(config.target_ms));
-    Ok((callback, Capture { ring: consumer, levels, resampler, drift, priming: true }))
+    Ok((callback, Capture { ring: consumer, levels, resampler, drift, priming: true, tick_ms: 0.0 }))
 }
 
 /// Both ends of a playback with `channels` at `card_hz`.
@@ -287,7 +302,7 @@ pub(super) fn playback_pair(
         shared: Arc::clone(shared),
     };
     let drift = DriftControl::new(f64::from(config.target_ms));
-    Ok((Playback { ring: producer, levels, resampler, drift }, callback))
+    Ok((Playback { ring: producer, levels, resampler, drift, tick_ms: 0.0 }, callback))
 }
 
 #[cfg(test)]
@@ -343,6 +358,48 @@ mod tests {
             assert!(counts.capture_underrun <= 640, "the start alone: {}", counts.capture_underrun);
             // 20 ppm for each millisecond off the target, and a slow beat of up to half a period of the card.
             assert!((capture_ms - 35.0).abs() < 13.0 && (playback_ms - 35.0).abs() < 13.0);
+        }
+    }
+
+    /// A click goes through the card and back. What is given to the card in one period sounds in the next but one, and what
+    /// sounds in a period is captured when it is over. By the latencies that are told it is captured when it is heard.
+    #[test]
+    fn a_click_is_captured_when_it_is_heard() {
+        const PERIOD_MS: f64 = 10.0;
+        for tick_ms in [10, 20] {
+            let (mut microphone, mut capture) = capture_ends(1);
+            let (mut playback, mut loudspeaker) = playback_ends(1);
+            let mut counts = Counts::default();
+            let samples = tick_ms * CALL_HZ as usize / 1_000;
+            let (mut waits, mut sounds) = ([0.0_f32; 480], [0.0_f32; 480]);
+            let (mut period, mut heard, mut found) = (0, 0.0, (0, 0.0));
+            for tick in 0..500 {
+                let now = (tick * tick_ms) as f64;
+                while f64::from(period) * PERIOD_MS + 3.0 <= now {
+                    period += 1;
+                    microphone.run(&sounds);
+                    sounds = waits;
+                    loudspeaker.run(&mut waits);
+                }
+                let mut pcm = vec![0; samples];
+                // In the third second, when all levels are steady.
+                if tick == 3_000 / tick_ms {
+                    pcm[samples / 2] = 20_000;
+                    heard = now + PERIOD_MS + playback.latency_ms() + tick_ms as f64 / 2.0;
+                }
+                playback.write(&pcm, &mut counts);
+                let first = now - tick_ms as f64 - PERIOD_MS - capture.latency_ms();
+                capture.read(&mut pcm, &mut counts, true);
+                for (n, sample) in pcm.iter().enumerate() {
+                    if sample.unsigned_abs() > found.0 {
+                        found = (sample.unsigned_abs(), first + n as f64 * 1e3 / f64::from(CALL_HZ));
+                    }
+                }
+            }
+            println!("{tick_ms} ms: heard at {heard:.2}, captured at {:.2} ms", found.1);
+            assert!(found.0 > 5_000, "the click came back with {}", found.0);
+            // A card's period is what can't be known of it.
+            assert!((heard - found.1).abs() < PERIOD_MS, "{tick_ms} ms: heard at {heard}, captured at {}", found.1);
         }
     }
 
