@@ -397,3 +397,147 @@ async fn a_device_tells_its_latency_and_what_it_lost_to_the_capture_chain() {
     let between = newest_at.since(captured_at).as_micros();
     assert!((88_000..=112_000).contains(&between), "{between} us between near and far end");
 }
+
+/// A microphone that keeps 150 ms for whoever reads too late, and drops the rest when it's read.
+struct Dropping {
+    inner: FileIo,
+    read: Option<std::time::Instant>,
+    dropped: u32,
+}
+
+impl AudioIo for Dropping {
+    fn sample_rate_hz(&self) -> u32 {
+        self.inner.sample_rate_hz()
+    }
+    fn read(&mut self, pcm: &mut [i16]) -> usize {
+        let away = self.read.replace(std::time::Instant::now()).map_or(0, |read| read.elapsed().as_millis() as u32);
+        self.dropped += if away > 150 { 8 * away } else { 0 };
+        self.inner.read(pcm)
+    }
+    fn write(&mut self, pcm: &[i16]) -> usize {
+        self.inner.write(pcm)
+    }
+    fn gaps(&mut self) -> Gaps {
+        Gaps { captured: std::mem::take(&mut self.dropped), played: 0 }
+    }
+}
+
+/// What a block was told as lost, frame by frame.
+struct Losses(Arc<Mutex<Vec<u32>>>);
+
+impl CaptureBlock<i16> for Losses {
+    fn process(&mut self, _: &mut [i16], near: &Near<'_>) {
+        self.0.lock().unwrap().extend((near.lost > 0).then_some(near.lost));
+    }
+    fn reset(&mut self) {}
+    fn delay_samples(&self) -> usize {
+        0
+    }
+}
+
+/// A pause of the machine is known to the driver and to the device, and the capture chain is told of it once, with the
+/// first frame behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_device_dropped_while_the_machine_slept_is_told_once_and_at_its_place() {
+    let clock = Clock::start();
+    let losses = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&losses);
+    let block = OwnBlock::new(move |_| Box::new(Losses(Arc::clone(&told))));
+    let base = CallConfig { codecs: vec![CodecFormat::pcmu()], ..CallConfig::new(4_000).unwrap() };
+    let mut call = Call::new(CallConfig { capture: Some(block), ..base.clone() }).unwrap();
+    let mut peer = Call::new(base).unwrap();
+    let offer = call.offer().unwrap();
+    call.accept(clock.now(), &peer.answer(clock.now(), &offer).unwrap()).unwrap();
+    let rtp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let device = Dropping { inner: FileIo::null(8_000), read: None, dropped: 0 };
+    let mut driver = driver(call, rtp, Box::new(device), clock);
+    driver.time_limit = Some(Duration::from_millis(1_200));
+    let (commands, from_user) = mpsc::channel(4);
+    let (status, _) = watch::channel(Status::default());
+    let run = tokio::spawn(driver.run(from_user, status));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    change(&commands, |_, _| std::thread::sleep(Duration::from_millis(600))).await;
+    let finished = run.await.unwrap();
+    let slept = finished.call.stats().slept.as_millis() as u32 * 8;
+    let losses = losses.lock().unwrap();
+    println!("{slept} samples were slept through, and {losses:?} lost");
+    assert!(slept >= 4_000, "{slept}");
+    assert_eq!(losses.len(), 1, "{losses:?}");
+    assert!((slept..slept + 1_600).contains(&losses[0]), "{losses:?} of {slept}");
+}
+
+/// A device that hears one loud sound.
+struct Loud(FileIo);
+
+impl AudioIo for Loud {
+    fn sample_rate_hz(&self) -> u32 {
+        self.0.sample_rate_hz()
+    }
+    fn read(&mut self, pcm: &mut [i16]) -> usize {
+        pcm.fill(20_000);
+        pcm.len()
+    }
+    fn write(&mut self, pcm: &[i16]) -> usize {
+        self.0.write(pcm)
+    }
+}
+
+/// Notes the loudest sample behind mute and gain.
+struct Loudest(Arc<Mutex<i16>>);
+
+impl CaptureBlock<i16> for Loudest {
+    fn process(&mut self, frame: &mut [i16], _: &Near<'_>) {
+        let mut loudest = self.0.lock().unwrap();
+        *loudest = frame.iter().fold(*loudest, |loudest, &sample| loudest.max(sample));
+    }
+    fn reset(&mut self) {}
+    fn delay_samples(&self) -> usize {
+        0
+    }
+}
+
+/// Who has muted the microphone stays muted when the other side changes the codec and with it the sound.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn mute_and_gains_go_on_with_a_driver_that_goes_on() {
+    let clock = Clock::start();
+    let loudest = Arc::new(Mutex::new(0));
+    let heard = Arc::clone(&loudest);
+    let block = OwnBlock::new(move |_| Box::new(Loudest(Arc::clone(&heard))));
+    let base = CallConfig { codecs: vec![CodecFormat::pcmu()], ..CallConfig::new(4_000).unwrap() };
+    let mut call = Call::new(CallConfig { capture: Some(block), ..base.clone() }).unwrap();
+    let mut peer = Call::new(base).unwrap();
+    let offer = call.offer().unwrap();
+    call.accept(clock.now(), &peer.answer(clock.now(), &offer).unwrap()).unwrap();
+    let rtp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let first = driver(call, rtp, Box::new(Loud(FileIo::null(8_000))), clock);
+    let (commands, from_user) = mpsc::channel(8);
+    // Nobody looks at the status.
+    let (status, _) = watch::channel(Status::default());
+    let run = tokio::spawn(first.run(from_user, status));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(*loudest.lock().unwrap() > 19_000);
+    for command in [Command::Mute(true), Command::MicrophoneGain(-600), Command::Volume(-300)] {
+        assert!(commands.send(command).await.is_ok());
+    }
+    change(&commands, move |call, now| {
+        let wide = [CodecFormat::g722()];
+        call.set_codecs(&wide).unwrap();
+        peer.set_codecs(&wide).unwrap();
+        let offer = call.offer().unwrap();
+        call.accept(now, &peer.answer(now, &offer).unwrap()).unwrap();
+    })
+    .await;
+    let Finished { ended, call, rtp, channels, .. } = run.await.unwrap();
+    assert!(matches!(ended, Ended::SoundChanged), "{ended:?}");
+    let (from_user, status) = channels.unwrap();
+    let seen = status.subscribe();
+    *loudest.lock().unwrap() = 0;
+    let mut second = driver(call, rtp, Box::new(Loud(FileIo::null(16_000))), clock);
+    second.time_limit = Some(Duration::from_millis(300));
+    let finished = second.run(from_user, status).await;
+    assert!(matches!(finished.ended, Ended::TimeOver), "{:?}", finished.ended);
+    let status = *seen.borrow();
+    assert_eq!((status.muted, status.microphone_gain, status.volume), (true, -600, -300));
+    assert_eq!(*loudest.lock().unwrap(), 0, "heard although it was muted");
+    drop(commands);
+}

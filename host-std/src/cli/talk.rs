@@ -282,7 +282,7 @@ fn talk(
             send_error = send_error.or(finished.send_error.take());
             let Some(channels) = finished.channels.take() else { break finished };
             (from_user, status) = channels;
-            // Another codec has other sound: the call goes on with a device for it, set as the one before.
+            // Another codec has other sound: the call goes on with a device for it; mute and gains go on with the driver.
             let (rate_hz, channels) = (finished.call.sample_rate_hz(), finished.call.channels());
             let (rate_hz, channels) = (rate_hz.unwrap_or(8_000), channels.unwrap_or(1));
             let audio = args.sound.change(finished.audio, rate_hz, channels).unwrap_or_else(|error| {
@@ -290,15 +290,6 @@ fn talk(
                 let _ = commands.try_send(Command::HangUp);
                 Box::new(FileIo::null(rate_hz).with_channels(channels))
             });
-            let before = *status.borrow();
-            let set = [
-                Command::MicrophoneGain(before.microphone_gain),
-                Command::Volume(before.volume),
-                Command::Mute(before.muted),
-            ];
-            for command in set {
-                let _ = commands.try_send(command);
-            }
             let gone = StdDuration::from_micros(clock.now().since(begin).as_micros());
             driver = Driver {
                 call: finished.call,
@@ -332,7 +323,7 @@ fn talk(
     let closed = audio.close();
     match (ended, sound_error.as_ref().or(audio.failure()), closed) {
         (Ended::Socket(error), ..) => Err(format!("the socket failed: {error}").into()),
-        (Ended::Front(error), ..) => Err(format!("the device's end of the call can't be made: {error}").into()),
+        (Ended::Front(error), ..) => Err(format!("the device side of the call can't be made: {error}").into()),
         (Ended::Silence(silence), ..) => {
             Err(format!("nothing came from the other side for {} s", silence.as_millis() / 1_000).into())
         }

@@ -1,9 +1,9 @@
 //! Drives one call over UDP sockets and an audio device, on tokio: the only place in a call that reads a clock.
 //!
 //! One task a call: datagrams as they arrive; every 10 ms an audio tick that plays, captures, sends what is finished
-//! and polls RTCP; commands from the user in between. Ticks are counted from the start, so a late one is made up for, up
-//! to 100 ms: what this machine slept beyond that (a stopped process, a closed laptop) is a pause in both directions. What
-//! lay in the sockets before the driver ran, or while the machine slept, is not heard: it would be delay.
+//! and reports that are due; commands from the user in between. Ticks are counted from the start, so a late one is made up
+//! for, up to 100 ms: what this machine slept beyond that (a stopped process, a closed laptop) is a pause in both directions,
+//! and is told once, by whichever of device and driver knows of more. What lay in the sockets before the driver ran, or while the machine slept, is not heard: it would be delay.
 //!
 //! A lost device is opened anew on a thread of its own; meanwhile there is silence.
 
@@ -117,7 +117,7 @@ pub enum Ended {
     SoundChanged,
     /// The socket failed.
     Socket(io::Error),
-    /// The device's end of the call can't be made: sound of more than 48 kHz in stereo.
+    /// The device side of the call can't be made: sound of more than 48 kHz in stereo.
     Front(FrontError),
     /// The device failed for good; [`AudioIo::failure`] of what the driver gives back says why.
     SoundFailed,
@@ -164,6 +164,9 @@ pub struct Finished {
 struct Sound {
     device: Device,
     front: Box<HostFront>,
+    /// Samples a channel that were skipped just now, of the loudspeaker and of the microphone, as far as the device has
+    /// not told of them too.
+    skipped: Gaps,
 }
 
 /// What an attempt to open a device anew gives back.
@@ -189,7 +192,8 @@ struct Running {
 }
 
 impl Driver {
-    /// Runs the call until it ends.
+    /// Runs the call until it ends. Mute and gains begin as `status` tells them: with [`Finished::channels`] of the driver
+    /// before, those go on.
     pub async fn run(self, mut commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished {
         let Self { call, rtp, rtcp, audio, clock, drift_ppm, time_limit } = self;
         let mut running = Running { call, rtp, rtcp, clock, send_error: None };
@@ -199,7 +203,13 @@ impl Driver {
             Ok(front) => front,
             Err(error) => return running.finished(Ended::Front(error), audio, None),
         };
-        let mut sound = Sound { device: Device::Here { audio, retry: begin }, front };
+        let mut sound = Sound { device: Device::Here { audio, retry: begin }, front, skipped: Gaps::default() };
+        // A driver that goes on with a call goes on with its mute and its gains; others begin with none.
+        let before = *status.borrow();
+        sound.apply(Command::Mute(before.muted));
+        sound.apply(Command::MicrophoneGain(before.microphone_gain));
+        sound.apply(Command::Volume(before.volume));
+        sound.front.reset();
         // What was lost before the call is nobody's.
         let _ = sound.device.gaps();
         let mut datagram = vec![0; DATAGRAM_BYTES];
@@ -215,7 +225,7 @@ impl Driver {
                 let skipped = (late.as_secs_f64() / period) as u64;
                 let samples = super::ticks_samples(rate_hz, tick, skipped);
                 running.call.skip(samples);
-                sound.front.skip(samples);
+                sound.skip(samples);
                 tick += skipped;
                 if late > STALE {
                     running.drain(&mut incoming, Missed::Stale);
@@ -273,7 +283,8 @@ impl Driver {
             running.call.hang_up();
             running.drain_call(&mut datagram).await;
         }
-        let _ = status.send(running.status(&sound, begin));
+        // Also where nobody looks: a driver that goes on with the call does.
+        status.send_replace(running.status(&sound, begin));
         tracing::debug!(?ended, "call ended");
         let audio = sound.device.close().await;
         let channels = matches!(ended, Ended::SoundChanged).then_some((commands, status));
@@ -320,9 +331,9 @@ impl Running {
     /// `capture`: what is captured was said before now; nothing has been, at the first tick.
     async fn tick(&mut self, samples: usize, capture: bool, sound: &mut Sound, datagram: &mut [u8]) {
         let now = self.clock.now();
-        let Sound { device, front } = sound;
+        let gaps = sound.gaps();
+        let Sound { device, front, skipped } = sound;
         front.set_latency(device.latency());
-        let gaps = device.gaps();
         if front.begin(now, samples, capture).is_err() {
             // There is room for every tick of a call.
             return;
@@ -335,11 +346,15 @@ impl Running {
                 }
                 Step::Microphone(microphone) => {
                     device.read(microphone.pcm);
-                    *microphone.lost = microphone.lost.saturating_add(gaps.captured);
+                    // What it dropped to read this is lost before it.
+                    let late = beyond(skipped, device.gaps());
+                    *microphone.lost = microphone.lost.saturating_add(gaps.captured).saturating_add(late.captured);
+                    front.underrun(late.played as usize);
                 }
                 Step::Transmit(transmit) => self.send(transmit, datagram).await,
             }
         }
+        *skipped = Gaps::default();
         device.recover().await;
     }
 
@@ -469,6 +484,19 @@ enum Event {
 }
 
 impl Sound {
+    /// There were no ticks for so many samples a channel.
+    fn skip(&mut self, samples: usize) {
+        self.front.skip(samples);
+        let samples = u32::try_from(samples).unwrap_or(u32::MAX);
+        self.skipped.captured = self.skipped.captured.saturating_add(samples);
+        self.skipped.played = self.skipped.played.saturating_add(samples);
+    }
+
+    /// What the device has lost beyond the ticks that were skipped.
+    fn gaps(&mut self) -> Gaps {
+        beyond(&mut self.skipped, self.device.gaps())
+    }
+
     fn apply(&mut self, command: Command) {
         let changed = match command {
             Command::Mute(muted) => {
@@ -484,6 +512,16 @@ impl Sound {
             tracing::warn!(%error, "gain not changed");
         }
     }
+}
+
+/// What was lost beyond what was told as skipped: a device that had nobody to read or write it tells of the same time.
+fn beyond(skipped: &mut Gaps, lost: Gaps) -> Gaps {
+    let rest = |skipped: &mut u32, lost: u32| {
+        let told = lost.min(*skipped);
+        *skipped -= told;
+        lost - told
+    };
+    Gaps { captured: rest(&mut skipped.captured, lost.captured), played: rest(&mut skipped.played, lost.played) }
 }
 
 /// In hundredths of dBov.
