@@ -1,6 +1,6 @@
 //! A path of one's own in a call: one that follows nobody, and keeps a NAT's binding open while nothing is said.
 //!
-//! Every 15 s without media it sends a STUN binding indication (RFC 8445, 11), which asks for no answer.
+//! Every 15 s it sends a STUN binding indication (RFC 8445, 11), which asks for no answer.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Call::new(CallConfig { path: Some(path.clone()), ..CallConfig::new(4_000)? })?,
         Call::new(CallConfig { path: Some(path), ..CallConfig::new(5_000)? })?,
     ];
-    // Both only listen: all that passes are reports and what keeps the way open.
+    // Neither sends sound: all that passes are reports and what keeps the way open.
     calls[0].set_direction(Direction::RecvOnly);
     let mut now = Instant::ZERO;
     let offer = calls[0].offer()?;

@@ -16,7 +16,7 @@ const TICKS: u32 = 250;
 /// 20 ms of G.711.
 const TICK: usize = 160;
 
-/// The device's end of a call on a server: no block, so no history of what was played.
+/// The device side of a call on a server: no block, so no history of what was played.
 type Front = FrontEnd<NoBlock, TICK, 0>;
 
 fn main() -> Result<(), Box<dyn Error>> {

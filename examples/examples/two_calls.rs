@@ -18,13 +18,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let codec = calls[0].codec().map(|codec| codec.to_rtpmap());
     println!("agreed on {codec:?} at {:?} Hz", calls[0].sample_rate_hz());
 
-    // Each side has a device, with gains, meters and the capture chain; its `step` says what to do next.
-    let mut devices = [calls[0].front_end()?, calls[1].front_end()?];
+    // Each side has a front end, with gains, meters and the capture chain; its `step` says what to do next.
+    let mut fronts = [calls[0].front_end()?, calls[1].front_end()?];
     let mut datagram = [0; 1500];
     for tick in 0..100 {
         for side in 0..2 {
-            devices[side].begin(now, 480, true)?;
-            while let Some(step) = devices[side].step(&mut calls[side], &mut datagram) {
+            fronts[side].begin(now, 480, true)?;
+            while let Some(step) = fronts[side].step(&mut calls[side], &mut datagram) {
                 match step {
                     Step::Loudspeaker { .. } => {} // `pcm` would go to a sound card.
                     Step::Microphone(microphone) => tone(tick * 480, microphone.pcm),

@@ -15,10 +15,10 @@
 //! let answer = bob.answer(now, &offer)?;
 //! alice.accept(now, &answer)?;
 //!
-//! let (mut device, mut datagram) = (alice.front_end()?, [0; 1500]);
+//! let (mut front, mut datagram) = (alice.front_end()?, [0; 1500]);
 //! for _ in 0..100 {
-//!     device.begin(now, 480, true)?; // 10 ms at 48 kHz
-//!     while let Some(step) = device.step(&mut alice, &mut datagram) {
+//!     front.begin(now, 480, true)?; // 10 ms at 48 kHz
+//!     while let Some(step) = front.step(&mut alice, &mut datagram) {
 //!         match step {
 //!             Step::Loudspeaker { .. } => {} // what of bob is heard
 //!             Step::Microphone(microphone) => microphone.pcm.fill(1_000),

@@ -17,12 +17,13 @@ use crate::time::Instant;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Near<'a> {
-    /// When the frame's first sample was at the microphone, by the host's clock.
+    /// When the frame's first sample was at the microphone, by the host's clock; its zero for all that was captured before.
     pub captured_at: Instant,
     /// Which channel the frame is of: 0 is the left one, or the only one.
     pub channel: usize,
     /// Samples of this channel that were lost since the frame before: told by the device, not guessed. The frame goes
-    /// on behind them.
+    /// on behind them; where ticks are no multiples of 10 ms, its beginning may have waited before them, and then they are
+    /// missing within it.
     pub lost: u32,
     /// The far end: what the loudspeaker plays, behind the volume.
     pub render: Render<'a>,

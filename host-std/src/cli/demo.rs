@@ -348,7 +348,7 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
         (Some(Ok(a)), Some(Ok(b))) => {
             let failure = [&a.ended, &b.ended].into_iter().find_map(|ended| match ended {
                 Ended::Socket(error) => Some(format!("a socket failed: {error}")),
-                Ended::Front(error) => Some(format!("the device's end of a call can't be made: {error}")),
+                Ended::Front(error) => Some(format!("the device side of a call can't be made: {error}")),
                 _ => None,
             });
             let mut calls = [a.call, b.call];

@@ -98,7 +98,7 @@ fn ended_text(ended: &Ended) -> &'static str {
         Ended::TimeOver => "time over",
         Ended::SoundChanged => "the call changed its sample rate or channels",
         Ended::Socket(_) => "the socket failed",
-        Ended::Front(_) => "the device's end can't take the call's sound",
+        Ended::Front(_) => "the device side can't take the call's sound",
         Ended::SoundFailed => "the sound failed",
         _ => "for another reason",
     }

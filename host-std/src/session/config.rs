@@ -152,7 +152,7 @@ pub struct CallConfig {
     pub path: Option<OwnPath>,
     /// A guard of your own, instead of what the description says of SRTP.
     pub guard: Option<OwnGuard>,
-    /// A block of your own in the capture chain of the device's end ([`Call::front_end`](super::Call::front_end)).
+    /// A block of your own in the capture chain of the device side ([`Call::front_end`](super::Call::front_end)).
     pub capture: Option<OwnBlock>,
     /// Sources that are heard at once, 1 to [`MAX_SOURCES`](super::MAX_SOURCES), each with a receiver of its own (130
     /// KB, in stereo 260 KB). With 1 another SSRC takes over from the one before; with more their sum is heard, as of a conference that

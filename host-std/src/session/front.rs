@@ -1,4 +1,4 @@
-//! The device's end of a call on a host: the core's front end, sized for any call, with the block of the user's own.
+//! The device side of a call on a host: the core's front end, sized for any call, with the block of the user's own.
 
 use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, FrontError, Media, Near};
 use dsp_core::receive::Played;
@@ -12,7 +12,7 @@ pub(super) const FRAME: usize = 1_024;
 /// Samples of what was played that a block can look back on: 1.3 s at 48 kHz, of stereo half.
 const HISTORY: usize = 65_536;
 
-/// Rate in Hz and channels of a device's end without a stream.
+/// Rate in Hz and channels of a device side without a stream.
 pub(super) const NO_SOUND: (u32, u8) = (8_000, 1);
 
 /// A front end for a host: calls of up to 48 kHz in stereo.
@@ -36,7 +36,7 @@ impl CaptureBlock<i16> for HostBlock {
 }
 
 impl Call {
-    /// The device's end of the first stream, for a device with the call's rate and channels; with the block of
+    /// The device side of the first stream, for a device with the call's rate and channels; with the block of
     /// [`CallConfig::capture`](super::CallConfig::capture). Mono at 8 kHz before the call is agreed on.
     ///
     /// # Errors

@@ -45,7 +45,7 @@ pub enum CallError {
     NoOffer,
     /// RTCP's settings are unusable.
     Rtcp,
-    /// The device's end of the call can't be made.
+    /// The device side of the call can't be made.
     Front(FrontError),
     /// More packets repeated than four.
     Redundancy(u8),
@@ -91,7 +91,7 @@ impl std::fmt::Display for CallError {
             }
             Self::Stream(index) => write!(f, "the call has no stream {index}"),
             Self::SourceTaken(ssrc) => write!(f, "source {:08x} is the other side's", ssrc.0),
-            Self::Front(_) => write!(f, "the device's end of the call can't be made"),
+            Self::Front(_) => write!(f, "the device side of the call can't be made"),
             Self::Rtcp => write!(f, "RTCP needs a canonical name of 1 to 64 bytes"),
         }
     }

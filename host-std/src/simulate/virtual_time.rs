@@ -1,8 +1,8 @@
 //! Two calls over a simulated network in virtual time: faster than real time, and bit for bit repeatable by seed.
 //!
 //! Both sides do what a driver on a real machine does, in the same order: datagrams as they arrive, and every 10 ms an
-//! audio tick that plays, captures the 10 ms that have passed, sends what is finished and polls RTCP. The second side's
-//! audio clock may run fast or slow against the first's.
+//! audio tick that plays, captures the 10 ms that have passed, sends what is finished and reports that are due. The second
+//! side's audio clock may run fast or slow against the first's.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
