@@ -212,6 +212,18 @@ fn the_seed_is_taken() {
     survives(BUNDLED.as_bytes());
 }
 
+/// Numbers that stand where a stream was rejected are none of ours: reused there, each stream's are its own.
+#[test]
+fn numbers_of_a_rejected_stream_are_not_kept_where_it_was() {
+    mutated(BUNDLED, &[(41_734, 80, 166), (17_487, 222, 113), (49_431, 130, 198), (1_073, 250, 174)]);
+}
+
+/// A stream in the group of an answer that has no codec of ours is refused, and is not in what was agreed on.
+#[test]
+fn what_is_refused_in_an_answer_shares_no_transport() {
+    mutated(BUNDLED, &[(7_135, 161, 246)]);
+}
+
 #[test]
 fn fuzz_sdp_answer() {
     check!().with_max_len(4_096).for_each(survives);

@@ -34,7 +34,7 @@ pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u
         bundle.clear();
     }
     let both = Both { local, offered: &offered, answered: &answered };
-    let transport = both.transport(bundle.first().copied().unwrap_or(carrier), &bundle)?;
+    let mut transport = both.transport(bundle.first().copied().unwrap_or(carrier), &bundle)?;
 
     let mut streams = vec![None; local.streams.len()];
     let mut refused = Vec::new();
@@ -49,6 +49,9 @@ pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u
             Err(error) => refused.push((place, error)),
         }
     }
+    // Whoever was refused after all shares nothing.
+    let is_there = |mid: &String| streams.iter().flatten().any(|stream| stream.mid.as_ref() == Some(mid));
+    transport.bundle.retain(is_there);
     Negotiated::of(transport, streams, refused)
 }
 

@@ -38,7 +38,9 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
     let rejected =
         medias.iter().enumerate().map(|(place, media)| media.map(|media| write::rejected(media, mid(place))));
     let mut medias: Vec<_> = rejected.collect();
-    let old: Vec<_> = places.iter().map(|place| before.audio(*place)).collect();
+    // What stands where we rejected something says nothing of our numbers.
+    let old = |place: &usize| before.own.contains(place).then(|| before.audio(*place)).flatten();
+    let old: Vec<_> = places.iter().map(old).collect();
     // All bundled streams have one profile (RFC 9143, 9.1).
     let proto = profile(local, before.audio(tag).as_ref()).to_owned();
     // Numbers of one stream are none of another's, not even of a closed one.
