@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A [`FrontEnd`] owns gains, mutes, meters, framer, capture blocks, render history and the PCM of the tick. It opens
-//! no device and reads no clock: [`tick`] is the one order in which a host moves sound through it. Without a block
-//! ([`NoBlock`]) there is no framing, no delay and no copy, and at 0 dB the samples leave unchanged.
+//! no device and reads no clock: [`tick`] is the one order in which a host moves sound through it. Without a block there
+//! is no framing and no delay, and at 0 dB the samples leave unchanged; with no `HISTORY` either there is no copy.
 //!
 //! Samples are `i16`, mono or interleaved stereo. Delay: the framer's (less than 10 ms, none where ticks are multiples
 //! of 10 ms) and the block's, and none without a block. Memory: two ticks of `FRAME` samples and the history of

@@ -1,9 +1,10 @@
 //! Drives one call over UDP sockets and an audio device, on tokio: the only place in a call that reads a clock.
 //!
 //! One task a call: datagrams as they arrive; every 10 ms an audio tick that plays, captures, sends what is finished
-//! and reports that are due; commands from the user in between. Ticks are counted from the start, so a late one is made up
-//! for, up to 100 ms: what this machine slept beyond that (a stopped process, a closed laptop) is a pause in both directions,
-//! and is told once, by whichever of device and driver knows of more. What lay in the sockets before the driver ran, or while the machine slept, is not heard: it would be delay.
+//! and reports that are due; commands from the user in between. Ticks are counted from the start, so a late one is made
+//! up for, up to 100 ms: what this machine slept beyond that (a stopped process, a closed laptop) is a pause in both
+//! directions, and is told once, by whichever of device and driver knows of more. What lay in the sockets before the
+//! driver ran, or while the machine slept, is not heard: it would be delay.
 //!
 //! A lost device is opened anew on a thread of its own; meanwhile there is silence.
 

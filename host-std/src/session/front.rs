@@ -99,14 +99,14 @@ impl Media for Call {
     type Transmit = Transmit;
 
     fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
-        Call::play(self, now, pcm)
+        self.stream(0).play(now, pcm)
     }
 
     fn capture(&mut self, captured_at: Instant, pcm: &[i16]) {
-        Call::capture(self, captured_at, pcm);
+        self.stream(0).capture(captured_at, pcm);
     }
 
     fn transmit(&mut self, now: Instant, datagram: &mut [u8]) -> Option<Transmit> {
-        Call::transmit(self, now, datagram)
+        self.stream(0).transmit(now, datagram)
     }
 }

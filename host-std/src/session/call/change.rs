@@ -183,8 +183,9 @@ impl Call {
     /// next. At a collision the call does this by itself, with random numbers.
     ///
     /// # Errors
-    /// [`CallError::SourceTaken`] if the other side or another stream of ours is that source; [`CallError::SourceReturns`] for a source that has already
-    /// sent under the SRTP key in use: its packets would get keystream that was used (RFC 3711, 9.1). Nothing changes then.
+    /// [`CallError::SourceTaken`] if the other side or another stream of ours is that source; [`CallError::SourceReturns`]
+    /// for a source that has already sent under the SRTP key in use: its packets would get keystream that was used (RFC 3711,
+    /// 9.1). Nothing changes then.
     pub fn change_source(&mut self, now: Instant, identity: &Identity) -> Result<(), CallError> {
         let others = self.streams.iter().skip(1).flatten();
         let is_other = others.map(|stream| stream.own().0).any(|own| own == identity.ssrc);

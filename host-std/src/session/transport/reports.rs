@@ -27,7 +27,8 @@ pub(in crate::session) struct Report {
 }
 
 impl Report {
-    /// With the name and the seed of `identity`, as the source `ssrc`. `index`: of the stream, so that not all of a call report at once.
+    /// With the name and the seed of `identity`, as the source `ssrc`. `index`: of the stream, so that not all of a call
+    /// report at once.
     ///
     /// # Errors
     /// [`CallError::Rtcp`] for an unusable canonical name.
