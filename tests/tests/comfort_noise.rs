@@ -6,6 +6,7 @@ use dsp_core::codec::g711::Pcmu;
 use dsp_core::codec::g722::{G722Encoder, Mode};
 use dsp_core::codec::l16::L16;
 use dsp_core::codec::{Decoder, Encoder};
+use dsp_core::process::activity::EnergyGate;
 use dsp_core::send::{HostSender, SendStats, SenderConfig};
 use dsp_core::time::{PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpPacket;
@@ -54,7 +55,8 @@ fn send(pcm: &[i16], encoder: &mut dyn Encoder, noise: Option<PayloadType>) -> (
         ptime_ms: 20,
     };
     let mut sender = Box::new(HostSender::new(config, encoder).unwrap());
-    sender.set_comfort_noise(noise);
+    let rate_hz = encoder.info().sample_rate_hz;
+    sender.set_comfort_noise(noise.map(|payload_type| (payload_type, EnergyGate::new(rate_hz))));
     let mut sent = Vec::new();
     let mut datagram = [0; 4_000];
     for tick in pcm.chunks(encoder.info().sample_rate_hz as usize / 100) {

@@ -11,7 +11,7 @@
 use core::fmt;
 
 use crate::codec::{CodecInfo, EncodeError, Encoder};
-use crate::process::activity::EnergyGate;
+use crate::process::activity::{EnergyGate, NoDetector, SpeechDetector};
 use crate::time::{PayloadType, RtpTime, Seq, Ssrc};
 use crate::wire::rtp::{RtpHeader, WriteError};
 
@@ -69,7 +69,7 @@ impl core::error::Error for SendError {
     }
 }
 
-/// A frame of this length doesn't fit the sender's `SAMPLES`, or is none.
+/// A frame of this length doesn't fit the sender's room, or is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FrameTooLong {
@@ -99,8 +99,10 @@ pub struct SendStats {
     pub noise_packets: u32,
 }
 
-/// One outgoing stream. `SAMPLES` is the room for one packet and one tick.
-pub struct Sender<const SAMPLES: usize> {
+/// One outgoing stream. `S` is the room for one packet and one tick, all channels together: an array, or on a host a
+/// boxed slice of as many samples as the codec needs. `D` says what is speech where pauses are told by comfort noise;
+/// with [`NoDetector`] there is none, and nothing of it in the program.
+pub struct Sender<S, D> {
     ssrc: Ssrc,
     seq: Seq,
     /// Timestamp of the first sample that waits in the packetizer.
@@ -109,20 +111,39 @@ pub struct Sender<const SAMPLES: usize> {
     marker: bool,
     /// What the samples that wait were captured for.
     info: CodecInfo,
-    packetizer: Packetizer<SAMPLES>,
-    dtx: Option<Dtx<EnergyGate>>,
+    packetizer: Packetizer<S>,
+    dtx: Option<Dtx<D>>,
     stats: SendStats,
 }
 
-/// A sender for a host: packets up to 120 ms at 48 kHz.
-pub type HostSender = Sender<11_520>;
-/// A sender for G.711 in packets up to 60 ms, from ticks up to 20 ms: a desk phone.
-pub type NarrowbandSender = Sender<640>;
+/// A sender for any codec: packets up to 120 ms at 48 kHz in stereo.
+pub type HostSender = Sender<[i16; 11_520], EnergyGate>;
+/// A sender for G.711 in packets up to 60 ms, from ticks up to 20 ms, without pauses: a desk phone.
+pub type NarrowbandSender = Sender<[i16; 640], NoDetector>;
 
-impl<const SAMPLES: usize> Sender<SAMPLES> {
+impl<const SAMPLES: usize, D: SpeechDetector> Sender<[i16; SAMPLES], D> {
     /// A sender for `encoder`'s sound.
+    ///
+    /// # Errors
+    /// [`FrameTooLong`] if `SAMPLES` has no room for a packet.
     pub fn new(config: SenderConfig, encoder: &dyn Encoder) -> Result<Self, FrameTooLong> {
+        Self::with_room(config, encoder, [0; SAMPLES])
+    }
+}
+
+/// Samples of a packet, all channels together.
+fn frame_samples(ptime_ms: u32, info: &CodecInfo) -> usize {
+    (ptime_ms as usize).saturating_mul(info.sample_rate_hz as usize) / 1_000 * usize::from(info.channels)
+}
+
+impl<S: AsRef<[i16]> + AsMut<[i16]>, D: SpeechDetector> Sender<S, D> {
+    /// A sender for `encoder`'s sound, with the memory for a packet and a tick.
+    ///
+    /// # Errors
+    /// [`FrameTooLong`] if `room` has none for a packet.
+    pub fn with_room(config: SenderConfig, encoder: &dyn Encoder, room: S) -> Result<Self, FrameTooLong> {
         let info = encoder.info();
+        let (need, got) = (frame_samples(config.ptime_ms, &info), room.as_ref().len());
         Ok(Self {
             ssrc: config.ssrc,
             seq: config.first_seq,
@@ -130,7 +151,7 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
             payload_type: config.payload_type,
             marker: true,
             info,
-            packetizer: Self::packetizer(config.ptime_ms, &info)?,
+            packetizer: Packetizer::new(need, room).ok_or(FrameTooLong { need, got })?,
             dtx: None,
             stats: SendStats::default(),
         })
@@ -138,6 +159,9 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
 
     /// Goes on with another encoder, payload type or packet length, in the same sequence and on the same timeline, if
     /// both have the same RTP clock. Comfort noise is off then: its payload type belongs to a clock.
+    ///
+    /// # Errors
+    /// As for [`check`](Self::check); nothing has changed then.
     pub fn switch(
         &mut self,
         payload_type: PayloadType,
@@ -145,34 +169,45 @@ impl<const SAMPLES: usize> Sender<SAMPLES> {
         encoder: &dyn Encoder,
     ) -> Result<(), FrameTooLong> {
         let info = encoder.info();
-        let packetizer = Self::packetizer(ptime_ms, &info)?;
+        Self::check(ptime_ms, encoder, self.room())?;
         // What waited is dropped, and was captured for the encoder before.
         self.timestamp = self.timestamp();
-        (self.info, self.packetizer) = (info, packetizer);
+        self.packetizer.set_frame(frame_samples(ptime_ms, &info));
+        self.info = info;
         self.payload_type = payload_type;
         self.dtx = None;
         Ok(())
     }
 
-    /// Whether packets of this length fit, as [`new`](Self::new) and [`switch`](Self::switch) ask.
+    /// Whether packets of this length fit a room of so many samples, all channels together.
     ///
     /// # Errors
     /// [`FrameTooLong`] if not.
-    pub fn check(ptime_ms: u32, encoder: &dyn Encoder) -> Result<(), FrameTooLong> {
-        Self::packetizer(ptime_ms, &encoder.info()).map(|_| ())
+    pub fn check(ptime_ms: u32, encoder: &dyn Encoder, room: usize) -> Result<(), FrameTooLong> {
+        let need = frame_samples(ptime_ms, &encoder.info());
+        if (1..=room).contains(&need) { Ok(()) } else { Err(FrameTooLong { need, got: room }) }
     }
 
-    fn packetizer(ptime_ms: u32, info: &CodecInfo) -> Result<Packetizer<SAMPLES>, FrameTooLong> {
-        let need = ptime_ms as usize * info.sample_rate_hz as usize / 1_000 * usize::from(info.channels);
-        Packetizer::new(need).ok_or(FrameTooLong { need, got: SAMPLES })
+    /// Samples, all channels together, that it has room for.
+    pub fn room(&self) -> usize {
+        self.packetizer.room()
+    }
+
+    /// Goes on in other memory, for a packet or a tick that is longer: [`switch`](Self::switch) then finds room for it.
+    /// What waits moves along. The memory before comes back, or this one if it is too small for what waits.
+    ///
+    /// # Errors
+    /// `room` itself, if it has less room than is taken.
+    pub fn set_room(&mut self, room: S) -> Result<S, S> {
+        self.packetizer.set_room(room)
     }
 
     /// Switches discontinuous transmission on, with this payload type for comfort noise at the encoder's clock
-    /// (13 at 8 kHz, [`PayloadType::COMFORT_NOISE`]), or off. For mono and for encoders without pauses of their own: of
-    /// stereo every frame is sent.
-    pub fn set_comfort_noise(&mut self, payload_type: Option<PayloadType>) {
+    /// (13 at 8 kHz, [`PayloadType::COMFORT_NOISE`]) and what says what is speech; or off. For mono and for encoders
+    /// without pauses of their own: of stereo every frame is sent.
+    pub fn set_comfort_noise(&mut self, noise: Option<(PayloadType, D)>) {
         let rate_hz = self.info.sample_rate_hz;
-        self.dtx = payload_type.map(|payload_type| Dtx::new(payload_type, rate_hz, EnergyGate::new(rate_hz)));
+        self.dtx = noise.map(|(payload_type, detector)| Dtx::new(payload_type, rate_hz, detector));
     }
 
     /// Goes on as another source, with other numbers: after a collision of SSRCs (RFC 3550 8.2).
@@ -322,8 +357,8 @@ mod tests {
             payload_type: PayloadType::PCMU,
             ptime_ms: 20,
         };
-        let mut sender = Sender::<640>::new(config, &narrow).unwrap();
-        let mut next = |sender: &mut Sender<640>, encoder: &mut dyn Encoder| {
+        let mut sender = NarrowbandSender::new(config, &narrow).unwrap();
+        let mut next = |sender: &mut NarrowbandSender, encoder: &mut dyn Encoder| {
             let len = sender.packet(encoder, &mut datagram).unwrap().unwrap();
             RtpPacket::parse(&datagram[..len]).unwrap().timestamp()
         };

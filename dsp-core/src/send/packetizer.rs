@@ -22,17 +22,42 @@ impl fmt::Display for Overflow {
 
 impl core::error::Error for Overflow {}
 
-/// Collects interleaved samples into frames; `SAMPLES` bounds what it holds: one packet and one tick.
-pub(super) struct Packetizer<const SAMPLES: usize> {
-    samples: [i16; SAMPLES],
+/// Collects interleaved samples into frames; the length of `S` bounds what it holds: one packet and one tick.
+pub(super) struct Packetizer<S> {
+    samples: S,
     len: usize,
     frame: usize,
 }
 
-impl<const SAMPLES: usize> Packetizer<SAMPLES> {
+impl<S: AsRef<[i16]> + AsMut<[i16]>> Packetizer<S> {
     /// Frames of `frame` samples, all channels together. `None` if they are empty or don't fit.
-    pub(super) fn new(frame: usize) -> Option<Self> {
-        (1..=SAMPLES).contains(&frame).then_some(Self { samples: [0; SAMPLES], len: 0, frame })
+    pub(super) fn new(frame: usize, samples: S) -> Option<Self> {
+        (1..=samples.as_ref().len()).contains(&frame).then_some(Self { samples, len: 0, frame })
+    }
+
+    /// Samples that it has room for.
+    pub(super) fn room(&self) -> usize {
+        self.samples.as_ref().len()
+    }
+
+    /// Goes on with frames of another length; what waited is dropped. Whether they fit; if not, nothing has changed.
+    pub(super) fn set_frame(&mut self, frame: usize) -> bool {
+        let fits = (1..=self.room()).contains(&frame);
+        if fits {
+            (self.len, self.frame) = (0, frame);
+        }
+        fits
+    }
+
+    /// Goes on in other memory; what waits moves along. Gives back the memory that is no longer used: `samples` itself as
+    /// an error, if it has less room than is taken.
+    pub(super) fn set_room(&mut self, mut samples: S) -> Result<S, S> {
+        let waits = self.samples.as_ref().get(..self.len).unwrap_or_default();
+        if samples.as_ref().len() < self.frame.max(self.len) {
+            return Err(samples);
+        }
+        samples.as_mut().iter_mut().zip(waits).for_each(|(to, from)| *to = *from);
+        Ok(core::mem::replace(&mut self.samples, samples))
     }
 
     /// Samples that wait for their frame to be full.
@@ -42,25 +67,24 @@ impl<const SAMPLES: usize> Packetizer<SAMPLES> {
 
     /// Takes in samples.
     pub(super) fn push(&mut self, samples: &[i16]) -> Result<(), Overflow> {
-        let room = SAMPLES - self.len;
-        if samples.len() > room {
-            return Err(Overflow { room, got: samples.len() });
-        }
-        self.samples[self.len..][..samples.len()].copy_from_slice(samples);
+        let free = self.samples.as_mut().get_mut(self.len..).unwrap_or_default();
+        let room = free.len();
+        let place = free.get_mut(..samples.len()).ok_or(Overflow { room, got: samples.len() })?;
+        place.copy_from_slice(samples);
         self.len += samples.len();
         Ok(())
     }
 
     /// The frame at the front, once it is full.
     pub(super) fn front(&self) -> Option<&[i16]> {
-        (self.len >= self.frame).then(|| &self.samples[..self.frame])
+        (self.len >= self.frame).then(|| &self.samples.as_ref()[..self.frame])
     }
 
     /// Removes the frame at the front.
     pub(super) fn pop(&mut self) {
         let taken = self.frame.min(self.len);
         if taken < self.len {
-            self.samples.copy_within(taken..self.len, 0);
+            self.samples.as_mut().copy_within(taken..self.len, 0);
         }
         self.len -= taken;
     }
@@ -79,7 +103,7 @@ mod tests {
     #[test]
     fn any_tick_gives_the_same_frames() {
         for tick in [1, 80, 100, 160, 240] {
-            let mut packetizer = Packetizer::<400>::new(160).unwrap();
+            let mut packetizer = Packetizer::new(160, [0; 400]).unwrap();
             let mut frames = Vec::new();
             for chunk in (0..1_600).map(|n| n as i16).collect::<Vec<_>>().chunks(tick) {
                 packetizer.push(chunk).unwrap();
@@ -94,10 +118,21 @@ mod tests {
 
     #[test]
     fn overflow_takes_nothing() {
-        let mut packetizer = Packetizer::<100>::new(80).unwrap();
+        let mut packetizer = Packetizer::new(80, [0; 100]).unwrap();
         packetizer.push(&[1; 90]).unwrap();
         assert_eq!(packetizer.push(&[2; 11]), Err(Overflow { room: 10, got: 11 }));
         assert_eq!(packetizer.pending(), 90);
-        assert!(Packetizer::<100>::new(101).is_none());
+        assert!(Packetizer::new(101, [0; 100]).is_none());
+    }
+    #[test]
+    fn memory_is_changed_with_what_waits() {
+        let mut packetizer = Packetizer::new(80, [0; 100].to_vec()).unwrap();
+        packetizer.push(&[1; 90]).unwrap();
+        assert_eq!(packetizer.set_room([0; 89].to_vec()), Err([0; 89].to_vec()));
+        assert_eq!(packetizer.set_room([0; 300].to_vec()).map(|before| before.len()), Ok(100));
+        packetizer.push(&[2; 200]).unwrap();
+        assert_eq!(packetizer.front(), Some(&[1; 80][..]));
+        assert!(!packetizer.set_frame(301) && packetizer.pending() == 290);
+        assert!(packetizer.set_frame(240) && packetizer.pending() == 0);
     }
 }

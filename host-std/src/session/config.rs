@@ -10,7 +10,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
-use super::own::{OwnBlock, OwnGuard, OwnPath};
+use super::own::{OwnBlock, OwnDetector, OwnGuard, OwnPath};
 use super::stream::{self, MAX_SOURCES, PACKET_BYTES};
 use super::{CallError, Latching};
 use crate::registry::{CodecFormat, Registry};
@@ -154,6 +154,9 @@ pub struct CallConfig {
     pub guard: Option<OwnGuard>,
     /// A block of your own in the capture chain of the device side ([`Call::front_end`](super::Call::front_end)).
     pub capture: Option<OwnBlock>,
+    /// A speech detector of your own, which says when comfort noise is sent ([`comfort_noise`](Self::comfort_noise)); by
+    /// default the core's energy gate.
+    pub detector: Option<OwnDetector>,
     /// Sources that are heard at once, 1 to [`MAX_SOURCES`](super::MAX_SOURCES), each with a receiver of its own (130
     /// KB, in stereo 260 KB). With 1 another SSRC takes over from the one before; with more their sum is heard, as of a conference that
     /// is forwarded and not mixed. All of them come from one address and under one key.
@@ -206,6 +209,7 @@ impl CallConfig {
             path: None,
             guard: None,
             capture: None,
+            detector: None,
             sources: 1,
             buffer_bytes: None,
             delay: DelayConfig::default(),
@@ -239,6 +243,7 @@ impl CallConfig {
             path,
             guard,
             capture,
+            detector,
             sources,
             buffer_bytes,
             delay,
@@ -279,6 +284,7 @@ impl CallConfig {
             path,
             guard,
             capture,
+            detector,
             sources,
             buffer_bytes,
             delay,
@@ -301,6 +307,7 @@ pub(super) struct Settings {
     pub(super) path: Option<OwnPath>,
     pub(super) guard: Option<OwnGuard>,
     pub(super) capture: Option<OwnBlock>,
+    pub(super) detector: Option<OwnDetector>,
     pub(super) sources: usize,
     pub(super) buffer_bytes: Option<u32>,
     pub(super) delay: DelayConfig,

@@ -1,4 +1,4 @@
-//! Parts of a call that a user makes: a path, a guard, a block of the capture chain.
+//! Parts of a call that a user makes: a path, a guard, a block of the capture chain, a speech detector.
 //!
 //! A configuration can be copied and used for many calls, so it holds what makes a part, and each call makes its own.
 
@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use dsp_core::front::{CaptureBlock, FrontError, InFloat};
 use dsp_core::guard::PacketGuard;
+use dsp_core::process::activity::SpeechDetector;
 
 use super::Channel;
 use super::front::FRAME;
@@ -22,6 +23,8 @@ type MakePath = dyn Fn(Channel, SocketAddr) -> Box<dyn Path> + Send + Sync;
 type MakeGuard = dyn Fn() -> Option<BoxedGuard> + Send + Sync;
 type MakeBlock = dyn Fn(u32) -> Result<BoxedBlock, FrontError> + Send + Sync;
 
+type MakeDetector = dyn Fn(u32) -> HostDetector + Send + Sync;
+
 /// What makes the paths of a call: [`CallConfig::path`](super::CallConfig::path).
 #[derive(Clone)]
 pub struct OwnPath(Arc<MakePath>);
@@ -33,6 +36,36 @@ pub struct OwnGuard(Arc<MakeGuard>);
 /// What makes a block of the capture chain: [`CallConfig::capture`](super::CallConfig::capture).
 #[derive(Clone)]
 pub struct OwnBlock(Arc<MakeBlock>);
+
+/// What makes the speech detector of a stream: [`CallConfig::detector`](super::CallConfig::detector).
+#[derive(Clone)]
+pub struct OwnDetector(Arc<MakeDetector>);
+
+/// A speech detector on the heap.
+pub(super) struct HostDetector(Box<dyn SpeechDetector + Send>);
+
+impl HostDetector {
+    pub(super) fn new(detector: impl SpeechDetector + Send + 'static) -> Self {
+        Self(Box::new(detector))
+    }
+}
+
+impl SpeechDetector for HostDetector {
+    fn is_speech(&mut self, pcm: &[i16]) -> bool {
+        self.0.is_speech(pcm)
+    }
+}
+
+impl OwnDetector {
+    /// `make` gets the rate of the sound that is sent, in Hz; it is asked once for each codec that pauses by comfort noise.
+    pub fn new<D: SpeechDetector + Send + 'static>(make: impl Fn(u32) -> D + Send + Sync + 'static) -> Self {
+        Self(Arc::new(move |rate_hz| HostDetector::new(make(rate_hz))))
+    }
+
+    pub(super) fn make(&self, sample_rate_hz: u32) -> HostDetector {
+        (self.0)(sample_rate_hz)
+    }
+}
 
 impl OwnPath {
     /// `make` gets the port that the path is for and the address that the other side's description names.
@@ -83,6 +116,12 @@ impl OwnBlock {
 impl fmt::Debug for OwnPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("OwnPath")
+    }
+}
+
+impl fmt::Debug for OwnDetector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnDetector")
     }
 }
 

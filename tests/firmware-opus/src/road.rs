@@ -2,7 +2,7 @@
 
 use dsp_core::codec::Encoder;
 use dsp_core::receive::{Receiver, ReceiverConfig, ReceiverStats};
-use dsp_core::send::{Sender, SenderConfig};
+use dsp_core::send::{NarrowbandSender, SenderConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 
 use crate::coded::Voice;
@@ -43,7 +43,7 @@ pub fn call(mut encoder: OpusEncoder<'_>, decoder: OpusDecoder<'_>, said: &mut [
         ptime_ms: 20,
     };
     let sample_rate_hz = encoder.info().sample_rate_hz;
-    let mut sender: Sender<640> = Sender::new(config, &encoder).expect("20 ms fit");
+    let mut sender = NarrowbandSender::new(config, &encoder).expect("20 ms fit");
     let config = ReceiverConfig { sample_rate_hz, rtp_clock_hz: RTP_CLOCK_HZ, ..ReceiverConfig::default() };
     let mut receiver = WidebandReceiver::new(config).expect("a receiver");
     let mut decoders = (payload_type, decoder);

@@ -1,19 +1,21 @@
 //! What offers and answers make of a stream, in two steps: [`Stream::prepare`] makes all that is new, and can fail;
 //! [`Stream::change`] puts it in place, and can't.
 
-use dsp_core::codec::Encoder;
+use dsp_core::codec::{CodecInfo, Encoder};
+use dsp_core::process::activity::EnergyGate;
 use dsp_core::receive::ReceiverConfig;
-use dsp_core::send::{HostRedundancy, HostSender, SenderConfig};
+use dsp_core::send::{HostRedundancy, SenderConfig};
 use dsp_core::streams::budget::Budget;
-use dsp_core::time::Ssrc;
+use dsp_core::time::{PayloadType, Ssrc};
 
-use super::Stream;
 use super::codecs::{Decoders, SentCodec};
 use super::sources::{Counted, Listening};
+use super::{Stream, StreamSender};
 use crate::registry::{CodecFormat, Registry};
 use crate::sdp::{NegotiatedCodec, NegotiatedStream};
 use crate::session::config::{Settings, Source};
 use crate::session::outcome::CallError;
+use crate::session::own::HostDetector;
 
 /// What all streams of a call are made with.
 #[derive(Clone, Copy)]
@@ -30,13 +32,25 @@ pub(in crate::session) struct Change {
     sending: SentCodec,
     encoder: Box<dyn Encoder + Send>,
     redundancy: Option<Box<HostRedundancy>>,
+    noise: Option<(PayloadType, HostDetector)>,
     /// Other receivers, where the sound is another; else more decoders for those there are.
     heard: Option<Listening>,
     more: Vec<Decoders>,
     switches: bool,
+    /// Memory of the sender, where packets are longer than any before.
+    room: Option<Box<[i16]>>,
     another_encoder: bool,
     /// A source has one clock (RFC 7160, 4.1): with another we are another source.
     pub(in crate::session) other_clock: bool,
+}
+
+/// The longest tick that a sender takes in beside a packet.
+const LONGEST_TICK_MS: u32 = 60;
+
+/// Memory for a packet and a tick.
+fn sender_room(ptime_ms: u32, info: &CodecInfo) -> Box<[i16]> {
+    let samples = u64::from(ptime_ms + LONGEST_TICK_MS) * u64::from(info.sample_rate_hz) / 1_000;
+    vec![0; samples as usize * usize::from(info.channels)].into()
 }
 
 impl Setup<'_> {
@@ -54,6 +68,15 @@ impl Setup<'_> {
         let config = ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: self.settings.delay };
         let budget = self.settings.buffer_bytes.map(|bytes| Budget { bytes });
         Listening::new(config, sending.channels, decoders, own, budget)
+    }
+
+    /// What comfort noise of ours is sent as, and what tells it from speech.
+    fn noise(&self, sending: &SentCodec) -> Option<(PayloadType, HostDetector)> {
+        let detector = || match &self.settings.detector {
+            Some(own) => own.make(sending.sample_rate_hz),
+            None => HostDetector::new(EnergyGate::new(sending.sample_rate_hz)),
+        };
+        sending.noise.map(|payload_type| (payload_type, detector()))
     }
 
     /// The best codec that was agreed on.
@@ -94,8 +117,9 @@ impl Stream {
             payload_type: agreed.send[0].payload_type,
             ptime_ms: agreed.send_ptime_ms,
         };
-        let mut sender = Box::new(HostSender::new(config, &*encoder).map_err(CallError::Sender)?);
-        sender.set_comfort_noise(sending.noise);
+        let room = sender_room(agreed.send_ptime_ms, &encoder.info());
+        let mut sender = Box::new(StreamSender::with_room(config, &*encoder, room).map_err(CallError::Sender)?);
+        sender.set_comfort_noise(setup.noise(&sending));
         let decoders = setup.decoders(&agreed.receive, &sending)?;
         Ok(Self {
             redundancy: setup.redundancy(&sending),
@@ -131,11 +155,16 @@ impl Stream {
         let switches = sending != self.sending
             || agreed.send[0].payload_type != self.agreed.send[0].payload_type
             || agreed.send_ptime_ms != self.agreed.send_ptime_ms;
+        let mut room = None;
         if switches {
-            HostSender::check(agreed.send_ptime_ms, &*encoder).map_err(CallError::Sender)?;
+            let needed = sender_room(agreed.send_ptime_ms, &encoder.info());
+            StreamSender::check(agreed.send_ptime_ms, &*encoder, needed.len()).map_err(CallError::Sender)?;
+            room = Some(needed).filter(|needed| needed.len() > self.sender.room());
         }
         Ok(Change {
             redundancy: setup.redundancy(&sending),
+            noise: setup.noise(&sending),
+            room,
             switches,
             another_encoder: !sending.codes_like(&self.sending),
             other_clock: sending.rtp_clock_hz() != self.sending.rtp_clock_hz(),
@@ -149,12 +178,17 @@ impl Stream {
 
     /// Goes on as agreed.
     pub(in crate::session) fn change(&mut self, change: Change) {
-        let Change { agreed, sending, encoder, redundancy, heard, more, switches, another_encoder, .. } = change;
+        let Change {
+            agreed, sending, encoder, redundancy, heard, more, switches, another_encoder, noise, room, ..
+        } = change;
         if switches {
+            // It is larger than the one before.
+            let grown = room.map(|room| self.sender.set_room(room));
+            debug_assert!(!matches!(grown, Some(Err(_))));
             // It was checked that the packet fits.
             let switched = self.sender.switch(agreed.send[0].payload_type, agreed.send_ptime_ms, &*encoder);
             debug_assert!(switched.is_ok(), "{switched:?}");
-            self.sender.set_comfort_noise(sending.noise);
+            self.sender.set_comfort_noise(noise);
             self.redundancy = redundancy;
         }
         if another_encoder {

@@ -13,7 +13,7 @@ use dsp_core::codec::Encoder;
 use dsp_core::quality::VoipMetricsInput;
 use dsp_core::receive::{Fate, Played};
 use dsp_core::rtcp::SendInfo;
-use dsp_core::send::{HostRedundancy, HostSender};
+use dsp_core::send::{HostRedundancy, Sender};
 use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use dsp_core::wire::rtcp::{Compound, VoipMetrics};
@@ -31,6 +31,7 @@ pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};
 
 use super::config::{Settings, Source};
 use super::outcome::Incoming;
+use super::own::HostDetector;
 use super::tap::Tap;
 use super::transport::{Account, Claim, STRAGGLES};
 use crate::registry::CodecFormat;
@@ -59,12 +60,15 @@ pub(super) struct Remote {
     pub(super) voip: Option<VoipMetrics>,
 }
 
+/// A sender with as much memory as its codec's packets need.
+type StreamSender = Sender<Box<[i16]>, HostDetector>;
+
 /// One stream of a call.
 pub(super) struct Stream {
     agreed: NegotiatedStream,
     sending: SentCodec,
     encoder: Box<dyn Encoder + Send>,
-    sender: Box<HostSender>,
+    sender: Box<StreamSender>,
     redundancy: Option<Box<HostRedundancy>>,
     heard: Listening,
     /// The receivers are new in a running call: packets of the codecs before may still be on their way.
@@ -333,6 +337,9 @@ impl Stream {
 
     /// Bytes on the heap, without the codecs' own.
     pub(super) fn memory_bytes(&self) -> usize {
-        size_of::<HostSender>() + self.redundancy.as_deref().map_or(0, size_of_val) + self.heard.memory_bytes()
+        size_of::<StreamSender>()
+            + size_of::<i16>() * self.sender.room()
+            + self.redundancy.as_deref().map_or(0, size_of_val)
+            + self.heard.memory_bytes()
     }
 }
