@@ -15,6 +15,9 @@ use crate::session::stream::MAX_SOURCES;
 
 /// SRTP contexts each way: our own sources, and the other side's with a few changes of SSRC.
 const STREAMS: usize = MAX_SOURCES + 7;
+/// The same where one source is heard at a time. With those that are remembered it can change its SSRC 75 times under one
+/// key before another is refused.
+const ONE_AT_A_TIME: usize = 12;
 /// What can be remembered of keys that were left: as many changes of a key of ours, and of each source under the other
 /// side's. Offers and answers make them, so that an honest call has a few.
 const FORMER: usize = 256;
@@ -33,33 +36,94 @@ enum Protection {
     Own(BoxedGuard),
 }
 
+/// SRTP contexts, as many as the call can hear sources.
+enum Contexts {
+    OneSource(Box<Srtp<ONE_AT_A_TIME>>),
+    Sources(Box<Srtp<STREAMS>>),
+}
+
+impl Contexts {
+    fn new(keys: &SrtpKeys, sources: usize) -> Self {
+        let profile = keys.suite.profile();
+        if sources == 1 {
+            Self::OneSource(Box::new(Srtp::new(profile, &keys.outgoing, &keys.incoming)))
+        } else {
+            Self::Sources(Box::new(Srtp::new(profile, &keys.outgoing, &keys.incoming)))
+        }
+    }
+
+    fn guard(&mut self) -> &mut dyn PacketGuard {
+        match self {
+            Self::OneSource(srtp) => &mut **srtp,
+            Self::Sources(srtp) => &mut **srtp,
+        }
+    }
+
+    fn has_sent(&self, ssrc: Ssrc) -> bool {
+        match self {
+            Self::OneSource(srtp) => srtp.has_sent(ssrc),
+            Self::Sources(srtp) => srtp.has_sent(ssrc),
+        }
+    }
+
+    fn check_keys(&self, keys: &SrtpKeys, former: &FormerKeys<FORMER>) -> Result<(), KeyError> {
+        match self {
+            Self::OneSource(srtp) => srtp.check_keys(&keys.outgoing, &keys.incoming, former),
+            Self::Sources(srtp) => srtp.check_keys(&keys.outgoing, &keys.incoming, former),
+        }
+    }
+
+    fn set_keys(
+        &mut self,
+        keys: &SrtpKeys,
+        rollover: Rollover,
+        former: &mut FormerKeys<FORMER>,
+    ) -> Result<(), KeyError> {
+        let profile = keys.suite.profile();
+        match self {
+            Self::OneSource(srtp) => srtp.set_keys(profile, &keys.outgoing, &keys.incoming, rollover, former),
+            Self::Sources(srtp) => srtp.set_keys(profile, &keys.outgoing, &keys.incoming, rollover, former),
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Self::OneSource(srtp) => size_of_val(&**srtp),
+            Self::Sources(srtp) => size_of_val(&**srtp),
+        }
+    }
+}
+
 /// What protects the datagrams of a call.
 pub(super) struct Guard {
     protection: Protection,
     plain: Plain,
     unkeyed: Unkeyed,
     /// Since SRTP was agreed on first.
-    srtp: Option<Box<Srtp<STREAMS>>>,
+    srtp: Option<Contexts>,
+    /// How many sources are heard at once.
+    sources: usize,
     /// Since the keys changed first.
     former: Option<Box<FormerKeys<FORMER>>>,
 }
 
 impl Guard {
-    /// With the keys of the description; `own` goes first.
-    pub(super) fn new(own: Option<&OwnGuard>, keys: Option<&SrtpKeys>) -> Self {
+    /// With the keys of the description; `own` goes first. `sources`: how many are heard at once.
+    pub(super) fn new(own: Option<&OwnGuard>, keys: Option<&SrtpKeys>, sources: usize) -> Self {
         let protection = match (own.map(OwnGuard::make), keys) {
             (Some(Some(own)), _) => Protection::Own(own),
             (Some(None), _) => Protection::Waiting,
             (None, Some(_)) => Protection::Keyed,
             (None, None) => Protection::Plain,
         };
-        Self { protection, plain: Plain, unkeyed: Unkeyed, srtp: keys.map(srtp), former: None }
+        let srtp = keys.map(|keys| Contexts::new(keys, sources));
+        Self { protection, plain: Plain, unkeyed: Unkeyed, srtp, sources, former: None }
     }
 
     pub(super) fn get(&mut self) -> &mut dyn PacketGuard {
         match (&mut self.protection, &mut self.srtp) {
             (Protection::Own(own), _) => &mut **own,
-            (Protection::Keyed, Some(srtp)) => &mut **srtp,
+            (Protection::Keyed, Some(srtp)) => srtp.guard(),
             (Protection::Plain, _) => &mut self.plain,
             (Protection::Waiting | Protection::Keyed, _) => &mut self.unkeyed,
         }
@@ -91,7 +155,7 @@ impl Guard {
     /// [`KeyError`].
     pub(super) fn check(&self, new: Option<&SrtpKeys>) -> Result<(), KeyError> {
         let (Some(srtp), Some(new)) = (&self.srtp, new) else { return Ok(()) };
-        srtp.check_keys(&new.outgoing, &new.incoming, self.former.as_deref().unwrap_or(&NONE))
+        srtp.check_keys(new, self.former.as_deref().unwrap_or(&NONE))
     }
 
     /// New keys in a running call: unchanged keys keep their contexts, roll-over counters and replay windows.
@@ -104,9 +168,9 @@ impl Guard {
             (Some(srtp), Some(new)) => {
                 let rollover = if moved { Rollover::Restarts } else { Rollover::Continues };
                 let former = self.former.get_or_insert_default();
-                srtp.set_keys(new.suite.profile(), &new.outgoing, &new.incoming, rollover, former)?;
+                srtp.set_keys(new, rollover, former)?;
             }
-            (None, Some(new)) => self.srtp = Some(srtp(new)),
+            (None, Some(new)) => self.srtp = Some(Contexts::new(new, self.sources)),
             (_, None) => {}
         }
         match self.protection {
@@ -120,10 +184,6 @@ impl Guard {
     /// Bytes that it keeps on the heap, without a guard of the user's own.
     pub(super) fn heap_bytes(&self) -> usize {
         let former = self.former.as_deref().map_or(0, size_of_val);
-        self.srtp.as_deref().map_or(0, size_of_val) + former
+        self.srtp.as_ref().map_or(0, Contexts::heap_bytes) + former
     }
-}
-
-fn srtp(keys: &SrtpKeys) -> Box<Srtp<STREAMS>> {
-    Box::new(Srtp::new(keys.suite.profile(), &keys.outgoing, &keys.incoming))
 }

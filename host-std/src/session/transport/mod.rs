@@ -93,7 +93,7 @@ impl Transport {
             None => Box::new(Latch::new(settings.latching, named)) as Box<dyn Path>,
         };
         Self {
-            guard: Guard::new(settings.guard.as_ref(), agreed.srtp.as_ref()),
+            guard: Guard::new(settings.guard.as_ref(), agreed.srtp.as_ref(), settings.sources),
             rtp: path(Channel::Rtp, agreed.remote_rtp),
             rtcp: path(Channel::Rtcp, agreed.remote_rtcp),
             reports: Vec::new(),
