@@ -57,6 +57,7 @@ pub mod codec;
 pub mod format;
 pub mod front;
 pub mod guard;
+pub mod kernel;
 pub mod process;
 pub mod quality;
 pub mod receive;

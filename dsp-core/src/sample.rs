@@ -1,4 +1,5 @@
-//! The number a block works on: `i16` or `f32`, with the few verbs that both can honour.
+//! The number a block works on: `i16` or `f32`, how it is stored and converted. What filters and sums need beyond that is
+//! [`Kernel`](crate::kernel::Kernel).
 //!
 //! Full scale is 32768 for `i16` and 1.0 for `f32`. A coefficient is designed as [`I2F14`] (-2 to just under 2) for
 //! both, so that a design needs no float where there is none. Only the `f32` body uses floating point, and only
@@ -9,7 +10,7 @@
 
 use fixed::types::I2F14;
 
-mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
     impl Sealed for i16 {}
     impl Sealed for f32 {}
@@ -19,9 +20,6 @@ mod sealed {
 pub trait Sample: sealed::Sealed + Copy + Default + PartialEq + core::fmt::Debug + 'static {
     /// A factor: [`I2F14`] or `f32`.
     type Coef: Copy;
-
-    /// A sum of squares, wide enough for any frame below 2^32 samples: `u64` or `f32`.
-    type Wide: Copy + Default;
 
     /// From 16 bits; exact.
     fn from_i16(sample: i16) -> Self;
@@ -46,17 +44,10 @@ pub trait Sample: sealed::Sealed + Copy + Default + PartialEq + core::fmt::Debug
 
     /// `(self + other) / 2`, rounded; never leaves the range.
     fn average(self, other: Self) -> Self;
-
-    /// Adds the square of `self` to `sum`.
-    fn add_square(self, sum: Self::Wide) -> Self::Wide;
-
-    /// A sum of squares in units of 2^-46 of full scale squared (2^-16 of a 16-bit step squared), saturated.
-    fn energy(sum: Self::Wide) -> u64;
 }
 
 impl Sample for i16 {
     type Coef = I2F14;
-    type Wide = u64;
 
     #[inline]
     fn from_i16(sample: i16) -> Self {
@@ -99,17 +90,6 @@ impl Sample for i16 {
     fn average(self, other: Self) -> Self {
         ((i32::from(self) + i32::from(other) + 1) >> 1) as Self
     }
-
-    #[inline]
-    fn add_square(self, sum: u64) -> u64 {
-        let sample = i32::from(self);
-        sum + (sample * sample) as u64
-    }
-
-    #[inline]
-    fn energy(sum: u64) -> u64 {
-        if sum >> 48 == 0 { sum << 16 } else { u64::MAX }
-    }
 }
 
 /// The nearest whole number, ties to even, for any `x`. Adding 2^23 leaves a float no bits for a fraction.
@@ -123,7 +103,6 @@ fn round(x: f32) -> f32 {
 
 impl Sample for f32 {
     type Coef = Self;
-    type Wide = Self;
 
     #[inline]
     fn from_i16(sample: i16) -> Self {
@@ -164,17 +143,6 @@ impl Sample for f32 {
     #[inline]
     fn average(self, other: Self) -> Self {
         (self + other) * 0.5
-    }
-
-    #[inline]
-    fn add_square(self, sum: Self) -> Self {
-        sum + self * self
-    }
-
-    #[inline]
-    fn energy(sum: Self) -> u64 {
-        // 2^46.
-        (sum * 70_368_744_177_664.0) as u64
     }
 }
 
@@ -228,8 +196,6 @@ mod tests {
             assert!(near(a.scale(factor), x.scale(f32::coef(factor))));
             assert!(near(a.mix(b), x.mix(y)));
             assert!(near(a.average(b), x.average(y)));
-            let (square, wide) = (i16::energy(a.add_square(0)), f32::energy(x.add_square(0.0)));
-            assert!(square.abs_diff(wide) <= square >> 22);
         }
     }
 
@@ -239,7 +205,5 @@ mod tests {
         assert_eq!(i16::MIN.scale(I2F14::MAX), i16::MIN);
         assert_eq!(i16::MAX.mix(1), i16::MAX);
         assert_eq!(i16::MIN.average(i16::MIN), i16::MIN);
-        assert_eq!(i16::energy(u64::MAX), u64::MAX);
-        assert_eq!((f32::energy(f32::NAN), f32::energy(f32::INFINITY)), (0, u64::MAX));
     }
 }

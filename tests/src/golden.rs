@@ -10,7 +10,7 @@ use dsp_core::codec::{Decoder, Encoder};
 use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, InFloat, Latency, Media, Near, Step};
 use dsp_core::process::activity::{EnergyGate, SpeechDetector};
 use dsp_core::process::gain::Gain;
-use dsp_core::process::level::{LevelConfig, LevelMeter};
+use dsp_core::process::level::{LevelConfig, LevelMeter, Metered};
 use dsp_core::receive::Played;
 use dsp_core::sample::Sample;
 use dsp_core::time::{Duration, Instant};
@@ -114,7 +114,7 @@ pub fn energy_gate() -> u32 {
 }
 
 /// Readings of the level meter after each frame, from samples of type `S`.
-pub fn level<S: Sample>() -> u32 {
+pub fn level<S: Metered>() -> u32 {
     let mut hash = Fnv::default();
     let mut meter = LevelMeter::new(LevelConfig::default()).expect("the default is in range");
     for pcm in frames() {

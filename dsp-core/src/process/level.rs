@@ -6,7 +6,8 @@
 //! of RFC 6464; it also stands for digital silence.
 //!
 //! The mean square is exact within a frame (64-bit sum, or `f32`) and smoothed over frames by a weighted mean,
-//! n / (n + tau), in 2^-16 of a 16-bit step squared. With frames much shorter than the time constant that is a
+//! n / (n + tau). Both it and the peak are kept as powers in 2^-46 of full scale squared, which is 2^-16 of a 16-bit step
+//! squared, so that `f32` samples far below such a step have a level too. With frames much shorter than the time constant that is a
 //! first-order lag of that constant. Readings are within 0.1 dB of the exact mean square.
 //!
 //! Delay: none, the frame is only read. Cost: a multiplication and an addition a sample, two 64-bit divisions a
@@ -84,6 +85,103 @@ impl fmt::Display for LevelError {
 
 impl core::error::Error for LevelError {}
 
+/// What a [`LevelMeter`] needs of a sample: `i16` or `f32`.
+pub trait Metered: Sample {
+    /// A sum of squares, wide enough for 2^15 samples.
+    #[doc(hidden)]
+    type Squares: Copy + Default;
+
+    /// A magnitude.
+    #[doc(hidden)]
+    type Magnitude: Copy + Default + PartialOrd;
+
+    /// Adds the square of `self` to `sum`.
+    #[doc(hidden)]
+    fn add_square(self, sum: Self::Squares) -> Self::Squares;
+
+    /// A sum of squares in 2^-46 of full scale squared, saturated; NaN is 0.
+    #[doc(hidden)]
+    fn energy(sum: Self::Squares) -> u64;
+
+    /// How far from zero.
+    #[doc(hidden)]
+    fn magnitude(self) -> Self::Magnitude;
+
+    /// The square of a magnitude in 2^-46 of full scale squared, at most full scale.
+    #[doc(hidden)]
+    fn power(magnitude: Self::Magnitude) -> u64;
+
+    /// Whether a magnitude is at the overload point. The negative extreme of `i16` has one more step than the positive one:
+    /// either is the overload point, and `f32` counts from the same magnitude on.
+    #[doc(hidden)]
+    fn overloads(magnitude: Self::Magnitude) -> bool;
+}
+
+impl Metered for i16 {
+    type Squares = u64;
+    type Magnitude = u16;
+
+    #[inline]
+    fn add_square(self, sum: u64) -> u64 {
+        let sample = i32::from(self);
+        sum + (sample * sample) as u64
+    }
+
+    #[inline]
+    fn energy(sum: u64) -> u64 {
+        if sum >> 48 == 0 { sum << 16 } else { u64::MAX }
+    }
+
+    #[inline]
+    fn magnitude(self) -> u16 {
+        self.unsigned_abs()
+    }
+
+    #[inline]
+    fn power(magnitude: u16) -> u64 {
+        (u64::from(magnitude) * u64::from(magnitude)) << 16
+    }
+
+    #[inline]
+    fn overloads(magnitude: u16) -> bool {
+        magnitude >= Self::MAX as u16
+    }
+}
+
+impl Metered for f32 {
+    type Squares = Self;
+    type Magnitude = Self;
+
+    #[inline]
+    fn add_square(self, sum: Self) -> Self {
+        sum + self * self
+    }
+
+    #[inline]
+    fn energy(sum: Self) -> u64 {
+        // 2^46.
+        (sum * 70_368_744_177_664.0) as u64
+    }
+
+    #[inline]
+    fn magnitude(self) -> Self {
+        self.abs()
+    }
+
+    #[inline]
+    fn power(magnitude: Self) -> u64 {
+        // In 2^-31, so that the square of what was 16 bits is exact.
+        let magnitude = (magnitude.min(1.0) * 2_147_483_648.0) as u64;
+        (magnitude * magnitude) >> 16
+    }
+
+    #[inline]
+    fn overloads(magnitude: Self) -> bool {
+        // Half a step below the positive extreme of 16 bits, which it would be rounded to.
+        magnitude >= 32_766.5 / 32_768.0
+    }
+}
+
 /// Measures level, peak and clipping of one channel of `i16` or `f32`.
 #[derive(Clone, Copy, Debug)]
 pub struct LevelMeter {
@@ -106,28 +204,27 @@ impl LevelMeter {
     }
 
     /// Hears one frame of any length.
-    pub fn hear<S: Sample>(&mut self, frame: &[S]) {
+    pub fn hear<S: Metered>(&mut self, frame: &[S]) {
         // So short that sums of 2^46 a sample stay below 2^63.
         for part in frame.chunks(1 << 15) {
             self.hear_part(part);
         }
     }
 
-    fn hear_part<S: Sample>(&mut self, part: &[S]) {
-        let mut sum = S::Wide::default();
-        let mut peak = 0;
+    fn hear_part<S: Metered>(&mut self, part: &[S]) {
+        let mut sum = S::Squares::default();
+        let mut peak = S::Magnitude::default();
         for &sample in part {
             sum = sample.add_square(sum);
-            let magnitude = sample.to_i16().unsigned_abs();
-            peak = magnitude.max(peak);
-            // The negative extreme has one more step than the positive one: either is the overload point.
-            self.clipped = self.clipped.saturating_add(u32::from(magnitude >= i16::MAX as u16));
+            let magnitude = sample.magnitude();
+            // A comparison that is false for NaN.
+            peak = if magnitude > peak { magnitude } else { peak };
+            self.clipped = self.clipped.saturating_add(u32::from(S::overloads(magnitude)));
         }
         let (heard, tau) = (part.len() as u64, u64::from(self.tau));
         let sum = S::energy(sum).min(heard * Self::FULL_SCALE);
         self.mean_square = (self.mean_square * tau + sum) / (tau + heard);
-        let peak_square = (u64::from(peak) * u64::from(peak)) << 16;
-        self.peak_square = peak_square.max(self.peak_square * tau / (tau + heard));
+        self.peak_square = S::power(peak).max(self.peak_square * tau / (tau + heard));
     }
 
     /// The smoothed root mean square.
@@ -204,6 +301,28 @@ mod tests {
             }
             assert_eq!(a.peak_dbov(), b.peak_dbov());
         }
+    }
+
+    #[test]
+    fn float_peaks_are_read_below_a_step_of_16_bits() {
+        for (peak, expected) in [(2f32.powi(-17), -10_235), (2f32.powi(-20), -12_041), (1e-9, -12_700), (7.0, 0)] {
+            let mut level = meter(0);
+            level.hear(&[0.0, peak, f32::NAN, -peak / 2.0]);
+            assert!((level.peak_dbov().hundredths_dbov() - expected).abs() <= 1, "{peak}: {}", level.peak_dbov());
+        }
+    }
+
+    #[test]
+    fn sums_of_squares_agree_and_saturate() {
+        for sample in (i16::MIN..=i16::MAX).step_by(7) {
+            let float = f32::from_i16(sample);
+            let (square, wide) = (i16::energy(sample.add_square(0)), f32::energy(float.add_square(0.0)));
+            assert!(square.abs_diff(wide) <= square >> 22);
+            assert_eq!(i16::power(sample.magnitude()), f32::power(float.magnitude()));
+            assert_eq!(i16::overloads(sample.magnitude()), f32::overloads(float.magnitude()));
+        }
+        assert_eq!(i16::energy(u64::MAX), u64::MAX);
+        assert_eq!((f32::energy(f32::NAN), f32::energy(f32::INFINITY)), (0, u64::MAX));
     }
 
     #[test]
