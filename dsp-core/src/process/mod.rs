@@ -4,3 +4,4 @@ pub mod activity;
 pub(crate) mod decibel;
 pub mod gain;
 pub mod level;
+pub mod resample;
