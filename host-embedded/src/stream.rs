@@ -65,8 +65,12 @@ impl G711Stream {
             return Err(PhoneError::Sender(FrameTooLong { need, got: LONGEST_PACKET }));
         }
         let sender = NarrowbandSender::new(config.sender, encoder).map_err(PhoneError::Sender)?;
-        let receiver =
-            ReceiverConfig { sample_rate_hz: SAMPLE_RATE_HZ, rtp_clock_hz: SAMPLE_RATE_HZ, delay: config.delay };
+        let receiver = ReceiverConfig {
+            sample_rate_hz: SAMPLE_RATE_HZ,
+            rtp_clock_hz: SAMPLE_RATE_HZ,
+            delay: config.delay,
+            tick: Duration::from_millis(TICK as u64 * 1_000 / SAMPLE_RATE_HZ as u64),
+        };
         let mut receiver = NarrowbandReceiver::new(receiver).map_err(PhoneError::Receiver)?;
         receiver.set_payloads(&mut codecs);
         Ok(Self { receiver, sender, codecs, sends })
@@ -101,8 +105,6 @@ impl Media for G711Stream {
     type Transmit = Result<usize, SendError>;
 
     fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
-        // Told, it isn't worked out each tick. Not when the receiver is made: it would be moved once more.
-        self.receiver.set_tick(Duration::from_millis(TICK as u64 * 1_000 / SAMPLE_RATE_HZ as u64));
         self.receiver.play(now, &mut self.codecs, pcm)
     }
 

@@ -68,11 +68,6 @@ impl AnyReceiver {
         either!(self, receiver => receiver.play(now, payloads, pcm))
     }
 
-    /// How much sound is asked for at a time, where it's asked for in parts.
-    pub fn set_tick(&mut self, tick: Duration) {
-        either!(self, receiver => receiver.set_tick(tick));
-    }
-
     /// The source that is being played.
     pub fn ssrc(&self) -> Option<Ssrc> {
         either!(self, receiver => receiver.ssrc())
@@ -129,8 +124,8 @@ impl AnyReceiver {
     }
 
     /// Begins anew.
-    pub fn forget(&mut self) {
-        either!(self, receiver => receiver.forget());
+    pub fn reset(&mut self) {
+        either!(self, receiver => receiver.reset());
     }
 
     /// Bytes on the heap.

@@ -67,7 +67,7 @@ impl<const CELLS: usize> JitterModel<CELLS> {
             3 => self.push(self.newest + i64::from(a as i16), b as usize % 70_000),
             4..=6 => self.take(),
             _ if a % 16 == 0 => {
-                self.buffer.clear();
+                self.buffer.reset();
                 self.held.clear();
                 self.taken.clear();
                 self.lain.clear();

@@ -302,7 +302,12 @@ impl Decoder for Untold {
 
 /// What a receiver plays of packets of 20 ms that arrive in time or never, in ticks of 10 ms.
 fn received(packets: &[Vec<u8>], lost: impl Fn(usize) -> bool, decoder: impl Decoder) -> Vec<i16> {
-    let config = ReceiverConfig { sample_rate_hz: 16_000, rtp_clock_hz: 8_000, delay: DelayConfig::fixed(40) };
+    let config = ReceiverConfig {
+        sample_rate_hz: 16_000,
+        rtp_clock_hz: 8_000,
+        delay: DelayConfig::fixed(40),
+        ..ReceiverConfig::default()
+    };
     let mut receiver = Box::new(HostReceiver::new(config).unwrap());
     let payload_type = PayloadType::new(9).unwrap();
     let mut table = (payload_type, decoder);

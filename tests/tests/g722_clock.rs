@@ -31,7 +31,7 @@ fn packets(step: u32) -> Vec<(u64, Vec<u8>)> {
 /// What a listener hears, tick by tick, and what was counted.
 fn heard(step: u32) -> (Vec<i16>, ReceiverStats) {
     let delay = DelayConfig { max_ms: 300, ..DelayConfig::default() };
-    let config = ReceiverConfig { sample_rate_hz: 16_000, rtp_clock_hz: 8_000, delay };
+    let config = ReceiverConfig { sample_rate_hz: 16_000, rtp_clock_hz: 8_000, delay, ..ReceiverConfig::default() };
     let mut receiver: Receiver<64, 4_096> = Receiver::new(config).unwrap();
     let mut payloads = (PayloadType::G722, G722Decoder::new(Mode::Kbps64));
     let (mut sound, mut packets) = (Vec::new(), packets(step).into_iter().peekable());

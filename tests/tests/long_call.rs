@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder};
 use dsp_core::receive::{HostReceiver, Played, ReceiverConfig};
-use dsp_core::time::{Instant, PayloadType, Seq, Ssrc};
+use dsp_core::time::{Duration, Instant, PayloadType, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
 use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
@@ -189,7 +189,8 @@ impl Decoder for Buzz {
 #[test]
 fn a_day_ends_with_the_delay_where_it_should_be() {
     for ppm in [150i64, -150] {
-        let mut receiver = Box::new(HostReceiver::new(ReceiverConfig::default()).unwrap());
+        let config = ReceiverConfig { tick: Duration::from_millis(100), ..ReceiverConfig::default() };
+        let mut receiver = Box::new(HostReceiver::new(config).unwrap());
         let mut table = (PayloadType::PCMU, Buzz);
         let mut header = RtpHeader { ssrc: Ssrc(1), seq: Seq(65_000), ..RtpHeader::default() };
         let (mut sent, mut arrival_us, mut last) = (0i64, 0i64, 0i64);

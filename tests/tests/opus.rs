@@ -380,7 +380,7 @@ fn what_was_recovered_cannot_come_too_late() {
     let last = *repeated.iter().find(|&&n| n >= recovered + 25).expect("speech goes on");
     let lost = |n: usize| n == recovered || (last - 2..=last).contains(&n);
     let delay = DelayConfig::fixed(60);
-    let receiver = ReceiverConfig { sample_rate_hz: 16_000, rtp_clock_hz: 48_000, delay };
+    let receiver = ReceiverConfig { sample_rate_hz: 16_000, rtp_clock_hz: 48_000, delay, ..ReceiverConfig::default() };
     let mut receiver = HostReceiver::new(receiver).expect("a receiver");
     let number = PayloadType::from_low_bits(96);
     let mut payloads = (number, OpusDecoder::new(16_000, 1).expect("a decoder"));

@@ -439,8 +439,10 @@ fn target_ms(codec: &CodecFormat, sources: usize, tick_ms: u32) -> u32 {
     let call = |port: u16, sources| {
         let (codecs, srtp) = (vec![codec.clone()], SrtpPolicy::Off);
         let identity = Identity::seeded(u64::from(port));
-        Call::new(CallConfig { codecs, srtp, sources, ptime_ms: 10, ..CallConfig::with_identity(port, identity) })
-            .unwrap()
+        let tick = Duration::from_millis(tick_ms.into());
+        let config =
+            CallConfig { codecs, srtp, sources, ptime_ms: 10, tick, ..CallConfig::with_identity(port, identity) };
+        Call::new(config).unwrap()
     };
     let (mut listener, mut speaker) = (call(4_000, sources), call(5_000, 1));
     let offer = listener.offer().unwrap();

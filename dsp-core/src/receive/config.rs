@@ -4,8 +4,13 @@ use core::fmt;
 
 use super::delay::DelayConfig;
 use crate::codec::CodecInfo;
+use crate::quality::arrival_ticks;
+use crate::time::{Duration, Instant};
 use crate::wire::red::RedParseError;
 use crate::wire::rtp::ParseError;
+
+/// A usual tick of a loudspeaker.
+const TICK: Duration = Duration::from_millis(10);
 
 /// How a receiver is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,24 +22,68 @@ pub struct ReceiverConfig {
     pub rtp_clock_hz: u32,
     /// Bounds of the delay.
     pub delay: DelayConfig,
+    /// How much sound is asked for at a time by whoever plays, taken as one of up to 10 s: packets must be here when a tick
+    /// begins. It may be played in parts.
+    pub tick: Duration,
 }
 
-impl ReceiverConfig {
-    /// RTP ticks that `samples` last: one rate is a multiple of the other.
+/// The rate of the sound and that of the receiver's clock, and one in terms of the other: one is a multiple of the other.
+/// All that turns samples into ticks or back is here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rates {
+    pub(super) sample_rate_hz: u32,
+    pub(super) clock_hz: u32,
+    /// Ticks a sample, or 0 where a tick lasts several samples,
+    ticks: u8,
+    /// which then are so many. Kept, as a Cortex-M0 doesn't divide.
+    samples: u8,
+}
+
+impl Rates {
+    /// Of a configuration that was found good: neither is 0, and one is at most 24 times the other.
+    pub(super) fn new(sample_rate_hz: u32, clock_hz: u32) -> Self {
+        let (ticks, samples) = ((clock_hz / sample_rate_hz) as u8, (sample_rate_hz / clock_hz) as u8);
+        Self { sample_rate_hz, clock_hz, ticks, samples }
+    }
+
+    /// Ticks of the receiver's clock that `samples` last.
     pub(super) fn ticks(&self, samples: usize) -> u32 {
-        let (rate, clock) = (self.sample_rate_hz, self.rtp_clock_hz);
-        if clock >= rate { samples as u32 * (clock / rate) } else { samples as u32 / (rate / clock) }
+        let samples = samples as u32;
+        if self.ticks > 0 { samples * u32::from(self.ticks) } else { samples / u32::from(self.samples) }
     }
 
-    /// Samples in `ticks` of the RTP clock: one rate is a multiple of the other.
+    /// Samples in `ticks` of the receiver's clock.
     pub(super) fn samples(&self, ticks: u32) -> usize {
-        let (rate, clock) = (self.sample_rate_hz, self.rtp_clock_hz);
-        (if clock >= rate { ticks / (clock / rate) } else { ticks.saturating_mul(rate / clock) }) as usize
+        (match self.ticks {
+            0 => ticks.saturating_mul(self.samples.into()),
+            1 => ticks,
+            ticks_a_sample => ticks / u32::from(ticks_a_sample),
+        }) as usize
     }
 
-    /// Whole milliseconds in `ticks` of the RTP clock.
+    /// Whole milliseconds in `ticks` of the receiver's clock.
     pub(super) fn ms(&self, ticks: u32) -> u32 {
-        ticks / (self.rtp_clock_hz / 1_000)
+        ticks / (self.clock_hz / 1_000)
+    }
+
+    /// Ticks of the receiver's clock in `length`.
+    pub(super) fn ticks_in(&self, length: Duration) -> u32 {
+        length.as_samples(self.clock_hz) as u32
+    }
+
+    /// Samples in `length`.
+    pub(super) fn samples_in(&self, length: Duration) -> usize {
+        length.as_samples(self.sample_rate_hz) as usize
+    }
+
+    /// How long `samples` last.
+    pub(super) fn lasting(&self, samples: usize) -> Duration {
+        Duration::from_samples(samples as u64, self.sample_rate_hz)
+    }
+
+    /// The receiver's clock at `now`: what arrivals are measured in.
+    pub(super) fn at(&self, now: Instant) -> u32 {
+        arrival_ticks(now, self.clock_hz)
     }
 
     /// Whether a codec makes the sound that this receiver plays.
@@ -44,9 +93,9 @@ impl ReceiverConfig {
 }
 
 impl Default for ReceiverConfig {
-    /// 8 kHz, as for G.711.
+    /// 8 kHz, as for G.711, in ticks of 10 ms.
     fn default() -> Self {
-        Self { sample_rate_hz: 8_000, rtp_clock_hz: 8_000, delay: DelayConfig::default() }
+        Self { sample_rate_hz: 8_000, rtp_clock_hz: 8_000, delay: DelayConfig::default(), tick: TICK }
     }
 }
 

@@ -195,7 +195,7 @@ impl DelayEstimator {
     }
 
     /// Forgets the base, but not how much packets vary: for a sender whose timestamps jumped.
-    pub(super) fn rebase(&mut self) {
+    pub(super) fn reset_base(&mut self) {
         if self.packets < FIRST_PACKETS {
             return self.reset();
         }
@@ -567,7 +567,7 @@ mod tests {
             }
             assert!(target_ms(&held) <= 14, "{}", target_ms(&held));
             // Nor does another sender's time.
-            estimator.rebase();
+            estimator.reset_base();
             feed(&mut estimator, 200, 1, |_| 69);
             feed(&mut estimator, 201, 40, |_| 50);
             assert!(target_ms(&estimator) <= 14, "{}", target_ms(&estimator));
@@ -578,7 +578,7 @@ mod tests {
     fn a_first_packet_that_is_followed_by_another_time_says_nothing() {
         let mut estimator = DelayEstimator::new(CLOCK, DelayConfig::default());
         feed(&mut estimator, 0, 1, |_| 50);
-        estimator.rebase();
+        estimator.reset_base();
         feed(&mut estimator, 5_000, 1, |_| 50);
         assert_eq!(target_ms(&estimator), 200);
     }

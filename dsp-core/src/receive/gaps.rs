@@ -1,64 +1,59 @@
 //! What a receiver plays where it has no packet to decode: gaps filled, losses concealed, pauses and waits.
 
 use super::jitter::{Fate, PacketInfo};
-use super::play::count_decoded;
+use super::play::{Length, Tick, count_decoded};
 use super::stats::bump;
-use super::strategy::Strategy;
-use super::{BRIDGE, CONCEAL_STEP, Cause, Played, Receiver, UNDERRUN, ticks};
-use crate::codec::PayloadTable;
+use super::{BRIDGE, CONCEAL_STEP, Cause, First, Played, Receiver, UNDERRUN};
 use crate::time::{Duration, Instant};
 
-/// Ticks of a pause beyond which they aren't counted: six hours at 48 kHz. Everybody else asks for a second at most.
-const MOST_FILLED: u32 = 1 << 30;
-
 impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
-    /// Fills a gap of `samples` before a packet that is here: by the redundancy in that packet, by the codec, or from
+    /// Fills a gap of `samples` before the packet `first`: by the redundancy in that packet, by the codec, or from
     /// both sides in the waveform.
-    pub(super) fn fill(&mut self, samples: usize, at: Instant, payloads: &mut dyn PayloadTable, played: &mut Played) {
-        let bridge = BRIDGE.as_samples(self.config.sample_rate_hz) as usize;
+    pub(super) fn fill(&mut self, first: First, samples: usize, at: Instant, tick: &mut Tick<'_>) {
+        let info = first.info;
+        let bridge = self.rates.samples_in(BRIDGE);
         let room = self.sound.interleaved_room(0);
-        let Some((_, info, payload)) = self.jitter.first() else { return self.conceal(samples, payloads, played) };
-        let decoder =
-            payloads.decoder(info.payload_type).filter(|decoder| self.config.fits::<CHANNELS>(&decoder.info()));
-        let Some(decoder) = decoder else { return self.conceal(samples.min(bridge), payloads, played) };
-        let duration = decoder.duration(payload).unwrap_or(0);
-        let packet = self.config.samples(duration);
-        let reach = self.config.samples(decoder.redundancy(payload));
+        let payload = self.jitter.payload(first.offset);
+        let decoder = tick.payloads.decoder(info.payload_type);
+        let decoder = decoder.filter(|decoder| self.rates.fits::<CHANNELS>(&decoder.info()));
+        let Some(decoder) = decoder else { return self.conceal(samples.min(bridge), tick) };
+        let length = Length::of(decoder, payload).unwrap_or_default();
+        let packet = length.samples;
+        let reach = self.rates.samples(decoder.redundancy(payload));
         if packet > 0 && samples > reach && reach > 0 {
             // It covers the end of the gap only: go no further for now.
-            return self.conceal((samples - reach).min(bridge), payloads, played);
+            return self.conceal((samples - reach).min(bridge), tick);
         }
         if packet > 0 && reach > 0 {
             // Packet by packet. One that has been begun otherwise is recovered whole, if more than half of it is left.
             let unit = packet.min(reach);
             let ahead = samples.saturating_sub(1) / unit * unit;
             let part = samples - ahead;
-            let ahead_ticks = self.config.ticks(ahead);
+            let ahead_ticks = self.rates.ticks(ahead);
             let mut recover = || self.sound.make(0, unit, |out| decoder.recover(payload, ahead_ticks, out));
             if part * 2 > unit && unit <= room && recover() == Some(true) {
                 self.sound.commit(unit);
                 self.concealer.reset();
                 self.settle(Cause::Lost);
-                self.next_time = info.timestamp.plus(0_u32.wrapping_sub(ahead_ticks));
-                self.weigh_reach(info.arrival, self.next_time, 1, self.config.ticks(unit));
-                self.filled = 0;
-                played.recovered += unit as u32;
-                self.recovered += 1;
+                self.playhead.seek(info.timestamp.plus(0_u32.wrapping_sub(ahead_ticks)));
+                self.weigh_reach(info.arrival, self.playhead.next_time, 1, self.rates.ticks(unit));
+                tick.played.recovered += unit as u32;
+                self.made_up.recovered += 1;
                 return;
             }
             if ahead > 0 {
-                return self.conceal(part.min(bridge), payloads, played);
+                return self.conceal(part.min(bridge), tick);
             }
         }
         // The packet may have waited longer than its delay says, where those before it were slower: it's not made to wait
         // beyond the bound, the gap becomes shorter.
         let samples = samples.min(self.may_wait(at, &info));
         if samples > bridge || packet == 0 || packet > self.sound.interleaved_room(samples) {
-            return self.conceal(samples.min(bridge), payloads, played);
+            return self.conceal(samples.min(bridge), tick);
         }
         if samples > 0 && !self.concealer.is_concealing() && self.sound.conceal_by(decoder, samples) {
             self.sound.commit(samples);
-            self.count_concealed(samples, played);
+            self.count_concealed(samples, &mut tick.played);
             return;
         }
         if self.switches_to(info.payload_type) {
@@ -69,36 +64,35 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             Some(Ok(decoded)) if decoded == packet => {
                 self.concealer.bridge(self.sound.extend(samples + packet), samples);
                 self.sound.commit(samples + packet);
-                self.count_concealed(samples, played);
-                let at = at + Duration::from_samples(samples as u64, self.config.sample_rate_hz);
-                let now = ticks(at, self.config.rtp_clock_hz);
-                let delay = self.delay.relative(now, info.timestamp.0).unwrap_or(0);
+                self.count_concealed(samples, &mut tick.played);
+                let at = at + self.rates.lasting(samples);
+                let delay = self.delay.relative(self.rates.at(at), info.timestamp.0).unwrap_or(0);
                 self.settle(Cause::Lost);
-                self.skip_missing();
-                count_decoded(info.kind, packet, played);
+                self.skip_missing(first);
+                count_decoded(info.kind, packet, &mut tick.played);
                 self.pass(Fate::Played);
-                self.after_decoding(info, duration, at, delay, played);
+                self.after_decoding(info, length.ticks, at, delay, &mut tick.played);
             }
             _ => {
                 self.concealer.conceal(self.sound.extend(samples));
                 self.sound.commit(samples);
-                self.count_concealed(samples, played);
+                self.count_concealed(samples, &mut tick.played);
             }
         }
     }
 
     /// How many samples a packet may wait from `at` on, within the bound.
     fn may_wait(&self, at: Instant, info: &PacketInfo) -> usize {
-        let bound = Duration::from_millis(u64::from(self.config.delay.max_ms));
-        (info.arrival + bound).since(at).as_samples(self.config.sample_rate_hz) as usize
+        let bound = Duration::from_millis(u64::from(self.max_ms));
+        self.rates.samples_in((info.arrival + bound).since(at))
     }
 
     /// Conceals `samples` with the codec's own means or in the waveform; what comes after is unknown.
-    pub(super) fn conceal(&mut self, samples: usize, payloads: &mut dyn PayloadTable, played: &mut Played) {
+    pub(super) fn conceal(&mut self, samples: usize, tick: &mut Tick<'_>) {
         let samples = samples.clamp(1, self.sound.room());
-        let step = CONCEAL_STEP.as_samples(self.config.sample_rate_hz) as usize;
-        let own = match self.payload_type.and_then(|payload_type| payloads.decoder(payload_type)) {
-            Some(decoder) if self.config.fits::<CHANNELS>(&decoder.info()) => {
+        let step = self.rates.samples_in(CONCEAL_STEP);
+        let own = match self.payload_type.and_then(|payload_type| tick.payloads.decoder(payload_type)) {
+            Some(decoder) if self.rates.fits::<CHANNELS>(&decoder.info()) => {
                 let own = !self.concealer.is_concealing() && self.sound.conceal_by(decoder, step);
                 if !own {
                     decoder.follow(samples);
@@ -112,45 +106,43 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             self.concealer.conceal(self.sound.extend(samples));
         }
         self.sound.commit(samples);
-        self.count_concealed(samples, played);
+        self.count_concealed(samples, &mut tick.played);
     }
 
     pub(super) fn count_concealed(&mut self, samples: usize, played: &mut Played) {
-        if self.filled == 0 && samples > 0 {
+        if self.playhead.filled == 0 && samples > 0 {
             bump(&mut self.stats.concealment_events);
         }
-        self.fill_up(samples);
-        self.made_up = self.made_up.saturating_add(samples as u32);
+        self.playhead.fill(self.rates.ticks(samples));
+        self.made_up.samples = self.made_up.samples.saturating_add(samples as u32);
         played.concealed += samples as u32;
     }
 
     /// A codec conceals whole steps, and so beyond the end of a tick. What of that is still queued is taken back as far as
     /// it isn't needed any more, now that the packet that ends the gap is here.
-    pub(super) fn cut_short(&mut self, now: Instant, strategy: &mut dyn Strategy) {
+    pub(super) fn cut_short(&mut self, now: Instant, target: u32) {
         let queued = self.sound.queued();
-        let ticks_queued = self.config.ticks(queued);
-        if queued == 0 || queued > self.made_up as usize || ticks_queued > self.filled {
+        let ticks_queued = self.rates.ticks(queued);
+        if queued == 0 || queued > self.made_up.samples as usize || ticks_queued > self.playhead.filled {
             return;
         }
-        let Some((_, info, _)) = self.jitter.first() else { return };
-        let now = ticks(now, self.config.rtp_clock_hz);
-        let delay = self.delay.relative(now, info.timestamp.0).unwrap_or(0);
-        let target = self.target(strategy) as i32;
-        let gap = info.timestamp.distance(self.next_time).saturating_sub((self.filled - ticks_queued) as i32);
-        let needed = self.config.samples(gap.min(target.saturating_sub(delay)).max(0) as u32);
+        let Some(First { info, .. }) = self.first() else { return };
+        let delay = self.delay.relative(self.rates.at(now), info.timestamp.0).unwrap_or(0);
+        let gap = self.playhead.gap(info.timestamp).saturating_sub((self.playhead.filled - ticks_queued) as i32);
+        let needed = self.rates.samples(gap.min((target as i32).saturating_sub(delay)).max(0) as u32);
         if needed < queued {
             let spare = queued - needed;
             self.sound.shorten(spare);
-            self.filled -= self.config.ticks(spare);
-            self.made_up -= spare as u32;
+            self.playhead.take_back(self.rates.ticks(spare));
+            self.made_up.samples -= spare as u32;
             self.stats.concealed_samples -= spare as u64;
-            self.spliced = true;
+            self.made_up.spliced = true;
         }
     }
 
     /// By now it's known why sound was made up.
     pub(super) fn settle(&mut self, cause: Cause) {
-        let samples = u64::from(core::mem::take(&mut self.made_up));
+        let samples = u64::from(core::mem::take(&mut self.made_up.samples));
         match cause {
             Cause::Lost => self.stats.concealed_lost_samples += samples,
             Cause::Late => self.stats.concealed_late_samples += samples,
@@ -160,17 +152,12 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     /// The next packet is here, and its timestamp is `gap` ticks after the end of what was played: the sender paused for so
     /// long, and what was made up meanwhile was its pause. Beyond that, the packet was late.
     pub(super) fn settle_pause(&mut self, gap: u32, played: &mut Played) {
-        let paused = self.made_up.min(self.config.samples(gap) as u32);
-        self.stats.silent_pauses += u32::from(gap > self.packet_ticks);
+        let paused = self.made_up.samples.min(self.rates.samples(gap) as u32);
+        self.stats.silent_pauses += u32::from(gap > self.playhead.packet_ticks);
         self.stats.concealment_events = self.stats.concealment_events.saturating_sub(u32::from(paused > 0));
-        self.made_up -= paused;
+        self.made_up.samples -= paused;
         played.paused += paused;
         self.settle(Cause::Late);
-    }
-
-    /// Samples were filled since the last decoded one. However long a pause is, the sum stays in bounds.
-    fn fill_up(&mut self, samples: usize) {
-        self.filled = self.filled.saturating_add(self.config.ticks(samples)).min(MOST_FILLED);
     }
 
     /// Comfort noise, as it was described last.
@@ -186,49 +173,51 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                 other.copy_from_slice(first);
             }
         }
-        if self.filled == 0 || self.concealer.is_concealing() {
+        if self.playhead.filled == 0 || self.concealer.is_concealing() {
             self.concealer.bridge(self.sound.extend(samples), 0);
         }
         self.sound.commit(samples);
-        self.fill_up(samples);
+        self.playhead.fill(self.rates.ticks(samples));
         played.noise += samples as u32;
     }
 
     /// The background of a codec that pauses, as its decoder makes it; silence if it makes none.
-    pub(super) fn background(&mut self, samples: usize, payloads: &mut dyn PayloadTable, played: &mut Played) {
-        let step = CONCEAL_STEP.as_samples(self.config.sample_rate_hz) as usize;
-        let own = match self.payload_type.and_then(|payload_type| payloads.decoder(payload_type)) {
-            Some(decoder) if self.config.fits::<CHANNELS>(&decoder.info()) => self.sound.conceal_by(decoder, step),
+    pub(super) fn background(&mut self, samples: usize, tick: &mut Tick<'_>) {
+        let step = self.rates.samples_in(CONCEAL_STEP);
+        let own = match self.payload_type.and_then(|payload_type| tick.payloads.decoder(payload_type)) {
+            Some(decoder) if self.rates.fits::<CHANNELS>(&decoder.info()) => self.sound.conceal_by(decoder, step),
             _ => false,
         };
         if !own {
-            return self.pause(samples, played);
+            return self.pause(samples, &mut tick.played);
         }
         self.sound.commit(step);
-        self.fill_up(step);
-        played.noise += step as u32;
+        self.playhead.fill(self.rates.ticks(step));
+        tick.played.noise += step as u32;
     }
 
     /// A pause of the sender within the stream: what was heard fades out, then silence.
     pub(super) fn pause(&mut self, samples: usize, played: &mut Played) {
         let samples = samples.clamp(1, self.sound.room());
-        if self.filled == 0 || self.concealer.is_concealing() {
+        if self.playhead.filled == 0 || self.concealer.is_concealing() {
             self.concealer.conceal(self.sound.extend(samples));
         } else {
             self.sound.silence(samples);
         }
         self.sound.commit(samples);
-        self.fill_up(samples);
+        self.playhead.fill(self.rates.ticks(samples));
         played.silence += samples as u32;
     }
 
     /// Waits for a stream: silence, into which what was heard before a restart fades.
-    pub(super) fn wait(&mut self, samples: usize, played: &mut Played) {
+    pub(super) fn wait(&mut self, samples: usize, fading: bool, played: &mut Played) {
         let samples = samples.clamp(1, self.sound.room());
-        if self.fading {
+        if fading {
             self.concealer.conceal(self.sound.extend(samples));
-            self.fill_up(samples);
-            self.fading = self.filled < UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32;
+            self.playhead.fill(self.rates.ticks(samples));
+            if self.playhead.filled >= self.rates.ticks_in(UNDERRUN) {
+                self.state.faded();
+            }
             played.concealed += samples as u32;
             self.stats.concealed_lost_samples += samples as u64;
         } else {

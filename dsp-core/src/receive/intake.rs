@@ -3,11 +3,10 @@
 
 use super::jitter::{PacketInfo, PacketKind, PushError};
 use super::stats::bump;
-use super::tick_rate::TickRate;
 use super::timeline::{Newer, Timeline};
-use super::{AT_ONCE, Cause, ReceiveError, Received, Receiver, Sending, State, ticks};
-use crate::quality::{BurstTracker, JitterEstimator, SequenceTracker, SequenceUpdate};
-use crate::time::{Duration, Instant, RtpTime};
+use super::{Cause, ReceiveError, Received, Receiver};
+use crate::quality::{JitterEstimator, SequenceUpdate};
+use crate::time::{Duration, Instant, RtpTime, Ssrc};
 use crate::wire::red::RedPayload;
 use crate::wire::rtp::RtpPacket;
 
@@ -15,8 +14,6 @@ use crate::wire::rtp::RtpPacket;
 const JUMP: Duration = Duration::from_secs(5);
 /// By less than this networks change their delay too, from one packet to the next.
 const LEAST_JUMP: Duration = Duration::from_millis(60);
-/// Packets in sequence that a new SSRC must send before it takes over (RFC 3550, A.1: MIN_SEQUENTIAL).
-const PROBATION: u8 = 2;
 
 impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// Takes in one RTP packet that arrived at `now`, after a guard has unprotected it.
@@ -52,36 +49,36 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             return Err(ReceiveError::TooLong { bytes: payload.len() });
         }
         let kind = self.kinds.of(payload_type);
-        let arrival = ticks(now, self.config.rtp_clock_hz);
+        let arrival = self.rates.at(now);
         let mut restarted = false;
-        match self.ssrc {
+        match self.source.ssrc {
             // A source proves itself by what was agreed on (RFC 3550, A.1).
             other if other != Some(packet.ssrc()) && kind == PacketKind::Unknown => {
                 bump(&mut self.stats.probation);
                 return Ok(Received::Probation);
             }
-            None => self.begin(&packet),
-            Some(ssrc) if ssrc == packet.ssrc() => self.candidate = None,
+            None => self.hear(packet.ssrc()),
+            Some(ssrc) if ssrc == packet.ssrc() => self.source.stay(),
             Some(_) => {
-                if !self.admit(&packet) {
+                if !self.source.admit(&packet) {
                     bump(&mut self.stats.probation);
                     return Ok(Received::Probation);
                 }
                 bump(&mut self.stats.ssrc_changes);
                 self.restart();
-                self.begin(&packet);
+                self.hear(packet.ssrc());
                 restarted = true;
             }
         }
-        let packet = self.tick_rate.place(packet);
-        let before = self.sequence.totals();
-        let update = self.sequence.update(packet.seq());
+        let packet = self.source.tick_rate.place(packet);
+        let before = self.source.sequence.totals();
+        let update = self.source.sequence.update(packet.seq());
         match update {
             SequenceUpdate::Restarted { .. } => {
                 self.stats.total.add(&before);
                 bump(&mut self.stats.restarts);
                 self.restart();
-                self.timeline = Timeline::default();
+                self.source.timeline = Timeline::default();
                 restarted = true;
             }
             SequenceUpdate::Probation | SequenceUpdate::Suspect => {
@@ -96,7 +93,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         }
         // A packet that was overtaken says nothing about the clock of those that overtook it.
         let timestamp = if !kind.has_time() {
-            self.timeline.place(packet.timestamp())
+            self.source.timeline.place(packet.timestamp())
         } else if matches!(update, SequenceUpdate::Late { .. }) {
             let timestamp = self.place_overtaken(arrival, &packet);
             if self.is_far_off(arrival, timestamp) {
@@ -106,10 +103,10 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             timestamp
         } else {
             restarted |= self.follow_clock(arrival, &packet);
-            self.timeline.place(packet.timestamp())
+            self.source.timeline.place(packet.timestamp())
         };
         if kind.has_time() {
-            self.interarrival.update(arrival, timestamp);
+            self.source.interarrival.update(arrival, timestamp);
         }
         let info = PacketInfo { seq: packet.seq(), timestamp, payload_type, kind, arrival: now };
         self.store(arrival, info, payload, red, restarted)
@@ -117,11 +114,11 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
 
     /// Takes in the time of a packet that is newer than all before it. Whether the sender's clock jumped.
     fn follow_clock(&mut self, arrival: u32, packet: &RtpPacket<'_>) -> bool {
-        let place = self.timeline.place(packet.timestamp());
+        let place = self.source.timeline.place(packet.timestamp());
         let relative = self.delay.relative(arrival, place.0).unwrap_or(0);
         let step = Newer { seq: packet.seq(), sent: packet.timestamp(), arrival, relative };
-        let least = LEAST_JUMP.as_samples(self.config.rtp_clock_hz) as i32;
-        let jumped = self.timeline.follow(step, self.packet_ticks, least..=self.far() as i32);
+        let least = self.rates.ticks_in(LEAST_JUMP) as i32;
+        let jumped = self.source.timeline.follow(step, self.playhead.packet_ticks, least..=self.far() as i32);
         self.stats.restarts = self.stats.restarts.saturating_add(u32::from(jumped));
         self.stats.time_jumps = self.stats.time_jumps.saturating_add(u32::from(jumped));
         jumped
@@ -130,7 +127,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     /// Where a packet lies that was overtaken.
     fn place_overtaken(&self, arrival: u32, packet: &RtpPacket<'_>) -> RtpTime {
         let off = |place: RtpTime| self.delay.relative(arrival, place.0).unwrap_or(0).unsigned_abs();
-        self.timeline.place_overtaken(packet.seq(), packet.timestamp(), off)
+        self.source.timeline.place_overtaken(packet.seq(), packet.timestamp(), off)
     }
 
     /// Whether a packet that was overtaken is so early or late that its timestamp must be wrong: it would become the base of
@@ -141,7 +138,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
 
     /// By more than that no packet is early or late.
     fn far(&self) -> u32 {
-        self.delay.maximum().max(JUMP.as_samples(self.config.rtp_clock_hz) as u32)
+        self.delay.maximum().max(self.rates.ticks_in(JUMP))
     }
 
     fn store(
@@ -158,8 +155,8 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let pushed = loop {
             match self.jitter.push(info, payload) {
                 Err(PushError::Full | PushError::TooFarAhead) if !self.jitter.is_empty() => {
-                    self.full = self.state == State::Priming;
-                    self.drop_first();
+                    self.state.crowd();
+                    self.drop_first(self.first());
                 }
                 Err(PushError::TooFarAhead) => self.skip_to(info.seq),
                 other => break other,
@@ -188,54 +185,33 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                 // How late it was is worth knowing all the same.
                 self.delay.update(arrival, info.timestamp.0);
                 if error == PushError::Late {
-                    self.bursts.lost_came_late();
+                    self.source.bursts.lost_came_late();
                 }
                 Ok(Received::Late)
             }
         }
     }
 
-    /// A new source begins.
-    fn begin(&mut self, packet: &RtpPacket<'_>) {
-        self.ssrc = Some(packet.ssrc());
-        self.candidate = None;
-        self.tick_rate = TickRate::default();
-        self.stats.total.add(&self.sequence.totals());
-        self.sequence = SequenceTracker::new(AT_ONCE);
-        self.interarrival = JitterEstimator::new();
-        self.earlier_bursts.add(&self.bursts());
-        self.bursts = BurstTracker::new();
-        self.timeline = Timeline::default();
-        self.delay.rebase();
+    /// Another source is heard from here on.
+    fn hear(&mut self, ssrc: Ssrc) {
+        self.stats.total.add(&self.source.reset(ssrc));
+        self.delay.reset_base();
     }
 
     /// The stream goes on with other numbers: what is queued is played out, what was buffered is dropped.
     fn restart(&mut self) {
         while !self.jitter.is_empty() {
-            self.drop_to_first();
+            self.drop_to(self.first());
         }
-        self.jitter.clear();
-        self.recovered = 0;
-        self.newest_copy = None;
-        self.delay.rebase();
-        self.interarrival = JitterEstimator::new();
-        if self.state == State::Playing {
-            self.fading = true;
-            self.filled = 0;
+        self.jitter.reset();
+        self.made_up.recovered = 0;
+        self.redundancy = self.redundancy.reset();
+        self.delay.reset_base();
+        self.source.interarrival = JitterEstimator::new();
+        if self.state.is_playing() {
+            self.playhead.filled = 0;
         }
         self.settle(Cause::Lost);
-        self.sending = Sending::Sound;
-        self.state = State::Priming;
-        self.full = false;
-    }
-
-    /// Whether the packet of another source than the one that plays is the last that it needed to take over.
-    fn admit(&mut self, packet: &RtpPacket<'_>) -> bool {
-        let right = match self.candidate {
-            Some((ssrc, seq, right)) if ssrc == packet.ssrc() && seq == packet.seq() => right + 1,
-            _ => 1,
-        };
-        self.candidate = Some((packet.ssrc(), packet.seq().plus(1), right));
-        right >= PROBATION
+        self.state.interrupt();
     }
 }

@@ -137,9 +137,9 @@ pub struct JitterBuffer<const CELLS: usize> {
     live: usize,
     /// Extended sequence number of the next packet to be played; `None` until the first packet.
     next: Option<u32>,
-    /// The highest extended sequence number seen since `clear`.
+    /// The highest extended sequence number seen since `reset`.
     newest: u32,
-    /// Whether a turn has passed since `clear`.
+    /// Whether a turn has passed since `reset`.
     begun: bool,
 }
 
@@ -210,7 +210,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         self.next.map(|next| Seq(next as u16))
     }
 
-    /// Stores a packet, or a copy of one. The first one after `new` or `clear` begins the sequence; packets that were sent
+    /// Stores a packet, or a copy of one. The first one after `new` or `reset` begins the sequence; packets that were sent
     /// a little before it and arrive later are welcome until the first turn has passed.
     pub fn push(&mut self, info: PacketInfo, payload: &[u8]) -> Result<(), PushError> {
         let extended = match self.next {
@@ -264,6 +264,11 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         let from = usize::from(slot.first_cell);
         let bytes = self.cells.get(from..)?.as_flattened().get(..usize::from(slot.bytes))?;
         slot.used.then_some((slot.info, bytes))
+    }
+
+    /// The payload of the packet `offset` places after the next one; empty where none is.
+    pub(super) fn payload(&self, offset: usize) -> &[u8] {
+        self.peek(offset).map_or(&[], |(_, payload)| payload)
     }
 
     /// What became of a packet with this number that was stored; `None` while it waits for its turn. It's remembered until
@@ -322,7 +327,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
     }
 
     /// Forgets everything: the next packet begins a new sequence.
-    pub fn clear(&mut self) {
+    pub fn reset(&mut self) {
         for slot in &mut self.slots {
             (slot.used, slot.fate) = (false, None);
         }
@@ -468,7 +473,7 @@ mod tests {
             buffer.cells()
         });
         assert_eq!(left, [8, 6, 5, 5]);
-        buffer.clear();
+        buffer.reset();
         assert_eq!(buffer.cells(), 0);
     }
 

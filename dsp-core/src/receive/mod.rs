@@ -1,24 +1,64 @@
 //! The receive road: datagrams in on the network's clock, sound out on the audio clock.
 //!
-//! [`Receiver::receive`] parses a packet, does the RFC 3550 bookkeeping and stores it; [`Receiver::play`] fills a tick
-//! of any length: decode, conceal, pause, stretch. Neither knows sockets, clocks or codecs: time comes as an argument,
+//! [`Receiver::receive`] parses a packet, does the RFC 3550 bookkeeping and stores it; [`Receiver::play`] fills a tick,
+//! or a part of one: decode, conceal, pause, stretch. Neither knows sockets, clocks or codecs: time comes as an argument,
 //! decoders from a [`PayloadTable`](crate::codec::PayloadTable). Sound is `i16` at one rate that is fixed when the receiver is
 //! made, mono or interleaved; "samples" always counts samples *a channel*.
 //!
-//! Delay. The playout delay is the time a sample is played minus the time it would have been played had its packet
-//! been as fast as the fastest (`delay`). It's steered to the target in pauses, and within speech by time stretching;
-//! it grows when the buffer runs dry. What lies in the buffer is bounded: no packet waits longer than
-//! [`DelayConfig::max_ms`], and when more lies there than that, the oldest is dropped.
+//! # States
+//!
+//! A receiver is either *priming*, which is silence until the first packet's turn comes, or *playing*. Each state owns
+//! what only it needs (`state`): while priming, whether the stream before fades out and whether the buffer is full;
+//! while playing, what the sender does between its packets. The rest has an owner each: the source and its numbers
+//! (`source`), the place in the stream (`Playhead`), what was made up since the last packet (`MadeUp`), changes of speed
+//! (`speed`), redundancy.
+//!
+//! ```text
+//! priming --- first packet's turn -------------------------------------------> playing
+//! priming <-- nothing for 1 s; another source or other numbers (restart) ------ playing
+//! ```
+//!
+//! [`Receiver::reset`] begins anew as if just made. `restart` is the one exception: other numbers begin in a receiver that goes
+//! on sounding and counting.
+//!
+//! # Delay
+//!
+//! The delay of a packet is counted from where it would lie had it been as fast as the fastest, so arrivals and the
+//! loudspeaker share one axis, in ticks of the receiver's clock, whatever the offset of the sender's clock:
+//!
+//! ```text
+//! base          relative delay          target       playout delay          maximum
+//!  0 ----------------+-------------------+-----------------+--------------------+------> ticks
+//!  the fastest       this packet         what the delay    this packet          no packet waits
+//!  packet arrives    arrives             is steered to     is heard             longer than that
+//!                    |<-------- waits in the buffer ------>|
+//! ```
+//!
+//! It's steered to the target in pauses, and within speech by time stretching; it grows when the buffer runs dry. What lies
+//! in the buffer is bounded: no packet waits longer than [`DelayConfig::max_ms`], and when more lies there than that, the
+//! oldest is dropped.
+//!
+//! The media time stands still at `next_time` while something else is made, and the loudspeaker's time goes on by it
+//! (`filled`). When the packet behind a gap is played before all of the gap was filled, the delay has come down; when
+//! more was filled than the gap is long, it has grown:
+//!
+//! ```text
+//!                    now
+//! loudspeaker  heard  |  queued: made, not heard  |  to be made
+//!            ---------+---------------------------+------------------------------->
+//! made         decoded packets  | filled          |
+//!            -------------------+-----------------+   of which made up is what is neither noise nor silence
+//! media time                next_time                     timestamp of the first packet in the buffer
+//!            -------------------+-----------------------------+==========+==========+---->
+//!                               |<----------- gap ----------->|  jitter buffer
+//! ```
 //!
 //! Memory: `64 * CELLS` bytes of payloads, about 24 bytes a cell of tables, two bytes a sample for `SAMPLES` of each
 //! channel.
 
 use crate::codec::cn::NoiseGenerator;
-use crate::quality::{
-    BurstStats, BurstTracker, JitterEstimator, PastBursts, ReceptionStats, SequenceConfig, SequenceTracker,
-    arrival_ticks as ticks,
-};
-use crate::time::{Duration, PayloadType, RtpTime, Seq, Ssrc};
+use crate::quality::{BurstStats, ReceptionStats};
+use crate::time::{Duration, PayloadType, Seq, Ssrc};
 
 mod channels;
 mod config;
@@ -30,7 +70,9 @@ mod intake;
 mod jitter;
 mod play;
 mod redundancy;
+mod source;
 mod speed;
+mod state;
 mod stats;
 pub mod strategy;
 mod sync_buffer;
@@ -39,17 +81,20 @@ mod timeline;
 mod together;
 mod turns;
 
-use crate::waveform::{plc, stretch::Stretcher};
+use crate::waveform::plc;
 use channels::Concealers;
+use config::Rates;
 pub use config::{ConfigError, ReceiveError, Received, ReceiverConfig};
-use decision::Sending;
 pub use delay::DelayConfig;
 use delay::DelayEstimator;
 pub use jitter::{Fate, JitterBuffer, PacketInfo, PacketKind, PushError};
+use redundancy::Redundancy;
+use source::Source;
+use speed::Speed;
+use state::{First, MadeUp, Playhead, State};
 pub use stats::{DelaySummary, Played, ReceiverStats};
 use sync_buffer::SyncBuffer;
 pub use tick_rate::TickRate;
-use timeline::Timeline;
 use turns::PayloadKinds;
 
 /// History that concealment and stretching may look at.
@@ -60,15 +105,6 @@ const BRIDGE: Duration = Duration::from_millis(60);
 const CONCEAL_STEP: Duration = Duration::from_millis(10);
 /// After so long without a packet the stream has stopped: silence, and a fresh start with the next packet.
 const UNDERRUN: Duration = Duration::from_secs(1);
-/// The first source is heard from its first packet on: a call has only one, and who it is was settled before.
-const AT_ONCE: SequenceConfig = SequenceConfig { min_sequential: 1, max_dropout: 3_000, max_misorder: 100 };
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Silence until the first packet's turn comes.
-    Priming,
-    Playing,
-}
 
 /// Why sound was made up.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,63 +124,26 @@ pub type StereoReceiver = Receiver<2_048, 19_200, 2>;
 
 /// One incoming stream, from datagrams to sound.
 pub struct Receiver<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize = 1> {
-    config: ReceiverConfig,
-    ssrc: Option<Ssrc>,
-    /// A source that knocks: its SSRC, the sequence number it must send next, and how many were right so far.
-    candidate: Option<(Ssrc, Seq, u8)>,
-    sequence: SequenceTracker,
-    /// How fast the source counts.
-    tick_rate: TickRate,
-    interarrival: JitterEstimator,
+    rates: Rates,
+    /// The longest that a packet may wait, in ms.
+    max_ms: u32,
+    source: Source,
     delay: DelayEstimator,
     /// Ticks that the delay is at least, for the sake of another stream.
     least_delay: u32,
     jitter: JitterBuffer<CELLS>,
     sound: SyncBuffer<SAMPLES, CHANNELS>,
     concealer: Concealers<CHANNELS>,
-    stretcher: Stretcher,
-    state: State,
-    /// What the sender does between its packets.
-    sending: Sending,
     noise: NoiseGenerator,
-    /// The RTP time of the sample that follows the last decoded one.
-    next_time: RtpTime,
-    /// Ticks filled since the last decoded sample.
-    filled: u32,
-    /// The packet before the next one was here but could not be decoded.
-    broken: bool,
-    /// Packets were dropped: the next one doesn't follow what was played last.
-    spliced: bool,
-    /// While waiting for a stream: the one before was cut off and fades out.
-    fading: bool,
-    /// While waiting for a stream: the buffer is full, so that waiting longer would only lose more.
-    full: bool,
-    /// The sender's timestamps without the jumps of its clock.
-    timeline: Timeline,
+    speed: Speed,
+    state: State,
+    playhead: Playhead,
+    made_up: MadeUp,
     /// The decoder that was used last.
     payload_type: Option<PayloadType>,
-    /// Length of the last packet.
-    packet_ticks: u32,
-    /// Whether somebody said how much sound is asked for at a time.
-    tick_told: bool,
-    /// Samples to play before the next change of speed.
-    stretch_pause: usize,
-    /// Ticks of sound that could have been shortened since the delay is too long.
-    too_long: u32,
-    /// Samples concealed since the last decoded one.
-    made_up: u32,
-    /// What became of each packet.
-    bursts: BurstTracker,
-    /// Of the sources before.
-    earlier_bursts: PastBursts,
-    /// Missing packets before the next one that were recovered by the codec.
-    recovered: u16,
     /// What is sound, and what is not.
     kinds: PayloadKinds,
-    /// The payload type of redundant audio data,
-    redundancy: Option<PayloadType>,
-    /// and the newest packet of which a copy came that was missing.
-    newest_copy: Option<Seq>,
+    redundancy: Redundancy,
     stats: ReceiverStats,
 }
 
@@ -152,7 +151,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     /// A receiver that waits for its first packet.
     pub fn new(config: ReceiverConfig) -> Result<Self, ConfigError> {
         const { assert!(CHANNELS > 0, "a receiver has a channel at least") };
-        let ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay } = config;
+        let ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay, tick } = config;
         let (low, high) = (sample_rate_hz.min(rtp_clock_hz), sample_rate_hz.max(rtp_clock_hz));
         if low < 8_000 || sample_rate_hz > 48_000 || high > 192_000 || !high.is_multiple_of(low) {
             return Err(ConfigError::Rates { sample_rate_hz, rtp_clock_hz });
@@ -160,74 +159,74 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         if delay.min_ms > delay.max_ms || delay.max_ms > 10_000 {
             return Err(ConfigError::DelayBounds { min_ms: delay.min_ms, max_ms: delay.max_ms });
         }
-        let samples = |length: Duration| length.as_samples(sample_rate_hz) as usize;
-        let need = samples(HISTORY) + samples(BRIDGE) + CHANNELS * samples(Duration::from_millis(20));
+        let rates = Rates::new(sample_rate_hz, rtp_clock_hz);
+        let whole = rates.samples_in(HISTORY) + rates.samples_in(BRIDGE);
+        let need = whole + CHANNELS * rates.samples_in(Duration::from_millis(20));
         if SAMPLES < need {
             return Err(ConfigError::TooFewSamples { need, got: SAMPLES });
         }
-        Ok(Self {
-            config,
-            ssrc: None,
-            candidate: None,
-            sequence: SequenceTracker::new(AT_ONCE),
-            tick_rate: TickRate::default(),
-            interarrival: JitterEstimator::new(),
-            delay: DelayEstimator::new(rtp_clock_hz, delay),
+        let mut estimator = DelayEstimator::new(rtp_clock_hz, delay);
+        // Rounded to the next ms, as 441 samples at 44.1 kHz are 10 ms.
+        estimator.set_tick(tick.as_micros().div_ceil(1_000).min(10_000) as u32);
+        Ok(Self::begin(rates, delay.max_ms, estimator))
+    }
+
+    /// Nothing has come yet.
+    fn begin(rates: Rates, max_ms: u32, delay: DelayEstimator) -> Self {
+        Self {
+            rates,
+            max_ms,
+            source: Source::new(),
+            delay,
             least_delay: 0,
             jitter: JitterBuffer::new(),
-            sound: SyncBuffer::new(samples(HISTORY)),
-            concealer: Concealers::new(sample_rate_hz),
-            stretcher: Stretcher::new(sample_rate_hz),
-            state: State::Priming,
-            sending: Sending::Sound,
+            sound: SyncBuffer::new(rates.samples_in(HISTORY)),
+            concealer: Concealers::new(rates.sample_rate_hz),
             noise: NoiseGenerator::new(),
-            next_time: RtpTime(0),
-            filled: 0,
-            broken: false,
-            spliced: false,
-            fading: false,
-            full: false,
-            timeline: Timeline::default(),
+            speed: Speed::new(rates.sample_rate_hz),
+            state: State::WAITING,
+            playhead: Playhead::START,
+            made_up: MadeUp::NOTHING,
             payload_type: None,
-            packet_ticks: 0,
-            tick_told: false,
-            stretch_pause: 0,
-            too_long: 0,
-            made_up: 0,
-            bursts: BurstTracker::new(),
-            earlier_bursts: PastBursts::default(),
-            recovered: 0,
             kinds: PayloadKinds::SOUND,
-            redundancy: None,
-            newest_copy: None,
+            redundancy: Redundancy::default(),
             stats: ReceiverStats::default(),
-        })
+        }
+    }
+
+    /// Begins anew as if just made, with the same settings: another source comes.
+    pub fn reset(&mut self) {
+        let mut delay = self.delay.clone();
+        delay.reset();
+        let new = Self::begin(self.rates, self.max_ms, delay);
+        *self = Self { kinds: self.kinds, redundancy: self.redundancy.reset(), ..new };
     }
 
     /// The source that is being played.
     pub fn ssrc(&self) -> Option<Ssrc> {
-        self.ssrc
+        self.source.ssrc
     }
 
     /// The highest sequence number of the source that is being played.
     pub fn highest_seq(&self) -> Option<Seq> {
-        self.ssrc.map(|_| Seq(self.sequence.extended_highest_seq() as u16))
+        self.source.ssrc.map(|_| Seq(self.source.sequence.extended_highest_seq() as u16))
     }
 
     /// Everything counted so far; plain numbers, no allocation.
     pub fn stats(&self) -> ReceiverStats {
+        let source = &self.source;
         // Of the sequences before, up to here.
         let mut total = self.stats.total;
-        total.add(&self.sequence.totals());
+        total.add(&source.sequence.totals());
         ReceiverStats {
-            reception: ReceptionStats::new(self.ssrc.unwrap_or_default(), &self.sequence, &self.interarrival),
+            reception: ReceptionStats::new(source.ssrc.unwrap_or_default(), &source.sequence, &source.interarrival),
             total,
-            target_delay_ms: self.config.ms(self.delay.target().max(self.least_delay)),
+            target_delay_ms: self.rates.ms(self.delay.target().max(self.least_delay)),
             drift_ppm: self.delay.drift_ppm(),
-            double_clock: self.tick_rate.is_double(),
+            double_clock: source.tick_rate.is_double(),
             buffered_packets: self.jitter.len() as u32,
             buffered_copies: self.jitter.copies() as u32,
-            concealed_open_samples: self.made_up,
+            concealed_open_samples: self.made_up.samples,
             queued_samples: self.sound.queued() as u32,
             ..self.stats
         }
@@ -236,13 +235,13 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     /// Losses, discards, bursts and gaps by RFC 3611, of the packets whose turn has passed, of the source that is being
     /// played. What redundancy made up for counts as received.
     pub fn bursts(&self) -> BurstStats {
-        self.bursts.stats()
+        self.source.bursts.stats()
     }
 
     /// The same of this source and all before it.
     pub fn total_bursts(&self) -> BurstStats {
         let mut bursts = self.bursts();
-        bursts.add(&self.earlier_bursts.stats());
+        bursts.add(&self.source.earlier_bursts.stats());
         bursts
     }
 }

@@ -1,25 +1,58 @@
 //! Sound out, on the audio clock: each tick asks what to do next until it is full.
 
 use super::decision::{Next, Operation, Sending, Situation};
+use super::delay::Estimate;
 use super::jitter::{Fate, PacketInfo, PacketKind};
-use super::speed::STRETCH_PAUSE;
 use super::stats::bump;
 use super::strategy::{Standard, Strategy};
 use super::sync_buffer::SyncBuffer;
-use super::{CONCEAL_STEP, Cause, Played, Receiver, ReceiverConfig, State, UNDERRUN, ticks};
+use super::{CONCEAL_STEP, Cause, First, Played, Receiver, State, UNDERRUN};
 use crate::codec::{Decoder, OtherPayload, PayloadTable};
 use crate::time::{Duration, Instant, PayloadType};
 
-/// Who is asked while a tick is played.
-struct Road<'a> {
-    payloads: &'a mut dyn PayloadTable,
-    strategy: &'a mut dyn Strategy,
+/// A tick while it is played.
+pub(super) struct Tick<'a> {
+    pub(super) payloads: &'a mut dyn PayloadTable,
+    pub(super) strategy: &'a mut dyn Strategy,
+    /// What was known of the network when it began,
+    pub(super) estimate: Estimate,
+    /// and what the strategy made of it: what the delay is steered to, in ticks of the receiver's clock.
+    pub(super) target: u32,
+    pub(super) played: Played,
+}
+
+/// The length of a packet as its decoder tells it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Length {
+    /// In ticks of the receiver's clock.
+    pub(super) ticks: u32,
+    /// Samples a channel.
+    pub(super) samples: usize,
+}
+
+impl Length {
+    /// `None` if the decoder can't use the payload.
+    pub(super) fn of(decoder: &dyn Decoder, payload: &[u8]) -> Option<Self> {
+        let ticks = decoder.duration(payload).ok()?;
+        Some(Self { ticks, samples: decoder.info().samples(ticks) as usize })
+    }
+}
+
+/// A packet's turn to be decoded.
+#[derive(Clone, Copy)]
+struct Turn {
+    first: First,
+    /// How much later than the base it would be played now, in ticks.
+    delay: i32,
+    /// It has waited longer than the bound, or what lies behind it would last longer.
+    overdue: bool,
 }
 
 impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// Plays one tick: fills `pcm` with the samples that follow, at the receiver's rate, interleaved, the first of which
     /// is heard at `now`. It never fails: what it could not decode it has concealed. A part of a frame at the end of
-    /// `pcm` is silence.
+    /// `pcm` is silence. How long a tick is, [`ReceiverConfig::tick`](super::ReceiverConfig::tick) tells: `pcm` may
+    /// be a part of one.
     pub fn play(&mut self, now: Instant, payloads: &mut dyn PayloadTable, pcm: &mut [i16]) -> Played {
         self.play_with(now, payloads, &mut Standard, pcm)
     }
@@ -32,128 +65,120 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         strategy: &mut dyn Strategy,
         pcm: &mut [i16],
     ) -> Played {
-        let mut road = Road { payloads, strategy };
         let wanted = pcm.len() / CHANNELS.max(1);
         let (pcm, rest) = pcm.split_at_mut(wanted * CHANNELS);
         rest.fill(0);
-        if !self.tick_told {
-            self.delay.set_tick(tick_ms(Duration::from_samples(wanted as u64, self.config.sample_rate_hz)));
-        }
-        let mut played = Played::default();
+        let estimate = self.delay.estimate();
+        let target = strategy.target(&estimate).max(self.least_delay);
+        let mut tick = Tick { payloads, strategy, estimate, target, played: Played::default() };
         let mut filled = 0;
-        self.cut_short(now, road.strategy);
+        self.cut_short(now, target);
         while filled < wanted {
-            let at = now + Duration::from_samples(filled as u64, self.config.sample_rate_hz);
             if self.sound.queued() == 0 {
-                self.produce(at, &mut road, wanted - filled, &mut played);
+                self.produce(now + self.rates.lasting(filled), wanted - filled, &mut tick);
             }
             filled += self.sound.take(&mut pcm[filled * CHANNELS..]);
         }
-        self.stretch_pause = self.stretch_pause.saturating_sub(wanted);
-        played.target_delay_ms = self.config.ms(self.target(road.strategy));
+        self.speed.played(wanted);
+        let mut played = tick.played;
+        played.target_delay_ms = self.rates.ms(target);
         self.stats.count(&played, wanted);
         played
     }
 
-    /// How much sound is asked for at a time: packets must be here when a tick begins. Needed only where ticks are played
-    /// in parts; else the receiver sees it from what it's asked for.
-    pub fn set_tick(&mut self, tick: Duration) {
-        self.tick_told = true;
-        self.delay.set_tick(tick_ms(tick));
-    }
-
     /// Makes the samples that are heard from `at` on: at least one.
-    fn produce(&mut self, at: Instant, road: &mut Road<'_>, wanted: usize, played: &mut Played) {
-        let now = ticks(at, self.config.rtp_clock_hz);
+    fn produce(&mut self, at: Instant, wanted: usize, tick: &mut Tick<'_>) {
+        let now = self.rates.at(at);
+        let target = tick.target as i32;
         loop {
             // Each turn of this loop that goes on has taken a packet out of the buffer, or has begun to play or ceased to,
             // so it ends.
             if self.take_in_beside() {
                 continue;
             }
-            let first = self.jitter.first().map(|(offset, info, _)| (offset, info));
-            let delay = first.map_or(0, |(_, info)| self.delay.relative(now, info.timestamp.0).unwrap_or(0));
-            let overdue = first.is_some_and(|(_, info)| self.is_overdue(at, &info));
-            let maximum = self.delay.maximum() as i32;
-            let delay = if delay > maximum && !overdue {
-                // It hasn't waited for so long: it's the network that is slow, or a clock that stood still.
-                self.delay.raise((delay - maximum) as u32);
-                maximum
-            } else {
-                delay
-            };
-            let target = self.target(road.strategy) as i32;
-            if self.state == State::Priming {
-                match first {
-                    Some((offset, info)) if delay >= target || self.full => self.start(offset, info, played),
-                    Some(_) => {
-                        return self.wait(self.config.samples(target.saturating_sub(delay) as u32).min(wanted), played);
-                    }
-                    None => return self.wait(wanted, played),
-                }
-                continue;
-            }
-            let next = match first {
-                None => Next::Nothing,
-                Some((offset, info)) => {
-                    let gap = info.timestamp.distance(self.next_time);
-                    match offset {
-                        0 => Next::Here { gap, broken: self.broken },
-                        _ => Next::Later { gap },
-                    }
+            let turn = self.first().map(|first| self.turn_of(first, now, at));
+            let delay = turn.map_or(0, |turn| turn.delay);
+            let sending = match self.state {
+                State::Playing { sending } => sending,
+                State::Priming { fading, full } => {
+                    let wait = match turn {
+                        Some(turn) if delay >= target || full => {
+                            self.start(turn.first, &mut tick.played);
+                            continue;
+                        }
+                        Some(_) => self.rates.samples(target.saturating_sub(delay) as u32).min(wanted),
+                        None => wanted,
+                    };
+                    return self.wait(wait, fading, &mut tick.played);
                 }
             };
-            let operation = road.strategy.operation(&Situation {
+            let next = turn.map_or(Next::Nothing, |Turn { first, .. }| {
+                let gap = self.playhead.gap(first.info.timestamp);
+                match first.offset {
+                    0 => Next::Here { gap, broken: self.made_up.broken },
+                    _ => Next::Later { gap },
+                }
+            });
+            let operation = tick.strategy.operation(&Situation {
                 next,
-                sending: self.sending,
-                filled: self.filled as i32,
+                sending,
+                filled: self.playhead.filled as i32,
                 concealed: self.concealer.is_concealing(),
                 delay,
-                overdue,
+                overdue: turn.is_some_and(|turn| turn.overdue),
                 target,
-                reorders: self.delay.estimate().reorders,
-                maximum,
-                step: CONCEAL_STEP.as_samples(self.config.rtp_clock_hz) as i32,
+                reorders: tick.estimate.reorders,
+                maximum: self.delay.maximum() as i32,
+                step: self.rates.ticks_in(CONCEAL_STEP) as i32,
             });
-            let samples = |ticks: i32| self.config.samples(ticks.max(0) as u32);
-            match operation {
+            let samples = |ticks: i32| self.rates.samples(ticks.max(0) as u32);
+            match (operation, turn) {
                 // A strategy of somebody's own may ask for what isn't there.
-                Operation::Decode | Operation::Merge | Operation::Drop | Operation::Fill(_) if first.is_none() => {
-                    return self.conceal(wanted, road.payloads, played);
+                (Operation::Decode | Operation::Merge | Operation::Drop | Operation::Fill(_), None) => {
+                    return self.conceal(wanted, tick);
                 }
-                Operation::Decode | Operation::Merge => {
-                    if self.decode(at, delay, road, played) {
+                (Operation::Decode | Operation::Merge, Some(turn)) => {
+                    if self.decode(turn, at, tick) {
                         return;
                     }
                 }
-                Operation::Drop => self.drop_first(),
-                Operation::Silence(left) => return self.pause(samples(left).min(wanted), played),
-                Operation::Noise(left) => return self.noise(samples(left).min(wanted), played),
-                Operation::Fill(left) => return self.fill(samples(left), at, road.payloads, played),
+                (Operation::Drop, Some(turn)) => self.drop_first(Some(turn.first)),
+                (Operation::Fill(left), Some(turn)) => return self.fill(turn.first, samples(left), at, tick),
+                (Operation::Silence(left), _) => return self.pause(samples(left).min(wanted), &mut tick.played),
+                (Operation::Noise(left), _) => return self.noise(samples(left).min(wanted), &mut tick.played),
                 // What goes on for too long has ended: without noise that was described, or the sender, nobody knows.
-                Operation::Conceal | Operation::Background(_) | Operation::Event(_) if self.has_ended() => {
+                (Operation::Conceal | Operation::Background(_) | Operation::Event(_), _) if self.has_ended() => {
                     bump(&mut self.stats.pauses);
-                    self.state = State::Priming;
-                    self.sending = Sending::Sound;
-                    self.fading = false;
+                    self.state = State::WAITING;
                     self.concealer.reset();
                 }
-                Operation::Background(left) => {
-                    return self.background(samples(left).min(wanted), road.payloads, played);
-                }
-                Operation::Event(left) => return self.pause(samples(left).min(wanted), played),
-                Operation::Conceal => return self.conceal(wanted, road.payloads, played),
+                (Operation::Background(left), _) => return self.background(samples(left).min(wanted), tick),
+                (Operation::Event(left), _) => return self.pause(samples(left).min(wanted), &mut tick.played),
+                (Operation::Conceal, _) => return self.conceal(wanted, tick),
             }
         }
+    }
+
+    /// What the delay is at which `first` would be played `now`.
+    fn turn_of(&mut self, first: First, now: u32, at: Instant) -> Turn {
+        let delay = self.delay.relative(now, first.info.timestamp.0).unwrap_or(0);
+        let overdue = self.is_overdue(at, &first.info);
+        let maximum = self.delay.maximum() as i32;
+        if delay <= maximum || overdue {
+            return Turn { first, delay, overdue };
+        }
+        // It hasn't waited for so long: it's the network that is slow, or a clock that stood still.
+        self.delay.raise((delay - maximum) as u32);
+        Turn { first, delay: maximum, overdue }
     }
 
     /// Whether the first packet has waited for its turn longer than the bound, or what lies behind it would last longer.
     /// Missing packets don't count: as long as the delay is too long, nobody fills in for them.
     fn is_overdue(&self, at: Instant, first: &PacketInfo) -> bool {
-        let span = self.timeline.newest().map_or(0, |newest| newest.distance(first.timestamp));
-        let behind = (self.jitter.len() as i32 - 1).saturating_mul(self.packet_ticks as i32);
+        let span = self.source.timeline.newest().map_or(0, |newest| newest.distance(first.timestamp));
+        let behind = (self.jitter.len() as i32 - 1).saturating_mul(self.playhead.packet_ticks as i32);
         // In microseconds, as they are: ticks would take a long division each time.
-        let bound = Duration::from_millis(u64::from(self.config.delay.max_ms));
+        let bound = Duration::from_millis(u64::from(self.max_ms));
         span.min(behind) > self.delay.maximum() as i32 || at.since(first.arrival) > bound
     }
 
@@ -163,63 +188,64 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     }
 
     fn has_ended(&self) -> bool {
-        self.filled > UNDERRUN.as_samples(self.config.rtp_clock_hz) as u32
+        self.playhead.filled > self.rates.ticks_in(UNDERRUN)
     }
 
-    /// Begins to play with the packet `offset` places ahead.
-    fn start(&mut self, offset: usize, info: PacketInfo, played: &mut Played) {
-        debug_assert!(self.jitter.first_offset() == Some(offset), "only missing packets are skipped");
+    /// Begins to play with the packet `first`.
+    fn start(&mut self, first: First, played: &mut Played) {
         // The stream had stopped: what was made up until then is known by now.
-        let gap = info.timestamp.distance(self.next_time);
-        match offset {
-            _ if self.made_up == 0 => {}
-            0 if !self.broken => self.settle_pause(gap.max(0) as u32, played),
+        let gap = self.playhead.gap(first.info.timestamp);
+        match first.offset {
+            _ if self.made_up.samples == 0 => {}
+            0 if !self.made_up.broken => self.settle_pause(gap.max(0) as u32, played),
             _ => self.settle(Cause::Lost),
         }
-        self.skip_missing();
-        self.state = State::Playing;
-        self.sending = Sending::Sound;
-        self.full = false;
-        // Two packets or three say what delay the network needs.
-        self.stretch_pause = STRETCH_PAUSE.as_samples(self.config.sample_rate_hz) as usize;
-        self.next_time = info.timestamp;
-        self.filled = 0;
-        self.broken = false;
-        self.spliced = false;
+        self.skip_missing(first);
+        self.state = State::STARTED;
+        self.speed.hold(self.rates.sample_rate_hz);
+        self.playhead.seek(first.info.timestamp);
+        self.made_up.joined();
     }
 
-    /// Decodes the first packet in the buffer; whether samples came of it.
-    fn decode(&mut self, at: Instant, delay: i32, road: &mut Road<'_>, played: &mut Played) -> bool {
-        let missing = self.skip_missing();
-        let Some((info, payload)) = self.jitter.peek(0) else { return false };
-        let Some(decoder) = road.payloads.decoder(info.payload_type) else {
-            let other = road.payloads.other(info.payload_type);
+    /// Decodes the packet whose turn it is; whether samples came of it.
+    fn decode(&mut self, turn: Turn, at: Instant, tick: &mut Tick<'_>) -> bool {
+        let Turn { first, delay, .. } = turn;
+        let info = first.info;
+        let missing = self.skip_missing(first);
+        let payload = self.jitter.payload(0);
+        let Some(decoder) = tick.payloads.decoder(info.payload_type) else {
+            let other = tick.payloads.other(info.payload_type);
             self.take_in(other, info);
             return false;
         };
         let reach = if missing > 0 { decoder.redundancy(payload) } else { 0 };
         // A packet that was only late continues what was played before it: what is made up must last whole periods.
-        let gap = info.timestamp.distance(self.next_time);
-        let late = self.filled > 0 && !self.broken && gap == 0 && self.concealer.is_concealing();
+        let gap = self.playhead.gap(info.timestamp);
+        let late = self.playhead.filled > 0 && !self.made_up.broken && gap == 0 && self.concealer.is_concealing();
         let more = if late { self.concealer.until_in_phase() } else { 0 };
-        let duration = decoder.duration(payload).unwrap_or(0);
-        let bound = self.config.samples(self.delay.maximum().saturating_sub(delay.max(0) as u32));
-        let more = more.min(bound).min(self.sound.room().saturating_sub(CHANNELS * self.config.samples(duration)));
+        let length = Length::of(decoder, payload);
+        let expected = length.unwrap_or_default();
+        let bound = self.rates.samples(self.delay.maximum().saturating_sub(delay.max(0) as u32));
+        let room = self.sound.room().saturating_sub(CHANNELS * expected.samples);
+        let more = more.min(bound).min(room);
         // What a decoder remembers of an earlier turn has nothing to do with this one.
         let switched = self.switches_to(info.payload_type);
         if switched {
             decoder.reset();
         }
         let pauses = decoder.pauses(payload);
-        let decoded = decode_into(&mut self.sound, more, decoder, payload, &self.config);
-        self.pass(if decoded.is_some() { Fate::Played } else { Fate::Undecodable });
+        let fits = self.rates.fits::<CHANNELS>(&decoder.info());
+        let length =
+            length.filter(|length| fits && decode_into(&mut self.sound, more, decoder, payload, length.samples));
+        self.pass(if length.is_some() { Fate::Played } else { Fate::Undecodable });
         self.weigh_reach(info.arrival, info.timestamp, missing, reach);
-        let Some(samples) = decoded else {
-            self.broken = true;
+        let Some(Length { ticks, samples }) = length else {
+            self.made_up.broken = true;
             return false;
         };
         // Something is left out between what was played and this packet.
-        let spliced = self.spliced || switched || gap > self.filled as i32 || self.sending != Sending::Sound;
+        let follows = self.state == State::STARTED;
+        let spliced = self.made_up.spliced || switched || gap > self.playhead.filled as i32 || !follows;
         let parts = self.sound.extend(more + samples);
         if more > 0 {
             self.concealer.bridge(parts, more);
@@ -229,20 +255,22 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             self.concealer.bridge(parts, 0);
         }
         self.sound.commit(more + samples);
-        self.count_concealed(more, played);
+        self.count_concealed(more, &mut tick.played);
         // A pause is longer than a packet: one of another kind may have come instead of sound.
-        let paused = missing == 0 && !self.broken && self.sending == Sending::Sound && gap > self.packet_ticks as i32;
+        let longer = gap > self.playhead.packet_ticks as i32;
         match gap {
-            _ if paused => self.settle_pause(gap as u32, played),
+            _ if missing == 0 && !self.made_up.broken && follows && longer => {
+                self.settle_pause(gap as u32, &mut tick.played);
+            }
             ..=0 => self.settle(Cause::Late),
             _ => self.settle(Cause::Lost),
         }
-        count_decoded(info.kind, samples, played);
-        self.sending = if pauses { Sending::Pause } else { Sending::Sound };
-        let at = at + Duration::from_samples(more as u64, self.config.sample_rate_hz);
-        let delay = delay.saturating_add(self.config.ticks(more) as i32);
-        self.after_decoding(info, duration, at, delay, played);
-        self.change_speed(delay, road.strategy, played);
+        count_decoded(info.kind, samples, &mut tick.played);
+        self.state.send(if pauses { Sending::Pause } else { Sending::Sound });
+        let at = at + self.rates.lasting(more);
+        let delay = delay.saturating_add(self.rates.ticks(more) as i32);
+        self.after_decoding(info, ticks, at, delay, &mut tick.played);
+        self.change_speed(delay, tick);
         true
     }
 
@@ -250,19 +278,18 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     fn take_in(&mut self, other: OtherPayload, info: PacketInfo) {
         let fate = match other {
             OtherPayload::Noise => {
-                let description = self.jitter.peek(0).map_or(&[][..], |(_, payload)| payload);
+                let description = self.jitter.payload(0);
                 if self.noise.update(description).is_ok() {
                     self.settle(Cause::Lost);
-                    self.sending = Sending::Noise;
-                    self.next_time = info.timestamp;
-                    self.filled = 0;
+                    self.state.send(Sending::Noise);
+                    self.playhead.seek(info.timestamp);
                     Fate::Noise
                 } else {
                     Fate::Undecodable
                 }
             }
             OtherPayload::Event => {
-                self.sending = Sending::Event;
+                self.state.send(Sending::Event);
                 Fate::Event
             }
             // No sound, as if it had not come.
@@ -276,11 +303,8 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     fn take_in_beside(&mut self) -> bool {
         let Some((info, _)) = self.jitter.peek(0) else { return false };
         // An event stands for the sound from where it begins; one that began earlier is sent beside it.
-        if info.kind == PacketKind::Event
-            && self.state == State::Playing
-            && info.timestamp.distance(self.next_time) >= 0
-        {
-            self.sending = Sending::Event;
+        if info.kind == PacketKind::Event && self.playhead.gap(info.timestamp) >= 0 {
+            self.state.send(Sending::Event);
         }
         self.pass_beside()
     }
@@ -288,46 +312,37 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     pub(super) fn after_decoding(
         &mut self,
         info: PacketInfo,
-        duration: u32,
+        ticks: u32,
         at: Instant,
         delay: i32,
         played: &mut Played,
     ) {
         if self.switches_to(info.payload_type) {
             bump(&mut self.stats.codec_switches);
-        } else if self.packet_ticks != duration && self.packet_ticks > 0 {
+        } else if self.playhead.packet_ticks != ticks && self.playhead.packet_ticks > 0 {
             bump(&mut self.stats.ptime_changes);
         }
         self.payload_type = Some(info.payload_type);
-        self.packet_ticks = duration;
-        self.next_time = info.timestamp.plus(duration);
-        self.filled = 0;
-        self.broken = false;
-        self.spliced = false;
-        let delay_us = Duration::from_samples(delay.max(0) as u64, self.config.rtp_clock_hz).as_micros() as u32;
+        self.playhead.decoded(info.timestamp, ticks);
+        self.made_up.joined();
+        let delay_us = Duration::from_samples(delay.max(0) as u64, self.rates.clock_hz).as_micros() as u32;
         let waited_us = at.since(info.arrival).as_micros().min(u64::from(u32::MAX)) as u32;
         played.playout_delay_us = Some(delay_us);
         played.buffer_delay_us = Some(waited_us);
-        played.timestamp = Some(self.timeline.sent(info.seq, info.timestamp));
-        let samples = self.config.samples(duration) as u32;
+        played.timestamp = Some(self.source.timeline.sent(info.seq, info.timestamp));
+        let samples = self.rates.samples(ticks) as u32;
         self.stats.playout_delay.count(delay_us, samples);
         self.stats.buffer_delay.count(waited_us, samples);
     }
 
-    /// Drops the first packet, and plays on with the one after it as if it followed.
-    pub(super) fn drop_first(&mut self) {
-        self.drop_to_first();
-        if let Some((_, info, _)) = self.jitter.first() {
-            self.next_time = info.timestamp;
-            self.filled = 0;
-            self.spliced = true;
+    /// Drops `first`, the first packet in the buffer, and plays on with the one after it as if it followed.
+    pub(super) fn drop_first(&mut self, first: Option<First>) {
+        self.drop_to(first);
+        if let Some(First { info, .. }) = self.first() {
+            self.playhead.seek(info.timestamp);
+            self.made_up.spliced = true;
         }
     }
-}
-
-/// Rounded to the next ms, as 441 samples at 44.1 kHz are 10 ms.
-fn tick_ms(tick: Duration) -> u32 {
-    tick.as_micros().div_ceil(1_000).min(10_000) as u32
 }
 
 /// Samples that were decoded from a packet, or from its copy.
@@ -338,22 +353,15 @@ pub(super) fn count_decoded(kind: PacketKind, samples: usize, played: &mut Playe
     }
 }
 
-/// Decodes `skip` samples behind the end of the sync buffer, without counting the samples as valid yet.
+/// Decodes `samples` of them `skip` samples behind the end of the sync buffer, without counting them as valid yet.
+/// Whether so many came.
 fn decode_into<const SAMPLES: usize, const CHANNELS: usize>(
     sound: &mut SyncBuffer<SAMPLES, CHANNELS>,
     skip: usize,
     decoder: &mut dyn Decoder,
     payload: &[u8],
-    config: &ReceiverConfig,
-) -> Option<usize> {
-    let info = decoder.info();
-    if !config.fits::<CHANNELS>(&info) {
-        return None;
-    }
-    let samples = info.samples(decoder.duration(payload).ok()?) as usize;
-    if samples == 0 || samples > sound.interleaved_room(skip) {
-        return None;
-    }
-    let decoded = sound.make(skip, samples, |out| decoder.decode(payload, out))?.ok()?;
-    (decoded == samples).then_some(samples)
+    samples: usize,
+) -> bool {
+    let fits = samples > 0 && samples <= sound.interleaved_room(skip);
+    fits && sound.make(skip, samples, |out| decoder.decode(payload, out)) == Some(Ok(samples))
 }

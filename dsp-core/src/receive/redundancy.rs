@@ -11,7 +11,7 @@
 
 use super::jitter::{PacketInfo, PacketKind, PushError};
 use super::stats::bump;
-use super::{ReceiveError, Receiver, State, ticks};
+use super::{ReceiveError, Receiver};
 use crate::time::{Instant, PayloadType, RtpTime, Seq};
 use crate::wire::red::{RedBlock, RedPayload};
 use crate::wire::rtp::RtpPacket;
@@ -19,16 +19,32 @@ use crate::wire::rtp::RtpPacket;
 /// Redundancy may reach far back, but to wait long for it is not worth it.
 const REACH_PACKETS: u32 = 8;
 
+/// Which payload type carries redundancy, and what came of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Redundancy {
+    /// The payload type of redundant audio data, if one was agreed on,
+    payload_type: Option<PayloadType>,
+    /// and the newest packet of which a copy came that was missing.
+    newest_copy: Option<Seq>,
+}
+
+impl Redundancy {
+    /// Other numbers begin.
+    pub(super) fn reset(self) -> Self {
+        Self { newest_copy: None, ..self }
+    }
+}
+
 impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// The payload type that signifies redundant audio data, from the next packet on; `None`, as at first: there is
     /// none.
     pub fn set_redundancy(&mut self, payload_type: Option<PayloadType>) {
-        self.redundancy = payload_type;
+        self.redundancy.payload_type = payload_type;
     }
 
     /// The blocks of a packet with redundant audio data; `None` for any other packet.
     pub(super) fn take_apart<'a>(&mut self, packet: &RtpPacket<'a>) -> Result<Option<RedPayload<'a>>, ReceiveError> {
-        if self.redundancy != Some(packet.payload_type()) {
+        if self.redundancy.payload_type != Some(packet.payload_type()) {
             return Ok(None);
         }
         let red = RedPayload::parse(packet.payload()).map_err(|error| {
@@ -56,11 +72,11 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             return;
         }
         // Blocks have no sequence numbers. Packets of one length lie evenly; else it's the order.
-        let even = self.packet_ticks > 0 && block.timestamp_offset.is_multiple_of(self.packet_ticks);
-        let back = if even { (block.timestamp_offset / self.packet_ticks).min(1 << 14) as u16 } else { rank };
+        let even = self.playhead.packet_ticks > 0 && block.timestamp_offset.is_multiple_of(self.playhead.packet_ticks);
+        let back = if even { (block.timestamp_offset / self.playhead.packet_ticks).min(1 << 14) as u16 } else { rank };
         let seq = Seq(carrier.seq.0.wrapping_sub(back));
         let timestamp = block.timestamp(carrier.timestamp);
-        if self.sequence.has_seen(seq) {
+        if self.source.sequence.has_seen(seq) {
             bump(&mut self.stats.redundant_duplicate);
             return;
         }
@@ -68,14 +84,14 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             bump(&mut self.stats.redundant_unusable);
             return;
         }
-        if self.newest_copy.is_none_or(|newest| seq.distance(newest) > 0) {
-            self.newest_copy = Some(seq);
-            self.delay.update_copy(ticks(now, self.config.rtp_clock_hz), timestamp.0);
+        if self.redundancy.newest_copy.is_none_or(|newest| seq.distance(newest) > 0) {
+            self.redundancy.newest_copy = Some(seq);
+            self.delay.update_copy(self.rates.at(now), timestamp.0);
         }
         // What has been concealed by more than half stays so, or the delay would grow for nothing.
-        let begins = timestamp.distance(self.next_time);
-        let passed = (self.filled as i32).saturating_sub(begins);
-        if self.state == State::Playing && begins >= 0 && passed > self.packet_ticks as i32 / 2 {
+        let begins = self.playhead.gap(timestamp);
+        let passed = (self.playhead.filled as i32).saturating_sub(begins);
+        if self.state.is_playing() && begins >= 0 && passed > self.playhead.packet_ticks as i32 / 2 {
             bump(&mut self.stats.redundant_late);
             return;
         }
@@ -109,10 +125,10 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     /// Tells the delay estimator of the `missing` packets before `timestamp` that the redundancy of a packet covers, up to
     /// `reach` ticks back: as of copies, whether they came in time or not.
     pub(super) fn weigh_reach(&mut self, arrival: Instant, timestamp: RtpTime, missing: usize, reach: u32) {
-        let covered = reach.checked_div(self.packet_ticks).unwrap_or(0).min(missing as u32).min(REACH_PACKETS);
+        let covered = reach.checked_div(self.playhead.packet_ticks).unwrap_or(0).min(missing as u32).min(REACH_PACKETS);
         for back in 1..=covered {
-            let timestamp = timestamp.0.wrapping_sub(back.wrapping_mul(self.packet_ticks));
-            self.delay.update_copy(ticks(arrival, self.config.rtp_clock_hz), timestamp);
+            let timestamp = timestamp.0.wrapping_sub(back.wrapping_mul(self.playhead.packet_ticks));
+            self.delay.update_copy(self.rates.at(arrival), timestamp);
         }
     }
 }

@@ -1,14 +1,15 @@
 //! Playing faster or slower, so that the delay follows its target.
 
+use super::Receiver;
 use super::decision::{Pace, Stretch};
-use super::{Played, Receiver};
-use crate::receive::strategy::Strategy;
+use super::play::Tick;
 use crate::time::Duration;
+use crate::waveform::stretch::Stretcher;
 
 /// A usual pitch period.
 const PERIOD: Duration = Duration::from_millis(10);
 /// Between two changes of speed,
-pub(super) const STRETCH_PAUSE: Duration = Duration::from_millis(60);
+const STRETCH_PAUSE: Duration = Duration::from_millis(60);
 /// and where there is much to change.
 const SHORT_PAUSE: Duration = Duration::from_millis(20);
 const MUCH: Duration = Duration::from_millis(50);
@@ -17,15 +18,40 @@ const CAN_WAIT: Duration = Duration::from_millis(100);
 /// but not for longer than that.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// Changes of speed, and how long each has been waited for.
+pub(super) struct Speed {
+    stretcher: Stretcher,
+    /// Samples to play before the next change.
+    pause: u32,
+    /// Ticks of sound that could have been shortened since the delay is too long.
+    too_long: u32,
+}
+
+impl Speed {
+    pub(super) fn new(sample_rate_hz: u32) -> Self {
+        Self { stretcher: Stretcher::new(sample_rate_hz), pause: 0, too_long: 0 }
+    }
+
+    /// No change for a while: two packets or three say first what delay the network needs.
+    pub(super) fn hold(&mut self, sample_rate_hz: u32) {
+        self.pause = STRETCH_PAUSE.as_samples(sample_rate_hz) as u32;
+    }
+
+    /// So many samples were played.
+    pub(super) fn played(&mut self, samples: usize) {
+        self.pause = self.pause.saturating_sub(samples as u32);
+    }
+}
+
 impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
     /// Stretches what was just decoded, if the delay is off its target or a hole is near.
-    pub(super) fn change_speed(&mut self, delay: i32, strategy: &mut dyn Strategy, played: &mut Played) {
-        if self.stretch_pause > 0 || self.concealer.is_concealing() {
+    pub(super) fn change_speed(&mut self, delay: i32, tick: &mut Tick<'_>) {
+        if self.speed.pause > 0 || self.concealer.is_concealing() {
             return;
         }
-        let clock = self.config.rtp_clock_hz;
+        let clock = self.rates.clock_hz;
         let estimate = self.delay.estimate();
-        let target = self.target(strategy);
+        let target = tick.target;
         let pace = Pace {
             delay,
             target: target as i32,
@@ -35,9 +61,9 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             aligned: self.least_delay > 0,
         };
         if delay <= pace.target + pace.period {
-            self.too_long = 0;
+            self.speed.too_long = 0;
         }
-        let Some(change) = strategy.stretch(&pace) else { return };
+        let Some(change) = tick.strategy.stretch(&pace) else { return };
         // Slower means more packets that wait, and they need room.
         if matches!(change, Stretch::Decelerate(_)) && self.jitter.room() < CELLS / 4 {
             return;
@@ -55,36 +81,36 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let hurry = match change {
             Stretch::Decelerate(_) => Some(by),
             Stretch::Accelerate(_) => {
-                self.too_long = self.too_long.saturating_add(self.packet_ticks);
+                self.speed.too_long = self.speed.too_long.saturating_add(self.playhead.packet_ticks);
                 let can_wait = !pace.aligned && by < CAN_WAIT.as_samples(clock) as u32;
-                (!can_wait || self.too_long > PATIENCE.as_samples(clock) as u32).then_some(by / 2)
+                (!can_wait || self.speed.too_long > PATIENCE.as_samples(clock) as u32).then_some(by / 2)
             }
         };
-        self.stretcher.hurry(hurry.map(|by| self.config.ms(by)));
-        let most = self.config.samples(by).min(self.sound.room());
+        self.speed.stretcher.hurry(hurry.map(|by| self.rates.ms(by)));
+        let most = self.rates.samples(by).min(self.sound.room());
         let changed = match change {
             Stretch::Accelerate(_) => {
                 let (pcm, end, start) = self.sound.parts();
                 let mut valid = pcm.map(|channel| &mut channel[..end]);
-                let removed = self.stretcher.accelerate(&mut valid, start, most).unwrap_or(0);
+                let removed = self.speed.stretcher.accelerate(&mut valid, start, most).unwrap_or(0);
                 self.sound.shorten(removed);
-                played.removed += removed as u32;
+                tick.played.removed += removed as u32;
                 removed
             }
             Stretch::Decelerate(_) => {
                 // Room behind the end is made by moving history out.
                 self.sound.extend(most);
                 let (mut pcm, end, start) = self.sound.parts();
-                let inserted = self.stretcher.decelerate(&mut pcm, end, start, most).unwrap_or(0);
+                let inserted = self.speed.stretcher.decelerate(&mut pcm, end, start, most).unwrap_or(0);
                 self.sound.commit(inserted);
-                played.inserted += inserted as u32;
+                tick.played.inserted += inserted as u32;
                 inserted
             }
         };
         if changed > 0 {
             let much = by > MUCH.as_samples(clock) as u32;
             let pause = if much { SHORT_PAUSE } else { STRETCH_PAUSE };
-            self.stretch_pause = pause.as_samples(self.config.sample_rate_hz) as usize;
+            self.speed.pause = self.rates.samples_in(pause) as u32;
         }
     }
 
@@ -92,12 +118,12 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     /// Counted to a packet beyond `target`: nobody wants to know more. Where packets keep their order, one that was
     /// overtaken is lost, and to play slower would not bring it.
     fn ahead(&self, target: u32, reorders: bool) -> u32 {
-        let mut ahead = self.config.ticks(self.sound.queued());
-        let (mut before, mut first) = (self.next_time, true);
+        let mut ahead = self.rates.ticks(self.sound.queued());
+        let (mut before, mut first) = (self.playhead.next_time, true);
         for offset in 0.. {
             let Some((info, _)) = self.jitter.peek(offset) else {
                 if !reorders && self.jitter.len() > offset {
-                    ahead += target + self.packet_ticks;
+                    ahead += target + self.playhead.packet_ticks;
                 }
                 break;
             };
@@ -105,9 +131,9 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
                 continue;
             }
             // Where this one ends only the next one says; until then it's as long as the one before.
-            ahead += info.timestamp.distance(before).max(0) as u32 + if first { self.packet_ticks } else { 0 };
+            ahead += info.timestamp.distance(before).max(0) as u32 + if first { self.playhead.packet_ticks } else { 0 };
             (before, first) = (info.timestamp, false);
-            if ahead > target + self.packet_ticks {
+            if ahead > target + self.playhead.packet_ticks {
                 break;
             }
         }

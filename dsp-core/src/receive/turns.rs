@@ -5,7 +5,7 @@
 
 use super::jitter::{Fate, PacketKind};
 use super::stats::bump;
-use super::{Receiver, State};
+use super::{First, Receiver};
 use crate::codec::{OtherPayload, PayloadTable};
 use crate::quality::PacketFate;
 use crate::time::{Duration, PayloadType, Seq};
@@ -76,15 +76,21 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         here.is_some()
     }
 
-    /// The turn of all before the first packet that has a place in time has passed. How many of them were missing.
-    pub(super) fn skip_missing(&mut self) -> usize {
-        self.skip_to_first(None)
+    /// The first packet in the buffer that has a place in time.
+    pub(super) fn first(&self) -> Option<First> {
+        self.jitter.first().map(|(offset, info, _)| First { offset, info })
     }
 
-    /// The turn of the first packet in the buffer that has a place in time has passed, and it is dropped with all before
-    /// it; if none has, the first of any kind.
-    pub(super) fn drop_to_first(&mut self) {
-        self.skip_to_first(Some(Fate::Discarded));
+    /// The turn of all before `first` has passed. How many of them were missing.
+    pub(super) fn skip_missing(&mut self, first: First) -> usize {
+        self.skip_to_first(first, None)
+    }
+
+    /// Drops `first` with all before it; if no packet in the buffer has a place in time, the first of any kind.
+    pub(super) fn drop_to(&mut self, first: Option<First>) {
+        if let Some(first) = first {
+            self.skip_to_first(first, Some(Fate::Discarded));
+        }
         while self.jitter.peek(0).is_none() && !self.jitter.is_empty() {
             self.pass(Fate::Lost);
         }
@@ -92,12 +98,13 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     }
 
     /// `dropped`: what becomes of packets that have no place in time, if they don't get their turn.
-    fn skip_to_first(&mut self, dropped: Option<Fate>) -> usize {
-        let Some((ahead, info, _)) = self.jitter.first() else { return 0 };
+    fn skip_to_first(&mut self, first: First, dropped: Option<Fate>) -> usize {
+        let First { offset: ahead, info } = first;
         // Redundancy covers the end of a gap.
-        let recovered = usize::from(core::mem::take(&mut self.recovered));
+        let recovered = usize::from(core::mem::take(&mut self.made_up.recovered));
         // Where the sound goes on without a gap, what is missing was none.
-        let whole = self.state == State::Playing && !self.spliced && recovered == 0 && info.timestamp == self.next_time;
+        let follows = recovered == 0 && !self.made_up.spliced && self.playhead.gap(info.timestamp) == 0;
+        let whole = follows && self.state.is_playing();
         let missing = (0..ahead).filter(|&place| self.jitter.peek(place).is_none()).count();
         let mut left = missing;
         for _ in 0..ahead {
@@ -136,7 +143,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         for _ in 0..missing {
             self.count_fate(Fate::Lost, None);
         }
-        self.jitter.clear();
+        self.jitter.reset();
     }
 
     /// Counts what became of a packet that was here as `kind`, or was not.
@@ -163,6 +170,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         if fate == PacketFate::Lost {
             self.delay.lost();
         }
-        self.bursts.count(fate, Duration::from_samples(u64::from(self.packet_ticks), self.config.rtp_clock_hz));
+        let length = Duration::from_samples(u64::from(self.playhead.packet_ticks), self.rates.clock_hz);
+        self.source.bursts.count(fate, length);
     }
 }

@@ -248,6 +248,7 @@ fn through_receiver(
         sample_rate_hz: info.sample_rate_hz,
         rtp_clock_hz: info.rtp_clock_hz,
         delay: DelayConfig::fixed(DELAY_MS),
+        ..ReceiverConfig::default()
     };
     let mut receiver = AnyReceiver::new(config, info.channels)?;
     let channels = usize::from(info.channels);

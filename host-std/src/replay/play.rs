@@ -136,7 +136,7 @@ impl Player {
         longest: usize,
     ) -> Result<Self, ConfigError> {
         let [sample_rate_hz, rtp_clock_hz] = rates;
-        let config = ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay };
+        let config = ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay, tick: TICK };
         let network = |loss: Loss| {
             let config = NetworkConfig {
                 loss_percent: loss.percent,
@@ -149,8 +149,6 @@ impl Player {
         let mut receiver = AnyReceiver::new(config, channels)?;
         receiver.set_redundancy(decoders.redundancy());
         receiver.set_payloads(&mut decoders);
-        // The last one may be shorter, and says nothing of the others.
-        receiver.set_tick(TICK);
         Ok(Self {
             receiver,
             decoders,

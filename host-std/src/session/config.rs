@@ -168,6 +168,8 @@ pub struct CallConfig {
     pub buffer_bytes: Option<u32>,
     /// Bounds of the receive delay.
     pub delay: DelayConfig,
+    /// How much sound is played at a time; 10 ms, as the drivers do.
+    pub tick: Duration,
     /// The call should end when the other side said goodbye by RTCP and nothing came of it since for so long, neither RTP
     /// nor RTCP; on hold after 30 s at least. `None`: never, only signalling ends it. Whoever says goodbye at a hold and
     /// goes on is heard of within 6.2 s, the longest interval of RTCP for two (RFC 3550, 6.3.1).
@@ -213,6 +215,7 @@ impl CallConfig {
             sources: 1,
             buffer_bytes: None,
             delay: DelayConfig::default(),
+            tick: Duration::from_millis(super::TICK_MS.into()),
             after_goodbye: Some(Duration::from_secs(7)),
             after_silence: None,
             identity,
@@ -247,6 +250,7 @@ impl CallConfig {
             sources,
             buffer_bytes,
             delay,
+            tick,
             after_goodbye,
             after_silence,
             identity,
@@ -288,6 +292,7 @@ impl CallConfig {
             sources,
             buffer_bytes,
             delay,
+            tick,
             after_goodbye,
             after_silence,
             wall_clock,
@@ -311,6 +316,7 @@ pub(super) struct Settings {
     pub(super) sources: usize,
     pub(super) buffer_bytes: Option<u32>,
     pub(super) delay: DelayConfig,
+    pub(super) tick: Duration,
     pub(super) after_goodbye: Option<Duration>,
     pub(super) after_silence: Option<Duration>,
     pub(super) wall_clock: NtpTime,

@@ -65,7 +65,8 @@ impl Setup<'_> {
 
     fn listening(&self, sending: &SentCodec, decoders: Vec<Decoders>, own: Ssrc) -> Result<Listening, CallError> {
         let (sample_rate_hz, rtp_clock_hz) = (sending.sample_rate_hz, sending.rtp_clock_hz());
-        let config = ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: self.settings.delay };
+        let config =
+            ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: self.settings.delay, tick: self.settings.tick };
         let budget = self.settings.buffer_bytes.map(|bytes| Budget { bytes });
         Listening::new(config, sending.channels, decoders, own, budget)
     }

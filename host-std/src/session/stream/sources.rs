@@ -321,9 +321,6 @@ impl Listening {
         if self.places.iter().all(|place| place.receiver.ssrc().is_none()) {
             all.silence = (pcm.len() / channels) as u32;
         }
-        // They're asked for parts, but packets come between ticks.
-        let tick = Duration::from_samples((pcm.len() / channels) as u64, self.config.sample_rate_hz);
-        self.places.iter_mut().for_each(|place| place.receiver.set_tick(tick));
         let mut at = now;
         for part in pcm.chunks_mut(CHUNK) {
             let mut sum = [0i32; CHUNK];
@@ -458,7 +455,7 @@ impl Place {
     /// The source of this place is no more; what was counted of it goes to `ended`.
     fn end(&mut self, ended: &mut Counted) {
         ended.add(&self.receiver.stats().ended(), &self.receiver.total_bursts());
-        self.receiver.forget();
+        self.receiver.reset();
     }
 
     /// Another source has this place.
