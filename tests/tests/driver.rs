@@ -427,19 +427,29 @@ async fn what_a_device_dropped_while_the_machine_slept_is_told_once_and_at_its_p
     assert!((slept..slept + 1_600).contains(&losses[0]), "{losses:?} of {slept}");
 }
 
-/// A device that hears one loud sound.
-struct Loud(FileIo);
+/// A device of 44.1 kHz in stereo that hears one loud sound, and keeps what is played.
+struct Loud {
+    inner: FileIo,
+    loudness: i16,
+    played: Arc<Mutex<Vec<i16>>>,
+}
 
 impl AudioIo for Loud {
     fn sample_rate_hz(&self) -> u32 {
-        self.0.sample_rate_hz()
+        self.inner.sample_rate_hz()
+    }
+    fn channels(&self) -> u8 {
+        self.inner.channels()
     }
     fn read(&mut self, pcm: &mut [i16]) -> usize {
-        pcm.fill(20_000);
+        assert_eq!(pcm.len(), 882, "10 ms are 441 samples of both channels");
+        pcm.fill(self.loudness);
         pcm.len()
     }
     fn write(&mut self, pcm: &[i16]) -> usize {
-        self.0.write(pcm)
+        assert_eq!(pcm.len(), 882);
+        self.played.lock().unwrap().extend_from_slice(pcm);
+        self.inner.write(pcm)
     }
 }
 
@@ -448,6 +458,7 @@ struct Loudest(Arc<Mutex<i16>>);
 
 impl CaptureBlock<i16> for Loudest {
     fn process(&mut self, frame: &mut [i16], _: &Near<'_>) {
+        assert_eq!(frame.len(), 441);
         let mut loudest = self.0.lock().unwrap();
         *loudest = frame.iter().fold(*loudest, |loudest, &sample| loudest.max(sample));
     }
@@ -457,48 +468,80 @@ impl CaptureBlock<i16> for Loudest {
     }
 }
 
-/// Who has muted the microphone stays muted when the other side changes the codec and with it the sound.
+/// The user's device is what it is: when the other side changes the codec, the driver goes on, who has muted the microphone
+/// stays muted, and the new codec is heard at the volume that was set.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn mute_and_gains_go_on_with_a_driver_that_goes_on() {
+async fn a_driver_goes_on_with_its_mute_and_gains_when_the_codec_has_another_sound() {
     let clock = Clock::start();
     let loudest = Arc::new(Mutex::new(0));
     let heard = Arc::clone(&loudest);
-    let block = OwnBlock::new(move |_| Box::new(Loudest(Arc::clone(&heard))));
-    let base = CallConfig { codecs: vec![CodecFormat::pcmu()], ..CallConfig::new(4_000).unwrap() };
-    let mut call = Call::new(CallConfig { capture: Some(block), ..base.clone() }).unwrap();
-    let mut peer = Call::new(base).unwrap();
-    let offer = call.offer().unwrap();
-    call.accept(clock.now(), &peer.answer(clock.now(), &offer).unwrap()).unwrap();
-    let rtp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let first = driver(call, rtp, Box::new(Loud(FileIo::null(8_000))), clock);
-    let (commands, from_user) = mpsc::channel(8);
-    // Nobody looks at the status.
-    let (status, _) = watch::channel(Status::default());
-    let run = tokio::spawn(first.run(from_user, status));
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(*loudest.lock().unwrap() > 19_000);
-    for command in [Command::Mute(true), Command::MicrophoneGain(-600), Command::Volume(-300)] {
-        assert!(commands.send(command).await.is_ok());
+    let block = OwnBlock::new(move |rate_hz| {
+        assert_eq!(rate_hz, 44_100);
+        Box::new(Loudest(Arc::clone(&heard)))
+    });
+    let mut ends = Vec::new();
+    for capture in [Some(block), None] {
+        let rtp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = rtp.local_addr().unwrap().port();
+        let config = CallConfig { codecs: vec![CodecFormat::pcmu()], capture, ..CallConfig::new(port).unwrap() };
+        ends.push((Call::new(config).unwrap(), rtp));
     }
-    change(&commands, move |call, now| {
-        let wide = [CodecFormat::g722()];
+    let offer = ends[0].0.offer().unwrap();
+    let answer = ends[1].0.answer(clock.now(), &offer).unwrap();
+    ends[0].0.accept(clock.now(), &answer).unwrap();
+    let (mut commands, mut runs, mut seen, mut played) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (side, (call, rtp)) in ends.into_iter().enumerate() {
+        let (user, from_user) = mpsc::channel(8);
+        // Nobody looks at the status.
+        let (status, watching) = watch::channel(Status::default());
+        let pcm = Arc::new(Mutex::new(Vec::new()));
+        let inner = FileIo::null(44_100).with_channels(2);
+        let loud = Loud { inner, loudness: if side == 0 { 20_000 } else { 9_000 }, played: Arc::clone(&pcm) };
+        runs.push(tokio::spawn(driver(call, rtp, Box::new(loud), clock).run(from_user, status)));
+        commands.push(user);
+        seen.push(watching);
+        played.push(pcm);
+    }
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert!(*loudest.lock().unwrap() > 19_000);
+    for command in [Command::Mute(true), Command::MicrophoneGain(-600), Command::Volume(-600)] {
+        assert!(commands[0].send(command).await.is_ok());
+    }
+    let wide = [CodecFormat::g722()];
+    let offer = change(&commands[0], move |call, _| {
         call.set_codecs(&wide).unwrap();
-        peer.set_codecs(&wide).unwrap();
-        let offer = call.offer().unwrap();
-        call.accept(now, &peer.answer(now, &offer).unwrap()).unwrap();
+        call.offer().unwrap()
     })
     .await;
-    let Finished { ended, call, rtp, channels, .. } = run.await.unwrap();
-    assert!(matches!(ended, Ended::SoundChanged), "{ended:?}");
-    let (from_user, status) = channels.unwrap();
-    let seen = status.subscribe();
+    let answer = change(&commands[1], move |call, now| {
+        call.set_codecs(&[CodecFormat::g722()]).unwrap();
+        call.answer(now, &offer).unwrap()
+    })
+    .await;
+    let codec = change(&commands[0], move |call, now| {
+        call.accept(now, &answer).unwrap();
+        (call.codec().cloned(), call.received_sound(0), call.sample_rate_hz(), call.channels())
+    })
+    .await;
+    assert_eq!(codec, (Some(CodecFormat::g722()), Some((16_000, 1)), Some(44_100), Some(2)));
+    tokio::time::sleep(Duration::from_millis(150)).await;
     *loudest.lock().unwrap() = 0;
-    let mut second = driver(call, rtp, Box::new(Loud(FileIo::null(16_000))), clock);
-    second.time_limit = Some(Duration::from_millis(300));
-    let finished = second.run(from_user, status).await;
-    assert!(matches!(finished.ended, Ended::TimeOver), "{:?}", finished.ended);
-    let status = *seen.borrow();
-    assert_eq!((status.muted, status.microphone_gain, status.volume), (true, -600, -300));
+    played[0].lock().unwrap().clear();
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let level = change(&commands[0], |call, _| call.stats().receiver).await;
+    assert!(commands[0].send(Command::HangUp).await.is_ok());
+    for run in runs {
+        let finished = run.await.unwrap();
+        assert!(matches!(finished.ended, Ended::HungUp | Ended::Bye), "{:?}", finished.ended);
+    }
+    let status = *seen[0].borrow();
+    assert_eq!((status.muted, status.microphone_gain, status.volume), (true, -600, -600));
     assert_eq!(*loudest.lock().unwrap(), 0, "heard although it was muted");
-    drop(commands);
+    // A constant of 9,000, through G.722 and halved, in both channels; without a step.
+    let played = played[0].lock().unwrap();
+    let (quiet, loud) = (played.iter().min().copied(), played.iter().max().copied());
+    println!("G.722 heard at 44.1 kHz from {quiet:?} to {loud:?}; {} samples decoded", level.decoded_samples);
+    assert!(played.len() > 30_000 && quiet > Some(4_000) && loud < Some(5_000), "{quiet:?} {loud:?}");
+    assert!(played.chunks(2).all(|frame| frame[0] == frame[1]), "one channel stands for both");
+    assert!(level.decoded_samples > 15_000, "{level:?}");
 }

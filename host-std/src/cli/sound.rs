@@ -38,28 +38,13 @@ impl SoundArgs {
         }
         let capture = self.capture(sample_rate_hz, channels)?;
         let playback = self.playback(sample_rate_hz, channels)?;
-        Ok(Box::new(Split { args: self.clone(), capture, playback }))
+        Ok(Box::new(Split { capture, playback }))
     }
 
-    /// The same device for other sound. Files go on where they are; a card is opened anew.
-    ///
-    /// # Errors
-    /// What can't be opened.
-    pub(super) fn change(
-        &self,
-        mut audio: Box<dyn AudioIo>,
-        sample_rate_hz: u32,
-        channels: u8,
-    ) -> Result<Box<dyn AudioIo>, DeviceError> {
-        match audio.set_sound(sample_rate_hz, channels) {
-            Ok(()) => Ok(audio),
-            Err(DeviceError::OtherSound { .. }) => {
-                // Some cards can be opened only once.
-                drop(audio);
-                self.open(sample_rate_hz, channels)
-            }
-            Err(error) => Err(error),
-        }
+    /// Whether one of both is a sound card.
+    pub(super) fn has_card(&self) -> bool {
+        let names = [&self.microphone, &self.speaker];
+        names.iter().any(|name| matches!(choice(name, self.null), Choice::Card(_)))
     }
 
     fn capture(&self, sample_rate_hz: u32, channels: u8) -> Result<Box<dyn AudioIo>, DeviceError> {
@@ -102,7 +87,6 @@ fn card(
 
 /// Capture from one device, playback to another.
 struct Split {
-    args: SoundArgs,
     capture: Box<dyn AudioIo>,
     playback: Box<dyn AudioIo>,
 }
@@ -147,25 +131,6 @@ impl AudioIo for Split {
     }
     fn may_come_back(&self) -> bool {
         [&self.capture, &self.playback].iter().all(|side| side.failure().is_none() || side.may_come_back())
-    }
-    fn set_sound(&mut self, sample_rate_hz: u32, channels: u8) -> Result<(), DeviceError> {
-        // Some cards can be opened only once: the old one goes first.
-        let away = || Box::new(FileIo::null(sample_rate_hz).with_channels(channels));
-        match self.capture.set_sound(sample_rate_hz, channels) {
-            Err(DeviceError::OtherSound { .. }) => {
-                self.capture = away();
-                self.capture = self.args.capture(sample_rate_hz, channels)?;
-            }
-            set => set?,
-        }
-        match self.playback.set_sound(sample_rate_hz, channels) {
-            Err(DeviceError::OtherSound { .. }) => {
-                self.playback = away();
-                self.playback = self.args.playback(sample_rate_hz, channels)?;
-            }
-            set => set?,
-        }
-        Ok(())
     }
     fn reopen(&mut self) -> Result<(), DeviceError> {
         for side in [&mut self.capture, &mut self.playback] {

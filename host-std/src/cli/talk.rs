@@ -7,7 +7,6 @@ use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
 
 use clap::Args as ClapArgs;
 use dsp_core::time::{Duration, NtpTime};
-use host_std::device::FileIo;
 use host_std::opus::{self, OpusEncoderConfig};
 use host_std::sdp::{self, SrtpPolicy};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
@@ -218,6 +217,8 @@ fn talk(
     let waiting = Waiting::read(&[&rtp, &rtcp])?;
     let taken = agree(&mut call, &clock)?;
     let rate_hz = call.sample_rate_hz().ok_or("no call was agreed on")?;
+    // The device stays as it is, whatever codecs come later: one of a card has its full band from the start.
+    let rate_hz = if args.sound.has_card() { CARD_HZ } else { rate_hz };
     let audio = args.sound.open(rate_hz, call.channels().unwrap_or(1))?;
     let mux = call.negotiated_transport().is_some_and(|agreed| agreed.rtcp_mux);
     let rtcp = if mux { None } else { Some(UdpSocket::from_std(rtcp)?) };
@@ -232,9 +233,9 @@ fn talk(
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
     };
     let begin = clock.now();
-    let (finished, (sound_error, send_error)) = runtime.block_on(async {
-        let (commands, mut from_user) = mpsc::channel(16);
-        let (mut status, watching) = watch::channel(Status::default());
+    let (ended, call, mut audio, send_error) = runtime.block_on(async {
+        let (commands, from_user) = mpsc::channel(16);
+        let (status, watching) = watch::channel(Status::default());
         let (wishes, wished) = mpsc::channel(16);
         let (texts, written) = mpsc::channel(4);
         // The channel has room, and nothing else sends before the driver runs.
@@ -276,40 +277,14 @@ fn talk(
             })
         };
         driver.call.count(Missed::Early, waiting.stop().await);
-        let (mut sound_error, mut send_error) = (None, None);
-        let finished = loop {
-            let mut finished = driver.run(from_user, status).await;
-            send_error = send_error.or(finished.send_error.take());
-            let Some(channels) = finished.channels.take() else { break finished };
-            (from_user, status) = channels;
-            // Another codec has other sound: the call goes on with a device for it; mute and gains go on with the driver.
-            let (rate_hz, channels) = (finished.call.sample_rate_hz(), finished.call.channels());
-            let (rate_hz, channels) = (rate_hz.unwrap_or(8_000), channels.unwrap_or(1));
-            let audio = args.sound.change(finished.audio, rate_hz, channels).unwrap_or_else(|error| {
-                sound_error = Some(error);
-                let _ = commands.try_send(Command::HangUp);
-                Box::new(FileIo::null(rate_hz).with_channels(channels))
-            });
-            let gone = StdDuration::from_micros(clock.now().since(begin).as_micros());
-            driver = Driver {
-                call: finished.call,
-                rtp: finished.rtp,
-                rtcp: finished.rtcp,
-                audio,
-                clock,
-                drift_ppm: 0.0,
-                time_limit: args.seconds.map(|seconds| StdDuration::from_secs_f64(seconds).saturating_sub(gone)),
-            };
-        };
+        let finished = driver.run(from_user, status).await;
         negotiation.abort();
         interrupt.abort();
-        let Finished { ended, call, audio, .. } = finished;
+        let Finished { ended, call, audio, send_error, .. } = finished;
         let _ = display.await;
         drop(keyboard);
-        ((ended, call, audio), (sound_error, send_error))
+        (ended, call, audio, send_error)
     });
-    let (ended, call, mut audio) = finished;
-    let rate_hz = call.sample_rate_hz().unwrap_or(rate_hz);
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = call.stats();
     if args.json {
@@ -321,7 +296,8 @@ fn talk(
     // Some may always be lost; most of them are no call.
     let unsent = send_error.filter(|_| u64::from(stats.unsent) * 2 > u64::from(stats.sender.packets));
     let closed = audio.close();
-    match (ended, sound_error.as_ref().or(audio.failure()), closed) {
+    match (ended, audio.failure(), closed) {
+        (Ended::Sound(error), ..) => Err(super::chain(&error).into()),
         (Ended::Socket(error), ..) => Err(format!("the socket failed: {error}").into()),
         (Ended::Front(error), ..) => Err(format!("the device side of the call can't be made: {error}").into()),
         (Ended::Silence(silence), ..) => {
@@ -355,6 +331,9 @@ pub(super) async fn asked_to_end() {
         std::future::pending::<()>().await;
     }
 }
+
+/// Rate of a call with a sound card, in Hz.
+const CARD_HZ: u32 = 48_000;
 
 fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
     let span = |seconds: f64| Duration::from_millis((seconds * 1e3) as u64);

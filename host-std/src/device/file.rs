@@ -1,10 +1,9 @@
 //! A device without a card: WAV files, or nothing at all, at the caller's pace.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{AudioCounters, AudioIo, DeviceError};
-use crate::resample::{ResampleError, Resampler};
-use crate::wav::{WavError, WavFrames, WavSink};
+use crate::wav::{WavFrames, WavSink};
 
 /// Captures from a WAV file or silence, and plays to a WAV file or nowhere.
 ///
@@ -15,13 +14,7 @@ pub struct FileIo {
     sample_rate_hz: u32,
     channels: u8,
     source: Option<WavFrames>,
-    /// Where the source comes from, and the frames of it that were read since its start.
-    source_path: PathBuf,
-    at: u64,
     sink: Option<WavSink>,
-    sink_channels: u8,
-    /// Between the sound and a file that was begun with another.
-    fitting: Option<Fitting>,
     looped: bool,
     finished: bool,
     counters: AudioCounters,
@@ -35,11 +28,7 @@ impl FileIo {
             sample_rate_hz,
             channels: 1,
             source: None,
-            source_path: PathBuf::new(),
-            at: 0,
             sink: None,
-            sink_channels: 1,
-            fitting: None,
             looped: false,
             finished: false,
             counters: AudioCounters::default(),
@@ -58,7 +47,6 @@ impl FileIo {
     /// # Errors
     /// [`DeviceError::Wav`] as [`WavFrames::open`] has them.
     pub fn capture_from(mut self, path: impl AsRef<Path>, looped: bool) -> Result<Self, DeviceError> {
-        self.source_path = path.as_ref().into();
         self.source = Some(WavFrames::open(path, self.sample_rate_hz, self.channels)?);
         self.looped = looped;
         Ok(self)
@@ -70,7 +58,6 @@ impl FileIo {
     /// [`DeviceError::Wav`] as [`WavSink::create_with`] has them.
     pub fn play_to(mut self, path: impl AsRef<Path>) -> Result<Self, DeviceError> {
         self.sink = Some(WavSink::create_with(path, self.sample_rate_hz, self.channels.into())?);
-        self.sink_channels = self.channels;
         Ok(self)
     }
 
@@ -105,7 +92,6 @@ impl FileIo {
             match source.read(&mut pcm[filled..]) {
                 Ok(0) if self.looped && !rewound => {
                     rewound = true;
-                    self.at = 0;
                     if let Err(e) = source.rewind() {
                         self.failure = Some(e.into());
                         break;
@@ -117,7 +103,6 @@ impl FileIo {
                     break;
                 }
                 Ok(n) => {
-                    self.at += n as u64;
                     filled += n * source.channels();
                     rewound = false;
                 }
@@ -155,10 +140,7 @@ impl AudioIo for FileIo {
             self.counters.playback_overrun += self.a_channel(pcm.len());
             return 0;
         }
-        let written = self.sink.as_mut().map(|sink| match &mut self.fitting {
-            Some(fitting) => fitting.write(pcm, sink),
-            None => sink.write(pcm),
-        });
+        let written = self.sink.as_mut().map(|sink| sink.write(pcm));
         if let Some(Err(e)) = written {
             self.failure = Some(e.into());
             self.counters.playback_overrun += self.a_channel(pcm.len());
@@ -189,30 +171,6 @@ impl AudioIo for FileIo {
         self.failure.is_none()
     }
 
-    /// The capture's file goes on where it is; the file played to keeps the sound that it began with.
-    fn set_sound(&mut self, sample_rate_hz: u32, channels: u8) -> Result<(), DeviceError> {
-        let fitting = match &self.sink {
-            Some(sink) => Fitting::new([channels, self.sink_channels], sample_rate_hz, sink.sample_rate_hz())?,
-            None => None,
-        };
-        if self.source.is_some() {
-            let mut source = WavFrames::open(&self.source_path, sample_rate_hz, channels)?;
-            let mut left = self.at * u64::from(sample_rate_hz) / u64::from(self.sample_rate_hz.max(1));
-            self.at = left;
-            let mut passed = vec![0; PART * usize::from(channels)];
-            while left > 0 {
-                let frames = (PART as u64).min(left) as usize;
-                match source.read(&mut passed[..frames * usize::from(channels)])? {
-                    0 => break,
-                    read => left -= read as u64,
-                }
-            }
-            self.source = Some(source);
-        }
-        (self.sample_rate_hz, self.channels, self.fitting) = (sample_rate_hz, channels, fitting);
-        Ok(())
-    }
-
     /// Starts the capture's file again; what was played so far stays. A file that has failed stays so: it would break
     /// off at the same place.
     fn reopen(&mut self) -> Result<(), DeviceError> {
@@ -222,64 +180,7 @@ impl AudioIo for FileIo {
         if let Some(source) = &mut self.source {
             source.rewind()?;
         }
-        self.at = 0;
         self.finished = false;
-        Ok(())
-    }
-}
-
-/// Frames that are converted in one go.
-const PART: usize = 480;
-
-/// What makes sound fit a file of another rate or number of channels: one channel stands for all, the mean for one.
-#[derive(Debug)]
-struct Fitting {
-    from_channels: usize,
-    /// One for each channel of the file.
-    resamplers: Vec<Resampler>,
-    part: Vec<i16>,
-    interleaved: Vec<i16>,
-}
-
-impl Fitting {
-    /// `None` where the sound fits as it is.
-    fn new([from, to]: [u8; 2], from_hz: u32, to_hz: u32) -> Result<Option<Self>, ResampleError> {
-        if (from, from_hz) == (to, to_hz) {
-            return Ok(None);
-        }
-        let resamplers = (0..to).map(|_| Resampler::new(from_hz, to_hz)).collect::<Result<Vec<_>, _>>()?;
-        let interleaved = vec![0; PART * resamplers.len()];
-        Ok(Some(Self { from_channels: usize::from(from.max(1)), resamplers, part: vec![0; PART], interleaved }))
-    }
-
-    fn write(&mut self, pcm: &[i16], sink: &mut WavSink) -> Result<(), WavError> {
-        let (from, to) = (self.from_channels, self.resamplers.len());
-        for frames in pcm.chunks(PART * from) {
-            for (channel, resampler) in self.resamplers.iter_mut().enumerate() {
-                for (sample, frame) in self.part.iter_mut().zip(frames.chunks_exact(from)) {
-                    *sample = match from {
-                        1 => frame[0],
-                        _ if from == to => frame[channel],
-                        _ => (frame.iter().map(|&sample| i32::from(sample)).sum::<i32>() / from as i32) as i16,
-                    };
-                }
-                resampler.push(&self.part[..frames.len() / from]);
-            }
-            loop {
-                // All have as much: the same went into them.
-                let mut made = 0;
-                for (channel, resampler) in self.resamplers.iter_mut().enumerate() {
-                    made = resampler.pull(&mut self.part);
-                    for (frame, &sample) in self.interleaved.chunks_exact_mut(to).zip(&self.part[..made]) {
-                        frame[channel] = sample;
-                    }
-                }
-                if made == 0 {
-                    break;
-                }
-                sink.write(&self.interleaved[..made * to])?;
-            }
-        }
         Ok(())
     }
 }
@@ -335,42 +236,6 @@ mod tests {
         io.finish().unwrap();
         let heard = WavSource::open(&loudspeaker, 8_000).unwrap();
         assert_eq!((heard.spec().channels, heard.len()), (2, 500));
-        for file in [microphone, loudspeaker] {
-            std::fs::remove_file(file).unwrap();
-        }
-    }
-
-    #[test]
-    fn files_go_on_when_the_sound_changes() {
-        let path = |name| std::env::temp_dir().join(format!("media-core-{}-{name}.wav", std::process::id()));
-        let (microphone, loudspeaker) = (path("first-8-khz"), path("then-16-khz"));
-        let mut sink = WavSink::create(&microphone, 8_000).unwrap();
-        // A step after 100 ms.
-        sink.write(&[[1_000; 800], [9_000; 800]].concat()).unwrap();
-        sink.finish().unwrap();
-        let mut io = FileIo::null(8_000).capture_from(&microphone, false).unwrap().play_to(&loudspeaker).unwrap();
-        let mut pcm = [0; 400];
-        assert_eq!((io.read(&mut pcm), io.write(&[5_000; 800])), (400, 800));
-        io.set_sound(16_000, 2).unwrap();
-        assert_eq!((io.sample_rate_hz(), io.channels()), (16_000, 2));
-        // The other 50 ms of the first half, now 1,600 samples of both channels; then the second half.
-        let mut more = [0; 2 * 2_400];
-        assert_eq!(io.read(&mut more), more.len());
-        assert!(
-            (900..1_100).contains(&more[1_000]) && (900..1_100).contains(&more[1_501]),
-            "{:?}",
-            &more[1_000..1_004]
-        );
-        assert!((8_500..9_500).contains(&more[2_500]) && (8_500..9_500).contains(&more[2_501]));
-        // What is played fits the file that was begun: mono, 8 kHz.
-        assert_eq!(io.write(&[[7_000, 3_000]; 1_600].concat()), 3_200);
-        io.finish().unwrap();
-        let heard = WavSource::open(&loudspeaker, 8_000).unwrap();
-        assert_eq!((heard.spec().channels, heard.spec().sample_rate), (1, 8_000));
-        let heard = heard.read_all(dsp_core::time::Duration::from_secs(1)).unwrap();
-        assert!((1_550..=1_620).contains(&heard.len()), "{}", heard.len());
-        assert!(heard[..800].iter().all(|&sample| sample == 5_000));
-        assert!(heard[900..1_500].iter().all(|sample| (4_900..5_100).contains(sample)), "the mean of both channels");
         for file in [microphone, loudspeaker] {
             std::fs::remove_file(file).unwrap();
         }

@@ -1,6 +1,6 @@
 //! Sound in and out for a call: a sound card, WAV files, or nothing, behind one trait.
 //!
-//! The caller moves 16-bit frames at the call's rate, mono or interleaved stereo, at its own pace, usually one frame a tick; nothing here
+//! The caller moves 16-bit frames at its own rate, mono or interleaved stereo, and its own pace, usually one frame a tick; nothing here
 //! blocks. [`CardIo`] brings that together with the card's pace, rate, channels and sample format: one lock-free ring
 //! a direction, resampled on the caller's side, with a slow nudge of the ratio that keeps the ring near its target
 //! level however the clocks drift. [`FileIo`] does as it is told, and runs as fast as it is called.
@@ -79,18 +79,6 @@ pub trait AudioIo: Send {
     /// not a file that breaks off.
     fn may_come_back(&self) -> bool {
         true
-    }
-    /// Goes on with sound of another rate and number of channels, as when the codec of a call changes. Blocks and
-    /// allocates.
-    ///
-    /// # Errors
-    /// [`DeviceError::OtherSound`] of a device that can't: another one is to be made in its place. Or what is wrong with
-    /// the device.
-    fn set_sound(&mut self, sample_rate_hz: u32, channels: u8) -> Result<(), DeviceError> {
-        if (sample_rate_hz, channels) == (self.sample_rate_hz(), self.channels()) {
-            return Ok(());
-        }
-        Err(DeviceError::OtherSound { sample_rate_hz, channels })
     }
 
     /// Opens the device anew, lost or not. Blocks and allocates.
@@ -211,13 +199,6 @@ pub enum DeviceError {
     Rate(ResampleError),
     /// A WAV file that stands for a device can't be read or written.
     Wav(WavError),
-    /// The device was made for other sound and can't change.
-    OtherSound {
-        /// The rate asked for, in Hz.
-        sample_rate_hz: u32,
-        /// The channels asked for.
-        channels: u8,
-    },
 }
 
 impl fmt::Display for DeviceError {
@@ -232,9 +213,6 @@ impl fmt::Display for DeviceError {
             Self::Lost { .. } => f.write_str("the sound device is lost"),
             Self::Rate(_) => f.write_str("the sound device's rate does not fit the call"),
             Self::Wav(e) => e.fmt(f),
-            Self::OtherSound { sample_rate_hz, channels } => {
-                write!(f, "the sound device can't change to {sample_rate_hz} Hz and {channels} channels")
-            }
         }
     }
 }
@@ -246,7 +224,7 @@ impl std::error::Error for DeviceError {
             Self::Open { source, .. } | Self::Lost { source } => Some(source),
             Self::Rate(e) => Some(e),
             Self::Wav(e) => std::error::Error::source(e),
-            Self::NotFound { .. } | Self::Unsupported { .. } | Self::OtherSound { .. } => None,
+            Self::NotFound { .. } | Self::Unsupported { .. } => None,
         }
     }
 }

@@ -11,7 +11,8 @@
 //! which streams there are, `transport` addresses and keys, `stream` codecs and sound.
 //!
 //! A later offer (hold, another address, new keys, another codec, one stream more or less) changes the running call:
-//! streams keep their SSRC unless the RTP clock changed, and the receive road goes on unless the codec's rate changed.
+//! streams keep their SSRC unless the RTP clock changed, and the receive road goes on; where the codecs' sound changed it is new, and
+//! the one before fades out under it.
 
 mod arrival;
 mod change;
@@ -29,7 +30,7 @@ use super::front::NO_SOUND;
 use super::keys::OwnKeys;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Missed, Transmit};
 use super::own::BoxedGuard;
-use super::stream::Stream;
+use super::stream::{Sound, Stream};
 use super::tap::Tap;
 use super::transport::Transport;
 use super::{CallConfig, Identity};
@@ -111,9 +112,30 @@ impl Call {
         self.local.rtp_port = rtp_port;
     }
 
-    /// Our codecs of the first stream from the next offer or answer on, the best first. Rate and channels of the call's
-    /// sound may change with them, when the offer is answered or the answer accepted: see
-    /// [`sample_rate_hz`](Self::sample_rate_hz) and [`channels`](Self::channels).
+    /// Rate in Hz and channels of the sound that the user plays and captures from now on, in all streams and whatever codecs
+    /// are agreed on: those of the device, 8 to 48 kHz, mono or stereo. It's made into the codecs' sound and out of it, which
+    /// takes 2 to 5 ms each way where they differ. `None`, as at first: that of the codecs, which may change with a later
+    /// offer and answer. Not in the middle of a tick; a [`front_end`](Self::front_end) is to be made anew.
+    ///
+    /// # Errors
+    /// [`CallError::Sound`] for other rates or channels, [`CallError::Conversion`] where a codec's sound can't be made of it;
+    /// nothing changes then.
+    pub fn set_sound(&mut self, sound: Option<(u32, u8)>) -> Result<(), CallError> {
+        let sound = sound.map(Sound::checked).transpose()?;
+        let streams = self.streams.iter().map(|stream| stream.as_ref().map(|stream| stream.prepare_sound(sound)));
+        let prepared = streams.map(Option::transpose).collect::<Result<Vec<_>, _>>()?;
+        for (stream, prepared) in self.streams.iter_mut().zip(prepared) {
+            if let (Some(stream), Some(prepared)) = (stream, prepared) {
+                stream.set_sound(prepared);
+            }
+        }
+        self.settings.sound = sound;
+        Ok(())
+    }
+
+    /// Our codecs of the first stream from the next offer or answer on, the best first. Unless the user has said what sound
+    /// he has ([`set_sound`](Self::set_sound)), rate and channels of the call's may change with them, when the offer is
+    /// answered or the answer accepted: see [`sample_rate_hz`](Self::sample_rate_hz) and [`channels`](Self::channels).
     ///
     /// # Errors
     /// As for [`new`](Self::new); nothing changes then.
@@ -167,7 +189,8 @@ impl Call {
             Some(stream) => stream.play(now, pcm, tap.as_deref_mut()),
             None => {
                 pcm.fill(0);
-                Played { silence: pcm.len() as u32, ..Played::default() }
+                let channels = self.settings.sound.map_or(NO_SOUND.1, |sound| sound.channels);
+                Played { silence: pcm.len() as u32 / u32::from(channels), ..Played::default() }
             }
         };
         self.tap = tap;
@@ -225,7 +248,7 @@ impl Call {
         }
         let rate_hz = self.stream_sound(0).unwrap_or(NO_SOUND).0;
         for stream in self.streams.iter_mut().flatten() {
-            stream.pause((samples as u64 * u64::from(stream.sound().0) / u64::from(rate_hz)) as usize);
+            stream.pause((samples as u64 * u64::from(stream.sound().rate_hz) / u64::from(rate_hz)) as usize);
         }
         self.stats.slept = self.stats.slept + Duration::from_samples(samples as u64, rate_hz);
     }

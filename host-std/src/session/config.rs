@@ -11,7 +11,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
 use super::own::{OwnBlock, OwnDetector, OwnGuard, OwnPath};
-use super::stream::{self, MAX_SOURCES, PACKET_BYTES};
+use super::stream::{self, MAX_SOURCES, PACKET_BYTES, Sound};
 use super::{CallError, Latching};
 use crate::registry::{CodecFormat, Registry};
 use crate::sdp::{self, DEFAULT_MTU, LocalMedia, LocalStream, SrtpPolicy};
@@ -131,6 +131,10 @@ pub struct CallConfig {
     /// What makes the codecs, with their settings: those of Opus, say, by
     /// [`with`](Registry::with)`(`[`Opus`](crate::registry::Opus)`(settings))`.
     pub registry: Registry,
+    /// Rate in Hz and channels of the sound that the user plays and captures, whatever codecs are agreed on: those of a
+    /// device, 8 to 48 kHz, mono or stereo ([`Call::set_sound`](super::Call::set_sound)). `None`: that of the codecs, which is
+    /// never converted: what a server wants.
+    pub sound: Option<(u32, u8)>,
     /// Whether silence is described (comfort noise, RFC 3389) instead of sent, if the other side wants that too. It's for
     /// codecs without pauses of their own; those of Opus are a setting of [`Opus`](crate::registry::Opus).
     pub comfort_noise: bool,
@@ -202,6 +206,7 @@ impl CallConfig {
             rtcp_mux: true,
             codecs: vec![CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu(), CodecFormat::pcma()],
             registry: Registry::builtin(),
+            sound: None,
             comfort_noise: false,
             redundancy: 0,
             ptime_ms: 20,
@@ -237,6 +242,7 @@ impl CallConfig {
             rtcp_mux,
             codecs,
             registry,
+            sound,
             comfort_noise,
             redundancy,
             ptime_ms,
@@ -281,6 +287,7 @@ impl CallConfig {
         };
         let settings = Settings {
             bind,
+            sound: sound.map(Sound::checked).transpose()?,
             comfort_noise,
             redundancy,
             ptime_ms,
@@ -305,6 +312,7 @@ impl CallConfig {
 /// What of a call's configuration is not said in a description.
 pub(super) struct Settings {
     pub(super) bind: Option<IpAddr>,
+    pub(super) sound: Option<Sound>,
     pub(super) comfort_noise: bool,
     redundancy: u8,
     ptime_ms: u32,

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
-use super::{Call, Channel, Ending, HostFront, Missed, Transmit};
+use super::{Call, CallError, Channel, Ending, HostFront, Missed, Transmit};
 use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
 
 /// Length of an audio tick in ms.
@@ -113,12 +113,11 @@ pub enum Ended {
     Silence(Duration),
     /// The time was over.
     TimeOver,
-    /// A change gave the call another sample rate or other channels, so it needs another device: make a new driver of
-    /// what this one gives back.
-    SoundChanged,
     /// The socket failed.
     Socket(io::Error),
-    /// The device side of the call can't be made: sound of more than 48 kHz in stereo.
+    /// The call can't have the device's sound: not 8 to 48 kHz in mono or stereo.
+    Sound(CallError),
+    /// The device side of the call can't be made.
     Front(FrontError),
     /// The device failed for good; [`AudioIo::failure`] of what the driver gives back says why.
     SoundFailed,
@@ -132,7 +131,8 @@ pub struct Driver {
     pub rtp: UdpSocket,
     /// The same for RTCP, where it isn't multiplexed.
     pub rtcp: Option<UdpSocket>,
-    /// Microphone and loudspeaker, at the call's rate and with its channels.
+    /// Microphone and loudspeaker. Their rate and channels are the call's sound from now on, whatever codecs are agreed on
+    /// ([`Call::set_sound`]).
     pub audio: Box<dyn AudioIo>,
     /// The clock.
     pub clock: Clock,
@@ -157,9 +157,6 @@ pub struct Finished {
     pub rtcp: Option<UdpSocket>,
     /// Why the first datagram could not be sent that could not; how many, the call's numbers tell.
     pub send_error: Option<io::Error>,
-    /// For the driver that goes on with the call, where the sound has changed: the commands that were not carried out and
-    /// those to come, and where the status goes. At every other end the channels are closed.
-    pub channels: Option<(mpsc::Receiver<Command>, watch::Sender<Status>)>,
 }
 
 struct Sound {
@@ -193,19 +190,21 @@ struct Running {
 }
 
 impl Driver {
-    /// Runs the call until it ends. Mute and gains begin as `status` tells them: with [`Finished::channels`] of the driver
-    /// before, those go on.
+    /// Runs the call until it ends. Mute and gains begin as `status` tells them.
     pub async fn run(self, mut commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished {
         let Self { call, rtp, rtcp, audio, clock, drift_ppm, time_limit } = self;
         let mut running = Running { call, rtp, rtcp, clock, send_error: None };
         let (rate_hz, channels) = (audio.sample_rate_hz(), audio.channels());
         let begin = TokioInstant::now();
+        if let Err(error) = running.call.set_sound(Some((rate_hz, channels))) {
+            return running.finished(Ended::Sound(error), audio);
+        }
         let front = match running.call.front_end() {
             Ok(front) => front,
-            Err(error) => return running.finished(Ended::Front(error), audio, None),
+            Err(error) => return running.finished(Ended::Front(error), audio),
         };
         let mut sound = Sound { device: Device::Here { audio, retry: begin }, front, skipped: Gaps::default() };
-        // A driver that goes on with a call goes on with its mute and its gains; others begin with none.
+        // Unless somebody has set them before, the default: none.
         let before = *status.borrow();
         sound.apply(Command::Mute(before.muted));
         sound.apply(Command::MicrophoneGain(before.microphone_gain));
@@ -252,11 +251,6 @@ impl Driver {
                 Event::Command(Some(Command::HangUp) | None) => break Ended::HungUp,
                 Event::Command(Some(Command::Change(change))) => {
                     change(&mut running.call, clock.now());
-                    if running.call.sample_rate_hz().is_some_and(|call_hz| call_hz != rate_hz)
-                        || running.call.channels().is_some_and(|call_channels| call_channels != channels)
-                    {
-                        break Ended::SoundChanged;
-                    }
                 }
                 Event::Command(Some(command)) => sound.apply(command),
                 Event::Tick => {
@@ -280,28 +274,20 @@ impl Driver {
                 }
             }
         };
-        if !matches!(ended, Ended::SoundChanged) {
-            running.call.hang_up();
-            running.drain_call(&mut datagram).await;
-        }
-        // Also where nobody looks: a driver that goes on with the call does.
+        running.call.hang_up();
+        running.drain_call(&mut datagram).await;
+        // Also where nobody looks yet.
         status.send_replace(running.status(&sound, begin));
         tracing::debug!(?ended, "call ended");
         let audio = sound.device.close().await;
-        let channels = matches!(ended, Ended::SoundChanged).then_some((commands, status));
-        running.finished(ended, audio, channels)
+        running.finished(ended, audio)
     }
 }
 
 impl Running {
-    fn finished(
-        self,
-        ended: Ended,
-        audio: Box<dyn AudioIo>,
-        channels: Option<(mpsc::Receiver<Command>, watch::Sender<Status>)>,
-    ) -> Finished {
+    fn finished(self, ended: Ended, audio: Box<dyn AudioIo>) -> Finished {
         let Self { call, rtp, rtcp, send_error, .. } = self;
-        Finished { ended, call, audio, rtp, rtcp, send_error, channels }
+        Finished { ended, call, audio, rtp, rtcp, send_error }
     }
 
     fn arrive(&mut self, channel: Channel, from: SocketAddr, datagram: &mut [u8]) {

@@ -12,6 +12,7 @@ use dsp_core::streams::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::rtcp::VoipMetrics;
 
+use crate::resample::ResampleError;
 use crate::sdp::SdpError;
 
 /// Why a call can't be set up.
@@ -60,6 +61,15 @@ pub enum CallError {
     },
     /// This end can't be a source that the other side is already (RFC 3550, 8.2).
     SourceTaken(Ssrc),
+    /// The user's sound is neither mono nor stereo, or not of 8 to 48 kHz.
+    Sound {
+        /// Rate in Hz.
+        sample_rate_hz: u32,
+        /// Channels.
+        channels: u8,
+    },
+    /// A codec's sound can't be made of the user's, or the user's of it.
+    Conversion(ResampleError),
     /// A call's sound is mono, and this codec's is not.
     Channels {
         /// The codec, as `a=rtpmap` has it.
@@ -91,6 +101,13 @@ impl std::fmt::Display for CallError {
             }
             Self::Stream(index) => write!(f, "the call has no stream {index}"),
             Self::SourceTaken(ssrc) => write!(f, "source {:08x} is the other side's", ssrc.0),
+            Self::Sound { sample_rate_hz, channels } => {
+                write!(
+                    f,
+                    "sound of {sample_rate_hz} Hz and {channels} channels; 8 to 48 kHz in mono or stereo are possible"
+                )
+            }
+            Self::Conversion(_) => write!(f, "the codec's sound doesn't fit the device's"),
             Self::Front(_) => write!(f, "the device side of the call can't be made"),
             Self::Rtcp => write!(f, "RTCP needs a canonical name of 1 to 64 bytes"),
         }
@@ -108,6 +125,7 @@ impl std::error::Error for CallError {
             Self::Randomness(error) => Some(error),
             Self::Keys(error) => Some(error),
             Self::Front(error) => Some(error),
+            Self::Conversion(error) => Some(error),
             Self::SourceReturns(_)
             | Self::Codec(_)
             | Self::NoOffer
@@ -116,6 +134,7 @@ impl std::error::Error for CallError {
             | Self::Redundancy(_)
             | Self::Stream(_)
             | Self::BufferBytes { .. }
+            | Self::Sound { .. }
             | Self::Channels { .. } => None,
         }
     }

@@ -74,8 +74,10 @@ impl VirtualTime {
         let answer = calls[1].answer(Instant::ZERO, &offer)?;
         calls[0].accept(Instant::ZERO, &answer)?;
         let [first, second] = calls;
-        let end = |call: Call, address, ppm, phase_us| -> Result<End, CallError> {
+        let end = |mut call: Call, address, ppm, phase_us| -> Result<End, CallError> {
             let (rate_hz, channels) = (call.sample_rate_hz().unwrap_or(8_000), call.channels().unwrap_or(1));
+            // The device stays, whatever is agreed on later.
+            call.set_sound(Some((rate_hz, channels)))?;
             let front = call.front_end().map_err(CallError::Front)?;
             Ok(End { call, speech: Vec::new(), front, address, rate_hz, channels, ppm, phase_us, tick: 0, spoken: 0 })
         };

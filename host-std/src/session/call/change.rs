@@ -141,7 +141,7 @@ impl Call {
             (Next::New(mut stream, report), place) => {
                 let mut packets_before = 0;
                 if let Some(before) = place {
-                    stream.set_earlier(before.ended(stream.sound().0));
+                    stream.set_earlier(before.ended(stream.sound().rate_hz));
                     packets_before = before.own().1;
                 }
                 *place = Some(*stream);

@@ -54,19 +54,29 @@ impl Call {
         self.local.mtu
     }
 
-    /// Rate of the first stream's sound in Hz, once agreed on: what `capture` takes and `play` gives.
+    /// Rate of the first stream's sound in Hz: what `capture` takes and `play` gives. It's the user's
+    /// ([`set_sound`](Self::set_sound)), or else the widest of the codecs', once agreed on.
     pub fn sample_rate_hz(&self) -> Option<u32> {
-        self.first().map(|stream| stream.sound().0)
+        self.stream_sound(0).map(|(sample_rate_hz, _)| sample_rate_hz)
     }
 
-    /// Channels of the first stream's sound, 1 or 2, once agreed on: what `capture` takes and `play` gives, interleaved.
+    /// Channels of the first stream's sound, 1 or 2: what `capture` takes and `play` gives, interleaved. The user's, or else
+    /// the codecs', once agreed on.
     pub fn channels(&self) -> Option<u8> {
-        self.first().map(|stream| stream.sound().1)
+        self.stream_sound(0).map(|(_, channels)| channels)
     }
 
-    /// Rate in Hz and channels of the sound of the stream with this number, once agreed on.
+    /// Rate in Hz and channels of the sound of the stream with this number: the user's, or else the codecs', once agreed on.
     pub fn stream_sound(&self, stream: usize) -> Option<(u32, u8)> {
-        self.streams.get(stream)?.as_ref().map(Stream::sound)
+        let sound = self.streams.get(stream)?.as_ref().map(Stream::sound).or(self.settings.sound)?;
+        Some((sound.rate_hz, sound.channels))
+    }
+
+    /// Rate in Hz and channels of what the receivers of the stream with this number play, before it's made into the user's
+    /// sound: those of the widest codec that was agreed on. [`Tap::source`](crate::session::Tap::source) is told in it.
+    pub fn received_sound(&self, stream: usize) -> Option<(u32, u8)> {
+        let sound = self.streams.get(stream)?.as_ref()?.received_sound();
+        Some((sound.rate_hz, sound.channels))
     }
 
     /// A snapshot of the numbers: of all streams where they add up, else of the first that was agreed on.
@@ -75,8 +85,8 @@ impl Call {
         let Some((index, first)) = streams.next() else { return self.stats };
         let remote = self.remote(index, first);
         let mut total = first.total();
-        for (stream, rate_hz) in streams.map(|(_, stream)| (stream, stream.sound().0)) {
-            total = total.with_earlier(&stream.total().at_rate(rate_hz, first.sound().0));
+        for (stream, rate_hz) in streams.map(|(_, stream)| (stream, stream.sound().rate_hz)) {
+            total = total.with_earlier(&stream.total().at_rate(rate_hz, first.sound().rate_hz));
         }
         self.stats_of(first, &remote, total)
     }

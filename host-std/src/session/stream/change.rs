@@ -8,7 +8,10 @@ use dsp_core::send::{HostRedundancy, SenderConfig};
 use dsp_core::streams::budget::Budget;
 use dsp_core::time::{PayloadType, Ssrc};
 
+use super::capture::Capture;
 use super::codecs::{Decoders, SentCodec};
+use super::conversion::Sound;
+use super::playing::{self, Leaving, Playing};
 use super::sources::{Counted, Listening};
 use super::{Stream, StreamSender};
 use crate::registry::{CodecFormat, Registry};
@@ -34,8 +37,12 @@ pub(in crate::session) struct Change {
     redundancy: Option<Box<HostRedundancy>>,
     noise: Option<(PayloadType, HostDetector)>,
     /// Other receivers, where the sound is another; else more decoders for those there are.
-    heard: Option<Listening>,
+    heard: Option<Playing>,
     more: Vec<Decoders>,
+    /// What makes the user's sound the codec's, where either is another, and those receivers that were there play as the
+    /// user's, where that is another.
+    capture: Option<Capture>,
+    replayed: Option<playing::OtherSound>,
     switches: bool,
     /// Memory of the sender, where packets are longer than any before.
     room: Option<Box<[i16]>>,
@@ -80,6 +87,15 @@ impl Setup<'_> {
         sending.noise.map(|payload_type| (payload_type, detector()))
     }
 
+    /// The sound that the user has: what he said, or else that of the receivers.
+    fn sound(&self, received: Sound) -> Sound {
+        self.settings.sound.unwrap_or(received)
+    }
+
+    fn capture(&self, sound: Sound, sending: &SentCodec) -> Result<Capture, CallError> {
+        Capture::new(sound, sending.sound(), self.settings.sound.is_some()).map_err(CallError::Conversion)
+    }
+
     /// The best codec that was agreed on.
     fn sending(&self, agreed: &NegotiatedStream) -> Result<SentCodec, CallError> {
         SentCodec::new(self.registry, agreed, self.settings.comfort_noise, self.redundancy)
@@ -122,9 +138,13 @@ impl Stream {
         let mut sender = Box::new(StreamSender::with_room(config, &*encoder, room).map_err(CallError::Sender)?);
         sender.set_comfort_noise(setup.noise(&sending));
         let decoders = setup.decoders(&agreed.receive, &sending)?;
+        let listening = setup.listening(&sending, decoders, source.ssrc)?;
+        let sound = setup.sound(listening.sound());
         Ok(Self {
             redundancy: setup.redundancy(&sending),
-            heard: setup.listening(&sending, decoders, source.ssrc)?,
+            capture: setup.capture(sound, &sending)?,
+            heard: Playing::new(listening, sound).map_err(CallError::Conversion)?,
+            leaving: None,
             agreed,
             sending,
             encoder,
@@ -148,11 +168,18 @@ impl Stream {
         let sending = setup.sending(&agreed)?;
         let encoder = sending.encoder(setup.registry)?;
         let decoders = setup.decoders(&agreed.receive, &sending)?;
-        let (heard, more) = if sending.sounds_like(&self.sending) {
+        let (listening, more) = if sending.sounds_like(&self.sending) {
             (None, decoders)
         } else {
             (Some(setup.listening(&sending, decoders, self.sender.ssrc())?), Vec::new())
         };
+        let sound = setup.sound(listening.as_ref().map_or(self.received_sound(), Listening::sound));
+        let heard = listening.map(|listening| Playing::new(listening, sound)).transpose();
+        let heard = heard.map_err(CallError::Conversion)?;
+        let replayed = Some(&self.heard).filter(|_| heard.is_some() && sound != self.sound());
+        let replayed = replayed.map(|heard| heard.other_sound(sound)).transpose().map_err(CallError::Conversion)?;
+        let is_new = sound != self.sound() || sending.sound() != self.sending.sound();
+        let capture = is_new.then(|| setup.capture(sound, &sending)).transpose()?;
         let switches = sending != self.sending
             || agreed.send[0].payload_type != self.agreed.send[0].payload_type
             || agreed.send_ptime_ms != self.agreed.send_ptime_ms;
@@ -174,6 +201,8 @@ impl Stream {
             encoder,
             heard,
             more,
+            capture,
+            replayed,
         })
     }
 
@@ -182,6 +211,17 @@ impl Stream {
         let Change {
             agreed, sending, encoder, redundancy, heard, more, switches, another_encoder, noise, room, ..
         } = change;
+        // What has faded out by now is given back here, and what hasn't makes room for the next.
+        if self.leaving.as_ref().is_some_and(|leaving| leaving.is_over()) || heard.is_some() {
+            (self.earlier, self.leaving) = (self.before(), None);
+        }
+        if let Some(mut capture) = change.capture {
+            capture.follow(&self.capture);
+            if capture.sound().rate_hz != self.sound().rate_hz {
+                self.earlier = self.earlier.at_rate(self.sound().rate_hz, capture.sound().rate_hz);
+            }
+            self.capture = capture;
+        }
         if switches {
             // It is larger than the one before.
             let grown = room.map(|room| self.sender.set_room(room));
@@ -198,12 +238,18 @@ impl Stream {
         // Within a session a payload type keeps its meaning (RFC 3264, 8.3.2): packets of the codecs before that are
         // still on their way are heard too, if they have the same sound.
         if let Some(heard) = heard {
-            let (from_hz, to_hz) = (self.sending.sample_rate_hz, sending.sample_rate_hz);
-            self.earlier = self.heard.total().ended().with_earlier(&self.earlier).at_rate(from_hz, to_hz);
-            self.heard = heard;
+            let mut before = std::mem::replace(&mut self.heard, heard);
+            if let Some(replayed) = change.replayed {
+                before.set_sound(replayed);
+            }
+            if before.receivers().reception().1 == 0 {
+                self.earlier = before.total().ended().with_earlier(&self.earlier);
+            } else {
+                self.leaving = Some(Box::new(Leaving::new(before)));
+            }
             self.fresh = true;
         }
-        self.heard.add(more);
+        self.heard.receivers_mut().add(more);
         (self.sending, self.agreed) = (sending, agreed);
         (self.closed, self.left) = (false, None);
     }
@@ -217,7 +263,45 @@ impl Stream {
         setup: &Setup<'_>,
         offered: &[NegotiatedCodec],
     ) -> Result<(), CallError> {
-        self.heard.add(setup.decoders(offered, &self.sending)?);
+        self.heard.receivers_mut().add(setup.decoders(offered, &self.sending)?);
         Ok(())
     }
+
+    /// What it takes for the user to have this sound; `None`: that of the receivers.
+    ///
+    /// # Errors
+    /// [`CallError::Conversion`] if it can't be made of theirs, or the codec's of it.
+    pub(in crate::session) fn prepare_sound(&self, sound: Option<Sound>) -> Result<OtherSound, CallError> {
+        let (lasts, sound) = (sound.is_some(), sound.unwrap_or(self.received_sound()));
+        let other = |playing: &Playing| playing.other_sound(sound).map_err(CallError::Conversion);
+        Ok(OtherSound {
+            capture: Capture::new(sound, self.sending.sound(), lasts).map_err(CallError::Conversion)?,
+            heard: other(&self.heard)?,
+            leaving: self.leaving().map(|leaving| other(leaving.playing())).transpose()?,
+        })
+    }
+
+    /// The user has another sound from now on.
+    pub(in crate::session) fn set_sound(&mut self, other: OtherSound) {
+        let (from_hz, to_hz) = (self.sound().rate_hz, other.capture.sound().rate_hz);
+        self.earlier = self.earlier.at_rate(from_hz, to_hz);
+        self.capture = other.capture;
+        self.heard.set_sound(other.heard);
+        match (self.leaving.as_deref_mut(), other.leaving) {
+            (Some(leaving), Some(other)) => leaving.set_sound(other),
+            (Some(leaving), None) => {
+                // It is over: what it counted goes to what was before.
+                self.earlier = leaving.playing().total().ended().at_rate(from_hz, to_hz).with_earlier(&self.earlier);
+                self.leaving = None;
+            }
+            (None, _) => {}
+        }
+    }
+}
+
+/// What it takes for a stream to have another sound.
+pub(in crate::session) struct OtherSound {
+    capture: Capture,
+    heard: playing::OtherSound,
+    leaving: Option<playing::OtherSound>,
 }

@@ -4,6 +4,7 @@ use dsp_core::codec::{CodecInfo, Decoder, OtherPayload, PayloadTable};
 use dsp_core::time::{PayloadType, RtpTime};
 use dsp_core::wire::rtp::RtpPacket;
 
+use super::conversion::Sound;
 use super::converted::Converted;
 use crate::registry::{CodecFormat, Made, Registry, Terms};
 use crate::sdp::{NegotiatedCodec, NegotiatedStream};
@@ -60,6 +61,11 @@ impl SentCodec {
     pub(super) fn sounds_like(&self, other: &Self) -> bool {
         let sound = |sending: &Self| (sending.sample_rate_hz, sending.channels, sending.rtp_clock_hz());
         sound(self) == sound(other)
+    }
+
+    /// What the encoder takes.
+    pub(super) fn sound(&self) -> Sound {
+        Sound { rate_hz: self.sample_rate_hz, channels: self.channels }
     }
 
     /// What a decoder gives in this call.

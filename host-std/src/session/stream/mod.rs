@@ -3,9 +3,12 @@
 //!
 //! What offers and answers make of it stands in `change`.
 
+mod capture;
 mod change;
 mod codecs;
+mod conversion;
 mod converted;
+mod playing;
 mod quality;
 mod sources;
 
@@ -19,10 +22,13 @@ use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use dsp_core::wire::rtcp::{Compound, VoipMetrics};
 use dsp_core::wire::rtp::RtpPacket;
 
+use capture::Capture;
 pub(super) use change::{Change, Setup};
 use codecs::SentCodec;
 pub(super) use codecs::offered;
+pub(super) use conversion::Sound;
 pub(crate) use converted::Converted;
+use playing::{Leaving, Playing};
 pub use quality::impairment;
 pub(crate) use quality::rating;
 use sources::Listening;
@@ -70,7 +76,13 @@ pub(super) struct Stream {
     encoder: Box<dyn Encoder + Send>,
     sender: Box<StreamSender>,
     redundancy: Option<Box<HostRedundancy>>,
-    heard: Listening,
+    /// The user's sound on its way to the encoder,
+    capture: Capture,
+    /// and the other side's on its way to the user.
+    heard: Playing,
+    /// Receivers that were replaced in the running call. What is over is kept until something is agreed on again: nothing
+    /// is given back while sound passes.
+    leaving: Option<Box<Leaving>>,
     /// The receivers are new in a running call: packets of the codecs before may still be on their way.
     fresh: bool,
     former: Option<Former>,
@@ -78,12 +90,12 @@ pub(super) struct Stream {
     left: Option<Instant>,
     /// It was closed by a later offer and answer: nothing is sent or heard.
     closed: bool,
-    /// What was counted by receivers that a new offer replaced, in samples of today's rate.
+    /// What was counted by receivers that a new offer replaced, in samples of the user's sound.
     earlier: Counted,
     fraction_lost: Option<f32>,
     jitter_ms: Option<f32>,
-    /// When the tick was captured that came last, and its samples.
-    captured: Option<(Instant, usize)>,
+    /// When what was captured last ended.
+    captured: Option<Instant>,
 }
 
 impl Stream {
@@ -107,9 +119,27 @@ impl Stream {
         &self.sending.agreed
     }
 
-    /// Rate of the sound in Hz, and its channels.
-    pub(super) fn sound(&self) -> (u32, u8) {
-        (self.sending.sample_rate_hz, self.sending.channels)
+    /// The user's sound.
+    pub(super) fn sound(&self) -> Sound {
+        self.capture.sound()
+    }
+
+    /// What the receivers give, before it's made into the user's sound.
+    pub(super) fn received_sound(&self) -> Sound {
+        self.receivers().sound()
+    }
+
+    fn receivers(&self) -> &Listening {
+        self.heard.receivers()
+    }
+
+    /// Receivers that were replaced and are still heard.
+    fn leaving(&self) -> Option<&Leaving> {
+        self.leaving.as_deref().filter(|leaving| !leaving.is_over())
+    }
+
+    fn leaving_mut(&mut self) -> Option<&mut Leaving> {
+        self.leaving.as_deref_mut().filter(|leaving| !leaving.is_over())
     }
 
     // What comes in.
@@ -121,17 +151,20 @@ impl Stream {
 
     /// Whether packets of this type can be played: those of codecs before may still be on their way.
     pub(super) fn knows(&self, packet: &RtpPacket<'_>) -> bool {
-        !self.closed && self.heard.knows(packet.payload_type())
+        let number = packet.payload_type();
+        let leaving = || self.leaving().is_some_and(|leaving| leaving.playing().receivers().knows(number));
+        !self.closed && (self.receivers().knows(number) || leaving())
     }
 
     /// Whether a source is heard here.
     pub(super) fn hears(&self, ssrc: Ssrc) -> bool {
-        self.heard.hears(ssrc)
+        let leaving = || self.leaving().is_some_and(|leaving| leaving.playing().receivers().hears(ssrc));
+        self.receivers().hears(ssrc) || leaving()
     }
 
     /// Whether nothing was heard of any source.
     pub(super) fn is_silent(&self) -> bool {
-        self.heard.reception().1 == 0
+        self.receivers().reception().1 == 0
     }
 
     /// Whether whoever was heard here has said goodbye.
@@ -141,7 +174,13 @@ impl Stream {
 
     /// What a packet proves of its sender, where it isn't authenticated.
     pub(super) fn claim(&self, packet: &RtpPacket<'_>) -> Claim {
-        self.heard.claim(packet.ssrc(), packet.seq())
+        match self.receivers().claim(packet.ssrc(), packet.seq()) {
+            Claim::Other(ssrc, seq) => match self.leaving() {
+                Some(leaving) => leaving.playing().receivers().claim(ssrc, seq),
+                None => Claim::Other(ssrc, seq),
+            },
+            claim => claim,
+        }
     }
 
     /// Whether a packet is our own, or of the source that we were just before and still on its way. `seq`: of RTP.
@@ -155,16 +194,31 @@ impl Stream {
 
     /// Takes in a packet that is believed. `agreed`: whether its payload type was agreed on.
     pub(super) fn receive(&mut self, now: Instant, packet: RtpPacket<'_>, agreed: bool) -> Incoming {
+        if self.closed || !self.agreed.direction.receives() {
+            return Incoming::Ignored;
+        }
+        let number = packet.payload_type();
+        if !agreed
+            && let Some(leaving) = self.leaving_mut()
+            && leaving.playing().receivers().knows(number)
+        {
+            // Of the codecs before, and still on its way.
+            return leaving.receivers_mut().receive(now, packet);
+        }
         if !self.may_receive(agreed) {
             return Incoming::Ignored;
         }
         self.left = self.left.filter(|left| now.since(*left) < STRAGGLES);
-        self.heard.receive(now, packet)
+        self.heard.receivers_mut().receive(now, packet)
     }
 
     /// Takes in what claims to be RTP and is not: it is counted.
     pub(super) fn receive_malformed(&mut self, now: Instant, datagram: &[u8]) -> Incoming {
-        if self.may_receive(false) { self.heard.receive_malformed(now, datagram) } else { Incoming::Ignored }
+        if self.may_receive(false) {
+            self.heard.receivers_mut().receive_malformed(now, datagram)
+        } else {
+            Incoming::Ignored
+        }
     }
 
     fn may_receive(&mut self, agreed: bool) -> bool {
@@ -183,7 +237,10 @@ impl Stream {
 
     /// Takes in a compound RTCP packet that was believed: clocks, names, goodbyes.
     pub(super) fn report(&mut self, now: Instant, compound: &Compound<'_>) -> Farewell {
-        match self.heard.report(now, compound) {
+        if let Some(leaving) = self.leaving_mut() {
+            leaving.receivers_mut().report(now, compound);
+        }
+        match self.heard.receivers_mut().report(now, compound) {
             // That it is closed was signalled: it says nothing of the call.
             Farewell::Last if self.closed => Farewell::OneOfSeveral,
             Farewell::Last => {
@@ -203,16 +260,21 @@ impl Stream {
 
     /// What was heard of the other side until now was another's.
     pub(super) fn forget(&mut self) {
-        self.heard.forget();
+        self.heard.receivers_mut().forget();
     }
 
     pub(super) fn play(&mut self, now: Instant, pcm: &mut [i16], tap: Option<&mut dyn Tap>) -> Played {
         if self.closed {
             pcm.fill(0);
-            let samples = (pcm.len() / usize::from(self.sending.channels)) as u32;
+            let samples = self.sound().a_channel(pcm.len()) as u32;
             return Played { silence: samples, ..Played::default() };
         }
-        self.heard.play(now, pcm, tap)
+        let mut played = self.heard.play(now, pcm, tap);
+        let delay = self.heard.delay();
+        if let Some(leaving) = self.leaving_mut() {
+            leaving.play_under(now, pcm, &mut played, delay);
+        }
+        played
     }
 
     // What goes out.
@@ -220,21 +282,24 @@ impl Stream {
     /// Takes in a tick of sound, whose first sample was there at `captured_at`. `open`: whether anything may leave at all.
     /// Whether it was taken.
     pub(super) fn capture(&mut self, captured_at: Instant, pcm: &[i16], open: bool) -> bool {
-        let samples = pcm.len() / usize::from(self.sending.channels);
-        self.captured = Some((captured_at, samples));
+        let sound = self.sound();
+        self.captured = Some(captured_at + sound.duration(sound.a_channel(pcm.len())));
         if !open || self.closed || !self.agreed.direction.sends() {
-            self.sender.pause(samples);
-        } else if self.sender.capture(pcm).is_err() {
-            // Packets were not fetched: the tick is lost, but not its time.
-            self.sender.pause(samples);
-            return false;
+            self.sender.pause(self.capture.pass(pcm));
+            return true;
         }
-        true
+        let sender = &mut self.sender;
+        let refused = self.capture.give(pcm, |part| sender.capture(part).is_ok());
+        if refused > 0 {
+            // Packets were not fetched: the tick is lost, but not its time.
+            self.sender.pause(refused);
+        }
+        refused == 0
     }
 
-    /// Time goes on without sound.
+    /// Time goes on without sound, for so many samples (a channel) of the user's.
     pub(super) fn pause(&mut self, samples: usize) {
-        self.sender.pause(samples);
+        self.sender.pause(self.capture.skip(samples));
     }
 
     /// The next finished packet, before protection; `None` if there is none, an error if it doesn't fit.
@@ -254,7 +319,10 @@ impl Stream {
     /// Goes on as another source.
     pub(super) fn change_source(&mut self, now: Instant, source: Source) {
         self.former = Some(Former { ssrc: self.sender.ssrc(), next: self.sender.seq(), until: now + LOOPS });
-        self.heard.set_own(source.ssrc);
+        self.heard.receivers_mut().set_own(source.ssrc);
+        if let Some(leaving) = &mut self.leaving {
+            leaving.receivers_mut().set_own(source.ssrc);
+        }
         self.sender.change_source(source.ssrc, source.seq, source.timestamp);
     }
 
@@ -264,15 +332,14 @@ impl Stream {
     /// 6.4.1), which comes as much later as device and capture chain take.
     pub(super) fn account(&self, now: Instant, settings: &Settings, remote: &Remote) -> Account {
         let ntp = settings.wall_clock.plus(now.since(Instant::ZERO));
-        let on_its_way = self.captured.map_or(Duration::ZERO, |(at, samples)| {
-            let until = at + Duration::from_samples(samples as u64, self.sending.sample_rate_hz);
-            now.since(until).min(LONGEST_DELAY)
-        });
+        let on_its_way = self.captured.map_or(Duration::ZERO, |until| now.since(until).min(LONGEST_DELAY));
+        // What was captured until then comes out of the conversion later, and lies as much ahead.
+        let on_its_way = on_its_way + self.capture.delay();
         let ticks = on_its_way.as_samples(self.sending.rtp_clock_hz()) as u32;
-        let told = self.agreed.send_voip_metrics && self.heard.first().ssrc().is_some();
+        let told = self.agreed.send_voip_metrics && self.receivers().first().ssrc().is_some();
         let stats = self.sender.stats();
         Account {
-            reception: self.heard.reception(),
+            reception: self.receivers().reception(),
             sent: SendInfo {
                 ntp,
                 rtp: self.sender.timestamp().plus(ticks),
@@ -285,10 +352,10 @@ impl Stream {
 
     pub(super) fn metrics(&self, settings: &Settings, remote: &Remote) -> VoipMetricsInput {
         quality::metrics(&quality::Heard {
-            receiver: self.heard.first(),
+            receiver: self.receivers().first(),
             delay: &settings.delay,
             codec: &self.sending.agreed,
-            codec_delay_us: self.sending.delay_us,
+            codec_delay_us: self.sending.delay_us + self.conversion_delay().as_micros() as u32,
             packet_ms: self.agreed.send_ptime_ms,
             round_trip: remote.round_trip,
             peer: remote.voip,
@@ -300,14 +367,25 @@ impl Stream {
         Remote { fraction_lost: self.fraction_lost, jitter_ms: self.jitter_ms, round_trip, voip }
     }
 
-    /// What was counted in the whole call.
+    /// How long sound takes to become the codec's, and the receivers' to become the user's.
+    fn conversion_delay(&self) -> Duration {
+        self.capture.delay() + self.heard.delay()
+    }
+
+    /// What was counted in the whole call, in samples of the user's sound.
     pub(super) fn total(&self) -> Counted {
-        self.heard.total().with_earlier(&self.earlier)
+        self.heard.total().with_earlier(&self.before())
+    }
+
+    /// What was counted by receivers that were replaced.
+    fn before(&self) -> Counted {
+        let leaving = self.leaving.as_ref().map(|leaving| leaving.playing().total().ended());
+        leaving.unwrap_or_default().with_earlier(&self.earlier)
     }
 
     /// Everything before this stream was closed, for the one that takes its place.
     pub(super) fn ended(&self, to_hz: u32) -> Counted {
-        self.heard.total().ended().with_earlier(&self.earlier).at_rate(self.sending.sample_rate_hz, to_hz)
+        self.heard.total().ended().with_earlier(&self.before()).at_rate(self.sound().rate_hz, to_hz)
     }
 
     /// Goes on counting from what a closed stream counted.
@@ -315,8 +393,9 @@ impl Stream {
         self.earlier = earlier;
     }
 
+    /// The first source's numbers, in samples of the user's sound.
     pub(super) fn receiver_stats(&self) -> dsp_core::receive::ReceiverStats {
-        self.heard.first().stats()
+        self.receivers().first().stats().at_rate(self.received_sound().rate_hz, self.sound().rate_hz)
     }
 
     pub(super) fn send_stats(&self) -> dsp_core::send::SendStats {
@@ -324,22 +403,29 @@ impl Stream {
     }
 
     pub(super) fn sources(&self) -> impl Iterator<Item = SourceStats> + '_ {
-        self.heard.sources()
+        let (from_hz, to_hz) = (self.received_sound().rate_hz, self.sound().rate_hz);
+        self.receivers()
+            .sources()
+            .map(move |source| SourceStats { receiver: source.receiver.at_rate(from_hz, to_hz), ..source })
     }
 
     pub(super) fn set_priority(&mut self, ssrc: Ssrc, priority: Priority) -> bool {
-        self.heard.set_priority(ssrc, priority)
+        self.heard.receivers_mut().set_priority(ssrc, priority)
     }
 
     pub(super) fn fate(&self, ssrc: Ssrc, seq: Seq) -> Option<Fate> {
-        self.heard.fate(ssrc, seq)
+        match self.leaving() {
+            Some(leaving) if !self.receivers().hears(ssrc) => leaving.playing().receivers().fate(ssrc, seq),
+            _ => self.receivers().fate(ssrc, seq),
+        }
     }
 
     /// Bytes on the heap, without the codecs' own.
     pub(super) fn memory_bytes(&self) -> usize {
-        size_of::<StreamSender>()
+        let leaving = self.leaving.as_ref().map_or(0, |leaving| size_of::<Leaving>() + leaving.memory_bytes());
+        let sending = size_of::<StreamSender>()
             + size_of::<i16>() * self.sender.room()
-            + self.redundancy.as_deref().map_or(0, size_of_val)
-            + self.heard.memory_bytes()
+            + self.redundancy.as_deref().map_or(0, size_of_val);
+        sending + self.capture.memory_bytes() + self.heard.memory_bytes() + leaving
     }
 }

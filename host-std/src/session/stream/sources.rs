@@ -17,6 +17,7 @@ use dsp_core::wire::rtcp::{Compound, Packet};
 use dsp_core::wire::rtp::RtpPacket;
 
 use super::codecs::Decoders;
+use super::conversion::Sound;
 use crate::receiver::AnyReceiver;
 use crate::session::outcome::{CallError, Incoming};
 use crate::session::tap::Tap;
@@ -301,9 +302,21 @@ impl Listening {
         farewell
     }
 
-    /// Plays one tick: the one source, or the sum of all. `Played` adds up what was made for each, and has the largest
-    /// of their delays. `tap` gets the sound of each.
-    pub(super) fn play(&mut self, now: Instant, pcm: &mut [i16], mut tap: Option<&mut dyn Tap>) -> Played {
+    /// Rate and channels of what [`play`](Self::play) gives.
+    pub(super) fn sound(&self) -> Sound {
+        Sound { rate_hz: self.config.sample_rate_hz, channels: self.first().channels() }
+    }
+
+    /// Plays one tick, or a part of a tick of this length: the one source, or the sum of all. `Played` adds up what was made
+    /// for each, and has the largest of their delays. `tap` gets the sound of each.
+    pub(super) fn play(
+        &mut self,
+        now: Instant,
+        tick: Duration,
+        pcm: &mut [i16],
+        mut tap: Option<&mut dyn Tap>,
+    ) -> Played {
+        self.places.iter_mut().for_each(|place| place.receiver.set_tick(tick));
         if self.table.is_none() {
             let Some(Place { receiver, decoders, .. }) = self.places.first_mut() else { return Played::default() };
             let played = receiver.play(now, decoders, pcm);
@@ -495,17 +508,22 @@ impl Place {
         for (sum, &sample) in sum.iter_mut().zip(&*pcm) {
             *sum += i32::from(sample);
         }
-        all.decoded += played.decoded;
-        all.recovered += played.recovered;
-        all.concealed += played.concealed;
-        all.noise += played.noise;
-        all.silence += played.silence;
-        all.paused += played.paused;
-        all.inserted += played.inserted;
-        all.removed += played.removed;
-        all.playout_delay_us = all.playout_delay_us.max(played.playout_delay_us);
-        all.buffer_delay_us = all.buffer_delay_us.max(played.buffer_delay_us);
-        all.timestamp = played.timestamp.or(all.timestamp);
-        all.target_delay_ms = all.target_delay_ms.max(played.target_delay_ms);
+        add_played(all, &played);
     }
+}
+
+/// Adds what was made for another source, or in another part of a tick. Delays are the largest, the timestamp the last.
+pub(super) fn add_played(all: &mut Played, played: &Played) {
+    all.decoded += played.decoded;
+    all.recovered += played.recovered;
+    all.concealed += played.concealed;
+    all.noise += played.noise;
+    all.silence += played.silence;
+    all.paused += played.paused;
+    all.inserted += played.inserted;
+    all.removed += played.removed;
+    all.playout_delay_us = all.playout_delay_us.max(played.playout_delay_us);
+    all.buffer_delay_us = all.buffer_delay_us.max(played.buffer_delay_us);
+    all.timestamp = played.timestamp.or(all.timestamp);
+    all.target_delay_ms = all.target_delay_ms.max(played.target_delay_ms);
 }

@@ -1,0 +1,233 @@
+//! What a stream plays: its receivers' sum, in the sound that the user has.
+//!
+//! Receivers that a later offer and answer replaced are played on until those that took their place have sound, and then
+//! fade out under it ([`Leaving`]): 20 ms, no longer than half a second after they were replaced.
+
+use dsp_core::receive::Played;
+use dsp_core::time::{Duration, Instant};
+
+use super::conversion::{Conversion, PART, Sound};
+use super::sources::{Counted, Listening, add_played};
+use crate::resample::ResampleError;
+use crate::session::tap::Tap;
+
+/// One sound fades into another.
+const FADE: Duration = Duration::from_millis(20);
+/// What a codec begins with is not its sound yet: Opus looks ahead by 6.5 ms, and iLBC by 5.
+const SETTLE: Duration = Duration::from_millis(10);
+/// What was replaced is played for so long at most.
+const LEAVE: Duration = Duration::from_millis(500);
+
+/// Receivers, and what makes their sound the user's.
+pub(super) struct Playing {
+    receivers: Listening,
+    sound: Sound,
+    conversion: Option<Box<Converting>>,
+}
+
+struct Converting {
+    conversion: Conversion,
+    /// A part in the receivers' sound.
+    heard: Box<[i16]>,
+    scale: Scale,
+}
+
+impl Playing {
+    /// Plays `receivers` as `sound`.
+    ///
+    /// # Errors
+    /// [`ResampleError`] if it can't be made of theirs.
+    pub(super) fn new(receivers: Listening, sound: Sound) -> Result<Self, ResampleError> {
+        let conversion = Self::conversion(&receivers, sound)?;
+        Ok(Self { receivers, sound, conversion })
+    }
+
+    fn conversion(receivers: &Listening, sound: Sound) -> Result<Option<Box<Converting>>, ResampleError> {
+        Ok(Conversion::new(receivers.sound(), sound)?.map(|conversion| {
+            let heard = (conversion.inputs(PART) + 1) * usize::from(conversion.from().channels);
+            Box::new(Converting { conversion, heard: vec![0; heard].into(), scale: Scale::default() })
+        }))
+    }
+
+    /// What it takes to be played as another sound.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub(super) fn other_sound(&self, sound: Sound) -> Result<OtherSound, ResampleError> {
+        Ok(OtherSound { sound, conversion: Self::conversion(&self.receivers, sound)? })
+    }
+
+    pub(super) fn set_sound(&mut self, other: OtherSound) {
+        (self.sound, self.conversion) = (other.sound, other.conversion);
+    }
+
+    pub(super) fn receivers(&self) -> &Listening {
+        &self.receivers
+    }
+
+    pub(super) fn receivers_mut(&mut self) -> &mut Listening {
+        &mut self.receivers
+    }
+
+    /// How much later it is heard than the receivers play it.
+    pub(super) fn delay(&self) -> Duration {
+        self.conversion.as_ref().map_or(Duration::ZERO, |own| own.conversion.delay())
+    }
+
+    /// What was counted, in samples of the user's sound.
+    pub(super) fn total(&self) -> Counted {
+        self.receivers.total().at_rate(self.receivers.sound().rate_hz, self.sound.rate_hz)
+    }
+
+    /// Plays a tick of any length, of which all counts are in the user's samples.
+    pub(super) fn play(&mut self, now: Instant, pcm: &mut [i16], tap: Option<&mut dyn Tap>) -> Played {
+        let samples = self.sound.a_channel(pcm.len());
+        self.play_part(now, self.sound.duration(samples), pcm, tap)
+    }
+
+    /// The same of a part of a tick.
+    fn play_part(&mut self, now: Instant, tick: Duration, pcm: &mut [i16], mut tap: Option<&mut dyn Tap>) -> Played {
+        let Some(own) = &mut self.conversion else { return self.receivers.play(now, tick, pcm, tap) };
+        let Converting { conversion, heard, scale } = &mut **own;
+        let (from, to) = (conversion.from(), conversion.to());
+        let mut all = Played::default();
+        let mut at = now;
+        for part in pcm.chunks_mut(PART * usize::from(to.channels)) {
+            let wanted = to.a_channel(part.len());
+            let inputs = conversion.inputs(wanted);
+            let heard = &mut heard[..inputs * usize::from(from.channels)];
+            if !heard.is_empty() {
+                add_played(&mut all, &self.receivers.play(at, tick, heard, tap.as_deref_mut()));
+            }
+            let given = conversion.convert(heard, part);
+            part[given * usize::from(to.channels)..].fill(0);
+            at += to.duration(wanted);
+        }
+        scale.played(all, from.rate_hz, to.rate_hz)
+    }
+
+    /// Bytes on the heap, without those of codecs and resamplers.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let converting = self
+            .conversion
+            .as_ref()
+            .map_or(0, |own| size_of::<Converting>() + size_of_val(&*own.heard) + own.conversion.memory_bytes());
+        self.receivers.memory_bytes() + converting
+    }
+}
+
+/// What makes receivers play as another sound.
+pub(super) struct OtherSound {
+    sound: Sound,
+    conversion: Option<Box<Converting>>,
+}
+
+/// Counts of ticks in samples of another rate: what rounding leaves of one is counted with the next, so that their sums are
+/// those of the receivers in that rate.
+#[derive(Default)]
+struct Scale {
+    left: [u64; 8],
+}
+
+impl Scale {
+    fn played(&mut self, mut played: Played, from_hz: u32, to_hz: u32) -> Played {
+        let counts = [
+            &mut played.decoded,
+            &mut played.recovered,
+            &mut played.concealed,
+            &mut played.noise,
+            &mut played.silence,
+            &mut played.paused,
+            &mut played.inserted,
+            &mut played.removed,
+        ];
+        for (count, left) in counts.into_iter().zip(&mut self.left) {
+            *left += u64::from(*count) * u64::from(to_hz);
+            *count = (*left / u64::from(from_hz)) as u32;
+            *left %= u64::from(from_hz);
+        }
+        played
+    }
+}
+
+/// Receivers that were replaced while they were heard.
+pub(super) struct Leaving {
+    playing: Playing,
+    /// When they fade out at the latest.
+    until: Instant,
+    /// Samples until the fade begins, once that is known, and how much of it has passed.
+    begins: Option<usize>,
+    faded: usize,
+    part: Box<[i16]>,
+}
+
+impl Leaving {
+    pub(super) fn new(playing: Playing) -> Self {
+        let part = vec![0; PART * usize::from(playing.sound.channels)].into();
+        Self { playing, until: Instant::ZERO, begins: None, faded: 0, part }
+    }
+
+    pub(super) fn playing(&self) -> &Playing {
+        &self.playing
+    }
+
+    pub(super) fn receivers_mut(&mut self) -> &mut Listening {
+        &mut self.playing.receivers
+    }
+
+    pub(super) fn set_sound(&mut self, other: OtherSound) {
+        self.playing.set_sound(other);
+        self.part = vec![0; PART * usize::from(self.playing.sound.channels)].into();
+    }
+
+    /// Whether nothing of it is heard any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.faded >= self.fade()
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.playing.memory_bytes() + size_of_val(&*self.part)
+    }
+
+    /// Samples a channel of a fade.
+    fn fade(&self) -> usize {
+        FADE.as_samples(self.playing.sound.rate_hz) as usize
+    }
+
+    /// Adds what is left to `pcm`, the sound that took its place, of which `played` tells and which comes by `delay` later
+    /// than it tells; adds its counts to `played`.
+    pub(super) fn play_under(&mut self, now: Instant, pcm: &mut [i16], played: &mut Played, delay: Duration) {
+        if self.is_over() {
+            return;
+        }
+        let sound = self.playing.sound;
+        let (channels, samples) = (usize::from(sound.channels), sound.a_channel(pcm.len()));
+        if self.until == Instant::ZERO {
+            self.until = now + LEAVE;
+        }
+        let quiet = played.silence as usize;
+        if self.begins.is_none() && (quiet < samples || now >= self.until) {
+            let delay = (delay + SETTLE).as_samples(sound.rate_hz) as usize;
+            self.begins = Some(if now >= self.until { 0 } else { quiet + delay });
+        }
+        let tick = sound.duration(samples);
+        let (fade, mut at) = (self.fade(), now);
+        for part in pcm.chunks_mut(PART * channels) {
+            let old = &mut self.part[..part.len()];
+            add_played(played, &self.playing.play_part(at, tick, old, None));
+            for (frame, old) in part.chunks_exact_mut(channels).zip(old.chunks_exact(channels)) {
+                match &mut self.begins {
+                    Some(0) => self.faded = (self.faded + 1).min(fade),
+                    Some(left) => *left -= 1,
+                    None => {}
+                }
+                let gain = self.faded as i32;
+                for (new, &old) in frame.iter_mut().zip(old) {
+                    let mixed = i32::from(*new) * gain + i32::from(old) * (fade as i32 - gain);
+                    *new = (mixed / fade.max(1) as i32) as i16;
+                }
+            }
+            at += sound.duration(part.len() / channels);
+        }
+    }
+}
