@@ -35,6 +35,7 @@
 
 #![deny(unsafe_code)]
 
+mod designs;
 pub mod device;
 pub mod opus;
 pub mod opus_file;

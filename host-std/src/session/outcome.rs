@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use dsp_core::front::FrontError;
 use dsp_core::guard::GuardError;
 use dsp_core::guard::srtp::KeyError;
+use dsp_core::process::resample::ResampleError;
 use dsp_core::quality::BurstStats;
 use dsp_core::receive::{self, ReceiveError, Received, ReceiverStats};
 use dsp_core::send::{FrameTooLong, SendStats};
@@ -12,7 +13,6 @@ use dsp_core::streams::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::rtcp::VoipMetrics;
 
-use crate::resample::ResampleError;
 use crate::sdp::SdpError;
 
 /// Why a call can't be set up.

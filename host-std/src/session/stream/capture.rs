@@ -3,10 +3,10 @@
 //! Where a codec of another rate takes over in a running call, what was captured last goes through the new conversion first,
 //! so that what leaves goes on in mid-sound.
 
+use dsp_core::process::resample::ResampleError;
 use dsp_core::time::Duration;
 
 use super::conversion::{Conversion, PART, Sound};
-use crate::resample::ResampleError;
 
 /// What is kept of the user's sound for the next conversion: more than any of them looks back.
 const HISTORY: Duration = Duration::from_millis(30);

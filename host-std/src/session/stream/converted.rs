@@ -1,28 +1,36 @@
-//! A codec whose sound is not the call's: heard all the same when the other side changes to it within the stream.
+//! A codec whose sound is not the receiver's: heard all the same when the other side changes to it within the stream.
 //!
 //! An answer may leave several codecs open, and whoever gets it may be sent any of them at any time (RFC 3264, 6.1). The
-//! receiver has one rate and one clock, those of the first: another codec's sound is resampled behind its decoder, and its
-//! timestamps count in the receiver's clock, if that is a multiple of its own. What is lost is concealed in the waveform.
-//! Delay: the resampler's, 2 to 5 ms.
+//! receiver has one rate and as many channels, those of the widest: another codec's sound is resampled behind its decoder.
+//! What is lost is concealed in the waveform. Where the decoder begins anew, its first sound goes through backwards first,
+//! so that there is no silence in the resampler to begin with. Delay: the resampler's, 32 samples of the lower rate.
 
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder};
+use dsp_core::process::resample::ResampleError;
 
-use crate::resample::{ResampleError, Resampler};
+use super::conversion::{Conversion, Sound};
 
 /// The longest payload: 120 ms at 48 kHz, stereo.
 const MOST_SAMPLES: usize = 11_520;
-/// Samples of a channel that are resampled in one go: few enough for the resampler to take them all.
-const PART: usize = 480;
+/// Where it can't be decoded into its own place, in ms.
+const LONGEST_MS: usize = 120;
+/// Of the first sound, what fills the resampler lasts so long at most, in ms: its filter is 8 ms at 8 kHz.
+const WARM_MS: usize = 8;
 
-/// A decoder with its sound converted to a call's.
+/// A decoder with its sound converted to a receiver's.
 pub(crate) struct Converted {
     decoder: Box<dyn Decoder + Send>,
     /// Ticks of the call's clock in one of the codec's.
     factor: u32,
     to: CodecInfo,
-    /// One for each channel that both have.
-    resamplers: Vec<Resampler>,
+    conversion: Option<Conversion>,
+    /// What was decoded, where it can't be in the place of what comes of it.
     decoded: Box<[i16]>,
+    /// The beginning, backwards, and what comes of it.
+    warm: Box<[i16]>,
+    thrown: Box<[i16]>,
+    /// Nothing was decoded since it began anew.
+    fresh: bool,
 }
 
 impl Converted {
@@ -35,14 +43,23 @@ impl Converted {
         if from.rtp_clock_hz == 0 || !to.rtp_clock_hz.is_multiple_of(from.rtp_clock_hz) {
             return None;
         }
-        let resampler = |_| Resampler::new(from.sample_rate_hz, to.sample_rate_hz);
-        let resamplers = (0..from.channels.min(to.channels)).map(resampler).collect::<Result<_, _>>();
-        Some(resamplers.map(|resamplers| Self {
-            factor: to.rtp_clock_hz / from.rtp_clock_hz,
-            to: CodecInfo { name: from.name, ..to },
-            resamplers,
-            decoded: vec![0; MOST_SAMPLES].into(),
-            decoder,
+        let sound = |info: &CodecInfo| Sound { rate_hz: info.sample_rate_hz, channels: info.channels };
+        let samples = |info: &CodecInfo, ms: usize| {
+            vec![0; (info.sample_rate_hz as usize * ms).div_ceil(1_000) * usize::from(info.channels)].into_boxed_slice()
+        };
+        let conversion = Conversion::new(sound(&from), sound(&to));
+        Some(conversion.map(|conversion| {
+            let in_place = conversion.as_ref().is_none_or(Conversion::fits_in_place);
+            Self {
+                factor: to.rtp_clock_hz / from.rtp_clock_hz,
+                conversion,
+                decoded: samples(&from, if in_place { 0 } else { LONGEST_MS }),
+                warm: samples(&from, WARM_MS),
+                thrown: samples(&to, WARM_MS + 1),
+                fresh: true,
+                to: CodecInfo { name: from.name, ..to },
+                decoder,
+            }
         }))
     }
 
@@ -74,37 +91,37 @@ impl Decoder for Converted {
         if pcm.len() < samples * ours {
             return Err(DecodeError::OutputTooSmall { need: samples * ours, got: pcm.len() });
         }
-        let decoded = self.decoder.decode(payload, &mut self.decoded)?;
-        let frames = &self.decoded[..decoded * theirs];
-        let shared = self.resamplers.len();
-        let mut part = [0; PART];
-        for (n, resampler) in self.resamplers.iter_mut().enumerate() {
-            // Of fewer channels than the call has, the one stands for all.
-            let put = |frame: &mut [i16], sample| match shared {
-                1 => frame.fill(sample),
-                _ => frame[n] = sample,
-            };
-            let mut places = pcm.chunks_exact_mut(ours).take(samples);
-            for frames in frames.chunks(PART * theirs) {
-                // Of more, their mean.
-                for (sample, frame) in part.iter_mut().zip(frames.chunks_exact(theirs)) {
-                    *sample = match shared {
-                        1 => (frame.iter().map(|&sample| i32::from(sample)).sum::<i32>() / theirs as i32) as i16,
-                        _ => frame[n],
-                    };
-                }
-                resampler.push(&part[..frames.len() / theirs]);
-                loop {
-                    let most = places.len().min(PART);
-                    let made = resampler.pull(&mut part[..most]);
-                    part[..made].iter().zip(&mut places).for_each(|(&sample, frame)| put(frame, sample));
-                    if made == 0 {
-                        break;
-                    }
-                }
+        let Some(conversion) = &mut self.conversion else { return self.decoder.decode(payload, pcm) };
+        let pcm = &mut pcm[..samples * ours];
+        let in_place = self.decoded.is_empty();
+        let theirs_in_all = from.samples(self.decoder.duration(payload)?) as usize * theirs;
+        if theirs_in_all > MOST_SAMPLES {
+            return Err(DecodeError::OutputTooSmall { need: theirs_in_all, got: MOST_SAMPLES });
+        }
+        let place = if in_place { &mut pcm[samples * ours - theirs_in_all..] } else { &mut self.decoded };
+        let decoded = self.decoder.decode(payload, place)?;
+        if in_place && decoded * theirs < theirs_in_all {
+            // It made less than it said: it is to lie at the end.
+            place.copy_within(..decoded * theirs, theirs_in_all - decoded * theirs);
+        }
+        let frames = if in_place { &place[theirs_in_all - decoded * theirs..] } else { &place[..decoded * theirs] };
+        if std::mem::take(&mut self.fresh) {
+            let frames = frames.chunks_exact(theirs).skip(1).take(2 * conversion.delay_samples());
+            let count = frames.len().min(self.warm.len() / theirs);
+            let warm = &mut self.warm[..count * theirs];
+            for (to, from) in warm.rchunks_exact_mut(theirs).zip(frames) {
+                to.copy_from_slice(from);
             }
-            // It gives as much as goes in, so that there is nothing left to fill.
-            places.for_each(|frame| put(frame, 0));
+            conversion.convert(warm, &mut self.thrown);
+        }
+        let given = match in_place {
+            true => conversion.convert_in_place(pcm, decoded),
+            false => conversion.convert(&self.decoded[..decoded * theirs], pcm),
+        };
+        // It gives as much as goes in, but for the rounding of lengths that are no whole number of samples.
+        let (made, rest) = pcm.split_at_mut(given * ours);
+        if let Some(last) = made.rchunks_exact(ours).next() {
+            rest.chunks_exact_mut(ours).for_each(|frame| frame.copy_from_slice(last));
         }
         Ok(samples)
     }
@@ -121,7 +138,10 @@ impl Decoder for Converted {
 
     fn reset(&mut self) {
         self.decoder.reset();
-        self.resamplers.iter_mut().for_each(Resampler::reset);
+        self.fresh = true;
+        if let Some(conversion) = &mut self.conversion {
+            conversion.reset();
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 //! Receivers that a later offer and answer replaced are played on until those that took their place have sound, and then
 //! fade out under it ([`Leaving`]): 20 ms, no longer than half a second after they were replaced.
 
+use dsp_core::process::resample::ResampleError;
 use dsp_core::receive::Played;
 use dsp_core::time::{Duration, Instant};
 
-use super::conversion::{Conversion, PART, Sound};
+use super::conversion::{Conversion, PART, SPARE, Sound};
 use super::sources::{Counted, Listening, add_played};
-use crate::resample::ResampleError;
 use crate::session::tap::Tap;
 
 /// One sound fades into another.
@@ -206,7 +206,8 @@ impl Leaving {
             self.until = now + LEAVE;
         }
         let quiet = played.silence as usize;
-        if self.begins.is_none() && (quiet < samples || now >= self.until) {
+        // Not all samples of a tick are counted in it where its rate is another.
+        if self.begins.is_none() && (quiet + SPARE < samples || now >= self.until) {
             let delay = (delay + SETTLE).as_samples(sound.rate_hz) as usize;
             self.begins = Some(if now >= self.until { 0 } else { quiet + delay });
         }
