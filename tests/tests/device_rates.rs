@@ -155,17 +155,17 @@ fn any_device_serves_any_codec_and_a_change_is_no_click() {
             }
             pair.run(1_000);
         }
-        for side in 0..2 {
+        for (side, sound) in sounds.into_iter().enumerate() {
             // Steady sound of each codec at its level,
             for (turn, codec) in codecs.iter().enumerate() {
                 let level = pair.level(side, turn * 1_000 + 600, turn * 1_000 + 1_000);
-                assert!((level / LEVEL - 1.0).abs() < 0.05, "{codec} at {:?}: {level:.0}", sounds[side]);
+                assert!((level / LEVEL - 1.0).abs() < 0.05, "{codec} at {:?}: {level:.0}", sound);
             }
             // and never a step larger than its own, but for what G.711 makes of it.
             let (largest, own, at) = pair.steps(side, 300, codecs.len() * 1_000);
             let stats = pair.calls[side].stats();
-            println!("{:?}: largest step {largest} at {at} ms, the sine's {own:.0}", sounds[side]);
-            assert!(f64::from(largest) < own * 1.1 + 25.0, "{:?}: {largest} at {at} ms, {own:.0}", sounds[side]);
+            println!("{:?}: largest step {largest} at {at} ms, the sine's {own:.0}", sound);
+            assert!(f64::from(largest) < own * 1.1 + 25.0, "{:?}: {largest} at {at} ms, {own:.0}", sound);
             assert_eq!(stats.unaccounted(), [0; 5], "{stats:?}");
         }
     }
