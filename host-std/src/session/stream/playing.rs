@@ -79,15 +79,9 @@ impl Playing {
         self.receivers.total().at_rate(self.receivers.sound().rate_hz, self.sound.rate_hz)
     }
 
-    /// Plays a tick of any length, of which all counts are in the user's samples.
-    pub(super) fn play(&mut self, now: Instant, pcm: &mut [i16], tap: Option<&mut dyn Tap>) -> Played {
-        let samples = self.sound.a_channel(pcm.len());
-        self.play_part(now, self.sound.duration(samples), pcm, tap)
-    }
-
-    /// The same of a part of a tick.
-    fn play_part(&mut self, now: Instant, tick: Duration, pcm: &mut [i16], mut tap: Option<&mut dyn Tap>) -> Played {
-        let Some(own) = &mut self.conversion else { return self.receivers.play(now, tick, pcm, tap) };
+    /// Plays a tick, or a part of one, of which all counts are in the user's samples.
+    pub(super) fn play(&mut self, now: Instant, pcm: &mut [i16], mut tap: Option<&mut dyn Tap>) -> Played {
+        let Some(own) = &mut self.conversion else { return self.receivers.play(now, pcm, tap) };
         let Converting { conversion, heard, scale } = &mut **own;
         let (from, to) = (conversion.from(), conversion.to());
         let mut all = Played::default();
@@ -97,7 +91,7 @@ impl Playing {
             let inputs = conversion.inputs(wanted);
             let heard = &mut heard[..inputs * usize::from(from.channels)];
             if !heard.is_empty() {
-                add_played(&mut all, &self.receivers.play(at, tick, heard, tap.as_deref_mut()));
+                add_played(&mut all, &self.receivers.play(at, heard, tap.as_deref_mut()));
             }
             let given = conversion.convert(heard, part);
             part[given * usize::from(to.channels)..].fill(0);
@@ -211,11 +205,10 @@ impl Leaving {
             let delay = (delay + SETTLE).as_samples(sound.rate_hz) as usize;
             self.begins = Some(if now >= self.until { 0 } else { quiet + delay });
         }
-        let tick = sound.duration(samples);
         let (fade, mut at) = (self.fade(), now);
         for part in pcm.chunks_mut(PART * channels) {
             let old = &mut self.part[..part.len()];
-            add_played(played, &self.playing.play_part(at, tick, old, None));
+            add_played(played, &self.playing.play(at, old, None));
             for (frame, old) in part.chunks_exact_mut(channels).zip(old.chunks_exact(channels)) {
                 match &mut self.begins {
                     Some(0) => self.faded = (self.faded + 1).min(fade),

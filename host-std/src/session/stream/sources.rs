@@ -307,16 +307,9 @@ impl Listening {
         Sound { rate_hz: self.config.sample_rate_hz, channels: self.first().channels() }
     }
 
-    /// Plays one tick, or a part of a tick of this length: the one source, or the sum of all. `Played` adds up what was made
+    /// Plays one tick, or a part of one: the one source, or the sum of all. `Played` adds up what was made
     /// for each, and has the largest of their delays. `tap` gets the sound of each.
-    pub(super) fn play(
-        &mut self,
-        now: Instant,
-        tick: Duration,
-        pcm: &mut [i16],
-        mut tap: Option<&mut dyn Tap>,
-    ) -> Played {
-        self.places.iter_mut().for_each(|place| place.receiver.set_tick(tick));
+    pub(super) fn play(&mut self, now: Instant, pcm: &mut [i16], mut tap: Option<&mut dyn Tap>) -> Played {
         if self.table.is_none() {
             let Some(Place { receiver, decoders, .. }) = self.places.first_mut() else { return Played::default() };
             let played = receiver.play(now, decoders, pcm);
