@@ -29,6 +29,10 @@ const LOW_BITS: u32 = 8;
 /// Blocks of taps whose sums surely fit 32 bits: 256 products of a sample and a lower half stay below 2^30.
 const BLOCKS: usize = 32;
 
+/// Whether the processor surely has vectors of 16 bits. Where two ways to the same bits differ in speed alone, this chooses.
+pub(crate) const VECTORS: bool =
+    cfg!(any(target_feature = "sse2", target_feature = "neon", target_feature = "simd128"));
+
 /// The nearest tap to a real number; beyond the range the nearest end of it. For constant expressions.
 pub const fn tap(real: f64) -> I2F30 {
     I2F30::from_bits(quantised(real, 30, i32::MIN, i32::MAX))

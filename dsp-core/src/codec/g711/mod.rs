@@ -13,6 +13,8 @@
 //!
 //! Delay: none. State: none.
 
+use crate::kernel::VECTORS;
+
 use super::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder};
 
 pub use appendix1::WithAppendixI;
@@ -23,9 +25,6 @@ mod appendix1;
 const fn min(a: i16, b: i16) -> i16 {
     if a < b { a } else { b }
 }
-
-/// Whether the processor surely has vectors of 16 bits.
-const VECTORS: bool = cfg!(any(target_feature = "sse2", target_feature = "neon", target_feature = "simd128"));
 
 /// The lowest line over each sixteenth of a magnitude (half of 14 bits + 33, or 12 bits): floor(log2) of the index.
 static LINES: [u8; 256] = {
