@@ -79,7 +79,7 @@ pub trait Kernel: Sample {
     fn mac(acc: Self::Acc, state: Self::State, tap: Self::Tap) -> Self::Acc;
 
     /// Takes the nearest state out of `acc` and leaves there what rounding lost, for error feedback: at most half a
-    /// state's step, nothing for `f32`. A state beyond its range wraps: a filter's gain must be below 2,047.
+    /// state's step, nothing for `f32`, where a state below -180 dB of full scale becomes 0, so that a filter comes to rest. A state beyond its range wraps: a filter's gain must be below 2,047.
     fn settle(acc: &mut Self::Acc) -> Self::State;
 
     /// The nearest taps to real numbers.
@@ -213,7 +213,9 @@ impl Kernel for f32 {
 
     #[inline]
     fn settle(acc: &mut Self) -> Self {
-        core::mem::take(acc)
+        let state = core::mem::take(acc);
+        // -180 dB. Processors are slow with the least numbers that a float can hold, where filters would end.
+        if state.abs() < 1e-9 { 0.0 } else { state }
     }
 
     #[inline]

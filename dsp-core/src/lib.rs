@@ -58,6 +58,7 @@ pub mod format;
 pub mod front;
 pub mod guard;
 pub mod kernel;
+mod math;
 pub mod process;
 pub mod quality;
 pub mod receive;

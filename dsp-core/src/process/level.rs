@@ -35,7 +35,7 @@ impl Level {
     }
 
     /// Of a mean square in 2^-46 of full scale squared.
-    fn of_power(power: u64) -> Self {
+    pub(super) fn of_power(power: u64) -> Self {
         if power == 0 {
             return Self::SILENCE;
         }

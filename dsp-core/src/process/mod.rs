@@ -1,7 +1,10 @@
 //! Processing of PCM, block by block.
 
 pub mod activity;
+pub mod biquad;
 pub(crate) mod decibel;
 pub mod gain;
+pub mod goertzel;
 pub mod level;
+pub mod mixer;
 pub mod resample;
