@@ -164,7 +164,6 @@ impl<S: Kernel + Metered> Goertzel<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Sample;
     use proptest::prelude::*;
     use std::vec::Vec;
 
