@@ -10,7 +10,7 @@ use std::time;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use dsp_core::codec::g711::Pcmu;
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder, PayloadTable};
-use dsp_core::receive::{Fate, JitterBuffer, PacketInfo, PacketKind};
+use dsp_core::receive::{ArrayBuffer, Fate, PacketInfo, PacketKind};
 use dsp_core::receive::{HostReceiver, ReceiverConfig};
 use dsp_core::send::{HostSender, SenderConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
@@ -61,9 +61,9 @@ fn buzz(rate_hz: u32) -> Vec<i16> {
 fn jitter(c: &mut Criterion) {
     let mut group = c.benchmark_group("jitter buffer");
     let payload = [0x55u8; 160];
-    let mut buffer = Box::new(JitterBuffer::<1_024>::new());
+    let mut buffer = Box::new(ArrayBuffer::<1_024>::new());
     let mut seq = Seq(0);
-    let mut push = |buffer: &mut JitterBuffer<1_024>| {
+    let mut push = |buffer: &mut ArrayBuffer<1_024>| {
         let info = PacketInfo {
             seq,
             timestamp: RtpTime(u32::from(seq.0) * 160),

@@ -65,6 +65,7 @@ pub mod receive;
 pub mod rtcp;
 pub mod sample;
 pub mod send;
+pub mod storage;
 pub mod streams;
 pub mod sync;
 pub mod time;

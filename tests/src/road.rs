@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use dsp_core::codec::g711::{Pcmu, linear_to_ulaw};
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder, OtherPayload, PayloadTable};
 use dsp_core::receive::{
-    Fate as Became, JitterBuffer, PacketInfo, PacketKind, Played, PushError, Receiver, ReceiverConfig,
+    ArrayBuffer, Fate as Became, PacketInfo, PacketKind, Played, PushError, Receiver, ReceiverConfig,
 };
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
@@ -31,7 +31,7 @@ pub fn babble(rate_hz: u32, seconds: u32, seed: u32) -> Vec<i16> {
 
 /// A jitter buffer beside a map of what it should hold.
 pub struct JitterModel<const CELLS: usize> {
-    buffer: Box<JitterBuffer<CELLS>>,
+    buffer: Box<ArrayBuffer<CELLS>>,
     held: BTreeMap<i64, Vec<u8>>,
     /// Extended numbers: the next to be taken, and the newest seen.
     next: Option<i64>,

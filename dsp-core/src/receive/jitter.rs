@@ -2,17 +2,18 @@
 //! a packet waits is decided in `delay` and `decision`.
 //!
 //! Payloads lie in a ring of 64-byte cells in the order of arrival, each in one piece, so that a decoder reads them in
-//! place. A table finds a packet by its sequence number in one step. Both are arrays of `CELLS` entries, owned here:
-//! the buffer can never hold more than `CELLS` packets nor more than `64 * CELLS` bytes. Sequence numbers are extended
+//! place. A table finds a packet by its sequence number in one step. Both have a length that is fixed when the buffer is
+//! made: it can never hold more packets than it has slots, nor more bytes than its cells. Sequence numbers are extended
 //! to 32 bits by their distance to the newest one (RFC 3550, A.1).
 //!
 //! Cost: push, peek and advance take constant time, but for a run of freed cells that is skipped once; finding the first
 //! packet takes as many steps as packets are missing before it.
 
+use super::memory::{Arrays, PacketMemory, ReceiverMemory};
 use crate::time::{Instant, PayloadType, RtpTime, Seq};
 
 /// Bytes a cell.
-pub(super) const CELL_BYTES: usize = 64;
+pub const CELL_BYTES: usize = 64;
 
 /// Why a packet was not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,8 +99,9 @@ pub struct PacketInfo {
     pub arrival: Instant,
 }
 
+/// A place for one packet, found by its sequence number.
 #[derive(Clone, Copy)]
-struct Slot {
+pub struct Slot {
     info: PacketInfo,
     first_cell: u16,
     bytes: u16,
@@ -108,26 +110,41 @@ struct Slot {
     fate: Option<Fate>,
 }
 
-const EMPTY: Slot = Slot {
-    info: PacketInfo {
-        seq: Seq(0),
-        timestamp: RtpTime(0),
-        payload_type: PayloadType::PCMU,
-        kind: PacketKind::Sound,
-        arrival: Instant::ZERO,
-    },
-    first_cell: 0,
-    bytes: 0,
-    used: false,
-    fate: None,
-};
+impl Slot {
+    /// No packet.
+    pub const EMPTY: Self = Self {
+        info: PacketInfo {
+            seq: Seq(0),
+            timestamp: RtpTime(0),
+            payload_type: PayloadType::PCMU,
+            kind: PacketKind::Sound,
+            arrival: Instant::ZERO,
+        },
+        first_cell: 0,
+        bytes: 0,
+        used: false,
+        fate: None,
+    };
+}
 
-/// A jitter buffer of `CELLS` cells of 64 bytes: room for at most `CELLS` packets.
-pub struct JitterBuffer<const CELLS: usize> {
-    slots: [Slot; CELLS],
-    cells: [[u8; CELL_BYTES]; CELLS],
-    /// For the first cell of each run: its length, and whether it is still in use.
-    runs: [Run; CELLS],
+/// A part of a payload.
+pub type Cell = [u8; CELL_BYTES];
+
+/// For the first cell of each payload: how many cells it has, and whether it is still in use.
+#[derive(Clone, Copy)]
+pub struct Run {
+    cells: u16,
+    live: bool,
+}
+
+impl Run {
+    /// No cells.
+    pub const EMPTY: Self = Self { cells: 0, live: false };
+}
+
+/// A jitter buffer in memory of `M`: room for as many packets as it has slots, and for their payloads in its cells.
+pub struct JitterBuffer<M: ReceiverMemory> {
+    memory: PacketMemory<M>,
     /// Where the next run begins, where the oldest begins, and how many cells lie between.
     head: usize,
     tail: usize,
@@ -143,35 +160,95 @@ pub struct JitterBuffer<const CELLS: usize> {
     begun: bool,
 }
 
-#[derive(Clone, Copy)]
-struct Run {
-    cells: u16,
-    live: bool,
+/// A jitter buffer of `CELLS` cells of 64 bytes: room for at most `CELLS` packets.
+pub type ArrayBuffer<const CELLS: usize> = JitterBuffer<Arrays<CELLS, 0>>;
+
+impl<const CELLS: usize, const SAMPLES: usize> JitterBuffer<Arrays<CELLS, SAMPLES>> {
+    /// An empty buffer.
+    pub const fn new() -> Self {
+        const { assert!(CELLS >= 4 && CELLS <= 16_384, "4 to 16384 cells") };
+        Self::empty(PacketMemory::ARRAYS)
+    }
 }
 
-impl<const CELLS: usize> Default for JitterBuffer<CELLS> {
+impl<const CELLS: usize, const SAMPLES: usize> Default for JitterBuffer<Arrays<CELLS, SAMPLES>> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const CELLS: usize> JitterBuffer<CELLS> {
-    /// An empty buffer.
-    pub const fn new() -> Self {
-        const { assert!(CELLS >= 4 && CELLS <= 16_384, "4 to 16384 cells") };
-        Self {
-            slots: [EMPTY; CELLS],
-            cells: [[0; CELL_BYTES]; CELLS],
-            runs: [Run { cells: 0, live: false }; CELLS],
-            head: 0,
-            tail: 0,
-            occupied: 0,
-            packets: 0,
-            live: 0,
-            next: None,
-            newest: 0,
-            begun: false,
+impl<M: ReceiverMemory> PacketMemory<M> {
+    /// The payload of the packet in a slot of these.
+    #[inline]
+    fn payload(&self, slot: &Slot) -> &[u8] {
+        let cells = self.cells.as_ref().get(usize::from(slot.first_cell)..).unwrap_or_default();
+        cells.as_flattened().get(..usize::from(slot.bytes)).unwrap_or_default()
+    }
+}
+
+impl<M: ReceiverMemory> JitterBuffer<M> {
+    /// An empty buffer in this memory, whatever lies in it; `None` for less or more than the buffer can use.
+    pub fn with_memory(mut memory: PacketMemory<M>) -> Option<Self> {
+        if !memory.is_usable() {
+            return None;
         }
+        memory.slots.as_mut().fill(Slot::EMPTY);
+        Some(Self::empty(memory))
+    }
+
+    const fn empty(memory: PacketMemory<M>) -> Self {
+        Self { memory, head: 0, tail: 0, occupied: 0, packets: 0, live: 0, next: None, newest: 0, begun: false }
+    }
+
+    /// Goes on in other memory, with all packets and all that is remembered; the memory before comes back.
+    ///
+    /// # Errors
+    /// `memory` itself, if it has less slots or cells than this or more than the buffer can use: nothing has changed then.
+    pub fn set_memory(&mut self, mut memory: PacketMemory<M>) -> Result<PacketMemory<M>, PacketMemory<M>> {
+        let is_less = memory.slot_count() < self.memory.slot_count() || memory.cell_count() < self.memory.cell_count();
+        if is_less || !memory.is_usable() {
+            return Err(memory);
+        }
+        memory.slots.as_mut().fill(Slot::EMPTY);
+        let before = core::mem::replace(&mut self.memory, memory);
+        (self.head, self.tail, self.occupied, self.live, self.packets) = (0, 0, 0, 0, 0);
+        let Some(next) = self.next else { return Ok(before) };
+        let old = |extended: u32| &before.slots.as_ref()[extended as usize % before.slot_count()];
+        for back in 1..=before.slot_count() as u32 {
+            let extended = next.wrapping_sub(back);
+            let slot = old(extended);
+            if slot.fate.is_some() && slot.info.seq == Seq(extended as u16) {
+                *self.slot_mut(extended) = *slot;
+            }
+        }
+        for ahead in 0..=self.newest.wrapping_sub(next) {
+            let slot = *old(next.wrapping_add(ahead));
+            let payload = before.payload(&slot);
+            // There is more room than before.
+            let Some(Ok(first_cell)) = slot.used.then(|| self.store(payload)) else { continue };
+            *self.slot_mut(next.wrapping_add(ahead)) = Slot { first_cell, ..slot };
+            self.packets += 1;
+        }
+        Ok(before)
+    }
+
+    /// The place for the packet with this extended sequence number.
+    fn slot(&self, extended: u32) -> &Slot {
+        &self.memory.slots.as_ref()[extended as usize % self.memory.slot_count()]
+    }
+
+    fn slot_mut(&mut self, extended: u32) -> &mut Slot {
+        let count = self.memory.slot_count();
+        &mut self.memory.slots.as_mut()[extended as usize % count]
+    }
+
+    /// Puts a payload into cells; returns the first.
+    fn store(&mut self, payload: &[u8]) -> Result<u16, PushError> {
+        let first_cell = self.allocate(payload.len())?;
+        for (cell, part) in self.memory.cells.as_mut()[first_cell..].iter_mut().zip(payload.chunks(CELL_BYTES)) {
+            cell[..part.len()].copy_from_slice(part);
+        }
+        Ok(first_cell as u16)
     }
 
     /// Packets held.
@@ -179,15 +256,15 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         self.packets
     }
 
-    /// Copies of packets among them; looks at each of `CELLS` places.
+    /// Copies of packets among them; looks at each slot.
     pub fn copies(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.used && slot.info.kind == PacketKind::Copy).count()
+        let is_copy = |slot: &&Slot| slot.used && slot.info.kind == PacketKind::Copy;
+        self.memory.slots.as_ref().iter().filter(is_copy).count()
     }
 
     /// The longest payload that it has room for, in bytes.
-    pub const fn longest(&self) -> usize {
-        let cells = CELLS * CELL_BYTES;
-        if cells < u16::MAX as usize { cells } else { u16::MAX as usize }
+    pub fn longest(&self) -> usize {
+        (self.memory.cell_count() * CELL_BYTES).min(usize::from(u16::MAX))
     }
 
     /// No packet is held.
@@ -201,8 +278,8 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
     }
 
     /// Cells that are free.
-    pub const fn room(&self) -> usize {
-        CELLS - self.occupied
+    pub fn room(&self) -> usize {
+        self.memory.cell_count() - self.occupied
     }
 
     /// The sequence number whose turn is next; `None` before the first packet.
@@ -219,28 +296,23 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         };
         let ahead = self.next.map_or(0, |next| extended.wrapping_sub(next) as i32);
         let span = self.newest.wrapping_sub(self.next.unwrap_or(self.newest)) as usize;
-        let early = !self.begun && span + ahead.unsigned_abs() as usize <= CELLS / 2;
+        let early = !self.begun && span + ahead.unsigned_abs() as usize <= self.memory.slot_count() / 2;
         if ahead < 0 && !early {
-            let last = &self.slots[extended as usize % CELLS];
+            let last = self.slot(extended);
             return Err(match last.fate.filter(|_| last.info.seq == info.seq) {
                 Some(Fate::Played | Fate::Noise | Fate::Recovered) => PushError::Duplicate,
                 Some(Fate::Lost) => PushError::Late,
                 _ => PushError::Old,
             });
         }
-        if ahead >= CELLS as i32 {
+        if ahead >= self.memory.slot_count() as i32 {
             return Err(PushError::TooFarAhead);
         }
-        let index = extended as usize % CELLS;
-        if self.slots[index].used {
+        if self.slot(extended).used {
             return Err(PushError::Duplicate);
         }
-        let first_cell = self.allocate(payload.len())?;
-        for (cell, part) in self.cells[first_cell..].iter_mut().zip(payload.chunks(CELL_BYTES)) {
-            cell[..part.len()].copy_from_slice(part);
-        }
-        self.slots[index] =
-            Slot { info, first_cell: first_cell as u16, bytes: payload.len() as u16, used: true, fate: None };
+        let first_cell = self.store(payload)?;
+        *self.slot_mut(extended) = Slot { info, first_cell, bytes: payload.len() as u16, used: true, fate: None };
         self.packets += 1;
         if ahead < 0 {
             self.next = Some(extended);
@@ -257,13 +329,11 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
     /// The packet `offset` places after the next one, with its payload.
     pub fn peek(&self, offset: usize) -> Option<(PacketInfo, &[u8])> {
         let next = self.next?;
-        if offset >= CELLS {
+        if offset >= self.memory.slot_count() {
             return None;
         }
-        let slot = &self.slots[next.wrapping_add(offset as u32) as usize % CELLS];
-        let from = usize::from(slot.first_cell);
-        let bytes = self.cells.get(from..)?.as_flattened().get(..usize::from(slot.bytes))?;
-        slot.used.then_some((slot.info, bytes))
+        let slot = self.slot(next.wrapping_add(offset as u32));
+        slot.used.then(|| (slot.info, self.memory.payload(slot)))
     }
 
     /// The payload of the packet `offset` places after the next one; empty where none is.
@@ -272,12 +342,12 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
     }
 
     /// What became of a packet with this number that was stored; `None` while it waits for its turn. It's remembered until
-    /// another is stored in its place, `CELLS` numbers later: one that was dropped to make room for that is known by
+    /// another is stored in its place, as many numbers later as there are slots: one that was dropped to make room for that is known by
     /// having gone.
     pub fn fate(&self, seq: Seq) -> Option<Fate> {
         let Some(next) = self.next else { return Some(Fate::Discarded) };
         let ahead = i32::from(seq.distance(Seq(next as u16)));
-        let slot = &self.slots[next.wrapping_add(ahead as u32) as usize % CELLS];
+        let slot = self.slot(next.wrapping_add(ahead as u32));
         match slot.fate {
             _ if slot.info.seq != seq => Some(Fate::Discarded),
             None if slot.used => None,
@@ -293,7 +363,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
         }
         let next = self.next?;
         let span = self.newest.wrapping_sub(next) as usize;
-        let slot = |offset: usize| &self.slots[next.wrapping_add(offset as u32) as usize % CELLS];
+        let slot = |offset: usize| self.slot(next.wrapping_add(offset as u32));
         (0..=span).find(|&offset| slot(offset).used && slot(offset).info.kind.has_time())
     }
 
@@ -313,7 +383,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
             // Nothing newer was seen: the one that follows is the newest position from now on.
             self.newest = next.wrapping_add(1);
         }
-        let slot = &mut self.slots[next as usize % CELLS];
+        let slot = self.slot_mut(next);
         slot.fate = Some(fate);
         if !slot.used {
             slot.info.seq = Seq(next as u16);
@@ -328,7 +398,7 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
 
     /// Forgets everything: the next packet begins a new sequence.
     pub fn reset(&mut self) {
-        for slot in &mut self.slots {
+        for slot in self.memory.slots.as_mut() {
             (slot.used, slot.fate) = (false, None);
         }
         self.head = 0;
@@ -341,43 +411,47 @@ impl<const CELLS: usize> JitterBuffer<CELLS> {
     }
 
     fn allocate(&mut self, bytes: usize) -> Result<usize, PushError> {
+        let cells = self.memory.cell_count();
         let need = bytes.div_ceil(CELL_BYTES).max(1);
-        if need > CELLS || bytes > usize::from(u16::MAX) {
+        if need > cells || bytes > usize::from(u16::MAX) {
             return Err(PushError::TooLong { bytes });
         }
-        let to_end = CELLS - self.head;
+        let to_end = cells - self.head;
         // A run is in one piece: if it doesn't fit before the end, what is left there is skipped.
         let skip = if need > to_end { to_end } else { 0 };
-        if self.occupied + skip + need > CELLS {
+        if self.occupied + skip + need > cells {
             return Err(PushError::Full);
         }
+        let runs = self.memory.runs.as_mut();
         if skip > 0 {
-            self.runs[self.head] = Run { cells: skip as u16, live: false };
+            runs[self.head] = Run { cells: skip as u16, live: false };
             self.occupied += skip;
             self.head = 0;
         }
         let first = self.head;
-        self.runs[first] = Run { cells: need as u16, live: true };
+        runs[first] = Run { cells: need as u16, live: true };
         self.live += need;
         self.occupied += need;
-        self.head = (first + need) % CELLS;
+        self.head = (first + need) % cells;
         self.reclaim();
         Ok(first)
     }
 
     fn free(&mut self, first: usize) {
-        self.runs[first].live = false;
-        self.live -= usize::from(self.runs[first].cells);
+        let run = &mut self.memory.runs.as_mut()[first];
+        run.live = false;
+        self.live -= usize::from(run.cells);
         self.reclaim();
     }
 
     /// Moves the tail over runs that are no longer used. An early packet that waits holds up what arrived after it;
     /// `Full` then tells the owner to move on.
     fn reclaim(&mut self) {
-        while self.occupied > 0 && !self.runs[self.tail].live {
-            let cells = usize::from(self.runs[self.tail].cells);
+        let (runs, count) = (self.memory.runs.as_ref(), self.memory.cell_count());
+        while self.occupied > 0 && !runs[self.tail].live {
+            let cells = usize::from(runs[self.tail].cells);
             self.occupied -= cells;
-            self.tail = (self.tail + cells) % CELLS;
+            self.tail = (self.tail + cells) % count;
         }
         if self.occupied == 0 {
             self.head = 0;
@@ -392,10 +466,10 @@ mod tests {
     use std::vec::Vec;
 
     fn info(seq: u16) -> PacketInfo {
-        PacketInfo { seq: Seq(seq), timestamp: RtpTime(u32::from(seq) * 160), ..EMPTY.info }
+        PacketInfo { seq: Seq(seq), timestamp: RtpTime(u32::from(seq) * 160), ..Slot::EMPTY.info }
     }
 
-    fn drain<const N: usize>(buffer: &mut JitterBuffer<N>) -> Vec<u16> {
+    fn drain<const N: usize>(buffer: &mut ArrayBuffer<N>) -> Vec<u16> {
         let mut seqs = Vec::new();
         while !buffer.is_empty() {
             if let Some((info, payload)) = buffer.peek(0) {
@@ -407,13 +481,13 @@ mod tests {
         seqs
     }
 
-    fn push<const N: usize>(buffer: &mut JitterBuffer<N>, seq: u16) -> Result<(), PushError> {
+    fn push<const N: usize>(buffer: &mut ArrayBuffer<N>, seq: u16) -> Result<(), PushError> {
         buffer.push(info(seq), &seq.to_be_bytes().repeat(50))
     }
 
     #[test]
     fn orders_across_the_wrap_and_drops_duplicates() {
-        let mut buffer = JitterBuffer::<32>::new();
+        let mut buffer = ArrayBuffer::<32>::new();
         for seq in [65_534, 0, 65_535, 2, 1] {
             push(&mut buffer, seq).unwrap();
         }
@@ -424,7 +498,7 @@ mod tests {
 
     #[test]
     fn a_missing_packet_is_seen_and_skipped() {
-        let mut buffer = JitterBuffer::<32>::new();
+        let mut buffer = ArrayBuffer::<32>::new();
         for seq in [10, 12, 13] {
             push(&mut buffer, seq).unwrap();
         }
@@ -438,7 +512,7 @@ mod tests {
 
     #[test]
     fn begins_with_the_first_sent_even_if_it_comes_second() {
-        let mut buffer = JitterBuffer::<32>::new();
+        let mut buffer = ArrayBuffer::<32>::new();
         push(&mut buffer, 5).unwrap();
         push(&mut buffer, 3).unwrap();
         push(&mut buffer, 4).unwrap();
@@ -449,7 +523,7 @@ mod tests {
 
     #[test]
     fn bounded_in_cells_and_in_distance() {
-        let mut buffer = JitterBuffer::<8>::new();
+        let mut buffer = ArrayBuffer::<8>::new();
         for seq in 0..4 {
             push(&mut buffer, seq).unwrap();
         }
@@ -463,7 +537,7 @@ mod tests {
 
     #[test]
     fn cells_are_those_of_packets_and_no_others() {
-        let mut buffer = JitterBuffer::<16>::new();
+        let mut buffer = ArrayBuffer::<16>::new();
         for (seq, bytes) in [(7, 0), (9, 64), (8, 65), (11, 300)] {
             buffer.push(info(seq), &[0; 300][..bytes]).unwrap();
         }
@@ -479,7 +553,7 @@ mod tests {
 
     #[test]
     fn runs_for_ever_with_odd_lengths() {
-        let mut buffer = JitterBuffer::<16>::new();
+        let mut buffer = ArrayBuffer::<16>::new();
         let mut taken = 0u32;
         for seq in 0..200_000u32 {
             let payload = [seq as u8; 300];
@@ -494,5 +568,52 @@ mod tests {
             }
         }
         assert!(taken > 199_900);
+    }
+
+    #[test]
+    fn goes_on_in_more_memory_with_all_it_holds_and_remembers() {
+        let list = |count: usize| PacketMemory::<Lists> {
+            slots: std::vec![Slot::EMPTY; count],
+            cells: std::vec![[7; CELL_BYTES]; 2 * count],
+            runs: std::vec![Run::EMPTY; 2 * count],
+        };
+        let mut buffer = JitterBuffer::with_memory(list(8)).unwrap();
+        let payload = |seq: u16| seq.to_be_bytes().repeat(50);
+        for seq in [65_533, 65_534, 0, 1, 3, 4] {
+            buffer.push(info(seq), &payload(seq)).unwrap();
+        }
+        for fate in [Fate::Played, Fate::Discarded, Fate::Lost] {
+            buffer.advance(fate);
+        }
+        assert!(buffer.set_memory(list(7)).is_err() && buffer.set_memory(list(20_000)).is_err());
+        assert!(buffer.set_memory(list(40)).is_ok_and(|before| before.slots.len() == 8));
+        assert_eq!((buffer.len(), buffer.cells(), buffer.room(), buffer.next_seq()), (4, 8, 72, Some(Seq(0))));
+        assert_eq!(buffer.push(info(65_533), &[]), Err(PushError::Duplicate));
+        assert_eq!(buffer.push(info(65_534), &[]), Err(PushError::Old));
+        assert_eq!(buffer.push(info(65_535), &[]), Err(PushError::Late));
+        assert_eq!(buffer.push(info(1), &[]), Err(PushError::Duplicate));
+        // Room for what the smaller one had none.
+        for seq in [2, 30] {
+            buffer.push(info(seq), &payload(seq)).unwrap();
+        }
+        for seq in [0, 1, 2, 3, 4] {
+            let (found, bytes) = buffer.peek(0).unwrap();
+            assert_eq!((found.seq, bytes), (Seq(seq), &payload(seq)[..]));
+            buffer.advance(Fate::Played);
+        }
+        assert_eq!((buffer.len(), buffer.first_offset()), (1, Some(25)));
+        // Before the first packet, too.
+        let mut buffer = JitterBuffer::with_memory(list(8)).unwrap();
+        assert!(buffer.set_memory(list(16)).is_ok() && buffer.push(info(9), &[1]).is_ok());
+        assert!(JitterBuffer::with_memory(list(3)).is_none());
+    }
+
+    struct Lists;
+
+    impl ReceiverMemory for Lists {
+        type Slots = Vec<Slot>;
+        type Cells = Vec<Cell>;
+        type Runs = Vec<Run>;
+        type Sound = Vec<i16>;
     }
 }

@@ -68,6 +68,7 @@ mod gaps;
 mod histogram;
 mod intake;
 mod jitter;
+pub mod memory;
 mod play;
 mod redundancy;
 mod source;
@@ -87,7 +88,7 @@ use config::Rates;
 pub use config::{ConfigError, ReceiveError, Received, ReceiverConfig};
 pub use delay::DelayConfig;
 use delay::DelayEstimator;
-pub use jitter::{Fate, JitterBuffer, PacketInfo, PacketKind, PushError};
+pub use jitter::{ArrayBuffer, Fate, JitterBuffer, PacketInfo, PacketKind, PushError};
 use redundancy::Redundancy;
 use source::Source;
 use speed::Speed;
@@ -131,7 +132,7 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize, const CHANNELS: us
     delay: DelayEstimator,
     /// Ticks that the delay is at least, for the sake of another stream.
     least_delay: u32,
-    jitter: JitterBuffer<CELLS>,
+    jitter: JitterBuffer<memory::Arrays<CELLS, SAMPLES>>,
     sound: SyncBuffer<SAMPLES, CHANNELS>,
     concealer: Concealers<CHANNELS>,
     noise: NoiseGenerator,

@@ -1,0 +1,115 @@
+//! The memory of a receiver: in arrays, or wherever its owner has it.
+//!
+//! [`Arrays`] is for a receiver whose size is known when the program is made; a host implements [`ReceiverMemory`] for
+//! boxed slices, and gives each call what its codecs need ([`MemoryNeed`]). Bytes: 24 a packet, 68 a cell of payload,
+//! two a sample.
+
+pub use super::jitter::{CELL_BYTES, Cell, Run, Slot};
+use crate::storage::Storage;
+
+/// What the lists of a receiver lie in.
+pub trait ReceiverMemory {
+    /// One for each packet that is held or remembered.
+    type Slots: Storage<Slot>;
+    /// Bytes of payloads.
+    type Cells: Storage<Cell>;
+    /// As many as cells: how they are used.
+    type Runs: Storage<Run>;
+    /// Samples of one channel, played and yet to be played.
+    type Sound: Storage<i16>;
+}
+
+/// Arrays: `CELLS` packets and as many cells of 64 bytes, `SAMPLES` samples of each channel.
+#[derive(Clone, Copy, Debug)]
+pub enum Arrays<const CELLS: usize, const SAMPLES: usize> {}
+
+impl<const CELLS: usize, const SAMPLES: usize> ReceiverMemory for Arrays<CELLS, SAMPLES> {
+    type Slots = [Slot; CELLS];
+    type Cells = [Cell; CELLS];
+    type Runs = [Run; CELLS];
+    type Sound = [i16; SAMPLES];
+}
+
+/// Memory for packets, in three lists.
+pub struct PacketMemory<M: ReceiverMemory> {
+    /// 4 to 32,768.
+    pub slots: M::Slots,
+    /// 4 to 16,384.
+    pub cells: M::Cells,
+    /// As many as cells.
+    pub runs: M::Runs,
+}
+
+impl<const CELLS: usize, const SAMPLES: usize> PacketMemory<Arrays<CELLS, SAMPLES>> {
+    /// Arrays with nothing in them.
+    pub const ARRAYS: Self =
+        Self { slots: [Slot::EMPTY; CELLS], cells: [[0; CELL_BYTES]; CELLS], runs: [Run::EMPTY; CELLS] };
+}
+
+impl<M: ReceiverMemory> PacketMemory<M> {
+    const LEAST: usize = 4;
+    const MOST_SLOTS: usize = 32_768;
+    const MOST_CELLS: usize = 16_384;
+
+    /// Packets that it has room for.
+    #[inline]
+    pub(super) fn slot_count(&self) -> usize {
+        self.slots.as_ref().len()
+    }
+
+    /// Cells of 64 bytes that it has.
+    #[inline]
+    pub(super) fn cell_count(&self) -> usize {
+        self.cells.as_ref().len()
+    }
+
+    /// Whether the lists are as long as they must be, and no longer than can be used.
+    pub(super) fn is_usable(&self) -> bool {
+        (Self::LEAST..=Self::MOST_SLOTS).contains(&self.slot_count())
+            && (Self::LEAST..=Self::MOST_CELLS).contains(&self.cell_count())
+            && self.runs.as_ref().len() == self.cell_count()
+    }
+}
+
+/// Memory for a receiver of so many channels.
+pub struct Memory<M: ReceiverMemory, const CHANNELS: usize> {
+    /// Memory for packets.
+    pub packets: PacketMemory<M>,
+    /// Of each channel, all of one length.
+    pub sound: [M::Sound; CHANNELS],
+}
+
+impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Default
+    for Memory<Arrays<CELLS, SAMPLES>, CHANNELS>
+{
+    fn default() -> Self {
+        Self { packets: PacketMemory::ARRAYS, sound: [[0; SAMPLES]; CHANNELS] }
+    }
+}
+
+/// How much a receiver needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct MemoryNeed {
+    /// Packets that are held or remembered at once.
+    pub slots: usize,
+    /// Cells of 64 bytes for payloads.
+    pub cells: usize,
+    /// Samples of each channel.
+    pub samples: usize,
+}
+
+impl MemoryNeed {
+    /// Whatever is more of each.
+    #[must_use]
+    pub const fn max(self, other: Self) -> Self {
+        const fn max(a: usize, b: usize) -> usize {
+            if a > b { a } else { b }
+        }
+        Self {
+            slots: max(self.slots, other.slots),
+            cells: max(self.cells, other.cells),
+            samples: max(self.samples, other.samples),
+        }
+    }
+}
