@@ -25,13 +25,8 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let row = |name, codecs: &[CodecFormat]| Row {
-        name,
-        codecs: codecs.to_vec(),
-        srtp: false,
-        stereo: false,
-        sources: 1,
-    };
+    let row =
+        |name, codecs: &[CodecFormat]| Row { name, codecs: codecs.to_vec(), srtp: false, stereo: false, sources: 1 };
     let usual = [CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu(), CodecFormat::pcma()];
     vec![
         row("PCMU", &usual[2..3]),
@@ -103,10 +98,8 @@ fn measure(row: &Row) -> Result<(), Box<dyn Error>> {
     let heard = calls.iter().all(|call| call.stats().receiver.reception.received > 40);
     assert!(heard, "{}: a call heard nothing", row.name);
     let grown = resident().zip(before).map(|(after, before)| after.saturating_sub(before) / CALLS);
-    let registry = Registry::builtin().with(Opus(OpusEncoderConfig {
-        channels: if row.stereo { 2 } else { 1 },
-        ..OpusEncoderConfig::default()
-    }));
+    let registry = Registry::builtin()
+        .with(Opus(OpusEncoderConfig { channels: if row.stereo { 2 } else { 1 }, ..OpusEncoderConfig::default() }));
     let library: usize = row
         .codecs
         .iter()

@@ -100,7 +100,7 @@ impl Call {
                     // The first stream of a call is the source that its identity names.
                     let first = index == 0 && self.streams[0].is_none();
                     let source = if first { self.identity.source() } else { self.draw_source() };
-                    let report = Report::new(now, index, &self.identity, source.ssrc)?;
+                    let report = Report::new(now, index, &self.identity, source.ssrc, self.settings.sources)?;
                     Next::New(Box::new(Stream::new(&self.setup(index), agreed, source)?), report)
                 }
             });

@@ -19,16 +19,83 @@ pub(in crate::session) struct Account {
     pub(in crate::session) voip: Option<VoipMetrics>,
 }
 
+/// Sources that a stream remembers which hears one at a time: it, and those before it that may come back.
+const ONE_AT_A_TIME: usize = 4;
+
+/// A reporter, whatever the number of sources that it has memory for.
+trait Reporter: Send {
+    fn ssrc(&self) -> Ssrc;
+    fn round_trip(&self) -> Option<Duration>;
+    fn peer_voip(&self) -> Option<VoipMetrics>;
+    fn next_deadline(&self) -> Instant;
+    fn take_in(&mut self, now: Instant, compound: &Compound<'_>) -> PeerReport;
+    fn change_source(&mut self, now: Instant, ssrc: Ssrc, packets: u32);
+    fn write(
+        &mut self,
+        now: Instant,
+        account: &Account,
+        bye: bool,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, WriteError>;
+    fn memory_bytes(&self) -> usize;
+}
+
+impl<const SOURCES: usize> Reporter for RtcpReporter<SOURCES> {
+    fn ssrc(&self) -> Ssrc {
+        self.ssrc()
+    }
+
+    fn round_trip(&self) -> Option<Duration> {
+        self.round_trip()
+    }
+
+    fn peer_voip(&self) -> Option<VoipMetrics> {
+        self.peer_voip()
+    }
+
+    fn next_deadline(&self) -> Instant {
+        self.next_deadline()
+    }
+
+    fn take_in(&mut self, now: Instant, compound: &Compound<'_>) -> PeerReport {
+        self.receive_compound(now, compound)
+    }
+
+    fn change_source(&mut self, now: Instant, ssrc: Ssrc, packets: u32) {
+        self.change_source(now, ssrc, packets);
+    }
+
+    fn write(
+        &mut self,
+        now: Instant,
+        account: &Account,
+        bye: bool,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, WriteError> {
+        let (reception, sources) = &account.reception;
+        let reception = &reception[..*sources];
+        self.set_voip(account.voip);
+        if bye {
+            return self.bye(now, reception, Some(&account.sent), None, out);
+        }
+        self.poll(now, reception, Some(&account.sent), out)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        size_of_val(self)
+    }
+}
+
 /// The reports of one stream.
 pub(in crate::session) struct Report {
-    reporter: Box<RtcpReporter<MAX_SOURCES>>,
+    reporter: Box<dyn Reporter>,
     /// The goodbye is what leaves next.
     leaving: bool,
 }
 
 impl Report {
     /// With the name and the seed of `identity`, as the source `ssrc`. `index`: of the stream, so that not all of a call
-    /// report at once.
+    /// report at once. `sources`: how many are heard at once.
     ///
     /// # Errors
     /// [`CallError::Rtcp`] for an unusable canonical name.
@@ -37,6 +104,7 @@ impl Report {
         index: usize,
         identity: &Identity,
         ssrc: Ssrc,
+        sources: usize,
     ) -> Result<Self, CallError> {
         let config = ReporterConfig {
             ssrc,
@@ -44,8 +112,12 @@ impl Report {
             seed: identity.seed.wrapping_add((index as u32).wrapping_mul(0x9e37_79b9)),
             ..ReporterConfig::default()
         };
-        let reporter = RtcpReporter::new(config, now).map_err(|_| CallError::Rtcp)?;
-        Ok(Self { reporter: Box::new(reporter), leaving: false })
+        let reporter: Box<dyn Reporter> = if sources == 1 {
+            Box::new(RtcpReporter::<ONE_AT_A_TIME>::new(config, now).map_err(|_| CallError::Rtcp)?)
+        } else {
+            Box::new(RtcpReporter::<MAX_SOURCES>::new(config, now).map_err(|_| CallError::Rtcp)?)
+        };
+        Ok(Self { reporter, leaving: false })
     }
 
     /// Round-trip time of the last report that told it.
@@ -59,7 +131,7 @@ impl Report {
     }
 
     pub(super) fn take_in(&mut self, now: Instant, compound: &Compound<'_>) -> PeerReport {
-        self.reporter.receive_compound(now, compound)
+        self.reporter.take_in(now, compound)
     }
 
     pub(super) fn change_source(&mut self, now: Instant, ssrc: Ssrc, packets: u32) {
@@ -92,15 +164,11 @@ impl Report {
         account: &Account,
         buffer: &mut [u8],
     ) -> Result<Option<usize>, WriteError> {
-        let (reception, sources) = &account.reception;
-        self.reporter.set_voip(account.voip);
-        if std::mem::take(&mut self.leaving) {
-            return self.reporter.bye(now, &reception[..*sources], Some(&account.sent), None, buffer);
-        }
-        self.reporter.poll(now, &reception[..*sources], Some(&account.sent), buffer)
+        let bye = std::mem::take(&mut self.leaving);
+        self.reporter.write(now, account, bye, buffer)
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        size_of_val(&*self.reporter)
+        self.reporter.memory_bytes()
     }
 }
