@@ -118,7 +118,14 @@ pub enum ConfigError {
         /// Maximum in ms.
         max_ms: u32,
     },
-    /// `SAMPLES` is too small for this rate: 120 ms of history, a gap of 60 ms and a packet of 20 ms, interleaved.
+    /// There must be 4 to 32,768 slots for packets and 4 to 16,384 cells, and as many runs as cells.
+    Packets {
+        /// Slots given.
+        slots: usize,
+        /// Cells given.
+        cells: usize,
+    },
+    /// The memory is too small for this rate: 120 ms of history, a gap of 60 ms and a packet of 20 ms, interleaved.
     TooFewSamples {
         /// Samples needed.
         need: usize,
@@ -134,6 +141,7 @@ impl fmt::Display for ConfigError {
                 write!(f, "no receiver for {sample_rate_hz} Hz with an RTP clock of {rtp_clock_hz} Hz")
             }
             Self::DelayBounds { min_ms, max_ms } => write!(f, "delay bounds of {min_ms} to {max_ms} ms"),
+            Self::Packets { slots, cells } => write!(f, "memory of {slots} packets and {cells} cells"),
             Self::TooFewSamples { need, got } => write!(f, "room for {got} samples, {need} needed"),
         }
     }

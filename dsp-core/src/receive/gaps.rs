@@ -1,12 +1,13 @@
 //! What a receiver plays where it has no packet to decode: gaps filled, losses concealed, pauses and waits.
 
 use super::jitter::{Fate, PacketInfo};
+use super::memory::ReceiverMemory;
 use super::play::{Length, Tick, count_decoded};
 use super::stats::bump;
 use super::{BRIDGE, CONCEAL_STEP, Cause, First, Played, Receiver, UNDERRUN};
 use crate::time::{Duration, Instant};
 
-impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
+impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Fills a gap of `samples` before the packet `first`: by the redundancy in that packet, by the codec, or from
     /// both sides in the waveform.
     pub(super) fn fill(&mut self, first: First, samples: usize, at: Instant, tick: &mut Tick<'_>) {

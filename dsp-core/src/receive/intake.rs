@@ -2,6 +2,7 @@
 //! themselves, and clocks that jump.
 
 use super::jitter::{PacketInfo, PacketKind, PushError};
+use super::memory::ReceiverMemory;
 use super::stats::bump;
 use super::timeline::{Newer, Timeline};
 use super::{Cause, ReceiveError, Received, Receiver};
@@ -15,7 +16,7 @@ const JUMP: Duration = Duration::from_secs(5);
 /// By less than this networks change their delay too, from one packet to the next.
 const LEAST_JUMP: Duration = Duration::from_millis(60);
 
-impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
+impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Takes in one RTP packet that arrived at `now`, after a guard has unprotected it.
     ///
     /// # Errors

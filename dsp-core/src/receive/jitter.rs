@@ -277,6 +277,11 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
         self.live
     }
 
+    /// Slots and cells that there are.
+    pub fn memory(&self) -> (usize, usize) {
+        (self.memory.slot_count(), self.memory.cell_count())
+    }
+
     /// Cells that are free.
     pub fn room(&self) -> usize {
         self.memory.cell_count() - self.occupied

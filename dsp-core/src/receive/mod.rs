@@ -89,6 +89,7 @@ pub use config::{ConfigError, ReceiveError, Received, ReceiverConfig};
 pub use delay::DelayConfig;
 use delay::DelayEstimator;
 pub use jitter::{ArrayBuffer, Fate, JitterBuffer, PacketInfo, PacketKind, PushError};
+use memory::{Arrays, Memory, MemoryNeed, ReceiverMemory};
 use redundancy::Redundancy;
 use source::Source;
 use speed::Speed;
@@ -117,14 +118,14 @@ enum Cause {
 }
 
 /// A receiver for G.711 with 200 ms of 20 ms packets: a desk phone. Set [`DelayConfig::max_ms`] to what it has room for.
-pub type NarrowbandReceiver = Receiver<32, 1_760>;
+pub type NarrowbandReceiver = Receiver<Arrays<32, 1_760>, 1>;
 /// A receiver for a host: any rate up to 48 kHz, 64 KiB of payloads (2 s of anything up to 256 kbit/s).
-pub type HostReceiver = Receiver<1_024, 15_360>;
+pub type HostReceiver = Receiver<Arrays<1_024, 15_360>, 1>;
 /// The same for two channels: rates up to 48 kHz, 128 KiB of payloads.
-pub type StereoReceiver = Receiver<2_048, 19_200, 2>;
+pub type StereoReceiver = Receiver<Arrays<2_048, 19_200>, 2>;
 
-/// One incoming stream, from datagrams to sound.
-pub struct Receiver<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize = 1> {
+/// One incoming stream, from datagrams to sound, in memory of `M`.
+pub struct Receiver<M: ReceiverMemory, const CHANNELS: usize> {
     rates: Rates,
     /// The longest that a packet may wait, in ms.
     max_ms: u32,
@@ -132,8 +133,8 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize, const CHANNELS: us
     delay: DelayEstimator,
     /// Ticks that the delay is at least, for the sake of another stream.
     least_delay: u32,
-    jitter: JitterBuffer<memory::Arrays<CELLS, SAMPLES>>,
-    sound: SyncBuffer<SAMPLES, CHANNELS>,
+    jitter: JitterBuffer<M>,
+    sound: SyncBuffer<M::Sound, CHANNELS>,
     concealer: Concealers<CHANNELS>,
     noise: NoiseGenerator,
     speed: Speed,
@@ -148,9 +149,25 @@ pub struct Receiver<const CELLS: usize, const SAMPLES: usize, const CHANNELS: us
     stats: ReceiverStats,
 }
 
-impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
+impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<Arrays<CELLS, SAMPLES>, CHANNELS> {
     /// A receiver that waits for its first packet.
+    ///
+    /// # Errors
+    /// As for [`with_memory`](Self::with_memory).
     pub fn new(config: ReceiverConfig) -> Result<Self, ConfigError> {
+        const { assert!(CELLS >= 4 && CELLS <= 16_384, "4 to 16384 cells") };
+        Self::with_memory(config, Memory::default())
+    }
+}
+
+impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
+    /// A receiver that waits for its first packet, in this memory: as much as
+    /// [`MemoryNeed::samples`](memory::MemoryNeed) asks, or more. Whatever lies in it is lost.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for rates or bounds of the delay that can't be, and for memory that is too small.
+    #[inline]
+    pub fn with_memory(config: ReceiverConfig, memory: Memory<M, CHANNELS>) -> Result<Self, ConfigError> {
         const { assert!(CHANNELS > 0, "a receiver has a channel at least") };
         let ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay, tick } = config;
         let (low, high) = (sample_rate_hz.min(rtp_clock_hz), sample_rate_hz.max(rtp_clock_hz));
@@ -163,28 +180,26 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let rates = Rates::new(sample_rate_hz, rtp_clock_hz);
         let whole = rates.samples_in(HISTORY) + rates.samples_in(BRIDGE);
         let need = whole + CHANNELS * rates.samples_in(Duration::from_millis(20));
-        if SAMPLES < need {
-            return Err(ConfigError::TooFewSamples { need, got: SAMPLES });
+        let got = memory.sound.iter().map(|channel| channel.as_ref().len()).min().unwrap_or(0);
+        if got < need {
+            return Err(ConfigError::TooFewSamples { need, got });
         }
+        let (slots, cells) = (memory.packets.slot_count(), memory.packets.cell_count());
+        let jitter = JitterBuffer::with_memory(memory.packets).ok_or(ConfigError::Packets { slots, cells })?;
         let mut estimator = DelayEstimator::new(rtp_clock_hz, delay);
         // Rounded to the next ms, as 441 samples at 44.1 kHz are 10 ms.
         estimator.set_tick(tick.as_micros().div_ceil(1_000).min(10_000) as u32);
-        Ok(Self::begin(rates, delay.max_ms, estimator))
-    }
-
-    /// Nothing has come yet.
-    fn begin(rates: Rates, max_ms: u32, delay: DelayEstimator) -> Self {
-        Self {
+        Ok(Self {
             rates,
-            max_ms,
+            max_ms: delay.max_ms,
             source: Source::new(),
-            delay,
+            delay: estimator,
             least_delay: 0,
-            jitter: JitterBuffer::new(),
-            sound: SyncBuffer::new(rates.samples_in(HISTORY)),
-            concealer: Concealers::new(rates.sample_rate_hz),
+            jitter,
+            sound: SyncBuffer::new(rates.samples_in(HISTORY), memory.sound),
+            concealer: Concealers::new(sample_rate_hz),
             noise: NoiseGenerator::new(),
-            speed: Speed::new(rates.sample_rate_hz),
+            speed: Speed::new(sample_rate_hz),
             state: State::WAITING,
             playhead: Playhead::START,
             made_up: MadeUp::NOTHING,
@@ -192,15 +207,47 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
             kinds: PayloadKinds::SOUND,
             redundancy: Redundancy::default(),
             stats: ReceiverStats::default(),
-        }
+        })
     }
 
     /// Begins anew as if just made, with the same settings: another source comes.
     pub fn reset(&mut self) {
-        let mut delay = self.delay.clone();
-        delay.reset();
-        let new = Self::begin(self.rates, self.max_ms, delay);
-        *self = Self { kinds: self.kinds, redundancy: self.redundancy.reset(), ..new };
+        self.source = Source::new();
+        self.delay.reset();
+        self.least_delay = 0;
+        self.jitter.reset();
+        self.sound.reset();
+        self.concealer.reset();
+        self.noise = NoiseGenerator::new();
+        self.speed = Speed::new(self.rates.sample_rate_hz);
+        (self.state, self.playhead, self.made_up) = (State::WAITING, Playhead::START, MadeUp::NOTHING);
+        self.payload_type = None;
+        self.redundancy = self.redundancy.reset();
+        self.stats = ReceiverStats::default();
+    }
+
+    /// Goes on in more memory with all it holds, for a codec that needs more. The memory before comes back.
+    ///
+    /// # Errors
+    /// `memory` itself, if a list in it is shorter than the one before, or longer than can be used; nothing has changed
+    /// then.
+    pub fn set_memory(&mut self, memory: Memory<M, CHANNELS>) -> Result<Memory<M, CHANNELS>, Memory<M, CHANNELS>> {
+        let Memory { packets, sound } = memory;
+        let sound = match self.sound.set_memory(sound) {
+            Ok(before) => before,
+            Err(sound) => return Err(Memory { packets, sound }),
+        };
+        match self.jitter.set_memory(packets) {
+            Ok(packets) => Ok(Memory { packets, sound }),
+            // What lies in the memory before is still what lay there.
+            Err(packets) => Err(Memory { packets, sound: self.sound.go_back(sound) }),
+        }
+    }
+
+    /// How much memory it has: what [`set_memory`](Self::set_memory) must have at least.
+    pub fn memory(&self) -> MemoryNeed {
+        let (slots, cells) = self.jitter.memory();
+        MemoryNeed { slots, cells, samples: self.sound.capacity() }
     }
 
     /// The source that is being played.

@@ -3,11 +3,13 @@
 use super::decision::{Next, Operation, Sending, Situation};
 use super::delay::Estimate;
 use super::jitter::{Fate, PacketInfo, PacketKind};
+use super::memory::ReceiverMemory;
 use super::stats::bump;
 use super::strategy::{Standard, Strategy};
 use super::sync_buffer::SyncBuffer;
 use super::{CONCEAL_STEP, Cause, First, Played, Receiver, State, UNDERRUN};
 use crate::codec::{Decoder, OtherPayload, PayloadTable};
+use crate::storage::Storage;
 use crate::time::{Duration, Instant, PayloadType};
 
 /// A tick while it is played.
@@ -48,7 +50,7 @@ struct Turn {
     overdue: bool,
 }
 
-impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
+impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Plays one tick: fills `pcm` with the samples that follow, at the receiver's rate, interleaved, the first of which
     /// is heard at `now`. It never fails: what it could not decode it has concealed. A part of a frame at the end of
     /// `pcm` is silence. How long a tick is, [`ReceiverConfig::tick`](super::ReceiverConfig::tick) tells: `pcm` may
@@ -355,8 +357,8 @@ pub(super) fn count_decoded(kind: PacketKind, samples: usize, played: &mut Playe
 
 /// Decodes `samples` of them `skip` samples behind the end of the sync buffer, without counting them as valid yet.
 /// Whether so many came.
-fn decode_into<const SAMPLES: usize, const CHANNELS: usize>(
-    sound: &mut SyncBuffer<SAMPLES, CHANNELS>,
+fn decode_into<S: Storage<i16>, const CHANNELS: usize>(
+    sound: &mut SyncBuffer<S, CHANNELS>,
     skip: usize,
     decoder: &mut dyn Decoder,
     payload: &[u8],

@@ -10,6 +10,7 @@
 //! same goes for what a codec repeats in its own payloads (Opus FEC and DRED).
 
 use super::jitter::{PacketInfo, PacketKind, PushError};
+use super::memory::ReceiverMemory;
 use super::stats::bump;
 use super::{ReceiveError, Receiver};
 use crate::time::{Instant, PayloadType, RtpTime, Seq};
@@ -35,7 +36,7 @@ impl Redundancy {
     }
 }
 
-impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
+impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// The payload type that signifies redundant audio data, from the next packet on; `None`, as at first: there is
     /// none.
     pub fn set_redundancy(&mut self, payload_type: Option<PayloadType>) {

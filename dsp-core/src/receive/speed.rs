@@ -2,6 +2,7 @@
 
 use super::Receiver;
 use super::decision::{Pace, Stretch};
+use super::memory::ReceiverMemory;
 use super::play::Tick;
 use crate::time::Duration;
 use crate::waveform::stretch::Stretcher;
@@ -43,7 +44,7 @@ impl Speed {
     }
 }
 
-impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
+impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Stretches what was just decoded, if the delay is off its target or a hole is near.
     pub(super) fn change_speed(&mut self, delay: i32, tick: &mut Tick<'_>) {
         if self.speed.pause > 0 || self.concealer.is_concealing() {
@@ -65,7 +66,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         }
         let Some(change) = tick.strategy.stretch(&pace) else { return };
         // Slower means more packets that wait, and they need room.
-        if matches!(change, Stretch::Decelerate(_)) && self.jitter.room() < CELLS / 4 {
+        if matches!(change, Stretch::Decelerate(_)) && self.jitter.room() < self.jitter.memory().1 / 4 {
             return;
         }
         let by = match change {

@@ -6,20 +6,53 @@
 
 use super::channels::Extended;
 use crate::codec::Decoder;
+use crate::storage::Storage;
 
-/// `SAMPLES` of each channel bound history and queue together.
-pub(super) struct SyncBuffer<const SAMPLES: usize, const CHANNELS: usize> {
-    pcm: [[i16; SAMPLES]; CHANNELS],
+/// The length of `S`, the memory of one channel, bounds history and queue together.
+pub(super) struct SyncBuffer<S, const CHANNELS: usize> {
+    pcm: [S; CHANNELS],
     /// Samples before `played` were played; samples before `end` are valid.
     played: usize,
     end: usize,
     keep: usize,
 }
 
-impl<const SAMPLES: usize, const CHANNELS: usize> SyncBuffer<SAMPLES, CHANNELS> {
-    /// Keeps at least `keep` samples of history; it begins as silence.
-    pub(super) fn new(keep: usize) -> Self {
-        Self { pcm: [[0; SAMPLES]; CHANNELS], played: keep, end: keep, keep }
+impl<S: Storage<i16>, const CHANNELS: usize> SyncBuffer<S, CHANNELS> {
+    /// Keeps at least `keep` samples of history, which `pcm` has room for; it begins as silence.
+    pub(super) fn new(keep: usize, mut pcm: [S; CHANNELS]) -> Self {
+        for channel in &mut pcm {
+            channel.as_mut().fill(0);
+        }
+        Self { pcm, played: keep, end: keep, keep }
+    }
+
+    /// Begins anew as silence.
+    pub(super) fn reset(&mut self) {
+        for channel in &mut self.pcm {
+            channel.as_mut().fill(0);
+        }
+        (self.played, self.end) = (self.keep, self.keep);
+    }
+
+    /// Samples of a channel that there is room for, history and queue together.
+    pub(super) fn capacity(&self) -> usize {
+        shortest(&self.pcm)
+    }
+
+    /// Goes on in other memory with all that it holds; the memory before comes back, or `pcm` itself if it has less room.
+    pub(super) fn set_memory(&mut self, mut pcm: [S; CHANNELS]) -> Result<[S; CHANNELS], [S; CHANNELS]> {
+        if shortest(&pcm) < self.capacity() {
+            return Err(pcm);
+        }
+        for (to, from) in pcm.iter_mut().zip(&self.pcm) {
+            to.as_mut().iter_mut().zip(from.as_ref()).for_each(|(to, from)| *to = *from);
+        }
+        Ok(core::mem::replace(&mut self.pcm, pcm))
+    }
+
+    /// Goes back to the memory before, right after [`set_memory`](Self::set_memory).
+    pub(super) fn go_back(&mut self, pcm: [S; CHANNELS]) -> [S; CHANNELS] {
+        core::mem::replace(&mut self.pcm, pcm)
     }
 
     /// Samples decoded and not played.
@@ -29,7 +62,7 @@ impl<const SAMPLES: usize, const CHANNELS: usize> SyncBuffer<SAMPLES, CHANNELS> 
 
     /// The most samples that could be added now.
     pub(super) fn room(&self) -> usize {
-        SAMPLES - self.keep - self.queued()
+        self.capacity() - self.keep - self.queued()
     }
 
     /// The most samples that [`make`](Self::make) could add now, `skip` samples behind the end.
@@ -42,7 +75,7 @@ impl<const SAMPLES: usize, const CHANNELS: usize> SyncBuffer<SAMPLES, CHANNELS> 
         self.make_room(len);
         let end = self.end;
         self.pcm.each_mut().map(|channel| {
-            let (history, rest) = channel.split_at_mut(end);
+            let (history, rest) = channel.as_mut().split_at_mut(end);
             let len = len.min(rest.len());
             (&*history, &mut rest[..len])
         })
@@ -55,12 +88,13 @@ impl<const SAMPLES: usize, const CHANNELS: usize> SyncBuffer<SAMPLES, CHANNELS> 
         self.make_room(skip + len * CHANNELS);
         let at = self.end + skip;
         let (last, others) = self.pcm.split_last_mut()?;
+        let last = last.as_mut();
         let made = decoder(&mut last[at..][..len * CHANNELS]);
         if !others.is_empty() {
             // In place: a sample moves to where an earlier one was.
             for i in 0..len {
                 for (channel, other) in others.iter_mut().enumerate() {
-                    other[at + i] = last[at + i * CHANNELS + channel];
+                    other.as_mut()[at + i] = last[at + i * CHANNELS + channel];
                 }
                 last[at + i] = last[at + i * CHANNELS + CHANNELS - 1];
             }
@@ -81,10 +115,10 @@ impl<const SAMPLES: usize, const CHANNELS: usize> SyncBuffer<SAMPLES, CHANNELS> 
     }
 
     fn make_room(&mut self, len: usize) {
-        if self.end + len > SAMPLES {
+        if self.end + len > self.capacity() {
             let from = self.played - self.keep;
             for channel in &mut self.pcm {
-                channel.copy_within(from..self.end, 0);
+                channel.as_mut().copy_within(from..self.end, 0);
             }
             self.played -= from;
             self.end -= from;
@@ -93,12 +127,12 @@ impl<const SAMPLES: usize, const CHANNELS: usize> SyncBuffer<SAMPLES, CHANNELS> 
 
     /// The whole of it for time stretching: channels, how many samples are valid, and the index of the first not played.
     pub(super) fn parts(&mut self) -> ([&mut [i16]; CHANNELS], usize, usize) {
-        (self.pcm.each_mut().map(|channel| &mut channel[..]), self.end, self.played)
+        (self.pcm.each_mut().map(|channel| channel.as_mut()), self.end, self.played)
     }
 
     /// Counts `len` samples written behind the end as valid.
     pub(super) fn commit(&mut self, len: usize) {
-        self.end = (self.end + len).min(SAMPLES);
+        self.end = (self.end + len).min(self.capacity());
     }
 
     /// Drops `len` samples at the end (time stretching has moved the rest).
@@ -110,10 +144,10 @@ impl<const SAMPLES: usize, const CHANNELS: usize> SyncBuffer<SAMPLES, CHANNELS> 
     pub(super) fn take(&mut self, out: &mut [i16]) -> usize {
         let len = (out.len() / CHANNELS.max(1)).min(self.queued());
         if let [mono] = &self.pcm[..] {
-            out[..len].copy_from_slice(&mono[self.played..][..len]);
+            out[..len].copy_from_slice(&mono.as_ref()[self.played..][..len]);
         } else {
             for (c, channel) in self.pcm.iter().enumerate() {
-                for (to, &from) in out[c..].iter_mut().step_by(CHANNELS).zip(&channel[self.played..][..len]) {
+                for (to, &from) in out[c..].iter_mut().step_by(CHANNELS).zip(&channel.as_ref()[self.played..][..len]) {
                     *to = from;
                 }
             }
@@ -123,13 +157,18 @@ impl<const SAMPLES: usize, const CHANNELS: usize> SyncBuffer<SAMPLES, CHANNELS> 
     }
 }
 
+/// Samples that every channel has room for.
+fn shortest<S: Storage<i16>, const CHANNELS: usize>(pcm: &[S; CHANNELS]) -> usize {
+    pcm.iter().map(|channel| channel.as_ref().len()).min().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn history_survives_compaction() {
-        let mut buffer = SyncBuffer::<100, 1>::new(30);
+        let mut buffer = SyncBuffer::new(30, [[0; 100]]);
         let mut next = 1i16;
         let mut out = [0; 20];
         for _ in 0..50 {
@@ -150,7 +189,7 @@ mod tests {
 
     #[test]
     fn channels_stay_apart() {
-        let mut buffer = SyncBuffer::<200, 3>::new(30);
+        let mut buffer = SyncBuffer::new(30, [[0; 200]; 3]);
         let (mut next, mut heard) = (0i16, 0i16);
         for round in 0..50 {
             let (skip, len) = (round % 4, 20 + round % 9);
@@ -179,5 +218,19 @@ mod tests {
             heard += taken as i16;
         }
         assert_eq!((buffer.room(), buffer.interleaved_room(20)), (170, 50));
+    }
+
+    #[test]
+    fn goes_on_in_more_memory() {
+        let mut buffer = SyncBuffer::new(30, [std::vec![9; 100], std::vec![9; 100]]);
+        buffer.make(0, 20, |out| out.iter_mut().zip(0..).for_each(|(to, n)| *to = n));
+        buffer.commit(20);
+        assert!(buffer.set_memory([std::vec![7; 200], std::vec![7; 99]]).is_err());
+        assert_eq!(buffer.set_memory([std::vec![7; 200], std::vec![7; 220]]).unwrap()[1].len(), 100);
+        assert_eq!((buffer.room(), buffer.capacity()), (150, 200));
+        let mut out = [0; 40];
+        assert_eq!((buffer.take(&mut out), out[0], out[39]), (20, 0, 39));
+        buffer.reset();
+        assert_eq!((buffer.queued(), buffer.room()), (0, 170));
     }
 }

@@ -3,11 +3,12 @@
 
 use super::Receiver;
 use super::jitter::CELL_BYTES;
+use super::memory::ReceiverMemory;
 use super::stats::bump;
 use crate::streams::budget::Buffered;
 use crate::time::{Duration, Instant, RtpTime};
 
-impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
+impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// From now on the delay is at least so long after the fastest packet, within its bounds, whatever the network
     /// needs; it gets there in pauses and by time stretching. Above zero the delay is also held closer to its target
     /// than it would be for its own sake: within about 10 ms. Zero, as at the beginning, asks for nothing.
@@ -29,7 +30,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
     }
 }
 
-impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Buffered for Receiver<CELLS, SAMPLES, CHANNELS> {
+impl<M: ReceiverMemory, const CHANNELS: usize> Buffered for Receiver<M, CHANNELS> {
     fn buffered_bytes(&self) -> u32 {
         (self.jitter.cells() * CELL_BYTES) as u32
     }

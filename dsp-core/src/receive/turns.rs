@@ -4,6 +4,7 @@
 //! them has had its own. They are neither lost nor discarded for the sound, which is whole without them.
 
 use super::jitter::{Fate, PacketKind};
+use super::memory::ReceiverMemory;
 use super::stats::bump;
 use super::{First, Receiver};
 use crate::codec::{OtherPayload, PayloadTable};
@@ -34,7 +35,7 @@ impl PayloadKinds {
     }
 }
 
-impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
+impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Which payload types are sound or comfort noise, as `payloads` says it now: to be called with the table that
     /// [`play`](Self::play) gets, before the first packet and whenever another payload type was agreed on.
     ///
