@@ -1,20 +1,44 @@
-//! A receiver for as many channels as a stream has: which is known only when a call is agreed on.
+//! A receiver with as many channels and as much memory as a stream needs: which is known only when a call is agreed on.
 
 use dsp_core::codec::PayloadTable;
 use dsp_core::quality::BurstStats;
+use dsp_core::receive::memory::{CELL_BYTES, Cell, Memory, MemoryNeed, PacketMemory, ReceiverMemory, Run, Slot};
 use dsp_core::receive::{
-    ConfigError, Fate, HostReceiver, Played, ReceiveError, Received, ReceiverConfig, ReceiverStats, StereoReceiver,
+    ConfigError, Fate, Played, ReceiveError, Received, Receiver, ReceiverConfig, ReceiverStats, sound_samples,
 };
 use dsp_core::streams::budget::Buffered;
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpPacket;
 
-/// A mono or a stereo receiver, on the heap. Its methods are those of [`Receiver`](dsp_core::receive::Receiver).
+/// Memory on the heap.
+pub enum OnHeap {}
+
+impl ReceiverMemory for OnHeap {
+    type Slots = Box<[Slot]>;
+    type Cells = Box<[Cell]>;
+    type Runs = Box<[Run]>;
+    type Sound = Box<[i16]>;
+}
+
+/// As much as is needed.
+fn memory<const CHANNELS: usize>(need: MemoryNeed) -> Memory<OnHeap, CHANNELS> {
+    let MemoryNeed { slots, cells, samples } = need;
+    Memory {
+        packets: PacketMemory {
+            slots: vec![Slot::EMPTY; slots].into(),
+            cells: vec![[0; CELL_BYTES]; cells].into(),
+            runs: vec![Run::EMPTY; cells].into(),
+        },
+        sound: std::array::from_fn(|_| vec![0; samples].into()),
+    }
+}
+
+/// A mono or a stereo receiver, on the heap. Its methods are those of [`Receiver`].
 pub enum AnyReceiver {
     /// One channel.
-    Mono(Box<HostReceiver>),
+    Mono(Box<Receiver<OnHeap, 1>>),
     /// Two, interleaved.
-    Stereo(Box<StereoReceiver>),
+    Stereo(Box<Receiver<OnHeap, 2>>),
 }
 
 macro_rules! either {
@@ -27,16 +51,45 @@ macro_rules! either {
 }
 
 impl AnyReceiver {
-    /// A receiver of two channels, or of one.
+    /// A receiver of two channels, or of one, that holds 2 s of anything up to 256 kbit/s a channel.
     ///
     /// # Errors
-    /// As for [`Receiver::new`](dsp_core::receive::Receiver::new).
+    /// As for [`Receiver::with_memory`].
     pub fn new(config: ReceiverConfig, channels: u8) -> Result<Self, ConfigError> {
+        let cells = 1_024 * usize::from(channels.clamp(1, 2));
+        Self::with_need(
+            config,
+            channels,
+            MemoryNeed { slots: cells, cells, samples: sound_samples(config.sample_rate_hz, channels) },
+        )
+    }
+
+    /// A receiver of two channels, or of one, with so much memory.
+    ///
+    /// # Errors
+    /// As for [`Receiver::with_memory`].
+    pub fn with_need(config: ReceiverConfig, channels: u8, need: MemoryNeed) -> Result<Self, ConfigError> {
         Ok(if channels == 2 {
-            Self::Stereo(Box::new(StereoReceiver::new(config)?))
+            Self::Stereo(Box::new(Receiver::with_memory(config, memory(need))?))
         } else {
-            Self::Mono(Box::new(HostReceiver::new(config)?))
+            Self::Mono(Box::new(Receiver::with_memory(config, memory(need))?))
         })
+    }
+
+    /// Takes as much more memory as is needed, with all that the receiver holds. It allocates: to be called where a call is
+    /// agreed on, not where it's played.
+    pub fn grow(&mut self, need: MemoryNeed) {
+        fn grow<const CHANNELS: usize>(receiver: &mut Receiver<OnHeap, CHANNELS>, need: MemoryNeed) {
+            let (has, need) = (receiver.memory(), need.max(receiver.memory()));
+            if need != has {
+                // Nothing of it is shorter. More than can be used is not taken, and the receiver goes on as it is.
+                drop(receiver.set_memory(memory(need)));
+            }
+        }
+        match self {
+            Self::Mono(receiver) => grow(receiver, need),
+            Self::Stereo(receiver) => grow(receiver, need),
+        }
     }
 
     /// Channels of what [`play`](Self::play) gives.
@@ -130,7 +183,10 @@ impl AnyReceiver {
 
     /// Bytes on the heap.
     pub fn memory_bytes(&self) -> usize {
-        either!(self, receiver => size_of_val(&**receiver))
+        let MemoryNeed { slots, cells, samples } = either!(self, receiver => receiver.memory());
+        let packets = slots * size_of::<Slot>() + cells * (CELL_BYTES + size_of::<Run>());
+        let sound = samples * size_of::<i16>() * usize::from(self.channels());
+        packets + sound + either!(self, receiver => size_of_val(&**receiver))
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use dsp_core::codec::g711::{Pcmu, linear_to_ulaw};
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder, OtherPayload, PayloadTable};
+use dsp_core::receive::memory::Arrays;
 use dsp_core::receive::{
     ArrayBuffer, Fate as Became, PacketInfo, PacketKind, Played, PushError, Receiver, ReceiverConfig,
 };
@@ -236,7 +237,7 @@ impl PayloadTable for Probe {
 
 /// A receiver whose every tick is checked. All its channels hold the same.
 pub struct ReceiverModel<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize = 1> {
-    receiver: Box<Receiver<CELLS, SAMPLES, CHANNELS>>,
+    receiver: Box<Receiver<Arrays<CELLS, SAMPLES>, CHANNELS>>,
     probe: Probe,
     now: Instant,
     ssrc: u32,
@@ -414,7 +415,7 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> ReceiverMo
 /// A sender of 20 ms G.711 packets, or of any other length, straight into a receiver that is played in 10 ms ticks.
 pub struct Line<const CELLS: usize, const SAMPLES: usize> {
     /// What is tested.
-    pub receiver: Box<Receiver<CELLS, SAMPLES>>,
+    pub receiver: Box<Receiver<Arrays<CELLS, SAMPLES>, 1>>,
     /// The next packet's fields.
     pub header: RtpHeader<'static>,
     /// The next packet's length.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use dsp_core::codec::g711::{Pcmu, linear_to_ulaw};
 use dsp_core::codec::{Decoder, OtherPayload, PayloadTable};
+use dsp_core::receive::memory::Arrays;
 use dsp_core::receive::{DelayConfig, ReceiveError, Received, Receiver, ReceiverConfig, ReceiverStats};
 use dsp_core::time::{Duration, Instant, PayloadType};
 use host_std::record::call::{CallRecorder, side_report};
@@ -157,8 +158,9 @@ fn through_receiver<const CELLS: usize, const SAMPLES: usize>(
     delay: DelayConfig,
     told: bool,
 ) -> (ReceiverStats, Vec<i16>) {
-    let mut receiver =
-        Box::new(Receiver::<CELLS, SAMPLES>::new(ReceiverConfig { delay, ..ReceiverConfig::default() }).unwrap());
+    let mut receiver = Box::new(
+        Receiver::<Arrays<CELLS, SAMPLES>, 1>::new(ReceiverConfig { delay, ..ReceiverConfig::default() }).unwrap(),
+    );
     receiver.set_redundancy(PayloadType::new(RED));
     let mut table = Table(Pcmu);
     if told {

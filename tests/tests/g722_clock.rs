@@ -2,6 +2,7 @@
 
 use dsp_core::codec::Encoder;
 use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
+use dsp_core::receive::memory::Arrays;
 use dsp_core::receive::{DelayConfig, Receiver, ReceiverConfig, ReceiverStats};
 use dsp_core::time::{Instant, PayloadType};
 use host_std::registry::CodecFormat;
@@ -32,7 +33,7 @@ fn packets(step: u32) -> Vec<(u64, Vec<u8>)> {
 fn heard(step: u32) -> (Vec<i16>, ReceiverStats) {
     let delay = DelayConfig { max_ms: 300, ..DelayConfig::default() };
     let config = ReceiverConfig { sample_rate_hz: 16_000, rtp_clock_hz: 8_000, delay, ..ReceiverConfig::default() };
-    let mut receiver: Receiver<64, 4_096> = Receiver::new(config).unwrap();
+    let mut receiver: Receiver<Arrays<64, 4_096>, 1> = Receiver::new(config).unwrap();
     let mut payloads = (PayloadType::G722, G722Decoder::new(Mode::Kbps64));
     let (mut sound, mut packets) = (Vec::new(), packets(step).into_iter().peekable());
     for tick in 0..530u64 {

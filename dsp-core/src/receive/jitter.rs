@@ -132,14 +132,21 @@ pub type Cell = [u8; CELL_BYTES];
 
 /// For the first cell of each payload: how many cells it has, and whether it is still in use.
 #[derive(Clone, Copy)]
-pub struct Run {
-    cells: u16,
-    live: bool,
-}
+pub struct Run(u16);
 
 impl Run {
     /// No cells.
-    pub const EMPTY: Self = Self { cells: 0, live: false };
+    pub const EMPTY: Self = Self(0);
+    /// Beside the number of cells, which is at most 2^14.
+    const LIVE: u16 = 1 << 15;
+
+    fn cells(self) -> usize {
+        usize::from(self.0 & !Self::LIVE)
+    }
+
+    fn is_live(self) -> bool {
+        self.0 & Self::LIVE != 0
+    }
 }
 
 /// A jitter buffer in memory of `M`: room for as many packets as it has slots, and for their payloads in its cells.
@@ -429,12 +436,12 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
         }
         let runs = self.memory.runs.as_mut();
         if skip > 0 {
-            runs[self.head] = Run { cells: skip as u16, live: false };
+            runs[self.head] = Run(skip as u16);
             self.occupied += skip;
             self.head = 0;
         }
         let first = self.head;
-        runs[first] = Run { cells: need as u16, live: true };
+        runs[first] = Run(need as u16 | Run::LIVE);
         self.live += need;
         self.occupied += need;
         self.head = (first + need) % cells;
@@ -444,8 +451,8 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
 
     fn free(&mut self, first: usize) {
         let run = &mut self.memory.runs.as_mut()[first];
-        run.live = false;
-        self.live -= usize::from(run.cells);
+        *run = Run(run.0 & !Run::LIVE);
+        self.live -= run.cells();
         self.reclaim();
     }
 
@@ -453,8 +460,8 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
     /// `Full` then tells the owner to move on.
     fn reclaim(&mut self) {
         let (runs, count) = (self.memory.runs.as_ref(), self.memory.cell_count());
-        while self.occupied > 0 && !runs[self.tail].live {
-            let cells = usize::from(runs[self.tail].cells);
+        while self.occupied > 0 && !runs[self.tail].is_live() {
+            let cells = runs[self.tail].cells();
             self.occupied -= cells;
             self.tail = (self.tail + cells) % count;
         }

@@ -160,6 +160,13 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<A
     }
 }
 
+/// Samples of each channel that a receiver holds with ease: what concealment looks back on, the longest gap that it
+/// bridges, and a packet of 120 ms, as it comes out of its decoder.
+pub const fn sound_samples(sample_rate_hz: u32, channels: u8) -> usize {
+    // 120 and 60 ms and a tick.
+    (sample_rate_hz as usize * (200 + 120 * channels as usize)).div_ceil(1_000)
+}
+
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// A receiver that waits for its first packet, in this memory: as much as
     /// [`MemoryNeed::samples`](memory::MemoryNeed) asks, or more. Whatever lies in it is lost.

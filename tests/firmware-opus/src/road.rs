@@ -1,6 +1,7 @@
 //! Opus through both roads: a microphone's ticks to RTP packets, of which some are lost, and back to the loudspeaker.
 
 use dsp_core::codec::Encoder;
+use dsp_core::receive::memory::Arrays;
 use dsp_core::receive::{Receiver, ReceiverConfig, ReceiverStats};
 use dsp_core::send::{NarrowbandSender, SenderConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
@@ -19,7 +20,7 @@ const LOST: u16 = 20;
 const LATEST: usize = 1_920;
 
 /// A receiver of 200 ms at 16 kHz.
-pub type WidebandReceiver = Receiver<32, 3_840>;
+pub type WidebandReceiver = Receiver<Arrays<32, 3_840>, 1>;
 
 /// What became of the call.
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,7 @@ use dsp_core::wire::rtp::RtpPacket;
 
 use super::conversion::Sound;
 use super::converted::Converted;
+use super::need::packet_cells;
 use crate::registry::{CodecFormat, Made, Registry, Terms};
 use crate::sdp::{NegotiatedCodec, NegotiatedStream};
 use crate::session::CallError;
@@ -172,6 +173,8 @@ pub(super) struct Decoders {
     /// Comfort noise, one for each clock of the decoders.
     noise: Vec<PayloadType>,
     redundancy: Option<PayloadType>,
+    /// Cells of a jitter buffer that a usual packet takes.
+    packet_cells: usize,
     /// Payload types of a slower clock than the call's, and what their timestamps are to be multiplied by.
     slower: Vec<(PayloadType, u32)>,
 }
@@ -203,7 +206,8 @@ impl Decoders {
             }
         }
         let redundancy = redundancy(formats, &sound.agreed).map(|red| red.payload_type);
-        Ok(Self { decoders, noise, redundancy, slower })
+        let packet_cells = formats.iter().map(|codec| packet_cells(registry, &codec.format)).max().unwrap_or(0);
+        Ok(Self { decoders, noise, redundancy, packet_cells, slower })
     }
 
     /// Whether packets of this type mean something.
@@ -226,6 +230,11 @@ impl Decoders {
         self.slower.iter().find(|(slower, _)| *slower == payload_type).map_or(1, |(_, factor)| *factor)
     }
 
+    /// Cells of a jitter buffer that a usual packet takes.
+    pub(super) fn packet_cells(&self) -> usize {
+        self.packet_cells
+    }
+
     /// The payload type of redundant audio data.
     pub(super) fn redundancy(&self) -> Option<PayloadType> {
         self.redundancy
@@ -244,6 +253,7 @@ impl Decoders {
         self.slower.extend(slower);
         self.noise.extend(noise);
         self.redundancy = self.redundancy.or(others.redundancy);
+        self.packet_cells = self.packet_cells.max(others.packet_cells);
     }
 }
 

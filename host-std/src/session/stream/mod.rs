@@ -8,6 +8,7 @@ mod change;
 mod codecs;
 mod conversion;
 mod converted;
+mod need;
 mod playing;
 mod quality;
 mod sources;

@@ -18,6 +18,7 @@ use dsp_core::wire::rtp::RtpPacket;
 
 use super::codecs::Decoders;
 use super::conversion::Sound;
+use super::need::need;
 use crate::receiver::AnyReceiver;
 use crate::session::outcome::{CallError, Incoming};
 use crate::session::tap::Tap;
@@ -134,7 +135,8 @@ impl Listening {
         let wanted = SourcesConfig { places: decoders.len(), own: Some(own), ..SourcesConfig::default() };
         let table = Sources::new(wanted).map_err(CallError::Sources)?;
         let place = |mut decoders: Decoders| {
-            let mut receiver = AnyReceiver::new(config, channels).map_err(CallError::Receiver)?;
+            let need = need(&config, channels, decoders.packet_cells(), budget.as_ref());
+            let mut receiver = AnyReceiver::with_need(config, channels, need).map_err(CallError::Receiver)?;
             receiver.set_redundancy(decoders.redundancy());
             receiver.set_payloads(&mut decoders);
             let clock = ClockMap::new(config.rtp_clock_hz);
@@ -168,6 +170,8 @@ impl Listening {
     pub(super) fn add(&mut self, decoders: Vec<Decoders>) {
         for (place, decoders) in self.places.iter_mut().zip(decoders) {
             place.decoders.add(decoders);
+            let (cells, budget) = (place.decoders.packet_cells(), self.budget.as_ref());
+            place.receiver.grow(need(&self.config, place.receiver.channels(), cells, budget));
             place.receiver.set_redundancy(place.decoders.redundancy());
             place.receiver.set_payloads(&mut place.decoders);
         }
