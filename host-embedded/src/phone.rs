@@ -51,7 +51,7 @@ use core::fmt;
 
 use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, FrontError, Latency, NoBlock, Step};
 use dsp_core::receive::{ConfigError, DelayConfig, Played, ReceiveError, Received, ReceiverStats};
-use dsp_core::send::{FrameTooLong, SendError, SendStats, SenderConfig};
+use dsp_core::send::{PacketLengthError, SendError, SendStats, SenderConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use embassy_futures::select::{Either, select};
 
@@ -116,8 +116,8 @@ impl Default for PhoneConfig {
 pub enum PhoneError {
     /// The receiver's configuration.
     Receiver(ConfigError),
-    /// The packets to send are too long.
-    Sender(FrameTooLong),
+    /// The packets to send can't have this length.
+    Sender(PacketLengthError),
     /// Neither mu-law nor A-law.
     PayloadType(PayloadType),
     /// The device side.
@@ -473,7 +473,7 @@ mod tests {
         let other = SenderConfig { payload_type: video, ..config.sender };
         assert_eq!(Phone::new(PhoneConfig { sender: other, ..config }).err(), Some(PhoneError::PayloadType(video)));
         let long = SenderConfig { ptime_ms: 80, ..config.sender };
-        let too_long = FrameTooLong { need: 640, got: 480 };
+        let too_long = PacketLengthError::NoRoom { need: 640, got: 480 };
         assert_eq!(Phone::new(PhoneConfig { sender: long, ..config }).err(), Some(PhoneError::Sender(too_long)));
         let none = SenderConfig { ptime_ms: 0, ..config.sender };
         assert!(matches!(Phone::new(PhoneConfig { sender: none, ..config }), Err(PhoneError::Sender(_))));

@@ -7,7 +7,7 @@ use dsp_core::codec::g711::{Pcma, Pcmu};
 use dsp_core::codec::{Decoder, Encoder, PayloadTable};
 use dsp_core::front::Media;
 use dsp_core::receive::{NarrowbandReceiver, Played, ReceiveError, Received, ReceiverConfig, ReceiverStats};
-use dsp_core::send::{FrameTooLong, NarrowbandSender, SendError, SendStats};
+use dsp_core::send::{NarrowbandSender, SendError, SendStats};
 use dsp_core::time::{Duration, Instant, PayloadType};
 
 use crate::phone::{PhoneConfig, PhoneError, SAMPLE_RATE_HZ, TICK};
@@ -60,10 +60,7 @@ impl G711Stream {
         let mut codecs = G711::default();
         let sends = config.sender.payload_type;
         let encoder = codecs.encoder(sends).ok_or(PhoneError::PayloadType(sends))?;
-        let need = (config.sender.ptime_ms as usize).saturating_mul(SAMPLE_RATE_HZ as usize / 1_000);
-        if need > LONGEST_PACKET {
-            return Err(PhoneError::Sender(FrameTooLong { need, got: LONGEST_PACKET }));
-        }
+        NarrowbandSender::check(config.sender.ptime_ms, encoder, LONGEST_PACKET).map_err(PhoneError::Sender)?;
         let sender = NarrowbandSender::new(config.sender, encoder).map_err(PhoneError::Sender)?;
         let receiver = ReceiverConfig {
             sample_rate_hz: SAMPLE_RATE_HZ,

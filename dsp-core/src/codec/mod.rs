@@ -3,16 +3,24 @@
 //! [`Encoder`] and [`Decoder`] are separate and object-safe. All PCM is interleaved `i16`; "samples" always counts
 //! samples *a channel*. A codec's sample rate and its RTP clock rate are two numbers: G.722 samples at 16 kHz and
 //! has an 8 kHz RTP clock (RFC 3551, 4.5.2).
+//!
+//! An encoder says which lengths of sound it takes ([`Encoder::frames`]), so that a wrong packet length is refused when
+//! a sender is made, and may follow the network while it runs ([`Encoder::adapt`]).
 
 use core::fmt;
 
 use crate::time::PayloadType;
 
+mod adapt;
 pub mod cn;
+mod frames;
 pub mod g711;
 pub mod g722;
 pub mod ilbc;
 pub mod l16;
+
+pub use adapt::Adaptation;
+pub use frames::Frames;
 
 /// What a codec is, in the terms of SDP's `a=rtpmap` (RFC 8866, 6.6) and of its sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,8 +127,22 @@ pub trait Encoder {
     /// What this encoder makes.
     fn info(&self) -> CodecInfo;
 
+    /// Which lengths of sound [`encode`](Self::encode) takes; by default any.
+    fn frames(&self) -> Frames {
+        Frames::Any
+    }
+
     /// Encodes one frame of interleaved PCM into `payload` and returns the payload's length in bytes.
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError>;
+
+    /// Follows the network from the next frame on, as far as it can. Returns what it has taken, within its own bounds and
+    /// those that were agreed on; `None` of what it has no setting for. By default it takes nothing, and says so.
+    ///
+    /// It neither allocates nor forgets what was heard.
+    fn adapt(&mut self, wanted: &Adaptation) -> Adaptation {
+        let _ = wanted;
+        Adaptation::default()
+    }
 
     /// Forgets everything heard so far.
     fn reset(&mut self);

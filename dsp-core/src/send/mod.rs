@@ -10,7 +10,7 @@
 
 use core::fmt;
 
-use crate::codec::{CodecInfo, EncodeError, Encoder};
+use crate::codec::{CodecInfo, EncodeError, Encoder, Frames};
 use crate::process::activity::{EnergyGate, NoDetector, SpeechDetector};
 use crate::time::{PayloadType, RtpTime, Seq, Ssrc};
 use crate::wire::rtp::{RtpHeader, WriteError};
@@ -36,7 +36,7 @@ pub struct SenderConfig {
     pub first_timestamp: RtpTime,
     /// Payload type of the packets.
     pub payload_type: PayloadType,
-    /// Length of a packet, 5 to 120 ms.
+    /// Length of a packet, 5 to 120 ms: one that the encoder has ([`Encoder::frames`]).
     pub ptime_ms: u32,
 }
 
@@ -69,23 +69,43 @@ impl core::error::Error for SendError {
     }
 }
 
-/// A frame of this length doesn't fit the sender's room, or is none.
+/// Packets can't have this length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct FrameTooLong {
-    /// Samples a packet, all channels together.
-    pub need: usize,
-    /// Room for samples.
-    pub got: usize,
+#[non_exhaustive]
+pub enum PacketLengthError {
+    /// Not from 5 to 120 ms.
+    OutOfRange {
+        /// The length that was asked for.
+        ms: u32,
+    },
+    /// The encoder has no frames of this length.
+    NoFrame {
+        /// The length that was asked for.
+        ms: u32,
+        /// The lengths that it has.
+        frames: Frames,
+    },
+    /// The sender has no room for a packet.
+    NoRoom {
+        /// Samples a packet, all channels together.
+        need: usize,
+        /// Room for samples.
+        got: usize,
+    },
 }
 
-impl fmt::Display for FrameTooLong {
+impl fmt::Display for PacketLengthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a packet of {} samples, room for {}", self.need, self.got)
+        match self {
+            Self::OutOfRange { ms } => write!(f, "packets of {ms} ms; 5 to 120 ms are possible"),
+            Self::NoFrame { ms, frames } => write!(f, "packets of {ms} ms; this codec has packets {frames}"),
+            Self::NoRoom { need, got } => write!(f, "a packet of {need} samples, room for {got}"),
+        }
     }
 }
 
-impl core::error::Error for FrameTooLong {}
+impl core::error::Error for PacketLengthError {}
 
 /// What was sent, as a sender report counts it (RFC 3550 6.4.1): all wrap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,11 +145,32 @@ impl<const SAMPLES: usize, D: SpeechDetector> Sender<[i16; SAMPLES], D> {
     /// A sender for `encoder`'s sound.
     ///
     /// # Errors
-    /// [`FrameTooLong`] if `SAMPLES` has no room for a packet.
-    pub fn new(config: SenderConfig, encoder: &dyn Encoder) -> Result<Self, FrameTooLong> {
+    /// [`PacketLengthError`] if the encoder has no packets of this length, or `SAMPLES` no room for one.
+    ///
+    /// ```
+    /// use dsp_core::codec::Frames;
+    /// use dsp_core::codec::ilbc::{IlbcEncoder, IlbcMode};
+    /// use dsp_core::send::{NarrowbandSender, PacketLengthError, SenderConfig};
+    /// use dsp_core::time::{PayloadType, RtpTime, Seq, Ssrc};
+    ///
+    /// let config = SenderConfig {
+    ///     ssrc: Ssrc(1),
+    ///     first_seq: Seq(0),
+    ///     first_timestamp: RtpTime(0),
+    ///     payload_type: PayloadType::from_low_bits(97),
+    ///     ptime_ms: 25,
+    /// };
+    /// let wrong = NarrowbandSender::new(config, &IlbcEncoder::new(IlbcMode::Ms20)).err();
+    /// assert_eq!(wrong, Some(PacketLengthError::NoFrame { ms: 25, frames: Frames::Of(20_000) }));
+    /// ```
+    pub fn new(config: SenderConfig, encoder: &dyn Encoder) -> Result<Self, PacketLengthError> {
         Self::with_room(config, encoder, [0; SAMPLES])
     }
 }
+
+/// Bounds of [`SenderConfig::ptime_ms`].
+const SHORTEST_MS: u32 = 5;
+const LONGEST_MS: u32 = 120;
 
 /// Samples of a packet, all channels together.
 fn frame_samples(ptime_ms: u32, info: &CodecInfo) -> usize {
@@ -140,10 +181,11 @@ impl<S: AsRef<[i16]> + AsMut<[i16]>, D: SpeechDetector> Sender<S, D> {
     /// A sender for `encoder`'s sound, with the memory for a packet and a tick.
     ///
     /// # Errors
-    /// [`FrameTooLong`] if `room` has none for a packet.
-    pub fn with_room(config: SenderConfig, encoder: &dyn Encoder, room: S) -> Result<Self, FrameTooLong> {
+    /// As for [`check`](Self::check), of the length of `room`.
+    pub fn with_room(config: SenderConfig, encoder: &dyn Encoder, room: S) -> Result<Self, PacketLengthError> {
         let info = encoder.info();
-        let (need, got) = (frame_samples(config.ptime_ms, &info), room.as_ref().len());
+        let got = room.as_ref().len();
+        let need = Self::check(config.ptime_ms, encoder, got)?;
         Ok(Self {
             ssrc: config.ssrc,
             seq: config.first_seq,
@@ -151,7 +193,7 @@ impl<S: AsRef<[i16]> + AsMut<[i16]>, D: SpeechDetector> Sender<S, D> {
             payload_type: config.payload_type,
             marker: true,
             info,
-            packetizer: Packetizer::new(need, room).ok_or(FrameTooLong { need, got })?,
+            packetizer: Packetizer::new(need, room).ok_or(PacketLengthError::NoRoom { need, got })?,
             dtx: None,
             stats: SendStats::default(),
         })
@@ -167,25 +209,44 @@ impl<S: AsRef<[i16]> + AsMut<[i16]>, D: SpeechDetector> Sender<S, D> {
         payload_type: PayloadType,
         ptime_ms: u32,
         encoder: &dyn Encoder,
-    ) -> Result<(), FrameTooLong> {
-        let info = encoder.info();
-        Self::check(ptime_ms, encoder, self.room())?;
+    ) -> Result<(), PacketLengthError> {
+        let frame = Self::check(ptime_ms, encoder, self.room())?;
         // What waited is dropped, and was captured for the encoder before.
         self.timestamp = self.timestamp();
-        self.packetizer.set_frame(frame_samples(ptime_ms, &info));
-        self.info = info;
+        self.packetizer.clear();
+        self.packetizer.set_frame(frame);
+        self.info = encoder.info();
         self.payload_type = payload_type;
         self.dtx = None;
         Ok(())
     }
 
-    /// Whether packets of this length fit a room of so many samples, all channels together.
+    /// Goes on with packets of another length of the same encoder. What waits goes with the next packet: no sample is lost,
+    /// and a pause stays one.
     ///
     /// # Errors
-    /// [`FrameTooLong`] if not.
-    pub fn check(ptime_ms: u32, encoder: &dyn Encoder, room: usize) -> Result<(), FrameTooLong> {
+    /// As for [`check`](Self::check); nothing has changed then.
+    pub fn set_packet_ms(&mut self, ptime_ms: u32, encoder: &dyn Encoder) -> Result<(), PacketLengthError> {
+        let frame = Self::check(ptime_ms, encoder, self.room())?;
+        self.packetizer.set_frame(frame);
+        Ok(())
+    }
+
+    /// Whether `encoder` has packets of this length and a room of so many samples holds one; the samples of a packet. All
+    /// channels together.
+    ///
+    /// # Errors
+    /// [`PacketLengthError`] if not.
+    pub fn check(ptime_ms: u32, encoder: &dyn Encoder, room: usize) -> Result<usize, PacketLengthError> {
+        if !(SHORTEST_MS..=LONGEST_MS).contains(&ptime_ms) {
+            return Err(PacketLengthError::OutOfRange { ms: ptime_ms });
+        }
+        let frames = encoder.frames();
+        if !frames.has(ptime_ms * 1_000) {
+            return Err(PacketLengthError::NoFrame { ms: ptime_ms, frames });
+        }
         let need = frame_samples(ptime_ms, &encoder.info());
-        if (1..=room).contains(&need) { Ok(()) } else { Err(FrameTooLong { need, got: room }) }
+        if (1..=room).contains(&need) { Ok(need) } else { Err(PacketLengthError::NoRoom { need, got: room }) }
     }
 
     /// Samples, all channels together, that it has room for.
@@ -345,11 +406,12 @@ mod tests {
     use super::*;
     use crate::codec::g711::Pcmu;
     use crate::codec::g722::{G722Encoder, Mode};
+    use crate::codec::ilbc::{IlbcEncoder, IlbcMode};
     use crate::wire::rtp::RtpPacket;
 
     #[test]
     fn what_waits_at_a_switch_counts_by_the_encoder_before() {
-        let (mut narrow, mut wide, mut datagram) = (Pcmu, G722Encoder::new(Mode::Kbps64), [0; 200]);
+        let (mut narrow, mut wide, mut datagram) = (Pcmu, G722Encoder::new(Mode::Kbps64), [0; 300]);
         let config = SenderConfig {
             ssrc: Ssrc(1),
             first_seq: Seq(0),
@@ -371,9 +433,44 @@ mod tests {
         sender.switch(PayloadType::PCMU, 20, &narrow).unwrap();
         sender.capture(&[0; 160]).unwrap();
         assert_eq!(next(&mut sender, &mut narrow), RtpTime(1_480));
+        // What waits stays where only the length changes, longer or shorter, and lasts what it lasted.
+        sender.capture(&[0; 80]).unwrap();
+        sender.set_packet_ms(30, &narrow).unwrap();
+        sender.capture(&[0; 160]).unwrap();
+        assert_eq!(next(&mut sender, &mut narrow), RtpTime(1_640));
+        sender.capture(&[0; 160]).unwrap();
+        sender.set_packet_ms(10, &narrow).unwrap();
+        assert_eq!([(); 2].map(|()| next(&mut sender, &mut narrow)), [RtpTime(1_880), RtpTime(1_960)]);
+        sender.set_packet_ms(20, &narrow).unwrap();
         // A switch that fails changes nothing.
         assert!(sender.switch(PayloadType::from_low_bits(9), 120, &wide).is_err());
         sender.capture(&[0; 160]).unwrap();
-        assert_eq!(next(&mut sender, &mut narrow), RtpTime(1_640));
+        assert_eq!(next(&mut sender, &mut narrow), RtpTime(2_040));
+        assert_eq!(sender.set_packet_ms(120, &narrow), Err(PacketLengthError::NoRoom { need: 960, got: 640 }));
+        sender.capture(&[0; 160]).unwrap();
+        assert_eq!(next(&mut sender, &mut narrow), RtpTime(2_200));
+    }
+
+    #[test]
+    fn a_wrong_packet_length_is_refused_with_its_numbers() {
+        let check = |ms, encoder: &dyn Encoder| HostSender::check(ms, encoder, 11_520);
+        for ms in [0, 1, 4, 121, u32::MAX] {
+            assert_eq!(check(ms, &Pcmu), Err(PacketLengthError::OutOfRange { ms }));
+        }
+        assert_eq!([5, 25, 120].map(|ms| check(ms, &Pcmu)), [Ok(40), Ok(200), Ok(960)]);
+        assert_eq!(check(5, &G722Encoder::new(Mode::Kbps64)), Ok(80));
+        for (mode, frame_ms) in [(IlbcMode::Ms20, 20), (IlbcMode::Ms30, 30)] {
+            let encoder = IlbcEncoder::new(mode);
+            let frames = Frames::Of(frame_ms * 1_000);
+            assert_eq!(check(2 * frame_ms, &encoder), Ok(2 * mode.samples()));
+            for ms in [10, 25, 50] {
+                assert_eq!(check(ms, &encoder), Err(PacketLengthError::NoFrame { ms, frames }), "{mode:?}");
+            }
+        }
+        let error = PacketLengthError::NoFrame { ms: 25, frames: Frames::Of(20_000) };
+        assert_eq!(
+            std::string::ToString::to_string(&error),
+            "packets of 25 ms; this codec has packets of any multiple of 20000 us"
+        );
     }
 }

@@ -40,11 +40,11 @@ impl<S: AsRef<[i16]> + AsMut<[i16]>> Packetizer<S> {
         self.samples.as_ref().len()
     }
 
-    /// Goes on with frames of another length; what waited is dropped. Whether they fit; if not, nothing has changed.
+    /// Goes on with frames of another length; what waits stays. Whether they fit; if not, nothing has changed.
     pub(super) fn set_frame(&mut self, frame: usize) -> bool {
         let fits = (1..=self.room()).contains(&frame);
         if fits {
-            (self.len, self.frame) = (0, frame);
+            self.frame = frame;
         }
         fits
     }
@@ -133,6 +133,8 @@ mod tests {
         packetizer.push(&[2; 200]).unwrap();
         assert_eq!(packetizer.front(), Some(&[1; 80][..]));
         assert!(!packetizer.set_frame(301) && packetizer.pending() == 290);
-        assert!(packetizer.set_frame(240) && packetizer.pending() == 0);
+        assert!(packetizer.set_frame(240) && packetizer.pending() == 290);
+        assert_eq!(packetizer.front().map(<[i16]>::len), Some(240));
+        assert_eq!((packetizer.clear(), packetizer.pending()), (290, 0));
     }
 }

@@ -2,10 +2,11 @@
 
 use std::ffi::c_int;
 
-use dsp_core::codec::{CodecInfo, EncodeError, Encoder};
+use dsp_core::codec::{Adaptation, CodecInfo, EncodeError, Encoder, Frames};
 
 use super::{
-    OpusApplication, OpusBandwidth, OpusEncoderConfig, OpusError, OpusRateControl, OpusSignal, RTP_CLOCK_HZ, ffi,
+    FRAMES, OpusApplication, OpusBandwidth, OpusEncoderConfig, OpusError, OpusRateControl, OpusSignal, RTP_CLOCK_HZ,
+    ffi,
 };
 
 /// Frames of 2.5, 5, 10, 20, 40, 60, 80, 100 or 120 ms to payloads; the length may change from frame to frame.
@@ -142,6 +143,26 @@ impl Encoder for OpusEncoder {
         CodecInfo { name: "opus", sample_rate_hz, rtp_clock_hz: RTP_CLOCK_HZ, channels }
     }
 
+    fn frames(&self) -> Frames {
+        FRAMES
+    }
+
+    /// Takes bit rate and expected loss, each within what there is: 500 to 512,000 bit/s a channel, 0 to 100 %. Whether FEC
+    /// is sent stays a setting: without it an expected loss makes the coding less dependent on what was before.
+    fn adapt(&mut self, wanted: &Adaptation) -> Adaptation {
+        let Self { config: OpusEncoderConfig { channels, bitrate_bps, expected_loss_percent, .. }, .. } = *self;
+        let mut taken = *wanted;
+        taken.bit_rate_bps = wanted.bit_rate_bps.map(|bps| bps.clamp(500, 512_000 * u32::from(channels)));
+        taken.expected_loss_percent = wanted.expected_loss_percent.map(|percent| percent.min(100));
+        taken.packet_ms = wanted.packet_ms.filter(|ms| FRAMES.has(ms.saturating_mul(1_000)));
+        let config = OpusEncoderConfig {
+            bitrate_bps: taken.bit_rate_bps.unwrap_or(bitrate_bps),
+            expected_loss_percent: taken.expected_loss_percent.unwrap_or(expected_loss_percent),
+            ..self.config
+        };
+        if self.set(config).is_ok() { taken } else { Adaptation::default() }
+    }
+
     /// A payload buffer smaller than the bit rate asks for makes a smaller payload, as with a lower bit rate;
     /// [`MAX_PAYLOAD`](super::MAX_PAYLOAD) bytes never do.
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {
@@ -272,6 +293,25 @@ mod tests {
             assert_eq!(encoder.set(fixed), Err(OpusError::Fixed));
         }
         assert_eq!(encoder.config(), constant, "unchanged");
+    }
+
+    #[test]
+    fn adapts_within_its_bounds_and_says_what_it_took() {
+        let constant = OpusEncoderConfig { rate_control: OpusRateControl::Cbr, ..Default::default() };
+        let mut encoder = OpusEncoder::new(constant).unwrap();
+        let mut payload = [0; MAX_PAYLOAD];
+        let sound = tone(960, 1);
+        for (asked, bps) in [(16_000, 16_000), (0, 500), (u32::MAX, 512_000), (48_000, 48_000)] {
+            let wanted = Adaptation::default().with_bit_rate(asked);
+            assert_eq!(encoder.adapt(&wanted), wanted.with_bit_rate(bps));
+            let bytes = encoder.encode(&sound, &mut payload).unwrap();
+            assert!(bytes == bps as usize / 400 || bps == 500 || bps == 512_000, "{bytes} bytes at {bps} bit/s");
+        }
+        let wanted = Adaptation::default().with_expected_loss(200).with_packet_ms(30);
+        assert_eq!(encoder.adapt(&wanted), Adaptation::default().with_expected_loss(100));
+        assert_eq!(encoder.adapt(&Adaptation::default()), Adaptation::default());
+        let expected = OpusEncoderConfig { bitrate_bps: 48_000, expected_loss_percent: 100, ..constant };
+        assert_eq!(encoder.config(), expected, "what nobody asked for stays");
     }
 
     #[test]

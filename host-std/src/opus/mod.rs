@@ -15,6 +15,8 @@
 
 use std::fmt;
 
+use dsp_core::codec::Frames;
+
 mod config;
 mod decoder;
 #[cfg(feature = "opus-dred")]
@@ -35,6 +37,9 @@ pub const RTP_CLOCK_HZ: u32 = 48_000;
 
 /// Rates of the PCM in Hz (RFC 6716, 2).
 pub const RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
+
+/// Lengths of a frame (RFC 6716, 2.1.4), and from 80 ms on of several in one packet.
+pub const FRAMES: Frames = Frames::OneOf(&[2_500, 5_000, 10_000, 20_000, 40_000, 60_000, 80_000, 100_000, 120_000]);
 
 /// The largest payload an encoder here makes: 1275 bytes a frame (RFC 6716, 3.2.1) in a packet of at most six
 /// 20 ms frames, with its framing.

@@ -46,9 +46,10 @@ use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
+pub use dsp_core::codec::Frames;
 use dsp_core::codec::{Decoder, Encoder};
 
-pub use description::{Description, Frames};
+pub use description::Description;
 pub use format::CodecFormat;
 pub(crate) use format::is_token;
 pub use ilbc::Ilbc;
@@ -294,6 +295,7 @@ mod tests {
             for format in codec.formats() {
                 let description = codec.describe(&format);
                 let mut encoder = codec.encoder(&Terms::alone(&format)).unwrap();
+                assert_eq!(encoder.frames(), description.frames, "{format}");
                 let ms = description.frames.packet_ms(20);
                 let channels = usize::from(description.channels);
                 let samples = description.sample_rate_hz as usize * ms as usize / 1_000;

@@ -1,17 +1,14 @@
 //! Opus in calls (RFC 7587): `opus/48000/2`, whatever its rate and channels are.
 
-use dsp_core::codec::{CodecInfo, Decoder, EncodeError, Encoder};
+use dsp_core::codec::{Adaptation, CodecInfo, Decoder, EncodeError, Encoder, Frames};
 
-use super::{Codec, CodecFormat, Description, Frames, Made, Terms};
-use crate::opus::{OpusApplication, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, state_bytes};
+use super::{Codec, CodecFormat, Description, Made, Terms};
+use crate::opus::{FRAMES, OpusApplication, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, state_bytes};
 
 /// Opus with these settings, less what the other side's parameters forbid. Their rate is the rate of a call's sound,
 /// whatever the other side plays or captures.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Opus(pub OpusEncoderConfig);
-
-/// RFC 6716, 2.1.4; up to 120 ms in a packet of several frames.
-const FRAMES_US: [u32; 9] = [2_500, 5_000, 10_000, 20_000, 40_000, 60_000, 80_000, 100_000, 120_000];
 
 /// The encoder's lookahead, the same at every rate: asking for it would cost an encoder.
 const fn delay_us(application: OpusApplication) -> u32 {
@@ -30,7 +27,7 @@ impl Codec for Opus {
         let Self(config) = self;
         let [encoder_bytes, decoder_bytes] = state_bytes(config.channels);
         Description {
-            frames: Frames::OneOf(&FRAMES_US),
+            frames: FRAMES,
             bit_rate_bps: [500, 512_000 * u32::from(config.channels)],
             own_concealment: true,
             redundancy: true,
@@ -55,7 +52,8 @@ impl Codec for Opus {
             OpusFmtp::of(&self.0)
         });
         theirs.apply(&mut config);
-        Ok(Box::new(Pausing { encoder: OpusEncoder::new(config)?, dtx: config.dtx, told: false }))
+        let most_bps = theirs.max_average_bitrate_bps.unwrap_or(u32::MAX);
+        Ok(Box::new(Pausing { encoder: OpusEncoder::new(config)?, most_bps, dtx: config.dtx, told: false }))
     }
 
     fn decoder(&self, _: &Terms<'_>) -> Made<dyn Decoder + Send> {
@@ -77,6 +75,8 @@ impl Codec for Opus {
 /// goes out all the same: its length tells the receiver that nothing is lost from now on.
 struct Pausing {
     encoder: OpusEncoder,
+    /// `maxaveragebitrate` of the other side, in bit/s.
+    most_bps: u32,
     dtx: bool,
     /// The other side has been told of the pause.
     told: bool,
@@ -85,6 +85,17 @@ struct Pausing {
 impl Encoder for Pausing {
     fn info(&self) -> CodecInfo {
         self.encoder.info()
+    }
+
+    fn frames(&self) -> Frames {
+        self.encoder.frames()
+    }
+
+    /// Never above what the other side can take. What it said of constant size, pauses and FEC stays.
+    fn adapt(&mut self, wanted: &Adaptation) -> Adaptation {
+        let mut within = *wanted;
+        within.bit_rate_bps = wanted.bit_rate_bps.map(|bps| bps.min(self.most_bps));
+        self.encoder.adapt(&within)
     }
 
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {
@@ -119,6 +130,26 @@ mod tests {
         assert!(bytes("maxaveragebitrate=12000") * 3 < free * 2);
         assert_eq!(bytes("useinbandfec=maybe; maxaveragebitrate=12000"), bytes("useinbandfec=1"));
         assert_eq!(bytes("maxaveragebitrate=24000;cbr=1"), 50 * 60);
+    }
+
+    #[test]
+    fn adaptation_stays_below_what_they_can_take() {
+        let opus = Opus::default();
+        for (fmtp, bps) in
+            [("maxaveragebitrate=20000", 20_000), ("", 96_000), ("maxaveragebitrate=20000;cbr=1", 20_000)]
+        {
+            let (ours, theirs) = (CodecFormat::opus(), CodecFormat::opus().with_fmtp(fmtp));
+            let mut encoder = opus.encoder(&Terms { ours: &ours, theirs: &theirs }).unwrap();
+            let wanted = Adaptation::default().with_bit_rate(96_000);
+            assert_eq!(encoder.adapt(&wanted).bit_rate_bps, Some(bps), "{fmtp}");
+            let tone: Vec<i16> = (0..960).map(|n| (8_000.0 * (n as f32 * 0.1).sin()) as i16).collect();
+            let mut payload = [0; 1_500];
+            let bytes: Vec<usize> = (0..50).map(|_| encoder.encode(&tone, &mut payload).unwrap()).collect();
+            if fmtp.contains("cbr") {
+                assert_eq!(bytes, [50; 50]);
+            }
+            assert!(bytes.iter().sum::<usize>() <= 50 * bps as usize / 400 * 11 / 10, "{fmtp}: {bytes:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use dsp_core::guard::srtp::KeyError;
 use dsp_core::process::resample::ResampleError;
 use dsp_core::quality::BurstStats;
 use dsp_core::receive::{self, ReceiveError, Received, ReceiverStats};
-use dsp_core::send::{FrameTooLong, SendStats};
+use dsp_core::send::{PacketLengthError, SendStats};
 use dsp_core::streams::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::rtcp::VoipMetrics;
@@ -32,8 +32,8 @@ pub enum CallError {
     Receiver(receive::ConfigError),
     /// So many sources can't be heard at once.
     Sources(PlacesError),
-    /// The packet length doesn't fit.
-    Sender(FrameTooLong),
+    /// The packets can't have the length that was agreed on.
+    Sender(PacketLengthError),
     /// The operating system gave no randomness.
     Randomness(getrandom::Error),
     /// The SRTP keys that the SDP came to can't be used in this call.

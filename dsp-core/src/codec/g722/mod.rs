@@ -18,7 +18,7 @@
 //! State: 232 bytes of the encoder, 4.4 KiB of the decoder (3,840 bytes of them the sound heard last). Tables: 544
 //! bytes of flash, both directions together.
 
-use super::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder};
+use super::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder, Frames};
 use band::{Higher, Lower};
 use conceal::Concealment;
 use qmf::{Analysis, BLOCK, Synthesis};
@@ -145,6 +145,11 @@ impl G722Encoder {
 impl Encoder for G722Encoder {
     fn info(&self) -> CodecInfo {
         INFO
+    }
+
+    /// An octet a pair of samples.
+    fn frames(&self) -> Frames {
+        Frames::Of(125)
     }
 
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {

@@ -2,7 +2,7 @@
 //!
 //! Takes 90 Hz and less away (3.1). No look-ahead: the delay is the frame.
 
-use super::super::{CodecInfo, EncodeError, Encoder};
+use super::super::{CodecInfo, EncodeError, Encoder, Frames};
 use super::excitation::{for_each_segment, state_start};
 use super::filter::{HighPass, all_zero, energy};
 use super::lpc::{CHIRP_WEIGHT, LOOKBACK_MAX, analyse, expand};
@@ -95,6 +95,10 @@ impl IlbcEncoder {
 impl Encoder for IlbcEncoder {
     fn info(&self) -> CodecInfo {
         INFO
+    }
+
+    fn frames(&self) -> Frames {
+        Frames::Of(self.mode.frame_us())
     }
 
     /// Encodes one frame or several into one payload: 38 bytes for each 160 samples or 50 for each 240.

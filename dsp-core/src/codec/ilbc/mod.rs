@@ -77,6 +77,14 @@ impl IlbcMode {
         }
     }
 
+    /// Length of a frame in microseconds.
+    pub const fn frame_us(self) -> u32 {
+        match self {
+            Self::Ms20 => 20_000,
+            Self::Ms30 => 30_000,
+        }
+    }
+
     /// Sub-blocks of a frame (`NSUB`).
     const fn subblocks(self) -> usize {
         match self {
