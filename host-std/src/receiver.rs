@@ -3,6 +3,7 @@
 use dsp_core::codec::PayloadTable;
 use dsp_core::quality::BurstStats;
 use dsp_core::receive::memory::{CELL_BYTES, Cell, Memory, MemoryNeed, PacketMemory, ReceiverMemory, Run, Slot};
+use dsp_core::receive::strategy::Strategy;
 use dsp_core::receive::{
     ConfigError, Fate, Played, ReceiveError, Received, Receiver, ReceiverConfig, ReceiverStats, sound_samples,
 };
@@ -119,6 +120,17 @@ impl AnyReceiver {
     /// Plays a tick.
     pub fn play(&mut self, now: Instant, payloads: &mut dyn PayloadTable, pcm: &mut [i16]) -> Played {
         either!(self, receiver => receiver.play(now, payloads, pcm))
+    }
+
+    /// As [`play`](Self::play), with a strategy of one's own.
+    pub fn play_with(
+        &mut self,
+        now: Instant,
+        payloads: &mut dyn PayloadTable,
+        strategy: &mut dyn Strategy,
+        pcm: &mut [i16],
+    ) -> Played {
+        either!(self, receiver => receiver.play_with(now, payloads, strategy, pcm))
     }
 
     /// The source that is being played.

@@ -10,7 +10,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
-use super::own::{OwnBlock, OwnDetector, OwnGuard, OwnPath};
+use super::own::{OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 use super::stream::{self, MAX_SOURCES, PACKET_BYTES, Sound};
 use super::{CallError, Latching};
 use crate::registry::{CodecFormat, Registry};
@@ -161,6 +161,12 @@ pub struct CallConfig {
     /// A speech detector of your own, which says when comfort noise is sent ([`comfort_noise`](Self::comfort_noise)); by
     /// default the core's energy gate.
     pub detector: Option<OwnDetector>,
+    /// A strategy of your own for each receiver: how long packets wait, and what is done meanwhile. The receiver keeps
+    /// the bounds of [`delay`](Self::delay).
+    pub strategy: Option<OwnStrategy>,
+    /// Decoders of your own, asked before those of the [`registry`](Self::registry), for payload types that no SDP speaks
+    /// of or for wrappers round a decoder. A codec that offers and answers shall name belongs into the registry.
+    pub decoders: Option<OwnDecoders>,
     /// Sources that are heard at once, 1 to [`MAX_SOURCES`](super::MAX_SOURCES), each with a receiver of its own (130
     /// KB, in stereo 260 KB). With 1 another SSRC takes over from the one before; with more their sum is heard, as of a conference that
     /// is forwarded and not mixed. All of them come from one address and under one key.
@@ -217,6 +223,8 @@ impl CallConfig {
             guard: None,
             capture: None,
             detector: None,
+            strategy: None,
+            decoders: None,
             sources: 1,
             buffer_bytes: None,
             delay: DelayConfig::default(),
@@ -253,6 +261,8 @@ impl CallConfig {
             guard,
             capture,
             detector,
+            strategy,
+            decoders,
             sources,
             buffer_bytes,
             delay,
@@ -296,6 +306,8 @@ impl CallConfig {
             guard,
             capture,
             detector,
+            strategy,
+            decoders,
             sources,
             buffer_bytes,
             delay,
@@ -321,6 +333,8 @@ pub(super) struct Settings {
     pub(super) guard: Option<OwnGuard>,
     pub(super) capture: Option<OwnBlock>,
     pub(super) detector: Option<OwnDetector>,
+    pub(super) strategy: Option<OwnStrategy>,
+    pub(super) decoders: Option<OwnDecoders>,
     pub(super) sources: usize,
     pub(super) buffer_bytes: Option<u32>,
     pub(super) delay: DelayConfig,

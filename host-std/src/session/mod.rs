@@ -33,7 +33,7 @@ pub use call::Call;
 pub use config::{CallConfig, Identity};
 pub use front::{CallStream, HostBlock, HostFront};
 pub use outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};
-pub use own::{BoxedBlock, BoxedGuard, OwnBlock, OwnDetector, OwnGuard, OwnPath};
+pub use own::{BoxedBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 pub(crate) use stream::Converted;
 pub(crate) use stream::rating;
 pub use stream::{MAX_SOURCES, PACKET_BYTES, SourceStats, impairment};

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use dsp_core::codec::CodecInfo;
 use dsp_core::front::FrontError;
 use dsp_core::guard::GuardError;
 use dsp_core::guard::srtp::KeyError;
@@ -10,7 +11,7 @@ use dsp_core::quality::BurstStats;
 use dsp_core::receive::{self, ReceiveError, Received, ReceiverStats};
 use dsp_core::send::{PacketLengthError, SendStats};
 use dsp_core::streams::sources::{Admission, PlacesError, SourcesStats};
-use dsp_core::time::{Duration, Instant, Ssrc};
+use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
 use dsp_core::wire::rtcp::VoipMetrics;
 
 use crate::sdp::SdpError;
@@ -70,6 +71,15 @@ pub enum CallError {
     },
     /// A codec's sound can't be made of the user's, or the user's of it.
     Conversion(ResampleError),
+    /// A decoder of the user's own table has another sound than the stream.
+    OwnDecoder {
+        /// Its payload type.
+        payload_type: PayloadType,
+        /// What it gives.
+        got: CodecInfo,
+        /// What the stream has.
+        need: CodecInfo,
+    },
     /// A call's sound is mono, and this codec's is not.
     Channels {
         /// The codec, as `a=rtpmap` has it.
@@ -93,6 +103,16 @@ impl std::fmt::Display for CallError {
             Self::NoOffer => write!(f, "an answer without an offer"),
             Self::Channels { codec, channels } => {
                 write!(f, "calls are mono or stereo, and {codec} is set up for {channels} channels")
+            }
+            Self::OwnDecoder { payload_type, got, need } => {
+                let sound = |info: &CodecInfo| {
+                    format!(
+                        "{} Hz, an RTP clock of {} Hz, channels: {}",
+                        info.sample_rate_hz, info.rtp_clock_hz, info.channels
+                    )
+                };
+                let (got, need) = (sound(got), sound(need));
+                write!(f, "the own decoder of payload type {} has {got}; the stream has {need}", payload_type.get())
             }
             Self::Sources(_) => write!(f, "so many sources can't be heard"),
             Self::Redundancy(level) => write!(f, "redundancy of {level} packets, 4 are possible"),
@@ -135,6 +155,7 @@ impl std::error::Error for CallError {
             | Self::Stream(_)
             | Self::BufferBytes { .. }
             | Self::Sound { .. }
+            | Self::OwnDecoder { .. }
             | Self::Channels { .. } => None,
         }
     }

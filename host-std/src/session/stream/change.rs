@@ -18,7 +18,7 @@ use crate::registry::{CodecFormat, Registry};
 use crate::sdp::{NegotiatedCodec, NegotiatedStream};
 use crate::session::config::{Settings, Source};
 use crate::session::outcome::CallError;
-use crate::session::own::HostDetector;
+use crate::session::own::{HostDetector, OwnStrategy};
 
 /// What all streams of a call are made with.
 #[derive(Clone, Copy)]
@@ -75,7 +75,14 @@ impl Setup<'_> {
         let config =
             ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: self.settings.delay, tick: self.settings.tick };
         let budget = self.settings.buffer_bytes.map(|bytes| Budget { bytes });
-        Listening::new(config, sending.channels, decoders, own, budget)
+        let with_own = |decoders: Decoders| {
+            let strategy = OwnStrategy::make(self.settings.strategy.as_ref(), &config);
+            let Some(table) = &self.settings.decoders else { return Ok((decoders, strategy)) };
+            let need = sending.info();
+            Ok((decoders.with_own(table.make(&need), need)?, strategy))
+        };
+        let places = decoders.into_iter().map(with_own).collect::<Result<_, CallError>>()?;
+        Listening::new(config, sending.channels, places, own, budget)
     }
 
     /// What comfort noise of ours is sent as, and what tells it from speech.

@@ -1,15 +1,17 @@
 //! The codecs of a call: made by the registry from what the SDP agreed on, found by payload type.
 
 use dsp_core::codec::{CodecInfo, Decoder, OtherPayload, PayloadTable};
+use dsp_core::receive::memory::CELL_BYTES;
 use dsp_core::time::{PayloadType, RtpTime};
 use dsp_core::wire::rtp::RtpPacket;
 
 use super::conversion::Sound;
 use super::converted::Converted;
-use super::need::packet_cells;
+use super::need::{USUAL_MS, packet_cells};
 use crate::registry::{CodecFormat, Made, Registry, Terms};
 use crate::sdp::{NegotiatedCodec, NegotiatedStream};
 use crate::session::CallError;
+use crate::session::own::BoxedDecoders;
 
 /// What a call sends, and the rates of its sound both ways.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +72,7 @@ impl SentCodec {
     }
 
     /// What a decoder gives in this call.
-    fn info(&self) -> CodecInfo {
+    pub(super) fn info(&self) -> CodecInfo {
         let Self { sample_rate_hz, channels, .. } = *self;
         CodecInfo { name: "", sample_rate_hz, rtp_clock_hz: self.rtp_clock_hz(), channels }
     }
@@ -167,8 +169,41 @@ fn may_repeat(red: &CodecFormat, number: PayloadType) -> bool {
     numbers.peek().is_none() || numbers.any(|listed| listed == number.get())
 }
 
+/// A table of the user's own, and for which payload types it has something, a bit each.
+struct OwnTable {
+    table: BoxedDecoders,
+    known: u128,
+}
+
+impl OwnTable {
+    /// # Errors
+    /// [`CallError::OwnDecoder`] of the first decoder that has another sound.
+    fn new(mut table: BoxedDecoders, need: CodecInfo) -> Result<Self, CallError> {
+        let mut known = 0;
+        for payload_type in (0..128).map(PayloadType::from_low_bits) {
+            let bit = 1 << payload_type.get();
+            if let Some(got) = table.decoder(payload_type).map(|decoder| decoder.info()) {
+                let sound = |info: &CodecInfo| (info.sample_rate_hz, info.rtp_clock_hz, info.channels);
+                if sound(&got) != sound(&need) {
+                    return Err(CallError::OwnDecoder { payload_type, got, need });
+                }
+                known |= bit;
+            } else if table.other(payload_type) != OtherPayload::Unknown {
+                known |= bit;
+            }
+        }
+        Ok(Self { table, known })
+    }
+
+    fn knows(&self, payload_type: PayloadType) -> bool {
+        self.known >> payload_type.get() & 1 == 1
+    }
+}
+
 /// What is behind each payload type of a call: decoders and comfort noise.
 pub(super) struct Decoders {
+    /// It comes first.
+    own: Option<OwnTable>,
     decoders: Vec<(PayloadType, Box<dyn Decoder + Send>)>,
     /// Comfort noise, one for each clock of the decoders.
     noise: Vec<PayloadType>,
@@ -207,12 +242,28 @@ impl Decoders {
         }
         let redundancy = redundancy(formats, &sound.agreed).map(|red| red.payload_type);
         let packet_cells = formats.iter().map(|codec| packet_cells(registry, &codec.format)).max().unwrap_or(0);
-        Ok(Self { decoders, noise, redundancy, packet_cells, slower })
+        Ok(Self { own: None, decoders, noise, redundancy, packet_cells, slower })
+    }
+
+    /// With a table of the user's own, which is asked first; `need` is the sound that its decoders must have.
+    ///
+    /// # Errors
+    /// [`CallError::OwnDecoder`] if one of them has another.
+    pub(super) fn with_own(mut self, table: BoxedDecoders, need: CodecInfo) -> Result<Self, CallError> {
+        let own = OwnTable::new(table, need)?;
+        // What it answers counts in the stream's own clock.
+        self.slower.retain(|(payload_type, _)| !own.knows(*payload_type));
+        self.own = Some(own);
+        // No format says how many bytes they have: no more than samples of 16 bits.
+        let samples = need.sample_rate_hz as usize * usize::from(need.channels) * USUAL_MS as usize / 1_000;
+        self.packet_cells = self.packet_cells.max((samples * size_of::<i16>()).div_ceil(CELL_BYTES));
+        Ok(self)
     }
 
     /// Whether packets of this type mean something.
     pub(super) fn knows(&self, payload_type: PayloadType) -> bool {
-        self.noise.contains(&payload_type)
+        self.own.as_ref().is_some_and(|own| own.knows(payload_type))
+            || self.noise.contains(&payload_type)
             || self.redundancy == Some(payload_type)
             || self.decoders.iter().any(|(own, _)| *own == payload_type)
     }
@@ -259,11 +310,18 @@ impl Decoders {
 
 impl PayloadTable for Decoders {
     fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
+        if let Some(own) = self.own.as_mut().filter(|own| own.knows(payload_type)) {
+            return own.table.decoder(payload_type);
+        }
         let (_, decoder) = self.decoders.iter_mut().find(|(own, _)| *own == payload_type)?;
         Some(&mut **decoder)
     }
 
     fn other(&self, payload_type: PayloadType) -> OtherPayload {
-        if self.noise.contains(&payload_type) { OtherPayload::Noise } else { OtherPayload::Unknown }
+        match &self.own {
+            Some(own) if own.knows(payload_type) => own.table.other(payload_type),
+            _ if self.noise.contains(&payload_type) => OtherPayload::Noise,
+            _ => OtherPayload::Unknown,
+        }
     }
 }

@@ -11,7 +11,7 @@ use dsp_core::streams::budget::Budget;
 use crate::registry::{CodecFormat, Registry};
 
 /// The length of packets by which their number is reckoned, in ms, and the shortest that all have a slot of.
-const USUAL_MS: u32 = 20;
+pub(super) const USUAL_MS: u32 = 20;
 const SHORT_MS: u32 = 10;
 /// The least bit rate that there is room for, in bit/s: that of G.711.
 const LEAST_BPS: u32 = 64_000;

@@ -5,7 +5,6 @@
 //! canonical name are aligned by their sender reports (`sync`). They may share a budget of bytes (`streams::budget`). All
 //! memory is taken when the call is agreed on.
 
-use dsp_core::codec::PayloadTable;
 use dsp_core::quality::{BurstStats, ReceptionStats, SequenceConfig};
 use dsp_core::receive::{Fate, Played, ReceiverConfig, ReceiverStats};
 use dsp_core::rtcp::Cname;
@@ -21,6 +20,7 @@ use super::conversion::Sound;
 use super::need::need;
 use crate::receiver::AnyReceiver;
 use crate::session::outcome::{CallError, Incoming};
+use crate::session::own::BoxedStrategy;
 use crate::session::tap::Tap;
 use crate::session::transport::Claim;
 
@@ -69,6 +69,7 @@ pub(in crate::session) enum Farewell {
 struct Place {
     receiver: AnyReceiver,
     decoders: Decoders,
+    strategy: BoxedStrategy,
     priority: Priority,
     clock: ClockMap,
     cname: Option<Cname>,
@@ -124,17 +125,17 @@ impl Counted {
 }
 
 impl Listening {
-    /// One place for each set of decoders, all of one or two channels.
+    /// One place for each set of decoders and strategy, all of one or two channels.
     pub(super) fn new(
         config: ReceiverConfig,
         channels: u8,
-        decoders: Vec<Decoders>,
+        places: Vec<(Decoders, BoxedStrategy)>,
         own: Ssrc,
         budget: Option<Budget>,
     ) -> Result<Self, CallError> {
-        let wanted = SourcesConfig { places: decoders.len(), own: Some(own), ..SourcesConfig::default() };
+        let wanted = SourcesConfig { places: places.len(), own: Some(own), ..SourcesConfig::default() };
         let table = Sources::new(wanted).map_err(CallError::Sources)?;
-        let place = |mut decoders: Decoders| {
+        let place = |(mut decoders, strategy): (Decoders, BoxedStrategy)| {
             let need = need(&config, channels, decoders.packet_cells(), budget.as_ref());
             let mut receiver = AnyReceiver::with_need(config, channels, need).map_err(CallError::Receiver)?;
             receiver.set_redundancy(decoders.redundancy());
@@ -143,6 +144,7 @@ impl Listening {
             Ok(Place {
                 receiver,
                 decoders,
+                strategy,
                 priority: Priority::default(),
                 clock,
                 cname: None,
@@ -153,9 +155,9 @@ impl Listening {
         };
         Ok(Self {
             config,
-            table: (decoders.len() > 1).then(|| Box::new(table)),
+            table: (places.len() > 1).then(|| Box::new(table)),
             budget,
-            places: decoders.into_iter().map(place).collect::<Result<_, CallError>>()?,
+            places: places.into_iter().map(place).collect::<Result<_, CallError>>()?,
             next_alignment: Instant::ZERO,
             ended: Counted::default(),
         })
@@ -315,8 +317,10 @@ impl Listening {
     /// for each, and has the largest of their delays. `tap` gets the sound of each.
     pub(super) fn play(&mut self, now: Instant, pcm: &mut [i16], mut tap: Option<&mut dyn Tap>) -> Played {
         if self.table.is_none() {
-            let Some(Place { receiver, decoders, .. }) = self.places.first_mut() else { return Played::default() };
-            let played = receiver.play(now, decoders, pcm);
+            let Some(Place { receiver, decoders, strategy, .. }) = self.places.first_mut() else {
+                return Played::default();
+            };
+            let played = receiver.play_with(now, decoders, &mut **strategy, pcm);
             if let (Some(tap), Some(ssrc)) = (tap, receiver.ssrc()) {
                 tap.source(now, ssrc, &played, pcm);
             }
@@ -496,7 +500,7 @@ impl Place {
         }
         let mut pcm = [0i16; CHUNK];
         let pcm = &mut pcm[..sum.len()];
-        let played = self.receiver.play(at, &mut self.decoders as &mut dyn PayloadTable, pcm);
+        let played = self.receiver.play_with(at, &mut self.decoders, &mut *self.strategy, pcm);
         if let (Some(tap), Some(ssrc)) = (tap, self.receiver.ssrc()) {
             tap.source(at, ssrc, &played, pcm);
         }
