@@ -5,15 +5,20 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
 
+use dsp_core::codec::Adaptation;
+use dsp_core::codec::l16::L16;
 use dsp_core::front::{CaptureBlock, Near, Step};
+use dsp_core::process::activity::SpeechDetector;
 use dsp_core::receive::Played;
-use dsp_core::time::{Duration, Instant, Ssrc};
+use dsp_core::receive::strategy::{Estimate, Strategy};
+use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtp::RtpPacket;
 use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::session::{
-    Call, CallConfig, Channel, HostFront, Identity, Incoming, OwnBlock, PACKET_BYTES, Tap, Transmit, Way,
+    Call, CallConfig, Channel, HostFront, Identity, Incoming, OwnBlock, OwnDecoders, OwnDetector, OwnStrategy,
+    PACKET_BYTES, Tap, Transmit, Way,
 };
 use host_std::simulate::netsim::{Network, NetworkConfig};
 use media_core_tests::road::babble;
@@ -83,13 +88,18 @@ impl Pair {
         let call = |side: usize| {
             let port = ADDRESSES[side].port();
             let base = CallConfig::with_identity(port, Identity::seeded(side as u64));
-            let (codecs, registry) = (vec![codec.clone()], registry.clone());
+            let first = if streams > 1 { codec.clone().with_payload_type(NUMBER) } else { codec.clone() };
+            let (codecs, registry) = (vec![first], registry.clone());
             let buffer_bytes = (sources > 1).then_some(PACKET_BYTES * sources as u32);
             // Where there are two streams, all that a user can put in is there too.
-            let capture = (streams > 1).then(|| OwnBlock::in_float(|_| FarEnd));
+            let own = streams > 1;
+            let capture = own.then(|| OwnBlock::in_float(|_| FarEnd));
+            let detector = own.then(|| OwnDetector::new(|_| Breaths(0)));
+            let strategy = own.then(|| OwnStrategy::new(|_| Counted));
+            let decoders = own.then(|| OwnDecoders::new(|sound| (NUMBER, L16::new(sound.sample_rate_hz, 1).unwrap())));
+            let base = CallConfig { capture, detector, strategy, decoders, comfort_noise: own, ..base };
             let mut call =
-                Call::new(CallConfig { codecs, registry, redundancy: 1, sources, buffer_bytes, capture, ..base })
-                    .unwrap();
+                Call::new(CallConfig { codecs, registry, redundancy: 1, sources, buffer_bytes, ..base }).unwrap();
             for _ in 1..streams {
                 call.add_stream(std::slice::from_ref(&codec)).unwrap();
                 call.set_tap(Box::new(Seen::default()));
@@ -206,6 +216,14 @@ fn run(codec: CodecFormat, channels: u8, sources: usize, streams: usize) -> u32 
         if now == Instant::from_millis(40_000) {
             pair.calls[0].change_source(now, &Identity::seeded(9)).unwrap();
         }
+        // Now and then it follows the network.
+        if now.as_micros().is_multiple_of(1_000_000) && (streams > 1 || codec.is_named("opus")) {
+            let shorter = now.as_micros().is_multiple_of(2_000_000);
+            let wanted = Adaptation::default().with_bit_rate(24_000).with_expected_loss(10);
+            let wanted = wanted.with_packet_ms(if shorter { 10 } else { 20 });
+            let taken = pair.counted(0, |call| call.adapt(&wanted)).unwrap();
+            assert!(taken.packet_ms.is_some() && taken.bit_rate_bps.is_some() == codec.is_named("opus"));
+        }
         pair.tick(now);
         now += Duration::from_millis(10);
     }
@@ -223,11 +241,14 @@ fn run(codec: CodecFormat, channels: u8, sources: usize, streams: usize) -> u32 
     // All of it has happened.
     assert!(pair.reports > 10);
     if streams > 1 {
+        assert!(ASKED.get() > 20_000, "the strategy was asked");
         for call in &pair.calls {
             let heard = [0, 1].map(|stream| call.stream_stats(stream).unwrap().receiver.decoded_packets);
             assert!(heard.iter().all(|packets| *packets > 1_000), "{heard:?}");
             let told = call.tap::<Seen>().unwrap();
             assert!(told.packets > 9_000 && told.samples > 0, "the tap sees all");
+            let noise = [0, 1].map(|stream| call.stream_stats(stream).unwrap().sender.noise_packets);
+            assert!(noise.iter().all(|packets| *packets > 0), "the detector was heard: {noise:?}");
         }
     }
     if sources == 1 {
@@ -273,10 +294,38 @@ fn several_sources_allocate_nothing() {
     assert!(run(CodecFormat::l16(16_000, 1), 1, 3, 1) > 100);
 }
 
-/// Two streams over one port, a block of the user's own that looks back on the far end, and a tap.
+/// Two streams over one port, all parts that a user can make, a block that looks back on the far end among them, and a
+/// tap.
 #[test]
-fn two_streams_with_a_block_and_a_tap_allocate_nothing() {
+fn two_streams_with_own_parts_and_a_tap_allocate_nothing() {
     run(CodecFormat::l16(16_000, 1), 1, 1, 2);
+}
+
+/// What L16 is sent as, decoded by a table of the user's own.
+const NUMBER: PayloadType = PayloadType::from_low_bits(110);
+
+/// At 16 kHz 300 ms without speech every 12 s.
+struct Breaths(usize);
+
+impl SpeechDetector for Breaths {
+    fn is_speech(&mut self, pcm: &[i16]) -> bool {
+        self.0 += pcm.len();
+        self.0 % 192_000 >= 4_800
+    }
+}
+
+/// The delay that the network asks for; counts how often it is asked.
+struct Counted;
+
+thread_local! {
+    static ASKED: Cell<u64> = const { Cell::new(0) };
+}
+
+impl Strategy for Counted {
+    fn target(&mut self, estimate: &Estimate) -> u32 {
+        ASKED.set(ASKED.get() + 1);
+        estimate.target
+    }
 }
 
 /// Takes a little of the far end out of each frame.

@@ -106,6 +106,11 @@ pub struct NegotiatedStream {
     /// The length that they would have without an MTU: longer, if [`LocalMedia::mtu`](super::LocalMedia::mtu) made them
     /// shorter.
     pub wished_ptime_ms: u32,
+    /// The longest packets that both sides take, in ms: the smaller `maxptime`.
+    pub max_ptime_ms: u32,
+    /// The most bytes of a payload that [`LocalMedia::mtu`](super::LocalMedia::mtu) has room for, beside as many copies of
+    /// those before it as are repeated.
+    pub payload_bytes: usize,
     /// Bytes that the IP packets have at least, headers and SRTP included, at the codec's lowest bit rate and without
     /// redundancy. More than the MTU, where the codec has no packets that are short enough.
     pub least_packet_bytes: usize,

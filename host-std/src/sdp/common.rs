@@ -7,7 +7,7 @@ use dsp_core::time::PayloadType;
 
 use super::error::{Kind, SdpError, quote};
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
-use super::packets::packets;
+use super::packets::{Bounds, packets};
 use super::read::Audio;
 use super::{CodecOrder, Direction, LocalMedia, LocalStream, NegotiatedStream, NegotiatedTransport};
 use crate::registry::CodecFormat;
@@ -79,12 +79,15 @@ impl Formats {
         transport: &NegotiatedTransport,
         direction: Direction,
     ) -> NegotiatedStream {
-        let (packets, headers) = packets(local, own, theirs, transport, [&self.send, &self.receive]);
+        let (Bounds { max_ptime_ms, payload_bytes, headers }, packets) =
+            packets(local, own, theirs, transport, [&self.send, &self.receive]);
         NegotiatedStream {
             mid: None,
             direction,
             send_ptime_ms: packets.ms,
             wished_ptime_ms: packets.free_ms,
+            max_ptime_ms,
+            payload_bytes,
             least_packet_bytes: headers + packets.least_bytes,
             send_voip_metrics: theirs.voip_metrics,
             send: self.send,

@@ -8,25 +8,38 @@ use super::read::Audio;
 use super::{LocalMedia, LocalStream, NegotiatedTransport};
 use crate::registry::{CodecFormat, Packets, Terms};
 
+/// What bounds the packets of a stream.
+pub(super) struct Bounds {
+    /// The smaller `maxptime`, in whole tens of milliseconds.
+    pub(super) max_ptime_ms: u32,
+    /// The most bytes of a payload.
+    pub(super) payload_bytes: usize,
+    /// Bytes of headers and tag in an IP packet.
+    pub(super) headers: usize,
+}
+
 /// The packet length the receiver asks for, within both limits and the MTU, in steps of ten that the first codec has; and
-/// bytes of headers and tag in an IP packet.
+/// what bounds it.
 pub(super) fn packets(
     local: &LocalMedia,
     stream: &LocalStream,
     theirs: &Audio,
     transport: &NegotiatedTransport,
     [send, receive]: [&[NegotiatedCodec]; 2],
-) -> (Packets, usize) {
-    let most = theirs.max_ptime_ms.unwrap_or(60).min(stream.max_ptime_ms).max(10);
+) -> (Bounds, Packets) {
+    let most = theirs.max_ptime_ms.unwrap_or(60).min(stream.max_ptime_ms).max(10) / 10 * 10;
     let wished = theirs.ptime_ms.unwrap_or(stream.ptime_ms).clamp(10, most) / 10 * 10;
     let suite = transport.srtp.as_ref().map(|keys| keys.suite);
     let headers = ip_overhead(transport.remote_rtp.ip()) + RTP_HEADER_BYTES + suite.map_or(0, CryptoSuite::tag_bytes);
+    let room = usize::from(local.mtu).saturating_sub(headers);
     let (Some(send), Some(receive)) = (send.first(), receive.first()) else {
-        return (Packets { ms: wished, free_ms: wished, least_bytes: 0 }, headers);
+        let bounds = Bounds { max_ptime_ms: most, payload_bytes: room, headers };
+        return (bounds, Packets { ms: wished, free_ms: wished, least_bytes: 0 });
     };
     let terms = Terms { ours: &receive.format, theirs: &send.format };
-    let room = usize::from(local.mtu).saturating_sub(headers);
-    (local.registry.packets(&terms, wished, payload_bytes(stream, &send.format, room)), headers)
+    let payload_bytes = payload_bytes(stream, &send.format, room);
+    let bounds = Bounds { max_ptime_ms: most, payload_bytes, headers };
+    (bounds, local.registry.packets(&terms, wished, payload_bytes))
 }
 
 /// Bytes of an RTP header without contributing sources or extensions (RFC 3550, 5.1).

@@ -21,6 +21,7 @@ mod numbers;
 
 use std::net::{IpAddr, SocketAddr};
 
+use dsp_core::codec::Adaptation;
 use dsp_core::receive::Played;
 use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Ssrc};
@@ -161,6 +162,43 @@ impl Call {
     /// offer replaces; a newcomer has the default. Whether the source is heard now: if not, nothing changes.
     pub fn set_priority(&mut self, ssrc: Ssrc, priority: Priority) -> bool {
         self.streams.iter_mut().flatten().any(|stream| stream.set_priority(ssrc, priority))
+    }
+
+    /// Lets what we send in the first stream follow the network: bit rate, expected loss and packet length, from the next
+    /// packet on and without a gap. Returns what was taken: bit rate and loss as far as the codec has such settings, and
+    /// within what was agreed on (`maxaveragebitrate` of Opus, say); the packet length that is nearest below the one asked
+    /// for, of 10 ms or more and within the other side's `maxptime` and the MTU. It lasts until the next, through later
+    /// offers too. Packets longer than any before take memory; else nothing is allocated.
+    ///
+    /// # Errors
+    /// [`CallError::Stream`] before the call is agreed on.
+    ///
+    /// ```
+    /// use dsp_core::codec::Adaptation;
+    /// use dsp_core::time::Instant;
+    /// use host_std::session::{Call, CallConfig, Identity};
+    ///
+    /// let [mut ours, mut theirs] =
+    ///     [4_000, 5_000].map(|port| Call::new(CallConfig::with_identity(port, Identity::seeded(port.into()))).unwrap());
+    /// let answer = theirs.answer(Instant::ZERO, &ours.offer()?)?;
+    /// ours.accept(Instant::ZERO, &answer)?;
+    ///
+    /// // Opus is the first codec of both. It has no packets of 50 ms.
+    /// let wanted = Adaptation::default().with_bit_rate(16_000).with_packet_ms(50);
+    /// assert_eq!(ours.adapt(&wanted)?, wanted.with_packet_ms(40));
+    /// # Ok::<(), host_std::session::CallError>(())
+    /// ```
+    pub fn adapt(&mut self, wanted: &Adaptation) -> Result<Adaptation, CallError> {
+        self.adapt_stream(0, wanted)
+    }
+
+    /// As [`adapt`](Self::adapt), of the stream with this number.
+    ///
+    /// # Errors
+    /// [`CallError::Stream`] if there is none that was agreed on.
+    pub fn adapt_stream(&mut self, stream: usize, wanted: &Adaptation) -> Result<Adaptation, CallError> {
+        let open = self.streams.get_mut(stream).and_then(Option::as_mut).filter(|stream| !stream.is_closed());
+        Ok(open.ok_or(CallError::Stream(stream))?.adapt(wanted))
     }
 
     /// Takes in a datagram that arrived at `now` on one of our ports; decrypts it in place. What isn't authenticated is

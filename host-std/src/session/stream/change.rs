@@ -8,6 +8,7 @@ use dsp_core::send::{HostRedundancy, SenderConfig};
 use dsp_core::streams::budget::Budget;
 use dsp_core::time::{PayloadType, Ssrc};
 
+use super::adapt::Adapted;
 use super::capture::Capture;
 use super::codecs::{Decoders, SentCodec};
 use super::conversion::Sound;
@@ -54,10 +55,15 @@ pub(in crate::session) struct Change {
 /// The longest tick that a sender takes in beside a packet.
 const LONGEST_TICK_MS: u32 = 60;
 
+/// Samples of a packet and a tick.
+pub(super) fn sender_samples(ptime_ms: u32, info: &CodecInfo) -> usize {
+    let samples = u64::from(ptime_ms + LONGEST_TICK_MS) * u64::from(info.sample_rate_hz) / 1_000;
+    samples as usize * usize::from(info.channels)
+}
+
 /// Memory for a packet and a tick.
 fn sender_room(ptime_ms: u32, info: &CodecInfo) -> Box<[i16]> {
-    let samples = u64::from(ptime_ms + LONGEST_TICK_MS) * u64::from(info.sample_rate_hz) / 1_000;
-    vec![0; samples as usize * usize::from(info.channels)].into()
+    vec![0; sender_samples(ptime_ms, info)].into()
 }
 
 impl Setup<'_> {
@@ -152,6 +158,7 @@ impl Stream {
             capture: setup.capture(sound, &sending)?,
             heard: Playing::new(listening, sound).map_err(CallError::Conversion)?,
             leaving: None,
+            adapted: Adapted::new(agreed.send_ptime_ms),
             agreed,
             sending,
             encoder,
@@ -236,6 +243,7 @@ impl Stream {
             // It was checked that the packet fits.
             let switched = self.sender.switch(agreed.send[0].payload_type, agreed.send_ptime_ms, &*encoder);
             debug_assert!(switched.is_ok(), "{switched:?}");
+            self.adapted.packet_ms = agreed.send_ptime_ms;
             self.sender.set_comfort_noise(noise);
             self.redundancy = redundancy;
         }
@@ -259,6 +267,7 @@ impl Stream {
         self.heard.receivers_mut().add(more);
         (self.sending, self.agreed) = (sending, agreed);
         (self.closed, self.left) = (false, None);
+        self.adapt_again();
     }
 
     /// The other side may send what is offered before its answer is here.

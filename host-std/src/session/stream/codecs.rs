@@ -25,6 +25,8 @@ pub(super) struct SentCodec {
     pub(super) channels: u8,
     /// The codec's own delay in microseconds.
     pub(super) delay_us: u32,
+    /// The bit rate that packets are made for, in bit/s, before anybody asks for another.
+    pub(super) packet_bps: u32,
     /// What silence is sent as, if it isn't sent as sound.
     pub(super) noise: Option<PayloadType>,
     /// What packets are that repeat those before them, if they shall.
@@ -52,7 +54,8 @@ impl SentCodec {
             .filter(|red| copies > 0 && may_repeat(&red.format, number))
             .map(|red| red.payload_type);
         let delay_us = registry.describe(&agreed).map_or(0, |description| description.delay_us);
-        Ok(Self { theirs, agreed, sample_rate_hz, channels, delay_us, noise, redundancy })
+        let packet_bps = registry.find(&agreed).map_or(0, |codec| codec.packet_bps(&agreed));
+        Ok(Self { theirs, agreed, sample_rate_hz, channels, delay_us, packet_bps, noise, redundancy })
     }
 
     /// Whether another's encoder would do the same.

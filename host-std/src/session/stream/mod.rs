@@ -3,6 +3,7 @@
 //!
 //! What offers and answers make of it stands in `change`.
 
+mod adapt;
 mod capture;
 mod change;
 mod codecs;
@@ -23,6 +24,7 @@ use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use dsp_core::wire::rtcp::{Compound, VoipMetrics};
 use dsp_core::wire::rtp::RtpPacket;
 
+use adapt::Adapted;
 use capture::Capture;
 pub(super) use change::{Change, Setup};
 use codecs::SentCodec;
@@ -76,6 +78,7 @@ pub(super) struct Stream {
     sending: SentCodec,
     encoder: Box<dyn Encoder + Send>,
     sender: Box<StreamSender>,
+    adapted: Adapted,
     redundancy: Option<Box<HostRedundancy>>,
     /// The user's sound on its way to the encoder,
     capture: Capture,
@@ -357,7 +360,7 @@ impl Stream {
             delay: &settings.delay,
             codec: &self.sending.agreed,
             codec_delay_us: self.sending.delay_us + self.conversion_delay().as_micros() as u32,
-            packet_ms: self.agreed.send_ptime_ms,
+            packet_ms: self.adapted.packet_ms,
             round_trip: remote.round_trip,
             peer: remote.voip,
         })
