@@ -7,7 +7,8 @@
 //! ```
 //!
 //! [`port`] is the async audio port, [`pump`] carries frames between interrupt and task, [`phone`] is a G.711 phone's
-//! loop over any port, [`stream`] is its receiver and sender, and [`sim`] is a port, a clock and a network that are only
+//! loop over any port, [`stream`] is its receiver and sender, [`parts`] is what a phone of other codecs or with parts of
+//! one's own is made of, and [`sim`] is a port, a clock and a network that are only
 //! simulated, so that the same loop runs on a host and in an emulator. No heap, no `unsafe`, any executor.
 //!
 //! A phone on a simulated port, whose network brings its own packets back:
@@ -58,6 +59,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod parts;
 pub mod phone;
 pub mod port;
 pub mod pump;

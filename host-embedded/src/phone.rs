@@ -1,11 +1,12 @@
-//! A G.711 phone: one call's stream and its device side on ticks of 10 ms at 8 kHz.
+//! A phone: one call's stream and its device side on ticks of 10 ms; of G.711, at 8 kHz, unless other codecs are named.
 //!
-//! [`PhoneWith::tick`] is the loop's body for firmware: it waits for the microphone, takes in what the network brings
+//! [`PhoneOf::tick`] is the loop's body for firmware: it waits for the microphone, takes in what the network brings
 //! meanwhile, and does one tick in the order of [`dsp_core::front::tick`]. Firmware with a loop of its own has what lies
-//! beneath: [`PhoneWith::receive`], [`PhoneWith::begin`] and [`PhoneWith::step`].
+//! beneath: [`PhoneOf::receive`], [`PhoneOf::begin`] and [`PhoneOf::step`].
 //!
 //! [`Phone`] has no capture block; [`PhoneWith`] has one between microphone and sender, such as an echo canceller, and
-//! `HISTORY` samples of what was played for it.
+//! `HISTORY` samples of what was played for it. Other codecs, comfort noise and a strategy of one's own are
+//! [`parts`](crate::parts).
 //!
 //! Memory: a [`Phone`] takes 10 KiB, of which the receiver takes most; no heap. All arithmetic is integer.
 //!
@@ -55,14 +56,15 @@ use dsp_core::send::{PacketLengthError, SendError, SendStats, SenderConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use embassy_futures::select::{Either, select};
 
+use crate::parts::{G711, G711Parts, Parts, PhoneCodecs, PhoneMemory, PhoneParts};
 use crate::port::{AudioPort, PortDelay};
-use crate::stream::G711Stream;
+use crate::stream::{PhoneStream, TICK_MS};
 
-/// Rate of microphone and loudspeaker.
-pub const SAMPLE_RATE_HZ: u32 = 8_000;
-/// Samples a tick: 10 ms.
+/// Rate of microphone and loudspeaker of a G.711 phone.
+pub const SAMPLE_RATE_HZ: u32 = G711::SAMPLE_RATE_HZ;
+/// Samples a tick of a G.711 phone: 10 ms.
 pub const TICK: usize = 80;
-/// Bytes of the longest datagram that is taken in or sent: 60 ms of G.711 with room for contributing sources and a
+/// Bytes of the longest datagram that a G.711 phone takes in or sends: 60 ms, with room for contributing sources and a
 /// header extension.
 pub const DATAGRAM: usize = 640;
 /// Datagrams taken in during one tick, before audio goes first: more than the receiver can hold.
@@ -86,7 +88,7 @@ pub trait Network {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PhoneConfig {
-    /// What it sends: payload type 0 is mu-law, 8 is A-law. SSRC, sequence number and timestamp should
+    /// What it sends: of G.711 payload type 0 is mu-law, 8 is A-law. SSRC, sequence number and timestamp should
     /// be random, the sequence number below 2^15 if SRTP is put around it.
     pub sender: SenderConfig,
     /// Bounds of the playout delay.
@@ -118,7 +120,7 @@ pub enum PhoneError {
     Receiver(ConfigError),
     /// The packets to send can't have this length.
     Sender(PacketLengthError),
-    /// Neither mu-law nor A-law.
+    /// None of its codecs is sent as this.
     PayloadType(PayloadType),
     /// The device side.
     Front(FrontError),
@@ -130,7 +132,7 @@ impl fmt::Display for PhoneError {
             Self::Receiver(_) => write!(f, "the receiver can't be made"),
             Self::Sender(_) => write!(f, "the sender can't be made"),
             Self::Front(_) => write!(f, "the device side can't be made"),
-            Self::PayloadType(payload_type) => write!(f, "payload type {} is not G.711", payload_type.get()),
+            Self::PayloadType(payload_type) => write!(f, "no codec is sent as payload type {}", payload_type.get()),
         }
     }
 }
@@ -160,13 +162,16 @@ pub struct Tick {
     pub unsent: u32,
 }
 
-/// A phone without a capture block.
+/// A G.711 phone without parts of one's own.
 pub type Phone = PhoneWith<NoBlock, 0>;
+/// A G.711 phone with a capture block, which can look back on `HISTORY` samples of what was played.
+pub type PhoneWith<B, const HISTORY: usize> = PhoneOf<G711Parts<B>, TICK, HISTORY>;
 
-/// A phone with a capture block, which can look back on `HISTORY` samples of what was played.
-pub struct PhoneWith<B, const HISTORY: usize> {
-    stream: G711Stream,
-    front: FrontEnd<B, TICK, HISTORY>,
+/// A phone of these parts. `TICK`: samples of 10 ms; `HISTORY`: samples of what was played that its block can look back
+/// on.
+pub struct PhoneOf<P: PhoneParts, const TICK: usize, const HISTORY: usize> {
+    stream: PhoneStream<P>,
+    front: FrontEnd<P::Block, TICK, HISTORY>,
 }
 
 impl Phone {
@@ -175,7 +180,7 @@ impl Phone {
     /// # Errors
     /// [`PhoneError`] if a part of it refuses its part of `config`.
     pub fn new(config: PhoneConfig) -> Result<Self, PhoneError> {
-        Self::with(config, None)
+        Self::with_parts(config, Parts::g711(None))
     }
 }
 
@@ -185,20 +190,31 @@ impl<B: CaptureBlock<i16>, const HISTORY: usize> PhoneWith<B, HISTORY> {
     /// # Errors
     /// [`PhoneError`] if a part of it refuses its part of `config`.
     pub fn with_block(config: PhoneConfig, block: B) -> Result<Self, PhoneError> {
-        Self::with(config, Some(block))
+        Self::with_parts(config, Parts::g711(Some(block)))
     }
+}
 
+impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HISTORY> {
+    const RATE_HZ: u32 = P::Codecs::SAMPLE_RATE_HZ;
+
+    /// A phone of these parts. It doesn't compile if `TICK` isn't 10 ms of its codecs' sound.
+    ///
+    /// # Errors
+    /// [`PhoneError`] if a part of it refuses its part of `config`.
     #[inline(always)]
-    fn with(config: PhoneConfig, block: Option<B>) -> Result<Self, PhoneError> {
-        let front = FrontConfig { sample_rate_hz: SAMPLE_RATE_HZ, channels: 1, meters: config.meters };
-        let front = FrontEnd::new(front, [block, None]).map_err(PhoneError::Front)?;
-        Ok(Self { stream: G711Stream::new(config)?, front })
+    pub fn with_parts(config: PhoneConfig, mut parts: Parts<P>) -> Result<Self, PhoneError> {
+        const { assert!(TICK as u32 * 1_000 == Self::RATE_HZ * TICK_MS, "TICK is 10 ms of the sound") };
+        let front = FrontConfig { sample_rate_hz: Self::RATE_HZ, channels: 1, meters: config.meters };
+        let front = FrontEnd::new(front, [parts.block.take(), None]).map_err(PhoneError::Front)?;
+        Ok(Self { stream: PhoneStream::with_parts(config, parts)?, front })
     }
 
     /// One tick: 10 ms of microphone and loudspeaker. Call it for ever; `port` paces it.
-    pub async fn tick<P: AudioPort<TICK>, N: Network>(&mut self, port: &mut P, network: &mut N) -> Tick {
+    pub async fn tick<A: AudioPort<TICK>, N: Network>(&mut self, port: &mut A, network: &mut N) -> Tick {
         let mut tick = Tick::default();
-        let (mut heard, mut datagram) = ([0; TICK], [0; DATAGRAM]);
+        let mut heard = [0; TICK];
+        let mut datagram = <P::Codecs as PhoneCodecs>::Memory::DATAGRAM;
+        let datagram = datagram.as_mut();
         // Packets are taken in as they come: when they arrived is what the delay is estimated from. A flood of them
         // can't keep the audio waiting.
         let mut received = 0;
@@ -206,7 +222,7 @@ impl<B: CaptureBlock<i16>, const HISTORY: usize> PhoneWith<B, HISTORY> {
             if received == DATAGRAMS_A_TICK {
                 break port.read(&mut heard).await;
             }
-            match select(network.receive(&mut datagram), port.read(&mut heard)).await {
+            match select(network.receive(datagram), port.read(&mut heard)).await {
                 Either::First((bytes, arrival)) => {
                     // The receiver counts what it can't use.
                     let _ = self.receive(arrival, datagram.get(..bytes).unwrap_or_default());
@@ -223,9 +239,9 @@ impl<B: CaptureBlock<i16>, const HISTORY: usize> PhoneWith<B, HISTORY> {
             self.front.overrun(samples);
             return tick;
         }
-        self.front.set_latency(port.delay().latency());
+        self.front.set_latency(port.delay().latency(Self::RATE_HZ));
         self.begin(network.now(), true);
-        while let Some(step) = self.step(&mut datagram) {
+        while let Some(step) = self.step(datagram) {
             match step {
                 Step::Loudspeaker { pcm, played } => {
                     tick.played = played;
@@ -251,7 +267,7 @@ impl<B: CaptureBlock<i16>, const HISTORY: usize> PhoneWith<B, HISTORY> {
         self.stream.receive(now, datagram)
     }
 
-    /// Begins a tick of [`TICK`] samples, with or without a microphone, as [`FrontEnd::begin`] does.
+    /// Begins a tick of 10 ms, with or without a microphone, as [`FrontEnd::begin`] does.
     #[inline]
     pub fn begin(&mut self, now: Instant, microphone: bool) {
         let begun = self.front.begin(now, TICK, microphone);
@@ -272,7 +288,7 @@ impl<B: CaptureBlock<i16>, const HISTORY: usize> PhoneWith<B, HISTORY> {
     }
 
     /// The device side: volume, mutes, levels, latency.
-    pub fn front(&mut self) -> &mut FrontEnd<B, TICK, HISTORY> {
+    pub fn front(&mut self) -> &mut FrontEnd<P::Block, TICK, HISTORY> {
         &mut self.front
     }
 
@@ -288,10 +304,17 @@ impl<B: CaptureBlock<i16>, const HISTORY: usize> PhoneWith<B, HISTORY> {
 }
 
 impl PortDelay {
-    /// At the phone's rate. A sample lasts a whole number of microseconds: no division, each tick.
-    fn latency(self) -> Latency {
-        const SAMPLE_US: u64 = 1_000_000 / SAMPLE_RATE_HZ as u64;
-        let length = |samples: usize| Duration::from_micros(samples as u64 * SAMPLE_US);
+    /// At the phone's rate, which the compiler knows. Where a sample lasts a whole number of microseconds there is no
+    /// division, each tick.
+    #[inline(always)]
+    fn latency(self, rate_hz: u32) -> Latency {
+        let length = |samples: usize| {
+            let whole = 1_000_000u64.is_multiple_of(rate_hz.into());
+            Duration::from_micros(match whole {
+                true => samples as u64 * (1_000_000 / u64::from(rate_hz)),
+                false => samples as u64 * 1_000_000 / u64::from(rate_hz),
+            })
+        };
         Latency { capture: length(self.capture), playback: length(self.playback) }
     }
 }
@@ -299,12 +322,16 @@ impl PortDelay {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parts::Wideband;
     use crate::pump::Pump;
     use crate::sim::{SimClock, SimNetwork, SimPort};
     use core::cell::{Cell, RefCell};
-    use dsp_core::codec::Decoder;
     use dsp_core::codec::g711::Pcmu;
+    use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
+    use dsp_core::codec::{Decoder, Encoder, PayloadTable};
     use dsp_core::front::Near;
+    use dsp_core::process::activity::NoDetector;
+    use dsp_core::receive::strategy::Standard;
     use dsp_core::wire::rtp::{RtpHeader, RtpPacket};
     use embassy_futures::block_on;
     use std::vec::Vec;
@@ -464,6 +491,80 @@ mod tests {
         };
         assert_eq!(sent.borrow().len(), 200 * TICK);
         assert_eq!(sent.borrow().iter().map(|&byte| law(byte).unsigned_abs()).max(), Some(0));
+    }
+
+    /// G.722, whose sound has 16 kHz.
+    struct Wide(G722Encoder, G722Decoder);
+
+    const G722: PayloadType = PayloadType::from_low_bits(9);
+
+    impl PayloadTable for Wide {
+        fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
+            (payload_type == G722).then_some(&mut self.1 as &mut dyn Decoder)
+        }
+    }
+
+    impl PhoneCodecs for Wide {
+        const SAMPLE_RATE_HZ: u32 = 16_000;
+        const RTP_CLOCK_HZ: u32 = 8_000;
+        type Memory = Wideband;
+
+        fn encoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Encoder> {
+            (payload_type == G722).then_some(&mut self.0 as &mut dyn Encoder)
+        }
+    }
+
+    enum WideParts {}
+
+    impl PhoneParts for WideParts {
+        type Block = NoBlock;
+        type Detector = NoDetector;
+        type Strategy = Standard;
+        type Codecs = Wide;
+    }
+
+    /// A tone above 4 kHz, which no phone of 8 kHz has, comes back through a wire that is one packet long.
+    #[test]
+    fn a_phone_of_other_codecs_has_their_rate() {
+        let (encoder, decoder) = (G722Encoder::new(Mode::Kbps64), G722Decoder::new(Mode::Kbps64));
+        let parts =
+            || Parts { block: None, noise: None, strategy: Standard, codecs: Wide(encoder.clone(), decoder.clone()) };
+        let config = PhoneConfig::default();
+        let sender = SenderConfig { payload_type: G722, ..config.sender };
+        let mut phone = PhoneOf::<WideParts, 160, 0>::with_parts(PhoneConfig { sender, ..config }, parts()).unwrap();
+        let clock = SimClock::default();
+        let wire = RefCell::new(None);
+        // 5 kHz: 16 samples are 5 periods.
+        const SINE: [i16; 16] = [
+            0, 3_061, 5_657, 7_391, 8_000, 7_391, 5_657, 3_061, 0, -3_061, -5_657, -7_391, -8_000, -7_391, -5_657,
+            -3_061,
+        ];
+        let microphone = |pcm: &mut [i16; 160]| *pcm = core::array::from_fn(|n| SINE[n * 5 % 16]);
+        let mut heard = Vec::new();
+        let loudspeaker = |pcm: &[i16; 160]| heard.extend_from_slice(pcm);
+        let mut port = SimPort::new(&clock, microphone, loudspeaker);
+        let bring = |_, datagram: &mut [u8]| {
+            let packet: Vec<u8> = wire.take()?;
+            datagram[..packet.len()].copy_from_slice(&packet);
+            Some((packet.len(), clock.now()))
+        };
+        let send = |datagram: &[u8]| *wire.borrow_mut() = Some(datagram.to_vec());
+        let mut network = SimNetwork::new(&clock, bring, send);
+        for _ in 0..100 {
+            assert_eq!(block_on(phone.tick(&mut port, &mut network)).unsent, 0);
+        }
+        let stats = phone.receiver_stats();
+        assert_eq!((stats.reception.received, stats.undecodable), (49, 0));
+        assert!(stats.decoded_samples > 14_000, "{stats:?}");
+        assert_eq!(phone.send_stats().octets, 50 * 160);
+        assert!(heard.iter().any(|sample| *sample > 5_000));
+        // What it can't send.
+        let wrong = PhoneOf::<WideParts, 160, 0>::with_parts(config, parts()).err();
+        assert_eq!(wrong, Some(PhoneError::PayloadType(PayloadType::PCMU)));
+        let long = SenderConfig { ptime_ms: 80, ..sender };
+        let wrong = PhoneOf::<WideParts, 160, 0>::with_parts(PhoneConfig { sender: long, ..config }, parts()).err();
+        let too_long = PacketLengthError::NoRoom { need: 1_280, got: 960 };
+        assert_eq!(wrong, Some(PhoneError::Sender(too_long)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use core::future;
 
 use dsp_core::time::{Duration, Instant};
 
-use crate::phone::{Network, SAMPLE_RATE_HZ, TICK};
+use crate::phone::Network;
 use crate::port::{AudioPort, Overrun, Underrun};
 
 /// Virtual time.
@@ -26,28 +26,34 @@ impl SimClock {
     }
 }
 
-/// A port whose microphone and loudspeaker are closures: one fills a frame, the other takes one.
-pub struct SimPort<'a, M, L> {
+/// Length of a frame.
+const FRAME_LENGTH: Duration = Duration::from_millis(10);
+
+/// A port whose microphone and loudspeaker are closures: one fills a frame of `FRAME` samples, the other takes one. A frame
+/// lasts 10 ms.
+pub struct SimPort<'a, M, L, const FRAME: usize> {
     clock: &'a SimClock,
     microphone: M,
     loudspeaker: L,
 }
 
-impl<'a, M: FnMut(&mut [i16; TICK]), L: FnMut(&[i16; TICK])> SimPort<'a, M, L> {
+impl<'a, M: FnMut(&mut [i16; FRAME]), L: FnMut(&[i16; FRAME]), const FRAME: usize> SimPort<'a, M, L, FRAME> {
     /// A port that moves `clock` on.
     pub const fn new(clock: &'a SimClock, microphone: M, loudspeaker: L) -> Self {
         Self { clock, microphone, loudspeaker }
     }
 }
 
-impl<M: FnMut(&mut [i16; TICK]), L: FnMut(&[i16; TICK])> AudioPort<TICK> for SimPort<'_, M, L> {
-    async fn read(&mut self, pcm: &mut [i16; TICK]) -> Result<(), Overrun> {
+impl<M: FnMut(&mut [i16; FRAME]), L: FnMut(&[i16; FRAME]), const FRAME: usize> AudioPort<FRAME>
+    for SimPort<'_, M, L, FRAME>
+{
+    async fn read(&mut self, pcm: &mut [i16; FRAME]) -> Result<(), Overrun> {
         (self.microphone)(pcm);
-        self.clock.advance(Duration::from_samples(TICK as u64, SAMPLE_RATE_HZ));
+        self.clock.advance(FRAME_LENGTH);
         Ok(())
     }
 
-    async fn write(&mut self, pcm: &[i16; TICK]) -> Result<(), Underrun> {
+    async fn write(&mut self, pcm: &[i16; FRAME]) -> Result<(), Underrun> {
         (self.loudspeaker)(pcm);
         Ok(())
     }
@@ -79,7 +85,7 @@ where
     T: FnMut(&[u8]),
 {
     async fn receive(&mut self, datagram: &mut [u8]) -> (usize, Instant) {
-        let until = self.clock.now() + Duration::from_samples(TICK as u64, SAMPLE_RATE_HZ);
+        let until = self.clock.now() + FRAME_LENGTH;
         match (self.bring)(until, datagram) {
             Some(received) => received,
             None => future::pending().await,

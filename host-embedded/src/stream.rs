@@ -1,76 +1,76 @@
-//! A G.711 phone's stream: one call's receiver and sender, which know neither port nor network.
+//! A phone's stream: one call's receiver and sender, which know neither port nor network.
 //!
-//! Its verbs are [`G711Stream::receive`], and play, capture and transmit of [`Media`]. All arithmetic is integer; no
+//! Its verbs are [`PhoneStream::receive`], and play, capture and transmit of [`Media`]. All arithmetic is integer; no
 //! heap.
 
-use dsp_core::codec::g711::{Pcma, Pcmu};
-use dsp_core::codec::{Decoder, Encoder, PayloadTable};
-use dsp_core::front::Media;
-use dsp_core::receive::{NarrowbandReceiver, Played, ReceiveError, Received, ReceiverConfig, ReceiverStats};
-use dsp_core::send::{NarrowbandSender, SendError, SendStats};
+use dsp_core::front::{Media, NoBlock};
+use dsp_core::receive::{Played, ReceiveError, Received, Receiver, ReceiverConfig, ReceiverStats};
+use dsp_core::send::{SendError, SendStats, Sender};
 use dsp_core::time::{Duration, Instant, PayloadType};
 
-use crate::phone::{PhoneConfig, PhoneError, SAMPLE_RATE_HZ, TICK};
+use crate::parts::{G711Parts, Parts, PhoneCodecs, PhoneMemory, PhoneParts};
+use crate::phone::{PhoneConfig, PhoneError};
 
-/// Samples of the longest packet that is sent: 60 ms.
-const LONGEST_PACKET: usize = 6 * TICK;
+/// Length of a tick in ms.
+pub(crate) const TICK_MS: u32 = 10;
 
-/// Both laws of G.711, by their static payload types (RFC 3551, table 4).
-#[derive(Clone, Copy, Debug, Default)]
-struct G711 {
-    mu: Pcmu,
-    a: Pcma,
-}
-
-impl G711 {
-    fn encoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Encoder> {
-        match payload_type {
-            PayloadType::PCMU => Some(&mut self.mu),
-            PayloadType::PCMA => Some(&mut self.a),
-            _ => None,
-        }
-    }
-}
-
-impl PayloadTable for G711 {
-    fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
-        match payload_type {
-            PayloadType::PCMU => Some(&mut self.mu),
-            PayloadType::PCMA => Some(&mut self.a),
-            _ => None,
-        }
-    }
-}
+type MemoryOf<P> = <<P as PhoneParts>::Codecs as PhoneCodecs>::Memory;
 
 /// One call's receiver and sender.
-pub struct G711Stream {
-    receiver: NarrowbandReceiver,
-    sender: NarrowbandSender,
-    codecs: G711,
+pub struct PhoneStream<P: PhoneParts> {
+    receiver: Receiver<<MemoryOf<P> as PhoneMemory>::Receiver, 1>,
+    sender: StreamSender<P>,
+    strategy: P::Strategy,
+    codecs: P::Codecs,
     sends: PayloadType,
 }
+
+type StreamSender<P> = Sender<<MemoryOf<P> as PhoneMemory>::Packet, <P as PhoneParts>::Detector>;
+
+/// The stream of a G.711 phone.
+pub type G711Stream = PhoneStream<G711Parts<NoBlock>>;
 
 impl G711Stream {
     /// A stream that waits for its first packet.
     ///
     /// # Errors
-    /// [`PhoneError`] if receiver or sender refuse their part of `config`.
+    /// As for [`with_parts`](Self::with_parts).
     #[inline(always)]
     pub fn new(config: PhoneConfig) -> Result<Self, PhoneError> {
-        let mut codecs = G711::default();
+        Self::with_parts(config, Parts::g711(None))
+    }
+}
+
+impl<P: PhoneParts> PhoneStream<P> {
+    /// A stream that waits for its first packet. Of the parts the block has no place in it.
+    ///
+    /// # Errors
+    /// [`PhoneError`] if receiver or sender refuse their part of `config`.
+    #[inline(always)]
+    pub fn with_parts(config: PhoneConfig, parts: Parts<P>) -> Result<Self, PhoneError> {
+        let Parts { noise, strategy, mut codecs, .. } = parts;
         let sends = config.sender.payload_type;
         let encoder = codecs.encoder(sends).ok_or(PhoneError::PayloadType(sends))?;
-        NarrowbandSender::check(config.sender.ptime_ms, encoder, LONGEST_PACKET).map_err(PhoneError::Sender)?;
-        let sender = NarrowbandSender::new(config.sender, encoder).map_err(PhoneError::Sender)?;
+        let room = MemoryOf::<P>::PACKET;
+        let longest = room.as_ref().len().saturating_sub(2 * Self::tick_samples());
+        StreamSender::<P>::check(config.sender.ptime_ms, encoder, longest).map_err(PhoneError::Sender)?;
+        let mut sender = Sender::with_room(config.sender, encoder, room).map_err(PhoneError::Sender)?;
+        if noise.is_some() {
+            sender.set_comfort_noise(noise);
+        }
         let receiver = ReceiverConfig {
-            sample_rate_hz: SAMPLE_RATE_HZ,
-            rtp_clock_hz: SAMPLE_RATE_HZ,
+            sample_rate_hz: P::Codecs::SAMPLE_RATE_HZ,
+            rtp_clock_hz: P::Codecs::RTP_CLOCK_HZ,
             delay: config.delay,
-            tick: Duration::from_millis(TICK as u64 * 1_000 / SAMPLE_RATE_HZ as u64),
+            tick: Duration::from_millis(u64::from(TICK_MS)),
         };
-        let mut receiver = NarrowbandReceiver::new(receiver).map_err(PhoneError::Receiver)?;
+        let mut receiver = Receiver::with_memory(receiver, MemoryOf::<P>::RECEIVER).map_err(PhoneError::Receiver)?;
         receiver.set_payloads(&mut codecs);
-        Ok(Self { receiver, sender, codecs, sends })
+        Ok(Self { receiver, sender, strategy, codecs, sends })
+    }
+
+    const fn tick_samples() -> usize {
+        (P::Codecs::SAMPLE_RATE_HZ * TICK_MS / 1_000) as usize
     }
 
     /// Takes in one RTP packet that arrived at `now`.
@@ -97,12 +97,12 @@ impl G711Stream {
     }
 }
 
-impl Media for G711Stream {
+impl<P: PhoneParts> Media for PhoneStream<P> {
     /// The datagram's length, or why there is none.
     type Transmit = Result<usize, SendError>;
 
     fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
-        self.receiver.play(now, &mut self.codecs, pcm)
+        self.receiver.play_with(now, &mut self.codecs, &mut self.strategy, pcm)
     }
 
     fn capture(&mut self, _: Instant, pcm: &[i16]) {

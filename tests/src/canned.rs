@@ -15,15 +15,20 @@
 
 use core::cell::Cell;
 
-use dsp_core::codec::Encoder;
 use dsp_core::codec::g711::{Pcma, Pcmu};
-use dsp_core::front::{CaptureBlock, Step};
+use dsp_core::codec::l16::L16;
+use dsp_core::codec::{Decoder, Encoder, OtherPayload, PayloadTable};
+use dsp_core::front::{NoBlock, Step};
+use dsp_core::process::activity::SpeechDetector;
 use dsp_core::receive::Played;
+use dsp_core::receive::memory::{Arrays, Memory};
+use dsp_core::receive::strategy::{Estimate, Strategy};
 use dsp_core::send::SenderConfig;
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
 use embassy_futures::block_on;
-use host_embedded::phone::{DATAGRAM, Phone, PhoneConfig, PhoneWith, SAMPLE_RATE_HZ, TICK};
+use host_embedded::parts::{G711, Parts, PhoneCodecs, PhoneMemory, PhoneParts};
+use host_embedded::phone::{DATAGRAM, Phone, PhoneConfig, PhoneOf, PhoneWith, SAMPLE_RATE_HZ, TICK};
 use host_embedded::sim::{SimClock, SimNetwork, SimPort};
 
 use super::fnv::Fnv;
@@ -91,8 +96,9 @@ fn sent_us(n: u32) -> u32 {
     n * 20_000 + if n < 430 { 0 } else { 400_000 }
 }
 
-/// Writes packet `n`, or what comes in its stead the second time, and returns its length.
-fn write(n: u32, second: bool, datagram: &mut [u8]) -> usize {
+/// Writes packet `n`, or what comes in its stead the second time, and returns its length. `l16`: what is mu-law otherwise
+/// is uncompressed.
+fn write(n: u32, second: bool, l16: bool, datagram: &mut [u8]) -> usize {
     let first_sample = sent_us(n) / 125;
     if n >= 600 && second {
         // Too short, another protocol, or padding beyond the packet's length.
@@ -105,6 +111,7 @@ fn write(n: u32, second: bool, datagram: &mut [u8]) -> usize {
         payload_type: match n {
             630..633 => PayloadType::from_low_bits(13),
             _ if other => PayloadType::PCMA,
+            _ if l16 => UNCOMPRESSED,
             _ => PayloadType::PCMU,
         },
         seq: Seq(65_450).plus(n as u16).plus(if n >= 650 { 10_000 } else { 0 }),
@@ -115,20 +122,27 @@ fn write(n: u32, second: bool, datagram: &mut [u8]) -> usize {
     let bytes = header.write(datagram).expect("room for a header");
     let pcm: [i16; FRAME] = core::array::from_fn(|i| voice(first_sample + i as u32));
     let payload = &mut datagram[bytes..];
-    bytes + if other { Pcma.encode(&pcm, payload) } else { Pcmu.encode(&pcm, payload) }.expect("room for a payload")
+    let encoded = match (other, l16) {
+        (true, _) => Pcma.encode(&pcm, payload),
+        (false, true) => uncompressed().encode(&pcm, payload),
+        (false, false) => Pcmu.encode(&pcm, payload),
+    };
+    bytes + encoded.expect("room for a payload")
 }
 
 /// The packets in the order in which they arrive.
 #[derive(Clone, Copy, Debug)]
 struct Canned {
     next: u32,
+    /// Whether L16 comes where it's mu-law otherwise.
+    l16: bool,
     /// Arrival in microseconds, number, and whether it's the second copy.
     under_way: [Option<(u32, u32, bool)>; UNDER_WAY],
 }
 
 impl Canned {
-    const fn new() -> Self {
-        Self { next: 0, under_way: [None; UNDER_WAY] }
+    const fn new(l16: bool) -> Self {
+        Self { next: 0, l16, under_way: [None; UNDER_WAY] }
     }
 
     /// The next datagram that arrives before `until`: its length and arrival.
@@ -146,7 +160,7 @@ impl Canned {
         let earliest = self.under_way.iter_mut().filter(|place| place.is_some()).min_by_key(|place| **place)?;
         let (arrival, n, second) = earliest.filter(|&(arrival, ..)| arrival < until)?;
         *earliest = None;
-        Some((write(n, second, datagram), Instant::from_micros(u64::from(arrival))))
+        Some((write(n, second, self.l16, datagram), Instant::from_micros(u64::from(arrival))))
     }
 }
 
@@ -171,6 +185,98 @@ pub fn phone_with_block() -> PhoneWith<KnownEcho, 400> {
     PhoneWith::with_block(config(), KnownEcho { delay: Duration::ZERO }).expect("a configuration within bounds")
 }
 
+/// L16 at 8 kHz has no static payload type.
+const UNCOMPRESSED: PayloadType = PayloadType::from_low_bits(96);
+
+fn uncompressed() -> L16 {
+    L16::new(SAMPLE_RATE_HZ, 1).expect("a rate and channels that there are")
+}
+
+/// A phone with parts of its own: a detector, a strategy, and L16 beside G.711.
+#[derive(Clone, Copy, Debug)]
+pub enum OwnParts {}
+
+impl PhoneParts for OwnParts {
+    type Block = NoBlock;
+    type Detector = Loud;
+    type Strategy = Fixed;
+    type Codecs = Table;
+}
+
+/// What has a sample of more than 400 is speech.
+#[derive(Clone, Copy, Debug)]
+pub struct Loud;
+
+impl SpeechDetector for Loud {
+    fn is_speech(&mut self, pcm: &[i16]) -> bool {
+        pcm.iter().any(|sample| sample.unsigned_abs() > 400)
+    }
+}
+
+/// A delay of 70 ms.
+#[derive(Clone, Copy, Debug)]
+pub struct Fixed;
+
+impl Fixed {
+    /// In ms.
+    pub const DELAY_MS: u32 = 70;
+}
+
+impl Strategy for Fixed {
+    fn target(&mut self, _: &Estimate) -> u32 {
+        Self::DELAY_MS * (SAMPLE_RATE_HZ / 1_000)
+    }
+}
+
+/// L16 and comfort noise beside G.711.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    l16: L16,
+    g711: G711,
+}
+
+impl PayloadTable for Table {
+    fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
+        if payload_type == UNCOMPRESSED { Some(&mut self.l16) } else { self.g711.decoder(payload_type) }
+    }
+
+    fn other(&self, payload_type: PayloadType) -> OtherPayload {
+        if payload_type == PayloadType::COMFORT_NOISE { OtherPayload::Noise } else { OtherPayload::Unknown }
+    }
+}
+
+impl PhoneCodecs for Table {
+    const SAMPLE_RATE_HZ: u32 = SAMPLE_RATE_HZ;
+    const RTP_CLOCK_HZ: u32 = SAMPLE_RATE_HZ;
+    type Memory = TwiceTheBytes;
+
+    fn encoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Encoder> {
+        if payload_type == UNCOMPRESSED { Some(&mut self.l16) } else { self.g711.encoder(payload_type) }
+    }
+}
+
+/// As for G.711, but that payloads are twice as long.
+#[derive(Clone, Copy, Debug)]
+pub enum TwiceTheBytes {}
+
+impl PhoneMemory for TwiceTheBytes {
+    type Receiver = Arrays<64, 1_760>;
+    type Packet = [i16; 640];
+    type Datagram = [u8; DATAGRAM];
+    const RECEIVER: Memory<Self::Receiver, 1> = Memory::ARRAYS;
+    const PACKET: Self::Packet = [0; 640];
+    const DATAGRAM: Self::Datagram = [0; DATAGRAM];
+}
+
+/// A phone that sends L16.
+pub fn phone_with_parts() -> PhoneOf<OwnParts, TICK, 0> {
+    let noise = Some((PayloadType::COMFORT_NOISE, Loud));
+    let codecs = Table { l16: uncompressed(), g711: G711::default() };
+    let parts = Parts { block: None, noise, strategy: Fixed, codecs };
+    let sender = SenderConfig { payload_type: UNCOMPRESSED, ..config().sender };
+    PhoneOf::with_parts(PhoneConfig { sender, ..config() }, parts).expect("a configuration within bounds")
+}
+
 fn hear(tick: u32) -> [i16; TICK] {
     core::array::from_fn(|i| voice(1_000_000 + tick * TICK as u32 + i as u32))
 }
@@ -186,17 +292,26 @@ pub struct Hashes {
 
 /// The call on a simulated port, by the phone's own loop. `phone` must be new.
 pub fn call(phone: &mut Phone) -> Hashes {
+    on_a_port(phone, Canned::new(false), speaker(), |_| ())
+}
+
+/// The same call with L16 in the place of mu-law. `phone` must be new.
+pub fn own_call(phone: &mut PhoneOf<OwnParts, TICK, 0>) -> Hashes {
+    on_a_port(phone, Canned::new(true), speaker(), |_| ())
+}
+
+/// What the microphone hears, tick by tick.
+fn speaker() -> impl FnMut(&mut [i16; TICK]) {
     let mut tick = 0;
-    let microphone = |pcm: &mut [i16; TICK]| {
+    move |pcm| {
         *pcm = hear(tick);
         tick += 1;
-    };
-    on_a_port(phone, microphone, |_| ())
+    }
 }
 
 /// The call with a softer voice at a microphone that hears the loudspeaker too, if there is an `echo`. `phone` must be
 /// new.
-pub fn echo_call<B: CaptureBlock<i16>, const HISTORY: usize>(phone: &mut PhoneWith<B, HISTORY>, echo: bool) -> Hashes {
+pub fn echo_call<P: PhoneParts, const HISTORY: usize>(phone: &mut PhoneOf<P, TICK, HISTORY>, echo: bool) -> Hashes {
     let mut tick = 0;
     // What the loudspeaker plays while the microphone hears its next frame, behind three samples of the frame before.
     let far = Cell::new([0; 3 + TICK]);
@@ -213,11 +328,12 @@ pub fn echo_call<B: CaptureBlock<i16>, const HISTORY: usize>(phone: &mut PhoneWi
         next[3..].copy_from_slice(pcm);
         far.set(next);
     };
-    on_a_port(phone, microphone, loudspeaker)
+    on_a_port(phone, Canned::new(false), microphone, loudspeaker)
 }
 
-fn on_a_port<B: CaptureBlock<i16>, const HISTORY: usize>(
-    phone: &mut PhoneWith<B, HISTORY>,
+fn on_a_port<P: PhoneParts, const HISTORY: usize>(
+    phone: &mut PhoneOf<P, TICK, HISTORY>,
+    mut canned: Canned,
     microphone: impl FnMut(&mut [i16; TICK]),
     mut loudspeaker: impl FnMut(&[i16; TICK]),
 ) -> Hashes {
@@ -228,7 +344,6 @@ fn on_a_port<B: CaptureBlock<i16>, const HISTORY: usize>(
         pcm.iter().for_each(|sample| played.write(&sample.to_le_bytes()));
     };
     let mut port = SimPort::new(&clock, microphone, loudspeaker);
-    let mut canned = Canned::new();
     let bring = |until, datagram: &mut [u8]| canned.bring(until, datagram);
     let mut network = SimNetwork::new(&clock, bring, |datagram: &[u8]| sent.write(datagram));
     for _ in 0..TICKS {
@@ -280,7 +395,7 @@ pub struct Costs {
 pub fn measure(meter: impl Fn() -> u32) -> (Hashes, Costs) {
     let (mut hash_played, mut hash_sent) = (Fnv::default(), Fnv::default());
     let mut costs = Costs::default();
-    let mut canned = Canned::new();
+    let mut canned = Canned::new(false);
     let mut phone = phone();
     let mut datagram = [0; DATAGRAM];
     let mut now = Instant::ZERO;
@@ -335,18 +450,28 @@ pub fn measure(meter: impl Fn() -> u32) -> (Hashes, Costs) {
     (Hashes { played: hash_played.finish(), sent: hash_sent.finish() }, costs)
 }
 
-/// What the phone counted at the end of the call: proof that everything above did happen.
+/// What a phone counted at the end of the call, and at how many ticks its delay was steered to what: proof that everything
+/// above did happen.
 #[cfg(not(target_os = "none"))]
-pub fn stats() -> dsp_core::receive::ReceiverStats {
-    let (mut canned, mut phone, mut datagram) = (Canned::new(), phone(), [0; DATAGRAM]);
-    let mut now = Instant::ZERO;
-    for _ in 0..TICKS {
+pub fn stats<P: PhoneParts>(
+    mut phone: PhoneOf<P, TICK, 0>,
+    l16: bool,
+) -> (PhoneOf<P, TICK, 0>, std::collections::BTreeMap<u32, u32>) {
+    let (mut canned, mut datagram) = (Canned::new(l16), [0; DATAGRAM]);
+    let (mut now, mut targets) = (Instant::ZERO, std::collections::BTreeMap::new());
+    for tick in 0..TICKS {
         now += Duration::from_samples(TICK as u64, SAMPLE_RATE_HZ);
         while let Some((bytes, arrival)) = canned.bring(now, &mut datagram) {
             let _ = phone.receive(arrival, &datagram[..bytes]);
         }
-        phone.begin(now, false);
-        while phone.step(&mut datagram).is_some() {}
+        phone.begin(now, true);
+        while let Some(step) = phone.step(&mut datagram) {
+            match step {
+                Step::Loudspeaker { played, .. } => *targets.entry(played.target_delay_ms).or_default() += 1,
+                Step::Microphone(microphone) => microphone.pcm.copy_from_slice(&hear(tick)),
+                Step::Transmit(_) => {}
+            }
+        }
     }
-    phone.receiver_stats()
+    (phone, targets)
 }

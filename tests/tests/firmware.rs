@@ -7,15 +7,24 @@ use media_core_tests::canned::{self, Hashes};
 fn hashes_are_unchanged() {
     let Hashes { played, sent } = canned::call(&mut canned::phone());
     let echo = canned::echo_call(&mut canned::phone_with_block(), true);
-    let hashes = [("played", played), ("sent", sent), ("sent without echo", echo.sent)];
+    let own = canned::own_call(&mut canned::phone_with_parts());
+    let hashes = [
+        ("played", played),
+        ("sent", sent),
+        ("sent without echo", echo.sent),
+        ("played by own parts", own.played),
+        ("sent by own parts", own.sent),
+    ];
     for (name, hash) in hashes {
         println!("golden {name}={hash:#010x}");
     }
-    let expected: [(&str, u32); 3] = [
+    let expected: [(&str, u32); 5] = [
         // One a line: `run` reads and writes them.
         ("played", 0xdd61_a1af),
         ("sent", 0xdb90_e7c6),
         ("sent without echo", 0xf684_65de),
+        ("played by own parts", 0x3513_09de),
+        ("sent by own parts", 0x6a18_e079),
     ];
     assert_eq!(
         hashes.map(|(name, hash)| format!("{name} {hash:#010x}")),
@@ -37,9 +46,29 @@ fn a_block_of_ones_own_takes_the_echo_out_of_the_call() {
     assert_ne!(without_a_block.sent, nothing_to_take_out.sent);
 }
 
+/// In the same call a fixed strategy's target is the delay, a detector decides what is sent, and a table decodes L16 and
+/// knows comfort noise.
+#[test]
+fn parts_of_ones_own_do_what_is_theirs() {
+    let (plain, targets) = canned::stats(canned::phone(), false);
+    let (own, own_targets) = canned::stats(canned::phone_with_parts(), true);
+    println!("targets in ms and ticks: {targets:?} and {own_targets:?}");
+    assert!(targets.len() > 3 && own_targets.keys().eq(&[canned::Fixed::DELAY_MS]));
+    let (heard, sent) = (own.receiver_stats(), own.send_stats());
+    println!("{sent:?}, {:?} without parts", plain.send_stats());
+    assert!(sent.noise_packets >= 5 && sent.packets + 40 < plain.send_stats().packets, "{sent:?}");
+    // L16 but for the noise: 320 bytes a packet.
+    assert!(sent.octets > (sent.packets - sent.noise_packets) * 320);
+    assert_eq!((heard.undecodable, heard.noise_packets > 0), (0, true), "{heard:?}");
+    assert!(heard.decoded_packets > 600 && heard.unknown_payload < plain.receiver_stats().unknown_payload);
+    // Without the table nothing of the first source is heard.
+    let (deaf, _) = canned::stats(canned::phone(), true);
+    assert!(deaf.receiver_stats().decoded_packets < 160, "{:?}", deaf.receiver_stats());
+}
+
 #[test]
 fn everything_happens_in_the_call() {
-    let stats = canned::stats();
+    let stats = canned::stats(canned::phone(), false).0.receiver_stats();
     println!("{stats:#?}");
     assert_eq!((stats.ssrc_changes, stats.restarts), (1, 1));
     assert!(stats.duplicate > 0 && stats.malformed > 0 && stats.unknown_payload > 0 && stats.probation > 0);

@@ -35,6 +35,10 @@ fn main() -> ! {
     assert!(with_block.played == call.played, "the block has changed the far end");
     print("sent without echo", with_block.sent);
 
+    let own = canned::own_call(&mut canned::phone_with_parts());
+    print("played by own parts", own.played);
+    print("sent by own parts", own.sent);
+
     meter::start();
     let (again, costs) = canned::measure(meter::instructions);
     assert!(call == again, "step by step it's another call");
