@@ -1,6 +1,7 @@
 //! A server's side of it: a thousand calls with SRTP, ticked in one batch on one thread, without a task or timer each.
 //!
-//! Every second call talks with the one before it. Prints what a tick costs and what a call weighs.
+//! Every second call talks with the one before it. Prints what a tick costs and what a call weighs. With the argument
+//! `plain` they talk without SRTP.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::Instant as Clock;
 use dsp_core::front::{FrontConfig, FrontEnd, NoBlock, Step};
 use dsp_core::time::{Duration, Instant};
 use host_std::registry::CodecFormat;
+use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, Channel};
 
 const CALLS: usize = 1_000;
@@ -21,9 +23,11 @@ type Front = FrontEnd<NoBlock, TICK, 0>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut now = Instant::ZERO;
+    let srtp = if std::env::args().any(|arg| arg == "plain") { SrtpPolicy::Off } else { SrtpPolicy::default() };
     let mut calls = Vec::with_capacity(CALLS);
     for n in 0..CALLS as u16 {
-        let mut call = Call::new(CallConfig { codecs: vec![CodecFormat::pcmu()], ..CallConfig::new(10_000 + 2 * n)? })?;
+        let mut call =
+            Call::new(CallConfig { codecs: vec![CodecFormat::pcmu()], srtp, ..CallConfig::new(10_000 + 2 * n)? })?;
         if let Some(offerer) = calls.pop_if(|_| n % 2 == 1) {
             let mut offerer: Call = offerer;
             let answer = call.answer(now, &offerer.offer()?)?;
