@@ -10,8 +10,9 @@ use dsp_core::codec::g711::{Pcma, Pcmu};
 use dsp_core::codec::{Decoder, Encoder, PayloadTable};
 use dsp_core::front::CaptureBlock;
 use dsp_core::process::activity::{NoDetector, SpeechDetector};
-use dsp_core::receive::memory::{Arrays, Memory, ReceiverMemory};
+use dsp_core::receive::memory::{Arrays, ReceiverMemory};
 use dsp_core::receive::strategy::{Standard, Strategy};
+use dsp_core::receive::{ConfigError, Receiver, ReceiverConfig};
 use dsp_core::time::PayloadType;
 
 /// The parts of a phone, by their types.
@@ -144,12 +145,16 @@ pub trait PhoneMemory {
     type Packet: AsRef<[i16]> + AsMut<[i16]>;
     /// Bytes of the longest datagram that is taken in or sent.
     type Datagram: AsRef<[u8]> + AsMut<[u8]>;
-    /// Nothing was received yet.
-    const RECEIVER: Memory<Self::Receiver, 1>;
     /// No samples.
     const PACKET: Self::Packet;
     /// No bytes.
     const DATAGRAM: Self::Datagram;
+
+    /// A receiver in this memory: [`Receiver::new`]. No constant, which would lie in flash to be copied.
+    ///
+    /// # Errors
+    /// As for [`Receiver::new`].
+    fn receiver(config: ReceiverConfig) -> Result<Receiver<Self::Receiver, 1>, ConfigError>;
 }
 
 /// For 8 kHz: packets of G.711 up to 60 ms to be sent, 200 ms of those of 20 ms to be received. L16, of twice the bytes,
@@ -161,9 +166,13 @@ impl PhoneMemory for Narrowband {
     type Receiver = Arrays<32, 1_760>;
     type Packet = [i16; 640];
     type Datagram = [u8; 640];
-    const RECEIVER: Memory<Self::Receiver, 1> = Memory::ARRAYS;
     const PACKET: Self::Packet = [0; 640];
     const DATAGRAM: Self::Datagram = [0; 640];
+
+    #[inline(always)]
+    fn receiver(config: ReceiverConfig) -> Result<Receiver<Self::Receiver, 1>, ConfigError> {
+        Receiver::new(config)
+    }
 }
 
 /// For 16 kHz: packets of G.722 up to 60 ms to be sent, 200 ms of those of 20 ms to be received.
@@ -174,9 +183,13 @@ impl PhoneMemory for Wideband {
     type Receiver = Arrays<32, 3_520>;
     type Packet = [i16; 1_280];
     type Datagram = [u8; 640];
-    const RECEIVER: Memory<Self::Receiver, 1> = Memory::ARRAYS;
     const PACKET: Self::Packet = [0; 1_280];
     const DATAGRAM: Self::Datagram = [0; 640];
+
+    #[inline(always)]
+    fn receiver(config: ReceiverConfig) -> Result<Receiver<Self::Receiver, 1>, ConfigError> {
+        Receiver::new(config)
+    }
 }
 
 /// Both laws of G.711, by their static payload types (RFC 3551, table 4).

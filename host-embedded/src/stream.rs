@@ -64,7 +64,7 @@ impl<P: PhoneParts> PhoneStream<P> {
             delay: config.delay,
             tick: Duration::from_millis(u64::from(TICK_MS)),
         };
-        let mut receiver = Receiver::with_memory(receiver, MemoryOf::<P>::RECEIVER).map_err(PhoneError::Receiver)?;
+        let mut receiver = MemoryOf::<P>::receiver(receiver).map_err(PhoneError::Receiver)?;
         receiver.set_payloads(&mut codecs);
         Ok(Self { receiver, sender, strategy, codecs, sends })
     }
@@ -77,6 +77,8 @@ impl<P: PhoneParts> PhoneStream<P> {
     ///
     /// # Errors
     /// [`ReceiveError`] if it is no RTP packet, or too long.
+    // Once in flash, however many phones call it.
+    #[inline(never)]
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Received, ReceiveError> {
         self.receiver.receive(now, datagram)
     }

@@ -79,16 +79,11 @@ pub struct Memory<M: ReceiverMemory, const CHANNELS: usize> {
     pub sound: [M::Sound; CHANNELS],
 }
 
-impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Memory<Arrays<CELLS, SAMPLES>, CHANNELS> {
-    /// Arrays with nothing in them.
-    pub const ARRAYS: Self = Self { packets: PacketMemory::ARRAYS, sound: [[0; SAMPLES]; CHANNELS] };
-}
-
 impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Default
     for Memory<Arrays<CELLS, SAMPLES>, CHANNELS>
 {
     fn default() -> Self {
-        Self::ARRAYS
+        Self { packets: PacketMemory::ARRAYS, sound: [[0; SAMPLES]; CHANNELS] }
     }
 }
 
