@@ -210,6 +210,8 @@ pub enum OtherPayload {
     Noise,
     /// A telephone event (RFC 4733).
     Event,
+    /// Redundant audio data (RFC 2198): blocks of other payload types.
+    Redundancy,
 }
 
 /// The decoders of a call, by payload type. A receiver owns no codec: it asks this table for each packet, so that a
@@ -222,6 +224,12 @@ pub trait PayloadTable {
     fn other(&self, payload_type: PayloadType) -> OtherPayload {
         let _ = payload_type;
         OtherPayload::Unknown
+    }
+
+    /// The RTP clock of `payload_type` in Hz, if it has no decoder, as its `a=rtpmap` has it. By default the receiver's.
+    fn clock_hz(&self, payload_type: PayloadType) -> Option<u32> {
+        let _ = payload_type;
+        None
     }
 }
 

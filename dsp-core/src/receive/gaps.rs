@@ -18,9 +18,10 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let decoder = tick.payloads.decoder(info.payload_type);
         let decoder = decoder.filter(|decoder| self.rates.fits::<CHANNELS>(&decoder.info()));
         let Some(decoder) = decoder else { return self.conceal(samples.min(bridge), tick) };
-        let length = Length::of(decoder, payload).unwrap_or_default();
+        let ratio = self.kinds.ratio(info.payload_type);
+        let length = Length::of(decoder, payload, ratio).unwrap_or_default();
         let packet = length.samples;
-        let reach = self.rates.samples(decoder.redundancy(payload));
+        let reach = self.rates.samples(ratio.length(decoder.redundancy(payload)));
         if packet > 0 && samples > reach && reach > 0 {
             // It covers the end of the gap only: go no further for now.
             return self.conceal((samples - reach).min(bridge), tick);
@@ -31,7 +32,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             let ahead = samples.saturating_sub(1) / unit * unit;
             let part = samples - ahead;
             let ahead_ticks = self.rates.ticks(ahead);
-            let mut recover = || self.sound.make(0, unit, |out| decoder.recover(payload, ahead_ticks, out));
+            let theirs = ratio.back(ahead_ticks as i32) as u32;
+            let mut recover = || self.sound.make(0, unit, |out| decoder.recover(payload, theirs, out));
             if part * 2 > unit && unit <= room && recover() == Some(true) {
                 self.sound.commit(unit);
                 self.concealer.reset();

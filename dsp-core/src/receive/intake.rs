@@ -1,13 +1,14 @@
 //! Datagrams in, on the network's clock: parsed, counted, and put where they are played from. Sources that must prove
 //! themselves, and clocks that jump.
 
+use super::clocks::{Clocks, Stamp};
 use super::jitter::{PacketInfo, PacketKind, PushError};
 use super::memory::ReceiverMemory;
 use super::stats::bump;
 use super::timeline::{Newer, Timeline};
 use super::{Cause, ReceiveError, Received, Receiver};
 use crate::quality::{JitterEstimator, SequenceUpdate};
-use crate::time::{Duration, Instant, RtpTime, Ssrc};
+use crate::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use crate::wire::red::RedPayload;
 use crate::wire::rtp::RtpPacket;
 
@@ -32,8 +33,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
     }
 
-    /// As [`receive`](Self::receive), of a packet that has been parsed already. Its timestamp is in ticks of this
-    /// receiver's clock.
+    /// As [`receive`](Self::receive), of a packet that has been parsed already. Its timestamp counts in the clock of its
+    /// payload type: see [`set_payloads`](Self::set_payloads).
     ///
     /// # Errors
     /// [`ReceiveError::Redundancy`] and [`ReceiveError::TooLong`]: the packet is as if it had not come.
@@ -71,7 +72,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 restarted = true;
             }
         }
-        let packet = self.source.tick_rate.place(packet);
+        let stamp = self.stamp(&packet);
         let before = self.source.sequence.totals();
         let update = self.source.sequence.update(packet.seq());
         match update {
@@ -80,6 +81,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 bump(&mut self.stats.restarts);
                 self.restart();
                 self.source.timeline = Timeline::default();
+                self.source.clocks = Clocks::default();
                 restarted = true;
             }
             SequenceUpdate::Probation | SequenceUpdate::Suspect => {
@@ -94,17 +96,20 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
         // A packet that was overtaken says nothing about the clock of those that overtook it.
         let timestamp = if !kind.has_time() {
-            self.source.timeline.place(packet.timestamp())
+            let place = self.source.clocks.place(stamp, self.playhead.packet_ticks, |_| 0);
+            self.source.timeline.place(place)
         } else if matches!(update, SequenceUpdate::Late { .. }) {
-            let timestamp = self.place_overtaken(arrival, &packet);
+            let timestamp = self.place_overtaken(arrival, stamp);
             if self.is_far_off(arrival, timestamp) {
                 bump(&mut self.stats.late);
                 return Ok(Received::Late);
             }
             timestamp
         } else {
-            restarted |= self.follow_clock(arrival, &packet);
-            self.source.timeline.place(packet.timestamp())
+            let least = self.rates.ticks_in(LEAST_JUMP) as i32;
+            let sent = self.source.clocks.follow(stamp, arrival, self.playhead.packet_ticks, least);
+            restarted |= self.follow_clock(arrival, packet.seq(), sent);
+            self.source.timeline.place(sent)
         };
         if kind.has_time() {
             self.source.interarrival.update(arrival, timestamp);
@@ -114,10 +119,10 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     }
 
     /// Takes in the time of a packet that is newer than all before it. Whether the sender's clock jumped.
-    fn follow_clock(&mut self, arrival: u32, packet: &RtpPacket<'_>) -> bool {
-        let place = self.source.timeline.place(packet.timestamp());
+    fn follow_clock(&mut self, arrival: u32, seq: Seq, sent: RtpTime) -> bool {
+        let place = self.source.timeline.place(sent);
         let relative = self.delay.relative(arrival, place.0).unwrap_or(0);
-        let step = Newer { seq: packet.seq(), sent: packet.timestamp(), arrival, relative };
+        let step = Newer { seq, sent, arrival, relative };
         let least = self.rates.ticks_in(LEAST_JUMP) as i32;
         let jumped = self.source.timeline.follow(step, self.playhead.packet_ticks, least..=self.far() as i32);
         self.stats.restarts = self.stats.restarts.saturating_add(u32::from(jumped));
@@ -125,10 +130,21 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         jumped
     }
 
+    /// A packet's timestamp in the clock of its payload type.
+    fn stamp(&mut self, packet: &RtpPacket<'_>) -> Stamp {
+        let clock = self.kinds.clock(packet.payload_type());
+        // Only what counts in the same clock tells how G.722 counts.
+        let alike = clock == self.kinds.clock(PayloadType::G722);
+        let sent = if alike { self.source.tick_rate.place(packet) } else { packet.timestamp() };
+        Stamp { seq: packet.seq(), sent, clock, ratio: self.kinds.ratio(packet.payload_type()) }
+    }
+
     /// Where a packet lies that was overtaken.
-    fn place_overtaken(&self, arrival: u32, packet: &RtpPacket<'_>) -> RtpTime {
+    fn place_overtaken(&self, arrival: u32, stamp: Stamp) -> RtpTime {
         let off = |place: RtpTime| self.delay.relative(arrival, place.0).unwrap_or(0).unsigned_abs();
-        self.source.timeline.place_overtaken(packet.seq(), packet.timestamp(), off)
+        let timeline = &self.source.timeline;
+        let place = |sent: RtpTime| timeline.place_overtaken(stamp.seq, sent, off);
+        place(self.source.clocks.place(stamp, self.playhead.packet_ticks, |sent| off(place(sent))))
     }
 
     /// Whether a packet that was overtaken is so early or late that its timestamp must be wrong: it would become the base of

@@ -61,6 +61,7 @@ use crate::quality::{BurstStats, ReceptionStats};
 use crate::time::{Duration, PayloadType, Seq, Ssrc};
 
 mod channels;
+mod clocks;
 mod config;
 mod decision;
 mod delay;
@@ -143,7 +144,7 @@ pub struct Receiver<M: ReceiverMemory, const CHANNELS: usize> {
     made_up: MadeUp,
     /// The decoder that was used last.
     payload_type: Option<PayloadType>,
-    /// What is sound, and what is not.
+    /// What is sound, and what is not, and in which clock it counts.
     kinds: PayloadKinds,
     redundancy: Redundancy,
     stats: ReceiverStats,
@@ -211,7 +212,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             playhead: Playhead::START,
             made_up: MadeUp::NOTHING,
             payload_type: None,
-            kinds: PayloadKinds::SOUND,
+            kinds: PayloadKinds::sound(rates.clock_hz),
             redundancy: Redundancy::default(),
             stats: ReceiverStats::default(),
         })
@@ -273,8 +274,14 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         // Of the sequences before, up to here.
         let mut total = self.stats.total;
         total.add(&source.sequence.totals());
+        let mut reception =
+            ReceptionStats::new(source.ssrc.unwrap_or_default(), &source.sequence, &source.interarrival);
+        // In the clock that the sender counts in.
+        let (clock, ratio) = source.clocks.newest();
+        reception.jitter_ticks = ratio.back(reception.jitter_ticks as i32) as u32;
         ReceiverStats {
-            reception: ReceptionStats::new(source.ssrc.unwrap_or_default(), &source.sequence, &source.interarrival),
+            reception,
+            clock_hz: self.kinds.clock_hz(clock),
             total,
             target_delay_ms: self.rates.ms(self.delay.target().max(self.least_delay)),
             drift_ppm: self.delay.drift_ppm(),

@@ -1,5 +1,6 @@
 //! Sound out, on the audio clock: each tick asks what to do next until it is full.
 
+use super::clocks::Ratio;
 use super::decision::{Next, Operation, Sending, Situation};
 use super::delay::Estimate;
 use super::jitter::{Fate, PacketInfo, PacketKind};
@@ -33,10 +34,10 @@ pub(super) struct Length {
 }
 
 impl Length {
-    /// `None` if the decoder can't use the payload.
-    pub(super) fn of(decoder: &dyn Decoder, payload: &[u8]) -> Option<Self> {
+    /// `None` if the decoder can't use the payload. `ratio`: of its clock.
+    pub(super) fn of(decoder: &dyn Decoder, payload: &[u8], ratio: Ratio) -> Option<Self> {
         let ticks = decoder.duration(payload).ok()?;
-        Some(Self { ticks, samples: decoder.info().samples(ticks) as usize })
+        Some(Self { ticks: ratio.length(ticks), samples: decoder.info().samples(ticks) as usize })
     }
 }
 
@@ -220,12 +221,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             self.take_in(other, info);
             return false;
         };
-        let reach = if missing > 0 { decoder.redundancy(payload) } else { 0 };
+        let ratio = self.kinds.ratio(info.payload_type);
+        let reach = if missing > 0 { ratio.length(decoder.redundancy(payload)) } else { 0 };
         // A packet that was only late continues what was played before it: what is made up must last whole periods.
         let gap = self.playhead.gap(info.timestamp);
         let late = self.playhead.filled > 0 && !self.made_up.broken && gap == 0 && self.concealer.is_concealing();
         let more = if late { self.concealer.until_in_phase() } else { 0 };
-        let length = Length::of(decoder, payload);
+        let length = Length::of(decoder, payload, ratio);
         let expected = length.unwrap_or_default();
         let bound = self.rates.samples(self.delay.maximum().saturating_sub(delay.max(0) as u32));
         let room = self.sound.room().saturating_sub(CHANNELS * expected.samples);
@@ -295,7 +297,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 Fate::Event
             }
             // No sound, as if it had not come.
-            OtherPayload::Unknown => Fate::Unknown,
+            OtherPayload::Redundancy | OtherPayload::Unknown => Fate::Unknown,
         };
         self.pass(fate);
     }
@@ -331,7 +333,9 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let waited_us = at.since(info.arrival).as_micros().min(u64::from(u32::MAX)) as u32;
         played.playout_delay_us = Some(delay_us);
         played.buffer_delay_us = Some(waited_us);
-        played.timestamp = Some(self.source.timeline.sent(info.seq, info.timestamp));
+        let sent = self.source.timeline.sent(info.seq, info.timestamp);
+        let (clock, ratio) = (self.kinds.clock(info.payload_type), self.kinds.ratio(info.payload_type));
+        played.timestamp = Some(self.source.clocks.sent(info.seq, clock, ratio, sent));
         let samples = self.rates.samples(ticks) as u32;
         self.stats.playout_delay.count(delay_us, samples);
         self.stats.buffer_delay.count(waited_us, samples);

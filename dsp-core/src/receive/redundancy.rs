@@ -45,7 +45,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// The blocks of a packet with redundant audio data; `None` for any other packet.
     pub(super) fn take_apart<'a>(&mut self, packet: &RtpPacket<'a>) -> Result<Option<RedPayload<'a>>, ReceiveError> {
-        if self.redundancy.payload_type != Some(packet.payload_type()) {
+        let number = packet.payload_type();
+        if self.redundancy.payload_type != Some(number) && !self.kinds.is_redundancy(number) {
             return Ok(None);
         }
         let red = RedPayload::parse(packet.payload()).map_err(|error| {
@@ -73,10 +74,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             return;
         }
         // Blocks have no sequence numbers. Packets of one length lie evenly; else it's the order.
-        let even = self.playhead.packet_ticks > 0 && block.timestamp_offset.is_multiple_of(self.playhead.packet_ticks);
-        let back = if even { (block.timestamp_offset / self.playhead.packet_ticks).min(1 << 14) as u16 } else { rank };
+        let packet = self.playhead.packet_ticks;
+        // Counted in the clock of the packet that carries it.
+        let offset = self.kinds.ratio(carrier.payload_type).length(block.timestamp_offset);
+        let even = packet > 0 && offset.is_multiple_of(packet);
+        let back = if even { (offset / packet).min(1 << 14) as u16 } else { rank };
         let seq = Seq(carrier.seq.0.wrapping_sub(back));
-        let timestamp = block.timestamp(carrier.timestamp);
+        let timestamp = carrier.timestamp.plus(offset.wrapping_neg());
         if self.source.sequence.has_seen(seq) {
             bump(&mut self.stats.redundant_duplicate);
             return;

@@ -1,6 +1,7 @@
 //! The source that is heard: who it is, how it numbers its packets and counts its time, and what became of them. Sources
 //! that must prove themselves before they take over.
 
+use super::clocks::Clocks;
 use super::tick_rate::TickRate;
 use super::timeline::Timeline;
 use crate::quality::{BurstTracker, JitterEstimator, PastBursts, ReceptionTotals, SequenceConfig, SequenceTracker};
@@ -22,7 +23,9 @@ pub(super) struct Source {
     /// How fast it counts.
     pub(super) tick_rate: TickRate,
     pub(super) interarrival: JitterEstimator,
-    /// Its timestamps without the jumps of its clock.
+    /// Where its timestamps lie on the receiver's clock,
+    pub(super) clocks: Clocks,
+    /// and those places without the jumps of its own.
     pub(super) timeline: Timeline,
     /// What became of each packet,
     pub(super) bursts: BurstTracker,
@@ -39,6 +42,7 @@ impl Source {
             sequence: SequenceTracker::new(AT_ONCE),
             tick_rate: TickRate::default(),
             interarrival: JitterEstimator::new(),
+            clocks: Clocks::default(),
             timeline: Timeline::default(),
             bursts: BurstTracker::new(),
             earlier_bursts: PastBursts::default(),

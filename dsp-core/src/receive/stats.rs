@@ -104,6 +104,8 @@ pub struct Played {
 pub struct ReceiverStats {
     /// RFC 3550: expected, received, lost, jitter, of the source that is being played, since it began or began anew.
     pub reception: ReceptionStats,
+    /// The RTP clock in Hz that its newest packet counts in, and so its jitter.
+    pub clock_hz: u32,
     /// The counts among them, of this sequence and source and all before. The others below are of all too.
     pub total: ReceptionTotals,
     /// Datagrams that came.

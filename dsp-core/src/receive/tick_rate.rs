@@ -3,7 +3,7 @@
 //! G.722 is sampled at 16 kHz, and its RTP clock runs at 8 kHz all the same, for an error in RFC 1890 that was kept
 //! (RFC 3551, 4.5.2). Some senders count samples: their timestamps go on by 320 in 20 ms. A payload of G.722 has an octet
 //! a tick, as G.711 has, so packets that follow each other show which clock it is: the second packet of a stream at once,
-//! and one that changes later by three in a row. Timestamps are then written in the clock that the codec should have.
+//! and one that changes later by three in a row. Timestamps are then told in the clock that the codec should have.
 
 use crate::time::{PayloadType, RtpTime, Seq};
 use crate::wire::rtp::RtpPacket;
@@ -40,8 +40,8 @@ impl TickRate {
         self.double
     }
 
-    /// The packet with its timestamp in the codec's clock.
-    pub fn place<'a>(&mut self, packet: RtpPacket<'a>) -> RtpPacket<'a> {
+    /// The packet's timestamp in the codec's clock.
+    pub fn place(&mut self, packet: &RtpPacket<'_>) -> RtpTime {
         let (seq, sent) = (packet.seq(), packet.timestamp());
         let (mut placed, mut newer) = (sent, true);
         match self.newest {
@@ -63,7 +63,7 @@ impl TickRate {
             let (payload_type, octets) = (packet.payload_type(), packet.payload().len());
             self.newest = Some(Newest { seq, sent, placed, payload_type, octets });
         }
-        packet.with_timestamp(placed)
+        placed
     }
 
     /// Takes in by how much the timestamp of the packet behind `newest` is larger.
@@ -99,7 +99,7 @@ mod tests {
             bytes[2..4].copy_from_slice(&seq.to_be_bytes());
             bytes[4..8].copy_from_slice(&timestamp.to_be_bytes());
             let packet = RtpPacket::parse(&bytes[..12 + length]).unwrap();
-            *place = rate.place(packet).timestamp().0;
+            *place = rate.place(&packet).0;
         }
         places
     }

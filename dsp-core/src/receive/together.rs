@@ -22,11 +22,19 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         Duration::from_samples(u64::from(self.delay.target()), self.rates.clock_hz)
     }
 
-    /// The timestamp of a packet that arrived at `now` and was as fast as the fastest; `None` before the first packet.
+    /// The timestamp of a packet that arrived at `now` and was as fast as the fastest, on this receiver's clock as
+    /// [`report_time`](Self::report_time) has it; `None` before the first packet.
     pub fn media_time(&self, now: Instant) -> Option<RtpTime> {
         let ticks = self.rates.at(now);
         // Negative if `now` lies before that of the fastest packet: modulo 2^32 all the same.
         self.delay.relative(ticks, 0).map(|time| self.source.timeline.sent_now(RtpTime(time as u32)))
+    }
+
+    /// An RTP timestamp that the source tells by now, in a sender report say, on this receiver's clock. Where all payload
+    /// types have that clock it's the same; else it counts on through changes from one clock to another, which the source's
+    /// own timestamps don't (RFC 7160).
+    pub fn report_time(&self, rtp: RtpTime) -> RtpTime {
+        self.source.clocks.reported(rtp)
     }
 }
 

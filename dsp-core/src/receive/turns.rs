@@ -3,6 +3,7 @@
 //! Packets that have no place in time, events and what nobody agreed on, have a turn all the same: when the packet before
 //! them has had its own. They are neither lost nor discarded for the sound, which is whole without them.
 
+use super::clocks::{self, Ratio};
 use super::jitter::{Fate, PacketKind};
 use super::memory::ReceiverMemory;
 use super::stats::bump;
@@ -11,27 +12,71 @@ use crate::codec::{OtherPayload, PayloadTable};
 use crate::quality::PacketFate;
 use crate::time::{Duration, PayloadType, Seq};
 
-/// Payload types, a bit each.
+/// What each payload type is, and in which clock it counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct PayloadKinds {
-    /// Those that are neither sound nor comfort noise,
-    beside: [u64; 2],
-    /// and events among them.
-    events: [u64; 2],
+    /// For each type, its kind and above that the number of its clock.
+    entries: [u8; 128],
+    /// The clocks in Hz, the receiver's own first; 0 where there is none. Each keeps its number.
+    clocks_hz: [u32; clocks::MOST],
+    ratios: [Ratio; clocks::MOST],
 }
 
-impl PayloadKinds {
-    /// All are taken for sound.
-    pub(super) const SOUND: Self = Self { beside: [0; 2], events: [0; 2] };
+const SOUND: u8 = 0;
+const EVENT: u8 = 1;
+const UNKNOWN: u8 = 2;
+const REDUNDANCY: u8 = 3;
+/// Bits of the kind.
+const KIND: u8 = 3;
 
+impl PayloadKinds {
+    /// All are taken for sound, in the receiver's clock.
+    pub(super) const fn sound(clock_hz: u32) -> Self {
+        let mut clocks_hz = [0; clocks::MOST];
+        clocks_hz[0] = clock_hz;
+        Self { entries: [SOUND; 128], clocks_hz, ratios: [Ratio::ONE; clocks::MOST] }
+    }
+
+    fn entry(&self, payload_type: PayloadType) -> u8 {
+        self.entries[usize::from(payload_type.get() & 127)]
+    }
+
+    /// What a packet of this type is; redundancy is what its primary block is.
     pub(super) fn of(&self, payload_type: PayloadType) -> PacketKind {
-        let number = payload_type.get();
-        let is_in = |set: [u64; 2]| set[usize::from(number >> 6 & 1)] >> (number & 63) & 1 == 1;
-        match (is_in(self.beside), is_in(self.events)) {
-            (false, _) => PacketKind::Sound,
-            (true, true) => PacketKind::Event,
-            (true, false) => PacketKind::Unknown,
+        match self.entry(payload_type) & KIND {
+            SOUND => PacketKind::Sound,
+            EVENT => PacketKind::Event,
+            _ => PacketKind::Unknown,
         }
+    }
+
+    /// Whether it carries redundant audio data.
+    pub(super) fn is_redundancy(&self, payload_type: PayloadType) -> bool {
+        self.entry(payload_type) & KIND == REDUNDANCY
+    }
+
+    /// The number of the clock that it counts in.
+    pub(super) fn clock(&self, payload_type: PayloadType) -> usize {
+        usize::from(self.entry(payload_type) >> 2)
+    }
+
+    /// Ticks of the receiver's clock in one of its own.
+    pub(super) fn ratio(&self, payload_type: PayloadType) -> Ratio {
+        self.ratios[self.clock(payload_type) % clocks::MOST]
+    }
+
+    /// The clock with this number, in Hz.
+    pub(super) fn clock_hz(&self, clock: usize) -> u32 {
+        self.clocks_hz[clock % clocks::MOST]
+    }
+
+    /// The number of a clock; `None` where there are too many, or it is none.
+    fn number(&mut self, clock_hz: u32) -> Option<u8> {
+        let known = |hz: &u32| *hz == clock_hz || *hz == 0;
+        let number = self.clocks_hz.iter().position(known).filter(|_| clock_hz > 0)?;
+        self.ratios[number] = Ratio::new(clock_hz, self.clocks_hz[0]);
+        self.clocks_hz[number] = clock_hz;
+        Some(number as u8)
     }
 }
 
@@ -43,19 +88,27 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// and the clock of what nobody agreed on isn't known. Such packets keep their place in the sequence (RFC 3550, A.3),
     /// and move neither jitter nor delay, neither losses nor discards of the sound, nor does a source prove itself by them
     /// (A.1). Until this is called every payload type is taken for sound.
+    ///
+    /// Each type's timestamps count in the clock of its decoder ([`CodecInfo::rtp_clock_hz`](crate::codec::CodecInfo)), or
+    /// that which [`PayloadTable::clock_hz`] tells, and until this is called in the receiver's. Eight clocks are known;
+    /// what counts in a ninth is taken for what nobody agreed on.
     pub fn set_payloads(&mut self, payloads: &mut dyn PayloadTable) {
-        let mut kinds = PayloadKinds::SOUND;
         for number in 0..128 {
             let payload_type = PayloadType::from_low_bits(number);
-            let other = match payloads.decoder(payload_type) {
-                Some(_) => continue,
-                None => payloads.other(payload_type),
+            let decoder = payloads.decoder(payload_type).map(|decoder| decoder.info().rtp_clock_hz);
+            let kind = match payloads.other(payload_type) {
+                _ if decoder.is_some() => SOUND,
+                OtherPayload::Noise => SOUND,
+                OtherPayload::Event => EVENT,
+                OtherPayload::Redundancy => REDUNDANCY,
+                OtherPayload::Unknown => UNKNOWN,
             };
-            let (half, bit) = (usize::from(number >> 6), number & 63);
-            kinds.beside[half] |= u64::from(other != OtherPayload::Noise) << bit;
-            kinds.events[half] |= u64::from(other == OtherPayload::Event) << bit;
+            let clock_hz = decoder.or(payloads.clock_hz(payload_type)).unwrap_or(self.rates.clock_hz);
+            self.kinds.entries[usize::from(number)] = match self.kinds.number(clock_hz) {
+                Some(clock) => kind | clock << 2,
+                None => UNKNOWN,
+            };
         }
-        self.kinds = kinds;
     }
 
     /// What became of a packet that was [`Stored`](super::Received::Stored) as the number `seq` of the stream that is being
