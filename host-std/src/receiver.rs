@@ -109,7 +109,7 @@ impl AnyReceiver {
         either!(self, receiver => receiver.receive(now, datagram))
     }
 
-    /// Takes in a packet that has been parsed already, with its timestamp in the receiver's clock.
+    /// Takes in a packet that has been parsed already.
     ///
     /// # Errors
     /// What can't be used of it.
@@ -186,6 +186,11 @@ impl AnyReceiver {
     /// The timestamp of a packet that came at `now` and was as fast as the fastest.
     pub fn media_time(&self, now: Instant) -> Option<RtpTime> {
         either!(self, receiver => receiver.media_time(now))
+    }
+
+    /// An RTP timestamp that the source tells by now, on the receiver's clock.
+    pub fn report_time(&self, rtp: RtpTime) -> RtpTime {
+        either!(self, receiver => receiver.report_time(rtp))
     }
 
     /// Begins anew.

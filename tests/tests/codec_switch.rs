@@ -1,5 +1,5 @@
 //! An answer that leaves several codecs open, and a sender that goes from one to another within its stream (RFC 3264, 6.1):
-//! all of them are heard whose clock the call's is a multiple of.
+//! all of them are heard, whatever their clocks (`any_codec.rs` has those of a faster clock).
 
 use std::net::SocketAddr;
 
@@ -112,8 +112,8 @@ fn every_codec_of_an_answer_is_heard_when_it_comes() {
     for (codecs, order, lose, rate_hz) in [
         (&opus[..], &["opus", "PCMU", "G722", "opus"][..], 0, 48_000),
         (&opus, &["PCMU", "opus", "G722", "PCMU"], 20, 48_000),
-        (&narrow, &["PCMU", "G722", "PCMU"], 0, 8_000),
-        (&narrow, &["G722", "PCMU"], 20, 8_000),
+        (&narrow, &["PCMU", "G722", "PCMU"], 0, 16_000),
+        (&narrow, &["G722", "PCMU"], 20, 16_000),
     ] {
         let (call, heard) = turns(codecs, order, lose, speech);
         assert_eq!(call.sample_rate_hz(), Some(rate_hz));
@@ -168,8 +168,8 @@ fn the_noise_beside_a_slower_codec_is_heard() {
     let (call, heard) = turns(&[CodecFormat::opus(), CodecFormat::pcmu()], &order, 0, speech);
     let receiver = call.stats().receiver;
     println!("{receiver:?}");
-    // The timestamps of the two codecs have nothing to do with one another; those of PCMU and its noise have.
-    assert_eq!((receiver.restarts, receiver.unknown_payload, receiver.noise_packets), (1, 0, 150));
+    // That PCMU and its noise count in another clock than Opus is no jump.
+    assert_eq!((receiver.restarts, receiver.unknown_payload, receiver.noise_packets), (0, 0, 150));
     let turn = 48 * TURN_MS;
     let rms = |part: &[i16]| (part.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / part.len() as f64).sqrt();
     // -40 dBov.

@@ -158,7 +158,6 @@ pub fn side_report(
     let base = network.iter().map(|(_, delay)| *delay).fold(f64::INFINITY, f64::min);
     let base = if base.is_finite() { base } else { 0.0 };
     let seconds = listener.heard.len() as f64 / f64::from(channels) / f64::from(rate_hz);
-    let clock_khz = call.codec().map_or(8.0, |codec| f64::from(codec.rtp_clock_hz) / 1_000.0);
     let fates = |fate: PacketFate| listener.received.iter().filter(|(_, own)| *own == Some(fate)).count() as u64;
     let statistics = Statistics {
         packets_sent: sent as u64,
@@ -170,7 +169,7 @@ pub fn side_report(
         packets_unusable: fates(PacketFate::Unusable),
         packets_refused: fates(PacketFate::Refused),
         network_delay_ms: Spread::of(network.iter().map(|(_, delay)| *delay)),
-        jitter_ms: f64::from(stats.receiver.reception.jitter_ticks) / clock_khz,
+        jitter_ms: f64::from(stats.receiver.reception.jitter_ticks) * 1e3 / f64::from(stats.receiver.clock_hz.max(1)),
         rtt_ms: stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
         remote_fraction_lost: stats.remote_fraction_lost.map(f64::from),
         remote_jitter_ms: stats.remote_jitter_ms.map(f64::from),

@@ -120,7 +120,8 @@ fn cell(
     arrivals.sort_by_key(|(time, n, _)| (*time, *n));
     let format = PayloadFormat::new(CodecFormat::l16(RATE_HZ, 1)).expect("L16 at 16 kHz");
     // L16 at this rate is always there.
-    let decoders = Decoders::new(&[(PAYLOAD_TYPE, format.clone())], &format).expect("L16 at 16 kHz");
+    let rates = [format.sample_rate_hz(), format.rtp_clock_hz()];
+    let decoders = Decoders::new(&[(PAYLOAD_TYPE, format.clone())], rates, format.channels()).expect("L16 at 16 kHz");
     let first_us = arrivals.first().map_or(0, |(time, ..)| *time);
     let mut player = Player::new([RATE_HZ; 2], 1, config.delay, decoders, None, first_us, usize::MAX)?;
     for (time_us, _, packet) in &arrivals {

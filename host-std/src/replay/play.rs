@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 
 use dsp_core::quality::BurstStats;
 use dsp_core::receive::{ConfigError, DelayConfig, Played, Received, ReceiverConfig, ReceiverStats, TickRate};
-use dsp_core::time::{Duration, Instant, Seq};
+use dsp_core::time::{Duration, Instant, PayloadType, Seq};
 use dsp_core::wire::rtp::RtpPacket;
 
 use super::StreamReport;
@@ -84,6 +84,17 @@ pub(super) struct Run {
     pub(super) cut_off: bool,
 }
 
+/// The media time of the packet that came last.
+#[derive(Clone, Copy, Default)]
+struct Media {
+    /// Its timestamp, the clock in Hz in which that counts, and its number.
+    last: Option<(u32, u32, Seq)>,
+    /// In ticks of the receiver's clock, from the first packet on,
+    extended: i64,
+    /// and how much of that after the packet before it.
+    step: i64,
+}
+
 /// Plays one stream.
 pub(super) struct Player {
     receiver: AnyReceiver,
@@ -96,7 +107,7 @@ pub(super) struct Player {
     arrived: Instant,
     /// As the receiver sees it.
     tick_rate: TickRate,
-    last_timestamp: Option<(u32, i64)>,
+    media: Media,
     /// The newest timestamp, extended.
     newest: i64,
     highest: Option<i64>,
@@ -159,7 +170,7 @@ impl Player {
             now: Instant::ZERO + PHASE,
             arrived: Instant::ZERO,
             tick_rate: TickRate::default(),
-            last_timestamp: None,
+            media: Media::default(),
             newest: 0,
             highest: None,
             sequence: 0,
@@ -188,15 +199,13 @@ impl Player {
         if self.cut_off {
             return;
         }
-        let packet = self.tick_rate.place(packet);
-        let timestamp = packet.timestamp().0;
+        let clock_hz = self.decoders.clock_of(packet.payload_type());
+        // Only what counts in the same clock tells how G.722 counts.
+        let alike = clock_hz == self.decoders.clock_of(PayloadType::G722);
+        let timestamp = if alike { self.tick_rate.place(&packet).0 } else { packet.timestamp().0 };
         let has_time = self.decoders.has_time(packet.payload_type());
-        let (last, mut extended) = self.last_timestamp.unwrap_or((timestamp, 0));
         // What has no place in time stands where the packet before it does.
-        if has_time {
-            extended += i64::from(timestamp.wrapping_sub(last) as i32);
-            self.last_timestamp = Some((timestamp, extended));
-        }
+        let extended = if has_time { self.media(packet.seq(), timestamp, clock_hz) } else { self.media.extended };
         let media_ms = extended as f64 * 1e3 / f64::from(self.config.rtp_clock_hz);
         let due = match time_us {
             Some(time_us) => Instant::from_micros(time_us.saturating_sub(self.first_us)),
@@ -219,6 +228,23 @@ impl Player {
         let received = self.receiver.receive(arrival, datagram);
         self.record(packet.seq(), media_ms, arrival_ms, Some((received.ok(), has_time.then_some(timestamp))));
         self.settle();
+    }
+
+    /// The time of a packet in ticks of the receiver's clock. Where its own is another than that of the packet before, it
+    /// lies where those before it end, as for the receiver in sound that goes on unbroken.
+    fn media(&mut self, seq: Seq, timestamp: u32, clock_hz: u32) -> i64 {
+        let fine = |ticks: i32| i64::from(ticks) * i64::from(self.config.rtp_clock_hz) / i64::from(clock_hz.max(1));
+        let Media { last, extended, step } = self.media;
+        let (extended, step) = match last {
+            None => (0, 0),
+            Some((before, before_hz, _)) if before_hz == clock_hz => {
+                let step = fine(timestamp.wrapping_sub(before) as i32);
+                (extended + step, step)
+            }
+            Some((_, _, before)) => (extended + step * i64::from(seq.distance(before)), step),
+        };
+        self.media = Media { last: Some((timestamp, clock_hz, seq)), extended, step };
+        extended
     }
 
     /// When a packet without a time comes: as much later as its timestamp is than the newest, unless that jumped.
@@ -379,7 +405,7 @@ impl Player {
         };
         Run {
             numbers,
-            jitter_ms: thousandth(f64::from(stats.reception.jitter_ticks) * 1e3 / f64::from(self.config.rtp_clock_hz)),
+            jitter_ms: thousandth(f64::from(stats.reception.jitter_ticks) * 1e3 / f64::from(stats.clock_hz.max(1))),
             max_playout_ms,
             network_ms,
             clock_drift_ppm,

@@ -11,22 +11,43 @@ pub(in crate::replay) struct Decoders {
     decoders: Vec<(PayloadType, Box<dyn Decoder + Send>)>,
     others: Vec<(PayloadType, OtherPayload)>,
     redundancy: Option<PayloadType>,
+    /// The RTP clock in Hz of each type that has a decoder, and of what has none.
+    clocks_hz: Vec<(PayloadType, u32)>,
+    other_clock_hz: u32,
 }
 
 impl Decoders {
-    /// Of those formats that have the clock of `main`, as a call has them (RFC 7160).
-    pub(in crate::replay) fn new(formats: &[(PayloadType, PayloadFormat)], main: &PayloadFormat) -> Option<Self> {
-        let sound = main.decoder()?.info();
+    /// Of all these formats, of which the first is that of most packets, for a receiver that plays so many channels at a
+    /// rate in Hz: what has other sound is converted, as in a call.
+    pub(in crate::replay) fn new(
+        formats: &[(PayloadType, PayloadFormat)],
+        [rate_hz, main_clock_hz]: [u32; 2],
+        channels: u8,
+    ) -> Option<Self> {
         let decoder = |format: &PayloadFormat| -> Option<Box<dyn Decoder + Send>> {
             let decoder = format.decoder()?;
-            if format.has_the_rates_of(main) && format.channels() == main.channels() {
+            if (format.sample_rate_hz(), format.channels()) == (rate_hz, channels) {
                 return Some(decoder);
             }
-            Some(Box::new(Converted::new(decoder, sound)?.ok()?))
+            Some(Box::new(Converted::new(decoder, rate_hz, channels).ok()?))
         };
-        let heard = formats.iter().filter(|(_, format)| format.goes_with(main));
-        let decoders = heard.map(|(number, format)| Some((*number, decoder(format)?))).collect::<Option<_>>()?;
-        Some(Self { decoders, others: Vec::new(), redundancy: None })
+        let decoders =
+            formats.iter().map(|(number, format)| Some((*number, decoder(format)?))).collect::<Option<_>>()?;
+        let clocks_hz = formats.iter().map(|(number, format)| (*number, format.rtp_clock_hz())).collect();
+        Some(Self { decoders, others: Vec::new(), redundancy: None, clocks_hz, other_clock_hz: main_clock_hz })
+    }
+
+    /// The RTP clock in Hz that packets of this type count in.
+    pub(in crate::replay) fn clock_of(&self, payload_type: PayloadType) -> u32 {
+        let own = self.clocks_hz.iter().find(|(own, _)| *own == payload_type);
+        match own {
+            Some((_, clock_hz)) => *clock_hz,
+            // RFC 3551: of 8 kHz, beside a codec that is too.
+            None if payload_type == PayloadType::COMFORT_NOISE && self.clocks_hz.iter().any(|(_, hz)| *hz == 8_000) => {
+                8_000
+            }
+            None => self.other_clock_hz,
+        }
     }
 
     /// The same with comfort noise and telephone events: nothing is missing where they are.
@@ -61,5 +82,9 @@ impl PayloadTable for Decoders {
     fn other(&self, payload_type: PayloadType) -> OtherPayload {
         let other = self.others.iter().find(|(own, _)| *own == payload_type);
         other.map_or(OtherPayload::Unknown, |(_, other)| *other)
+    }
+
+    fn clock_hz(&self, payload_type: PayloadType) -> Option<u32> {
+        Some(self.clock_of(payload_type))
     }
 }

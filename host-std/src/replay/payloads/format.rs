@@ -95,11 +95,6 @@ impl PayloadFormat {
         (self.rtp_clock_hz(), self.sample_rate_hz) == (other.rtp_clock_hz(), other.sample_rate_hz)
     }
 
-    /// Whether it can be heard in a stream of another: that keeps its RTP clock, and sound of another rate is resampled.
-    pub(in crate::replay) fn goes_with(&self, main: &Self) -> bool {
-        self.rtp_clock_hz() == main.rtp_clock_hz()
-    }
-
     /// Makes one stream of the formats in it, of which the first says the rates: where one is stereo, all are.
     pub(in crate::replay) fn bring_together(formats: &mut [&mut Self]) {
         let Some(main) = formats.first().map(|main| (*main).clone()) else { return };

@@ -180,7 +180,6 @@ fn replay_with<R: Read>(
         if run.unlisted > 0 {
             remarks.push(format!("stream-{}: {} lost packets are counted, and not listed", n + 1, run.unlisted));
         }
-        remarks.extend(plan.unheard(&format!("stream-{}", n + 1)));
         streams.push(stream::report(plan, run, config, clock));
     }
     Ok(CaptureReport {
@@ -210,13 +209,14 @@ fn play<R: Read>(mut source: Source<'_, R>, config: &ReplayConfig, plans: &[Plan
     let mut places = HashMap::new();
     for (n, plan) in plans.iter().enumerate() {
         let (_, main, _) = &plan.main;
-        let (rate, channels) = (main.sample_rate_hz(), main.channels());
+        let (rates, channels) = plan.sound();
+        let rate = rates[0];
         let seconds = plan.limit(config).0;
         let longest = (MOST_SAMPLES / plans.len()).min((seconds * f64::from(rate)) as usize * usize::from(channels));
-        let decoders = Decoders::new(&plan.formats, main).ok_or_else(|| io::Error::other("a decoder can't be made"))?;
+        let decoders = Decoders::new(&plan.formats, [rate, main.rtp_clock_hz()], channels);
+        let decoders = decoders.ok_or_else(|| io::Error::other("a decoder can't be made"))?;
         let decoders = decoders.with_others(&plan.others).with_redundancy(plan.found.redundancy);
         let loss = config.loss.map(|loss| Loss { seed: loss.seed.wrapping_add(n as u64), ..loss });
-        let rates = [rate, main.rtp_clock_hz()];
         let player = Player::new(rates, channels, config.delay, decoders, loss, plan.found.first_us, longest);
         players.push(player.map_err(ReplayError::Receiver)?);
         places.insert((plan.found.key, plan.found.part), n);

@@ -25,9 +25,14 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The formats that are heard, the one of most packets first: a stream keeps its clock.
-    pub(super) fn heard(&self) -> impl Iterator<Item = &(PayloadType, PayloadFormat)> {
-        self.formats.iter().filter(|(_, format)| format.goes_with(&self.main.1))
+    /// What the receiver plays, at the rate in Hz of the widest format, and its clock; and channels, as many as the one that
+    /// has most. All formats are heard, whatever their clocks.
+    pub(super) fn sound(&self) -> ([u32; 2], u8) {
+        let (main, formats) = (&self.main.1, || self.formats.iter().map(|(_, format)| format));
+        let rate_hz = formats().map(PayloadFormat::sample_rate_hz).max().unwrap_or(main.sample_rate_hz());
+        let one_clock = formats().all(|format| format.rtp_clock_hz() == main.rtp_clock_hz());
+        let clock_hz = if one_clock { main.rtp_clock_hz() } else { rate_hz };
+        ([rate_hz, clock_hz], formats().map(PayloadFormat::channels).max().unwrap_or(main.channels()))
     }
 
     /// Seconds that are played at most, and why no more.
@@ -40,17 +45,6 @@ impl Plan {
         let why =
             format!("its packets hold {holds:.0} s, the rest is pauses, or more than is kept in memory (--seconds)");
         (LEAST_LIMIT_S + PAUSES * holds, why)
-    }
-
-    /// What is said of those that are not.
-    pub(super) fn unheard(&self, name: &str) -> Vec<String> {
-        let main = &self.main.1;
-        let others = self.formats.iter().filter(|(_, format)| !format.goes_with(main));
-        let remark = |(number, format): &(PayloadType, PayloadFormat)| {
-            let number = number.get();
-            format!("{name}: payload type {number}, {format}, has another clock than {main}, and is not heard")
-        };
-        others.map(remark).collect()
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn report(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option
     let packet_ms = step.map_or(20.0, |step| thousandth(f64::from(step) / clock_khz));
     let numbers = run.numbers.rated(format.codec(), run.bursts, packet_ms);
     let rate = f64::from(numbers.sample_rate_hz);
-    let duration_ms = run.heard.len() as f64 * 1e3 / f64::from(format.channels()) / rate;
+    let duration_ms = run.heard.len() as f64 * 1e3 / f64::from(plan.sound().1) / rate;
     let record = Record { packets: &run.packets, play: &run.play, delays: &run.delays, packet_ms, duration_ms };
     let protection = match plan.found.profile {
         Some(profile) => profile.sdes_name(),
@@ -61,7 +61,7 @@ pub(super) fn report(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option
         payload_bitrate_bps: (duration_ms > 0.0).then(|| thousandth(run.payload_bytes as f64 * 8e3 / duration_ms)),
         ..Statistics::counted(stats, numbers.sample_rate_hz, 0.0)
     };
-    let codecs: Vec<_> = plan.heard().map(|(_, format)| format.to_string()).collect();
+    let codecs: Vec<_> = plan.formats.iter().map(|(_, format)| format.to_string()).collect();
     let wav_file = format!("{}.wav", numbers.name);
     CaptureStream {
         from: address(plan.found.key.from),
@@ -101,7 +101,7 @@ pub(super) fn report(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option
             peer: address(plan.found.key.from),
             codec: format!("{}{told}, {packet_ms} ms", codecs.join(" and ")),
             sample_rate_hz: numbers.sample_rate_hz,
-            channels: format.channels(),
+            channels: plan.sound().1,
             said: Vec::new(),
             heard: run.heard,
             wav_file,

@@ -3,7 +3,7 @@
 use dsp_core::time::Instant;
 
 use super::Call;
-use crate::sdp::{self, LocalMedia, Negotiated};
+use crate::sdp::{self, Negotiated};
 use crate::session::Identity;
 use crate::session::config::Source;
 use crate::session::keys::OwnKeys;
@@ -63,18 +63,7 @@ impl Call {
     /// Why the offer can't be used; a running call goes on as it was.
     pub fn answer(&mut self, now: Instant, offer: &str) -> Result<String, CallError> {
         self.follow_address()?;
-        let (mut answer, mut negotiated) = sdp::answer(&self.local, offer)?;
-        // A stream keeps its clock (RFC 7160): agree only on codecs that share the best one's, and its sound.
-        let mut local: Option<LocalMedia> = None;
-        for (index, agreed) in negotiated.streams.iter().enumerate() {
-            let Some(agreed) = agreed else { continue };
-            if let Some(fewer) = self.setup(index).fewer(agreed, &self.local.streams[index].codecs)? {
-                local.get_or_insert_with(|| self.local.clone()).streams[index].codecs = fewer;
-            }
-        }
-        if let Some(local) = local {
-            (answer, negotiated) = sdp::answer(&local, offer)?;
-        }
+        let (answer, negotiated) = sdp::answer(&self.local, offer)?;
         self.apply(now, negotiated)?;
         self.local.previous = Some(answer.clone());
         self.offered = None;

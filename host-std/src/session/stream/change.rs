@@ -10,12 +10,12 @@ use dsp_core::time::{PayloadType, Ssrc};
 
 use super::adapt::Adapted;
 use super::capture::Capture;
-use super::codecs::{Decoders, SentCodec};
+use super::codecs::{Decoders, Received, SentCodec};
 use super::conversion::Sound;
 use super::playing::{self, Leaving, Playing};
 use super::sources::{Counted, Listening};
 use super::{Stream, StreamSender};
-use crate::registry::{CodecFormat, Registry};
+use crate::registry::Registry;
 use crate::sdp::{NegotiatedCodec, NegotiatedStream};
 use crate::session::config::{Settings, Source};
 use crate::session::outcome::CallError;
@@ -72,23 +72,28 @@ impl Setup<'_> {
     }
 
     /// The decoders of each source that may be heard.
-    fn decoders(&self, formats: &[NegotiatedCodec], sending: &SentCodec) -> Result<Vec<Decoders>, CallError> {
-        (0..self.settings.sources).map(|_| Decoders::new(self.registry, formats, sending)).collect()
+    fn decoders(&self, formats: &[NegotiatedCodec], to: Sound) -> Result<Vec<Decoders>, CallError> {
+        (0..self.settings.sources).map(|_| Decoders::new(self.registry, formats, to)).collect()
     }
 
-    fn listening(&self, sending: &SentCodec, decoders: Vec<Decoders>, own: Ssrc) -> Result<Listening, CallError> {
-        let (sample_rate_hz, rtp_clock_hz) = (sending.sample_rate_hz, sending.rtp_clock_hz());
-        let config =
-            ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: self.settings.delay, tick: self.settings.tick };
+    fn listening(&self, received: Received, decoders: Vec<Decoders>, own: Ssrc) -> Result<Listening, CallError> {
+        let Received { sound, clock_hz } = received;
+        let Settings { delay, tick, .. } = *self.settings;
+        let config = ReceiverConfig { sample_rate_hz: sound.rate_hz, rtp_clock_hz: clock_hz, delay, tick };
         let budget = self.settings.buffer_bytes.map(|bytes| Budget { bytes });
         let with_own = |decoders: Decoders| {
             let strategy = OwnStrategy::make(self.settings.strategy.as_ref(), &config);
             let Some(table) = &self.settings.decoders else { return Ok((decoders, strategy)) };
-            let need = sending.info();
+            let need = received.info();
             Ok((decoders.with_own(table.make(&need), need)?, strategy))
         };
         let places = decoders.into_iter().map(with_own).collect::<Result<_, CallError>>()?;
-        Listening::new(config, sending.channels, places, own, budget)
+        Listening::new(config, sound.channels, places, own, budget)
+    }
+
+    /// What the receivers are to play: the widest of what may come.
+    fn received(&self, agreed: &NegotiatedStream) -> Result<Received, CallError> {
+        Received::of(self.registry, &agreed.receive)
     }
 
     /// What comfort noise of ours is sent as, and what tells it from speech.
@@ -113,23 +118,6 @@ impl Setup<'_> {
     fn sending(&self, agreed: &NegotiatedStream) -> Result<SentCodec, CallError> {
         SentCodec::new(self.registry, agreed, self.settings.comfort_noise, self.redundancy)
     }
-
-    /// Those of our codecs that one stream can carry beside the best one that was agreed on (RFC 7160); `None` if all that
-    /// was agreed on can be carried.
-    ///
-    /// # Errors
-    /// Whatever is wrong with the best one.
-    pub(in crate::session) fn fewer(
-        &self,
-        agreed: &NegotiatedStream,
-        ours: &[CodecFormat],
-    ) -> Result<Option<Vec<CodecFormat>>, CallError> {
-        let main = self.sending(agreed)?;
-        if agreed.receive.iter().all(|codec| main.goes_with(self.registry, &codec.format)) {
-            return Ok(None);
-        }
-        Ok(Some(ours.iter().filter(|codec| main.goes_with(self.registry, codec)).cloned().collect()))
-    }
 }
 
 impl Stream {
@@ -150,8 +138,9 @@ impl Stream {
         let room = sender_room(agreed.send_ptime_ms, &encoder.info());
         let mut sender = Box::new(StreamSender::with_room(config, &*encoder, room).map_err(CallError::Sender)?);
         sender.set_comfort_noise(setup.noise(&sending));
-        let decoders = setup.decoders(&agreed.receive, &sending)?;
-        let listening = setup.listening(&sending, decoders, source.ssrc)?;
+        let received = setup.received(&agreed)?;
+        let decoders = setup.decoders(&agreed.receive, received.sound)?;
+        let listening = setup.listening(received, decoders, source.ssrc)?;
         let sound = setup.sound(listening.sound());
         Ok(Self {
             redundancy: setup.redundancy(&sending),
@@ -181,11 +170,12 @@ impl Stream {
     pub(in crate::session) fn prepare(&self, setup: &Setup<'_>, agreed: NegotiatedStream) -> Result<Change, CallError> {
         let sending = setup.sending(&agreed)?;
         let encoder = sending.encoder(setup.registry)?;
-        let decoders = setup.decoders(&agreed.receive, &sending)?;
-        let (listening, more) = if sending.sounds_like(&self.sending) {
+        let received = setup.received(&agreed)?;
+        let decoders = setup.decoders(&agreed.receive, received.sound)?;
+        let (listening, more) = if received.sound == self.received_sound() {
             (None, decoders)
         } else {
-            (Some(setup.listening(&sending, decoders, self.sender.ssrc())?), Vec::new())
+            (Some(setup.listening(received, decoders, self.sender.ssrc())?), Vec::new())
         };
         let sound = setup.sound(listening.as_ref().map_or(self.received_sound(), Listening::sound));
         let heard = listening.map(|listening| Playing::new(listening, sound)).transpose();
@@ -279,7 +269,8 @@ impl Stream {
         setup: &Setup<'_>,
         offered: &[NegotiatedCodec],
     ) -> Result<(), CallError> {
-        self.heard.receivers_mut().add(setup.decoders(offered, &self.sending)?);
+        let decoders = setup.decoders(offered, self.received_sound())?;
+        self.heard.receivers_mut().add(decoders);
         Ok(())
     }
 

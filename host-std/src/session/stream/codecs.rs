@@ -2,8 +2,7 @@
 
 use dsp_core::codec::{CodecInfo, Decoder, OtherPayload, PayloadTable};
 use dsp_core::receive::memory::CELL_BYTES;
-use dsp_core::time::{PayloadType, RtpTime};
-use dsp_core::wire::rtp::RtpPacket;
+use dsp_core::time::PayloadType;
 
 use super::conversion::Sound;
 use super::converted::Converted;
@@ -74,22 +73,8 @@ impl SentCodec {
         Sound { rate_hz: self.sample_rate_hz, channels: self.channels }
     }
 
-    /// What a decoder gives in this call.
-    pub(super) fn info(&self) -> CodecInfo {
-        let Self { sample_rate_hz, channels, .. } = *self;
-        CodecInfo { name: "", sample_rate_hz, rtp_clock_hz: self.rtp_clock_hz(), channels }
-    }
-
     pub(super) fn rtp_clock_hz(&self) -> u32 {
         self.agreed.rtp_clock_hz
-    }
-
-    /// Whether a codec of ours has the same rates and channels, so that one stream can carry both.
-    pub(super) fn goes_with(&self, registry: &Registry, format: &CodecFormat) -> bool {
-        let own = (self.sample_rate_hz, self.channels);
-        let same_sound =
-            || registry.describe(format).is_some_and(|codec| (codec.sample_rate_hz, codec.channels) == own);
-        format.rtp_clock_hz == self.rtp_clock_hz() && (format.is_auxiliary() || same_sound())
     }
 
     pub(super) fn encoder(&self, registry: &Registry) -> Result<Box<dyn dsp_core::codec::Encoder + Send>, CallError> {
@@ -203,49 +188,95 @@ impl OwnTable {
     }
 }
 
+/// What the receivers of a stream play, and the clock that they count in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Received {
+    pub(super) sound: Sound,
+    pub(super) clock_hz: u32,
+}
+
+impl Received {
+    /// What a decoder of the user's own gives there.
+    pub(super) fn info(&self) -> CodecInfo {
+        let Sound { rate_hz, channels } = self.sound;
+        CodecInfo { name: "", sample_rate_hz: rate_hz, rtp_clock_hz: self.clock_hz, channels }
+    }
+
+    /// The widest sound of these formats, so that each may come at any time: the highest rate, and two channels if one of
+    /// them has two. The clock is one of which all of theirs are parts, up to 192 kHz; where there is none, that of the
+    /// sound, of which packets of all of them are whole numbers of ticks.
+    ///
+    /// # Errors
+    /// As for [`sound`], of the first that can't be in a call.
+    pub(super) fn of(registry: &Registry, formats: &[NegotiatedCodec]) -> Result<Self, CallError> {
+        let (mut rate_hz, mut channels, mut clock_hz) = (0, 1, 1);
+        for format in formats.iter().map(|codec| &codec.format) {
+            if !format.is_auxiliary() {
+                let (own_hz, own_channels) = sound(registry, format)?;
+                (rate_hz, channels) = (rate_hz.max(own_hz), channels.max(own_channels));
+            }
+            clock_hz = common_multiple(clock_hz, format.rtp_clock_hz.max(1));
+        }
+        let (low, high) = (clock_hz.min(rate_hz.into()), clock_hz.max(rate_hz.into()));
+        let fits = low >= 8_000 && high <= 192_000 && high.is_multiple_of(low);
+        let clock_hz = if fits { clock_hz as u32 } else { rate_hz };
+        Ok(Self { sound: Sound { rate_hz, channels }, clock_hz })
+    }
+}
+
+/// The least; more than any clock where there is none of a sensible size.
+fn common_multiple(one: u64, other: u32) -> u64 {
+    let (mut common, mut rest) = (one, u64::from(other));
+    while rest > 0 {
+        (common, rest) = (rest, common % rest);
+    }
+    one.saturating_mul(u64::from(other) / common)
+}
+
 /// What is behind each payload type of a call: decoders and comfort noise.
 pub(super) struct Decoders {
     /// It comes first.
     own: Option<OwnTable>,
     decoders: Vec<(PayloadType, Box<dyn Decoder + Send>)>,
-    /// Comfort noise, one for each clock of the decoders.
-    noise: Vec<PayloadType>,
-    redundancy: Option<PayloadType>,
+    /// What has none: comfort noise and redundancy, with its RTP clock in Hz.
+    others: Vec<(PayloadType, OtherPayload, u32)>,
     /// Cells of a jitter buffer that a usual packet takes.
     packet_cells: usize,
-    /// Payload types of a slower clock than the call's, and what their timestamps are to be multiplied by.
-    slower: Vec<(PayloadType, u32)>,
 }
 
 impl Decoders {
-    /// One for each format whose RTP clock the call's is a multiple of; where the sound is another than the call's, it's
-    /// converted.
-    pub(super) fn new(registry: &Registry, formats: &[NegotiatedCodec], sound: &SentCodec) -> Result<Self, CallError> {
-        let (mut decoders, mut slower) = (Vec::new(), Vec::new());
-        for NegotiatedCodec { payload_type, format } in formats.iter().filter(|codec| !codec.format.is_auxiliary()) {
-            let decoder = make(registry, format, |codec| codec.decoder(&Terms::alone(format)))?;
-            if sound.goes_with(registry, format) {
-                decoders.push((*payload_type, decoder));
-            } else if let Some(Ok(converted)) = Converted::new(decoder, sound.info()) {
-                slower.extend(Some((*payload_type, converted.factor())).filter(|(_, factor)| *factor > 1));
-                decoders.push((*payload_type, Box::new(converted)));
-            }
-        }
-        // What goes with a slower codec counts in that one's clock.
-        let mut noise = Vec::new();
-        for NegotiatedCodec { payload_type, format } in formats.iter().filter(|codec| codec.format.is_auxiliary()) {
+    /// One for each format; where its sound is not what the receivers play, it's converted.
+    ///
+    /// # Errors
+    /// Why a decoder can't be made, or its sound not be converted.
+    pub(super) fn new(registry: &Registry, formats: &[NegotiatedCodec], to: Sound) -> Result<Self, CallError> {
+        let (mut decoders, mut others) = (Vec::new(), Vec::new());
+        for NegotiatedCodec { payload_type, format } in formats {
             let clock_hz = format.rtp_clock_hz;
-            if clock_hz > 0 && sound.rtp_clock_hz().is_multiple_of(clock_hz) {
-                let factor = sound.rtp_clock_hz() / clock_hz;
-                slower.extend(Some((*payload_type, factor)).filter(|(_, factor)| *factor > 1));
-                noise.extend(
-                    Some(*payload_type).filter(|_| format.same_encoding(&CodecFormat::comfort_noise(clock_hz))),
-                );
+            if format.is_auxiliary() {
+                let other = if format.same_encoding(&CodecFormat::comfort_noise(clock_hz)) {
+                    OtherPayload::Noise
+                } else if format.is_named("red") {
+                    OtherPayload::Redundancy
+                } else {
+                    OtherPayload::Unknown
+                };
+                others.push((*payload_type, other, clock_hz));
+                continue;
             }
+            let decoder = make(registry, format, |codec| codec.decoder(&Terms::alone(format)))?;
+            let CodecInfo { sample_rate_hz, channels, .. } = decoder.info();
+            let decoder = match (sample_rate_hz, channels) == (to.rate_hz, to.channels) {
+                true => decoder,
+                false => {
+                    let converted = Converted::new(decoder, to.rate_hz, to.channels);
+                    Box::new(converted.map_err(CallError::Conversion)?)
+                }
+            };
+            decoders.push((*payload_type, decoder));
         }
-        let redundancy = redundancy(formats, &sound.agreed).map(|red| red.payload_type);
         let packet_cells = formats.iter().map(|codec| packet_cells(registry, &codec.format)).max().unwrap_or(0);
-        Ok(Self { own: None, decoders, noise, redundancy, packet_cells, slower })
+        Ok(Self { own: None, decoders, others, packet_cells })
     }
 
     /// With a table of the user's own, which is asked first; `need` is the sound that its decoders must have.
@@ -254,8 +285,6 @@ impl Decoders {
     /// [`CallError::OwnDecoder`] if one of them has another.
     pub(super) fn with_own(mut self, table: BoxedDecoders, need: CodecInfo) -> Result<Self, CallError> {
         let own = OwnTable::new(table, need)?;
-        // What it answers counts in the stream's own clock.
-        self.slower.retain(|(payload_type, _)| !own.knows(*payload_type));
         self.own = Some(own);
         // No format says how many bytes they have: no more than samples of 16 bits.
         let samples = need.sample_rate_hz as usize * usize::from(need.channels) * USUAL_MS as usize / 1_000;
@@ -265,23 +294,9 @@ impl Decoders {
 
     /// Whether packets of this type mean something.
     pub(super) fn knows(&self, payload_type: PayloadType) -> bool {
-        self.own.as_ref().is_some_and(|own| own.knows(payload_type))
-            || self.noise.contains(&payload_type)
-            || self.redundancy == Some(payload_type)
-            || self.decoders.iter().any(|(own, _)| *own == payload_type)
-    }
-
-    /// A packet with its timestamp in the call's clock. Modulo 2^32 a multiple goes on through a wrap as if there were
-    /// none. The clock of what nobody agreed on isn't known, and its time nothing to the receiver.
-    pub(super) fn in_our_clock<'a>(&self, packet: RtpPacket<'a>) -> RtpPacket<'a> {
-        match self.clock_factor(packet.payload_type()) {
-            1 => packet,
-            factor => packet.with_timestamp(RtpTime(packet.timestamp().0.wrapping_mul(factor))),
-        }
-    }
-
-    fn clock_factor(&self, payload_type: PayloadType) -> u32 {
-        self.slower.iter().find(|(slower, _)| *slower == payload_type).map_or(1, |(_, factor)| *factor)
+        let own = self.own.as_ref().is_some_and(|own| own.knows(payload_type));
+        let decoder = || self.decoders.iter().any(|(own, _)| *own == payload_type);
+        own || self.other(payload_type) != OtherPayload::Unknown || decoder()
     }
 
     /// Cells of a jitter buffer that a usual packet takes.
@@ -289,24 +304,11 @@ impl Decoders {
         self.packet_cells
     }
 
-    /// The payload type of redundant audio data.
-    pub(super) fn redundancy(&self) -> Option<PayloadType> {
-        self.redundancy
-    }
-
     /// Takes in decoders of payload types that are not here: those beside them keep what they have heard.
     pub(super) fn add(&mut self, others: Self) {
-        let known = |number: &PayloadType| self.knows(*number) || self.clock_factor(*number) > 1;
-        let slower: Vec<_> = others.slower.into_iter().filter(|(number, _)| !known(number)).collect();
-        let noise: Vec<_> = others.noise.into_iter().filter(|number| !known(number)).collect();
-        for (payload_type, decoder) in others.decoders {
-            if !self.knows(payload_type) {
-                self.decoders.push((payload_type, decoder));
-            }
-        }
-        self.slower.extend(slower);
-        self.noise.extend(noise);
-        self.redundancy = self.redundancy.or(others.redundancy);
+        let known: Vec<_> = (0..128).map(PayloadType::from_low_bits).filter(|number| self.knows(*number)).collect();
+        self.decoders.extend(others.decoders.into_iter().filter(|(number, _)| !known.contains(number)));
+        self.others.extend(others.others.into_iter().filter(|(number, ..)| !known.contains(number)));
         self.packet_cells = self.packet_cells.max(others.packet_cells);
     }
 }
@@ -321,10 +323,43 @@ impl PayloadTable for Decoders {
     }
 
     fn other(&self, payload_type: PayloadType) -> OtherPayload {
-        match &self.own {
-            Some(own) if own.knows(payload_type) => own.table.other(payload_type),
-            _ if self.noise.contains(&payload_type) => OtherPayload::Noise,
-            _ => OtherPayload::Unknown,
+        if let Some(own) = self.own.as_ref().filter(|own| own.knows(payload_type)) {
+            return own.table.other(payload_type);
         }
+        let own = self.others.iter().find(|(own, ..)| *own == payload_type);
+        own.map_or(OtherPayload::Unknown, |(_, other, _)| *other)
+    }
+
+    fn clock_hz(&self, payload_type: PayloadType) -> Option<u32> {
+        if let Some(own) = self.own.as_ref().filter(|own| own.knows(payload_type)) {
+            return own.table.clock_hz(payload_type);
+        }
+        let own = self.others.iter().find(|(own, ..)| *own == payload_type);
+        own.map(|(.., clock_hz)| *clock_hz)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_one_of_which_all_are_parts_and_the_sound_the_widest() {
+        let received = |formats: &[CodecFormat]| {
+            let number = |n: usize| PayloadType::from_low_bits(96 + n as u8);
+            let formats = formats.iter().enumerate();
+            let formats: Vec<_> = formats
+                .map(|(n, format)| NegotiatedCodec { payload_type: number(n), format: format.clone() })
+                .collect();
+            let Received { sound, clock_hz } = Received::of(&Registry::builtin(), &formats).unwrap();
+            (sound.rate_hz, sound.channels, clock_hz)
+        };
+        assert_eq!(received(&[CodecFormat::pcmu()]), (8_000, 1, 8_000));
+        assert_eq!(received(&[CodecFormat::g722(), CodecFormat::pcma()]), (16_000, 1, 8_000));
+        assert_eq!(received(&[CodecFormat::pcmu(), CodecFormat::opus()]), (48_000, 1, 48_000));
+        assert_eq!(received(&[CodecFormat::l16(32_000, 1), CodecFormat::opus()]), (48_000, 1, 96_000));
+        assert_eq!(received(&[CodecFormat::l16(44_100, 2), CodecFormat::pcmu()]), (44_100, 2, 44_100));
+        assert_eq!(received(&[CodecFormat::l16(44_100, 1), CodecFormat::opus()]), (48_000, 1, 48_000));
+        assert_eq!(received(&[CodecFormat::l16(11_025, 1)]), (11_025, 1, 11_025));
     }
 }

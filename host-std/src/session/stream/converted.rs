@@ -20,8 +20,6 @@ const WARM_MS: usize = 8;
 /// A decoder with its sound converted to a receiver's.
 pub(crate) struct Converted {
     decoder: Box<dyn Decoder + Send>,
-    /// Ticks of the call's clock in one of the codec's.
-    factor: u32,
     to: CodecInfo,
     conversion: Option<Conversion>,
     /// What was decoded, where it can't be in the place of what comes of it.
@@ -34,38 +32,28 @@ pub(crate) struct Converted {
 }
 
 impl Converted {
-    /// `None` where the call's clock is no multiple of the codec's.
+    /// `decoder`'s sound at another rate in Hz, and in so many channels. Packets count in its own RTP clock.
     ///
     /// # Errors
     /// Where the rates can't be brought together.
-    pub(crate) fn new(decoder: Box<dyn Decoder + Send>, to: CodecInfo) -> Option<Result<Self, ResampleError>> {
+    pub(crate) fn new(decoder: Box<dyn Decoder + Send>, rate_hz: u32, channels: u8) -> Result<Self, ResampleError> {
         let from = decoder.info();
-        if from.rtp_clock_hz == 0 || !to.rtp_clock_hz.is_multiple_of(from.rtp_clock_hz) {
-            return None;
-        }
+        let to = CodecInfo { sample_rate_hz: rate_hz, channels, ..from };
         let sound = |info: &CodecInfo| Sound { rate_hz: info.sample_rate_hz, channels: info.channels };
         let samples = |info: &CodecInfo, ms: usize| {
             vec![0; (info.sample_rate_hz as usize * ms).div_ceil(1_000) * usize::from(info.channels)].into_boxed_slice()
         };
-        let conversion = Conversion::new(sound(&from), sound(&to));
-        Some(conversion.map(|conversion| {
-            let in_place = conversion.as_ref().is_none_or(Conversion::fits_in_place);
-            Self {
-                factor: to.rtp_clock_hz / from.rtp_clock_hz,
-                conversion,
-                decoded: samples(&from, if in_place { 0 } else { LONGEST_MS }),
-                warm: samples(&from, WARM_MS),
-                thrown: samples(&to, WARM_MS + 1),
-                fresh: true,
-                to: CodecInfo { name: from.name, ..to },
-                decoder,
-            }
-        }))
-    }
-
-    /// What the packets' timestamps are to be multiplied by.
-    pub(super) fn factor(&self) -> u32 {
-        self.factor
+        let conversion = Conversion::new(sound(&from), sound(&to))?;
+        let in_place = conversion.as_ref().is_none_or(Conversion::fits_in_place);
+        Ok(Self {
+            conversion,
+            decoded: samples(&from, if in_place { 0 } else { LONGEST_MS }),
+            warm: samples(&from, WARM_MS),
+            thrown: samples(&to, WARM_MS + 1),
+            fresh: true,
+            to,
+            decoder,
+        })
     }
 
     /// Samples a channel of the call's sound in as many of the codec's.
@@ -81,7 +69,7 @@ impl Decoder for Converted {
     }
 
     fn duration(&self, payload: &[u8]) -> Result<u32, DecodeError> {
-        Ok(self.decoder.duration(payload)?.saturating_mul(self.factor))
+        self.decoder.duration(payload)
     }
 
     fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, DecodeError> {
@@ -154,8 +142,6 @@ mod tests {
 
     use super::*;
 
-    const CALL: CodecInfo = CodecInfo { name: "opus", sample_rate_hz: 48_000, rtp_clock_hz: 48_000, channels: 1 };
-
     fn tone(rate_hz: u32, samples: usize) -> Vec<i16> {
         let at = |n: usize| n as f64 / f64::from(rate_hz) * 440.0 * std::f64::consts::TAU;
         (0..samples).map(|n| (at(n).sin() * 10_000.0) as i16).collect()
@@ -163,10 +149,11 @@ mod tests {
 
     #[test]
     fn rates_clocks_and_channels_are_the_call_s() {
-        let mut pcmu = Converted::new(Box::new(Pcmu), CALL).unwrap().unwrap();
-        assert_eq!((pcmu.factor(), pcmu.info().sample_rate_hz, pcmu.info().channels), (6, 48_000, 1));
+        let mut pcmu = Converted::new(Box::new(Pcmu), 48_000, 1).unwrap();
+        let info = pcmu.info();
+        assert_eq!((info.rtp_clock_hz, info.sample_rate_hz, info.channels), (8_000, 48_000, 1));
         let said: Vec<u8> = tone(8_000, 8_000).iter().map(|&sample| g711::linear_to_ulaw(sample)).collect();
-        assert_eq!(pcmu.duration(&said[..160]), Ok(960));
+        assert_eq!(pcmu.duration(&said[..160]), Ok(160));
         let mut heard = Vec::new();
         let mut pcm = [0; 5_760];
         for payload in said.chunks(160) {
@@ -188,16 +175,14 @@ mod tests {
         // The same clock, and half the rate.
         let (mut encoder, mut payload) = (G722Encoder::new(Mode::Kbps64), [0; 160]);
         let len = encoder.encode(&tone(16_000, 320), &mut payload).unwrap();
-        let narrow = CodecInfo { sample_rate_hz: 8_000, rtp_clock_hz: 8_000, ..CALL };
-        let mut g722 = Converted::new(Box::new(G722Decoder::new(Mode::Kbps64)), narrow).unwrap().unwrap();
-        assert_eq!((g722.factor(), g722.duration(&payload[..len])), (1, Ok(160)));
+        let mut g722 = Converted::new(Box::new(G722Decoder::new(Mode::Kbps64)), 8_000, 1).unwrap();
+        assert_eq!(g722.duration(&payload[..len]), Ok(160));
         assert_eq!(g722.decode(&payload[..len], &mut pcm), Ok(160));
 
         // Both channels of one, one of both, and each by itself.
         for (theirs, ours) in [(1u8, 2u8), (2, 1), (2, 2)] {
             let l16 = L16::new(16_000, theirs).unwrap();
-            let to = CodecInfo { channels: ours, ..CALL };
-            let mut converted = Converted::new(Box::new(l16), to).unwrap().unwrap();
+            let mut converted = Converted::new(Box::new(l16), 48_000, ours).unwrap();
             let left_and_right = |n: usize| if n.is_multiple_of(usize::from(theirs)) { 8_000i16 } else { -2_000 };
             let payload: Vec<u8> =
                 (0..320 * usize::from(theirs)).flat_map(|n| left_and_right(n).to_be_bytes()).collect();
@@ -213,13 +198,11 @@ mod tests {
             assert!(last.iter().zip(expected).all(|(a, b)| (i32::from(*a) - b).abs() < 20), "{last:?}");
         }
         // Longer than anybody sends: as a whole, and what is too long is refused.
-        let wide = CodecInfo { sample_rate_hz: 16_000, rtp_clock_hz: 8_000, ..CALL };
-        let mut pcmu = Converted::new(Box::new(Pcmu), wide).unwrap().unwrap();
+        let mut pcmu = Converted::new(Box::new(Pcmu), 16_000, 1).unwrap();
         let mut long = vec![0; 2 * MOST_SAMPLES + 2];
         assert_eq!(pcmu.decode(&said[..6_000], &mut long), Ok(12_000));
         assert!(long[200..12_000].chunks(400).all(|part| part.iter().any(|sample| *sample > 9_000)));
         assert!(pcmu.decode(&[0xff; MOST_SAMPLES + 1], &mut long).is_err());
-        let other_clock = CodecInfo { rtp_clock_hz: 44_100, ..CALL };
-        assert!(Converted::new(Box::new(Pcmu), other_clock).is_none());
+        assert!(Converted::new(Box::new(Pcmu), 3_000, 1).is_err());
     }
 }

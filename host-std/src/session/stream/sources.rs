@@ -138,7 +138,6 @@ impl Listening {
         let place = |(mut decoders, strategy): (Decoders, BoxedStrategy)| {
             let need = need(&config, channels, decoders.packet_cells(), budget.as_ref());
             let mut receiver = AnyReceiver::with_need(config, channels, need).map_err(CallError::Receiver)?;
-            receiver.set_redundancy(decoders.redundancy());
             receiver.set_payloads(&mut decoders);
             let clock = ClockMap::new(config.rtp_clock_hz);
             Ok(Place {
@@ -174,7 +173,6 @@ impl Listening {
             place.decoders.add(decoders);
             let (cells, budget) = (place.decoders.packet_cells(), self.budget.as_ref());
             place.receiver.grow(need(&self.config, place.receiver.channels(), cells, budget));
-            place.receiver.set_redundancy(place.decoders.redundancy());
             place.receiver.set_payloads(&mut place.decoders);
         }
     }
@@ -217,7 +215,7 @@ impl Listening {
             };
         }
         let place = &mut self.places[index];
-        let received = place.receiver.receive_packet(now, place.decoders.in_our_clock(packet));
+        let received = place.receiver.receive_packet(now, packet);
         if let Some(budget) = &self.budget {
             budget.enforce(&mut self.places, |place| (place.priority, &mut place.receiver));
         }
@@ -281,8 +279,8 @@ impl Listening {
             match packet {
                 Packet::SenderReport(report) => {
                     if let Some(place) = table.place_of(report.ssrc()) {
-                        let info = report.info();
-                        self.places[place].clock.report(info.ntp, info.rtp);
+                        let (info, place) = (report.info(), &mut self.places[place]);
+                        place.clock.report(info.ntp, place.receiver.report_time(info.rtp));
                     }
                 }
                 Packet::Sdes(sdes) => {
