@@ -261,6 +261,10 @@ fn run(
     Heard { call, pcm, sound, stats }
 }
 
+fn largest_step(pcm: &[i16], channels: usize) -> u32 {
+    pcm.iter().zip(&pcm[channels..]).map(|(a, b)| u32::from(a.abs_diff(*b))).max().unwrap_or(0)
+}
+
 const DEVICES: [(u32, u8); 4] = [(44_100, 1), (48_000, 2), (48_000, 1), (44_100, 2)];
 
 #[test]
@@ -286,6 +290,12 @@ fn pcmu_then_opus_then_pcmu_are_heard_without_a_new_offer() {
                 assert!(score.segments >= 6 && score.median > 0.75, "{what}, turn {turn}: {score:?}");
                 assert_eq!(stats.clock_hz, order[turn].clock_hz());
             }
+            if network == Network::Clean {
+                let largest = largest_step(&heard.pcm, usize::from(sound.1));
+                let own = largest_step(&speech(sound.0), 1).max(largest_step(&speech(8_000), 1) * 8_000 / sound.0);
+                println!("{what}: largest step {largest}, the speech's own {own}");
+                assert!(largest <= own, "{what}: a step of {largest}, the speech's own {own}");
+            }
             let stats = heard.call.stats();
             let receiver = stats.receiver;
             assert_eq!((receiver.unknown_payload, receiver.undecodable), (0, 0), "{what}: {receiver:?}");
@@ -296,7 +306,9 @@ fn pcmu_then_opus_then_pcmu_are_heard_without_a_new_offer() {
             let lost = if network == Network::Bad { 27 } else { 0 };
             assert!(made_up_ms < 40 + lost * 35, "{what}: {made_up_ms} ms made up");
             let targets = heard.stats.iter().map(|stats| stats.receiver.target_delay_ms);
-            assert!(targets.clone().max().unwrap() <= targets.min().unwrap() + 25, "{what}: the delay jumps");
+            // That packets overtook each other by 25 ms is worth waiting for, whatever their clocks.
+            let more = if network == Network::Crossed { 30 } else { 15 };
+            assert!(targets.clone().max().unwrap() <= targets.min().unwrap() + more, "{what}: the delay jumps");
             let jitters = heard.stats.iter().map(|stats| {
                 f64::from(stats.receiver.reception.jitter_ticks) * 1e3 / f64::from(stats.receiver.clock_hz)
             });
@@ -324,7 +336,9 @@ fn a_change_is_no_click_at_any_device() {
             let (at, largest) = steps.enumerate().max_by_key(|(_, step)| *step).unwrap();
             let at_ms = (settled + at) * 1_000 / width / sound.0 as usize;
             println!("{counts:?} at {sound:?}: largest step {largest} at {at_ms} ms, the sine's {own:.0}");
-            assert!(f64::from(largest) < own * 1.1 + 40.0, "{counts:?} at {sound:?}: {largest} at {at_ms} ms");
+            // Codecs have delays of their own: where both sines cross within 5 ms in opposite phases, that is 67 more; and
+            // PCMU has noise.
+            assert!(f64::from(largest) < own * 1.2 + 80.0, "{counts:?} at {sound:?}: {largest} at {at_ms} ms");
             let receiver = heard.call.stats().receiver;
             assert_eq!((receiver.codec_switches, receiver.restarts), (3, 0));
         }

@@ -301,7 +301,7 @@ fn a_codec_of_another_rate_in_the_same_stream_is_heard_and_named() {
         assert!(loud(first) && loud(second), "{way}");
         // The delay is what it was: nothing waits.
         assert!(
-            stream.numbers.jitter_ms < 5.0 && stream.numbers.max_playout_delay_ms < 60.0,
+            stream.side.statistics.jitter_ms < 5.0 && stream.numbers.mean_playout_delay_ms < 60.0,
             "{way}: {:?}",
             stream.numbers
         );
