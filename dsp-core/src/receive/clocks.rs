@@ -11,12 +11,12 @@
 //! A packet that was overtaken at the change lies by the anchor of its own clock.
 //!
 //! Times are ticks of the receiver's clock, modulo 2^32. Cost: a multiplication a packet, where the clocks differ; where
-//! one is no multiple of the other, a division. Memory: 120 bytes, and 192 of the table of payload types.
+//! one is no multiple of the other, a division. Memory: 56 bytes, and 48 of the table of payload types.
 
 use crate::time::{RtpTime, Seq};
 
 /// Clocks that the payload types of one call may have, the receiver's own among them.
-pub(super) const MOST: usize = 8;
+pub(super) const MOST: usize = 4;
 /// Sound goes on unbroken if it is told within this share of the least jump: 60 ms / 32 are 2 ms.
 const EXACT: i32 = 32;
 /// Up to so many times the least jump a late packet was late, and beyond that its sender paused.
@@ -75,6 +75,12 @@ impl Ratio {
         }
     }
 
+    /// The other clock in Hz, if the receiver's is `to_hz`.
+    pub(super) const fn clock_hz(self, to_hz: u32) -> u32 {
+        // To divide first is exact: what they have in common was taken out.
+        to_hz / self.up * self.down
+    }
+
     /// Whether so many ticks of the other clock are a whole number of the receiver's.
     const fn is_exact(self, ticks: i32) -> bool {
         self.down == 1 || (ticks as i64 * self.up as i64).rem_euclid(self.down as i64) == 0
@@ -82,7 +88,7 @@ impl Ratio {
 }
 
 /// A timestamp of a clock, and where it lies.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Anchor {
     sent: RtpTime,
     place: RtpTime,
@@ -104,104 +110,113 @@ pub(super) struct Stamp {
     pub(super) seq: Seq,
     pub(super) sent: RtpTime,
     /// Number of the clock, below [`MOST`], and a tick of it.
-    pub(super) clock: usize,
+    pub(super) clock: u8,
     pub(super) ratio: Ratio,
 }
 
 /// The newest packet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Newest {
-    stamp: Stamp,
+    sent: RtpTime,
     place: RtpTime,
     arrival: u32,
+    seq: Seq,
+    clock: u8,
 }
 
 /// Where the timestamps of one source lie on the receiver's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Clocks {
-    anchors: [Option<Anchor>; MOST],
-    newest: Option<Newest>,
-    /// The last change of the clock to one that was here before: its first packet, which clock, and the anchor before.
-    last: Option<(Seq, usize, Anchor)>,
+    /// Once one has come: then a clock was here.
+    newest: Newest,
+    /// Of each clock that was here: a bit in `here`.
+    anchors: [Anchor; MOST],
+    here: u8,
 }
 
 impl Clocks {
+    fn anchor(&self, clock: u8) -> Option<Anchor> {
+        self.anchors.get(usize::from(clock)).copied().filter(|_| self.here >> clock & 1 == 1)
+    }
+
+    fn newest_packet(&self) -> Option<Newest> {
+        (self.here > 0).then_some(self.newest)
+    }
+
     /// Takes in a packet that is newer than all before it. Packets are `packet` ticks long, as far as that is known; by less
-    /// than `least` networks change their delay from one packet to the next. Where it lies.
-    pub(super) fn follow(&mut self, stamp: Stamp, arrival: u32, packet: u32, least: i32) -> RtpTime {
+    /// than `least` networks change their delay from one packet to the next. `newest`: a tick of the clock of the newest
+    /// packet. Where it lies.
+    pub(super) fn follow(&mut self, stamp: Stamp, newest: Ratio, arrival: u32, packet: u32, least: i32) -> RtpTime {
         let Stamp { seq, sent, clock, ratio } = stamp;
-        let own = self.anchors.get(clock).copied().flatten();
-        let (place, is_new) = match (self.newest, own) {
-            (Some(newest), Some(anchor)) if newest.stamp.clock == clock => (anchor.place(sent, ratio), false),
-            (Some(newest), own) => (change(&newest, stamp, own, arrival, packet, least), true),
+        let own = self.anchor(clock);
+        let (place, is_new) = match (&self.newest_packet(), own) {
+            (Some(newest), Some(anchor)) if newest.clock == clock => (anchor.place(sent, ratio), false),
+            (Some(before), own) => (change(before, newest, stamp, own, arrival, packet, least), true),
             (None, _) => (RtpTime(ratio.distance(sent.0 as i32) as u32), true),
         };
-        if let (true, Some(before)) = (is_new, own) {
-            self.last = Some((seq, clock, before));
-        }
-        // A fraction is counted from the newest packet that lies at a whole tick, or in time from wherever.
+        // A fraction is counted from the newest packet that lies at a whole tick.
         let exact = || own.is_some_and(|own| ratio.is_exact(sent.distance(own.sent)));
-        if let Some(anchor) = self.anchors.get_mut(clock)
+        if let Some(anchor) = self.anchors.get_mut(usize::from(clock))
             && (is_new || ratio.down > 1 && exact())
         {
-            *anchor = Some(Anchor { sent, place });
+            *anchor = Anchor { sent, place };
+            self.here |= 1 << clock;
         }
-        self.newest = Some(Newest { stamp, place, arrival });
+        self.newest = Newest { sent, place, arrival, seq, clock };
         place
     }
 
-    /// Where a packet lies that was overtaken, or that has no time of its own. Overtaken by a change of the clock too, it
-    /// lies before that or behind it, wherever it is less `off`.
-    pub(super) fn place(&self, stamp: Stamp, packet: u32, off: impl Fn(RtpTime) -> u32) -> RtpTime {
+    /// Where a packet lies that was overtaken, or that has no time of its own.
+    pub(super) fn place(&self, stamp: Stamp, packet: u32) -> RtpTime {
         let Stamp { seq, sent, clock, ratio } = stamp;
-        let Some(Some(anchor)) = self.anchors.get(clock) else {
+        match (self.anchor(clock), self.newest_packet()) {
+            (Some(anchor), _) => anchor.place(sent, ratio),
             // Nothing of its clock has come: it lies by its number.
-            let Some(Newest { stamp: newest, place, .. }) = self.newest else { return sent };
-            let packets = i32::from(seq.distance(newest.seq));
-            return place.plus(packets.wrapping_mul(packet as i32) as u32);
-        };
-        let place = anchor.place(sent, ratio);
-        match self.last {
-            Some((since, changed, before)) if changed == clock && seq.distance(since) < 0 => {
-                let earlier = before.place(sent, ratio);
-                if off(earlier) < off(place) { earlier } else { place }
+            (None, Some(newest)) => {
+                newest.place.plus(i32::from(seq.distance(newest.seq)).wrapping_mul(packet as i32) as u32)
             }
-            _ => place,
+            (None, None) => sent,
         }
     }
 
-    /// Where a timestamp lies that the sender writes by now: one of a sender report. As it is before the first packet.
-    pub(super) fn reported(&self, sent: RtpTime) -> RtpTime {
-        let newest = self.newest.and_then(|Newest { stamp, .. }| Some((self.anchors[stamp.clock]?, stamp.ratio)));
-        newest.map_or(sent, |(anchor, ratio)| anchor.place(sent, ratio))
+    /// Where a timestamp lies that the sender writes by now, in the clock of the newest packet, a tick of which is `newest`:
+    /// one of a sender report. As it is before the first packet.
+    pub(super) fn reported(&self, sent: RtpTime, newest: Ratio) -> RtpTime {
+        self.anchor(self.newest.clock).map_or(sent, |anchor| anchor.place(sent, newest))
     }
 
     /// The timestamp with which a packet at `place` was sent.
-    pub(super) fn sent(&self, seq: Seq, clock: usize, ratio: Ratio, place: RtpTime) -> RtpTime {
-        let before = self.last.filter(|(since, changed, _)| *changed == clock && seq.distance(*since) < 0);
-        let anchor = before.map(|(_, _, anchor)| anchor).or(self.anchors.get(clock).copied().flatten());
-        anchor.map_or(place, |anchor| anchor.sent(place, ratio))
+    pub(super) fn sent(&self, clock: u8, ratio: Ratio, place: RtpTime) -> RtpTime {
+        self.anchor(clock).map_or(place, |anchor| anchor.sent(place, ratio))
     }
 
-    /// The number of the clock that the newest packet counts in, and a tick of it.
-    pub(super) fn newest(&self) -> (usize, Ratio) {
-        self.newest.map_or((0, Ratio::ONE), |newest| (newest.stamp.clock, newest.stamp.ratio))
+    /// The number of the clock that the newest packet counts in.
+    pub(super) fn newest(&self) -> u8 {
+        self.newest.clock
     }
 }
 
 /// Where the first packet of another clock lies.
-fn change(newest: &Newest, stamp: Stamp, own: Option<Anchor>, arrival: u32, packet: u32, least: i32) -> RtpTime {
+fn change(
+    newest: &Newest,
+    before: Ratio,
+    stamp: Stamp,
+    own: Option<Anchor>,
+    arrival: u32,
+    packet: u32,
+    least: i32,
+) -> RtpTime {
     let elapsed = arrival.wrapping_sub(newest.arrival) as i32;
-    let packets = i32::from(stamp.seq.distance(newest.stamp.seq).max(1));
+    let packets = i32::from(stamp.seq.distance(newest.seq).max(1));
     let unbroken = match packet {
         0 => elapsed.max(0),
         packet => packets.saturating_mul(packet as i32),
     };
-    let step = stamp.sent.distance(newest.stamp.sent);
+    let step = stamp.sent.distance(newest.sent);
     let counts = [
         own.map(|anchor| anchor.place(stamp.sent, stamp.ratio).distance(newest.place)),
         Some(stamp.ratio.distance(step)),
-        Some(newest.stamp.ratio.distance(step)),
+        Some(before.distance(step)),
     ];
     let off = |count: i32, from: i32| count.saturating_sub(from).saturating_abs();
     let mut best = None;
@@ -233,6 +248,13 @@ mod tests {
             _ => 2,
         };
         Stamp { seq: Seq(seq), sent: RtpTime(sent), clock, ratio: Ratio::new(clock_hz, FINE) }
+    }
+
+    const RATES: [u32; MOST] = [48_000, 8_000, 44_100, 0];
+
+    fn follow(clocks: &mut Clocks, stamp: Stamp, arrival: u32) -> RtpTime {
+        let newest = RATES[usize::from(clocks.newest())];
+        clocks.follow(stamp, Ratio::new(newest, FINE), arrival, PACKET, LEAST)
     }
 
     /// How a sender counts that changes its clock.
@@ -280,13 +302,13 @@ mod tests {
             for (n, (clock, sent)) in sender(way, &clocks).into_iter().flatten().enumerate() {
                 // Up to 25 ms later than the fastest.
                 let arrival = n as u32 * PACKET + n as u32 * 7_919 % 1_200;
-                let place = clocks_of.follow(stamp(n as u16, sent, clock), arrival, PACKET, LEAST);
+                let place = follow(&mut clocks_of, stamp(n as u16, sent, clock), arrival);
                 let begin = *begin.get_or_insert(place);
                 assert_eq!(place.distance(begin), n as i32 * PACKET as i32, "{way:?}, packet {n}");
                 let ratio = Ratio::new(clock, FINE);
-                let back = clocks_of.sent(Seq(n as u16), stamp(0, 0, clock).clock, ratio, place);
+                let back = clocks_of.sent(stamp(0, 0, clock).clock, ratio, place);
                 assert_eq!(back, RtpTime(sent), "{way:?}, packet {n}");
-                assert_eq!(clocks_of.reported(RtpTime(sent.wrapping_add(clock / 100))).distance(place), 480);
+                assert_eq!(clocks_of.reported(RtpTime(sent.wrapping_add(clock / 100)), ratio).distance(place), 480);
             }
         }
     }
@@ -307,10 +329,10 @@ mod tests {
                 let mut place_of = |n: usize| {
                     let (clock, sent) = sent[n];
                     let stamp = stamp(n as u16, sent, clock);
-                    let newer = clocks_of.newest.is_none_or(|newest| stamp.seq.distance(newest.stamp.seq) > 0);
+                    let newer = clocks_of.newest_packet().is_none_or(|newest| stamp.seq.distance(newest.seq) > 0);
                     let place = match newer {
-                        true => clocks_of.follow(stamp, n as u32 * PACKET, PACKET, LEAST),
-                        false => clocks_of.place(stamp, PACKET, |_| 0),
+                        true => follow(&mut clocks_of, stamp, n as u32 * PACKET),
+                        false => clocks_of.place(stamp, PACKET),
                     };
                     (n, place)
                 };
@@ -338,7 +360,7 @@ mod tests {
                     let Some((clock, sent)) = sent else { continue };
                     // What comes behind the pause is 20 ms late.
                     let late = if n >= 20 + pause { PACKET } else { 0 };
-                    last = clocks_of.follow(stamp(seq, sent, clock), n as u32 * PACKET + late, PACKET, LEAST);
+                    last = follow(&mut clocks_of, stamp(seq, sent, clock), n as u32 * PACKET + late);
                     begin.get_or_insert(last);
                     seq += 1;
                 }
@@ -354,11 +376,11 @@ mod tests {
         let mut clocks = Clocks::default();
         for n in 0..1_000u32 {
             let sent = (u32::MAX - 1_000).wrapping_add(n * 960);
-            let place = clocks.follow(stamp(n as u16, sent, 48_000), n * 960, PACKET, LEAST);
+            let place = follow(&mut clocks, stamp(n as u16, sent, 48_000), n * 960);
             assert_eq!(place, RtpTime(sent));
         }
         // A jump of the sender's is somebody else's to see.
-        let place = clocks.follow(stamp(1_000, 77, 48_000), 0, PACKET, LEAST);
+        let place = follow(&mut clocks, stamp(1_000, 77, 48_000), 0);
         assert_eq!(place, RtpTime(77));
     }
 

@@ -317,7 +317,12 @@ impl DelayEstimator {
         self.shift((by as i32).saturating_neg());
     }
 
-    /// The longest delay that the bounds allow, in ticks.
+    /// The longest delay that the bounds allow, in ms.
+    pub(super) fn max_ms(&self) -> u32 {
+        self.config.max_ms
+    }
+
+    /// The same in ticks.
     pub(super) fn maximum(&self) -> u32 {
         self.maximum
     }

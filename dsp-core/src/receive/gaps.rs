@@ -86,7 +86,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// How many samples a packet may wait from `at` on, within the bound.
     fn may_wait(&self, at: Instant, info: &PacketInfo) -> usize {
-        let bound = Duration::from_millis(u64::from(self.max_ms));
+        let bound = Duration::from_millis(u64::from(self.delay.max_ms()));
         self.rates.samples_in((info.arrival + bound).since(at))
     }
 

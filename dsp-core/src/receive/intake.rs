@@ -96,7 +96,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
         // A packet that was overtaken says nothing about the clock of those that overtook it.
         let timestamp = if !kind.has_time() {
-            let place = self.source.clocks.place(stamp, self.playhead.packet_ticks, |_| 0);
+            let place = self.source.clocks.place(stamp, self.playhead.packet_ticks);
             self.source.timeline.place(place)
         } else if matches!(update, SequenceUpdate::Late { .. }) {
             let timestamp = self.place_overtaken(arrival, stamp);
@@ -107,7 +107,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             timestamp
         } else {
             let least = self.rates.ticks_in(LEAST_JUMP) as i32;
-            let sent = self.source.clocks.follow(stamp, arrival, self.playhead.packet_ticks, least);
+            let newest = self.kinds.ratio_of(self.source.clocks.newest());
+            let sent = self.source.clocks.follow(stamp, newest, arrival, self.playhead.packet_ticks, least);
             restarted |= self.follow_clock(arrival, packet.seq(), sent);
             self.source.timeline.place(sent)
         };
@@ -142,9 +143,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Where a packet lies that was overtaken.
     fn place_overtaken(&self, arrival: u32, stamp: Stamp) -> RtpTime {
         let off = |place: RtpTime| self.delay.relative(arrival, place.0).unwrap_or(0).unsigned_abs();
-        let timeline = &self.source.timeline;
-        let place = |sent: RtpTime| timeline.place_overtaken(stamp.seq, sent, off);
-        place(self.source.clocks.place(stamp, self.playhead.packet_ticks, |sent| off(place(sent))))
+        let sent = self.source.clocks.place(stamp, self.playhead.packet_ticks);
+        self.source.timeline.place_overtaken(stamp.seq, sent, off)
     }
 
     /// Whether a packet that was overtaken is so early or late that its timestamp must be wrong: it would become the base of

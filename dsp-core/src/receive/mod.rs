@@ -128,8 +128,6 @@ pub type StereoReceiver = Receiver<Arrays<2_048, 19_200>, 2>;
 /// One incoming stream, from datagrams to sound, in memory of `M`.
 pub struct Receiver<M: ReceiverMemory, const CHANNELS: usize> {
     rates: Rates,
-    /// The longest that a packet may wait, in ms.
-    max_ms: u32,
     source: Source,
     delay: DelayEstimator,
     /// Ticks that the delay is at least, for the sake of another stream.
@@ -199,7 +197,6 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         estimator.set_tick(tick.as_micros().div_ceil(1_000).min(10_000) as u32);
         Ok(Self {
             rates,
-            max_ms: delay.max_ms,
             source: Source::new(),
             delay: estimator,
             least_delay: 0,
@@ -212,7 +209,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             playhead: Playhead::START,
             made_up: MadeUp::NOTHING,
             payload_type: None,
-            kinds: PayloadKinds::sound(rates.clock_hz),
+            kinds: PayloadKinds::SOUND,
             redundancy: Redundancy::default(),
             stats: ReceiverStats::default(),
         })
@@ -277,11 +274,11 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let mut reception =
             ReceptionStats::new(source.ssrc.unwrap_or_default(), &source.sequence, &source.interarrival);
         // In the clock that the sender counts in.
-        let (clock, ratio) = source.clocks.newest();
+        let ratio = self.kinds.ratio_of(source.clocks.newest());
         reception.jitter_ticks = ratio.back(reception.jitter_ticks as i32) as u32;
         ReceiverStats {
             reception,
-            clock_hz: self.kinds.clock_hz(clock),
+            clock_hz: ratio.clock_hz(self.rates.clock_hz),
             total,
             target_delay_ms: self.rates.ms(self.delay.target().max(self.least_delay)),
             drift_ppm: self.delay.drift_ppm(),

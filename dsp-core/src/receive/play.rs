@@ -181,7 +181,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let span = self.source.timeline.newest().map_or(0, |newest| newest.distance(first.timestamp));
         let behind = (self.jitter.len() as i32 - 1).saturating_mul(self.playhead.packet_ticks as i32);
         // In microseconds, as they are: ticks would take a long division each time.
-        let bound = Duration::from_millis(u64::from(self.max_ms));
+        let bound = Duration::from_millis(u64::from(self.delay.max_ms()));
         span.min(behind) > self.delay.maximum() as i32 || at.since(first.arrival) > bound
     }
 
@@ -335,7 +335,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         played.buffer_delay_us = Some(waited_us);
         let sent = self.source.timeline.sent(info.seq, info.timestamp);
         let (clock, ratio) = (self.kinds.clock(info.payload_type), self.kinds.ratio(info.payload_type));
-        played.timestamp = Some(self.source.clocks.sent(info.seq, clock, ratio, sent));
+        played.timestamp = Some(self.source.clocks.sent(clock, ratio, sent));
         let samples = self.rates.samples(ticks) as u32;
         self.stats.playout_delay.count(delay_us, samples);
         self.stats.buffer_delay.count(waited_us, samples);

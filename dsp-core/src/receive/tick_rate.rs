@@ -31,7 +31,7 @@ struct Newest {
     /// and in the codec's clock.
     placed: RtpTime,
     payload_type: PayloadType,
-    octets: usize,
+    octets: u16,
 }
 
 impl TickRate {
@@ -60,7 +60,8 @@ impl TickRate {
             }
         }
         if newer {
-            let (payload_type, octets) = (packet.payload_type(), packet.payload().len());
+            let (payload_type, octets) =
+                (packet.payload_type(), packet.payload().len().min(usize::from(u16::MAX)) as u16);
             self.newest = Some(Newest { seq, sent, placed, payload_type, octets });
         }
         placed
@@ -68,7 +69,7 @@ impl TickRate {
 
     /// Takes in by how much the timestamp of the packet behind `newest` is larger.
     fn judge(&mut self, newest: &Newest, step: u32) {
-        let (g722, octets) = (newest.payload_type == PayloadType::G722, newest.octets as u64);
+        let (g722, octets) = (newest.payload_type == PayloadType::G722, u64::from(newest.octets));
         let an_octet_a_tick = g722 || [PayloadType::PCMU, PayloadType::PCMA].contains(&newest.payload_type);
         let double = match u64::from(step) {
             _ if octets == 0 || !an_octet_a_tick => return,

@@ -28,7 +28,7 @@ const FORGOTTEN: i16 = 16_384;
 /// Where the packets of one source lie in time.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Timeline {
-    newest: Option<Newer>,
+    newest: Option<Newest>,
     /// How far the sender's clock has jumped forward since the stream began.
     jumped: u32,
     /// The last jump: the first packet behind it, and `jumped` before it.
@@ -46,13 +46,21 @@ pub(super) struct Newer {
     pub(super) relative: i32,
 }
 
+/// The newest packet.
+#[derive(Clone, Copy, Debug)]
+struct Newest {
+    seq: Seq,
+    sent: RtpTime,
+    arrival: u32,
+}
+
 impl Timeline {
     /// Takes in a packet that is newer than all before it. Whether the sender's clock jumped before it. Packets are
     /// `packet` ticks long; by less than the beginning of `jumps` networks change their delay too, from one packet to the
     /// next, and by more than its end they don't. Before the first was decoded, nobody knows how long packets are.
     pub(super) fn follow(&mut self, step: Newer, packet: u32, jumps: RangeInclusive<i32>) -> bool {
         let Newer { seq, sent, arrival, relative } = step;
-        let Some(before) = self.newest.replace(step) else { return false };
+        let Some(before) = self.newest.replace(Newest { seq, sent, arrival }) else { return false };
         if self.last.is_some_and(|(since, _)| !(0..FORGOTTEN).contains(&seq.distance(since))) {
             self.last = None;
         }

@@ -34,7 +34,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// types have that clock it's the same; else it counts on through changes from one clock to another, which the source's
     /// own timestamps don't (RFC 7160).
     pub fn report_time(&self, rtp: RtpTime) -> RtpTime {
-        self.source.clocks.reported(rtp)
+        let newest = self.kinds.ratio_of(self.source.clocks.newest());
+        self.source.clocks.reported(rtp, newest)
     }
 }
 

@@ -12,71 +12,85 @@ use crate::codec::{OtherPayload, PayloadTable};
 use crate::quality::PacketFate;
 use crate::time::{Duration, PayloadType, Seq};
 
+/// Payload types that count in another clock than the receiver's at most.
+const FOREIGN: usize = 10;
+
 /// What each payload type is, and in which clock it counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct PayloadKinds {
-    /// For each type, its kind and above that the number of its clock.
-    entries: [u8; 128],
-    /// The clocks in Hz, the receiver's own first; 0 where there is none. Each keeps its number.
-    clocks_hz: [u32; clocks::MOST],
-    ratios: [Ratio; clocks::MOST],
+    /// Two bits a type: sound and comfort noise have none, events both; of what nobody agreed on the first is set,
+    beside: [u64; 2],
+    /// and of redundancy the second.
+    events: [u64; 2],
+    /// Those of another clock than the receiver's, with its number; 0 where there is none.
+    foreign: [(u8, u8); FOREIGN],
+    /// Ticks of the receiver's clock in one of each of them, by that number less one. Each keeps its number.
+    ratios: [Ratio; clocks::MOST - 1],
 }
-
-const SOUND: u8 = 0;
-const EVENT: u8 = 1;
-const UNKNOWN: u8 = 2;
-const REDUNDANCY: u8 = 3;
-/// Bits of the kind.
-const KIND: u8 = 3;
 
 impl PayloadKinds {
     /// All are taken for sound, in the receiver's clock.
-    pub(super) const fn sound(clock_hz: u32) -> Self {
-        let mut clocks_hz = [0; clocks::MOST];
-        clocks_hz[0] = clock_hz;
-        Self { entries: [SOUND; 128], clocks_hz, ratios: [Ratio::ONE; clocks::MOST] }
-    }
+    pub(super) const SOUND: Self =
+        Self { beside: [0; 2], events: [0; 2], foreign: [(0, 0); FOREIGN], ratios: [Ratio::ONE; clocks::MOST - 1] };
 
-    fn entry(&self, payload_type: PayloadType) -> u8 {
-        self.entries[usize::from(payload_type.get() & 127)]
+    fn bits(&self, payload_type: PayloadType) -> (bool, bool) {
+        let number = payload_type.get();
+        let is_in = |set: [u64; 2]| set[usize::from(number >> 6 & 1)] >> (number & 63) & 1 == 1;
+        (is_in(self.beside), is_in(self.events))
     }
 
     /// What a packet of this type is; redundancy is what its primary block is.
     pub(super) fn of(&self, payload_type: PayloadType) -> PacketKind {
-        match self.entry(payload_type) & KIND {
-            SOUND => PacketKind::Sound,
-            EVENT => PacketKind::Event,
+        match self.bits(payload_type) {
+            (false, false) => PacketKind::Sound,
+            (true, true) => PacketKind::Event,
             _ => PacketKind::Unknown,
         }
     }
 
     /// Whether it carries redundant audio data.
     pub(super) fn is_redundancy(&self, payload_type: PayloadType) -> bool {
-        self.entry(payload_type) & KIND == REDUNDANCY
+        self.bits(payload_type) == (false, true)
     }
 
-    /// The number of the clock that it counts in.
-    pub(super) fn clock(&self, payload_type: PayloadType) -> usize {
-        usize::from(self.entry(payload_type) >> 2)
+    /// The number of the clock that it counts in; 0 is the receiver's.
+    pub(super) fn clock(&self, payload_type: PayloadType) -> u8 {
+        let own = self.foreign.iter().find(|(number, clock)| *number == payload_type.get() && *clock > 0);
+        own.map_or(0, |(_, clock)| *clock)
     }
 
-    /// Ticks of the receiver's clock in one of its own.
+    /// Ticks of the receiver's clock in one of the clock with this number.
+    pub(super) fn ratio_of(&self, clock: u8) -> Ratio {
+        usize::from(clock).checked_sub(1).and_then(|index| self.ratios.get(index)).map_or(Ratio::ONE, |ratio| *ratio)
+    }
+
+    /// The same of a payload type's.
     pub(super) fn ratio(&self, payload_type: PayloadType) -> Ratio {
-        self.ratios[self.clock(payload_type) % clocks::MOST]
+        self.ratio_of(self.clock(payload_type))
     }
 
-    /// The clock with this number, in Hz.
-    pub(super) fn clock_hz(&self, clock: usize) -> u32 {
-        self.clocks_hz[clock % clocks::MOST]
-    }
-
-    /// The number of a clock; `None` where there are too many, or it is none.
-    fn number(&mut self, clock_hz: u32) -> Option<u8> {
-        let known = |hz: &u32| *hz == clock_hz || *hz == 0;
-        let number = self.clocks_hz.iter().position(known).filter(|_| clock_hz > 0)?;
-        self.ratios[number] = Ratio::new(clock_hz, self.clocks_hz[0]);
-        self.clocks_hz[number] = clock_hz;
-        Some(number as u8)
+    /// Sets what a type is, and in which clock it counts: so many ticks of the receiver's. Where there is no room for another
+    /// clock, it's what nobody agreed on.
+    fn set(&mut self, payload_type: PayloadType, mut bits: (bool, bool), ratio: Ratio) {
+        let number = payload_type.get();
+        for own in self.foreign.iter_mut().filter(|(own, _)| *own == number) {
+            *own = (0, 0);
+        }
+        if ratio != Ratio::ONE {
+            let clock = self.ratios.iter().position(|own| *own == ratio || *own == Ratio::ONE);
+            let place = self.foreign.iter().position(|(_, clock)| *clock == 0);
+            match (clock, place) {
+                (Some(clock), Some(place)) => {
+                    self.ratios[clock] = ratio;
+                    self.foreign[place] = (number, clock as u8 + 1);
+                }
+                _ => bits = (true, false),
+            }
+        }
+        let (half, bit) = (usize::from(number >> 6 & 1), 1 << (number & 63));
+        for (set, is_in) in [(&mut self.beside[half], bits.0), (&mut self.events[half], bits.1)] {
+            *set = if is_in { *set | bit } else { *set & !bit };
+        }
     }
 }
 
@@ -90,24 +104,22 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// (A.1). Until this is called every payload type is taken for sound.
     ///
     /// Each type's timestamps count in the clock of its decoder ([`CodecInfo::rtp_clock_hz`](crate::codec::CodecInfo)), or
-    /// that which [`PayloadTable::clock_hz`] tells, and until this is called in the receiver's. Eight clocks are known;
-    /// what counts in a ninth is taken for what nobody agreed on.
+    /// that which [`PayloadTable::clock_hz`] tells, and until this is called in the receiver's. Three clocks beside
+    /// that are known, of ten types together; beyond those a type is taken for what nobody agreed on.
     pub fn set_payloads(&mut self, payloads: &mut dyn PayloadTable) {
         for number in 0..128 {
             let payload_type = PayloadType::from_low_bits(number);
             let decoder = payloads.decoder(payload_type).map(|decoder| decoder.info().rtp_clock_hz);
-            let kind = match payloads.other(payload_type) {
-                _ if decoder.is_some() => SOUND,
-                OtherPayload::Noise => SOUND,
-                OtherPayload::Event => EVENT,
-                OtherPayload::Redundancy => REDUNDANCY,
-                OtherPayload::Unknown => UNKNOWN,
+            let bits = match payloads.other(payload_type) {
+                _ if decoder.is_some() => (false, false),
+                OtherPayload::Noise => (false, false),
+                OtherPayload::Event => (true, true),
+                OtherPayload::Redundancy => (false, true),
+                OtherPayload::Unknown => (true, false),
             };
-            let clock_hz = decoder.or(payloads.clock_hz(payload_type)).unwrap_or(self.rates.clock_hz);
-            self.kinds.entries[usize::from(number)] = match self.kinds.number(clock_hz) {
-                Some(clock) => kind | clock << 2,
-                None => UNKNOWN,
-            };
+            let clock_hz = decoder.or(payloads.clock_hz(payload_type)).filter(|_| bits != (true, false));
+            let clock_hz = clock_hz.filter(|hz| *hz > 0).unwrap_or(self.rates.clock_hz);
+            self.kinds.set(payload_type, bits, Ratio::new(clock_hz, self.rates.clock_hz));
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct Converted {
     /// The beginning, backwards, and what comes of it.
     warm: Box<[i16]>,
     thrown: Box<[i16]>,
-    /// Nothing was decoded since it began anew.
+    /// Nothing was decoded since it began anew, in a stream that is heard.
     fresh: bool,
 }
 
@@ -50,7 +50,8 @@ impl Converted {
             decoded: samples(&from, if in_place { 0 } else { LONGEST_MS }),
             warm: samples(&from, WARM_MS),
             thrown: samples(&to, WARM_MS + 1),
-            fresh: true,
+            // A stream begins in silence.
+            fresh: false,
             to,
             decoder,
         })
