@@ -526,7 +526,8 @@ fn noise_and_events_are_told_by_number() {
     for (map, payload) in [("98=CN/8000", &[40, 7][..]), ("98=telephone-event/8000", &[1, 10, 0, 160][..])] {
         let capture = mixed(98, payload);
         let told = play(&capture, map);
-        let sound = play(&capture, "98=L16/16000");
+        // Nobody says what 98 is.
+        let sound = play(&capture, "99=L16/16000");
         assert_eq!((told.other_payload, sound.other_payload), (0, 18), "{map}");
         assert_eq!(told.numbers.lost, 0, "{map}");
         assert!(told.numbers.concealed_ratio < sound.numbers.concealed_ratio * 0.5, "{map}: {:?}", told.numbers);
