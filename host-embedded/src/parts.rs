@@ -145,8 +145,8 @@ pub trait PhoneMemory {
     type Packet: AsRef<[i16]> + AsMut<[i16]>;
     /// Bytes of the longest datagram that is taken in or sent.
     type Datagram: AsRef<[u8]> + AsMut<[u8]>;
-    /// No samples.
-    const PACKET: Self::Packet;
+    /// Samples of a packet, at most, and of two ticks.
+    const PACKET_SAMPLES: usize;
     /// No bytes.
     const DATAGRAM: Self::Datagram;
 
@@ -155,6 +155,9 @@ pub trait PhoneMemory {
     /// # Errors
     /// As for [`Receiver::new`].
     fn receiver(config: ReceiverConfig) -> Result<Receiver<Self::Receiver, 1>, ConfigError>;
+
+    /// [`PACKET_SAMPLES`](Self::PACKET_SAMPLES) of silence.
+    fn packet() -> Self::Packet;
 }
 
 /// For 8 kHz: packets of G.711 up to 60 ms to be sent, 200 ms of those of 20 ms to be received. L16, of twice the bytes,
@@ -166,12 +169,17 @@ impl PhoneMemory for Narrowband {
     type Receiver = Arrays<32, 1_760>;
     type Packet = [i16; 640];
     type Datagram = [u8; 640];
-    const PACKET: Self::Packet = [0; 640];
+    const PACKET_SAMPLES: usize = 640;
     const DATAGRAM: Self::Datagram = [0; 640];
 
     #[inline(always)]
     fn receiver(config: ReceiverConfig) -> Result<Receiver<Self::Receiver, 1>, ConfigError> {
         Receiver::new(config)
+    }
+
+    #[inline(always)]
+    fn packet() -> Self::Packet {
+        [0; Self::PACKET_SAMPLES]
     }
 }
 
@@ -183,12 +191,17 @@ impl PhoneMemory for Wideband {
     type Receiver = Arrays<32, 3_520>;
     type Packet = [i16; 1_280];
     type Datagram = [u8; 640];
-    const PACKET: Self::Packet = [0; 1_280];
+    const PACKET_SAMPLES: usize = 1_280;
     const DATAGRAM: Self::Datagram = [0; 640];
 
     #[inline(always)]
     fn receiver(config: ReceiverConfig) -> Result<Receiver<Self::Receiver, 1>, ConfigError> {
         Receiver::new(config)
+    }
+
+    #[inline(always)]
+    fn packet() -> Self::Packet {
+        [0; Self::PACKET_SAMPLES]
     }
 }
 

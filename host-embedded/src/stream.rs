@@ -51,10 +51,10 @@ impl<P: PhoneParts> PhoneStream<P> {
         let Parts { noise, strategy, mut codecs, .. } = parts;
         let sends = config.sender.payload_type;
         let encoder = codecs.encoder(sends).ok_or(PhoneError::PayloadType(sends))?;
-        let room = MemoryOf::<P>::PACKET;
-        let longest = room.as_ref().len().saturating_sub(2 * Self::tick_samples());
+        let longest = MemoryOf::<P>::PACKET_SAMPLES.saturating_sub(2 * Self::tick_samples());
         StreamSender::<P>::check(config.sender.ptime_ms, encoder, longest).map_err(PhoneError::Sender)?;
-        let mut sender = Sender::with_room(config.sender, encoder, room).map_err(PhoneError::Sender)?;
+        let mut sender =
+            Sender::with_room(config.sender, encoder, MemoryOf::<P>::packet()).map_err(PhoneError::Sender)?;
         if noise.is_some() {
             sender.set_comfort_noise(noise);
         }

@@ -263,12 +263,17 @@ impl PhoneMemory for TwiceTheBytes {
     type Receiver = Arrays<64, 1_760>;
     type Packet = [i16; 640];
     type Datagram = [u8; DATAGRAM];
-    const PACKET: Self::Packet = [0; 640];
+    const PACKET_SAMPLES: usize = 640;
     const DATAGRAM: Self::Datagram = [0; DATAGRAM];
 
     #[inline(always)]
     fn receiver(config: ReceiverConfig) -> Result<Receiver<Self::Receiver, 1>, ConfigError> {
         Receiver::new(config)
+    }
+
+    #[inline(always)]
+    fn packet() -> Self::Packet {
+        [0; Self::PACKET_SAMPLES]
     }
 }
 
