@@ -276,7 +276,7 @@ fn pcmu_then_opus_then_pcmu_are_heard_without_a_new_offer() {
             let (sound, channels) = (DEVICES[(n + m) % 4], 1 + (n + m) as u8 % 2);
             let heard = run(&order, counts, network, (sound, channels), speech);
             let what = format!("{counts:?}, {network:?}, Opus in {channels}, a device of {sound:?}");
-            for turn in 0..order.len() {
+            for (turn, codec) in order.iter().enumerate() {
                 let score = score(&said, &heard.thin(turn), 8_000);
                 let stats = heard.stats[turn].receiver;
                 println!(
@@ -288,7 +288,7 @@ fn pcmu_then_opus_then_pcmu_are_heard_without_a_new_offer() {
                     heard.stats[turn].mos_lq.unwrap_or_default()
                 );
                 assert!(score.segments >= 6 && score.median > 0.75, "{what}, turn {turn}: {score:?}");
-                assert_eq!(stats.clock_hz, order[turn].clock_hz());
+                assert_eq!(stats.clock_hz, codec.clock_hz());
             }
             if network == Network::Clean {
                 let largest = largest_step(&heard.pcm, usize::from(sound.1));
