@@ -67,8 +67,11 @@ pub const TICK: usize = 80;
 /// Bytes of the longest datagram that a G.711 phone takes in or sends: 60 ms, with room for contributing sources and a
 /// header extension.
 pub const DATAGRAM: usize = 640;
-/// Datagrams taken in during one tick, before audio goes first: more than the receiver can hold.
-const DATAGRAMS_A_TICK: usize = 32;
+/// How long taking in packets may keep a frame of the microphone waiting, unless the board says otherwise: a fifth of a
+/// tick.
+pub const INTAKE_BUDGET: Duration = Duration::from_millis(2);
+/// A packet counts for at least such a share of the budget: a clock may have coarse steps, or stand still.
+const LEAST_SHARE: u64 = 32;
 
 /// The phone's network and clock. SRTP, if any, is the network's: it hands over what it has unprotected.
 #[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
@@ -80,8 +83,17 @@ pub trait Network {
     /// Sends a datagram, or drops it if the link is busy.
     fn send(&mut self, datagram: &[u8]);
 
-    /// The time by the clock that arrivals are stamped with.
+    /// The time by the clock that arrivals are stamped with. What packets cost is measured by it too, so it should go on
+    /// while the phone works, in steps well below [`intake_budget`](Self::intake_budget).
     fn now(&self) -> Instant;
+
+    /// How long packets may keep a frame that is ready waiting, in each tick: the phone takes them in for so long, by
+    /// [`now`](Self::now), and then only as long as no frame is ready. So a flood delays a tick by this and one packet.
+    /// What is left stays with the network, which must drop and count what it has no room for. [`INTAKE_BUDGET`] unless a
+    /// board knows better.
+    fn intake_budget(&self) -> Duration {
+        INTAKE_BUDGET
+    }
 }
 
 /// How a phone is made.
@@ -160,6 +172,12 @@ pub struct Tick {
     pub underrun: u32,
     /// Packets that could not be encoded or written.
     pub unsent: u32,
+    /// Packets that were taken in, and how long that took.
+    pub received: u32,
+    /// By [`Network::now`].
+    pub intake: Duration,
+    /// The budget for that was used up ([`Network::intake_budget`]): packets may be left with the network.
+    pub crowded: bool,
 }
 
 /// A G.711 phone without parts of one's own.
@@ -215,21 +233,31 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         let mut heard = [0; TICK];
         let mut datagram = <P::Codecs as PhoneCodecs>::Memory::DATAGRAM;
         let datagram = datagram.as_mut();
-        // Packets are taken in as they come: when they arrived is what the delay is estimated from. A flood of them
-        // can't keep the audio waiting.
-        let mut received = 0;
+        // Packets are taken in as they come: when they arrived is what the delay is estimated from. Within the budget
+        // they go before a frame that is ready, as it may need them; then the frame goes first.
+        let budget = network.intake_budget();
+        let (mut spent, least) = (Duration::ZERO, Duration::from_micros(budget.as_micros().div_ceil(LEAST_SHARE)));
         let read = loop {
-            if received == DATAGRAMS_A_TICK {
-                break port.read(&mut heard).await;
-            }
-            match select(network.receive(datagram), port.read(&mut heard)).await {
-                Either::First((bytes, arrival)) => {
-                    // The receiver counts what it can't use.
-                    let _ = self.receive(arrival, datagram.get(..bytes).unwrap_or_default());
-                    received += 1;
+            tick.crowded = spent >= budget;
+            let received = if tick.crowded {
+                match select(port.read(&mut heard), network.receive(datagram)).await {
+                    Either::First(read) => break read,
+                    Either::Second(received) => received,
                 }
-                Either::Second(read) => break read,
-            }
+            } else {
+                match select(network.receive(datagram), port.read(&mut heard)).await {
+                    Either::First(received) => received,
+                    Either::Second(read) => break read,
+                }
+            };
+            let (bytes, arrival) = received;
+            let before = network.now();
+            // The receiver counts what it can't use.
+            let _ = self.receive(arrival, datagram.get(..bytes).unwrap_or_default());
+            let took = network.now().since(before);
+            tick.received += 1;
+            tick.intake = tick.intake + took;
+            spent = spent + took.max(least);
         };
         if let Err(overrun) = read {
             tick.overrun = overrun.frames;

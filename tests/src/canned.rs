@@ -388,6 +388,8 @@ impl Cost {
 /// What the call costs, for each 20 ms.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Costs {
+    /// Receiving and playing in each tick of 10 ms, whatever happened in it.
+    pub tick: Cost,
     /// Receiving and playing, where all of it was decoded.
     pub normal: Cost,
     /// The same where the speed was changed.
@@ -412,7 +414,7 @@ pub fn measure(meter: impl Fn() -> u32) -> (Hashes, Costs) {
     let meter_itself = meter().wrapping_sub(before);
     let spent = Cell::new(0u32);
     let metered = |start: u32| spent.set(spent.get() + meter().wrapping_sub(start).saturating_sub(meter_itself));
-    let (mut frame, mut out_cost) = (Played::default(), 0);
+    let (mut frame, mut in_cost, mut out_cost) = (Played::default(), 0, 0);
     for tick in 0..TICKS {
         now += Duration::from_samples(TICK as u64, SAMPLE_RATE_HZ);
         while let Some((bytes, arrival)) = canned.bring(now, &mut datagram) {
@@ -420,7 +422,6 @@ pub fn measure(meter: impl Fn() -> u32) -> (Hashes, Costs) {
             let _ = phone.receive(arrival, &datagram[..bytes]);
             metered(start);
         }
-        let mut in_cost = 0;
         let mut start = meter();
         phone.begin(now, true);
         loop {
@@ -428,7 +429,8 @@ pub fn measure(meter: impl Fn() -> u32) -> (Hashes, Costs) {
             metered(start);
             match step {
                 Some(Step::Loudspeaker { pcm, played }) => {
-                    in_cost = spent.replace(0);
+                    let before = core::mem::replace(&mut in_cost, spent.replace(0));
+                    costs.tick.count(in_cost - before);
                     pcm.iter().for_each(|sample| hash_played.write(&sample.to_le_bytes()));
                     frame.decoded += played.decoded;
                     frame.concealed += played.concealed;
@@ -453,7 +455,7 @@ pub fn measure(meter: impl Fn() -> u32) -> (Hashes, Costs) {
             kind.count(in_cost);
             costs.send.count(out_cost);
             spent.set(0);
-            (frame, out_cost) = (Played::default(), 0);
+            (frame, in_cost, out_cost) = (Played::default(), 0, 0);
         }
     }
     (Hashes { played: hash_played.finish(), sent: hash_sent.finish() }, costs)

@@ -6,6 +6,7 @@ pub mod captures;
 pub mod coded;
 pub mod fnv;
 pub mod golden;
+pub mod phone_flood;
 pub mod program;
 pub mod road;
 pub mod score;

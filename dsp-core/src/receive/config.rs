@@ -28,11 +28,14 @@ pub struct ReceiverConfig {
 }
 
 /// The rate of the sound and that of the receiver's clock, and one in terms of the other: one is a multiple of the other.
-/// All that turns samples into ticks or back is here.
+/// All that turns samples or time into ticks or back is here. A small processor divides 64 bits by hand: where the clock
+/// is a whole number of kHz, and all but those of 11.025 kHz and its multiples are, 32 bits will do.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rates {
     pub(super) sample_rate_hz: u32,
     pub(super) clock_hz: u32,
+    /// Ticks a ms, or 0 where they are no whole number.
+    khz: u8,
     /// Ticks a sample, or 0 where a tick lasts several samples,
     ticks: u8,
     /// which then are so many. Kept, as a Cortex-M0 doesn't divide.
@@ -40,10 +43,11 @@ pub(super) struct Rates {
 }
 
 impl Rates {
-    /// Of a configuration that was found good: neither is 0, and one is at most 24 times the other.
+    /// Of a configuration that was found good: 8 to 192 kHz, and one is at most 24 times the other.
     pub(super) fn new(sample_rate_hz: u32, clock_hz: u32) -> Self {
         let (ticks, samples) = ((clock_hz / sample_rate_hz) as u8, (sample_rate_hz / clock_hz) as u8);
-        Self { sample_rate_hz, clock_hz, ticks, samples }
+        let khz = if clock_hz.is_multiple_of(1_000) { (clock_hz / 1_000) as u8 } else { 0 };
+        Self { sample_rate_hz, clock_hz, khz, ticks, samples }
     }
 
     /// Ticks of the receiver's clock that `samples` last.
@@ -63,27 +67,51 @@ impl Rates {
 
     /// Whole milliseconds in `ticks` of the receiver's clock.
     pub(super) fn ms(&self, ticks: u32) -> u32 {
-        ticks / (self.clock_hz / 1_000)
+        if self.khz == 0 { ticks / (self.clock_hz / 1_000) } else { ticks / u32::from(self.khz) }
+    }
+
+    /// How long `ticks` of the receiver's clock last.
+    pub(super) fn length(&self, ticks: u32) -> Duration {
+        match ticks.checked_mul(1_000) {
+            Some(ticks) if self.khz != 0 => Duration::from_micros(u64::from(ticks / u32::from(self.khz))),
+            _ => Duration::from_samples(u64::from(ticks), self.clock_hz),
+        }
     }
 
     /// Ticks of the receiver's clock in `length`.
     pub(super) fn ticks_in(&self, length: Duration) -> u32 {
+        let micros = length.as_micros();
+        if self.khz != 0 && micros < 1 << 24 {
+            return micros as u32 * u32::from(self.khz) / 1_000;
+        }
         length.as_samples(self.clock_hz) as u32
     }
 
     /// Samples in `length`.
     pub(super) fn samples_in(&self, length: Duration) -> usize {
+        if self.ticks == 1 {
+            return self.ticks_in(length) as usize;
+        }
         length.as_samples(self.sample_rate_hz) as usize
     }
 
     /// How long `samples` last.
     pub(super) fn lasting(&self, samples: usize) -> Duration {
+        if self.ticks == 1 {
+            return self.length(samples as u32);
+        }
         Duration::from_samples(samples as u64, self.sample_rate_hz)
     }
 
     /// The receiver's clock at `now`: what arrivals are measured in.
     pub(super) fn at(&self, now: Instant) -> u32 {
-        arrival_ticks(now, self.clock_hz)
+        if self.khz == 0 {
+            return arrival_ticks(now, self.clock_hz);
+        }
+        let seconds = now.as_micros() / 1_000_000;
+        let rest = (now.as_micros() - seconds * 1_000_000) as u32;
+        // The whole seconds may wrap: a multiple of the clock rate stays exact modulo 2^32.
+        (seconds as u32).wrapping_mul(self.clock_hz).wrapping_add(rest * u32::from(self.khz) / 1_000)
     }
 
     /// Whether a codec makes the sound that this receiver plays.
@@ -199,6 +227,40 @@ impl core::error::Error for ReceiveError {
             Self::Parse(error) => Some(error),
             Self::Redundancy(error) => Some(error),
             Self::TooLong { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn rates_are_exact(
+            rates in prop::sample::select(&[
+                (8_000, 8_000), (16_000, 8_000), (48_000, 48_000), (16_000, 48_000), (44_100, 44_100), (22_050, 44_100),
+                (8_000, 192_000), (12_000, 12_000),
+            ][..]),
+            ticks in any::<u32>(),
+            micros in any::<u64>(),
+            shift in 0u32..64,
+        ) {
+            let (rate, clock) = rates;
+            let known = Rates::new(rate, clock);
+            let (ticks, micros) = (ticks >> (shift / 2), micros >> 24 >> (shift / 2));
+            prop_assert_eq!(known.length(ticks), Duration::from_samples(u64::from(ticks), clock));
+            let length = Duration::from_micros(micros);
+            prop_assert_eq!(known.ticks_in(length), length.as_samples(clock) as u32);
+            let samples = length.as_samples(rate);
+            if samples < 1 << 31 {
+                prop_assert_eq!(known.samples_in(length) as u64, samples);
+                prop_assert_eq!(known.lasting(samples as usize), Duration::from_samples(samples, rate));
+            }
+            let now = Instant::from_micros(micros);
+            prop_assert_eq!(known.at(now), arrival_ticks(now, clock));
+            prop_assert_eq!(known.ms(ticks), ticks / (clock / 1_000));
         }
     }
 }

@@ -1,30 +1,32 @@
 //! What a receiver plays where it has no packet to decode: gaps filled, losses concealed, pauses and waits.
 
+use super::delay::Estimate;
 use super::jitter::{Fate, PacketInfo};
 use super::memory::ReceiverMemory;
 use super::play::{Length, Tick, count_decoded};
 use super::stats::bump;
-use super::{BRIDGE, CONCEAL_STEP, Cause, First, Played, Receiver, UNDERRUN};
+use super::{BRIDGE, CONCEAL_STEP, Cause, First, Played, Receiver, State, UNDERRUN};
 use crate::time::{Duration, Instant};
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Fills a gap of `samples` before the packet `first`: by the redundancy in that packet, by the codec, or from
-    /// both sides in the waveform.
-    pub(super) fn fill(&mut self, first: First, samples: usize, at: Instant, tick: &mut Tick<'_>) {
+    /// both sides in the waveform. The tick wants `wanted` of them: no more is made up than that, but where the packet
+    /// is decoded too.
+    pub(super) fn fill(&mut self, first: First, samples: usize, at: Instant, wanted: usize, tick: &mut Tick<'_>) {
         let info = first.info;
         let bridge = self.rates.samples_in(BRIDGE);
         let room = self.sound.interleaved_room(0);
         let payload = self.jitter.payload(first.offset);
         let decoder = tick.payloads.decoder(info.payload_type);
         let decoder = decoder.filter(|decoder| self.rates.fits::<CHANNELS>(&decoder.info()));
-        let Some(decoder) = decoder else { return self.conceal(samples.min(bridge), tick) };
+        let Some(decoder) = decoder else { return self.conceal(samples.min(wanted), tick) };
         let ratio = self.kinds.ratio(info.payload_type);
         let length = Length::of(decoder, payload, ratio).unwrap_or_default();
         let packet = length.samples;
         let reach = self.rates.samples(ratio.length(decoder.redundancy(payload)));
         if packet > 0 && samples > reach && reach > 0 {
             // It covers the end of the gap only: go no further for now.
-            return self.conceal((samples - reach).min(bridge), tick);
+            return self.conceal((samples - reach).min(wanted), tick);
         }
         if packet > 0 && reach > 0 {
             // Packet by packet. One that has been begun otherwise is recovered whole, if more than half of it is left.
@@ -45,19 +47,25 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 return;
             }
             if ahead > 0 {
-                return self.conceal(part.min(bridge), tick);
+                return self.conceal(part.min(wanted), tick);
             }
         }
         // The packet may have waited longer than its delay says, where those before it were slower: it's not made to wait
         // beyond the bound, the gap becomes shorter.
         let samples = samples.min(self.may_wait(at, &info));
         if samples > bridge || packet == 0 || packet > self.sound.interleaved_room(samples) {
-            return self.conceal(samples.min(bridge), tick);
+            return self.conceal(samples.min(wanted), tick);
         }
         if samples > 0 && !self.concealer.is_concealing() && self.sound.conceal_by(decoder, samples) {
+            self.conceals = true;
+            self.concealer.dismiss();
             self.sound.commit(samples);
             self.count_concealed(samples, &mut tick.played);
             return;
+        }
+        if !self.concealer.is_ready() || !self.concealer.may_search() {
+            // A tick analyses one side of a gap: the past now, the future in the next tick.
+            return self.conceal(samples.min(wanted), tick);
         }
         if self.switches_to(info.payload_type) {
             decoder.reset();
@@ -65,7 +73,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         decoder.follow(samples);
         match self.sound.make(samples, packet, |out| decoder.decode(payload, out)) {
             Some(Ok(decoded)) if decoded == packet => {
-                self.concealer.bridge(self.sound.extend(samples + packet), samples);
+                self.concealer.meet(self.sound.extend(samples + packet), samples);
                 self.sound.commit(samples + packet);
                 self.count_concealed(samples, &mut tick.played);
                 let at = at + self.rates.lasting(samples);
@@ -77,10 +85,27 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 self.after_decoding(info, length.ticks, at, delay, &mut tick.played);
             }
             _ => {
+                let samples = samples.min(wanted);
                 self.concealer.conceal(self.sound.extend(samples));
                 self.sound.commit(samples);
                 self.count_concealed(samples, &mut tick.played);
             }
+        }
+    }
+
+    /// Gets ready for a gap that is likely to begin with the next tick: its past side is analysed while there is nothing
+    /// else to be done. A gap is likely where a later packet is here and packets
+    /// keep their order, or where the next one is later than nearly all are.
+    pub(super) fn prepare(&mut self, now: Instant, known: Estimate) {
+        let idle = self.state == State::STARTED && !self.concealer.is_ready() && self.concealer.may_search();
+        if !idle || self.conceals || self.sound.queued() >= self.tick_samples as usize || self.jitter.peek(0).is_some()
+        {
+            return;
+        }
+        let late = || self.delay.relative(self.rates.at(now), self.playhead.next_time.0);
+        let hole = !known.reorders && !self.jitter.is_empty();
+        if hole || late().is_some_and(|late| late > known.usual as i32) {
+            self.concealer.prepare(self.sound.extend(0));
         }
     }
 
@@ -104,8 +129,11 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             }
             _ => false,
         };
+        self.conceals |= own;
         let samples = if own { step } else { samples };
-        if !own {
+        if own {
+            self.concealer.dismiss();
+        } else {
             self.concealer.conceal(self.sound.extend(samples));
         }
         self.sound.commit(samples);
@@ -177,7 +205,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             }
         }
         if self.playhead.filled == 0 || self.concealer.is_concealing() {
-            self.concealer.bridge(self.sound.extend(samples), 0);
+            self.concealer.join(self.sound.extend(samples));
         }
         self.sound.commit(samples);
         self.playhead.fill(self.rates.ticks(samples));
@@ -194,6 +222,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if !own {
             return self.pause(samples, &mut tick.played);
         }
+        self.concealer.dismiss();
         self.sound.commit(step);
         self.playhead.fill(self.rates.ticks(step));
         tick.played.noise += step as u32;

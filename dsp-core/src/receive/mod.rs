@@ -102,7 +102,7 @@ use turns::PayloadKinds;
 
 /// History that concealment and stretching may look at.
 const HISTORY: Duration = Duration::from_millis(plc::HISTORY_MS as u64);
-/// A gap of which both ends are known is filled in one piece up to this length.
+/// A gap of which both ends are known is filled from both, or by a codec's own means, up to this length.
 const BRIDGE: Duration = Duration::from_millis(60);
 /// Concealment goes in steps: a packet that comes meanwhile is used at the next one.
 const CONCEAL_STEP: Duration = Duration::from_millis(10);
@@ -128,6 +128,8 @@ pub type StereoReceiver = Receiver<Arrays<2_048, 19_200>, 2>;
 /// One incoming stream, from datagrams to sound, in memory of `M`.
 pub struct Receiver<M: ReceiverMemory, const CHANNELS: usize> {
     rates: Rates,
+    /// How much sound is asked for at a time.
+    tick_samples: u32,
     source: Source,
     delay: DelayEstimator,
     /// Ticks that the delay is at least, for the sake of another stream.
@@ -140,8 +142,10 @@ pub struct Receiver<M: ReceiverMemory, const CHANNELS: usize> {
     state: State,
     playhead: Playhead,
     made_up: MadeUp,
-    /// The decoder that was used last.
+    /// The decoder that was used last,
     payload_type: Option<PayloadType>,
+    /// and whether it has been seen to conceal by itself.
+    conceals: bool,
     /// What is sound, and what is not, and in which clock it counts.
     kinds: PayloadKinds,
     redundancy: Redundancy,
@@ -197,6 +201,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         estimator.set_tick(tick.as_micros().div_ceil(1_000).min(10_000) as u32);
         Ok(Self {
             rates,
+            tick_samples: rates.samples_in(tick) as u32,
             source: Source::new(),
             delay: estimator,
             least_delay: 0,
@@ -209,6 +214,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             playhead: Playhead::START,
             made_up: MadeUp::NOTHING,
             payload_type: None,
+            conceals: false,
             kinds: PayloadKinds::SOUND,
             redundancy: Redundancy::default(),
             stats: ReceiverStats::default(),
@@ -226,7 +232,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         self.noise = NoiseGenerator::new();
         self.speed = Speed::new(self.rates.sample_rate_hz);
         (self.state, self.playhead, self.made_up) = (State::WAITING, Playhead::START, MadeUp::NOTHING);
-        self.payload_type = None;
+        (self.payload_type, self.conceals) = (None, false);
         self.redundancy = self.redundancy.reset();
         self.stats = ReceiverStats::default();
     }

@@ -75,13 +75,18 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let target = strategy.target(&estimate).max(self.least_delay);
         let mut tick = Tick { payloads, strategy, estimate, target, played: Played::default() };
         let mut filled = 0;
+        self.concealer.begin_tick();
         self.cut_short(now, target);
         while filled < wanted {
             if self.sound.queued() == 0 {
                 self.produce(now + self.rates.lasting(filled), wanted - filled, &mut tick);
             }
+            if self.concealer.unmet() > 0 {
+                self.concealer.go_on(self.sound.next(wanted - filled));
+            }
             filled += self.sound.take(&mut pcm[filled * CHANNELS..]);
         }
+        self.prepare(now, estimate);
         self.speed.played(wanted);
         let mut played = tick.played;
         played.target_delay_ms = self.rates.ms(target);
@@ -141,12 +146,14 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                     return self.conceal(wanted, tick);
                 }
                 (Operation::Decode | Operation::Merge, Some(turn)) => {
-                    if self.decode(turn, at, tick) {
+                    if self.decode(turn, at, wanted, tick) {
                         return;
                     }
                 }
                 (Operation::Drop, Some(turn)) => self.drop_first(Some(turn.first)),
-                (Operation::Fill(left), Some(turn)) => return self.fill(turn.first, samples(left), at, tick),
+                (Operation::Fill(left), Some(turn)) => {
+                    return self.fill(turn.first, samples(left), at, wanted, tick);
+                }
                 (Operation::Silence(left), _) => return self.pause(samples(left).min(wanted), &mut tick.played),
                 (Operation::Noise(left), _) => return self.noise(samples(left).min(wanted), &mut tick.played),
                 // What goes on for too long has ended: without noise that was described, or the sender, nobody knows.
@@ -205,13 +212,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
         self.skip_missing(first);
         self.state = State::STARTED;
-        self.speed.hold(self.rates.sample_rate_hz);
+        self.speed.hold(&self.rates);
         self.playhead.seek(first.info.timestamp);
         self.made_up.joined();
     }
 
     /// Decodes the packet whose turn it is; whether samples came of it.
-    fn decode(&mut self, turn: Turn, at: Instant, tick: &mut Tick<'_>) -> bool {
+    fn decode(&mut self, turn: Turn, at: Instant, wanted: usize, tick: &mut Tick<'_>) -> bool {
         let Turn { first, delay, .. } = turn;
         let info = first.info;
         let missing = self.skip_missing(first);
@@ -226,7 +233,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         // A packet that was only late continues what was played before it: what is made up must last whole periods.
         let gap = self.playhead.gap(info.timestamp);
         let late = self.playhead.filled > 0 && !self.made_up.broken && gap == 0 && self.concealer.is_concealing();
-        let more = if late { self.concealer.until_in_phase() } else { 0 };
+        let more = if late && self.concealer.may_search() { self.concealer.until_in_phase() } else { 0 };
         let length = Length::of(decoder, payload, ratio);
         let expected = length.unwrap_or_default();
         let bound = self.rates.samples(self.delay.maximum().saturating_sub(delay.max(0) as u32));
@@ -252,11 +259,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let spliced = self.made_up.spliced || switched || gap > self.playhead.filled as i32 || !follows;
         let parts = self.sound.extend(more + samples);
         if more > 0 {
-            self.concealer.bridge(parts, more);
+            self.concealer.meet(parts, more);
         } else if self.concealer.is_concealing() {
             self.concealer.merge(parts);
         } else if spliced {
-            self.concealer.bridge(parts, 0);
+            self.concealer.join(parts);
+        } else {
+            self.concealer.dismiss();
         }
         self.sound.commit(more + samples);
         self.count_concealed(more, &mut tick.played);
@@ -274,7 +283,10 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let at = at + self.rates.lasting(more);
         let delay = delay.saturating_add(self.rates.ticks(more) as i32);
         self.after_decoding(info, ticks, at, delay, &mut tick.played);
-        self.change_speed(delay, tick);
+        // A gap that begins in this tick would be one more search.
+        if self.sound.queued() >= wanted {
+            self.change_speed(delay, tick);
+        }
         true
     }
 
@@ -322,6 +334,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         played: &mut Played,
     ) {
         if self.switches_to(info.payload_type) {
+            self.conceals = false;
             bump(&mut self.stats.codec_switches);
         } else if self.playhead.packet_ticks != ticks && self.playhead.packet_ticks > 0 {
             bump(&mut self.stats.ptime_changes);
@@ -329,7 +342,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         self.payload_type = Some(info.payload_type);
         self.playhead.decoded(info.timestamp, ticks);
         self.made_up.joined();
-        let delay_us = Duration::from_samples(delay.max(0) as u64, self.rates.clock_hz).as_micros() as u32;
+        let delay_us = self.rates.length(delay.max(0) as u32).as_micros() as u32;
         let waited_us = at.since(info.arrival).as_micros().min(u64::from(u32::MAX)) as u32;
         played.playout_delay_us = Some(delay_us);
         played.buffer_delay_us = Some(waited_us);

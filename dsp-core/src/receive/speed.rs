@@ -1,6 +1,7 @@
 //! Playing faster or slower, so that the delay follows its target.
 
 use super::Receiver;
+use super::config::Rates;
 use super::decision::{Pace, Stretch};
 use super::memory::ReceiverMemory;
 use super::play::Tick;
@@ -34,8 +35,8 @@ impl Speed {
     }
 
     /// No change for a while: two packets or three say first what delay the network needs.
-    pub(super) fn hold(&mut self, sample_rate_hz: u32) {
-        self.pause = STRETCH_PAUSE.as_samples(sample_rate_hz) as u32;
+    pub(super) fn hold(&mut self, rates: &Rates) {
+        self.pause = rates.samples_in(STRETCH_PAUSE) as u32;
     }
 
     /// So many samples were played.
@@ -47,10 +48,10 @@ impl Speed {
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Stretches what was just decoded, if the delay is off its target or a hole is near.
     pub(super) fn change_speed(&mut self, delay: i32, tick: &mut Tick<'_>) {
-        if self.speed.pause > 0 || self.concealer.is_concealing() {
+        if self.speed.pause > 0 || self.concealer.is_concealing() || !self.concealer.may_search() {
             return;
         }
-        let clock = self.rates.clock_hz;
+        let rates = self.rates;
         let estimate = self.delay.estimate();
         let target = tick.target;
         let pace = Pace {
@@ -58,7 +59,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             target: target as i32,
             usual: estimate.usual as i32,
             ahead: self.ahead(target, estimate.reorders) as i32,
-            period: PERIOD.as_samples(clock) as i32,
+            period: rates.ticks_in(PERIOD) as i32,
             aligned: self.least_delay > 0,
         };
         if delay <= pace.target + pace.period {
@@ -83,12 +84,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             Stretch::Decelerate(_) => Some(by),
             Stretch::Accelerate(_) => {
                 self.speed.too_long = self.speed.too_long.saturating_add(self.playhead.packet_ticks);
-                let can_wait = !pace.aligned && by < CAN_WAIT.as_samples(clock) as u32;
-                (!can_wait || self.speed.too_long > PATIENCE.as_samples(clock) as u32).then_some(by / 2)
+                let can_wait = !pace.aligned && by < rates.ticks_in(CAN_WAIT);
+                (!can_wait || self.speed.too_long > rates.ticks_in(PATIENCE)).then_some(by / 2)
             }
         };
         self.speed.stretcher.hurry(hurry.map(|by| self.rates.ms(by)));
         let most = self.rates.samples(by).min(self.sound.room());
+        self.concealer.search_elsewhere();
         let changed = match change {
             Stretch::Accelerate(_) => {
                 let (pcm, end, start) = self.sound.parts();
@@ -109,7 +111,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             }
         };
         if changed > 0 {
-            let much = by > MUCH.as_samples(clock) as u32;
+            let much = by > rates.ticks_in(MUCH);
             let pause = if much { SHORT_PAUSE } else { STRETCH_PAUSE };
             self.speed.pause = self.rates.samples_in(pause) as u32;
         }

@@ -81,6 +81,15 @@ impl<S: Storage<i16>, const CHANNELS: usize> SyncBuffer<S, CHANNELS> {
         })
     }
 
+    /// What was played, and the next `len` samples to be played (fewer where there are no more).
+    pub(super) fn next(&mut self, len: usize) -> Extended<'_, CHANNELS> {
+        let (played, len) = (self.played, len.min(self.queued()));
+        self.pcm.each_mut().map(|channel| {
+            let (history, rest) = channel.as_mut().split_at_mut(played);
+            (&*history, &mut rest[..len])
+        })
+    }
+
     /// Lets `decoder` write `len` samples a channel, interleaved, `skip` samples behind the end (fewer where there's no
     /// room), and sorts them by channel. They aren't valid yet.
     pub(super) fn make<R>(&mut self, skip: usize, len: usize, decoder: impl FnOnce(&mut [i16]) -> R) -> Option<R> {

@@ -19,7 +19,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// The delay after the fastest packet that this stream would have for its own sake.
     pub fn own_delay(&self) -> Duration {
-        Duration::from_samples(u64::from(self.delay.target()), self.rates.clock_hz)
+        self.rates.length(self.delay.target())
     }
 
     /// The timestamp of a packet that arrived at `now` and was as fast as the fastest, on this receiver's clock as

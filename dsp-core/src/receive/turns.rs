@@ -10,7 +10,7 @@ use super::stats::bump;
 use super::{First, Receiver};
 use crate::codec::{OtherPayload, PayloadTable};
 use crate::quality::PacketFate;
-use crate::time::{Duration, PayloadType, Seq};
+use crate::time::{PayloadType, Seq};
 
 /// Payload types that count in another clock than the receiver's at most.
 const FOREIGN: usize = 10;
@@ -236,7 +236,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if fate == PacketFate::Lost {
             self.delay.lost();
         }
-        let length = Duration::from_samples(u64::from(self.playhead.packet_ticks), self.rates.clock_hz);
+        let length = self.rates.length(self.playhead.packet_ticks);
         self.source.bursts.count(fate, length);
     }
 }

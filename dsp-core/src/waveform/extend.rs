@@ -7,7 +7,7 @@
 //! repetition starts anew. The unvoiced part is noise into the same filter. The side may also be a future one: samples
 //! are addressed by their distance from the edge, and a stationary signal's predictor is the same in both directions.
 //!
-//! Gains Q15, read positions Q16 (fractions only when the pitch is bent; cubic interpolation). Cost: 10 multiplies a
+//! Gains Q15, read positions Q16 (fractions only when the pitch is bent; parabolic interpolation). Cost: 10 multiplies a
 //! sample for the filter at 8 kHz (16 above) and two for the rest.
 
 use super::lpc::{MAX_ORDER, Predictor};
@@ -27,7 +27,7 @@ pub(super) struct Extension {
     /// Pitch period in samples.
     pub(super) period: usize,
     /// Most periods to repeat.
-    pub(super) cycles: usize,
+    pub(super) cycles: u8,
     /// Length of what is being repeated: one to three periods.
     pub(super) span: usize,
     /// Read position within the span, Q16.
@@ -101,10 +101,7 @@ impl Extension {
                 }
                 self.position += (run as u32) << 16;
             } else {
-                for y in now.iter_mut() {
-                    *y = (self.read(&at) * voiced) >> 15;
-                    self.position += self.step;
-                }
+                self.read(now, &at);
             }
             self.ring(now);
             if self.position >= (self.span as u32) << 16 {
@@ -126,31 +123,40 @@ impl Extension {
         });
     }
 
-    /// The source at the read position: Catmull-Rom cubic.
-    #[inline]
-    fn read(&self, at: &impl Fn(usize) -> i32) -> i32 {
-        let last = self.span - 1;
-        let whole = ((self.position >> 16) as usize).min(last);
-        let (a, b, c, d) = if whole + 2 <= last {
-            let near = last - whole;
-            (at(near + 1), at(near), at(near - 1), at(near - 2))
-        } else {
-            // Positions past the edge come round again one period earlier.
-            let tap = |i: usize| at(if i > last { last + self.period - i } else { last - i });
-            (at(last + 1 - whole), tap(whole), tap(whole + 1), tap(whole + 2))
-        };
-        // Horner. With the fraction in Q11 each product fits 32 bits, as sums of taps stay below 2^20.
-        let f = ((self.position & 0xffff) >> 5) as i32;
-        let cubic = ((3 * (b - c) + d - a) * f) >> 11;
-        let square = ((2 * a - 5 * b + 4 * c - d + cubic) * f) >> 11;
-        b + (((c - a + square) * f) >> 12)
+    /// The source from the read position on, bent: a parabola through four points (Farrow, alpha 1/4). Positions go on by about one, so three of four taps
+    /// are those of the sample before.
+    fn read(&mut self, out: &mut [i32], at: &impl Fn(usize) -> i32) {
+        let (last, period, voiced, step) = (self.span - 1, self.period, self.voiced, self.step);
+        // Positions past the edge come round again one period earlier.
+        let tap = |i: usize| at(if i > last { last + period - i } else { last - i });
+        let window = |whole: usize| [at(last + 1 - whole), tap(whole), tap(whole + 1), tap(whole + 2)];
+        let mut position = self.position;
+        let mut whole = ((position >> 16) as usize).min(last);
+        let mut taps = window(whole);
+        for y in out {
+            let now = ((position >> 16) as usize).min(last);
+            if now == whole + 1 {
+                taps = [taps[1], taps[2], taps[3], tap(now + 2)];
+            } else if now != whole {
+                taps = window(now);
+            }
+            whole = now;
+            let [a, b, c, d] = taps;
+            // With the fraction in Q11 each product fits 32 bits, as sums of taps stay below 2^19.
+            let f = ((position & 0xffff) >> 5) as i32;
+            let square = (a - b - c + d) >> 2;
+            let between = b + (((c - b - square + ((square * f) >> 11)) * f) >> 11);
+            *y = (between * voiced) >> 15;
+            position += step;
+        }
+        self.position = position;
     }
 
     /// End of the span: begins anew, one period further back in longer losses; the mismatch rings out.
     fn turn(&mut self, have: usize, at: &impl Fn(usize) -> i32) {
         self.position -= (self.span as u32) << 16;
         let longer = self.span + self.period;
-        if longer <= self.cycles * self.period && longer + MAX_ORDER <= have {
+        if longer <= usize::from(self.cycles) * self.period && longer + MAX_ORDER <= have {
             self.span = longer;
         }
         self.position = self.position.min(((self.span as u32) << 16) - 1);

@@ -10,6 +10,8 @@
 use super::quarters::Quarters;
 use crate::kernel::VECTORS;
 
+use core::ops::RangeInclusive;
+
 /// Samples of the coarse window (20 ms at 4 kHz).
 const COARSE_WINDOW: usize = 80;
 /// Shortest lag of the coarse search (2.5 ms, 400 Hz).
@@ -322,9 +324,9 @@ pub(crate) fn search(x: &[i16], rate_hz: u32) -> Match {
     best_lag(x, &x[start..], range, rate_hz).unwrap_or(Match { lag: 20 * d, correlation: 0 })
 }
 
-/// The pitch of the beginning of `x` near a known one (within a quarter).
+/// The pitch of the beginning of `x` near a known one (within a fifth).
 pub(crate) fn search_near(x: &[i16], lag: usize, rate_hz: u32) -> Match {
-    let reach = lag / 4;
+    let reach = lag / 5;
     let longest = (lag + reach).min(x.len() / 3 * 2);
     let window = (x.len() - longest).min(COARSE_WINDOW * decimation(rate_hz));
     let range = Range { start: 0, window, side: Side::After, shortest: lag - reach, longest };
@@ -332,10 +334,15 @@ pub(crate) fn search_near(x: &[i16], lag: usize, rate_hz: u32) -> Match {
     if range.fits(x.len()) { best_lag(x, &x[..window], range, rate_hz).unwrap_or(none) } else { none }
 }
 
-/// How far before the end of `past` the beginning of `future` would fit in: between `window` and `window + period`.
-pub(crate) fn phase(past: &[i16], future: &[i16], period: usize, rate_hz: u32) -> Option<Match> {
+/// How far before the end of `past` the beginning of `future` would fit in, up to a `period` of it: one of `lags`.
+pub(crate) fn phase(
+    past: &[i16],
+    future: &[i16],
+    period: usize,
+    lags: RangeInclusive<usize>,
+    rate_hz: u32,
+) -> Option<Match> {
     let window = period.min(future.len());
-    let range =
-        Range { start: past.len(), window, side: Side::Before, shortest: window.max(1), longest: window + period };
+    let range = Range { start: past.len(), window, side: Side::Before, shortest: *lags.start(), longest: *lags.end() };
     best_lag(past, &future[..window], range, rate_hz)
 }

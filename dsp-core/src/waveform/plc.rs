@@ -6,6 +6,9 @@
 //! losses repeat two, then three periods. And when the packet after the gap is already there, [`Concealer::bridge`]
 //! fills the gap from both sides, each fading with its distance, and the pitch bent so that both are in phase.
 //!
+//! The work can be split: [`Concealer::prepare`] analyses the past side of a gap before it begins, [`Concealer::meet`]
+//! analyses and makes the future side of all of it, and [`Concealer::go_on`] adds the past side to as much as is needed.
+//!
 //! All integer: samples are `i16`, gains and correlations Q15, filter coefficients Q12, read positions Q16. Delay:
 //! none. Memory: under 200 bytes, and about 1.5 KiB of stack while a loss begins. Any rate from 8 to 48 kHz, mono.
 
@@ -35,13 +38,18 @@ const ALIKE: i32 = ONE / 2;
 pub struct Concealer {
     rate_hz: u32,
     /// Samples until silence, and how many of them the level falls.
-    silent: usize,
-    falling: usize,
+    silent: u16,
+    falling: u16,
     /// Fall of the gain a sample, Q30.
     slope: u32,
     forward: Extension,
+    /// Whether `forward` continues what was heard before the loss, or before one that may come.
+    ready: bool,
     /// Samples concealed since the last good one; 0 when not concealing.
     lost: usize,
+    /// Samples of a gap to which only the future side was given, and its crossfade's step a sample, Q30.
+    met: u32,
+    step: u32,
     seed: u32,
 }
 
@@ -53,25 +61,65 @@ impl Concealer {
         let silent = SILENT_MS * rate_hz as usize / 1_000;
         // Rounded up, so that the gain is one before the fall.
         let slope = (1u32 << 30).div_ceil(falling as u32);
-        Concealer { rate_hz, silent, falling, slope, forward: Extension::IDLE, lost: 0, seed: 1 }
+        Concealer {
+            rate_hz,
+            silent: silent as u16,
+            falling: falling as u16,
+            slope,
+            forward: Extension::IDLE,
+            ready: false,
+            lost: 0,
+            met: 0,
+            step: 0,
+            seed: 1,
+        }
     }
 
     /// Whether the last call made up sound that [`Self::merge`] or [`Self::bridge`] has to join to the next packet.
     pub fn is_concealing(&self) -> bool {
-        self.lost != 0
+        self.lost != 0 && self.met == 0
+    }
+
+    /// Whether the past side is analysed: of the loss that goes on, or of one that may come.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// Samples of a gap whose future side was made by [`Self::meet`], and whose past side [`Self::go_on`] still has to
+    /// add.
+    pub fn unmet(&self) -> usize {
+        self.met as usize
     }
 
     /// Samples for which concealment must go on to have lasted a whole number of pitch periods: only then does the
     /// signal continue in phase where the loss began. 0 where nothing periodic sounds.
     pub fn until_in_phase(&self) -> usize {
         let period = self.forward.period;
-        if self.lost >= self.silent || self.forward.voiced == 0 { 0 } else { (period - self.lost % period) % period }
+        if self.lost >= self.silent() || self.forward.voiced == 0 { 0 } else { (period - self.lost % period) % period }
     }
 
     /// Forgets the stream.
     pub fn reset(&mut self) {
-        self.lost = 0;
+        self.end();
         self.forward = Extension::IDLE;
+    }
+
+    /// The loss is over.
+    fn end(&mut self) {
+        self.ready = false;
+        self.lost = 0;
+        self.met = 0;
+    }
+
+    /// Analyses the past side of a loss that may begin right behind `history`: one pitch search. No loss is begun by
+    /// that; when good samples come instead, [`Self::dismiss`] takes it back.
+    pub fn prepare(&mut self, history: &[i16]) {
+        self.begin(history);
+    }
+
+    /// No loss came where one was prepared for.
+    pub fn dismiss(&mut self) {
+        self.ready &= self.lost != 0;
     }
 
     /// Fills `out` when a loss begins or goes on and nothing is known of what follows.
@@ -90,9 +138,16 @@ impl Concealer {
     /// the gap is empty (something was cut out between `history` and `future`): then its first 5 ms are blended.
     pub fn bridge(&mut self, history: &[i16], gap: &mut [i16], future: &mut [i16]) {
         if gap.is_empty() {
-            self.begin(history);
             return self.blend(history, future);
         }
+        self.meet(history, gap, future);
+        self.go_on(history, gap);
+    }
+
+    /// The first half of [`Self::bridge`]: makes the future side of the whole `gap`. What is in it is of use only when
+    /// [`Self::go_on`] has added the past side. Two short pitch searches near the known period; together they cost less than
+    /// that of [`Self::prepare`], which is made first if it wasn't.
+    pub fn meet(&mut self, history: &[i16], gap: &mut [i16], future: &[i16]) {
         let real = self.begin(history);
         let near = &future[..future.len().min(self.ms(20))];
         let ahead = |k: usize| i32::from(near[k]);
@@ -103,24 +158,43 @@ impl Concealer {
         let mut backward = Extension::IDLE;
         backward.seed = !self.seed;
         backward.start(Predictor::analyse(near, self.rate_hz), pitch, near.len(), ahead);
-        if self.lost < self.silent {
+        if self.lost < self.silent() {
             self.align(&mut backward, real, near, gap.len());
         }
-        self.extend(real, gap, |_, made| made);
-        // The same from the far end, fading likewise; crossfaded over the whole gap.
+        // From the far end, fading as the near side does.
         let mut block = [0; BLOCK];
-        let step = (1 << 30) / (gap.len() as u32 + 1);
         let mut back = 0;
         for part in gap.rchunks_mut(BLOCK) {
             backward.fill(&mut block[..part.len()], near.len(), ahead);
+            // The gain falls evenly: its products need no multiplication each.
+            let left = self.silent().saturating_sub(back).min(self.falling.into()) as u32;
+            let slope = if back < self.hold() { 0 } else { self.slope };
+            let mut gain = left * self.slope;
             for (y, made) in part.iter_mut().rev().zip(block) {
-                let made = (made * self.fade(back)) >> 15;
-                back += 1;
-                let w = ((step * back as u32) >> 15) as i32;
-                *y = ((i32::from(*y) * w + made * (ONE - w)) >> 15) as i16;
+                *y = ((made * (gain >> 15) as i32) >> 15).clamp(-32_768, 32_767) as i16;
+                gain = gain.saturating_sub(slope);
             }
+            back += part.len();
         }
-        self.lost = 0;
+        self.met = gap.len() as u32;
+        self.step = (1 << 30) / (self.met + 1);
+    }
+
+    /// The second half of [`Self::bridge`], for the next samples of the gap that was met: adds the past side, crossfaded
+    /// over the whole gap. `history` is everything up to them; `gap` may be any part of it, one after the other.
+    pub fn go_on(&mut self, history: &[i16], gap: &mut [i16]) {
+        let real = self.begin(history);
+        let (step, mut left) = (self.step, self.met);
+        let here = gap.len().min(left as usize);
+        self.extend(real, &mut gap[..here], |far, made| {
+            let w = ((step * left) >> 15) as i32;
+            left -= 1;
+            far + (((i32::from(made as i16) - far) * w) >> 15)
+        });
+        self.met = left;
+        if left == 0 {
+            self.end();
+        }
     }
 
     /// Joins the first good `frame` after [`Self::conceal`] in place: the concealment goes on for a moment beneath it.
@@ -132,7 +206,7 @@ impl Concealer {
 
     /// Crossfades from the running extension of `history` into `frame`.
     fn blend(&mut self, history: &[i16], frame: &mut [i16]) {
-        let real = if self.lost == 0 { history } else { self.begin(history) };
+        let real = self.begin(history);
         let n = frame.len().min(self.ms(MERGE_MS));
         let step = ONE / (n as i32 + 1);
         let mut w = 0;
@@ -140,7 +214,7 @@ impl Concealer {
             w += step;
             (y * w + made * (ONE - w)) >> 15
         });
-        self.lost = 0;
+        self.end();
     }
 
     /// Bends both pitches so that they meet in phase: the repetition of the past arrives at the gap's end where the
@@ -151,19 +225,21 @@ impl Concealer {
             return;
         }
         let (p, q) = (forward.period as i32, backward.period as i32);
-        let Some(found) = pitch::phase(real, near, forward.period, self.rate_hz) else { return };
-        if found.correlation < ALIKE {
-            return;
-        }
         let gap = gap as i32;
         let nominal = gap * 2 * p / (p + q);
-        let target = forward.span as i32 - found.lag as i32;
         let natural = (forward.position >> 16) as i32 + nominal;
-        let mut bend = (target - natural).rem_euclid(p);
-        if bend > p / 2 {
-            bend -= p;
+        // Where the future would lie before the past's end if nothing were bent, and how far off that is looked for it:
+        // a little further than may be bent, so that what lies beyond is seen to do so.
+        let (most, whole) = (gap / 8, near.len().min(forward.period) as i32);
+        let reach = (most + 2 * pitch::decimation(self.rate_hz) as i32).min(p / 2);
+        let mut straight = (forward.span as i32 - natural).rem_euclid(p);
+        while straight - reach < whole {
+            straight += p;
         }
-        if bend.abs() > gap / 8 {
+        let lags = (straight - reach) as usize..=(straight + reach) as usize;
+        let Some(found) = pitch::phase(real, near, forward.period, lags, self.rate_hz) else { return };
+        let bend = straight - found.lag as i32;
+        if found.correlation < ALIKE || bend.abs() > most {
             return;
         }
         let advance = nominal + bend;
@@ -177,7 +253,8 @@ impl Concealer {
 
     /// The real part of `history`; at the beginning of a loss, its analysis.
     fn begin<'a>(&mut self, history: &'a [i16]) -> &'a [i16] {
-        if self.lost == 0 {
+        if !self.ready {
+            self.ready = true;
             let real = &history[history.len() - history.len().min(self.ms(HISTORY_MS))..];
             let pitch = pitch::search(real, self.rate_hz);
             self.forward.seed = self.seed;
@@ -202,22 +279,37 @@ impl Concealer {
         let mut block = [0; BLOCK];
         for part in out.chunks_mut(BLOCK) {
             let block = &mut block[..part.len()];
-            if self.lost < self.silent {
-                self.forward.cycles = (1 + self.lost / self.ms(GROW_MS)).min(3);
+            if self.lost < self.silent() {
+                self.forward.cycles = (1 + self.lost / self.ms(GROW_MS)).min(3) as u8;
                 self.forward.fill(block, real.len(), past(real));
+            }
+            if self.lost + part.len() <= self.hold() {
+                part.iter_mut().zip(&*block).for_each(|(y, made)| *y = join(i32::from(*y), *made) as i16);
+                self.lost += part.len();
+                continue;
             }
             for (y, made) in part.iter_mut().zip(block) {
                 *y = join(i32::from(*y), (*made * self.fade(self.lost)) >> 15) as i16;
                 self.lost += 1;
             }
             // The count stays where nothing more changes.
-            self.lost = self.lost.min(self.silent);
+            self.lost = self.lost.min(self.silent());
         }
+    }
+
+    /// Samples of a loss for which the gain is one.
+    fn hold(&self) -> usize {
+        usize::from(self.silent - self.falling)
+    }
+
+    /// Samples of a loss until silence.
+    fn silent(&self) -> usize {
+        self.silent.into()
     }
 
     /// Gain after `samples` of loss, Q15.
     fn fade(&self, samples: usize) -> i32 {
-        let left = self.silent.saturating_sub(samples).min(self.falling) as u32;
+        let left = self.silent().saturating_sub(samples).min(self.falling.into()) as u32;
         ((left * self.slope) >> 15) as i32
     }
 }
@@ -305,6 +397,36 @@ mod tests {
             Concealer::new(rate).bridge(&clean[..a], &mut ahead, &mut clean[b..].to_vec());
             let (ahead, alone) = (snr_db(&clean[a..b], &ahead), snr_db(&clean[a..b], &alone));
             assert!(ahead > alone + 3.0 && ahead > 8.0, "{rate} Hz: {ahead} and {alone} dB");
+        }
+    }
+
+    #[test]
+    fn a_gap_that_is_filled_in_parts_is_the_same_gap() {
+        for (rate, gap) in [(8_000usize, 240), (16_000, 480), (48_000, 960)] {
+            let clean = synthetic(rate as u32, rate / 2);
+            let (history, rest) = clean.split_at(rate / 4);
+            let future = &rest[gap..];
+            let mut whole = vec![0; gap];
+            Concealer::new(rate as u32).bridge(history, &mut whole, &mut future.to_vec());
+            // The past side is analysed before the gap begins, the future side with it, and the rest as it is needed.
+            let mut it = Concealer::new(rate as u32);
+            it.prepare(history);
+            assert!(it.is_ready() && !it.is_concealing());
+            let mut parts = history.to_vec();
+            parts.resize(history.len() + gap, 0);
+            it.meet(history, &mut parts[history.len()..], future);
+            for at in (history.len()..parts.len()).step_by(80) {
+                assert_eq!(it.unmet(), parts.len() - at);
+                assert!(!it.is_concealing());
+                let (before, place) = parts.split_at_mut(at);
+                it.go_on(before, &mut place[..80]);
+            }
+            assert_eq!(parts[history.len()..], whole, "{rate} Hz");
+            assert!(!it.is_ready() && it.unmet() == 0);
+            // Nothing was lost after all.
+            it.prepare(history);
+            it.dismiss();
+            assert!(!it.is_ready());
         }
     }
 

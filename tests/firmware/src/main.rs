@@ -16,6 +16,8 @@ mod fnv;
 #[path = "../../src/golden.rs"]
 mod golden;
 mod meter;
+#[path = "../../src/phone_flood.rs"]
+mod phone_flood;
 mod semihosting;
 
 #[entry]
@@ -43,6 +45,7 @@ fn main() -> ! {
     let (again, costs) = canned::measure(meter::instructions);
     assert!(call == again, "step by step it's another call");
     for (name, cost) in [
+        ("tick", costs.tick),
         ("normal", costs.normal),
         ("stretch", costs.stretch),
         ("conceal", costs.conceal),
@@ -54,6 +57,15 @@ fn main() -> ! {
         print("  most", cost.most);
         print("  frames", cost.frames);
     }
+
+    let flooded = phone_flood::flood(&mut canned::phone(), meter::instructions);
+    assert!(flooded.intake <= phone_flood::budget() + flooded.packet, "the flood keeps audio waiting");
+    assert!(flooded.received + flooded.dropped + flooded.waiting == phone_flood::SENT, "a packet is lost silently");
+    print("flood tick", flooded.tick);
+    print("flood intake", flooded.intake);
+    print("flood packet", flooded.packet);
+    print("flood received", flooded.received);
+    print("flood crowded", flooded.crowded);
 
     print("receiver", size_of::<NarrowbandReceiver>() as u32);
     print("sender", size_of::<NarrowbandSender>() as u32);
