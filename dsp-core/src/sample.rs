@@ -5,8 +5,8 @@
 //! both, so that a design needs no float where there is none. Only the `f32` body uses floating point, and only
 //! `+ - *`, comparison and conversion, so its results are the same bits on every target.
 //!
-//! Rounding: `i16` rounds half up. Conversion from `f32` to integers rounds half to even, saturates, and takes NaN
-//! as 0.
+//! Rounding, everywhere: to the nearest, halves up (towards plus infinity). Conversion from floats to integers saturates,
+//! and takes NaN as 0.
 
 use fixed::types::I2F14;
 
@@ -18,6 +18,9 @@ pub(crate) mod sealed {
 
 /// A sample of PCM: `i16` or `f32`.
 pub trait Sample: sealed::Sealed + Copy + Default + PartialEq + core::fmt::Debug + 'static {
+    /// Bits that tell a sample from the next one near full scale: 16, and more than any integer format for a float.
+    const BITS: u32;
+
     /// A factor: [`I2F14`] or `f32`.
     type Coef: Copy;
 
@@ -33,6 +36,18 @@ pub trait Sample: sealed::Sealed + Copy + Default + PartialEq + core::fmt::Debug
     /// To 32 bits left-justified (full scale 2^31), saturated.
     fn to_i32(self) -> i32;
 
+    /// From a float of full scale 1.0; `i16` rounds and saturates, `f32` keeps what it is.
+    fn from_f32(sample: f32) -> Self;
+
+    /// To a float of full scale 1.0; exact.
+    fn to_f32(self) -> f32;
+
+    /// From a double of full scale 1.0; `i16` rounds and saturates, `f32` rounds.
+    fn from_f64(sample: f64) -> Self;
+
+    /// To a double of full scale 1.0; exact.
+    fn to_f64(self) -> f64;
+
     /// The factor of a design; exact.
     fn coef(design: I2F14) -> Self::Coef;
 
@@ -47,6 +62,7 @@ pub trait Sample: sealed::Sealed + Copy + Default + PartialEq + core::fmt::Debug
 }
 
 impl Sample for i16 {
+    const BITS: u32 = 16;
     type Coef = I2F14;
 
     #[inline]
@@ -67,6 +83,26 @@ impl Sample for i16 {
     #[inline]
     fn to_i32(self) -> i32 {
         i32::from(self) << 16
+    }
+
+    #[inline]
+    fn from_f32(sample: f32) -> Self {
+        sample.to_i16()
+    }
+
+    #[inline]
+    fn to_f32(self) -> f32 {
+        f32::from_i16(self)
+    }
+
+    #[inline]
+    fn from_f64(sample: f64) -> Self {
+        round_f64(sample * 32_768.0) as Self
+    }
+
+    #[inline]
+    fn to_f64(self) -> f64 {
+        f64::from(self) / 32_768.0
     }
 
     #[inline]
@@ -92,16 +128,34 @@ impl Sample for i16 {
     }
 }
 
-/// The nearest whole number, ties to even, for any `x`. Adding 2^23 leaves a float no bits for a fraction.
+/// The nearest whole number, halves up, for any `x`. Adding 2^23 leaves a float no bits for a fraction.
 #[inline]
 fn round(x: f32) -> f32 {
     const NO_FRACTION: f32 = 8_388_608.0;
     let shift = NO_FRACTION.copysign(x);
     // Not `abs() >= ..`: NaN takes this branch's else and stays NaN.
-    if x.abs() >= NO_FRACTION { x } else { (x + shift) - shift }
+    if x.abs() >= NO_FRACTION {
+        return x;
+    }
+    // Halves went to the even number, which may be the one below.
+    let even = (x + shift) - shift;
+    if x - even == 0.5 { even + 1.0 } else { even }
+}
+
+/// The same of a double.
+#[inline]
+fn round_f64(x: f64) -> f64 {
+    const NO_FRACTION: f64 = 4_503_599_627_370_496.0;
+    let shift = NO_FRACTION.copysign(x);
+    if x.abs() >= NO_FRACTION {
+        return x;
+    }
+    let even = (x + shift) - shift;
+    if x - even == 0.5 { even + 1.0 } else { even }
 }
 
 impl Sample for f32 {
+    const BITS: u32 = 32;
     type Coef = Self;
 
     #[inline]
@@ -123,6 +177,26 @@ impl Sample for f32 {
     #[inline]
     fn to_i32(self) -> i32 {
         round(self * 2_147_483_648.0) as i32
+    }
+
+    #[inline]
+    fn from_f32(sample: f32) -> Self {
+        sample
+    }
+
+    #[inline]
+    fn to_f32(self) -> f32 {
+        self
+    }
+
+    #[inline]
+    fn from_f64(sample: f64) -> Self {
+        sample as Self
+    }
+
+    #[inline]
+    fn to_f64(self) -> f64 {
+        f64::from(self)
     }
 
     #[inline]
@@ -164,9 +238,12 @@ mod tests {
     fn floats_round_saturate_and_lose_nan() {
         let lsb = 1.0 / 32_768.0;
         for (x, expected) in [
-            (0.5 * lsb, 0),
+            (0.5 * lsb, 1),
+            (-0.5 * lsb, 0),
             (1.5 * lsb, 2),
-            (-1.5 * lsb, -2),
+            (-1.5 * lsb, -1),
+            (2.5 * lsb, 3),
+            (0.499_999_97 * lsb, 0),
             (0.51 * lsb, 1),
             (-0.51 * lsb, -1),
             (1.0, i16::MAX),

@@ -8,6 +8,8 @@ pub mod fnv;
 pub mod golden;
 pub mod phone_flood;
 pub mod program;
+pub mod resampled;
+pub mod resampling;
 pub mod road;
 pub mod score;
 pub mod tick;

@@ -3,7 +3,7 @@
 use dsp_core::codec::g711::{Pcma, Pcmu};
 use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 use dsp_core::codec::ilbc::{IlbcDecoder, IlbcEncoder, IlbcMode};
-use media_core_tests::{coded, golden};
+use media_core_tests::{coded, golden, resampled};
 
 #[test]
 fn hashes_are_unchanged() {
@@ -21,8 +21,10 @@ fn hashes_are_unchanged() {
         ("gain f32", golden::gain::<f32>()),
         ("front i16", golden::front_i16()),
         ("front f32", golden::front_f32()),
+        ("resample i16", resampled::resample_i16(|| 0).hash),
+        ("resample f32", resampled::resample_f32(|| 0).hash),
     ];
-    let expected: [(&str, u32); 13] = [
+    let expected: [(&str, u32); 15] = [
         ("pcmu", 0xf58b_63b0),
         ("pcma", 0xf008_e257),
         ("l16", 0xd86d_49d5),
@@ -35,7 +37,9 @@ fn hashes_are_unchanged() {
         ("gain i16", 0x92ab_d477),
         ("gain f32", 0xde8a_d3f7),
         ("front i16", 0xd01c_c65d),
-        ("front f32", 0x9848_304c),
+        ("front f32", 0x9aea_3280),
+        ("resample i16", 0x7aaa_2fb6),
+        ("resample f32", 0x4fa1_84a8),
     ];
     assert_eq!(
         hashes.map(|(name, hash)| format!("{name} {hash:#010x}")),

@@ -112,9 +112,9 @@ impl<B: CaptureBlock<f32>, const FRAME: usize> CaptureBlock<i16> for InFloat<B, 
     fn process(&mut self, frame: &mut [i16], near: &Near<'_>) {
         let Some(float) = self.frame.get_mut(..frame.len()) else { return };
         // Lengths are the same: neither conversion can fail.
-        let _ = format::from_i16(frame, float);
+        let _ = format::read(frame, float);
         self.block.process(float, near);
-        let _ = format::to_i16(float, frame);
+        let _ = format::write(float, frame);
     }
 
     fn reset(&mut self) {

@@ -15,6 +15,8 @@ mod canned;
 mod fnv;
 #[path = "../../src/golden.rs"]
 mod golden;
+#[path = "../../src/resampled.rs"]
+mod resampled;
 mod meter;
 #[path = "../../src/phone_flood.rs"]
 mod phone_flood;
@@ -80,11 +82,21 @@ fn main() -> ! {
     print("level i16", golden::level::<i16>());
     print("gain i16", golden::gain::<i16>());
     print("front i16", golden::front_i16());
+    let resampled = resampled::resample_i16(meter::instructions);
+    print("resample i16", resampled.hash);
+    for (name, cost) in resampled::NAMES.into_iter().zip(resampled.costs) {
+        semihosting::print("resampled ", name, cost);
+    }
     if cfg!(feature = "float") {
         print("appendix 1", golden::appendix1());
         print("level f32", golden::level::<f32>());
         print("gain f32", golden::gain::<f32>());
         print("front f32", golden::front_f32());
+        let resampled = resampled::resample_f32(meter::instructions);
+        print("resample f32", resampled.hash);
+        for (name, cost) in resampled::NAMES.into_iter().zip(resampled.costs).filter(|(_, cost)| *cost > 0) {
+            semihosting::print("resampled f32 ", name, cost);
+        }
     }
     semihosting::succeed()
 }

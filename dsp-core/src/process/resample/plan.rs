@@ -24,7 +24,7 @@ pub const MAX_PPB: i32 = 5_000_000;
 pub enum Quality {
     /// For telephone speech on small parts: flat to 0.86 of the band, 70 dB down from 1.14 on; 32 taps.
     Fast,
-    /// For speech and calls: flat to 0.87 of the band, 90 dB down from 1.05 on; 64 taps.
+    /// For speech and calls: flat to 0.86 of the band, 90 dB down from 1.05 on; 64 taps.
     #[default]
     Good,
     /// For music and files: flat to 0.9 of the band, 130 dB down from 1.0 on; 176 taps.
@@ -36,8 +36,8 @@ impl Quality {
     /// steered resampler's phases a sample of the lower rate.
     const fn design(self) -> (u32, f64, f64, u32) {
         match self {
-            Self::Fast => (32, 1.0, 70.0, 32),
-            Self::Good => (64, 0.96, 91.0, 128),
+            Self::Fast => (32, 1.0, 71.0, 32),
+            Self::Good => (64, 0.955, 91.0, 128),
             Self::Best => (176, 0.95, 134.0, 512),
         }
     }
