@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Prints the README's table of times from what `cargo bench` left in target/criterion, and the memory of a call.
 
-    cargo bench -p media-core-benches && python3 benches/table.py
+    cargo bench -p media-core-benches && python3 benches/table.py [PREFIX]
 
+With a prefix, only the benchmarks whose names begin with it; the resampler's have a table of their own.
 Medians in ns. A benchmark named "... ours" is put beside those that share the rest of its name; the ratio is ours/theirs.
 No package carries iLBC's reference in C: its known times are scaled by spandsp's G.722, measured beside it then and here in
 the same run.
@@ -11,12 +12,16 @@ import json
 import pathlib
 import re
 import subprocess
+import sys
 
 root = pathlib.Path(__file__).resolve().parent.parent
 results = {}
 for estimates in (root / "target/criterion").glob("**/new/estimates.json"):
     name = json.loads((estimates.parent / "benchmark.json").read_text())["full_id"]
     results[name] = json.loads(estimates.read_text())["median"]["point_estimate"]
+PREFIX = sys.argv[1] if len(sys.argv) > 1 else ""
+results = {name: ns for name, ns in results.items()
+           if (name.startswith(PREFIX) if PREFIX else not name.startswith("resample"))}
 
 # libilbc and spandsp's G.722 on one machine, in ns: 20 and 30 ms frames, and 20 ms.
 LIBILBC = {"iLBC encode, 20 ms": 51_100, "iLBC decode, 20 ms": 15_900, "iLBC encode, 30 ms": 61_700,
@@ -50,7 +55,7 @@ for row in rows:
     print("| " + " | ".join(row) + " |")
 
 demo = root / "target/release/media-core"
-if demo.exists():
+if demo.exists() and not PREFIX:
     report = subprocess.run(
         [demo, "demo", "--fast", "--json", "--codec", "pcmu", "--seconds", "2", "--out", root / "target/table-demo"],
         capture_output=True, text=True, check=True).stdout

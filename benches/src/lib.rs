@@ -15,3 +15,5 @@ pub fn speech_8k() -> Vec<i16> {
 
 #[cfg(feature = "c-peers")]
 pub mod spandsp;
+#[cfg(feature = "c-peers")]
+pub mod speexdsp;
