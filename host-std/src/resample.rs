@@ -1,133 +1,138 @@
-//! A streaming mono resampler between any two rates of 4 to 192 kHz, whose ratio can be nudged by parts per million.
+//! The core's resampler for streams of a host: mono, in pieces of any length, between any two rates of 4 to 192 kHz.
 //!
-//! A windowed sinc of 64 samples of the lower rate (Blackman-Harris), interpolated at any position, over `rubato`.
-//! - Pass band: -6 dB at 0.875 of the lower Nyquist frequency (3.5 kHz at 8 kHz, 21 kHz at 48 kHz).
-//! - Delay: fixed, [`Resampler::delay_ms`]: half the sinc and one millisecond of block, together about 5.3 ms at 8 kHz.
-//! - Samples are `f32` with full scale at 1.0, or `i16`.
-//! - Cost: 256 multiplications an output sample upwards, 256 an input sample's share downwards. Memory is allocated
-//!   in `new` alone.
+//! Over [`dsp_core::process::resample`] in `f32`, full scale at 1.0; `i16` is converted at the ends. Passband, stopband and delay
+//! are those of its [`Quality`]: [`Resampler::delay_ms`] is half the filter and nothing more, 4 ms at 8 kHz and 0.7 ms at
+//! 48 kHz for `Good`. Resamplers of the same rates share one table of taps. Memory is allocated by the
+//! constructors alone.
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{
-    Adjustable as _, Async, FixedAsync, Resampler as _, SincInterpolationParameters, SincInterpolationType,
-    WindowFunction,
-};
+use dsp_core::kernel::{Kernel, LANES};
+use dsp_core::process::resample::{Design, Line, MAX_PPB, Plan, Processed};
+use dsp_core::sample::Sample;
 
-/// Length of the sinc in samples of the lower rate.
-const TAPS: usize = 64;
+pub use dsp_core::process::resample::{Quality, ResampleError};
 
 /// How far the ratio can be nudged either way.
-pub const MAX_PPM: f64 = 5_000.0;
+pub const MAX_PPM: f64 = MAX_PPB as f64 / 1e3;
 
 /// What the output queue holds at least, in milliseconds: the longest frame of any codec here, twice.
 const QUEUE_MS: usize = 240;
 
-/// Why there is no such resampler: a rate outside 4 to 192 kHz.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResampleError {
-    /// Rate of the input, in Hz.
-    pub from_hz: u32,
-    /// Rate of the output, in Hz.
-    pub to_hz: u32,
-}
+/// A table of taps on the heap.
+type Table = Design<Box<[<f32 as Kernel>::Taps]>>;
 
-impl fmt::Display for ResampleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no resampling from {} to {} Hz: rates go from 4 to 192 kHz", self.from_hz, self.to_hz)
+/// The tables in use, so that channels share theirs.
+static TABLES: Mutex<Vec<Weak<Table>>> = Mutex::new(Vec::new());
+
+/// The table of `plan`: one that is there, or a new one.
+fn table(plan: Plan) -> Result<Arc<Table>, ResampleError> {
+    // A list of what is in use is right whoever panicked while it was locked.
+    let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
+    tables.retain(|table| table.strong_count() > 0);
+    if let Some(table) = tables.iter().filter_map(Weak::upgrade).find(|table| *table.plan() == plan) {
+        return Ok(table);
     }
+    let table = Arc::new(Design::new::<f32>(plan, vec![[0.0; LANES]; plan.table_len()].into_boxed_slice())?);
+    tables.push(Arc::downgrade(&table));
+    Ok(table)
 }
-
-impl std::error::Error for ResampleError {}
 
 /// Takes mono sound at one rate in pieces of any length and gives it at another in pieces of any length.
 ///
-/// After `n` samples went in, at least `n * to / from` (rounded down) came out or can be pulled: a caller that moves
-/// whole frames never falls short. What isn't pulled waits in a bounded queue; when it is full, `push` takes less.
+/// After `n` samples went in, `n * to / from`, rounded up, came out or can be pulled, as long as nothing is nudged: a caller
+/// that moves whole frames never falls short. What isn't pulled waits in a bounded queue; when it is full, `push` takes
+/// less.
 pub struct Resampler {
-    inner: Async<f32>,
-    from_hz: u32,
-    to_hz: u32,
+    table: Arc<Table>,
+    line: Line<f32, Box<[f32]>>,
+    /// What goes in at a time: a millisecond.
     block: Box<[f32]>,
-    held: usize,
     scratch: Box<[f32]>,
     queue: VecDeque<f32>,
     capacity: usize,
-    prime: usize,
 }
 
 impl Resampler {
-    /// A resampler from `from_hz` to `to_hz`.
+    /// A resampler from `from_hz` to `to_hz` whose ratio is fixed, of the quality for calls.
     ///
     /// # Errors
-    /// [`ResampleError`] for a rate outside 4 to 192 kHz.
+    /// [`ResampleError::Rate`] for a rate outside 4 to 192 kHz.
     pub fn new(from_hz: u32, to_hz: u32) -> Result<Self, ResampleError> {
-        let wrong = ResampleError { from_hz, to_hz };
-        if ![from_hz, to_hz].iter().all(|hz| (4_000..=192_000).contains(hz)) {
-            return Err(wrong);
+        Self::with_quality(from_hz, to_hz, Quality::Good)
+    }
+
+    /// The same of another quality.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn with_quality(from_hz: u32, to_hz: u32, quality: Quality) -> Result<Self, ResampleError> {
+        match Plan::exact(from_hz, to_hz, quality) {
+            // Rates with little in common, whose table would be large: interpolated, and otherwise the same.
+            Err(ResampleError::Ratio { .. }) => Self::of(Plan::steered(from_hz, to_hz, quality)?),
+            plan => Self::of(plan?),
         }
-        let ratio = f64::from(to_hz) / f64::from(from_hz);
-        let block = (from_hz / 1000) as usize;
-        let parameters = SincInterpolationParameters::new(taps(from_hz, to_hz), WindowFunction::BlackmanHarris)
-            .interpolation(SincInterpolationType::Cubic)
-            .oversampling_factor(128);
-        let inner = Async::new_sinc(ratio, 1.0 + MAX_PPM * 1e-6, &parameters, block, 1, FixedAsync::Input)
-            .map_err(|_| wrong)?;
-        // The input of an unfinished block, and the two samples by which the interpolator stays behind, are made up
-        // for with silence in front.
-        let prime = ((block + 2) as f64 * ratio).ceil() as usize + 1;
-        let scratch = vec![0.0; inner.output_frames_max()].into_boxed_slice();
-        let capacity = to_hz as usize * QUEUE_MS / 1000 + prime + scratch.len();
-        let mut resampler = Self {
-            inner,
-            from_hz,
-            to_hz,
-            block: vec![0.0; block].into_boxed_slice(),
-            held: 0,
-            scratch,
+    }
+
+    /// A resampler for calls whose ratio can be nudged by parts per million while it runs.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn steered(from_hz: u32, to_hz: u32) -> Result<Self, ResampleError> {
+        Self::of(Plan::steered(from_hz, to_hz, Quality::Good)?)
+    }
+
+    fn of(plan: Plan) -> Result<Self, ResampleError> {
+        let block = (plan.from_hz() / 1_000) as usize;
+        let scratch = most_output(&plan, block);
+        let capacity = plan.to_hz() as usize * QUEUE_MS / 1_000 + scratch;
+        let history = vec![0.0; plan.history_len(16 * block)].into_boxed_slice();
+        Ok(Self {
+            table: table(plan)?,
+            line: Line::new(plan, history)?,
+            block: vec![0.0; block].into(),
+            scratch: vec![0.0; scratch].into(),
             queue: VecDeque::with_capacity(capacity),
             capacity,
-            prime,
-        };
-        resampler.reset();
-        Ok(resampler)
+        })
+    }
+
+    fn plan(&self) -> &Plan {
+        self.table.plan()
     }
 
     /// Rate of the input, in Hz.
     pub fn from_hz(&self) -> u32 {
-        self.from_hz
+        self.plan().from_hz()
     }
 
     /// Rate of the output, in Hz.
     pub fn to_hz(&self) -> u32 {
-        self.to_hz
+        self.plan().to_hz()
     }
 
     /// How much later a sound comes out than it went in, counted in samples of the output.
     pub fn delay_samples(&self) -> f64 {
-        let ratio = f64::from(self.to_hz) / f64::from(self.from_hz);
-        // The interpolator's grid of 128 points an input sample puts its centre one point early.
-        self.prime as f64 + ((taps(self.from_hz, self.to_hz) / 2) as f64 - 1.0 / 128.0) * ratio - 1.0
+        self.plan().delay_samples() as f64 * f64::from(self.to_hz()) / f64::from(self.from_hz())
     }
 
     /// The same in milliseconds.
     pub fn delay_ms(&self) -> f64 {
-        self.delay_samples() * 1e3 / f64::from(self.to_hz)
+        self.plan().delay_samples() as f64 * 1e3 / f64::from(self.from_hz())
     }
 
-    /// Makes `ppm` parts per million more output from the same input, from the next millisecond on; negative: less.
-    /// Held to [`MAX_PPM`].
+    /// Makes `ppm` parts per million more output from the same input, from the next sample on; negative: less. Held to
+    /// [`MAX_PPM`]. Only where it was made [`steered`](Self::steered).
     pub fn set_ppm(&mut self, ppm: f64) {
-        let ppm = if ppm.is_finite() { ppm.clamp(-MAX_PPM + 1.0, MAX_PPM - 1.0) } else { 0.0 };
-        // It can't be refused: the bound is inside the one given at construction. One ppm of slack covers rounding.
-        let _ = self.inner.set_resample_ratio_relative(1.0 + ppm * 1e-6, true);
+        // `as` saturates, and what isn't a number is none.
+        self.line.steer((ppm * 1e3) as i32);
     }
 
     /// Takes `pcm` and returns how many samples fitted: all, unless the caller leaves 240 ms of output unpulled.
     pub fn push(&mut self, pcm: &[i16]) -> usize {
-        self.push_with(pcm, |s| f32::from(s) / 32_768.0)
+        self.push_with(pcm, f32::from_i16)
     }
 
     /// [`Resampler::push`] for floats, full scale at 1.0.
@@ -137,32 +142,19 @@ impl Resampler {
 
     fn push_with<S: Copy>(&mut self, pcm: &[S], to_f32: impl Fn(S) -> f32) -> usize {
         let mut taken = 0;
-        while taken < pcm.len() {
+        for part in pcm.chunks(self.block.len()) {
             if self.queue.len() + self.scratch.len() > self.capacity {
                 break;
             }
-            let n = (self.block.len() - self.held).min(pcm.len() - taken);
-            for (slot, &s) in self.block[self.held..self.held + n].iter_mut().zip(&pcm[taken..]) {
-                *slot = to_f32(s);
-            }
-            self.held += n;
-            taken += n;
-            if self.held == self.block.len() {
-                self.held = 0;
-                self.run();
-            }
+            let block = &mut self.block[..part.len()];
+            block.iter_mut().zip(part).for_each(|(slot, &sample)| *slot = to_f32(sample));
+            let Processed { consumed, produced } = self.table.process(&mut self.line, block, &mut self.scratch);
+            debug_assert_eq!(consumed, part.len(), "the scratch holds what comes of a block");
+            // Within the queue's capacity, as was checked: no allocation.
+            self.queue.extend(&self.scratch[..produced]);
+            taken += consumed;
         }
         taken
-    }
-
-    fn run(&mut self) {
-        let (block, room) = (self.block.len(), self.scratch.len());
-        // These can't fail: both slices are of the sizes that the resampler itself named.
-        let input = InterleavedSlice::new(&self.block[..], 1, block).expect("one block");
-        let mut output = InterleavedSlice::new_mut(&mut self.scratch[..], 1, room).expect("the largest output");
-        let (_, made) = self.inner.process_into_buffer(&input, &mut output, None).expect("sizes as asked for");
-        // Within the queue's capacity, as `push_with` has checked: no allocation.
-        self.queue.extend(&self.scratch[..made]);
     }
 
     /// Samples that can be pulled now.
@@ -172,7 +164,7 @@ impl Resampler {
 
     /// Fills `pcm` as far as there is output, and returns how far.
     pub fn pull(&mut self, pcm: &mut [i16]) -> usize {
-        self.pull_with(pcm, to_i16)
+        self.pull_with(pcm, f32::to_i16)
     }
 
     /// [`Resampler::pull`] for floats, full scale at 1.0.
@@ -190,27 +182,21 @@ impl Resampler {
 
     /// Forgets all sound, and the nudge.
     pub fn reset(&mut self) {
-        self.inner.reset();
-        self.held = 0;
+        self.line.reset();
         self.queue.clear();
-        self.queue.extend(std::iter::repeat_n(0.0, self.prime));
     }
+}
+
+/// The most samples that come of `input`, with any nudge.
+fn most_output(plan: &Plan, input: usize) -> usize {
+    let whole = plan.output_len(input as u64) as usize + 1;
+    whole + whole / 100 + 1
 }
 
 impl fmt::Debug for Resampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Resampler({} -> {} Hz, {} waiting)", self.from_hz, self.to_hz, self.queue.len())
+        write!(f, "Resampler({} -> {} Hz, {} waiting)", self.from_hz(), self.to_hz(), self.queue.len())
     }
-}
-
-/// Length of the sinc in input samples: a multiple of 8, as the library rounds to.
-fn taps(from_hz: u32, to_hz: u32) -> usize {
-    (TAPS * from_hz as usize).div_ceil(from_hz.min(to_hz) as usize).next_multiple_of(8)
-}
-
-/// To 16 bits: rounded, and held at full scale.
-pub(crate) fn to_i16(s: f32) -> i16 {
-    (s * 32_768.0).round() as i16
 }
 
 #[cfg(test)]
@@ -296,7 +282,7 @@ mod tests {
                     pulled += resampler.pull(&mut pcm) as u64;
                     let owed = pushed * u64::from(to) / u64::from(from);
                     assert!(pulled >= owed, "{from} to {to} by {piece}: {pulled} of {owed}");
-                    assert!(pulled <= owed + resampler.prime as u64 + 1);
+                    assert!(pulled <= owed + 1);
                 }
             }
         }
@@ -319,7 +305,7 @@ mod tests {
     #[test]
     fn parts_per_million_are_followed() {
         for ppm in [-300.0, 0.0, 150.0] {
-            let mut resampler = Resampler::new(48_000, 48_000).unwrap();
+            let mut resampler = Resampler::steered(48_000, 48_000).unwrap();
             resampler.set_ppm(ppm);
             let mut pulled = 0;
             let mut pcm = [0; 1000];
@@ -327,7 +313,7 @@ mod tests {
                 resampler.push(&[0; 480]);
                 pulled += resampler.pull(&mut pcm);
             }
-            let made = pulled as f64 - resampler.prime as f64;
+            let made = pulled as f64;
             let got = (made / (480.0 * 6000.0) - 1.0) * 1e6;
             assert!((got - ppm).abs() < 2.0, "{got:.2} ppm for {ppm}");
         }
@@ -335,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_moving_ratio_leaves_a_tone_clean() {
-        let mut resampler = Resampler::new(48_000, 48_000).unwrap();
+        let mut resampler = Resampler::steered(48_000, 48_000).unwrap();
         let mut out = Vec::new();
         let mut pcm = [0; 600];
         for (k, part) in tone(1000.0, 48_000, 20_000.0, 96_000).chunks(480).enumerate() {
@@ -353,9 +339,11 @@ mod tests {
 
     #[test]
     fn rates_are_checked_and_any_nudge_is_survived() {
-        assert_eq!(Resampler::new(3999, 48_000).err(), Some(ResampleError { from_hz: 3999, to_hz: 48_000 }));
+        let wrong = ResampleError::Rate { from_hz: 3999, to_hz: 48_000 };
+        assert_eq!(Resampler::new(3999, 48_000).err(), Some(wrong));
         assert!(Resampler::new(8_000, 192_001).is_err());
-        let mut resampler = Resampler::new(192_000, 4_000).unwrap();
+        assert_eq!(Resampler::new(44_056, 48_000).map(|odd| odd.to_hz()), Ok(48_000));
+        let mut resampler = Resampler::steered(192_000, 4_000).unwrap();
         for ppm in [1e9, f64::NAN, -1e9, f64::NEG_INFINITY] {
             resampler.set_ppm(ppm);
             resampler.push(&[100; 2000]);

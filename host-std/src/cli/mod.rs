@@ -11,6 +11,7 @@ mod netsim;
 mod network;
 mod reoffer;
 mod replay;
+mod resample;
 mod settings;
 mod signals;
 mod sound;
@@ -48,6 +49,7 @@ enum Command {
     Encode(encode::Args),
     Decode(decode::Args),
     Codecs(codecs::Args),
+    Resample(resample::Args),
     Replay(replay::Args),
     Netsim(netsim::Args),
 }
@@ -74,6 +76,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Codecs(args) => codecs::run(&args),
+        Command::Resample(args) => resample::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Netsim(args) => netsim::run(&args),
     };

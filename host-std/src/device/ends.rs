@@ -6,11 +6,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use cpal::{ErrorKind, FromSample, SizedSample};
+use cpal::ErrorKind;
+use dsp_core::format::{self, Encoding};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::CardConfig;
 use super::drift::DriftControl;
+use super::stream::CardSample;
 use crate::resample::{ResampleError, Resampler};
 
 /// What the callbacks tell.
@@ -209,19 +211,15 @@ pub(super) struct CaptureCallback {
 }
 
 impl CaptureCallback {
-    pub(super) fn run<T: SizedSample>(&mut self, data: &[T])
-    where
-        f32: FromSample<T>,
-    {
+    pub(super) fn run<T: CardSample>(&mut self, data: &[T]) {
         self.shared.capturing.store(true, Relaxed);
         let frames = data.len() / self.channels;
         let n = frames.min(self.ring.slots());
-        let scale = 1.0 / self.channels as f32;
         if let Ok(chunk) = self.ring.write_chunk_uninit(n) {
             chunk.fill_from_iter(data.chunks_exact(self.channels).map(|frame| {
-                let sum: f32 = frame.iter().map(|&s| f32::from_sample_(s)).sum();
+                let mean = format::mean(frame.iter().map(|sample| sample.unit().read::<f32>()));
                 // A broken driver's NaN would stay in the resampler for the length of its sinc.
-                if sum.is_finite() { (sum * scale).clamp(-1.0, 1.0) } else { 0.0 }
+                if mean.is_finite() { mean.clamp(-1.0, 1.0) } else { 0.0 }
             }));
         }
         // The caller drops the oldest as soon as it reads; a caller that doesn't loses the newest here.
@@ -240,7 +238,7 @@ pub(super) struct PlaybackCallback {
 }
 
 impl PlaybackCallback {
-    pub(super) fn run<T: SizedSample + FromSample<f32>>(&mut self, data: &mut [T]) {
+    pub(super) fn run<T: CardSample>(&mut self, data: &mut [T]) {
         data.fill(T::EQUILIBRIUM);
         let frames = data.len() / self.channels;
         let mut level = self.ring.slots();
@@ -257,8 +255,7 @@ impl PlaybackCallback {
         let n = frames.min(level);
         if let Ok(chunk) = self.ring.read_chunk(n) {
             for (frame, s) in data.chunks_exact_mut(self.channels).zip(chunk) {
-                // A step below full scale: 1.0 is one more than an integer format can have.
-                let s = T::from_sample_(s.clamp(-1.0, 1.0 - f32::EPSILON / 2.0));
+                let s = T::of(Encoding::write(s.clamp(-1.0, 1.0)));
                 frame.iter_mut().take(2).for_each(|slot| *slot = s);
             }
         }
@@ -277,7 +274,7 @@ pub(super) fn capture_pair(
     shared: &Arc<Shared>,
 ) -> Result<(CaptureCallback, Capture), ResampleError> {
     let levels = Levels::new(config, card_hz);
-    let resampler = Resampler::new(card_hz, config.sample_rate_hz)?;
+    let resampler = Resampler::steered(card_hz, config.sample_rate_hz)?;
     let (producer, consumer) = RingBuffer::new(levels.capacity());
     let callback = CaptureCallback { ring: producer, channels: usize::from(channels), shared: Arc::clone(shared) };
     let drift = DriftControl::new(f64::from(config.target_ms));
@@ -292,7 +289,7 @@ pub(super) fn playback_pair(
     shared: &Arc<Shared>,
 ) -> Result<(Playback, PlaybackCallback), ResampleError> {
     let levels = Levels::new(config, card_hz);
-    let resampler = Resampler::new(config.sample_rate_hz, card_hz)?;
+    let resampler = Resampler::steered(config.sample_rate_hz, card_hz)?;
     let (producer, consumer) = RingBuffer::new(levels.capacity());
     let callback = PlaybackCallback {
         ring: consumer,
@@ -459,10 +456,7 @@ mod tests {
         assert_eq!(data, [1000; 960]);
     }
 
-    fn format_round_trip<T: SizedSample + FromSample<f32> + Default>(channels: u16)
-    where
-        f32: FromSample<T>,
-    {
+    fn format_round_trip<T: CardSample + Default>(channels: u16) {
         let (mut playback, mut loudspeaker) = playback_ends(channels);
         let mut counts = Counts::default();
         for _ in 0..3 {

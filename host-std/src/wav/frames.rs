@@ -2,15 +2,18 @@
 
 use std::path::Path;
 
+use dsp_core::format;
 use dsp_core::time::Duration;
 
 use super::{WavError, WavSource};
+use crate::resample::Quality;
 
 /// Samples of a channel that are read in one go.
 const PART: usize = 480;
 
-/// Reads a WAV file as interleaved frames at the rate wanted. One channel is the mean of the file's; of more, each is the
-/// file's own, and the last of the file stands for those that it doesn't have.
+/// Reads a WAV file as interleaved frames at the rate wanted. More channels of the file than one or two are mixed as
+/// ITU-R BS.775 says ([`dsp_core::format::Downmix`]); else each is the file's own, and the last of the file stands for those
+/// that it doesn't have.
 #[derive(Debug)]
 pub struct WavFrames {
     channels: Vec<WavSource>,
@@ -34,13 +37,39 @@ impl WavFrames {
         Self::of(channels, || WavSource::from_bytes(name, bytes, rate_hz))
     }
 
+    /// The same of a file, resampled by a filter of one's choice.
+    ///
+    /// # Errors
+    /// As for [`WavSource::open`].
+    pub fn with_quality(
+        path: impl AsRef<Path>,
+        rate_hz: u32,
+        channels: u8,
+        quality: Quality,
+    ) -> Result<Self, WavError> {
+        Self::of(channels, || WavSource::with_quality(&path, rate_hz, quality))
+    }
+
     fn of(channels: u8, open: impl Fn() -> Result<WavSource, WavError>) -> Result<Self, WavError> {
+        let one = |n: u16| {
+            let source = open()?;
+            let many = source.spec().channels > 2;
+            Ok(if channels == 2 && many { source.of_side(n) } else { source.of_channel(n) })
+        };
         let channels = match channels {
             0 | 1 => vec![open()?],
             // Each by a reader of its own, so that each is resampled by itself.
-            more => (0..more.into()).map(|n| Ok(open()?.of_channel(n))).collect::<Result<_, WavError>>()?,
+            more => (0..more.into()).map(one).collect::<Result<_, WavError>>()?,
         };
         Ok(Self { channels, part: [0; PART] })
+    }
+
+    /// Adds dither before sound is rounded to 16 bits; each channel has its own, of a seed that follows from `seed`.
+    #[must_use]
+    pub fn dithered(mut self, seed: u32) -> Self {
+        let channels = self.channels.into_iter().zip(1..);
+        self.channels = channels.map(|(source, n)| source.dithered(seed.wrapping_add(n * 0x9e37_79b9))).collect();
+        self
     }
 
     /// Channels of what is read.
@@ -117,8 +146,7 @@ impl WavFrames {
 /// The mean of all channels of interleaved sound, for who can hear only one.
 pub fn mean_of_channels(pcm: &[i16], channels: u8) -> Vec<i16> {
     let channels = usize::from(channels.max(1));
-    let mean = |frame: &[i16]| (frame.iter().map(|&sample| i32::from(sample)).sum::<i32>() / channels as i32) as i16;
-    pcm.chunks_exact(channels).map(mean).collect()
+    pcm.chunks_exact(channels).map(|frame| format::mean(frame.iter().copied())).collect()
 }
 
 #[cfg(test)]

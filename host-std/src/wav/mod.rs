@@ -9,9 +9,10 @@ use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use dsp_core::codec::g711::{alaw_to_linear, ulaw_to_linear};
+use dsp_core::format::{self, Dither, Downmix, Encoding as _};
 use dsp_core::time::Duration;
 
-use crate::resample::{Resampler, to_i16};
+use crate::resample::{Quality, Resampler};
 
 mod frames;
 mod header;
@@ -106,7 +107,7 @@ impl std::error::Error for WavError {
 
 /// A WAV file as 16-bit mono at a chosen rate.
 ///
-/// Reads 8, 16, 24, 32 and 64-bit integers, 32 and 64-bit floats, A-law and mu-law, 1 to 64 channels (averaged), 4 to
+/// Reads 8, 16, 24, 32 and 64-bit integers, 32 and 64-bit floats, A-law and mu-law, 1 to 64 channels (mixed as ITU-R BS.775 says; see [`Downmix`]), 4 to
 /// 192 kHz; RIFF, RIFX, RF64 and BW64. What sox and ffmpeg read in spite of its header is read here too, and
 /// [`WavSource::remarks`] says what was odd.
 pub struct WavSource {
@@ -126,8 +127,14 @@ pub struct WavSource {
     /// A step of the file as it is, and as sound.
     bytes: Vec<u8>,
     mono: [f32; STEP],
-    /// The one channel that is read; `None`: the mean of all.
+    /// All channels of one moment, and how they are one.
+    frame: Vec<f32>,
+    mixer: Downmix<f32>,
+    /// Which of the mixer's is read.
+    side: usize,
+    /// The one channel that is read; `None`: all, mixed.
     only: Option<usize>,
+    dither: Option<Dither>,
 }
 
 /// What a WAV can be read from.
@@ -142,7 +149,8 @@ impl WavSource {
     /// As for [`WavSource::open`].
     pub fn from_bytes(name: &str, bytes: impl AsRef<[u8]> + Send + 'static, rate_hz: u32) -> Result<Self, WavError> {
         let path = PathBuf::from(name);
-        Self::read_header(&path, Box::new(Cursor::new(bytes)), rate_hz).map_err(|kind| WavError { path, kind })
+        let input = Box::new(Cursor::new(bytes));
+        Self::read_header(&path, input, rate_hz, Quality::Best).map_err(|kind| WavError { path, kind })
     }
 
     /// Opens `path` and reads its header; sound will come at `rate_hz`.
@@ -151,11 +159,19 @@ impl WavSource {
     /// `Open`, `Pipe`, `NotWav`, `Unsupported` (also for a `rate_hz` outside 4 to 192 kHz), `Empty` and `Read` of
     /// [`WavErrorKind`].
     pub fn open(path: impl AsRef<Path>, rate_hz: u32) -> Result<Self, WavError> {
-        let path = path.as_ref().to_path_buf();
-        Self::open_file(&path, rate_hz).map_err(|kind| WavError { path, kind })
+        Self::with_quality(path, rate_hz, Quality::Best)
     }
 
-    fn open_file(path: &Path, rate_hz: u32) -> Result<Self, WavErrorKind> {
+    /// The same, resampled by a filter of one's choice; of the others it is the best.
+    ///
+    /// # Errors
+    /// As for [`WavSource::open`].
+    pub fn with_quality(path: impl AsRef<Path>, rate_hz: u32, quality: Quality) -> Result<Self, WavError> {
+        let path = path.as_ref().to_path_buf();
+        Self::open_file(&path, rate_hz, quality).map_err(|kind| WavError { path, kind })
+    }
+
+    fn open_file(path: &Path, rate_hz: u32, quality: Quality) -> Result<Self, WavErrorKind> {
         // A pipe that nobody writes to would be opened for ever.
         let about = std::fs::metadata(path).map_err(WavErrorKind::Open)?;
         if about.is_dir() {
@@ -165,15 +181,20 @@ impl WavSource {
             return Err(WavErrorKind::Pipe);
         }
         let file = File::open(path).map_err(WavErrorKind::Open)?;
-        Self::read_header(path, Box::new(BufReader::new(file)), rate_hz)
+        Self::read_header(path, Box::new(BufReader::new(file)), rate_hz, quality)
     }
 
-    fn read_header(path: &Path, mut input: Box<dyn Input>, rate_hz: u32) -> Result<Self, WavErrorKind> {
+    fn read_header(
+        path: &Path,
+        mut input: Box<dyn Input>,
+        rate_hz: u32,
+        quality: Quality,
+    ) -> Result<Self, WavErrorKind> {
         let header = Header::read(&mut input)?;
         let file_hz = header.spec.sample_rate;
         // Also where no resampler is needed: a header's 0 Hz must not get through.
-        let resampler = Resampler::new(file_hz, rate_hz)
-            .map_err(|e| WavErrorKind::Unsupported(format!("{} Hz as {} Hz", e.from_hz, e.to_hz)))?;
+        let resampler = Resampler::with_quality(file_hz, rate_hz, quality)
+            .map_err(|_| WavErrorKind::Unsupported(format!("{file_hz} Hz as {rate_hz} Hz")))?;
         let resampler = (file_hz != rate_hz).then_some(resampler);
         let samples = u128::from(header.frames) * u128::from(rate_hz);
         let samples = u64::try_from(samples.div_ceil(u128::from(file_hz))).unwrap_or(u64::MAX);
@@ -189,7 +210,11 @@ impl WavSource {
             skip,
             bytes: vec![0; STEP * header.frame_bytes()],
             mono: [0.0; STEP],
+            frame: vec![0.0; header.spec.channels.into()],
+            mixer: Downmix::new(header.spec.channels.into(), 1),
+            side: 0,
             only: None,
+            dither: None,
             header,
         })
     }
@@ -209,10 +234,28 @@ impl WavSource {
         &self.header.remarks
     }
 
-    /// Reads this channel alone, counted from 0, instead of the mean of all. A file with fewer has its last one read.
+    /// Reads this channel alone, counted from 0, instead of all of them mixed. A file with fewer has its last one read.
     #[must_use]
     pub fn of_channel(mut self, channel: u16) -> Self {
         self.only = Some(usize::from(channel.min(self.header.spec.channels - 1)));
+        self
+    }
+
+    /// Reads the left (0) or right (1) side of all channels mixed to two, instead of all of them mixed to one.
+    #[must_use]
+    pub fn of_side(mut self, side: u16) -> Self {
+        self.mixer = Downmix::new(self.header.spec.channels.into(), 2);
+        self.side = usize::from(side.min(1));
+        self
+    }
+
+    /// Adds dither before the sound is rounded to 16 bits; from a file of 16 bits at the wanted rate nothing is lost.
+    #[must_use]
+    pub fn dithered(mut self, seed: u32) -> Self {
+        let Header { spec, .. } = &self.header;
+        let one = self.only.is_some() || spec.channels == 1;
+        let keeps = self.resampler.is_none() && spec.bits_per_sample <= 16 && one;
+        self.dither = (!keeps).then(|| Dither::new(seed));
         self
     }
 
@@ -273,9 +316,7 @@ impl WavSource {
     fn read_some(&mut self, pcm: &mut [i16]) -> Result<usize, WavError> {
         let Some(resampler) = &mut self.resampler else {
             let n = self.read_mono(pcm.len().min(STEP))?;
-            for (slot, &s) in pcm.iter_mut().zip(&self.mono[..n]) {
-                *slot = to_i16(s);
-            }
+            round(&self.mono[..n], pcm, &mut self.dither);
             return Ok(n);
         };
         if self.skip > 0 {
@@ -285,8 +326,9 @@ impl WavSource {
                 return Ok(0);
             }
         } else {
-            let n = resampler.pull(pcm);
+            let n = resampler.pull_f32(&mut self.mono[..pcm.len().min(STEP)]);
             if n > 0 {
+                round(&self.mono[..n], pcm, &mut self.dither);
                 return Ok(n);
             }
         }
@@ -299,25 +341,37 @@ impl WavSource {
         Ok(0)
     }
 
-    /// Reads up to `frames` into `self.mono`, averaged over the channels, full scale at 1.0.
+    /// Reads up to `frames` into `self.mono`, mixed to one channel, full scale at 1.0.
     fn read_mono(&mut self, frames: usize) -> Result<usize, WavError> {
         let frames = frames.min(usize::try_from(self.frames_left).unwrap_or(usize::MAX));
-        let channels = usize::from(self.header.spec.channels);
         let bytes = &mut self.bytes[..frames * self.header.frame_bytes()];
         self.input.read_exact(bytes).map_err(|e| WavError { path: self.path.clone(), kind: WavErrorKind::Read(e) })?;
         let sample = |bytes| self.header.sample(bytes);
         for (slot, frame) in self.mono.iter_mut().zip(bytes.chunks_exact(self.header.frame_bytes())) {
             let mut samples = frame.chunks_exact(self.header.sample_bytes).map(sample);
-            let mean = match self.only {
+            let mono = match self.only {
                 Some(only) => samples.nth(only).unwrap_or_default(),
-                None => samples.sum::<f32>() / channels as f32,
+                None => {
+                    self.frame.iter_mut().zip(samples).for_each(|(slot, sample)| *slot = sample);
+                    self.mixer.frame(&self.frame)[self.side]
+                }
             };
             // A float file may hold anything; what isn't a number is silence.
-            *slot = if mean.is_finite() { mean } else { 0.0 };
+            *slot = if mono.is_finite() { mono } else { 0.0 };
         }
         self.frames_left -= frames as u64;
         Ok(frames)
     }
+}
+
+/// Floats to 16 bits.
+fn round(samples: &[f32], pcm: &mut [i16], dither: &mut Option<Dither>) {
+    let to = &mut pcm[..samples.len()];
+    // Of one length, which is all that can be wrong.
+    let _ = match dither {
+        Some(dither) => format::write_dithered(samples, to, dither),
+        None => format::write(samples, to),
+    };
 }
 
 impl fmt::Debug for WavSource {
@@ -339,16 +393,14 @@ impl Header {
             }
             upper
         }
-        const FULL_16: f32 = 1.0 / 32_768.0;
-        const FULL_32: f64 = 1.0 / 2_147_483_648.0;
         match (self.spec.coding, bytes) {
-            (WavCoding::MuLaw, [code, ..]) => f32::from(ulaw_to_linear(*code)) * FULL_16,
-            (WavCoding::ALaw, [code, ..]) => f32::from(alaw_to_linear(*code)) * FULL_16,
-            (WavCoding::Int, [octet]) => (f32::from(*octet) - 128.0) / 128.0,
+            (WavCoding::MuLaw, [code, ..]) => ulaw_to_linear(*code).read(),
+            (WavCoding::ALaw, [code, ..]) => alaw_to_linear(*code).read(),
+            (WavCoding::Int, [octet]) => octet.read(),
             // Of 64 bits the lower 32 are far below what anybody can hear.
-            (WavCoding::Int, _) => (f64::from(i32::from_be_bytes(upper(bytes, self.big_endian))) * FULL_32) as f32,
-            (WavCoding::Float, [_, _, _, _]) => f32::from_be_bytes(upper(bytes, self.big_endian)),
-            (WavCoding::Float, _) => f64::from_be_bytes(upper(bytes, self.big_endian)) as f32,
+            (WavCoding::Int, _) => i32::from_be_bytes(upper(bytes, self.big_endian)).read(),
+            (WavCoding::Float, [_, _, _, _]) => f32::from_be_bytes(upper(bytes, self.big_endian)).read(),
+            (WavCoding::Float, _) => f64::from_be_bytes(upper(bytes, self.big_endian)).read(),
             _ => 0.0,
         }
     }
