@@ -180,6 +180,13 @@ impl Resampler {
         n
     }
 
+    /// Forgets all sound, and the nudge, and takes the delay off: what comes out lies in time where it went in, and comes by
+    /// [`delay_ms`](Self::delay_ms) of sound later. For files.
+    pub fn align(&mut self) {
+        self.line.align();
+        self.queue.clear();
+    }
+
     /// Forgets all sound, and the nudge.
     pub fn reset(&mut self) {
         self.line.reset();

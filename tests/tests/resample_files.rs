@@ -41,7 +41,9 @@ fn snr(signal: &[i16], other: &[i16]) -> f64 {
 fn speech_comes_back_as_it_was_from_every_rate() {
     let folder = folder("resample-speech");
     let asset = concat!(env!("CARGO_MANIFEST_DIR"), "/../host-std/assets/woman.wav");
-    fs::copy(asset, folder.join("woman.wav")).unwrap();
+    // Two seconds of it.
+    let (_, woman) = read(Path::new(asset));
+    write(&folder.join("woman.wav"), 1, 16_000, &woman[16_000..48_000]);
     // First to 12 kHz and back, so that nothing is left above what the others keep.
     resample(&folder, "--rate 12000 woman.wav narrow.wav").success();
     resample(&folder, "--rate 16000 narrow.wav said.wav").success();
@@ -49,8 +51,6 @@ fn speech_comes_back_as_it_was_from_every_rate() {
     assert!(said.iter().any(|x| x.abs() > 5_000));
     for (rate, quality, least_db) in [
         (22_050, "best", 60.0),
-        (24_000, "best", 60.0),
-        (32_000, "good", 55.0),
         (44_100, "best", 60.0),
         (48_000, "good", 55.0),
         (48_000, "fast", 45.0),

@@ -122,8 +122,6 @@ pub struct WavSource {
     samples: u64,
     /// None where the file has the wanted rate already.
     resampler: Option<Resampler>,
-    /// Output samples still to be dropped for the resampler's delay.
-    skip: usize,
     /// A step of the file as it is, and as sound.
     bytes: Vec<u8>,
     mono: [f32; STEP],
@@ -195,10 +193,10 @@ impl WavSource {
         // Also where no resampler is needed: a header's 0 Hz must not get through.
         let resampler = Resampler::with_quality(file_hz, rate_hz, quality)
             .map_err(|_| WavErrorKind::Unsupported(format!("{file_hz} Hz as {rate_hz} Hz")))?;
-        let resampler = (file_hz != rate_hz).then_some(resampler);
+        let mut resampler = (file_hz != rate_hz).then_some(resampler);
+        resampler.iter_mut().for_each(Resampler::align);
         let samples = u128::from(header.frames) * u128::from(rate_hz);
         let samples = u64::try_from(samples.div_ceil(u128::from(file_hz))).unwrap_or(u64::MAX);
-        let skip = resampler.as_ref().map_or(0, |r| r.delay_samples().round() as usize);
         Ok(Self {
             input,
             path: path.to_path_buf(),
@@ -207,7 +205,6 @@ impl WavSource {
             samples_left: samples,
             samples,
             resampler,
-            skip,
             bytes: vec![0; STEP * header.frame_bytes()],
             mono: [0.0; STEP],
             frame: vec![0.0; header.spec.channels.into()],
@@ -307,8 +304,7 @@ impl WavSource {
         self.frames_left = self.header.frames;
         self.samples_left = self.samples;
         if let Some(resampler) = &mut self.resampler {
-            resampler.reset();
-            self.skip = resampler.delay_samples().round() as usize;
+            resampler.align();
         }
         Ok(())
     }
@@ -319,18 +315,10 @@ impl WavSource {
             round(&self.mono[..n], pcm, &mut self.dither);
             return Ok(n);
         };
-        if self.skip > 0 {
-            let n = resampler.pull(&mut [0; STEP][..self.skip.min(STEP)]);
-            self.skip -= n;
-            if n > 0 {
-                return Ok(0);
-            }
-        } else {
-            let n = resampler.pull_f32(&mut self.mono[..pcm.len().min(STEP)]);
-            if n > 0 {
-                round(&self.mono[..n], pcm, &mut self.dither);
-                return Ok(n);
-            }
+        let n = resampler.pull_f32(&mut self.mono[..pcm.len().min(STEP)]);
+        if n > 0 {
+            round(&self.mono[..n], pcm, &mut self.dither);
+            return Ok(n);
         }
         // The queue is empty, so a step always fits. Past the file's end silence pushes the last sound out.
         let n = self.read_mono(STEP)?;

@@ -74,6 +74,13 @@ where
         self.steer(0);
     }
 
+    /// The same, with the delay taken off: the first sample out lies where the first one in does, to no part of a sample
+    /// beside it, and comes when half the filter has gone in. For files, whose last half filter is pushed out by silence.
+    pub fn align(&mut self) {
+        self.reset();
+        self.filled -= self.plan.delay_samples();
+    }
+
     /// Calls `filter` with the samples and the position of each output.
     #[inline]
     pub(super) fn run(&mut self, input: &[S], output: &mut [S], filter: impl Fn(&[S], u64) -> S) -> Processed {

@@ -88,6 +88,23 @@ fn a_constant_comes_out_as_itself_and_begins_in_silence() {
 }
 
 #[test]
+fn an_aligned_line_has_no_delay() {
+    for (from_hz, to_hz) in [(16_000, 22_050), (22_050, 16_000), (8_000, 48_000)] {
+        let plan = Plan::exact(from_hz, to_hz, Quality::Good).unwrap();
+        let (design, mut line) = (design::<f32>(plan), line(plan, 300));
+        line.align();
+        let wave = |n: usize, hz: u32| libm::sinf(n as f32 * 440.0 * core::f32::consts::TAU / hz as f32);
+        let input: Vec<f32> = (0..2_000).map(|n| wave(n, from_hz)).collect();
+        let mut output = vec![0.0; 20_000];
+        let made = design.process(&mut line, &input, &mut output).produced;
+        assert_eq!(made as u64, plan.output_len((input.len() - plan.delay_samples()) as u64));
+        let settled = plan.output_len(plan.taps() as u64) as usize;
+        let off = output[settled..made].iter().enumerate().map(|(n, y)| (y - wave(settled + n, to_hz)).abs());
+        assert!(off.fold(0.0, f32::max) < 2e-3, "{from_hz} to {to_hz}");
+    }
+}
+
+#[test]
 fn the_loudest_sound_is_saturated_and_does_not_wrap() {
     let plan = Plan::exact(8_000, 16_000, Quality::Good).unwrap();
     let (design, mut line) = (design::<i16>(plan), line(plan, 100));
