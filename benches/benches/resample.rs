@@ -89,38 +89,40 @@ fn resample(c: &mut Criterion) {
         let mut short_output = vec![0; output.len()];
         let plan = |quality| Plan::exact(from, to, quality).expect("a pair of the table");
         let steered = |quality| Plan::steered(from, to, quality).expect("a pair of the table");
-        let mut floats: Vec<(&str, Run<f32>)> = vec![
+        #[cfg(feature = "c-peers")]
+        let (speex_floats, speex_shorts): (Vec<(&str, Run<f32>)>, Vec<(&str, Run<i16>)>) = (
+            vec![
+                ("best f32 speexdsp 10", speex_f32(from, to, 10)),
+                ("best f32 speexdsp 9", speex_f32(from, to, 9)),
+                ("good f32 speexdsp 5", speex_f32(from, to, 5)),
+                ("good f32 speexdsp 4", speex_f32(from, to, 4)),
+            ],
+            vec![
+                ("best i16 speexdsp 9", speex_i16(from, to, 9)),
+                ("good i16 speexdsp 4", speex_i16(from, to, 4)),
+                ("fast i16 speexdsp 2", speex_i16(from, to, 2)),
+            ],
+        );
+        #[cfg(not(feature = "c-peers"))]
+        let (speex_floats, speex_shorts) = (Vec::new(), Vec::new());
+        let floats: Vec<(&str, Run<f32>)> = vec![
             ("best f32 ours", ours(plan(Quality::Best))),
             ("good f32 ours", ours(plan(Quality::Good))),
             ("best f32 rubato Fft", rubato_fft(from, to)),
             ("steered best f32 ours", ours(steered(Quality::Best))),
             ("steered good f32 ours", ours(steered(Quality::Good))),
         ];
-        let mut shorts: Vec<(&str, Run<i16>)> = vec![
+        let shorts: Vec<(&str, Run<i16>)> = vec![
             ("best i16 ours", ours(plan(Quality::Best))),
             ("good i16 ours", ours(plan(Quality::Good))),
             ("fast i16 ours", ours(plan(Quality::Fast))),
         ];
-        #[cfg(feature = "c-peers")]
-        {
-            floats.extend([
-                ("best f32 speexdsp 10", speex_f32(from, to, 10)),
-                ("best f32 speexdsp 9", speex_f32(from, to, 9)),
-                ("good f32 speexdsp 5", speex_f32(from, to, 5)),
-                ("good f32 speexdsp 4", speex_f32(from, to, 4)),
-            ]);
-            shorts.extend([
-                ("best i16 speexdsp 9", speex_i16(from, to, 9)),
-                ("good i16 speexdsp 5", speex_i16(from, to, 5)),
-                ("fast i16 speexdsp 2", speex_i16(from, to, 2)),
-            ]);
-        }
-        for (name, mut run) in floats {
+        for (name, mut run) in floats.into_iter().chain(speex_floats) {
             let (sinad, alias) = rejection(&mut run, from, to);
             eprintln!("{from} to {to} Hz, {name}: SINAD {sinad:.1} dB, aliases {alias:.1} dB down");
             group.bench_function(name, |b| b.iter(|| run(black_box(&input), black_box(&mut output))));
         }
-        for (name, mut run) in shorts {
+        for (name, mut run) in shorts.into_iter().chain(speex_shorts) {
             group.bench_function(name, |b| b.iter(|| run(black_box(&short), black_box(&mut short_output))));
         }
         group.finish();

@@ -138,13 +138,13 @@ fn gains(channels: usize, channel: usize) -> [f64; 2] {
 impl<S: Kernel> Downmix<S> {
     /// Of so many interleaved channels to 1 or 2.
     pub fn new(channels: usize, to: usize) -> Self {
-        let mut real = [[0.0; MOST]; 2];
-        for channel in 0..channels.min(MOST) {
-            let [left, right] = gains(channels, channel);
+        let gains: [[f64; 2]; MOST] = core::array::from_fn(|channel| match gains(channels, channel) {
+            _ if channel >= channels => [0.0; 2],
             // One channel is left and right with 3 dB less each, which gives the recommendation's 1/0 mix.
-            let gains = if to == 1 { [(left + right) * HALF_POWER; 2] } else { [left, right] };
-            (real[0][channel], real[1][channel]) = (gains[0], gains[1]);
-        }
+            [left, right] if to == 1 => [(left + right) * HALF_POWER; 2],
+            sides => sides,
+        });
+        let real = [gains.map(|[left, _]| left), gains.map(|[_, right]| right)];
         let weights = real.map(|row| {
             let sum = row.iter().fold(0.0, |sum, gain| sum + gain);
             row.map(|gain| S::tap(tap(if sum > 0.0 { gain / sum } else { 0.0 })))
