@@ -6,6 +6,7 @@
 
 mod burst;
 mod emodel;
+pub(crate) mod impairment;
 mod jitter;
 mod loss;
 mod voip;
@@ -13,6 +14,7 @@ mod voip;
 pub(crate) use burst::PastBursts;
 pub use burst::{BurstStats, BurstTracker, PacketFate};
 pub use emodel::{CallConditions, CallQuality, CodecImpairment, EModel, Rating, mos};
+pub use impairment::LossImpairment;
 pub use jitter::JitterEstimator;
 pub(crate) use jitter::arrival_ticks;
 pub use loss::{SequenceConfig, SequenceTracker, SequenceUpdate};

@@ -15,6 +15,7 @@
 //! The target is looked up with each of the first packets, then every eighth, or at once if a packet was later. Memory:
 //! under 600 bytes. A look-up takes 224 multiplies.
 
+use super::conversation::{Bounds, Conversation, EVERY};
 use super::histogram::{FIRST_WIDTH_MS, Histogram};
 use crate::time::Duration;
 
@@ -36,6 +37,21 @@ pub struct DelayConfig {
     /// How many ms of delay it is worth that one percent of packets less is late, taken as one of 10 to 10,000: so every
     /// cost fits into 32 bits.
     pub late_cost_ms: u32,
+    /// What the sound is for.
+    pub purpose: Purpose,
+}
+
+/// What sound is for: it decides what delay costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Purpose {
+    /// To be listened to: [`DelayConfig::late_cost_ms`] says what delay is worth.
+    #[default]
+    Listening,
+    /// To talk to each other: the rating R of ITU-T G.107 says it, for the [`Conversation`] that the receiver was told
+    /// ([`Receiver::set_conversation`](super::Receiver::set_conversation)).
+    Conversation,
 }
 
 impl Default for DelayConfig {
@@ -49,17 +65,17 @@ impl Default for DelayConfig {
 }
 
 impl DelayConfig {
-    const USUAL: Self = Self { min_ms: 10, max_ms: 2_000, target_max_ms: 2_000, initial_ms: 200, late_cost_ms: 80 };
+    const USUAL: Self = Self { min_ms: 10, max_ms: 2_000, target_max_ms: 2_000, initial_ms: 200, late_cost_ms: 80, purpose: Purpose::Listening };
 
-    /// To talk to each other: the target stays within 250 ms, which with 150 ms for the rest of the way is the most that
-    /// ITU-T G.114 lets a conversation have. On a network that stalls for longer, more is concealed.
+    /// To talk to each other: the next ms of waiting must save more in made-up sound than it costs the conversation, by the
+    /// rating R of ITU-T G.107. What waited for longer than that is given up for what was made up in its place.
     pub const fn conversation() -> Self {
-        Self { target_max_ms: 250, ..Self::USUAL }
+        Self { purpose: Purpose::Conversation, ..Self::USUAL }
     }
 
     /// Always the same delay.
     pub const fn fixed(ms: u32) -> Self {
-        Self { min_ms: ms, max_ms: ms, target_max_ms: ms, initial_ms: ms, late_cost_ms: 0 }
+        Self { min_ms: ms, max_ms: ms, target_max_ms: ms, initial_ms: ms, late_cost_ms: 0, purpose: Purpose::Listening }
     }
 
     fn bounded(&self, target_ms: u32) -> u32 {
@@ -88,6 +104,11 @@ const TICK_MS: u32 = 10;
 /// better than it's waited for.
 const UNUSUAL: u32 = 20;
 const UNUSUAL_OVERTAKEN: u32 = 100;
+/// In a conversation less waits, so that a hole is near when a packet is later than four of five: playing slower comes
+/// first.
+const UNUSUAL_TALKING: u32 = 5;
+/// Sound that waited by so much longer than its bound is made shorter, and not given up.
+const SLACK_MS: u32 = 40;
 /// Each packet that was overtaken adds so much, and each that wasn't takes one away: above this level more than one of
 /// 64 is overtaken.
 const REORDER_LEVEL: u16 = 64;
@@ -111,6 +132,29 @@ pub struct Estimate {
     pub reorders: bool,
 }
 
+/// What is counted of the packets' delays.
+#[derive(Clone, Debug)]
+enum Weighed {
+    Listening(Histogram),
+    Conversation(Bounds),
+}
+
+impl Weighed {
+    fn new(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Listening => Self::Listening(Histogram::new()),
+            Purpose::Conversation => Self::Conversation(Bounds::new()),
+        }
+    }
+
+    fn forget(&mut self) {
+        match self {
+            Self::Listening(histogram) => *histogram = Histogram::new(),
+            Self::Conversation(bounds) => *bounds = bounds.anew(),
+        }
+    }
+}
+
 /// Estimates base and target delay from arrivals.
 #[derive(Clone, Debug)]
 pub(super) struct DelayEstimator {
@@ -120,7 +164,7 @@ pub(super) struct DelayEstimator {
     maximum: u32,
     window: u32,
     config: DelayConfig,
-    histogram: Histogram,
+    weighed: Weighed,
     packets: u32,
     /// Whether there is a base,
     based: bool,
@@ -128,6 +172,8 @@ pub(super) struct DelayEstimator {
     first_base: bool,
     /// Smallest transit of the window that is filling and of the one before.
     minimum: [u32; 2],
+    /// Transit of the first packet since all was forgotten, or the base.
+    origin: u32,
     window_start: u32,
     /// Timestamp of the newest packet, and transit of the last.
     newest: u32,
@@ -158,11 +204,12 @@ impl DelayEstimator {
             maximum: ticks(Duration::from_millis(u64::from(config.max_ms))),
             window: ticks(WINDOW),
             config: DelayConfig { late_cost_ms: config.late_cost_ms.clamp(10, 10_000), ..config },
-            histogram: Histogram::new(),
+            weighed: Weighed::new(config.purpose),
             packets: 0,
             based: false,
             first_base: true,
             minimum: [0; 2],
+            origin: 0,
             window_start: 0,
             newest: 0,
             last: 0,
@@ -181,7 +228,7 @@ impl DelayEstimator {
 
     /// Forgets all arrivals.
     pub(super) fn reset(&mut self) {
-        self.histogram = Histogram::new();
+        self.weighed.forget();
         self.packets = 0;
         self.based = false;
         self.first_base = true;
@@ -202,6 +249,41 @@ impl DelayEstimator {
         self.first_base = false;
         self.based = false;
         self.drift = 0;
+        if let Weighed::Conversation(bounds) = &mut self.weighed {
+            bounds.restart();
+        }
+    }
+
+    /// Takes in what is known of a conversation; without effect if the sound is for listening.
+    pub(super) fn set_conversation(&mut self, conversation: &Conversation) {
+        if let Weighed::Conversation(bounds) = &mut self.weighed {
+            bounds.set(conversation);
+        }
+    }
+
+    /// Takes in how long a packet is, in ticks.
+    pub(super) fn set_packet(&mut self, ticks: u32) {
+        if let Weighed::Conversation(bounds) = &mut self.weighed {
+            bounds.set_packet(ticks / self.ticks_per_ms);
+        }
+    }
+
+    /// A delay over the base, in ticks, as a conversation sees it: what the network itself takes longer by now, by the
+    /// fastest of the last packets, is no delay that could be taken back.
+    pub(super) fn felt(&self, delay: i32) -> i32 {
+        match &self.weighed {
+            Weighed::Listening(_) => delay,
+            Weighed::Conversation(bounds) => {
+                let slower = (bounds.slower_ms() * self.ticks_per_ms) as i32;
+                delay.min((self.target as i32).max(delay.saturating_sub(slower)))
+            }
+        }
+    }
+
+    /// How long a packet may wait before it is given up for what was made up in its place, in ticks; `None` where nothing
+    /// is.
+    pub(super) fn bound(&self) -> Option<u32> {
+        matches!(self.weighed, Weighed::Conversation(_)).then(|| self.target + SLACK_MS * self.ticks_per_ms)
     }
 
     /// How much sound is asked for at a time, in ms; 10 until this is called.
@@ -227,6 +309,7 @@ impl DelayEstimator {
         if !self.based {
             self.based = true;
             self.minimum = [transit; 2];
+            self.origin = transit;
             self.window_start = arrival;
             self.newest = timestamp;
             self.last = transit;
@@ -249,7 +332,8 @@ impl DelayEstimator {
             }
         }
         self.packets = self.packets.wrapping_add(1).max(1);
-        let overtaken = (timestamp.wrapping_sub(self.newest) as i32) < 0;
+        let step = timestamp.wrapping_sub(self.newest) as i32;
+        let overtaken = step < 0;
         if overtaken {
             self.reorders = (self.reorders + REORDER_LEVEL).min(REORDER_LIMIT);
         } else {
@@ -261,7 +345,7 @@ impl DelayEstimator {
         if overtaken && relative > self.usual {
             self.returns = (self.returns + 1).min(RETURNS_LIMIT);
         }
-        self.count(relative, overtaken);
+        self.count(transit, relative, (!overtaken).then_some(step as u32));
         if relative > self.target || self.packets < 2 * LOOK_UP_EVERY || self.packets.is_multiple_of(LOOK_UP_EVERY) {
             self.look_up();
         }
@@ -271,6 +355,9 @@ impl DelayEstimator {
     /// Takes in that a packet never came while it could have been played.
     pub(super) fn lost(&mut self) {
         self.returns = (self.returns - 1).max(-RETURNS_LIMIT);
+        if let Weighed::Conversation(bounds) = &mut self.weighed {
+            bounds.lost();
+        }
     }
 
     /// Takes in that a copy of a missing packet arrived in a later one, which is taken in by itself: it is what waiting
@@ -279,8 +366,13 @@ impl DelayEstimator {
         if !self.based {
             return;
         }
-        let relative = arrival.wrapping_sub(timestamp).wrapping_sub(self.base());
-        self.count(relative, false);
+        let transit = arrival.wrapping_sub(timestamp);
+        let relative = transit.wrapping_sub(self.base());
+        let transit_ms = self.transit_ms(transit);
+        match &mut self.weighed {
+            Weighed::Listening(histogram) => histogram.count(relative / self.ticks_per_ms, false),
+            Weighed::Conversation(bounds) => bounds.count_single(transit_ms),
+        }
         if relative > self.target {
             self.look_up();
         }
@@ -346,6 +438,11 @@ impl DelayEstimator {
         }
     }
 
+    /// A transit in ms after one of the first packets.
+    fn transit_ms(&self, transit: u32) -> i32 {
+        transit.wrapping_sub(self.origin) as i32 / self.ticks_per_ms as i32
+    }
+
     fn measure_spread(&mut self, transit: u32) {
         let difference = (transit.wrapping_sub(self.last) as i32).unsigned_abs().min(10 * self.ticks_per_second);
         self.last = transit;
@@ -354,13 +451,26 @@ impl DelayEstimator {
         self.spread = self.spread - self.spread / share + difference * 16 / share;
     }
 
-    fn count(&mut self, relative: u32, overtaken: bool) {
-        self.histogram.count(relative / self.ticks_per_ms, overtaken);
+    /// `step`: ticks of media time since the packet before, unless this one was overtaken.
+    fn count(&mut self, transit: u32, relative: u32, step: Option<u32>) {
+        let transit_ms = self.transit_ms(transit);
+        match (&mut self.weighed, step) {
+            (Weighed::Listening(histogram), _) => histogram.count(relative / self.ticks_per_ms, step.is_none()),
+            (Weighed::Conversation(bounds), Some(step)) => bounds.count(transit_ms, step / self.ticks_per_ms),
+            (Weighed::Conversation(bounds), None) => bounds.count_single(transit_ms),
+        }
+        if let Weighed::Conversation(bounds) = &mut self.weighed
+            && self.packets.is_multiple_of(EVERY)
+        {
+            bounds.forget();
+        }
     }
 
     /// The base fell by so many ticks, or rose: all that was counted was that much later, or less late.
     fn shift(&mut self, by: i32) {
-        self.histogram.shift(by / self.ticks_per_ms as i32);
+        if let Weighed::Listening(histogram) = &mut self.weighed {
+            histogram.shift(by / self.ticks_per_ms as i32);
+        }
     }
 
     /// Finds the delay that costs least, and the usual one.
@@ -368,14 +478,37 @@ impl DelayEstimator {
         if self.packets == 0 {
             return;
         }
-        // One ms of delay weighs as much as so much of what is late.
-        let total = self.histogram.total(AT_LEAST_PACKETS);
-        let unit = (total / (100 * self.config.late_cost_ms)).max(1);
         let unusual = if self.reorders > REORDER_LEVEL { UNUSUAL_OVERTAKEN } else { UNUSUAL };
-        let rare = self.histogram.sum() / unusual;
+        let usual = match &mut self.weighed {
+            Weighed::Listening(_) => self.weigh(unusual),
+            Weighed::Conversation(bounds) => {
+                if self.packets < 2 * LOOK_UP_EVERY || self.packets.is_multiple_of(LOOK_UP_EVERY) {
+                    bounds.look_up();
+                }
+                self.worth = bounds.followed_ms();
+                bounds.usual_ms(if unusual == UNUSUAL { UNUSUAL_TALKING } else { unusual })
+            }
+        };
+        // Within the first bucket there is no jitter.
+        let seen = if self.worth == FIRST_WIDTH_MS { 0 } else { self.worth };
+        let halvings = (KNOWN_PACKETS / self.packets.clamp(1, KNOWN_PACKETS)).ilog2();
+        let unseen = self.spread / 16 * halvings / 2 / self.ticks_per_ms;
+        let calm = self.packets > 1 && self.spread / 16 < self.ticks_per_ms;
+        let first = if self.packets < FIRST_PACKETS && !calm { self.config.initial_ms } else { 0 };
+        self.usual = self.ticks(usual);
+        self.target = self.ticks(self.config.bounded((seen + unseen + self.tick_ms).max(first)));
+    }
+
+    /// Finds the delay that costs a listener least, and returns the usual one.
+    fn weigh(&mut self, unusual: u32) -> u32 {
+        let Weighed::Listening(histogram) = &self.weighed else { return 0 };
+        // One ms of delay weighs as much as so much of what is late.
+        let total = histogram.total(AT_LEAST_PACKETS);
+        let unit = (total / (100 * self.config.late_cost_ms)).max(1);
+        let rare = histogram.sum() / unusual;
         let (mut later, mut best, mut least, mut usual) = (0, 0, u32::MAX, 0);
         let mut kept = u32::MAX;
-        for (edge, weight) in self.histogram.latest_first() {
+        for (edge, weight) in histogram.latest_first() {
             let cost = price(edge) * unit + later;
             if cost < least {
                 (best, least) = (edge, cost);
@@ -392,14 +525,7 @@ impl DelayEstimator {
         if kept - least > price(self.worth) * unit / worth {
             self.worth = best;
         }
-        // Within the first bucket there is no jitter.
-        let seen = if self.worth == FIRST_WIDTH_MS { 0 } else { self.worth };
-        let halvings = (KNOWN_PACKETS / self.packets.clamp(1, KNOWN_PACKETS)).ilog2();
-        let unseen = self.spread / 16 * halvings / 2 / self.ticks_per_ms;
-        let calm = self.packets > 1 && self.spread / 16 < self.ticks_per_ms;
-        let first = if self.packets < FIRST_PACKETS && !calm { self.config.initial_ms } else { 0 };
-        self.usual = self.ticks(usual);
-        self.target = self.ticks(self.config.bounded((seen + unseen + self.tick_ms).max(first)));
+        usual
     }
 }
 

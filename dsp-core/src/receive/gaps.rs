@@ -176,7 +176,10 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let samples = u64::from(core::mem::take(&mut self.made_up.samples));
         match cause {
             Cause::Lost => self.stats.concealed_lost_samples += samples,
-            Cause::Late => self.stats.concealed_late_samples += samples,
+            Cause::Late => {
+                self.stats.concealed_late_samples += samples;
+                self.made_up.owe(self.rates.ticks(samples as usize));
+            }
         }
     }
 

@@ -111,6 +111,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 State::Priming { fading, full } => {
                     let wait = match turn {
                         Some(turn) if delay >= target || full => {
+                            // Nobody heard what came since it stopped.
+                            self.made_up.owe(delay.saturating_sub(target).max(0) as u32);
                             self.start(turn.first, &mut tick.played);
                             continue;
                         }
@@ -189,7 +191,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let behind = (self.jitter.len() as i32 - 1).saturating_mul(self.playhead.packet_ticks as i32);
         // In microseconds, as they are: ticks would take a long division each time.
         let bound = Duration::from_millis(u64::from(self.delay.max_ms()));
-        span.min(behind) > self.delay.maximum() as i32 || at.since(first.arrival) > bound
+        let (behind, waited) = (span.min(behind), at.since(first.arrival));
+        behind > self.delay.maximum() as i32 || waited > bound || self.is_given_up(waited, behind)
     }
 
     /// Whether another codec was heard last.
@@ -341,6 +344,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
         self.payload_type = Some(info.payload_type);
         self.playhead.decoded(info.timestamp, ticks);
+        self.delay.set_packet(ticks);
         self.made_up.joined();
         let delay_us = self.rates.length(delay.max(0) as u32).as_micros() as u32;
         let waited_us = at.since(info.arrival).as_micros().min(u64::from(u32::MAX)) as u32;
@@ -356,6 +360,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// Drops `first`, the first packet in the buffer, and plays on with the one after it as if it followed.
     pub(super) fn drop_first(&mut self, first: Option<First>) {
+        self.count_given_up(first);
         self.drop_to(first);
         if let Some(First { info, .. }) = self.first() {
             self.playhead.seek(info.timestamp);

@@ -54,6 +54,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let rates = self.rates;
         let estimate = self.delay.estimate();
         let target = tick.target;
+        let delay = self.fall_behind(delay, target, rates.ticks_in(PERIOD) as i32);
         let pace = Pace {
             delay,
             target: target as i32,
@@ -111,7 +112,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             }
         };
         if changed > 0 {
-            let much = by > rates.ticks_in(MUCH);
+            let hole = matches!(change, Stretch::Decelerate(_)) && self.delay.bound().is_some();
+            let much = hole || by > rates.ticks_in(MUCH);
             let pause = if much { SHORT_PAUSE } else { STRETCH_PAUSE };
             self.speed.pause = self.rates.samples_in(pause) as u32;
         }

@@ -1,10 +1,10 @@
 //! What a receiver needs of others and tells them: streams that are played at the same moment (`sync`), and sources
 //! that take turns at one receiver, or share a budget of bytes ([`streams`](crate::streams)).
 
-use super::Receiver;
 use super::jitter::CELL_BYTES;
 use super::memory::ReceiverMemory;
 use super::stats::bump;
+use super::{Conversation, Receiver};
 use crate::streams::budget::Buffered;
 use crate::time::{Duration, Instant, RtpTime};
 
@@ -15,6 +15,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     pub fn set_least_delay(&mut self, least: Duration) {
         let ticks = least.as_samples(self.rates.clock_hz).min(u64::from(self.delay.maximum()));
         self.least_delay = ticks as u32;
+    }
+
+    /// Tells what is known of the conversation that this stream is part of: to be called whenever a report brings another
+    /// round trip, or another codec is heard. Without effect unless
+    /// [`DelayConfig::purpose`](super::DelayConfig::purpose) is one.
+    pub fn set_conversation(&mut self, conversation: &Conversation) {
+        self.delay.set_conversation(conversation);
     }
 
     /// The delay after the fastest packet that this stream would have for its own sake.

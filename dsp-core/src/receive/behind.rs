@@ -1,0 +1,66 @@
+//! How a conversation keeps up: sound that comes too late to be worth its delay is given up for what was made up in its
+//! place, so that nobody hears both.
+//!
+//! What was made up while a packet was on its way is *owed*: the delay is longer by it. As much of what follows is given
+//! up, a packet at a time, while more waits than is worth waiting for and the packet behind is here: so nothing more needs
+//! to be made up, and no more is given up than was. What little is too late by less is played faster. Only where the
+//! delay is too long by more than 300 ms is sound given up for which nothing was made up, as at the beginning of a
+//! stream that begins in a queue: to play that faster would take more than a second. Of sound that is listened to
+//! nothing is given up here.
+
+use super::{Cause, First, MadeUp, Receiver};
+use crate::time::Duration;
+
+/// A delay that is too long by so much is not made up for by playing faster.
+const FAR: Duration = Duration::from_millis(300);
+
+impl MadeUp {
+    /// So many ticks were made up, or not heard, while packets were on their way that came.
+    pub(super) fn owe(&mut self, ticks: u32) {
+        self.owed = self.owed.saturating_add(ticks);
+    }
+}
+
+impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
+    /// Whether the first packet in the buffer, which is here and waited for so long, is to be given up: `behind` ticks of
+    /// sound follow it.
+    pub(super) fn is_given_up(&self, waited: Duration, behind: i32) -> bool {
+        let Some(bound) = self.delay.bound() else { return false };
+        let packet = self.playhead.packet_ticks;
+        let Some((info, _)) = self.jitter.peek(0) else { return false };
+        // What was made up right before a packet that follows what was decoded was made up while that was on its way.
+        let late = if self.playhead.gap(info.timestamp) <= 0 { self.rates.ticks(self.made_up.samples as usize) } else { 0 };
+        let bound = bound.max(self.least_delay);
+        self.state.is_playing()
+            && packet > 0
+            && self.made_up.owed.saturating_add(late) >= packet
+            && (behind > bound as i32 || waited > Duration::from_samples(u64::from(bound), self.rates.clock_hz))
+            && self.jitter.peek(1).is_some()
+    }
+
+    /// Takes in that `first` is dropped.
+    pub(super) fn count_given_up(&mut self, first: Option<First>) {
+        if self.delay.bound().is_none() {
+            return;
+        }
+        if first.is_some_and(|first| self.playhead.gap(first.info.timestamp) == 0) {
+            self.settle(Cause::Late);
+        }
+        self.made_up.owed = self.made_up.owed.saturating_sub(self.playhead.packet_ticks);
+    }
+
+    /// Takes in the delay at which a packet was decoded, in ticks over the base: what is owed when it is as it should be,
+    /// and how long a conversation feels it. Returns the latter.
+    pub(super) fn fall_behind(&mut self, delay: i32, target: u32, least: i32) -> i32 {
+        let target = target as i32;
+        if delay <= target + least {
+            self.made_up.owed = 0;
+        }
+        let felt = self.delay.felt(delay);
+        let behind = felt - target;
+        if behind > self.rates.ticks_in(FAR) as i32 {
+            self.made_up.owed = self.made_up.owed.max(behind as u32);
+        }
+        felt
+    }
+}

@@ -1,0 +1,316 @@
+//! The delay of a conversation: bounds of the wait are played virtually, and the best of them is followed.
+//!
+//! A *bound* is how long a packet may wait. What a receiver with a bound would have made of the packets so far needs no
+//! sound: its playout delay `d` over the base, and two sums. A packet that came `r` after the base
+//! - is late if `r > d`: nothing was there for `r - d`, which was made up, and from then on the delay is `r`;
+//! - else waits for `d - r`, at most for the bound: what waited longer is given up for what was made up before;
+//! - afterwards a delay below the bound grows by an eighth of the time, as playing slower does.
+//!
+//! A packet that was overtaken is late alone and moves nothing. Every eighth packet the rating R (ITU-T G.107) of each bound
+//! is looked up: what its mean wait takes off with the rest of the way from mouth to ear, and what its share of made-up
+//! sound takes off, with what is lost for all of them. The sums forget with a half-life of 355 packets; but a call is
+//! rated as a whole, so each bound is rated as if the seconds to come, like those past, were joined to the call so far,
+//! which forgets eight times as slowly. Without that, bursts that can be waited for or not at the same R would be answered
+//! by now one and now the other, which is worse than either. A bound is left for another that is better by 0.3 of R in
+//! those seconds.
+//!
+//! All in whole ms and integers. Memory: under 400 bytes. Cost: 26 bounds a packet, some 15 instructions each, and with each
+//! eighth packet three divisions each.
+
+use crate::quality::impairment::{self, LossImpairment};
+use crate::time::Duration;
+
+/// What is known of a conversation besides what its packets tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Conversation {
+    /// One-way delay from mouth to ear without the jitter buffer: half the round trip, a packet's length, and what codec
+    /// and devices add.
+    pub besides: Duration,
+    /// What loss does to the codec.
+    pub loss: LossImpairment,
+}
+
+impl Default for Conversation {
+    /// 50 ms besides, as of a packet of 20 ms and 30 ms on the way, and G.711 that conceals.
+    fn default() -> Self {
+        Self { besides: Duration::from_millis(50), loss: LossImpairment::default() }
+    }
+}
+
+/// Bounds in ms, of which each is a fifth to a third above the one before.
+const BOUNDS: [u16; 26] = [
+    2, 10, 20, 30, 40, 50, 60, 80, 100, 120, 140, 160, 180, 200, 240, 280, 320, 360, 400, 480, 560, 640, 800, 1_000, 1_280,
+    1_700,
+];
+/// Sums count in 64ths, so that forgetting leaves nothing behind.
+const FINE: u32 = 64;
+/// Every eighth packet sums lose a 64th, and those of the call a 512th.
+pub(super) const EVERY: u32 = 8;
+const FORGET: u32 = 6;
+const FORGET_CALL: u32 = 9;
+/// One stall of few packets is no reason to expect as large a share of the next: shares are of so many at least.
+const AT_LEAST_PACKETS: u32 = 512;
+/// To be worth a change a bound must be better by 0.3 of R.
+const WORTH: u32 = 3 * impairment::ONE / 10;
+/// A delay grows by an eighth of the time.
+const GROWTH: i32 = 8;
+/// So many packets, in 64ths, are lost at most before one comes.
+const MOST_LOST: u32 = 4_096 * FINE;
+/// Later than this nothing is worth waiting for.
+const LATEST_MS: i32 = 10_000;
+/// The fastest packet is that of so many, or of twice as many.
+const WINDOW_PACKETS: u16 = 512;
+/// What the network takes by now is that of the fastest of so many packets, or of twice as many.
+const NEAR_PACKETS: u16 = 32;
+
+/// Wait and made-up sound of some packets, in 64ths of a ms, forgotten little by little.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    wait: u32,
+    made_up: u32,
+}
+
+impl Sums {
+    fn forget(&mut self, shift: u32) {
+        self.wait -= self.wait >> shift;
+        self.made_up -= self.made_up >> shift;
+    }
+}
+
+/// A receiver that is only counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Virtual {
+    /// The transit of a packet that would be played as it comes, in ms.
+    playing: i32,
+    sums: Sums,
+}
+
+impl Virtual {
+    /// The next packet took `transit`, and the fastest took `floor`.
+    fn next(&mut self, transit: i32, [floor, near]: [i32; 2], bound: u16, growth: i32) {
+        self.sums.made_up += fine(transit.saturating_sub(self.playing));
+        let (bound, playing) = (i32::from(bound), self.playing.max(transit));
+        let playing = playing.min(transit.saturating_add(bound));
+        self.sums.wait += fine(playing.saturating_sub(transit));
+        let wanted = floor.saturating_add(bound).max(near.saturating_add(bound / 2));
+        self.playing = playing.max(wanted.min(playing.saturating_add(growth)));
+    }
+
+    /// A single packet came out of order. Whether it was late.
+    fn single(&mut self, transit: i32, packet_ms: i32) -> bool {
+        let late = transit > self.playing;
+        if late {
+            self.sums.made_up += fine(packet_ms);
+        } else {
+            self.sums.wait += fine(self.playing.saturating_sub(transit));
+        }
+        late
+    }
+}
+
+/// In 64ths of a ms: nothing if it is less than nothing, and no more than what anybody waits.
+fn fine(ms: i32) -> u32 {
+    ms.clamp(0, LATEST_MS) as u32 * FINE
+}
+
+/// Packets that came, and those that were expected, in 64ths, forgotten little by little.
+#[derive(Clone, Copy, Debug, Default)]
+struct Packets {
+    came: u32,
+    expected: u32,
+}
+
+/// All bounds, and the one that is followed.
+#[derive(Clone, Debug)]
+pub(super) struct Bounds {
+    bounds: [Virtual; BOUNDS.len()],
+    /// Packets later than each bound, in 16ths, forgotten as the sums are.
+    later: [u16; BOUNDS.len()],
+    packets: Packets,
+    /// With the bounds that were followed: the call so far.
+    call: Virtual,
+    call_packets: Packets,
+    followed: u8,
+    /// The fastest packet of the window that is filling and of the one before, in ms, and how many the first has.
+    fastest: [i32; 2],
+    filling: u16,
+    /// The same of fewer packets: it follows a network that gets slower.
+    near: [i32; 2],
+    packet_ms: u16,
+    besides_ms: u16,
+    loss: LossImpairment,
+}
+
+impl Bounds {
+    pub(super) fn new() -> Self {
+        let mut bounds = Self {
+            bounds: [Virtual::default(); BOUNDS.len()],
+            later: [0; BOUNDS.len()],
+            packets: Packets::default(),
+            call: Virtual::default(),
+            call_packets: Packets::default(),
+            followed: 0,
+            fastest: [0; 2],
+            near: [0; 2],
+            filling: 0,
+            packet_ms: 20,
+            besides_ms: 0,
+            loss: LossImpairment::default(),
+        };
+        bounds.set(&Conversation::default());
+        bounds.restart();
+        bounds
+    }
+
+    /// The same before the first packet.
+    pub(super) fn anew(&self) -> Self {
+        Self { packet_ms: self.packet_ms, besides_ms: self.besides_ms, loss: self.loss, ..Self::new() }
+    }
+
+    pub(super) fn set(&mut self, conversation: &Conversation) {
+        self.besides_ms = conversation.besides.as_millis().min(10_000) as u16;
+        self.loss = conversation.loss;
+    }
+
+    /// How long a packet is.
+    pub(super) fn set_packet(&mut self, ms: u32) {
+        self.packet_ms = ms.clamp(1, 1_000) as u16;
+    }
+
+    /// What comes has another time: every delay is what it is at the beginning.
+    pub(super) fn restart(&mut self) {
+        self.filling = 0;
+    }
+
+    /// Counts a packet that took `transit`, of any origin, and came `step` of media time after the one before, both in ms.
+    pub(super) fn count(&mut self, transit: i32, step: u32) {
+        if self.filling == 0 {
+            self.fastest = [transit; 2];
+            self.near = [transit; 2];
+            for (state, bound) in self.bounds.iter_mut().zip(BOUNDS) {
+                state.playing = transit.saturating_add(bound.into());
+            }
+            self.call.playing = transit.saturating_add(BOUNDS[usize::from(self.followed)].into());
+        } else if self.filling > WINDOW_PACKETS {
+            self.fastest = [transit, self.fastest[0]];
+            self.filling = 0;
+        }
+        if self.filling.is_multiple_of(NEAR_PACKETS) {
+            self.near = [transit, self.near[0]];
+        }
+        self.filling += 1;
+        self.fastest[0] = self.fastest[0].min(transit);
+        self.near[0] = self.near[0].min(transit);
+        let (floors, over) = ([self.floor(), self.near()], transit.saturating_sub(self.near()));
+        let growth = step.min(LATEST_MS as u32) as i32 / GROWTH;
+        for ((state, later), bound) in self.bounds.iter_mut().zip(&mut self.later).zip(BOUNDS) {
+            state.next(transit, floors, bound, growth);
+            *later += u16::from(over > i32::from(bound)) * 16;
+        }
+        self.call.next(transit, floors, BOUNDS[usize::from(self.followed)], growth);
+        self.came();
+    }
+
+    /// Counts a packet that was overtaken, or a copy of one.
+    pub(super) fn count_single(&mut self, transit: i32) {
+        let over = transit.saturating_sub(self.near());
+        let packet_ms = self.packet_ms.into();
+        for ((state, later), bound) in self.bounds.iter_mut().zip(&mut self.later).zip(BOUNDS) {
+            state.single(transit, packet_ms);
+            *later += u16::from(over > i32::from(bound)) * 16;
+        }
+        // Where it was late, it has been taken for lost.
+        if self.call.single(transit, packet_ms) {
+            self.packets.expected = self.packets.expected.saturating_sub(FINE);
+            self.call_packets.expected = self.call_packets.expected.saturating_sub(FINE);
+        }
+        self.came();
+    }
+
+    fn floor(&self) -> i32 {
+        self.fastest[0].min(self.fastest[1])
+    }
+
+    fn near(&self) -> i32 {
+        self.near[0].min(self.near[1])
+    }
+
+    /// How much longer the network takes by now than at its fastest, in ms.
+    pub(super) fn slower_ms(&self) -> u32 {
+        self.near().saturating_sub(self.floor()).clamp(0, LATEST_MS) as u32
+    }
+
+    fn came(&mut self) {
+        for packets in [&mut self.packets, &mut self.call_packets] {
+            packets.came += FINE;
+            packets.expected += FINE;
+        }
+    }
+
+    /// Counts a packet that never came.
+    pub(super) fn lost(&mut self) {
+        for packets in [&mut self.packets, &mut self.call_packets] {
+            packets.expected = (packets.expected + FINE).min(packets.came + MOST_LOST);
+        }
+    }
+
+    /// Forgets a little: to be called with every eighth packet.
+    pub(super) fn forget(&mut self) {
+        for (state, later) in self.bounds.iter_mut().zip(&mut self.later) {
+            state.sums.forget(FORGET);
+            *later -= *later >> FORGET;
+        }
+        self.call.sums.forget(FORGET_CALL);
+        for (packets, shift) in [(&mut self.packets, FORGET), (&mut self.call_packets, FORGET_CALL)] {
+            packets.came -= packets.came >> shift;
+            packets.expected -= packets.expected >> shift;
+        }
+    }
+
+    /// Rates all bounds, and follows the best if that is worth it.
+    pub(super) fn look_up(&mut self) {
+        let came = (self.packets.came + self.call_packets.came).max(FINE);
+        let expected = self.packets.expected + self.call_packets.expected;
+        let packet_ms = u32::from(self.packet_ms);
+        // Neither may be less than nothing: a packet may come twice, by its copy.
+        let lost = expected.saturating_sub(came) * packet_ms;
+        let sound = expected.max(came).max(AT_LEAST_PACKETS * FINE) * packet_ms;
+        // In 64ths of a percent of what is played, so that no product exceeds 32 bits.
+        let percent = (sound / 100).max(1);
+        let mut followed = 0;
+        let (mut best, mut least) = (0, u32::MAX);
+        for (index, state) in self.bounds.iter().enumerate() {
+            let wait = (self.call.sums.wait + state.sums.wait) / came;
+            let made_up = lost + self.call.sums.made_up + state.sums.made_up;
+            let whole = (made_up / percent).min(100);
+            let part = (made_up - whole * percent).min(percent) * 16 / percent.div_ceil(16);
+            let share = whole * impairment::PERCENT + part;
+            let taken = impairment::of_delay(u32::from(self.besides_ms) + wait) + self.loss.of_loss(share);
+            if taken < least {
+                (best, least) = (index, taken);
+            }
+            if index == usize::from(self.followed) {
+                followed = taken;
+            }
+        }
+        // What it's worth in the seconds to come is that much less in all of the call.
+        let seconds = self.packets.came >> 6;
+        let all = came >> 6;
+        if (followed - least) * all > WORTH * seconds {
+            self.followed = best as u8;
+        }
+    }
+
+    /// The bound that is followed, in ms.
+    pub(super) fn followed_ms(&self) -> u32 {
+        BOUNDS[usize::from(self.followed)].into()
+    }
+
+    /// The bound that so few packets are later than, one of `unusual`, in ms.
+    pub(super) fn usual_ms(&self, unusual: u32) -> u32 {
+        let rare = (self.packets.came / (FINE / 16)) / unusual;
+        let within = self.later.iter().position(|&later| u32::from(later) <= rare);
+        BOUNDS[within.unwrap_or(BOUNDS.len() - 1)].into()
+    }
+}
