@@ -4,15 +4,15 @@
 //! What was made up while a packet was on its way is *owed*: the delay is longer by it. As much of what follows is given
 //! up, a packet at a time, while more waits than is worth waiting for and the packet behind is here: so nothing more needs
 //! to be made up, and no more is given up than was. What little is too late by less is played faster. Only where the
-//! delay is too long by more than 300 ms is sound given up for which nothing was made up, as at the beginning of a
-//! stream that begins in a queue: to play that faster would take more than a second. Of sound that is listened to
+//! delay is too long by more than 200 ms is sound given up for which nothing was made up, as at the beginning of a
+//! stream that begins in a queue: to play that faster would take most of a second. Of sound that is listened to
 //! nothing is given up here.
 
 use super::{Cause, First, MadeUp, Receiver};
 use crate::time::Duration;
 
 /// A delay that is too long by so much is not made up for by playing faster.
-const FAR: Duration = Duration::from_millis(300);
+const FAR: Duration = Duration::from_millis(200);
 
 impl MadeUp {
     /// So many ticks were made up, or not heard, while packets were on their way that came.
