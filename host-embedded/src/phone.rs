@@ -110,8 +110,8 @@ pub struct PhoneConfig {
 }
 
 impl Default for PhoneConfig {
-    /// Mu-law in packets of 20 ms from SSRC 0, at most 200 ms of delay, which is what the receiver has room for, and no
-    /// meters.
+    /// Mu-law in packets of 20 ms from SSRC 0, the delay of a conversation, at most 200 ms, which is what the receiver has
+    /// room for, and no meters.
     fn default() -> Self {
         let sender = SenderConfig {
             ssrc: Ssrc(0),
@@ -120,7 +120,7 @@ impl Default for PhoneConfig {
             payload_type: PayloadType::PCMU,
             ptime_ms: 20,
         };
-        Self { sender, delay: DelayConfig { max_ms: 200, ..DelayConfig::default() }, meters: false }
+        Self { sender, delay: DelayConfig { max_ms: 200, ..DelayConfig::conversation() }, meters: false }
     }
 }
 

@@ -5,7 +5,8 @@ use dsp_core::quality::BurstStats;
 use dsp_core::receive::memory::{CELL_BYTES, Cell, Memory, MemoryNeed, PacketMemory, ReceiverMemory, Run, Slot};
 use dsp_core::receive::strategy::Strategy;
 use dsp_core::receive::{
-    ConfigError, Fate, Played, ReceiveError, Received, Receiver, ReceiverConfig, ReceiverStats, sound_samples,
+    ConfigError, Conversation, Fate, Played, ReceiveError, Received, Receiver, ReceiverConfig, ReceiverStats,
+    sound_samples,
 };
 use dsp_core::streams::budget::Buffered;
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
@@ -176,6 +177,11 @@ impl AnyReceiver {
     /// The delay is at least so long.
     pub fn set_least_delay(&mut self, least: Duration) {
         either!(self, receiver => receiver.set_least_delay(least));
+    }
+
+    /// What is known of the conversation.
+    pub fn set_conversation(&mut self, conversation: &Conversation) {
+        either!(self, receiver => receiver.set_conversation(conversation));
     }
 
     /// The delay that the stream would have for its own sake.

@@ -8,6 +8,7 @@
 //! stream that begins in a queue: to play that faster would take most of a second. Of sound that is listened to
 //! nothing is given up here.
 
+use super::memory::ReceiverMemory;
 use super::{Cause, First, MadeUp, Receiver};
 use crate::time::Duration;
 
@@ -21,7 +22,7 @@ impl MadeUp {
     }
 }
 
-impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<CELLS, SAMPLES, CHANNELS> {
+impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Whether the first packet in the buffer, which is here and waited for so long, is to be given up: `behind` ticks of
     /// sound follow it.
     pub(super) fn is_given_up(&self, waited: Duration, behind: i32) -> bool {
@@ -29,7 +30,8 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Receiver<C
         let packet = self.playhead.packet_ticks;
         let Some((info, _)) = self.jitter.peek(0) else { return false };
         // What was made up right before a packet that follows what was decoded was made up while that was on its way.
-        let late = if self.playhead.gap(info.timestamp) <= 0 { self.rates.ticks(self.made_up.samples as usize) } else { 0 };
+        let late =
+            if self.playhead.gap(info.timestamp) <= 0 { self.rates.ticks(self.made_up.samples as usize) } else { 0 };
         let bound = bound.max(self.least_delay);
         self.state.is_playing()
             && packet > 0

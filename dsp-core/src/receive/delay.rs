@@ -15,7 +15,7 @@
 //! The target is looked up with each of the first packets, then every eighth, or at once if a packet was later. Memory:
 //! under 600 bytes. A look-up takes 224 multiplies.
 
-use super::conversation::{Bounds, Conversation, EVERY};
+use super::conversation::{Bounds, Conversation, DelayChoice, EVERY};
 use super::histogram::{FIRST_WIDTH_MS, Histogram};
 use crate::time::Duration;
 
@@ -65,7 +65,14 @@ impl Default for DelayConfig {
 }
 
 impl DelayConfig {
-    const USUAL: Self = Self { min_ms: 10, max_ms: 2_000, target_max_ms: 2_000, initial_ms: 200, late_cost_ms: 80, purpose: Purpose::Listening };
+    const USUAL: Self = Self {
+        min_ms: 10,
+        max_ms: 2_000,
+        target_max_ms: 2_000,
+        initial_ms: 200,
+        late_cost_ms: 80,
+        purpose: Purpose::Listening,
+    };
 
     /// To talk to each other: the next ms of waiting must save more in made-up sound than it costs the conversation, by the
     /// rating R of ITU-T G.107. What waited for longer than that is given up for what was made up in its place.
@@ -104,9 +111,9 @@ const TICK_MS: u32 = 10;
 /// better than it's waited for.
 const UNUSUAL: u32 = 20;
 const UNUSUAL_OVERTAKEN: u32 = 100;
-/// In a conversation less waits, so that a hole is near when a packet is later than four of five: playing slower comes
+/// In a conversation less waits, so that a hole is near when a packet is later than two of three: playing slower comes
 /// first.
-const UNUSUAL_TALKING: u32 = 5;
+const UNUSUAL_TALKING: u32 = 3;
 /// Sound that waited by so much longer than its bound is made shorter, and not given up.
 const SLACK_MS: u32 = 40;
 /// Each packet that was overtaken adds so much, and each that wasn't takes one away: above this level more than one of
@@ -258,6 +265,14 @@ impl DelayEstimator {
     pub(super) fn set_conversation(&mut self, conversation: &Conversation) {
         if let Weighed::Conversation(bounds) = &mut self.weighed {
             bounds.set(conversation);
+        }
+    }
+
+    /// Why a conversation waits as long as it does; `None` if the sound is for listening.
+    pub(super) fn choice(&self) -> Option<DelayChoice> {
+        match &self.weighed {
+            Weighed::Listening(_) => None,
+            Weighed::Conversation(bounds) => Some(bounds.choice()),
         }
     }
 
@@ -712,6 +727,29 @@ mod tests {
         estimator.reset_base();
         feed(&mut estimator, 5_000, 1, |_| 50);
         assert_eq!(target_ms(&estimator), 200);
+    }
+
+    #[test]
+    fn a_conversation_waits_for_less_and_says_why() {
+        // A stall of a second each 4 s.
+        let late = |n: u32| 50 + 1_000u32.saturating_sub(n % 200 * 20);
+        let mut listening = DelayEstimator::new(CLOCK, DelayConfig::default());
+        feed(&mut listening, 0, 3_000, late);
+        assert!(target_ms(&listening) > 700 && listening.choice().is_none() && listening.bound().is_none());
+        let mut talking = DelayEstimator::new(CLOCK, DelayConfig::conversation());
+        feed(&mut talking, 0, 3_000, late);
+        let choice = talking.choice().unwrap();
+        assert!(target_ms(&talking) < 250, "{}", target_ms(&talking));
+        assert_eq!((target_ms(&talking), choice.besides_ms), (choice.bound_ms + 10, 50));
+        // Bounds of the config hold all the same.
+        let mut bounded = DelayEstimator::new(CLOCK, DelayConfig { target_max_ms: 40, ..DelayConfig::conversation() });
+        feed(&mut bounded, 0, 3_000, |n| 50 + n * 7 % 100);
+        assert_eq!(target_ms(&bounded), 40);
+        // What was told of the conversation is not forgotten with the arrivals.
+        talking.set_conversation(&Conversation { besides: Duration::from_millis(400), ..Conversation::default() });
+        talking.reset();
+        feed(&mut talking, 0, 3_000, late);
+        assert_eq!(talking.choice().unwrap().besides_ms, 400);
     }
 
     #[test]

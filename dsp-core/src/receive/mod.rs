@@ -89,9 +89,9 @@ use crate::waveform::plc;
 use channels::Concealers;
 use config::Rates;
 pub use config::{ConfigError, ReceiveError, Received, ReceiverConfig};
-pub use conversation::Conversation;
-pub use delay::{DelayConfig, Purpose};
+pub use conversation::{Conversation, DelayChoice};
 use delay::DelayEstimator;
+pub use delay::{DelayConfig, Purpose};
 pub use jitter::{ArrayBuffer, Fate, JitterBuffer, PacketInfo, PacketKind, PushError};
 use memory::{Arrays, Memory, MemoryNeed, ReceiverMemory};
 use redundancy::Redundancy;
@@ -290,6 +290,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             clock_hz: ratio.clock_hz(self.rates.clock_hz),
             total,
             target_delay_ms: self.rates.ms(self.delay.target().max(self.least_delay)),
+            delay_choice: self.delay.choice(),
             drift_ppm: self.delay.drift_ppm(),
             double_clock: source.tick_rate.is_double(),
             buffered_packets: self.jitter.len() as u32,

@@ -15,7 +15,7 @@ use host_std::replay::{Loss, PayloadFormat, PayloadMap, ReplayConfig, ReplayRepo
 use host_std::wav::{WavSink, WavSource};
 
 use super::codecs::CodecName;
-use super::settings::for_opus;
+use super::settings::{Jitter, for_opus};
 use super::signals::Stop;
 use super::{Outcome, chain, make_folder, mind, number_in, print};
 
@@ -72,8 +72,9 @@ pub(super) struct Args {
     /// Codec: of the trace, or of all dynamic payload types of the capture that --payload-map doesn't name
     #[arg(long)]
     codec: Option<CodecName>,
-    /// How long packets wait: as the network needs, the same but for a conversation, or a number of milliseconds
-    #[arg(long, default_value = "adaptive", value_parser = jitter, value_name = "adaptive|conversation|fixed:MS")]
+    /// How long packets wait: as suits who only listens, as suits a conversation (by the E-model's rating R, as in a call), or
+    /// a number of milliseconds
+    #[arg(long, default_value = "adaptive", value_parser = Jitter::parse, value_name = "adaptive|conversation|fixed:MS")]
     jitter: Jitter,
     #[arg(long, help = format!("The longest delay, in ms; not with a fixed one [default: {}]", DelayConfig::default().max_ms),
         value_parser = clap::value_parser!(u32).range(20..=10_000), value_name = "MS")]
@@ -84,22 +85,6 @@ pub(super) struct Args {
     /// Print report.json instead of the summary
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Jitter {
-    Adaptive,
-    Conversation,
-    Fixed(u32),
-}
-
-fn jitter(text: &str) -> Result<Jitter, String> {
-    match text.split_once(':') {
-        None if text == "adaptive" => Ok(Jitter::Adaptive),
-        None if text == "conversation" => Ok(Jitter::Conversation),
-        Some(("fixed", ms)) => number_in(ms, 0.0, 10_000.0).map(|ms| Jitter::Fixed(ms as u32)),
-        _ => Err("must be adaptive, conversation or fixed:MS".into()),
-    }
 }
 
 /// An offset such as `+02:00` or `-3:30`, in minutes.
@@ -120,15 +105,7 @@ fn utc_offset(text: &str) -> Result<i32, String> {
 const LONGEST_TRACE: u64 = 64 << 20;
 
 pub(super) fn run(args: Args) -> Outcome {
-    let (usual, conversation) = (DelayConfig::default(), DelayConfig::conversation());
-    let delay = match (args.jitter, args.max_delay) {
-        (Jitter::Adaptive, max) => DelayConfig { max_ms: max.unwrap_or(usual.max_ms), ..usual },
-        (Jitter::Conversation, max) => DelayConfig { max_ms: max.unwrap_or(usual.max_ms), ..conversation },
-        (Jitter::Fixed(ms), None) => DelayConfig::fixed(ms),
-        (Jitter::Fixed(ms), Some(max)) => {
-            return Err(format!("--max-delay {max}: with --jitter fixed:{ms} the delay is {ms} ms").into());
-        }
-    };
+    let delay = args.jitter.delay(args.max_delay)?;
     match (&args.capture, &args.trace, &args.input, &args.codec) {
         (Some(capture), ..) => run_capture(&args, capture, delay),
         (None, Some(trace), Some(input), Some(codec)) => run_trace(&args, trace, input, codec, delay),
@@ -171,11 +148,7 @@ fn run_capture(args: &Args, capture: &Path, delay: DelayConfig) -> Outcome {
 
 /// What makes the replay repeatable.
 fn settings(args: &Args, max_delay_ms: u32) -> Vec<(String, String)> {
-    let mut settings = vec![match args.jitter {
-        Jitter::Adaptive => ("delay", format!("adaptive, at most {max_delay_ms} ms")),
-        Jitter::Conversation => ("delay", format!("for a conversation, at most {max_delay_ms} ms")),
-        Jitter::Fixed(ms) => ("delay", format!("fixed, {ms} ms")),
-    }];
+    let mut settings = vec![("delay", args.jitter.words(max_delay_ms))];
     if !args.payload_map.is_empty() {
         settings.push(("payload types", args.payload_map.join(", ")));
     }

@@ -3,11 +3,12 @@
 use std::error::Error;
 
 use clap::{Args as ClapArgs, ValueEnum};
+use dsp_core::receive::DelayConfig;
 use host_std::opus::{OpusApplication, OpusBandwidth, OpusEncoder, OpusEncoderConfig, OpusRateControl, OpusSignal};
 use host_std::registry::{G722, Opus, Pcma, Pcmu, Registry};
 
-use super::Outcome;
 use super::codecs::CodecName;
+use super::{Outcome, number_in};
 
 /// Who makes the sound of what is lost. iLBC and Opus always do it themselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -28,6 +29,55 @@ impl Concealment {
                 Err("--concealment codec: l16 has none of its own".into())
             }
             _ => Ok(()),
+        }
+    }
+}
+
+/// How long packets wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Jitter {
+    /// As the network needs, for who only listens.
+    Adaptive,
+    /// By the rating R.
+    Conversation,
+    /// So many ms.
+    Fixed(u32),
+}
+
+impl Jitter {
+    /// # Errors
+    /// What it must be.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "adaptive" => Ok(Self::Adaptive),
+            None if text == "conversation" => Ok(Self::Conversation),
+            Some(("fixed", ms)) => number_in(ms, 0.0, 10_000.0).map(|ms| Self::Fixed(ms as u32)),
+            _ => Err("must be adaptive, conversation or fixed:MS".into()),
+        }
+    }
+
+    /// Bounds of the delay, with a maximum in ms where one is given.
+    ///
+    /// # Errors
+    /// Where a fixed delay has a maximum too.
+    pub(super) fn delay(self, max_ms: Option<u32>) -> Result<DelayConfig, String> {
+        let usual = match (self, max_ms) {
+            (Self::Adaptive, _) => DelayConfig::default(),
+            (Self::Conversation, _) => DelayConfig::conversation(),
+            (Self::Fixed(ms), None) => return Ok(DelayConfig::fixed(ms)),
+            (Self::Fixed(ms), Some(max)) => {
+                return Err(format!("--max-delay {max}: with --jitter fixed:{ms} the delay is {ms} ms"));
+            }
+        };
+        Ok(DelayConfig { max_ms: max_ms.unwrap_or(usual.max_ms), ..usual })
+    }
+
+    /// For people.
+    pub(super) fn words(self, max_ms: u32) -> String {
+        match self {
+            Self::Adaptive => format!("adaptive, at most {max_ms} ms"),
+            Self::Conversation => format!("for a conversation, at most {max_ms} ms"),
+            Self::Fixed(ms) => format!("fixed, {ms} ms"),
         }
     }
 }

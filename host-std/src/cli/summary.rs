@@ -146,6 +146,15 @@ pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
             delay.max_us / 1_000
         ),
     ];
+    if let Some(choice) = &stats.receiver.delay_choice {
+        lines.push(format!(
+            "              packets may wait for {} ms: delay takes {:.1} off R with {} ms besides, lost and late sound {:.1}",
+            choice.bound_ms,
+            f64::from(choice.delay_tenths) / 10.0,
+            choice.besides_ms,
+            f64::from(choice.loss_tenths) / 10.0
+        ));
+    }
     let others = [
         (receiver.undecodable, "that the decoder refused"),
         (receiver.event_packets, "of telephone events"),
@@ -253,6 +262,12 @@ pub(super) fn json(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
         "stretched_in_ms": ms(receiver.inserted_samples),
         "stretched_out_ms": ms(receiver.removed_samples),
         "playout_delay_mean_ms": f64::from(receiver.playout_delay.mean_us()) / 1_000.0,
+        "delay_choice": stats.receiver.delay_choice.map(|choice| json!({
+            "bound_ms": choice.bound_ms,
+            "besides_ms": choice.besides_ms,
+            "r_taken_by_delay": f64::from(choice.delay_tenths) / 10.0,
+            "r_taken_by_loss": f64::from(choice.loss_tenths) / 10.0,
+        })),
         "double_clock": stats.receiver.double_clock,
         "round_trip_ms": stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
         "remote_fraction_lost": stats.remote_fraction_lost,

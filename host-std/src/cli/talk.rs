@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use super::codecs::CodecName;
 use super::network::{NetworkArgs, Place};
 use super::reoffer::{self, Timetable};
-use super::settings::{self, Concealment, OpusArgs};
+use super::settings::{self, Concealment, Jitter, OpusArgs};
 use super::sound::SoundArgs;
 use super::waiting::Waiting;
 use super::{Outcome, exchange, keyboard, number_in, print, summary, tell};
@@ -69,6 +69,10 @@ struct TalkArgs {
     /// Who makes the sound of what is lost; iLBC and Opus always do it themselves
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
     concealment: Concealment,
+    /// How long packets wait: as suits a conversation (by the E-model's rating R, with RTCP's round trip), as suits who only
+    /// listens, or a number of milliseconds
+    #[arg(long, default_value = "conversation", value_parser = Jitter::parse, value_name = "conversation|adaptive|fixed:MS")]
+    jitter: Jitter,
     /// Plain RTP instead of SRTP
     #[arg(long)]
     no_srtp: bool,
@@ -362,6 +366,7 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         comfort_noise: args.dtx,
         redundancy: args.red,
         sources: args.sources.into(),
+        delay: args.jitter.delay(None)?,
         ptime_ms: args.ptime,
         mtu: args.mtu,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },

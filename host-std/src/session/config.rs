@@ -227,7 +227,7 @@ impl CallConfig {
             decoders: None,
             sources: 1,
             buffer_bytes: None,
-            delay: DelayConfig::default(),
+            delay: DelayConfig::conversation(),
             tick: Duration::from_millis(super::TICK_MS.into()),
             after_goodbye: Some(Duration::from_secs(7)),
             after_silence: None,

@@ -114,6 +114,7 @@ impl Call {
             bye |= report.bye;
             if let Some(remote) = report.reception {
                 stream.set_remote(remote.block.fraction_lost, remote.block.jitter_ticks);
+                stream.set_round_trip(transport.told(index).and_then(|told| told.round_trip()));
             }
             farewell = farewell.max(stream.report(now, compound));
         }

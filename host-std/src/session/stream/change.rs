@@ -142,7 +142,7 @@ impl Stream {
         let decoders = setup.decoders(&agreed.receive, received.sound)?;
         let listening = setup.listening(received, decoders, source.ssrc)?;
         let sound = setup.sound(listening.sound());
-        Ok(Self {
+        let mut stream = Self {
             redundancy: setup.redundancy(&sending),
             capture: setup.capture(sound, &sending)?,
             heard: Playing::new(listening, sound).map_err(CallError::Conversion)?,
@@ -159,8 +159,11 @@ impl Stream {
             earlier: Counted::default(),
             fraction_lost: None,
             jitter_ms: None,
+            round_trip: None,
             captured: None,
-        })
+        };
+        stream.set_round_trip(None);
+        Ok(stream)
     }
 
     /// What a later offer and answer make of this stream.
@@ -258,6 +261,7 @@ impl Stream {
         (self.sending, self.agreed) = (sending, agreed);
         (self.closed, self.left) = (false, None);
         self.adapt_again();
+        self.set_round_trip(self.round_trip);
     }
 
     /// The other side may send what is offered before its answer is here.

@@ -98,6 +98,8 @@ pub(super) struct Stream {
     earlier: Counted,
     fraction_lost: Option<f32>,
     jitter_ms: Option<f32>,
+    /// Of the last report that told it.
+    round_trip: Option<Duration>,
     /// When what was captured last ended.
     captured: Option<Instant>,
 }
@@ -260,6 +262,14 @@ impl Stream {
     pub(super) fn set_remote(&mut self, fraction_lost: u8, jitter_ticks: u32) {
         self.fraction_lost = Some(f32::from(fraction_lost) / 256.0);
         self.jitter_ms = Some(jitter_ticks as f32 / (self.sending.rtp_clock_hz() as f32 / 1_000.0));
+    }
+
+    /// What delay costs from now on: a report told the round trip, or the codec is another.
+    pub(super) fn set_round_trip(&mut self, round_trip: Option<Duration>) {
+        self.round_trip = round_trip;
+        let SentCodec { agreed, delay_us, .. } = &self.sending;
+        let told = quality::conversation(agreed, *delay_us, self.agreed.send_ptime_ms, round_trip);
+        self.heard.receivers_mut().set_conversation(&told);
     }
 
     /// What was heard of the other side until now was another's.

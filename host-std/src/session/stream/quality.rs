@@ -5,7 +5,7 @@
 
 use dsp_core::quality::StreamQuality;
 use dsp_core::quality::{BurstStats, CodecImpairment, JitterBufferInfo, VoipMetricsInput};
-use dsp_core::receive::DelayConfig;
+use dsp_core::receive::{Conversation, DelayConfig};
 use dsp_core::time::Duration;
 use dsp_core::wire::rtcp::{ConcealmentKind, JitterBufferKind, VoipMetrics};
 
@@ -34,6 +34,21 @@ pub(crate) fn rating(codec: &CodecFormat, bursts: BurstStats, delay_ms: f64) -> 
         ..VoipMetricsInput::default()
     };
     input.quality()
+}
+
+/// Half of the round trip that is assumed until a report tells it: most calls within a continent have less.
+const ASSUMED_WAY: Duration = Duration::from_millis(30);
+
+/// What a receiver weighs delay by: as [`metrics`] has it where the peer doesn't tell its own delay.
+pub(super) fn conversation(
+    codec: &CodecFormat,
+    codec_delay_us: u32,
+    packet_ms: u32,
+    round_trip: Option<Duration>,
+) -> Conversation {
+    let way_us = round_trip.map_or(ASSUMED_WAY.as_micros(), |trip| trip.as_micros() / 2);
+    let end_us = u64::from(packet_ms) * 1_000 + u64::from(codec_delay_us);
+    Conversation { besides: Duration::from_micros(way_us + end_us), loss: impairment(codec).into() }
 }
 
 /// One direction of a call, where it is heard.

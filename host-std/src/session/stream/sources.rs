@@ -6,7 +6,7 @@
 //! memory is taken when the call is agreed on.
 
 use dsp_core::quality::{BurstStats, ReceptionStats, SequenceConfig};
-use dsp_core::receive::{Fate, Played, ReceiverConfig, ReceiverStats};
+use dsp_core::receive::{Conversation, Fate, Played, ReceiverConfig, ReceiverStats};
 use dsp_core::rtcp::Cname;
 use dsp_core::streams::budget::{Budget, Priority};
 use dsp_core::streams::sources::{Admission, Sources, SourcesConfig, SourcesStats};
@@ -231,6 +231,13 @@ impl Listening {
         match place.receiver.receive(now, datagram) {
             Ok(received) => Incoming::Audio(received),
             Err(error) => Incoming::Unusable(error),
+        }
+    }
+
+    /// Takes in what is known of the conversation that all are part of.
+    pub(super) fn set_conversation(&mut self, conversation: &Conversation) {
+        for place in &mut self.places {
+            place.receiver.set_conversation(conversation);
         }
     }
 
