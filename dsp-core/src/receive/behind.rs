@@ -54,12 +54,11 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Takes in the delay at which a packet was decoded, in ticks over the base: what is owed when it is as it should be,
     /// and how long a conversation feels it. Returns the latter.
     pub(super) fn fall_behind(&mut self, delay: i32, target: u32, least: i32) -> i32 {
-        let target = target as i32;
-        if delay <= target + least {
+        let felt = self.delay.felt(delay);
+        let behind = felt - target as i32;
+        if delay - target as i32 <= least {
             self.made_up.owed = 0;
         }
-        let felt = self.delay.felt(delay);
-        let behind = felt - target;
         if behind > self.rates.ticks_in(FAR) as i32 {
             self.made_up.owed = self.made_up.owed.max(behind as u32);
         }

@@ -284,13 +284,13 @@ impl DelayEstimator {
     }
 
     /// A delay over the base, in ticks, as a conversation sees it: what the network itself takes longer by now, by the
-    /// fastest of the last packets, is no delay that could be taken back.
+    /// fastest of the last packets, is no delay that could be taken back. One above the target is not felt to be below.
     pub(super) fn felt(&self, delay: i32) -> i32 {
         match &self.weighed {
             Weighed::Listening(_) => delay,
             Weighed::Conversation(bounds) => {
                 let slower = (bounds.slower_ms() * self.ticks_per_ms) as i32;
-                delay.min((self.target as i32).max(delay.saturating_sub(slower)))
+                delay.min((self.target as i32 + 1).max(delay.saturating_sub(slower)))
             }
         }
     }
