@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use dsp_core::codec::g711::Pcmu;
-use dsp_core::receive::{NarrowbandReceiver, ReceiverConfig};
+use dsp_core::receive::{DelayConfig, NarrowbandReceiver, ReceiverConfig};
 use dsp_core::streams::budget::{Budget, Buffered, Priority};
 use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
 use dsp_core::wire::DatagramKind;
@@ -37,7 +37,9 @@ struct Heard {
 }
 
 fn listen(speech: &[Vec<i16>; 3], buffer_bytes: Option<u32>, priorities: [i8; 3]) -> Heard {
-    let mut listener = Call::new(CallConfig { sources: 3, buffer_bytes, ..config(4_000, 99) }).unwrap();
+    let mut listener =
+        Call::new(CallConfig { sources: 3, buffer_bytes, delay: DelayConfig::listening(), ..config(4_000, 99) })
+            .unwrap();
     let offer = listener.offer().unwrap();
     let mut speakers = [1, 2, 3].map(|ssrc| Call::new(config(5_000, ssrc)).unwrap());
     let answers = speakers.each_mut().map(|speaker| speaker.answer(Instant::ZERO, &offer).unwrap());

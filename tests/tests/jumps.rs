@@ -196,11 +196,12 @@ fn most_over(target_ms: u32, tick_ms: u64) -> u32 {
     target_ms + (target_ms / 8).clamp(10, 40).max(30_u32.saturating_sub(target_ms)) + 20 + tick_ms as u32
 }
 
+/// Of sound that is listened to: a conversation gives up what was made up for.
 const BOUNDS: [DelayConfig; 4] = [
     DelayConfig::fixed(60),
-    DelayConfig { max_ms: 250, target_max_ms: 250, ..DelayConfig::conversation() },
-    DelayConfig { target_max_ms: 2_000, ..DelayConfig::conversation() },
-    DelayConfig { max_ms: 10_000, target_max_ms: 10_000, ..DelayConfig::conversation() },
+    DelayConfig { max_ms: 250, target_max_ms: 250, ..DelayConfig::listening() },
+    DelayConfig { target_max_ms: 2_000, ..DelayConfig::listening() },
+    DelayConfig { max_ms: 10_000, target_max_ms: 10_000, ..DelayConfig::listening() },
 ];
 
 /// Every event with each bound, and ticks, jitter and marker by lot.

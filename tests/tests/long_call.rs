@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder};
-use dsp_core::receive::{HostReceiver, Played, ReceiverConfig};
+use dsp_core::receive::{DelayConfig, HostReceiver, Played, ReceiverConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
 use host_std::opus::OpusEncoderConfig;
@@ -105,6 +105,7 @@ fn run(codec: CodecFormat, drift_ppm: f64, minutes: u64) {
         let mut identity = Identity::seeded(u64::from(address.port()));
         identity.first_seq = Seq(65_500);
         let config = CallConfig {
+            delay: DelayConfig::listening(),
             codecs: vec![codec.clone()],
             registry: registry.clone(),
             ..CallConfig::with_identity(address.port(), identity)

@@ -9,8 +9,8 @@ use dsp_core::codec::Adaptation;
 use dsp_core::codec::l16::L16;
 use dsp_core::front::{CaptureBlock, Near, Step};
 use dsp_core::process::activity::SpeechDetector;
-use dsp_core::receive::Played;
 use dsp_core::receive::strategy::{Estimate, Strategy};
+use dsp_core::receive::{DelayConfig, Played};
 use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtp::RtpPacket;
@@ -97,7 +97,8 @@ impl Pair {
             let detector = own.then(|| OwnDetector::new(|_| Breaths(0)));
             let strategy = own.then(|| OwnStrategy::new(|_| Counted));
             let decoders = own.then(|| OwnDecoders::new(|sound| (NUMBER, L16::new(sound.sample_rate_hz, 1).unwrap())));
-            let base = CallConfig { capture, detector, strategy, decoders, comfort_noise: own, ..base };
+            let delay = DelayConfig::listening();
+            let base = CallConfig { capture, detector, strategy, decoders, delay, comfort_noise: own, ..base };
             let mut call =
                 Call::new(CallConfig { codecs, registry, redundancy: 1, sources, buffer_bytes, ..base }).unwrap();
             for _ in 1..streams {

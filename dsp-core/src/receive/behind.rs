@@ -54,7 +54,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Takes in the delay at which a packet was decoded, in ticks over the base: what is owed when it is as it should be,
     /// and how long a conversation feels it. Returns the latter.
     pub(super) fn fall_behind(&mut self, delay: i32, target: u32, least: i32) -> i32 {
-        let felt = self.delay.felt(delay);
+        // Beside another stream it is the other that says what the delay is.
+        let felt = if self.least_delay > 0 { delay } else { self.delay.felt(delay) };
         let behind = felt - target as i32;
         if delay - target as i32 <= least {
             self.made_up.owed = 0;

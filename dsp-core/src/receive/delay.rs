@@ -60,7 +60,7 @@ impl Default for DelayConfig {
     /// By ITU-T G.107 the first percent of lost packets costs G.711 with concealment 3.8 of R (G.113: Bpl 25.1), as much
     /// as 158 ms of delay do below 177 ms, or 28 ms above.
     fn default() -> Self {
-        Self::USUAL
+        Self::listening()
     }
 }
 
@@ -73,6 +73,11 @@ impl DelayConfig {
         late_cost_ms: 80,
         purpose: Purpose::Listening,
     };
+
+    /// To hear nearly everything, as by default.
+    pub const fn listening() -> Self {
+        Self::USUAL
+    }
 
     /// To talk to each other: the next ms of waiting must save more in made-up sound than it costs the conversation, by the
     /// rating R of ITU-T G.107. What waited for longer than that is given up for what was made up in its place.
