@@ -122,7 +122,7 @@ enum Cause {
 }
 
 /// A receiver for G.711 with 200 ms of 20 ms packets: a desk phone. Set [`DelayConfig::max_ms`] to what it has room for.
-pub type NarrowbandReceiver = Receiver<Arrays<32, 1_760>, 1>;
+pub type NarrowbandReceiver = Receiver<Arrays<32, 1_740>, 1>;
 /// A receiver for a host: any rate up to 48 kHz, 64 KiB of payloads (2 s of anything up to 256 kbit/s).
 pub type HostReceiver = Receiver<Arrays<1_024, 15_360>, 1>;
 /// The same for two channels: rates up to 48 kHz, 128 KiB of payloads.
