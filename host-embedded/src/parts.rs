@@ -166,7 +166,7 @@ pub trait PhoneMemory {
 pub enum Narrowband {}
 
 impl PhoneMemory for Narrowband {
-    type Receiver = Arrays<32, 1_740>;
+    type Receiver = Arrays<32, 1_760>;
     type Packet = [i16; 640];
     type Datagram = [u8; 640];
     const PACKET_SAMPLES: usize = 640;
