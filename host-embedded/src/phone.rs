@@ -51,6 +51,7 @@
 use core::fmt;
 
 use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, FrontError, Latency, NoBlock, Step};
+use dsp_core::process::biquad::BiquadDesign;
 use dsp_core::receive::{ConfigError, DelayConfig, Played, ReceiveError, Received, ReceiverStats};
 use dsp_core::send::{PacketLengthError, SendError, SendStats, SenderConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
@@ -107,11 +108,14 @@ pub struct PhoneConfig {
     pub delay: DelayConfig,
     /// Whether levels of microphone and loudspeaker are measured.
     pub meters: bool,
+    /// A filter of the microphone, designed for the phone's rate: a high-pass against rumble and DC. Designed in a
+    /// constant it needs no float.
+    pub high_pass: Option<BiquadDesign>,
 }
 
 impl Default for PhoneConfig {
     /// Mu-law in packets of 20 ms from SSRC 0, the delay of a conversation, at most 200 ms, which is what the receiver has
-    /// room for, and no meters.
+    /// room for, no meters and no high-pass.
     fn default() -> Self {
         let sender = SenderConfig {
             ssrc: Ssrc(0),
@@ -120,7 +124,8 @@ impl Default for PhoneConfig {
             payload_type: PayloadType::PCMU,
             ptime_ms: 20,
         };
-        Self { sender, delay: DelayConfig { max_ms: 200, ..DelayConfig::conversation() }, meters: false }
+        let delay = DelayConfig { max_ms: 200, ..DelayConfig::conversation() };
+        Self { sender, delay, meters: false, high_pass: None }
     }
 }
 
@@ -222,7 +227,8 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
     #[inline(always)]
     pub fn with_parts(config: PhoneConfig, mut parts: Parts<P>) -> Result<Self, PhoneError> {
         const { assert!(TICK as u32 * 1_000 == Self::RATE_HZ * TICK_MS, "TICK is 10 ms of the sound") };
-        let front = FrontConfig { sample_rate_hz: Self::RATE_HZ, channels: 1, meters: config.meters };
+        let PhoneConfig { meters, high_pass, .. } = config;
+        let front = FrontConfig { sample_rate_hz: Self::RATE_HZ, channels: 1, meters, high_pass };
         let front = FrontEnd::new(front, [parts.block.take(), None]).map_err(PhoneError::Front)?;
         Ok(Self { stream: PhoneStream::with_parts(config, parts)?, front })
     }

@@ -4,7 +4,7 @@
 //! stream -> play -> volume -> meter -> loudspeaker
 //!                                 \--> render history
 //!                                          |
-//! microphone -> gain -> meter -> framer -> block (10 ms frames) -> capture -> stream -> transmit
+//! microphone -> high-pass -> gain -> meter -> framer -> block (10 ms frames) -> capture -> stream -> transmit
 //! ```
 //!
 //! A [`FrontEnd`] owns gains, mutes, meters, framer, capture blocks, render history and the PCM of the tick. It opens
@@ -79,6 +79,8 @@
 
 use core::fmt;
 
+use crate::block::Block;
+use crate::process::biquad::{Biquad, BiquadDesign, BiquadError};
 use crate::process::gain::GainError;
 use crate::process::level::{Level, LevelError};
 use crate::time::{Duration, Instant};
@@ -109,12 +111,15 @@ pub struct FrontConfig {
     pub channels: u8,
     /// Whether levels are measured: a multiplication a sample.
     pub meters: bool,
+    /// A filter for each channel of the microphone, before all else: a
+    /// [high-pass](crate::process::biquad::BiquadDesign::high_pass) against rumble and DC.
+    pub high_pass: Option<BiquadDesign>,
 }
 
 impl Default for FrontConfig {
-    /// 8 kHz, mono, without meters.
+    /// 8 kHz, mono, without meters and high-pass.
     fn default() -> Self {
-        Self { sample_rate_hz: 8_000, channels: 1, meters: false }
+        Self { sample_rate_hz: 8_000, channels: 1, meters: false, high_pass: None }
     }
 }
 
@@ -146,6 +151,8 @@ pub enum FrontError {
     },
     /// The level meter.
     Meter(LevelError),
+    /// The corner of a high-pass that is designed for the rate.
+    HighPass(BiquadError),
 }
 
 impl fmt::Display for FrontError {
@@ -156,6 +163,7 @@ impl fmt::Display for FrontError {
             Self::Blocks { need, got } => write!(f, "{got} capture blocks for {need} channels"),
             Self::Frame { need, got } => write!(f, "10 ms are {need} samples, and there is room for {got}"),
             Self::Meter(_) => write!(f, "the level meter can't be made"),
+            Self::HighPass(_) => write!(f, "the high-pass can't be made"),
         }
     }
 }
@@ -164,6 +172,7 @@ impl core::error::Error for FrontError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Meter(error) => Some(error),
+            Self::HighPass(error) => Some(error),
             _ => None,
         }
     }
@@ -187,6 +196,7 @@ pub struct FrontEnd<B, const FRAME: usize, const HISTORY: usize> {
     latency: Latency,
     volume: Fader,
     microphone: Fader,
+    high_pass: Option<[Biquad<i16>; 2]>,
     framer: Framer<FRAME>,
     blocks: [Option<B>; 2],
     history: RenderHistory<HISTORY>,
@@ -201,7 +211,7 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
     /// # Errors
     /// [`FrontError`] if `config` is out of range or the blocks don't fit it.
     pub fn new(config: FrontConfig, blocks: [Option<B>; 2]) -> Result<Self, FrontError> {
-        let FrontConfig { sample_rate_hz, channels, meters } = config;
+        let FrontConfig { sample_rate_hz, channels, meters, high_pass } = config;
         if !(1_000..=192_000).contains(&sample_rate_hz) {
             return Err(FrontError::SampleRate { hz: sample_rate_hz });
         }
@@ -221,6 +231,7 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
             latency: Latency::default(),
             volume: fader,
             microphone: fader,
+            high_pass: high_pass.map(|design| [Biquad::new(design); 2]),
             framer,
             blocks,
             history: RenderHistory::new(sample_rate_hz, need),
@@ -320,6 +331,7 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
     pub fn reset(&mut self) {
         self.volume.reset();
         self.microphone.reset();
+        self.high_pass.iter_mut().flatten().for_each(Biquad::reset);
         self.framer.reset();
         self.blocks.iter_mut().flatten().for_each(B::reset);
         self.history.reset();

@@ -214,7 +214,7 @@ fn without_a_block_each_tick_passes_as_it_is() {
         (44_100, 2, &[441, 441]),
         (48_000, 2, &[960, 480, 1]),
     ] {
-        let config = FrontConfig { sample_rate_hz: rate, channels, meters: true };
+        let config = FrontConfig { sample_rate_hz: rate, channels, meters: true, ..FrontConfig::default() };
         let mut front = Front::<NoBlock>::new(config, [None, None]).unwrap();
         let (mut media, mut hear) = (Recorder::default(), counting());
         for &samples in ticks {
@@ -240,7 +240,7 @@ fn through_a_block<S: Sample, B: CaptureBlock<i16>>(
     blocks: [Option<B>; 2],
     mut shown: impl FnMut(&mut Front<B>, usize) -> Vec<Shown<S>>,
 ) -> Vec<i16> {
-    let config = FrontConfig { sample_rate_hz: rate, channels, meters: false };
+    let config = FrontConfig { sample_rate_hz: rate, channels, ..FrontConfig::default() };
     let mut front = Front::new(config, blocks).unwrap();
     let (capture, playback) = (Duration::from_millis(7), Duration::from_millis(21));
     front.set_latency(Latency { capture, playback });

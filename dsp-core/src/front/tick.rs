@@ -42,6 +42,8 @@
 use core::fmt;
 
 use super::{CaptureBlock, FrontEnd, Near, block_delay};
+use crate::block::Block;
+use crate::process::biquad::Biquad;
 use crate::receive::Played;
 use crate::time::{Duration, Instant};
 
@@ -228,6 +230,9 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
         let captured_at = self.captured_at(self.tick.now, self.tick.length);
         let lost = core::mem::take(&mut self.tick.lost);
         let pcm = self.pcm.get_mut(..self.tick.pcm).unwrap_or_default();
+        if let Some(filters) = &mut self.high_pass {
+            process_interleaved(&mut filters[..usize::from(self.config.channels)], pcm);
+        }
         if !self.microphone.is_idle() {
             self.microphone.process::<FRAME>(pcm);
         }
@@ -253,6 +258,19 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
                 capture_stereo::<M, FRAME>(media, captured_at, frame.planar);
             }
         });
+    }
+}
+
+/// Filters interleaved samples, each channel by its own filter.
+#[inline(never)]
+fn process_interleaved(filters: &mut [Biquad<i16>], pcm: &mut [i16]) {
+    match filters {
+        [filter] => filter.process(pcm),
+        _ => {
+            for frame in pcm.chunks_exact_mut(filters.len()) {
+                frame.iter_mut().zip(&mut *filters).for_each(|(sample, filter)| *sample = filter.step(*sample));
+            }
+        }
     }
 }
 

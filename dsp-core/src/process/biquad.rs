@@ -41,12 +41,13 @@ impl core::error::Error for BiquadError {}
 
 /// The factors of a high-pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BiquadDesign {
     /// Of the first integrator's state in its next value, of the difference of input and second state in it, and of the
     /// latter in the second integrator.
-    taps: [I2F30; 3],
-    /// How much of the first integrator is taken off: 1 / Q.
-    damping: I2F30,
+    taps: [i32; 3],
+    /// How much of the first integrator is taken off: 1 / Q. All of them are bits of an [`I2F30`].
+    damping: i32,
 }
 
 impl BiquadDesign {
@@ -61,7 +62,8 @@ impl BiquadDesign {
         let (sin, cos) = sin_cos(corner_hz as f64 / sample_rate_hz as f64 / 2.0);
         let (g, damping) = (sin / cos, core::f64::consts::SQRT_2);
         let first = 1.0 / (1.0 + g * (g + damping));
-        Ok(Self { taps: [tap(first), tap(g * first), tap(g * g * first)], damping: tap(damping) })
+        let taps = [tap(first).to_bits(), tap(g * first).to_bits(), tap(g * g * first).to_bits()];
+        Ok(Self { taps, damping: tap(damping).to_bits() })
     }
 }
 
@@ -79,8 +81,13 @@ pub struct Biquad<S: Kernel> {
 impl<S: Kernel> Biquad<S> {
     /// A filter that has heard silence.
     pub fn new(design: BiquadDesign) -> Self {
-        let taps = design.taps.map(S::tap);
-        Self { taps, damping: S::tap(design.damping), states: Default::default(), lost: Default::default() }
+        let tap = |bits| S::tap(I2F30::from_bits(bits));
+        Self {
+            taps: design.taps.map(tap),
+            damping: tap(design.damping),
+            states: Default::default(),
+            lost: Default::default(),
+        }
     }
 
     /// Filters one sample.
@@ -129,7 +136,7 @@ mod tests {
 
     /// The same filter in `f64`, from the factors as they are quantised.
     fn reference(design: BiquadDesign, pcm: &[i16]) -> Vec<f64> {
-        let real = |tap: I2F30| f64::from(tap.to_bits()) / 2f64.powi(30);
+        let real = |bits| f64::from(bits) / 2f64.powi(30);
         let ([own, across, through], damping) = (design.taps.map(real), real(design.damping));
         let (mut first, mut second) = (0.0, 0.0);
         pcm.iter()

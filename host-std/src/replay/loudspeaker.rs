@@ -41,7 +41,7 @@ impl Loudspeaker {
         if sample_rate_hz > MOST_HZ {
             return Err(refused);
         }
-        let config = FrontConfig { sample_rate_hz, channels, meters: false };
+        let config = FrontConfig { sample_rate_hz, channels, ..FrontConfig::default() };
         FrontEnd::new(config, [None; 2]).map(|front| Self { front }).map_err(|_| refused)
     }
 

@@ -156,6 +156,9 @@ pub struct CallConfig {
     pub path: Option<OwnPath>,
     /// A guard of your own, instead of what the description says of SRTP.
     pub guard: Option<OwnGuard>,
+    /// The corner of a high-pass before the microphone's gain, in Hz, against rumble and DC: 80 to 120 keep a voice as it
+    /// is. `None`: none.
+    pub high_pass_hz: Option<u32>,
     /// A block of your own in the capture chain of the device side ([`Call::front_end`](super::Call::front_end)).
     pub capture: Option<OwnBlock>,
     /// A speech detector of your own, which says when comfort noise is sent ([`comfort_noise`](Self::comfort_noise)); by
@@ -221,6 +224,7 @@ impl CallConfig {
             latching: Latching::default(),
             path: None,
             guard: None,
+            high_pass_hz: None,
             capture: None,
             detector: None,
             strategy: None,
@@ -259,6 +263,7 @@ impl CallConfig {
             latching,
             path,
             guard,
+            high_pass_hz,
             capture,
             detector,
             strategy,
@@ -304,6 +309,7 @@ impl CallConfig {
             latching,
             path,
             guard,
+            high_pass_hz,
             capture,
             detector,
             strategy,
@@ -331,6 +337,7 @@ pub(super) struct Settings {
     pub(super) latching: Latching,
     pub(super) path: Option<OwnPath>,
     pub(super) guard: Option<OwnGuard>,
+    pub(super) high_pass_hz: Option<u32>,
     pub(super) capture: Option<OwnBlock>,
     pub(super) detector: Option<OwnDetector>,
     pub(super) strategy: Option<OwnStrategy>,

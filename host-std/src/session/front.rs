@@ -1,6 +1,7 @@
 //! The device side of a call on a host: the core's front end, sized for any call, with the block of the user's own.
 
 use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, FrontError, Media, Near};
+use dsp_core::process::biquad::BiquadDesign;
 use dsp_core::receive::Played;
 use dsp_core::time::Instant;
 
@@ -40,7 +41,8 @@ impl Call {
     /// [`CallConfig::capture`](super::CallConfig::capture). Mono at 8 kHz before the call is agreed on.
     ///
     /// # Errors
-    /// [`FrontError`] for sound of a codec of one's own that is more than 48 kHz in stereo.
+    /// [`FrontError`] for sound of a codec of one's own that is more than 48 kHz in stereo, and for a
+    /// [high-pass](super::CallConfig::high_pass_hz) whose corner is 0 or not below half the call's rate.
     pub fn front_end(&self) -> Result<Box<HostFront>, FrontError> {
         self.stream_front_end(0)
     }
@@ -60,7 +62,9 @@ impl Call {
             let own = own.filter(|_| channel < channels).map(|own| own.make(sample_rate_hz));
             own.transpose().map(|block| block.map(HostBlock))
         };
-        let config = FrontConfig { sample_rate_hz, channels, meters: true };
+        let design = |corner_hz| BiquadDesign::high_pass(sample_rate_hz, corner_hz).map_err(FrontError::HighPass);
+        let high_pass = self.settings.high_pass_hz.map(design).transpose()?;
+        let config = FrontConfig { sample_rate_hz, channels, meters: true, high_pass };
         Ok(Box::new(FrontEnd::new(config, [make(0)?, make(1)?])?))
     }
 }

@@ -5,6 +5,7 @@
 //! canonical name are aligned by their sender reports (`sync`). They may share a budget of bytes (`streams::budget`). All
 //! memory is taken when the call is agreed on.
 
+use dsp_core::process::mixer::{Mix, Mixer};
 use dsp_core::quality::{BurstStats, ReceptionStats, SequenceConfig};
 use dsp_core::receive::{Conversation, Fate, Played, ReceiverConfig, ReceiverStats};
 use dsp_core::rtcp::Cname;
@@ -341,14 +342,14 @@ impl Listening {
             all.silence = (pcm.len() / channels) as u32;
         }
         let mut at = now;
+        let mut mixer = Mixer::<i16, CHUNK>::default();
         for part in pcm.chunks_mut(CHUNK) {
-            let mut sum = [0i32; CHUNK];
+            // There is room for each chunk.
+            let Ok(mut mix) = mixer.frame(part.len()) else { continue };
             for place in &mut self.places {
-                place.add_to(at, &mut sum[..part.len()], &mut all, &mut self.ended, tap.as_deref_mut());
+                place.add_to(at, &mut mix, &mut part[..], &mut all, &mut self.ended, tap.as_deref_mut());
             }
-            for (out, sum) in part.iter_mut().zip(sum) {
-                *out = sum.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
-            }
+            mix.all(part);
             let samples = part.len() / channels;
             at += Duration::from_samples(samples as u64, self.config.sample_rate_hz);
         }
@@ -487,11 +488,12 @@ impl Place {
         self.ends = None;
     }
 
-    /// Adds what is heard of this source from `at` on.
+    /// Adds what is heard of this source from `at` on, which is made in `pcm`.
     fn add_to(
         &mut self,
         at: Instant,
-        sum: &mut [i32],
+        mix: &mut Mix<'_, i16>,
+        pcm: &mut [i16],
         all: &mut Played,
         ended: &mut Counted,
         tap: Option<&mut dyn Tap>,
@@ -503,17 +505,13 @@ impl Place {
         if self.receiver.ssrc().is_none() {
             return;
         }
-        let mut pcm = [0i16; CHUNK];
-        let pcm = &mut pcm[..sum.len()];
         let played = self.receiver.play_with(at, &mut self.decoders, &mut *self.strategy, pcm);
         if let (Some(tap), Some(ssrc)) = (tap, self.receiver.ssrc()) {
             tap.source(at, ssrc, &played, pcm);
         }
         let delay = played.playout_delay_us.map(|us| Duration::from_micros(us.into()));
         self.delay = delay.or(self.delay);
-        for (sum, &sample) in sum.iter_mut().zip(&*pcm) {
-            *sum += i32::from(sample);
-        }
+        mix.add(pcm);
         add_played(all, &played);
     }
 }
