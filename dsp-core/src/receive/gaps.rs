@@ -3,16 +3,17 @@
 use super::delay::Estimate;
 use super::jitter::{Fate, PacketInfo};
 use super::memory::ReceiverMemory;
-use super::play::{Length, Tick, count_decoded};
+use super::play::{Length, Tick, Turn, count_decoded};
 use super::stats::bump;
 use super::{BRIDGE, CONCEAL_STEP, Cause, First, Played, Receiver, State, UNDERRUN};
 use crate::time::{Duration, Instant};
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
-    /// Fills a gap of `samples` before the packet `first`: by the redundancy in that packet, by the codec, or from
+    /// Fills a gap of `samples` before the packet whose turn it is: by the redundancy in that packet, by the codec, or from
     /// both sides in the waveform. The tick wants `wanted` of them: no more is made up than that, but where the packet
     /// is decoded too.
-    pub(super) fn fill(&mut self, first: First, samples: usize, at: Instant, wanted: usize, tick: &mut Tick<'_>) {
+    pub(super) fn fill(&mut self, turn: Turn, samples: usize, at: Instant, wanted: usize, tick: &mut Tick<'_>) {
+        let Turn { first, delay, .. } = turn;
         let info = first.info;
         let bridge = self.rates.samples_in(BRIDGE);
         let room = self.sound.interleaved_room(0);
@@ -77,7 +78,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 self.sound.commit(samples + packet);
                 self.count_concealed(samples, &mut tick.played);
                 let at = at + self.rates.lasting(samples);
-                let delay = self.delay.relative(self.rates.at(at), info.timestamp.0).unwrap_or(0);
+                let delay = delay.saturating_add(self.rates.ticks(samples) as i32);
                 self.settle(Cause::Lost);
                 self.skip_missing(first);
                 count_decoded(info.kind, packet, &mut tick.played);

@@ -43,10 +43,10 @@ impl Length {
 
 /// A packet's turn to be decoded.
 #[derive(Clone, Copy)]
-struct Turn {
-    first: First,
+pub(super) struct Turn {
+    pub(super) first: First,
     /// How much later than the base it would be played now, in ticks.
-    delay: i32,
+    pub(super) delay: i32,
     /// It has waited longer than the bound, or what lies behind it would last longer.
     overdue: bool,
 }
@@ -154,7 +154,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 }
                 (Operation::Drop, Some(turn)) => self.drop_first(Some(turn.first)),
                 (Operation::Fill(left), Some(turn)) => {
-                    return self.fill(turn.first, samples(left), at, wanted, tick);
+                    return self.fill(turn, samples(left), at, wanted, tick);
                 }
                 (Operation::Silence(left), _) => return self.pause(samples(left).min(wanted), &mut tick.played),
                 (Operation::Noise(left), _) => return self.noise(samples(left).min(wanted), &mut tick.played),

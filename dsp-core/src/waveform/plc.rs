@@ -184,11 +184,12 @@ impl Concealer {
     /// over the whole gap. `history` is everything up to them; `gap` may be any part of it, one after the other.
     pub fn go_on(&mut self, history: &[i16], gap: &mut [i16]) {
         let real = self.begin(history);
-        let (step, mut left) = (self.step, self.met);
-        let here = gap.len().min(left as usize);
+        let here = gap.len().min(self.met as usize);
+        let (step, left) = (self.step, self.met - here as u32);
+        let mut weight = step * self.met;
         self.extend(real, &mut gap[..here], |far, made| {
-            let w = ((step * left) >> 15) as i32;
-            left -= 1;
+            let w = (weight >> 15) as i32;
+            weight -= step;
             far + (((i32::from(made as i16) - far) * w) >> 15)
         });
         self.met = left;

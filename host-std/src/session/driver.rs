@@ -36,9 +36,9 @@ const STALE: StdDuration = StdDuration::from_millis(500);
 const STALE_DATAGRAMS: u32 = 10_000;
 /// Time between two attempts to open a lost device anew.
 const REOPEN_EVERY: StdDuration = StdDuration::from_secs(2);
-/// Datagrams that are taken in between two ticks on each port: what a flood sends beyond stays with the system, which
-/// drops it, and the sound goes on. 31 sources with packets of 2.5 ms send 124 in a tick.
-const DATAGRAMS_A_TICK: u32 = 256;
+/// How long datagrams may keep a tick waiting that is due: half of one. What a flood sends beyond stays with the system,
+/// which drops it, and the sound goes on.
+const INTAKE: StdDuration = StdDuration::from_millis(5);
 /// Ticks between two updates of the status.
 const STATUS_EVERY: u64 = 10;
 
@@ -216,7 +216,8 @@ impl Driver {
         let mut incoming = vec![0; DATAGRAM_BYTES];
         let mut incoming_rtcp = vec![0; DATAGRAM_BYTES];
         running.drain(&mut incoming, Missed::Early);
-        let (mut tick, mut arrived) = (0u64, [0; 2]);
+        // `spent`: on datagrams since the last tick.
+        let (mut tick, mut spent) = (0u64, StdDuration::ZERO);
         let period = f64::from(TICK_MS) / 1_000.0 / (1.0 + drift_ppm * 1e-6);
         let ended = loop {
             let next = begin + StdDuration::from_secs_f64(tick as f64 * period);
@@ -232,18 +233,20 @@ impl Driver {
                 }
                 continue;
             }
+            let open = late.is_zero() || spent < INTAKE;
             let event = tokio::select! {
                 biased;
-                received = running.rtp.recv_from(&mut incoming), if arrived[0] < DATAGRAMS_A_TICK => Event::Datagram(Channel::Rtp, received),
-                received = receive(running.rtcp.as_ref(), &mut incoming_rtcp), if arrived[1] < DATAGRAMS_A_TICK => Event::Datagram(Channel::Rtcp, received),
+                received = running.rtp.recv_from(&mut incoming), if open => Event::Datagram(Channel::Rtp, received),
+                received = receive(running.rtcp.as_ref(), &mut incoming_rtcp), if open => Event::Datagram(Channel::Rtcp, received),
                 command = commands.recv() => Event::Command(command),
                 () = sleep_until(next) => Event::Tick,
             };
             match event {
                 Event::Datagram(channel, Ok((len, from))) => {
-                    arrived[usize::from(channel == Channel::Rtcp)] += 1;
+                    let began = TokioInstant::now();
                     let buffer = if channel == Channel::Rtp { &mut incoming } else { &mut incoming_rtcp };
                     running.arrive(channel, from, &mut buffer[..len]);
+                    spent += began.elapsed();
                 }
                 // An ICMP answer to something we sent: the other side may not be there yet.
                 Event::Datagram(_, Err(error)) if unreachable(&error) => {}
@@ -254,7 +257,7 @@ impl Driver {
                 }
                 Event::Command(Some(command)) => sound.apply(command),
                 Event::Tick => {
-                    arrived = [0; 2];
+                    spent = StdDuration::ZERO;
                     running.tick(super::tick_samples(rate_hz, tick), tick > 0, &mut sound, &mut datagram).await;
                     tick += 1;
                     if sound.device.has_failed() {
