@@ -5,8 +5,8 @@ use dsp_core::quality::BurstStats;
 use dsp_core::receive::memory::{CELL_BYTES, Cell, Memory, MemoryNeed, PacketMemory, ReceiverMemory, Run, Slot};
 use dsp_core::receive::strategy::Strategy;
 use dsp_core::receive::{
-    ConfigError, Conversation, Fate, Played, ReceiveError, Received, Receiver, ReceiverConfig, ReceiverStats,
-    sound_samples,
+    ConfigError, Conversation, DelayChoice, Fate, Played, ReceiveError, Received, Receiver, ReceiverConfig,
+    ReceiverStats, sound_samples,
 };
 use dsp_core::streams::budget::Buffered;
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
@@ -182,6 +182,11 @@ impl AnyReceiver {
     /// What is known of the conversation.
     pub fn set_conversation(&mut self, conversation: &Conversation) {
         either!(self, receiver => receiver.set_conversation(conversation));
+    }
+
+    /// Why a conversation waits as long as it does.
+    pub fn delay_choice(&self) -> Option<DelayChoice> {
+        either!(self, receiver => receiver.delay_choice())
     }
 
     /// The delay that the stream would have for its own sake.

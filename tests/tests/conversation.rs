@@ -112,7 +112,7 @@ fn a_call_knows_its_round_trip_and_says_what_it_weighs() {
     let network = |delay_ms| NetworkConfig { delay_ms, jitter_ms: 30.0, ..NetworkConfig::default() };
     let [near, far] = [20.0, 250.0].map(|delay_ms| calls(None, network(delay_ms)));
     for (stats, way_ms) in near.iter().map(|stats| (stats, 20)).chain(far.iter().map(|stats| (stats, 250))) {
-        let choice = stats.receiver.delay_choice.expect("a live call is a conversation");
+        let choice = stats.delay_choice.expect("a live call is a conversation");
         let trip_ms = stats.round_trip.expect("a minute of RTCP").as_millis();
         assert_eq!(u64::from(choice.besides_ms), (trip_ms / 2 + 20), "{choice:?} {trip_ms}");
         assert!(choice.besides_ms >= way_ms + 20 && choice.besides_ms < way_ms + 120, "{choice:?}");
@@ -127,6 +127,6 @@ fn a_call_knows_its_round_trip_and_says_what_it_weighs() {
     }
     // Who only listens can say so.
     for stats in calls(Some(DelayConfig::default()), network(20.0)) {
-        assert_eq!(stats.receiver.delay_choice, None);
+        assert_eq!(stats.delay_choice, None);
     }
 }

@@ -9,18 +9,11 @@
 //! nothing is given up here.
 
 use super::memory::ReceiverMemory;
-use super::{Cause, First, MadeUp, Receiver};
+use super::{Cause, First, Receiver};
 use crate::time::Duration;
 
 /// A delay that is too long by so much is not made up for by playing faster.
 const FAR: Duration = Duration::from_millis(200);
-
-impl MadeUp {
-    /// So many ticks were made up, or not heard, while packets were on their way that came.
-    pub(super) fn owe(&mut self, ticks: u32) {
-        self.owed = self.owed.saturating_add(ticks);
-    }
-}
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Whether the first packet in the buffer, which is here and waited for so long, is to be given up: `behind` ticks of
@@ -35,7 +28,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let bound = bound.max(self.least_delay);
         self.state.is_playing()
             && packet > 0
-            && self.made_up.owed.saturating_add(late) >= packet
+            && self.delay.owed().saturating_add(late) >= packet
             && (behind > bound as i32 || waited > Duration::from_samples(u64::from(bound), self.rates.clock_hz))
             && self.jitter.peek(1).is_some()
     }
@@ -48,7 +41,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if first.is_some_and(|first| self.playhead.gap(first.info.timestamp) == 0) {
             self.settle(Cause::Late);
         }
-        self.made_up.owed = self.made_up.owed.saturating_sub(self.playhead.packet_ticks);
+        self.delay.set_owed(self.delay.owed().saturating_sub(self.playhead.packet_ticks));
     }
 
     /// Takes in the delay at which a packet was decoded, in ticks over the base: what is owed when it is as it should be,
@@ -58,10 +51,10 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let felt = if self.least_delay > 0 { delay } else { self.delay.felt(delay) };
         let behind = felt - target as i32;
         if delay - target as i32 <= least {
-            self.made_up.owed = 0;
+            self.delay.set_owed(0);
         }
         if behind > self.rates.ticks_in(FAR) as i32 {
-            self.made_up.owed = self.made_up.owed.max(behind as u32);
+            self.delay.set_owed(self.delay.owed().max(behind as u32));
         }
         felt
     }

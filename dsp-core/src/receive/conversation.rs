@@ -158,6 +158,10 @@ pub(super) struct Bounds {
     packet_ms: u16,
     besides_ms: u16,
     loss: LossImpairment,
+    /// Transit of the first packet, in ticks.
+    origin: u32,
+    /// Ticks made up for packets that came later: as many of what follows may be given up for them.
+    pub(super) owed: u32,
 }
 
 impl Bounds {
@@ -176,6 +180,8 @@ impl Bounds {
             packet_ms: 20,
             besides_ms: 0,
             loss: LossImpairment::default(),
+            origin: 0,
+            owed: 0,
         };
         bounds.set(&Conversation::default());
         bounds.restart();
@@ -200,6 +206,14 @@ impl Bounds {
     /// What comes has another time: every delay is what it is at the beginning.
     pub(super) fn restart(&mut self) {
         self.filling = 0;
+    }
+
+    /// A transit in ms after that of the first packet.
+    pub(super) fn after_origin(&mut self, transit: u32, ticks_per_ms: u32) -> i32 {
+        if self.filling == 0 {
+            self.origin = transit;
+        }
+        transit.wrapping_sub(self.origin) as i32 / ticks_per_ms as i32
     }
 
     /// Counts a packet that took `transit`, of any origin, and came `step` of media time after the one before, both in ms.

@@ -184,8 +184,6 @@ pub(super) struct DelayEstimator {
     first_base: bool,
     /// Smallest transit of the window that is filling and of the one before.
     minimum: [u32; 2],
-    /// Transit of the first packet since all was forgotten, or the base.
-    origin: u32,
     window_start: u32,
     /// Timestamp of the newest packet, and transit of the last.
     newest: u32,
@@ -203,7 +201,7 @@ pub(super) struct DelayEstimator {
     /// What was worth waiting for, in ms.
     worth: u32,
     /// A packet must be here when the tick begins in which its turn comes: so much before it.
-    tick_ms: u32,
+    tick_ms: u16,
 }
 
 impl DelayEstimator {
@@ -221,7 +219,6 @@ impl DelayEstimator {
             based: false,
             first_base: true,
             minimum: [0; 2],
-            origin: 0,
             window_start: 0,
             newest: 0,
             last: 0,
@@ -232,7 +229,7 @@ impl DelayEstimator {
             target: 0,
             usual: 0,
             worth: 0,
-            tick_ms: TICK_MS,
+            tick_ms: TICK_MS as u16,
         };
         estimator.reset();
         estimator
@@ -300,6 +297,25 @@ impl DelayEstimator {
         }
     }
 
+    /// So many ticks were made up, or not heard, while packets were on their way that came.
+    pub(super) fn owe(&mut self, ticks: u32) {
+        self.set_owed(self.owed().saturating_add(ticks));
+    }
+
+    /// How many ticks of what follows a conversation may give up for what was made up.
+    pub(super) fn owed(&self) -> u32 {
+        match &self.weighed {
+            Weighed::Listening(_) => 0,
+            Weighed::Conversation(bounds) => bounds.owed,
+        }
+    }
+
+    pub(super) fn set_owed(&mut self, ticks: u32) {
+        if let Weighed::Conversation(bounds) = &mut self.weighed {
+            bounds.owed = ticks;
+        }
+    }
+
     /// How long a packet may wait before it is given up for what was made up in its place, in ticks; `None` where nothing
     /// is.
     pub(super) fn bound(&self) -> Option<u32> {
@@ -308,8 +324,9 @@ impl DelayEstimator {
 
     /// How much sound is asked for at a time, in ms; 10 until this is called.
     pub(super) fn set_tick(&mut self, tick_ms: u32) {
-        if tick_ms != self.tick_ms {
-            self.tick_ms = tick_ms;
+        if tick_ms != u32::from(self.tick_ms) {
+            // No tick is longer than 10 s.
+            self.tick_ms = tick_ms as u16;
             self.look_up();
         }
     }
@@ -329,7 +346,6 @@ impl DelayEstimator {
         if !self.based {
             self.based = true;
             self.minimum = [transit; 2];
-            self.origin = transit;
             self.window_start = arrival;
             self.newest = timestamp;
             self.last = transit;
@@ -388,10 +404,13 @@ impl DelayEstimator {
         }
         let transit = arrival.wrapping_sub(timestamp);
         let relative = transit.wrapping_sub(self.base());
-        let transit_ms = self.transit_ms(transit);
+        let ticks_per_ms = self.ticks_per_ms;
         match &mut self.weighed {
             Weighed::Listening(histogram) => histogram.count(relative / self.ticks_per_ms, false),
-            Weighed::Conversation(bounds) => bounds.count_single(transit_ms),
+            Weighed::Conversation(bounds) => {
+                let transit_ms = bounds.after_origin(transit, ticks_per_ms);
+                bounds.count_single(transit_ms);
+            }
         }
         if relative > self.target {
             self.look_up();
@@ -458,11 +477,6 @@ impl DelayEstimator {
         }
     }
 
-    /// A transit in ms after one of the first packets.
-    fn transit_ms(&self, transit: u32) -> i32 {
-        transit.wrapping_sub(self.origin) as i32 / self.ticks_per_ms as i32
-    }
-
     fn measure_spread(&mut self, transit: u32) {
         let difference = (transit.wrapping_sub(self.last) as i32).unsigned_abs().min(10 * self.ticks_per_second);
         self.last = transit;
@@ -473,11 +487,16 @@ impl DelayEstimator {
 
     /// `step`: ticks of media time since the packet before, unless this one was overtaken.
     fn count(&mut self, transit: u32, relative: u32, step: Option<u32>) {
-        let transit_ms = self.transit_ms(transit);
+        let ticks_per_ms = self.ticks_per_ms;
         match (&mut self.weighed, step) {
             (Weighed::Listening(histogram), _) => histogram.count(relative / self.ticks_per_ms, step.is_none()),
-            (Weighed::Conversation(bounds), Some(step)) => bounds.count(transit_ms, step / self.ticks_per_ms),
-            (Weighed::Conversation(bounds), None) => bounds.count_single(transit_ms),
+            (Weighed::Conversation(bounds), step) => {
+                let transit_ms = bounds.after_origin(transit, ticks_per_ms);
+                match step {
+                    Some(step) => bounds.count(transit_ms, step / ticks_per_ms),
+                    None => bounds.count_single(transit_ms),
+                }
+            }
         }
         if let Weighed::Conversation(bounds) = &mut self.weighed
             && self.packets.is_multiple_of(EVERY)
@@ -516,7 +535,7 @@ impl DelayEstimator {
         let calm = self.packets > 1 && self.spread / 16 < self.ticks_per_ms;
         let first = if self.packets < FIRST_PACKETS && !calm { self.config.initial_ms } else { 0 };
         self.usual = self.ticks(usual);
-        self.target = self.ticks(self.config.bounded((seen + unseen + self.tick_ms).max(first)));
+        self.target = self.ticks(self.config.bounded((seen + unseen + u32::from(self.tick_ms)).max(first)));
     }
 
     /// Finds the delay that costs a listener least, and returns the usual one.

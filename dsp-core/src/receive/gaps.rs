@@ -179,7 +179,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             Cause::Lost => self.stats.concealed_lost_samples += samples,
             Cause::Late => {
                 self.stats.concealed_late_samples += samples;
-                self.made_up.owe(self.rates.ticks(samples as usize));
+                self.delay.owe(self.rates.ticks(samples as usize));
             }
         }
     }

@@ -290,7 +290,6 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             clock_hz: ratio.clock_hz(self.rates.clock_hz),
             total,
             target_delay_ms: self.rates.ms(self.delay.target().max(self.least_delay)),
-            delay_choice: self.delay.choice(),
             drift_ppm: self.delay.drift_ppm(),
             double_clock: source.tick_rate.is_double(),
             buffered_packets: self.jitter.len() as u32,

@@ -112,7 +112,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                     let wait = match turn {
                         Some(turn) if delay >= target || full => {
                             // Nobody heard what came since it stopped.
-                            self.made_up.owe(delay.saturating_sub(target).max(0) as u32);
+                            self.delay.owe(delay.saturating_sub(target).max(0) as u32);
                             self.start(turn.first, &mut tick.played);
                             continue;
                         }

@@ -1,7 +1,7 @@
 //! What a receiver is doing, where it is in the stream, and what it made up since the last packet: the state that
 //! [`play`](super::Receiver::play) moves on, each part with the only methods that change it.
 //!
-//! Times are ticks of the receiver's clock, modulo 2^32. Memory: 44 bytes.
+//! Times are ticks of the receiver's clock, modulo 2^32. Memory: 40 bytes.
 
 use super::decision::Sending;
 use super::jitter::PacketInfo;
@@ -112,8 +112,6 @@ impl Playhead {
 pub(super) struct MadeUp {
     /// Samples that were concealed.
     pub(super) samples: u32,
-    /// Ticks made up for packets that came later: as many of what follows may be given up for them.
-    pub(super) owed: u32,
     /// Missing packets before the next one that a codec recovered from it.
     pub(super) recovered: u16,
     /// The packet before the next one was here but could not be decoded.
@@ -123,7 +121,7 @@ pub(super) struct MadeUp {
 }
 
 impl MadeUp {
-    pub(super) const NOTHING: Self = Self { samples: 0, owed: 0, recovered: 0, broken: false, spliced: false };
+    pub(super) const NOTHING: Self = Self { samples: 0, recovered: 0, broken: false, spliced: false };
 
     /// The next packet was decoded, or is the first of a stream: what comes follows it. What was made up before it is
     /// [settled](super::Receiver::settle) by itself.

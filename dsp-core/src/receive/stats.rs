@@ -11,7 +11,6 @@
 //! Samples: `played = decoded + recovered + concealed + noise + silence + inserted - removed - queued`, and
 //! `concealed = concealed for lost + for late packets + what was made up since the last packet`.
 
-use super::DelayChoice;
 use crate::quality::{ReceptionStats, ReceptionTotals};
 use crate::time::RtpTime;
 
@@ -193,8 +192,6 @@ pub struct ReceiverStats {
     pub buffer_delay: DelaySummary,
     /// What the delay is steered to, in ms.
     pub target_delay_ms: u32,
-    /// Why, where the sound is that of a conversation.
-    pub delay_choice: Option<DelayChoice>,
     /// How much slower than ours the sender's clock runs, in parts per million.
     pub drift_ppm: i32,
     /// The sender counts G.722 at 16 kHz, twice as fast as RFC 3551 has it (4.5.2).

@@ -4,7 +4,7 @@
 use super::jitter::CELL_BYTES;
 use super::memory::ReceiverMemory;
 use super::stats::bump;
-use super::{Conversation, Receiver};
+use super::{Conversation, DelayChoice, Receiver};
 use crate::streams::budget::Buffered;
 use crate::time::{Duration, Instant, RtpTime};
 
@@ -22,6 +22,11 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// [`DelayConfig::purpose`](super::DelayConfig::purpose) is one.
     pub fn set_conversation(&mut self, conversation: &Conversation) {
         self.delay.set_conversation(conversation);
+    }
+
+    /// Why a conversation waits as long as it does; `None` if the sound is for listening.
+    pub fn delay_choice(&self) -> Option<DelayChoice> {
+        self.delay.choice()
     }
 
     /// The delay after the fastest packet that this stream would have for its own sake.

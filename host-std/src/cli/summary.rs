@@ -146,7 +146,7 @@ pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
             delay.max_us / 1_000
         ),
     ];
-    if let Some(choice) = &stats.receiver.delay_choice {
+    if let Some(choice) = &stats.delay_choice {
         lines.push(format!(
             "              packets may wait for {} ms: delay takes {:.1} off R with {} ms besides, lost and late sound {:.1}",
             choice.bound_ms,
@@ -262,7 +262,7 @@ pub(super) fn json(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
         "stretched_in_ms": ms(receiver.inserted_samples),
         "stretched_out_ms": ms(receiver.removed_samples),
         "playout_delay_mean_ms": f64::from(receiver.playout_delay.mean_us()) / 1_000.0,
-        "delay_choice": stats.receiver.delay_choice.map(|choice| json!({
+        "delay_choice": stats.delay_choice.map(|choice| json!({
             "bound_ms": choice.bound_ms,
             "besides_ms": choice.besides_ms,
             "r_taken_by_delay": f64::from(choice.delay_tenths) / 10.0,

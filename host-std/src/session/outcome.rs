@@ -8,7 +8,7 @@ use dsp_core::guard::GuardError;
 use dsp_core::guard::srtp::KeyError;
 use dsp_core::process::resample::ResampleError;
 use dsp_core::quality::BurstStats;
-use dsp_core::receive::{self, ReceiveError, Received, ReceiverStats};
+use dsp_core::receive::{self, DelayChoice, ReceiveError, Received, ReceiverStats};
 use dsp_core::send::{PacketLengthError, SendStats};
 use dsp_core::streams::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
@@ -289,6 +289,8 @@ pub struct CallStats {
     pub slept: Duration,
     /// When something of the other side came last, RTP or RTCP.
     pub last_heard: Option<Instant>,
+    /// Why the first source's packets wait as long as they do, where the sound is that of a conversation.
+    pub delay_choice: Option<DelayChoice>,
     /// Round-trip time of the last RTCP report that told it.
     pub round_trip: Option<Duration>,
     /// What the other side last said it lost of ours, 0 to 1.

@@ -106,6 +106,7 @@ impl Call {
             total: total.receiver,
             sources: total.sources,
             sender: stream.send_stats(),
+            delay_choice: stream.delay_choice(),
             round_trip: remote.round_trip,
             remote_voip: remote.voip,
             remote_fraction_lost: remote.fraction_lost,

@@ -16,7 +16,7 @@ mod sources;
 
 use dsp_core::codec::Encoder;
 use dsp_core::quality::VoipMetricsInput;
-use dsp_core::receive::{Fate, Played};
+use dsp_core::receive::{DelayChoice, Fate, Played};
 use dsp_core::rtcp::SendInfo;
 use dsp_core::send::{HostRedundancy, Sender};
 use dsp_core::streams::budget::Priority;
@@ -410,6 +410,11 @@ impl Stream {
     /// The first source's numbers, in samples of the user's sound.
     pub(super) fn receiver_stats(&self) -> dsp_core::receive::ReceiverStats {
         self.receivers().first().stats().at_rate(self.received_sound().rate_hz, self.sound().rate_hz)
+    }
+
+    /// Why the first source's sound waits as long as it does.
+    pub(super) fn delay_choice(&self) -> Option<DelayChoice> {
+        self.receivers().first().delay_choice()
     }
 
     pub(super) fn send_stats(&self) -> dsp_core::send::SendStats {
