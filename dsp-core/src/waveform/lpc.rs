@@ -5,7 +5,7 @@
 //! kept under 16, so the synthesis sum of 16-bit states fits 32 bits. Delay: none. Cost at 8 kHz: 1,900 16-bit
 //! multiplies and about 110 wide ones.
 
-use super::pitch::{dot, extent, headroom_shift};
+use super::pitch::{dot, headroom_shift, peak};
 
 /// Largest order.
 pub(crate) const MAX_ORDER: usize = 16;
@@ -40,7 +40,7 @@ impl Predictor {
             return Self::FLAT;
         }
         let x = &x[x.len() - window..];
-        let shift = headroom_shift(extent(x), 11);
+        let shift = headroom_shift(peak(x), 11);
         let energy = dot(x, x, shift, 1);
         if energy == 0 {
             return Self::FLAT;

@@ -40,11 +40,6 @@ pub(crate) fn peak(x: &[i16]) -> u32 {
     x.iter().fold(0, |m, v| m.max(u32::from(v.unsigned_abs())))
 }
 
-/// A number with as many bits as the largest magnitude in `x`, where -2^n counts as 2^n - 1: cheaper than the peak.
-pub(crate) fn extent(x: &[i16]) -> u32 {
-    u32::from(x.iter().fold(0, |bits, v| bits | (v ^ (v >> 15))) as u16)
-}
-
 /// Right shift that brings a magnitude of `peak` below 2^`bits`.
 pub(crate) fn headroom_shift(peak: u32, bits: u32) -> u32 {
     (32 - peak.leading_zeros()).saturating_sub(bits)
@@ -188,8 +183,7 @@ pub(crate) fn best_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32)
 
 /// Sums blocks of `d`, shifted to 12 bits: 80 products of those fit 31 bits.
 fn decimate(x: &[i16], d: usize, low: &mut [i16]) {
-    let most = if d.is_power_of_two() { extent(x) } else { peak(x) };
-    let shift = headroom_shift(most * d as u32, 12);
+    let shift = headroom_shift(peak(x) * d as u32, 12);
     match d {
         // 8 and 16 kHz: sums of a known length.
         2 => sum_blocks::<2>(x, shift, low),
@@ -265,7 +259,7 @@ fn fine_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32) -> Option<
     let stride = (rate_hz / 16_000).max(1) as usize;
     let (begin, end) = range.bounds();
     // At most 320 products of 11 bits by 11 bits.
-    let shift = headroom_shift(extent(&x[begin..end]) | extent(reference), 11);
+    let shift = headroom_shift(peak(&x[begin..end]).max(peak(reference)), 11);
     let (mut own, mut signal) = ([0; FINE_WINDOW], [0; FINE_LEN]);
     if stride == 1
         && let (Some(own), Some(signal)) = (own.get_mut(..range.window), signal.get_mut(..end - begin))
