@@ -127,10 +127,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("| a call that agreed on | counted, KiB | codecs' own states, KiB | resident, KiB |");
     println!("|---|---|---|---|");
-    for index in 0..rows.len() {
+    for (index, row) in rows.iter().enumerate() {
         let status = Command::new(std::env::current_exe()?).arg(index.to_string()).status()?;
         if !status.success() {
-            return Err(format!("{}: {status}", rows[index].name).into());
+            return Err(format!("{}: {status}", row.name).into());
         }
     }
     Ok(())
