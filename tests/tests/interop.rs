@@ -182,7 +182,7 @@ fn ffmpeg_speaks(case: &Case, srtp: bool) {
     let mut command = ours("answer", case, srtp);
     // Strict: what comes must come from the port that the offer names.
     command.arg(&offer).arg("--write").arg(&answer).arg("--speaker").arg(&wav);
-    command.args(["--microphone", "null", "--latch", "strict", "--seconds", "20"]);
+    command.args(["--microphone", "null", "--latch", "strict", "--seconds", "20", "--jitter", "adaptive"]);
     let listening = Running::start(&mut command, &folder, "media-core");
 
     let answer = read_when_there(&answer, LIMIT);

@@ -384,7 +384,7 @@ fn pauses_without_comfort_noise_are_pauses_and_not_losses() {
 
 #[test]
 fn a_hold_of_a_phone_is_a_pause() {
-    let Some(report) = replayed("18_hold_of_a_phone.pcapng", DelayConfig::default()) else { return };
+    let Some(report) = replayed("18_hold_of_a_phone.pcapng", DelayConfig::listening()) else { return };
     let stream = &report.streams[0];
     assert!(stream.numbers.concealed_ratio < 0.01, "{:?}", stream.numbers);
     assert!(!stream.verdict.starts_with("Bad"), "{}", stream.verdict);
@@ -396,7 +396,7 @@ fn a_network_that_becomes_seconds_slower_has_nothing_discarded() {
     let csv = fs::read_to_string(path).unwrap();
     let speech: Vec<i16> = babble(8_000, 20, 0);
     let config =
-        TraceConfig { codec: CodecFormat::pcmu(), registry: Registry::builtin(), delay: DelayConfig::default() };
+        TraceConfig { codec: CodecFormat::pcmu(), registry: Registry::builtin(), delay: DelayConfig::listening() };
     // Until the queue begins to come back.
     let comes_by =
         |line: &&str| line.split(',').next().and_then(|ms| ms.parse().ok()).is_none_or(|ms: f64| ms < 70_000.0);
