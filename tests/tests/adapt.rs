@@ -26,7 +26,6 @@ fn speech(rate_hz: u32) -> Vec<i16> {
 fn call(port: u16, codec: CodecFormat, opus: OpusEncoderConfig) -> Call {
     let identity = Identity::seeded(port.into());
     Call::new(CallConfig {
-        delay: dsp_core::receive::DelayConfig::listening(),
         codecs: vec![codec],
         registry: Registry::builtin().with(Opus(opus)),
         srtp: SrtpPolicy::Off,

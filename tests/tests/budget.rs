@@ -37,6 +37,7 @@ struct Heard {
 }
 
 fn listen(speech: &[Vec<i16>; 3], buffer_bytes: Option<u32>, priorities: [i8; 3]) -> Heard {
+    // For listening: a conversation's delay would not keep what came behind a stall, and the budget would not be exceeded.
     let mut listener =
         Call::new(CallConfig { sources: 3, buffer_bytes, delay: DelayConfig::listening(), ..config(4_000, 99) })
             .unwrap();

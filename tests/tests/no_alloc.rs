@@ -97,7 +97,8 @@ impl Pair {
             let detector = own.then(|| OwnDetector::new(|_| Breaths(0)));
             let strategy = own.then(|| OwnStrategy::new(|_| Counted));
             let decoders = own.then(|| OwnDecoders::new(|sound| (NUMBER, L16::new(sound.sample_rate_hz, 1).unwrap())));
-            let delay = DelayConfig::listening();
+            // Several sources wait for what is late, so that the budget is exceeded; one is as a call is by default.
+            let delay = if sources > 1 { DelayConfig::listening() } else { base.delay };
             let base = CallConfig { capture, detector, strategy, decoders, delay, comfort_noise: own, ..base };
             let mut call =
                 Call::new(CallConfig { codecs, registry, redundancy: 1, sources, buffer_bytes, ..base }).unwrap();

@@ -78,7 +78,7 @@ const LATEST_MS: i32 = 10_000;
 /// The fastest packet is that of so many, or of twice as many.
 const WINDOW_PACKETS: u16 = 512;
 /// What the network takes by now is that of the fastest of so many packets, or of twice as many.
-const NEAR_PACKETS: u16 = 32;
+const NEAR_PACKETS: u16 = 4;
 
 /// Wait and made-up sound of some packets, in 64ths of a ms, forgotten little by little.
 #[derive(Clone, Copy, Debug, Default)]

@@ -94,18 +94,22 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
     }
 
-    /// Gets ready for a gap that is likely to begin with the next tick: its past side is analysed while there is nothing
-    /// else to be done. A gap is likely where a later packet is here and packets
-    /// keep their order, or where the next one is later than nearly all are.
+    /// Gets ready for a gap or a splice that is likely to come with the next tick: what was played is analysed while there
+    /// is nothing else to be done. It is likely where something was left out, where a later packet is here and packets
+    /// keep their order, and where the next one is later than nearly all are.
     pub(super) fn prepare(&mut self, now: Instant, known: Estimate) {
         let idle = self.state == State::STARTED && !self.concealer.is_ready() && self.concealer.may_search();
-        if !idle || self.conceals || self.sound.queued() >= self.tick_samples as usize || self.jitter.peek(0).is_some()
-        {
+        if !idle || self.conceals || self.sound.queued() >= self.tick_samples as usize {
             return;
         }
-        let late = || self.delay.relative(self.rates.at(now), self.playhead.next_time.0);
-        let hole = !known.reorders && !self.jitter.is_empty();
-        if hole || late().is_some_and(|late| late > known.usual as i32) {
+        let likely = if self.jitter.peek(0).is_some() {
+            self.made_up.spliced
+        } else {
+            let late = || self.delay.relative(self.rates.at(now), self.playhead.next_time.0);
+            let hole = !known.reorders && !self.jitter.is_empty();
+            hole || late().is_some_and(|late| late > known.usual as i32)
+        };
+        if likely {
             self.concealer.prepare(self.sound.extend(0));
         }
     }
