@@ -44,18 +44,14 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         self.delay.set_owed(self.delay.owed().saturating_sub(self.playhead.packet_ticks));
     }
 
-    /// Takes in the delay at which a packet was decoded, in ticks over the base: what is owed when it is as it should be,
-    /// and how long a conversation feels it. Returns the latter.
-    pub(super) fn fall_behind(&mut self, delay: i32, target: u32, least: i32) -> i32 {
-        // Beside another stream it is the other that says what the delay is.
-        let felt = if self.least_delay > 0 { delay } else { self.delay.felt(delay) };
-        let behind = felt - target as i32;
-        if delay - target as i32 <= least {
+    /// Takes in the delay at which a packet was decoded, in ticks over the base: nothing is owed when it is as it should be.
+    pub(super) fn fall_behind(&mut self, delay: i32, target: u32, least: i32) {
+        let behind = delay - target as i32;
+        if behind <= least {
             self.delay.set_owed(0);
         }
         if behind > self.rates.ticks_in(FAR) as i32 {
             self.delay.set_owed(self.delay.owed().max(behind as u32));
         }
-        felt
     }
 }

@@ -6,6 +6,10 @@
 //! - else waits for `d - r`, at most for the bound: what waited longer is given up for what was made up before;
 //! - afterwards a delay below the bound grows by an eighth of the time, as playing slower does.
 //!
+//! The base is the fastest of the last ten or twenty seconds. Where the fastest of the last few packets took longer, and the
+//! network does not become faster, the delay is counted from those too: a queue that fills is followed by playing slower,
+//! and a stall that drains is not.
+//!
 //! A packet that was overtaken is late alone and moves nothing. Every eighth packet the rating R (ITU-T G.107) of each bound
 //! is looked up: what its mean wait takes off with the rest of the way from mouth to ear, and what its share of made-up
 //! sound takes off, with what is lost for all of them. The sums forget with a half-life of 355 packets; but a call is
@@ -103,13 +107,13 @@ struct Virtual {
 }
 
 impl Virtual {
-    /// The next packet took `transit`, and the fastest took `floor`.
+    /// The next packet took `transit`, the fastest of all `floor`, and of the last few, where it counts, `near`.
     fn next(&mut self, transit: i32, [floor, near]: [i32; 2], bound: u16, growth: i32) {
         self.sums.made_up += fine(transit.saturating_sub(self.playing));
         let (bound, playing) = (i32::from(bound), self.playing.max(transit));
         let playing = playing.min(transit.saturating_add(bound));
         self.sums.wait += fine(playing.saturating_sub(transit));
-        let wanted = floor.saturating_add(bound).max(near.saturating_add(bound / 2));
+        let wanted = floor.saturating_add(bound).max(near.saturating_add(beyond_near(bound)));
         self.playing = playing.max(wanted.min(playing.saturating_add(growth)));
     }
 
@@ -123,6 +127,11 @@ impl Virtual {
         }
         late
     }
+}
+
+/// How much of a bound is enough beyond the fastest of the last few packets: part of the jitter is in that already.
+fn beyond_near(bound: i32) -> i32 {
+    bound * 5 / 8
 }
 
 /// In 64ths of a ms: nothing if it is less than nothing, and no more than what anybody waits.
@@ -155,6 +164,8 @@ pub(super) struct Bounds {
     filling: u16,
     /// The same of fewer packets: it follows a network that gets slower.
     near: [i32; 2],
+    /// The slowest of those.
+    slowest: [i32; 2],
     packet_ms: u16,
     besides_ms: u16,
     loss: LossImpairment,
@@ -176,6 +187,7 @@ impl Bounds {
             taken: [0; 2],
             fastest: [0; 2],
             near: [0; 2],
+            slowest: [0; 2],
             filling: 0,
             packet_ms: 20,
             besides_ms: 0,
@@ -220,7 +232,7 @@ impl Bounds {
     pub(super) fn count(&mut self, transit: i32, step: u32) {
         if self.filling == 0 {
             self.fastest = [transit; 2];
-            self.near = [transit; 2];
+            (self.near, self.slowest) = ([transit; 2], [transit; 2]);
             for (state, bound) in self.bounds.iter_mut().zip(BOUNDS) {
                 state.playing = transit.saturating_add(bound.into());
             }
@@ -230,12 +242,14 @@ impl Bounds {
             self.filling = 0;
         }
         if self.filling.is_multiple_of(NEAR_PACKETS) {
-            self.near = [transit, self.near[0]];
+            (self.near, self.slowest) = ([transit, self.near[0]], [transit, self.slowest[0]]);
         }
         self.filling += 1;
         self.fastest[0] = self.fastest[0].min(transit);
         self.near[0] = self.near[0].min(transit);
-        let (floors, over) = ([self.floor(), self.near()], transit.saturating_sub(self.near()));
+        self.slowest[0] = self.slowest[0].max(transit);
+        let near = if self.gets_faster() { self.floor() } else { self.near() };
+        let (floors, over) = ([self.floor(), near], transit.saturating_sub(self.near()));
         let growth = step.min(LATEST_MS as u32) as i32 / GROWTH;
         for ((state, later), bound) in self.bounds.iter_mut().zip(&mut self.later).zip(BOUNDS) {
             state.next(transit, floors, bound, growth);
@@ -269,9 +283,19 @@ impl Bounds {
         self.near[0].min(self.near[1])
     }
 
-    /// How much longer the network takes by now than at its fastest, in ms.
-    pub(super) fn slower_ms(&self) -> u32 {
-        self.near().saturating_sub(self.floor()).clamp(0, LATEST_MS) as u32
+    /// Whether a queue drains.
+    fn gets_faster(&self) -> bool {
+        self.near[0] < self.near[1]
+    }
+
+    /// How much longer the network surely takes by now than at its fastest, in ms. Few packets are slow by chance too: twice
+    /// what they differ by among themselves does not count.
+    fn slower_ms(&self) -> i32 {
+        if self.gets_faster() {
+            return 0;
+        }
+        let spread = self.slowest[0].max(self.slowest[1]).saturating_sub(self.near());
+        self.near().saturating_sub(self.floor()).saturating_sub(spread.saturating_mul(2)).clamp(0, LATEST_MS)
     }
 
     fn came(&mut self) {
@@ -339,6 +363,13 @@ impl Bounds {
     /// The bound that is followed, in ms.
     pub(super) fn followed_ms(&self) -> u32 {
         BOUNDS[usize::from(self.followed)].into()
+    }
+
+    /// The delay over the base that the bound asks for by now, in ms. Of what the network takes longer only three quarters
+    /// count, as it may soon be fast again.
+    pub(super) fn delay_ms(&self) -> u32 {
+        let bound = self.followed_ms();
+        bound.max((self.slower_ms() * 3 / 4 + beyond_near(bound as i32)) as u32)
     }
 
     /// Why it is that one.
@@ -450,7 +481,7 @@ mod tests {
         let mut bounds = Bounds::new();
         feed(&mut bounds, 4_000, |n| Some((n % 1_000) as i32));
         assert!(bounds.followed_ms() <= 160, "{}", bounds.followed_ms());
-        assert!(bounds.slower_ms() > 800, "{}", bounds.slower_ms());
+        assert!((600..1_000).contains(&bounds.delay_ms()), "{}", bounds.delay_ms());
     }
 
     /// Two ways that cost the same are not mixed: what the call has begun with it goes on with.
@@ -503,7 +534,7 @@ mod tests {
                 bounds.forget();
                 bounds.look_up();
             }
-            bounds.slower_ms();
+            bounds.delay_ms();
         }
         assert!(bounds.usual_ms(20) <= 1_700 && bounds.choice().bound_ms <= 1_700);
     }

@@ -285,18 +285,6 @@ impl DelayEstimator {
         }
     }
 
-    /// A delay over the base, in ticks, as a conversation sees it: what the network itself takes longer by now, by the
-    /// fastest of the last packets, is no delay that could be taken back. One above the target is not felt to be below.
-    pub(super) fn felt(&self, delay: i32) -> i32 {
-        match &self.weighed {
-            Weighed::Listening(_) => delay,
-            Weighed::Conversation(bounds) => {
-                let slower = (bounds.slower_ms() * self.ticks_per_ms) as i32;
-                delay.min((self.target as i32 + 1).max(delay.saturating_sub(slower)))
-            }
-        }
-    }
-
     /// So many ticks were made up, or not heard, while packets were on their way that came.
     pub(super) fn owe(&mut self, ticks: u32) {
         self.set_owed(self.owed().saturating_add(ticks));
@@ -524,7 +512,7 @@ impl DelayEstimator {
                 if self.packets < 2 * LOOK_UP_EVERY || self.packets.is_multiple_of(LOOK_UP_EVERY) {
                     bounds.look_up();
                 }
-                self.worth = bounds.followed_ms();
+                self.worth = bounds.delay_ms();
                 bounds.usual_ms(if unusual == UNUSUAL { UNUSUAL_TALKING } else { unusual })
             }
         };

@@ -54,7 +54,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let rates = self.rates;
         let estimate = self.delay.estimate();
         let target = tick.target;
-        let delay = self.fall_behind(delay, target, rates.ticks_in(PERIOD) as i32);
+        self.fall_behind(delay, target, rates.ticks_in(PERIOD) as i32);
         let pace = Pace {
             delay,
             target: target as i32,
