@@ -6,8 +6,8 @@
 //! - else waits for `d - r`, at most for the bound: what waited longer is given up for what was made up before;
 //! - afterwards a delay below the bound grows by an eighth of the time, as playing slower does.
 //!
-//! The base is the fastest of the last ten or twenty seconds. Where the fastest of the last few packets took longer, and the
-//! network does not become faster, the delay is counted from those too: a queue that fills is followed by playing slower,
+//! The base is what the delay estimator has, the fastest of the last ten or twenty seconds. Where the fastest of the last
+//! few packets took longer, and the network does not become faster, the delay is counted from those too: a queue that fills is followed by playing slower,
 //! and a stall that drains is not.
 //!
 //! A packet that was overtaken is late alone and moves nothing. Every eighth packet the rating R (ITU-T G.107) of each bound
@@ -79,8 +79,6 @@ const GROWTH: i32 = 8;
 const MOST_LOST: u32 = 4_096 * FINE;
 /// Later than this nothing is worth waiting for.
 const LATEST_MS: i32 = 10_000;
-/// The fastest packet is that of so many, or of twice as many.
-const WINDOW_PACKETS: u16 = 512;
 /// What the network takes by now is that of the fastest of so many packets, or of twice as many.
 const NEAR_PACKETS: u16 = 4;
 
@@ -159,13 +157,15 @@ pub(super) struct Bounds {
     followed: u8,
     /// What delay and loss take off with it.
     taken: [u16; 2],
-    /// The fastest packet of the window that is filling and of the one before, in ms, and how many the first has.
-    fastest: [i32; 2],
-    filling: u16,
-    /// The same of fewer packets: it follows a network that gets slower.
+    /// Whether a packet was counted since the last restart.
+    begun: bool,
+    /// The base of all delays, in ms.
+    floor: i32,
+    /// The fastest and the slowest of the few packets that are gathered, and of those before them, in ms, and how many
+    /// the first are.
     near: [i32; 2],
-    /// The slowest of those.
     slowest: [i32; 2],
+    gathered: u16,
     packet_ms: u16,
     besides_ms: u16,
     loss: LossImpairment,
@@ -185,10 +185,11 @@ impl Bounds {
             call_packets: Packets::default(),
             followed: 0,
             taken: [0; 2],
-            fastest: [0; 2],
+            begun: false,
+            floor: 0,
             near: [0; 2],
             slowest: [0; 2],
-            filling: 0,
+            gathered: 0,
             packet_ms: 20,
             besides_ms: 0,
             loss: LossImpairment::default(),
@@ -217,39 +218,39 @@ impl Bounds {
 
     /// What comes has another time: every delay is what it is at the beginning.
     pub(super) fn restart(&mut self) {
-        self.filling = 0;
+        self.begun = false;
     }
 
     /// A transit in ms after that of the first packet.
     pub(super) fn after_origin(&mut self, transit: u32, ticks_per_ms: u32) -> i32 {
-        if self.filling == 0 {
+        if !self.begun {
             self.origin = transit;
         }
         transit.wrapping_sub(self.origin) as i32 / ticks_per_ms as i32
     }
 
-    /// Counts a packet that took `transit`, of any origin, and came `step` of media time after the one before, both in ms.
-    pub(super) fn count(&mut self, transit: i32, step: u32) {
-        if self.filling == 0 {
-            self.fastest = [transit; 2];
+    /// Counts a packet that took `transit`, `relative` more than the base, and came `step` of media time after the one before,
+    /// all in ms.
+    pub(super) fn count(&mut self, transit: i32, relative: u32, step: u32) {
+        let floor = transit.saturating_sub(relative.min(LATEST_MS as u32) as i32);
+        self.floor = floor;
+        if !self.begun {
+            self.begun = true;
+            self.gathered = 0;
             (self.near, self.slowest) = ([transit; 2], [transit; 2]);
             for (state, bound) in self.bounds.iter_mut().zip(BOUNDS) {
                 state.playing = transit.saturating_add(bound.into());
             }
             self.call.playing = transit.saturating_add(BOUNDS[usize::from(self.followed)].into());
-        } else if self.filling > WINDOW_PACKETS {
-            self.fastest = [transit, self.fastest[0]];
-            self.filling = 0;
-        }
-        if self.filling.is_multiple_of(NEAR_PACKETS) {
+        } else if self.gathered >= NEAR_PACKETS {
+            self.gathered = 0;
             (self.near, self.slowest) = ([transit, self.near[0]], [transit, self.slowest[0]]);
         }
-        self.filling += 1;
-        self.fastest[0] = self.fastest[0].min(transit);
+        self.gathered += 1;
         self.near[0] = self.near[0].min(transit);
         self.slowest[0] = self.slowest[0].max(transit);
-        let near = if self.gets_faster() { self.floor() } else { self.near() };
-        let (floors, over) = ([self.floor(), near], transit.saturating_sub(self.near()));
+        let near = if self.gets_faster() { floor } else { self.near() };
+        let (floors, over) = ([floor, near], transit.saturating_sub(self.near()));
         let growth = step.min(LATEST_MS as u32) as i32 / GROWTH;
         for ((state, later), bound) in self.bounds.iter_mut().zip(&mut self.later).zip(BOUNDS) {
             state.next(transit, floors, bound, growth);
@@ -275,10 +276,6 @@ impl Bounds {
         self.came();
     }
 
-    fn floor(&self) -> i32 {
-        self.fastest[0].min(self.fastest[1])
-    }
-
     fn near(&self) -> i32 {
         self.near[0].min(self.near[1])
     }
@@ -295,7 +292,7 @@ impl Bounds {
             return 0;
         }
         let spread = self.slowest[0].max(self.slowest[1]).saturating_sub(self.near());
-        self.near().saturating_sub(self.floor()).saturating_sub(spread.saturating_mul(2)).clamp(0, LATEST_MS)
+        self.near().saturating_sub(self.floor).saturating_sub(spread.saturating_mul(2)).clamp(0, LATEST_MS)
     }
 
     fn came(&mut self) {
@@ -395,11 +392,15 @@ impl Bounds {
 mod tests {
     use super::*;
 
-    /// Feeds packets of 20 ms; `delay_ms(n)` is what packet n takes, `None` if it never comes.
+    /// Feeds packets of 20 ms; `delay_ms(n)` is what packet n takes, `None` if it never comes. The base is the fastest of ten
+    /// seconds.
     fn feed(bounds: &mut Bounds, packets: u32, delay_ms: impl Fn(u32) -> Option<i32>) {
         for n in 0..packets {
             match delay_ms(n) {
-                Some(ms) => bounds.count(ms, 20),
+                Some(ms) => {
+                    let base = (n.saturating_sub(499)..=n).filter_map(&delay_ms).min().unwrap_or(ms);
+                    bounds.count(ms, (ms - base) as u32, 20);
+                }
                 None => bounds.lost(),
             }
             if n % EVERY == EVERY - 1 {
@@ -481,7 +482,7 @@ mod tests {
         let mut bounds = Bounds::new();
         feed(&mut bounds, 4_000, |n| Some((n % 1_000) as i32));
         assert!(bounds.followed_ms() <= 160, "{}", bounds.followed_ms());
-        assert!((600..1_000).contains(&bounds.delay_ms()), "{}", bounds.delay_ms());
+        assert!((300..500).contains(&bounds.delay_ms()), "{}", bounds.delay_ms());
     }
 
     /// Two ways that cost the same are not mixed: what the call has begun with it goes on with.
@@ -501,7 +502,7 @@ mod tests {
     fn an_overtaken_packet_is_late_alone() {
         let mut bounds = Bounds::new();
         for n in 0..2_000 {
-            bounds.count(0, 20);
+            bounds.count(0, 0, 20);
             if n % 10 == 0 {
                 bounds.count_single(60);
             }
@@ -525,8 +526,8 @@ mod tests {
         for n in 0..60_000u32 {
             dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             match n / 20_000 {
-                0 => bounds.count(if n % 2 == 0 { i32::MAX } else { i32::MIN }, u32::MAX),
-                1 => bounds.count(dice as i32, dice),
+                0 => bounds.count(if n % 2 == 0 { i32::MAX } else { i32::MIN }, dice, u32::MAX),
+                1 => bounds.count(dice as i32, dice.rotate_left(9), dice),
                 _ => bounds.count_single(dice as i32),
             }
             (0..dice % 100).for_each(|_| bounds.lost());

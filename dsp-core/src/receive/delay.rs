@@ -481,7 +481,7 @@ impl DelayEstimator {
             (Weighed::Conversation(bounds), step) => {
                 let transit_ms = bounds.after_origin(transit, ticks_per_ms);
                 match step {
-                    Some(step) => bounds.count(transit_ms, step / ticks_per_ms),
+                    Some(step) => bounds.count(transit_ms, relative / ticks_per_ms, step / ticks_per_ms),
                     None => bounds.count_single(transit_ms),
                 }
             }
