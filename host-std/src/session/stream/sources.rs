@@ -84,7 +84,7 @@ struct Place {
 /// Receivers, one for each source at once.
 pub(super) struct Listening {
     config: ReceiverConfig,
-    places: Vec<Place>,
+    places: Box<[Place]>,
     /// With one place the receiver itself knows whom it hears.
     table: Option<Box<Sources<MAX_SOURCES>>>,
     budget: Option<Budget>,
