@@ -4,6 +4,7 @@
 //! parsed, once: from then on it is a packet. One transport carries all streams of a call (RFC 9143); each has a reporter
 //! of its own, since each is a source of its own.
 
+mod by_sources;
 mod guard;
 mod latch;
 mod path;
