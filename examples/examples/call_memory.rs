@@ -109,13 +109,7 @@ fn measure(row: &Row) -> Result<(), Box<dyn Error>> {
         .map(|(n, codec)| codec.decoder_bytes * row.sources + if n == 0 { codec.encoder_bytes } else { 0 })
         .sum();
     let kb = |bytes: usize| format!("{:.1}", bytes as f64 / 1_000.0);
-    println!(
-        "| {} | {} | {} | {} |",
-        row.name,
-        kb(calls[0].memory_bytes()),
-        kb(library),
-        grown.map_or("–".into(), kb)
-    );
+    println!("| {} | {} | {} | {} |", row.name, kb(calls[0].memory_bytes()), kb(library), grown.map_or("–".into(), kb));
     Ok(())
 }
 

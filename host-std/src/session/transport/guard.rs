@@ -101,7 +101,8 @@ impl Guard {
 
     /// Whether something was sent with `ssrc` under the present key: it can't begin anew then.
     pub(super) fn has_sent(&self, ssrc: Ssrc) -> bool {
-        matches!(self.protection, Protection::Keyed) && self.srtp.as_ref().is_some_and(|srtp| either!(srtp, own => own.has_sent(ssrc)))
+        matches!(self.protection, Protection::Keyed)
+            && self.srtp.as_ref().is_some_and(|srtp| either!(srtp, own => own.has_sent(ssrc)))
     }
 
     /// Whether [`renew`](Self::renew) will take these keys.
