@@ -596,3 +596,20 @@ async fn readable(socket: Option<&UdpSocket>) -> io::Result<()> {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_of_a_thread_share_one_buffer_and_two_that_have_one_at_once_do_not() {
+        let place = |datagram: &Datagram| datagram.0.as_ptr();
+        let first = Datagram::take();
+        let at = place(&first);
+        assert_eq!(first.0.len(), DATAGRAM_BYTES);
+        assert_ne!(place(&Datagram::take()), at);
+        drop(first);
+        assert_eq!(place(&Datagram::take()), at);
+        assert_eq!(place(&Datagram::take()), at);
+    }
+}
