@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the README's table of times from what `cargo bench` left in target/criterion, and the memory of a call.
+"""Prints the README's table of times from what `cargo bench` left in target/criterion.
 
     cargo bench -p media-core-benches && python3 benches/table.py [PREFIX]
 
@@ -11,7 +11,6 @@ the same run.
 import json
 import pathlib
 import re
-import subprocess
 import sys
 
 root = pathlib.Path(__file__).resolve().parent.parent
@@ -53,11 +52,3 @@ for name in sorted(set(results) - peers):
     rows.append((name.replace("/", ": "), f"{results[name]:,.{0 if results[name] >= 100 else 1}f}", "–", "–"))
 for row in rows:
     print("| " + " | ".join(row) + " |")
-
-demo = root / "target/release/media-core"
-if demo.exists() and not PREFIX:
-    report = subprocess.run(
-        [demo, "demo", "--fast", "--json", "--codec", "pcmu", "--seconds", "2", "--out", root / "target/table-demo"],
-        capture_output=True, text=True, check=True).stdout
-    memory = json.loads(report)["sides"][0]["statistics"]["memory_bytes"]
-    print(f"\nMemory of one call, everything but the codec library's own: {memory:,} bytes.")

@@ -108,14 +108,8 @@ fn measure(row: &Row) -> Result<(), Box<dyn Error>> {
         // Decoders of all, and the encoder of the one that is sent.
         .map(|(n, codec)| codec.decoder_bytes * row.sources + if n == 0 { codec.encoder_bytes } else { 0 })
         .sum();
-    let kib = |bytes: usize| format!("{:.1}", bytes as f64 / 1_024.0);
-    println!(
-        "| {} | {} | {} | {} |",
-        row.name,
-        kib(calls[0].memory_bytes()),
-        kib(library),
-        grown.map_or("–".into(), kib)
-    );
+    let kb = |bytes: usize| format!("{:.1}", bytes as f64 / 1_000.0);
+    println!("| {} | {} | {} | {} |", row.name, kb(calls[0].memory_bytes()), kb(library), grown.map_or("–".into(), kb));
     Ok(())
 }
 
@@ -125,7 +119,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let row = rows.get(index.parse::<usize>()?).ok_or("no such row")?;
         return measure(row);
     }
-    println!("| a call that agreed on | counted, KiB | codecs' own states, KiB | resident, KiB |");
+    println!("| a call that agreed on | counted, KB | codecs' own states, KB | resident, KB |");
     println!("|---|---|---|---|");
     for (index, row) in rows.iter().enumerate() {
         let status = Command::new(std::env::current_exe()?).arg(index.to_string()).status()?;

@@ -19,7 +19,7 @@ const TICKS: u32 = 250;
 const TICK: usize = 160;
 
 /// The device side of a call on a server: no block, so no history of what was played.
-type Front = FrontEnd<NoBlock, TICK, 0>;
+type Front = FrontEnd<NoBlock, TICK>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut now = Instant::ZERO;
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut fronts = Vec::with_capacity(CALLS);
     for _ in 0..CALLS {
         // 8 kHz, mono.
-        fronts.push(Front::new(FrontConfig::default(), [None, None])?);
+        fronts.push(Front::new(FrontConfig::default(), [None, None], [])?);
     }
     println!("{CALLS} calls, {} bytes each and {} for the front end", calls[0].memory_bytes(), size_of::<Front>());
 

@@ -13,6 +13,7 @@ use dsp_core::process::activity::{NoDetector, SpeechDetector};
 use dsp_core::receive::memory::{Arrays, ReceiverMemory};
 use dsp_core::receive::strategy::{Standard, Strategy};
 use dsp_core::receive::{ConfigError, Receiver, ReceiverConfig};
+use dsp_core::storage::Storage;
 use dsp_core::time::PayloadType;
 
 /// The parts of a phone, by their types.
@@ -142,9 +143,9 @@ pub trait PhoneMemory {
     /// What the receiver lies in: packets for the longest delay, and samples of sound.
     type Receiver: ReceiverMemory;
     /// Samples of the longest packet that is sent, and two ticks.
-    type Packet: AsRef<[i16]> + AsMut<[i16]>;
+    type Packet: Storage<i16>;
     /// Bytes of the longest datagram that is taken in or sent.
-    type Datagram: AsRef<[u8]> + AsMut<[u8]>;
+    type Datagram: Storage<u8>;
     /// Samples of a packet, at most, and of two ticks.
     const PACKET_SAMPLES: usize;
     /// No bytes.

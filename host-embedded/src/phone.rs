@@ -194,7 +194,7 @@ pub type PhoneWith<B, const HISTORY: usize> = PhoneOf<G711Parts<B>, TICK, HISTOR
 /// on.
 pub struct PhoneOf<P: PhoneParts, const TICK: usize, const HISTORY: usize> {
     stream: PhoneStream<P>,
-    front: FrontEnd<P::Block, TICK, HISTORY>,
+    front: FrontEnd<P::Block, TICK, [i16; HISTORY]>,
 }
 
 impl Phone {
@@ -229,7 +229,7 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         const { assert!(TICK as u32 * 1_000 == Self::RATE_HZ * TICK_MS, "TICK is 10 ms of the sound") };
         let PhoneConfig { meters, high_pass, .. } = config;
         let front = FrontConfig { sample_rate_hz: Self::RATE_HZ, channels: 1, meters, high_pass };
-        let front = FrontEnd::new(front, [parts.block.take(), None]).map_err(PhoneError::Front)?;
+        let front = FrontEnd::new(front, [parts.block.take(), None], [0; HISTORY]).map_err(PhoneError::Front)?;
         Ok(Self { stream: PhoneStream::with_parts(config, parts)?, front })
     }
 
@@ -322,7 +322,7 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
     }
 
     /// The device side: volume, mutes, levels, latency.
-    pub fn front(&mut self) -> &mut FrontEnd<P::Block, TICK, HISTORY> {
+    pub fn front(&mut self) -> &mut FrontEnd<P::Block, TICK, [i16; HISTORY]> {
         &mut self.front
     }
 

@@ -5,7 +5,7 @@ use dsp_core::quality::BurstStats;
 use dsp_core::receive::memory::{CELL_BYTES, Cell, Memory, MemoryNeed, PacketMemory, ReceiverMemory, Run, Slot};
 use dsp_core::receive::strategy::Strategy;
 use dsp_core::receive::{
-    ConfigError, Conversation, DelayChoice, Fate, Played, ReceiveError, Received, Receiver, ReceiverConfig,
+    ConfigError, Conversation, DelayChoice, Fate, HOST_CELLS, Played, ReceiveError, Received, Receiver, ReceiverConfig,
     ReceiverStats, sound_samples,
 };
 use dsp_core::streams::budget::Buffered;
@@ -53,12 +53,13 @@ macro_rules! either {
 }
 
 impl AnyReceiver {
-    /// A receiver of two channels, or of one, that holds 2 s of anything up to 256 kbit/s a channel.
+    /// A receiver of two channels, or of one, with as many cells as a [`HostReceiver`](dsp_core::receive::HostReceiver) or a
+    /// [`StereoReceiver`](dsp_core::receive::StereoReceiver), and the sound of its rate.
     ///
     /// # Errors
     /// As for [`Receiver::with_memory`].
     pub fn new(config: ReceiverConfig, channels: u8) -> Result<Self, ConfigError> {
-        let cells = 1_024 * usize::from(channels.clamp(1, 2));
+        let cells = HOST_CELLS * usize::from(channels.clamp(1, 2));
         Self::with_need(
             config,
             channels,

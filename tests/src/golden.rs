@@ -206,7 +206,7 @@ impl<I: Iterator<Item = i16>> Media for Noise<I> {
 /// Frames behind a capture chain and their times: stereo at 8 kHz in ticks of uneven length, with gains that change.
 fn front<B: CaptureBlock<i16>>(blocks: [B; 2]) -> u32 {
     let config = FrontConfig { channels: 2, meters: true, ..FrontConfig::default() };
-    let mut front = FrontEnd::<B, 320, 1_600>::new(config, blocks.map(Some)).expect("a block for each channel");
+    let mut front = FrontEnd::<B, 320, _>::new(config, blocks.map(Some), [0; 1_600]).expect("a block for each channel");
     front.set_latency(Latency { capture: Duration::from_millis(2), playback: Duration::from_millis(5) });
     let mut media = Noise { source: frames().flatten(), hash: Fnv::default() };
     let mut now = Instant::from_millis(1_000);

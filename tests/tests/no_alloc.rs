@@ -118,7 +118,7 @@ impl Pair {
             size_of::<Call>(),
             second.memory_bytes()
         );
-        assert!(heap + (size_of::<Call>() as i64) < 450_000 * (sources * streams) as i64, "{heap}");
+        assert!(heap + (size_of::<Call>() as i64) < 125_000 * (sources * streams) as i64, "{heap}");
         // Its own count knows the codecs' own memory, SDP texts and lists less than exactly.
         let own = second.memory_bytes() as i64 - size_of::<Call>() as i64;
         assert!((heap - own).abs() < 4_096 * (sources * streams) as i64, "{heap} and {own}");

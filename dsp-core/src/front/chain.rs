@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_float_block_that_passes_all_changes_no_bit() {
-        let history = RenderHistory::<0>::new(8_000, 1);
+        let history = RenderHistory::new(8_000, 1, []);
         let near = Near::new(Instant::ZERO, history.view());
         let mut block = InFloat::<_, 80>::new(Pass(0), 8_000).unwrap();
         for start in (i32::from(i16::MIN)..=i32::from(i16::MAX)).step_by(80) {
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_borrowed_block_and_one_behind_the_trait_are_blocks() {
-        let history = RenderHistory::<0>::new(8_000, 1);
+        let history = RenderHistory::new(8_000, 1, []);
         let near = Near::new(Instant::ZERO, history.view());
         let mut pass = Pass(0);
         let block: &mut dyn CaptureBlock<i16> = &mut pass;

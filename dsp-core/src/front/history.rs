@@ -1,6 +1,6 @@
 //! Render history: what the loudspeaker plays, behind the volume, and when each sample is heard.
 //!
-//! A ring of `SAMPLES` samples, all channels together, each channel in one piece. [`Render`] reads it by time, or by
+//! A ring in memory of its owner, of all channels together, each in one piece. [`Render`] reads it by time, or by
 //! position for a canceller that follows the drift of two clocks by itself. A position counts the samples a channel
 //! since the beginning.
 //!
@@ -9,8 +9,9 @@
 //! the host tells ([`RenderHistory::skip`]) or more than 100 ms are missing; sound that comes more than 100 ms too early
 //! is counted as extra.
 //!
-//! Delay: none. Cost: a copy a sample. With `SAMPLES` 0 nothing is kept, and nothing is done.
+//! Delay: none. Cost: a copy a sample. In no memory nothing is kept, and nothing is done.
 
+use crate::storage::Storage;
 use crate::time::{Duration, Instant};
 
 /// Ticks that come earlier or later by less are only unsteady: a host makes up for them.
@@ -18,8 +19,8 @@ const UNSTEADY: Duration = Duration::from_millis(100);
 
 /// What was played, for the near end to compare with.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RenderHistory<const SAMPLES: usize> {
-    samples: [i16; SAMPLES],
+pub(super) struct RenderHistory<S> {
+    samples: S,
     sample_rate_hz: u32,
     channels: usize,
     /// Samples of each channel that are kept.
@@ -33,24 +34,25 @@ pub(super) struct RenderHistory<const SAMPLES: usize> {
     extra: u64,
 }
 
-impl<const SAMPLES: usize> RenderHistory<SAMPLES> {
-    /// An empty history for sound at this rate in so many channels.
-    pub(super) const fn new(sample_rate_hz: u32, channels: usize) -> Self {
-        let kept = match SAMPLES.checked_div(channels) {
-            Some(kept) => kept,
-            None => 0,
-        };
+impl<S: Storage<i16>> RenderHistory<S> {
+    /// An empty history for sound at this rate in so many channels, whatever lies in `samples`.
+    pub(super) fn new(sample_rate_hz: u32, channels: usize, samples: S) -> Self {
         Self {
-            samples: [0; SAMPLES],
+            kept: samples.as_ref().len().checked_div(channels).unwrap_or(0),
+            samples,
             sample_rate_hz,
             channels,
-            kept,
             next: 0,
             written: 0,
             end_at: Instant::ZERO,
             missing: 0,
             extra: 0,
         }
+    }
+
+    /// Whether it has memory.
+    pub(super) fn keeps(&self) -> bool {
+        self.kept > 0
     }
 
     /// Notes a tick of interleaved samples, the first of which is heard at `play_at`.
@@ -70,7 +72,7 @@ impl<const SAMPLES: usize> RenderHistory<SAMPLES> {
         // Of a tick longer than the history its end is kept.
         let left_out = count.saturating_sub(self.kept);
         let next = (self.next + left_out) % self.kept;
-        for (channel, ring) in self.samples.chunks_exact_mut(self.kept).take(self.channels).enumerate() {
+        for (channel, ring) in self.samples.as_mut().chunks_exact_mut(self.kept).take(self.channels).enumerate() {
             let (start, end) = ring.split_at_mut(next);
             if self.channels == 1 {
                 let (before, after) = pcm[left_out..count].split_at(end.len().min(count - left_out));
@@ -96,7 +98,7 @@ impl<const SAMPLES: usize> RenderHistory<SAMPLES> {
     /// Silence for what is missing.
     fn pass(&mut self, samples: u64) {
         let silent = samples.min(self.kept as u64) as usize;
-        for ring in self.samples.chunks_exact_mut(self.kept) {
+        for ring in self.samples.as_mut().chunks_exact_mut(self.kept) {
             let (start, end) = ring.split_at_mut(self.next);
             end.iter_mut().chain(start).take(silent).for_each(|sample| *sample = 0);
         }
@@ -118,13 +120,14 @@ impl<const SAMPLES: usize> RenderHistory<SAMPLES> {
 
     /// Forgets everything; positions begin anew.
     pub(super) fn reset(&mut self) {
-        *self = Self::new(self.sample_rate_hz, self.channels);
+        (self.next, self.written, self.end_at) = (0, 0, Instant::ZERO);
+        (self.missing, self.extra) = (0, 0);
     }
 
     /// The history, to read.
-    pub(super) const fn view(&self) -> Render<'_> {
+    pub(super) fn view(&self) -> Render<'_> {
         Render {
-            samples: &self.samples,
+            samples: self.samples.as_ref(),
             sample_rate_hz: self.sample_rate_hz,
             channels: self.channels,
             kept: self.kept,
@@ -252,7 +255,7 @@ mod tests {
             back in 0u64..2_000,
             length in 1usize..700,
         ) {
-            let mut history = RenderHistory::<1_001>::new(rate, channels);
+            let mut history = RenderHistory::new(rate, channels, [0; 1_001]);
             let kept = 1_001 / channels;
             let mut all = [Vec::<i16>::new(), Vec::new()];
             let mut skipped_all = 0;
@@ -296,7 +299,7 @@ mod tests {
 
     #[test]
     fn unsteady_ticks_move_the_times_and_gaps_become_silence() {
-        let mut history = RenderHistory::<8_000>::new(8_000, 1);
+        let mut history = RenderHistory::new(8_000, 1, [0; 8_000]);
         history.write(Instant::from_millis(1_000), &[1; 80]);
         // 30 ms late, and the next makes up for it.
         history.write(Instant::from_millis(1_040), &[2; 80]);
@@ -325,7 +328,7 @@ mod tests {
 
     #[test]
     fn none_is_kept_where_there_is_no_room() {
-        let mut history = RenderHistory::<0>::new(8_000, 1);
+        let mut history = RenderHistory::new(8_000, 1, []);
         history.write(Instant::ZERO, &[1; 80]);
         history.skip(100);
         let mut heard = [9; 80];
@@ -335,7 +338,7 @@ mod tests {
 
     #[test]
     fn extreme_positions_and_times_are_only_unknown() {
-        let mut history = RenderHistory::<100>::new(48_000, 1);
+        let mut history = RenderHistory::new(48_000, 1, [0; 100]);
         history.write(Instant::from_micros(u64::MAX), &[1; 80]);
         history.write(Instant::ZERO, &[1; 80]);
         history.skip(u32::MAX);

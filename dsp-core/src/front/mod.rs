@@ -9,11 +9,11 @@
 //!
 //! A [`FrontEnd`] owns gains, mutes, meters, framer, capture blocks, render history and the PCM of the tick. It opens
 //! no device and reads no clock: [`tick`] is the one order in which a host moves sound through it. Without a block there
-//! is no framing and no delay, and at 0 dB the samples leave unchanged; with no `HISTORY` either there is no copy.
+//! is no framing and no delay, and at 0 dB the samples leave unchanged; with no history either there is no copy.
 //!
 //! Samples are `i16`, mono or interleaved stereo. Delay: the framer's (less than 10 ms, none where ticks are multiples
-//! of 10 ms) and the block's, and none without a block. Memory: two ticks of `FRAME` samples and the history of
-//! `HISTORY` samples; no heap.
+//! of 10 ms) and the block's, and none without a block. Memory: two ticks of `FRAME` samples, and the history's, which is
+//! its owner's.
 //!
 //! A block of one's own, here one that takes out what the loudspeaker plays, in a front end whose microphone hears
 //! nothing but the loudspeaker, 5 ms later and at half its level:
@@ -60,7 +60,7 @@
 //! }
 //!
 //! // Ticks of 10 ms at 8 kHz, half a second of history.
-//! let mut front = FrontEnd::<_, 80, 4_000>::new(FrontConfig::default(), [Some(KnownEcho), None])?;
+//! let mut front = FrontEnd::<_, 80, _>::new(FrontConfig::default(), [Some(KnownEcho), None], [0; 4_000])?;
 //! let mut stream = Stream { loudest: 0 };
 //! let mut room = vec![0; 40];
 //! for tick in 0..50 {
@@ -83,6 +83,7 @@ use crate::block::Block;
 use crate::process::biquad::{Biquad, BiquadDesign, BiquadError};
 use crate::process::gain::GainError;
 use crate::process::level::{Level, LevelError};
+use crate::storage::Storage;
 use crate::time::{Duration, Instant};
 
 mod chain;
@@ -189,9 +190,9 @@ pub struct Latency {
 }
 
 /// The device side of one call. `FRAME`: samples of the longest tick, all channels together, and with a block at least
-/// 10 ms; `HISTORY`: samples of the far end that a block can look back on, all channels together.
+/// 10 ms; `H`: memory for samples of the far end that a block can look back on, all channels together.
 #[derive(Clone, Copy, Debug)]
-pub struct FrontEnd<B, const FRAME: usize, const HISTORY: usize> {
+pub struct FrontEnd<B, const FRAME: usize, H = [i16; 0]> {
     config: FrontConfig,
     latency: Latency,
     volume: Fader,
@@ -199,18 +200,19 @@ pub struct FrontEnd<B, const FRAME: usize, const HISTORY: usize> {
     high_pass: Option<[Biquad<i16>; 2]>,
     framer: Framer<FRAME>,
     blocks: [Option<B>; 2],
-    history: RenderHistory<HISTORY>,
+    history: RenderHistory<H>,
     /// The far end until it's written to the loudspeaker, and the near end from then on.
     pcm: [i16; FRAME],
     tick: tick::Progress,
 }
 
-impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B, FRAME, HISTORY> {
-    /// A front end at 0 dB that has heard and played nothing. `blocks`: one for each channel, or none.
+impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAME, H> {
+    /// A front end at 0 dB that has heard and played nothing. `blocks`: one for each channel, or none. `history`: memory for
+    /// what they look back on, and none where nobody does.
     ///
     /// # Errors
     /// [`FrontError`] if `config` is out of range or the blocks don't fit it.
-    pub fn new(config: FrontConfig, blocks: [Option<B>; 2]) -> Result<Self, FrontError> {
+    pub fn new(config: FrontConfig, blocks: [Option<B>; 2], history: H) -> Result<Self, FrontError> {
         let FrontConfig { sample_rate_hz, channels, meters, high_pass } = config;
         if !(1_000..=192_000).contains(&sample_rate_hz) {
             return Err(FrontError::SampleRate { hz: sample_rate_hz });
@@ -234,7 +236,7 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
             high_pass: high_pass.map(|design| [Biquad::new(design); 2]),
             framer,
             blocks,
-            history: RenderHistory::new(sample_rate_hz, need),
+            history: RenderHistory::new(sample_rate_hz, need, history),
             pcm: [0; FRAME],
             tick: tick::Progress::default(),
         })

@@ -6,6 +6,7 @@ use super::*;
 use crate::process::gain::Gain;
 use crate::receive::Played;
 use crate::sample::Sample;
+use crate::storage::Storage;
 
 /// What the stream and the device saw, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,11 +106,11 @@ impl<S: Sample> CaptureBlock<S> for Witness<S> {
     }
 }
 
-type Front<B> = FrontEnd<B, 2_000, 48_000>;
+type Front<B> = FrontEnd<B, 2_000, [i16; 48_000]>;
 
 /// One tick; `hear` makes a sample of the microphone.
-fn tick<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize>(
-    front: &mut FrontEnd<B, FRAME, HISTORY>,
+fn tick<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>>(
+    front: &mut FrontEnd<B, FRAME, H>,
     media: &mut Recorder,
     now_us: u64,
     samples: usize,
@@ -143,7 +144,7 @@ fn counting() -> impl FnMut() -> i16 {
 
 #[test]
 fn steps_come_in_one_order() {
-    let mut front = FrontEnd::<NoBlock, 80, 0>::new(FrontConfig::default(), [None, None]).unwrap();
+    let mut front = FrontEnd::<NoBlock, 80>::new(FrontConfig::default(), [None, None], []).unwrap();
     let mut media = Recorder { datagrams: 2, ..Recorder::default() };
     tick(&mut front, &mut media, 50_000, 80, || 7);
     let order = [
@@ -181,7 +182,7 @@ fn steps_come_in_one_order() {
 
 #[test]
 fn the_history_holds_what_is_played_behind_the_volume() {
-    let mut front = FrontEnd::<NoBlock, 160, 800>::new(FrontConfig::default(), [None, None]).unwrap();
+    let mut front = FrontEnd::<NoBlock, 160, _>::new(FrontConfig::default(), [None, None], [0; 800]).unwrap();
     front.set_volume(-600).unwrap();
     front.set_latency(Latency { capture: Duration::from_millis(3), playback: Duration::from_millis(40) });
     let (mut media, mut played) = (Recorder::default(), Vec::new());
@@ -215,7 +216,7 @@ fn without_a_block_each_tick_passes_as_it_is() {
         (48_000, 2, &[960, 480, 1]),
     ] {
         let config = FrontConfig { sample_rate_hz: rate, channels, meters: true, ..FrontConfig::default() };
-        let mut front = Front::<NoBlock>::new(config, [None, None]).unwrap();
+        let mut front = Front::<NoBlock>::new(config, [None, None], [0; 48_000]).unwrap();
         let (mut media, mut hear) = (Recorder::default(), counting());
         for &samples in ticks {
             tick(&mut front, &mut media, 500_000, samples, &mut hear);
@@ -241,7 +242,7 @@ fn through_a_block<S: Sample, B: CaptureBlock<i16>>(
     mut shown: impl FnMut(&mut Front<B>, usize) -> Vec<Shown<S>>,
 ) -> Vec<i16> {
     let config = FrontConfig { sample_rate_hz: rate, channels, ..FrontConfig::default() };
-    let mut front = Front::new(config, blocks).unwrap();
+    let mut front = Front::new(config, blocks, [0; 48_000]).unwrap();
     let (capture, playback) = (Duration::from_millis(7), Duration::from_millis(21));
     front.set_latency(Latency { capture, playback });
     let (mut media, mut hear) = (Recorder::default(), counting());
@@ -317,7 +318,7 @@ fn a_block_sees_frames_of_10_ms_at_their_times_beside_the_far_end() {
 
 #[test]
 fn losses_and_skipped_ticks_are_told_to_the_block() {
-    let mut front = Front::new(FrontConfig::default(), [Some(Witness::<i16>::default()), None]).unwrap();
+    let mut front = Front::new(FrontConfig::default(), [Some(Witness::<i16>::default()), None], [0; 48_000]).unwrap();
     let mut media = Recorder::default();
     let mut run = |front: &mut Front<_>, now_ms: u64, lost: u32| {
         front.begin(Instant::from_millis(now_ms), 80, true).unwrap();
@@ -374,7 +375,7 @@ fn losses_and_skipped_ticks_are_told_to_the_block() {
 #[test]
 fn gains_mutes_and_levels_are_set_and_read() {
     let config = FrontConfig { meters: true, ..FrontConfig::default() };
-    let mut front = FrontEnd::<NoBlock, 80, 0>::new(config, [None, None]).unwrap();
+    let mut front = FrontEnd::<NoBlock, 80>::new(config, [None, None], []).unwrap();
     assert_eq!((front.config(), front.latency()), (config, Latency::default()));
     front.set_microphone_gain(-600).unwrap();
     front.set_volume(600).unwrap();
@@ -404,7 +405,7 @@ fn refuses_what_does_not_fit() {
     let refused = |sample_rate_hz, channels, blocks: [bool; 2]| {
         let config = FrontConfig { sample_rate_hz, channels, ..FrontConfig::default() };
         let blocks = blocks.map(|there| there.then(Witness::<i16>::default));
-        FrontEnd::<_, 480, 0>::new(config, blocks).err()
+        FrontEnd::<_, 480>::new(config, blocks, []).err()
     };
     assert_eq!(refused(48_000, 1, [true, false]), None);
     assert_eq!(refused(999, 1, [false; 2]), Some(FrontError::SampleRate { hz: 999 }));

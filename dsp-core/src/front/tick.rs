@@ -17,7 +17,7 @@
 //! use dsp_core::time::Instant;
 //!
 //! fn tick<M: Media>(
-//!     front: &mut FrontEnd<NoBlock, 80, 0>,
+//!     front: &mut FrontEnd<NoBlock, 80>,
 //!     media: &mut M,
 //!     now: Instant,
 //!     mut send: impl FnMut(M::Transmit, &[u8]),
@@ -45,6 +45,7 @@ use super::{CaptureBlock, FrontEnd, Near, block_delay};
 use crate::block::Block;
 use crate::process::biquad::Biquad;
 use crate::receive::Played;
+use crate::storage::Storage;
 use crate::time::{Duration, Instant};
 
 /// Where sound comes from and goes to: a call, a phone, a stream of a capture.
@@ -135,7 +136,7 @@ pub(super) struct Progress {
     silent: u32,
 }
 
-impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B, FRAME, HISTORY> {
+impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAME, H> {
     /// Begins a tick of so many samples a channel at `now`, with or without a microphone. A tick before that isn't over
     /// ends where it is.
     ///
@@ -218,7 +219,7 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, const HISTORY: usize> FrontEnd<B,
     /// Puts the far end into the history, before the microphone is read over it.
     #[inline]
     fn note(&mut self) {
-        if HISTORY > 0 {
+        if self.history.keeps() {
             let pcm = self.pcm.get(..self.tick.pcm).unwrap_or_default();
             self.history.skip(core::mem::take(&mut self.tick.silent));
             self.history.write(self.tick.now + self.latency.playback, pcm);

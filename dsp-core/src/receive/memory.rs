@@ -1,7 +1,7 @@
 //! The memory of a receiver: in arrays, or wherever its owner has it.
 //!
 //! [`Arrays`] is for a receiver whose size is known when the program is made; a host implements [`ReceiverMemory`] for
-//! boxed slices, and gives each call what its codecs need ([`MemoryNeed`]). Bytes: 24 a packet, 68 a cell of payload,
+//! boxed slices, and gives each call what its codecs need ([`MemoryNeed`]). Bytes: 24 a packet, 66 a cell of payload,
 //! two a sample.
 
 pub use super::jitter::{CELL_BYTES, Cell, Run, Slot};

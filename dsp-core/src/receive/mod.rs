@@ -53,8 +53,7 @@
 //!                               |<----------- gap ----------->|  jitter buffer
 //! ```
 //!
-//! Memory: `64 * CELLS` bytes of payloads, about 24 bytes a cell of tables, two bytes a sample for `SAMPLES` of each
-//! channel.
+//! Memory: its owner's ([`memory`]), for packets, their payloads, and the sound of each channel.
 
 use crate::codec::cn::NoiseGenerator;
 use crate::quality::{BurstStats, ReceptionStats};
@@ -123,10 +122,12 @@ enum Cause {
 
 /// A receiver for G.711 with 200 ms of 20 ms packets: a desk phone. Set [`DelayConfig::max_ms`] to what it has room for.
 pub type NarrowbandReceiver = Receiver<Arrays<32, 1_740>, 1>;
-/// A receiver for a host: any rate up to 48 kHz, 64 KiB of payloads (2 s of anything up to 256 kbit/s).
-pub type HostReceiver = Receiver<Arrays<1_024, 15_360>, 1>;
+/// Cells a channel of a receiver for a host: 64 KiB, which are 2 s of anything up to 256 kbit/s.
+pub const HOST_CELLS: usize = 1_024;
+/// A receiver for a host: any rate up to 48 kHz, 64 KiB of payloads.
+pub type HostReceiver = Receiver<Arrays<HOST_CELLS, { sound_samples(48_000, 1) }>, 1>;
 /// The same for two channels: rates up to 48 kHz, 128 KiB of payloads.
-pub type StereoReceiver = Receiver<Arrays<2_048, 19_200>, 2>;
+pub type StereoReceiver = Receiver<Arrays<{ 2 * HOST_CELLS }, { sound_samples(48_000, 2) }>, 2>;
 
 /// One incoming stream, from datagrams to sound, in memory of `M`.
 pub struct Receiver<M: ReceiverMemory, const CHANNELS: usize> {
@@ -247,14 +248,12 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// then.
     pub fn set_memory(&mut self, memory: Memory<M, CHANNELS>) -> Result<Memory<M, CHANNELS>, Memory<M, CHANNELS>> {
         let Memory { packets, sound } = memory;
-        let sound = match self.sound.set_memory(sound) {
-            Ok(before) => before,
-            Err(sound) => return Err(Memory { packets, sound }),
-        };
+        if !self.sound.fits_in(&sound) {
+            return Err(Memory { packets, sound });
+        }
         match self.jitter.set_memory(packets) {
-            Ok(packets) => Ok(Memory { packets, sound }),
-            // What lies in the memory before is still what lay there.
-            Err(packets) => Err(Memory { packets, sound: self.sound.go_back(sound) }),
+            Ok(packets) => Ok(Memory { packets, sound: self.sound.set_memory(sound) }),
+            Err(packets) => Err(Memory { packets, sound }),
         }
     }
 

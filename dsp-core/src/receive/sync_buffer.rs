@@ -39,19 +39,16 @@ impl<S: Storage<i16>, const CHANNELS: usize> SyncBuffer<S, CHANNELS> {
         shortest(&self.pcm)
     }
 
-    /// Goes on in other memory with all that it holds; the memory before comes back, or `pcm` itself if it has less room.
-    pub(super) fn set_memory(&mut self, mut pcm: [S; CHANNELS]) -> Result<[S; CHANNELS], [S; CHANNELS]> {
-        if shortest(&pcm) < self.capacity() {
-            return Err(pcm);
-        }
+    /// Whether [`set_memory`](Self::set_memory) can take this memory: it has no less room.
+    pub(super) fn fits_in(&self, pcm: &[S; CHANNELS]) -> bool {
+        shortest(pcm) >= self.capacity()
+    }
+
+    /// Goes on in other memory with all that [`fits_in`](Self::fits_in) it; the memory before comes back.
+    pub(super) fn set_memory(&mut self, mut pcm: [S; CHANNELS]) -> [S; CHANNELS] {
         for (to, from) in pcm.iter_mut().zip(&self.pcm) {
             to.as_mut().iter_mut().zip(from.as_ref()).for_each(|(to, from)| *to = *from);
         }
-        Ok(core::mem::replace(&mut self.pcm, pcm))
-    }
-
-    /// Goes back to the memory before, right after [`set_memory`](Self::set_memory).
-    pub(super) fn go_back(&mut self, pcm: [S; CHANNELS]) -> [S; CHANNELS] {
         core::mem::replace(&mut self.pcm, pcm)
     }
 
@@ -234,8 +231,10 @@ mod tests {
         let mut buffer = SyncBuffer::new(30, [std::vec![9; 100], std::vec![9; 100]]);
         buffer.make(0, 20, |out| out.iter_mut().zip(0..).for_each(|(to, n)| *to = n));
         buffer.commit(20);
-        assert!(buffer.set_memory([std::vec![7; 200], std::vec![7; 99]]).is_err());
-        assert_eq!(buffer.set_memory([std::vec![7; 200], std::vec![7; 220]]).unwrap()[1].len(), 100);
+        assert!(!buffer.fits_in(&[std::vec![7; 200], std::vec![7; 99]]));
+        let more = [std::vec![7; 200], std::vec![7; 220]];
+        assert!(buffer.fits_in(&more));
+        assert_eq!(buffer.set_memory(more)[1].len(), 100);
         assert_eq!((buffer.room(), buffer.capacity()), (150, 200));
         let mut out = [0; 40];
         assert_eq!((buffer.take(&mut out), out[0], out[39]), (20, 0, 39));

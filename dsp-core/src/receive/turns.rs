@@ -55,6 +55,10 @@ impl PayloadKinds {
 
     /// The number of the clock that it counts in; 0 is the receiver's.
     pub(super) fn clock(&self, payload_type: PayloadType) -> u8 {
+        // In most streams there is one clock, and nothing to look for with each packet.
+        if self.ratios[0] == Ratio::ONE {
+            return 0;
+        }
         let own = self.foreign.iter().find(|(number, clock)| *number == payload_type.get() && *clock > 0);
         own.map_or(0, |(_, clock)| *clock)
     }

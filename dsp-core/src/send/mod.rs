@@ -12,6 +12,7 @@ use core::fmt;
 
 use crate::codec::{CodecInfo, EncodeError, Encoder, Frames};
 use crate::process::activity::{EnergyGate, NoDetector, SpeechDetector};
+use crate::storage::Storage;
 use crate::time::{PayloadType, RtpTime, Seq, Ssrc};
 use crate::wire::rtp::{RtpHeader, WriteError};
 
@@ -177,7 +178,7 @@ fn frame_samples(ptime_ms: u32, info: &CodecInfo) -> usize {
     (ptime_ms as usize).saturating_mul(info.sample_rate_hz as usize) / 1_000 * usize::from(info.channels)
 }
 
-impl<S: AsRef<[i16]> + AsMut<[i16]>, D: SpeechDetector> Sender<S, D> {
+impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
     /// A sender for `encoder`'s sound, with the memory for a packet and a tick.
     ///
     /// # Errors

@@ -4,6 +4,8 @@
 
 use core::fmt;
 
+use crate::storage::Storage;
+
 /// More samples were given than there is room for; none was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -29,7 +31,7 @@ pub(super) struct Packetizer<S> {
     frame: usize,
 }
 
-impl<S: AsRef<[i16]> + AsMut<[i16]>> Packetizer<S> {
+impl<S: Storage<i16>> Packetizer<S> {
     /// Frames of `frame` samples, all channels together. `None` if they are empty or don't fit.
     pub(super) fn new(frame: usize, samples: S) -> Option<Self> {
         (1..=samples.as_ref().len()).contains(&frame).then_some(Self { samples, len: 0, frame })
@@ -124,6 +126,7 @@ mod tests {
         assert_eq!(packetizer.pending(), 90);
         assert!(Packetizer::new(101, [0; 100]).is_none());
     }
+
     #[test]
     fn memory_is_changed_with_what_waits() {
         let mut packetizer = Packetizer::new(80, [0; 100].to_vec()).unwrap();

@@ -11,7 +11,7 @@ const MOST_TICK_SAMPLES: usize = 2 * MOST_HZ as usize / 100;
 
 /// Where a stream is heard by somebody who says nothing.
 pub(super) struct Loudspeaker {
-    front: FrontEnd<NoBlock, MOST_TICK_SAMPLES, 0>,
+    front: FrontEnd<NoBlock, MOST_TICK_SAMPLES>,
 }
 
 /// A stream, by what it plays from an instant on.
@@ -42,7 +42,7 @@ impl Loudspeaker {
             return Err(refused);
         }
         let config = FrontConfig { sample_rate_hz, channels, ..FrontConfig::default() };
-        FrontEnd::new(config, [None; 2]).map(|front| Self { front }).map_err(|_| refused)
+        FrontEnd::new(config, [None; 2], []).map(|front| Self { front }).map_err(|_| refused)
     }
 
     /// Plays a tick of so many samples a channel, 10 ms at most, behind what was heard so far.

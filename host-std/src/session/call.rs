@@ -39,21 +39,23 @@ use crate::registry::CodecFormat;
 use crate::sdp::{Direction, LocalMedia, Refused};
 
 /// One side of a call.
+// In this order: what every tick touches lies together.
+#[repr(C)]
 pub struct Call {
+    transport: Option<Transport>,
+    /// As those of `local`; `None` for one that was never agreed on.
+    streams: Vec<Option<Stream>>,
+    pub(super) tap: Option<Box<dyn Tap>>,
+    stats: CallStats,
     /// What offers and answers are made of.
     local: LocalMedia,
     pub(super) settings: Settings,
     identity: Identity,
     keys: OwnKeys,
     offered: Option<String>,
-    transport: Option<Transport>,
-    /// As those of `local`; `None` for one that was never agreed on.
-    streams: Vec<Option<Stream>>,
     /// What the last offer and answer could not come to.
     refused: Vec<Refused>,
-    stats: CallStats,
     spare: Spare,
-    pub(super) tap: Option<Box<dyn Tap>>,
 }
 
 impl Call {

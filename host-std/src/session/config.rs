@@ -170,9 +170,9 @@ pub struct CallConfig {
     /// Decoders of your own, asked before those of the [`registry`](Self::registry), for payload types that no SDP speaks
     /// of or for wrappers round a decoder. A codec that offers and answers shall name belongs into the registry.
     pub decoders: Option<OwnDecoders>,
-    /// Sources that are heard at once, 1 to [`MAX_SOURCES`](super::MAX_SOURCES), each with a receiver of its own (130
-    /// KB, in stereo 260 KB). With 1 another SSRC takes over from the one before; with more their sum is heard, as of a conference that
-    /// is forwarded and not mixed. All of them come from one address and under one key.
+    /// Sources that are heard at once, 1 to [`MAX_SOURCES`](super::MAX_SOURCES), each with a receiver of its own,
+    /// sized by the codecs that are agreed on. With 1 another SSRC takes over from the one before; with more their sum is
+    /// heard, as of a conference that is forwarded and not mixed. All of them come from one address and under one key.
     pub sources: usize,
     /// Bytes of received payloads that all sources may hold together, in cells of 64 as their receivers store them, at
     /// least [`PACKET_BYTES`](super::PACKET_BYTES) for each of `sources`. Beyond it packets are given up, first of the

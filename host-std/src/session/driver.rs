@@ -8,6 +8,7 @@
 //!
 //! A lost device is opened anew on a thread of its own; meanwhile there is silence.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration as StdDuration;
@@ -159,6 +160,30 @@ pub struct Finished {
     pub send_error: Option<io::Error>,
 }
 
+/// Room for the longest datagram. A thread keeps one for all its calls: a call has it while it takes in a datagram or goes
+/// through a tick, and none while it waits. Where a tick waits until the system takes what is sent, another call of the
+/// thread makes one of its own.
+struct Datagram(Vec<u8>);
+
+thread_local! {
+    static IDLE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl Datagram {
+    fn take() -> Self {
+        let mut bytes = IDLE.take();
+        bytes.resize(DATAGRAM_BYTES, 0);
+        Self(bytes)
+    }
+}
+
+impl Drop for Datagram {
+    fn drop(&mut self) {
+        // On a thread that ends there is nobody to keep it for.
+        let _ = IDLE.try_with(|idle| idle.set(std::mem::take(&mut self.0)));
+    }
+}
+
 struct Sound {
     device: Device,
     front: Box<HostFront>,
@@ -212,10 +237,7 @@ impl Driver {
         sound.front.reset();
         // What was lost before the call is nobody's.
         let _ = sound.device.gaps();
-        let mut datagram = vec![0; DATAGRAM_BYTES];
-        let mut incoming = vec![0; DATAGRAM_BYTES];
-        let mut incoming_rtcp = vec![0; DATAGRAM_BYTES];
-        running.drain(&mut incoming, Missed::Early);
+        running.drain(Missed::Early);
         // `spent`: on datagrams since the last tick.
         let (mut tick, mut spent) = (0u64, StdDuration::ZERO);
         let period = f64::from(TICK_MS) / 1_000.0 / (1.0 + drift_ppm * 1e-6);
@@ -229,28 +251,26 @@ impl Driver {
                 sound.skip(samples);
                 tick += skipped;
                 if late > STALE {
-                    running.drain(&mut incoming, Missed::Stale);
+                    running.drain(Missed::Stale);
                 }
                 continue;
             }
             let open = late.is_zero() || spent < INTAKE;
             let event = tokio::select! {
                 biased;
-                received = running.rtp.recv_from(&mut incoming), if open => Event::Datagram(Channel::Rtp, received),
-                received = receive(running.rtcp.as_ref(), &mut incoming_rtcp), if open => Event::Datagram(Channel::Rtcp, received),
+                ready = running.rtp.readable(), if open => Event::Readable(Channel::Rtp, ready),
+                ready = readable(running.rtcp.as_ref()), if open => Event::Readable(Channel::Rtcp, ready),
                 command = commands.recv() => Event::Command(command),
                 () = sleep_until(next) => Event::Tick,
             };
             match event {
-                Event::Datagram(channel, Ok((len, from))) => {
+                Event::Readable(channel, ready) => {
                     let began = TokioInstant::now();
-                    let buffer = if channel == Channel::Rtp { &mut incoming } else { &mut incoming_rtcp };
-                    running.arrive(channel, from, &mut buffer[..len]);
+                    if let Err(error) = ready.and_then(|()| running.receive(channel)) {
+                        break Ended::Socket(error);
+                    }
                     spent += began.elapsed();
                 }
-                // An ICMP answer to something we sent: the other side may not be there yet.
-                Event::Datagram(_, Err(error)) if unreachable(&error) => {}
-                Event::Datagram(_, Err(error)) => break Ended::Socket(error),
                 Event::Command(Some(Command::HangUp) | None) => break Ended::HungUp,
                 Event::Command(Some(Command::Change(change))) => {
                     change(&mut running.call, clock.now());
@@ -258,7 +278,7 @@ impl Driver {
                 Event::Command(Some(command)) => sound.apply(command),
                 Event::Tick => {
                     spent = StdDuration::ZERO;
-                    running.tick(super::tick_samples(rate_hz, tick), tick > 0, &mut sound, &mut datagram).await;
+                    running.tick(super::tick_samples(rate_hz, tick), tick > 0, &mut sound).await;
                     tick += 1;
                     if sound.device.has_failed() {
                         break Ended::SoundFailed;
@@ -278,7 +298,7 @@ impl Driver {
             }
         };
         running.call.hang_up();
-        running.drain_call(&mut datagram).await;
+        running.drain_call().await;
         // Also where nobody looks yet.
         status.send_replace(running.status(&sound, begin));
         tracing::debug!(?ended, "call ended");
@@ -297,13 +317,37 @@ impl Running {
         self.call.receive(self.clock.now(), channel, from, datagram);
     }
 
+    fn socket(&self, channel: Channel) -> Option<&UdpSocket> {
+        if channel == Channel::Rtp { Some(&self.rtp) } else { self.rtcp.as_ref() }
+    }
+
+    /// Takes in a datagram, if one is there.
+    ///
+    /// # Errors
+    /// What is wrong with the socket.
+    fn receive(&mut self, channel: Channel) -> io::Result<()> {
+        let mut datagram = Datagram::take();
+        let Some(received) = self.socket(channel).map(|socket| socket.try_recv_from(&mut datagram.0)) else {
+            return Ok(());
+        };
+        match received {
+            Ok((len, from)) => self.arrive(channel, from, &mut datagram.0[..len]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // An ICMP answer to something we sent: the other side may not be there yet.
+            Err(error) if unreachable(&error) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     /// Empties the sockets of what lay there for nobody knows how long: sound is thrown away and counted, reports are read.
-    fn drain(&mut self, buffer: &mut [u8], missed: Missed) {
+    fn drain(&mut self, missed: Missed) {
+        let mut datagram = Datagram::take();
+        let buffer = &mut datagram.0[..];
         let mut thrown = 0;
         for channel in [Channel::Rtp, Channel::Rtcp] {
-            let socket = if channel == Channel::Rtp { Some(&self.rtp) } else { self.rtcp.as_ref() };
             // Whatever is wrong with a socket, the loop will tell.
-            let Some(Ok(socket)) = socket.map(at_once) else { continue };
+            let Some(Ok(socket)) = self.socket(channel).map(at_once) else { continue };
             for _ in 0..STALE_DATAGRAMS {
                 match socket.recv_from(buffer) {
                     Ok((len, from)) if DatagramKind::of(&buffer[..len]) == DatagramKind::Rtcp => {
@@ -319,7 +363,7 @@ impl Running {
     }
 
     /// `capture`: what is captured was said before now; nothing has been, at the first tick.
-    async fn tick(&mut self, samples: usize, capture: bool, sound: &mut Sound, datagram: &mut [u8]) {
+    async fn tick(&mut self, samples: usize, capture: bool, sound: &mut Sound) {
         let now = self.clock.now();
         let gaps = sound.gaps();
         let Sound { device, front, skipped } = sound;
@@ -328,7 +372,8 @@ impl Running {
             // There is room for every tick of a call.
             return;
         }
-        while let Some(step) = front.step(&mut self.call, datagram) {
+        let mut datagram = Datagram::take();
+        while let Some(step) = front.step(&mut self.call, &mut datagram.0) {
             match step {
                 Step::Loudspeaker { pcm, .. } => {
                     device.write(pcm);
@@ -341,18 +386,20 @@ impl Running {
                     *microphone.lost = microphone.lost.saturating_add(gaps.captured).saturating_add(late.captured);
                     front.underrun(late.played as usize);
                 }
-                Step::Transmit(transmit) => self.send(transmit, datagram).await,
+                Step::Transmit(transmit) => self.send(transmit, &datagram.0).await,
             }
         }
+        drop(datagram);
         *skipped = Gaps::default();
         device.recover().await;
     }
 
     /// Sends all that leaves now.
-    async fn drain_call(&mut self, datagram: &mut [u8]) {
+    async fn drain_call(&mut self) {
         let now = self.clock.now();
-        while let Some(transmit) = self.call.transmit(now, datagram) {
-            self.send(transmit, datagram).await;
+        let mut datagram = Datagram::take();
+        while let Some(transmit) = self.call.transmit(now, &mut datagram.0) {
+            self.send(transmit, &datagram.0).await;
         }
     }
 
@@ -468,7 +515,7 @@ fn joined(thread: Result<Reopened, tokio::task::JoinError>) -> Reopened {
 }
 
 enum Event {
-    Datagram(Channel, io::Result<(usize, SocketAddr)>),
+    Readable(Channel, io::Result<()>),
     Command(Option<Command>),
     Tick,
 }
@@ -543,9 +590,26 @@ fn at_once(socket: &UdpSocket) -> io::Result<std::net::UdpSocket> {
     Ok(own.into())
 }
 
-async fn receive(socket: Option<&UdpSocket>, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+async fn readable(socket: Option<&UdpSocket>) -> io::Result<()> {
     match socket {
-        Some(socket) => socket.recv_from(buffer).await,
+        Some(socket) => socket.readable().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_of_a_thread_share_one_buffer_and_two_that_have_one_at_once_do_not() {
+        let place = |datagram: &Datagram| datagram.0.as_ptr();
+        let first = Datagram::take();
+        let at = place(&first);
+        assert_eq!(first.0.len(), DATAGRAM_BYTES);
+        assert_ne!(place(&Datagram::take()), at);
+        drop(first);
+        assert_eq!(place(&Datagram::take()), at);
+        assert_eq!(place(&Datagram::take()), at);
     }
 }

@@ -16,8 +16,8 @@ const HISTORY: usize = 65_536;
 /// Rate in Hz and channels of a device side without a stream.
 pub(super) const NO_SOUND: (u32, u8) = (8_000, 1);
 
-/// A front end for a host: calls of up to 48 kHz in stereo.
-pub type HostFront = FrontEnd<HostBlock, FRAME, HISTORY>;
+/// A front end for a host: calls of up to 48 kHz in stereo. What was played is kept only where there is a block.
+pub type HostFront = FrontEnd<HostBlock, FRAME, Box<[i16]>>;
 
 /// A block of the user's own, on the heap.
 pub struct HostBlock(BoxedBlock);
@@ -65,7 +65,9 @@ impl Call {
         let design = |corner_hz| BiquadDesign::high_pass(sample_rate_hz, corner_hz).map_err(FrontError::HighPass);
         let high_pass = self.settings.high_pass_hz.map(design).transpose()?;
         let config = FrontConfig { sample_rate_hz, channels, meters: true, high_pass };
-        Ok(Box::new(FrontEnd::new(config, [make(0)?, make(1)?])?))
+        let blocks = [make(0)?, make(1)?];
+        let history = if blocks.iter().any(Option::is_some) { HISTORY } else { 0 };
+        Ok(Box::new(FrontEnd::new(config, blocks, vec![0; history].into())?))
     }
 }
 

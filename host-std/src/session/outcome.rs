@@ -248,16 +248,10 @@ pub enum Missed {
 pub struct CallStats {
     /// Datagrams that came.
     pub datagrams: u64,
-    /// The receive road as it is; where several sources are heard, that of the first of them: see
-    /// [`Call::sources`](super::Call::sources).
-    pub receiver: ReceiverStats,
-    /// What was counted in the whole call, of all sources, those that left or began anew too. `reception`, target delay and
-    /// drift in it are those of `receiver`; its delays are of all.
-    pub total: ReceiverStats,
-    /// Who was admitted and who was not; only where several sources are heard.
-    pub sources: SourcesStats,
-    /// The send road.
-    pub sender: SendStats,
+    /// When something of the other side came last, RTP or RTCP.
+    pub last_heard: Option<Instant>,
+    /// Time that this machine slept through: nothing was captured or played.
+    pub slept: Duration,
     /// Packets that the guard refused.
     pub refused: u32,
     /// Datagrams from addresses that were not believed.
@@ -285,10 +279,16 @@ pub struct CallStats {
     pub early: u32,
     /// Datagrams that lay unread while this machine slept.
     pub stale: u32,
-    /// Time that this machine slept through: nothing was captured or played.
-    pub slept: Duration,
-    /// When something of the other side came last, RTP or RTCP.
-    pub last_heard: Option<Instant>,
+    /// The receive road as it is; where several sources are heard, that of the first of them: see
+    /// [`Call::sources`](super::Call::sources).
+    pub receiver: ReceiverStats,
+    /// What was counted in the whole call, of all sources, those that left or began anew too. `reception`, target delay and
+    /// drift in it are those of `receiver`; its delays are of all.
+    pub total: ReceiverStats,
+    /// Who was admitted and who was not; only where several sources are heard.
+    pub sources: SourcesStats,
+    /// The send road.
+    pub sender: SendStats,
     /// Why the first source's packets wait as long as they do, where the sound is that of a conversation.
     pub delay_choice: Option<DelayChoice>,
     /// Round-trip time of the last RTCP report that told it.

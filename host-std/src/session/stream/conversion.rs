@@ -7,6 +7,7 @@
 //! same there is no conversion, no copy and no delay. Delay: the resampler's ([`Conversion::delay`]), 32 samples of the lower
 //! rate: 4 ms at 8 kHz, 0.7 ms from 44.1 to 48 kHz. Memory is taken when it is made, and nowhere else.
 
+use dsp_core::format::{deinterleave, mono_to_stereo, stereo_to_mono};
 use dsp_core::process::resample::ResampleError;
 use dsp_core::time::Duration;
 
@@ -121,9 +122,10 @@ impl Conversion {
         let given = self.count(input.len() / theirs, output.len() / ours);
         let output = &mut output[..given * ours];
         if self.resampling.is_none() {
-            for (from, to) in input.chunks_exact(theirs).zip(output.chunks_exact_mut(ours)) {
-                mix(from, to);
-            }
+            // Of one rate, so other channels.
+            let input = &input[..given * theirs];
+            let mixed = if ours == 2 { mono_to_stereo(input, output) } else { stereo_to_mono(input, output) };
+            debug_assert_eq!(mixed, Ok(()), "{:?} to {:?}", self.from, self.to);
             return given;
         }
         let mut made = 0;
@@ -163,11 +165,18 @@ impl Conversion {
     /// Sorts a part by the channels that both sides have.
     fn take(&mut self, frames: &[i16]) {
         let (theirs, shared) = (usize::from(self.from.channels), self.shared());
-        for (index, input) in self.input.chunks_exact_mut(PART).enumerate() {
-            for (sample, frame) in input.iter_mut().zip(frames.chunks_exact(theirs)) {
-                *sample = if shared == 1 { mean(frame) } else { frame[index] };
+        let part = frames.len() / theirs;
+        let (first, second) = self.input.split_at_mut(PART);
+        let (first, second) = (&mut first[..part], second.get_mut(..part).unwrap_or_default());
+        let sorted = match (theirs, shared) {
+            (1, _) => {
+                first.copy_from_slice(frames);
+                Ok(())
             }
-        }
+            (_, 1) => stereo_to_mono(frames, first),
+            _ => deinterleave(frames, &mut [first, second]),
+        };
+        debug_assert_eq!(sorted, Ok(()), "{:?} to {:?}", self.from, self.to);
     }
 
     /// Gives what comes of the part that was taken. Samples a channel.
@@ -244,18 +253,6 @@ impl Conversion {
             .as_ref()
             .map_or(0, |(filter, channels)| channels.len() * (size_of::<Channel>() + filter.channel_bytes(PART)));
         channels + size_of_val(&*self.input) + size_of_val(&*self.output)
-    }
-}
-
-/// One frame in other channels.
-fn mix(from: &[i16], to: &mut [i16]) {
-    if from.len() == to.len() { to.copy_from_slice(from) } else { to.fill(mean(from)) }
-}
-
-fn mean(frame: &[i16]) -> i16 {
-    match frame {
-        [sample] => *sample,
-        _ => (frame.iter().map(|&sample| i32::from(sample)).sum::<i32>() / frame.len().max(1) as i32) as i16,
     }
 }
 

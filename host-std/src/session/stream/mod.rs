@@ -73,35 +73,37 @@ pub(super) struct Remote {
 type StreamSender = Sender<Box<[i16]>, HostDetector>;
 
 /// One stream of a call.
+// In this order: what every tick touches lies together.
+#[repr(C)]
 pub(super) struct Stream {
-    agreed: NegotiatedStream,
-    sending: SentCodec,
-    encoder: Box<dyn Encoder + Send>,
     sender: Box<StreamSender>,
-    adapted: Adapted,
+    encoder: Box<dyn Encoder + Send>,
     redundancy: Option<Box<HostRedundancy>>,
-    /// The user's sound on its way to the encoder,
-    capture: Capture,
-    /// and the other side's on its way to the user.
-    heard: Playing,
     /// Receivers that were replaced in the running call. What is over is kept until something is agreed on again: nothing
     /// is given back while sound passes.
     leaving: Option<Box<Leaving>>,
     /// The receivers are new in a running call: packets of the codecs before may still be on their way.
     fresh: bool,
-    former: Option<Former>,
-    /// When all its sources had said goodbye, as long as none goes on.
-    left: Option<Instant>,
     /// It was closed by a later offer and answer: nothing is sent or heard.
     closed: bool,
+    /// When what was captured last ended.
+    captured: Option<Instant>,
+    /// When all its sources had said goodbye, as long as none goes on.
+    left: Option<Instant>,
+    former: Option<Former>,
+    agreed: NegotiatedStream,
+    sending: SentCodec,
+    adapted: Adapted,
+    /// The user's sound on its way to the encoder,
+    capture: Capture,
+    /// and the other side's on its way to the user.
+    heard: Playing,
     /// What was counted by receivers that a new offer replaced, in samples of the user's sound.
     earlier: Counted,
     fraction_lost: Option<f32>,
     jitter_ms: Option<f32>,
     /// Of the last report that told it.
     round_trip: Option<Duration>,
-    /// When what was captured last ended.
-    captured: Option<Instant>,
 }
 
 impl Stream {

@@ -5,7 +5,7 @@
 //! channel is what concealment looks back on, the longest gap that it bridges, and the longest packet.
 
 use dsp_core::receive::memory::{CELL_BYTES, MemoryNeed};
-use dsp_core::receive::{ReceiverConfig, sound_samples};
+use dsp_core::receive::{HOST_CELLS, ReceiverConfig, sound_samples};
 use dsp_core::streams::budget::Budget;
 
 use crate::registry::{CodecFormat, Registry};
@@ -15,8 +15,6 @@ pub(super) const USUAL_MS: u32 = 20;
 const SHORT_MS: u32 = 10;
 /// The least bit rate that there is room for, in bit/s: that of G.711.
 const LEAST_BPS: u32 = 64_000;
-/// The most cells of a channel: 64 KiB.
-const MOST_CELLS: usize = 1_024;
 /// The fewest cells: some packets that fill an Ethernet frame.
 const FEWEST_CELLS: usize = 96;
 const FEWEST_SLOTS: usize = 64;
@@ -31,7 +29,7 @@ pub(super) fn packet_cells(registry: &Registry, format: &CodecFormat) -> usize {
 /// What a receiver needs for packets that take `packet_cells`. `budget`: of all receivers together.
 pub(super) fn need(config: &ReceiverConfig, channels: u8, packet_cells: usize, budget: Option<&Budget>) -> MemoryNeed {
     let held_ms = config.delay.max_ms;
-    let most = MOST_CELLS * usize::from(channels);
+    let most = HOST_CELLS * usize::from(channels);
     let most = budget.map_or(most, |budget| (budget.bytes as usize / CELL_BYTES).clamp(FEWEST_CELLS, most));
     MemoryNeed {
         slots: (held_ms.div_ceil(SHORT_MS) as usize).next_power_of_two().max(FEWEST_SLOTS),

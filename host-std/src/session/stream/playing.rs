@@ -19,10 +19,12 @@ const SETTLE: Duration = Duration::from_millis(10);
 const LEAVE: Duration = Duration::from_millis(500);
 
 /// Receivers, and what makes their sound the user's.
+// In this order: what every tick touches lies together.
+#[repr(C)]
 pub(super) struct Playing {
-    receivers: Listening,
-    sound: Sound,
     conversion: Option<Box<Converting>>,
+    sound: Sound,
+    receivers: Listening,
 }
 
 struct Converting {

@@ -82,13 +82,15 @@ struct Place {
 }
 
 /// Receivers, one for each source at once.
+// In this order: what every tick touches lies together.
+#[repr(C)]
 pub(super) struct Listening {
-    config: ReceiverConfig,
-    places: Vec<Place>,
+    places: Box<[Place]>,
     /// With one place the receiver itself knows whom it hears.
     table: Option<Box<Sources<MAX_SOURCES>>>,
     budget: Option<Budget>,
     next_alignment: Instant,
+    config: ReceiverConfig,
     /// What was counted of sources that have no place any more.
     ended: Counted,
 }

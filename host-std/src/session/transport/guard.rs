@@ -9,6 +9,7 @@ use dsp_core::guard::srtp::{FormerKeys, KeyError, Rollover, Srtp};
 use dsp_core::guard::{PacketGuard, Plain, Unkeyed};
 use dsp_core::time::Ssrc;
 
+use super::by_sources::{BySources, either};
 use crate::sdp::SrtpKeys;
 use crate::session::own::{BoxedGuard, OwnGuard};
 use crate::session::stream::MAX_SOURCES;
@@ -37,60 +38,14 @@ enum Protection {
 }
 
 /// SRTP contexts, as many as the call can hear sources.
-enum Contexts {
-    OneSource(Box<Srtp<ONE_AT_A_TIME>>),
-    Sources(Box<Srtp<STREAMS>>),
-}
+type Contexts = BySources<Srtp<ONE_AT_A_TIME>, Srtp<STREAMS>>;
 
-impl Contexts {
-    fn new(keys: &SrtpKeys, sources: usize) -> Self {
-        let profile = keys.suite.profile();
-        if sources == 1 {
-            Self::OneSource(Box::new(Srtp::new(profile, &keys.outgoing, &keys.incoming)))
-        } else {
-            Self::Sources(Box::new(Srtp::new(profile, &keys.outgoing, &keys.incoming)))
-        }
-    }
-
-    fn guard(&mut self) -> &mut dyn PacketGuard {
-        match self {
-            Self::OneSource(srtp) => &mut **srtp,
-            Self::Sources(srtp) => &mut **srtp,
-        }
-    }
-
-    fn has_sent(&self, ssrc: Ssrc) -> bool {
-        match self {
-            Self::OneSource(srtp) => srtp.has_sent(ssrc),
-            Self::Sources(srtp) => srtp.has_sent(ssrc),
-        }
-    }
-
-    fn check_keys(&self, keys: &SrtpKeys, former: &FormerKeys<FORMER>) -> Result<(), KeyError> {
-        match self {
-            Self::OneSource(srtp) => srtp.check_keys(&keys.outgoing, &keys.incoming, former),
-            Self::Sources(srtp) => srtp.check_keys(&keys.outgoing, &keys.incoming, former),
-        }
-    }
-
-    fn set_keys(
-        &mut self,
-        keys: &SrtpKeys,
-        rollover: Rollover,
-        former: &mut FormerKeys<FORMER>,
-    ) -> Result<(), KeyError> {
-        let profile = keys.suite.profile();
-        match self {
-            Self::OneSource(srtp) => srtp.set_keys(profile, &keys.outgoing, &keys.incoming, rollover, former),
-            Self::Sources(srtp) => srtp.set_keys(profile, &keys.outgoing, &keys.incoming, rollover, former),
-        }
-    }
-
-    fn heap_bytes(&self) -> usize {
-        match self {
-            Self::OneSource(srtp) => size_of_val(&**srtp),
-            Self::Sources(srtp) => size_of_val(&**srtp),
-        }
+fn contexts(keys: &SrtpKeys, sources: usize) -> Contexts {
+    let SrtpKeys { outgoing, incoming, .. } = keys;
+    let profile = keys.suite.profile();
+    match sources {
+        1 => BySources::One(Box::new(Srtp::new(profile, outgoing, incoming))),
+        _ => BySources::Many(Box::new(Srtp::new(profile, outgoing, incoming))),
     }
 }
 
@@ -116,14 +71,14 @@ impl Guard {
             (None, Some(_)) => Protection::Keyed,
             (None, None) => Protection::Plain,
         };
-        let srtp = keys.map(|keys| Contexts::new(keys, sources));
+        let srtp = keys.map(|keys| contexts(keys, sources));
         Self { protection, plain: Plain, unkeyed: Unkeyed, srtp, sources, former: None }
     }
 
     pub(super) fn get(&mut self) -> &mut dyn PacketGuard {
         match (&mut self.protection, &mut self.srtp) {
             (Protection::Own(own), _) => &mut **own,
-            (Protection::Keyed, Some(srtp)) => srtp.guard(),
+            (Protection::Keyed, Some(srtp)) => either!(srtp, own => &mut **own),
             (Protection::Plain, _) => &mut self.plain,
             (Protection::Waiting | Protection::Keyed, _) => &mut self.unkeyed,
         }
@@ -146,7 +101,8 @@ impl Guard {
 
     /// Whether something was sent with `ssrc` under the present key: it can't begin anew then.
     pub(super) fn has_sent(&self, ssrc: Ssrc) -> bool {
-        matches!(self.protection, Protection::Keyed) && self.srtp.as_ref().is_some_and(|srtp| srtp.has_sent(ssrc))
+        matches!(self.protection, Protection::Keyed)
+            && self.srtp.as_ref().is_some_and(|srtp| either!(srtp, own => own.has_sent(ssrc)))
     }
 
     /// Whether [`renew`](Self::renew) will take these keys.
@@ -155,7 +111,8 @@ impl Guard {
     /// [`KeyError`].
     pub(super) fn check(&self, new: Option<&SrtpKeys>) -> Result<(), KeyError> {
         let (Some(srtp), Some(new)) = (&self.srtp, new) else { return Ok(()) };
-        srtp.check_keys(new, self.former.as_deref().unwrap_or(&NONE))
+        let former = self.former.as_deref().unwrap_or(&NONE);
+        either!(srtp, own => own.check_keys(&new.outgoing, &new.incoming, former))
     }
 
     /// New keys in a running call: unchanged keys keep their contexts, roll-over counters and replay windows.
@@ -168,9 +125,11 @@ impl Guard {
             (Some(srtp), Some(new)) => {
                 let rollover = if moved { Rollover::Restarts } else { Rollover::Continues };
                 let former = self.former.get_or_insert_default();
-                srtp.set_keys(new, rollover, former)?;
+                let SrtpKeys { outgoing, incoming, .. } = new;
+                let profile = new.suite.profile();
+                either!(srtp, own => own.set_keys(profile, outgoing, incoming, rollover, former))?;
             }
-            (None, Some(new)) => self.srtp = Some(Contexts::new(new, self.sources)),
+            (None, Some(new)) => self.srtp = Some(contexts(new, self.sources)),
             (_, None) => {}
         }
         match self.protection {
@@ -184,6 +143,6 @@ impl Guard {
     /// Bytes that it keeps on the heap, without a guard of the user's own.
     pub(super) fn heap_bytes(&self) -> usize {
         let former = self.former.as_deref().map_or(0, size_of_val);
-        self.srtp.as_ref().map_or(0, Contexts::heap_bytes) + former
+        self.srtp.as_ref().map_or(0, BySources::heap_bytes) + former
     }
 }

@@ -71,21 +71,23 @@ pub(in crate::session) fn unmapped(address: SocketAddr) -> SocketAddr {
 
 /// The latch of one stream.
 #[derive(Clone, Copy, Debug)]
+// In this order: what every packet touches lies together.
+#[repr(C)]
 pub(super) struct Latch {
-    policy: Latching,
+    remote: SocketAddr,
     /// The address that the SDP names.
     named: SocketAddr,
-    remote: SocketAddr,
+    policy: Latching,
     latched: bool,
     /// The source is the peer for certain: it was heard from the named address, or had the key.
     trusted: bool,
     last_heard: Instant,
     /// Whoever goes on with the stream from elsewhere, and the packets in a row.
     follower: Option<(SocketAddr, u32)>,
-    strangers: [Option<Stranger>; STRANGERS],
-    lot: u32,
     /// The source that was left by the last offer/answer, and when.
     left: Option<(SocketAddr, Instant)>,
+    strangers: [Option<Stranger>; STRANGERS],
+    lot: u32,
 }
 
 impl Latch {

@@ -4,6 +4,7 @@
 //! parsed, once: from then on it is a packet. One transport carries all streams of a call (RFC 9143); each has a reporter
 //! of its own, since each is a source of its own.
 
+mod by_sources;
 mod guard;
 mod latch;
 mod path;
@@ -60,19 +61,21 @@ pub(super) struct Belief {
 }
 
 /// Where a call's datagrams come in and go out.
+// In this order: what every tick touches lies together.
+#[repr(C)]
 pub(super) struct Transport {
-    agreed: NegotiatedTransport,
     guard: Guard,
     rtp: Box<dyn Path>,
     rtcp: Box<dyn Path>,
     /// Of each stream, in their order; `None` for one that never was.
     reports: Vec<Option<Report>>,
-    conflicts: [Option<(SocketAddr, Instant)>; CONFLICTS],
     /// When the other side was heard last, or signalled.
     alive: Instant,
     /// When it said goodbye, as long as it doesn't go on.
     goodbye: Option<Instant>,
     here: Here,
+    agreed: NegotiatedTransport,
+    conflicts: [Option<(SocketAddr, Instant)>; CONFLICTS],
 }
 
 /// Our own addresses, as descriptions have them and as the sockets are bound.

@@ -5,6 +5,7 @@ use dsp_core::rtcp::{Cname, PeerReport, ReporterConfig, RtcpReporter, SendInfo};
 use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::rtcp::{Compound, VoipMetrics, WriteError};
 
+use super::by_sources::{BySources, either};
 use crate::session::config::Identity;
 use crate::session::outcome::CallError;
 use crate::session::stream::MAX_SOURCES;
@@ -22,73 +23,12 @@ pub(in crate::session) struct Account {
 /// Sources that a stream remembers which hears one at a time: it, and those before it that may come back.
 const ONE_AT_A_TIME: usize = 4;
 
-/// A reporter, whatever the number of sources that it has memory for.
-trait Reporter: Send {
-    fn ssrc(&self) -> Ssrc;
-    fn round_trip(&self) -> Option<Duration>;
-    fn peer_voip(&self) -> Option<VoipMetrics>;
-    fn next_deadline(&self) -> Instant;
-    fn take_in(&mut self, now: Instant, compound: &Compound<'_>) -> PeerReport;
-    fn change_source(&mut self, now: Instant, ssrc: Ssrc, packets: u32);
-    fn write(
-        &mut self,
-        now: Instant,
-        account: &Account,
-        bye: bool,
-        out: &mut [u8],
-    ) -> Result<Option<usize>, WriteError>;
-    fn memory_bytes(&self) -> usize;
-}
-
-impl<const SOURCES: usize> Reporter for RtcpReporter<SOURCES> {
-    fn ssrc(&self) -> Ssrc {
-        self.ssrc()
-    }
-
-    fn round_trip(&self) -> Option<Duration> {
-        self.round_trip()
-    }
-
-    fn peer_voip(&self) -> Option<VoipMetrics> {
-        self.peer_voip()
-    }
-
-    fn next_deadline(&self) -> Instant {
-        self.next_deadline()
-    }
-
-    fn take_in(&mut self, now: Instant, compound: &Compound<'_>) -> PeerReport {
-        self.receive_compound(now, compound)
-    }
-
-    fn change_source(&mut self, now: Instant, ssrc: Ssrc, packets: u32) {
-        self.change_source(now, ssrc, packets);
-    }
-
-    fn write(
-        &mut self,
-        now: Instant,
-        account: &Account,
-        bye: bool,
-        out: &mut [u8],
-    ) -> Result<Option<usize>, WriteError> {
-        let (reception, sources) = &account.reception;
-        let reception = &reception[..*sources];
-        self.set_voip(account.voip);
-        if bye {
-            return self.bye(now, reception, Some(&account.sent), None, out);
-        }
-        self.poll(now, reception, Some(&account.sent), out)
-    }
-
-    fn memory_bytes(&self) -> usize {
-        size_of_val(self)
-    }
-}
+/// A reporter for as many sources as the stream can hear.
+type Reporter = BySources<RtcpReporter<ONE_AT_A_TIME>, RtcpReporter<MAX_SOURCES>>;
 
 /// The reports of one stream.
 pub(in crate::session) struct Report {
-    reporter: Box<dyn Reporter>,
+    reporter: Reporter,
     /// The goodbye is what leaves next.
     leaving: bool,
 }
@@ -112,30 +52,29 @@ impl Report {
             seed: identity.seed.wrapping_add((index as u32).wrapping_mul(0x9e37_79b9)),
             ..ReporterConfig::default()
         };
-        let reporter: Box<dyn Reporter> = if sources == 1 {
-            Box::new(RtcpReporter::<ONE_AT_A_TIME>::new(config, now).map_err(|_| CallError::Rtcp)?)
-        } else {
-            Box::new(RtcpReporter::<MAX_SOURCES>::new(config, now).map_err(|_| CallError::Rtcp)?)
+        let reporter = match sources {
+            1 => BySources::One(Box::new(RtcpReporter::new(config, now).map_err(|_| CallError::Rtcp)?)),
+            _ => BySources::Many(Box::new(RtcpReporter::new(config, now).map_err(|_| CallError::Rtcp)?)),
         };
         Ok(Self { reporter, leaving: false })
     }
 
     /// Round-trip time of the last report that told it.
     pub(in crate::session) fn round_trip(&self) -> Option<Duration> {
-        self.reporter.round_trip()
+        either!(&self.reporter, own => own.round_trip())
     }
 
     /// How the other side hears us, as it last said.
     pub(in crate::session) fn peer_voip(&self) -> Option<VoipMetrics> {
-        self.reporter.peer_voip()
+        either!(&self.reporter, own => own.peer_voip())
     }
 
     pub(super) fn take_in(&mut self, now: Instant, compound: &Compound<'_>) -> PeerReport {
-        self.reporter.take_in(now, compound)
+        either!(&mut self.reporter, own => own.receive_compound(now, compound))
     }
 
     pub(super) fn change_source(&mut self, now: Instant, ssrc: Ssrc, packets: u32) {
-        self.reporter.change_source(now, ssrc, packets);
+        either!(&mut self.reporter, own => own.change_source(now, ssrc, packets));
     }
 
     pub(super) fn leave(&mut self) {
@@ -149,13 +88,14 @@ impl Report {
     /// Goes on as another source before the goodbye of this one has left.
     pub(super) fn replaced_by(mut self, now: Instant, next: Self, packets: u32) -> Self {
         self.leaving = false;
-        self.reporter.change_source(now, next.reporter.ssrc(), packets);
+        let ssrc = either!(&next.reporter, own => own.ssrc());
+        self.change_source(now, ssrc, packets);
         self
     }
 
     /// When something is due; the end of time after a goodbye.
     pub(super) fn next_deadline(&self) -> Instant {
-        if self.leaving { Instant::ZERO } else { self.reporter.next_deadline() }
+        if self.leaving { Instant::ZERO } else { either!(&self.reporter, own => own.next_deadline()) }
     }
 
     pub(super) fn write(
@@ -165,10 +105,15 @@ impl Report {
         buffer: &mut [u8],
     ) -> Result<Option<usize>, WriteError> {
         let bye = std::mem::take(&mut self.leaving);
-        self.reporter.write(now, account, bye, buffer)
+        let (reception, sources) = &account.reception;
+        let (reception, sent) = (&reception[..*sources], Some(&account.sent));
+        either!(&mut self.reporter, own => {
+            own.set_voip(account.voip);
+            if bye { own.bye(now, reception, sent, None, buffer) } else { own.poll(now, reception, sent, buffer) }
+        })
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.reporter.memory_bytes()
+        self.reporter.heap_bytes()
     }
 }

@@ -1,0 +1,28 @@
+//! What a transport remembers of sources comes in two sizes: for a call that hears one source at a time, which is what most
+//! calls are, and for one that hears as many as a call can.
+
+/// A part of a transport, of either size.
+pub(super) enum BySources<One, Many> {
+    /// One source at a time.
+    One(Box<One>),
+    /// As many as a call can hear.
+    Many(Box<Many>),
+}
+
+/// What is the same for both sizes.
+macro_rules! either {
+    ($self:expr, $part:ident => $what:expr) => {
+        match $self {
+            BySources::One($part) => $what,
+            BySources::Many($part) => $what,
+        }
+    };
+}
+pub(super) use either;
+
+impl<One, Many> BySources<One, Many> {
+    /// Bytes on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        either!(self, part => size_of_val(&**part))
+    }
+}
