@@ -8,9 +8,13 @@ use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 use dsp_core::codec::l16::L16;
 use dsp_core::codec::{Decoder, Encoder};
 use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, InFloat, Latency, Media, Near, Step};
+use dsp_core::kernel::Kernel;
 use dsp_core::process::activity::{EnergyGate, SpeechDetector};
+use dsp_core::process::biquad::{Biquad, BiquadDesign};
 use dsp_core::process::gain::Gain;
+use dsp_core::process::goertzel::{Goertzel, GoertzelDesign};
 use dsp_core::process::level::{LevelConfig, LevelMeter, Metered};
+use dsp_core::process::mixer::Mixer;
 use dsp_core::receive::Played;
 use dsp_core::sample::Sample;
 use dsp_core::time::{Duration, Instant};
@@ -138,6 +142,55 @@ pub fn gain<S: Sample>() -> u32 {
         let mut frame = pcm.map(S::from_i16);
         gain.process(&mut frame);
         frame.iter().for_each(|sample| hash.write(&sample.to_i32().to_le_bytes()));
+    }
+    hash.finish()
+}
+
+/// What three ports hear of each other, in 32 bits; the loudest are beyond full scale together.
+pub fn mixer<S: Kernel>() -> u32 {
+    let mut hash = Fnv::default();
+    let mut mixer = Mixer::<S, FRAME>::default();
+    let mut earlier = [[S::default(); FRAME]; 2];
+    for pcm in frames() {
+        let ports = [pcm.map(S::from_i16), earlier[0], earlier[1]];
+        let mut mix = mixer.frame(FRAME).expect("room for a frame");
+        ports.iter().for_each(|port| mix.add(port));
+        for port in &ports {
+            let mut heard = [S::default(); FRAME];
+            mix.others(port, &mut heard);
+            heard.iter().for_each(|sample| hash.write(&sample.to_i32().to_le_bytes()));
+        }
+        earlier = [ports[0], ports[1]];
+    }
+    hash.finish()
+}
+
+/// Samples behind a high-pass, in 32 bits.
+pub fn biquad<S: Kernel>() -> u32 {
+    const DESIGN: BiquadDesign = match BiquadDesign::high_pass(8_000, 100) {
+        Ok(design) => design,
+        Err(_) => panic!("a corner below half the rate"),
+    };
+    let mut hash = Fnv::default();
+    let mut filter = Biquad::<S>::new(DESIGN);
+    for pcm in frames() {
+        let mut frame = pcm.map(S::from_i16);
+        filter.process(&mut frame);
+        frame.iter().for_each(|sample| hash.write(&sample.to_i32().to_le_bytes()));
+    }
+    hash.finish()
+}
+
+/// Levels of one frequency in stretches that are no multiples of a frame.
+pub fn goertzel<S: Kernel + Metered>() -> u32 {
+    const DESIGN: GoertzelDesign = match GoertzelDesign::new(8_000, 697, 205) {
+        Ok(design) => design,
+        Err(_) => panic!("a frequency below half the rate"),
+    };
+    let mut hash = Fnv::default();
+    let mut goertzel = Goertzel::<S>::new(DESIGN);
+    for pcm in frames() {
+        goertzel.hear(&pcm.map(S::from_i16), |level| hash.write(&level.hundredths_dbov().to_le_bytes()));
     }
     hash.finish()
 }

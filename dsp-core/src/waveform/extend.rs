@@ -146,7 +146,9 @@ impl Extension {
             let f = ((position & 0xffff) >> 5) as i32;
             let square = (a - b - c + d) >> 2;
             let between = b + (((c - b - square + ((square * f) >> 11)) * f) >> 11);
-            *y = (between * voiced) >> 15;
+            // The parabola may rise above the samples.
+            // The parabola may rise above the samples.
+            *y = ((between * voiced) >> 15).clamp(-32_768, 32_767);
             position += step;
         }
         self.position = position;
@@ -171,4 +173,18 @@ impl Extension {
 /// Share of the periodic part for a normalised correlation (both Q15): none below 0.4, all from 0.8.
 fn voicing(correlation: i32) -> i32 {
     ((correlation - 13_107) * 5 / 2).clamp(0, ONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bent_pitch_stays_within_full_scale() {
+        let loud = |k: usize| if k / 2 % 2 == 0 { 32_767 } else { -32_768 };
+        let mut side = Extension { period: 40, span: 40, voiced: ONE, step: STEP + STEP / 16, ..Extension::IDLE };
+        let mut out = [0; 40];
+        side.fill(&mut out, 80, loud);
+        assert!(out.iter().all(|y| (-32_768..=32_767).contains(y)), "{out:?}");
+    }
 }

@@ -6,7 +6,6 @@ pub(crate) mod extend;
 pub(crate) mod lpc;
 pub(crate) mod pitch;
 pub(crate) mod plc;
-mod quarters;
 pub(crate) mod stretch;
 
 pub use plc::Concealer;

@@ -4,10 +4,9 @@
 //! rate. Signals are shifted down by their headroom first, so every sum fits 32 bits; two fractions are
 //! compared without dividing. Correlations are Q15. Delay: none.
 //!
-//! Cost at 8 kHz: about 4,000 multiplies for the coarse step and 800 for the fine one. Processors without vectors make four
-//! lags of the coarse step from nine quarters of such sums instead of sixteen ([`quarters`]), which are the same to the bit.
+//! Cost at 8 kHz: about 4,000 multiplies for the coarse step and 800 for the fine one. Processors without vectors make the
+//! sums of four lags at once ([`four_dots`]), which are the same to the bit.
 
-use super::quarters::Quarters;
 use crate::kernel::VECTORS;
 
 use core::ops::RangeInclusive;
@@ -40,9 +39,14 @@ pub(crate) fn peak(x: &[i16]) -> u32 {
     x.iter().fold(0, |m, v| m.max(u32::from(v.unsigned_abs())))
 }
 
-/// Right shift that brings a magnitude of `peak` below 2^`bits`.
-pub(crate) fn headroom_shift(peak: u32, bits: u32) -> u32 {
-    (32 - peak.leading_zeros()).saturating_sub(bits)
+/// Bits that the largest magnitude in `x` takes. Cheaper than [`peak`], because nothing is compared.
+pub(crate) fn bits(x: &[i16]) -> u32 {
+    length(x.iter().fold(0, |all, v| all | u32::from(v.unsigned_abs())))
+}
+
+/// Bits that `value` takes.
+fn length(value: u32) -> u32 {
+    32 - value.leading_zeros()
 }
 
 /// Sum of products of every `stride`-th sample pair, each shifted right by `shift` first.
@@ -56,6 +60,36 @@ pub(crate) fn dot(a: &[i16], b: &[i16], shift: u32, stride: usize) -> i32 {
     } else {
         a.iter().step_by(stride).zip(b.iter().step_by(stride)).map(product).fold(0i32, i32::wrapping_add)
     }
+}
+
+/// Sums of products of `a` with `b` from each of its first four samples on; `b` has three samples more.
+pub(crate) fn four_dots(a: &[i16], b: &[i16]) -> [i32; 4] {
+    if VECTORS { core::array::from_fn(|lag| dot(a, &b[lag..], 0, 1)) } else { four_dots_at_once(a, b) }
+}
+
+/// Each sample is loaded once, and not for each of the sums.
+fn four_dots_at_once(a: &[i16], b: &[i16]) -> [i32; 4] {
+    let mut sums = [0i32; 4];
+    let mut add = |a: i16, [b0, b1, b2, b3]: [i16; 4]| {
+        for (sum, b) in sums.iter_mut().zip([b0, b1, b2, b3]) {
+            *sum = sum.wrapping_add(i32::from(a) * i32::from(b));
+        }
+    };
+    let Some((&[mut b0, mut b1, mut b2], next)) = b.split_first_chunk() else { return sums };
+    let ((blocks, rest), (next, last)) = (a.as_chunks::<4>(), next.as_chunks::<4>());
+    for (&[a0, a1, a2, a3], &[b3, b4, b5, b6]) in blocks.iter().zip(next) {
+        add(a0, [b0, b1, b2, b3]);
+        add(a1, [b1, b2, b3, b4]);
+        add(a2, [b2, b3, b4, b5]);
+        add(a3, [b3, b4, b5, b6]);
+        [b0, b1, b2] = [b4, b5, b6];
+    }
+    let last = next.get(blocks.len()).map_or(last, |next| &next[..]);
+    for (&a, &b3) in rest.iter().zip(last) {
+        add(a, [b0, b1, b2, b3]);
+        [b0, b1, b2] = [b1, b2, b3];
+    }
+    sums
 }
 
 /// Normalised correlation of two sums of squares and their sum of products, Q15, 0 to 32767.
@@ -166,10 +200,10 @@ pub(crate) fn best_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32)
             (Range { start: 0, window, shortest: 0, longest: longest - shortest, ..range }, range.start + shortest * d)
         }
     };
-    let (mut low_reference, mut low) = ([0i16; COARSE_WINDOW], [0i16; COARSE_LEN]);
+    let (mut low_reference, mut low) = ([0i16; COARSE_WINDOW], [0i16; COARSE_LEN + 3]);
     decimate(&reference[..window * d], d, &mut low_reference);
     decimate(&x[begin..begin + have * d], d, &mut low);
-    let mut lag = coarse_lag(&low[..have], &low_reference[..window], coarse)?;
+    let mut lag = coarse_lag(&low[..have + 3], &low_reference[..window], coarse)?;
     if range.side == Side::After {
         lag += shortest;
     }
@@ -183,12 +217,12 @@ pub(crate) fn best_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32)
 
 /// Sums blocks of `d`, shifted to 12 bits: 80 products of those fit 31 bits.
 fn decimate(x: &[i16], d: usize, low: &mut [i16]) {
-    let shift = headroom_shift(peak(x) * d as u32, 12);
     match d {
         // 8 and 16 kHz: sums of a known length.
-        2 => sum_blocks::<2>(x, shift, low),
-        4 => sum_blocks::<4>(x, shift, low),
+        2 => sum_blocks::<2>(x, low),
+        4 => sum_blocks::<4>(x, low),
         _ => {
+            let shift = length(peak(x) * d as u32).saturating_sub(12);
             for (y, block) in low.iter_mut().zip(x.chunks_exact(d)) {
                 *y = (block.iter().map(|v| i32::from(*v)).sum::<i32>() >> shift) as i16;
             }
@@ -196,14 +230,16 @@ fn decimate(x: &[i16], d: usize, low: &mut [i16]) {
     }
 }
 
-fn sum_blocks<const D: usize>(x: &[i16], shift: u32, low: &mut [i16]) {
+/// `D` is a power of two.
+fn sum_blocks<const D: usize>(x: &[i16], low: &mut [i16]) {
+    let shift = (bits(x) + D.ilog2()).saturating_sub(12);
     let (blocks, _) = x.as_chunks::<D>();
     for (y, block) in low.iter_mut().zip(blocks) {
         *y = (block.iter().map(|v| i32::from(*v)).sum::<i32>() >> shift) as i16;
     }
 }
 
-/// The best lag of a decimated signal.
+/// The best lag of a decimated signal, behind which there are three samples more.
 fn coarse_lag(low: &[i16], reference: &[i16], range: Range) -> Option<usize> {
     let window = range.window;
     let square = |v: &i16| i32::from(*v) * i32::from(*v);
@@ -211,21 +247,14 @@ fn coarse_lag(low: &[i16], reference: &[i16], range: Range) -> Option<usize> {
     let loudest = low.iter().fold(0u32, |sum, v| sum + square(v) as u32).min(i32::MAX as u32) as i32;
     // The reference may be louder than its copies.
     let scale = square_scale(loudest.max(dot(reference, reference, 0, 1)));
-    // Sums of products with the copies that begin at each sample; without vectors, of four such samples at a time.
-    let mut quarters = Quarters::EMPTY;
-    if !VECTORS {
-        quarters.take_apart(reference, low);
-    }
-    let (mut quarter, mut four) = (usize::MAX, [0; 4]);
+    // Sums of products with the copies that begin at each sample, four such samples at a time.
+    let (mut begin, mut four) = (usize::MAX, [0; 4]);
     let mut cross = |at: usize| {
-        if VECTORS {
-            return dot(reference, &low[at..at + window], 0, 1);
+        if begin != at & !3 {
+            begin = at & !3;
+            four = four_dots(reference, &low[begin..]);
         }
-        if quarter != at / 4 {
-            quarter = at / 4;
-            four = quarters.correlations(quarter);
-        }
-        four[at % 4]
+        four[at & 3]
     };
     let mut energy = 0;
     let mut best = None;
@@ -248,10 +277,12 @@ fn coarse_lag(low: &[i16], reference: &[i16], range: Range) -> Option<usize> {
     best
 }
 
-/// Longest window of the fine search whose samples are all made use of, and its signal: 20 ms at 16 kHz and what the
-/// decimation left, and two decimated samples more.
+/// Longest window of the fine search whose samples are all made use of: 20 ms at 16 kHz and what the decimation left.
 const FINE_WINDOW: usize = 324;
-const FINE_LEN: usize = FINE_WINDOW + 8;
+/// Most lags of it: a decimated sample to either side.
+const FINE_LAGS: usize = 9;
+/// Its signal, with room for the last four lags.
+const FINE_LEN: usize = FINE_WINDOW + FINE_LAGS + 3;
 
 /// The best lag of `range` at the full rate, every one tried.
 #[inline(never)]
@@ -259,16 +290,24 @@ fn fine_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32) -> Option<
     let stride = (rate_hz / 16_000).max(1) as usize;
     let (begin, end) = range.bounds();
     // At most 320 products of 11 bits by 11 bits.
-    let shift = headroom_shift(peak(&x[begin..end]).max(peak(reference)), 11);
-    let (mut own, mut signal) = ([0; FINE_WINDOW], [0; FINE_LEN]);
+    let shift = bits(&x[begin..end]).max(bits(reference)).saturating_sub(11);
+    let (mut own, mut signal, mut crosses) = ([0; FINE_WINDOW], [0; FINE_LEN], [0; FINE_LAGS]);
+    let lags = range.longest - range.shortest + 1;
     if stride == 1
-        && let (Some(own), Some(signal)) = (own.get_mut(..range.window), signal.get_mut(..end - begin))
+        && let (Some(own), Some(crosses)) = (own.get_mut(..range.window), crosses.get_mut(..lags))
     {
         // Each sample is shifted once, and not for each lag.
         own.iter_mut().zip(reference).for_each(|(to, v)| *to = v >> shift);
         signal.iter_mut().zip(&x[begin..end]).for_each(|(to, v)| *to = v >> shift);
+        for (at, crosses) in crosses.chunks_mut(4).enumerate() {
+            let signal = &signal[4 * at..];
+            match crosses {
+                [one] => *one = dot(own, signal, 0, 1),
+                some => some.copy_from_slice(&four_dots(own, signal)[..some.len()]),
+            }
+        }
         let copy = |at: usize| &signal[at - begin..][..range.window];
-        return best_of(range, |at| dot(own, copy(at), 0, 1), |x| dot(x, x, 0, 1), own, copy);
+        return best_of(range, |at| crosses[at - begin], |x| dot(x, x, 0, 1), own, copy);
     }
     let copy = |at: usize| &x[at..][..range.window];
     best_of(range, |at| dot(reference, copy(at), shift, stride), |x| dot(x, x, shift, stride), reference, copy)
@@ -339,4 +378,28 @@ pub(crate) fn phase(
     let window = period.min(future.len());
     let range = Range { start: past.len(), window, side: Side::Before, shortest: *lags.start(), longest: *lags.end() };
     best_lag(past, &future[..window], range, rate_hz)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn four_sums_at_once_are_the_direct_ones(
+            a in proptest::collection::vec(-4_096i16..=4_096, 0..=80),
+            b in proptest::collection::vec(-4_096i16..=4_096, 83..=90),
+        ) {
+            let direct = |lag: usize| a.iter().zip(&b[lag..]).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum::<i32>();
+            prop_assert_eq!(four_dots_at_once(&a, &b), [0, 1, 2, 3].map(direct));
+            prop_assert_eq!(four_dots_at_once(&a, &b[..a.len() + 3]), [0, 1, 2, 3].map(direct));
+        }
+
+        #[test]
+        fn bits_are_those_of_the_peak(x in proptest::collection::vec(any::<i16>(), 0..10), shift in 0..16) {
+            let x: std::vec::Vec<i16> = x.into_iter().chain([i16::MIN]).map(|x| x >> shift).collect();
+            prop_assert_eq!(bits(&x), length(peak(&x)));
+        }
+    }
 }

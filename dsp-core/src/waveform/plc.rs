@@ -24,8 +24,10 @@ const HOLD_MS: usize = 10;
 const SILENT_MS: usize = 120;
 /// One more period is repeated after each of these.
 const GROW_MS: usize = 20;
-/// Samples made in one piece.
+/// Samples made in one piece, between which periods may be added,
 const BLOCK: usize = 40;
+/// and where none are.
+const LONG_BLOCK: usize = 80;
 /// Crossfade into the first good frame: long enough that two voices out of step join without a click.
 const MERGE_MS: usize = 5;
 /// Lengths of a gap in samples in which the pitch is bent: shorter ones have no room for it, longer ones no meaning.
@@ -162,16 +164,16 @@ impl Concealer {
             self.align(&mut backward, real, near, gap.len());
         }
         // From the far end, fading as the near side does.
-        let mut block = [0; BLOCK];
+        let mut block = [0; LONG_BLOCK];
         let mut back = 0;
-        for part in gap.rchunks_mut(BLOCK) {
+        for part in gap.rchunks_mut(LONG_BLOCK) {
             backward.fill(&mut block[..part.len()], near.len(), ahead);
             // The gain falls evenly: its products need no multiplication each.
             let left = self.silent().saturating_sub(back).min(self.falling.into()) as u32;
             let slope = if back < self.hold() { 0 } else { self.slope };
             let mut gain = left * self.slope;
             for (y, made) in part.iter_mut().rev().zip(block) {
-                *y = ((made * (gain >> 15) as i32) >> 15).clamp(-32_768, 32_767) as i16;
+                *y = ((made * (gain >> 15) as i32) >> 15) as i16;
                 gain = gain.saturating_sub(slope);
             }
             back += part.len();

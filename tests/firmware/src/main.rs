@@ -17,6 +17,7 @@ mod fnv;
 mod golden;
 #[path = "../../src/resampled.rs"]
 mod resampled;
+mod kernels;
 mod meter;
 #[path = "../../src/phone_flood.rs"]
 mod phone_flood;
@@ -81,22 +82,30 @@ fn main() -> ! {
     print("energy gate", golden::energy_gate());
     print("level i16", golden::level::<i16>());
     print("gain i16", golden::gain::<i16>());
+    print("mixer i16", golden::mixer::<i16>());
+    print("high-pass i16", golden::biquad::<i16>());
+    print("goertzel i16", golden::goertzel::<i16>());
     print("front i16", golden::front_i16());
     let resampled = resampled::resample_i16(meter::instructions);
     print("resample i16", resampled.hash);
     for (name, cost) in resampled::NAMES.into_iter().zip(resampled.costs) {
         semihosting::print("resampled ", name, cost);
     }
+    kernels::measure::<i16>("i16", meter::instructions, print);
     if cfg!(feature = "float") {
         print("appendix 1", golden::appendix1());
         print("level f32", golden::level::<f32>());
         print("gain f32", golden::gain::<f32>());
+        print("mixer f32", golden::mixer::<f32>());
+        print("high-pass f32", golden::biquad::<f32>());
+        print("goertzel f32", golden::goertzel::<f32>());
         print("front f32", golden::front_f32());
         let resampled = resampled::resample_f32(meter::instructions);
         print("resample f32", resampled.hash);
         for (name, cost) in resampled::NAMES.into_iter().zip(resampled.costs).filter(|(_, cost)| *cost > 0) {
             semihosting::print("resampled f32 ", name, cost);
         }
+        kernels::measure::<f32>("f32", meter::instructions, print);
     }
     semihosting::succeed()
 }

@@ -1,0 +1,50 @@
+//! What the kernels cost: executed instructions for 160 samples, 20 ms at 8 kHz.
+
+use core::hint::black_box;
+
+use dsp_core::block::Block;
+use dsp_core::kernel::{Kernel, LANES};
+use dsp_core::process::biquad::{Biquad, BiquadDesign};
+use dsp_core::process::goertzel::{Goertzel, GoertzelDesign};
+use dsp_core::process::level::Metered;
+use dsp_core::process::mixer::Mixer;
+
+const FRAME: usize = 160;
+
+const HIGH_PASS: BiquadDesign = match BiquadDesign::high_pass(8_000, 100) {
+    Ok(design) => design,
+    Err(_) => panic!("a corner below half the rate"),
+};
+const TONE: GoertzelDesign = match GoertzelDesign::new(8_000, 697, 205) {
+    Ok(design) => design,
+    Err(_) => panic!("a frequency below half the rate"),
+};
+
+/// Prints each kernel's instructions under its name and `body`'s.
+pub fn measure<S: Kernel + Metered>(body: &str, clock: impl Fn() -> u32, print: impl Fn(&str, u32)) {
+    let mut frame: [S; FRAME] = core::array::from_fn(|n| S::from_i16((n as i16 - 80) * 300));
+    let cost = |f: &mut dyn FnMut()| {
+        let before = clock();
+        f();
+        clock() - before
+    };
+    let name = |i16, f32| if body == "i16" { i16 } else { f32 };
+
+    let mut filter = Biquad::<S>::new(black_box(HIGH_PASS));
+    print(name("160 high-pass i16", "160 high-pass f32"), cost(&mut || filter.process(black_box(&mut frame))));
+    let mut goertzel = Goertzel::<S>::new(black_box(TONE));
+    let heard = cost(&mut || {
+        goertzel.hear(black_box(&frame), |_| {});
+        black_box(&goertzel);
+    });
+    print(name("160 goertzel i16", "160 goertzel f32"), heard);
+    let mut mixer = Mixer::<S, FRAME>::default();
+    if let Ok(mut mix) = mixer.frame(FRAME) {
+        print(name("160 port i16", "160 port f32"), cost(&mut || mix.add(black_box(&frame))));
+        let mut heard = [S::default(); FRAME];
+        let others = cost(&mut || mix.others(black_box(&frame), black_box(&mut heard)));
+        print(name("160 others i16", "160 others f32"), others);
+    }
+    let taps = black_box([S::Taps::default(); FRAME / LANES]);
+    print(name("160 taps i16", "160 taps f32"), cost(&mut || _ = black_box(S::dot(black_box(&frame), &taps))));
+}
