@@ -147,8 +147,8 @@ impl Concealer {
     }
 
     /// The first half of [`Self::bridge`]: makes the future side of the whole `gap`. What is in it is of use only when
-    /// [`Self::go_on`] has added the past side. Two short pitch searches near the known period; together they cost less than
-    /// that of [`Self::prepare`], which is made first if it wasn't.
+    /// [`Self::go_on`] has added the past side. Two short pitch searches near the known period, and one more analysis,
+    /// that of [`Self::prepare`], if it wasn't made before.
     pub fn meet(&mut self, history: &[i16], gap: &mut [i16], future: &[i16]) {
         let real = self.begin(history);
         let near = &future[..future.len().min(self.ms(20))];
