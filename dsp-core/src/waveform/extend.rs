@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_bent_pitch_stays_within_full_scale() {
-        let loud = |k: usize| if k / 2 % 2 == 0 { 32_767 } else { -32_768 };
+        let loud = |k: usize| if (k / 2).is_multiple_of(2) { 32_767 } else { -32_768 };
         let mut side = Extension { period: 40, span: 40, voiced: ONE, step: STEP + STEP / 16, ..Extension::IDLE };
         let mut out = [0; 40];
         side.fill(&mut out, 80, loud);
