@@ -227,9 +227,25 @@ impl NtpTime {
     }
 }
 
+/// The greatest common divisor of two rates or clocks, in Hz; at most one of them is 0.
+pub const fn common_divisor(one: u32, other: u32) -> u32 {
+    let (mut common, mut rest) = (one, other);
+    while rest > 0 {
+        (common, rest) = (rest, common % rest);
+    }
+    common
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_have_a_common_divisor() {
+        const COMMON: u32 = common_divisor(44_100, 48_000);
+        assert_eq!((COMMON, common_divisor(48_000, 44_100), common_divisor(8_000, 8_000)), (300, 300, 8_000));
+        assert_eq!((common_divisor(191_999, 8_000), common_divisor(0, 7), common_divisor(7, 0)), (1, 7, 7));
+    }
 
     #[test]
     fn sequence_numbers_wrap() {

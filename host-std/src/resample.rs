@@ -7,11 +7,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
-use dsp_core::kernel::{Kernel, LANES};
-use dsp_core::process::resample::{Design, Line, MAX_PPB, Plan, Processed};
+use dsp_core::process::resample::{Line, MAX_PPB, Plan, Processed};
 use dsp_core::sample::Sample;
+
+use crate::designs::{FLOATS, Table};
 
 pub use dsp_core::process::resample::{Quality, ResampleError};
 
@@ -21,32 +22,13 @@ pub const MAX_PPM: f64 = MAX_PPB as f64 / 1e3;
 /// What the output queue holds at least, in milliseconds: the longest frame of any codec here, twice.
 const QUEUE_MS: usize = 240;
 
-/// A table of taps on the heap.
-type Table = Design<Box<[<f32 as Kernel>::Taps]>>;
-
-/// The tables in use, so that channels share theirs.
-static TABLES: Mutex<Vec<Weak<Table>>> = Mutex::new(Vec::new());
-
-/// The table of `plan`: one that is there, or a new one.
-fn table(plan: Plan) -> Result<Arc<Table>, ResampleError> {
-    // A list of what is in use is right whoever panicked while it was locked.
-    let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
-    tables.retain(|table| table.strong_count() > 0);
-    if let Some(table) = tables.iter().filter_map(Weak::upgrade).find(|table| *table.plan() == plan) {
-        return Ok(table);
-    }
-    let table = Arc::new(Design::new::<f32>(plan, vec![[0.0; LANES]; plan.table_len()].into_boxed_slice())?);
-    tables.push(Arc::downgrade(&table));
-    Ok(table)
-}
-
 /// Takes mono sound at one rate in pieces of any length and gives it at another in pieces of any length.
 ///
 /// After `n` samples went in, `n * to / from`, rounded up, came out or can be pulled, as long as nothing is nudged: a caller
 /// that moves whole frames never falls short. What isn't pulled waits in a bounded queue; when it is full, `push` takes
 /// less.
 pub struct Resampler {
-    table: Arc<Table>,
+    table: Arc<Table<f32>>,
     line: Line<f32, Box<[f32]>>,
     /// What goes in at a time: a millisecond.
     block: Box<[f32]>,
@@ -90,7 +72,7 @@ impl Resampler {
         let capacity = plan.to_hz() as usize * QUEUE_MS / 1_000 + scratch;
         let history = vec![0.0; plan.history_len(16 * block)].into_boxed_slice();
         Ok(Self {
-            table: table(plan)?,
+            table: FLOATS.of(plan)?,
             line: Line::new(plan, history)?,
             block: vec![0.0; block].into(),
             scratch: vec![0.0; scratch].into(),

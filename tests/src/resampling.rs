@@ -4,6 +4,7 @@ use std::f64::consts::TAU;
 
 use dsp_core::kernel::Kernel;
 use dsp_core::process::resample::{Design, Line, Plan, Processed, Quality};
+use dsp_core::time::common_divisor;
 
 /// The rates of the table, in Hz.
 pub const RATES: [u32; 10] = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000];
@@ -181,9 +182,4 @@ pub fn steered<S: Real>(plan: Plan, pass: f64, most_ppb: i32, seconds: u32) -> f
     let settled = plan.output_len(plan.taps() as u64) as usize * 2;
     let (amplitude, rest) = fit(&heard[settled..], |n| TAU * hz * places[settled + n] / from);
     db(amplitude * amplitude / 2.0 / rest)
-}
-
-/// The greatest common divisor.
-fn common_divisor(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { common_divisor(b, a % b) }
 }

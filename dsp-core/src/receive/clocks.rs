@@ -13,7 +13,7 @@
 //! Times are ticks of the receiver's clock, modulo 2^32. Cost: a multiplication a packet, where the clocks differ; where
 //! one is no multiple of the other, a division. Memory: 56 bytes, and 48 of the table of payload types.
 
-use crate::time::{RtpTime, Seq};
+use crate::time::{RtpTime, Seq, common_divisor};
 
 /// Clocks that the payload types of one call may have, the receiver's own among them.
 pub(super) const MOST: usize = 4;
@@ -35,10 +35,7 @@ impl Ratio {
 
     /// Of a clock of `from_hz` on one of `to_hz`, neither of which is 0.
     pub(super) const fn new(from_hz: u32, to_hz: u32) -> Self {
-        let (mut common, mut rest) = (to_hz, from_hz);
-        while rest > 0 {
-            (common, rest) = (rest, common % rest);
-        }
+        let common = common_divisor(to_hz, from_hz);
         Self { up: to_hz / common, down: from_hz / common }
     }
 

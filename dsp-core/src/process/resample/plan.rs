@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::prototype::Prototype;
 use crate::kernel::LANES;
-use crate::time::Duration;
+use crate::time::{Duration, common_divisor};
 
 /// The rates that are resampled, in Hz.
 const RATES: core::ops::RangeInclusive<u32> = 4_000..=192_000;
@@ -138,10 +138,7 @@ impl Plan {
         if from_hz < least || from_hz > most || to_hz < least || to_hz > most {
             return Err(ResampleError::Rate { from_hz, to_hz });
         }
-        let (mut common, mut rest) = (from_hz, to_hz);
-        while rest > 0 {
-            (common, rest) = (rest, common % rest);
-        }
+        let common = common_divisor(from_hz, to_hz);
         let (up, down) = (to_hz / common, from_hz / common);
         let (taps, _, _, phases) = quality.design();
         let (taps, interpolated) = if down > up {

@@ -2,7 +2,7 @@
 
 use dsp_core::codec::{CodecInfo, Decoder, OtherPayload, PayloadTable};
 use dsp_core::receive::memory::CELL_BYTES;
-use dsp_core::time::PayloadType;
+use dsp_core::time::{PayloadType, common_divisor};
 
 use super::conversion::Sound;
 use super::converted::Converted;
@@ -217,20 +217,16 @@ impl Received {
             }
             clock_hz = common_multiple(clock_hz, format.rtp_clock_hz.max(1));
         }
-        let (low, high) = (clock_hz.min(rate_hz.into()), clock_hz.max(rate_hz.into()));
+        let (low, high) = (clock_hz.min(rate_hz), clock_hz.max(rate_hz));
         let fits = low >= 8_000 && high <= 192_000 && high.is_multiple_of(low);
-        let clock_hz = if fits { clock_hz as u32 } else { rate_hz };
+        let clock_hz = if fits { clock_hz } else { rate_hz };
         Ok(Self { sound: Sound { rate_hz, channels }, clock_hz })
     }
 }
 
 /// The least; more than any clock where there is none of a sensible size.
-fn common_multiple(one: u64, other: u32) -> u64 {
-    let (mut common, mut rest) = (one, u64::from(other));
-    while rest > 0 {
-        (common, rest) = (rest, common % rest);
-    }
-    one.saturating_mul(u64::from(other) / common)
+fn common_multiple(one: u32, other: u32) -> u32 {
+    one.saturating_mul(other / common_divisor(one, other))
 }
 
 /// What is behind each payload type of a call: decoders and comfort noise.

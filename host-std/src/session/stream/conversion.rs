@@ -107,6 +107,12 @@ impl Conversion {
         if outputs == 0 || last < 0 { 0 } else { (last / i64::from(self.to.rate_hz)) as usize + 1 }
     }
 
+    /// The most samples a channel that [`inputs`](Self::inputs) asks for.
+    pub(super) fn most_inputs(&self, outputs: usize) -> usize {
+        // The sample before lies behind what went in by less than one of the output.
+        (outputs as u64 * u64::from(self.from.rate_hz)).div_ceil(u64::from(self.to.rate_hz)) as usize
+    }
+
     /// The most samples a channel that come of so many at once.
     pub(super) fn most_outputs(&self, inputs: usize) -> usize {
         (inputs as u64 * u64::from(self.to.rate_hz)).div_ceil(u64::from(self.from.rate_hz)) as usize + 1
@@ -290,6 +296,7 @@ mod tests {
                 let upto = |rate: u32, tick: u64| tick * u64::from(rate) / 100;
                 let wanted = (upto(to, tick + 1) - upto(to, tick)) as usize;
                 let inputs = conversion.inputs(wanted);
+                assert!(inputs <= conversion.most_inputs(wanted));
                 let mut out = vec![0; wanted];
                 assert_eq!(conversion.convert(&vec![0; inputs], &mut out), wanted);
                 taken += inputs as u64;

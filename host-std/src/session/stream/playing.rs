@@ -46,7 +46,7 @@ impl Playing {
 
     fn conversion(receivers: &Listening, sound: Sound) -> Result<Option<Box<Converting>>, ResampleError> {
         Ok(Conversion::new(receivers.sound(), sound)?.map(|conversion| {
-            let heard = (conversion.inputs(PART) + 1) * usize::from(conversion.from().channels);
+            let heard = conversion.most_inputs(PART) * usize::from(conversion.from().channels);
             Box::new(Converting { conversion, heard: vec![0; heard].into(), scale: Scale::default() })
         }))
     }
