@@ -15,7 +15,7 @@ pub fn interleave<S: Sample>(channels: &[&[S]], interleaved: &mut [S]) -> Result
     }
     check(frames * channels.len(), interleaved.len())?;
     for (c, channel) in channels.iter().enumerate() {
-        for (to, &from) in interleaved[c..].iter_mut().step_by(channels.len()).zip(*channel) {
+        for (to, &from) in interleaved.iter_mut().skip(c).step_by(channels.len()).zip(*channel) {
             *to = from;
         }
     }
@@ -34,7 +34,7 @@ pub fn deinterleave<S: Sample>(interleaved: &[S], channels: &mut [&mut [S]]) -> 
     }
     check(frames * count, interleaved.len())?;
     for (c, channel) in channels.iter_mut().enumerate() {
-        for (to, &from) in channel.iter_mut().zip(interleaved[c..].iter().step_by(count)) {
+        for (to, &from) in channel.iter_mut().zip(interleaved.iter().skip(c).step_by(count)) {
             *to = from;
         }
     }
@@ -201,6 +201,9 @@ mod tests {
         let mut together = [S::default(); 6];
         interleave(&[&a, &b, &c], &mut together).unwrap();
         assert_eq!(together.map(S::to_i16), [1, 3, 5, 2, 4, 6]);
+        // No frames are no error.
+        assert_eq!(interleave::<S>(&[&[], &[], &[]], &mut []), Ok(()));
+        assert_eq!(deinterleave::<S>(&[], &mut [&mut [], &mut [], &mut []]), Ok(()));
         let (mut x, mut y, mut z) = ([S::default(); 2], [S::default(); 2], [S::default(); 2]);
         deinterleave(&together, &mut [&mut x, &mut y, &mut z]).unwrap();
         assert_eq!([x, y, z], [a, b, c]);

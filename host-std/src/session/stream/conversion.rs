@@ -121,11 +121,22 @@ impl Conversion {
     /// Takes in `input` and gives what comes of it, as far as `output` has room; both are interleaved. Samples a channel
     /// that were given.
     pub(super) fn convert(&mut self, input: &[i16], output: &mut [i16]) -> usize {
+        self.convert_parts(input, output, false)
+    }
+
+    /// The same, but what `output` has no room for is left out, and doesn't wait.
+    pub(super) fn convert_all(&mut self, input: &[i16], output: &mut [i16]) -> usize {
+        self.convert_parts(input, output, true)
+    }
+
+    fn convert_parts(&mut self, input: &[i16], output: &mut [i16], all: bool) -> usize {
         if std::mem::take(&mut self.stale) {
             self.reset();
         }
         let (theirs, ours) = (usize::from(self.from.channels), usize::from(self.to.channels));
-        let given = self.count(input.len() / theirs, output.len() / ours);
+        let room = output.len() / ours;
+        let due = self.count(input.len() / theirs, if all { usize::MAX } else { room });
+        let given = due.min(room);
         let output = &mut output[..given * ours];
         if self.resampling.is_none() {
             // Of one rate, so other channels.
@@ -138,9 +149,10 @@ impl Conversion {
         // What came and had no room the last time comes first, also where nothing goes in.
         for frames in input.chunks(PART * theirs).chain(input.is_empty().then_some(&[][..])) {
             self.take(frames);
-            made += self.give(frames.len() / theirs, &mut output[made * ours..]);
+            let to = made.min(given) * ours;
+            made += self.give(frames.len() / theirs, due - made, &mut output[to..]);
         }
-        debug_assert_eq!(made, given, "of {} from {:?} to {:?}", input.len(), self.from, self.to);
+        debug_assert_eq!(made, due, "of {} from {:?} to {:?}", input.len(), self.from, self.to);
         given
     }
 
@@ -163,7 +175,7 @@ impl Conversion {
             let part = PART.min(inputs - taken);
             self.take(&pcm[begin + taken * theirs..][..part * theirs]);
             taken += part;
-            made += self.give(part, &mut pcm[made * ours..given * ours]);
+            made += self.give(part, given - made, &mut pcm[made * ours..given * ours]);
         }
         given
     }
@@ -185,11 +197,12 @@ impl Conversion {
         debug_assert_eq!(sorted, Ok(()), "{:?} to {:?}", self.from, self.to);
     }
 
-    /// Gives what comes of the part that was taken. Samples a channel.
-    fn give(&mut self, part: usize, output: &mut [i16]) -> usize {
+    /// Makes what comes of the part that was taken, at most so much, and gives what `output` has room for. Samples a channel
+    /// that were made.
+    fn give(&mut self, part: usize, most: usize, output: &mut [i16]) -> usize {
         let (ours, shared) = (usize::from(self.to.channels), self.shared());
         let Some((filter, channels)) = &mut self.resampling else { return 0 };
-        let most = (output.len() / ours).min(self.output.len());
+        let most = most.min(self.output.len());
         let mut made = 0;
         for (index, (channel, input)) in channels.iter_mut().zip(self.input.chunks_exact(PART)).enumerate() {
             made = filter.run(channel, &input[..part], &mut self.output[..most]);

@@ -101,11 +101,12 @@ impl Decoder for Converted {
             for (to, from) in warm.rchunks_exact_mut(theirs).zip(frames) {
                 to.copy_from_slice(from);
             }
-            conversion.convert(warm, &mut self.thrown);
+            conversion.convert_all(warm, &mut self.thrown);
         }
         let given = match in_place {
             true => conversion.convert_in_place(pcm, decoded),
-            false => conversion.convert(&self.decoded[..decoded * theirs], pcm),
+            // Packets of no whole number of our samples count as shorter by less than one: what that leaves over has no place.
+            false => conversion.convert_all(&self.decoded[..decoded * theirs], pcm),
         };
         // It gives as much as goes in, but for the rounding of lengths that are no whole number of samples.
         let (made, rest) = pcm.split_at_mut(given * ours);
@@ -198,6 +199,16 @@ mod tests {
             };
             assert!(last.iter().zip(expected).all(|(a, b)| (i32::from(*a) - b).abs() < 20), "{last:?}");
         }
+        // Of no whole number of our samples: packet after packet is decoded, and the tone goes on.
+        let mut l16 = Converted::new(Box::new(L16::new(44_100, 1).unwrap()), 48_000, 1).unwrap();
+        let said: Vec<u8> = tone(44_100, 44_100).iter().flat_map(|sample| sample.to_be_bytes()).collect();
+        let mut heard = Vec::new();
+        for payload in said.chunks_exact(2 * 101) {
+            assert_eq!(l16.decode(payload, &mut pcm), Ok(109));
+            heard.extend_from_slice(&pcm[..109]);
+        }
+        let power = heard[4_800..].iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / (heard.len() - 4_800) as f64;
+        assert!((power.sqrt() / (10_000.0 / 2f64.sqrt()) - 1.0).abs() < 0.02, "{}", power.sqrt());
         // Longer than anybody sends: as a whole, and what is too long is refused.
         let mut pcmu = Converted::new(Box::new(Pcmu), 16_000, 1).unwrap();
         let mut long = vec![0; 2 * MOST_SAMPLES + 2];
