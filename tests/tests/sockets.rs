@@ -7,6 +7,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dsp_core::time::Instant;
@@ -18,6 +19,14 @@ use media_core_tests::program::{Running, folder, media_core, read_when_there};
 use socket2::SockRef;
 
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// For tests that start a program and those that ask for a port as soon as it is free: until a program that is being started
+/// is itself, it has all sockets of this process.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// An address of loopback on which all ports are this test's own, where the system has such addresses.
 fn own_address(test: u8) -> IpAddr {
@@ -42,6 +51,7 @@ fn words(error: &dyn Error) -> String {
 /// Fifty calls find the fifty pairs, whatever order they are drawn in, and the next one is told that all are in use.
 #[test]
 fn a_range_is_used_up_to_its_last_pair_and_then_full() {
+    let _alone = alone();
     let config = range(own_address(0), 21_000, 21_099);
     let calls: Vec<_> = (0..50).map(|_| Sockets::open(&config, true).unwrap()).collect();
     let drawn: Vec<_> = calls.iter().map(ports).collect();
@@ -69,6 +79,7 @@ fn a_range_is_used_up_to_its_last_pair_and_then_full() {
 
 #[test]
 fn rtp_is_even_and_rtcp_next_to_it_unless_they_share_a_port() {
+    let _alone = alone();
     let address = own_address(1);
     for _ in 0..20 {
         // From an odd port to an even one: 21002 is the only even one that has the next one.
@@ -247,6 +258,7 @@ fn rms(path: &Path) -> f64 {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_side_that_advertises_another_address_is_heard_and_hears() {
+    let _alone = alone();
     let folder = folder("advertise");
     let own = ["--address", "0.0.0.0", "--advertise", "127.0.0.2", "--ports", "22100-22199", "--seconds", "5"];
     let settings = ["--dscp", "ef", "--socket-buffer", "65536"];
@@ -269,6 +281,7 @@ fn a_side_that_advertises_another_address_is_heard_and_hears() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_program_marks_its_packets() {
+    let _alone = alone();
     let folder = folder("marks");
     let socket = listener(Ipv4Addr::LOCALHOST.into()).unwrap();
     let port = socket.local_addr().unwrap().port();
@@ -286,6 +299,7 @@ fn the_program_marks_its_packets() {
 
 #[test]
 fn ports_that_are_used_up_end_the_program_with_words() {
+    let _alone = alone();
     let folder = folder("used-up");
     let address = own_address(3);
     let taken: Vec<_> = [21_000, 21_002].map(|port| UdpSocket::bind((address, port)).unwrap()).into_iter().collect();
@@ -301,6 +315,7 @@ fn ports_that_are_used_up_end_the_program_with_words() {
 
 #[test]
 fn settings_that_cannot_be_are_told_in_words() {
+    let _alone = alone();
     let folder = folder("settings");
     let cases: [(&[&str], i32, &str); 11] = [
         (&["--ports", "6-5"], 2, "6 is above 5"),
