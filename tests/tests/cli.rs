@@ -538,11 +538,16 @@ fn keys_mute_and_turn_and_hang_up() {
         .unwrap();
     let mut keys = script.stdin.take().unwrap();
     let screen = || String::from_utf8_lossy(&fs::read(&screen_file).unwrap_or_default()).into_owned();
+    // Each is looked for behind what was found before it, however late this test looks.
+    let mut seen = 0;
     let mut shows = |press: &str, wanted: &str| {
         keys.write_all(press.as_bytes()).unwrap();
         let begin = Instant::now();
-        let seen = screen().len();
-        while !screen().get(seen.saturating_sub(40)..).is_some_and(|new| new.contains(wanted)) {
+        loop {
+            if let Some(at) = screen().get(seen..).and_then(|new| new.find(wanted)) {
+                seen += at + wanted.len();
+                break;
+            }
             assert!(begin.elapsed() < LIMIT, "after {press:?} there is no {wanted:?} in {}", screen());
             sleep(Duration::from_millis(20));
         }
