@@ -180,6 +180,19 @@ fn a_call_ends_some_seconds_after_a_goodbye() {
 }
 
 /// On hold nothing is expected; but whoever says goodbye by RTCP would go on with it.
+/// Another codec was agreed on, so that other receivers wait for its first packet; the goodbye comes before it.
+#[test]
+fn who_leaves_right_after_an_answer_has_left() {
+    let mut pair = Pair::new(|config| config.codecs = vec![CodecFormat::pcmu(), CodecFormat::opus()]);
+    pair.calls[1].set_codecs(&[CodecFormat::opus()]).unwrap();
+    pair.negotiate(1, Direction::SendRecv);
+    let bye = report_and_goodbye(pair.ssrc());
+    assert_eq!(pair.receive(&bye), Incoming::Bye);
+    pair.speaks = false;
+    pair.run(7_500);
+    assert_eq!(pair.calls[0].should_end(pair.now), Some(Ending::Goodbye));
+}
+
 #[test]
 fn a_call_on_hold_ends_half_a_minute_after_a_goodbye() {
     let mut pair = Pair::new(|_| {});
