@@ -385,13 +385,14 @@ fn stereo_allocates_nothing() {
     run(CodecFormat::opus(), 2, 3, 1);
 }
 
-/// Of a device of 44.1 kHz, at most: to 16 kHz 160 sets of 184 taps, and back 441 of 64, 4 bytes each.
-const TABLE_BYTES: i64 = (160 * 184 + 441 * 64) * 4;
+/// Of a device of 44.1 kHz, at most: to 16 kHz 160 sets of 184 taps, and back 441 of 64, 4 bytes each; and
+/// what keeps them.
+const TABLE_BYTES: i64 = (160 * 184 + 441 * 64) * 4 + 8_192;
 
 /// A device of another rate than the call's, so that all that is heard and said is resampled; in mono and in stereo.
 #[test]
 fn a_converting_device_allocates_nothing() {
-    for codec in [CodecFormat::l16(48_000, 1), CodecFormat::opus(), CodecFormat::l16(16_000, 1), CodecFormat::pcmu()] {
+    for codec in [CodecFormat::opus(), CodecFormat::l16(16_000, 1), CodecFormat::g722(), CodecFormat::pcmu()] {
         run_at(Some((44_100, 1)), codec, 1, 1, 1);
     }
     run_at(Some((44_100, 2)), CodecFormat::l16(8_000, 2), 2, 1, 1);
