@@ -179,7 +179,6 @@ fn a_call_ends_some_seconds_after_a_goodbye() {
     assert_eq!(pair.calls[0].should_end(pair.now), None);
 }
 
-/// On hold nothing is expected; but whoever says goodbye by RTCP would go on with it.
 /// Another codec was agreed on, so that other receivers wait for its first packet; the goodbye comes before it.
 #[test]
 fn who_leaves_right_after_an_answer_has_left() {
@@ -193,6 +192,30 @@ fn who_leaves_right_after_an_answer_has_left() {
     assert_eq!(pair.calls[0].should_end(pair.now), Some(Ending::Goodbye));
 }
 
+/// A codec of another RTP clock makes the sender another source; whoever hangs up soon after that has left all the same.
+#[test]
+fn a_hang_up_soon_after_another_codec_is_believed() {
+    for talked_ms in (0..300).step_by(10) {
+        let codecs = [CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu()];
+        let mut pair = Pair::new(|config| {
+            config.codecs = codecs.to_vec();
+            config.srtp = SrtpPolicy::default();
+        });
+        pair.calls[1].set_codecs(&[codecs[1].clone(), codecs[2].clone(), codecs[0].clone()]).unwrap();
+        pair.negotiate(1, Direction::SendRecv);
+        pair.run(talked_ms);
+        pair.calls[1].hang_up();
+        let (mut datagram, mut heard) = ([0; 1_500], Vec::new());
+        while let Some(transmit) = pair.calls[1].transmit(pair.now, &mut datagram) {
+            heard.push(pair.receive(&datagram[..transmit.len]));
+        }
+        pair.speaks = false;
+        pair.run(7_500);
+        assert_eq!(pair.calls[0].should_end(pair.now), Some(Ending::Goodbye), "{talked_ms} ms: {heard:?}");
+    }
+}
+
+/// On hold nothing is expected; but whoever says goodbye by RTCP would go on with it.
 #[test]
 fn a_call_on_hold_ends_half_a_minute_after_a_goodbye() {
     let mut pair = Pair::new(|_| {});

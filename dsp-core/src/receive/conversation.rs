@@ -7,8 +7,8 @@
 //! - afterwards a delay below the bound grows by an eighth of the time, as playing slower does.
 //!
 //! The base is what the delay estimator has, the fastest of the last ten or twenty seconds. Where the fastest of the last
-//! few packets took longer, and the network does not become faster, the delay is counted from those too: a queue that fills is followed by playing slower,
-//! and a stall that drains is not.
+//! few packets took longer, and the network does not become faster, the delay is counted from those too: a queue that
+//! fills is followed by playing slower, and a stall that drains is not.
 //!
 //! A packet that was overtaken is late alone and moves nothing. Every eighth packet the rating R (ITU-T G.107) of each bound
 //! is looked up: what its mean wait takes off with the rest of the way from mouth to ear, and what its share of made-up

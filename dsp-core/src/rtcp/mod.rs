@@ -190,7 +190,8 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     }
 
     /// Leaves: writes a last report with a goodbye and returns its length; `None` if this end never sent anything, which
-    /// forbids a goodbye (6.3.7), or has left already. `reason` has at most 255 bytes.
+    /// forbids a goodbye (6.3.7), or has left already. `reason` has at most 255 bytes. If this end goes on as another source
+    /// since, and the goodbye of the one before was not written yet, that leaves too.
     ///
     /// If it fails, the reporter has not left.
     pub fn bye(
@@ -202,7 +203,12 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         out: &mut [u8],
     ) -> Result<Option<usize>, WriteError> {
         let silent = self.initial && send.is_none_or(|send| send.packets == 0);
-        let len = if self.left || silent { None } else { Some(self.write(now, receive, send, Some(reason), out)?) };
+        let len = match self.former {
+            _ if self.left => None,
+            Some(former) if silent => Some(self.write_goodbye(former, out)?),
+            None if silent => None,
+            _ => Some(self.write(now, receive, send, Some(reason), out)?),
+        };
         self.left = true;
         Ok(len)
     }
@@ -275,7 +281,9 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
             writer.extended_report(ssrc, &blocks[..count])?;
         }
         if let Some(reason) = leaving {
-            writer.bye(&[ssrc], reason.map(str::as_bytes))?;
+            let leaving = [ssrc, self.former.unwrap_or(ssrc)];
+            let count = 1 + usize::from(self.former.is_some());
+            writer.bye(&leaving[..count], reason.map(str::as_bytes))?;
         }
         let len = writer.finish();
 
@@ -418,6 +426,23 @@ mod tests {
         assert!(matches!(last, Some(Ok(Packet::Bye(bye))) if bye.reason() == Some(b"hang up")));
         assert_eq!(reporter.bye(START, &[], Some(&send), None, &mut out), Ok(None));
         assert_eq!(reporter.poll(Instant::from_micros(u64::MAX), &[], None, &mut out), Ok(None));
+    }
+
+    /// Whoever leaves before the goodbye of the source before was due leaves as both.
+    #[test]
+    fn the_goodbye_of_the_source_before_is_not_forgotten() {
+        let goodbye = |packets| {
+            let (mut out, mut reporter) = ([0; 200], reporter());
+            reporter.change_source(START, Ssrc(6), 3);
+            let send = SendInfo { packets, ..SendInfo::default() };
+            let len = reporter.bye(START, &[], Some(&send), None, &mut out).unwrap().unwrap();
+            assert_eq!(reporter.bye(START, &[], Some(&send), None, &mut out), Ok(None));
+            match Compound::parse(&out[..len], CompoundRule::ReportFirst).unwrap().packets().last() {
+                Some(Ok(Packet::Bye(bye))) => bye.ssrcs().collect::<std::vec::Vec<_>>(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((goodbye(0), goodbye(1)), (std::vec![Ssrc(1)], std::vec![Ssrc(6), Ssrc(1)]));
     }
 
     #[test]

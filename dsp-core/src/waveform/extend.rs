@@ -147,7 +147,6 @@ impl Extension {
             let square = (a - b - c + d) >> 2;
             let between = b + (((c - b - square + ((square * f) >> 11)) * f) >> 11);
             // The parabola may rise above the samples.
-            // The parabola may rise above the samples.
             *y = ((between * voiced) >> 15).clamp(-32_768, 32_767);
             position += step;
         }

@@ -24,9 +24,9 @@ const HOLD_MS: usize = 10;
 const SILENT_MS: usize = 120;
 /// One more period is repeated after each of these.
 const GROW_MS: usize = 20;
-/// Samples made in one piece, between which periods may be added,
+/// Samples made in one piece, between which periods may be added.
 const BLOCK: usize = 40;
-/// and where none are.
+/// Samples made in one piece where none are added.
 const LONG_BLOCK: usize = 80;
 /// Crossfade into the first good frame: long enough that two voices out of step join without a click.
 const MERGE_MS: usize = 5;

@@ -245,14 +245,10 @@ impl Stream {
 
     /// Takes in a compound RTCP packet that was believed: clocks, names, goodbyes.
     pub(super) fn report(&mut self, now: Instant, compound: &Compound<'_>) -> Farewell {
-        let before = self.leaving_mut().map_or(Farewell::None, |leaving| leaving.receivers_mut().report(now, compound));
-        let heard = self.heard.receivers_mut();
-        let farewell = match heard.report(now, compound) {
-            // Who leaves right after an answer was heard by the receivers before it alone.
-            Farewell::None if heard.reception().1 == 0 => before,
-            farewell => farewell,
-        };
-        match farewell {
+        if let Some(leaving) = self.leaving_mut() {
+            leaving.receivers_mut().report(now, compound);
+        }
+        match self.heard.receivers_mut().report(now, compound) {
             // That it is closed was signalled: it says nothing of the call.
             Farewell::Last if self.closed => Farewell::OneOfSeveral,
             Farewell::Last => {
