@@ -380,9 +380,12 @@ impl Bounds {
         }
     }
 
-    /// The bound that so few packets are later than, one of `unusual`, in ms.
-    pub(super) fn usual_ms(&self, unusual: u32) -> u32 {
-        let rare = (self.packets.came / (FINE / 16)) / unusual;
+    /// What is usual, in ms: so few packets are later than it, one of `rarest` to one of `commonest`, that one of eight of
+    /// those is later than the bound that is followed too. Where bursts are all in time, a hole before one is none.
+    pub(super) fn usual_ms(&self, [rarest, commonest]: [u32; 2]) -> u32 {
+        let came = self.packets.came / (FINE / 16);
+        let late = u32::from(self.later[usize::from(self.followed)]);
+        let rare = (8 * late).clamp(came / rarest, came / commonest);
         let within = self.later.iter().position(|&later| u32::from(later) <= rare);
         BOUNDS[within.unwrap_or(BOUNDS.len() - 1)].into()
     }
@@ -537,6 +540,6 @@ mod tests {
             }
             bounds.delay_ms();
         }
-        assert!(bounds.usual_ms(20) <= 1_700 && bounds.choice().bound_ms <= 1_700);
+        assert!(bounds.usual_ms([20, 3]) <= 1_700 && bounds.choice().bound_ms <= 1_700);
     }
 }

@@ -116,7 +116,7 @@ const TICK_MS: u32 = 10;
 /// better than it's waited for.
 const UNUSUAL: u32 = 20;
 const UNUSUAL_OVERTAKEN: u32 = 100;
-/// In a conversation less waits, so that a hole is near when a packet is later than two of three: playing slower comes
+/// In a conversation less waits, so that a hole may be near when a packet is later than two of three: playing slower comes
 /// first.
 const UNUSUAL_TALKING: u32 = 3;
 /// Sound that waited by so much longer than its bound is made shorter, and not given up.
@@ -513,7 +513,7 @@ impl DelayEstimator {
                     bounds.look_up();
                 }
                 self.worth = bounds.delay_ms();
-                bounds.usual_ms(if unusual == UNUSUAL { UNUSUAL_TALKING } else { unusual })
+                bounds.usual_ms([unusual, if unusual == UNUSUAL { UNUSUAL_TALKING } else { unusual }])
             }
         };
         // Within the first bucket there is no jitter.
