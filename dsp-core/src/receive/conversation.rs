@@ -15,8 +15,8 @@
 //! sound takes off, with what is lost for all of them. The sums forget with a half-life of 355 packets; but a call is
 //! rated as a whole, so each bound is rated as if the seconds to come, like those past, were joined to the call so far,
 //! which forgets eight times as slowly. Without that, bursts that can be waited for or not at the same R would be answered
-//! by now one and now the other, which is worse than either. A bound is left for another that is better by 0.3 of R in
-//! those seconds.
+//! by now one and now the other, which is worse than either. A bound is left for a longer one that is better by 0.3 of R in
+//! those seconds, and for a shorter one that is better by 1: each change is heard.
 //!
 //! All in whole ms and integers. Memory: under 400 bytes. Cost: 24 bounds a packet, some 15 instructions each, and with each
 //! eighth packet three divisions each.
@@ -71,8 +71,9 @@ const FORGET: u32 = 6;
 const FORGET_CALL: u32 = 9;
 /// One stall of few packets is no reason to expect as large a share of the next: shares are of so many at least.
 const AT_LEAST_PACKETS: u32 = 512;
-/// To be worth a change a bound must be better by 0.3 of R.
-const WORTH: u32 = 3 * impairment::ONE / 10;
+/// To be worth a change a longer bound must be better by 0.3 of R, and a shorter one by 1.
+const WORTH_LONGER: u32 = 3 * impairment::ONE / 10;
+const WORTH_SHORTER: u32 = impairment::ONE;
 /// A delay grows by an eighth of the time.
 const GROWTH: i32 = 8;
 /// So many packets, in 64ths, are lost at most before one comes.
@@ -351,7 +352,8 @@ impl Bounds {
         // What it's worth in the seconds to come is that much less in all of the call.
         let seconds = self.packets.came >> 6;
         let all = came >> 6;
-        if (followed[0] + followed[1] - least[0] - least[1]) * all > WORTH * seconds {
+        let worth = if best < usize::from(self.followed) { WORTH_SHORTER } else { WORTH_LONGER };
+        if (followed[0] + followed[1] - least[0] - least[1]) * all > worth * seconds {
             (self.followed, followed) = (best as u8, least);
         }
         self.taken = followed.map(|taken| taken as u16);
