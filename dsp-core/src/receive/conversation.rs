@@ -80,51 +80,59 @@ const GROWTH: i32 = 8;
 const MOST_LOST: u32 = 4_096 * FINE;
 /// Later than this nothing is worth waiting for.
 const LATEST_MS: i32 = 10_000;
+/// No clock of 8 kHz or faster counts so many ms in 32 bits: sums and differences of two transits fit into theirs.
+const FARTHEST_MS: i32 = 1 << 28;
 /// What the network takes by now is that of the fastest of so many packets, or of twice as many.
 const NEAR_PACKETS: u16 = 4;
 
-/// Wait and made-up sound of some packets, in 64ths of a ms, forgotten little by little.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sums {
-    wait: u32,
-    made_up: u32,
-}
-
-impl Sums {
-    fn forget(&mut self, shift: u32) {
-        self.wait -= self.wait >> shift;
-        self.made_up -= self.made_up >> shift;
-    }
-}
-
-/// A receiver that is only counted.
-#[derive(Clone, Copy, Debug, Default)]
-struct Virtual {
+/// Receivers that are only counted, one for each of `N` bounds: numbers of a kind lie together, so that a machine with
+/// vectors counts several at once.
+#[derive(Clone, Debug)]
+struct Virtual<const N: usize> {
     /// The transit of a packet that would be played as it comes, in ms.
-    playing: i32,
-    sums: Sums,
+    playing: [i32; N],
+    /// Wait and made-up sound, in 64ths of a ms, forgotten little by little.
+    wait: [u32; N],
+    made_up: [u32; N],
 }
 
-impl Virtual {
+impl<const N: usize> Virtual<N> {
+    const NEW: Self = Self { playing: [0; N], wait: [0; N], made_up: [0; N] };
+
     /// The next packet took `transit`, the fastest of all `floor`, and of the last few, where it counts, `near`.
-    fn next(&mut self, transit: i32, [floor, near]: [i32; 2], bound: u16, growth: i32) {
-        self.sums.made_up += fine(transit.saturating_sub(self.playing));
-        let (bound, playing) = (i32::from(bound), self.playing.max(transit));
-        let playing = playing.min(transit.saturating_add(bound));
-        self.sums.wait += fine(playing.saturating_sub(transit));
-        let wanted = floor.saturating_add(bound).max(near.saturating_add(beyond_near(bound)));
-        self.playing = playing.max(wanted.min(playing.saturating_add(growth)));
+    // Always inlined, so that each caller has its own `N` unrolled.
+    #[inline(always)]
+    fn next(&mut self, transit: i32, [floor, near]: [i32; 2], bounds: &[u16; N], growth: i32) {
+        for n in 0..N {
+            let bound = i32::from(bounds[n]);
+            let late = (transit - self.playing[n]).max(0);
+            self.made_up[n] += fine(late);
+            let playing = (self.playing[n] + late).min(transit + bound);
+            self.wait[n] += fine(playing - transit);
+            let wanted = (floor + bound).max(near + beyond_near(bound));
+            self.playing[n] = playing.max(wanted.min(playing + growth));
+        }
     }
 
-    /// A single packet came out of order. Whether it was late.
-    fn single(&mut self, transit: i32, packet_ms: i32) -> bool {
-        let late = transit > self.playing;
-        if late {
-            self.sums.made_up += fine(packet_ms);
-        } else {
-            self.sums.wait += fine(self.playing.saturating_sub(transit));
+    /// A single packet came out of order. How many were late with it.
+    fn single(&mut self, transit: i32, packet_ms: i32) -> usize {
+        let mut late = 0;
+        for n in 0..N {
+            let wait = self.playing[n] - transit;
+            if wait < 0 {
+                self.made_up[n] += fine(packet_ms);
+                late += 1;
+            } else {
+                self.wait[n] += fine(wait.min(LATEST_MS));
+            }
         }
         late
+    }
+
+    fn forget(&mut self, shift: u32) {
+        for sum in self.wait.iter_mut().chain(&mut self.made_up) {
+            *sum -= *sum >> shift;
+        }
     }
 }
 
@@ -133,9 +141,9 @@ fn beyond_near(bound: i32) -> i32 {
     bound * 5 / 8
 }
 
-/// In 64ths of a ms: nothing if it is less than nothing, and no more than what anybody waits.
+/// In 64ths of a ms, of `ms` that are not negative.
 fn fine(ms: i32) -> u32 {
-    ms.clamp(0, LATEST_MS) as u32 * FINE
+    ms as u32 * FINE
 }
 
 /// Packets that came, and those that were expected, in 64ths, forgotten little by little.
@@ -148,12 +156,12 @@ struct Packets {
 /// All bounds, and the one that is followed.
 #[derive(Clone, Debug)]
 pub(super) struct Bounds {
-    bounds: [Virtual; BOUNDS.len()],
+    bounds: Virtual<{ BOUNDS.len() }>,
     /// Packets later than each bound, in 16ths, forgotten as the sums are.
     later: [u16; BOUNDS.len()],
     packets: Packets,
     /// With the bounds that were followed: the call so far.
-    call: Virtual,
+    call: Virtual<1>,
     call_packets: Packets,
     followed: u8,
     /// What delay and loss take off with it.
@@ -179,10 +187,10 @@ pub(super) struct Bounds {
 impl Bounds {
     pub(super) fn new() -> Self {
         let mut bounds = Self {
-            bounds: [Virtual::default(); BOUNDS.len()],
+            bounds: Virtual::NEW,
             later: [0; BOUNDS.len()],
             packets: Packets::default(),
-            call: Virtual::default(),
+            call: Virtual::NEW,
             call_packets: Packets::default(),
             followed: 0,
             taken: [0; 2],
@@ -233,16 +241,16 @@ impl Bounds {
     /// Counts a packet that took `transit`, `relative` more than the base, and came `step` of media time after the one before,
     /// all in ms.
     pub(super) fn count(&mut self, transit: i32, relative: u32, step: u32) {
-        let floor = transit.saturating_sub(relative.min(LATEST_MS as u32) as i32);
+        let transit = transit.clamp(-FARTHEST_MS, FARTHEST_MS);
+        let floor = transit - relative.min(LATEST_MS as u32) as i32;
         self.floor = floor;
-        if !self.begun {
+        // What takes so much longer at once has another time.
+        if !self.begun || transit - self.bounds.playing[0] > LATEST_MS {
             self.begun = true;
             self.gathered = 0;
             (self.near, self.slowest) = ([transit; 2], [transit; 2]);
-            for (state, bound) in self.bounds.iter_mut().zip(BOUNDS) {
-                state.playing = transit.saturating_add(bound.into());
-            }
-            self.call.playing = transit.saturating_add(BOUNDS[usize::from(self.followed)].into());
+            self.bounds.playing = BOUNDS.map(|bound| transit + i32::from(bound));
+            self.call.playing = [transit + i32::from(BOUNDS[usize::from(self.followed)])];
         } else if self.gathered >= NEAR_PACKETS {
             self.gathered = 0;
             (self.near, self.slowest) = ([transit, self.near[0]], [transit, self.slowest[0]]);
@@ -251,30 +259,35 @@ impl Bounds {
         self.near[0] = self.near[0].min(transit);
         self.slowest[0] = self.slowest[0].max(transit);
         let near = if self.gets_faster() { floor } else { self.near() };
-        let (floors, over) = ([floor, near], transit.saturating_sub(self.near()));
+        let floors = [floor, near];
         let growth = step.min(LATEST_MS as u32) as i32 / GROWTH;
-        for ((state, later), bound) in self.bounds.iter_mut().zip(&mut self.later).zip(BOUNDS) {
-            state.next(transit, floors, bound, growth);
-            *later += u16::from(over > i32::from(bound)) * 16;
-        }
-        self.call.next(transit, floors, BOUNDS[usize::from(self.followed)], growth);
+        self.bounds.next(transit, floors, &BOUNDS, growth);
+        self.call.next(transit, floors, &[BOUNDS[usize::from(self.followed)]], growth);
+        self.count_later(transit);
         self.came();
     }
 
     /// Counts a packet that was overtaken, or a copy of one.
     pub(super) fn count_single(&mut self, transit: i32) {
-        let over = transit.saturating_sub(self.near());
+        let transit = transit.clamp(-FARTHEST_MS, FARTHEST_MS);
         let packet_ms = self.packet_ms.into();
-        for ((state, later), bound) in self.bounds.iter_mut().zip(&mut self.later).zip(BOUNDS) {
-            state.single(transit, packet_ms);
-            *later += u16::from(over > i32::from(bound)) * 16;
-        }
+        self.bounds.single(transit, packet_ms);
+        self.count_later(transit);
         // Where it was late, it has been taken for lost.
-        if self.call.single(transit, packet_ms) {
+        if self.call.single(transit, packet_ms) > 0 {
             self.packets.expected = self.packets.expected.saturating_sub(FINE);
             self.call_packets.expected = self.call_packets.expected.saturating_sub(FINE);
         }
         self.came();
+    }
+
+    /// Counts the bounds that a packet which took `transit` came later than.
+    fn count_later(&mut self, transit: i32) {
+        // No bound is longer.
+        let over = (transit - self.near()).clamp(0, i16::MAX.into()) as u16;
+        for (later, bound) in self.later.iter_mut().zip(BOUNDS) {
+            *later += u16::from(over > bound) * 16;
+        }
     }
 
     fn near(&self) -> i32 {
@@ -312,11 +325,9 @@ impl Bounds {
 
     /// Forgets a little: to be called with every eighth packet.
     pub(super) fn forget(&mut self) {
-        for (state, later) in self.bounds.iter_mut().zip(&mut self.later) {
-            state.sums.forget(FORGET);
-            *later -= *later >> FORGET;
-        }
-        self.call.sums.forget(FORGET_CALL);
+        self.bounds.forget(FORGET);
+        self.later = self.later.map(|later| later - (later >> FORGET));
+        self.call.forget(FORGET_CALL);
         for (packets, shift) in [(&mut self.packets, FORGET), (&mut self.call_packets, FORGET_CALL)] {
             packets.came -= packets.came >> shift;
             packets.expected -= packets.expected >> shift;
@@ -335,9 +346,10 @@ impl Bounds {
         let percent = (sound / 100).max(1);
         let mut followed = [0; 2];
         let (mut best, mut least) = (0, [u32::MAX, 0]);
-        for (index, state) in self.bounds.iter().enumerate() {
-            let wait = (self.call.sums.wait + state.sums.wait) / came;
-            let made_up = lost + self.call.sums.made_up + state.sums.made_up;
+        let ([call_wait], [call_made_up]) = (self.call.wait, self.call.made_up);
+        for (index, (wait, made_up)) in self.bounds.wait.into_iter().zip(self.bounds.made_up).enumerate() {
+            let wait = (call_wait + wait) / came;
+            let made_up = lost + call_made_up + made_up;
             let whole = (made_up / percent).min(100);
             let part = (made_up - whole * percent).min(percent) * 16 / percent.div_ceil(16);
             let share = whole * impairment::PERCENT + part;
@@ -517,7 +529,7 @@ mod tests {
             }
         }
         assert_eq!(bounds.followed_ms(), 60);
-        assert_eq!(bounds.call.playing, 60);
+        assert_eq!(bounds.call.playing, [60]);
     }
 
     /// Whatever comes, no sum overflows: debug builds check.
