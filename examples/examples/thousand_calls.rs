@@ -23,7 +23,7 @@ type Front = FrontEnd<NoBlock, TICK>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut now = Instant::ZERO;
-    let srtp = if std::env::args().any(|arg| arg == "plain") { SrtpPolicy::Off } else { SrtpPolicy::default() };
+    let srtp = if std::env::args().any(|arg| arg == "plain") { SrtpPolicy::Off } else { SrtpPolicy::Required };
     let mut calls = Vec::with_capacity(CALLS);
     for n in 0..CALLS as u16 {
         let mut call =
@@ -68,7 +68,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let micros = begin.elapsed().as_micros() as f64 / f64::from(TICKS);
     println!("a tick of all: {micros:.0} us of the 20,000 there are, {:.2} us a call", micros / CALLS as f64);
 
-    let heard = calls.iter().filter(|call| call.stats().receiver.reception.received == u64::from(TICKS)).count();
-    println!("{heard} of {CALLS} heard every packet");
+    // A source that SRTP doesn't vouch for is heard from its second packet on.
+    let received: u64 = calls.iter().map(|call| call.stats().receiver.reception.received).sum();
+    println!("{received} of {} packets received", CALLS as u64 * u64::from(TICKS));
     Ok(())
 }
