@@ -48,6 +48,9 @@ impl L16 {
     pub const RATES_HZ: [u32; 8] = [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
     /// L16 at `rate_hz` (one of [`Self::RATES_HZ`]) with 1 or 2 `channels`.
+    ///
+    /// # Errors
+    /// [`L16Error`] for another rate, or other channels.
     pub fn new(rate_hz: u32, channels: u8) -> Result<Self, L16Error> {
         if !Self::RATES_HZ.contains(&rate_hz) {
             return Err(L16Error::SampleRate { rate_hz });

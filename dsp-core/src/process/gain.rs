@@ -54,6 +54,9 @@ impl Gain {
     }
 
     /// Ramps to a gain in hundredths of a decibel. Below -90 dB is silence.
+    ///
+    /// # Errors
+    /// [`GainError`] above [`Self::MAX_HUNDREDTHS_DB`]: the gain stays as it was.
     pub fn set_gain(&mut self, hundredths_db: i16) -> Result<(), GainError> {
         if hundredths_db > Self::MAX_HUNDREDTHS_DB {
             return Err(GainError { hundredths_db });

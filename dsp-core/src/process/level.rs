@@ -197,6 +197,9 @@ impl LevelMeter {
     const FULL_SCALE: u64 = 1 << 46;
 
     /// A meter that has heard nothing.
+    ///
+    /// # Errors
+    /// [`LevelError`] for a time constant of more than 65,535 samples.
     pub fn new(config: LevelConfig) -> Result<Self, LevelError> {
         let samples = u64::from(config.sample_rate_hz) * u64::from(config.time_constant_ms) / 1_000;
         let tau = u16::try_from(samples).map_err(|_| LevelError { samples })?;

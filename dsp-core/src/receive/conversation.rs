@@ -15,8 +15,9 @@
 //! sound takes off, with what is lost for all of them. The sums forget with a half-life of 355 packets; but a call is
 //! rated as a whole, so each bound is rated as if the seconds to come, like those past, were joined to the call so far,
 //! which forgets eight times as slowly. Without that, bursts that can be waited for or not at the same R would be answered
-//! by now one and now the other, which is worse than either. A bound is left for a longer one that is better by 0.3 of R in
-//! those seconds, and for a shorter one that is better by 1: each change is heard.
+//! by now one and now the other, which is worse than either. A bound is left for another that is better by 0.3 of R in
+//! those seconds, and for a shorter one that is better by 1, as each change is heard. Of whichever is followed no more counts
+//! than the longest delay of the last 8 to 16 s of packets of 20 ms: when a network has become calm, nobody waits on.
 //!
 //! All in whole ms and integers. Memory: under 400 bytes. Cost: 24 bounds a packet, some 15 instructions each, and with each
 //! eighth packet three divisions each.
@@ -82,6 +83,8 @@ const MOST_LOST: u32 = 4_096 * FINE;
 const LATEST_MS: i32 = 10_000;
 /// No clock of 8 kHz or faster counts so many ms in 32 bits: sums and differences of two transits fit into theirs.
 const FARTHEST_MS: i32 = 1 << 28;
+/// No bound is of use that is longer than any packet of so many needed, or of twice as many.
+const SEEN_PACKETS: u16 = 400;
 /// What the network takes by now is that of the fastest of so many packets, or of twice as many.
 const NEAR_PACKETS: u16 = 4;
 
@@ -175,6 +178,9 @@ pub(super) struct Bounds {
     near: [i32; 2],
     slowest: [i32; 2],
     gathered: u16,
+    /// The longest delay over the base of some packets, and of as many before them, in ms, and how many the first are.
+    longest: [u16; 2],
+    seen: u16,
     packet_ms: u16,
     besides_ms: u16,
     loss: LossImpairment,
@@ -199,6 +205,8 @@ impl Bounds {
             near: [0; 2],
             slowest: [0; 2],
             gathered: 0,
+            longest: [0; 2],
+            seen: 0,
             packet_ms: 20,
             besides_ms: 0,
             loss: LossImpairment::default(),
@@ -242,8 +250,10 @@ impl Bounds {
     /// all in ms.
     pub(super) fn count(&mut self, transit: i32, relative: u32, step: u32) {
         let transit = transit.clamp(-FARTHEST_MS, FARTHEST_MS);
-        let floor = transit - relative.min(LATEST_MS as u32) as i32;
+        let relative = relative.min(LATEST_MS as u32);
+        let floor = transit - relative as i32;
         self.floor = floor;
+        self.count_longest(relative as u16);
         // What takes so much longer at once has another time.
         if !self.begun || transit - self.bounds.playing[0] > LATEST_MS {
             self.begun = true;
@@ -270,6 +280,7 @@ impl Bounds {
     /// Counts a packet that was overtaken, or a copy of one.
     pub(super) fn count_single(&mut self, transit: i32) {
         let transit = transit.clamp(-FARTHEST_MS, FARTHEST_MS);
+        self.count_longest((transit - self.floor).clamp(0, LATEST_MS) as u16);
         let packet_ms = self.packet_ms.into();
         self.bounds.single(transit, packet_ms);
         self.count_later(transit);
@@ -279,6 +290,14 @@ impl Bounds {
             self.call_packets.expected = self.call_packets.expected.saturating_sub(FINE);
         }
         self.came();
+    }
+
+    fn count_longest(&mut self, relative: u16) {
+        if self.seen >= SEEN_PACKETS {
+            (self.longest, self.seen) = ([0, self.longest[0]], 0);
+        }
+        self.seen += 1;
+        self.longest[0] = self.longest[0].max(relative);
     }
 
     /// Counts the bounds that a packet which took `transit` came later than.
@@ -371,15 +390,17 @@ impl Bounds {
         self.taken = followed.map(|taken| taken as u16);
     }
 
-    /// The bound that is followed, in ms.
-    pub(super) fn followed_ms(&self) -> u32 {
-        BOUNDS[usize::from(self.followed)].into()
+    /// The bound that is followed, or a shorter one where none of the last packets needed more, in ms.
+    fn bound_ms(&self) -> u32 {
+        let longest = self.longest[0].max(self.longest[1]);
+        let needed = BOUNDS.into_iter().find(|&bound| bound >= longest).unwrap_or(u16::MAX);
+        BOUNDS[usize::from(self.followed)].min(needed).into()
     }
 
     /// The delay over the base that the bound asks for by now, in ms. Of what the network takes longer only three quarters
     /// count, as it may soon be fast again.
     pub(super) fn delay_ms(&self) -> u32 {
-        let bound = self.followed_ms();
+        let bound = self.bound_ms();
         bound.max((self.slower_ms() * 3 / 4 + beyond_near(bound as i32)) as u32)
     }
 
@@ -387,7 +408,7 @@ impl Bounds {
     pub(super) fn choice(&self) -> DelayChoice {
         let tenths = |taken: u16| (u32::from(taken) * 10 + impairment::ONE / 2) / impairment::ONE;
         DelayChoice {
-            bound_ms: self.followed_ms(),
+            bound_ms: self.bound_ms(),
             besides_ms: self.besides_ms.into(),
             delay_tenths: tenths(self.taken[0]),
             loss_tenths: tenths(self.taken[1]),
@@ -441,7 +462,7 @@ mod tests {
     fn a_calm_network_has_the_shortest_bound() {
         let mut bounds = Bounds::new();
         feed(&mut bounds, 1_000, |_| Some(70));
-        assert_eq!((bounds.followed_ms(), bounds.choice().loss_tenths), (2, 0));
+        assert_eq!((bounds.bound_ms(), bounds.choice().loss_tenths), (2, 0));
         // 50 ms besides: Id of some 1.5.
         assert!((10..25).contains(&bounds.choice().delay_tenths), "{:?}", bounds.choice());
     }
@@ -450,7 +471,7 @@ mod tests {
     fn jitter_is_waited_for_where_that_is_cheap() {
         let mut bounds = Bounds::new();
         feed(&mut bounds, 3_000, |n| Some((n * 7 % 50) as i32));
-        assert!((40..=60).contains(&bounds.followed_ms()), "{}", bounds.followed_ms());
+        assert!((40..=60).contains(&bounds.bound_ms()), "{}", bounds.bound_ms());
         assert!(bounds.choice().loss_tenths < 10, "{:?}", bounds.choice());
     }
 
@@ -460,10 +481,10 @@ mod tests {
     fn short_stalls_are_waited_for_and_long_ones_are_not() {
         let mut short = Bounds::new();
         feed(&mut short, 3_000, stalls(50, 100));
-        assert!((80..=120).contains(&short.followed_ms()), "{}", short.followed_ms());
+        assert!((80..=120).contains(&short.bound_ms()), "{}", short.bound_ms());
         let mut long = Bounds::new();
         feed(&mut long, 3_000, stalls(200, 1_200));
-        assert!(long.followed_ms() <= 200, "{}", long.followed_ms());
+        assert!(long.bound_ms() <= 200, "{}", long.bound_ms());
     }
 
     /// The more of the way is there already, the dearer is the next ms.
@@ -473,7 +494,7 @@ mod tests {
             let mut bounds = Bounds::new();
             bounds.set(&Conversation { besides: Duration::from_millis(besides), ..Conversation::default() });
             feed(&mut bounds, 3_000, stalls(150, 160));
-            (bounds.followed_ms(), bounds.choice().besides_ms)
+            (bounds.bound_ms(), bounds.choice().besides_ms)
         };
         let ((near, _), (far, besides)) = (follow(30), follow(250));
         assert!(far < near && besides == 250, "{near} {far}");
@@ -485,7 +506,7 @@ mod tests {
         let follow = |lost: u32| {
             let mut bounds = Bounds::new();
             feed(&mut bounds, 3_000, |n| (n % 10 >= lost).then_some((n * 7 % 100) as i32));
-            (bounds.followed_ms(), bounds.choice().loss_tenths)
+            (bounds.bound_ms(), bounds.choice().loss_tenths)
         };
         let (none, some) = (follow(0), follow(2));
         assert!(some.0 <= none.0, "{none:?} {some:?}");
@@ -498,8 +519,24 @@ mod tests {
     fn a_network_that_gets_slower_is_followed() {
         let mut bounds = Bounds::new();
         feed(&mut bounds, 4_000, |n| Some((n % 1_000) as i32));
-        assert!(bounds.followed_ms() <= 160, "{}", bounds.followed_ms());
+        assert!(bounds.bound_ms() <= 160, "{}", bounds.bound_ms());
         assert!((300..500).contains(&bounds.delay_ms()), "{}", bounds.delay_ms());
+    }
+
+    /// However long it was bad: what nobody needs any more is not waited for.
+    #[test]
+    fn a_network_that_has_become_calm_is_waited_for_no_longer() {
+        for worst_ms in [80, 150, 300] {
+            let mut bounds = Bounds::new();
+            let rough = |n: u32| Some((n.wrapping_mul(2_654_435_761) >> 8) as i32 % worst_ms);
+            feed(&mut bounds, 6_000, rough);
+            assert!(bounds.delay_ms() >= 60, "{worst_ms}: {}", bounds.delay_ms());
+            feed(&mut bounds, 2 * u32::from(SEEN_PACKETS), |n| Some(n as i32 % 3));
+            assert!(bounds.delay_ms() <= 10, "{worst_ms}: {}", bounds.delay_ms());
+            // It is remembered all the same.
+            feed(&mut bounds, 50, rough);
+            assert!(bounds.delay_ms() >= 60, "{worst_ms}: {}", bounds.delay_ms());
+        }
     }
 
     /// Two ways that cost the same are not mixed: what the call has begun with it goes on with.
@@ -508,9 +545,9 @@ mod tests {
         let mut bounds = Bounds::new();
         let mut changes = 0;
         for round in 0..20 {
-            let before = bounds.followed_ms();
+            let before = bounds.bound_ms();
             feed(&mut bounds, 400, stalls(100, if round % 2 == 0 { 500 } else { 700 }));
-            changes += u32::from(bounds.followed_ms().abs_diff(before) > 150);
+            changes += u32::from(bounds.bound_ms().abs_diff(before) > 150);
         }
         assert!(changes <= 2, "{changes}");
     }
@@ -528,7 +565,7 @@ mod tests {
                 bounds.look_up();
             }
         }
-        assert_eq!(bounds.followed_ms(), 60);
+        assert_eq!(bounds.bound_ms(), 60);
         assert_eq!(bounds.call.playing, [60]);
     }
 

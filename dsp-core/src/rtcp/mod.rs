@@ -82,6 +82,9 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     pub const MAX_REPORT_LEN: usize = Self::LONGEST_PLAIN_REPORT + 8 + 36 + 16;
 
     /// A participant that joined at `now` and has heard nobody.
+    ///
+    /// # Errors
+    /// [`ReporterConfigError`] says what of the configuration can't be.
     pub fn new(config: ReporterConfig, now: Instant) -> Result<Self, ReporterConfigError> {
         const { assert!(SOURCES >= 1 && SOURCES <= MAX_BLOCKS, "1 to 31 sources") };
         let cname = config.check()?;
@@ -158,6 +161,9 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     /// `receive` is what this end receives of each source: there is a block about each that sends, up to `SOURCES`.
     /// `send` is what it has sent by `now`: with it the report is a sender report as long as packets go out, otherwise a
     /// receiver report. With [`MAX_REPORT_LEN`](Self::MAX_REPORT_LEN) bytes in `out` it can't fail.
+    ///
+    /// # Errors
+    /// [`WriteError::OutputTooSmall`]: nothing was reported, and the next call tries again.
     pub fn poll(
         &mut self,
         now: Instant,
@@ -194,6 +200,9 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     /// since, and the goodbye of the one before was not written yet, that leaves too.
     ///
     /// If it fails, the reporter has not left.
+    ///
+    /// # Errors
+    /// [`WriteError::OutputTooSmall`], and [`WriteError::Length`] of a longer reason.
     pub fn bye(
         &mut self,
         now: Instant,

@@ -307,6 +307,9 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
     }
 
     /// Takes in interleaved samples of one tick.
+    ///
+    /// # Errors
+    /// [`Overflow`] if there is no room for them: none is taken then.
     pub fn capture(&mut self, pcm: &[i16]) -> Result<(), Overflow> {
         self.packetizer.push(pcm)
     }

@@ -120,6 +120,9 @@ pub struct RedPayload<'a> {
 
 impl<'a> RedPayload<'a> {
     /// Checks all headers and lengths against the payload's.
+    ///
+    /// # Errors
+    /// [`RedParseError`] says what doesn't fit.
     pub fn parse(payload: &'a [u8]) -> Result<Self, RedParseError> {
         let got = payload.len();
         let (mut headers_len, mut redundant_len) = (0, 0);
@@ -171,6 +174,9 @@ const fn block_len(middle: u8, low: u8) -> usize {
 }
 
 /// Writes `redundant` in this order, and the primary behind it, to the front of `out`; returns the payload's length.
+///
+/// # Errors
+/// [`RedWriteError`] says what has no room, in the field or in `out`.
 pub fn write_red(
     redundant: &[RedBlock<'_>],
     primary_type: PayloadType,
@@ -259,6 +265,9 @@ impl<const BLOCKS: usize, const BYTES: usize> RedundancyHistory<BLOCKS, BYTES> {
     ///
     /// Left out is what isn't earlier than `timestamp` or lies too far back for the field, and of the rest the oldest
     /// until it fits in `out`. Only a primary that doesn't fit is an error.
+    ///
+    /// # Errors
+    /// [`RedWriteError::OutputTooSmall`] for the primary alone.
     pub fn write(
         &self,
         most: usize,

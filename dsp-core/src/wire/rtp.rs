@@ -64,6 +64,9 @@ pub struct RtpPacket<'a> {
 
 impl<'a> RtpPacket<'a> {
     /// Checks version, CSRC count, extension length and padding count against the datagram's length.
+    ///
+    /// # Errors
+    /// [`ParseError`] says what doesn't fit.
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
         let got = bytes.len();
@@ -245,6 +248,9 @@ impl RtpHeader<'_> {
 
     /// Writes the header to the front of `out` and returns its length. The payload may be there already, or be
     /// encoded behind it afterwards.
+    ///
+    /// # Errors
+    /// [`WriteError::OutputTooSmall`], [`WriteError::TooManyCsrcs`] and [`WriteError::ExtensionLength`].
     #[inline]
     pub fn write(&self, out: &mut [u8]) -> Result<usize, WriteError> {
         if self.csrcs.len() > MAX_CSRCS {
@@ -281,6 +287,9 @@ impl RtpHeader<'_> {
     }
 
     /// Writes header and payload and returns the packet's length.
+    ///
+    /// # Errors
+    /// As for [`write`](Self::write).
     pub fn write_packet(&self, payload: &[u8], out: &mut [u8]) -> Result<usize, WriteError> {
         let need = self.header_len() + payload.len();
         if out.len() < need {
@@ -295,7 +304,8 @@ impl RtpHeader<'_> {
 /// Adds `count` bytes of padding, 1-255, behind the packet in `buffer[..len]`, and sets the padding bit. Returns the new
 /// length; a `count` of 0 changes nothing.
 ///
-/// Errors: [`WriteError::CannotPad`] if the packet has padding already, [`WriteError::OutputTooSmall`].
+/// # Errors
+/// [`WriteError::CannotPad`] if the packet has padding already, [`WriteError::OutputTooSmall`].
 pub fn append_padding(buffer: &mut [u8], len: usize, count: u8) -> Result<usize, WriteError> {
     let got = buffer.len();
     let need = len.saturating_add(usize::from(count));

@@ -58,6 +58,9 @@ impl NoiseGenerator {
     }
 
     /// Takes a payload of RFC 3389. An error changes nothing.
+    ///
+    /// # Errors
+    /// As for [`Description::read`].
     pub fn update(&mut self, payload: &[u8]) -> Result<(), DecodeError> {
         self.set(NoiseDescription::read(payload)?);
         Ok(())

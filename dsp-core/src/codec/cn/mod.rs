@@ -64,6 +64,9 @@ impl NoiseDescription {
 
     /// Reads a payload. The unused bit of the level and coefficients beyond [`MAX_ORDER`] are passed over; the reserved
     /// index of a coefficient is malformed.
+    ///
+    /// # Errors
+    /// [`DecodeError::Empty`], and [`DecodeError::Malformed`] for a coefficient of the reserved index.
     pub fn read(payload: &[u8]) -> Result<Self, DecodeError> {
         let (&level, indices) = payload.split_first().ok_or(DecodeError::Empty)?;
         if indices.contains(&RESERVED) {
@@ -78,6 +81,9 @@ impl NoiseDescription {
     }
 
     /// Writes the payload and returns its length, [`MAX_PAYLOAD`] at most.
+    ///
+    /// # Errors
+    /// [`EncodeError::OutputTooSmall`].
     pub fn write(&self, payload: &mut [u8]) -> Result<usize, EncodeError> {
         let order = usize::from(self.order);
         let (need, got) = (1 + order, payload.len());

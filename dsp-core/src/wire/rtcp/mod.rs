@@ -115,6 +115,9 @@ pub struct Compound<'a> {
 impl<'a> Compound<'a> {
     /// Checks versions, lengths, padding and the first packet's type (RFC 3550, A.2). One packet alone may carry
     /// padding: it is also the last.
+    ///
+    /// # Errors
+    /// [`ParseError`] says what breaks the rules.
     pub fn parse(bytes: &'a [u8], rule: CompoundRule) -> Result<Self, ParseError> {
         let mut offset = 0;
         while offset < bytes.len() || offset == 0 {

@@ -86,6 +86,9 @@ impl<'a> CompoundWriter<'a> {
     }
 
     /// Adds a sender report.
+    ///
+    /// # Errors
+    /// [`WriteError`] for more than 31 blocks, behind padding, and where there is no room.
     pub fn sender_report(&mut self, ssrc: Ssrc, info: &SenderInfo, blocks: &[ReportBlock]) -> Result<(), WriteError> {
         let body = self.packet(packet_type::SR, blocks.len(), 24 + BLOCK_LEN * blocks.len())?;
         let (head, rest) = body.split_at_mut(24);
@@ -99,6 +102,9 @@ impl<'a> CompoundWriter<'a> {
     }
 
     /// Adds a receiver report.
+    ///
+    /// # Errors
+    /// [`WriteError`] for more than 31 blocks, behind padding, and where there is no room.
     pub fn receiver_report(&mut self, ssrc: Ssrc, blocks: &[ReportBlock]) -> Result<(), WriteError> {
         let body = self.packet(packet_type::RR, blocks.len(), 4 + BLOCK_LEN * blocks.len())?;
         let (head, rest) = body.split_at_mut(4);
@@ -108,6 +114,10 @@ impl<'a> CompoundWriter<'a> {
     }
 
     /// Adds a source description: for each source its items.
+    ///
+    /// # Errors
+    /// [`WriteError`] for more than 31 chunks, an item of type 0 or longer than 255 bytes, behind padding, and where there is no
+    /// room.
     pub fn sdes(&mut self, chunks: &[(Ssrc, &[SdesItem<'_>])]) -> Result<(), WriteError> {
         let mut body_len = 0;
         for (_, items) in chunks {
@@ -142,6 +152,9 @@ impl<'a> CompoundWriter<'a> {
     }
 
     /// Adds a goodbye of `ssrcs` with a reason of at most 255 bytes.
+    ///
+    /// # Errors
+    /// [`WriteError`] for more than 31 sources, a longer reason, behind padding, and where there is no room.
     pub fn bye(&mut self, ssrcs: &[Ssrc], reason: Option<&[u8]>) -> Result<(), WriteError> {
         let reason_len = match reason {
             Some(text) if text.len() > usize::from(u8::MAX) => return Err(WriteError::Length(text.len())),
@@ -162,6 +175,9 @@ impl<'a> CompoundWriter<'a> {
     }
 
     /// Adds an application-defined packet; `data` in whole 32-bit words.
+    ///
+    /// # Errors
+    /// [`WriteError`] for a subtype above 31, `data` of another length, behind padding, and where there is no room.
     pub fn app(&mut self, subtype: u8, ssrc: Ssrc, name: [u8; 4], data: &[u8]) -> Result<(), WriteError> {
         if usize::from(subtype) > MAX_COUNT {
             return Err(WriteError::Field(subtype));
@@ -174,6 +190,9 @@ impl<'a> CompoundWriter<'a> {
     }
 
     /// Adds an extended report (RFC 3611, 2). An [`XrBlock::Unknown`] has whole 32-bit words.
+    ///
+    /// # Errors
+    /// [`WriteError`] for a block of another length, behind padding, and where there is no room.
     pub fn extended_report(&mut self, ssrc: Ssrc, blocks: &[XrBlock<'_>]) -> Result<(), WriteError> {
         if let Some(block) = blocks.iter().find(|block| !block.len().is_multiple_of(4)) {
             return Err(WriteError::Length(block.len()));
@@ -192,6 +211,9 @@ impl<'a> CompoundWriter<'a> {
     }
 
     /// Adds a packet of any type from the bytes behind its header; `body` in whole 32-bit words.
+    ///
+    /// # Errors
+    /// [`WriteError`] for a count above 31, a `body` of another length, behind padding, and where there is no room.
     pub fn raw(&mut self, packet_type: u8, count: u8, body: &[u8]) -> Result<(), WriteError> {
         if usize::from(count) > MAX_COUNT {
             return Err(WriteError::Field(count));
@@ -201,6 +223,9 @@ impl<'a> CompoundWriter<'a> {
     }
 
     /// Pads the last packet by `count` bytes, a multiple of 4 and at most 252. Nothing can be added afterwards.
+    ///
+    /// # Errors
+    /// [`WriteError`] for another count, without a packet or behind padding, and where there is no room.
     pub fn pad(&mut self, count: u8) -> Result<(), WriteError> {
         if count == 0 {
             return Ok(());
