@@ -5,7 +5,7 @@
 //! What happens when (packet numbers; 20 ms each, timestamps and sequence numbers wrap within the first 150):
 //!
 //! ```text
-//!    0  clean; 60 ms faster from 53   430  nothing for 400 ms, then a new talk spurt
+//!    0  clean; 54 ms faster from 53   430  nothing for 400 ms, then a new talk spurt
 //!  150  one in ten lost              500  fifteen lost
 //!  200  three in sixteen lost        550  another source, in A-law
 //!  250  reordered and duplicated     600  what is no RTP, unknown payload types
@@ -77,7 +77,7 @@ fn voice(index: u32) -> i16 {
 /// What becomes of packet `n`: how long the first copy takes and the second, in microseconds.
 fn fate(n: u32) -> [Option<u32>; 2] {
     let jitter = (scramble(n) & 0x7f) * 10;
-    let usual = 30_000 + 53u32.saturating_sub(n.max(50)) * 20_000 + jitter;
+    let usual = 30_000 + 53u32.saturating_sub(n.max(50)) * 18_000 + jitter;
     match n {
         150..200 if n % 10 == 3 => [None, None],
         200..250 if (4..7).contains(&(n % 16)) => [None, None],
