@@ -73,11 +73,11 @@ impl<P: PhoneParts> PhoneStream<P> {
         (P::Codecs::SAMPLE_RATE_HZ * TICK_MS / 1_000) as usize
     }
 
+    // Once in flash, however many phones call it.
     /// Takes in one RTP packet that arrived at `now`.
     ///
     /// # Errors
     /// [`ReceiveError`] if it is no RTP packet, or too long.
-    // Once in flash, however many phones call it.
     #[inline(never)]
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Received, ReceiveError> {
         self.receiver.receive(now, datagram)

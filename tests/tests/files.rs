@@ -224,7 +224,7 @@ fn what_is_no_sound_is_told_by_its_true_reason() {
         (of(format(0x1234, 1, 2, 16, &[])), "coding 0x1234 is not supported"),
         (of(format(3, 1, 2, 16, &[])), "16-bit float is not supported"),
         (of(format(1, 1, 5, 40, &[])), "40-bit integer is not supported"),
-        (of(format(1, 0, 2, 16, &[])), "0 channels is not supported"),
+        (of(format(1, 0, 2, 16, &[])), "a file of 0 channels, not 1 to 64, is not supported"),
         (of(format(0xfffe, 1, 2, 16, &[])), "its extensible format is not supported"),
         (riff(&[(b"fmt ", &format(1, 1, 2, 16, &[])), (b"data", &[])]), "has no samples"),
         // No sound, and said so by both sizes: what follows is no sound either.

@@ -36,9 +36,9 @@ pub(super) struct Rates {
     pub(super) clock_hz: u32,
     /// Ticks a ms, or 0 where they are no whole number.
     khz: u8,
-    /// Ticks a sample, or 0 where a tick lasts several samples,
+    /// Ticks a sample, or 0 where a tick lasts several samples.
     ticks: u8,
-    /// which then are so many. Kept, as a Cortex-M0 doesn't divide.
+    /// Samples a tick then. Kept, as a Cortex-M0 doesn't divide.
     samples: u8,
 }
 

@@ -53,9 +53,9 @@ pub struct DelayChoice {
     pub bound_ms: u32,
     /// One-way delay besides the jitter buffer, as it was told or assumed, in ms.
     pub besides_ms: u32,
-    /// What delay takes off, in tenths of R,
+    /// What delay takes off, in tenths of R.
     pub delay_tenths: u32,
-    /// and what sound that is lost or late takes off.
+    /// What sound that is lost or late takes off, in tenths of R.
     pub loss_tenths: u32,
 }
 

@@ -181,9 +181,9 @@ pub(super) struct DelayEstimator {
     config: DelayConfig,
     weighed: Weighed,
     packets: u32,
-    /// Whether there is a base,
+    /// Whether there is a base.
     based: bool,
-    /// and it is the only one since all was forgotten.
+    /// Whether it is the only one since all was forgotten.
     first_base: bool,
     /// Smallest transit of the window that is filling and of the one before.
     minimum: [u32; 2],

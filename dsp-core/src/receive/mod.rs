@@ -146,9 +146,9 @@ pub struct Receiver<M: ReceiverMemory, const CHANNELS: usize> {
     state: State,
     playhead: Playhead,
     made_up: MadeUp,
-    /// The decoder that was used last,
+    /// The decoder that was used last.
     payload_type: Option<PayloadType>,
-    /// and whether it has been seen to conceal by itself.
+    /// Whether it has been seen to conceal by itself.
     conceals: bool,
     /// What is sound, and what is not, and in which clock it counts.
     kinds: PayloadKinds,

@@ -17,9 +17,9 @@ use crate::time::{Duration, Instant, PayloadType};
 pub(super) struct Tick<'a> {
     pub(super) payloads: &'a mut dyn PayloadTable,
     pub(super) strategy: &'a mut dyn Strategy,
-    /// What was known of the network when it began,
+    /// What was known of the network when it began.
     pub(super) estimate: Estimate,
-    /// and what the strategy made of it: what the delay is steered to, in ticks of the receiver's clock.
+    /// What the strategy made of that: what the delay is steered to, in ticks of the receiver's clock.
     pub(super) target: u32,
     pub(super) played: Played,
 }

@@ -23,9 +23,9 @@ const REACH_PACKETS: u32 = 8;
 /// Which payload type carries redundancy, and what came of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Redundancy {
-    /// The payload type of redundant audio data, if one was agreed on,
+    /// The payload type of redundant audio data, if one was agreed on.
     payload_type: Option<PayloadType>,
-    /// and the newest packet of which a copy came that was missing.
+    /// The newest packet of which a copy came that was missing.
     newest_copy: Option<Seq>,
 }
 

@@ -23,13 +23,13 @@ pub(super) struct Source {
     /// How fast it counts.
     pub(super) tick_rate: TickRate,
     pub(super) interarrival: JitterEstimator,
-    /// Where its timestamps lie on the receiver's clock,
+    /// Where its timestamps lie on the receiver's clock.
     pub(super) clocks: Clocks,
-    /// and those places without the jumps of its own.
+    /// Those places without the jumps of its own.
     pub(super) timeline: Timeline,
-    /// What became of each packet,
+    /// What became of each packet.
     pub(super) bursts: BurstTracker,
-    /// and of those of the sources before.
+    /// What became of those of the sources before.
     pub(super) earlier_bursts: PastBursts,
 }
 

@@ -10,14 +10,14 @@ use crate::waveform::stretch::Stretcher;
 
 /// A usual pitch period.
 const PERIOD: Duration = Duration::from_millis(10);
-/// Between two changes of speed,
+/// Between two changes of speed is so long at least.
 const STRETCH_PAUSE: Duration = Duration::from_millis(60);
-/// and where there is much to change.
+/// The same where there is much to change.
 const SHORT_PAUSE: Duration = Duration::from_millis(20);
 const MUCH: Duration = Duration::from_millis(50);
-/// A delay that is too long by less than this waits for a pause in the speech,
+/// A delay that is too long by less than this waits for a pause in the speech.
 const CAN_WAIT: Duration = Duration::from_millis(100);
-/// but not for longer than that.
+/// It waits for so long at most.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Changes of speed, and how long each has been waited for.

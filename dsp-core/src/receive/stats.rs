@@ -90,9 +90,9 @@ pub struct Played {
     pub removed: u32,
     /// Playout delay of the last packet that was decoded in this tick, in microseconds over the fastest packet.
     pub playout_delay_us: Option<u32>,
-    /// Timestamp of that packet,
+    /// Timestamp of that packet.
     pub timestamp: Option<RtpTime>,
-    /// and how long it waited from its arrival to its turn, in microseconds.
+    /// How long that packet waited from its arrival to its turn, in microseconds.
     pub buffer_delay_us: Option<u32>,
     /// What the delay is steered to, in ms.
     pub target_delay_ms: u32,
@@ -142,9 +142,9 @@ pub struct ReceiverStats {
     pub pauses: u32,
     /// Pauses of the sender between two packets that follow each other, without comfort noise.
     pub silent_pauses: u32,
-    /// Times the payload type changed,
+    /// Times the payload type changed.
     pub codec_switches: u32,
-    /// and the length of packets within one.
+    /// Times the length of packets changed within one payload type.
     pub ptime_changes: u32,
     /// Descriptions of comfort noise.
     pub noise_packets: u32,
@@ -156,13 +156,13 @@ pub struct ReceiverStats {
     pub redundant_blocks: u32,
     /// Packets that never came and were decoded from such blocks.
     pub redundant_used: u32,
-    /// Blocks of missing packets that came when those had been concealed,
+    /// Blocks of missing packets that came when those had been concealed.
     pub redundant_late: u32,
-    /// blocks of packets that were here,
+    /// Blocks of packets that were here.
     pub redundant_duplicate: u32,
-    /// blocks that are of no use: empty, of an encoding that wasn't heard, or without a place in the sequence,
+    /// Blocks that are of no use: empty, of an encoding that wasn't heard, or without a place in the sequence.
     pub redundant_unusable: u32,
-    /// and blocks that were dropped as packets are, or that the decoder refused.
+    /// Blocks that were dropped as packets are, or that the decoder refused.
     pub redundant_discarded: u32,
     /// Samples handed out.
     pub played_samples: u64,
@@ -196,9 +196,9 @@ pub struct ReceiverStats {
     pub drift_ppm: i32,
     /// The sender counts G.722 at 16 kHz, twice as fast as RFC 3551 has it (4.5.2).
     pub double_clock: bool,
-    /// Packets in the buffer,
+    /// Packets in the buffer.
     pub buffered_packets: u32,
-    /// and copies (RFC 2198) among them.
+    /// Copies (RFC 2198) among them.
     pub buffered_copies: u32,
     /// Samples made and not played yet, or never where a stream ended.
     pub queued_samples: u32,

@@ -26,9 +26,9 @@ pub struct TickRate {
 #[derive(Clone, Copy, Debug)]
 struct Newest {
     seq: Seq,
-    /// As it was sent,
+    /// As it was sent.
     sent: RtpTime,
-    /// and in the codec's clock.
+    /// The same in the codec's clock.
     placed: RtpTime,
     payload_type: PayloadType,
     octets: u16,

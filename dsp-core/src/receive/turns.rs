@@ -18,9 +18,10 @@ const FOREIGN: usize = 10;
 /// What each payload type is, and in which clock it counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct PayloadKinds {
-    /// Two bits a type: sound and comfort noise have none, events both; of what nobody agreed on the first is set,
+    /// Two bits a type: sound and comfort noise have none, events both; of what nobody agreed on the first is set, and of
+    /// redundancy the second.
     beside: [u64; 2],
-    /// and of redundancy the second.
+    /// The second bit.
     events: [u64; 2],
     /// Those of another clock than the receiver's, with its number; 0 where there is none.
     foreign: [(u8, u8); FOREIGN],

@@ -18,9 +18,9 @@ use super::pitch;
 
 /// History that it makes use of: 60 ms before a loss, and as much again for what was concealed since.
 pub(crate) const HISTORY_MS: usize = 120;
-/// The concealment is at full level for so long,
+/// The concealment is at full level for so long.
 const HOLD_MS: usize = 10;
-/// and silent after so long, falling linearly.
+/// It is silent after so long, falling linearly.
 const SILENT_MS: usize = 120;
 /// One more period is repeated after each of these.
 const GROW_MS: usize = 20;

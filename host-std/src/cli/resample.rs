@@ -33,7 +33,7 @@ pub(super) struct Args {
     /// Rate of the file to write, in Hz: 4000 to 192000
     #[arg(long, value_parser = clap::value_parser!(u32).range(4_000..=192_000), value_name = "HZ")]
     rate: u32,
-    /// The filter: how far it rejects what would be heard double, by the time that it takes
+    /// The filter: a better one keeps more of the band, rejects more of what is beyond it, and takes longer
     #[arg(long, value_enum, default_value_t, value_name = "NAME")]
     quality: Filter,
     /// Channels, 1 or 2: more are mixed as ITU-R BS.775 says [default: those of the file]

@@ -10,9 +10,9 @@ pub(super) struct Numbers {
     /// Mean buffer delay of each second, in ms.
     seconds_ms: Vec<f64>,
     before: ReceiverStats,
-    /// Playout delay of packets over the fastest one, in ms: sum, number and largest,
+    /// Playout delay of packets over the fastest one, in ms: sum, number and largest.
     playout: (f64, u64, f64),
-    /// and that of what came before the sender began anew.
+    /// The same of what came before the sender began anew.
     earlier: (f64, u64, f64),
 }
 

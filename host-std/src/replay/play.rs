@@ -89,9 +89,9 @@ pub(super) struct Run {
 struct Media {
     /// Its timestamp, the clock in Hz in which that counts, and its number.
     last: Option<(u32, u32, Seq)>,
-    /// In ticks of the receiver's clock, from the first packet on,
+    /// In ticks of the receiver's clock, from the first packet on.
     extended: i64,
-    /// and how much of that after the packet before it.
+    /// How much of that is after the packet before it.
     step: i64,
 }
 

@@ -126,11 +126,11 @@ pub struct CaptureStream {
     pub worst: Vec<Moment>,
     /// Largest playout delay over the fastest packet of the stream, in ms.
     pub max_playout_delay_ms: f64,
-    /// How much later than the fastest of its 15 s a packet came, in ms: mean,
+    /// How much later than the fastest of its 15 s a packet came, in ms: the mean.
     pub mean_network_delay_ms: f64,
-    /// 95th percentile,
+    /// Its 95th percentile, in ms.
     pub p95_network_delay_ms: f64,
-    /// and largest.
+    /// Its largest, in ms.
     pub max_network_delay_ms: f64,
     /// Interarrival jitter at the end, in ms (RFC 3550, 6.4.1).
     pub jitter_ms: f64,

@@ -196,7 +196,7 @@ impl Format {
             other => return Err(WavErrorKind::Unsupported(coding_name(other))),
         };
         if !(1..=64).contains(&channels) {
-            return Err(WavErrorKind::Unsupported(format!("{channels} channels")));
+            return Err(WavErrorKind::Unsupported(format!("a file of {channels} channels, not 1 to 64,")));
         }
         let mut remarks = Vec::new();
         // A sample may lie in more octets than its bits need, if the block says so.

@@ -18,9 +18,9 @@ const MEMORY_MS: u32 = 400;
 const BLOCK: usize = 240;
 /// White noise 39 dB down keeps the model's poles off the unit circle.
 const WHITE_SHIFT: u32 = 13;
-/// A level that is off by so many dB is another one,
+/// A level that is off by so many dB is another one.
 const OTHER_LEVEL_DB: u8 = 2;
-/// and so is a spectrum whose model leaves a quarter more of the noise unexplained than the noise's own (1 dB).
+/// A spectrum is another one if its model leaves a quarter more of the noise unexplained than the noise's own (1 dB).
 const OTHER_SPECTRUM: i64 = 4;
 
 /// Products of neighbours, averaged; in units that are all the same.

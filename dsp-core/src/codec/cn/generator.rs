@@ -14,9 +14,9 @@ use crate::process::decibel;
 
 /// The lattice's output before the gain, root mean square.
 const INNER_RMS: u32 = 2_048;
-/// The coefficients move once in so many samples,
+/// The coefficients move once in so many samples.
 const BLOCK: usize = 32;
-/// by 2^-4 of the way; the gain moves at every sample by 2^-9.
+/// They move by 2^-4 of the way; the gain moves at every sample by 2^-9.
 const MOVE_SHIFT: u32 = 4;
 /// One in Q15, and in Q30.
 const ONE: i32 = 1 << 15;

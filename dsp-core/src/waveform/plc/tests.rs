@@ -6,8 +6,7 @@ use std::vec::Vec;
 /// A sum of harmonics of `pitch_hz`, like a vowel; peak about 12,000.
 fn vowel(rate_hz: u32, pitch_hz: f64, samples: usize) -> Vec<i16> {
     let t = |i: usize| i as f64 / f64::from(rate_hz) * pitch_hz * core::f64::consts::TAU;
-    let tone =
-        |i: usize| (1..=6).map(|h| (t(i) * f64::from(h) + f64::from(h * h)).sin() / f64::from(h)).sum::<f64>();
+    let tone = |i: usize| (1..=6).map(|h| (t(i) * f64::from(h) + f64::from(h * h)).sin() / f64::from(h)).sum::<f64>();
     (0..samples).map(|i| (tone(i) * 6_000.0) as i16).collect()
 }
 

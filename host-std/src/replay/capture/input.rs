@@ -4,9 +4,9 @@ use std::io::{self, Chain, Cursor, ErrorKind, Read};
 
 use flate2::read::MultiGzDecoder;
 
-/// Bytes that a gzip file may unpack to, however small it is,
+/// Bytes that a gzip file may unpack to, however small it is.
 const UNPACKED: u64 = 1 << 26;
-/// and those for each of its own. Captures of silence have about 40.
+/// Bytes that it may unpack to for each of its own. Captures of silence have about 40.
 const UNPACKED_EACH: u64 = 100;
 
 type Raw<R> = Chain<Cursor<Vec<u8>>, R>;

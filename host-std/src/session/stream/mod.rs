@@ -94,9 +94,9 @@ pub(super) struct Stream {
     agreed: NegotiatedStream,
     sending: SentCodec,
     adapted: Adapted,
-    /// The user's sound on its way to the encoder,
+    /// The user's sound on its way to the encoder.
     capture: Capture,
-    /// and the other side's on its way to the user.
+    /// The other side's on its way to the user.
     heard: Playing,
     /// What was counted by receivers that a new offer replaced, in samples of the user's sound.
     earlier: Counted,
