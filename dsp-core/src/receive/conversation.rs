@@ -106,8 +106,8 @@ impl<const N: usize> Virtual<N> {
     // Always inlined, so that each caller has its own `N` unrolled.
     #[inline(always)]
     fn next(&mut self, transit: i32, [floor, near]: [i32; 2], bounds: &[u16; N], growth: i32) {
-        for n in 0..N {
-            let bound = i32::from(bounds[n]);
+        for (n, &bound) in bounds.iter().enumerate() {
+            let bound = i32::from(bound);
             let late = (transit - self.playing[n]).max(0);
             self.made_up[n] += fine(late);
             let playing = (self.playing[n] + late).min(transit + bound);

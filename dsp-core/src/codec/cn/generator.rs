@@ -60,7 +60,7 @@ impl NoiseGenerator {
     /// Takes a payload of RFC 3389. An error changes nothing.
     ///
     /// # Errors
-    /// As for [`Description::read`].
+    /// As for [`NoiseDescription::read`](super::NoiseDescription::read).
     pub fn update(&mut self, payload: &[u8]) -> Result<(), DecodeError> {
         self.set(NoiseDescription::read(payload)?);
         Ok(())
