@@ -2,7 +2,8 @@
 //!
 //! | | `i16` | `f32` |
 //! |---|---|---|
-//! | [`Kernel::State`]: a sum of samples, or a filter's state | `i32`: 4 bits below a sample's step, 2,047 times its range above | `f32` |
+//! | [`Kernel::Sum`]: a sum of samples | `i32` | `f32` |
+//! | [`Kernel::State`]: a filter's state | `i32`: 4 bits below a sample's step, 2,047 times its range above | `f32` |
 //! | [`Kernel::Tap`]: one factor, -2 to just under 2 | 30 bits behind the point | `f32` |
 //! | [`Kernel::Acc`]: a sum of states by taps | `i64` | `f32` |
 //! | [`Kernel::Taps`]: eight factors of a FIR, -4 to just under 4 | 21 bits behind the point, in two halves | `f32` |
@@ -54,7 +55,10 @@ const fn quantised(real: f64, bits: u32, least: i32, most: i32) -> i32 {
 
 /// A sample that filters and sums can work with: `i16` or `f32`.
 pub trait Kernel: Sample {
-    /// A sum of samples or a filter's state: `i32` with 4 guard bits below and 11 above, or `f32`.
+    /// A sum of samples: of 65,536 at least for `i16`.
+    type Sum: Copy + Default + PartialEq + core::fmt::Debug + Add<Output = Self::Sum> + Sub<Output = Self::Sum>;
+
+    /// A filter's state: `i32` with 4 guard bits below and 11 above, or `f32`.
     type State: Copy + Default + PartialEq + core::fmt::Debug + Add<Output = Self::State> + Sub<Output = Self::State>;
 
     /// A factor from -2 to just under 2.
@@ -65,6 +69,12 @@ pub trait Kernel: Sample {
 
     /// [`LANES`] factors of a FIR, from -4 to just under 4.
     type Taps: Copy + Default + core::fmt::Debug;
+
+    /// As a sum; exact.
+    fn whole(self) -> Self::Sum;
+
+    /// A sum as a sample: saturated (`i16`).
+    fn saturated(sum: Self::Sum) -> Self;
 
     /// As a state; exact.
     fn widen(self) -> Self::State;
@@ -135,10 +145,21 @@ fn sum_of_products(samples: &[[i16; LANES]], taps: &[Taps16], half: impl Fn(&Tap
 }
 
 impl Kernel for i16 {
+    type Sum = i32;
     type State = i32;
     type Tap = I2F30;
     type Acc = i64;
     type Taps = Taps16;
+
+    #[inline]
+    fn whole(self) -> i32 {
+        self.into()
+    }
+
+    #[inline]
+    fn saturated(sum: i32) -> Self {
+        sum.clamp(Self::MIN.into(), Self::MAX.into()) as Self
+    }
 
     #[inline]
     fn widen(self) -> i32 {
@@ -147,7 +168,8 @@ impl Kernel for i16 {
 
     #[inline]
     fn narrow(state: i32) -> Self {
-        let step = state.saturating_add(1 << (GUARD - 1)) >> GUARD;
+        // Half a step is added behind the shift, where it can't overflow.
+        let step = (state >> GUARD) + ((state >> (GUARD - 1)) & 1);
         step.clamp(i32::from(Self::MIN), i32::from(Self::MAX)) as Self
     }
 
@@ -186,10 +208,21 @@ impl Kernel for i16 {
 }
 
 impl Kernel for f32 {
+    type Sum = Self;
     type State = Self;
     type Tap = Self;
     type Acc = Self;
     type Taps = [Self; LANES];
+
+    #[inline]
+    fn whole(self) -> Self {
+        self
+    }
+
+    #[inline]
+    fn saturated(sum: Self) -> Self {
+        sum
+    }
 
     #[inline]
     fn widen(self) -> Self {

@@ -1,6 +1,6 @@
 //! Mixer: the sum of any number of ports, and for each port the sum without itself.
 //!
-//! Ports are added up once, in [`Kernel::State`], and saturate once where the sum leaves; so the order of ports changes
+//! Ports are added up once, in [`Kernel::Sum`], and saturate once where the sum leaves; so the order of ports changes
 //! nothing in `i16`, and what one port hears of the others is no quieter because of its own sound. `f32` keeps its headroom,
 //! and its sum without a port is off by the rounding of the sum: -138 dB of the loudest it has been. A gain for each port is a
 //! [`Gain`](super::gain::Gain) before it, which at 0 dB changes and costs nothing.
@@ -39,12 +39,12 @@ impl core::error::Error for MixerError {}
 /// Adds up frames of at most `SAMPLES` samples.
 #[derive(Clone, Copy, Debug)]
 pub struct Mixer<S: Kernel, const SAMPLES: usize> {
-    sum: [S::State; SAMPLES],
+    sum: [S::Sum; SAMPLES],
 }
 
 impl<S: Kernel, const SAMPLES: usize> Default for Mixer<S, SAMPLES> {
     fn default() -> Self {
-        Self { sum: [S::State::default(); SAMPLES] }
+        Self { sum: [S::Sum::default(); SAMPLES] }
     }
 }
 
@@ -55,7 +55,7 @@ impl<S: Kernel, const SAMPLES: usize> Mixer<S, SAMPLES> {
     /// [`MixerError::Frame`] if there is no room for it.
     pub fn frame(&mut self, samples: usize) -> Result<Mix<'_, S>, MixerError> {
         let sum = self.sum.get_mut(..samples).ok_or(MixerError::Frame { need: samples, got: SAMPLES })?;
-        sum.fill(S::State::default());
+        sum.fill(S::Sum::default());
         Ok(Mix { sum, ports: 0 })
     }
 }
@@ -63,12 +63,12 @@ impl<S: Kernel, const SAMPLES: usize> Mixer<S, SAMPLES> {
 /// One frame of a [`Mixer`].
 #[derive(Debug)]
 pub struct Mix<'a, S: Kernel> {
-    sum: &'a mut [S::State],
+    sum: &'a mut [S::Sum],
     ports: u16,
 }
 
 impl<S: Kernel> Mix<'_, S> {
-    /// The most ports: as many as surely fit the sum of `i16`. Further ones are not heard.
+    /// The most ports. Further ones are not heard.
     pub const MAX_PORTS: u16 = 2_047;
 
     /// Adds a port. One that is shorter than the frame is silent behind its end.
@@ -78,21 +78,21 @@ impl<S: Kernel> Mix<'_, S> {
         }
         self.ports += 1;
         for (sum, &sample) in self.sum.iter_mut().zip(port) {
-            *sum = *sum + sample.widen();
+            *sum = *sum + sample.whole();
         }
     }
 
     /// Writes the sum of all ports.
     pub fn all(&self, out: &mut [S]) {
         for (out, &sum) in out.iter_mut().zip(&*self.sum) {
-            *out = S::narrow(sum);
+            *out = S::saturated(sum);
         }
     }
 
     /// Writes the sum of all ports but `own`, which was added as it is.
     pub fn others(&self, own: &[S], out: &mut [S]) {
         for ((out, &sum), &own) in out.iter_mut().zip(&*self.sum).zip(own) {
-            *out = S::narrow(sum - own.widen());
+            *out = S::saturated(sum - own.whole());
         }
     }
 }
