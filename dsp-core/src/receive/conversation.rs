@@ -17,9 +17,9 @@
 //! which forgets eight times as slowly. Without that, bursts that can be waited for or not at the same R would be answered
 //! by now one and now the other, which is worse than either. A bound is left for another that is better by 0.3 of R in
 //! those seconds, and for a shorter one that is better by 1, as each change is heard. Of whichever is followed no more counts
-//! than the longest delay of the last 8 to 16 s of packets of 20 ms: when a network has become calm, nobody waits on.
+//! than the longest delay of the last 20 to 30 s: when a network has become calm, nobody waits on.
 //!
-//! All in whole ms and integers. Memory: under 400 bytes. Cost: 24 bounds a packet, some 15 instructions each, and with each
+//! All in whole ms and integers. Memory: under 450 bytes. Cost: 24 bounds a packet, some 15 instructions each, and with each
 //! eighth packet three divisions each.
 
 use crate::quality::impairment::{self, LossImpairment};
@@ -83,8 +83,9 @@ const MOST_LOST: u32 = 4_096 * FINE;
 const LATEST_MS: i32 = 10_000;
 /// No clock of 8 kHz or faster counts so many ms in 32 bits: sums and differences of two transits fit into theirs.
 const FARTHEST_MS: i32 = 1 << 28;
-/// No bound is of use that is longer than any packet of so many needed, or of twice as many.
-const SEEN_PACKETS: u16 = 400;
+/// No bound is of use that is longer than any packet needed in these windows, of which one is filling.
+const WINDOWS: usize = 3;
+const WINDOW_MS: u16 = 10_000;
 /// What the network takes by now is that of the fastest of so many packets, or of twice as many.
 const NEAR_PACKETS: u16 = 4;
 
@@ -126,7 +127,7 @@ impl<const N: usize> Virtual<N> {
                 self.made_up[n] += fine(packet_ms);
                 late += 1;
             } else {
-                self.wait[n] += fine(wait.min(LATEST_MS));
+                self.wait[n] += fine(wait.min(BOUNDS[BOUNDS.len() - 1].into()));
             }
         }
         late
@@ -178,9 +179,12 @@ pub(super) struct Bounds {
     near: [i32; 2],
     slowest: [i32; 2],
     gathered: u16,
-    /// The longest delay over the base of some packets, and of as many before them, in ms, and how many the first are.
-    longest: [u16; 2],
-    seen: u16,
+    /// The longest delays over the base in this window, in the one before and in the one before that, in ms, and how much of
+    /// this one has passed, in ms of media time.
+    longest: [u16; WINDOWS],
+    passed: u16,
+    /// Copies since the sums last forgot for their sake.
+    copies: u8,
     packet_ms: u16,
     besides_ms: u16,
     loss: LossImpairment,
@@ -205,8 +209,9 @@ impl Bounds {
             near: [0; 2],
             slowest: [0; 2],
             gathered: 0,
-            longest: [0; 2],
-            seen: 0,
+            longest: [0; WINDOWS],
+            passed: 0,
+            copies: 0,
             packet_ms: 20,
             besides_ms: 0,
             loss: LossImpairment::default(),
@@ -253,6 +258,12 @@ impl Bounds {
         let relative = relative.min(LATEST_MS as u32);
         let floor = transit - relative as i32;
         self.floor = floor;
+        let step = step.min(WINDOW_MS.into());
+        self.passed += step as u16;
+        if self.passed >= WINDOW_MS {
+            self.longest.rotate_right(1);
+            (self.longest[0], self.passed) = (0, 0);
+        }
         self.count_longest(relative as u16);
         // What takes so much longer at once has another time.
         if !self.begun || transit - self.bounds.playing[0] > LATEST_MS {
@@ -270,14 +281,14 @@ impl Bounds {
         self.slowest[0] = self.slowest[0].max(transit);
         let near = if self.gets_faster() { floor } else { self.near() };
         let floors = [floor, near];
-        let growth = step.min(LATEST_MS as u32) as i32 / GROWTH;
+        let growth = step as i32 / GROWTH;
         self.bounds.next(transit, floors, &BOUNDS, growth);
-        self.call.next(transit, floors, &[BOUNDS[usize::from(self.followed)]], growth);
+        self.call.next(transit, floors, &[BOUNDS[self.effective()]], growth);
         self.count_later(transit);
         self.came();
     }
 
-    /// Counts a packet that was overtaken, or a copy of one.
+    /// Counts a packet that was overtaken.
     pub(super) fn count_single(&mut self, transit: i32) {
         let transit = transit.clamp(-FARTHEST_MS, FARTHEST_MS);
         self.count_longest((transit - self.floor).clamp(0, LATEST_MS) as u16);
@@ -293,11 +304,17 @@ impl Bounds {
     }
 
     fn count_longest(&mut self, relative: u16) {
-        if self.seen >= SEEN_PACKETS {
-            (self.longest, self.seen) = ([0, self.longest[0]], 0);
-        }
-        self.seen += 1;
         self.longest[0] = self.longest[0].max(relative);
+    }
+
+    /// The same of a copy. As many may come with each packet, they make the sums forget as packets do.
+    pub(super) fn count_copy(&mut self, transit: i32) {
+        self.count_single(transit);
+        self.copies += 1;
+        if u32::from(self.copies) >= EVERY {
+            self.copies = 0;
+            self.forget();
+        }
     }
 
     /// Counts the bounds that a packet which took `transit` came later than.
@@ -363,7 +380,7 @@ impl Bounds {
         let sound = expected.max(came).max(AT_LEAST_PACKETS * FINE) * packet_ms;
         // In 64ths of a percent of what is played, so that no product exceeds 32 bits.
         let percent = (sound / 100).max(1);
-        let mut followed = [0; 2];
+        let (mut followed, mut effective) = ([0; 2], [0; 2]);
         let (mut best, mut least) = (0, [u32::MAX, 0]);
         let ([call_wait], [call_made_up]) = (self.call.wait, self.call.made_up);
         for (index, (wait, made_up)) in self.bounds.wait.into_iter().zip(self.bounds.made_up).enumerate() {
@@ -379,22 +396,33 @@ impl Bounds {
             if index == usize::from(self.followed) {
                 followed = taken;
             }
+            if index == self.effective() {
+                effective = taken;
+            }
         }
         // What it's worth in the seconds to come is that much less in all of the call.
         let seconds = self.packets.came >> 6;
         let all = came >> 6;
         let worth = if best < usize::from(self.followed) { WORTH_SHORTER } else { WORTH_LONGER };
         if (followed[0] + followed[1] - least[0] - least[1]) * all > worth * seconds {
-            (self.followed, followed) = (best as u8, least);
+            self.followed = best as u8;
+            if self.effective() == best {
+                effective = least;
+            }
         }
-        self.taken = followed.map(|taken| taken as u16);
+        self.taken = effective.map(|taken| taken as u16);
     }
 
-    /// The bound that is followed, or a shorter one where none of the last packets needed more, in ms.
+    /// The bound that is followed, or a shorter one where none of the last packets needed more.
+    fn effective(&self) -> usize {
+        let longest = self.longest.into_iter().max().unwrap_or(0);
+        let needed = BOUNDS.partition_point(|&bound| bound < longest);
+        needed.min(self.followed.into())
+    }
+
+    /// The same in ms.
     fn bound_ms(&self) -> u32 {
-        let longest = self.longest[0].max(self.longest[1]);
-        let needed = BOUNDS.into_iter().find(|&bound| bound >= longest).unwrap_or(u16::MAX);
-        BOUNDS[usize::from(self.followed)].min(needed).into()
+        BOUNDS[self.effective()].into()
     }
 
     /// The delay over the base that the bound asks for by now, in ms. Of what the network takes longer only three quarters
@@ -531,7 +559,7 @@ mod tests {
             let rough = |n: u32| Some((n.wrapping_mul(2_654_435_761) >> 8) as i32 % worst_ms);
             feed(&mut bounds, 6_000, rough);
             assert!(bounds.delay_ms() >= 60, "{worst_ms}: {}", bounds.delay_ms());
-            feed(&mut bounds, 2 * u32::from(SEEN_PACKETS), |n| Some(n as i32 % 3));
+            feed(&mut bounds, 30 * 50, |n| Some(n as i32 % 3));
             assert!(bounds.delay_ms() <= 10, "{worst_ms}: {}", bounds.delay_ms());
             // It is remembered all the same.
             feed(&mut bounds, 50, rough);
@@ -567,6 +595,22 @@ mod tests {
         }
         assert_eq!(bounds.bound_ms(), 60);
         assert_eq!(bounds.call.playing, [60]);
+    }
+
+    /// Sixteen with each packet, all of them late: debug builds check that no sum overflows.
+    #[test]
+    fn any_number_of_copies_is_forgotten() {
+        for late_ms in [5_000, -5_000] {
+            let mut bounds = Bounds::new();
+            for n in 0..20_000u32 {
+                bounds.count(0, 0, 20);
+                (0..16).for_each(|_| bounds.count_copy(late_ms));
+                if n.is_multiple_of(EVERY) {
+                    bounds.forget();
+                    bounds.look_up();
+                }
+            }
+        }
     }
 
     /// Whatever comes, no sum overflows: debug builds check.

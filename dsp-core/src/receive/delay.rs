@@ -141,7 +141,8 @@ const DRIFT_LIMIT: Duration = Duration::from_millis(10);
 pub struct Estimate {
     /// The delay after the base that costs least.
     pub target: u32,
-    /// The delay after the base that 19 of 20 packets stay within.
+    /// The delay after the base that nearly all packets stay within: 19 of 20; in a conversation that waits for less fewer, two
+    /// of three at least.
     pub usual: u32,
     /// Packets overtook each other of late, and one that is missing is more likely to come than not.
     pub reorders: bool,
@@ -400,7 +401,7 @@ impl DelayEstimator {
             Weighed::Listening(histogram) => histogram.count(relative / self.ticks_per_ms, false),
             Weighed::Conversation(bounds) => {
                 let transit_ms = bounds.after_origin(transit, ticks_per_ms);
-                bounds.count_single(transit_ms);
+                bounds.count_copy(transit_ms);
             }
         }
         if relative > self.target {
