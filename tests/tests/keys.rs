@@ -380,8 +380,7 @@ fn a_flood_of_sources_under_one_key_opens_no_replay() {
     }
     scene.replay_all();
     assert_eq!(scene.replayed, 0, "of {}", scene.accepted.len());
-    // 20 of the first, and one of each that there was room for.
-    assert!(scene.accepted.len() > 90, "{}", scene.accepted.len());
+    assert!(scene.accepted.len() > 100);
 }
 
 #[test]

@@ -104,8 +104,6 @@ impl<const N: usize> Virtual<N> {
     const NEW: Self = Self { playing: [0; N], wait: [0; N], made_up: [0; N] };
 
     /// The next packet took `transit`, the fastest of all `floor`, and of the last few, where it counts, `near`.
-    // Always inlined, so that each caller has its own `N` unrolled.
-    #[inline(always)]
     fn next(&mut self, transit: i32, [floor, near]: [i32; 2], bounds: &[u16; N], growth: i32) {
         for (n, &bound) in bounds.iter().enumerate() {
             let bound = i32::from(bound);
@@ -118,19 +116,16 @@ impl<const N: usize> Virtual<N> {
         }
     }
 
-    /// A single packet came out of order. How many were late with it.
-    fn single(&mut self, transit: i32, packet_ms: i32) -> usize {
-        let mut late = 0;
+    /// A single packet came out of order.
+    fn single(&mut self, transit: i32, packet_ms: i32) {
         for n in 0..N {
             let wait = self.playing[n] - transit;
             if wait < 0 {
                 self.made_up[n] += fine(packet_ms);
-                late += 1;
             } else {
                 self.wait[n] += fine(wait.min(BOUNDS[BOUNDS.len() - 1].into()));
             }
         }
-        late
     }
 
     fn forget(&mut self, shift: u32) {
@@ -264,14 +259,14 @@ impl Bounds {
             self.longest.rotate_right(1);
             (self.longest[0], self.passed) = (0, 0);
         }
-        self.count_longest(relative as u16);
+        self.longest[0] = self.longest[0].max(relative as u16);
         // What takes so much longer at once has another time.
         if !self.begun || transit - self.bounds.playing[0] > LATEST_MS {
             self.begun = true;
             self.gathered = 0;
             (self.near, self.slowest) = ([transit; 2], [transit; 2]);
             self.bounds.playing = BOUNDS.map(|bound| transit + i32::from(bound));
-            self.call.playing = [transit + i32::from(BOUNDS[usize::from(self.followed)])];
+            self.call.playing = [transit + i32::from(BOUNDS[self.effective()])];
         } else if self.gathered >= NEAR_PACKETS {
             self.gathered = 0;
             (self.near, self.slowest) = ([transit, self.near[0]], [transit, self.slowest[0]]);
@@ -291,20 +286,17 @@ impl Bounds {
     /// Counts a packet that was overtaken.
     pub(super) fn count_single(&mut self, transit: i32) {
         let transit = transit.clamp(-FARTHEST_MS, FARTHEST_MS);
-        self.count_longest((transit - self.floor).clamp(0, LATEST_MS) as u16);
-        let packet_ms = self.packet_ms.into();
-        self.bounds.single(transit, packet_ms);
-        self.count_later(transit);
-        // Where it was late, it has been taken for lost.
-        if self.call.single(transit, packet_ms) > 0 {
+        self.longest[0] = self.longest[0].max((transit - self.floor).clamp(0, LATEST_MS) as u16);
+        // Where it is late, it has been taken for lost.
+        if transit > self.call.playing[0] {
             self.packets.expected = self.packets.expected.saturating_sub(FINE);
             self.call_packets.expected = self.call_packets.expected.saturating_sub(FINE);
         }
+        let packet_ms = self.packet_ms.into();
+        self.bounds.single(transit, packet_ms);
+        self.call.single(transit, packet_ms);
+        self.count_later(transit);
         self.came();
-    }
-
-    fn count_longest(&mut self, relative: u16) {
-        self.longest[0] = self.longest[0].max(relative);
     }
 
     /// The same of a copy. As many may come with each packet, they make the sums forget as packets do.
@@ -341,8 +333,8 @@ impl Bounds {
         if self.gets_faster() {
             return 0;
         }
-        let spread = self.slowest[0].max(self.slowest[1]).saturating_sub(self.near());
-        self.near().saturating_sub(self.floor).saturating_sub(spread.saturating_mul(2)).clamp(0, LATEST_MS)
+        let spread = self.slowest[0].max(self.slowest[1]) - self.near();
+        (self.near() - self.floor).saturating_sub(spread.saturating_mul(2)).clamp(0, LATEST_MS)
     }
 
     fn came(&mut self) {
@@ -380,37 +372,29 @@ impl Bounds {
         let sound = expected.max(came).max(AT_LEAST_PACKETS * FINE) * packet_ms;
         // In 64ths of a percent of what is played, so that no product exceeds 32 bits.
         let percent = (sound / 100).max(1);
-        let (mut followed, mut effective) = ([0; 2], [0; 2]);
-        let (mut best, mut least) = (0, [u32::MAX, 0]);
-        let ([call_wait], [call_made_up]) = (self.call.wait, self.call.made_up);
-        for (index, (wait, made_up)) in self.bounds.wait.into_iter().zip(self.bounds.made_up).enumerate() {
-            let wait = (call_wait + wait) / came;
-            let made_up = lost + call_made_up + made_up;
+        // What delay and loss take off with each bound.
+        let mut taken = [[0u16; 2]; BOUNDS.len()];
+        let sums = self.bounds.wait.iter().zip(&self.bounds.made_up);
+        for (taken, (wait, made_up)) in taken.iter_mut().zip(sums) {
+            let wait = (self.call.wait[0] + wait) / came;
+            let made_up = lost + self.call.made_up[0] + made_up;
             let whole = (made_up / percent).min(100);
             let part = (made_up - whole * percent).min(percent) * 16 / percent.div_ceil(16);
             let share = whole * impairment::PERCENT + part;
-            let taken = [impairment::of_delay(u32::from(self.besides_ms) + wait), self.loss.of_loss(share)];
-            if taken[0] + taken[1] < least[0].saturating_add(least[1]) {
-                (best, least) = (index, taken);
-            }
-            if index == usize::from(self.followed) {
-                followed = taken;
-            }
-            if index == self.effective() {
-                effective = taken;
-            }
+            let delay = impairment::of_delay(u32::from(self.besides_ms) + wait);
+            *taken = [delay as u16, self.loss.of_loss(share) as u16];
         }
+        let sum = |index: usize| u32::from(taken[index][0]) + u32::from(taken[index][1]);
+        let followed = usize::from(self.followed);
+        let best = (0..BOUNDS.len()).min_by_key(|&index| sum(index)).unwrap_or(followed);
         // What it's worth in the seconds to come is that much less in all of the call.
         let seconds = self.packets.came >> 6;
         let all = came >> 6;
-        let worth = if best < usize::from(self.followed) { WORTH_SHORTER } else { WORTH_LONGER };
-        if (followed[0] + followed[1] - least[0] - least[1]) * all > worth * seconds {
+        let worth = if best < followed { WORTH_SHORTER } else { WORTH_LONGER };
+        if (sum(followed) - sum(best)) * all > worth * seconds {
             self.followed = best as u8;
-            if self.effective() == best {
-                effective = least;
-            }
         }
-        self.taken = effective.map(|taken| taken as u16);
+        self.taken = taken[self.effective()];
     }
 
     /// The bound that is followed, or a shorter one where none of the last packets needed more.
@@ -455,186 +439,4 @@ impl Bounds {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Feeds packets of 20 ms; `delay_ms(n)` is what packet n takes, `None` if it never comes. The base is the fastest of ten
-    /// seconds.
-    fn feed(bounds: &mut Bounds, packets: u32, delay_ms: impl Fn(u32) -> Option<i32>) {
-        for n in 0..packets {
-            match delay_ms(n) {
-                Some(ms) => {
-                    let base = (n.saturating_sub(499)..=n).filter_map(&delay_ms).min().unwrap_or(ms);
-                    bounds.count(ms, (ms - base) as u32, 20);
-                }
-                None => bounds.lost(),
-            }
-            if n % EVERY == EVERY - 1 {
-                bounds.forget();
-                bounds.look_up();
-            }
-        }
-    }
-
-    /// A stall of `ms` each `every` packets, after which all come at once.
-    fn stalls(every: u32, ms: i32) -> impl Fn(u32) -> Option<i32> {
-        move |n| Some((ms - (n % every) as i32 * 20).max(0))
-    }
-
-    #[test]
-    fn is_small() {
-        assert!(size_of::<Bounds>() < 450, "{}", size_of::<Bounds>());
-    }
-
-    #[test]
-    fn a_calm_network_has_the_shortest_bound() {
-        let mut bounds = Bounds::new();
-        feed(&mut bounds, 1_000, |_| Some(70));
-        assert_eq!((bounds.bound_ms(), bounds.choice().loss_tenths), (2, 0));
-        // 50 ms besides: Id of some 1.5.
-        assert!((10..25).contains(&bounds.choice().delay_tenths), "{:?}", bounds.choice());
-    }
-
-    #[test]
-    fn jitter_is_waited_for_where_that_is_cheap() {
-        let mut bounds = Bounds::new();
-        feed(&mut bounds, 3_000, |n| Some((n * 7 % 50) as i32));
-        assert!((40..=60).contains(&bounds.bound_ms()), "{}", bounds.bound_ms());
-        assert!(bounds.choice().loss_tenths < 10, "{:?}", bounds.choice());
-    }
-
-    /// A stall of 100 ms each second is 10 % of all sound: it is waited for. One of 1.2 s each 4 s is not: 650 ms of delay
-    /// more would take 30 off R, and 30 % of made-up sound not much more than 20 %.
-    #[test]
-    fn short_stalls_are_waited_for_and_long_ones_are_not() {
-        let mut short = Bounds::new();
-        feed(&mut short, 3_000, stalls(50, 100));
-        assert!((80..=120).contains(&short.bound_ms()), "{}", short.bound_ms());
-        let mut long = Bounds::new();
-        feed(&mut long, 3_000, stalls(200, 1_200));
-        assert!(long.bound_ms() <= 200, "{}", long.bound_ms());
-    }
-
-    /// The more of the way is there already, the dearer is the next ms.
-    #[test]
-    fn a_long_way_leaves_less_to_wait_for() {
-        let follow = |besides| {
-            let mut bounds = Bounds::new();
-            bounds.set(&Conversation { besides: Duration::from_millis(besides), ..Conversation::default() });
-            feed(&mut bounds, 3_000, stalls(150, 160));
-            (bounds.bound_ms(), bounds.choice().besides_ms)
-        };
-        let ((near, _), (far, besides)) = (follow(30), follow(250));
-        assert!(far < near && besides == 250, "{near} {far}");
-    }
-
-    /// What is lost comes with no bound: it makes late sound cheaper, and moves the bound down and not up.
-    #[test]
-    fn losses_are_no_reason_to_wait() {
-        let follow = |lost: u32| {
-            let mut bounds = Bounds::new();
-            feed(&mut bounds, 3_000, |n| (n % 10 >= lost).then_some((n * 7 % 100) as i32));
-            (bounds.bound_ms(), bounds.choice().loss_tenths)
-        };
-        let (none, some) = (follow(0), follow(2));
-        assert!(some.0 <= none.0, "{none:?} {some:?}");
-        // Ie,eff of 20 %: 95 * 20 / 45.1.
-        assert!((410..=450).contains(&some.1), "{some:?}");
-    }
-
-    /// A queue that grows by 50 ms a second is followed by playing slower: no bound needs to hold all of it.
-    #[test]
-    fn a_network_that_gets_slower_is_followed() {
-        let mut bounds = Bounds::new();
-        feed(&mut bounds, 4_000, |n| Some((n % 1_000) as i32));
-        assert!(bounds.bound_ms() <= 160, "{}", bounds.bound_ms());
-        assert!((300..500).contains(&bounds.delay_ms()), "{}", bounds.delay_ms());
-    }
-
-    /// However long it was bad: what nobody needs any more is not waited for.
-    #[test]
-    fn a_network_that_has_become_calm_is_waited_for_no_longer() {
-        for worst_ms in [80, 150, 300] {
-            let mut bounds = Bounds::new();
-            let rough = |n: u32| Some((n.wrapping_mul(2_654_435_761) >> 8) as i32 % worst_ms);
-            feed(&mut bounds, 6_000, rough);
-            assert!(bounds.delay_ms() >= 60, "{worst_ms}: {}", bounds.delay_ms());
-            feed(&mut bounds, 30 * 50, |n| Some(n as i32 % 3));
-            assert!(bounds.delay_ms() <= 10, "{worst_ms}: {}", bounds.delay_ms());
-            // It is remembered all the same.
-            feed(&mut bounds, 50, rough);
-            assert!(bounds.delay_ms() >= 60, "{worst_ms}: {}", bounds.delay_ms());
-        }
-    }
-
-    /// Two ways that cost the same are not mixed: what the call has begun with it goes on with.
-    #[test]
-    fn a_call_is_rated_as_a_whole() {
-        let mut bounds = Bounds::new();
-        let mut changes = 0;
-        for round in 0..20 {
-            let before = bounds.bound_ms();
-            feed(&mut bounds, 400, stalls(100, if round % 2 == 0 { 500 } else { 700 }));
-            changes += u32::from(bounds.bound_ms().abs_diff(before) > 150);
-        }
-        assert!(changes <= 2, "{changes}");
-    }
-
-    #[test]
-    fn an_overtaken_packet_is_late_alone() {
-        let mut bounds = Bounds::new();
-        for n in 0..2_000 {
-            bounds.count(0, 0, 20);
-            if n % 10 == 0 {
-                bounds.count_single(60);
-            }
-            if n % EVERY == 0 {
-                bounds.forget();
-                bounds.look_up();
-            }
-        }
-        assert_eq!(bounds.bound_ms(), 60);
-        assert_eq!(bounds.call.playing, [60]);
-    }
-
-    /// Sixteen with each packet, all of them late: debug builds check that no sum overflows.
-    #[test]
-    fn any_number_of_copies_is_forgotten() {
-        for late_ms in [5_000, -5_000] {
-            let mut bounds = Bounds::new();
-            for n in 0..20_000u32 {
-                bounds.count(0, 0, 20);
-                (0..16).for_each(|_| bounds.count_copy(late_ms));
-                if n.is_multiple_of(EVERY) {
-                    bounds.forget();
-                    bounds.look_up();
-                }
-            }
-        }
-    }
-
-    /// Whatever comes, no sum overflows: debug builds check.
-    #[test]
-    fn wild_times_do_no_harm() {
-        let mut bounds = Bounds::new();
-        bounds.set_packet(u32::MAX);
-        let loss = crate::quality::CodecImpairment { ie: 1e9, bpl: -5.0 };
-        bounds.set(&Conversation { besides: Duration::from_secs(1_000_000), loss: loss.into() });
-        let mut dice = 1u32;
-        for n in 0..60_000u32 {
-            dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            match n / 20_000 {
-                0 => bounds.count(if n % 2 == 0 { i32::MAX } else { i32::MIN }, dice, u32::MAX),
-                1 => bounds.count(dice as i32, dice.rotate_left(9), dice),
-                _ => bounds.count_single(dice as i32),
-            }
-            (0..dice % 100).for_each(|_| bounds.lost());
-            if n % EVERY == 0 {
-                bounds.forget();
-                bounds.look_up();
-            }
-            bounds.delay_ms();
-        }
-        assert!(bounds.usual_ms([20, 3]) <= 1_700 && bounds.choice().bound_ms <= 1_700);
-    }
-}
+mod tests;

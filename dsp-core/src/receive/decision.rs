@@ -156,7 +156,7 @@ pub struct Pace {
     pub delay: i32,
     /// What it's steered to.
     pub target: i32,
-    /// The delay that nearly all packets stay within.
+    /// The delay that nearly all packets stay within: [`Estimate::usual`](super::strategy::Estimate::usual).
     pub usual: i32,
     /// How long the sound lasts that is here without a hole, counted up to a little above the target.
     pub ahead: i32,
