@@ -380,7 +380,7 @@ fn a_flood_of_sources_under_one_key_opens_no_replay() {
     }
     scene.replay_all();
     assert_eq!(scene.replayed, 0, "of {}", scene.accepted.len());
-    assert!(scene.accepted.len() > 100);
+    assert!(scene.accepted.len() > 100, "{}", scene.accepted.len());
 }
 
 #[test]

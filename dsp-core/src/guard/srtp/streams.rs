@@ -8,7 +8,7 @@
 use super::replay::Replay;
 
 /// Former streams that are remembered: so many for each place, and these.
-const RETIRED_A_PLACE: usize = 4;
+const RETIRED_A_PLACE: usize = 6;
 const RETIRED: usize = 16;
 
 /// One stream under one key.

@@ -16,9 +16,9 @@ use crate::session::stream::MAX_SOURCES;
 
 /// SRTP contexts each way: our own sources, and the other side's with a few changes of SSRC.
 const STREAMS: usize = MAX_SOURCES + 7;
-/// The same where one source is heard at a time. With those that are remembered it can change its SSRC 80 times under one
+/// The same where one source is heard at a time. With those that are remembered it can change its SSRC 85 times under one
 /// key before another is refused.
-const ONE_AT_A_TIME: usize = 13;
+const ONE_AT_A_TIME: usize = 10;
 /// What can be remembered of keys that were left: as many changes of a key of ours, and of each source under the other
 /// side's. Offers and answers make them, so that an honest call has a few.
 const FORMER: usize = 256;
