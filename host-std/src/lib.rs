@@ -33,21 +33,44 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+//!
+//! Cargo features, all of them on by default but `opus-dred`:
+//!
+//! | feature | adds | needs |
+//! |---|---|---|
+//! | `cli` | the program `media-core`; all features below but `opus-dred` | |
+//! | `tokio` | [`session::driver`], [`sockets`], [`simulate::proxy`] | tokio |
+//! | `device` | [`device::CardIo`], [`device::list_devices`] | cpal; ALSA on Linux |
+//! | `report` | [`record`], [`report`] | plotters, serde |
+//! | `replay` | [`replay`]; `report` and `opus` | etherparse, flate2 |
+//! | `opus` | [`opus`], [`opus_file`], [`registry::Opus`] | libopus, which CMake builds |
+//! | `opus-dred` | Opus' concealment by a neural net and its Deep Redundancy; `opus` | |
+//!
+//! Without any (`default-features = false`) there is the sans-IO [`session::Call`] with G.711, G.722, iLBC, L16, SDP and
+//! SRTP, WAV files and virtual time: no C, no sound card, no runtime.
+
 #![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod designs;
 pub mod device;
+#[cfg(feature = "opus")]
 pub mod opus;
+#[cfg(feature = "opus")]
 pub mod opus_file;
 pub mod output;
 pub mod receiver;
+#[cfg(feature = "report")]
 pub mod record;
 pub mod registry;
+#[cfg(feature = "replay")]
 pub mod replay;
+#[cfg(feature = "report")]
 pub mod report;
 pub mod resample;
 pub mod sdp;
 pub mod session;
 pub mod simulate;
+#[cfg(feature = "tokio")]
 pub mod sockets;
 pub mod wav;

@@ -1,4 +1,4 @@
-//! Looks for what the C dependencies of host-std want: cmake for libopus, and ALSA on Linux.
+//! Looks for what the C dependencies of media-core-host want: cmake for libopus, and on Linux ALSA for sound cards.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,10 +12,10 @@ fn main() {
     }
     let linux = std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux");
     let mut missing = Vec::new();
-    if !runs("cmake", &["--version"]) {
+    if cfg!(feature = "cmake") && !runs("cmake", &["--version"]) {
         missing.push(("cmake", "cmake"));
     }
-    if linux && !links("asound") {
+    if cfg!(feature = "alsa") && linux && !links("asound") {
         missing.push(("ALSA", "libasound2-dev"));
     }
     if missing.is_empty() {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use assert_no_alloc::{AllocDisabler, assert_no_alloc};
 use host_std::device::{AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, Direction, FileIo, list_devices};
 use host_std::resample::Resampler;
+use media_core_tests::skipped;
 
 #[global_allocator]
 static ALLOCATOR: AllocDisabler = AllocDisabler;
@@ -61,8 +62,7 @@ fn open(config: CardConfig) -> Option<CardIo> {
     match CardIo::open(config) {
         Ok(card) => Some(card),
         Err(e) => {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "{e}, and CI=true wants it");
-            eprintln!("skipped: libasound has no usable device here: {e}");
+            skipped::lacks(format_args!("libasound has no usable device here: {e}"));
             None
         }
     }

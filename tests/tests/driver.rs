@@ -11,6 +11,7 @@ use host_std::registry::CodecFormat;
 use host_std::sdp::Direction;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
 use host_std::session::{Call, CallConfig, Latching, OwnBlock};
+use media_core_tests::skipped;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -99,7 +100,7 @@ async fn a_dual_stack_socket_talks_with_an_ipv4_address() {
     let mut calls = Vec::new();
     for address in ["[::]:0", "127.0.0.1:0"] {
         let Ok(socket) = UdpSocket::bind(address).await else {
-            eprintln!("skipped: this machine has no IPv6");
+            skipped::skip("this machine has no IPv6");
             return;
         };
         let port = socket.local_addr().unwrap().port();

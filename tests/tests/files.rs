@@ -12,6 +12,7 @@ use host_std::opus_file::{OpusFileWriter, OpusHead};
 use host_std::wav::{WavFrames, WavSource, to_wav};
 use media_core_tests::program::{Ended, Running, folder, installed, media_core, read_when_there};
 use media_core_tests::shared;
+use media_core_tests::skipped;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const RATE_HZ: u32 = 8_000;
@@ -185,7 +186,7 @@ fn wav_files_are_read_as_sox_and_ffmpeg_read_them() {
     let ffmpeg = installed("ffmpeg", "ffmpeg");
     let sox = Command::new("sox").arg("--version").stdout(Stdio::null()).status().is_ok();
     if !sox {
-        eprintln!("skipped: sox is not installed (apt-get install sox)");
+        skipped::skip("sox is not installed (apt-get install sox)");
     }
     let mut others = Vec::new();
     for (name, odd, path) in &files {

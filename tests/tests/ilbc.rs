@@ -10,7 +10,7 @@
 use dsp_core::codec::ilbc::{IlbcDecoder, IlbcEncoder, IlbcMode};
 use dsp_core::codec::{DecodeError, Decoder, EncodeError, Encoder};
 use media_core_tests::fnv::Fnv;
-use media_core_tests::shared;
+use media_core_tests::{shared, skipped};
 
 const MODES: [(IlbcMode, u32); 2] = [(IlbcMode::Ms20, 20), (IlbcMode::Ms30, 30)];
 const FILES: [&str; 3] = ["F00", "F01", "F02"];
@@ -122,7 +122,7 @@ fn ffmpeg_decodes_our_packets() {
                 .output();
             std::fs::remove_file(&path).unwrap();
             let Ok(output) = ran else {
-                eprintln!("skipped: no ffmpeg here");
+                skipped::lacks("no ffmpeg here");
                 return;
             };
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

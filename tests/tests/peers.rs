@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use host_std::wav::{WavSink, WavSource};
 use media_core_tests::program::{Ended, Running, folder, free_port_pair, media_core};
+use media_core_tests::skipped;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop");
@@ -26,7 +27,7 @@ fn python_with_pjsua2() -> Option<String> {
         return Some(python);
     }
     assert!(std::env::var("MEDIA_CORE_PEERS").as_deref() != Ok("1"), "pjsua2 is missing, and MEDIA_CORE_PEERS=1");
-    eprintln!("skipped: no pjsua2 (pip install pjsua2-python)");
+    skipped::skip("no pjsua2 (pip install pjsua2-python)");
     None
 }
 
@@ -116,7 +117,7 @@ fn phone_is_there(program: &str, package: &str) -> bool {
         return true;
     }
     assert!(std::env::var("MEDIA_CORE_PEERS").as_deref() != Ok("1"), "{program} is missing, and MEDIA_CORE_PEERS=1");
-    eprintln!("skipped: {program} is not there (apt-get install {package})");
+    skipped::skip(format_args!("{program} is not there (apt-get install {package})"));
     false
 }
 

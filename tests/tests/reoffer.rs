@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use host_std::wav::{WavSink, WavSource};
 use media_core_tests::program::{Ended, Running, folder, media_core};
+use media_core_tests::skipped;
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// Louder than this is sound: the tones have an RMS of 5,600.
@@ -198,7 +199,7 @@ fn an_offer_that_cannot_be_taken_changes_nothing() {
 #[test]
 fn a_whole_call_over_ipv6_holds_and_resumes() {
     if UdpSocket::bind("[::1]:0").is_err() {
-        eprintln!("skipped: this machine has no IPv6");
+        skipped::skip("this machine has no IPv6");
         return;
     }
     let at: [&[&str]; 2] = [&["--hold-at", "2", "--resume-at", "4"], &[]];

@@ -16,6 +16,7 @@ use host_std::session::{Call, CallConfig};
 use host_std::sockets::{Dscp, Ports, SocketConfig, SocketError, SocketWarning, Sockets};
 use host_std::wav::WavSource;
 use media_core_tests::program::{Running, folder, media_core, read_when_there};
+use media_core_tests::skipped;
 use socket2::SockRef;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -168,7 +169,7 @@ fn datagrams_bear_their_dscp_on_the_wire() {
     let pairs = [(families[0], families[0]), (families[1], families[1]), (Ipv6Addr::UNSPECIFIED.into(), families[0])];
     for (from, to) in pairs {
         let Some(listener) = listener(to) else {
-            eprintln!("skipped: this machine has no IPv6");
+            skipped::skip("this machine has no IPv6");
             continue;
         };
         let (own, mut to) = (from, listener.local_addr().unwrap());

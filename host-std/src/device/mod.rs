@@ -1,9 +1,9 @@
 //! Sound in and out for a call: a sound card, WAV files, or nothing, behind one trait.
 //!
 //! The caller moves 16-bit frames at its own rate, mono or interleaved stereo, and its own pace, usually one frame a tick; nothing here
-//! blocks. [`CardIo`] brings that together with the card's pace, rate, channels and sample format: one lock-free ring
+//! blocks. `CardIo` brings that together with the card's pace, rate, channels and sample format: one lock-free ring
 //! a direction, resampled on the caller's side, with a slow nudge of the ratio that keeps the ring near its target
-//! level however the clocks drift. [`FileIo`] does as it is told, and runs as fast as it is called.
+//! level however the clocks drift; it needs the cargo feature `device`. [`FileIo`] does as it is told, and runs as fast as it is called.
 //!
 //! Delay of a card: its own period, the ring's target level (`target_ms`) and the resampler's, a direction.
 
@@ -14,16 +14,23 @@ use dsp_core::front::Latency;
 use crate::resample::ResampleError;
 use crate::wav::WavError;
 
+#[cfg(feature = "device")]
 mod card;
+#[cfg(feature = "device")]
 mod drift;
+#[cfg(feature = "device")]
 mod ends;
 mod file;
+#[cfg(feature = "device")]
 mod list;
+#[cfg(feature = "device")]
 mod stream;
 mod widen;
 
+#[cfg(feature = "device")]
 pub use card::{CardConfig, CardIo};
 pub use file::FileIo;
+#[cfg(feature = "device")]
 pub use list::{DeviceInfo, FormatInfo, list_devices};
 pub use widen::Widened;
 
@@ -154,7 +161,7 @@ pub enum DeviceChoice {
     /// The system's default.
     #[default]
     Default,
-    /// By its id or name as [`list_devices`] gives them, or by a part of the name.
+    /// By its id or name as `list_devices` gives them, or by a part of the name.
     Named(String),
 }
 
@@ -163,6 +170,7 @@ pub enum DeviceChoice {
 #[non_exhaustive]
 pub enum DeviceError {
     /// The machine has no sound device for this direction.
+    #[cfg(feature = "device")]
     NoDevice {
         /// What it was wanted for.
         direction: Direction,
@@ -184,6 +192,7 @@ pub enum DeviceError {
         direction: Direction,
     },
     /// The device is there but can't be opened or started.
+    #[cfg(feature = "device")]
     Open {
         /// The device.
         name: String,
@@ -191,6 +200,7 @@ pub enum DeviceError {
         source: cpal::Error,
     },
     /// The device was unplugged or stopped working.
+    #[cfg(feature = "device")]
     Lost {
         /// The kind of error that the system reported.
         source: cpal::Error,
@@ -204,12 +214,15 @@ pub enum DeviceError {
 impl fmt::Display for DeviceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            #[cfg(feature = "device")]
             Self::NoDevice { direction, .. } => {
                 write!(f, "no sound device: use --null to run without {direction}, or WAV files")
             }
             Self::NotFound { name, direction } => write!(f, "no {direction} device is named {name:?}"),
             Self::Unsupported { name, direction } => write!(f, "{name:?} has no {direction} format known here"),
+            #[cfg(feature = "device")]
             Self::Open { name, .. } => write!(f, "cannot open the sound device {name:?}"),
+            #[cfg(feature = "device")]
             Self::Lost { .. } => f.write_str("the sound device is lost"),
             Self::Rate(_) => f.write_str("the sound device's rate does not fit the call"),
             Self::Wav(e) => e.fmt(f),
@@ -220,7 +233,9 @@ impl fmt::Display for DeviceError {
 impl std::error::Error for DeviceError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            #[cfg(feature = "device")]
             Self::NoDevice { source, .. } => source.as_ref().map(|e| e as _),
+            #[cfg(feature = "device")]
             Self::Open { source, .. } | Self::Lost { source } => Some(source),
             Self::Rate(e) => Some(e),
             Self::Wav(e) => std::error::Error::source(e),

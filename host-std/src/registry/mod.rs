@@ -39,6 +39,7 @@ mod description;
 mod format;
 mod ilbc;
 mod numbers;
+#[cfg(feature = "opus")]
 mod opus;
 mod waveform;
 
@@ -54,6 +55,7 @@ pub use format::CodecFormat;
 pub(crate) use format::is_token;
 pub use ilbc::Ilbc;
 pub(crate) use numbers::Numbers;
+#[cfg(feature = "opus")]
 pub use opus::Opus;
 pub use waveform::{G722, L16, Pcma, Pcmu};
 
@@ -124,7 +126,8 @@ pub struct Registry {
 }
 
 static BUILTIN: LazyLock<Registry> = LazyLock::new(|| {
-    let codecs: [Arc<dyn Codec>; 6] = [
+    let codecs: &[Arc<dyn Codec>] = &[
+        #[cfg(feature = "opus")]
         Arc::new(Opus::default()),
         Arc::new(G722::default()),
         Arc::new(Pcmu::default()),
@@ -136,7 +139,8 @@ static BUILTIN: LazyLock<Registry> = LazyLock::new(|| {
 });
 
 impl Registry {
-    /// The codecs of this crate with their usual settings, the best first: Opus, G.722, PCMU, PCMA, iLBC, L16.
+    /// The codecs of this crate with their usual settings, the best first: Opus (with the cargo feature `opus`), G.722,
+    /// PCMU, PCMA, iLBC, L16.
     pub fn builtin() -> Self {
         BUILTIN.clone()
     }

@@ -18,11 +18,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use dsp_core::quality::BurstStats;
+use dsp_core::quality::{BurstStats, StreamQuality, VoipMetricsInput};
+use dsp_core::time::Duration;
 use serde::Serialize;
 
 use crate::registry::CodecFormat;
-use crate::session::rating;
+use crate::session::impairment;
 
 pub mod capture;
 pub mod grid;
@@ -122,4 +123,17 @@ impl ReplayReport {
         // Cannot fail: plain data, no maps.
         serde_json::to_string_pretty(self).expect("a report is plain data") + "\n"
     }
+}
+
+/// How a stream is rated of which only the listener's end is known: without round trip, the network's smallest delay
+/// counts as none. `delay_ms` is a packet's length and the mean delay from there to the ear.
+fn rating(codec: &CodecFormat, bursts: BurstStats, delay_ms: f64) -> Option<StreamQuality> {
+    let input = VoipMetricsInput {
+        bursts,
+        codec: Some(impairment(codec)),
+        round_trip: Some(Duration::ZERO),
+        end_system_delay: Duration::from_micros((delay_ms.max(0.0) * 1e3) as u64),
+        ..VoipMetricsInput::default()
+    };
+    input.quality()
 }

@@ -9,6 +9,7 @@ mod figures;
 mod html;
 mod json;
 mod plot;
+#[cfg(feature = "replay")]
 mod streams;
 mod summary;
 
@@ -17,7 +18,9 @@ use std::path::Path;
 
 use crate::output;
 
+#[cfg(feature = "replay")]
 pub(crate) use json::rows;
+#[cfg(feature = "replay")]
 pub(crate) use streams::page;
 
 pub use data::{DelayRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread, Statistics};

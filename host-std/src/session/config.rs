@@ -207,14 +207,17 @@ impl CallConfig {
 
     /// The defaults with these names and numbers; the wall clock begins in 2000.
     pub fn with_identity(rtp_port: u16, identity: Identity) -> Self {
+        let registry = Registry::builtin();
+        let mut codecs = vec![CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu(), CodecFormat::pcma()];
+        codecs.retain(|format| registry.find(format).is_some());
         Self {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             bind: None,
             rtp_port,
             rtcp_port: None,
             rtcp_mux: true,
-            codecs: vec![CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu(), CodecFormat::pcma()],
-            registry: Registry::builtin(),
+            codecs,
+            registry,
             sound: None,
             comfort_noise: false,
             redundancy: 0,

@@ -5,6 +5,7 @@
 
 mod call;
 mod config;
+#[cfg(feature = "tokio")]
 pub mod driver;
 mod front;
 mod keys;
@@ -34,8 +35,8 @@ pub use config::{CallConfig, Identity};
 pub use front::{CallStream, HostBlock, HostFront};
 pub use outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};
 pub use own::{BoxedBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
+#[cfg(feature = "replay")]
 pub(crate) use stream::Converted;
-pub(crate) use stream::rating;
 pub use stream::{MAX_SOURCES, PACKET_BYTES, SourceStats, impairment};
 pub use tap::{Tap, Way};
 pub use transport::{Claim, Latching, Path};

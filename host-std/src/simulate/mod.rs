@@ -2,5 +2,6 @@
 //! ([`virtual_time`]), and the same between real sockets ([`proxy`]).
 
 pub mod netsim;
+#[cfg(feature = "tokio")]
 pub mod proxy;
 pub mod virtual_time;

@@ -30,10 +30,10 @@ pub(super) use change::{Change, Setup};
 use codecs::SentCodec;
 pub(super) use codecs::offered;
 pub(super) use conversion::Sound;
+#[cfg(feature = "replay")]
 pub(crate) use converted::Converted;
 use playing::{Leaving, Playing};
 pub use quality::impairment;
-pub(crate) use quality::rating;
 use sources::Listening;
 pub(super) use sources::{Counted, Farewell};
 pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};

@@ -3,8 +3,7 @@
 //! Delay, mouth to ear: half of RTCP's round trip and both end systems (RFC 3611, 4.7.3). This end's is a packet's
 //! length, the codec's own delay and the mean wait in the jitter buffer; sound cards are not known here.
 
-use dsp_core::quality::StreamQuality;
-use dsp_core::quality::{BurstStats, CodecImpairment, JitterBufferInfo, VoipMetricsInput};
+use dsp_core::quality::{CodecImpairment, JitterBufferInfo, VoipMetricsInput};
 use dsp_core::receive::{Conversation, DelayConfig};
 use dsp_core::time::Duration;
 use dsp_core::wire::rtcp::{ConcealmentKind, JitterBufferKind, VoipMetrics};
@@ -21,19 +20,6 @@ use crate::registry::CodecFormat;
 /// | iLBC | G.729A: Ie 11, Bpl 19 | linear prediction in the same range of bit rates; the appendix has no iLBC. It holds out better against loss than this says |
 pub fn impairment(codec: &CodecFormat) -> CodecImpairment {
     if codec.is_named("iLBC") { CodecImpairment::G729A } else { CodecImpairment::G711_CONCEALED }
-}
-
-/// How a stream is rated of which only the listener's end is known: without round trip, the network's smallest delay
-/// counts as none. `delay_ms` is a packet's length and the mean delay from there to the ear.
-pub(crate) fn rating(codec: &CodecFormat, bursts: BurstStats, delay_ms: f64) -> Option<StreamQuality> {
-    let input = VoipMetricsInput {
-        bursts,
-        codec: Some(impairment(codec)),
-        round_trip: Some(Duration::ZERO),
-        end_system_delay: Duration::from_micros((delay_ms.max(0.0) * 1e3) as u64),
-        ..VoipMetricsInput::default()
-    };
-    input.quality()
 }
 
 /// Half of the round trip that is assumed until a report tells it: most calls within a continent have less.
