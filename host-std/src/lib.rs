@@ -39,15 +39,16 @@
 //! | feature | adds | needs |
 //! |---|---|---|
 //! | `cli` | the program `media-core`; all features below but `opus-dred` | |
-//! | `tokio` | [`session::driver`], [`sockets`], [`simulate::proxy`] | tokio |
+//! | `tokio` | [`session::driver`], [`sockets`], [`simulate::proxy`]; `simulate` | tokio |
+//! | `simulate` | [`simulate`]: bad networks, virtual time; [`session::Identity::seeded`] | |
 //! | `device` | [`device::CardIo`], [`device::list_devices`] | cpal; ALSA on Linux |
 //! | `report` | [`record`], [`report`] | plotters, serde |
-//! | `replay` | [`replay`]; `report` and `opus` | etherparse, flate2 |
+//! | `replay` | [`replay`]; `report`, `simulate` and `opus` | etherparse, flate2 |
 //! | `opus` | [`opus`], [`opus_file`], [`registry::Opus`] | libopus, which CMake builds |
 //! | `opus-dred` | Opus' concealment by a neural net and its Deep Redundancy; `opus` | |
 //!
 //! Without any (`default-features = false`) there is the sans-IO [`session::Call`] with G.711, G.722, iLBC, L16, SDP and
-//! SRTP, WAV files and virtual time: no C, no sound card, no runtime.
+//! SRTP, and WAV files: no C, no sound card, no runtime.
 
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -70,6 +71,7 @@ pub mod report;
 pub mod resample;
 pub mod sdp;
 pub mod session;
+#[cfg(feature = "simulate")]
 pub mod simulate;
 #[cfg(feature = "tokio")]
 pub mod sockets;

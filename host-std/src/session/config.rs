@@ -1,14 +1,16 @@
 //! How a call is made.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
 
 use dsp_core::guard::srtp::MasterKey;
 use dsp_core::receive::DelayConfig;
 use dsp_core::streams::sources::PlacesError;
 use dsp_core::time::{Duration, NtpTime, RtpTime, Seq, Ssrc};
+#[cfg(feature = "simulate")]
 use rand_xoshiro::Xoshiro256PlusPlus;
+#[cfg(feature = "simulate")]
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-use zeroize::Zeroizing;
 
 use super::own::{OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 use super::stream::{self, MAX_SOURCES, PACKET_BYTES, Sound};
@@ -41,15 +43,25 @@ impl Identity {
     /// # Errors
     /// When the operating system has no randomness to give.
     pub fn random() -> Result<Self, CallError> {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(CallError::Randomness)?;
-        Ok(Self { keys: None, ..Self::draw(Xoshiro256PlusPlus::from_seed(seed)) })
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(CallError::Randomness)?;
+        let (words, _) = bytes.as_chunks::<8>();
+        Ok(Self::from_words(std::array::from_fn(|n| u64::from_le_bytes(words[n]))))
     }
 
     /// Repeatable, SRTP keys included: for simulations and tests. Anybody who knows the seed knows the keys, and two calls
-    /// of one seed send under the same key.
+    /// of one seed send under the same key. Needs the cargo feature `simulate`.
+    #[cfg(feature = "simulate")]
     pub fn seeded(seed: u64) -> Self {
-        Self::draw(Xoshiro256PlusPlus::seed_from_u64(seed))
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let (first, second) = (random.next_u64(), random.next_u64());
+        let mut key = || {
+            let mut key = zeroize::Zeroizing::new([0; MasterKey::LEN]);
+            random.fill_bytes(&mut *key);
+            MasterKey::from_bytes(&key)
+        };
+        let keys = Some([key(), key()]);
+        Self { keys, ..Self::from_words([first, second, random.next_u64(), random.next_u64()]) }
     }
 
     /// The source that the first stream is.
@@ -62,44 +74,58 @@ impl Identity {
     /// # Errors
     /// When the operating system has no randomness to give.
     pub(super) fn spare(&self) -> Result<Spare, CallError> {
-        let mut seed = [0; 32];
-        match self.keys {
-            None => getrandom::fill(&mut seed).map_err(CallError::Randomness)?,
-            Some(_) => seed[..8].copy_from_slice(&(self.session_id ^ u64::from(self.seed)).to_le_bytes()),
+        #[cfg(feature = "simulate")]
+        if self.keys.is_some() {
+            let mut seed = [0; 32];
+            seed[..8].copy_from_slice(&(self.session_id ^ u64::from(self.seed)).to_le_bytes());
+            return Ok(Spare::Seeded(Xoshiro256PlusPlus::from_seed(seed)));
         }
-        Ok(Spare(Xoshiro256PlusPlus::from_seed(seed)))
+        let mut key = [0; 16];
+        getrandom::fill(&mut key).map_err(CallError::Randomness)?;
+        Ok(Spare::Hashed { key, drawn: 0 })
     }
 
-    fn draw(mut random: Xoshiro256PlusPlus) -> Self {
-        let (first, second) = (random.next_u64(), random.next_u64());
-        let mut key = || {
-            let mut key = Zeroizing::new([0; MasterKey::LEN]);
-            random.fill_bytes(&mut *key);
-            MasterKey::from_bytes(&key)
-        };
-        let keys = [key(), key()];
+    fn from_words([first, second, session, name]: [u64; 4]) -> Self {
         Self {
             ssrc: Ssrc(first as u32),
             // Not near its wrap: who misses packets there would count roll-overs from the wrong end (RFC 4568, 6.4).
             first_seq: Seq((first >> 32) as u16 & 0x7fff),
             first_timestamp: RtpTime(second as u32),
-            session_id: random.next_u64() >> 1,
-            cname: format!("{:016x}", random.next_u64()),
+            session_id: session >> 1,
+            cname: format!("{name:016x}"),
             seed: (second >> 32) as u32,
-            keys: Some(keys),
+            keys: None,
         }
     }
 }
 
 /// Numbers for other sources of the same end, drawn without asking the system: a packet that comes in may need them.
 #[derive(Clone, Debug)]
-pub(super) struct Spare(Xoshiro256PlusPlus);
+pub(super) enum Spare {
+    /// The standard library's keyed hash of how many were drawn.
+    Hashed { key: [u8; 16], drawn: u64 },
+    #[cfg(feature = "simulate")]
+    Seeded(Xoshiro256PlusPlus),
+}
 
 impl Spare {
     /// A source whose first sequence number is below 2^15 (RFC 4568, 6.4).
     pub(super) fn draw(&mut self) -> Source {
-        let (first, second) = (self.0.next_u64(), self.0.next_u64());
+        let (first, second) = (self.next(), self.next());
         Source { ssrc: Ssrc(first as u32), seq: Seq((first >> 49) as u16), timestamp: RtpTime(second as u32) }
+    }
+
+    fn next(&mut self) -> u64 {
+        match self {
+            Self::Hashed { key, drawn } => {
+                *drawn += 1;
+                let mut hasher = DefaultHasher::new();
+                (*key, *drawn).hash(&mut hasher);
+                hasher.finish()
+            }
+            #[cfg(feature = "simulate")]
+            Self::Seeded(random) => random.next_u64(),
+        }
     }
 }
 

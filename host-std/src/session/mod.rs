@@ -20,11 +20,13 @@ pub(crate) const TICK_MS: u32 = 10;
 
 /// Samples (a channel) of the tick with this number: not always the same where a second has no whole number of
 /// hundredths.
+#[cfg(feature = "simulate")]
 pub(crate) fn tick_samples(rate_hz: u32, tick: u64) -> usize {
     ticks_samples(rate_hz, tick, 1)
 }
 
 /// Samples (a channel) of `count` ticks from this one on.
+#[cfg(feature = "simulate")]
 pub(crate) fn ticks_samples(rate_hz: u32, tick: u64, count: u64) -> usize {
     let upto = |tick: u64| tick * u64::from(rate_hz) * u64::from(TICK_MS) / 1_000;
     (upto(tick + count) - upto(tick)) as usize

@@ -10,9 +10,9 @@
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aes::{Aes128Enc, Block};
 use core::fmt;
+use ctutils::CtEq;
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
-use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 /// Bytes of the largest tag, HMAC-SHA1 cut to 80 bits.
