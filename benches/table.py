@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the README's table of times from what `cargo bench` left in target/criterion.
+"""Prints the table of times in BENCHMARKS.md from what `cargo bench` left in target/criterion.
 
     cargo bench -p media-core-benches && python3 benches/table.py [PREFIX]
 

@@ -103,7 +103,7 @@ def numbers(text):
 
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("--markdown", action="store_true", help="the table of the README: a row a condition")
+    a.add_argument("--markdown", action="store_true", help="the table of BENCHMARKS.md: a row a condition")
     a.add_argument("--codec", default="pcmu,opus", help="with --markdown it must be both")
     a.add_argument("--loss", default="5,10", type=numbers, help="percent")
     a.add_argument("--burst", default="1,2", type=numbers, help="mean length of a loss in packets")

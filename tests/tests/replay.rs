@@ -368,8 +368,8 @@ fn fields_of_the_json_are_those_of_the_documentation() {
     let report = play(&pcap(&call(100, FROM, TO), Link::Ethernet(0), false, false));
     let json: Value = serde_json::from_str(&report.to_json()).unwrap();
     let stream = json["streams"][0].as_object().unwrap();
-    let readme = include_str!("../../README.md");
-    let documented: Vec<_> = readme
+    let page = include_str!("../../docs/replay.md");
+    let documented: Vec<_> = page
         .lines()
         .skip_while(|line| !line.starts_with("<!-- fields of report.json"))
         .take_while(|line| !line.starts_with("<!-- end"))
@@ -383,7 +383,7 @@ fn fields_of_the_json_are_those_of_the_documentation() {
         assert!(stream.contains_key(name.as_str()), "{name} is not in report.json");
     }
     for name in stream.keys() {
-        assert!(documented.contains(name), "{name} is not in the README");
+        assert!(documented.contains(name), "{name} is not in docs/replay.md");
     }
     for name in
         ["mean_buffer_delay_ms", "p95_buffer_delay_ms", "mean_playout_delay_ms", "concealed_ratio", "stretched_ratio"]

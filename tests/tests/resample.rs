@@ -1,5 +1,5 @@
 //! What the resampler does to sound, for every pair of rates, quality and body: passband, images, aliases, delay; and while
-//! its ratio moves. The table in the README is of the same figures (`src/bin/resample.rs`).
+//! its ratio moves. The table in BENCHMARKS.md is of the same figures (`src/bin/resample.rs`).
 
 use std::f64::consts::TAU;
 

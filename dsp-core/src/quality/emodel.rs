@@ -325,11 +325,13 @@ impl CallConditions {
             ..listening
         };
         let basis = listening.basis();
-        let r_factor = conversation.rating_over(basis).r;
+        let without_delay = listening.rating_over(basis).r;
+        // Between 1 and some 4 ms Idte (7.4) is a little below zero, but delay makes no call better.
+        let r_factor = conversation.rating_over(basis).r.min(without_delay);
         CallQuality {
             r_factor: within(r_factor, 0.0, 100.0),
             mos_cq: mos(r_factor),
-            mos_lq: mos(listening.rating_over(basis).r),
+            mos_lq: mos(without_delay),
         }
     }
 }
@@ -351,6 +353,21 @@ mod tests {
         close(rating.simultaneous, 1.41, 0.01);
         assert_eq!(rating.equipment, 0.0);
         close(mos(rating.r), 4.41, 0.005);
+    }
+
+    #[test]
+    fn no_delay_makes_a_call_better() {
+        for delay_us in (0..20_000).step_by(50) {
+            let conditions = CallConditions {
+                codec: CodecImpairment::G711,
+                loss_percent: 1.0,
+                burst_ratio: 1.0,
+                one_way_ms: f64::from(delay_us) / 1e3,
+                residual_echo_db: None,
+            };
+            let quality = conditions.quality();
+            assert!(quality.mos_cq <= quality.mos_lq, "{delay_us} us: {quality:?}");
+        }
     }
 
     /// G.107, table B.1: the lower limits of the categories of user satisfaction. For R = 80 the table has 4.03 where the

@@ -29,7 +29,7 @@ use super::{Outcome, chain, make_folder, mind, number_in, print};
 /// With --trace instead of a capture: lays an arrival trace (CSV: arrival_ms,seq,rtp_ts, a line a packet) under speech.
 /// Every packet carries one frame of 20 ms, and arrives as late as the trace says.
 #[derive(ClapArgs)]
-#[command(after_help = "Then open report.html in a browser. The README lists the fields of report.json.")]
+#[command(after_help = "Then open report.html in a browser. docs/replay.md lists the fields of report.json.")]
 pub(super) struct Args {
     /// The capture: pcap, pcapng or rtpdump, also packed by gzip
     #[arg(value_name = "CAPTURE", required_unless_present = "trace", conflicts_with = "trace")]

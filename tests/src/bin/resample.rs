@@ -1,4 +1,4 @@
-//! The table of the resampler in the README: ripple, SINAD and aliases of each quality, at their worst over all pairs of
+//! The table of the resampler in BENCHMARKS.md: ripple, SINAD and aliases of each quality, at their worst over all pairs of
 //! rates, in `f32` and `i16`. Prints Markdown. With `--pairs`, a line a pair.
 
 use dsp_core::process::resample::{Plan, Quality};

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Puts what a command prints between two markers of a Markdown file.
 
-    update_readme.py NAME [--file README.md] -- COMMAND...
+    update_table.py NAME [--file BENCHMARKS.md] -- COMMAND...
 
 The markers stand on lines of their own: `<!-- table: NAME -->` and `<!-- end -->`. The file is left as it was if the
 command fails, prints nothing, or the markers are not there exactly once.
@@ -14,7 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("name")
-    a.add_argument("--file", default=os.path.join(ROOT, "README.md"))
+    a.add_argument("--file", default=os.path.join(ROOT, "BENCHMARKS.md"))
     a.add_argument("command", nargs="+")
     o = a.parse_args()
     text = open(o.file, encoding="utf-8").read()
