@@ -328,11 +328,7 @@ impl CallConditions {
         let without_delay = listening.rating_over(basis).r;
         // Between 1 and some 4 ms Idte (7.4) is a little below zero, but delay makes no call better.
         let r_factor = conversation.rating_over(basis).r.min(without_delay);
-        CallQuality {
-            r_factor: within(r_factor, 0.0, 100.0),
-            mos_cq: mos(r_factor),
-            mos_lq: mos(without_delay),
-        }
+        CallQuality { r_factor: within(r_factor, 0.0, 100.0), mos_cq: mos(r_factor), mos_lq: mos(without_delay) }
     }
 }
 
