@@ -9,13 +9,14 @@ No package carries iLBC's reference in C: its known times are scaled by spandsp'
 the same run.
 """
 import json
+import os
 import pathlib
 import re
 import sys
 
 root = pathlib.Path(__file__).resolve().parent.parent
 results = {}
-for estimates in (root / "target/criterion").glob("**/new/estimates.json"):
+for estimates in (root / os.environ.get("CARGO_TARGET_DIR", "target") / "criterion").glob("**/new/estimates.json"):
     name = json.loads((estimates.parent / "benchmark.json").read_text())["full_id"]
     results[name] = json.loads(estimates.read_text())["median"]["point_estimate"]
 PREFIX = sys.argv[1] if len(sys.argv) > 1 else ""

@@ -54,6 +54,7 @@
 //! # Ok::<(), host_embedded::phone::PhoneError>(())
 //! ```
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 #[cfg(test)]

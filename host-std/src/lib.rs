@@ -32,7 +32,6 @@
 //! assert_eq!(bob.stats().receiver.reception.received, 50);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-
 //!
 //! Cargo features, all of them on by default but `opus-dred`:
 //!
@@ -52,6 +51,8 @@
 
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// What a feature adds is named where it is left out, too.
+#![cfg_attr(not(feature = "cli"), allow(rustdoc::broken_intra_doc_links, reason = "links to other features"))]
 
 mod designs;
 pub mod device;

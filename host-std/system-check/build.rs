@@ -15,8 +15,12 @@ fn main() {
     if cfg!(feature = "cmake") && !runs("cmake", &["--version"]) {
         missing.push(("cmake", "cmake"));
     }
-    if cfg!(feature = "alsa") && linux && !links("asound") {
-        missing.push(("ALSA", "libasound2-dev"));
+    if cfg!(feature = "alsa") && linux {
+        if !runs("cc", &["--version"]) {
+            missing.push(("a linker", "build-essential"));
+        } else if !links("asound") {
+            missing.push(("ALSA", "libasound2-dev"));
+        }
     }
     if missing.is_empty() {
         return;

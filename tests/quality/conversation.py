@@ -90,7 +90,7 @@ def main():
     a.add_argument("--families", action="store_true", help="seeded networks of other kinds instead")
     a.add_argument("--only", help="traces whose names contain one of these")
     a.add_argument("--all", action="store_true", help="rows without differences too")
-    a.add_argument("--media-core", default=os.path.join(ROOT, "target", "release", "media-core"))
+    a.add_argument("--media-core", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release", "media-core"))
     o = a.parse_args()
     o.scores, o.keep = False, None
     files, speech = inputs(o)

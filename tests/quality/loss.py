@@ -114,7 +114,7 @@ def main():
     a.add_argument("--jobs", type=int, default=2)
     a.add_argument("--voices", action="store_true", help="a row for each voice too")
     a.add_argument("--keep", metavar="DIR", help="keep sound and reports here")
-    a.add_argument("--media-core", default=os.path.join(ROOT, "target", "release", "media-core"))
+    a.add_argument("--media-core", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release", "media-core"))
     o = a.parse_args()
     if o.keep:
         os.makedirs(o.keep, exist_ok=True)

@@ -188,7 +188,7 @@ def main():
     a.add_argument("--grid", nargs="?", const="too", choices=("too", "only"), help="the seeded grid too, or only it")
     a.add_argument("--jobs", type=int, default=2)
     a.add_argument("--keep", metavar="DIR", help="keep our sound here")
-    a.add_argument("--media-core", default=os.path.join(ROOT, "target", "release", "media-core"))
+    a.add_argument("--media-core", default=os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release", "media-core"))
     a.add_argument("replay", nargs="*", metavar="-- OPTIONS", help="more options of media-core replay")
     o = a.parse_args()
     if o.keep:

@@ -25,9 +25,9 @@ use host_std::session::Call;
 ///
 /// On a machine without the data, a test says so and skips; with `MEDIA_CORE_REQUIRE=1` it fails instead.
 pub fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("MEDIA_CORE_SHARED")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")), PathBuf::from);
-    let full = root.join(path);
+    // From the repository's root, as scripts see it.
+    let root = std::env::var_os("MEDIA_CORE_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
+    let full = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(root).join(path);
     if full.exists() {
         return Some(full);
     }

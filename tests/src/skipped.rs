@@ -26,7 +26,8 @@ pub fn skip(what: impl Display) {
     // A note that can't be written is no reason to fail.
     if let Ok(mut notes) = OpenOptions::new().create(true).append(true).open(notes()) {
         let thread = std::thread::current();
-        let _ = writeln!(notes, "{}: {what}", thread.name().unwrap_or("a test"));
+        // In one piece: tests write at the same time.
+        let _ = notes.write_all(format!("{}: {what}\n", thread.name().unwrap_or("a test")).as_bytes());
     }
 }
 

@@ -11,7 +11,7 @@ fn main() {
     }
     let tests: BTreeSet<_> = notes.iter().filter_map(|note| note.split(": ").next()).collect();
     println!(
-        "\n{} tests were skipped, whole or in part, for want of data, a program or a part of this machine",
+        "\nskipped, whole or in part, for want of data, a program or a part of this machine: {} tests",
         tests.len()
     );
 }

@@ -251,8 +251,10 @@ impl fmt::Debug for Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "opus")]
     use crate::opus::OpusEncoderConfig;
 
+    #[cfg(feature = "opus")]
     #[test]
     fn found_by_name_clock_and_channels() {
         let registry = Registry::builtin();
@@ -292,6 +294,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "opus")]
     #[test]
     fn frames_and_bit_rates_are_what_encoders_make() {
         let registry = Registry::builtin().with(Opus(OpusEncoderConfig { channels: 2, ..Default::default() }));
@@ -312,6 +315,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "opus")]
     #[test]
     fn a_codec_comes_in_place_of_its_like() {
         let registry =

@@ -155,6 +155,7 @@ fn yealink_crypto_beside_plain_rtp() {
     assert!(agreed.transport.srtp.is_none() && !text.contains("a=crypto"));
 }
 
+#[cfg(feature = "opus")]
 #[test]
 fn baresip_opus_with_events_at_8000_and_a_named_rtcp_port() {
     let offer = with_media(

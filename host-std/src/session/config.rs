@@ -12,6 +12,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 #[cfg(feature = "simulate")]
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
+use zeroize::Zeroizing;
+
 use super::own::{OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 use super::stream::{self, MAX_SOURCES, PACKET_BYTES, Sound};
 use super::{CallError, Latching};
@@ -56,7 +58,7 @@ impl Identity {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let (first, second) = (random.next_u64(), random.next_u64());
         let mut key = || {
-            let mut key = zeroize::Zeroizing::new([0; MasterKey::LEN]);
+            let mut key = Zeroizing::new([0; MasterKey::LEN]);
             random.fill_bytes(&mut *key);
             MasterKey::from_bytes(&key)
         };
@@ -80,8 +82,8 @@ impl Identity {
             seed[..8].copy_from_slice(&(self.session_id ^ u64::from(self.seed)).to_le_bytes());
             return Ok(Spare::Seeded(Xoshiro256PlusPlus::from_seed(seed)));
         }
-        let mut key = [0; 16];
-        getrandom::fill(&mut key).map_err(CallError::Randomness)?;
+        let mut key = Zeroizing::new([0; 16]);
+        getrandom::fill(&mut *key).map_err(CallError::Randomness)?;
         Ok(Spare::Hashed { key, drawn: 0 })
     }
 
@@ -100,10 +102,10 @@ impl Identity {
 }
 
 /// Numbers for other sources of the same end, drawn without asking the system: a packet that comes in may need them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Spare {
-    /// The standard library's keyed hash of how many were drawn.
-    Hashed { key: [u8; 16], drawn: u64 },
+    /// A hash of the system's randomness and of how many were drawn.
+    Hashed { key: Zeroizing<[u8; 16]>, drawn: u64 },
     #[cfg(feature = "simulate")]
     Seeded(Xoshiro256PlusPlus),
 }
@@ -120,7 +122,7 @@ impl Spare {
             Self::Hashed { key, drawn } => {
                 *drawn += 1;
                 let mut hasher = DefaultHasher::new();
-                (*key, *drawn).hash(&mut hasher);
+                (**key, *drawn).hash(&mut hasher);
                 hasher.finish()
             }
             #[cfg(feature = "simulate")]
@@ -137,7 +139,8 @@ pub(super) struct Source {
     pub(super) timestamp: RtpTime,
 }
 
-/// How a call is made. The default offers Opus at 48 kHz, G.722, PCMU and PCMA, SRTP required, on 127.0.0.1.
+/// How a call is made. The default offers Opus at 48 kHz (with the cargo feature `opus`), G.722,
+/// PCMU and PCMA, SRTP required, on 127.0.0.1.
 #[derive(Clone, Debug)]
 pub struct CallConfig {
     /// Where we receive, as the SDP says it.
