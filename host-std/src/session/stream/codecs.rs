@@ -335,11 +335,10 @@ impl PayloadTable for Decoders {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "opus"))]
 mod tests {
     use super::*;
 
-    #[cfg(feature = "opus")]
     #[test]
     fn the_clock_is_one_of_which_all_are_parts_and_the_sound_the_widest() {
         let received = |formats: &[CodecFormat]| {
