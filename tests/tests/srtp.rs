@@ -75,6 +75,7 @@ mod libsrtp {
         let rtp = match profile {
             SrtpProfile::AesCm128HmacSha1_80 => CryptoPolicy::aes_cm_128_hmac_sha1_80(),
             SrtpProfile::AesCm128HmacSha1_32 => CryptoPolicy::aes_cm_128_hmac_sha1_32(),
+            other => panic!("{other:?} has no oracle yet"),
         };
         let rtcp = CryptoPolicy::aes_cm_128_hmac_sha1_80();
         let policy = StreamPolicy { rtp, rtcp, key: &KEY, ..Default::default() };
