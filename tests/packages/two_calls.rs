@@ -33,7 +33,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         now += Duration::from_millis(10);
     }
     let received = bob.stats().receiver.reception.received;
-    println!("two calls talked: {received} packets of {answer_line} came", answer_line = answer.lines().find(|line| line.starts_with("a=rtpmap")).unwrap_or("?"));
+    let codec = answer.lines().find(|line| line.starts_with("a=rtpmap")).unwrap_or("?");
+    println!("two calls talked: {received} packets of {codec} came");
     assert_eq!(received, 50);
     Ok(())
 }

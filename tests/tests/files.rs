@@ -11,8 +11,7 @@ use dsp_core::codec::g711::{encode_alaw, encode_ulaw};
 use host_std::opus_file::{OpusFileWriter, OpusHead};
 use host_std::wav::{WavFrames, WavSource, to_wav};
 use media_core_tests::program::{Ended, Running, folder, installed, media_core, read_when_there};
-use media_core_tests::shared;
-use media_core_tests::skipped;
+use media_core_tests::{shared, skipped};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const RATE_HZ: u32 = 8_000;
