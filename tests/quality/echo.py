@@ -158,6 +158,14 @@ def room(work, name):
     return source, os.path.join(work, "sources", name[:-4] + ".wav") if name.endswith(".npy") else source
 
 
+def version(name):
+    """Changes when a peer's source does; ours is run anew each time."""
+    source = {"prototype": [os.path.join(TOOLS, "echo_prototype.py")], "speex": ["speex_aec.c"], "aec3": ["aec3.cc"],
+              "sonora": ["peers-aec/Cargo.lock", "peers-aec/src/main.rs"]}.get(name, [])
+    text = b"".join(open(os.path.join(HERE, path), "rb").read() for path in source)
+    return name + ("-" + hashlib.sha256(text).hexdigest()[:8] if source else "")
+
+
 def build(name):
     """The peer's program, built on first use."""
     if name == "sonora":
@@ -225,7 +233,7 @@ def native(program, folder, out, linear):
 
 def cancel(o, name, folder):
     """The outputs of a canceller for the scene in `folder`: {column: path}."""
-    to = os.path.join(o.work, name)
+    to = os.path.join(o.work, version(name))
     os.makedirs(to, exist_ok=True)
     out = os.path.join(to, os.path.basename(folder) + ".wav")
     linear = None if name == "sonora" else out[:-4] + "-linear.wav"
@@ -412,7 +420,15 @@ def main():
     if "ours" in o.cancellers and not os.path.exists(o.ours):
         sys.exit("%s is not there: cargo build --release, or --ours PROGRAM, or --ours none" % o.ours)
     prepare(o.work)
-    o.programs = {c: build(c) for c in o.cancellers if c in ("speex", "aec3", "sonora")}
+    o.programs = {}
+    for c in [c for c in o.cancellers if c in ("speex", "aec3", "sonora")]:
+        try:
+            o.programs[c] = build(c)
+        except (OSError, subprocess.CalledProcessError) as e:
+            print("%s is left out, it can't be built here: %s" % (c, e), file=sys.stderr)
+            o.cancellers.remove(c)
+    if not o.cancellers:
+        sys.exit("no canceller to measure")
     if o.time:
         return times(o)
     chosen = [s for s in SCENES + RECORDED if (s["name"] in o.only.split(",") if o.only else not o.quick or s["name"] in QUICK)]
