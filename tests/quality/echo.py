@@ -27,14 +27,18 @@ What is measured, every output first moved by its own delay (cross-correlation w
     AECMOS     echo in single talk (ERLE's stretch), echo and degradation in double talk (near SDR's stretch)
     PESQ-WB    of the near end in double talk
 
-Figures are means over the pairs of voices. A column tells which goals of MEDIA_CORE_SHARED/VOICE.md the first canceller of
-the table misses. --work keeps the scenes, the peers' outputs and all scores, so that a second run costs our own sound only.
+"no echo" is the microphone without its echo, noise kept: what a perfect canceller would read on the same meters.
+Figures are means over the pairs of voices. The last column tells which goals of MEDIA_CORE_SHARED/VOICE.md the first
+canceller of the table misses. --work keeps the scenes, the peers' outputs and all scores, so that a second run costs our
+own sound only.
 
 Needs the meters' packages and numba, gcc libspeexdsp-dev; g++ libtgowt-dev libabsl-dev libopus-dev for aec3; libspandsp2
 and asterisk-core-sounds-{fr,it,ru}-g722 for three of the voices; media-core (cargo build --release).
 """
 import argparse, ctypes, ctypes.util, glob, hashlib, importlib.util, json, os, subprocess, sys, warnings
 from concurrent.futures import ProcessPoolExecutor
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes are parallel enough; read when numpy is loaded
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np, soundfile as sf
 from common import ROOT, SHARED, read
 
@@ -96,7 +100,8 @@ RECORDED = [
 REMOVAL = 30  # goal of the linear stage in the scenes with goals
 TITLES = {"ours": "ours", "ours-linear": "ours, linear", "prototype": "prototype", "prototype-linear": "prototype, linear",
           "speex": "Speex MDF + preprocessor", "speex-linear": "Speex MDF", "aec3": "AEC3 2023",
-          "aec3-linear": "AEC3, linear", "sonora": "sonora (AEC3)"}
+          "aec3-linear": "AEC3, linear", "sonora": "sonora (AEC3)", "microphone": "microphone", "no-echo": "no echo"}
+BESIDE = {"microphone": "mic.wav", "no-echo": "no-echo.wav"}  # nothing removed, and all of the echo but no noise
 
 
 def tool(name):
@@ -313,11 +318,14 @@ def score(s, folder, path, meters):
 def one(job):
     """All cancellers on one scene: {column: figures}."""
     o, s, pair = job
-    os.environ["OMP_NUM_THREADS"] = "1"
     folder, meters, rows = make(o.work, s, pair), tool("near_sdr"), {}
     os.makedirs(os.path.join(o.work, "scores"), exist_ok=True)
-    for name in o.cancellers + ["microphone"]:
-        outputs = cancel(o, name, folder) if name != "microphone" else {name: os.path.join(folder, "mic.wav")}
+    free = os.path.join(folder, "no-echo.wav")
+    if not os.path.exists(free):
+        mic, echo = (sf.read(os.path.join(folder, k + ".wav"), dtype="int16")[0] for k in ("mic", "echo"))
+        wav(free, np.clip(mic.astype(int) - echo, -32768, 32767).astype(np.int16))
+    for name in o.cancellers + list(BESIDE):
+        outputs = {name: os.path.join(folder, BESIDE[name])} if name in BESIDE else cancel(o, name, folder)
         for column, path in outputs.items():
             key = hashlib.sha256(open(path, "rb").read() + repr((SCORING, sorted(s.items(), key=str))).encode()).hexdigest()
             kept = os.path.join(o.work, "scores", key[:24] + ".json")
@@ -368,7 +376,7 @@ def report(scored, columns):
                        + [misses([("ERLE", m(first, "erle"), goal[0]), ("near SDR", m(first, "near_sdr"), goal[1])], 1)])
             keys = ("echo_mos_st", "echo_mos_dt", "degradation_mos_dt", "pesq")
             three.append([s["title"], cell(mos, 1) if s["mos"] else ""]
-                         + [cell([m(c, k) for k in keys], 2) for c in main + ["microphone"]]
+                         + [cell([m(c, k) for k in keys], 2) for c in main + list(BESIDE)]
                          + [misses(list(zip(("single", "double", "degradation"), (m(first, k) for k in keys), mos)), 2)])
         else:
             two.append([s["title"], ""] + [cell((m(c, "erle"), None), 1) for c in columns] + [""])
@@ -385,7 +393,7 @@ def report(scored, columns):
     named = [TITLES[c] for c in columns]
     table(["ERLE / near SDR, dB", "goal"] + named + ["misses, %s" % TITLES[first]], two)
     table(["AECMOS echo in single talk / echo, degradation in double talk / PESQ-WB of the near end", "goal"]
-          + [TITLES[c] for c in main] + ["microphone", "misses, %s" % TITLES[first]], three)
+          + [TITLES[c] for c in main + list(BESIDE)] + ["misses, %s" % TITLES[first]], three)
     table(["ERLE at 2 / 5 / 10 s; removal in double talk, dB"] + [TITLES[c] for c in main]
           + ["removal: " + TITLES[c] for c in columns if c.endswith("-linear")] + ["misses, %s" % TITLES[first]], four)
 
@@ -412,7 +420,7 @@ def main():
     a.add_argument("options", nargs="*", metavar="-- OPTIONS", help="more options of media-core process --aec")
     o = a.parse_args()
     o.cancellers = [c for c in o.cancellers.split(",") if not (c == "ours" and o.ours == "none")]
-    unknown = [c for c in o.cancellers if c not in TITLES or c.endswith("-linear")]
+    unknown = [c for c in o.cancellers if c not in TITLES or c in BESIDE or c.endswith("-linear")]
     names = {s["name"] for s in SCENES + RECORDED}
     unknown += [n for n in (o.only or "").split(",") if n and n not in names]
     if unknown:
