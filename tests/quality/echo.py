@@ -4,9 +4,9 @@
     echo.py [--quick] [--only NAME,...] [--cancellers LIST] [--ours PROGRAM|none] [--work DIR] [--json FILE] [--time]
 
 Scenes of 24 s at 16 kHz, made by MEDIA_CORE_SHARED/tools/echo_scenes.py from three pairs of voices that no constant was
-tuned on (a woman of Canadian French, a man of Italian, a woman of Russian, a man, a woman of ITU-T P.501, a podcast), and
-the recorded ones of MEDIA_CORE_SHARED/data/aec (microphone = echo + near end). Unless a row says otherwise: a room of
-100 ms, 20 ms before it, noise 60 dB below the echo, both ends equally loud, near end from 16 s on. Cancellers:
+tuned on (prompts in Canadian French, Italian and Russian, a man and a woman of ITU-T P.501, a podcast), and the recorded
+ones of MEDIA_CORE_SHARED/data/aec (microphone = echo + near end). Unless a row says otherwise: a room of 100 ms, 20 ms of
+bulk delay, noise 60 dB below the echo, both ends equally loud, near end from 16 s on. Cancellers:
 
     ours       media-core process --aec --far FAR.wav MIC.wav OUT.wav, and its linear stage (--linear)
     prototype  MEDIA_CORE_SHARED/tools/echo_prototype.py, and its linear stage
@@ -20,11 +20,12 @@ What is measured, every output first moved by its own delay (cross-correlation w
                35 dB of its loudest frame and the near end is silent; from 5 to 14 s, where the path changes at 9 s from
                11 to 14 s. "At 2, 5, 10 s": in the second that ends there; "1, 2 s after": in the half second that
                begins there. The noise is in both energies: it caps the figure at 60 dB.
-    near SDR   MEDIA_CORE_SHARED/tools/near_sdr.py from 16 s to the end: what is neither the near end nor a 512-tap
-               filter of it
+    near SDR   MEDIA_CORE_SHARED/tools/near_sdr.py from 16 s to the end (recorded: 11 to 18.5 s): energy of the near end
+               in the output, behind the best 512-tap filter, over that of all else
     removal    energy of the echo over that of what near SDR counts as wrong, dB, in the same stretch: echo, distortion
                and noise together, so the echo itself is removed by this much at least
-    AECMOS     echo in single talk (ERLE's stretch), echo and degradation in double talk (near SDR's stretch)
+    AECMOS     echo in single talk (ERLE's stretch), echo and degradation in double talk (near SDR's stretch; of the
+               recorded scene all of it)
     PESQ-WB    of the near end in double talk
 
 "no echo" is the microphone without its echo, noise kept: what a perfect canceller would read on the same meters.
@@ -81,7 +82,10 @@ SCENES = [
     scene("delay350", "bulk delay 350 ms", "--delay-ms", 350),
     scene("change", "path changes at 9 s, delay jumps 60 ms", "--change-at", 9, "--delay-jump-ms", 60, single=(11, 14),
           change=9, goal=(32, 25), mos=MOS),
-    scene("change-dt", "path changes at 16 s in double talk from 12 s", "--change-at", 16, "--near-from", 12, single=(5, 12)),
+    scene("change-dt", "path changes at 16 s in double talk from 12 s", "--change-at", 16, "--near-from", 12,
+          single=(5, 12)),
+    scene("change-dt-later", "the same from 4 s after the change on", "--change-at", 16, "--near-from", 12, single=None,
+          double=(20, 24)),
     scene("drift+150", "drift 150 ppm", "--drift-ppm", 150, goal=(48, 26), mos=MOS),
     scene("drift+200", "drift 200 ppm", "--drift-ppm", 200),
     scene("drift-200", "drift -200 ppm", "--drift-ppm", -200),
@@ -95,7 +99,7 @@ QUICK = ("plain", "delay220", "change", "drift+150", "clip")
 RECORDED = [
     dict(scene("ms2-simple", "recorded, simple talk", single=(3, 21), double=None), files="simple_talk"),
     dict(scene("ms2-double", "recorded, double talk", single=(5, 19), double=(11, 18.5), mos=(None, 4.1, 3.4)),
-         files="double_talk"),
+         files="double_talk", heard=(0, 20)),  # AECMOS of the whole file, as its goal was measured
 ]
 REMOVAL = 30  # goal of the linear stage in the scenes with goals
 TITLES = {"ours": "ours", "ours-linear": "ours, linear", "prototype": "prototype", "prototype-linear": "prototype, linear",
@@ -299,8 +303,9 @@ def score(s, folder, path, meters):
         if not stretch or (kind == "st" and "files" in s):
             continue  # in the recorded scenes the near end talks too in that stretch
         part = {k: v[int(stretch[0] * RATE):int(stretch[1] * RATE)] for k, v in x.items()}
-        given = {"lpb": part["far"], "mic": part["mic"], "enh": part["out"]}
-        mos = aecmos.run({k: np.clip(v, -1, 1) for k, v in given.items()}, sr=RATE, talk_type=kind, return_df=False)
+        heard = [int(t * RATE) for t in s.get("heard", stretch)]
+        given = {"lpb": x["far"], "mic": x["mic"], "enh": x["out"]}
+        mos = aecmos.run({k: np.clip(v[heard[0]:heard[1]], -1, 1) for k, v in given.items()}, sr=RATE, talk_type=kind, return_df=False)
         r["echo_mos_" + kind] = mos["echo_mos"]
         if kind == "dt":
             r["degradation_mos_dt"] = mos["deg_mos"]
