@@ -249,8 +249,9 @@ def cancel(o, name, folder):
     far, mic = (os.path.join(folder, k + ".wav") for k in ("far", "mic"))
     if name == "ours":
         for path, more in ((out, []), (linear, ["--linear"])):
-            subprocess.run([o.ours, "process", "--aec", *more, *o.options, "--far", far, mic, path], check=True,
-                           stdout=subprocess.DEVNULL)
+            command = [o.ours, "process", "--aec", *more, *o.options, "--far", far, mic, path]
+            if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
+                sys.exit("this failed: " + " ".join(command))
     elif not os.path.exists(out):
         if name == "prototype":
             quiet = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", NUMBA_CACHE_DIR=os.path.join(o.work, "numba"))
