@@ -19,7 +19,8 @@ What is measured, every output first moved by its own delay (cross-correlation w
     ERLE       energy of the microphone over that of the output, dB, in the frames of 20 ms where the far end is within
                35 dB of its loudest frame and the near end is silent; from 5 to 14 s, where the path changes at 9 s from
                11 to 14 s. "At 2, 5, 10 s": in the second that ends there; "1, 2 s after": in the half second that
-               begins there. The noise is in both energies: it caps the figure at 60 dB.
+               begins there. The noise is in both energies: it caps the figure at 60 dB, but for
+               speex, whose preprocessor takes 15 dB of the noise too.
     near SDR   MEDIA_CORE_SHARED/tools/near_sdr.py from 16 s to the end (recorded: 11 to 18.5 s): energy of the near end
                in the output, behind the best 512-tap filter, over that of all else
     removal    energy of the echo over that of what near SDR counts as wrong, dB, in the same stretch: echo, distortion
