@@ -521,9 +521,10 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         (*echo, *error) = ([0.0; B], *near);
     }
 
-    /// The output is never louder than the microphone: a wrong estimate is scaled to where it does no harm.
+    /// The output is not louder than the microphone: a wrong estimate is scaled to where it does no harm. A block alone may be
+    /// louder, where near end and echo cancel each other out by chance.
     fn limit(&self, near: &[f32; B], echo: &[f32; B], error: &mut [f32; B]) {
-        if energy(error) > energy(near) {
+        if self.energies[1] > self.energies[0] && energy(error) > energy(near) {
             let share = (dot(near, echo) / (energy(echo) + 1e-20)).clamp(0.0, 1.0);
             *error = core::array::from_fn(|n| near[n] - share * echo[n]);
         }

@@ -13,7 +13,8 @@ use crate::spectrum::Spectrum;
 /// Partitions that the powers go through.
 const PARTITIONS: usize = 4;
 
-/// While nothing is found it looks in so many blocks out of so many.
+/// Blocks behind a good filter in which it looks all the time; while nothing is found it looks in so many out of so many then.
+const FIRST: u32 = 500;
 const LOOK: u32 = 16;
 const EVERY: u32 = 48;
 
@@ -31,6 +32,8 @@ pub(super) struct Saturation<const B: usize> {
     explained: [f32; 2],
     on: bool,
     block: u32,
+    /// Blocks that it has learned from, at most [`FIRST`].
+    learned: u32,
 }
 
 impl<const B: usize> Saturation<B> {
@@ -43,6 +46,7 @@ impl<const B: usize> Saturation<B> {
         explained: [0.0; 2],
         on: false,
         block: 0,
+        learned: 0,
     };
 
     /// Whether the loudspeaker saturates.
@@ -61,9 +65,14 @@ impl<const B: usize> Saturation<B> {
         self.last = [[0.0; B]; 2];
     }
 
+    /// Whether it learns from every block.
+    fn follows(&self) -> bool {
+        self.on || self.learned < FIRST
+    }
+
     /// Whether the powers of this block are wanted.
     pub(super) fn wants_powers(&self) -> bool {
-        self.on || self.block % EVERY < LOOK
+        self.follows() || self.block % EVERY < LOOK
     }
 
     /// Learns from a block: the far end's powers, the filter, its error, and whether it removes 10 dB.
@@ -79,16 +88,17 @@ impl<const B: usize> Saturation<B> {
             *last = *now;
         }
         // The spectra of the blocks before are old ones as long as the powers weren't followed.
-        if !self.on && phase < PARTITIONS as u32 {
+        if !self.on && (!good || (!self.follows() && phase < PARTITIONS as u32)) {
             return;
         }
+        let forget = if self.follows() { 0.995 } else { 0.985 };
+        self.learned = (self.learned + 1).min(FIRST);
         let used = &weights[..weights.len().min(PARTITIONS)];
         let [third, fifth] = [0, 1].map(|power| estimate(used, &self.powers[power]));
         let weight = 1.0 / (energy(error) + 1e-7);
         let (aa, ab, bb) = (energy(&third), dot(&third, &fifth), energy(&fifth));
         let (ae, be) = (dot(&third, error), dot(&fifth, error));
         let [a, b] = self.parts;
-        let forget = 0.995;
         let [[caa, cab], [_, cbb]] = self.correlation;
         let correlation = [forget * caa + weight * aa, forget * cab + weight * ab, forget * cbb + weight * bb];
         self.correlation = [[correlation[0], correlation[1]], [correlation[1], correlation[2]]];
@@ -114,9 +124,9 @@ impl<const B: usize> Saturation<B> {
             explained += model * model;
             whole += without * without;
         }
-        self.explained = [0.995 * self.explained[0] + explained, 0.995 * self.explained[1] + whole];
+        self.explained = [forget * self.explained[0] + explained, forget * self.explained[1] + whole];
         let share = self.explained[0] / (self.explained[1] + 1e-12);
-        self.on = (share > 0.25 && good) || (self.on && fit[0].abs() > 0.02);
+        self.on = (share > 0.25 && good) || (self.on && fit[0].abs().max(fit[1].abs()) > 0.02);
         for (part, fit) in self.parts.iter_mut().zip(fit) {
             let aim = if self.on { fit.clamp(-2.0, 2.0) } else { 0.0 };
             *part += 0.1 * (aim - *part);
