@@ -96,6 +96,8 @@ mod framer;
 mod history;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod tests_support;
 pub mod tick;
 
 pub use capture::{CaptureChain, CaptureParts, Plain, Stage};

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod biquad;
 pub(crate) mod decibel;
+pub mod echo_suppressor;
 pub mod gain;
 pub mod goertzel;
 pub mod level;
