@@ -21,6 +21,7 @@ use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
 use host_std::session::{Call, CallConfig, Identity};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::proxy::Proxy;
+use host_std::simulate::room::{Room, RoomConfig, RoomError};
 use host_std::simulate::virtual_time::VirtualTime;
 use host_std::sockets::{SocketConfig, Sockets};
 use host_std::wav::{WavError, WavFrames, WavSink, WavSource};
@@ -86,7 +87,11 @@ pub(super) struct Args {
     /// Who makes the sound of what is lost; iLBC and Opus always do it themselves
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
     concealment: Concealment,
-    /// Seed of the network and, with --fast, of everything else that is random
+    /// Both sides have a loudspeaker in a room with so many ms of reverberation (RT60), 20 to 250, instead of a headset: their
+    /// microphones hear what the other one says, 20 ms later and 6 dB weaker
+    #[arg(long, value_parser = |s: &str| number_in(s, 20.0, 250.0), value_name = "MS")]
+    echo: Option<f64>,
+    /// Seed of the network and the rooms and, with --fast, of everything else that is random
     #[arg(help_heading = "Run and results", long, default_value_t = 1, value_name = "NUMBER")]
     seed: u64,
     /// WAV file of what A says; given a second time, of what B says [default: speech that comes with the program]
@@ -228,6 +233,13 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
     Ok(call)
 }
 
+/// The room of a side, or none where it has a headset.
+fn room(args: &Args, side: u64, sample_rate_hz: u32, channels: u8) -> Result<Option<Room>, RoomError> {
+    let seed = args.seed.wrapping_mul(2).wrapping_add(side);
+    let config = args.echo.map(|tail_ms| RoomConfig { tail_ms, seed, ..RoomConfig::default() });
+    config.map(|config| Room::new(config, sample_rate_hz, channels)).transpose()
+}
+
 /// What recorded a call.
 fn recorder(call: &mut Call) -> CallRecorder {
     call.take_tap::<CallRecorder>().map(|recorder| *recorder).unwrap_or_default()
@@ -254,6 +266,9 @@ fn run_fast(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Result<Run, Bo
     let [a, b] = speech;
     simulation.ends[0].speech = a;
     simulation.ends[1].speech = b;
+    for (end, side) in simulation.ends.iter_mut().zip(0..) {
+        end.room = room(args, side, end.sample_rate_hz(), end.channels())?;
+    }
     let bar = progress(args);
     let end_ms = (args.seconds * 1_000.0) as u64;
     let mut at_ms = 0;
@@ -304,11 +319,13 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
     for (side, ((call, rtp), speech)) in calls.into_iter().zip(sockets).zip(speech).enumerate() {
         let (commands, from_user) = mpsc::channel(4);
         let (status, watching) = watch::channel(Status::default());
+        let (rate_hz, channels) = (setup.rate_hz, args.channels);
+        let room = room(args, side as u64, rate_hz, channels)?;
         let driver = Driver {
             call,
             rtp,
             rtcp: None,
-            audio: Box::new(Loop { rate_hz: setup.rate_hz, channels: args.channels, speech, at: 0 }),
+            audio: Box::new(Loop { rate_hz, channels, speech, at: 0, room }),
             clock,
             drift_ppm: if side == 1 { args.drift_ppm } else { 0.0 },
             time_limit: Some(StdDuration::from_secs_f64(args.seconds)),
@@ -359,12 +376,13 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
     }
 }
 
-/// Speech from memory, repeated; what is played goes nowhere (the recorder has it).
+/// Speech from memory, repeated; what is played goes into the room, if there is one (the recorder has it).
 struct Loop {
     rate_hz: u32,
     channels: u8,
     speech: Vec<i16>,
     at: usize,
+    room: Option<Room>,
 }
 
 impl AudioIo for Loop {
@@ -379,9 +397,15 @@ impl AudioIo for Loop {
             *sample = self.speech[self.at];
             self.at = (self.at + 1) % self.speech.len();
         }
+        if let Some(room) = &mut self.room {
+            room.capture(pcm);
+        }
         pcm.len()
     }
     fn write(&mut self, pcm: &[i16]) -> usize {
+        if let Some(room) = &mut self.room {
+            room.play(pcm);
+        }
         pcm.len()
     }
 }
@@ -476,6 +500,13 @@ fn settings(args: &Args, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String
         ("clock drift", format!("{} ppm", args.drift_ppm)),
         ("time", if args.fast { "virtual".into() } else { "real, over loopback".into() }),
     ]
+    .into_iter()
+    .chain(args.echo.map(|tail_ms| {
+        let RoomConfig { delay_ms, echo_return_loss_db, .. } = RoomConfig::default();
+        let room =
+            format!("{tail_ms} ms of reverberation, echo after {delay_ms} ms and {echo_return_loss_db} dB weaker");
+        ("rooms", room)
+    }))
     .map(|(name, value)| (name.to_owned(), value))
-    .into()
+    .collect()
 }
