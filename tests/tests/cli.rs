@@ -15,8 +15,8 @@ use media_core_tests::skipped;
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(30);
-const COMMANDS: [&str; 10] =
-    ["demo", "offer", "answer", "devices", "encode", "decode", "codecs", "resample", "replay", "netsim"];
+const COMMANDS: [&str; 11] =
+    ["demo", "offer", "answer", "devices", "encode", "decode", "codecs", "resample", "process", "replay", "netsim"];
 
 fn run(folder: &Path, arguments: &[&str]) -> Ended {
     Running::start(Command::new(media_core()).current_dir(folder).args(arguments), folder, "media-core").wait(LIMIT)

@@ -62,13 +62,12 @@ pub(super) fn begin(page: &mut String, title: &str, kind: &str) {
 
 /// From the footer to the end.
 pub(super) fn end(page: &mut String) {
-    put(
-        page,
-        format_args!(
-            "<footer>Made by Media Core {}. The same numbers, and every packet, are in report.json.</footer>\n",
-            env!("CARGO_PKG_VERSION")
-        ),
-    );
+    close(page, "The same numbers, and every packet, are in report.json.");
+}
+
+/// The same with other words in the footer.
+pub(super) fn close(page: &mut String, words: &str) {
+    put(page, format_args!("<footer>Made by Media Core {}. {words}</footer>\n", env!("CARGO_PKG_VERSION")));
     *page += "</main>\n<script>\n";
     *page += include_str!("script.js");
     *page += "</script>\n</body>\n</html>\n";

@@ -9,6 +9,8 @@ mod figures;
 mod html;
 mod json;
 mod plot;
+#[cfg(feature = "cli")]
+mod processed;
 #[cfg(feature = "replay")]
 mod streams;
 mod summary;
@@ -22,6 +24,9 @@ use crate::output;
 pub(crate) use json::rows;
 #[cfg(feature = "replay")]
 pub(crate) use streams::page;
+
+#[cfg(feature = "cli")]
+pub use processed::{EchoFigures, Measure, ProcessReport, SecondRow};
 
 pub use data::{DelayRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread, Statistics};
 
