@@ -26,9 +26,11 @@ pub(crate) use json::rows;
 pub(crate) use streams::page;
 
 #[cfg(feature = "cli")]
-pub use processed::{EchoFigures, Measure, ProcessReport, SecondRow};
+pub use processed::{Measure, ProcessReport, SecondRow};
 
-pub use data::{DelayRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread, Statistics};
+pub use data::{
+    DelayRow, EchoFigures, EchoRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread, Statistics,
+};
 
 impl Report {
     /// Writes `report.json` and `report.html` into the folder `dir`, which is there already.

@@ -16,6 +16,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::data::EchoFigures;
 use super::json::{maybe_micros, micros, rows_from};
 use crate::session::EchoStatus;
 use spectrogram::Spectrogram;
@@ -67,27 +68,6 @@ pub struct ProcessReport {
     /// For the page.
     #[serde(skip)]
     pictures: Option<Pictures>,
-}
-
-/// What an echo canceller did.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct EchoFigures {
-    /// ERLE over the whole recording, in dB; `None` where the far end is never heard alone.
-    #[serde(serialize_with = "maybe_micros")]
-    pub erle_db: Option<f64>,
-    /// The bulk delay at the end, in ms; `None` if it was never found.
-    #[serde(serialize_with = "maybe_micros")]
-    pub delay_ms: Option<f64>,
-    /// How much faster the loudspeaker's clock runs, at the end, in parts per million.
-    #[serde(serialize_with = "micros")]
-    pub drift_ppm: f64,
-    /// Share of the time in which both ends spoke, 0 to 1.
-    #[serde(serialize_with = "micros")]
-    pub double_talk: f64,
-    /// How often the canceller had diverged and was reset.
-    pub diverged: u32,
-    /// How often the path had changed.
-    pub path_changes: u32,
 }
 
 /// One second.

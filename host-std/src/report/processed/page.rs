@@ -5,16 +5,16 @@
 //! colours are the same on a light and on a dark page.
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, VPos};
 
+use super::super::EchoRow;
 use super::super::decimate;
 use super::super::html::{begin, close, escape, put, put_cards, settings};
 use super::super::plot::{
-    Area, CONCEALED, Drawn, FAINT, GRID, HEARD, LATE, LEFT, RIGHT, SAID, TARGET, WIDTH, css_name, name, slim, text,
-    time_axis, x_of,
+    Area, DOUBLE_TALK, Drawn, ECHO_LINES, HEARD, LATE, LEFT, RIGHT, SAID, WIDTH, css_name, echo_delay, erle, name,
+    scale, slim, time_axis, x_of,
 };
 use super::spectrogram::RANGE_DBOV;
-use super::{FRAMES_A_SECOND, Pictures, ProcessReport, decibels, png};
+use super::{FRAMES_A_SECOND, Pictures, ProcessReport, SecondRow, decibels, png};
 
 /// Frames in one point of a level's line: 100 ms.
 const SMOOTHED: usize = FRAMES_A_SECOND / 10;
@@ -88,8 +88,10 @@ fn legend(page: &mut String, report: &ProcessReport) {
         }
     }
     if report.echo.is_some() {
-        entry("line", TARGET, "ERLE of a second: how much the echo is lowered, where it is heard alone");
-        entry("", CONCEALED, "share of a second in which both ends spoke");
+        for (color, words) in ECHO_LINES {
+            entry("line", color, words);
+        }
+        entry("", DOUBLE_TALK.0, DOUBLE_TALK.1);
     }
     let stops: Vec<_> = png::SCALE.iter().map(|[r, g, b]| format!("#{r:02x}{g:02x}{b:02x}")).collect();
     let [low, high] = RANGE_DBOV;
@@ -107,6 +109,7 @@ fn legend(page: &mut String, report: &ProcessReport) {
 enum Panel {
     Levels,
     Erle,
+    EchoDelay,
     Before,
     After,
 }
@@ -114,12 +117,18 @@ enum Panel {
 fn picture(report: &ProcessReport, pictures: &Pictures) -> String {
     let mut panels = Vec::new();
     let mut top = 12;
-    for (panel, height) in [(Panel::Levels, 260), (Panel::Erle, 220), (Panel::Before, 320), (Panel::After, 320)] {
-        if matches!(panel, Panel::Erle) && report.echo.is_none() {
-            continue;
+    for (panel, height) in
+        [(Panel::Levels, 260), (Panel::Erle, 220), (Panel::EchoDelay, 140), (Panel::Before, 320), (Panel::After, 320)]
+    {
+        let wanted = match panel {
+            Panel::Levels | Panel::Before | Panel::After => true,
+            Panel::Erle => report.echo.is_some(),
+            Panel::EchoDelay => report.per_second.iter().any(|row| row.delay_ms.is_some()),
+        };
+        if wanted {
+            panels.push((panel, top, top + height));
+            top += height + 44;
         }
-        panels.push((panel, top, top + height));
-        top += height + 44;
     }
     let bottom = top - 44;
     let mut svg = String::new();
@@ -133,7 +142,7 @@ fn picture(report: &ProcessReport, pictures: &Pictures) -> String {
         let (seen, words) = match panel {
             Panel::Before => (&pictures.before, "spectrogram of the microphone"),
             Panel::After => (&pictures.after, "spectrogram of the result"),
-            Panel::Levels | Panel::Erle => continue,
+            Panel::Levels | Panel::Erle | Panel::EchoDelay => continue,
         };
         let image = format!(
             "<image x=\"{LEFT}\" y=\"{top}\" width=\"{}\" height=\"{}\" preserveAspectRatio=\"none\" href=\"{}\">\
@@ -177,7 +186,8 @@ fn draw(
                     area.draw(&PathElement::new(points, color.stroke_width(3)))?;
                 }
             }
-            Panel::Erle => erle(area, report, total_ms, top, bottom)?,
+            Panel::Erle => erle(area, &echo_rows(report), total_ms, top, bottom)?,
+            Panel::EchoDelay => echo_delay(area, &echo_rows(report), total_ms, top, bottom)?,
             Panel::Before => frequencies(area, report, "before", top, bottom)?,
             Panel::After => frequencies(area, report, "after", top, bottom)?,
         }
@@ -185,33 +195,15 @@ fn draw(
     area.present()
 }
 
-/// ERLE as a line with gaps, and double talk as bars from below.
-fn erle(area: &Area<'_>, report: &ProcessReport, total_ms: f64, top: i32, bottom: i32) -> Drawn {
-    name(area, "ERLE, dB", top + 14)?;
-    let values = report.per_second.iter().filter_map(|row| row.erle_db);
-    let (least, most) = values.fold((0.0, 10.0), |(least, most): (f64, f64), erle| (least.min(erle), most.max(erle)));
-    let step = decimate::nice_step(most - least, 5.0);
-    let range = [(least / step).floor() * step, (most / step).ceil() * step];
-    for row in &report.per_second {
-        let share = row.double_talk.unwrap_or(0.0);
-        if share > 0.0 {
-            let (from, to) = (row.at_s as f64 * 1e3, (row.at_s + 1) as f64 * 1e3);
-            let head = bottom - (share * f64::from(bottom - top)).round() as i32;
-            let corners = [(x_of(from, total_ms), head), (x_of(to.min(total_ms), total_ms), bottom)];
-            area.draw(&Rectangle::new(corners, CONCEALED.mix(0.25).filled()))?;
-        }
-    }
-    let y = scale(area, range, step, top, bottom)?;
-    for stretch in report.per_second.chunk_by(|a, b| a.erle_db.is_some() && b.erle_db.is_some()) {
-        // As steps: a second has one value.
-        let steps = stretch.iter().filter_map(|row| Some((row.at_s as f64 * 1e3, row.erle_db?)));
-        let ends = steps.flat_map(|(at, erle)| [(at, erle), ((at + 1e3).min(total_ms), erle)]);
-        let points: Vec<_> = ends.map(|(at, erle)| (x_of(at, total_ms), y(erle))).collect();
-        if !points.is_empty() {
-            area.draw(&PathElement::new(points, TARGET.stroke_width(4)))?;
-        }
-    }
-    Ok(())
+/// The rows of a call's report.
+fn echo_rows(report: &ProcessReport) -> Vec<EchoRow> {
+    let row = |row: &SecondRow| EchoRow {
+        at_ms: row.at_s as f64 * 1e3,
+        erle_db: row.erle_db,
+        echo_delay_ms: row.delay_ms,
+        double_talk: row.double_talk.unwrap_or(0.0),
+    };
+    report.per_second.iter().map(row).collect()
 }
 
 /// A spectrogram's axis of frequencies; the picture lies over its lines.
@@ -220,30 +212,6 @@ fn frequencies(area: &Area<'_>, report: &ProcessReport, words: &str, top: i32, b
     name(area, "kHz", top + 44)?;
     let most = f64::from(report.sample_rate_hz) / 2e3;
     scale(area, [0.0, most], decimate::nice_step(most, 4.0), top, bottom).map(drop)
-}
-
-/// Lines and numbers of an axis, and what tells where a value lies on it.
-fn scale(
-    area: &Area<'_>,
-    [low, high]: [f64; 2],
-    step: f64,
-    top: i32,
-    bottom: i32,
-) -> Result<impl Fn(f64) -> i32, DrawingAreaErrorKind<<SVGBackend<'static> as DrawingBackend>::ErrorType>> {
-    let y = move |value: f64| {
-        let part = (value.clamp(low, high) - low) / (high - low);
-        bottom - (part * f64::from(bottom - top)).round() as i32
-    };
-    let style = text(22, FAINT, HPos::Right, VPos::Center);
-    for tick in 0..=((high - low) / step * 1.000_001) as i32 {
-        let value = low + f64::from(tick) * step;
-        area.draw(&PathElement::new([(LEFT, y(value)), (RIGHT, y(value))], GRID.stroke_width(2)))?;
-        // As many decimals as the step has, at most two.
-        let label = format!("{value:.2}");
-        let label = label.trim_end_matches('0').trim_end_matches('.').to_owned();
-        area.draw(&Text::new(label, (LEFT - 14, y(value)), style.clone()))?;
-    }
-    Ok(y)
 }
 
 #[cfg(test)]
