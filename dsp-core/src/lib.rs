@@ -66,6 +66,7 @@ pub mod receive;
 pub mod rtcp;
 pub mod sample;
 pub mod send;
+pub mod spectrum;
 pub mod storage;
 pub mod streams;
 pub mod sync;
