@@ -1,13 +1,10 @@
-//! A spectrogram of sound of any length in as many columns as a page shows: spectra of half-overlapping Hann windows of
-//! about 32 ms, and in a column the mean of those that begin in it.
+//! A spectrogram of sound of any length in as many columns as a page shows: spectra of half-overlapping Hann windows of 32
+//! to 43 ms, and in a column the mean of those that begin in it.
 //!
 //! A value is the level that a tone of that frequency has, in dBov: the power of a bin over that of the window's sum, twice,
 //! as half of it lies at the negative frequency. Of stereo the mean of both channels is seen.
 
-use std::fmt;
-use std::sync::Arc;
-
-use realfft::{RealFftPlanner, RealToComplex};
+use dsp_core::spectrum::Spectrum;
 
 use super::png;
 
@@ -16,16 +13,15 @@ const COLUMNS: u64 = 925;
 /// Levels of the lowest and the highest colour, in dBov.
 pub(super) const RANGE_DBOV: [f64; 2] = [-100.0, -20.0];
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Spectrogram {
     channels: usize,
-    fft: Arc<dyn RealToComplex<f32>>,
     window: Vec<f32>,
     /// Samples of the next window, the mean of all channels, and how many a channel went before them.
     waiting: Vec<f32>,
     begins: u64,
     length: u64,
-    /// Power of each bin, column after column, and how many spectra are in it.
+    /// Power of each bin below half the rate, column after column, and how many spectra are in it.
     power: Vec<f64>,
     spectra: Vec<u32>,
 }
@@ -33,25 +29,28 @@ pub(super) struct Spectrogram {
 impl Spectrogram {
     /// Of so many samples a channel.
     pub(super) fn new(sample_rate_hz: u32, channels: u8, length: u64) -> Self {
-        // 256 at 8 kHz, 2048 at 48 kHz.
-        let size = (sample_rate_hz as usize * 32 / 1_000).next_power_of_two().max(256);
+        let size = match sample_rate_hz {
+            0..=8_000 => 256,
+            8_001..=16_000 => 512,
+            16_001..=32_000 => 1_024,
+            _ => 2_048,
+        };
         let turn = std::f64::consts::TAU / size as f64;
         let window: Vec<f32> = (0..size).map(|n| (0.5 - 0.5 * (turn * n as f64).cos()) as f32).collect();
         let columns = length.div_ceil(size as u64 / 2).clamp(1, COLUMNS) as usize;
         Self {
             channels: usize::from(channels.max(1)),
-            fft: RealFftPlanner::new().plan_fft_forward(size),
             window,
             waiting: Vec::with_capacity(size),
             begins: 0,
             length: length.max(1),
-            power: vec![0.0; columns * (size / 2 + 1)],
+            power: vec![0.0; columns * (size / 2)],
             spectra: vec![0; columns],
         }
     }
 
     fn bins(&self) -> usize {
-        self.window.len() / 2 + 1
+        self.window.len() / 2
     }
 
     /// Takes in interleaved samples.
@@ -70,16 +69,16 @@ impl Spectrogram {
     fn transform(&mut self) {
         let columns = self.spectra.len() as u64;
         let column = (self.begins * columns / self.length).min(columns - 1) as usize;
-        let mut windowed: Vec<f32> = self.waiting.iter().zip(&self.window).map(|(a, b)| a * b).collect();
-        let mut spectrum = self.fft.make_output_vec();
-        // Lengths are as planned: it can't fail.
-        let done = self.fft.process(&mut windowed, &mut spectrum);
-        debug_assert!(done.is_ok(), "{done:?}");
+        let windowed: Vec<f32> = self.waiting.iter().zip(&self.window).map(|(a, b)| a * b).collect();
         // The window's sum is half its length.
         let scale = 2.0 / (self.window.len() as f64 / 2.0).powi(2);
         let bins = self.bins();
-        for (power, bin) in self.power[column * bins..][..bins].iter_mut().zip(spectrum) {
-            *power += scale * f64::from(bin.norm_sqr());
+        let column_power = &mut self.power[column * bins..][..bins];
+        match bins {
+            128 => add_power::<128>(&windowed, scale, column_power),
+            256 => add_power::<256>(&windowed, scale, column_power),
+            512 => add_power::<512>(&windowed, scale, column_power),
+            _ => add_power::<1_024>(&windowed, scale, column_power),
         }
         self.spectra[column] += 1;
     }
@@ -104,10 +103,11 @@ impl Spectrogram {
     }
 }
 
-impl fmt::Debug for Spectrogram {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spectrogram").field("columns", &self.spectra.len()).finish_non_exhaustive()
-    }
+/// Adds the power of each bin of a block of `2 * H` samples.
+fn add_power<const H: usize>(windowed: &[f32], scale: f64, power: &mut [f64]) {
+    let ([first, second], []) = windowed.as_chunks::<H>() else { return };
+    let bins = Spectrum::forward(first, second).power();
+    power.iter_mut().zip(bins).for_each(|(power, bin)| *power += scale * f64::from(bin));
 }
 
 /// A colour of the scale.
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_tone_has_its_level_at_its_frequency_and_its_time() {
-        for (rate, channels) in [(8_000u32, 1u8), (16_000, 2), (48_000, 1)] {
+        for (rate, channels) in [(8_000u32, 1u8), (16_000, 2), (32_000, 1), (48_000, 1)] {
             let mut seen = Spectrogram::new(rate, channels, u64::from(rate) * 2);
             // A second of silence, and one of a tone in the middle of a bin at -23 dBov: an amplitude of a tenth.
             let bin = 42;
