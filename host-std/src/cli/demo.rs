@@ -13,9 +13,10 @@ use host_std::device::AudioIo;
 use host_std::opus::OpusEncoderConfig;
 use host_std::output::OutputFile;
 use host_std::record::call::{CallRecorder, side_report};
+use host_std::record::echo::OwnVoice;
 use host_std::record::keys::{self, KeyLine};
 use host_std::record::pcap::PcapWriter;
-use host_std::report::Report;
+use host_std::report::{Report, SideReport};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
 use host_std::session::{Call, CallConfig, Identity};
@@ -88,7 +89,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
     concealment: Concealment,
     /// Both sides have a loudspeaker in a room with so many ms of reverberation (RT60), 20 to 250, instead of a headset: their
-    /// microphones hear what the other one says, 20 ms later and 6 dB weaker
+    /// microphones hear what the other one says, 20 ms later and some 6 dB weaker
     #[arg(long, value_parser = |s: &str| number_in(s, 20.0, 250.0), value_name = "MS")]
     echo: Option<f64>,
     /// Seed of the network and the rooms and, with --fast, of everything else that is random
@@ -171,12 +172,12 @@ pub(super) fn run(args: Args) -> Outcome {
     let speech = |n: usize, bundled| speech(args.input.get(n), bundled, rate_hz, args.channels);
     let speech = [speech(0, WOMAN)?, speech(1, MAN)?];
     let run = if args.fast {
-        run_fast(&args, &setup, speech)?
+        run_fast(&args, &setup, speech.clone())?
     } else {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(run_realtime(&args, &setup, speech))?
+        runtime.block_on(run_realtime(&args, &setup, speech.clone()))?
     };
-    let report = write_results(&args, &setup, &run)?;
+    let report = write_results(&args, &setup, &run, &speech)?;
     if args.json {
         print(&(report.to_json() + "\n"))?;
     } else {
@@ -410,7 +411,7 @@ impl AudioIo for Loop {
     }
 }
 
-fn write_results(args: &Args, setup: &Setup, run: &Run) -> Result<Report, Box<dyn Error>> {
+fn write_results(args: &Args, setup: &Setup, run: &Run, speech: &[Vec<i16>; 2]) -> Result<Report, Box<dyn Error>> {
     let names = ["a", "b"];
     for (side, name) in names.iter().enumerate() {
         let rate_hz = run.calls[side].sample_rate_hz().unwrap_or(8_000);
@@ -428,6 +429,10 @@ fn write_results(args: &Args, setup: &Setup, run: &Run) -> Result<Report, Box<dy
             &format!("{}-heard.wav", names[listener]),
         )
     };
+    let mut sides = [side(0), side(1)];
+    if args.echo.is_some() {
+        measure_echo(&mut sides, speech);
+    }
     let report = Report {
         title: title(args),
         settings: settings(
@@ -437,10 +442,31 @@ fn write_results(args: &Args, setup: &Setup, run: &Run) -> Result<Report, Box<dy
         ),
         seed: Some(args.seed),
         duration_s: run.seconds,
-        sides: vec![side(0), side(1)],
+        sides: sides.into(),
     };
     report.write(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
     Ok(report)
+}
+
+/// How much of its own voice each side hears, in rooms.
+fn measure_echo(sides: &mut [SideReport; 2], speech: &[Vec<i16>; 2]) {
+    let ways_ms = sides.each_ref().map(|side| side.statistics.playout_delay_ms.map(|delay| delay.mean));
+    for (side, from_other_ms) in ways_ms.into_iter().enumerate() {
+        let (Some(from_other_ms), Some(to_other_ms)) = (from_other_ms, ways_ms[1 - side]) else { continue };
+        let listener = &mut sides[side];
+        // As long as the call, and as it was repeated.
+        let spoken = |speech: &[i16]| speech.iter().copied().cycle().take(listener.heard.len()).collect::<Vec<_>>();
+        let own = OwnVoice {
+            said: &spoken(&speech[side]),
+            other: &spoken(&speech[1 - side]),
+            heard: &listener.heard,
+            sample_rate_hz: listener.sample_rate_hz,
+            channels: listener.channels,
+            from_other_ms,
+            round_trip_ms: from_other_ms + RoomConfig::default().delay_ms + to_other_ms,
+        };
+        listener.statistics.own_voice_back_db = own.comes_back_db();
+    }
 }
 
 fn write_capture(out: &Path, run: &Run) -> Outcome {
@@ -504,7 +530,7 @@ fn settings(args: &Args, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String
     .chain(args.echo.map(|tail_ms| {
         let RoomConfig { delay_ms, echo_return_loss_db, .. } = RoomConfig::default();
         let room =
-            format!("{tail_ms} ms of reverberation, echo after {delay_ms} ms and {echo_return_loss_db} dB weaker");
+            format!("{tail_ms} ms of reverberation, echo after {delay_ms} ms, return loss {echo_return_loss_db} dB");
         ("rooms", room)
     }))
     .map(|(name, value)| (name.to_owned(), value))

@@ -354,6 +354,10 @@ pub struct Statistics {
     /// Active speech level of what was heard, in dBov.
     #[serde(serialize_with = "maybe_micros")]
     pub heard_level_dbov: Option<f64>,
+    /// Level of this side's own voice that came back to it over what it said, in dB, where the other side's user was silent:
+    /// -127 for nothing at all.
+    #[serde(serialize_with = "maybe_micros")]
+    pub own_voice_back_db: Option<f64>,
     /// Memory of this end of the call, in bytes, the heap included.
     pub memory_bytes: Option<u64>,
     /// Heap allocations on the packet and audio path after construction.

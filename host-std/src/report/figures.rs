@@ -249,13 +249,19 @@ pub(super) const TABLE: &[Group] = &[
         ],
     },
     Group {
-        name: "Echo, at this side's own microphone",
+        name: "Echo",
         figures: &[
+            Figure {
+                name: "Own voice back",
+                unit: "dB",
+                value: |side| side.statistics.own_voice_back_db.map(|level| format!("{level:.1}")),
+                explanation: "What this side heard of itself over what it said, while the other side's user was silent.",
+            },
             Figure {
                 name: "ERLE",
                 unit: "dB",
                 value: |side| side.echo?.erle_db.map(|erle| format!("{erle:.1}")),
-                explanation: "Echo return loss enhancement: how much the canceller lowers the echo, where it is heard alone.",
+                explanation: "Echo return loss enhancement: how much this side's canceller lowers what its loudspeaker plays.",
             },
             Figure {
                 name: "Echo delay",
