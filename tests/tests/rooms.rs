@@ -53,7 +53,7 @@ impl EchoBlock for KnownRoom {
 }
 
 fn call(port: u16, rate_hz: u32, config: impl FnOnce(CallConfig) -> CallConfig) -> Call {
-    let codecs = vec![CodecFormat::l16(rate_hz, 1).unwrap()];
+    let codecs = vec![CodecFormat::l16(rate_hz, 1)];
     let mut call = Call::new(config(CallConfig { codecs, ..CallConfig::new(port).unwrap() })).unwrap();
     call.set_tap(Box::new(CallRecorder::default()));
     call
