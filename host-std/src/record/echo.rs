@@ -45,7 +45,7 @@ impl OwnVoice<'_> {
         let frames = |ms: f64| (ms / FRAME_MS as f64).round().max(0.0) as usize;
         let (way, fading) = (frames(self.from_other_ms), frames(FADING_MS));
         let (mut out, mut back, mut count) = (0.0, 0.0, 0);
-        for at in frames(self.round_trip_ms)..heard.len() {
+        for (at, heard) in heard.iter().enumerate().skip(frames(self.round_trip_ms)) {
             // What is heard now was said `way` ago, and for a while before it.
             let (Some(begin), end) = (at.checked_sub(way.saturating_add(fading)), at.saturating_sub(way)) else {
                 continue;
@@ -54,7 +54,7 @@ impl OwnVoice<'_> {
             let Some(own) = said.get(at - frames(self.round_trip_ms)) else { break };
             if *own >= SILENT && others.iter().all(|power| *power < SILENT) {
                 out += own;
-                back += heard[at];
+                back += heard;
                 count += 1;
             }
         }

@@ -175,7 +175,7 @@ impl Room {
             .map(|channel| {
                 let paths: Vec<_> = delays.into_iter().flatten().map(&mut path).collect();
                 let reach = paths.iter().map(Path::reach).max().unwrap_or(0);
-                let noise = Xoshiro256PlusPlus::seed_from_u64(seed ^ (0x6e6f_6973_65 + u64::from(channel)));
+                let noise = Xoshiro256PlusPlus::seed_from_u64(seed ^ (0x006e_6f69_7365 + u64::from(channel)));
                 Side { paths, played: vec![0.0; reach], heard: reach, noise }
             })
             .collect();
