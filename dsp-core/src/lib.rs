@@ -55,6 +55,7 @@ extern crate std;
 
 pub mod block;
 pub mod codec;
+pub mod echo;
 pub mod format;
 pub mod front;
 pub mod guard;
