@@ -31,6 +31,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
 use super::codecs::CodecName;
+use super::echo::EchoArgs;
 use super::settings::{self, Concealment, OpusArgs};
 use super::signals::Stop;
 use super::talk::asked_to_end;
@@ -116,6 +117,8 @@ pub(super) struct Args {
     /// Print report.json instead of the summary
     #[arg(help_heading = "Run and results", long)]
     json: bool,
+    #[command(flatten)]
+    canceller: EchoArgs,
     #[command(flatten)]
     opus: OpusArgs,
 }
@@ -227,6 +230,7 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         ptime_ms: args.ptime,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
         wall_clock: wall,
+        capture: args.canceller.block(),
         ..CallConfig::with_identity(port, identity)
     };
     let mut call = Call::new(config)?;
@@ -533,6 +537,7 @@ fn settings(args: &Args, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String
             format!("{tail_ms} ms of reverberation, echo after {delay_ms} ms, return loss {echo_return_loss_db} dB");
         ("rooms", room)
     }))
+    .chain((args.echo.is_some() || args.canceller.aec).then(|| ("echo", args.canceller.words())))
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
 }

@@ -4,6 +4,7 @@ mod codecs;
 mod decode;
 mod demo;
 mod devices;
+mod echo;
 mod encode;
 mod exchange;
 mod keyboard;

@@ -11,10 +11,11 @@ use dsp_core::receive::Played;
 use dsp_core::time::Instant;
 use host_std::output;
 use host_std::report::{Measure, ProcessReport};
-use host_std::session::{HostFront, OwnBlock, front_end};
+use host_std::session::{HostFront, front_end};
 use host_std::wav::{WavFrames, WavSink, WavSource};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::echo::EchoArgs;
 use super::signals::Stop;
 use super::{Outcome, print};
 
@@ -62,19 +63,20 @@ struct ChainArgs {
     #[arg(long, value_parser = clap::value_parser!(u32).range(20..=1_000), num_args = 0..=1, require_equals = true,
         default_missing_value = "120", value_name = "HZ")]
     hpf: Option<u32>,
+    #[command(flatten)]
+    echo: EchoArgs,
 }
 
 impl ChainArgs {
     /// The chain's device side, for sound at this rate with so many channels. All that the options ask for is made here.
     fn front(&self, rate_hz: u32, channels: u8) -> Result<Box<HostFront>, Box<dyn Error>> {
-        let block: Option<OwnBlock> = None;
-        Ok(front_end(rate_hz, channels, self.hpf, block.as_ref())?)
+        Ok(front_end(rate_hz, channels, self.hpf, self.echo.block().as_ref())?)
     }
 
     /// In words, name and value.
     fn settings(&self) -> Vec<(String, String)> {
         let high_pass = self.hpf.map_or("none".into(), |corner_hz| format!("from {corner_hz} Hz on"));
-        vec![("high-pass".into(), high_pass)]
+        vec![("high-pass".into(), high_pass), ("echo".into(), self.echo.words())]
     }
 }
 
@@ -87,6 +89,11 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     if args.plot.as_ref() == Some(&args.output) {
         return Err(format!("{}: is both the sound and the page", args.output.display()).into());
+    }
+    if args.chain.echo.aec && args.far.is_none() {
+        return Err(
+            "--aec takes the loudspeaker's sound out of the microphone's: --far FAR.wav says what it played".into()
+        );
     }
     let (rate_hz, channels) = microphone(&args.microphone)?;
     let mut sound = Sound::open(args, rate_hz, channels)?;

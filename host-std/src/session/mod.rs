@@ -4,6 +4,7 @@
 //! A server may hold a thousand [`Call`]s and tick them in a batch: none of them owns a task, a socket or a timer.
 
 mod call;
+mod canceller;
 mod config;
 #[cfg(feature = "tokio")]
 pub mod driver;

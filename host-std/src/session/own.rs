@@ -221,7 +221,14 @@ impl OwnBlock {
     /// As [`new`](Self::new), of an echo canceller, which may refuse a rate, and tells how it does: in
     /// [`Status::echo`](super::driver::Status::echo) and to the [tap](super::Tap::echo).
     pub fn echo<B: EchoBlock + 'static>(make: impl Fn(u32) -> Result<B, FrontError> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(move |rate_hz| Ok(HostBlock::cancelling(Box::new(make(rate_hz)?)))))
+        Self::boxed_echo(move |rate_hz| Ok(Box::new(make(rate_hz)?)))
+    }
+
+    /// The same of one on the heap.
+    pub(super) fn boxed_echo(
+        make: impl Fn(u32) -> Result<Box<dyn EchoBlock>, FrontError> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(move |rate_hz| Ok(HostBlock::cancelling(make(rate_hz)?))))
     }
 
     /// A block for one channel.
