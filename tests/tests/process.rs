@@ -114,6 +114,47 @@ fn the_figures_are_those_of_the_sound() {
 }
 
 #[test]
+fn the_echo_is_cancelled_at_each_rate_and_the_near_end_stays() {
+    let folder = folder("process-aec");
+    let (woman, man) = (asset("woman.wav"), asset("man.wav"));
+    for rate in [8_000, 16_000, 32_000, 48_000] {
+        let speech = |path: &str| {
+            let file = WavFrames::open(path, rate, 1).unwrap();
+            file.read_all(dsp_core::time::Duration::from_secs(60)).unwrap()
+        };
+        let far = speech(&woman);
+        let heard = echo(&far, rate);
+        fs::write(folder.join("far.wav"), to_wav(&far, rate, 1)).unwrap();
+        fs::write(folder.join("mic.wav"), to_wav(&heard, rate, 1)).unwrap();
+        let mut erle = [0.0; 2];
+        for (options, erle) in [&["--aec"][..], &["--aec", "--linear", "--tail-ms", "200"]].into_iter().zip(&mut erle) {
+            let arguments = [options, &["--far", "far.wav", "--json", "mic.wav", "out.wav"]].concat();
+            let figures = json(&run(&folder, &arguments).success().stdout);
+            *erle = figures["echo"]["erle_db"].as_f64().unwrap_or_else(|| panic!("{figures}"));
+            // The room's 20 ms, as the canceller finds them to a few ms.
+            let delay = figures["echo"]["delay_ms"].as_f64().unwrap();
+            assert!((delay - 20.0).abs() < 6.0, "{rate} {options:?}: {delay}");
+            assert!(figures["per_second"][1]["erle_db"].is_number(), "{figures}");
+        }
+        assert!(erle[0] > 15.0 && erle[1] > 8.0, "{rate}: {erle:?}");
+        // A voice at the near end while the far end is silent comes out as it was, and where it was.
+        let near = speech(&man);
+        let both: Vec<i16> = heard.iter().zip(&near).map(|(a, b)| a.saturating_add(*b)).collect();
+        fs::write(folder.join("mic.wav"), to_wav(&both, rate, 1)).unwrap();
+        run(&folder, &["--aec", "--far", "far.wav", "mic.wav", "out.wav"]).success();
+        let (out, ..) = sound(folder.join("out.wav"));
+        assert_eq!(out.len(), both.len());
+        // From 3.5 to 5.5 s only the man speaks.
+        let part = |pcm: &[i16]| pcm[rate as usize * 7 / 2..rate as usize * 11 / 2].to_vec();
+        let (near, out) = (part(&near), part(&out));
+        let product = |a: &[i16], b: &[i16]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+        let likeness = product(&near, &out) / (product(&near, &near) * product(&out, &out)).sqrt();
+        assert!(likeness > 0.9, "{rate}: {likeness}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn the_high_pass_takes_rumble_and_leaves_the_voice() {
     let folder = folder("process-hpf");
     let turn = std::f64::consts::TAU / 16_000.0;
@@ -190,7 +231,7 @@ fn a_mistake_gives_one_clear_line_and_leaves_the_old_file() {
     write("empty.wav", b"");
     write("text.wav", b"this is no sound");
     write("out.wav", b"old");
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 17] = [
         (
             &["cd.wav", "out.wav"],
             "cd.wav has 44100 Hz, and calls have 8000, 16000, 32000, 48000 Hz: `media-core resample`",
@@ -207,6 +248,9 @@ fn a_mistake_gives_one_clear_line_and_leaves_the_old_file() {
         (&["--plot", "new.wav", "mic.wav", "new.wav"], "new.wav: is both the sound and the page"),
         (&["mic.wav", "none/out.wav"], "none/out.wav: No such file"),
         (&["mic.wav"], "OUT.wav"),
+        (&["--aec", "mic.wav", "out.wav"], "--far FAR.wav says what it played"),
+        (&["--aec", "--far", "mic.wav", "--tail-ms", "500", "mic.wav", "out.wav"], "500 is not in 30..=260"),
+        (&["--linear", "mic.wav", "out.wav"], "--aec"),
         (&["--hpf=7", "mic.wav", "out.wav"], "7 is not in 20..=1000"),
     ];
     for (arguments, needle) in cases {

@@ -134,6 +134,16 @@ fn in_rooms_each_side_of_a_demo_hears_itself() {
     // The same seed is the same room, and another one another.
     assert_eq!(rooms, demo(&[&fast[..], &["--echo", "128"]].concat()));
     assert_ne!(back(&rooms, 0), back(&demo(&[&fast[..], &["--echo", "128", "--seed", "2"]].concat()), 0));
+    // A canceller takes it out, and tells how well.
+    let cancelled = demo(&[&fast[..], &["--echo", "128", "--aec"]].concat());
+    for side in 0..2 {
+        let level = back(&cancelled, side).unwrap();
+        assert!(level < back(&rooms, side).unwrap() - 20.0, "{level}");
+        let side = &cancelled["sides"][side];
+        assert!(side["echo"]["erle_db"].as_f64().unwrap() > 20.0, "{}", side["echo"]);
+        assert_eq!(side["echo_per_second"].as_array().unwrap().len(), 20);
+    }
+    assert!(rooms["sides"][0].get("echo").is_none());
     // Over sockets too.
     let real = demo(&["--seconds", "4", "--codec", "g722", "--echo", "20"]);
     assert!((-20.0..-2.0).contains(&back(&real, 0).unwrap()), "{real}");

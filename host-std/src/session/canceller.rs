@@ -49,6 +49,7 @@ impl<C: Told> CaptureBlock<i16> for HostCanceller<C> {
             erle_db: stats.erle_db,
             delay_ms: stats.delay_ms,
             drift_ppm: stats.drift_ppm,
+            near_end: stats.near_end > SURE,
             double_talk: stats.far_end && stats.near_end > SURE,
             diverged: stats.divergences,
             path_changes: stats.path_changes,

@@ -18,6 +18,8 @@ pub struct EchoStatus {
     pub delay_ms: Option<f32>,
     /// How much faster the loudspeaker's clock runs than the microphone's, in parts per million.
     pub drift_ppm: f32,
+    /// Whether the near end speaks.
+    pub near_end: bool,
     /// Whether both ends speak.
     pub double_talk: bool,
     /// How often it had diverged and was reset, since the call began.

@@ -5,8 +5,8 @@
 //! as it likes: it keeps a level for each 10 ms and, where a page is wanted, as many columns of a spectrogram as one sees.
 //!
 //! ERLE (echo return loss enhancement) is the power of the microphone over that of the result, where the far end is heard
-//! and nobody speaks at the near end, as far as the canceller knows. It is heard in a frame if within the last 250 ms it was
-//! at most 35 dB below its loudest frame.
+//! and nobody speaks at the near end within 200 ms, as far as the canceller knows. The far end is heard in a frame if within
+//! the last 250 ms it was at most 35 dB below its loudest frame.
 
 mod page;
 mod png;
@@ -30,6 +30,8 @@ const HEARD_FRAMES: usize = 25;
 const HEARD_BELOW: f64 = 3.2e-4;
 /// And never below -70 dBov.
 const LEAST_POWER: f64 = 1e-7;
+/// So many frames before and behind a voice at the near end count as the voice.
+const AROUND_FRAMES: usize = 20;
 
 /// What became of a recording: names of fields are those in the JSON, with their units.
 #[derive(Clone, Debug, Serialize)]
@@ -160,10 +162,11 @@ impl Measure {
         let Self { far, input, output, echo, spectrograms } = self;
         let (far, input, output) = (far.finish(), input.finish(), output.finish());
         let heard = heard(&far, input.len());
+        let near = near(&echo);
         // ERLE and the share of double talk of these frames.
         let cancelled = |frames: std::ops::Range<usize>| {
             let known = echo.get(frames.start..frames.end.min(echo.len())).unwrap_or_default();
-            let alone = |&frame: &usize| heard[frame] && !echo.get(frame).is_some_and(|status| status.double_talk);
+            let alone = |&frame: &usize| heard[frame] && !near.get(frame).is_some_and(|near| *near);
             let power = |of: &[f64]| frames.clone().filter(alone).filter_map(|frame| of.get(frame)).sum::<f64>();
             let (before, after) = (power(&input), power(&output));
             let floor = LEAST_POWER / 1e3 * frames.clone().filter(alone).count() as f64;
@@ -307,6 +310,16 @@ fn level(frames: &[f64]) -> Option<f64> {
     (mean > 0.0).then(|| decibels(mean))
 }
 
+/// In which frames the near end speaks, and those around them: a canceller notices late, and a word fades.
+fn near(echo: &[EchoStatus]) -> Vec<bool> {
+    let mut near = vec![false; echo.len()];
+    for (frame, _) in echo.iter().enumerate().filter(|(_, status)| status.near_end) {
+        let end = (frame + AROUND_FRAMES + 1).min(near.len());
+        near[frame.saturating_sub(AROUND_FRAMES)..end].fill(true);
+    }
+    near
+}
+
 /// In which frames the far end is heard.
 fn heard(far: &[f64], frames: usize) -> Vec<bool> {
     let loudest = far.iter().copied().fold(0.0, f64::max);
@@ -339,7 +352,8 @@ mod tests {
             measure.hear_output(&tone(output, 8_000));
             for _ in 0..if echo { 100 } else { 0 } {
                 let delay_ms = (second > 0).then_some(21.5);
-                measure.hear_echo(EchoStatus { double_talk: second == 2, delay_ms, ..EchoStatus::default() });
+                let near_end = second == 2;
+                measure.hear_echo(EchoStatus { double_talk: near_end, near_end, delay_ms, ..EchoStatus::default() });
             }
         }
         measure.finish(8_000, 1, 4.0)
