@@ -390,6 +390,7 @@ mod tests {
                     delay_ms: (tick >= 120).then_some(20.5),
                     double_talk: tick % 4 == 0 && tick >= 100,
                     drift_ppm: 3.0,
+                    near_end: true,
                     diverged: 1,
                     path_changes: u32::from(tick >= 300),
                 };
