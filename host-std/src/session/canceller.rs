@@ -77,8 +77,8 @@ impl OwnBlock {
     /// It has 8, 16, 32 and 48 kHz, and refuses a call's sound of another rate.
     pub fn canceller(config: EchoConfig, tail_ms: u32) -> Self {
         Self::boxed_echo(move |rate_hz| match tail_ms.div_ceil(10) as usize {
-            0..=SHORT => with_tail::<SHORT>(config, rate_hz),
-            0..=USUAL => with_tail::<USUAL>(config, rate_hz),
+            blocks if blocks <= SHORT => with_tail::<SHORT>(config, rate_hz),
+            blocks if blocks <= USUAL => with_tail::<USUAL>(config, rate_hz),
             _ => with_tail::<LONG>(config, rate_hz),
         })
     }
