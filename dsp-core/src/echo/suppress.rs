@@ -283,7 +283,8 @@ impl<const B: usize> Suppressor<B> {
                 band += 1;
             }
             let at = (k as f32 - centre(band)).max(0.0);
-            let [first, second] = [0, 1].map(|model: usize| power(factors[model][band] + slopes[model][band] * at));
+            let first = power(factors[0][band] + slopes[0][band] * at);
+            let second = power(factors[1][band] + slopes[1][band] * at);
             *residual = (first * model[k]).max(second * self.estimate[k]);
         }
         // The strongest ones, in order.

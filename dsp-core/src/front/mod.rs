@@ -4,8 +4,11 @@
 //! stream -> play -> volume -> meter -> loudspeaker
 //!                                 \--> render history
 //!                                          |
-//! microphone -> high-pass -> gain -> meter -> framer -> block (10 ms frames) -> capture -> stream -> transmit
+//! microphone -> high-pass -> framer -> block (10 ms frames) -> gain -> meter -> capture -> stream -> transmit
 //! ```
+//!
+//! Gain and mute of the microphone come behind the block: an echo canceller would take a gain for another room, and a mute for
+//! an echo that has gone. What a block can be made of is a [`CaptureChain`].
 //!
 //! A [`FrontEnd`] owns gains, mutes, meters, framer, capture blocks, render history and the PCM of the tick. It opens
 //! no device and reads no clock: [`tick`] is the one order in which a host moves sound through it. Without a block there
@@ -86,6 +89,7 @@ use crate::process::level::{Level, LevelError};
 use crate::storage::Storage;
 use crate::time::{Duration, Instant};
 
+mod capture;
 mod chain;
 mod fader;
 mod framer;
@@ -94,6 +98,7 @@ mod history;
 mod tests;
 pub mod tick;
 
+pub use capture::{CaptureChain, CaptureParts, Plain, Stage};
 pub use chain::{CaptureBlock, InFloat, Near, NoBlock};
 pub use history::Render;
 pub use tick::{Media, Microphone, Step, TickTooLong};
