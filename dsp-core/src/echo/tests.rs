@@ -241,7 +241,7 @@ fn wide_rates_lose_their_echo_in_both_bands_and_keep_the_near_end() {
         let block = InFloat::<_, FRAME>::new(Boxed(canceller), rate as u32).unwrap();
         let mut room = Room::new(rate as u32, block, rate / 50);
         let far = room.run(5 * rate, talk, silence);
-        assert!(far.erle_db(4 * rate..5 * rate) > 30.0, "{rate}: {}", far.erle_db(4 * rate..5 * rate));
+        assert!(far.erle_db(4 * rate..5 * rate) > 25.0, "{rate}: {}", far.erle_db(4 * rate..5 * rate));
         for hz in [1_000.0, 5_000.0, 7_500.0, 11_000.0] {
             let (heard, sent) = band(&far, rate, hz);
             assert!(sent < 0.02 * heard, "{rate}, {hz} Hz: {heard} in, {sent} out");
