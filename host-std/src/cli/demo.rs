@@ -19,7 +19,7 @@ use host_std::record::pcap::PcapWriter;
 use host_std::report::{Report, SideReport};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
-use host_std::session::{Call, CallConfig, Identity};
+use host_std::session::{Call, CallConfig, CaptureConfig, Identity};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::proxy::Proxy;
 use host_std::simulate::room::{Room, RoomConfig, RoomError};
@@ -230,7 +230,7 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         ptime_ms: args.ptime,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
         wall_clock: wall,
-        capture: args.canceller.block(),
+        capture: CaptureConfig { echo: args.canceller.settings(), ..CaptureConfig::default() },
         ..CallConfig::with_identity(port, identity)
     };
     let mut call = Call::new(config)?;

@@ -2,7 +2,7 @@
 
 use clap::Args as ClapArgs;
 use dsp_core::echo::EchoConfig;
-use host_std::session::OwnBlock;
+use host_std::session::EchoSettings;
 
 /// The echo canceller of the capture chain.
 #[derive(ClapArgs)]
@@ -20,10 +20,10 @@ pub(super) struct EchoArgs {
 }
 
 impl EchoArgs {
-    /// The block of the capture chain, if there is one.
-    pub(super) fn block(&self) -> Option<OwnBlock> {
+    /// The step of the capture chain, if there is one.
+    pub(super) fn settings(&self) -> Option<EchoSettings> {
         let config = EchoConfig { suppressor: !self.linear, comfort_noise: !self.linear, ..EchoConfig::default() };
-        self.aec.then(|| OwnBlock::canceller(config, self.tail_ms))
+        self.aec.then_some(EchoSettings { config, tail_ms: self.tail_ms })
     }
 
     /// In words.

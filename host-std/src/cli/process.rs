@@ -11,7 +11,7 @@ use dsp_core::receive::Played;
 use dsp_core::time::Instant;
 use host_std::output;
 use host_std::report::{Measure, ProcessReport};
-use host_std::session::{HostFront, front_end};
+use host_std::session::{CaptureConfig, HostFront, front_end};
 use host_std::wav::{WavFrames, WavSink, WavSource};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -70,7 +70,8 @@ struct ChainArgs {
 impl ChainArgs {
     /// The chain's device side, for sound at this rate with so many channels. All that the options ask for is made here.
     fn front(&self, rate_hz: u32, channels: u8) -> Result<Box<HostFront>, Box<dyn Error>> {
-        Ok(front_end(rate_hz, channels, self.hpf, self.echo.block().as_ref())?)
+        let capture = CaptureConfig { high_pass_hz: self.hpf, echo: self.echo.settings(), ..CaptureConfig::default() };
+        Ok(front_end(rate_hz, channels, &capture)?)
     }
 
     /// In words, name and value.

@@ -10,7 +10,7 @@ use dsp_core::time::{Duration, NtpTime};
 use host_std::opus::{self, OpusEncoderConfig};
 use host_std::sdp::{self, SrtpPolicy};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{Call, CallConfig, Latching, Missed};
+use host_std::session::{Call, CallConfig, CaptureConfig, Latching, Missed};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
@@ -367,7 +367,7 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         codecs: args.codec.iter().map(|name| name.format(args.rate, args.channels)).collect::<Result<_, _>>()?,
         registry: settings::registry(opus, args.concealment),
         comfort_noise: args.dtx,
-        capture: args.echo.block(),
+        capture: CaptureConfig { echo: args.echo.settings(), ..CaptureConfig::default() },
         redundancy: args.red,
         sources: args.sources.into(),
         delay: args.jitter.delay(None)?,

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
-use super::{Call, CallError, Channel, EchoStatus, Ending, HostFront, Missed, Transmit};
+use super::{Call, CallError, CaptureStep, Channel, EchoStatus, Ending, HostFront, Missed, Transmit};
 use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
 
 /// Length of an audio tick in ms.
@@ -76,6 +76,8 @@ pub enum Command {
     MicrophoneGain(i16),
     /// Volume of the loudspeaker, in hundredths of a decibel.
     Volume(i16),
+    /// Switches a step of the capture chain on or off, without a click; a step that isn't there stays away.
+    Step(CaptureStep, bool),
     /// Says goodbye and ends.
     HangUp,
 }
@@ -546,6 +548,15 @@ impl Sound {
             }
             Command::MicrophoneGain(gain) => self.front.set_microphone_gain(gain),
             Command::Volume(gain) => self.front.set_volume(gain),
+            Command::Step(step, on) => {
+                for channel in 0..2 {
+                    let there = self.front.block(channel).is_some_and(|block| block.set_step(step, on));
+                    if !there && channel == 0 {
+                        tracing::warn!(?step, "no such step in the capture chain");
+                    }
+                }
+                Ok(())
+            }
             // The loop has dealt with these.
             Command::HangUp | Command::Change(_) => Ok(()),
         };

@@ -3,7 +3,7 @@
 //! The canceller is a block of the capture chain, so the device side has it, and the call that it belongs to has not: whoever
 //! drives both [tells](Call::tell_echo) the call after each tick.
 
-use dsp_core::front::CaptureBlock;
+use dsp_core::echo::EchoStats;
 use dsp_core::time::Instant;
 
 use super::{Call, HostFront};
@@ -28,10 +28,21 @@ pub struct EchoStatus {
     pub path_changes: u32,
 }
 
-/// A block of the capture chain that cancels echo and tells how well.
-pub trait EchoBlock: CaptureBlock<i16> + Send {
-    /// How it does, as of the last frame.
-    fn echo(&self) -> EchoStatus;
+/// How sure the canceller is of a near end that counts.
+const SURE: f32 = 0.5;
+
+impl From<EchoStats> for EchoStatus {
+    fn from(stats: EchoStats) -> Self {
+        Self {
+            erle_db: stats.erle_db,
+            delay_ms: stats.delay_ms,
+            drift_ppm: stats.drift_ppm,
+            near_end: stats.near_end > SURE,
+            double_talk: stats.far_end && stats.near_end > SURE,
+            diverged: stats.divergences,
+            path_changes: stats.path_changes,
+        }
+    }
 }
 
 impl Call {
