@@ -1,5 +1,6 @@
 //! Processing of PCM, block by block.
 
+pub mod active_level;
 pub mod activity;
 pub mod biquad;
 pub(crate) mod decibel;
