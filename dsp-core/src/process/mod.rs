@@ -9,3 +9,4 @@ pub mod goertzel;
 pub mod level;
 pub mod mixer;
 pub mod resample;
+pub mod voice;

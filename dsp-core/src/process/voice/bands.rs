@@ -1,0 +1,109 @@
+//! Six bands of 10 ms at 8 kHz, by sums and differences of neighbours (a packet of Haar wavelets): 0-250, 250-500,
+//! 500-1,000, 1,000-2,000, 2,000-3,000 and 3,000-4,000 Hz, each as a logarithm of its power.
+//!
+//! Such bands overlap by far; a detector that compares each with its own noise is hardly worse for it than with a
+//! transform (area under its curve 0.89 either way), at a tenth of the cost. The sum of four samples, which is the
+//! lowest kilohertz at 2 kHz, is left over for the pitch.
+//!
+//! Units: logarithms to the base 2 in 2^-8. Cost: four instructions a sample and level of the tree.
+
+/// Samples of 10 ms at 8 kHz.
+pub(super) const BLOCK: usize = 80;
+/// Samples of 10 ms at 2 kHz.
+pub(super) const SLOW: usize = BLOCK / 4;
+/// How many bands there are.
+pub(super) const BANDS: usize = 6;
+
+/// 256 log2(1 + i / 32) in the middle of each step.
+const LOG2_Q8: [u8; 32] = [
+    6, 17, 28, 38, 49, 59, 68, 78, 87, 96, 105, 113, 122, 130, 138, 146, 154, 161, 169, 176, 183, 190, 197, 203, 210,
+    216, 223, 229, 235, 241, 247, 253,
+];
+
+/// 256 log2(x), within 6; 0 of 0.
+pub(super) const fn log2_q8(x: u32) -> i32 {
+    let zeros = x.leading_zeros();
+    if zeros == 32 {
+        return 0;
+    }
+    // The five bits behind the first.
+    let mantissa = ((x << zeros) >> 26) & 31;
+    ((31 - zeros as i32) << 8) + LOG2_Q8[mantissa as usize] as i32
+}
+
+/// Logarithms of the bands' powers, and the sums of four samples divided by four.
+pub(super) fn split(block: &[i16; BLOCK]) -> ([i32; BANDS], [i16; SLOW]) {
+    // Sums of at most 20 squares of 16 bits each.
+    let mut powers = [0u64; BANDS];
+    let mut slow = [0; SLOW];
+    let (fours, _) = block.as_chunks::<4>();
+    for (four, slow) in fours.iter().zip(&mut slow) {
+        let [a, b, c, d] = four.map(i32::from);
+        let (low, low_next) = ((a + b) >> 1, (c + d) >> 1);
+        let (high, high_next) = ((a - b) >> 1, (c - d) >> 1);
+        *slow = ((low + low_next) >> 1) as i16;
+        powers[3] += square((low - low_next) >> 1);
+        powers[4] += square((high - high_next) >> 1);
+        powers[5] += square((high + high_next) >> 1);
+    }
+    let (fours, _) = slow.as_chunks::<4>();
+    for four in fours {
+        let [a, b, c, d] = four.map(i32::from);
+        let (low, low_next) = ((a + b) >> 1, (c + d) >> 1);
+        powers[2] += square((a - b) >> 1) + square((c - d) >> 1);
+        powers[0] += square((low + low_next) >> 1);
+        powers[1] += square((low - low_next) >> 1);
+    }
+    // At least the noise of three steps in each band: what is below is silence.
+    const LEAST: [u32; BANDS] = [3, 3, 6, 12, 12, 12];
+    let mut levels = [0; BANDS];
+    for ((level, power), least) in levels.iter_mut().zip(powers).zip(LEAST) {
+        *level = log2_q8(((power >> 4) as u32).max(least));
+    }
+    (levels, slow)
+}
+
+fn square(x: i32) -> u64 {
+    // 16 bits: at most 2^30.
+    u64::from((x * x) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logarithms_are_right() {
+        let mut x = 1u32;
+        while x < u32::MAX / 2 {
+            let exact = 256.0 * f64::from(x).log2();
+            assert!((f64::from(log2_q8(x)) - exact).abs() <= 6.5, "{x}");
+            x += x / 50 + 1;
+        }
+        for (i, &log) in LOG2_Q8.iter().enumerate() {
+            let exact = 256.0 * (1.0 + (i as f64 + 0.5) / 32.0).log2();
+            assert!((f64::from(log) - exact).abs() <= 0.5, "{i}");
+        }
+        assert_eq!((log2_q8(0), log2_q8(u32::MAX)), (0, 31 * 256 + 253));
+    }
+
+    #[test]
+    fn a_sine_is_loudest_in_its_band() {
+        for (band, frequency) in [125.0, 375.0, 750.0, 1_500.0, 2_500.0, 3_500.0].into_iter().enumerate() {
+            let block = core::array::from_fn(|n| {
+                ((n as f64 * frequency / 8_000.0 * core::f64::consts::TAU).sin() * 10_000.0) as i16
+            });
+            let (mut levels, slow) = split(&block);
+            // The lower bands have fewer samples.
+            for (level, samples) in levels.iter_mut().zip([5, 5, 10, 20, 20, 20]) {
+                *level -= log2_q8(samples);
+            }
+            let loudest = (0..BANDS).max_by_key(|&n| levels[n]).unwrap();
+            assert_eq!(loudest, band, "{levels:?}");
+            assert_eq!(slow.iter().any(|&x| x.abs() > 5_000), band < 3, "{slow:?}");
+        }
+        assert!(split(&[i16::MIN; BLOCK]).0.iter().all(|&level| level < 31 << 8));
+        let full = core::array::from_fn(|n| if n % 2 == 0 { i16::MIN } else { i16::MAX });
+        assert!((split(&full).0[5] - log2_q8(20 << 26)).abs() < 10);
+    }
+}
