@@ -31,41 +31,53 @@ pub(super) const fn log2_q8(x: u32) -> i32 {
     ((31 - zeros as i32) << 8) + LOG2_Q8[mantissa as usize] as i32
 }
 
-/// Logarithms of the bands' powers, and the sums of four samples divided by four.
-pub(super) fn split(block: &[i16; BLOCK]) -> ([i32; BANDS], [i16; SLOW]) {
-    // Sums of at most 20 squares of 16 bits each.
-    let mut powers = [0u64; BANDS];
+/// Logarithms of the bands' powers, and the sums of four samples divided by four. `bits`: no sample has more beside its
+/// sign.
+pub(super) fn split(block: &[i16; BLOCK], bits: u32) -> ([i32; BANDS], [i16; SLOW]) {
+    // 20 squares of 13 bits stay below 2^31.
+    let shift = bits.saturating_sub(13);
     let mut slow = [0; SLOW];
+    let [mut third, mut fourth, mut fifth] = [0; 3];
     let (fours, _) = block.as_chunks::<4>();
     for (four, slow) in fours.iter().zip(&mut slow) {
         let [a, b, c, d] = four.map(i32::from);
         let (low, low_next) = ((a + b) >> 1, (c + d) >> 1);
         let (high, high_next) = ((a - b) >> 1, (c - d) >> 1);
         *slow = ((low + low_next) >> 1) as i16;
-        powers[3] += square((low - low_next) >> 1);
-        powers[4] += square((high - high_next) >> 1);
-        powers[5] += square((high + high_next) >> 1);
+        third += square((low - low_next) >> 1 >> shift);
+        fourth += square((high - high_next) >> 1 >> shift);
+        fifth += square((high + high_next) >> 1 >> shift);
     }
+    let [mut lowest, mut first, mut second] = [0; 3];
     let (fours, _) = slow.as_chunks::<4>();
     for four in fours {
         let [a, b, c, d] = four.map(i32::from);
         let (low, low_next) = ((a + b) >> 1, (c + d) >> 1);
-        powers[2] += square((a - b) >> 1) + square((c - d) >> 1);
-        powers[0] += square((low + low_next) >> 1);
-        powers[1] += square((low - low_next) >> 1);
+        second += square((a - b) >> 1 >> shift) + square((c - d) >> 1 >> shift);
+        lowest += square((low + low_next) >> 1 >> shift);
+        first += square((low - low_next) >> 1 >> shift);
     }
-    // At least the noise of three steps in each band: what is below is silence.
-    const LEAST: [u32; BANDS] = [3, 3, 6, 12, 12, 12];
-    let mut levels = [0; BANDS];
-    for ((level, power), least) in levels.iter_mut().zip(powers).zip(LEAST) {
-        *level = log2_q8(((power >> 4) as u32).max(least));
+    let scale = (shift as i32) << 9;
+    let mut levels = [lowest, first, second, third, fourth, fifth];
+    for (level, least) in levels.iter_mut().zip(LEAST) {
+        // The power in sixteenths was, and is, the unit.
+        *level = (log2_q8(*level as u32) + scale - (4 << 8)).max(least);
     }
     (levels, slow)
 }
 
-fn square(x: i32) -> u64 {
-    // 16 bits: at most 2^30.
-    u64::from((x * x) as u32)
+/// Three steps of rms in each band, as a level: what is below is silence.
+const LEAST: [i32; BANDS] = [
+    log2_q8(45) - 1_024,
+    log2_q8(45) - 1_024,
+    log2_q8(90) - 1_024,
+    log2_q8(180) - 1_024,
+    log2_q8(180) - 1_024,
+    log2_q8(180) - 1_024,
+];
+
+const fn square(x: i32) -> i32 {
+    x * x
 }
 
 #[cfg(test)]
@@ -93,7 +105,7 @@ mod tests {
             let block = core::array::from_fn(|n| {
                 ((n as f64 * frequency / 8_000.0 * core::f64::consts::TAU).sin() * 10_000.0) as i16
             });
-            let (mut levels, slow) = split(&block);
+            let (mut levels, slow) = split(&block, 15);
             // The lower bands have fewer samples.
             for (level, samples) in levels.iter_mut().zip([5, 5, 10, 20, 20, 20]) {
                 *level -= log2_q8(samples);
@@ -102,8 +114,8 @@ mod tests {
             assert_eq!(loudest, band, "{levels:?}");
             assert_eq!(slow.iter().any(|&x| x.abs() > 5_000), band < 3, "{slow:?}");
         }
-        assert!(split(&[i16::MIN; BLOCK]).0.iter().all(|&level| level < 31 << 8));
+        assert!(split(&[i16::MIN; BLOCK], 15).0.iter().all(|&level| level < 31 << 8));
         let full = core::array::from_fn(|n| if n % 2 == 0 { i16::MIN } else { i16::MAX });
-        assert!((split(&full).0[5] - log2_q8(20 << 26)).abs() < 10);
+        assert!((split(&full, 15).0[5] - log2_q8(20 << 26)).abs() < 10);
     }
 }

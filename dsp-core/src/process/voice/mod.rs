@@ -35,7 +35,7 @@ const WEIGHTS: Features = Features { roots: 880, voiced: 759, squares: -228 };
 /// The log odds of none of it, in 2^-16.
 const OFFSET: i32 = -204_067;
 /// The least log odds of speech for each aggressiveness, in 2^-8.
-const THRESHOLDS: [i32; 4] = [-510, -470, -370, -240];
+const THRESHOLDS: [i32; 4] = [-510, -470, -370, -205];
 /// 255 / (1 + exp(-x)) for x from -8 in halves.
 const SIGMOID: [u8; 33] = [
     0, 0, 0, 0, 1, 1, 2, 3, 5, 7, 12, 19, 30, 47, 69, 96, 128, 159, 186, 208, 225, 236, 243, 248, 250, 252, 253, 254,
@@ -108,9 +108,8 @@ struct Features {
 /// Detects voices in one channel; see the module's page.
 #[derive(Clone, Copy, Debug)]
 pub struct VoiceDetector {
-    /// Samples that make one at 8 kHz, and its reciprocal in 2^-16.
+    /// Samples that make one at 8 kHz.
     factor: u32,
-    reciprocal: i32,
     threshold: i32,
     hangover: u16,
     /// The sample at 8 kHz that is being summed.
@@ -118,6 +117,8 @@ pub struct VoiceDetector {
     summed: u32,
     block: [i16; BLOCK],
     filled: usize,
+    /// Bits that its samples have.
+    bits: i32,
     noise: Noise,
     pitch: Pitch,
     /// Of the last block, in 2^-8 of an octave.
@@ -144,14 +145,13 @@ impl VoiceDetector {
         };
         Ok(Self {
             factor,
-            // Rounded down, so that no mean is beyond its samples.
-            reciprocal: (65_536 / factor) as i32,
             threshold,
             hangover: hangover_ms / 10,
             sum: 0,
             summed: 0,
             block: [0; BLOCK],
             filled: 0,
+            bits: 0,
             noise: Noise::new(),
             pitch: Pitch::new(),
             levels: [0; BANDS],
@@ -165,18 +165,16 @@ impl VoiceDetector {
     /// block that ended within these samples.
     pub fn hear<S: Sample>(&mut self, pcm: &[S]) -> Voice {
         let mut speech = None;
-        for &sample in pcm {
-            self.sum += i32::from(sample.to_i16());
-            self.summed += 1;
-            if self.summed == self.factor {
-                self.block[self.filled] = ((self.sum * self.reciprocal) >> 16) as i16;
-                (self.sum, self.summed) = (0, 0);
-                self.filled += 1;
-                if self.filled == BLOCK {
-                    self.filled = 0;
-                    self.judge();
-                    speech = Some(speech.unwrap_or(false) | self.voice.speech);
-                }
+        let mut rest = pcm;
+        while !rest.is_empty() {
+            // Up to the end of the block.
+            let missing = (BLOCK - self.filled) * self.factor as usize - self.summed as usize;
+            let (now, later) = rest.split_at(missing.min(rest.len()));
+            rest = later;
+            self.gather(now);
+            if self.filled == BLOCK {
+                self.judge();
+                speech = Some(speech.unwrap_or(false) | self.voice.speech);
             }
         }
         Voice { speech: speech.unwrap_or(self.voice.speech), ..self.voice }
@@ -199,16 +197,16 @@ impl VoiceDetector {
 
     /// Forgets everything heard so far.
     pub fn reset(&mut self) {
-        let Self { factor, reciprocal, threshold, hangover, .. } = *self;
+        let Self { factor, threshold, hangover, .. } = *self;
         *self = Self {
             factor,
-            reciprocal,
             threshold,
             hangover,
             sum: 0,
             summed: 0,
             block: [0; BLOCK],
             filled: 0,
+            bits: 0,
             noise: Noise::new(),
             pitch: Pitch::new(),
             levels: [0; BANDS],
@@ -218,9 +216,57 @@ impl VoiceDetector {
         };
     }
 
+    /// Adds samples to the block, which has room for them.
+    fn gather<S: Sample>(&mut self, mut pcm: &[S]) {
+        // What is left of samples that were split between two calls.
+        while self.summed > 0
+            && let Some((sample, rest)) = pcm.split_first()
+        {
+            pcm = rest;
+            self.add(sample.to_i16());
+        }
+        let rest = match self.factor {
+            1 => self.means::<S, 1>(pcm),
+            2 => self.means::<S, 2>(pcm),
+            3 => self.means::<S, 3>(pcm),
+            4 => self.means::<S, 4>(pcm),
+            5 => self.means::<S, 5>(pcm),
+            _ => self.means::<S, 6>(pcm),
+        };
+        rest.iter().for_each(|sample| self.add(sample.to_i16()));
+    }
+
+    /// Adds a sample to the one at 8 kHz that is not whole yet.
+    fn add(&mut self, sample: i16) {
+        self.sum += i32::from(sample);
+        self.summed += 1;
+        if self.summed == self.factor {
+            let mean = mean(self.sum, self.factor);
+            self.block[self.filled] = mean as i16;
+            self.bits |= mean ^ (mean >> 31);
+            self.filled += 1;
+            (self.sum, self.summed) = (0, 0);
+        }
+    }
+
+    /// Adds the means of `N` samples each; what is left.
+    fn means<'a, S: Sample, const N: usize>(&mut self, pcm: &'a [S]) -> &'a [S] {
+        let (groups, rest) = pcm.as_chunks::<N>();
+        let mut bits = self.bits;
+        for (slot, group) in self.block[self.filled..].iter_mut().zip(groups) {
+            let mean = mean(group.iter().map(|sample| i32::from(sample.to_i16())).sum(), N as u32);
+            *slot = mean as i16;
+            bits |= mean ^ (mean >> 31);
+        }
+        self.bits = bits;
+        self.filled += groups.len();
+        rest
+    }
+
     /// Ends a block.
     fn judge(&mut self) {
-        let (levels, slow) = bands::split(&self.block);
+        let (levels, slow) = bands::split(&self.block, 32 - self.bits.leading_zeros());
+        (self.filled, self.bits) = (0, 0);
         self.levels = levels;
         let roots = self.noise.hear(&levels);
         let periodicity = self.pitch.hear(&slow);
@@ -244,6 +290,18 @@ impl VoiceDetector {
 impl SpeechDetector for VoiceDetector {
     fn is_speech(&mut self, pcm: &[i16]) -> bool {
         self.hear(pcm).speech
+    }
+}
+
+/// A sum of so many samples by their number, rounded down.
+#[inline(always)]
+fn mean(sum: i32, factor: u32) -> i32 {
+    match factor {
+        1 => sum,
+        2 => sum >> 1,
+        4 => sum >> 2,
+        // The reciprocal in 2^-13 is rounded down, so that no mean is beyond its samples.
+        _ => (sum * (8_192 / factor) as i32) >> 13,
     }
 }
 
@@ -274,9 +332,138 @@ fn total(levels: &[i32; BANDS]) -> Level {
     });
     Level::of_power(power)
 }
-impl VoiceDetector {
-    /// TEMPORARY
-    pub fn features(&self) -> [i32; 3] {
-        [self.smooth.roots, self.smooth.voiced, self.smooth.squares]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn noise(peak: i32, seed: &mut u32) -> i16 {
+        *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        ((((*seed >> 16) as i16 as i32) * peak) >> 15) as i16
+    }
+
+    /// What stands for a voice: pulses at 125 Hz that ring at 700 Hz, in syllables of 200 ms out of 250.
+    fn vowels(n: usize, rate: usize, peak: f64) -> f64 {
+        let (since, ms) = (n % (rate / 125), n * 1_000 / rate);
+        let t = since as f64 / rate as f64;
+        if ms % 250 < 200 { peak * (-300.0 * t).exp() * (core::f64::consts::TAU * 700.0 * t).cos() } else { 0.0 }
+    }
+
+    fn detector(sample_rate_hz: u32, aggressiveness: u8) -> VoiceDetector {
+        VoiceDetector::new(VoiceConfig { sample_rate_hz, aggressiveness, hangover_ms: 0 }).unwrap()
+    }
+
+    /// Of 3 s of noise, 2 s of a voice in it and 2 s of noise: the blocks of speech in each.
+    fn heard(rate: usize, aggressiveness: u8, part: usize) -> [usize; 3] {
+        let (mut detector, mut seed, mut counts) = (detector(rate as u32, aggressiveness), 1, [0; 3]);
+        let pcm: Vec<i16> = (0..7 * rate)
+            .map(|n| {
+                let voice = if (3 * rate..5 * rate).contains(&n) { vowels(n, rate, 8_000.0) } else { 0.0 };
+                voice as i16 + noise(300, &mut seed)
+            })
+            .collect();
+        for (n, block) in pcm.chunks(rate / 100).enumerate() {
+            let speech = block.chunks(part).fold(false, |speech, part| detector.hear(part).speech | speech);
+            counts[[0, 0, 0, 1, 1, 2, 2][n / 100]] += usize::from(speech);
+        }
+        counts
+    }
+
+    #[test]
+    fn a_voice_is_speech_and_noise_is_not_at_any_rate() {
+        for rate in [8_000, 16_000, 24_000, 32_000, 40_000, 48_000] {
+            let [before, during, after] = heard(rate, 2, usize::MAX);
+            assert!(before <= 6 && during >= 170 && after <= 45, "{rate}: {before} {during} {after}");
+        }
+    }
+
+    #[test]
+    fn the_length_of_parts_changes_nothing() {
+        for rate in [8_000, 16_000, 48_000] {
+            let whole = heard(rate, 2, usize::MAX);
+            // A call says what the last whole block was: within a part of the next one that is the block before.
+            let mut last = None;
+            let (mut a, mut b, mut seed) = (detector(rate as u32, 2), detector(rate as u32, 2), 3);
+            for n in 0..200 {
+                let block: Vec<i16> = (0..rate / 100)
+                    .map(|k| vowels(n * rate / 100 + k, rate, 3_000.0) as i16 + noise(100, &mut seed))
+                    .collect();
+                let one = a.hear(&block);
+                block.chunks(7).for_each(|part| last = Some(b.hear(part)));
+                assert_eq!((Some(one), a.level(), a.noise_level()), (last, b.level(), b.noise_level()), "{rate} {n}");
+            }
+            assert!(whole[1] > 170);
+        }
+    }
+
+    #[test]
+    fn the_more_aggressive_the_less_is_speech_and_a_hangover_lasts() {
+        let counts: Vec<usize> = (0..4).map(|aggressiveness| heard(8_000, aggressiveness, 80).iter().sum()).collect();
+        assert!(counts.windows(2).all(|pair| pair[0] >= pair[1]) && counts[0] > counts[3], "{counts:?}");
+        let mut with = VoiceDetector::new(VoiceConfig { hangover_ms: 200, ..VoiceConfig::default() }).unwrap();
+        let (mut without, mut seed, mut difference) = (detector(8_000, 2), 1, 0);
+        for n in 0..400 {
+            let block: [i16; 80] = core::array::from_fn(|k| {
+                let voice = if (100..200).contains(&n) { vowels(n * 80 + k, 8_000, 8_000.0) } else { 0.0 };
+                voice as i16 + noise(300, &mut seed)
+            });
+            difference += i32::from(with.is_speech(&block)) - i32::from(without.is_speech(&block));
+        }
+        assert!((15..=80).contains(&difference), "{difference}");
+    }
+
+    #[test]
+    fn levels_are_right_below_four_kilohertz() {
+        let (mut detector, mut seed) = (detector(8_000, 2), 1);
+        for peak in [30, 1_000, 32_767] {
+            let mut sum = 0;
+            for n in 0..1_000 {
+                let block: [i16; 80] = core::array::from_fn(|_| noise(peak, &mut seed));
+                detector.hear(&block);
+                sum += if n >= 900 { i32::from(detector.level().hundredths_dbov()) } else { 0 };
+            }
+            let exact = 2_000.0 * (f64::from(peak) / 3f64.sqrt() / 32_768.0).log10();
+            assert!((f64::from(sum / 100) - exact).abs() < 60.0, "{peak}: {} {exact}", sum / 100);
+            let tracked = f64::from(detector.noise_level().hundredths_dbov());
+            assert!((tracked - exact).abs() < 150.0, "{peak}: {tracked} {exact}");
+        }
+    }
+
+    #[test]
+    fn silence_is_none_and_full_scale_overflows_nowhere() {
+        for aggressiveness in 0..4 {
+            let mut detector = detector(8_000, aggressiveness);
+            for n in 0..500 {
+                assert!(!detector.hear(&[0i16; 80]).speech, "{n}");
+                assert!(!detector.hear(&[1i16, -1, 0, 2].repeat(20)).speech, "{n}");
+            }
+            for n in 0..2_000usize {
+                let block: [i16; 80] = core::array::from_fn(|k| match n / 50 % 5 {
+                    0 => i16::MIN,
+                    1 => [i16::MIN, i16::MAX][k % 2],
+                    2 => [i16::MIN, i16::MAX][k / 8 % 2],
+                    3 => [i16::MIN, i16::MAX][k / 2 % 2],
+                    _ => 0,
+                });
+                detector.hear(&block);
+            }
+            detector.reset();
+            assert!(!detector.hear(&[f32::NAN; 80]).speech && !detector.hear(&[f32::INFINITY; 80]).speech);
+        }
+    }
+
+    #[test]
+    fn configs_are_checked() {
+        for rate in [0, 7_999, 8_001, 11_025, 44_100, 56_000, u32::MAX] {
+            let config = VoiceConfig { sample_rate_hz: rate, ..VoiceConfig::default() };
+            assert_eq!(VoiceDetector::new(config).err(), Some(VoiceError::Rate(rate)));
+        }
+        let config = VoiceConfig { aggressiveness: 4, ..VoiceConfig::default() };
+        assert_eq!(VoiceDetector::new(config).err(), Some(VoiceError::Aggressiveness(4)));
+        for (i, &value) in SIGMOID.iter().enumerate() {
+            let exact = 255.0 / (1.0 + (8.0 - i as f64 / 2.0).exp());
+            assert!((f64::from(value) - exact).abs() <= 1.0, "{i}: {exact}");
+        }
+        assert!((-3_000..3_000).all(|odds| sigmoid(odds) <= sigmoid(odds + 1)));
     }
 }
