@@ -2,11 +2,13 @@
 
 pub mod active_level;
 pub mod activity;
+pub mod agc;
 pub mod biquad;
 pub(crate) mod decibel;
 pub mod gain;
 pub mod goertzel;
 pub mod level;
+mod limiter;
 pub mod mixer;
 pub mod resample;
 pub mod voice;
