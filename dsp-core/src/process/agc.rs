@@ -3,7 +3,7 @@
 //! The level is the active one: the mean power of the blocks of 10 ms in which somebody speaks, and of 200 ms after them
 //! (as ITU-T P.56 counts its activity), over the last 3 s of speech, and from the first 200 ms of it on. Somebody speaks
 //! where a [voice detector](super::voice) says so, at least 6 dB above the noise and no more than 12 dB below the level: what is
-//! softer is a voice in the background. When only such voices were heard for 2 s of their time, 9 dB above the noise, the
+//! softer is a voice in the background, and what is shorter than 50 ms is a click. When only such voices were heard for 2 s of their time, 9 dB above the noise, the
 //! talker has moved away, and measuring begins anew. Where the last 0.6 s are 6 dB off the level, they are the level.
 //!
 //! The gain moves in speech alone: by 40 dB a second in the first second of it, later by 6 up and 18 down. In pauses it is
@@ -33,6 +33,8 @@ const LONG: u16 = 300;
 const SHORT: u16 = 60;
 /// Blocks that still count after one of speech.
 const HANGOVER: u16 = 20;
+/// Blocks of speech in a row that are no click.
+const SYLLABLE: u16 = 5;
 /// Blocks of speech in which the gain moves fast.
 const EARLY: u16 = 120;
 /// How far the short mean may be off the long one, in hundredths of a decibel.
@@ -194,6 +196,8 @@ pub struct Agc {
     spoken: u16,
     held: u16,
     softer: u16,
+    /// Blocks of speech in a row.
+    run: u16,
     /// In hundredths of a decibel, and what the last block ended with.
     gain: i32,
     factor: f32,
@@ -239,6 +243,7 @@ impl Agc {
             spoken: 0,
             held: 0,
             softer: 0,
+            run: 0,
             gain,
             factor: amplitude(gain),
             clipped: 0,
@@ -316,7 +321,7 @@ impl Agc {
 
     fn forget_level(&mut self) {
         (self.long, self.short) = (Mean::new(LONG), Mean::new(SHORT));
-        (self.spoken, self.held, self.softer) = (0, 0, 0);
+        (self.spoken, self.held, self.softer, self.run) = (0, 0, 0, 0);
     }
 
     /// Moves the gain by what this block was.
@@ -326,18 +331,23 @@ impl Agc {
         let known = self.long.blocks >= UNKNOWN;
         let softer = known && level < self.long.level() - BELOW_LEVEL;
         let speech = gate.speech && above_noise > ABOVE_NOISE && !softer;
-        if speech {
-            (self.held, self.softer) = (HANGOVER, 0);
-        } else if gate.speech && softer && above_noise > MOVED_ABOVE_NOISE && self.held == 0 {
-            self.softer += 1;
-            if self.softer == MOVED {
-                self.forget_level();
-            }
-            return;
-        } else if self.held == 0 {
-            return;
-        } else {
+        self.run = if speech { self.run.saturating_add(1) } else { 0 };
+        let moved = gate.speech && softer && above_noise > MOVED_ABOVE_NOISE && self.held == 0;
+        // Most of the time, so that what only now and then passes for a voice is none.
+        self.softer = match moved {
+            true => self.softer + 1,
+            false if speech => 0,
+            false => self.softer.saturating_sub(1),
+        };
+        if self.softer == MOVED {
+            self.forget_level();
+        }
+        if self.run >= SYLLABLE {
+            self.held = HANGOVER;
+        } else if self.held > 0 {
             self.held -= 1;
+        } else {
+            return;
         }
         self.long.hear(power);
         self.short.hear(power);
