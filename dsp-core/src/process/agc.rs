@@ -265,7 +265,7 @@ impl Agc {
         let mut clipped = false;
         for sample in &mut *frame {
             // NaN is silence.
-            *sample = if *sample == *sample { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 };
+            *sample = if sample.is_nan() { 0.0 } else { sample.clamp(-LOUDEST, LOUDEST) };
             clipped |= sample.abs() >= 0.999;
         }
         self.count_clipped(clipped);
