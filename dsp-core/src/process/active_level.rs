@@ -8,7 +8,7 @@
 //! Units: [`Level`], hundredths of a dBov. All in integers, `f32` samples too: the same result on every target. Speech
 //! below -74 dBov has no active level, as its envelope does not reach the lowest threshold of 16 bits.
 //!
-//! Delay: none, the signal is only read. Cost: two multiplications of 64 bits and 15 comparisons a sample. State: 224 bytes.
+//! Delay: none, the signal is only read. Cost: two multiplications of 64 bits and 15 comparisons a sample. State: 240 bytes.
 
 use core::fmt;
 
