@@ -2,7 +2,7 @@
 //!
 //! The level is the active one: the mean power of the blocks of 10 ms in which somebody speaks, and of 200 ms after them
 //! (as ITU-T P.56 counts its activity), over the last 3 s of speech, and from the first 200 ms of it on. Somebody speaks
-//! where a [voice detector](super::voice) says so, at least 6 dB above the noise and no more than 12 dB below the level: what is
+//! where a [voice detector](super::voice) says so, at least 6 dB above the noise and no more than 10 dB below the level: what is
 //! softer is a voice in the background, and what is shorter than 50 ms is a click. When only such voices were heard for 2 s of their time, 9 dB above the noise, the
 //! talker has moved away, and measuring begins anew. Where the last 0.6 s are 6 dB off the level, they are the level.
 //!
@@ -42,7 +42,7 @@ const EARLY: u16 = 120;
 const CHANGED: i32 = 600;
 /// Speech is above the noise by so much, and background voices are below the level by so much.
 const ABOVE_NOISE: i32 = 600;
-const BELOW_LEVEL: i32 = 1_200;
+const BELOW_LEVEL: i32 = 1_000;
 /// A talker who has moved away: so far above the noise, for so many blocks.
 const MOVED_ABOVE_NOISE: i32 = 900;
 const MOVED: u16 = 200;
