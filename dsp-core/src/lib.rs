@@ -55,6 +55,7 @@ extern crate std;
 
 pub mod block;
 pub mod codec;
+pub mod echo;
 pub mod format;
 pub mod front;
 pub mod guard;
@@ -66,6 +67,7 @@ pub mod receive;
 pub mod rtcp;
 pub mod sample;
 pub mod send;
+pub mod spectrum;
 pub mod storage;
 pub mod streams;
 pub mod sync;

@@ -5,6 +5,7 @@ pub mod activity;
 pub mod agc;
 pub mod biquad;
 pub(crate) mod decibel;
+pub mod echo_suppressor;
 pub mod faults;
 pub mod gain;
 pub mod goertzel;

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
-use super::{Call, CallError, Channel, Ending, HostFront, Missed, Transmit};
+use super::{Call, CallError, Channel, EchoStatus, Ending, HostFront, Missed, Transmit};
 use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
 
 /// Length of an audio tick in ms.
@@ -100,6 +100,8 @@ pub struct Status {
     pub elapsed: Instant,
     /// How long nothing has come of the other side; `None` on hold.
     pub silence: Option<Duration>,
+    /// How the echo canceller does; `None` without one. In stereo it is that of the left channel.
+    pub echo: Option<EchoStatus>,
 }
 
 /// Why a call ended.
@@ -284,7 +286,7 @@ impl Driver {
                         break Ended::SoundFailed;
                     }
                     if tick.is_multiple_of(STATUS_EVERY) {
-                        let _ = status.send(running.status(&sound, begin));
+                        let _ = status.send(running.status(&mut sound, begin));
                     }
                     match running.call.should_end(clock.now()) {
                         Some(Ending::Goodbye) => break Ended::Bye,
@@ -300,7 +302,7 @@ impl Driver {
         running.call.hang_up();
         running.drain_call().await;
         // Also where nobody looks yet.
-        status.send_replace(running.status(&sound, begin));
+        status.send_replace(running.status(&mut sound, begin));
         tracing::debug!(?ended, "call ended");
         let audio = sound.device.close().await;
         running.finished(ended, audio)
@@ -390,6 +392,7 @@ impl Running {
             }
         }
         drop(datagram);
+        self.call.tell_echo(now, front);
         *skipped = Gaps::default();
         device.recover().await;
     }
@@ -419,7 +422,7 @@ impl Running {
         }
     }
 
-    fn status(&self, sound: &Sound, begin: TokioInstant) -> Status {
+    fn status(&self, sound: &mut Sound, begin: TokioInstant) -> Status {
         Status {
             stats: self.call.stats(),
             microphone_level: level(sound.front.microphone_level()),
@@ -430,6 +433,7 @@ impl Running {
             // Not the clock's time: that began before offer and answer.
             elapsed: Instant::from_micros(begin.elapsed().as_micros() as u64),
             silence: self.call.silence(self.clock.now()),
+            echo: sound.front.block(0).and_then(|block| block.echo()),
         }
     }
 }

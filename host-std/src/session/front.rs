@@ -5,8 +5,8 @@ use dsp_core::process::biquad::BiquadDesign;
 use dsp_core::receive::Played;
 use dsp_core::time::Instant;
 
-use super::own::BoxedBlock;
-use super::{Call, TICK_MS, Transmit};
+use super::own::{BoxedBlock, OwnBlock};
+use super::{Call, EchoBlock, EchoStatus, TICK_MS, Transmit};
 
 /// Samples of a tick of 10 ms at 48 kHz in stereo, with some to spare.
 pub(super) const FRAME: usize = 1_024;
@@ -20,20 +20,78 @@ pub(super) const NO_SOUND: (u32, u8) = (8_000, 1);
 pub type HostFront = FrontEnd<HostBlock, FRAME, Box<[i16]>>;
 
 /// A block of the user's own, on the heap.
-pub struct HostBlock(BoxedBlock);
+pub struct HostBlock(Own);
+
+/// What is on the heap.
+enum Own {
+    Plain(BoxedBlock),
+    Echo(Box<dyn EchoBlock>),
+}
+
+impl HostBlock {
+    pub(super) fn plain(block: BoxedBlock) -> Self {
+        Self(Own::Plain(block))
+    }
+
+    pub(super) fn cancelling(block: Box<dyn EchoBlock>) -> Self {
+        Self(Own::Echo(block))
+    }
+
+    /// How it does, if it cancels echo.
+    pub fn echo(&self) -> Option<EchoStatus> {
+        match &self.0 {
+            Own::Plain(_) => None,
+            Own::Echo(block) => Some(block.echo()),
+        }
+    }
+}
 
 impl CaptureBlock<i16> for HostBlock {
     fn process(&mut self, frame: &mut [i16], near: &Near<'_>) {
-        self.0.process(frame, near);
+        match &mut self.0 {
+            Own::Plain(block) => block.process(frame, near),
+            Own::Echo(block) => block.process(frame, near),
+        }
     }
 
     fn reset(&mut self) {
-        self.0.reset();
+        match &mut self.0 {
+            Own::Plain(block) => block.reset(),
+            Own::Echo(block) => block.reset(),
+        }
     }
 
     fn delay_samples(&self) -> usize {
-        self.0.delay_samples()
+        match &self.0 {
+            Own::Plain(block) => block.delay_samples(),
+            Own::Echo(block) => block.delay_samples(),
+        }
     }
+}
+
+/// The device side of a call without the call, for sound at this rate with so many channels: with a high-pass and a block of
+/// one's own for each channel, as [`CallConfig`](super::CallConfig) has them.
+///
+/// # Errors
+/// [`FrontError`] for sound of more than 48 kHz in stereo, for a high-pass whose corner is 0 or not below half the rate, and
+/// what the block refuses.
+pub fn front_end(
+    sample_rate_hz: u32,
+    channels: u8,
+    high_pass_hz: Option<u32>,
+    capture: Option<&OwnBlock>,
+) -> Result<Box<HostFront>, FrontError> {
+    let need = (u64::from(sample_rate_hz) * u64::from(TICK_MS)).div_ceil(1_000) as usize * usize::from(channels);
+    if need > FRAME {
+        return Err(FrontError::Frame { need, got: FRAME });
+    }
+    let make = |channel| capture.filter(|_| channel < channels).map(|own| own.make(sample_rate_hz)).transpose();
+    let design = |corner_hz| BiquadDesign::high_pass(sample_rate_hz, corner_hz).map_err(FrontError::HighPass);
+    let high_pass = high_pass_hz.map(design).transpose()?;
+    let config = FrontConfig { sample_rate_hz, channels, meters: true, high_pass };
+    let blocks = [make(0)?, make(1)?];
+    let history = if blocks.iter().any(Option::is_some) { HISTORY } else { 0 };
+    Ok(Box::new(FrontEnd::new(config, blocks, vec![0; history].into())?))
 }
 
 impl Call {
@@ -53,21 +111,7 @@ impl Call {
     /// As for [`front_end`](Self::front_end).
     pub fn stream_front_end(&self, stream: usize) -> Result<Box<HostFront>, FrontError> {
         let (sample_rate_hz, channels) = self.stream_sound(stream).unwrap_or(NO_SOUND);
-        let need = (sample_rate_hz * TICK_MS).div_ceil(1_000) as usize * usize::from(channels);
-        if need > FRAME {
-            return Err(FrontError::Frame { need, got: FRAME });
-        }
-        let own = self.settings.capture.as_ref();
-        let make = |channel| {
-            let own = own.filter(|_| channel < channels).map(|own| own.make(sample_rate_hz));
-            own.transpose().map(|block| block.map(HostBlock))
-        };
-        let design = |corner_hz| BiquadDesign::high_pass(sample_rate_hz, corner_hz).map_err(FrontError::HighPass);
-        let high_pass = self.settings.high_pass_hz.map(design).transpose()?;
-        let config = FrontConfig { sample_rate_hz, channels, meters: true, high_pass };
-        let blocks = [make(0)?, make(1)?];
-        let history = if blocks.iter().any(Option::is_some) { HISTORY } else { 0 };
-        Ok(Box::new(FrontEnd::new(config, blocks, vec![0; history].into())?))
+        front_end(sample_rate_hz, channels, self.settings.high_pass_hz, self.settings.capture.as_ref())
     }
 }
 

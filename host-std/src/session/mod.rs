@@ -4,9 +4,11 @@
 //! A server may hold a thousand [`Call`]s and tick them in a batch: none of them owns a task, a socket or a timer.
 
 mod call;
+mod canceller;
 mod config;
 #[cfg(feature = "tokio")]
 pub mod driver;
+mod echo;
 mod front;
 mod keys;
 mod outcome;
@@ -34,7 +36,8 @@ pub(crate) fn ticks_samples(rate_hz: u32, tick: u64, count: u64) -> usize {
 
 pub use call::Call;
 pub use config::{CallConfig, Identity};
-pub use front::{CallStream, HostBlock, HostFront};
+pub use echo::{EchoBlock, EchoStatus};
+pub use front::{CallStream, HostBlock, HostFront, front_end};
 pub use outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};
 pub use own::{BoxedBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 #[cfg(feature = "replay")]

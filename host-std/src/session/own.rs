@@ -14,9 +14,9 @@ use dsp_core::process::activity::SpeechDetector;
 use dsp_core::receive::ReceiverConfig;
 use dsp_core::receive::strategy::{Standard, Strategy};
 
-use super::Channel;
-use super::front::FRAME;
+use super::front::{FRAME, HostBlock};
 use super::transport::Path;
+use super::{Channel, EchoBlock};
 
 /// A guard of one call.
 pub type BoxedGuard = Box<dyn PacketGuard + Send>;
@@ -29,7 +29,7 @@ pub(super) type BoxedDecoders = Box<dyn PayloadTable + Send>;
 
 type MakePath = dyn Fn(Channel, SocketAddr) -> Box<dyn Path> + Send + Sync;
 type MakeGuard = dyn Fn() -> Option<BoxedGuard> + Send + Sync;
-type MakeBlock = dyn Fn(u32) -> Result<BoxedBlock, FrontError> + Send + Sync;
+type MakeBlock = dyn Fn(u32) -> Result<HostBlock, FrontError> + Send + Sync;
 type MakeDetector = dyn Fn(u32) -> HostDetector + Send + Sync;
 type MakeStrategy = dyn Fn(&ReceiverConfig) -> BoxedStrategy + Send + Sync;
 type MakeDecoders = dyn Fn(&CodecInfo) -> BoxedDecoders + Send + Sync;
@@ -207,22 +207,35 @@ impl OwnGuard {
 impl OwnBlock {
     /// `make` gets the rate of the sound in Hz, and is asked once for each channel.
     pub fn new(make: impl Fn(u32) -> BoxedBlock + Send + Sync + 'static) -> Self {
-        Self(Arc::new(move |rate_hz| Ok(make(rate_hz))))
+        Self(Arc::new(move |rate_hz| Ok(HostBlock::plain(make(rate_hz)))))
     }
 
     /// As [`new`](Self::new), of a block in floating point, between one conversion each way.
     pub fn in_float<B: CaptureBlock<f32> + Send + 'static>(make: impl Fn(u32) -> B + Send + Sync + 'static) -> Self {
         Self(Arc::new(move |rate_hz| {
             let block = InFloat::<B, FRAME>::new(make(rate_hz), rate_hz)?;
-            Ok(Box::new(block) as BoxedBlock)
+            Ok(HostBlock::plain(Box::new(block)))
         }))
+    }
+
+    /// As [`new`](Self::new), of an echo canceller, which may refuse a rate, and tells how it does: in
+    /// [`Status::echo`](super::driver::Status::echo) and to the [tap](super::Tap::echo).
+    pub fn echo<B: EchoBlock + 'static>(make: impl Fn(u32) -> Result<B, FrontError> + Send + Sync + 'static) -> Self {
+        Self::boxed_echo(move |rate_hz| Ok(Box::new(make(rate_hz)?)))
+    }
+
+    /// The same of one on the heap.
+    pub(super) fn boxed_echo(
+        make: impl Fn(u32) -> Result<Box<dyn EchoBlock>, FrontError> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(move |rate_hz| Ok(HostBlock::cancelling(make(rate_hz)?))))
     }
 
     /// A block for one channel.
     ///
     /// # Errors
     /// [`FrontError::Frame`] for a rate at which 10 ms are too long.
-    pub(super) fn make(&self, sample_rate_hz: u32) -> Result<BoxedBlock, FrontError> {
+    pub(super) fn make(&self, sample_rate_hz: u32) -> Result<HostBlock, FrontError> {
         (self.0)(sample_rate_hz)
     }
 }

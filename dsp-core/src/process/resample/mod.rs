@@ -53,3 +53,4 @@ mod tests;
 pub use design::{Design, FixedDesign, table_i16};
 pub use line::{FixedLine, Line, Processed};
 pub use plan::{MAX_PPB, Plan, Quality, ResampleError};
+pub(crate) use prototype::Prototype;

@@ -43,7 +43,7 @@ const fn bessel_i0(quarter: f64) -> f64 {
 
 /// A low-pass filter in continuous time, in samples of the input.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Prototype {
+pub(crate) struct Prototype {
     /// Half of its length.
     half: f64,
     /// Twice its cutoff frequency (-6 dB), in cycles a sample of the input.
@@ -56,14 +56,14 @@ pub(super) struct Prototype {
 
 impl Prototype {
     /// `stopband_db` is how far the stopband lies below the passband.
-    pub(super) const fn new(half: f64, cutoff: f64, stopband_db: f64) -> Self {
+    pub(crate) const fn new(half: f64, cutoff: f64, stopband_db: f64) -> Self {
         let beta = 0.1102 * (stopband_db - 8.7);
         let beta = beta * beta / 4.0;
         Self { half, cutoff, beta, peak: bessel_i0(beta) }
     }
 
     /// The impulse response at `time`, in samples of the input from its middle.
-    pub(super) const fn at(&self, time: f64) -> f64 {
+    pub(crate) const fn at(&self, time: f64) -> f64 {
         let x = time / self.half;
         let under = 1.0 - x * x;
         if under <= 0.0 {

@@ -1,0 +1,222 @@
+//! The adaptive filters: a partitioned-block frequency-domain Kalman filter with a diagonal covariance (Enzner and Vary, 2006;
+//! Kuech et al., 2014), and an NLMS beside it that learns faster and survives less.
+//!
+//! `W[p]` is what the far end's block of `p` blocks ago adds to the echo, as a spectrum of `2 * B` points. One partition a block,
+//! in turn, is constrained to an impulse response of `B` samples, which is as good as all.
+//!
+//! Cost: for each partition and bin 4 multiplications to filter, 12 to learn, and 8 for the second filter.
+
+use super::arithmetic::energy;
+use crate::spectrum::Spectrum;
+
+/// How much of its uncertainty the filter keeps a block: what its robustness in double talk hangs on.
+const KEEP: f32 = 0.999_99;
+/// The gain over Kalman's, which is in doubt of itself.
+const GAIN: f32 = 0.6;
+/// How much of what it believes to have learned the filter takes for learned.
+const TRUST: f32 = 0.25;
+/// The uncertainty of a filter that knows nothing.
+const UNKNOWN: f32 = 0.3;
+
+/// Spectra of the far end's last blocks: `P` of them, each of a block and the one before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FarSpectra<const B: usize, const P: usize> {
+    ring: [Spectrum<B>; P],
+    head: usize,
+}
+
+impl<const B: usize, const P: usize> FarSpectra<B, P> {
+    pub(super) const NEW: Self = Self { ring: [Spectrum::ZERO; P], head: 0 };
+
+    pub(super) fn push(&mut self, spectrum: Spectrum<B>) {
+        self.head = if self.head == 0 { P - 1 } else { self.head - 1 };
+        self.ring[self.head] = spectrum;
+    }
+
+    /// That of `p` blocks ago.
+    #[inline(always)]
+    pub(super) fn ago(&self, p: usize) -> &Spectrum<B> {
+        let at = self.head + p;
+        &self.ring[if at >= P { at - P } else { at }]
+    }
+
+    /// The far end is read so many blocks earlier (or later, if negative) from now on. What isn't known any more is silence.
+    pub(super) fn shift(&mut self, blocks: i32) {
+        let old = *self;
+        for p in 0..P {
+            let from = p as i64 + i64::from(blocks);
+            let at = (self.head + p) % P;
+            self.ring[at] = if (0..P as i64).contains(&from) { *old.ago(from as usize) } else { Spectrum::ZERO };
+        }
+    }
+}
+
+/// A filter in `P` partitions, or fewer where its memory has less.
+pub(super) fn estimate<const B: usize, const P: usize>(filter: &[Spectrum<B>], far: &FarSpectra<B, P>) -> [f32; B] {
+    let mut sum = Spectrum::ZERO;
+    for (p, weights) in filter.iter().enumerate() {
+        sum.add_product::<false>(far.ago(p), weights);
+    }
+    sum.inverse()[1]
+}
+
+/// Makes a partition's response end with its block.
+fn constrain<const B: usize>(weights: &mut Spectrum<B>) {
+    let [first, _] = weights.inverse();
+    *weights = Spectrum::forward(&first, &[0.0; B]);
+}
+
+/// Moves learned partitions, when the far end is read so many blocks earlier from now on.
+pub(super) fn shift<const B: usize>(filter: &mut [Spectrum<B>], blocks: i32) {
+    let count = filter.len();
+    let step = (blocks.unsigned_abs() as usize).min(count);
+    if blocks > 0 {
+        filter.copy_within(step.., 0);
+        filter[count - step..].fill(Spectrum::ZERO);
+    } else {
+        filter.copy_within(..count - step, step);
+        filter[..step].fill(Spectrum::ZERO);
+    }
+}
+
+/// The Kalman filter.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kalman<const B: usize, const P: usize> {
+    pub(super) weights: [Spectrum<B>; P],
+    /// How wrong each weight may be: a power.
+    uncertainty: [[f32; B]; P],
+    /// The power of what isn't echo.
+    noise: [f32; B],
+    turn: usize,
+}
+
+impl<const B: usize, const P: usize> Kalman<B, P> {
+    pub(super) fn new() -> Self {
+        let mut new = Self { weights: [Spectrum::ZERO; P], uncertainty: [[0.0; B]; P], noise: [1e-4; B], turn: 0 };
+        new.forget(60.0);
+        new
+    }
+
+    /// The uncertainty of a partition that nothing is known of: echo decays by a neper in so many ms.
+    fn unknown(p: usize, decay_ms: f32) -> f32 {
+        UNKNOWN * super::arithmetic::exp2(-(p as f32) * 10.0 / decay_ms * core::f32::consts::LOG2_E)
+    }
+
+    /// Knows nothing any more.
+    pub(super) fn forget(&mut self, decay_ms: f32) {
+        self.weights = [Spectrum::ZERO; P];
+        for (p, row) in self.uncertainty.iter_mut().enumerate() {
+            *row = [Self::unknown(p, decay_ms); B];
+        }
+    }
+
+    /// Is less sure of what it knows: at least this share of what nothing known would be.
+    pub(super) fn doubt(&mut self, share: f32) {
+        for (p, row) in self.uncertainty.iter_mut().enumerate() {
+            let least = share * Self::unknown(p, 60.0);
+            row.iter_mut().for_each(|u| *u = u.max(least));
+        }
+    }
+
+    /// The far end is read so many blocks earlier from now on: what was learned moves along, and is doubted a little.
+    pub(super) fn shift(&mut self, blocks: i32) {
+        shift(&mut self.weights, blocks);
+        self.doubt(0.1);
+    }
+
+    pub(super) fn reset(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Takes another filter's weights over, which left `error` of it.
+    pub(super) fn take_over(&mut self, weights: &[Spectrum<B>], error: &Spectrum<B>, share: f32) {
+        for (own, other) in self.weights.iter_mut().zip(weights) {
+            *own = *other;
+        }
+        self.doubt(share);
+        self.noise = error.power();
+    }
+
+    /// Learns from an error's spectrum. Returns the power that the weights' uncertainty means for the estimate.
+    pub(super) fn learn(&mut self, far: &FarSpectra<B, P>, error: &Spectrum<B>) -> [f32; B] {
+        let now = error.power();
+        let mut doubt = [0.0; B];
+        for (p, row) in self.uncertainty.iter().enumerate() {
+            let x = far.ago(p);
+            for k in 0..B {
+                doubt[k] += (x.re[k] * x.re[k] + x.im[k] * x.im[k]) * row[k];
+            }
+        }
+        let mut inverse = [0.0; B];
+        for k in 0..B {
+            self.noise[k] = 0.6 * self.noise[k] + 0.4 * now[k];
+            inverse[k] = 1.0 / (doubt[k] + 2.0 * self.noise[k].max(0.3 * now[k]) + 1e-10);
+        }
+        let (keep, lose) = (KEEP * KEEP, 1.0 - KEEP * KEEP);
+        for (p, (weights, row)) in self.weights.iter_mut().zip(&mut self.uncertainty).enumerate() {
+            let x = far.ago(p);
+            let gain_0 = 2.0 * GAIN * row[0] * inverse[0];
+            let (dc, half) =
+                (weights.re[0] + gain_0 * x.re[0] * error.re[0], weights.im[0] + gain_0 * x.im[0] * error.im[0]);
+            for k in 0..B {
+                let (x_re, x_im, w_re, w_im) = (x.re[k], x.im[k], weights.re[k], weights.im[k]);
+                let (e_re, e_im) = (error.re[k], error.im[k]);
+                let share = row[k] * inverse[k];
+                let gain = 2.0 * GAIN * share;
+                weights.re[k] = w_re + gain * (x_re * e_re + x_im * e_im);
+                weights.im[k] = w_im + gain * (x_re * e_im - x_im * e_re);
+                row[k] = keep * (1.0 - TRUST * share * (x_re * x_re + x_im * x_im)) * row[k]
+                    + lose * (w_re * w_re + w_im * w_im);
+            }
+            (weights.re[0], weights.im[0]) = (dc, half);
+        }
+        self.turn = if self.turn + 1 >= P { 0 } else { self.turn + 1 };
+        constrain(&mut self.weights[self.turn]);
+        doubt
+    }
+}
+
+/// The NLMS beside it, whose weights lie elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Nlms<const B: usize> {
+    far: [f32; B],
+    turn: usize,
+}
+
+impl<const B: usize> Nlms<B> {
+    pub(super) const NEW: Self = Self { far: [0.0; B], turn: 0 };
+
+    pub(super) fn learn<const P: usize>(
+        &mut self,
+        weights: &mut [Spectrum<B>],
+        far: &FarSpectra<B, P>,
+        error: &Spectrum<B>,
+    ) {
+        let mut sum = [0.0; B];
+        for p in 0..weights.len() {
+            let x = far.ago(p);
+            for k in 0..B {
+                sum[k] += x.re[k] * x.re[k] + x.im[k] * x.im[k];
+            }
+        }
+        let mut step = Spectrum::ZERO;
+        for k in 0..B {
+            self.far[k] = (0.9 * self.far[k] + 0.1 * sum[k]).max(sum[k]);
+            let gain = 0.5 / (self.far[k] + 1e-4);
+            (step.re[k], step.im[k]) = (gain * error.re[k], gain * error.im[k]);
+        }
+        for (p, weights) in weights.iter_mut().enumerate() {
+            weights.add_product::<true>(&step, far.ago(p));
+        }
+        if !weights.is_empty() {
+            self.turn = if self.turn + 1 >= weights.len() { 0 } else { self.turn + 1 };
+            constrain(&mut weights[self.turn]);
+        }
+    }
+}
+
+/// The energy of a difference.
+pub(super) fn difference<const B: usize>(a: &[f32; B], b: &[f32; B]) -> f32 {
+    let difference: [f32; B] = core::array::from_fn(|n| a[n] - b[n]);
+    energy(&difference)
+}

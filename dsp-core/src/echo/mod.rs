@@ -1,0 +1,616 @@
+//! Acoustic echo cancellation: the loudspeaker's sound is taken out of the microphone's, and the near end stays.
+//!
+//! A canceller is a [`CaptureBlock`] on `f32`: it gets the microphone in frames of 10 ms and reads the loudspeaker's sound out of
+//! the render history by itself, where the echo's cause lies.
+//!
+//! ```text
+//! render history -> read at delay and drift -> high-pass, saturation, emphasis -> spectra
+//!                                                                                    |
+//! microphone -> high-pass, emphasis ----------------------> minus filters' estimate <-'
+//!                                                                 |
+//!                                        linear output <- de-emphasis -> suppressor, comfort noise -> output
+//! ```
+//!
+//! The parts, each of which can be left out by [`EchoConfig`] and then takes no time:
+//! - two adaptive filters over the tail (`filter`): one that survives double talk, and one that learns a new path faster;
+//! - a search for the echo's delay over the last half second (`search`);
+//! - a loop that follows the drift of two clocks (`drift`);
+//! - a model of a loudspeaker that saturates (`saturation`);
+//! - a suppressor for what is left, with comfort noise (`suppress`).
+//!
+//! A changed path is noticed by the projection of the microphone on the estimate: one in double talk, zero after a change.
+//!
+//! Sizes: `B` is 10 ms at 8 or 16 kHz, thus 80 or 160; `P` is the tail in blocks of 10 ms, 3 to 26. Wider rates are split into
+//! bands by [`WideEchoCanceller`]. Delay: one block with the suppressor, and none without.
+//!
+//! Sources: Enzner and Vary, "Frequency-domain adaptive Kalman filter for acoustic echo control", 2006; Kuech, Mabande and Enzner,
+//! "State-space architecture of the partitioned-block-based acoustic echo controller", 2014; Martin, "Noise power spectral
+//! density estimation based on optimal smoothing and minimum statistics", 2001; Ephraim and Malah, 1984 (decision-directed
+//! gain).
+
+mod arithmetic;
+mod drift;
+mod far;
+mod filter;
+mod front;
+mod saturation;
+mod search;
+mod suppress;
+#[cfg(test)]
+mod tests;
+mod wide;
+
+use core::fmt;
+
+use crate::front::{CaptureBlock, Near};
+use crate::spectrum::Spectrum;
+use crate::storage::Storage;
+
+pub use search::search_memory;
+pub use wide::WideEchoCanceller;
+
+use arithmetic::{db, dot, energy};
+use drift::Drift;
+use far::Position;
+use filter::{FarSpectra, Kalman, Nlms, difference, estimate};
+use front::{EMPHASIS, Emphasised, Front};
+use saturation::Saturation;
+use search::Search;
+use suppress::{Change, Suppressor};
+
+/// Which parts of an [`EchoCanceller`] run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct EchoConfig {
+    /// Look for the echo in all that the render history and the memory reach. Without, it must begin within the tail.
+    pub delay_search: bool,
+    /// Follow the drift of the loudspeaker's clock against the microphone's.
+    pub drift: bool,
+    /// A second filter that learns faster.
+    pub second_filter: bool,
+    /// A model of a loudspeaker that saturates.
+    pub saturation: bool,
+    /// Suppress what the filters leave. Without, the output is the linear one, which a recogniser likes better.
+    pub suppressor: bool,
+    /// Fill up what is suppressed with noise like the room's.
+    pub comfort_noise: bool,
+}
+
+impl Default for EchoConfig {
+    /// Everything.
+    fn default() -> Self {
+        Self {
+            delay_search: true,
+            drift: true,
+            second_filter: true,
+            saturation: true,
+            suppressor: true,
+            comfort_noise: true,
+        }
+    }
+}
+
+/// A canceller can't be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum EchoError {
+    /// A tail of so many blocks; 3 to 26 are possible.
+    Tail {
+        /// Blocks of 10 ms.
+        blocks: usize,
+    },
+    /// Blocks of so many samples; 80 and 160 are possible.
+    Block {
+        /// Samples.
+        samples: usize,
+    },
+    /// A part is wanted for which [`EchoMemory`] has no room.
+    Memory,
+}
+
+impl fmt::Display for EchoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tail { blocks } => write!(f, "an echo tail of {blocks} blocks of 10 ms; 3 to 26 are possible"),
+            Self::Block { samples } => write!(f, "blocks of {samples} samples; 80 and 160 are possible"),
+            Self::Memory => write!(f, "a part of the echo canceller for which its memory has no room"),
+        }
+    }
+}
+
+impl core::error::Error for EchoError {}
+
+/// Memory of the parts that not every canceller has. `B` and `P` as of the [`EchoCanceller`].
+pub trait EchoMemory<const B: usize, const P: usize> {
+    /// The second filter: as many spectra as the tail has blocks, or none.
+    type Second: Storage<Spectrum<B>>;
+    /// The model of a saturating loudspeaker: one, or none.
+    type Saturation: Storage<SaturationModel<B>>;
+    /// The delay search: [`search_memory`], or nothing.
+    type Search: Storage<f32>;
+
+    /// All of it, whatever lies in it.
+    fn parts() -> (Self::Second, Self::Saturation, Self::Search);
+}
+
+/// A part of [`EchoMemory`].
+#[derive(Clone, Copy, Debug)]
+pub struct SaturationModel<const B: usize>(Saturation<B>);
+
+impl<const B: usize> SaturationModel<B> {
+    /// One that has heard nothing.
+    pub const NEW: Self = Self(Saturation::NEW);
+}
+
+/// Memory for every part, and a delay search over 520 ms.
+#[derive(Clone, Copy, Debug)]
+pub enum EveryPart {}
+
+/// Memory for filter, drift loop, suppressor, and a delay search over 250 ms: for small parts.
+#[derive(Clone, Copy, Debug)]
+pub enum FewParts {}
+
+impl<const B: usize, const P: usize> EchoMemory<B, P> for EveryPart {
+    type Second = [Spectrum<B>; P];
+    type Saturation = [SaturationModel<B>; 1];
+    type Search = [f32; search_memory(1_040)];
+
+    fn parts() -> (Self::Second, Self::Saturation, Self::Search) {
+        ([Spectrum::ZERO; P], [SaturationModel::NEW; 1], [0.0; search_memory(1_040)])
+    }
+}
+
+impl<const B: usize, const P: usize> EchoMemory<B, P> for FewParts {
+    type Second = [Spectrum<B>; 0];
+    type Saturation = [SaturationModel<B>; 0];
+    type Search = [f32; search_memory(504)];
+
+    fn parts() -> (Self::Second, Self::Saturation, Self::Search) {
+        ([], [], [0.0; search_memory(504)])
+    }
+}
+
+/// What a canceller knows of the echo and of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct EchoStats {
+    /// Echo return loss enhancement: microphone over output in dB, over the last half second or so in which the far end
+    /// spoke and the near end did not; `None` before.
+    pub erle_db: Option<f32>,
+    /// The same of the linear output.
+    pub linear_erle_db: Option<f32>,
+    /// From the loudspeaker's time, as the device tells it, to the echo's beginning in the microphone; `None` until it's
+    /// found, and without a delay search.
+    pub delay_ms: Option<f32>,
+    /// How much faster the loudspeaker's clock is than the microphone's.
+    pub drift_ppm: f32,
+    /// How surely the near end speaks, 0 to 1; 0 without a suppressor.
+    pub near_end: f32,
+    /// Whether the far end speaks, thus whether there may be an echo.
+    pub far_end: bool,
+    /// Whether the loudspeaker saturates.
+    pub saturates: bool,
+    /// How often the echo path changed so much that everything was learned anew.
+    pub path_changes: u32,
+    /// How often the delay changed so much that the filter was moved.
+    pub delay_changes: u32,
+    /// How often the filter had made the sound louder and was thrown away.
+    pub divergences: u32,
+    /// How often time jumped: samples were lost, or a device took longer at once.
+    pub jumps: u32,
+}
+
+/// Blocks of the far end's in which no filter takes anything away before there seems to be no echo: 2 s.
+const NO_ECHO_BLOCKS: u32 = 200;
+/// The power below which the far end is silent: -60 dB of full scale a sample.
+const SILENT: f32 = 1e-6;
+/// Most blocks by which the far end is read ahead of the microphone's time: devices may take less long than they tell.
+const LEAD_BLOCKS: i64 = 2;
+/// Far end and microphone may be off by so many blocks before it's taken for a jump.
+const UNSTEADY_BLOCKS: i64 = 10;
+
+/// An echo canceller for 8 or 16 kHz. `M`: memory of its parts; `B`: samples of 10 ms; `P`: the tail in blocks.
+///
+/// A microphone that hears the loudspeaker 30 ms later at half its level:
+///
+/// ```
+/// use dsp_core::echo::{EchoCanceller, EchoConfig, EveryPart};
+/// use dsp_core::front::{FrontConfig, FrontEnd, InFloat};
+///
+/// // 16 kHz, a tail of 130 ms, in a front end with half a second of render history and more.
+/// let canceller = EchoCanceller::<EveryPart, 160, 13>::new(EchoConfig::default())?;
+/// let block = InFloat::<_, 160>::new(canceller, 16_000)?;
+/// let config = FrontConfig { sample_rate_hz: 16_000, ..FrontConfig::default() };
+/// let mut front = FrontEnd::<_, 160, _>::new(config, [Some(block), None], vec![0; 12_000])?;
+/// # let _ = front;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
+    config: EchoConfig,
+    front: Front,
+    far: FarSpectra<B, P>,
+    last_far: [f32; B],
+    kalman: Kalman<B, P>,
+    second: M::Second,
+    nlms: Nlms<B>,
+    saturation: M::Saturation,
+    search: Search<B, M::Search>,
+    drift: Drift<B>,
+    suppressor: Suppressor<B>,
+    /// Where the far end is read, and where the search reads it; in samples of the render history.
+    position: Option<(Position, i64)>,
+    /// By how much `base` is ahead of the microphone's time.
+    lead: i64,
+    /// Smoothed energies a block: microphone, both filters' errors, and the difference of their estimates.
+    energies: [f32; 4],
+    /// Smoothed products: microphone by estimate, estimate, error.
+    projection: [f32; 3],
+    /// Blocks since the last path change.
+    age: u32,
+    /// Blocks of the far end's since a filter took something away.
+    idle: u32,
+    /// Whether the filter has reached 10 dB.
+    good: bool,
+    /// The last output of the de-emphasis.
+    emphasis: f32,
+    /// Of blocks with the far end alone: microphone, linear output, output.
+    heard: [f32; 3],
+    last_near: f32,
+    stats: EchoStats,
+}
+
+impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P> {
+    /// A canceller that knows nothing.
+    ///
+    /// # Errors
+    /// [`EchoError`] for sizes that it doesn't have, or parts that `M` has no memory for.
+    pub fn new(config: EchoConfig) -> Result<Self, EchoError> {
+        if !(3..=26).contains(&P) {
+            return Err(EchoError::Tail { blocks: P });
+        }
+        if B != 80 && B != 160 {
+            return Err(EchoError::Block { samples: B });
+        }
+        let (mut second, mut saturation, search) = M::parts();
+        let lacks = (config.second_filter && second.as_ref().len() != P)
+            || (config.saturation && saturation.as_ref().len() != 1)
+            || (config.delay_search && search.as_ref().len() < search_memory(B));
+        if lacks {
+            return Err(EchoError::Memory);
+        }
+        second.as_mut().fill(Spectrum::ZERO);
+        saturation.as_mut().fill(SaturationModel::NEW);
+        Ok(Self {
+            config,
+            front: Front::new(B as u32 * 100),
+            far: FarSpectra::NEW,
+            last_far: [0.0; B],
+            kalman: Kalman::new(),
+            second,
+            nlms: Nlms::NEW,
+            saturation,
+            search: Search::new(search),
+            drift: Drift::NEW,
+            suppressor: Suppressor::new(),
+            position: None,
+            lead: 0,
+            energies: [0.0; 4],
+            projection: [0.0; 3],
+            age: 0,
+            idle: 0,
+            good: false,
+            emphasis: 0.0,
+            heard: [0.0; 3],
+            last_near: 0.0,
+            stats: EchoStats::default(),
+        })
+    }
+
+    /// Which parts run.
+    pub fn config(&self) -> EchoConfig {
+        self.config
+    }
+
+    /// What it knows.
+    pub fn stats(&self) -> EchoStats {
+        self.stats
+    }
+
+    /// How much of the echo's upper band comes how many blocks late: the filter's energy a partition, from 5 kHz on.
+    fn upper_response(&self) -> [f32; P] {
+        let mut response = [0.0; P];
+        for (response, weights) in response.iter_mut().zip(&self.kalman.weights) {
+            let from = B * 5 / 8;
+            *response = energy(&weights.re[from..]) + energy(&weights.im[from..]);
+        }
+        response
+    }
+
+    /// Forgets everything but the settings.
+    fn forget(&mut self) {
+        self.front.reset();
+        self.far = FarSpectra::NEW;
+        self.last_far = [0.0; B];
+        self.kalman.reset();
+        self.second.as_mut().fill(Spectrum::ZERO);
+        self.nlms = Nlms::NEW;
+        self.saturation.as_mut().fill(SaturationModel::NEW);
+        self.search.reset();
+        self.drift = Drift::NEW;
+        self.suppressor.reset();
+        (self.position, self.lead) = (None, 0);
+        (self.energies, self.projection, self.heard) = ([0.0; 4], [0.0; 3], [0.0; 3]);
+        (self.age, self.idle, self.good, self.emphasis, self.last_near) = (0, 0, false, 0.0, 0.0);
+    }
+
+    /// Where this block's far end lies, and where the search looks: by counting on from block to block, since the clock of a
+    /// host's ticks is unsteady; by time where there is nothing to count from.
+    fn locate<const RATIO: usize>(&mut self, near: &Near<'_>) -> (Position, i64) {
+        let block = (B * RATIO) as i64;
+        let by_time = near.render.position_at(near.captured_at);
+        let known = near.render.written() as i64;
+        let lead = |by_time: i64| (known - block - by_time).clamp(0, LEAD_BLOCKS * block);
+        let counted = self.position.map(|(position, base)| {
+            let lost = i64::from(near.lost);
+            (Position { sample: position.sample + lost, ..position }, base + lost)
+        });
+        match counted {
+            Some((position, base)) if ((base - self.lead) - by_time).abs() <= UNSTEADY_BLOCKS * block => {
+                if near.lost > 0 {
+                    self.jump();
+                }
+                if base + block > known && base - self.lead + block <= known {
+                    // The far end comes later than it did: the search may not look so far ahead.
+                    self.lead -= base + block - known;
+                    self.search.reset();
+                    return (position, known - block);
+                }
+                (position, base)
+            }
+            counted => {
+                self.lead = lead(by_time);
+                let base = by_time + self.lead;
+                let behind = counted.map_or(self.lead, |(position, base)| base - position.sample);
+                if counted.is_some() {
+                    self.jump();
+                }
+                (Position { sample: base - behind, fraction: 0 }, base)
+            }
+        }
+    }
+
+    /// Time has jumped: what was heard before doesn't go on, what was learned may still be true.
+    fn jump(&mut self) {
+        self.stats.jumps = self.stats.jumps.saturating_add(1);
+        self.far = FarSpectra::NEW;
+        self.last_far = [0.0; B];
+        self.front.jump();
+        self.search.reset();
+        self.drift.jump();
+        self.saturation.as_mut().iter_mut().for_each(|model| model.0.jump());
+    }
+
+    /// Reads the far end so many blocks earlier from the next block on: positive where the echo comes later.
+    fn move_by<const RATIO: usize>(&mut self, blocks: i32, at: &mut Position) {
+        at.sample -= i64::from(blocks) * (B * RATIO) as i64;
+        self.stats.delay_changes = self.stats.delay_changes.saturating_add(1);
+        self.far.shift(blocks);
+        if blocks.unsigned_abs() as usize >= P {
+            self.kalman.forget(60.0);
+            self.second.as_mut().fill(Spectrum::ZERO);
+        } else {
+            self.kalman.shift(blocks);
+            filter::shift(self.second.as_mut(), blocks);
+        }
+        self.front.jump();
+        self.last_far = [0.0; B];
+        self.drift.jump();
+        self.saturation.as_mut().iter_mut().for_each(|model| model.0.jump());
+        self.suppressor.change(Change::Moved);
+    }
+
+    /// The delay search's answer: `onset_ms` behind `base`.
+    fn follow<const RATIO: usize>(&mut self, onset_ms: f32, at: &mut Position, base: i64) {
+        let ms = (B * RATIO) as f32 / 10.0;
+        self.stats.delay_ms = Some(onset_ms - self.lead as f32 / ms);
+        let read_ms = -at.after(base) / ms;
+        let relative = onset_ms - read_ms;
+        if (3.0..=25.0).contains(&relative) {
+            return;
+        }
+        let mut blocks = libm::floorf((relative - 5.0) / 10.0) as i32;
+        if read_ms + blocks as f32 * 10.0 < 0.0 {
+            blocks = -libm::floorf(read_ms / 10.0) as i32;
+        }
+        // By one block alone it isn't worth it once the filter works.
+        if blocks != 0 && !(self.good && blocks.abs() < 2) {
+            self.move_by::<RATIO>(blocks, at);
+        }
+    }
+
+    /// One block, where the far end is read at a `RATIO`th of its rate.
+    fn cancel<const RATIO: usize>(&mut self, frame: &mut [f32; B], near: &Near<'_>) {
+        for sample in frame.iter_mut() {
+            *sample = if sample.is_finite() { sample.clamp(-4.0, 4.0) } else { 0.0 };
+        }
+        let (mut at, base) = self.locate::<RATIO>(near);
+        if self.config.delay_search {
+            let mut far = [0.0; B];
+            let base_at = Position { sample: base, fraction: 0 };
+            far::read::<B, RATIO>(&near.render, near.channel, base_at, far::step::<RATIO>(0.0), &mut far);
+            if let Some(onset_ms) = self.search.process(&far, frame, self.good) {
+                self.follow::<RATIO>(onset_ms, &mut at, base);
+            }
+        }
+        let step = far::step::<RATIO>(self.drift.ppm());
+        let mut far = [0.0; B];
+        far::read::<B, RATIO>(&near.render, near.channel, at, step, &mut far);
+        self.position = Some((at.later(step * B as u64), base + (B * RATIO) as i64));
+        self.stats.far_end = energy(&far) > SILENT * B as f32;
+
+        let model = if self.config.saturation { self.saturation.as_ref().first() } else { None };
+        let (powers, parts) = model.map_or((false, [0.0; 2]), |model| (model.0.wants_powers(), model.0.parts()));
+        let heard = self.front.process(&far, frame, powers);
+        let [x, d, third, fifth] = &heard.signals;
+        let played: [f32; B] = core::array::from_fn(|n| x[n] + parts[0] * third[n] + parts[1] * fifth[n]);
+        self.far.push(Spectrum::forward(&self.last_far, &played));
+        self.last_far = played;
+
+        let mut echo = estimate(&self.kalman.weights, &self.far);
+        let mut error: [f32; B] = core::array::from_fn(|n| d[n] - echo[n]);
+        let doubt = self.kalman.learn(&self.far, &Spectrum::forward(&[0.0; B], &error));
+        if self.config.saturation
+            && let Some(model) = self.saturation.as_mut().first_mut()
+        {
+            model.0.learn([third, fifth], &self.kalman.weights, &error, self.energies[1] < 0.1 * self.energies[0]);
+            self.stats.saturates = model.0.is_on();
+        }
+        self.compare_filters(d, &mut echo, &mut error);
+        self.notice_path_change(d, &mut echo, &mut error);
+        if self.config.drift {
+            self.drift.look(&self.kalman.weights);
+            self.stats.drift_ppm = self.drift.ppm();
+        }
+        self.limit(d, &echo, &mut error);
+        self.finish(frame, &heard, &error, &doubt);
+    }
+
+    /// Lets the second filter learn, and each of the two take the other's place where it is clearly better.
+    fn compare_filters(&mut self, near: &[f32; B], echo: &mut [f32; B], error: &mut [f32; B]) {
+        let smooth = |energies: &mut [f32], now: [f32; 4]| {
+            energies.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.95 * *smooth + 0.05 * now);
+        };
+        if !self.config.second_filter {
+            smooth(&mut self.energies, [energy(near), energy(error), 0.0, 0.0]);
+            return;
+        }
+        let other_echo = estimate(self.second.as_ref(), &self.far);
+        let other_error: [f32; B] = core::array::from_fn(|n| near[n] - other_echo[n]);
+        let spectrum = Spectrum::forward(&[0.0; B], &other_error);
+        self.nlms.learn(self.second.as_mut(), &self.far, &spectrum);
+        let now = [energy(near), energy(error), energy(&other_error), difference(echo, &other_echo)];
+        smooth(&mut self.energies, now);
+        let [whole, own, other, apart] = self.energies;
+        if other < 0.7 * own && own > 1e-9 * B as f32 && apart > 0.1 * own {
+            let left = other / (whole + 1e-12);
+            self.kalman.take_over(self.second.as_ref(), &spectrum, (4.0 * left).min(1.0));
+            (*echo, *error) = (other_echo, other_error);
+            self.energies[1] = other;
+            self.suppressor.change(Change::TakenOver(db(left)));
+        } else if own < 0.7 * other {
+            self.second.as_mut().copy_from_slice(&self.kalman.weights);
+            self.energies[2] = own;
+        }
+    }
+
+    /// The projection of the microphone on the estimate is 1 in double talk, and near 0 after a change.
+    fn notice_path_change(&mut self, near: &[f32; B], echo: &mut [f32; B], error: &mut [f32; B]) {
+        let now = [dot(near, echo), energy(echo), energy(error)];
+        self.projection.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.93 * *smooth + 0.07 * now);
+        self.age = self.age.saturating_add(1);
+        self.good |= self.energies[1] < 0.1 * self.energies[0];
+        let [product, estimated, left] = self.projection;
+        let diverged = self.energies[1] > 2.0 * self.energies[0] && self.energies[0] > 1e-9 * B as f32;
+        let changed = self.good
+            && estimated > 1e-6
+            && self.age > 30
+            && product < (0.56 - 0.1 * libm::sqrtf(left / estimated)) * estimated;
+        if !(changed || diverged) {
+            return;
+        }
+        if changed {
+            self.stats.path_changes = self.stats.path_changes.saturating_add(1);
+        } else {
+            self.stats.divergences = self.stats.divergences.saturating_add(1);
+        }
+        self.kalman.forget(120.0);
+        self.second.as_mut().fill(Spectrum::ZERO);
+        self.energies = [self.energies[0]; 4];
+        self.energies[3] = 0.0;
+        (self.projection, self.age, self.good) = ([0.0; 3], 0, false);
+        self.search.restart();
+        self.drift.jump();
+        self.suppressor.change(Change::Forgot);
+        (*echo, *error) = ([0.0; B], *near);
+    }
+
+    /// The output is not louder than the microphone: a wrong estimate is scaled to where it does no harm. A block alone may be
+    /// louder, where near end and echo cancel each other out by chance.
+    fn limit(&self, near: &[f32; B], echo: &[f32; B], error: &mut [f32; B]) {
+        if self.energies[1] > self.energies[0] && energy(error) > energy(near) {
+            let share = (dot(near, echo) / (energy(echo) + 1e-20)).clamp(0.0, 1.0);
+            *error = core::array::from_fn(|n| near[n] - share * echo[n]);
+        }
+    }
+
+    /// De-emphasis, suppression, figures.
+    fn finish(&mut self, frame: &mut [f32; B], heard: &Emphasised<B>, error: &[f32; B], doubt: &[f32; B]) {
+        let mut linear = [0.0; B];
+        for (linear, error) in linear.iter_mut().zip(error) {
+            self.emphasis = error + EMPHASIS * self.emphasis;
+            *linear = self.emphasis;
+        }
+        if self.config.delay_search {
+            self.search.canceller_error(&linear);
+        }
+        let near_energy = energy(&heard.near);
+        let mut of_output = near_energy;
+        *frame = if self.config.suppressor {
+            let estimate: [f32; B] = core::array::from_fn(|n| heard.near[n] - linear[n]);
+            of_output = core::mem::replace(&mut self.last_near, near_energy);
+            let noise = self.config.comfort_noise;
+            if self.energies[1] < 0.85 * self.energies[0] || (self.config.delay_search && self.search.hears_echo()) {
+                self.idle = 0;
+            } else if self.stats.far_end {
+                self.idle = (self.idle + 1).min(NO_ECHO_BLOCKS);
+            }
+            self.suppressor.set_absent(self.idle >= NO_ECHO_BLOCKS);
+            let out = self.suppressor.process(&linear, &estimate, doubt, noise);
+            self.stats.near_end = self.suppressor.near_end();
+            out
+        } else {
+            linear
+        };
+        let left = energy(frame);
+        if !(left + self.energies[1]).is_finite() {
+            *frame = [0.0; B];
+            self.forget();
+            return;
+        }
+        if self.stats.far_end && self.stats.near_end < 0.5 {
+            let now = [of_output, energy(&linear), left];
+            self.heard.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.97 * *smooth + 0.03 * now);
+            let [whole, linear, out] = self.heard.map(|energy| db(energy / B as f32));
+            if whole > -90.0 {
+                (self.stats.linear_erle_db, self.stats.erle_db) = (Some(whole - linear), Some(whole - out));
+            }
+        }
+    }
+}
+
+impl<M: EchoMemory<B, P>, const B: usize, const P: usize> fmt::Debug for EchoCanceller<M, B, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { config, stats, .. } = self;
+        f.debug_struct("EchoCanceller").field("config", config).field("stats", stats).finish_non_exhaustive()
+    }
+}
+
+impl<M: EchoMemory<B, P>, const B: usize, const P: usize> CaptureBlock<f32> for EchoCanceller<M, B, P> {
+    /// A frame of another length than `B` leaves unchanged.
+    fn process(&mut self, frame: &mut [f32], near: &Near<'_>) {
+        if let Ok(frame) = frame.try_into() {
+            self.cancel::<1>(frame, near);
+        }
+    }
+
+    fn reset(&mut self) {
+        self.forget();
+        self.stats = EchoStats::default();
+    }
+
+    fn delay_samples(&self) -> usize {
+        if self.config.suppressor { B } else { 0 }
+    }
+}

@@ -1,0 +1,324 @@
+//! Residual echo suppressor: what the filters leave, down to the noise floor when only the far end speaks, and almost untouched
+//! when the near end does.
+//!
+//! The residual is the larger of two models: the power that the filter's uncertainty means for its estimate, and the estimate's
+//! own power. Neither is right by itself, so each is calibrated a band: the least ratio of what is left to the model over the
+//! last 300 loud frames finds the near end's gaps. A decision-directed Wiener gain takes the residual out, over-subtracting the
+//! less the surer the near end speaks; comfort noise at the level of the noise floor (minimum statistics) fills up.
+//!
+//! Windows: square roots of Hann, 20 ms, half overlapping. Delay: 10 ms.
+
+use super::arithmetic::{db, power};
+use super::front::EMPHASIS;
+use crate::math::sin_cos;
+use crate::spectrum::Spectrum;
+
+/// First bins of the bands, of 50 Hz each.
+const EDGES: [usize; 23] = [0, 2, 4, 6, 8, 10, 12, 14, 17, 20, 24, 28, 33, 39, 46, 54, 64, 76, 90, 106, 125, 143, 161];
+const BANDS: usize = EDGES.len() - 1;
+/// Stretches of loud frames whose least ratio is kept, and frames in each.
+const STRETCHES: usize = 15;
+const LOUD_FRAMES: u32 = 20;
+/// Stretches of the noise floor, and blocks in each.
+const FLOORS: usize = 8;
+const FLOOR_BLOCKS: u32 = 20;
+/// dB added to the calibrated models: of the uncertainty, and of the estimate.
+const MARGIN_DB: [f32; 2] = [4.0, 8.0];
+/// The band from which on the near end is looked for: above 300 Hz.
+const FIRST_BAND: usize = 3;
+/// Bands, the strongest ones, that tell whether the near end speaks.
+const STRONGEST: usize = 5;
+/// The residual is sure to be gone below, and the near end sure to speak above, in dB over residual and noise.
+const SURE_DB: [f32; 2] = [6.0, 14.0];
+/// How fast certainty about the near end falls, in dB a block.
+const RELEASE_DB: f32 = 0.25;
+/// The least gain: -40 dB.
+const LEAST: f32 = 0.01;
+
+/// What has happened to the filter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Change {
+    /// The second filter was taken over, which leaves so much, in dB.
+    TakenOver(f32),
+    /// It has forgotten everything.
+    Forgot,
+    /// It moved along the delay.
+    Moved,
+}
+
+/// The least ratios of one model, a band each, in dB.
+#[derive(Clone, Copy, Debug)]
+struct Leakage {
+    least: [[f32; BANDS]; STRETCHES],
+    now: [f32; BANDS],
+}
+
+impl Leakage {
+    const NEW: Self = Self { least: [[3.0; BANDS]; STRETCHES], now: [99.0; BANDS] };
+
+    fn lift(&mut self, to_db: f32) {
+        self.least.as_flattened_mut().iter_mut().for_each(|least| *least = least.max(to_db));
+        self.now = [99.0; BANDS];
+    }
+
+    fn next(&mut self, band: usize) {
+        for stretch in (1..STRETCHES).rev() {
+            self.least[stretch][band] = self.least[stretch - 1][band];
+        }
+        self.least[0][band] = core::mem::replace(&mut self.now[band], 99.0);
+    }
+
+    fn least(&self, band: usize) -> f32 {
+        self.least.iter().fold(self.now[band], |least, stretch| least.min(stretch[band]))
+    }
+}
+
+/// The suppressor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Suppressor<const B: usize> {
+    window: [f32; B],
+    /// What de-emphasis does to the power of each bin.
+    deemphasis: [f32; B],
+    last: [[f32; B]; 2],
+    overlap: [f32; B],
+    /// The uncertainty of the block before.
+    doubt: [f32; B],
+    estimate: [f32; B],
+    gain: [f32; B],
+    snr: [f32; B],
+    smooth: [f32; B],
+    floors: [[f32; B]; FLOORS],
+    blocks: u32,
+    leakage: [Leakage; 2],
+    loud: [u32; BANDS],
+    /// Smoothed bands of error, estimate and uncertainty, and the estimate's slow peak.
+    bands: [[f32; BANDS]; 3],
+    peak: [f32; BANDS],
+    near_db: f32,
+    near: f32,
+    /// Whether there seems to be no echo at all.
+    absent: bool,
+    random: u32,
+}
+
+impl<const B: usize> Suppressor<B> {
+    pub(super) fn new() -> Self {
+        let mut new = Self {
+            window: [0.0; B],
+            deemphasis: [1.0; B],
+            last: [[0.0; B]; 2],
+            overlap: [0.0; B],
+            doubt: [0.0; B],
+            estimate: [0.0; B],
+            gain: [1.0; B],
+            snr: [1.0; B],
+            smooth: [0.0; B],
+            floors: [[1e3; B]; FLOORS],
+            blocks: 0,
+            leakage: [Leakage::NEW; 2],
+            loud: [0; BANDS],
+            bands: [[0.0; BANDS]; 3],
+            peak: [0.0; BANDS],
+            near_db: 0.0,
+            near: 0.0,
+            absent: false,
+            random: 1,
+        };
+        for n in 0..B {
+            // The square root of Hann is half a sine.
+            new.window[n] = sin_cos(n as f64 / (4 * B) as f64).0 as f32;
+            let (_, cos) = sin_cos(n as f64 / (2 * B) as f64);
+            let emphasis = f64::from(EMPHASIS);
+            new.deemphasis[n] = (1.0 / (1.0 - 2.0 * emphasis * cos + emphasis * emphasis)) as f32;
+        }
+        new
+    }
+
+    pub(super) fn reset(&mut self) {
+        *self = Self::new();
+    }
+
+    /// How surely the near end speaks, 0 to 1.
+    pub(super) fn near_end(&self) -> f32 {
+        self.near
+    }
+
+    /// Whether there seems to be no echo at all, as with a headset: what the models say is a hundredth of it then.
+    pub(super) fn set_absent(&mut self, absent: bool) {
+        self.absent = absent;
+    }
+
+    /// The filter isn't what it was.
+    pub(super) fn change(&mut self, change: Change) {
+        let to_db = match change {
+            Change::TakenOver(left_db) => (left_db + 3.0).min(0.0),
+            Change::Forgot => 3.0,
+            Change::Moved => -6.0,
+        };
+        if change == Change::Forgot {
+            // The estimate begins anew, and what is loud for it.
+            self.peak = [0.0; BANDS];
+            self.estimate = [0.0; B];
+        }
+        self.leakage[0].lift(-6.0);
+        self.leakage[1].lift(to_db);
+    }
+
+    fn bands() -> usize {
+        EDGES.iter().take_while(|&&edge| edge < B).count().min(BANDS)
+    }
+
+    fn band(band: usize) -> core::ops::Range<usize> {
+        EDGES[band]..EDGES[band + 1].min(B)
+    }
+
+    fn windowed(&self, last: &[f32; B], now: &[f32; B]) -> Spectrum<B> {
+        let rise: [f32; B] = core::array::from_fn(|n| last[n] * self.window[n]);
+        let fall: [f32; B] = core::array::from_fn(|n| if n == 0 { now[0] } else { now[n] * self.window[B - n] });
+        Spectrum::forward(&rise, &fall)
+    }
+
+    fn random(&mut self) -> f32 {
+        self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.random >> 8) as f32 * (1.0 / 8_388_608.0) - 1.0
+    }
+
+    /// Takes in a block of the error and of the echo's estimate, both without emphasis, and the power that the filter's
+    /// uncertainty means for it; returns the block before. `noise`: whether to fill up with comfort noise.
+    pub(super) fn process(&mut self, error: &[f32; B], estimate: &[f32; B], doubt: &[f32; B], noise: bool) -> [f32; B] {
+        let [last_error, last_estimate] = self.last;
+        let spectrum = self.windowed(&last_error, error);
+        let echo = self.windowed(&last_estimate, estimate).power();
+        self.last = [*error, *estimate];
+        let power_now = spectrum.power();
+        let floor = self.noise_floor(&power_now);
+        let mut model = [0.0; B];
+        for k in 0..B {
+            self.estimate[k] = echo[k].max(0.5 * self.estimate[k]);
+            model[k] = 0.25 * (self.doubt[k] + doubt[k]) * self.deemphasis[k] + 1e-5 * self.estimate[k];
+        }
+        self.doubt = *doubt;
+        let residual = self.residual(&power_now, &model, &floor);
+        // 2 where the near end speaks, 100 where it surely doesn't.
+        let oversubtraction = power(3.010_3 * self.near + 20.0 * (1.0 - self.near));
+        let muted = mute(self.near);
+        let mut out = Spectrum::<B>::ZERO;
+        for k in 0..B {
+            // Where nothing is heard nothing is taken away.
+            let snr = (power_now[k] + 1e-13) / (oversubtraction * residual[k] + 1e-15);
+            let over = (snr - 1.0).max(0.0);
+            let mut prior = 0.9 * self.gain[k] * self.gain[k] * self.snr[k] + 0.1 * over;
+            if snr > 20.0 {
+                prior = prior.max(over);
+            }
+            let prior = prior.max(1e-3);
+            (self.gain[k], self.snr[k]) = (prior / (1.0 + prior), snr);
+            let gain = (self.gain[k] * muted).max(LEAST);
+            (out.re[k], out.im[k]) = (gain * spectrum.re[k], gain * spectrum.im[k]);
+            // The floor is a minimum: a mean of the same noise lies higher.
+            let fill = if noise { 1.5 * floor[k] * (1.0 - gain * gain) } else { 0.0 };
+            if fill > 0.0 {
+                // Even between -1 and 1, which has a third of the power.
+                let level = libm::sqrtf(1.5 * fill);
+                out.re[k] += level * self.random();
+                out.im[k] += level * self.random();
+            }
+        }
+        let [rise, fall] = out.inverse();
+        let mut done = self.overlap;
+        for n in 0..B {
+            done[n] += rise[n] * self.window[n];
+            self.overlap[n] = if n == 0 { fall[0] } else { fall[n] * self.window[B - n] };
+        }
+        done
+    }
+
+    /// Minimum statistics: the least smoothed power of the last 1.6 s.
+    fn noise_floor(&mut self, now: &[f32; B]) -> [f32; B] {
+        let begins = self.blocks.is_multiple_of(FLOOR_BLOCKS);
+        if begins {
+            self.floors.rotate_right(1);
+        }
+        for k in 0..B {
+            self.smooth[k] = if self.blocks == 0 { now[k] } else { 0.85 * self.smooth[k] + 0.15 * now[k] };
+            self.floors[0][k] = if begins { self.smooth[k] } else { self.floors[0][k].min(self.smooth[k]) };
+        }
+        self.blocks = self.blocks.wrapping_add(1);
+        let mut floor = self.floors[0];
+        for row in &self.floors[1..] {
+            floor.iter_mut().zip(row).for_each(|(least, row)| *least = least.min(*row));
+        }
+        floor.iter_mut().for_each(|least| *least *= 1.5);
+        // Steady rumble of the far end is no noise.
+        let low = floor[4..8].iter().sum::<f32>() / 4.0;
+        floor[..4].iter_mut().for_each(|least| *least = least.min(low));
+        floor
+    }
+
+    /// The residual echo's power, and whether the near end speaks.
+    fn residual(&mut self, error: &[f32; B], model: &[f32; B], floor: &[f32; B]) -> [f32; B] {
+        let bands = Self::bands();
+        let sum = |of: &[f32; B], band| of[Self::band(band)].iter().sum::<f32>() + 1e-15;
+        let (mut e, mut y, mut n, mut z) = ([0.0; BANDS], [0.0; BANDS], [0.0; BANDS], [0.0; BANDS]);
+        // Of both models, in octaves of power: what the bins are interpolated from.
+        let mut factors = [[0.0; BANDS]; 2];
+        for band in 0..bands {
+            (e[band], y[band]) = (sum(error, band), sum(&self.estimate, band));
+            (n[band], z[band]) = (sum(floor, band), sum(model, band));
+            for (smooth, now) in self.bands.iter_mut().zip([e[band], y[band], z[band]]) {
+                smooth[band] = 0.85 * smooth[band] + 0.15 * now;
+            }
+            let rise = if y[band] > self.peak[band] { 0.1 } else { 0.002 };
+            self.peak[band] += rise * (y[band] - self.peak[band]);
+            if y[band] > 30.0 * n[band] && y[band] > 0.3 * self.peak[band] {
+                let left = db((self.bands[0][band] - n[band]).max(0.02 * self.bands[0][band]));
+                for (leakage, model) in self.leakage.iter_mut().zip([self.bands[2][band], self.bands[1][band]]) {
+                    leakage.now[band] = leakage.now[band].min(left - db(model));
+                }
+                self.loud[band] += 1;
+                if self.loud[band] >= LOUD_FRAMES {
+                    self.loud[band] = 0;
+                    self.leakage.iter_mut().for_each(|leakage| leakage.next(band));
+                }
+            }
+            factors[0][band] = self.leakage[0].least(band).clamp(-25.0, 25.0) + MARGIN_DB[0];
+            factors[1][band] = self.leakage[1].least(band).clamp(-60.0, 6.0) + MARGIN_DB[1];
+        }
+        let centre = |band: usize| (EDGES[band] + EDGES[band + 1] - 1) as f32 / 2.0;
+        let mut slopes = [[0.0; BANDS]; 2];
+        for (slopes, factors) in slopes.iter_mut().zip(&factors) {
+            for band in 1..bands {
+                slopes[band - 1] = (factors[band] - factors[band - 1]) / (centre(band) - centre(band - 1));
+            }
+        }
+        let share = if self.absent { 0.01 } else { 1.0 };
+        let (mut residual, mut band) = ([0.0; B], 0);
+        for (k, residual) in residual.iter_mut().enumerate() {
+            if band + 1 < bands && k as f32 >= centre(band + 1) {
+                band += 1;
+            }
+            let at = (k as f32 - centre(band)).max(0.0);
+            let first = power(factors[0][band] + slopes[0][band] * at);
+            let second = power(factors[1][band] + slopes[1][band] * at);
+            *residual = share * (first * model[k]).max(second * self.estimate[k]);
+        }
+        // The strongest ones, in order.
+        let mut over = [f32::MIN; STRONGEST];
+        for band in FIRST_BAND..bands {
+            let ratio = db(e[band] / (sum(&residual, band) + n[band])).clamp(-30.0, 40.0);
+            if let Some(at) = over.iter().position(|&other| ratio > other) {
+                over[at..].rotate_right(1);
+                over[at] = ratio;
+            }
+        }
+        let strongest = (over.iter().sum::<f32>() / STRONGEST as f32).min(25.0);
+        self.near_db = strongest.max(self.near_db - RELEASE_DB);
+        self.near = ((self.near_db - SURE_DB[0]) / (SURE_DB[1] - SURE_DB[0])).clamp(0.0, 1.0);
+        residual
+    }
+}
+
+/// Another 20 dB off where only the far end speaks.
+fn mute(near: f32) -> f32 {
+    power(-10.0 * (1.0 - near))
+}
