@@ -44,7 +44,7 @@ pub(super) fn exp2(x: f32) -> f32 {
     // Shifted to where truncation is floor.
     let whole = (x + 128.0) as i32 - 128;
     let t = x - whole as f32;
-    let p = 1.0 + t * (0.695_928_47 + t * (0.224_946_31 + t * 0.079_125_22));
+    let p = 1.0 + t * (0.695_928_45 + t * (0.224_946_3 + t * 0.079_125_22));
     p * f32::from_bits(((whole + 127) as u32) << 23)
 }
 

@@ -195,14 +195,14 @@ impl<const B: usize> Nlms<B> {
         let mut sum = [0.0; B];
         for p in 0..weights.len() {
             let x = far.ago(p);
-            for k in 0..B {
-                sum[k] += x.re[k] * x.re[k] + x.im[k] * x.im[k];
+            for (sum, (re, im)) in sum.iter_mut().zip(x.re.iter().zip(&x.im)) {
+                *sum += re * re + im * im;
             }
         }
         let mut step = Spectrum::ZERO;
-        for k in 0..B {
-            self.far[k] = (0.9 * self.far[k] + 0.1 * sum[k]).max(sum[k]);
-            let gain = 0.5 / (self.far[k] + 1e-4);
+        for (k, (far, sum)) in self.far.iter_mut().zip(sum).enumerate() {
+            *far = (0.9 * *far + 0.1 * sum).max(sum);
+            let gain = 0.5 / (*far + 1e-4);
             (step.re[k], step.im[k]) = (gain * error.re[k], gain * error.im[k]);
         }
         for (p, weights) in weights.iter_mut().enumerate() {

@@ -239,9 +239,10 @@ impl<const B: usize> Suppressor<B> {
         if begins {
             self.floors.rotate_right(1);
         }
-        for k in 0..B {
-            self.smooth[k] = if self.blocks == 0 { now[k] } else { 0.85 * self.smooth[k] + 0.15 * now[k] };
-            self.floors[0][k] = if begins { self.smooth[k] } else { self.floors[0][k].min(self.smooth[k]) };
+        let first = self.blocks == 0;
+        for ((smooth, least), now) in self.smooth.iter_mut().zip(&mut self.floors[0]).zip(now) {
+            *smooth = if first { *now } else { 0.85 * *smooth + 0.15 * now };
+            *least = if begins { *smooth } else { least.min(*smooth) };
         }
         self.blocks = self.blocks.wrapping_add(1);
         let mut floor = self.floors[0];
