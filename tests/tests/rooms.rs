@@ -100,7 +100,8 @@ fn the_canceller_takes_the_echo_and_its_figures_are_in_the_report() {
 
 #[test]
 fn steps_are_switched_while_the_call_runs() {
-    let config = CaptureConfig { echo: Some(EchoSettings::default()), high_pass_hz: Some(100), own: None };
+    let config =
+        CaptureConfig { echo: Some(EchoSettings::default()), high_pass_hz: Some(100), ..CaptureConfig::default() };
     let mut pair = in_a_room(config);
     let on = |pair: &mut VirtualTime, step, on| pair.ends[0].front.block(0).unwrap().set_step(step, on);
     pair.run_until(Instant::from_millis(6_000));
