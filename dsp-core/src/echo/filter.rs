@@ -6,7 +6,7 @@
 //!
 //! Cost: for each partition and bin 4 multiplications to filter, 12 to learn, and 8 for the second filter.
 
-use super::arithmetic::energy;
+use super::arithmetic::{energy, max};
 use crate::spectrum::Spectrum;
 
 /// How much of its uncertainty the filter keeps a block: what its robustness in double talk hangs on.
@@ -42,11 +42,11 @@ impl<const B: usize, const P: usize> FarSpectra<B, P> {
 
     /// The far end is read so many blocks earlier (or later, if negative) from now on. What isn't known any more is silence.
     pub(super) fn shift(&mut self, blocks: i32) {
-        let old = *self;
+        self.head = (self.head as i64 + i64::from(blocks)).rem_euclid(P as i64) as usize;
         for p in 0..P {
-            let from = p as i64 + i64::from(blocks);
-            let at = (self.head + p) % P;
-            self.ring[at] = if (0..P as i64).contains(&from) { *old.ago(from as usize) } else { Spectrum::ZERO };
+            if !(0..P as i64).contains(&(p as i64 + i64::from(blocks))) {
+                self.ring[(self.head + p) % P] = Spectrum::ZERO;
+            }
         }
     }
 }
@@ -114,7 +114,7 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
     pub(super) fn doubt(&mut self, share: f32) {
         for (p, row) in self.uncertainty.iter_mut().enumerate() {
             let least = share * Self::unknown(p, 60.0);
-            row.iter_mut().for_each(|u| *u = u.max(least));
+            row.iter_mut().for_each(|u| *u = max(*u, least));
         }
     }
 
@@ -150,7 +150,7 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
         let mut inverse = [0.0; B];
         for k in 0..B {
             self.noise[k] = 0.6 * self.noise[k] + 0.4 * now[k];
-            inverse[k] = 1.0 / (doubt[k] + 2.0 * self.noise[k].max(0.3 * now[k]) + 1e-10);
+            inverse[k] = 1.0 / (doubt[k] + 2.0 * max(self.noise[k], 0.3 * now[k]) + 1e-10);
         }
         let (keep, lose) = (KEEP * KEEP, 1.0 - KEEP * KEEP);
         for (p, (weights, row)) in self.weights.iter_mut().zip(&mut self.uncertainty).enumerate() {
@@ -201,7 +201,7 @@ impl<const B: usize> Nlms<B> {
         }
         let mut step = Spectrum::ZERO;
         for k in 0..B {
-            self.far[k] = (0.9 * self.far[k] + 0.1 * sum[k]).max(sum[k]);
+            self.far[k] = max(0.9 * self.far[k] + 0.1 * sum[k], sum[k]);
             let gain = 0.5 / (self.far[k] + 1e-4);
             (step.re[k], step.im[k]) = (gain * error.re[k], gain * error.im[k]);
         }
