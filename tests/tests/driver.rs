@@ -338,7 +338,7 @@ async fn a_device_tells_its_latency_and_what_it_lost_to_the_capture_chain() {
         Box::new(Watching(Arc::clone(&watching)))
     });
     let base = CallConfig { codecs: vec![CodecFormat::pcmu()], ..CallConfig::new(4_000).unwrap() };
-    let mut call = Call::new(CallConfig { capture: Some(block), ..base.clone() }).unwrap();
+    let mut call = Call::new(CallConfig { capture: block.into(), ..base.clone() }).unwrap();
     let mut peer = Call::new(base).unwrap();
     let offer = call.offer().unwrap();
     let answer = peer.answer(clock.now(), &offer).unwrap();
@@ -406,7 +406,7 @@ async fn what_a_device_dropped_while_the_machine_slept_is_told_once_and_at_its_p
     let told = Arc::clone(&losses);
     let block = OwnBlock::new(move |_| Box::new(Losses(Arc::clone(&told))));
     let base = CallConfig { codecs: vec![CodecFormat::pcmu()], ..CallConfig::new(4_000).unwrap() };
-    let mut call = Call::new(CallConfig { capture: Some(block), ..base.clone() }).unwrap();
+    let mut call = Call::new(CallConfig { capture: block.into(), ..base.clone() }).unwrap();
     let mut peer = Call::new(base).unwrap();
     let offer = call.offer().unwrap();
     call.accept(clock.now(), &peer.answer(clock.now(), &offer).unwrap()).unwrap();

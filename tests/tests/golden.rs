@@ -15,6 +15,9 @@ fn hashes_are_unchanged() {
         ("g722 concealed", golden::g722_concealed()),
         ("comfort noise", golden::comfort_noise()),
         ("energy gate", golden::energy_gate()),
+        ("voice", golden::voice()),
+        ("active level", golden::active_level()),
+        ("agc", golden::agc()),
         ("level i16", golden::level::<i16>()),
         ("level f32", golden::level::<f32>()),
         ("gain i16", golden::gain::<i16>()),
@@ -33,7 +36,7 @@ fn hashes_are_unchanged() {
         ("echo small", echoed::small(echoed::BLOCKS, || 0).hash),
         ("echo whole", echoed::whole(echoed::BLOCKS, || 0).hash),
     ];
-    let expected: [(&str, u32); 24] = [
+    let expected: [(&str, u32); 27] = [
         ("pcmu", 0xf58b_63b0),
         ("pcma", 0xf008_e257),
         ("l16", 0xd86d_49d5),
@@ -41,6 +44,9 @@ fn hashes_are_unchanged() {
         ("g722 concealed", 0xa742_c67f),
         ("comfort noise", 0x09d1_78d9),
         ("energy gate", 0x9b79_2059),
+        ("voice", 0x2307_ad79),
+        ("active level", 0xb6bd_e515),
+        ("agc", 0x936e_2768),
         ("level i16", 0xba5b_8c65),
         ("level f32", 0xba5b_8c65),
         ("gain i16", 0x92ab_d477),

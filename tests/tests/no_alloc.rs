@@ -17,8 +17,8 @@ use dsp_core::wire::rtp::RtpPacket;
 use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::session::{
-    Call, CallConfig, Channel, HostFront, Identity, Incoming, OwnBlock, OwnDecoders, OwnDetector, OwnStrategy,
-    PACKET_BYTES, Tap, Transmit, Way,
+    Call, CallConfig, CaptureConfig, Channel, HostFront, Identity, Incoming, OwnBlock, OwnDecoders, OwnDetector,
+    OwnStrategy, PACKET_BYTES, Tap, Transmit, Way,
 };
 use host_std::simulate::netsim::{Network, NetworkConfig};
 use media_core_tests::road::babble;
@@ -93,7 +93,8 @@ impl Pair {
             let buffer_bytes = (sources > 1).then_some(PACKET_BYTES * sources as u32);
             // Where there are two streams, all that a user can put in is there too.
             let own = streams > 1;
-            let capture = own.then(|| OwnBlock::in_float(|_| FarEnd));
+            let own_block = own.then(|| OwnBlock::in_float(|_| FarEnd));
+            let capture = CaptureConfig { own: own_block, ..CaptureConfig::default() };
             let detector = own.then(|| OwnDetector::new(|_| Breaths(0)));
             let strategy = own.then(|| OwnStrategy::new(|_| Counted));
             let decoders = own.then(|| OwnDecoders::new(|sound| (NUMBER, L16::new(sound.sample_rate_hz, 1).unwrap())));

@@ -202,6 +202,8 @@ pub struct EchoStats {
     pub jumps: u32,
 }
 
+/// Blocks of the far end's in which no filter takes anything away before there seems to be no echo: 2 s.
+const NO_ECHO_BLOCKS: u32 = 200;
 /// The power below which the far end is silent: -60 dB of full scale a sample.
 const SILENT: f32 = 1e-6;
 /// Most blocks by which the far end is read ahead of the microphone's time: devices may take less long than they tell.
@@ -247,6 +249,8 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     projection: [f32; 3],
     /// Blocks since the last path change.
     age: u32,
+    /// Blocks of the far end's since a filter took something away.
+    idle: u32,
     /// Whether the filter has reached 10 dB.
     good: bool,
     /// The last output of the de-emphasis.
@@ -295,6 +299,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             energies: [0.0; 4],
             projection: [0.0; 3],
             age: 0,
+            idle: 0,
             good: false,
             emphasis: 0.0,
             heard: [0.0; 3],
@@ -313,6 +318,16 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.stats
     }
 
+    /// How much of the echo's upper band comes how many blocks late: the filter's energy a partition, from 5 kHz on.
+    fn upper_response(&self) -> [f32; P] {
+        let mut response = [0.0; P];
+        for (response, weights) in response.iter_mut().zip(&self.kalman.weights) {
+            let from = B * 5 / 8;
+            *response = energy(&weights.re[from..]) + energy(&weights.im[from..]);
+        }
+        response
+    }
+
     /// Forgets everything but the settings.
     fn forget(&mut self) {
         self.front.reset();
@@ -327,7 +342,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.suppressor.reset();
         (self.position, self.lead) = (None, 0);
         (self.energies, self.projection, self.heard) = ([0.0; 4], [0.0; 3], [0.0; 3]);
-        (self.age, self.good, self.emphasis, self.last_near) = (0, false, 0.0, 0.0);
+        (self.age, self.idle, self.good, self.emphasis, self.last_near) = (0, 0, false, 0.0, 0.0);
     }
 
     /// Where this block's far end lies, and where the search looks: by counting on from block to block, since the clock of a
@@ -546,6 +561,12 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             let estimate: [f32; B] = core::array::from_fn(|n| heard.near[n] - linear[n]);
             of_output = core::mem::replace(&mut self.last_near, near_energy);
             let noise = self.config.comfort_noise;
+            if self.energies[1] < 0.85 * self.energies[0] || (self.config.delay_search && self.search.hears_echo()) {
+                self.idle = 0;
+            } else if self.stats.far_end {
+                self.idle = (self.idle + 1).min(NO_ECHO_BLOCKS);
+            }
+            self.suppressor.set_absent(self.idle >= NO_ECHO_BLOCKS);
             let out = self.suppressor.process(&linear, &estimate, doubt, noise);
             self.stats.near_end = self.suppressor.near_end();
             out

@@ -96,6 +96,8 @@ pub(super) struct Suppressor<const B: usize> {
     peak: [f32; BANDS],
     near_db: f32,
     near: f32,
+    /// Whether there seems to be no echo at all.
+    absent: bool,
     random: u32,
 }
 
@@ -119,6 +121,7 @@ impl<const B: usize> Suppressor<B> {
             peak: [0.0; BANDS],
             near_db: 0.0,
             near: 0.0,
+            absent: false,
             random: 1,
         };
         for n in 0..B {
@@ -140,6 +143,11 @@ impl<const B: usize> Suppressor<B> {
         self.near
     }
 
+    /// Whether there seems to be no echo at all, as with a headset: what the models say is a hundredth of it then.
+    pub(super) fn set_absent(&mut self, absent: bool) {
+        self.absent = absent;
+    }
+
     /// The filter isn't what it was.
     pub(super) fn change(&mut self, change: Change) {
         let to_db = match change {
@@ -147,6 +155,11 @@ impl<const B: usize> Suppressor<B> {
             Change::Forgot => 3.0,
             Change::Moved => -6.0,
         };
+        if change == Change::Forgot {
+            // The estimate begins anew, and what is loud for it.
+            self.peak = [0.0; BANDS];
+            self.estimate = [0.0; B];
+        }
         self.leakage[0].lift(-6.0);
         self.leakage[1].lift(to_db);
     }
@@ -191,7 +204,8 @@ impl<const B: usize> Suppressor<B> {
         let muted = mute(self.near);
         let mut out = Spectrum::<B>::ZERO;
         for k in 0..B {
-            let snr = power_now[k] / (oversubtraction * residual[k] + 1e-15);
+            // Where nothing is heard nothing is taken away.
+            let snr = (power_now[k] + 1e-13) / (oversubtraction * residual[k] + 1e-15);
             let over = max(snr - 1.0, 0.0);
             let mut prior = 0.9 * self.gain[k] * self.gain[k] * self.snr[k] + 0.1 * over;
             if snr > 20.0 {
@@ -277,6 +291,7 @@ impl<const B: usize> Suppressor<B> {
                 slopes[band - 1] = (factors[band] - factors[band - 1]) / (centre(band) - centre(band - 1));
             }
         }
+        let share = if self.absent { 0.01 } else { 1.0 };
         let (mut residual, mut band) = ([0.0; B], 0);
         for (k, residual) in residual.iter_mut().enumerate() {
             if band + 1 < bands && k as f32 >= centre(band + 1) {
@@ -285,7 +300,7 @@ impl<const B: usize> Suppressor<B> {
             let at = max(k as f32 - centre(band), 0.0);
             let first = power(factors[0][band] + slopes[0][band] * at);
             let second = power(factors[1][band] + slopes[1][band] * at);
-            *residual = max(first * model[k], second * self.estimate[k]);
+            *residual = share * max(first * model[k], second * self.estimate[k]);
         }
         // The strongest ones, in order.
         let mut over = [f32::MIN; STRONGEST];

@@ -96,6 +96,8 @@ mod framer;
 mod history;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod tests_support;
 pub mod tick;
 
 pub use capture::{CaptureChain, CaptureParts, Plain, Stage};
@@ -155,6 +157,11 @@ pub enum FrontError {
         /// Room.
         got: usize,
     },
+    /// A block of the capture chain isn't made for the rate.
+    BlockRate {
+        /// The rate.
+        hz: u32,
+    },
     /// The level meter.
     Meter(LevelError),
     /// The corner of a high-pass that is designed for the rate.
@@ -168,6 +175,7 @@ impl fmt::Display for FrontError {
             Self::Channels(channels) => write!(f, "{channels} channels; one or two are possible"),
             Self::Blocks { need, got } => write!(f, "{got} capture blocks for {need} channels"),
             Self::Frame { need, got } => write!(f, "10 ms are {need} samples, and there is room for {got}"),
+            Self::BlockRate { hz } => write!(f, "the capture block doesn't have a rate of {hz} Hz"),
             Self::Meter(_) => write!(f, "the level meter can't be made"),
             Self::HighPass(_) => write!(f, "the high-pass can't be made"),
         }

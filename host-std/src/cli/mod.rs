@@ -4,11 +4,13 @@ mod codecs;
 mod decode;
 mod demo;
 mod devices;
+mod echo;
 mod encode;
 mod exchange;
 mod keyboard;
 mod netsim;
 mod network;
+mod process;
 mod reoffer;
 mod replay;
 mod resample;
@@ -50,6 +52,7 @@ enum Command {
     Decode(decode::Args),
     Codecs(codecs::Args),
     Resample(resample::Args),
+    Process(process::Args),
     Replay(replay::Args),
     Netsim(netsim::Args),
 }
@@ -77,6 +80,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Decode(args) => decode::run(&args),
         Command::Codecs(args) => codecs::run(&args),
         Command::Resample(args) => resample::run(&args),
+        Command::Process(args) => process::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Netsim(args) => netsim::run(&args),
     };

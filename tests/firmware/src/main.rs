@@ -83,6 +83,8 @@ fn main() -> ! {
     print("g722 concealed", golden::g722_concealed());
     print("comfort noise", golden::comfort_noise());
     print("energy gate", golden::energy_gate());
+    print("voice", golden::voice());
+    print("active level", golden::active_level());
     print("level i16", golden::level::<i16>());
     print("gain i16", golden::gain::<i16>());
     print("mixer i16", golden::mixer::<i16>());
@@ -97,6 +99,7 @@ fn main() -> ! {
     kernels::measure::<i16>("i16", meter::instructions, print);
     if cfg!(feature = "float") {
         print("appendix 1", golden::appendix1());
+        print("agc", golden::agc());
         print("level f32", golden::level::<f32>());
         print("gain f32", golden::gain::<f32>());
         print("mixer f32", golden::mixer::<f32>());
