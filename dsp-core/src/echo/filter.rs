@@ -28,6 +28,12 @@ pub(super) struct FarSpectra<const B: usize, const P: usize> {
 impl<const B: usize, const P: usize> FarSpectra<B, P> {
     pub(super) const NEW: Self = Self { ring: [Spectrum::ZERO; P], head: 0 };
 
+    /// Silence, in place: no second one lies on the stack meanwhile.
+    pub(super) fn clear(&mut self) {
+        self.ring.iter_mut().for_each(|spectrum| *spectrum = Spectrum::ZERO);
+        self.head = 0;
+    }
+
     pub(super) fn push(&mut self, spectrum: Spectrum<B>) {
         self.head = if self.head == 0 { P - 1 } else { self.head - 1 };
         self.ring[self.head] = spectrum;
@@ -104,7 +110,7 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
 
     /// Knows nothing any more.
     pub(super) fn forget(&mut self, decay_ms: f32) {
-        self.weights = [Spectrum::ZERO; P];
+        self.weights.iter_mut().for_each(|weights| *weights = Spectrum::ZERO);
         for (p, row) in self.uncertainty.iter_mut().enumerate() {
             *row = [Self::unknown(p, decay_ms); B];
         }
@@ -125,7 +131,8 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
     }
 
     pub(super) fn reset(&mut self) {
-        *self = Self::new();
+        self.forget(60.0);
+        (self.noise, self.turn) = ([1e-4; B], 0);
     }
 
     /// Takes another filter's weights over, which left `error` of it.

@@ -134,8 +134,17 @@ impl<const B: usize> Suppressor<B> {
         new
     }
 
+    /// Forgets everything, in place: no second one lies on the stack meanwhile.
     pub(super) fn reset(&mut self) {
-        *self = Self::new();
+        self.last = [[0.0; B]; 2];
+        for zero in [&mut self.overlap, &mut self.doubt, &mut self.estimate, &mut self.smooth] {
+            *zero = [0.0; B];
+        }
+        (self.gain, self.snr) = ([1.0; B], [1.0; B]);
+        self.floors.iter_mut().for_each(|floor| *floor = [1e3; B]);
+        self.leakage.iter_mut().for_each(|leakage| *leakage = Leakage::NEW);
+        (self.loud, self.bands, self.peak) = ([0; BANDS], [[0.0; BANDS]; 3], [0.0; BANDS]);
+        (self.blocks, self.near_db, self.near, self.absent, self.random) = (0, 0.0, 0.0, false, 1);
     }
 
     /// How surely the near end speaks, 0 to 1.
