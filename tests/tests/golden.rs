@@ -3,7 +3,7 @@
 use dsp_core::codec::g711::{Pcma, Pcmu};
 use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 use dsp_core::codec::ilbc::{IlbcDecoder, IlbcEncoder, IlbcMode};
-use media_core_tests::{coded, golden, resampled};
+use media_core_tests::{coded, echoed, golden, resampled};
 
 #[test]
 fn hashes_are_unchanged() {
@@ -32,8 +32,11 @@ fn hashes_are_unchanged() {
         ("front f32", golden::front_f32()),
         ("resample i16", resampled::resample_i16(|| 0).hash),
         ("resample f32", resampled::resample_f32(|| 0).hash),
+        ("echo first", echoed::small(echoed::FIRST_BLOCKS, || 0).hash),
+        ("echo small", echoed::small(echoed::BLOCKS, || 0).hash),
+        ("echo whole", echoed::whole(echoed::BLOCKS, || 0).hash),
     ];
-    let expected: [(&str, u32); 24] = [
+    let expected: [(&str, u32); 27] = [
         ("pcmu", 0xf58b_63b0),
         ("pcma", 0xf008_e257),
         ("l16", 0xd86d_49d5),
@@ -58,6 +61,9 @@ fn hashes_are_unchanged() {
         ("front f32", 0x9aea_3280),
         ("resample i16", 0x7aaa_2fb6),
         ("resample f32", 0x4fa1_84a8),
+        ("echo first", 0x0000_0000),
+        ("echo small", 0x0000_0000),
+        ("echo whole", 0x0000_0000),
     ];
     assert_eq!(
         hashes.map(|(name, hash)| format!("{name} {hash:#010x}")),

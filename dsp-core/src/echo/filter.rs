@@ -6,7 +6,7 @@
 //!
 //! Cost: for each partition and bin 4 multiplications to filter, 12 to learn, and 8 for the second filter.
 
-use super::arithmetic::energy;
+use super::arithmetic::{energy, max};
 use crate::spectrum::Spectrum;
 
 /// How much of its uncertainty the filter keeps a block: what its robustness in double talk hangs on.
@@ -28,6 +28,12 @@ pub(super) struct FarSpectra<const B: usize, const P: usize> {
 impl<const B: usize, const P: usize> FarSpectra<B, P> {
     pub(super) const NEW: Self = Self { ring: [Spectrum::ZERO; P], head: 0 };
 
+    /// Silence, in place: no second one lies on the stack meanwhile.
+    pub(super) fn clear(&mut self) {
+        self.ring.iter_mut().for_each(|spectrum| *spectrum = Spectrum::ZERO);
+        self.head = 0;
+    }
+
     pub(super) fn push(&mut self, spectrum: Spectrum<B>) {
         self.head = if self.head == 0 { P - 1 } else { self.head - 1 };
         self.ring[self.head] = spectrum;
@@ -42,11 +48,11 @@ impl<const B: usize, const P: usize> FarSpectra<B, P> {
 
     /// The far end is read so many blocks earlier (or later, if negative) from now on. What isn't known any more is silence.
     pub(super) fn shift(&mut self, blocks: i32) {
-        let old = *self;
+        self.head = (self.head as i64 + i64::from(blocks)).rem_euclid(P as i64) as usize;
         for p in 0..P {
-            let from = p as i64 + i64::from(blocks);
-            let at = (self.head + p) % P;
-            self.ring[at] = if (0..P as i64).contains(&from) { *old.ago(from as usize) } else { Spectrum::ZERO };
+            if !(0..P as i64).contains(&(p as i64 + i64::from(blocks))) {
+                self.ring[(self.head + p) % P] = Spectrum::ZERO;
+            }
         }
     }
 }
@@ -104,7 +110,7 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
 
     /// Knows nothing any more.
     pub(super) fn forget(&mut self, decay_ms: f32) {
-        self.weights = [Spectrum::ZERO; P];
+        self.weights.iter_mut().for_each(|weights| *weights = Spectrum::ZERO);
         for (p, row) in self.uncertainty.iter_mut().enumerate() {
             *row = [Self::unknown(p, decay_ms); B];
         }
@@ -114,7 +120,7 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
     pub(super) fn doubt(&mut self, share: f32) {
         for (p, row) in self.uncertainty.iter_mut().enumerate() {
             let least = share * Self::unknown(p, 60.0);
-            row.iter_mut().for_each(|u| *u = u.max(least));
+            row.iter_mut().for_each(|u| *u = max(*u, least));
         }
     }
 
@@ -125,7 +131,8 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
     }
 
     pub(super) fn reset(&mut self) {
-        *self = Self::new();
+        self.forget(60.0);
+        (self.noise, self.turn) = ([1e-4; B], 0);
     }
 
     /// Takes another filter's weights over, which left `error` of it.
@@ -150,7 +157,7 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
         let mut inverse = [0.0; B];
         for k in 0..B {
             self.noise[k] = 0.6 * self.noise[k] + 0.4 * now[k];
-            inverse[k] = 1.0 / (doubt[k] + 2.0 * self.noise[k].max(0.3 * now[k]) + 1e-10);
+            inverse[k] = 1.0 / (doubt[k] + 2.0 * max(self.noise[k], 0.3 * now[k]) + 1e-10);
         }
         let (keep, lose) = (KEEP * KEEP, 1.0 - KEEP * KEEP);
         for (p, (weights, row)) in self.weights.iter_mut().zip(&mut self.uncertainty).enumerate() {
@@ -201,7 +208,7 @@ impl<const B: usize> Nlms<B> {
         }
         let mut step = Spectrum::ZERO;
         for (k, (far, sum)) in self.far.iter_mut().zip(sum).enumerate() {
-            *far = (0.9 * *far + 0.1 * sum).max(sum);
+            *far = max(0.9 * *far + 0.1 * sum, sum);
             let gain = 0.5 / (*far + 1e-4);
             (step.re[k], step.im[k]) = (gain * error.re[k], gain * error.im[k]);
         }

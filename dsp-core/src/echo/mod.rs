@@ -329,14 +329,16 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     }
 
     /// Forgets everything but the settings.
+    #[cold]
+    #[inline(never)]
     fn forget(&mut self) {
         self.front.reset();
-        self.far = FarSpectra::NEW;
+        self.far.clear();
         self.last_far = [0.0; B];
         self.kalman.reset();
         self.second.as_mut().fill(Spectrum::ZERO);
         self.nlms = Nlms::NEW;
-        self.saturation.as_mut().fill(SaturationModel::NEW);
+        self.saturation.as_mut().iter_mut().for_each(|model| model.0.reset());
         self.search.reset();
         self.drift = Drift::NEW;
         self.suppressor.reset();
@@ -382,9 +384,11 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     }
 
     /// Time has jumped: what was heard before doesn't go on, what was learned may still be true.
+    #[cold]
+    #[inline(never)]
     fn jump(&mut self) {
         self.stats.jumps = self.stats.jumps.saturating_add(1);
-        self.far = FarSpectra::NEW;
+        self.far.clear();
         self.last_far = [0.0; B];
         self.front.jump();
         self.search.reset();

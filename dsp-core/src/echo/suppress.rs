@@ -8,7 +8,7 @@
 //!
 //! Windows: square roots of Hann, 20 ms, half overlapping. Delay: 10 ms.
 
-use super::arithmetic::{db, power};
+use super::arithmetic::{db, max, min, power};
 use super::front::EMPHASIS;
 use crate::math::sin_cos;
 use crate::spectrum::Spectrum;
@@ -57,7 +57,7 @@ impl Leakage {
     const NEW: Self = Self { least: [[3.0; BANDS]; STRETCHES], now: [99.0; BANDS] };
 
     fn lift(&mut self, to_db: f32) {
-        self.least.as_flattened_mut().iter_mut().for_each(|least| *least = least.max(to_db));
+        self.least.as_flattened_mut().iter_mut().for_each(|least| *least = max(*least, to_db));
         self.now = [99.0; BANDS];
     }
 
@@ -69,7 +69,7 @@ impl Leakage {
     }
 
     fn least(&self, band: usize) -> f32 {
-        self.least.iter().fold(self.now[band], |least, stretch| least.min(stretch[band]))
+        self.least.iter().fold(self.now[band], |least, stretch| min(least, stretch[band]))
     }
 }
 
@@ -134,8 +134,17 @@ impl<const B: usize> Suppressor<B> {
         new
     }
 
+    /// Forgets everything, in place: no second one lies on the stack meanwhile.
     pub(super) fn reset(&mut self) {
-        *self = Self::new();
+        self.last = [[0.0; B]; 2];
+        for zero in [&mut self.overlap, &mut self.doubt, &mut self.estimate, &mut self.smooth] {
+            *zero = [0.0; B];
+        }
+        (self.gain, self.snr) = ([1.0; B], [1.0; B]);
+        self.floors.iter_mut().for_each(|floor| *floor = [1e3; B]);
+        self.leakage.iter_mut().for_each(|leakage| *leakage = Leakage::NEW);
+        (self.loud, self.bands, self.peak) = ([0; BANDS], [[0.0; BANDS]; 3], [0.0; BANDS]);
+        (self.blocks, self.near_db, self.near, self.absent, self.random) = (0, 0.0, 0.0, false, 1);
     }
 
     /// How surely the near end speaks, 0 to 1.
@@ -194,7 +203,7 @@ impl<const B: usize> Suppressor<B> {
         let floor = self.noise_floor(&power_now);
         let mut model = [0.0; B];
         for k in 0..B {
-            self.estimate[k] = echo[k].max(0.5 * self.estimate[k]);
+            self.estimate[k] = max(echo[k], 0.5 * self.estimate[k]);
             model[k] = 0.25 * (self.doubt[k] + doubt[k]) * self.deemphasis[k] + 1e-5 * self.estimate[k];
         }
         self.doubt = *doubt;
@@ -206,14 +215,14 @@ impl<const B: usize> Suppressor<B> {
         for k in 0..B {
             // Where nothing is heard nothing is taken away.
             let snr = (power_now[k] + 1e-13) / (oversubtraction * residual[k] + 1e-15);
-            let over = (snr - 1.0).max(0.0);
+            let over = max(snr - 1.0, 0.0);
             let mut prior = 0.9 * self.gain[k] * self.gain[k] * self.snr[k] + 0.1 * over;
             if snr > 20.0 {
-                prior = prior.max(over);
+                prior = max(prior, over);
             }
-            let prior = prior.max(1e-3);
+            let prior = max(prior, 1e-3);
             (self.gain[k], self.snr[k]) = (prior / (1.0 + prior), snr);
-            let gain = (self.gain[k] * muted).max(LEAST);
+            let gain = max(self.gain[k] * muted, LEAST);
             (out.re[k], out.im[k]) = (gain * spectrum.re[k], gain * spectrum.im[k]);
             // The floor is a minimum: a mean of the same noise lies higher.
             let fill = if noise { 1.5 * floor[k] * (1.0 - gain * gain) } else { 0.0 };
@@ -242,17 +251,17 @@ impl<const B: usize> Suppressor<B> {
         let first = self.blocks == 0;
         for ((smooth, least), now) in self.smooth.iter_mut().zip(&mut self.floors[0]).zip(now) {
             *smooth = if first { *now } else { 0.85 * *smooth + 0.15 * now };
-            *least = if begins { *smooth } else { least.min(*smooth) };
+            *least = if begins { *smooth } else { min(*least, *smooth) };
         }
         self.blocks = self.blocks.wrapping_add(1);
         let mut floor = self.floors[0];
         for row in &self.floors[1..] {
-            floor.iter_mut().zip(row).for_each(|(least, row)| *least = least.min(*row));
+            floor.iter_mut().zip(row).for_each(|(least, row)| *least = min(*least, *row));
         }
         floor.iter_mut().for_each(|least| *least *= 1.5);
         // Steady rumble of the far end is no noise.
         let low = floor[4..8].iter().sum::<f32>() / 4.0;
-        floor[..4].iter_mut().for_each(|least| *least = least.min(low));
+        floor[..4].iter_mut().for_each(|least| *least = min(*least, low));
         floor
     }
 
@@ -272,9 +281,9 @@ impl<const B: usize> Suppressor<B> {
             let rise = if y[band] > self.peak[band] { 0.1 } else { 0.002 };
             self.peak[band] += rise * (y[band] - self.peak[band]);
             if y[band] > 30.0 * n[band] && y[band] > 0.3 * self.peak[band] {
-                let left = db((self.bands[0][band] - n[band]).max(0.02 * self.bands[0][band]));
+                let left = db(max(self.bands[0][band] - n[band], 0.02 * self.bands[0][band]));
                 for (leakage, model) in self.leakage.iter_mut().zip([self.bands[2][band], self.bands[1][band]]) {
-                    leakage.now[band] = leakage.now[band].min(left - db(model));
+                    leakage.now[band] = min(leakage.now[band], left - db(model));
                 }
                 self.loud[band] += 1;
                 if self.loud[band] >= LOUD_FRAMES {
@@ -298,10 +307,10 @@ impl<const B: usize> Suppressor<B> {
             if band + 1 < bands && k as f32 >= centre(band + 1) {
                 band += 1;
             }
-            let at = (k as f32 - centre(band)).max(0.0);
+            let at = max(k as f32 - centre(band), 0.0);
             let first = power(factors[0][band] + slopes[0][band] * at);
             let second = power(factors[1][band] + slopes[1][band] * at);
-            *residual = share * (first * model[k]).max(second * self.estimate[k]);
+            *residual = share * max(first * model[k], second * self.estimate[k]);
         }
         // The strongest ones, in order.
         let mut over = [f32::MIN; STRONGEST];

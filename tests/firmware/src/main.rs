@@ -11,16 +11,19 @@ use host_embedded::phone::Phone;
 
 #[path = "../../src/canned.rs"]
 mod canned;
+mod echo;
+#[path = "../../src/echoed.rs"]
+mod echoed;
 #[path = "../../src/fnv.rs"]
 mod fnv;
 #[path = "../../src/golden.rs"]
 mod golden;
-#[path = "../../src/resampled.rs"]
-mod resampled;
 mod kernels;
 mod meter;
 #[path = "../../src/phone_flood.rs"]
 mod phone_flood;
+#[path = "../../src/resampled.rs"]
+mod resampled;
 mod semihosting;
 
 #[entry]
@@ -109,6 +112,11 @@ fn main() -> ! {
             semihosting::print("resampled f32 ", name, cost);
         }
         kernels::measure::<f32>("f32", meter::instructions, print);
+        print("echo first", echoed::small(echoed::FIRST_BLOCKS, || 0).hash);
+    }
+    // Two seconds take too long where floats are emulated.
+    if cfg!(target_abi = "eabihf") {
+        echo::measure();
     }
     semihosting::succeed()
 }
