@@ -1,11 +1,11 @@
-//! Sums, logarithms and powers of the canceller: in one fixed order, from `+ - * /` alone, so the same bits everywhere.
+//! Sums, logarithms and powers of spectral processing: in one fixed order, from `+ - * /` alone, so the same bits everywhere.
 
 /// Neighbours that are summed apart.
 const LANES: usize = 8;
 
 /// The sum of products, eight partial sums in turn.
 #[inline]
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0f32; LANES];
     let (a_lanes, a_rest) = a.as_chunks::<LANES>();
     let (b_lanes, b_rest) = b.as_chunks::<LANES>();
@@ -21,13 +21,13 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// The sum of squares.
 #[inline]
-pub(super) fn energy(samples: &[f32]) -> f32 {
+pub(crate) fn energy(samples: &[f32]) -> f32 {
     dot(samples, samples)
 }
 
 /// Base-2 logarithm of a positive normal number, within 3e-5.
 #[inline(always)]
-pub(super) fn log2(x: f32) -> f32 {
+pub(crate) fn log2(x: f32) -> f32 {
     let bits = x.to_bits();
     let exponent = (bits >> 23) as i32 - 127;
     let m = f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000);
@@ -39,7 +39,7 @@ pub(super) fn log2(x: f32) -> f32 {
 
 /// 2 to the power of `x`, within 2e-4 of it; -126 to 126.
 #[inline(always)]
-pub(super) fn exp2(x: f32) -> f32 {
+pub(crate) fn exp2(x: f32) -> f32 {
     let x = x.clamp(-126.0, 126.0);
     // Shifted to where truncation is floor.
     let whole = (x + 128.0) as i32 - 128;
@@ -50,14 +50,14 @@ pub(super) fn exp2(x: f32) -> f32 {
 
 /// Decibels of a power: never below -150.
 #[inline(always)]
-pub(super) fn db(power: f32) -> f32 {
+pub(crate) fn db(power: f32) -> f32 {
     // 10 log10(2).
     3.010_3 * log2(power.max(1e-15))
 }
 
 /// The power of decibels.
 #[inline(always)]
-pub(super) fn power(db: f32) -> f32 {
+pub(crate) fn power(db: f32) -> f32 {
     exp2(db * 0.332_192_8)
 }
 
