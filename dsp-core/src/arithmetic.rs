@@ -19,6 +19,21 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     ((a + e) + (c + g)) + ((b + f) + (d + h)) + rest
 }
 
+/// The sum of all, eight partial sums in turn.
+#[inline]
+pub(crate) fn total(of: &[f32]) -> f32 {
+    let mut sums = [0.0f32; LANES];
+    let (lanes, rest) = of.as_chunks::<LANES>();
+    for lanes in lanes {
+        for (sum, lane) in sums.iter_mut().zip(lanes) {
+            *sum += lane;
+        }
+    }
+    let rest: f32 = rest.iter().sum();
+    let [a, b, c, d, e, f, g, h] = sums;
+    ((a + e) + (c + g)) + ((b + f) + (d + h)) + rest
+}
+
 /// The sum of squares.
 #[inline]
 pub(crate) fn energy(samples: &[f32]) -> f32 {
@@ -41,9 +56,11 @@ pub(crate) fn log2(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn exp2(x: f32) -> f32 {
     let x = x.clamp(-126.0, 126.0);
-    // Shifted to where truncation is floor.
-    let whole = (x + 128.0) as i32 - 128;
-    let t = x - whole as f32;
+    // Shifted to where a float's last bit is one: its bits count whole numbers. (A conversion saturates, one by one.)
+    const SHIFT: f32 = 12_582_912.0;
+    let shifted = (x - 0.5) + SHIFT;
+    let whole = shifted.to_bits() as i32 - SHIFT.to_bits() as i32;
+    let t = x - (shifted - SHIFT);
     let p = 1.0 + t * (0.695_928_47 + t * (0.224_946_31 + t * 0.079_125_22));
     p * f32::from_bits(((whole + 127) as u32) << 23)
 }
@@ -77,6 +94,7 @@ mod tests {
         assert!(worst.0 < 2e-4 && worst.1 < 5e-5, "{worst:?}");
         assert!(worst.0 > 1e-6 && worst.1 > 1e-6, "{worst:?}");
         assert!((db(power(-37.0)) + 37.0).abs() < 0.01);
+        assert!((-126..=126).all(|x| exp2(x as f32) == (x as f32).exp2()));
     }
 
     #[test]
@@ -84,6 +102,7 @@ mod tests {
         for length in 0..40 {
             let a: std::vec::Vec<f32> = (0..length).map(|n| n as f32).collect();
             assert_eq!(energy(&a), (0..length).map(|n| (n * n) as f32).sum::<f32>());
+            assert_eq!(total(&a), (0..length).map(|n| n as f32).sum::<f32>());
         }
     }
 }

@@ -83,6 +83,35 @@ fn lanes(from: &[f32], at: usize) -> Lanes {
     lanes
 }
 
+/// Four runs of neighbours, `step` apart. (Not a map over their places: a closure is a call where it isn't inlined.)
+#[inline(always)]
+fn four(from: &[f32], at: usize, step: usize) -> [Lanes; 4] {
+    [lanes(from, at), lanes(from, at + step), lanes(from, at + 2 * step), lanes(from, at + 3 * step)]
+}
+
+/// Neighbours in the opposite order.
+#[inline(always)]
+fn reversed(from: &[f32], at: usize) -> Lanes {
+    let [a, b, c, d] = lanes(from, at);
+    [d, c, b, a]
+}
+
+#[inline(always)]
+fn put(to: &mut [f32], at: usize, lanes: Lanes) {
+    to[at..at + LANES].copy_from_slice(&lanes);
+}
+
+#[inline(always)]
+fn put_reversed(to: &mut [f32], at: usize, lanes: Lanes) {
+    let [a, b, c, d] = lanes;
+    put(to, at, [d, c, b, a]);
+}
+
+#[inline(always)]
+fn half(a: Lanes) -> Lanes {
+    mul(a, [0.5; LANES])
+}
+
 #[inline(always)]
 fn add(a: Lanes, b: Lanes) -> Lanes {
     core::array::from_fn(|n| a[n] + b[n])
@@ -121,10 +150,7 @@ fn turned(re: Lanes, im: Lanes, by_re: Lanes, by_im: Lanes) -> (Lanes, Lanes) {
 fn first_stage<const H: usize>(from: &Complex<H>, to: &mut Complex<H>) {
     let quarter = H / 4;
     for p in (0..quarter).step_by(LANES) {
-        let (mut re, mut im) = butterfly4(
-            [0, 1, 2, 3].map(|k| lanes(&from.re, p + k * quarter)),
-            [0, 1, 2, 3].map(|k| lanes(&from.im, p + k * quarter)),
-        );
+        let (mut re, mut im) = butterfly4(four(&from.re, p, quarter), four(&from.im, p, quarter));
         for k in 1..4 {
             let (by_re, by_im) =
                 (lanes(&Factors::<H>::FIRST.re, k * quarter + p), lanes(&Factors::<H>::FIRST.im, k * quarter + p));
@@ -145,11 +171,12 @@ fn first_stage<const H: usize>(from: &Complex<H>, to: &mut Complex<H>) {
 fn stage4<const H: usize>(from: &Complex<H>, to: &mut Complex<H>, length: usize, stride: usize) {
     let quarter = length / 4;
     for p in 0..quarter {
-        let factors = [0, 1, 2, 3].map(|k| Factors::<H>::turn(2 * H / length * k * p));
+        let turn = 2 * H / length * p;
+        let factors =
+            [(1.0, 0.0), Factors::<H>::turn(turn), Factors::<H>::turn(2 * turn), Factors::<H>::turn(3 * turn)];
         for q in (0..stride).step_by(LANES) {
-            let at = |k: usize| q + stride * (p + k * quarter);
-            let (re, im) =
-                butterfly4([0, 1, 2, 3].map(|k| lanes(&from.re, at(k))), [0, 1, 2, 3].map(|k| lanes(&from.im, at(k))));
+            let (at, step) = (q + stride * p, stride * quarter);
+            let (re, im) = butterfly4(four(&from.re, at, step), four(&from.im, at, step));
             for k in 0..4 {
                 let (re, im) = if p == 0 || k == 0 {
                     (re[k], im[k])
@@ -272,16 +299,19 @@ impl<const H: usize> Spectrum<H> {
         let mut spectrum = Self::ZERO;
         spectrum.re[0] = points.re[0] + points.im[0];
         spectrum.im[0] = points.re[0] - points.im[0];
-        for k in 1..=H / 2 {
-            let mirror = H - k;
+        for k in (1..=H / 2).step_by(LANES) {
+            let mirror = H - k - (LANES - 1);
+            let (re, im) = (lanes(&points.re, k), lanes(&points.im, k));
+            let (mirror_re, mirror_im) = (reversed(&points.re, mirror), reversed(&points.im, mirror));
             // Of the even samples, and of the odd ones, which are half a step later.
-            let (even_re, even_im) =
-                (0.5 * (points.re[k] + points.re[mirror]), 0.5 * (points.im[k] - points.im[mirror]));
-            let (odd_re, odd_im) = (0.5 * (points.im[k] + points.im[mirror]), 0.5 * (points.re[mirror] - points.re[k]));
-            let (by_re, by_im) = (Factors::<H>::TURN.re[k], Factors::<H>::TURN.im[k]);
-            let (turned_re, turned_im) = (odd_re * by_re - odd_im * by_im, odd_re * by_im + odd_im * by_re);
-            (spectrum.re[k], spectrum.im[k]) = (even_re + turned_re, even_im + turned_im);
-            (spectrum.re[mirror], spectrum.im[mirror]) = (even_re - turned_re, turned_im - even_im);
+            let (even_re, even_im) = (half(add(re, mirror_re)), half(sub(im, mirror_im)));
+            let (odd_re, odd_im) = (half(add(im, mirror_im)), half(sub(mirror_re, re)));
+            let (by_re, by_im) = (lanes(&Factors::<H>::TURN.re, k), lanes(&Factors::<H>::TURN.im, k));
+            let (turned_re, turned_im) = turned(odd_re, odd_im, by_re, by_im);
+            put(&mut spectrum.re, k, add(even_re, turned_re));
+            put(&mut spectrum.im, k, add(even_im, turned_im));
+            put_reversed(&mut spectrum.re, mirror, sub(even_re, turned_re));
+            put_reversed(&mut spectrum.im, mirror, sub(turned_im, even_im));
         }
         spectrum
     }
@@ -294,16 +324,19 @@ impl<const H: usize> Spectrum<H> {
         let scale = 0.5 / H as f32;
         points.im[0] = (self.re[0] + self.im[0]) * scale;
         points.re[0] = (self.re[0] - self.im[0]) * scale;
-        for k in 1..=H / 2 {
-            let mirror = H - k;
-            let (even_re, even_im) = (self.re[k] + self.re[mirror], self.im[k] - self.im[mirror]);
-            let (odd_re, odd_im) = (self.re[k] - self.re[mirror], self.im[k] + self.im[mirror]);
-            let (by_re, by_im) = (Factors::<H>::TURN.re[k], -Factors::<H>::TURN.im[k]);
-            let (turned_re, turned_im) = (odd_re * by_re - odd_im * by_im, odd_re * by_im + odd_im * by_re);
-            points.im[k] = (even_re - turned_im) * scale;
-            points.re[k] = (even_im + turned_re) * scale;
-            points.im[mirror] = (even_re + turned_im) * scale;
-            points.re[mirror] = (turned_re - even_im) * scale;
+        for k in (1..=H / 2).step_by(LANES) {
+            let mirror = H - k - (LANES - 1);
+            let (re, im) = (lanes(&self.re, k), lanes(&self.im, k));
+            let (mirror_re, mirror_im) = (reversed(&self.re, mirror), reversed(&self.im, mirror));
+            let (even_re, even_im) = (add(re, mirror_re), sub(im, mirror_im));
+            let (odd_re, odd_im) = (sub(re, mirror_re), add(im, mirror_im));
+            let (by_re, by_im) = (lanes(&Factors::<H>::TURN.re, k), lanes(&Factors::<H>::TURN.im, k).map(|x| -x));
+            let (turned_re, turned_im) = turned(odd_re, odd_im, by_re, by_im);
+            let scale = [scale; LANES];
+            put(&mut points.im, k, mul(sub(even_re, turned_im), scale));
+            put(&mut points.re, k, mul(add(even_im, turned_re), scale));
+            put_reversed(&mut points.im, mirror, mul(add(even_re, turned_im), scale));
+            put_reversed(&mut points.re, mirror, mul(sub(turned_re, even_im), scale));
         }
         let points = points.transform();
         let mut halves = [[0.0; H]; 2];
@@ -331,7 +364,10 @@ impl<const H: usize> Spectrum<H> {
     /// The power of each bin; of DC and half the sample rate together in slot 0, where their sum's half is as much as one bin.
     #[inline(always)]
     pub fn power(&self) -> [f32; H] {
-        let mut power: [f32; H] = core::array::from_fn(|k| self.re[k] * self.re[k] + self.im[k] * self.im[k]);
+        let mut power = [0.0; H];
+        for ((power, re), im) in power.iter_mut().zip(&self.re).zip(&self.im) {
+            *power = re * re + im * im;
+        }
         power[0] *= 0.5;
         power
     }

@@ -6,6 +6,7 @@
 //!
 //! Bands are one Bark wide, of bins of 31.25 Hz.
 
+use crate::arithmetic::total;
 use crate::math::sin_cos;
 
 /// First bins of the bands at 16 kHz, and the end of the last one; at 8 kHz those below 4 kHz.
@@ -36,7 +37,7 @@ impl<const H: usize> Bands<H> {
     pub(super) fn sums(power: &[f32; H]) -> [f32; BANDS] {
         let mut sums = [0.0; BANDS];
         for (band, sum) in sums.iter_mut().enumerate().take(Self::COUNT) {
-            *sum = power[Self::range(band)].iter().sum();
+            *sum = total(&power[Self::range(band)]);
         }
         sums
     }

@@ -107,15 +107,8 @@ impl<const H: usize> SpeechGain<H> {
             }
         }
         let (envelope, between) = (3 * Self::MS / 8, 5 * Self::MS / 2);
-        for lag in 0..H {
-            let kept = if lag < envelope {
-                KEPT[0]
-            } else if lag < between {
-                KEPT[1]
-            } else {
-                KEPT[2]
-            };
-            self.kept[lag] = 0.9 * self.kept[lag] + 0.1 * kept;
+        for (lags, kept) in [0..envelope, envelope..between, between..H].into_iter().zip(KEPT) {
+            self.kept[lags].iter_mut().for_each(|now| *now = 0.9 * *now + 0.1 * kept);
         }
         if peak > 0 {
             self.kept[peak - 2..=peak + 2].fill(KEPT[0]);

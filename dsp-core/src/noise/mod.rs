@@ -36,7 +36,7 @@ mod wide;
 
 use core::fmt;
 
-use crate::arithmetic::{db, exp2, log2};
+use crate::arithmetic::{db, energy, exp2, log2, total};
 use crate::block::Block;
 use crate::front::{CaptureBlock, Near};
 use crate::spectrum::Spectrum;
@@ -174,28 +174,26 @@ impl<const B: usize, const H: usize> NoiseSuppressor<B, H> {
             *heard = if sample.is_finite() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 };
         }
         let window = &Windows::<B, H>::ANALYSIS;
-        let [first, second]: [[f32; H]; 2] =
-            core::array::from_fn(|half| core::array::from_fn(|n| self.heard[half][n] * window[half][n]));
-        let mut spectrum = Spectrum::forward(&first, &second);
-        let power = spectrum.power().map(|power| power + 1e-10);
+        let mut seen = self.heard;
+        for (seen, window) in seen.as_flattened_mut().iter_mut().zip(window.as_flattened()) {
+            *seen *= window;
+        }
+        let mut spectrum = Spectrum::forward(&seen[0], &seen[1]);
+        let mut power = spectrum.power();
+        power.iter_mut().for_each(|power| *power += 1e-10);
         let gains = self.gains(&power);
-        let (mut before, mut behind) = (1e-9, 1e-9);
         for k in 0..H {
             spectrum.re[k] *= gains[k];
             spectrum.im[k] *= gains[k];
-            before += power[k];
-            behind += gains[k] * gains[k] * power[k];
         }
-        self.stats.gain_db = db(behind / before).min(0.0);
+        self.stats.gain_db = (db(total(&spectrum.power()) + 1e-9) - db(total(&power) + 1e-9)).min(0.0);
         let done = spectrum.inverse();
         let (done, [rise, fall]) = (&done.as_flattened()[2 * H - 2 * B..], &Windows::<B, H>::SYNTHESIS);
-        let mut sum = 0.0;
         for n in 0..B {
             frame[n] = self.overlap[n] + done[n] * rise[n];
             self.overlap[n] = done[B + n] * fall[n];
-            sum += frame[n] * frame[n];
         }
-        if !sum.is_finite() {
+        if !energy(frame).is_finite() {
             // It can't be: all that is divided by has a floor, and what was heard a ceiling.
             self.forget();
             *frame = [0.0; B];
@@ -216,7 +214,7 @@ impl<const B: usize, const H: usize> NoiseSuppressor<B, H> {
         self.floor.follow(power, frame.speech);
         self.stats.speech_probability = frame.speech;
         self.stats.speech_log_odds = frame.log_odds;
-        let level = self.floor.power().iter().sum::<f32>() / (H as f32 * Windows::<B, H>::ENERGY);
+        let level = total(self.floor.power()) / (H as f32 * Windows::<B, H>::ENERGY);
         self.stats.noise_level_dbov = db(level).max(-127.0);
         self.mix(power, &even, &enhanced.gain, frame)
     }
@@ -227,20 +225,27 @@ impl<const B: usize, const H: usize> NoiseSuppressor<B, H> {
         let least = self.level.octaves();
         let least_power = exp2(2.0 * least);
         let mut gains = [0.0; H];
-        for k in 0..H {
-            let mut gain = speech[k].max(least_power);
-            if frame.click {
-                gain = gain.min(2.0 * (self.slow[k] + least_power * noise[k]) / power[k]);
+        for (gain, speech) in gains.iter_mut().zip(speech) {
+            *gain = speech.max(least_power);
+        }
+        if frame.click {
+            for k in 0..H {
+                gains[k] = gains[k].min(2.0 * (self.slow[k] + least_power * noise[k]) / power[k]);
             }
-            let now = (gain * power[k]).min(4.0 * self.slow[k] + noise[k]);
-            self.slow[k] = 0.6 * self.slow[k] + 0.4 * now;
-            gains[k] = gain;
         }
         for k in 0..H {
-            // Down to 26 dB below the level, where a pause is louder than its noise.
-            let pause = if frame.clicks { (0.5 * log2(2.0 * noise[k] / even[k])).clamp(-4.321_928, 0.0) } else { 0.0 };
-            let octaves = 0.5 * frame.speech * log2(gains[k]) + (1.0 - frame.speech) * (least + pause);
-            gains[k] = exp2(octaves);
+            let now = (gains[k] * power[k]).min(4.0 * self.slow[k] + noise[k]);
+            self.slow[k] = 0.6 * self.slow[k] + 0.4 * now;
+        }
+        let mut pauses = [least; H];
+        if frame.clicks {
+            for k in 0..H {
+                // Down to 26 dB below the level, where a pause is louder than its noise.
+                pauses[k] += (0.5 * log2(2.0 * noise[k] / even[k])).clamp(-4.321_928, 0.0);
+            }
+        }
+        for (gain, pause) in gains.iter_mut().zip(&pauses) {
+            *gain = exp2(0.5 * frame.speech * log2(*gain) + (1.0 - frame.speech) * pause);
         }
         gains
     }

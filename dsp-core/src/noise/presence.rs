@@ -11,7 +11,7 @@
 //! Delay: none. Cost: one real FFT, and a power and a logarithm a bin below 4 kHz.
 
 use super::bands::{BANDS, Bands, Windows};
-use crate::arithmetic::{exp2, log2};
+use crate::arithmetic::{exp2, log2, total};
 use crate::spectrum::Spectrum;
 
 /// Bins of the harmonics: 94 Hz to 4 kHz.
@@ -109,7 +109,7 @@ impl<const B: usize, const H: usize> Presence<B, H> {
         }
         likelihood /= Bands::<H>::COUNT as f32;
         self.likelihood = 0.6 * self.likelihood + 0.4 * likelihood;
-        let energy = power[CLICKS_FROM..H - 1].iter().sum();
+        let energy = total(&power[CLICKS_FROM..H - 1]);
         self.learn_clicks(likelihood, energy);
         let known = (2.0 * self.count).min(1.0);
         let weight = 1.0 + 1.2 * (1.0 - known);
@@ -150,13 +150,12 @@ impl<const B: usize, const H: usize> Presence<B, H> {
 /// How periodic a block is at the pitches of voices, 80 to 400 Hz.
 fn harmonicity<const B: usize, const H: usize>(over: &[f32; H]) -> f32 {
     let mut compressed = Spectrum::<H>::ZERO;
-    let mut whole = 1e-9;
-    for k in HARMONICS {
-        compressed.re[k] = exp2(0.3 * log2(over[k].clamp(1e-12, 1e4)));
-        whole += compressed.re[k];
+    for (compressed, over) in compressed.re[HARMONICS].iter_mut().zip(&over[HARMONICS]) {
+        *compressed = exp2(0.3 * log2(over.clamp(1e-12, 1e4)));
     }
+    let whole = total(&compressed.re[HARMONICS]) + 1e-9;
     let [correlation, _] = compressed.inverse();
-    let factors = &Windows::<B, H>::UNBIASED;
-    let most = (B / 4..=B + B / 4).fold(0.0f32, |most, lag| most.max(correlation[lag] * factors[lag]));
-    most * H as f32 / whole
+    let pitches = B / 4..=B + B / 4;
+    let lags = correlation[pitches.clone()].iter().zip(&Windows::<B, H>::UNBIASED[pitches]);
+    lags.fold(0.0f32, |most, (lag, factor)| most.max(lag * factor)) * H as f32 / whole
 }
