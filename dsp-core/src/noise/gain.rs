@@ -5,10 +5,10 @@
 //! other is decision-directed (Ephraim and Malah, 1984) with a weight of the new that grows with the gain (Valin, 2007): it is
 //! even and dull. The gain is that of the log-spectral amplitude (Ephraim and Malah, 1985).
 //!
-//! Delay: none. Cost: two real FFTs, and 40 operations, two logarithms and two powers of two a bin.
+//! Delay: none. Cost: two cosine transforms, and 40 operations, two logarithms and two powers of two a bin.
 
+use super::cosines::even_spectrum;
 use crate::arithmetic::{exp2, log2};
-use crate::spectrum::Spectrum;
 
 /// The noise is taken for so much more than it is.
 pub(super) const OVER: f32 = 1.3;
@@ -60,20 +60,18 @@ impl<const H: usize> SpeechGain<H> {
 
     /// Gains of a block. Everything is power.
     pub(super) fn enhance(&mut self, power: &[f32; H], noise: &[f32; H]) -> Enhanced<H> {
-        let mut octaves = Spectrum::<H>::ZERO;
+        let mut octaves = [0.0; H];
         for k in 0..H {
             let n = OVER * noise[k];
-            octaves.re[k] = log2((power[k] - n).max(LEAST * n) + 1e-14);
+            octaves[k] = log2((power[k] - n).max(LEAST * n) + 1e-14);
         }
         // Half the sample rate has no power of its own here: its neighbour's.
-        octaves.im[0] = octaves.re[H - 1];
-        let [cepstrum, rest] = octaves.inverse();
+        let (mut cepstrum, mut end) = even_spectrum(&octaves, octaves[H - 1]);
+        cepstrum.iter_mut().for_each(|lag| *lag *= 0.5 / H as f32);
+        end *= 0.5 / H as f32;
         self.smooth(&cepstrum);
-        self.end = rest[0] + KEPT[2] * (self.end - rest[0]);
-        // A real and even sequence has a real and even spectrum.
-        let mut mirror = [self.end; H];
-        mirror[1..].iter_mut().zip(self.cepstrum[1..].iter().rev()).for_each(|(to, from)| *to = *from);
-        let smooth = Spectrum::forward(&self.cepstrum, &mirror).re;
+        self.end = end + KEPT[2] * (self.end - end);
+        let (smooth, _) = even_spectrum(&self.cepstrum, self.end);
         let mut enhanced = Enhanced { gain: [0.0; H], over: [0.0; H] };
         for k in 0..H {
             let n = OVER * noise[k];

@@ -18,7 +18,7 @@
 //!
 //! 8 kHz and 16 kHz directly: [`NarrowbandNoiseSuppressor`] and [`WidebandNoiseSuppressor`]; 32 and 48 kHz are split into bands
 //! by [`BandNoiseSuppressor`]. Delay: 10 ms on top of the frame's own; the split takes 2 ms more. Levels of noise are dBov.
-//! Memory at 16 kHz: 14 KB, and as much on the stack while a frame is worked on. Cost: five real FFTs of 512 points a frame.
+//! Memory at 16 kHz: 14 KB, and as much on the stack while a frame is worked on. Cost: two real FFTs of 512 points and three of 256 a frame.
 //!
 //! Sources: Gerkmann and Hendriks, "Unbiased MMSE-based noise power estimation with low complexity and low tracking delay",
 //! 2012; Breithaupt, Gerkmann and Martin, "A novel a priori SNR estimation approach based on selective cepstro-temporal
@@ -27,6 +27,7 @@
 //! frequency domain echo cancellation with double-talk" and Speex's preprocessor, 2007.
 
 mod bands;
+mod cosines;
 mod floor;
 mod gain;
 mod presence;

@@ -8,11 +8,11 @@
 //! learned in pauses; when there are many, the likelihood counts for less, pauses become quieter, and within speech a rise of
 //! most bands at once that is no louder than clicks were is held down.
 //!
-//! Delay: none. Cost: one real FFT, and a power and a logarithm a bin below 4 kHz.
+//! Delay: none. Cost: one cosine transform, and a power and a logarithm a bin below 4 kHz.
 
 use super::bands::{BANDS, Bands, Windows};
+use super::cosines::even_spectrum;
 use crate::arithmetic::{exp2, log2, total};
-use crate::spectrum::Spectrum;
 
 /// Bins of the harmonics: 94 Hz to 4 kHz.
 const HARMONICS: core::ops::Range<usize> = 3..128;
@@ -149,13 +149,14 @@ impl<const B: usize, const H: usize> Presence<B, H> {
 
 /// How periodic a block is at the pitches of voices, 80 to 400 Hz.
 fn harmonicity<const B: usize, const H: usize>(over: &[f32; H]) -> f32 {
-    let mut compressed = Spectrum::<H>::ZERO;
-    for (compressed, over) in compressed.re[HARMONICS].iter_mut().zip(&over[HARMONICS]) {
+    let mut compressed = [0.0; H];
+    for (compressed, over) in compressed[HARMONICS].iter_mut().zip(&over[HARMONICS]) {
         *compressed = exp2(0.3 * log2(over.clamp(1e-12, 1e4)));
     }
-    let whole = total(&compressed.re[HARMONICS]) + 1e-9;
-    let [correlation, _] = compressed.inverse();
+    let whole = total(&compressed) + 1e-9;
+    let (correlation, _) = even_spectrum(&compressed, 0.0);
     let pitches = B / 4..=B + B / 4;
     let lags = correlation[pitches.clone()].iter().zip(&Windows::<B, H>::UNBIASED[pitches]);
-    lags.fold(0.0f32, |most, (lag, factor)| most.max(lag * factor)) * H as f32 / whole
+    // The spectrum's other half counts, too.
+    lags.fold(0.0f32, |most, (lag, factor)| most.max(lag * factor)) / (2.0 * whole)
 }
