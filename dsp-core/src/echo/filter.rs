@@ -6,7 +6,7 @@
 //!
 //! Cost: for each partition and bin 4 multiplications to filter, 12 to learn, and 8 for the second filter.
 
-use super::arithmetic::{energy, max};
+use crate::arithmetic::{energy, max};
 use crate::spectrum::Spectrum;
 
 /// How much of its uncertainty the filter keeps a block: what its robustness in double talk hangs on.
@@ -105,7 +105,7 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
 
     /// The uncertainty of a partition that nothing is known of: echo decays by a neper in so many ms.
     fn unknown(p: usize, decay_ms: f32) -> f32 {
-        UNKNOWN * super::arithmetic::exp2(-(p as f32) * 10.0 / decay_ms * core::f32::consts::LOG2_E)
+        UNKNOWN * crate::arithmetic::exp2(-(p as f32) * 10.0 / decay_ms * core::f32::consts::LOG2_E)
     }
 
     /// Knows nothing any more.

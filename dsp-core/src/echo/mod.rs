@@ -28,7 +28,6 @@
 //! density estimation based on optimal smoothing and minimum statistics", 2001; Ephraim and Malah, 1984 (decision-directed
 //! gain).
 
-mod arithmetic;
 mod drift;
 mod far;
 mod filter;
@@ -49,7 +48,7 @@ use crate::storage::Storage;
 pub use search::search_memory;
 pub use wide::WideEchoCanceller;
 
-use arithmetic::{db, dot, energy};
+use crate::arithmetic::{db, dot, energy};
 use drift::Drift;
 use far::Position;
 use filter::{FarSpectra, Kalman, Nlms, difference, estimate};

@@ -8,8 +8,8 @@
 //!
 //! Windows: square roots of Hann, 20 ms, half overlapping. Delay: 10 ms.
 
-use super::arithmetic::{db, max, min, power};
 use super::front::EMPHASIS;
+use crate::arithmetic::{db, max, min, power};
 use crate::math::sin_cos;
 use crate::spectrum::Spectrum;
 
