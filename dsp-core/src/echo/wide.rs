@@ -10,7 +10,7 @@
 
 use super::far::{Position, read, step};
 use super::{EchoCanceller, EchoConfig, EchoError, EchoMemory, EchoStats};
-use crate::arithmetic::{dot, db, energy, power};
+use crate::arithmetic::{db, dot, energy, power};
 use crate::bands::{LOW, MOST, TwoBands};
 use crate::front::{CaptureBlock, Near};
 use crate::process::biquad::{Biquad, BiquadDesign};
