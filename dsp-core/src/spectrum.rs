@@ -2,7 +2,7 @@
 //!
 //! The transform is Stockham's (it sorts by itself), with radices 4, 2 and 5 on separate arrays of real and imaginary parts, so
 //! that its inner loops are sums of neighbours; a real block of `2 * H` samples is a complex one of `H` points, taken apart
-//! afterwards. `H` is 80, 128, 160 or 256; others don't compile. Factors are constants of the program,
+//! afterwards. `H` is 64, 80, 128, 160 or 256; others don't compile. Factors are constants of the program,
 //! made in `f64`.
 //!
 //! A [`Spectrum`] has `H` slots for `H + 1` bins: those of DC and of half the sample rate are real and share slot 0.
@@ -28,7 +28,7 @@ struct Table<const H: usize> {
 impl<const H: usize> Factors<H> {
     /// exp(-2 pi i k / 2H) for k below `H`.
     const TURN: Table<H> = {
-        assert!(matches!(H, 80 | 128 | 160 | 256), "blocks have 80, 128, 160 or 256 samples");
+        assert!(matches!(H, 64 | 80 | 128 | 160 | 256), "blocks have 64, 80, 128, 160 or 256 samples");
         let mut table = Table { re: [0.0; H], im: [0.0; H] };
         let mut k = 0;
         while k < H {
@@ -271,6 +271,11 @@ impl<const H: usize> Complex<H> {
         let mut out = Self::ZERO;
         first_stage(self, &mut out);
         match H {
+            64 => {
+                stage4::<H, 4>(&out, self);
+                stage4::<H, 16>(self, &mut out);
+                out
+            }
             80 => {
                 stage4::<H, 4>(&out, self);
                 stage5::<H, 16>(self, &mut out);
@@ -473,6 +478,7 @@ mod tests {
     proptest! {
         #[test]
         fn is_the_transform_by_its_definition(seed in any::<u32>()) {
+            check::<64>(seed);
             check::<80>(seed);
             check::<128>(seed);
             check::<160>(seed);
