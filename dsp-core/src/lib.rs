@@ -53,6 +53,8 @@
 #[cfg(test)]
 extern crate std;
 
+mod arithmetic;
+mod bands;
 pub mod block;
 pub mod codec;
 pub mod echo;
@@ -61,6 +63,7 @@ pub mod front;
 pub mod guard;
 pub mod kernel;
 mod math;
+pub mod noise;
 pub mod process;
 pub mod quality;
 pub mod receive;

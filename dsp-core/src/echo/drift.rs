@@ -7,7 +7,7 @@
 //!
 //! Of the filter the three strongest partitions are compared, from 200 Hz to 5 kHz. Cost: some 300 products, twice a second.
 
-use super::arithmetic::max;
+use crate::arithmetic::max;
 use crate::spectrum::Spectrum;
 
 /// Partitions that are compared.

@@ -96,9 +96,9 @@ pub(super) fn read<const B: usize, const RATIO: usize>(
         let [row, next] = rows::<RATIO>((fraction >> 26) as usize);
         let between = (fraction & 0x03ff_ffff) as f32 / 67_108_864.0;
         *out = match far.get(first..first + row.len()) {
-            Some(far) if between == 0.0 => super::arithmetic::dot(far, row),
+            Some(far) if between == 0.0 => crate::arithmetic::dot(far, row),
             Some(far) => {
-                let (low, high) = (super::arithmetic::dot(far, row), super::arithmetic::dot(far, next));
+                let (low, high) = (crate::arithmetic::dot(far, row), crate::arithmetic::dot(far, next));
                 low + between * (high - low)
             }
             None => 0.0,

@@ -6,7 +6,7 @@
 //!
 //! Cost: for each partition and bin 4 multiplications to filter, 12 to learn, and 8 for the second filter.
 
-use super::arithmetic::{energy, max};
+use crate::arithmetic::{energy, max};
 use crate::spectrum::Spectrum;
 
 /// How much of its uncertainty the filter keeps a block: what its robustness in double talk hangs on.
@@ -15,6 +15,8 @@ const KEEP: f32 = 0.999_99;
 const GAIN: f32 = 0.6;
 /// How much of what it believes to have learned the filter takes for learned.
 const TRUST: f32 = 0.25;
+/// The direct sound is the first tap of this share of the largest.
+const DIRECT: f32 = 0.3;
 /// The uncertainty of a filter that knows nothing.
 const UNKNOWN: f32 = 0.3;
 
@@ -66,10 +68,11 @@ pub(super) fn estimate<const B: usize, const P: usize>(filter: &[Spectrum<B>], f
     sum.inverse()[1]
 }
 
-/// Makes a partition's response end with its block.
-fn constrain<const B: usize>(weights: &mut Spectrum<B>) {
+/// Makes a partition's response end with its block, and returns it.
+fn constrain<const B: usize>(weights: &mut Spectrum<B>) -> [f32; B] {
     let [first, _] = weights.inverse();
     *weights = Spectrum::forward(&first, &[0.0; B]);
+    first
 }
 
 /// Moves learned partitions, when the far end is read so many blocks earlier from now on.
@@ -94,23 +97,34 @@ pub(super) struct Kalman<const B: usize, const P: usize> {
     /// The power of what isn't echo.
     noise: [f32; B],
     turn: usize,
+    /// The largest tap of each partition, and where the first large one lies.
+    peaks: [f32; P],
+    onset: usize,
 }
 
 impl<const B: usize, const P: usize> Kalman<B, P> {
     pub(super) fn new() -> Self {
-        let mut new = Self { weights: [Spectrum::ZERO; P], uncertainty: [[0.0; B]; P], noise: [1e-4; B], turn: 0 };
+        let mut new = Self {
+            weights: [Spectrum::ZERO; P],
+            uncertainty: [[0.0; B]; P],
+            noise: [1e-4; B],
+            turn: 0,
+            peaks: [0.0; P],
+            onset: 0,
+        };
         new.forget(60.0);
         new
     }
 
     /// The uncertainty of a partition that nothing is known of: echo decays by a neper in so many ms.
     fn unknown(p: usize, decay_ms: f32) -> f32 {
-        UNKNOWN * super::arithmetic::exp2(-(p as f32) * 10.0 / decay_ms * core::f32::consts::LOG2_E)
+        UNKNOWN * crate::arithmetic::exp2(-(p as f32) * 10.0 / decay_ms * core::f32::consts::LOG2_E)
     }
 
     /// Knows nothing any more.
     pub(super) fn forget(&mut self, decay_ms: f32) {
         self.weights.iter_mut().for_each(|weights| *weights = Spectrum::ZERO);
+        self.peaks = [0.0; P];
         for (p, row) in self.uncertainty.iter_mut().enumerate() {
             *row = [Self::unknown(p, decay_ms); B];
         }
@@ -127,6 +141,7 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
     /// The far end is read so many blocks earlier from now on: what was learned moves along, and is doubted a little.
     pub(super) fn shift(&mut self, blocks: i32) {
         shift(&mut self.weights, blocks);
+        self.peaks = [0.0; P];
         self.doubt(0.1);
     }
 
@@ -178,8 +193,25 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
             (weights.re[0], weights.im[0]) = (dc, half);
         }
         self.turn = if self.turn + 1 >= P { 0 } else { self.turn + 1 };
-        constrain(&mut self.weights[self.turn]);
+        let response = constrain(&mut self.weights[self.turn]);
+        self.look(&response);
         doubt
+    }
+
+    /// Notes a partition's response, and where it makes the whole one begin.
+    fn look(&mut self, response: &[f32; B]) {
+        self.peaks[self.turn] = response.iter().fold(0.0, |peak, tap| max(tap.abs(), peak));
+        let strong = DIRECT * self.peaks.iter().fold(0.0, |most, &peak| max(peak, most));
+        let first = self.peaks.iter().position(|&peak| peak >= strong);
+        if strong > 0.0 && first == Some(self.turn) {
+            let begin = response.iter().position(|tap| tap.abs() >= strong).unwrap_or(0);
+            self.onset = self.turn * B + begin;
+        }
+    }
+
+    /// Samples from the far end that is read to the echo's beginning, as far as it's learned.
+    pub(super) fn onset(&self) -> usize {
+        self.onset
     }
 }
 
@@ -202,14 +234,14 @@ impl<const B: usize> Nlms<B> {
         let mut sum = [0.0; B];
         for p in 0..weights.len() {
             let x = far.ago(p);
-            for k in 0..B {
-                sum[k] += x.re[k] * x.re[k] + x.im[k] * x.im[k];
+            for (sum, (re, im)) in sum.iter_mut().zip(x.re.iter().zip(&x.im)) {
+                *sum += re * re + im * im;
             }
         }
         let mut step = Spectrum::ZERO;
-        for k in 0..B {
-            self.far[k] = max(0.9 * self.far[k] + 0.1 * sum[k], sum[k]);
-            let gain = 0.5 / (self.far[k] + 1e-4);
+        for (k, (far, sum)) in self.far.iter_mut().zip(sum).enumerate() {
+            *far = max(0.9 * *far + 0.1 * sum, sum);
+            let gain = 0.5 / (*far + 1e-4);
             (step.re[k], step.im[k]) = (gain * error.re[k], gain * error.im[k]);
         }
         for (p, weights) in weights.iter_mut().enumerate() {

@@ -28,7 +28,6 @@
 //! density estimation based on optimal smoothing and minimum statistics", 2001; Ephraim and Malah, 1984 (decision-directed
 //! gain).
 
-mod arithmetic;
 mod drift;
 mod far;
 mod filter;
@@ -49,7 +48,7 @@ use crate::storage::Storage;
 pub use search::search_memory;
 pub use wide::WideEchoCanceller;
 
-use arithmetic::{db, dot, energy};
+use crate::arithmetic::{db, dot, energy};
 use drift::Drift;
 use far::Position;
 use filter::{FarSpectra, Kalman, Nlms, difference, estimate};
@@ -181,8 +180,8 @@ pub struct EchoStats {
     pub erle_db: Option<f32>,
     /// The same of the linear output.
     pub linear_erle_db: Option<f32>,
-    /// From the loudspeaker's time, as the device tells it, to the echo's beginning in the microphone; `None` until it's
-    /// found, and without a delay search.
+    /// From the loudspeaker's time, as the device tells it, to the echo's beginning in the microphone: to some ms by the
+    /// search, then to a sample by the filter. `None` until it's found.
     pub delay_ms: Option<f32>,
     /// How much faster the loudspeaker's clock is than the microphone's.
     pub drift_ppm: f32,
@@ -418,7 +417,9 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     /// The delay search's answer: `onset_ms` behind `base`.
     fn follow<const RATIO: usize>(&mut self, onset_ms: f32, at: &mut Position, base: i64) {
         let ms = (B * RATIO) as f32 / 10.0;
-        self.stats.delay_ms = Some(onset_ms - self.lead as f32 / ms);
+        if !self.good {
+            self.stats.delay_ms = Some(onset_ms - self.lead as f32 / ms);
+        }
         let read_ms = -at.after(base) / ms;
         let relative = onset_ms - read_ms;
         if (3.0..=25.0).contains(&relative) {
@@ -470,6 +471,12 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         {
             model.0.learn([third, fifth], &self.kalman.weights, &error, self.energies[1] < 0.1 * self.energies[0]);
             self.stats.saturates = model.0.is_on();
+        }
+        if self.good {
+            // The filter knows it to the sample.
+            let per_ms = B as f32 / 10.0;
+            let read_ms = (base - self.lead - at.sample) as f32 / (per_ms * RATIO as f32);
+            self.stats.delay_ms = Some(read_ms + self.kalman.onset() as f32 / per_ms);
         }
         self.compare_filters(d, &mut echo, &mut error);
         self.notice_path_change(d, &mut echo, &mut error);

@@ -6,8 +6,8 @@
 //!
 //! Cost: two spectra and two estimates a block, in a third of all blocks while nothing is found.
 
-use super::arithmetic::{dot, energy};
 use super::filter::{FarSpectra, estimate};
+use crate::arithmetic::{dot, energy};
 use crate::spectrum::Spectrum;
 
 /// Partitions that the powers go through.

@@ -8,7 +8,7 @@
 //! Cost: two multiplications a tap for each sample at 2 kHz; four samples are done together, so a tap is read and written once
 //! for them.
 
-use super::arithmetic::{dot, energy};
+use crate::arithmetic::{dot, energy};
 use crate::math::sin_cos;
 use crate::process::resample::Prototype;
 

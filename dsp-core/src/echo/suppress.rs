@@ -8,8 +8,8 @@
 //!
 //! Windows: square roots of Hann, 20 ms, half overlapping. Delay: 10 ms.
 
-use super::arithmetic::{db, max, min, power};
 use super::front::EMPHASIS;
+use crate::arithmetic::{db, max, min, power};
 use crate::math::sin_cos;
 use crate::spectrum::Spectrum;
 
@@ -248,9 +248,10 @@ impl<const B: usize> Suppressor<B> {
         if begins {
             self.floors.rotate_right(1);
         }
-        for k in 0..B {
-            self.smooth[k] = if self.blocks == 0 { now[k] } else { 0.85 * self.smooth[k] + 0.15 * now[k] };
-            self.floors[0][k] = if begins { self.smooth[k] } else { min(self.floors[0][k], self.smooth[k]) };
+        let first = self.blocks == 0;
+        for ((smooth, least), now) in self.smooth.iter_mut().zip(&mut self.floors[0]).zip(now) {
+            *smooth = if first { *now } else { 0.85 * *smooth + 0.15 * now };
+            *least = if begins { *smooth } else { min(*least, *smooth) };
         }
         self.blocks = self.blocks.wrapping_add(1);
         let mut floor = self.floors[0];

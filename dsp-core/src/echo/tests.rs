@@ -111,7 +111,7 @@ fn a_loudspeaker_that_saturates_is_modelled() {
         room.distort = |x| libm::tanhf(3.0 * x) / 3.0;
         room.run(16 * RATE, clip, silence);
     }
-    let [with, without] = [&mut with, &mut without].map(|room| stats(room));
+    let [with, without] = [&mut with, &mut without].map(stats);
     assert!(with.saturates && !without.saturates, "{with:?} {without:?}");
     assert!(with.linear_erle_db.unwrap() > without.linear_erle_db.unwrap() + 5.0, "{with:?} {without:?}");
 }
@@ -150,7 +150,7 @@ fn what_is_no_number_is_silence() {
             let mut float = [0.0; 160];
             float.iter_mut().zip(&*frame).for_each(|(to, &from)| *to = f32::from(from) / 32_768.0);
             self.1 += 1;
-            if self.1 % 7 == 0 {
+            if self.1.is_multiple_of(7) {
                 float[self.1 % 160] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX][self.1 % 4];
             }
             self.0.process(&mut float, near);

@@ -8,21 +8,13 @@
 //!
 //! Delay: the canceller's, and 32 samples at 16 kHz, thus 2 ms, for the split.
 
-use super::arithmetic::{db, dot, energy, power};
 use super::far::{Position, read, step};
 use super::{EchoCanceller, EchoConfig, EchoError, EchoMemory, EchoStats};
+use crate::arithmetic::{db, dot, energy, power};
+use crate::bands::{LOW, MOST, TwoBands};
 use crate::front::{CaptureBlock, Near};
 use crate::process::biquad::{Biquad, BiquadDesign};
-use crate::process::resample::Prototype;
 
-/// Samples of 10 ms at 16 kHz, and the most at the whole rate.
-const LOW: usize = 160;
-const MOST: usize = 480;
-/// Taps of the low-pass by samples at 16 kHz, and the most.
-const TAPS: usize = 32;
-const MOST_TAPS: usize = 3 * TAPS + 1;
-/// The low-pass' -6 dB point by half of 16 kHz.
-const CUTOFF: f64 = 0.86;
 /// Frames of the far end that count for the least ratio, stretches of them, and what is added to it.
 const LOUD_FRAMES: u32 = 20;
 const STRETCHES: usize = 15;
@@ -33,13 +25,6 @@ const QUIET: f32 = 1e-9;
 const MOST_BLOCKS: usize = 26;
 /// Blocks in each of the stretches of the noise floor.
 const FLOOR_BLOCKS: u32 = 20;
-
-/// A stretch of samples that begins with the end of the last one.
-#[derive(Clone, Debug)]
-struct Line<const N: usize, const BEFORE: usize> {
-    before: [f32; BEFORE],
-    now: [f32; N],
-}
 
 /// The upper band's power: of microphone, echo and noise.
 #[derive(Clone, Copy, Debug)]
@@ -116,12 +101,7 @@ impl Upper {
 /// An echo canceller for 16 kHz times `RATIO`, thus 32 or 48 kHz. `M` and `P` as of the [`EchoCanceller`].
 pub struct WideEchoCanceller<M: EchoMemory<LOW, P>, const P: usize, const RATIO: usize> {
     low: EchoCanceller<M, LOW, P>,
-    low_pass: [f32; MOST_TAPS],
-    /// The microphone, on its way to 16 kHz and, later, to the upper band.
-    near: Line<MOST, MOST_TAPS>,
-    /// The low band before and behind the canceller, on its way back.
-    before: Line<LOW, TAPS>,
-    behind: Line<LOW, TAPS>,
+    bands: TwoBands<RATIO>,
     /// The upper band waits for the canceller.
     waiting: [f32; MOST],
     far_high: Biquad<f32>,
@@ -129,63 +109,21 @@ pub struct WideEchoCanceller<M: EchoMemory<LOW, P>, const P: usize, const RATIO:
     upper: Upper,
 }
 
-impl<const N: usize, const BEFORE: usize> Line<N, BEFORE> {
-    const NEW: Self = Self { before: [0.0; BEFORE], now: [0.0; N] };
-
-    /// Takes in `block`; what was here comes before it.
-    fn push(&mut self, block: &[f32], length: usize) {
-        self.before.copy_from_slice(&self.now[length - BEFORE..length]);
-        self.now[..length].copy_from_slice(block);
-    }
-
-    /// The sum of `taps` by the samples up to and including the one at `end - 1`.
-    fn filtered(&self, taps: &[f32], end: usize) -> f32 {
-        match end.checked_sub(taps.len()) {
-            Some(start) => dot(&self.now[start..end], taps),
-            None => {
-                let before = taps.len() - end;
-                dot(&self.before[BEFORE - before..], &taps[..before]) + dot(&self.now[..end], &taps[before..])
-            }
-        }
-    }
-
-    /// The sample at a place that may lie before this block.
-    fn at(&self, place: isize) -> f32 {
-        match usize::try_from(place) {
-            Ok(place) => self.now[place],
-            Err(_) => self.before[(BEFORE as isize + place) as usize],
-        }
-    }
-}
-
 impl<M: EchoMemory<LOW, P>, const P: usize, const RATIO: usize> WideEchoCanceller<M, P, RATIO> {
-    const BLOCK: usize = {
-        assert!(RATIO == 2 || RATIO == 3, "32 or 48 kHz");
-        LOW * RATIO
-    };
-    /// One more than a multiple of the ratio, so that both ways together are a whole number of samples.
-    const LENGTH: usize = TAPS * RATIO + 1;
+    const BLOCK: usize = TwoBands::<RATIO>::BLOCK;
 
     /// A canceller that knows nothing.
     ///
     /// # Errors
     /// [`EchoError`] for sizes that it doesn't have, or parts that `M` has no memory for.
     pub fn new(config: EchoConfig) -> Result<Self, EchoError> {
-        let mut low_pass = [0.0; MOST_TAPS];
-        let filter = Prototype::new(Self::LENGTH as f64 / 2.0, CUTOFF / RATIO as f64, 70.0);
-        for (n, tap) in low_pass[..Self::LENGTH].iter_mut().enumerate() {
-            *tap = filter.at(n as f64 - (Self::LENGTH - 1) as f64 / 2.0) as f32;
-        }
         let high = match BiquadDesign::high_pass(16_000 * RATIO as u32, 8_000) {
             Ok(design) => Biquad::new(design),
             Err(_) => unreachable!("8 kHz are below half of 32 and of 48"),
         };
         Ok(Self {
             low: EchoCanceller::new(config)?,
-            low_pass,
-            near: Line::NEW,
-            before: Line::NEW,
-            behind: Line::NEW,
+            bands: TwoBands::new(),
             waiting: [0.0; MOST],
             far_high: high,
             near_high: high,
@@ -203,44 +141,13 @@ impl<M: EchoMemory<LOW, P>, const P: usize, const RATIO: usize> WideEchoCancelle
         self.low.stats()
     }
 
-    /// Samples at the whole rate that the split takes there and back.
-    const SPLIT: usize = TAPS * RATIO;
-
-    /// The low band at the whole rate.
-    fn up(low_pass: &[f32; MOST_TAPS], low: &Line<LOW, TAPS>) -> [f32; MOST] {
-        let mut out = [0.0; MOST];
-        for (n, out) in out[..Self::BLOCK].iter_mut().enumerate() {
-            // Every `RATIO`th tap meets a sample.
-            let (newest, phase) = (n / RATIO, n % RATIO);
-            let mut sum = 0.0;
-            for (back, tap) in low_pass[..Self::LENGTH].iter().skip(phase).step_by(RATIO).enumerate() {
-                sum += tap * low.at(newest as isize - back as isize);
-            }
-            *out = sum * RATIO as f32;
-        }
-        out
-    }
-
     fn cancel(&mut self, frame: &mut [f32], near: &Near<'_>) {
         for sample in frame.iter_mut() {
             *sample = if sample.is_finite() { sample.clamp(-4.0, 4.0) } else { 0.0 };
         }
-        // What the upper band needs of the microphone, before the line moves on.
-        let mut delayed = [0.0; MOST];
-        let split = Self::SPLIT;
-        delayed[..split].copy_from_slice(&self.near.now[Self::BLOCK - split..Self::BLOCK]);
-        delayed[split..Self::BLOCK].copy_from_slice(&frame[..Self::BLOCK - split]);
-        self.near.push(frame, Self::BLOCK);
-        let mut low = [0.0; LOW];
-        let taps = &self.low_pass[..Self::LENGTH];
-        for (n, low) in low.iter_mut().enumerate() {
-            *low = self.near.filtered(taps, n * RATIO + 1);
-        }
-        self.before.push(&low, LOW);
+        let (mut low, mut high) = self.bands.split(frame);
         self.low.cancel::<RATIO>(&mut low, near);
-        self.behind.push(&low, LOW);
-        let (whole, kept) = (Self::up(&self.low_pass, &self.before), Self::up(&self.low_pass, &self.behind));
-        let mut high: [f32; MOST] = core::array::from_fn(|n| delayed[n] - whole[n]);
+        let kept = self.bands.join(&low);
         let last = self.upper.gain;
         let mut gain = 1.0;
         if self.config().suppressor {
@@ -289,7 +196,7 @@ impl<M: EchoMemory<LOW, P>, const P: usize, const RATIO: usize> CaptureBlock<f32
 
     fn reset(&mut self) {
         self.low.reset();
-        (self.near, self.before, self.behind) = (Line::NEW, Line::NEW, Line::NEW);
+        self.bands.reset();
         self.waiting = [0.0; MOST];
         self.upper = Upper::NEW;
         crate::block::Block::<f32>::reset(&mut self.far_high);
@@ -297,6 +204,6 @@ impl<M: EchoMemory<LOW, P>, const P: usize, const RATIO: usize> CaptureBlock<f32
     }
 
     fn delay_samples(&self) -> usize {
-        self.low.delay_samples() * RATIO + Self::SPLIT
+        self.low.delay_samples() * RATIO + TwoBands::<RATIO>::DELAY
     }
 }

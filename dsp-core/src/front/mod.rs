@@ -83,6 +83,7 @@
 use core::fmt;
 
 use crate::block::Block;
+use crate::process::agc::AgcError;
 use crate::process::biquad::{Biquad, BiquadDesign, BiquadError};
 use crate::process::gain::GainError;
 use crate::process::level::{Level, LevelError};
@@ -166,6 +167,8 @@ pub enum FrontError {
     Meter(LevelError),
     /// The corner of a high-pass that is designed for the rate.
     HighPass(BiquadError),
+    /// The settings of the gain control, or its rate.
+    Gain(AgcError),
 }
 
 impl fmt::Display for FrontError {
@@ -178,6 +181,7 @@ impl fmt::Display for FrontError {
             Self::BlockRate { hz } => write!(f, "the capture block doesn't have a rate of {hz} Hz"),
             Self::Meter(_) => write!(f, "the level meter can't be made"),
             Self::HighPass(_) => write!(f, "the high-pass can't be made"),
+            Self::Gain(_) => write!(f, "the gain control can't be made"),
         }
     }
 }
@@ -187,6 +191,7 @@ impl core::error::Error for FrontError {
         match self {
             Self::Meter(error) => Some(error),
             Self::HighPass(error) => Some(error),
+            Self::Gain(error) => Some(error),
             _ => None,
         }
     }

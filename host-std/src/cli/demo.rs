@@ -19,7 +19,7 @@ use host_std::record::pcap::PcapWriter;
 use host_std::report::{Report, SideReport};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
-use host_std::session::{Call, CallConfig, CaptureConfig, Identity};
+use host_std::session::{Call, CallConfig, Identity};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::proxy::Proxy;
 use host_std::simulate::room::{Room, RoomConfig, RoomError};
@@ -30,8 +30,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
+use super::chain::CaptureArgs;
 use super::codecs::CodecName;
-use super::echo::EchoArgs;
 use super::settings::{self, Concealment, OpusArgs};
 use super::signals::Stop;
 use super::talk::asked_to_end;
@@ -118,7 +118,7 @@ pub(super) struct Args {
     #[arg(help_heading = "Run and results", long)]
     json: bool,
     #[command(flatten)]
-    canceller: EchoArgs,
+    microphone: CaptureArgs,
     #[command(flatten)]
     opus: OpusArgs,
 }
@@ -230,7 +230,7 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         ptime_ms: args.ptime,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
         wall_clock: wall,
-        capture: CaptureConfig { echo: args.canceller.settings(), ..CaptureConfig::default() },
+        capture: args.microphone.config(),
         ..CallConfig::with_identity(port, identity)
     };
     let mut call = Call::new(config)?;
@@ -537,7 +537,8 @@ fn settings(args: &Args, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String
             format!("{tail_ms} ms of reverberation, echo after {delay_ms} ms, return loss {echo_return_loss_db} dB");
         ("rooms", room)
     }))
-    .chain((args.echo.is_some() || args.canceller.aec).then(|| ("echo", args.canceller.words())))
+    .chain((args.echo.is_some() && !args.microphone.aec).then(|| ("echo", args.microphone.echo_words())))
+    .chain(args.microphone.words())
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
 }

@@ -1,10 +1,10 @@
 //! Commands, their options, and how their errors are told: one clear line on stderr, and a non-zero exit.
 
+mod chain;
 mod codecs;
 mod decode;
 mod demo;
 mod devices;
-mod echo;
 mod encode;
 mod exchange;
 mod keyboard;

@@ -11,11 +11,11 @@ use dsp_core::receive::Played;
 use dsp_core::time::Instant;
 use host_std::output;
 use host_std::report::{Measure, ProcessReport};
-use host_std::session::{CaptureConfig, HostFront, front_end};
+use host_std::session::{HostFront, front_end};
 use host_std::wav::{WavFrames, WavSink, WavSource};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::echo::EchoArgs;
+use super::chain::CaptureArgs;
 use super::signals::Stop;
 use super::{Outcome, print};
 
@@ -38,7 +38,7 @@ const PROGRESS_EVERY: u64 = 100;
 #[derive(ClapArgs)]
 pub(super) struct Args {
     #[command(flatten)]
-    chain: ChainArgs,
+    chain: CaptureArgs,
     /// WAV file of what the loudspeaker plays, of the microphone's rate [default: silence]
     #[arg(long, value_name = "FAR.wav")]
     far: Option<PathBuf>,
@@ -56,31 +56,6 @@ pub(super) struct Args {
     output: PathBuf,
 }
 
-/// What the capture chain does.
-#[derive(ClapArgs)]
-struct ChainArgs {
-    /// A high-pass against rumble and DC, with its corner in Hz
-    #[arg(long, value_parser = clap::value_parser!(u32).range(20..=1_000), num_args = 0..=1, require_equals = true,
-        default_missing_value = "120", value_name = "HZ")]
-    hpf: Option<u32>,
-    #[command(flatten)]
-    echo: EchoArgs,
-}
-
-impl ChainArgs {
-    /// The chain's device side, for sound at this rate with so many channels. All that the options ask for is made here.
-    fn front(&self, rate_hz: u32, channels: u8) -> Result<Box<HostFront>, Box<dyn Error>> {
-        let capture = CaptureConfig { high_pass_hz: self.hpf, echo: self.echo.settings(), ..CaptureConfig::default() };
-        Ok(front_end(rate_hz, channels, &capture)?)
-    }
-
-    /// In words, name and value.
-    fn settings(&self) -> Vec<(String, String)> {
-        let high_pass = self.hpf.map_or("none".into(), |corner_hz| format!("from {corner_hz} Hz on"));
-        vec![("high-pass".into(), high_pass), ("echo".into(), self.echo.words())]
-    }
-}
-
 pub(super) fn run(args: &Args) -> Outcome {
     let inputs = [Some(&args.microphone), args.far.as_ref()].into_iter().flatten();
     for input in inputs {
@@ -91,14 +66,14 @@ pub(super) fn run(args: &Args) -> Outcome {
     if args.plot.as_ref() == Some(&args.output) {
         return Err(format!("{}: is both the sound and the page", args.output.display()).into());
     }
-    if args.chain.echo.aec && args.far.is_none() {
+    if args.chain.aec && args.far.is_none() {
         return Err(
             "--aec takes the loudspeaker's sound out of the microphone's: --far FAR.wav says what it played".into()
         );
     }
     let (rate_hz, channels) = microphone(&args.microphone)?;
     let mut sound = Sound::open(args, rate_hz, channels)?;
-    let mut front = args.chain.front(rate_hz, channels)?;
+    let mut front = front_end(rate_hz, channels, &args.chain.config())?;
     let length = sound.microphone.len();
     let mut sink = WavSink::replace(&args.output, rate_hz, channels.into())?;
     let mut measure = Measure::new(rate_hz, channels, length, args.plot.is_some());
@@ -140,7 +115,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     report.microphone = name(&args.microphone);
     report.far = args.far.as_deref().map(name);
     report.output = name(&args.output);
-    report.settings = args.chain.settings();
+    report.settings = args.chain.words().into_iter().map(|(name, value)| (name.into(), value)).collect();
     report.times_real_time = seconds / spent.as_secs_f64().max(1e-9);
     tell(args, &report)
 }

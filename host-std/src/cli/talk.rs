@@ -10,12 +10,12 @@ use dsp_core::time::{Duration, NtpTime};
 use host_std::opus::{self, OpusEncoderConfig};
 use host_std::sdp::{self, SrtpPolicy};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{Call, CallConfig, CaptureConfig, Latching, Missed};
+use host_std::session::{Call, CallConfig, Latching, Missed};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
+use super::chain::CaptureArgs;
 use super::codecs::CodecName;
-use super::echo::EchoArgs;
 use super::network::{NetworkArgs, Place};
 use super::reoffer::{self, Timetable};
 use super::settings::{self, Concealment, Jitter, OpusArgs};
@@ -40,7 +40,7 @@ Behind a one-to-one NAT, with some ports let through: --advertise 203.0.113.7 --
 #[derive(ClapArgs)]
 struct TalkArgs {
     #[command(flatten)]
-    echo: EchoArgs,
+    microphone: CaptureArgs,
     #[command(flatten)]
     network: NetworkArgs,
     /// Codecs, the best first: opus, g722, pcmu, pcma, ilbc, ilbc30, l16 (see `media-core codecs`)
@@ -367,7 +367,7 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         codecs: args.codec.iter().map(|name| name.format(args.rate, args.channels)).collect::<Result<_, _>>()?,
         registry: settings::registry(opus, args.concealment),
         comfort_noise: args.dtx,
-        capture: CaptureConfig { echo: args.echo.settings(), ..CaptureConfig::default() },
+        capture: args.microphone.config(),
         redundancy: args.red,
         sources: args.sources.into(),
         delay: args.jitter.delay(None)?,

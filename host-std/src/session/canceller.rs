@@ -40,8 +40,8 @@ impl EchoSettings {
     /// [`FrontError::BlockRate`] for a rate that it doesn't have.
     pub(super) fn make(&self, rate_hz: u32) -> Result<HostEcho, FrontError> {
         match self.tail_ms.div_ceil(10) as usize {
-            0..=SHORT => self.with_tail::<SHORT>(rate_hz),
-            0..=USUAL => self.with_tail::<USUAL>(rate_hz),
+            blocks if blocks <= SHORT => self.with_tail::<SHORT>(rate_hz),
+            blocks if blocks <= USUAL => self.with_tail::<USUAL>(rate_hz),
             _ => self.with_tail::<LONG>(rate_hz),
         }
     }

@@ -4,9 +4,12 @@ use std::fmt;
 
 use dsp_core::format;
 use dsp_core::front::{CaptureBlock, CaptureChain, CaptureParts, FrontError, InFloat, Near, NoBlock, Plain, Stage};
+use dsp_core::noise::{NoiseLevel, NoiseStats};
+use dsp_core::process::agc::{Agc, AgcConfig};
 use dsp_core::process::biquad::{Biquad, BiquadDesign};
 
 use super::canceller::{EchoSettings, HostEcho};
+use super::denoiser::HostNoise;
 use super::front::FRAME;
 use super::own::{BoxedBlock, OwnBlock};
 use super::{BoxedFloatBlock, EchoStatus};
@@ -43,6 +46,10 @@ pub struct CaptureConfig {
     pub high_pass_hz: Option<u32>,
     /// The echo canceller, at 8, 16, 32 and 48 kHz.
     pub echo: Option<EchoSettings>,
+    /// The noise suppressor, at 8, 16, 32 and 48 kHz.
+    pub noise: Option<NoiseLevel>,
+    /// The gain control: its rate is the call's, whatever is said here. It has multiples of 8 kHz.
+    pub gain: Option<AgcConfig>,
     /// A block of your own, behind the others.
     pub own: Option<OwnBlock>,
 }
@@ -50,8 +57,8 @@ pub struct CaptureConfig {
 impl CaptureConfig {
     /// Whether there is nothing between microphone and stream.
     pub(super) fn is_empty(&self) -> bool {
-        let Self { high_pass_hz, echo, own } = self;
-        high_pass_hz.is_none() && echo.is_none() && own.is_none()
+        let Self { high_pass_hz, echo, noise, gain, own } = self;
+        high_pass_hz.is_none() && echo.is_none() && noise.is_none() && gain.is_none() && own.is_none()
     }
 }
 
@@ -70,6 +77,10 @@ pub enum CaptureStep {
     HighPass,
     /// The echo canceller.
     Echo,
+    /// The noise suppressor.
+    Noise,
+    /// The gain control.
+    Gain,
     /// The block of your own.
     Own,
 }
@@ -80,8 +91,8 @@ pub enum HostParts {}
 
 impl CaptureParts for HostParts {
     type Echo = HostEcho;
-    type Noise = NoBlock;
-    type Gain = NoBlock;
+    type Noise = HostNoise;
+    type Gain = Agc;
     type Own = HostOwn;
     type Detector = NoBlock;
 }
@@ -101,7 +112,7 @@ impl HostBlock {
     /// # Errors
     /// [`FrontError`] for a corner that is 0 or not below half the rate, and for a rate that a block doesn't have.
     pub(super) fn new(config: &CaptureConfig, sample_rate_hz: u32) -> Result<Self, FrontError> {
-        let CaptureConfig { high_pass_hz, echo, own } = config;
+        let CaptureConfig { high_pass_hz, echo, noise, gain, own } = config;
         let mut chain = CaptureChain::default();
         if let Some(corner_hz) = *high_pass_hz {
             let design = BiquadDesign::high_pass(sample_rate_hz, corner_hz).map_err(FrontError::HighPass)?;
@@ -109,6 +120,13 @@ impl HostBlock {
         }
         if let Some(echo) = echo {
             chain.echo = Some(Stage::new(echo.make(sample_rate_hz)?)?);
+        }
+        if let Some(level) = *noise {
+            chain.noise = Some(Stage::new(HostNoise::new(level, sample_rate_hz)?)?);
+        }
+        if let Some(gain) = *gain {
+            let agc = Agc::new(AgcConfig { sample_rate_hz, ..gain }).map_err(FrontError::Gain)?;
+            chain.gain = Some(Stage::new(agc)?);
         }
         if let Some(own) = own {
             chain.own = Some(Stage::new(own.make(sample_rate_hz)?)?);
@@ -123,9 +141,17 @@ impl HostBlock {
         match step {
             CaptureStep::HighPass => chain.high_pass.as_mut().map(|stage| stage.set_on(on)),
             CaptureStep::Echo => chain.echo.as_mut().map(|stage| stage.set_on(on)),
+            CaptureStep::Noise => chain.noise.as_mut().map(|stage| stage.set_on(on)),
+            CaptureStep::Gain => chain.gain.as_mut().map(|stage| stage.set_on(on)),
             CaptureStep::Own => chain.own.as_mut().map(|stage| stage.set_on(on)),
         }
         .is_some()
+    }
+
+    /// What the noise suppressor knows; `None` if there is none, or if it's off.
+    pub fn noise(&mut self) -> Option<NoiseStats> {
+        let stage = self.0.block().noise.as_ref().filter(|stage| stage.is_on())?;
+        Some(stage.block().stats())
     }
 
     /// How the echo canceller does; `None` if there is none, or if it's off.

@@ -186,8 +186,8 @@ pub struct CallConfig {
     pub path: Option<OwnPath>,
     /// A guard of your own, instead of what the description says of SRTP.
     pub guard: Option<OwnGuard>,
-    /// The capture chain of the device side ([`Call::front_end`](super::Call::front_end)): high-pass, echo canceller, a block
-    /// of your own.
+    /// The capture chain of the device side ([`Call::front_end`](super::Call::front_end)): high-pass, echo canceller, noise
+    /// suppressor, gain control, a block of your own.
     pub capture: CaptureConfig,
     /// A speech detector of your own, which says when comfort noise is sent ([`comfort_noise`](Self::comfort_noise)); by
     /// default the core's energy gate.

@@ -7,6 +7,7 @@ mod call;
 mod canceller;
 mod capture;
 mod config;
+mod denoiser;
 #[cfg(feature = "tokio")]
 pub mod driver;
 mod echo;
@@ -39,6 +40,7 @@ pub use call::Call;
 pub use canceller::{EchoSettings, HostEcho};
 pub use capture::{CaptureConfig, CaptureStep, HostBlock, HostOwn, HostParts};
 pub use config::{CallConfig, Identity};
+pub use denoiser::HostNoise;
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
 pub use outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};

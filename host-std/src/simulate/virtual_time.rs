@@ -248,7 +248,7 @@ mod tests {
         let heard = Arc::new(Mutex::new(Default::default()));
         let listener = heard.clone();
         let codecs = vec![CodecFormat::pcmu()];
-        let capture = Some(OwnBlock::new(move |_| Box::new(Listener(listener.clone()))));
+        let capture = OwnBlock::new(move |_| Box::new(Listener(listener.clone()))).into();
         let calls = [
             Call::new(CallConfig { codecs: codecs.clone(), capture, ..CallConfig::new(4_000).unwrap() }).unwrap(),
             Call::new(CallConfig { codecs, ..CallConfig::new(5_000).unwrap() }).unwrap(),

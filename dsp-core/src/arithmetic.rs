@@ -1,11 +1,11 @@
-//! Sums, logarithms and powers of the canceller: in one fixed order, from `+ - * /` alone, so the same bits everywhere.
+//! Sums, logarithms and powers of spectral processing: in one fixed order, from `+ - * /` alone, so the same bits everywhere.
 
 /// Neighbours that are summed apart.
 const LANES: usize = 8;
 
 /// The sum of products, eight partial sums in turn.
 #[inline]
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0f32; LANES];
     let (a_lanes, a_rest) = a.as_chunks::<LANES>();
     let (b_lanes, b_rest) = b.as_chunks::<LANES>();
@@ -19,28 +19,43 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     ((a + e) + (c + g)) + ((b + f) + (d + h)) + rest
 }
 
+/// The sum of all, eight partial sums in turn.
+#[inline]
+pub(crate) fn total(of: &[f32]) -> f32 {
+    let mut sums = [0.0f32; LANES];
+    let (lanes, rest) = of.as_chunks::<LANES>();
+    for lanes in lanes {
+        for (sum, lane) in sums.iter_mut().zip(lanes) {
+            *sum += lane;
+        }
+    }
+    let rest: f32 = rest.iter().sum();
+    let [a, b, c, d, e, f, g, h] = sums;
+    ((a + e) + (c + g)) + ((b + f) + (d + h)) + rest
+}
+
 /// The sum of squares.
 #[inline]
-pub(super) fn energy(samples: &[f32]) -> f32 {
+pub(crate) fn energy(samples: &[f32]) -> f32 {
     dot(samples, samples)
 }
 
 /// The larger one; `b` where `a` is no number. The library's treats both alike, which is a call and a dozen instructions on
 /// a processor that has none for it.
 #[inline(always)]
-pub(super) fn max(a: f32, b: f32) -> f32 {
+pub(crate) fn max(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
 /// The smaller one; `b` where `a` is no number.
 #[inline(always)]
-pub(super) fn min(a: f32, b: f32) -> f32 {
+pub(crate) fn min(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
 }
 
 /// Base-2 logarithm of a positive normal number, within 3e-5.
 #[inline(always)]
-pub(super) fn log2(x: f32) -> f32 {
+pub(crate) fn log2(x: f32) -> f32 {
     let bits = x.to_bits();
     let exponent = (bits >> 23) as i32 - 127;
     let m = f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000);
@@ -52,25 +67,27 @@ pub(super) fn log2(x: f32) -> f32 {
 
 /// 2 to the power of `x`, within 2e-4 of it; -126 to 126.
 #[inline(always)]
-pub(super) fn exp2(x: f32) -> f32 {
+pub(crate) fn exp2(x: f32) -> f32 {
     let x = x.clamp(-126.0, 126.0);
-    // Shifted to where truncation is floor.
-    let whole = (x + 128.0) as i32 - 128;
-    let t = x - whole as f32;
-    let p = 1.0 + t * (0.695_928_47 + t * (0.224_946_31 + t * 0.079_125_22));
+    // Shifted to where a float's last bit is one: its bits count whole numbers. (A conversion saturates, one by one.)
+    const SHIFT: f32 = 12_582_912.0;
+    let shifted = (x - 0.5) + SHIFT;
+    let whole = shifted.to_bits() as i32 - SHIFT.to_bits() as i32;
+    let t = x - (shifted - SHIFT);
+    let p = 1.0 + t * (0.695_928_45 + t * (0.224_946_3 + t * 0.079_125_22));
     p * f32::from_bits(((whole + 127) as u32) << 23)
 }
 
 /// Decibels of a power: never below -150.
 #[inline(always)]
-pub(super) fn db(power: f32) -> f32 {
+pub(crate) fn db(power: f32) -> f32 {
     // 10 log10(2).
     3.010_3 * log2(max(power, 1e-15))
 }
 
 /// The power of decibels.
 #[inline(always)]
-pub(super) fn power(db: f32) -> f32 {
+pub(crate) fn power(db: f32) -> f32 {
     exp2(db * 0.332_192_8)
 }
 
@@ -90,6 +107,7 @@ mod tests {
         assert!(worst.0 < 2e-4 && worst.1 < 5e-5, "{worst:?}");
         assert!(worst.0 > 1e-6 && worst.1 > 1e-6, "{worst:?}");
         assert!((db(power(-37.0)) + 37.0).abs() < 0.01);
+        assert!((-126..=126).all(|x| exp2(x as f32) == (x as f32).exp2()));
     }
 
     #[test]
@@ -97,6 +115,7 @@ mod tests {
         for length in 0..40 {
             let a: std::vec::Vec<f32> = (0..length).map(|n| n as f32).collect();
             assert_eq!(energy(&a), (0..length).map(|n| (n * n) as f32).sum::<f32>());
+            assert_eq!(total(&a), (0..length).map(|n| n as f32).sum::<f32>());
         }
     }
 }

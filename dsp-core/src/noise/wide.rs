@@ -1,0 +1,158 @@
+//! Noise suppression at 32 and 48 kHz: the band below 7 kHz goes through a [`WidebandNoiseSuppressor`], what lies above has one gain.
+//!
+//! The upper band's noise is tracked like a bin's, and its gain is made like a bin's, from the energy of 20 ms; whether the frame
+//! is speech at all the lower band says, where voices are.
+//!
+//! Delay: the suppressor's 10 ms, and 2 ms for the split.
+
+use super::floor::likely;
+use super::gain::{LEAST, OVER, log_amplitude};
+use super::{LOUDEST, NoiseConfig, NoiseLevel, NoiseStats, WidebandNoiseSuppressor};
+use crate::arithmetic::{energy, exp2, log2};
+use crate::bands::{LOW, MOST, TwoBands};
+use crate::block::Block;
+use crate::front::{CaptureBlock, Near};
+
+/// Blocks at the beginning that are taken for noise.
+const BEGINNING: u32 = 8;
+
+/// The upper band.
+#[derive(Clone, Copy, Debug)]
+struct Upper {
+    noise: f32,
+    /// Its power behind the gain.
+    last: f32,
+    blocks: u32,
+    /// Of amplitude.
+    gain: f32,
+}
+
+impl Upper {
+    const NEW: Self = Self { noise: 0.0, last: 0.0, blocks: 0, gain: 1.0 };
+
+    /// The gain of a block of this power, in a frame that is so surely speech.
+    fn gain(&mut self, power: f32, speech: f32, level: NoiseLevel) -> f32 {
+        let power = power + 1e-10;
+        if self.blocks < BEGINNING {
+            let before = self.blocks as f32;
+            self.noise = (self.noise * before + power) / (before + 1.0);
+            self.blocks += 1;
+        }
+        let step = 0.1 * (1.0 - likely(power / self.noise));
+        self.noise += step * (power - self.noise);
+        if speech < 0.1 {
+            self.noise += (0.3 - 3.0 * speech) * (power - self.noise).max(0.0);
+        }
+        let noise = OVER * self.noise;
+        let over = (power / noise).min(1e4);
+        let trust = self.last / (self.last + noise);
+        let new = 0.04 + 0.8 * trust * trust;
+        let prior = ((1.0 - new) * self.last / noise + new * (over - 1.0).max(0.0)).clamp(LEAST, 1e6);
+        let wiener = prior / (1.0 + prior);
+        let gain = (wiener * log_amplitude(over * wiener) / over).min(1.0);
+        self.last = gain * power;
+        let least = level.octaves();
+        let octaves = 0.5 * log2(gain.max(exp2(2.0 * least)));
+        self.gain = exp2(speech * octaves + (1.0 - speech) * least);
+        self.gain
+    }
+}
+
+/// A noise suppressor for 16 kHz times `RATIO`, thus 32 or 48 kHz.
+#[derive(Clone, Debug)]
+pub struct BandNoiseSuppressor<const RATIO: usize> {
+    low: WidebandNoiseSuppressor,
+    bands: TwoBands<RATIO>,
+    /// The upper band waits for the lower one's suppressor; with its power.
+    waiting: [f32; MOST],
+    power: f32,
+    upper: Upper,
+}
+
+impl<const RATIO: usize> BandNoiseSuppressor<RATIO> {
+    const BLOCK: usize = TwoBands::<RATIO>::BLOCK;
+
+    /// A suppressor that has heard nothing.
+    pub fn new(config: NoiseConfig) -> Self {
+        Self {
+            low: WidebandNoiseSuppressor::new(config),
+            bands: TwoBands::new(),
+            waiting: [0.0; MOST],
+            power: 0.0,
+            upper: Upper::NEW,
+        }
+    }
+
+    /// How much quieter noise becomes.
+    pub const fn level(&self) -> NoiseLevel {
+        self.low.level()
+    }
+
+    /// Sets how much quieter noise becomes, from the next frame on.
+    pub fn set_level(&mut self, level: NoiseLevel) {
+        self.low.set_level(level);
+    }
+
+    /// What it knows; level and gain are those of the band below 7 kHz.
+    pub const fn stats(&self) -> NoiseStats {
+        self.low.stats()
+    }
+
+    fn suppress(&mut self, frame: &mut [f32]) {
+        for sample in frame.iter_mut() {
+            *sample = if sample.is_finite() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 };
+        }
+        let (mut low, mut high): ([f32; LOW], _) = self.bands.split(frame);
+        Block::process(&mut self.low, &mut low);
+        let kept = self.bands.join(&low);
+        let power = energy(&high[..Self::BLOCK]) / Self::BLOCK as f32;
+        let both = 0.5 * (core::mem::replace(&mut self.power, power) + power);
+        let last = self.upper.gain;
+        let gain = self.upper.gain(both, self.low.stats().speech_probability, self.low.level());
+        core::mem::swap(&mut high, &mut self.waiting);
+        let slope = (gain - last) / Self::BLOCK as f32;
+        for (n, sample) in frame.iter_mut().enumerate() {
+            *sample = kept[n] + (last + slope * (n + 1) as f32) * high[n];
+        }
+    }
+
+    fn forget(&mut self) {
+        Block::reset(&mut self.low);
+        self.bands.reset();
+        (self.waiting, self.power, self.upper) = ([0.0; MOST], 0.0, Upper::NEW);
+    }
+
+    const DELAY: usize = LOW * RATIO + TwoBands::<RATIO>::DELAY;
+}
+
+impl<const RATIO: usize> Block<f32> for BandNoiseSuppressor<RATIO> {
+    /// Frames of 10 ms; one of another length leaves unchanged.
+    fn process(&mut self, frame: &mut [f32]) {
+        if frame.len() == Self::BLOCK {
+            self.suppress(frame);
+        }
+    }
+
+    fn reset(&mut self) {
+        self.forget();
+    }
+
+    fn delay_samples(&self) -> usize {
+        Self::DELAY
+    }
+}
+
+impl<const RATIO: usize> CaptureBlock<f32> for BandNoiseSuppressor<RATIO> {
+    /// A frame that isn't 10 ms long leaves unchanged.
+    fn process(&mut self, frame: &mut [f32], _: &Near<'_>) {
+        Block::process(self, frame);
+    }
+
+    fn reset(&mut self) {
+        self.forget();
+    }
+
+    fn delay_samples(&self) -> usize {
+        Self::DELAY
+    }
+}
