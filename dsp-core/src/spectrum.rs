@@ -265,11 +265,10 @@ impl<const H: usize> Complex<H> {
         ViewMut { re: self.re.as_chunks_mut().0, im: self.im.as_chunks_mut().0 }
     }
 
-    /// The forward transform of `H` points. What was there serves as scratch.
+    /// The forward transform of `H` points, which then lie in one of the two: what was in both is gone.
     #[inline(always)]
-    fn transform(&mut self) -> Self {
-        let mut out = Self::ZERO;
-        first_stage(self, &mut out);
+    fn transform<'a>(&'a mut self, out: &'a mut Self) -> &'a Self {
+        first_stage(self, out);
         match H {
             64 => {
                 stage4::<H, 4>(&out, self);
@@ -277,27 +276,27 @@ impl<const H: usize> Complex<H> {
                 out
             }
             80 => {
-                stage4::<H, 4>(&out, self);
-                stage5::<H, 16>(self, &mut out);
+                stage4::<H, 4>(out, self);
+                stage5::<H, 16>(self, out);
                 out
             }
             128 => {
-                stage4::<H, 4>(&out, self);
-                stage4::<H, 16>(self, &mut out);
-                stage2::<H, 64>(&out, self);
-                *self
+                stage4::<H, 4>(out, self);
+                stage4::<H, 16>(self, out);
+                stage2::<H, 64>(out, self);
+                self
             }
             160 => {
-                stage4::<H, 4>(&out, self);
-                stage2::<H, 16>(self, &mut out);
-                stage5::<H, 32>(&out, self);
-                *self
+                stage4::<H, 4>(out, self);
+                stage2::<H, 16>(self, out);
+                stage5::<H, 32>(out, self);
+                self
             }
             _ => {
-                stage4::<H, 4>(&out, self);
-                stage4::<H, 16>(self, &mut out);
-                stage4::<H, 64>(&out, self);
-                *self
+                stage4::<H, 4>(out, self);
+                stage4::<H, 16>(self, out);
+                stage4::<H, 64>(out, self);
+                self
             }
         }
     }
@@ -318,8 +317,16 @@ impl<const H: usize> Spectrum<H> {
     pub const ZERO: Self = Self { re: [0.0; H], im: [0.0; H] };
 
     /// Of a block in two halves.
-    #[inline(never)]
+    #[inline(always)]
     pub fn forward(first: &[f32; H], second: &[f32; H]) -> Self {
+        let mut spectrum = Self::ZERO;
+        spectrum.set(first, second);
+        spectrum
+    }
+
+    /// Becomes that of a block in two halves.
+    #[inline(never)]
+    pub fn set(&mut self, first: &[f32; H], second: &[f32; H]) {
         let mut points = Complex::<H>::ZERO;
         for (half, samples) in [first, second].into_iter().enumerate() {
             let (re, im) = (&mut points.re[half * H / 2..], &mut points.im[half * H / 2..]);
@@ -327,18 +334,17 @@ impl<const H: usize> Spectrum<H> {
                 [*re, *im] = *pair;
             }
         }
-        let points = points.transform();
-        let mut spectrum = Self::ZERO;
-        spectrum.re[0] = points.re[0] + points.im[0];
-        spectrum.im[0] = points.re[0] - points.im[0];
+        let mut scratch = Complex::ZERO;
+        let points = points.transform(&mut scratch);
+        self.re[0] = points.re[0] + points.im[0];
+        self.im[0] = points.re[0] - points.im[0];
         let split = |own: Point, mirror: Point, turn: Point| {
             // Of the even samples, and of the odd ones, which are half a step later.
             let even = Point { re: add(own.re, mirror.re), im: sub(own.im, mirror.im) }.scaled(0.5);
             let odd = Point { re: add(own.im, mirror.im), im: sub(mirror.re, own.re) }.scaled(0.5).times(turn);
             (even.plus(odd), Point { re: sub(even.re, odd.re), im: sub(odd.im, even.im) })
         };
-        Self::pairs(&points.re, &points.im, &mut spectrum.re, &mut spectrum.im, split);
-        spectrum
+        Self::pairs(&points.re, &points.im, &mut self.re, &mut self.im, split);
     }
 
     /// Makes each bin and its mirror of both, four at a time: `each` gets them and exp(-2 pi i k / 2H).
@@ -398,7 +404,8 @@ impl<const H: usize> Spectrum<H> {
             (one.scaled(scale), Point { re: sub(odd.re, even.im), im: add(even.re, odd.im) }.scaled(scale))
         };
         Self::pairs(&self.re, &self.im, &mut points.re, &mut points.im, join);
-        let points = points.transform();
+        let mut scratch = Complex::ZERO;
+        let points = points.transform(&mut scratch);
         let mut halves = [[0.0; H]; 2];
         for (half, samples) in halves.iter_mut().enumerate() {
             let (re, im) = (&points.im[half * H / 2..], &points.re[half * H / 2..]);

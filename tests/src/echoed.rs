@@ -13,7 +13,7 @@ use dsp_core::time::{Duration, Instant};
 use super::fnv::Fnv;
 
 /// Samples of a block: 10 ms at 16 kHz.
-const BLOCK: usize = 160;
+pub const BLOCK: usize = 160;
 /// Blocks of the scene, 2 s, and those that a processor without floats runs.
 pub const BLOCKS: usize = 200;
 /// As above.
@@ -158,7 +158,8 @@ impl Scene {
     }
 }
 
-fn run(canceller: &mut impl CaptureBlock<f32>, blocks: usize, clock: impl Fn() -> u32) -> Echoed {
+/// Any canceller in so many blocks of the scene.
+pub fn run(canceller: &mut impl CaptureBlock<f32>, blocks: usize, clock: impl Fn() -> u32) -> Echoed {
     let probe = Probe { block: canceller, clock, hash: Fnv::default(), blocks: 0, total: 0, most: 0 };
     let config = FrontConfig { sample_rate_hz: 16_000, ..FrontConfig::default() };
     let probe = InFloat::<_, BLOCK>::new(probe, config.sample_rate_hz).expect("room for 10 ms");

@@ -36,9 +36,10 @@ impl<const B: usize, const P: usize> FarSpectra<B, P> {
         self.head = 0;
     }
 
-    pub(super) fn push(&mut self, spectrum: Spectrum<B>) {
+    /// The next block, with the one before it.
+    pub(super) fn push(&mut self, last: &[f32; B], now: &[f32; B]) {
         self.head = if self.head == 0 { P - 1 } else { self.head - 1 };
-        self.ring[self.head] = spectrum;
+        self.ring[self.head].set(last, now);
     }
 
     /// That of `p` blocks ago.
@@ -71,7 +72,7 @@ pub(super) fn estimate<const B: usize, const P: usize>(filter: &[Spectrum<B>], f
 /// Makes a partition's response end with its block, and returns it.
 fn constrain<const B: usize>(weights: &mut Spectrum<B>) -> [f32; B] {
     let [first, _] = weights.inverse();
-    *weights = Spectrum::forward(&first, &[0.0; B]);
+    weights.set(&first, &[0.0; B]);
     first
 }
 

@@ -52,7 +52,7 @@ use crate::arithmetic::{db, dot, energy};
 use drift::Drift;
 use far::Position;
 use filter::{FarSpectra, Kalman, Nlms, difference, estimate};
-use front::{EMPHASIS, Emphasised, Front};
+use front::{EMPHASIS, Front};
 use saturation::Saturation;
 use search::Search;
 use suppress::{Change, Suppressor};
@@ -260,6 +260,16 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     stats: EchoStats,
 }
 
+/// A block behind the filters.
+struct Filtered<const B: usize> {
+    /// The microphone behind the high-pass.
+    near: [f32; B],
+    /// The error, with emphasis.
+    error: [f32; B],
+    /// The power that the filter's uncertainty means for it.
+    doubt: [f32; B],
+}
+
 impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P> {
     /// A canceller that knows nothing.
     ///
@@ -441,8 +451,8 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             *sample = if sample.is_finite() { sample.clamp(-4.0, 4.0) } else { 0.0 };
         }
         let (mut at, base) = self.locate::<RATIO>(near);
+        let mut far = [0.0; B];
         if self.config.delay_search {
-            let mut far = [0.0; B];
             let base_at = Position { sample: base, fraction: 0 };
             far::read::<B, RATIO>(&near.render, near.channel, base_at, far::step::<RATIO>(0.0), &mut far);
             if let Some(onset_ms) = self.search.process(&far, frame, self.good) {
@@ -450,17 +460,25 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             }
         }
         let step = far::step::<RATIO>(self.drift.ppm());
-        let mut far = [0.0; B];
         far::read::<B, RATIO>(&near.render, near.channel, at, step, &mut far);
         self.position = Some((at.later(step * B as u64), base + (B * RATIO) as i64));
-        self.stats.far_end = energy(&far) > SILENT * B as f32;
+        let read_ms = (base - self.lead - at.sample) as f32 / ((B * RATIO) as f32 / 10.0);
+        // Out of line, one after the other, so that the stack holds the arrays of one alone.
+        let filtered = self.filter(&far, frame, read_ms);
+        self.finish(frame, &filtered);
+    }
+
+    /// The filters' part of a block. The far end is read `read_ms` before the microphone's time.
+    #[inline(never)]
+    fn filter(&mut self, far: &[f32; B], near: &[f32; B], read_ms: f32) -> Filtered<B> {
+        self.stats.far_end = energy(far) > SILENT * B as f32;
 
         let model = if self.config.saturation { self.saturation.as_ref().first() } else { None };
         let (powers, parts) = model.map_or((false, [0.0; 2]), |model| (model.0.wants_powers(), model.0.parts()));
-        let heard = self.front.process(&far, frame, powers);
+        let heard = self.front.process(far, near, powers);
         let [x, d, third, fifth] = &heard.signals;
         let played: [f32; B] = core::array::from_fn(|n| x[n] + parts[0] * third[n] + parts[1] * fifth[n]);
-        self.far.push(Spectrum::forward(&self.last_far, &played));
+        self.far.push(&self.last_far, &played);
         self.last_far = played;
 
         let mut echo = estimate(&self.kalman.weights, &self.far);
@@ -475,7 +493,6 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         if self.good {
             // The filter knows it to the sample.
             let per_ms = B as f32 / 10.0;
-            let read_ms = (base - self.lead - at.sample) as f32 / (per_ms * RATIO as f32);
             self.stats.delay_ms = Some(read_ms + self.kalman.onset() as f32 / per_ms);
         }
         self.compare_filters(d, &mut echo, &mut error);
@@ -485,7 +502,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             self.stats.drift_ppm = self.drift.ppm();
         }
         self.limit(d, &echo, &mut error);
-        self.finish(frame, &heard, &error, &doubt);
+        Filtered { near: heard.near, error, doubt }
     }
 
     /// Lets the second filter learn, and each of the two take the other's place where it is clearly better.
@@ -557,7 +574,9 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     }
 
     /// De-emphasis, suppression, figures.
-    fn finish(&mut self, frame: &mut [f32; B], heard: &Emphasised<B>, error: &[f32; B], doubt: &[f32; B]) {
+    #[inline(never)]
+    fn finish(&mut self, frame: &mut [f32; B], filtered: &Filtered<B>) {
+        let Filtered { near, error, doubt } = filtered;
         let mut linear = [0.0; B];
         for (linear, error) in linear.iter_mut().zip(error) {
             self.emphasis = error + EMPHASIS * self.emphasis;
@@ -566,10 +585,10 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         if self.config.delay_search {
             self.search.canceller_error(&linear);
         }
-        let near_energy = energy(&heard.near);
+        let near_energy = energy(near);
         let mut of_output = near_energy;
-        *frame = if self.config.suppressor {
-            let estimate: [f32; B] = core::array::from_fn(|n| heard.near[n] - linear[n]);
+        if self.config.suppressor {
+            let estimate: [f32; B] = core::array::from_fn(|n| near[n] - linear[n]);
             of_output = core::mem::replace(&mut self.last_near, near_energy);
             let noise = self.config.comfort_noise;
             if self.energies[1] < 0.85 * self.energies[0] || (self.config.delay_search && self.search.hears_echo()) {
@@ -578,12 +597,11 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
                 self.idle = (self.idle + 1).min(NO_ECHO_BLOCKS);
             }
             self.suppressor.set_absent(self.idle >= NO_ECHO_BLOCKS);
-            let out = self.suppressor.process(&linear, &estimate, doubt, noise);
+            self.suppressor.process(&linear, &estimate, doubt, noise, frame);
             self.stats.near_end = self.suppressor.near_end();
-            out
         } else {
-            linear
-        };
+            *frame = linear;
+        }
         let left = energy(frame);
         if !(left + self.energies[1]).is_finite() {
             *frame = [0.0; B];

@@ -92,7 +92,7 @@ impl<const B: usize> Saturation<B> {
             return;
         }
         for ((spectra, last), now) in self.powers.iter_mut().zip(&mut self.last).zip(powers) {
-            spectra.push(Spectrum::forward(last, now));
+            spectra.push(last, now);
             *last = *now;
         }
         // The spectra of the blocks before are old ones as long as the powers weren't followed.

@@ -181,6 +181,7 @@ impl<const B: usize> Suppressor<B> {
         EDGES[band]..EDGES[band + 1].min(B)
     }
 
+    #[inline(never)]
     fn windowed(&self, last: &[f32; B], now: &[f32; B]) -> Spectrum<B> {
         let rise: [f32; B] = core::array::from_fn(|n| last[n] * self.window[n]);
         let fall: [f32; B] = core::array::from_fn(|n| if n == 0 { now[0] } else { now[n] * self.window[B - n] });
@@ -193,11 +194,19 @@ impl<const B: usize> Suppressor<B> {
     }
 
     /// Takes in a block of the error and of the echo's estimate, both without emphasis, and the power that the filter's
-    /// uncertainty means for it; returns the block before. `noise`: whether to fill up with comfort noise.
-    pub(super) fn process(&mut self, error: &[f32; B], estimate: &[f32; B], doubt: &[f32; B], noise: bool) -> [f32; B] {
-        let [last_error, last_estimate] = self.last;
-        let spectrum = self.windowed(&last_error, error);
-        let echo = self.windowed(&last_estimate, estimate).power();
+    /// uncertainty means for it; `out` becomes the block before. `noise`: whether to fill up with comfort noise.
+    #[inline(never)]
+    pub(super) fn process(
+        &mut self,
+        error: &[f32; B],
+        estimate: &[f32; B],
+        doubt: &[f32; B],
+        noise: bool,
+        out: &mut [f32; B],
+    ) {
+        let mut spectrum = self.windowed(&self.last[1], estimate);
+        let echo = spectrum.power();
+        spectrum = self.windowed(&self.last[0], error);
         self.last = [*error, *estimate];
         let power_now = spectrum.power();
         let floor = self.noise_floor(&power_now);
@@ -207,11 +216,11 @@ impl<const B: usize> Suppressor<B> {
             model[k] = 0.25 * (self.doubt[k] + doubt[k]) * self.deemphasis[k] + 1e-5 * self.estimate[k];
         }
         self.doubt = *doubt;
-        let residual = self.residual(&power_now, &model, &floor);
+        self.residual(&power_now, &mut model, &floor);
+        let residual = model;
         // 2 where the near end speaks, 100 where it surely doesn't.
         let oversubtraction = power(3.010_3 * self.near + 20.0 * (1.0 - self.near));
         let muted = mute(self.near);
-        let mut out = Spectrum::<B>::ZERO;
         for k in 0..B {
             // Where nothing is heard nothing is taken away.
             let snr = (power_now[k] + 1e-13) / (oversubtraction * residual[k] + 1e-15);
@@ -223,23 +232,21 @@ impl<const B: usize> Suppressor<B> {
             let prior = max(prior, 1e-3);
             (self.gain[k], self.snr[k]) = (prior / (1.0 + prior), snr);
             let gain = max(self.gain[k] * muted, LEAST);
-            (out.re[k], out.im[k]) = (gain * spectrum.re[k], gain * spectrum.im[k]);
+            (spectrum.re[k], spectrum.im[k]) = (gain * spectrum.re[k], gain * spectrum.im[k]);
             // The floor is a minimum: a mean of the same noise lies higher.
             let fill = if noise { 1.5 * floor[k] * (1.0 - gain * gain) } else { 0.0 };
             if fill > 0.0 {
                 // Even between -1 and 1, which has a third of the power.
                 let level = libm::sqrtf(1.5 * fill);
-                out.re[k] += level * self.random();
-                out.im[k] += level * self.random();
+                spectrum.re[k] += level * self.random();
+                spectrum.im[k] += level * self.random();
             }
         }
-        let [rise, fall] = out.inverse();
-        let mut done = self.overlap;
+        let [rise, fall] = spectrum.inverse();
         for n in 0..B {
-            done[n] += rise[n] * self.window[n];
+            out[n] = self.overlap[n] + rise[n] * self.window[n];
             self.overlap[n] = if n == 0 { fall[0] } else { fall[n] * self.window[B - n] };
         }
-        done
     }
 
     /// Minimum statistics: the least smoothed power of the last 1.6 s.
@@ -265,8 +272,8 @@ impl<const B: usize> Suppressor<B> {
         floor
     }
 
-    /// The residual echo's power, and whether the near end speaks.
-    fn residual(&mut self, error: &[f32; B], model: &[f32; B], floor: &[f32; B]) -> [f32; B] {
+    /// Makes the model's power the residual echo's, and finds whether the near end speaks.
+    fn residual(&mut self, error: &[f32; B], model: &mut [f32; B], floor: &[f32; B]) {
         let bands = Self::bands();
         let sum = |of: &[f32; B], band| of[Self::band(band)].iter().sum::<f32>() + 1e-15;
         let (mut e, mut y, mut n, mut z) = ([0.0; BANDS], [0.0; BANDS], [0.0; BANDS], [0.0; BANDS]);
@@ -302,20 +309,20 @@ impl<const B: usize> Suppressor<B> {
             }
         }
         let share = if self.absent { 0.01 } else { 1.0 };
-        let (mut residual, mut band) = ([0.0; B], 0);
-        for (k, residual) in residual.iter_mut().enumerate() {
+        let mut band = 0;
+        for (k, model) in model.iter_mut().enumerate() {
             if band + 1 < bands && k as f32 >= centre(band + 1) {
                 band += 1;
             }
             let at = max(k as f32 - centre(band), 0.0);
             let first = power(factors[0][band] + slopes[0][band] * at);
             let second = power(factors[1][band] + slopes[1][band] * at);
-            *residual = share * max(first * model[k], second * self.estimate[k]);
+            *model = share * max(first * *model, second * self.estimate[k]);
         }
         // The strongest ones, in order.
         let mut over = [f32::MIN; STRONGEST];
         for band in FIRST_BAND..bands {
-            let ratio = db(e[band] / (sum(&residual, band) + n[band])).clamp(-30.0, 40.0);
+            let ratio = db(e[band] / (sum(model, band) + n[band])).clamp(-30.0, 40.0);
             if let Some(at) = over.iter().position(|&other| ratio > other) {
                 over[at..].rotate_right(1);
                 over[at] = ratio;
@@ -324,7 +331,6 @@ impl<const B: usize> Suppressor<B> {
         let strongest = (over.iter().sum::<f32>() / STRONGEST as f32).min(25.0);
         self.near_db = strongest.max(self.near_db - RELEASE_DB);
         self.near = ((self.near_db - SURE_DB[0]) / (SURE_DB[1] - SURE_DB[0])).clamp(0.0, 1.0);
-        residual
     }
 }
 
