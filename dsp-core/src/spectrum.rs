@@ -271,8 +271,8 @@ impl<const H: usize> Complex<H> {
         first_stage(self, out);
         match H {
             64 => {
-                stage4::<H, 4>(&out, self);
-                stage4::<H, 16>(self, &mut out);
+                stage4::<H, 4>(out, self);
+                stage4::<H, 16>(self, out);
                 out
             }
             80 => {
