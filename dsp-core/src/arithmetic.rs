@@ -61,7 +61,7 @@ pub(crate) fn exp2(x: f32) -> f32 {
     let shifted = (x - 0.5) + SHIFT;
     let whole = shifted.to_bits() as i32 - SHIFT.to_bits() as i32;
     let t = x - (shifted - SHIFT);
-    let p = 1.0 + t * (0.695_928_47 + t * (0.224_946_31 + t * 0.079_125_22));
+    let p = 1.0 + t * (0.695_928_47 + t * (0.224_946_3 + t * 0.079_125_22));
     p * f32::from_bits(((whole + 127) as u32) << 23)
 }
 

@@ -120,20 +120,24 @@ impl<const H: usize> NoiseFloor<H> {
         if self.blocks.is_multiple_of(LEAST_BLOCKS) {
             self.least = [self.smooth, self.least[0]];
         }
-        let known = self.blocks > 2 * LEAST_BLOCKS;
+        // Without a branch, so that neighbours are computed together.
+        let too_low = if self.blocks > 2 * LEAST_BLOCKS { TOO_LOW } else { f32::MAX };
         let slow = rate(speech);
+        let mut likelihoods = [0.0; H];
+        for ((likely_now, even), noise) in likelihoods.iter_mut().zip(even).zip(&self.power) {
+            *likely_now = likely(even / noise);
+        }
         let [now, before] = &mut self.least;
         for k in 0..H {
             let noise = self.power[k];
-            let likely = likely(even[k] / noise);
+            let likely = likelihoods[k];
             let presence = 0.9 * self.presence[k] + 0.1 * likely;
             self.presence[k] = presence;
             // A bin that seems to be speech for long must not stay so for ever.
             let likely = if presence > 0.99 { likely.min(0.99) } else { likely };
             let smooth = 0.85 * self.smooth[k] + 0.15 * power[k];
             now[k] = now[k].min(smooth);
-            let too_low = known && now[k].min(before[k]) > TOO_LOW * noise;
-            let rate = if too_low { RATE } else { slow };
+            let rate = if now[k].min(before[k]) > too_low * noise { RATE } else { slow };
             self.power[k] = noise + rate * (1.0 - likely) * (power[k].min(MOST_LEAK * noise) - noise);
             self.smooth[k] = smooth;
         }

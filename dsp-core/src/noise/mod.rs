@@ -230,13 +230,13 @@ impl<const B: usize, const H: usize> NoiseSuppressor<B, H> {
             *gain = speech.max(least_power);
         }
         if frame.click {
-            for k in 0..H {
-                gains[k] = gains[k].min(2.0 * (self.slow[k] + least_power * noise[k]) / power[k]);
+            for (((gain, slow), noise), power) in gains.iter_mut().zip(&self.slow).zip(noise).zip(power) {
+                *gain = gain.min(2.0 * (slow + least_power * noise) / power);
             }
         }
-        for k in 0..H {
-            let now = (gains[k] * power[k]).min(4.0 * self.slow[k] + noise[k]);
-            self.slow[k] = 0.6 * self.slow[k] + 0.4 * now;
+        for (((slow, gain), power), noise) in self.slow.iter_mut().zip(&gains).zip(power).zip(noise) {
+            let now = (gain * power).min(4.0 * *slow + noise);
+            *slow = 0.6 * *slow + 0.4 * now;
         }
         let mut pauses = [least; H];
         if frame.clicks {
