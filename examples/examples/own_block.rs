@@ -7,7 +7,7 @@ use std::error::Error;
 
 use dsp_core::front::{CaptureBlock, Near, Step};
 use dsp_core::time::{Duration, Instant};
-use host_std::session::{Call, CallConfig, Channel, OwnBlock};
+use host_std::session::{Call, CallConfig, CaptureConfig, Channel, OwnBlock};
 
 const RATE_HZ: usize = 48_000;
 const TICK: usize = RATE_HZ / 100;
@@ -35,7 +35,10 @@ impl CaptureBlock<f32> for KnownRoom {
 /// How loud one hears oneself back, in dB below what one said.
 fn echo_db(block: Option<OwnBlock>) -> Result<f64, Box<dyn Error>> {
     let mut talker = Call::new(CallConfig::new(4_000)?)?;
-    let mut listener = Call::new(CallConfig { capture: block, ..CallConfig::new(5_000)? })?;
+    let mut listener = Call::new(CallConfig {
+        capture: block.map(CaptureConfig::from).unwrap_or_default(),
+        ..CallConfig::new(5_000)?
+    })?;
     let mut now = Instant::from_millis(1_000);
     let answer = listener.answer(now, &talker.offer()?)?;
     talker.accept(now, &answer)?;

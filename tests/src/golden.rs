@@ -9,12 +9,15 @@ use dsp_core::codec::l16::L16;
 use dsp_core::codec::{Decoder, Encoder};
 use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, InFloat, Latency, Media, Near, Step};
 use dsp_core::kernel::Kernel;
+use dsp_core::process::active_level::ActiveLevelMeter;
 use dsp_core::process::activity::{EnergyGate, SpeechDetector};
+use dsp_core::process::agc::{Agc, AgcConfig};
 use dsp_core::process::biquad::{Biquad, BiquadDesign};
 use dsp_core::process::gain::Gain;
 use dsp_core::process::goertzel::{Goertzel, GoertzelDesign};
-use dsp_core::process::level::{LevelConfig, LevelMeter, Metered};
+use dsp_core::process::level::{Level, LevelConfig, LevelMeter, Metered};
 use dsp_core::process::mixer::Mixer;
+use dsp_core::process::voice::{VoiceConfig, VoiceDetector};
 use dsp_core::receive::Played;
 use dsp_core::sample::Sample;
 use dsp_core::time::{Duration, Instant};
@@ -113,6 +116,47 @@ pub fn energy_gate() -> u32 {
     let mut gate = EnergyGate::new(8_000);
     for pcm in frames() {
         hash.write(&[u8::from(gate.is_speech(&pcm))]);
+    }
+    hash.finish()
+}
+
+/// Verdicts, probabilities and levels of the voice detector on each frame.
+pub fn voice() -> u32 {
+    let mut hash = Fnv::default();
+    let mut detector = VoiceDetector::new(VoiceConfig::default()).expect("the default is in range");
+    for pcm in frames() {
+        let voice = detector.hear(&pcm);
+        hash.write(&[u8::from(voice.speech), voice.probability, voice.periodicity]);
+        hash.write(&detector.noise_level().hundredths_dbov().to_le_bytes());
+    }
+    hash.finish()
+}
+
+/// Active level of all frames.
+pub fn active_level() -> u32 {
+    let mut hash = Fnv::default();
+    let mut meter = ActiveLevelMeter::new(8_000).expect("a rate that there is");
+    for pcm in frames() {
+        meter.hear(&pcm);
+        let level = meter.read();
+        hash.write(&level.active.unwrap_or(Level::SILENCE).hundredths_dbov().to_le_bytes());
+        hash.write(&level.activity_hundredths_percent.to_le_bytes());
+    }
+    hash.finish()
+}
+
+/// Samples of each frame behind the gain control.
+pub fn agc() -> u32 {
+    let mut hash = Fnv::default();
+    let config = AgcConfig { sample_rate_hz: 8_000, ..AgcConfig::default() };
+    let mut agc = Agc::new(config).expect("a config that there is");
+    for pcm in frames() {
+        // Blocks of 10 ms.
+        for block in pcm.chunks(80) {
+            let mut block: [f32; 80] = core::array::from_fn(|n| f32::from(block[n]) / 32_768.0);
+            agc.process(&mut block);
+            block.iter().for_each(|sample| hash.write(&sample.to_bits().to_le_bytes()));
+        }
     }
     hash.finish()
 }

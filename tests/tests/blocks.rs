@@ -5,7 +5,7 @@ use dsp_core::process::biquad::BiquadError;
 use dsp_core::process::goertzel::{Goertzel, GoertzelDesign};
 use dsp_core::time::{Duration, Instant};
 use host_std::registry::CodecFormat;
-use host_std::session::{Call, CallConfig, Identity};
+use host_std::session::{Call, CallConfig, CaptureConfig, Identity};
 use media_core_tests::tick::Device;
 
 /// Two calls that have agreed on a codec; the first has this high-pass.
@@ -14,7 +14,8 @@ fn agreed(codec: &CodecFormat, high_pass_hz: Option<u32>) -> [Call; 2] {
         codecs: vec![codec.clone()],
         ..CallConfig::with_identity(port, Identity::seeded(port.into()))
     };
-    let mut first = Call::new(CallConfig { high_pass_hz, ..config(4_000) }).unwrap();
+    let capture = CaptureConfig { high_pass_hz, ..CaptureConfig::default() };
+    let mut first = Call::new(CallConfig { capture, ..config(4_000) }).unwrap();
     let mut second = Call::new(config(5_000)).unwrap();
     let offer = first.offer().unwrap();
     let answer = second.answer(Instant::ZERO, &offer).unwrap();

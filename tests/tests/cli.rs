@@ -15,8 +15,8 @@ use media_core_tests::skipped;
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(30);
-const COMMANDS: [&str; 10] =
-    ["demo", "offer", "answer", "devices", "encode", "decode", "codecs", "resample", "replay", "netsim"];
+const COMMANDS: [&str; 11] =
+    ["demo", "offer", "answer", "devices", "encode", "decode", "codecs", "resample", "process", "replay", "netsim"];
 
 fn run(folder: &Path, arguments: &[&str]) -> Ended {
     Running::start(Command::new(media_core()).current_dir(folder).args(arguments), folder, "media-core").wait(LIMIT)
@@ -74,7 +74,7 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
     let video = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 9 RTP/AVP 96\r\n";
     fs::write(folder.join("video.sdp"), video).unwrap();
     let here = ["--address", "127.0.0.1"];
-    let cases: [(&[&str], &str); 35] = [
+    let cases: [(&[&str], &str); 36] = [
         (&["demo", "--wrong"], "--wrong"),
         (&["dmeo"], "dmeo"),
         (&["demo", "--loss", "200"], "from 0 to 100"),
@@ -82,6 +82,7 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
         (&["demo", "--loss", "NaN"], "from 0 to 100"),
         (&["demo", "--codec", "mp3"], "opus, g722, pcmu, pcma, ilbc, ilbc30, l16"),
         (&["demo", "--ptime", "5"], "10..=60"),
+        (&["demo", "--echo", "5"], "from 20 to 250"),
         (&["demo", "--realtime", "--fast"], "cannot be used with"),
         (&["demo", "--fast", "--input", "nowhere.wav"], "nowhere.wav: No such file"),
         (&["demo", "--fast", "--input", "text.wav"], "text.wav is not a WAV file"),

@@ -3,7 +3,7 @@
 use dsp_core::codec::g711::{Pcma, Pcmu};
 use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 use dsp_core::codec::ilbc::{IlbcDecoder, IlbcEncoder, IlbcMode};
-use media_core_tests::{coded, golden, resampled};
+use media_core_tests::{coded, echoed, golden, resampled};
 
 #[test]
 fn hashes_are_unchanged() {
@@ -15,6 +15,9 @@ fn hashes_are_unchanged() {
         ("g722 concealed", golden::g722_concealed()),
         ("comfort noise", golden::comfort_noise()),
         ("energy gate", golden::energy_gate()),
+        ("voice", golden::voice()),
+        ("active level", golden::active_level()),
+        ("agc", golden::agc()),
         ("level i16", golden::level::<i16>()),
         ("level f32", golden::level::<f32>()),
         ("gain i16", golden::gain::<i16>()),
@@ -29,8 +32,11 @@ fn hashes_are_unchanged() {
         ("front f32", golden::front_f32()),
         ("resample i16", resampled::resample_i16(|| 0).hash),
         ("resample f32", resampled::resample_f32(|| 0).hash),
+        ("echo first", echoed::small(echoed::FIRST_BLOCKS, || 0).hash),
+        ("echo small", echoed::small(echoed::BLOCKS, || 0).hash),
+        ("echo whole", echoed::whole(echoed::BLOCKS, || 0).hash),
     ];
-    let expected: [(&str, u32); 21] = [
+    let expected: [(&str, u32); 27] = [
         ("pcmu", 0xf58b_63b0),
         ("pcma", 0xf008_e257),
         ("l16", 0xd86d_49d5),
@@ -38,6 +44,9 @@ fn hashes_are_unchanged() {
         ("g722 concealed", 0xa742_c67f),
         ("comfort noise", 0x09d1_78d9),
         ("energy gate", 0x9b79_2059),
+        ("voice", 0x2307_ad79),
+        ("active level", 0xb6bd_e515),
+        ("agc", 0x936e_2768),
         ("level i16", 0xba5b_8c65),
         ("level f32", 0xba5b_8c65),
         ("gain i16", 0x92ab_d477),
@@ -48,10 +57,13 @@ fn hashes_are_unchanged() {
         ("high-pass f32", 0x0865_0c73),
         ("goertzel i16", 0x923b_35f3),
         ("goertzel f32", 0x9d3a_456b),
-        ("front i16", 0xd01c_c65d),
-        ("front f32", 0x9aea_3280),
+        ("front i16", 0x4ec7_d1fd),
+        ("front f32", 0x13df_7610),
         ("resample i16", 0x7aaa_2fb6),
         ("resample f32", 0x4fa1_84a8),
+        ("echo first", 0xffcd_d626),
+        ("echo small", 0xf78a_e7d0),
+        ("echo whole", 0x590a_7fc4),
     ];
     assert_eq!(
         hashes.map(|(name, hash)| format!("{name} {hash:#010x}")),

@@ -17,8 +17,8 @@ use dsp_core::wire::rtp::RtpPacket;
 use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::session::{
-    Call, CallConfig, Channel, HostFront, Identity, Incoming, OwnBlock, OwnDecoders, OwnDetector, OwnStrategy,
-    PACKET_BYTES, Tap, Transmit, Way,
+    Call, CallConfig, CaptureConfig, Channel, EchoSettings, HostFront, Identity, Incoming, OwnBlock, OwnDecoders,
+    OwnDetector, OwnStrategy, PACKET_BYTES, Tap, Transmit, Way,
 };
 use host_std::simulate::netsim::{Network, NetworkConfig};
 use media_core_tests::road::babble;
@@ -93,7 +93,9 @@ impl Pair {
             let buffer_bytes = (sources > 1).then_some(PACKET_BYTES * sources as u32);
             // Where there are two streams, all that a user can put in is there too.
             let own = streams > 1;
-            let capture = own.then(|| OwnBlock::in_float(|_| FarEnd));
+            let own_block = own.then(|| OwnBlock::in_float(|_| FarEnd));
+            let echo = own.then(EchoSettings::default);
+            let capture = CaptureConfig { echo, own: own_block, ..CaptureConfig::default() };
             let detector = own.then(|| OwnDetector::new(|_| Breaths(0)));
             let strategy = own.then(|| OwnStrategy::new(|_| Counted));
             let decoders = own.then(|| OwnDecoders::new(|sound| (NUMBER, L16::new(sound.sample_rate_hz, 1).unwrap())));
@@ -252,6 +254,9 @@ fn run_at(sound: Option<(u32, u8)>, codec: CodecFormat, channels: u8, sources: u
     assert!(pair.reports > 10);
     if streams > 1 {
         assert!(ASKED.get() > 20_000, "the strategy was asked");
+        for front in pair.fronts.iter_mut().flatten() {
+            assert!(front.block(0).is_some_and(|block| block.echo().is_some()), "the canceller has run");
+        }
         for call in &pair.calls {
             let heard = [0, 1].map(|stream| call.stream_stats(stream).unwrap().receiver.decoded_packets);
             assert!(heard.iter().all(|packets| *packets > 1_000), "{heard:?}");
@@ -304,8 +309,8 @@ fn several_sources_allocate_nothing() {
     assert!(run(CodecFormat::l16(16_000, 1), 1, 3, 1) > 100);
 }
 
-/// Two streams over one port, all parts that a user can make, a block that looks back on the far end among them, and a
-/// tap.
+/// Two streams over one port, an echo canceller with every part, all parts that a user can make, a block that looks back on
+/// the far end among them, and a tap.
 #[test]
 fn two_streams_with_own_parts_and_a_tap_allocate_nothing() {
     run(CodecFormat::l16(16_000, 1), 1, 1, 2);

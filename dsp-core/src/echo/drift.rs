@@ -7,6 +7,7 @@
 //!
 //! Of the filter the three strongest partitions are compared, from 200 Hz to 5 kHz. Cost: some 300 products, twice a second.
 
+use crate::arithmetic::max;
 use crate::spectrum::Spectrum;
 
 /// Partitions that are compared.
@@ -79,6 +80,19 @@ impl<const B: usize> Drift<B> {
         }
     }
 
+    /// Gives `each` the cosine and sine by which a delay turns the first bins' phases. From bin to bin they are multiplied up:
+    /// the library's are computed in `f64`, which small processors lack.
+    fn turned(delay: f32, bins: usize, mut each: impl FnMut(usize, f32, f32)) {
+        let (step_sin, step_cos) = libm::sincosf(core::f32::consts::PI / B as f32 * delay);
+        let (mut cos, mut sin) = (1.0f32, 0.0f32);
+        for bin in 0..FIRST + bins {
+            if bin >= FIRST {
+                each(bin - FIRST, cos, sin);
+            }
+            (cos, sin) = (cos * step_cos - sin * step_sin, sin * step_cos + cos * step_sin);
+        }
+    }
+
     fn compare(&mut self, weights: &[Spectrum<B>], old: &Look) {
         let (mut re, mut im, mut norm) = ([0.0; BINS], [0.0; BINS], [0.0; BINS]);
         for k in 0..Self::bins() {
@@ -94,23 +108,22 @@ impl<const B: usize> Drift<B> {
             norm[k] = libm::sqrtf(now * then);
         }
         let turn = |k: usize| core::f32::consts::PI * (FIRST + k) as f32 / B as f32;
+        let size: [f32; BINS] = core::array::from_fn(|k| libm::sqrtf(re[k] * re[k] + im[k] * im[k]));
         // Samples by which the path has become longer.
         let mut delay = 0.0f32;
         for bins in LOOKS {
             let (mut slope, mut weight) = (0.0, 1e-20);
-            for k in 0..bins.min(Self::bins()) {
-                let (sin, cos) = libm::sincosf(turn(k) * delay);
+            Self::turned(delay, bins.min(Self::bins()), |k, cos, sin| {
                 slope += turn(k) * (im[k] * cos + re[k] * sin);
-                weight += turn(k) * turn(k) * libm::sqrtf(re[k] * re[k] + im[k] * im[k]).max(1e-12);
-            }
+                weight += turn(k) * turn(k) * max(size[k], 1e-12);
+            });
             delay -= slope / weight;
         }
         let (mut agree, mut all) = (0.0, 1e-20);
-        for k in 0..Self::bins() {
-            let (sin, cos) = libm::sincosf(turn(k) * delay);
+        Self::turned(delay, Self::bins(), |k, cos, sin| {
             agree += re[k] * cos - im[k] * sin;
             all += norm[k];
-        }
+        });
         let left = -delay / ((self.block - old.at) as f32 * B as f32) * 1e6;
         let known = self.steady >= 2;
         let coherent = agree > if known { 0.9 } else { 0.4 } * all;

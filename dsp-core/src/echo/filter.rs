@@ -6,7 +6,7 @@
 //!
 //! Cost: for each partition and bin 4 multiplications to filter, 12 to learn, and 8 for the second filter.
 
-use crate::arithmetic::energy;
+use crate::arithmetic::{energy, max};
 use crate::spectrum::Spectrum;
 
 /// How much of its uncertainty the filter keeps a block: what its robustness in double talk hangs on.
@@ -15,6 +15,8 @@ const KEEP: f32 = 0.999_99;
 const GAIN: f32 = 0.6;
 /// How much of what it believes to have learned the filter takes for learned.
 const TRUST: f32 = 0.25;
+/// The direct sound is the first tap of this share of the largest.
+const DIRECT: f32 = 0.3;
 /// The uncertainty of a filter that knows nothing.
 const UNKNOWN: f32 = 0.3;
 
@@ -28,9 +30,16 @@ pub(super) struct FarSpectra<const B: usize, const P: usize> {
 impl<const B: usize, const P: usize> FarSpectra<B, P> {
     pub(super) const NEW: Self = Self { ring: [Spectrum::ZERO; P], head: 0 };
 
-    pub(super) fn push(&mut self, spectrum: Spectrum<B>) {
+    /// Silence, in place: no second one lies on the stack meanwhile.
+    pub(super) fn clear(&mut self) {
+        self.ring.iter_mut().for_each(|spectrum| *spectrum = Spectrum::ZERO);
+        self.head = 0;
+    }
+
+    /// The next block, with the one before it.
+    pub(super) fn push(&mut self, last: &[f32; B], now: &[f32; B]) {
         self.head = if self.head == 0 { P - 1 } else { self.head - 1 };
-        self.ring[self.head] = spectrum;
+        self.ring[self.head].set(last, now);
     }
 
     /// That of `p` blocks ago.
@@ -42,11 +51,11 @@ impl<const B: usize, const P: usize> FarSpectra<B, P> {
 
     /// The far end is read so many blocks earlier (or later, if negative) from now on. What isn't known any more is silence.
     pub(super) fn shift(&mut self, blocks: i32) {
-        let old = *self;
+        self.head = (self.head as i64 + i64::from(blocks)).rem_euclid(P as i64) as usize;
         for p in 0..P {
-            let from = p as i64 + i64::from(blocks);
-            let at = (self.head + p) % P;
-            self.ring[at] = if (0..P as i64).contains(&from) { *old.ago(from as usize) } else { Spectrum::ZERO };
+            if !(0..P as i64).contains(&(p as i64 + i64::from(blocks))) {
+                self.ring[(self.head + p) % P] = Spectrum::ZERO;
+            }
         }
     }
 }
@@ -60,10 +69,11 @@ pub(super) fn estimate<const B: usize, const P: usize>(filter: &[Spectrum<B>], f
     sum.inverse()[1]
 }
 
-/// Makes a partition's response end with its block.
-fn constrain<const B: usize>(weights: &mut Spectrum<B>) {
+/// Makes a partition's response end with its block, and returns it.
+fn constrain<const B: usize>(weights: &mut Spectrum<B>) -> [f32; B] {
     let [first, _] = weights.inverse();
-    *weights = Spectrum::forward(&first, &[0.0; B]);
+    weights.set(&first, &[0.0; B]);
+    first
 }
 
 /// Moves learned partitions, when the far end is read so many blocks earlier from now on.
@@ -88,11 +98,21 @@ pub(super) struct Kalman<const B: usize, const P: usize> {
     /// The power of what isn't echo.
     noise: [f32; B],
     turn: usize,
+    /// The largest tap of each partition, and where the first large one lies.
+    peaks: [f32; P],
+    onset: usize,
 }
 
 impl<const B: usize, const P: usize> Kalman<B, P> {
     pub(super) fn new() -> Self {
-        let mut new = Self { weights: [Spectrum::ZERO; P], uncertainty: [[0.0; B]; P], noise: [1e-4; B], turn: 0 };
+        let mut new = Self {
+            weights: [Spectrum::ZERO; P],
+            uncertainty: [[0.0; B]; P],
+            noise: [1e-4; B],
+            turn: 0,
+            peaks: [0.0; P],
+            onset: 0,
+        };
         new.forget(60.0);
         new
     }
@@ -104,7 +124,8 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
 
     /// Knows nothing any more.
     pub(super) fn forget(&mut self, decay_ms: f32) {
-        self.weights = [Spectrum::ZERO; P];
+        self.weights.iter_mut().for_each(|weights| *weights = Spectrum::ZERO);
+        self.peaks = [0.0; P];
         for (p, row) in self.uncertainty.iter_mut().enumerate() {
             *row = [Self::unknown(p, decay_ms); B];
         }
@@ -114,18 +135,20 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
     pub(super) fn doubt(&mut self, share: f32) {
         for (p, row) in self.uncertainty.iter_mut().enumerate() {
             let least = share * Self::unknown(p, 60.0);
-            row.iter_mut().for_each(|u| *u = u.max(least));
+            row.iter_mut().for_each(|u| *u = max(*u, least));
         }
     }
 
     /// The far end is read so many blocks earlier from now on: what was learned moves along, and is doubted a little.
     pub(super) fn shift(&mut self, blocks: i32) {
         shift(&mut self.weights, blocks);
+        self.peaks = [0.0; P];
         self.doubt(0.1);
     }
 
     pub(super) fn reset(&mut self) {
-        *self = Self::new();
+        self.forget(60.0);
+        (self.noise, self.turn) = ([1e-4; B], 0);
     }
 
     /// Takes another filter's weights over, which left `error` of it.
@@ -150,7 +173,7 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
         let mut inverse = [0.0; B];
         for k in 0..B {
             self.noise[k] = 0.6 * self.noise[k] + 0.4 * now[k];
-            inverse[k] = 1.0 / (doubt[k] + 2.0 * self.noise[k].max(0.3 * now[k]) + 1e-10);
+            inverse[k] = 1.0 / (doubt[k] + 2.0 * max(self.noise[k], 0.3 * now[k]) + 1e-10);
         }
         let (keep, lose) = (KEEP * KEEP, 1.0 - KEEP * KEEP);
         for (p, (weights, row)) in self.weights.iter_mut().zip(&mut self.uncertainty).enumerate() {
@@ -171,8 +194,25 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
             (weights.re[0], weights.im[0]) = (dc, half);
         }
         self.turn = if self.turn + 1 >= P { 0 } else { self.turn + 1 };
-        constrain(&mut self.weights[self.turn]);
+        let response = constrain(&mut self.weights[self.turn]);
+        self.look(&response);
         doubt
+    }
+
+    /// Notes a partition's response, and where it makes the whole one begin.
+    fn look(&mut self, response: &[f32; B]) {
+        self.peaks[self.turn] = response.iter().fold(0.0, |peak, tap| max(tap.abs(), peak));
+        let strong = DIRECT * self.peaks.iter().fold(0.0, |most, &peak| max(peak, most));
+        let first = self.peaks.iter().position(|&peak| peak >= strong);
+        if strong > 0.0 && first == Some(self.turn) {
+            let begin = response.iter().position(|tap| tap.abs() >= strong).unwrap_or(0);
+            self.onset = self.turn * B + begin;
+        }
+    }
+
+    /// Samples from the far end that is read to the echo's beginning, as far as it's learned.
+    pub(super) fn onset(&self) -> usize {
+        self.onset
     }
 }
 
@@ -195,14 +235,14 @@ impl<const B: usize> Nlms<B> {
         let mut sum = [0.0; B];
         for p in 0..weights.len() {
             let x = far.ago(p);
-            for k in 0..B {
-                sum[k] += x.re[k] * x.re[k] + x.im[k] * x.im[k];
+            for (sum, (re, im)) in sum.iter_mut().zip(x.re.iter().zip(&x.im)) {
+                *sum += re * re + im * im;
             }
         }
         let mut step = Spectrum::ZERO;
-        for k in 0..B {
-            self.far[k] = (0.9 * self.far[k] + 0.1 * sum[k]).max(sum[k]);
-            let gain = 0.5 / (self.far[k] + 1e-4);
+        for (k, (far, sum)) in self.far.iter_mut().zip(sum).enumerate() {
+            *far = max(0.9 * *far + 0.1 * sum, sum);
+            let gain = 0.5 / (*far + 1e-4);
             (step.re[k], step.im[k]) = (gain * error.re[k], gain * error.im[k]);
         }
         for (p, weights) in weights.iter_mut().enumerate() {

@@ -39,17 +39,33 @@ impl HighPass {
         }
     }
 
+    /// Filters the first `N` signals.
     #[inline(always)]
-    fn step(&mut self, input: Lanes) -> Lanes {
-        let [own, across, through] = self.taps;
-        let [first, second] = self.states;
-        let difference: Lanes = core::array::from_fn(|n| input[n] - second[n]);
-        let band: Lanes = core::array::from_fn(|n| own * first[n] + across * difference[n]);
-        let rise: Lanes = core::array::from_fn(|n| across * first[n] + through * difference[n]);
-        self.states =
+    fn step<const N: usize>(taps: [f32; 3], damping: f32, states: &mut [[f32; N]; 2], input: [f32; N]) -> [f32; N] {
+        let [own, across, through] = taps;
+        let [first, second] = *states;
+        let difference: [f32; N] = core::array::from_fn(|n| input[n] - second[n]);
+        let band: [f32; N] = core::array::from_fn(|n| own * first[n] + across * difference[n]);
+        let rise: [f32; N] = core::array::from_fn(|n| across * first[n] + through * difference[n]);
+        *states =
             [core::array::from_fn(|n| 2.0 * band[n] - first[n]), core::array::from_fn(|n| second[n] + 2.0 * rise[n])];
-        core::array::from_fn(|n| difference[n] - rise[n] - self.damping * band[n])
+        core::array::from_fn(|n| difference[n] - rise[n] - damping * band[n])
     }
+
+    /// The states of the first `N` signals.
+    fn states<const N: usize>(&self) -> [[f32; N]; 2] {
+        self.states.map(|state| core::array::from_fn(|n| state[n]))
+    }
+
+    /// Keeps those states; the other signals begin anew.
+    fn keep<const N: usize>(&mut self, states: [[f32; N]; 2]) {
+        self.states = states.map(spread);
+    }
+}
+
+/// The first `N` signals, and silence.
+fn spread<const N: usize>(signals: [f32; N]) -> Lanes {
+    core::array::from_fn(|n| if n < N { signals[n] } else { 0.0 })
 }
 
 /// A block behind the high-pass.
@@ -87,27 +103,39 @@ impl Front {
         }
     }
 
-    /// Filters a block. `powers`: whether those of the far end are wanted.
+    /// Filters a block. `powers`: whether those of the far end are wanted; they are silence otherwise.
     pub(super) fn process<const B: usize>(&mut self, far: &[f32; B], near: &[f32; B], powers: bool) -> Emphasised<B> {
+        if powers {
+            self.filter(|n| {
+                let square = far[n] * far[n] * (1.0 / (LEVEL * LEVEL));
+                [far[n], near[n], far[n] * square, far[n] * square * square]
+            })
+        } else {
+            self.filter(|n| [far[n], near[n]])
+        }
+    }
+
+    /// Filters the first `N` signals, side by side.
+    #[inline(always)]
+    fn filter<const B: usize, const N: usize>(&mut self, input: impl Fn(usize) -> [f32; N]) -> Emphasised<B> {
         let mut out = Emphasised { near: [0.0; B], signals: [[0.0; B]; SIGNALS] };
         // Copies, which lie in registers.
-        let ([mut one, mut other], mut last) = (self.filters, self.last);
+        let [one, other] = &self.filters;
+        let (mut one_states, mut other_states) = (one.states::<N>(), other.states::<N>());
+        let mut last: [f32; N] = core::array::from_fn(|n| self.last[n]);
         for n in 0..B {
-            let (x, d) = (far[n], near[n]);
-            let input = if powers {
-                let square = x * x * (1.0 / (LEVEL * LEVEL));
-                [x, d, x * square, x * square * square]
-            } else {
-                [x, d, 0.0, 0.0]
-            };
-            let high = other.step(one.step(input));
+            let half = HighPass::step(one.taps, one.damping, &mut one_states, input(n));
+            let high = HighPass::step(other.taps, other.damping, &mut other_states, half);
             out.near[n] = high[1];
-            for signal in 0..SIGNALS {
+            for signal in 0..N {
                 out.signals[signal][n] = high[signal] - EMPHASIS * last[signal];
             }
             last = high;
         }
-        (self.filters, self.last) = ([one, other], last);
+        let [one, other] = &mut self.filters;
+        one.keep(one_states);
+        other.keep(other_states);
+        self.last = spread(last);
         out
     }
 }

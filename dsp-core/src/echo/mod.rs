@@ -52,7 +52,7 @@ use crate::arithmetic::{db, dot, energy};
 use drift::Drift;
 use far::Position;
 use filter::{FarSpectra, Kalman, Nlms, difference, estimate};
-use front::{EMPHASIS, Emphasised, Front};
+use front::{EMPHASIS, Front};
 use saturation::Saturation;
 use search::Search;
 use suppress::{Change, Suppressor};
@@ -180,8 +180,8 @@ pub struct EchoStats {
     pub erle_db: Option<f32>,
     /// The same of the linear output.
     pub linear_erle_db: Option<f32>,
-    /// From the loudspeaker's time, as the device tells it, to the echo's beginning in the microphone; `None` until it's
-    /// found, and without a delay search.
+    /// From the loudspeaker's time, as the device tells it, to the echo's beginning in the microphone: to some ms by the
+    /// search, then to a sample by the filter. `None` until it's found.
     pub delay_ms: Option<f32>,
     /// How much faster the loudspeaker's clock is than the microphone's.
     pub drift_ppm: f32,
@@ -201,6 +201,8 @@ pub struct EchoStats {
     pub jumps: u32,
 }
 
+/// Blocks of the far end's in which no filter takes anything away before there seems to be no echo: 2 s.
+const NO_ECHO_BLOCKS: u32 = 200;
 /// The power below which the far end is silent: -60 dB of full scale a sample.
 const SILENT: f32 = 1e-6;
 /// Most blocks by which the far end is read ahead of the microphone's time: devices may take less long than they tell.
@@ -246,6 +248,8 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     projection: [f32; 3],
     /// Blocks since the last path change.
     age: u32,
+    /// Blocks of the far end's since a filter took something away.
+    idle: u32,
     /// Whether the filter has reached 10 dB.
     good: bool,
     /// The last output of the de-emphasis.
@@ -254,6 +258,16 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     heard: [f32; 3],
     last_near: f32,
     stats: EchoStats,
+}
+
+/// A block behind the filters.
+struct Filtered<const B: usize> {
+    /// The microphone behind the high-pass.
+    near: [f32; B],
+    /// The error, with emphasis.
+    error: [f32; B],
+    /// The power that the filter's uncertainty means for it.
+    doubt: [f32; B],
 }
 
 impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P> {
@@ -294,6 +308,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             energies: [0.0; 4],
             projection: [0.0; 3],
             age: 0,
+            idle: 0,
             good: false,
             emphasis: 0.0,
             heard: [0.0; 3],
@@ -312,21 +327,33 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.stats
     }
 
+    /// How much of the echo's upper band comes how many blocks late: the filter's energy a partition, from 5 kHz on.
+    fn upper_response(&self) -> [f32; P] {
+        let mut response = [0.0; P];
+        for (response, weights) in response.iter_mut().zip(&self.kalman.weights) {
+            let from = B * 5 / 8;
+            *response = energy(&weights.re[from..]) + energy(&weights.im[from..]);
+        }
+        response
+    }
+
     /// Forgets everything but the settings.
+    #[cold]
+    #[inline(never)]
     fn forget(&mut self) {
         self.front.reset();
-        self.far = FarSpectra::NEW;
+        self.far.clear();
         self.last_far = [0.0; B];
         self.kalman.reset();
         self.second.as_mut().fill(Spectrum::ZERO);
         self.nlms = Nlms::NEW;
-        self.saturation.as_mut().fill(SaturationModel::NEW);
+        self.saturation.as_mut().iter_mut().for_each(|model| model.0.reset());
         self.search.reset();
         self.drift = Drift::NEW;
         self.suppressor.reset();
         (self.position, self.lead) = (None, 0);
         (self.energies, self.projection, self.heard) = ([0.0; 4], [0.0; 3], [0.0; 3]);
-        (self.age, self.good, self.emphasis, self.last_near) = (0, false, 0.0, 0.0);
+        (self.age, self.idle, self.good, self.emphasis, self.last_near) = (0, 0, false, 0.0, 0.0);
     }
 
     /// Where this block's far end lies, and where the search looks: by counting on from block to block, since the clock of a
@@ -366,9 +393,11 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     }
 
     /// Time has jumped: what was heard before doesn't go on, what was learned may still be true.
+    #[cold]
+    #[inline(never)]
     fn jump(&mut self) {
         self.stats.jumps = self.stats.jumps.saturating_add(1);
-        self.far = FarSpectra::NEW;
+        self.far.clear();
         self.last_far = [0.0; B];
         self.front.jump();
         self.search.reset();
@@ -398,7 +427,9 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     /// The delay search's answer: `onset_ms` behind `base`.
     fn follow<const RATIO: usize>(&mut self, onset_ms: f32, at: &mut Position, base: i64) {
         let ms = (B * RATIO) as f32 / 10.0;
-        self.stats.delay_ms = Some(onset_ms - self.lead as f32 / ms);
+        if !self.good {
+            self.stats.delay_ms = Some(onset_ms - self.lead as f32 / ms);
+        }
         let read_ms = -at.after(base) / ms;
         let relative = onset_ms - read_ms;
         if (3.0..=25.0).contains(&relative) {
@@ -420,8 +451,8 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             *sample = if sample.is_finite() { sample.clamp(-4.0, 4.0) } else { 0.0 };
         }
         let (mut at, base) = self.locate::<RATIO>(near);
+        let mut far = [0.0; B];
         if self.config.delay_search {
-            let mut far = [0.0; B];
             let base_at = Position { sample: base, fraction: 0 };
             far::read::<B, RATIO>(&near.render, near.channel, base_at, far::step::<RATIO>(0.0), &mut far);
             if let Some(onset_ms) = self.search.process(&far, frame, self.good) {
@@ -429,17 +460,25 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             }
         }
         let step = far::step::<RATIO>(self.drift.ppm());
-        let mut far = [0.0; B];
         far::read::<B, RATIO>(&near.render, near.channel, at, step, &mut far);
         self.position = Some((at.later(step * B as u64), base + (B * RATIO) as i64));
-        self.stats.far_end = energy(&far) > SILENT * B as f32;
+        let read_ms = (base - self.lead - at.sample) as f32 / ((B * RATIO) as f32 / 10.0);
+        // Out of line, one after the other, so that the stack holds the arrays of one alone.
+        let filtered = self.filter(&far, frame, read_ms);
+        self.finish(frame, &filtered);
+    }
+
+    /// The filters' part of a block. The far end is read `read_ms` before the microphone's time.
+    #[inline(never)]
+    fn filter(&mut self, far: &[f32; B], near: &[f32; B], read_ms: f32) -> Filtered<B> {
+        self.stats.far_end = energy(far) > SILENT * B as f32;
 
         let model = if self.config.saturation { self.saturation.as_ref().first() } else { None };
         let (powers, parts) = model.map_or((false, [0.0; 2]), |model| (model.0.wants_powers(), model.0.parts()));
-        let heard = self.front.process(&far, frame, powers);
+        let heard = self.front.process(far, near, powers);
         let [x, d, third, fifth] = &heard.signals;
         let played: [f32; B] = core::array::from_fn(|n| x[n] + parts[0] * third[n] + parts[1] * fifth[n]);
-        self.far.push(Spectrum::forward(&self.last_far, &played));
+        self.far.push(&self.last_far, &played);
         self.last_far = played;
 
         let mut echo = estimate(&self.kalman.weights, &self.far);
@@ -451,6 +490,11 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             model.0.learn([third, fifth], &self.kalman.weights, &error, self.energies[1] < 0.1 * self.energies[0]);
             self.stats.saturates = model.0.is_on();
         }
+        if self.good {
+            // The filter knows it to the sample.
+            let per_ms = B as f32 / 10.0;
+            self.stats.delay_ms = Some(read_ms + self.kalman.onset() as f32 / per_ms);
+        }
         self.compare_filters(d, &mut echo, &mut error);
         self.notice_path_change(d, &mut echo, &mut error);
         if self.config.drift {
@@ -458,7 +502,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             self.stats.drift_ppm = self.drift.ppm();
         }
         self.limit(d, &echo, &mut error);
-        self.finish(frame, &heard, &error, &doubt);
+        Filtered { near: heard.near, error, doubt }
     }
 
     /// Lets the second filter learn, and each of the two take the other's place where it is clearly better.
@@ -530,7 +574,9 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     }
 
     /// De-emphasis, suppression, figures.
-    fn finish(&mut self, frame: &mut [f32; B], heard: &Emphasised<B>, error: &[f32; B], doubt: &[f32; B]) {
+    #[inline(never)]
+    fn finish(&mut self, frame: &mut [f32; B], filtered: &Filtered<B>) {
+        let Filtered { near, error, doubt } = filtered;
         let mut linear = [0.0; B];
         for (linear, error) in linear.iter_mut().zip(error) {
             self.emphasis = error + EMPHASIS * self.emphasis;
@@ -539,18 +585,23 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         if self.config.delay_search {
             self.search.canceller_error(&linear);
         }
-        let near_energy = energy(&heard.near);
+        let near_energy = energy(near);
         let mut of_output = near_energy;
-        *frame = if self.config.suppressor {
-            let estimate: [f32; B] = core::array::from_fn(|n| heard.near[n] - linear[n]);
+        if self.config.suppressor {
+            let estimate: [f32; B] = core::array::from_fn(|n| near[n] - linear[n]);
             of_output = core::mem::replace(&mut self.last_near, near_energy);
             let noise = self.config.comfort_noise;
-            let out = self.suppressor.process(&linear, &estimate, doubt, noise);
+            if self.energies[1] < 0.85 * self.energies[0] || (self.config.delay_search && self.search.hears_echo()) {
+                self.idle = 0;
+            } else if self.stats.far_end {
+                self.idle = (self.idle + 1).min(NO_ECHO_BLOCKS);
+            }
+            self.suppressor.set_absent(self.idle >= NO_ECHO_BLOCKS);
+            self.suppressor.process(&linear, &estimate, doubt, noise, frame);
             self.stats.near_end = self.suppressor.near_end();
-            out
         } else {
-            linear
-        };
+            *frame = linear;
+        }
         let left = energy(frame);
         if !(left + self.energies[1]).is_finite() {
             *frame = [0.0; B];

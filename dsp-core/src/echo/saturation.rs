@@ -61,8 +61,16 @@ impl<const B: usize> Saturation<B> {
 
     /// The far end goes on elsewhere.
     pub(super) fn jump(&mut self) {
-        self.powers = [FarSpectra::NEW; 2];
+        self.powers.iter_mut().for_each(FarSpectra::clear);
         self.last = [[0.0; B]; 2];
+    }
+
+    /// Forgets everything.
+    pub(super) fn reset(&mut self) {
+        self.jump();
+        let Self { correlation, parts, target, explained, on, block, learned, .. } = Self::NEW;
+        (self.correlation, self.parts, self.target, self.explained) = (correlation, parts, target, explained);
+        (self.on, self.block, self.learned) = (on, block, learned);
     }
 
     /// Whether it learns from every block.
@@ -84,7 +92,7 @@ impl<const B: usize> Saturation<B> {
             return;
         }
         for ((spectra, last), now) in self.powers.iter_mut().zip(&mut self.last).zip(powers) {
-            spectra.push(Spectrum::forward(last, now));
+            spectra.push(last, now);
             *last = *now;
         }
         // The spectra of the blocks before are old ones as long as the powers weren't followed.

@@ -137,6 +137,11 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
         self.memory.as_ref().len().saturating_sub(BLOCK) / 2
     }
 
+    /// Whether its filter explains a fifth of the microphone.
+    pub(super) fn hears_echo(&self) -> bool {
+        self.powers[0] < 0.8 * self.powers[1]
+    }
+
     /// Forgets the filter: the path has changed.
     pub(super) fn restart(&mut self) {
         let taps = self.taps();

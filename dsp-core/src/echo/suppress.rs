@@ -9,7 +9,7 @@
 //! Windows: square roots of Hann, 20 ms, half overlapping. Delay: 10 ms.
 
 use super::front::EMPHASIS;
-use crate::arithmetic::{db, power};
+use crate::arithmetic::{db, max, min, power};
 use crate::math::sin_cos;
 use crate::spectrum::Spectrum;
 
@@ -57,7 +57,7 @@ impl Leakage {
     const NEW: Self = Self { least: [[3.0; BANDS]; STRETCHES], now: [99.0; BANDS] };
 
     fn lift(&mut self, to_db: f32) {
-        self.least.as_flattened_mut().iter_mut().for_each(|least| *least = least.max(to_db));
+        self.least.as_flattened_mut().iter_mut().for_each(|least| *least = max(*least, to_db));
         self.now = [99.0; BANDS];
     }
 
@@ -69,7 +69,7 @@ impl Leakage {
     }
 
     fn least(&self, band: usize) -> f32 {
-        self.least.iter().fold(self.now[band], |least, stretch| least.min(stretch[band]))
+        self.least.iter().fold(self.now[band], |least, stretch| min(least, stretch[band]))
     }
 }
 
@@ -96,6 +96,8 @@ pub(super) struct Suppressor<const B: usize> {
     peak: [f32; BANDS],
     near_db: f32,
     near: f32,
+    /// Whether there seems to be no echo at all.
+    absent: bool,
     random: u32,
 }
 
@@ -119,6 +121,7 @@ impl<const B: usize> Suppressor<B> {
             peak: [0.0; BANDS],
             near_db: 0.0,
             near: 0.0,
+            absent: false,
             random: 1,
         };
         for n in 0..B {
@@ -131,13 +134,27 @@ impl<const B: usize> Suppressor<B> {
         new
     }
 
+    /// Forgets everything, in place: no second one lies on the stack meanwhile.
     pub(super) fn reset(&mut self) {
-        *self = Self::new();
+        self.last = [[0.0; B]; 2];
+        for zero in [&mut self.overlap, &mut self.doubt, &mut self.estimate, &mut self.smooth] {
+            *zero = [0.0; B];
+        }
+        (self.gain, self.snr) = ([1.0; B], [1.0; B]);
+        self.floors.iter_mut().for_each(|floor| *floor = [1e3; B]);
+        self.leakage.iter_mut().for_each(|leakage| *leakage = Leakage::NEW);
+        (self.loud, self.bands, self.peak) = ([0; BANDS], [[0.0; BANDS]; 3], [0.0; BANDS]);
+        (self.blocks, self.near_db, self.near, self.absent, self.random) = (0, 0.0, 0.0, false, 1);
     }
 
     /// How surely the near end speaks, 0 to 1.
     pub(super) fn near_end(&self) -> f32 {
         self.near
+    }
+
+    /// Whether there seems to be no echo at all, as with a headset: what the models say is a hundredth of it then.
+    pub(super) fn set_absent(&mut self, absent: bool) {
+        self.absent = absent;
     }
 
     /// The filter isn't what it was.
@@ -147,6 +164,11 @@ impl<const B: usize> Suppressor<B> {
             Change::Forgot => 3.0,
             Change::Moved => -6.0,
         };
+        if change == Change::Forgot {
+            // The estimate begins anew, and what is loud for it.
+            self.peak = [0.0; BANDS];
+            self.estimate = [0.0; B];
+        }
         self.leakage[0].lift(-6.0);
         self.leakage[1].lift(to_db);
     }
@@ -159,6 +181,7 @@ impl<const B: usize> Suppressor<B> {
         EDGES[band]..EDGES[band + 1].min(B)
     }
 
+    #[inline(never)]
     fn windowed(&self, last: &[f32; B], now: &[f32; B]) -> Spectrum<B> {
         let rise: [f32; B] = core::array::from_fn(|n| last[n] * self.window[n]);
         let fall: [f32; B] = core::array::from_fn(|n| if n == 0 { now[0] } else { now[n] * self.window[B - n] });
@@ -171,52 +194,59 @@ impl<const B: usize> Suppressor<B> {
     }
 
     /// Takes in a block of the error and of the echo's estimate, both without emphasis, and the power that the filter's
-    /// uncertainty means for it; returns the block before. `noise`: whether to fill up with comfort noise.
-    pub(super) fn process(&mut self, error: &[f32; B], estimate: &[f32; B], doubt: &[f32; B], noise: bool) -> [f32; B] {
-        let [last_error, last_estimate] = self.last;
-        let spectrum = self.windowed(&last_error, error);
-        let echo = self.windowed(&last_estimate, estimate).power();
+    /// uncertainty means for it; `out` becomes the block before. `noise`: whether to fill up with comfort noise.
+    #[inline(never)]
+    pub(super) fn process(
+        &mut self,
+        error: &[f32; B],
+        estimate: &[f32; B],
+        doubt: &[f32; B],
+        noise: bool,
+        out: &mut [f32; B],
+    ) {
+        let mut spectrum = self.windowed(&self.last[1], estimate);
+        let echo = spectrum.power();
+        spectrum = self.windowed(&self.last[0], error);
         self.last = [*error, *estimate];
         let power_now = spectrum.power();
         let floor = self.noise_floor(&power_now);
         let mut model = [0.0; B];
         for k in 0..B {
-            self.estimate[k] = echo[k].max(0.5 * self.estimate[k]);
+            self.estimate[k] = max(echo[k], 0.5 * self.estimate[k]);
             model[k] = 0.25 * (self.doubt[k] + doubt[k]) * self.deemphasis[k] + 1e-5 * self.estimate[k];
         }
         self.doubt = *doubt;
-        let residual = self.residual(&power_now, &model, &floor);
+        self.residual(&power_now, &mut model, &floor);
+        let residual = model;
         // 2 where the near end speaks, 100 where it surely doesn't.
         let oversubtraction = power(3.010_3 * self.near + 20.0 * (1.0 - self.near));
         let muted = mute(self.near);
-        let mut out = Spectrum::<B>::ZERO;
         for k in 0..B {
-            let snr = power_now[k] / (oversubtraction * residual[k] + 1e-15);
-            let over = (snr - 1.0).max(0.0);
+            // Where nothing is heard nothing is taken away.
+            let snr = (power_now[k] + 1e-13) / (oversubtraction * residual[k] + 1e-15);
+            let over = max(snr - 1.0, 0.0);
             let mut prior = 0.9 * self.gain[k] * self.gain[k] * self.snr[k] + 0.1 * over;
             if snr > 20.0 {
-                prior = prior.max(over);
+                prior = max(prior, over);
             }
-            let prior = prior.max(1e-3);
+            let prior = max(prior, 1e-3);
             (self.gain[k], self.snr[k]) = (prior / (1.0 + prior), snr);
-            let gain = (self.gain[k] * muted).max(LEAST);
-            (out.re[k], out.im[k]) = (gain * spectrum.re[k], gain * spectrum.im[k]);
+            let gain = max(self.gain[k] * muted, LEAST);
+            (spectrum.re[k], spectrum.im[k]) = (gain * spectrum.re[k], gain * spectrum.im[k]);
             // The floor is a minimum: a mean of the same noise lies higher.
             let fill = if noise { 1.5 * floor[k] * (1.0 - gain * gain) } else { 0.0 };
             if fill > 0.0 {
                 // Even between -1 and 1, which has a third of the power.
                 let level = libm::sqrtf(1.5 * fill);
-                out.re[k] += level * self.random();
-                out.im[k] += level * self.random();
+                spectrum.re[k] += level * self.random();
+                spectrum.im[k] += level * self.random();
             }
         }
-        let [rise, fall] = out.inverse();
-        let mut done = self.overlap;
+        let [rise, fall] = spectrum.inverse();
         for n in 0..B {
-            done[n] += rise[n] * self.window[n];
+            out[n] = self.overlap[n] + rise[n] * self.window[n];
             self.overlap[n] = if n == 0 { fall[0] } else { fall[n] * self.window[B - n] };
         }
-        done
     }
 
     /// Minimum statistics: the least smoothed power of the last 1.6 s.
@@ -225,24 +255,25 @@ impl<const B: usize> Suppressor<B> {
         if begins {
             self.floors.rotate_right(1);
         }
-        for k in 0..B {
-            self.smooth[k] = if self.blocks == 0 { now[k] } else { 0.85 * self.smooth[k] + 0.15 * now[k] };
-            self.floors[0][k] = if begins { self.smooth[k] } else { self.floors[0][k].min(self.smooth[k]) };
+        let first = self.blocks == 0;
+        for ((smooth, least), now) in self.smooth.iter_mut().zip(&mut self.floors[0]).zip(now) {
+            *smooth = if first { *now } else { 0.85 * *smooth + 0.15 * now };
+            *least = if begins { *smooth } else { min(*least, *smooth) };
         }
         self.blocks = self.blocks.wrapping_add(1);
         let mut floor = self.floors[0];
         for row in &self.floors[1..] {
-            floor.iter_mut().zip(row).for_each(|(least, row)| *least = least.min(*row));
+            floor.iter_mut().zip(row).for_each(|(least, row)| *least = min(*least, *row));
         }
         floor.iter_mut().for_each(|least| *least *= 1.5);
         // Steady rumble of the far end is no noise.
         let low = floor[4..8].iter().sum::<f32>() / 4.0;
-        floor[..4].iter_mut().for_each(|least| *least = least.min(low));
+        floor[..4].iter_mut().for_each(|least| *least = min(*least, low));
         floor
     }
 
-    /// The residual echo's power, and whether the near end speaks.
-    fn residual(&mut self, error: &[f32; B], model: &[f32; B], floor: &[f32; B]) -> [f32; B] {
+    /// Makes the model's power the residual echo's, and finds whether the near end speaks.
+    fn residual(&mut self, error: &[f32; B], model: &mut [f32; B], floor: &[f32; B]) {
         let bands = Self::bands();
         let sum = |of: &[f32; B], band| of[Self::band(band)].iter().sum::<f32>() + 1e-15;
         let (mut e, mut y, mut n, mut z) = ([0.0; BANDS], [0.0; BANDS], [0.0; BANDS], [0.0; BANDS]);
@@ -257,9 +288,9 @@ impl<const B: usize> Suppressor<B> {
             let rise = if y[band] > self.peak[band] { 0.1 } else { 0.002 };
             self.peak[band] += rise * (y[band] - self.peak[band]);
             if y[band] > 30.0 * n[band] && y[band] > 0.3 * self.peak[band] {
-                let left = db((self.bands[0][band] - n[band]).max(0.02 * self.bands[0][band]));
+                let left = db(max(self.bands[0][band] - n[band], 0.02 * self.bands[0][band]));
                 for (leakage, model) in self.leakage.iter_mut().zip([self.bands[2][band], self.bands[1][band]]) {
-                    leakage.now[band] = leakage.now[band].min(left - db(model));
+                    leakage.now[band] = min(leakage.now[band], left - db(model));
                 }
                 self.loud[band] += 1;
                 if self.loud[band] >= LOUD_FRAMES {
@@ -277,19 +308,21 @@ impl<const B: usize> Suppressor<B> {
                 slopes[band - 1] = (factors[band] - factors[band - 1]) / (centre(band) - centre(band - 1));
             }
         }
-        let (mut residual, mut band) = ([0.0; B], 0);
-        for (k, residual) in residual.iter_mut().enumerate() {
+        let share = if self.absent { 0.01 } else { 1.0 };
+        let mut band = 0;
+        for (k, model) in model.iter_mut().enumerate() {
             if band + 1 < bands && k as f32 >= centre(band + 1) {
                 band += 1;
             }
-            let at = (k as f32 - centre(band)).max(0.0);
-            let [first, second] = [0, 1].map(|model: usize| power(factors[model][band] + slopes[model][band] * at));
-            *residual = (first * model[k]).max(second * self.estimate[k]);
+            let at = max(k as f32 - centre(band), 0.0);
+            let first = power(factors[0][band] + slopes[0][band] * at);
+            let second = power(factors[1][band] + slopes[1][band] * at);
+            *model = share * max(first * *model, second * self.estimate[k]);
         }
         // The strongest ones, in order.
         let mut over = [f32::MIN; STRONGEST];
         for band in FIRST_BAND..bands {
-            let ratio = db(e[band] / (sum(&residual, band) + n[band])).clamp(-30.0, 40.0);
+            let ratio = db(e[band] / (sum(model, band) + n[band])).clamp(-30.0, 40.0);
             if let Some(at) = over.iter().position(|&other| ratio > other) {
                 over[at..].rotate_right(1);
                 over[at] = ratio;
@@ -298,7 +331,6 @@ impl<const B: usize> Suppressor<B> {
         let strongest = (over.iter().sum::<f32>() / STRONGEST as f32).min(25.0);
         self.near_db = strongest.max(self.near_db - RELEASE_DB);
         self.near = ((self.near_db - SURE_DB[0]) / (SURE_DB[1] - SURE_DB[0])).clamp(0.0, 1.0);
-        residual
     }
 }
 

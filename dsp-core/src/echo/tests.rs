@@ -1,1 +1,276 @@
 use super::*;
+use crate::front::InFloat;
+use crate::front::tests_support::{Heard, Room};
+use std::boxed::Box;
+
+/// On the heap: a test's stack is small.
+struct Canceller(Box<InFloat<EchoCanceller<EveryPart, 160, 13>, 160>>);
+
+impl CaptureBlock<i16> for Canceller {
+    fn process(&mut self, frame: &mut [i16], near: &Near<'_>) {
+        self.0.process(frame, near);
+    }
+
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+
+    fn delay_samples(&self) -> usize {
+        self.0.delay_samples()
+    }
+}
+
+const RATE: usize = 16_000;
+
+fn room(config: EchoConfig, delay: usize) -> Room<Canceller> {
+    let canceller = EchoCanceller::new(config).unwrap();
+    Room::new(16_000, Canceller(Box::new(InFloat::new(canceller, 16_000).unwrap())), delay)
+}
+
+fn stats(room: &mut Room<Canceller>) -> EchoStats {
+    room.block().0.block().stats()
+}
+
+/// Noise in syllables and pauses.
+fn talk(n: usize, noise: f32) -> f32 {
+    let syllable = libm::sinf(n as f32 / 3_200.0 * core::f32::consts::PI);
+    if n % 24_000 < 19_000 { 0.2 * syllable * syllable * noise } else { 0.0 }
+}
+
+fn silence(_: usize, _: f32) -> f32 {
+    0.0
+}
+
+fn finite(heard: &Heard) {
+    assert!(heard.sent.iter().all(|x| x.is_finite()));
+}
+
+#[test]
+fn an_echo_goes_and_the_near_end_stays() {
+    let mut room = room(EchoConfig::default(), 640);
+    let far = room.run(6 * RATE, talk, silence);
+    assert!(far.erle_db(4 * RATE..6 * RATE) > 40.0, "{}", far.erle_db(4 * RATE..6 * RATE));
+    let told = stats(&mut room);
+    assert!(told.erle_db.unwrap() > 35.0 && told.linear_erle_db.unwrap() > 25.0, "{told:?}");
+    assert!((38.0..43.0).contains(&told.delay_ms.unwrap()), "{told:?}");
+    assert_eq!((told.drift_ppm, told.path_changes, told.divergences, told.jumps), (0.0, 0, 0, 0));
+    // Both speak, equally loud: what leaves is the near end, 10 ms later, as far as the high-pass lets it.
+    let both = room.run(4 * RATE, talk, |n, noise| 0.6 * talk(n + 9_000, noise));
+    let near = room.run(RATE, silence, |n, noise| 0.6 * talk(n + 9_000, noise));
+    assert!(stats(&mut room).near_end > 0.9);
+    let (whole, kept) = near.energies(4_000..RATE);
+    assert!((0.8..1.02).contains(&(kept / whole)), "of the near end alone {}", kept / whole);
+    let (heard, sent) = both.energies(RATE..4 * RATE);
+    // The microphone holds the echo too, at half the far end's level.
+    assert!(sent < 0.75 * heard && sent > 0.5 * heard, "of both {}", sent / heard);
+}
+
+#[test]
+fn the_linear_output_has_no_delay_and_no_suppression() {
+    let mut room = room(EchoConfig { suppressor: false, ..EchoConfig::default() }, 320);
+    assert_eq!(room.block().delay_samples(), 0);
+    let far = room.run(5 * RATE, talk, silence);
+    let erle = far.erle_db(4 * RATE..5 * RATE);
+    assert!((25.0..70.0).contains(&erle), "{erle}");
+}
+
+#[test]
+fn a_late_echo_is_found() {
+    for (delay, ms) in [(3_520, 220.0), (5_600, 350.0)] {
+        let mut room = room(EchoConfig::default(), delay);
+        let far = room.run(6 * RATE, talk, silence);
+        let told = stats(&mut room);
+        assert!(far.erle_db(4 * RATE..6 * RATE) > 35.0, "{ms} ms: {}", far.erle_db(4 * RATE..6 * RATE));
+        assert!((told.delay_ms.unwrap() - ms).abs() < 3.0 && told.delay_changes > 0, "{told:?}");
+    }
+    // Out of a short tail's reach without the search.
+    let mut room = room(EchoConfig { delay_search: false, ..EchoConfig::default() }, 3_520);
+    let far = room.run(4 * RATE, talk, silence);
+    assert!(far.erle_db(3 * RATE..4 * RATE) < 10.0);
+    assert_eq!(stats(&mut room).delay_ms, None);
+}
+
+#[test]
+fn another_room_is_noticed_and_learned() {
+    let mut room = room(EchoConfig::default(), 320);
+    room.run(5 * RATE, talk, silence);
+    room.response = room.made_response(1_280, 77);
+    let far = room.run(6 * RATE, talk, silence);
+    let told = stats(&mut room);
+    assert!(told.path_changes >= 1 && told.path_changes <= 2, "{told:?}");
+    assert!(far.erle_db(RATE..2 * RATE) > 15.0, "after a second {}", far.erle_db(RATE..2 * RATE));
+    assert!(far.erle_db(4 * RATE..6 * RATE) > 35.0);
+}
+
+#[test]
+fn a_loudspeaker_that_saturates_is_modelled() {
+    let clip = |n: usize, noise: f32| 2.0 * talk(n, noise);
+    let mut with = room(EchoConfig::default(), 320);
+    let mut without = room(EchoConfig { saturation: false, ..EchoConfig::default() }, 320);
+    for room in [&mut with, &mut without] {
+        room.distort = |x| libm::tanhf(3.0 * x) / 3.0;
+        room.run(16 * RATE, clip, silence);
+    }
+    let [with, without] = [&mut with, &mut without].map(stats);
+    assert!(with.saturates && !without.saturates, "{with:?} {without:?}");
+    assert!(with.linear_erle_db.unwrap() > without.linear_erle_db.unwrap() + 5.0, "{with:?} {without:?}");
+}
+
+#[test]
+fn extremes_neither_stay_nor_spread() {
+    let signals: [fn(usize, f32) -> f32; 5] = [
+        |_, _| 0.0,
+        |_, _| 0.7,
+        |n, _| if n % 40 < 20 { 1.0 } else { -1.0 },
+        |_, noise| 1.9 * noise,
+        |n, _| if n % 4_000 == 0 { 1.0 } else { 0.0 },
+    ];
+    for (a, far) in signals.into_iter().enumerate() {
+        for (b, near) in signals.into_iter().enumerate() {
+            let mut room = room(EchoConfig::default(), 500);
+            let out = room.run(3 * RATE, far, near);
+            finite(&out);
+            let (heard, sent) = out.energies(RATE..3 * RATE);
+            assert!(sent <= 1.05 * heard + 1e-3, "{a} {b}: {heard} in, {sent} out");
+            // And within a second and a half it works as if nothing had been.
+            let after = room.run(3 * RATE, talk, silence);
+            assert!(after.erle_db(2 * RATE..3 * RATE) > 20.0, "{a} {b}: {}", after.erle_db(2 * RATE..3 * RATE));
+        }
+    }
+}
+
+#[test]
+fn what_is_no_number_is_silence() {
+    let mut canceller = Box::new(EchoCanceller::<EveryPart, 160, 13>::new(EchoConfig::default()).unwrap());
+    let mut room = room(EchoConfig::default(), 320);
+    // Through the float interface, beside a render history of real sound.
+    struct Poisoned<'a>(&'a mut EchoCanceller<EveryPart, 160, 13>, usize);
+    impl CaptureBlock<i16> for Poisoned<'_> {
+        fn process(&mut self, frame: &mut [i16], near: &Near<'_>) {
+            let mut float = [0.0; 160];
+            float.iter_mut().zip(&*frame).for_each(|(to, &from)| *to = f32::from(from) / 32_768.0);
+            self.1 += 1;
+            if self.1.is_multiple_of(7) {
+                float[self.1 % 160] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX][self.1 % 4];
+            }
+            self.0.process(&mut float, near);
+            assert!(float.iter().all(|x| x.is_finite() && x.abs() < 4.5));
+            frame.iter_mut().zip(float).for_each(|(to, from)| *to = (from * 32_767.0) as i16);
+        }
+        fn reset(&mut self) {}
+        fn delay_samples(&self) -> usize {
+            160
+        }
+    }
+    room.run(RATE, talk, silence);
+    let mut poisoned = Room::new(16_000, Poisoned(&mut canceller, 0), 320);
+    poisoned.run(3 * RATE, talk, silence);
+    // A frame of another length isn't touched.
+    let mut frame = [f32::NAN; 10];
+    let history =
+        crate::front::FrontEnd::<crate::front::NoBlock, 160>::new(Default::default(), [None, None], []).unwrap();
+    canceller.process(&mut frame, &Near::new(crate::time::Instant::ZERO, history.render()));
+    assert!(frame.iter().all(|x| x.is_nan()));
+}
+
+#[test]
+fn gaps_and_jumps_are_survived() {
+    let mut room = room(EchoConfig::default(), 640);
+    room.run(5 * RATE, talk, silence);
+    // Ticks that are told to be missing, time that is not told about, and a far end that isn't heard.
+    for round in 0..4 {
+        room.skip([3, 40, 0, 200][round]);
+        if round == 2 {
+            room.advance(45);
+        }
+        let out = room.run(2 * RATE, talk, silence);
+        finite(&out);
+        assert!(out.erle_db(3 * RATE / 2..2 * RATE) > 25.0, "{round}: {}", out.erle_db(3 * RATE / 2..2 * RATE));
+    }
+    room.far_is_lost = true;
+    let out = room.run(6 * RATE, talk, |n, noise| 0.3 * talk(n, noise));
+    let (heard, sent) = out.energies(4 * RATE..6 * RATE);
+    assert!((0.7..1.05).contains(&(sent / heard)), "with no echo at all {}", sent / heard);
+    room.far_is_lost = false;
+    let out = room.run(3 * RATE, talk, silence);
+    assert!(out.erle_db(2 * RATE..3 * RATE) > 25.0, "{}", out.erle_db(2 * RATE..3 * RATE));
+    assert_eq!(stats(&mut room).divergences, 0);
+}
+
+#[test]
+fn sizes_and_memory_are_checked() {
+    let few = EchoConfig { second_filter: false, saturation: false, ..EchoConfig::default() };
+    assert!(EchoCanceller::<FewParts, 160, 7>::new(few).is_ok());
+    assert_eq!(EchoCanceller::<FewParts, 160, 7>::new(EchoConfig::default()).err(), Some(EchoError::Memory));
+    assert_eq!(EchoCanceller::<FewParts, 160, 2>::new(few).err(), Some(EchoError::Tail { blocks: 2 }));
+    assert_eq!(EchoCanceller::<FewParts, 128, 7>::new(few).err(), Some(EchoError::Block { samples: 128 }));
+    assert!(core::mem::size_of::<EchoCanceller<FewParts, 160, 7>>() < 56 * 1_024);
+}
+
+/// Energies of the band around `hz` in the microphone and in what is sent.
+fn band(heard: &Heard, rate: usize, hz: f32) -> (f64, f64) {
+    let power = |x: &[f32]| {
+        x.chunks_exact(rate / 20).fold(0.0, |sum, part| {
+            let (mut re, mut im) = (0.0, 0.0);
+            for (n, &x) in part.iter().enumerate() {
+                let turn = n as f32 * hz / rate as f32 * core::f32::consts::TAU;
+                re += f64::from(x * libm::cosf(turn));
+                im += f64::from(x * libm::sinf(turn));
+            }
+            sum + re * re + im * im
+        })
+    };
+    let length = heard.sent.len().min(heard.microphone.len());
+    (power(&heard.microphone[length / 2..length]), power(&heard.sent[length / 2..length]))
+}
+
+#[test]
+fn wide_rates_lose_their_echo_in_both_bands_and_keep_the_near_end() {
+    fn check<const RATIO: usize, const FRAME: usize>(rate: usize) {
+        let canceller = Box::new(WideEchoCanceller::<EveryPart, 13, RATIO>::new(EchoConfig::default()).unwrap());
+        struct Boxed<const RATIO: usize>(Box<WideEchoCanceller<EveryPart, 13, RATIO>>);
+        impl<const RATIO: usize> CaptureBlock<f32> for Boxed<RATIO> {
+            fn process(&mut self, frame: &mut [f32], near: &Near<'_>) {
+                self.0.process(frame, near);
+            }
+            fn reset(&mut self) {}
+            fn delay_samples(&self) -> usize {
+                self.0.delay_samples()
+            }
+        }
+        let block = InFloat::<_, FRAME>::new(Boxed(canceller), rate as u32).unwrap();
+        let mut room = Room::new(rate as u32, block, rate / 50);
+        let far = room.run(5 * rate, talk, silence);
+        assert!(far.erle_db(4 * rate..5 * rate) > 25.0, "{rate}: {}", far.erle_db(4 * rate..5 * rate));
+        for hz in [1_000.0, 5_000.0, 7_500.0, 11_000.0] {
+            let (heard, sent) = band(&far, rate, hz);
+            assert!(sent < 0.02 * heard, "{rate}, {hz} Hz: {heard} in, {sent} out");
+        }
+        let near = room.run(2 * rate, silence, |n, noise| 0.6 * talk(n, noise));
+        for hz in [1_000.0, 5_000.0, 7_500.0, 11_000.0] {
+            let (heard, sent) = band(&near, rate, hz);
+            assert!((0.7..1.3).contains(&(sent / heard)), "{rate}, {hz} Hz: {heard} in, {sent} out");
+        }
+    }
+    check::<2, 320>(32_000);
+    check::<3, 480>(48_000);
+}
+
+#[test]
+fn nothing_is_changed_above_the_high_pass_where_nothing_is_played() {
+    let config = EchoConfig { suppressor: false, ..EchoConfig::default() };
+    let canceller = WideEchoCanceller::<EveryPart, 3, 3>::new(config).unwrap();
+    let delay = canceller.delay_samples();
+    let mut room = Room::new(48_000, InFloat::<_, 480>::new(canceller, 48_000).unwrap(), 0);
+    // A tone in each band, and one between them.
+    let tones = |n: usize, _: f32| {
+        [3_000.0, 7_000.0, 13_000.0]
+            .iter()
+            .map(|hz| 0.1 * libm::sinf(n as f32 * hz / 48_000.0 * core::f32::consts::TAU))
+            .sum()
+    };
+    let out = room.run(48_000, silence, tones);
+    let worst = (24_000..47_000).map(|n| (out.sent[n + delay] - out.microphone[n]).abs()).fold(0.0, f32::max);
+    // The high-pass turns the lowest tone a little.
+    assert!(worst < 0.02, "{worst}");
+}

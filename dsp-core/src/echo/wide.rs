@@ -3,14 +3,14 @@
 //!
 //! The bands are complementary: what the low-pass leaves of the delayed microphone is the upper band, so both together are the
 //! microphone again where nothing is cancelled. The upper band's echo is never predicted, only its power: the far end's power
-//! there, decaying, times the least ratio seen in the last 300 loud frames. Its gain never falls below the noise floor, so no
+//! there, as far as the filter's highest bins delay and spread it, times the least ratio seen in the last 300 loud frames. Its gain never falls below the noise floor, so no
 //! comfort noise is needed.
 //!
 //! Delay: the canceller's, and 32 samples at 16 kHz, thus 2 ms, for the split.
 
 use super::far::{Position, read, step};
 use super::{EchoCanceller, EchoConfig, EchoError, EchoMemory, EchoStats};
-use crate::arithmetic::{db, energy, power};
+use crate::arithmetic::{db, dot, energy, power};
 use crate::bands::{LOW, MOST, TwoBands};
 use crate::front::{CaptureBlock, Near};
 use crate::process::biquad::{Biquad, BiquadDesign};
@@ -19,14 +19,22 @@ use crate::process::biquad::{Biquad, BiquadDesign};
 const LOUD_FRAMES: u32 = 20;
 const STRETCHES: usize = 15;
 const MARGIN_DB: f32 = 6.0;
+/// The echo's energy a block below which there is none.
+const QUIET: f32 = 1e-9;
+/// Blocks that the far end's power is kept for: the longest tail.
+const MOST_BLOCKS: usize = 26;
 /// Blocks in each of the stretches of the noise floor.
 const FLOOR_BLOCKS: u32 = 20;
 
-/// The upper band's power: of microphone, far end and noise.
+/// The upper band's power: of microphone, echo and noise.
 #[derive(Clone, Copy, Debug)]
 struct Upper {
-    far: f32,
+    /// Energies of the far end's last blocks, the newest first.
+    far: [f32; MOST_BLOCKS],
+    /// What the model says of the echo.
+    echo: f32,
     smooth: [f32; 2],
+    quick: f32,
     peak: f32,
     ratios_db: [f32; STRETCHES],
     ratio_db: f32,
@@ -38,10 +46,12 @@ struct Upper {
 
 impl Upper {
     const NEW: Self = Self {
-        far: 0.0,
+        far: [0.0; MOST_BLOCKS],
+        echo: 0.0,
         smooth: [0.0; 2],
+        quick: 0.0,
         peak: 0.0,
-        ratios_db: [0.0; STRETCHES],
+        ratios_db: [20.0; STRETCHES],
         ratio_db: 99.0,
         loud: 0,
         floors: [1e3; 8],
@@ -49,21 +59,26 @@ impl Upper {
         gain: 1.0,
     };
 
-    /// The gain of a block, from its energies and how surely the near end speaks.
-    fn gain(&mut self, far: f32, near: f32, near_end: f32) -> f32 {
-        self.far = far.max(0.7 * self.far);
-        for (smooth, now) in self.smooth.iter_mut().zip([near, self.far]) {
+    /// The gain of a block, from its energies, how the echo is spread over blocks, and how surely the near end speaks.
+    fn gain(&mut self, far: f32, near: f32, response: &[f32], near_end: f32) -> f32 {
+        self.far.rotate_right(1);
+        self.far[0] = far;
+        let now = dot(&self.far[..response.len()], response) / response.len() as f32;
+        self.echo = now.max(0.5 * self.echo);
+        for (smooth, now) in self.smooth.iter_mut().zip([near, self.echo]) {
             *smooth = 0.85 * *smooth + 0.15 * now;
         }
+        // The band is wide, so a block is nearly a mean; and the echo itself is in it, whose pauses are short.
+        self.quick += 0.5 * (near - self.quick);
         if self.blocks.is_multiple_of(FLOOR_BLOCKS) {
             self.floors.rotate_right(1);
-            self.floors[0] = self.smooth[0];
+            self.floors[0] = self.quick;
         }
-        self.floors[0] = self.floors[0].min(self.smooth[0]);
+        self.floors[0] = self.floors[0].min(self.quick);
         self.blocks = self.blocks.wrapping_add(1);
-        let floor = 2.0 * self.floors.iter().fold(f32::MAX, |least, &floor| least.min(floor));
-        self.peak += if self.far > self.peak { 0.1 } else { 0.002 } * (self.far - self.peak);
-        if self.far > 0.3 * self.peak && self.far > 1e-9 {
+        let floor = 1.5 * self.floors.iter().fold(f32::MAX, |least, &floor| least.min(floor));
+        self.peak += if self.echo > self.peak { 0.1 } else { 0.002 } * (self.echo - self.peak);
+        if self.echo > 0.3 * self.peak && self.echo > QUIET {
             let left = (self.smooth[0] - floor).max(0.02 * self.smooth[0]);
             self.ratio_db = self.ratio_db.min(db(left) - db(self.smooth[1]));
             self.loud += 1;
@@ -73,11 +88,11 @@ impl Upper {
                 self.ratios_db[0] = core::mem::replace(&mut self.ratio_db, 99.0);
             }
         }
-        let ratio_db = self.ratios_db.iter().fold(self.ratio_db, |least, &ratio| least.min(ratio)).clamp(-60.0, 6.0);
+        let ratio_db = self.ratios_db.iter().fold(self.ratio_db, |least, &ratio| least.min(ratio)).clamp(-40.0, 40.0);
         let over = power(3.010_3 * near_end + 20.0 * (1.0 - near_end));
-        let echo = over * power(ratio_db + MARGIN_DB) * self.far;
+        let echo = over * power(ratio_db + MARGIN_DB) * self.echo;
         let least = (floor / (near + 1e-12)).clamp(1e-4, 1.0);
-        let gain = if self.far > 1e-9 { (1.0 - echo / (near + 1e-12)).max(least) } else { 1.0 };
+        let gain = if self.echo > QUIET { (1.0 - echo / (near + 1e-12)).max(least) } else { 1.0 };
         self.gain = libm::sqrtf(gain);
         self.gain
     }
@@ -161,7 +176,7 @@ impl<M: EchoMemory<LOW, P>, const P: usize, const RATIO: usize> WideEchoCancelle
             read::<LOW, 1>(&near.render, near.channel, at, step::<1>(0.0), far);
         }
         far[..Self::BLOCK].iter_mut().for_each(|sample| *sample = self.far_high.step(*sample));
-        self.upper.gain(energy(&far), heard, self.low.stats().near_end)
+        self.upper.gain(energy(&far), heard, &self.low.upper_response(), self.low.stats().near_end)
     }
 }
 

@@ -4,8 +4,11 @@
 //! stream -> play -> volume -> meter -> loudspeaker
 //!                                 \--> render history
 //!                                          |
-//! microphone -> high-pass -> gain -> meter -> framer -> block (10 ms frames) -> capture -> stream -> transmit
+//! microphone -> high-pass -> framer -> block (10 ms frames) -> gain -> meter -> capture -> stream -> transmit
 //! ```
+//!
+//! Gain and mute of the microphone come behind the block: an echo canceller would take a gain for another room, and a mute for
+//! an echo that has gone. What a block can be made of is a [`CaptureChain`].
 //!
 //! A [`FrontEnd`] owns gains, mutes, meters, framer, capture blocks, render history and the PCM of the tick. It opens
 //! no device and reads no clock: [`tick`] is the one order in which a host moves sound through it. Without a block there
@@ -80,20 +83,25 @@
 use core::fmt;
 
 use crate::block::Block;
+use crate::process::agc::AgcError;
 use crate::process::biquad::{Biquad, BiquadDesign, BiquadError};
 use crate::process::gain::GainError;
 use crate::process::level::{Level, LevelError};
 use crate::storage::Storage;
 use crate::time::{Duration, Instant};
 
+mod capture;
 mod chain;
 mod fader;
 mod framer;
 mod history;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod tests_support;
 pub mod tick;
 
+pub use capture::{CaptureChain, CaptureParts, Plain, Stage};
 pub use chain::{CaptureBlock, InFloat, Near, NoBlock};
 pub use history::Render;
 pub use tick::{Media, Microphone, Step, TickTooLong};
@@ -150,10 +158,17 @@ pub enum FrontError {
         /// Room.
         got: usize,
     },
+    /// A block of the capture chain isn't made for the rate.
+    BlockRate {
+        /// The rate.
+        hz: u32,
+    },
     /// The level meter.
     Meter(LevelError),
     /// The corner of a high-pass that is designed for the rate.
     HighPass(BiquadError),
+    /// The settings of the gain control, or its rate.
+    Gain(AgcError),
 }
 
 impl fmt::Display for FrontError {
@@ -163,8 +178,10 @@ impl fmt::Display for FrontError {
             Self::Channels(channels) => write!(f, "{channels} channels; one or two are possible"),
             Self::Blocks { need, got } => write!(f, "{got} capture blocks for {need} channels"),
             Self::Frame { need, got } => write!(f, "10 ms are {need} samples, and there is room for {got}"),
+            Self::BlockRate { hz } => write!(f, "the capture block doesn't have a rate of {hz} Hz"),
             Self::Meter(_) => write!(f, "the level meter can't be made"),
             Self::HighPass(_) => write!(f, "the high-pass can't be made"),
+            Self::Gain(_) => write!(f, "the gain control can't be made"),
         }
     }
 }
@@ -174,6 +191,7 @@ impl core::error::Error for FrontError {
         match self {
             Self::Meter(error) => Some(error),
             Self::HighPass(error) => Some(error),
+            Self::Gain(error) => Some(error),
             _ => None,
         }
     }

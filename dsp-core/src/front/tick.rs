@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! begin -> play -> volume -> meter -> Step::Loudspeaker -> history
-//!       -> Step::Microphone -> gain -> meter -> framer, block -> capture
+//!       -> Step::Microphone -> framer, block -> gain -> meter -> capture
 //!       -> Step::Transmit, until nothing is left to send
 //! ```
 //!
@@ -41,6 +41,7 @@
 
 use core::fmt;
 
+use super::fader::Fader;
 use super::{CaptureBlock, FrontEnd, Near, block_delay};
 use crate::block::Block;
 use crate::process::biquad::Biquad;
@@ -234,15 +235,15 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAM
         if let Some(filters) = &mut self.high_pass {
             process_interleaved(&mut filters[..usize::from(self.config.channels)], pcm);
         }
-        if !self.microphone.is_idle() {
-            self.microphone.process::<FRAME>(pcm);
-        }
         if self.blocks.iter().all(Option::is_none) {
+            if !self.microphone.is_idle() {
+                self.microphone.process::<FRAME>(pcm);
+            }
             return media.capture(captured_at, pcm);
         }
         let delay = Duration::from_samples(block_delay(&self.blocks) as u64, self.config.sample_rate_hz);
         let channels = usize::from(self.config.channels);
-        let Self { framer, blocks, history, .. } = self;
+        let Self { framer, blocks, history, microphone, .. } = self;
         let render = history.view();
         framer.push(captured_at, lost, pcm, |frame| {
             let length = frame.planar.len() / channels;
@@ -254,9 +255,12 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAM
             }
             let captured_at = frame.captured_at - delay;
             if channels == 1 {
+                if !microphone.is_idle() {
+                    microphone.process::<FRAME>(frame.planar);
+                }
                 media.capture(captured_at, frame.planar);
             } else {
-                capture_stereo::<M, FRAME>(media, captured_at, frame.planar);
+                capture_stereo::<M, FRAME>(media, microphone, captured_at, frame.planar);
             }
         });
     }
@@ -277,11 +281,19 @@ fn process_interleaved(filters: &mut [Biquad<i16>], pcm: &mut [i16]) {
 
 /// Out of line: one channel alone needs no such place on the stack.
 #[inline(never)]
-fn capture_stereo<M: Media, const FRAME: usize>(media: &mut M, captured_at: Instant, planar: &[i16]) {
+fn capture_stereo<M: Media, const FRAME: usize>(
+    media: &mut M,
+    microphone: &mut Fader,
+    captured_at: Instant,
+    planar: &[i16],
+) {
     let mut interleaved = [0; FRAME];
     let (left, right) = planar.split_at(planar.len() / 2);
     let interleaved = &mut interleaved[..planar.len()];
     // Lengths are the same: it can't fail.
     let _ = crate::format::interleave(&[left, right], interleaved);
+    if !microphone.is_idle() {
+        microphone.process::<FRAME>(interleaved);
+    }
     media.capture(captured_at, interleaved);
 }

@@ -183,9 +183,9 @@ impl<const B: usize, const H: usize> NoiseSuppressor<B, H> {
         let mut power = spectrum.power();
         power.iter_mut().for_each(|power| *power += 1e-10);
         let gains = self.gains(&power);
-        for k in 0..H {
-            spectrum.re[k] *= gains[k];
-            spectrum.im[k] *= gains[k];
+        for ((re, im), gain) in spectrum.re.iter_mut().zip(&mut spectrum.im).zip(gains) {
+            *re *= gain;
+            *im *= gain;
         }
         self.stats.gain_db = (db(total(&spectrum.power()) + 1e-9) - db(total(&power) + 1e-9)).min(0.0);
         let done = spectrum.inverse();

@@ -34,6 +34,11 @@ impl Level {
         self.hundredths_dbov
     }
 
+    /// Of hundredths of a dBov, at least the lowest.
+    pub(super) fn of_hundredths(hundredths_dbov: i16) -> Self {
+        Self { hundredths_dbov }.max(Self::SILENCE)
+    }
+
     /// Of a mean square in 2^-46 of full scale squared.
     pub(super) fn of_power(power: u64) -> Self {
         if power == 0 {

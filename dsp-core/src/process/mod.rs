@@ -1,10 +1,16 @@
 //! Processing of PCM, block by block.
 
+pub mod active_level;
 pub mod activity;
+pub mod agc;
 pub mod biquad;
 pub(crate) mod decibel;
+pub mod echo_suppressor;
+pub mod faults;
 pub mod gain;
 pub mod goertzel;
 pub mod level;
+mod limiter;
 pub mod mixer;
 pub mod resample;
+pub mod voice;

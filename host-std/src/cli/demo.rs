@@ -13,14 +13,16 @@ use host_std::device::AudioIo;
 use host_std::opus::OpusEncoderConfig;
 use host_std::output::OutputFile;
 use host_std::record::call::{CallRecorder, side_report};
+use host_std::record::echo::OwnVoice;
 use host_std::record::keys::{self, KeyLine};
 use host_std::record::pcap::PcapWriter;
-use host_std::report::Report;
+use host_std::report::{Report, SideReport};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
 use host_std::session::{Call, CallConfig, Identity};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::proxy::Proxy;
+use host_std::simulate::room::{Room, RoomConfig, RoomError};
 use host_std::simulate::virtual_time::VirtualTime;
 use host_std::sockets::{SocketConfig, Sockets};
 use host_std::wav::{WavError, WavFrames, WavSink, WavSource};
@@ -28,6 +30,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
+use super::chain::CaptureArgs;
 use super::codecs::CodecName;
 use super::settings::{self, Concealment, OpusArgs};
 use super::signals::Stop;
@@ -86,7 +89,11 @@ pub(super) struct Args {
     /// Who makes the sound of what is lost; iLBC and Opus always do it themselves
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
     concealment: Concealment,
-    /// Seed of the network and, with --fast, of everything else that is random
+    /// Both sides have a loudspeaker in a room with so many ms of reverberation (RT60), 20 to 250, instead of a headset: their
+    /// microphones hear what the other one says, 20 ms later and some 6 dB weaker
+    #[arg(long, value_parser = |s: &str| number_in(s, 20.0, 250.0), value_name = "MS")]
+    echo: Option<f64>,
+    /// Seed of the network and the rooms and, with --fast, of everything else that is random
     #[arg(help_heading = "Run and results", long, default_value_t = 1, value_name = "NUMBER")]
     seed: u64,
     /// WAV file of what A says; given a second time, of what B says [default: speech that comes with the program]
@@ -110,6 +117,8 @@ pub(super) struct Args {
     /// Print report.json instead of the summary
     #[arg(help_heading = "Run and results", long)]
     json: bool,
+    #[command(flatten)]
+    microphone: CaptureArgs,
     #[command(flatten)]
     opus: OpusArgs,
 }
@@ -166,12 +175,12 @@ pub(super) fn run(args: Args) -> Outcome {
     let speech = |n: usize, bundled| speech(args.input.get(n), bundled, rate_hz, args.channels);
     let speech = [speech(0, WOMAN)?, speech(1, MAN)?];
     let run = if args.fast {
-        run_fast(&args, &setup, speech)?
+        run_fast(&args, &setup, speech.clone())?
     } else {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(run_realtime(&args, &setup, speech))?
+        runtime.block_on(run_realtime(&args, &setup, speech.clone()))?
     };
-    let report = write_results(&args, &setup, &run)?;
+    let report = write_results(&args, &setup, &run, &speech)?;
     if args.json {
         print(&(report.to_json() + "\n"))?;
     } else {
@@ -221,11 +230,19 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         ptime_ms: args.ptime,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
         wall_clock: wall,
+        capture: args.microphone.config(),
         ..CallConfig::with_identity(port, identity)
     };
     let mut call = Call::new(config)?;
     call.set_tap(Box::new(CallRecorder::with_arrivals()));
     Ok(call)
+}
+
+/// The room of a side, or none where it has a headset.
+fn room(args: &Args, side: u64, sample_rate_hz: u32, channels: u8) -> Result<Option<Room>, RoomError> {
+    let seed = args.seed.wrapping_mul(2).wrapping_add(side);
+    let config = args.echo.map(|tail_ms| RoomConfig { tail_ms, seed, ..RoomConfig::default() });
+    config.map(|config| Room::new(config, sample_rate_hz, channels)).transpose()
 }
 
 /// What recorded a call.
@@ -254,6 +271,9 @@ fn run_fast(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Result<Run, Bo
     let [a, b] = speech;
     simulation.ends[0].speech = a;
     simulation.ends[1].speech = b;
+    for (end, side) in simulation.ends.iter_mut().zip(0..) {
+        end.room = room(args, side, end.sample_rate_hz(), end.channels())?;
+    }
     let bar = progress(args);
     let end_ms = (args.seconds * 1_000.0) as u64;
     let mut at_ms = 0;
@@ -304,11 +324,13 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
     for (side, ((call, rtp), speech)) in calls.into_iter().zip(sockets).zip(speech).enumerate() {
         let (commands, from_user) = mpsc::channel(4);
         let (status, watching) = watch::channel(Status::default());
+        let (rate_hz, channels) = (setup.rate_hz, args.channels);
+        let room = room(args, side as u64, rate_hz, channels)?;
         let driver = Driver {
             call,
             rtp,
             rtcp: None,
-            audio: Box::new(Loop { rate_hz: setup.rate_hz, channels: args.channels, speech, at: 0 }),
+            audio: Box::new(Loop { rate_hz, channels, speech, at: 0, room }),
             clock,
             drift_ppm: if side == 1 { args.drift_ppm } else { 0.0 },
             time_limit: Some(StdDuration::from_secs_f64(args.seconds)),
@@ -359,12 +381,13 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
     }
 }
 
-/// Speech from memory, repeated; what is played goes nowhere (the recorder has it).
+/// Speech from memory, repeated; what is played goes into the room, if there is one (the recorder has it).
 struct Loop {
     rate_hz: u32,
     channels: u8,
     speech: Vec<i16>,
     at: usize,
+    room: Option<Room>,
 }
 
 impl AudioIo for Loop {
@@ -379,14 +402,20 @@ impl AudioIo for Loop {
             *sample = self.speech[self.at];
             self.at = (self.at + 1) % self.speech.len();
         }
+        if let Some(room) = &mut self.room {
+            room.capture(pcm);
+        }
         pcm.len()
     }
     fn write(&mut self, pcm: &[i16]) -> usize {
+        if let Some(room) = &mut self.room {
+            room.play(pcm);
+        }
         pcm.len()
     }
 }
 
-fn write_results(args: &Args, setup: &Setup, run: &Run) -> Result<Report, Box<dyn Error>> {
+fn write_results(args: &Args, setup: &Setup, run: &Run, speech: &[Vec<i16>; 2]) -> Result<Report, Box<dyn Error>> {
     let names = ["a", "b"];
     for (side, name) in names.iter().enumerate() {
         let rate_hz = run.calls[side].sample_rate_hz().unwrap_or(8_000);
@@ -404,6 +433,10 @@ fn write_results(args: &Args, setup: &Setup, run: &Run) -> Result<Report, Box<dy
             &format!("{}-heard.wav", names[listener]),
         )
     };
+    let mut sides = [side(0), side(1)];
+    if args.echo.is_some() {
+        measure_echo(&mut sides, speech);
+    }
     let report = Report {
         title: title(args),
         settings: settings(
@@ -413,10 +446,31 @@ fn write_results(args: &Args, setup: &Setup, run: &Run) -> Result<Report, Box<dy
         ),
         seed: Some(args.seed),
         duration_s: run.seconds,
-        sides: vec![side(0), side(1)],
+        sides: sides.into(),
     };
     report.write(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
     Ok(report)
+}
+
+/// How much of its own voice each side hears, in rooms.
+fn measure_echo(sides: &mut [SideReport; 2], speech: &[Vec<i16>; 2]) {
+    let ways_ms = sides.each_ref().map(|side| side.statistics.playout_delay_ms.map(|delay| delay.mean));
+    for (side, from_other_ms) in ways_ms.into_iter().enumerate() {
+        let (Some(from_other_ms), Some(to_other_ms)) = (from_other_ms, ways_ms[1 - side]) else { continue };
+        let listener = &mut sides[side];
+        // As long as the call, and as it was repeated.
+        let spoken = |speech: &[i16]| speech.iter().copied().cycle().take(listener.heard.len()).collect::<Vec<_>>();
+        let own = OwnVoice {
+            said: &spoken(&speech[side]),
+            other: &spoken(&speech[1 - side]),
+            heard: &listener.heard,
+            sample_rate_hz: listener.sample_rate_hz,
+            channels: listener.channels,
+            from_other_ms,
+            round_trip_ms: from_other_ms + RoomConfig::default().delay_ms + to_other_ms,
+        };
+        listener.statistics.own_voice_back_db = own.comes_back_db();
+    }
 }
 
 fn write_capture(out: &Path, run: &Run) -> Outcome {
@@ -476,6 +530,15 @@ fn settings(args: &Args, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String
         ("clock drift", format!("{} ppm", args.drift_ppm)),
         ("time", if args.fast { "virtual".into() } else { "real, over loopback".into() }),
     ]
+    .into_iter()
+    .chain(args.echo.map(|tail_ms| {
+        let RoomConfig { delay_ms, echo_return_loss_db, .. } = RoomConfig::default();
+        let room =
+            format!("{tail_ms} ms of reverberation, echo after {delay_ms} ms, return loss {echo_return_loss_db} dB");
+        ("rooms", room)
+    }))
+    .chain((args.echo.is_some() && !args.microphone.aec).then(|| ("echo", args.microphone.echo_words())))
+    .chain(args.microphone.words())
     .map(|(name, value)| (name.to_owned(), value))
-    .into()
+    .collect()
 }

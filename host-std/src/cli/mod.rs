@@ -1,5 +1,6 @@
 //! Commands, their options, and how their errors are told: one clear line on stderr, and a non-zero exit.
 
+mod chain;
 mod codecs;
 mod decode;
 mod demo;
@@ -9,6 +10,7 @@ mod exchange;
 mod keyboard;
 mod netsim;
 mod network;
+mod process;
 mod reoffer;
 mod replay;
 mod resample;
@@ -50,6 +52,7 @@ enum Command {
     Decode(decode::Args),
     Codecs(codecs::Args),
     Resample(resample::Args),
+    Process(process::Args),
     Replay(replay::Args),
     Netsim(netsim::Args),
 }
@@ -77,6 +80,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Decode(args) => decode::run(&args),
         Command::Codecs(args) => codecs::run(&args),
         Command::Resample(args) => resample::run(&args),
+        Command::Process(args) => process::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Netsim(args) => netsim::run(&args),
     };

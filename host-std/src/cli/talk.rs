@@ -14,6 +14,7 @@ use host_std::session::{Call, CallConfig, Latching, Missed};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
+use super::chain::CaptureArgs;
 use super::codecs::CodecName;
 use super::network::{NetworkArgs, Place};
 use super::reoffer::{self, Timetable};
@@ -38,6 +39,8 @@ Behind a one-to-one NAT, with some ports let through: --advertise 203.0.113.7 --
 /// What both halves have in common.
 #[derive(ClapArgs)]
 struct TalkArgs {
+    #[command(flatten)]
+    microphone: CaptureArgs,
     #[command(flatten)]
     network: NetworkArgs,
     /// Codecs, the best first: opus, g722, pcmu, pcma, ilbc, ilbc30, l16 (see `media-core codecs`)
@@ -364,6 +367,7 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         codecs: args.codec.iter().map(|name| name.format(args.rate, args.channels)).collect::<Result<_, _>>()?,
         registry: settings::registry(opus, args.concealment),
         comfort_noise: args.dtx,
+        capture: args.microphone.config(),
         redundancy: args.red,
         sources: args.sources.into(),
         delay: args.jitter.delay(None)?,

@@ -9,9 +9,11 @@ use dsp_core::time::{Instant, Seq, Ssrc};
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtp::RtpPacket;
 
-use crate::report::{DelayRow, PacketFate, PacketRow, PlayCause, PlayRow, SideReport, Spread, Statistics};
+use crate::report::{
+    DelayRow, EchoFigures, EchoRow, PacketFate, PacketRow, PlayCause, PlayRow, SideReport, Spread, Statistics,
+};
 use crate::sdp::NegotiatedStream;
-use crate::session::{Call, Channel, Incoming, Tap};
+use crate::session::{Call, Channel, EchoStatus, Incoming, Tap};
 
 /// How long a fast packet stands for the network's smallest delay, in ms: as in the delay estimator.
 const BASE_WINDOW_MS: f64 = 15_000.0;
@@ -53,6 +55,7 @@ pub struct CallRecorder {
     waiting: Vec<usize>,
     payload_bytes: u64,
     played: Vec<(Instant, Played)>,
+    echo: Vec<(Instant, EchoStatus)>,
 }
 
 impl CallRecorder {
@@ -135,6 +138,10 @@ impl Tap for CallRecorder {
             self.heard.extend_from_slice(pcm);
         }
     }
+
+    fn echo(&mut self, now: Instant, status: &EchoStatus) {
+        self.echo.push((now, *status));
+    }
 }
 
 fn ms(time: Instant) -> f64 {
@@ -200,6 +207,8 @@ pub fn side_report(
         packets,
         play: play_rows(&listener.played, rate_hz),
         delays: delay_rows(listener, &network),
+        echo: echo_figures(&listener.echo),
+        echo_per_second: echo_rows(&listener.echo),
     }
 }
 
@@ -326,4 +335,84 @@ fn delay_rows(listener: &CallRecorder, network: &[(f64, f64)]) -> Vec<DelayRow> 
         }
     }
     rows
+}
+
+/// What the canceller told, second by second.
+fn echo_rows(told: &[(Instant, EchoStatus)]) -> Vec<EchoRow> {
+    let second = |time: &Instant| time.as_micros() / 1_000_000;
+    let seconds = told.chunk_by(|(a, _), (b, _)| second(a) == second(b));
+    seconds
+        .map(|told| EchoRow {
+            at_ms: second(&told[0].0) as f64 * 1e3,
+            erle_db: mean_erle(told),
+            echo_delay_ms: told.last().and_then(|(_, last)| last.delay_ms).map(f64::from),
+            double_talk: double_talk(told),
+        })
+        .collect()
+}
+
+/// The same over all of the call.
+fn echo_figures(told: &[(Instant, EchoStatus)]) -> Option<EchoFigures> {
+    let (_, last) = told.last()?;
+    Some(EchoFigures {
+        erle_db: mean_erle(told),
+        delay_ms: last.delay_ms.map(f64::from),
+        drift_ppm: last.drift_ppm.into(),
+        double_talk: double_talk(told),
+        diverged: last.diverged,
+        path_changes: last.path_changes,
+    })
+}
+
+/// The mean in dB, of those moments in which there was one.
+fn mean_erle(told: &[(Instant, EchoStatus)]) -> Option<f64> {
+    let known = || told.iter().filter_map(|(_, status)| status.erle_db).filter(|erle| erle.is_finite()).map(f64::from);
+    let count = known().count();
+    (count > 0).then(|| known().sum::<f64>() / count as f64)
+}
+
+fn double_talk(told: &[(Instant, EchoStatus)]) -> f64 {
+    told.iter().filter(|(_, status)| status.double_talk).count() as f64 / told.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_canceller_told_is_a_row_a_second() {
+        // Begins within a second, has a pause of a second, and ends within one.
+        let told: Vec<_> = (50..450u64)
+            .filter(|tick| !(200..300).contains(tick))
+            .map(|tick| {
+                let status = EchoStatus {
+                    erle_db: (tick % 2 == 0 && tick < 300).then_some(if tick < 100 { 10.0 } else { 30.0 }),
+                    delay_ms: (tick >= 120).then_some(20.5),
+                    double_talk: tick % 4 == 0 && tick >= 100,
+                    drift_ppm: 3.0,
+                    near_end: true,
+                    diverged: 1,
+                    path_changes: u32::from(tick >= 300),
+                };
+                (Instant::from_millis(tick * 10), status)
+            })
+            .collect();
+        let row = |at_ms, erle_db, echo_delay_ms, double_talk| EchoRow { at_ms, erle_db, echo_delay_ms, double_talk };
+        let rows = [
+            row(0.0, Some(10.0), None, 0.0),
+            row(1_000.0, Some(30.0), Some(20.5), 0.25),
+            row(3_000.0, None, Some(20.5), 0.25),
+            row(4_000.0, None, Some(20.5), 0.26),
+        ];
+        assert_eq!(echo_rows(&told), rows);
+        let figures = echo_figures(&told).unwrap();
+        // 25 moments of 10 dB and 50 of 30.
+        assert!(figures.erle_db.is_some_and(|erle| (erle - 70.0 / 3.0).abs() < 1e-9), "{figures:?}");
+        assert_eq!((figures.delay_ms, figures.drift_ppm), (Some(20.5), 3.0));
+        assert_eq!((figures.diverged, figures.path_changes, figures.double_talk), (1, 1, 63.0 / 300.0));
+        assert_eq!(echo_figures(&[]), None);
+        assert_eq!(echo_rows(&[]), []);
+        let odd = EchoStatus { erle_db: Some(f32::NAN), ..EchoStatus::default() };
+        assert_eq!(echo_rows(&[(Instant::ZERO, odd)])[0].erle_db, None);
+    }
 }

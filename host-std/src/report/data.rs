@@ -62,6 +62,50 @@ pub struct SideReport {
     pub play: Vec<PlayRow>,
     /// The receiver's delays over time.
     pub delays: Vec<DelayRow>,
+    /// What this side's echo canceller did; not in the JSON without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub echo: Option<EchoFigures>,
+    /// The same a second; not in the JSON without one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub echo_per_second: Vec<EchoRow>,
+}
+
+/// What an echo canceller did over a whole recording or call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct EchoFigures {
+    /// Echo return loss enhancement: how much the echo was lowered, in dB; `None` where it was never heard alone.
+    #[serde(serialize_with = "maybe_micros")]
+    pub erle_db: Option<f64>,
+    /// The bulk delay from loudspeaker to microphone at the end, in ms; `None` if it was never found.
+    #[serde(serialize_with = "maybe_micros")]
+    pub delay_ms: Option<f64>,
+    /// How much faster the loudspeaker's clock runs than the microphone's, at the end, in parts per million.
+    #[serde(serialize_with = "micros")]
+    pub drift_ppm: f64,
+    /// Share of the time in which both ends spoke, 0 to 1.
+    #[serde(serialize_with = "micros")]
+    pub double_talk: f64,
+    /// How often the canceller had diverged and was reset.
+    pub diverged: u32,
+    /// How often the path had changed.
+    pub path_changes: u32,
+}
+
+/// An echo canceller in one second.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct EchoRow {
+    /// When the second begins.
+    #[serde(serialize_with = "micros")]
+    pub at_ms: f64,
+    /// Echo return loss enhancement in dB; `None` where the echo isn't heard alone.
+    #[serde(serialize_with = "maybe_micros")]
+    pub erle_db: Option<f64>,
+    /// The bulk delay from loudspeaker to microphone at the end of the second, in ms; `None` until it is found.
+    #[serde(serialize_with = "maybe_micros")]
+    pub echo_delay_ms: Option<f64>,
+    /// Share of the second in which both ends spoke, 0 to 1.
+    #[serde(serialize_with = "micros")]
+    pub double_talk: f64,
 }
 
 /// One packet on its way.
@@ -310,6 +354,10 @@ pub struct Statistics {
     /// Active speech level of what was heard, in dBov.
     #[serde(serialize_with = "maybe_micros")]
     pub heard_level_dbov: Option<f64>,
+    /// Level of this side's own voice that came back to it over what it said, in dB, where the other side's user was silent:
+    /// -127 for nothing at all.
+    #[serde(serialize_with = "maybe_micros")]
+    pub own_voice_back_db: Option<f64>,
     /// Memory of this end of the call, in bytes, the heap included.
     pub memory_bytes: Option<u64>,
     /// Heap allocations on the packet and audio path after construction.

@@ -249,6 +249,53 @@ pub(super) const TABLE: &[Group] = &[
         ],
     },
     Group {
+        name: "Echo",
+        figures: &[
+            Figure {
+                name: "Own voice back",
+                unit: "dB",
+                value: |side| side.statistics.own_voice_back_db.map(|level| format!("{level:.1}")),
+                explanation: "What this side heard of itself over what it said, while the other side's user was silent.",
+            },
+            Figure {
+                name: "ERLE",
+                unit: "dB",
+                value: |side| side.echo?.erle_db.map(|erle| format!("{erle:.1}")),
+                explanation: "Echo return loss enhancement: how much this side's canceller lowers what its loudspeaker plays.",
+            },
+            Figure {
+                name: "Echo delay",
+                unit: "ms",
+                value: |side| side.echo?.delay_ms.map(ms),
+                explanation: "From loudspeaker to microphone, at the end of the call.",
+            },
+            Figure {
+                name: "Echo drift",
+                unit: "ppm",
+                value: |side| side.echo.map(|echo| format!("{:+.0}", echo.drift_ppm)),
+                explanation: "The loudspeaker's sampling clock against the microphone's, at the end of the call.",
+            },
+            Figure {
+                name: "Double talk",
+                unit: "of the time",
+                value: |side| side.echo.map(|echo| percent(echo.double_talk, 1.0)),
+                explanation: "Both ends spoke at once.",
+            },
+            Figure {
+                name: "Path changes",
+                unit: "times",
+                value: |side| side.echo.map(|echo| count(echo.path_changes.into())),
+                explanation: "The echo came another way, which was learnt anew.",
+            },
+            Figure {
+                name: "Diverged",
+                unit: "times",
+                value: |side| side.echo.map(|echo| count(echo.diverged.into())),
+                explanation: "The canceller made it worse, and was reset.",
+            },
+        ],
+    },
+    Group {
         name: "Delay",
         figures: &[
             Figure {

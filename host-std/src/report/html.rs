@@ -62,13 +62,12 @@ pub(super) fn begin(page: &mut String, title: &str, kind: &str) {
 
 /// From the footer to the end.
 pub(super) fn end(page: &mut String) {
-    put(
-        page,
-        format_args!(
-            "<footer>Made by Media Core {}. The same numbers, and every packet, are in report.json.</footer>\n",
-            env!("CARGO_PKG_VERSION")
-        ),
-    );
+    close(page, "The same numbers, and every packet, are in report.json.");
+}
+
+/// The same with other words in the footer.
+pub(super) fn close(page: &mut String, words: &str) {
+    put(page, format_args!("<footer>Made by Media Core {}. {words}</footer>\n", env!("CARGO_PKG_VERSION")));
     *page += "</main>\n<script>\n";
     *page += include_str!("script.js");
     *page += "</script>\n</body>\n</html>\n";
@@ -216,6 +215,9 @@ fn cards(page: &mut String, side: &SideReport) {
         cards.push((ms(delay.mean), "ms", format!("playout delay ({}–{})", ms(delay.min), ms(delay.max))));
     }
     cards.push((ms(s.jitter_ms), "ms", "jitter".into()));
+    if let Some(erle) = side.echo.and_then(|echo| echo.erle_db) {
+        cards.push((format!("{erle:.1}"), "dB", "echo taken out (ERLE)".into()));
+    }
     put_cards(page, &cards);
 }
 
@@ -253,6 +255,12 @@ fn legend(page: &mut String, side: &SideReport) {
         for (color, words) in plot::DELAY_LINES {
             entry("line", color, words);
         }
+    }
+    if !side.echo_per_second.is_empty() {
+        for (color, words) in plot::ECHO_LINES {
+            entry("line", color, words);
+        }
+        entry("", plot::DOUBLE_TALK.0, plot::DOUBLE_TALK.1);
     }
     *page += "</ul>\n";
 }
@@ -306,7 +314,7 @@ fn url(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{DelayRow, PacketFate, PacketRow, PlayCause, PlayRow};
+    use crate::report::{DelayRow, EchoFigures, EchoRow, PacketFate, PacketRow, PlayCause, PlayRow};
 
     fn report(name: &str, seconds: usize) -> Report {
         let side = SideReport {
@@ -320,6 +328,7 @@ mod tests {
             packet_ms: 20.0,
             packets: vec![PacketRow { seq: 1, media_ms: 0.0, arrival_ms: None, fate: PacketFate::LostInNetwork }],
             delays: vec![DelayRow { at_ms: 0.0, target_ms: 40.0, playout_ms: f64::NAN }],
+            echo: Some(EchoFigures { erle_db: Some(20.0), ..EchoFigures::default() }),
             ..SideReport::default()
         };
         Report {
@@ -377,6 +386,9 @@ mod tests {
                 side.play.push(PlayRow { at_ms: 0.0, duration_ms: odd, cause: PlayCause::Concealed });
                 side.delays.push(DelayRow { at_ms: odd, target_ms: odd, playout_ms: odd });
                 side.delays.push(DelayRow { at_ms: 1.0, target_ms: odd, playout_ms: odd });
+                let row = EchoRow { at_ms: odd, erle_db: Some(odd), echo_delay_ms: Some(odd), double_talk: odd };
+                side.echo_per_second.push(row);
+                side.echo_per_second.push(EchoRow { at_ms: 1.0, ..row });
             }
             assert!(report.to_html().contains("</html>"), "{odd}");
             assert!(serde_json::from_str::<serde_json::Value>(&report.to_json()).is_ok(), "{odd}");

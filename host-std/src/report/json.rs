@@ -19,8 +19,13 @@ impl Report {
 
 /// Plain data as JSON, what lies as deep as the rows of a report on a line of its own.
 pub(crate) fn rows(report: &impl Serialize) -> String {
+    rows_from(ROW_DEPTH, report)
+}
+
+/// Plain data as JSON, what lies `row_depth` deep or deeper on a line of its own.
+pub(super) fn rows_from(row_depth: usize, report: &impl Serialize) -> String {
     let mut json = Vec::new();
-    let formatter = Rows { pretty: PrettyFormatter::new(), compact: CompactFormatter, depth: 0 };
+    let formatter = Rows { pretty: PrettyFormatter::new(), compact: CompactFormatter, depth: 0, row_depth };
     let mut serializer = serde_json::Serializer::with_formatter(&mut json, formatter);
     // Cannot fail: no map key but strings, no error of a Vec, and numbers that are not finite become null.
     report.serialize(&mut serializer).expect("a report is plain data");
@@ -46,12 +51,13 @@ struct Rows<'a> {
     pretty: PrettyFormatter<'a>,
     compact: CompactFormatter,
     depth: usize,
+    row_depth: usize,
 }
 
 /// Hands a call to the compact formatter within a row, else to the pretty one.
 macro_rules! by_depth {
     ($self:ident.$method:ident($($argument:ident),*)) => {
-        if $self.depth >= ROW_DEPTH { $self.compact.$method($($argument),*) } else { $self.pretty.$method($($argument),*) }
+        if $self.depth >= $self.row_depth { $self.compact.$method($($argument),*) } else { $self.pretty.$method($($argument),*) }
     };
 }
 

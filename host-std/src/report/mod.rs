@@ -9,6 +9,8 @@ mod figures;
 mod html;
 mod json;
 mod plot;
+#[cfg(feature = "cli")]
+mod processed;
 #[cfg(feature = "replay")]
 mod streams;
 mod summary;
@@ -23,7 +25,12 @@ pub(crate) use json::rows;
 #[cfg(feature = "replay")]
 pub(crate) use streams::page;
 
-pub use data::{DelayRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread, Statistics};
+#[cfg(feature = "cli")]
+pub use processed::{Measure, ProcessReport, SecondRow};
+
+pub use data::{
+    DelayRow, EchoFigures, EchoRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread, Statistics,
+};
 
 impl Report {
     /// Writes `report.json` and `report.html` into the folder `dir`, which is there already.

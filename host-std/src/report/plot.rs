@@ -10,7 +10,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::decimate::{self, Peak, STRENGTHS};
-use super::{PacketFate, PlayCause, SideReport};
+use super::{EchoRow, PacketFate, PlayCause, SideReport};
 use crate::wav::mean_of_channels;
 
 /// Width of the picture.
@@ -25,22 +25,22 @@ const COLUMNS: usize = ((RIGHT - LEFT) / 2) as usize;
 const BAR_COLUMNS: usize = 5;
 
 const INK: RGBColor = RGBColor(0x33, 0x41, 0x55);
-const FAINT: RGBColor = RGBColor(0x64, 0x74, 0x8B);
-const GRID: RGBColor = RGBColor(0xE2, 0xE8, 0xF0);
-const SAID: RGBColor = RGBColor(0x7C, 0x8B, 0xA1);
-const HEARD: RGBColor = RGBColor(0x25, 0x63, 0xEB);
+pub(super) const FAINT: RGBColor = RGBColor(0x64, 0x74, 0x8B);
+pub(super) const GRID: RGBColor = RGBColor(0xE2, 0xE8, 0xF0);
+pub(super) const SAID: RGBColor = RGBColor(0x7C, 0x8B, 0xA1);
+pub(super) const HEARD: RGBColor = RGBColor(0x25, 0x63, 0xEB);
 const NETWORK: RGBColor = RGBColor(0x94, 0xA3, 0xB8);
-const TARGET: RGBColor = RGBColor(0x0D, 0x94, 0x88);
+pub(super) const TARGET: RGBColor = RGBColor(0x0D, 0x94, 0x88);
 const LOST: RGBColor = RGBColor(0xDC, 0x26, 0x26);
-const LATE: RGBColor = RGBColor(0xF5, 0x9E, 0x0B);
+pub(super) const LATE: RGBColor = RGBColor(0xF5, 0x9E, 0x0B);
 const DISCARDED: RGBColor = RGBColor(0x8C, 0x6D, 0x46);
-const CONCEALED: RGBColor = RGBColor(0xDB, 0x27, 0x77);
+pub(super) const CONCEALED: RGBColor = RGBColor(0xDB, 0x27, 0x77);
 const RECOVERED: RGBColor = RGBColor(0x16, 0xA3, 0x4A);
 const ACCELERATED: RGBColor = RGBColor(0x08, 0x91, 0xB2);
 const DECELERATED: RGBColor = RGBColor(0x7C, 0x3A, 0xED);
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), DrawingAreaErrorKind<<SVGBackend<'static> as DrawingBackend>::ErrorType>>;
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Drawn = Result<(), DrawError>;
 
 /// Colour and words of what became of a packet, for those worth a mark.
 pub(super) const FATES: [(PacketFate, RGBColor, &str); 3] = [
@@ -61,6 +61,12 @@ pub(super) const CAUSES: [(PlayCause, RGBColor, &str); 4] = [
 pub(super) const NETWORK_DELAY: (RGBColor, &str) = (NETWORK, "network delay of a packet");
 /// Colour and words of the lines among the delays.
 pub(super) const DELAY_LINES: [(RGBColor, &str); 2] = [(TARGET, "target delay"), (HEARD, "playout delay")];
+
+/// Colours and words of what an echo canceller does: lines, and bars.
+pub(super) const ECHO_LINES: [(RGBColor, &str); 2] =
+    [(TARGET, "ERLE: how much the echo is lowered, where it is heard alone"), (HEARD, "delay of the echo")];
+/// See [`ECHO_LINES`].
+pub(super) const DOUBLE_TALK: (RGBColor, &str) = (CONCEALED, "share of a second in which both ends spoke");
 
 /// Every colour, and the property of the style sheet that says what it is on a light or a dark page.
 pub(super) const PALETTE: [(RGBColor, &str); 14] = [
@@ -101,6 +107,8 @@ pub(super) fn side(side: &SideReport, total_ms: f64) -> String {
     place(!side.heard.is_empty(), Panel::Heard, 180, 44);
     place(has_packets, Panel::Packets, 110, 44);
     place(has_delays, Panel::Delays, 340, 44);
+    place(!side.echo_per_second.is_empty(), Panel::Erle, 220, 44);
+    place(side.echo_per_second.iter().any(|row| row.echo_delay_ms.is_some()), Panel::EchoDelay, 140, 44);
     let bottom = top - 44;
 
     let mut svg = String::new();
@@ -110,19 +118,19 @@ pub(super) fn side(side: &SideReport, total_ms: f64) -> String {
         // Drawing into a string has nothing to fail on: no file, no font.
         plot.draw(&area, &panels).expect("SVG into a string");
     }
-    slim(&svg)
+    slim(&svg, "waveforms, missing packets and delays over time")
 }
 
-/// Without what is the default anyway, a third of the text.
-fn slim(svg: &str) -> String {
+/// Without what is the default anyway, a third of the text; with what it shows in words.
+pub(super) fn slim(svg: &str, shows: &str) -> String {
     let mut svg = svg.to_owned();
     for default in [" opacity=\"1\"", " stroke=\"none\"", " stroke-width=\"1\"", " font-family=\"sans-serif\""] {
         svg = svg.replace(default, "");
     }
     // The page gives it its size, and the statistics below say in words what it shows.
     if let (Some(width), Some(view_box)) = (svg.find(" width="), svg.find(" viewBox=")) {
-        let label = " role=\"img\" aria-label=\"waveforms, missing packets and delays over time\"";
-        svg.replace_range(width..view_box.max(width), label);
+        let label = format!(" role=\"img\" aria-label=\"{shows}\"");
+        svg.replace_range(width..view_box.max(width), &label);
     }
     svg
 }
@@ -133,6 +141,8 @@ enum Panel {
     Heard,
     Packets,
     Delays,
+    Erle,
+    EchoDelay,
 }
 
 struct Plot<'a> {
@@ -179,44 +189,20 @@ impl Plot<'_> {
                 }
                 Panel::Packets => self.packets(area, top, bottom)?,
                 Panel::Delays => self.delays(area, top, bottom)?,
+                Panel::Erle => erle(area, &self.side.echo_per_second, self.total_ms, top, bottom)?,
+                Panel::EchoDelay => echo_delay(area, &self.side.echo_per_second, self.total_ms, top, bottom)?,
             }
         }
         area.present()
     }
 
     fn x(&self, at_ms: f64) -> i32 {
-        LEFT + (at_ms / self.total_ms * f64::from(RIGHT - LEFT)).round() as i32
+        x_of(at_ms, self.total_ms)
     }
 
     fn time_axis(&self, area: &Area<'_>, panels: &[(Panel, i32, i32)]) -> Drawn {
-        let total_s = self.total_ms / 1e3;
-        let step = decimate::nice_seconds(total_s, 12.0);
-        let style = text(22, FAINT, HPos::Center, VPos::Top);
-        // By a wall clock, whole steps of the clock.
-        let begin_s = self.side.begins_us.map(|us| us.rem_euclid(86_400_000_000) as f64 / 1e6);
-        let first_s = begin_s.map_or(0.0, |begin| (begin / step).ceil() * step - begin);
-        let mut tick = 0;
-        while first_s + f64::from(tick) * step <= total_s {
-            let at_s = first_s + f64::from(tick) * step;
-            let x = self.x(at_s * 1e3);
-            for &(_, top, bottom) in panels {
-                area.draw(&PathElement::new([(x, top), (x, bottom)], GRID.stroke_width(2)))?;
-            }
-            let label = if let Some(begin) = begin_s {
-                clock(begin + at_s, step)
-            } else if total_s > 120.0 {
-                let whole = at_s.round() as u64;
-                format!("{}:{:02}", whole / 60, whole % 60)
-            } else if tick == 0 {
-                "0 s".into()
-            } else {
-                // As many decimals as the step has, at most three.
-                let text = format!("{at_s:.3}");
-                text.trim_end_matches('0').trim_end_matches('.').to_owned()
-            };
-            area.draw(&Text::new(label, (x, self.bottom + 14), style.clone()))?;
-            tick += 1;
-        }
+        let places: Vec<_> = panels.iter().map(|&(_, top, bottom)| (top, bottom)).collect();
+        time_axis(area, self.total_ms, self.side.begins_us, self.bottom, &places)?;
         for &(panel, _, bottom) in panels {
             if matches!(panel, Panel::Packets | Panel::Delays) {
                 area.draw(&PathElement::new([(LEFT, bottom), (RIGHT, bottom)], NETWORK.stroke_width(2)))?;
@@ -361,6 +347,127 @@ impl Plot<'_> {
     }
 }
 
+/// Where a time lies on the axis.
+pub(super) fn x_of(at_ms: f64, total_ms: f64) -> i32 {
+    LEFT + (at_ms / total_ms * f64::from(RIGHT - LEFT)).round() as i32
+}
+
+/// Lines through all panels (top and bottom of each), and the times below `bottom`; `begins_us`: by the wall clock.
+pub(super) fn time_axis(
+    area: &Area<'_>,
+    total_ms: f64,
+    begins_us: Option<i64>,
+    bottom: i32,
+    panels: &[(i32, i32)],
+) -> Drawn {
+    let total_s = total_ms / 1e3;
+    let step = decimate::nice_seconds(total_s, 12.0);
+    let style = text(22, FAINT, HPos::Center, VPos::Top);
+    // By a wall clock, whole steps of the clock.
+    let begin_s = begins_us.map(|us| us.rem_euclid(86_400_000_000) as f64 / 1e6);
+    let first_s = begin_s.map_or(0.0, |begin| (begin / step).ceil() * step - begin);
+    let mut tick = 0;
+    while first_s + f64::from(tick) * step <= total_s {
+        let at_s = first_s + f64::from(tick) * step;
+        let x = x_of(at_s * 1e3, total_ms);
+        for &(top, bottom) in panels {
+            area.draw(&PathElement::new([(x, top), (x, bottom)], GRID.stroke_width(2)))?;
+        }
+        let label = if let Some(begin) = begin_s {
+            clock(begin + at_s, step)
+        } else if total_s > 120.0 {
+            let whole = at_s.round() as u64;
+            format!("{}:{:02}", whole / 60, whole % 60)
+        } else if tick == 0 {
+            "0 s".into()
+        } else {
+            // As many decimals as the step has, at most three.
+            let text = format!("{at_s:.3}");
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        };
+        area.draw(&Text::new(label, (x, bottom + 14), style.clone()))?;
+        tick += 1;
+    }
+    Ok(())
+}
+
+/// ERLE as steps with gaps, and double talk as bars from below.
+pub(super) fn erle(area: &Area<'_>, rows: &[EchoRow], total_ms: f64, top: i32, bottom: i32) -> Drawn {
+    name(area, "ERLE, dB", top + 14)?;
+    let known = rows.iter().filter_map(|row| row.erle_db).filter(|erle| erle.is_finite());
+    let (least, most) = known.fold((0.0, 10.0), |(least, most): (f64, f64), erle| (least.min(erle), most.max(erle)));
+    let step = decimate::nice_step(most - least, 5.0);
+    let range = [(least / step).floor() * step, (most / step).ceil() * step];
+    let within = |row: &&EchoRow| (0.0..total_ms).contains(&row.at_ms);
+    for row in rows.iter().filter(within).filter(|row| row.double_talk > 0.0) {
+        let head = bottom - (row.double_talk.min(1.0) * f64::from(bottom - top)).round() as i32;
+        let corners = [(x_of(row.at_ms, total_ms), head), (x_of((row.at_ms + 1e3).min(total_ms), total_ms), bottom)];
+        area.draw(&Rectangle::new(corners, CONCEALED.mix(0.25).filled()))?;
+    }
+    let y = scale(area, range, step, top, bottom)?;
+    steps(area, rows, |row| row.erle_db, y, TARGET, total_ms)
+}
+
+/// The bulk delay of the echo.
+pub(super) fn echo_delay(area: &Area<'_>, rows: &[EchoRow], total_ms: f64, top: i32, bottom: i32) -> Drawn {
+    name(area, "echo after", top + 14)?;
+    name(area, "ms", top + 44)?;
+    let known = rows.iter().filter_map(|row| row.echo_delay_ms).filter(|delay| delay.is_finite());
+    let most = known.fold(10.0, f64::max);
+    let step = decimate::nice_step(most, 3.0);
+    let y = scale(area, [0.0, (most / step).ceil() * step], step, top, bottom)?;
+    steps(area, rows, |row| row.echo_delay_ms, y, HEARD, total_ms)
+}
+
+/// A line of one value a second, with gaps where there is none.
+fn steps(
+    area: &Area<'_>,
+    rows: &[EchoRow],
+    of: impl Fn(&EchoRow) -> Option<f64>,
+    y: impl Fn(f64) -> i32,
+    color: RGBColor,
+    total_ms: f64,
+) -> Drawn {
+    let value = |row: &EchoRow| of(row).filter(|value| value.is_finite() && (0.0..total_ms).contains(&row.at_ms));
+    let follows = |a: &EchoRow, b: &EchoRow| b.at_ms - a.at_ms < 1.5e3;
+    for stretch in rows.chunk_by(|a, b| value(a).is_some() && value(b).is_some() && follows(a, b)) {
+        let known = stretch.iter().filter_map(|row| Some((row.at_ms, value(row)?)));
+        let ends = known.flat_map(|(at, value)| [(at, value), ((at + 1e3).min(total_ms), value)]);
+        let points: Vec<_> = ends.map(|(at, value)| (x_of(at, total_ms), y(value))).collect();
+        if !points.is_empty() {
+            area.draw(&PathElement::new(points, color.stroke_width(4)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Why a picture can't be drawn, which can't be.
+pub(super) type DrawError = DrawingAreaErrorKind<<SVGBackend<'static> as DrawingBackend>::ErrorType>;
+
+/// Lines and numbers of an axis, and what tells where a value lies on it.
+pub(super) fn scale(
+    area: &Area<'_>,
+    [low, high]: [f64; 2],
+    step: f64,
+    top: i32,
+    bottom: i32,
+) -> Result<impl Fn(f64) -> i32, DrawError> {
+    let y = move |value: f64| {
+        let part = (value.clamp(low, high) - low) / (high - low);
+        bottom - (part * f64::from(bottom - top)).round() as i32
+    };
+    let style = text(22, FAINT, HPos::Right, VPos::Center);
+    for tick in 0..=((high - low) / step * 1.000_001) as i32 {
+        let value = low + f64::from(tick) * step;
+        area.draw(&PathElement::new([(LEFT, y(value)), (RIGHT, y(value))], GRID.stroke_width(2)))?;
+        // As many decimals as the step has, at most two.
+        let label = format!("{value:.2}");
+        let label = label.trim_end_matches('0').trim_end_matches('.').to_owned();
+        area.draw(&Text::new(label, (LEFT - 14, y(value)), style.clone()))?;
+    }
+    Ok(y)
+}
+
 /// Time of day, as exact as steps of `step` seconds need.
 fn clock(seconds: f64, step: f64) -> String {
     let ms = (seconds * 1e3).round() as u64 % 86_400_000;
@@ -383,11 +490,11 @@ pub(super) fn bin_ms(side: &SideReport, total_ms: f64) -> f64 {
     decimate::nice_step(least, 1.0)
 }
 
-fn name(area: &Area<'_>, name: &str, y: i32) -> Drawn {
+pub(super) fn name(area: &Area<'_>, name: &str, y: i32) -> Drawn {
     area.draw(&Text::new(name.to_owned(), (0, y), text(25, INK, HPos::Left, VPos::Center)))
 }
 
-fn text(size: i32, color: RGBColor, h: HPos, v: VPos) -> TextStyle<'static> {
+pub(super) fn text(size: i32, color: RGBColor, h: HPos, v: VPos) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&color).pos(Pos::new(h, v))
 }
 

@@ -72,6 +72,17 @@ impl fmt::Display for Report {
                 format!("{}, {}", figure(s.mos_cq, 1), figure(s.r_factor, 0))
             })?;
         }
+        if self.sides.iter().any(|side| side.statistics.own_voice_back_db.is_some()) {
+            row(f, "own voice back", &|side| {
+                side.statistics.own_voice_back_db.map_or("–".into(), |level| format!("{level:.1} dB"))
+            })?;
+        }
+        if self.sides.iter().any(|side| side.echo.is_some()) {
+            row(f, "echo taken out", &|side| {
+                let erle = side.echo.and_then(|echo| echo.erle_db);
+                erle.map_or("–".into(), |erle| format!("{erle:.1} dB"))
+            })?;
+        }
         row(f, "delay", &|side| {
             side.statistics.playout_delay_ms.map_or("–".into(), |delay| format!("{} ms", spread(delay)))
         })?;

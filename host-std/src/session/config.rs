@@ -14,7 +14,8 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use zeroize::Zeroizing;
 
-use super::own::{OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
+use super::capture::CaptureConfig;
+use super::own::{OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 use super::stream::{self, MAX_SOURCES, PACKET_BYTES, Sound};
 use super::{CallError, Latching};
 use crate::registry::{CodecFormat, Registry};
@@ -185,11 +186,9 @@ pub struct CallConfig {
     pub path: Option<OwnPath>,
     /// A guard of your own, instead of what the description says of SRTP.
     pub guard: Option<OwnGuard>,
-    /// The corner of a high-pass before the microphone's gain, in Hz, against rumble and DC: 80 to 120 keep a voice as it
-    /// is. `None`: none.
-    pub high_pass_hz: Option<u32>,
-    /// A block of your own in the capture chain of the device side ([`Call::front_end`](super::Call::front_end)).
-    pub capture: Option<OwnBlock>,
+    /// The capture chain of the device side ([`Call::front_end`](super::Call::front_end)): high-pass, echo canceller, noise
+    /// suppressor, gain control, a block of your own.
+    pub capture: CaptureConfig,
     /// A speech detector of your own, which says when comfort noise is sent ([`comfort_noise`](Self::comfort_noise)); by
     /// default the core's energy gate.
     pub detector: Option<OwnDetector>,
@@ -256,8 +255,7 @@ impl CallConfig {
             latching: Latching::default(),
             path: None,
             guard: None,
-            high_pass_hz: None,
-            capture: None,
+            capture: CaptureConfig::default(),
             detector: None,
             strategy: None,
             decoders: None,
@@ -295,7 +293,6 @@ impl CallConfig {
             latching,
             path,
             guard,
-            high_pass_hz,
             capture,
             detector,
             strategy,
@@ -341,7 +338,6 @@ impl CallConfig {
             latching,
             path,
             guard,
-            high_pass_hz,
             capture,
             detector,
             strategy,
@@ -369,8 +365,7 @@ pub(super) struct Settings {
     pub(super) latching: Latching,
     pub(super) path: Option<OwnPath>,
     pub(super) guard: Option<OwnGuard>,
-    pub(super) high_pass_hz: Option<u32>,
-    pub(super) capture: Option<OwnBlock>,
+    pub(super) capture: CaptureConfig,
     pub(super) detector: Option<OwnDetector>,
     pub(super) strategy: Option<OwnStrategy>,
     pub(super) decoders: Option<OwnDecoders>,

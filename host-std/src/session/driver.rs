@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
-use super::{Call, CallError, Channel, Ending, HostFront, Missed, Transmit};
+use super::{Call, CallError, CaptureStep, Channel, EchoStatus, Ending, HostFront, Missed, Transmit};
 use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
 
 /// Length of an audio tick in ms.
@@ -76,6 +76,8 @@ pub enum Command {
     MicrophoneGain(i16),
     /// Volume of the loudspeaker, in hundredths of a decibel.
     Volume(i16),
+    /// Switches a step of the capture chain on or off, without a click; a step that isn't there stays away.
+    Step(CaptureStep, bool),
     /// Says goodbye and ends.
     HangUp,
 }
@@ -100,6 +102,8 @@ pub struct Status {
     pub elapsed: Instant,
     /// How long nothing has come of the other side; `None` on hold.
     pub silence: Option<Duration>,
+    /// How the echo canceller does; `None` without one. In stereo it is that of the left channel.
+    pub echo: Option<EchoStatus>,
 }
 
 /// Why a call ended.
@@ -284,7 +288,7 @@ impl Driver {
                         break Ended::SoundFailed;
                     }
                     if tick.is_multiple_of(STATUS_EVERY) {
-                        let _ = status.send(running.status(&sound, begin));
+                        let _ = status.send(running.status(&mut sound, begin));
                     }
                     match running.call.should_end(clock.now()) {
                         Some(Ending::Goodbye) => break Ended::Bye,
@@ -300,7 +304,7 @@ impl Driver {
         running.call.hang_up();
         running.drain_call().await;
         // Also where nobody looks yet.
-        status.send_replace(running.status(&sound, begin));
+        status.send_replace(running.status(&mut sound, begin));
         tracing::debug!(?ended, "call ended");
         let audio = sound.device.close().await;
         running.finished(ended, audio)
@@ -390,6 +394,7 @@ impl Running {
             }
         }
         drop(datagram);
+        self.call.tell_echo(now, front);
         *skipped = Gaps::default();
         device.recover().await;
     }
@@ -419,7 +424,7 @@ impl Running {
         }
     }
 
-    fn status(&self, sound: &Sound, begin: TokioInstant) -> Status {
+    fn status(&self, sound: &mut Sound, begin: TokioInstant) -> Status {
         Status {
             stats: self.call.stats(),
             microphone_level: level(sound.front.microphone_level()),
@@ -430,6 +435,7 @@ impl Running {
             // Not the clock's time: that began before offer and answer.
             elapsed: Instant::from_micros(begin.elapsed().as_micros() as u64),
             silence: self.call.silence(self.clock.now()),
+            echo: sound.front.block(0).and_then(|block| block.echo()),
         }
     }
 }
@@ -542,6 +548,15 @@ impl Sound {
             }
             Command::MicrophoneGain(gain) => self.front.set_microphone_gain(gain),
             Command::Volume(gain) => self.front.set_volume(gain),
+            Command::Step(step, on) => {
+                for channel in 0..2 {
+                    let there = self.front.block(channel).is_some_and(|block| block.set_step(step, on));
+                    if !there && channel == 0 {
+                        tracing::warn!(?step, "no such step in the capture chain");
+                    }
+                }
+                Ok(())
+            }
             // The loop has dealt with these.
             Command::HangUp | Command::Change(_) => Ok(()),
         };

@@ -1,11 +1,10 @@
-//! The device side of a call on a host: the core's front end, sized for any call, with the block of the user's own.
+//! The device side of a call on a host: the core's front end, sized for any call, with its capture chain.
 
-use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, FrontError, Media, Near};
-use dsp_core::process::biquad::BiquadDesign;
+use dsp_core::front::{FrontConfig, FrontEnd, FrontError, Media};
 use dsp_core::receive::Played;
 use dsp_core::time::Instant;
 
-use super::own::BoxedBlock;
+use super::capture::{CaptureConfig, HostBlock};
 use super::{Call, TICK_MS, Transmit};
 
 /// Samples of a tick of 10 ms at 48 kHz in stereo, with some to spare.
@@ -19,30 +18,33 @@ pub(super) const NO_SOUND: (u32, u8) = (8_000, 1);
 /// A front end for a host: calls of up to 48 kHz in stereo. What was played is kept only where there is a block.
 pub type HostFront = FrontEnd<HostBlock, FRAME, Box<[i16]>>;
 
-/// A block of the user's own, on the heap.
-pub struct HostBlock(BoxedBlock);
-
-impl CaptureBlock<i16> for HostBlock {
-    fn process(&mut self, frame: &mut [i16], near: &Near<'_>) {
-        self.0.process(frame, near);
+/// The device side of a call without the call, for sound at this rate with so many channels, and a capture chain for each.
+///
+/// # Errors
+/// [`FrontError`] for sound of more than 48 kHz in stereo, for a high-pass whose corner is 0 or not below half the rate, and
+/// what the block refuses.
+pub fn front_end(sample_rate_hz: u32, channels: u8, capture: &CaptureConfig) -> Result<Box<HostFront>, FrontError> {
+    let need = (u64::from(sample_rate_hz) * u64::from(TICK_MS)).div_ceil(1_000) as usize * usize::from(channels);
+    if need > FRAME {
+        return Err(FrontError::Frame { need, got: FRAME });
     }
-
-    fn reset(&mut self) {
-        self.0.reset();
-    }
-
-    fn delay_samples(&self) -> usize {
-        self.0.delay_samples()
-    }
+    let make = |channel| {
+        let wanted = channel < channels && !capture.is_empty();
+        wanted.then(|| HostBlock::new(capture, sample_rate_hz)).transpose()
+    };
+    let config = FrontConfig { sample_rate_hz, channels, meters: true, high_pass: None };
+    let blocks = [make(0)?, make(1)?];
+    let history = if blocks.iter().any(Option::is_some) { HISTORY } else { 0 };
+    Ok(Box::new(FrontEnd::new(config, blocks, vec![0; history].into())?))
 }
 
 impl Call {
-    /// The device side of the first stream, for a device with the call's rate and channels; with the block of
+    /// The device side of the first stream, for a device with the call's rate and channels; with the chain of
     /// [`CallConfig::capture`](super::CallConfig::capture). Mono at 8 kHz before the call is agreed on.
     ///
     /// # Errors
     /// [`FrontError`] for sound of a codec of one's own that is more than 48 kHz in stereo, and for a
-    /// [high-pass](super::CallConfig::high_pass_hz) whose corner is 0 or not below half the call's rate.
+    /// [high-pass](super::CaptureConfig::high_pass_hz) whose corner is 0 or not below half the call's rate.
     pub fn front_end(&self) -> Result<Box<HostFront>, FrontError> {
         self.stream_front_end(0)
     }
@@ -53,21 +55,7 @@ impl Call {
     /// As for [`front_end`](Self::front_end).
     pub fn stream_front_end(&self, stream: usize) -> Result<Box<HostFront>, FrontError> {
         let (sample_rate_hz, channels) = self.stream_sound(stream).unwrap_or(NO_SOUND);
-        let need = (sample_rate_hz * TICK_MS).div_ceil(1_000) as usize * usize::from(channels);
-        if need > FRAME {
-            return Err(FrontError::Frame { need, got: FRAME });
-        }
-        let own = self.settings.capture.as_ref();
-        let make = |channel| {
-            let own = own.filter(|_| channel < channels).map(|own| own.make(sample_rate_hz));
-            own.transpose().map(|block| block.map(HostBlock))
-        };
-        let design = |corner_hz| BiquadDesign::high_pass(sample_rate_hz, corner_hz).map_err(FrontError::HighPass);
-        let high_pass = self.settings.high_pass_hz.map(design).transpose()?;
-        let config = FrontConfig { sample_rate_hz, channels, meters: true, high_pass };
-        let blocks = [make(0)?, make(1)?];
-        let history = if blocks.iter().any(Option::is_some) { HISTORY } else { 0 };
-        Ok(Box::new(FrontEnd::new(config, blocks, vec![0; history].into())?))
+        front_end(sample_rate_hz, channels, &self.settings.capture)
     }
 }
 

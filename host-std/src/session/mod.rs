@@ -4,9 +4,13 @@
 //! A server may hold a thousand [`Call`]s and tick them in a batch: none of them owns a task, a socket or a timer.
 
 mod call;
+mod canceller;
+mod capture;
 mod config;
+mod denoiser;
 #[cfg(feature = "tokio")]
 pub mod driver;
+mod echo;
 mod front;
 mod keys;
 mod outcome;
@@ -33,10 +37,16 @@ pub(crate) fn ticks_samples(rate_hz: u32, tick: u64, count: u64) -> usize {
 }
 
 pub use call::Call;
+pub use canceller::{EchoSettings, HostEcho};
+pub use capture::{CaptureConfig, CaptureStep, HostBlock, HostOwn, HostParts};
 pub use config::{CallConfig, Identity};
-pub use front::{CallStream, HostBlock, HostFront};
+pub use denoiser::HostNoise;
+pub use echo::EchoStatus;
+pub use front::{CallStream, HostFront, front_end};
 pub use outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};
-pub use own::{BoxedBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
+pub use own::{
+    BoxedBlock, BoxedFloatBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy,
+};
 #[cfg(feature = "replay")]
 pub(crate) use stream::Converted;
 pub use stream::{MAX_SOURCES, PACKET_BYTES, SourceStats, impairment};

@@ -8,13 +8,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dsp_core::codec::{CodecInfo, PayloadTable};
-use dsp_core::front::{CaptureBlock, FrontError, InFloat};
+use dsp_core::front::{CaptureBlock, FrontError};
 use dsp_core::guard::PacketGuard;
 use dsp_core::process::activity::SpeechDetector;
 use dsp_core::receive::ReceiverConfig;
 use dsp_core::receive::strategy::{Standard, Strategy};
 
 use super::Channel;
+use super::capture::HostOwn;
 use super::front::FRAME;
 use super::transport::Path;
 
@@ -22,6 +23,8 @@ use super::transport::Path;
 pub type BoxedGuard = Box<dyn PacketGuard + Send>;
 /// A block of the capture chain of one channel of a call's sound.
 pub type BoxedBlock = Box<dyn CaptureBlock<i16> + Send>;
+/// The same in floating point.
+pub type BoxedFloatBlock = Box<dyn CaptureBlock<f32> + Send>;
 /// What decides for one receiver of a call.
 pub(super) type BoxedStrategy = Box<dyn Strategy + Send>;
 /// Decoders of one receiver of a call, by payload type.
@@ -29,7 +32,7 @@ pub(super) type BoxedDecoders = Box<dyn PayloadTable + Send>;
 
 type MakePath = dyn Fn(Channel, SocketAddr) -> Box<dyn Path> + Send + Sync;
 type MakeGuard = dyn Fn() -> Option<BoxedGuard> + Send + Sync;
-type MakeBlock = dyn Fn(u32) -> Result<BoxedBlock, FrontError> + Send + Sync;
+type MakeBlock = dyn Fn(u32) -> HostOwn + Send + Sync;
 type MakeDetector = dyn Fn(u32) -> HostDetector + Send + Sync;
 type MakeStrategy = dyn Fn(&ReceiverConfig) -> BoxedStrategy + Send + Sync;
 type MakeDecoders = dyn Fn(&CodecInfo) -> BoxedDecoders + Send + Sync;
@@ -207,23 +210,22 @@ impl OwnGuard {
 impl OwnBlock {
     /// `make` gets the rate of the sound in Hz, and is asked once for each channel.
     pub fn new(make: impl Fn(u32) -> BoxedBlock + Send + Sync + 'static) -> Self {
-        Self(Arc::new(move |rate_hz| Ok(make(rate_hz))))
+        Self(Arc::new(move |rate_hz| HostOwn::short(make(rate_hz))))
     }
 
-    /// As [`new`](Self::new), of a block in floating point, between one conversion each way.
+    /// As [`new`](Self::new), of a block in floating point, as the chain computes.
     pub fn in_float<B: CaptureBlock<f32> + Send + 'static>(make: impl Fn(u32) -> B + Send + Sync + 'static) -> Self {
-        Self(Arc::new(move |rate_hz| {
-            let block = InFloat::<B, FRAME>::new(make(rate_hz), rate_hz)?;
-            Ok(Box::new(block) as BoxedBlock)
-        }))
+        Self(Arc::new(move |rate_hz| HostOwn::Float(Box::new(make(rate_hz)))))
     }
 
     /// A block for one channel.
     ///
     /// # Errors
     /// [`FrontError::Frame`] for a rate at which 10 ms are too long.
-    pub(super) fn make(&self, sample_rate_hz: u32) -> Result<BoxedBlock, FrontError> {
-        (self.0)(sample_rate_hz)
+    pub(super) fn make(&self, sample_rate_hz: u32) -> Result<HostOwn, FrontError> {
+        let block = (self.0)(sample_rate_hz);
+        let need = sample_rate_hz.div_ceil(100) as usize;
+        if need > FRAME { Err(FrontError::Frame { need, got: FRAME }) } else { Ok(block) }
     }
 }
 

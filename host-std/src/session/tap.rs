@@ -10,7 +10,7 @@ use dsp_core::receive::Played;
 use dsp_core::time::{Instant, Ssrc};
 use dsp_core::wire::rtp::RtpPacket;
 
-use super::{Call, Channel, Incoming};
+use super::{Call, Channel, EchoStatus, Incoming};
 
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,10 @@ pub trait Tap: Any + Send {
     /// A tick was played: the sum of all sources of a stream.
     fn played(&mut self, now: Instant, stream: usize, played: &Played, pcm: &[i16]) {
         let _ = (now, stream, played, pcm);
+    }
+    /// A tick was captured behind an echo canceller: how that does now.
+    fn echo(&mut self, now: Instant, status: &EchoStatus) {
+        let _ = (now, status);
     }
     /// A tick, or a part of one, of one source, before the sum.
     fn source(&mut self, now: Instant, ssrc: Ssrc, played: &Played, pcm: &[i16]) {

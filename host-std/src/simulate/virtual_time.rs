@@ -13,6 +13,7 @@ use dsp_core::time::{Duration, Instant};
 
 use crate::session::{self, Call, CallError, Channel, HostFront, Transmit};
 use crate::simulate::netsim::{Network, NetworkConfig};
+use crate::simulate::room::Room;
 
 /// Length of an audio tick in ms: a common device period, and half a usual packet.
 pub const TICK_MS: u32 = session::TICK_MS;
@@ -29,6 +30,9 @@ pub struct End {
     pub speech: Vec<i16>,
     /// Its device: gains, levels and the capture chain.
     pub front: Box<HostFront>,
+    /// What its microphone hears of its loudspeaker, beside what is said: at the call's rate and with its channels. `None`: a
+    /// headset.
+    pub room: Option<Room>,
     address: SocketAddr,
     rate_hz: u32,
     channels: u8,
@@ -79,7 +83,19 @@ impl VirtualTime {
             // The device stays, whatever is agreed on later.
             call.set_sound(Some((rate_hz, channels)))?;
             let front = call.front_end().map_err(CallError::Front)?;
-            Ok(End { call, speech: Vec::new(), front, address, rate_hz, channels, ppm, phase_us, tick: 0, spoken: 0 })
+            Ok(End {
+                call,
+                speech: Vec::new(),
+                front,
+                room: None,
+                address,
+                rate_hz,
+                channels,
+                ppm,
+                phase_us,
+                tick: 0,
+                spoken: 0,
+            })
         };
         Ok(Self {
             ends: [end(first, addresses[0], 0.0, 0.0)?, end(second, addresses[1], drift_ppm, PHASE_US)?],
@@ -113,7 +129,7 @@ impl VirtualTime {
 
     fn tick(&mut self, side: usize, now: Instant) {
         let mut datagram = [0u8; DATAGRAM_BYTES];
-        let End { call, speech, front, rate_hz, tick, spoken, .. } = &mut self.ends[side];
+        let End { call, speech, front, room, rate_hz, tick, spoken, .. } = &mut self.ends[side];
         let samples = session::tick_samples(*rate_hz, *tick);
         // There is room for every tick of a call.
         let begun = front.begin(now, samples, *tick > 0);
@@ -122,11 +138,21 @@ impl VirtualTime {
         let mut sent = Vec::new();
         while let Some(step) = front.step(call, &mut datagram) {
             match step {
-                Step::Loudspeaker { .. } => {}
-                Step::Microphone(microphone) => speak(speech, spoken, microphone.pcm),
+                Step::Loudspeaker { pcm, .. } => {
+                    if let Some(room) = room {
+                        room.play(pcm);
+                    }
+                }
+                Step::Microphone(microphone) => {
+                    speak(speech, spoken, microphone.pcm);
+                    if let Some(room) = room {
+                        room.capture(microphone.pcm);
+                    }
+                }
                 Step::Transmit(transmit) => sent.push((transmit, datagram[..transmit.len].to_vec())),
             }
         }
+        call.tell_echo(now, front);
         for (transmit, datagram) in sent {
             self.send(side, now, transmit, &datagram);
         }
@@ -182,5 +208,84 @@ fn speak(speech: &[i16], spoken: &mut usize, pcm: &mut [i16]) {
     for sample in pcm {
         *sample = speech[*spoken];
         *spoken = (*spoken + 1) % speech.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use dsp_core::front::{CaptureBlock, Near};
+    use rand_xoshiro::Xoshiro256PlusPlus;
+    use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+    use super::*;
+    use crate::registry::CodecFormat;
+    use crate::session::{CallConfig, OwnBlock};
+    use crate::simulate::room::RoomConfig;
+
+    /// Notes each frame, and what the loudspeaker played as long before it as the room's delay.
+    struct Listener(Arc<Mutex<(Vec<i16>, Vec<i16>)>>);
+
+    impl CaptureBlock<i16> for Listener {
+        fn process(&mut self, frame: &mut [i16], near: &Near<'_>) {
+            let mut far = vec![0; frame.len()];
+            near.render.read(near.captured_at - Duration::from_millis(DELAY_MS), near.channel, &mut far);
+            let mut heard = self.0.lock().unwrap();
+            heard.0.extend_from_slice(frame);
+            heard.1.extend(far);
+        }
+        fn reset(&mut self) {}
+        fn delay_samples(&self) -> usize {
+            0
+        }
+    }
+
+    const DELAY_MS: u64 = 35;
+
+    /// The frames of the first side's microphone, and what its loudspeaker played so long before; the second side speaks.
+    fn heard(room: Option<RoomConfig>, drift_ppm: f64) -> (Vec<i16>, Vec<i16>) {
+        let heard = Arc::new(Mutex::new(Default::default()));
+        let listener = heard.clone();
+        let codecs = vec![CodecFormat::pcmu()];
+        let capture = OwnBlock::new(move |_| Box::new(Listener(listener.clone()))).into();
+        let calls = [
+            Call::new(CallConfig { codecs: codecs.clone(), capture, ..CallConfig::new(4_000).unwrap() }).unwrap(),
+            Call::new(CallConfig { codecs, ..CallConfig::new(5_000).unwrap() }).unwrap(),
+        ];
+        let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let mut pair = VirtualTime::connect(calls, addresses, NetworkConfig::default(), drift_ppm, 1).unwrap();
+        // White noise at -23 dBov.
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
+        pair.ends[1].speech = (0..8_000).map(|_| (random.next_u64() as i16) / 8).collect();
+        pair.ends[0].room = room.map(|config| Room::new(config, 8_000, 1).unwrap());
+        pair.run_until(Instant::from_millis(5_000));
+        drop(pair);
+        Arc::into_inner(heard).unwrap().into_inner().unwrap()
+    }
+
+    #[test]
+    fn the_echo_comes_when_the_render_history_says() {
+        let config = RoomConfig { delay_ms: DELAY_MS as f64, tail_ms: 50.0, ..RoomConfig::default() };
+        for drift_ppm in [0.0, 200.0] {
+            let (frames, far) = heard(Some(config), drift_ppm);
+            // What a room without delay makes of what was played so long ago.
+            let mut room = Room::new(RoomConfig { delay_ms: 0.0, ..config }, 8_000, 1).unwrap();
+            let mut echo = vec![0; far.len()];
+            room.play(&far[..8_000]);
+            room.capture(&mut echo[..8_000]);
+            room.play(&far[8_000..16_000]);
+            room.capture(&mut echo[8_000..16_000]);
+            assert_eq!(frames[..16_000], echo[..16_000]);
+            assert!(frames[8_000..16_000].iter().filter(|&&sample| sample != 0).count() > 7_000);
+            assert_eq!((frames, far), heard(Some(config), drift_ppm));
+        }
+    }
+
+    #[test]
+    fn a_headset_hears_nothing() {
+        let (frames, far) = heard(None, 200.0);
+        assert!(frames.iter().all(|&sample| sample == 0));
+        assert!(far.iter().any(|&sample| sample != 0));
     }
 }

@@ -11,16 +11,19 @@ use host_embedded::phone::Phone;
 
 #[path = "../../src/canned.rs"]
 mod canned;
+mod echo;
+#[path = "../../src/echoed.rs"]
+mod echoed;
 #[path = "../../src/fnv.rs"]
 mod fnv;
 #[path = "../../src/golden.rs"]
 mod golden;
-#[path = "../../src/resampled.rs"]
-mod resampled;
 mod kernels;
 mod meter;
 #[path = "../../src/phone_flood.rs"]
 mod phone_flood;
+#[path = "../../src/resampled.rs"]
+mod resampled;
 mod semihosting;
 
 #[entry]
@@ -80,6 +83,8 @@ fn main() -> ! {
     print("g722 concealed", golden::g722_concealed());
     print("comfort noise", golden::comfort_noise());
     print("energy gate", golden::energy_gate());
+    print("voice", golden::voice());
+    print("active level", golden::active_level());
     print("level i16", golden::level::<i16>());
     print("gain i16", golden::gain::<i16>());
     print("mixer i16", golden::mixer::<i16>());
@@ -94,6 +99,7 @@ fn main() -> ! {
     kernels::measure::<i16>("i16", meter::instructions, print);
     if cfg!(feature = "float") {
         print("appendix 1", golden::appendix1());
+        print("agc", golden::agc());
         print("level f32", golden::level::<f32>());
         print("gain f32", golden::gain::<f32>());
         print("mixer f32", golden::mixer::<f32>());
@@ -106,6 +112,11 @@ fn main() -> ! {
             semihosting::print("resampled f32 ", name, cost);
         }
         kernels::measure::<f32>("f32", meter::instructions, print);
+        print("echo first", echoed::small(echoed::FIRST_BLOCKS, || 0).hash);
+    }
+    // Two seconds take too long where floats are emulated.
+    if cfg!(target_abi = "eabihf") {
+        echo::measure();
     }
     semihosting::succeed()
 }

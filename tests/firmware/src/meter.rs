@@ -35,8 +35,8 @@ unsafe extern "C" {
 }
 
 const PAINT: u32 = 0x5aa5_c33c;
-/// Deepest stack that can be measured, in words: 64 KiB.
-const DEPTH: usize = 16_384;
+/// Deepest stack that can be measured, in words: 512 KiB.
+const DEPTH: usize = 131_072;
 
 /// The lowest word that is painted; `_stack_start` is where the stack began.
 fn floor() -> *mut u32 {
@@ -66,10 +66,15 @@ pub fn paint_stack() {
 /// Bytes of stack that were in use below the caller's frame since it was painted.
 #[inline(never)]
 pub fn painted_stack_used() -> u32 {
+    here() as u32 - deepest_used()
+}
+
+/// The address of the lowest word of stack that was in use since it was painted.
+pub fn deepest_used() -> u32 {
     let mut word = floor();
     // SAFETY: as above, and these words were painted.
     while word < here() && unsafe { read_volatile(word) } == PAINT {
         word = word.wrapping_add(1);
     }
-    here() as u32 - word as u32
+    word as u32
 }

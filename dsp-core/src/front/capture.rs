@@ -1,0 +1,366 @@
+//! The capture chain: what a microphone goes through before it's sent, step by step in one fixed order.
+//!
+//! ```text
+//! high-pass -> echo -> noise -> gain -> own -> detector
+//! ```
+//!
+//! Each step is a named field that may be there or not, and is switched on and off while sound runs ([`Stage::set_on`]): what
+//! is off costs a copy, and passes the sound with the delay that the step has, so nothing jumps; what is switched fades over
+//! within a frame, a step that begins after its own delay. Which blocks the steps are is said by [`CaptureParts`]; a part that
+//! there never is, is [`NoBlock`].
+//!
+//! Delay: the sum of the steps', on or off.
+//!
+//! ```
+//! use dsp_core::echo::{EchoCanceller, EchoConfig, EveryPart};
+//! use dsp_core::front::{CaptureChain, CaptureParts, FrontConfig, FrontEnd, InFloat, NoBlock, Stage};
+//!
+//! /// A canceller and nothing else.
+//! enum Parts {}
+//!
+//! impl CaptureParts for Parts {
+//!     type Echo = EchoCanceller<EveryPart, 160, 13>;
+//!     type Noise = NoBlock;
+//!     type Gain = NoBlock;
+//!     type Own = NoBlock;
+//!     type Detector = NoBlock;
+//! }
+//!
+//! let mut chain = CaptureChain::<Parts, 160>::default();
+//! chain.echo = Some(Stage::new(EchoCanceller::new(EchoConfig::default())?)?);
+//! let config = FrontConfig { sample_rate_hz: 16_000, ..FrontConfig::default() };
+//! let block = InFloat::<_, 160>::new(chain, 16_000)?;
+//! let mut front = FrontEnd::<_, 160, _>::new(config, [Some(block), None], vec![0; 12_000])?;
+//! // Later, in the running call:
+//! if let Some(echo) = front.block(0).and_then(|block| block.block().echo.as_mut()) {
+//!     echo.set_on(false);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use super::{CaptureBlock, FrontError, Near};
+use crate::block::Block;
+use crate::process::biquad::Biquad;
+use crate::sample::Sample;
+
+/// Frames that a step may delay by.
+const LINE: usize = 2;
+
+/// Which blocks the steps of a [`CaptureChain`] are.
+pub trait CaptureParts {
+    /// Takes out what the loudspeaker plays.
+    type Echo: CaptureBlock<f32>;
+    /// Takes out noise.
+    type Noise: CaptureBlock<f32>;
+    /// Brings speech to its level.
+    type Gain: CaptureBlock<f32>;
+    /// An effect of the user's own.
+    type Own: CaptureBlock<f32>;
+    /// Hears whether somebody speaks, and changes nothing.
+    type Detector: CaptureBlock<f32>;
+}
+
+/// A [`Block`] as a step of the chain: it needs neither far end nor time.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<B>(pub B);
+
+impl<S: Sample, B: Block<S>> CaptureBlock<S> for Plain<B> {
+    fn process(&mut self, frame: &mut [S], _: &Near<'_>) {
+        self.0.process(frame);
+    }
+
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+
+    fn delay_samples(&self) -> usize {
+        self.0.delay_samples()
+    }
+}
+
+/// A step that can be switched on and off. `FRAME`: room for 10 ms of one channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage<B, const FRAME: usize> {
+    block: B,
+    delay: usize,
+    /// What came in last, for while it's off.
+    line: [[f32; FRAME]; LINE],
+    next: usize,
+    on: bool,
+    /// Whether the block was heard in the last frame.
+    heard: bool,
+    /// Frames that the block hears before it is heard.
+    warming: usize,
+}
+
+impl<B: CaptureBlock<f32>, const FRAME: usize> Stage<B, FRAME> {
+    /// A step that is on.
+    ///
+    /// # Errors
+    /// [`FrontError::Frame`] if the block delays by more than two frames of `FRAME` samples.
+    pub fn new(block: B) -> Result<Self, FrontError> {
+        let delay = block.delay_samples();
+        if delay > LINE * FRAME {
+            return Err(FrontError::Frame { need: delay.div_ceil(LINE), got: FRAME });
+        }
+        Ok(Self { block, delay, line: [[0.0; FRAME]; LINE], next: 0, on: true, heard: true, warming: 0 })
+    }
+
+    /// Whether it is on.
+    pub fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// Switches it on or off, from the next frame on; what the block has learnt stays.
+    pub fn set_on(&mut self, on: bool) {
+        if on && !self.on && !self.heard {
+            // Old sound is in the block until its delay has passed.
+            self.warming = self.delay.div_ceil(FRAME.max(1)) + 1;
+        }
+        self.on = on;
+    }
+
+    /// The block, to read.
+    pub fn block(&self) -> &B {
+        &self.block
+    }
+
+    /// The block, to set it.
+    pub fn block_mut(&mut self) -> &mut B {
+        &mut self.block
+    }
+
+    /// Notes `frame`, and makes it what came in earlier by the block's delay.
+    fn delayed(&mut self, frame: &mut [f32]) {
+        if self.delay == 0 {
+            return;
+        }
+        let line = self.line.as_flattened_mut();
+        let length = line.len();
+        for sample in frame {
+            let from = if self.next >= self.delay { self.next - self.delay } else { self.next + length - self.delay };
+            let before = line[from];
+            line[self.next] = core::mem::replace(sample, before);
+            self.next = if self.next + 1 == length { 0 } else { self.next + 1 };
+        }
+    }
+
+    fn process(&mut self, frame: &mut [f32], near: &Near<'_>) {
+        let steady = self.on == self.heard && self.warming == 0;
+        if (steady && !self.on) || frame.len() > FRAME {
+            return self.delayed(frame);
+        }
+        let mut dry = [0.0; FRAME];
+        let dry = &mut dry[..frame.len()];
+        dry.copy_from_slice(frame);
+        self.delayed(dry);
+        self.block.process(frame, near);
+        if steady {
+            return;
+        }
+        if self.on && self.warming > 0 {
+            self.warming -= 1;
+            frame.copy_from_slice(dry);
+            return;
+        }
+        // From what was heard to what is to be heard.
+        let slope = 1.0 / frame.len() as f32;
+        for ((n, wet), dry) in frame.iter_mut().enumerate().zip(dry) {
+            let rise = (n + 1) as f32 * slope;
+            let share = if self.on { rise } else { 1.0 - rise };
+            *wet = *dry + share * (*wet - *dry);
+        }
+        (self.heard, self.warming) = (self.on, 0);
+    }
+
+    fn reset(&mut self) {
+        self.block.reset();
+        self.line = [[0.0; FRAME]; LINE];
+        (self.next, self.heard, self.warming) = (0, self.on, 0);
+    }
+}
+
+/// The steps between microphone and stream. `FRAME`: room for 10 ms of one channel.
+pub struct CaptureChain<T: CaptureParts, const FRAME: usize> {
+    /// Against rumble and DC.
+    pub high_pass: Option<Stage<Plain<Biquad<f32>>, FRAME>>,
+    /// Takes out what the loudspeaker plays.
+    pub echo: Option<Stage<T::Echo, FRAME>>,
+    /// Takes out noise.
+    pub noise: Option<Stage<T::Noise, FRAME>>,
+    /// Brings speech to its level.
+    pub gain: Option<Stage<T::Gain, FRAME>>,
+    /// An effect of the user's own.
+    pub own: Option<Stage<T::Own, FRAME>>,
+    /// Hears whether somebody speaks.
+    pub detector: Option<Stage<T::Detector, FRAME>>,
+}
+
+impl<T: CaptureParts, const FRAME: usize> Default for CaptureChain<T, FRAME> {
+    /// No step at all.
+    fn default() -> Self {
+        Self { high_pass: None, echo: None, noise: None, gain: None, own: None, detector: None }
+    }
+}
+
+impl<T: CaptureParts, const FRAME: usize> core::fmt::Debug for CaptureChain<T, FRAME> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        fn on<B: CaptureBlock<f32>, const FRAME: usize>(stage: &Option<Stage<B, FRAME>>) -> Option<bool> {
+            stage.as_ref().map(Stage::is_on)
+        }
+        f.debug_struct("CaptureChain")
+            .field("high_pass", &on(&self.high_pass))
+            .field("echo", &on(&self.echo))
+            .field("noise", &on(&self.noise))
+            .field("gain", &on(&self.gain))
+            .field("own", &on(&self.own))
+            .field("detector", &on(&self.detector))
+            .finish()
+    }
+}
+
+impl<T: CaptureParts, const FRAME: usize> CaptureBlock<f32> for CaptureChain<T, FRAME> {
+    fn process(&mut self, frame: &mut [f32], near: &Near<'_>) {
+        // A step behind another hears the frame's sound later; what it reads of the far end belongs to the microphone.
+        let Self { high_pass, echo, noise, gain, own, detector } = self;
+        step(high_pass, frame, near);
+        step(echo, frame, near);
+        step(noise, frame, near);
+        step(gain, frame, near);
+        step(own, frame, near);
+        step(detector, frame, near);
+    }
+
+    fn reset(&mut self) {
+        let Self { high_pass, echo, noise, gain, own, detector } = self;
+        high_pass.iter_mut().for_each(Stage::reset);
+        echo.iter_mut().for_each(Stage::reset);
+        noise.iter_mut().for_each(Stage::reset);
+        gain.iter_mut().for_each(Stage::reset);
+        own.iter_mut().for_each(Stage::reset);
+        detector.iter_mut().for_each(Stage::reset);
+    }
+
+    fn delay_samples(&self) -> usize {
+        fn delay<B, const FRAME: usize>(stage: &Option<Stage<B, FRAME>>) -> usize {
+            stage.as_ref().map_or(0, |stage| stage.delay)
+        }
+        let Self { high_pass, echo, noise, gain, own, detector } = self;
+        delay(high_pass) + delay(echo) + delay(noise) + delay(gain) + delay(own) + delay(detector)
+    }
+}
+
+fn step<B: CaptureBlock<f32>, const FRAME: usize>(
+    stage: &mut Option<Stage<B, FRAME>>,
+    frame: &mut [f32],
+    near: &Near<'_>,
+) {
+    if let Some(stage) = stage {
+        stage.process(frame, near);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::NoBlock;
+    use super::super::history::RenderHistory;
+    use super::*;
+    use crate::time::Instant;
+    use std::vec::Vec;
+
+    /// Turns the sound round, 100 samples later.
+    struct Late {
+        line: [f32; 100],
+        heard: u32,
+    }
+
+    impl CaptureBlock<f32> for Late {
+        fn process(&mut self, frame: &mut [f32], _: &Near<'_>) {
+            self.heard += 1;
+            for sample in frame {
+                self.line.rotate_right(1);
+                *sample = -core::mem::replace(&mut self.line[0], *sample);
+            }
+        }
+
+        fn reset(&mut self) {
+            self.line = [0.0; 100];
+        }
+
+        fn delay_samples(&self) -> usize {
+            100
+        }
+    }
+
+    enum Parts {}
+
+    impl CaptureParts for Parts {
+        type Echo = Late;
+        type Noise = NoBlock;
+        type Gain = NoBlock;
+        type Own = NoBlock;
+        type Detector = NoBlock;
+    }
+
+    fn late() -> Late {
+        Late { line: [0.0; 100], heard: 0 }
+    }
+
+    /// A sine of one turn in 200 samples, so that a step is small and a click is not.
+    fn sine(n: usize) -> f32 {
+        libm::sinf(n as f32 / 200.0 * core::f32::consts::TAU)
+    }
+
+    #[test]
+    fn a_step_is_switched_without_a_click_or_a_jump_and_costs_nothing_when_off() {
+        let history = RenderHistory::new(8_000, 1, []);
+        let near = Near::new(Instant::ZERO, history.view());
+        let mut chain = CaptureChain::<Parts, 80> { echo: Some(Stage::new(late()).unwrap()), ..Default::default() };
+        assert_eq!(chain.delay_samples(), 100);
+        let mut out = Vec::new();
+        for frame in 0..60 {
+            let echo = chain.echo.as_mut().unwrap();
+            match frame {
+                20 => echo.set_on(false),
+                40 => echo.set_on(true),
+                39 => assert_eq!(echo.block().heard, 21),
+                _ => {}
+            }
+            let mut samples: [f32; 80] = core::array::from_fn(|n| sine(frame * 80 + n));
+            chain.process(&mut samples, &near);
+            out.extend(samples);
+        }
+        // Whether it is on or not, a sound comes 100 samples later.
+        let heard = |n: usize| sine(n + 100 - 200);
+        for (n, &sample) in out.iter().enumerate().skip(300) {
+            // On in the beginning; off from the end of frame 20 on; two frames to warm up and one to fade in again.
+            let expected = match n / 80 {
+                20 | 43 => continue,
+                0..=19 | 44.. => -heard(n),
+                _ => heard(n),
+            };
+            assert!((sample - expected).abs() < 1e-5, "{n}: {sample} {expected}");
+        }
+        // A full turn of the sound within 10 ms, and no step of more than that.
+        let steps = out.windows(2).skip(300).map(|pair| (pair[1] - pair[0]).abs());
+        assert!(steps.fold(0.0, f32::max) < 0.06);
+    }
+
+    #[test]
+    fn a_chain_of_nothing_changes_nothing() {
+        let history = RenderHistory::new(8_000, 1, []);
+        let near = Near::new(Instant::ZERO, history.view());
+        let mut chain = CaptureChain::<Parts, 80>::default();
+        let mut samples: [f32; 80] = core::array::from_fn(sine);
+        chain.process(&mut samples, &near);
+        chain.reset();
+        assert_eq!(samples, core::array::from_fn(sine));
+        assert_eq!(chain.delay_samples(), 0);
+    }
+
+    #[test]
+    fn delays_beyond_the_line_are_refused() {
+        assert_eq!(Stage::<_, 49>::new(late()).err(), Some(FrontError::Frame { need: 50, got: 49 }));
+        assert!(Stage::<_, 50>::new(late()).is_ok());
+    }
+}

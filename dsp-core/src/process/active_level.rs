@@ -1,0 +1,255 @@
+//! Active speech level by ITU-T P.56 (12/2011), method B: how loud somebody is while they speak, and how much of the time.
+//!
+//! An envelope (two first-order lags of 30 ms over the magnitude) is compared with 15 thresholds an octave apart. For each
+//! the samples are counted in which the envelope was above it, or had been within the last 200 ms. The energy of the
+//! whole signal divided by such a count is the level that speech would have if this threshold told it from silence; the
+//! one of them that lies 15.9 dB above its own threshold is the active level. Between thresholds it is interpolated.
+//!
+//! Units: [`Level`], hundredths of a dBov. All in integers, `f32` samples too: the same result on every target. Speech
+//! below -74 dBov has no active level, as its envelope does not reach the lowest threshold of 16 bits.
+//!
+//! Delay: none, the signal is only read. Cost: two multiplications of 64 bits and 15 comparisons a sample. State: 240 bytes.
+
+use core::fmt;
+
+use super::decibel;
+use super::level::Level;
+use crate::sample::Sample;
+
+/// Thresholds, from 2^-15 to 2^-1 of full scale.
+const THRESHOLDS: usize = 15;
+/// The lowest threshold is 2^-15, where full scale is 2^31.
+const LOWEST_BITS: u32 = 16;
+/// Of the thresholds among each other, in hundredths of a decibel times 100: 20 log10(2).
+const OCTAVE_TEN_THOUSANDTHS: i32 = 60_206;
+/// How far the active level is above its threshold, in hundredths of a decibel.
+const MARGIN: i32 = 1_590;
+/// How long a threshold still counts as reached, in ms.
+const HANGOVER_MS: u32 = 200;
+
+/// The rate of an [`ActiveLevelMeter`] is not 8,000 to 48,000 Hz.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ActiveLevelError {
+    /// The rate that was asked for, in Hz.
+    pub sample_rate_hz: u32,
+}
+
+impl fmt::Display for ActiveLevelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} Hz; active levels are measured at 8000 to 48000 Hz", self.sample_rate_hz)
+    }
+}
+
+impl core::error::Error for ActiveLevelError {}
+
+/// What an [`ActiveLevelMeter`] has measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ActiveLevel {
+    /// Mean square of the whole signal.
+    pub long_term: Level,
+    /// Mean square while somebody spoke; `None` where there is no speech to be told from silence.
+    pub active: Option<Level>,
+    /// Share of the time in which somebody spoke, in hundredths of a percent: 0 to 10,000.
+    pub activity_hundredths_percent: u16,
+}
+
+/// Measures the active speech level of one channel of `i16` or `f32`; see the module's page.
+#[derive(Clone, Copy, Debug)]
+pub struct ActiveLevelMeter {
+    /// 1 - exp(-1 / (30 ms)) a sample, in 2^-32.
+    lag: i64,
+    /// Samples of the hangover.
+    hangover: u32,
+    /// Both stages of the envelope; full scale is 2^31.
+    first: i64,
+    second: i64,
+    /// Samples heard, and the sum of their squares in 2^-46 of full scale squared.
+    heard: u64,
+    squares: u128,
+    /// For each threshold: samples in which it counted as reached, and for how many more it does.
+    active: [u64; THRESHOLDS],
+    held: [u32; THRESHOLDS],
+}
+
+impl ActiveLevelMeter {
+    /// A meter that has heard nothing, for sound of `sample_rate_hz` (8,000 to 48,000).
+    ///
+    /// # Errors
+    /// [`ActiveLevelError`] for other rates.
+    pub fn new(sample_rate_hz: u32) -> Result<Self, ActiveLevelError> {
+        if !(8_000..=48_000).contains(&sample_rate_hz) {
+            return Err(ActiveLevelError { sample_rate_hz });
+        }
+        // 1 - exp(-x) by its series: x is at most 1/240, so that what is left out is below 2^-33.
+        let x = 1_000.0 / (30.0 * f64::from(sample_rate_hz));
+        let lag = x * (1.0 - x * (0.5 - x * (1.0 / 6.0)));
+        Ok(Self {
+            lag: (lag * 4_294_967_296.0) as i64,
+            hangover: sample_rate_hz / 1_000 * HANGOVER_MS + sample_rate_hz % 1_000 * HANGOVER_MS / 1_000,
+            first: 0,
+            second: 0,
+            heard: 0,
+            squares: 0,
+            active: [0; THRESHOLDS],
+            held: [0; THRESHOLDS],
+        })
+    }
+
+    /// Hears the next samples, any number. NaN is silence, and what is beyond full scale is full scale.
+    pub fn hear<S: Sample>(&mut self, pcm: &[S]) {
+        for &sample in pcm {
+            let magnitude = sample.to_i32().unsigned_abs();
+            let half = u64::from(magnitude >> 8);
+            self.squares += u128::from(half * half);
+            self.first += ((i64::from(magnitude) - self.first) * self.lag) >> 32;
+            self.second += ((self.first - self.second) * self.lag) >> 32;
+            // Each octave of the envelope is a threshold that it has reached.
+            let reached = (64 - self.second.leading_zeros()).saturating_sub(LOWEST_BITS) as usize;
+            for (n, (active, held)) in self.active.iter_mut().zip(&mut self.held).enumerate() {
+                if n < reached {
+                    (*active, *held) = (*active + 1, self.hangover);
+                } else if *held > 0 {
+                    (*active, *held) = (*active + 1, *held - 1);
+                }
+            }
+        }
+        self.heard += pcm.len() as u64;
+    }
+
+    /// What was measured so far; measuring goes on.
+    pub fn read(&self) -> ActiveLevel {
+        let long_term = self.level_over(self.heard);
+        let active = self.active_level();
+        let activity_hundredths_percent = active.map_or(0, |active| {
+            let quotient = long_term.hundredths_dbov() - active.hundredths_dbov();
+            // Of powers, hence twice the decibels of an amplitude.
+            let share = u64::from(decibel::amplitude(quotient.saturating_mul(2).min(0), 30));
+            ((share * 10_000 + (1 << 29)) >> 30) as u16
+        });
+        ActiveLevel { long_term, active, activity_hundredths_percent }
+    }
+
+    /// Forgets everything heard so far.
+    pub fn reset(&mut self) {
+        let Self { lag, hangover, .. } = *self;
+        *self = Self {
+            lag,
+            hangover,
+            first: 0,
+            second: 0,
+            heard: 0,
+            squares: 0,
+            active: [0; THRESHOLDS],
+            held: [0; THRESHOLDS],
+        };
+    }
+
+    /// The energy of all that was heard, spread over so many samples.
+    fn level_over(&self, samples: u64) -> Level {
+        let mean = self.squares.checked_div(u128::from(samples)).unwrap_or(0);
+        Level::of_power(u64::try_from(mean).unwrap_or(u64::MAX))
+    }
+
+    /// The level that is [`MARGIN`] above its threshold.
+    fn active_level(&self) -> Option<Level> {
+        let mut below: Option<(i32, i32)> = None;
+        for (n, &samples) in self.active.iter().enumerate() {
+            if samples == 0 {
+                return None;
+            }
+            let level = i32::from(self.level_over(samples).hundredths_dbov());
+            let threshold = (n as i32 - THRESHOLDS as i32) * OCTAVE_TEN_THOUSANDTHS / 100;
+            // How far above the margin: falls from threshold to threshold.
+            let above = level - threshold - MARGIN;
+            if above <= 0 {
+                let (low, low_above) = below?;
+                let between = (level - low) * low_above / (low_above - above);
+                return Some(Level::of_hundredths((low + between) as i16));
+            }
+            below = Some((level, above));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    /// A sine of this amplitude and frequency.
+    fn sine(amplitude: f64, frequency_hz: f64, rate_hz: u32, samples: usize) -> Vec<f32> {
+        let step = core::f64::consts::TAU * frequency_hz / f64::from(rate_hz);
+        (0..samples).map(|n| ((n as f64 * step).sin() * amplitude) as f32).collect()
+    }
+
+    fn near(level: Level, hundredths: i16, within: i16) -> bool {
+        (level.hundredths_dbov() - hundredths).abs() <= within
+    }
+
+    #[test]
+    fn half_of_the_time_is_three_decibels() {
+        for rate in [8_000, 11_025, 16_000, 32_000, 44_100, 48_000] {
+            let mut meter = ActiveLevelMeter::new(rate).unwrap();
+            // 4 s of -20 dBov, 4 s of silence, three times: the hangover and the lag add a quarter of a second each.
+            for _ in 0..3 {
+                meter.hear(&sine(0.141_421, 440.0, rate, 4 * rate as usize));
+                meter.hear(&Vec::from_iter(std::iter::repeat_n(0.0f32, 4 * rate as usize)));
+            }
+            let ActiveLevel { long_term, active, activity_hundredths_percent } = meter.read();
+            assert!(near(long_term, -2_301, 2), "{rate}: {long_term}");
+            assert!(active.is_some_and(|active| near(active, -2_030, 15)), "{rate}: {active:?}");
+            assert!((5_200..5_500).contains(&activity_hundredths_percent), "{rate}: {activity_hundredths_percent}");
+        }
+    }
+
+    #[test]
+    fn level_shifts_with_the_signal() {
+        let mut levels = Vec::new();
+        for amplitude in [0.5, 0.05, 0.005, 0.000_8] {
+            let mut meter = ActiveLevelMeter::new(16_000).unwrap();
+            for _ in 0..5 {
+                meter.hear(&sine(amplitude, 300.0, 16_000, 16_000));
+                meter.hear(&[0.0f32; 16_000]);
+            }
+            levels.push(meter.read().active.unwrap().hundredths_dbov());
+        }
+        // 20 dB each, and 15.92 dB; thresholds an octave apart are at other places within the interpolation.
+        for (pair, shift) in levels.windows(2).zip([2_000, 2_000, 1_592]) {
+            assert!((pair[0] - pair[1] - shift).abs() <= 30, "{levels:?}");
+        }
+    }
+
+    #[test]
+    fn i16_and_f32_measure_alike() {
+        let float = sine(0.25, 1_000.0, 8_000, 24_000);
+        let int: Vec<i16> = float.iter().map(|x| x.to_i16()).collect();
+        let [mut a, mut b] = [ActiveLevelMeter::new(8_000).unwrap(); 2];
+        float.chunks(77).for_each(|part| a.hear(part));
+        b.hear(&int);
+        assert!(near(a.read().active.unwrap(), b.read().active.unwrap().hundredths_dbov(), 1));
+        b.reset();
+        b.hear(&int);
+        assert!(near(a.read().long_term, b.read().long_term.hundredths_dbov(), 1));
+    }
+
+    #[test]
+    fn what_is_no_speech_has_no_active_level() {
+        let mut meter = ActiveLevelMeter::new(8_000).unwrap();
+        let nothing = ActiveLevel { long_term: Level::SILENCE, active: None, activity_hundredths_percent: 0 };
+        assert_eq!(meter.read(), nothing);
+        meter.hear(&[0i16; 8_000]);
+        meter.hear(&[f32::NAN; 800]);
+        assert_eq!(meter.read(), nothing);
+        // One step up and down: below the lowest threshold's margin.
+        meter.hear(&[1i16, -1].repeat(8_000));
+        assert_eq!(meter.read().active, None);
+        meter.hear(&[f32::INFINITY, f32::NEG_INFINITY, i16::MIN.into(), 1e30].repeat(40_000));
+        let read = meter.read();
+        assert!(near(read.long_term, -63, 2) && near(read.active.unwrap(), 0, 1), "{read:?}");
+        assert_eq!(ActiveLevelMeter::new(7_999).err(), Some(ActiveLevelError { sample_rate_hz: 7_999 }));
+        assert!(ActiveLevelMeter::new(48_001).is_err());
+    }
+}

@@ -1,0 +1,547 @@
+//! Automatic gain control: brings speech to a level, leaves pauses alone and lets no sample clip.
+//!
+//! The level is the active one: the mean power of the blocks of 10 ms in which somebody speaks, and of 200 ms after them
+//! (as ITU-T P.56 counts its activity), over the last 3 s of speech, and from the first 200 ms of it on. Somebody speaks
+//! where a [voice detector](super::voice) says so, at least 6 dB above the noise and no more than 10 dB below the level: what is
+//! softer is a voice in the background, and what is shorter than 50 ms is a click. When only such voices were heard for 2 s of their time, 9 dB above the noise, the
+//! talker has moved away, and measuring begins anew. Where the last 0.6 s are 6 dB off the level, they are the level.
+//!
+//! The gain moves in speech alone: by 40 dB a second in the first second of it, later by 6 up and 18 down. In pauses it is
+//! frozen, so that noise doesn't swell. A [limiter](self#limiter) with 2 ms of look-ahead stands behind it.
+//!
+//! For a gain that the hardware has, [`Agc::analogue_step`] advises in steps: down where the input clips, up where
+//! speech is so low that the digital gain is at its end.
+//!
+//! # Limiter
+//! Blocks of 1 ms; the gain bends within the 2 ms before a peak and comes back with 60 ms.
+//!
+//! Units: dBov, decibels and hundredths of them. Levels and gains are integers, samples `f32` of full scale 1.0: the same bits on
+//! every target. Delay: 3 ms. Cost: five multiplications a sample, and the detector's: 23,000
+//! instructions of a Cortex-M4F a block at 16 kHz. State: 1.2 KB.
+
+use core::fmt;
+
+use super::decibel;
+use super::level::Level;
+use super::limiter::Limiter;
+use super::voice::{VoiceConfig, VoiceDetector, VoiceError};
+use crate::front::{CaptureBlock, Near};
+
+/// Blocks of 10 ms in which the level is as yet unknown.
+const UNKNOWN: u16 = 20;
+/// Blocks over which the level is a mean, and those that show its change.
+const LONG: u16 = 300;
+const SHORT: u16 = 60;
+/// Blocks that still count after one of speech.
+const HANGOVER: u16 = 20;
+/// Blocks of speech in a row that are no click.
+const SYLLABLE: u16 = 5;
+/// Blocks of speech in which the gain moves fast.
+const EARLY: u16 = 120;
+/// How far the short mean may be off the long one, in hundredths of a decibel.
+const CHANGED: i32 = 600;
+/// Speech is above the noise by so much, and background voices are below the level by so much.
+const ABOVE_NOISE: i32 = 600;
+const BELOW_LEVEL: i32 = 1_000;
+/// A talker who has moved away: so far above the noise, for so many blocks.
+const MOVED_ABOVE_NOISE: i32 = 900;
+const MOVED: u16 = 200;
+/// Of the gain in 10 ms, in hundredths of a decibel.
+const EARLY_RATE: i32 = 40;
+const UP_RATE: i32 = 6;
+const DOWN_RATE: i32 = 18;
+/// Samples beyond this would be infinite behind the gain; sound never is.
+const LOUDEST: f32 = 64.0;
+/// Clipped blocks of a second that are too many.
+const CLIPPED: u16 = 3;
+/// Blocks from one advice to the next.
+const ADVICE: u16 = 100;
+
+/// What sets the gain of an [`Agc`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum GainMode {
+    /// The level of the speech.
+    Adaptive,
+    /// Nothing: it is this, in decibels.
+    Fixed(i8),
+}
+
+/// Settings of an [`Agc`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct AgcConfig {
+    /// Rate of the samples: a multiple of 8,000 Hz up to 48,000.
+    pub sample_rate_hz: u32,
+    /// Active level that speech is brought to, -60 to 0 dBov.
+    pub target_dbov: i8,
+    /// The most that the gain may be, 0 to 40 dB.
+    pub max_gain_db: u8,
+    /// The most that it may take away, 0 to 40 dB.
+    pub max_attenuation_db: u8,
+    /// Where the limiter keeps samples below, -20 to 0 dBov.
+    pub ceiling_dbov: i8,
+    /// What sets the gain.
+    pub mode: GainMode,
+}
+
+impl Default for AgcConfig {
+    /// 16 kHz, to -26 dBov by at most 30 dB up and 24 down, limited at -1 dBov.
+    fn default() -> Self {
+        Self {
+            sample_rate_hz: 16_000,
+            target_dbov: -26,
+            max_gain_db: 30,
+            max_attenuation_db: 24,
+            ceiling_dbov: -1,
+            mode: GainMode::Adaptive,
+        }
+    }
+}
+
+/// What is wrong with an [`AgcConfig`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum AgcError {
+    /// This rate, in Hz, is no multiple of 8,000 up to 48,000.
+    Rate(u32),
+    /// This target, in dBov, is not within -60 to 0.
+    Target(i8),
+    /// This gain or attenuation, in decibels, is above 40.
+    Gain(u8),
+    /// This fixed gain, in decibels, is not within -40 to 40.
+    Fixed(i8),
+    /// This ceiling, in dBov, is not within -20 to 0.
+    Ceiling(i8),
+}
+
+impl fmt::Display for AgcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Rate(rate) => write!(f, "{rate} Hz; gain is controlled at multiples of 8000 Hz up to 48000"),
+            Self::Target(got) => write!(f, "a target of {got} dBov; -60 to 0 are possible"),
+            Self::Gain(got) => write!(f, "a limit of {got} dB for the gain; 0 to 40 are possible"),
+            Self::Fixed(got) => write!(f, "a gain of {got} dB; -40 to 40 are possible"),
+            Self::Ceiling(got) => write!(f, "a ceiling of {got} dBov; -20 to 0 are possible"),
+        }
+    }
+}
+
+impl core::error::Error for AgcError {}
+
+/// What an [`Agc`] must know of a block: from a detector or a suppressor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Gate {
+    /// Whether somebody speaks in it.
+    pub speech: bool,
+    /// Level of the noise in what the gain control hears.
+    pub noise: Level,
+}
+
+/// What to do about a gain before the converter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum AnalogueAdvice {
+    /// It may stay.
+    Keep,
+    /// A step down: the input clips.
+    Clipping,
+    /// A step up: speech is so low that the digital gain does not reach the target.
+    TooLow,
+}
+
+impl AnalogueAdvice {
+    /// As a number: -1, 0 or 1.
+    pub const fn step(self) -> i8 {
+        match self {
+            Self::Keep => 0,
+            Self::Clipping => -1,
+            Self::TooLow => 1,
+        }
+    }
+}
+
+/// The level of speech as a mean over blocks, in 2^-46 of full scale squared.
+#[derive(Clone, Copy, Debug)]
+struct Mean {
+    power: i64,
+    blocks: u16,
+    most: u16,
+}
+
+impl Mean {
+    const fn new(most: u16) -> Self {
+        Self { power: 0, blocks: 0, most }
+    }
+
+    fn hear(&mut self, power: i64) {
+        self.blocks = (self.blocks + 1).min(self.most);
+        self.power += (power - self.power) / i64::from(self.blocks);
+    }
+
+    fn level(&self) -> i32 {
+        hundredths(self.power)
+    }
+}
+
+/// Controls the gain of one channel; see the module's page.
+#[derive(Clone, Copy, Debug)]
+pub struct Agc {
+    config: AgcConfig,
+    detector: VoiceDetector,
+    limiter: Limiter,
+    long: Mean,
+    short: Mean,
+    /// Blocks of speech so far, up to [`EARLY`]; those that still count; those of softer voices alone.
+    spoken: u16,
+    held: u16,
+    softer: u16,
+    /// Blocks of speech in a row.
+    run: u16,
+    /// In hundredths of a decibel, and what the last block ended with.
+    gain: i32,
+    factor: f32,
+    /// Clipped blocks of this second and of the last, and blocks since the last advice.
+    clipped: u16,
+    clipped_before: u16,
+    since_advice: u16,
+    second: u16,
+}
+
+impl Agc {
+    /// A gain control that has heard nothing; its gain is 0 dB until somebody has spoken for 200 ms.
+    ///
+    /// # Errors
+    /// [`AgcError`] for what the config's fields don't allow.
+    pub fn new(config: AgcConfig) -> Result<Self, AgcError> {
+        let AgcConfig { sample_rate_hz, target_dbov, max_gain_db, max_attenuation_db, ceiling_dbov, mode } = config;
+        let voice = VoiceConfig { sample_rate_hz, aggressiveness: 3, hangover_ms: 0 };
+        // The aggressiveness is one that there is.
+        let detector = VoiceDetector::new(voice).map_err(|_: VoiceError| AgcError::Rate(sample_rate_hz))?;
+        if !(-60..=0).contains(&target_dbov) {
+            return Err(AgcError::Target(target_dbov));
+        }
+        for limit in [max_gain_db, max_attenuation_db] {
+            if limit > 40 {
+                return Err(AgcError::Gain(limit));
+            }
+        }
+        if !(-20..=0).contains(&ceiling_dbov) {
+            return Err(AgcError::Ceiling(ceiling_dbov));
+        }
+        let gain = match mode {
+            GainMode::Adaptive => 0,
+            GainMode::Fixed(gain) if (-40..=40).contains(&gain) => i32::from(gain) * 100,
+            GainMode::Fixed(gain) => return Err(AgcError::Fixed(gain)),
+        };
+        Ok(Self {
+            config,
+            detector,
+            limiter: Limiter::new(sample_rate_hz, amplitude(i32::from(ceiling_dbov) * 100)),
+            long: Mean::new(LONG),
+            short: Mean::new(SHORT),
+            spoken: 0,
+            held: 0,
+            softer: 0,
+            run: 0,
+            gain,
+            factor: amplitude(gain),
+            clipped: 0,
+            clipped_before: 0,
+            since_advice: 0,
+            second: 0,
+        })
+    }
+
+    /// Changes a block of 10 ms in place, gated by the detector that is in here.
+    pub fn process(&mut self, frame: &mut [f32]) {
+        let voice = self.detector.hear(frame);
+        let noise = self.detector.noise_level();
+        self.process_gated(frame, Gate { speech: voice.speech, noise });
+    }
+
+    /// The same, gated by another detector; the one in here hears nothing.
+    pub fn process_gated(&mut self, frame: &mut [f32], gate: Gate) {
+        let mut clipped = false;
+        for sample in &mut *frame {
+            // NaN is silence.
+            *sample = if sample.is_nan() { 0.0 } else { sample.clamp(-LOUDEST, LOUDEST) };
+            clipped |= sample.abs() >= 0.999;
+        }
+        self.count_clipped(clipped);
+        if self.config.mode == GainMode::Adaptive {
+            self.follow(power(frame), gate);
+        }
+        // In a straight line over the block.
+        let to = amplitude(self.gain);
+        let step = (to - self.factor) / frame.len().max(1) as f32;
+        for sample in &mut *frame {
+            self.factor += step;
+            *sample = self.limiter.process(*sample * self.factor);
+        }
+        self.factor = to;
+    }
+
+    /// The gain now, without the limiter's, in hundredths of a decibel.
+    pub const fn gain_hundredths_db(&self) -> i32 {
+        self.gain
+    }
+
+    /// The active level of the speech before the gain; `None` until somebody has spoken for 200 ms.
+    pub fn speech_level(&self) -> Option<Level> {
+        (self.long.blocks >= UNKNOWN).then(|| Level::of_power(self.long.power as u64))
+    }
+
+    /// What to do about an analogue gain: at most one step a second. After a step the levels are measured anew.
+    pub fn analogue_step(&mut self) -> AnalogueAdvice {
+        if self.since_advice < ADVICE {
+            return AnalogueAdvice::Keep;
+        }
+        let missing = i32::from(self.config.target_dbov) * 100 - self.long.level();
+        let advice = if self.clipped + self.clipped_before >= CLIPPED {
+            AnalogueAdvice::Clipping
+        } else if self.long.blocks >= EARLY && missing > i32::from(self.config.max_gain_db) * 100 {
+            AnalogueAdvice::TooLow
+        } else {
+            return AnalogueAdvice::Keep;
+        };
+        (self.clipped, self.clipped_before, self.since_advice) = (0, 0, 0);
+        self.forget_level();
+        advice
+    }
+
+    fn count_clipped(&mut self, clipped: bool) {
+        self.clipped += u16::from(clipped);
+        self.since_advice = self.since_advice.saturating_add(1);
+        self.second += 1;
+        if self.second == 100 {
+            (self.clipped_before, self.clipped, self.second) = (self.clipped, 0, 0);
+        }
+    }
+
+    fn forget_level(&mut self) {
+        (self.long, self.short) = (Mean::new(LONG), Mean::new(SHORT));
+        (self.spoken, self.held, self.softer, self.run) = (0, 0, 0, 0);
+    }
+
+    /// Moves the gain by what this block was.
+    fn follow(&mut self, power: i64, gate: Gate) {
+        let level = hundredths(power);
+        let above_noise = level - i32::from(gate.noise.hundredths_dbov());
+        let known = self.long.blocks >= UNKNOWN;
+        let softer = known && level < self.long.level() - BELOW_LEVEL;
+        let speech = gate.speech && above_noise > ABOVE_NOISE && !softer;
+        self.run = if speech { self.run.saturating_add(1) } else { 0 };
+        let moved = gate.speech && softer && above_noise > MOVED_ABOVE_NOISE && self.held == 0;
+        // Most of the time, so that what only now and then passes for a voice is none.
+        self.softer = match moved {
+            true => self.softer + 1,
+            false if speech => 0,
+            false => self.softer.saturating_sub(1),
+        };
+        if self.softer == MOVED {
+            self.forget_level();
+        }
+        if self.run >= SYLLABLE {
+            self.held = HANGOVER;
+        } else if self.held > 0 {
+            self.held -= 1;
+        } else {
+            return;
+        }
+        self.long.hear(power);
+        self.short.hear(power);
+        if !speech {
+            return;
+        }
+        self.spoken = (self.spoken + 1).min(EARLY);
+        if self.long.blocks > SHORT && (self.short.level() - self.long.level()).abs() > CHANGED {
+            self.long = Mean { most: LONG, ..self.short };
+            self.spoken = UNKNOWN;
+        }
+        if self.long.blocks < UNKNOWN {
+            return;
+        }
+        let least = -i32::from(self.config.max_attenuation_db) * 100;
+        let most = i32::from(self.config.max_gain_db) * 100;
+        let wanted = (i32::from(self.config.target_dbov) * 100 - self.long.level()).clamp(least, most);
+        let (down, up) = if self.spoken < EARLY { (EARLY_RATE, EARLY_RATE) } else { (DOWN_RATE, UP_RATE) };
+        self.gain += (wanted - self.gain).clamp(-down, up);
+    }
+}
+
+impl CaptureBlock<f32> for Agc {
+    fn process(&mut self, frame: &mut [f32], _: &Near<'_>) {
+        Self::process(self, frame);
+    }
+
+    fn reset(&mut self) {
+        // The config was checked when this was made.
+        if let Ok(new) = Self::new(self.config) {
+            *self = new;
+        }
+    }
+
+    fn delay_samples(&self) -> usize {
+        self.limiter.delay_samples()
+    }
+}
+
+/// The mean square of a block in 2^-46 of full scale squared.
+fn power(frame: &[f32]) -> i64 {
+    let sum: f32 = frame.iter().map(|&sample| sample * sample).sum();
+    // 2^46. Samples are finite and at most 64: far below 2^63.
+    (sum / frame.len().max(1) as f32 * 70_368_744_177_664.0) as i64
+}
+
+/// A mean square in 2^-46 of full scale squared in hundredths of a dBov.
+fn hundredths(power: i64) -> i32 {
+    i32::from(Level::of_power(power as u64).hundredths_dbov())
+}
+
+/// The factor of a gain within 60 dB in hundredths of a decibel.
+fn amplitude(hundredths: i32) -> f32 {
+    decibel::amplitude(hundredths as i16, 24) as f32 / 16_777_216.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::active_level::ActiveLevelMeter;
+    use super::*;
+    use std::vec::Vec;
+
+    fn noise(seed: &mut u32) -> f32 {
+        *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (*seed >> 16) as u16 as i16 as f32 / 32_768.0 * 3f32.sqrt()
+    }
+
+    /// Pulses of a voice at 125 Hz, syllables of 200 ms out of 250 of changing loudness; `active_dbov` about its level.
+    fn speech(rate: usize, seconds: usize, active_dbov: f32, noise_dbov: f32) -> Vec<f32> {
+        let mut seed = 7;
+        let raw: Vec<f32> = (0..rate * seconds)
+            .map(|n| {
+                let (t, ms) = ((n % (rate / 125)) as f32 / rate as f32, n * 1_000 / rate);
+                let loudness = [1.0, 0.6, 1.3, 0.8][ms / 250 % 4];
+                let voice = (-300.0 * t).exp() * (core::f32::consts::TAU * 700.0 * t).cos();
+                if ms > 500 && ms % 250 < 200 { voice * loudness } else { 0.0 }
+            })
+            .collect();
+        let mut meter = ActiveLevelMeter::new(rate as u32).unwrap();
+        meter.hear(&raw);
+        let is = f32::from(meter.read().active.unwrap().hundredths_dbov()) / 100.0;
+        let (gain, floor) = (10f32.powf((active_dbov - is) / 20.0), 10f32.powf(noise_dbov / 20.0));
+        raw.iter().map(|&x| x * gain + floor * noise(&mut seed)).collect()
+    }
+
+    fn run(agc: &mut Agc, pcm: &[f32], rate: usize) -> Vec<f32> {
+        let mut out = pcm.to_vec();
+        out.chunks_mut(rate / 100).for_each(|frame| agc.process(frame));
+        assert!(out.iter().all(|x| x.abs() <= 0.892), "above the ceiling");
+        out
+    }
+
+    fn active(pcm: &[f32], rate: usize) -> f32 {
+        let mut meter = ActiveLevelMeter::new(rate as u32).unwrap();
+        meter.hear(pcm);
+        f32::from(meter.read().active.unwrap().hundredths_dbov()) / 100.0
+    }
+
+    #[test]
+    fn any_speech_is_at_the_target_in_three_seconds() {
+        for rate in [8_000, 16_000, 48_000] {
+            for level in [-45.0, -35.0, -26.0, -18.0, -10.0] {
+                let mut agc = Agc::new(AgcConfig { sample_rate_hz: rate as u32, ..AgcConfig::default() }).unwrap();
+                // Half a second of noise before it.
+                let out = run(&mut agc, &speech(rate, 7, level, level - 30.0), rate);
+                let found = active(&out[rate * 7 / 2..], rate);
+                assert!((found + 26.0).abs() < 2.0, "{rate} {level}: {found}");
+                let told = f32::from(agc.speech_level().unwrap().hundredths_dbov()) / 100.0;
+                assert!((told - level).abs() < 2.0, "{rate} {level}: {told}");
+            }
+        }
+    }
+
+    #[test]
+    fn pauses_freeze_the_gain() {
+        for noise_db in [-30.0, -20.0, -15.0] {
+            let mut agc = Agc::new(AgcConfig::default()).unwrap();
+            run(&mut agc, &speech(16_000, 6, -38.0, -38.0 + noise_db), 16_000);
+            let before = agc.gain_hundredths_db();
+            let (mut seed, floor) = (9, 10f32.powf((-38.0 + noise_db) / 20.0));
+            let pause: Vec<f32> = (0..20 * 16_000).map(|_| floor * noise(&mut seed)).collect();
+            run(&mut agc, &pause, 16_000);
+            assert!((agc.gain_hundredths_db() - before).abs() <= 100, "{before} {}", agc.gain_hundredths_db());
+        }
+    }
+
+    #[test]
+    fn a_talker_who_moves_away_is_followed() {
+        let mut agc = Agc::new(AgcConfig::default()).unwrap();
+        for (level, seconds) in [(-20.0, 6), (-40.0, 14), (-15.0, 6)] {
+            let out = run(&mut agc, &speech(16_000, seconds, level, -75.0), 16_000);
+            let found = active(&out[(seconds - 2) * 16_000..], 16_000);
+            assert!((found + 26.0).abs() < 2.0, "{level}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_fixed_gain_is_that_and_limited() {
+        let mut agc = Agc::new(AgcConfig { mode: GainMode::Fixed(6), ..AgcConfig::default() }).unwrap();
+        let sine: Vec<f32> = (0..16_000).map(|n| 0.25 * (n as f32 * 0.2).sin()).collect();
+        let (out, delay) = (run(&mut agc, &sine, 16_000), CaptureBlock::delay_samples(&agc));
+        assert_eq!(delay, 48);
+        for (n, x) in out[delay..].iter().enumerate() {
+            assert!((x - sine[n] * 1.995_26).abs() < 1e-4, "{n}");
+        }
+        let loud: Vec<f32> = sine.iter().map(|x| x * 4.0).collect();
+        let out = run(&mut agc, &loud, 16_000);
+        let highest = out[8_000..].iter().fold(0f32, |highest, x| highest.max(x.abs()));
+        assert!((0.88..=0.892).contains(&highest), "{highest}");
+    }
+
+    #[test]
+    fn advice_is_given_a_step_a_second() {
+        let mut agc = Agc::new(AgcConfig::default()).unwrap();
+        assert_eq!(agc.analogue_step(), AnalogueAdvice::Keep);
+        let clipping: Vec<f32> = speech(16_000, 3, -6.0, -60.0).iter().map(|x| x.clamp(-1.0, 1.0)).collect();
+        run(&mut agc, &clipping, 16_000);
+        assert_eq!((agc.analogue_step().step(), agc.analogue_step().step()), (-1, 0));
+        let mut agc = Agc::new(AgcConfig::default()).unwrap();
+        run(&mut agc, &speech(16_000, 4, -60.0, -95.0), 16_000);
+        assert_eq!((agc.analogue_step(), agc.analogue_step()), (AnalogueAdvice::TooLow, AnalogueAdvice::Keep));
+        let mut agc = Agc::new(AgcConfig::default()).unwrap();
+        run(&mut agc, &speech(16_000, 4, -30.0, -70.0), 16_000);
+        assert_eq!(agc.analogue_step().step(), 0);
+    }
+
+    #[test]
+    fn bad_samples_are_survived() {
+        let mut agc = Agc::new(AgcConfig::default()).unwrap();
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 1.0, -0.0] {
+            for _ in 0..100 {
+                let mut frame = [bad; 160];
+                agc.process(&mut frame);
+                assert!(frame.iter().all(|x| x.abs() <= 0.892), "{bad}: {frame:?}");
+            }
+        }
+        CaptureBlock::reset(&mut agc);
+        assert_eq!((agc.gain_hundredths_db(), agc.speech_level()), (0, None));
+        agc.process(&mut []);
+    }
+
+    #[test]
+    fn configs_are_checked() {
+        let with = |change: fn(&mut AgcConfig)| {
+            let mut config = AgcConfig::default();
+            change(&mut config);
+            Agc::new(config).err()
+        };
+        assert_eq!(with(|c| c.sample_rate_hz = 44_100), Some(AgcError::Rate(44_100)));
+        assert_eq!(with(|c| c.target_dbov = 1), Some(AgcError::Target(1)));
+        assert_eq!(with(|c| c.max_gain_db = 41), Some(AgcError::Gain(41)));
+        assert_eq!(with(|c| c.max_attenuation_db = 41), Some(AgcError::Gain(41)));
+        assert_eq!(with(|c| c.mode = GainMode::Fixed(-41)), Some(AgcError::Fixed(-41)));
+        assert_eq!(with(|c| c.ceiling_dbov = -21), Some(AgcError::Ceiling(-21)));
+    }
+}

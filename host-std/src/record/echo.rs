@@ -1,0 +1,103 @@
+//! How much of one's own voice comes back from the other side: what echo control is for, measured where the user hears it.
+//!
+//! Only where the other side's user is silent is what one hears one's own voice, so the power of those moments is compared with
+//! that of what was said when it set out. That includes the network, both codecs and whatever is made up for lost packets:
+//! it is what is heard, not what a canceller did.
+
+/// Length of a frame in ms.
+const FRAME_MS: usize = 10;
+/// A user is silent below this power, -60 dBov.
+const SILENT: f64 = 1e-6;
+/// The sound of a user's last word goes on for so long in a room, in ms.
+const FADING_MS: f64 = 300.0;
+/// Less than so many frames of one's own voice are no measure: 0.2 s.
+const LEAST_FRAMES: usize = 20;
+
+/// What one side of a call said and heard, and what the other one said: interleaved, from the same moment on.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnVoice<'a> {
+    /// What this side's user said.
+    pub said: &'a [i16],
+    /// What the other side's user said.
+    pub other: &'a [i16],
+    /// What this side heard.
+    pub heard: &'a [i16],
+    /// Rate of all of them, in Hz.
+    pub sample_rate_hz: u32,
+    /// Channels of all of them.
+    pub channels: u8,
+    /// From mouth to ear, from the other side to this one, in ms.
+    pub from_other_ms: f64,
+    /// From this side's mouth over the other side's room back to this side's ear, in ms.
+    pub round_trip_ms: f64,
+}
+
+impl OwnVoice<'_> {
+    /// The level of one's own voice that comes back, over that of what was said, in dB: -127 for nothing at all. `None` where
+    /// the two never speak alone.
+    pub fn comes_back_db(&self) -> Option<f64> {
+        let powers = |pcm: &[i16]| -> Vec<f64> {
+            let frame = self.sample_rate_hz as usize * FRAME_MS / 1_000 * usize::from(self.channels);
+            let power = |frame: &[i16]| frame.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>();
+            pcm.chunks_exact(frame.max(1)).map(|pcm| power(pcm) / pcm.len() as f64 / 32_768f64.powi(2)).collect()
+        };
+        let (said, other, heard) = (powers(self.said), powers(self.other), powers(self.heard));
+        let frames = |ms: f64| (ms / FRAME_MS as f64).round().max(0.0) as usize;
+        let (way, fading) = (frames(self.from_other_ms), frames(FADING_MS));
+        let (mut out, mut back, mut count) = (0.0, 0.0, 0);
+        for (at, heard) in heard.iter().enumerate().skip(frames(self.round_trip_ms)) {
+            // What is heard now was said `way` ago, and for a while before it.
+            let (Some(begin), end) = (at.checked_sub(way.saturating_add(fading)), at.saturating_sub(way)) else {
+                continue;
+            };
+            let Some(others) = other.get(begin..=end) else { break };
+            let Some(own) = said.get(at - frames(self.round_trip_ms)) else { break };
+            if *own >= SILENT && others.iter().all(|power| *power < SILENT) {
+                out += own;
+                back += heard;
+                count += 1;
+            }
+        }
+        (count >= LEAST_FRAMES).then(|| (10.0 * (back / out).log10()).max(-127.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds of a voice (1) or silence (0).
+    fn speech(seconds: &[u8]) -> Vec<i16> {
+        let second = |&loud: &u8| (0..8_000).map(move |n| if n % 8 < 4 { 3_000 } else { -3_000 } * i16::from(loud));
+        seconds.iter().flat_map(second).collect()
+    }
+
+    #[test]
+    fn ones_own_voice_is_measured_where_the_other_is_silent() {
+        let (said, other) = (speech(&[1, 0, 1, 1, 0, 0]), speech(&[0, 1, 1, 0, 0, 1]));
+        // The other's voice comes after 100 ms, one's own at a tenth after 250 ms.
+        let heard: Vec<i16> = (0..said.len())
+            .map(|n| n.checked_sub(800).map_or(0, |n| other[n]) + n.checked_sub(2_000).map_or(0, |n| said[n] / 10))
+            .collect();
+        let own = OwnVoice {
+            said: &said,
+            other: &other,
+            heard: &heard,
+            sample_rate_hz: 8_000,
+            channels: 1,
+            from_other_ms: 100.0,
+            round_trip_ms: 250.0,
+        };
+        let back = own.comes_back_db().unwrap();
+        assert!((back + 20.0).abs() < 0.1, "{back}");
+        // Nothing comes back.
+        let heard = vec![0; heard.len()];
+        assert_eq!(OwnVoice { heard: &heard, ..own }.comes_back_db(), Some(-127.0));
+        // The other one never is silent, or this one always.
+        let always = speech(&[1; 6]);
+        assert_eq!(OwnVoice { other: &always, ..own }.comes_back_db(), None);
+        assert_eq!(OwnVoice { said: &vec![0; said.len()], ..own }.comes_back_db(), None);
+        assert_eq!(OwnVoice { heard: &[], ..own }.comes_back_db(), None);
+        assert_eq!(OwnVoice { round_trip_ms: f64::NAN, from_other_ms: f64::INFINITY, ..own }.comes_back_db(), None);
+    }
+}

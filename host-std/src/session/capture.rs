@@ -1,0 +1,219 @@
+//! The capture chain of a host: the core's steps, sized for any call, as a call's settings ask for them.
+
+use std::fmt;
+
+use dsp_core::format;
+use dsp_core::front::{CaptureBlock, CaptureChain, CaptureParts, FrontError, InFloat, Near, NoBlock, Plain, Stage};
+use dsp_core::noise::{NoiseLevel, NoiseStats};
+use dsp_core::process::agc::{Agc, AgcConfig};
+use dsp_core::process::biquad::{Biquad, BiquadDesign};
+
+use super::canceller::{EchoSettings, HostEcho};
+use super::denoiser::HostNoise;
+use super::front::FRAME;
+use super::own::{BoxedBlock, OwnBlock};
+use super::{BoxedFloatBlock, EchoStatus};
+
+/// What is between microphone and stream: [`CallConfig::capture`](super::CallConfig::capture). Nothing unless it's asked for.
+///
+/// An echo canceller, and an effect of one's own behind it:
+///
+/// ```
+/// use dsp_core::front::{CaptureBlock, Near};
+/// use host_std::session::{CallConfig, CaptureConfig, EchoSettings, OwnBlock};
+///
+/// struct Softer;
+///
+/// impl CaptureBlock<f32> for Softer {
+///     fn process(&mut self, frame: &mut [f32], _: &Near<'_>) {
+///         frame.iter_mut().for_each(|sample| *sample *= 0.5);
+///     }
+///     fn reset(&mut self) {}
+///     fn delay_samples(&self) -> usize {
+///         0
+///     }
+/// }
+///
+/// let own = Some(OwnBlock::in_float(|_| Softer));
+/// let capture = CaptureConfig { echo: Some(EchoSettings::default()), own, ..CaptureConfig::default() };
+/// let config = CallConfig { capture, ..CallConfig::new(4_000)? };
+/// # let _ = config;
+/// # Ok::<(), host_std::session::CallError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CaptureConfig {
+    /// The corner of a high-pass in Hz, against rumble and DC: 80 to 120 keep a voice as it is.
+    pub high_pass_hz: Option<u32>,
+    /// The echo canceller, at 8, 16, 32 and 48 kHz.
+    pub echo: Option<EchoSettings>,
+    /// The noise suppressor, at 8, 16, 32 and 48 kHz.
+    pub noise: Option<NoiseLevel>,
+    /// The gain control: its rate is the call's, whatever is said here. It has multiples of 8 kHz.
+    pub gain: Option<AgcConfig>,
+    /// A block of your own, behind the others.
+    pub own: Option<OwnBlock>,
+}
+
+impl CaptureConfig {
+    /// Whether there is nothing between microphone and stream.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { high_pass_hz, echo, noise, gain, own } = self;
+        high_pass_hz.is_none() && echo.is_none() && noise.is_none() && gain.is_none() && own.is_none()
+    }
+}
+
+impl From<OwnBlock> for CaptureConfig {
+    /// A block of your own and nothing else.
+    fn from(own: OwnBlock) -> Self {
+        Self { own: Some(own), ..Self::default() }
+    }
+}
+
+/// A step of the capture chain that can be [switched](HostBlock::set_step) while a call runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CaptureStep {
+    /// The high-pass.
+    HighPass,
+    /// The echo canceller.
+    Echo,
+    /// The noise suppressor.
+    Noise,
+    /// The gain control.
+    Gain,
+    /// The block of your own.
+    Own,
+}
+
+/// The blocks of a host's chain.
+#[derive(Debug)]
+pub enum HostParts {}
+
+impl CaptureParts for HostParts {
+    type Echo = HostEcho;
+    type Noise = HostNoise;
+    type Gain = Agc;
+    type Own = HostOwn;
+    type Detector = NoBlock;
+}
+
+/// The capture chain of one channel of a call's sound.
+pub struct HostBlock(InFloat<CaptureChain<HostParts, FRAME>, FRAME>);
+
+impl fmt::Debug for HostBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HostBlock")
+    }
+}
+
+impl HostBlock {
+    /// The chain for a channel at this rate.
+    ///
+    /// # Errors
+    /// [`FrontError`] for a corner that is 0 or not below half the rate, and for a rate that a block doesn't have.
+    pub(super) fn new(config: &CaptureConfig, sample_rate_hz: u32) -> Result<Self, FrontError> {
+        let CaptureConfig { high_pass_hz, echo, noise, gain, own } = config;
+        let mut chain = CaptureChain::default();
+        if let Some(corner_hz) = *high_pass_hz {
+            let design = BiquadDesign::high_pass(sample_rate_hz, corner_hz).map_err(FrontError::HighPass)?;
+            chain.high_pass = Some(Stage::new(Plain(Biquad::new(design)))?);
+        }
+        if let Some(echo) = echo {
+            chain.echo = Some(Stage::new(echo.make(sample_rate_hz)?)?);
+        }
+        if let Some(level) = *noise {
+            chain.noise = Some(Stage::new(HostNoise::new(level, sample_rate_hz)?)?);
+        }
+        if let Some(gain) = *gain {
+            let agc = Agc::new(AgcConfig { sample_rate_hz, ..gain }).map_err(FrontError::Gain)?;
+            chain.gain = Some(Stage::new(agc)?);
+        }
+        if let Some(own) = own {
+            chain.own = Some(Stage::new(own.make(sample_rate_hz)?)?);
+        }
+        Ok(Self(InFloat::new(chain, sample_rate_hz)?))
+    }
+
+    /// Switches a step on or off within the next frames, without a click and without a change of delay; what it has learned
+    /// stays. Returns whether there is such a step.
+    pub fn set_step(&mut self, step: CaptureStep, on: bool) -> bool {
+        let chain = self.0.block();
+        match step {
+            CaptureStep::HighPass => chain.high_pass.as_mut().map(|stage| stage.set_on(on)),
+            CaptureStep::Echo => chain.echo.as_mut().map(|stage| stage.set_on(on)),
+            CaptureStep::Noise => chain.noise.as_mut().map(|stage| stage.set_on(on)),
+            CaptureStep::Gain => chain.gain.as_mut().map(|stage| stage.set_on(on)),
+            CaptureStep::Own => chain.own.as_mut().map(|stage| stage.set_on(on)),
+        }
+        .is_some()
+    }
+
+    /// What the noise suppressor knows; `None` if there is none, or if it's off.
+    pub fn noise(&mut self) -> Option<NoiseStats> {
+        let stage = self.0.block().noise.as_ref().filter(|stage| stage.is_on())?;
+        Some(stage.block().stats())
+    }
+
+    /// How the echo canceller does; `None` if there is none, or if it's off.
+    pub fn echo(&mut self) -> Option<EchoStatus> {
+        let stage = self.0.block().echo.as_ref().filter(|stage| stage.is_on())?;
+        Some(stage.block().status())
+    }
+}
+
+impl CaptureBlock<i16> for HostBlock {
+    fn process(&mut self, frame: &mut [i16], near: &Near<'_>) {
+        self.0.process(frame, near);
+    }
+
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+
+    fn delay_samples(&self) -> usize {
+        self.0.delay_samples()
+    }
+}
+
+/// A block of the user's own, in a chain that computes in `f32`.
+pub enum HostOwn {
+    /// In floating point, as the chain is.
+    Float(BoxedFloatBlock),
+    /// On 16 bits, with room for a frame.
+    Short(BoxedBlock, Box<[i16; FRAME]>),
+}
+
+impl HostOwn {
+    pub(super) fn short(block: BoxedBlock) -> Self {
+        Self::Short(block, Box::new([0; FRAME]))
+    }
+}
+
+impl CaptureBlock<f32> for HostOwn {
+    fn process(&mut self, frame: &mut [f32], near: &Near<'_>) {
+        match self {
+            Self::Float(block) => block.process(frame, near),
+            Self::Short(block, room) => {
+                let Some(short) = room.get_mut(..frame.len()) else { return };
+                // Lengths are the same: neither conversion can fail.
+                let _ = format::write(frame, short);
+                block.process(short, near);
+                let _ = format::read(short, frame);
+            }
+        }
+    }
+
+    fn reset(&mut self) {
+        match self {
+            Self::Float(block) => block.reset(),
+            Self::Short(block, _) => block.reset(),
+        }
+    }
+
+    fn delay_samples(&self) -> usize {
+        match self {
+            Self::Float(block) => block.delay_samples(),
+            Self::Short(block, _) => block.delay_samples(),
+        }
+    }
+}

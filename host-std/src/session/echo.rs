@@ -1,0 +1,56 @@
+//! What an echo canceller tells of itself, and how it gets from a call's capture chain to who watches the call.
+//!
+//! The canceller is a block of the capture chain, so the device side has it, and the call that it belongs to has not: whoever
+//! drives both [tells](Call::tell_echo) the call after each tick.
+
+use dsp_core::echo::EchoStats;
+use dsp_core::time::Instant;
+
+use super::{Call, HostFront};
+
+/// How an echo canceller does just now.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct EchoStatus {
+    /// Echo return loss enhancement: how much it lowers the echo, in dB. `None` where there is nothing to measure: the far end
+    /// is silent.
+    pub erle_db: Option<f32>,
+    /// Bulk delay from loudspeaker to microphone, in ms. `None` until it is found.
+    pub delay_ms: Option<f32>,
+    /// How much faster the loudspeaker's clock runs than the microphone's, in parts per million.
+    pub drift_ppm: f32,
+    /// Whether the near end speaks.
+    pub near_end: bool,
+    /// Whether both ends speak.
+    pub double_talk: bool,
+    /// How often it had diverged and was reset, since the call began.
+    pub diverged: u32,
+    /// How often the path had changed and was learnt anew, since the call began.
+    pub path_changes: u32,
+}
+
+/// How sure the canceller is of a near end that counts.
+const SURE: f32 = 0.5;
+
+impl From<EchoStats> for EchoStatus {
+    fn from(stats: EchoStats) -> Self {
+        Self {
+            erle_db: stats.erle_db,
+            delay_ms: stats.delay_ms,
+            drift_ppm: stats.drift_ppm,
+            near_end: stats.near_end > SURE,
+            double_talk: stats.far_end && stats.near_end > SURE,
+            diverged: stats.divergences,
+            path_changes: stats.path_changes,
+        }
+    }
+}
+
+impl Call {
+    /// Tells the [tap](super::Tap::echo) how the echo canceller of the first stream's device side does, if there is one. The
+    /// drivers do so after each tick. In stereo it is that of the left channel.
+    pub fn tell_echo(&mut self, now: Instant, front: &mut HostFront) {
+        if let Some(status) = front.block(0).and_then(|block| block.echo()) {
+            self.tell(|tap, _| tap.echo(now, &status));
+        }
+    }
+}
