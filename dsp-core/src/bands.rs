@@ -43,14 +43,6 @@ impl<const N: usize, const BEFORE: usize> Line<N, BEFORE> {
             }
         }
     }
-
-    /// The sample at a place that may lie before this block.
-    fn at(&self, place: isize) -> f32 {
-        match usize::try_from(place) {
-            Ok(place) => self.now[place],
-            Err(_) => self.before[(BEFORE as isize + place) as usize],
-        }
-    }
 }
 
 /// The split of 16 kHz times `RATIO`, 2 or 3.
@@ -114,15 +106,18 @@ impl<const RATIO: usize> TwoBands<RATIO> {
     }
 
     fn up(low_pass: &[f32; MOST_TAPS], low: &Line<LOW, TAPS>) -> [f32; MOST] {
+        let mut all = [0.0; TAPS + LOW];
+        all[..TAPS].copy_from_slice(&low.before);
+        all[TAPS..].copy_from_slice(&low.now);
         let mut out = [0.0; MOST];
-        for (n, out) in out[..Self::BLOCK].iter_mut().enumerate() {
-            // Every `RATIO`th tap meets a sample.
-            let (newest, phase) = (n / RATIO, n % RATIO);
-            let mut sum = 0.0;
-            for (back, tap) in low_pass[..Self::LENGTH].iter().skip(phase).step_by(RATIO).enumerate() {
-                sum += tap * low.at(newest as isize - back as isize);
+        for phase in 0..RATIO {
+            // Every `RATIO`th tap meets a sample; tap by tap, so that neighbours are computed together.
+            let mut sums = [0.0; LOW];
+            for (back, tap) in low_pass[phase..Self::LENGTH].iter().step_by(RATIO).enumerate() {
+                let from = &all[TAPS - back..TAPS - back + LOW];
+                sums.iter_mut().zip(from).for_each(|(sum, sample)| *sum += tap * sample);
             }
-            *out = sum * RATIO as f32;
+            out[phase..].iter_mut().step_by(RATIO).zip(&sums).for_each(|(out, sum)| *out = sum * RATIO as f32);
         }
         out
     }
