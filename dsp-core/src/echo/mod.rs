@@ -413,7 +413,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         at.sample -= i64::from(blocks) * (B * RATIO) as i64;
         self.stats.delay_changes = self.stats.delay_changes.saturating_add(1);
         self.far.shift(blocks);
-        if blocks.unsigned_abs() as usize >= P {
+        if !self.works || blocks.unsigned_abs() as usize >= P {
             self.kalman.forget(60.0);
             self.second.as_mut().fill(Spectrum::ZERO);
         } else {
@@ -436,7 +436,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         let read_ms = -at.after(base) / ms;
         let relative = onset_ms - read_ms;
         // A filter that works is moved only for what soon wouldn't fit into it: it would learn anew, perhaps in double talk.
-        let latest = if self.works { max(25.0, 4.0 * P as f32) } else { 25.0 };
+        let latest = if self.works { max(25.0, 3.0 * P as f32) } else { 25.0 };
         if (3.0..=latest).contains(&relative) {
             return;
         }
