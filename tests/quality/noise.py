@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Noise suppressors on the same files: ours, the numpy prototype, speexdsp, WebRTC's, and RNNoise's trained net.
 
-    noise.py [--quick] [--only NAME,...] [--suppressors LIST] [--ours PROGRAM|none] [--work DIR] [--json FILE]
+    noise.py [--quick] [--only NAME,...] [--suppressors LIST] [--ours PROGRAM|none] [--work DIR] [--json FILE] [--time]
 
 Scenes of 10 s at 16 kHz, speech at -26 dBFS, of voices and kinds of noise that no constant was tuned on: prompts in
 Canadian French and Russian, a man and a woman of ITU-T P.501, a podcast; noises made here from seeds (NOISES says how).
@@ -24,7 +24,7 @@ What is measured, every output first moved by its own delay (cross-correlation w
                     each in the frames with speech, dB
     musical         log of the kurtosis of the output's bins in pauses over that of the input's: 0 is as even as the noise
                     was, over 0.5 is audible as musical noise
-    us              mean time of 10 ms
+    us              with --time: mean time of 10 ms as the peers' programs tell it, the first time they ran
 
 Means over the scenes with noise; "clean" is speech without any, scored apart. --work keeps scenes, the peers' outputs and all scores.
 
@@ -367,6 +367,7 @@ def main():
     a.add_argument("--ours", default=os.path.join(TARGET, "release", "media-core"))
     a.add_argument("--work", default=os.path.join(TARGET, "quality-noise"))
     a.add_argument("--json")
+    a.add_argument("--time", action="store_true")
     a.add_argument("--jobs", type=int, default=2)
     o = a.parse_args()
     scenes = [SCENES[i] for i in QUICK] if o.quick else SCENES
@@ -389,7 +390,7 @@ def main():
         results = dict(zip([(s, n) for _, s, n in jobs], pool.map(scored, jobs)))
     with_noise, without = [s for s in scenes if s[1]], [s for s in scenes if not s[1]]
     if with_noise:
-        columns = COLUMNS + ([("us", "%.1f")] if any(r["us"] for r in results.values()) else [])
+        columns = COLUMNS + ([("us", "%.1f")] if o.time else [])
         head("%d scenes with noise" % len(with_noise), columns)
         for n in names:
             line(n, [results[s, n] for s in with_noise], columns)

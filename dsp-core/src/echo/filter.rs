@@ -142,6 +142,16 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
     /// The far end is read so many blocks earlier from now on: what was learned moves along, and is doubted a little.
     pub(super) fn shift(&mut self, blocks: i32) {
         shift(&mut self.weights, blocks);
+        let step = (blocks.unsigned_abs() as usize).min(P);
+        if blocks > 0 {
+            self.uncertainty.copy_within(step.., 0);
+        } else {
+            self.uncertainty.copy_within(..P - step, step);
+        }
+        let unknown = if blocks > 0 { P - step..P } else { 0..step };
+        for p in unknown {
+            self.uncertainty[p] = [Self::unknown(p, 60.0); B];
+        }
         self.peaks = [0.0; P];
         self.doubt(0.1);
     }

@@ -48,7 +48,7 @@ use crate::storage::Storage;
 pub use search::search_memory;
 pub use wide::WideEchoCanceller;
 
-use crate::arithmetic::{db, dot, energy};
+use crate::arithmetic::{db, dot, energy, max};
 use drift::Drift;
 use far::Position;
 use filter::{FarSpectra, Kalman, Nlms, difference, estimate};
@@ -250,7 +250,8 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     age: u32,
     /// Blocks of the far end's since a filter took something away.
     idle: u32,
-    /// Whether the filter has reached 10 dB.
+    /// Whether the filter has reached 3 dB, and 10 dB.
+    works: bool,
     good: bool,
     /// The last output of the de-emphasis.
     emphasis: f32,
@@ -309,6 +310,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             projection: [0.0; 3],
             age: 0,
             idle: 0,
+            works: false,
             good: false,
             emphasis: 0.0,
             heard: [0.0; 3],
@@ -353,7 +355,8 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.suppressor.reset();
         (self.position, self.lead) = (None, 0);
         (self.energies, self.projection, self.heard) = ([0.0; 4], [0.0; 3], [0.0; 3]);
-        (self.age, self.idle, self.good, self.emphasis, self.last_near) = (0, 0, false, 0.0, 0.0);
+        (self.age, self.idle, self.emphasis, self.last_near) = (0, 0, 0.0, 0.0);
+        (self.works, self.good) = (false, false);
     }
 
     /// Where this block's far end lies, and where the search looks: by counting on from block to block, since the clock of a
@@ -432,7 +435,9 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         }
         let read_ms = -at.after(base) / ms;
         let relative = onset_ms - read_ms;
-        if (3.0..=25.0).contains(&relative) {
+        // A filter that works is moved only for what soon wouldn't fit into it: it would learn anew, perhaps in double talk.
+        let latest = if self.works { max(25.0, 4.0 * P as f32) } else { 25.0 };
+        if (3.0..=latest).contains(&relative) {
             return;
         }
         let mut blocks = libm::floorf((relative - 5.0) / 10.0) as i32;
@@ -538,6 +543,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         let now = [dot(near, echo), energy(echo), energy(error)];
         self.projection.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.93 * *smooth + 0.07 * now);
         self.age = self.age.saturating_add(1);
+        self.works |= self.energies[1] < 0.5 * self.energies[0];
         self.good |= self.energies[1] < 0.1 * self.energies[0];
         let [product, estimated, left] = self.projection;
         let diverged = self.energies[1] > 2.0 * self.energies[0] && self.energies[0] > 1e-9 * B as f32;
@@ -557,7 +563,8 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.second.as_mut().fill(Spectrum::ZERO);
         self.energies = [self.energies[0]; 4];
         self.energies[3] = 0.0;
-        (self.projection, self.age, self.good) = ([0.0; 3], 0, false);
+        (self.projection, self.age) = ([0.0; 3], 0);
+        (self.works, self.good) = (false, false);
         self.search.restart();
         self.drift.jump();
         self.suppressor.change(Change::Forgot);

@@ -2,8 +2,12 @@
 //! for noise that it would take for speech.
 //!
 //! A bin's power counts by how likely it is noise alone, at a fixed a-priori SNR of 15 dB. That follows noise that rises
-//! slowly, but never one that jumps by more than 15 dB, so: when most bands have stood still within 4.5 dB for 300 ms and
-//! lie above the estimate, that is noise; and so is what the frame's own detector surely calls no speech.
+//! slowly, but never one that jumps by more than 15 dB, so two rules help. When most bands have stood still within 4.5 dB for
+//! 300 ms and lie above the estimate, that is noise, if there is no voice, or for a second in spite of one, or if they lie far
+//! above it. And so is what the frame's own detector surely calls no speech.
+//!
+//! In frames that surely are speech the estimate moves a quarter as fast, but for bins whose least power in the last 300 to
+//! 600 ms is well above it.
 //!
 //! Units: power of a windowed spectrum's bin. Cost: 12 operations and one power of two a bin.
 
@@ -14,6 +18,8 @@ use crate::arithmetic::{db, exp2};
 const PRIOR: f32 = 31.622_776;
 /// A power over the noise beyond this says nothing more.
 const MOST_OVER: f32 = 200.0;
+/// A power over the noise that moves the estimate as much as any larger one: clean speech must not leak into it.
+const MOST_LEAK: f32 = 30.0;
 /// Blocks at the beginning that are taken for noise, whatever they are.
 const BEGINNING: u32 = 8;
 /// Blocks in which bands that stand still become noise, by how much they may move, and how many of them must.
@@ -22,6 +28,17 @@ const STILL_DB: f32 = 4.5;
 const STILL_BANDS: f32 = 0.75;
 /// How far above the estimate they must lie.
 const STILL_ABOVE_DB: f32 = 2.0;
+/// How far while there is a voice, blocks since the last one after which there is none, and blocks of stillness that no voice
+/// has.
+const STILL_IN_VOICE_DB: f32 = 4.0;
+const VOICELESS: u32 = 10;
+const NO_VOICE: u32 = 70;
+/// Blocks of which the least power is kept, and how far it must lie above the estimate for that to be too low.
+const LEAST_BLOCKS: u32 = 30;
+const TOO_LOW: f32 = 1.5;
+/// How fast a bin's estimate moves: in a pause, and by how much less in speech.
+const RATE: f32 = 0.1;
+const LESS_RATE: f32 = 0.075;
 /// The share of the way that the estimate goes in a block by either rule.
 const STEP: f32 = 0.3;
 /// Speech less likely than this is none.
@@ -37,14 +54,25 @@ pub(super) fn likely(over: f32) -> f32 {
     1.0 / (1.0 + (1.0 + PRIOR) * exp2(over.min(MOST_OVER) * SLOPE))
 }
 
+/// How fast the estimate moves in a block that is so surely speech: what is left of speech in bins that seem to be noise
+/// adds up over a long one.
+#[inline(always)]
+pub(super) fn rate(speech: f32) -> f32 {
+    RATE - LESS_RATE * speech
+}
+
 /// The estimate.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoiseFloor<const H: usize> {
     power: [f32; H],
     presence: [f32; H],
     smooth: [f32; H],
+    /// The least of it in these blocks, and in the ones before.
+    least: [[f32; H]; 2],
     bands: [f32; BANDS],
     levels_db: [[f32; BANDS]; STILL_BLOCKS],
+    /// Blocks of bands that stand still, in a row.
+    still: u32,
     blocks: u32,
 }
 
@@ -53,8 +81,10 @@ impl<const H: usize> NoiseFloor<H> {
         power: [LEAST; H],
         presence: [0.5; H],
         smooth: [0.0; H],
+        least: [[f32::MAX; H]; 2],
         bands: [0.0; BANDS],
         levels_db: [[0.0; BANDS]; STILL_BLOCKS],
+        still: 0,
         blocks: 0,
     };
 
@@ -68,8 +98,16 @@ impl<const H: usize> NoiseFloor<H> {
         self.blocks > BEGINNING
     }
 
-    /// Takes in a block: powers of its bins, of them smoothed over three neighbours, and of its bands.
-    pub(super) fn hear(&mut self, power: &[f32; H], even: &[f32; H], heard: &[f32; BANDS]) {
+    /// Takes in a block: powers of its bins, of them smoothed over three neighbours, and of its bands; and what was known of
+    /// the block before: how surely it was speech, and blocks since the last voice.
+    pub(super) fn hear(
+        &mut self,
+        power: &[f32; H],
+        even: &[f32; H],
+        heard: &[f32; BANDS],
+        speech: f32,
+        voiceless: u32,
+    ) {
         if self.blocks < BEGINNING {
             let before = self.blocks as f32;
             for (noise, now) in self.power.iter_mut().zip(power) {
@@ -79,21 +117,36 @@ impl<const H: usize> NoiseFloor<H> {
                 self.smooth = *power;
             }
         }
+        if self.blocks.is_multiple_of(LEAST_BLOCKS) {
+            self.least = [self.smooth, self.least[0]];
+        }
+        // Without a branch, so that neighbours are computed together.
+        let too_low = if self.blocks > 2 * LEAST_BLOCKS { TOO_LOW } else { f32::MAX };
+        let slow = rate(speech);
+        let mut likelihoods = [0.0; H];
+        for ((likely_now, even), noise) in likelihoods.iter_mut().zip(even).zip(&self.power) {
+            *likely_now = likely(even / noise);
+        }
+        let [now, before] = &mut self.least;
         for k in 0..H {
-            let likely = likely(even[k] / self.power[k]);
+            let noise = self.power[k];
+            let likely = likelihoods[k];
             let presence = 0.9 * self.presence[k] + 0.1 * likely;
             self.presence[k] = presence;
             // A bin that seems to be speech for long must not stay so for ever.
             let likely = if presence > 0.99 { likely.min(0.99) } else { likely };
-            self.power[k] += 0.1 * (1.0 - likely) * (power[k] - self.power[k]);
-            self.smooth[k] = 0.85 * self.smooth[k] + 0.15 * power[k];
+            let smooth = 0.85 * self.smooth[k] + 0.15 * power[k];
+            now[k] = now[k].min(smooth);
+            let rate = if now[k].min(before[k]) > too_low * noise { RATE } else { slow };
+            self.power[k] = noise + rate * (1.0 - likely) * (power[k].min(MOST_LEAK * noise) - noise);
+            self.smooth[k] = smooth;
         }
-        self.stand_still(heard);
+        self.stand_still(heard, voiceless);
         self.blocks = self.blocks.saturating_add(1);
     }
 
     /// Bands that stand still above the estimate are noise.
-    fn stand_still(&mut self, heard: &[f32; BANDS]) {
+    fn stand_still(&mut self, heard: &[f32; BANDS], voiceless: u32) {
         let noise = Bands::<H>::sums(&self.power);
         let row = self.blocks as usize % STILL_BLOCKS;
         let mut above_db = 0.0;
@@ -104,6 +157,7 @@ impl<const H: usize> NoiseFloor<H> {
             above_db += level_db - db(noise[band] + LEAST);
         }
         if self.blocks < STILL_BLOCKS as u32 || above_db <= STILL_ABOVE_DB * Bands::<H>::COUNT as f32 {
+            self.still = 0;
             return;
         }
         let (mut least, mut most) = ([f32::MAX; BANDS], [f32::MIN; BANDS]);
@@ -114,7 +168,14 @@ impl<const H: usize> NoiseFloor<H> {
             }
         }
         let still = (0..Bands::<H>::COUNT).filter(|&band| most[band] - least[band] < STILL_DB).count();
-        if still as f32 >= STILL_BANDS * Bands::<H>::COUNT as f32 {
+        if (still as f32) < STILL_BANDS * Bands::<H>::COUNT as f32 {
+            self.still = 0;
+            return;
+        }
+        self.still = self.still.saturating_add(1);
+        // A vowel in loud noise stands still, too, but never so long.
+        let far = above_db > STILL_IN_VOICE_DB * Bands::<H>::COUNT as f32;
+        if far || voiceless > VOICELESS || self.still > NO_VOICE {
             for (noise, smooth) in self.power.iter_mut().zip(&self.smooth) {
                 *noise += STEP * (smooth - *noise).max(0.0);
             }

@@ -15,8 +15,8 @@ pub(super) const OVER: f32 = 1.3;
 /// The least a-priori SNR, -25 dB, and the largest that is told apart.
 pub(super) const LEAST: f32 = 3.162_277_7e-3;
 const MOST: f32 = 1e6;
-/// The largest power over the noise that is told apart.
-const MOST_OVER: f32 = 1e4;
+/// The largest power over the noise that is told apart: harmonics must stand out in the cleanest speech.
+pub(super) const MOST_OVER: f32 = 1e8;
 /// A cepstral peak of a voice, in octaves of power.
 const PEAK: f32 = 0.288_539;
 /// What smoothing logarithms takes off the mean, in octaves: 0.29 in natural ones.

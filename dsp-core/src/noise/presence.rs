@@ -12,6 +12,7 @@
 
 use super::bands::{BANDS, Bands, Windows};
 use super::cosines::even_spectrum;
+use super::gain::MOST_OVER;
 use crate::arithmetic::{exp2, log2, total};
 
 /// Bins of the harmonics: 94 Hz to 4 kHz.
@@ -85,6 +86,11 @@ impl<const B: usize, const H: usize> Presence<B, H> {
         blocks: 0,
     };
 
+    /// Blocks since the last voice.
+    pub(super) fn voiceless(&self) -> u32 {
+        self.voiceless
+    }
+
     /// Looks at a block: powers of bins and bands, the noise's bands, and the power behind the gain over the noise.
     pub(super) fn look(
         &mut self,
@@ -151,7 +157,7 @@ impl<const B: usize, const H: usize> Presence<B, H> {
 fn harmonicity<const B: usize, const H: usize>(over: &[f32; H]) -> f32 {
     let mut compressed = [0.0; H];
     for (compressed, over) in compressed[HARMONICS].iter_mut().zip(&over[HARMONICS]) {
-        *compressed = exp2(0.3 * log2(over.clamp(1e-12, 1e4)));
+        *compressed = exp2(0.3 * log2(over.clamp(1e-12, MOST_OVER)));
     }
     let whole = total(&compressed) + 1e-9;
     let (correlation, _) = even_spectrum(&compressed, 0.0);

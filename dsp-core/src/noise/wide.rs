@@ -5,7 +5,7 @@
 //!
 //! Delay: the suppressor's 10 ms, and 2 ms for the split.
 
-use super::floor::likely;
+use super::floor::{likely, rate};
 use super::gain::{LEAST, OVER, log_amplitude};
 use super::{LOUDEST, NoiseConfig, NoiseLevel, NoiseStats, WidebandNoiseSuppressor};
 use crate::arithmetic::{energy, exp2, log2};
@@ -38,7 +38,7 @@ impl Upper {
             self.noise = (self.noise * before + power) / (before + 1.0);
             self.blocks += 1;
         }
-        let step = 0.1 * (1.0 - likely(power / self.noise));
+        let step = rate(speech) * (1.0 - likely(power / self.noise));
         self.noise += step * (power - self.noise);
         if speech < 0.1 {
             self.noise += (0.3 - 3.0 * speech) * (power - self.noise).max(0.0);
