@@ -6,6 +6,8 @@ use dsp_core::noise::NoiseLevel;
 use dsp_core::process::agc::AgcConfig;
 use host_std::session::{CaptureConfig, EchoSettings};
 
+const HEADING: &str = "Microphone";
+
 /// How much noise is suppressed.
 #[derive(Clone, Copy, ValueEnum)]
 enum Ns {
@@ -39,29 +41,29 @@ impl Ns {
 #[derive(ClapArgs)]
 pub(super) struct CaptureArgs {
     /// A high-pass against rumble and DC, with its corner in Hz
-    #[arg(help_heading = "Microphone", long, value_parser = clap::value_parser!(u32).range(20..=1_000), num_args = 0..=1, require_equals = true,
-        default_missing_value = "120", value_name = "HZ")]
+    #[arg(help_heading = HEADING, long, value_parser = clap::value_parser!(u32).range(20..=1_000), num_args = 0..=1,
+        require_equals = true, default_missing_value = "120", value_name = "HZ")]
     hpf: Option<u32>,
     /// Cancel the echo of the loudspeaker in the microphone's sound: at 8, 16, 32 and 48 kHz
-    #[arg(help_heading = "Microphone", long)]
+    #[arg(help_heading = HEADING, long)]
     pub(super) aec: bool,
     /// How long an echo fades that is cancelled, in ms, from 30 to 260: 70, 130 or 260 are taken, whichever is enough
-    #[arg(help_heading = "Microphone", long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(30..=260), requires = "aec",
-        value_name = "MS")]
+    #[arg(help_heading = HEADING, long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(30..=260),
+        requires = "aec", value_name = "MS")]
     tail_ms: u32,
     /// Take out what the filters predict and suppress nothing beyond it, as recognisers like it
-    #[arg(help_heading = "Microphone", long, requires = "aec")]
+    #[arg(help_heading = HEADING, long, requires = "aec")]
     linear: bool,
-    /// Suppress noise, at 8, 16, 32 and 48 kHz
-    #[arg(help_heading = "Microphone", long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "medium",
+    /// Suppress noise, at 8, 16, 32 and 48 kHz; medium unless it's said
+    #[arg(help_heading = HEADING, long, value_enum, num_args = 0..=1, default_missing_value = "medium",
         value_name = "LEVEL")]
     ns: Option<Ns>,
     /// Bring speech to its level, at multiples of 8 kHz
-    #[arg(help_heading = "Microphone", long)]
+    #[arg(help_heading = HEADING, long)]
     agc: bool,
     /// The active level of speech that is aimed at, in dBov, from -60 to 0
-    #[arg(help_heading = "Microphone", long, default_value_t = -26, value_parser = clap::value_parser!(i8).range(-60..=0), requires = "agc",
-        allow_negative_numbers = true, value_name = "DBOV")]
+    #[arg(help_heading = HEADING, long, default_value_t = -26, value_parser = clap::value_parser!(i8).range(-60..=0),
+        requires = "agc", allow_negative_numbers = true, value_name = "DBOV")]
     target_dbov: i8,
 }
 

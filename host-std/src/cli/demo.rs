@@ -19,7 +19,7 @@ use host_std::record::pcap::PcapWriter;
 use host_std::report::{Report, SideReport};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
-use host_std::session::{Call, CallConfig, Identity};
+use host_std::session::{Call, CallConfig, Identity, OwnDetector};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::proxy::Proxy;
 use host_std::simulate::room::{Room, RoomConfig, RoomError};
@@ -86,6 +86,10 @@ pub(super) struct Args {
     /// Silence isn't sent: Opus by its own means, other codecs by comfort noise
     #[arg(long)]
     dtx: bool,
+    /// Find the pauses by the voice detector instead of by level; 0 sends most, 3 takes least noise for speech
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=3), num_args = 0..=1,
+        default_missing_value = "2", requires = "dtx", value_name = "0-3")]
+    vad: Option<u8>,
     /// Who makes the sound of what is lost; iLBC and Opus always do it themselves
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
     concealment: Concealment,
@@ -226,6 +230,7 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         codecs: vec![args.codec.format(setup.rate_hz, args.channels)?],
         registry: settings::registry(setup.opus, args.concealment),
         comfort_noise: args.dtx,
+        detector: args.vad.map(OwnDetector::voice),
         redundancy: args.red,
         ptime_ms: args.ptime,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },

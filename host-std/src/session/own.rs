@@ -10,7 +10,8 @@ use std::sync::Arc;
 use dsp_core::codec::{CodecInfo, PayloadTable};
 use dsp_core::front::{CaptureBlock, FrontError};
 use dsp_core::guard::PacketGuard;
-use dsp_core::process::activity::SpeechDetector;
+use dsp_core::process::activity::{EnergyGate, SpeechDetector};
+use dsp_core::process::voice::{VoiceConfig, VoiceDetector};
 use dsp_core::receive::ReceiverConfig;
 use dsp_core::receive::strategy::{Standard, Strategy};
 
@@ -150,6 +151,20 @@ impl OwnDetector {
     /// `make` gets the rate of the sound that is sent, in Hz; it is asked once for each codec that pauses by comfort noise.
     pub fn new<D: SpeechDetector + Send + 'static>(make: impl Fn(u32) -> D + Send + Sync + 'static) -> Self {
         Self(Arc::new(move |rate_hz| HostDetector::new(make(rate_hz))))
+    }
+
+    /// The core's voice detector, which tells voices from noise where the energy gate only hears that it's loud;
+    /// `aggressiveness` is 0 to 3, and more is 3. At rates that it doesn't have, which are no multiples of 8 kHz, the energy gate.
+    pub fn voice(aggressiveness: u8) -> Self {
+        let aggressiveness = aggressiveness.min(3);
+        // What follows a word is part of it.
+        let hangover_ms = 40;
+        Self(Arc::new(move |sample_rate_hz| {
+            match VoiceDetector::new(VoiceConfig { sample_rate_hz, aggressiveness, hangover_ms }) {
+                Ok(detector) => HostDetector::new(detector),
+                Err(_) => HostDetector::new(EnergyGate::new(sample_rate_hz)),
+            }
+        }))
     }
 
     pub(super) fn make(&self, sample_rate_hz: u32) -> HostDetector {
