@@ -89,8 +89,10 @@ pub struct Stage<B, const FRAME: usize> {
     on: bool,
     /// Whether the block was heard in the last frame.
     heard: bool,
-    /// Frames that the block hears before it is heard.
+    /// Samples that the block is still to hear before it is heard: `usize::MAX` at first.
     warming: usize,
+    /// Samples that passed the block by while it was off, and what was lost meanwhile.
+    missed: u32,
 }
 
 impl<B: CaptureBlock<f32>, const FRAME: usize> Stage<B, FRAME> {
@@ -103,7 +105,7 @@ impl<B: CaptureBlock<f32>, const FRAME: usize> Stage<B, FRAME> {
         if delay > LINE * FRAME {
             return Err(FrontError::Frame { need: delay.div_ceil(LINE), got: FRAME });
         }
-        Ok(Self { block, delay, line: [[0.0; FRAME]; LINE], next: 0, on: true, heard: true, warming: 0 })
+        Ok(Self { block, delay, line: [[0.0; FRAME]; LINE], next: 0, on: true, heard: true, warming: 0, missed: 0 })
     }
 
     /// Whether it is on.
@@ -113,9 +115,13 @@ impl<B: CaptureBlock<f32>, const FRAME: usize> Stage<B, FRAME> {
 
     /// Switches it on or off, from the next frame on; what the block has learnt stays.
     pub fn set_on(&mut self, on: bool) {
-        if on && !self.on && !self.heard {
-            // Old sound is in the block until its delay has passed.
-            self.warming = self.delay.div_ceil(FRAME.max(1)) + 1;
+        if !self.heard {
+            // Old sound is in the block until its delay has passed. What is switched off before that was never heard.
+            self.warming = match (on, self.on) {
+                (true, false) => usize::MAX,
+                (true, true) => self.warming,
+                (false, _) => 0,
+            };
         }
         self.on = on;
     }
@@ -148,8 +154,13 @@ impl<B: CaptureBlock<f32>, const FRAME: usize> Stage<B, FRAME> {
     fn process(&mut self, frame: &mut [f32], near: &Near<'_>) {
         let steady = self.on == self.heard && self.warming == 0;
         if (steady && !self.on) || frame.len() > FRAME {
+            let passed = u32::try_from(frame.len()).unwrap_or(u32::MAX).saturating_add(near.lost);
+            self.missed = self.missed.saturating_add(passed);
             return self.delayed(frame);
         }
+        // To the block, what passed it by is lost: it counts on from frame to frame.
+        let missed = core::mem::take(&mut self.missed);
+        let near = &Near { lost: near.lost.saturating_add(missed), ..*near };
         let mut dry = [0.0; FRAME];
         let dry = &mut dry[..frame.len()];
         dry.copy_from_slice(frame);
@@ -159,7 +170,7 @@ impl<B: CaptureBlock<f32>, const FRAME: usize> Stage<B, FRAME> {
             return;
         }
         if self.on && self.warming > 0 {
-            self.warming -= 1;
+            self.warming = self.warming.min(self.delay + frame.len()).saturating_sub(frame.len());
             frame.copy_from_slice(dry);
             return;
         }
@@ -176,7 +187,7 @@ impl<B: CaptureBlock<f32>, const FRAME: usize> Stage<B, FRAME> {
     fn reset(&mut self) {
         self.block.reset();
         self.line = [[0.0; FRAME]; LINE];
-        (self.next, self.heard, self.warming) = (0, self.on, 0);
+        (self.next, self.heard, self.warming, self.missed) = (0, self.on, 0, 0);
     }
 }
 
@@ -344,6 +355,64 @@ mod tests {
         // A full turn of the sound within 10 ms, and no step of more than that.
         let steps = out.windows(2).skip(300).map(|pair| (pair[1] - pair[0]).abs());
         assert!(steps.fold(0.0, f32::max) < 0.06);
+    }
+
+    #[test]
+    fn a_step_that_is_switched_off_again_before_it_was_heard_makes_no_click() {
+        let history = RenderHistory::new(8_000, 1, []);
+        let near = Near::new(Instant::ZERO, history.view());
+        let mut chain = CaptureChain::<Parts, 80> { echo: Some(Stage::new(late()).unwrap()), ..Default::default() };
+        let mut out = Vec::new();
+        for frame in 0..60 {
+            let echo = chain.echo.as_mut().unwrap();
+            match frame {
+                20 | 41 => echo.set_on(false),
+                40 => echo.set_on(true),
+                _ => {}
+            }
+            let mut samples: [f32; 80] = core::array::from_fn(|n| sine(frame * 80 + n));
+            chain.process(&mut samples, &near);
+            out.extend(samples);
+        }
+        let steps = out.windows(2).skip(300).map(|pair| (pair[1] - pair[0]).abs());
+        let most = steps.fold(0.0, f32::max);
+        assert!(most < 0.06, "a step of {most}");
+    }
+
+    #[test]
+    fn a_step_that_delays_by_several_frames_lets_no_old_sound_out() {
+        /// Sound 200 samples later.
+        struct Later([f32; 200]);
+        impl CaptureBlock<f32> for Later {
+            fn process(&mut self, frame: &mut [f32], _: &Near<'_>) {
+                for sample in frame {
+                    self.0.rotate_right(1);
+                    *sample = core::mem::replace(&mut self.0[0], *sample);
+                }
+            }
+            fn reset(&mut self) {}
+            fn delay_samples(&self) -> usize {
+                200
+            }
+        }
+        let history = RenderHistory::new(8_000, 1, []);
+        let near = Near::new(Instant::ZERO, history.view());
+        // Room for 48 kHz, in a call at 8 kHz, as in a host.
+        let mut stage = Stage::<_, 480>::new(Later([0.0; 200])).unwrap();
+        let mut loud = 0.0f32;
+        for frame in 0..60 {
+            match frame {
+                20 => stage.set_on(false),
+                40 => stage.set_on(true),
+                _ => {}
+            }
+            let mut samples = [if frame < 25 { 1.0 } else { 0.0 }; 80];
+            stage.process(&mut samples, &near);
+            if frame >= 30 {
+                loud = samples.iter().fold(loud, |loud, x| loud.max(x.abs()));
+            }
+        }
+        assert!(loud == 0.0, "sound of long ago at {loud}");
     }
 
     #[test]
