@@ -234,7 +234,7 @@ impl<const B: usize> Suppressor<B> {
             let gain = max(self.gain[k] * muted, LEAST);
             (spectrum.re[k], spectrum.im[k]) = (gain * spectrum.re[k], gain * spectrum.im[k]);
             // The floor is a minimum: a mean of the same noise lies higher.
-            let fill = if noise { 1.5 * floor[k] * (1.0 - gain * gain) } else { 0.0 };
+            let fill = if noise { 1.3 * floor[k] * (1.0 - gain * gain) } else { 0.0 };
             if fill > 0.0 {
                 // Even between -1 and 1, which has a third of the power.
                 let level = libm::sqrtf(1.5 * fill);
