@@ -124,7 +124,7 @@ impl<const B: usize> Drift<B> {
             agree += re[k] * cos - im[k] * sin;
             all += norm[k];
         });
-        let left = -delay / ((self.block - old.at) as f32 * B as f32) * 1e6;
+        let left = -delay / (self.block.wrapping_sub(old.at) as f32 * B as f32) * 1e6;
         let known = self.steady >= 2;
         let coherent = agree > if known { 0.9 } else { 0.4 } * all;
         if coherent && left.abs() < MOST_PPM {

@@ -207,6 +207,8 @@ const NO_ECHO_BLOCKS: u32 = 200;
 const SILENT: f32 = 1e-6;
 /// Most blocks by which the far end is read ahead of the microphone's time: devices may take less long than they tell.
 const LEAD_BLOCKS: i64 = 2;
+/// How often the filter's own onset is looked at: once a second.
+const FOLLOW_BLOCKS: u32 = 100;
 /// Far end and microphone may be off by so many blocks before it's taken for a jump.
 const UNSTEADY_BLOCKS: i64 = 10;
 
@@ -258,6 +260,8 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     /// Of blocks with the far end alone: microphone, linear output, output.
     heard: [f32; 3],
     last_near: f32,
+    /// The microphone's energy a block, as its loudest ones fade.
+    loudest: f32,
     stats: EchoStats,
 }
 
@@ -315,6 +319,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             emphasis: 0.0,
             heard: [0.0; 3],
             last_near: 0.0,
+            loudest: 0.0,
             stats: EchoStats::default(),
         })
     }
@@ -356,7 +361,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         (self.position, self.lead) = (None, 0);
         (self.energies, self.projection, self.heard) = ([0.0; 4], [0.0; 3], [0.0; 3]);
         (self.age, self.idle, self.emphasis, self.last_near) = (0, 0, 0.0, 0.0);
-        (self.works, self.good) = (false, false);
+        (self.works, self.good, self.loudest) = (false, false, 0.0);
     }
 
     /// Where this block's far end lies, and where the search looks: by counting on from block to block, since the clock of a
@@ -384,13 +389,13 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
                 (position, base)
             }
             counted => {
+                // As far behind the microphone's time as before.
+                let behind = counted.map_or(0, |(position, base)| base - self.lead - position.sample);
                 self.lead = lead(by_time);
-                let base = by_time + self.lead;
-                let behind = counted.map_or(self.lead, |(position, base)| base - position.sample);
                 if counted.is_some() {
                     self.jump();
                 }
-                (Position { sample: base - behind, fraction: 0 }, base)
+                (Position { sample: by_time - behind, fraction: 0 }, by_time + self.lead)
             }
         }
     }
@@ -460,9 +465,20 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         if self.config.delay_search {
             let base_at = Position { sample: base, fraction: 0 };
             far::read::<B, RATIO>(&near.render, near.channel, base_at, far::step::<RATIO>(0.0), &mut far);
-            if let Some(onset_ms) = self.search.process(&far, frame, self.good) {
+            let found = self.search.process(&far, frame, self.good);
+            // Under drift the search may find nothing; a filter that works knows where its echo begins.
+            let known = self.good && self.age.is_multiple_of(FOLLOW_BLOCKS);
+            let own = known.then(|| {
+                let per_ms = B as f32 / 10.0;
+                self.kalman.onset() as f32 / per_ms - at.after(base) / (per_ms * RATIO as f32)
+            });
+            if let Some(onset_ms) = found.or(own) {
                 self.follow::<RATIO>(onset_ms, &mut at, base);
             }
+        }
+        if at.sample > base {
+            // A loudspeaker whose clock is faster has led the reader to what isn't played yet.
+            self.move_by::<RATIO>(1, &mut at);
         }
         let step = far::step::<RATIO>(self.drift.ppm());
         far::read::<B, RATIO>(&near.render, near.channel, at, step, &mut far);
@@ -504,7 +520,8 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.notice_path_change(d, &mut echo, &mut error);
         if self.config.drift {
             self.drift.look(&self.kalman.weights);
-            self.stats.drift_ppm = self.drift.ppm();
+            // Where no filter takes anything away the loop follows chance: it's told of only where one does.
+            self.stats.drift_ppm = if self.works { self.drift.ppm() } else { 0.0 };
         }
         self.limit(d, &echo, &mut error);
         Filtered { near: heard.near, error, doubt }
@@ -556,7 +573,8 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         }
         if changed {
             self.stats.path_changes = self.stats.path_changes.saturating_add(1);
-        } else {
+        } else if self.works {
+            // One that has never worked, as without an echo, has nothing to diverge from.
             self.stats.divergences = self.stats.divergences.saturating_add(1);
         }
         self.kalman.forget(120.0);
@@ -572,9 +590,11 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     }
 
     /// The output is not louder than the microphone: a wrong estimate is scaled to where it does no harm. A block alone may be
-    /// louder, where near end and echo cancel each other out by chance.
-    fn limit(&self, near: &[f32; B], echo: &[f32; B], error: &mut [f32; B]) {
-        if self.energies[1] > self.energies[0] && energy(error) > energy(near) {
+    /// louder, where near end and echo cancel each other out by chance; but not by 6 dB than the last blocks.
+    fn limit(&mut self, near: &[f32; B], echo: &[f32; B], error: &mut [f32; B]) {
+        let (now, left) = (energy(near), energy(error));
+        self.loudest = max(now, 0.9 * self.loudest);
+        if left > now && (self.energies[1] > self.energies[0] || left > 4.0 * self.loudest) {
             let share = (dot(near, echo) / (energy(echo) + 1e-20)).clamp(0.0, 1.0);
             *error = core::array::from_fn(|n| near[n] - share * echo[n]);
         }

@@ -81,6 +81,9 @@ pub(crate) struct Room<B> {
     pub(crate) distort: fn(f32) -> f32,
     /// Whether the microphone hears the loudspeaker at all.
     pub(crate) far_is_lost: bool,
+    /// By how much faster the loudspeaker's clock is than the microphone's, and the samples that it is ahead by.
+    pub(crate) drift: f64,
+    ahead: f64,
 }
 
 impl<B: CaptureBlock<i16>> Room<B> {
@@ -99,6 +102,8 @@ impl<B: CaptureBlock<i16>> Room<B> {
             noises: [Noise::new(1), Noise::new(2)],
             distort: |x| x,
             far_is_lost: false,
+            drift: 0.0,
+            ahead: 0.0,
         };
         room.response = room.made_response(delay, 5);
         room
@@ -118,6 +123,11 @@ impl<B: CaptureBlock<i16>> Room<B> {
 
     pub(crate) fn block(&mut self) -> &mut B {
         self.front.block(0).unwrap()
+    }
+
+    /// The device tells how long sound takes through it.
+    pub(crate) fn set_latency(&mut self, latency: super::Latency) {
+        self.front.set_latency(latency);
     }
 
     /// Time passes without ticks.
@@ -147,7 +157,9 @@ impl<B: CaptureBlock<i16>> Room<B> {
             let before = self.played.len();
             let heard: Vec<f32> = (0..self.frame)
                 .map(|n| {
-                    let at = before + n;
+                    self.ahead += self.drift;
+                    let at = before + n + self.ahead as usize;
+                    let between = self.ahead.fract() as f32;
                     // The microphone's tick is of the 10 ms before: what is played now was not heard yet.
                     let echo: f32 = self
                         .response
@@ -155,7 +167,8 @@ impl<B: CaptureBlock<i16>> Room<B> {
                         .enumerate()
                         .map(|(lag, tap)| {
                             let place = at.checked_sub(lag + self.frame);
-                            tap * place.and_then(|place| self.played.get(place)).copied().unwrap_or(0.0)
+                            let played = |place| self.played.get(place).copied().unwrap_or(0.0);
+                            tap * place.map_or(0.0, |at| played(at) + between * (played(at + 1) - played(at)))
                         })
                         .sum();
                     let echo = if self.far_is_lost { 0.0 } else { echo };

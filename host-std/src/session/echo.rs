@@ -11,8 +11,8 @@ use super::{Call, HostFront};
 /// How an echo canceller does just now.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EchoStatus {
-    /// Echo return loss enhancement: how much it lowers the echo, in dB. `None` where there is nothing to measure: the far end
-    /// is silent.
+    /// Echo return loss enhancement: how much it lowers the echo, in dB. `None` before there was anything to measure; where
+    /// the far end is silent or both speak, it is the last one.
     pub erle_db: Option<f32>,
     /// Bulk delay from loudspeaker to microphone, in ms. `None` until it is found.
     pub delay_ms: Option<f32>,
