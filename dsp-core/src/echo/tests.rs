@@ -299,3 +299,18 @@ fn the_far_end_is_not_read_before_it_is_played_however_long_a_clock_is_fast() {
     // Where the filter is moved, after half a minute, it learns a little anew.
     assert!(erle[3..6].iter().chain(&erle[9..]).all(|&erle| erle > 35), "{erle:?} {told:?}");
 }
+
+#[test]
+fn a_device_that_takes_longer_and_says_so_is_no_other_room() {
+    let mut room = room(EchoConfig::default(), 640);
+    room.run(5 * RATE, talk, silence);
+    let moved = stats(&mut room).delay_changes;
+    // 200 ms longer at the microphone, and told.
+    room.set_latency(crate::front::Latency { capture: crate::time::Duration::from_millis(200), ..Default::default() });
+    room.response.splice(0..0, core::iter::repeat_n(0.0, RATE / 5));
+    let out = room.run(2 * RATE, talk, silence);
+    let told = stats(&mut room);
+    assert!(out.erle_db(RATE..2 * RATE) > 30.0, "{}", out.erle_db(RATE..2 * RATE));
+    assert_eq!((told.path_changes, told.delay_changes, told.jumps), (0, moved, 1), "{told:?}");
+    assert!((told.delay_ms.unwrap() - 40.0).abs() < 1.0, "{told:?}");
+}
