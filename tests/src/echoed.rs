@@ -192,7 +192,8 @@ mod tests {
         run(&mut whole, BLOCKS, || 0);
         for stats in [small.stats(), whole.stats()] {
             assert!(stats.erle_db.is_some_and(|erle| erle > 20.0), "{stats:?}");
-            assert!(stats.delay_ms.is_some_and(|delay| (delay - 20.0).abs() < 4.0), "{stats:?}");
+            // 20 ms behind what is played in the same tick, whose microphone is of the 10 ms before by the clock.
+            assert!(stats.delay_ms.is_some_and(|delay| (delay - 10.0).abs() < 1.0), "{stats:?}");
         }
     }
 }
