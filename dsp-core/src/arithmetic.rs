@@ -40,6 +40,16 @@ pub(crate) fn energy(samples: &[f32]) -> f32 {
     dot(samples, samples)
 }
 
+/// The loudest sample that is taken for sound.
+const LOUDEST: f32 = 4.0;
+
+/// What is no number is silence, and what is far beyond full scale is cut off: nothing stays in a filter for ever.
+pub(crate) fn only_sound(frame: &mut [f32]) {
+    for sample in frame {
+        *sample = if sample.is_finite() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 };
+    }
+}
+
 /// The larger one; `b` where `a` is no number. The library's treats both alike, which is a call and a dozen instructions on
 /// a processor that has none for it.
 #[inline(always)]

@@ -99,10 +99,15 @@ impl<const RATIO: usize> TwoBands<RATIO> {
         (low, high)
     }
 
-    /// The lower band, whatever was done to it, at the whole rate.
-    pub(crate) fn join(&mut self, low: &[f32; LOW]) -> [f32; MOST] {
+    /// Both bands, whatever was done to the lower one, as a frame; the upper one's gain goes in a straight line from what it
+    /// was to what it is.
+    pub(crate) fn join(&mut self, low: &[f32; LOW], high: &[f32; MOST], from: f32, to: f32, frame: &mut [f32]) {
         self.behind.push(low, LOW);
-        Self::up(&self.low_pass, &self.behind)
+        let kept = Self::up(&self.low_pass, &self.behind);
+        let slope = (to - from) / Self::BLOCK as f32;
+        for (n, sample) in frame.iter_mut().enumerate() {
+            *sample = kept[n] + (from + slope * (n + 1) as f32) * high[n];
+        }
     }
 
     fn up(low_pass: &[f32; MOST_TAPS], low: &Line<LOW, TAPS>) -> [f32; MOST] {
@@ -134,8 +139,9 @@ mod tests {
         let mut output = std::vec![];
         for frame in input.chunks(block) {
             let (low, high) = bands.split(frame);
-            let kept = bands.join(&low);
-            output.extend((0..block).map(|n| kept[n] + high[n]));
+            let mut joined = std::vec![0.0; block];
+            bands.join(&low, &high, 1.0, 1.0, &mut joined);
+            output.extend(joined);
         }
         let delay = TwoBands::<RATIO>::DELAY;
         for (n, sample) in output[delay..].iter().enumerate() {

@@ -27,6 +27,18 @@ def spandsp(x, mask, frame):
     return y
 
 
+def g722(path):
+    """A file of G.722 at 64 kbit/s as int16 at 16 kHz, by spandsp."""
+    lib = ctypes.CDLL(ctypes.util.find_library("spandsp") or "libspandsp.so.2")
+    lib.g722_decode_init.restype = ctypes.c_void_p
+    code = open(path, "rb").read()
+    out = np.zeros(2 * len(code), np.int16)
+    state = ctypes.c_void_p(lib.g722_decode_init(None, 64000, 0))
+    n = lib.g722_decode(state, out.ctypes.data_as(ctypes.c_void_p), code, len(code))
+    lib.g722_decode_free(state)
+    return out[:n]
+
+
 def zero_fill(x, mask, frame):
     """Silence in the frames where `mask` is 1."""
     return x * (1 - np.repeat(np.append(mask, 0), frame)[:len(x)]).astype(np.int16)

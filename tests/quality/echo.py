@@ -37,12 +37,12 @@ own sound only.
 Needs the meters' packages and numba, gcc libspeexdsp-dev; g++ libtgowt-dev libabsl-dev libopus-dev for aec3; libspandsp2
 and asterisk-core-sounds-{fr,it,ru}-g722 for three of the voices; media-core (cargo build --release).
 """
-import argparse, ctypes, ctypes.util, glob, hashlib, importlib.util, json, os, subprocess, sys, warnings
+import argparse, glob, hashlib, importlib.util, json, os, subprocess, sys, warnings
 from concurrent.futures import ProcessPoolExecutor
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes are parallel enough; read when numpy is loaded
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np, soundfile as sf
-from common import ROOT, SHARED, read
+from common import ROOT, SHARED, g722, read
 
 warnings.filterwarnings("ignore")
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -116,18 +116,6 @@ def tool(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def g722(path):
-    """A file of G.722 at 64 kbit/s as int16 at 16 kHz, by spandsp."""
-    lib = ctypes.CDLL(ctypes.util.find_library("spandsp") or "libspandsp.so.2")
-    lib.g722_decode_init.restype = ctypes.c_void_p
-    code = open(path, "rb").read()
-    out = np.zeros(2 * len(code), np.int16)
-    state = ctypes.c_void_p(lib.g722_decode_init(None, 64000, 0))
-    n = lib.g722_decode(state, out.ctypes.data_as(ctypes.c_void_p), code, len(code))
-    lib.g722_decode_free(state)
-    return out[:n]
 
 
 def voice(name):

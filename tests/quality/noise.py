@@ -31,13 +31,13 @@ Means over the scenes with noise; "clean" is speech without any, scored apart. -
 Needs the meters' packages, gcc and libspeexdsp-dev, cargo; libspandsp2 and asterisk-core-sounds-{fr,ru,es,it}-g722;
 media-core (cargo build --release).
 """
-import argparse, ctypes, ctypes.util, glob, hashlib, json, os, subprocess, sys, warnings
+import argparse, glob, hashlib, json, os, subprocess, sys, warnings
 from concurrent.futures import ProcessPoolExecutor
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np, soundfile as sf
 from scipy.signal import butter, correlate, fftconvolve, iirpeak, lfilter, resample_poly, sosfilt, stft
-from common import ROOT, SHARED, read
+from common import ROOT, SHARED, g722, read
 
 warnings.filterwarnings("ignore")
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -66,18 +66,6 @@ PEERS = ["prototype-strong", "speex-15", "speex-25", "sonora12", "sonora18", "so
 OURS = ["ours-mild", "ours-medium", "ours-strong"]
 COLUMNS = [("SIG", "%.2f"), ("BAK", "%.2f"), ("OVRL", "%.2f"), ("PESQ-WB", "%.2f"), ("STOI", "%.3f"), ("SI-SDR gain", "%.1f"),
            ("pauses", "%.1f"), ("loss", "%.2f"), ("musical", "%.2f")]
-
-
-def g722(path):
-    """A file of G.722 at 64 kbit/s as int16 at 16 kHz, by spandsp."""
-    lib = ctypes.CDLL(ctypes.util.find_library("spandsp") or "libspandsp.so.2")
-    lib.g722_decode_init.restype = ctypes.c_void_p
-    code = open(path, "rb").read()
-    out = np.zeros(2 * len(code), np.int16)
-    state = ctypes.c_void_p(lib.g722_decode_init(None, 64000, 0))
-    n = lib.g722_decode(state, out.ctypes.data_as(ctypes.c_void_p), code, len(code))
-    lib.g722_decode_free(state)
-    return out[:n]
 
 
 def prompts(source, seconds, seed):

@@ -28,10 +28,12 @@
 //! density estimation based on optimal smoothing and minimum statistics", 2001; Ephraim and Malah, 1984 (decision-directed
 //! gain).
 
+mod config;
 mod drift;
 mod far;
 mod filter;
 mod front;
+mod memory;
 mod saturation;
 mod search;
 mod suppress;
@@ -43,163 +45,19 @@ use core::fmt;
 
 use crate::front::{CaptureBlock, Near};
 use crate::spectrum::Spectrum;
-use crate::storage::Storage;
 
+pub use config::{EchoConfig, EchoError, EchoStats};
+pub use memory::{EchoMemory, EveryPart, FewParts, SaturationModel};
 pub use search::search_memory;
 pub use wide::WideEchoCanceller;
 
-use crate::arithmetic::{db, dot, energy, max};
+use crate::arithmetic::{db, dot, energy, max, only_sound};
 use drift::Drift;
 use far::Position;
 use filter::{FarSpectra, Kalman, Nlms, difference, estimate};
 use front::{EMPHASIS, Front};
-use saturation::Saturation;
 use search::Search;
 use suppress::{Change, Suppressor};
-
-/// Which parts of an [`EchoCanceller`] run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct EchoConfig {
-    /// Look for the echo in all that the render history and the memory reach. Without, it must begin within the tail.
-    pub delay_search: bool,
-    /// Follow the drift of the loudspeaker's clock against the microphone's.
-    pub drift: bool,
-    /// A second filter that learns faster.
-    pub second_filter: bool,
-    /// A model of a loudspeaker that saturates.
-    pub saturation: bool,
-    /// Suppress what the filters leave. Without, the output is the linear one, which a recogniser likes better.
-    pub suppressor: bool,
-    /// Fill up what is suppressed with noise like the room's.
-    pub comfort_noise: bool,
-}
-
-impl Default for EchoConfig {
-    /// Everything.
-    fn default() -> Self {
-        Self {
-            delay_search: true,
-            drift: true,
-            second_filter: true,
-            saturation: true,
-            suppressor: true,
-            comfort_noise: true,
-        }
-    }
-}
-
-/// A canceller can't be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum EchoError {
-    /// A tail of so many blocks; 3 to 26 are possible.
-    Tail {
-        /// Blocks of 10 ms.
-        blocks: usize,
-    },
-    /// Blocks of so many samples; 80 and 160 are possible.
-    Block {
-        /// Samples.
-        samples: usize,
-    },
-    /// A part is wanted for which [`EchoMemory`] has no room.
-    Memory,
-}
-
-impl fmt::Display for EchoError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tail { blocks } => write!(f, "an echo tail of {blocks} blocks of 10 ms; 3 to 26 are possible"),
-            Self::Block { samples } => write!(f, "blocks of {samples} samples; 80 and 160 are possible"),
-            Self::Memory => write!(f, "a part of the echo canceller for which its memory has no room"),
-        }
-    }
-}
-
-impl core::error::Error for EchoError {}
-
-/// Memory of the parts that not every canceller has. `B` and `P` as of the [`EchoCanceller`].
-pub trait EchoMemory<const B: usize, const P: usize> {
-    /// The second filter: as many spectra as the tail has blocks, or none.
-    type Second: Storage<Spectrum<B>>;
-    /// The model of a saturating loudspeaker: one, or none.
-    type Saturation: Storage<SaturationModel<B>>;
-    /// The delay search: [`search_memory`], or nothing.
-    type Search: Storage<f32>;
-
-    /// All of it, whatever lies in it.
-    fn parts() -> (Self::Second, Self::Saturation, Self::Search);
-}
-
-/// A part of [`EchoMemory`].
-#[derive(Clone, Copy, Debug)]
-pub struct SaturationModel<const B: usize>(Saturation<B>);
-
-impl<const B: usize> SaturationModel<B> {
-    /// One that has heard nothing.
-    pub const NEW: Self = Self(Saturation::NEW);
-}
-
-/// Memory for every part, and a delay search over 520 ms.
-#[derive(Clone, Copy, Debug)]
-pub enum EveryPart {}
-
-/// Memory for filter, drift loop, suppressor, and a delay search over 250 ms: for small parts.
-#[derive(Clone, Copy, Debug)]
-pub enum FewParts {}
-
-impl<const B: usize, const P: usize> EchoMemory<B, P> for EveryPart {
-    type Second = [Spectrum<B>; P];
-    type Saturation = [SaturationModel<B>; 1];
-    type Search = [f32; search_memory(1_040)];
-
-    fn parts() -> (Self::Second, Self::Saturation, Self::Search) {
-        ([Spectrum::ZERO; P], [SaturationModel::NEW; 1], [0.0; search_memory(1_040)])
-    }
-}
-
-impl<const B: usize, const P: usize> EchoMemory<B, P> for FewParts {
-    type Second = [Spectrum<B>; 0];
-    type Saturation = [SaturationModel<B>; 0];
-    type Search = [f32; search_memory(504)];
-
-    fn parts() -> (Self::Second, Self::Saturation, Self::Search) {
-        ([], [], [0.0; search_memory(504)])
-    }
-}
-
-/// What a canceller knows of the echo and of itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub struct EchoStats {
-    /// Echo return loss enhancement: microphone over output in dB, over the last half second or so in which the far end
-    /// spoke and the near end did not; `None` before.
-    pub erle_db: Option<f32>,
-    /// The same of the linear output.
-    pub linear_erle_db: Option<f32>,
-    /// From the loudspeaker's time, as the device tells it, to the echo's beginning in the microphone: to some ms by the
-    /// search, then to a sample by the filter. `None` until it's found.
-    pub delay_ms: Option<f32>,
-    /// How much faster the loudspeaker's clock is than the microphone's.
-    pub drift_ppm: f32,
-    /// How surely the near end speaks, 0 to 1; 0 without a suppressor.
-    pub near_end: f32,
-    /// Whether the far end speaks, thus whether there may be an echo.
-    pub far_end: bool,
-    /// Whether the loudspeaker saturates.
-    pub saturates: bool,
-    /// How often the echo path changed so much that everything was learned anew.
-    pub path_changes: u32,
-    /// How often the delay changed so much that the filter was moved.
-    pub delay_changes: u32,
-    /// How often the filter had made the sound louder and was thrown away.
-    pub divergences: u32,
-    /// How often time jumped: samples were lost, or a device took longer at once.
-    pub jumps: u32,
-}
 
 /// Blocks of the far end's in which no filter takes anything away before there seems to be no echo: 2 s.
 const NO_ECHO_BLOCKS: u32 = 200;
@@ -457,9 +315,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
 
     /// One block, where the far end is read at a `RATIO`th of its rate.
     fn cancel<const RATIO: usize>(&mut self, frame: &mut [f32; B], near: &Near<'_>) {
-        for sample in frame.iter_mut() {
-            *sample = if sample.is_finite() { sample.clamp(-4.0, 4.0) } else { 0.0 };
-        }
+        only_sound(frame);
         let (mut at, base) = self.locate::<RATIO>(near);
         let mut far = [0.0; B];
         if self.config.delay_search {

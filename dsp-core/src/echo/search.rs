@@ -9,7 +9,8 @@
 //! for them.
 
 use crate::arithmetic::{dot, energy};
-use crate::math::sin_cos;
+use crate::block::Block;
+use crate::process::biquad::{Biquad, BiquadDesign};
 use crate::process::resample::Prototype;
 
 /// Samples of a block of 10 ms.
@@ -18,6 +19,11 @@ const BLOCK: usize = 20;
 const GROUP: usize = 4;
 /// Taps of the low-pass at 16 kHz.
 const LOW_PASS: usize = 48;
+/// At 2 kHz: speech hardly excites what is below 120 Hz.
+const HIGH_PASS: BiquadDesign = match BiquadDesign::high_pass(2_000, 120) {
+    Ok(design) => design,
+    Err(_) => panic!("120 Hz are below half of 2 kHz"),
+};
 /// Blocks between two looks at the filter: 100 ms.
 const LOOK: u32 = 10;
 /// The far end's mean power a sample, -80 dB, below which nothing is learned.
@@ -60,32 +66,6 @@ impl<const B: usize> Decimator<B> {
     }
 }
 
-/// High-pass at 2 kHz, 2nd order at 120 Hz, of far end and microphone alike.
-#[derive(Clone, Copy, Debug)]
-struct HighPass {
-    taps: [f32; 3],
-    states: [[f32; 2]; 2],
-}
-
-impl HighPass {
-    fn new() -> Self {
-        let (sin, cos) = sin_cos(120.0 / 2_000.0 / 2.0);
-        let (g, damping) = (sin / cos, core::f64::consts::SQRT_2);
-        let first = 1.0 / (1.0 + g * (g + damping));
-        Self { taps: [first as f32, (g * first) as f32, (g * g * first) as f32], states: [[0.0; 2]; 2] }
-    }
-
-    fn step(&mut self, signal: usize, input: f32) -> f32 {
-        let [own, across, through] = self.taps;
-        let [first, second] = self.states[signal];
-        let difference = input - second;
-        let band = own * first + across * difference;
-        let rise = across * first + through * difference;
-        self.states[signal] = [2.0 * band - first, second + 2.0 * rise];
-        difference - rise - core::f32::consts::SQRT_2 * band
-    }
-}
-
 /// The search. `S`: [`search_memory`].
 #[derive(Clone, Debug)]
 pub(super) struct Search<const B: usize, S> {
@@ -93,7 +73,8 @@ pub(super) struct Search<const B: usize, S> {
     far: Decimator<B>,
     near: Decimator<B>,
     error: Decimator<B>,
-    high_pass: HighPass,
+    /// Of far end and microphone alike.
+    high_pass: [Biquad<f32>; 2],
     memory: S,
     /// Smoothed powers a block: the search's error, the microphone, the canceller's error.
     powers: [f32; 3],
@@ -119,7 +100,7 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
             far: Decimator::NEW,
             near: Decimator::NEW,
             error: Decimator::NEW,
-            high_pass: HighPass::new(),
+            high_pass: [Biquad::new(HIGH_PASS); 2],
             memory,
             powers: [0.0; 3],
             last_error: 0.0,
@@ -154,7 +135,7 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
         self.restart();
         self.memory.as_mut().fill(0.0);
         (self.far, self.near, self.error) = (Decimator::NEW, Decimator::NEW, Decimator::NEW);
-        self.high_pass.states = [[0.0; 2]; 2];
+        self.high_pass = [Biquad::new(HIGH_PASS); 2];
         (self.last_error, self.blocks) = (0.0, 0);
     }
 
@@ -173,8 +154,9 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
         }
         let low_pass = &self.low_pass[..Self::low_pass_len()];
         let (mut x, mut d) = (self.far.process(low_pass, far), self.near.process(low_pass, near));
-        x.iter_mut().for_each(|x| *x = self.high_pass.step(0, *x));
-        d.iter_mut().for_each(|d| *d = self.high_pass.step(1, *d));
+        let [far_high, near_high] = &mut self.high_pass;
+        far_high.process(&mut x);
+        near_high.process(&mut d);
         let (filter, history) = self.memory.as_mut().split_at_mut(taps);
         history.copy_within(BLOCK.., 0);
         history[taps..].copy_from_slice(&x);

@@ -3,14 +3,14 @@
 //!
 //! The bands are complementary: what the low-pass leaves of the delayed microphone is the upper band, so both together are the
 //! microphone again where nothing is cancelled. The upper band's echo is never predicted, only its power: the far end's power
-//! there, as far as the filter's highest bins delay and spread it, times the least ratio seen in the last 300 loud frames. Its gain never falls below the noise floor, so no
-//! comfort noise is needed.
+//! there, as far as the filter's highest bins delay and spread it, times the least ratio seen in the last 300 loud frames. Its gain
+//! never falls below the noise floor, so no comfort noise is needed.
 //!
 //! Delay: the canceller's, and 32 samples at 16 kHz, thus 2 ms, for the split.
 
 use super::far::{Position, read, step};
 use super::{EchoCanceller, EchoConfig, EchoError, EchoMemory, EchoStats};
-use crate::arithmetic::{db, dot, energy, power};
+use crate::arithmetic::{db, dot, energy, only_sound, power};
 use crate::bands::{LOW, MOST, TwoBands};
 use crate::front::{CaptureBlock, Near};
 use crate::process::biquad::{Biquad, BiquadDesign};
@@ -142,22 +142,16 @@ impl<M: EchoMemory<LOW, P>, const P: usize, const RATIO: usize> WideEchoCancelle
     }
 
     fn cancel(&mut self, frame: &mut [f32], near: &Near<'_>) {
-        for sample in frame.iter_mut() {
-            *sample = if sample.is_finite() { sample.clamp(-4.0, 4.0) } else { 0.0 };
-        }
+        only_sound(frame);
         let (mut low, mut high) = self.bands.split(frame);
         self.low.cancel::<RATIO>(&mut low, near);
-        let kept = self.bands.join(&low);
         let last = self.upper.gain;
         let mut gain = 1.0;
         if self.config().suppressor {
             gain = self.upper_gain(&high, near);
             core::mem::swap(&mut high, &mut self.waiting);
         }
-        let slope = (gain - last) / Self::BLOCK as f32;
-        for (n, sample) in frame.iter_mut().enumerate() {
-            *sample = kept[n] + (last + slope * (n + 1) as f32) * high[n];
-        }
+        self.bands.join(&low, &high, last, gain, frame);
     }
 
     /// The gain of the upper band.

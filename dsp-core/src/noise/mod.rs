@@ -37,7 +37,7 @@ mod wide;
 
 use core::fmt;
 
-use crate::arithmetic::{db, energy, exp2, log2, total};
+use crate::arithmetic::{db, energy, exp2, log2, only_sound, total};
 use crate::block::Block;
 use crate::front::{CaptureBlock, Near};
 use crate::spectrum::Spectrum;
@@ -107,9 +107,6 @@ pub type NarrowbandNoiseSuppressor = NoiseSuppressor<80, 128>;
 /// A suppressor at 16 kHz.
 pub type WidebandNoiseSuppressor = NoiseSuppressor<160, 256>;
 
-/// Loudest sample that is taken in: beyond this it is no sound.
-const LOUDEST: f32 = 4.0;
-
 /// A noise suppressor. `B`: samples of 10 ms; `H`: bins of 31.25 Hz. 80 and 128, or 160 and 256; others don't compile.
 ///
 /// ```
@@ -171,9 +168,8 @@ impl<const B: usize, const H: usize> NoiseSuppressor<B, H> {
     fn suppress(&mut self, frame: &mut [f32; B]) {
         let heard = self.heard.as_flattened_mut();
         heard.copy_within(B.., 0);
-        for (heard, sample) in heard[2 * H - B..].iter_mut().zip(frame.iter()) {
-            *heard = if sample.is_finite() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 };
-        }
+        heard[2 * H - B..].copy_from_slice(frame);
+        only_sound(&mut heard[2 * H - B..]);
         let window = &Windows::<B, H>::ANALYSIS;
         let mut seen = self.heard;
         for (seen, window) in seen.as_flattened_mut().iter_mut().zip(window.as_flattened()) {

@@ -7,8 +7,8 @@
 
 use super::floor::{likely, rate};
 use super::gain::{LEAST, OVER, log_amplitude};
-use super::{LOUDEST, NoiseConfig, NoiseLevel, NoiseStats, WidebandNoiseSuppressor};
-use crate::arithmetic::{energy, exp2, log2};
+use super::{NoiseConfig, NoiseLevel, NoiseStats, WidebandNoiseSuppressor};
+use crate::arithmetic::{energy, exp2, log2, only_sound};
 use crate::bands::{LOW, MOST, TwoBands};
 use crate::block::Block;
 use crate::front::{CaptureBlock, Near};
@@ -99,21 +99,15 @@ impl<const RATIO: usize> BandNoiseSuppressor<RATIO> {
     }
 
     fn suppress(&mut self, frame: &mut [f32]) {
-        for sample in frame.iter_mut() {
-            *sample = if sample.is_finite() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 };
-        }
+        only_sound(frame);
         let (mut low, mut high): ([f32; LOW], _) = self.bands.split(frame);
         Block::process(&mut self.low, &mut low);
-        let kept = self.bands.join(&low);
         let power = energy(&high[..Self::BLOCK]) / Self::BLOCK as f32;
         let both = 0.5 * (core::mem::replace(&mut self.power, power) + power);
         let last = self.upper.gain;
         let gain = self.upper.gain(both, self.low.stats().speech_probability, self.low.level());
         core::mem::swap(&mut high, &mut self.waiting);
-        let slope = (gain - last) / Self::BLOCK as f32;
-        for (n, sample) in frame.iter_mut().enumerate() {
-            *sample = kept[n] + (last + slope * (n + 1) as f32) * high[n];
-        }
+        self.bands.join(&low, &high, last, gain, frame);
     }
 
     fn forget(&mut self) {

@@ -55,6 +55,11 @@ pub struct CaptureConfig {
 }
 
 impl CaptureConfig {
+    /// Whether a step looks back on what was played.
+    pub(super) fn hears_far_end(&self) -> bool {
+        self.echo.is_some() || self.own.is_some()
+    }
+
     /// Whether there is nothing between microphone and stream.
     pub(super) fn is_empty(&self) -> bool {
         let Self { high_pass_hz, echo, noise, gain, own } = self;

@@ -9,13 +9,13 @@ use super::{Call, TICK_MS, Transmit};
 
 /// Samples of a tick of 10 ms at 48 kHz in stereo, with some to spare.
 pub(super) const FRAME: usize = 1_024;
-/// Samples of what was played that a block can look back on: 1.3 s at 48 kHz, of stereo half.
+/// Samples of what was played that a step can look back on: 1.3 s at 48 kHz, of stereo half.
 const HISTORY: usize = 65_536;
 
 /// Rate in Hz and channels of a device side without a stream.
 pub(super) const NO_SOUND: (u32, u8) = (8_000, 1);
 
-/// A front end for a host: calls of up to 48 kHz in stereo. What was played is kept only where there is a block.
+/// A front end for a host: calls of up to 48 kHz in stereo. What was played is kept only where a step of the chain looks back on it.
 pub type HostFront = FrontEnd<HostBlock, FRAME, Box<[i16]>>;
 
 /// The device side of a call without the call, for sound at this rate with so many channels, and a capture chain for each.
@@ -34,7 +34,7 @@ pub fn front_end(sample_rate_hz: u32, channels: u8, capture: &CaptureConfig) -> 
     };
     let config = FrontConfig { sample_rate_hz, channels, meters: true, high_pass: None };
     let blocks = [make(0)?, make(1)?];
-    let history = if blocks.iter().any(Option::is_some) { HISTORY } else { 0 };
+    let history = if capture.hears_far_end() { HISTORY } else { 0 };
     Ok(Box::new(FrontEnd::new(config, blocks, vec![0; history].into())?))
 }
 

@@ -144,10 +144,14 @@ impl VoiceDetector {
         let Some(&threshold) = THRESHOLDS.get(usize::from(aggressiveness)) else {
             return Err(VoiceError::Aggressiveness(aggressiveness));
         };
-        Ok(Self {
+        Ok(Self::with(factor, threshold, hangover_ms / 10))
+    }
+
+    fn with(factor: u32, threshold: i32, hangover: u16) -> Self {
+        Self {
             factor,
             threshold,
-            hangover: hangover_ms / 10,
+            hangover,
             sum: 0,
             summed: 0,
             block: [0; BLOCK],
@@ -159,7 +163,7 @@ impl VoiceDetector {
             smooth: Features::default(),
             held: 0,
             voice: Voice { speech: false, probability: 0, periodicity: 0 },
-        })
+        }
     }
 
     /// Hears the next samples, any number; what was found in the last whole block. `speech` is true if it was for any
@@ -198,23 +202,7 @@ impl VoiceDetector {
 
     /// Forgets everything heard so far.
     pub fn reset(&mut self) {
-        let Self { factor, threshold, hangover, .. } = *self;
-        *self = Self {
-            factor,
-            threshold,
-            hangover,
-            sum: 0,
-            summed: 0,
-            block: [0; BLOCK],
-            filled: 0,
-            bits: 0,
-            noise: Noise::new(),
-            pitch: Pitch::new(),
-            levels: [0; BANDS],
-            smooth: Features::default(),
-            held: 0,
-            voice: Voice { speech: false, probability: 0, periodicity: 0 },
-        };
+        *self = Self::with(self.factor, self.threshold, self.hangover);
     }
 
     /// Adds samples to the block, which has room for them.
