@@ -10,7 +10,7 @@ use host_std::device::{AudioIo, DeviceError, Direction as Way, FileIo, Gaps};
 use host_std::registry::CodecFormat;
 use host_std::sdp::Direction;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{Call, CallConfig, Latching, OwnBlock};
+use host_std::session::{Call, CallConfig, CaptureConfig, CaptureStep, Latching, OwnBlock};
 use media_core_tests::skipped;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -524,4 +524,56 @@ async fn a_driver_goes_on_with_its_mute_and_gains_when_the_codec_has_another_sou
     assert!(played.len() > 30_000 && quiet > Some(4_000) && loud < Some(5_000), "{quiet:?} {loud:?}");
     assert!(played.chunks(2).all(|frame| frame[0] == frame[1]), "one channel stands for both");
     assert!(level.decoded_samples > 15_000, "{level:?}");
+}
+
+/// Turns everything down to silence.
+struct Silence;
+
+impl CaptureBlock<i16> for Silence {
+    fn process(&mut self, frame: &mut [i16], _: &Near<'_>) {
+        frame.fill(0);
+    }
+    fn reset(&mut self) {}
+    fn delay_samples(&self) -> usize {
+        0
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_step_of_the_capture_chain_is_switched_by_a_command() {
+    let clock = Clock::start();
+    let mut ends = Vec::new();
+    for own in [Some(OwnBlock::new(|_| Box::new(Silence))), None] {
+        let rtp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = rtp.local_addr().unwrap().port();
+        let (codecs, capture) = (vec![CodecFormat::pcmu()], CaptureConfig { own, ..CaptureConfig::default() });
+        ends.push((Call::new(CallConfig { codecs, capture, ..CallConfig::new(port).unwrap() }).unwrap(), rtp));
+    }
+    let offer = ends[0].0.offer().unwrap();
+    let answer = ends[1].0.answer(clock.now(), &offer).unwrap();
+    ends[0].0.accept(clock.now(), &answer).unwrap();
+    let (mut commands, mut runs, mut played) = (Vec::new(), Vec::new(), Vec::new());
+    for (call, rtp) in ends {
+        let (user, from_user) = mpsc::channel(8);
+        let (status, _) = watch::channel(Status::default());
+        let pcm = Arc::new(Mutex::new(Vec::new()));
+        let inner = FileIo::null(44_100).with_channels(2);
+        let loud = Loud { inner, loudness: 20_000, played: Arc::clone(&pcm) };
+        runs.push(tokio::spawn(driver(call, rtp, Box::new(loud), clock).run(from_user, status)));
+        commands.push(user);
+        played.push(pcm);
+    }
+    let loudest = |pcm: &Mutex<Vec<i16>>| pcm.lock().unwrap().iter().map(|sample| sample.unsigned_abs()).max();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(loudest(&played[1]) < Some(100), "silenced: {:?}", loudest(&played[1]));
+    // A step that isn't there does no harm.
+    for (step, on) in [(CaptureStep::Echo, true), (CaptureStep::Own, false)] {
+        assert!(commands[0].send(Command::Step(step, on)).await.is_ok());
+    }
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(loudest(&played[1]) > Some(18_000), "{:?}", loudest(&played[1]));
+    assert!(commands[0].send(Command::HangUp).await.is_ok());
+    for run in runs {
+        assert!(matches!(run.await.unwrap().ended, Ended::HungUp | Ended::Bye));
+    }
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration as StdDuration;
 
 use dsp_core::front::{CaptureBlock, FrontError, Near};
+use dsp_core::noise::NoiseLevel;
 use dsp_core::time::{Duration, Instant};
 use host_std::record::call::{CallRecorder, side_report};
 use host_std::registry::CodecFormat;
@@ -100,13 +101,20 @@ fn the_canceller_takes_the_echo_and_its_figures_are_in_the_report() {
 
 #[test]
 fn steps_are_switched_while_the_call_runs() {
-    let config =
-        CaptureConfig { echo: Some(EchoSettings::default()), high_pass_hz: Some(100), ..CaptureConfig::default() };
+    let config = CaptureConfig {
+        high_pass_hz: Some(100),
+        echo: Some(EchoSettings::default()),
+        noise: Some(NoiseLevel::Mild),
+        ..CaptureConfig::default()
+    };
     let mut pair = in_a_room(config);
     let on = |pair: &mut VirtualTime, step, on| pair.ends[0].front.block(0).unwrap().set_step(step, on);
     pair.run_until(Instant::from_millis(6_000));
     assert!(on(&mut pair, CaptureStep::Echo, false) && on(&mut pair, CaptureStep::HighPass, false));
-    assert!(!on(&mut pair, CaptureStep::Own, false));
+    assert!(!on(&mut pair, CaptureStep::Own, false) && !on(&mut pair, CaptureStep::Gain, true));
+    assert!(pair.ends[0].front.block(0).unwrap().noise().is_some_and(|noise| noise.noise_level_dbov < -60.0));
+    assert!(on(&mut pair, CaptureStep::Noise, false));
+    assert!(pair.ends[0].front.block(0).unwrap().noise().is_none());
     pair.run_until(Instant::from_millis(10_000));
     assert!(pair.ends[0].front.block(0).unwrap().echo().is_none());
     on(&mut pair, CaptureStep::Echo, true);

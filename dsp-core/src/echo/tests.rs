@@ -314,3 +314,35 @@ fn a_device_that_takes_longer_and_says_so_is_no_other_room() {
     assert_eq!((told.path_changes, told.delay_changes, told.jumps), (0, moved, 1), "{told:?}");
     assert!((told.delay_ms.unwrap() - 40.0).abs() < 1.0, "{told:?}");
 }
+
+#[test]
+fn a_canceller_that_was_off_for_a_moment_goes_on_where_it_was() {
+    use crate::front::{CaptureChain, CaptureParts, NoBlock, Stage};
+
+    enum Parts {}
+
+    impl CaptureParts for Parts {
+        type Echo = EchoCanceller<EveryPart, 160, 13>;
+        type Noise = NoBlock;
+        type Gain = NoBlock;
+        type Own = NoBlock;
+        type Detector = NoBlock;
+    }
+
+    let mut chain = CaptureChain::<Parts, 160>::default();
+    chain.echo = Some(Stage::new(EchoCanceller::new(EchoConfig::default()).unwrap()).unwrap());
+    let mut room = Room::new(16_000, InFloat::<_, 160>::new(chain, 16_000).unwrap(), 640);
+    room.run(5 * RATE, talk, silence);
+    // Frames of 10 ms: shorter than what counts as unsteady, and longer.
+    for frames in [1, 5, 9, 40] {
+        room.block().block().echo.as_mut().unwrap().set_on(false);
+        let off = room.run(frames * RATE / 100, talk, silence);
+        finite(&off);
+        room.block().block().echo.as_mut().unwrap().set_on(true);
+        let on = room.run(RATE, talk, silence);
+        assert!(on.erle_db(RATE / 4..RATE) > 30.0, "{frames}: {}", on.erle_db(RATE / 4..RATE));
+        let told = room.block().block().echo.as_ref().unwrap().block().stats();
+        assert_eq!((told.path_changes, told.divergences), (0, 0), "{frames}: {told:?}");
+        assert!((told.delay_ms.unwrap() - 40.0).abs() < 1.0, "{frames}: {told:?}");
+    }
+}
