@@ -329,8 +329,8 @@ fn a_canceller_that_was_off_for_a_moment_goes_on_where_it_was() {
         type Detector = NoBlock;
     }
 
-    let mut chain = CaptureChain::<Parts, 160>::default();
-    chain.echo = Some(Stage::new(EchoCanceller::new(EchoConfig::default()).unwrap()).unwrap());
+    let echo = Some(Stage::new(EchoCanceller::new(EchoConfig::default()).unwrap()).unwrap());
+    let chain = CaptureChain::<Parts, 160> { echo, ..Default::default() };
     let mut room = Room::new(16_000, InFloat::<_, 160>::new(chain, 16_000).unwrap(), 640);
     room.run(5 * RATE, talk, silence);
     // Frames of 10 ms: shorter than what counts as unsteady, and longer.
