@@ -78,6 +78,12 @@ impl Gain {
         self.left == 0 && self.now_q27 == 1 << 27
     }
 
+    /// Whether it is at rest and lets nothing through.
+    #[inline]
+    pub const fn is_silent(&self) -> bool {
+        self.left == 0 && self.now_q27 == 0
+    }
+
     fn target_q27(&self) -> i32 {
         if self.muted { 0 } else { self.set_q14 << 13 }
     }

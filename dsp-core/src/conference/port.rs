@@ -1,0 +1,185 @@
+//! A participant's place in a conference: his frame, his gain, and what is counted of him.
+
+use crate::block::Block;
+use crate::process::gain::Gain;
+use crate::process::level::Level;
+
+/// A change of gain takes this long.
+const RAMP_MS: u32 = 10;
+
+/// How loud somebody is, as the caller knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Activity {
+    /// Level of his sound now.
+    pub level: Level,
+    /// How probable speech is, of 255. From 128 on he speaks.
+    pub probability: u8,
+}
+
+impl Activity {
+    /// Silence.
+    pub const NONE: Self = Self { level: Level::SILENCE, probability: 0 };
+
+    /// Whether he speaks.
+    pub(super) const fn is_speech(self) -> bool {
+        self.probability >= 128
+    }
+}
+
+/// Who has the floor before whom where [`loudest`](super::ConferenceConfig::loudest) is set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Priority {
+    /// By level alone.
+    #[default]
+    Normal,
+    /// Before those who are [`Priority::Normal`], whenever he speaks.
+    High,
+    /// He is always heard, and takes nobody's place: a lecturer, an announcement.
+    Always,
+}
+
+/// What is known of a participant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PortStats {
+    /// Whether he was in the sum that was mixed last.
+    pub heard: bool,
+    /// Frames that he gave.
+    pub frames: u64,
+    /// Frames that were mixed without one of his.
+    pub missing_frames: u64,
+    /// Samples at full scale in his frames, as they came.
+    pub clipped_samples: u64,
+    /// The highest magnitude in the last frame, as it came: 0 to 32,768.
+    pub peak: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    Free,
+    Joined,
+    /// Free as soon as the sound has faded out.
+    Leaving,
+}
+
+/// Memory of one participant, for frames of up to `SAMPLES` samples.
+#[derive(Clone, Copy, Debug)]
+pub struct Port<const SAMPLES: usize> {
+    /// The frame with its gain, which is in the sum if `in_sum`.
+    pub(super) samples: [i16; SAMPLES],
+    pub(super) in_sum: bool,
+    used: Use,
+    /// Whether the caller gave a frame that isn't mixed yet.
+    given: bool,
+    /// Whether the last frame had sound up to its end.
+    sounding: bool,
+    pub(super) muted: bool,
+    /// Whether the floor is his.
+    pub(super) chosen: bool,
+    silenced: bool,
+    pub(super) priority: Priority,
+    pub(super) activity: Activity,
+    /// Level with a slow fall, in hundredths of a dBov.
+    pub(super) loudness: i16,
+    pub(super) gain: Gain,
+    stats: PortStats,
+}
+
+impl<const SAMPLES: usize> Port<SAMPLES> {
+    /// Nobody's.
+    pub const EMPTY: Self = Self {
+        samples: [0; SAMPLES],
+        in_sum: false,
+        used: Use::Free,
+        given: false,
+        sounding: false,
+        muted: false,
+        chosen: false,
+        silenced: false,
+        priority: Priority::Normal,
+        activity: Activity::NONE,
+        loudness: Level::SILENCE.hundredths_dbov(),
+        gain: Gain::new(0),
+        stats: PortStats { heard: false, frames: 0, missing_frames: 0, clipped_samples: 0, peak: 0 },
+    };
+
+    pub(super) fn is_free(&self) -> bool {
+        self.used == Use::Free
+    }
+
+    pub(super) fn is_joined(&self) -> bool {
+        self.used == Use::Joined
+    }
+
+    pub(super) fn join(&mut self, sample_rate_hz: u32) {
+        *self = Self { used: Use::Joined, gain: Gain::new((sample_rate_hz * RAMP_MS / 1_000) as u16), ..Self::EMPTY };
+    }
+
+    pub(super) fn leave(&mut self) {
+        (self.used, self.given) = (Use::Leaving, false);
+    }
+
+    pub(super) fn frame(&mut self, samples: usize) -> &mut [i16] {
+        self.given = true;
+        &mut self.samples[..samples]
+    }
+
+    pub(super) fn stats(&self) -> PortStats {
+        self.stats
+    }
+
+    /// Whether the participant may have the floor.
+    pub(super) fn may_speak(&self) -> bool {
+        self.used == Use::Joined && !self.muted
+    }
+
+    /// Makes the frame what the others are to hear.
+    pub(super) fn prepare(&mut self, samples: usize) {
+        let frame = &mut self.samples[..samples];
+        if self.given {
+            self.given = false;
+            self.stats.frames += 1;
+            let (mut highest, mut lowest, mut clipped) = (0, 0, 0u16);
+            for &sample in &*frame {
+                highest = sample.max(highest);
+                lowest = sample.min(lowest);
+                clipped += u16::from(sample == i16::MAX) + u16::from(sample == i16::MIN);
+            }
+            self.stats.peak = highest.unsigned_abs().max(lowest.unsigned_abs());
+            self.stats.clipped_samples += u64::from(clipped);
+            let silenced = self.muted || !self.chosen;
+            if !self.sounding {
+                // From silence, whatever the gain was when he was heard last.
+                self.gain.set_muted(true);
+                Block::<i16>::reset(&mut self.gain);
+                self.gain.set_muted(silenced);
+            } else if silenced != self.silenced {
+                self.gain.set_muted(silenced);
+            }
+            self.silenced = silenced;
+            self.in_sum = !self.gain.is_silent();
+            if self.in_sum && !self.gain.is_unity() {
+                self.gain.process(frame);
+            }
+            self.sounding = self.in_sum && !self.gain.is_silent();
+        } else {
+            self.stats.missing_frames += u64::from(self.used == Use::Joined);
+            self.in_sum = self.sounding;
+            if self.sounding {
+                // The last frame backwards goes on at the very sample where the sound ended.
+                frame.reverse();
+                let last = samples as i32;
+                for (n, sample) in (1..).zip(frame) {
+                    *sample = (i32::from(*sample) * (last - n) / last) as i16;
+                }
+            }
+            self.sounding = false;
+            if self.used == Use::Leaving {
+                self.used = Use::Free;
+            }
+        }
+        self.stats.heard = self.in_sum;
+    }
+}
