@@ -10,7 +10,7 @@
 //!   with the number of participants, not with its square. What one hears is exact to the last bit as long as the
 //!   limiter is at rest.
 //! * The limiter replaces wrapping, clipping and division by the number of talkers: above -1 dBov one gain for the
-//!   whole conference goes down within the frame and comes back with a time constant of 130 ms. See [`LimiterStats`].
+//!   whole conference goes down within the frame and comes back by 67 dB/s. See [`LimiterStats`].
 //! * With [`ConferenceConfig::loudest`] only so many participants are in the sum: the loudest ones that speak, with
 //!   hysteresis, by the levels that the caller gives (from a meter, or from the header extension of RFC 6464).
 //! * Each change (gain, mute, becoming one of the loudest) is a ramp of 10 ms. A participant who joins fades in. One whose
@@ -20,7 +20,7 @@
 //! ```
 //! use dsp_core::conference::{Conference, ConferenceConfig, Port};
 //!
-//! let config = ConferenceConfig { sample_rate_hz: 8_000, frame_samples: 80, loudest: None };
+//! let config = ConferenceConfig { sample_rate_hz: 8_000, frame_samples: 80, ..Default::default() };
 //! let mut conference = Conference::new(config, [Port::<80>::EMPTY; 3])?;
 //! let (anna, ben) = (conference.join()?, conference.join()?);
 //! let mut heard = [0; 80];
@@ -66,12 +66,14 @@ pub struct ConferenceConfig {
     /// How many participants are heard at once, the loudest of those who speak, beside those with
     /// [`Priority::Always`]. `None`: all are heard.
     pub loudest: Option<NonZeroU16>,
+    /// Whether each participant's peak and clipped samples are counted ([`PortStats`]), which costs a tenth more.
+    pub meters: bool,
 }
 
 impl Default for ConferenceConfig {
-    /// 16 kHz, frames of 10 ms, all are heard.
+    /// 16 kHz, frames of 10 ms, all are heard, without meters.
     fn default() -> Self {
-        Self { sample_rate_hz: 16_000, frame_samples: 160, loudest: None }
+        Self { sample_rate_hz: 16_000, frame_samples: 160, loudest: None, meters: false }
     }
 }
 
@@ -244,7 +246,7 @@ impl<P: Storage<Port<SAMPLES>>, const SAMPLES: usize> Conference<P, SAMPLES> {
         let ports = self.ports.as_mut();
         self.floor.choose(ports);
         for port in &mut *ports {
-            port.prepare(samples);
+            port.prepare(samples, self.config.meters);
         }
         let (sums, sum_rest) = self.sum[..samples].as_chunks_mut::<TILE>();
         let (highs, high_rest) = self.highest[..samples].as_chunks_mut::<TILE>();

@@ -15,6 +15,7 @@ fn room(ports: usize, loudest: Option<u16>) -> Room {
         sample_rate_hz: 8_000,
         frame_samples: FRAME,
         loudest: loudest.and_then(NonZeroU16::new),
+        meters: true,
     };
     let mut room = Conference::new(config, vec![Port::EMPTY; ports].into_boxed_slice()).unwrap();
     (0..ports).for_each(|port| assert_eq!(room.join(), Ok(port)));
@@ -88,7 +89,7 @@ proptest! {
         samples in 1usize..=67,
         absent in 0usize..24,
     ) {
-        let config = ConferenceConfig { sample_rate_hz: 8_000, frame_samples: samples, loudest: None };
+        let config = ConferenceConfig { sample_rate_hz: 8_000, frame_samples: samples, ..Default::default() };
         let mut room = Conference::new(config, vec![Port::<67>::EMPTY; frames.len()].into_boxed_slice()).unwrap();
         for _ in 0..frames.len() {
             room.join().unwrap();
@@ -289,7 +290,7 @@ fn gain_and_clipping_are_each_ones_own() {
 fn the_loudest_are_heard() {
     let mut room = room(6, Some(2));
     let chosen = |room: &Room| -> Vec<usize> { (0..6).filter(|&port| room.stats(port).unwrap().heard).collect() };
-    let mut run = |room: &mut Room, frames: usize| {
+    let run = |room: &mut Room, frames: usize| {
         (0..frames).for_each(|_| step(room, &[Some([100; FRAME]); 6]));
     };
     run(&mut room, 3);
@@ -330,7 +331,7 @@ fn the_loudest_are_heard() {
 #[test]
 fn the_active_speaker_changes_without_haste() {
     let mut room = room(3, None);
-    let mut run = |room: &mut Room, frames: usize| (0..frames).for_each(|_| step(room, &[Some([9; FRAME]); 3]));
+    let run = |room: &mut Room, frames: usize| (0..frames).for_each(|_| step(room, &[Some([9; FRAME]); 3]));
     room.set_activity(1, speaking(-20)).unwrap();
     run(&mut room, 29);
     assert_eq!(room.active_speaker(), None);
