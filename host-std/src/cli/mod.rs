@@ -8,6 +8,7 @@ mod devices;
 mod encode;
 mod exchange;
 mod keyboard;
+mod mix;
 mod netsim;
 mod network;
 mod process;
@@ -53,6 +54,7 @@ enum Command {
     Codecs(codecs::Args),
     Resample(resample::Args),
     Process(process::Args),
+    Mix(mix::Args),
     Replay(replay::Args),
     Netsim(netsim::Args),
 }
@@ -81,6 +83,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Codecs(args) => codecs::run(&args),
         Command::Resample(args) => resample::run(&args),
         Command::Process(args) => process::run(&args),
+        Command::Mix(args) => mix::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Netsim(args) => netsim::run(&args),
     };
