@@ -72,6 +72,7 @@ pub mod replay;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod resample;
+pub mod room;
 pub mod sdp;
 pub mod session;
 #[cfg(feature = "simulate")]
