@@ -232,12 +232,8 @@ pub fn biquad<S: Kernel>() -> u32 {
 /// loud enough for the limiter.
 pub fn conference() -> u32 {
     let mut hash = Fnv::default();
-    let config = ConferenceConfig {
-        sample_rate_hz: 8_000,
-        frame_samples: FRAME,
-        loudest: NonZeroU16::new(2),
-        meters: true,
-    };
+    let config =
+        ConferenceConfig { sample_rate_hz: 8_000, frame_samples: FRAME, loudest: NonZeroU16::new(2), meters: true };
     let mut conference = Conference::new(config, [Port::<FRAME>::EMPTY; 3]).expect("a config that there is");
     (0..3).for_each(|port| assert_eq!(conference.join(), Ok(port)));
     let mut earlier = [[0; FRAME]; 2];

@@ -236,7 +236,12 @@ impl<P: Storage<Port<SAMPLES>>, const SAMPLES: usize> Conference<P, SAMPLES> {
     /// # Errors
     /// [`ConferenceError::NotJoined`].
     pub fn stats(&self, port: usize) -> Result<PortStats, ConferenceError> {
-        self.ports.as_ref().get(port).filter(|port| port.is_joined()).map(Port::stats).ok_or(ConferenceError::NotJoined(port))
+        self.ports
+            .as_ref()
+            .get(port)
+            .filter(|port| port.is_joined())
+            .map(Port::stats)
+            .ok_or(ConferenceError::NotJoined(port))
     }
 
     /// Mixes the frames that were written. After it no frame is there any more; [`Conference::all`] and

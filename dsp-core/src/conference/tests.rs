@@ -24,9 +24,7 @@ fn room(ports: usize, loudest: Option<u16>) -> Room {
 
 /// A tone of `period` samples from sample `from` on.
 fn tone(amplitude: f64, period: f64, from: usize) -> [i16; FRAME] {
-    core::array::from_fn(|n| {
-        (amplitude * (core::f64::consts::TAU * (from + n) as f64 / period).sin()).round() as i16
-    })
+    core::array::from_fn(|n| (amplitude * (core::f64::consts::TAU * (from + n) as f64 / period).sin()).round() as i16)
 }
 
 fn step(room: &mut Room, frames: &[Option<[i16; FRAME]>]) {
@@ -186,7 +184,9 @@ fn eight_full_scale_talkers() {
     assert!((-1_910..=-1_890).contains(&last), "{last}");
     let settled = distortion_db(&mix[FRAME * 20..], 20.0);
     let onset = distortion_db(&mix[..FRAME * 2], 20.0);
-    std::println!("eight full-scale talkers: gain {last}/100 dB, distortion {settled:.1} dB, in the first 20 ms {onset:.1} dB");
+    std::println!(
+        "eight full-scale talkers: gain {last}/100 dB, distortion {settled:.1} dB, in the first 20 ms {onset:.1} dB"
+    );
     assert!(settled < -60.0, "{settled}");
     assert!(onset < -15.0, "{onset}");
     // Everybody falls silent but one quiet one: his own level is back within half a second.

@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[arg(long, value_parser = |s: &str| super::number_in(s, -90.0, HIGHEST_DB), value_name = "DB")]
     gain: Vec<f64>,
     /// The WAV files, and last the file to write; one that is there is replaced
-    #[arg(num_args = 2.., required = true, value_names = ["IN.wav", "OUT.wav"])]
+    #[arg(num_args = 2.., required = true, value_name = "FILE.wav")]
     files: Vec<PathBuf>,
 }
 

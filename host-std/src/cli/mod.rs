@@ -2,6 +2,7 @@
 
 mod chain;
 mod codecs;
+mod conference;
 mod decode;
 mod demo;
 mod devices;
@@ -55,6 +56,7 @@ enum Command {
     Resample(resample::Args),
     Process(process::Args),
     Mix(mix::Args),
+    Conference(conference::Args),
     Replay(replay::Args),
     Netsim(netsim::Args),
 }
@@ -83,6 +85,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Codecs(args) => codecs::run(&args),
         Command::Resample(args) => resample::run(&args),
         Command::Process(args) => process::run(&args),
+        Command::Conference(args) => conference::run(&args),
         Command::Mix(args) => mix::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Netsim(args) => netsim::run(&args),
@@ -177,4 +180,14 @@ fn number_in(text: &str, low: f64, high: f64) -> Result<f64, String> {
         Ok(_) => Err(format!("must be from {low} to {high}")),
         Err(_) => Err("must be a number".into()),
     }
+}
+
+/// `FILE@SECONDS`: a file, and when it is wanted.
+fn file_at(text: &str) -> Result<(std::path::PathBuf, f64), String> {
+    let (file, seconds) = text.rsplit_once('@').unwrap_or((text, "0"));
+    let seconds: f64 = seconds.parse().map_err(|_| format!("{seconds} is no number of seconds"))?;
+    if !(0.0..=86_400.0).contains(&seconds) || file.is_empty() {
+        return Err("FILE@SECONDS, 0 to 86400 s".into());
+    }
+    Ok((file.into(), seconds))
 }

@@ -31,7 +31,9 @@
 use std::fmt;
 use std::num::NonZeroU16;
 
-use dsp_core::conference::{Activity, Conference, ConferenceConfig, ConferenceError, LimiterStats, Port, PortStats, Priority};
+use dsp_core::conference::{
+    Activity, Conference, ConferenceConfig, ConferenceError, LimiterStats, Port, PortStats, Priority,
+};
 use dsp_core::front::Media;
 use dsp_core::process::level::{Level, LevelConfig, LevelMeter};
 use dsp_core::process::voice::{VoiceConfig, VoiceDetector};

@@ -53,7 +53,6 @@ pub trait Carrier {
 }
 
 /// A caller and his leg in the room.
-#[derive(Debug)]
 pub struct Caller {
     /// His call.
     pub call: Call,

@@ -101,11 +101,8 @@ fn a_disk_that_stands_still_costs_no_tick() {
     let written = Arc::new(Mutex::new(Vec::new()));
     let mut sink: Option<Box<dyn SoundSink>> = Some(Box::new(Stalled(wait, written.clone())));
     let open = move |_: &Path| sink.take().ok_or_else(|| "one file".into());
-    let config = RecorderConfig {
-        tracks: 1,
-        queue: Duration::from_secs(1),
-        ..config(&temp("stalled.wav"), Layout::Mixed)
-    };
+    let config =
+        RecorderConfig { tracks: 1, queue: Duration::from_secs(1), ..config(&temp("stalled.wav"), Layout::Mixed) };
     let (recorder, mut tracks) = Recorder::start_with(config, Box::new(open)).unwrap();
     let begin = StdInstant::now();
     // Ten seconds, of which one and what the thread has taken in before it stood still fit.
@@ -162,7 +159,8 @@ fn a_full_disk_ends_the_recording_and_says_so() {
 fn files_follow_each_other_without_a_gap() {
     let path = temp("rotated.wav");
     let rotation = Rotation { after: Some(Duration::from_secs(1)), bytes: Some(44 + 2 * 6_000) };
-    let (recorder, mut tracks) = Recorder::start(RecorderConfig { rotation, tracks: 1, ..config(&path, Layout::Mixed) }).unwrap();
+    let (recorder, mut tracks) =
+        Recorder::start(RecorderConfig { rotation, tracks: 1, ..config(&path, Layout::Mixed) }).unwrap();
     (0..250u64).for_each(|tick| tracks[0].write(tick * 80, &[tick as i16; 80]));
     let status = recorder.stop().unwrap();
     assert_eq!(status.files.len(), 4, "{:?}", status.files);
@@ -223,7 +221,9 @@ fn ogg_opus_has_the_sound_and_its_length() {
     let (recorder, mut tracks) = Recorder::start(config(&path, Layout::Channels)).unwrap();
     for tick in 0..215u64 {
         let tone = |period: f64| -> Vec<i16> {
-            (0..80).map(|n| (8_000.0 * ((tick * 80 + n) as f64 * std::f64::consts::TAU / period).sin()) as i16).collect()
+            (0..80)
+                .map(|n| (8_000.0 * ((tick * 80 + n) as f64 * std::f64::consts::TAU / period).sin()) as i16)
+                .collect()
         };
         tracks[0].write(tick * 80, &tone(20.0));
         tracks[1].write(tick * 80, &tone(13.0));

@@ -86,7 +86,13 @@ impl TrackClock {
                 let (slip, leap) = (u64::from(self.sample_rate_hz) / 100, u64::from(self.sample_rate_hz) / 25);
                 match due.abs_diff(next) {
                     apart if apart <= slip => next,
-                    apart if apart <= leap => if due > next { next + 1 } else { next.saturating_sub(1) },
+                    apart if apart <= leap => {
+                        if due > next {
+                            next + 1
+                        } else {
+                            next.saturating_sub(1)
+                        }
+                    }
                     _ => due,
                 }
             }
