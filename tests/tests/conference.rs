@@ -1,15 +1,19 @@
-//! A room of real calls over bad networks: who hears whom.
+//! A room of real calls over bad networks: who hears whom. And what is kept of a call: recorded, and forked to a second one.
 
 use std::num::NonZeroU16;
 
 use dsp_core::time::{Duration, Instant};
 use host_std::opus::OpusEncoderConfig;
+use host_std::record::fork::{Forked, Party, fork};
+use host_std::record::recorder::{Layout, RecorderConfig, record_call};
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::room::{Room, RoomConfig, TICK_MS};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, Identity};
 use host_std::simulate::callers::{Caller, SimulatedLines, tick};
 use host_std::simulate::netsim::NetworkConfig;
+use host_std::simulate::virtual_time::VirtualTime;
+use host_std::wav::WavFrames;
 
 const ROOM_HZ: u32 = 16_000;
 
@@ -66,7 +70,7 @@ fn callers(
         .collect()
 }
 
-/// The highest correlation of `sound` with `other`, which may come up to 200 ms later, at 8 kHz.
+/// The highest correlation of `sound` with `other`, which may come up to 400 ms later, at 8 kHz.
 fn likeness(other: &[i16], other_hz: u32, sound: &[i16], sound_hz: u32) -> f64 {
     let thin = |pcm: &[i16], rate_hz: u32| -> Vec<f64> {
         let step = rate_hz as usize / 8_000;
@@ -74,7 +78,7 @@ fn likeness(other: &[i16], other_hz: u32, sound: &[i16], sound_hz: u32) -> f64 {
     };
     let (other, sound) = (thin(other, other_hz), thin(sound, sound_hz));
     let energy = |pcm: &[f64]| pcm.iter().map(|x| x * x).sum::<f64>();
-    (0..1_600)
+    (0..3_200)
         .map(|lag| {
             let later = &sound[lag.min(sound.len())..];
             let count = later.len().min(other.len());
@@ -156,4 +160,133 @@ fn late_joiners_the_muted_and_the_held() {
     assert!(last(&callers[0], 500) > 100.0 && last(&callers[1], 500) > 100.0);
     assert!(room.leave(first).is_ok() && room.leave(first).is_err());
     assert_eq!(Duration::from_millis(room.ticks() * 10), Duration::from_millis(7_500));
+}
+
+/// A call of G.722 in virtual time; the second side's clock is 200 ppm fast.
+fn two(network: NetworkConfig) -> VirtualTime {
+    let calls = [call(&CodecFormat::g722(), 4_000, 1), call(&CodecFormat::g722(), 5_000, 2)];
+    let addresses = [4_000, 5_000].map(|port| std::net::SocketAddr::from(([127, 0, 0, 1], port)));
+    let mut two = VirtualTime::connect(calls, addresses, network, 200.0, 3).unwrap();
+    two.ends[0].speech = murmur(0, 16_000, 20);
+    two.ends[1].speech = murmur(1, 16_000, 20);
+    two
+}
+
+/// By how many ms `sound` comes after `other`, both at 16 kHz, within 300 ms.
+fn delay_ms(other: &[i16], sound: &[i16]) -> f64 {
+    let product = |lag: usize| -> f64 {
+        let pairs = sound[lag..].iter().zip(other).step_by(3);
+        pairs.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+    };
+    let best = (0..4_800).max_by(|&a, &b| product(a).total_cmp(&product(b))).unwrap();
+    best as f64 / 16.0
+}
+
+/// Runs a call for so long with a recording, and tells by how much each party's sound in the file lies behind what was said,
+/// at its beginning and at its end.
+fn recorded_delays(seconds: u64) -> [[f64; 2]; 2] {
+    let path = std::env::temp_dir().join(format!("media-core-{}-call-{seconds}.wav", std::process::id()));
+    let mut two = two(NetworkConfig { loss_percent: 1.0, jitter_ms: 5.0, ..NetworkConfig::default() });
+    two.run_until(Instant::from_millis(500));
+    let config = RecorderConfig { layout: Layout::Channels, ..RecorderConfig::new(&path) };
+    let recorder = record_call(&mut two.ends[0].call, Instant::from_millis(500), config).unwrap();
+    for second in 1..=seconds {
+        two.run_until(Instant::from_millis(500 + 1_000 * second));
+        // A call in virtual time is faster than any disk.
+        while recorder.status().frames + 32_000 < 16_000 * second {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+    let status = recorder.stop().unwrap();
+    assert_eq!((status.refused_samples, status.late_samples), (0, 0));
+    assert!(status.frames.abs_diff(16_000 * seconds) <= 320, "{status:?}");
+    let mut file = WavFrames::open(&path, 16_000, 2).unwrap();
+    let mut delays = [[0.0; 2]; 2];
+    let mut at = 0u64;
+    // Four seconds at the beginning and at the end, beside what was said then by the first side's clock.
+    for (end, begin) in [0, 16_000 * (seconds - 5)].into_iter().enumerate() {
+        let mut skipped = vec![0; 2 * (begin - at) as usize];
+        file.read(&mut skipped).unwrap();
+        let mut pcm = vec![0; 2 * 64_000];
+        file.read(&mut pcm).unwrap();
+        at = begin + 64_000;
+        for party in 0..2 {
+            let heard: Vec<i16> = pcm.iter().skip(party).step_by(2).copied().collect();
+            // 200 ppm, of the side that is recorded from afar.
+            let ahead = if party == 1 { (begin as f64 * 200e-6) as usize } else { 0 };
+            let speech = &two.ends[party].speech;
+            let first = 8_000 + begin as usize + ahead;
+            let said: Vec<i16> = (0..64_000).map(|n| speech[(first + n) % speech.len()]).collect();
+            delays[end][party] = delay_ms(&said, &heard);
+        }
+    }
+    std::fs::remove_file(path).unwrap();
+    delays
+}
+
+#[test]
+fn a_call_is_recorded_with_both_parties_side_by_side() {
+    let [begin, end] = recorded_delays(12);
+    println!("behind what was said, in ms: {begin:?} at the beginning, {end:?} at the end");
+    assert!(begin[0] <= 20.0 && end[0] <= 20.0, "our own voice isn't late");
+    assert!(begin[1] < 200.0 && (end[1] - begin[1]).abs() < 60.0, "the other is as late as he was heard");
+}
+
+#[test]
+#[ignore = "a minute: an hour in virtual time"]
+fn an_hour_of_clocks_that_differ_stays_side_by_side() {
+    let [begin, end] = recorded_delays(3_600);
+    println!("behind what was said, in ms: {begin:?} at the beginning, {end:?} at the end");
+    assert!(begin[0] <= 20.0 && end[0] <= 20.0);
+    // What is heard late by the jitter buffer is late in the recording.
+    assert!((end[1] - begin[1]).abs() < 60.0);
+}
+
+#[test]
+fn a_fork_is_a_second_destination() {
+    let mut two = two(NetworkConfig::default());
+    let (tap, mut reader) = fork(Forked::Both, 64_000);
+    two.ends[0].call.add_tap(Box::new(tap));
+    // A fork that nobody reads, beside it.
+    let (tap, unread) = fork(Forked::Sources, 16_000);
+    two.ends[0].call.add_tap(Box::new(tap));
+    // The second destination: a call of its own, which sends what the first one hears.
+    let mut sends = call(&CodecFormat::pcmu(), 6_000, 5);
+    let mut hears = call(&CodecFormat::pcmu(), 7_000, 6);
+    let offer = sends.offer().unwrap();
+    let answer = hears.answer(Instant::ZERO, &offer).unwrap();
+    sends.accept(Instant::ZERO, &answer).unwrap();
+    for call in [&mut sends, &mut hears] {
+        call.set_sound(Some((16_000, 1))).unwrap();
+    }
+    let from = std::net::SocketAddr::from(([127, 0, 0, 1], 6_000));
+    let (mut second, mut first) = (Vec::new(), Vec::new());
+    let mut near = 0;
+    for tick in 1..=800u64 {
+        let now = Instant::from_millis(10 * tick);
+        two.run_until(now);
+        let mut pcm = Vec::new();
+        while let Some(piece) = reader.read(&mut pcm) {
+            match piece.party {
+                Party::Far => {
+                    sends.capture(piece.at, &pcm);
+                    first.extend_from_slice(&pcm);
+                }
+                _ => near += piece.samples,
+            }
+            pcm.clear();
+        }
+        let mut datagram = [0; 2_000];
+        while let Some(sent) = sends.transmit(now, &mut datagram) {
+            hears.receive(now, sent.channel, from, &mut datagram[..sent.len]);
+        }
+        let mut heard = [0; 160];
+        hears.play(now, &mut heard);
+        second.extend_from_slice(&heard);
+    }
+    assert_eq!(reader.dropped(), 0);
+    assert!(near >= 16_000 * 7, "{near}");
+    assert!(unread.dropped() > 100, "who doesn't read loses, and nobody waits");
+    let like = likeness(&first[32_000..], 16_000, &second[32_000..], 16_000);
+    assert!(like > 0.8, "{like}");
 }

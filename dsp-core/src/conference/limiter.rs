@@ -92,7 +92,7 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
     }
 
     pub(super) fn stats(&self) -> LimiterStats {
-        let power = u64::from(self.lowest) * u64::from(self.lowest) >> 14;
+        let power = (u64::from(self.lowest) * u64::from(self.lowest)) >> 14;
         let gain_hundredths_db =
             if self.lowest == UNITY { 0 } else { crate::process::decibel::hundredths_of_power(power.max(1)) };
         LimiterStats { gain_hundredths_db, ..self.stats }

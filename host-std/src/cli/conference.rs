@@ -239,7 +239,7 @@ fn caller(args: &Args, number: usize, room: &Room, lines: Option<&SocketLines>) 
     let joins = Instant::from_millis(JOIN_MS * number as u64);
     let mut caller = Caller::connect(call(0)?, call(1)?, room, joins, None)?;
     let rate_hz = caller.sample_rate_hz();
-    let (name, voice) = if number % 2 == 0 { ("woman", WOMAN) } else { ("man", MAN) };
+    let (name, voice) = if number.is_multiple_of(2) { ("woman", WOMAN) } else { ("man", MAN) };
     let voice = WavFrames::from_bytes(name, voice, rate_hz, 1)?.read_all(Duration::from_secs(60))?;
     // All take turns, and begin again when the last one has spoken.
     let samples = |ms: u64| (ms * u64::from(rate_hz) / 1_000) as usize;

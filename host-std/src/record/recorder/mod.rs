@@ -15,17 +15,19 @@
 //! Memory: `queue` of each track, and two seconds of each in the thread that writes.
 
 mod sink;
+mod tap;
 mod track;
 mod writer;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-pub use sink::{SinkError, SoundSink};
+pub use sink::{Opener, SinkError, SoundSink};
+pub use tap::record_call;
 pub use track::{Track, TrackClock};
 
 use track::TrackEnd;
@@ -170,10 +172,7 @@ impl Recorder {
     ///
     /// # Errors
     /// As [`Recorder::start`].
-    pub fn start_with(
-        config: RecorderConfig,
-        mut open: Box<dyn FnMut(&Path) -> Result<Box<dyn SoundSink>, SinkError> + Send>,
-    ) -> Result<(Self, Vec<Track>), RecordError> {
+    pub fn start_with(config: RecorderConfig, mut open: Opener) -> Result<(Self, Vec<Track>), RecordError> {
         let wrong = |why: String| RecordError { path: config.path.clone(), why };
         if !(8_000..=48_000).contains(&config.sample_rate_hz) {
             return Err(wrong(format!("{} Hz; 8000 to 48000 Hz are possible", config.sample_rate_hz)));

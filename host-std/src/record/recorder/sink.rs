@@ -35,8 +35,8 @@ impl SoundSink for WavSink {
     }
 }
 
-/// Opens sinks by the ending of a file's name.
-pub(super) type Opener = Box<dyn FnMut(&Path) -> Result<Box<dyn SoundSink>, SinkError> + Send>;
+/// Makes the sink of a file.
+pub type Opener = Box<dyn FnMut(&Path) -> Result<Box<dyn SoundSink>, SinkError> + Send>;
 
 pub(super) fn opener(config: &RecorderConfig) -> Result<Opener, RecordError> {
     let wrong = |why: String| RecordError { path: config.path.clone(), why };

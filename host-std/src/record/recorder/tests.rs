@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::Instant as StdInstant;
 
