@@ -61,8 +61,10 @@ pub mod opus;
 #[cfg(feature = "opus")]
 pub mod opus_file;
 pub mod output;
+#[cfg(feature = "record")]
+pub mod player;
 pub mod receiver;
-#[cfg(feature = "report")]
+#[cfg(any(feature = "record", feature = "report"))]
 pub mod record;
 pub mod registry;
 #[cfg(feature = "replay")]
@@ -70,6 +72,7 @@ pub mod replay;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod resample;
+pub mod room;
 pub mod sdp;
 pub mod session;
 #[cfg(feature = "simulate")]
