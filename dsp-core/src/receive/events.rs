@@ -12,6 +12,7 @@
 //! while no event lasts.
 
 use crate::time::{Duration, Instant, RtpTime, Ssrc};
+use crate::tone::EventCode;
 use crate::wire::event::{EventLengthError, MAX_EVENT_TICKS, TelephoneEvent};
 
 /// How many segments of a long event there may be between two that come, the latter included. Fewer than 16: timestamps of
@@ -65,8 +66,8 @@ pub enum EventPhase {
 pub struct EventReport {
     /// Whether it begins or has ended.
     pub phase: EventPhase,
-    /// Its code (RFC 4733, 7).
-    pub event: u8,
+    /// What it is.
+    pub event: EventCode,
     /// Whose it is.
     pub ssrc: Ssrc,
     /// The timestamp at which it began as far as was known when it was told first: with `ssrc` and `event` its name.
@@ -113,7 +114,7 @@ enum Told {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     ssrc: Ssrc,
-    event: u8,
+    event: EventCode,
     volume: u8,
     clock_hz: u32,
     /// When it began as far as was known at first.

@@ -9,6 +9,7 @@
 use core::fmt;
 
 use crate::time::{PayloadType, RtpTime};
+use crate::tone::EventCode;
 use crate::wire::event::{MAX_EVENT_TICKS, TelephoneEvent};
 
 /// How often the end of an event is reported (RFC 4733, 2.5.1.4).
@@ -18,8 +19,8 @@ const ENDS: u8 = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct KeyPress {
-    /// The event's code (RFC 4733, 7): 0-9, 10 is `*`, 11 `#`, 12-15 A-D, 16 the hook flash.
-    pub event: u8,
+    /// Which: a digit, or the hook flash.
+    pub event: EventCode,
     /// How long it lasts, in ms: at least a packet.
     pub duration_ms: u32,
     /// How long no other begins after it, in ms: at least the two packets that repeat its end.
@@ -30,7 +31,7 @@ pub struct KeyPress {
 
 impl KeyPress {
     /// A key as a phone presses it: 100 ms, and as long until the next; -10 dBm0.
-    pub const fn of(event: u8) -> Self {
+    pub const fn of(event: EventCode) -> Self {
         Self { event, duration_ms: 100, gap_ms: 100, volume: 10 }
     }
 }
@@ -294,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_key_takes_the_place_of_the_sound_and_ends_three_times() {
-        let key = KeyPress { duration_ms: 50, gap_ms: 60, ..KeyPress::of(5) };
+        let key = KeyPress { duration_ms: 50, gap_ms: 60, ..KeyPress::of(EventCode(5)) };
         let sent = sent(&mut Pcmu, 20, 8_000, &[key, key], 12);
         let begins = [
             (true, 160, 160, false),
@@ -317,7 +318,7 @@ mod tests {
     fn any_clock_and_packet_length_and_long_events_in_segments() {
         let clocks = [(8_000, 20), (16_000, 30), (48_000, 10), (48_000, 60)];
         for (rate_hz, ptime_ms) in clocks {
-            let key = KeyPress { duration_ms: 3_000, ..KeyPress::of(11) };
+            let key = KeyPress { duration_ms: 3_000, ..KeyPress::of(EventCode(11)) };
             let packets = (4_000 / ptime_ms) as usize;
             let mut encoder = L16::new(rate_hz, 1).unwrap();
             let sent = sent(&mut encoder, ptime_ms, rate_hz, &[key], packets);
@@ -342,14 +343,14 @@ mod tests {
                 heard.receive(now, &header, &sent.payload).unwrap();
                 told.extend(core::iter::from_fn(|| heard.next(now)));
             }
-            let told: Vec<_> = told.iter().map(|report| (report.phase, report.event)).collect();
+            let told: Vec<_> = told.iter().map(|report| (report.phase, report.event.0)).collect();
             assert_eq!(told, [(EventPhase::Began, 11), (EventPhase::Ended, 11)], "{rate_hz} {ptime_ms}");
         }
     }
 
     #[test]
     fn durations_count_in_the_clock_of_the_events() {
-        let key = KeyPress { duration_ms: 10_000, ..KeyPress::of(1) };
+        let key = KeyPress { duration_ms: 10_000, ..KeyPress::of(EventCode(1)) };
         let rows = rows(&sent(&mut L16::new(48_000, 1).unwrap(), 20, 8_000, &[key], 520));
         assert_eq!(rows[0], (true, 960, 160, false));
         let (_, last, duration, end) = rows[rows.len() - 1];
@@ -360,12 +361,12 @@ mod tests {
     fn what_has_not_left_waits_again_and_no_more_than_there_is_room_for() {
         let mut events = EventSender::<2>::new();
         let format = EventFormat { payload_type: EVENT, clock_hz: 8_000 };
-        events.press(KeyPress::of(1)).unwrap();
+        events.press(KeyPress::of(EventCode(1))).unwrap();
         assert_eq!(events.turn(RtpTime(0), 160, 8_000), None, "nothing was agreed on");
-        events.press(KeyPress::of(2)).unwrap();
-        assert_eq!(events.press(KeyPress::of(3)), Err(KeysFull { room: 2 }));
+        events.press(KeyPress::of(EventCode(2))).unwrap();
+        assert_eq!(events.press(KeyPress::of(EventCode(3))), Err(KeysFull { room: 2 }));
         events.set_format(Some(format));
-        assert_eq!(events.turn(RtpTime(0), 160, 8_000).map(|packet| packet.report.event), Some(1));
+        assert_eq!(events.turn(RtpTime(0), 160, 8_000).map(|packet| packet.report.event), Some(EventCode(1)));
         // The same format changes nothing, another ends it here, and a pause too.
         events.set_format(Some(format));
         assert_eq!(events.turn(RtpTime(160), 160, 8_000).map(|packet| packet.report.duration), Some(320));
@@ -373,10 +374,10 @@ mod tests {
         assert_eq!(events.turn(RtpTime(320), 160, 8_000).map(|packet| packet.report.end), Some(true));
         events.set_format(Some(EventFormat { clock_hz: 48_000, ..format }));
         let packet = events.turn(RtpTime(480), 960, 48_000).unwrap();
-        assert_eq!((packet.report.event, packet.marker, packet.report.duration), (2, true, 960));
+        assert_eq!((packet.report.event, packet.marker, packet.report.duration), (EventCode(2), true, 960));
         events.cut();
         assert!(events.is_idle() && events.turn(RtpTime(1_440), 960, 48_000).is_none());
-        events.press(KeyPress::of(4)).unwrap();
+        events.press(KeyPress::of(EventCode(4))).unwrap();
         events.clear();
         assert_eq!((events.waiting(), events.begun()), (0, 2));
     }

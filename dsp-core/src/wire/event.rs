@@ -7,12 +7,12 @@
 
 use core::fmt;
 
+use crate::tone::EventCode;
+
 /// Length of one event in bytes.
 pub const EVENT_LEN: usize = 4;
 /// The longest duration that an event's field holds, in ticks; longer events are split into segments (RFC 4733, 2.5.1.3).
 pub const MAX_EVENT_TICKS: u32 = 0xffff;
-/// The code of the hook flash (RFC 4733, 7, table 7); 0-9 are the digits, 10 is `*`, 11 `#`, 12-15 A-D.
-pub const FLASH: u8 = 16;
 
 /// The E bit of an event's second byte.
 const END_BIT: u8 = 0x80;
@@ -40,11 +40,11 @@ impl fmt::Display for EventLengthError {
 impl core::error::Error for EventLengthError {}
 
 /// One telephone event as a packet reports it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TelephoneEvent {
-    /// The event's code (RFC 4733, 7).
-    pub event: u8,
+    /// What it is.
+    pub event: EventCode,
     /// Whether it has ended: the E bit.
     pub end: bool,
     /// The power of the tone in -dBm0, 0 to 63; of events that are no tones it says nothing.
@@ -78,7 +78,7 @@ impl TelephoneEvent {
 
     fn read(&[event, second, high, low]: &[u8; EVENT_LEN]) -> Self {
         Self {
-            event,
+            event: EventCode(event),
             end: second & END_BIT != 0,
             volume: second & VOLUME_BITS,
             duration: u16::from_be_bytes([high, low]),
@@ -90,7 +90,7 @@ impl TelephoneEvent {
         let [high, low] = self.duration.to_be_bytes();
         let end = if self.end { END_BIT } else { 0 };
         let volume = if self.volume > VOLUME_BITS { VOLUME_BITS } else { self.volume };
-        [self.event, end | volume, high, low]
+        [self.event.0, end | volume, high, low]
     }
 
     /// Writes the payload of this event alone and returns its length.
@@ -182,25 +182,29 @@ mod tests {
 
     #[test]
     fn every_field_comes_back() {
-        for event in [0, 11, FLASH, 255] {
+        for event in [0, 11, 16, 255].map(EventCode) {
             for (end, volume, duration) in [(false, 0, 0), (true, 10, 800), (false, 63, 0xffff)] {
                 let written = TelephoneEvent { event, end, volume, duration };
                 assert_eq!(read(&written.to_bytes()), [(0, written)]);
             }
         }
         // RFC 4733, 5, table 12: digit 9, volume 7, 1,600 ticks, ended.
-        assert_eq!(TelephoneEvent { event: 9, end: true, volume: 7, duration: 1_600 }.to_bytes(), [9, 0x87, 6, 0x40]);
+        assert_eq!(
+            TelephoneEvent { event: EventCode(9), end: true, volume: 7, duration: 1_600 }.to_bytes(),
+            [9, 0x87, 6, 0x40]
+        );
         // The R bit is passed over, a volume that is too large is the quietest.
         assert_eq!(read(&[1, 0x4a, 0, 160])[0].1.volume, 10);
-        assert_eq!(TelephoneEvent { volume: 200, ..Default::default() }.to_bytes()[1], 63);
+        let event = TelephoneEvent { event: EventCode(1), end: false, volume: 200, duration: 0 };
+        assert_eq!(event.to_bytes()[1], 63);
         let mut short = [0; 3];
-        assert_eq!(TelephoneEvent::default().write(&mut short), Err(EventLengthError { need: 4, got: 3 }));
+        assert_eq!(event.write(&mut short), Err(EventLengthError { need: 4, got: 3 }));
         assert!(TelephoneEvent::parse(&short).is_err());
     }
 
     #[test]
     fn several_events_follow_each_other_and_what_fills_a_packet_is_none() {
-        let of = |event, end, duration| TelephoneEvent { event, end, volume: 10, duration };
+        let of = |event, end, duration| TelephoneEvent { event: EventCode(event), end, volume: 10, duration };
         let (one, two, three) = (of(1, true, 400), of(2, true, 80), of(3, false, 160));
         let packed = [one.to_bytes(), two.to_bytes(), three.to_bytes()].concat();
         assert_eq!(read(&packed), [(0, one), (400, two), (480, three)]);

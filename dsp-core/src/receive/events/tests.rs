@@ -22,7 +22,11 @@ fn packets(event: u8, clock_hz: u32, begins: u32, at_ms: u64, length_ms: u32, pt
     let (mut segment, mut marker) = (begins, true);
     let mut push = |at_ms: u64, segment: u32, marker, end, duration: u32| {
         let header = EventHeader { ssrc: SSRC, timestamp: RtpTime(segment), marker, clock_hz };
-        sent.push(Sent { at_ms, header, report: TelephoneEvent { event, end, volume: 10, duration: duration as u16 } });
+        sent.push(Sent {
+            at_ms,
+            header,
+            report: TelephoneEvent { event: EventCode(event), end, volume: 10, duration: duration as u16 },
+        });
     };
     let mut ms = 0;
     loop {
@@ -69,7 +73,7 @@ fn digits(told: &[EventReport]) -> Vec<u8> {
     let mut open: Vec<(u8, RtpTime)> = Vec::new();
     let mut begun = Vec::new();
     for report in told {
-        let name = (report.event, report.timestamp);
+        let name = (report.event.0, report.timestamp);
         match report.phase {
             EventPhase::Began => {
                 assert!(!begun.contains(&name), "told twice: {told:?}");
@@ -92,7 +96,7 @@ fn a_digit_begins_with_its_first_packet_and_ends_with_the_first_that_says_so() {
         let told = heard::<4>(&packets(5, clock_hz, u32::MAX - 100, 1_000, 120, ptime_ms));
         let of = |phase, ms| EventReport {
             phase,
-            event: 5,
+            event: EventCode(5),
             ssrc: SSRC,
             timestamp: RtpTime(u32::MAX - 100),
             begun: Instant::from_millis(1_000),
@@ -141,7 +145,7 @@ fn events_of_two_sources_and_in_one_packet() {
 
     let mut events = EventReceiver::<4>::new(EventsConfig::default());
     let header = sent[0].header;
-    let of = |event, duration| TelephoneEvent { event, end: true, volume: 0, duration }.to_bytes();
+    let of = |event, duration| TelephoneEvent { event: EventCode(event), end: true, volume: 0, duration }.to_bytes();
     events.receive(Instant::from_millis(100), &header, &[of(1, 400), of(2, 400)].concat()).unwrap();
     let told: Vec<_> = std::iter::from_fn(|| events.next(Instant::from_millis(100))).collect();
     assert_eq!(digits(&told), [1, 2]);
