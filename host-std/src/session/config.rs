@@ -168,6 +168,9 @@ pub struct CallConfig {
     /// Whether silence is described (comfort noise, RFC 3389) instead of sent, if the other side wants that too. It's for
     /// codecs without pauses of their own; those of Opus are a setting of [`Opus`](crate::registry::Opus).
     pub comfort_noise: bool,
+    /// Whether digits are offered and taken as telephone events (RFC 4733), at the clock of each codec: see
+    /// [`Call::send_digits`](super::Call::send_digits) and [`Call::next_digit`](super::Call::next_digit).
+    pub telephone_events: bool,
     /// How many packets before it each packet repeats (RFC 2198), 0 to 4, if the other side can make use of it; 0 is off.
     /// Each costs the codec's bit rate once more; what is lost alone is heard all the same, a packet later. Payloads of
     /// more than 1023 bytes are never repeated.
@@ -248,6 +251,7 @@ impl CallConfig {
             registry,
             sound: None,
             comfort_noise: false,
+            telephone_events: true,
             redundancy: 0,
             ptime_ms: 20,
             mtu: DEFAULT_MTU,
@@ -286,6 +290,7 @@ impl CallConfig {
             registry,
             sound,
             comfort_noise,
+            telephone_events,
             redundancy,
             ptime_ms,
             mtu,
@@ -333,6 +338,7 @@ impl CallConfig {
             bind,
             sound: sound.map(Sound::checked).transpose()?,
             comfort_noise,
+            telephone_events,
             redundancy,
             ptime_ms,
             latching,
@@ -360,6 +366,7 @@ pub(super) struct Settings {
     pub(super) bind: Option<IpAddr>,
     pub(super) sound: Option<Sound>,
     pub(super) comfort_noise: bool,
+    telephone_events: bool,
     redundancy: u8,
     ptime_ms: u32,
     pub(super) latching: Latching,
@@ -388,8 +395,7 @@ impl Settings {
         local.streams.push(LocalStream {
             codecs,
             redundancy: self.redundancy,
-            // Events are not sent or heard yet, so we don't claim them.
-            telephone_event: false,
+            telephone_event: self.telephone_events,
             voip_metrics: true,
             ..LocalStream::default()
         });
