@@ -338,6 +338,7 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
             audio: Box::new(Loop { rate_hz, channels, speech, at: 0, room }),
             clock,
             drift_ppm: if side == 1 { args.drift_ppm } else { 0.0 },
+            digits: None,
             time_limit: Some(StdDuration::from_secs_f64(args.seconds)),
         };
         runs.push(tokio::spawn(driver.run(from_user, status)));

@@ -242,6 +242,7 @@ fn talk(
         clock,
         drift_ppm: 0.0,
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
+        digits: None,
     };
     let begin = clock.now();
     let (ended, call, mut audio, send_error) = runtime.block_on(async {
