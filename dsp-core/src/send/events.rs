@@ -14,6 +14,10 @@ use crate::wire::event::{MAX_EVENT_TICKS, TelephoneEvent};
 
 /// How often the end of an event is reported (RFC 4733, 2.5.1.4).
 const ENDS: u8 = 3;
+/// So long after an event that was cut short the next one begins: a receiver waits for three packets (2.5.2.2) or somewhat longer.
+const CUT_MS: u32 = 300;
+/// No gap is longer.
+const LONGEST_GAP_MS: u32 = 60_000;
 
 /// A key that is to be pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +27,7 @@ pub struct KeyPress {
     pub event: EventCode,
     /// How long it lasts, in ms: at least a packet.
     pub duration_ms: u32,
-    /// How long no other begins after it, in ms: at least the two packets that repeat its end.
+    /// How long no other begins after it, in ms, up to a minute: at least the two packets that repeat its end.
     pub gap_ms: u32,
     /// Its power in -dBm0, 0 to 63.
     pub volume: u8,
@@ -71,8 +75,6 @@ struct Pressed {
     /// How long this segment has lasted, and how long the event is still to last, in ticks of the sound.
     lasted: u32,
     left: u32,
-    /// No packet of it has left yet.
-    fresh: bool,
     /// How often its end was reported.
     ends: u8,
 }
@@ -93,8 +95,8 @@ pub struct EventSender<const KEYS: usize> {
     format: Option<EventFormat>,
     waiting: [Option<KeyPress>; KEYS],
     pressed: Option<Pressed>,
-    /// Ticks of the sound until the next may begin.
-    gap: u32,
+    /// Microseconds until the next may begin.
+    gap_us: u32,
     begun: u32,
 }
 
@@ -108,7 +110,7 @@ impl<const KEYS: usize> EventSender<KEYS> {
     /// Nothing is pressed.
     pub const fn new() -> Self {
         const { assert!(KEYS > 0, "room for one key at least") };
-        Self { format: None, waiting: [None; KEYS], pressed: None, gap: 0, begun: 0 }
+        Self { format: None, waiting: [None; KEYS], pressed: None, gap_us: 0, begun: 0 }
     }
 
     /// How events are sent from now on; `None`: not at all, and what waits goes on waiting. An event that lasts goes on in the
@@ -147,14 +149,12 @@ impl<const KEYS: usize> EventSender<KEYS> {
         self.waiting = [None; KEYS];
     }
 
-    /// The event that lasts goes no further: the stream pauses or becomes another. What has not left yet waits again, if
-    /// there is room.
+    /// The event that lasts goes no further: the stream pauses or becomes another. The next begins when whoever hears that
+    /// nothing more comes of this one has taken it for over.
     pub fn cut(&mut self) {
-        if let Some(pressed) = self.pressed.take().filter(|pressed| pressed.fresh) {
-            self.waiting.rotate_right(1);
-            self.waiting[0] = Some(pressed.key);
+        if let Some(Pressed { key, .. }) = self.pressed.take() {
+            self.gap_us = key.gap_ms.clamp(CUT_MS, LONGEST_GAP_MS) * 1_000;
         }
-        self.gap = 0;
     }
 
     /// Keys that wait, the one that is pressed not among them.
@@ -169,7 +169,7 @@ impl<const KEYS: usize> EventSender<KEYS> {
 
     /// Whether no frame of sound is anything to it.
     pub(super) const fn is_quiet(&self) -> bool {
-        self.pressed.is_none() && self.waiting[0].is_none() && self.gap == 0
+        self.pressed.is_none() && self.waiting[0].is_none() && self.gap_us == 0
     }
 
     /// Events that have begun; it wraps.
@@ -182,18 +182,20 @@ impl<const KEYS: usize> EventSender<KEYS> {
     pub(super) fn turn(&mut self, timestamp: RtpTime, ticks: u32, clock_hz: u32) -> Option<EventPacket> {
         let EventFormat { payload_type, clock_hz: event_hz } = self.format?;
         let of_ms = |ms: u32| (u64::from(ms) * u64::from(clock_hz) / 1_000).min(1 << 31) as u32;
+        let us = |ticks: u32| (u64::from(ticks) * 1_000_000 / u64::from(clock_hz.max(1))) as u32;
+        let mut marker = false;
         if self.pressed.is_none() {
-            let due = self.gap == 0;
-            self.gap = self.gap.saturating_sub(ticks);
+            let due = self.gap_us == 0;
+            self.gap_us = self.gap_us.saturating_sub(us(ticks));
             let key = self.waiting[0].filter(|_| due)?;
             self.waiting.rotate_left(1);
             self.waiting[KEYS - 1] = None;
             // Its last packet may be shorter than the frame, but not the only one.
             let left = of_ms(key.duration_ms).max(ticks);
-            self.pressed = Some(Pressed { key, segment: timestamp, lasted: 0, left, fresh: true, ends: 0 });
+            marker = true;
+            self.pressed = Some(Pressed { key, segment: timestamp, lasted: 0, left, ends: 0 });
         }
         let pressed = self.pressed.as_mut()?;
-        let marker = core::mem::take(&mut pressed.fresh);
         self.begun = self.begun.wrapping_add(u32::from(marker));
         let of_event = |own: u32| u64::from(own) * u64::from(event_hz) / u64::from(clock_hz.max(1));
         if pressed.ends == 0 {
@@ -224,7 +226,8 @@ impl<const KEYS: usize> EventSender<KEYS> {
             pressed.ends += 1;
             if pressed.ends == ENDS {
                 // The gap began with the end: two packets of it have passed.
-                self.gap = of_ms(pressed.key.gap_ms).saturating_sub(ticks * u32::from(ENDS - 1));
+                let gap_us = pressed.key.gap_ms.min(LONGEST_GAP_MS) * 1_000;
+                self.gap_us = gap_us.saturating_sub(us(ticks) * u32::from(ENDS - 1));
                 self.pressed = None;
             }
         }
@@ -373,8 +376,11 @@ mod tests {
         events.release();
         assert_eq!(events.turn(RtpTime(320), 160, 8_000).map(|packet| packet.report.end), Some(true));
         events.set_format(Some(EventFormat { clock_hz: 48_000, ..format }));
-        let packet = events.turn(RtpTime(480), 960, 48_000).unwrap();
-        assert_eq!((packet.report.event, packet.marker, packet.report.duration), (EventCode(2), true, 960));
+        // What was cut short is over for the other side before the next begins.
+        let silent = (0..40).take_while(|at| events.turn(RtpTime(480 + at * 960), 960, 48_000).is_none()).count();
+        assert_eq!((silent, events.begun()), (15, 2));
+        let packet = events.turn(RtpTime(15_840), 960, 48_000).unwrap();
+        assert_eq!((packet.report.event, packet.marker, packet.report.duration), (EventCode(2), false, 1_920));
         events.cut();
         assert!(events.is_idle() && events.turn(RtpTime(1_440), 960, 48_000).is_none());
         events.press(KeyPress::of(EventCode(4))).unwrap();
