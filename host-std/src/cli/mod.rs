@@ -5,6 +5,8 @@ mod codecs;
 mod decode;
 mod demo;
 mod devices;
+mod digits;
+mod dtmf;
 mod encode;
 mod exchange;
 mod keyboard;
@@ -55,6 +57,7 @@ enum Command {
     Process(process::Args),
     Replay(replay::Args),
     Netsim(netsim::Args),
+    Dtmf(dtmf::Args),
 }
 
 /// A woman who speaks, 16 kHz.
@@ -83,6 +86,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Process(args) => process::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Netsim(args) => netsim::run(&args),
+        Command::Dtmf(args) => dtmf::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,7 +18,8 @@ use std::path::Path;
 use dsp_core::receive::{ConfigError, DelayConfig};
 use dsp_core::wire::rtp::RtpPacket;
 
-use self::find::{Search, find, key};
+use self::find::Search;
+pub(super) use self::find::{find, key};
 use self::plan::{Plan, plan, skip};
 use super::capture::{CaptureError, CaptureReader};
 use super::moments;

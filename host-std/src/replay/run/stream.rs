@@ -107,6 +107,7 @@ pub(super) fn report(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option
             wav_file,
             packet_ms,
             begins_us,
+            digits: run.digits,
             echo: None,
             echo_per_second: Vec::new(),
             delays_relative: true,
