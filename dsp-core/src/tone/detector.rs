@@ -39,6 +39,10 @@ const POWERS: usize = 64;
 /// How much of a group's power must turn as one sine: of 64. White noise 15 dB below a digit takes 3 of the weaker sine, whose
 /// twist is 8 dB.
 const PURE: i64 = 54;
+/// How much of the square of its power must still turn so after 4 ms: of 64.
+const STEADY: i64 = 41;
+/// How many times as loud as its softest hop a group's loudest may be.
+const SWELL: i32 = 5;
 /// How much of the whole sound must be the digit: of 64. The same noise takes 2.
 const ALONE: i64 = 52;
 
@@ -305,6 +309,13 @@ impl DtmfDetector {
             return;
         }
         let first = self.pointers - steady;
+        let swells = |power: fn(&Heard) -> i32| {
+            let powers = self.hops.iter().map(power);
+            powers.clone().fold(i32::MAX, i32::min) < powers.fold(0, i32::max) / SWELL
+        };
+        if swells(|hop| hop.low.power) || swells(|hop| hop.high.power) {
+            return;
+        }
         let window = Heard::sum(self.hops.iter());
         let sounding = Sounding {
             digit,
@@ -383,7 +394,10 @@ fn nearest(group: &Group, pairs: &Pairs) -> Option<usize> {
     let index = if index < 3 && along(index + 1) > along(index) { index + 1 } else { index };
     let [along, across] = pairs.along(group.turns[index][1], 1);
     let exact = along > 0 && across.abs() << 12 <= along * i64::from(group.tolerances[index]);
-    exact.then_some(index)
+    // A voice's harmonics glide: what is 4 ms apart is no longer alike.
+    let [along, across] = [along >> 14, across >> 14];
+    let steady = (along * along + across * across) * 64 >= i64::from(pairs.power) * i64::from(pairs.power) * STEADY;
+    (exact && steady).then_some(index)
 }
 
 /// Whether a hop may be part of a digit that has begun.
