@@ -26,8 +26,6 @@ use crate::time::Duration;
 pub(super) const FULL_SINE: i16 = 314;
 /// Hops in the stretch that must be a digit's.
 const WINDOW: usize = 6;
-/// The same in milliseconds.
-const WINDOW_MS: u64 = (WINDOW * PER_HOP) as u64;
 /// Hops in the stretch that is muted.
 const EARLY: usize = 3;
 /// For how long a digit must have been steady, in 2^-8 ms.
@@ -132,9 +130,11 @@ pub struct DtmfDetector {
     least: i64,
     /// The ratios of twist, in 2^-8: column over row, and row over column.
     twist: [i64; 2],
-    /// The last hops; `at` is the place of the next one.
+    /// The last hops; `at` is the place of the next one. Their sum, and that of the last few.
     hops: [Heard; WINDOW],
     at: usize,
+    window: Heard,
+    recent: Heard,
     /// Power of the last milliseconds, by their number.
     powers: [u32; POWERS],
     /// Milliseconds heard.
@@ -177,6 +177,8 @@ impl DtmfDetector {
             twist,
             hops: [Heard::default(); WINDOW],
             at: 0,
+            window: Heard::default(),
+            recent: Heard::default(),
             powers: [0; POWERS],
             pointers: 0,
             sounding: None,
@@ -244,6 +246,8 @@ impl DtmfDetector {
 
     fn hop(&mut self, each: &mut impl FnMut(HeardDigit)) {
         let (heard, powers) = self.groups.hop();
+        self.window.exchange(&heard, &self.hops[self.at]);
+        self.recent.exchange(&heard, &self.hops[(self.at + WINDOW - EARLY) % WINDOW]);
         self.hops[self.at] = heard;
         self.at = (self.at + 1) % WINDOW;
         for power in powers {
@@ -257,8 +261,8 @@ impl DtmfDetector {
             self.early = false;
             return;
         }
-        let digit = if loud { self.digit(WINDOW) } else { None };
-        self.early = digit.is_some() || (loud && self.digit(EARLY).is_some());
+        let digit = if loud { self.digit(&self.window, WINDOW) } else { None };
+        self.early = digit.is_some() || (loud && self.digit(&self.recent, EARLY).is_some());
         if let Some(sounding) = &mut self.sounding {
             let there = is_there(sounding.digit, &heard);
             let first = self.pointers - PER_HOP as u64;
@@ -294,8 +298,8 @@ impl DtmfDetector {
     fn begin(&mut self, digit: Digit, each: &mut impl FnMut(HeardDigit)) {
         let newest = |ago: u64| self.powers[(self.pointers - 1 - ago) as usize % POWERS];
         let heard = self.pointers.min(POWERS as u64 - 1);
-        // Over all of the window: what is left at its end when a digit is over must not be measured by itself.
-        let mean = (0..WINDOW_MS).map(newest).fold(0u64, |sum, power| sum + u64::from(power)) / WINDOW_MS;
+        // Over all of the window: what is left at its end when a digit is over must not be measured by itself. `powers` are halved.
+        let mean = ((self.window.low.power as u64 + self.window.high.power as u64) << 5) / (WINDOW * PER_HOP) as u64;
         let threshold = (mean / 4) as u32;
         let Some(steady) = (0..heard).position(|ago| newest(ago) < threshold) else { return };
         let steady = steady as u64;
@@ -316,13 +320,12 @@ impl DtmfDetector {
         if swells(|hop| hop.low.power) || swells(|hop| hop.high.power) {
             return;
         }
-        let window = Heard::sum(self.hops.iter());
         let sounding = Sounding {
             digit,
             start: first as i64 * 256 - i64::from(fraction),
             last: self.pointers - 1,
             threshold,
-            power: window.whole as u64,
+            power: self.window.whole as u64,
             hops: WINDOW as u32,
             missing: 0,
         };
@@ -354,12 +357,14 @@ impl DtmfDetector {
         }
     }
 
-    /// The digit that the last hops hold.
-    fn digit(&self, hops: usize) -> Option<Digit> {
-        let heard = Heard::sum((0..hops).map(|ago| &self.hops[(self.at + WINDOW - 1 - ago) % WINDOW]));
-        let row = nearest(&LOW, &heard.low)?;
-        let column = nearest(&HIGH, &heard.high)?;
-        let (low, high) = (power_at(&LOW, &heard.low, row), power_at(&HIGH, &heard.high, column));
+    /// The digit that so many hops hold.
+    fn digit(&self, heard: &Heard, hops: usize) -> Option<Digit> {
+        // No filter takes half of a power: most of what is no digit goes no further.
+        if (i64::from(heard.low.power) + i64::from(heard.high.power)) * 128 < heard.whole * ALONE {
+            return None;
+        }
+        let (row, low) = nearest(&LOW, &heard.low)?;
+        let (column, high) = nearest(&HIGH, &heard.high)?;
         let within = high << 8 <= low * self.twist[0] && low << 8 <= high * self.twist[1];
         let alone = (low + high) * 64 >= heard.whole * ALONE;
         let loud = (low + high) << 6 >= self.least * (hops * PER_HOP) as i64;
@@ -378,26 +383,37 @@ fn crossing(inside: u32, outside: u32, threshold: u32) -> i32 {
 
 /// The power of one frequency in what its group let through, as if the filter were flat.
 fn power_at(group: &Group, pairs: &Pairs, index: usize) -> i64 {
-    (i64::from(pairs.power) * i64::from(group.gains[index])) >> 12
+    (i64::from(pairs.power) * i64::from(group.gains[index][1])) >> 12
 }
 
 fn power_of(digit: Digit, heard: &Heard) -> i64 {
     power_at(&LOW, &heard.low, digit.row()) + power_at(&HIGH, &heard.high, digit.column())
 }
 
-/// The frequency that a group holds, if it is one.
-fn nearest(group: &Group, pairs: &Pairs) -> Option<usize> {
+/// The frequency that a group holds, if it is one, and its power, as if the filter were flat.
+fn nearest(group: &Group, pairs: &Pairs) -> Option<(usize, i64)> {
     let power = i64::from(pairs.power) << 14;
-    let index = group.turns.iter().position(|turns| pairs.along(turns[0], 0)[0] * 64 >= power * PURE)?;
-    // Two neighbours may both be near enough: 74 Hz are half a radian.
-    let along = |index: usize| pairs.along(group.turns[index][0], 0)[0];
-    let index = if index < 3 && along(index + 1) > along(index) { index + 1 } else { index };
+    let mut nearest = (power * PURE / 64, None);
+    for (index, turns) in group.turns.iter().enumerate() {
+        let along = pairs.along(turns[0], 0)[0];
+        if along >= nearest.0 {
+            nearest = (along, Some(index));
+        }
+    }
+    let index = nearest.1?;
     let [along, across] = pairs.along(group.turns[index][1], 1);
     let exact = along > 0 && across.abs() << 12 <= along * i64::from(group.tolerances[index]);
     // A voice's harmonics glide: what is 4 ms apart is no longer alike.
     let [along, across] = [along >> 14, across >> 14];
     let steady = (along * along + across * across) * 64 >= i64::from(pairs.power) * i64::from(pairs.power) * STEADY;
-    (exact && steady).then_some(index)
+    if !exact || !steady {
+        return None;
+    }
+    // Between the gain of the frequency and that of the most which it may be off.
+    let off = ((across << 12) / (along * i64::from(group.tolerances[index]) >> 12).max(1)).clamp(-4_096, 4_096);
+    let [below, at, above] = group.gains[index].map(i64::from);
+    let gain = at + if off < 0 { ((below - at) * -off) >> 12 } else { ((above - at) * off) >> 12 };
+    Some((index, (i64::from(pairs.power) * gain) >> 12))
 }
 
 /// Whether a hop may be part of a digit that has begun.

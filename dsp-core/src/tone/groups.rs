@@ -23,6 +23,7 @@ const STEP: usize = 8;
 pub(super) const PER_HOP: usize = 4;
 /// Samples at 8 kHz in a hop.
 pub(super) const HOP: usize = STEP * PER_HOP;
+/// Taps of the longest filter.
 const TAPS: usize = 48;
 /// Samples that a hop needs of those before it.
 const PAST: usize = TAPS - STEP;
@@ -31,15 +32,17 @@ pub(super) const MIDDLE: i64 = TAPS as i64 / 2 - STEP as i64;
 /// Bits that sums of products lose in a hop, so that sums over windows fit 32.
 const SUM_SHIFT: u32 = 6;
 
-/// A filter's taps: real and imaginary.
-type Taps = [[i16; TAPS]; 2];
+/// A filter's taps, as many of them as it has: real and imaginary.
+type Taps = [[[i16; STEP]; TAPS / STEP]; 2];
 
 /// What a group is told by.
 #[derive(Debug)]
 pub(super) struct Group {
     taps: Taps,
-    /// By how much the power of each frequency comes out too low: in 2^-12.
-    pub(super) gains: [i32; 4],
+    /// Eights of taps.
+    blocks: usize,
+    /// By how much the power of each frequency comes out too low, in 2^-12: 2.5 % below it, at it, and 2.5 % above.
+    pub(super) gains: [[i32; 3]; 4],
     /// How far each frequency turns in 1 ms and in 4 ms: cosine and sine in 2^-14.
     pub(super) turns: [[[i32; 2]; 2]; 4],
     /// The tangent of how far a frequency that is 2.5 % off turns beyond it in 4 ms, in 2^-12.
@@ -49,8 +52,8 @@ pub(super) struct Group {
 /// Parts of a frequency by which it may be off; halfway between 1.5 %, which must be accepted, and 3.5 %, which must not.
 const TOLERANCE: f64 = 0.025;
 
-pub(super) const LOW: Group = Group::new(ROWS_HZ, 819.0, 180.0);
-pub(super) const HIGH: Group = Group::new(COLUMNS_HZ, 1_421.0, 300.0);
+pub(super) static LOW: Group = Group::new(ROWS_HZ, 819.0, 180.0, 6);
+pub(super) static HIGH: Group = Group::new(COLUMNS_HZ, 1_421.0, 300.0, 6);
 
 const fn rounded(x: f64) -> i32 {
     (if x < 0.0 { x - 0.5 } else { x + 0.5 }) as i32
@@ -58,40 +61,46 @@ const fn rounded(x: f64) -> i32 {
 
 impl Group {
     /// `cutoff_hz` is where the low-pass is at -6 dB, either side of the middle.
-    const fn new(frequencies_hz: [u32; 4], middle_hz: f64, cutoff_hz: f64) -> Self {
-        let prototype = Prototype::new(TAPS as f64 / 2.0, 2.0 * cutoff_hz / 8_000.0, 27.0);
-        let middle = TAPS as f64 / 2.0 - 0.5;
+    const fn new(frequencies_hz: [u32; 4], middle_hz: f64, cutoff_hz: f64, blocks: usize) -> Self {
+        let length = blocks * STEP;
+        let prototype = Prototype::new(length as f64 / 2.0, 2.0 * cutoff_hz / 8_000.0, 27.0);
+        let middle = length as f64 / 2.0 - 0.5;
         let mut sum = 0.0;
         let mut n = 0;
-        while n < TAPS {
+        while n < length {
             sum += prototype.at(n as f64 - middle);
             n += 1;
         }
         // A sine of the middle's frequency makes a pointer of the sine's amplitude; the shift of the sum is 15.
         let scale = 65_536.0 / sum;
-        let mut taps = [[0; TAPS]; 2];
+        let mut taps = [[[0; STEP]; TAPS / STEP]; 2];
         n = 0;
-        while n < TAPS {
+        while n < length {
             let time = n as f64 - middle;
             let (sin, cos) = sin_cos(middle_hz / 8_000.0 * time);
             let tap = prototype.at(time) * scale;
-            taps[0][n] = rounded(tap * cos) as i16;
-            taps[1][n] = rounded(-tap * sin) as i16;
+            taps[0][n / STEP][n % STEP] = rounded(tap * cos) as i16;
+            taps[1][n / STEP][n % STEP] = rounded(-tap * sin) as i16;
             n += 1;
         }
-        let (mut gains, mut turns, mut tolerances) = ([0; 4], [[[0; 2]; 2]; 4], [0; 4]);
+        let (mut gains, mut turns, mut tolerances) = ([[0; 3]; 4], [[[0; 2]; 2]; 4], [0; 4]);
         let mut index = 0;
         while index < 4 {
             let hz = frequencies_hz[index] as f64;
-            let mut amplitude = 0.0;
-            n = 0;
-            while n < TAPS {
-                let time = n as f64 - middle;
-                amplitude += prototype.at(time) * sin_cos((hz - middle_hz) / 8_000.0 * time).1;
-                n += 1;
+            let mut off = 0;
+            while off < 3 {
+                let apart_hz = hz * (1.0 + TOLERANCE * (off as f64 - 1.0)) - middle_hz;
+                let mut amplitude = 0.0;
+                n = 0;
+                while n < length {
+                    let time = n as f64 - middle;
+                    amplitude += prototype.at(time) * sin_cos(apart_hz / 8_000.0 * time).1;
+                    n += 1;
+                }
+                amplitude /= sum;
+                gains[index][off] = rounded(4_096.0 / (amplitude * amplitude));
+                off += 1;
             }
-            amplitude /= sum;
-            gains[index] = rounded(4_096.0 / (amplitude * amplitude));
             let mut lag = 0;
             while lag < 2 {
                 let (sin, cos) = sin_cos(hz / 1_000.0 * LAGS[lag] as f64);
@@ -102,7 +111,7 @@ impl Group {
             tolerances[index] = rounded(sin / cos * 4_096.0);
             index += 1;
         }
-        Self { taps, gains, turns, tolerances }
+        Self { taps, blocks, gains, turns, tolerances }
     }
 }
 
@@ -119,11 +128,11 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
-    fn add(&mut self, other: &Self) {
-        self.power += other.power;
-        for (own, others) in self.lagged.iter_mut().zip(other.lagged) {
-            own[0] += others[0];
-            own[1] += others[1];
+    fn exchange(&mut self, new: &Self, old: &Self) {
+        self.power += new.power - old.power;
+        for (own, (new, old)) in self.lagged.iter_mut().zip(new.lagged.iter().zip(old.lagged)) {
+            own[0] += new[0] - old[0];
+            own[1] += new[1] - old[1];
         }
     }
 
@@ -145,14 +154,11 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    pub(super) fn sum<'a>(hops: impl Iterator<Item = &'a Self>) -> Self {
-        let mut sum = Self::default();
-        for hop in hops {
-            sum.low.add(&hop.low);
-            sum.high.add(&hop.high);
-            sum.whole += hop.whole;
-        }
-        sum
+    /// In a sum over hops: a new one comes, an old one goes. Integers, so that nothing is left of it.
+    pub(super) fn exchange(&mut self, new: &Self, old: &Self) {
+        self.low.exchange(&new.low, &old.low);
+        self.high.exchange(&new.high, &old.high);
+        self.whole += new.whole - old.whole;
     }
 }
 
@@ -164,18 +170,11 @@ impl Pointers {
     fn hear(&mut self, group: &Group, sound: &[i16; PAST + HOP], powers: &mut [u32; PER_HOP]) -> Pairs {
         self.0.copy_within(PER_HOP.., 0);
         for step in 0..PER_HOP {
-            let (sound, _) = sound[step * STEP..].as_chunks::<STEP>();
-            let part = |taps: &[i16; TAPS]| {
-                let (taps, _) = taps.as_chunks::<STEP>();
-                let mut sum = 0i32;
-                for (sound, taps) in sound.iter().zip(taps) {
-                    let mut block = 0i32;
-                    for (&sample, &tap) in sound.iter().zip(taps) {
-                        block = block.wrapping_add(i32::from(sample) * i32::from(tap));
-                    }
-                    sum = sum.wrapping_add(block);
-                }
-                // The magnitudes of taps sum to less than 2^16. A square wave is louder than a sine may be.
+            // All filters have the same middle.
+            let (sound, _) = sound[step * STEP + (TAPS - group.blocks * STEP) / 2..].as_chunks::<STEP>();
+            let part = |taps: &[[i16; STEP]; TAPS / STEP]| {
+                let sum = sum_of_products(sound, &taps[..group.blocks]);
+                // A square wave is louder than a sine may be.
                 ((sum >> 15) + ((sum >> 14) & 1)).clamp(i16::MIN.into(), i16::MAX.into())
             };
             self.0[LAGS[1] + step] = [part(&group.taps[0]), part(&group.taps[1])];
@@ -198,6 +197,21 @@ impl Pointers {
         });
         Pairs { power: (power >> SUM_SHIFT) as i32, lagged }
     }
+}
+
+/// The magnitudes of a filter's taps sum to less than 2^16, so no sum is beyond 32 bits. A function of its own, since compilers see
+/// the instruction that multiplies and adds 16-bit factors in pairs in this loop, and not where it is taken apart.
+#[inline(never)]
+fn sum_of_products(sound: &[[i16; STEP]], taps: &[[i16; STEP]]) -> i32 {
+    let mut sum = 0i32;
+    for (sound, taps) in sound.iter().zip(taps) {
+        let mut block = 0i32;
+        for (&sample, &tap) in sound.iter().zip(taps) {
+            block = block.wrapping_add(i32::from(sample) * i32::from(tap));
+        }
+        sum = sum.wrapping_add(block);
+    }
+    sum
 }
 
 /// Turns sound into what each hop holds.
