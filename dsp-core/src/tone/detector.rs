@@ -36,13 +36,13 @@ const ENDING: u8 = 5;
 const POWERS: usize = 64;
 /// How much of a group's power must turn as one sine: of 64. White noise 15 dB below a digit takes 3 of the weaker sine, whose
 /// twist is 8 dB.
-const PURE: i64 = 54;
+const PURE: i64 = 57;
 /// How much of the square of its power must still turn so after 4 ms: of 64.
-const STEADY: i64 = 41;
+const STEADY: i64 = 46;
 /// How many times as loud as its softest hop a group's loudest may be.
 const SWELL: i32 = 5;
 /// How much of the whole sound must be the digit: of 64. The same noise takes 2.
-const ALONE: i64 = 52;
+const ALONE: i64 = 55;
 
 /// Settings of a [`DtmfDetector`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
