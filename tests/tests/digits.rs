@@ -6,9 +6,13 @@ use std::net::SocketAddr;
 use dsp_core::send::KeyPress;
 use dsp_core::time::{Duration, Instant};
 use dsp_core::tone::{Digit, EventCode};
+use host_std::record::call::CallRecorder;
 use host_std::registry::CodecFormat;
+use host_std::replay::{Keys, PayloadMap, digits};
 use host_std::sdp::{Direction, SrtpPolicy};
-use host_std::session::{Call, CallConfig, CallStats, DigitError, DigitPhase, DigitSource, HeardDigit, Identity, sign};
+use host_std::session::{
+    Call, CallConfig, CallDigit, CallStats, DigitError, DigitPhase, DigitSource, Identity, ToneDetection, sign,
+};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
 
@@ -33,7 +37,7 @@ fn connect(calls: [CallConfig; 2], network: NetworkConfig, seed: u64) -> Virtual
 }
 
 /// Runs for so long and adds what each side has heard.
-fn run(simulation: &mut VirtualTime, until_ms: u64, heard: &mut [Vec<HeardDigit>; 2]) {
+fn run(simulation: &mut VirtualTime, until_ms: u64, heard: &mut [Vec<CallDigit>; 2]) {
     let mut at = simulation.ends[0].media_time().as_millis();
     while at < until_ms {
         at = (at + 100).min(until_ms);
@@ -45,13 +49,13 @@ fn run(simulation: &mut VirtualTime, until_ms: u64, heard: &mut [Vec<HeardDigit>
 }
 
 /// The signs of what was heard, each of which began and then ended, one after the other.
-fn signs(heard: &[HeardDigit]) -> String {
+fn signs(heard: &[CallDigit]) -> String {
     let mut signs = String::new();
     for pair in heard.chunks(2) {
         let [begun, ended] = pair else { panic!("{} events: {heard:?}", heard.len()) };
         assert_eq!((begun.phase, ended.phase), (DigitPhase::Began, DigitPhase::Ended), "{heard:?}");
         assert_eq!((begun.number, begun.event, begun.begun), (ended.number, ended.event, ended.begun));
-        assert_eq!((begun.source, begun.level_dbm0), (DigitSource::Event, -10.0));
+        assert_eq!(begun.source, ended.source);
         signs += &if begun.event == EventCode::FLASH { "!".into() } else { sign(begun.event) };
     }
     signs
@@ -256,4 +260,104 @@ fn what_nobody_asks_for_is_dropped_and_counted() {
     let heard: Vec<_> = std::iter::from_fn(|| call.next_digit()).collect();
     assert_eq!(signs(&heard), ALL);
     assert_eq!(heard[0].number, 16);
+}
+
+/// SIPp's captures of the twelve keys: events alone, which begin with a duration of 0 and end with three packets of one
+/// sequence number.
+#[test]
+fn captures_of_keys_give_their_digits() {
+    for (name, sign) in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "star", "pound"].into_iter().zip(ALL.chars())
+    {
+        let Some(path) = media_core_tests::shared(&format!("data/pcap/dtmf_2833_{name}.pcap")) else { return };
+        let streams = digits(&path, &Keys::default(), &PayloadMap::default()).unwrap();
+        let found: Vec<_> = streams.iter().flat_map(|stream| &stream.digits).collect();
+        assert_eq!(found.len(), 1, "{found:?}");
+        let row = found[0];
+        assert_eq!((row.digit.as_str(), row.start_ms, row.duration_ms), (sign.to_string().as_str(), 0.0, 280.0));
+        assert_eq!((row.level_dbm0, row.source), (-10.0, "event"));
+    }
+    let Some(speech) = media_core_tests::shared("data/pcap/g711a.pcap") else { return };
+    assert!(digits(&speech, &Keys::default(), &PayloadMap::default()).unwrap().is_empty());
+    // Events among packets of sound, which no map names.
+    let Some(beside) = media_core_tests::shared("cases/03_dtmf_beside_audio.pcap") else { return };
+    let streams = digits(&beside, &Keys::default(), &PayloadMap::default()).unwrap();
+    let rows: Vec<_> = streams[0].digits.iter().map(|row| (row.digit.as_str(), row.duration_ms)).collect();
+    assert_eq!(rows, [("5", 200.0), ("6", 200.0), ("7", 200.0), ("8", 200.0)]);
+}
+
+/// A digit of 100 ms at so many ms of sound at 8 kHz, -7 dBm0 together.
+fn sound(pcm: &mut [i16], sign: char, from_ms: usize, length_ms: usize) {
+    let digit = Digit::from_char(sign).unwrap();
+    for (n, sample) in pcm[from_ms * 8..][..length_ms * 8].iter_mut().enumerate() {
+        let sine = |hz: u32| (n as f64 * f64::from(hz) * std::f64::consts::TAU / 8_000.0).sin();
+        // Full scale is 3.14 dBm0; each of the two is 10 dB below 0 dBm0.
+        *sample = ((sine(digit.row_hz()) + sine(digit.column_hz())) * 32_768.0 * 10f64.powf(-13.14 / 20.0)) as i16;
+    }
+}
+
+/// Where no events were agreed on, digits are heard in the sound, once each, and taken out of it where that is wanted.
+#[test]
+fn tones_are_digits_where_there_are_no_events() {
+    for mute_tones in [false, true] {
+        let pcmu = [CodecFormat::pcmu()];
+        let deaf = |port| CallConfig { telephone_events: false, mute_tones, ..config(port, &pcmu) };
+        let mut simulation = connect([deaf(4_000), deaf(5_000)], NetworkConfig::default(), 1);
+        simulation.ends[0].speech = vec![0; 8_000 * 4];
+        for (at, sign) in ALL.chars().enumerate() {
+            sound(&mut simulation.ends[0].speech, sign, 200 + at * 200, 100);
+        }
+        simulation.ends[1].call.set_tap(Box::new(CallRecorder::default()));
+        let mut heard = [Vec::new(), Vec::new()];
+        run(&mut simulation, 3_900, &mut heard);
+        assert_eq!(signs(&heard[1]), ALL);
+        for ended in heard[1].iter().filter(|digit| digit.phase == DigitPhase::Ended) {
+            assert_eq!(ended.source, DigitSource::InBand);
+            assert!((ended.level_dbm0 + 7.0).abs() < 1.0, "{ended:?}");
+            assert!((80..=115).contains(&ended.duration.as_millis()), "{ended:?}");
+        }
+        let first = heard[1][0].begun.as_millis();
+        assert!((215..=290).contains(&first), "said at 200 ms, a packet of 20 ms and 20 ms on the network: {first}");
+        let stats = simulation.ends[1].call.stats().digits;
+        assert_eq!((stats.heard, stats.in_band), (16, 16));
+        let loud = media_core_tests::recorder(&simulation.ends[1].call)
+            .heard
+            .iter()
+            .filter(|&&sample| sample.unsigned_abs() > 1_000);
+        let loud_ms = loud.count() / 8;
+        if mute_tones {
+            assert!(loud_ms < 16 * 18, "{loud_ms}");
+        } else {
+            assert!(loud_ms > 16 * 60, "{loud_ms}");
+        }
+    }
+}
+
+/// A gateway sends a tone until it has known it, then the event, and once more what is left of the tone: one digit. The
+/// same key twice is two.
+#[test]
+fn a_tone_and_an_event_at_once_are_one_digit() {
+    let pcmu = [CodecFormat::pcmu()];
+    let side = |port| CallConfig { tones: ToneDetection::Always, ..config(port, &pcmu) };
+    let network = NetworkConfig { jitter_ms: 5.0, ..NetworkConfig::default() };
+    for leak_ms in [0, 20, 60, 90] {
+        let mut simulation = connect([side(4_000), side(5_000)], network, 5);
+        simulation.ends[0].speech = vec![0; 8_000 * 5];
+        let pressed = [(1_000, '5'), (1_600, '5'), (2_200, '8'), (3_000, '#')];
+        let mut heard = [Vec::new(), Vec::new()];
+        for (at_ms, sign) in pressed {
+            sound(&mut simulation.ends[0].speech, sign, at_ms - leak_ms, 240 + leak_ms);
+        }
+        // Only as a tone, and only as an event.
+        sound(&mut simulation.ends[0].speech, '3', 3_600, 100);
+        for (at_ms, sign) in pressed.into_iter().chain([(4_000, '9')]) {
+            run(&mut simulation, at_ms as u64, &mut heard);
+            let key = KeyPress { duration_ms: 120, ..keys(&sign.to_string())[0] };
+            simulation.ends[0].call.send_digits(&[key]).unwrap();
+        }
+        run(&mut simulation, 4_900, &mut heard);
+        heard[1].sort_by_key(|digit| digit.number);
+        assert_eq!(signs(&heard[1]), "558#39", "{leak_ms}: {:?}", heard[1]);
+        let in_band = simulation.ends[1].call.stats().digits.in_band;
+        assert!((1..=5).contains(&in_band) && (leak_ms < 90 || in_band == 5), "{leak_ms}: {in_band}");
+    }
 }

@@ -8,7 +8,7 @@ use dsp_core::time::Instant;
 use dsp_core::tone::{Digit, EventCode};
 use host_std::report::DigitLog;
 use host_std::session::driver::Command;
-use host_std::session::{DigitPhase, HeardDigit};
+use host_std::session::{CallDigit, DigitPhase};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{number_in, tell};
@@ -110,7 +110,7 @@ pub(super) async fn press(
 }
 
 /// Writes down what is heard, and says it as soon as it begins, until the call is over. Times count from `zero`.
-pub(super) async fn listen(mut heard: mpsc::Receiver<HeardDigit>, zero: Instant, line_end: &'static str) -> DigitLog {
+pub(super) async fn listen(mut heard: mpsc::Receiver<CallDigit>, zero: Instant, line_end: &'static str) -> DigitLog {
     let mut log = DigitLog::default();
     while let Some(digit) = heard.recv().await {
         log.add(&digit, zero);

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Subcommand};
 use host_std::replay::{PayloadMap, StreamDigits, digits, read_keys};
-use serde_json::json;
+use host_std::report::DigitRow;
+use serde::Serialize;
 
 use super::{Outcome, chain, print};
 
@@ -40,6 +41,12 @@ struct DetectArgs {
     json: bool,
 }
 
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Digits<'a> {
+    digits: Vec<&'a DigitRow>,
+}
+
 pub(super) fn run(args: &Args) -> Outcome {
     match &args.command {
         Command::Detect(args) => detect(args),
@@ -49,8 +56,8 @@ pub(super) fn run(args: &Args) -> Outcome {
 fn detect(args: &DetectArgs) -> Outcome {
     let streams = of_capture(args, &args.input)?;
     if args.json {
-        let digits: Vec<_> = streams.iter().flat_map(|stream| &stream.digits).collect();
-        return print(&format!("{}\n", serde_json::to_string_pretty(&json!({ "digits": digits }))?));
+        let digits = streams.iter().flat_map(|stream| &stream.digits).collect();
+        return print(&format!("{}\n", serde_json::to_string_pretty(&Digits { digits })?));
     }
     let mut text = String::new();
     for StreamDigits { stream, digits } in &streams {

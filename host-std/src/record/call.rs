@@ -13,7 +13,7 @@ use crate::report::{
     DelayRow, DigitLog, EchoFigures, EchoRow, PacketFate, PacketRow, PlayCause, PlayRow, SideReport, Spread, Statistics,
 };
 use crate::sdp::NegotiatedStream;
-use crate::session::{Call, Channel, EchoStatus, HeardDigit, Incoming, Tap};
+use crate::session::{Call, CallDigit, Channel, EchoStatus, Incoming, Tap};
 
 /// How long a fast packet stands for the network's smallest delay, in ms: as in the delay estimator.
 const BASE_WINDOW_MS: f64 = 15_000.0;
@@ -140,7 +140,7 @@ impl Tap for CallRecorder {
         }
     }
 
-    fn digit(&mut self, _: Instant, digit: &HeardDigit) {
+    fn digit(&mut self, _: Instant, digit: &CallDigit) {
         self.digits.add(digit, Instant::ZERO);
     }
 

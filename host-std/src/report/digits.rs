@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::json::micros;
 #[cfg(feature = "replay")]
 use crate::session::DigitSource;
-use crate::session::{DigitPhase, HeardDigit, sign};
+use crate::session::{CallDigit, DigitPhase, sign};
 
 /// A digit, or another event, that was heard.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -62,8 +62,8 @@ impl DigitLog {
     const MOST: usize = 10_000;
 
     /// Takes in what a call tells of a digit; times count from `zero`.
-    pub fn add(&mut self, digit: &HeardDigit, zero: Instant) {
-        let row = |digit: &HeardDigit| DigitRow {
+    pub fn add(&mut self, digit: &CallDigit, zero: Instant) {
+        let row = |digit: &CallDigit| DigitRow {
             digit: sign(digit.event),
             start_ms: ms(digit.begun.since(zero)),
             duration_ms: ms(digit.duration),

@@ -16,6 +16,20 @@ const WAITING: usize = 32;
 pub enum DigitSource {
     /// Packets of telephone events (RFC 4733).
     Event,
+    /// Tones in the sound (DTMF): see [`CallConfig::tones`](super::CallConfig::tones).
+    InBand,
+}
+
+/// When digits are looked for in the sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ToneDetection {
+    /// Never.
+    Off,
+    /// Where no telephone events were agreed on: whoever has them sends no tones.
+    #[default]
+    WithoutEvents,
+    /// Always. What comes as tone and event at once is one digit.
+    Always,
 }
 
 impl DigitSource {
@@ -23,6 +37,7 @@ impl DigitSource {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Event => "event",
+            Self::InBand => "in-band",
         }
     }
 }
@@ -39,7 +54,7 @@ pub enum DigitPhase {
 /// A digit, or another event, that the other side sent: told once as soon as it begins and once when it has ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct HeardDigit {
+pub struct CallDigit {
     /// The number of the call's stream.
     pub stream: usize,
     /// The how many-th of this stream it is: the same when it begins and when it ends.
@@ -48,7 +63,7 @@ pub struct HeardDigit {
     pub phase: DigitPhase,
     /// Which: [`EventCode::digit`] names the sixteen, 16 is a hook flash.
     pub event: EventCode,
-    /// What it was heard as.
+    /// What it was first heard as.
     pub source: DigitSource,
     /// Who sent it.
     pub ssrc: Ssrc,
@@ -56,11 +71,11 @@ pub struct HeardDigit {
     pub begun: Instant,
     /// How long it has lasted.
     pub duration: Duration,
-    /// Its power in dBm0, as the sender says it; it means nothing for events that are no tones.
+    /// Its power in dBm0: as the sender says it, or as it was heard. It means nothing for events that are no tones.
     pub level_dbm0: f32,
 }
 
-impl HeardDigit {
+impl CallDigit {
     /// Its sign, `flash`, or the event's number.
     pub fn sign(&self) -> String {
         sign(self.event)
@@ -123,7 +138,9 @@ impl std::error::Error for DigitError {}
 pub struct DigitStats {
     /// Digits and other events that were heard.
     pub heard: u32,
-    /// Of these, those whose end was not: they ended by silence, or with the next one.
+    /// Of these, those that were heard first as tones in the sound.
+    pub in_band: u32,
+    /// Events whose end was not heard: they ended by silence, or with the next one.
     pub lost_ends: u32,
     /// Digits of ours that have begun.
     pub sent: u32,
@@ -133,7 +150,7 @@ pub struct DigitStats {
 
 /// What waits for [`Call::next_digit`].
 pub(super) struct DigitQueue {
-    waiting: Box<[Option<HeardDigit>; WAITING]>,
+    waiting: Box<[Option<CallDigit>; WAITING]>,
     first: usize,
     count: usize,
     dropped: u32,
@@ -149,7 +166,7 @@ impl DigitQueue {
         size_of_val(&*self.waiting)
     }
 
-    fn push(&mut self, digit: HeardDigit) {
+    fn push(&mut self, digit: CallDigit) {
         if self.count == WAITING {
             self.pop();
             self.dropped = self.dropped.saturating_add(1);
@@ -158,7 +175,7 @@ impl DigitQueue {
         self.count += 1;
     }
 
-    fn pop(&mut self) -> Option<HeardDigit> {
+    fn pop(&mut self) -> Option<CallDigit> {
         let digit = self.waiting[self.first].take()?;
         self.first = (self.first + 1) % WAITING;
         self.count -= 1;
@@ -170,7 +187,7 @@ impl Call {
     /// What was heard of digits since it was asked last, the earliest first: each begins once and ends once. To be asked
     /// after [`receive`](Self::receive) and [`play`](Self::play); 32 wait, then the oldest are dropped and
     /// [counted](DigitStats::dropped). A [`Tap`](super::Tap) is told of all.
-    pub fn next_digit(&mut self) -> Option<HeardDigit> {
+    pub fn next_digit(&mut self) -> Option<CallDigit> {
         self.digits.pop()
     }
 
@@ -216,7 +233,7 @@ impl Call {
         for (index, stream) in self.streams.iter_mut().enumerate() {
             let Some(stream) = stream else { continue };
             while let Some(digit) = stream.next_digit(now) {
-                let digit = HeardDigit { stream: index, ..digit };
+                let digit = CallDigit { stream: index, ..digit };
                 self.digits.push(digit);
                 if let Some(tap) = &mut self.tap {
                     tap.digit(now, &digit);
@@ -231,6 +248,7 @@ impl Call {
             let own = stream.digit_stats();
             DigitStats {
                 heard: sum.heard.saturating_add(own.heard),
+                in_band: sum.in_band.saturating_add(own.in_band),
                 lost_ends: sum.lost_ends.saturating_add(own.lost_ends),
                 sent: sum.sent.saturating_add(own.sent),
                 ..sum

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
-use super::{Call, CallError, CaptureStep, Channel, EchoStatus, Ending, HeardDigit, HostFront, Missed, Transmit};
+use super::{Call, CallDigit, CallError, CaptureStep, Channel, EchoStatus, Ending, HostFront, Missed, Transmit};
 use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
 
 /// Length of an audio tick in ms.
@@ -150,7 +150,7 @@ pub struct Driver {
     pub time_limit: Option<StdDuration>,
     /// Where the digits go that are heard, as soon as they begin and when they have ended. While there is no room they wait
     /// in the call ([`Call::next_digit`]), which drops the oldest and counts them.
-    pub digits: Option<mpsc::Sender<HeardDigit>>,
+    pub digits: Option<mpsc::Sender<CallDigit>>,
 }
 
 /// What a driver gives back when its call has ended.
@@ -222,7 +222,7 @@ struct Running {
     rtcp: Option<UdpSocket>,
     clock: Clock,
     send_error: Option<io::Error>,
-    digits: Option<mpsc::Sender<HeardDigit>>,
+    digits: Option<mpsc::Sender<CallDigit>>,
 }
 
 impl Driver {

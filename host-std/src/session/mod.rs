@@ -42,7 +42,7 @@ pub use canceller::{EchoSettings, HostEcho};
 pub use capture::{CaptureConfig, CaptureStep, HostBlock, HostOwn, HostParts};
 pub use config::{CallConfig, Identity};
 pub use denoiser::HostNoise;
-pub use digits::{DigitError, DigitPhase, DigitSource, DigitStats, HeardDigit, sign};
+pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, ToneDetection, sign};
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
 pub use outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};

@@ -19,6 +19,7 @@ use super::{Stream, StreamSender};
 use crate::registry::Registry;
 use crate::sdp::{NegotiatedStream, Offered};
 use crate::session::config::{Settings, Source};
+use crate::session::digits::ToneDetection;
 use crate::session::outcome::CallError;
 use crate::session::own::{HostDetector, OwnStrategy};
 
@@ -49,6 +50,8 @@ pub(in crate::session) struct Change {
     /// Memory of the sender, where packets are longer than any before.
     room: Option<Box<[i16]>>,
     another_encoder: bool,
+    /// When digits are looked for in the sound, and whether they are taken out of it.
+    tones: (ToneDetection, bool),
     /// A source has one clock (RFC 7160, 4.1): with another we are another source.
     pub(in crate::session) other_clock: bool,
 }
@@ -169,7 +172,7 @@ impl Stream {
             round_trip: None,
             captured: None,
         };
-        stream.agree_digits();
+        stream.agree_digits(setup.settings.tones, setup.settings.mute_tones);
         stream.set_round_trip(None);
         Ok(stream)
     }
@@ -210,6 +213,7 @@ impl Stream {
             room,
             switches,
             another_encoder: !sending.codes_like(&self.sending),
+            tones: (setup.settings.tones, setup.settings.mute_tones),
             other_clock: sending.rtp_clock_hz() != self.sending.rtp_clock_hz(),
             agreed,
             sending,
@@ -268,13 +272,21 @@ impl Stream {
         self.heard.receivers_mut().add(more);
         (self.sending, self.agreed) = (sending, agreed);
         (self.closed, self.left) = (false, None);
-        self.agree_digits();
+        self.agree_digits(change.tones.0, change.tones.1);
         self.adapt_again();
         self.set_round_trip(self.round_trip);
     }
 
-    fn agree_digits(&mut self) {
+    fn agree_digits(&mut self, tones: ToneDetection, mute: bool) {
         self.digits.agree(&self.agreed, self.sending.rtp_clock_hz());
+        let wanted = match tones {
+            ToneDetection::Off => false,
+            ToneDetection::WithoutEvents => self.agreed.receive_events.is_empty(),
+            ToneDetection::Always => true,
+        };
+        if !self.heard.set_tones(wanted, mute) {
+            self.digits.end_tones();
+        }
     }
 
     /// The other side may send what is offered before its answer is here.

@@ -14,6 +14,7 @@ mod need;
 mod playing;
 mod quality;
 mod sources;
+mod tones;
 
 use dsp_core::codec::Encoder;
 use dsp_core::quality::VoipMetricsInput;
@@ -41,7 +42,7 @@ pub(super) use sources::{Counted, Farewell};
 pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};
 
 use super::config::{Settings, Source};
-use super::digits::{DigitError, DigitStats, HeardDigit};
+use super::digits::{CallDigit, DigitError, DigitStats};
 use super::outcome::Incoming;
 use super::own::HostDetector;
 use super::tap::Tap;
@@ -298,7 +299,8 @@ impl Stream {
             let samples = self.sound().a_channel(pcm.len()) as u32;
             return Played { silence: samples, ..Played::default() };
         }
-        let mut played = self.heard.play(now, pcm, tap);
+        let digits = &mut self.digits;
+        let mut played = self.heard.play(now, pcm, tap, |tone| digits.hear(&tone));
         let delay = self.heard.delay();
         if let Some(leaving) = self.leaving_mut() {
             leaving.play_under(now, pcm, &mut played, delay);
@@ -358,7 +360,7 @@ impl Stream {
     }
 
     /// What there is to tell of digits at `now`.
-    pub(super) fn next_digit(&mut self, now: Instant) -> Option<HeardDigit> {
+    pub(super) fn next_digit(&mut self, now: Instant) -> Option<CallDigit> {
         self.digits.next(now)
     }
 
