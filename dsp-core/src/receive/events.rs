@@ -18,6 +18,8 @@ use crate::wire::event::{EventLengthError, MAX_EVENT_TICKS, TelephoneEvent};
 /// How many segments of a long event there may be between two that come, the latter included. Fewer than 16: timestamps of
 /// other events, which begin with a packet of sound, are never that many whole segments apart.
 const MOST_SEGMENTS: i32 = 15;
+/// Sources of which is known what was forgotten of them.
+const SOURCES: usize = 4;
 
 /// How telephone events are received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,8 +207,8 @@ pub struct EventReceiver<const PLACES: usize> {
     /// Places of which not all is told.
     untold: usize,
     order: u32,
-    /// The latest that was forgotten.
-    forgotten: Option<(Ssrc, RtpTime)>,
+    /// The latest that was forgotten of each of the sources of which any was, the last one first.
+    forgotten: [Option<(Ssrc, RtpTime)>; SOURCES],
     stats: EventStats,
 }
 
@@ -215,7 +217,7 @@ impl<const PLACES: usize> EventReceiver<PLACES> {
     pub const fn new(config: EventsConfig) -> Self {
         const { assert!(PLACES >= 2, "two places at least") };
         let stats = EventStats { events: 0, lost_ends: 0, repeated: 0, malformed: 0, untold: 0 };
-        Self { config, places: [None; PLACES], untold: 0, order: 0, forgotten: None, stats }
+        Self { config, places: [None; PLACES], untold: 0, order: 0, forgotten: [None; SOURCES], stats }
     }
 
     /// What was counted.
@@ -253,7 +255,7 @@ impl<const PLACES: usize> EventReceiver<PLACES> {
             return;
         }
         let is_forgotten = |(other, before): (Ssrc, RtpTime)| other == ssrc && timestamp.distance(before) <= 0;
-        if self.forgotten.is_some_and(is_forgotten) {
+        if self.forgotten.iter().flatten().any(|forgotten| is_forgotten(*forgotten)) {
             self.stats.repeated = self.stats.repeated.saturating_add(1);
             return;
         }
@@ -303,12 +305,23 @@ impl<const PLACES: usize> EventReceiver<PLACES> {
                 self.untold = self.untold.saturating_sub(1);
                 self.stats.untold = self.stats.untold.saturating_add(1);
             }
-            let later = |(ssrc, timestamp): (Ssrc, RtpTime)| {
-                if ssrc == before.ssrc && timestamp.distance(before.first) > 0 { timestamp } else { before.first }
-            };
-            self.forgotten = Some((before.ssrc, self.forgotten.map_or(before.first, later)));
+            self.forget(&before);
         }
         self.untold += 1;
+    }
+
+    /// Remembers of an event that it was there.
+    fn forget(&mut self, event: &Place) {
+        let mut latest = event.segment;
+        let same = |own: &Option<(Ssrc, RtpTime)>| own.is_some_and(|(ssrc, _)| ssrc == event.ssrc);
+        let at = self.forgotten.iter().position(same).unwrap_or(SOURCES - 1);
+        if let Some((_, before)) = self.forgotten[at].filter(|(ssrc, _)| *ssrc == event.ssrc)
+            && before.distance(latest) > 0
+        {
+            latest = before;
+        }
+        self.forgotten[..=at].rotate_right(1);
+        self.forgotten[0] = Some((event.ssrc, latest));
     }
 
     /// What there is to tell at `now`, the earliest event first; `None` if there is nothing more. To be asked after each

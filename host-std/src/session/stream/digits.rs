@@ -19,7 +19,7 @@ use crate::session::outcome::Incoming;
 /// Keys that may wait.
 const KEYS: usize = 32;
 /// Events that are remembered.
-const PLACES: usize = 16;
+const PLACES: usize = 8;
 
 /// Beginnings and ends of digits in the sound that may wait for the end of the tick in which they are heard.
 const TONES: usize = 8;
