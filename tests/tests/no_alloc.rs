@@ -126,7 +126,7 @@ impl Pair {
         );
         // Tables of resamplers belong to all calls: whoever needs one first makes it.
         let tables = if sound.is_some() { TABLE_BYTES } else { 0 };
-        assert!(heap + (size_of::<Call>() as i64) < 125_000 * (sources * streams) as i64 + tables, "{heap}");
+        assert!(heap + (size_of::<Call>() as i64) < 130_000 * (sources * streams) as i64 + tables, "{heap}");
         // Its own count knows the codecs' own memory, SDP texts and lists less than exactly.
         let own = second.memory_bytes() as i64 - size_of::<Call>() as i64;
         assert!((heap - own).abs() < 4_096 * (sources * streams) as i64 + tables, "{heap} and {own}");

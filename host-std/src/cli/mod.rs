@@ -1,5 +1,6 @@
 //! Commands, their options, and how their errors are told: one clear line on stderr, and a non-zero exit.
 
+mod captured;
 mod chain;
 mod codecs;
 mod decode;

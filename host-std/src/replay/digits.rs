@@ -1,24 +1,29 @@
-//! Digits in a capture: the telephone events of each of its streams (RFC 4733), those too that have no sound.
+//! Digits in a capture: the telephone events of each of its streams (RFC 4733), those too that have no sound; and those in the
+//! sound (DTMF), as its listener heard it. What is both is one digit, an event.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
 use dsp_core::receive::{EventHeader, EventReceiver, EventsConfig};
-use dsp_core::time::{Duration, Instant, PayloadType};
+use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
+use dsp_core::tone::{DtmfConfig, DtmfDetector, HeardDigit};
 use dsp_core::wire::red::RedPayload;
 use dsp_core::wire::rtp::RtpPacket;
 
 use super::capture::{CaptureError, CaptureReader};
 use super::payloads::{Payload, PayloadMap, PayloadMeaning, Shape};
-use super::run::{ReplayError, find, key};
+use super::report::CaptureStream;
+use super::run::{ReplayConfig, ReplayError, address, find, key, replay};
 use super::source::{Keys, Kind, Source};
-use crate::report::{DigitRow, event_row};
+use crate::report::{DigitRow, event_row, tone_row};
 
 /// Events that are remembered of a stream.
 const PLACES: usize = 16;
 /// The clock of events in a stream without sound, in Hz: that of telephony.
 const USUAL_CLOCK_HZ: u32 = 8_000;
+/// A tone and an event of one digit may lie so far apart, in ms.
+const APART_MS: f64 = 200.0;
 /// When nothing more can come of an event.
 const LONG_AFTER: Duration = Duration::from_secs(10);
 
@@ -124,11 +129,61 @@ pub fn digits(path: &Path, keys: &Keys, payloads: &PayloadMap) -> Result<Vec<Str
     let mut all = Vec::new();
     for (key, _) in order {
         let Some((.., log)) = logs.remove(&key) else { continue };
-        let digits = log.finish(now);
-        if !digits.is_empty() {
-            let stream = format!("{} -> {} SSRC 0x{:08x}", key.from, key.to, key.ssrc.0);
-            all.push(StreamDigits { stream, digits });
-        }
+        all.push(StreamDigits {
+            stream: name(&address(key.from), &address(key.to), key.ssrc),
+            digits: log.finish(now),
+        });
     }
+    in_sound(path, keys, payloads, &mut all)?;
+    all.retain(|stream| !stream.digits.is_empty());
     Ok(all)
+}
+
+/// Adds what is heard in the sound of each stream that can be played.
+fn in_sound(path: &Path, keys: &Keys, payloads: &PayloadMap, all: &mut Vec<StreamDigits>) -> Result<(), ReplayError> {
+    let config = ReplayConfig { payloads: payloads.clone(), ..ReplayConfig::default() };
+    let report = match replay(path, keys, &config) {
+        Err(ReplayError::NoStream(_)) => return Ok(()),
+        report => report?,
+    };
+    for stream in &report.streams {
+        let (sound, rate_hz) = (&stream.side, stream.numbers.sample_rate_hz);
+        let Ok(mut detector) = DtmfDetector::new(DtmfConfig { sample_rate_hz: rate_hz, ..DtmfConfig::default() })
+        else {
+            continue;
+        };
+        // Both channels of stereo have a digit, or the louder one.
+        let channels = usize::from(sound.channels.max(1));
+        let pcm: Vec<_> = sound.heard.iter().copied().step_by(channels).collect();
+        let mut rows = Vec::new();
+        // It was heard as much later than it arrived as it waited.
+        let begins_ms = stream.begins_ms - stream.numbers.mean_buffer_delay_ms;
+        let mut keep = |heard: HeardDigit| {
+            if heard.ended {
+                rows.push(tone_row(&heard, begins_ms));
+            }
+        };
+        detector.hear(&pcm, &mut keep);
+        detector.finish().into_iter().for_each(keep);
+        let own = name_of(stream);
+        let at = all.iter().position(|known| known.stream == own).unwrap_or_else(|| {
+            all.push(StreamDigits { stream: own, digits: Vec::new() });
+            all.len() - 1
+        });
+        let digits = &mut all[at].digits;
+        let events = digits.clone();
+        let is_event =
+            |row: &DigitRow| events.iter().any(|event| event.digit == row.digit && row.overlaps(event, APART_MS));
+        digits.extend(rows.into_iter().filter(|row| !is_event(row)));
+        digits.sort_by(|a, b| a.start_ms.total_cmp(&b.start_ms));
+    }
+    Ok(())
+}
+
+fn name(from: &str, to: &str, ssrc: Ssrc) -> String {
+    format!("{from} -> {to} SSRC 0x{:08x}", ssrc.0)
+}
+
+fn name_of(stream: &CaptureStream) -> String {
+    format!("{} -> {} SSRC {}", stream.from, stream.to, stream.ssrc)
 }

@@ -100,6 +100,8 @@ impl fmt::Display for SkippedStream {
 pub struct CaptureStream {
     /// What the listener heard, in numbers.
     pub numbers: StreamReport,
+    /// When its first packet came, after the first of RTP in the capture, in ms. Not in the JSON.
+    pub begins_ms: f64,
     /// The sender's address; `unknown` in an rtpdump without.
     pub from: String,
     /// The receiver's.

@@ -3,6 +3,8 @@
 #[cfg(feature = "replay")]
 use dsp_core::receive::{EventPhase, EventReport};
 use dsp_core::time::{Duration, Instant};
+#[cfg(feature = "replay")]
+use dsp_core::tone::HeardDigit;
 use serde::Serialize;
 
 use super::json::micros;
@@ -24,8 +26,17 @@ pub struct DigitRow {
     /// Its power in dBm0.
     #[serde(serialize_with = "micros")]
     pub level_dbm0: f64,
-    /// What it was heard as: `event`.
+    /// What it was heard as: `event` or `in-band`.
     pub source: &'static str,
+}
+
+impl DigitRow {
+    /// Whether two were there at one time, or not further apart than this.
+    #[cfg(feature = "replay")]
+    pub(crate) fn overlaps(&self, other: &Self, apart_ms: f64) -> bool {
+        let before = |a: &Self, b: &Self| a.start_ms <= b.start_ms + b.duration_ms + apart_ms;
+        before(self, other) && before(other, self)
+    }
 }
 
 /// In one line, for people.
@@ -107,4 +118,16 @@ pub(crate) fn event_row(report: &EventReport) -> Option<DigitRow> {
         source: DigitSource::Event.name(),
     };
     (report.phase != EventPhase::Began).then(row)
+}
+
+/// The row of a digit in a sound that begins at a time in ms.
+#[cfg(feature = "replay")]
+pub(crate) fn tone_row(heard: &HeardDigit, begins_ms: f64) -> DigitRow {
+    DigitRow {
+        digit: heard.digit.to_string(),
+        start_ms: (ms(heard.start) + begins_ms).max(0.0),
+        duration_ms: ms(heard.duration),
+        level_dbm0: f64::from(heard.level_hundredths_dbm0) / 100.0,
+        source: DigitSource::InBand.name(),
+    }
 }

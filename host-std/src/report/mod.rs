@@ -29,9 +29,9 @@ pub(crate) use streams::page;
 #[cfg(feature = "cli")]
 pub use processed::{Measure, ProcessReport, SecondRow};
 
-#[cfg(feature = "replay")]
-pub(crate) use digits::event_row;
 pub use digits::{DigitLog, DigitRow, digits_in_words};
+#[cfg(feature = "replay")]
+pub(crate) use digits::{event_row, tone_row};
 
 pub use data::{
     DelayRow, EchoFigures, EchoRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread, Statistics,
