@@ -1,6 +1,6 @@
 //! DTMF detector with the limits of ITU-T Q.24: digits in sound, with start, duration and level.
 //!
-//! A stretch of 24 ms is a digit's if each group holds one sine that is within 2.5 % of one of its frequencies (1.5 % off must be
+//! A stretch of 24 ms is a digit's if each group holds one sine that is within 2 % of one of its frequencies (1.5 % off must be
 //! accepted, 3.5 % rejected), neither is louder than the other by more than the twist allows, and nearly all of the sound
 //! is these two. A digit begins when its power has been steady for 29.5 ms, up to the end of such a stretch (40 ms must be
 //! accepted, 23 ms rejected), and it ends when it has been missing for 20 ms (gaps of 10 ms must be bridged, those of 40 ms
@@ -38,11 +38,11 @@ const POWERS: usize = 64;
 /// twist is 8 dB.
 const PURE: i64 = 57;
 /// How much of the square of its power must still turn so after 4 ms: of 64.
-const STEADY: i64 = 46;
+const STEADY: i64 = 47;
 /// How many times as loud as its softest hop a group's loudest may be.
 const SWELL: i32 = 5;
 /// How much of the whole sound must be the digit: of 64. The same noise takes 2.
-const ALONE: i64 = 55;
+const ALONE: i64 = 56;
 
 /// Settings of a [`DtmfDetector`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
