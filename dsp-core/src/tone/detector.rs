@@ -1,6 +1,6 @@
 //! DTMF detector with the limits of ITU-T Q.24: digits in sound, with start, duration and level.
 //!
-//! A stretch of 24 ms is a digit's if each group holds one sine that is within 2.5 % of one of its frequencies (1.5 % off must be
+//! A stretch of 24 ms is a digit's if each group holds one sine that is within 2 % of one of its frequencies (1.5 % off must be
 //! accepted, 3.5 % rejected), neither is louder than the other by more than the twist allows, and nearly all of the sound
 //! is these two. A digit begins when its power has been steady for 29.5 ms, up to the end of such a stretch (40 ms must be
 //! accepted, 23 ms rejected), and it ends when it has been missing for 20 ms (gaps of 10 ms must be bridged, those of 40 ms
@@ -38,11 +38,11 @@ const POWERS: usize = 64;
 /// twist is 8 dB.
 const PURE: i64 = 57;
 /// How much of the square of its power must still turn so after 4 ms: of 64.
-const STEADY: i64 = 46;
+const STEADY: i64 = 47;
 /// How many times as loud as its softest hop a group's loudest may be.
 const SWELL: i32 = 5;
 /// How much of the whole sound must be the digit: of 64. The same noise takes 2.
-const ALONE: i64 = 55;
+const ALONE: i64 = 56;
 
 /// Settings of a [`DtmfDetector`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -404,8 +404,8 @@ fn nearest(group: &Group, pairs: &Pairs) -> Option<(usize, i64)> {
     let [along, across] = pairs.along(group.turns[index][1], 1);
     let exact = along > 0 && across.abs() << 12 <= along * i64::from(group.tolerances[index]);
     // A voice's harmonics glide: what is 4 ms apart is no longer alike.
-    let [along, across] = [along >> 14, across >> 14];
-    let steady = (along * along + across * across) * 64 >= i64::from(pairs.power) * i64::from(pairs.power) * STEADY;
+    let [alike, unlike, all] = [along >> 17, across >> 17, power >> 17];
+    let steady = (alike * alike + unlike * unlike) * 64 >= all * all * STEADY;
     if !exact || !steady {
         return None;
     }
@@ -424,4 +424,157 @@ fn is_there(digit: Digit, heard: &Heard) -> bool {
     half(&LOW, &heard.low, digit.row())
         && half(&HIGH, &heard.high, digit.column())
         && power_of(digit, heard) * 2 >= heard.whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::generator::{DtmfGenerator, DtmfTone};
+    use super::*;
+    use proptest::prelude::*;
+    use std::string::String;
+    use std::vec;
+    use std::vec::Vec;
+
+    fn sound<S: Sample>(rate_hz: u32, digits: &[Digit], silence: usize) -> Vec<S> {
+        let mut generator = DtmfGenerator::new(DtmfTone { sample_rate_hz: rate_hz, ..DtmfTone::default() })
+            .expect("a rate that there is");
+        let mut pcm = vec![S::default(); silence];
+        let mut frame = vec![S::default(); 77];
+        for &digit in digits {
+            generator.press(digit);
+            loop {
+                let made = generator.fill(&mut frame);
+                pcm.extend_from_slice(&frame[..made]);
+                if made == 0 {
+                    break;
+                }
+            }
+        }
+        pcm
+    }
+
+    fn heard<S: Sample>(config: DtmfConfig, pcm: &[S], frame: usize) -> Vec<HeardDigit> {
+        let (mut detector, mut heard) = (DtmfDetector::new(config).unwrap(), Vec::new());
+        pcm.chunks(frame).for_each(|frame| detector.hear(frame, |digit| heard.push(digit)));
+        heard.extend(detector.finish());
+        heard
+    }
+
+    #[test]
+    fn every_digit_begins_and_ends_whatever_the_frames() {
+        for rate in [8_000, 16_000, 24_000, 32_000, 40_000, 48_000] {
+            let config = DtmfConfig { sample_rate_hz: rate, ..DtmfConfig::default() };
+            let (short, float) = (sound::<i16>(rate, &Digit::ALL, 100), sound::<f32>(rate, &Digit::ALL, 100));
+            let first = heard(config, &short, 160);
+            let told: String = first.iter().filter(|heard| heard.ended).map(|heard| heard.digit.as_char()).collect();
+            assert_eq!(told, "0123456789*#ABCD");
+            assert_eq!(first.len(), 32);
+            for frame in [1, 33, 960] {
+                assert_eq!(heard(config, &short, frame), first);
+            }
+            let float = heard(config, &float, 480);
+            assert!(
+                float.iter().zip(&first).all(|(float, short)| (float.digit, float.ended) == (short.digit, short.ended))
+            );
+        }
+    }
+
+    #[test]
+    fn times_and_levels_are_those_of_the_sound() {
+        let heard = heard(DtmfConfig::default(), &sound::<i16>(8_000, &[Digit::Four], 400), 160);
+        let [begun, ended] = heard[..] else { panic!("{heard:?}") };
+        assert!(!begun.ended && ended.ended && begun.start == ended.start);
+        // The ramps cross half of the amplitude half a millisecond within the digit.
+        assert!(ended.start.as_micros().abs_diff(50_500) < 700, "{ended:?}");
+        assert!(ended.duration.as_micros().abs_diff(69_000) < 1_000, "{ended:?}");
+        assert!((ended.level_hundredths_dbm0 + 700).abs() < 40, "{ended:?}");
+        assert!((29_500..36_000).contains(&begun.duration.as_micros()), "{begun:?}");
+    }
+
+    #[test]
+    fn a_muted_digit_is_still_told_of_and_is_one_no_longer() {
+        for rate in [8_000, 48_000] {
+            let config = DtmfConfig { sample_rate_hz: rate, ..DtmfConfig::default() };
+            for digit in Digit::ALL {
+                let mut pcm = sound::<f32>(rate, &[digit; 3], 137);
+                let (mut detector, mut told) = (DtmfDetector::new(config).unwrap(), 0);
+                let all = pcm.clone();
+                pcm.chunks_mut(rate as usize / 50).for_each(|frame| detector.hear_and_mute(frame, |_| told += 1));
+                assert_eq!((told, heard(config, &pcm, 160)), (6, vec![]), "{digit}");
+                let energy = |pcm: &[f32]| pcm.iter().map(|x| x * x).sum::<f32>();
+                assert!(energy(&pcm) < energy(&all) * 0.3, "{digit}: {} of {}", energy(&pcm), energy(&all));
+            }
+        }
+    }
+
+    #[test]
+    fn sound_that_is_no_digit_passes_as_it_was() {
+        let mut seed = 1u32;
+        let mut noise = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 18) as i16 - 8_192
+        };
+        let pcm: Vec<i16> = (0..80_000).map(|_| noise()).collect();
+        let mut passed = pcm.clone();
+        let mut detector = DtmfDetector::new(DtmfConfig::default()).unwrap();
+        passed.chunks_mut(160).for_each(|frame| detector.hear_and_mute(frame, |digit| panic!("{digit:?}")));
+        assert_eq!(pcm, passed);
+    }
+
+    #[test]
+    fn nothing_that_is_wrong_with_a_sound_stays() {
+        let bad: [f32; 6] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 1.0, -1.0];
+        for value in bad {
+            let mut detector = DtmfDetector::new(DtmfConfig::default()).unwrap();
+            detector.hear(&[value; 4_000], |digit| panic!("{digit:?}"));
+            let mut told = 0;
+            detector.hear(&sound::<f32>(8_000, &[Digit::One], 400), |_| told += 1);
+            assert_eq!(told, 2, "after {value}");
+        }
+        // A square wave of full scale is as loud as sound can be.
+        let square: Vec<i16> = (0..8_000).map(|n| if n % 10 < 5 { i16::MAX } else { i16::MIN }).collect();
+        assert_eq!(heard(DtmfConfig::default(), &square, 160), []);
+    }
+
+    #[test]
+    fn one_that_was_reset_hears_as_a_new_one() {
+        let pcm = sound::<i16>(8_000, &[Digit::D, Digit::Two], 0);
+        let mut detector = DtmfDetector::new(DtmfConfig::default()).unwrap();
+        detector.hear(&pcm[..400], |_| ());
+        assert_eq!(detector.sounding(), Some(Digit::D));
+        detector.reset();
+        assert_eq!(detector.sounding(), None);
+        let mut told = Vec::new();
+        detector.hear(&pcm, |digit| told.push(digit));
+        told.extend(detector.finish());
+        assert_eq!(told, heard(DtmfConfig::default(), &pcm, 160));
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_an_error() {
+        let new = |change: fn(&mut DtmfConfig)| {
+            let mut config = DtmfConfig::default();
+            change(&mut config);
+            DtmfDetector::new(config).err()
+        };
+        assert_eq!(new(|config| config.sample_rate_hz = 44_100), Some(DtmfError::Rate(44_100)));
+        assert_eq!(new(|config| config.sample_rate_hz = 56_000), Some(DtmfError::Rate(56_000)));
+        assert_eq!(new(|config| config.least_level_dbm0 = -46), Some(DtmfError::LeastLevel(-46)));
+        assert_eq!(new(|config| config.row_louder_db = 21), Some(DtmfError::Twist(21)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_sound_makes_it_panic(
+            parts in proptest::collection::vec((any::<i16>(), any::<i16>(), 1usize..300, 1usize..50), 1..40),
+            rate in 1u32..=6,
+        ) {
+            let config = DtmfConfig { sample_rate_hz: rate * 8_000, least_level_dbm0: -45, ..DtmfConfig::default() };
+            let mut detector = DtmfDetector::new(config).unwrap();
+            for (one, other, length, period) in parts {
+                let mut pcm: Vec<i16> = (0..length * 10).map(|n| if n % period < period / 2 { one } else { other }).collect();
+                detector.hear_and_mute(&mut pcm, |_| ());
+            }
+        }
+    }
 }

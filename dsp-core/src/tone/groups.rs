@@ -41,16 +41,16 @@ pub(super) struct Group {
     taps: Taps,
     /// Eights of taps.
     blocks: usize,
-    /// By how much the power of each frequency comes out too low, in 2^-12: 2.5 % below it, at it, and 2.5 % above.
+    /// By how much the power of each frequency comes out too low, in 2^-12: 2 % below it, at it, and 2 % above.
     pub(super) gains: [[i32; 3]; 4],
     /// How far each frequency turns in 1 ms and in 4 ms: cosine and sine in 2^-14.
     pub(super) turns: [[[i32; 2]; 2]; 4],
-    /// The tangent of how far a frequency that is 2.5 % off turns beyond it in 4 ms, in 2^-12.
+    /// The tangent of how far a frequency that is 2 % off turns beyond it in 4 ms, in 2^-12.
     pub(super) tolerances: [i32; 4],
 }
 
-/// Parts of a frequency by which it may be off; halfway between 1.5 %, which must be accepted, and 3.5 %, which must not.
-const TOLERANCE: f64 = 0.025;
+/// By how much of itself a frequency may be off: 1.5 % must be accepted, 3.5 % must not, and what is measured in noise is within 0.2 %.
+const TOLERANCE: f64 = 0.02;
 
 pub(super) static LOW: Group = Group::new(ROWS_HZ, 819.0, 180.0, 6);
 pub(super) static HIGH: Group = Group::new(COLUMNS_HZ, 1_421.0, 300.0, 6);
