@@ -76,5 +76,6 @@ pub mod storage;
 pub mod streams;
 pub mod sync;
 pub mod time;
+pub mod tone;
 pub mod waveform;
 pub mod wire;

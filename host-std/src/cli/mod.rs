@@ -1,11 +1,14 @@
 //! Commands, their options, and how their errors are told: one clear line on stderr, and a non-zero exit.
 
+mod captured;
 mod chain;
 mod codecs;
 mod conference;
 mod decode;
 mod demo;
 mod devices;
+mod digits;
+mod dtmf;
 mod encode;
 mod exchange;
 mod keyboard;
@@ -59,6 +62,7 @@ enum Command {
     Conference(conference::Args),
     Replay(replay::Args),
     Netsim(netsim::Args),
+    Dtmf(dtmf::Args),
 }
 
 /// A woman who speaks, 16 kHz.
@@ -89,6 +93,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Mix(args) => mix::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Netsim(args) => netsim::run(&args),
+        Command::Dtmf(args) => dtmf::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@
 use dsp_core::receive::{Fate, ReceiverStats};
 use serde::Serialize;
 
+use super::digits::DigitRow;
 use super::json::{maybe_micros, micros};
 
 /// A call, and what each side of it heard.
@@ -62,6 +63,9 @@ pub struct SideReport {
     pub play: Vec<PlayRow>,
     /// The receiver's delays over time.
     pub delays: Vec<DelayRow>,
+    /// Digits that were heard.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub digits: Vec<DigitRow>,
     /// What this side's echo canceller did; not in the JSON without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub echo: Option<EchoFigures>,

@@ -5,6 +5,7 @@
 
 mod data;
 mod decimate;
+mod digits;
 mod figures;
 mod html;
 mod json;
@@ -27,6 +28,10 @@ pub(crate) use streams::page;
 
 #[cfg(feature = "cli")]
 pub use processed::{Measure, ProcessReport, SecondRow};
+
+pub use digits::{DigitLog, DigitRow, digits_in_words};
+#[cfg(feature = "replay")]
+pub(crate) use digits::{event_row, tone_row};
 
 pub use data::{
     DelayRow, EchoFigures, EchoRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread, Statistics,

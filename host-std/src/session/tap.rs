@@ -10,7 +10,7 @@ use dsp_core::receive::Played;
 use dsp_core::time::{Instant, Ssrc};
 use dsp_core::wire::rtp::RtpPacket;
 
-use super::{Call, Channel, EchoStatus, Incoming};
+use super::{Call, CallDigit, Channel, EchoStatus, Incoming};
 
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,10 @@ pub trait Tap: Any + Send {
     /// A tick was captured behind an echo canceller: how that does now.
     fn echo(&mut self, now: Instant, status: &EchoStatus) {
         let _ = (now, status);
+    }
+    /// A digit of the other side's begins or has ended.
+    fn digit(&mut self, now: Instant, digit: &CallDigit) {
+        let _ = (now, digit);
     }
     /// A tick, or a part of one, of one source, before the sum.
     fn source(&mut self, now: Instant, ssrc: Ssrc, played: &Played, pcm: &[i16]) {

@@ -106,6 +106,7 @@ impl Call {
             total: total.receiver,
             sources: total.sources,
             sender: stream.send_stats(),
+            digits: self.digit_stats(),
             delay_choice: stream.delay_choice(),
             round_trip: remote.round_trip,
             remote_voip: remote.voip,
@@ -172,6 +173,7 @@ impl Call {
     pub fn memory_bytes(&self) -> usize {
         let transport = self.transport.as_ref().map_or(0, |transport| transport.memory_bytes());
         let streams = self.streams.iter().flatten().map(Stream::memory_bytes).sum::<usize>();
-        size_of::<Self>() + self.streams.len() * size_of::<Option<Stream>>() + transport + streams
+        let own = size_of::<Self>() + self.streams.len() * size_of::<Option<Stream>>();
+        own + self.digits.memory_bytes() + transport + streams
     }
 }
