@@ -10,6 +10,7 @@ mod exchange;
 mod keyboard;
 mod netsim;
 mod network;
+mod probe;
 mod process;
 mod reoffer;
 mod replay;
@@ -53,6 +54,7 @@ enum Command {
     Codecs(codecs::Args),
     Resample(resample::Args),
     Process(process::Args),
+    Probe(probe::Args),
     Replay(replay::Args),
     Netsim(netsim::Args),
 }
@@ -81,6 +83,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Codecs(args) => codecs::run(&args),
         Command::Resample(args) => resample::run(&args),
         Command::Process(args) => process::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Netsim(args) => netsim::run(&args),
     };

@@ -22,6 +22,7 @@ use crate::output;
 
 #[cfg(feature = "replay")]
 pub(crate) use json::rows;
+pub(crate) use json::{maybe_micros, micros, rows_from};
 #[cfg(feature = "replay")]
 pub(crate) use streams::page;
 

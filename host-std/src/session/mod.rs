@@ -13,6 +13,7 @@ pub mod driver;
 mod echo;
 mod front;
 mod keys;
+mod metering;
 mod outcome;
 mod own;
 mod stream;
@@ -43,7 +44,8 @@ pub use config::{CallConfig, Identity};
 pub use denoiser::HostNoise;
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
-pub use outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};
+pub use metering::{CallSound, Fault, Finding, Place};
+pub use outcome::{CallError, CallStats, Channel, Directions, Ending, Incoming, Missed, Transmit};
 pub use own::{
     BoxedBlock, BoxedFloatBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy,
 };
