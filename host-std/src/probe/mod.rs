@@ -28,6 +28,8 @@ use crate::resample::Resampler;
 use bandwidth::Edge;
 pub use bandwidth::{Band, Bandwidth};
 pub use segments::{Segment, Segments};
+#[cfg(feature = "cli")]
+pub(crate) use words::in_words;
 
 /// Nesting from which the JSON has values on one line: a segment of speech.
 const ROW_DEPTH: usize = 5;

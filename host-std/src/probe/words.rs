@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Band, ChannelReport, ProbeReport, SoundFigures, Times};
+use super::{Band, ChannelReport, ProbeReport, Segment, SoundFigures, Times};
 
 /// Segments of speech that are listed; more are counted.
 const LISTED: usize = 12;
@@ -74,14 +74,8 @@ impl ChannelReport {
         if self.speech.is_empty() {
             return writeln!(f, "              the voice detector hears nobody speak");
         }
-        let seconds = |ms: u32| f64::from(ms) / 1e3;
-        let listed = self.speech.iter().take(LISTED);
-        let listed: Vec<_> =
-            listed.map(|segment| format!("{:.2}-{:.2}", seconds(segment.start_ms), seconds(segment.end_ms))).collect();
-        let more = self.speech.len().saturating_sub(LISTED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let share = self.speech_share * 100.0;
-        writeln!(f, "              {share:.0} % by the voice detector, at {} s{more}", listed.join(", "))
+        writeln!(f, "              {share:.0} % by the voice detector, at {}", in_words(&self.speech))
     }
 
     fn faults(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,6 +101,20 @@ impl ChannelReport {
         }
         Ok(())
     }
+}
+
+/// Segments of speech in seconds, the first of them.
+pub(crate) fn in_words(speech: &[Segment]) -> String {
+    if speech.is_empty() {
+        return "none".into();
+    }
+    let seconds = |ms: u32| f64::from(ms) / 1e3;
+    let listed = speech.iter().take(LISTED);
+    let listed: Vec<_> =
+        listed.map(|segment| format!("{:.2}-{:.2}", seconds(segment.start_ms), seconds(segment.end_ms))).collect();
+    let more = speech.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{} s{more}", listed.join(", "))
 }
 
 /// How long and when.

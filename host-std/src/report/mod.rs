@@ -30,7 +30,8 @@ pub(crate) use streams::page;
 pub use processed::{Measure, ProcessReport, SecondRow};
 
 pub use data::{
-    DelayRow, EchoFigures, EchoRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread, Statistics,
+    CallSoundFigures, DelayRow, EchoFigures, EchoRow, FindingRow, PacketFate, PacketRow, PlayCause, PlayRow, Report,
+    SideReport, Spread, Statistics,
 };
 
 impl Report {

@@ -107,6 +107,8 @@ pub(super) fn report(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option
             wav_file,
             packet_ms,
             begins_us,
+            sound: None,
+            findings: Vec::new(),
             echo: None,
             echo_per_second: Vec::new(),
             delays_relative: true,
