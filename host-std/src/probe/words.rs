@@ -45,10 +45,10 @@ impl fmt::Display for ChannelReport {
         self.segments(f)?;
         match (self.noise_floor_dbov, self.snr_db) {
             (Some(floor), Some(snr)) => {
-                writeln!(f, "  noise       {floor:.1} dBov in pauses, {snr:.1} dB below the speech")?
+                writeln!(f, "  noise       {floor:.1} dBov in pauses; speech is {snr:.1} dB above it")?
             }
             (Some(floor), None) => writeln!(f, "  noise       {floor:.1} dBov, nobody speaks")?,
-            (None, _) => writeln!(f, "  noise       unknown: there is no pause that isn't digitally silent")?,
+            (None, _) => writeln!(f, "  noise       unknown: there is no pause with sound in it that is long enough")?,
         }
         match (self.bandwidth_hz, self.bandwidth) {
             (Some(hz), Some(band)) => {
