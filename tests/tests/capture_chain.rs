@@ -222,18 +222,18 @@ fn a_silent_microphone_and_sound_that_goes_one_way_are_told() {
 
 #[test]
 fn two_loudspeakers_that_are_too_loud_howl() {
-    // From microphone to loudspeaker and back: louder by 12 dB each time round, as white noise is.
-    let stats = metered(&CodecFormat::l16(16_000, 1), 15, 0.0, |pair| {
+    // White noise comes back weaker by 10 dB; at the frequency that both rooms answer best it's louder each time round.
+    let stats = metered(&CodecFormat::l16(16_000, 1), 25, 0.0, |pair| {
         for (end, seed) in pair.ends.iter_mut().zip(1..) {
             let config =
-                RoomConfig { echo_return_loss_db: -6.0, noise_dbov: Some(-70.0), seed, ..RoomConfig::default() };
+                RoomConfig { echo_return_loss_db: 5.0, noise_dbov: Some(-70.0), seed, ..RoomConfig::default() };
             end.room = Some(Room::new(config, 16_000, 1).unwrap());
             end.speech.clear();
         }
     });
     let howling = stats[0].findings().find(|finding| finding.fault == Fault::Howling);
     let howling = howling.unwrap_or_else(|| panic!("{:?}", stats[0].findings().collect::<Vec<_>>()));
-    assert!(howling.howling_hz > 300 && howling.total_ms > 500, "{howling:?}");
+    assert!(howling.howling_hz > 300 && howling.total_ms > 2_000, "{howling:?}");
     assert!(howling.to_string().contains(" howled at about "), "{howling}");
     // In rooms as loud as a desk phone's nothing howls.
     let stats = metered(&CodecFormat::l16(16_000, 1), 10, 0.0, |pair| {

@@ -5,7 +5,8 @@
 //! makes; the whole must be above -45 dBov. A tone that stays within a bin for 640 ms howls if it has grown by 3 dB or more since
 //! 64 ms after it began, as a loop does, or if it is above -9 dBov, where a loop ends. A telephone network's tones are
 //! neither: they come at once and stay below. So a loop that has grown within 64 ms and is limited below -9 dBov is taken for one of
-//! them, and a note that is sung with growing voice can be taken for howling.
+//! them, and a note that is sung with growing voice can be taken for howling. A loop with so much gain that it overloads at many
+//! frequencies at once is noise, not a tone: the fault meter tells that it clips.
 //!
 //! Source: T. van Waterschoot and M. Moonen, "Fifty years of acoustic feedback control", Proc. IEEE 99 (2), 2011, whose
 //! criteria of peak to average, peak to harmonic and persistence these are; the figures are ours.
