@@ -2,7 +2,7 @@
 //!
 //! Spectra of half-overlapping Hann windows of 512 samples are summed, those above -70 dBov. A frequency is used if the mean there
 //! is at most 60 dB below the spectrum's highest bin, and four times above what rounding to 16 bits leaves in a bin; the edge
-//! is the end of the highest quarter of a kilohertz that is used in most of its bins. Resolution: an 512th of the rate, 16 Hz at 8
+//! is the end of the highest quarter of a kilohertz that is used in most of its bins, less the two by which the window widens it. Resolution: an 512th of the rate, 16 Hz at 8
 //! kHz and 94 at 48.
 
 use dsp_core::spectrum::Spectrum;
@@ -14,6 +14,8 @@ const HALF: usize = 256;
 const LEAST_POWER: f64 = 1e-7;
 /// How far below the highest bin a frequency may lie, as a factor of power.
 const BELOW: f64 = 1e-6;
+/// Bins by which the window widens what is in a bin.
+const SMEARED: f64 = 2.0;
 /// Width of what must be used, in Hz.
 const WIDTH_HZ: f64 = 250.0;
 
@@ -113,7 +115,7 @@ impl Edge {
             .find(|&bin| mean[bin] >= least && used(&mean[(bin + 1).saturating_sub(width).max(1)..=bin]));
         // A single tone has no neighbours.
         let top = top.or_else(|| (1..HALF).rev().find(|&bin| mean[bin] >= least))?;
-        Some(Bandwidth { edge_hz: ((top as f64 + 0.5) * bin_hz) as u32 })
+        Some(Bandwidth { edge_hz: ((top as f64 + 0.5 - SMEARED).max(1.0) * bin_hz) as u32 })
     }
 }
 
