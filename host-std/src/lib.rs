@@ -41,7 +41,7 @@
 //! | `tokio` | [`session::driver`], [`sockets`], [`simulate::proxy`]; `simulate` | tokio |
 //! | `simulate` | [`simulate`]: bad networks, virtual time; [`session::Identity::seeded`] | |
 //! | `device` | [`device::CardIo`], [`device::list_devices`] | cpal; ALSA on Linux |
-//! | `report` | [`record`], [`report`] | plotters, serde |
+//! | `report` | [`record`], [`report`], [`probe`] | plotters, serde |
 //! | `replay` | [`replay`]; `report`, `simulate` and `opus` | etherparse, flate2 |
 //! | `opus` | [`opus`], [`opus_file`], [`registry::Opus`] | libopus, which CMake builds |
 //! | `opus-dred` | Opus' concealment by a neural net and its Deep Redundancy; `opus` | |
@@ -63,6 +63,8 @@ pub mod opus_file;
 pub mod output;
 #[cfg(feature = "record")]
 pub mod player;
+#[cfg(feature = "report")]
+pub mod probe;
 pub mod receiver;
 #[cfg(any(feature = "record", feature = "report"))]
 pub mod record;

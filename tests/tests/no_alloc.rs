@@ -103,7 +103,9 @@ impl Pair {
             let decoders = own.then(|| OwnDecoders::new(|sound| (NUMBER, L16::new(sound.sample_rate_hz, 1).unwrap())));
             // Several sources wait for what is late, so that the budget is exceeded; one is as a call is by default.
             let delay = if sources > 1 { DelayConfig::listening() } else { base.delay };
-            let base = CallConfig { capture, detector, strategy, decoders, delay, comfort_noise: own, ..base };
+            let metering = own;
+            let base =
+                CallConfig { capture, metering, detector, strategy, decoders, delay, comfort_noise: own, ..base };
             let base = CallConfig { tones: ToneDetection::Always, mute_tones: true, ..base };
             let mut call =
                 Call::new(CallConfig { codecs, registry, redundancy: 1, sources, buffer_bytes, sound, ..base })

@@ -15,6 +15,7 @@ mod keyboard;
 mod mix;
 mod netsim;
 mod network;
+mod probe;
 mod process;
 mod reoffer;
 mod replay;
@@ -60,6 +61,7 @@ enum Command {
     Process(process::Args),
     Mix(mix::Args),
     Conference(conference::Args),
+    Probe(probe::Args),
     Replay(replay::Args),
     Netsim(netsim::Args),
     Dtmf(dtmf::Args),
@@ -91,6 +93,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Process(args) => process::run(&args),
         Command::Conference(args) => conference::run(&args),
         Command::Mix(args) => mix::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Netsim(args) => netsim::run(&args),
         Command::Dtmf(args) => dtmf::run(&args),

@@ -1,7 +1,8 @@
 //! What `media-core offer` and `answer` tell of a call: whom with, how it goes, and how it was.
 
+use dsp_core::process::metering::SoundStats;
 use dsp_core::time::Duration;
-use host_std::report::{DigitRow, digits_in_words};
+use host_std::report::{CallSoundFigures, DigitRow, FindingRow, digits_in_words};
 use host_std::sdp::Direction;
 use host_std::session::driver::{Ended, Status};
 use host_std::session::{Call, CallStats};
@@ -227,6 +228,17 @@ pub(super) fn text(stats: &CallStats, digits: &[DigitRow], ended: &Ended, rate_h
     if let Some(lost) = stats.remote_fraction_lost {
         lines.push(format!("  their side  {:.1} % lost lately", lost * 100.0));
     }
+    if let Some(sound) = &stats.sound {
+        let level = |sound: &SoundStats| match sound.level.active {
+            Some(active) => format!("{:.1} dBov", f64::from(active.hundredths_dbov()) / 100.0),
+            None => "no speech".into(),
+        };
+        let microphone = sound.microphone.as_ref().map(|sound| format!("microphone {}, ", level(sound)));
+        let (sent, received) = (level(&sound.sent), level(&sound.received));
+        let microphone = microphone.unwrap_or_default();
+        lines.push(format!("  speech      {microphone}sent {sent}, received {received} (active level, ITU-T P.56)"));
+    }
+    lines.extend(stats.findings().map(|finding| format!("  mind        {finding}")));
     lines.join("\n") + "\n"
 }
 
@@ -317,6 +329,9 @@ pub(super) fn json(
         "left": stats.sources.left,
         "packets_not_heard": stats.sources.unheard(),
     });
+    // Plain numbers: they are always JSON.
+    call["sound"] = json!(stats.sound.as_ref().map(CallSoundFigures::from));
+    call["findings"] = json!(stats.findings().map(FindingRow::from).collect::<Vec<_>>());
     call
 }
 

@@ -386,6 +386,7 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         comfort_noise: args.dtx,
         detector: args.vad.map(OwnDetector::voice),
         capture: args.microphone.config(),
+        metering: true,
         redundancy: args.red,
         sources: args.sources.into(),
         delay: args.jitter.delay(None)?,

@@ -10,7 +10,8 @@ use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtp::RtpPacket;
 
 use crate::report::{
-    DelayRow, DigitLog, EchoFigures, EchoRow, PacketFate, PacketRow, PlayCause, PlayRow, SideReport, Spread, Statistics,
+    CallSoundFigures, DelayRow, DigitLog, EchoFigures, EchoRow, FindingRow, PacketFate, PacketRow, PlayCause, PlayRow,
+    SideReport, Spread, Statistics,
 };
 use crate::sdp::NegotiatedStream;
 use crate::session::{Call, CallDigit, Channel, EchoStatus, Incoming, Tap};
@@ -213,6 +214,8 @@ pub fn side_report(
         play: play_rows(&listener.played, rate_hz),
         delays: delay_rows(listener, &network),
         digits: listener.digits.rows().to_vec(),
+        sound: stats.sound.as_ref().map(CallSoundFigures::from),
+        findings: stats.findings().map(FindingRow::from).collect(),
         echo: echo_figures(&listener.echo),
         echo_per_second: echo_rows(&listener.echo),
     }

@@ -23,6 +23,7 @@ use crate::output;
 
 #[cfg(feature = "replay")]
 pub(crate) use json::rows;
+pub(crate) use json::{maybe_micros, micros, rows_from};
 #[cfg(feature = "replay")]
 pub(crate) use streams::page;
 
@@ -34,7 +35,8 @@ pub use digits::{DigitLog, DigitRow, digits_in_words};
 pub(crate) use digits::{event_row, tone_row};
 
 pub use data::{
-    DelayRow, EchoFigures, EchoRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread, Statistics,
+    CallSoundFigures, DelayRow, EchoFigures, EchoRow, FindingRow, PacketFate, PacketRow, PlayCause, PlayRow, Report,
+    SideReport, Spread, Statistics,
 };
 
 impl Report {

@@ -98,6 +98,9 @@ impl fmt::Display for Report {
                 side.statistics.memory_bytes.map_or("–".into(), |bytes| format!("{:.1} KiB", bytes as f64 / 1024.0))
             })?;
         }
+        for (side, finding) in self.sides.iter().flat_map(|side| side.findings.iter().map(move |row| (side, row))) {
+            writeln!(f, "  {}: {}.", side.name, finding.words)?;
+        }
         Ok(())
     }
 }

@@ -30,6 +30,7 @@ use super::config::{Settings, Spare};
 use super::digits::DigitQueue;
 use super::front::NO_SOUND;
 use super::keys::OwnKeys;
+use super::metering::Meters;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Missed, Transmit};
 use super::own::BoxedGuard;
 use super::stream::{Sound, Stream};
@@ -48,6 +49,7 @@ pub struct Call {
     pub(super) streams: Vec<Option<Stream>>,
     pub(super) tap: Option<Box<dyn Tap>>,
     stats: CallStats,
+    meters: Option<Box<Meters>>,
     /// What offers and answers are made of.
     local: LocalMedia,
     pub(super) settings: Settings,
@@ -73,7 +75,22 @@ impl Call {
         let keys = OwnKeys::new(&identity, &mut local)?;
         let (streams, refused, stats) = (vec![None], Vec::new(), CallStats::default());
         let (offered, transport, tap, digits) = (None, None, None, DigitQueue::new());
-        Ok(Self { local, settings, identity, keys, offered, transport, streams, refused, stats, spare, tap, digits })
+        let meters = settings.metering.then(Box::default);
+        Ok(Self {
+            local,
+            settings,
+            identity,
+            keys,
+            offered,
+            transport,
+            streams,
+            refused,
+            stats,
+            meters,
+            spare,
+            tap,
+            digits,
+        })
     }
 
     /// One stream more from the next offer or answer on, over the same port (BUNDLE, RFC 9143); its number. The other side
@@ -238,6 +255,11 @@ impl Call {
         };
         self.tap = tap;
         self.collect_digits(now);
+        if let (Some(meters), Some(Some(heard))) = (&mut self.meters, self.streams.get(stream))
+            && stream == 0
+        {
+            meters.received.hear(heard.sound(), pcm);
+        }
         self.tell(|tap, call| {
             tap.played(now, stream, &played, pcm);
             tap.settled(call);
@@ -258,7 +280,21 @@ impl Call {
         let taken =
             self.streams.get_mut(stream).and_then(Option::as_mut).map(|stream| stream.capture(captured_at, pcm, open));
         self.stats.send_errors = self.stats.send_errors.saturating_add(u32::from(taken == Some(false)));
+        if let (Some(meters), Some(Some(said))) = (&mut self.meters, self.streams.get(stream))
+            && stream == 0
+        {
+            meters.sent.hear(said.sound(), pcm);
+        }
         self.tell(|tap, _| tap.captured(captured_at, stream, pcm));
+    }
+
+    /// Hears a tick of the microphone before the capture chain.
+    pub(super) fn hear_microphone(&mut self, stream: usize, pcm: &[i16]) {
+        if let (Some(meters), Some(Some(said))) = (&mut self.meters, self.streams.get(stream))
+            && stream == 0
+        {
+            meters.microphone.hear(said.sound(), pcm);
+        }
     }
 
     /// The next datagram that leaves, written to `buffer`, protected and addressed; `None` if there is none at `now`. Media

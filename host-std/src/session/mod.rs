@@ -14,6 +14,7 @@ pub mod driver;
 mod echo;
 mod front;
 mod keys;
+mod metering;
 mod outcome;
 mod own;
 mod stream;
@@ -45,7 +46,8 @@ pub use denoiser::HostNoise;
 pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, ToneDetection, sign};
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
-pub use outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};
+pub use metering::{CallSound, Fault, Finding, Place};
+pub use outcome::{CallError, CallStats, Channel, Directions, Ending, Incoming, Missed, Transmit};
 pub use own::{
     BoxedBlock, BoxedFloatBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy,
 };

@@ -15,6 +15,7 @@ use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
 use dsp_core::wire::rtcp::VoipMetrics;
 
 use super::digits::DigitStats;
+use super::metering::{self, CallSound, Finding};
 use crate::sdp::SdpError;
 
 /// Why a call can't be set up.
@@ -312,6 +313,19 @@ pub struct CallStats {
     pub mos_cq: Option<f64>,
     /// What the other side last said of how it hears us (RFC 3611, 4.7).
     pub remote_voip: Option<VoipMetrics>,
+    /// Whether the first stream was agreed on to send and to receive when these numbers were taken.
+    pub directions: Directions,
+    /// The first stream's sound in levels and faults; `None` without [`CallConfig::metering`](super::CallConfig::metering).
+    pub sound: Option<CallSound>,
+}
+
+/// Which ways a stream goes, as it was agreed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Directions {
+    /// Whether it sends.
+    pub sends: bool,
+    /// Whether it receives.
+    pub receives: bool,
 }
 
 impl CallStats {
@@ -328,6 +342,12 @@ impl CallStats {
             Incoming::Audio(_) | Incoming::Unusable(_) | Incoming::Unheard(_) => return,
         };
         *count = count.saturating_add(1);
+    }
+
+    /// What is wrong with the sound, each with how much, since when and in words: clipping, silence, howling, and sound that goes
+    /// one way only. Of a sound call there is nothing.
+    pub fn findings(&self) -> impl Iterator<Item = Finding> + '_ {
+        metering::findings(self)
     }
 
     /// Datagrams that have no place in the equation above, and what the receivers have none for

@@ -115,6 +115,8 @@ pub(super) fn report(
             packet_ms,
             begins_us,
             digits: run.digits,
+            sound: None,
+            findings: Vec::new(),
             echo: None,
             echo_per_second: Vec::new(),
             delays_relative: true,

@@ -9,6 +9,7 @@ use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use super::Call;
 use crate::registry::CodecFormat;
 use crate::sdp::{NegotiatedStream, NegotiatedTransport, Refused};
+use crate::session::metering::Meters;
 use crate::session::outcome::{CallStats, Ending};
 use crate::session::stream::{Counted, Remote, SourceStats, Stream};
 use crate::session::transport::Account;
@@ -116,6 +117,8 @@ impl Call {
             mos_lq: quality.map(|quality| quality.mos_lq),
             r_factor: conversation.map(|conversation| conversation.r_factor),
             mos_cq: conversation.map(|conversation| conversation.mos_cq),
+            directions: stream.directions(),
+            sound: self.meters.as_deref().map(Meters::read),
             ..self.stats
         }
     }
@@ -173,7 +176,8 @@ impl Call {
     pub fn memory_bytes(&self) -> usize {
         let transport = self.transport.as_ref().map_or(0, |transport| transport.memory_bytes());
         let streams = self.streams.iter().flatten().map(Stream::memory_bytes).sum::<usize>();
+        let meters = self.meters.as_deref().map_or(0, size_of_val);
         let own = size_of::<Self>() + self.streams.len() * size_of::<Option<Stream>>();
-        own + self.digits.memory_bytes() + transport + streams
+        own + meters + self.digits.memory_bytes() + transport + streams
     }
 }

@@ -43,7 +43,7 @@ pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};
 
 use super::config::{Settings, Source};
 use super::digits::{CallDigit, DigitError, DigitStats};
-use super::outcome::Incoming;
+use super::outcome::{Directions, Incoming};
 use super::own::HostDetector;
 use super::tap::Tap;
 use super::transport::{Account, Claim, STRAGGLES};
@@ -125,6 +125,12 @@ impl Stream {
     /// What was agreed on.
     pub(super) fn agreed(&self) -> &NegotiatedStream {
         &self.agreed
+    }
+
+    /// Which ways it goes.
+    pub(super) fn directions(&self) -> Directions {
+        let direction = self.agreed.direction;
+        Directions { sends: !self.closed && direction.sends(), receives: !self.closed && direction.receives() }
     }
 
     /// The codec that is sent, with the parameters that both sides' come to.
