@@ -97,7 +97,8 @@ pub(super) struct Kalman<const B: usize, const P: usize> {
     uncertainty: [[f32; B]; P],
     /// The power of what isn't echo.
     noise: [f32; B],
-    turn: usize,
+    /// The partition that was constrained last.
+    pub(super) turn: usize,
     /// The largest tap of each partition, and where the first large one lies.
     peaks: [f32; P],
     onset: usize,

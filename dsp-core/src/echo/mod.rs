@@ -33,6 +33,7 @@ mod drift;
 mod far;
 mod filter;
 mod front;
+mod late;
 mod memory;
 mod saturation;
 mod search;
@@ -56,6 +57,7 @@ use drift::Drift;
 use far::Position;
 use filter::{FarSpectra, Kalman, Nlms, difference, estimate};
 use front::{EMPHASIS, Front};
+use late::Late;
 use search::Search;
 use suppress::{Change, Suppressor};
 
@@ -97,6 +99,7 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     saturation: M::Saturation,
     search: Search<B, M::Search>,
     drift: Drift<B>,
+    late: Late<B, P>,
     suppressor: Suppressor<B>,
     /// Where the far end is read, and where the search reads it; in samples of the render history.
     position: Option<(Position, i64)>,
@@ -165,6 +168,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             saturation,
             search: Search::new(search),
             drift: Drift::NEW,
+            late: Late::NEW,
             suppressor: Suppressor::new(),
             position: None,
             lead: 0,
@@ -215,6 +219,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.saturation.as_mut().iter_mut().for_each(|model| model.0.reset());
         self.search.reset();
         self.drift = Drift::NEW;
+        self.late.reset();
         self.suppressor.reset();
         (self.position, self.lead) = (None, 0);
         (self.energies, self.projection, self.heard) = ([0.0; 4], [0.0; 3], [0.0; 3]);
@@ -355,12 +360,18 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         let heard = self.front.process(far, near, powers);
         let [x, d, third, fifth] = &heard.signals;
         let played: [f32; B] = core::array::from_fn(|n| x[n] + parts[0] * third[n] + parts[1] * fifth[n]);
+        if self.config.suppressor {
+            self.late.advance(&self.far);
+        }
         self.far.push(&self.last_far, &played);
         self.last_far = played;
 
         let mut echo = estimate(&self.kalman.weights, &self.far);
         let mut error: [f32; B] = core::array::from_fn(|n| d[n] - echo[n]);
         let doubt = self.kalman.learn(&self.far, &Spectrum::forward(&[0.0; B], &error));
+        if self.config.suppressor {
+            self.late.look(&self.kalman.weights, self.kalman.turn);
+        }
         if self.config.saturation
             && let Some(model) = self.saturation.as_mut().first_mut()
         {
@@ -480,7 +491,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
                 self.idle = (self.idle + 1).min(NO_ECHO_BLOCKS);
             }
             self.suppressor.set_absent(self.idle >= NO_ECHO_BLOCKS);
-            self.suppressor.process(&linear, &estimate, doubt, noise, frame);
+            self.suppressor.process(&linear, &estimate, doubt, self.late.power(), noise, frame);
             self.stats.near_end = self.suppressor.near_end();
         } else {
             *frame = linear;
