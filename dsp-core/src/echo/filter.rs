@@ -140,7 +140,7 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
         }
     }
 
-    /// The far end is read so many blocks earlier from now on: what was learned moves along, and is doubted a little.
+    /// The far end is read so many blocks earlier from now on: what was learned moves along.
     pub(super) fn shift(&mut self, blocks: i32) {
         shift(&mut self.weights, blocks);
         let step = (blocks.unsigned_abs() as usize).min(P);
@@ -154,7 +154,6 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
             self.uncertainty[p] = [Self::unknown(p, 60.0); B];
         }
         self.peaks = [0.0; P];
-        self.doubt(0.1);
     }
 
     pub(super) fn reset(&mut self) {

@@ -17,6 +17,8 @@ use super::filter::FarSpectra;
 
 /// Bands of equal width that the decay is fitted in.
 const BANDS: usize = 8;
+/// What lies below 150 Hz the high-pass has taken away: nothing is learned of it.
+const FIRST: usize = 3;
 /// Partitions that a line needs.
 const LEAST: usize = 3;
 /// The slowest decay, in octaves of power a block: a room of 1.5 s.
@@ -32,18 +34,20 @@ pub(super) struct Late<const B: usize, const P: usize> {
     /// By band: what is left of a power after a block, and the power that the last partition has.
     decay: [f32; BANDS],
     last: [f32; BANDS],
+    /// The far end's power a bin, by band, over a second.
+    far: [f32; BANDS],
     band: usize,
     power: [f32; B],
 }
 
 impl<const B: usize, const P: usize> Late<B, P> {
     pub(super) const NEW: Self =
-        Self { levels: [[-40.0; BANDS]; P], decay: [0.0; BANDS], last: [0.0; BANDS], band: 0, power: [0.0; B] };
+        Self { levels: [[-40.0; BANDS]; P], decay: [0.0; BANDS], last: [0.0; BANDS], far: [0.0; BANDS], band: 0, power: [0.0; B] };
 
     /// Forgets the room.
     pub(super) fn reset(&mut self) {
         self.levels = [[-40.0; BANDS]; P];
-        (self.decay, self.last, self.band) = ([0.0; BANDS], [0.0; BANDS], 0);
+        (self.decay, self.last, self.far, self.band) = ([0.0; BANDS], [0.0; BANDS], [0.0; BANDS], 0);
         self.power = [0.0; B];
     }
 
@@ -53,10 +57,13 @@ impl<const B: usize, const P: usize> Late<B, P> {
         let width = B / BANDS;
         for band in 0..BANDS {
             let (decay, last) = (self.decay[band], self.last[band]);
+            let mut sum = 0.0;
             for k in band * width..(band + 1) * width {
                 let far = leaves.re[k] * leaves.re[k] + leaves.im[k] * leaves.im[k];
                 self.power[k] = decay * (self.power[k] + last * far);
+                sum += if k < FIRST { 0.0 } else { far };
             }
+            self.far[band] = 0.99 * self.far[band] + 0.01 * sum;
         }
     }
 
@@ -65,14 +72,25 @@ impl<const B: usize, const P: usize> Late<B, P> {
         &self.power
     }
 
+    /// Whether there is more echo right behind the filter's last partition than in its first one.
+    pub(super) fn wants_tail(&self) -> bool {
+        let (mut first, mut next) = (0.0, 0.0);
+        for band in 0..BANDS {
+            first += self.far[band] * exp2(self.levels[0][band]);
+            next += self.far[band] * self.last[band] * self.decay[band];
+        }
+        first < next
+    }
+
     /// Looks at partition `turn`, and fits a line to all in one of the bands.
     pub(super) fn look(&mut self, weights: &[Spectrum<B>; P], turn: usize) {
         let width = B / BANDS;
         if let Some(weights) = weights.get(turn) {
             for (band, level) in self.levels[turn].iter_mut().enumerate() {
-                let bins = band * width..(band + 1) * width;
+                let bins = FIRST.max(band * width)..(band + 1) * width;
+                let count = bins.len();
                 let sum = weights.re[bins.clone()].iter().zip(&weights.im[bins]).fold(0.0, |sum, (re, im)| sum + re * re + im * im);
-                *level = log2(max(sum / width as f32, NOTHING));
+                *level = log2(max(sum / count as f32, NOTHING));
             }
         }
         self.fit(self.band);

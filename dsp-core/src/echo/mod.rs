@@ -72,6 +72,11 @@ const FOLLOW_BLOCKS: u32 = 100;
 /// Far end and microphone may be off by so many blocks before it's taken for a jump.
 const UNSTEADY_BLOCKS: i64 = 10;
 
+/// The echo begins no later in the filter: what comes before it is tail that is wasted.
+const LATEST_MS: f32 = 18.0;
+/// Blocks behind which the far end's high-pass has settled.
+const SETTLE: i64 = 2;
+
 /// An echo canceller for 8 or 16 kHz. `M`: memory of its parts; `B`: samples of 10 ms; `P`: the tail in blocks.
 ///
 /// A microphone that hears the loudspeaker 30 ms later at half its level:
@@ -276,45 +281,67 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.saturation.as_mut().iter_mut().for_each(|model| model.0.jump());
     }
 
-    /// Reads the far end so many blocks earlier from the next block on: positive where the echo comes later.
-    fn move_by<const RATIO: usize>(&mut self, blocks: i32, at: &mut Position) {
-        at.sample -= i64::from(blocks) * (B * RATIO) as i64;
+    /// Reads the far end so many blocks earlier from the next block on: positive where the echo comes later. What the filters
+    /// know moves along, and the far end is read anew where they need it, so that a filter that is right stays right.
+    #[cold]
+    #[inline(never)]
+    fn move_by<const RATIO: usize>(&mut self, blocks: i32, at: &mut Position, near: &Near<'_>) {
         self.stats.delay_changes = self.stats.delay_changes.saturating_add(1);
-        self.far.shift(blocks);
-        if !self.works || blocks.unsigned_abs() as usize >= P {
+        let block = (B * RATIO) as i64;
+        let from = *at;
+        at.sample -= i64::from(blocks) * block;
+        self.drift.jump();
+        self.saturation.as_mut().iter_mut().for_each(|model| model.0.jump());
+        self.suppressor.change(Change::Moved);
+        let far_off = blocks.unsigned_abs() as usize >= P;
+        if !self.works || far_off {
             self.kalman.forget(60.0);
             self.second.as_mut().fill(Spectrum::ZERO);
         } else {
             self.kalman.shift(blocks);
             filter::shift(self.second.as_mut(), blocks);
         }
-        self.front.jump();
-        self.last_far = [0.0; B];
-        self.drift.jump();
-        self.saturation.as_mut().iter_mut().for_each(|model| model.0.jump());
-        self.suppressor.change(Change::Moved);
+        let (mut again, count) = if blocks < 0 && !far_off {
+            // The blocks that are skipped.
+            (from, -blocks)
+        } else {
+            // Two blocks, behind which the high-pass has settled.
+            self.far.shift(blocks);
+            self.front.jump();
+            (Position { sample: at.sample - SETTLE * block, ..*at }, SETTLE as i32)
+        };
+        let step = far::step::<RATIO>(self.drift.ppm());
+        for _ in 0..count {
+            let mut far = [0.0; B];
+            far::read::<B, RATIO>(&near.render, near.channel, again, step, &mut far);
+            let played = self.front.replay(&far);
+            if blocks < 0 && !far_off {
+                self.far.push(&self.last_far, &played);
+            }
+            self.last_far = played;
+            again.sample += block;
+        }
     }
 
     /// The delay search's answer: `onset_ms` behind `base`.
-    fn follow<const RATIO: usize>(&mut self, onset_ms: f32, at: &mut Position, base: i64) {
+    fn follow<const RATIO: usize>(&mut self, onset_ms: f32, at: &mut Position, base: i64, near: &Near<'_>) {
         let ms = (B * RATIO) as f32 / 10.0;
         if !self.good {
             self.stats.delay_ms = Some(onset_ms - self.lead as f32 / ms);
         }
         let read_ms = -at.after(base) / ms;
         let relative = onset_ms - read_ms;
-        // A filter that works is moved only for what soon wouldn't fit into it: it would learn anew, perhaps in double talk.
+        // A filter that works may have learned what comes before the onset: it is moved for a longer tail where that holds more.
         let latest = if self.works { max(25.0, 3.0 * P as f32) } else { 25.0 };
-        if (3.0..=latest).contains(&relative) {
+        if (3.0..LATEST_MS).contains(&relative) || (relative >= 3.0 && relative <= latest && !(self.good && self.late.wants_tail())) {
             return;
         }
-        let mut blocks = libm::floorf((relative - 5.0) / 10.0) as i32;
+        let mut blocks = if relative > latest || relative < 3.0 { libm::floorf((relative - 5.0) / 10.0) as i32 } else { 1 };
         if read_ms + blocks as f32 * 10.0 < 0.0 {
             blocks = -libm::floorf(read_ms / 10.0) as i32;
         }
-        // By one block alone it isn't worth it once the filter works.
-        if blocks != 0 && !(self.good && blocks.abs() < 2) {
-            self.move_by::<RATIO>(blocks, at);
+        if blocks != 0 {
+            self.move_by::<RATIO>(blocks, at, near);
         }
     }
 
@@ -334,12 +361,12 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
                 self.kalman.onset() as f32 / per_ms - at.after(base) / (per_ms * RATIO as f32)
             });
             if let Some(onset_ms) = found.or(own) {
-                self.follow::<RATIO>(onset_ms, &mut at, base);
+                self.follow::<RATIO>(onset_ms, &mut at, base, near);
             }
         }
         if at.sample > base {
             // A loudspeaker whose clock is faster has led the reader to what isn't played yet.
-            self.move_by::<RATIO>(1, &mut at);
+            self.move_by::<RATIO>(1, &mut at, near);
         }
         let step = far::step::<RATIO>(self.drift.ppm());
         far::read::<B, RATIO>(&near.render, near.channel, at, step, &mut far);
@@ -360,18 +387,14 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         let heard = self.front.process(far, near, powers);
         let [x, d, third, fifth] = &heard.signals;
         let played: [f32; B] = core::array::from_fn(|n| x[n] + parts[0] * third[n] + parts[1] * fifth[n]);
-        if self.config.suppressor {
-            self.late.advance(&self.far);
-        }
+        self.late.advance(&self.far);
         self.far.push(&self.last_far, &played);
         self.last_far = played;
 
         let mut echo = estimate(&self.kalman.weights, &self.far);
         let mut error: [f32; B] = core::array::from_fn(|n| d[n] - echo[n]);
         let doubt = self.kalman.learn(&self.far, &Spectrum::forward(&[0.0; B], &error));
-        if self.config.suppressor {
-            self.late.look(&self.kalman.weights, self.kalman.turn);
-        }
+        self.late.look(&self.kalman.weights, self.kalman.turn);
         if self.config.saturation
             && let Some(model) = self.saturation.as_mut().first_mut()
         {

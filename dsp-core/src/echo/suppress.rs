@@ -23,7 +23,7 @@ const LOUD_FRAMES: u32 = 20;
 const FLOORS: usize = 8;
 const FLOOR_BLOCKS: u32 = 20;
 /// dB added to the calibrated models: of the uncertainty, and of the estimate.
-const MARGIN_DB: [f32; 3] = [4.0, 8.0, 3.0];
+const MARGIN_DB: [f32; 3] = [4.0, 8.0, 2.5];
 /// The band from which on the near end is looked for: above 300 Hz.
 const FIRST_BAND: usize = 3;
 /// Bands, the strongest ones, that tell whether the near end speaks.
