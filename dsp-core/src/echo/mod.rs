@@ -58,11 +58,14 @@ use far::Position;
 use filter::{FarSpectra, Kalman, Nlms, difference, estimate};
 use front::{EMPHASIS, Front};
 use late::Late;
-use search::Search;
+use search::{FilterState, Search};
 use suppress::{Change, Suppressor};
 
-/// Blocks of the far end's in which no filter takes anything away before there seems to be no echo: 2 s.
-const NO_ECHO_BLOCKS: u32 = 200;
+/// Blocks of the far end's in which no filter finds anything before there seems to be no echo: 1 s.
+const NO_ECHO_BLOCKS: u32 = 100;
+/// The projection of the microphone on the estimate is 1 where the estimate is of an echo that there is, however loud the near
+/// end, and 0 where a filter follows chance; above this there is an echo.
+const PRESENT: f32 = 0.4;
 /// The power below which the far end is silent: -60 dB of full scale a sample.
 const SILENT: f32 = 1e-6;
 /// Most blocks by which the far end is read ahead of the microphone's time: devices may take less long than they tell.
@@ -114,9 +117,11 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     energies: [f32; 4],
     /// Smoothed products: microphone by estimate, estimate, error.
     projection: [f32; 3],
+    /// The first two of them over half a second of the far end.
+    presence: [f32; 2],
     /// Blocks since the last path change.
     age: u32,
-    /// Blocks of the far end's since a filter took something away.
+    /// Blocks of the far end's since a filter found an echo.
     idle: u32,
     /// Whether the filter has reached 3 dB, and 10 dB.
     works: bool,
@@ -179,6 +184,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             lead: 0,
             energies: [0.0; 4],
             projection: [0.0; 3],
+            presence: [0.0; 2],
             age: 0,
             idle: 0,
             works: false,
@@ -227,7 +233,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.late.reset();
         self.suppressor.reset();
         (self.position, self.lead) = (None, 0);
-        (self.energies, self.projection, self.heard) = ([0.0; 4], [0.0; 3], [0.0; 3]);
+        (self.energies, self.projection, self.presence, self.heard) = ([0.0; 4], [0.0; 3], [0.0; 2], [0.0; 3]);
         (self.age, self.idle, self.emphasis, self.last_near) = (0, 0, 0.0, 0.0);
         (self.works, self.good, self.loudest) = (false, false, 0.0);
     }
@@ -353,7 +359,12 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         if self.config.delay_search {
             let base_at = Position { sample: base, fraction: 0 };
             far::read::<B, RATIO>(&near.render, near.channel, base_at, far::step::<RATIO>(0.0), &mut far);
-            let found = self.search.process(&far, frame, self.good);
+            let state = match (self.works, self.good) {
+                (_, true) => FilterState::Good,
+                (true, false) => FilterState::Works,
+                (false, false) => FilterState::Idle,
+            };
+            let found = self.search.process(&far, frame, state);
             // Under drift the search may find nothing; a filter that works knows where its echo begins.
             let known = self.good && self.age.is_multiple_of(FOLLOW_BLOCKS);
             let own = known.then(|| {
@@ -449,6 +460,9 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     fn notice_path_change(&mut self, near: &[f32; B], echo: &mut [f32; B], error: &mut [f32; B]) {
         let now = [dot(near, echo), energy(echo), energy(error)];
         self.projection.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.93 * *smooth + 0.07 * now);
+        if self.stats.far_end {
+            self.presence.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.98 * *smooth + 0.02 * now);
+        }
         self.age = self.age.saturating_add(1);
         self.works |= self.energies[1] < 0.5 * self.energies[0];
         self.good |= self.energies[1] < 0.1 * self.energies[0];
@@ -471,7 +485,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.second.as_mut().fill(Spectrum::ZERO);
         self.energies = [self.energies[0]; 4];
         self.energies[3] = 0.0;
-        (self.projection, self.age) = ([0.0; 3], 0);
+        (self.projection, self.presence, self.age) = ([0.0; 3], [0.0; 2], 0);
         (self.works, self.good) = (false, false);
         self.search.restart();
         self.drift.jump();
@@ -508,7 +522,8 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             let estimate: [f32; B] = core::array::from_fn(|n| near[n] - linear[n]);
             of_output = core::mem::replace(&mut self.last_near, near_energy);
             let noise = self.config.comfort_noise;
-            if self.energies[1] < 0.85 * self.energies[0] || (self.config.delay_search && self.search.hears_echo()) {
+            let [product, estimated] = self.presence;
+            if product > PRESENT * estimated || (self.config.delay_search && self.search.hears_echo()) {
                 self.idle = 0;
             } else if self.stats.far_end {
                 self.idle = (self.idle + 1).min(NO_ECHO_BLOCKS);
