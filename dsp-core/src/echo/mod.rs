@@ -477,6 +477,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         }
         if changed {
             self.stats.path_changes = self.stats.path_changes.saturating_add(1);
+            self.presence = [0.0; 2];
         } else if self.works {
             // One that has never worked, as without an echo, has nothing to diverge from.
             self.stats.divergences = self.stats.divergences.saturating_add(1);
@@ -485,7 +486,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.second.as_mut().fill(Spectrum::ZERO);
         self.energies = [self.energies[0]; 4];
         self.energies[3] = 0.0;
-        (self.projection, self.presence, self.age) = ([0.0; 3], [0.0; 2], 0);
+        (self.projection, self.age) = ([0.0; 3], 0);
         (self.works, self.good) = (false, false);
         self.search.restart();
         self.drift.jump();
