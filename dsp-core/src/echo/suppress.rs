@@ -19,9 +19,11 @@ const BANDS: usize = EDGES.len() - 1;
 /// Stretches of loud frames whose least ratio is kept, and frames in each.
 const STRETCHES: usize = 15;
 const LOUD_FRAMES: u32 = 20;
+/// What the floor, a minimum, lies below the mean of the same noise.
+const FILL: f32 = 1.7;
 /// Stretches of the noise floor, and blocks in each.
 const FLOORS: usize = 8;
-const FLOOR_BLOCKS: u32 = 20;
+const FLOOR_BLOCKS: u32 = 60;
 /// dB added to the calibrated models: of the uncertainty, and of the estimate.
 const MARGIN_DB: [f32; 3] = [4.0, 8.0, 2.5];
 /// The band from which on the near end is looked for: above 300 Hz.
@@ -243,7 +245,7 @@ impl<const B: usize> Suppressor<B> {
             let gain = max(self.gain[k] * muted, LEAST);
             (spectrum.re[k], spectrum.im[k]) = (gain * spectrum.re[k], gain * spectrum.im[k]);
             // The floor is a minimum: a mean of the same noise lies higher.
-            let fill = if noise { 1.3 * floor[k] * (1.0 - gain * gain) } else { 0.0 };
+            let fill = if noise { FILL * floor[k] * (1.0 - gain * gain) } else { 0.0 };
             if fill > 0.0 {
                 // Even between -1 and 1, which has a third of the power.
                 let level = libm::sqrtf(1.5 * fill);
@@ -258,7 +260,7 @@ impl<const B: usize> Suppressor<B> {
         }
     }
 
-    /// Minimum statistics: the least smoothed power of the last 1.6 s.
+    /// Minimum statistics: the least smoothed power of the last 4.8 s, in which even a far end that hardly pauses does.
     fn noise_floor(&mut self, now: &[f32; B]) -> [f32; B] {
         let begins = self.blocks.is_multiple_of(FLOOR_BLOCKS);
         if begins {
