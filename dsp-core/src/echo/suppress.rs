@@ -23,7 +23,7 @@ const LOUD_FRAMES: u32 = 20;
 const FILL: f32 = 1.7;
 /// Stretches of the noise floor, and blocks in each.
 const FLOORS: usize = 8;
-const FLOOR_BLOCKS: u32 = 60;
+const FLOOR_BLOCKS: u32 = 75;
 /// dB added to the calibrated models: of the uncertainty, and of the estimate.
 const MARGIN_DB: [f32; 3] = [4.0, 8.0, 2.5];
 /// The band from which on the near end is looked for: above 300 Hz.
@@ -260,7 +260,7 @@ impl<const B: usize> Suppressor<B> {
         }
     }
 
-    /// Minimum statistics: the least smoothed power of the last 4.8 s, in which even a far end that hardly pauses does.
+    /// Minimum statistics: the least smoothed power of the last 6 s, in which even a far end that hardly pauses does.
     fn noise_floor(&mut self, now: &[f32; B]) -> [f32; B] {
         let begins = self.blocks.is_multiple_of(FLOOR_BLOCKS);
         if begins {
