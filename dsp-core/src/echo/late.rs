@@ -41,8 +41,14 @@ pub(super) struct Late<const B: usize, const P: usize> {
 }
 
 impl<const B: usize, const P: usize> Late<B, P> {
-    pub(super) const NEW: Self =
-        Self { levels: [[-40.0; BANDS]; P], decay: [0.0; BANDS], last: [0.0; BANDS], far: [0.0; BANDS], band: 0, power: [0.0; B] };
+    pub(super) const NEW: Self = Self {
+        levels: [[-40.0; BANDS]; P],
+        decay: [0.0; BANDS],
+        last: [0.0; BANDS],
+        far: [0.0; BANDS],
+        band: 0,
+        power: [0.0; B],
+    };
 
     /// Forgets the room.
     pub(super) fn reset(&mut self) {
@@ -89,7 +95,10 @@ impl<const B: usize, const P: usize> Late<B, P> {
             for (band, level) in self.levels[turn].iter_mut().enumerate() {
                 let bins = FIRST.max(band * width)..(band + 1) * width;
                 let count = bins.len();
-                let sum = weights.re[bins.clone()].iter().zip(&weights.im[bins]).fold(0.0, |sum, (re, im)| sum + re * re + im * im);
+                let sum = weights.re[bins.clone()]
+                    .iter()
+                    .zip(&weights.im[bins])
+                    .fold(0.0, |sum, (re, im)| sum + re * re + im * im);
                 *level = log2(max(sum / count as f32, NOTHING));
             }
         }

@@ -339,10 +339,13 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         let relative = onset_ms - read_ms;
         // A filter that works may have learned what comes before the onset: it is moved for a longer tail where that holds more.
         let latest = if self.works { max(25.0, 3.0 * P as f32) } else { 25.0 };
-        if (3.0..LATEST_MS).contains(&relative) || (relative >= 3.0 && relative <= latest && !(self.good && self.late.wants_tail())) {
+        if (3.0..LATEST_MS).contains(&relative)
+            || (relative >= 3.0 && relative <= latest && !(self.good && self.late.wants_tail()))
+        {
             return;
         }
-        let mut blocks = if relative > latest || relative < 3.0 { libm::floorf((relative - 5.0) / 10.0) as i32 } else { 1 };
+        let mut blocks =
+            if relative > latest || relative < 3.0 { libm::floorf((relative - 5.0) / 10.0) as i32 } else { 1 };
         if read_ms + blocks as f32 * 10.0 < 0.0 {
             blocks = -libm::floorf(read_ms / 10.0) as i32;
         }

@@ -210,7 +210,8 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
 
 /// How far onsets lie apart in ms; there must be some in all places.
 fn spread(onsets_ms: &[f32]) -> f32 {
-    let (low, high) = onsets_ms.iter().fold((f32::MAX, f32::MIN), |(low, high), &onset| (low.min(onset), high.max(onset)));
+    let (low, high) =
+        onsets_ms.iter().fold((f32::MAX, f32::MIN), |(low, high), &onset| (low.min(onset), high.max(onset)));
     if low < 0.0 { f32::MAX } else { high - low }
 }
 

@@ -99,6 +99,8 @@ pub(super) struct Suppressor<const B: usize> {
     bands: [[f32; BANDS]; 4],
     peak: [f32; BANDS],
     near_db: f32,
+    /// How far the error's strongest bands stood out in the block before.
+    strongest_db: f32,
     near: f32,
     /// Whether there seems to be no echo at all.
     absent: bool,
@@ -125,6 +127,7 @@ impl<const B: usize> Suppressor<B> {
             bands: [[0.0; BANDS]; 4],
             peak: [0.0; BANDS],
             near_db: 0.0,
+            strongest_db: 0.0,
             near: 0.0,
             absent: false,
             random: 1,
@@ -149,7 +152,8 @@ impl<const B: usize> Suppressor<B> {
         self.floors.iter_mut().for_each(|floor| *floor = [1e3; B]);
         self.leakage.iter_mut().for_each(|leakage| *leakage = Leakage::NEW);
         (self.loud, self.bands, self.peak) = ([0; BANDS], [[0.0; BANDS]; 4], [0.0; BANDS]);
-        (self.blocks, self.near_db, self.near, self.absent, self.random) = (0, 0.0, 0.0, false, 1);
+        (self.blocks, self.near_db, self.strongest_db) = (0, 0.0, 0.0);
+        (self.near, self.absent, self.random) = (0.0, false, 1);
     }
 
     /// How surely the near end speaks, 0 to 1.
@@ -302,7 +306,9 @@ impl<const B: usize> Suppressor<B> {
             self.peak[band] += rise * (y[band] - self.peak[band]);
             if y[band] > 30.0 * n[band] && y[band] > 0.3 * self.peak[band] {
                 let left = db(max(self.bands[0][band] - n[band], 0.02 * self.bands[0][band]));
-                for (leakage, model) in self.leakage.iter_mut().zip([self.bands[2][band], self.bands[1][band], self.bands[3][band]]) {
+                for (leakage, model) in
+                    self.leakage.iter_mut().zip([self.bands[2][band], self.bands[1][band], self.bands[3][band]])
+                {
                     leakage.now[band] = min(leakage.now[band], left - db(model));
                 }
                 self.loud[band] += 1;
@@ -344,7 +350,9 @@ impl<const B: usize> Suppressor<B> {
             }
         }
         let strongest = (over.iter().sum::<f32>() / STRONGEST as f32).min(25.0);
-        self.near_db = strongest.max(self.near_db - RELEASE_DB);
+        // What only one block has may be the filter's, at an onset of the far end's.
+        let sure = min(strongest, core::mem::replace(&mut self.strongest_db, strongest));
+        self.near_db = max(sure, self.near_db - RELEASE_DB);
         self.near = ((self.near_db - SURE_DB[0]) / (SURE_DB[1] - SURE_DB[0])).clamp(0.0, 1.0);
     }
 }
