@@ -144,16 +144,21 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
     pub(super) fn shift(&mut self, blocks: i32) {
         shift(&mut self.weights, blocks);
         let step = (blocks.unsigned_abs() as usize).min(P);
-        if blocks > 0 {
+        let unknown = if blocks > 0 {
             self.uncertainty.copy_within(step.., 0);
+            self.peaks.copy_within(step.., 0);
+            self.onset = self.onset.saturating_sub(step * B);
+            P - step..P
         } else {
             self.uncertainty.copy_within(..P - step, step);
-        }
-        let unknown = if blocks > 0 { P - step..P } else { 0..step };
+            self.peaks.copy_within(..P - step, step);
+            self.onset += step * B;
+            0..step
+        };
         for p in unknown {
             self.uncertainty[p] = [Self::unknown(p, 60.0); B];
+            self.peaks[p] = 0.0;
         }
-        self.peaks = [0.0; P];
     }
 
     pub(super) fn reset(&mut self) {
