@@ -35,6 +35,7 @@ use tokio::sync::{mpsc, watch};
 use super::chain::CaptureArgs;
 use super::codecs::CodecName;
 use super::digits::DigitArgs;
+use super::keep::{self, KeepArgs};
 use super::settings::{self, Concealment, OpusArgs};
 use super::signals::Stop;
 use super::talk::asked_to_end;
@@ -132,6 +133,8 @@ pub(super) struct Args {
     json: bool,
     #[command(flatten)]
     digits: DigitArgs,
+    #[command(flatten)]
+    keep: KeepArgs,
     #[command(flatten)]
     microphone: CaptureArgs,
     #[command(flatten)]
@@ -322,18 +325,28 @@ fn run_fast(
     let mut at_ms = 0;
     let stop = Stop::listen();
     let mut pressed = args.digits.pressed().into_iter().peekable();
+    let (rate_hz, channels) = (simulation.ends[0].sample_rate_hz(), simulation.ends[0].channels());
+    let recording = args.keep.record(&mut simulation.ends[0].call, Instant::ZERO, rate_hz, channels)?;
+    let mut announcements = args.keep.announcements(rate_hz, channels)?.into_iter().peekable();
     while at_ms < end_ms && !stop.asked() {
         let due = pressed.next_if(|pressed| pressed.at.as_millis() as u64 <= at_ms);
         if let Some(due) = due {
             simulation.ends[0].call.send_digits(&due.keys)?;
             continue;
         }
+        if let Some(due) = announcements.next_if(|announcement| announcement.at.as_millis() <= at_ms) {
+            keep::announce(&mut simulation.ends[0].call, due.player);
+            continue;
+        }
         let next = pressed.peek().map_or(u64::MAX, |pressed| pressed.at.as_millis() as u64);
+        let next = announcements.peek().map_or(next, |announcement| next.min(announcement.at.as_millis()));
         at_ms = (at_ms + 1_000).min(end_ms).min(next);
         simulation.run_until(Instant::from_millis(at_ms));
+        keep::keep_pace(recording.as_ref(), rate_hz, Duration::from_millis(at_ms));
         bar.set_position(at_ms);
     }
     bar.finish_and_clear();
+    let failure = keep::finish(recording, args.json).err().map(|error| error.to_string());
     let mut calls = simulation.ends.map(|end| end.call);
     Ok(Run {
         recorders: calls.each_mut().map(recorder),
@@ -341,7 +354,7 @@ fn run_fast(
         addresses,
         unix_micros_at_zero: VIRTUAL_EPOCH_MICROS,
         seconds: at_ms as f64 / 1_000.0,
-        failure: None,
+        failure,
     })
 }
 
@@ -371,6 +384,8 @@ async fn run_realtime(
     let answer = calls[1].answer(clock.now(), &offer)?;
     calls[0].accept(clock.now(), &answer)?;
     make_folder(&args.out)?;
+    let recording = args.keep.record(&mut calls[0], clock.now(), setup.rate_hz, args.channels)?;
+    let announcements = args.keep.announcements(setup.rate_hz, args.channels)?;
 
     let proxy = tokio::spawn(proxy.run(clock));
     let bar = progress(args);
@@ -413,6 +428,7 @@ async fn run_realtime(
     let (keys, pressed) = mpsc::channel(16);
     args.digits.schedule(&keys);
     let pressing = tokio::spawn(digits::press(pressed, hang_ups[0].clone(), "\n"));
+    let announcing = tokio::spawn(keep::announce_all(announcements, hang_ups[0].clone()));
     let hang_up = hang_ups.clone();
     let interrupt = tokio::spawn(async move {
         asked_to_end().await;
@@ -424,6 +440,8 @@ async fn run_realtime(
     let (_, finished) = tokio::join!(show, both);
     interrupt.abort();
     pressing.abort();
+    announcing.abort();
+    let recorded = keep::finish(recording, args.json).err().map(|error| error.to_string());
     let seconds = (clock.now().since(begin).as_micros() as f64 / 1e6).min(args.seconds);
     proxy.abort();
     bar.finish_and_clear();
@@ -435,6 +453,7 @@ async fn run_realtime(
                 Ended::Front(error) => Some(format!("the device side of a call can't be made: {error}")),
                 _ => None,
             });
+            let failure = failure.or(recorded);
             let mut calls = [a.call, b.call];
             let recorders = calls.each_mut().map(recorder);
             Ok(Run { calls, recorders, addresses, unix_micros_at_zero, seconds, failure })

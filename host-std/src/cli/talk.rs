@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use super::chain::CaptureArgs;
 use super::codecs::CodecName;
 use super::digits::DigitArgs;
+use super::keep::{self, KeepArgs};
 use super::network::{NetworkArgs, Place};
 use super::reoffer::{self, Timetable};
 use super::settings::{self, Concealment, Jitter, OpusArgs};
@@ -94,6 +95,8 @@ struct TalkArgs {
     later: Timetable,
     #[command(flatten)]
     digits: DigitArgs,
+    #[command(flatten)]
+    keep: KeepArgs,
     #[command(flatten)]
     sound: SoundArgs,
     /// Microphone gain to begin with, in dB
@@ -237,6 +240,9 @@ fn talk(
     let mux = call.negotiated_transport().is_some_and(|agreed| agreed.rtcp_mux);
     let rtcp = if mux { None } else { Some(UdpSocket::from_std(rtcp)?) };
     summary::describe(&call);
+    let channels = call.channels().unwrap_or(1);
+    let announcements = args.keep.announcements(rate_hz, channels)?;
+    let recorder = args.keep.record(&mut call, clock.now(), rate_hz, channels)?;
     let mut driver = Driver {
         call,
         rtp: UdpSocket::from_std(rtp)?,
@@ -291,6 +297,7 @@ fn talk(
         args.digits.schedule(&keys);
         let pressing = tokio::spawn(digits::press(pressed, commands.clone(), line_end));
         let listening = tokio::spawn(digits::listen(heard, begin, line_end));
+        let announcing = tokio::spawn(keep::announce_all(announcements, commands.clone()));
         let interrupt = {
             let commands = commands.clone();
             tokio::spawn(async move {
@@ -302,6 +309,7 @@ fn talk(
         let finished = driver.run(from_user, status).await;
         negotiation.abort();
         pressing.abort();
+        announcing.abort();
         interrupt.abort();
         let Finished { ended, call, audio, send_error, .. } = finished;
         let _ = display.await;
@@ -317,6 +325,7 @@ fn talk(
     } else {
         print(&summary::text(&stats, digits.rows(), &ended, rate_hz, seconds))?;
     }
+    let recorded = keep::finish(recorder, args.json);
     // Some may always be lost; most of them are no call.
     let unsent = send_error.filter(|_| u64::from(stats.unsent) * 2 > u64::from(stats.sender.packets));
     let closed = audio.close();
@@ -331,7 +340,7 @@ fn talk(
         (_, None, Err(error)) => Err(super::chain(&error).into()),
         _ => match unsent {
             Some(error) => Err(format!("{} datagrams could not be sent: {error}", stats.unsent).into()),
-            None => Ok(()),
+            None => recorded,
         },
     }
 }

@@ -26,6 +26,8 @@ use dsp_core::receive::Played;
 use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Ssrc};
 
+#[cfg(feature = "record")]
+use super::announcement::Announcement;
 use super::config::{Settings, Spare};
 use super::digits::DigitQueue;
 use super::front::NO_SOUND;
@@ -50,6 +52,9 @@ pub struct Call {
     pub(super) tap: Option<Box<dyn Tap>>,
     stats: CallStats,
     meters: Option<Box<Meters>>,
+    /// What is played to the other side.
+    #[cfg(feature = "record")]
+    pub(super) announcement: Option<Box<Announcement>>,
     /// What offers and answers are made of.
     local: LocalMedia,
     pub(super) settings: Settings,
@@ -87,6 +92,8 @@ impl Call {
             refused,
             stats,
             meters,
+            #[cfg(feature = "record")]
+            announcement: None,
             spare,
             tap,
             digits,
@@ -275,6 +282,18 @@ impl Call {
 
     /// As [`capture`](Self::capture), for the stream with this number.
     pub fn capture_stream(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
+        #[cfg(feature = "record")]
+        if stream == 0
+            && let Some(mut announcement) = self.announcement.take()
+        {
+            self.capture_as_it_is(captured_at, stream, announcement.blend(pcm));
+            self.announcement = Some(announcement).filter(|announcement| !announcement.is_over());
+            return;
+        }
+        self.capture_as_it_is(captured_at, stream, pcm);
+    }
+
+    fn capture_as_it_is(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
         let Some(transport) = &self.transport else { return };
         let open = transport.is_open() && transport.agreed().has_remote();
         let taken =
