@@ -61,10 +61,12 @@ pub mod opus;
 #[cfg(feature = "opus")]
 pub mod opus_file;
 pub mod output;
+#[cfg(feature = "record")]
+pub mod player;
 #[cfg(feature = "report")]
 pub mod probe;
 pub mod receiver;
-#[cfg(feature = "report")]
+#[cfg(any(feature = "record", feature = "report"))]
 pub mod record;
 pub mod registry;
 #[cfg(feature = "replay")]
@@ -72,6 +74,7 @@ pub mod replay;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod resample;
+pub mod room;
 pub mod sdp;
 pub mod session;
 #[cfg(feature = "simulate")]

@@ -294,6 +294,37 @@ fn a_demo_is_replayed() {
     fs::remove_dir_all(folder).unwrap();
 }
 
+/// Keys that are pressed in a demo are in its report, in its capture and in a replay of that; what is no key is told.
+#[test]
+fn digits_are_pressed_and_told() {
+    let folder = folder("digits");
+    let demo = ["demo", "--fast", "--seconds", "3", "--codec", "pcmu", "--loss", "10", "--out", "call"];
+    let ended = run(&folder, &[&demo[..], &["--dtmf", "12#@1", "--dtmf", "!@2.2"]].concat()).success();
+    assert!(ended.stdout.contains("digits ") && ended.stdout.contains("12#flash"), "{}", ended.stdout);
+    let digits = |rows: &serde_json::Value| -> Vec<(String, f64)> {
+        let row = |row: &serde_json::Value| (row["digit"].as_str().unwrap().into(), row["start_ms"].as_f64().unwrap());
+        rows.as_array().unwrap().iter().map(row).collect()
+    };
+    let report = json(&fs::read_to_string(folder.join("call/report.json")).unwrap());
+    let told = digits(&report["sides"][1]["digits"]);
+    assert_eq!(told.iter().map(|(digit, _)| &**digit).collect::<Vec<_>>(), ["1", "2", "#", "flash"]);
+    assert!((1_000.0..1_300.0).contains(&told[0].1) && (2_200.0..2_500.0).contains(&told[3].1), "{told:?}");
+    let page = fs::read_to_string(folder.join("call/report.html")).unwrap();
+    assert_eq!(page.matches("<span class=\"digit\"").count(), 4);
+    let captured = ["call/call.pcap", "--keys", "call/call.keys", "--json"];
+    let found = json(&run(&folder, &[&["dtmf", "detect"][..], &captured].concat()).success().stdout);
+    let names: Vec<_> = digits(&found["digits"]).into_iter().map(|(digit, _)| digit).collect();
+    assert_eq!(names, ["1", "2", "#", "flash"]);
+    assert!(found["digits"].as_array().unwrap().iter().all(|row| row["source"] == "event"), "{found}");
+    let replayed = json(&run(&folder, &[&["replay"][..], &captured].concat()).success().stdout);
+    assert_eq!(digits(&replayed["streams"][0]["digits"]).len(), 4);
+    let wrong = run(&folder, &[&demo[..], &["--dtmf", "12x@1"]].concat());
+    assert!(!wrong.status.success() && wrong.stderr.contains("'x' is no key"), "{wrong:?}");
+    let wrong = run(&folder, &["dtmf", "detect", "nowhere.pcap"]);
+    assert!(!wrong.status.success() && wrong.stderr.starts_with("media-core: "), "{wrong:?}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
 /// A demo with redundant audio data: what its number is, the replay without it says.
 #[test]
 fn a_demo_with_redundancy_is_replayed() {

@@ -110,6 +110,7 @@ fn side(name: &str, peer: &str, said: Vec<i16>, loss: f64, seed: u64) -> SideRep
         packets,
         play,
         delays,
+        digits: Vec::new(),
         echo: None,
         echo_per_second: Vec::new(),
     }

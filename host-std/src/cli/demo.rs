@@ -34,10 +34,11 @@ use tokio::sync::{mpsc, watch};
 
 use super::chain::CaptureArgs;
 use super::codecs::CodecName;
+use super::digits::DigitArgs;
 use super::settings::{self, Concealment, OpusArgs};
 use super::signals::Stop;
 use super::talk::asked_to_end;
-use super::{Outcome, WOMAN, make_folder, mind, number_in, print};
+use super::{Outcome, WOMAN, digits, make_folder, mind, number_in, print};
 
 const MAN: &[u8] = include_bytes!("../../assets/man.wav");
 /// Inputs are a part of the call; this is where their memory is bounded.
@@ -129,6 +130,8 @@ pub(super) struct Args {
     /// Print report.json instead of the summary
     #[arg(help_heading = "Run and results", long)]
     json: bool,
+    #[command(flatten)]
+    digits: DigitArgs,
     #[command(flatten)]
     microphone: CaptureArgs,
     #[command(flatten)]
@@ -318,8 +321,15 @@ fn run_fast(
     let end_ms = (args.seconds * 1_000.0) as u64;
     let mut at_ms = 0;
     let stop = Stop::listen();
+    let mut pressed = args.digits.pressed().into_iter().peekable();
     while at_ms < end_ms && !stop.asked() {
-        at_ms = (at_ms + 1_000).min(end_ms);
+        let due = pressed.next_if(|pressed| pressed.at.as_millis() as u64 <= at_ms);
+        if let Some(due) = due {
+            simulation.ends[0].call.send_digits(&due.keys)?;
+            continue;
+        }
+        let next = pressed.peek().map_or(u64::MAX, |pressed| pressed.at.as_millis() as u64);
+        at_ms = (at_ms + 1_000).min(end_ms).min(next);
         simulation.run_until(Instant::from_millis(at_ms));
         bar.set_position(at_ms);
     }
@@ -379,6 +389,7 @@ async fn run_realtime(
             audio: Box::new(Loop { rate_hz, channels, speech, at: 0, room, ambience }),
             clock,
             drift_ppm: if side == 1 { args.drift_ppm } else { 0.0 },
+            digits: None,
             time_limit: Some(StdDuration::from_secs_f64(args.seconds)),
         };
         runs.push(tokio::spawn(driver.run(from_user, status)));
@@ -398,6 +409,10 @@ async fn run_realtime(
         }
         finished
     };
+    // A presses, and B hears.
+    let (keys, pressed) = mpsc::channel(16);
+    args.digits.schedule(&keys);
+    let pressing = tokio::spawn(digits::press(pressed, hang_ups[0].clone(), "\n"));
     let hang_up = hang_ups.clone();
     let interrupt = tokio::spawn(async move {
         asked_to_end().await;
@@ -408,6 +423,7 @@ async fn run_realtime(
     let begin = clock.now();
     let (_, finished) = tokio::join!(show, both);
     interrupt.abort();
+    pressing.abort();
     let seconds = (clock.now().since(begin).as_micros() as f64 / 1e6).min(args.seconds);
     proxy.abort();
     bar.finish_and_clear();
@@ -587,6 +603,7 @@ fn settings(args: &Args, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String
             format!("{tail_ms} ms of reverberation, echo after {delay_ms} ms, return loss {echo_return_loss_db} dB");
         ("rooms", room)
     }))
+    .chain((!args.digits.is_empty()).then(|| ("A presses", args.digits.words())))
     .chain(args.noise.as_ref().map(|path| {
         let snr_db = args.snr.unwrap_or(USUAL_SNR_DB);
         ("noise around", format!("{}, {snr_db} dB below the active speech", path.display()))

@@ -7,6 +7,7 @@
 use dsp_core::receive::{Fate, ReceiverStats};
 use serde::Serialize;
 
+use super::digits::DigitRow;
 use super::json::{maybe_micros, micros};
 use crate::probe::SoundFigures;
 use crate::session::{CallSound, Finding};
@@ -64,6 +65,9 @@ pub struct SideReport {
     pub play: Vec<PlayRow>,
     /// The receiver's delays over time.
     pub delays: Vec<DelayRow>,
+    /// Digits that were heard.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub digits: Vec<DigitRow>,
     /// The listener's sound in levels and faults; not in the JSON where it wasn't measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sound: Option<CallSoundFigures>,

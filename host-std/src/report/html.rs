@@ -8,6 +8,7 @@ use core::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::digits::digits_in_words;
 use super::figures::{self, ms, percent};
 use super::{CallSoundFigures, Report, SideReport, plot};
 use crate::wav::to_wav;
@@ -215,6 +216,20 @@ pub(super) fn picture(page: &mut String, side: &SideReport, total_ms: f64, pins:
             ),
         );
     }
+    // More than that nobody can read.
+    for digit in side.digits.iter().take(500) {
+        let x = left + (right - left) * (digit.start_ms / total_ms).clamp(0.0, 1.0);
+        let seek = digit.start_ms / 1e3;
+        put(
+            page,
+            format_args!(
+                "<span class=\"digit\" style=\"left:{:.3}%\" data-seek=\"{seek:.3}\" title=\"{} at {seek:.3} s\">{}</span>",
+                x * 100.0,
+                escape(&digit.digit),
+                escape(&digit.digit)
+            ),
+        );
+    }
     *page += "<div class=\"playhead\"></div></div></div>\n";
     legend(page, side);
     let bin_ms = plot::bin_ms(side, total_ms);
@@ -225,6 +240,10 @@ pub(super) fn picture(page: &mut String, side: &SideReport, total_ms: f64, pins:
     }
     if !plot::shows_packets(side, total_ms) {
         *page += "Bars behind a waveform are shares of the time. ";
+    }
+    if !side.digits.is_empty() {
+        let words = digits_in_words(&side.digits);
+        put(page, format_args!("Digits, framed in the picture where they begin: {}. ", escape(&words)));
     }
     if side.delays_relative {
         *page += "The two ends share no clock: delays are those above the fastest packet. ";

@@ -5,6 +5,7 @@
 
 mod data;
 mod decimate;
+mod digits;
 mod figures;
 mod html;
 mod json;
@@ -28,6 +29,10 @@ pub(crate) use streams::page;
 
 #[cfg(feature = "cli")]
 pub use processed::{Measure, ProcessReport, SecondRow};
+
+pub use digits::{DigitLog, DigitRow, digits_in_words};
+#[cfg(feature = "replay")]
+pub(crate) use digits::{event_row, tone_row};
 
 pub use data::{
     CallSoundFigures, DelayRow, EchoFigures, EchoRow, FindingRow, PacketFate, PacketRow, PlayCause, PlayRow, Report,

@@ -27,6 +27,7 @@ use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Ssrc};
 
 use super::config::{Settings, Spare};
+use super::digits::DigitQueue;
 use super::front::NO_SOUND;
 use super::keys::OwnKeys;
 use super::metering::Meters;
@@ -45,7 +46,7 @@ use crate::sdp::{Direction, LocalMedia, Refused};
 pub struct Call {
     transport: Option<Transport>,
     /// As those of `local`; `None` for one that was never agreed on.
-    streams: Vec<Option<Stream>>,
+    pub(super) streams: Vec<Option<Stream>>,
     pub(super) tap: Option<Box<dyn Tap>>,
     stats: CallStats,
     meters: Option<Box<Meters>>,
@@ -58,6 +59,7 @@ pub struct Call {
     /// What the last offer and answer could not come to.
     refused: Vec<Refused>,
     spare: Spare,
+    pub(super) digits: DigitQueue,
 }
 
 impl Call {
@@ -72,9 +74,23 @@ impl Call {
         let spare = identity.spare()?;
         let keys = OwnKeys::new(&identity, &mut local)?;
         let (streams, refused, stats) = (vec![None], Vec::new(), CallStats::default());
-        let (offered, transport, tap) = (None, None, None);
+        let (offered, transport, tap, digits) = (None, None, None, DigitQueue::new());
         let meters = settings.metering.then(Box::default);
-        Ok(Self { local, settings, identity, keys, offered, transport, streams, refused, stats, meters, spare, tap })
+        Ok(Self {
+            local,
+            settings,
+            identity,
+            keys,
+            offered,
+            transport,
+            streams,
+            refused,
+            stats,
+            meters,
+            spare,
+            tap,
+            digits,
+        })
     }
 
     /// One stream more from the next offer or answer on, over the same port (BUNDLE, RFC 9143); its number. The other side
@@ -212,6 +228,7 @@ impl Call {
         self.tell(|tap, _| tap.arrived(now, channel, from, datagram));
         let incoming = self.take_in(now, channel, from, datagram);
         self.stats.count(&incoming);
+        self.collect_digits(now);
         self.tell(|tap, call| {
             tap.received(now, &incoming);
             tap.settled(call);
@@ -237,6 +254,7 @@ impl Call {
             }
         };
         self.tap = tap;
+        self.collect_digits(now);
         if let (Some(meters), Some(Some(heard))) = (&mut self.meters, self.streams.get(stream))
             && stream == 0
         {

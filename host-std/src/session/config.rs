@@ -15,6 +15,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
 use super::capture::CaptureConfig;
+use super::digits::ToneDetection;
 use super::own::{OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 use super::stream::{self, MAX_SOURCES, PACKET_BYTES, Sound};
 use super::{CallError, Latching};
@@ -168,6 +169,15 @@ pub struct CallConfig {
     /// Whether silence is described (comfort noise, RFC 3389) instead of sent, if the other side wants that too. It's for
     /// codecs without pauses of their own; those of Opus are a setting of [`Opus`](crate::registry::Opus).
     pub comfort_noise: bool,
+    /// Whether digits are offered and taken as telephone events (RFC 4733), at the clock of each codec: see
+    /// [`Call::send_digits`](super::Call::send_digits) and [`Call::next_digit`](super::Call::next_digit).
+    pub telephone_events: bool,
+    /// When digits are looked for in the sound that is heard (DTMF). Where the receivers' rate is no multiple of 8 kHz, nothing
+    /// is heard there.
+    pub tones: ToneDetection,
+    /// Whether digits that are heard in the sound are taken out of it: 10 to 16 ms of each are left, which nobody takes for a
+    /// digit.
+    pub mute_tones: bool,
     /// How many packets before it each packet repeats (RFC 2198), 0 to 4, if the other side can make use of it; 0 is off.
     /// Each costs the codec's bit rate once more; what is lost alone is heard all the same, a packet later. Payloads of
     /// more than 1023 bytes are never repeated.
@@ -254,6 +264,9 @@ impl CallConfig {
             registry,
             sound: None,
             comfort_noise: false,
+            telephone_events: true,
+            tones: ToneDetection::default(),
+            mute_tones: false,
             redundancy: 0,
             ptime_ms: 20,
             mtu: DEFAULT_MTU,
@@ -293,6 +306,9 @@ impl CallConfig {
             registry,
             sound,
             comfort_noise,
+            telephone_events,
+            tones,
+            mute_tones,
             redundancy,
             ptime_ms,
             mtu,
@@ -341,6 +357,9 @@ impl CallConfig {
             bind,
             sound: sound.map(Sound::checked).transpose()?,
             comfort_noise,
+            telephone_events,
+            tones,
+            mute_tones,
             redundancy,
             ptime_ms,
             latching,
@@ -369,6 +388,9 @@ pub(super) struct Settings {
     pub(super) bind: Option<IpAddr>,
     pub(super) sound: Option<Sound>,
     pub(super) comfort_noise: bool,
+    telephone_events: bool,
+    pub(super) tones: ToneDetection,
+    pub(super) mute_tones: bool,
     redundancy: u8,
     ptime_ms: u32,
     pub(super) latching: Latching,
@@ -398,8 +420,7 @@ impl Settings {
         local.streams.push(LocalStream {
             codecs,
             redundancy: self.redundancy,
-            // Events are not sent or heard yet, so we don't claim them.
-            telephone_event: false,
+            telephone_event: self.telephone_events,
             voip_metrics: true,
             ..LocalStream::default()
         });

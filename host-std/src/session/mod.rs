@@ -8,6 +8,7 @@ mod canceller;
 mod capture;
 mod config;
 mod denoiser;
+mod digits;
 #[cfg(feature = "tokio")]
 pub mod driver;
 mod echo;
@@ -42,6 +43,7 @@ pub use canceller::{EchoSettings, HostEcho};
 pub use capture::{CaptureConfig, CaptureStep, HostBlock, HostOwn, HostParts};
 pub use config::{CallConfig, Identity};
 pub use denoiser::HostNoise;
+pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, ToneDetection, sign};
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
 pub use metering::{CallSound, Fault, Finding, Place};

@@ -14,6 +14,7 @@ use dsp_core::streams::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
 use dsp_core::wire::rtcp::VoipMetrics;
 
+use super::digits::DigitStats;
 use super::metering::{self, CallSound, Finding};
 use crate::sdp::SdpError;
 
@@ -290,6 +291,8 @@ pub struct CallStats {
     pub sources: SourcesStats,
     /// The send road.
     pub sender: SendStats,
+    /// Digits both ways, of all streams.
+    pub digits: DigitStats,
     /// Why the first source's packets wait as long as they do, where the sound is that of a conversation.
     pub delay_choice: Option<DelayChoice>,
     /// Round-trip time of the last RTCP report that told it.

@@ -107,6 +107,7 @@ impl Call {
             total: total.receiver,
             sources: total.sources,
             sender: stream.send_stats(),
+            digits: self.digit_stats(),
             delay_choice: stream.delay_choice(),
             round_trip: remote.round_trip,
             remote_voip: remote.voip,
@@ -176,6 +177,7 @@ impl Call {
         let transport = self.transport.as_ref().map_or(0, |transport| transport.memory_bytes());
         let streams = self.streams.iter().flatten().map(Stream::memory_bytes).sum::<usize>();
         let meters = self.meters.as_deref().map_or(0, size_of_val);
-        size_of::<Self>() + meters + self.streams.len() * size_of::<Option<Stream>>() + transport + streams
+        let own = size_of::<Self>() + self.streams.len() * size_of::<Option<Stream>>();
+        own + meters + self.digits.memory_bytes() + transport + streams
     }
 }
