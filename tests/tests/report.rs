@@ -118,6 +118,8 @@ fn side(name: &str, peer: &str, said: Vec<i16>, loss: f64, seed: u64) -> SideRep
         digits: Vec::new(),
         echo: None,
         echo_per_second: Vec::new(),
+        sound: None,
+        findings: Vec::new(),
     }
 }
 
@@ -210,7 +212,7 @@ fn summary_fits_a_terminal() {
 
 #[test]
 fn the_sound_of_a_side_is_told_in_sentences_and_figures() {
-    let mut report = call(2, 0.0);
+    let mut report = call(6, 0.0);
     let mut meter = SoundMeter::new(RATE_HZ).unwrap();
     meter.hear(&report.sides[0].heard);
     let microphone = Some(SoundFigures::from(&meter.read()));
