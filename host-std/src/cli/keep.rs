@@ -103,7 +103,10 @@ pub(super) fn finish(recorder: Option<Recorder>, quiet: bool) -> Outcome {
     let Some(recorder) = recorder else { return Ok(()) };
     let status = recorder.stop()?;
     if status.refused_samples > 0 {
-        tell(&format!("media-core: mind: the disk was too slow for {} samples of the recording\n", status.refused_samples));
+        tell(&format!(
+            "media-core: mind: the disk was too slow for {} samples of the recording\n",
+            status.refused_samples
+        ));
     }
     if !quiet {
         let files: Vec<_> = status.files.iter().map(|file| file.display().to_string()).collect();
