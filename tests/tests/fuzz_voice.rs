@@ -1,6 +1,8 @@
-//! Fuzzing of what measures and steers voices: the detector, the gain control and the meters take any samples, in pieces
+//! Fuzzing of what measures and steers voices: the detector, the noise suppressor, the gain control and the meters take any samples, in pieces
 //! of any length, at any rate. On stable with the default engine; `BOLERO_RANDOM_TEST_TIME_MS` sets how long.
 
+use dsp_core::block::Block;
+use dsp_core::noise::{NoiseConfig, NoiseLevel, WidebandNoiseSuppressor};
 use dsp_core::process::active_level::ActiveLevelMeter;
 use dsp_core::process::agc::{Agc, AgcConfig, GainMode};
 use dsp_core::process::faults::{FaultConfig, FaultMeter};
@@ -52,4 +54,83 @@ fn any_floats_leave_below_the_ceiling() {
             agc.analogue_step();
         }
     });
+}
+
+/// A frame and how often it comes: even and odd samples by their bits.
+type Frame = (u32, u32, u8);
+
+/// Noise suppressor, gain control with its limiter, and the sender's detector behind each other, as a call has them.
+fn chain(frames: &[Frame], longest: u32) {
+    let mut noise = WidebandNoiseSuppressor::new(NoiseConfig { level: NoiseLevel::Strong });
+    let mut agc = Agc::new(AgcConfig { sample_rate_hz: 16_000, ..AgcConfig::default() }).expect("a rate that it has");
+    let voice = VoiceConfig { sample_rate_hz: 16_000, ..VoiceConfig::default() };
+    let mut detector = VoiceDetector::new(voice).expect("a rate that it has");
+    for &(even, odd, times) in frames {
+        for _ in 0..u32::from(times) % longest {
+            let mut frame: [f32; 160] = std::array::from_fn(|n| f32::from_bits(if n % 2 == 0 { even } else { odd }));
+            Block::process(&mut noise, &mut frame);
+            assert!(frame.iter().all(|sample| sample.is_finite()), "{even:x} {odd:x}");
+            agc.process(&mut frame);
+            assert!(frame.iter().all(|sample| sample.abs() <= 0.892), "{even:x} {odd:x}");
+            detector.hear(&frame);
+            let stats = noise.stats();
+            assert!((0.0..=1.0).contains(&stats.speech_probability), "{stats:?}");
+            assert!(stats.noise_level_dbov.is_finite() && stats.gain_db.is_finite(), "{stats:?}");
+        }
+    }
+    // Whatever it was, two seconds of silence later there is silence.
+    let mut last = [0.0; 160];
+    for _ in 0..200 {
+        last = [0.0; 160];
+        Block::process(&mut noise, &mut last);
+        agc.process(&mut last);
+    }
+    assert!(last.iter().all(|sample| sample.abs() < 1e-3), "{last:?}");
+}
+
+#[test]
+fn any_floats_pass_the_chain() {
+    bolero::check!().with_type::<Vec<Frame>>().for_each(|frames| chain(frames, 32));
+}
+
+#[test]
+fn silence_dc_squares_and_no_numbers_pass_the_chain() {
+    let bad =
+        [0.0, -0.0, 1e-40, 0.5, -1.0, 1.0, f32::MAX, f32::NAN, f32::INFINITY, f32::NEG_INFINITY].map(f32::to_bits);
+    // DC where both are the same, a square at half the sample rate where they are not.
+    let frames: Vec<Frame> = bad.iter().flat_map(|&even| bad.iter().map(move |&odd| (even, odd, 20))).collect();
+    chain(&frames, 32);
+}
+
+/// Three hours by the sound's own clock: speech-like bursts in noise that changes, and every minute a second of what is no sound.
+#[test]
+#[ignore = "minutes; .ci/long runs it"]
+fn hours_of_the_chain_stay_sound() {
+    let mut noise = WidebandNoiseSuppressor::new(NoiseConfig { level: NoiseLevel::Strong });
+    let mut agc = Agc::new(AgcConfig { sample_rate_hz: 16_000, ..AgcConfig::default() }).expect("a rate that it has");
+    let mut state = 1u32;
+    let mut quiet = 0;
+    for block in 0..3 * 3_600 * 100u32 {
+        let (second, within) = (block / 100, block % 100);
+        let loud = [0.001, 0.01, 0.003, 0.03][second as usize / 97 % 4];
+        let speaks = second % 7 < 3 && within % 25 < 20;
+        let mut frame: [f32; 160] = std::array::from_fn(|n| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let t = (block as usize * 160 + n) % 128;
+            let pulse = if speaks { 0.3 * (1.0 - t as f32 / 128.0).powi(8) } else { 0.0 };
+            (state as i32) as f32 / 2_147_483_648.0 * loud + pulse
+        });
+        if second % 60 == 59 {
+            frame = [[f32::NAN, 1.0, f32::INFINITY, 0.0][second as usize / 60 % 4]; 160];
+        }
+        Block::process(&mut noise, &mut frame);
+        agc.process(&mut frame);
+        assert!(frame.iter().all(|sample| sample.abs() <= 0.892), "block {block}");
+        // In pauses two seconds after the last change noise is kept down for ever.
+        if second % 97 > 10 && second % 7 == 6 && second % 60 > 10 {
+            let rms = (frame.iter().map(|x| x * x).sum::<f32>() / 160.0).sqrt();
+            quiet += u32::from(rms < loud);
+        }
+    }
+    assert!(quiet > 50_000, "{quiet} quiet blocks");
 }

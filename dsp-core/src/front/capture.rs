@@ -136,6 +136,19 @@ impl<B: CaptureBlock<f32>, const FRAME: usize> Stage<B, FRAME> {
         &mut self.block
     }
 
+    /// Notes `frame` for later.
+    fn note(&mut self, frame: &[f32]) {
+        if self.delay == 0 {
+            return;
+        }
+        let line = self.line.as_flattened_mut();
+        // No frame is longer than half of the line.
+        let (first, rest) = frame.split_at(frame.len().min(line.len() - self.next));
+        line[self.next..self.next + first.len()].copy_from_slice(first);
+        line[..rest.len()].copy_from_slice(rest);
+        self.next = (self.next + frame.len()) % line.len();
+    }
+
     /// Notes `frame`, and makes it what came in earlier by the block's delay.
     fn delayed(&mut self, frame: &mut [f32]) {
         if self.delay == 0 {
@@ -161,14 +174,16 @@ impl<B: CaptureBlock<f32>, const FRAME: usize> Stage<B, FRAME> {
         // To the block, what passed it by is lost: it counts on from frame to frame.
         let missed = core::mem::take(&mut self.missed);
         let near = &Near { lost: near.lost.saturating_add(missed), ..*near };
+        if steady {
+            self.note(frame);
+            self.block.process(frame, near);
+            return;
+        }
         let mut dry = [0.0; FRAME];
         let dry = &mut dry[..frame.len()];
         dry.copy_from_slice(frame);
         self.delayed(dry);
         self.block.process(frame, near);
-        if steady {
-            return;
-        }
         if self.on && self.warming > 0 {
             self.warming = self.warming.min(self.delay + frame.len()).saturating_sub(frame.len());
             frame.copy_from_slice(dry);

@@ -11,6 +11,9 @@ use host_embedded::phone::Phone;
 
 #[path = "../../src/canned.rs"]
 mod canned;
+mod chain;
+#[path = "../../src/chained.rs"]
+mod chained;
 mod echo;
 #[path = "../../src/echoed.rs"]
 mod echoed;
@@ -115,10 +118,12 @@ fn main() -> ! {
         }
         kernels::measure::<f32>("f32", meter::instructions, print);
         print("echo first", echoed::small(echoed::FIRST_BLOCKS, || 0).hash);
+        print("noise first", chained::noise(echoed::FIRST_BLOCKS, || 0).hash);
     }
     // Two seconds take too long where floats are emulated.
     if cfg!(target_abi = "eabihf") {
         echo::measure();
+        chain::measure();
     }
     semihosting::succeed()
 }
