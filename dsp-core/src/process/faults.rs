@@ -8,7 +8,7 @@
 //! block of 10 ms below -70 dBov, whose DC doesn't count; digital silence, all samples alike, is told apart.
 //!
 //! Units: parts per million of the samples, DC in 2^-15 of full scale. All in integers. Delay: none, the signal is only read. Cost: a
-//! multiplication and three comparisons a sample. State: about 100 bytes.
+//! multiplication and two comparisons a sample, five where it is loud enough for flat tops. State: about 100 bytes.
 
 use core::fmt;
 
@@ -134,15 +134,33 @@ impl FaultMeter {
 
     /// Hears the next samples, any number. NaN is silence, and what is beyond full scale is full scale.
     pub fn hear<S: Sample>(&mut self, pcm: &[S]) {
-        for &sample in pcm {
-            let sample = sample.to_i16();
-            self.flatness(i32::from(sample));
-            let square = i32::from(sample).unsigned_abs().pow(2);
-            self.block_sum += i64::from(sample);
-            self.block_squares += u64::from(square);
-            self.least = self.least.min(sample);
-            self.most = self.most.max(sample);
-            self.heard += 1;
+        let mut rest = pcm;
+        while !rest.is_empty() {
+            // Up to the end of the block.
+            let (now, later) = rest.split_at(((self.block - self.heard) as usize).min(rest.len()));
+            rest = later;
+            let (mut sum, mut squares, mut least, mut most) = (0i32, 0u64, i16::MAX, i16::MIN);
+            for sample in now {
+                let sample = sample.to_i16();
+                // A block has 1,920 samples at most.
+                sum += i32::from(sample);
+                squares += u64::from(i32::from(sample).unsigned_abs().pow(2));
+                least = least.min(sample);
+                most = most.max(sample);
+            }
+            let peak = i32::from(least).unsigned_abs().max(i32::from(most).unsigned_abs());
+            if peak >= LOUD {
+                now.iter().for_each(|sample| self.flatness(i32::from(sample.to_i16())));
+            } else {
+                // No top is so low: what counts of it is how high it was.
+                (self.top, self.run) = (0, 0);
+                self.highest = self.highest.max(peak);
+            }
+            self.block_sum += i64::from(sum);
+            self.block_squares += squares;
+            self.least = self.least.min(least);
+            self.most = self.most.max(most);
+            self.heard += now.len() as u32;
             if self.heard == self.block {
                 self.turn();
             }
