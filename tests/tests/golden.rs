@@ -29,6 +29,8 @@ fn hashes_are_unchanged() {
         ("high-pass f32", golden::biquad::<f32>()),
         ("goertzel i16", golden::goertzel::<i16>()),
         ("goertzel f32", golden::goertzel::<f32>()),
+        ("digits i16", golden::digits::<i16>()),
+        ("digits f32", golden::digits::<f32>()),
         ("front i16", golden::front_i16()),
         ("front f32", golden::front_f32()),
         ("resample i16", resampled::resample_i16(|| 0).hash),
@@ -41,7 +43,7 @@ fn hashes_are_unchanged() {
         ("chain gain", chained::gain(echoed::BLOCKS, || 0).hash),
         ("chain whole", chained::chain(echoed::BLOCKS, || 0).hash),
     ];
-    let expected: [(&str, u32); 32] = [
+    let expected: [(&str, u32); 34] = [
         ("pcmu", 0xf58b_63b0),
         ("pcma", 0xf008_e257),
         ("l16", 0xd86d_49d5),
@@ -63,6 +65,8 @@ fn hashes_are_unchanged() {
         ("high-pass f32", 0x0865_0c73),
         ("goertzel i16", 0x923b_35f3),
         ("goertzel f32", 0x9d3a_456b),
+        ("digits i16", 0x0678_8506),
+        ("digits f32", 0xe530_ff7b),
         ("front i16", 0x4ec7_d1fd),
         ("front f32", 0x13df_7610),
         ("resample i16", 0x7aaa_2fb6),

@@ -111,6 +111,11 @@ pub(crate) fn run() -> ExitCode {
 /// The commands and options. To each option that takes a number, one with a minus is a number too: so its range is told
 /// where it's outside, and not that there is no option `-5`.
 fn command_line() -> clap::Command {
+    Cli::command().mut_subcommands(with_numbers)
+}
+
+/// That of a command and of those under it.
+fn with_numbers(command: clap::Command) -> clap::Command {
     let numbers = [
         TypeId::of::<f64>(),
         TypeId::of::<u64>(),
@@ -119,12 +124,11 @@ fn command_line() -> clap::Command {
         TypeId::of::<u8>(),
         TypeId::of::<Dscp>(),
     ];
-    Cli::command().mut_subcommands(|command| {
-        command.mut_args(|option| {
-            let is_number = numbers.iter().any(|number| option.get_value_parser().type_id() == *number);
-            if is_number { option.allow_negative_numbers(true) } else { option }
-        })
-    })
+    let command = command.mut_args(|option| {
+        let is_number = numbers.iter().any(|number| option.get_value_parser().type_id() == *number);
+        if is_number { option.allow_negative_numbers(true) } else { option }
+    });
+    command.mut_subcommands(with_numbers)
 }
 
 /// Writes to stdout what the user asked for. A reader that has seen enough (`| head`) is no error.
