@@ -244,7 +244,7 @@ fn talk(
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
     };
     let begin = clock.now();
-    let (ended, call, mut audio, send_error) = runtime.block_on(async {
+    let (ended, call, mut audio, send_error, echo) = runtime.block_on(async {
         let (commands, from_user) = mpsc::channel(16);
         let (status, watching) = watch::channel(Status::default());
         let (wishes, wished) = mpsc::channel(16);
@@ -279,6 +279,7 @@ fn talk(
             wished,
             written,
         ));
+        let last = watching.clone();
         let display = tokio::spawn(summary::display(watching, keyboard.is_some()));
         let interrupt = {
             let commands = commands.clone();
@@ -294,15 +295,16 @@ fn talk(
         let Finished { ended, call, audio, send_error, .. } = finished;
         let _ = display.await;
         drop(keyboard);
-        (ended, call, audio, send_error)
+        let echo = last.borrow().echo;
+        (ended, call, audio, send_error, echo)
     });
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = call.stats();
     if args.json {
-        let json = serde_json::to_string_pretty(&summary::json(&stats, &ended, rate_hz, seconds))?;
+        let json = serde_json::to_string_pretty(&summary::json(&stats, echo.as_ref(), &ended, rate_hz, seconds))?;
         print(&format!("{json}\n"))?;
     } else {
-        print(&summary::text(&stats, &ended, rate_hz, seconds))?;
+        print(&summary::text(&stats, echo.as_ref(), &ended, rate_hz, seconds))?;
     }
     // Some may always be lost; most of them are no call.
     let unsent = send_error.filter(|_| u64::from(stats.unsent) * 2 > u64::from(stats.sender.packets));

@@ -96,6 +96,7 @@ fn main() -> ! {
     for (name, cost) in resampled::NAMES.into_iter().zip(resampled.costs) {
         semihosting::print("resampled ", name, cost);
     }
+    print("echo suppressor", echoed::echo_suppressor(echoed::BLOCKS));
     kernels::measure::<i16>("i16", meter::instructions, print);
     if cfg!(feature = "float") {
         print("appendix 1", golden::appendix1());
@@ -112,6 +113,7 @@ fn main() -> ! {
             semihosting::print("resampled f32 ", name, cost);
         }
         kernels::measure::<f32>("f32", meter::instructions, print);
+        print("noise suppressor", echoed::noise_suppressor(echoed::FIRST_BLOCKS));
         print("echo first", echoed::small(echoed::FIRST_BLOCKS, || 0).hash);
     }
     // Two seconds take too long where floats are emulated.
