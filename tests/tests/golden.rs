@@ -35,6 +35,8 @@ fn hashes_are_unchanged() {
         ("front f32", golden::front_f32()),
         ("resample i16", resampled::resample_i16(|| 0).hash),
         ("resample f32", resampled::resample_f32(|| 0).hash),
+        ("echo suppressor", echoed::echo_suppressor(echoed::BLOCKS)),
+        ("noise suppressor", echoed::noise_suppressor(echoed::FIRST_BLOCKS)),
         ("echo first", echoed::small(echoed::FIRST_BLOCKS, || 0).hash),
         ("echo small", echoed::small(echoed::BLOCKS, || 0).hash),
         ("echo whole", echoed::whole(echoed::BLOCKS, || 0).hash),
@@ -43,7 +45,7 @@ fn hashes_are_unchanged() {
         ("chain gain", chained::gain(echoed::BLOCKS, || 0).hash),
         ("chain whole", chained::chain(echoed::BLOCKS, || 0).hash),
     ];
-    let expected: [(&str, u32); 34] = [
+    let expected: [(&str, u32); 39] = [
         ("pcmu", 0xf58b_63b0),
         ("pcma", 0xf008_e257),
         ("l16", 0xd86d_49d5),
@@ -78,6 +80,11 @@ fn hashes_are_unchanged() {
         ("chain noise", 0xf394_fd6b),
         ("chain gain", 0xb826_f808),
         ("chain whole", 0xc42c_68d0),
+        ("echo suppressor", 0xcf95_ff81),
+        ("noise suppressor", 0xd904_f531),
+        ("echo first", 0x33ee_9990),
+        ("echo small", 0x6437_044c),
+        ("echo whole", 0x21cc_3cf5),
     ];
     assert_eq!(
         hashes.map(|(name, hash)| format!("{name} {hash:#010x}")),

@@ -254,7 +254,7 @@ fn talk(
         digits: None,
     };
     let begin = clock.now();
-    let (ended, call, mut audio, send_error, digits) = runtime.block_on(async {
+    let (ended, call, mut audio, send_error, digits, echo) = runtime.block_on(async {
         let (commands, from_user) = mpsc::channel(16);
         let (status, watching) = watch::channel(Status::default());
         let (wishes, wished) = mpsc::channel(16);
@@ -293,6 +293,7 @@ fn talk(
             wished,
             written,
         ));
+        let last = watching.clone();
         let display = tokio::spawn(summary::display(watching, keyboard.is_some()));
         args.digits.schedule(&keys);
         let pressing = tokio::spawn(digits::press(pressed, commands.clone(), line_end));
@@ -315,15 +316,16 @@ fn talk(
         let _ = display.await;
         let digits = listening.await.unwrap_or_default();
         drop(keyboard);
-        (ended, call, audio, send_error, digits)
+        let echo = last.borrow().echo;
+        (ended, call, audio, send_error, digits, echo)
     });
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = call.stats();
     if args.json {
-        let json = serde_json::to_string_pretty(&summary::json(&stats, digits.rows(), &ended, rate_hz, seconds))?;
+        let json = serde_json::to_string_pretty(&summary::json(&stats, digits.rows(), echo.as_ref(), &ended, rate_hz, seconds))?;
         print(&format!("{json}\n"))?;
     } else {
-        print(&summary::text(&stats, digits.rows(), &ended, rate_hz, seconds))?;
+        print(&summary::text(&stats, digits.rows(), echo.as_ref(), &ended, rate_hz, seconds))?;
     }
     let recorded = keep::finish(recorder, args.json);
     // Some may always be lost; most of them are no call.

@@ -101,6 +101,7 @@ fn main() -> ! {
     for (name, cost) in resampled::NAMES.into_iter().zip(resampled.costs) {
         semihosting::print("resampled ", name, cost);
     }
+    print("echo suppressor", echoed::echo_suppressor(echoed::BLOCKS));
     kernels::measure::<i16>("i16", meter::instructions, print);
     kernels::conference(meter::instructions, print);
     if cfg!(feature = "float") {
@@ -119,6 +120,7 @@ fn main() -> ! {
             semihosting::print("resampled f32 ", name, cost);
         }
         kernels::measure::<f32>("f32", meter::instructions, print);
+        print("noise suppressor", echoed::noise_suppressor(echoed::FIRST_BLOCKS));
         print("echo first", echoed::small(echoed::FIRST_BLOCKS, || 0).hash);
         print("noise first", chained::noise(echoed::FIRST_BLOCKS, || 0).hash);
     }
