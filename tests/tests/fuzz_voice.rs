@@ -138,6 +138,8 @@ fn hours_of_the_chain_stay_sound() {
         }
     }
     assert!(quiet > 50_000, "{quiet} quiet blocks");
+}
+
 /// Ten milliseconds at 8 kHz.
 const BLOCK: usize = 80;
 /// What the canceller takes a sample for at most.

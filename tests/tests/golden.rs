@@ -45,7 +45,7 @@ fn hashes_are_unchanged() {
         ("chain gain", chained::gain(echoed::BLOCKS, || 0).hash),
         ("chain whole", chained::chain(echoed::BLOCKS, || 0).hash),
     ];
-    let expected: [(&str, u32); 39] = [
+    let expected: [(&str, u32); 36] = [
         ("pcmu", 0xf58b_63b0),
         ("pcma", 0xf008_e257),
         ("l16", 0xd86d_49d5),
@@ -73,18 +73,15 @@ fn hashes_are_unchanged() {
         ("front f32", 0x13df_7610),
         ("resample i16", 0x7aaa_2fb6),
         ("resample f32", 0x4fa1_84a8),
-        ("echo first", 0x3015_b835),
-        ("echo small", 0x17e5_aaab),
-        ("echo whole", 0x8b3e_ac88),
-        ("noise first", 0xfd55_75ff),
-        ("chain noise", 0xf394_fd6b),
-        ("chain gain", 0xb826_f808),
-        ("chain whole", 0xc42c_68d0),
         ("echo suppressor", 0xcf95_ff81),
         ("noise suppressor", 0xd904_f531),
         ("echo first", 0x33ee_9990),
         ("echo small", 0x6437_044c),
         ("echo whole", 0x21cc_3cf5),
+        ("noise first", 0xfd55_75ff),
+        ("chain noise", 0xf394_fd6b),
+        ("chain gain", 0xb826_f808),
+        ("chain whole", 0xc42c_68d0),
     ];
     assert_eq!(
         hashes.map(|(name, hash)| format!("{name} {hash:#010x}")),

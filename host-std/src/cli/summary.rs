@@ -448,16 +448,16 @@ mod tests {
             path_changes: 1,
             ..EchoStatus::default()
         };
-        let words = text(&stats, Some(&echo), &Ended::HungUp, 8_000, 8.0);
+        let words = text(&stats, &[], Some(&echo), &Ended::HungUp, 8_000, 8.0);
         let line =
             "echo        41.2 dB taken out lately, delay 120.5 ms, drift -20.0 ppm; 1 path changes, diverged 0 times";
         assert!(words.contains(line), "{words}");
-        let value = json(&stats, Some(&echo), &Ended::HungUp, 8_000, 8.0);
+        let value = json(&stats, &[], Some(&echo), &Ended::HungUp, 8_000, 8.0);
         let told = json!({ "erle_db": 41.25, "delay_ms": 120.5, "drift_ppm": -20.0, "path_changes": 1, "diverged": 0 });
         assert_eq!(value["echo"], told);
         // Nothing was played yet, and no canceller at all.
-        assert!(text(&stats, Some(&EchoStatus::default()), &Ended::HungUp, 8_000, 8.0).contains("delay unknown"));
-        assert!(!text(&stats, None, &Ended::HungUp, 8_000, 8.0).contains("echo "));
-        assert_eq!(json(&stats, None, &Ended::HungUp, 8_000, 8.0)["echo"], json!(null));
+        assert!(text(&stats, &[], Some(&EchoStatus::default()), &Ended::HungUp, 8_000, 8.0).contains("delay unknown"));
+        assert!(!text(&stats, &[], None, &Ended::HungUp, 8_000, 8.0).contains("echo "));
+        assert_eq!(json(&stats, &[], None, &Ended::HungUp, 8_000, 8.0)["echo"], json!(null));
     }
 }

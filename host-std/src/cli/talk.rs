@@ -322,7 +322,14 @@ fn talk(
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = call.stats();
     if args.json {
-        let json = serde_json::to_string_pretty(&summary::json(&stats, digits.rows(), echo.as_ref(), &ended, rate_hz, seconds))?;
+        let json = serde_json::to_string_pretty(&summary::json(
+            &stats,
+            digits.rows(),
+            echo.as_ref(),
+            &ended,
+            rate_hz,
+            seconds,
+        ))?;
         print(&format!("{json}\n"))?;
     } else {
         print(&summary::text(&stats, digits.rows(), echo.as_ref(), &ended, rate_hz, seconds))?;
