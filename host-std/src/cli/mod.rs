@@ -20,6 +20,7 @@ mod signals;
 mod sound;
 mod summary;
 mod talk;
+mod tone;
 mod waiting;
 
 use std::any::TypeId;
@@ -55,6 +56,7 @@ enum Command {
     Resample(resample::Args),
     Process(process::Args),
     Dtmf(dtmf::Args),
+    Tone(tone::Args),
     Replay(replay::Args),
     Netsim(netsim::Args),
 }
@@ -84,6 +86,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Resample(args) => resample::run(&args),
         Command::Process(args) => process::run(&args),
         Command::Dtmf(args) => dtmf::run(&args),
+        Command::Tone(args) => tone::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Netsim(args) => netsim::run(&args),
     };
