@@ -245,7 +245,7 @@ mod tests {
 
     fn dbm0(pcm: &[f32]) -> f64 {
         let power = pcm.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / pcm.len() as f64;
-        10.0 * (2.0 * power).log10() + 3.14
+        10.0 * (2.0 * power).log10() + f64::from(super::super::detector::FULL_SINE) / 100.0
     }
 
     #[test]
