@@ -57,6 +57,7 @@ mod arithmetic;
 mod bands;
 pub mod block;
 pub mod codec;
+pub mod conference;
 pub mod echo;
 pub mod format;
 pub mod front;

@@ -1,5 +1,7 @@
-//! `media-core dtmf`: digits as sound, made and detected.
+//! `media-core dtmf`: digits as sound, made and detected, and those of captures.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Subcommand};
@@ -7,6 +9,7 @@ use dsp_core::tone::{Digit, DtmfConfig, DtmfDetector, DtmfGenerator, DtmfTone, H
 use host_std::wav::{WavFrames, WavSink, WavSource};
 use serde_json::json;
 
+use super::captured::{self, CapturedArgs};
 use super::signals::Stop;
 use super::{Outcome, number_in, print};
 
@@ -53,26 +56,40 @@ struct GenerateArgs {
     output: PathBuf,
 }
 
-/// Find the digits in a WAV file
+/// Find the digits in a WAV file or a capture (pcap, pcapng or rtpdump)
 ///
-/// By the limits of ITU-T Q.24. Each is told with its start, its length and its level; all channels are mixed.
+/// In a WAV file those that sound, by the limits of ITU-T Q.24: each is told with its start, its length and its level; all
+/// channels are mixed. In a capture those of its streams: each with when it began, counted from the first packet of RTP, and with
+/// what it was heard as. There may be none, which is no error.
 #[derive(ClapArgs)]
 struct DetectArgs {
     /// Print them as JSON
     #[arg(long)]
     json: bool,
-    /// The WAV file
-    #[arg(value_name = "IN.wav")]
+    #[command(flatten)]
+    captured: CapturedArgs,
+    /// The WAV file, or the capture: pcap, pcapng or rtpdump, also packed by gzip
+    #[arg(value_name = "IN.wav|CAPTURE")]
     input: PathBuf,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
     match &args.command {
         Command::Generate(args) => generate(args),
+        Command::Detect(args) if !is_wav(&args.input) => captured::detect(&args.input, &args.captured, args.json),
         Command::Detect(args) => {
             let found = in_band(&args.input)?;
             print(&if args.json { to_json(&found)? } else { to_text(&found) })
         }
+    }
+}
+
+/// Whether a file is sound: by how it begins, or by its name where it can't be read.
+fn is_wav(path: &Path) -> bool {
+    let mut begin = [0; 4];
+    match File::open(path).and_then(|mut file| file.read_exact(&mut begin)) {
+        Ok(()) => matches!(&begin, b"RIFF" | b"RF64" | b"RIFX"),
+        Err(_) => path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wav")),
     }
 }
 
