@@ -15,9 +15,9 @@ use media_core_tests::skipped;
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(30);
-const COMMANDS: [&str; 12] = [
-    "demo", "offer", "answer", "devices", "encode", "decode", "codecs", "resample", "process", "dtmf", "replay",
-    "netsim",
+const COMMANDS: [&str; 13] = [
+    "demo", "offer", "answer", "devices", "encode", "decode", "codecs", "resample", "process", "dtmf", "tone",
+    "replay", "netsim",
 ];
 
 fn run(folder: &Path, arguments: &[&str]) -> Ended {
@@ -214,6 +214,33 @@ fn digits_are_made_and_found_again() {
         let ended = run(&folder, wrong);
         assert!(!ended.status.success() && ended.stderr.contains(said), "{wrong:?}: {}", ended.stderr);
         assert!(!folder.join("e.wav").exists());
+    }
+}
+
+#[test]
+fn a_tone_is_that_of_its_country() {
+    let folder = folder("tone");
+    run(
+        &folder,
+        &["tone", "busy", "busy.wav", "--country", "DE", "--seconds", "2", "--rate", "16000", "--level", "-13"],
+    )
+    .success();
+    let (pcm, rate_hz) = wav(&folder.join("busy.wav"));
+    assert_eq!((pcm.len(), rate_hz), (32_000, 16_000));
+    // 480 ms on, 480 ms off.
+    let part = |ms: usize| pcm[ms * 16..][..1_600].iter().map(|&x| i32::from(x).abs()).max().unwrap();
+    assert_eq!([part(500), part(800), part(1_450)], [0; 3]);
+    // -13 dBm0 is 16.14 dB below full scale.
+    assert!([part(100), part(380), part(1_000)].iter().all(|peak| (peak - 5_110).abs() < 30), "{}", part(100));
+    for (wrong, said) in [
+        (&["tone", "busy", "no.wav", "--country", "xx"][..], "those of at, au, be,"),
+        (&["tone", "busy", "no.wav", "--level", "1"], "-63 to 0"),
+        (&["tone", "hum", "no.wav"], "dial, busy, ringing"),
+        (&["tone", "ced", "no.wav", "--rate", "4000"], "above twice its frequency"),
+    ] {
+        let ended = run(&folder, wrong);
+        assert!(!ended.status.success() && ended.stderr.contains(said), "{wrong:?}: {}", ended.stderr);
+        assert!(!folder.join("no.wav").exists());
     }
 }
 

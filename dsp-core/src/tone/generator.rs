@@ -183,6 +183,7 @@ impl DtmfGenerator {
 
 #[cfg(test)]
 mod tests {
+    use super::super::detector::FULL_SINE;
     use super::*;
     use std::vec;
     use std::vec::Vec;
@@ -198,9 +199,6 @@ mod tests {
         }
     }
 
-    /// The level of a sine of full scale, in hundredths of a dBm0.
-    const FULL_SCALE_HUNDREDTHS: i16 = 314;
-
     /// The level of one frequency in a whole number of seconds, in dBm0.
     fn level(pcm: &[f32], rate: u32, hz: u32) -> f64 {
         let (mut re, mut im) = (0.0, 0.0);
@@ -209,7 +207,7 @@ mod tests {
             re += f64::from(x) * cos;
             im += f64::from(x) * sin;
         }
-        20.0 * (2.0 * (re * re + im * im).sqrt() / pcm.len() as f64).log10() + f64::from(FULL_SCALE_HUNDREDTHS) / 100.0
+        20.0 * (2.0 * (re * re + im * im).sqrt() / pcm.len() as f64).log10() + f64::from(FULL_SINE) / 100.0
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod signals;
 mod sound;
 mod summary;
 mod talk;
+mod tone;
 mod waiting;
 
 use std::any::TypeId;
@@ -60,12 +61,13 @@ enum Command {
     Codecs(codecs::Args),
     Resample(resample::Args),
     Process(process::Args),
+    Dtmf(dtmf::Args),
+    Tone(tone::Args),
     Mix(mix::Args),
     Conference(conference::Args),
     Probe(probe::Args),
     Replay(replay::Args),
     Netsim(netsim::Args),
-    Dtmf(dtmf::Args),
 }
 
 /// A woman who speaks, 16 kHz.
@@ -92,12 +94,13 @@ pub(crate) fn run() -> ExitCode {
         Command::Codecs(args) => codecs::run(&args),
         Command::Resample(args) => resample::run(&args),
         Command::Process(args) => process::run(&args),
+        Command::Dtmf(args) => dtmf::run(&args),
+        Command::Tone(args) => tone::run(&args),
         Command::Conference(args) => conference::run(&args),
         Command::Mix(args) => mix::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Netsim(args) => netsim::run(&args),
-        Command::Dtmf(args) => dtmf::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
