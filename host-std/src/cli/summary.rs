@@ -1,6 +1,8 @@
 //! What `media-core offer` and `answer` tell of a call: whom with, how it goes, and how it was.
 
+use dsp_core::process::metering::SoundStats;
 use dsp_core::time::Duration;
+use host_std::report::{CallSoundFigures, DigitRow, FindingRow, digits_in_words};
 use host_std::sdp::Direction;
 use host_std::session::driver::{Ended, Status};
 use host_std::session::{Call, CallStats, EchoStatus};
@@ -105,7 +107,14 @@ fn ended_text(ended: &Ended) -> &'static str {
 }
 
 /// How the call was, in words.
-pub(super) fn text(stats: &CallStats, echo: Option<&EchoStatus>, ended: &Ended, rate_hz: u32, seconds: f64) -> String {
+pub(super) fn text(
+    stats: &CallStats,
+    echo: Option<&EchoStatus>,
+    digits: &[DigitRow],
+    ended: &Ended,
+    rate_hz: u32,
+    seconds: f64,
+) -> String {
     let receiver = &stats.total;
     let ms = |samples: u64| samples * 1_000 / u64::from(rate_hz);
     let delay = &receiver.playout_delay;
@@ -167,6 +176,12 @@ pub(super) fn text(stats: &CallStats, echo: Option<&EchoStatus>, ended: &Ended, 
     if !others.is_empty() {
         lines.push(format!("  no sound    {others}"));
     }
+    if !digits.is_empty() {
+        lines.push(format!("  digits      {}", digits_in_words(digits)));
+    }
+    if stats.digits.sent > 0 {
+        lines.push(format!("  pressed     {} keys", stats.digits.sent));
+    }
     let current = &stats.receiver.reception;
     if receiver.restarts + receiver.ssrc_changes > 0 {
         lines.push(format!(
@@ -223,6 +238,17 @@ pub(super) fn text(stats: &CallStats, echo: Option<&EchoStatus>, ended: &Ended, 
     if let Some(lost) = stats.remote_fraction_lost {
         lines.push(format!("  their side  {:.1} % lost lately", lost * 100.0));
     }
+    if let Some(sound) = &stats.sound {
+        let level = |sound: &SoundStats| match sound.level.active {
+            Some(active) => format!("{:.1} dBov", f64::from(active.hundredths_dbov()) / 100.0),
+            None => "no speech".into(),
+        };
+        let microphone = sound.microphone.as_ref().map(|sound| format!("microphone {}, ", level(sound)));
+        let (sent, received) = (level(&sound.sent), level(&sound.received));
+        let microphone = microphone.unwrap_or_default();
+        lines.push(format!("  speech      {microphone}sent {sent}, received {received} (active level, ITU-T P.56)"));
+    }
+    lines.extend(stats.findings().map(|finding| format!("  mind        {finding}")));
     lines.join("\n") + "\n"
 }
 
@@ -244,6 +270,7 @@ fn echo_text(echo: &EchoStatus) -> String {
 pub(super) fn json(
     stats: &CallStats,
     echo: Option<&EchoStatus>,
+    digits: &[DigitRow],
     ended: &Ended,
     rate_hz: u32,
     seconds: f64,
@@ -314,6 +341,9 @@ pub(super) fn json(
         "control": stats.control,
         "ignored": stats.ignored,
     });
+    call["digits"] = json!(digits);
+    call["digits_sent"] = json!(stats.digits.sent);
+    call["digits_lost_ends"] = json!(stats.digits.lost_ends);
     call["current_source"] = json!({
         "packets_received": stats.receiver.reception.received,
         "packets_lost": stats.receiver.reception.cumulative_lost(),
@@ -333,6 +363,9 @@ pub(super) fn json(
         "left": stats.sources.left,
         "packets_not_heard": stats.sources.unheard(),
     });
+    // Plain numbers: they are always JSON.
+    call["sound"] = json!(stats.sound.as_ref().map(CallSoundFigures::from));
+    call["findings"] = json!(stats.findings().map(FindingRow::from).collect::<Vec<_>>());
     call
 }
 
@@ -354,7 +387,7 @@ mod tests {
             late: 3,
             ..ReceiverStats::default()
         };
-        let words = text(&stats, None, &Ended::HungUp, 8_000, 8.0);
+        let words = text(&stats, None, &[], &Ended::HungUp, 8_000, 8.0);
         assert!(words.contains("received    398 packets; 2 lost, 3 late"), "{words}");
         assert!(
             words.contains(
@@ -362,13 +395,13 @@ mod tests {
             ),
             "{words}"
         );
-        let value = json(&stats, None, &Ended::HungUp, 8_000, 8.0);
+        let value = json(&stats, None, &[], &Ended::HungUp, 8_000, 8.0);
         assert_eq!((&value["packets_received"], &value["packets_lost"]), (&json!(398), &json!(2)));
         assert_eq!((&value["restarts"], &value["ssrc_changes"]), (&json!(1), &json!(0)));
         assert_eq!(value["current_source"], json!({ "packets_received": 199, "packets_lost": 1 }));
         stats.sources.admitted = 3;
         stats.sources.replaced = 1;
-        let words = text(&stats, None, &Ended::HungUp, 8_000, 8.0);
+        let words = text(&stats, None, &[], &Ended::HungUp, 8_000, 8.0);
         assert!(words.contains("sources     3 heard, 1 of them in another's place"), "{words}");
     }
 
@@ -389,14 +422,14 @@ mod tests {
         let mut stats = CallStats::default();
         (stats.datagrams, stats.control, stats.foreign, stats.total) = (411, 7, 3, total);
         assert_eq!(stats.unaccounted()[..2], [0, 0]);
-        let words = text(&stats, None, &Ended::HungUp, 8_000, 8.0);
+        let words = text(&stats, None, &[], &Ended::HungUp, 8_000, 8.0);
         for told in [
             "398 packets; 3 lost, 5 late, 90 discarded",
             "3 of payload types that nobody agreed on, 2 of no sequence, 1 unusable",
         ] {
             assert!(words.contains(told), "{told}: {words}");
         }
-        let value = json(&stats, None, &Ended::HungUp, 8_000, 8.0);
+        let value = json(&stats, None, &[], &Ended::HungUp, 8_000, 8.0);
         let packets = value["packets"].as_object().unwrap();
         let counts: u64 = packets.values().map(|count| count.as_u64().unwrap()).sum();
         assert_eq!(counts, 2 * stats.datagrams, "{value}");
@@ -415,16 +448,16 @@ mod tests {
             path_changes: 1,
             ..EchoStatus::default()
         };
-        let words = text(&stats, Some(&echo), &Ended::HungUp, 8_000, 8.0);
+        let words = text(&stats, Some(&echo), &[], &Ended::HungUp, 8_000, 8.0);
         let line =
             "echo        41.2 dB taken out lately, delay 120.5 ms, drift -20.0 ppm; 1 path changes, diverged 0 times";
         assert!(words.contains(line), "{words}");
-        let value = json(&stats, Some(&echo), &Ended::HungUp, 8_000, 8.0);
+        let value = json(&stats, Some(&echo), &[], &Ended::HungUp, 8_000, 8.0);
         let told = json!({ "erle_db": 41.25, "delay_ms": 120.5, "drift_ppm": -20.0, "path_changes": 1, "diverged": 0 });
         assert_eq!(value["echo"], told);
         // Nothing was played yet, and no canceller at all.
-        assert!(text(&stats, Some(&EchoStatus::default()), &Ended::HungUp, 8_000, 8.0).contains("delay unknown"));
-        assert!(!text(&stats, None, &Ended::HungUp, 8_000, 8.0).contains("echo "));
-        assert_eq!(json(&stats, None, &Ended::HungUp, 8_000, 8.0)["echo"], json!(null));
+        assert!(text(&stats, Some(&EchoStatus::default()), &[], &Ended::HungUp, 8_000, 8.0).contains("delay unknown"));
+        assert!(!text(&stats, None, &[], &Ended::HungUp, 8_000, 8.0).contains("echo "));
+        assert_eq!(json(&stats, None, &[], &Ended::HungUp, 8_000, 8.0)["echo"], json!(null));
     }
 }
