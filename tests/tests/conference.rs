@@ -212,14 +212,14 @@ fn recorded_delays(seconds: u64) -> [[f64; 2]; 2] {
         let mut pcm = vec![0; 2 * 64_000];
         file.read(&mut pcm).unwrap();
         at = begin + 64_000;
-        for party in 0..2 {
+        for (party, delay) in delays[end].iter_mut().enumerate() {
             let heard: Vec<i16> = pcm.iter().skip(party).step_by(2).copied().collect();
             // 200 ppm, of the side that is recorded from afar.
             let ahead = if party == 1 { (begin as f64 * 200e-6) as usize } else { 0 };
             let speech = &two.ends[party].speech;
             let first = 8_000 + begin as usize + ahead;
             let said: Vec<i16> = (0..64_000).map(|n| speech[(first + n) % speech.len()]).collect();
-            delays[end][party] = delay_ms(&said, &heard);
+            *delay = delay_ms(&said, &heard);
         }
     }
     std::fs::remove_file(path).unwrap();
