@@ -194,7 +194,7 @@ fn voice(c: &mut Criterion) {
     };
     let noise = "noise suppressor, 10 ms at 16 kHz";
     let mut ours = suppressor();
-    bench(noise, "ours", &mut on_microphone(1.0, |block| ours.process(block)));
+    bench(noise, "ours", &mut on_microphone(1.0, |block| Block::process(&mut ours, block)));
     #[cfg(feature = "sonora")]
     bench(noise, "sonora-ns", &mut on_microphone(32_768.0, sonora_peer::suppressor()));
     let chain = "echo, noise, gain and detector, 10 ms at 16 kHz";

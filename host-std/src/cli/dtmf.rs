@@ -11,6 +11,8 @@ use super::captured::{self, CapturedArgs};
 use super::signals::Stop;
 use super::{Outcome, number_in, print};
 
+/// A sine of full scale.
+const HIGHEST_DBM0: f64 = 314.0 / 100.0;
 /// Samples that are read or made in one go.
 const PART: usize = 4_800;
 
@@ -45,7 +47,7 @@ struct GenerateArgs {
     #[arg(long, default_value_t = 2.0, value_parser = |text: &str| number_in(text, -20.0, 20.0), value_name = "DB")]
     twist: f64,
     /// Level of both sines together, in dBm0: -63 to 3.14; two sines overload from 0 on
-    #[arg(long, default_value_t = -7.0, value_parser = |text: &str| number_in(text, -63.0, 3.14), value_name = "DBM0")]
+    #[arg(long, default_value_t = -7.0, value_parser = |text: &str| number_in(text, -63.0, HIGHEST_DBM0), value_name = "DBM0")]
     level: f64,
     /// The digits: 0 to 9, *, #, A to D
     digits: String,
