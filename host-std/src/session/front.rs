@@ -1,6 +1,7 @@
 //! The device side of a call on a host: the core's front end, sized for any call, with its capture chain.
 
 use dsp_core::front::{FrontConfig, FrontEnd, FrontError, Media};
+use dsp_core::process::activity::Activity;
 use dsp_core::receive::Played;
 use dsp_core::time::Instant;
 
@@ -79,6 +80,10 @@ impl Media for CallStream<'_> {
         self.call.play_stream(now, self.stream, pcm)
     }
 
+    fn hear_activity(&mut self, activity: Option<Activity>) {
+        self.call.hear_activity(self.stream, activity);
+    }
+
     fn capture(&mut self, captured_at: Instant, pcm: &[i16]) {
         self.call.capture_stream(captured_at, self.stream, pcm);
     }
@@ -94,6 +99,10 @@ impl Media for Call {
 
     fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
         self.stream(0).play(now, pcm)
+    }
+
+    fn hear_activity(&mut self, activity: Option<Activity>) {
+        self.stream(0).hear_activity(activity);
     }
 
     fn capture(&mut self, captured_at: Instant, pcm: &[i16]) {
