@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 
 use dsp_core::noise::NoiseLevel;
 use dsp_core::process::agc::AgcConfig;
+use dsp_core::process::voice::VoiceConfig;
 use dsp_core::time::{Duration, Instant};
+use host_std::opus::OpusEncoderConfig;
 use host_std::record::call::CallRecorder;
-use host_std::registry::CodecFormat;
+use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::session::{Call, CallConfig, CaptureConfig, EchoSettings, Identity, OwnDetector};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
@@ -74,7 +76,7 @@ fn noise_falls_and_soft_speech_comes_to_its_level_at_every_rate() {
             echo: Some(EchoSettings::default()),
             noise: Some(NoiseLevel::Strong),
             gain: Some(AgcConfig::default()),
-            own: None,
+            ..CaptureConfig::default()
         };
         let all = levels(every);
         let told = format!("{rate_hz} Hz, pauses and speech: {as_it_is:.1?}, {clean:.1?}, {all:.1?} dB");
@@ -106,4 +108,48 @@ fn in_noise_the_voice_detector_sends_less_than_the_energy_gate() {
     let (always, gate, voice) = (600, packets(None), packets(Some(OwnDetector::voice(2))));
     println!("packets with sound of {always}: {gate} by the energy gate, {voice} by the voice detector");
     assert!(voice > 250 && voice < gate, "{voice} {gate}");
+}
+
+#[test]
+fn pauses_follow_the_chains_detector_in_every_codec_and_no_onset_is_lost() {
+    let detector = VoiceConfig { hangover_ms: 40, ..VoiceConfig::default() };
+    let opus = OpusEncoderConfig { sample_rate_hz: 16_000, dtx: true, ..OpusEncoderConfig::default() };
+    for (codec, rate_hz) in [
+        (CodecFormat::pcmu(), 8_000),
+        (CodecFormat::g722(), 16_000),
+        (CodecFormat::l16(16_000, 1), 16_000),
+        (CodecFormat::opus(), 16_000),
+    ] {
+        let run = |pauses: bool| {
+            call(&codec, noisy(rate_hz, 0.7, 4.0), |config| CallConfig {
+                comfort_noise: pauses,
+                registry: Registry::builtin().with(Opus(OpusEncoderConfig { dtx: pauses, ..opus })),
+                capture: CaptureConfig { detector: pauses.then_some(detector), ..CaptureConfig::default() },
+                ..config
+            })
+        };
+        let [mut every, mut paused] = [run(false), run(true)];
+        let packets = |calls: &[Call; 2]| calls[0].stats().sender.packets;
+        let (all, sent) = (packets(&every), packets(&paused));
+        println!("{codec}: {sent} of {all} packets");
+        // Six of the twelve seconds are pauses; the first one is sent all the same.
+        assert!(sent * 10 < all * 9 && sent * 10 > all * 5, "{codec}: {sent} of {all}");
+        // Each time that she begins to speak, the first 100 ms are as loud as in the call that sends everything.
+        let loudness = |calls: &mut [Call; 2]| {
+            let heard = calls[1].take_tap::<CallRecorder>().unwrap().heard.clone();
+            let second = rate_hz as usize;
+            [4, 8].map(|begin| {
+                let spurt = &heard[begin * second..(begin + 2) * second];
+                // Where it is: calls may differ by some ms of delay.
+                let first = spurt.iter().position(|x| x.unsigned_abs() > 400).unwrap();
+                let onset = &spurt[first..first + second / 10];
+                let power = onset.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / onset.len() as f64;
+                (first as f64 / f64::from(rate_hz) * 1_000.0, 10.0 * power.log10())
+            })
+        };
+        let (whole, heard) = (loudness(&mut every), loudness(&mut paused));
+        for (a, b) in whole.iter().zip(&heard) {
+            assert!((a.0 - b.0).abs() < 25.0 && (a.1 - b.1).abs() < 1.5, "{codec}: ms and dB {whole:.1?} {heard:.1?}");
+        }
+    }
 }
