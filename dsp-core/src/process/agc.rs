@@ -22,6 +22,7 @@
 
 use core::fmt;
 
+use super::activity::Activity;
 use super::decibel;
 use super::level::Level;
 use super::limiter::Limiter;
@@ -53,6 +54,9 @@ const MOVED_ABOVE_NOISE: i32 = 900;
 const MOVED: u16 = 300;
 /// How fast that number falls in all other blocks.
 const SOFTER_FALLS: u16 = 2;
+/// A chain's detector says speech to the gain from this probability of 255 on, whatever it lets through to the sender: the
+/// least of the voice detector's aggressiveness 3.
+const PROBABLY: u8 = 79;
 /// Of the gain in 10 ms, in hundredths of a decibel.
 const EARLY_RATE: i32 = 40;
 const UP_RATE: i32 = 2;
@@ -393,9 +397,16 @@ impl Agc {
     }
 }
 
+/// Gated by the chain's detector where there is one.
 impl CaptureBlock<f32> for Agc {
-    fn process(&mut self, frame: &mut [f32], _: &Near<'_>) {
-        Self::process(self, frame);
+    fn process(&mut self, frame: &mut [f32], near: &Near<'_>) {
+        match near.activity {
+            Some(Activity { probability, periodicity, noise, .. }) => {
+                let speech = probability > PROBABLY;
+                self.process_gated(frame, Gate { speech, voiced: periodicity >= VOWEL, noise });
+            }
+            None => Self::process(self, frame),
+        }
     }
 
     fn reset(&mut self) {

@@ -20,7 +20,7 @@ use host_std::record::pcap::PcapWriter;
 use host_std::report::{Report, SideReport};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
-use host_std::session::{Call, CallConfig, Identity, OwnDetector};
+use host_std::session::{Call, CallConfig, CaptureConfig, Identity};
 use host_std::simulate::ambience::{Ambience, AmbienceError};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::proxy::Proxy;
@@ -32,7 +32,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
-use super::chain::CaptureArgs;
+use super::chain::{CaptureArgs, detector};
 use super::codecs::CodecName;
 use super::digits::DigitArgs;
 use super::keep::{self, KeepArgs};
@@ -90,7 +90,8 @@ pub(super) struct Args {
     /// Silence isn't sent: Opus by its own means, other codecs by comfort noise
     #[arg(long)]
     dtx: bool,
-    /// Find the pauses by the voice detector instead of by level; 0 sends most, 3 takes least noise for speech
+    /// Find the pauses by the capture chain's voice detector instead of by level, whatever codec it is, and gate --agc by it;
+    /// 0 sends most, 3 takes least noise for speech
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=3), num_args = 0..=1,
         default_missing_value = "2", requires = "dtx", value_name = "0-3")]
     vad: Option<u8>,
@@ -247,12 +248,11 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         codecs: vec![args.codec.format(setup.rate_hz, args.channels)?],
         registry: settings::registry(setup.opus, args.concealment),
         comfort_noise: args.dtx,
-        detector: args.vad.map(OwnDetector::voice),
         redundancy: args.red,
         ptime_ms: args.ptime,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
         wall_clock: wall,
-        capture: args.microphone.config(),
+        capture: CaptureConfig { detector: args.vad.map(detector), ..args.microphone.config() },
         metering: true,
         ..CallConfig::with_identity(port, identity)
     };

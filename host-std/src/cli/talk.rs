@@ -10,11 +10,11 @@ use dsp_core::time::{Duration, NtpTime};
 use host_std::opus::{self, OpusEncoderConfig};
 use host_std::sdp::{self, SrtpPolicy};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{Call, CallConfig, Latching, Missed, OwnDetector};
+use host_std::session::{Call, CallConfig, CaptureConfig, Latching, Missed};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
-use super::chain::CaptureArgs;
+use super::chain::{CaptureArgs, detector};
 use super::codecs::CodecName;
 use super::digits::DigitArgs;
 use super::keep::{self, KeepArgs};
@@ -65,7 +65,8 @@ struct TalkArgs {
     /// Silence isn't sent if the other side wants that too: Opus by its own means, other codecs by comfort noise
     #[arg(long)]
     dtx: bool,
-    /// Find the pauses by the voice detector instead of by level; 0 sends most, 3 takes least noise for speech
+    /// Find the pauses by the capture chain's voice detector instead of by level, whatever codec it is, and gate --agc by it;
+    /// 0 sends most, 3 takes least noise for speech
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=3), num_args = 0..=1,
         default_missing_value = "2", requires = "dtx", value_name = "0-3")]
     vad: Option<u8>,
@@ -402,8 +403,7 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         codecs: args.codec.iter().map(|name| name.format(args.rate, args.channels)).collect::<Result<_, _>>()?,
         registry: settings::registry(opus, args.concealment),
         comfort_noise: args.dtx,
-        detector: args.vad.map(OwnDetector::voice),
-        capture: args.microphone.config(),
+        capture: CaptureConfig { detector: args.vad.map(detector), ..args.microphone.config() },
         metering: true,
         redundancy: args.red,
         sources: args.sources.into(),

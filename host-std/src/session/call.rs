@@ -22,6 +22,7 @@ mod numbers;
 use std::net::{IpAddr, SocketAddr};
 
 use dsp_core::codec::Adaptation;
+use dsp_core::process::activity::Activity;
 use dsp_core::receive::Played;
 use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Ssrc};
@@ -278,6 +279,14 @@ impl Call {
     /// [`transmit`](Self::transmit) until there is none. A tick is at most 120 ms; in stereo it's interleaved.
     pub fn capture(&mut self, captured_at: Instant, pcm: &[i16]) {
         self.capture_stream(captured_at, 0, pcm);
+    }
+
+    /// What the capture chain knows of the sound that the stream with this number captures from now on: whether somebody
+    /// speaks in it, which the sender's pauses follow. `None`: nothing, and the sender hears for itself. A front end says it.
+    pub fn hear_activity(&mut self, stream: usize, activity: Option<Activity>) {
+        if let Some(stream) = self.streams.get_mut(stream).and_then(Option::as_mut) {
+            stream.hear_activity(activity);
+        }
     }
 
     /// As [`capture`](Self::capture), for the stream with this number.
