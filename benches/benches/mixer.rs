@@ -1,9 +1,10 @@
-//! A conference of 200 ports, 20 ms of each at 16 kHz: all are added up, and each gets the sum without itself. Beside it the
-//! loop that anybody would write first, with 32-bit sums.
+//! Mixers beside the loop that anybody would write first, with 32-bit sums: all are added up, and each gets the sum without
+//! itself. The kernel alone with 200 ports, 20 ms of each at 16 kHz; and conferences at 8 kHz.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use dsp_core::conference::{Conference, ConferenceConfig, Port};
 use dsp_core::process::mixer::Mixer;
 
 const PORTS: usize = 200;
@@ -47,5 +48,77 @@ fn mix(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, mix);
+/// Samples of 20 ms at 8 kHz.
+const NARROW: usize = 160;
+
+/// A conference in which all have faded in, with a gain for each.
+fn conference(ports: usize, gain_hundredths_db: i16) -> Conference<Box<[Port<NARROW>]>, NARROW> {
+    let config = ConferenceConfig { sample_rate_hz: 8_000, frame_samples: NARROW, ..Default::default() };
+    let memory = vec![Port::EMPTY; ports].into_boxed_slice();
+    let mut conference = Conference::new(config, memory).expect("a config that there is");
+    for _ in 0..ports {
+        let port = conference.join().expect("a free port");
+        conference.set_gain(port, gain_hundredths_db).expect("a low gain");
+    }
+    conference
+}
+
+/// One frame of all: given, mixed, and heard by each.
+fn turn(conference: &mut Conference<Box<[Port<NARROW>]>, NARROW>, ports: &[[i16; NARROW]], out: &mut [[i16; NARROW]]) {
+    for (number, port) in ports.iter().enumerate() {
+        black_box(conference.frame(number).expect("he has joined")).copy_from_slice(port);
+    }
+    conference.mix();
+    for (number, out) in out.iter_mut().enumerate() {
+        conference.others(number, out).expect("he has joined");
+    }
+}
+
+/// The same by a first loop, which as a server copies what it is given.
+fn naive(own: &mut [[i16; NARROW]], ports: &[[i16; NARROW]], out: &mut [[i16; NARROW]]) {
+    for (own, port) in own.iter_mut().zip(ports) {
+        black_box(&mut *own).copy_from_slice(port);
+    }
+    let mut sums = [0i32; NARROW];
+    for port in &*own {
+        for (sum, &sample) in sums.iter_mut().zip(port) {
+            *sum += i32::from(sample);
+        }
+    }
+    for (port, out) in own.iter().zip(out) {
+        for ((out, &sum), &own) in out.iter_mut().zip(&sums).zip(port) {
+            *out = (sum - i32::from(own)).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+        }
+    }
+}
+
+fn conferences(c: &mut Criterion) {
+    for count in [16, 64, 200, 1_000] {
+        let mut group = c.benchmark_group(format!("conference of {count}, 20 ms at 8 kHz, all hear all"));
+        let mut state = 1u32;
+        let mut sample = |shift: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as i16 >> shift
+        };
+        let quiet: Vec<[i16; NARROW]> = (0..count).map(|_| std::array::from_fn(|_| sample(6))).collect();
+        let loud: Vec<[i16; NARROW]> = (0..count).map(|_| std::array::from_fn(|_| sample(0))).collect();
+        let (mut own, mut out) = (vec![[0; NARROW]; count], vec![[0; NARROW]; count]);
+        for (name, gain, ports) in [
+            ("0 dB, limiter at rest", 0, &quiet),
+            ("gains, limiter at rest", -300, &quiet),
+            ("gains and limiter", -300, &loud),
+        ] {
+            let mut conference = conference(count, gain);
+            (0..3).for_each(|_| turn(&mut conference, ports, &mut out));
+            assert_eq!(conference.limiter().gain_hundredths_db == 0, !name.ends_with("and limiter"), "{name}");
+            group.bench_function(name, |b| b.iter(|| turn(&mut conference, black_box(ports), black_box(&mut out))));
+        }
+        group.bench_function("naive sum minus self", |b| {
+            b.iter(|| naive(&mut own, black_box(&quiet), black_box(&mut out)));
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, mix, conferences);
 criterion_main!(benches);

@@ -41,7 +41,7 @@
 //! | `tokio` | [`session::driver`], [`sockets`], [`simulate::proxy`]; `simulate` | tokio |
 //! | `simulate` | [`simulate`]: bad networks, virtual time; [`session::Identity::seeded`] | |
 //! | `device` | [`device::CardIo`], [`device::list_devices`] | cpal; ALSA on Linux |
-//! | `report` | [`record`], [`report`] | plotters, serde |
+//! | `report` | [`record`], [`report`], [`probe`] | plotters, serde |
 //! | `replay` | [`replay`]; `report`, `simulate` and `opus` | etherparse, flate2 |
 //! | `opus` | [`opus`], [`opus_file`], [`registry::Opus`] | libopus, which CMake builds |
 //! | `opus-dred` | Opus' concealment by a neural net and its Deep Redundancy; `opus` | |
@@ -61,8 +61,12 @@ pub mod opus;
 #[cfg(feature = "opus")]
 pub mod opus_file;
 pub mod output;
-pub mod receiver;
+#[cfg(feature = "record")]
+pub mod player;
 #[cfg(feature = "report")]
+pub mod probe;
+pub mod receiver;
+#[cfg(any(feature = "record", feature = "report"))]
 pub mod record;
 pub mod registry;
 #[cfg(feature = "replay")]
@@ -70,6 +74,7 @@ pub mod replay;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod resample;
+pub mod room;
 pub mod sdp;
 pub mod session;
 #[cfg(feature = "simulate")]

@@ -1,12 +1,15 @@
 //! Golden hashes of the codecs and blocks: one seeded input, FNV-1a of every output. Uses nothing but `core` and
 //! `dsp_core`, so that a firmware image can include this very file and compare.
 
+use core::num::NonZeroU16;
+
 use dsp_core::block::Block;
 use dsp_core::codec::cn::{NoiseAnalyzer, NoiseGenerator};
 use dsp_core::codec::g711::{Pcma, Pcmu, WithAppendixI};
 use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 use dsp_core::codec::l16::L16;
 use dsp_core::codec::{Decoder, Encoder};
+use dsp_core::conference::{Activity, Conference, ConferenceConfig, Port};
 use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, InFloat, Latency, Media, Near, Step};
 use dsp_core::kernel::Kernel;
 use dsp_core::process::active_level::ActiveLevelMeter;
@@ -221,6 +224,44 @@ pub fn biquad<S: Kernel>() -> u32 {
         let mut frame = pcm.map(S::from_i16);
         filter.process(&mut frame);
         frame.iter().for_each(|sample| hash.write(&sample.to_i32().to_le_bytes()));
+    }
+    hash.finish()
+}
+
+/// What three participants of a conference hear of each other: with gains, a mute, missing frames, the two loudest alone, and
+/// loud enough for the limiter.
+pub fn conference() -> u32 {
+    let mut hash = Fnv::default();
+    let config =
+        ConferenceConfig { sample_rate_hz: 8_000, frame_samples: FRAME, loudest: NonZeroU16::new(2), meters: true };
+    let mut conference = Conference::new(config, [Port::<FRAME>::EMPTY; 3]).expect("a config that there is");
+    (0..3).for_each(|port| assert_eq!(conference.join(), Ok(port)));
+    let mut earlier = [[0; FRAME]; 2];
+    for (index, pcm) in frames().enumerate() {
+        let given = [pcm, earlier[0], earlier[1]];
+        earlier = [pcm, earlier[0]];
+        for (port, given) in given.iter().enumerate() {
+            let probability = if (index + port) % 11 < 8 { 255 } else { 0 };
+            let mut meter = LevelMeter::new(LevelConfig { time_constant_ms: 1, ..LevelConfig::default() })
+                .expect("a time constant that there is");
+            meter.hear(given);
+            conference.set_activity(port, Activity { level: meter.rms_dbov(), probability }).expect("he has joined");
+            if (index + 5 * port) % 17 != 0 {
+                conference.frame(port).expect("he has joined").copy_from_slice(given);
+            }
+        }
+        conference.set_gain(index % 3, (index as i16 % 7) * 150 - 600).expect("at most 3 dB");
+        conference.set_muted(2, index % 40 > 35).expect("he has joined");
+        conference.mix();
+        let mut out = [0; FRAME];
+        for port in 0..3 {
+            conference.others(port, &mut out).expect("he has joined");
+            out.iter().for_each(|sample| hash.write(&sample.to_le_bytes()));
+        }
+        conference.all(&mut out);
+        out.iter().for_each(|sample| hash.write(&sample.to_le_bytes()));
+        hash.write(&conference.limiter().gain_hundredths_db.to_le_bytes());
+        hash.write(&conference.stats(0).expect("he has joined").clipped_samples.to_le_bytes());
     }
     hash.finish()
 }

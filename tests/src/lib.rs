@@ -4,6 +4,7 @@ pub mod books;
 pub mod canned;
 pub mod captures;
 pub mod coded;
+pub mod digits;
 pub mod echoed;
 pub mod fnv;
 pub mod golden;

@@ -13,7 +13,7 @@ use host_std::registry::CodecFormat;
 use host_std::replay::{CaptureStream, Keys, PayloadMap, ReplayConfig, replay_bytes};
 use host_std::report::PacketFate;
 use host_std::sdp::SrtpPolicy;
-use host_std::session::{Call, CallConfig, Channel, Identity, Tap};
+use host_std::session::{Call, CallConfig, Channel, Identity, Tap, ToneDetection};
 use host_std::simulate::netsim::{Network, NetworkConfig};
 use media_core_tests::captures::{BEGIN_US, Link, Packet, call, pcap, rtp};
 
@@ -138,7 +138,10 @@ fn by_phone(packets: &[Packet], delay: DelayConfig, told: &str) -> (Vec<i16>, Re
 }
 
 fn agreed(delay: DelayConfig, sources: usize, buffer_bytes: Option<u32>) -> Call {
+    // A phone knows no events.
     let config = |port, seed| CallConfig {
+        telephone_events: false,
+        tones: ToneDetection::Off,
         codecs: vec![CodecFormat::pcmu(), CodecFormat::pcma()],
         srtp: SrtpPolicy::Off,
         delay,

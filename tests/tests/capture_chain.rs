@@ -1,16 +1,22 @@
-//! The capture chain of whole calls: noise, level, and what is sent in pauses.
+//! The capture chain of whole calls: noise, level, the echo suppressor, what is sent in pauses; and what their meters say of
+//! microphones that clip, are silent, howl or are heard by nobody.
 
 use std::net::SocketAddr;
 
 use dsp_core::noise::NoiseLevel;
 use dsp_core::process::agc::AgcConfig;
+use dsp_core::process::echo_suppressor::EchoSuppressorConfig;
 use dsp_core::process::voice::VoiceConfig;
 use dsp_core::time::{Duration, Instant};
 use host_std::opus::OpusEncoderConfig;
 use host_std::record::call::CallRecorder;
 use host_std::registry::{CodecFormat, Opus, Registry};
-use host_std::session::{Call, CallConfig, CaptureConfig, EchoSettings, Identity, OwnDetector};
+use host_std::sdp::Direction;
+use host_std::session::{
+    Call, CallConfig, CallStats, CaptureConfig, EchoSettings, Fault, Identity, OwnDetector, Place,
+};
 use host_std::simulate::netsim::NetworkConfig;
+use host_std::simulate::room::{Room, RoomConfig};
 use host_std::simulate::virtual_time::VirtualTime;
 use host_std::wav::WavSource;
 
@@ -74,6 +80,7 @@ fn noise_falls_and_soft_speech_comes_to_its_level_at_every_rate() {
         let every = CaptureConfig {
             high_pass_hz: Some(100),
             echo: Some(EchoSettings::default()),
+            echo_suppressor: None,
             noise: Some(NoiseLevel::Strong),
             gain: Some(AgcConfig::default()),
             ..CaptureConfig::default()
@@ -175,5 +182,163 @@ fn pauses_follow_the_chains_detector_in_every_codec_and_no_onset_is_lost() {
         for (a, b) in whole.iter().zip(&paused) {
             assert!((a.0 - b.0).abs() < 25.0 && (a.1 - b.1).abs() < 1.5, "{codec}: {a:.1?} {b:.1?}");
         }
+    }
+}
+
+/// Seconds of a voice, repeated.
+fn voice(file: &'static [u8], rate_hz: u32) -> Vec<i16> {
+    WavSource::from_bytes("voice", file, rate_hz).unwrap().read_all(Duration::from_secs(60)).unwrap()
+}
+
+const WOMAN: &[u8] = include_bytes!("../../host-std/assets/woman.wav");
+const MAN: &[u8] = include_bytes!("../../host-std/assets/man.wav");
+
+/// Of a call that is metered and goes on for so long, with `change` to what it is made of: the numbers of both sides.
+fn metered(codec: &CodecFormat, seconds: u64, loss_percent: f64, change: impl Fn(&mut VirtualTime)) -> [CallStats; 2] {
+    let side = |port: u16| {
+        let base = CallConfig::with_identity(port, Identity::seeded(port.into()));
+        Call::new(CallConfig { codecs: vec![codec.clone()], metering: true, ..base }).unwrap()
+    };
+    let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let network = NetworkConfig { loss_percent, ..NetworkConfig::default() };
+    let mut pair = VirtualTime::connect([side(4_000), side(5_000)], addresses, network, 0.0, 1).unwrap();
+    let rate_hz = pair.ends[0].sample_rate_hz();
+    pair.ends[0].speech = voice(WOMAN, rate_hz);
+    pair.ends[1].speech = voice(MAN, rate_hz);
+    change(&mut pair);
+    pair.run_until(Instant::from_millis(seconds * 1_000));
+    pair.ends.each_ref().map(|end| end.call.stats())
+}
+
+/// Names of what is wrong with both sides of a call.
+fn names(stats: &[CallStats; 2]) -> [Vec<&'static str>; 2] {
+    stats.each_ref().map(|stats| stats.findings().map(|finding| finding.name()).collect())
+}
+
+#[test]
+fn a_sound_call_has_levels_and_no_findings_whatever_its_codec() {
+    for codec in [CodecFormat::pcmu(), CodecFormat::pcma(), CodecFormat::l16(16_000, 1)] {
+        for loss in [0.0, 10.0] {
+            let stats = metered(&codec, 12, loss, |_| {});
+            assert_eq!(names(&stats), [[""; 0]; 2], "{codec}, {loss} %: {stats:?}");
+            let sound = stats[0].sound.unwrap();
+            let (microphone, sent) = (sound.microphone.unwrap(), sound.sent);
+            assert_eq!((microphone.heard_ms, microphone.level), (11_990, sent.level), "nothing is between them");
+            // What one sends the other hears: within 1 dB where nothing is lost.
+            let heard = stats[1].sound.unwrap().received.level.active.unwrap();
+            let said = sent.level.active.unwrap();
+            let off = i32::from(heard.hundredths_dbov()) - i32::from(said.hundredths_dbov());
+            assert!(off.abs() < if loss > 0.0 { 200 } else { 100 }, "{codec}, {loss} %: {said} {heard}");
+        }
+    }
+    // Who doesn't ask has no meters, and is told of packets all the same.
+    let base = CallConfig::with_identity(4_000, Identity::seeded(1));
+    assert!(Call::new(base).unwrap().stats().sound.is_none());
+}
+
+#[test]
+fn a_microphone_that_clips_is_told_with_its_share_and_its_time() {
+    let stats = metered(&CodecFormat::pcmu(), 12, 0.0, |pair| {
+        // From 6 s on five times too loud.
+        let said: Vec<i16> = pair.ends[0].speech.iter().copied().cycle().take(12 * 8_000).collect();
+        let louder = |(n, &sample): (usize, &i16)| if n < 48_000 { sample } else { sample.saturating_mul(8) };
+        pair.ends[0].speech = said.iter().enumerate().map(louder).collect();
+    });
+    let [ours, theirs] = names(&stats);
+    assert_eq!(ours, ["microphone_clipped"]);
+    // Who hears it is told too, mu-law between them or not.
+    assert_eq!(theirs, ["received_clipped"]);
+    let finding = stats[0].findings().next().unwrap();
+    assert_eq!((finding.place, finding.fault), (Place::Microphone, Fault::Clipped));
+    assert!((6_000..7_500).contains(&finding.first_ms) && finding.share > 0.01, "{finding:?}");
+    let words = finding.to_string();
+    assert!(
+        words.starts_with("The microphone clipped in ") && words.contains(" % of its 10 ms blocks, from 00:0"),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_silent_microphone_and_sound_that_goes_one_way_are_told() {
+    // Nothing is said into it: all samples are zeros.
+    let stats = metered(&CodecFormat::pcmu(), 6, 0.0, |pair| pair.ends[0].speech.clear());
+    let [ours, theirs] = names(&stats);
+    assert_eq!((ours, theirs), (vec!["microphone_digitally_silent"], vec!["one_way_nothing_audible_received"]));
+    assert_eq!(
+        stats[0].findings().next().unwrap().to_string(),
+        "The microphone was digital silence (all samples alike) all the time"
+    );
+    // Muted in the call: the microphone has sound, and nothing of it is sent.
+    let stats = metered(&CodecFormat::pcmu(), 6, 0.0, |pair| pair.ends[0].front.set_microphone_muted(true));
+    assert_eq!(names(&stats)[0], ["one_way_nothing_audible_sent"]);
+    // Nothing arrives, in either direction: each sends, and hears nothing.
+    let stats = metered(&CodecFormat::pcmu(), 6, 100.0, |_| {});
+    assert_eq!(names(&stats), [["one_way_nothing_received"], ["one_way_nothing_received"]]);
+    let words = stats[0].findings().next().unwrap().to_string();
+    assert!(
+        words.starts_with("One-way sound: packets were sent for 00:0") && words.ends_with(", and none came"),
+        "{words}"
+    );
+    // Whoever agreed to hear nothing isn't told so.
+    let stats = metered(&CodecFormat::pcmu(), 6, 0.0, |pair| {
+        let [ours, theirs] = &mut pair.ends;
+        ours.call.set_direction(Direction::SendOnly);
+        let offer = ours.call.offer().unwrap();
+        let answer = theirs.call.answer(Instant::ZERO, &offer).unwrap();
+        ours.call.accept(Instant::ZERO, &answer).unwrap();
+    });
+    assert_eq!(names(&stats), [[""; 0]; 2], "{stats:?}");
+}
+
+#[test]
+fn two_loudspeakers_that_are_too_loud_howl() {
+    // White noise comes back weaker by 10 dB; at the frequency that both rooms answer best it's louder each time round.
+    let stats = metered(&CodecFormat::l16(16_000, 1), 25, 0.0, |pair| {
+        for (end, seed) in pair.ends.iter_mut().zip(1..) {
+            let config =
+                RoomConfig { echo_return_loss_db: 5.0, noise_dbov: Some(-70.0), seed, ..RoomConfig::default() };
+            end.room = Some(Room::new(config, 16_000, 1).unwrap());
+            end.speech.clear();
+        }
+    });
+    let howling = stats[0].findings().find(|finding| finding.fault == Fault::Howling);
+    let howling = howling.unwrap_or_else(|| panic!("{:?}", stats[0].findings().collect::<Vec<_>>()));
+    assert!(howling.howling_hz > 300 && howling.total_ms > 2_000, "{howling:?}");
+    assert!(howling.to_string().contains(" howled at about "), "{howling}");
+    // In rooms as loud as a desk phone's nothing howls.
+    let stats = metered(&CodecFormat::l16(16_000, 1), 10, 0.0, |pair| {
+        for (end, seed) in pair.ends.iter_mut().zip(1..) {
+            end.room = Some(Room::new(RoomConfig { seed, ..RoomConfig::default() }, 16_000, 1).unwrap());
+        }
+    });
+    assert_eq!(names(&stats), [[""; 0]; 2]);
+}
+
+#[test]
+fn an_echo_suppressor_turns_down_the_echo_and_not_the_near_end() {
+    for codec in [CodecFormat::pcmu(), CodecFormat::l16(16_000, 1)] {
+        // What the second side hears of itself while only it speaks, or of the first side while only that does.
+        let heard_db = |suppressor: Option<EchoSuppressorConfig>, near: bool| {
+            let side = |port: u16| {
+                let capture = CaptureConfig { echo_suppressor: suppressor, ..CaptureConfig::default() };
+                let base = CallConfig::with_identity(port, Identity::seeded(port.into()));
+                Call::new(CallConfig { codecs: vec![codec.clone()], capture, metering: true, ..base }).unwrap()
+            };
+            let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+            let calls = [side(4_000), side(5_000)];
+            let mut pair = VirtualTime::connect(calls, addresses, NetworkConfig::default(), 0.0, 1).unwrap();
+            let rate_hz = pair.ends[0].sample_rate_hz();
+            pair.ends[0].room = Some(Room::new(RoomConfig::default(), rate_hz, 1).unwrap());
+            pair.ends[usize::from(!near)].speech = voice(WOMAN, rate_hz);
+            pair.run_until(Instant::from_millis(8_000));
+            let end = &mut pair.ends[0];
+            assert!(end.front.block(0).is_none_or(|block| block.echo().is_none()), "it is no canceller");
+            f64::from(pair.ends[1].call.stats().sound.unwrap().received.level.long_term.hundredths_dbov()) / 100.0
+        };
+        let some = Some(EchoSuppressorConfig::default());
+        let (echo, suppressed) = (heard_db(None, false), heard_db(some, false));
+        let (near, kept) = (heard_db(None, true), heard_db(some, true));
+        println!("{codec}: echo {echo:.1} and {suppressed:.1} dBov, near end {near:.1} and {kept:.1}");
+        assert!(suppressed < echo - 10.0 && (kept - near).abs() < 1.0, "{codec}: {echo} {suppressed} {near} {kept}");
     }
 }

@@ -74,7 +74,8 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
     let video = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 9 RTP/AVP 96\r\n";
     fs::write(folder.join("video.sdp"), video).unwrap();
     let here = ["--address", "127.0.0.1"];
-    let cases: [(&[&str], &str); 36] = [
+    fs::write(folder.join("silent.wav"), host_std::wav::to_wav(&[0; 8_000], 8_000, 1)).unwrap();
+    let cases: [(&[&str], &str); 42] = [
         (&["demo", "--wrong"], "--wrong"),
         (&["dmeo"], "dmeo"),
         (&["demo", "--loss", "200"], "from 0 to 100"),
@@ -84,6 +85,12 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
         (&["demo", "--ptime", "5"], "10..=60"),
         (&["demo", "--echo", "5"], "from 20 to 250"),
         (&["demo", "--realtime", "--fast"], "cannot be used with"),
+        (&["demo", "--aec", "--echo-suppressor"], "cannot be used with"),
+        (&["demo", "--snr", "10"], "--noise"),
+        (&["demo", "--noise", "silent.wav", "--snr", "99"], "from -20 to 60"),
+        (&["demo", "--fast", "--noise", "nowhere.wav"], "nowhere.wav: No such file"),
+        (&["demo", "--fast", "--noise", "silent.wav"], "silent.wav is silent: that is no noise"),
+        (&["demo", "--fast", "--input", "silent.wav", "--noise", "text.wav"], "text.wav is not a WAV file"),
         (&["demo", "--fast", "--input", "nowhere.wav"], "nowhere.wav: No such file"),
         (&["demo", "--fast", "--input", "text.wav"], "text.wav is not a WAV file"),
         (&["demo", "--fast", "--input", "."], ""),
@@ -284,6 +291,37 @@ fn a_demo_is_replayed() {
     );
     let table = run(&folder, &["netsim", "--seconds", "5"]).success();
     assert!(table.stdout.lines().count() > 70 && table.stdout.contains("concealed"), "{}", table.stdout);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// Keys that are pressed in a demo are in its report, in its capture and in a replay of that; what is no key is told.
+#[test]
+fn digits_are_pressed_and_told() {
+    let folder = folder("digits");
+    let demo = ["demo", "--fast", "--seconds", "3", "--codec", "pcmu", "--loss", "10", "--out", "call"];
+    let ended = run(&folder, &[&demo[..], &["--dtmf", "12#@1", "--dtmf", "!@2.2"]].concat()).success();
+    assert!(ended.stdout.contains("digits ") && ended.stdout.contains("12#flash"), "{}", ended.stdout);
+    let digits = |rows: &serde_json::Value| -> Vec<(String, f64)> {
+        let row = |row: &serde_json::Value| (row["digit"].as_str().unwrap().into(), row["start_ms"].as_f64().unwrap());
+        rows.as_array().unwrap().iter().map(row).collect()
+    };
+    let report = json(&fs::read_to_string(folder.join("call/report.json")).unwrap());
+    let told = digits(&report["sides"][1]["digits"]);
+    assert_eq!(told.iter().map(|(digit, _)| &**digit).collect::<Vec<_>>(), ["1", "2", "#", "flash"]);
+    assert!((1_000.0..1_300.0).contains(&told[0].1) && (2_200.0..2_500.0).contains(&told[3].1), "{told:?}");
+    let page = fs::read_to_string(folder.join("call/report.html")).unwrap();
+    assert_eq!(page.matches("<span class=\"digit\"").count(), 4);
+    let captured = ["call/call.pcap", "--keys", "call/call.keys", "--json"];
+    let found = json(&run(&folder, &[&["dtmf", "detect"][..], &captured].concat()).success().stdout);
+    let names: Vec<_> = digits(&found["digits"]).into_iter().map(|(digit, _)| digit).collect();
+    assert_eq!(names, ["1", "2", "#", "flash"]);
+    assert!(found["digits"].as_array().unwrap().iter().all(|row| row["source"] == "event"), "{found}");
+    let replayed = json(&run(&folder, &[&["replay"][..], &captured].concat()).success().stdout);
+    assert_eq!(digits(&replayed["streams"][0]["digits"]).len(), 4);
+    let wrong = run(&folder, &[&demo[..], &["--dtmf", "12x@1"]].concat());
+    assert!(!wrong.status.success() && wrong.stderr.contains("'x' is no key"), "{wrong:?}");
+    let wrong = run(&folder, &["dtmf", "detect", "nowhere.pcap"]);
+    assert!(!wrong.status.success() && wrong.stderr.starts_with("media-core: "), "{wrong:?}");
     fs::remove_dir_all(folder).unwrap();
 }
 
@@ -625,5 +663,43 @@ fn a_later_offer_is_pasted() {
     // After a goodbye on hold it would wait for half a minute.
     offerer.interrupt();
     assert!(offerer.wait(LIMIT).success().stdout.contains("hung up"));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// Noise at both microphones, of another rate and shorter than the call, as far below the speech as it's said; what is measured says
+/// so, and a suppressor takes it out.
+#[test]
+fn a_demo_in_noise_is_as_noisy_as_it_says() {
+    let folder = folder("noise");
+    let mut seed = 1u32;
+    let mut noise = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 16) as i16 / 16
+    };
+    let pcm: Vec<i16> = (0..44_100 * 3).map(|_| noise()).collect();
+    fs::write(folder.join("noise.wav"), host_std::wav::to_wav(&pcm, 44_100, 1)).unwrap();
+    let demo = ["demo", "--fast", "--codec", "l16", "--loss", "0", "--jitter", "0", "--seconds", "9", "--json"];
+    let microphone = |options: &[&str]| {
+        let report = json(&run(&folder, &[&demo[..], options].concat()).success().stdout);
+        assert!(report["sides"][0]["findings"].is_null(), "{}", report["sides"][0]["findings"]);
+        let rms = |place: &str| report["sides"][0]["sound"][place]["rms_dbov"].as_f64().unwrap();
+        let active = report["sides"][0]["sound"]["microphone"]["active_level_dbov"].as_f64().unwrap();
+        (rms("microphone"), rms("sent"), active, report["settings"].to_string())
+    };
+    let clean = microphone(&[]);
+    assert!((clean.0 - clean.1).abs() < 0.01 && !clean.3.contains("noise around"), "{clean:?}");
+    // At 0 dB the noise has the power of the speech while it is active.
+    let noisy = microphone(&["--noise", "noise.wav", "--snr", "0"]);
+    let both = 10.0 * (10f64.powf(clean.0 / 10.0) + 10f64.powf(clean.2 / 10.0)).log10();
+    assert!((noisy.0 - both).abs() < 0.5, "{clean:?} {noisy:?} {both}");
+    assert!(
+        noisy.3.contains("noise around") && noisy.3.contains("noise.wav, 0 dB below the active speech"),
+        "{noisy:?}"
+    );
+    let suppressed = microphone(&["--noise", "noise.wav", "--ns", "--echo", "100", "--aec"]);
+    assert!(
+        suppressed.1 < suppressed.0 - 0.2 && suppressed.3.contains("10 dB below the active speech"),
+        "{suppressed:?}"
+    );
     fs::remove_dir_all(folder).unwrap();
 }

@@ -4,9 +4,12 @@
 use std::slice;
 
 use dsp_core::quality::{BurstTracker, PacketFate, ReceptionStats, VoipMetricsInput};
+use dsp_core::receive::{EventHeader, EventPhase, EventReceiver, EventsConfig};
 use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter, SendInfo};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Ssrc};
+use dsp_core::tone::EventCode;
 use dsp_core::wire::DatagramKind;
+use dsp_core::wire::event::{TelephoneEvent, Tone};
 use dsp_core::wire::red::{MAX_REDUNDANT_BLOCKS, RedBlock, RedPayload, RedundancyHistory, write_red};
 use dsp_core::wire::rtcp::{Compound, CompoundRule, CompoundWriter, Packet, VoipMetrics, Xr, XrBlock};
 use dsp_core::wire::rtp::{RtpHeader, RtpPacket};
@@ -276,5 +279,60 @@ fn fuzz_rtcp_reporter() {
                 assert!(reporter.next_deadline() > now);
             }
         }
+    });
+}
+
+/// One report of a telephone event: how it's headed, what it says, and how much later it comes than the one before.
+type EventStep = (bool, (u8, u32), (u8, bool, u16), (bool, u8));
+
+/// Reports of events in any order, over the wraps of timestamps, at 8 and 48 kHz, with durations up to 0xFFFF and segments
+/// that adjoin: each event that is told begins once, ends once and in this order, and none is left open.
+#[test]
+fn fuzz_telephone_events() {
+    bolero::check!().with_type::<(bool, u32, Vec<EventStep>)>().for_each(|(wide, near, steps)| {
+        let clock_hz = if *wide { 48_000 } else { 8_000 };
+        let mut events = EventReceiver::<8>::new(EventsConfig::default());
+        let (mut now, mut begun, mut ended) = (Instant::ZERO, Vec::new(), Vec::new());
+        let mut told = |events: &mut EventReceiver<8>, now: Instant| {
+            while let Some(report) = events.next(now) {
+                let name = (report.ssrc, report.timestamp, report.event);
+                if report.phase == EventPhase::Began {
+                    assert!(!begun.contains(&name), "begins twice: {report:?}");
+                    begun.push(name);
+                } else {
+                    assert!(
+                        begun.contains(&name) && !ended.contains(&name),
+                        "ends twice, or out of nothing: {report:?}"
+                    );
+                    ended.push(name);
+                }
+                assert!(report.begun <= now && report.volume < 64);
+            }
+            (begun.len(), ended.len())
+        };
+        for (marker, (source, time), (event, end, duration), (late, ms)) in steps {
+            // Timestamps near each other and near the wrap, in steps of frames or of segments.
+            let step = if time % 3 == 0 { 0xffff } else { clock_hz / 50 };
+            let timestamp = RtpTime((u32::MAX - near % 1_000).wrapping_add(time / 3 % 40 * step));
+            let ssrc = Ssrc(u32::from(source % 2));
+            let header = EventHeader { ssrc, timestamp, marker: *marker, clock_hz };
+            let report = TelephoneEvent { event: EventCode(event % 20), end: *end, volume: *ms, duration: *duration };
+            let mut payload = report.to_bytes().to_vec();
+            assert_eq!(TelephoneEvent::parse(&payload).unwrap().next().unwrap().1.duration, *duration);
+            if source % 7 == 0 {
+                payload.extend(report.to_bytes());
+                payload.truncate(usize::from(*source) % 9);
+            }
+            assert_eq!(events.receive(now, &header, &payload).is_ok(), payload.len() >= 4);
+            let _ = Tone::parse(&payload).map(|tone| tone.frequencies().count());
+            if !late {
+                told(&mut events, now);
+            }
+            now += Duration::from_millis(u64::from(*ms));
+        }
+        let all = told(&mut events, now + Duration::from_secs(1));
+        let stats = events.stats();
+        assert!(all.0 <= stats.events as usize && all.0 + stats.untold as usize >= stats.events as usize, "{stats:?}");
+        assert!(all.0 - all.1 <= stats.untold as usize, "left open: {stats:?}");
     });
 }

@@ -24,6 +24,7 @@ fn hashes_are_unchanged() {
         ("gain f32", golden::gain::<f32>()),
         ("mixer i16", golden::mixer::<i16>()),
         ("mixer f32", golden::mixer::<f32>()),
+        ("conference", golden::conference()),
         ("high-pass i16", golden::biquad::<i16>()),
         ("high-pass f32", golden::biquad::<f32>()),
         ("goertzel i16", golden::goertzel::<i16>()),
@@ -36,7 +37,7 @@ fn hashes_are_unchanged() {
         ("echo small", echoed::small(echoed::BLOCKS, || 0).hash),
         ("echo whole", echoed::whole(echoed::BLOCKS, || 0).hash),
     ];
-    let expected: [(&str, u32); 27] = [
+    let expected: [(&str, u32); 28] = [
         ("pcmu", 0xf58b_63b0),
         ("pcma", 0xf008_e257),
         ("l16", 0xd86d_49d5),
@@ -53,6 +54,7 @@ fn hashes_are_unchanged() {
         ("gain f32", 0xde8a_d3f7),
         ("mixer i16", 0x06bf_5bf3),
         ("mixer f32", 0x2d7e_afad),
+        ("conference", 0x8791_e471),
         ("high-pass i16", 0x23ba_9fa5),
         ("high-pass f32", 0x0865_0c73),
         ("goertzel i16", 0x923b_35f3),

@@ -11,14 +11,16 @@ use dsp_core::front::{CaptureBlock, Near, Step};
 use dsp_core::process::activity::SpeechDetector;
 use dsp_core::receive::strategy::{Estimate, Strategy};
 use dsp_core::receive::{DelayConfig, Played};
+use dsp_core::send::KeyPress;
 use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
+use dsp_core::tone::Digit;
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtp::RtpPacket;
 use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::session::{
     Call, CallConfig, CaptureConfig, Channel, EchoSettings, HostFront, Identity, Incoming, OwnBlock, OwnDecoders,
-    OwnDetector, OwnStrategy, PACKET_BYTES, Tap, Transmit, Way,
+    OwnDetector, OwnStrategy, PACKET_BYTES, Tap, ToneDetection, Transmit, Way,
 };
 use host_std::simulate::netsim::{Network, NetworkConfig};
 use media_core_tests::road::babble;
@@ -101,7 +103,10 @@ impl Pair {
             let decoders = own.then(|| OwnDecoders::new(|sound| (NUMBER, L16::new(sound.sample_rate_hz, 1).unwrap())));
             // Several sources wait for what is late, so that the budget is exceeded; one is as a call is by default.
             let delay = if sources > 1 { DelayConfig::listening() } else { base.delay };
-            let base = CallConfig { capture, detector, strategy, decoders, delay, comfort_noise: own, ..base };
+            let metering = own;
+            let base =
+                CallConfig { capture, metering, detector, strategy, decoders, delay, comfort_noise: own, ..base };
+            let base = CallConfig { tones: ToneDetection::Always, mute_tones: true, ..base };
             let mut call =
                 Call::new(CallConfig { codecs, registry, redundancy: 1, sources, buffer_bytes, sound, ..base })
                     .unwrap();
@@ -123,7 +128,7 @@ impl Pair {
         );
         // Tables of resamplers belong to all calls: whoever needs one first makes it.
         let tables = if sound.is_some() { TABLE_BYTES } else { 0 };
-        assert!(heap + (size_of::<Call>() as i64) < 125_000 * (sources * streams) as i64 + tables, "{heap}");
+        assert!(heap + (size_of::<Call>() as i64) < 130_000 * (sources * streams) as i64 + tables, "{heap}");
         // Its own count knows the codecs' own memory, SDP texts and lists less than exactly.
         let own = second.memory_bytes() as i64 - size_of::<Call>() as i64;
         assert!((heap - own).abs() < 4_096 * (sources * streams) as i64 + tables, "{heap} and {own}");
@@ -223,7 +228,7 @@ fn run(codec: CodecFormat, channels: u8, sources: usize, streams: usize) -> u32 
 /// The same with a device of that sound, or of the codec's own.
 fn run_at(sound: Option<(u32, u8)>, codec: CodecFormat, channels: u8, sources: usize, streams: usize) -> u32 {
     let mut pair = Pair::new(codec.clone(), channels, sources, streams, sound);
-    let mut now = Instant::ZERO;
+    let (mut now, mut digits) = (Instant::ZERO, 0);
     while pair.packets < 10_000 * streams as u32 {
         if now == Instant::from_millis(40_000) {
             pair.calls[0].change_source(now, &Identity::seeded(9)).unwrap();
@@ -236,7 +241,16 @@ fn run_at(sound: Option<(u32, u8)>, codec: CodecFormat, channels: u8, sources: u
             let taken = pair.counted(0, |call| call.adapt(&wanted)).unwrap();
             assert!(taken.packet_ms.is_some() && taken.bit_rate_bps.is_some() == codec.is_named("opus"));
         }
+        if now.as_micros() % 6_000_000 == 2_000_000 {
+            let keys = [Digit::One, Digit::Pound].map(|digit| KeyPress::of(digit.into()));
+            for side in 0..2 {
+                pair.counted(side, |call| call.send_digits(&keys)).unwrap();
+            }
+        }
         pair.tick(now);
+        for side in 0..2 {
+            digits += u32::from(pair.counted(side, Call::next_digit).is_some());
+        }
         now += Duration::from_millis(10);
     }
     let mut datagram = [0; 1_500];
@@ -252,6 +266,7 @@ fn run_at(sound: Option<(u32, u8)>, codec: CodecFormat, channels: u8, sources: u
     assert_eq!(pair.allocations, 0);
     // All of it has happened.
     assert!(pair.reports > 10);
+    assert!(digits > 40, "{digits}");
     if streams > 1 {
         assert!(ASKED.get() > 20_000, "the strategy was asked");
         for front in pair.fronts.iter_mut().flatten() {
@@ -282,7 +297,8 @@ fn run_at(sound: Option<(u32, u8)>, codec: CodecFormat, channels: u8, sources: u
         assert!(heard.redundant_used > 100 && stats.mos_cq.is_some(), "{stats:?}");
         // Metrics are about the first source, which is the other side's old one here.
         assert!(stats.remote_voip.is_some() || sources > 1, "{stats:?}");
-        assert!(heard.decoded_samples * 10 > heard.played_samples * 7, "{heard:?}");
+        // Where a digit is, there is no sound.
+        assert!(heard.decoded_samples * 10 > (heard.played_samples - heard.silence_samples) * 7, "{heard:?}");
         assert_eq!((stats.foreign, stats.send_errors), (0, 0));
     }
     first.receiver.crowded_out + second.receiver.crowded_out

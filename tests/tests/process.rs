@@ -1,4 +1,4 @@
-//! `media-core process` as its user meets it: files in and out, figures, the page, and mistakes.
+//! `media-core process` and `media-core probe` as their user meets them: files in and out, figures, the page, and mistakes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,12 @@ const LIMIT: Duration = Duration::from_secs(60);
 fn run(folder: &Path, arguments: &[&str]) -> Ended {
     let mut command = Command::new(media_core());
     command.current_dir(folder).arg("process").args(arguments);
+    Running::start(&mut command, folder, "media-core").wait(LIMIT)
+}
+
+fn probe(folder: &Path, arguments: &[&str]) -> Ended {
+    let mut command = Command::new(media_core());
+    command.current_dir(folder).arg("probe").args(arguments);
     Running::start(&mut command, folder, "media-core").wait(LIMIT)
 }
 
@@ -283,6 +289,109 @@ fn a_mistake_gives_one_clear_line_and_leaves_the_old_file() {
     {
         let full = run(&folder, &["mic.wav", "/dev/full"]);
         assert!(full.stderr.starts_with("media-core: cannot write /dev/full: No space left"), "{full:?}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn speech_is_found_in_the_result_and_shown_on_the_page() {
+    let folder = folder("process-vad");
+    let (speech, rate, _) = sound(asset("woman.wav"));
+    // A second of nothing, the voice, and a second of nothing.
+    let second = vec![0; rate as usize];
+    fs::write(folder.join("mic.wav"), to_wav(&[&second, &speech[..], &second].concat(), rate, 1)).unwrap();
+    let ended = run(&folder, &["--vad", "--ns", "--json", "mic.wav", "out.wav"]).success();
+    let figures = json(&ended.stdout);
+    let segments = figures["speech"].as_array().unwrap_or_else(|| panic!("{figures}"));
+    let end_ms = 1_000.0 + speech.len() as f64 * 1e3 / f64::from(rate);
+    for segment in segments {
+        let (start, end) = (segment["start_ms"].as_f64().unwrap(), segment["end_ms"].as_f64().unwrap());
+        assert!((950.0..end).contains(&start) && end <= end_ms + 300.0, "{figures}");
+    }
+    assert!(!segments.is_empty());
+    let ended = run(&folder, &["--vad", "3", "--plot", "page.html", "mic.wav", "out.wav"]).success();
+    assert!(
+        ended.stdout.contains("  speech      ") && ended.stdout.contains(" % of the time in the result: "),
+        "{ended:?}"
+    );
+    let page = fs::read_to_string(folder.join("page.html")).unwrap();
+    assert!(page.contains("speech in the result, by the voice detector") && page.contains("aggressiveness 3 of 3"));
+    // Nobody asked.
+    let ended = run(&folder, &["--json", "mic.wav", "out.wav"]).success();
+    assert!(json(&ended.stdout)["speech"].is_null());
+    let ended = run(&folder, &["--echo-suppressor", "mic.wav", "out.wav"]);
+    assert!(ended.stderr.contains("--echo-suppressor keeps the loudspeaker's sound out"), "{ended:?}");
+    let ended = run(&folder, &["--echo-suppressor", "--far", "mic.wav", "mic.wav", "out.wav"]).success();
+    assert!(ended.stdout.contains("level       in"), "{ended:?}");
+    let ended = run(&folder, &["--echo-suppressor", "--aec", "--far", "mic.wav", "mic.wav", "out.wav"]);
+    assert!(ended.status.code() == Some(2) && ended.stderr.contains("cannot be used with"), "{ended:?}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_probe_tells_what_is_in_a_file() {
+    let folder = folder("probe");
+    let (speech, rate, _) = sound(asset("woman.wav"));
+    fs::write(folder.join("voice.wav"), to_wav(&speech, rate, 1)).unwrap();
+    let channel = |name: &str, n: usize| {
+        let report = json(&probe(&folder, &["--json", name]).success().stdout);
+        report["channels"][n].clone()
+    };
+    let figure = |channel: &Value, name: &str| channel[name].as_f64().unwrap_or_else(|| panic!("{name}: {channel}"));
+    let voice = channel("voice.wav", 0);
+    let active = figure(&voice, "active_level_dbov");
+    assert!(active > figure(&voice, "rms_dbov") && active < figure(&voice, "peak_dbov"), "{voice}");
+    assert_eq!((figure(&voice, "clipped_samples"), &voice["howling_hz"]), (0.0, &Value::Null));
+    assert!(figure(&voice, "speech_share") > 0.4 && !voice["speech"].as_array().unwrap().is_empty(), "{voice}");
+    assert_eq!(voice["bandwidth"], "wideband");
+    // A telephone's sound in a file of 48 kHz is told.
+    for (rate, file) in [("8000", "narrow.wav"), ("48000", "wide.wav")] {
+        let from = if rate == "8000" { "voice.wav" } else { "narrow.wav" };
+        let mut command = Command::new(media_core());
+        command.current_dir(&folder).args(["resample", "--rate", rate, from, file]);
+        Running::start(&mut command, &folder, "media-core").wait(LIMIT).success();
+    }
+    let wide = channel("wide.wav", 0);
+    assert_eq!(wide["bandwidth"], "narrowband", "{wide}");
+    assert!((3_000.0..4_100.0).contains(&figure(&wide, "bandwidth_hz")), "{wide}");
+    // Of stereo each channel is measured: here a clipped one with DC, and one of digital silence.
+    let both: Vec<i16> =
+        speech.iter().flat_map(|&sample| [sample.saturating_mul(20).saturating_add(2_000), 0]).collect();
+    fs::write(folder.join("both.wav"), to_wav(&both, rate, 2)).unwrap();
+    let (left, right) = (channel("both.wav", 0), channel("both.wav", 1));
+    assert!(figure(&left, "clipped_share") > 0.01 && figure(&left, "dc_share") > 0.03, "{left}");
+    assert!(left["clipped"]["from_ms"].is_number() && right["rms_dbov"].is_null(), "{right}");
+    assert_eq!(right["digitally_silent"]["share"], 1.0);
+    let words = probe(&folder, &["both.wav"]).success().stdout;
+    for told in
+        ["both.wav: ", "stereo, 16000 Hz", "channel 1", "channel 2", "clipping    ", "100.0 % digital", "DC          +"]
+    {
+        assert!(words.contains(told), "{told}: {words}");
+    }
+    // A tone that grows until it is cut.
+    let howl = |n: usize| ((n as f64 * 0.5).sin() * (n as f64 / 30_000.0).min(1.0) * 40_000.0) as i16;
+    fs::write(folder.join("howl.wav"), to_wav(&(0..48_000).map(howl).collect::<Vec<_>>(), 16_000, 1)).unwrap();
+    let words = probe(&folder, &["howl.wav"]).success().stdout;
+    assert!(words.contains("howling     at about 12"), "{words}");
+    // Rates that nothing is measured at, and mistakes.
+    for rate in [4_000, 44_100, 96_000] {
+        fs::write(folder.join("odd.wav"), to_wav(&speech, rate, 1)).unwrap();
+        let report = json(&probe(&folder, &["--json", "odd.wav"]).success().stdout);
+        assert_eq!((&report["sample_rate_hz"], &report["channels"][0]["channel"]), (&rate.into(), &1.into()));
+    }
+    fs::write(folder.join("text.wav"), "this is no sound").unwrap();
+    fs::write(folder.join("none.wav"), to_wav(&[], 16_000, 1)).unwrap();
+    for (arguments, needle) in [
+        (&["nowhere.wav"][..], "cannot open nowhere.wav: No such file"),
+        (&["text.wav"], "text.wav is not a WAV file"),
+        (&["none.wav"], "none.wav has no samples"),
+        (&["."], "cannot open ."),
+        (&["--vad", "4", "voice.wav"], "4 is not in 0..=3"),
+        (&[], "IN.wav"),
+    ] {
+        let ended = probe(&folder, arguments);
+        assert!(ended.status.code().is_some_and(|code| code != 0) && ended.stderr.contains(needle), "{ended:?}");
+        assert!(ended.stdout.is_empty() && !ended.stderr.contains("panicked"), "{ended:?}");
     }
     fs::remove_dir_all(folder).unwrap();
 }

@@ -4,7 +4,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use host_std::report::{DelayRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread, Statistics};
+use dsp_core::process::metering::SoundMeter;
+use host_std::probe::SoundFigures;
+use host_std::report::{
+    CallSoundFigures, DelayRow, FindingRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread,
+    Statistics,
+};
 
 const RATE_HZ: u32 = 16_000;
 const PACKET_MS: f64 = 20.0;
@@ -110,8 +115,11 @@ fn side(name: &str, peer: &str, said: Vec<i16>, loss: f64, seed: u64) -> SideRep
         packets,
         play,
         delays,
+        digits: Vec::new(),
         echo: None,
         echo_per_second: Vec::new(),
+        sound: None,
+        findings: Vec::new(),
     }
 }
 
@@ -200,4 +208,37 @@ fn summary_fits_a_terminal() {
     println!("{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     assert!(text.contains("lost + late"));
+}
+
+#[test]
+fn the_sound_of_a_side_is_told_in_sentences_and_figures() {
+    let mut report = call(6, 0.0);
+    let mut meter = SoundMeter::new(RATE_HZ).unwrap();
+    meter.hear(&report.sides[0].heard);
+    let microphone = Some(SoundFigures::from(&meter.read()));
+    let silence = SoundFigures::default();
+    report.sides[0].sound = Some(CallSoundFigures { microphone, sent: silence, received: silence });
+    report.sides[1].sound = Some(CallSoundFigures { microphone: None, sent: silence, received: silence });
+    let words = "The <microphone> clipped in 3.0 % of its 10 ms blocks, from 00:12 to 00:19".to_owned();
+    report.sides[0].findings =
+        vec![FindingRow { what: "microphone_clipped", share: 0.03, from_ms: 12_000, until_ms: 19_000, words }];
+    let page = report.to_html();
+    assert!(
+        page.contains("<li>The &lt;microphone&gt; clipped in 3.0 % of its 10 ms blocks, from 00:12 to 00:19.</li>")
+    );
+    assert_eq!(page.matches("Nothing is wrong: no clipping, no howling, sound both ways.").count(), 1);
+    assert_eq!(
+        (page.matches("<tr><th>Microphone</th>").count(), page.matches("<tr><th>Received</th>").count()),
+        (1, 2)
+    );
+    assert!(page.contains("<td>silence</td>") && !page.contains("NaN"));
+    assert!(report.to_string().contains("  a: The <microphone> clipped in 3.0 %"), "{report}");
+    let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
+    let row = &json["sides"][0]["findings"][0];
+    assert_eq!(
+        (&row["what"], &row["from_ms"], &row["share"]),
+        (&"microphone_clipped".into(), &12_000.into(), &0.03.into())
+    );
+    assert!(json["sides"][0]["sound"]["microphone"]["active_level_dbov"].is_number());
+    assert!(json["sides"][1]["sound"]["microphone"].is_null() && json["sides"][1]["findings"].is_null());
 }

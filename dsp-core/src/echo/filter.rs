@@ -97,7 +97,8 @@ pub(super) struct Kalman<const B: usize, const P: usize> {
     uncertainty: [[f32; B]; P],
     /// The power of what isn't echo.
     noise: [f32; B],
-    turn: usize,
+    /// The partition that was constrained last.
+    pub(super) turn: usize,
     /// The largest tap of each partition, and where the first large one lies.
     peaks: [f32; P],
     onset: usize,
@@ -139,21 +140,25 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
         }
     }
 
-    /// The far end is read so many blocks earlier from now on: what was learned moves along, and is doubted a little.
+    /// The far end is read so many blocks earlier from now on: what was learned moves along.
     pub(super) fn shift(&mut self, blocks: i32) {
         shift(&mut self.weights, blocks);
         let step = (blocks.unsigned_abs() as usize).min(P);
-        if blocks > 0 {
+        let unknown = if blocks > 0 {
             self.uncertainty.copy_within(step.., 0);
+            self.peaks.copy_within(step.., 0);
+            self.onset = self.onset.saturating_sub(step * B);
+            P - step..P
         } else {
             self.uncertainty.copy_within(..P - step, step);
-        }
-        let unknown = if blocks > 0 { P - step..P } else { 0..step };
+            self.peaks.copy_within(..P - step, step);
+            self.onset += step * B;
+            0..step
+        };
         for p in unknown {
             self.uncertainty[p] = [Self::unknown(p, 60.0); B];
+            self.peaks[p] = 0.0;
         }
-        self.peaks = [0.0; P];
-        self.doubt(0.1);
     }
 
     pub(super) fn reset(&mut self) {

@@ -103,6 +103,21 @@ impl Front {
         }
     }
 
+    /// Filters a block of the far end alone, and returns it with emphasis: it is read once more, where the microphone isn't.
+    pub(super) fn replay<const B: usize>(&mut self, far: &[f32; B]) -> [f32; B] {
+        let before = *self;
+        let [far, ..] = self.filter(|n| [far[n]]).signals;
+        for signal in 1..SIGNALS {
+            self.last[signal] = before.last[signal];
+            for (filter, before) in self.filters.iter_mut().zip(&before.filters) {
+                for (state, before) in filter.states.iter_mut().zip(&before.states) {
+                    state[signal] = before[signal];
+                }
+            }
+        }
+        far
+    }
+
     /// Filters a block. `powers`: whether those of the far end are wanted; they are silence otherwise.
     pub(super) fn process<const B: usize>(&mut self, far: &[f32; B], near: &[f32; B], powers: bool) -> Emphasised<B> {
         if powers {
@@ -126,7 +141,9 @@ impl Front {
         for n in 0..B {
             let half = HighPass::step(one.taps, one.damping, &mut one_states, input(n));
             let high = HighPass::step(other.taps, other.damping, &mut other_states, half);
-            out.near[n] = high[1];
+            if N > 1 {
+                out.near[n] = high[1];
+            }
             for signal in 0..N {
                 out.signals[signal][n] = high[signal] - EMPHASIS * last[signal];
             }

@@ -33,6 +33,7 @@ mod drift;
 mod far;
 mod filter;
 mod front;
+mod late;
 mod memory;
 mod saturation;
 mod search;
@@ -56,11 +57,15 @@ use drift::Drift;
 use far::Position;
 use filter::{FarSpectra, Kalman, Nlms, difference, estimate};
 use front::{EMPHASIS, Front};
-use search::Search;
+use late::Late;
+use search::{FilterState, Search};
 use suppress::{Change, Suppressor};
 
-/// Blocks of the far end's in which no filter takes anything away before there seems to be no echo: 2 s.
-const NO_ECHO_BLOCKS: u32 = 200;
+/// Blocks of the far end's in which no filter finds anything before there seems to be no echo: 1 s.
+const NO_ECHO_BLOCKS: u32 = 100;
+/// The projection of the microphone on the estimate is 1 where the estimate is of an echo that there is, however loud the near
+/// end, and 0 where a filter follows chance; above this there is an echo.
+const PRESENT: f32 = 0.4;
 /// The power below which the far end is silent: -60 dB of full scale a sample.
 const SILENT: f32 = 1e-6;
 /// Most blocks by which the far end is read ahead of the microphone's time: devices may take less long than they tell.
@@ -69,6 +74,11 @@ const LEAD_BLOCKS: i64 = 2;
 const FOLLOW_BLOCKS: u32 = 100;
 /// Far end and microphone may be off by so many blocks before it's taken for a jump.
 const UNSTEADY_BLOCKS: i64 = 10;
+
+/// The echo begins no later in the filter: what comes before it is tail that is wasted.
+const LATEST_MS: f32 = 18.0;
+/// Blocks behind which the far end's high-pass has settled.
+const SETTLE: i64 = 2;
 
 /// An echo canceller for 8 or 16 kHz. `M`: memory of its parts; `B`: samples of 10 ms; `P`: the tail in blocks.
 ///
@@ -97,6 +107,7 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     saturation: M::Saturation,
     search: Search<B, M::Search>,
     drift: Drift<B>,
+    late: Late<B, P>,
     suppressor: Suppressor<B>,
     /// Where the far end is read, and where the search reads it; in samples of the render history.
     position: Option<(Position, i64)>,
@@ -106,9 +117,11 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     energies: [f32; 4],
     /// Smoothed products: microphone by estimate, estimate, error.
     projection: [f32; 3],
+    /// The first two of them over half a second of the far end.
+    presence: [f32; 2],
     /// Blocks since the last path change.
     age: u32,
-    /// Blocks of the far end's since a filter took something away.
+    /// Blocks of the far end's since a filter found an echo.
     idle: u32,
     /// Whether the filter has reached 3 dB, and 10 dB.
     works: bool,
@@ -165,11 +178,13 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             saturation,
             search: Search::new(search),
             drift: Drift::NEW,
+            late: Late::NEW,
             suppressor: Suppressor::new(),
             position: None,
             lead: 0,
             energies: [0.0; 4],
             projection: [0.0; 3],
+            presence: [0.0; 2],
             age: 0,
             idle: 0,
             works: false,
@@ -215,9 +230,10 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.saturation.as_mut().iter_mut().for_each(|model| model.0.reset());
         self.search.reset();
         self.drift = Drift::NEW;
+        self.late.reset();
         self.suppressor.reset();
         (self.position, self.lead) = (None, 0);
-        (self.energies, self.projection, self.heard) = ([0.0; 4], [0.0; 3], [0.0; 3]);
+        (self.energies, self.projection, self.presence, self.heard) = ([0.0; 4], [0.0; 3], [0.0; 2], [0.0; 3]);
         (self.age, self.idle, self.emphasis, self.last_near) = (0, 0, 0.0, 0.0);
         (self.works, self.good, self.loudest) = (false, false, 0.0);
     }
@@ -271,45 +287,70 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.saturation.as_mut().iter_mut().for_each(|model| model.0.jump());
     }
 
-    /// Reads the far end so many blocks earlier from the next block on: positive where the echo comes later.
-    fn move_by<const RATIO: usize>(&mut self, blocks: i32, at: &mut Position) {
-        at.sample -= i64::from(blocks) * (B * RATIO) as i64;
+    /// Reads the far end so many blocks earlier from the next block on: positive where the echo comes later. What the filters
+    /// know moves along, and the far end is read anew where they need it, so that a filter that is right stays right.
+    #[cold]
+    #[inline(never)]
+    fn move_by<const RATIO: usize>(&mut self, blocks: i32, at: &mut Position, near: &Near<'_>) {
         self.stats.delay_changes = self.stats.delay_changes.saturating_add(1);
-        self.far.shift(blocks);
-        if !self.works || blocks.unsigned_abs() as usize >= P {
+        let block = (B * RATIO) as i64;
+        let from = *at;
+        at.sample -= i64::from(blocks) * block;
+        self.drift.jump();
+        self.saturation.as_mut().iter_mut().for_each(|model| model.0.jump());
+        self.suppressor.change(Change::Moved);
+        let far_off = blocks.unsigned_abs() as usize >= P;
+        if !self.works || far_off {
             self.kalman.forget(60.0);
             self.second.as_mut().fill(Spectrum::ZERO);
         } else {
             self.kalman.shift(blocks);
             filter::shift(self.second.as_mut(), blocks);
         }
-        self.front.jump();
-        self.last_far = [0.0; B];
-        self.drift.jump();
-        self.saturation.as_mut().iter_mut().for_each(|model| model.0.jump());
-        self.suppressor.change(Change::Moved);
+        let (mut again, count) = if blocks < 0 && !far_off {
+            // The blocks that are skipped.
+            (from, -blocks)
+        } else {
+            // Two blocks, behind which the high-pass has settled.
+            self.far.shift(blocks);
+            self.front.jump();
+            (Position { sample: at.sample - SETTLE * block, ..*at }, SETTLE as i32)
+        };
+        let step = far::step::<RATIO>(self.drift.ppm());
+        for _ in 0..count {
+            let mut far = [0.0; B];
+            far::read::<B, RATIO>(&near.render, near.channel, again, step, &mut far);
+            let played = self.front.replay(&far);
+            if blocks < 0 && !far_off {
+                self.far.push(&self.last_far, &played);
+            }
+            self.last_far = played;
+            again.sample += block;
+        }
     }
 
     /// The delay search's answer: `onset_ms` behind `base`.
-    fn follow<const RATIO: usize>(&mut self, onset_ms: f32, at: &mut Position, base: i64) {
+    fn follow<const RATIO: usize>(&mut self, onset_ms: f32, at: &mut Position, base: i64, near: &Near<'_>) {
         let ms = (B * RATIO) as f32 / 10.0;
         if !self.good {
             self.stats.delay_ms = Some(onset_ms - self.lead as f32 / ms);
         }
         let read_ms = -at.after(base) / ms;
         let relative = onset_ms - read_ms;
-        // A filter that works is moved only for what soon wouldn't fit into it: it would learn anew, perhaps in double talk.
+        // A filter that works may have learned what comes before the onset: it is moved for a longer tail where that holds more.
         let latest = if self.works { max(25.0, 3.0 * P as f32) } else { 25.0 };
-        if (3.0..=latest).contains(&relative) {
+        if (3.0..LATEST_MS).contains(&relative)
+            || (relative >= 3.0 && relative <= latest && !(self.good && self.late.wants_tail()))
+        {
             return;
         }
-        let mut blocks = libm::floorf((relative - 5.0) / 10.0) as i32;
+        let mut blocks =
+            if relative > latest || relative < 3.0 { libm::floorf((relative - 5.0) / 10.0) as i32 } else { 1 };
         if read_ms + blocks as f32 * 10.0 < 0.0 {
             blocks = -libm::floorf(read_ms / 10.0) as i32;
         }
-        // By one block alone it isn't worth it once the filter works.
-        if blocks != 0 && !(self.good && blocks.abs() < 2) {
-            self.move_by::<RATIO>(blocks, at);
+        if blocks != 0 {
+            self.move_by::<RATIO>(blocks, at, near);
         }
     }
 
@@ -321,7 +362,12 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         if self.config.delay_search {
             let base_at = Position { sample: base, fraction: 0 };
             far::read::<B, RATIO>(&near.render, near.channel, base_at, far::step::<RATIO>(0.0), &mut far);
-            let found = self.search.process(&far, frame, self.good);
+            let state = match (self.works, self.good) {
+                (_, true) => FilterState::Good,
+                (true, false) => FilterState::Works,
+                (false, false) => FilterState::Idle,
+            };
+            let found = self.search.process(&far, frame, state);
             // Under drift the search may find nothing; a filter that works knows where its echo begins.
             let known = self.good && self.age.is_multiple_of(FOLLOW_BLOCKS);
             let own = known.then(|| {
@@ -329,12 +375,12 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
                 self.kalman.onset() as f32 / per_ms - at.after(base) / (per_ms * RATIO as f32)
             });
             if let Some(onset_ms) = found.or(own) {
-                self.follow::<RATIO>(onset_ms, &mut at, base);
+                self.follow::<RATIO>(onset_ms, &mut at, base, near);
             }
         }
         if at.sample > base {
             // A loudspeaker whose clock is faster has led the reader to what isn't played yet.
-            self.move_by::<RATIO>(1, &mut at);
+            self.move_by::<RATIO>(1, &mut at, near);
         }
         let step = far::step::<RATIO>(self.drift.ppm());
         far::read::<B, RATIO>(&near.render, near.channel, at, step, &mut far);
@@ -355,12 +401,14 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         let heard = self.front.process(far, near, powers);
         let [x, d, third, fifth] = &heard.signals;
         let played: [f32; B] = core::array::from_fn(|n| x[n] + parts[0] * third[n] + parts[1] * fifth[n]);
+        self.late.advance(&self.far);
         self.far.push(&self.last_far, &played);
         self.last_far = played;
 
         let mut echo = estimate(&self.kalman.weights, &self.far);
         let mut error: [f32; B] = core::array::from_fn(|n| d[n] - echo[n]);
         let doubt = self.kalman.learn(&self.far, &Spectrum::forward(&[0.0; B], &error));
+        self.late.look(&self.kalman.weights, self.kalman.turn);
         if self.config.saturation
             && let Some(model) = self.saturation.as_mut().first_mut()
         {
@@ -415,6 +463,9 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     fn notice_path_change(&mut self, near: &[f32; B], echo: &mut [f32; B], error: &mut [f32; B]) {
         let now = [dot(near, echo), energy(echo), energy(error)];
         self.projection.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.93 * *smooth + 0.07 * now);
+        if self.stats.far_end {
+            self.presence.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.98 * *smooth + 0.02 * now);
+        }
         self.age = self.age.saturating_add(1);
         self.works |= self.energies[1] < 0.5 * self.energies[0];
         self.good |= self.energies[1] < 0.1 * self.energies[0];
@@ -429,6 +480,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         }
         if changed {
             self.stats.path_changes = self.stats.path_changes.saturating_add(1);
+            self.presence = [0.0; 2];
         } else if self.works {
             // One that has never worked, as without an echo, has nothing to diverge from.
             self.stats.divergences = self.stats.divergences.saturating_add(1);
@@ -474,13 +526,14 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             let estimate: [f32; B] = core::array::from_fn(|n| near[n] - linear[n]);
             of_output = core::mem::replace(&mut self.last_near, near_energy);
             let noise = self.config.comfort_noise;
-            if self.energies[1] < 0.85 * self.energies[0] || (self.config.delay_search && self.search.hears_echo()) {
+            let [product, estimated] = self.presence;
+            if product > PRESENT * estimated || (self.config.delay_search && self.search.hears_echo()) {
                 self.idle = 0;
             } else if self.stats.far_end {
                 self.idle = (self.idle + 1).min(NO_ECHO_BLOCKS);
             }
             self.suppressor.set_absent(self.idle >= NO_ECHO_BLOCKS);
-            self.suppressor.process(&linear, &estimate, doubt, noise, frame);
+            self.suppressor.process(&linear, &estimate, doubt, self.late.power(), noise, frame);
             self.stats.near_end = self.suppressor.near_end();
         } else {
             *frame = linear;

@@ -8,7 +8,7 @@
 //! Cost: two multiplications a tap for each sample at 2 kHz; four samples are done together, so a tap is read and written once
 //! for them.
 
-use crate::arithmetic::{dot, energy};
+use crate::arithmetic::{dot, energy, min};
 use crate::block::Block;
 use crate::process::biquad::{Biquad, BiquadDesign};
 use crate::process::resample::Prototype;
@@ -30,6 +30,23 @@ const LOOK: u32 = 10;
 const QUIET: f32 = 1e-8;
 /// Onsets that are kept.
 const ONSETS: usize = 10;
+
+/// Onsets that agree, and by how many ms they may differ.
+const AGREE: usize = 3;
+const AGREE_MS: f32 = 6.0;
+/// Onsets that agree where nothing else tells that they are right.
+const STEADY: usize = 5;
+
+/// What the canceller's filter does meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FilterState {
+    /// It takes nothing away.
+    Idle,
+    /// It takes some of the echo away.
+    Works,
+    /// It takes 10 dB away.
+    Good,
+}
 
 /// Memory for a search over so many taps at 2 kHz, 2 a ms: the filter, and the far end it looks at.
 pub const fn search_memory(taps: usize) -> usize {
@@ -118,9 +135,9 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
         self.memory.as_ref().len().saturating_sub(BLOCK) / 2
     }
 
-    /// Whether its filter explains a fifth of the microphone.
+    /// Whether its filter explains a fifth of the microphone, with an onset that stays where it is.
     pub(super) fn hears_echo(&self) -> bool {
-        self.powers[0] < 0.8 * self.powers[1]
+        self.powers[0] < 0.8 * self.powers[1] && spread(&self.onsets_ms[..AGREE]) < AGREE_MS
     }
 
     /// Forgets the filter: the path has changed.
@@ -146,8 +163,8 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
     }
 
     /// Takes in a block of far end and microphone, both as they are; each 100 ms it may return the echo's onset in ms.
-    /// `rest`: whether every second block is enough.
-    pub(super) fn process(&mut self, far: &[f32; B], near: &[f32; B], rest: bool) -> Option<f32> {
+    /// Every second block is enough behind a filter that is good.
+    pub(super) fn process(&mut self, far: &[f32; B], near: &[f32; B], filter_state: FilterState) -> Option<f32> {
         let taps = self.taps();
         if taps == 0 {
             return None;
@@ -161,7 +178,7 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
         history.copy_within(BLOCK.., 0);
         history[taps..].copy_from_slice(&x);
         self.blocks = self.blocks.wrapping_add(1);
-        if energy(&x) > BLOCK as f32 * QUIET && !(rest && self.blocks.is_multiple_of(2)) {
+        if energy(&x) > BLOCK as f32 * QUIET && !(filter_state == FilterState::Good && self.blocks.is_multiple_of(2)) {
             let error = adapt(filter, history, &d);
             for (power, now) in self.powers.iter_mut().zip([error, energy(&d), self.last_error]) {
                 *power = 0.97 * *power + 0.03 * now;
@@ -173,24 +190,29 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
         let onset = onset_ms(&self.memory.as_ref()[..taps]);
         self.onsets_ms.rotate_right(1);
         self.onsets_ms[0] = onset.unwrap_or(-1.0);
-        self.agreed()
+        self.agreed(filter_state == FilterState::Idle)
     }
 
-    /// What the last onsets agree on, if it surely is the echo's.
-    fn agreed(&self) -> Option<f32> {
-        let spread = |onsets: &[f32]| {
-            let (low, high) = onsets.iter().fold((f32::MAX, f32::MIN), |(low, high), &o| (low.min(o), high.max(o)));
-            if low < 0.0 { f32::MAX } else { high - low }
-        };
+    /// What the last onsets agree on, if it surely is the echo's. `idle`: whether a filter that is moved loses nothing.
+    fn agreed(&self, idle: bool) -> Option<f32> {
         let [own, near, canceller] = self.powers;
         let better = own < 0.5 * canceller;
         let surely = spread(&self.onsets_ms) < 3.0 && own < 0.25 * near;
-        if spread(&self.onsets_ms[..3]) < 6.0 && (better || surely) {
+        // A near end that never pauses hides what either filter explains, so it's enough that they stay where they are.
+        let steady = idle && spread(&self.onsets_ms[..STEADY]) < AGREE_MS && own < 0.95 * min(near, canceller);
+        if spread(&self.onsets_ms[..AGREE]) < AGREE_MS && (better || surely || steady) {
             let [a, b, c] = [self.onsets_ms[0], self.onsets_ms[1], self.onsets_ms[2]];
             return Some(a.min(b).max(a.max(b).min(c)));
         }
         None
     }
+}
+
+/// How far onsets lie apart in ms; there must be some in all places.
+fn spread(onsets_ms: &[f32]) -> f32 {
+    let (low, high) =
+        onsets_ms.iter().fold((f32::MAX, f32::MIN), |(low, high), &onset| (low.min(onset), high.max(onset)));
+    if low < 0.0 { f32::MAX } else { high - low }
 }
 
 /// A block of NLMS, four samples an update; returns the energy of the errors. The filter's last tap is of the newest sample.

@@ -19,11 +19,13 @@ const BANDS: usize = EDGES.len() - 1;
 /// Stretches of loud frames whose least ratio is kept, and frames in each.
 const STRETCHES: usize = 15;
 const LOUD_FRAMES: u32 = 20;
+/// What the floor, a minimum, lies below the mean of the same noise.
+const FILL: f32 = 1.7;
 /// Stretches of the noise floor, and blocks in each.
 const FLOORS: usize = 8;
-const FLOOR_BLOCKS: u32 = 20;
+const FLOOR_BLOCKS: u32 = 75;
 /// dB added to the calibrated models: of the uncertainty, and of the estimate.
-const MARGIN_DB: [f32; 2] = [4.0, 8.0];
+const MARGIN_DB: [f32; 3] = [4.0, 8.0, 2.5];
 /// The band from which on the near end is looked for: above 300 Hz.
 const FIRST_BAND: usize = 3;
 /// Bands, the strongest ones, that tell whether the near end speaks.
@@ -83,18 +85,22 @@ pub(super) struct Suppressor<const B: usize> {
     overlap: [f32; B],
     /// The uncertainty of the block before.
     doubt: [f32; B],
+    /// The late reverberation of the block before.
+    late: [f32; B],
     estimate: [f32; B],
     gain: [f32; B],
     snr: [f32; B],
     smooth: [f32; B],
     floors: [[f32; B]; FLOORS],
     blocks: u32,
-    leakage: [Leakage; 2],
+    leakage: [Leakage; 3],
     loud: [u32; BANDS],
     /// Smoothed bands of error, estimate and uncertainty, and the estimate's slow peak.
-    bands: [[f32; BANDS]; 3],
+    bands: [[f32; BANDS]; 4],
     peak: [f32; BANDS],
     near_db: f32,
+    /// How far the error's strongest bands stood out in the block before.
+    strongest_db: f32,
     near: f32,
     /// Whether there seems to be no echo at all.
     absent: bool,
@@ -109,17 +115,19 @@ impl<const B: usize> Suppressor<B> {
             last: [[0.0; B]; 2],
             overlap: [0.0; B],
             doubt: [0.0; B],
+            late: [0.0; B],
             estimate: [0.0; B],
             gain: [1.0; B],
             snr: [1.0; B],
             smooth: [0.0; B],
             floors: [[1e3; B]; FLOORS],
             blocks: 0,
-            leakage: [Leakage::NEW; 2],
+            leakage: [Leakage::NEW; 3],
             loud: [0; BANDS],
-            bands: [[0.0; BANDS]; 3],
+            bands: [[0.0; BANDS]; 4],
             peak: [0.0; BANDS],
             near_db: 0.0,
+            strongest_db: 0.0,
             near: 0.0,
             absent: false,
             random: 1,
@@ -137,14 +145,15 @@ impl<const B: usize> Suppressor<B> {
     /// Forgets everything, in place: no second one lies on the stack meanwhile.
     pub(super) fn reset(&mut self) {
         self.last = [[0.0; B]; 2];
-        for zero in [&mut self.overlap, &mut self.doubt, &mut self.estimate, &mut self.smooth] {
+        for zero in [&mut self.overlap, &mut self.doubt, &mut self.late, &mut self.estimate, &mut self.smooth] {
             *zero = [0.0; B];
         }
         (self.gain, self.snr) = ([1.0; B], [1.0; B]);
         self.floors.iter_mut().for_each(|floor| *floor = [1e3; B]);
         self.leakage.iter_mut().for_each(|leakage| *leakage = Leakage::NEW);
-        (self.loud, self.bands, self.peak) = ([0; BANDS], [[0.0; BANDS]; 3], [0.0; BANDS]);
-        (self.blocks, self.near_db, self.near, self.absent, self.random) = (0, 0.0, 0.0, false, 1);
+        (self.loud, self.bands, self.peak) = ([0; BANDS], [[0.0; BANDS]; 4], [0.0; BANDS]);
+        (self.blocks, self.near_db, self.strongest_db) = (0, 0.0, 0.0);
+        (self.near, self.absent, self.random) = (0.0, false, 1);
     }
 
     /// How surely the near end speaks, 0 to 1.
@@ -201,6 +210,7 @@ impl<const B: usize> Suppressor<B> {
         error: &[f32; B],
         estimate: &[f32; B],
         doubt: &[f32; B],
+        late: &[f32; B],
         noise: bool,
         out: &mut [f32; B],
     ) {
@@ -216,7 +226,12 @@ impl<const B: usize> Suppressor<B> {
             model[k] = 0.25 * (self.doubt[k] + doubt[k]) * self.deemphasis[k] + 1e-5 * self.estimate[k];
         }
         self.doubt = *doubt;
-        self.residual(&power_now, &mut model, &floor);
+        let mut reverberation = [0.0; B];
+        for k in 0..B {
+            reverberation[k] = 0.25 * (self.late[k] + late[k]) * self.deemphasis[k];
+        }
+        self.late = *late;
+        self.residual(&power_now, &mut model, &reverberation, &floor);
         let residual = model;
         // 2 where the near end speaks, 100 where it surely doesn't.
         let oversubtraction = power(3.010_3 * self.near + 20.0 * (1.0 - self.near));
@@ -234,7 +249,7 @@ impl<const B: usize> Suppressor<B> {
             let gain = max(self.gain[k] * muted, LEAST);
             (spectrum.re[k], spectrum.im[k]) = (gain * spectrum.re[k], gain * spectrum.im[k]);
             // The floor is a minimum: a mean of the same noise lies higher.
-            let fill = if noise { 1.3 * floor[k] * (1.0 - gain * gain) } else { 0.0 };
+            let fill = if noise { FILL * floor[k] * (1.0 - gain * gain) } else { 0.0 };
             if fill > 0.0 {
                 // Even between -1 and 1, which has a third of the power.
                 let level = libm::sqrtf(1.5 * fill);
@@ -249,7 +264,7 @@ impl<const B: usize> Suppressor<B> {
         }
     }
 
-    /// Minimum statistics: the least smoothed power of the last 1.6 s.
+    /// Minimum statistics: the least smoothed power of the last 6 s, in which even a far end that hardly pauses does.
     fn noise_floor(&mut self, now: &[f32; B]) -> [f32; B] {
         let begins = self.blocks.is_multiple_of(FLOOR_BLOCKS);
         if begins {
@@ -273,23 +288,27 @@ impl<const B: usize> Suppressor<B> {
     }
 
     /// Makes the model's power the residual echo's, and finds whether the near end speaks.
-    fn residual(&mut self, error: &[f32; B], model: &mut [f32; B], floor: &[f32; B]) {
+    fn residual(&mut self, error: &[f32; B], model: &mut [f32; B], late: &[f32; B], floor: &[f32; B]) {
         let bands = Self::bands();
         let sum = |of: &[f32; B], band| of[Self::band(band)].iter().sum::<f32>() + 1e-15;
-        let (mut e, mut y, mut n, mut z) = ([0.0; BANDS], [0.0; BANDS], [0.0; BANDS], [0.0; BANDS]);
+        let (mut e, mut y, mut n, mut z, mut r) =
+            ([0.0; BANDS], [0.0; BANDS], [0.0; BANDS], [0.0; BANDS], [0.0; BANDS]);
         // Of both models, in octaves of power: what the bins are interpolated from.
-        let mut factors = [[0.0; BANDS]; 2];
+        let mut factors = [[0.0; BANDS]; 3];
         for band in 0..bands {
             (e[band], y[band]) = (sum(error, band), sum(&self.estimate, band));
             (n[band], z[band]) = (sum(floor, band), sum(model, band));
-            for (smooth, now) in self.bands.iter_mut().zip([e[band], y[band], z[band]]) {
+            r[band] = sum(late, band);
+            for (smooth, now) in self.bands.iter_mut().zip([e[band], y[band], z[band], r[band]]) {
                 smooth[band] = 0.85 * smooth[band] + 0.15 * now;
             }
             let rise = if y[band] > self.peak[band] { 0.1 } else { 0.002 };
             self.peak[band] += rise * (y[band] - self.peak[band]);
             if y[band] > 30.0 * n[band] && y[band] > 0.3 * self.peak[band] {
                 let left = db(max(self.bands[0][band] - n[band], 0.02 * self.bands[0][band]));
-                for (leakage, model) in self.leakage.iter_mut().zip([self.bands[2][band], self.bands[1][band]]) {
+                for (leakage, model) in
+                    self.leakage.iter_mut().zip([self.bands[2][band], self.bands[1][band], self.bands[3][band]])
+                {
                     leakage.now[band] = min(leakage.now[band], left - db(model));
                 }
                 self.loud[band] += 1;
@@ -300,9 +319,10 @@ impl<const B: usize> Suppressor<B> {
             }
             factors[0][band] = self.leakage[0].least(band).clamp(-25.0, 25.0) + MARGIN_DB[0];
             factors[1][band] = self.leakage[1].least(band).clamp(-60.0, 6.0) + MARGIN_DB[1];
+            factors[2][band] = self.leakage[2].least(band).clamp(-20.0, 0.0) + MARGIN_DB[2];
         }
         let centre = |band: usize| (EDGES[band] + EDGES[band + 1] - 1) as f32 / 2.0;
-        let mut slopes = [[0.0; BANDS]; 2];
+        let mut slopes = [[0.0; BANDS]; 3];
         for (slopes, factors) in slopes.iter_mut().zip(&factors) {
             for band in 1..bands {
                 slopes[band - 1] = (factors[band] - factors[band - 1]) / (centre(band) - centre(band - 1));
@@ -317,7 +337,8 @@ impl<const B: usize> Suppressor<B> {
             let at = max(k as f32 - centre(band), 0.0);
             let first = power(factors[0][band] + slopes[0][band] * at);
             let second = power(factors[1][band] + slopes[1][band] * at);
-            *model = share * max(first * *model, second * self.estimate[k]);
+            let third = power(factors[2][band] + slopes[2][band] * at);
+            *model = share * max(max(first * *model, second * self.estimate[k]), third * late[k]);
         }
         // The strongest ones, in order.
         let mut over = [f32::MIN; STRONGEST];
@@ -329,7 +350,9 @@ impl<const B: usize> Suppressor<B> {
             }
         }
         let strongest = (over.iter().sum::<f32>() / STRONGEST as f32).min(25.0);
-        self.near_db = strongest.max(self.near_db - RELEASE_DB);
+        // What only one block has may be the filter's, at an onset of the far end's.
+        let sure = min(strongest, core::mem::replace(&mut self.strongest_db, strongest));
+        self.near_db = max(sure, self.near_db - RELEASE_DB);
         self.near = ((self.near_db - SURE_DB[0]) / (SURE_DB[1] - SURE_DB[0])).clamp(0.0, 1.0);
     }
 }

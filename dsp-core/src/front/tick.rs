@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! begin -> play -> volume -> meter -> Step::Loudspeaker -> history
-//!       -> Step::Microphone -> framer, block -> gain -> meter -> activity, capture
+//!       -> Step::Microphone -> microphone (heard as it is) -> framer, block -> gain -> meter -> activity, capture
 //!       -> Step::Transmit, until nothing is left to send
 //! ```
 //!
@@ -57,6 +57,13 @@ pub trait Media {
 
     /// Fills `pcm` with the samples that are heard from `now` on, before the device's latency; interleaved.
     fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played;
+
+    /// Hears a tick of the microphone as the device gave it, interleaved, before filter, block, gain and mute: for meters. Unless
+    /// it's written it does nothing.
+    #[inline]
+    fn microphone(&mut self, captured_at: Instant, pcm: &[i16]) {
+        let _ = (captured_at, pcm);
+    }
 
     /// What the capture chain knows of the samples that [`capture`](Self::capture) brings next: whether somebody speaks in
     /// any channel; `None` where no detector says so. It isn't asked where there is no chain. By default it is ignored.
@@ -239,6 +246,7 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAM
         let captured_at = self.captured_at(self.tick.now, self.tick.length);
         let lost = core::mem::take(&mut self.tick.lost);
         let pcm = self.pcm.get_mut(..self.tick.pcm).unwrap_or_default();
+        media.microphone(captured_at, pcm);
         if let Some(filters) = &mut self.high_pass {
             process_interleaved(&mut filters[..usize::from(self.config.channels)], pcm);
         }

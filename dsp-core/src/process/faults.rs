@@ -2,11 +2,13 @@
 //!
 //! Clipped is a run of samples that are alike in 16 bits (three of them at 8 kHz, six at 48) at the highest magnitude of
 //! the last 100 ms or so, where that is above -12 dBov: a converter that overloads, also one whose sound was made
-//! quieter afterwards, makes such flat tops, and a waveform that isn't cut hardly ever does. Samples at the overload point count from two in a row on. Silent is a
+//! quieter afterwards, makes such flat tops, and a waveform that isn't cut hardly ever does. Samples at the overload point count
+//! from two in a row on. What is flat below 0.17 dB under it, where G.711 ends, is told apart: the coarse steps of G.711 make some
+//! such tops in any loud voice. Silent is a
 //! block of 10 ms below -70 dBov, whose DC doesn't count; digital silence, all samples alike, is told apart.
 //!
 //! Units: parts per million of the samples, DC in 2^-15 of full scale. All in integers. Delay: none, the signal is only read. Cost: a
-//! multiplication and three comparisons a sample. State: about 100 bytes.
+//! multiplication and two comparisons a sample, five where it is loud enough for flat tops. State: about 100 bytes.
 
 use core::fmt;
 
@@ -15,6 +17,8 @@ use crate::sample::Sample;
 /// Samples in a row that make a flat top: these and one more for each 16 kHz; and at the overload point.
 const FLAT: u32 = 3;
 const OVERLOADED: u32 = 2;
+/// Tops of this magnitude are at the overload point of 16 bits or of G.711: mu-law ends at 32,124.
+const OVERLOAD: u32 = 32_124;
 /// Flat tops are above this magnitude of 16 bits: -12 dBov.
 const LOUD: u32 = 8_231;
 /// Power per sample below which a block is silent: -70 dBov in 2^-30 of full scale.
@@ -57,8 +61,10 @@ impl core::error::Error for FaultError {}
 pub struct Faults {
     /// Samples heard.
     pub samples: u64,
-    /// Clipped samples, per million.
+    /// Clipped samples, per million, at the overload point of 16 bits or G.711 and below it.
     pub clipped_ppm: u32,
+    /// Those below it, per million of all samples: clipped somewhere else, and made quieter since.
+    pub flattened_ppm: u32,
     /// Stretches of clipped samples.
     pub clipped_runs: u32,
     /// Samples in silent blocks, per million; and in those of digital silence.
@@ -78,6 +84,7 @@ pub struct FaultMeter {
     samples: u64,
     sum: i64,
     clipped: u64,
+    flattened: u64,
     clipped_runs: u32,
     silent: u64,
     alike: u64,
@@ -110,6 +117,7 @@ impl FaultMeter {
             samples: 0,
             sum: 0,
             clipped: 0,
+            flattened: 0,
             clipped_runs: 0,
             silent: 0,
             alike: 0,
@@ -126,15 +134,33 @@ impl FaultMeter {
 
     /// Hears the next samples, any number. NaN is silence, and what is beyond full scale is full scale.
     pub fn hear<S: Sample>(&mut self, pcm: &[S]) {
-        for &sample in pcm {
-            let sample = sample.to_i16();
-            self.flatness(i32::from(sample));
-            let square = i32::from(sample).unsigned_abs().pow(2);
-            self.block_sum += i64::from(sample);
-            self.block_squares += u64::from(square);
-            self.least = self.least.min(sample);
-            self.most = self.most.max(sample);
-            self.heard += 1;
+        let mut rest = pcm;
+        while !rest.is_empty() {
+            // Up to the end of the block.
+            let (now, later) = rest.split_at(((self.block - self.heard) as usize).min(rest.len()));
+            rest = later;
+            let (mut sum, mut squares, mut least, mut most) = (0i32, 0u64, i16::MAX, i16::MIN);
+            for sample in now {
+                let sample = sample.to_i16();
+                // A block has 1,920 samples at most.
+                sum += i32::from(sample);
+                squares += u64::from(i32::from(sample).unsigned_abs().pow(2));
+                least = least.min(sample);
+                most = most.max(sample);
+            }
+            let peak = i32::from(least).unsigned_abs().max(i32::from(most).unsigned_abs());
+            if peak >= LOUD {
+                now.iter().for_each(|sample| self.flatness(i32::from(sample.to_i16())));
+            } else {
+                // No top is so low: what counts of it is how high it was.
+                (self.top, self.run) = (0, 0);
+                self.highest = self.highest.max(peak);
+            }
+            self.block_sum += i64::from(sum);
+            self.block_squares += squares;
+            self.least = self.least.min(least);
+            self.most = self.most.max(most);
+            self.heard += now.len() as u32;
             if self.heard == self.block {
                 self.turn();
             }
@@ -151,11 +177,17 @@ impl FaultMeter {
         Faults {
             samples: self.samples,
             clipped_ppm: ppm(self.clipped),
+            flattened_ppm: ppm(self.flattened),
             clipped_runs: self.clipped_runs,
             silent_ppm: ppm(self.silent),
             digital_silence_ppm: ppm(self.alike),
             dc: ((self.sum + self.block_sum) / self.samples.max(1) as i64) as i16,
         }
+    }
+
+    /// Samples so far: clipped at the overload point, flat below it, in silent blocks, in those of samples that are all alike.
+    pub(super) fn counts(&self) -> [u64; 4] {
+        [self.clipped - self.flattened, self.flattened, self.silent, self.alike]
     }
 
     /// Counts flat tops: a sample joins the run if it is alike.
@@ -171,7 +203,9 @@ impl FaultMeter {
         // Below the highest of the last 100 ms it's no top.
         if self.run >= enough && magnitude >= LOUD && magnitude + (magnitude >> 10) >= self.highest {
             let first = self.run == enough;
-            self.clipped += if first { u64::from(enough) } else { 1 };
+            let samples = if first { u64::from(enough) } else { 1 };
+            self.clipped += samples;
+            self.flattened += if magnitude < OVERLOAD { samples } else { 0 };
             self.clipped_runs = self.clipped_runs.saturating_add(u32::from(first));
         }
         self.highest = self.highest.max(magnitude);

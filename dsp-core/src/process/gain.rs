@@ -78,6 +78,18 @@ impl Gain {
         self.left == 0 && self.now_q27 == 1 << 27
     }
 
+    /// The gain of all samples to come in 2^-16, if it is at rest.
+    #[inline]
+    pub(crate) fn at_rest_q16(&self) -> Option<u32> {
+        (self.left == 0).then_some((self.now_q27 >> 11) as u32)
+    }
+
+    /// Whether it is at rest and lets nothing through.
+    #[inline]
+    pub const fn is_silent(&self) -> bool {
+        self.left == 0 && self.now_q27 == 0
+    }
+
     fn target_q27(&self) -> i32 {
         if self.muted { 0 } else { self.set_q14 << 13 }
     }

@@ -67,8 +67,9 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// `rank`: this block's place among the redundant ones, counted from the youngest.
     fn store_copy(&mut self, now: Instant, carrier: &PacketInfo, block: RedBlock<'_>, rank: u16) {
-        // Another encoding of the same sound (RFC 2198, 3) may be one that nobody here can decode.
+        // Another encoding of the same sound (RFC 2198, 3) may be one that nobody here can decode; events are no sound.
         let known = block.payload_type == carrier.payload_type || Some(block.payload_type) == self.payload_type;
+        let known = known && self.kinds.of(block.payload_type) == PacketKind::Sound;
         if block.payload.is_empty() || block.timestamp_offset == 0 || !known {
             bump(&mut self.stats.redundant_unusable);
             return;

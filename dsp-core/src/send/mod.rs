@@ -7,6 +7,9 @@
 //!
 //! With [`Sender::set_comfort_noise`] a pause in speech is told by descriptions of its noise (RFC 3389) instead of
 //! being encoded. They share sequence and timeline and have no marker.
+//!
+//! [`Sender::event`] is asked before [`Sender::packet`] where keys may be pressed: while an event lasts its packets take the
+//! place of those of the sound (RFC 4733), and the encoder goes on afterwards where it was.
 
 use core::fmt;
 
@@ -17,10 +20,12 @@ use crate::time::{PayloadType, RtpTime, Seq, Ssrc};
 use crate::wire::rtp::{RtpHeader, WriteError};
 
 mod dtx;
+mod events;
 mod packetizer;
 mod redundancy;
 
 use dtx::{Dtx, Verdict};
+pub use events::{EventFormat, EventSender, KeyPress, KeysFull};
 pub use packetizer::Overflow;
 use packetizer::Packetizer;
 pub use redundancy::{HostRedundancy, Redundancy};
@@ -118,6 +123,8 @@ pub struct SendStats {
     pub octets: u32,
     /// Of the packets, descriptions of comfort noise.
     pub noise_packets: u32,
+    /// Of the packets, reports of telephone events.
+    pub event_packets: u32,
 }
 
 /// One outgoing stream. `S` is the room for one packet and one tick, all channels together: an array, or on a host a
@@ -366,6 +373,62 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
             encoder.set_speech(told);
             redundancy.write(header, encoder, frame, datagram)
         })
+    }
+
+    /// Writes the packet of an event in place of the next full frame, which is spent, and returns its length; `None` while no
+    /// event lasts, none is due or the frame isn't full. To be asked before [`packet`](Self::packet), which then gives the
+    /// packets of sound.
+    #[inline]
+    pub fn event<const KEYS: usize>(
+        &mut self,
+        events: &mut EventSender<KEYS>,
+        datagram: &mut [u8],
+    ) -> Option<Result<usize, SendError>> {
+        if events.is_quiet() {
+            return None;
+        }
+        self.next_event(events, datagram)
+    }
+
+    fn next_event<const KEYS: usize>(
+        &mut self,
+        events: &mut EventSender<KEYS>,
+        datagram: &mut [u8],
+    ) -> Option<Result<usize, SendError>> {
+        let frame = self.packetizer.front()?.len();
+        let ticks = self.info.ticks(self.a_channel(frame) as u32);
+        let event = events.turn(self.timestamp, ticks, self.info.rtp_clock_hz)?;
+        let header = RtpHeader {
+            marker: event.marker,
+            payload_type: event.payload_type,
+            seq: self.seq,
+            timestamp: event.timestamp,
+            ssrc: self.ssrc,
+            ..RtpHeader::default()
+        };
+        self.spoken = self.spoken.saturating_sub(frame);
+        self.packetizer.pop();
+        self.timestamp = self.timestamp.plus(ticks);
+        if let Some(dtx) = &mut self.dtx {
+            dtx.interrupt();
+        }
+        let written = header.write(datagram).and_then(|header| {
+            let got = datagram.len();
+            let payload = event.report.write(&mut datagram[header..]);
+            let too_small = |need: usize| WriteError::OutputTooSmall { need: header + need, got };
+            payload.map(|payload| (header, payload)).map_err(|error| too_small(error.need))
+        });
+        let (header, payload) = match written {
+            Ok(written) => written,
+            Err(error) => return Some(Err(SendError::Write(error))),
+        };
+        self.seq = self.seq.plus(1);
+        // The marker of a talk spurt that an event begins is the event's.
+        self.marker = false;
+        self.stats.packets = self.stats.packets.wrapping_add(1);
+        self.stats.octets = self.stats.octets.wrapping_add(payload as u32);
+        self.stats.event_packets = self.stats.event_packets.wrapping_add(1);
+        Some(Ok(header + payload))
     }
 
     /// `speech` writes the packet of a frame that isn't noise and returns the lengths of header and payload; it is told

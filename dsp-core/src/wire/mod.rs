@@ -1,8 +1,9 @@
-//! Bytes to fields and back: RTP, RTCP and redundant audio, nothing else; and what a datagram is.
+//! Bytes to fields and back: RTP, RTCP, redundant audio and telephone events, nothing else; and what a datagram is.
 //!
 //! Demultiplexing of one port follows RFC 7983, 7 (first byte) and RFC 5761, 4 (RTP against RTCP). It looks at two
 //! bytes and proves nothing: the parser of the kind found decides whether the datagram is well formed.
 
+pub mod event;
 pub mod red;
 pub mod rtcp;
 pub mod rtp;

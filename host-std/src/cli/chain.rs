@@ -4,6 +4,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use dsp_core::echo::EchoConfig;
 use dsp_core::noise::NoiseLevel;
 use dsp_core::process::agc::AgcConfig;
+use dsp_core::process::echo_suppressor::EchoSuppressorConfig;
 use dsp_core::process::voice::VoiceConfig;
 use host_std::session::{CaptureConfig, EchoSettings};
 
@@ -54,6 +55,10 @@ pub(super) struct CaptureArgs {
     /// Cancel the echo of the loudspeaker in the microphone's sound: at 8, 16, 32 and 48 kHz
     #[arg(help_heading = HEADING, long)]
     pub(super) aec: bool,
+    /// Turn the microphone down while it hears mostly the loudspeaker: an echo suppressor, as parts without floating point have. It
+    /// cancels nothing, and of two who speak at once one isn't heard
+    #[arg(help_heading = HEADING, long, conflicts_with = "aec")]
+    pub(super) echo_suppressor: bool,
     /// How long an echo fades that is cancelled, in ms, from 30 to 260: 70, 130 or 260 are taken, whichever is enough
     #[arg(help_heading = HEADING, long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(30..=260),
         requires = "aec", value_name = "MS")]
@@ -81,6 +86,7 @@ impl CaptureArgs {
         CaptureConfig {
             high_pass_hz: self.hpf,
             echo: self.aec.then_some(EchoSettings { config, tail_ms: self.tail_ms }),
+            echo_suppressor: self.echo_suppressor.then(EchoSuppressorConfig::default),
             noise: self.ns.map(Ns::level),
             gain: self.agc.then_some(AgcConfig { target_dbov: self.target_dbov, ..AgcConfig::default() }),
             ..CaptureConfig::default()
@@ -90,6 +96,7 @@ impl CaptureArgs {
     /// The echo canceller in words.
     pub(super) fn echo_words(&self) -> String {
         match (self.aec, self.linear) {
+            (false, _) if self.echo_suppressor => "not cancelled: the microphone is turned down meanwhile".into(),
             (false, _) => "not cancelled".into(),
             (true, false) => format!("cancelled, a tail of {} ms", self.tail_ms),
             (true, true) => format!("cancelled by the filters alone, a tail of {} ms", self.tail_ms),
@@ -99,7 +106,7 @@ impl CaptureArgs {
     /// All steps that there are in words, name and value.
     pub(super) fn words(&self) -> Vec<(&'static str, String)> {
         let high_pass = self.hpf.map(|corner_hz| ("high-pass", format!("from {corner_hz} Hz on")));
-        let echo = self.aec.then(|| ("echo", self.echo_words()));
+        let echo = (self.aec || self.echo_suppressor).then(|| ("echo", self.echo_words()));
         let noise = self.ns.map(|level| ("noise", format!("suppressed {}", level.words())));
         let gain = self.agc.then(|| ("speech", format!("brought to {} dBov", self.target_dbov)));
         [high_pass, echo, noise, gain].into_iter().flatten().collect()

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufWriter, IntoInnerError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
 use clap::Args as ClapArgs;
@@ -20,6 +21,7 @@ use host_std::report::{Report, SideReport};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
 use host_std::session::{Call, CallConfig, CaptureConfig, Identity};
+use host_std::simulate::ambience::{Ambience, AmbienceError};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::proxy::Proxy;
 use host_std::simulate::room::{Room, RoomConfig, RoomError};
@@ -32,10 +34,11 @@ use tokio::sync::{mpsc, watch};
 
 use super::chain::{CaptureArgs, detector};
 use super::codecs::CodecName;
+use super::digits::DigitArgs;
 use super::settings::{self, Concealment, OpusArgs};
 use super::signals::Stop;
 use super::talk::asked_to_end;
-use super::{Outcome, WOMAN, make_folder, mind, number_in, print};
+use super::{Outcome, WOMAN, digits, make_folder, mind, number_in, print};
 
 const MAN: &[u8] = include_bytes!("../../assets/man.wav");
 /// Inputs are a part of the call; this is where their memory is bounded.
@@ -98,6 +101,12 @@ pub(super) struct Args {
     /// microphones hear what the other one says, 20 ms later and some 6 dB weaker
     #[arg(long, value_parser = |s: &str| number_in(s, 20.0, 250.0), value_name = "MS")]
     echo: Option<f64>,
+    /// WAV file of noise around both microphones, repeated when it ends; each side hears it from another place on
+    #[arg(long, value_name = "WAV")]
+    noise: Option<PathBuf>,
+    /// How far the noise is below the active level of each side's speech (ITU-T P.56), in dB [default: 10]
+    #[arg(long, value_parser = |s: &str| number_in(s, -20.0, 60.0), requires = "noise", value_name = "DB")]
+    snr: Option<f64>,
     /// Seed of the network and the rooms and, with --fast, of everything else that is random
     #[arg(help_heading = "Run and results", long, default_value_t = 1, value_name = "NUMBER")]
     seed: u64,
@@ -123,6 +132,8 @@ pub(super) struct Args {
     #[arg(help_heading = "Run and results", long)]
     json: bool,
     #[command(flatten)]
+    digits: DigitArgs,
+    #[command(flatten)]
     microphone: CaptureArgs,
     #[command(flatten)]
     opus: OpusArgs,
@@ -135,6 +146,8 @@ impl Args {
     }
 }
 
+/// Where `--snr` isn't said, in dB.
+const USUAL_SNR_DB: f64 = 10.0;
 /// The ports in the capture of a call in virtual time, where there are none.
 const VIRTUAL_PORTS: [u16; 2] = [4_000, 5_000];
 /// The wall clock when a call in virtual time begins: 2026-01-01 00:00 UTC.
@@ -179,11 +192,12 @@ pub(super) fn run(args: Args) -> Outcome {
     let setup = Setup { rate_hz, network, opus: opus_config(&args, rate_hz)? };
     let speech = |n: usize, bundled| speech(args.input.get(n), bundled, rate_hz, args.channels);
     let speech = [speech(0, WOMAN)?, speech(1, MAN)?];
+    let ambiences = ambiences(&args, rate_hz, &speech)?;
     let run = if args.fast {
-        run_fast(&args, &setup, speech.clone())?
+        run_fast(&args, &setup, speech.clone(), ambiences)?
     } else {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(run_realtime(&args, &setup, speech.clone()))?
+        runtime.block_on(run_realtime(&args, &setup, speech.clone(), ambiences))?
     };
     let report = write_results(&args, &setup, &run, &speech)?;
     if args.json {
@@ -236,6 +250,7 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
         wall_clock: wall,
         capture: CaptureConfig { detector: args.vad.map(detector), ..args.microphone.config() },
+        metering: true,
         ..CallConfig::with_identity(port, identity)
     };
     let mut call = Call::new(config)?;
@@ -248,6 +263,23 @@ fn room(args: &Args, side: u64, sample_rate_hz: u32, channels: u8) -> Result<Opt
     let seed = args.seed.wrapping_mul(2).wrapping_add(side);
     let config = args.echo.map(|tail_ms| RoomConfig { tail_ms, seed, ..RoomConfig::default() });
     config.map(|config| Room::new(config, sample_rate_hz, channels)).transpose()
+}
+
+/// The noise around each side's microphone, if there is any.
+fn ambiences(args: &Args, rate_hz: u32, speech: &[Vec<i16>; 2]) -> Result<[Option<Ambience>; 2], Box<dyn Error>> {
+    let Some(path) = &args.noise else { return Ok([None, None]) };
+    let source = WavFrames::open(path, rate_hz, args.channels)?;
+    mind(path, source.remarks());
+    let noise: Arc<[i16]> = source.read_all(LONGEST_INPUT)?.into();
+    let snr_db = args.snr.unwrap_or(USUAL_SNR_DB);
+    let ambience = |side: usize, from| {
+        let made = Ambience::new(noise.clone(), &speech[side], rate_hz, args.channels, snr_db, from);
+        made.map_err(|error| match error {
+            AmbienceError::SilentNoise => format!("{} is silent: that is no noise", path.display()),
+            error => format!("--snr {snr_db}: {error}"),
+        })
+    };
+    Ok([Some(ambience(0, 0.0)?), Some(ambience(1, 0.5)?)])
 }
 
 /// What recorded a call.
@@ -263,7 +295,12 @@ fn progress(args: &Args) -> ProgressBar {
     bar
 }
 
-fn run_fast(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Result<Run, Box<dyn Error>> {
+fn run_fast(
+    args: &Args,
+    setup: &Setup,
+    speech: [Vec<i16>; 2],
+    ambiences: [Option<Ambience>; 2],
+) -> Result<Run, Box<dyn Error>> {
     let wall = NtpTime::from_unix_micros(VIRTUAL_EPOCH_MICROS);
     let identity = |side: u64| Identity::seeded(args.seed.wrapping_mul(2).wrapping_add(side));
     let calls = [
@@ -276,15 +313,23 @@ fn run_fast(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Result<Run, Bo
     let [a, b] = speech;
     simulation.ends[0].speech = a;
     simulation.ends[1].speech = b;
-    for (end, side) in simulation.ends.iter_mut().zip(0..) {
+    for ((end, side), ambience) in simulation.ends.iter_mut().zip(0..).zip(ambiences) {
         end.room = room(args, side, end.sample_rate_hz(), end.channels())?;
+        end.ambience = ambience;
     }
     let bar = progress(args);
     let end_ms = (args.seconds * 1_000.0) as u64;
     let mut at_ms = 0;
     let stop = Stop::listen();
+    let mut pressed = args.digits.pressed().into_iter().peekable();
     while at_ms < end_ms && !stop.asked() {
-        at_ms = (at_ms + 1_000).min(end_ms);
+        let due = pressed.next_if(|pressed| pressed.at.as_millis() as u64 <= at_ms);
+        if let Some(due) = due {
+            simulation.ends[0].call.send_digits(&due.keys)?;
+            continue;
+        }
+        let next = pressed.peek().map_or(u64::MAX, |pressed| pressed.at.as_millis() as u64);
+        at_ms = (at_ms + 1_000).min(end_ms).min(next);
         simulation.run_until(Instant::from_millis(at_ms));
         bar.set_position(at_ms);
     }
@@ -300,7 +345,12 @@ fn run_fast(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Result<Run, Bo
     })
 }
 
-async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Result<Run, Box<dyn Error>> {
+async fn run_realtime(
+    args: &Args,
+    setup: &Setup,
+    speech: [Vec<i16>; 2],
+    ambiences: [Option<Ambience>; 2],
+) -> Result<Run, Box<dyn Error>> {
     let open = || -> Result<UdpSocket, Box<dyn Error>> {
         Ok(UdpSocket::from_std(Sockets::open(&SocketConfig::default(), false)?.rtp)?)
     };
@@ -326,7 +376,8 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
     let bar = progress(args);
     let mut runs = Vec::new();
     let (mut handles, mut hang_ups) = (Vec::new(), Vec::new());
-    for (side, ((call, rtp), speech)) in calls.into_iter().zip(sockets).zip(speech).enumerate() {
+    let said = speech.into_iter().zip(ambiences);
+    for (side, ((call, rtp), (speech, ambience))) in calls.into_iter().zip(sockets).zip(said).enumerate() {
         let (commands, from_user) = mpsc::channel(4);
         let (status, watching) = watch::channel(Status::default());
         let (rate_hz, channels) = (setup.rate_hz, args.channels);
@@ -335,9 +386,10 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
             call,
             rtp,
             rtcp: None,
-            audio: Box::new(Loop { rate_hz, channels, speech, at: 0, room }),
+            audio: Box::new(Loop { rate_hz, channels, speech, at: 0, room, ambience }),
             clock,
             drift_ppm: if side == 1 { args.drift_ppm } else { 0.0 },
+            digits: None,
             time_limit: Some(StdDuration::from_secs_f64(args.seconds)),
         };
         runs.push(tokio::spawn(driver.run(from_user, status)));
@@ -357,6 +409,10 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
         }
         finished
     };
+    // A presses, and B hears.
+    let (keys, pressed) = mpsc::channel(16);
+    args.digits.schedule(&keys);
+    let pressing = tokio::spawn(digits::press(pressed, hang_ups[0].clone(), "\n"));
     let hang_up = hang_ups.clone();
     let interrupt = tokio::spawn(async move {
         asked_to_end().await;
@@ -367,6 +423,7 @@ async fn run_realtime(args: &Args, setup: &Setup, speech: [Vec<i16>; 2]) -> Resu
     let begin = clock.now();
     let (_, finished) = tokio::join!(show, both);
     interrupt.abort();
+    pressing.abort();
     let seconds = (clock.now().since(begin).as_micros() as f64 / 1e6).min(args.seconds);
     proxy.abort();
     bar.finish_and_clear();
@@ -393,6 +450,7 @@ struct Loop {
     speech: Vec<i16>,
     at: usize,
     room: Option<Room>,
+    ambience: Option<Ambience>,
 }
 
 impl AudioIo for Loop {
@@ -409,6 +467,9 @@ impl AudioIo for Loop {
         }
         if let Some(room) = &mut self.room {
             room.capture(pcm);
+        }
+        if let Some(ambience) = &mut self.ambience {
+            ambience.capture(pcm);
         }
         pcm.len()
     }
@@ -542,7 +603,15 @@ fn settings(args: &Args, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String
             format!("{tail_ms} ms of reverberation, echo after {delay_ms} ms, return loss {echo_return_loss_db} dB");
         ("rooms", room)
     }))
-    .chain((args.echo.is_some() && !args.microphone.aec).then(|| ("echo", args.microphone.echo_words())))
+    .chain((!args.digits.is_empty()).then(|| ("A presses", args.digits.words())))
+    .chain(args.noise.as_ref().map(|path| {
+        let snr_db = args.snr.unwrap_or(USUAL_SNR_DB);
+        ("noise around", format!("{}, {snr_db} dB below the active speech", path.display()))
+    }))
+    .chain(
+        (args.echo.is_some() && !args.microphone.aec && !args.microphone.echo_suppressor)
+            .then(|| ("echo", args.microphone.echo_words())),
+    )
     .chain(args.microphone.words())
     .map(|(name, value)| (name.to_owned(), value))
     .collect()

@@ -1,19 +1,19 @@
-//! Keys during a call: volume, microphone gain, mute, hold, codec, hang up. Only where stdin is a terminal.
+//! Keys during a call: volume, microphone gain, mute, hold, codec, digits, hang up. Only where stdin is a terminal.
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::terminal;
+use dsp_core::send::KeyPress;
 use host_std::session::driver::Command;
 use tokio::sync::mpsc;
 
-use super::exchange;
 use super::reoffer::Wish;
+use super::{digits, exchange};
 
 /// What the keys do.
-pub(super) const HELP: &str =
-    "keys: up/down volume, left/right microphone gain, m mute, h hold or resume, c next codec, q hang up";
+pub(super) const HELP: &str = "keys: up/down volume, left/right microphone gain, m mute, h hold or resume, c next codec, q hang up;\r\n      0-9 * # and A-D (capitals) digits, ! hook flash";
 /// What one more does, where descriptions go through this terminal.
 pub(super) const PASTE_HELP: &str = "      p paste the other side's answer to a later offer, or its own offer";
 /// A step of volume or gain, in hundredths of a decibel.
@@ -32,10 +32,11 @@ impl Drop for Keyboard {
 /// Reads keys on a thread of its own and sends commands, until the call has ended. `gain` and `volume` are those that
 /// the call begins with, in hundredths of a decibel.
 ///
-/// Holds and other codecs are `wishes`; where descriptions come through the terminal, they are pasted and go to `texts`.
+/// Holds and other codecs are `wishes`, keys of a telephone go to `pressed`; where descriptions come through the terminal, they are pasted and go to `texts`.
 pub(super) fn watch(
     commands: mpsc::Sender<Command>,
     wishes: mpsc::Sender<Wish>,
+    pressed: mpsc::Sender<Vec<KeyPress>>,
     texts: Option<mpsc::Sender<Result<String, String>>>,
     mut gain: i16,
     mut volume: i16,
@@ -83,6 +84,11 @@ pub(super) fn watch(
                         let _ = terminal::enable_raw_mode();
                         let _ = texts.blocking_send(text);
                     }
+                    continue;
+                }
+                // Small letters are for other things.
+                KeyCode::Char(sign @ ('0'..='9' | '*' | '#' | 'A'..='D' | '!')) => {
+                    let _ = pressed.blocking_send(digits::key(sign).into_iter().collect());
                     continue;
                 }
                 // Raw mode takes Ctrl-C from the system.

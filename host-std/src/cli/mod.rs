@@ -1,15 +1,21 @@
 //! Commands, their options, and how their errors are told: one clear line on stderr, and a non-zero exit.
 
+mod captured;
 mod chain;
 mod codecs;
+mod conference;
 mod decode;
 mod demo;
 mod devices;
+mod digits;
+mod dtmf;
 mod encode;
 mod exchange;
 mod keyboard;
+mod mix;
 mod netsim;
 mod network;
+mod probe;
 mod process;
 mod reoffer;
 mod replay;
@@ -53,8 +59,12 @@ enum Command {
     Codecs(codecs::Args),
     Resample(resample::Args),
     Process(process::Args),
+    Mix(mix::Args),
+    Conference(conference::Args),
+    Probe(probe::Args),
     Replay(replay::Args),
     Netsim(netsim::Args),
+    Dtmf(dtmf::Args),
 }
 
 /// A woman who speaks, 16 kHz.
@@ -81,8 +91,12 @@ pub(crate) fn run() -> ExitCode {
         Command::Codecs(args) => codecs::run(&args),
         Command::Resample(args) => resample::run(&args),
         Command::Process(args) => process::run(&args),
+        Command::Conference(args) => conference::run(&args),
+        Command::Mix(args) => mix::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Netsim(args) => netsim::run(&args),
+        Command::Dtmf(args) => dtmf::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -174,4 +188,14 @@ fn number_in(text: &str, low: f64, high: f64) -> Result<f64, String> {
         Ok(_) => Err(format!("must be from {low} to {high}")),
         Err(_) => Err("must be a number".into()),
     }
+}
+
+/// `FILE@SECONDS`: a file, and when it is wanted.
+fn file_at(text: &str) -> Result<(std::path::PathBuf, f64), String> {
+    let (file, seconds) = text.rsplit_once('@').unwrap_or((text, "0"));
+    let seconds: f64 = seconds.parse().map_err(|_| format!("{seconds} is no number of seconds"))?;
+    if !(0.0..=86_400.0).contains(&seconds) || file.is_empty() {
+        return Err("FILE@SECONDS, 0 to 86400 s".into());
+    }
+    Ok((file.into(), seconds))
 }

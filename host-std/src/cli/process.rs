@@ -42,6 +42,10 @@ pub(super) struct Args {
     /// WAV file of what the loudspeaker plays, of the microphone's rate [default: silence]
     #[arg(long, value_name = "FAR.wav")]
     far: Option<PathBuf>,
+    /// Tell where there is speech in the result, by the voice detector; 0 misses least, 3 takes least noise for speech
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=3), num_args = 0..=1, default_missing_value = "2",
+        value_name = "0-3")]
+    vad: Option<u8>,
     /// Write a page with levels, figures and the spectrograms before and after
     #[arg(long, value_name = "FILE.html")]
     plot: Option<PathBuf>,
@@ -66,10 +70,10 @@ pub(super) fn run(args: &Args) -> Outcome {
     if args.plot.as_ref() == Some(&args.output) {
         return Err(format!("{}: is both the sound and the page", args.output.display()).into());
     }
-    if args.chain.aec && args.far.is_none() {
-        return Err(
-            "--aec takes the loudspeaker's sound out of the microphone's: --far FAR.wav says what it played".into()
-        );
+    if (args.chain.aec || args.chain.echo_suppressor) && args.far.is_none() {
+        let why = if args.chain.aec { "--aec takes" } else { "--echo-suppressor keeps" };
+        let what = "the loudspeaker's sound out of the microphone's: --far FAR.wav says what it played";
+        return Err(format!("{why} {what}").into());
     }
     let (rate_hz, channels) = microphone(&args.microphone)?;
     let mut sound = Sound::open(args, rate_hz, channels)?;
@@ -77,6 +81,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     let length = sound.microphone.len();
     let mut sink = WavSink::replace(&args.output, rate_hz, channels.into())?;
     let mut measure = Measure::new(rate_hz, channels, length, args.plot.is_some());
+    if let Some(aggressiveness) = args.vad {
+        measure = measure.with_voice(aggressiveness);
+    }
     let (bar, stop) = (progress(args, length), Stop::listen());
     let (mut spent, mut n) = (StdDuration::ZERO, 0);
     // A sound comes out so many samples later than it went in.
@@ -115,7 +122,8 @@ pub(super) fn run(args: &Args) -> Outcome {
     report.microphone = name(&args.microphone);
     report.far = args.far.as_deref().map(name);
     report.output = name(&args.output);
-    report.settings = args.chain.words().into_iter().map(|(name, value)| (name.into(), value)).collect();
+    let vad = args.vad.map(|aggressiveness| ("voice detector", format!("aggressiveness {aggressiveness} of 3")));
+    report.settings = args.chain.words().into_iter().chain(vad).map(|(name, value)| (name.into(), value)).collect();
     report.times_real_time = seconds / spent.as_secs_f64().max(1e-9);
     tell(args, &report)
 }

@@ -1,6 +1,8 @@
 //! What `media-core offer` and `answer` tell of a call: whom with, how it goes, and how it was.
 
+use dsp_core::process::metering::SoundStats;
 use dsp_core::time::Duration;
+use host_std::report::{CallSoundFigures, DigitRow, FindingRow, digits_in_words};
 use host_std::sdp::Direction;
 use host_std::session::driver::{Ended, Status};
 use host_std::session::{Call, CallStats};
@@ -105,7 +107,7 @@ fn ended_text(ended: &Ended) -> &'static str {
 }
 
 /// How the call was, in words.
-pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64) -> String {
+pub(super) fn text(stats: &CallStats, digits: &[DigitRow], ended: &Ended, rate_hz: u32, seconds: f64) -> String {
     let receiver = &stats.total;
     let ms = |samples: u64| samples * 1_000 / u64::from(rate_hz);
     let delay = &receiver.playout_delay;
@@ -167,6 +169,12 @@ pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
     if !others.is_empty() {
         lines.push(format!("  no sound    {others}"));
     }
+    if !digits.is_empty() {
+        lines.push(format!("  digits      {}", digits_in_words(digits)));
+    }
+    if stats.digits.sent > 0 {
+        lines.push(format!("  pressed     {} keys", stats.digits.sent));
+    }
     let current = &stats.receiver.reception;
     if receiver.restarts + receiver.ssrc_changes > 0 {
         lines.push(format!(
@@ -220,11 +228,28 @@ pub(super) fn text(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
     if let Some(lost) = stats.remote_fraction_lost {
         lines.push(format!("  their side  {:.1} % lost lately", lost * 100.0));
     }
+    if let Some(sound) = &stats.sound {
+        let level = |sound: &SoundStats| match sound.level.active {
+            Some(active) => format!("{:.1} dBov", f64::from(active.hundredths_dbov()) / 100.0),
+            None => "no speech".into(),
+        };
+        let microphone = sound.microphone.as_ref().map(|sound| format!("microphone {}, ", level(sound)));
+        let (sent, received) = (level(&sound.sent), level(&sound.received));
+        let microphone = microphone.unwrap_or_default();
+        lines.push(format!("  speech      {microphone}sent {sent}, received {received} (active level, ITU-T P.56)"));
+    }
+    lines.extend(stats.findings().map(|finding| format!("  mind        {finding}")));
     lines.join("\n") + "\n"
 }
 
 /// The same as JSON, with every number.
-pub(super) fn json(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64) -> serde_json::Value {
+pub(super) fn json(
+    stats: &CallStats,
+    digits: &[DigitRow],
+    ended: &Ended,
+    rate_hz: u32,
+    seconds: f64,
+) -> serde_json::Value {
     let receiver = &stats.total;
     let ms = |samples: u64| samples as f64 * 1_000.0 / f64::from(rate_hz);
     let mut call = json!({
@@ -291,6 +316,9 @@ pub(super) fn json(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
         "control": stats.control,
         "ignored": stats.ignored,
     });
+    call["digits"] = json!(digits);
+    call["digits_sent"] = json!(stats.digits.sent);
+    call["digits_lost_ends"] = json!(stats.digits.lost_ends);
     call["current_source"] = json!({
         "packets_received": stats.receiver.reception.received,
         "packets_lost": stats.receiver.reception.cumulative_lost(),
@@ -301,6 +329,9 @@ pub(super) fn json(stats: &CallStats, ended: &Ended, rate_hz: u32, seconds: f64)
         "left": stats.sources.left,
         "packets_not_heard": stats.sources.unheard(),
     });
+    // Plain numbers: they are always JSON.
+    call["sound"] = json!(stats.sound.as_ref().map(CallSoundFigures::from));
+    call["findings"] = json!(stats.findings().map(FindingRow::from).collect::<Vec<_>>());
     call
 }
 
@@ -322,7 +353,7 @@ mod tests {
             late: 3,
             ..ReceiverStats::default()
         };
-        let words = text(&stats, &Ended::HungUp, 8_000, 8.0);
+        let words = text(&stats, &[], &Ended::HungUp, 8_000, 8.0);
         assert!(words.contains("received    398 packets; 2 lost, 3 late"), "{words}");
         assert!(
             words.contains(
@@ -330,13 +361,13 @@ mod tests {
             ),
             "{words}"
         );
-        let value = json(&stats, &Ended::HungUp, 8_000, 8.0);
+        let value = json(&stats, &[], &Ended::HungUp, 8_000, 8.0);
         assert_eq!((&value["packets_received"], &value["packets_lost"]), (&json!(398), &json!(2)));
         assert_eq!((&value["restarts"], &value["ssrc_changes"]), (&json!(1), &json!(0)));
         assert_eq!(value["current_source"], json!({ "packets_received": 199, "packets_lost": 1 }));
         stats.sources.admitted = 3;
         stats.sources.replaced = 1;
-        let words = text(&stats, &Ended::HungUp, 8_000, 8.0);
+        let words = text(&stats, &[], &Ended::HungUp, 8_000, 8.0);
         assert!(words.contains("sources     3 heard, 1 of them in another's place"), "{words}");
     }
 
@@ -357,14 +388,14 @@ mod tests {
         let mut stats = CallStats::default();
         (stats.datagrams, stats.control, stats.foreign, stats.total) = (411, 7, 3, total);
         assert_eq!(stats.unaccounted()[..2], [0, 0]);
-        let words = text(&stats, &Ended::HungUp, 8_000, 8.0);
+        let words = text(&stats, &[], &Ended::HungUp, 8_000, 8.0);
         for told in [
             "398 packets; 3 lost, 5 late, 90 discarded",
             "3 of payload types that nobody agreed on, 2 of no sequence, 1 unusable",
         ] {
             assert!(words.contains(told), "{told}: {words}");
         }
-        let value = json(&stats, &Ended::HungUp, 8_000, 8.0);
+        let value = json(&stats, &[], &Ended::HungUp, 8_000, 8.0);
         let packets = value["packets"].as_object().unwrap();
         let counts: u64 = packets.values().map(|count| count.as_u64().unwrap()).sum();
         assert_eq!(counts, 2 * stats.datagrams, "{value}");

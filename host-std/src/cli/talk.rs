@@ -16,16 +16,17 @@ use tokio::sync::{mpsc, watch};
 
 use super::chain::{CaptureArgs, detector};
 use super::codecs::CodecName;
+use super::digits::DigitArgs;
 use super::network::{NetworkArgs, Place};
 use super::reoffer::{self, Timetable};
 use super::settings::{self, Concealment, Jitter, OpusArgs};
 use super::sound::SoundArgs;
 use super::waiting::Waiting;
-use super::{Outcome, exchange, keyboard, number_in, print, summary, tell};
+use super::{Outcome, digits, exchange, keyboard, number_in, print, summary, tell};
 
 const AFTER_HELP: &str = "\
 Keys during the call: up and down for the volume, left and right for the microphone's gain, m to mute, h to hold and to
-resume, c for the next codec, q or Ctrl-C to hang up.
+resume, c for the next codec, 0 to 9, *, # and A to D (capitals) for digits and ! for a hook flash, q or Ctrl-C to hang up.
 
 Hold, resume and another codec are new offers, which go the way of the first one: written to the same file, and answered
 in the other; or through stdin and stdout. So are those of the other side, which are answered as they come.
@@ -92,6 +93,8 @@ struct TalkArgs {
     latch: LatchName,
     #[command(flatten)]
     later: Timetable,
+    #[command(flatten)]
+    digits: DigitArgs,
     #[command(flatten)]
     sound: SoundArgs,
     /// Microphone gain to begin with, in dB
@@ -243,12 +246,16 @@ fn talk(
         clock,
         drift_ppm: 0.0,
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
+        digits: None,
     };
     let begin = clock.now();
-    let (ended, call, mut audio, send_error) = runtime.block_on(async {
+    let (ended, call, mut audio, send_error, digits) = runtime.block_on(async {
         let (commands, from_user) = mpsc::channel(16);
         let (status, watching) = watch::channel(Status::default());
         let (wishes, wished) = mpsc::channel(16);
+        let (keys, pressed) = mpsc::channel(16);
+        let (told, heard) = mpsc::channel(64);
+        driver.digits = Some(told);
         let (texts, written) = mpsc::channel(4);
         // The channel has room, and nothing else sends before the driver runs.
         let (gain, volume) = ((args.gain * 100.0) as i16, (args.volume * 100.0) as i16);
@@ -256,7 +263,8 @@ fn talk(
         let _ = commands.try_send(Command::Volume(volume));
         let by_terminal = way.read.is_none() && std::io::stdin().is_terminal();
         let pasted = by_terminal.then(|| texts.clone());
-        let keyboard = keyboard::watch(commands.clone(), wishes.clone(), pasted, gain, volume);
+        let keyboard = keyboard::watch(commands.clone(), wishes.clone(), keys.clone(), pasted, gain, volume);
+        let line_end = if keyboard.is_some() { "\r\n" } else { "\n" };
         if keyboard.is_some() {
             tell(&format!("{}\r\n", keyboard::HELP));
         }
@@ -275,12 +283,15 @@ fn talk(
                 taken,
                 codecs,
                 address: advertised,
-                line_end: if keyboard.is_some() { "\r\n" } else { "\n" },
+                line_end,
             },
             wished,
             written,
         ));
         let display = tokio::spawn(summary::display(watching, keyboard.is_some()));
+        args.digits.schedule(&keys);
+        let pressing = tokio::spawn(digits::press(pressed, commands.clone(), line_end));
+        let listening = tokio::spawn(digits::listen(heard, begin, line_end));
         let interrupt = {
             let commands = commands.clone();
             tokio::spawn(async move {
@@ -291,19 +302,21 @@ fn talk(
         driver.call.count(Missed::Early, waiting.stop().await);
         let finished = driver.run(from_user, status).await;
         negotiation.abort();
+        pressing.abort();
         interrupt.abort();
         let Finished { ended, call, audio, send_error, .. } = finished;
         let _ = display.await;
+        let digits = listening.await.unwrap_or_default();
         drop(keyboard);
-        (ended, call, audio, send_error)
+        (ended, call, audio, send_error, digits)
     });
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = call.stats();
     if args.json {
-        let json = serde_json::to_string_pretty(&summary::json(&stats, &ended, rate_hz, seconds))?;
+        let json = serde_json::to_string_pretty(&summary::json(&stats, digits.rows(), &ended, rate_hz, seconds))?;
         print(&format!("{json}\n"))?;
     } else {
-        print(&summary::text(&stats, &ended, rate_hz, seconds))?;
+        print(&summary::text(&stats, digits.rows(), &ended, rate_hz, seconds))?;
     }
     // Some may always be lost; most of them are no call.
     let unsent = send_error.filter(|_| u64::from(stats.unsent) * 2 > u64::from(stats.sender.packets));
@@ -373,6 +386,7 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         registry: settings::registry(opus, args.concealment),
         comfort_noise: args.dtx,
         capture: CaptureConfig { detector: args.vad.map(detector), ..args.microphone.config() },
+        metering: true,
         redundancy: args.red,
         sources: args.sources.into(),
         delay: args.jitter.delay(None)?,

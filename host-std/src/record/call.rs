@@ -10,10 +10,11 @@ use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtp::RtpPacket;
 
 use crate::report::{
-    DelayRow, EchoFigures, EchoRow, PacketFate, PacketRow, PlayCause, PlayRow, SideReport, Spread, Statistics,
+    CallSoundFigures, DelayRow, DigitLog, EchoFigures, EchoRow, FindingRow, PacketFate, PacketRow, PlayCause, PlayRow,
+    SideReport, Spread, Statistics,
 };
 use crate::sdp::NegotiatedStream;
-use crate::session::{Call, Channel, EchoStatus, Incoming, Tap};
+use crate::session::{Call, CallDigit, Channel, EchoStatus, Incoming, Tap};
 
 /// How long a fast packet stands for the network's smallest delay, in ms: as in the delay estimator.
 const BASE_WINDOW_MS: f64 = 15_000.0;
@@ -56,6 +57,7 @@ pub struct CallRecorder {
     payload_bytes: u64,
     played: Vec<(Instant, Played)>,
     echo: Vec<(Instant, EchoStatus)>,
+    digits: DigitLog,
 }
 
 impl CallRecorder {
@@ -139,6 +141,10 @@ impl Tap for CallRecorder {
         }
     }
 
+    fn digit(&mut self, _: Instant, digit: &CallDigit) {
+        self.digits.add(digit, Instant::ZERO);
+    }
+
     fn echo(&mut self, now: Instant, status: &EchoStatus) {
         self.echo.push((now, *status));
     }
@@ -207,6 +213,9 @@ pub fn side_report(
         packets,
         play: play_rows(&listener.played, rate_hz),
         delays: delay_rows(listener, &network),
+        digits: listener.digits.rows().to_vec(),
+        sound: stats.sound.as_ref().map(CallSoundFigures::from),
+        findings: stats.findings().map(FindingRow::from).collect(),
         echo: echo_figures(&listener.echo),
         echo_per_second: echo_rows(&listener.echo),
     }

@@ -26,6 +26,7 @@ use crate::registry::CodecFormat;
 use crate::session::impairment;
 
 pub mod capture;
+mod digits;
 pub mod grid;
 mod link;
 mod loudspeaker;
@@ -39,6 +40,7 @@ mod source;
 mod streams;
 pub mod trace;
 
+pub use digits::{StreamDigits, digits};
 pub use moments::{Cause, Moment};
 pub use payloads::{FormatError, PayloadFormat, PayloadMap, PayloadMeaning};
 pub use play::Loss;

@@ -14,12 +14,13 @@ use dsp_core::time::{Duration, Instant, PayloadType, Seq};
 use dsp_core::wire::rtp::RtpPacket;
 
 use super::StreamReport;
+use super::digits::{EventLog, event_header};
 use super::loudspeaker::Loudspeaker;
 use super::numbers::{Numbers, percentile, thousandth};
 use super::payloads::Decoders;
 use crate::receiver::AnyReceiver;
 use crate::record::call::play_rows;
-use crate::report::{DelayRow, PacketFate, PacketRow, PlayRow};
+use crate::report::{DelayRow, DigitRow, PacketFate, PacketRow, PlayRow};
 use crate::simulate::netsim::{Network, NetworkConfig};
 
 /// Length of the listener's ticks, and when the first one is.
@@ -82,6 +83,7 @@ pub(super) struct Run {
     pub(super) unlisted: u64,
     /// The sound was cut off: no more room.
     pub(super) cut_off: bool,
+    pub(super) digits: Vec<DigitRow>,
 }
 
 /// The media time of the packet that came last.
@@ -132,6 +134,7 @@ pub(super) struct Player {
     payload_bytes: u64,
     longest: usize,
     cut_off: bool,
+    digits: EventLog,
 }
 
 impl Player {
@@ -190,6 +193,7 @@ impl Player {
             payload_bytes: 0,
             longest,
             cut_off: false,
+            digits: EventLog::new(),
         })
     }
 
@@ -225,6 +229,9 @@ impl Player {
             return;
         }
         self.payload_bytes += packet.payload().len() as u64;
+        if self.decoders.is_event(packet.payload_type()) {
+            self.digits.take(arrival, &event_header(&packet, clock_hz), packet.payload());
+        }
         let received = self.receiver.receive(arrival, datagram);
         self.record(packet.seq(), media_ms, arrival_ms, Some((received.ok(), has_time.then_some(timestamp))));
         self.settle();
@@ -422,6 +429,7 @@ impl Player {
             payload_bytes: self.payload_bytes,
             unlisted,
             cut_off: self.cut_off,
+            digits: self.digits.finish(self.arrived),
         }
     }
 

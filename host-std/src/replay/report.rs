@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use super::StreamReport;
 use super::moments::Moment;
 use crate::output;
-use crate::report::{DelayRow, PacketRow, PlayRow, SideReport, page, rows};
+use crate::report::{DelayRow, DigitRow, PacketRow, PlayRow, SideReport, digits_in_words, page, rows};
 use crate::wav::{WavError, WavSink};
 
 /// Streams that are not played, of which a person wants to read.
@@ -100,6 +100,8 @@ impl fmt::Display for SkippedStream {
 pub struct CaptureStream {
     /// What the listener heard, in numbers.
     pub numbers: StreamReport,
+    /// When its first packet came, after the first of RTP in the capture, in ms. Not in the JSON.
+    pub begins_ms: f64,
     /// The sender's address; `unknown` in an rtpdump without.
     pub from: String,
     /// The receiver's.
@@ -236,6 +238,7 @@ impl Serialize for CaptureStream {
             waiting: u64,
             restarts: u64,
             lost_on_purpose: u64,
+            digits: &'a [DigitRow],
             packets: &'a [PacketRow],
             play: &'a [PlayRow],
             delays: &'a [DelayRow],
@@ -275,6 +278,7 @@ impl Serialize for CaptureStream {
             waiting: self.waiting,
             restarts: self.restarts,
             lost_on_purpose: self.lost_on_purpose,
+            digits: &self.side.digits,
             packets: &self.side.packets,
             play: &self.side.play,
             delays: &self.side.delays,
@@ -392,6 +396,9 @@ impl fmt::Display for CaptureReport {
                 if n.concealment_events == 1 { "place" } else { "places" },
                 n.stretched_ratio * 100.0
             )?;
+            if !stream.side.digits.is_empty() {
+                writeln!(f, "  digits   {}", digits_in_words(&stream.side.digits))?;
+            }
             writeln!(f, "  {}", stream.verdict)?;
             for moment in &stream.worst {
                 writeln!(f, "    {:>10}  {}", moment.when(), moment.words)?;

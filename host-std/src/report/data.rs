@@ -7,7 +7,10 @@
 use dsp_core::receive::{Fate, ReceiverStats};
 use serde::Serialize;
 
+use super::digits::DigitRow;
 use super::json::{maybe_micros, micros};
+use crate::probe::SoundFigures;
+use crate::session::{CallSound, Finding};
 
 /// A call, and what each side of it heard.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -62,12 +65,70 @@ pub struct SideReport {
     pub play: Vec<PlayRow>,
     /// The receiver's delays over time.
     pub delays: Vec<DelayRow>,
+    /// Digits that were heard.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub digits: Vec<DigitRow>,
+    /// The listener's sound in levels and faults; not in the JSON where it wasn't measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sound: Option<CallSoundFigures>,
+    /// What is wrong with the listener's sound; not in the JSON where nothing is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<FindingRow>,
     /// What this side's echo canceller did; not in the JSON without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub echo: Option<EchoFigures>,
     /// The same a second; not in the JSON without one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub echo_per_second: Vec<EchoRow>,
+}
+
+/// The sound of one side of a call, as its meters have it: see [`CallSound`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct CallSoundFigures {
+    /// The microphone, before the capture chain; `None` where there is none.
+    pub microphone: Option<SoundFigures>,
+    /// What was sent, before the encoder.
+    pub sent: SoundFigures,
+    /// What was received, before the loudspeaker's volume.
+    pub received: SoundFigures,
+}
+
+impl From<&CallSound> for CallSoundFigures {
+    fn from(sound: &CallSound) -> Self {
+        Self {
+            microphone: sound.microphone.as_ref().map(SoundFigures::from),
+            sent: (&sound.sent).into(),
+            received: (&sound.received).into(),
+        }
+    }
+}
+
+/// Something that is wrong with the sound of a call.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FindingRow {
+    /// What, by a name that stays the same, such as `microphone_clipped`.
+    pub what: &'static str,
+    /// In how much of the time, 0 to 1.
+    #[serde(serialize_with = "micros")]
+    pub share: f64,
+    /// When it was first, in ms of the call's sound.
+    pub from_ms: u32,
+    /// When it was last.
+    pub until_ms: u32,
+    /// The same in a sentence, without a full stop.
+    pub words: String,
+}
+
+impl From<Finding> for FindingRow {
+    fn from(finding: Finding) -> Self {
+        Self {
+            what: finding.name(),
+            share: finding.share.into(),
+            from_ms: finding.first_ms,
+            until_ms: finding.last_ms,
+            words: finding.to_string(),
+        }
+    }
 }
 
 /// What an echo canceller did over a whole recording or call.

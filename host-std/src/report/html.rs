@@ -8,8 +8,9 @@ use core::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::digits::digits_in_words;
 use super::figures::{self, ms, percent};
-use super::{Report, SideReport, plot};
+use super::{CallSoundFigures, Report, SideReport, plot};
 use crate::wav::to_wav;
 
 /// Bytes of base64 up to which the sound of all sides together goes into the page.
@@ -132,7 +133,47 @@ fn section(page: &mut String, side: &SideReport, total_ms: f64, embed: bool, pla
     cards(page, side);
     player(page, side, embed, if play_both { "<button id=\"both\" hidden></button>" } else { "" });
     picture(page, side, total_ms, &[]);
-    *page += "Time runs from the first sample sent; what was heard is later by the playout delay.</p>\n</section>\n";
+    *page += "Time runs from the first sample sent; what was heard is later by the playout delay.</p>\n";
+    sound(page, side);
+    *page += "</section>\n";
+}
+
+/// How this side's sound was: what is wrong in sentences, and the levels.
+fn sound(page: &mut String, side: &SideReport) {
+    let Some(CallSoundFigures { microphone, sent, received }) = &side.sound else { return };
+    put(page, format_args!("<h3>The sound on {}'s side</h3>\n", escape(&side.name)));
+    if side.findings.is_empty() {
+        *page += "<p class=\"good\">Nothing is wrong: no clipping, no howling, sound both ways.</p>\n";
+    } else {
+        *page += "<ul class=\"findings\">\n";
+        for finding in &side.findings {
+            put(page, format_args!("<li>{}.</li>\n", escape(&finding.words)));
+        }
+        *page += "</ul>\n";
+    }
+    *page += "<div class=\"scroll\"><table class=\"sound\">\n<thead><tr><th></th><th>RMS</th><th>Peak</th><th>Active speech</th><th>Active</th>\
+              <th>Clipped</th><th>Silent</th><th>DC</th></tr></thead>\n<tbody>\n";
+    let places = [("Microphone", microphone.as_ref()), ("Sent", Some(sent)), ("Received", Some(received))];
+    for (name, figures) in places {
+        let Some(figures) = figures else { continue };
+        let level = |level: Option<f64>| level.map_or("silence".into(), |level| format!("{level:.1} dBov"));
+        put(
+            page,
+            format_args!(
+                "<tr><th>{name}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:+.2} %</td></tr>\n",
+                level(figures.rms_dbov),
+                level(figures.peak_dbov),
+                figures.active_level_dbov.map_or("–".into(), |level| format!("{level:.1} dBov")),
+                percent(figures.activity, 1.0),
+                percent(figures.clipped.share, 1.0),
+                percent(figures.silent.share, 1.0),
+                figures.dc_share * 100.0,
+            ),
+        );
+    }
+    *page += "</tbody>\n</table></div>\n<p class=\"note\">The microphone before the capture chain, what was sent behind it, and what \
+              was received before the volume. Active speech by ITU-T P.56; clipped and silent are shares of the time, in \
+              blocks of 10 ms.</p>\n";
 }
 
 /// The sound, with what stands beside it.
@@ -175,6 +216,20 @@ pub(super) fn picture(page: &mut String, side: &SideReport, total_ms: f64, pins:
             ),
         );
     }
+    // More than that nobody can read.
+    for digit in side.digits.iter().take(500) {
+        let x = left + (right - left) * (digit.start_ms / total_ms).clamp(0.0, 1.0);
+        let seek = digit.start_ms / 1e3;
+        put(
+            page,
+            format_args!(
+                "<span class=\"digit\" style=\"left:{:.3}%\" data-seek=\"{seek:.3}\" title=\"{} at {seek:.3} s\">{}</span>",
+                x * 100.0,
+                escape(&digit.digit),
+                escape(&digit.digit)
+            ),
+        );
+    }
     *page += "<div class=\"playhead\"></div></div></div>\n";
     legend(page, side);
     let bin_ms = plot::bin_ms(side, total_ms);
@@ -185,6 +240,10 @@ pub(super) fn picture(page: &mut String, side: &SideReport, total_ms: f64, pins:
     }
     if !plot::shows_packets(side, total_ms) {
         *page += "Bars behind a waveform are shares of the time. ";
+    }
+    if !side.digits.is_empty() {
+        let words = digits_in_words(&side.digits);
+        put(page, format_args!("Digits, framed in the picture where they begin: {}. ", escape(&words)));
     }
     if side.delays_relative {
         *page += "The two ends share no clock: delays are those above the fastest packet. ";

@@ -23,7 +23,7 @@ pub(crate) fn rows(report: &impl Serialize) -> String {
 }
 
 /// Plain data as JSON, what lies `row_depth` deep or deeper on a line of its own.
-pub(super) fn rows_from(row_depth: usize, report: &impl Serialize) -> String {
+pub(crate) fn rows_from(row_depth: usize, report: &impl Serialize) -> String {
     let mut json = Vec::new();
     let formatter = Rows { pretty: PrettyFormatter::new(), compact: CompactFormatter, depth: 0, row_depth };
     let mut serializer = serde_json::Serializer::with_formatter(&mut json, formatter);
@@ -34,12 +34,12 @@ pub(super) fn rows_from(row_depth: usize, report: &impl Serialize) -> String {
 }
 
 /// Milliseconds, or parts of them, to a microsecond: `61.3`, not `61.300000000000004`.
-pub(super) fn micros<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn micros<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(round(*value))
 }
 
 /// As [`micros`], where there is one.
-pub(super) fn maybe_micros<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn maybe_micros<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
     value.map(round).serialize(serializer)
 }
 

@@ -5,6 +5,7 @@
 
 mod data;
 mod decimate;
+mod digits;
 mod figures;
 mod html;
 mod json;
@@ -22,14 +23,20 @@ use crate::output;
 
 #[cfg(feature = "replay")]
 pub(crate) use json::rows;
+pub(crate) use json::{maybe_micros, micros, rows_from};
 #[cfg(feature = "replay")]
 pub(crate) use streams::page;
 
 #[cfg(feature = "cli")]
 pub use processed::{Measure, ProcessReport, SecondRow};
 
+pub use digits::{DigitLog, DigitRow, digits_in_words};
+#[cfg(feature = "replay")]
+pub(crate) use digits::{event_row, tone_row};
+
 pub use data::{
-    DelayRow, EchoFigures, EchoRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread, Statistics,
+    CallSoundFigures, DelayRow, EchoFigures, EchoRow, FindingRow, PacketFate, PacketRow, PlayCause, PlayRow, Report,
+    SideReport, Spread, Statistics,
 };
 
 impl Report {

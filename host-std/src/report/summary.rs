@@ -50,6 +50,9 @@ impl fmt::Display for Report {
                 format!("{} + {} other SSRCs", count(s.restarts), count(s.ssrc_changes))
             })?;
         }
+        if self.sides.iter().any(|side| !side.digits.is_empty()) {
+            row(f, "digits", &|side| side.digits.iter().map(|row| &*row.digit).collect())?;
+        }
         row(f, "concealed", &|side| {
             let s = &side.statistics;
             format!("{} ms, {}", ms(s.concealed_ms), percent(s.concealed_ms, side.heard_ms()))
@@ -94,6 +97,9 @@ impl fmt::Display for Report {
             row(f, "memory", &|side| {
                 side.statistics.memory_bytes.map_or("–".into(), |bytes| format!("{:.1} KiB", bytes as f64 / 1024.0))
             })?;
+        }
+        for (side, finding) in self.sides.iter().flat_map(|side| side.findings.iter().map(move |row| (side, row))) {
+            writeln!(f, "  {}: {}.", side.name, finding.words)?;
         }
         Ok(())
     }

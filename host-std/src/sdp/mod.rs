@@ -66,7 +66,7 @@ pub use dsp_core::guard::srtp::MasterKey;
 pub use error::{Kind, SdpError};
 pub use format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 pub use local::{LocalMedia, LocalStream};
-pub use offer::{offer, offered};
+pub use offer::{Offered, offer, offered};
 pub(crate) use packets::{ip_overhead, offered_ptime_ms};
 pub use resolve::resolved;
 

@@ -73,22 +73,31 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
     Ok(write::session(local, write::group(group), medias.into_iter().flatten().collect(), Vec::new()))
 }
 
-/// The codecs of each stream of our `offer` with the payload types it gives them, none for a closed one: from the moment
-/// it is sent, the other side may use them (RFC 3264, 5.1).
+/// What may come of a stream once it's offered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offered {
+    /// Codecs, under the numbers that the offer gives them.
+    pub codecs: Vec<NegotiatedCodec>,
+    /// Telephone events, by clock.
+    pub events: Vec<NegotiatedEvents>,
+}
+
+/// The codecs and events of each stream of our `offer` with the payload types it gives them, none for a closed one: from the
+/// moment it is sent, the other side may use them (RFC 3264, 5.1).
 ///
 /// # Errors
 /// [`SdpError::NoAudio`] and what a description may be wrong in.
-pub fn offered(offer: impl AsRef<[u8]>) -> Result<Vec<Vec<NegotiatedCodec>>, SdpError> {
+pub fn offered(offer: impl AsRef<[u8]>) -> Result<Vec<Offered>, SdpError> {
     let offer = Description::read(offer.as_ref())?;
     let places = offer.own();
     if !places.iter().any(|place| offer.is_open(*place) == Some(true)) {
         return Err(SdpError::NoAudio(Kind::Offer));
     }
-    let codecs = |place: usize| match offer.is_open(place) {
-        Some(true) => offer.audio(place, Kind::Offer).map(|audio| audio.codecs),
-        _ => Ok(Vec::new()),
+    let of = |place: usize| match offer.is_open(place) {
+        Some(true) => offer.audio(place, Kind::Offer).map(|Audio { codecs, events, .. }| Offered { codecs, events }),
+        _ => Ok(Offered::default()),
     };
-    places.into_iter().map(codecs).collect()
+    places.into_iter().map(of).collect()
 }
 
 /// What we said last in this session.

@@ -28,8 +28,10 @@ use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Ssrc};
 
 use super::config::{Settings, Spare};
+use super::digits::DigitQueue;
 use super::front::NO_SOUND;
 use super::keys::OwnKeys;
+use super::metering::Meters;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Missed, Transmit};
 use super::own::BoxedGuard;
 use super::stream::{Sound, Stream};
@@ -45,9 +47,10 @@ use crate::sdp::{Direction, LocalMedia, Refused};
 pub struct Call {
     transport: Option<Transport>,
     /// As those of `local`; `None` for one that was never agreed on.
-    streams: Vec<Option<Stream>>,
+    pub(super) streams: Vec<Option<Stream>>,
     pub(super) tap: Option<Box<dyn Tap>>,
     stats: CallStats,
+    meters: Option<Box<Meters>>,
     /// What offers and answers are made of.
     local: LocalMedia,
     pub(super) settings: Settings,
@@ -57,6 +60,7 @@ pub struct Call {
     /// What the last offer and answer could not come to.
     refused: Vec<Refused>,
     spare: Spare,
+    pub(super) digits: DigitQueue,
 }
 
 impl Call {
@@ -71,8 +75,23 @@ impl Call {
         let spare = identity.spare()?;
         let keys = OwnKeys::new(&identity, &mut local)?;
         let (streams, refused, stats) = (vec![None], Vec::new(), CallStats::default());
-        let (offered, transport, tap) = (None, None, None);
-        Ok(Self { local, settings, identity, keys, offered, transport, streams, refused, stats, spare, tap })
+        let (offered, transport, tap, digits) = (None, None, None, DigitQueue::new());
+        let meters = settings.metering.then(Box::default);
+        Ok(Self {
+            local,
+            settings,
+            identity,
+            keys,
+            offered,
+            transport,
+            streams,
+            refused,
+            stats,
+            meters,
+            spare,
+            tap,
+            digits,
+        })
     }
 
     /// One stream more from the next offer or answer on, over the same port (BUNDLE, RFC 9143); its number. The other side
@@ -210,6 +229,7 @@ impl Call {
         self.tell(|tap, _| tap.arrived(now, channel, from, datagram));
         let incoming = self.take_in(now, channel, from, datagram);
         self.stats.count(&incoming);
+        self.collect_digits(now);
         self.tell(|tap, call| {
             tap.received(now, &incoming);
             tap.settled(call);
@@ -235,6 +255,12 @@ impl Call {
             }
         };
         self.tap = tap;
+        self.collect_digits(now);
+        if let (Some(meters), Some(Some(heard))) = (&mut self.meters, self.streams.get(stream))
+            && stream == 0
+        {
+            meters.received.hear(heard.sound(), pcm);
+        }
         self.tell(|tap, call| {
             tap.played(now, stream, &played, pcm);
             tap.settled(call);
@@ -263,7 +289,21 @@ impl Call {
         let taken =
             self.streams.get_mut(stream).and_then(Option::as_mut).map(|stream| stream.capture(captured_at, pcm, open));
         self.stats.send_errors = self.stats.send_errors.saturating_add(u32::from(taken == Some(false)));
+        if let (Some(meters), Some(Some(said))) = (&mut self.meters, self.streams.get(stream))
+            && stream == 0
+        {
+            meters.sent.hear(said.sound(), pcm);
+        }
         self.tell(|tap, _| tap.captured(captured_at, stream, pcm));
+    }
+
+    /// Hears a tick of the microphone before the capture chain.
+    pub(super) fn hear_microphone(&mut self, stream: usize, pcm: &[i16]) {
+        if let (Some(meters), Some(Some(said))) = (&mut self.meters, self.streams.get(stream))
+            && stream == 0
+        {
+            meters.microphone.hear(said.sound(), pcm);
+        }
     }
 
     /// The next datagram that leaves, written to `buffer`, protected and addressed; `None` if there is none at `now`. Media

@@ -1,4 +1,5 @@
-//! The core's echo canceller in a call's capture chain, at the rates and with the tails that a host has.
+//! The core's echo canceller in a call's capture chain, at the rates and with the tails that a host has; or its echo suppressor, which
+//! cancels nothing, in its place.
 //!
 //! Sizes are constants in the core, so the tail is one of three, the shortest that is long enough: 70, 130 or 260 ms. At 8
 //! and 16 kHz it takes the whole band, at 32 and 48 kHz the core splits it.
@@ -8,9 +9,12 @@
 use std::fmt;
 
 use dsp_core::echo::{EchoCanceller, EchoConfig, EchoError, EchoMemory, EchoStats, EveryPart, WideEchoCanceller};
+use dsp_core::format;
 use dsp_core::front::{CaptureBlock, FrontError, Near};
+use dsp_core::process::echo_suppressor::{EchoSuppressor, EchoSuppressorConfig};
 
 use super::EchoStatus;
+use super::front::FRAME;
 
 /// Blocks of 10 ms of the three tails.
 const SHORT: usize = 7;
@@ -60,7 +64,7 @@ impl EchoSettings {
 
 fn boxed<C: Canceller + Send + 'static>(canceller: Result<C, EchoError>, hz: u32) -> Result<HostEcho, FrontError> {
     // It has memory for every part, and the tails are within its range.
-    canceller.map(|canceller| HostEcho(Box::new(canceller))).map_err(|_| FrontError::BlockRate { hz })
+    canceller.map(|canceller| HostEcho(Kind::Canceller(Box::new(canceller)))).map_err(|_| FrontError::BlockRate { hz })
 }
 
 /// A canceller of any size.
@@ -80,13 +84,38 @@ impl<M: EchoMemory<160, P>, const P: usize, const RATIO: usize> Canceller for Wi
     }
 }
 
-/// The core's echo canceller, at the rate and with the tail of a call, on the heap.
-pub struct HostEcho(Box<dyn Canceller + Send>);
+/// The core's echo canceller, at the rate and with the tail of a call, or its echo suppressor; on the heap.
+pub struct HostEcho(Kind);
+
+enum Kind {
+    Canceller(Box<dyn Canceller + Send>),
+    Suppressor(Box<Suppressor>),
+}
+
+/// The suppressor on 16 bits, with room for a frame.
+struct Suppressor {
+    block: EchoSuppressor<FRAME>,
+    frame: [i16; FRAME],
+}
 
 impl HostEcho {
-    /// How it does, as of the last frame.
-    pub fn status(&self) -> EchoStatus {
-        EchoStatus::from(self.0.stats())
+    /// The suppressor for one channel, at any rate of a call.
+    pub(super) fn suppressor(config: EchoSuppressorConfig, sample_rate_hz: u32) -> Self {
+        let block = EchoSuppressor::new(EchoSuppressorConfig { sample_rate_hz, ..config });
+        Self(Kind::Suppressor(Box::new(Suppressor { block, frame: [0; FRAME] })))
+    }
+
+    /// How the canceller does, as of the last frame; `None` of a suppressor, which lowers everything or nothing.
+    pub fn status(&self) -> Option<EchoStatus> {
+        match &self.0 {
+            Kind::Canceller(canceller) => Some(EchoStatus::from(canceller.stats())),
+            Kind::Suppressor(_) => None,
+        }
+    }
+
+    /// Whether a suppressor turns the microphone down now.
+    pub fn is_suppressing(&self) -> bool {
+        matches!(&self.0, Kind::Suppressor(suppressor) if suppressor.block.is_suppressing())
     }
 }
 
@@ -98,14 +127,30 @@ impl fmt::Debug for HostEcho {
 
 impl CaptureBlock<f32> for HostEcho {
     fn process(&mut self, frame: &mut [f32], near: &Near<'_>) {
-        self.0.process(frame, near);
+        match &mut self.0 {
+            Kind::Canceller(canceller) => canceller.process(frame, near),
+            Kind::Suppressor(suppressor) => {
+                let Suppressor { block, frame: short } = &mut **suppressor;
+                let Some(short) = short.get_mut(..frame.len()) else { return };
+                // Lengths are the same: neither conversion can fail.
+                let _ = format::write(frame, short);
+                block.process(short, near);
+                let _ = format::read(short, frame);
+            }
+        }
     }
 
     fn reset(&mut self) {
-        self.0.reset();
+        match &mut self.0 {
+            Kind::Canceller(canceller) => canceller.reset(),
+            Kind::Suppressor(suppressor) => suppressor.block.reset(),
+        }
     }
 
     fn delay_samples(&self) -> usize {
-        self.0.delay_samples()
+        match &self.0 {
+            Kind::Canceller(canceller) => canceller.delay_samples(),
+            Kind::Suppressor(suppressor) => suppressor.block.delay_samples(),
+        }
     }
 }

@@ -8,6 +8,7 @@ use dsp_core::noise::{NoiseLevel, NoiseStats};
 use dsp_core::process::activity::Activity;
 use dsp_core::process::agc::{Agc, AgcConfig};
 use dsp_core::process::biquad::{Biquad, BiquadDesign};
+use dsp_core::process::echo_suppressor::EchoSuppressorConfig;
 use dsp_core::process::voice::{VoiceConfig, VoiceDetector};
 
 use super::canceller::{EchoSettings, HostEcho};
@@ -48,6 +49,10 @@ pub struct CaptureConfig {
     pub high_pass_hz: Option<u32>,
     /// The echo canceller, at 8, 16, 32 and 48 kHz.
     pub echo: Option<EchoSettings>,
+    /// An echo suppressor in the canceller's place, at any rate: it subtracts nothing, and turns the microphone down while it hears
+    /// mostly the loudspeaker, so of two who speak at once one isn't heard. It's what a phone without floating point has; its
+    /// rate is the call's, whatever is said here. Where there is a canceller it isn't made.
+    pub echo_suppressor: Option<EchoSuppressorConfig>,
     /// The noise suppressor, at 8, 16, 32 and 48 kHz.
     pub noise: Option<NoiseLevel>,
     /// The voice detector: its rate is the call's, whatever is said here. It gates the gain control, and pauses in what is sent
@@ -63,14 +68,15 @@ pub struct CaptureConfig {
 impl CaptureConfig {
     /// Whether a step looks back on what was played.
     pub(super) fn hears_far_end(&self) -> bool {
-        self.echo.is_some() || self.own.is_some()
+        self.echo.is_some() || self.echo_suppressor.is_some() || self.own.is_some()
     }
 
     /// Whether there is nothing between microphone and stream.
     pub(super) fn is_empty(&self) -> bool {
-        let Self { high_pass_hz, echo, noise, detector, gain, own } = self;
-        let hears = high_pass_hz.is_some() || echo.is_some() || noise.is_some();
-        !hears && detector.is_none() && gain.is_none() && own.is_none()
+        let Self { high_pass_hz, echo, echo_suppressor, noise, detector, gain, own } = self;
+        let echo = echo.is_some() || echo_suppressor.is_some();
+        let hears = high_pass_hz.is_some() || echo || noise.is_some() || detector.is_some();
+        !hears && gain.is_none() && own.is_none()
     }
 }
 
@@ -87,7 +93,7 @@ impl From<OwnBlock> for CaptureConfig {
 pub enum CaptureStep {
     /// The high-pass.
     HighPass,
-    /// The echo canceller.
+    /// The echo canceller, or the suppressor in its place.
     Echo,
     /// The noise suppressor.
     Noise,
@@ -126,7 +132,7 @@ impl HostBlock {
     /// # Errors
     /// [`FrontError`] for a corner that is 0 or not below half the rate, and for a rate that a block doesn't have.
     pub(super) fn new(config: &CaptureConfig, sample_rate_hz: u32) -> Result<Self, FrontError> {
-        let CaptureConfig { high_pass_hz, echo, noise, detector, gain, own } = config;
+        let CaptureConfig { high_pass_hz, echo, echo_suppressor, noise, detector, gain, own } = config;
         let mut chain = CaptureChain::default();
         if let Some(corner_hz) = *high_pass_hz {
             let design = BiquadDesign::high_pass(sample_rate_hz, corner_hz).map_err(FrontError::HighPass)?;
@@ -134,6 +140,8 @@ impl HostBlock {
         }
         if let Some(echo) = echo {
             chain.echo = Some(Stage::new(echo.make(sample_rate_hz)?)?);
+        } else if let Some(suppressor) = *echo_suppressor {
+            chain.echo = Some(Stage::new(HostEcho::suppressor(suppressor, sample_rate_hz))?);
         }
         if let Some(level) = *noise {
             chain.noise = Some(Stage::new(HostNoise::new(level, sample_rate_hz)?)?);
@@ -172,10 +180,10 @@ impl HostBlock {
         Some(stage.block().stats())
     }
 
-    /// How the echo canceller does; `None` if there is none, or if it's off.
+    /// How the echo canceller does; `None` if there is none, or a suppressor, or if it's off.
     pub fn echo(&mut self) -> Option<EchoStatus> {
         let stage = self.0.block().echo.as_ref().filter(|stage| stage.is_on())?;
-        Some(stage.block().status())
+        stage.block().status()
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration as StdDuration;
 
 use dsp_core::front::{FrontError, Latency, Step};
 use dsp_core::process::level::Level;
+use dsp_core::send::KeyPress;
 use dsp_core::time::{Duration, Instant};
 use dsp_core::wire::DatagramKind;
 use tokio::net::UdpSocket;
@@ -22,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
-use super::{Call, CallError, CaptureStep, Channel, EchoStatus, Ending, HostFront, Missed, Transmit};
+use super::{Call, CallDigit, CallError, CaptureStep, Channel, EchoStatus, Ending, HostFront, Missed, Transmit};
 use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
 
 /// Length of an audio tick in ms.
@@ -78,6 +79,8 @@ pub enum Command {
     Volume(i16),
     /// Switches a step of the capture chain on or off, without a click; a step that isn't there stays away.
     Step(CaptureStep, bool),
+    /// Presses keys, one after the other ([`Call::send_digits`]); what the other side doesn't take is told as a warning.
+    Digits(Vec<KeyPress>),
     /// Says goodbye and ends.
     HangUp,
 }
@@ -145,6 +148,9 @@ pub struct Driver {
     pub drift_ppm: f64,
     /// End by itself after this time.
     pub time_limit: Option<StdDuration>,
+    /// Where the digits go that are heard, as soon as they begin and when they have ended. While there is no room they wait
+    /// in the call ([`Call::next_digit`]), which drops the oldest and counts them.
+    pub digits: Option<mpsc::Sender<CallDigit>>,
 }
 
 /// What a driver gives back when its call has ended.
@@ -216,13 +222,14 @@ struct Running {
     rtcp: Option<UdpSocket>,
     clock: Clock,
     send_error: Option<io::Error>,
+    digits: Option<mpsc::Sender<CallDigit>>,
 }
 
 impl Driver {
     /// Runs the call until it ends. Mute and gains begin as `status` tells them.
     pub async fn run(self, mut commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished {
-        let Self { call, rtp, rtcp, audio, clock, drift_ppm, time_limit } = self;
-        let mut running = Running { call, rtp, rtcp, clock, send_error: None };
+        let Self { call, rtp, rtcp, audio, clock, drift_ppm, time_limit, digits } = self;
+        let mut running = Running { call, rtp, rtcp, clock, send_error: None, digits };
         let (rate_hz, channels) = (audio.sample_rate_hz(), audio.channels());
         let begin = TokioInstant::now();
         if let Err(error) = running.call.set_sound(Some((rate_hz, channels))) {
@@ -279,6 +286,11 @@ impl Driver {
                 Event::Command(Some(Command::Change(change))) => {
                     change(&mut running.call, clock.now());
                 }
+                Event::Command(Some(Command::Digits(keys))) => {
+                    if let Err(error) = running.call.send_digits(&keys) {
+                        tracing::warn!(%error, "digits not sent");
+                    }
+                }
                 Event::Command(Some(command)) => sound.apply(command),
                 Event::Tick => {
                     spent = StdDuration::ZERO;
@@ -319,6 +331,18 @@ impl Running {
 
     fn arrive(&mut self, channel: Channel, from: SocketAddr, datagram: &mut [u8]) {
         self.call.receive(self.clock.now(), channel, from, datagram);
+        self.tell_digits();
+    }
+
+    /// Passes digits on, as far as there is room.
+    fn tell_digits(&mut self) {
+        let Some(digits) = &self.digits else { return };
+        while let Ok(place) = digits.try_reserve() {
+            match self.call.next_digit() {
+                Some(digit) => place.send(digit),
+                None => return,
+            }
+        }
     }
 
     fn socket(&self, channel: Channel) -> Option<&UdpSocket> {
@@ -394,6 +418,7 @@ impl Running {
             }
         }
         drop(datagram);
+        self.tell_digits();
         self.call.tell_echo(now, front);
         *skipped = Gaps::default();
         device.recover().await;
@@ -558,7 +583,7 @@ impl Sound {
                 Ok(())
             }
             // The loop has dealt with these.
-            Command::HangUp | Command::Change(_) => Ok(()),
+            Command::HangUp | Command::Change(_) | Command::Digits(_) => Ok(()),
         };
         if let Err(error) = changed {
             tracing::warn!(%error, "gain not changed");

@@ -80,6 +80,10 @@ impl Media for CallStream<'_> {
         self.call.play_stream(now, self.stream, pcm)
     }
 
+    fn microphone(&mut self, _: Instant, pcm: &[i16]) {
+        self.call.hear_microphone(self.stream, pcm);
+    }
+
     fn hear_activity(&mut self, activity: Option<Activity>) {
         self.call.hear_activity(self.stream, activity);
     }
@@ -99,6 +103,10 @@ impl Media for Call {
 
     fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
         self.stream(0).play(now, pcm)
+    }
+
+    fn microphone(&mut self, captured_at: Instant, pcm: &[i16]) {
+        self.stream(0).microphone(captured_at, pcm);
     }
 
     fn hear_activity(&mut self, activity: Option<Activity>) {

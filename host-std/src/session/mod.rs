@@ -8,11 +8,13 @@ mod canceller;
 mod capture;
 mod config;
 mod denoiser;
+mod digits;
 #[cfg(feature = "tokio")]
 pub mod driver;
 mod echo;
 mod front;
 mod keys;
+mod metering;
 mod outcome;
 mod own;
 mod stream;
@@ -41,9 +43,11 @@ pub use canceller::{EchoSettings, HostEcho};
 pub use capture::{CaptureConfig, CaptureStep, HostBlock, HostOwn, HostParts};
 pub use config::{CallConfig, Identity};
 pub use denoiser::HostNoise;
+pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, ToneDetection, sign};
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
-pub use outcome::{CallError, CallStats, Channel, Ending, Incoming, Missed, Transmit};
+pub use metering::{CallSound, Fault, Finding, Place};
+pub use outcome::{CallError, CallStats, Channel, Directions, Ending, Incoming, Missed, Transmit};
 pub use own::{
     BoxedBlock, BoxedFloatBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy,
 };

@@ -14,6 +14,8 @@ use dsp_core::streams::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
 use dsp_core::wire::rtcp::VoipMetrics;
 
+use super::digits::DigitStats;
+use super::metering::{self, CallSound, Finding};
 use crate::sdp::SdpError;
 
 /// Why a call can't be set up.
@@ -289,6 +291,8 @@ pub struct CallStats {
     pub sources: SourcesStats,
     /// The send road.
     pub sender: SendStats,
+    /// Digits both ways, of all streams.
+    pub digits: DigitStats,
     /// Why the first source's packets wait as long as they do, where the sound is that of a conversation.
     pub delay_choice: Option<DelayChoice>,
     /// Round-trip time of the last RTCP report that told it.
@@ -309,6 +313,19 @@ pub struct CallStats {
     pub mos_cq: Option<f64>,
     /// What the other side last said of how it hears us (RFC 3611, 4.7).
     pub remote_voip: Option<VoipMetrics>,
+    /// Whether the first stream was agreed on to send and to receive when these numbers were taken.
+    pub directions: Directions,
+    /// The first stream's sound in levels and faults; `None` without [`CallConfig::metering`](super::CallConfig::metering).
+    pub sound: Option<CallSound>,
+}
+
+/// Which ways a stream goes, as it was agreed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Directions {
+    /// Whether it sends.
+    pub sends: bool,
+    /// Whether it receives.
+    pub receives: bool,
 }
 
 impl CallStats {
@@ -325,6 +342,12 @@ impl CallStats {
             Incoming::Audio(_) | Incoming::Unusable(_) | Incoming::Unheard(_) => return,
         };
         *count = count.saturating_add(1);
+    }
+
+    /// What is wrong with the sound, each with how much, since when and in words: clipping, silence, howling, and sound that goes
+    /// one way only. Of a sound call there is nothing.
+    pub fn findings(&self) -> impl Iterator<Item = Finding> + '_ {
+        metering::findings(self)
     }
 
     /// Datagrams that have no place in the equation above, and what the receivers have none for

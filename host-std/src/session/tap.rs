@@ -1,6 +1,6 @@
 //! A tap: sees what passes a call, for records, analysis and reports. It must not block.
 //!
-//! A call has one, whoever drives it: [`Call::set_tap`] puts it in. Sound is told as the call has it: what is played
+//! A call has any number, whoever drives it: [`Call::set_tap`] and [`Call::add_tap`] put them in. Sound is told as the call has it: what is played
 //! before the loudspeaker's volume, what is captured behind the microphone's gain and the capture chain.
 
 use std::any::Any;
@@ -10,7 +10,7 @@ use dsp_core::receive::Played;
 use dsp_core::time::{Instant, Ssrc};
 use dsp_core::wire::rtp::RtpPacket;
 
-use super::{Call, Channel, EchoStatus, Incoming};
+use super::{Call, CallDigit, Channel, EchoStatus, Incoming};
 
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +56,54 @@ pub trait Tap: Any + Send {
     fn echo(&mut self, now: Instant, status: &EchoStatus) {
         let _ = (now, status);
     }
+    /// A digit of the other side's begins or has ended.
+    fn digit(&mut self, now: Instant, digit: &CallDigit) {
+        let _ = (now, digit);
+    }
     /// A tick, or a part of one, of one source, before the sum.
     fn source(&mut self, now: Instant, ssrc: Ssrc, played: &Played, pcm: &[i16]) {
         let _ = (now, ssrc, played, pcm);
+    }
+}
+
+/// Several taps of one call, told in the order in which they were added.
+struct Taps(Vec<Box<dyn Tap>>);
+
+impl Tap for Taps {
+    fn sent(&mut self, now: Instant, channel: Channel, to: SocketAddr, datagram: &[u8]) {
+        self.0.iter_mut().for_each(|tap| tap.sent(now, channel, to, datagram));
+    }
+
+    fn arrived(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &[u8]) {
+        self.0.iter_mut().for_each(|tap| tap.arrived(now, channel, from, datagram));
+    }
+
+    fn packet(&mut self, now: Instant, way: Way, packet: &RtpPacket<'_>) {
+        self.0.iter_mut().for_each(|tap| tap.packet(now, way, packet));
+    }
+
+    fn received(&mut self, now: Instant, incoming: &Incoming) {
+        self.0.iter_mut().for_each(|tap| tap.received(now, incoming));
+    }
+
+    fn settled(&mut self, call: &Call) {
+        self.0.iter_mut().for_each(|tap| tap.settled(call));
+    }
+
+    fn captured(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
+        self.0.iter_mut().for_each(|tap| tap.captured(captured_at, stream, pcm));
+    }
+
+    fn played(&mut self, now: Instant, stream: usize, played: &Played, pcm: &[i16]) {
+        self.0.iter_mut().for_each(|tap| tap.played(now, stream, played, pcm));
+    }
+
+    fn echo(&mut self, now: Instant, status: &EchoStatus) {
+        self.0.iter_mut().for_each(|tap| tap.echo(now, status));
+    }
+
+    fn source(&mut self, now: Instant, ssrc: Ssrc, played: &Played, pcm: &[i16]) {
+        self.0.iter_mut().for_each(|tap| tap.source(now, ssrc, played, pcm));
     }
 }
 
@@ -68,17 +113,42 @@ impl Call {
         self.tap = Some(tap);
     }
 
-    /// The tap, if it is a `T`.
-    pub fn tap<T: Tap>(&self) -> Option<&T> {
-        let tap: &dyn Any = self.tap.as_deref()?;
-        tap.downcast_ref()
+    /// Who watches this call from now on, beside whoever does already.
+    pub fn add_tap(&mut self, tap: Box<dyn Tap>) {
+        self.tap = Some(match self.tap.take() {
+            None => tap,
+            Some(mut first) => match (first.as_mut() as &mut dyn Any).downcast_mut::<Taps>() {
+                Some(taps) => {
+                    taps.0.push(tap);
+                    first
+                }
+                None => Box::new(Taps(vec![first, tap])),
+            },
+        });
     }
 
-    /// Takes the tap out, if it is a `T`.
+    /// The first tap that is a `T`.
+    pub fn tap<T: Tap>(&self) -> Option<&T> {
+        let tap: &dyn Any = self.tap.as_deref()?;
+        match tap.downcast_ref::<Taps>() {
+            None => tap.downcast_ref(),
+            Some(taps) => taps.0.iter().find_map(|tap| (tap.as_ref() as &dyn Any).downcast_ref()),
+        }
+    }
+
+    /// Takes the first tap out that is a `T`.
     pub fn take_tap<T: Tap>(&mut self) -> Option<Box<T>> {
         self.tap::<T>()?;
         let tap: Box<dyn Any> = self.tap.take()?;
-        tap.downcast().ok()
+        match tap.downcast::<Taps>() {
+            Err(tap) => tap.downcast().ok(),
+            Ok(mut taps) => {
+                let at = taps.0.iter().position(|tap| (tap.as_ref() as &dyn Any).is::<T>())?;
+                let found: Box<dyn Any> = taps.0.remove(at);
+                self.tap = Some(taps);
+                found.downcast().ok()
+            }
+        }
     }
 
     /// Tells the tap, which may ask the call.

@@ -1,7 +1,9 @@
 //! Bad networks without a network: what one does to a datagram ([`netsim`]), two calls over it in virtual time
 //! ([`virtual_time`]), and the same between real sockets ([`proxy`]). And a room without a room: what a microphone hears of
-//! a loudspeaker ([`room`]).
+//! a loudspeaker ([`room`]), and of what is around it ([`ambience`]). And the callers of a conference ([`callers`]).
 
+pub mod ambience;
+pub mod callers;
 pub mod netsim;
 #[cfg(feature = "tokio")]
 pub mod proxy;

@@ -12,6 +12,7 @@ use dsp_core::front::Step;
 use dsp_core::time::{Duration, Instant};
 
 use crate::session::{self, Call, CallError, Channel, HostFront, Transmit};
+use crate::simulate::ambience::Ambience;
 use crate::simulate::netsim::{Network, NetworkConfig};
 use crate::simulate::room::Room;
 
@@ -33,6 +34,8 @@ pub struct End {
     /// What its microphone hears of its loudspeaker, beside what is said: at the call's rate and with its channels. `None`: a
     /// headset.
     pub room: Option<Room>,
+    /// What is around its microphone, at the call's rate and with its channels.
+    pub ambience: Option<Ambience>,
     address: SocketAddr,
     rate_hz: u32,
     channels: u8,
@@ -88,6 +91,7 @@ impl VirtualTime {
                 speech: Vec::new(),
                 front,
                 room: None,
+                ambience: None,
                 address,
                 rate_hz,
                 channels,
@@ -129,7 +133,7 @@ impl VirtualTime {
 
     fn tick(&mut self, side: usize, now: Instant) {
         let mut datagram = [0u8; DATAGRAM_BYTES];
-        let End { call, speech, front, room, rate_hz, tick, spoken, .. } = &mut self.ends[side];
+        let End { call, speech, front, room, ambience, rate_hz, tick, spoken, .. } = &mut self.ends[side];
         let samples = session::tick_samples(*rate_hz, *tick);
         // There is room for every tick of a call.
         let begun = front.begin(now, samples, *tick > 0);
@@ -147,6 +151,9 @@ impl VirtualTime {
                     speak(speech, spoken, microphone.pcm);
                     if let Some(room) = room {
                         room.capture(microphone.pcm);
+                    }
+                    if let Some(ambience) = ambience {
+                        ambience.capture(microphone.pcm);
                     }
                 }
                 Step::Transmit(transmit) => sent.push((transmit, datagram[..transmit.len].to_vec())),

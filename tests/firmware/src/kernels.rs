@@ -3,6 +3,7 @@
 use core::hint::black_box;
 
 use dsp_core::block::Block;
+use dsp_core::conference::{Conference, ConferenceConfig, Port};
 use dsp_core::kernel::{Kernel, LANES};
 use dsp_core::process::biquad::{Biquad, BiquadDesign};
 use dsp_core::process::goertzel::{Goertzel, GoertzelDesign};
@@ -47,4 +48,29 @@ pub fn measure<S: Kernel + Metered>(body: &str, clock: impl Fn() -> u32, print: 
     }
     let taps = black_box([S::Taps::default(); FRAME / LANES]);
     print(name("160 taps i16", "160 taps f32"), cost(&mut || _ = black_box(S::dot(black_box(&frame), &taps))));
+}
+
+/// A conference of three: one frame of each is mixed and heard by each, with the limiter at rest and with it at work.
+pub fn conference(clock: impl Fn() -> u32, print: impl Fn(&str, u32)) {
+    let config = ConferenceConfig { sample_rate_hz: 8_000, frame_samples: FRAME, ..ConferenceConfig::default() };
+    let Ok(mut conference) = Conference::new(config, [Port::<FRAME>::EMPTY; 3]) else { return };
+    (0..3).for_each(|_| _ = conference.join());
+    let mut heard = [0; FRAME];
+    let mut turn = |loudness: i16| {
+        for port in 0..3 {
+            if let Ok(frame) = conference.frame(port) {
+                frame.iter_mut().enumerate().for_each(|(n, sample)| *sample = (n as i16 - 80) * loudness);
+            }
+        }
+        let before = clock();
+        conference.mix();
+        (0..3).for_each(|port| _ = conference.others(port, black_box(&mut heard)));
+        clock() - before
+    };
+    // The first frame fades in.
+    turn(50);
+    print("three talk", turn(50));
+    turn(400);
+    print("three shout", turn(400));
+    print("conference of three", size_of_val(&conference) as u32);
 }

@@ -88,6 +88,7 @@ fn main() -> ! {
     print("level i16", golden::level::<i16>());
     print("gain i16", golden::gain::<i16>());
     print("mixer i16", golden::mixer::<i16>());
+    print("conference", golden::conference());
     print("high-pass i16", golden::biquad::<i16>());
     print("goertzel i16", golden::goertzel::<i16>());
     print("front i16", golden::front_i16());
@@ -97,6 +98,7 @@ fn main() -> ! {
         semihosting::print("resampled ", name, cost);
     }
     kernels::measure::<i16>("i16", meter::instructions, print);
+    kernels::conference(meter::instructions, print);
     if cfg!(feature = "float") {
         print("appendix 1", golden::appendix1());
         print("agc", golden::agc());

@@ -62,6 +62,11 @@ impl Decoders {
             || self.decoders.iter().any(|(own, _)| *own == payload_type)
     }
 
+    /// Whether such packets are telephone events.
+    pub(in crate::replay) fn is_event(&self, payload_type: PayloadType) -> bool {
+        self.other(payload_type) == OtherPayload::Event
+    }
+
     /// The same with redundant audio data.
     pub(in crate::replay) fn with_redundancy(self, redundancy: Option<PayloadType>) -> Self {
         Self { redundancy, ..self }

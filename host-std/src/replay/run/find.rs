@@ -24,8 +24,8 @@ pub(super) struct Kinds {
 }
 
 /// What the first reading finds.
-pub(super) struct Search {
-    pub(super) found: Vec<Found>,
+pub(in crate::replay) struct Search {
+    pub(in crate::replay) found: Vec<Found>,
     /// Streams that look encrypted, and that none of the keys opens.
     pub(super) hidden: Vec<Found>,
     pub(super) kinds: Kinds,
@@ -33,7 +33,10 @@ pub(super) struct Search {
     pub(super) format: &'static str,
 }
 
-pub(super) fn find<R: Read>(mut source: Source<'_, R>, payloads: &PayloadMap) -> Result<Search, ReplayError> {
+pub(in crate::replay) fn find<R: Read>(
+    mut source: Source<'_, R>,
+    payloads: &PayloadMap,
+) -> Result<Search, ReplayError> {
     let mut finder = Finder::new(payloads);
     let mut kinds = Kinds::default();
     let mut time_us = 0;
@@ -100,7 +103,7 @@ fn tell_unopened_apart(found: &mut Vec<Found>, others: Vec<Found>, kinds: &mut K
     hidden
 }
 
-pub(super) fn key<R: Read>(source: &Source<'_, R>, packet: &RtpPacket<'_>) -> StreamKey {
+pub(in crate::replay) fn key<R: Read>(source: &Source<'_, R>, packet: &RtpPacket<'_>) -> StreamKey {
     let secured = source.profile.is_some();
     StreamKey { from: source.datagram.from, to: source.datagram.to, ssrc: packet.ssrc(), secured }
 }

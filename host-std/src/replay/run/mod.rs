@@ -18,7 +18,8 @@ use std::path::Path;
 use dsp_core::receive::{ConfigError, DelayConfig};
 use dsp_core::wire::rtp::RtpPacket;
 
-use self::find::{Search, find, key};
+use self::find::Search;
+pub(super) use self::find::{find, key};
 use self::plan::{Plan, plan, skip};
 use super::capture::{CaptureError, CaptureReader};
 use super::moments;
@@ -180,7 +181,8 @@ fn replay_with<R: Read>(
         if run.unlisted > 0 {
             remarks.push(format!("stream-{}: {} lost packets are counted, and not listed", n + 1, run.unlisted));
         }
-        streams.push(stream::report(plan, run, config, clock));
+        let begins_ms = thousandth((plan.found.first_us - first_us) as f64 / 1e3);
+        streams.push(stream::report(plan, run, config, clock, begins_ms));
     }
     Ok(CaptureReport {
         streams,
@@ -243,6 +245,6 @@ fn play<R: Read>(mut source: Source<'_, R>, config: &ReplayConfig, plans: &[Plan
 }
 
 /// An address for people: an rtpdump may not have it.
-fn address(address: SocketAddr) -> String {
+pub(super) fn address(address: SocketAddr) -> String {
     if address.ip().is_unspecified() && address.port() == 0 { "unknown".into() } else { address.to_string() }
 }

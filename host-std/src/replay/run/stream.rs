@@ -13,7 +13,13 @@ use crate::report::{SideReport, Spread, Statistics};
 const LOOKS_ENCRYPTED: &str = "looks encrypted, no key";
 
 /// What became of a planned stream; `clock` is the offset of the times shown, in microseconds, if the capture has any.
-pub(super) fn report(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option<i64>) -> CaptureStream {
+pub(super) fn report(
+    plan: &Plan,
+    run: Run,
+    config: &ReplayConfig,
+    clock: Option<i64>,
+    begins_ms: f64,
+) -> CaptureStream {
     let (number, format, origin) = &plan.main;
     let clock_khz = f64::from(format.rtp_clock_hz()) / 1e3;
     let step = plan.found.shapes.iter().find(|(known, _)| known == number).and_then(|(_, shape)| shape.usual_step());
@@ -64,6 +70,7 @@ pub(super) fn report(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option
     let codecs: Vec<_> = plan.formats.iter().map(|(_, format)| format.to_string()).collect();
     let wav_file = format!("{}.wav", numbers.name);
     CaptureStream {
+        begins_ms,
         from: address(plan.found.key.from),
         to: address(plan.found.key.to),
         ssrc: format!("0x{:08x}", plan.found.key.ssrc.0),
@@ -107,6 +114,9 @@ pub(super) fn report(plan: &Plan, run: Run, config: &ReplayConfig, clock: Option
             wav_file,
             packet_ms,
             begins_us,
+            digits: run.digits,
+            sound: None,
+            findings: Vec::new(),
             echo: None,
             echo_per_second: Vec::new(),
             delays_relative: true,

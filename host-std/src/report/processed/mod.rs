@@ -14,10 +14,12 @@ mod spectrogram;
 
 use std::fmt;
 
+use dsp_core::process::voice::{VoiceConfig, VoiceDetector};
 use serde::Serialize;
 
 use super::data::EchoFigures;
 use super::json::{maybe_micros, micros, rows_from};
+use crate::probe::{Segment, Segments, in_words};
 use crate::session::EchoStatus;
 use spectrogram::Spectrogram;
 
@@ -65,6 +67,8 @@ pub struct ProcessReport {
     pub out_dbov: Option<f64>,
     /// What an echo canceller did; `None` without one.
     pub echo: Option<EchoFigures>,
+    /// Where there is speech in the result, by the voice detector; `None` where nobody asked.
+    pub speech: Option<Vec<Segment>>,
     /// A row a second.
     pub per_second: Vec<SecondRow>,
     /// For the page.
@@ -115,6 +119,8 @@ pub struct Measure {
     /// What the canceller told in each frame.
     echo: Vec<EchoStatus>,
     spectrograms: Option<[Spectrogram; 2]>,
+    voice: Option<Voices>,
+    sound: (u32, u8),
 }
 
 impl Measure {
@@ -128,7 +134,23 @@ impl Measure {
             output: levels(),
             echo: Vec::new(),
             spectrograms: pictures.then(|| [spectrogram(), spectrogram()]),
+            voice: None,
+            sound: (sample_rate_hz, channels),
         }
+    }
+
+    /// Also finds speech in what comes out. Rates are multiples of 8 kHz, 48 at most: there is none at others.
+    #[must_use]
+    pub fn with_voice(mut self, aggressiveness: u8) -> Self {
+        let (sample_rate_hz, channels) = self.sound;
+        let config = VoiceConfig { sample_rate_hz, aggressiveness, hangover_ms: 0 };
+        self.voice = VoiceDetector::new(config).ok().map(|detector| Voices {
+            detector,
+            segments: Segments::default(),
+            channels: usize::from(channels.max(1)),
+            frame: Vec::with_capacity((sample_rate_hz as usize) / FRAMES_A_SECOND),
+        });
+        self
     }
 
     /// What the loudspeaker plays next.
@@ -147,6 +169,9 @@ impl Measure {
     /// What comes out next, at the same place in time as the microphone's.
     pub fn hear_output(&mut self, pcm: &[i16]) {
         self.output.hear(pcm);
+        if let Some(voice) = &mut self.voice {
+            voice.hear(pcm);
+        }
         if let Some([_, after]) = &mut self.spectrograms {
             after.hear(pcm);
         }
@@ -159,7 +184,7 @@ impl Measure {
 
     /// What it comes to; names, settings and the time that it took are the caller's.
     pub fn finish(self, sample_rate_hz: u32, channels: u8, seconds: f64) -> ProcessReport {
-        let Self { far, input, output, echo, spectrograms } = self;
+        let Self { far, input, output, echo, spectrograms, voice, .. } = self;
         let (far, input, output) = (far.finish(), input.finish(), output.finish());
         let heard = heard(&far, input.len());
         let near = near(&echo);
@@ -213,6 +238,7 @@ impl Measure {
             in_dbov: level(&input),
             out_dbov: level(&output),
             echo: figures,
+            speech: voice.map(|voice| voice.segments.finish()),
             per_second,
             pictures: spectrograms.map(|[before, after]| Pictures { levels: [far, input, output], before, after }),
         }
@@ -254,7 +280,34 @@ impl fmt::Display for ProcessReport {
             write!(f, "  double talk {double_talk:.1} % of the time; path changes {}", echo.path_changes)?;
             writeln!(f, ", diverged {} times", echo.diverged)?;
         }
+        if let Some(speech) = &self.speech {
+            let ms = speech.iter().map(|segment| u64::from(segment.end_ms - segment.start_ms)).sum::<u64>();
+            let share = ms as f64 / 10.0 / self.seconds.max(0.01);
+            writeln!(f, "  speech      {share:.0} % of the time in the result: {}", in_words(speech))?;
+        }
         Ok(())
+    }
+}
+
+/// Hears whether somebody speaks, in the mean of all channels.
+#[derive(Clone, Debug)]
+struct Voices {
+    detector: VoiceDetector,
+    segments: Segments,
+    channels: usize,
+    frame: Vec<i16>,
+}
+
+impl Voices {
+    fn hear(&mut self, pcm: &[i16]) {
+        for frame in pcm.chunks_exact(self.channels) {
+            let sum = frame.iter().map(|&sample| i32::from(sample)).sum::<i32>();
+            self.frame.push((sum / self.channels as i32) as i16);
+            if self.frame.len() == self.frame.capacity() {
+                self.segments.frame(self.detector.hear(&self.frame).speech);
+                self.frame.clear();
+            }
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use super::super::EchoRow;
 use super::super::decimate;
 use super::super::html::{begin, close, escape, put, put_cards, settings};
 use super::super::plot::{
-    Area, DOUBLE_TALK, Drawn, ECHO_LINES, HEARD, LATE, LEFT, RIGHT, SAID, WIDTH, css_name, echo_delay, erle, name,
-    scale, slim, time_axis, x_of,
+    Area, DOUBLE_TALK, Drawn, ECHO_LINES, GRID, HEARD, LATE, LEFT, RIGHT, SAID, TARGET, WIDTH, css_name, echo_delay,
+    erle, name, scale, slim, time_axis, x_of,
 };
 use super::spectrogram::RANGE_DBOV;
 use super::{FRAMES_A_SECOND, Pictures, ProcessReport, SecondRow, decibels, png};
@@ -93,6 +93,9 @@ fn legend(page: &mut String, report: &ProcessReport) {
         }
         entry("", DOUBLE_TALK.0, DOUBLE_TALK.1);
     }
+    if report.speech.is_some() {
+        entry("", TARGET, "speech in the result, by the voice detector");
+    }
     let stops: Vec<_> = png::SCALE.iter().map(|[r, g, b]| format!("#{r:02x}{g:02x}{b:02x}")).collect();
     let [low, high] = RANGE_DBOV;
     put(
@@ -108,6 +111,7 @@ fn legend(page: &mut String, report: &ProcessReport) {
 #[derive(Clone, Copy)]
 enum Panel {
     Levels,
+    Speech,
     Erle,
     EchoDelay,
     Before,
@@ -117,11 +121,17 @@ enum Panel {
 fn picture(report: &ProcessReport, pictures: &Pictures) -> String {
     let mut panels = Vec::new();
     let mut top = 12;
-    for (panel, height) in
-        [(Panel::Levels, 260), (Panel::Erle, 220), (Panel::EchoDelay, 140), (Panel::Before, 320), (Panel::After, 320)]
-    {
+    for (panel, height) in [
+        (Panel::Levels, 260),
+        (Panel::Speech, 36),
+        (Panel::Erle, 220),
+        (Panel::EchoDelay, 140),
+        (Panel::Before, 320),
+        (Panel::After, 320),
+    ] {
         let wanted = match panel {
             Panel::Levels | Panel::Before | Panel::After => true,
+            Panel::Speech => report.speech.is_some(),
             Panel::Erle => report.echo.is_some(),
             Panel::EchoDelay => report.per_second.iter().any(|row| row.delay_ms.is_some()),
         };
@@ -142,7 +152,7 @@ fn picture(report: &ProcessReport, pictures: &Pictures) -> String {
         let (seen, words) = match panel {
             Panel::Before => (&pictures.before, "spectrogram of the microphone"),
             Panel::After => (&pictures.after, "spectrogram of the result"),
-            Panel::Levels | Panel::Erle | Panel::EchoDelay => continue,
+            Panel::Levels | Panel::Speech | Panel::Erle | Panel::EchoDelay => continue,
         };
         let image = format!(
             "<image x=\"{LEFT}\" y=\"{top}\" width=\"{}\" height=\"{}\" preserveAspectRatio=\"none\" href=\"{}\">\
@@ -184,6 +194,15 @@ fn draw(
                     let points = decimate::line(points, total_ms, COLUMNS);
                     let points: Vec<_> = points.into_iter().map(|(at, level)| (x_of(at, total_ms), y(level))).collect();
                     area.draw(&PathElement::new(points, color.stroke_width(3)))?;
+                }
+            }
+            Panel::Speech => {
+                name(area, "speech", top + 18)?;
+                area.draw(&Rectangle::new([(LEFT, top), (RIGHT, bottom)], GRID.filled()))?;
+                for segment in report.speech.iter().flatten() {
+                    let x = |ms: u32| x_of(f64::from(ms).min(total_ms), total_ms);
+                    let (begin, end) = (x(segment.start_ms), x(segment.end_ms));
+                    area.draw(&Rectangle::new([(begin, top), (end.max(begin + 2), bottom)], TARGET.filled()))?;
                 }
             }
             Panel::Erle => erle(area, &echo_rows(report), total_ms, top, bottom)?,

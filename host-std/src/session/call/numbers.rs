@@ -9,6 +9,7 @@ use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use super::Call;
 use crate::registry::CodecFormat;
 use crate::sdp::{NegotiatedStream, NegotiatedTransport, Refused};
+use crate::session::metering::Meters;
 use crate::session::outcome::{CallStats, Ending};
 use crate::session::stream::{Counted, Remote, SourceStats, Stream};
 use crate::session::transport::Account;
@@ -106,6 +107,7 @@ impl Call {
             total: total.receiver,
             sources: total.sources,
             sender: stream.send_stats(),
+            digits: self.digit_stats(),
             delay_choice: stream.delay_choice(),
             round_trip: remote.round_trip,
             remote_voip: remote.voip,
@@ -115,6 +117,8 @@ impl Call {
             mos_lq: quality.map(|quality| quality.mos_lq),
             r_factor: conversation.map(|conversation| conversation.r_factor),
             mos_cq: conversation.map(|conversation| conversation.mos_cq),
+            directions: stream.directions(),
+            sound: self.meters.as_deref().map(Meters::read),
             ..self.stats
         }
     }
@@ -172,6 +176,8 @@ impl Call {
     pub fn memory_bytes(&self) -> usize {
         let transport = self.transport.as_ref().map_or(0, |transport| transport.memory_bytes());
         let streams = self.streams.iter().flatten().map(Stream::memory_bytes).sum::<usize>();
-        size_of::<Self>() + self.streams.len() * size_of::<Option<Stream>>() + transport + streams
+        let meters = self.meters.as_deref().map_or(0, size_of_val);
+        let own = size_of::<Self>() + self.streams.len() * size_of::<Option<Stream>>();
+        own + meters + self.digits.memory_bytes() + transport + streams
     }
 }

@@ -10,14 +10,16 @@ use dsp_core::time::{PayloadType, Ssrc};
 
 use super::adapt::Adapted;
 use super::capture::Capture;
-use super::codecs::{Decoders, Received, SentCodec};
+use super::codecs::{Decoders, Formats, Received, SentCodec};
 use super::conversion::Sound;
+use super::digits::Digits;
 use super::playing::{self, Leaving, Playing};
 use super::sources::{Counted, Listening};
 use super::{Stream, StreamSender};
 use crate::registry::Registry;
-use crate::sdp::{NegotiatedCodec, NegotiatedStream};
+use crate::sdp::{NegotiatedStream, Offered};
 use crate::session::config::{Settings, Source};
+use crate::session::digits::ToneDetection;
 use crate::session::outcome::CallError;
 use crate::session::own::{HostDetector, OwnStrategy};
 
@@ -48,8 +50,15 @@ pub(in crate::session) struct Change {
     /// Memory of the sender, where packets are longer than any before.
     room: Option<Box<[i16]>>,
     another_encoder: bool,
+    /// When digits are looked for in the sound, and whether they are taken out of it.
+    tones: (ToneDetection, bool),
     /// A source has one clock (RFC 7160, 4.1): with another we are another source.
     pub(in crate::session) other_clock: bool,
+}
+
+/// What may come of the other side.
+fn formats(agreed: &NegotiatedStream) -> Formats<'_> {
+    Formats { codecs: &agreed.receive, events: &agreed.receive_events }
 }
 
 /// The longest tick that a sender takes in beside a packet.
@@ -72,7 +81,7 @@ impl Setup<'_> {
     }
 
     /// The decoders of each source that may be heard.
-    fn decoders(&self, formats: &[NegotiatedCodec], to: Sound) -> Result<Vec<Decoders>, CallError> {
+    fn decoders(&self, formats: &Formats<'_>, to: Sound) -> Result<Vec<Decoders>, CallError> {
         (0..self.settings.sources).map(|_| Decoders::new(self.registry, formats, to)).collect()
     }
 
@@ -139,7 +148,7 @@ impl Stream {
         let mut sender = Box::new(StreamSender::with_room(config, &*encoder, room).map_err(CallError::Sender)?);
         sender.set_comfort_noise(setup.noise(&sending));
         let received = setup.received(&agreed)?;
-        let decoders = setup.decoders(&agreed.receive, received.sound)?;
+        let decoders = setup.decoders(&formats(&agreed), received.sound)?;
         let listening = setup.listening(received, decoders, source.ssrc)?;
         let sound = setup.sound(listening.sound());
         let mut stream = Self {
@@ -148,6 +157,7 @@ impl Stream {
             heard: Playing::new(listening, sound).map_err(CallError::Conversion)?,
             leaving: None,
             adapted: Adapted::new(agreed.send_ptime_ms),
+            digits: Digits::new(),
             agreed,
             sending,
             encoder,
@@ -162,6 +172,7 @@ impl Stream {
             round_trip: None,
             captured: None,
         };
+        stream.agree_digits(setup.settings.tones, setup.settings.mute_tones);
         stream.set_round_trip(None);
         Ok(stream)
     }
@@ -174,7 +185,7 @@ impl Stream {
         let sending = setup.sending(&agreed)?;
         let encoder = sending.encoder(setup.registry)?;
         let received = setup.received(&agreed)?;
-        let decoders = setup.decoders(&agreed.receive, received.sound)?;
+        let decoders = setup.decoders(&formats(&agreed), received.sound)?;
         let (listening, more) = if received.sound == self.received_sound() {
             (None, decoders)
         } else {
@@ -202,6 +213,7 @@ impl Stream {
             room,
             switches,
             another_encoder: !sending.codes_like(&self.sending),
+            tones: (setup.settings.tones, setup.settings.mute_tones),
             other_clock: sending.rtp_clock_hz() != self.sending.rtp_clock_hz(),
             agreed,
             sending,
@@ -260,20 +272,31 @@ impl Stream {
         self.heard.receivers_mut().add(more);
         (self.sending, self.agreed) = (sending, agreed);
         (self.closed, self.left) = (false, None);
+        self.agree_digits(change.tones.0, change.tones.1);
         self.adapt_again();
         self.set_round_trip(self.round_trip);
+    }
+
+    fn agree_digits(&mut self, tones: ToneDetection, mute: bool) {
+        self.digits.agree(&self.agreed, self.sending.rtp_clock_hz());
+        let wanted = match tones {
+            ToneDetection::Off => false,
+            ToneDetection::WithoutEvents => self.agreed.receive_events.is_empty(),
+            ToneDetection::Always => true,
+        };
+        if !self.heard.set_tones(wanted, mute) {
+            self.digits.end_tones();
+        }
     }
 
     /// The other side may send what is offered before its answer is here.
     ///
     /// # Errors
     /// Why a codec can't be made.
-    pub(in crate::session) fn expect(
-        &mut self,
-        setup: &Setup<'_>,
-        offered: &[NegotiatedCodec],
-    ) -> Result<(), CallError> {
-        let decoders = setup.decoders(offered, self.received_sound())?;
+    pub(in crate::session) fn expect(&mut self, setup: &Setup<'_>, offered: &Offered) -> Result<(), CallError> {
+        let formats = Formats { codecs: &offered.codecs, events: &offered.events };
+        let decoders = setup.decoders(&formats, self.received_sound())?;
+        self.digits.expect(&offered.events);
         self.heard.receivers_mut().add(decoders);
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::conversion::Sound;
 use super::converted::Converted;
 use super::need::{USUAL_MS, packet_cells};
 use crate::registry::{CodecFormat, Made, Registry, Terms};
-use crate::sdp::{NegotiatedCodec, NegotiatedStream};
+use crate::sdp::{NegotiatedCodec, NegotiatedEvents, NegotiatedStream};
 use crate::session::CallError;
 use crate::session::own::BoxedDecoders;
 
@@ -229,12 +229,19 @@ fn common_multiple(one: u32, other: u32) -> u32 {
     one.saturating_mul(other / common_divisor(one, other))
 }
 
+/// What may come.
+#[derive(Clone, Copy)]
+pub(super) struct Formats<'a> {
+    pub(super) codecs: &'a [NegotiatedCodec],
+    pub(super) events: &'a [NegotiatedEvents],
+}
+
 /// What is behind each payload type of a call: decoders and comfort noise.
 pub(super) struct Decoders {
     /// It comes first.
     own: Option<OwnTable>,
     decoders: Vec<(PayloadType, Box<dyn Decoder + Send>)>,
-    /// What has none: comfort noise and redundancy, with its RTP clock in Hz.
+    /// What has none: comfort noise, redundancy and events, with its RTP clock in Hz.
     others: Vec<(PayloadType, OtherPayload, u32)>,
     /// Cells of a jitter buffer that a usual packet takes.
     packet_cells: usize,
@@ -245,8 +252,18 @@ impl Decoders {
     ///
     /// # Errors
     /// Why a decoder can't be made, or its sound not be converted.
-    pub(super) fn new(registry: &Registry, formats: &[NegotiatedCodec], to: Sound) -> Result<Self, CallError> {
-        let (mut decoders, mut others) = (Vec::new(), Vec::new());
+    pub(super) fn new(registry: &Registry, formats: &Formats<'_>, to: Sound) -> Result<Self, CallError> {
+        let Formats { codecs: formats, events } = *formats;
+        let mut decoders = Vec::new();
+        // The timestamps of events count in the clock of the sound that they are in (RFC 4733, 2.1), whatever theirs is.
+        let clock_hz = |own: u32| {
+            let mut clocks = formats.iter().map(|codec| codec.format.rtp_clock_hz);
+            let first = clocks.clone().next().unwrap_or(own);
+            if clocks.any(|clock| clock == own) { own } else { first }
+        };
+        let of_event =
+            |events: &NegotiatedEvents| (events.payload_type, OtherPayload::Event, clock_hz(events.rtp_clock_hz));
+        let mut others: Vec<_> = events.iter().map(of_event).collect();
         for NegotiatedCodec { payload_type, format } in formats {
             let clock_hz = format.rtp_clock_hz;
             if format.is_auxiliary() {

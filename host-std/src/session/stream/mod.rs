@@ -9,17 +9,19 @@ mod change;
 mod codecs;
 mod conversion;
 mod converted;
+mod digits;
 mod need;
 mod playing;
 mod quality;
 mod sources;
+mod tones;
 
 use dsp_core::codec::Encoder;
 use dsp_core::process::activity::Activity;
 use dsp_core::quality::VoipMetricsInput;
 use dsp_core::receive::{DelayChoice, Fate, Played};
 use dsp_core::rtcp::SendInfo;
-use dsp_core::send::{HostRedundancy, Sender};
+use dsp_core::send::{HostRedundancy, KeyPress, Sender};
 use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use dsp_core::wire::rtcp::{Compound, VoipMetrics};
@@ -33,6 +35,7 @@ pub(super) use codecs::offered;
 pub(super) use conversion::Sound;
 #[cfg(feature = "replay")]
 pub(crate) use converted::Converted;
+use digits::Digits;
 use playing::{Leaving, Playing};
 pub use quality::impairment;
 use sources::Listening;
@@ -40,12 +43,13 @@ pub(super) use sources::{Counted, Farewell};
 pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};
 
 use super::config::{Settings, Source};
-use super::outcome::Incoming;
+use super::digits::{CallDigit, DigitError, DigitStats};
+use super::outcome::{Directions, Incoming};
 use super::own::HostDetector;
 use super::tap::Tap;
 use super::transport::{Account, Claim, STRAGGLES};
 use crate::registry::CodecFormat;
-use crate::sdp::NegotiatedStream;
+use crate::sdp::{EventSet, NegotiatedStream};
 
 /// A device and a capture chain take no longer than this: what was captured before it is no clock for what comes.
 const LONGEST_DELAY: Duration = Duration::from_millis(500);
@@ -95,6 +99,7 @@ pub(super) struct Stream {
     agreed: NegotiatedStream,
     sending: SentCodec,
     adapted: Adapted,
+    digits: Box<Digits>,
     /// The user's sound on its way to the encoder.
     capture: Capture,
     /// The other side's on its way to the user.
@@ -121,6 +126,12 @@ impl Stream {
     /// What was agreed on.
     pub(super) fn agreed(&self) -> &NegotiatedStream {
         &self.agreed
+    }
+
+    /// Which ways it goes.
+    pub(super) fn directions(&self) -> Directions {
+        let direction = self.agreed.direction;
+        Directions { sends: !self.closed && direction.sends(), receives: !self.closed && direction.receives() }
     }
 
     /// The codec that is sent, with the parameters that both sides' come to.
@@ -155,7 +166,9 @@ impl Stream {
 
     /// Whether packets of this type were agreed on last.
     pub(super) fn expects(&self, packet: &RtpPacket<'_>) -> bool {
-        !self.closed && self.agreed.receive.iter().any(|codec| codec.payload_type == packet.payload_type())
+        let number = packet.payload_type();
+        let is_event = || self.agreed.receive_events.iter().any(|events| events.payload_type == number);
+        !self.closed && (self.agreed.receive.iter().any(|codec| codec.payload_type == number) || is_event())
     }
 
     /// Whether packets of this type can be played: those of codecs before may still be on their way.
@@ -203,6 +216,13 @@ impl Stream {
 
     /// Takes in a packet that is believed. `agreed`: whether its payload type was agreed on.
     pub(super) fn receive(&mut self, now: Instant, packet: RtpPacket<'_>, agreed: bool) -> Incoming {
+        let redundant = self.receivers().is_redundancy(packet.payload_type());
+        let incoming = self.receive_sound(now, packet, agreed);
+        self.digits.take(now, &packet, redundant, &incoming);
+        incoming
+    }
+
+    fn receive_sound(&mut self, now: Instant, packet: RtpPacket<'_>, agreed: bool) -> Incoming {
         if self.closed || !self.agreed.direction.receives() {
             return Incoming::Ignored;
         }
@@ -286,7 +306,8 @@ impl Stream {
             let samples = self.sound().a_channel(pcm.len()) as u32;
             return Played { silence: samples, ..Played::default() };
         }
-        let mut played = self.heard.play(now, pcm, tap);
+        let digits = &mut self.digits;
+        let mut played = self.heard.play(now, pcm, tap, |tone| digits.hear(&tone));
         let delay = self.heard.delay();
         if let Some(leaving) = self.leaving_mut() {
             leaving.play_under(now, pcm, &mut played, delay);
@@ -307,6 +328,7 @@ impl Stream {
         let sound = self.sound();
         self.captured = Some(captured_at + sound.duration(sound.a_channel(pcm.len())));
         if !open || self.closed || !self.agreed.direction.sends() {
+            self.digits.cut();
             self.sender.pause(self.capture.pass(pcm));
             return true;
         }
@@ -326,11 +348,36 @@ impl Stream {
 
     /// The next finished packet, before protection; `None` if there is none, an error if it doesn't fit.
     pub(super) fn packet(&mut self, datagram: &mut [u8]) -> Option<Result<usize, dsp_core::send::SendError>> {
+        let event = self.sender.event(self.digits.keys(), datagram);
+        if event.is_some() {
+            return event;
+        }
         let encoder = &mut *self.encoder;
         match &mut self.redundancy {
             Some(redundancy) => self.sender.packet_with_redundancy(encoder, redundancy, datagram),
             None => self.sender.packet(encoder, datagram),
         }
+    }
+
+    // Digits.
+
+    /// Presses keys, one after the other.
+    pub(super) fn press(&mut self, keys: &[KeyPress]) -> Result<(), DigitError> {
+        self.digits.press(keys)
+    }
+
+    /// The events that the other side takes, if any were agreed on.
+    pub(super) fn taken_events(&self) -> Option<EventSet> {
+        self.digits.taken()
+    }
+
+    /// What there is to tell of digits at `now`.
+    pub(super) fn next_digit(&mut self, now: Instant) -> Option<CallDigit> {
+        self.digits.next(now)
+    }
+
+    pub(super) fn digit_stats(&self) -> DigitStats {
+        self.digits.stats()
     }
 
     /// The source that it sends as, and how many packets it has sent.
@@ -340,6 +387,8 @@ impl Stream {
 
     /// Goes on as another source.
     pub(super) fn change_source(&mut self, now: Instant, source: Source) {
+        // To the other side it would be another event under another source.
+        self.digits.cut();
         self.former = Some(Former { ssrc: self.sender.ssrc(), next: self.sender.seq(), until: now + LOOPS });
         self.heard.receivers_mut().set_own(source.ssrc);
         if let Some(leaving) = &mut self.leaving {
@@ -453,6 +502,6 @@ impl Stream {
         let sending = size_of::<StreamSender>()
             + size_of::<i16>() * self.sender.room()
             + self.redundancy.as_deref().map_or(0, size_of_val);
-        sending + self.capture.memory_bytes() + self.heard.memory_bytes() + leaving
+        sending + self.digits.memory_bytes() + self.capture.memory_bytes() + self.heard.memory_bytes() + leaving
     }
 }

@@ -9,6 +9,7 @@ use dsp_core::time::{Duration, Instant};
 
 use super::conversion::{Conversion, PART, SPARE, Sound};
 use super::sources::{Counted, Listening, add_played};
+use super::tones::{InBand, Tones};
 use crate::session::tap::Tap;
 
 /// One sound fades into another.
@@ -25,6 +26,8 @@ pub(super) struct Playing {
     conversion: Option<Box<Converting>>,
     sound: Sound,
     receivers: Listening,
+    /// Looks for digits in the receivers' sound.
+    tones: Option<Box<Tones>>,
 }
 
 struct Converting {
@@ -41,7 +44,7 @@ impl Playing {
     /// [`ResampleError`] if it can't be made of theirs.
     pub(super) fn new(receivers: Listening, sound: Sound) -> Result<Self, ResampleError> {
         let conversion = Self::conversion(&receivers, sound)?;
-        Ok(Self { receivers, sound, conversion })
+        Ok(Self { receivers, sound, conversion, tones: None })
     }
 
     fn conversion(receivers: &Listening, sound: Sound) -> Result<Option<Box<Converting>>, ResampleError> {
@@ -81,9 +84,33 @@ impl Playing {
         self.receivers.total().at_rate(self.receivers.sound().rate_hz, self.sound.rate_hz)
     }
 
-    /// Plays a tick, or a part of one, of which all counts are in the user's samples.
-    pub(super) fn play(&mut self, now: Instant, pcm: &mut [i16], mut tap: Option<&mut dyn Tap>) -> Played {
-        let Some(own) = &mut self.conversion else { return self.receivers.play(now, pcm, tap) };
+    /// Looks for digits from now on, and takes them out of the sound where `mute` says so; or not.
+    /// Whether it goes on as before.
+    pub(super) fn set_tones(&mut self, wanted: bool, mute: bool) -> bool {
+        let sound = self.receivers.sound();
+        let goes_on = wanted && self.tones.as_ref().is_some_and(|tones| tones.suits(sound, mute));
+        if !goes_on {
+            self.tones = if wanted { Tones::new(sound, mute) } else { None };
+        }
+        goes_on
+    }
+
+    /// Plays a tick, or a part of one, of which all counts are in the user's samples. `each` gets the digits that are heard
+    /// in it.
+    pub(super) fn play(
+        &mut self,
+        now: Instant,
+        pcm: &mut [i16],
+        mut tap: Option<&mut dyn Tap>,
+        mut each: impl FnMut(InBand),
+    ) -> Played {
+        let Some(own) = &mut self.conversion else {
+            let played = self.receivers.play(now, pcm, tap);
+            if let Some(tones) = &mut self.tones {
+                tones.hear(now, self.receivers.first().ssrc(), &played, pcm, each);
+            }
+            return played;
+        };
         let Converting { conversion, heard, scale } = &mut **own;
         let (from, to) = (conversion.from(), conversion.to());
         let mut all = Played::default();
@@ -93,7 +120,11 @@ impl Playing {
             let inputs = conversion.inputs(wanted);
             let heard = &mut heard[..inputs * usize::from(from.channels)];
             if !heard.is_empty() {
-                add_played(&mut all, &self.receivers.play(at, heard, tap.as_deref_mut()));
+                let played = self.receivers.play(at, heard, tap.as_deref_mut());
+                if let Some(tones) = &mut self.tones {
+                    tones.hear(at, self.receivers.first().ssrc(), &played, heard, &mut each);
+                }
+                add_played(&mut all, &played);
             }
             let given = conversion.convert(heard, part);
             part[given * usize::from(to.channels)..].fill(0);
@@ -108,7 +139,8 @@ impl Playing {
             .conversion
             .as_ref()
             .map_or(0, |own| size_of::<Converting>() + size_of_val(&*own.heard) + own.conversion.memory_bytes());
-        self.receivers.memory_bytes() + converting
+        let tones = self.tones.as_deref().map_or(0, size_of_val);
+        self.receivers.memory_bytes() + converting + tones
     }
 }
 
@@ -210,7 +242,7 @@ impl Leaving {
         let (fade, mut at) = (self.fade(), now);
         for part in pcm.chunks_mut(PART * channels) {
             let old = &mut self.part[..part.len()];
-            add_played(played, &self.playing.play(at, old, None));
+            add_played(played, &self.playing.play(at, old, None, |_| {}));
             for (frame, old) in part.chunks_exact_mut(channels).zip(old.chunks_exact(channels)) {
                 match &mut self.begins {
                     Some(0) => self.faded = (self.faded + 1).min(fade),

@@ -5,6 +5,7 @@
 //! canonical name are aligned by their sender reports (`sync`). They may share a budget of bytes (`streams::budget`). All
 //! memory is taken when the call is agreed on.
 
+use dsp_core::codec::{OtherPayload, PayloadTable};
 use dsp_core::process::mixer::{Mix, Mixer};
 use dsp_core::quality::{BurstStats, ReceptionStats, SequenceConfig};
 use dsp_core::receive::{Conversation, Fate, Played, ReceiverConfig, ReceiverStats};
@@ -168,6 +169,11 @@ impl Listening {
     /// Whether packets of this type mean something.
     pub(super) fn knows(&self, payload_type: PayloadType) -> bool {
         self.places.first().is_some_and(|place| place.decoders.knows(payload_type))
+    }
+
+    /// Whether packets of this type have redundant blocks.
+    pub(super) fn is_redundancy(&self, payload_type: PayloadType) -> bool {
+        self.places.first().is_some_and(|place| place.decoders.other(payload_type) == OtherPayload::Redundancy)
     }
 
     /// Takes in decoders of other payload types, a set for each place.

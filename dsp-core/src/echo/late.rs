@@ -1,0 +1,135 @@
+//! Late reverberation: the echo that comes after the filter's last partition, as a power.
+//!
+//! A room's response decays exponentially once the first reflections are past. In each band a line is fitted to the level of the
+//! filter's partitions, from behind the strongest one to the last: its slope is the room's decay, its end the level at which the
+//! filter leaves off. What comes later follows from the far end that leaves the filter, by a recursion of one term:
+//! `late = decay * (late + level * far)`. The suppressor takes it out; no filter can, since it has no taps there.
+//!
+//! Source: Habets, Gannot, Cohen and Sommen, "Joint dereverberation and residual echo suppression of speech signals in noisy
+//! environments", 2008, with the decay read from the adaptive filter.
+//!
+//! Cost: four multiplications a bin, and a line through `P` points a block, each block for another band.
+
+use crate::arithmetic::{exp2, log2, max};
+use crate::spectrum::Spectrum;
+
+use super::filter::FarSpectra;
+
+/// Bands of equal width that the decay is fitted in.
+const BANDS: usize = 8;
+/// What lies below 150 Hz the high-pass has taken away: nothing is learned of it.
+const FIRST: usize = 3;
+/// Partitions that a line needs.
+const LEAST: usize = 3;
+/// The slowest decay, in octaves of power a block: a room of 1.5 s.
+const SLOWEST: f32 = -0.133;
+/// Octaves of power that a partition without any energy lies under the others, at least.
+const NOTHING: f32 = 1e-12;
+
+/// What is known of the late reverberation. `B`: samples of a block; `P`: partitions of the filter.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Late<const B: usize, const P: usize> {
+    /// Octaves of power of each partition, by band.
+    levels: [[f32; BANDS]; P],
+    /// By band: what is left of a power after a block, and the power that the last partition has.
+    decay: [f32; BANDS],
+    last: [f32; BANDS],
+    /// The far end's power a bin, by band, over a second.
+    far: [f32; BANDS],
+    band: usize,
+    power: [f32; B],
+}
+
+impl<const B: usize, const P: usize> Late<B, P> {
+    pub(super) const NEW: Self = Self {
+        levels: [[-40.0; BANDS]; P],
+        decay: [0.0; BANDS],
+        last: [0.0; BANDS],
+        far: [0.0; BANDS],
+        band: 0,
+        power: [0.0; B],
+    };
+
+    /// Forgets the room.
+    pub(super) fn reset(&mut self) {
+        self.levels = [[-40.0; BANDS]; P];
+        (self.decay, self.last, self.far, self.band) = ([0.0; BANDS], [0.0; BANDS], [0.0; BANDS], 0);
+        self.power = [0.0; B];
+    }
+
+    /// Goes on by a block, before the next one is pushed into `far`.
+    pub(super) fn advance(&mut self, far: &FarSpectra<B, P>) {
+        let leaves = far.ago(P - 1);
+        let width = B / BANDS;
+        for band in 0..BANDS {
+            let (decay, last) = (self.decay[band], self.last[band]);
+            let mut sum = 0.0;
+            for k in band * width..(band + 1) * width {
+                let far = leaves.re[k] * leaves.re[k] + leaves.im[k] * leaves.im[k];
+                self.power[k] = decay * (self.power[k] + last * far);
+                sum += if k < FIRST { 0.0 } else { far };
+            }
+            self.far[band] = 0.99 * self.far[band] + 0.01 * sum;
+        }
+    }
+
+    /// The late reverberation's power of this block, in the scale of the far end's spectra.
+    pub(super) fn power(&self) -> &[f32; B] {
+        &self.power
+    }
+
+    /// Whether there is more echo right behind the filter's last partition than in its first one.
+    pub(super) fn wants_tail(&self) -> bool {
+        let (mut first, mut next) = (0.0, 0.0);
+        for band in 0..BANDS {
+            first += self.far[band] * exp2(self.levels[0][band]);
+            next += self.far[band] * self.last[band] * self.decay[band];
+        }
+        first < next
+    }
+
+    /// Looks at partition `turn`, and fits a line to all in one of the bands.
+    pub(super) fn look(&mut self, weights: &[Spectrum<B>; P], turn: usize) {
+        let width = B / BANDS;
+        if let Some(weights) = weights.get(turn) {
+            for (band, level) in self.levels[turn].iter_mut().enumerate() {
+                let bins = FIRST.max(band * width)..(band + 1) * width;
+                let count = bins.len();
+                let sum = weights.re[bins.clone()]
+                    .iter()
+                    .zip(&weights.im[bins])
+                    .fold(0.0, |sum, (re, im)| sum + re * re + im * im);
+                *level = log2(max(sum / count as f32, NOTHING));
+            }
+        }
+        self.fit(self.band);
+        self.band = (self.band + 1) % BANDS;
+    }
+
+    /// The line of a band, by least squares.
+    fn fit(&mut self, band: usize) {
+        let (mut strongest, mut most) = (0, f32::MIN);
+        for (p, levels) in self.levels.iter().enumerate() {
+            if levels[band] > most {
+                (strongest, most) = (p, levels[band]);
+            }
+        }
+        let from = strongest + 1;
+        if from + LEAST > P {
+            (self.decay[band], self.last[band]) = (0.0, 0.0);
+            return;
+        }
+        let count = (P - from) as f32;
+        let middle = (from + P - 1) as f32 / 2.0;
+        let (mut sum, mut moment, mut spread) = (0.0, 0.0, 0.0);
+        for (p, levels) in self.levels.iter().enumerate().skip(from) {
+            let at = p as f32 - middle;
+            sum += levels[band];
+            moment += at * levels[band];
+            spread += at * at;
+        }
+        let slope = (moment / spread).clamp(-8.0, SLOWEST);
+        let last = sum / count + slope * ((P - 1) as f32 - middle);
+        (self.decay[band], self.last[band]) = (exp2(slope), exp2(last));
+    }
+}

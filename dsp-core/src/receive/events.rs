@@ -1,0 +1,362 @@
+//! Telephone events as they come in: each is told once when it begins and once when it has ended (RFC 4733, 2.5.2).
+//!
+//! An event is known by its source, its code and the timestamp at which it began, which all of its packets repeat: one
+//! packet of it is enough, whichever that is, and how many more there are and in which order they come changes nothing.
+//! Neither marker nor sequence number is asked, but where the marker says that an event is new. An event has ended when a
+//! packet says so, when a later event of the same source is here, or when nothing more came of it for
+//! [`EventsConfig::timeout`]. Segments of a long event (2.5.2.3) are one event.
+//!
+//! Packets are taken in as they arrive: there is no delay, and nothing of it depends on the jitter buffer. What has ended is
+//! remembered, so that packets that come late don't begin it anew: `PLACES` events, and what began before those of a source
+//! that were forgotten is never new. Memory: 56 bytes a place. Cost: a look at each place for a packet; for a tick nothing,
+//! while no event lasts.
+
+use crate::time::{Duration, Instant, RtpTime, Ssrc};
+use crate::tone::EventCode;
+use crate::wire::event::{EventLengthError, MAX_EVENT_TICKS, TelephoneEvent};
+
+/// How many segments of a long event there may be between two that come, the latter included. Fewer than 16: timestamps of
+/// other events, which begin with a packet of sound, are never that many whole segments apart.
+const MOST_SEGMENTS: i32 = 15;
+/// Sources of which is known what was forgotten of them.
+const SOURCES: usize = 4;
+
+/// How telephone events are received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct EventsConfig {
+    /// An event has ended when nothing came of it for so long. Packets of one come every 50 ms at the longest (RFC 4733,
+    /// 2.5.1.2), and should end with the third that is missing (2.5.2.2); the default of 200 ms has room for jitter.
+    pub timeout: Duration,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        Self { timeout: Duration::from_millis(200) }
+    }
+}
+
+/// A packet of telephone events: what its RTP header and the session description say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct EventHeader {
+    /// Whose it is.
+    pub ssrc: Ssrc,
+    /// When its first event, or segment of one, began.
+    pub timestamp: RtpTime,
+    /// The marker: an event begins with this packet.
+    pub marker: bool,
+    /// The RTP clock of its payload type, in Hz.
+    pub clock_hz: u32,
+}
+
+/// What is told of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum EventPhase {
+    /// It goes on: told once, with its first packet.
+    Began,
+    /// A packet said that it has ended: told once.
+    Ended,
+    /// Nothing more came of it: told once, instead. It lasted longer than is known.
+    Lost,
+}
+
+/// An event that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct EventReport {
+    /// Whether it begins or has ended.
+    pub phase: EventPhase,
+    /// What it is.
+    pub event: EventCode,
+    /// Whose it is.
+    pub ssrc: Ssrc,
+    /// The timestamp at which it began as far as was known when it was told first: with `ssrc` and `event` its name.
+    pub timestamp: RtpTime,
+    /// When it began, on the clock by which its first packet arrived.
+    pub begun: Instant,
+    /// How long it has lasted.
+    pub duration: Duration,
+    /// Its power in -dBm0, 0 to 63; it says nothing of events that are no tones.
+    pub volume: u8,
+}
+
+/// What was counted; all saturate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct EventStats {
+    /// Events that came.
+    pub events: u32,
+    /// Of these, those whose end did not come.
+    pub lost_ends: u32,
+    /// Reports of events that were over or forgotten: repetitions of the last one above all.
+    pub repeated: u32,
+    /// Payloads that were no events.
+    pub malformed: u32,
+    /// Events that nobody asked for before there was no place for them any more.
+    pub untold: u32,
+}
+
+/// How an event stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    Open,
+    Over(EventPhase),
+}
+
+/// What was told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Begin,
+    All,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    ssrc: Ssrc,
+    event: EventCode,
+    volume: u8,
+    clock_hz: u32,
+    /// When it began as far as was known at first.
+    name: RtpTime,
+    /// Whether its first packet said that it begins there.
+    marked: bool,
+    /// When it began, and its latest segment.
+    first: RtpTime,
+    segment: RtpTime,
+    /// Of that segment.
+    duration: u16,
+    begun: Instant,
+    /// When its last packet arrived.
+    heard: Instant,
+    stands: Stands,
+    told: Told,
+    /// The how many-th it was.
+    order: u32,
+}
+
+impl Place {
+    fn ticks(&self) -> u32 {
+        self.segment.distance(self.first).max(0) as u32 + u32::from(self.duration)
+    }
+
+    fn report(&self, phase: EventPhase) -> EventReport {
+        EventReport {
+            phase,
+            event: self.event,
+            ssrc: self.ssrc,
+            timestamp: self.name,
+            begun: self.begun,
+            duration: length(self.ticks(), self.clock_hz),
+            volume: self.volume,
+        }
+    }
+
+    /// Whether a report of the same event code that begins at `timestamp` is of this event.
+    fn is_of(&self, timestamp: RtpTime, marker: bool) -> bool {
+        let (from_first, from_segment) = (timestamp.distance(self.first), timestamp.distance(self.segment));
+        if from_first == 0 || from_segment == 0 || (from_first > 0 && from_segment < 0) {
+            return true;
+        }
+        let has_ended = self.stands == Stands::Over(EventPhase::Ended);
+        if from_segment > 0 {
+            // The next segment, or one after it: where it adjoins, or where whole segments do.
+            let follows = from_segment == i32::from(self.duration) && self.duration > 0;
+            return !marker && !has_ended && (follows || is_whole(from_segment));
+        }
+        // A segment before it.
+        !self.marked && is_whole(-from_first)
+    }
+
+    fn take(&mut self, now: Instant, timestamp: RtpTime, report: &TelephoneEvent) {
+        if timestamp.distance(self.first) < 0 {
+            self.first = timestamp;
+            return;
+        }
+        match timestamp.distance(self.segment) {
+            0 => self.duration = self.duration.max(report.duration),
+            1.. => (self.segment, self.duration) = (timestamp, report.duration),
+            _ => return,
+        }
+        self.volume = report.volume;
+        self.heard = now;
+        if report.end {
+            self.stands = Stands::Over(EventPhase::Ended);
+        }
+    }
+}
+
+/// Whether ticks are those of whole segments.
+fn is_whole(ticks: i32) -> bool {
+    let segment = MAX_EVENT_TICKS as i32;
+    ticks % segment == 0 && (1..=MOST_SEGMENTS).contains(&(ticks / segment))
+}
+
+/// How long so many ticks are.
+fn length(ticks: u32, clock_hz: u32) -> Duration {
+    Duration::from_samples(ticks.into(), clock_hz.max(1))
+}
+
+/// Takes telephone events in and tells of each once when it begins and once when it has ended. `PLACES` are remembered.
+#[derive(Clone, Debug)]
+pub struct EventReceiver<const PLACES: usize> {
+    config: EventsConfig,
+    places: [Option<Place>; PLACES],
+    /// Places of which not all is told.
+    untold: usize,
+    order: u32,
+    /// The latest that was forgotten of each of the sources of which any was, the last one first.
+    forgotten: [Option<(Ssrc, RtpTime)>; SOURCES],
+    stats: EventStats,
+}
+
+impl<const PLACES: usize> EventReceiver<PLACES> {
+    /// Nothing has come yet.
+    pub const fn new(config: EventsConfig) -> Self {
+        const { assert!(PLACES >= 2, "two places at least") };
+        let stats = EventStats { events: 0, lost_ends: 0, repeated: 0, malformed: 0, untold: 0 };
+        Self { config, places: [None; PLACES], untold: 0, order: 0, forgotten: [None; SOURCES], stats }
+    }
+
+    /// What was counted.
+    pub const fn stats(&self) -> EventStats {
+        self.stats
+    }
+
+    /// Takes in a packet that arrived at `now`, in any order; then ask [`next`](Self::next) until there is none.
+    ///
+    /// # Errors
+    /// [`EventLengthError`] if it has no event: it is as if it had not come.
+    pub fn receive(&mut self, now: Instant, header: &EventHeader, payload: &[u8]) -> Result<(), EventLengthError> {
+        let reports = TelephoneEvent::parse(payload)
+            .inspect_err(|_| self.stats.malformed = self.stats.malformed.saturating_add(1))?;
+        let mut marker = header.marker;
+        for (ticks, report) in reports {
+            let timestamp = header.timestamp.plus(ticks);
+            self.take(now, &EventHeader { timestamp, marker, ..*header }, &report);
+            // Whether another in the same packet begins with it isn't said.
+            marker = false;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, now: Instant, header: &EventHeader, report: &TelephoneEvent) {
+        let EventHeader { ssrc, timestamp, marker, clock_hz } = *header;
+        let mut own = self.places.iter_mut().flatten().filter(|place| place.ssrc == ssrc);
+        if let Some(place) = own.find(|place| place.event == report.event && place.is_of(timestamp, marker)) {
+            if place.stands != Stands::Open {
+                self.stats.repeated = self.stats.repeated.saturating_add(1);
+            }
+            if place.told != Told::All {
+                place.take(now, timestamp, report);
+            }
+            return;
+        }
+        let is_forgotten = |(other, before): (Ssrc, RtpTime)| other == ssrc && timestamp.distance(before) <= 0;
+        if self.forgotten.iter().flatten().any(|forgotten| is_forgotten(*forgotten)) {
+            self.stats.repeated = self.stats.repeated.saturating_add(1);
+            return;
+        }
+        let mut stands = if report.end { Stands::Over(EventPhase::Ended) } else { Stands::Open };
+        // A source has one event at a time: what began before another has ended.
+        for place in self.places.iter_mut().flatten().filter(|place| place.ssrc == ssrc) {
+            let earlier = if place.first.distance(timestamp) < 0 { &mut place.stands } else { &mut stands };
+            if *earlier == Stands::Open {
+                *earlier = Stands::Over(EventPhase::Lost);
+            }
+        }
+        let duration = length(report.duration.into(), clock_hz);
+        let place = Place {
+            ssrc,
+            event: report.event,
+            volume: report.volume,
+            clock_hz,
+            name: timestamp,
+            marked: marker,
+            first: timestamp,
+            segment: timestamp,
+            duration: report.duration,
+            begun: now - duration,
+            heard: now,
+            stands,
+            told: Told::Nothing,
+            order: self.order,
+        };
+        self.order = self.order.wrapping_add(1);
+        self.stats.events = self.stats.events.saturating_add(1);
+        self.put(place);
+    }
+
+    /// Puts an event where none is, or where the oldest is that is over, or else the oldest.
+    fn put(&mut self, new: Place) {
+        let age = |place: &Place| (place.told == Told::All, new.order.wrapping_sub(place.order));
+        let oldest = (0..PLACES).max_by_key(|&at| match &self.places[at] {
+            None => (true, true, 0),
+            Some(place) => {
+                let (told, age) = age(place);
+                (false, told, age)
+            }
+        });
+        let Some(at) = oldest else { return };
+        if let Some(before) = self.places[at].replace(new) {
+            if before.told != Told::All {
+                self.untold = self.untold.saturating_sub(1);
+                self.stats.untold = self.stats.untold.saturating_add(1);
+            }
+            self.forget(&before);
+        }
+        self.untold += 1;
+    }
+
+    /// Remembers of an event that it was there.
+    fn forget(&mut self, event: &Place) {
+        let mut latest = event.segment;
+        let same = |own: &Option<(Ssrc, RtpTime)>| own.is_some_and(|(ssrc, _)| ssrc == event.ssrc);
+        let at = self.forgotten.iter().position(same).unwrap_or(SOURCES - 1);
+        if let Some((_, before)) = self.forgotten[at].filter(|(ssrc, _)| *ssrc == event.ssrc)
+            && before.distance(latest) > 0
+        {
+            latest = before;
+        }
+        self.forgotten[..=at].rotate_right(1);
+        self.forgotten[0] = Some((event.ssrc, latest));
+    }
+
+    /// What there is to tell at `now`, the earliest event first; `None` if there is nothing more. To be asked after each
+    /// packet and with each tick, as an event may have ended because nothing comes of it.
+    #[inline]
+    pub fn next(&mut self, now: Instant) -> Option<EventReport> {
+        if self.untold == 0 { None } else { self.tell(now) }
+    }
+
+    fn tell(&mut self, now: Instant) -> Option<EventReport> {
+        let (timeout, order) = (self.config.timeout, self.order);
+        let mut first: Option<&mut Place> = None;
+        for place in self.places.iter_mut().flatten().filter(|place| place.told != Told::All) {
+            if place.stands == Stands::Open && now.since(place.heard) >= timeout {
+                place.stands = Stands::Over(EventPhase::Lost);
+            }
+            let due = place.told == Told::Nothing || place.stands != Stands::Open;
+            let earlier = |other: &&mut Place| order.wrapping_sub(other.order) >= order.wrapping_sub(place.order);
+            if due && !first.as_ref().is_some_and(earlier) {
+                first = Some(place);
+            }
+        }
+        let place = first?;
+        if place.told == Told::Nothing {
+            place.told = Told::Begin;
+            return Some(place.report(EventPhase::Began));
+        }
+        let Stands::Over(phase) = place.stands else { return None };
+        place.told = Told::All;
+        let report = place.report(phase);
+        self.untold = self.untold.saturating_sub(1);
+        self.stats.lost_ends = self.stats.lost_ends.saturating_add(u32::from(phase == EventPhase::Lost));
+        Some(report)
+    }
+}
+
+#[cfg(test)]
+mod tests;

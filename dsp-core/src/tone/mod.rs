@@ -1,0 +1,27 @@
+//! Tones that signal: digits (DTMF), made and heard, and their codes as telephone events.
+//!
+//! ```
+//! use dsp_core::tone::{Digit, DtmfConfig, DtmfDetector, DtmfGenerator, DtmfTone};
+//!
+//! let mut generator = DtmfGenerator::new(DtmfTone::default())?;
+//! let mut detector = DtmfDetector::new(DtmfConfig::default())?;
+//! generator.press(Digit::Seven);
+//! let (mut frame, mut heard) = ([0i16; 160], None);
+//! while generator.fill(&mut frame) > 0 {
+//!     detector.hear(&frame, |digit| heard = Some(digit));
+//! }
+//! let heard = heard.expect("a digit of 70 ms");
+//! assert_eq!((heard.digit, heard.ended), (Digit::Seven, true));
+//! assert!((heard.level_hundredths_dbm0 + 700).abs() < 50);
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+
+mod detector;
+mod digit;
+mod generator;
+mod groups;
+mod oscillator;
+
+pub use detector::{DtmfConfig, DtmfDetector, DtmfError, HeardDigit};
+pub use digit::{COLUMNS_HZ, Digit, EventCode, ROWS_HZ};
+pub use generator::{DtmfGenerator, DtmfTone, DtmfToneError};

@@ -1,0 +1,50 @@
+//! Digits of a capture, for `media-core dtmf detect`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args as ClapArgs;
+use host_std::replay::{PayloadMap, StreamDigits, digits, read_keys};
+use host_std::report::DigitRow;
+use serde::Serialize;
+
+use super::{Outcome, chain, print};
+
+/// What one may say of a capture.
+#[derive(ClapArgs)]
+#[command(next_help_heading = "Capture")]
+pub(super) struct CapturedArgs {
+    /// What payload types are, as 101=telephone-event/8000; several with commas, or given several times
+    #[arg(long, value_name = "MAP")]
+    payload_map: Vec<String>,
+    /// SRTP keys: a line "suite from to key" for each direction, as `demo` writes them
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+}
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Digits<'a> {
+    digits: Vec<&'a DigitRow>,
+}
+
+/// Prints the digits of a capture: events and tones, each with its time after the first packet of RTP.
+pub(super) fn detect(path: &Path, args: &CapturedArgs, json: bool) -> Outcome {
+    let mut payloads = PayloadMap::default();
+    for map in &args.payload_map {
+        payloads.add(map).map_err(|error| format!("--payload-map: {error}"))?;
+    }
+    let keys = args.keys.as_deref().map(read_keys).transpose()?.unwrap_or_default();
+    let streams = digits(path, &keys, &payloads).map_err(|error| format!("{}: {}", path.display(), chain(&error)))?;
+    if json {
+        let digits = streams.iter().flat_map(|stream| &stream.digits).collect();
+        return print(&format!("{}\n", serde_json::to_string_pretty(&Digits { digits })?));
+    }
+    let mut text = String::new();
+    for StreamDigits { stream, digits } in &streams {
+        text += &format!("{stream}\n");
+        for digit in digits {
+            text += &format!("  {digit}\n");
+        }
+    }
+    print(if text.is_empty() { "No digits.\n" } else { &text })
+}

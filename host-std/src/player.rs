@@ -1,0 +1,199 @@
+//! Player: announcements and music on hold, from files, into a call or a room.
+//!
+//! A thread reads the file, resamples it and fills a ring, so that a slow disk never holds up the sound; [`Player::read`] and
+//! [`Player::play`] take from the ring on the audio thread, without blocking or allocating. Where the disk is too slow there is
+//! silence, which is counted.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use crate::wav::{WavError, WavFrames};
+
+/// Of the file that is read ahead.
+const AHEAD_MS: usize = 1_000;
+/// How often the thread looks whether there is room.
+const EVERY: Duration = Duration::from_millis(20);
+/// How long the start waits for the first samples: a disk that is slower begins with silence.
+const FIRST: Duration = Duration::from_millis(200);
+
+/// How a player's sound meets what is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Blend {
+    /// Added to it.
+    Mixed,
+    /// In its place, as music on hold.
+    #[default]
+    Instead,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// The thread has read all there is, or can't go on.
+    ended: AtomicBool,
+    /// The player is gone.
+    dropped: AtomicBool,
+    silent: AtomicU64,
+}
+
+/// A file that plays.
+#[derive(Debug)]
+pub struct Player {
+    ring: Consumer<i16>,
+    channels: usize,
+    shared: Arc<Shared>,
+}
+
+impl Player {
+    /// Opens a file for sound of this rate and so many channels, 1 or 2; `repeat`: from its beginning again when it ends.
+    ///
+    /// # Errors
+    /// As [`WavFrames::open`].
+    pub fn open(path: impl AsRef<Path>, sample_rate_hz: u32, channels: u8, repeat: bool) -> Result<Self, WavError> {
+        let file = WavFrames::open(&path, sample_rate_hz, channels)?;
+        let channels = usize::from(channels.max(1));
+        let (fill, ring) = RingBuffer::new(sample_rate_hz as usize * AHEAD_MS / 1_000 * channels);
+        let shared = Arc::new(Shared::default());
+        let player = Self { ring, channels, shared: shared.clone() };
+        let name = "player".to_string();
+        let thread = thread::Builder::new().name(name).spawn(move || read_ahead(file, fill, &shared, repeat));
+        thread.map_err(|error| WavError { path: path.as_ref().into(), kind: crate::wav::WavErrorKind::Open(error) })?;
+        let begin = Instant::now();
+        while player.ring.is_empty() && !player.is_over() && begin.elapsed() < FIRST {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(player)
+    }
+
+    /// Takes the next samples, interleaved; how many there were. The rest of `pcm` is left as it is. While the file goes on and
+    /// the disk is too slow, the rest counts as [`Player::silent_samples`].
+    pub fn read(&mut self, pcm: &mut [i16]) -> usize {
+        // Before the ring is looked at: what comes in between is read the next time.
+        let ended = self.shared.ended.load(Ordering::Acquire);
+        let count = self.ring.slots().min(pcm.len()) / self.channels * self.channels;
+        let Ok(chunk) = self.ring.read_chunk(count) else { return 0 };
+        pcm.iter_mut().zip(chunk).for_each(|(to, from)| *to = from);
+        if !ended {
+            self.shared.silent.fetch_add((pcm.len() - count) as u64, Ordering::Relaxed);
+        }
+        count
+    }
+
+    /// Plays into `pcm`, mixed with what is in it or in its place. Behind the file's end it stays as it is; whether the file goes
+    /// on.
+    pub fn play(&mut self, pcm: &mut [i16], blend: Blend) -> bool {
+        let ended = self.shared.ended.load(Ordering::Acquire);
+        let count = self.ring.slots().min(pcm.len()) / self.channels * self.channels;
+        if let Ok(chunk) = self.ring.read_chunk(count) {
+            for (to, from) in pcm.iter_mut().zip(chunk) {
+                *to = match blend {
+                    Blend::Mixed => to.saturating_add(from),
+                    Blend::Instead => from,
+                };
+            }
+        }
+        if !ended {
+            self.shared.silent.fetch_add((pcm.len() - count) as u64, Ordering::Relaxed);
+            if blend == Blend::Instead {
+                pcm[count..].fill(0);
+            }
+        }
+        !self.is_over()
+    }
+
+    /// Whether all of the file is played.
+    pub fn is_over(&self) -> bool {
+        self.shared.ended.load(Ordering::Acquire) && self.ring.slots() < self.channels
+    }
+
+    /// Samples that were silent because the disk was too slow.
+    pub fn silent_samples(&self) -> u64 {
+        self.shared.silent.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        self.shared.dropped.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Keeps the ring full until the file ends, or can't be read on, or nobody listens any more.
+fn read_ahead(mut file: WavFrames, mut ring: Producer<i16>, shared: &Shared, repeat: bool) {
+    let mut part = [0; 960];
+    let channels = file.channels();
+    let mut since_begin = 0u64;
+    while !shared.dropped.load(Ordering::Relaxed) {
+        if ring.slots() < part.len() {
+            thread::sleep(EVERY);
+            continue;
+        }
+        let frames = file.read(&mut part).unwrap_or(0);
+        since_begin += frames as u64;
+        for &sample in &part[..frames * channels] {
+            // There is room for all.
+            let _ = ring.push(sample);
+        }
+        if frames == 0 {
+            // A file without any sound would be read for ever.
+            if !repeat || since_begin == 0 || file.rewind().is_err() {
+                break;
+            }
+            since_begin = 0;
+        }
+    }
+    shared.ended.store(true, Ordering::Release);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wav::WavSink;
+
+    fn file(name: &str, pcm: &[i16]) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("media-core-{}-player-{name}.wav", std::process::id()));
+        let mut sink = WavSink::create(&path, 8_000).unwrap();
+        sink.write(pcm).unwrap();
+        sink.finish().unwrap();
+        path
+    }
+
+    #[test]
+    fn plays_all_of_a_file_and_no_more() {
+        let sound: Vec<i16> = (1..=1_000).collect();
+        let path = file("once", &sound);
+        let mut player = Player::open(&path, 8_000, 1, false).unwrap();
+        let mut heard = Vec::new();
+        let begin = Instant::now();
+        while !player.is_over() {
+            let mut pcm = [-1; 80];
+            let count = player.read(&mut pcm);
+            heard.extend_from_slice(&pcm[..count]);
+            assert!(begin.elapsed() < Duration::from_secs(5));
+        }
+        assert_eq!(heard, sound);
+        let mut pcm = [7; 80];
+        assert!(!player.play(&mut pcm, Blend::Instead));
+        assert_eq!(pcm, [7; 80], "behind its end it changes nothing");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn is_mixed_or_instead_and_repeats() {
+        let path = file("repeat", &[100; 400]);
+        let mut player = Player::open(&path, 8_000, 1, true).unwrap();
+        thread::sleep(Duration::from_millis(100));
+        for blend in [Blend::Mixed, Blend::Instead] {
+            for _ in 0..20 {
+                let mut pcm = [i16::MAX; 80];
+                assert!(player.play(&mut pcm, blend));
+                assert_eq!(pcm, [if blend == Blend::Mixed { i16::MAX } else { 100 }; 80]);
+            }
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+}

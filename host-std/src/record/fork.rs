@@ -1,0 +1,164 @@
+//! Forking: the sound of a call goes on to somebody else, such as an analyser or a second call, while it runs.
+//!
+//! [`fork`] makes a [`ForkTap`], which a call is given ([`Call::add_tap`](crate::session::Call::add_tap)), and a
+//! [`ForkReader`], which belongs to another thread. Between them is a ring of fixed length: who reads too slowly, or never,
+//! loses the newest pieces, which is counted, and holds up nothing. Each piece says whose it is and when it was.
+//!
+//! Which way and whose sound is asked for by [`Forked`]: what we say, what we hear, or each source of it by itself.
+//! A second destination over RTP is a second call (`sendonly`) whose microphone is the reader; as a SIPREC client
+//! (RFC 7866) it offers a stream for each direction, and [`Piece`] has what its metadata (RFC 7865) names: who, which way,
+//! from when on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dsp_core::receive::Played;
+use dsp_core::time::{Instant, Ssrc};
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use crate::session::Tap;
+
+/// Which sound of a call goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forked {
+    /// What we say: behind gain and capture chain, as it is encoded.
+    Said,
+    /// What we hear: the sum of all sources, before the volume.
+    Heard,
+    /// Both.
+    Both,
+    /// What we say, and each source that we hear by itself, before the sum.
+    Sources,
+}
+
+/// Whose sound a piece is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Party {
+    /// Ours.
+    Near,
+    /// The sum of all others.
+    Far,
+    /// The source with this number.
+    Source(Ssrc),
+}
+
+/// A piece of sound, as long as a tick or shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Whose it is.
+    pub party: Party,
+    /// Number of the call's stream.
+    pub stream: usize,
+    /// The time of its first sample, by the call's clock.
+    pub at: Instant,
+    /// Samples, all channels together.
+    pub samples: usize,
+}
+
+/// The end in the call.
+#[derive(Debug)]
+pub struct ForkTap {
+    forked: Forked,
+    samples: Producer<i16>,
+    pieces: Producer<Piece>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// The end of whoever reads.
+#[derive(Debug)]
+pub struct ForkReader {
+    samples: Consumer<i16>,
+    pieces: Consumer<Piece>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// A fork with room for so many samples; pieces of fewer than 40 fill it earlier.
+pub fn fork(forked: Forked, samples: usize) -> (ForkTap, ForkReader) {
+    let (give, take) = RingBuffer::new(samples);
+    let (give_pieces, take_pieces) = RingBuffer::new(samples / 40 + 8);
+    let dropped = Arc::new(AtomicU64::new(0));
+    let tap = ForkTap { forked, samples: give, pieces: give_pieces, dropped: dropped.clone() };
+    (tap, ForkReader { samples: take, pieces: take_pieces, dropped })
+}
+
+impl ForkTap {
+    fn give(&mut self, party: Party, stream: usize, at: Instant, pcm: &[i16]) {
+        if pcm.is_empty() {
+            return;
+        }
+        let chunk = if self.pieces.is_full() { None } else { self.samples.write_chunk_uninit(pcm.len()).ok() };
+        let Some(chunk) = chunk else {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        chunk.fill_from_iter(pcm.iter().copied());
+        // There is room, and nobody else fills it.
+        let _ = self.pieces.push(Piece { party, stream, at, samples: pcm.len() });
+    }
+}
+
+impl Tap for ForkTap {
+    fn captured(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
+        if self.forked != Forked::Heard {
+            self.give(Party::Near, stream, captured_at, pcm);
+        }
+    }
+
+    fn played(&mut self, now: Instant, stream: usize, _: &Played, pcm: &[i16]) {
+        if matches!(self.forked, Forked::Heard | Forked::Both) {
+            self.give(Party::Far, stream, now, pcm);
+        }
+    }
+
+    fn source(&mut self, now: Instant, ssrc: Ssrc, _: &Played, pcm: &[i16]) {
+        if self.forked == Forked::Sources {
+            self.give(Party::Source(ssrc), 0, now, pcm);
+        }
+    }
+}
+
+impl ForkReader {
+    /// The next piece: its samples are put behind what is in `pcm`. `None` if there is none yet.
+    pub fn read(&mut self, pcm: &mut Vec<i16>) -> Option<Piece> {
+        let piece = self.pieces.pop().ok()?;
+        // They were put in before the piece was.
+        if let Ok(chunk) = self.samples.read_chunk(piece.samples) {
+            pcm.extend(chunk);
+        }
+        Some(piece)
+    }
+
+    /// Pieces that were dropped because this was read too slowly.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Whether the call, or its tap, is gone, and all of it is read.
+    pub fn is_over(&self) -> bool {
+        self.pieces.is_abandoned() && self.pieces.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_never_reads_costs_bounded_memory() {
+        let (mut tap, mut reader) = fork(Forked::Said, 800);
+        for tick in 0..100u64 {
+            tap.captured(Instant::from_millis(10 * tick), 0, &[tick as i16; 80]);
+        }
+        assert_eq!(reader.dropped(), 90);
+        let mut pcm = Vec::new();
+        for tick in 0..10u64 {
+            let piece = reader.read(&mut pcm).unwrap();
+            assert_eq!(piece.at, Instant::from_millis(10 * tick));
+            assert_eq!(piece, Piece { party: Party::Near, stream: 0, at: piece.at, samples: 80 });
+        }
+        assert_eq!(pcm.len(), 800);
+        assert_eq!((reader.read(&mut pcm), reader.is_over()), (None, false));
+        drop(tap);
+        assert!(reader.is_over());
+    }
+}

@@ -1,0 +1,252 @@
+//! Recording while a call or a room runs: to WAV or Ogg Opus, without ever holding up the sound.
+//!
+//! [`Recorder::start`] opens the file and starts a thread that writes it. Each party's sound goes in by a [`Track`], on
+//! the audio thread: [`Track::write`] copies samples into a ring of fixed length and never blocks, allocates or calls the
+//! system. Each piece has its place on the recording's time line, so what a slow disk makes the ring refuse is silence of
+//! the same length in the file, counted in [`RecorderStatus::refused_samples`], and the parties stay side by side.
+//!
+//! * Several tracks are mixed to one channel, or are a channel each ([`Layout`]).
+//! * A file is whole up to its last second at any time, also after `kill -9`: a WAV file's header is written anew each second,
+//!   an Ogg file has a page each second.
+//! * [`Rotation`] begins a new file after a time or a size. No sample is lost between two files.
+//! * A full disk, or another error, ends the recording and is told by [`Recorder::status`]; the call goes on, and what is
+//!   written can be played.
+//!
+//! Memory: `queue` of each track, and two seconds of each in the thread that writes.
+
+mod sink;
+mod tap;
+mod track;
+mod writer;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+pub use sink::{Opener, SinkError, SoundSink};
+pub use tap::record_call;
+pub use track::{Track, TrackClock};
+
+use track::TrackEnd;
+use writer::Writer;
+
+/// How tracks become channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// The sum of all in one channel.
+    #[default]
+    Mixed,
+    /// A channel each: of a call, the near side is the left channel and the far side the right one.
+    Channels,
+}
+
+/// When a new file begins. Of both limits the first that is reached counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// After so much sound.
+    pub after: Option<Duration>,
+    /// Before a file is larger than so many bytes. Ogg Opus, whose size isn't known before, is taken at 64 kbit/s.
+    pub bytes: Option<u64>,
+}
+
+/// Settings of a [`Recorder`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecorderConfig {
+    /// The file: `.wav`, or `.opus` or `.ogg` for Ogg Opus. With [`RecorderConfig::rotation`] a number is put before its
+    /// ending: `call-001.wav`. A file that is there is replaced.
+    pub path: PathBuf,
+    /// Rate of all tracks and of the file, in Hz: 8,000 to 48,000; for Opus 8,000, 12,000, 16,000, 24,000 or 48,000.
+    pub sample_rate_hz: u32,
+    /// How many tracks there are: 1 to 64; as channels of an Ogg Opus file, at most 2.
+    pub tracks: usize,
+    /// How they become channels.
+    pub layout: Layout,
+    /// When a new file begins.
+    pub rotation: Rotation,
+    /// How much of each track waits for the disk before samples are refused.
+    pub queue: Duration,
+}
+
+impl RecorderConfig {
+    /// Two tracks of 16 kHz, mixed, in one file, with five seconds of patience for the disk.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            sample_rate_hz: 16_000,
+            tracks: 2,
+            layout: Layout::Mixed,
+            rotation: Rotation::default(),
+            queue: Duration::from_secs(5),
+        }
+    }
+
+    fn channels(&self) -> usize {
+        match self.layout {
+            Layout::Mixed => 1,
+            Layout::Channels => self.tracks,
+        }
+    }
+}
+
+/// Why nothing is recorded, or no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong, for people.
+    pub why: String,
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot record to {}: {}", self.path.display(), self.why)
+    }
+}
+
+impl std::error::Error for RecordError {}
+
+/// How a recording does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecorderStatus {
+    /// Frames (samples of each channel) that were given to the file system.
+    pub frames: u64,
+    /// Samples, of all tracks, that were refused because the disk was too slow: silence in the file.
+    pub refused_samples: u64,
+    /// Samples, of all tracks, that came after their place was written: silence in the file.
+    pub late_samples: u64,
+    /// Whether it is paused.
+    pub paused: bool,
+    /// Why it has ended before its time.
+    pub error: Option<RecordError>,
+    /// The files, the oldest first.
+    pub files: Vec<PathBuf>,
+}
+
+/// What the writing thread and the others share.
+#[derive(Debug, Default)]
+struct Shared {
+    frames: AtomicU64,
+    refused: AtomicU64,
+    late: AtomicU64,
+    paused: AtomicBool,
+    stop: AtomicBool,
+    /// Of the thread that writes and of whoever asks; the audio thread never takes it.
+    told: Mutex<Told>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    error: Option<RecordError>,
+    files: Vec<PathBuf>,
+}
+
+impl Shared {
+    fn told(&self) -> std::sync::MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A recording that runs; dropping it ends it, and waits until the file is whole.
+#[derive(Debug)]
+pub struct Recorder {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    path: PathBuf,
+}
+
+impl Recorder {
+    /// Opens the file and starts to record. The tracks begin at place 0 of one time line.
+    ///
+    /// # Errors
+    /// A config that can't be recorded, and a file that can't be opened.
+    pub fn start(config: RecorderConfig) -> Result<(Self, Vec<Track>), RecordError> {
+        let opener = sink::opener(&config)?;
+        Self::start_with(config, opener)
+    }
+
+    /// The same into sinks of one's own: `open` makes the sink of each file.
+    ///
+    /// # Errors
+    /// As [`Recorder::start`].
+    pub fn start_with(config: RecorderConfig, mut open: Opener) -> Result<(Self, Vec<Track>), RecordError> {
+        let wrong = |why: String| RecordError { path: config.path.clone(), why };
+        if !(8_000..=48_000).contains(&config.sample_rate_hz) {
+            return Err(wrong(format!("{} Hz; 8000 to 48000 Hz are possible", config.sample_rate_hz)));
+        }
+        if !(1..=64).contains(&config.tracks) {
+            return Err(wrong(format!("{} tracks; 1 to 64 are possible", config.tracks)));
+        }
+        let first = writer::file_name(&config.path, &config.rotation, 1);
+        let sink = open(&first).map_err(|error| RecordError { path: first.clone(), why: chain(&*error) })?;
+        let shared = Arc::new(Shared::default());
+        shared.told().files.push(first);
+        let samples = (config.queue.as_millis() * u128::from(config.sample_rate_hz) / 1_000).clamp(1_000, 1 << 24);
+        let (tracks, ends): (Vec<Track>, Vec<TrackEnd>) =
+            (0..config.tracks).map(|_| track::track(samples as usize, shared.clone())).unzip();
+        let writer = Writer::new(&config, ends, sink, open, shared.clone());
+        let thread = thread::Builder::new().name("recorder".into()).spawn(move || writer.run());
+        let thread = Some(thread.map_err(|error| wrong(error.to_string()))?);
+        Ok((Self { shared, thread, path: config.path }, tracks))
+    }
+
+    /// Stops writing what comes from now on, or goes on. What comes in between isn't in the file: its time line is
+    /// shorter by the pause.
+    pub fn set_paused(&self, paused: bool) {
+        self.shared.paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// How it does.
+    pub fn status(&self) -> RecorderStatus {
+        let told = self.shared.told();
+        RecorderStatus {
+            frames: self.shared.frames.load(Ordering::Relaxed),
+            refused_samples: self.shared.refused.load(Ordering::Relaxed),
+            late_samples: self.shared.late.load(Ordering::Relaxed),
+            paused: self.shared.paused.load(Ordering::Relaxed),
+            error: told.error.clone(),
+            files: told.files.clone(),
+        }
+    }
+
+    /// Ends the recording: what the tracks were given is written, and the file closed.
+    ///
+    /// # Errors
+    /// What ended it before, or keeps the end from being written.
+    pub fn stop(mut self) -> Result<RecorderStatus, RecordError> {
+        self.end();
+        let status = self.status();
+        match status.error {
+            Some(error) => Err(error),
+            None => Ok(status),
+        }
+    }
+
+    fn end(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        let Some(thread) = self.thread.take() else { return };
+        thread.thread().unpark();
+        if thread.join().is_err() {
+            let why = "its thread has broken off".into();
+            self.shared.told().error.get_or_insert(RecordError { path: self.path.clone(), why });
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests;

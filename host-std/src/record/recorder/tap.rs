@@ -1,0 +1,75 @@
+//! Recording of a call: what it says is one track, what it hears another.
+
+use dsp_core::receive::Played;
+use dsp_core::time::Instant;
+
+use super::{RecordError, Recorder, RecorderConfig, Track, TrackClock};
+use crate::session::{Call, Tap};
+
+/// Samples of a tick of 120 ms at 48 kHz, the longest there is.
+const LONGEST: usize = 5_760;
+
+/// Records a call's first stream from the next tick on: the near side, as it is encoded, on the first track and the far
+/// side, before the volume, on the second. Two channels of one side are recorded as their mean. Rate and number of tracks
+/// of `config` are those of the call.
+///
+/// # Errors
+/// As [`Recorder::start`]; a call that isn't agreed on yet, and has no rate.
+pub fn record_call(call: &mut Call, now: Instant, config: RecorderConfig) -> Result<Recorder, RecordError> {
+    let Some(sample_rate_hz) = call.sample_rate_hz() else {
+        return Err(RecordError { path: config.path, why: "the call has no sound yet".into() });
+    };
+    let channels = usize::from(call.channels().unwrap_or(1));
+    let (recorder, tracks) = Recorder::start(RecorderConfig { sample_rate_hz, tracks: 2, ..config })?;
+    let mut tracks = tracks.into_iter();
+    if let (Some(near), Some(far)) = (tracks.next(), tracks.next()) {
+        let clock = TrackClock::new(sample_rate_hz, now);
+        let side = |track| Side { track, clock, channels, mean: Vec::with_capacity(LONGEST) };
+        call.add_tap(Box::new(CallTracks { near: side(near), far: side(far) }));
+    }
+    Ok(recorder)
+}
+
+struct CallTracks {
+    near: Side,
+    far: Side,
+}
+
+struct Side {
+    track: Track,
+    clock: TrackClock,
+    channels: usize,
+    /// Room for the mean of two channels.
+    mean: Vec<i16>,
+}
+
+impl Side {
+    fn write(&mut self, at: Instant, pcm: &[i16]) {
+        let place = self.clock.place(at, pcm.len() / self.channels);
+        if self.channels == 1 {
+            return self.track.write(place, pcm);
+        }
+        self.mean.clear();
+        let room = self.mean.capacity();
+        let mean = pcm.chunks_exact(self.channels).map(|frame| {
+            let sum: i32 = frame.iter().map(|&sample| i32::from(sample)).sum();
+            (sum / frame.len() as i32) as i16
+        });
+        self.mean.extend(mean.take(room));
+        self.track.write(place, &self.mean);
+    }
+}
+
+impl Tap for CallTracks {
+    fn captured(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
+        if stream == 0 {
+            self.near.write(captured_at, pcm);
+        }
+    }
+
+    fn played(&mut self, now: Instant, stream: usize, _: &Played, pcm: &[i16]) {
+        if stream == 0 {
+            self.far.write(now, pcm);
+        }
+    }
+}

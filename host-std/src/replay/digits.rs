@@ -1,0 +1,189 @@
+//! Digits in a capture: the telephone events of each of its streams (RFC 4733), those too that have no sound; and those in the
+//! sound (DTMF), as its listener heard it. What is both is one digit, an event.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use dsp_core::receive::{EventHeader, EventReceiver, EventsConfig};
+use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
+use dsp_core::tone::{DtmfConfig, DtmfDetector, HeardDigit};
+use dsp_core::wire::red::RedPayload;
+use dsp_core::wire::rtp::RtpPacket;
+
+use super::capture::{CaptureError, CaptureReader};
+use super::payloads::{Payload, PayloadMap, PayloadMeaning, Shape};
+use super::report::CaptureStream;
+use super::run::{ReplayConfig, ReplayError, address, find, key, replay};
+use super::source::{Keys, Kind, Source};
+use crate::report::{DigitRow, event_row, tone_row};
+
+/// Events that are remembered of a stream.
+const PLACES: usize = 16;
+/// The clock of events in a stream without sound, in Hz: that of telephony.
+const USUAL_CLOCK_HZ: u32 = 8_000;
+/// A tone and an event of one digit may lie so far apart, in ms.
+const APART_MS: f64 = 200.0;
+/// When nothing more can come of an event.
+const LONG_AFTER: Duration = Duration::from_secs(10);
+
+/// The events of one stream as its packets come.
+pub(super) struct EventLog {
+    events: EventReceiver<PLACES>,
+    rows: Vec<DigitRow>,
+}
+
+impl EventLog {
+    pub(super) fn new() -> Self {
+        Self { events: EventReceiver::new(EventsConfig::default()), rows: Vec::new() }
+    }
+
+    /// Takes in a payload of events.
+    pub(super) fn take(&mut self, now: Instant, header: &EventHeader, payload: &[u8]) {
+        // What is no event is none.
+        let _ = self.events.receive(now, header, payload);
+        self.settle(now);
+    }
+
+    fn settle(&mut self, now: Instant) {
+        while let Some(report) = self.events.next(now) {
+            self.rows.extend(event_row(&report));
+        }
+    }
+
+    /// All that was heard, in the order in which it began.
+    pub(super) fn finish(mut self, now: Instant) -> Vec<DigitRow> {
+        self.settle(now + LONG_AFTER);
+        self.rows.sort_by(|a, b| a.start_ms.total_cmp(&b.start_ms));
+        self.rows
+    }
+}
+
+/// What a packet says of its events; `clock_hz`: of their payload type.
+pub(super) fn event_header(packet: &RtpPacket<'_>, clock_hz: u32) -> EventHeader {
+    EventHeader { ssrc: packet.ssrc(), timestamp: packet.timestamp(), marker: packet.marker(), clock_hz }
+}
+
+/// A stream's digits.
+#[derive(Clone, Debug)]
+pub struct StreamDigits {
+    /// Who sent it, and to whom, as `10.0.0.1:4000 -> 10.0.0.2:5000`, and its source in hex.
+    pub stream: String,
+    /// Its digits; times count from the first packet of RTP in the capture.
+    pub digits: Vec<DigitRow>,
+}
+
+/// The digits of all streams of the capture at `path` that have any.
+///
+/// # Errors
+/// [`ReplayError`].
+pub fn digits(path: &Path, keys: &Keys, payloads: &PayloadMap) -> Result<Vec<StreamDigits>, ReplayError> {
+    if !fs::metadata(path).map_err(CaptureError::Io)?.is_file() {
+        return Err(CaptureError::Other("it is no file, and a capture is read twice").into());
+    }
+    let open = || CaptureReader::open(path);
+    let search = find(Source::new(open()?, keys), payloads)?;
+    let first_us = search.found.iter().map(|found| found.first_us).min().unwrap_or(0);
+    let mut logs = HashMap::new();
+    for found in &search.found {
+        let clock_hz = found.clock_hz();
+        let meaning = |shape: &Shape, number| shape.resolve(number, clock_hz, payloads);
+        let (mut events, mut sound_hz) = (Vec::new(), None);
+        for (number, shape) in &found.shapes {
+            match meaning(shape, *number) {
+                Payload::Known(PayloadMeaning::Events, _) => events.push(*number),
+                Payload::Known(PayloadMeaning::Sound(format), _) => {
+                    sound_hz = sound_hz.or(Some(format.rtp_clock_hz()));
+                }
+                _ => {}
+            }
+        }
+        let entry = logs.entry(found.key).or_insert_with(|| (Vec::new(), None, found.redundancy, EventLog::new()));
+        entry.0.extend(events);
+        entry.1 = entry.1.or(sound_hz);
+    }
+    let mut order: Vec<_> = search.found.iter().map(|found| (found.key, found.first_us)).collect();
+    order.sort_by_key(|(key, first_us)| (*first_us, key.ssrc.0));
+    let mut source = Source::new(open()?, keys);
+    let mut now = Instant::ZERO;
+    while let Some(kind) = source.next()? {
+        let Ok(packet) = RtpPacket::parse(&source.datagram.bytes) else { continue };
+        if !matches!(kind, Kind::Rtp | Kind::Unopened) {
+            continue;
+        }
+        let time_us = source.datagram.time_us.unwrap_or(first_us);
+        now = now.max(Instant::from_micros(time_us.saturating_sub(first_us)));
+        let Some((events, sound_hz, redundancy, log)) = logs.get_mut(&key(&source, &packet)) else { continue };
+        let header = event_header(&packet, sound_hz.unwrap_or(USUAL_CLOCK_HZ));
+        let is_event = |number: PayloadType| events.contains(&number);
+        if *redundancy == Some(packet.payload_type()) {
+            let Ok(red) = RedPayload::parse(packet.payload()) else { continue };
+            for block in red.redundant().chain([red.primary()]).filter(|block| is_event(block.payload_type)) {
+                let timestamp = block.timestamp(packet.timestamp());
+                log.take(now, &EventHeader { timestamp, marker: false, ..header }, block.payload);
+            }
+        } else if is_event(packet.payload_type()) {
+            log.take(now, &header, packet.payload());
+        }
+    }
+    let mut all = Vec::new();
+    for (key, _) in order {
+        let Some((.., log)) = logs.remove(&key) else { continue };
+        all.push(StreamDigits {
+            stream: name(&address(key.from), &address(key.to), key.ssrc),
+            digits: log.finish(now),
+        });
+    }
+    in_sound(path, keys, payloads, &mut all)?;
+    all.retain(|stream| !stream.digits.is_empty());
+    Ok(all)
+}
+
+/// Adds what is heard in the sound of each stream that can be played.
+fn in_sound(path: &Path, keys: &Keys, payloads: &PayloadMap, all: &mut Vec<StreamDigits>) -> Result<(), ReplayError> {
+    let config = ReplayConfig { payloads: payloads.clone(), ..ReplayConfig::default() };
+    let report = match replay(path, keys, &config) {
+        Err(ReplayError::NoStream(_)) => return Ok(()),
+        report => report?,
+    };
+    for stream in &report.streams {
+        let (sound, rate_hz) = (&stream.side, stream.numbers.sample_rate_hz);
+        let Ok(mut detector) = DtmfDetector::new(DtmfConfig { sample_rate_hz: rate_hz, ..DtmfConfig::default() })
+        else {
+            continue;
+        };
+        // Both channels of stereo have a digit, or the louder one.
+        let channels = usize::from(sound.channels.max(1));
+        let pcm: Vec<_> = sound.heard.iter().copied().step_by(channels).collect();
+        let mut rows = Vec::new();
+        // It was heard as much later than it arrived as it waited.
+        let begins_ms = stream.begins_ms - stream.numbers.mean_buffer_delay_ms;
+        let mut keep = |heard: HeardDigit| {
+            if heard.ended {
+                rows.push(tone_row(&heard, begins_ms));
+            }
+        };
+        detector.hear(&pcm, &mut keep);
+        detector.finish().into_iter().for_each(keep);
+        let own = name_of(stream);
+        let at = all.iter().position(|known| known.stream == own).unwrap_or_else(|| {
+            all.push(StreamDigits { stream: own, digits: Vec::new() });
+            all.len() - 1
+        });
+        let digits = &mut all[at].digits;
+        let events = digits.clone();
+        let is_event =
+            |row: &DigitRow| events.iter().any(|event| event.digit == row.digit && row.overlaps(event, APART_MS));
+        digits.extend(rows.into_iter().filter(|row| !is_event(row)));
+        digits.sort_by(|a, b| a.start_ms.total_cmp(&b.start_ms));
+    }
+    Ok(())
+}
+
+fn name(from: &str, to: &str, ssrc: Ssrc) -> String {
+    format!("{from} -> {to} SSRC 0x{:08x}", ssrc.0)
+}
+
+fn name_of(stream: &CaptureStream) -> String {
+    format!("{} -> {} SSRC {}", stream.from, stream.to, stream.ssrc)
+}

@@ -1,0 +1,345 @@
+//! What a call measures of its sound, and what is wrong with it in words.
+//!
+//! Three places are metered, each channel by the core's [`SoundMeter`]: the microphone as the device gives it, before the capture
+//! chain, which would hide what is wrong with it; what is sent, behind chain, gain and mute; and what is received, before the
+//! loudspeaker's volume. Nothing is allocated once the call is made. Where the sound's rate or channels change, measuring begins
+//! anew.
+//!
+//! Times are those of the sound that was metered, from the moment that it began: in a call those of the call. Cost: see
+//! [`CallConfig::metering`](super::CallConfig::metering).
+
+use std::fmt;
+
+use dsp_core::process::metering::{SoundMeter, SoundStats, Spell};
+
+use super::CallStats;
+use super::stream::Sound;
+
+/// Less sound says nothing, in ms.
+const LEAST_MS: u32 = 3_000;
+/// Packets that are sent in so long at least.
+const LEAST_PACKETS: u32 = 40;
+/// Sound that is so silent, as a share of the time, is silent all the time.
+const ALWAYS: f32 = 0.95;
+/// Digital silence without a break that is worth a word, in ms.
+const LONG_MS: u32 = 10_000;
+/// Clipping that is worth a word: a share of the time, and at least so long in all. A loud voice may reach the end now and then.
+const CLIPPED: f32 = 0.002;
+const CLIPPED_MS: u32 = 50;
+/// The same of what was clipped elsewhere: some voices have a few flat tops.
+const FLATTENED: f32 = 0.02;
+const FLATTENED_MS: u32 = 200;
+
+/// What was measured of a call's sound. In stereo: levels of the louder channel; of each fault the channel that has more of it, and
+/// silence where both are silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallSound {
+    /// The microphone as the device gave it; `None` where nothing passed a [front end](super::Call::front_end).
+    pub microphone: Option<SoundStats>,
+    /// What was sent, before the encoder.
+    pub sent: SoundStats,
+    /// What was received, with all that was made up for lost packets.
+    pub received: SoundStats,
+}
+
+/// A place in a call where its sound is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// The microphone, before the capture chain.
+    Microphone,
+    /// What is sent.
+    Sent,
+    /// What is received.
+    Received,
+}
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It reaches the overload point.
+    Clipped,
+    /// It was clipped somewhere else and made quieter since: distortion without full scale.
+    Flattened,
+    /// One steady tone that has grown, as of a loop from loudspeaker to microphone.
+    Howling,
+    /// All samples are alike.
+    DigitallySilent,
+    /// It is below -70 dBov.
+    Silent,
+    /// There are no packets, though there are in the other direction.
+    NoPackets,
+}
+
+/// Something that is wrong with a call's sound. `Display` says it in a sentence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub fault: Fault,
+    /// In how much of the time, 0 to 1.
+    pub share: f32,
+    /// When it was first and last, in ms of the call's sound.
+    pub first_ms: u32,
+    /// The same.
+    pub last_ms: u32,
+    /// How long in all, in ms.
+    pub total_ms: u32,
+    /// Frequency of a tone that howls, in Hz; else 0.
+    pub howling_hz: u32,
+}
+
+impl Finding {
+    /// A short name that stays the same from version to version, such as `microphone_clipped`.
+    pub fn name(&self) -> &'static str {
+        match (self.place, self.fault) {
+            (Place::Microphone, Fault::Clipped) => "microphone_clipped",
+            (Place::Microphone, Fault::Flattened) => "microphone_distorted",
+            (Place::Microphone, Fault::Howling) => "microphone_howling",
+            (Place::Microphone, Fault::DigitallySilent) => "microphone_digitally_silent",
+            (Place::Microphone, Fault::Silent) => "microphone_silent",
+            (Place::Microphone, Fault::NoPackets) | (Place::Sent, Fault::NoPackets) => "one_way_nothing_sent",
+            (Place::Sent, Fault::Clipped) => "sent_clipped",
+            (Place::Sent, Fault::Flattened) => "sent_distorted",
+            (Place::Sent, Fault::Howling) => "sent_howling",
+            (Place::Sent, Fault::DigitallySilent | Fault::Silent) => "one_way_nothing_audible_sent",
+            (Place::Received, Fault::Clipped) => "received_clipped",
+            (Place::Received, Fault::Flattened) => "received_distorted",
+            (Place::Received, Fault::Howling) => "received_howling",
+            (Place::Received, Fault::DigitallySilent | Fault::Silent) if self.share >= ALWAYS => {
+                "one_way_nothing_audible_received"
+            }
+            (Place::Received, Fault::DigitallySilent | Fault::Silent) => "received_silent",
+            (Place::Received, Fault::NoPackets) => "one_way_nothing_received",
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, last) = (Clock(self.first_ms), Clock(self.last_ms));
+        let percent = Percent(self.share);
+        let whose = match self.place {
+            Place::Microphone => "The microphone",
+            Place::Sent => "What was sent",
+            Place::Received => "What was received",
+        };
+        match self.fault {
+            Fault::Clipped => write!(f, "{whose} clipped in {percent} of its 10 ms blocks, from {first} to {last}"),
+            Fault::Flattened => write!(
+                f,
+                "{whose} is distorted in {percent} of its 10 ms blocks, from {first} to {last}: it was clipped before it came \
+                 here, and made quieter since"
+            ),
+            Fault::Howling => write!(
+                f,
+                "{whose} howled at about {} Hz for {:.1} s, from {first} to {last}",
+                self.howling_hz,
+                f64::from(self.total_ms) / 1e3
+            ),
+            Fault::NoPackets if self.place == Place::Received => {
+                write!(f, "One-way sound: packets were sent for {last}, and none came")
+            }
+            Fault::NoPackets => write!(f, "One-way sound: packets came for {last}, and none were sent"),
+            Fault::DigitallySilent | Fault::Silent => {
+                let what = if self.fault == Fault::Silent {
+                    "hardly any sound (below -70 dBov)"
+                } else {
+                    "digital silence (all samples alike)"
+                };
+                let one_way = self.place != Place::Microphone && self.share >= ALWAYS;
+                let begin = if one_way { "One-way sound: " } else { "" };
+                let whose = if one_way { whose.replace("What", "what") } else { whose.into() };
+                let when = if self.share >= ALWAYS {
+                    "all the time".into()
+                } else {
+                    format!("for {percent} of the time, from {first} to {last}")
+                };
+                write!(f, "{begin}{whose} was {what} {when}")
+            }
+        }
+    }
+}
+
+/// Minutes and seconds.
+struct Clock(u32);
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.0 / 60_000, self.0 / 1_000 % 60)
+    }
+}
+
+/// A share with as many digits as say something.
+struct Percent(f32);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = self.0 * 100.0;
+        if percent < 9.95 { write!(f, "{percent:.1} %") } else { write!(f, "{percent:.0} %") }
+    }
+}
+
+/// What is wrong, by the numbers of a call.
+pub(super) fn findings(stats: &CallStats) -> impl Iterator<Item = Finding> + use<> {
+    // A place for each that there can be.
+    let mut found = [None; 11];
+    let mut count = 0;
+    let mut put = |finding: Option<Finding>| {
+        found[count] = finding;
+        count += usize::from(finding.is_some());
+    };
+    let sent = stats.sender.packets;
+    let received = stats.total.received;
+    let both = stats.directions.sends && stats.directions.receives;
+    if let Some(CallSound { microphone, sent: said, received: heard }) = &stats.sound {
+        if let Some(microphone) = microphone {
+            put(clipped(Place::Microphone, microphone));
+            put(flattened(Place::Microphone, microphone));
+            put(howling(Place::Microphone, microphone));
+            put(silent(Place::Microphone, microphone));
+        }
+        let clips = microphone.as_ref().is_some_and(|microphone| clipped(Place::Microphone, microphone).is_some());
+        put(clipped(Place::Sent, said).filter(|_| !clips));
+        let mute = microphone.as_ref().is_some_and(|microphone| silent(Place::Microphone, microphone).is_some());
+        put(silent(Place::Sent, said).filter(|finding| finding.share >= ALWAYS && !mute));
+        put(clipped(Place::Received, heard));
+        put(howling(Place::Received, heard));
+        put(silent(Place::Received, heard).filter(|_| stats.directions.receives && received > 0));
+    }
+    let last_ms = stats.sound.map_or(0, |sound| sound.received.heard_ms);
+    let one_way = |place, is: bool| {
+        let finding = Finding {
+            place,
+            fault: Fault::NoPackets,
+            share: 1.0,
+            first_ms: 0,
+            last_ms,
+            total_ms: last_ms,
+            howling_hz: 0,
+        };
+        (is && both).then_some(finding)
+    };
+    put(one_way(Place::Received, sent >= LEAST_PACKETS && received == 0));
+    put(one_way(Place::Sent, received >= u64::from(LEAST_PACKETS) && sent == 0));
+    found.into_iter().flatten()
+}
+
+fn of(place: Place, fault: Fault, sound: &SoundStats, spell: &Spell) -> Finding {
+    let Spell { total_ms, first_ms, last_ms, .. } = *spell;
+    let howling_hz = if fault == Fault::Howling { sound.howling_hz } else { 0 };
+    Finding { place, fault, share: spell.share_of(sound.heard_ms.into()), first_ms, last_ms, total_ms, howling_hz }
+}
+
+fn clipped(place: Place, sound: &SoundStats) -> Option<Finding> {
+    let finding = of(place, Fault::Clipped, sound, &sound.clipped);
+    (finding.share >= CLIPPED && finding.total_ms >= CLIPPED_MS).then_some(finding)
+}
+
+fn flattened(place: Place, sound: &SoundStats) -> Option<Finding> {
+    let finding = of(place, Fault::Flattened, sound, &sound.flattened);
+    (finding.share >= FLATTENED && finding.total_ms >= FLATTENED_MS).then_some(finding)
+}
+
+fn howling(place: Place, sound: &SoundStats) -> Option<Finding> {
+    (!sound.howling.is_empty()).then(|| of(place, Fault::Howling, sound, &sound.howling))
+}
+
+/// Silent all the time, or digitally for long.
+fn silent(place: Place, sound: &SoundStats) -> Option<Finding> {
+    if sound.heard_ms < LEAST_MS {
+        return None;
+    }
+    let digital = of(place, Fault::DigitallySilent, sound, &sound.digital_silence);
+    let silent = of(place, Fault::Silent, sound, &sound.silent);
+    if digital.share >= ALWAYS || sound.digital_silence.longest_ms >= LONG_MS {
+        Some(digital)
+    } else {
+        Some(silent).filter(|silent| silent.share >= ALWAYS)
+    }
+}
+
+/// The meters of a call's first stream.
+#[derive(Default)]
+pub(super) struct Meters {
+    pub(super) microphone: PlaceMeter,
+    pub(super) sent: PlaceMeter,
+    pub(super) received: PlaceMeter,
+}
+
+impl Meters {
+    pub(super) fn read(&self) -> CallSound {
+        CallSound {
+            microphone: self.microphone.channels[0].is_some().then(|| self.microphone.read()),
+            sent: self.sent.read(),
+            received: self.received.read(),
+        }
+    }
+}
+
+/// The meters of one place, one a channel.
+#[derive(Default)]
+pub(super) struct PlaceMeter {
+    channels: [Option<SoundMeter>; 2],
+}
+
+/// Samples of a channel that are taken out of stereo at once.
+const PART: usize = 64;
+
+impl PlaceMeter {
+    /// Hears interleaved samples of this sound.
+    pub(super) fn hear(&mut self, sound: Sound, pcm: &[i16]) {
+        let channels = usize::from(sound.channels.clamp(1, 2));
+        let is_ours = |meter: &SoundMeter| meter.sample_rate_hz() == sound.rate_hz;
+        if !self.channels[0].as_ref().is_some_and(is_ours) || self.channels[1].is_some() != (channels == 2) {
+            // Calls have 8 to 48 kHz; a codec of one's own may have another rate, and isn't metered then.
+            let meter = SoundMeter::new(sound.rate_hz).ok();
+            self.channels = [meter, meter.filter(|_| channels == 2)];
+        }
+        match &mut self.channels {
+            [Some(mono), None] => mono.hear(pcm),
+            [Some(left), Some(right)] => {
+                let mut parts = [[0; PART]; 2];
+                for frames in pcm.as_chunks::<2>().0.chunks(PART) {
+                    for (n, &[one, other]) in frames.iter().enumerate() {
+                        (parts[0][n], parts[1][n]) = (one, other);
+                    }
+                    left.hear(&parts[0][..frames.len()]);
+                    right.hear(&parts[1][..frames.len()]);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn read(&self) -> SoundStats {
+        match &self.channels {
+            [Some(left), Some(right)] => both(left.read(), right.read()),
+            [Some(mono), _] => mono.read(),
+            _ => SoundStats::default(),
+        }
+    }
+}
+
+/// Of two channels what [`CallSound`] says.
+fn both(left: SoundStats, right: SoundStats) -> SoundStats {
+    let more = |left: Spell, right: Spell| if right.total_ms > left.total_ms { right } else { left };
+    let less = |left: Spell, right: Spell| if right.total_ms < left.total_ms { right } else { left };
+    let louder = if right.level.long_term > left.level.long_term { right } else { left };
+    let worse = if right.faults.clipped_ppm > left.faults.clipped_ppm { right } else { left };
+    SoundStats {
+        heard_ms: left.heard_ms,
+        level: louder.level,
+        peak: left.peak.max(right.peak),
+        faults: worse.faults,
+        clipped: more(left.clipped, right.clipped),
+        flattened: more(left.flattened, right.flattened),
+        silent: less(left.silent, right.silent),
+        digital_silence: less(left.digital_silence, right.digital_silence),
+        howling: more(left.howling, right.howling),
+        howling_hz: if right.howling.total_ms > left.howling.total_ms { right.howling_hz } else { left.howling_hz },
+    }
+}

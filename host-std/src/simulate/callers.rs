@@ -1,0 +1,248 @@
+//! Simulated callers of one [`Room`]: each has a call of his own codec to a leg in the room, over a bad network in virtual
+//! time, or over whatever else a [`Carrier`] is.
+//!
+//! Every 10 ms each caller plays and speaks, the room takes what its legs play, mixes, and each leg sends its caller the
+//! others. Nothing reads a clock, so the same seed gives the same sound, faster than real time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::SocketAddr;
+
+use dsp_core::time::{Duration, Instant};
+
+use super::netsim::{Network, NetworkConfig};
+use crate::room::{MemberId, Room, RoomError, TICK_MS};
+use crate::session::{Call, CallError, Channel};
+
+/// Room for a datagram.
+const DATAGRAM_BYTES: usize = 12_288;
+
+/// Which end of a caller's line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The caller's.
+    Caller,
+    /// The room's.
+    Leg,
+}
+
+/// A datagram that arrived.
+#[derive(Debug)]
+pub struct Arrived {
+    /// Number of the caller whose line it is.
+    pub caller: usize,
+    /// At which end it arrived.
+    pub to: Side,
+    /// When.
+    pub at: Instant,
+    /// From where.
+    pub from: SocketAddr,
+    /// For which of its ports.
+    pub channel: Channel,
+    /// What.
+    pub bytes: Vec<u8>,
+}
+
+/// What carries datagrams between callers and room.
+pub trait Carrier {
+    /// Sends what left one end of a caller's line.
+    fn send(&mut self, caller: usize, from: Side, now: Instant, channel: Channel, datagram: &[u8]);
+
+    /// The next datagram that has arrived by now.
+    fn arrived(&mut self, now: Instant) -> Option<Arrived>;
+}
+
+/// A caller and his leg in the room.
+pub struct Caller {
+    /// His call.
+    pub call: Call,
+    /// The room's end of it.
+    pub leg: Call,
+    /// What he says, at his call's rate; from its start again when it ends.
+    pub speech: Vec<i16>,
+    /// All that he said and heard, at his call's rate.
+    pub said: Vec<i16>,
+    /// All that he heard.
+    pub heard: Vec<i16>,
+    rate_hz: u32,
+    member: Option<MemberId>,
+    joins: Instant,
+    leaves: Option<Instant>,
+    ticks: u64,
+}
+
+impl Caller {
+    /// A caller who joins and leaves at these times. The two calls agree here; the leg's sound is set to the room's rate.
+    ///
+    /// # Errors
+    /// What keeps them from agreeing.
+    pub fn connect(
+        mut call: Call,
+        mut leg: Call,
+        room: &Room,
+        joins: Instant,
+        leaves: Option<Instant>,
+    ) -> Result<Self, CallError> {
+        let offer = call.offer()?;
+        let answer = leg.answer(joins, &offer)?;
+        call.accept(joins, &answer)?;
+        leg.set_sound(Some((room.sample_rate_hz(), 1)))?;
+        let rate_hz = call.sample_rate_hz().unwrap_or(8_000);
+        call.set_sound(Some((rate_hz, 1)))?;
+        Ok(Self {
+            call,
+            leg,
+            speech: Vec::new(),
+            said: Vec::new(),
+            heard: Vec::new(),
+            rate_hz,
+            member: None,
+            joins,
+            leaves,
+            ticks: 0,
+        })
+    }
+
+    /// Rate of his sound, in Hz.
+    pub fn sample_rate_hz(&self) -> u32 {
+        self.rate_hz
+    }
+
+    /// Who he is in the room while he is there.
+    pub fn member(&self) -> Option<MemberId> {
+        self.member
+    }
+
+    fn is_there(&self, now: Instant) -> bool {
+        now >= self.joins && self.leaves.is_none_or(|leaves| now < leaves)
+    }
+}
+
+/// Runs one tick of all at `now`.
+///
+/// # Errors
+/// A room that has no place for somebody who joins.
+pub fn tick(
+    room: &mut Room,
+    callers: &mut [Caller],
+    carrier: &mut impl Carrier,
+    now: Instant,
+) -> Result<(), RoomError> {
+    while let Some(mut arrived) = carrier.arrived(now) {
+        let Some(caller) = callers.get_mut(arrived.caller) else { continue };
+        let end = if arrived.to == Side::Caller { &mut caller.call } else { &mut caller.leg };
+        end.receive(arrived.at, arrived.channel, arrived.from, &mut arrived.bytes);
+    }
+    let mut datagram = [0; DATAGRAM_BYTES];
+    for (number, caller) in callers.iter_mut().enumerate() {
+        match caller.member {
+            None if caller.is_there(now) => caller.member = Some(room.join()?),
+            Some(member) if !caller.is_there(now) => {
+                caller.call.hang_up();
+                while let Some(sent) = caller.call.transmit(now, &mut datagram) {
+                    carrier.send(number, Side::Caller, now, sent.channel, &datagram[..sent.len]);
+                }
+                room.leave(member)?;
+                caller.member = None;
+            }
+            _ => {}
+        }
+        if caller.member.is_none() {
+            continue;
+        }
+        let samples = caller.rate_hz as usize * TICK_MS as usize / 1_000;
+        let mut pcm = vec![0; samples];
+        caller.call.play(now, &mut pcm);
+        caller.heard.extend_from_slice(&pcm);
+        pcm.fill(0);
+        if !caller.speech.is_empty() {
+            let begin = caller.said.len();
+            pcm.iter_mut().zip(begin..).for_each(|(to, n)| *to = caller.speech[n % caller.speech.len()]);
+        }
+        caller.said.extend_from_slice(&pcm);
+        if caller.ticks > 0 {
+            caller.call.capture(before(now), &pcm);
+        }
+        while let Some(sent) = caller.call.transmit(now, &mut datagram) {
+            carrier.send(number, Side::Caller, now, sent.channel, &datagram[..sent.len]);
+        }
+    }
+    for caller in &mut *callers {
+        if let Some(member) = caller.member {
+            room.play(now, member, &mut caller.leg);
+        }
+    }
+    room.mix();
+    for (number, caller) in callers.iter_mut().enumerate() {
+        let Some(member) = caller.member else { continue };
+        if caller.ticks > 0 {
+            room.capture(before(now), member, &mut caller.leg);
+        }
+        caller.ticks += 1;
+        while let Some(sent) = caller.leg.transmit(now, &mut datagram) {
+            carrier.send(number, Side::Leg, now, sent.channel, &datagram[..sent.len]);
+        }
+    }
+    Ok(())
+}
+
+/// A tick before.
+fn before(now: Instant) -> Instant {
+    Instant::from_micros(now.as_micros().saturating_sub(Duration::from_millis(TICK_MS.into()).as_micros()))
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct InFlight {
+    arrival: Instant,
+    order: u64,
+    caller: usize,
+    to: Side,
+    is_rtcp: bool,
+    bytes: Vec<u8>,
+}
+
+/// Bad networks, one each way of each line.
+pub struct SimulatedLines {
+    networks: Vec<[Network; 2]>,
+    in_flight: BinaryHeap<Reverse<InFlight>>,
+    order: u64,
+}
+
+impl SimulatedLines {
+    /// For so many callers.
+    pub fn new(callers: usize, network: NetworkConfig, seed: u64) -> Self {
+        let each = |n: usize| {
+            let seed = seed.wrapping_add(2 * n as u64);
+            [Network::new(network, seed), Network::new(network, seed ^ 0x9e37_79b9_7f4a_7c15)]
+        };
+        Self { networks: (0..callers).map(each).collect(), in_flight: BinaryHeap::new(), order: 0 }
+    }
+}
+
+impl Carrier for SimulatedLines {
+    fn send(&mut self, caller: usize, from: Side, now: Instant, channel: Channel, datagram: &[u8]) {
+        let to = if from == Side::Caller { Side::Leg } else { Side::Caller };
+        let Some(networks) = self.networks.get_mut(caller) else { return };
+        for arrival in networks[usize::from(from == Side::Leg)].carry(now).into_iter().flatten() {
+            self.order += 1;
+            let is_rtcp = channel == Channel::Rtcp;
+            let bytes = datagram.to_vec();
+            self.in_flight.push(Reverse(InFlight { arrival, order: self.order, caller, to, is_rtcp, bytes }));
+        }
+    }
+
+    fn arrived(&mut self, now: Instant) -> Option<Arrived> {
+        self.in_flight.peek().filter(|Reverse(next)| next.arrival <= now)?;
+        let Reverse(InFlight { arrival, caller, to, is_rtcp, bytes, .. }) = self.in_flight.pop()?;
+        let end = if to == Side::Caller { 1 } else { 0 };
+        let from = SocketAddr::from(([127, 0, 0, 1], 10_000 + 4 * caller as u16 + 2 * end + u16::from(is_rtcp)));
+        Some(Arrived {
+            caller,
+            to,
+            at: arrival,
+            from,
+            channel: if is_rtcp { Channel::Rtcp } else { Channel::Rtp },
+            bytes,
+        })
+    }
+}

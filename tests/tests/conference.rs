@@ -1,0 +1,292 @@
+//! A room of real calls over bad networks: who hears whom. And what is kept of a call: recorded, and forked to a second one.
+
+use std::num::NonZeroU16;
+
+use dsp_core::time::{Duration, Instant};
+use host_std::opus::OpusEncoderConfig;
+use host_std::record::fork::{Forked, Party, fork};
+use host_std::record::recorder::{Layout, RecorderConfig, record_call};
+use host_std::registry::{CodecFormat, Opus, Registry};
+use host_std::room::{Room, RoomConfig, TICK_MS};
+use host_std::sdp::SrtpPolicy;
+use host_std::session::{Call, CallConfig, Identity};
+use host_std::simulate::callers::{Caller, SimulatedLines, tick};
+use host_std::simulate::netsim::NetworkConfig;
+use host_std::simulate::virtual_time::VirtualTime;
+use host_std::wav::WavFrames;
+
+const ROOM_HZ: u32 = 16_000;
+
+/// Noise of one caller alone, in bursts like syllables, below 3 kHz at `rate_hz`.
+fn murmur(caller: u32, rate_hz: u32, seconds: usize) -> Vec<i16> {
+    let mut state = 0x9e37_79b9u32.wrapping_mul(caller + 1);
+    let (mut low, mut lower) = (0.0f64, 0.0f64);
+    let slow = 1.0 - (-std::f64::consts::TAU * 1_500.0 / f64::from(rate_hz)).exp();
+    (0..rate_hz as usize * seconds)
+        .map(|n| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let noise = f64::from(state >> 8) / f64::from(1u32 << 23) - 1.0;
+            low += slow * (noise - low);
+            lower += slow * (low - lower);
+            let seconds = n as f64 / f64::from(rate_hz);
+            let envelope = (std::f64::consts::TAU * (3.0 + 0.3 * f64::from(caller)) * seconds).sin().max(0.1);
+            (9_000.0 * envelope * lower).clamp(-32_000.0, 32_000.0) as i16
+        })
+        .collect()
+}
+
+fn formats() -> Vec<CodecFormat> {
+    vec![CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu(), CodecFormat::pcma()]
+}
+
+fn call(format: &CodecFormat, port: u16, seed: u64) -> Call {
+    let config = CallConfig {
+        codecs: vec![format.clone()],
+        registry: Registry::builtin().with(Opus(OpusEncoderConfig::default())),
+        srtp: SrtpPolicy::Required,
+        ..CallConfig::with_identity(port, Identity::seeded(seed))
+    };
+    Call::new(config).unwrap()
+}
+
+fn callers(
+    count: usize,
+    room: &Room,
+    leaves: impl Fn(usize) -> (Instant, Option<Instant>),
+    seconds: usize,
+) -> Vec<Caller> {
+    (0..count)
+        .map(|number| {
+            let format = &formats()[number % 4];
+            let port = 10_000 + 4 * number as u16;
+            let seed = 2 * number as u64;
+            let (joins, leaves) = leaves(number);
+            let ends = [call(format, port, seed), call(format, port + 2, seed + 1)];
+            let [call, leg] = ends;
+            let mut caller = Caller::connect(call, leg, room, joins, leaves).unwrap();
+            caller.speech = murmur(number as u32, caller.sample_rate_hz(), seconds);
+            caller
+        })
+        .collect()
+}
+
+/// The highest correlation of `sound` with `other`, which may come up to 400 ms later, at 8 kHz.
+fn likeness(other: &[i16], other_hz: u32, sound: &[i16], sound_hz: u32) -> f64 {
+    let thin = |pcm: &[i16], rate_hz: u32| -> Vec<f64> {
+        let step = rate_hz as usize / 8_000;
+        pcm.chunks_exact(step).map(|part| part.iter().map(|&x| f64::from(x)).sum::<f64>() / step as f64).collect()
+    };
+    let (other, sound) = (thin(other, other_hz), thin(sound, sound_hz));
+    let energy = |pcm: &[f64]| pcm.iter().map(|x| x * x).sum::<f64>();
+    (0..3_200)
+        .map(|lag| {
+            let later = &sound[lag.min(sound.len())..];
+            let count = later.len().min(other.len());
+            let product: f64 = later[..count].iter().zip(&other).map(|(a, b)| a * b).sum();
+            product.abs() / (energy(&later[..count]) * energy(&other[..count])).sqrt().max(1.0)
+        })
+        .fold(0.0, f64::max)
+}
+
+#[test]
+fn each_hears_all_but_himself() {
+    let seconds = 8;
+    let mut room = Room::new(RoomConfig { sample_rate_hz: ROOM_HZ, capacity: 8, loudest: None }).unwrap();
+    let mut callers = callers(4, &room, |_| (Instant::ZERO, None), seconds);
+    let network = NetworkConfig { loss_percent: 2.0, jitter_ms: 10.0, ..NetworkConfig::default() };
+    let mut lines = SimulatedLines::new(4, network, 7);
+    for n in 0..seconds as u64 * 1_000 / u64::from(TICK_MS) {
+        tick(&mut room, &mut callers, &mut lines, Instant::from_millis(n * u64::from(TICK_MS))).unwrap();
+    }
+    for (listener, hears) in callers.iter().enumerate() {
+        let stats = hears.call.stats();
+        assert!(stats.receiver.decoded_packets > 200, "{listener}: {stats:?}");
+        for (talker, says) in callers.iter().enumerate() {
+            // From the second second on: the delays have settled.
+            let from = |pcm: &[i16], rate: u32| pcm[2 * rate as usize..].to_vec();
+            let (said_hz, heard_hz) = (says.sample_rate_hz(), hears.sample_rate_hz());
+            let likeness = likeness(&from(&says.said, said_hz), said_hz, &from(&hears.heard, heard_hz), heard_hz);
+            println!("{listener} hears {talker}: {likeness:.3}");
+            if listener == talker {
+                // Six seconds of noise of 1.5 kHz are alike to this much by chance.
+                assert!(likeness < 0.05, "{listener} hears himself: {likeness}");
+            } else {
+                // Delays that change in mid-call make the whole less alike than its parts.
+                assert!(likeness > 0.1, "{listener} doesn't hear {talker}: {likeness}");
+            }
+        }
+    }
+    assert!(room.members().all(|member| member.port.heard && member.port.missing_frames == 0));
+}
+
+#[test]
+fn late_joiners_the_muted_and_the_held() {
+    let mut room = Room::new(RoomConfig { sample_rate_hz: ROOM_HZ, capacity: 8, loudest: NonZeroU16::new(2) }).unwrap();
+    let at = Instant::from_millis;
+    let times = |number: usize| if number == 2 { (at(2_000), Some(at(4_000))) } else { (at(0), None) };
+    let mut callers = callers(3, &room, times, 8);
+    let mut lines = SimulatedLines::new(3, NetworkConfig::default(), 7);
+    let mut run = |room: &mut Room, callers: &mut Vec<Caller>, from_ms: u64, to_ms: u64| {
+        for n in from_ms / 10..to_ms / 10 {
+            tick(room, callers, &mut lines, at(n * 10)).unwrap();
+        }
+    };
+    let loudness =
+        |pcm: &[i16]| pcm.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt() / (pcm.len() as f64).sqrt();
+    let last = |caller: &Caller, ms: usize| {
+        let samples = caller.sample_rate_hz() as usize * ms / 1_000;
+        loudness(&caller.heard[caller.heard.len() - samples..])
+    };
+    run(&mut room, &mut callers, 0, 2_000);
+    assert_eq!(room.members().count(), 2);
+    assert!(last(&callers[0], 500) > 100.0);
+    run(&mut room, &mut callers, 2_000, 4_000);
+    assert_eq!(room.members().count(), 3);
+    assert!(last(&callers[2], 500) > 100.0, "the late joiner hears");
+    run(&mut room, &mut callers, 4_000, 4_500);
+    assert_eq!(room.members().count(), 2, "he has left");
+    // Muted: the other hears nothing of him, he hears on.
+    let (first, second) = (callers[0].member().unwrap(), callers[1].member().unwrap());
+    room.set_muted(first, true).unwrap();
+    run(&mut room, &mut callers, 4_500, 5_500);
+    assert!(last(&callers[1], 500) < 40.0, "{}", last(&callers[1], 500));
+    assert!(last(&callers[0], 500) > 100.0);
+    room.set_muted(first, false).unwrap();
+    room.set_on_hold(second, true).unwrap();
+    run(&mut room, &mut callers, 5_500, 6_500);
+    assert!(last(&callers[0], 500) < 40.0 && last(&callers[1], 500) < 40.0, "neither way");
+    room.set_on_hold(second, false).unwrap();
+    run(&mut room, &mut callers, 6_500, 7_500);
+    assert!(last(&callers[0], 500) > 100.0 && last(&callers[1], 500) > 100.0);
+    assert!(room.leave(first).is_ok() && room.leave(first).is_err());
+    assert_eq!(Duration::from_millis(room.ticks() * 10), Duration::from_millis(7_500));
+}
+
+/// A call of G.722 in virtual time; the second side's clock is 200 ppm fast.
+fn two(network: NetworkConfig) -> VirtualTime {
+    let calls = [call(&CodecFormat::g722(), 4_000, 1), call(&CodecFormat::g722(), 5_000, 2)];
+    let addresses = [4_000, 5_000].map(|port| std::net::SocketAddr::from(([127, 0, 0, 1], port)));
+    let mut two = VirtualTime::connect(calls, addresses, network, 200.0, 3).unwrap();
+    two.ends[0].speech = murmur(0, 16_000, 20);
+    two.ends[1].speech = murmur(1, 16_000, 20);
+    two
+}
+
+/// By how many ms `sound` comes after `other`, both at 16 kHz, within 300 ms.
+fn delay_ms(other: &[i16], sound: &[i16]) -> f64 {
+    let product = |lag: usize| -> f64 {
+        let pairs = sound[lag..].iter().zip(other).step_by(3);
+        pairs.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+    };
+    let best = (0..4_800).max_by(|&a, &b| product(a).total_cmp(&product(b))).unwrap();
+    best as f64 / 16.0
+}
+
+/// Runs a call for so long with a recording, and tells by how much each party's sound in the file lies behind what was said,
+/// at its beginning and at its end.
+fn recorded_delays(seconds: u64) -> [[f64; 2]; 2] {
+    let path = std::env::temp_dir().join(format!("media-core-{}-call-{seconds}.wav", std::process::id()));
+    let mut two = two(NetworkConfig { loss_percent: 1.0, jitter_ms: 5.0, ..NetworkConfig::default() });
+    two.run_until(Instant::from_millis(500));
+    let config = RecorderConfig { layout: Layout::Channels, ..RecorderConfig::new(&path) };
+    let recorder = record_call(&mut two.ends[0].call, Instant::from_millis(500), config).unwrap();
+    for second in 1..=seconds {
+        two.run_until(Instant::from_millis(500 + 1_000 * second));
+        // A call in virtual time is faster than any disk.
+        while recorder.status().frames + 32_000 < 16_000 * second {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+    let status = recorder.stop().unwrap();
+    assert_eq!((status.refused_samples, status.late_samples), (0, 0));
+    assert!(status.frames.abs_diff(16_000 * seconds) <= 320, "{status:?}");
+    let mut file = WavFrames::open(&path, 16_000, 2).unwrap();
+    let mut delays = [[0.0; 2]; 2];
+    let mut at = 0u64;
+    // Four seconds at the beginning and at the end, beside what was said then by the first side's clock.
+    for (end, begin) in [0, 16_000 * (seconds - 5)].into_iter().enumerate() {
+        let mut skipped = vec![0; 2 * (begin - at) as usize];
+        file.read(&mut skipped).unwrap();
+        let mut pcm = vec![0; 2 * 64_000];
+        file.read(&mut pcm).unwrap();
+        at = begin + 64_000;
+        for party in 0..2 {
+            let heard: Vec<i16> = pcm.iter().skip(party).step_by(2).copied().collect();
+            // 200 ppm, of the side that is recorded from afar.
+            let ahead = if party == 1 { (begin as f64 * 200e-6) as usize } else { 0 };
+            let speech = &two.ends[party].speech;
+            let first = 8_000 + begin as usize + ahead;
+            let said: Vec<i16> = (0..64_000).map(|n| speech[(first + n) % speech.len()]).collect();
+            delays[end][party] = delay_ms(&said, &heard);
+        }
+    }
+    std::fs::remove_file(path).unwrap();
+    delays
+}
+
+#[test]
+fn a_call_is_recorded_with_both_parties_side_by_side() {
+    let [begin, end] = recorded_delays(12);
+    println!("behind what was said, in ms: {begin:?} at the beginning, {end:?} at the end");
+    assert!(begin[0] <= 20.0 && end[0] <= 20.0, "our own voice isn't late");
+    assert!(begin[1] < 200.0 && (end[1] - begin[1]).abs() < 60.0, "the other is as late as he was heard");
+}
+
+#[test]
+#[ignore = "a minute: an hour in virtual time"]
+fn an_hour_of_clocks_that_differ_stays_side_by_side() {
+    let [begin, end] = recorded_delays(3_600);
+    println!("behind what was said, in ms: {begin:?} at the beginning, {end:?} at the end");
+    assert!(begin[0] <= 20.0 && end[0] <= 20.0);
+    // What is heard late by the jitter buffer is late in the recording.
+    assert!((end[1] - begin[1]).abs() < 60.0);
+}
+
+#[test]
+fn a_fork_is_a_second_destination() {
+    let mut two = two(NetworkConfig::default());
+    let (tap, mut reader) = fork(Forked::Both, 64_000);
+    two.ends[0].call.add_tap(Box::new(tap));
+    // A fork that nobody reads, beside it.
+    let (tap, unread) = fork(Forked::Sources, 16_000);
+    two.ends[0].call.add_tap(Box::new(tap));
+    // The second destination: a call of its own, which sends what the first one hears.
+    let mut sends = call(&CodecFormat::pcmu(), 6_000, 5);
+    let mut hears = call(&CodecFormat::pcmu(), 7_000, 6);
+    let offer = sends.offer().unwrap();
+    let answer = hears.answer(Instant::ZERO, &offer).unwrap();
+    sends.accept(Instant::ZERO, &answer).unwrap();
+    for call in [&mut sends, &mut hears] {
+        call.set_sound(Some((16_000, 1))).unwrap();
+    }
+    let from = std::net::SocketAddr::from(([127, 0, 0, 1], 6_000));
+    let (mut second, mut first) = (Vec::new(), Vec::new());
+    let mut near = 0;
+    for tick in 1..=800u64 {
+        let now = Instant::from_millis(10 * tick);
+        two.run_until(now);
+        let mut pcm = Vec::new();
+        while let Some(piece) = reader.read(&mut pcm) {
+            match piece.party {
+                Party::Far => {
+                    sends.capture(piece.at, &pcm);
+                    first.extend_from_slice(&pcm);
+                }
+                _ => near += piece.samples,
+            }
+            pcm.clear();
+        }
+        let mut datagram = [0; 2_000];
+        while let Some(sent) = sends.transmit(now, &mut datagram) {
+            hears.receive(now, sent.channel, from, &mut datagram[..sent.len]);
+        }
+        let mut heard = [0; 160];
+        hears.play(now, &mut heard);
+        second.extend_from_slice(&heard);
+    }
+    assert_eq!(reader.dropped(), 0);
+    assert!(near >= 16_000 * 7, "{near}");
+    assert!(unread.dropped() > 100, "who doesn't read loses, and nobody waits");
+    let like = likeness(&first[32_000..], 16_000, &second[32_000..], 16_000);
+    assert!(like > 0.8, "{like}");
+}
