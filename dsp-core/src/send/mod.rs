@@ -406,6 +406,7 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
             ssrc: self.ssrc,
             ..RtpHeader::default()
         };
+        self.spoken = self.spoken.saturating_sub(frame);
         self.packetizer.pop();
         self.timestamp = self.timestamp.plus(ticks);
         if let Some(dtx) = &mut self.dtx {
