@@ -11,7 +11,7 @@ fn sound(rate_hz: u32) -> Vec<i16> {
     (0..rate_hz)
         .map(|n| {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let loud = if n * 4 / rate_hz % 2 == 0 { 12 } else { 2 };
+            let loud = if (n * 4 / rate_hz).is_multiple_of(2) { 12 } else { 2 };
             (seed >> 16) as i16 / 64 * loud
         })
         .collect()

@@ -1,4 +1,4 @@
-//! spandsp's codecs (Debian's libspandsp2), as far as the benchmarks need them.
+//! spandsp's codecs and its DTMF receiver (Debian's libspandsp2), as far as the benchmarks need them.
 
 use std::ffi::{c_int, c_void};
 use std::ptr::{NonNull, null_mut};
@@ -14,6 +14,10 @@ mod sys {
         pub(super) fn g722_decode_init(state: *mut c_void, rate: c_int, options: c_int) -> *mut c_void;
         pub(super) fn g722_decode_free(state: *mut c_void) -> c_int;
         pub(super) fn g722_decode(state: *mut c_void, amp: *mut i16, data: *const u8, len: c_int) -> c_int;
+        pub(super) fn dtmf_rx_init(state: *mut c_void, callback: *mut c_void, data: *mut c_void) -> *mut c_void;
+        pub(super) fn dtmf_rx_free(state: *mut c_void) -> c_int;
+        pub(super) fn dtmf_rx(state: *mut c_void, amp: *const i16, len: c_int) -> c_int;
+        pub(super) fn dtmf_rx_get(state: *mut c_void, digits: *mut u8, max: c_int) -> usize;
         pub(super) fn g711_init(state: *mut c_void, mode: c_int) -> *mut c_void;
         pub(super) fn g711_free(state: *mut c_void) -> c_int;
         pub(super) fn g711_encode(state: *mut c_void, data: *mut u8, amp: *const i16, len: c_int) -> c_int;
@@ -110,5 +114,27 @@ impl G711 {
         unsafe {
             sys::g711_decode(self.0.pointer.as_ptr(), pcm.as_mut_ptr(), payload.as_ptr(), payload.len() as c_int)
         };
+    }
+}
+
+/// DTMF receiver at 8 kHz.
+pub struct DtmfReceiver(State);
+
+impl Default for DtmfReceiver {
+    fn default() -> Self {
+        // SAFETY: with a null state the library allocates one; digits are kept where there is no callback.
+        Self(State::new(unsafe { sys::dtmf_rx_init(null_mut(), null_mut(), null_mut()) }, sys::dtmf_rx_free))
+    }
+}
+
+impl DtmfReceiver {
+    /// Hears the next samples; how many digits were found in them.
+    pub fn hear(&mut self, pcm: &[i16]) -> usize {
+        let mut digits = [0; 128];
+        // SAFETY: the state is live; the library reads `len` samples and writes at most 127 digits and a zero.
+        unsafe {
+            sys::dtmf_rx(self.0.pointer.as_ptr(), pcm.as_ptr(), pcm.len() as c_int);
+            sys::dtmf_rx_get(self.0.pointer.as_ptr(), digits.as_mut_ptr(), 127)
+        }
     }
 }

@@ -12,8 +12,9 @@
 
 use crate::math::sin_cos;
 
-/// Neighbours that are computed together.
-const LANES: usize = 4;
+/// Neighbours that are computed together: as many as a vector of a host has. A Cortex-M computes one after the other, and its
+/// registers hold no more than one butterfly; each lane's bits are the same.
+const LANES: usize = if cfg!(target_arch = "arm") { 1 } else { 4 };
 type Lanes = [f32; LANES];
 
 /// Factors of a transform of `2 * H` real points.
@@ -70,26 +71,34 @@ struct Complex<const H: usize> {
 }
 
 #[inline(always)]
+fn each(mut a: Lanes, b: Lanes, change: impl Fn(f32, f32) -> f32) -> Lanes {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = change(*a, b);
+    }
+    a
+}
+
+#[inline(always)]
 fn add(a: Lanes, b: Lanes) -> Lanes {
-    [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]]
+    each(a, b, |a, b| a + b)
 }
 
 #[inline(always)]
 fn sub(a: Lanes, b: Lanes) -> Lanes {
-    [a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3]]
+    each(a, b, |a, b| a - b)
 }
 
 #[inline(always)]
 fn mul(a: Lanes, b: Lanes) -> Lanes {
-    [a[0] * b[0], a[1] * b[1], a[2] * b[2], a[3] * b[3]]
+    each(a, b, |a, b| a * b)
 }
 
 #[inline(always)]
 fn scaled(a: Lanes, by: f32) -> Lanes {
-    [a[0] * by, a[1] * by, a[2] * by, a[3] * by]
+    a.map(|a| a * by)
 }
 
-/// Four complex numbers side by side.
+/// Complex numbers side by side.
 #[derive(Clone, Copy)]
 struct Point {
     re: Lanes,
@@ -129,7 +138,7 @@ impl Point {
     }
 }
 
-/// A block in the midst of its transform, in fours.
+/// A block in the midst of its transform, by lanes.
 #[derive(Clone, Copy)]
 struct View<'a> {
     re: &'a [Lanes],
@@ -143,16 +152,16 @@ struct ViewMut<'a> {
 
 impl View<'_> {
     #[inline(always)]
-    fn at(self, four: usize) -> Point {
-        Point { re: self.re[four], im: self.im[four] }
+    fn at(self, place: usize) -> Point {
+        Point { re: self.re[place], im: self.im[place] }
     }
 }
 
 impl ViewMut<'_> {
     #[inline(always)]
-    fn put(&mut self, four: usize, point: Point) {
-        self.re[four] = point.re;
-        self.im[four] = point.im;
+    fn put(&mut self, place: usize, point: Point) {
+        self.re[place] = point.re;
+        self.im[place] = point.im;
     }
 }
 
@@ -164,16 +173,21 @@ fn butterfly4(a: Point, b: Point, c: Point, d: Point) -> (Point, Point, Point, P
     (sum.plus(odd), difference.plus(turned), sum.minus(odd), difference.minus(turned))
 }
 
-/// Four fours, rows for columns.
+/// Four rows for columns.
 #[inline(always)]
-fn transposed(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> [Lanes; 4] {
-    [[a[0], b[0], c[0], d[0]], [a[1], b[1], c[1], d[1]], [a[2], b[2], c[2], d[2]], [a[3], b[3], c[3], d[3]]]
+fn transposed(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> [[f32; 4]; LANES] {
+    let mut columns = [[0.0; 4]; LANES];
+    for (lane, column) in columns.iter_mut().enumerate() {
+        *column = [a[lane], b[lane], c[lane], d[lane]];
+    }
+    columns
 }
 
 /// The first stage: neighbours are different butterflies, so what leaves them is transposed.
 #[inline(always)]
 fn first_stage<const H: usize>(from: &Complex<H>, to: &mut Complex<H>) {
-    let (from, to) = (from.view(), to.view_mut());
+    let from = from.view();
+    let (to_re, to_im) = (to.re.as_chunks_mut().0, to.im.as_chunks_mut().0);
     let factors = View { re: Factors::<H>::FIRST.re.as_chunks().0, im: Factors::<H>::FIRST.im.as_chunks().0 };
     let quarter = H / 4 / LANES;
     for p in 0..quarter {
@@ -182,8 +196,9 @@ fn first_stage<const H: usize>(from: &Complex<H>, to: &mut Complex<H>) {
         let b = b.times(factors.at(p + quarter));
         let c = c.times(factors.at(p + 2 * quarter));
         let d = d.times(factors.at(p + 3 * quarter));
-        to.re[4 * p..4 * p + 4].copy_from_slice(&transposed(a.re, b.re, c.re, d.re));
-        to.im[4 * p..4 * p + 4].copy_from_slice(&transposed(a.im, b.im, c.im, d.im));
+        let butterflies = LANES * p..LANES * (p + 1);
+        to_re[butterflies.clone()].copy_from_slice(&transposed(a.re, b.re, c.re, d.re));
+        to_im[butterflies].copy_from_slice(&transposed(a.im, b.im, c.im, d.im));
     }
 }
 
@@ -191,24 +206,24 @@ fn first_stage<const H: usize>(from: &Complex<H>, to: &mut Complex<H>) {
 #[inline(always)]
 fn stage4<const H: usize, const STRIDE: usize>(from: &Complex<H>, to: &mut Complex<H>) {
     let (from, mut to) = (from.view(), to.view_mut());
-    let (quarter, fours, step) = (H / STRIDE / 4, STRIDE / LANES, 2 * STRIDE);
+    let (quarter, lanes, step) = (H / STRIDE / 4, STRIDE / LANES, 2 * STRIDE);
     for p in 0..quarter {
         let one = Factors::<H>::turn(step * p);
         let two = Factors::<H>::turn(2 * step * p);
         let three = Factors::<H>::turn(3 * step * p);
-        for q in 0..fours {
-            let at = q + fours * p;
+        for q in 0..lanes {
+            let at = q + lanes * p;
             let (a, b, c, d) = butterfly4(
                 from.at(at),
-                from.at(at + fours * quarter),
-                from.at(at + 2 * fours * quarter),
-                from.at(at + 3 * fours * quarter),
+                from.at(at + lanes * quarter),
+                from.at(at + 2 * lanes * quarter),
+                from.at(at + 3 * lanes * quarter),
             );
-            let at = q + fours * 4 * p;
+            let at = q + lanes * 4 * p;
             to.put(at, a);
-            to.put(at + fours, b.turned(one));
-            to.put(at + 2 * fours, c.turned(two));
-            to.put(at + 3 * fours, d.turned(three));
+            to.put(at + lanes, b.turned(one));
+            to.put(at + 2 * lanes, c.turned(two));
+            to.put(at + 3 * lanes, d.turned(three));
         }
     }
 }
@@ -216,13 +231,13 @@ fn stage4<const H: usize, const STRIDE: usize>(from: &Complex<H>, to: &mut Compl
 #[inline(always)]
 fn stage2<const H: usize, const STRIDE: usize>(from: &Complex<H>, to: &mut Complex<H>) {
     let (from, mut to) = (from.view(), to.view_mut());
-    let (half, fours) = (H / STRIDE / 2, STRIDE / LANES);
+    let (half, lanes) = (H / STRIDE / 2, STRIDE / LANES);
     for p in 0..half {
         let turn = Factors::<H>::turn(2 * STRIDE * p);
-        for q in 0..fours {
-            let (a, b) = (from.at(q + fours * p), from.at(q + fours * (p + half)));
-            to.put(q + fours * 2 * p, a.plus(b));
-            to.put(q + fours * (2 * p + 1), a.minus(b).turned(turn));
+        for q in 0..lanes {
+            let (a, b) = (from.at(q + lanes * p), from.at(q + lanes * (p + half)));
+            to.put(q + lanes * 2 * p, a.plus(b));
+            to.put(q + lanes * (2 * p + 1), a.minus(b).turned(turn));
         }
     }
 }
@@ -234,10 +249,10 @@ fn stage5<const H: usize, const STRIDE: usize>(from: &Complex<H>, to: &mut Compl
     const COS: [f32; 2] = [0.309_017, -0.809_017];
     const SIN: [f32; 2] = [0.951_056_54, 0.587_785_24];
     let (from, mut to) = (from.view(), to.view_mut());
-    let fours = STRIDE / LANES;
-    for q in 0..fours {
-        let (a, b, c) = (from.at(q), from.at(q + fours), from.at(q + 2 * fours));
-        let (d, e) = (from.at(q + 3 * fours), from.at(q + 4 * fours));
+    let lanes = STRIDE / LANES;
+    for q in 0..lanes {
+        let (a, b, c) = (from.at(q), from.at(q + lanes), from.at(q + 2 * lanes));
+        let (d, e) = (from.at(q + 3 * lanes), from.at(q + 4 * lanes));
         let (near, far) = (b.plus(e), c.plus(d));
         let (odd_near, odd_far) = (b.minus(e).turned_back(), c.minus(d).turned_back());
         let even_one = a.plus(near.scaled(COS[0]).plus(far.scaled(COS[1])));
@@ -245,10 +260,10 @@ fn stage5<const H: usize, const STRIDE: usize>(from: &Complex<H>, to: &mut Compl
         let odd_one = odd_near.scaled(SIN[0]).plus(odd_far.scaled(SIN[1]));
         let odd_two = odd_near.scaled(SIN[1]).minus(odd_far.scaled(SIN[0]));
         to.put(q, a.plus(near.plus(far)));
-        to.put(q + fours, even_one.plus(odd_one));
-        to.put(q + 2 * fours, even_two.plus(odd_two));
-        to.put(q + 3 * fours, even_two.minus(odd_two));
-        to.put(q + 4 * fours, even_one.minus(odd_one));
+        to.put(q + lanes, even_one.plus(odd_one));
+        to.put(q + 2 * lanes, even_two.plus(odd_two));
+        to.put(q + 3 * lanes, even_two.minus(odd_two));
+        to.put(q + 4 * lanes, even_one.minus(odd_one));
     }
 }
 
@@ -356,34 +371,36 @@ impl<const H: usize> Spectrum<H> {
         to_im: &mut [f32; H],
         each: impl Fn(Point, Point, Point) -> (Point, Point),
     ) {
-        let load = |from: &[f32; H], at: usize| [from[at], from[at + 1], from[at + 2], from[at + 3]];
-        let back = |from: &[f32; H], at: usize| [from[at + 3], from[at + 2], from[at + 1], from[at]];
+        let load = |from: &[f32; H], at: usize| core::array::from_fn(|lane| from[at + lane]);
+        let back = |from: &[f32; H], at: usize| core::array::from_fn(|lane| from[at + LANES - 1 - lane]);
         let (turn_re, turn_im) = (&Factors::<H>::TURN.re, &Factors::<H>::TURN.im);
         for k in (4..H / 2).step_by(LANES) {
-            let mirror = H - k - 3;
+            let mirror = H - k - (LANES - 1);
             let (one, other) = each(
                 Point { re: load(re, k), im: load(im, k) },
                 Point { re: back(re, mirror), im: back(im, mirror) },
                 Point { re: load(turn_re, k), im: load(turn_im, k) },
             );
-            to_re[k..k + 4].copy_from_slice(&one.re);
-            to_im[k..k + 4].copy_from_slice(&one.im);
-            let [a, b, c, d] = other.re;
-            to_re[mirror..mirror + 4].copy_from_slice(&[d, c, b, a]);
-            let [a, b, c, d] = other.im;
-            to_im[mirror..mirror + 4].copy_from_slice(&[d, c, b, a]);
+            to_re[k..k + LANES].copy_from_slice(&one.re);
+            to_im[k..k + LANES].copy_from_slice(&one.im);
+            for lane in 0..LANES {
+                to_re[mirror + LANES - 1 - lane] = other.re[lane];
+                to_im[mirror + LANES - 1 - lane] = other.im[lane];
+            }
         }
         // The first three, and the middle, which is its own mirror.
-        let at = |from: &[f32; H]| [from[1], from[2], from[3], from[H / 2]];
-        let mirror = |from: &[f32; H]| [from[H - 1], from[H - 2], from[H - 3], from[H / 2]];
-        let (one, other) = each(
-            Point { re: at(re), im: at(im) },
-            Point { re: mirror(re), im: mirror(im) },
-            Point { re: at(turn_re), im: at(turn_im) },
-        );
-        for (to, one, other) in [(to_re, one.re, other.re), (to_im, one.im, other.im)] {
-            [to[1], to[2], to[3], to[H / 2]] = one;
-            [to[H - 1], to[H - 2], to[H - 3], _] = other;
+        for bins in [1, 2, 3, H / 2].as_chunks::<LANES>().0 {
+            let at = |from: &[f32; H]| bins.map(|k| from[k]);
+            let mirror = |from: &[f32; H]| bins.map(|k| from[H - k]);
+            let (one, other) = each(
+                Point { re: at(re), im: at(im) },
+                Point { re: mirror(re), im: mirror(im) },
+                Point { re: at(turn_re), im: at(turn_im) },
+            );
+            for (lane, k) in bins.iter().enumerate() {
+                (to_re[H - k], to_im[H - k]) = (other.re[lane], other.im[lane]);
+                (to_re[*k], to_im[*k]) = (one.re[lane], one.im[lane]);
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! heap.
 
 use dsp_core::front::{Media, NoBlock};
+use dsp_core::process::activity::Activity;
 use dsp_core::receive::{Played, ReceiveError, Received, Receiver, ReceiverConfig, ReceiverStats};
 use dsp_core::send::{SendError, SendStats, Sender};
 use dsp_core::time::{Duration, Instant, PayloadType};
@@ -105,6 +106,10 @@ impl<P: PhoneParts> Media for PhoneStream<P> {
 
     fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
         self.receiver.play_with(now, &mut self.codecs, &mut self.strategy, pcm)
+    }
+
+    fn hear_activity(&mut self, activity: Option<Activity>) {
+        self.sender.set_speech(activity.map(|heard| heard.speech));
     }
 
     fn capture(&mut self, _: Instant, pcm: &[i16]) {

@@ -43,9 +43,17 @@ struct Shared {
 /// A file that plays.
 #[derive(Debug)]
 pub struct Player {
-    ring: Consumer<i16>,
+    source: Source,
     channels: usize,
-    shared: Arc<Shared>,
+}
+
+/// Where its samples are.
+#[derive(Debug)]
+enum Source {
+    /// A thread reads them.
+    File { ring: Consumer<i16>, shared: Arc<Shared> },
+    /// They are all there.
+    Memory { samples: Arc<[i16]>, next: usize, repeat: bool },
 }
 
 impl Player {
@@ -58,67 +66,110 @@ impl Player {
         let channels = usize::from(channels.max(1));
         let (fill, ring) = RingBuffer::new(sample_rate_hz as usize * AHEAD_MS / 1_000 * channels);
         let shared = Arc::new(Shared::default());
-        let player = Self { ring, channels, shared: shared.clone() };
+        let player = Self { source: Source::File { ring, shared: shared.clone() }, channels };
         let name = "player".to_string();
         let thread = thread::Builder::new().name(name).spawn(move || read_ahead(file, fill, &shared, repeat));
         thread.map_err(|error| WavError { path: path.as_ref().into(), kind: crate::wav::WavErrorKind::Open(error) })?;
         let begin = Instant::now();
-        while player.ring.is_empty() && !player.is_over() && begin.elapsed() < FIRST {
+        while player.ready() == 0 && !player.is_over() && begin.elapsed() < FIRST {
             thread::sleep(Duration::from_millis(1));
         }
         Ok(player)
     }
 
+    /// Plays samples that are there already, interleaved: music on hold that many calls share, or a file in virtual time,
+    /// which is faster than any disk.
+    pub fn of_samples(samples: impl Into<Arc<[i16]>>, channels: u8, repeat: bool) -> Self {
+        let channels = usize::from(channels.max(1));
+        Self { source: Source::Memory { samples: samples.into(), next: 0, repeat }, channels }
+    }
+
     /// Takes the next samples, interleaved; how many there were. The rest of `pcm` is left as it is. While the file goes on and
     /// the disk is too slow, the rest counts as [`Player::silent_samples`].
     pub fn read(&mut self, pcm: &mut [i16]) -> usize {
-        // Before the ring is looked at: what comes in between is read the next time.
-        let ended = self.shared.ended.load(Ordering::Acquire);
-        let count = self.ring.slots().min(pcm.len()) / self.channels * self.channels;
-        let Ok(chunk) = self.ring.read_chunk(count) else { return 0 };
-        pcm.iter_mut().zip(chunk).for_each(|(to, from)| *to = from);
-        if !ended {
-            self.shared.silent.fetch_add((pcm.len() - count) as u64, Ordering::Relaxed);
-        }
-        count
+        self.take(pcm, |_, new| new)
     }
 
     /// Plays into `pcm`, mixed with what is in it or in its place. Behind the file's end it stays as it is; whether the file goes
     /// on.
     pub fn play(&mut self, pcm: &mut [i16], blend: Blend) -> bool {
-        let ended = self.shared.ended.load(Ordering::Acquire);
-        let count = self.ring.slots().min(pcm.len()) / self.channels * self.channels;
-        if let Ok(chunk) = self.ring.read_chunk(count) {
-            for (to, from) in pcm.iter_mut().zip(chunk) {
-                *to = match blend {
-                    Blend::Mixed => to.saturating_add(from),
-                    Blend::Instead => from,
-                };
-            }
-        }
-        if !ended {
-            self.shared.silent.fetch_add((pcm.len() - count) as u64, Ordering::Relaxed);
-            if blend == Blend::Instead {
-                pcm[count..].fill(0);
-            }
+        let goes_on = !self.has_ended();
+        let count = match blend {
+            Blend::Mixed => self.take(pcm, i16::saturating_add),
+            Blend::Instead => self.take(pcm, |_, new| new),
+        };
+        if goes_on && blend == Blend::Instead && !self.is_over() {
+            pcm[count..].fill(0);
         }
         !self.is_over()
     }
 
     /// Whether all of the file is played.
     pub fn is_over(&self) -> bool {
-        self.shared.ended.load(Ordering::Acquire) && self.ring.slots() < self.channels
+        self.has_ended() && self.ready() < self.channels
     }
 
     /// Samples that were silent because the disk was too slow.
     pub fn silent_samples(&self) -> u64 {
-        self.shared.silent.load(Ordering::Relaxed)
+        match &self.source {
+            Source::File { shared, .. } => shared.silent.load(Ordering::Relaxed),
+            Source::Memory { .. } => 0,
+        }
+    }
+
+    /// Puts the next samples into `pcm` by `blend`, in whole frames; how many.
+    fn take(&mut self, pcm: &mut [i16], blend: impl Fn(i16, i16) -> i16) -> usize {
+        let channels = self.channels;
+        match &mut self.source {
+            Source::File { ring, shared } => {
+                // Before the ring is looked at: what comes in between is read the next time.
+                let ended = shared.ended.load(Ordering::Acquire);
+                let count = ring.slots().min(pcm.len()) / channels * channels;
+                if let Ok(chunk) = ring.read_chunk(count) {
+                    pcm.iter_mut().zip(chunk).for_each(|(to, from)| *to = blend(*to, from));
+                }
+                if !ended {
+                    shared.silent.fetch_add((pcm.len() - count) as u64, Ordering::Relaxed);
+                }
+                count
+            }
+            Source::Memory { samples, next, repeat } => {
+                let mut count = 0;
+                for to in pcm {
+                    if *next >= samples.len() && *repeat {
+                        *next = 0;
+                    }
+                    let Some(&from) = samples.get(*next) else { break };
+                    *to = blend(*to, from);
+                    (*next, count) = (*next + 1, count + 1);
+                }
+                count
+            }
+        }
+    }
+
+    /// Samples that can be taken now; of a ring.
+    fn ready(&self) -> usize {
+        match &self.source {
+            Source::File { ring, .. } => ring.slots(),
+            Source::Memory { samples, next, .. } => samples.len() - next,
+        }
+    }
+
+    /// Whether no more samples come than are ready.
+    fn has_ended(&self) -> bool {
+        match &self.source {
+            Source::File { shared, .. } => shared.ended.load(Ordering::Acquire),
+            Source::Memory { samples, repeat, .. } => !repeat || samples.is_empty(),
+        }
     }
 }
 
 impl Drop for Player {
     fn drop(&mut self) {
-        self.shared.dropped.store(true, Ordering::Relaxed);
+        if let Source::File { shared, .. } = &self.source {
+            shared.dropped.store(true, Ordering::Relaxed);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ Scenes of 10 s at 16 kHz, speech at -26 dBFS, of voices and kinds of noise that 
 Canadian French and Russian, a man and a woman of ITU-T P.501, a podcast; noises made here from seeds (NOISES says how).
 Suppressors:
 
-    ours       media-core process --ns LEVEL IN.wav OUT.wav, levels mild (-10 dB), medium (-18), strong (-25)
+    ours       media-core process --ns LEVEL IN.wav OUT.wav, levels mild (-10 dB), medium (-18), strong (-28)
     prototype  MEDIA_CORE_SHARED/tools/noise_prototype.py, strong
     speex      speexdsp's preprocessor at -15 and -25 dB (speex_noise.c)
     sonora     WebRTC's noise suppression as a Rust crate at 12, 18 and 21 dB (peers-noise)

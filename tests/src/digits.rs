@@ -35,7 +35,7 @@ impl Seeded {
 
 /// The amplitude of a sine of so many dBm0; 1 is full scale, which is +3.14 dBm0.
 pub fn amplitude(dbm0: f64) -> f64 {
-    10f64.powf((dbm0 - 3.14) / 20.0)
+    10f64.powf((dbm0 - 314.0 / 100.0) / 20.0)
 }
 
 /// A digit that is pressed once.

@@ -7,6 +7,8 @@
 
 use dsp_core::echo::{EchoCanceller, EchoConfig, EveryPart, FewParts};
 use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, InFloat, Media, Near, Step};
+use dsp_core::noise::{NoiseConfig, NoiseSuppressor};
+use dsp_core::process::echo_suppressor::{EchoSuppressor, EchoSuppressorConfig};
 use dsp_core::receive::Played;
 use dsp_core::time::{Duration, Instant};
 
@@ -14,6 +16,8 @@ use super::fnv::Fnv;
 
 /// Samples of a block: 10 ms at 16 kHz.
 pub const BLOCK: usize = 160;
+/// As a rate.
+const RATE_HZ: u32 = 16_000;
 /// Blocks of the scene, 2 s, and those that a processor without floats runs.
 pub const BLOCKS: usize = 200;
 /// As above.
@@ -73,6 +77,41 @@ pub fn small(blocks: usize, clock: impl Fn() -> u32) -> Echoed {
 pub fn whole(blocks: usize, clock: impl Fn() -> u32) -> Echoed {
     let mut canceller = Whole::new(EchoConfig::default()).expect("sizes and parts that it has");
     run(&mut canceller, blocks, clock)
+}
+
+/// The noise suppressor in so many blocks of the scene: it takes echo and speech for what they are, and the hiss out.
+pub fn noise_suppressor(blocks: usize) -> u32 {
+    let mut suppressor = NoiseSuppressor::<BLOCK, 256>::new(NoiseConfig::default());
+    run(&mut suppressor, blocks, || 0).hash
+}
+
+/// The echo suppressor of integers in so many blocks of the scene.
+pub fn echo_suppressor(blocks: usize) -> u32 {
+    let config = EchoSuppressorConfig { sample_rate_hz: RATE_HZ, ..EchoSuppressorConfig::default() };
+    let mut suppressor = Hashed { block: EchoSuppressor::<BLOCK>::new(config), hash: Fnv::default() };
+    play(&mut suppressor, blocks);
+    suppressor.hash.finish()
+}
+
+/// A block of integers whose output is hashed.
+struct Hashed<B> {
+    block: B,
+    hash: Fnv,
+}
+
+impl<B: CaptureBlock<i16>> CaptureBlock<i16> for Hashed<B> {
+    fn process(&mut self, frame: &mut [i16], near: &Near<'_>) {
+        self.block.process(frame, near);
+        frame.iter().for_each(|sample| self.hash.write(&sample.to_le_bytes()));
+    }
+
+    fn reset(&mut self) {
+        self.block.reset();
+    }
+
+    fn delay_samples(&self) -> usize {
+        self.block.delay_samples()
+    }
 }
 
 /// A block whose cost is counted, and whose output is hashed.
@@ -161,9 +200,17 @@ impl Scene {
 /// Any canceller in so many blocks of the scene.
 pub fn run(canceller: &mut impl CaptureBlock<f32>, blocks: usize, clock: impl Fn() -> u32) -> Echoed {
     let probe = Probe { block: canceller, clock, hash: Fnv::default(), blocks: 0, total: 0, most: 0 };
-    let config = FrontConfig { sample_rate_hz: 16_000, ..FrontConfig::default() };
-    let probe = InFloat::<_, BLOCK>::new(probe, config.sample_rate_hz).expect("room for 10 ms");
-    let mut front = FrontEnd::<_, BLOCK, _>::new(config, [Some(probe), None], [0; 8_000]).expect("one block");
+    let mut probe = InFloat::<_, BLOCK>::new(probe, RATE_HZ).expect("room for 10 ms");
+    play(&mut probe, blocks);
+    let probe = probe.block();
+    let blocks = probe.blocks.max(1);
+    Echoed { hash: core::mem::take(&mut probe.hash).finish(), mean: probe.total / blocks, most: probe.most }
+}
+
+/// Plays so many blocks of the scene to a block in a front end.
+fn play(block: &mut impl CaptureBlock<i16>, blocks: usize) {
+    let config = FrontConfig { sample_rate_hz: RATE_HZ, ..FrontConfig::default() };
+    let mut front = FrontEnd::<_, BLOCK, _>::new(config, [Some(block), None], [0; 8_000]).expect("one block");
     let mut scene = Scene { far: 0x2026, near: 0x2027, colour: [0; 2], block: 0, room: [0; ROOM], at: 0 };
     let mut now = Instant::from_millis(1_000);
     for tick in 0..blocks {
@@ -175,9 +222,6 @@ pub fn run(canceller: &mut impl CaptureBlock<f32>, blocks: usize, clock: impl Fn
             }
         }
     }
-    let probe = front.block(0).expect("the block that was put in").block();
-    let blocks = probe.blocks.max(1);
-    Echoed { hash: core::mem::take(&mut probe.hash).finish(), mean: probe.total / blocks, most: probe.most }
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use dsp_core::process::voice::{VoiceConfig, VoiceDetector};
 use dsp_core::receive::Played;
 use dsp_core::sample::Sample;
 use dsp_core::time::{Duration, Instant};
+use dsp_core::tone::{Digit, DtmfConfig, DtmfDetector, DtmfGenerator, DtmfTone};
 
 use super::fnv::Fnv;
 
@@ -276,6 +277,39 @@ pub fn goertzel<S: Kernel + Metered>() -> u32 {
     let mut goertzel = Goertzel::<S>::new(DESIGN);
     for pcm in frames() {
         goertzel.hear(&pcm.map(S::from_i16), |level| hash.write(&level.hundredths_dbov().to_le_bytes()));
+    }
+    hash.finish()
+}
+
+/// All digits made and heard again in noise, with what is left of them when they are muted, at two rates.
+pub fn digits<S: Sample>() -> u32 {
+    let mut hash = Fnv::default();
+    for sample_rate_hz in [8_000, 48_000] {
+        let config = DtmfTone { sample_rate_hz, on_ms: 50, off_ms: 45, ..DtmfTone::default() };
+        let made = DtmfGenerator::new(config);
+        let detected = DtmfDetector::new(DtmfConfig { sample_rate_hz, ..DtmfConfig::default() });
+        let (Ok(mut generator), Ok(mut detector)) = (made, detected) else { continue };
+        let (mut frame, mut seed) = ([S::default(); 120], 1u32);
+        for digit in Digit::ALL {
+            generator.press(digit);
+            loop {
+                let length = generator.fill(&mut frame);
+                if length == 0 {
+                    break;
+                }
+                for sample in &mut frame[..length] {
+                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    *sample = sample.mix(S::from_i16((seed >> 23) as i16 - 256));
+                }
+                detector.hear_and_mute(&mut frame[..length], |heard| {
+                    hash.write(&[heard.digit.event_code().0, heard.ended.into()]);
+                    hash.write(&heard.level_hundredths_dbm0.to_le_bytes());
+                    hash.write(&heard.start.as_micros().to_le_bytes());
+                    hash.write(&heard.duration.as_micros().to_le_bytes());
+                });
+                frame[..length].iter().for_each(|sample| hash.write(&sample.to_i32().to_le_bytes()));
+            }
+        }
     }
     hash.finish()
 }

@@ -3,6 +3,7 @@
 pub mod books;
 pub mod canned;
 pub mod captures;
+pub mod chained;
 pub mod coded;
 pub mod digits;
 pub mod echoed;

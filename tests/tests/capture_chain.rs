@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use dsp_core::noise::NoiseLevel;
 use dsp_core::process::agc::AgcConfig;
 use dsp_core::process::echo_suppressor::EchoSuppressorConfig;
+use dsp_core::process::voice::VoiceConfig;
 use dsp_core::time::{Duration, Instant};
+use host_std::opus::OpusEncoderConfig;
 use host_std::record::call::CallRecorder;
-use host_std::registry::CodecFormat;
+use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::Direction;
 use host_std::session::{
     Call, CallConfig, CallStats, CaptureConfig, EchoSettings, Fault, Identity, OwnDetector, Place,
@@ -78,10 +80,9 @@ fn noise_falls_and_soft_speech_comes_to_its_level_at_every_rate() {
         let every = CaptureConfig {
             high_pass_hz: Some(100),
             echo: Some(EchoSettings::default()),
-            echo_suppressor: None,
             noise: Some(NoiseLevel::Strong),
             gain: Some(AgcConfig::default()),
-            own: None,
+            ..CaptureConfig::default()
         };
         let all = levels(every);
         let told = format!("{rate_hz} Hz, pauses and speech: {as_it_is:.1?}, {clean:.1?}, {all:.1?} dB");
@@ -270,5 +271,73 @@ fn an_echo_suppressor_turns_down_the_echo_and_not_the_near_end() {
         let (near, kept) = (heard_db(None, true), heard_db(some, true));
         println!("{codec}: echo {echo:.1} and {suppressed:.1} dBov, near end {near:.1} and {kept:.1}");
         assert!(suppressed < echo - 10.0 && (kept - near).abs() < 1.0, "{codec}: {echo} {suppressed} {near} {kept}");
+    }
+}
+
+/// The same half second or so of a woman who begins to speak, at 2.5, 5.5 and 8.5 s, in little noise.
+fn spurts(rate_hz: u32) -> Vec<i16> {
+    let (mut said, speech) = (noisy(rate_hz, 0.0, 4.0), noisy(rate_hz, 0.7, 4.0));
+    let (begin, length) = (rate_hz as usize * 17 / 2, rate_hz as usize);
+    for at in [1, 2, 3] {
+        let at = at * 3 * rate_hz as usize - rate_hz as usize / 2;
+        said[at..at + length].copy_from_slice(&speech[begin..begin + length]);
+    }
+    said
+}
+
+#[test]
+fn pauses_follow_the_chains_detector_in_every_codec_and_no_onset_is_lost() {
+    let detector = VoiceConfig { hangover_ms: 40, ..VoiceConfig::default() };
+    let opus = OpusEncoderConfig { sample_rate_hz: 16_000, dtx: true, ..OpusEncoderConfig::default() };
+    for (codec, rate_hz) in [
+        (CodecFormat::pcmu(), 8_000),
+        (CodecFormat::g722(), 16_000),
+        (CodecFormat::l16(16_000, 1), 16_000),
+        (CodecFormat::opus(), 16_000),
+    ] {
+        let run = |pauses: bool| {
+            call(&codec, spurts(rate_hz), |config| CallConfig {
+                comfort_noise: pauses,
+                registry: Registry::builtin().with(Opus(OpusEncoderConfig { dtx: pauses, ..opus })),
+                capture: CaptureConfig { detector: pauses.then_some(detector), ..CaptureConfig::default() },
+                ..config
+            })
+        };
+        let [mut every, mut paused] = [run(false), run(true)];
+        let packets = |calls: &[Call; 2]| calls[0].stats().sender.packets;
+        let (all, sent) = (packets(&every), packets(&paused));
+        println!("{codec}: {sent} of {all} packets");
+        // Every frame of hers within some 35 dB of her level, and most of the pauses not.
+        let said = spurts(rate_hz);
+        let loud = said.chunks(rate_hz as usize / 50).filter(|frame| {
+            frame.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / frame.len() as f64 > 30.0f64.powi(2)
+        });
+        let spoken = loud.count();
+        println!("{codec}: {spoken} frames of speech");
+        assert!(sent as usize >= spoken && sent * 10 < all * 8, "{codec}: {sent} of {all}, {spoken} of speech");
+        // Each time that she begins to speak after half a second of none, the first 100 ms are as loud as in the call that sends
+        // everything, and come when they come there but for some ms of delay.
+        let onsets = |calls: &mut [Call; 2]| {
+            let heard = calls[1].take_tap::<CallRecorder>().unwrap().heard.clone();
+            let second = rate_hz as usize;
+            let (mut last, mut found) = (0, Vec::new());
+            for (n, _) in heard.iter().enumerate().filter(|(_, x)| x.unsigned_abs() > 400) {
+                if n > last + second / 2 && n + second / 10 < heard.len() {
+                    let power = heard[n..n + second / 10].iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
+                    found.push((
+                        n as f64 * 1_000.0 / f64::from(rate_hz),
+                        10.0 * (power * 10.0 / f64::from(rate_hz)).log10(),
+                    ));
+                }
+                last = n;
+            }
+            found
+        };
+        let (whole, paused) = (onsets(&mut every), onsets(&mut paused));
+        println!("{codec}: ms and dB {whole:.1?} {paused:.1?}");
+        assert!(whole.len() == paused.len() && whole.len() == 3, "{codec}: {whole:.1?} {paused:.1?}");
+        for (a, b) in whole.iter().zip(&paused) {
+            assert!((a.0 - b.0).abs() < 25.0 && (a.1 - b.1).abs() < 1.5, "{codec}: {a:.1?} {b:.1?}");
+        }
     }
 }

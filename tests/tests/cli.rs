@@ -15,8 +15,10 @@ use media_core_tests::skipped;
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(30);
-const COMMANDS: [&str; 11] =
-    ["demo", "offer", "answer", "devices", "encode", "decode", "codecs", "resample", "process", "replay", "netsim"];
+const COMMANDS: [&str; 13] = [
+    "demo", "offer", "answer", "devices", "encode", "decode", "codecs", "resample", "process", "dtmf", "tone",
+    "replay", "netsim",
+];
 
 fn run(folder: &Path, arguments: &[&str]) -> Ended {
     Running::start(Command::new(media_core()).current_dir(folder).args(arguments), folder, "media-core").wait(LIMIT)
@@ -177,6 +179,69 @@ fn a_negative_number_is_a_number() {
     assert!(run(&folder, &["demo", "--loss", "--json"]).stderr.contains("a value is required for '--loss"));
     run(&folder, &["demo", "--fast", "--seconds", "1", "--drift-ppm", "-50.5"]).success();
     fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn digits_are_made_and_found_again() {
+    let folder = folder("dtmf");
+    let digits = "123A*#0D";
+    for rate in ["8000", "44100", "48000"] {
+        run(
+            &folder,
+            &["dtmf", "generate", digits, "d.wav", "--rate", rate, "--on", "40", "--off", "40", "--twist", "-8"],
+        )
+        .success();
+        let found = json(&run(&folder, &["dtmf", "detect", "d.wav", "--json"]).success().stdout);
+        let found = found["digits"].as_array().unwrap();
+        assert_eq!(found.iter().filter_map(|digit| digit["digit"].as_str()).collect::<String>(), digits);
+        for (n, digit) in found.iter().enumerate() {
+            assert!((digit["start_ms"].as_f64().unwrap() - 80.0 * n as f64).abs() < 1.5, "{rate}: {digit}");
+            assert!((digit["duration_ms"].as_f64().unwrap() - 39.0).abs() < 1.5, "{rate}: {digit}");
+            assert!((digit["level_dbm0"].as_f64().unwrap() + 7.0).abs() < 0.8, "{rate}: {digit}");
+            assert_eq!(digit["source"], "in-band");
+        }
+    }
+    let text = run(&folder, &["dtmf", "detect", "d.wav"]).success().stdout;
+    assert_eq!(text.lines().next(), Some(digits));
+    assert_eq!(run(&folder, &["dtmf", "detect", &asset("woman.wav")]).success().stdout, "No digits.\n");
+    for (wrong, said) in [
+        (&["dtmf", "generate", "12x", "e.wav"][..], "there is no digit 'x'"),
+        (&["dtmf", "generate", "", "e.wav"], "no digits"),
+        (&["dtmf", "generate", "1", "e.wav", "--twist", "-21"], "-20 to 20"),
+        (&["dtmf", "generate", "1", "e.wav", "--level", "5"], "-63 to 3.14"),
+        (&["dtmf", "detect", "none.wav"], "cannot open none.wav"),
+    ] {
+        let ended = run(&folder, wrong);
+        assert!(!ended.status.success() && ended.stderr.contains(said), "{wrong:?}: {}", ended.stderr);
+        assert!(!folder.join("e.wav").exists());
+    }
+}
+
+#[test]
+fn a_tone_is_that_of_its_country() {
+    let folder = folder("tone");
+    run(
+        &folder,
+        &["tone", "busy", "busy.wav", "--country", "DE", "--seconds", "2", "--rate", "16000", "--level", "-13"],
+    )
+    .success();
+    let (pcm, rate_hz) = wav(&folder.join("busy.wav"));
+    assert_eq!((pcm.len(), rate_hz), (32_000, 16_000));
+    // 480 ms on, 480 ms off.
+    let part = |ms: usize| pcm[ms * 16..][..1_600].iter().map(|&x| i32::from(x).abs()).max().unwrap();
+    assert_eq!([part(500), part(800), part(1_450)], [0; 3]);
+    // -13 dBm0 is 16.14 dB below full scale.
+    assert!([part(100), part(380), part(1_000)].iter().all(|peak| (peak - 5_110).abs() < 30), "{}", part(100));
+    for (wrong, said) in [
+        (&["tone", "busy", "no.wav", "--country", "xx"][..], "those of at, au, be,"),
+        (&["tone", "busy", "no.wav", "--level", "1"], "-63 to 0"),
+        (&["tone", "hum", "no.wav"], "dial, busy, ringing"),
+        (&["tone", "ced", "no.wav", "--rate", "4000"], "above twice its frequency"),
+    ] {
+        let ended = run(&folder, wrong);
+        assert!(!ended.status.success() && ended.stderr.contains(said), "{wrong:?}: {}", ended.stderr);
+        assert!(!folder.join("no.wav").exists());
+    }
 }
 
 #[test]

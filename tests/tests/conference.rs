@@ -4,6 +4,7 @@ use std::num::NonZeroU16;
 
 use dsp_core::time::{Duration, Instant};
 use host_std::opus::OpusEncoderConfig;
+use host_std::opus_file::OpusFile;
 use host_std::record::fork::{Forked, Party, fork};
 use host_std::record::recorder::{Layout, RecorderConfig, record_call};
 use host_std::registry::{CodecFormat, Opus, Registry};
@@ -13,7 +14,8 @@ use host_std::session::{Call, CallConfig, Identity};
 use host_std::simulate::callers::{Caller, SimulatedLines, tick};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
-use host_std::wav::WavFrames;
+use host_std::wav::{WavFrames, WavSource};
+use media_core_tests::program::{folder, media_core};
 
 const ROOM_HZ: u32 = 16_000;
 
@@ -210,14 +212,14 @@ fn recorded_delays(seconds: u64) -> [[f64; 2]; 2] {
         let mut pcm = vec![0; 2 * 64_000];
         file.read(&mut pcm).unwrap();
         at = begin + 64_000;
-        for party in 0..2 {
+        for (party, delay) in delays[end].iter_mut().enumerate() {
             let heard: Vec<i16> = pcm.iter().skip(party).step_by(2).copied().collect();
             // 200 ppm, of the side that is recorded from afar.
             let ahead = if party == 1 { (begin as f64 * 200e-6) as usize } else { 0 };
             let speech = &two.ends[party].speech;
             let first = 8_000 + begin as usize + ahead;
             let said: Vec<i16> = (0..64_000).map(|n| speech[(first + n) % speech.len()]).collect();
-            delays[end][party] = delay_ms(&said, &heard);
+            *delay = delay_ms(&said, &heard);
         }
     }
     std::fs::remove_file(path).unwrap();
@@ -289,4 +291,85 @@ fn a_fork_is_a_second_destination() {
     assert!(unread.dropped() > 100, "who doesn't read loses, and nobody waits");
     let like = likeness(&first[32_000..], 16_000, &second[32_000..], 16_000);
     assert!(like > 0.8, "{like}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_call_leaves_what_was_recorded() {
+    let dir = folder("killed-recording");
+    let files = [dir.join("call.wav"), dir.join("call.opus")];
+    let mut calls: Vec<_> = files
+        .iter()
+        .map(|file| {
+            let mut call = std::process::Command::new(media_core());
+            call.args(["demo", "--seconds", "60", "--record"]).arg(file).arg("--out").arg(dir.join("out"));
+            call.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    let begin = std::time::Instant::now();
+    let seconds = || -> [f64; 2] {
+        let wav = WavSource::open(&files[0], 8_000).map_or(0.0, |file| file.len() as f64 / 8_000.0);
+        let opus = std::fs::File::open(&files[1]).ok().and_then(|file| OpusFile::read(file).ok());
+        [wav, opus.map_or(0.0, |file| file.ticks as f64 / 48_000.0)]
+    };
+    // The calls begin within a second or so, and both files grow with them.
+    while seconds().into_iter().any(|seconds| seconds < 2.0) {
+        assert!(begin.elapsed().as_secs() < 30, "{:?}", seconds());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    for call in &mut calls {
+        // SIGKILL.
+        call.kill().unwrap();
+        call.wait().unwrap();
+    }
+    let left = seconds();
+    println!("seconds that are left: {left:?}");
+    assert!(left.into_iter().all(|seconds| (2.0..20.0).contains(&seconds)));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn the_commands_of_a_conference() {
+    let dir = folder("conference");
+    let run = |args: &[&str]| {
+        let output = std::process::Command::new(media_core()).current_dir(&dir).args(args).output().unwrap();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
+        )
+    };
+    let (success, text) =
+        run(&["conference", "--demo", "3", "--fast", "--seconds", "9", "--loss", "2", "--loudest", "2"]);
+    assert!(success, "{text}");
+    let report = std::fs::read_to_string(dir.join("media-core-conference/conference.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let callers = report["callers"].as_array().unwrap();
+    assert_eq!(callers.len(), 3);
+    assert!(callers.iter().all(|caller| !caller["heard_by_others_ms"].as_array().unwrap().is_empty()), "{report}");
+    // All that was heard, mixed.
+    let files = ["media-core-conference/caller-1.wav", "media-core-conference/caller-2.wav"];
+    let (success, text) = run(&["mix", files[0], files[1], "--gain", "12", "mix.wav"]);
+    assert!(success && text.contains("8.8") || text.contains("9.0"), "{text}");
+    let (success, text) = run(&["mix", files[0], "--gain", "1", "--gain", "2", "mix.wav"]);
+    assert!(!success && text.contains("2 gains for 1 files"), "{text}");
+    // A recording in two channels with an announcement, faster than real time.
+    let (success, text) = run(&[
+        "demo",
+        "--fast",
+        "--seconds",
+        "8",
+        "--record",
+        "call.wav",
+        "--tracks",
+        "--announce",
+        "mix.wav@2",
+        "--out",
+        "out",
+    ]);
+    assert!(success && text.contains("recorded: call.wav"), "{text}");
+    let file = WavFrames::open(dir.join("call.wav"), 16_000, 2).unwrap();
+    assert!(file.len().abs_diff(8 * 16_000) < 800, "{}", file.len());
+    let (success, text) = run(&["demo", "--fast", "--seconds", "2", "--record", "call.mp3", "--out", "out"]);
+    assert!(!success && text.contains(".wav, .opus or .ogg"), "{text}");
+    std::fs::remove_dir_all(dir).unwrap();
 }

@@ -1,8 +1,17 @@
 //! DTMF by the limits of ITU-T Q.24: each axis alone and combinations of all, at three rates, in 16 bits and in floats.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use dsp_core::codec::Decoder;
+use dsp_core::codec::g722::{G722Decoder, Mode};
 use dsp_core::sample::Sample;
-use dsp_core::tone::{Digit, HeardDigit};
+use dsp_core::time::Duration;
+use dsp_core::tone::{Digit, DtmfConfig, DtmfDetector, HeardDigit};
+use host_std::wav::{WavSource, to_wav};
 use media_core_tests::digits::{Press, Seeded, amplitude, heard, millis, sound};
+use media_core_tests::program::{Running, folder, installed, media_core};
 
 const RATES_HZ: [u32; 3] = [8_000, 16_000, 48_000];
 
@@ -276,4 +285,150 @@ fn the_whole_grid() {
 #[ignore = "takes minutes"]
 fn all_combinations() {
     combinations(2_000, &RATES_HZ);
+}
+
+/// Files below a folder.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() { files(&path, found) } else { found.push(path) }
+    }
+}
+
+/// The sound of a file at a rate: G.722 of 64 kbit/s, a WAV file, or 16 bits at 48 kHz; none of others.
+fn speech(path: &Path, rate_hz: u32) -> Option<Vec<i16>> {
+    let bytes = fs::read(path).ok()?;
+    let wav = match path.extension()?.to_str()? {
+        "g722" => {
+            let mut pcm = vec![0; bytes.len() * 2];
+            let mut decoder = G722Decoder::new(Mode::Kbps64);
+            for (bytes, pcm) in bytes.chunks(160).zip(pcm.chunks_mut(320)) {
+                decoder.decode(bytes, pcm).ok()?;
+            }
+            to_wav(&pcm, 16_000, 1)
+        }
+        "pcm" => {
+            let pcm: Vec<i16> = bytes.chunks_exact(2).map(|two| i16::from_le_bytes([two[0], two[1]])).collect();
+            to_wav(&pcm, 48_000, 1)
+        }
+        "wav" => bytes,
+        _ => return None,
+    };
+    let source = WavSource::from_bytes(&path.display().to_string(), wav, rate_hz).ok()?;
+    source.read_all(Duration::from_secs(3_600)).ok()
+}
+
+/// Asterisk's recorded voices in all languages of Debian's packages, its music on hold and the shared data: no digit in any, at
+/// three rates and three levels. `MEDIA_CORE_SOUNDS` is where the packages were unpacked.
+#[test]
+#[ignore = "takes minutes, and needs the packages"]
+fn no_speech_is_a_digit() {
+    let sounds = std::env::var_os("MEDIA_CORE_SOUNDS").map(PathBuf::from);
+    let folders = [sounds, media_core_tests::shared("data")];
+    let mut paths = Vec::new();
+    folders.iter().flatten().for_each(|folder| files(folder, &mut paths));
+    assert!(!paths.is_empty(), "no speech: MEDIA_CORE_SOUNDS is where it is");
+    println!("| rate | hours of sound | 0 dB | -10 dB | -20 dB | muted of it |");
+    println!("|---|---|---|---|---|---|");
+    let mut all = Vec::new();
+    for rate_hz in RATES_HZ {
+        let (mut samples, mut counts, mut muted) = (0, [0; 3], 0);
+        for path in &paths {
+            let Some(pcm) = speech(path, rate_hz) else { continue };
+            samples += pcm.len();
+            for (count, divisor) in counts.iter_mut().zip([1.0, 3.162, 10.0]) {
+                let before: Vec<i16> = pcm.iter().map(|&sample| (f64::from(sample) / divisor) as i16).collect();
+                let mut after = before.clone();
+                let config = DtmfConfig { sample_rate_hz: rate_hz, ..DtmfConfig::default() };
+                let mut detector = DtmfDetector::new(config).unwrap();
+                after.chunks_mut(rate_hz as usize / 50).for_each(|frame| {
+                    detector.hear_and_mute(frame, |heard| {
+                        if heard.ended {
+                            *count += 1;
+                            all.push(format!("{} at {rate_hz} Hz, 1/{divisor}: {heard:?}", path.display()));
+                        }
+                    });
+                });
+                muted += before.iter().zip(&after).filter(|(before, after)| before != after).count();
+            }
+        }
+        let hours = samples as f64 / f64::from(rate_hz) / 3_600.0;
+        let muted = muted as f64 / samples.max(1) as f64 / 3.0 * 1e6;
+        println!(
+            "| {} kHz | {hours:.2} | {} | {} | {} | {muted:.0} ppm |",
+            rate_hz / 1_000,
+            counts[0],
+            counts[1],
+            counts[2]
+        );
+    }
+    assert!(all.is_empty(), "{all:#?}");
+}
+
+/// How many digits are heard behind a codec and a network that loses packets, by whole calls of 18 s in virtual time.
+#[test]
+#[ignore = "takes a minute"]
+fn digits_through_codecs() {
+    let folder = folder("dtmf-codecs");
+    let digits = "0123456789*#ABCD".repeat(20);
+    println!("| on / off, ms | loss | PCMU | PCMA | G.722 | iLBC | Opus |");
+    println!("|---|---|---|---|---|---|---|");
+    for ms in ["40", "70", "100"] {
+        let run = |arguments: &[&str]| {
+            let mut command = Command::new(media_core());
+            let ended = Running::start(command.current_dir(&folder).args(arguments), &folder, "media-core");
+            ended.wait(std::time::Duration::from_secs(120)).success().stdout
+        };
+        run(&["dtmf", "generate", &digits, "said.wav", "--on", ms, "--off", ms, "--rate", "16000"]);
+        let heard = |codec: &str, loss: &str| {
+            let call = ["demo", "--fast", "--codec", codec, "--input", "said.wav", "--seconds", "18", "--out", "call"];
+            run(&[&call[..], &["--loss", loss, "--burst", "1", "--jitter", "0"]].concat());
+            run(&["dtmf", "detect", "call/b-heard.wav"]).lines().next().unwrap_or_default().to_owned()
+        };
+        let rows = ["0", "5"].map(|loss| ["pcmu", "pcma", "g722", "ilbc", "opus"].map(|codec| heard(codec, loss)));
+        // All that fit into the call, but for those at its ends.
+        let all = 18_000 / (2 * ms.parse::<usize>().unwrap());
+        for (loss, row) in ["0", "5"].iter().zip(&rows) {
+            let counts =
+                row.iter().zip(&rows[0]).map(|(heard, all)| format!("{} of {}", in_order(all, heard), all.len()));
+            println!("| {ms} / {ms} | {loss} % | {} |", counts.collect::<Vec<_>>().join(" | "));
+        }
+        for whole in &rows[0] {
+            assert!(digits.starts_with(whole.as_str()) && whole.len() + 2 >= all, "{ms} ms: {whole}");
+        }
+    }
+}
+
+/// How many of the signs of `said` are in `heard`, in their order: the longest common subsequence.
+fn in_order(said: &str, heard: &str) -> usize {
+    let mut row = vec![0; heard.len() + 1];
+    for sign in said.chars() {
+        let mut diagonal = 0;
+        for (n, other) in heard.chars().enumerate() {
+            let above = row[n + 1];
+            row[n + 1] = if sign == other { diagonal + 1 } else { above.max(row[n]) };
+            diagonal = above;
+        }
+    }
+    row[heard.len()]
+}
+
+/// What other programs make is heard: ffmpeg's sines.
+#[test]
+fn tones_of_ffmpeg_are_digits() {
+    if !installed("ffmpeg", "ffmpeg") {
+        return;
+    }
+    let folder = folder("dtmf-ffmpeg");
+    for (digit, row, column) in [("5", 770, 1_336), ("#", 941, 1_477)] {
+        let sum = format!("aevalsrc=0.2*sin(2*PI*{row}*t)+0.2*sin(2*PI*{column}*t):d=0.1:s=44100,apad=pad_dur=0.1");
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.current_dir(&folder).args(["-loglevel", "error", "-y", "-f", "lavfi", "-i", &sum, "tone.wav"]);
+        assert!(ffmpeg.status().unwrap().success());
+        let mut detect = Command::new(media_core());
+        let detect =
+            Running::start(detect.current_dir(&folder).args(["dtmf", "detect", "tone.wav"]), &folder, "media-core");
+        let found = detect.wait(std::time::Duration::from_secs(30)).success().stdout;
+        assert_eq!(found.lines().next(), Some(digit), "{found}");
+    }
 }

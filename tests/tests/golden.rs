@@ -3,7 +3,7 @@
 use dsp_core::codec::g711::{Pcma, Pcmu};
 use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 use dsp_core::codec::ilbc::{IlbcDecoder, IlbcEncoder, IlbcMode};
-use media_core_tests::{coded, echoed, golden, resampled};
+use media_core_tests::{chained, coded, echoed, golden, resampled};
 
 #[test]
 fn hashes_are_unchanged() {
@@ -29,15 +29,23 @@ fn hashes_are_unchanged() {
         ("high-pass f32", golden::biquad::<f32>()),
         ("goertzel i16", golden::goertzel::<i16>()),
         ("goertzel f32", golden::goertzel::<f32>()),
+        ("digits i16", golden::digits::<i16>()),
+        ("digits f32", golden::digits::<f32>()),
         ("front i16", golden::front_i16()),
         ("front f32", golden::front_f32()),
         ("resample i16", resampled::resample_i16(|| 0).hash),
         ("resample f32", resampled::resample_f32(|| 0).hash),
+        ("echo suppressor", echoed::echo_suppressor(echoed::BLOCKS)),
+        ("noise suppressor", echoed::noise_suppressor(echoed::FIRST_BLOCKS)),
         ("echo first", echoed::small(echoed::FIRST_BLOCKS, || 0).hash),
         ("echo small", echoed::small(echoed::BLOCKS, || 0).hash),
         ("echo whole", echoed::whole(echoed::BLOCKS, || 0).hash),
+        ("noise first", chained::noise(echoed::FIRST_BLOCKS, || 0).hash),
+        ("chain noise", chained::noise(echoed::BLOCKS, || 0).hash),
+        ("chain gain", chained::gain(echoed::BLOCKS, || 0).hash),
+        ("chain whole", chained::chain(echoed::BLOCKS, || 0).hash),
     ];
-    let expected: [(&str, u32); 28] = [
+    let expected: [(&str, u32); 36] = [
         ("pcmu", 0xf58b_63b0),
         ("pcma", 0xf008_e257),
         ("l16", 0xd86d_49d5),
@@ -47,7 +55,7 @@ fn hashes_are_unchanged() {
         ("energy gate", 0x9b79_2059),
         ("voice", 0x2307_ad79),
         ("active level", 0xb6bd_e515),
-        ("agc", 0x936e_2768),
+        ("agc", 0x662d_013e),
         ("level i16", 0xba5b_8c65),
         ("level f32", 0xba5b_8c65),
         ("gain i16", 0x92ab_d477),
@@ -59,13 +67,21 @@ fn hashes_are_unchanged() {
         ("high-pass f32", 0x0865_0c73),
         ("goertzel i16", 0x923b_35f3),
         ("goertzel f32", 0x9d3a_456b),
+        ("digits i16", 0x0678_8506),
+        ("digits f32", 0xe530_ff7b),
         ("front i16", 0x4ec7_d1fd),
         ("front f32", 0x13df_7610),
         ("resample i16", 0x7aaa_2fb6),
         ("resample f32", 0x4fa1_84a8),
-        ("echo first", 0x3015_b835),
-        ("echo small", 0x17e5_aaab),
-        ("echo whole", 0x8b3e_ac88),
+        ("echo suppressor", 0xcf95_ff81),
+        ("noise suppressor", 0xae9f_8e6c),
+        ("echo first", 0x33ee_9990),
+        ("echo small", 0x6437_044c),
+        ("echo whole", 0x21cc_3cf5),
+        ("noise first", 0xfd55_75ff),
+        ("chain noise", 0xf394_fd6b),
+        ("chain gain", 0xb826_f808),
+        ("chain whole", 0xe8e9_032f),
     ];
     assert_eq!(
         hashes.map(|(name, hash)| format!("{name} {hash:#010x}")),

@@ -144,6 +144,12 @@ pub trait Encoder {
         Adaptation::default()
     }
 
+    /// Says whether somebody speaks in what is encoded from now on, as a capture chain knows; `None` is nobody's word. An
+    /// encoder with pauses of its own pauses in no speech. By default there are none, and it does nothing.
+    fn set_speech(&mut self, speech: Option<bool>) {
+        let _ = speech;
+    }
+
     /// Forgets everything heard so far.
     fn reset(&mut self);
 }

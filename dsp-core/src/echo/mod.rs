@@ -16,7 +16,8 @@
 //! - a search for the echo's delay over the last half second (`search`);
 //! - a loop that follows the drift of two clocks (`drift`);
 //! - a model of a loudspeaker that saturates (`saturation`);
-//! - a suppressor for what is left, with comfort noise (`suppress`).
+//! - a suppressor for what is left, with a model of the late reverberation that is behind the filters' tail (`late`), and
+//!   comfort noise (`suppress`).
 //!
 //! A changed path is noticed by the projection of the microphone on the estimate: one in double talk, zero after a change.
 //!

@@ -10,6 +10,7 @@
 use super::FrontError;
 use super::history::Render;
 use crate::format;
+use crate::process::activity::Activity;
 use crate::sample::Sample;
 use crate::time::Instant;
 
@@ -27,12 +28,14 @@ pub struct Near<'a> {
     pub lost: u32,
     /// The far end: what the loudspeaker plays, behind the volume.
     pub render: Render<'a>,
+    /// What a detector in front of the block has found in the frame; `None` where there is none.
+    pub activity: Option<Activity>,
 }
 
 impl<'a> Near<'a> {
     /// For a frame of channel 0 with nothing lost before it.
     pub const fn new(captured_at: Instant, render: Render<'a>) -> Self {
-        Self { captured_at, channel: 0, lost: 0, render }
+        Self { captured_at, channel: 0, lost: 0, render, activity: None }
     }
 }
 
@@ -48,6 +51,12 @@ pub trait CaptureBlock<S: Sample> {
 
     /// How many samples later a sound leaves than it came in.
     fn delay_samples(&self) -> usize;
+
+    /// What is known of the frame that was processed last: whether somebody speaks, for the steps behind and for the sender.
+    /// By default nothing.
+    fn activity(&self) -> Option<Activity> {
+        None
+    }
 }
 
 impl<S: Sample, B: CaptureBlock<S> + ?Sized> CaptureBlock<S> for &mut B {
@@ -61,6 +70,10 @@ impl<S: Sample, B: CaptureBlock<S> + ?Sized> CaptureBlock<S> for &mut B {
 
     fn delay_samples(&self) -> usize {
         (**self).delay_samples()
+    }
+
+    fn activity(&self) -> Option<Activity> {
+        (**self).activity()
     }
 }
 
@@ -123,6 +136,10 @@ impl<B: CaptureBlock<f32>, const FRAME: usize> CaptureBlock<i16> for InFloat<B, 
 
     fn delay_samples(&self) -> usize {
         self.block.delay_samples()
+    }
+
+    fn activity(&self) -> Option<Activity> {
+        self.block.activity()
     }
 }
 

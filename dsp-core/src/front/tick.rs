@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! begin -> play -> volume -> meter -> Step::Loudspeaker -> history
-//!       -> Step::Microphone -> microphone (heard as it is) -> framer, block -> gain -> meter -> capture
+//!       -> Step::Microphone -> microphone (heard as it is) -> framer, block -> gain -> meter
+//!       -> activity, capture
 //!       -> Step::Transmit, until nothing is left to send
 //! ```
 //!
@@ -44,6 +45,7 @@ use core::fmt;
 use super::fader::Fader;
 use super::{CaptureBlock, FrontEnd, Near, block_delay};
 use crate::block::Block;
+use crate::process::activity::Activity;
 use crate::process::biquad::Biquad;
 use crate::receive::Played;
 use crate::storage::Storage;
@@ -62,6 +64,12 @@ pub trait Media {
     #[inline]
     fn microphone(&mut self, captured_at: Instant, pcm: &[i16]) {
         let _ = (captured_at, pcm);
+    }
+
+    /// What the capture chain knows of the samples that [`capture`](Self::capture) brings next: whether somebody speaks in
+    /// any channel; `None` where no detector says so. It isn't asked where there is no chain. By default it is ignored.
+    fn hear_activity(&mut self, activity: Option<Activity>) {
+        let _ = activity;
     }
 
     /// Takes in samples of the microphone, interleaved, the first of which was captured at `captured_at`. Behind a
@@ -255,12 +263,18 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAM
         let render = history.view();
         framer.push(captured_at, lost, pcm, |frame| {
             let length = frame.planar.len() / channels;
+            let mut activity = None;
             for (channel, (samples, block)) in frame.planar.chunks_exact_mut(length).zip(&mut *blocks).enumerate() {
                 if let Some(block) = block {
-                    let near = Near { captured_at: frame.captured_at, channel, lost: frame.lost, render };
+                    let near =
+                        Near { captured_at: frame.captured_at, channel, lost: frame.lost, render, activity: None };
                     block.process(samples, &near);
+                    activity = either(activity, block.activity());
                 }
             }
+            // Whatever was said, a muted microphone says nothing.
+            let heard = activity.map(|heard| Activity { speech: heard.speech && !microphone.is_muted(), ..heard });
+            media.hear_activity(heard);
             let captured_at = frame.captured_at - delay;
             if channels == 1 {
                 if !microphone.is_idle() {
@@ -272,6 +286,17 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAM
             }
         });
     }
+}
+
+/// What is known of two channels together: the more probable speech, and the louder noise.
+fn either(one: Option<Activity>, other: Option<Activity>) -> Option<Activity> {
+    let (Some(a), Some(b)) = (one, other) else { return one.or(other) };
+    Some(Activity {
+        speech: a.speech || b.speech,
+        probability: a.probability.max(b.probability),
+        noise: a.noise.max(b.noise),
+        periodicity: a.periodicity.max(b.periodicity),
+    })
 }
 
 /// Filters interleaved samples, each channel by its own filter.

@@ -12,7 +12,7 @@
 //! Units: power of a windowed spectrum's bin. Cost: 12 operations and one power of two a bin.
 
 use super::bands::{BANDS, Bands};
-use crate::arithmetic::{db, exp2};
+use crate::arithmetic::{db, exp2, max, min};
 
 /// The a-priori SNR of speech where it's present: 15 dB.
 const PRIOR: f32 = 31.622_776;
@@ -51,7 +51,7 @@ const LEAST: f32 = 1e-12;
 pub(super) fn likely(over: f32) -> f32 {
     // Of the likelihood ratio, in octaves.
     const SLOPE: f32 = -PRIOR / (1.0 + PRIOR) * core::f32::consts::LOG2_E;
-    1.0 / (1.0 + (1.0 + PRIOR) * exp2(over.min(MOST_OVER) * SLOPE))
+    1.0 / (1.0 + (1.0 + PRIOR) * exp2(min(over, MOST_OVER) * SLOPE))
 }
 
 /// How fast the estimate moves in a block that is so surely speech: what is left of speech in bins that seem to be noise
@@ -134,11 +134,11 @@ impl<const H: usize> NoiseFloor<H> {
             let presence = 0.9 * self.presence[k] + 0.1 * likely;
             self.presence[k] = presence;
             // A bin that seems to be speech for long must not stay so for ever.
-            let likely = if presence > 0.99 { likely.min(0.99) } else { likely };
+            let likely = if presence > 0.99 { min(likely, 0.99) } else { likely };
             let smooth = 0.85 * self.smooth[k] + 0.15 * power[k];
-            now[k] = now[k].min(smooth);
-            let rate = if now[k].min(before[k]) > too_low * noise { RATE } else { slow };
-            self.power[k] = noise + rate * (1.0 - likely) * (power[k].min(MOST_LEAK * noise) - noise);
+            now[k] = min(now[k], smooth);
+            let rate = if min(now[k], before[k]) > too_low * noise { RATE } else { slow };
+            self.power[k] = noise + rate * (1.0 - likely) * (min(power[k], MOST_LEAK * noise) - noise);
             self.smooth[k] = smooth;
         }
         self.stand_still(heard, voiceless);
@@ -163,8 +163,8 @@ impl<const H: usize> NoiseFloor<H> {
         let (mut least, mut most) = ([f32::MAX; BANDS], [f32::MIN; BANDS]);
         for row in &self.levels_db {
             for band in 0..BANDS {
-                least[band] = least[band].min(row[band]);
-                most[band] = most[band].max(row[band]);
+                least[band] = min(least[band], row[band]);
+                most[band] = max(most[band], row[band]);
             }
         }
         let still = (0..Bands::<H>::COUNT).filter(|&band| most[band] - least[band] < STILL_DB).count();
@@ -177,7 +177,7 @@ impl<const H: usize> NoiseFloor<H> {
         let far = above_db > STILL_IN_VOICE_DB * Bands::<H>::COUNT as f32;
         if far || voiceless > VOICELESS || self.still > NO_VOICE {
             for (noise, smooth) in self.power.iter_mut().zip(&self.smooth) {
-                *noise += STEP * (smooth - *noise).max(0.0);
+                *noise += STEP * max(smooth - *noise, 0.0);
             }
         }
     }
@@ -187,7 +187,7 @@ impl<const H: usize> NoiseFloor<H> {
         if speech < NO_SPEECH && self.has_begun() {
             let step = STEP * (1.0 - speech / NO_SPEECH);
             for (noise, now) in self.power.iter_mut().zip(power) {
-                *noise += step * (now - *noise).max(0.0);
+                *noise += step * max(now - *noise, 0.0);
             }
         }
     }

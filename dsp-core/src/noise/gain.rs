@@ -1,17 +1,18 @@
 //! The gain of each bin: the a-priori SNR from two estimators, and the log-spectral amplitude estimator on it.
 //!
-//! The SNR is the geometric mean of two estimates. One is smoothed over time in the cepstrum, where speech is few
+//! The SNR is a weighted geometric mean of two estimates. One, with a weight of 0.15, is smoothed over time in the cepstrum, where speech is few
 //! coefficients and noise is all of them (Breithaupt, Gerkmann and Martin, 2008): it keeps harmonics and sounds musical. The
-//! other is decision-directed (Ephraim and Malah, 1984) with a weight of the new that grows with the gain (Valin, 2007): it is
+//! other, with 0.85, is decision-directed (Ephraim and Malah, 1984) with a weight of the new that grows with the gain (Valin, 2007): it is
 //! even and dull. The gain is that of the log-spectral amplitude (Ephraim and Malah, 1985).
 //!
-//! Delay: none. Cost: two cosine transforms, and 40 operations, two logarithms and two powers of two a bin.
+//! Delay: none; the envelope may be that of the block before. Cost: two cosine transforms and a logarithm a bin each second
+//! block; 40 operations, a logarithm and a power of two a bin.
 
 use super::cosines::even_spectrum;
-use crate::arithmetic::{exp2, log2};
+use crate::arithmetic::{exp2, log2, max, min};
 
-/// The noise is taken for so much more than it is.
-pub(super) const OVER: f32 = 1.3;
+/// The noise is taken for so much more than it is: in pauses, where its peaks are not to be heard, and in speech.
+const OVER: [f32; 2] = [1.6, 1.15];
 /// The least a-priori SNR, -25 dB, and the largest that is told apart.
 pub(super) const LEAST: f32 = 3.162_277_7e-3;
 const MOST: f32 = 1e6;
@@ -21,6 +22,8 @@ pub(super) const MOST_OVER: f32 = 1e8;
 const PEAK: f32 = 0.288_539;
 /// What smoothing logarithms takes off the mean, in octaves: 0.29 in natural ones.
 const BIAS: f32 = 0.418_382;
+/// The cepstral estimate's share of the a-priori SNR, in octaves.
+const CEPSTRAL: f32 = 0.15;
 /// How much of the old the cepstrum keeps: of the envelope, of what is between, of the rest.
 const KEPT: [f32; 3] = [0.15, 0.35, 0.9];
 
@@ -42,6 +45,15 @@ pub(super) struct SpeechGain<const H: usize> {
     cepstrum: [f32; H],
     /// The cepstrum's last value, at `H`.
     end: f32,
+    /// The speech's power by it, of this block or the one before.
+    smooth: [f32; H],
+    odd: bool,
+}
+
+/// How much more than it is the noise is taken for, where the block before was so surely speech.
+#[inline(always)]
+pub(super) fn over(speech: f32) -> f32 {
+    OVER[0] + (OVER[1] - OVER[0]) * speech
 }
 
 /// `v` exp(E1(`v`)), where E1 is the exponential integral, within 1.2e-4 of it: `v` and what is left, a fit over 0 to 25.
@@ -53,17 +65,22 @@ pub(super) fn log_amplitude(v: f32) -> f32 {
 }
 
 impl<const H: usize> SpeechGain<H> {
-    pub(super) const NEW: Self = Self { last: [0.0; H], kept: [0.0; H], cepstrum: [0.0; H], end: 0.0 };
+    pub(super) const NEW: Self =
+        Self { last: [0.0; H], kept: [0.0; H], cepstrum: [0.0; H], end: 0.0, smooth: [0.0; H], odd: false };
 
     /// Quefrencies are samples at a rate of `2 * H` bins of 31.25 Hz.
     const MS: usize = H / 16;
 
-    /// Gains of a block. Everything is power.
-    pub(super) fn enhance(&mut self, power: &[f32; H], noise: &[f32; H]) -> Enhanced<H> {
+    /// Looks at the envelope, each second block.
+    fn envelope(&mut self, power: &[f32; H], noise: &[f32; H], more: f32) {
+        self.odd = !self.odd;
+        if !self.odd {
+            return;
+        }
         let mut octaves = [0.0; H];
         for k in 0..H {
-            let n = OVER * noise[k];
-            octaves[k] = log2((power[k] - n).max(LEAST * n) + 1e-14);
+            let n = more * noise[k];
+            octaves[k] = log2(max(power[k] - n, LEAST * n) + 1e-14);
         }
         // Half the sample rate has no power of its own here: its neighbour's.
         let (mut cepstrum, mut end) = even_spectrum(&octaves, octaves[H - 1]);
@@ -72,22 +89,30 @@ impl<const H: usize> SpeechGain<H> {
         self.smooth(&cepstrum);
         self.end = end + KEPT[2] * (self.end - end);
         let (smooth, _) = even_spectrum(&self.cepstrum, self.end);
+        for (envelope, octaves) in self.smooth.iter_mut().zip(smooth) {
+            *envelope = exp2(octaves + BIAS);
+        }
+    }
+
+    /// Gains of a block, where the one before was so surely speech. Everything is power.
+    pub(super) fn enhance(&mut self, power: &[f32; H], noise: &[f32; H], speech: f32) -> Enhanced<H> {
+        let more = over(speech);
+        self.envelope(power, noise, more);
         let mut enhanced = Enhanced { gain: [0.0; H], over: [0.0; H] };
         for k in 0..H {
-            let n = OVER * noise[k];
+            let n = more * noise[k];
             let part = 1.0 / n;
-            let over = (power[k] * part).min(MOST_OVER);
+            let over = min(power[k] * part, MOST_OVER);
             let before = self.last[k];
             let trust = before / (before + n);
-            let new = 0.04 + 0.8 * trust * trust;
-            let directed = (1.0 - new) * before * part + new * (over - 1.0).max(0.0);
-            let cepstral = exp2(smooth[k] + BIAS) * part;
-            let product = cepstral.clamp(LEAST, MOST) * directed.clamp(LEAST, MOST);
-            // The square root, since both are powers of two.
-            let prior = exp2(0.5 * log2(product));
+            let new = 0.06 + 0.8 * trust * trust;
+            let directed = (1.0 - new) * before * part + new * max(over - 1.0, 0.0);
+            let cepstral = self.smooth[k] * part;
+            let (cepstral, directed) = (cepstral.clamp(LEAST, MOST), directed.clamp(LEAST, MOST));
+            let prior = directed * exp2(CEPSTRAL * log2(cepstral / directed));
             let wiener = prior / (1.0 + prior);
-            let kept = (wiener * log_amplitude(over * wiener)).min(over);
-            let gain = (kept / over).min(1.0);
+            let kept = min(wiener * log_amplitude(over * wiener), over);
+            let gain = min(kept / over, 1.0);
             self.last[k] = gain * power[k];
             enhanced.gain[k] = gain;
             enhanced.over[k] = kept;

@@ -18,7 +18,8 @@
 //!
 //! 8 kHz and 16 kHz directly: [`NarrowbandNoiseSuppressor`] and [`WidebandNoiseSuppressor`]; 32 and 48 kHz are split into bands
 //! by [`BandNoiseSuppressor`]. Delay: 10 ms on top of the frame's own; the split takes 2 ms more. Levels of noise are dBov.
-//! Memory at 16 kHz: 15 KB, and about as much on the stack while a frame is worked on. Cost: two real FFTs of 512 points and three of 256 a frame.
+//! Memory at 16 kHz: 16 KB, and twice as much on the stack while a frame is worked on. Cost: two real FFTs of 512 points a frame, and in
+//! turn one or two of 256; 210,000 instructions of a Cortex-M4F.
 //!
 //! Sources: Gerkmann and Hendriks, "Unbiased MMSE-based noise power estimation with low complexity and low tracking delay",
 //! 2012; Breithaupt, Gerkmann and Martin, "A novel a priori SNR estimation approach based on selective cepstro-temporal
@@ -37,7 +38,7 @@ mod wide;
 
 use core::fmt;
 
-use crate::arithmetic::{db, energy, exp2, log2, only_sound, total};
+use crate::arithmetic::{db, energy, exp2, log2, max, min, only_sound, total};
 use crate::block::Block;
 use crate::front::{CaptureBlock, Near};
 use crate::spectrum::Spectrum;
@@ -58,7 +59,7 @@ pub enum NoiseLevel {
     /// By 18 dB.
     #[default]
     Medium,
-    /// By 25 dB.
+    /// By 28 dB.
     Strong,
 }
 
@@ -69,10 +70,14 @@ impl NoiseLevel {
         match self {
             Self::Mild => -1.660_964,
             Self::Medium => -2.989_735_3,
-            Self::Strong => -4.152_41,
+            Self::Strong => -4.650_699,
         }
     }
 }
+
+/// The share of its attenuation, in octaves, that a bin with nothing but speech is spared; it falls with the bin's gain. What
+/// speech loses, it loses in its loudest bins, where no noise is heard beside it.
+const SPARED: f32 = 0.8;
 
 /// How a suppressor begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -205,7 +210,7 @@ impl<const B: usize, const H: usize> NoiseSuppressor<B, H> {
         }
         let heard = Bands::<H>::sums(power);
         self.floor.hear(power, &even, &heard, self.stats.speech_probability, self.presence.voiceless());
-        let enhanced = self.gain.enhance(power, self.floor.power());
+        let enhanced = self.gain.enhance(power, self.floor.power(), self.presence.share());
         let noise = Bands::<H>::sums(self.floor.power());
         let frame = self.presence.look(power, &heard, &noise, &enhanced.over);
         self.floor.follow(power, frame.speech);
@@ -223,15 +228,15 @@ impl<const B: usize, const H: usize> NoiseSuppressor<B, H> {
         let least_power = exp2(2.0 * least);
         let mut gains = [0.0; H];
         for (gain, speech) in gains.iter_mut().zip(speech) {
-            *gain = speech.max(least_power);
+            *gain = max(*speech, least_power);
         }
         if frame.click {
             for (((gain, slow), noise), power) in gains.iter_mut().zip(&self.slow).zip(noise).zip(power) {
-                *gain = gain.min(2.0 * (slow + least_power * noise) / power);
+                *gain = min(*gain, 2.0 * (slow + least_power * noise) / power);
             }
         }
         for (((slow, gain), power), noise) in self.slow.iter_mut().zip(&gains).zip(power).zip(noise) {
-            let now = (gain * power).min(4.0 * *slow + noise);
+            let now = min(gain * power, 4.0 * *slow + noise);
             *slow = 0.6 * *slow + 0.4 * now;
         }
         let mut pauses = [least; H];
@@ -242,7 +247,8 @@ impl<const B: usize, const H: usize> NoiseSuppressor<B, H> {
             }
         }
         for (gain, pause) in gains.iter_mut().zip(&pauses) {
-            *gain = exp2(0.5 * frame.speech * log2(*gain) + (1.0 - frame.speech) * pause);
+            let octaves = 0.5 * log2(*gain) * (1.0 - SPARED * *gain);
+            *gain = exp2(frame.share * octaves + (1.0 - frame.share) * pause);
         }
         gains
     }

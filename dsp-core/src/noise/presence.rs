@@ -8,12 +8,12 @@
 //! learned in pauses; when there are many, the likelihood counts for less, pauses become quieter, and within speech a rise of
 //! most bands at once that is no louder than clicks were is held down.
 //!
-//! Delay: none. Cost: one cosine transform, and a power and a logarithm a bin below 4 kHz.
+//! Delay: none. Cost: each second block one cosine transform, and a power and a logarithm a bin below 4 kHz.
 
 use super::bands::{BANDS, Bands, Windows};
 use super::cosines::even_spectrum;
 use super::gain::MOST_OVER;
-use crate::arithmetic::{exp2, log2, total};
+use crate::arithmetic::{exp2, log2, max, min, total};
 
 /// Bins of the harmonics: 94 Hz to 4 kHz.
 const HARMONICS: core::ops::Range<usize> = 3..128;
@@ -24,6 +24,9 @@ const VOICED: f32 = 0.11;
 /// Likelihood of speech in a block, above and below.
 const LIKELY: f32 = 1.0;
 const UNLIKELY: f32 = 0.5;
+/// How much faster the share of the speech's gain rises with the log odds than their probability, and where it is a half.
+const STEEPER: f32 = 2.0;
+const HARDER: f32 = 0.5;
 /// Most blocks of a click, and blocks without a voice around it.
 const CLICK_BLOCKS: u32 = 4;
 const VOICELESS: u32 = 15;
@@ -39,6 +42,9 @@ pub(super) struct Frame {
     pub(super) log_odds: f32,
     /// How surely it is speech, 0 to 1; it falls by at most a tenth a block.
     pub(super) speech: f32,
+    /// The share of the gain of speech in the frame's, and not that of pauses: as `speech`, but with a steeper rise, so that
+    /// pauses are pauses and no speech is half of one.
+    pub(super) share: f32,
     /// Whether there are clicks, so that pauses are to be quieter.
     pub(super) clicks: bool,
     /// Whether there is one in it, perhaps within speech.
@@ -62,6 +68,7 @@ pub(super) struct Presence<const B: usize, const H: usize> {
     harmonicity: f32,
     likelihood: f32,
     speech: f32,
+    share: f32,
     /// Blocks since the last voice.
     voiceless: u32,
     burst: Burst,
@@ -78,6 +85,7 @@ impl<const B: usize, const H: usize> Presence<B, H> {
         harmonicity: 0.0,
         likelihood: 0.0,
         speech: 0.0,
+        share: 0.0,
         voiceless: 0,
         burst: Burst::None,
         count: 0.0,
@@ -85,6 +93,11 @@ impl<const B: usize, const H: usize> Presence<B, H> {
         bands: [1e-3; BANDS],
         blocks: 0,
     };
+
+    /// The share of the speech's gain in the last frame.
+    pub(super) fn share(&self) -> f32 {
+        self.share
+    }
 
     /// Blocks since the last voice.
     pub(super) fn voiceless(&self) -> u32 {
@@ -99,19 +112,22 @@ impl<const B: usize, const H: usize> Presence<B, H> {
         noise: &[f32; BANDS],
         over: &[f32; H],
     ) -> Frame {
-        self.harmonicity = 0.85 * self.harmonicity + 0.15 * harmonicity::<B, H>(over);
+        // Each second block, in turn with the cepstrum.
+        if !self.blocks.is_multiple_of(2) {
+            self.harmonicity = 0.72 * self.harmonicity + 0.28 * harmonicity::<B, H>(over);
+        }
         let (mut likelihood, mut risen, mut high) = (0.0, 0, 0);
         for band in 0..Bands::<H>::COUNT {
             let over = heard[band] / (noise[band] + 1e-12);
             if over > 1.0 {
-                likelihood += (over - 1.0 - core::f32::consts::LN_2 * log2(over.min(1e9))).min(8.0);
+                likelihood += min(over - 1.0 - core::f32::consts::LN_2 * log2(min(over, 1e9)), 8.0);
             }
             if Bands::<H>::range(band).start >= CLICKS_FROM {
                 high += 1;
                 risen += u32::from(heard[band] > 4.0 * self.bands[band]);
             }
             let last = self.bands[band];
-            self.bands[band] = 0.5 * last + 0.5 * heard[band].min(2.0 * last + 1e-9);
+            self.bands[band] = 0.5 * last + 0.5 * min(heard[band], 2.0 * last + 1e-9);
         }
         likelihood /= Bands::<H>::COUNT as f32;
         self.likelihood = 0.6 * self.likelihood + 0.4 * likelihood;
@@ -122,10 +138,12 @@ impl<const B: usize, const H: usize> Presence<B, H> {
         let log_odds = (48.0 * self.harmonicity + weight * libm::sqrtf(self.likelihood) - 5.5).clamp(-20.0, 20.0);
         let now = 1.0 / (1.0 + exp2(-core::f32::consts::LOG2_E * log_odds));
         self.speech = now.max(0.9 * self.speech);
+        let share = 1.0 / (1.0 + exp2(-core::f32::consts::LOG2_E * STEEPER * (log_odds - HARDER)));
+        self.share = share.max(0.9 * self.share);
         self.blocks = self.blocks.saturating_add(1);
         let clicks = known > MANY;
         let click = clicks && risen as f32 >= 0.7 * high as f32 && energy < 4.0 * self.level;
-        Frame { log_odds, speech: self.speech, clicks, click }
+        Frame { log_odds, speech: self.speech, share: self.share, clicks, click }
     }
 
     fn learn_clicks(&mut self, likelihood: f32, energy: f32) {
@@ -164,5 +182,5 @@ fn harmonicity<const B: usize, const H: usize>(over: &[f32; H]) -> f32 {
     let pitches = B / 4..=B + B / 4;
     let lags = correlation[pitches.clone()].iter().zip(&Windows::<B, H>::UNBIASED[pitches]);
     // The spectrum's other half counts, too.
-    lags.fold(0.0f32, |most, (lag, factor)| most.max(lag * factor)) / (2.0 * whole)
+    lags.fold(0.0f32, |most, (lag, factor)| max(lag * factor, most)) / (2.0 * whole)
 }

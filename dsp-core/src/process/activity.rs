@@ -11,6 +11,7 @@
 //! Delay: none. Cost: two multiplications a sample and two logarithms in 10 ms. All integer. State: 48 bytes.
 
 use super::decibel;
+use super::level::Level;
 
 /// Says whether somebody speaks.
 pub trait SpeechDetector {
@@ -22,6 +23,20 @@ impl<D: SpeechDetector + ?Sized> SpeechDetector for &mut D {
     fn is_speech(&mut self, pcm: &[i16]) -> bool {
         (**self).is_speech(pcm)
     }
+}
+
+/// What a capture chain knows of 10 ms of its sound, for the steps behind and for the sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Activity {
+    /// Whether it is to be sent as speech: somebody speaks, spoke just before, or it is too early to know.
+    pub speech: bool,
+    /// How probable speech is in these 10 ms, of 255.
+    pub probability: u8,
+    /// How periodic the sound is, of 255: vowels are above 120.
+    pub periodicity: u8,
+    /// Level of the noise at the detector's place in the chain.
+    pub noise: Level,
 }
 
 /// The detector of a sender that has none. There is no value of it, so that the compiler leaves pauses out.

@@ -2,11 +2,12 @@
 //!
 //! The level is the active one: the mean power of the blocks of 10 ms in which somebody speaks, and of 200 ms after them
 //! (as ITU-T P.56 counts its activity), over the last 3 s of speech, and from the first 200 ms of it on. Somebody speaks
-//! where a [voice detector](super::voice) says so, at least 6 dB above the noise and no more than 10 dB below the level: what is
-//! softer is a voice in the background, and what is shorter than 50 ms is a click. When only such voices were heard for 2 s of their time, 9 dB above the noise, the
+//! where a [voice detector](super::voice) says so and has heard a vowel within the last 300 ms, at least 6 dB above the noise and no
+//! more than 10 dB below the level: what has no vowels is noise that changes, what is softer is a voice in the background, and what is
+//! shorter than 50 ms is a click. A whisper, which has no vowels either, leaves the gain where it is. When only such voices were heard for 2 s of their time, 9 dB above the noise, the
 //! talker has moved away, and measuring begins anew. Where the last 0.6 s are 6 dB off the level, they are the level.
 //!
-//! The gain moves in speech alone: by 40 dB a second in the first second of it, later by 6 up and 18 down. In pauses it is
+//! The gain moves in speech alone: by 40 dB a second in the first second of it, later by 2 up and 18 down. In pauses it is
 //! frozen, so that noise doesn't swell. A [limiter](self#limiter) with 2 ms of look-ahead stands behind it.
 //!
 //! For a gain that the hardware has, [`Agc::analogue_step`] advises in steps: down where the input clips, up where
@@ -21,6 +22,7 @@
 
 use core::fmt;
 
+use super::activity::Activity;
 use super::decibel;
 use super::level::Level;
 use super::limiter::Limiter;
@@ -40,15 +42,24 @@ const SYLLABLE: u16 = 5;
 const EARLY: u16 = 120;
 /// How far the short mean may be off the long one, in hundredths of a decibel.
 const CHANGED: i32 = 600;
+/// Periodicity of a vowel, its blocks in a row, and blocks since the last one in which there still is a voice.
+const VOWEL: u8 = 120;
+const VOWEL_BLOCKS: u16 = 3;
+const VOWEL_HELD: u16 = 30;
 /// Speech is above the noise by so much, and background voices are below the level by so much.
 const ABOVE_NOISE: i32 = 600;
 const BELOW_LEVEL: i32 = 1_000;
 /// A talker who has moved away: so far above the noise, for so many blocks.
 const MOVED_ABOVE_NOISE: i32 = 900;
-const MOVED: u16 = 200;
+const MOVED: u16 = 300;
+/// How fast that number falls in all other blocks.
+const SOFTER_FALLS: u16 = 2;
+/// A chain's detector says speech to the gain from this probability of 255 on, whatever it lets through to the sender: the
+/// least of the voice detector's aggressiveness 3.
+const PROBABLY: u8 = 79;
 /// Of the gain in 10 ms, in hundredths of a decibel.
 const EARLY_RATE: i32 = 40;
-const UP_RATE: i32 = 6;
+const UP_RATE: i32 = 2;
 const DOWN_RATE: i32 = 18;
 /// Samples beyond this would be infinite behind the gain; sound never is.
 const LOUDEST: f32 = 64.0;
@@ -135,6 +146,9 @@ impl core::error::Error for AgcError {}
 pub struct Gate {
     /// Whether somebody speaks in it.
     pub speech: bool,
+    /// Whether it is voiced, as vowels are: speech in which nothing is, moves no gain. The same as `speech` where the
+    /// detector can't tell.
+    pub voiced: bool,
     /// Level of the noise in what the gain control hears.
     pub noise: Level,
 }
@@ -199,6 +213,9 @@ pub struct Agc {
     softer: u16,
     /// Blocks of speech in a row.
     run: u16,
+    /// Voiced blocks in a row, and those for which the last vowel still counts.
+    voiced: u16,
+    vowel: u16,
     /// In hundredths of a decibel, and what the last block ended with.
     gain: i32,
     factor: f32,
@@ -245,6 +262,8 @@ impl Agc {
             held: 0,
             softer: 0,
             run: 0,
+            voiced: 0,
+            vowel: 0,
             gain,
             factor: amplitude(gain),
             clipped: 0,
@@ -258,7 +277,7 @@ impl Agc {
     pub fn process(&mut self, frame: &mut [f32]) {
         let voice = self.detector.hear(frame);
         let noise = self.detector.noise_level();
-        self.process_gated(frame, Gate { speech: voice.speech, noise });
+        self.process_gated(frame, Gate { speech: voice.speech, voiced: voice.periodicity >= VOWEL, noise });
     }
 
     /// The same, gated by another detector; the one in here hears nothing.
@@ -331,14 +350,17 @@ impl Agc {
         let above_noise = level - i32::from(gate.noise.hundredths_dbov());
         let known = self.long.blocks >= UNKNOWN;
         let softer = known && level < self.long.level() - BELOW_LEVEL;
-        let speech = gate.speech && above_noise > ABOVE_NOISE && !softer;
+        self.voiced = if gate.speech && gate.voiced { self.voiced.saturating_add(1) } else { 0 };
+        self.vowel = if self.voiced >= VOWEL_BLOCKS { VOWEL_HELD } else { self.vowel.saturating_sub(1) };
+        let voice = gate.speech && self.vowel > 0;
+        let speech = voice && above_noise > ABOVE_NOISE && !softer;
         self.run = if speech { self.run.saturating_add(1) } else { 0 };
-        let moved = gate.speech && softer && above_noise > MOVED_ABOVE_NOISE && self.held == 0;
+        let moved = voice && softer && above_noise > MOVED_ABOVE_NOISE && self.held == 0;
         // Most of the time, so that what only now and then passes for a voice is none.
         self.softer = match moved {
             true => self.softer + 1,
             false if speech => 0,
-            false => self.softer.saturating_sub(1),
+            false => self.softer.saturating_sub(SOFTER_FALLS),
         };
         if self.softer == MOVED {
             self.forget_level();
@@ -356,9 +378,13 @@ impl Agc {
             return;
         }
         self.spoken = (self.spoken + 1).min(EARLY);
-        if self.long.blocks > SHORT && (self.short.level() - self.long.level()).abs() > CHANGED {
+        let change = self.short.level() - self.long.level();
+        if self.long.blocks > SHORT && change.abs() > CHANGED {
             self.long = Mean { most: LONG, ..self.short };
-            self.spoken = UNKNOWN;
+            if change > 0 {
+                // What is too loud is made softer at once; what is softer may be noise.
+                self.spoken = UNKNOWN;
+            }
         }
         if self.long.blocks < UNKNOWN {
             return;
@@ -371,9 +397,16 @@ impl Agc {
     }
 }
 
+/// Gated by the chain's detector where there is one.
 impl CaptureBlock<f32> for Agc {
-    fn process(&mut self, frame: &mut [f32], _: &Near<'_>) {
-        Self::process(self, frame);
+    fn process(&mut self, frame: &mut [f32], near: &Near<'_>) {
+        match near.activity {
+            Some(Activity { probability, periodicity, noise, .. }) => {
+                let speech = probability > PROBABLY;
+                self.process_gated(frame, Gate { speech, voiced: periodicity >= VOWEL, noise });
+            }
+            None => Self::process(self, frame),
+        }
     }
 
     fn reset(&mut self) {

@@ -1,6 +1,9 @@
 //! Discontinuous transmission by comfort noise: what to send of each frame (RFC 3389, clauses 4 and 5).
 //!
-//! Speech goes out as it is. When the detector says silence, frames go out for 80 ms more, while an analyzer listens to
+//! What is speech is told by the capture chain with the samples ([`Sender::set_speech`](super::Sender::set_speech)), or where
+//! nobody tells, by a detector that hears the frames.
+//!
+//! Speech goes out as it is. When it ends, frames go out for 80 ms more, while an analyzer listens to
 //! the noise; then one description (SID) tells of it, and nothing follows while the noise stays as it is. Another
 //! description goes out when it has changed by 2 dB or audibly in spectrum, after 100 ms at the earliest, and after
 //! 1 s in any case, for a receiver that missed the last or came late.
@@ -60,9 +63,9 @@ impl<D: SpeechDetector> Dtx<D> {
         (self.listened, self.sent) = (0, None);
     }
 
-    /// Hears a frame and says what becomes of it.
-    pub(super) fn judge(&mut self, frame: &[i16]) -> Verdict {
-        if self.detector.is_speech(frame) {
+    /// Hears a frame and says what becomes of it. `told`: whether it is speech, where that is known.
+    pub(super) fn judge(&mut self, frame: &[i16], told: Option<bool>) -> Verdict {
+        if told.unwrap_or_else(|| self.detector.is_speech(frame)) {
             self.interrupt();
             return Verdict::Speech;
         }
@@ -109,11 +112,11 @@ mod tests {
     fn describes_a_pause_once_and_again_when_it_changes() {
         let (mut dtx, mut seed) = (Dtx::new(PayloadType::COMFORT_NOISE, 8_000, EnergyGate::new(8_000)), 1);
         for _ in 0..100 {
-            dtx.judge(&noise(300, &mut seed));
+            dtx.judge(&noise(300, &mut seed), None);
         }
-        assert_eq!(dtx.judge(&noise(9_000, &mut seed)), Verdict::Speech);
+        assert_eq!(dtx.judge(&noise(9_000, &mut seed), None), Verdict::Speech);
         // 120 ms of hangover less the block of speech itself, 80 ms of listening.
-        let verdicts: Vec<Verdict> = (0..70).map(|_| dtx.judge(&noise(300, &mut seed))).collect();
+        let verdicts: Vec<Verdict> = (0..70).map(|_| dtx.judge(&noise(300, &mut seed), None)).collect();
         let speech = verdicts.iter().take_while(|&&verdict| verdict == Verdict::Speech).count();
         assert!((9..=11).contains(&speech), "{speech}");
         let told: Vec<usize> =
@@ -123,9 +126,9 @@ mod tests {
         let Verdict::Noise(description) = verdicts[speech] else { panic!("{:?}", verdicts[speech]) };
         assert!((45..=46).contains(&description.level()), "{description:?}");
         // 4 dB less, which a time constant of 400 ms turns into 2 dB in 0.25 s.
-        let changed = (0..30).find(|_| matches!(dtx.judge(&noise(190, &mut seed)), Verdict::Noise(_)));
+        let changed = (0..30).find(|_| matches!(dtx.judge(&noise(190, &mut seed), None), Verdict::Noise(_)));
         assert!(changed.is_some_and(|frames| (5..25).contains(&frames)), "{changed:?}");
-        assert_eq!(dtx.judge(&noise(9_000, &mut seed)), Verdict::Speech);
+        assert_eq!(dtx.judge(&noise(9_000, &mut seed), None), Verdict::Speech);
     }
 
     /// Every frame that is louder than this is speech.
@@ -140,7 +143,7 @@ mod tests {
     #[test]
     fn any_detector_decides() {
         let mut dtx = Dtx::new(PayloadType::COMFORT_NOISE, 8_000, Threshold(1_000));
-        let mut judge = |peak| match dtx.judge(&[peak; 160]) {
+        let mut judge = |peak| match dtx.judge(&[peak; 160], None) {
             Verdict::Speech => 's',
             Verdict::Noise(_) => 'n',
             Verdict::Nothing => '-',

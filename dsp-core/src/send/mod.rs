@@ -141,6 +141,10 @@ pub struct Sender<S, D> {
     info: CodecInfo,
     packetizer: Packetizer<S>,
     dtx: Option<Dtx<D>>,
+    /// Whether what is captured now is speech, where a capture chain tells, and how many of the samples that wait end with
+    /// speech.
+    speech: Option<bool>,
+    spoken: usize,
     stats: SendStats,
 }
 
@@ -203,6 +207,8 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
             info,
             packetizer: Packetizer::new(need, room).ok_or(PacketLengthError::NoRoom { need, got })?,
             dtx: None,
+            speech: None,
+            spoken: 0,
             stats: SendStats::default(),
         })
     }
@@ -222,6 +228,7 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
         // What waited is dropped, and was captured for the encoder before.
         self.timestamp = self.timestamp();
         self.packetizer.clear();
+        self.spoken = 0;
         self.packetizer.set_frame(frame);
         self.info = encoder.info();
         self.payload_type = payload_type;
@@ -313,18 +320,30 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
         self.stats
     }
 
+    /// Says whether there is speech in the samples that are captured from now on: what a capture chain knows of them, its
+    /// detector's hangover included. A packet in which any sample is speech is sent, by comfort noise and by the encoder's own
+    /// pauses ([`Encoder::set_speech`]). `None`: the sender's own detector hears the packets, and the encoder knows nothing.
+    pub fn set_speech(&mut self, speech: Option<bool>) {
+        self.speech = speech;
+    }
+
     /// Takes in interleaved samples of one tick.
     ///
     /// # Errors
     /// [`Overflow`] if there is no room for them: none is taken then.
     pub fn capture(&mut self, pcm: &[i16]) -> Result<(), Overflow> {
-        self.packetizer.push(pcm)
+        self.packetizer.push(pcm)?;
+        if self.speech == Some(true) {
+            self.spoken = self.packetizer.pending();
+        }
+        Ok(())
     }
 
     /// Says nothing for `samples` (a channel): time goes on, nothing is sent, and the next packet carries the marker.
     /// What waited for a full frame is dropped.
     pub fn pause(&mut self, samples: usize) {
         let dropped = self.packetizer.clear();
+        self.spoken = 0;
         self.timestamp = self.timestamp.plus(self.info.ticks((samples + self.a_channel(dropped)) as u32));
         self.marker = true;
         if let Some(dtx) = &mut self.dtx {
@@ -337,7 +356,8 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
     pub fn packet(&mut self, encoder: &mut dyn Encoder, datagram: &mut [u8]) -> Option<Result<usize, SendError>> {
         // In line: most ticks have none.
         self.packetizer.front()?;
-        self.next_packet(datagram, |header, frame, datagram| {
+        self.next_packet(datagram, |header, frame, told, datagram| {
+            encoder.set_speech(told);
             write_packet(header, datagram, |payload| encoder.encode(frame, payload))
         })
     }
@@ -349,7 +369,10 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
         redundancy: &mut Redundancy<BLOCKS, BYTES>,
         datagram: &mut [u8],
     ) -> Option<Result<usize, SendError>> {
-        self.next_packet(datagram, |header, frame, datagram| redundancy.write(header, encoder, frame, datagram))
+        self.next_packet(datagram, |header, frame, told, datagram| {
+            encoder.set_speech(told);
+            redundancy.write(header, encoder, frame, datagram)
+        })
     }
 
     /// Writes the packet of an event in place of the next full frame, which is spent, and returns its length; `None` while no
@@ -383,6 +406,7 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
             ssrc: self.ssrc,
             ..RtpHeader::default()
         };
+        self.spoken = self.spoken.saturating_sub(frame);
         self.packetizer.pop();
         self.timestamp = self.timestamp.plus(ticks);
         if let Some(dtx) = &mut self.dtx {
@@ -407,11 +431,12 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
         Some(Ok(header + payload))
     }
 
-    /// `speech` writes the packet of a frame that isn't noise and returns the lengths of header and payload.
+    /// `speech` writes the packet of a frame that isn't noise and returns the lengths of header and payload; it is told
+    /// whether somebody speaks in it, where that is known.
     fn next_packet(
         &mut self,
         datagram: &mut [u8],
-        mut speech: impl FnMut(&RtpHeader<'_>, &[i16], &mut [u8]) -> Result<(usize, usize), SendError>,
+        mut speech: impl FnMut(&RtpHeader<'_>, &[i16], Option<bool>, &mut [u8]) -> Result<(usize, usize), SendError>,
     ) -> Option<Result<usize, SendError>> {
         loop {
             let frame = self.packetizer.front()?;
@@ -424,8 +449,9 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
                 ssrc: self.ssrc,
                 ..RtpHeader::default()
             };
+            let told = self.speech.map(|_| self.spoken > 0);
             let verdict = match &mut self.dtx {
-                Some(dtx) if self.info.channels == 1 => dtx.judge(frame),
+                Some(dtx) if self.info.channels == 1 => dtx.judge(frame, told),
                 _ => Verdict::Speech,
             };
             let noise = matches!(verdict, Verdict::Noise(_));
@@ -435,8 +461,9 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
                     write_packet(&header, datagram, |payload| description.write(payload))
                 }
                 (Verdict::Nothing, _) => Ok((0, 0)),
-                _ => speech(&header, frame, datagram),
+                _ => speech(&header, frame, told, datagram),
             };
+            self.spoken = self.spoken.saturating_sub(frame.len());
             self.packetizer.pop();
             self.timestamp = self.timestamp.plus(ticks);
             match result {

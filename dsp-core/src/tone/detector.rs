@@ -256,7 +256,7 @@ impl DtmfDetector {
         }
         let newest = heard.low.power.min(heard.high.power);
         // No sound, as in most of a call.
-        let loud = newest > 0 && i64::from(heard.low.power) + i64::from(heard.high.power) << 6 >= self.least;
+        let loud = newest > 0 && (i64::from(heard.low.power) + i64::from(heard.high.power)) << 6 >= self.least;
         if !loud && self.sounding.is_none() {
             self.early = false;
             return;
@@ -410,7 +410,7 @@ fn nearest(group: &Group, pairs: &Pairs) -> Option<(usize, i64)> {
         return None;
     }
     // Between the gain of the frequency and that of the most which it may be off.
-    let off = ((across << 12) / (along * i64::from(group.tolerances[index]) >> 12).max(1)).clamp(-4_096, 4_096);
+    let off = ((across << 12) / ((along * i64::from(group.tolerances[index])) >> 12).max(1)).clamp(-4_096, 4_096);
     let [below, at, above] = group.gains[index].map(i64::from);
     let gain = at + if off < 0 { ((below - at) * -off) >> 12 } else { ((above - at) * off) >> 12 };
     Some((index, (i64::from(pairs.power) * gain) >> 12))

@@ -183,6 +183,7 @@ impl DtmfGenerator {
 
 #[cfg(test)]
 mod tests {
+    use super::super::detector::FULL_SINE;
     use super::*;
     use std::vec;
     use std::vec::Vec;
@@ -206,7 +207,7 @@ mod tests {
             re += f64::from(x) * cos;
             im += f64::from(x) * sin;
         }
-        20.0 * (2.0 * (re * re + im * im).sqrt() / pcm.len() as f64).log10() + 3.14
+        20.0 * (2.0 * (re * re + im * im).sqrt() / pcm.len() as f64).log10() + f64::from(FULL_SINE) / 100.0
     }
 
     #[test]

@@ -301,7 +301,7 @@ impl Groups {
         self.sound.copy_within(HOP.., 0);
         self.filled = 0;
         // A sine of amplitude a has 8 a^2 / 2 in a millisecond, where its pointer has a^2.
-        (Heard { low, high, whole: whole * 8 / 4 >> SUM_SHIFT }, powers)
+        (Heard { low, high, whole: (whole * 8 / 4) >> SUM_SHIFT }, powers)
     }
 }
 

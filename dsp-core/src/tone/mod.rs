@@ -1,4 +1,5 @@
-//! Tones that signal: digits (DTMF), made and heard, and their codes as telephone events.
+//! Tones that signal: digits (DTMF), made and heard, and their codes as telephone events; and the tones of a call's progress,
+//! made.
 //!
 //! ```
 //! use dsp_core::tone::{Digit, DtmfConfig, DtmfDetector, DtmfGenerator, DtmfTone};
@@ -16,12 +17,16 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
+mod countries;
 mod detector;
 mod digit;
 mod generator;
 mod groups;
 mod oscillator;
+mod progress;
 
+pub use countries::{COUNTRIES, TABLE};
 pub use detector::{DtmfConfig, DtmfDetector, DtmfError, HeardDigit};
 pub use digit::{COLUMNS_HZ, Digit, EventCode, ROWS_HZ};
 pub use generator::{DtmfGenerator, DtmfTone, DtmfToneError};
+pub use progress::{ANSAM, CED, CNG, Country, ProgressError, ProgressGenerator, ProgressTone, Segment};

@@ -55,11 +55,6 @@ impl Oscillator {
         self.phase = self.phase.wrapping_add(self.step);
         value as i32
     }
-
-    /// Half a turn on.
-    pub(super) fn reverse(&mut self) {
-        self.phase ^= 1 << 31;
-    }
 }
 
 /// A rise from 0 to 1 as half a period of a cosine: `at` of `length`, in 2^-30.

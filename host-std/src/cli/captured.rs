@@ -1,5 +1,7 @@
 //! Digits of a capture, for `media-core dtmf detect`.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
@@ -25,6 +27,15 @@ pub(super) struct CapturedArgs {
 #[derive(Serialize)]
 struct Digits<'a> {
     digits: Vec<&'a DigitRow>,
+}
+
+/// Whether a file begins as a capture does: pcap, pcapng, rtpdump, or one of them packed by gzip.
+pub(super) fn is_capture(path: &Path) -> bool {
+    let mut begins = [0; 4];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut begins));
+    let is_pcap = |number: u32| matches!(number, 0xa1b2_c3d4 | 0xa1b2_3c4d | 0x0a0d_0d0a);
+    let packed = begins.starts_with(&[0x1f, 0x8b]) || &begins == b"#!rt";
+    read.is_ok() && (packed || is_pcap(u32::from_be_bytes(begins)) || is_pcap(u32::from_le_bytes(begins)))
 }
 
 /// Prints the digits of a capture: events and tones, each with its time after the first packet of RTP.

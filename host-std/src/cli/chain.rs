@@ -5,6 +5,7 @@ use dsp_core::echo::EchoConfig;
 use dsp_core::noise::NoiseLevel;
 use dsp_core::process::agc::AgcConfig;
 use dsp_core::process::echo_suppressor::EchoSuppressorConfig;
+use dsp_core::process::voice::VoiceConfig;
 use host_std::session::{CaptureConfig, EchoSettings};
 
 const HEADING: &str = "Microphone";
@@ -36,6 +37,12 @@ impl Ns {
             Self::Strong => "strongly",
         }
     }
+}
+
+/// The voice detector of a call that pauses by it.
+pub(super) fn detector(aggressiveness: u8) -> VoiceConfig {
+    // What follows a word is part of it.
+    VoiceConfig { aggressiveness, hangover_ms: 40, ..VoiceConfig::default() }
 }
 
 /// What is between microphone and encoder.

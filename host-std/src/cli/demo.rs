@@ -20,7 +20,7 @@ use host_std::record::pcap::PcapWriter;
 use host_std::report::{Report, SideReport};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
-use host_std::session::{Call, CallConfig, Identity, OwnDetector};
+use host_std::session::{Call, CallConfig, CaptureConfig, Identity};
 use host_std::simulate::ambience::{Ambience, AmbienceError};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::proxy::Proxy;
@@ -32,9 +32,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
-use super::chain::CaptureArgs;
+use super::chain::{CaptureArgs, detector};
 use super::codecs::CodecName;
 use super::digits::DigitArgs;
+use super::keep::{self, KeepArgs};
 use super::settings::{self, Concealment, OpusArgs};
 use super::signals::Stop;
 use super::talk::asked_to_end;
@@ -89,7 +90,8 @@ pub(super) struct Args {
     /// Silence isn't sent: Opus by its own means, other codecs by comfort noise
     #[arg(long)]
     dtx: bool,
-    /// Find the pauses by the voice detector instead of by level; 0 sends most, 3 takes least noise for speech
+    /// Find the pauses by the capture chain's voice detector instead of by level, whatever codec it is, and gate --agc by it;
+    /// 0 sends most, 3 takes least noise for speech
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=3), num_args = 0..=1,
         default_missing_value = "2", requires = "dtx", value_name = "0-3")]
     vad: Option<u8>,
@@ -132,6 +134,8 @@ pub(super) struct Args {
     json: bool,
     #[command(flatten)]
     digits: DigitArgs,
+    #[command(flatten)]
+    keep: KeepArgs,
     #[command(flatten)]
     microphone: CaptureArgs,
     #[command(flatten)]
@@ -244,12 +248,11 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         codecs: vec![args.codec.format(setup.rate_hz, args.channels)?],
         registry: settings::registry(setup.opus, args.concealment),
         comfort_noise: args.dtx,
-        detector: args.vad.map(OwnDetector::voice),
         redundancy: args.red,
         ptime_ms: args.ptime,
         srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
         wall_clock: wall,
-        capture: args.microphone.config(),
+        capture: CaptureConfig { detector: args.vad.map(detector), ..args.microphone.config() },
         metering: true,
         ..CallConfig::with_identity(port, identity)
     };
@@ -322,18 +325,28 @@ fn run_fast(
     let mut at_ms = 0;
     let stop = Stop::listen();
     let mut pressed = args.digits.pressed().into_iter().peekable();
+    let (rate_hz, channels) = (simulation.ends[0].sample_rate_hz(), simulation.ends[0].channels());
+    let recording = args.keep.record(&mut simulation.ends[0].call, Instant::ZERO, rate_hz, channels)?;
+    let mut announcements = args.keep.announcements(rate_hz, channels)?.into_iter().peekable();
     while at_ms < end_ms && !stop.asked() {
         let due = pressed.next_if(|pressed| pressed.at.as_millis() as u64 <= at_ms);
         if let Some(due) = due {
             simulation.ends[0].call.send_digits(&due.keys)?;
             continue;
         }
+        if let Some(due) = announcements.next_if(|announcement| announcement.at.as_millis() <= at_ms) {
+            keep::announce(&mut simulation.ends[0].call, due.player);
+            continue;
+        }
         let next = pressed.peek().map_or(u64::MAX, |pressed| pressed.at.as_millis() as u64);
+        let next = announcements.peek().map_or(next, |announcement| next.min(announcement.at.as_millis()));
         at_ms = (at_ms + 1_000).min(end_ms).min(next);
         simulation.run_until(Instant::from_millis(at_ms));
+        keep::keep_pace(recording.as_ref(), rate_hz, Duration::from_millis(at_ms));
         bar.set_position(at_ms);
     }
     bar.finish_and_clear();
+    let failure = keep::finish(recording, args.json).err().map(|error| error.to_string());
     let mut calls = simulation.ends.map(|end| end.call);
     Ok(Run {
         recorders: calls.each_mut().map(recorder),
@@ -341,7 +354,7 @@ fn run_fast(
         addresses,
         unix_micros_at_zero: VIRTUAL_EPOCH_MICROS,
         seconds: at_ms as f64 / 1_000.0,
-        failure: None,
+        failure,
     })
 }
 
@@ -371,6 +384,8 @@ async fn run_realtime(
     let answer = calls[1].answer(clock.now(), &offer)?;
     calls[0].accept(clock.now(), &answer)?;
     make_folder(&args.out)?;
+    let recording = args.keep.record(&mut calls[0], clock.now(), setup.rate_hz, args.channels)?;
+    let announcements = args.keep.announcements(setup.rate_hz, args.channels)?;
 
     let proxy = tokio::spawn(proxy.run(clock));
     let bar = progress(args);
@@ -413,6 +428,7 @@ async fn run_realtime(
     let (keys, pressed) = mpsc::channel(16);
     args.digits.schedule(&keys);
     let pressing = tokio::spawn(digits::press(pressed, hang_ups[0].clone(), "\n"));
+    let announcing = tokio::spawn(keep::announce_all(announcements, hang_ups[0].clone()));
     let hang_up = hang_ups.clone();
     let interrupt = tokio::spawn(async move {
         asked_to_end().await;
@@ -424,6 +440,8 @@ async fn run_realtime(
     let (_, finished) = tokio::join!(show, both);
     interrupt.abort();
     pressing.abort();
+    announcing.abort();
+    let recorded = keep::finish(recording, args.json).err().map(|error| error.to_string());
     let seconds = (clock.now().since(begin).as_micros() as f64 / 1e6).min(args.seconds);
     proxy.abort();
     bar.finish_and_clear();
@@ -435,6 +453,7 @@ async fn run_realtime(
                 Ended::Front(error) => Some(format!("the device side of a call can't be made: {error}")),
                 _ => None,
             });
+            let failure = failure.or(recorded);
             let mut calls = [a.call, b.call];
             let recorders = calls.each_mut().map(recorder);
             Ok(Run { calls, recorders, addresses, unix_micros_at_zero, seconds, failure })

@@ -28,12 +28,15 @@ pub(super) struct Args {
     #[arg(long, value_parser = |s: &str| super::number_in(s, -90.0, HIGHEST_DB), value_name = "DB")]
     gain: Vec<f64>,
     /// The WAV files, and last the file to write; one that is there is replaced
-    #[arg(num_args = 2.., required = true, value_name = "FILE.wav")]
+    #[arg(num_args = 1.., required = true, value_name = "FILE.wav")]
     files: Vec<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let Some((output, inputs)) = args.files.split_last() else { return Err("no file is named".into()) };
+    let (output, inputs) = match args.files.split_last() {
+        Some((output, inputs)) if !inputs.is_empty() => (output, inputs),
+        _ => return Err("the files to mix are wanted, and last the file to write".into()),
+    };
     if args.gain.len() > inputs.len() {
         return Err(format!("{} gains for {} files", args.gain.len(), inputs.len()).into());
     }

@@ -11,6 +11,7 @@ mod digits;
 mod dtmf;
 mod encode;
 mod exchange;
+mod keep;
 mod keyboard;
 mod mix;
 mod netsim;
@@ -25,6 +26,7 @@ mod signals;
 mod sound;
 mod summary;
 mod talk;
+mod tone;
 mod waiting;
 
 use std::any::TypeId;
@@ -59,12 +61,13 @@ enum Command {
     Codecs(codecs::Args),
     Resample(resample::Args),
     Process(process::Args),
+    Dtmf(dtmf::Args),
+    Tone(tone::Args),
     Mix(mix::Args),
     Conference(conference::Args),
     Probe(probe::Args),
     Replay(replay::Args),
     Netsim(netsim::Args),
-    Dtmf(dtmf::Args),
 }
 
 /// A woman who speaks, 16 kHz.
@@ -91,12 +94,13 @@ pub(crate) fn run() -> ExitCode {
         Command::Codecs(args) => codecs::run(&args),
         Command::Resample(args) => resample::run(&args),
         Command::Process(args) => process::run(&args),
+        Command::Dtmf(args) => dtmf::run(&args),
+        Command::Tone(args) => tone::run(&args),
         Command::Conference(args) => conference::run(&args),
         Command::Mix(args) => mix::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Netsim(args) => netsim::run(&args),
-        Command::Dtmf(args) => dtmf::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -110,6 +114,11 @@ pub(crate) fn run() -> ExitCode {
 /// The commands and options. To each option that takes a number, one with a minus is a number too: so its range is told
 /// where it's outside, and not that there is no option `-5`.
 fn command_line() -> clap::Command {
+    Cli::command().mut_subcommands(with_numbers)
+}
+
+/// That of a command and of those under it.
+fn with_numbers(command: clap::Command) -> clap::Command {
     let numbers = [
         TypeId::of::<f64>(),
         TypeId::of::<u64>(),
@@ -118,12 +127,11 @@ fn command_line() -> clap::Command {
         TypeId::of::<u8>(),
         TypeId::of::<Dscp>(),
     ];
-    Cli::command().mut_subcommands(|command| {
-        command.mut_args(|option| {
-            let is_number = numbers.iter().any(|number| option.get_value_parser().type_id() == *number);
-            if is_number { option.allow_negative_numbers(true) } else { option }
-        })
-    })
+    let command = command.mut_args(|option| {
+        let is_number = numbers.iter().any(|number| option.get_value_parser().type_id() == *number);
+        if is_number { option.allow_negative_numbers(true) } else { option }
+    });
+    command.mut_subcommands(with_numbers)
 }
 
 /// Writes to stdout what the user asked for. A reader that has seen enough (`| head`) is no error.

@@ -5,7 +5,7 @@ use dsp_core::time::Duration;
 use host_std::report::{CallSoundFigures, DigitRow, FindingRow, digits_in_words};
 use host_std::sdp::Direction;
 use host_std::session::driver::{Ended, Status};
-use host_std::session::{Call, CallStats};
+use host_std::session::{Call, CallStats, EchoStatus};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -107,7 +107,14 @@ fn ended_text(ended: &Ended) -> &'static str {
 }
 
 /// How the call was, in words.
-pub(super) fn text(stats: &CallStats, digits: &[DigitRow], ended: &Ended, rate_hz: u32, seconds: f64) -> String {
+pub(super) fn text(
+    stats: &CallStats,
+    digits: &[DigitRow],
+    echo: Option<&EchoStatus>,
+    ended: &Ended,
+    rate_hz: u32,
+    seconds: f64,
+) -> String {
     let receiver = &stats.total;
     let ms = |samples: u64| samples * 1_000 / u64::from(rate_hz);
     let delay = &receiver.playout_delay;
@@ -225,6 +232,9 @@ pub(super) fn text(stats: &CallStats, digits: &[DigitRow], ended: &Ended, rate_h
         let conversation = conversation.map(|(r, mos_cq)| format!(", {mos_cq:.1} with its delay (R {r:.0})"));
         lines.push(format!("  quality     MOS {mos_lq:.1} to listen to{}", conversation.unwrap_or_default()));
     }
+    if let Some(echo) = echo {
+        lines.push(format!("  echo        {}", echo_text(echo)));
+    }
     if let Some(lost) = stats.remote_fraction_lost {
         lines.push(format!("  their side  {:.1} % lost lately", lost * 100.0));
     }
@@ -242,10 +252,25 @@ pub(super) fn text(stats: &CallStats, digits: &[DigitRow], ended: &Ended, rate_h
     lines.join("\n") + "\n"
 }
 
+/// What the echo canceller told last.
+fn echo_text(echo: &EchoStatus) -> String {
+    let or_none =
+        |value: Option<f32>, unit| value.map_or_else(|| "unknown".into(), |value| format!("{value:.1} {unit}"));
+    format!(
+        "{} taken out lately, delay {}, drift {:+.1} ppm; {} path changes, diverged {} times",
+        or_none(echo.erle_db, "dB"),
+        or_none(echo.delay_ms, "ms"),
+        echo.drift_ppm,
+        echo.path_changes,
+        echo.diverged
+    )
+}
+
 /// The same as JSON, with every number.
 pub(super) fn json(
     stats: &CallStats,
     digits: &[DigitRow],
+    echo: Option<&EchoStatus>,
     ended: &Ended,
     rate_hz: u32,
     seconds: f64,
@@ -323,6 +348,15 @@ pub(super) fn json(
         "packets_received": stats.receiver.reception.received,
         "packets_lost": stats.receiver.reception.cumulative_lost(),
     });
+    if let Some(echo) = echo {
+        call["echo"] = json!({
+            "erle_db": echo.erle_db,
+            "delay_ms": echo.delay_ms,
+            "drift_ppm": echo.drift_ppm,
+            "path_changes": echo.path_changes,
+            "diverged": echo.diverged,
+        });
+    }
     call["sources"] = json!({
         "admitted": stats.sources.admitted,
         "replaced": stats.sources.replaced,
@@ -353,7 +387,7 @@ mod tests {
             late: 3,
             ..ReceiverStats::default()
         };
-        let words = text(&stats, &[], &Ended::HungUp, 8_000, 8.0);
+        let words = text(&stats, &[], None, &Ended::HungUp, 8_000, 8.0);
         assert!(words.contains("received    398 packets; 2 lost, 3 late"), "{words}");
         assert!(
             words.contains(
@@ -361,13 +395,13 @@ mod tests {
             ),
             "{words}"
         );
-        let value = json(&stats, &[], &Ended::HungUp, 8_000, 8.0);
+        let value = json(&stats, &[], None, &Ended::HungUp, 8_000, 8.0);
         assert_eq!((&value["packets_received"], &value["packets_lost"]), (&json!(398), &json!(2)));
         assert_eq!((&value["restarts"], &value["ssrc_changes"]), (&json!(1), &json!(0)));
         assert_eq!(value["current_source"], json!({ "packets_received": 199, "packets_lost": 1 }));
         stats.sources.admitted = 3;
         stats.sources.replaced = 1;
-        let words = text(&stats, &[], &Ended::HungUp, 8_000, 8.0);
+        let words = text(&stats, &[], None, &Ended::HungUp, 8_000, 8.0);
         assert!(words.contains("sources     3 heard, 1 of them in another's place"), "{words}");
     }
 
@@ -388,19 +422,42 @@ mod tests {
         let mut stats = CallStats::default();
         (stats.datagrams, stats.control, stats.foreign, stats.total) = (411, 7, 3, total);
         assert_eq!(stats.unaccounted()[..2], [0, 0]);
-        let words = text(&stats, &[], &Ended::HungUp, 8_000, 8.0);
+        let words = text(&stats, &[], None, &Ended::HungUp, 8_000, 8.0);
         for told in [
             "398 packets; 3 lost, 5 late, 90 discarded",
             "3 of payload types that nobody agreed on, 2 of no sequence, 1 unusable",
         ] {
             assert!(words.contains(told), "{told}: {words}");
         }
-        let value = json(&stats, &[], &Ended::HungUp, 8_000, 8.0);
+        let value = json(&stats, &[], None, &Ended::HungUp, 8_000, 8.0);
         let packets = value["packets"].as_object().unwrap();
         let counts: u64 = packets.values().map(|count| count.as_u64().unwrap()).sum();
         assert_eq!(counts, 2 * stats.datagrams, "{value}");
         let received = ["played", "late", "discarded", "duplicate", "undecodable", "event", "other_payload", "waiting"];
         let received: u64 = received.iter().map(|name| packets[*name].as_u64().unwrap()).sum();
         assert_eq!(value["packets_received"], received);
+    }
+
+    #[test]
+    fn the_echo_is_told_where_a_canceller_runs() {
+        let stats = CallStats::default();
+        let echo = EchoStatus {
+            erle_db: Some(41.25),
+            delay_ms: Some(120.5),
+            drift_ppm: -20.0,
+            path_changes: 1,
+            ..EchoStatus::default()
+        };
+        let words = text(&stats, &[], Some(&echo), &Ended::HungUp, 8_000, 8.0);
+        let line =
+            "echo        41.2 dB taken out lately, delay 120.5 ms, drift -20.0 ppm; 1 path changes, diverged 0 times";
+        assert!(words.contains(line), "{words}");
+        let value = json(&stats, &[], Some(&echo), &Ended::HungUp, 8_000, 8.0);
+        let told = json!({ "erle_db": 41.25, "delay_ms": 120.5, "drift_ppm": -20.0, "path_changes": 1, "diverged": 0 });
+        assert_eq!(value["echo"], told);
+        // Nothing was played yet, and no canceller at all.
+        assert!(text(&stats, &[], Some(&EchoStatus::default()), &Ended::HungUp, 8_000, 8.0).contains("delay unknown"));
+        assert!(!text(&stats, &[], None, &Ended::HungUp, 8_000, 8.0).contains("echo "));
+        assert_eq!(json(&stats, &[], None, &Ended::HungUp, 8_000, 8.0)["echo"], json!(null));
     }
 }

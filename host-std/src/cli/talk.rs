@@ -10,13 +10,14 @@ use dsp_core::time::{Duration, NtpTime};
 use host_std::opus::{self, OpusEncoderConfig};
 use host_std::sdp::{self, SrtpPolicy};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{Call, CallConfig, Latching, Missed, OwnDetector};
+use host_std::session::{Call, CallConfig, CaptureConfig, Latching, Missed};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
-use super::chain::CaptureArgs;
+use super::chain::{CaptureArgs, detector};
 use super::codecs::CodecName;
 use super::digits::DigitArgs;
+use super::keep::{self, KeepArgs};
 use super::network::{NetworkArgs, Place};
 use super::reoffer::{self, Timetable};
 use super::settings::{self, Concealment, Jitter, OpusArgs};
@@ -64,7 +65,8 @@ struct TalkArgs {
     /// Silence isn't sent if the other side wants that too: Opus by its own means, other codecs by comfort noise
     #[arg(long)]
     dtx: bool,
-    /// Find the pauses by the voice detector instead of by level; 0 sends most, 3 takes least noise for speech
+    /// Find the pauses by the capture chain's voice detector instead of by level, whatever codec it is, and gate --agc by it;
+    /// 0 sends most, 3 takes least noise for speech
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=3), num_args = 0..=1,
         default_missing_value = "2", requires = "dtx", value_name = "0-3")]
     vad: Option<u8>,
@@ -94,6 +96,8 @@ struct TalkArgs {
     later: Timetable,
     #[command(flatten)]
     digits: DigitArgs,
+    #[command(flatten)]
+    keep: KeepArgs,
     #[command(flatten)]
     sound: SoundArgs,
     /// Microphone gain to begin with, in dB
@@ -237,6 +241,9 @@ fn talk(
     let mux = call.negotiated_transport().is_some_and(|agreed| agreed.rtcp_mux);
     let rtcp = if mux { None } else { Some(UdpSocket::from_std(rtcp)?) };
     summary::describe(&call);
+    let channels = call.channels().unwrap_or(1);
+    let announcements = args.keep.announcements(rate_hz, channels)?;
+    let recorder = args.keep.record(&mut call, clock.now(), rate_hz, channels)?;
     let mut driver = Driver {
         call,
         rtp: UdpSocket::from_std(rtp)?,
@@ -248,7 +255,7 @@ fn talk(
         digits: None,
     };
     let begin = clock.now();
-    let (ended, call, mut audio, send_error, digits) = runtime.block_on(async {
+    let (ended, call, mut audio, send_error, digits, echo) = runtime.block_on(async {
         let (commands, from_user) = mpsc::channel(16);
         let (status, watching) = watch::channel(Status::default());
         let (wishes, wished) = mpsc::channel(16);
@@ -287,10 +294,12 @@ fn talk(
             wished,
             written,
         ));
+        let last = watching.clone();
         let display = tokio::spawn(summary::display(watching, keyboard.is_some()));
         args.digits.schedule(&keys);
         let pressing = tokio::spawn(digits::press(pressed, commands.clone(), line_end));
         let listening = tokio::spawn(digits::listen(heard, begin, line_end));
+        let announcing = tokio::spawn(keep::announce_all(announcements, commands.clone()));
         let interrupt = {
             let commands = commands.clone();
             tokio::spawn(async move {
@@ -302,21 +311,31 @@ fn talk(
         let finished = driver.run(from_user, status).await;
         negotiation.abort();
         pressing.abort();
+        announcing.abort();
         interrupt.abort();
         let Finished { ended, call, audio, send_error, .. } = finished;
         let _ = display.await;
         let digits = listening.await.unwrap_or_default();
         drop(keyboard);
-        (ended, call, audio, send_error, digits)
+        let echo = last.borrow().echo;
+        (ended, call, audio, send_error, digits, echo)
     });
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = call.stats();
     if args.json {
-        let json = serde_json::to_string_pretty(&summary::json(&stats, digits.rows(), &ended, rate_hz, seconds))?;
+        let json = serde_json::to_string_pretty(&summary::json(
+            &stats,
+            digits.rows(),
+            echo.as_ref(),
+            &ended,
+            rate_hz,
+            seconds,
+        ))?;
         print(&format!("{json}\n"))?;
     } else {
-        print(&summary::text(&stats, digits.rows(), &ended, rate_hz, seconds))?;
+        print(&summary::text(&stats, digits.rows(), echo.as_ref(), &ended, rate_hz, seconds))?;
     }
+    let recorded = keep::finish(recorder, args.json);
     // Some may always be lost; most of them are no call.
     let unsent = send_error.filter(|_| u64::from(stats.unsent) * 2 > u64::from(stats.sender.packets));
     let closed = audio.close();
@@ -331,7 +350,7 @@ fn talk(
         (_, None, Err(error)) => Err(super::chain(&error).into()),
         _ => match unsent {
             Some(error) => Err(format!("{} datagrams could not be sent: {error}", stats.unsent).into()),
-            None => Ok(()),
+            None => recorded,
         },
     }
 }
@@ -384,8 +403,7 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         codecs: args.codec.iter().map(|name| name.format(args.rate, args.channels)).collect::<Result<_, _>>()?,
         registry: settings::registry(opus, args.concealment),
         comfort_noise: args.dtx,
-        detector: args.vad.map(OwnDetector::voice),
-        capture: args.microphone.config(),
+        capture: CaptureConfig { detector: args.vad.map(detector), ..args.microphone.config() },
         metering: true,
         redundancy: args.red,
         sources: args.sources.into(),

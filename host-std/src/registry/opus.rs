@@ -98,6 +98,16 @@ impl Encoder for Pausing {
         self.encoder.adapt(&within)
     }
 
+    /// In speech it doesn't pause, whatever the encoder itself would say; and it takes nothing that was said before for
+    /// the beginning of a silence.
+    fn set_speech(&mut self, speech: Option<bool>) {
+        let pauses = speech != Some(true);
+        if self.dtx && self.encoder.config().dtx != pauses {
+            let set = self.encoder.set(OpusEncoderConfig { dtx: pauses, ..self.encoder.config() });
+            debug_assert!(set.is_ok(), "{set:?}");
+        }
+    }
+
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {
         let len = self.encoder.encode(pcm, payload)?;
         let pauses = self.dtx && len <= 2 && self.encoder.in_dtx();

@@ -22,10 +22,13 @@ mod numbers;
 use std::net::{IpAddr, SocketAddr};
 
 use dsp_core::codec::Adaptation;
+use dsp_core::process::activity::Activity;
 use dsp_core::receive::Played;
 use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Ssrc};
 
+#[cfg(feature = "record")]
+use super::announcement::Announcement;
 use super::config::{Settings, Spare};
 use super::digits::DigitQueue;
 use super::front::NO_SOUND;
@@ -50,6 +53,9 @@ pub struct Call {
     pub(super) tap: Option<Box<dyn Tap>>,
     stats: CallStats,
     meters: Option<Box<Meters>>,
+    /// What is played to the other side.
+    #[cfg(feature = "record")]
+    pub(super) announcement: Option<Box<Announcement>>,
     /// What offers and answers are made of.
     local: LocalMedia,
     pub(super) settings: Settings,
@@ -87,6 +93,8 @@ impl Call {
             refused,
             stats,
             meters,
+            #[cfg(feature = "record")]
+            announcement: None,
             spare,
             tap,
             digits,
@@ -273,8 +281,28 @@ impl Call {
         self.capture_stream(captured_at, 0, pcm);
     }
 
+    /// What the capture chain knows of the sound that the stream with this number captures from now on: whether somebody
+    /// speaks in it, which the sender's pauses follow. `None`: nothing, and the sender hears for itself. A front end says it.
+    pub fn hear_activity(&mut self, stream: usize, activity: Option<Activity>) {
+        if let Some(stream) = self.streams.get_mut(stream).and_then(Option::as_mut) {
+            stream.hear_activity(activity);
+        }
+    }
+
     /// As [`capture`](Self::capture), for the stream with this number.
     pub fn capture_stream(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
+        #[cfg(feature = "record")]
+        if stream == 0
+            && let Some(mut announcement) = self.announcement.take()
+        {
+            self.capture_as_it_is(captured_at, stream, announcement.blend(pcm));
+            self.announcement = Some(announcement).filter(|announcement| !announcement.is_over());
+            return;
+        }
+        self.capture_as_it_is(captured_at, stream, pcm);
+    }
+
+    fn capture_as_it_is(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
         let Some(transport) = &self.transport else { return };
         let open = transport.is_open() && transport.agreed().has_remote();
         let taken =

@@ -3,11 +3,13 @@
 use std::fmt;
 
 use dsp_core::format;
-use dsp_core::front::{CaptureBlock, CaptureChain, CaptureParts, FrontError, InFloat, Near, NoBlock, Plain, Stage};
+use dsp_core::front::{CaptureBlock, CaptureChain, CaptureParts, FrontError, InFloat, Near, Plain, Stage};
 use dsp_core::noise::{NoiseLevel, NoiseStats};
+use dsp_core::process::activity::Activity;
 use dsp_core::process::agc::{Agc, AgcConfig};
 use dsp_core::process::biquad::{Biquad, BiquadDesign};
 use dsp_core::process::echo_suppressor::EchoSuppressorConfig;
+use dsp_core::process::voice::{VoiceConfig, VoiceDetector};
 
 use super::canceller::{EchoSettings, HostEcho};
 use super::denoiser::HostNoise;
@@ -53,9 +55,13 @@ pub struct CaptureConfig {
     pub echo_suppressor: Option<EchoSuppressorConfig>,
     /// The noise suppressor, at 8, 16, 32 and 48 kHz.
     pub noise: Option<NoiseLevel>,
+    /// The voice detector: its rate is the call's, whatever is said here. It gates the gain control, and pauses in what is sent
+    /// follow it, by comfort noise ([`CallConfig::comfort_noise`](super::CallConfig::comfort_noise)) and by the codec's own
+    /// means. At rates that are no multiples of 8 kHz there is none, and the sender hears for itself.
+    pub detector: Option<VoiceConfig>,
     /// The gain control: its rate is the call's, whatever is said here. It has multiples of 8 kHz.
     pub gain: Option<AgcConfig>,
-    /// A block of your own, behind the others.
+    /// A block of your own, between noise suppressor and detector.
     pub own: Option<OwnBlock>,
 }
 
@@ -67,9 +73,10 @@ impl CaptureConfig {
 
     /// Whether there is nothing between microphone and stream.
     pub(super) fn is_empty(&self) -> bool {
-        let Self { high_pass_hz, echo, echo_suppressor, noise, gain, own } = self;
+        let Self { high_pass_hz, echo, echo_suppressor, noise, detector, gain, own } = self;
         let echo = echo.is_some() || echo_suppressor.is_some();
-        high_pass_hz.is_none() && !echo && noise.is_none() && gain.is_none() && own.is_none()
+        let hears = high_pass_hz.is_some() || echo || noise.is_some();
+        !hears && detector.is_none() && gain.is_none() && own.is_none()
     }
 }
 
@@ -90,6 +97,8 @@ pub enum CaptureStep {
     Echo,
     /// The noise suppressor.
     Noise,
+    /// The voice detector; while it's off, the sender hears for itself.
+    Detector,
     /// The gain control.
     Gain,
     /// The block of your own.
@@ -105,7 +114,7 @@ impl CaptureParts for HostParts {
     type Noise = HostNoise;
     type Gain = Agc;
     type Own = HostOwn;
-    type Detector = NoBlock;
+    type Detector = VoiceDetector;
 }
 
 /// The capture chain of one channel of a call's sound.
@@ -123,7 +132,7 @@ impl HostBlock {
     /// # Errors
     /// [`FrontError`] for a corner that is 0 or not below half the rate, and for a rate that a block doesn't have.
     pub(super) fn new(config: &CaptureConfig, sample_rate_hz: u32) -> Result<Self, FrontError> {
-        let CaptureConfig { high_pass_hz, echo, echo_suppressor, noise, gain, own } = config;
+        let CaptureConfig { high_pass_hz, echo, echo_suppressor, noise, detector, gain, own } = config;
         let mut chain = CaptureChain::default();
         if let Some(corner_hz) = *high_pass_hz {
             let design = BiquadDesign::high_pass(sample_rate_hz, corner_hz).map_err(FrontError::HighPass)?;
@@ -137,6 +146,9 @@ impl HostBlock {
         if let Some(level) = *noise {
             chain.noise = Some(Stage::new(HostNoise::new(level, sample_rate_hz)?)?);
         }
+        // At a rate that it doesn't have, the sender's own detector is what there is.
+        let detector = detector.and_then(|config| VoiceDetector::new(VoiceConfig { sample_rate_hz, ..config }).ok());
+        chain.detector = detector.map(Stage::new).transpose()?;
         if let Some(gain) = *gain {
             let agc = Agc::new(AgcConfig { sample_rate_hz, ..gain }).map_err(FrontError::Gain)?;
             chain.gain = Some(Stage::new(agc)?);
@@ -155,6 +167,7 @@ impl HostBlock {
             CaptureStep::HighPass => chain.high_pass.as_mut().map(|stage| stage.set_on(on)),
             CaptureStep::Echo => chain.echo.as_mut().map(|stage| stage.set_on(on)),
             CaptureStep::Noise => chain.noise.as_mut().map(|stage| stage.set_on(on)),
+            CaptureStep::Detector => chain.detector.as_mut().map(|stage| stage.set_on(on)),
             CaptureStep::Gain => chain.gain.as_mut().map(|stage| stage.set_on(on)),
             CaptureStep::Own => chain.own.as_mut().map(|stage| stage.set_on(on)),
         }
@@ -185,6 +198,10 @@ impl CaptureBlock<i16> for HostBlock {
 
     fn delay_samples(&self) -> usize {
         self.0.delay_samples()
+    }
+
+    fn activity(&self) -> Option<Activity> {
+        self.0.activity()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The device side of a call on a host: the core's front end, sized for any call, with its capture chain.
 
 use dsp_core::front::{FrontConfig, FrontEnd, FrontError, Media};
+use dsp_core::process::activity::Activity;
 use dsp_core::receive::Played;
 use dsp_core::time::Instant;
 
@@ -83,6 +84,10 @@ impl Media for CallStream<'_> {
         self.call.hear_microphone(self.stream, pcm);
     }
 
+    fn hear_activity(&mut self, activity: Option<Activity>) {
+        self.call.hear_activity(self.stream, activity);
+    }
+
     fn capture(&mut self, captured_at: Instant, pcm: &[i16]) {
         self.call.capture_stream(captured_at, self.stream, pcm);
     }
@@ -102,6 +107,10 @@ impl Media for Call {
 
     fn microphone(&mut self, captured_at: Instant, pcm: &[i16]) {
         self.stream(0).microphone(captured_at, pcm);
+    }
+
+    fn hear_activity(&mut self, activity: Option<Activity>) {
+        self.stream(0).hear_activity(activity);
     }
 
     fn capture(&mut self, captured_at: Instant, pcm: &[i16]) {

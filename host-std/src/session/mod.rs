@@ -3,6 +3,8 @@
 //!
 //! A server may hold a thousand [`Call`]s and tick them in a batch: none of them owns a task, a socket or a timer.
 
+#[cfg(feature = "record")]
+mod announcement;
 mod call;
 mod canceller;
 mod capture;

@@ -6,12 +6,13 @@ use crate::{echoed, meter, semihosting};
 
 /// Prints hash and figures of both cancellers.
 pub fn measure() {
-    report("small", size_of::<echoed::Small>(), |clock| echoed::small(echoed::BLOCKS, clock));
-    report("whole", size_of::<echoed::Whole>(), |clock| echoed::whole(echoed::BLOCKS, clock));
+    report("echo small", size_of::<echoed::Small>(), |clock| echoed::small(echoed::BLOCKS, clock));
+    report("echo whole", size_of::<echoed::Whole>(), |clock| echoed::whole(echoed::BLOCKS, clock));
 }
 
-fn report(name: &str, bytes: usize, run: impl FnOnce(&dyn Fn() -> u32) -> echoed::Echoed) {
-    // The stack is painted where the first block begins: the canceller itself lies above.
+/// Prints hash and figures of what runs in the canceller's scene.
+pub fn report(name: &str, bytes: usize, run: impl FnOnce(&dyn Fn() -> u32) -> echoed::Echoed) {
+    // The stack is painted where the first block begins: the block itself lies above.
     let top = Cell::new(None);
     let clock = || {
         if top.get().is_none() {
@@ -22,9 +23,9 @@ fn report(name: &str, bytes: usize, run: impl FnOnce(&dyn Fn() -> u32) -> echoed
     };
     let echoed = run(&clock);
     let stack = top.get().map_or(0, |top| top - meter::deepest_used());
-    semihosting::print("echo ", name, echoed.hash);
-    semihosting::print("echo cost ", name, echoed.mean);
-    semihosting::print("  most ", name, echoed.most);
-    semihosting::print("echo bytes ", name, bytes as u32);
-    semihosting::print("echo stack ", name, stack);
+    semihosting::print("", name, echoed.hash);
+    semihosting::print("cost ", name, echoed.mean);
+    semihosting::print("most ", name, echoed.most);
+    semihosting::print("bytes ", name, bytes as u32);
+    semihosting::print("stack ", name, stack);
 }

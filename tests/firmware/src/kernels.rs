@@ -9,6 +9,7 @@ use dsp_core::process::biquad::{Biquad, BiquadDesign};
 use dsp_core::process::goertzel::{Goertzel, GoertzelDesign};
 use dsp_core::process::level::Metered;
 use dsp_core::process::mixer::Mixer;
+use dsp_core::tone::{Digit, DtmfConfig, DtmfDetector, DtmfGenerator, DtmfTone};
 
 const FRAME: usize = 160;
 
@@ -39,6 +40,23 @@ pub fn measure<S: Kernel + Metered>(body: &str, clock: impl Fn() -> u32, print: 
         black_box(&goertzel);
     });
     print(name("160 goertzel i16", "160 goertzel f32"), heard);
+    if let (Ok(mut generator), Ok(mut detector)) =
+        (DtmfGenerator::new(DtmfTone::default()), DtmfDetector::new(DtmfConfig::default()))
+    {
+        let (mut made, mut heard, mut frames) = (0, 0, 0);
+        let mut sound = [S::default(); FRAME];
+        for digit in [Digit::One, Digit::D] {
+            generator.press(black_box(digit));
+            while generator.is_sounding() {
+                made += cost(&mut || _ = generator.fill(black_box(&mut sound)));
+                heard += cost(&mut || detector.hear(black_box(&sound), |digit| _ = black_box(digit)));
+                frames += 1;
+            }
+        }
+        print(name("160 digits made i16", "160 digits made f32"), made / frames);
+        print(name("160 digits heard i16", "160 digits heard f32"), heard / frames);
+        print(name("bytes digits i16", "bytes digits f32"), size_of::<DtmfDetector>() as u32);
+    }
     let mut mixer = Mixer::<S, FRAME>::default();
     if let Ok(mut mix) = mixer.frame(FRAME) {
         print(name("160 port i16", "160 port f32"), cost(&mut || mix.add(black_box(&frame))));

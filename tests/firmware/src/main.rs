@@ -11,6 +11,9 @@ use host_embedded::phone::Phone;
 
 #[path = "../../src/canned.rs"]
 mod canned;
+mod chain;
+#[path = "../../src/chained.rs"]
+mod chained;
 mod echo;
 #[path = "../../src/echoed.rs"]
 mod echoed;
@@ -91,12 +94,14 @@ fn main() -> ! {
     print("conference", golden::conference());
     print("high-pass i16", golden::biquad::<i16>());
     print("goertzel i16", golden::goertzel::<i16>());
+    print("digits i16", golden::digits::<i16>());
     print("front i16", golden::front_i16());
     let resampled = resampled::resample_i16(meter::instructions);
     print("resample i16", resampled.hash);
     for (name, cost) in resampled::NAMES.into_iter().zip(resampled.costs) {
         semihosting::print("resampled ", name, cost);
     }
+    print("echo suppressor", echoed::echo_suppressor(echoed::BLOCKS));
     kernels::measure::<i16>("i16", meter::instructions, print);
     kernels::conference(meter::instructions, print);
     if cfg!(feature = "float") {
@@ -107,6 +112,7 @@ fn main() -> ! {
         print("mixer f32", golden::mixer::<f32>());
         print("high-pass f32", golden::biquad::<f32>());
         print("goertzel f32", golden::goertzel::<f32>());
+        print("digits f32", golden::digits::<f32>());
         print("front f32", golden::front_f32());
         let resampled = resampled::resample_f32(meter::instructions);
         print("resample f32", resampled.hash);
@@ -114,11 +120,14 @@ fn main() -> ! {
             semihosting::print("resampled f32 ", name, cost);
         }
         kernels::measure::<f32>("f32", meter::instructions, print);
+        print("noise suppressor", echoed::noise_suppressor(echoed::FIRST_BLOCKS));
         print("echo first", echoed::small(echoed::FIRST_BLOCKS, || 0).hash);
+        print("noise first", chained::noise(echoed::FIRST_BLOCKS, || 0).hash);
     }
     // Two seconds take too long where floats are emulated.
     if cfg!(target_abi = "eabihf") {
         echo::measure();
+        chain::measure();
     }
     semihosting::succeed()
 }

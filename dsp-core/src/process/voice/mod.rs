@@ -19,8 +19,9 @@
 
 use core::fmt;
 
-use super::activity::SpeechDetector;
+use super::activity::{Activity, SpeechDetector};
 use super::level::Level;
+use crate::front::{CaptureBlock, Near};
 use crate::sample::Sample;
 
 mod bands;
@@ -200,6 +201,13 @@ impl VoiceDetector {
         total(&self.noise.levels())
     }
 
+    /// What was found in the last whole block, for whoever must not lose a word: in the first second everything is speech,
+    /// since a call may begin in the middle of it.
+    pub fn activity(&self) -> Activity {
+        let Voice { speech, probability, periodicity } = self.voice;
+        Activity { speech: speech || self.noise.is_early(), probability, periodicity, noise: self.noise_level() }
+    }
+
     /// Forgets everything heard so far.
     pub fn reset(&mut self) {
         *self = Self::with(self.factor, self.threshold, self.hangover);
@@ -276,9 +284,30 @@ impl VoiceDetector {
     }
 }
 
+/// For a sender: in the first second everything is speech.
 impl SpeechDetector for VoiceDetector {
     fn is_speech(&mut self, pcm: &[i16]) -> bool {
-        self.hear(pcm).speech
+        let early = self.noise.is_early();
+        self.hear(pcm).speech || early
+    }
+}
+
+/// The detector of a [capture chain](crate::front::CaptureChain): hears, and changes nothing.
+impl CaptureBlock<f32> for VoiceDetector {
+    fn process(&mut self, frame: &mut [f32], _: &Near<'_>) {
+        self.hear(frame);
+    }
+
+    fn reset(&mut self) {
+        Self::reset(self);
+    }
+
+    fn delay_samples(&self) -> usize {
+        0
+    }
+
+    fn activity(&self) -> Option<Activity> {
+        Some(Self::activity(self))
     }
 }
 

@@ -77,6 +77,11 @@ impl Noise {
         sum
     }
 
+    /// Whether it is the first second.
+    pub(super) const fn is_early(&self) -> bool {
+        self.blocks < EARLY
+    }
+
     /// Each band's level in 2^-8 of an octave.
     pub(super) fn levels(&self) -> [i32; BANDS] {
         self.levels.map(|level| level >> 8)

@@ -17,6 +17,7 @@ mod sources;
 mod tones;
 
 use dsp_core::codec::Encoder;
+use dsp_core::process::activity::Activity;
 use dsp_core::quality::VoipMetricsInput;
 use dsp_core::receive::{DelayChoice, Fate, Played};
 use dsp_core::rtcp::SendInfo;
@@ -315,6 +316,11 @@ impl Stream {
     }
 
     // What goes out.
+
+    /// What the capture chain knows of the sound that comes next.
+    pub(super) fn hear_activity(&mut self, activity: Option<Activity>) {
+        self.sender.set_speech(activity.map(|heard| heard.speech));
+    }
 
     /// Takes in a tick of sound, whose first sample was there at `captured_at`. `open`: whether anything may leave at all.
     /// Whether it was taken.
