@@ -373,7 +373,9 @@ impl ProgressDetector {
                 })
             });
             let Some(first) = first else { continue };
-            let start = self.runs[wanted - 1].start;
+            // A pause before it may have been a pause of its cadence.
+            let oldest = wanted - 1 - usize::from(self.runs[wanted - 1].kind == Kind::Pause);
+            let start = self.runs[oldest].start;
             let until = over.start + over.blocks;
             let lasting = Lasting { signal, start, until, at: (first + wanted) % segments.len() };
             self.lasting = Some(lasting);
