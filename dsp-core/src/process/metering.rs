@@ -5,7 +5,7 @@
 //! ([`howling`](super::howling)). What is wrong is told in blocks of 10 ms: for how long in all, from when on and until when
 //! ([`Spell`]), in ms of the sound that was heard.
 //!
-//! Delay: none, the signal is only read. Cost: what the three meters cost: on a server 2 to 6 us a packet of 20 ms at 8 kHz, half of
+//! Delay: none, the signal is only read. Cost: what the three meters cost: on a server some us a packet of 20 ms at 8 kHz, half of
 //! it the spectra of the howling detector, so a call has it only where it's asked for. State: 1.1 KB.
 
 use core::fmt;

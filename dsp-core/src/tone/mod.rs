@@ -22,6 +22,7 @@ mod detector;
 mod digit;
 mod generator;
 mod groups;
+mod listener;
 mod oscillator;
 mod progress;
 
@@ -29,4 +30,5 @@ pub use countries::{COUNTRIES, TABLE};
 pub use detector::{DtmfConfig, DtmfDetector, DtmfError, HeardDigit};
 pub use digit::{COLUMNS_HZ, Digit, EventCode, ROWS_HZ};
 pub use generator::{DtmfGenerator, DtmfTone, DtmfToneError};
+pub use listener::{HeardTone, ListenerError, ProgressDetector, ToneSignal};
 pub use progress::{ANSAM, CED, CNG, Country, ProgressError, ProgressGenerator, ProgressTone, Segment};

@@ -8,10 +8,8 @@
 //! - speech by the core's voice detector in integers; pauses of less than [`Segments::JOIN_MS`] join what is on both sides;
 //! - the noise floor: the mean power of the frames in pauses, 100 ms from the next speech, that aren't digitally silent;
 //! - the signal-to-noise ratio: the mean power in speech less that of the noise, over the noise;
-//! - the bandwidth: the upper edge of the mean spectrum of whatever isn't silent ([`Bandwidth`]).
-//!
-//! What else shall be found in a channel one day, digits and tones, is a field more of [`ChannelReport`] and a detector more in
-//! `Channel`, which all of its sound passes.
+//! - the bandwidth: the upper edge of the mean spectrum of whatever isn't silent ([`Bandwidth`]);
+//! - digits (DTMF), the tones of a call's progress in one country, and those of faxes and modems ([`dsp_core::tone`]).
 
 mod bandwidth;
 mod segments;
@@ -20,6 +18,9 @@ mod words;
 use dsp_core::process::active_level::ActiveLevel;
 use dsp_core::process::metering::{MeteringError, SoundMeter, SoundStats, Spell};
 use dsp_core::process::voice::{VoiceConfig, VoiceDetector};
+use dsp_core::tone::{
+    Country, DtmfConfig, DtmfDetector, HeardDigit, HeardTone, ProgressDetector, ProgressTone, ToneSignal,
+};
 use serde::Serialize;
 
 use crate::report::{maybe_micros, micros, rows_from};
@@ -51,6 +52,8 @@ pub struct ProbeConfig {
     pub channels: usize,
     /// Of the voice detector, 0 to 3; what is beyond is 3.
     pub aggressiveness: u8,
+    /// Whose tones of a call's progress are listened for.
+    pub country: &'static Country,
 }
 
 /// What is in a recording. Names of fields are those in the JSON, with their units.
@@ -92,6 +95,66 @@ pub struct ChannelReport {
     pub speech_share: f64,
     /// Where there is speech.
     pub speech: Vec<Segment>,
+    /// Digits (DTMF).
+    pub digits: Vec<ProbedDigit>,
+    /// Tones of a call's progress, of faxes and of modems.
+    pub tones: Vec<ProbedTone>,
+}
+
+/// A digit in the sound.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ProbedDigit {
+    /// Which: 0 to 9, `*`, `#`, A to D.
+    pub digit: char,
+    /// When it begins.
+    #[serde(serialize_with = "micros")]
+    pub start_ms: f64,
+    /// How long it is.
+    #[serde(serialize_with = "micros")]
+    pub duration_ms: f64,
+    /// Level of both its frequencies.
+    #[serde(serialize_with = "micros")]
+    pub level_dbm0: f64,
+}
+
+/// A tone in the sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ProbedTone {
+    /// Which, as `media-core tone` calls it.
+    pub tone: &'static str,
+    /// When it begins, to 20 ms.
+    pub start_ms: u64,
+    /// How long it is, with its pauses.
+    pub duration_ms: u64,
+}
+
+impl ProbedDigit {
+    fn of(heard: &HeardDigit) -> Self {
+        Self {
+            digit: heard.digit.as_char(),
+            start_ms: heard.start.as_micros() as f64 / 1e3,
+            duration_ms: heard.duration.as_micros() as f64 / 1e3,
+            level_dbm0: f64::from(heard.level_hundredths_dbm0) / 100.0,
+        }
+    }
+}
+
+impl ProbedTone {
+    fn of(heard: &HeardTone) -> Self {
+        let tone = match heard.signal {
+            ToneSignal::Progress(ProgressTone::Dial) => "dial",
+            ToneSignal::Progress(ProgressTone::Busy) => "busy",
+            ToneSignal::Progress(ProgressTone::Ringing) => "ringing",
+            ToneSignal::Progress(ProgressTone::Congestion) => "congestion",
+            ToneSignal::Progress(ProgressTone::CallWaiting) => "call-waiting",
+            ToneSignal::Progress(ProgressTone::Information) => "information",
+            ToneSignal::Cng => "cng",
+            ToneSignal::Ced => "ced",
+            ToneSignal::Ansam => "ansam",
+            _ => "another",
+        };
+        Self { tone, start_ms: heard.start.as_millis(), duration_ms: heard.duration.as_millis() }
+    }
 }
 
 /// What a [`SoundMeter`] measured, as figures with units: for files and for calls.
@@ -240,7 +303,13 @@ impl ProbeReport {
 struct Channel {
     meter: SoundMeter,
     voice: VoiceDetector,
-    /// Where the detector doesn't have the sound's rate.
+    dtmf: DtmfDetector,
+    digits: Vec<ProbedDigit>,
+    progress: ProgressDetector,
+    tones: Vec<ProbedTone>,
+    /// A tone that has begun and isn't over.
+    sounding: Option<ProbedTone>,
+    /// Where the detectors don't have the sound's rate.
     resampler: Option<Resampler>,
     voice_hz: u32,
     edge: Edge,
@@ -256,7 +325,7 @@ struct Channel {
 
 impl Channel {
     fn new(config: &ProbeConfig) -> Result<Self, MeteringError> {
-        let ProbeConfig { sample_rate_hz, aggressiveness, .. } = *config;
+        let ProbeConfig { sample_rate_hz, aggressiveness, country, .. } = *config;
         let meter = SoundMeter::new(sample_rate_hz)?;
         let own = sample_rate_hz.is_multiple_of(8_000);
         let voice_hz = if own { sample_rate_hz } else { VOICE_HZ };
@@ -267,6 +336,12 @@ impl Channel {
         Ok(Self {
             meter,
             voice: VoiceDetector::new(voice).map_err(|_| wrong)?,
+            dtmf: DtmfDetector::new(DtmfConfig { sample_rate_hz: voice_hz, ..DtmfConfig::default() })
+                .map_err(|_| wrong)?,
+            digits: Vec::new(),
+            progress: ProgressDetector::new(voice_hz, country).map_err(|_| wrong)?,
+            tones: Vec::new(),
+            sounding: None,
             resampler,
             voice_hz,
             edge: Edge::new(sample_rate_hz),
@@ -311,10 +386,28 @@ impl Channel {
         for part in self.waiting[..whole].chunks_exact(frame) {
             self.speech.push(self.voice.hear(part).speech);
         }
+        let (digits, tones, sounding) = (&mut self.digits, &mut self.tones, &mut self.sounding);
+        self.dtmf.hear(&self.waiting[..whole], |digit| {
+            if digit.ended {
+                digits.push(ProbedDigit::of(&digit));
+            }
+        });
+        self.progress.hear(&self.waiting[..whole], |tone| {
+            *sounding = (!tone.ended).then(|| ProbedTone::of(&tone));
+            if tone.ended {
+                tones.push(ProbedTone::of(&tone));
+            }
+        });
         self.waiting.drain(..whole);
     }
 
-    fn finish(self, channel: usize) -> ChannelReport {
+    fn finish(mut self, channel: usize) -> ChannelReport {
+        // The sound ended within them.
+        self.digits.extend(self.dtmf.finish().as_ref().map(ProbedDigit::of));
+        let heard_ms = self.speech.len() as u64 * 10;
+        self.tones.extend(
+            self.sounding.take().map(|tone| ProbedTone { duration_ms: heard_ms.saturating_sub(tone.start_ms), ..tone }),
+        );
         let mut segments = Segments::default();
         self.speech.iter().for_each(|&speech| segments.frame(speech));
         let speech = segments.finish();
@@ -330,6 +423,8 @@ impl Channel {
             bandwidth: bandwidth.map(|bandwidth| bandwidth.band()),
             speech_share: spoken as f64 / (self.speech.len().max(1) as f64 * 10.0),
             speech,
+            digits: self.digits,
+            tones: self.tones,
         }
     }
 
@@ -377,10 +472,41 @@ mod tests {
     }
 
     fn probed(rate: u32, pcm: &[i16]) -> ChannelReport {
-        let config = ProbeConfig { sample_rate_hz: rate, channels: 1, aggressiveness: 2 };
+        let config =
+            ProbeConfig { sample_rate_hz: rate, channels: 1, aggressiveness: 2, country: Country::of("us").unwrap() };
         let mut probe = Probe::new(config).unwrap();
         pcm.chunks(331).for_each(|part| probe.hear(part));
         probe.finish("a file", rate).channels.remove(0)
+    }
+
+    #[test]
+    fn digits_and_tones_are_named_at_any_rate() {
+        use dsp_core::tone::{CNG, Digit, DtmfGenerator, DtmfTone, ProgressGenerator};
+        for rate in [8_000, 44_100, 48_000] {
+            let mut pcm = vec![0i16; rate as usize / 3];
+            let mut generator = DtmfGenerator::new(DtmfTone { sample_rate_hz: rate, ..DtmfTone::default() }).unwrap();
+            generator.press(Digit::from_char('7').unwrap());
+            let mut frame = vec![0i16; rate as usize / 50];
+            while generator.fill(&mut frame) > 0 {
+                pcm.extend_from_slice(&frame);
+            }
+            pcm.resize(rate as usize, 0);
+            for (segments, seconds) in [(Country::of("us").unwrap().tone(ProgressTone::Busy), 6), (&CNG[..], 8)] {
+                let mut generator = ProgressGenerator::new(rate, -1_300, segments).unwrap();
+                for _ in 0..seconds * 50 {
+                    generator.fill(&mut frame);
+                    pcm.extend_from_slice(&frame);
+                }
+            }
+            let channel = probed(rate, &pcm);
+            let digits: Vec<char> = channel.digits.iter().map(|digit| digit.digit).collect();
+            let tones: Vec<&str> = channel.tones.iter().map(|tone| tone.tone).collect();
+            assert_eq!((&digits[..], &tones[..]), (&['7'][..], &["busy", "cng"][..]), "{rate}");
+            assert!((channel.digits[0].start_ms - 333.0).abs() < 10.0, "{rate}: {:?}", channel.digits);
+            assert!(channel.tones[0].start_ms.abs_diff(1_000) <= 40, "{rate}: {:?}", channel.tones);
+            let told = channel.to_string();
+            assert!(told.contains("digits      7, at") && told.contains("tone        busy, at 1."), "{told}");
+        }
     }
 
     #[test]
@@ -403,7 +529,8 @@ mod tests {
     #[test]
     fn channels_are_apart_and_silence_has_nothing() {
         let pcm: Vec<i16> = voice(8_000, 3, 0.001).into_iter().flat_map(|sample| [sample, 0]).collect();
-        let config = ProbeConfig { sample_rate_hz: 8_000, channels: 2, aggressiveness: 9 };
+        let config =
+            ProbeConfig { sample_rate_hz: 8_000, channels: 2, aggressiveness: 9, country: Country::of("us").unwrap() };
         let mut probe = Probe::new(config).unwrap();
         probe.hear(&pcm);
         let report = probe.finish("both", 8_000);

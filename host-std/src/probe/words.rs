@@ -65,7 +65,8 @@ impl fmt::Display for ChannelReport {
         let hundredths = dc_share * 100.0;
         let dc = if hundredths.abs() >= 0.1 { ", which a high-pass takes out" } else { "" };
         writeln!(f, "  DC          {hundredths:+.2} % of full scale{dc}")?;
-        self.faults(f)
+        self.faults(f)?;
+        self.signals(f)
     }
 }
 
@@ -76,6 +77,24 @@ impl ChannelReport {
         }
         let share = self.speech_share * 100.0;
         writeln!(f, "              {share:.0} % by the voice detector, at {}", in_words(&self.speech))
+    }
+
+    /// Digits and tones, where there are any.
+    fn signals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.digits.is_empty() {
+            let digits: String = self.digits.iter().map(|digit| digit.digit).collect();
+            let (first, last) = (self.digits[0], self.digits[self.digits.len() - 1]);
+            let end = last.start_ms + last.duration_ms;
+            writeln!(f, "  digits      {digits}, at {:.2}-{:.2} s", first.start_ms / 1e3, end / 1e3)?;
+        }
+        for tone in self.tones.iter().take(LISTED) {
+            let (start, end) = (tone.start_ms as f64 / 1e3, (tone.start_ms + tone.duration_ms) as f64 / 1e3);
+            writeln!(f, "  tone        {}, at {start:.2}-{end:.2} s", tone.tone)?;
+        }
+        match self.tones.len().saturating_sub(LISTED) {
+            0 => Ok(()),
+            more => writeln!(f, "              and {more} tones more"),
+        }
     }
 
     fn faults(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -201,8 +201,8 @@ pub struct CallConfig {
     pub capture: CaptureConfig,
     /// Whether the first stream's sound is measured: levels, clipping, silence and howling of the microphone, of what is sent and
     /// of what is received, in [`CallStats::sound`](super::CallStats::sound) and
-    /// [`CallStats::findings`](super::CallStats::findings). It takes 7 KB and some 10 us a packet of 20 ms at 8 kHz, where a call of
-    /// PCMU takes a quarter of one: off unless it's set, so that a server of a thousand calls has it for those that it wants to know
+    /// [`CallStats::findings`](super::CallStats::findings). It takes 3.4 KB, and many times what a call of PCMU
+    /// takes besides: off unless it's set, so that a server of a thousand calls has it for those that it wants to know
     /// of. Without it nothing is measured, and one-way sound is told by packets alone.
     pub metering: bool,
     /// A speech detector of your own, which says when comfort noise is sent ([`comfort_noise`](Self::comfort_noise)); by
