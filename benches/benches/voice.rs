@@ -73,23 +73,6 @@ impl Media for Scene {
     }
 }
 
-/// The sender's detector as a step of the chain.
-struct Hearing(VoiceDetector);
-
-impl CaptureBlock<f32> for Hearing {
-    fn process(&mut self, frame: &mut [f32], _: &Near<'_>) {
-        self.0.hear(frame);
-    }
-
-    fn reset(&mut self) {
-        self.0.reset();
-    }
-
-    fn delay_samples(&self) -> usize {
-        0
-    }
-}
-
 enum Parts {}
 
 impl CaptureParts for Parts {
@@ -97,7 +80,7 @@ impl CaptureParts for Parts {
     type Noise = WidebandNoiseSuppressor;
     type Gain = Agc;
     type Own = NoBlock;
-    type Detector = Hearing;
+    type Detector = VoiceDetector;
 }
 
 fn suppressor() -> WidebandNoiseSuppressor {
@@ -116,7 +99,7 @@ fn whole() -> impl FnMut() {
         noise: Some(Stage::new(suppressor()).expect("a short delay")),
         gain: Some(Stage::new(agc).expect("a short delay")),
         own: None,
-        detector: Some(Stage::new(Hearing(VoiceDetector::new(voice).expect("a rate that it has"))).expect("no delay")),
+        detector: Some(Stage::new(VoiceDetector::new(voice).expect("a rate that it has")).expect("no delay")),
     };
     let block = InFloat::<_, BLOCK>::new(chain, RATE_HZ).expect("room for 10 ms");
     let config = FrontConfig { sample_rate_hz: RATE_HZ, ..FrontConfig::default() };

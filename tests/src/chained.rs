@@ -2,7 +2,7 @@
 //! with its detector alone, and the whole chain of a small part at 16 kHz. Golden hashes of what comes out, and what 10 ms cost. Uses nothing but
 //! `core` and `dsp_core`, so that a firmware image can include this very file and compare.
 
-use dsp_core::front::{CaptureBlock, CaptureChain, CaptureParts, Near, NoBlock, Plain, Stage};
+use dsp_core::front::{CaptureChain, CaptureParts, NoBlock, Plain, Stage};
 use dsp_core::noise::{NoiseConfig, NoiseLevel, WidebandNoiseSuppressor};
 use dsp_core::process::agc::{Agc, AgcConfig};
 use dsp_core::process::biquad::{Biquad, BiquadDesign};
@@ -13,23 +13,6 @@ use super::echoed::{self, BLOCK, Echoed};
 /// Samples a second.
 const RATE_HZ: u32 = 16_000;
 
-/// Hears the sound as the sender's detector does, and changes nothing.
-pub struct Hearing(VoiceDetector);
-
-impl CaptureBlock<f32> for Hearing {
-    fn process(&mut self, frame: &mut [f32], _: &Near<'_>) {
-        self.0.hear(frame);
-    }
-
-    fn reset(&mut self) {
-        self.0.reset();
-    }
-
-    fn delay_samples(&self) -> usize {
-        0
-    }
-}
-
 /// The steps of a small part.
 pub enum Parts {}
 
@@ -38,7 +21,7 @@ impl CaptureParts for Parts {
     type Noise = WidebandNoiseSuppressor;
     type Gain = Agc;
     type Own = NoBlock;
-    type Detector = Hearing;
+    type Detector = VoiceDetector;
 }
 
 /// The whole chain: high-pass, echo canceller with a tail of 70 ms, noise suppressor, gain control, detector.
@@ -55,7 +38,7 @@ pub fn chain(blocks: usize, clock: impl Fn() -> u32) -> Echoed {
         noise: Some(Stage::new(suppressor()).expect("a short delay")),
         gain: Some(Stage::new(control()).expect("a short delay")),
         own: None,
-        detector: Some(Stage::new(Hearing(detector.expect("a rate that it has"))).expect("no delay")),
+        detector: Some(Stage::new(detector.expect("a rate that it has")).expect("no delay")),
     };
     echoed::run(&mut chain, blocks, clock)
 }
