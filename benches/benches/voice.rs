@@ -8,9 +8,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use dsp_core::block::Block;
 use dsp_core::echo::{EchoCanceller, EchoConfig, EveryPart};
-use dsp_core::front::{
-    CaptureBlock, CaptureChain, CaptureParts, FrontConfig, FrontEnd, InFloat, Media, Near, NoBlock, Plain, Stage, Step,
-};
+use dsp_core::front::{CaptureChain, CaptureParts, FrontConfig, FrontEnd, InFloat, Media, NoBlock, Plain, Stage, Step};
 use dsp_core::noise::{NoiseConfig, NoiseLevel, WidebandNoiseSuppressor};
 use dsp_core::process::agc::{Agc, AgcConfig};
 use dsp_core::process::biquad::{Biquad, BiquadDesign};
