@@ -13,6 +13,9 @@
 //! Integers only. Any multiple of 50 Hz from 8 to 48 kHz. Cost: a multiplication a sample for each frequency of the country, of which
 //! there are 3 to 10.
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 
 use super::progress::{CNG, Country, ProgressTone, Segment};
@@ -27,6 +30,8 @@ const FILTERS: usize = 14;
 const KINDS: usize = 14;
 /// Stretches that are remembered.
 const RUNS: usize = 10;
+/// Samples that are heard in one go.
+const PIECE: usize = 64;
 /// Length of a block.
 const BLOCK_MS: u32 = 20;
 /// What is quieter is a pause, in hundredths of a dBov.
@@ -236,14 +241,17 @@ impl ProgressDetector {
 
     /// Hears the next samples, any number, and tells of tones that begin and end.
     pub fn hear<S: Sample>(&mut self, pcm: &[S], mut each: impl FnMut(HeardTone)) {
-        for &sample in pcm {
-            let sample = sample.to_i16();
-            self.energy += u64::from(i32::from(sample).unsigned_abs().pow(2));
-            for (filter, level) in self.filters.iter_mut().zip(&mut self.levels) {
-                let Some(filter) = filter else { break };
-                filter.hear(&[sample], |heard| *level = heard.hundredths_dbov().into());
+        let mut piece = [0i16; PIECE];
+        let mut rest = pcm;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(PIECE).min((self.samples - self.filled) as usize));
+            let piece = &mut piece[..now.len()];
+            piece.iter_mut().zip(now).for_each(|(to, from)| *to = from.to_i16());
+            self.energy += piece.iter().map(|&sample| u64::from(i32::from(sample).unsigned_abs().pow(2))).sum::<u64>();
+            for (filter, level) in self.filters.iter_mut().flatten().zip(&mut self.levels) {
+                filter.hear(piece, |heard| *level = heard.hundredths_dbov().into());
             }
-            self.filled += 1;
+            (rest, self.filled) = (later, self.filled + now.len() as u32);
             if self.filled == self.samples {
                 let power = (self.energy << 16) / u64::from(self.samples);
                 (self.filled, self.energy) = (0, 0);
@@ -352,7 +360,7 @@ impl ProgressDetector {
             }
             self.end(lasting, each);
         }
-        for signal in SIGNALS {
+        for signal in ALL.map(ToneSignal::Progress).into_iter().chain([ToneSignal::Cng]) {
             let segments = self.segments(signal);
             if segments.len() < 2 {
                 continue;
@@ -460,15 +468,6 @@ const ALL: [ProgressTone; 6] = [
     ProgressTone::CallWaiting,
     ProgressTone::Information,
 ];
-const SIGNALS: [ToneSignal; 7] = [
-    ToneSignal::Progress(ProgressTone::Dial),
-    ToneSignal::Progress(ProgressTone::Busy),
-    ToneSignal::Progress(ProgressTone::Ringing),
-    ToneSignal::Progress(ProgressTone::Congestion),
-    ToneSignal::Progress(ProgressTone::CallWaiting),
-    ToneSignal::Progress(ProgressTone::Information),
-    ToneSignal::Cng,
-];
 /// Frequencies that are not told apart.
 const SAME_HZ: u16 = 14;
 /// Two frequencies that are nearer are one that beats.
@@ -488,139 +487,5 @@ fn frequencies(segment: &Segment) -> (u16, u16) {
         (low.midpoint(high), 0)
     } else {
         (low, high)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::vec::Vec;
-
-    use super::super::countries::COUNTRIES;
-    use super::super::progress::{ANSAM, CED, ProgressGenerator};
-    use super::*;
-    use crate::codec::g711::{linear_to_ulaw, ulaw_to_linear};
-
-    fn heard(
-        country: &'static Country,
-        rate: u32,
-        segments: &'static [Segment],
-        seconds: u32,
-        lost: bool,
-    ) -> Vec<HeardTone> {
-        let mut generator = ProgressGenerator::new(rate, -1_300, segments).unwrap();
-        let mut detector = ProgressDetector::new(rate, country).unwrap();
-        let mut told = Vec::new();
-        let mut frame = std::vec![0i16; (rate / 50) as usize];
-        let mut state = 7u32;
-        detector.hear(&std::vec![0i16; rate as usize / 2 + 37], |tone| told.push(tone));
-        let mut last = frame.clone();
-        for _ in 0..seconds * 50 {
-            generator.fill(&mut frame);
-            // Through G.711, and one packet of twenty the same as that before it.
-            let coded: Vec<i16> = frame.iter().map(|&x| ulaw_to_linear(linear_to_ulaw(x))).collect();
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            if !lost || state >> 16 > 0xffff / 20 {
-                last = coded;
-            }
-            detector.hear(&last, |tone| told.push(tone));
-        }
-        detector.hear(&std::vec![0i16; rate as usize * 12], |tone| told.push(tone));
-        told
-    }
-
-    fn can_be_heard(segments: &[Segment]) -> bool {
-        segments.iter().all(|segment| segment.ms == 0 || segment.ms >= 60)
-    }
-
-    #[test]
-    fn each_countrys_tones_are_heard() {
-        let mut wrong = Vec::new();
-        for country in &COUNTRIES {
-            for tone in ALL {
-                let segments = country.tone(tone);
-                if !can_be_heard(segments) {
-                    continue;
-                }
-                let mut first = ALL.into_iter().find(|&other| country.tone(other) == segments).unwrap();
-                match (country.code, tone) {
-                    // Its level and 5 Hz tell it from busy, and a beat from congestion: nobody hears that.
-                    ("au", ProgressTone::Congestion) => first = ProgressTone::Busy,
-                    ("za", ProgressTone::CallWaiting) => first = ProgressTone::Congestion,
-                    _ => {}
-                }
-                let told = heard(country, 8_000, segments, 30, false);
-                let signals: Vec<_> = told.iter().map(|tone| (tone.signal, tone.ended)).collect();
-                let expected = [(ToneSignal::Progress(first), false), (ToneSignal::Progress(first), true)];
-                if signals != expected {
-                    wrong.push((country.code, tone, signals));
-                }
-            }
-        }
-        std::println!("{wrong:#?}");
-        assert!(wrong.is_empty(), "{} are wrong", wrong.len());
-    }
-
-    #[test]
-    fn a_lost_packet_in_twenty_hides_no_tone() {
-        let (mut all, mut right) = (0, 0);
-        for country in COUNTRIES.iter().step_by(3) {
-            for tone in ALL.into_iter().filter(|&tone| can_be_heard(country.tone(tone))) {
-                let segments = country.tone(tone);
-                let told = heard(country, 8_000, segments, 40, true);
-                let same = |told: &HeardTone| match told.signal {
-                    ToneSignal::Progress(signal) => country.tone(signal) == segments || country.code == "au",
-                    _ => false,
-                };
-                all += 1;
-                let is_right = told.first().is_some_and(same) && told.iter().all(same);
-                right += usize::from(is_right);
-                if !is_right {
-                    std::println!(
-                        "{} {tone:?} {:?}",
-                        country.code,
-                        told.iter().map(|tone| (tone.signal, tone.ended)).collect::<Vec<_>>()
-                    );
-                }
-            }
-        }
-        std::println!("{right} of {all} tones");
-        assert!(right == all, "{right} of {all}");
-    }
-
-    #[test]
-    fn faxes_and_modems_are_heard() {
-        let country = Country::of("de").unwrap();
-        for rate in [8_000, 16_000, 48_000] {
-            for (segments, signal) in
-                [(&CNG[..], ToneSignal::Cng), (&CED[..], ToneSignal::Ced), (&ANSAM[..], ToneSignal::Ansam)]
-            {
-                let told = heard(country, rate, segments, 9, false);
-                assert_eq!(
-                    told.first().map(|tone| (tone.signal, tone.ended)),
-                    Some((signal, false)),
-                    "{rate} {told:?}"
-                );
-                assert!(told.iter().all(|tone| tone.signal == signal), "{rate} {told:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn bad_rates_are_told_and_any_sound_is_survived() {
-        let country = Country::of("us").unwrap();
-        for rate in [0, 7_999, 8_001, 96_000] {
-            assert_eq!(ProgressDetector::new(rate, country).err(), Some(ListenerError { sample_rate_hz: rate }));
-        }
-        for country in &COUNTRIES {
-            assert!(ProgressDetector::new(48_000, country).is_ok(), "{}", country.code);
-        }
-        let mut detector = ProgressDetector::new(8_000, country).unwrap();
-        let mut told = 0;
-        for value in [f32::NAN, f32::INFINITY, 1.0, -1.0, 0.0] {
-            detector.hear(&[value; 9_001], |_| told += 1);
-        }
-        let square: Vec<i16> = (0..80_000).map(|n| if n % 10 < 5 { i16::MAX } else { i16::MIN }).collect();
-        detector.hear(&square, |_| told += 1);
-        assert_eq!((told, detector.sounding()), (0, None));
     }
 }

@@ -11,7 +11,6 @@ use clap::Args as ClapArgs;
 use dsp_core::time::{Duration, Instant};
 use host_std::opus::OpusEncoderConfig;
 use host_std::output::OutputFile;
-use host_std::player::Player;
 use host_std::record::recorder::{Layout, Recorder, RecorderConfig};
 use host_std::registry::CodecFormat;
 use host_std::room::{Room, RoomConfig, TICK_MS};
@@ -24,9 +23,8 @@ use host_std::wav::{WavFrames, WavSink};
 use serde::Serialize;
 
 use super::signals::Stop;
-use super::{Outcome, WOMAN, make_folder, number_in, print};
+use super::{MAN, Outcome, WOMAN, keep, make_folder, number_in, print};
 
-const MAN: &[u8] = include_bytes!("../../assets/man.wav");
 /// How long each caller speaks at a time, and how much later the next one begins: so two speak at once for a while.
 const TURN_MS: u64 = 3_000;
 const NEXT_MS: u64 = 2_500;
@@ -263,8 +261,8 @@ fn run_for(
     seen: &mut [Seen],
 ) -> Result<u64, Box<dyn Error>> {
     let stop = Stop::listen();
+    let mut announcements = keep::schedule(&args.announce, room.sample_rate_hz(), 1)?.into_iter().peekable();
     let begin = StdInstant::now();
-    let mut announcements = args.announce.clone();
     for number in 0..(args.seconds * 1_000.0) as u64 / u64::from(TICK_MS) {
         if stop.asked() {
             break;
@@ -273,8 +271,8 @@ fn run_for(
         if !args.fast {
             std::thread::sleep((begin + StdDuration::from_millis(now_ms)).saturating_duration_since(StdInstant::now()));
         }
-        for (file, _) in announcements.extract_if(.., |(_, at)| *at * 1_000.0 <= now_ms as f64) {
-            room.announce(Player::open(&file, room.sample_rate_hz(), 1, false)?)?;
+        while let Some(due) = announcements.next_if(|announcement| announcement.at.as_millis() <= now_ms) {
+            room.announce(due.player)?;
         }
         tick(room, callers, lines, Instant::from_millis(now_ms))?;
         let active = room.active_speaker();

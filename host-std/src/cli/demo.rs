@@ -39,9 +39,8 @@ use super::keep::{self, KeepArgs};
 use super::settings::{self, Concealment, OpusArgs};
 use super::signals::Stop;
 use super::talk::asked_to_end;
-use super::{Outcome, WOMAN, digits, make_folder, mind, number_in, print};
+use super::{MAN, Outcome, WOMAN, digits, make_folder, mind, number_in, print};
 
-const MAN: &[u8] = include_bytes!("../../assets/man.wav");
 /// Inputs are a part of the call; this is where their memory is bounded.
 const LONGEST_INPUT: Duration = Duration::from_secs(600);
 

@@ -33,11 +33,29 @@ pub(super) struct KeepArgs {
     announce: Vec<(PathBuf, f64)>,
 }
 
-/// An announcement that is ready to be played.
-pub(super) struct Announcement {
+/// A file that is ready to be played.
+pub(super) struct Scheduled {
     /// Since the call began.
     pub(super) at: Duration,
     pub(super) player: Player,
+}
+
+/// Reads files that are played in their time, for sound of this rate and so many channels; the first one first. Whole, for
+/// virtual time is faster than any disk.
+pub(super) fn schedule(
+    announce: &[(PathBuf, f64)],
+    rate_hz: u32,
+    channels: u8,
+) -> Result<Vec<Scheduled>, Box<dyn Error>> {
+    let mut read = Vec::with_capacity(announce.len());
+    for (path, seconds) in announce {
+        let file = WavFrames::open(path, rate_hz, channels)?;
+        mind(path, file.remarks());
+        let player = Player::of_samples(file.read_all(LONGEST)?, channels, false);
+        read.push(Scheduled { at: Duration::from_micros((seconds * 1e6) as u64), player });
+    }
+    read.sort_by_key(|scheduled| scheduled.at);
+    Ok(read)
 }
 
 impl KeepArgs {
@@ -55,17 +73,9 @@ impl KeepArgs {
         Ok(Some(record_call(call, now, RecorderConfig { layout, ..RecorderConfig::new(path) })?))
     }
 
-    /// Reads the announcements for a call of this rate and so many channels; the first one first.
-    pub(super) fn announcements(&self, rate_hz: u32, channels: u8) -> Result<Vec<Announcement>, Box<dyn Error>> {
-        let mut read = Vec::with_capacity(self.announce.len());
-        for (path, seconds) in &self.announce {
-            let file = WavFrames::open(path, rate_hz, channels)?;
-            mind(path, file.remarks());
-            let player = Player::of_samples(file.read_all(LONGEST)?, channels, false);
-            read.push(Announcement { at: Duration::from_micros((seconds * 1e6) as u64), player });
-        }
-        read.sort_by_key(|announcement| announcement.at);
-        Ok(read)
+    /// The announcements for a call of this rate and so many channels; the first one first.
+    pub(super) fn announcements(&self, rate_hz: u32, channels: u8) -> Result<Vec<Scheduled>, Box<dyn Error>> {
+        schedule(&self.announce, rate_hz, channels)
     }
 }
 
@@ -75,9 +85,9 @@ pub(super) fn announce(call: &mut Call, player: Player) {
 }
 
 /// Plays each in its time, in a call that a driver runs.
-pub(super) async fn announce_all(announcements: Vec<Announcement>, commands: mpsc::Sender<Command>) {
+pub(super) async fn announce_all(announcements: Vec<Scheduled>, commands: mpsc::Sender<Command>) {
     let begin = tokio::time::Instant::now();
-    for Announcement { at, player } in announcements {
+    for Scheduled { at, player } in announcements {
         tokio::time::sleep_until(begin + StdDuration::from_micros(at.as_micros())).await;
         let change = Command::Change(Box::new(move |call, _| announce(call, player)));
         if commands.send(change).await.is_err() {

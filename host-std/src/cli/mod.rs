@@ -73,6 +73,9 @@ enum Command {
 /// A woman who speaks, 16 kHz.
 const WOMAN: &[u8] = include_bytes!("../../assets/woman.wav");
 
+/// A man who speaks, 16 kHz.
+const MAN: &[u8] = include_bytes!("../../assets/man.wav");
+
 /// What a command ends with.
 type Outcome = Result<(), Box<dyn Error>>;
 
