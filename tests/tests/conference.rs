@@ -5,8 +5,10 @@ use std::num::NonZeroU16;
 use dsp_core::time::{Duration, Instant};
 use host_std::opus::OpusEncoderConfig;
 use host_std::opus_file::OpusFile;
+use host_std::player::{Blend, Player};
+use host_std::record::call::CallRecorder;
 use host_std::record::fork::{Forked, Party, fork};
-use host_std::record::recorder::{Layout, RecorderConfig, record_call};
+use host_std::record::recorder::{Layout, Recorder, RecorderConfig, record_call};
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::room::{Room, RoomConfig, TICK_MS};
 use host_std::sdp::SrtpPolicy;
@@ -372,4 +374,66 @@ fn the_commands_of_a_conference() {
     let (success, text) = run(&["demo", "--fast", "--seconds", "2", "--record", "call.mp3", "--out", "out"]);
     assert!(!success && text.contains(".wav, .opus or .ogg"), "{text}");
     std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// What is announced to all, to one, and to one on hold; a gain; and a track of one member.
+#[test]
+fn announcements_gains_and_tracks_of_a_room() {
+    let path = std::env::temp_dir().join(format!("media-core-{}-room.wav", std::process::id()));
+    let config = RecorderConfig { tracks: 2, layout: Layout::Channels, ..RecorderConfig::new(&path) };
+    let (recorder, tracks) = Recorder::start(config).unwrap();
+    let mut tracks = tracks.into_iter();
+    let mut room = Room::new(RoomConfig { capacity: 3, ..RoomConfig::default() }).unwrap();
+    let (anna, ben) = (room.join().unwrap(), room.join().unwrap());
+    room.set_track(tracks.next());
+    room.set_member_track(ben, tracks.next()).unwrap();
+    let run = |room: &mut Room, ticks: usize| {
+        let mut heard = [[0; 160]; 2];
+        for _ in 0..ticks {
+            assert!(room.say(anna, &[1_000; 160]) && room.say(ben, &[200; 160]));
+            room.mix();
+            assert!(room.hear(anna, &mut heard[0]) && room.hear(ben, &mut heard[1]));
+        }
+        heard.map(|heard| heard[159])
+    };
+    let constant = |value: i16, repeat: bool| Player::of_samples(vec![value; 1_600], 1, repeat);
+    assert_eq!(run(&mut room, 5), [200, 1_000]);
+    room.announce(constant(40, false)).unwrap();
+    // It fades in with its first 10 ms, and ends after 100 ms.
+    assert_eq!(run(&mut room, 5), [240, 1_040]);
+    assert_eq!(run(&mut room, 10), [200, 1_000]);
+    room.announce_to(ben, constant(7, true), Blend::Mixed).unwrap();
+    assert_eq!(run(&mut room, 20), [200, 1_007]);
+    room.announce_to(ben, constant(9, true), Blend::Instead).unwrap();
+    room.set_on_hold(ben, true).unwrap();
+    assert_eq!(run(&mut room, 5), [0, 9], "music on hold, and nobody hears him");
+    room.set_on_hold(ben, false).unwrap();
+    room.announce_to(ben, constant(0, false), Blend::Mixed).unwrap();
+    room.set_gain(anna, -602).unwrap();
+    assert_eq!(run(&mut room, 20), [200, 500]);
+    let ticks = room.ticks();
+    recorder.stop().unwrap();
+    let sound = WavFrames::open(&path, 16_000, 2).unwrap().read_all(Duration::from_secs(9)).unwrap();
+    assert_eq!(sound.len() as u64, ticks * 320);
+    assert_eq!(sound[sound.len() - 2..], [700, 200], "the mix, and what one of them says");
+    assert_eq!(sound[2 * 2 * 160..2 * 2 * 160 + 2], [1_200, 200]);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn an_announcement_is_heard_by_the_other_side() {
+    let mut two = two(NetworkConfig::default());
+    two.ends[0].speech.clear();
+    let notice = murmur(5, 16_000, 3);
+    two.ends[1].call.set_tap(Box::new(CallRecorder::default()));
+    for end_ms in [1_000, 5_000, 8_000] {
+        two.run_until(Instant::from_millis(end_ms));
+        if end_ms == 1_000 {
+            two.ends[0].call.announce(Player::of_samples(notice.clone(), 1, false), Blend::Mixed);
+        }
+    }
+    let heard = two.ends[1].call.take_tap::<CallRecorder>().unwrap().heard;
+    let like = likeness(&notice, 16_000, &heard[16_000..], 16_000);
+    assert!(like > 0.7, "{like}");
+    assert!(!two.ends[0].call.end_announcement(), "it ended by itself");
 }

@@ -4,6 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 
 use dsp_core::codec::Adaptation;
 use dsp_core::codec::l16::L16;
@@ -17,7 +18,11 @@ use dsp_core::tone::Digit;
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtp::RtpPacket;
 use host_std::opus::OpusEncoderConfig;
+use host_std::player::{Blend, Player};
+use host_std::record::fork::{Forked, fork};
+use host_std::record::recorder::{Recorder, RecorderConfig};
 use host_std::registry::{CodecFormat, Opus, Registry};
+use host_std::room::{Room, RoomConfig};
 use host_std::session::{
     Call, CallConfig, CaptureConfig, Channel, EchoSettings, HostFront, Identity, Incoming, OwnBlock, OwnDecoders,
     OwnDetector, OwnStrategy, PACKET_BYTES, Tap, ToneDetection, Transmit, Way,
@@ -417,4 +422,40 @@ fn a_converting_device_allocates_nothing() {
         run_at(Some((44_100, 1)), codec, 1, 1, 1);
     }
     run_at(Some((44_100, 2)), CodecFormat::l16(8_000, 2), 2, 1, 1);
+}
+
+/// A room whose members talk, with an announcement, a recording and a fork, after all have joined.
+#[test]
+fn a_room_its_recording_and_a_fork_allocate_nothing() {
+    let mut room = Room::new(RoomConfig { sample_rate_hz: 16_000, capacity: 5, loudest: NonZeroU16::new(2) }).unwrap();
+    let members = [room.join().unwrap(), room.join().unwrap(), room.join().unwrap()];
+    let path = std::env::temp_dir().join(format!("media-core-{}-no-alloc.wav", std::process::id()));
+    let config = RecorderConfig { tracks: 2, ..RecorderConfig::new(&path) };
+    let (recorder, mut tracks) = Recorder::start(config).unwrap();
+    room.set_track(tracks.pop());
+    room.set_member_track(members[0], tracks.pop()).unwrap();
+    room.announce(Player::of_samples(vec![500; 16_000], 1, false)).unwrap();
+    room.announce_to(members[1], Player::of_samples(vec![300; 8_000], 1, true), Blend::Mixed).unwrap();
+    let (mut tap, reader) = fork(Forked::Both, 16_000);
+    let (mut heard, mut loud) = ([0; 160], [0; 160]);
+    let before = ALLOCATIONS.get();
+    for tick in 0..300u64 {
+        let now = Instant::from_millis(10 * tick);
+        for (n, member) in members.iter().enumerate() {
+            let talks = tick / 50 % 3 == n as u64;
+            loud.iter_mut().enumerate().for_each(|(at, x)| *x = if talks { (at as i16 % 40 - 20) * 1_500 } else { 3 });
+            assert!(room.say(*member, &loud));
+        }
+        room.set_muted(members[2], tick % 100 > 90).unwrap();
+        room.mix();
+        for member in members {
+            assert!(room.hear(member, &mut heard));
+        }
+        tap.captured(now, 0, &heard);
+        tap.played(now, 0, &Played::default(), &heard);
+    }
+    assert_eq!(ALLOCATIONS.get(), before);
+    assert!(reader.dropped() > 100, "a fork that nobody reads drops");
+    recorder.stop().unwrap();
+    std::fs::remove_file(path).unwrap();
 }
