@@ -354,6 +354,11 @@ fn the_commands_of_a_conference() {
     assert!(success && text.contains("8.8") || text.contains("9.0"), "{text}");
     let (success, text) = run(&["mix", files[0], "--gain", "1", "--gain", "2", "mix.wav"]);
     assert!(!success && text.contains("2 gains for 1 files"), "{text}");
+    // One file alone is what it was, from its first sample on.
+    let (success, text) = run(&["mix", files[1], "same.wav"]);
+    let read =
+        |file: &str| WavFrames::open(dir.join(file), 16_000, 1).unwrap().read_all(Duration::from_secs(20)).unwrap();
+    assert!(success && read("same.wav") == read(files[1]), "{text}");
     // A recording in two channels with an announcement, faster than real time.
     let (success, text) = run(&[
         "demo",

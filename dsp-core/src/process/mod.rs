@@ -6,6 +6,7 @@ pub mod agc;
 pub mod biquad;
 pub(crate) mod decibel;
 pub mod echo_suppressor;
+pub(crate) mod eight_khz;
 pub mod faults;
 pub mod gain;
 pub mod goertzel;

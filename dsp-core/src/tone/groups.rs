@@ -12,6 +12,7 @@
 //! Delay of the filters: 3 ms. Cost: 24 multiplications of 16 bits a sample, which vectors do eight at once.
 
 use crate::math::sin_cos;
+use crate::process::eight_khz::EightKhz;
 use crate::process::resample::Prototype;
 use crate::sample::Sample;
 
@@ -217,11 +218,7 @@ fn sum_of_products(sound: &[[i16; STEP]], taps: &[[i16; STEP]]) -> i32 {
 /// Turns sound into what each hop holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Groups {
-    /// Input samples that make one at 8 kHz.
-    factor: usize,
-    /// The sample at 8 kHz that is being summed, and how many samples are in it.
-    sum: i32,
-    summed: usize,
+    narrow: EightKhz,
     sound: [i16; PAST + HOP],
     filled: usize,
     low: Pointers,
@@ -232,55 +229,21 @@ impl Groups {
     /// `factor` is the rate in units of 8 kHz: 1 to 6.
     pub(super) const fn new(factor: usize) -> Self {
         let none = Pointers([[0; 2]; LAGS[1] + PER_HOP]);
-        Self { factor, sum: 0, summed: 0, sound: [0; PAST + HOP], filled: 0, low: none, high: none }
+        Self { narrow: EightKhz::new(factor), sound: [0; PAST + HOP], filled: 0, low: none, high: none }
     }
 
     pub(super) const fn factor(&self) -> usize {
-        self.factor
+        self.narrow.factor()
     }
 
     /// Samples of the input until the hop is whole.
     pub(super) const fn missing(&self) -> usize {
-        (HOP - self.filled) * self.factor - self.summed
+        self.narrow.missing(HOP - self.filled)
     }
 
     /// Hears at most the missing samples.
-    pub(super) fn gather<S: Sample>(&mut self, mut pcm: &[S]) {
-        while self.summed > 0
-            && let Some((sample, rest)) = pcm.split_first()
-        {
-            pcm = rest;
-            self.add(sample.to_i16());
-        }
-        let rest = match self.factor {
-            1 => self.means::<S, 1>(pcm),
-            2 => self.means::<S, 2>(pcm),
-            3 => self.means::<S, 3>(pcm),
-            4 => self.means::<S, 4>(pcm),
-            5 => self.means::<S, 5>(pcm),
-            _ => self.means::<S, 6>(pcm),
-        };
-        rest.iter().for_each(|sample| self.add(sample.to_i16()));
-    }
-
-    fn add(&mut self, sample: i16) {
-        self.sum += i32::from(sample);
-        self.summed += 1;
-        if self.summed == self.factor {
-            self.sound[PAST + self.filled] = mean(self.sum, self.factor);
-            self.filled += 1;
-            (self.sum, self.summed) = (0, 0);
-        }
-    }
-
-    /// Adds the means of `N` samples each; what is left.
-    fn means<'a, S: Sample, const N: usize>(&mut self, pcm: &'a [S]) -> &'a [S] {
-        let (groups, rest) = pcm.as_chunks::<N>();
-        for (slot, group) in self.sound[PAST + self.filled..].iter_mut().zip(groups) {
-            *slot = mean(group.iter().map(|sample| i32::from(sample.to_i16())).sum(), N);
-        }
-        self.filled += groups.len();
-        rest
+    pub(super) fn gather<S: Sample>(&mut self, pcm: &[S]) {
+        self.filled += self.narrow.bring(pcm, &mut self.sound[PAST + self.filled..]).0;
     }
 
     /// What was in the hop, once nothing of it is missing, and the power of both groups in each of its milliseconds.
@@ -303,16 +266,4 @@ impl Groups {
         // A sine of amplitude a has 8 a^2 / 2 in a millisecond, where its pointer has a^2.
         (Heard { low, high, whole: (whole * 8 / 4) >> SUM_SHIFT }, powers)
     }
-}
-
-/// A sum of so many samples by their number, rounded down.
-#[inline(always)]
-fn mean(sum: i32, factor: usize) -> i16 {
-    (match factor {
-        1 => sum,
-        2 => sum >> 1,
-        4 => sum >> 2,
-        // The reciprocal in 2^-13 is rounded down, so that no mean is beyond its samples.
-        _ => (sum * (8_192 / factor) as i32) >> 13,
-    }) as i16
 }

@@ -60,6 +60,12 @@ pub(super) fn run(args: &Args) -> Outcome {
         files.push(WavFrames::open(input, rate_hz, 1)?);
     }
 
+    // Who joins fades in: before the files begin.
+    for port in 0..files.len() {
+        conference.frame(port)?.fill(0);
+    }
+    conference.mix();
+
     let stop = Stop::listen();
     let mut sink = WavSink::replace(output, rate_hz, 1)?;
     let (mut frames, mut lowest_hundredths_db) = (0u64, 0);

@@ -20,6 +20,7 @@
 use core::fmt;
 
 use super::activity::{Activity, SpeechDetector};
+use super::eight_khz::EightKhz;
 use super::level::Level;
 use crate::front::{CaptureBlock, Near};
 use crate::sample::Sample;
@@ -110,13 +111,9 @@ struct Features {
 /// Detects voices in one channel; see the module's page.
 #[derive(Clone, Copy, Debug)]
 pub struct VoiceDetector {
-    /// Samples that make one at 8 kHz.
-    factor: u32,
+    narrow: EightKhz,
     threshold: i32,
     hangover: u16,
-    /// The sample at 8 kHz that is being summed.
-    sum: i32,
-    summed: u32,
     block: [i16; BLOCK],
     filled: usize,
     /// Bits that its samples have.
@@ -145,16 +142,14 @@ impl VoiceDetector {
         let Some(&threshold) = THRESHOLDS.get(usize::from(aggressiveness)) else {
             return Err(VoiceError::Aggressiveness(aggressiveness));
         };
-        Ok(Self::with(factor, threshold, hangover_ms / 10))
+        Ok(Self::with(factor as usize, threshold, hangover_ms / 10))
     }
 
-    fn with(factor: u32, threshold: i32, hangover: u16) -> Self {
+    fn with(factor: usize, threshold: i32, hangover: u16) -> Self {
         Self {
-            factor,
+            narrow: EightKhz::new(factor),
             threshold,
             hangover,
-            sum: 0,
-            summed: 0,
             block: [0; BLOCK],
             filled: 0,
             bits: 0,
@@ -174,10 +169,11 @@ impl VoiceDetector {
         let mut rest = pcm;
         while !rest.is_empty() {
             // Up to the end of the block.
-            let missing = (BLOCK - self.filled) * self.factor as usize - self.summed as usize;
+            let missing = self.narrow.missing(BLOCK - self.filled);
             let (now, later) = rest.split_at(missing.min(rest.len()));
             rest = later;
-            self.gather(now);
+            let (count, bits) = self.narrow.bring(now, &mut self.block[self.filled..]);
+            (self.filled, self.bits) = (self.filled + count, self.bits | bits);
             if self.filled == BLOCK {
                 self.judge();
                 speech = Some(speech.unwrap_or(false) | self.voice.speech);
@@ -210,54 +206,7 @@ impl VoiceDetector {
 
     /// Forgets everything heard so far.
     pub fn reset(&mut self) {
-        *self = Self::with(self.factor, self.threshold, self.hangover);
-    }
-
-    /// Adds samples to the block, which has room for them.
-    fn gather<S: Sample>(&mut self, mut pcm: &[S]) {
-        // What is left of samples that were split between two calls.
-        while self.summed > 0
-            && let Some((sample, rest)) = pcm.split_first()
-        {
-            pcm = rest;
-            self.add(sample.to_i16());
-        }
-        let rest = match self.factor {
-            1 => self.means::<S, 1>(pcm),
-            2 => self.means::<S, 2>(pcm),
-            3 => self.means::<S, 3>(pcm),
-            4 => self.means::<S, 4>(pcm),
-            5 => self.means::<S, 5>(pcm),
-            _ => self.means::<S, 6>(pcm),
-        };
-        rest.iter().for_each(|sample| self.add(sample.to_i16()));
-    }
-
-    /// Adds a sample to the one at 8 kHz that is not whole yet.
-    fn add(&mut self, sample: i16) {
-        self.sum += i32::from(sample);
-        self.summed += 1;
-        if self.summed == self.factor {
-            let mean = mean(self.sum, self.factor);
-            self.block[self.filled] = mean as i16;
-            self.bits |= mean ^ (mean >> 31);
-            self.filled += 1;
-            (self.sum, self.summed) = (0, 0);
-        }
-    }
-
-    /// Adds the means of `N` samples each; what is left.
-    fn means<'a, S: Sample, const N: usize>(&mut self, pcm: &'a [S]) -> &'a [S] {
-        let (groups, rest) = pcm.as_chunks::<N>();
-        let mut bits = self.bits;
-        for (slot, group) in self.block[self.filled..].iter_mut().zip(groups) {
-            let mean = mean(group.iter().map(|sample| i32::from(sample.to_i16())).sum(), N as u32);
-            *slot = mean as i16;
-            bits |= mean ^ (mean >> 31);
-        }
-        self.bits = bits;
-        self.filled += groups.len();
-        rest
+        *self = Self::with(self.narrow.factor(), self.threshold, self.hangover);
     }
 
     /// Ends a block.
@@ -308,18 +257,6 @@ impl CaptureBlock<f32> for VoiceDetector {
 
     fn activity(&self) -> Option<Activity> {
         Some(Self::activity(self))
-    }
-}
-
-/// A sum of so many samples by their number, rounded down.
-#[inline(always)]
-fn mean(sum: i32, factor: u32) -> i32 {
-    match factor {
-        1 => sum,
-        2 => sum >> 1,
-        4 => sum >> 2,
-        // The reciprocal in 2^-13 is rounded down, so that no mean is beyond its samples.
-        _ => (sum * (8_192 / factor) as i32) >> 13,
     }
 }
 

@@ -1,0 +1,128 @@
+//! Brings sound of a multiple of 8 kHz to 8 kHz by means: for detectors, whose bands end far below 4 kHz.
+//!
+//! A mean of N samples is a filter with zeros at all multiples of 8 kHz, which is where sound would fold into a detector's band.
+//! Delay: none. Cost: an addition a sample, and a multiplication for each that comes out. Integers.
+
+use crate::sample::Sample;
+
+/// What is left of samples that were split between two calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EightKhz {
+    /// Samples that make one: 1 to 6.
+    factor: usize,
+    /// The sample that is being summed, and how many are in it.
+    sum: i32,
+    summed: usize,
+}
+
+impl EightKhz {
+    /// `factor` is the rate in units of 8 kHz: 1 to 6.
+    pub(crate) const fn new(factor: usize) -> Self {
+        Self { factor, sum: 0, summed: 0 }
+    }
+
+    /// The rate in units of 8 kHz.
+    pub(crate) const fn factor(&self) -> usize {
+        self.factor
+    }
+
+    /// Samples of the input until there are so many more at 8 kHz.
+    pub(crate) const fn missing(&self, samples: usize) -> usize {
+        samples * self.factor - self.summed
+    }
+
+    /// Takes in samples, at most those that [`Self::missing`] from `out`, and writes from its beginning. How many there are, and
+    /// all bits that one of them or its complement has.
+    #[inline]
+    pub(crate) fn bring<S: Sample>(&mut self, mut pcm: &[S], out: &mut [i16]) -> (usize, i32) {
+        let (mut count, mut bits) = (0, 0);
+        let mut put = |mean: i32, slot: &mut i16| {
+            *slot = mean as i16;
+            bits |= mean ^ (mean >> 31);
+        };
+        while self.summed > 0
+            && let Some((sample, rest)) = pcm.split_first()
+        {
+            pcm = rest;
+            if let Some(mean) = self.add(sample.to_i16()) {
+                out.get_mut(count).into_iter().for_each(|slot| put(mean, slot));
+                count += 1;
+            }
+        }
+        let out = out.get_mut(count..).unwrap_or_default();
+        let (whole, rest) = match self.factor {
+            1 => means::<S, 1>(pcm, out, put),
+            2 => means::<S, 2>(pcm, out, put),
+            3 => means::<S, 3>(pcm, out, put),
+            4 => means::<S, 4>(pcm, out, put),
+            5 => means::<S, 5>(pcm, out, put),
+            _ => means::<S, 6>(pcm, out, put),
+        };
+        for sample in rest {
+            // Fewer than make one.
+            let _ = self.add(sample.to_i16());
+        }
+        (count + whole, bits)
+    }
+
+    fn add(&mut self, sample: i16) -> Option<i32> {
+        self.sum += i32::from(sample);
+        self.summed += 1;
+        if self.summed < self.factor {
+            return None;
+        }
+        let whole = mean(self.sum, self.factor);
+        (self.sum, self.summed) = (0, 0);
+        Some(whole)
+    }
+}
+
+/// Puts the means of `N` samples each; how many there are, and the samples that are left.
+#[inline(always)]
+fn means<'a, S: Sample, const N: usize>(
+    pcm: &'a [S],
+    out: &mut [i16],
+    mut put: impl FnMut(i32, &mut i16),
+) -> (usize, &'a [S]) {
+    let (groups, rest) = pcm.as_chunks::<N>();
+    for (slot, group) in out.iter_mut().zip(groups) {
+        put(mean(group.iter().map(|sample| i32::from(sample.to_i16())).sum(), N), slot);
+    }
+    (groups.len(), rest)
+}
+
+/// A sum of so many samples by their number, rounded down.
+#[inline(always)]
+fn mean(sum: i32, factor: usize) -> i32 {
+    match factor {
+        1 => sum,
+        2 => sum >> 1,
+        4 => sum >> 2,
+        // The reciprocal in 2^-13 is rounded down, so that no mean is beyond its samples.
+        _ => (sum * (8_192 / factor) as i32) >> 13,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_any_length_are_the_same_as_one() {
+        let pcm: [i16; 61] = core::array::from_fn(|n| (n as i16).wrapping_mul(7_919));
+        for factor in 1..=6usize {
+            let mut whole = [0; 61];
+            let (count, bits) = EightKhz::new(factor).bring(&pcm, &mut whole);
+            assert_eq!(count, 61 / factor);
+            assert!(whole[..count].iter().all(|&x| i32::from(x ^ (x >> 15)) & !bits == 0));
+            for piece in 1..9 {
+                let (mut brought, mut at, mut out) = (EightKhz::new(factor), 0, [0; 61]);
+                for part in pcm.chunks(piece) {
+                    at += brought.bring(part, &mut out[at..]).0;
+                }
+                assert_eq!(out[..at], whole[..count], "{factor}, {piece}");
+                assert_eq!(brought.missing(2), 2 * factor - 61 % factor);
+            }
+        }
+    }
+}
