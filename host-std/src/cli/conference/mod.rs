@@ -5,12 +5,14 @@ mod lines;
 use std::error::Error;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
-use std::time::{Duration as StdDuration, Instant as StdInstant};
+use std::time::{Duration as StdDuration, Instant as StdInstant, SystemTime};
 
 use clap::Args as ClapArgs;
 use dsp_core::time::{Duration, Instant};
 use host_std::opus::OpusEncoderConfig;
+use host_std::record::fork::Party;
 use host_std::record::recorder::{Layout, Recorder, RecorderConfig, Track};
+use host_std::record::siprec::{Participant, RecordId, RecordedStream, RecordingMetadata};
 use host_std::registry::CodecFormat;
 use host_std::report::{CallerReport, ConferenceReport, Stretches};
 use host_std::room::{Room, RoomConfig, TICK_MS};
@@ -20,6 +22,7 @@ use host_std::simulate::callers::{Caller, Carrier, SimulatedLines, tick};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::wav::{WavFrames, WavSink};
 
+use super::keep::{ANONYMOUS, ForkArgs, Kept};
 use super::signals::Stop;
 use super::{MAN, Outcome, WOMAN, keep, make_folder, mind, number_in, print, settings};
 use lines::SocketLines;
@@ -78,6 +81,8 @@ pub(super) struct Args {
     /// so on)
     #[arg(help_heading = "Recording", long, requires = "record")]
     tracks: bool,
+    #[command(flatten)]
+    fork: ForkArgs,
     /// In virtual time, without sockets, over a simulated network
     #[arg(long)]
     fast: bool,
@@ -207,6 +212,36 @@ impl Recordings {
     }
 }
 
+/// Who is in the conference and what is kept of it: the mix, or with --tracks a stream of each.
+fn metadata(args: &Args) -> Result<RecordingMetadata, Box<dyn Error>> {
+    let begins = SystemTime::now();
+    let callers = usize::from(args.demo);
+    let streams = if args.tracks { callers } else { 1 };
+    let stream = |number| -> Result<_, Box<dyn Error>> {
+        Ok(RecordedStream { id: RecordId::random()?, label: format!("{}", number + 1) })
+    };
+    let participant = |number: usize| -> Result<_, Box<dyn Error>> {
+        let sends = if args.tracks { number } else { 0 };
+        Ok(Participant {
+            id: RecordId::random()?,
+            aor: ANONYMOUS.into(),
+            name: Some(format!("caller {}", number + 1)),
+            joined: begins + StdDuration::from_secs_f64(args.join_every * number as f64),
+            left: None,
+            sends: vec![sends],
+            receives: (0..streams).filter(|&stream| !args.tracks || stream != number).collect(),
+        })
+    };
+    Ok(RecordingMetadata {
+        session: RecordId::random()?,
+        sip_session_id: None,
+        begins,
+        ends: None,
+        participants: (0..callers).map(participant).collect::<Result<_, _>>()?,
+        streams: (0..streams).map(stream).collect::<Result<_, _>>()?,
+    })
+}
+
 /// `call.opus` as `call-3.opus`.
 fn numbered(path: &Path, number: usize) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -215,6 +250,9 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
+    if args.fast && args.fork.is_wanted() {
+        return Err("--fork: a second destination hears in real time, without --fast".into());
+    }
     let count = usize::from(args.demo);
     let capacity = count + args.announce.len();
     let loudest = args.loudest.and_then(NonZeroU16::new);
@@ -226,6 +264,9 @@ pub(super) fn run(args: &Args) -> Outcome {
         callers.push(caller(args, number, &room, lines.as_ref())?);
     }
     let mut recordings = Recordings::start(args, &mut room)?;
+    let to_room = |tap| room.set_fork(Some(tap));
+    let fork = args.fork.start(args.rate, 1, &[Party::Far], Instant::ZERO, to_room)?;
+    let kept = Kept { recorder: None, fork, metadata: args.fork.metadata(|| metadata(args))? };
     let mut files = Vec::with_capacity(count);
     for (number, caller) in callers.iter().enumerate() {
         files.push(Files::create(&args.out, number, caller.sample_rate_hz())?);
@@ -247,6 +288,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let (length_ms, limited_ticks) = (room.ticks() * u64::from(TICK_MS), room.limiter().limited_frames);
     // The tracks end with the room.
     drop(room);
+    kept.finish(false)?;
     let refused_samples = recordings.finish()?;
     run.report(length_ms, limited_ticks, refused_samples)
 }
@@ -256,7 +298,9 @@ fn caller(args: &Args, number: usize, room: &Room, lines: Option<&SocketLines>) 
     let formats = [CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu(), CodecFormat::pcma()];
     let format = &formats[number % formats.len()];
     let expected_loss_percent = args.loss.clamp(0.0, 30.0) as u8;
-    let opus = OpusEncoderConfig { expected_loss_percent, ..OpusEncoderConfig::default() };
+    // A room has no higher band than its rate; bits that went there would be lost to the voice. Opus knows no 32 kHz.
+    let sample_rate_hz = if args.rate == 32_000 { 48_000 } else { args.rate };
+    let opus = OpusEncoderConfig { sample_rate_hz, expected_loss_percent, ..OpusEncoderConfig::default() };
     let call = |end: usize| -> Result<Call, Box<dyn Error>> {
         let (port, identity) = match lines {
             Some(lines) => (lines.addresses[number][end].port(), Identity::random()?),
