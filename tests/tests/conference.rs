@@ -177,7 +177,7 @@ fn none_of_twenty_hears_himself() {
         let (own, others) = (gain(talker, talker), gain((talker + 7) % count, talker));
         println!("{talker}: {own:.4} of his own, another hears {others:.2}");
         // Two packets of fifteen may be lost.
-        assert!(others > 0.4, "{talker} is heard: {others}");
+        assert!(others > 0.3, "{talker} is heard: {others}");
         assert!(own < 0.02, "{talker} hears himself: {own}");
     }
 }
@@ -210,6 +210,7 @@ fn who_joins_and_leaves_in_the_middle_of_a_tone_is_no_click() {
             steps.max().unwrap_or(0)
         };
         let steady = edge(&heard[samples(1_800, 16_000)..samples(2_300, 16_000)]);
+        assert!(steady < 1_800, "{format:?}: a tone has no edge of {steady}");
         assert!(rms(&heard[samples(1_800, 16_000)..samples(2_300, 16_000)]) > 5_000.0, "{format:?}: he is heard");
         assert!(rms(&heard[samples(2_900, 16_000)..]) < 30.0, "{format:?}: he has left");
         let (joins, leaves) = (&heard[..samples(1_800, 16_000)], &heard[samples(2_300, 16_000)..]);
@@ -558,6 +559,8 @@ fn the_commands_of_a_conference() {
         "2.5",
         "--record",
         "room.wav",
+        "--out",
+        "come-and-go",
         "--tracks",
         "--metadata",
         "room.xml",
@@ -576,8 +579,19 @@ fn the_commands_of_a_conference() {
     assert!(channel(0, 3, 4) < 1.0, "he has left");
     let metadata = std::fs::read_to_string(dir.join("room.xml")).unwrap();
     assert_eq!((metadata.matches("<stream ").count(), metadata.matches("<stop-time>").count()), (2, 1), "{metadata}");
-    let (success, text) =
-        run(&["conference", "--demo", "2", "--fast", "--seconds", "2", "--record", "each.opus", "--tracks"]);
+    let (success, text) = run(&[
+        "conference",
+        "--demo",
+        "2",
+        "--fast",
+        "--seconds",
+        "2",
+        "--record",
+        "each.opus",
+        "--tracks",
+        "--out",
+        "each",
+    ]);
     assert!(success && dir.join("each-1.opus").exists() && dir.join("each-2.opus").exists(), "{text}");
     let (success, text) = run(&["conference", "--demo", "2", "--fast", "--fork", "rtp://127.0.0.1:4000"]);
     assert!(!success && text.contains("without --fast"), "{text}");
