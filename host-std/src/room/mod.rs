@@ -249,7 +249,7 @@ impl Room {
             level,
             voice,
             activity: Activity::NONE,
-            begins: Fade::new(sample_rate_hz),
+            begins: Fade::of_call(sample_rate_hz),
             hears: Fade::new(sample_rate_hz),
             #[cfg(feature = "record")]
             track: None,
