@@ -19,6 +19,7 @@ mod tests;
 use core::fmt;
 
 use super::progress::{CNG, Country, ProgressTone, Segment};
+use super::signal::ToneSignal;
 use crate::process::decibel::{amplitude, hundredths_of_power};
 use crate::process::goertzel::{Goertzel, GoertzelDesign};
 use crate::sample::Sample;
@@ -46,21 +47,6 @@ const APART: u64 = 6;
 const STEADY: u32 = 1_400 / BLOCK_MS;
 /// A cadence of more is told after it was heard once.
 const LONG_MS: u32 = 2_500;
-
-/// What a tone is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum ToneSignal {
-    /// One of a call's progress.
-    Progress(ProgressTone),
-    /// A fax calls (T.30).
-    Cng,
-    /// A fax or a modem answers (V.25).
-    Ced,
-    /// A modem answers by V.8.
-    Ansam,
-}
 
 /// A tone that was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
