@@ -481,7 +481,9 @@ mod tests {
         let told = json!({ "erle_db": 41.25, "delay_ms": 120.5, "drift_ppm": -20.0, "path_changes": 1, "diverged": 0 });
         assert_eq!(value["echo"], told);
         // Nothing was played yet, and no canceller at all.
-        assert!(text(&stats, &[], &[], Some(&EchoStatus::default()), &Ended::HungUp, 8_000, 8.0).contains("delay unknown"));
+        assert!(
+            text(&stats, &[], &[], Some(&EchoStatus::default()), &Ended::HungUp, 8_000, 8.0).contains("delay unknown")
+        );
         assert!(!text(&stats, &[], &[], None, &Ended::HungUp, 8_000, 8.0).contains("echo "));
         assert_eq!(json(&stats, &[], &[], None, &Ended::HungUp, 8_000, 8.0)["echo"], json!(null));
     }
