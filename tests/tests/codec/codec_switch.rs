@@ -15,7 +15,7 @@ use host_std::session::{Call, CallConfig, Channel, Identity, Incoming};
 use host_std::wav::WavFrames;
 use media_core_tests::score::score;
 
-const WOMAN: &[u8] = include_bytes!("../../host-std/assets/woman.wav");
+const WOMAN: &[u8] = include_bytes!("../../../host-std/assets/woman.wav");
 const THERE: &str = "127.0.0.1:5000";
 /// How long each codec is spoken in, in ms.
 const TURN_MS: usize = 3_000;

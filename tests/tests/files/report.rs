@@ -124,8 +124,8 @@ fn side(name: &str, peer: &str, said: Vec<i16>, loss: f64, seed: u64) -> SideRep
 }
 
 fn call(seconds: usize, loss: f64) -> Report {
-    let woman = speech(include_bytes!("../../host-std/assets/woman.wav"), seconds);
-    let man = speech(include_bytes!("../../host-std/assets/man.wav"), seconds);
+    let woman = speech(include_bytes!("../../../host-std/assets/woman.wav"), seconds);
+    let man = speech(include_bytes!("../../../host-std/assets/man.wav"), seconds);
     Report {
         title: format!("A made-up call: Opus, {:.0} % loss, 30 ms jitter", loss * 100.0),
         settings: [

@@ -127,7 +127,7 @@ fn every_capture_is_played_and_no_report_contradicts_itself() {
 #[test]
 fn every_trace_is_played_and_no_report_contradicts_itself() {
     let Some(paths) = cases(&["csv"]) else { return };
-    let asset = &include_bytes!("../../host-std/assets/woman.wav")[..];
+    let asset = &include_bytes!("../../../host-std/assets/woman.wav")[..];
     let mut source = WavSource::from_bytes("speech", asset, 8_000).unwrap();
     let mut speech = vec![0; source.len() as usize];
     let length = source.read(&mut speech).unwrap();

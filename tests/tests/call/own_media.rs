@@ -22,7 +22,7 @@ use host_std::simulate::netsim::{Network, NetworkConfig};
 use host_std::wav::WavFrames;
 use media_core_tests::score::score;
 
-const WOMAN: &[u8] = include_bytes!("../../host-std/assets/woman.wav");
+const WOMAN: &[u8] = include_bytes!("../../../host-std/assets/woman.wav");
 /// Samples of 10 ms at 8 kHz.
 const TICK: usize = 80;
 /// Where the other side sends from.

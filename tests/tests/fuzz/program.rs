@@ -2,7 +2,6 @@
 //! or cut off, a process of `media-core` each. Whatever the bytes, it ends in time and within its memory, by itself, with
 //! success or with an error in words.
 //! On stable with the default engine; `BOLERO_RANDOM_TEST_TIME_MS` sets how long.
-#![cfg(unix)]
 
 use std::fmt::Write as _;
 use std::fs;

@@ -17,7 +17,7 @@ use host_std::wav::WavFrames;
 use media_core_tests::score::score;
 use media_core_tests::tick::Device;
 
-const WOMAN: &[u8] = include_bytes!("../../host-std/assets/woman.wav");
+const WOMAN: &[u8] = include_bytes!("../../../host-std/assets/woman.wav");
 /// How long each codec is spoken in, in ms.
 const TURN_MS: usize = 3_000;
 const PACKETS: usize = TURN_MS / 20;

@@ -55,7 +55,7 @@ fn in_a_room(capture: CaptureConfig) -> VirtualTime {
     let calls = [call(4_000, 16_000, |config| CallConfig { capture, ..config }), call(5_000, 16_000, |config| config)];
     let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let mut pair = VirtualTime::connect(calls, addresses, NetworkConfig::default(), 0.0, 1).unwrap();
-    let woman = include_bytes!("../../host-std/assets/woman.wav");
+    let woman = include_bytes!("../../../host-std/assets/woman.wav");
     let speech = WavSource::from_bytes("woman", woman, 16_000).unwrap().read_all(Duration::from_secs(60)).unwrap();
     pair.ends[1].speech = speech;
     pair.ends[0].room = Some(room(16_000));

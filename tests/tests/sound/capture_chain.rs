@@ -22,7 +22,7 @@ use host_std::wav::WavSource;
 
 /// A woman who speaks, at a gain, with pauses of two seconds every four, and even noise of this peak all along.
 fn noisy(rate_hz: u32, gain: f64, noise: f64) -> Vec<i16> {
-    let woman = include_bytes!("../../host-std/assets/woman.wav");
+    let woman = include_bytes!("../../../host-std/assets/woman.wav");
     let speech = WavSource::from_bytes("woman", woman, rate_hz).unwrap().read_all(Duration::from_secs(60)).unwrap();
     let mut state = 1u32;
     let second = rate_hz as usize;
@@ -121,8 +121,8 @@ fn voice(file: &'static [u8], rate_hz: u32) -> Vec<i16> {
     WavSource::from_bytes("voice", file, rate_hz).unwrap().read_all(Duration::from_secs(60)).unwrap()
 }
 
-const WOMAN: &[u8] = include_bytes!("../../host-std/assets/woman.wav");
-const MAN: &[u8] = include_bytes!("../../host-std/assets/man.wav");
+const WOMAN: &[u8] = include_bytes!("../../../host-std/assets/woman.wav");
+const MAN: &[u8] = include_bytes!("../../../host-std/assets/man.wav");
 
 /// Of a call that is metered and goes on for so long, with `change` to what it is made of: the numbers of both sides.
 fn metered(codec: &CodecFormat, seconds: u64, loss_percent: f64, change: impl Fn(&mut VirtualTime)) -> [CallStats; 2] {

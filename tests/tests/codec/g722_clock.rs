@@ -13,7 +13,7 @@ use media_core_tests::captures::rtp;
 
 /// Five seconds of speech in packets of 20 ms whose timestamps go on by `step`, and when each arrives, in ms.
 fn packets(step: u32) -> Vec<(u64, Vec<u8>)> {
-    let asset = &include_bytes!("../../host-std/assets/woman.wav")[..];
+    let asset = &include_bytes!("../../../host-std/assets/woman.wav")[..];
     let mut source = WavSource::from_bytes("speech", asset, 16_000).unwrap();
     let mut pcm = vec![0; source.len() as usize];
     let length = source.read(&mut pcm).unwrap();

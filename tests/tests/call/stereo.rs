@@ -19,8 +19,8 @@ use media_core_tests::tick::Device;
 use media_core_tests::{recorded, recorder};
 
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
-const WOMAN: &[u8] = include_bytes!("../../host-std/assets/woman.wav");
-const MAN: &[u8] = include_bytes!("../../host-std/assets/man.wav");
+const WOMAN: &[u8] = include_bytes!("../../../host-std/assets/woman.wav");
+const MAN: &[u8] = include_bytes!("../../../host-std/assets/man.wav");
 
 /// Both voices for eight seconds at this rate, interleaved.
 fn voices(rate_hz: u32) -> Vec<i16> {

@@ -16,7 +16,7 @@ use host_std::simulate::virtual_time::VirtualTime;
 use host_std::wav::WavFrames;
 use media_core_tests::score::score;
 
-const WOMAN: &[u8] = include_bytes!("../../host-std/assets/woman.wav");
+const WOMAN: &[u8] = include_bytes!("../../../host-std/assets/woman.wav");
 const PORTS: [u16; 2] = [4_000, 5_000];
 
 fn speech(rate_hz: u32) -> Vec<i16> {

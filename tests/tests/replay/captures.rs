@@ -368,7 +368,7 @@ fn fields_of_the_json_are_those_of_the_documentation() {
     let report = play(&pcap(&call(100, FROM, TO), Link::Ethernet(0), false, false));
     let json: Value = serde_json::from_str(&report.to_json()).unwrap();
     let stream = json["streams"][0].as_object().unwrap();
-    let page = include_str!("../../docs/replay.md");
+    let page = include_str!("../../../docs/replay.md");
     let documented: Vec<_> = page
         .lines()
         .skip_while(|line| !line.starts_with("<!-- fields of report.json"))
@@ -410,7 +410,7 @@ fn recorded(codec: &CodecFormat, redundancy: u8, network: NetworkConfig) -> (Vec
         VirtualTime::connect(calls.map(media_core_tests::recorded), addresses, network, 0.0, 5).unwrap();
     let rate_hz = simulation.ends[0].sample_rate_hz() as usize;
     for (side, asset) in
-        [&include_bytes!("../../host-std/assets/woman.wav")[..], include_bytes!("../../host-std/assets/man.wav")]
+        [&include_bytes!("../../../host-std/assets/woman.wav")[..], include_bytes!("../../../host-std/assets/man.wav")]
             .into_iter()
             .enumerate()
     {

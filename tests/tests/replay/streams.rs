@@ -142,9 +142,10 @@ fn encrypted_sound_is_said_to_look_so_and_plain_sound_never() {
     for text in formats {
         let (name, fmtp) = text.split_once(';').unwrap_or((text, ""));
         let format = CodecFormat::from_rtpmap(name).unwrap().with_fmtp(fmtp);
-        for asset in
-            [&include_bytes!("../../host-std/assets/woman.wav")[..], include_bytes!("../../host-std/assets/man.wav")]
-        {
+        for asset in [
+            &include_bytes!("../../../host-std/assets/woman.wav")[..],
+            include_bytes!("../../../host-std/assets/man.wav"),
+        ] {
             let packets = spoken(&format, asset);
             assert!(packets.len() > 100, "{text}");
             let map = format!("96={name}");
@@ -265,7 +266,7 @@ fn times_that_make_no_sense_end_and_are_told() {
 #[test]
 fn a_codec_of_another_rate_in_the_same_stream_is_heard_and_named() {
     let format = CodecFormat::g722();
-    let asset = &include_bytes!("../../host-std/assets/woman.wav")[..];
+    let asset = &include_bytes!("../../../host-std/assets/woman.wav")[..];
     let mut packets = call(100, FROM, TO);
     for (n, packet) in spoken(&format, asset).into_iter().take(150).enumerate() {
         let n = n as u32 + 100;
