@@ -21,7 +21,9 @@ mod outcome;
 mod own;
 mod stream;
 mod tap;
+mod tones;
 mod transport;
+mod waiting;
 
 /// Length of an audio tick in ms.
 pub(crate) const TICK_MS: u32 = 10;
@@ -45,7 +47,7 @@ pub use canceller::{EchoSettings, HostEcho};
 pub use capture::{CaptureConfig, CaptureStep, HostBlock, HostOwn, HostParts};
 pub use config::{CallConfig, Identity};
 pub use denoiser::HostNoise;
-pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, ToneDetection, sign};
+pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, DigitsWait, ToneDetection, sign};
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
 pub use metering::{CallSound, Fault, Finding, Place};
@@ -57,4 +59,5 @@ pub use own::{
 pub(crate) use stream::Converted;
 pub use stream::{MAX_SOURCES, PACKET_BYTES, SourceStats, impairment};
 pub use tap::{Tap, Way};
+pub use tones::{CallTone, SendToneError, SentTone};
 pub use transport::{Claim, Latching, Path};

@@ -288,7 +288,7 @@ fn all_combinations() {
 }
 
 /// Files below a folder.
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() { files(&path, found) } else { found.push(path) }
@@ -296,7 +296,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// The sound of a file at a rate: G.722 of 64 kbit/s, a WAV file, or 16 bits at 48 kHz; none of others.
-fn speech(path: &Path, rate_hz: u32) -> Option<Vec<i16>> {
+pub(crate) fn speech(path: &Path, rate_hz: u32) -> Option<Vec<i16>> {
     let bytes = fs::read(path).ok()?;
     let wav = match path.extension()?.to_str()? {
         "g722" => {
