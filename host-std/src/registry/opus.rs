@@ -18,6 +18,9 @@ const fn delay_us(application: OpusApplication) -> u32 {
     }
 }
 
+/// The highest complexity at which libopus doesn't analyse what it encodes.
+const UNANALYSED: u8 = 6;
+
 impl Codec for Opus {
     fn formats(&self) -> Vec<CodecFormat> {
         vec![CodecFormat::opus()]
@@ -53,7 +56,8 @@ impl Codec for Opus {
         });
         theirs.apply(&mut config);
         let most_bps = theirs.max_average_bitrate_bps.unwrap_or(u32::MAX);
-        Ok(Box::new(Pausing { encoder: OpusEncoder::new(config)?, most_bps, dtx: config.dtx, told: false }))
+        let (dtx, complexity) = (config.dtx, config.complexity);
+        Ok(Box::new(Pausing { encoder: OpusEncoder::new(config)?, most_bps, dtx, complexity, told: false }))
     }
 
     fn decoder(&self, _: &Terms<'_>) -> Made<dyn Decoder + Send> {
@@ -78,6 +82,8 @@ struct Pausing {
     /// `maxaveragebitrate` of the other side, in bit/s.
     most_bps: u32,
     dtx: bool,
+    /// As set up.
+    complexity: u8,
     /// The other side has been told of the pause.
     told: bool,
 }
@@ -99,11 +105,17 @@ impl Encoder for Pausing {
     }
 
     /// In speech it doesn't pause, whatever the encoder itself would say; and it takes nothing that was said before for
-    /// the beginning of a silence.
+    /// the beginning of a silence. Where there is none, what decides is no longer whether the sound is 25 dB below the loudest, as
+    /// the encoder's analysis has it, which noise never is: without the analysis SILK compares it with the noise that was
+    /// before. The packets of a pause need no finer coding.
     fn set_speech(&mut self, speech: Option<bool>) {
-        let pauses = speech != Some(true);
-        if self.dtx && self.encoder.config().dtx != pauses {
-            let set = self.encoder.set(OpusEncoderConfig { dtx: pauses, ..self.encoder.config() });
+        if !self.dtx {
+            return;
+        }
+        let complexity = if speech == Some(false) { self.complexity.min(UNANALYSED) } else { self.complexity };
+        let config = OpusEncoderConfig { dtx: speech != Some(true), complexity, ..self.encoder.config() };
+        if self.encoder.config() != config {
+            let set = self.encoder.set(config);
             debug_assert!(set.is_ok(), "{set:?}");
         }
     }
