@@ -140,7 +140,7 @@ impl NeuralVoiceDetector {
     /// before the net has heard enough of it.
     pub fn activity(&self) -> Activity {
         let Voice { speech, probability, periodicity } = self.voice;
-        let early = self.integer.activity().speech && !self.integer.voice().speech;
+        let early = self.integer.may_be_speech();
         let begins = (1..=BRIDGED).contains(&self.run);
         Activity { speech: speech || early || begins, probability, periodicity, noise: self.noise_level() }
     }

@@ -17,11 +17,14 @@ mod echo;
 mod front;
 mod keys;
 mod metering;
+#[cfg(feature = "nnnoiseless")]
+mod neural_noise;
 mod outcome;
 mod own;
 mod stream;
 mod tap;
 mod transport;
+mod voice;
 
 /// Length of an audio tick in ms.
 pub(crate) const TICK_MS: u32 = 10;
@@ -49,6 +52,8 @@ pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, Ton
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
 pub use metering::{CallSound, Fault, Finding, Place};
+#[cfg(feature = "nnnoiseless")]
+pub use neural_noise::NeuralNoise;
 pub use outcome::{CallError, CallStats, Channel, Directions, Ending, Incoming, Missed, Transmit};
 pub use own::{
     BoxedBlock, BoxedFloatBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy,
@@ -58,3 +63,4 @@ pub(crate) use stream::Converted;
 pub use stream::{MAX_SOURCES, PACKET_BYTES, SourceStats, impairment};
 pub use tap::{Tap, Way};
 pub use transport::{Claim, Latching, Path};
+pub use voice::HostVoice;
