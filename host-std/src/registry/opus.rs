@@ -18,6 +18,9 @@ const fn delay_us(application: OpusApplication) -> u32 {
     }
 }
 
+/// The highest complexity at which libopus doesn't analyse what it encodes.
+const UNANALYSED: u8 = 6;
+
 impl Codec for Opus {
     fn formats(&self) -> Vec<CodecFormat> {
         vec![CodecFormat::opus()]
@@ -53,7 +56,9 @@ impl Codec for Opus {
         });
         theirs.apply(&mut config);
         let most_bps = theirs.max_average_bitrate_bps.unwrap_or(u32::MAX);
-        Ok(Box::new(Pausing { encoder: OpusEncoder::new(config)?, most_bps, dtx: config.dtx, told: false }))
+        let (dtx, complexity) = (config.dtx, config.complexity);
+        let quiet = Quiet::default();
+        Ok(Box::new(Pausing { encoder: OpusEncoder::new(config)?, most_bps, dtx, complexity, told: false, quiet }))
     }
 
     fn decoder(&self, _: &Terms<'_>) -> Made<dyn Decoder + Send> {
@@ -78,8 +83,62 @@ struct Pausing {
     /// `maxaveragebitrate` of the other side, in bit/s.
     most_bps: u32,
     dtx: bool,
+    /// As set up.
+    complexity: u8,
     /// The other side has been told of the pause.
     told: bool,
+    quiet: Quiet,
+}
+
+/// Without speech so much is sent before a pause that the encoder wouldn't make by itself, and every so often within it: as
+/// libopus does in its own.
+const BEFORE_MS: u32 = 200;
+const RENEWED_MS: u32 = 400;
+/// Packets without voice that describe the background to the other side's decoder.
+const DESCRIBED: u8 = 2;
+
+/// How long nobody speaks, by the word of the capture chain, and what of it was sent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quiet {
+    /// Whether nobody speaks, and for how long.
+    told: bool,
+    ms: u32,
+    /// Packets since then that describe the background.
+    described: u8,
+    /// Nothing was sent for so long.
+    unsent_ms: u32,
+}
+
+impl Quiet {
+    /// A frame of so many ms was encoded as `payload`; whether it need not be sent.
+    fn skips(&mut self, ms: u32, payload: &[u8]) -> bool {
+        if !self.told {
+            *self = Self::default();
+            return false;
+        }
+        self.ms = self.ms.saturating_add(ms);
+        let skips = self.ms > BEFORE_MS && self.described >= DESCRIBED && self.unsent_ms + ms <= RENEWED_MS;
+        if skips {
+            self.unsent_ms += ms;
+        } else {
+            self.unsent_ms = 0;
+            self.described = self.described.saturating_add(u8::from(is_background(payload)));
+        }
+        skips
+    }
+}
+
+/// Whether this is a packet of SILK, alone or below CELT, mono, of one frame, in which its own detector heard no voice: a
+/// decoder takes the noise of its pauses from those (RFC 6716, 4.2.3: a bit for each 20 ms).
+fn is_background(payload: &[u8]) -> bool {
+    let &[toc, first, _, ..] = payload else { return false };
+    let (config, stereo, frames) = (toc >> 3, toc & 4 != 0, toc & 3);
+    let flags = match config {
+        0..=11 => [0x80, 0x80, 0xc0, 0xe0][usize::from(config & 3)],
+        12..=15 => 0x80,
+        _ => return false,
+    };
+    !stereo && frames == 0 && first & flags == 0
 }
 
 impl Encoder for Pausing {
@@ -99,25 +158,45 @@ impl Encoder for Pausing {
     }
 
     /// In speech it doesn't pause, whatever the encoder itself would say; and it takes nothing that was said before for
-    /// the beginning of a silence.
+    /// the beginning of a silence. Where there is none, what decides is no longer whether the sound is 25 dB below the loudest, as
+    /// the encoder's analysis has it, which noise never is: without the analysis SILK compares it with the noise that was
+    /// before. The packets of a pause need no finer coding.
     fn set_speech(&mut self, speech: Option<bool>) {
-        let pauses = speech != Some(true);
-        if self.dtx && self.encoder.config().dtx != pauses {
-            let set = self.encoder.set(OpusEncoderConfig { dtx: pauses, ..self.encoder.config() });
+        if !self.dtx {
+            return;
+        }
+        self.quiet.told = speech == Some(false);
+        let complexity = if speech == Some(false) { self.complexity.min(UNANALYSED) } else { self.complexity };
+        let config = OpusEncoderConfig { dtx: speech != Some(true), complexity, ..self.encoder.config() };
+        if self.encoder.config() != config {
+            let set = self.encoder.set(config);
             debug_assert!(set.is_ok(), "{set:?}");
         }
     }
 
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {
         let len = self.encoder.encode(pcm, payload)?;
-        let pauses = self.dtx && len <= 2 && self.encoder.in_dtx();
+        let OpusEncoderConfig { sample_rate_hz, channels, .. } = self.encoder.config();
+        let ms = (pcm.len() / usize::from(channels)) as u32 * 1_000 / sample_rate_hz;
+        let own = len <= 2 && self.encoder.in_dtx();
+        let skips = self.quiet.skips(ms, &payload[..len]);
+        let pauses = self.dtx && (own || skips);
         let told = std::mem::replace(&mut self.told, pauses);
-        Ok(if pauses && told { 0 } else { len })
+        Ok(match (pauses, told) {
+            (true, true) => 0,
+            // The first byte says which mode it is that pauses; that there is no frame behind it says that it does.
+            (true, false) if !own => {
+                payload[0] &= !3;
+                1
+            }
+            _ => len,
+        })
     }
 
     fn reset(&mut self) {
         self.encoder.reset();
         self.told = false;
+        self.quiet = Quiet::default();
     }
 }
 
