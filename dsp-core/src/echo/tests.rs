@@ -346,3 +346,59 @@ fn a_canceller_that_was_off_for_a_moment_goes_on_where_it_was() {
         assert!((told.delay_ms.unwrap() - 40.0).abs() < 1.0, "{frames}: {told:?}");
     }
 }
+
+/// A sine, or two, of a call's progress.
+fn tones(hz: &'static [f32]) -> impl Fn(usize, f32) -> f32 {
+    move |n, _| {
+        let turn = |hz: f32| (n % RATE) as f32 * hz / RATE as f32 * core::f32::consts::TAU;
+        hz.iter().map(|&one| 0.1 / hz.len() as f32 * libm::sinf(turn(one))).sum()
+    }
+}
+
+#[test]
+fn a_tone_is_cancelled_and_leads_neither_delay_nor_drift_astray() {
+    // A dial tone, a key, and frequencies whose period is no whole number of samples.
+    for hz in [&[440.0][..], &[2_500.0], &[770.0, 1_336.0], &[440.0, 480.0]] {
+        let mut room = room(EchoConfig::default(), 640);
+        let tone = room.run(10 * RATE, tones(hz), |_, noise| 1e-4 * noise);
+        let told = stats(&mut room);
+        assert!(tone.erle_db(RATE..10 * RATE) > 30.0, "{hz:?}: {}", tone.erle_db(RATE..10 * RATE));
+        assert!(tone.erle_db(9 * RATE..10 * RATE) > 30.0, "{hz:?}: {}", tone.erle_db(9 * RATE..10 * RATE));
+        assert_eq!((told.delay_changes, told.path_changes, told.drift_ppm), (0, 0, 0.0), "{hz:?}: {told:?}");
+        // And the path is learned behind it.
+        let speech = room.run(3 * RATE, talk, silence);
+        assert!(speech.erle_db(RATE..3 * RATE) > 35.0, "{hz:?}: {}", speech.erle_db(RATE..3 * RATE));
+        assert!((stats(&mut room).delay_ms.unwrap() - 40.0).abs() < 1.0, "{hz:?}: {:?}", stats(&mut room));
+    }
+}
+
+#[test]
+fn a_latency_that_changes_a_little_is_followed_where_it_is_true() {
+    use crate::front::Latency;
+    use crate::time::Duration;
+    let latency = |ms| Latency { capture: Duration::from_millis(ms), ..Default::default() };
+    for (ms, longer) in [(20, true), (60, true), (95, true), (20, false), (60, false), (95, false)] {
+        let more = 16 * ms as usize;
+        let (before, after, delay) = if longer { (0, ms, 640) } else { (ms, 0, 640 + more) };
+        let mut room = room(EchoConfig::default(), delay);
+        room.set_latency(latency(before));
+        room.run(5 * RATE, talk, silence);
+        // It is told, and so it is.
+        room.set_latency(latency(after));
+        if longer {
+            room.response.splice(0..0, core::iter::repeat_n(0.0, more));
+        } else {
+            room.response.drain(..more);
+        }
+        let out = room.run(RATE, talk, silence);
+        let told = stats(&mut room);
+        let erle = out.erle_db(RATE / 8..RATE / 4).min(out.erle_db(RATE / 4..RATE));
+        assert!(erle > 25.0, "{ms} ms, longer {longer}: {erle} {told:?}");
+        assert!((told.delay_ms.unwrap() - 40.0).abs() < 1.0 && told.jumps == 1, "{told:?}");
+        // It is told, and isn't so: the filter knows better.
+        room.set_latency(latency(50));
+        let out = room.run(RATE, talk, silence);
+        assert!(out.erle_db(0..RATE / 2) > 40.0, "{ms} ms, longer {longer}: {}", out.erle_db(0..RATE / 2));
+        assert_eq!(stats(&mut room).jumps, 1);
+    }
+}
