@@ -333,6 +333,7 @@ fn caller(args: &Args, number: usize, room: &Room, lines: Option<&SocketLines>) 
             WavFrames::from_bytes(name, voice, rate_hz, 1)?.read_all(LONGEST_SPEECH)?
         }
     };
+    let voice = without_pauses(&voice, rate_hz);
     if voice.is_empty() {
         return Err("--speech: a file without any sound".into());
     }
@@ -340,13 +341,32 @@ fn caller(args: &Args, number: usize, room: &Room, lines: Option<&SocketLines>) 
     let samples = |ms: u64| (ms * u64::from(rate_hz) / 1_000) as usize;
     let round = NEXT_MS * u64::from(args.demo);
     let mut speech = vec![0; samples(round.max(TURN_MS))];
-    let begin = samples(NEXT_MS * number as u64);
+    // By the clock of the room, whenever he joined.
+    let begin = samples((NEXT_MS * number as u64 + round - joins.as_millis() % round) % round);
     for n in 0..samples(TURN_MS) {
         let at = (begin + n) % speech.len();
         speech[at] = voice[(n + samples(700 * number as u64)) % voice.len()];
     }
     caller.speech = speech;
     Ok(caller)
+}
+
+/// A voice whose pauses are no longer than between words, so that whoever has the turn is heard.
+fn without_pauses(voice: &[i16], rate_hz: u32) -> Vec<i16> {
+    /// Of a frame that isn't a pause, -44 dBov; frames of 10 ms; and of a pause, how many are kept.
+    const LOUD: u16 = 200;
+    const KEPT: usize = 20;
+    let frame = rate_hz as usize / 100;
+    let mut quiet = KEPT;
+    let mut rest = Vec::with_capacity(voice.len());
+    for frame in voice.chunks(frame) {
+        let loud = frame.iter().any(|sample| sample.unsigned_abs() > LOUD);
+        quiet = if loud { 0 } else { quiet + 1 };
+        if quiet <= KEPT && (loud || !rest.is_empty()) {
+            rest.extend_from_slice(frame);
+        }
+    }
+    rest
 }
 
 /// A conference that runs.
