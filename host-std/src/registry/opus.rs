@@ -94,6 +94,10 @@ struct Pausing {
 /// libopus does in its own.
 const BEFORE_MS: u32 = 200;
 const RENEWED_MS: u32 = 400;
+/// A background is another one from 6 dB more and 9 dB less on, both in power; below 2 steps of rms it's silence.
+const LOUDER: f32 = 4.0;
+const SOFTER: f32 = 8.0;
+const SILENCE: f32 = 4.0;
 /// Packets without voice that describe the background to the other side's decoder.
 const DESCRIBED: u8 = 2;
 
@@ -103,25 +107,30 @@ struct Quiet {
     /// Whether nobody speaks, and for how long.
     told: bool,
     ms: u32,
-    /// Packets since then that describe the background.
+    /// Packets since then that describe the background, and the power of what was sent, in steps squared.
     described: u8,
+    power: f32,
     /// Nothing was sent for so long.
     unsent_ms: u32,
 }
 
 impl Quiet {
-    /// A frame of so many ms was encoded as `payload`; whether it need not be sent.
-    fn skips(&mut self, ms: u32, payload: &[u8]) -> bool {
+    /// A frame of so many ms was encoded as `payload`; whether it need not be sent. What is louder or softer than the
+    /// background that was sent is another background.
+    fn skips(&mut self, ms: u32, pcm: &[i16], payload: &[u8]) -> bool {
         if !self.told {
             *self = Self::default();
             return false;
         }
         self.ms = self.ms.saturating_add(ms);
-        let skips = self.ms > BEFORE_MS && self.described >= DESCRIBED && self.unsent_ms + ms <= RENEWED_MS;
+        let power = pcm.iter().map(|&x| f32::from(x) * f32::from(x)).sum::<f32>() / pcm.len() as f32 + SILENCE;
+        let alike = power < LOUDER * self.power && power * SOFTER > self.power;
+        let skips = self.ms > BEFORE_MS && self.described >= DESCRIBED && alike && self.unsent_ms + ms <= RENEWED_MS;
         if skips {
             self.unsent_ms += ms;
         } else {
             self.unsent_ms = 0;
+            self.power = if self.power > 0.0 { (self.power + power) / 2.0 } else { power };
             self.described = self.described.saturating_add(u8::from(is_background(payload)));
         }
         skips
@@ -179,7 +188,7 @@ impl Encoder for Pausing {
         let OpusEncoderConfig { sample_rate_hz, channels, .. } = self.encoder.config();
         let ms = (pcm.len() / usize::from(channels)) as u32 * 1_000 / sample_rate_hz;
         let own = len <= 2 && self.encoder.in_dtx();
-        let skips = self.quiet.skips(ms, &payload[..len]);
+        let skips = self.quiet.skips(ms, pcm, &payload[..len]);
         let pauses = self.dtx && (own || skips);
         let told = std::mem::replace(&mut self.told, pauses);
         Ok(match (pauses, told) {
@@ -219,6 +228,43 @@ mod tests {
         assert!(bytes("maxaveragebitrate=12000") * 3 < free * 2);
         assert_eq!(bytes("useinbandfec=maybe; maxaveragebitrate=12000"), bytes("useinbandfec=1"));
         assert_eq!(bytes("maxaveragebitrate=24000;cbr=1"), 50 * 60);
+    }
+
+    #[test]
+    fn where_nobody_speaks_noise_is_described_and_speech_is_sent_at_once() {
+        let opus = Opus(OpusEncoderConfig { dtx: true, sample_rate_hz: 16_000, ..Default::default() });
+        let (ours, theirs) = (CodecFormat::opus(), CodecFormat::opus().with_fmtp("usedtx=1"));
+        let mut encoder = opus.encoder(&Terms { ours: &ours, theirs: &theirs }).unwrap();
+        let (mut seed, mut payload) = (1u32, [0; 1_500]);
+        // Of so many frames, as many are sent.
+        let mut sent = |encoder: &mut Box<dyn Encoder + Send>, told, peak: i32, frames: u32| {
+            encoder.set_speech(told);
+            let mut sent = 0;
+            for _ in 0..frames {
+                let pcm: Vec<i16> = (0..320)
+                    .map(|_| {
+                        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        (((seed >> 16) as i16 as i32 * peak) >> 15) as i16
+                    })
+                    .collect();
+                sent += u32::from(encoder.encode(&pcm, &mut payload).unwrap() > 0);
+            }
+            sent
+        };
+        assert_eq!(sent(&mut encoder, None, 1_000, 200), 200, "what the encoder by itself takes for a voice");
+        let quiet = sent(&mut encoder, Some(false), 1_000, 200);
+        assert!((15..80).contains(&quiet), "{quiet} of 4 s in which nobody speaks");
+        // Another background is one to be heard: 12 dB more.
+        let louder = sent(&mut encoder, Some(false), 4_000, 3);
+        assert_eq!(louder, 3);
+        sent(&mut encoder, Some(false), 4_000, 200);
+        assert_eq!(sent(&mut encoder, Some(true), 4_000, 50), 50);
+        // A description is of SILK's background alone: not of CELT, stereo, several frames, or a voice.
+        let background = |toc: u8, first: u8| is_background(&[toc, first, 0, 0]);
+        assert!(background(9 << 3, 0x7f) && background(13 << 3, 0) && background(10 << 3, 0x3f));
+        assert!(!background(9 << 3, 0x80) && !background(10 << 3, 0x40) && !background(11 << 3, 0x20));
+        assert!(!background(17 << 3, 0) && !background(9 << 3 | 4, 0) && !background(9 << 3 | 1, 0));
+        assert!(!is_background(&[9 << 3]));
     }
 
     #[test]
