@@ -402,3 +402,49 @@ fn a_latency_that_changes_a_little_is_followed_where_it_is_true() {
         assert_eq!(stats(&mut room).jumps, 1);
     }
 }
+
+#[test]
+fn a_headset_keeps_its_near_end_and_tells_no_figures() {
+    // A pause of the far end, and none; hiss alone, and speech over it.
+    let hiss = |_: usize, noise: f32| 0.003 * noise;
+    let speech = |n: usize, noise: f32| 0.003 * noise + 0.6 * talk(n + 9_000, noise);
+    for crosstalk in [0.0, 0.002] {
+        for near in [hiss as fn(usize, f32) -> f32, speech] {
+            let mut room = room(EchoConfig::default(), 640);
+            room.response.iter_mut().for_each(|tap| *tap *= crosstalk);
+            room.run(3 * RATE / 2, talk, near);
+            for second in 0..6 {
+                let out = room.run(RATE, talk, near);
+                let (heard, sent) = out.energies(0..RATE);
+                // The high-pass takes a little of white noise, and a block that begins late is missing.
+                assert!(
+                    (0.8..1.05).contains(&(sent / heard)),
+                    "{crosstalk}, second {second}: {} {:?}",
+                    sent / heard,
+                    stats(&mut room)
+                );
+                let told = stats(&mut room);
+                assert_eq!((told.erle_db, told.linear_erle_db, told.delay_ms), (None, None, None), "{told:?}");
+                assert_eq!((told.drift_ppm, told.path_changes, told.divergences), (0.0, 0, 0), "{told:?}");
+            }
+        }
+    }
+    // Taken off, it is an echo like any other within two seconds.
+    let mut room = room(EchoConfig::default(), 640);
+    room.far_is_lost = true;
+    room.run(5 * RATE, talk, speech);
+    room.far_is_lost = false;
+    let out = room.run(4 * RATE, talk, hiss);
+    // The hiss stays, 29 dB below.
+    assert!(out.erle_db(2 * RATE..3 * RATE) > 20.0, "{}", out.erle_db(2 * RATE..3 * RATE));
+    assert!(stats(&mut room).erle_db.is_some());
+}
+
+#[test]
+fn an_echo_beyond_the_tail_is_found_under_a_near_end_that_never_pauses() {
+    // Twice as loud as the echo, from the first sample on.
+    let mut room = room(EchoConfig::default(), 5_600);
+    room.run(10 * RATE, talk, |n, noise| 0.2 * noise * (0.6 + 0.4 * libm::sinf(n as f32 / 2_000.0)));
+    let told = stats(&mut room);
+    assert!((told.delay_ms.unwrap_or(0.0) - 350.0).abs() < 5.0, "{told:?}");
+}
