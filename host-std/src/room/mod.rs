@@ -43,6 +43,8 @@ use dsp_core::time::Instant;
 #[cfg(feature = "record")]
 use crate::player::{Blend, Player};
 #[cfg(feature = "record")]
+use crate::record::fork::{ForkTap, Party};
+#[cfg(feature = "record")]
 use crate::record::recorder::Track;
 
 /// Length of a tick in ms.
@@ -163,6 +165,8 @@ pub struct Room {
     announcements: Vec<(usize, Player)>,
     #[cfg(feature = "record")]
     track: Option<Track>,
+    #[cfg(feature = "record")]
+    fork: Option<ForkTap>,
 }
 
 impl fmt::Debug for Room {
@@ -203,6 +207,8 @@ impl Room {
             announcements: Vec::new(),
             #[cfg(feature = "record")]
             track: None,
+            #[cfg(feature = "record")]
+            fork: None,
         })
     }
 
@@ -338,11 +344,16 @@ impl Room {
         self.announce_tick();
         self.conference.mix();
         #[cfg(feature = "record")]
-        if let Some(track) = &mut self.track {
+        if self.track.is_some() || self.fork.is_some() {
             let mut mix = [0; LONGEST];
             let mix = &mut mix[..self.tick_samples];
             self.conference.all(mix);
-            track.write(self.tick * self.tick_samples as u64, mix);
+            if let Some(track) = &mut self.track {
+                track.write(self.tick * self.tick_samples as u64, mix);
+            }
+            if let Some(fork) = &mut self.fork {
+                fork.give(Party::Far, 0, Instant::from_millis(self.tick * u64::from(TICK_MS)), mix);
+            }
         }
         self.tick += 1;
     }
@@ -433,6 +444,11 @@ impl Room {
     /// Records the mix of all, announcements too; `None`: no longer.
     pub fn set_track(&mut self, track: Option<Track>) {
         self.track = track;
+    }
+
+    /// Gives the mix of all on as [`Party::Far`], at the times of ticks since the room began; `None`: no longer.
+    pub fn set_fork(&mut self, fork: Option<ForkTap>) {
+        self.fork = fork;
     }
 
     /// Records what a member says, by itself; on the same time line as the mix.

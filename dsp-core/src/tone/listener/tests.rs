@@ -100,6 +100,9 @@ fn faxes_and_modems_are_heard() {
             [(&CNG[..], ToneSignal::Cng), (&CED[..], ToneSignal::Ced), (&ANSAM[..], ToneSignal::Ansam)]
         {
             let told = heard(country, rate, segments, 9, false);
+            // And with a packet in twenty lost.
+            let again = heard(country, rate, segments, 9, true);
+            assert_eq!(again.first().map(|tone| tone.signal), Some(signal), "{rate} {again:?}");
             assert_eq!(told.first().map(|tone| (tone.signal, tone.ended)), Some((signal, false)), "{rate} {told:?}");
             assert!(told.iter().all(|tone| tone.signal == signal), "{rate} {told:?}");
         }
