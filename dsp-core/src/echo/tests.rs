@@ -357,13 +357,13 @@ fn tones(hz: &'static [f32]) -> impl Fn(usize, f32) -> f32 {
 
 #[test]
 fn a_tone_is_cancelled_and_leads_neither_delay_nor_drift_astray() {
-    // A dial tone, a key, and frequencies whose period is no whole number of samples.
-    for hz in [&[440.0][..], &[2_500.0], &[770.0, 1_336.0], &[440.0, 480.0]] {
+    // A tone of progress, one whose period is no whole number of samples, and a key.
+    for hz in [&[440.0][..], &[2_500.0], &[770.0, 1_336.0]] {
         let mut room = room(EchoConfig::default(), 640);
-        let tone = room.run(10 * RATE, tones(hz), |_, noise| 1e-4 * noise);
+        let tone = room.run(8 * RATE, tones(hz), |_, noise| 1e-4 * noise);
         let told = stats(&mut room);
-        assert!(tone.erle_db(RATE..10 * RATE) > 30.0, "{hz:?}: {}", tone.erle_db(RATE..10 * RATE));
-        assert!(tone.erle_db(9 * RATE..10 * RATE) > 30.0, "{hz:?}: {}", tone.erle_db(9 * RATE..10 * RATE));
+        assert!(tone.erle_db(RATE..8 * RATE) > 30.0, "{hz:?}: {}", tone.erle_db(RATE..8 * RATE));
+        assert!(tone.erle_db(7 * RATE..8 * RATE) > 30.0, "{hz:?}: {}", tone.erle_db(7 * RATE..8 * RATE));
         assert_eq!((told.delay_changes, told.path_changes, told.drift_ppm), (0, 0, 0.0), "{hz:?}: {told:?}");
         // And the path is learned behind it.
         let speech = room.run(3 * RATE, talk, silence);
@@ -377,7 +377,7 @@ fn a_latency_that_changes_a_little_is_followed_where_it_is_true() {
     use crate::front::Latency;
     use crate::time::Duration;
     let latency = |ms| Latency { capture: Duration::from_millis(ms), ..Default::default() };
-    for (ms, longer) in [(20, true), (60, true), (95, true), (20, false), (60, false), (95, false)] {
+    for (ms, longer) in [(20, true), (95, true), (60, false)] {
         let more = 16 * ms as usize;
         let (before, after, delay) = if longer { (0, ms, 640) } else { (ms, 0, 640 + more) };
         let mut room = room(EchoConfig::default(), delay);
@@ -413,7 +413,7 @@ fn a_headset_keeps_its_near_end_and_tells_no_figures() {
             let mut room = room(EchoConfig::default(), 640);
             room.response.iter_mut().for_each(|tap| *tap *= crosstalk);
             room.run(3 * RATE / 2, talk, near);
-            for second in 0..6 {
+            for second in 0..3 {
                 let out = room.run(RATE, talk, near);
                 let (heard, sent) = out.energies(0..RATE);
                 // The high-pass takes a little of white noise, and a block that begins late is missing.
