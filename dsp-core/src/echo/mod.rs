@@ -69,6 +69,8 @@ const NO_ECHO_BLOCKS: u32 = 100;
 /// The projection of the microphone on the estimate is 1 where the estimate is of an echo that there is, however loud the near
 /// end, and 0 where a filter follows chance; above this there is an echo.
 const PRESENT: f32 = 0.4;
+/// The square of the correlation of microphone and estimate that half a second of independent noises has by chance.
+const CHANCE: f32 = 1e-3;
 /// The power below which the far end is silent: -60 dB of full scale a sample.
 const SILENT: f32 = 1e-6;
 /// Most blocks by which the far end is read ahead of the microphone's time: devices may take less long than they tell.
@@ -128,8 +130,8 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     energies: [f32; 4],
     /// Smoothed products: microphone by estimate, estimate, error.
     projection: [f32; 3],
-    /// The first two of them over half a second of the far end.
-    presence: [f32; 2],
+    /// The first two of them over half a second of the far end, and the microphone.
+    presence: [f32; 3],
     /// Blocks since the last path change.
     age: u32,
     /// Blocks of the far end's since a filter found an echo.
@@ -210,7 +212,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             latency: Latency::default(),
             energies: [0.0; 4],
             projection: [0.0; 3],
-            presence: [0.0; 2],
+            presence: [0.0; 3],
             age: 0,
             idle: 0,
             works: false,
@@ -260,7 +262,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.steady = Steady::NEW;
         self.suppressor.reset();
         (self.position, self.lead, self.latency) = (None, 0, Latency::default());
-        (self.energies, self.projection, self.presence, self.heard) = ([0.0; 4], [0.0; 3], [0.0; 2], [0.0; 3]);
+        (self.energies, self.projection, self.presence, self.heard) = ([0.0; 4], [0.0; 3], [0.0; 3], [0.0; 3]);
         (self.age, self.idle, self.emphasis, self.last_near) = (0, 0, 0.0, 0.0);
         (self.works, self.good, self.loudest) = (false, false, 0.0);
     }
@@ -494,14 +496,15 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         }
         self.compare_filters(d, &mut echo, &mut error);
         self.notice_path_change(d, &mut echo, &mut error);
+        self.look_for_echo();
         if self.config.drift {
-            if self.steady.varies(SETTLED_BLOCKS) {
+            if self.steady.varies(SETTLED_BLOCKS) && !self.is_absent() {
                 self.drift.look(&self.kalman.weights);
             } else {
                 self.drift.jump();
             }
             // Where no filter takes anything away the loop follows chance: it's told of only where one does.
-            self.stats.drift_ppm = if self.works { self.drift.ppm() } else { 0.0 };
+            self.stats.drift_ppm = if self.works && !self.is_absent() { self.drift.ppm() } else { 0.0 };
         }
         self.limit(d, &echo, &mut error);
         Filtered { near: heard.near, error, doubt }
@@ -535,11 +538,28 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         }
     }
 
+    /// Whether there seems to be no echo at all, as with a headset.
+    fn is_absent(&self) -> bool {
+        self.idle >= NO_ECHO_BLOCKS
+    }
+
+    /// Whether a filter finds an echo that there is, and for how long none has.
+    fn look_for_echo(&mut self) {
+        let [product, estimated, whole] = self.presence;
+        let present = product > PRESENT * estimated && product * product > CHANCE * estimated * whole;
+        if present || (self.config.delay_search && self.search.hears_echo()) {
+            self.idle = 0;
+        } else if self.stats.far_end {
+            self.idle = (self.idle + 1).min(NO_ECHO_BLOCKS);
+        }
+    }
+
     /// The projection of the microphone on the estimate is 1 in double talk, and near 0 after a change.
     fn notice_path_change(&mut self, near: &[f32; B], echo: &mut [f32; B], error: &mut [f32; B]) {
         let now = [dot(near, echo), energy(echo), energy(error)];
         self.projection.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.93 * *smooth + 0.07 * now);
         if self.stats.far_end {
+            let now = [now[0], now[1], energy(near)];
             self.presence.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.98 * *smooth + 0.02 * now);
         }
         self.age = self.age.saturating_add(1);
@@ -560,7 +580,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         }
         if changed {
             self.stats.path_changes = self.stats.path_changes.saturating_add(1);
-            self.presence = [0.0; 2];
+            self.presence = [0.0; 3];
         } else if self.works {
             // One that has never worked, as without an echo, has nothing to diverge from.
             self.stats.divergences = self.stats.divergences.saturating_add(1);
@@ -580,6 +600,12 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     /// The output is not louder than the microphone: a wrong estimate is scaled to where it does no harm. A block alone may be
     /// louder, where near end and echo cancel each other out by chance; but not by 6 dB than the last blocks.
     fn limit(&mut self, near: &[f32; B], echo: &[f32; B], error: &mut [f32; B]) {
+        if self.is_absent() {
+            // What a filter estimates then is chance, but for an echo that has just come back.
+            let [product, estimated, _] = self.projection;
+            let share = (product / (estimated + 1e-20)).clamp(0.0, 1.0);
+            *error = core::array::from_fn(|n| near[n] - share * echo[n]);
+        }
         let (now, left) = (energy(near), energy(error));
         self.loudest = max(now, 0.9 * self.loudest);
         if left > now && (self.energies[1] > self.energies[0] || left > 4.0 * self.loudest) {
@@ -606,13 +632,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             let estimate: [f32; B] = core::array::from_fn(|n| near[n] - linear[n]);
             of_output = core::mem::replace(&mut self.last_near, near_energy);
             let noise = self.config.comfort_noise;
-            let [product, estimated] = self.presence;
-            if product > PRESENT * estimated || (self.config.delay_search && self.search.hears_echo()) {
-                self.idle = 0;
-            } else if self.stats.far_end {
-                self.idle = (self.idle + 1).min(NO_ECHO_BLOCKS);
-            }
-            self.suppressor.set_absent(self.idle >= NO_ECHO_BLOCKS);
+            self.suppressor.set_absent(self.is_absent());
             self.suppressor.process(&linear, &estimate, doubt, self.late.power(), noise, frame);
             self.stats.near_end = self.suppressor.near_end();
         } else {
@@ -624,7 +644,11 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             self.forget();
             return;
         }
-        if self.stats.far_end && self.stats.near_end < 0.5 {
+        if self.is_absent() {
+            // What a filter follows then is chance.
+            self.heard = [0.0; 3];
+            (self.stats.linear_erle_db, self.stats.erle_db, self.stats.delay_ms) = (None, None, None);
+        } else if self.works && self.stats.far_end && self.stats.near_end < 0.5 {
             let now = [of_output, energy(&linear), left];
             self.heard.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.97 * *smooth + 0.03 * now);
             let [whole, linear, out] = self.heard.map(|energy| db(energy / B as f32));
