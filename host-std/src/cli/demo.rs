@@ -258,7 +258,7 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         metering: true,
         ..CallConfig::with_identity(port, identity)
     };
-    let mut call = Call::new(config)?;
+    let mut call = Call::new(args.digits.config(config))?;
     call.set_tap(Box::new(CallRecorder::with_arrivals()));
     Ok(call)
 }
@@ -327,6 +327,7 @@ fn run_fast(
     let mut at_ms = 0;
     let stop = Stop::listen();
     let mut pressed = args.digits.pressed().into_iter().peekable();
+    let mut tones = args.digits.tones().into_iter().peekable();
     let (rate_hz, channels) = (simulation.ends[0].sample_rate_hz(), simulation.ends[0].channels());
     let kept = args.keep.start(&mut simulation.ends[0].call, Instant::ZERO, rate_hz, channels)?;
     let mut announcements = args.keep.announcements(rate_hz, channels)?.into_iter().peekable();
@@ -336,11 +337,16 @@ fn run_fast(
             simulation.ends[0].call.send_digits(&due.keys)?;
             continue;
         }
+        if let Some((_, tone)) = tones.next_if(|(at, _)| at.as_millis() as u64 <= at_ms) {
+            simulation.ends[0].call.send_tone(&tone)?;
+            continue;
+        }
         if let Some(due) = announcements.next_if(|announcement| announcement.at.as_millis() <= at_ms) {
             keep::announce(&mut simulation.ends[0].call, due.player);
             continue;
         }
         let next = pressed.peek().map_or(u64::MAX, |pressed| pressed.at.as_millis() as u64);
+        let next = tones.peek().map_or(next, |(at, _)| next.min(at.as_millis() as u64));
         let next = announcements.peek().map_or(next, |announcement| next.min(announcement.at.as_millis()));
         at_ms = (at_ms + 1_000).min(end_ms).min(next);
         simulation.run_until(Instant::from_millis(at_ms));
@@ -407,6 +413,7 @@ async fn run_realtime(
             clock,
             drift_ppm: if side == 1 { args.drift_ppm } else { 0.0 },
             digits: None,
+            tones: None,
             time_limit: Some(StdDuration::from_secs_f64(args.seconds)),
         };
         runs.push(tokio::spawn(driver.run(from_user, status)));
@@ -429,6 +436,7 @@ async fn run_realtime(
     // A presses, and B hears.
     let (keys, pressed) = mpsc::channel(16);
     args.digits.schedule(&keys);
+    args.digits.schedule_tones(&hang_ups[0], "\n");
     let pressing = tokio::spawn(digits::press(pressed, hang_ups[0].clone(), "\n"));
     let announcing = tokio::spawn(keep::announce_all(announcements, hang_ups[0].clone()));
     let hang_up = hang_ups.clone();
@@ -624,7 +632,7 @@ fn settings(args: &Args, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String
             format!("{tail_ms} ms of reverberation, echo after {delay_ms} ms, return loss {echo_return_loss_db} dB");
         ("rooms", room)
     }))
-    .chain((!args.digits.is_empty()).then(|| ("A presses", args.digits.words())))
+    .chain(args.digits.settings())
     .chain(args.noise.as_ref().map(|path| {
         let snr_db = args.snr.unwrap_or(USUAL_SNR_DB);
         ("noise around", format!("{}, {snr_db} dB below the active speech", path.display()))

@@ -17,6 +17,7 @@ mod processed;
 #[cfg(feature = "replay")]
 mod streams;
 mod summary;
+mod tones;
 
 use std::io;
 use std::path::Path;
@@ -37,6 +38,7 @@ pub use processed::{Measure, ProcessReport, SecondRow};
 pub use digits::{DigitLog, DigitRow, digits_in_words};
 #[cfg(feature = "replay")]
 pub(crate) use digits::{event_row, tone_row};
+pub use tones::{ToneLog, ToneRow, tones_in_words};
 
 pub use data::{
     CallSoundFigures, DelayRow, EchoFigures, EchoRow, FindingRow, PacketFate, PacketRow, PlayCause, PlayRow, Report,
