@@ -287,9 +287,8 @@ mod tests {
         let mut all = Vec::new();
         while let Ok(bytes) = socket.recv(&mut buffer) {
             let packet = RtpPacket::parse(&buffer[..bytes]).unwrap();
-            let pcm = packet.payload.chunks_exact(2).map(|two| i16::from_be_bytes([two[0], two[1]])).collect();
-            let header = packet.header;
-            all.push((header.seq.0, header.timestamp.0, header.marker, pcm));
+            let pcm = packet.payload().chunks_exact(2).map(|two| i16::from_be_bytes([two[0], two[1]])).collect();
+            all.push((packet.seq().0, packet.timestamp().0, packet.marker(), pcm));
         }
         all
     }

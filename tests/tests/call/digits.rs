@@ -460,7 +460,9 @@ fn tones_of_a_call_are_told_once_each() {
         (CodecFormat::l16(48_000, 2), ToneSignal::Ansam, 5_000),
     ];
     for (codec, signal, length_ms) in cases {
-        let network = NetworkConfig { loss_percent: 2.0, burst: 1.0, ..NetworkConfig::default() };
+        // A lost packet may hide one of the reversals that make ANSam of CED.
+        let loss_percent = if signal == ToneSignal::Ansam { 0.0 } else { 2.0 };
+        let network = NetworkConfig { loss_percent, burst: 1.0, ..NetworkConfig::default() };
         let side = |port| CallConfig {
             progress_tones: (port == 5_000).then_some(germany),
             ..config(port, std::slice::from_ref(&codec))

@@ -148,27 +148,37 @@ fn none_of_twenty_hears_himself() {
         // Behind a second in which the delays settle.
         let begin = samples(1_000 + SLOT_MS * number as u64, rate_hz);
         let length = samples(300, rate_hz);
-        caller.speech[begin..begin + length].copy_from_slice(&voice[..length]);
+        let loud = voice[..length].iter().map(|&x| x.saturating_mul(4));
+        caller.speech[begin..begin + length].iter_mut().zip(loud).for_each(|(to, x)| *to = x);
     }
     let network = NetworkConfig { loss_percent: 2.0, jitter_ms: 5.0, ..NetworkConfig::default() };
     let mut lines = SimulatedLines::new(count, network, 11);
     for n in 0..(1_000 + SLOT_MS * (count as u64 + 1)) / u64::from(TICK_MS) {
         tick(&mut room, &mut callers, &mut lines, Instant::from_millis(n * u64::from(TICK_MS))).unwrap();
     }
-    // What a caller hears while one says something and until it must have come back.
-    let heard = |listener: usize, talker: usize| {
-        let rate_hz = callers[listener].sample_rate_hz();
-        let begin = 1_000 + SLOT_MS * talker as u64;
-        rms(&callers[listener].heard[samples(begin + 60, rate_hz)..samples(begin + 460, rate_hz)])
+    // How much of what a talker said is in what a listener hears from then on: the gain of the best delay up to 400 ms.
+    let gain = |listener: usize, talker: usize| {
+        let part = |pcm: &[i16], rate_hz: u32, length_ms: u64| -> Vec<f64> {
+            let begin = samples(1_000 + SLOT_MS * talker as u64, rate_hz);
+            let step = rate_hz as usize / 8_000;
+            let thin = pcm[begin..begin + samples(length_ms, rate_hz)].chunks_exact(step);
+            let thin: Vec<f64> = thin.map(|few| few.iter().map(|&x| f64::from(x)).sum::<f64>() / step as f64).collect();
+            // A-law has no zero.
+            let mean = thin.iter().sum::<f64>() / thin.len() as f64;
+            thin.iter().map(|x| x - mean).collect()
+        };
+        let said = part(&callers[talker].said, callers[talker].sample_rate_hz(), 300);
+        let heard = part(&callers[listener].heard, callers[listener].sample_rate_hz(), 700);
+        let energy: f64 = said.iter().map(|x| x * x).sum();
+        let product = |lag: usize| said.iter().zip(&heard[lag..]).map(|(a, b)| a * b).sum::<f64>().abs();
+        (0..3_200).map(product).fold(0.0, f64::max) / energy
     };
     for talker in 0..count {
-        let own = heard(talker, talker);
-        for listener in (0..count).filter(|&listener| listener != talker) {
-            let others = heard(listener, talker);
-            // Two packets of fifteen may be lost.
-            assert!(others > 100.0, "{listener} hears {talker}: {others}");
-            assert!(own < 0.02 * others, "{talker} hears himself: {own} of {others}");
-        }
+        let (own, others) = (gain(talker, talker), gain((talker + 7) % count, talker));
+        println!("{talker}: {own:.4} of his own, another hears {others:.2}");
+        // Two packets of fifteen may be lost.
+        assert!(others > 0.4, "{talker} is heard: {others}");
+        assert!(own < 0.02, "{talker} hears himself: {own}");
     }
 }
 
@@ -196,15 +206,15 @@ fn who_joins_and_leaves_in_the_middle_of_a_tone_is_no_click() {
         }
         let heard = &callers[0].heard;
         let edge = |pcm: &[i16]| {
-            let bends = pcm.windows(3).map(|x| (i32::from(x[0]) - 2 * i32::from(x[1]) + i32::from(x[2])).abs());
-            bends.max().unwrap_or(0)
+            let steps = pcm.windows(2).map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs());
+            steps.max().unwrap_or(0)
         };
         let steady = edge(&heard[samples(1_800, 16_000)..samples(2_300, 16_000)]);
         assert!(rms(&heard[samples(1_800, 16_000)..samples(2_300, 16_000)]) > 5_000.0, "{format:?}: he is heard");
         assert!(rms(&heard[samples(2_900, 16_000)..]) < 30.0, "{format:?}: he has left");
         let (joins, leaves) = (&heard[..samples(1_800, 16_000)], &heard[samples(2_300, 16_000)..]);
         println!("{}: {} to join and {} to leave, {steady} of the tone", format.name, edge(joins), edge(leaves));
-        assert!(edge(joins).max(edge(leaves)) < 3 * steady + 100, "{format:?}");
+        assert!(edge(joins).max(edge(leaves)) <= steady + steady / 8, "{format:?}");
     }
 }
 
@@ -556,7 +566,8 @@ fn the_commands_of_a_conference() {
     let mut file = WavFrames::open(dir.join("room.wav"), 16_000, 2).unwrap();
     let mut pcm = vec![0; 2 * 16_000 * 5];
     let frames = file.read(&mut pcm).unwrap();
-    assert!(frames.abs_diff(80_000) < 800, "{frames}");
+    // Until the last of them has left.
+    assert!(frames.abs_diff(72_000) < 800, "{frames}");
     let channel = |channel: usize, from_s: usize, until_s: usize| {
         let part: Vec<i16> = pcm.iter().skip(channel).step_by(2).copied().collect();
         rms(&part[16_000 * from_s..16_000 * until_s])
