@@ -563,7 +563,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         let now = [dot(near, echo), energy(echo), energy(error)];
         self.projection.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.93 * *smooth + 0.07 * now);
         if self.stats.far_end {
-            let now = [now[0], now[1], energy(near)];
+            let now = [now[0], now[1], self.energies[0]];
             self.presence.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.98 * *smooth + 0.02 * now);
         }
         self.age = self.age.saturating_add(1);
