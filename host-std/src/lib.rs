@@ -56,6 +56,8 @@
 // What a feature adds is named where it is left out, too.
 #![cfg_attr(not(feature = "cli"), allow(rustdoc::broken_intra_doc_links, reason = "links to other features"))]
 
+#[cfg(any(feature = "record", feature = "replay"))]
+mod calendar;
 mod designs;
 pub mod device;
 #[cfg(feature = "opus")]

@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=3), value_name = "0-3")]
     vad: u8,
     /// The country whose tones of a call's progress are listened for, by its ISO 3166 code
-    #[arg(long, default_value = "us", value_parser = country, value_name = "CODE")]
+    #[arg(long, default_value = "us", value_parser = super::tone::country, value_name = "CODE")]
     country: &'static Country,
     /// Print the figures as JSON
     #[arg(long)]
@@ -117,8 +117,4 @@ fn of_opus(args: &Args) -> Result<(Probe, u32), Box<dyn Error>> {
         probe.hear(sound);
     }
     Ok((probe, RATE_HZ))
-}
-
-fn country(code: &str) -> Result<&'static Country, String> {
-    Country::of(code).ok_or_else(|| format!("no tones are known of {code}"))
 }
