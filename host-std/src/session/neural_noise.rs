@@ -4,9 +4,10 @@
 //! The net runs at 48 kHz; sound at 8, 16 and 32 kHz is brought there and back by the core's resampler. What isn't a number
 //! counts as silence, since the net's state would keep it.
 //!
-//! Delay: 10 ms, and at other rates than 48 kHz the resamplers': 18 ms in all at 8 kHz, 14 at 16, 12 at 32. Cost: a net of 85,000
-//! weights and two transforms of 960 points each 10 ms. Memory: about 150 KB on the heap, most of it the weights; after
-//! construction nothing is allocated for the sound (`tests/no_alloc.rs`).
+//! Delay: 10 ms, and at other rates than 48 kHz the resamplers': 18 ms in all at 8 kHz, 14 at 16, 12 at 32. Cost: a recurrent net
+//! and three transforms of 960 points each 10 ms. Memory: on the heap, most of it the
+//! weights. The crate's transforms allocate their plans and room with the first frame in each thread, and by its source nothing
+//! after that; the resamplers allocate nothing.
 
 use std::fmt;
 
