@@ -120,13 +120,14 @@ mod tests {
     use dsp_core::front::{FrontConfig, FrontEnd, NoBlock};
     use dsp_core::time::{Duration, Instant};
 
-    /// A woman, at this rate, and noise some dB below her.
+    /// The first two seconds of a woman, over and over with pauses of one, and noise some dB below her.
     fn scene(rate_hz: u32) -> [Vec<f32>; 2] {
         let woman = include_bytes!("../../assets/woman.wav");
         let voice = WavSource::from_bytes("woman", woman, rate_hz).unwrap().read_all(Duration::from_secs(60)).unwrap();
         let mut seed = 1u32;
-        let voice = (0..6 * rate_hz as usize)
-            .map(|n| if n / rate_hz as usize % 3 < 2 { f32::from(voice[n % voice.len()]) / 32_768.0 } else { 0.0 });
+        let voice = (0..6 * rate_hz as usize).map(|n| {
+            if n / rate_hz as usize % 3 < 2 { f32::from(voice[n % (2 * rate_hz as usize)]) / 32_768.0 } else { 0.0 }
+        });
         voice
             .map(|voice| {
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
