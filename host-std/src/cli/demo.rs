@@ -182,6 +182,9 @@ pub(super) fn run(args: Args) -> Outcome {
     args.concealment.check(codecs)?;
     args.opus.check_call(codecs)?;
     settings::check_channels(args.channels, codecs)?;
+    if args.fast {
+        args.keep.check_fast()?;
+    }
     let network = NetworkConfig {
         loss_percent: args.loss,
         burst: args.burst,
@@ -326,7 +329,7 @@ fn run_fast(
     let mut pressed = args.digits.pressed().into_iter().peekable();
     let mut tones = args.digits.tones().into_iter().peekable();
     let (rate_hz, channels) = (simulation.ends[0].sample_rate_hz(), simulation.ends[0].channels());
-    let recording = args.keep.record(&mut simulation.ends[0].call, Instant::ZERO, rate_hz, channels)?;
+    let kept = args.keep.start(&mut simulation.ends[0].call, Instant::ZERO, rate_hz, channels)?;
     let mut announcements = args.keep.announcements(rate_hz, channels)?.into_iter().peekable();
     while at_ms < end_ms && !stop.asked() {
         let due = pressed.next_if(|pressed| pressed.at.as_millis() as u64 <= at_ms);
@@ -347,11 +350,11 @@ fn run_fast(
         let next = announcements.peek().map_or(next, |announcement| next.min(announcement.at.as_millis()));
         at_ms = (at_ms + 1_000).min(end_ms).min(next);
         simulation.run_until(Instant::from_millis(at_ms));
-        keep::keep_pace(recording.as_ref(), rate_hz, Duration::from_millis(at_ms));
+        keep::keep_pace(kept.recorder.as_ref(), rate_hz, Duration::from_millis(at_ms));
         bar.set_position(at_ms);
     }
     bar.finish_and_clear();
-    let failure = keep::finish(recording, args.json).err().map(|error| error.to_string());
+    let failure = kept.finish(args.json).err().map(|error| error.to_string());
     let mut calls = simulation.ends.map(|end| end.call);
     Ok(Run {
         recorders: calls.each_mut().map(recorder),
@@ -389,7 +392,7 @@ async fn run_realtime(
     let answer = calls[1].answer(clock.now(), &offer)?;
     calls[0].accept(clock.now(), &answer)?;
     make_folder(&args.out)?;
-    let recording = args.keep.record(&mut calls[0], clock.now(), setup.rate_hz, args.channels)?;
+    let kept = args.keep.start(&mut calls[0], clock.now(), setup.rate_hz, args.channels)?;
     let announcements = args.keep.announcements(setup.rate_hz, args.channels)?;
 
     let proxy = tokio::spawn(proxy.run(clock));
@@ -448,7 +451,7 @@ async fn run_realtime(
     interrupt.abort();
     pressing.abort();
     announcing.abort();
-    let recorded = keep::finish(recording, args.json).err().map(|error| error.to_string());
+    let recorded = kept.finish(args.json).err().map(|error| error.to_string());
     let seconds = (clock.now().since(begin).as_micros() as f64 / 1e6).min(args.seconds);
     proxy.abort();
     bar.finish_and_clear();

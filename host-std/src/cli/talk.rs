@@ -243,7 +243,7 @@ fn talk(
     summary::describe(&call);
     let channels = call.channels().unwrap_or(1);
     let announcements = args.keep.announcements(rate_hz, channels)?;
-    let recorder = args.keep.record(&mut call, clock.now(), rate_hz, channels)?;
+    let kept = args.keep.start(&mut call, clock.now(), rate_hz, channels)?;
     let mut driver = Driver {
         call,
         rtp: UdpSocket::from_std(rtp)?,
@@ -342,7 +342,7 @@ fn talk(
     } else {
         print(&summary::text(&stats, digits.rows(), tones.rows(), echo.as_ref(), &ended, rate_hz, seconds))?;
     }
-    let recorded = keep::finish(recorder, args.json);
+    let recorded = kept.finish(args.json);
     // Some may always be lost; most of them are no call.
     let unsent = send_error.filter(|_| u64::from(stats.unsent) * 2 > u64::from(stats.sender.packets));
     let closed = audio.close();

@@ -3,6 +3,8 @@
 //! [`Report`] is plain data; [`Report::to_json`], [`Report::to_html`] and its `Display` are pure functions of it, and
 //! [`Report::write`] puts the files where the recordings lie.
 
+#[cfg(feature = "cli")]
+mod conference;
 mod data;
 mod decimate;
 mod digits;
@@ -28,6 +30,8 @@ pub(crate) use json::{maybe_micros, micros, rows_from};
 #[cfg(feature = "replay")]
 pub(crate) use streams::page;
 
+#[cfg(feature = "cli")]
+pub use conference::{CallerReport, ConferenceReport, Stretches};
 #[cfg(feature = "cli")]
 pub use processed::{Measure, ProcessReport, SecondRow};
 

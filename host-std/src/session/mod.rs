@@ -17,12 +17,15 @@ mod echo;
 mod front;
 mod keys;
 mod metering;
+#[cfg(feature = "nnnoiseless")]
+mod neural_noise;
 mod outcome;
 mod own;
 mod stream;
 mod tap;
 mod tones;
 mod transport;
+mod voice;
 mod waiting;
 
 /// Length of an audio tick in ms.
@@ -51,6 +54,8 @@ pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, Dig
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
 pub use metering::{CallSound, Fault, Finding, Place};
+#[cfg(feature = "nnnoiseless")]
+pub use neural_noise::NeuralNoise;
 pub use outcome::{CallError, CallStats, Channel, Directions, Ending, Incoming, Missed, Transmit};
 pub use own::{
     BoxedBlock, BoxedFloatBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy,
@@ -61,3 +66,4 @@ pub use stream::{MAX_SOURCES, PACKET_BYTES, SourceStats, impairment};
 pub use tap::{Tap, Way};
 pub use tones::{CallTone, SendToneError, SentTone};
 pub use transport::{Claim, Latching, Path};
+pub use voice::HostVoice;
