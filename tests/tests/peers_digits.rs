@@ -40,12 +40,14 @@ struct Relay {
     ports: [u16; 2],
     stop: Arc<AtomicBool>,
     /// What came of each side, us first, and what of that was passed on: the names of events, in their order.
-    came: [Arc<Mutex<Vec<Event>>>; 2],
-    passed: [Arc<Mutex<Vec<Event>>>; 2],
+    came: Seen,
+    passed: Seen,
 }
 
 /// An event by its timestamp and its code.
 type Event = (u32, u8);
+/// The events of each side.
+type Seen = [Arc<Mutex<Vec<Event>>>; 2];
 
 /// Adds the event of a packet, if it is one that was not there yet.
 fn note(events: &Mutex<Vec<Event>>, packet: &[u8]) {
@@ -76,7 +78,7 @@ impl Relay {
             socket
         });
         let ports = sockets.each_ref().map(|socket| socket.local_addr().unwrap().port());
-        let (came, passed): ([Arc<Mutex<Vec<Event>>>; 2], [Arc<Mutex<Vec<Event>>>; 2]) = Default::default();
+        let (came, passed) = (Seen::default(), Seen::default());
         let stop = Arc::new(AtomicBool::new(false));
         for (side, seed) in [(0, 11_u64), (1, 29)] {
             let (from, to) = (sockets[side].try_clone().unwrap(), sockets[1 - side].try_clone().unwrap());
