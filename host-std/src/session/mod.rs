@@ -48,6 +48,7 @@ pub use denoiser::HostNoise;
 pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, ToneDetection, sign};
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
+pub use keys::SrtpOptions;
 pub use metering::{CallSound, Fault, Finding, Place};
 pub use outcome::{CallError, CallStats, Channel, Directions, Ending, Incoming, Missed, Transmit};
 pub use own::{
