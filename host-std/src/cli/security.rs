@@ -32,8 +32,14 @@ pub(super) struct SrtpArgs {
     #[arg(help_heading = "Security", long, value_parser = lifetime, conflicts_with = "no_srtp", value_name = "PACKETS")]
     srtp_lifetime: Option<u64>,
     /// What the other side may ask to leave unencrypted, on both sides; it stays authenticated
-    #[arg(help_heading = "Security", long, value_enum, value_delimiter = ',', conflicts_with = "no_srtp",
-        value_name = "WHAT")]
+    #[arg(
+        help_heading = "Security",
+        long,
+        value_enum,
+        value_delimiter = ',',
+        conflicts_with = "no_srtp",
+        value_name = "WHAT"
+    )]
     srtp_accept_clear: Vec<Clear>,
 }
 
@@ -46,7 +52,9 @@ fn suites(text: &str) -> Result<Suites, String> {
         return Ok(Suites(CryptoSuite::ALL.into()));
     }
     let names = || CryptoSuite::ALL.map(CryptoSuite::name).join(", ");
-    CryptoSuite::from_name(text).map(|suite| Suites(vec![suite])).ok_or_else(|| format!("must be `all` or of {}", names()))
+    CryptoSuite::from_name(text)
+        .map(|suite| Suites(vec![suite]))
+        .ok_or_else(|| format!("must be `all` or of {}", names()))
 }
 
 fn mki(text: &str) -> Result<Mki, String> {

@@ -343,9 +343,7 @@ fn talk(
         (Ended::Sound(error), ..) => Err(super::chain(&error).into()),
         (Ended::Socket(error), ..) => Err(format!("the socket failed: {error}").into()),
         (Ended::Front(error), ..) => Err(format!("the device side of the call can't be made: {error}").into()),
-        (Ended::KeysOver, ..) => {
-            Err("the lifetime of an SRTP key was over, and no new offer brought another".into())
-        }
+        (Ended::KeysOver, ..) => Err("the lifetime of an SRTP key was over, and no new offer brought another".into()),
         (Ended::Silence(silence), ..) => {
             Err(format!("nothing came from the other side for {} s", silence.as_millis() / 1_000).into())
         }

@@ -21,8 +21,8 @@ mod numbers;
 
 use std::net::{IpAddr, SocketAddr};
 
-use dsp_core::guard::srtp::KeyAge;
 use dsp_core::codec::Adaptation;
+use dsp_core::guard::srtp::KeyAge;
 use dsp_core::process::activity::Activity;
 use dsp_core::receive::Played;
 use dsp_core::streams::budget::Priority;

@@ -14,9 +14,9 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use zeroize::Zeroizing;
 
-use super::keys::SrtpOptions;
 use super::capture::CaptureConfig;
 use super::digits::ToneDetection;
+use super::keys::SrtpOptions;
 use super::own::{OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 use super::stream::{self, MAX_SOURCES, PACKET_BYTES, Sound};
 use super::{CallError, Latching};
