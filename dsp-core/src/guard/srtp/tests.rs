@@ -263,7 +263,7 @@ fn rtcp_counts_from_zero_and_may_be_unencrypted() {
         let terms = KeyTerms { clear_rtcp: true, ..KeyTerms::default() };
         let alices = key_of(profile, 1).with_terms(terms);
         alice.set_outgoing(profile, &alices, Rollover::Continues, &mut FormerKeys::<1>::new()).unwrap();
-        let mut clear = seal_rtcp(&mut alice, &rtcp(9, 0x77)).unwrap();
+        let clear = seal_rtcp(&mut alice, &rtcp(9, 0x77)).unwrap();
         assert_eq!(clear[..28], rtcp(9, 0x77));
         assert_eq!(open_rtcp(&mut bob, &clear).unwrap(), rtcp(9, 0x77));
         let mut clear_too = seal_rtcp(&mut alice, &rtcp(9, 0x77)).unwrap();
