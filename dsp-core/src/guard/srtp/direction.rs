@@ -119,8 +119,7 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         if !stream.rtp.is_fresh(index) {
             return Err(GuardError::Replayed);
         }
-        let roc = roc_bytes(index);
-        let cut = Cut { clear: self.clear_rtp(header.len, len), suffix: &roc, aead_suffix: &[] };
+        let cut = Cut { clear: self.clear_rtp(header.len, len), suffix: roc_bytes(index), aead_suffix: &[] };
         let trailer = self.cut_trailer(trailer, 0);
         keys.rtp.seal(Place { ssrc: header.ssrc.0, index }, cut, packet, trailer.tag);
         write_mki(self.terms.mki, trailer.mki);
@@ -144,7 +143,7 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         let (flag, clear) = if self.terms.clear_rtcp { (0, len) } else { (ENCRYPTED, RTCP_CLEAR) };
         let word = (index as u32 | flag).to_be_bytes();
         let trailer = self.cut_trailer(trailer, RTCP_INDEX);
-        let cut = Cut { clear, suffix: &word, aead_suffix: &word };
+        let cut = Cut { clear, suffix: word, aead_suffix: &word };
         keys.rtcp.seal(Place { ssrc: ssrc.0, index }, cut, packet, trailer.tag);
         trailer.index.copy_from_slice(&word);
         write_mki(self.terms.mki, trailer.mki);
@@ -167,8 +166,7 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         let mut error = GuardError::Authentication;
         for index in stream.rtp.candidates(header.seq.0).into_iter().flatten() {
             let place = Place { ssrc: header.ssrc.0, index };
-            let roc = roc_bytes(index);
-            let cut = Cut { clear, suffix: &roc, aead_suffix: &[] };
+            let cut = Cut { clear, suffix: roc_bytes(index), aead_suffix: &[] };
             if index > LAST_RTP {
                 error = GuardError::KeyExpired;
             } else if !stream.rtp.is_fresh(index) {
@@ -206,7 +204,7 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         }
         let clear = if value & ENCRYPTED != 0 { RTCP_CLEAR } else { len };
         let place = Place { ssrc: ssrc.0, index };
-        if !keys.rtcp.verify(place, Cut { clear, suffix: &word, aead_suffix: &word }, packet, trailer.tag) {
+        if !keys.rtcp.verify(place, Cut { clear, suffix: word, aead_suffix: &word }, packet, trailer.tag) {
             return Err(GuardError::Authentication);
         }
         if known.is_none() {

@@ -34,6 +34,7 @@ use keys::{KeyId, KeySet};
 
 mod direction;
 mod former;
+mod hmac_sha1;
 mod keys;
 mod profile;
 mod replay;

@@ -14,10 +14,9 @@ use aes::{Aes128Enc, Aes256Enc, Block};
 use ctutils::CtEq;
 use ghash::GHash;
 use ghash::universal_hash::UniversalHash;
-use hmac::{Hmac, Mac};
-use sha1::Sha1;
 use zeroize::Zeroize;
 
+use super::hmac_sha1::HmacSha1;
 use super::keys::MasterKey;
 use super::profile::{SrtpProfile, TAG_GCM};
 
@@ -72,8 +71,23 @@ impl Cipher {
         }
     }
 
+    /// The keystream of counters 2, 3, ... on `data`.
+    fn xor_gcm(&self, iv: &[u8; 12], data: &mut [u8]) {
+        let mut counter = 2_u32;
+        for chunk in data.chunks_mut(LANES * 16) {
+            let mut blocks = [Block::default(); LANES];
+            let blocks = &mut blocks[..chunk.len().div_ceil(16)];
+            for block in blocks.iter_mut() {
+                *block = counter_block(iv, counter);
+                counter = counter.wrapping_add(1);
+            }
+            self.encrypt(blocks);
+            xor_blocks(chunk, blocks);
+        }
+    }
+
     /// The block that masks GCM's tag, and the keystream of counters 2, 3, ... on `data` (NIST SP 800-38D, 6.5 and 7.1).
-    fn xor_gcm(&self, iv: &[u8; 12], data: &mut [u8]) -> Block {
+    fn mask_and_xor_gcm(&self, iv: &[u8; 12], data: &mut [u8]) -> Block {
         let mut counter = 1_u32;
         let mut mask = Block::default();
         let (first, rest) = data.split_at_mut(data.len().min((LANES - 1) * 16));
@@ -112,8 +126,7 @@ fn counter_block(iv: &[u8; 12], counter: u32) -> Block {
 
 /// What authenticates.
 enum Authenticator {
-    /// After the pads: cloned for each packet.
-    HmacSha1(Hmac<Sha1>),
+    HmacSha1(HmacSha1),
     /// After its key.
     Ghash(GHash),
 }
@@ -132,7 +145,7 @@ pub(super) struct Cut<'a> {
     /// Bytes at the start of the packet that stay in the clear; all of them, where nothing is encrypted.
     pub(super) clear: usize,
     /// What HMAC goes over behind the packet: the roll-over counter, or the SRTCP index.
-    pub(super) suffix: &'a [u8],
+    pub(super) suffix: [u8; 4],
     /// The same for GCM, whose nonce has the roll-over counter already.
     pub(super) aead_suffix: &'a [u8],
 }
@@ -169,9 +182,7 @@ impl Transform {
             hash_key[0].zeroize();
             Authenticator::Ghash(ghash)
         } else {
-            // HMAC takes keys of any length, so this can't fail (RFC 2104, 2).
-            let hmac = <Hmac<Sha1> as KeyInit>::new_from_slice(auth).expect("HMAC takes any key length");
-            Authenticator::HmacSha1(hmac)
+            Authenticator::HmacSha1(HmacSha1::new(auth))
         };
         Self { cipher, authenticator, salt }
     }
@@ -182,10 +193,10 @@ impl Transform {
         let full = match &self.authenticator {
             Authenticator::HmacSha1(hmac) => {
                 self.cipher.xor_keystream(&self.counter_mode_iv(place), &mut packet[clear..]);
-                hmac_sha1(hmac, packet, cut.suffix)
+                hmac.tag(packet, cut.suffix)
             }
             Authenticator::Ghash(ghash) => {
-                let mask = self.cipher.xor_gcm(&self.gcm_iv(place), &mut packet[clear..]);
+                let mask = self.cipher.mask_and_xor_gcm(&self.gcm_iv(place), &mut packet[clear..]);
                 let (head, body) = packet.split_at(clear);
                 gcm_tag(ghash, mask, head, cut.aead_suffix, body)
             }
@@ -196,7 +207,7 @@ impl Transform {
     /// Whether `tag` belongs to this packet; the time doesn't depend on where it differs.
     pub(super) fn verify(&self, place: Place, cut: Cut<'_>, packet: &[u8], tag: &[u8]) -> bool {
         let expected = match &self.authenticator {
-            Authenticator::HmacSha1(hmac) => hmac_sha1(hmac, packet, cut.suffix),
+            Authenticator::HmacSha1(hmac) => hmac.tag(packet, cut.suffix),
             Authenticator::Ghash(ghash) => {
                 let mut mask = [counter_block(&self.gcm_iv(place), 1)];
                 self.cipher.encrypt(&mut mask);
@@ -212,9 +223,7 @@ impl Transform {
         let Some(body) = packet.get_mut(clear..).filter(|body| !body.is_empty()) else { return };
         match &self.authenticator {
             Authenticator::HmacSha1(_) => self.cipher.xor_keystream(&self.counter_mode_iv(place), body),
-            Authenticator::Ghash(_) => {
-                self.cipher.xor_gcm(&self.gcm_iv(place), body);
-            }
+            Authenticator::Ghash(_) => self.cipher.xor_gcm(&self.gcm_iv(place), body),
         }
     }
 
@@ -246,13 +255,6 @@ impl Drop for Transform {
 
 fn xor(to: &mut [u8], from: &[u8]) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to ^= from);
-}
-
-fn hmac_sha1(hmac: &Hmac<Sha1>, packet: &[u8], suffix: &[u8]) -> [u8; LONGEST_TAG] {
-    let mut hmac = hmac.clone();
-    hmac.update(packet);
-    hmac.update(suffix);
-    hmac.finalize().into_bytes().into()
 }
 
 /// GHASH over `head` and `suffix` together, the ciphertext, and both lengths in bits, under the mask (NIST SP 800-38D,
@@ -373,7 +375,7 @@ mod tests {
         ] {
             let transform = gcm(key_bytes);
             let (plain, suffix) = (hex(packet), hex(suffix));
-            let cut = Cut { clear, suffix: &[], aead_suffix: &suffix };
+            let cut = Cut { clear, suffix: [0; 4], aead_suffix: &suffix };
             let (mut packet, mut tag) = (plain.clone(), [0; 16]);
             transform.seal(place, cut, &mut packet, &mut tag);
             assert_eq!([&packet[..], &tag[..]].concat(), hex(expected), "{key_bytes} {clear}");
