@@ -1,4 +1,4 @@
-//! Counts, edges and memory; what the filters do to sound is measured in `tests/tests/resample.rs`.
+//! Counts, edges and memory; what the filters do to sound is measured in `tests/tests/sound/resample.rs`.
 
 use std::vec;
 use std::vec::Vec;

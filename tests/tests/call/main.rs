@@ -1,0 +1,18 @@
+//! Whole calls in virtual time: what is said is heard, through offers, keys, streams and parts of a user's own.
+
+mod digits;
+mod fates;
+mod goodbye;
+mod keys;
+mod long_call;
+mod mos;
+mod mtu;
+mod own_media;
+mod own_parts;
+mod redundancy;
+mod renegotiate;
+mod stereo;
+mod stream_orders;
+mod stream_pairs;
+mod streams;
+mod virtual_time;

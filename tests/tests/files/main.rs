@@ -1,0 +1,7 @@
+//! Files that the command line reads and writes.
+
+mod capture;
+mod process;
+mod report;
+mod resample_files;
+mod strange;

@@ -1,0 +1,8 @@
+//! Packets, keys and descriptions, against other implementations and against models.
+
+mod red;
+mod reporter;
+mod rtcp;
+mod rtp;
+mod sdp;
+mod srtp;
