@@ -605,9 +605,11 @@ fn a_capture_from_the_middle_of_an_encrypted_call_is_opened() {
     assert!(report.streams[0].side.heard == plain.streams[0].side.heard);
 
     let short = KeyLine { key_and_salt: vec![9; 16], ..line.clone() };
-    assert!(Keys::new(&[short]).is_err_and(|error| error.to_string().contains("30 bytes, not 16")));
-    let gcm = KeyLine { suite: "AEAD_AES_128_GCM".into(), ..line };
-    assert!(Keys::new(&[gcm]).is_err_and(|error| error.to_string().contains("no SRTP suite AEAD_AES_128_GCM")));
+    assert!(Keys::new(&[short]).is_err_and(|error| error.to_string().contains("30 bytes with its salt, not 16")));
+    let gcm = KeyLine { suite: "AEAD_AES_128_GCM".into(), ..line.clone() };
+    assert!(Keys::new(&[gcm]).is_err_and(|error| error.to_string().contains("28 bytes with its salt, not 30")));
+    let f8 = KeyLine { suite: "F8_128_HMAC_SHA1_80".into(), ..line };
+    assert!(Keys::new(&[f8]).is_err_and(|error| error.to_string().contains("no SRTP suite F8_128_HMAC_SHA1_80")));
 }
 
 #[test]
