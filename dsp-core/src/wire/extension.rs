@@ -344,7 +344,7 @@ mod tests {
             writer.push(3, &time.to_bytes()).unwrap();
             writer.push(4, &7_u16.to_be_bytes()).unwrap();
             let extension = writer.finish().unwrap();
-            assert!(extension.data.len() % 4 == 0 && extension.elements().count() == 4);
+            assert!(extension.data.len().is_multiple_of(4) && extension.elements().count() == 4);
             assert_eq!(AudioLevel::parse(extension.element(1).unwrap()), Some(level));
             assert_eq!(extension.element(14), Some(&b"audio"[..]));
             let read = AbsoluteSendTime::parse(extension.element(3).unwrap()).unwrap();
