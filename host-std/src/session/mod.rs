@@ -53,6 +53,7 @@ pub use denoiser::HostNoise;
 pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, DigitsWait, ToneDetection, sign};
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
+pub use keys::SrtpOptions;
 pub use metering::{CallSound, Fault, Finding, Place};
 #[cfg(feature = "nnnoiseless")]
 pub use neural_noise::NeuralNoise;

@@ -227,6 +227,9 @@ pub enum Ending {
     Goodbye,
     /// Nothing came of the other side for so long: [`after_silence`](super::CallConfig::after_silence).
     Silence(Duration),
+    /// The lifetime of an SRTP key is over and no new offer brought another ([`Call::key_age`](super::Call::key_age)): nothing
+    /// passes any more.
+    KeysOver,
 }
 
 /// What became of datagrams between a call and its sockets, for [`Call::count`](super::Call::count).

@@ -12,7 +12,7 @@ mod reports;
 
 use std::net::{IpAddr, SocketAddr};
 
-use dsp_core::guard::srtp::KeyError;
+use dsp_core::guard::srtp::{KeyAge, KeyError};
 use dsp_core::rtcp::PeerReport;
 use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::DatagramKind;
@@ -148,6 +148,11 @@ impl Transport {
     /// Whether whatever passes the guard has the key.
     pub(super) fn authenticates(&self) -> bool {
         self.guard.protects()
+    }
+
+    /// How far the keys have got through their lifetimes.
+    pub(super) fn key_age(&self) -> KeyAge {
+        self.guard.key_age()
     }
 
     /// Whether something was sent with `ssrc` under the present key.
@@ -307,7 +312,7 @@ impl Transport {
         if least > mtu {
             return room;
         }
-        let tag = self.agreed.srtp.as_ref().map_or(growth, |keys| keys.suite.tag_bytes());
+        let tag = self.agreed.srtp.as_ref().map_or(growth, sdp::SrtpKeys::growth_bytes);
         room.min(mtu.saturating_sub(sdp::ip_overhead(self.agreed.remote_rtp.ip()) + tag))
     }
 
