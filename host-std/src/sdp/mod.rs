@@ -7,7 +7,7 @@
 //! unless the other side began with one.
 //!
 //! Offer/answer follows RFC 3264, the text RFC 8866, `a=rtcp` RFC 3605, `a=rtcp-mux` RFC 5761, `a=crypto` RFC 4568
-//! (in RTP/SAVP, or beside plain RTP/AVP as RFC 8643 has it), telephone events RFC 4733, Opus RFC 7587 and the static
+//! (in RTP/SAVP, or beside plain RTP/AVP as RFC 8643 has it), DTLS-SRTP RFC 5763 and 8842, telephone events RFC 4733, Opus RFC 7587 and the static
 //! payload types RFC 3551. What the field does beyond these texts is taken where it's harmless.
 //!
 //! The grammar is the crate `sdp-types`. The crate `sdp` was tried first: it refuses a whole description for one
@@ -39,6 +39,7 @@ mod answer;
 mod bundle;
 mod common;
 mod crypto;
+mod dtls;
 mod error;
 mod format;
 mod keys;
@@ -63,6 +64,7 @@ pub use agreed::{Negotiated, NegotiatedStream, NegotiatedTransport, Refused};
 pub use answer::answer;
 pub use crypto::{CryptoError, CryptoLine, CryptoSuite};
 pub use dsp_core::guard::srtp::MasterKey;
+pub use dtls::{Fingerprint, FingerprintHash, LocalDtls, NegotiatedDtls};
 pub use error::{Kind, SdpError};
 pub use format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 pub use local::{LocalMedia, LocalStream};
@@ -154,10 +156,10 @@ pub enum SrtpPolicy {
     /// Plain RTP only.
     #[default]
     Off,
-    /// SRTP if the other side can, else plain RTP: `a=crypto` beside RTP/AVP (RFC 8643). Whoever can change the
+    /// SRTP if the other side can, else plain RTP: `a=crypto` or `a=fingerprint` beside RTP/AVP (RFC 8643). Whoever can change the
     /// description on its way can take the protection away.
     Offered,
-    /// SRTP or no call: RTP/SAVP.
+    /// SRTP or no call: RTP/SAVP, or UDP/TLS/RTP/SAVPF with DTLS.
     Required,
 }
 

@@ -78,7 +78,7 @@ impl Call {
     pub fn new(config: CallConfig) -> Result<Self, CallError> {
         let (mut local, settings, identity) = config.split()?;
         let spare = identity.spare()?;
-        let keys = OwnKeys::new(&identity, &mut local)?;
+        let keys = OwnKeys::new(&identity, settings.describes_keys(), &mut local)?;
         let (streams, refused, stats) = (vec![None], Vec::new(), CallStats::default());
         let (offered, transport, tap, digits) = (None, None, None, DigitQueue::new());
         let meters = settings.metering.then(Box::default);
@@ -340,6 +340,9 @@ impl Call {
     pub fn hang_up(&mut self) {
         for index in 0..self.streams.len() {
             self.leave(index);
+        }
+        if let Some(transport) = &mut self.transport {
+            transport.close();
         }
     }
 

@@ -15,6 +15,8 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
 use super::capture::CaptureConfig;
+#[cfg(feature = "dtls")]
+use super::certificate::{Certificate, Keying};
 use super::digits::ToneDetection;
 use super::own::{OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 use super::stream::{self, MAX_SOURCES, PACKET_BYTES, Sound};
@@ -190,6 +192,12 @@ pub struct CallConfig {
     pub mtu: u16,
     /// How much we want SRTP.
     pub srtp: SrtpPolicy,
+    /// Where SRTP's keys come from.
+    #[cfg(feature = "dtls")]
+    pub keying: Keying,
+    /// The certificate that we show in DTLS. `None`: one for this call alone.
+    #[cfg(feature = "dtls")]
+    pub certificate: Option<Certificate>,
     /// Which source addresses we believe.
     pub latching: Latching,
     /// A path of your own, instead of latching.
@@ -271,6 +279,10 @@ impl CallConfig {
             ptime_ms: 20,
             mtu: DEFAULT_MTU,
             srtp: SrtpPolicy::Required,
+            #[cfg(feature = "dtls")]
+            keying: Keying::default(),
+            #[cfg(feature = "dtls")]
+            certificate: None,
             latching: Latching::default(),
             path: None,
             guard: None,
@@ -313,6 +325,10 @@ impl CallConfig {
             ptime_ms,
             mtu,
             srtp,
+            #[cfg(feature = "dtls")]
+            keying,
+            #[cfg(feature = "dtls")]
+            certificate,
             latching,
             path,
             guard,
@@ -353,7 +369,21 @@ impl CallConfig {
             streams: Vec::new(),
             ..LocalMedia::default()
         };
+        #[cfg(feature = "dtls")]
+        let certificate = match keying {
+            Keying::Described => None,
+            _ if srtp == SrtpPolicy::Off => None,
+            Keying::Dtls | Keying::Either => Some(certificate.map_or_else(Certificate::generate, Ok)?),
+        };
+        #[cfg(feature = "dtls")]
+        if let Some(certificate) = &certificate {
+            local.dtls = Some(certificate.local()?);
+        }
         let settings = Settings {
+            #[cfg(feature = "dtls")]
+            certificate,
+            #[cfg(feature = "dtls")]
+            keying,
             bind,
             sound: sound.map(Sound::checked).transpose()?,
             comfort_noise,
@@ -385,6 +415,11 @@ impl CallConfig {
 
 /// What of a call's configuration is not said in a description.
 pub(super) struct Settings {
+    /// Where DTLS is spoken.
+    #[cfg(feature = "dtls")]
+    pub(super) certificate: Option<Certificate>,
+    #[cfg(feature = "dtls")]
+    pub(super) keying: Keying,
     pub(super) bind: Option<IpAddr>,
     pub(super) sound: Option<Sound>,
     pub(super) comfort_noise: bool,
@@ -411,6 +446,14 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// Whether descriptions may have keys.
+    pub(super) fn describes_keys(&self) -> bool {
+        #[cfg(feature = "dtls")]
+        return self.keying != Keying::Dtls;
+        #[cfg(not(feature = "dtls"))]
+        true
+    }
+
     /// One stream more, with these codecs.
     ///
     /// # Errors

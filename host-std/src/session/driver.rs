@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
-use super::{Call, CallDigit, CallError, CaptureStep, Channel, EchoStatus, Ending, HostFront, Missed, Transmit};
+use super::{Call, CallDigit, CallError, CaptureStep, Channel, EchoStatus, Ending, HandshakeFailure, HostFront, Missed, Transmit};
 use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
 
 /// Length of an audio tick in ms.
@@ -119,6 +119,8 @@ pub enum Ended {
     Bye,
     /// Nothing came of the other side for so long ([`Ending::Silence`]).
     Silence(Duration),
+    /// There are no keys, and will be none ([`Ending::Handshake`]).
+    Handshake(HandshakeFailure),
     /// The time was over.
     TimeOver,
     /// The socket failed.
@@ -305,6 +307,7 @@ impl Driver {
                     match running.call.should_end(clock.now()) {
                         Some(Ending::Goodbye) => break Ended::Bye,
                         Some(Ending::Silence(silence)) => break Ended::Silence(silence),
+                        Some(Ending::Handshake(failure)) => break Ended::Handshake(failure),
                         None => {}
                     }
                     if time_limit.is_some_and(|limit| begin.elapsed() >= limit) {

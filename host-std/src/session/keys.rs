@@ -20,9 +20,11 @@ pub(super) struct Successors(Vec<(usize, CryptoLine)>);
 
 impl OwnKeys {
     /// The keys of a new call: those of a simulation's identity, else from the operating system.
-    pub(super) fn new(identity: &Identity, local: &mut LocalMedia) -> Result<Self, CallError> {
+    /// `described`: whether the descriptions shall have any.
+    pub(super) fn new(identity: &Identity, described: bool, local: &mut LocalMedia) -> Result<Self, CallError> {
         local.crypto = match (local.srtp, &identity.keys) {
             (SrtpPolicy::Off, _) => Vec::new(),
+            _ if !described => Vec::new(),
             (_, Some([first, second])) => vec![
                 CryptoLine { tag: 1, suite: CryptoSuite::AesCm128HmacSha1_80, key: first.clone() },
                 CryptoLine { tag: 2, suite: CryptoSuite::AesCm128HmacSha1_32, key: second.clone() },
@@ -34,8 +36,13 @@ impl OwnKeys {
 
     /// Fresh keys from the next offer or answer on.
     pub(super) fn renew(&mut self, local: &mut LocalMedia) -> Result<(), CallError> {
-        if local.srtp != SrtpPolicy::Off {
+        if !local.crypto.is_empty() {
             local.crypto = CryptoLine::generate_both().map_err(CallError::Randomness)?;
+        }
+        #[cfg(feature = "dtls")]
+        if let Some(dtls) = &mut local.dtls {
+            // Another association, in which either side may begin (RFC 8842, 5.1).
+            (dtls.tls_id, dtls.active) = (super::certificate::tls_id()?, None);
         }
         self.place = (local.address, local.rtp_port);
         Ok(())

@@ -103,13 +103,16 @@ impl Call {
         };
         let successors = OwnKeys::successors(&self.local, old.as_ref(), agreed.srtp.as_ref())?;
         match &mut self.transport {
-            Some(transport) => transport.renew(now, agreed, here).map_err(CallError::Keys)?,
+            Some(transport) => transport.renew(now, agreed, here, &self.settings).map_err(CallError::Keys)?,
             None => self.transport = Some(Transport::new(now, agreed, here, &self.settings)),
         }
         successors.put(&mut self.local);
         self.refused = refused;
         if let Some(transport) = &self.transport {
             self.local.bundle.clone_from(&transport.agreed().bundle);
+            if let Some(dtls) = &mut self.local.dtls {
+                dtls.active = transport.agreed().dtls.as_ref().map(|agreed| agreed.active);
+            }
         }
         for (index, next) in next.into_iter().enumerate() {
             self.put(now, index, next);

@@ -10,7 +10,7 @@ use super::Call;
 use crate::registry::CodecFormat;
 use crate::sdp::{NegotiatedStream, NegotiatedTransport, Refused};
 use crate::session::metering::Meters;
-use crate::session::outcome::{CallStats, Ending};
+use crate::session::outcome::{CallStats, Ending, Protection};
 use crate::session::stream::{Counted, Remote, SourceStats, Stream};
 use crate::session::transport::Account;
 
@@ -24,6 +24,11 @@ impl Call {
     /// doesn't want it or it is closed.
     pub fn negotiated_stream(&self, stream: usize) -> Option<&NegotiatedStream> {
         self.streams.get(stream)?.as_ref().filter(|stream| !stream.is_closed()).map(Stream::agreed)
+    }
+
+    /// How the packets are protected now; `None` before the call is agreed on.
+    pub fn protection(&self) -> Option<Protection> {
+        self.transport.as_ref().map(|transport| transport.protection())
     }
 
     /// The further streams that the last offer and answer could not come to, and why.
@@ -163,6 +168,9 @@ impl Call {
     /// [`CallConfig::after_silence`](crate::session::CallConfig::after_silence).
     pub fn should_end(&self, now: Instant) -> Option<Ending> {
         let transport = self.transport.as_ref()?;
+        if let Some(failure) = transport.handshake_failure() {
+            return Some(Ending::Handshake(failure));
+        }
         let gone = |wait| transport.is_gone(now, wait, self.is_on_hold());
         if self.settings.after_goodbye.is_some_and(gone) {
             return Some(Ending::Goodbye);

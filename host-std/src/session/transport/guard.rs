@@ -11,6 +11,7 @@ use dsp_core::time::Ssrc;
 
 use super::by_sources::{BySources, either};
 use crate::sdp::SrtpKeys;
+use crate::session::outcome;
 use crate::session::own::{BoxedGuard, OwnGuard};
 use crate::session::stream::MAX_SOURCES;
 
@@ -63,12 +64,14 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// With the keys of the description; `own` goes first. `sources`: how many are heard at once.
-    pub(super) fn new(own: Option<&OwnGuard>, keys: Option<&SrtpKeys>, sources: usize) -> Self {
+    /// With the keys of the description, or to wait for those of a handshake; `own` goes first. `sources`: how many are heard
+    /// at once.
+    pub(super) fn new(own: Option<&OwnGuard>, keys: Option<&SrtpKeys>, handshake: bool, sources: usize) -> Self {
         let protection = match (own.map(OwnGuard::make), keys) {
             (Some(Some(own)), _) => Protection::Own(own),
             (Some(None), _) => Protection::Waiting,
             (None, Some(_)) => Protection::Keyed,
+            (None, None) if handshake => Protection::Waiting,
             (None, None) => Protection::Plain,
         };
         let srtp = keys.map(|keys| contexts(keys, sources));
@@ -89,9 +92,39 @@ impl Guard {
         self.protection = Protection::Own(own);
     }
 
+    /// Keys will come of a handshake. Those that there are hold until then; plain RTP doesn't.
+    pub(super) fn wait(&mut self) {
+        if matches!(self.protection, Protection::Plain) {
+            self.protection = Protection::Waiting;
+        }
+    }
+
+    /// Keys that a handshake came to.
+    ///
+    /// # Errors
+    /// As for [`renew`](Self::renew).
+    pub(super) fn key(&mut self, keys: &SrtpKeys) -> Result<(), KeyError> {
+        if matches!(self.protection, Protection::Own(_)) {
+            return Ok(());
+        }
+        self.renew(Some(keys), false)?;
+        self.protection = Protection::Keyed;
+        Ok(())
+    }
+
     /// Whether keys are waited for: nothing is sent or heard.
     pub(super) fn waits(&self) -> bool {
         matches!(self.protection, Protection::Waiting)
+    }
+
+    /// What that is to the user.
+    pub(super) fn protection(&self) -> outcome::Protection {
+        match (&self.protection, &self.srtp) {
+            (Protection::Plain, _) => outcome::Protection::Plain,
+            (Protection::Waiting, _) | (Protection::Keyed, None) => outcome::Protection::Waiting,
+            (Protection::Keyed, Some(srtp)) => outcome::Protection::Srtp(either!(srtp, own => own.profile())),
+            (Protection::Own(_), _) => outcome::Protection::Own,
+        }
     }
 
     /// Whether datagrams are protected now: whatever passes has the key.

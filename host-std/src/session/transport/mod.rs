@@ -5,6 +5,8 @@
 //! of its own, since each is a source of its own.
 
 mod by_sources;
+#[cfg(feature = "dtls")]
+mod dtls;
 mod guard;
 mod latch;
 mod path;
@@ -27,7 +29,7 @@ pub use path::{Claim, Path};
 pub(super) use reports::{Account, Report};
 
 use super::config::Settings;
-use super::outcome::{Channel, Incoming, Transmit};
+use super::outcome::{Channel, HandshakeFailure, Incoming, Protection, Transmit};
 use super::own::BoxedGuard;
 use crate::sdp::{self, NegotiatedTransport};
 
@@ -65,6 +67,9 @@ pub(super) struct Belief {
 #[repr(C)]
 pub(super) struct Transport {
     guard: Guard,
+    /// Where SRTP's keys come from, if not from the descriptions.
+    #[cfg(feature = "dtls")]
+    dtls: Option<Box<dtls::Association>>,
     rtp: Box<dyn Path>,
     rtcp: Box<dyn Path>,
     /// Of each stream, in their order; `None` for one that never was.
@@ -96,7 +101,14 @@ impl Transport {
             None => Box::new(Latch::new(settings.latching, named)) as Box<dyn Path>,
         };
         Self {
-            guard: Guard::new(settings.guard.as_ref(), agreed.srtp.as_ref(), settings.sources),
+            guard: Guard::new(
+                settings.guard.as_ref(),
+                agreed.srtp.as_ref(),
+                agreed.dtls.is_some(),
+                settings.sources,
+            ),
+            #[cfg(feature = "dtls")]
+            dtls: dtls::Association::agreed(now, &agreed, settings),
             rtp: path(Channel::Rtp, agreed.remote_rtp),
             rtcp: path(Channel::Rtcp, agreed.remote_rtcp),
             reports: Vec::new(),
@@ -124,9 +136,23 @@ impl Transport {
     ///
     /// # Errors
     /// As for [`check`](Self::check); nothing has changed then.
-    pub(super) fn renew(&mut self, now: Instant, agreed: NegotiatedTransport, here: Here) -> Result<(), KeyError> {
+    pub(super) fn renew(
+        &mut self,
+        now: Instant,
+        agreed: NegotiatedTransport,
+        here: Here,
+        settings: &Settings,
+    ) -> Result<(), KeyError> {
         let moved = agreed.remote_rtp != self.agreed.remote_rtp || here.named != self.here.named;
-        self.guard.renew(agreed.srtp.as_ref(), moved)?;
+        if agreed.dtls.is_some() {
+            self.guard.wait();
+        } else {
+            self.guard.renew(agreed.srtp.as_ref(), moved)?;
+        }
+        #[cfg(feature = "dtls")]
+        if agreed.dtls.as_ref().is_none_or(|agreed| !self.dtls.as_ref().is_some_and(|dtls| dtls.is(agreed))) {
+            self.dtls = dtls::Association::agreed(now, &agreed, settings);
+        }
         self.rtp.renegotiated(now, agreed.remote_rtp);
         self.rtcp.renegotiated(now, agreed.remote_rtcp);
         // Whoever signals is there, and goes on after the goodbye that some phones say at each new offer.
@@ -173,6 +199,11 @@ impl Transport {
             (DatagramKind::Rtcp, Channel::Rtcp) => self.guard.get().unprotect_rtcp(datagram),
             (DatagramKind::Rtcp, Channel::Rtp) if self.agreed.rtcp_mux => self.guard.get().unprotect_rtcp(datagram),
             (DatagramKind::Rtp | DatagramKind::Rtcp, _) => return Arrived::Other(Incoming::Ignored, datagram),
+            #[cfg(feature = "dtls")]
+            (DatagramKind::Dtls, Channel::Rtp) if self.dtls.is_some() => {
+                self.shake_hands(now, from, datagram);
+                return Arrived::Other(Incoming::Handshake, datagram);
+            }
             _ if path.handshake(now, from, datagram) => return Arrived::Other(Incoming::Handshake, datagram),
             _ => return Arrived::Other(Incoming::Ignored, datagram),
         };
@@ -186,6 +217,46 @@ impl Transport {
         match Compound::parse(packet, CompoundRule::ReportOrBye) {
             Ok(compound) => Arrived::Rtcp(compound),
             Err(_) => Arrived::Other(Incoming::Ignored, packet),
+        }
+    }
+
+    /// A datagram of the handshake that the keys come from.
+    #[cfg(feature = "dtls")]
+    fn shake_hands(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        let Some(dtls) = &mut self.dtls else { return };
+        dtls.receive(now, from, self.rtp.remote(), datagram);
+        if let Some(keys) = dtls.take_keys() {
+            // Whoever has the key of the certificate is the other side, wherever it is.
+            if self.guard.key(&keys).is_ok() {
+                self.rtp.hear(now, from, Claim::Authentic);
+                self.alive = now;
+            } else {
+                dtls.refuse_keys();
+            }
+        }
+        if dtls.is_closed() {
+            self.goodbye = self.goodbye.or(Some(now));
+        }
+    }
+
+    /// Why the call can't have keys.
+    pub(super) fn handshake_failure(&self) -> Option<HandshakeFailure> {
+        #[cfg(feature = "dtls")]
+        return self.dtls.as_ref().and_then(|dtls| dtls.failure());
+        #[cfg(not(feature = "dtls"))]
+        None
+    }
+
+    /// How datagrams are protected now.
+    pub(super) fn protection(&self) -> Protection {
+        self.guard.protection()
+    }
+
+    /// What tells the other side that the call is over, besides goodbyes.
+    pub(super) fn close(&mut self) {
+        #[cfg(feature = "dtls")]
+        if let Some(dtls) = &mut self.dtls {
+            dtls.close();
         }
     }
 
@@ -296,6 +367,8 @@ impl Transport {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let reports = self.reports.iter().flatten().map(Report::next_deadline).filter(|_| self.is_open());
         let paths = [self.rtp.next_deadline(), self.rtcp.next_deadline()].into_iter().flatten();
+        #[cfg(feature = "dtls")]
+        let paths = paths.chain(self.dtls.as_ref().and_then(|dtls| dtls.next_deadline()));
         reports.chain(paths).min()
     }
 
@@ -343,6 +416,13 @@ impl Transport {
 
     /// The next datagram of the paths' own.
     pub(super) fn send_own(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        #[cfg(feature = "dtls")]
+        if self.agreed.has_remote()
+            && let Some((len, to)) =
+                self.dtls.as_mut().and_then(|dtls| dtls.transmit(now, self.rtp.remote(), buffer))
+        {
+            return Some(self.addressed(len, to, Channel::Rtp));
+        }
         if let Some((len, to)) = self.rtp.transmit(now, buffer) {
             return Some(self.addressed(len, to, Channel::Rtp));
         }
@@ -357,6 +437,10 @@ impl Transport {
 
     /// Bytes on the heap.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.guard.heap_bytes() + self.reports.iter().flatten().map(Report::memory_bytes).sum::<usize>()
+        #[cfg(feature = "dtls")]
+        let handshake = self.dtls.as_ref().map_or(0, |dtls| dtls.heap_bytes());
+        #[cfg(not(feature = "dtls"))]
+        let handshake = 0;
+        handshake + self.guard.heap_bytes() + self.reports.iter().flatten().map(Report::memory_bytes).sum::<usize>()
     }
 }

@@ -1,0 +1,325 @@
+//! The keys of a call by a DTLS handshake on its path: DTLS-SRTP (RFC 5763, RFC 5764), versions 1.2 and 1.3.
+//!
+//! The engine is the crate `dimpl`. Here is what a call adds: whose certificate it must be, to whom what is answered, when
+//! it is given up, and what of it a stranger can't spoil.
+//!
+//! - Nothing is sent or heard before the certificate's fingerprint is the one that the other side's description has.
+//! - A handshake that somebody broke by a forged datagram begins anew, a few times, until 30 s are over.
+//! - An address that no description names, and that has proved nothing, gets at most three times the bytes that it sent
+//!   (as RFC 9000, 8.1 has it for QUIC).
+//!
+//! It allocates during a handshake, and not once the call is keyed.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant as StdInstant;
+
+use ctutils::CtEq;
+use dimpl::{Dtls, Output};
+use dsp_core::guard::srtp::SrtpProfile;
+use dsp_core::time::{Duration, Instant};
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+use crate::sdp::{CryptoSuite, Fingerprint, FingerprintHash, NegotiatedDtls, NegotiatedTransport, SrtpKeys};
+use crate::session::certificate::Certificate;
+use crate::session::config::Settings;
+use crate::session::outcome::HandshakeFailure;
+
+/// A handshake that has not come to keys after so long has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The first retransmission comes after this time; RFC 6347, 4.2.4.1 would have 1 s, and allows less where time presses.
+const FIRST_RETRY: std::time::Duration = std::time::Duration::from_millis(300);
+/// With twice the time at each, they go on for some 19 s.
+const RETRIES: usize = 6;
+/// How often a broken handshake begins anew.
+const RESTARTS: u8 = 16;
+/// The longest record, and some room for its header.
+const RECORD_BYTES: usize = 16_384 + 256;
+/// Datagrams that wait to be sent; a flight has fewer.
+const MAX_WAITING: usize = 32;
+/// How many times its own bytes an address gets that proved nothing.
+const AMPLIFICATION: usize = 3;
+/// Bytes of a datagram, IP and UDP headers not counted.
+const DATAGRAM_BYTES: usize = 1_150;
+
+/// One DTLS association.
+pub(super) struct Association {
+    agreed: NegotiatedDtls,
+    certificate: Certificate,
+    /// `None` once it is of no use any more.
+    engine: Option<Dtls>,
+    /// Ours, and the engine's time at it.
+    epoch: (Instant, StdInstant),
+    state: State,
+    /// Exported, and not yet fetched.
+    keys: Option<SrtpKeys>,
+    waiting: VecDeque<Vec<u8>>,
+    deadline: Option<Instant>,
+    restarts: u8,
+    /// Whoever speaks to us from another address than the path's, and how many bytes it may still get.
+    elsewhere: Option<(SocketAddr, usize)>,
+    buffer: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The certificate has not been seen.
+    Handshake,
+    /// It is the one that was named.
+    Verified,
+    /// There are keys.
+    Keyed,
+    /// The other side has ended it.
+    Closed,
+    Failed(HandshakeFailure),
+}
+
+impl Association {
+    /// The one that was agreed on; `None` where keys come from elsewhere.
+    pub(super) fn agreed(now: Instant, agreed: &NegotiatedTransport, settings: &Settings) -> Option<Box<Self>> {
+        let (agreed, certificate) = (agreed.dtls.as_ref()?, settings.certificate.as_ref()?);
+        Some(Box::new(Self::new(now, agreed.clone(), certificate.clone())))
+    }
+
+    fn new(now: Instant, agreed: NegotiatedDtls, certificate: Certificate) -> Self {
+        let mut made = Self {
+            agreed,
+            certificate,
+            engine: None,
+            // The engine's time has no zero that one could begin at.
+            epoch: (now, StdInstant::now()),
+            state: State::Handshake,
+            keys: None,
+            waiting: VecDeque::new(),
+            deadline: Some(now),
+            restarts: 0,
+            elsewhere: None,
+            buffer: vec![0; RECORD_BYTES],
+        };
+        made.begin(now);
+        made
+    }
+
+    /// Whether it is this one, and not another that was agreed on.
+    pub(super) fn is(&self, agreed: &NegotiatedDtls) -> bool {
+        self.agreed == *agreed
+    }
+
+    /// Why there will be no keys.
+    pub(super) fn failure(&self) -> Option<HandshakeFailure> {
+        match self.state {
+            State::Failed(failure) => Some(failure),
+            _ => None,
+        }
+    }
+
+    /// Whether the other side has ended it, after there were keys.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// Keys that have come since.
+    pub(super) fn take_keys(&mut self) -> Option<SrtpKeys> {
+        self.keys.take()
+    }
+
+    /// The call can't use them: they are ones that it had.
+    pub(super) fn refuse_keys(&mut self) {
+        self.fail(HandshakeFailure::Broken);
+    }
+
+    /// A datagram of DTLS that came from this address; `remote` is the path's.
+    pub(super) fn receive(&mut self, now: Instant, from: SocketAddr, remote: SocketAddr, datagram: &[u8]) {
+        if from != remote && self.state != State::Keyed {
+            let credit = self.elsewhere.filter(|(known, _)| *known == from).map_or(0, |(_, credit)| credit);
+            self.elsewhere = Some((from, credit.saturating_add(AMPLIFICATION * datagram.len())));
+        } else {
+            self.elsewhere = None;
+        }
+        self.advance(now);
+        let Some(engine) = &mut self.engine else { return };
+        match engine.handle_packet(datagram) {
+            Ok(()) => self.drain(),
+            Err(error) => self.broken(now, &error),
+        }
+    }
+
+    /// Ends it, and tells the other side.
+    pub(super) fn close(&mut self) {
+        if let Some(engine) = &mut self.engine
+            && engine.close().is_ok()
+        {
+            self.drain();
+        }
+    }
+
+    /// When to ask [`transmit`](Self::transmit) again.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        if self.waiting.is_empty() { self.deadline } else { Some(self.epoch.0) }
+    }
+
+    /// The next datagram that leaves, written to `buffer`, and where it goes.
+    pub(super) fn transmit(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        buffer: &mut [u8],
+    ) -> Option<(usize, SocketAddr)> {
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.advance(now);
+        }
+        while let Some(datagram) = self.waiting.pop_front() {
+            let to = match &mut self.elsewhere {
+                Some((to, credit)) if *credit >= datagram.len() => {
+                    *credit -= datagram.len();
+                    *to
+                }
+                // It will be sent again.
+                Some(_) => continue,
+                None => remote,
+            };
+            if let Some(room) = buffer.get_mut(..datagram.len()) {
+                room.copy_from_slice(&datagram);
+                return Some((datagram.len(), to));
+            }
+        }
+        None
+    }
+
+    /// Begins the handshake, or begins it anew.
+    fn begin(&mut self, now: Instant) {
+        let config = dimpl::Config::builder()
+            .mtu(DATAGRAM_BYTES)
+            .flight_start_rto(FIRST_RETRY)
+            .flight_retries(RETRIES)
+            .handshake_timeout(std::time::Duration::from_secs(30))
+            .build();
+        let Ok(config) = config else { return self.fail(HandshakeFailure::Broken) };
+        let mut engine = Dtls::new_auto(Arc::new(config), self.certificate.to_dimpl(), self.engine_time(now));
+        engine.set_active(self.agreed.active);
+        self.state = State::Handshake;
+        self.waiting.clear();
+        self.engine = Some(engine);
+        self.advance(now);
+    }
+
+    /// Time has passed.
+    fn advance(&mut self, now: Instant) {
+        let over = self.epoch.0 + PATIENCE;
+        if now >= over && matches!(self.state, State::Handshake | State::Verified) {
+            return self.fail(HandshakeFailure::Timeout);
+        }
+        let time = self.engine_time(now);
+        let Some(engine) = &mut self.engine else { return };
+        match engine.handle_timeout(time) {
+            Ok(()) => self.drain(),
+            Err(error) => self.broken(now, &error),
+        }
+    }
+
+    /// Takes what the engine has to say.
+    fn drain(&mut self) {
+        let Some(mut engine) = self.engine.take() else { return };
+        loop {
+            match engine.poll_output(&mut self.buffer) {
+                Output::Packet(datagram) if self.waiting.len() < MAX_WAITING => {
+                    self.waiting.push_back(datagram.to_vec());
+                }
+                Output::PeerCert(certificate) => {
+                    if !self.agreed.fingerprints.iter().any(|known| matches(known, certificate)) {
+                        return self.fail(HandshakeFailure::Fingerprint);
+                    }
+                    self.state = State::Verified;
+                }
+                Output::KeyingMaterial(material, profile) => {
+                    // In this order always; without a certificate there are no keys.
+                    if self.state == State::Verified {
+                        self.keys = keys(profile, &material, self.agreed.active);
+                        self.state = State::Keyed;
+                    }
+                }
+                Output::Connected if self.state != State::Keyed => {
+                    // Certificates were exchanged, and no profile of SRTP is common.
+                    return self.fail(HandshakeFailure::NoSrtp);
+                }
+                Output::CloseNotify => self.state = State::Closed,
+                Output::Timeout(at) => {
+                    self.deadline = self.our_time(at);
+                    break;
+                }
+                // Needs no larger record than DTLS has.
+                Output::BufferTooSmall { .. } => return self.fail(HandshakeFailure::Broken),
+                // What belongs to no call.
+                _ => {}
+            }
+        }
+        if matches!(self.state, State::Handshake | State::Verified) {
+            let over = self.epoch.0 + PATIENCE;
+            self.deadline = Some(self.deadline.map_or(over, |deadline| deadline.min(over)));
+        }
+        self.engine = Some(engine);
+    }
+
+    /// The engine has given up: before there are keys anybody's datagram may be the reason.
+    fn broken(&mut self, now: Instant, error: &dimpl::Error) {
+        match self.state {
+            State::Handshake | State::Verified if matches!(error, dimpl::Error::Timeout(_)) => {
+                self.fail(HandshakeFailure::Timeout);
+            }
+            State::Handshake | State::Verified if self.restarts < RESTARTS => {
+                self.restarts += 1;
+                self.begin(now);
+            }
+            State::Handshake | State::Verified => self.fail(HandshakeFailure::Broken),
+            // The keys outlive it.
+            State::Keyed | State::Closed | State::Failed(_) => (self.engine, self.deadline) = (None, None),
+        }
+    }
+
+    fn fail(&mut self, failure: HandshakeFailure) {
+        self.state = State::Failed(failure);
+        (self.engine, self.deadline) = (None, None);
+        self.waiting.clear();
+    }
+
+    fn engine_time(&self, now: Instant) -> StdInstant {
+        let (ours, engines) = self.epoch;
+        engines + std::time::Duration::from_micros(now.since(ours).as_micros())
+    }
+
+    fn our_time(&self, at: StdInstant) -> Option<Instant> {
+        let (ours, engines) = self.epoch;
+        let micros = u64::try_from(at.checked_duration_since(engines)?.as_micros()).ok()?;
+        // Up, so that it's not asked in vain.
+        Some(ours + Duration::from_micros(micros.checked_add(1)?))
+    }
+
+    /// Bytes on the heap, without the engine's.
+    pub(super) fn heap_bytes(&self) -> usize {
+        size_of::<Self>() + self.buffer.capacity() + self.waiting.iter().map(Vec::capacity).sum::<usize>()
+    }
+}
+
+/// Whether a certificate is the one that is known by this fingerprint.
+fn matches(known: &Fingerprint, certificate: &[u8]) -> bool {
+    let is = |hash: &[u8]| known.value().ct_eq(hash).into();
+    match known.hash() {
+        FingerprintHash::Sha256 => is(&Sha256::digest(certificate)),
+        FingerprintHash::Sha384 => is(&Sha384::digest(certificate)),
+        FingerprintHash::Sha512 => is(&Sha512::digest(certificate)),
+    }
+}
+
+/// What was exported (RFC 5764, 4.2), as ours and theirs.
+fn keys(profile: dimpl::SrtpProfile, exported: &[u8], active: bool) -> Option<SrtpKeys> {
+    let profile = match profile {
+        dimpl::SrtpProfile::AES128_CM_SHA1_80 => SrtpProfile::AesCm128HmacSha1_80,
+        dimpl::SrtpProfile::AEAD_AES_128_GCM => SrtpProfile::AeadAes128Gcm,
+        dimpl::SrtpProfile::AEAD_AES_256_GCM => SrtpProfile::AeadAes256Gcm,
+        _ => return None,
+    };
+    let (client, server) = profile.keys_of_dtls(exported)?;
+    let (outgoing, incoming) = if active { (client, server) } else { (server, client) };
+    Some(SrtpKeys { suite: CryptoSuite::of(profile), outgoing, incoming })
+}
