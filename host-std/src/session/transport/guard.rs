@@ -5,7 +5,7 @@
 //!
 //! A guard without keys is not plain RTP: while it waits for them nothing is sent and nothing that comes is believed.
 
-use dsp_core::guard::srtp::{FormerKeys, KeyError, Rollover, Srtp};
+use dsp_core::guard::srtp::{FormerKeys, KeyError, Rollover, Srtp, SrtpProfile};
 use dsp_core::guard::{PacketGuard, Plain, Unkeyed};
 use dsp_core::time::Ssrc;
 
@@ -32,8 +32,8 @@ enum Protection {
     Plain,
     /// Nothing may pass: there are no keys yet.
     Waiting,
-    /// SRTP with the keys of the description.
-    Keyed,
+    /// SRTP with this profile, by keys of the descriptions or of a handshake.
+    Keyed(SrtpProfile),
     /// The user's own.
     Own(BoxedGuard),
 }
@@ -70,7 +70,7 @@ impl Guard {
         let protection = match (own.map(OwnGuard::make), keys) {
             (Some(Some(own)), _) => Protection::Own(own),
             (Some(None), _) => Protection::Waiting,
-            (None, Some(_)) => Protection::Keyed,
+            (None, Some(keys)) => Protection::Keyed(keys.suite.profile()),
             (None, None) if handshake => Protection::Waiting,
             (None, None) => Protection::Plain,
         };
@@ -81,9 +81,9 @@ impl Guard {
     pub(super) fn get(&mut self) -> &mut dyn PacketGuard {
         match (&mut self.protection, &mut self.srtp) {
             (Protection::Own(own), _) => &mut **own,
-            (Protection::Keyed, Some(srtp)) => either!(srtp, own => &mut **own),
+            (Protection::Keyed(_), Some(srtp)) => either!(srtp, own => &mut **own),
             (Protection::Plain, _) => &mut self.plain,
-            (Protection::Waiting | Protection::Keyed, _) => &mut self.unkeyed,
+            (Protection::Waiting | Protection::Keyed(_), _) => &mut self.unkeyed,
         }
     }
 
@@ -108,7 +108,7 @@ impl Guard {
             return Ok(());
         }
         self.renew(Some(keys), false)?;
-        self.protection = Protection::Keyed;
+        self.protection = Protection::Keyed(keys.suite.profile());
         Ok(())
     }
 
@@ -119,22 +119,22 @@ impl Guard {
 
     /// What that is to the user.
     pub(super) fn protection(&self) -> outcome::Protection {
-        match (&self.protection, &self.srtp) {
-            (Protection::Plain, _) => outcome::Protection::Plain,
-            (Protection::Waiting, _) | (Protection::Keyed, None) => outcome::Protection::Waiting,
-            (Protection::Keyed, Some(srtp)) => outcome::Protection::Srtp(either!(srtp, own => own.profile())),
-            (Protection::Own(_), _) => outcome::Protection::Own,
+        match &self.protection {
+            Protection::Plain => outcome::Protection::Plain,
+            Protection::Waiting => outcome::Protection::Waiting,
+            Protection::Keyed(profile) => outcome::Protection::Srtp(*profile),
+            Protection::Own(_) => outcome::Protection::Own,
         }
     }
 
     /// Whether datagrams are protected now: whatever passes has the key.
     pub(super) fn protects(&self) -> bool {
-        matches!(self.protection, Protection::Keyed | Protection::Own(_))
+        matches!(self.protection, Protection::Keyed(_) | Protection::Own(_))
     }
 
     /// Whether something was sent with `ssrc` under the present key: it can't begin anew then.
     pub(super) fn has_sent(&self, ssrc: Ssrc) -> bool {
-        matches!(self.protection, Protection::Keyed)
+        matches!(self.protection, Protection::Keyed(_))
             && self.srtp.as_ref().is_some_and(|srtp| either!(srtp, own => own.has_sent(ssrc)))
     }
 
@@ -165,10 +165,8 @@ impl Guard {
             (None, Some(new)) => self.srtp = Some(contexts(new, self.sources)),
             (_, None) => {}
         }
-        match self.protection {
-            Protection::Plain | Protection::Keyed if new.is_some() => self.protection = Protection::Keyed,
-            Protection::Plain | Protection::Keyed => self.protection = Protection::Plain,
-            Protection::Waiting | Protection::Own(_) => {}
+        if matches!(self.protection, Protection::Plain | Protection::Keyed(_)) {
+            self.protection = new.map_or(Protection::Plain, |keys| Protection::Keyed(keys.suite.profile()));
         }
         Ok(())
     }
