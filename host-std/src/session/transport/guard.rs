@@ -30,8 +30,10 @@ static NONE: FormerKeys<FORMER> = FormerKeys::new();
 enum Protection {
     /// Nothing: plain RTP was agreed on.
     Plain,
-    /// Nothing may pass: there are no keys yet.
+    /// Nothing may pass: there is no guard of the user's own yet.
     Waiting,
+    /// Nothing may pass: the handshake has come to no keys yet.
+    Handshake,
     /// SRTP with this profile, by keys of the descriptions or of a handshake.
     Keyed(SrtpProfile),
     /// The user's own.
@@ -71,7 +73,7 @@ impl Guard {
             (Some(Some(own)), _) => Protection::Own(own),
             (Some(None), _) => Protection::Waiting,
             (None, Some(keys)) => Protection::Keyed(keys.suite.profile()),
-            (None, None) if handshake => Protection::Waiting,
+            (None, None) if handshake => Protection::Handshake,
             (None, None) => Protection::Plain,
         };
         let srtp = keys.map(|keys| contexts(keys, sources));
@@ -83,7 +85,7 @@ impl Guard {
             (Protection::Own(own), _) => &mut **own,
             (Protection::Keyed(_), Some(srtp)) => either!(srtp, own => &mut **own),
             (Protection::Plain, _) => &mut self.plain,
-            (Protection::Waiting | Protection::Keyed(_), _) => &mut self.unkeyed,
+            (Protection::Waiting | Protection::Handshake | Protection::Keyed(_), _) => &mut self.unkeyed,
         }
     }
 
@@ -95,7 +97,7 @@ impl Guard {
     /// Keys will come of a handshake. Those that there are hold until then; plain RTP doesn't.
     pub(super) fn wait(&mut self) {
         if matches!(self.protection, Protection::Plain) {
-            self.protection = Protection::Waiting;
+            self.protection = Protection::Handshake;
         }
     }
 
@@ -104,7 +106,7 @@ impl Guard {
     /// # Errors
     /// As for [`renew`](Self::renew).
     pub(super) fn key(&mut self, keys: &SrtpKeys) -> Result<(), KeyError> {
-        if matches!(self.protection, Protection::Own(_)) {
+        if matches!(self.protection, Protection::Own(_) | Protection::Waiting) {
             return Ok(());
         }
         self.renew(Some(keys), false)?;
@@ -114,14 +116,14 @@ impl Guard {
 
     /// Whether keys are waited for: nothing is sent or heard.
     pub(super) fn waits(&self) -> bool {
-        matches!(self.protection, Protection::Waiting)
+        matches!(self.protection, Protection::Waiting | Protection::Handshake)
     }
 
     /// What that is to the user.
     pub(super) fn protection(&self) -> outcome::Protection {
         match &self.protection {
             Protection::Plain => outcome::Protection::Plain,
-            Protection::Waiting => outcome::Protection::Waiting,
+            Protection::Waiting | Protection::Handshake => outcome::Protection::Waiting,
             Protection::Keyed(profile) => outcome::Protection::Srtp(*profile),
             Protection::Own(_) => outcome::Protection::Own,
         }
@@ -165,7 +167,7 @@ impl Guard {
             (None, Some(new)) => self.srtp = Some(contexts(new, self.sources)),
             (_, None) => {}
         }
-        if matches!(self.protection, Protection::Plain | Protection::Keyed(_)) {
+        if matches!(self.protection, Protection::Plain | Protection::Handshake | Protection::Keyed(_)) {
             self.protection = new.map_or(Protection::Plain, |keys| Protection::Keyed(keys.suite.profile()));
         }
         Ok(())
