@@ -22,8 +22,6 @@ impl CryptoSuite {
     /// Both, the longer tag first.
     const ALL: [Self; 2] = [Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32];
 
-    /// TEMP
-    pub fn of(profile: SrtpProfile) -> Self { let _ = profile; Self::AesCm128HmacSha1_80 }
     /// The name in `a=crypto`.
     pub const fn name(self) -> &'static str {
         self.profile().sdes_name()
