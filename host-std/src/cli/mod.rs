@@ -21,6 +21,7 @@ mod process;
 mod reoffer;
 mod replay;
 mod resample;
+mod security;
 mod settings;
 mod signals;
 mod sound;

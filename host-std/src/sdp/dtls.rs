@@ -208,7 +208,13 @@ pub(super) fn accept_dtls(local: &LocalMedia, theirs: &Audio) -> Result<Negotiat
     agreed(local, own, theirs, active, Kind::Answer)
 }
 
-fn agreed(local: &LocalMedia, own: &LocalDtls, theirs: &Audio, active: bool, kind: Kind) -> Result<NegotiatedDtls, SdpError> {
+fn agreed(
+    local: &LocalMedia,
+    own: &LocalDtls,
+    theirs: &Audio,
+    active: bool,
+    kind: Kind,
+) -> Result<NegotiatedDtls, SdpError> {
     if !(local.rtcp_mux && theirs.rtcp_mux) {
         return Err(SdpError::DtlsWithoutMux(kind));
     }
@@ -230,7 +236,8 @@ fn agreed(local: &LocalMedia, own: &LocalDtls, theirs: &Audio, active: bool, kin
 mod tests {
     use super::*;
 
-    const LINE: &str = "sha-256 4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB:4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF";
+    const LINE: &str =
+        "sha-256 4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB:4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF";
 
     #[test]
     fn fingerprints_go_round_and_others_are_none() {

@@ -122,7 +122,9 @@ impl fmt::Display for SdpError {
                 write!(f, "the answer has {answered} streams, the offer {offered}")
             }
             Self::Profile(kind, proto) => write!(f, "the {kind} has audio over {proto}, which is not supported"),
-            Self::Dtls(kind) => write!(f, "the {kind} wants DTLS-SRTP, which is off here: there are only a=crypto keys"),
+            Self::Dtls(kind) => {
+                write!(f, "the {kind} wants DTLS-SRTP, which is off here: there are only a=crypto keys")
+            }
             Self::DtlsRequired(kind, proto) => {
                 write!(f, "DTLS-SRTP is required but the {kind} is {proto} without a=fingerprint")
             }

@@ -1,6 +1,8 @@
 //! The keys of an answer and of an offer that was answered: described (RFC 4568, 5.1), or to be agreed on by DTLS
 //! (RFC 5763).
 
+use dsp_core::guard::srtp::KeyTerms;
+
 use super::crypto::{CryptoError, CryptoLine};
 use super::dtls::{accept_dtls, answer_dtls, speaks_dtls};
 use super::error::{Kind, SdpError, quote};
@@ -30,7 +32,8 @@ pub(super) fn answer_keys(local: &LocalMedia, theirs: &Audio) -> Result<Keys<Cry
         SrtpPolicy::Off => Err(SdpError::SrtpOff(Kind::Offer, quote(&theirs.proto))),
         policy => {
             let may_be_plain = plain && policy == SrtpPolicy::Offered;
-            let agreed = if dtls { answer_dtls(local, theirs).map(Keys::Dtls) } else { described(local, theirs, plain) };
+            let agreed =
+                if dtls { answer_dtls(local, theirs).map(Keys::Dtls) } else { described(local, theirs, plain) };
             match agreed {
                 Err(_) if may_be_plain => Ok(Keys::Plain),
                 agreed => agreed,
@@ -55,9 +58,20 @@ fn pick_line(local: &LocalMedia, theirs: &Audio) -> Result<(SrtpKeys, CryptoLine
     let mut first_error = None;
     for line in &theirs.crypto {
         let picked = line.as_ref().map_err(|error| *error).and_then(|line| {
-            let ours = local.crypto.iter().find(|ours| ours.suite == line.suite);
-            let ours = ours.ok_or(CryptoError::SuiteNotOurs(line.suite))?;
-            Ok((keys(local, ours, line)?, CryptoLine { tag: line.tag, ..ours.clone() }))
+            let ours = local.lines().find(|ours| ours.suite == line.suite);
+            let mut ours = ours.ok_or(CryptoError::SuiteNotOurs(line.suite))?.clone();
+            let theirs = line.key.terms();
+            if theirs.clear_rtp && !local.unencrypted.rtp {
+                return Err(CryptoError::SessionParameter("UNENCRYPTED_SRTP"));
+            }
+            if theirs.clear_rtcp && !local.unencrypted.rtcp {
+                return Err(CryptoError::SessionParameter("UNENCRYPTED_SRTCP"));
+            }
+            // These hold for both sides: the answer repeats them, and has no others (RFC 4568, 5.1.2).
+            let KeyTerms { clear_rtp, clear_rtcp, .. } = *theirs;
+            let terms = KeyTerms { clear_rtp, clear_rtcp, ..*ours.key.terms() };
+            ours = CryptoLine { tag: line.tag, key: ours.key.with_terms(terms), ..ours };
+            Ok((keys(local, &ours, line)?, ours))
         });
         match picked {
             Ok(picked) => return Ok(picked),
@@ -99,7 +113,15 @@ pub(super) fn accept_keys(local: &LocalMedia, ours: &Audio, theirs: &Audio) -> R
             return Err(CryptoError::SameKey);
         }
         let offered = offered.find(|offered| offered.tag == line.tag && offered.suite == line.suite);
-        keys(local, offered.ok_or(CryptoError::Tag(line.tag))?, line)
+        let offered = offered.ok_or(CryptoError::Tag(line.tag))?;
+        let [asked, answered] = [offered, line].map(|line| line.key.terms());
+        if asked.clear_rtp != answered.clear_rtp {
+            return Err(CryptoError::SessionParameter("UNENCRYPTED_SRTP"));
+        }
+        if asked.clear_rtcp != answered.clear_rtcp {
+            return Err(CryptoError::SessionParameter("UNENCRYPTED_SRTCP"));
+        }
+        keys(local, offered, line)
     });
     agreed.map(|keys| Keys::Described(keys, ())).map_err(|error| SdpError::Crypto(Kind::Answer, error))
 }
@@ -111,7 +133,7 @@ fn may_be_plain(local: &LocalMedia, ours: &Audio) -> bool {
 
 /// None of our keys may be theirs, whichever line it stands in: it protects what we send, now or later.
 fn keys(local: &LocalMedia, ours: &CryptoLine, theirs: &CryptoLine) -> Result<SrtpKeys, CryptoError> {
-    if ours.key == theirs.key || local.crypto.iter().any(|ours| ours.key == theirs.key) {
+    if ours.key == theirs.key || local.lines().any(|ours| ours.key == theirs.key) {
         return Err(CryptoError::SameKey);
     }
     Ok(SrtpKeys { suite: theirs.suite, outgoing: ours.key.clone(), incoming: theirs.key.clone() })

@@ -31,6 +31,11 @@ pub struct LocalMedia {
     /// What we have for DTLS-SRTP. With it an offer wants DTLS, and an answer takes DTLS or `crypto`, as the offer has it;
     /// without it `crypto` alone counts.
     pub dtls: Option<LocalDtls>,
+    /// Keys for suites that we don't offer but take from an offer, one line a suite, none of those above.
+    pub crypto_answered: Vec<CryptoLine>,
+    /// What an offer may leave unencrypted: `UNENCRYPTED_SRTP` and `UNENCRYPTED_SRTCP` (RFC 4568, 6.3.2). We ask for it
+    /// where the terms of our keys say so.
+    pub unencrypted: Unencrypted,
     /// What there is to know of codecs: which formats go together, and the packets they have.
     pub registry: Registry,
     /// Whose order an answer follows.
@@ -48,6 +53,27 @@ pub struct LocalMedia {
     pub previous: Option<String>,
 }
 
+impl LocalMedia {
+    /// All keys of ours, those that are offered first.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &CryptoLine> + Clone {
+        self.crypto.iter().chain(&self.crypto_answered)
+    }
+
+    /// As [`lines`](Self::lines), to be changed.
+    pub(crate) fn lines_mut(&mut self) -> impl Iterator<Item = &mut CryptoLine> {
+        self.crypto.iter_mut().chain(&mut self.crypto_answered)
+    }
+}
+
+/// What may go over the network in the clear though SRTP was agreed on. It's authenticated all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unencrypted {
+    /// RTP: everybody on the way can hear the call.
+    pub rtp: bool,
+    /// RTCP: everybody on the way can read how the call is heard.
+    pub rtcp: bool,
+}
+
 impl Default for LocalMedia {
     fn default() -> Self {
         Self {
@@ -59,6 +85,8 @@ impl Default for LocalMedia {
             srtp: SrtpPolicy::default(),
             crypto: Vec::new(),
             dtls: None,
+            crypto_answered: Vec::new(),
+            unencrypted: Unencrypted::default(),
             registry: Registry::builtin(),
             codec_order: CodecOrder::default(),
             streams: vec![LocalStream::default()],

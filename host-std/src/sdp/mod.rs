@@ -67,7 +67,7 @@ pub use dsp_core::guard::srtp::MasterKey;
 pub use dtls::{Fingerprint, FingerprintHash, LocalDtls, NegotiatedDtls};
 pub use error::{Kind, SdpError};
 pub use format::{EventSet, NegotiatedCodec, NegotiatedEvents};
-pub use local::{LocalMedia, LocalStream};
+pub use local::{LocalMedia, LocalStream, Unencrypted};
 pub use offer::{Offered, offer, offered};
 pub(crate) use packets::{ip_overhead, offered_ptime_ms};
 pub use resolve::resolved;
@@ -199,6 +199,13 @@ pub struct SrtpKeys {
     pub outgoing: MasterKey,
     /// What we unprotect with.
     pub incoming: MasterKey,
+}
+
+impl SrtpKeys {
+    /// Bytes that protection adds to each RTP packet that we send.
+    pub(crate) fn growth_bytes(&self) -> usize {
+        self.suite.profile().rtp_tag_bytes() + self.outgoing.terms().mki.map_or(0, |mki| mki.len_bytes())
+    }
 }
 
 #[cfg(test)]

@@ -169,7 +169,11 @@ impl Audio {
             max_ptime_ms: levels.milliseconds("maxptime"),
             crypto: carried.media_values("crypto").map(CryptoLine::parse).collect(),
             fingerprint: carried.has("fingerprint"),
-            fingerprints: carried.nearest("fingerprint").filter_map(Fingerprint::parse).take(MAX_FINGERPRINTS).collect(),
+            fingerprints: carried
+                .nearest("fingerprint")
+                .filter_map(Fingerprint::parse)
+                .take(MAX_FINGERPRINTS)
+                .collect(),
             setup: carried.value("setup").and_then(Setup::parse),
             tls_id: carried.value("tls-id").filter(|id| id.len() <= 255).map(str::to_owned),
         })

@@ -18,11 +18,12 @@ use super::capture::CaptureConfig;
 #[cfg(feature = "dtls")]
 use super::certificate::{Certificate, Keying};
 use super::digits::ToneDetection;
+use super::keys::SrtpOptions;
 use super::own::{OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 use super::stream::{self, MAX_SOURCES, PACKET_BYTES, Sound};
 use super::{CallError, Latching};
 use crate::registry::{CodecFormat, Registry};
-use crate::sdp::{self, DEFAULT_MTU, LocalMedia, LocalStream, SrtpPolicy};
+use crate::sdp::{self, CryptoSuite, DEFAULT_MTU, LocalMedia, LocalStream, SrtpPolicy};
 
 /// The random names and numbers of one side of a call (RFC 3550 5.1: SSRC, first sequence number and timestamp).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +40,8 @@ pub struct Identity {
     pub cname: String,
     /// Seed of the RTCP intervals.
     pub seed: u32,
-    /// SRTP key and salt of each suite offered. `None`: from the operating system.
-    pub(super) keys: Option<[MasterKey; 2]>,
+    /// The first SRTP key of each suite. `None`: from the operating system.
+    pub(super) keys: Option<Vec<(CryptoSuite, MasterKey)>>,
 }
 
 impl Identity {
@@ -61,12 +62,18 @@ impl Identity {
     pub fn seeded(seed: u64) -> Self {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let (first, second) = (random.next_u64(), random.next_u64());
-        let mut key = || {
-            let mut key = Zeroizing::new([0; MasterKey::LEN]);
-            random.fill_bytes(&mut *key);
-            MasterKey::from_bytes(&key)
+        // The suites that came later have numbers of their own, so that what a seed stands for stays what it was.
+        let mut later = Xoshiro256PlusPlus::seed_from_u64(!seed);
+        let key = |suite: CryptoSuite| {
+            let (random, bytes) = match suite {
+                CryptoSuite::AesCm128HmacSha1_80 | CryptoSuite::AesCm128HmacSha1_32 => (&mut random, MasterKey::LEN),
+                _ => (&mut later, suite.profile().master_bytes()),
+            };
+            let mut key = Zeroizing::new([0; MasterKey::LONGEST]);
+            random.fill_bytes(&mut key[..bytes]);
+            Some((suite, MasterKey::of(suite.profile(), &key[..bytes]).ok()?))
         };
-        let keys = Some([key(), key()]);
+        let keys = Some(CryptoSuite::ALL.into_iter().filter_map(key).collect());
         Self { keys, ..Self::from_words([first, second, random.next_u64(), random.next_u64()]) }
     }
 
@@ -198,6 +205,8 @@ pub struct CallConfig {
     /// The certificate that we show in DTLS. `None`: one for this call alone.
     #[cfg(feature = "dtls")]
     pub certificate: Option<Certificate>,
+    /// Which suites are offered and taken, and on what terms.
+    pub srtp_options: SrtpOptions,
     /// Which source addresses we believe.
     pub latching: Latching,
     /// A path of your own, instead of latching.
@@ -283,6 +292,7 @@ impl CallConfig {
             keying: Keying::default(),
             #[cfg(feature = "dtls")]
             certificate: None,
+            srtp_options: SrtpOptions::default(),
             latching: Latching::default(),
             path: None,
             guard: None,
@@ -329,6 +339,8 @@ impl CallConfig {
             keying,
             #[cfg(feature = "dtls")]
             certificate,
+            // Those the keys are made by.
+            srtp_options: _,
             latching,
             path,
             guard,

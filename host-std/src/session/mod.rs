@@ -52,8 +52,11 @@ pub use denoiser::HostNoise;
 pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, ToneDetection, sign};
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
+pub use keys::SrtpOptions;
 pub use metering::{CallSound, Fault, Finding, Place};
-pub use outcome::{CallError, CallStats, Channel, Directions, Ending, HandshakeFailure, Incoming, Missed, Protection, Transmit};
+pub use outcome::{
+    CallError, CallStats, Channel, Directions, Ending, HandshakeFailure, Incoming, Missed, Protection, Transmit,
+};
 pub use own::{
     BoxedBlock, BoxedFloatBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy,
 };

@@ -245,6 +245,9 @@ pub enum Ending {
     Silence(Duration),
     /// There are no keys, and will be none: nothing can be said or heard.
     Handshake(HandshakeFailure),
+    /// The lifetime of an SRTP key is over and no new offer brought another ([`Call::key_age`](super::Call::key_age)): nothing
+    /// passes any more.
+    KeysOver,
 }
 
 /// Why a DTLS handshake came to no keys.

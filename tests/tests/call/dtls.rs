@@ -362,11 +362,13 @@ fn what_others_send_ends_no_handshake_and_gets_little_back() {
     let offer = Call::new(config(0)).unwrap().offer().unwrap();
     other.answer(Instant::ZERO, &offer).unwrap();
     let len = other.transmit(Instant::ZERO, &mut hello).expect("a ClientHello").len;
-    let mut junk: Vec<Vec<u8>> = (20..=26).map(|kind| {
-        let mut record = vec![kind, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 20];
-        record.extend([1; 20]);
-        record
-    }).collect();
+    let mut junk: Vec<Vec<u8>> = (20..=26)
+        .map(|kind| {
+            let mut record = vec![kind, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 20];
+            record.extend([1; 20]);
+            record
+        })
+        .collect();
     junk.push(hello[..len].to_vec());
 
     for from in [stranger, address(5_000), address(4_000)] {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use dsp_core::guard::srtp::KeyAge;
 use dsp_core::quality::VoipMetricsInput;
 use dsp_core::receive::Fate;
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
@@ -165,11 +166,14 @@ impl Call {
 
     /// Whether the call should end though nobody signalled it: see
     /// [`CallConfig::after_goodbye`](crate::session::CallConfig::after_goodbye) and
-    /// [`CallConfig::after_silence`](crate::session::CallConfig::after_silence).
+    /// [`CallConfig::after_silence`](crate::session::CallConfig::after_silence); or because its keys are used up.
     pub fn should_end(&self, now: Instant) -> Option<Ending> {
         let transport = self.transport.as_ref()?;
         if let Some(failure) = transport.handshake_failure() {
             return Some(Ending::Handshake(failure));
+        }
+        if transport.key_age() == KeyAge::Over {
+            return Some(Ending::KeysOver);
         }
         let gone = |wait| transport.is_gone(now, wait, self.is_on_hold());
         if self.settings.after_goodbye.is_some_and(gone) {

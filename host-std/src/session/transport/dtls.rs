@@ -221,6 +221,7 @@ impl Association {
     /// Takes what the engine has to say.
     fn drain(&mut self) {
         let Some(mut engine) = self.engine.take() else { return };
+        let mut connected = false;
         loop {
             match engine.poll_output(&mut self.buffer) {
                 Output::Packet(datagram) if self.waiting.len() < MAX_WAITING => {
@@ -235,14 +236,13 @@ impl Association {
                 Output::KeyingMaterial(material, profile) => {
                     // In this order always; without a certificate there are no keys.
                     if self.state == State::Verified {
-                        self.keys = keys(profile, &material, self.agreed.active);
-                        self.state = State::Keyed;
+                        let Some(keys) = keys(profile, &material, self.agreed.active) else {
+                            return self.fail(HandshakeFailure::NoSrtp);
+                        };
+                        (self.keys, self.state) = (Some(keys), State::Keyed);
                     }
                 }
-                Output::Connected if self.state != State::Keyed => {
-                    // Certificates were exchanged, and no profile of SRTP is common.
-                    return self.fail(HandshakeFailure::NoSrtp);
-                }
+                Output::Connected => connected = true,
                 Output::CloseNotify => self.state = State::Closed,
                 Output::Timeout(at) => {
                     self.deadline = self.our_time(at);
@@ -253,6 +253,10 @@ impl Association {
                 // What belongs to no call.
                 _ => {}
             }
+        }
+        if connected && self.state != State::Keyed {
+            // Without the extension, or with no profile of SRTP that both have.
+            return self.fail(HandshakeFailure::NoSrtp);
         }
         if matches!(self.state, State::Handshake | State::Verified) {
             let over = self.epoch.0 + PATIENCE;
@@ -321,5 +325,5 @@ fn keys(profile: dimpl::SrtpProfile, exported: &[u8], active: bool) -> Option<Sr
     };
     let (client, server) = profile.keys_of_dtls(exported)?;
     let (outgoing, incoming) = if active { (client, server) } else { (server, client) };
-    Some(SrtpKeys { suite: CryptoSuite::of(profile), outgoing, incoming })
+    Some(SrtpKeys { suite: CryptoSuite::of(profile)?, outgoing, incoming })
 }

@@ -5,7 +5,7 @@
 //!
 //! A guard without keys is not plain RTP: while it waits for them nothing is sent and nothing that comes is believed.
 
-use dsp_core::guard::srtp::{FormerKeys, KeyError, Rollover, Srtp, SrtpProfile};
+use dsp_core::guard::srtp::{FormerKeys, KeyAge, KeyError, Rollover, Srtp, SrtpProfile};
 use dsp_core::guard::{PacketGuard, Plain, Unkeyed};
 use dsp_core::time::Ssrc;
 
@@ -43,13 +43,13 @@ enum Protection {
 /// SRTP contexts, as many as the call can hear sources.
 type Contexts = BySources<Srtp<ONE_AT_A_TIME>, Srtp<STREAMS>>;
 
-fn contexts(keys: &SrtpKeys, sources: usize) -> Contexts {
+fn contexts(keys: &SrtpKeys, sources: usize) -> Result<Contexts, KeyError> {
     let SrtpKeys { outgoing, incoming, .. } = keys;
     let profile = keys.suite.profile();
-    match sources {
-        1 => BySources::One(Box::new(Srtp::new(profile, outgoing, incoming))),
-        _ => BySources::Many(Box::new(Srtp::new(profile, outgoing, incoming))),
-    }
+    Ok(match sources {
+        1 => BySources::One(Box::new(Srtp::new(profile, outgoing, incoming)?)),
+        _ => BySources::Many(Box::new(Srtp::new(profile, outgoing, incoming)?)),
+    })
 }
 
 /// What protects the datagrams of a call.
@@ -76,7 +76,8 @@ impl Guard {
             (None, None) if handshake => Protection::Handshake,
             (None, None) => Protection::Plain,
         };
-        let srtp = keys.map(|keys| contexts(keys, sources));
+        // Keys of another length than the suite's don't come out of a description: with them nothing would pass.
+        let srtp = keys.and_then(|keys| contexts(keys, sources).ok());
         Self { protection, plain: Plain, unkeyed: Unkeyed, srtp, sources, former: None }
     }
 
@@ -134,6 +135,14 @@ impl Guard {
         matches!(self.protection, Protection::Keyed(_) | Protection::Own(_))
     }
 
+    /// How far the keys of the description have got through their lifetimes.
+    pub(super) fn key_age(&self) -> KeyAge {
+        match (&self.protection, &self.srtp) {
+            (Protection::Keyed(_), Some(srtp)) => either!(srtp, own => own.key_age()),
+            _ => KeyAge::Fresh,
+        }
+    }
+
     /// Whether something was sent with `ssrc` under the present key: it can't begin anew then.
     pub(super) fn has_sent(&self, ssrc: Ssrc) -> bool {
         matches!(self.protection, Protection::Keyed(_))
@@ -147,7 +156,8 @@ impl Guard {
     pub(super) fn check(&self, new: Option<&SrtpKeys>) -> Result<(), KeyError> {
         let (Some(srtp), Some(new)) = (&self.srtp, new) else { return Ok(()) };
         let former = self.former.as_deref().unwrap_or(&NONE);
-        either!(srtp, own => own.check_keys(&new.outgoing, &new.incoming, former))
+        let profile = new.suite.profile();
+        either!(srtp, own => own.check_keys(profile, &new.outgoing, &new.incoming, former))
     }
 
     /// New keys in a running call: unchanged keys keep their contexts, roll-over counters and replay windows.
@@ -164,7 +174,7 @@ impl Guard {
                 let profile = new.suite.profile();
                 either!(srtp, own => own.set_keys(profile, outgoing, incoming, rollover, former))?;
             }
-            (None, Some(new)) => self.srtp = Some(contexts(new, self.sources)),
+            (None, Some(new)) => self.srtp = Some(contexts(new, self.sources)?),
             (_, None) => {}
         }
         if matches!(self.protection, Protection::Plain | Protection::Handshake | Protection::Keyed(_)) {

@@ -14,7 +14,7 @@ mod reports;
 
 use std::net::{IpAddr, SocketAddr};
 
-use dsp_core::guard::srtp::KeyError;
+use dsp_core::guard::srtp::{KeyAge, KeyError};
 use dsp_core::rtcp::PeerReport;
 use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::DatagramKind;
@@ -101,12 +101,7 @@ impl Transport {
             None => Box::new(Latch::new(settings.latching, named)) as Box<dyn Path>,
         };
         Self {
-            guard: Guard::new(
-                settings.guard.as_ref(),
-                agreed.srtp.as_ref(),
-                agreed.dtls.is_some(),
-                settings.sources,
-            ),
+            guard: Guard::new(settings.guard.as_ref(), agreed.srtp.as_ref(), agreed.dtls.is_some(), settings.sources),
             #[cfg(feature = "dtls")]
             dtls: dtls::Association::agreed(now, &agreed, settings),
             rtp: path(Channel::Rtp, agreed.remote_rtp),
@@ -174,6 +169,11 @@ impl Transport {
     /// Whether whatever passes the guard has the key.
     pub(super) fn authenticates(&self) -> bool {
         self.guard.protects()
+    }
+
+    /// How far the keys have got through their lifetimes.
+    pub(super) fn key_age(&self) -> KeyAge {
+        self.guard.key_age()
     }
 
     /// Whether something was sent with `ssrc` under the present key.
@@ -380,7 +380,7 @@ impl Transport {
         if least > mtu {
             return room;
         }
-        let tag = self.agreed.srtp.as_ref().map_or(growth, |keys| keys.suite.tag_bytes());
+        let tag = self.agreed.srtp.as_ref().map_or(growth, sdp::SrtpKeys::growth_bytes);
         room.min(mtu.saturating_sub(sdp::ip_overhead(self.agreed.remote_rtp.ip()) + tag))
     }
 
@@ -418,8 +418,7 @@ impl Transport {
     pub(super) fn send_own(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         #[cfg(feature = "dtls")]
         if self.agreed.has_remote()
-            && let Some((len, to)) =
-                self.dtls.as_mut().and_then(|dtls| dtls.transmit(now, self.rtp.remote(), buffer))
+            && let Some((len, to)) = self.dtls.as_mut().and_then(|dtls| dtls.transmit(now, self.rtp.remote(), buffer))
         {
             return Some(self.addressed(len, to, Channel::Rtp));
         }
