@@ -4,7 +4,9 @@
 //! it is given up, and what of it a stranger can't spoil.
 //!
 //! - Nothing is sent or heard before the certificate's fingerprint is the one that the other side's description has.
-//! - A handshake that somebody broke by a forged datagram begins anew, a few times, until 30 s are over.
+//! - The address that the description names comes first. Another one (behind a NAT) is listened to only as long as nothing
+//!   came of the named one, one at a time, and a handshake that it began ends when the named one speaks.
+//! - A handshake that somebody broke by a forged datagram begins anew a little later, until 30 s are over.
 //! - An address that no description names, and that has proved nothing, gets at most three times the bytes that it sent
 //!   (as RFC 9000, 8.1 has it for QUIC).
 //!
@@ -32,8 +34,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const FIRST_RETRY: std::time::Duration = std::time::Duration::from_millis(300);
 /// With twice the time at each, they go on for some 19 s.
 const RETRIES: usize = 6;
-/// How often a broken handshake begins anew.
-const RESTARTS: u8 = 16;
+/// A broken handshake begins anew after this time.
+const PAUSE: Duration = Duration::from_millis(250);
+/// So long a stranger may take for a handshake before another one may try.
+const TURN: Duration = Duration::from_secs(3);
 /// The longest record, and some room for its header.
 const RECORD_BYTES: usize = 16_384 + 256;
 /// Datagrams that wait to be sent; a flight has fewer.
@@ -56,10 +60,22 @@ pub(super) struct Association {
     keys: Option<SrtpKeys>,
     waiting: VecDeque<Vec<u8>>,
     deadline: Option<Instant>,
-    restarts: u8,
-    /// Whoever speaks to us from another address than the path's, and how many bytes it may still get.
-    elsewhere: Option<(SocketAddr, usize)>,
+    /// Since when there is no engine because somebody broke it; and whether that ever happened.
+    broken: Option<Instant>,
+    was_broken: bool,
+    /// Whether the address that the description names has spoken.
+    named_spoke: bool,
+    elsewhere: Option<Elsewhere>,
     buffer: Vec<u8>,
+}
+
+/// Whoever speaks to us from another address than the path's.
+#[derive(Clone, Copy)]
+struct Elsewhere {
+    address: SocketAddr,
+    since: Instant,
+    /// How many bytes it may still get.
+    credit: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +109,9 @@ impl Association {
             keys: None,
             waiting: VecDeque::new(),
             deadline: Some(now),
-            restarts: 0,
+            broken: None,
+            was_broken: false,
+            named_spoke: false,
             elsewhere: None,
             buffer: vec![0; RECORD_BYTES],
         };
@@ -129,20 +147,37 @@ impl Association {
         self.fail(HandshakeFailure::Broken);
     }
 
-    /// A datagram of DTLS that came from this address; `remote` is the path's.
-    pub(super) fn receive(&mut self, now: Instant, from: SocketAddr, remote: SocketAddr, datagram: &[u8]) {
-        if from != remote && self.state != State::Keyed {
-            let credit = self.elsewhere.filter(|(known, _)| *known == from).map_or(0, |(_, credit)| credit);
-            self.elsewhere = Some((from, credit.saturating_add(AMPLIFICATION * datagram.len())));
+    /// A datagram of DTLS that came from this address; `remote` is the path's. Whether it was taken.
+    pub(super) fn receive(&mut self, now: Instant, from: SocketAddr, remote: SocketAddr, datagram: &[u8]) -> bool {
+        let done = matches!(self.state, State::Keyed | State::Closed);
+        if from == remote {
+            // What a stranger began is not the other side's.
+            if self.elsewhere.take().is_some() && !done {
+                self.begin(now);
+            }
+            self.named_spoke = true;
+        } else if done || self.named_spoke {
+            return false;
         } else {
-            self.elsewhere = None;
+            let credit = AMPLIFICATION * datagram.len();
+            match &mut self.elsewhere {
+                Some(known) if known.address == from => known.credit = known.credit.saturating_add(credit),
+                Some(known) if now.since(known.since) < TURN => return false,
+                other => {
+                    let was_another = other.replace(Elsewhere { address: from, since: now, credit }).is_some();
+                    if was_another {
+                        self.begin(now);
+                    }
+                }
+            }
         }
         self.advance(now);
-        let Some(engine) = &mut self.engine else { return };
+        let Some(engine) = &mut self.engine else { return true };
         match engine.handle_packet(datagram) {
             Ok(()) => self.drain(),
-            Err(error) => self.broken(now, &error),
+            Err(error) => self.give_up(now, &error),
         }
+        true
     }
 
     /// Ends it, and tells the other side.
@@ -171,9 +206,9 @@ impl Association {
         }
         while let Some(datagram) = self.waiting.pop_front() {
             let to = match &mut self.elsewhere {
-                Some((to, credit)) if *credit >= datagram.len() => {
+                Some(Elsewhere { address, credit, .. }) if *credit >= datagram.len() => {
                     *credit -= datagram.len();
-                    *to
+                    *address
                 }
                 // It will be sent again.
                 Some(_) => continue,
@@ -198,7 +233,7 @@ impl Association {
         let Ok(config) = config else { return self.fail(HandshakeFailure::Broken) };
         let mut engine = Dtls::new_auto(Arc::new(config), self.certificate.to_dimpl(), self.engine_time(now));
         engine.set_active(self.agreed.active);
-        self.state = State::Handshake;
+        (self.state, self.broken) = (State::Handshake, None);
         self.waiting.clear();
         self.engine = Some(engine);
         self.advance(now);
@@ -208,13 +243,16 @@ impl Association {
     fn advance(&mut self, now: Instant) {
         let over = self.epoch.0 + PATIENCE;
         if now >= over && matches!(self.state, State::Handshake | State::Verified) {
-            return self.fail(HandshakeFailure::Timeout);
+            return self.fail(if self.was_broken { HandshakeFailure::Broken } else { HandshakeFailure::Timeout });
+        }
+        if self.broken.is_some_and(|since| now.since(since) >= PAUSE) {
+            return self.begin(now);
         }
         let time = self.engine_time(now);
         let Some(engine) = &mut self.engine else { return };
         match engine.handle_timeout(time) {
             Ok(()) => self.drain(),
-            Err(error) => self.broken(now, &error),
+            Err(error) => self.give_up(now, &error),
         }
     }
 
@@ -266,18 +304,17 @@ impl Association {
     }
 
     /// The engine has given up: before there are keys anybody's datagram may be the reason.
-    fn broken(&mut self, now: Instant, error: &dimpl::Error) {
+    fn give_up(&mut self, now: Instant, error: &dimpl::Error) {
+        self.engine = None;
         match self.state {
             State::Handshake | State::Verified if matches!(error, dimpl::Error::Timeout(_)) => {
                 self.fail(HandshakeFailure::Timeout);
             }
-            State::Handshake | State::Verified if self.restarts < RESTARTS => {
-                self.restarts += 1;
-                self.begin(now);
+            State::Handshake | State::Verified => {
+                (self.broken, self.was_broken, self.deadline) = (Some(now), true, Some(now + PAUSE));
             }
-            State::Handshake | State::Verified => self.fail(HandshakeFailure::Broken),
             // The keys outlive it.
-            State::Keyed | State::Closed | State::Failed(_) => (self.engine, self.deadline) = (None, None),
+            State::Keyed | State::Closed | State::Failed(_) => self.deadline = None,
         }
     }
 

@@ -201,8 +201,9 @@ impl Transport {
             (DatagramKind::Rtp | DatagramKind::Rtcp, _) => return Arrived::Other(Incoming::Ignored, datagram),
             #[cfg(feature = "dtls")]
             (DatagramKind::Dtls, Channel::Rtp) if self.dtls.is_some() => {
-                self.shake_hands(now, from, datagram);
-                return Arrived::Other(Incoming::Handshake, datagram);
+                let taken = self.shake_hands(now, from, datagram);
+                let incoming = if taken { Incoming::Handshake } else { Incoming::Foreign };
+                return Arrived::Other(incoming, datagram);
             }
             _ if path.handshake(now, from, datagram) => return Arrived::Other(Incoming::Handshake, datagram),
             _ => return Arrived::Other(Incoming::Ignored, datagram),
@@ -220,11 +221,11 @@ impl Transport {
         }
     }
 
-    /// A datagram of the handshake that the keys come from.
+    /// A datagram of the handshake that the keys come from. Whether it was taken.
     #[cfg(feature = "dtls")]
-    fn shake_hands(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
-        let Some(dtls) = &mut self.dtls else { return };
-        dtls.receive(now, from, self.rtp.remote(), datagram);
+    fn shake_hands(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
+        let Some(dtls) = &mut self.dtls else { return false };
+        let taken = dtls.receive(now, from, self.rtp.remote(), datagram);
         if let Some(keys) = dtls.take_keys() {
             // Whoever has the key of the certificate is the other side, wherever it is.
             if self.guard.key(&keys).is_ok() {
@@ -237,6 +238,7 @@ impl Transport {
         if dtls.is_closed() {
             self.goodbye = self.goodbye.or(Some(now));
         }
+        taken
     }
 
     /// Why the call can't have keys.
