@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{CodecFormat, CodecOrder, CryptoLine, DEFAULT_MTU, Direction, SessionId, SrtpPolicy};
+use super::{CodecFormat, CodecOrder, CryptoLine, DEFAULT_MTU, Direction, LocalIce, SessionId, SrtpPolicy};
 use crate::registry::Registry;
 
 /// What we have and want: the one input of [`offer`](super::offer), [`answer`](super::answer) and
@@ -28,6 +28,8 @@ pub struct LocalMedia {
     /// Our keys, one line a suite, the best first; [`CryptoLine::generate_both`] makes them. A re-offer with the same
     /// lines keeps the keys.
     pub crypto: Vec<CryptoLine>,
+    /// What we say of ICE; `None`: nothing. It needs `rtcp_mux`.
+    pub ice: Option<LocalIce>,
     /// What there is to know of codecs: which formats go together, and the packets they have.
     pub registry: Registry,
     /// Whose order an answer follows.
@@ -55,6 +57,7 @@ impl Default for LocalMedia {
             mtu: DEFAULT_MTU,
             srtp: SrtpPolicy::default(),
             crypto: Vec::new(),
+            ice: None,
             registry: Registry::builtin(),
             codec_order: CodecOrder::default(),
             streams: vec![LocalStream::default()],
@@ -76,6 +79,7 @@ impl fmt::Debug for LocalMedia {
             .field("mtu", &self.mtu)
             .field("srtp", &self.srtp)
             .field("crypto", &self.crypto)
+            .field("ice", &self.ice)
             .field("streams", &self.streams)
             .field("session", &self.session)
             .finish_non_exhaustive()

@@ -4,8 +4,9 @@ use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Origin, Session
 
 use super::crypto::CryptoLine;
 use super::error::SdpError;
+use super::ice;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
-use super::{Direction, LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
+use super::{Direction, LocalIce, LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
 use crate::registry::is_token;
 
 /// What our `m=audio` line says besides the address.
@@ -19,6 +20,7 @@ pub(super) struct OurAudio<'a> {
     pub(super) ptime_ms: u32,
     pub(super) rtcp_mux: bool,
     pub(super) crypto: &'a [CryptoLine],
+    pub(super) ice: Option<&'a LocalIce>,
 }
 
 /// What a section says of the way that packets take (RFC 9143, 7.1.3).
@@ -50,6 +52,7 @@ pub(super) fn check(local: &LocalMedia) -> Result<(), SdpError> {
         return wrong("all streams are closed");
     }
     local.streams.iter().try_for_each(check_stream)?;
+    ice::check(local)?;
     if local.mtu < super::MIN_MTU {
         return wrong("the MTU is below 200 bytes");
     }
@@ -136,6 +139,7 @@ pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_
     if stream.voip_metrics {
         push("rtcp-xr", "voip-metrics".into());
     }
+    attributes.extend(ours.ice.filter(|_| tagged).into_iter().flat_map(ice::of_section));
     if ours.carries == Carries::Nothing {
         attributes.push(Attribute::new("bundle-only"));
     }

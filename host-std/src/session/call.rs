@@ -17,6 +17,8 @@
 mod arrival;
 mod change;
 mod departure;
+#[cfg(feature = "ice")]
+mod ice;
 mod numbers;
 
 use std::net::{IpAddr, SocketAddr};
@@ -32,6 +34,8 @@ use super::announcement::Announcement;
 use super::config::{Settings, Spare};
 use super::digits::DigitQueue;
 use super::front::NO_SOUND;
+#[cfg(feature = "ice")]
+use super::ice::OwnIce;
 use super::keys::OwnKeys;
 use super::metering::Meters;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Missed, Transmit};
@@ -61,6 +65,8 @@ pub struct Call {
     pub(super) settings: Settings,
     identity: Identity,
     keys: OwnKeys,
+    #[cfg(feature = "ice")]
+    ice: Option<Box<OwnIce>>,
     offered: Option<String>,
     /// What the last offer and answer could not come to.
     refused: Vec<Refused>,
@@ -76,7 +82,11 @@ impl Call {
     /// doesn't have, [`CallError::Channels`] for one of more channels than two, [`CallError::Sources`] for none or more than
     /// [`MAX_SOURCES`](super::MAX_SOURCES), [`CallError::BufferBytes`] for a budget that doesn't hold a packet of each.
     pub fn new(config: CallConfig) -> Result<Self, CallError> {
+        #[cfg(feature = "ice")]
+        let ice = config.path.is_none().then(|| config.ice.clone()).unwrap_or_default();
         let (mut local, settings, identity) = config.split()?;
+        #[cfg(feature = "ice")]
+        let ice = OwnIce::new(ice, &identity, &mut local)?;
         let spare = identity.spare()?;
         let keys = OwnKeys::new(&identity, &mut local)?;
         let (streams, refused, stats) = (vec![None], Vec::new(), CallStats::default());
@@ -87,6 +97,8 @@ impl Call {
             settings,
             identity,
             keys,
+            #[cfg(feature = "ice")]
+            ice,
             offered,
             transport,
             streams,
@@ -304,7 +316,7 @@ impl Call {
 
     fn capture_as_it_is(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
         let Some(transport) = &self.transport else { return };
-        let open = transport.is_open() && transport.agreed().has_remote();
+        let open = transport.may_send(captured_at) && transport.agreed().has_remote();
         let taken =
             self.streams.get_mut(stream).and_then(Option::as_mut).map(|stream| stream.capture(captured_at, pcm, open));
         self.stats.send_errors = self.stats.send_errors.saturating_add(u32::from(taken == Some(false)));
@@ -343,8 +355,14 @@ impl Call {
         }
     }
 
-    /// When to ask [`transmit`](Self::transmit) next, if no tick comes before; `None` before the call is agreed on.
+    /// When to ask [`transmit`](Self::transmit) next, if no tick comes before; `None` before the call is agreed on,
+    /// unless servers are asked for candidates.
     pub fn next_deadline(&self) -> Option<Instant> {
+        #[cfg(feature = "ice")]
+        if let Some(query) = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref()).and_then(|own| own.next_deadline()) {
+            let running = self.transport.as_ref().and_then(Transport::next_deadline);
+            return Some(running.map_or(query, |running| running.min(query)));
+        }
         self.transport.as_ref()?.next_deadline()
     }
 

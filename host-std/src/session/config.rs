@@ -16,6 +16,8 @@ use zeroize::Zeroizing;
 
 use super::capture::CaptureConfig;
 use super::digits::ToneDetection;
+#[cfg(feature = "ice")]
+use super::ice::IceConfig;
 use super::own::{OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 use super::stream::{self, MAX_SOURCES, PACKET_BYTES, Sound};
 use super::{CallError, Latching};
@@ -71,6 +73,24 @@ impl Identity {
     /// The source that the first stream is.
     pub(super) fn source(&self) -> Source {
         Source { ssrc: self.ssrc, seq: self.first_seq, timestamp: self.first_timestamp }
+    }
+
+    /// Random bytes, others for each number. Repeatable if this identity is.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    #[cfg(feature = "ice")]
+    pub(super) fn random_bytes(&self, number: u64) -> Result<[u8; 32], CallError> {
+        let mut bytes = [0; 32];
+        #[cfg(feature = "simulate")]
+        if self.keys.is_some() {
+            let seed = self.session_id ^ (u64::from(self.seed) << 32) ^ number;
+            Xoshiro256PlusPlus::seed_from_u64(seed).fill_bytes(&mut bytes);
+            return Ok(bytes);
+        }
+        let _ = number;
+        getrandom::fill(&mut bytes).map_err(CallError::Randomness)?;
+        Ok(bytes)
     }
 
     /// Numbers of sources to come. Repeatable if this identity is.
@@ -190,6 +210,10 @@ pub struct CallConfig {
     pub mtu: u16,
     /// How much we want SRTP.
     pub srtp: SrtpPolicy,
+    /// ICE: which addresses are used is found out by checks, where the other side speaks it too. It needs `rtcp_mux`, and is
+    /// off with a `path` of your own.
+    #[cfg(feature = "ice")]
+    pub ice: IceConfig,
     /// Which source addresses we believe.
     pub latching: Latching,
     /// A path of your own, instead of latching.
@@ -271,6 +295,8 @@ impl CallConfig {
             ptime_ms: 20,
             mtu: DEFAULT_MTU,
             srtp: SrtpPolicy::Required,
+            #[cfg(feature = "ice")]
+            ice: IceConfig::default(),
             latching: Latching::default(),
             path: None,
             guard: None,
@@ -313,6 +339,9 @@ impl CallConfig {
             ptime_ms,
             mtu,
             srtp,
+            // Its candidates are looked for by what has it.
+            #[cfg(feature = "ice")]
+                ice: _,
             latching,
             path,
             guard,

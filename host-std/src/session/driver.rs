@@ -119,6 +119,10 @@ pub enum Ended {
     Bye,
     /// Nothing came of the other side for so long ([`Ending::Silence`]).
     Silence(Duration),
+    /// No pair of addresses was found that packets could take ([`Ending::ChecksFailed`]).
+    ChecksFailed,
+    /// The other side has not answered for 30 s that it wants to be sent to ([`Ending::ConsentGone`]).
+    ConsentGone,
     /// The time was over.
     TimeOver,
     /// The socket failed.
@@ -305,6 +309,8 @@ impl Driver {
                     match running.call.should_end(clock.now()) {
                         Some(Ending::Goodbye) => break Ended::Bye,
                         Some(Ending::Silence(silence)) => break Ended::Silence(silence),
+                        Some(Ending::ChecksFailed) => break Ended::ChecksFailed,
+                        Some(Ending::ConsentGone) => break Ended::ConsentGone,
                         None => {}
                     }
                     if time_limit.is_some_and(|limit| begin.elapsed() >= limit) {

@@ -15,6 +15,8 @@ mod digits;
 pub mod driver;
 mod echo;
 mod front;
+#[cfg(feature = "ice")]
+mod ice;
 mod keys;
 mod metering;
 mod outcome;
@@ -49,7 +51,9 @@ pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, Ton
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
 pub use metering::{CallSound, Fault, Finding, Place};
-pub use outcome::{CallError, CallStats, Channel, Directions, Ending, Incoming, Missed, Transmit};
+pub use outcome::{CallError, CallStats, Channel, Directions, Ending, IcePair, IceState, IceStats, Incoming, Missed, Transmit};
+#[cfg(feature = "ice")]
+pub use ice::{IceConfig, IceMode};
 pub use own::{
     BoxedBlock, BoxedFloatBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy,
 };

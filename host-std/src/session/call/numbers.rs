@@ -119,6 +119,8 @@ impl Call {
             mos_cq: conversation.map(|conversation| conversation.mos_cq),
             directions: stream.directions(),
             sound: self.meters.as_deref().map(Meters::read),
+            #[cfg(feature = "ice")]
+            ice: self.transport.as_ref().and_then(|transport| transport.ice_stats()),
             ..self.stats
         }
     }
@@ -160,9 +162,13 @@ impl Call {
 
     /// Whether the call should end though nobody signalled it: see
     /// [`CallConfig::after_goodbye`](crate::session::CallConfig::after_goodbye) and
-    /// [`CallConfig::after_silence`](crate::session::CallConfig::after_silence).
+    /// [`CallConfig::after_silence`](crate::session::CallConfig::after_silence); or because its connectivity checks say so.
     pub fn should_end(&self, now: Instant) -> Option<Ending> {
         let transport = self.transport.as_ref()?;
+        #[cfg(feature = "ice")]
+        if let Some(ending) = transport.ice_ending(now) {
+            return Some(ending);
+        }
         let gone = |wait| transport.is_gone(now, wait, self.is_on_hold());
         if self.settings.after_goodbye.is_some_and(gone) {
             return Some(Ending::Goodbye);
