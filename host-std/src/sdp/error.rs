@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::crypto::CryptoError;
+use super::ice::NoIce;
 
 /// Which of the two descriptions an error speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,8 @@ pub enum SdpError {
     Setup(Kind, &'static str),
     /// SRTP is required here, and the other side speaks plain RTP.
     SrtpRequired(Kind, String),
+    /// ICE is required here, and can't be agreed on.
+    IceRequired(Kind, NoIce),
     /// The other side insists on SRTP, and it's off here.
     SrtpOff(Kind, String),
     /// SRTP is wanted, and no `a=crypto` line can be used; the error is the first line's.
@@ -137,6 +140,7 @@ impl fmt::Display for SdpError {
             Self::OwnFingerprint(kind) => write!(f, "the {kind} has our own fingerprint: it is ours, reflected"),
             Self::Setup(kind, setup) => write!(f, "by a=setup:{setup} of the {kind} nobody begins the DTLS handshake"),
             Self::SrtpRequired(kind, proto) => write!(f, "SRTP is required but the {kind} is {proto} without a=crypto"),
+            Self::IceRequired(kind, why) => write!(f, "ICE is required and the {kind} can't be taken: {why}"),
             Self::SrtpOff(kind, proto) => write!(f, "the {kind} wants SRTP ({proto}), which is off here"),
             Self::Crypto(kind, error) => write!(f, "no usable SRTP key in the {kind}: {error}"),
             Self::NoCommonCodec { theirs, ours } => {

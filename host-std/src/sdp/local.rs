@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{CodecFormat, CodecOrder, CryptoLine, DEFAULT_MTU, Direction, LocalDtls, SessionId, SrtpPolicy};
+use super::{CodecFormat, CodecOrder, CryptoLine, DEFAULT_MTU, Direction, LocalDtls, LocalIce, SessionId, SrtpPolicy};
 use crate::registry::Registry;
 
 /// What we have and want: the one input of [`offer`](super::offer), [`answer`](super::answer) and
@@ -36,6 +36,8 @@ pub struct LocalMedia {
     /// What an offer may leave unencrypted: `UNENCRYPTED_SRTP` and `UNENCRYPTED_SRTCP` (RFC 4568, 6.3.2). We ask for it
     /// where the terms of our keys say so.
     pub unencrypted: Unencrypted,
+    /// What we say of ICE; `None`: nothing. It needs `rtcp_mux`.
+    pub ice: Option<LocalIce>,
     /// What there is to know of codecs: which formats go together, and the packets they have.
     pub registry: Registry,
     /// Whose order an answer follows.
@@ -87,6 +89,7 @@ impl Default for LocalMedia {
             dtls: None,
             crypto_answered: Vec::new(),
             unencrypted: Unencrypted::default(),
+            ice: None,
             registry: Registry::builtin(),
             codec_order: CodecOrder::default(),
             streams: vec![LocalStream::default()],
@@ -109,6 +112,7 @@ impl fmt::Debug for LocalMedia {
             .field("srtp", &self.srtp)
             .field("crypto", &self.crypto)
             .field("dtls", &self.dtls)
+            .field("ice", &self.ice)
             .field("streams", &self.streams)
             .field("session", &self.session)
             .finish_non_exhaustive()

@@ -7,6 +7,7 @@ use super::bundle::{self, Description};
 use super::dtls::{OurDtls, speaks_dtls};
 use super::error::{Kind, SdpError};
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
+use super::ice;
 use super::read::{Audio, Profile};
 use super::write::{self, Carries, OurAudio};
 use super::{LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
@@ -66,13 +67,15 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
             rtcp_mux: local.rtcp_mux,
             crypto: if local.srtp == SrtpPolicy::Off || local.dtls.is_some() { &[] } else { &local.crypto },
             dtls: OurDtls::offered(local),
+            ice: local.ice.as_ref(),
         };
         let media = write::audio(local, stream, &ours);
         medias[place] = Some(if stream.closed { write::closed(&media, mid(place)) } else { media });
     }
     let others = open().filter(|place| *place != tag);
     let group = std::iter::once(tag).chain(others).filter(|_| grouped).filter_map(mid);
-    Ok(write::session(local, write::group(group), medias.into_iter().flatten().collect(), Vec::new()))
+    let attributes = write::group(group).into_iter().chain(ice::of_session(local.ice.as_ref())).collect();
+    Ok(write::session(local, attributes, medias.into_iter().flatten().collect(), Vec::new()))
 }
 
 /// What may come of a stream once it's offered.

@@ -15,6 +15,7 @@ use super::crypto::{CryptoError, CryptoLine};
 use super::dtls::{Fingerprint, MAX_FINGERPRINTS, Setup};
 use super::error::{Kind, SdpError, quote};
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
+use super::ice::{self, RemoteIce};
 use super::{Direction, LocalMedia, MAX_FORMATS, MAX_LINES, MAX_SDP_BYTES, MAX_STREAMS};
 use crate::registry::CodecFormat;
 
@@ -54,6 +55,7 @@ pub(super) struct Audio {
     pub(super) fingerprints: Vec<Fingerprint>,
     pub(super) setup: Option<Setup>,
     pub(super) tls_id: Option<String>,
+    pub(super) ice: Option<RemoteIce>,
 }
 
 /// Parses a description of whatever origin.
@@ -149,9 +151,15 @@ impl Audio {
             Some(name) => SdpError::HostName(kind, quote(name)),
             None => SdpError::Address(kind, quote(written)),
         })?;
+        let ice = ice::read(
+            |name| carried.media_values(name).collect(),
+            |name| carried.value(name),
+            |name| carried.has(name),
+        );
         let mut direction = levels.direction();
-        if address.is_unspecified() {
-            // Hold as it was before a=sendonly (RFC 3264, 8.4): nothing may be sent there.
+        if address.is_unspecified() && ice.is_none() {
+            // Hold as it was before a=sendonly (RFC 3264, 8.4): nothing may be sent there. With trickled candidates it only
+            // says that there is none yet (RFC 8840, 4.1.1).
             direction = Direction::from_flags(direction.sends(), false);
         }
         let (codecs, events) = formats(media, levels);
@@ -176,11 +184,19 @@ impl Audio {
                 .collect(),
             setup: carried.value("setup").and_then(Setup::parse),
             tls_id: carried.value("tls-id").filter(|id| id.len() <= 255).map(str::to_owned),
+            ice,
         })
     }
 }
 
 impl Audio {
+    /// ICE was not agreed on: the zero address is hold after all.
+    pub(super) fn go_without_ice(&mut self) {
+        if self.rtp.ip().is_unspecified() {
+            self.direction = Direction::from_flags(self.direction.sends(), false);
+        }
+    }
+
     /// All numbers that mean something.
     pub(super) fn numbers(&self) -> impl Iterator<Item = PayloadType> {
         let codecs = self.codecs.iter().map(|codec| codec.payload_type);

@@ -6,7 +6,8 @@ use super::crypto::CryptoLine;
 use super::dtls::OurDtls;
 use super::error::SdpError;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
-use super::{Direction, LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
+use super::ice;
+use super::{Direction, LocalIce, LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
 use crate::registry::is_token;
 
 /// What our `m=audio` line says besides the address.
@@ -21,6 +22,7 @@ pub(super) struct OurAudio<'a> {
     pub(super) rtcp_mux: bool,
     pub(super) crypto: &'a [CryptoLine],
     pub(super) dtls: Option<OurDtls<'a>>,
+    pub(super) ice: Option<&'a LocalIce>,
 }
 
 /// What a section says of the way that packets take (RFC 9143, 7.1.3).
@@ -52,6 +54,7 @@ pub(super) fn check(local: &LocalMedia) -> Result<(), SdpError> {
         return wrong("all streams are closed");
     }
     local.streams.iter().try_for_each(check_stream)?;
+    ice::check(local)?;
     if local.mtu < super::MIN_MTU {
         return wrong("the MTU is below 200 bytes");
     }
@@ -143,6 +146,7 @@ pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_
     if stream.voip_metrics {
         push("rtcp-xr", "voip-metrics".into());
     }
+    attributes.extend(ours.ice.filter(|_| tagged).into_iter().flat_map(ice::of_section));
     if ours.carries == Carries::Nothing {
         attributes.push(Attribute::new("bundle-only"));
     }

@@ -19,6 +19,8 @@ use super::capture::CaptureConfig;
 #[cfg(feature = "dtls")]
 use super::certificate::{Certificate, Keying};
 use super::digits::ToneDetection;
+#[cfg(feature = "ice")]
+use super::ice::IceConfig;
 use super::keys::SrtpOptions;
 use super::own::{OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 use super::stream::{self, MAX_SOURCES, PACKET_BYTES, Sound};
@@ -81,6 +83,24 @@ impl Identity {
     /// The source that the first stream is.
     pub(super) fn source(&self) -> Source {
         Source { ssrc: self.ssrc, seq: self.first_seq, timestamp: self.first_timestamp }
+    }
+
+    /// Random bytes, others for each number. Repeatable if this identity is.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    #[cfg(feature = "ice")]
+    pub(super) fn random_bytes(&self, number: u64) -> Result<[u8; 32], CallError> {
+        let mut bytes = [0; 32];
+        #[cfg(feature = "simulate")]
+        if self.keys.is_some() {
+            let seed = self.session_id ^ (u64::from(self.seed) << 32) ^ number;
+            Xoshiro256PlusPlus::seed_from_u64(seed).fill_bytes(&mut bytes);
+            return Ok(bytes);
+        }
+        let _ = number;
+        getrandom::fill(&mut bytes).map_err(CallError::Randomness)?;
+        Ok(bytes)
     }
 
     /// Numbers of sources to come. Repeatable if this identity is.
@@ -214,6 +234,10 @@ pub struct CallConfig {
     pub certificate: Option<Certificate>,
     /// Which suites are offered and taken, and on what terms.
     pub srtp_options: SrtpOptions,
+    /// ICE: which addresses are used is found out by checks, where the other side speaks it too. It needs `rtcp_mux`, and is
+    /// off with a `path` of your own.
+    #[cfg(feature = "ice")]
+    pub ice: IceConfig,
     /// Which source addresses we believe.
     pub latching: Latching,
     /// A path of your own, instead of latching.
@@ -302,6 +326,8 @@ impl CallConfig {
             #[cfg(feature = "dtls")]
             certificate: None,
             srtp_options: SrtpOptions::default(),
+            #[cfg(feature = "ice")]
+            ice: IceConfig::default(),
             latching: Latching::default(),
             path: None,
             guard: None,
@@ -352,6 +378,9 @@ impl CallConfig {
             certificate,
             // Those the keys are made by.
             srtp_options: _,
+            // Its candidates are looked for by what has it.
+            #[cfg(feature = "ice")]
+                ice: _,
             latching,
             path,
             guard,

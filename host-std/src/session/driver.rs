@@ -25,8 +25,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
 use super::{
-    Call, CallDigit, CallError, CallTone, CaptureStep, Channel, EchoStatus, Ending, HandshakeFailure, HostFront, Missed,
-    Transmit,
+    Call, CallDigit, CallError, CallTone, CaptureStep, Channel, EchoStatus, Ending, HandshakeFailure, HostFront,
+    Missed, Transmit,
 };
 use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
 
@@ -127,6 +127,10 @@ pub enum Ended {
     Handshake(HandshakeFailure),
     /// The SRTP keys are used up ([`Ending::KeysOver`]).
     KeysOver,
+    /// No pair of addresses was found that packets could take ([`Ending::ChecksFailed`]).
+    ChecksFailed,
+    /// The other side has not answered for 30 s that it wants to be sent to ([`Ending::ConsentGone`]).
+    ConsentGone,
     /// The time was over.
     TimeOver,
     /// The socket failed.
@@ -323,6 +327,8 @@ impl Driver {
                         Some(Ending::Silence(silence)) => break Ended::Silence(silence),
                         Some(Ending::Handshake(failure)) => break Ended::Handshake(failure),
                         Some(Ending::KeysOver) => break Ended::KeysOver,
+                        Some(Ending::ChecksFailed) => break Ended::ChecksFailed,
+                        Some(Ending::ConsentGone) => break Ended::ConsentGone,
                         None => {}
                     }
                     if time_limit.is_some_and(|limit| begin.elapsed() >= limit) {

@@ -17,6 +17,8 @@ mod digits;
 pub mod driver;
 mod echo;
 mod front;
+#[cfg(feature = "ice")]
+mod ice;
 mod keys;
 mod metering;
 #[cfg(feature = "nnnoiseless")]
@@ -57,12 +59,15 @@ pub use denoiser::HostNoise;
 pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, DigitsWait, ToneDetection, sign};
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
+#[cfg(feature = "ice")]
+pub use ice::{IceConfig, IceMode};
 pub use keys::SrtpOptions;
 pub use metering::{CallSound, Fault, Finding, Place};
 #[cfg(feature = "nnnoiseless")]
 pub use neural_noise::NeuralNoise;
 pub use outcome::{
-    CallError, CallStats, Channel, Directions, Ending, HandshakeFailure, Incoming, Missed, Protection, Transmit,
+    CallError, CallStats, Channel, Directions, Ending, HandshakeFailure, IcePair, IceState, IceStats, Incoming, Missed,
+    Protection, Transmit,
 };
 pub use own::{
     BoxedBlock, BoxedFloatBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy,

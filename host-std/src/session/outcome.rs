@@ -18,7 +18,7 @@ use dsp_core::wire::rtcp::VoipMetrics;
 use super::certificate::CertificateError;
 use super::digits::DigitStats;
 use super::metering::{self, CallSound, Finding};
-use crate::sdp::SdpError;
+use crate::sdp::{CandidateKind, SdpError};
 
 /// Why a call can't be set up.
 #[derive(Debug)]
@@ -248,6 +248,10 @@ pub enum Ending {
     /// The lifetime of an SRTP key is over and no new offer brought another ([`Call::key_age`](super::Call::key_age)): nothing
     /// passes any more.
     KeysOver,
+    /// Nothing that was sent to was found to answer ([`IceState::Failed`]).
+    ChecksFailed,
+    /// The other side has not answered for 30 s that it wants to be sent to ([`IceState::ConsentGone`]).
+    ConsentGone,
 }
 
 /// Why a DTLS handshake came to no keys.
@@ -287,6 +291,66 @@ pub enum Protection {
     Srtp(SrtpProfile),
     /// By a guard of the user's own.
     Own,
+}
+
+/// How the connectivity checks of a call go (ICE, RFC 8445).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IceState {
+    /// No pair of addresses has been found yet: nothing is sent but checks.
+    #[default]
+    Checking,
+    /// There is a pair, and the other side answers.
+    Connected,
+    /// The other side has not answered for 30 s (RFC 7675): nothing is sent until a restart.
+    ConsentGone,
+    /// No pair has been found within 39.5 s (RFC 8863).
+    Failed,
+}
+
+/// The addresses that packets take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IcePair {
+    /// Ours, as the other side sees it.
+    pub local: SocketAddr,
+    /// What it is.
+    pub local_kind: CandidateKind,
+    /// The other side's.
+    pub remote: SocketAddr,
+    /// What it is.
+    pub remote_kind: CandidateKind,
+}
+
+/// Numbers of the connectivity checks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IceStats {
+    /// How they go.
+    pub state: IceState,
+    /// The pair in use.
+    pub pair: Option<IcePair>,
+    /// Whether we say which pair that is.
+    pub controlling: bool,
+    /// Whether we only answer.
+    pub lite: bool,
+    /// Checks that we sent, those for consent too.
+    pub checks: u32,
+    /// Answers to them that were right.
+    pub answers: u32,
+    /// Checks of the other side, which were answered.
+    pub requests: u32,
+    /// Messages of strangers: with other credentials or none, or no STUN at all. They are not answered.
+    pub strangers: u32,
+    /// Answers that nobody had asked for, or that came from elsewhere.
+    pub strays: u32,
+    /// Candidates of the other side behind names of multicast DNS, which were skipped.
+    pub hidden: u32,
+    /// How often the checks began anew.
+    pub restarts: u32,
+    /// How long the other side's consent still lasts.
+    pub consent_left: Option<Duration>,
+    /// Round trip of the last check of the pair in use.
+    pub round_trip: Option<Duration>,
 }
 
 /// What became of datagrams between a call and its sockets, for [`Call::count`](super::Call::count).
@@ -377,6 +441,8 @@ pub struct CallStats {
     pub directions: Directions,
     /// The first stream's sound in levels and faults; `None` without [`CallConfig::metering`](super::CallConfig::metering).
     pub sound: Option<CallSound>,
+    /// The connectivity checks; `None` without ICE.
+    pub ice: Option<IceStats>,
 }
 
 /// Which ways a stream goes, as it was agreed on.

@@ -125,6 +125,8 @@ impl Call {
             mos_cq: conversation.map(|conversation| conversation.mos_cq),
             directions: stream.directions(),
             sound: self.meters.as_deref().map(Meters::read),
+            #[cfg(feature = "ice")]
+            ice: self.transport.as_ref().and_then(|transport| transport.ice_stats()),
             ..self.stats
         }
     }
@@ -166,7 +168,8 @@ impl Call {
 
     /// Whether the call should end though nobody signalled it: see
     /// [`CallConfig::after_goodbye`](crate::session::CallConfig::after_goodbye) and
-    /// [`CallConfig::after_silence`](crate::session::CallConfig::after_silence); or because its keys are used up.
+    /// [`CallConfig::after_silence`](crate::session::CallConfig::after_silence); or because its keys are used up, none came about,
+    /// or its connectivity checks say so.
     pub fn should_end(&self, now: Instant) -> Option<Ending> {
         let transport = self.transport.as_ref()?;
         if let Some(failure) = transport.handshake_failure() {
@@ -174,6 +177,10 @@ impl Call {
         }
         if transport.key_age() == KeyAge::Over {
             return Some(Ending::KeysOver);
+        }
+        #[cfg(feature = "ice")]
+        if let Some(ending) = transport.ice_ending(now) {
+            return Some(ending);
         }
         let gone = |wait| transport.is_gone(now, wait, self.is_on_hold());
         if self.settings.after_goodbye.is_some_and(gone) {
