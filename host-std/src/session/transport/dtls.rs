@@ -4,8 +4,8 @@
 //! it is given up, and what of it a stranger can't spoil.
 //!
 //! - Nothing is sent or heard before the certificate's fingerprint is the one that the other side's description has.
-//! - The address that the description names comes first. Another one (behind a NAT) is listened to only as long as nothing
-//!   came of the named one, one at a time, and a handshake that it began ends when the named one speaks.
+//! - The address that the description names comes first. Another one (that of a client behind a NAT) is listened to only as
+//!   long as nothing came of the named one, one at a time, and a handshake that it began ends when the named one speaks.
 //! - A handshake that somebody broke by a forged datagram begins anew a little later, until 30 s are over.
 //! - An address that no description names, and that has proved nothing, gets at most three times the bytes that it sent
 //!   (as RFC 9000, 8.1 has it for QUIC).
@@ -156,7 +156,7 @@ impl Association {
                 self.begin(now);
             }
             self.named_spoke = true;
-        } else if done || self.named_spoke {
+        } else if done || self.named_spoke || self.agreed.active {
             return false;
         } else {
             let credit = AMPLIFICATION * datagram.len();
