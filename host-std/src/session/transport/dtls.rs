@@ -6,7 +6,8 @@
 //! - Nothing is sent or heard before the certificate's fingerprint is the one that the other side's description has.
 //! - The address that the description names comes first. Another one (that of a client behind a NAT) is listened to only as
 //!   long as nothing came of the named one, one at a time, and a handshake that it began ends when the named one speaks.
-//! - A handshake that somebody broke by a forged datagram begins anew a little later, until 30 s are over.
+//! - A handshake that somebody broke by a forged datagram begins anew a little later, one that goes nowhere after 7 s, until
+//!   30 s are over; and at a client that begins anew so does the server (RFC 6347, 4.2.8).
 //! - An address that no description names, and that has proved nothing, gets at most three times the bytes that it sent
 //!   (as RFC 9000, 8.1 has it for QUIC).
 //!
@@ -36,6 +37,10 @@ const FIRST_RETRY: std::time::Duration = std::time::Duration::from_millis(300);
 const RETRIES: usize = 6;
 /// A broken handshake begins anew after this time.
 const PAUSE: Duration = Duration::from_millis(250);
+/// A client begins anew when it has not come to keys after this time: what the server answered may be another's.
+const STALLED: Duration = Duration::from_secs(7);
+/// Another first ClientHello is not looked at so soon after the one before: it would end every handshake.
+const SETTLED: Duration = Duration::from_millis(300);
 /// So long a stranger may take for a handshake before another one may try.
 const TURN: Duration = Duration::from_secs(3);
 /// The longest record, and some room for its header.
@@ -62,10 +67,14 @@ pub(super) struct Association {
     deadline: Option<Instant>,
     /// Since when there is no engine because somebody broke it; and whether that ever happened.
     broken: Option<Instant>,
+    /// When this handshake began.
+    began: Instant,
     was_broken: bool,
     /// Whether the address that the description names has spoken.
     named_spoke: bool,
     elsewhere: Option<Elsewhere>,
+    /// The random bytes of the ClientHello that a server answers, and when it came.
+    client: Option<([u8; 32], Instant)>,
     buffer: Vec<u8>,
 }
 
@@ -110,9 +119,11 @@ impl Association {
             waiting: VecDeque::new(),
             deadline: Some(now),
             broken: None,
+            began: now,
             was_broken: false,
             named_spoke: false,
             elsewhere: None,
+            client: None,
             buffer: vec![0; RECORD_BYTES],
         };
         made.begin(now);
@@ -169,6 +180,19 @@ impl Association {
                         self.begin(now);
                     }
                 }
+            }
+        }
+        if !done && !self.agreed.active {
+            match (first_hello(datagram), self.client) {
+                (Some(random), Some((known, _))) if known == random => {}
+                (Some(_), Some((_, since))) if now.since(since) < SETTLED => return false,
+                (Some(random), _) => {
+                    self.begin(now);
+                    self.client = Some((random, now));
+                }
+                // Nothing that a server could make use of.
+                (None, None) => return false,
+                (None, Some(_)) => {}
             }
         }
         self.advance(now);
@@ -233,7 +257,7 @@ impl Association {
         let Ok(config) = config else { return self.fail(HandshakeFailure::Broken) };
         let mut engine = Dtls::new_auto(Arc::new(config), self.certificate.to_dimpl(), self.engine_time(now));
         engine.set_active(self.agreed.active);
-        (self.state, self.broken) = (State::Handshake, None);
+        (self.state, self.broken, self.client, self.began) = (State::Handshake, None, None, now);
         self.waiting.clear();
         self.engine = Some(engine);
         self.advance(now);
@@ -245,7 +269,9 @@ impl Association {
         if now >= over && matches!(self.state, State::Handshake | State::Verified) {
             return self.fail(if self.was_broken { HandshakeFailure::Broken } else { HandshakeFailure::Timeout });
         }
-        if self.broken.is_some_and(|since| now.since(since) >= PAUSE) {
+        let open = matches!(self.state, State::Handshake | State::Verified);
+        let stalled = open && self.agreed.active && now.since(self.began) >= STALLED;
+        if stalled || self.broken.is_some_and(|since| now.since(since) >= PAUSE) {
             return self.begin(now);
         }
         let time = self.engine_time(now);
@@ -281,7 +307,8 @@ impl Association {
                     }
                 }
                 Output::Connected => connected = true,
-                Output::CloseNotify => self.state = State::Closed,
+                // Before there are keys anybody can write it.
+                Output::CloseNotify if self.state == State::Keyed => self.state = State::Closed,
                 Output::Timeout(at) => {
                     self.deadline = self.our_time(at);
                     break;
@@ -297,7 +324,8 @@ impl Association {
             return self.fail(HandshakeFailure::NoSrtp);
         }
         if matches!(self.state, State::Handshake | State::Verified) {
-            let over = self.epoch.0 + PATIENCE;
+            let again = if self.agreed.active { self.began + STALLED } else { self.epoch.0 + PATIENCE };
+            let over = again.min(self.epoch.0 + PATIENCE);
             self.deadline = Some(self.deadline.map_or(over, |deadline| deadline.min(over)));
         }
         self.engine = Some(engine);
@@ -340,6 +368,16 @@ impl Association {
     pub(super) fn heap_bytes(&self) -> usize {
         size_of::<Self>() + self.buffer.capacity() + self.waiting.iter().map(Vec::capacity).sum::<usize>()
     }
+}
+
+/// The random bytes of a ClientHello that begins a handshake (RFC 6347, 4.2.2 and 4.3.2): in one record, without epoch, the
+/// first message.
+fn first_hello(datagram: &[u8]) -> Option<[u8; 32]> {
+    let (header, message) = datagram.split_at_checked(13)?;
+    let is_first =
+        header[0] == 22 && header[3..5] == [0, 0] && message.get(..1)? == [1] && message.get(4..9)? == [0; 5];
+    // Behind the message's header of 12 bytes and the version.
+    message.get(14..46)?.try_into().ok().filter(|_| is_first)
 }
 
 /// Whether a certificate is the one that is known by this fingerprint.
