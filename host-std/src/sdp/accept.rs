@@ -4,7 +4,8 @@ use super::agreed::{Negotiated, NegotiatedStream, NegotiatedTransport};
 use super::bundle::{Bundles, Description};
 use super::common::Formats;
 use super::error::{Kind, SdpError};
-use super::keys::accept_keys;
+use super::ice;
+use super::keys::{Keys, accept_keys};
 use super::read::same_family;
 use super::{LocalMedia, LocalStream};
 
@@ -110,7 +111,12 @@ impl Both<'_> {
         let ours = self.offered.audio(tag, Kind::Offer)?;
         let theirs = self.answered.audio(tag, Kind::Answer)?;
         same_family(self.local, &theirs, Kind::Answer)?;
-        let srtp = accept_keys(self.local, &ours, &theirs)?;
+        let ice = ice::accepted(self.local, &ours, &theirs)?;
+        let (srtp, dtls) = match accept_keys(self.local, &ours, &theirs)? {
+            Keys::Plain => (None, None),
+            Keys::Described(keys, ()) => (Some(keys), None),
+            Keys::Dtls(dtls) => (None, Some(dtls)),
+        };
         let rtcp_mux = ours.rtcp_mux && theirs.rtcp_mux;
         let mids = bundle.iter().filter_map(|place| self.offered.bundles.mid(*place));
         Ok(NegotiatedTransport {
@@ -118,6 +124,8 @@ impl Both<'_> {
             remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Answer))? },
             rtcp_mux,
             srtp,
+            dtls,
+            ice,
             bundle: mids.map(str::to_owned).collect(),
         })
     }
@@ -129,7 +137,10 @@ impl Both<'_> {
         transport: &NegotiatedTransport,
     ) -> Result<NegotiatedStream, SdpError> {
         let ours = self.offered.audio(place, Kind::Offer)?;
-        let theirs = self.answered.audio(place, Kind::Answer)?;
+        let mut theirs = self.answered.audio(place, Kind::Answer)?;
+        if transport.ice.is_err() {
+            theirs.go_without_ice();
+        }
         let formats = Formats::accepted(self.local, &ours, &theirs)?;
         let direction = ours.direction.and(theirs.direction.reversed());
         let mid = self.answered.bundles.mid(place).map(str::to_owned);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::SdpError;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
-use super::{Direction, SrtpKeys};
+use super::{Direction, NegotiatedDtls, NegotiatedIce, NoIce, SrtpKeys};
 
 /// What both sides agreed on, seen from ours: where packets travel, and the streams they carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +69,12 @@ pub struct NegotiatedTransport {
     pub remote_rtcp: SocketAddr,
     /// Whether RTP and RTCP share a port, both ways.
     pub rtcp_mux: bool,
-    /// The keys, or `None` for plain RTP.
+    /// The keys of SRTP, where the descriptions have them.
     pub srtp: Option<SrtpKeys>,
+    /// The DTLS association that SRTP's keys come from. Neither this nor `srtp`: plain RTP.
+    pub dtls: Option<NegotiatedDtls>,
+    /// ICE, or why there is none: then packets go to the addresses above.
+    pub ice: Result<NegotiatedIce, NoIce>,
     /// The names of the streams that share it by RFC 9143, the tagged one first; empty if both sides did not agree on that.
     /// It goes into [`LocalMedia::bundle`](super::LocalMedia::bundle) for the next offer.
     pub bundle: Vec<String>,
@@ -78,9 +82,9 @@ pub struct NegotiatedTransport {
 
 impl NegotiatedTransport {
     /// Whether there is somewhere to send to. On old-style hold (`c=0.0.0.0`) there isn't, and not even RTCP may go
-    /// out (RFC 3264, 8.4).
+    /// out (RFC 3264, 8.4). With ICE the candidates say where, whatever stands in the `c=` line.
     pub fn has_remote(&self) -> bool {
-        !self.remote_rtp.ip().is_unspecified()
+        self.ice.is_ok() || !self.remote_rtp.ip().is_unspecified()
     }
 }
 

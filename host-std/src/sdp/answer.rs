@@ -7,8 +7,10 @@ use super::agreed::{Negotiated, NegotiatedTransport};
 use super::bundle::{self, Description};
 use super::common::Formats;
 use super::crypto::CryptoLine;
+use super::dtls::OurDtls;
 use super::error::{Kind, SdpError};
-use super::keys::answer_keys;
+use super::ice;
+use super::keys::{Keys, answer_keys};
 use super::read::{Audio, same_family};
 use super::write::{self, Carries, OurAudio};
 use super::{Direction, LocalMedia};
@@ -64,6 +66,7 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
     let mids = bundle.iter().filter_map(|place| offer.bundles.mid(*place));
     let transport = NegotiatedTransport { bundle: mids.map(str::to_owned).collect(), ..tagged.transport.clone() };
     let (tagged, crypto) = (tagged.place, tagged.crypto.clone());
+    let spoken = local.ice.as_ref().filter(|_| transport.ice.is_ok());
 
     let medias = offer.session.medias.iter().map(|media| write::rejected(media, bundle::written_mid(media)));
     let mut medias: Vec<_> = medias.collect();
@@ -91,13 +94,16 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
             ptime_ms: stream.send_ptime_ms,
             rtcp_mux: transport.rtcp_mux,
             crypto: crypto.as_slice(),
+            dtls: transport.dtls.as_ref().and_then(|agreed| OurDtls::answered(local, agreed)),
+            ice: spoken,
         };
         medias[place] = write::audio(local, ours, &written);
         streams[own] = Some(stream);
     }
-    let group = write::group(transport.bundle.iter().map(String::as_str));
+    let attributes =
+        write::group(transport.bundle.iter().map(String::as_str)).into_iter().chain(ice::of_session(spoken)).collect();
     // RFC 3264, 6: the t= line is the offer's.
-    let text = write::session(local, group, medias, offer.session.times.into_iter().take(1).collect());
+    let text = write::session(local, attributes, medias, offer.session.times.into_iter().take(1).collect());
     Ok((text, Negotiated::of(transport, streams, refused)?))
 }
 
@@ -184,7 +190,7 @@ fn first(
             Ok(tried) => {
                 let better = match &taken {
                     None => true,
-                    Some(best) => best.crypto.is_none() && tried.crypto.is_some(),
+                    Some(best) => !best.is_secure() && tried.is_secure(),
                 };
                 if better {
                     taken = Some(tried);
@@ -217,19 +223,33 @@ impl Taken {
         (own, place): (usize, usize),
         numbers: &[PayloadType],
     ) -> Result<Self, SdpError> {
-        let theirs = offer.audio(place, Kind::Offer)?;
+        let mut theirs = offer.audio(place, Kind::Offer)?;
         same_family(local, &theirs, Kind::Offer)?;
-        let (srtp, crypto) = answer_keys(local, &theirs)?.unzip();
+        let (srtp, crypto, dtls) = match answer_keys(local, &theirs)? {
+            Keys::Plain => (None, None, None),
+            Keys::Described(keys, line) => (Some(keys), Some(line), None),
+            Keys::Dtls(dtls) => (None, None, Some(dtls)),
+        };
         let formats = Formats::answered(local, &local.streams[own], &theirs, numbers)?;
+        let ice = ice::answered(local, &theirs)?;
+        if ice.is_err() {
+            theirs.go_without_ice();
+        }
         let rtcp_mux = local.rtcp_mux && theirs.rtcp_mux;
         let transport = NegotiatedTransport {
             remote_rtp: theirs.rtp,
             remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Offer))? },
             rtcp_mux,
             srtp,
+            dtls,
+            ice,
             bundle: Vec::new(),
         };
         Ok(Self { own, place, theirs, formats, transport, crypto })
+    }
+
+    fn is_secure(&self) -> bool {
+        self.transport.srtp.is_some() || self.transport.dtls.is_some()
     }
 
     /// One more over the port of the first that was taken.

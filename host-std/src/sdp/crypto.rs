@@ -47,6 +47,11 @@ impl CryptoSuite {
         Self::ALL.into_iter().find(|suite| suite.name().eq_ignore_ascii_case(name))
     }
 
+    /// The suite of this profile; every profile has one.
+    pub fn of(profile: SrtpProfile) -> Option<Self> {
+        Self::ALL.into_iter().find(|suite| suite.profile() == profile)
+    }
+
     /// What it is to SRTP.
     pub const fn profile(self) -> SrtpProfile {
         match self {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{CodecFormat, CodecOrder, CryptoLine, DEFAULT_MTU, Direction, SessionId, SrtpPolicy};
+use super::{CodecFormat, CodecOrder, CryptoLine, DEFAULT_MTU, Direction, LocalDtls, LocalIce, SessionId, SrtpPolicy};
 use crate::registry::Registry;
 
 /// What we have and want: the one input of [`offer`](super::offer), [`answer`](super::answer) and
@@ -28,11 +28,16 @@ pub struct LocalMedia {
     /// Our keys, one line a suite, the best first; [`CryptoLine::generate_both`] makes them. A re-offer with the same
     /// lines keeps the keys.
     pub crypto: Vec<CryptoLine>,
+    /// What we have for DTLS-SRTP. With it an offer wants DTLS, and an answer takes DTLS or `crypto`, as the offer has it;
+    /// without it `crypto` alone counts.
+    pub dtls: Option<LocalDtls>,
     /// Keys for suites that we don't offer but take from an offer, one line a suite, none of those above.
     pub crypto_answered: Vec<CryptoLine>,
     /// What an offer may leave unencrypted: `UNENCRYPTED_SRTP` and `UNENCRYPTED_SRTCP` (RFC 4568, 6.3.2). We ask for it
     /// where the terms of our keys say so.
     pub unencrypted: Unencrypted,
+    /// What we say of ICE; `None`: nothing. It needs `rtcp_mux`.
+    pub ice: Option<LocalIce>,
     /// What there is to know of codecs: which formats go together, and the packets they have.
     pub registry: Registry,
     /// Whose order an answer follows.
@@ -81,8 +86,10 @@ impl Default for LocalMedia {
             mtu: DEFAULT_MTU,
             srtp: SrtpPolicy::default(),
             crypto: Vec::new(),
+            dtls: None,
             crypto_answered: Vec::new(),
             unencrypted: Unencrypted::default(),
+            ice: None,
             registry: Registry::builtin(),
             codec_order: CodecOrder::default(),
             streams: vec![LocalStream::default()],
@@ -104,6 +111,8 @@ impl fmt::Debug for LocalMedia {
             .field("mtu", &self.mtu)
             .field("srtp", &self.srtp)
             .field("crypto", &self.crypto)
+            .field("dtls", &self.dtls)
+            .field("ice", &self.ice)
             .field("streams", &self.streams)
             .field("session", &self.session)
             .finish_non_exhaustive()

@@ -7,8 +7,9 @@
 //! unless the other side began with one.
 //!
 //! Offer/answer follows RFC 3264, the text RFC 8866, `a=rtcp` RFC 3605, `a=rtcp-mux` RFC 5761, `a=crypto` RFC 4568
-//! (in RTP/SAVP, or beside plain RTP/AVP as RFC 8643 has it), telephone events RFC 4733, Opus RFC 7587 and the static
-//! payload types RFC 3551. What the field does beyond these texts is taken where it's harmless.
+//! (in RTP/SAVP, or beside plain RTP/AVP as RFC 8643 has it), DTLS-SRTP RFC 5763 and 8842, telephone events RFC 4733,
+//! Opus RFC 7587, the static payload types RFC 3551, ICE RFC 8839 and 8840. What the field does beyond these texts is
+//! taken where it's harmless.
 //!
 //! The grammar is the crate `sdp-types`. The crate `sdp` was tried first: it refuses a whole description for one
 //! stream over `UDPTL`, `TCP/BFCP` or `TCP/MSRP` (fax, slides and chat beside a call), where RFC 3264, 6 wants that
@@ -39,8 +40,10 @@ mod answer;
 mod bundle;
 mod common;
 mod crypto;
+mod dtls;
 mod error;
 mod format;
+mod ice;
 mod keys;
 mod local;
 mod offer;
@@ -63,8 +66,13 @@ pub use agreed::{Negotiated, NegotiatedStream, NegotiatedTransport, Refused};
 pub use answer::answer;
 pub use crypto::{CryptoError, CryptoLine, CryptoSuite};
 pub use dsp_core::guard::srtp::MasterKey;
+pub use dtls::{Fingerprint, FingerprintHash, LocalDtls, NegotiatedDtls};
 pub use error::{Kind, SdpError};
 pub use format::{EventSet, NegotiatedCodec, NegotiatedEvents};
+pub use ice::{
+    CandidateKind, CandidateLine, IceCandidate, IceCredentials, LocalIce, MAX_CANDIDATES, NegotiatedIce, NoIce,
+    RemoteIce,
+};
 pub use local::{LocalMedia, LocalStream, Unencrypted};
 pub use offer::{Offered, offer, offered};
 pub(crate) use packets::{ip_overhead, offered_ptime_ms};
@@ -154,10 +162,10 @@ pub enum SrtpPolicy {
     /// Plain RTP only.
     #[default]
     Off,
-    /// SRTP if the other side can, else plain RTP: `a=crypto` beside RTP/AVP (RFC 8643). Whoever can change the
+    /// SRTP if the other side can, else plain RTP: `a=crypto` or `a=fingerprint` beside RTP/AVP (RFC 8643). Whoever can change the
     /// description on its way can take the protection away.
     Offered,
-    /// SRTP or no call: RTP/SAVP.
+    /// SRTP or no call: RTP/SAVP, or UDP/TLS/RTP/SAVPF with DTLS.
     Required,
 }
 

@@ -4,8 +4,10 @@ use dsp_core::time::PayloadType;
 use sdp_types::Media;
 
 use super::bundle::{self, Description};
+use super::dtls::{OurDtls, speaks_dtls};
 use super::error::{Kind, SdpError};
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
+use super::ice;
 use super::read::{Audio, Profile};
 use super::write::{self, Carries, OurAudio};
 use super::{LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
@@ -63,14 +65,17 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
             events: &events,
             ptime_ms: stream.ptime_ms,
             rtcp_mux: local.rtcp_mux,
-            crypto: if local.srtp == SrtpPolicy::Off { &[] } else { &local.crypto },
+            crypto: if local.srtp == SrtpPolicy::Off || local.dtls.is_some() { &[] } else { &local.crypto },
+            dtls: OurDtls::offered(local),
+            ice: local.ice.as_ref(),
         };
         let media = write::audio(local, stream, &ours);
         medias[place] = Some(if stream.closed { write::closed(&media, mid(place)) } else { media });
     }
     let others = open().filter(|place| *place != tag);
     let group = std::iter::once(tag).chain(others).filter(|_| grouped).filter_map(mid);
-    Ok(write::session(local, write::group(group), medias.into_iter().flatten().collect(), Vec::new()))
+    let attributes = write::group(group).into_iter().chain(ice::of_session(local.ice.as_ref())).collect();
+    Ok(write::session(local, attributes, medias.into_iter().flatten().collect(), Vec::new()))
 }
 
 /// What may come of a stream once it's offered.
@@ -176,11 +181,13 @@ fn mids(medias: &[Option<&Media>], grouped: bool) -> Vec<Option<String>> {
 fn profile<'a>(local: &LocalMedia, before: Option<&'a Audio>) -> &'a str {
     let keeps = |before: &&Audio| match local.srtp {
         SrtpPolicy::Off => before.profile == Profile::Plain,
-        SrtpPolicy::Offered => true,
+        SrtpPolicy::Offered => before.profile != Profile::Dtls || local.dtls.is_some(),
+        SrtpPolicy::Required if local.dtls.is_some() => speaks_dtls(before),
         SrtpPolicy::Required => before.profile == Profile::Secure || !before.crypto.is_empty(),
     };
     match before.filter(keeps) {
         Some(before) => &before.proto,
+        None if local.srtp == SrtpPolicy::Required && local.dtls.is_some() => "UDP/TLS/RTP/SAVPF",
         None if local.srtp == SrtpPolicy::Required => "RTP/SAVP",
         None => "RTP/AVP",
     }

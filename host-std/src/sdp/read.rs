@@ -12,8 +12,10 @@ use dsp_core::time::PayloadType;
 use sdp_types::{Attribute, Media, Session};
 
 use super::crypto::{CryptoError, CryptoLine};
+use super::dtls::{Fingerprint, MAX_FINGERPRINTS, Setup};
 use super::error::{Kind, SdpError, quote};
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
+use super::ice::{self, RemoteIce};
 use super::{Direction, LocalMedia, MAX_FORMATS, MAX_LINES, MAX_SDP_BYTES, MAX_STREAMS};
 use crate::registry::CodecFormat;
 
@@ -27,6 +29,8 @@ pub(super) enum Profile {
     Plain,
     /// RTP/SAVP, RTP/SAVPF.
     Secure,
+    /// UDP/TLS/RTP/SAVP, UDP/TLS/RTP/SAVPF.
+    Dtls,
 }
 
 /// One `m=audio` line with what the session level adds to it, and the tagged section of its BUNDLE group.
@@ -46,7 +50,12 @@ pub(super) struct Audio {
     pub(super) ptime_ms: Option<u32>,
     pub(super) max_ptime_ms: Option<u32>,
     pub(super) crypto: Vec<Result<CryptoLine, CryptoError>>,
+    /// Whether there is any fingerprint, also one that can't be used.
     pub(super) fingerprint: bool,
+    pub(super) fingerprints: Vec<Fingerprint>,
+    pub(super) setup: Option<Setup>,
+    pub(super) tls_id: Option<String>,
+    pub(super) ice: Option<RemoteIce>,
 }
 
 /// Parses a description of whatever origin.
@@ -132,7 +141,7 @@ impl Audio {
         let profile = match proto.as_str() {
             "RTP/AVP" | "RTP/AVPF" => Profile::Plain,
             "RTP/SAVP" | "RTP/SAVPF" => Profile::Secure,
-            dtls if dtls.contains("TLS/RTP/") => return Err(SdpError::Dtls(kind)),
+            "UDP/TLS/RTP/SAVP" | "UDP/TLS/RTP/SAVPF" => Profile::Dtls,
             _ => return Err(SdpError::Profile(kind, quote(&media.proto))),
         };
         let connection =
@@ -142,9 +151,15 @@ impl Audio {
             Some(name) => SdpError::HostName(kind, quote(name)),
             None => SdpError::Address(kind, quote(written)),
         })?;
+        let ice = ice::read(
+            |name| carried.media_values(name).collect(),
+            |name| carried.value(name),
+            |name| carried.has(name),
+        );
         let mut direction = levels.direction();
-        if address.is_unspecified() {
-            // Hold as it was before a=sendonly (RFC 3264, 8.4): nothing may be sent there.
+        if address.is_unspecified() && ice.is_none() {
+            // Hold as it was before a=sendonly (RFC 3264, 8.4): nothing may be sent there. With trickled candidates it only
+            // says that there is none yet (RFC 8840, 4.1.1).
             direction = Direction::from_flags(direction.sends(), false);
         }
         let (codecs, events) = formats(media, levels);
@@ -162,11 +177,26 @@ impl Audio {
             max_ptime_ms: levels.milliseconds("maxptime"),
             crypto: carried.media_values("crypto").map(CryptoLine::parse).collect(),
             fingerprint: carried.has("fingerprint"),
+            fingerprints: carried
+                .nearest("fingerprint")
+                .filter_map(Fingerprint::parse)
+                .take(MAX_FINGERPRINTS)
+                .collect(),
+            setup: carried.value("setup").and_then(Setup::parse),
+            tls_id: carried.value("tls-id").filter(|id| id.len() <= 255).map(str::to_owned),
+            ice,
         })
     }
 }
 
 impl Audio {
+    /// ICE was not agreed on: the zero address is hold after all.
+    pub(super) fn go_without_ice(&mut self) {
+        if self.rtp.ip().is_unspecified() {
+            self.direction = Direction::from_flags(self.direction.sends(), false);
+        }
+    }
+
     /// All numbers that mean something.
     pub(super) fn numbers(&self) -> impl Iterator<Item = PayloadType> {
         let codecs = self.codecs.iter().map(|codec| codec.payload_type);
@@ -203,6 +233,14 @@ impl<'a> Levels<'a> {
 
     fn media_values(self, name: &'static str) -> impl Iterator<Item = &'a str> {
         let named = self.media.iter().filter(move |attribute| attribute.attribute == name);
+        named.map(|attribute| attribute.value.as_deref().unwrap_or_default().trim())
+    }
+
+    /// The values of the stream, or if it has none those of the session (RFC 8122, 5).
+    fn nearest(self, name: &'static str) -> impl Iterator<Item = &'a str> {
+        let own = self.media.iter().any(|attribute| attribute.attribute == name);
+        let level = if own { self.media } else { self.session };
+        let named = level.iter().filter(move |attribute| attribute.attribute == name);
         named.map(|attribute| attribute.value.as_deref().unwrap_or_default().trim())
     }
 

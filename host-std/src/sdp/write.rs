@@ -3,9 +3,11 @@
 use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Origin, Session, Time};
 
 use super::crypto::CryptoLine;
+use super::dtls::OurDtls;
 use super::error::SdpError;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
-use super::{Direction, LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
+use super::ice;
+use super::{Direction, LocalIce, LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
 use crate::registry::is_token;
 
 /// What our `m=audio` line says besides the address.
@@ -19,6 +21,8 @@ pub(super) struct OurAudio<'a> {
     pub(super) ptime_ms: u32,
     pub(super) rtcp_mux: bool,
     pub(super) crypto: &'a [CryptoLine],
+    pub(super) dtls: Option<OurDtls<'a>>,
+    pub(super) ice: Option<&'a LocalIce>,
 }
 
 /// What a section says of the way that packets take (RFC 9143, 7.1.3).
@@ -50,6 +54,7 @@ pub(super) fn check(local: &LocalMedia) -> Result<(), SdpError> {
         return wrong("all streams are closed");
     }
     local.streams.iter().try_for_each(check_stream)?;
+    ice::check(local)?;
     if local.mtu < super::MIN_MTU {
         return wrong("the MTU is below 200 bytes");
     }
@@ -59,7 +64,7 @@ pub(super) fn check(local: &LocalMedia) -> Result<(), SdpError> {
     }
     if local.srtp != SrtpPolicy::Off {
         let lines = &local.crypto;
-        if lines.is_empty() {
+        if lines.is_empty() && local.dtls.is_none() {
             return wrong("SRTP is wanted without a key");
         }
         if lines.iter().any(|line| line.tag > 999_999_999) {
@@ -133,9 +138,15 @@ pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_
     for line in ours.crypto.iter().filter(|_| tagged) {
         push("crypto", line.to_attribute());
     }
+    if let Some(OurDtls { local, setup }) = ours.dtls.filter(|_| tagged) {
+        push("fingerprint", local.fingerprint.to_string());
+        push("setup", setup.name().into());
+        push("tls-id", local.tls_id.clone());
+    }
     if stream.voip_metrics {
         push("rtcp-xr", "voip-metrics".into());
     }
+    attributes.extend(ours.ice.filter(|_| tagged).into_iter().flat_map(ice::of_section));
     if ours.carries == Carries::Nothing {
         attributes.push(Attribute::new("bundle-only"));
     }

@@ -17,6 +17,8 @@
 mod arrival;
 mod change;
 mod departure;
+#[cfg(feature = "ice")]
+mod ice;
 mod numbers;
 
 use std::net::{IpAddr, SocketAddr};
@@ -33,6 +35,8 @@ use super::announcement::Announcement;
 use super::config::{Settings, Spare};
 use super::digits::{self, CallDigit};
 use super::front::NO_SOUND;
+#[cfg(feature = "ice")]
+use super::ice::OwnIce;
 use super::keys::OwnKeys;
 use super::metering::Meters;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Missed, Transmit};
@@ -64,6 +68,8 @@ pub struct Call {
     pub(super) settings: Settings,
     identity: Identity,
     keys: OwnKeys,
+    #[cfg(feature = "ice")]
+    ice: Option<Box<OwnIce>>,
     offered: Option<String>,
     /// What the last offer and answer could not come to.
     refused: Vec<Refused>,
@@ -81,9 +87,13 @@ impl Call {
     /// [`MAX_SOURCES`](super::MAX_SOURCES), [`CallError::BufferBytes`] for a budget that doesn't hold a packet of each.
     pub fn new(config: CallConfig) -> Result<Self, CallError> {
         let srtp_options = config.srtp_options.clone();
+        #[cfg(feature = "ice")]
+        let ice = config.path.is_none().then(|| config.ice.clone()).unwrap_or_default();
         let (mut local, settings, identity) = config.split()?;
+        #[cfg(feature = "ice")]
+        let ice = OwnIce::new(ice, &identity, &mut local)?;
         let spare = identity.spare()?;
-        let keys = OwnKeys::new(srtp_options, &identity, &mut local)?;
+        let keys = OwnKeys::new(srtp_options, settings.describes_keys(), &identity, &mut local)?;
         let (streams, refused, stats) = (vec![None], Vec::new(), CallStats::default());
         let (offered, transport, tap) = (None, None, None);
         let digits = Waiting::new(digits::WAITING);
@@ -94,6 +104,8 @@ impl Call {
             settings,
             identity,
             keys,
+            #[cfg(feature = "ice")]
+            ice,
             offered,
             transport,
             streams,
@@ -339,10 +351,8 @@ impl Call {
     }
 
     fn capture_as_it_is(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
-        if self.transport.is_none() {
-            return;
-        }
-        let open = self.may_send();
+        let Some(transport) = &self.transport else { return };
+        let open = transport.may_send(captured_at) && transport.agreed().has_remote();
         let taken =
             self.streams.get_mut(stream).and_then(Option::as_mut).map(|stream| stream.capture(captured_at, pcm, open));
         self.stats.send_errors = self.stats.send_errors.saturating_add(u32::from(taken == Some(false)));
@@ -379,10 +389,20 @@ impl Call {
         for index in 0..self.streams.len() {
             self.leave(index);
         }
+        if let Some(transport) = &mut self.transport {
+            transport.close();
+        }
     }
 
-    /// When to ask [`transmit`](Self::transmit) next, if no tick comes before; `None` before the call is agreed on.
+    /// When to ask [`transmit`](Self::transmit) next, if no tick comes before; `None` before the call is agreed on,
+    /// unless servers are asked for candidates.
     pub fn next_deadline(&self) -> Option<Instant> {
+        #[cfg(feature = "ice")]
+        if let Some(query) = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref()).and_then(|own| own.next_deadline())
+        {
+            let running = self.transport.as_ref().and_then(Transport::next_deadline);
+            return Some(running.map_or(query, |running| running.min(query)));
+        }
         self.transport.as_ref()?.next_deadline()
     }
 

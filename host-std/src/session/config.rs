@@ -16,7 +16,11 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
 use super::capture::CaptureConfig;
+#[cfg(feature = "dtls")]
+use super::certificate::{Certificate, Keying};
 use super::digits::ToneDetection;
+#[cfg(feature = "ice")]
+use super::ice::IceConfig;
 use super::keys::SrtpOptions;
 use super::own::{OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 use super::stream::{self, MAX_SOURCES, PACKET_BYTES, Sound};
@@ -79,6 +83,24 @@ impl Identity {
     /// The source that the first stream is.
     pub(super) fn source(&self) -> Source {
         Source { ssrc: self.ssrc, seq: self.first_seq, timestamp: self.first_timestamp }
+    }
+
+    /// Random bytes, others for each number. Repeatable if this identity is.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    #[cfg(feature = "ice")]
+    pub(super) fn random_bytes(&self, number: u64) -> Result<[u8; 32], CallError> {
+        let mut bytes = [0; 32];
+        #[cfg(feature = "simulate")]
+        if self.keys.is_some() {
+            let seed = self.session_id ^ (u64::from(self.seed) << 32) ^ number;
+            Xoshiro256PlusPlus::seed_from_u64(seed).fill_bytes(&mut bytes);
+            return Ok(bytes);
+        }
+        let _ = number;
+        getrandom::fill(&mut bytes).map_err(CallError::Randomness)?;
+        Ok(bytes)
     }
 
     /// Numbers of sources to come. Repeatable if this identity is.
@@ -204,8 +226,18 @@ pub struct CallConfig {
     pub mtu: u16,
     /// How much we want SRTP.
     pub srtp: SrtpPolicy,
+    /// Where SRTP's keys come from.
+    #[cfg(feature = "dtls")]
+    pub keying: Keying,
+    /// The certificate that we show in DTLS. `None`: one for this call alone.
+    #[cfg(feature = "dtls")]
+    pub certificate: Option<Certificate>,
     /// Which suites are offered and taken, and on what terms.
     pub srtp_options: SrtpOptions,
+    /// ICE: which addresses are used is found out by checks, where the other side speaks it too. It needs `rtcp_mux`, and is
+    /// off with a `path` of your own.
+    #[cfg(feature = "ice")]
+    pub ice: IceConfig,
     /// Which source addresses we believe.
     pub latching: Latching,
     /// A path of your own, instead of latching.
@@ -289,7 +321,13 @@ impl CallConfig {
             ptime_ms: 20,
             mtu: DEFAULT_MTU,
             srtp: SrtpPolicy::Required,
+            #[cfg(feature = "dtls")]
+            keying: Keying::default(),
+            #[cfg(feature = "dtls")]
+            certificate: None,
             srtp_options: SrtpOptions::default(),
+            #[cfg(feature = "ice")]
+            ice: IceConfig::default(),
             latching: Latching::default(),
             path: None,
             guard: None,
@@ -334,8 +372,15 @@ impl CallConfig {
             ptime_ms,
             mtu,
             srtp,
+            #[cfg(feature = "dtls")]
+            keying,
+            #[cfg(feature = "dtls")]
+            certificate,
             // Those the keys are made by.
             srtp_options: _,
+            // Its candidates are looked for by what has it.
+            #[cfg(feature = "ice")]
+                ice: _,
             latching,
             path,
             guard,
@@ -376,7 +421,21 @@ impl CallConfig {
             streams: Vec::new(),
             ..LocalMedia::default()
         };
+        #[cfg(feature = "dtls")]
+        let certificate = match keying {
+            Keying::Described => None,
+            _ if srtp == SrtpPolicy::Off => None,
+            Keying::Dtls | Keying::Either => Some(certificate.map_or_else(Certificate::generate, Ok)?),
+        };
+        #[cfg(feature = "dtls")]
+        if let Some(certificate) = &certificate {
+            local.dtls = Some(certificate.local()?);
+        }
         let settings = Settings {
+            #[cfg(feature = "dtls")]
+            certificate,
+            #[cfg(feature = "dtls")]
+            keying,
             bind,
             sound: sound.map(Sound::checked).transpose()?,
             comfort_noise,
@@ -410,6 +469,11 @@ impl CallConfig {
 
 /// What of a call's configuration is not said in a description.
 pub(super) struct Settings {
+    /// Where DTLS is spoken.
+    #[cfg(feature = "dtls")]
+    pub(super) certificate: Option<Certificate>,
+    #[cfg(feature = "dtls")]
+    pub(super) keying: Keying,
     pub(super) bind: Option<IpAddr>,
     pub(super) sound: Option<Sound>,
     pub(super) comfort_noise: bool,
@@ -438,6 +502,14 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// Whether descriptions may have keys.
+    pub(super) fn describes_keys(&self) -> bool {
+        #[cfg(feature = "dtls")]
+        return self.keying != Keying::Dtls;
+        #[cfg(not(feature = "dtls"))]
+        true
+    }
+
     /// One stream more, with these codecs.
     ///
     /// # Errors

@@ -25,7 +25,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
 use super::{
-    Call, CallDigit, CallError, CallTone, CaptureStep, Channel, EchoStatus, Ending, HostFront, Missed, Transmit,
+    Call, CallDigit, CallError, CallTone, CaptureStep, Channel, EchoStatus, Ending, HandshakeFailure, HostFront,
+    Missed, Transmit,
 };
 use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
 
@@ -122,8 +123,14 @@ pub enum Ended {
     Bye,
     /// Nothing came of the other side for so long ([`Ending::Silence`]).
     Silence(Duration),
+    /// There are no keys, and will be none ([`Ending::Handshake`]).
+    Handshake(HandshakeFailure),
     /// The SRTP keys are used up ([`Ending::KeysOver`]).
     KeysOver,
+    /// No pair of addresses was found that packets could take ([`Ending::ChecksFailed`]).
+    ChecksFailed,
+    /// The other side has not answered for 30 s that it wants to be sent to ([`Ending::ConsentGone`]).
+    ConsentGone,
     /// The time was over.
     TimeOver,
     /// The socket failed.
@@ -318,7 +325,10 @@ impl Driver {
                     match running.call.should_end(clock.now()) {
                         Some(Ending::Goodbye) => break Ended::Bye,
                         Some(Ending::Silence(silence)) => break Ended::Silence(silence),
+                        Some(Ending::Handshake(failure)) => break Ended::Handshake(failure),
                         Some(Ending::KeysOver) => break Ended::KeysOver,
+                        Some(Ending::ChecksFailed) => break Ended::ChecksFailed,
+                        Some(Ending::ConsentGone) => break Ended::ConsentGone,
                         None => {}
                     }
                     if time_limit.is_some_and(|limit| begin.elapsed() >= limit) {

@@ -49,6 +49,8 @@ pub(super) struct OwnKeys {
     options: SrtpOptions,
     /// Keys that were made until now: the identifier of the next.
     made: u64,
+    /// Whether descriptions have them at all.
+    described: bool,
 }
 
 /// A fresh line for each one whose key is left, and which.
@@ -56,8 +58,14 @@ pub(super) struct Successors(Vec<(usize, CryptoLine)>);
 
 impl OwnKeys {
     /// The keys of a new call: those of a simulation's identity, else from the operating system.
-    pub(super) fn new(options: SrtpOptions, identity: &Identity, local: &mut LocalMedia) -> Result<Self, CallError> {
-        let mut keys = Self { place: (local.address, local.rtp_port), options, made: 0 };
+    /// `described`: whether the descriptions shall have any.
+    pub(super) fn new(
+        options: SrtpOptions,
+        described: bool,
+        identity: &Identity,
+        local: &mut LocalMedia,
+    ) -> Result<Self, CallError> {
+        let mut keys = Self { described, place: (local.address, local.rtp_port), options, made: 0 };
         local.unencrypted = keys.options.unencrypted;
         keys.make(local)?;
         if let Some(known) = &identity.keys {
@@ -71,7 +79,7 @@ impl OwnKeys {
 
     fn make(&mut self, local: &mut LocalMedia) -> Result<(), CallError> {
         (local.crypto, local.crypto_answered) = (Vec::new(), Vec::new());
-        if local.srtp == SrtpPolicy::Off {
+        if local.srtp == SrtpPolicy::Off || !self.described {
             return Ok(());
         }
         let [offered, answered] = [self.options.offered.clone(), self.options.answered.clone()];
@@ -103,6 +111,11 @@ impl OwnKeys {
     /// Fresh keys from the next offer or answer on.
     pub(super) fn renew(&mut self, local: &mut LocalMedia) -> Result<(), CallError> {
         self.make(local)?;
+        #[cfg(feature = "dtls")]
+        if let Some(dtls) = &mut local.dtls {
+            // Another association, in which either side may begin (RFC 8842, 5.1).
+            (dtls.tls_id, dtls.active) = (super::certificate::tls_id()?, None);
+        }
         self.place = (local.address, local.rtp_port);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use dsp_core::codec::CodecInfo;
 use dsp_core::front::FrontError;
 use dsp_core::guard::GuardError;
-use dsp_core::guard::srtp::KeyError;
+use dsp_core::guard::srtp::{KeyError, SrtpProfile};
 use dsp_core::process::resample::ResampleError;
 use dsp_core::quality::BurstStats;
 use dsp_core::receive::{self, DelayChoice, ReceiveError, Received, ReceiverStats};
@@ -14,9 +14,11 @@ use dsp_core::streams::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
 use dsp_core::wire::rtcp::VoipMetrics;
 
+#[cfg(feature = "dtls")]
+use super::certificate::CertificateError;
 use super::digits::DigitStats;
 use super::metering::{self, CallSound, Finding};
-use crate::sdp::SdpError;
+use crate::sdp::{CandidateKind, SdpError};
 
 /// Why a call can't be set up.
 #[derive(Debug)]
@@ -41,6 +43,9 @@ pub enum CallError {
     Randomness(getrandom::Error),
     /// The SRTP keys that the SDP came to can't be used in this call.
     Keys(KeyError),
+    /// There is no certificate for DTLS.
+    #[cfg(feature = "dtls")]
+    Certificate(CertificateError),
     /// This source has already sent under the SRTP key in use.
     SourceReturns(Ssrc),
     /// The registry doesn't have this codec.
@@ -100,6 +105,8 @@ impl std::fmt::Display for CallError {
             Self::Sender(_) => write!(f, "the sender can't be set up"),
             Self::Randomness(_) => write!(f, "the operating system has no randomness"),
             Self::Keys(_) => write!(f, "the SRTP keys can't be agreed on"),
+            #[cfg(feature = "dtls")]
+            Self::Certificate(_) => write!(f, "there is no certificate for DTLS"),
             Self::SourceReturns(ssrc) => write!(f, "the source {:08x} has already sent under this key", ssrc.0),
             Self::Codec(name) => write!(f, "no codec {name} in this build"),
             Self::NoOffer => write!(f, "an answer without an offer"),
@@ -146,6 +153,8 @@ impl std::error::Error for CallError {
             Self::Sender(error) => Some(error),
             Self::Randomness(error) => Some(error),
             Self::Keys(error) => Some(error),
+            #[cfg(feature = "dtls")]
+            Self::Certificate(error) => Some(error),
             Self::Front(error) => Some(error),
             Self::Conversion(error) => Some(error),
             Self::SourceReturns(_)
@@ -160,6 +169,13 @@ impl std::error::Error for CallError {
             | Self::OwnDecoder { .. }
             | Self::Channels { .. } => None,
         }
+    }
+}
+
+#[cfg(feature = "dtls")]
+impl From<CertificateError> for CallError {
+    fn from(error: CertificateError) -> Self {
+        Self::Certificate(error)
     }
 }
 
@@ -227,9 +243,114 @@ pub enum Ending {
     Goodbye,
     /// Nothing came of the other side for so long: [`after_silence`](super::CallConfig::after_silence).
     Silence(Duration),
+    /// There are no keys, and will be none: nothing can be said or heard.
+    Handshake(HandshakeFailure),
     /// The lifetime of an SRTP key is over and no new offer brought another ([`Call::key_age`](super::Call::key_age)): nothing
     /// passes any more.
     KeysOver,
+    /// Nothing that was sent to was found to answer ([`IceState::Failed`]).
+    ChecksFailed,
+    /// The other side has not answered for 30 s that it wants to be sent to ([`IceState::ConsentGone`]).
+    ConsentGone,
+}
+
+/// Why a DTLS handshake came to no keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HandshakeFailure {
+    /// The other side's certificate is not the one whose fingerprint its description has: somebody may stand between.
+    Fingerprint,
+    /// It was not over after 30 s.
+    Timeout,
+    /// It knows no way to protect RTP that we know.
+    NoSrtp,
+    /// It ended in errors again and again.
+    Broken,
+}
+
+impl std::fmt::Display for HandshakeFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Fingerprint => "the other side's certificate is not the one that its description names",
+            Self::Timeout => "the DTLS handshake was not over after 30 s",
+            Self::NoSrtp => "the DTLS handshake came to no protection of RTP that both sides know",
+            Self::Broken => "the DTLS handshake ended in errors",
+        })
+    }
+}
+
+/// How a call's packets are protected now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protection {
+    /// Not at all: plain RTP was agreed on.
+    Plain,
+    /// Keys are waited for: nothing is sent, and nothing that comes is believed.
+    Waiting,
+    /// By SRTP with this profile.
+    Srtp(SrtpProfile),
+    /// By a guard of the user's own.
+    Own,
+}
+
+/// How the connectivity checks of a call go (ICE, RFC 8445).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IceState {
+    /// No pair of addresses has been found yet: nothing is sent but checks.
+    #[default]
+    Checking,
+    /// There is a pair, and the other side answers.
+    Connected,
+    /// The other side has not answered for 30 s (RFC 7675): nothing is sent until a restart.
+    ConsentGone,
+    /// No pair has been found within 39.5 s (RFC 8863).
+    Failed,
+}
+
+/// The addresses that packets take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IcePair {
+    /// Ours, as the other side sees it.
+    pub local: SocketAddr,
+    /// What it is.
+    pub local_kind: CandidateKind,
+    /// The other side's.
+    pub remote: SocketAddr,
+    /// What it is.
+    pub remote_kind: CandidateKind,
+}
+
+/// Numbers of the connectivity checks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IceStats {
+    /// How they go.
+    pub state: IceState,
+    /// The pair in use.
+    pub pair: Option<IcePair>,
+    /// Whether we say which pair that is.
+    pub controlling: bool,
+    /// Whether we only answer.
+    pub lite: bool,
+    /// Checks that we sent, those for consent too.
+    pub checks: u32,
+    /// Answers to them that were right.
+    pub answers: u32,
+    /// Checks of the other side, which were answered.
+    pub requests: u32,
+    /// Messages of strangers: with other credentials or none, or no STUN at all. They are not answered.
+    pub strangers: u32,
+    /// Answers that nobody had asked for, or that came from elsewhere.
+    pub strays: u32,
+    /// Candidates of the other side behind names of multicast DNS, which were skipped.
+    pub hidden: u32,
+    /// How often the checks began anew.
+    pub restarts: u32,
+    /// How long the other side's consent still lasts.
+    pub consent_left: Option<Duration>,
+    /// Round trip of the last check of the pair in use.
+    pub round_trip: Option<Duration>,
 }
 
 /// What became of datagrams between a call and its sockets, for [`Call::count`](super::Call::count).
@@ -320,6 +441,8 @@ pub struct CallStats {
     pub directions: Directions,
     /// The first stream's sound in levels and faults; `None` without [`CallConfig::metering`](super::CallConfig::metering).
     pub sound: Option<CallSound>,
+    /// The connectivity checks; `None` without ICE.
+    pub ice: Option<IceStats>,
 }
 
 /// Which ways a stream goes, as it was agreed on.

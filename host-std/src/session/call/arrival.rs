@@ -22,6 +22,10 @@ impl Call {
         datagram: &mut [u8],
     ) -> Incoming {
         let from = unmapped(from);
+        #[cfg(feature = "ice")]
+        if self.take_query_answer(from, datagram) {
+            return Incoming::Handshake;
+        }
         let Some(transport) = &mut self.transport else {
             self.stats.early = self.stats.early.saturating_add(1);
             return Incoming::Ignored;

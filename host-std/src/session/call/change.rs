@@ -9,6 +9,8 @@ use crate::session::Identity;
 use crate::session::config::Source;
 use crate::session::outcome::CallError;
 use crate::session::stream::{Change, Setup, Stream};
+#[cfg(not(feature = "ice"))]
+use crate::session::transport::Gathered;
 use crate::session::transport::{Here, Report, Transport};
 
 /// What becomes of one stream.
@@ -29,6 +31,8 @@ impl Call {
     /// keys.
     pub fn offer(&mut self) -> Result<String, CallError> {
         self.follow_keys()?;
+        #[cfg(feature = "ice")]
+        self.describe_ice(true)?;
         let offer = sdp::offer(&self.local)?;
         if self.transport.is_some() {
             // The other side may send what is offered before its answer is here.
@@ -53,6 +57,12 @@ impl Call {
         let offer = self.offered.as_ref().ok_or(CallError::NoOffer)?;
         let negotiated = sdp::accept(&self.local, offer, answer)?;
         self.apply(now, negotiated)?;
+        #[cfg(feature = "ice")]
+        if let Some(ice) = &mut self.ice {
+            ice.restart = false;
+        }
+        #[cfg(feature = "ice")]
+        self.take_early_candidates(now);
         self.offered = None;
         Ok(())
     }
@@ -63,7 +73,14 @@ impl Call {
     /// Why the offer can't be used; a running call goes on as it was.
     pub fn answer(&mut self, now: Instant, offer: &str) -> Result<String, CallError> {
         self.follow_keys()?;
-        let (answer, negotiated) = sdp::answer(&self.local, offer)?;
+        #[cfg(feature = "ice")]
+        self.describe_ice(false)?;
+        #[cfg_attr(not(feature = "ice"), expect(unused_mut))]
+        let (mut answer, mut negotiated) = sdp::answer(&self.local, offer)?;
+        #[cfg(feature = "ice")]
+        if self.follows_restart(&negotiated)? {
+            (answer, negotiated) = sdp::answer(&self.local, offer)?;
+        }
         self.apply(now, negotiated)?;
         self.local.previous = Some(answer.clone());
         self.offered = None;
@@ -103,14 +120,23 @@ impl Call {
             None => None,
         };
         let successors = self.keys.successors(&self.local, old.as_ref(), agreed.srtp.as_ref())?;
+        #[cfg(feature = "ice")]
+        let gathered = self.gathered(agreed.ice.is_ok());
+        #[cfg(not(feature = "ice"))]
+        let gathered = Gathered::default();
         match &mut self.transport {
-            Some(transport) => transport.renew(now, agreed, here).map_err(CallError::Keys)?,
-            None => self.transport = Some(Transport::new(now, agreed, here, &self.settings)),
+            Some(transport) => {
+                transport.renew(now, agreed, here, &self.settings, gathered).map_err(CallError::Keys)?;
+            }
+            None => self.transport = Some(Transport::new(now, agreed, here, &self.settings, gathered)),
         }
         successors.put(&mut self.local);
         self.refused = refused;
         if let Some(transport) = &self.transport {
             self.local.bundle.clone_from(&transport.agreed().bundle);
+            if let Some(dtls) = &mut self.local.dtls {
+                dtls.active = transport.agreed().dtls.as_ref().map(|agreed| agreed.active);
+            }
         }
         for (index, next) in next.into_iter().enumerate() {
             self.put(now, index, next);
@@ -161,7 +187,7 @@ impl Call {
         }
     }
 
-    fn here(&self) -> Here {
+    pub(super) fn here(&self) -> Here {
         let (address, port) = (self.local.address, self.local.rtp_port);
         let bound = self.settings.bind.unwrap_or(address);
         let rtcp_port = self.local.rtcp_port.unwrap_or(port.wrapping_add(1));

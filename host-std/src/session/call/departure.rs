@@ -17,7 +17,11 @@ impl Call {
         if report.is_some() {
             return report;
         }
-        self.transport.as_mut()?.send_own(now, buffer)
+        let own = self.transport.as_mut().and_then(|transport| transport.send_own(now, buffer));
+        #[cfg(feature = "ice")]
+        return own.or_else(|| self.next_query(now, buffer));
+        #[cfg(not(feature = "ice"))]
+        own
     }
 
     fn next_packet(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
@@ -31,7 +35,7 @@ impl Call {
                 {
                     tap.packet(now, Way::Out, &packet);
                 }
-                match written.ok().and_then(|len| transport.send_rtp(buffer, len)) {
+                match written.ok().and_then(|len| transport.send_rtp(now, buffer, len)) {
                     Some(transmit) => return Some(transmit),
                     None => self.stats.send_errors = self.stats.send_errors.saturating_add(1),
                 }

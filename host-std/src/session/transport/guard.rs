@@ -5,12 +5,13 @@
 //!
 //! A guard without keys is not plain RTP: while it waits for them nothing is sent and nothing that comes is believed.
 
-use dsp_core::guard::srtp::{FormerKeys, KeyAge, KeyError, Rollover, Srtp};
+use dsp_core::guard::srtp::{FormerKeys, KeyAge, KeyError, Rollover, Srtp, SrtpProfile};
 use dsp_core::guard::{PacketGuard, Plain, Unkeyed};
 use dsp_core::time::Ssrc;
 
 use super::by_sources::{BySources, either};
 use crate::sdp::SrtpKeys;
+use crate::session::outcome;
 use crate::session::own::{BoxedGuard, OwnGuard};
 use crate::session::stream::MAX_SOURCES;
 
@@ -29,10 +30,12 @@ static NONE: FormerKeys<FORMER> = FormerKeys::new();
 enum Protection {
     /// Nothing: plain RTP was agreed on.
     Plain,
-    /// Nothing may pass: there are no keys yet.
+    /// Nothing may pass: there is no guard of the user's own yet.
     Waiting,
-    /// SRTP with the keys of the description.
-    Keyed,
+    /// Nothing may pass: the handshake has come to no keys yet.
+    Handshake,
+    /// SRTP with this profile, by keys of the descriptions or of a handshake.
+    Keyed(SrtpProfile),
     /// The user's own.
     Own(BoxedGuard),
 }
@@ -63,12 +66,14 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// With the keys of the description; `own` goes first. `sources`: how many are heard at once.
-    pub(super) fn new(own: Option<&OwnGuard>, keys: Option<&SrtpKeys>, sources: usize) -> Self {
+    /// With the keys of the description, or to wait for those of a handshake; `own` goes first. `sources`: how many are heard
+    /// at once.
+    pub(super) fn new(own: Option<&OwnGuard>, keys: Option<&SrtpKeys>, handshake: bool, sources: usize) -> Self {
         let protection = match (own.map(OwnGuard::make), keys) {
             (Some(Some(own)), _) => Protection::Own(own),
             (Some(None), _) => Protection::Waiting,
-            (None, Some(_)) => Protection::Keyed,
+            (None, Some(keys)) => Protection::Keyed(keys.suite.profile()),
+            (None, None) if handshake => Protection::Handshake,
             (None, None) => Protection::Plain,
         };
         // Keys of another length than the suite's don't come out of a description: with them nothing would pass.
@@ -79,9 +84,9 @@ impl Guard {
     pub(super) fn get(&mut self) -> &mut dyn PacketGuard {
         match (&mut self.protection, &mut self.srtp) {
             (Protection::Own(own), _) => &mut **own,
-            (Protection::Keyed, Some(srtp)) => either!(srtp, own => &mut **own),
+            (Protection::Keyed(_), Some(srtp)) => either!(srtp, own => &mut **own),
             (Protection::Plain, _) => &mut self.plain,
-            (Protection::Waiting | Protection::Keyed, _) => &mut self.unkeyed,
+            (Protection::Waiting | Protection::Handshake | Protection::Keyed(_), _) => &mut self.unkeyed,
         }
     }
 
@@ -90,27 +95,57 @@ impl Guard {
         self.protection = Protection::Own(own);
     }
 
+    /// Keys will come of a handshake. Those that there are hold until then; plain RTP doesn't.
+    pub(super) fn wait(&mut self) {
+        if matches!(self.protection, Protection::Plain) {
+            self.protection = Protection::Handshake;
+        }
+    }
+
+    /// Keys that a handshake came to.
+    ///
+    /// # Errors
+    /// As for [`renew`](Self::renew).
+    pub(super) fn key(&mut self, keys: &SrtpKeys) -> Result<(), KeyError> {
+        if matches!(self.protection, Protection::Own(_) | Protection::Waiting) {
+            return Ok(());
+        }
+        self.renew(Some(keys), false)?;
+        self.protection = Protection::Keyed(keys.suite.profile());
+        Ok(())
+    }
+
     /// Whether keys are waited for: nothing is sent or heard.
     pub(super) fn waits(&self) -> bool {
-        matches!(self.protection, Protection::Waiting)
+        matches!(self.protection, Protection::Waiting | Protection::Handshake)
+    }
+
+    /// What that is to the user.
+    pub(super) fn protection(&self) -> outcome::Protection {
+        match &self.protection {
+            Protection::Plain => outcome::Protection::Plain,
+            Protection::Waiting | Protection::Handshake => outcome::Protection::Waiting,
+            Protection::Keyed(profile) => outcome::Protection::Srtp(*profile),
+            Protection::Own(_) => outcome::Protection::Own,
+        }
     }
 
     /// Whether datagrams are protected now: whatever passes has the key.
     pub(super) fn protects(&self) -> bool {
-        matches!(self.protection, Protection::Keyed | Protection::Own(_))
+        matches!(self.protection, Protection::Keyed(_) | Protection::Own(_))
     }
 
     /// How far the keys of the description have got through their lifetimes.
     pub(super) fn key_age(&self) -> KeyAge {
         match (&self.protection, &self.srtp) {
-            (Protection::Keyed, Some(srtp)) => either!(srtp, own => own.key_age()),
+            (Protection::Keyed(_), Some(srtp)) => either!(srtp, own => own.key_age()),
             _ => KeyAge::Fresh,
         }
     }
 
     /// Whether something was sent with `ssrc` under the present key: it can't begin anew then.
     pub(super) fn has_sent(&self, ssrc: Ssrc) -> bool {
-        matches!(self.protection, Protection::Keyed)
+        matches!(self.protection, Protection::Keyed(_))
             && self.srtp.as_ref().is_some_and(|srtp| either!(srtp, own => own.has_sent(ssrc)))
     }
 
@@ -142,10 +177,8 @@ impl Guard {
             (None, Some(new)) => self.srtp = Some(contexts(new, self.sources)?),
             (_, None) => {}
         }
-        match self.protection {
-            Protection::Plain | Protection::Keyed if new.is_some() => self.protection = Protection::Keyed,
-            Protection::Plain | Protection::Keyed => self.protection = Protection::Plain,
-            Protection::Waiting | Protection::Own(_) => {}
+        if matches!(self.protection, Protection::Plain | Protection::Handshake | Protection::Keyed(_)) {
+            self.protection = new.map_or(Protection::Plain, |keys| Protection::Keyed(keys.suite.profile()));
         }
         Ok(())
     }

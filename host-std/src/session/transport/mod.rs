@@ -5,10 +5,17 @@
 //! of its own, since each is a source of its own.
 
 mod by_sources;
+#[cfg(feature = "dtls")]
+mod dtls;
+#[cfg(feature = "ice")]
+mod gather;
 mod guard;
+#[cfg(feature = "ice")]
+mod ice;
 mod latch;
 mod path;
 mod reports;
+mod rtp_path;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,15 +26,19 @@ use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtcp::{Compound, CompoundRule};
 use dsp_core::wire::rtp::RtpPacket;
 
+#[cfg(feature = "ice")]
+pub(super) use gather::Gatherer;
 use guard::Guard;
 use latch::Latch;
 pub use latch::Latching;
 pub(super) use latch::unmapped;
 pub use path::{Claim, Path};
 pub(super) use reports::{Account, Report};
+pub(super) use rtp_path::Gathered;
+use rtp_path::RtpPath;
 
 use super::config::Settings;
-use super::outcome::{Channel, Incoming, Transmit};
+use super::outcome::{Channel, HandshakeFailure, Incoming, Protection, Transmit};
 use super::own::BoxedGuard;
 use crate::sdp::{self, NegotiatedTransport};
 
@@ -65,7 +76,10 @@ pub(super) struct Belief {
 #[repr(C)]
 pub(super) struct Transport {
     guard: Guard,
-    rtp: Box<dyn Path>,
+    /// Where SRTP's keys come from, if not from the descriptions.
+    #[cfg(feature = "dtls")]
+    dtls: Option<Box<dtls::Association>>,
+    rtp: RtpPath,
     rtcp: Box<dyn Path>,
     /// Of each stream, in their order; `None` for one that never was.
     reports: Vec<Option<Report>>,
@@ -90,15 +104,19 @@ pub(super) struct Here {
 }
 
 impl Transport {
-    pub(super) fn new(now: Instant, agreed: NegotiatedTransport, here: Here, settings: &Settings) -> Self {
-        let path = |channel, named| match &settings.path {
-            Some(own) => own.make(channel, named),
-            None => Box::new(Latch::new(settings.latching, named)) as Box<dyn Path>,
-        };
+    pub(super) fn new(
+        now: Instant,
+        agreed: NegotiatedTransport,
+        here: Here,
+        settings: &Settings,
+        mut gathered: Gathered,
+    ) -> Self {
         Self {
-            guard: Guard::new(settings.guard.as_ref(), agreed.srtp.as_ref(), settings.sources),
-            rtp: path(Channel::Rtp, agreed.remote_rtp),
-            rtcp: path(Channel::Rtcp, agreed.remote_rtcp),
+            guard: Guard::new(settings.guard.as_ref(), agreed.srtp.as_ref(), agreed.dtls.is_some(), settings.sources),
+            #[cfg(feature = "dtls")]
+            dtls: dtls::Association::agreed(now, &agreed, settings),
+            rtp: RtpPath::new(now, &agreed, &mut gathered, |named| plain(settings, Channel::Rtp, named)),
+            rtcp: plain(settings, Channel::Rtcp, agreed.remote_rtcp),
             reports: Vec::new(),
             conflicts: [None; CONFLICTS],
             alive: now,
@@ -124,10 +142,25 @@ impl Transport {
     ///
     /// # Errors
     /// As for [`check`](Self::check); nothing has changed then.
-    pub(super) fn renew(&mut self, now: Instant, agreed: NegotiatedTransport, here: Here) -> Result<(), KeyError> {
+    pub(super) fn renew(
+        &mut self,
+        now: Instant,
+        agreed: NegotiatedTransport,
+        here: Here,
+        settings: &Settings,
+        mut gathered: Gathered,
+    ) -> Result<(), KeyError> {
         let moved = agreed.remote_rtp != self.agreed.remote_rtp || here.named != self.here.named;
-        self.guard.renew(agreed.srtp.as_ref(), moved)?;
-        self.rtp.renegotiated(now, agreed.remote_rtp);
+        if agreed.dtls.is_some() {
+            self.guard.wait();
+        } else {
+            self.guard.renew(agreed.srtp.as_ref(), moved)?;
+        }
+        #[cfg(feature = "dtls")]
+        if agreed.dtls.as_ref().is_none_or(|agreed| !self.dtls.as_ref().is_some_and(|dtls| dtls.is(agreed))) {
+            self.dtls = dtls::Association::agreed(now, &agreed, settings);
+        }
+        self.rtp.renew(now, &agreed, &mut gathered, |named| plain(settings, Channel::Rtp, named));
         self.rtcp.renegotiated(now, agreed.remote_rtcp);
         // Whoever signals is there, and goes on after the goodbye that some phones say at each new offer.
         (self.alive, self.goodbye) = (now, None);
@@ -143,6 +176,11 @@ impl Transport {
     /// Whether something may be sent and heard: there are keys, if any are needed.
     pub(super) fn is_open(&self) -> bool {
         !self.guard.waits()
+    }
+
+    /// Whether packets may leave now: there are keys, if any are needed, and the path has somewhere to send to.
+    pub(super) fn may_send(&self, now: Instant) -> bool {
+        self.is_open() && self.rtp.may_send(now)
     }
 
     /// Whether whatever passes the guard has the key.
@@ -169,8 +207,9 @@ impl Transport {
         datagram: &'a mut [u8],
     ) -> Arrived<'a> {
         let kind = DatagramKind::of(datagram);
-        let path = if channel == Channel::Rtp { &mut self.rtp } else { &mut self.rtcp };
-        if !path.may_hear(from) {
+        let path = if channel == Channel::Rtp { &mut *self.rtp } else { &mut *self.rtcp };
+        let is_packet = matches!(kind, DatagramKind::Rtp | DatagramKind::Rtcp);
+        if is_packet && !path.may_hear(from) {
             return Arrived::Other(Incoming::Foreign, datagram);
         }
         let unprotected = match (kind, channel) {
@@ -178,6 +217,12 @@ impl Transport {
             (DatagramKind::Rtcp, Channel::Rtcp) => self.guard.get().unprotect_rtcp(datagram),
             (DatagramKind::Rtcp, Channel::Rtp) if self.agreed.rtcp_mux => self.guard.get().unprotect_rtcp(datagram),
             (DatagramKind::Rtp | DatagramKind::Rtcp, _) => return Arrived::Other(Incoming::Ignored, datagram),
+            #[cfg(feature = "dtls")]
+            (DatagramKind::Dtls, Channel::Rtp) if self.dtls.is_some() => {
+                let taken = self.shake_hands(now, from, datagram);
+                let incoming = if taken { Incoming::Handshake } else { Incoming::Foreign };
+                return Arrived::Other(incoming, datagram);
+            }
             _ if path.handshake(now, from, datagram) => return Arrived::Other(Incoming::Handshake, datagram),
             _ => return Arrived::Other(Incoming::Ignored, datagram),
         };
@@ -191,6 +236,52 @@ impl Transport {
         match Compound::parse(packet, CompoundRule::ReportOrBye) {
             Ok(compound) => Arrived::Rtcp(compound),
             Err(_) => Arrived::Other(Incoming::Ignored, packet),
+        }
+    }
+
+    /// A datagram of the handshake that the keys come from. Whether it was taken.
+    #[cfg(feature = "dtls")]
+    fn shake_hands(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
+        let Some(dtls) = &mut self.dtls else { return false };
+        // What came through the checks of ICE is the other side's, whichever of its addresses it is.
+        #[cfg(feature = "ice")]
+        let named = if self.rtp.ice().is_some() { from } else { self.rtp.remote() };
+        #[cfg(not(feature = "ice"))]
+        let named = self.rtp.remote();
+        let taken = dtls.receive(now, from, named, datagram);
+        if let Some(keys) = dtls.take_keys() {
+            // Whoever has the key of the certificate is the other side, wherever it is.
+            if self.guard.key(&keys).is_ok() {
+                self.rtp.hear(now, from, Claim::Authentic);
+                self.alive = now;
+            } else {
+                dtls.refuse_keys();
+            }
+        }
+        if dtls.is_closed() {
+            self.goodbye = self.goodbye.or(Some(now));
+        }
+        taken
+    }
+
+    /// Why the call can't have keys.
+    pub(super) fn handshake_failure(&self) -> Option<HandshakeFailure> {
+        #[cfg(feature = "dtls")]
+        return self.dtls.as_ref().and_then(|dtls| dtls.failure());
+        #[cfg(not(feature = "dtls"))]
+        None
+    }
+
+    /// How datagrams are protected now.
+    pub(super) fn protection(&self) -> Protection {
+        self.guard.protection()
+    }
+
+    /// What tells the other side that the call is over, besides goodbyes.
+    pub(super) fn close(&mut self) {
+        #[cfg(feature = "dtls")]
+        if let Some(dtls) = &mut self.dtls {
+            dtls.close();
         }
     }
 
@@ -294,13 +385,17 @@ impl Transport {
 
     /// Whether a report of the stream with this number is due.
     pub(super) fn report_is_due(&self, now: Instant, index: usize) -> bool {
-        self.is_open() && self.told(index).is_some_and(|report| report.next_deadline() <= now)
+        self.may_send(now) && self.told(index).is_some_and(|report| report.next_deadline() <= now)
     }
 
     /// When to ask for what leaves again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let reports = self.reports.iter().flatten().map(Report::next_deadline).filter(|_| self.is_open());
+        let reports = self.reports.iter().flatten().map(Report::next_deadline);
+        // Whatever the time: sending that is over does not begin again by itself.
+        let reports = reports.filter(|_| self.may_send(Instant::ZERO));
         let paths = [self.rtp.next_deadline(), self.rtcp.next_deadline()].into_iter().flatten();
+        #[cfg(feature = "dtls")]
+        let paths = paths.chain(self.dtls.as_ref().and_then(|dtls| dtls.next_deadline()));
         reports.chain(paths).min()
     }
 
@@ -317,7 +412,10 @@ impl Transport {
     }
 
     /// Protects and addresses an RTP packet of `len` bytes.
-    pub(super) fn send_rtp(&mut self, buffer: &mut [u8], len: usize) -> Option<Transmit> {
+    pub(super) fn send_rtp(&mut self, now: Instant, buffer: &mut [u8], len: usize) -> Option<Transmit> {
+        if !self.may_send(now) {
+            return None;
+        }
         let len = self.guard.get().protect_rtp(buffer, len).ok()?;
         Some(self.addressed(len, self.rtp.remote(), Channel::Rtp))
     }
@@ -348,6 +446,13 @@ impl Transport {
 
     /// The next datagram of the paths' own.
     pub(super) fn send_own(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        #[cfg(feature = "dtls")]
+        if self.agreed.has_remote()
+            && self.rtp.may_send(now)
+            && let Some((len, to)) = self.dtls.as_mut().and_then(|dtls| dtls.transmit(now, self.rtp.remote(), buffer))
+        {
+            return Some(self.addressed(len, to, Channel::Rtp));
+        }
         if let Some((len, to)) = self.rtp.transmit(now, buffer) {
             return Some(self.addressed(len, to, Channel::Rtp));
         }
@@ -362,6 +467,47 @@ impl Transport {
 
     /// Bytes on the heap.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.guard.heap_bytes() + self.reports.iter().flatten().map(Report::memory_bytes).sum::<usize>()
+        #[cfg(feature = "dtls")]
+        let handshake = self.dtls.as_ref().map_or(0, |dtls| dtls.heap_bytes());
+        #[cfg(not(feature = "dtls"))]
+        let handshake = 0;
+        handshake + self.guard.heap_bytes() + self.reports.iter().flatten().map(Report::memory_bytes).sum::<usize>()
+    }
+}
+
+/// A path without ICE: the user's own, or latching.
+fn plain(settings: &Settings, channel: Channel, named: SocketAddr) -> Box<dyn Path> {
+    match &settings.path {
+        Some(own) => own.make(channel, named),
+        None => Box::new(Latch::new(settings.latching, named)),
+    }
+}
+
+/// What ICE alone knows; nothing of a path without it.
+#[cfg(feature = "ice")]
+impl Transport {
+    /// One more address of the other side; whether it is new.
+    pub(super) fn add_candidate(&mut self, now: Instant, candidate: &sdp::IceCandidate) -> bool {
+        self.rtp.ice_mut().is_some_and(|ice| ice.trickled(now, candidate))
+    }
+
+    /// What looks for our candidates.
+    pub(super) fn gatherer(&mut self) -> Option<&mut Gatherer> {
+        self.rtp.ice_mut().map(ice::IcePath::gatherer)
+    }
+
+    /// The other side's address in use, if we say which it is.
+    pub(super) fn selected_by_us(&self) -> Option<SocketAddr> {
+        self.rtp.ice()?.selected_by_us()
+    }
+
+    /// Why the call should end.
+    pub(super) fn ice_ending(&self, now: Instant) -> Option<super::outcome::Ending> {
+        self.rtp.ice()?.ending(now)
+    }
+
+    /// How the checks go.
+    pub(super) fn ice_stats(&self) -> Option<super::outcome::IceStats> {
+        Some(self.rtp.ice()?.stats())
     }
 }

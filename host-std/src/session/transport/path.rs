@@ -30,7 +30,14 @@ pub trait Path: Send {
     /// Where to send.
     fn remote(&self) -> SocketAddr;
 
-    /// Whether a datagram from this address could be taken at all: the guard need not look at others.
+    /// Whether anything but the path's own datagrams may be sent there now.
+    fn may_send(&self, now: Instant) -> bool {
+        let _ = now;
+        true
+    }
+
+    /// Whether a datagram from this address could be taken at all: the guard need not look at others. What is
+    /// neither RTP nor RTCP is for [`handshake`](Self::handshake), wherever it comes from.
     fn may_hear(&self, from: SocketAddr) -> bool;
 
     /// Whether a packet from this address that can't move the path is taken: RTCP on RTP's port.

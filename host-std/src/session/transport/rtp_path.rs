@@ -1,0 +1,109 @@
+//! The path that a call's RTP takes: by the checks of ICE where both sides agreed on that, else latching or the user's own.
+
+use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
+
+use dsp_core::time::Instant;
+
+use super::Path;
+#[cfg(feature = "ice")]
+use super::gather::Gatherer;
+#[cfg(feature = "ice")]
+use super::ice::IcePath;
+use crate::sdp::NegotiatedTransport;
+
+/// One of both.
+pub(super) enum RtpPath {
+    /// Latching, or the user's own.
+    Plain(Box<dyn Path>),
+    /// ICE.
+    #[cfg(feature = "ice")]
+    Ice(Box<IcePath>),
+}
+
+/// What a path by ICE is made of besides what was agreed on. There is nothing in it without ICE.
+#[derive(Default)]
+pub(in crate::session) struct Gathered {
+    /// Our candidates, if they are new.
+    #[cfg(feature = "ice")]
+    pub(in crate::session) gatherer: Option<Gatherer>,
+    /// For the waits between two checks.
+    #[cfg(feature = "ice")]
+    pub(in crate::session) seed: u32,
+}
+
+impl RtpPath {
+    /// The path of a new call. `plain` makes one without ICE.
+    pub(super) fn new(
+        now: Instant,
+        agreed: &NegotiatedTransport,
+        gathered: &mut Gathered,
+        plain: impl FnOnce(SocketAddr) -> Box<dyn Path>,
+    ) -> Self {
+        #[cfg(feature = "ice")]
+        if let (Ok(ice), Some(gatherer)) = (&agreed.ice, gathered.gatherer.take()) {
+            return Self::Ice(Box::new(IcePath::new(now, agreed.remote_rtp, ice, gatherer, gathered.seed)));
+        }
+        #[cfg(not(feature = "ice"))]
+        let _ = (now, gathered);
+        Self::Plain(plain(agreed.remote_rtp))
+    }
+
+    /// What a later offer and answer came to.
+    pub(super) fn renew(
+        &mut self,
+        now: Instant,
+        agreed: &NegotiatedTransport,
+        gathered: &mut Gathered,
+        plain: impl FnOnce(SocketAddr) -> Box<dyn Path>,
+    ) {
+        #[cfg(feature = "ice")]
+        match (&mut *self, &agreed.ice) {
+            (Self::Ice(path), Ok(ice)) => {
+                if let Some(gatherer) = gathered.gatherer.take() {
+                    *path.gatherer() = gatherer;
+                }
+                path.renew(now, ice);
+            }
+            (Self::Ice(_), Err(_)) | (Self::Plain(_), Ok(_)) => *self = Self::new(now, agreed, gathered, plain),
+            (Self::Plain(_), Err(_)) => {}
+        }
+        #[cfg(not(feature = "ice"))]
+        let _ = (gathered, plain);
+        self.renegotiated(now, agreed.remote_rtp);
+    }
+
+    /// The path by ICE, if it is one.
+    #[cfg(feature = "ice")]
+    pub(super) fn ice(&self) -> Option<&IcePath> {
+        if let Self::Ice(path) = self { Some(path) } else { None }
+    }
+
+    /// The path by ICE, if it is one.
+    #[cfg(feature = "ice")]
+    pub(super) fn ice_mut(&mut self) -> Option<&mut IcePath> {
+        if let Self::Ice(path) = self { Some(path) } else { None }
+    }
+}
+
+impl Deref for RtpPath {
+    type Target = dyn Path;
+
+    fn deref(&self) -> &(dyn Path + 'static) {
+        match self {
+            Self::Plain(path) => &**path,
+            #[cfg(feature = "ice")]
+            Self::Ice(path) => &**path,
+        }
+    }
+}
+
+impl DerefMut for RtpPath {
+    fn deref_mut(&mut self) -> &mut (dyn Path + 'static) {
+        match self {
+            Self::Plain(path) => &mut **path,
+            #[cfg(feature = "ice")]
+            Self::Ice(path) => &mut **path,
+        }
+    }
+}
