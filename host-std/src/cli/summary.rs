@@ -9,7 +9,7 @@ use host_std::session::{Call, CallStats, EchoStatus};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::tell;
+use super::{ice, tell};
 
 /// Says on stderr what was agreed on.
 pub(super) fn describe(call: &Call) {
@@ -54,9 +54,13 @@ const SILENT: Duration = Duration::from_secs(10);
 /// Says on stderr when nothing comes of the other side any more, and when it is back; and one line that is written over
 /// and over, where somebody watches.
 pub(super) async fn display(mut watching: watch::Receiver<Status>, interactive: bool) {
+    let mut addresses = ice::Watch::default();
     let (mut silent, line) = (false, if interactive { "\r\n" } else { "\n" });
     while watching.changed().await.is_ok() {
         let status = *watching.borrow_and_update();
+        if let Some(what) = addresses.line(status.stats.ice.as_ref()) {
+            tell(&format!("{what}{line}"));
+        }
         let now_silent = status.silence.is_some_and(|silence| silence >= SILENT);
         if now_silent != silent {
             silent = now_silent;
@@ -97,6 +101,8 @@ fn ended_text(ended: &Ended) -> &'static str {
         Ended::HungUp => "hung up",
         Ended::Bye => "the other side hung up",
         Ended::Silence(_) => "nothing came from the other side any more",
+        Ended::ChecksFailed => "no address of the other side answered",
+        Ended::ConsentGone => "the other side doesn't answer any more",
         Ended::TimeOver => "time over",
         Ended::Socket(_) => "the socket failed",
         Ended::Sound(_) => "the call can't have the device's sound",
@@ -223,6 +229,9 @@ pub(super) fn text(
     }
     if stats.foreign_goodbyes > 0 {
         lines.push(format!("  goodbyes    {} were not believed: not of whom was heard", stats.foreign_goodbyes));
+    }
+    if let Some(checks) = &stats.ice {
+        lines.push(format!("  ice         {}", ice::text(checks)));
     }
     if let Some(round_trip) = stats.round_trip {
         lines.push(format!("  round trip  {:.1} ms", round_trip.as_micros() as f64 / 1_000.0));
@@ -363,6 +372,7 @@ pub(super) fn json(
         "left": stats.sources.left,
         "packets_not_heard": stats.sources.unheard(),
     });
+    call["ice"] = ice::json(stats.ice.as_ref());
     // Plain numbers: they are always JSON.
     call["sound"] = json!(stats.sound.as_ref().map(CallSoundFigures::from));
     call["findings"] = json!(stats.findings().map(FindingRow::from).collect::<Vec<_>>());

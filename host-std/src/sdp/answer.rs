@@ -98,7 +98,8 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
         medias[place] = write::audio(local, ours, &written);
         streams[own] = Some(stream);
     }
-    let attributes = write::group(transport.bundle.iter().map(String::as_str)).into_iter().chain(ice::of_session(spoken)).collect();
+    let attributes =
+        write::group(transport.bundle.iter().map(String::as_str)).into_iter().chain(ice::of_session(spoken)).collect();
     // RFC 3264, 6: the t= line is the offer's.
     let text = write::session(local, attributes, medias, offer.session.times.into_iter().take(1).collect());
     Ok((text, Negotiated::of(transport, streams, refused)?))

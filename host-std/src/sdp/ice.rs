@@ -165,13 +165,15 @@ impl IceCandidate {
 
     fn read(value: &str) -> Option<CandidateLine> {
         let mut fields = value.split_whitespace();
-        let foundation = fields.next().filter(|text| (1..=32).contains(&text.len()) && text.bytes().all(is_ice_char))?;
+        let foundation =
+            fields.next().filter(|text| (1..=32).contains(&text.len()) && text.bytes().all(is_ice_char))?;
         let component: u16 = fields.next()?.parse().ok()?;
         let transport = fields.next()?;
         let priority = fields.next()?.parse().ok().filter(|priority| (1..1 << 31).contains(priority))?;
         let host = fields.next()?;
         let port: u16 = fields.next()?.parse().ok()?;
-        let kind = fields.next().filter(|word| *word == "typ").and_then(|_| CandidateKind::from_name(fields.next()?))?;
+        let kind =
+            fields.next().filter(|word| *word == "typ").and_then(|_| CandidateKind::from_name(fields.next()?))?;
         if component != 1 || !transport.eq_ignore_ascii_case("udp") || port == 0 {
             return Some(CandidateLine::Unusable);
         }
@@ -350,10 +352,8 @@ pub(super) fn of_session(ice: Option<&LocalIce>) -> Vec<Attribute> {
 
 /// What the section says that carries the packets.
 pub(super) fn of_section(ice: &LocalIce) -> Vec<Attribute> {
-    let mut attributes = vec![
-        attribute("ice-ufrag", ice.credentials.ufrag.clone()),
-        attribute("ice-pwd", ice.credentials.pwd.clone()),
-    ];
+    let mut attributes =
+        vec![attribute("ice-ufrag", ice.credentials.ufrag.clone()), attribute("ice-pwd", ice.credentials.pwd.clone())];
     attributes.extend(ice.candidates.iter().map(|candidate| attribute("candidate", candidate.to_attribute())));
     if let Some(selected) = ice.selected {
         attributes.push(attribute("remote-candidates", format!("1 {} {}", selected.ip(), selected.port())));
@@ -479,7 +479,9 @@ mod tests {
         let [one, other] = [(); 2].map(|()| IceCredentials::generate().unwrap());
         assert!(one.is_valid() && one != other && (one.ufrag.len(), one.pwd.len()) == (8, 24));
         assert!(!format!("{one:?}").contains(&one.pwd));
-        for (ufrag, pwd) in [("abc", "1234567890123456789012"), ("abcd", "123456789012345678901"), ("ab-d", "1234567890123456789012")] {
+        for (ufrag, pwd) in
+            [("abc", "1234567890123456789012"), ("abcd", "123456789012345678901"), ("ab-d", "1234567890123456789012")]
+        {
             assert!(!IceCredentials { ufrag: ufrag.into(), pwd: pwd.into() }.is_valid());
         }
     }

@@ -67,7 +67,8 @@ pub use dsp_core::guard::srtp::MasterKey;
 pub use error::{Kind, SdpError};
 pub use format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 pub use ice::{
-    CandidateKind, CandidateLine, IceCandidate, IceCredentials, LocalIce, MAX_CANDIDATES, NegotiatedIce, NoIce, RemoteIce,
+    CandidateKind, CandidateLine, IceCandidate, IceCredentials, LocalIce, MAX_CANDIDATES, NegotiatedIce, NoIce,
+    RemoteIce,
 };
 pub use local::{LocalMedia, LocalStream};
 pub use offer::{Offered, offer, offered};

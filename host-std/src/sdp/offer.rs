@@ -5,8 +5,8 @@ use sdp_types::Media;
 
 use super::bundle::{self, Description};
 use super::error::{Kind, SdpError};
-use super::ice;
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
+use super::ice;
 use super::read::{Audio, Profile};
 use super::write::{self, Carries, OurAudio};
 use super::{LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};

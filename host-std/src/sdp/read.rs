@@ -13,8 +13,8 @@ use sdp_types::{Attribute, Media, Session};
 
 use super::crypto::{CryptoError, CryptoLine};
 use super::error::{Kind, SdpError, quote};
-use super::ice::{self, RemoteIce};
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
+use super::ice::{self, RemoteIce};
 use super::{Direction, LocalMedia, MAX_FORMATS, MAX_LINES, MAX_SDP_BYTES, MAX_STREAMS};
 use crate::registry::CodecFormat;
 

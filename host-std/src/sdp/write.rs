@@ -4,8 +4,8 @@ use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Origin, Session
 
 use super::crypto::CryptoLine;
 use super::error::SdpError;
-use super::ice;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
+use super::ice;
 use super::{Direction, LocalIce, LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
 use crate::registry::is_token;
 

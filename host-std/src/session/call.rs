@@ -359,7 +359,8 @@ impl Call {
     /// unless servers are asked for candidates.
     pub fn next_deadline(&self) -> Option<Instant> {
         #[cfg(feature = "ice")]
-        if let Some(query) = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref()).and_then(|own| own.next_deadline()) {
+        if let Some(query) = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref()).and_then(|own| own.next_deadline())
+        {
             let running = self.transport.as_ref().and_then(Transport::next_deadline);
             return Some(running.map_or(query, |running| running.min(query)));
         }

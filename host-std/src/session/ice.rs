@@ -63,8 +63,7 @@ impl OwnIce {
             return Ok(None);
         }
         let place = (local.address, local.rtp_port);
-        let mut own =
-            Self { config, gatherer: None, place, restart: false, early: Vec::new(), drawn: 0 };
+        let mut own = Self { config, gatherer: None, place, restart: false, early: Vec::new(), drawn: 0 };
         local.ice = Some(LocalIce {
             credentials: own.draw(identity)?,
             lite: own.config.mode == IceMode::Lite,

@@ -50,10 +50,12 @@ pub use denoiser::HostNoise;
 pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, ToneDetection, sign};
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
-pub use metering::{CallSound, Fault, Finding, Place};
-pub use outcome::{CallError, CallStats, Channel, Directions, Ending, IcePair, IceState, IceStats, Incoming, Missed, Transmit};
 #[cfg(feature = "ice")]
 pub use ice::{IceConfig, IceMode};
+pub use metering::{CallSound, Fault, Finding, Place};
+pub use outcome::{
+    CallError, CallStats, Channel, Directions, Ending, IcePair, IceState, IceStats, Incoming, Missed, Transmit,
+};
 pub use own::{
     BoxedBlock, BoxedFloatBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy,
 };

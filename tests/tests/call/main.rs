@@ -3,6 +3,7 @@
 mod digits;
 mod fates;
 mod goodbye;
+mod ice;
 mod keys;
 mod long_call;
 mod mos;

@@ -6,8 +6,8 @@ use dsp_core::time::Instant;
 
 use super::Call;
 use crate::sdp::{CandidateLine, IceCandidate, LocalIce, Negotiated};
-use crate::session::outcome::{CallError, Transmit};
 use crate::session::outcome::Channel;
+use crate::session::outcome::{CallError, Transmit};
 use crate::session::transport::Gathered;
 
 /// The most lines of a fragment that are read.

@@ -48,7 +48,12 @@ pub(in crate::session) struct Gatherer {
 impl Gatherer {
     /// Host candidates of the call's address (the best) and of others at the same port; queries to `servers`, whose
     /// transaction ids `random` is for.
-    pub(in crate::session) fn new(base: SocketAddr, others: &[IpAddr], servers: &[SocketAddr], random: &[u8; 32]) -> Self {
+    pub(in crate::session) fn new(
+        base: SocketAddr,
+        others: &[IpAddr],
+        servers: &[SocketAddr],
+        random: &[u8; 32],
+    ) -> Self {
         let mut hosts = vec![base];
         for other in others {
             let address = SocketAddr::new(other.to_canonical(), base.port());
@@ -56,9 +61,10 @@ impl Gatherer {
                 hosts.push(address);
             }
         }
-        let found = hosts.iter().zip(0u16..).map(|(host, at)| {
-            IceCandidate::new(CandidateKind::Host, *host, *host, u16::MAX - at)
-        });
+        let found = hosts
+            .iter()
+            .zip(0u16..)
+            .map(|(host, at)| IceCandidate::new(CandidateKind::Host, *host, *host, u16::MAX - at));
         let found = found.collect();
         let queries = servers.iter().zip(0u8..).map(|(server, at)| {
             let mut transaction = [0; 12];
@@ -174,7 +180,7 @@ fn mapped_address(message: &[u8]) -> Option<SocketAddr> {
 
 /// An address under a mask of 16 bytes (RFC 8489, 14.2).
 fn address(value: &[u8], mask: &[u8]) -> Option<SocketAddr> {
-    let [_, family, port @ .., ] = value else { return None };
+    let [_, family, port @ ..] = value else { return None };
     let masked = |at: usize| Some(port.get(at)? ^ mask.get(if at < 2 { at } else { at - 2 })?);
     let number = u16::from_be_bytes([masked(0)?, masked(1)?]);
     let ip: IpAddr = match family {
