@@ -35,7 +35,7 @@ use super::config::{Settings, Spare};
 use super::digits::DigitQueue;
 use super::front::NO_SOUND;
 #[cfg(feature = "ice")]
-use super::ice::OwnIce;
+use super::ice::{IceConfig, OwnIce};
 use super::keys::OwnKeys;
 use super::metering::Meters;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Missed, Transmit};
@@ -83,7 +83,7 @@ impl Call {
     /// [`MAX_SOURCES`](super::MAX_SOURCES), [`CallError::BufferBytes`] for a budget that doesn't hold a packet of each.
     pub fn new(config: CallConfig) -> Result<Self, CallError> {
         #[cfg(feature = "ice")]
-        let ice = config.path.is_none().then(|| config.ice.clone()).unwrap_or_default();
+        let ice = if config.path.is_none() { config.ice.clone() } else { IceConfig::default() };
         let (mut local, settings, identity) = config.split()?;
         #[cfg(feature = "ice")]
         let ice = OwnIce::new(ice, &identity, &mut local)?;
