@@ -1,10 +1,10 @@
-//! DTMF: a second of digits, pauses and noise is heard, in frames of 20 ms; the time is of a frame.
+//! DTMF: a second of digits, pauses and noise is heard, in frames of 20 ms; the time is of a frame. And tones of a call in the same.
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use dsp_core::sample::Sample;
-use dsp_core::tone::{Digit, DtmfConfig, DtmfDetector, DtmfGenerator, DtmfTone};
+use dsp_core::tone::{Country, Digit, DtmfConfig, DtmfDetector, DtmfGenerator, DtmfTone, ProgressDetector};
 
 /// Frames of all digits, half of them pauses, in noise 40 dB below full scale.
 fn digits<S: Sample>(sample_rate_hz: u32) -> Vec<Vec<S>> {
@@ -29,18 +29,31 @@ fn ours<S: Sample>(c: &mut Criterion, rate_hz: u32, body: &str) {
     let frames = digits::<S>(rate_hz);
     let config = DtmfConfig { sample_rate_hz: rate_hz, ..DtmfConfig::default() };
     let mut detector = DtmfDetector::new(config).expect("a rate that there is");
-    let mut group = c.benchmark_group(format!("DTMF heard, 20 ms at {} kHz", rate_hz / 1_000));
+    let mut group = c.benchmark_group(format!("DTMF heard{body}, 20 ms at {} kHz", rate_hz / 1_000));
     let mut next = frames.iter().cycle();
-    group.bench_function(BenchmarkId::from_parameter(format!("ours {body}")), |b| {
+    group.bench_function(BenchmarkId::from_parameter("ours"), |b| {
         b.iter(|| detector.hear(black_box(next.next().expect("a cycle")), |digit| _ = black_box(digit)));
     });
     group.finish();
 }
 
+/// The tones of two countries: one of few frequencies, and one of many.
+fn tones(c: &mut Criterion) {
+    let frames = digits::<i16>(8_000);
+    for code in ["de", "us"] {
+        let country = Country::of(code).expect("a country that there is");
+        let mut detector = ProgressDetector::new(8_000, country).expect("a rate that there is");
+        let mut next = frames.iter().cycle();
+        c.benchmark_group(format!("tones of {} heard, 20 ms at 8 kHz", country.name)).bench_function("ours", |b| {
+            b.iter(|| detector.hear(black_box(next.next().expect("a cycle")), |tone| _ = black_box(tone)));
+        });
+    }
+}
+
 fn dtmf(c: &mut Criterion) {
     for rate_hz in [8_000, 16_000, 48_000] {
-        ours::<i16>(c, rate_hz, "i16");
-        ours::<f32>(c, rate_hz, "f32");
+        ours::<i16>(c, rate_hz, "");
+        ours::<f32>(c, rate_hz, " in f32");
     }
     #[cfg(feature = "c-peers")]
     {
@@ -53,5 +66,5 @@ fn dtmf(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, dtmf);
+criterion_group!(benches, dtmf, tones);
 criterion_main!(benches);

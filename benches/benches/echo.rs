@@ -1,5 +1,6 @@
-//! The echo canceller, 10 ms through a front end: with every part and without some, at each kind of rate. Peers are timed by
-//! `tests/quality/echo.py --time`, on the same scenes that they are scored on.
+//! The echo canceller, 10 ms through a front end: with every part and without some, at each kind of rate. With the features
+//! `c-peers` and `sonora`, 20 ms of speexdsp's with its preprocessor and of AEC3, as the crate sonora has it, beside ours. AEC3 in
+//! C++ is timed by `tests/quality/echo.py --time`.
 
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
 use dsp_core::echo::{EchoCanceller, EchoConfig, EveryPart, FewParts, WideEchoCanceller};
@@ -41,6 +42,14 @@ impl Scene {
             .collect();
         Self { far, near, at: 0 }
     }
+
+    /// The next samples of microphone and loudspeaker.
+    #[cfg(any(feature = "c-peers", feature = "sonora"))]
+    fn next<const N: usize>(&mut self) -> (&[i16; N], &[i16; N]) {
+        let at = self.at;
+        self.at = (at + N) % self.near.len();
+        (self.near[at..].first_chunk().expect("whole blocks"), self.far[at..].first_chunk().expect("whole blocks"))
+    }
 }
 
 impl Media for Scene {
@@ -62,6 +71,12 @@ impl Media for Scene {
 
 /// Ten milliseconds of the front end, after six seconds in which the canceller has learnt the room.
 fn bench<B: CaptureBlock<f32>, const BLOCK: usize>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, block: B) {
+    let mut tick = learnt::<B, BLOCK>(block);
+    group.bench_function(name, |b| b.iter(&mut tick));
+}
+
+/// What is done each 10 ms, after those six seconds.
+fn learnt<B: CaptureBlock<f32>, const BLOCK: usize>(block: B) -> impl FnMut() {
     let rate_hz = BLOCK * 100;
     let config = FrontConfig { sample_rate_hz: rate_hz as u32, ..FrontConfig::default() };
     let block = InFloat::<_, BLOCK>::new(block, config.sample_rate_hz).expect("room for 10 ms");
@@ -81,7 +96,52 @@ fn bench<B: CaptureBlock<f32>, const BLOCK: usize>(group: &mut BenchmarkGroup<'_
         }
     };
     (0..600).for_each(|_| tick());
-    group.bench_function(name, |b| b.iter(&mut tick));
+    tick
+}
+
+/// Beside those of others, 20 ms of the same scene: speexdsp does better in frames of 20 ms than of 10.
+fn beside(c: &mut Criterion) {
+    let mut group = c.benchmark_group("echo canceller, 130 ms tail, 20 ms at 16 kHz");
+    let canceller = EchoCanceller::<EveryPart, 160, 13>::new(EchoConfig::default()).expect("it has the memory");
+    let mut tick = learnt::<_, 160>(canceller);
+    group.bench_function("ours", |b| {
+        b.iter(|| {
+            tick();
+            tick();
+        });
+    });
+    #[cfg(feature = "c-peers")]
+    {
+        let mut speex = media_core_benches::speexdsp::EchoCanceller::<320>::new(2_048, 16_000);
+        let mut scene = Scene::new(16_000);
+        let mut frame = || {
+            let (near, far) = scene.next::<320>();
+            std::hint::black_box(speex.process(near, far));
+        };
+        (0..300).for_each(|_| frame());
+        group.bench_function("speexdsp and preprocessor", |b| b.iter(&mut frame));
+    }
+    #[cfg(feature = "sonora")]
+    {
+        use sonora::config::EchoCanceller as Aec3;
+        use sonora::{AudioProcessing, Config, StreamConfig};
+        let config = Config { echo_canceller: Some(Aec3::default()), ..Config::default() };
+        let mono = StreamConfig::new(16_000, 1);
+        let mut peer = AudioProcessing::builder().config(config).capture_config(mono).render_config(mono).build();
+        let mut scene = Scene::new(16_000);
+        let mut frame = || {
+            for _ in 0..2 {
+                let (near, far) = scene.next::<160>();
+                let mut out = [0; 160];
+                peer.process_render_i16(far, &mut out).expect("10 ms");
+                peer.process_capture_i16(near, &mut out).expect("10 ms");
+                std::hint::black_box(out);
+            }
+        };
+        (0..300).for_each(|_| frame());
+        group.bench_function("sonora AEC3", |b| b.iter(&mut frame));
+    }
+    group.finish();
 }
 
 fn echo(c: &mut Criterion) {
@@ -109,5 +169,5 @@ fn echo(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, echo);
+criterion_group!(benches, echo, beside);
 criterion_main!(benches);

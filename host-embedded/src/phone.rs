@@ -48,18 +48,21 @@
 //! # Ok::<(), host_embedded::phone::PhoneError>(())
 //! ```
 
-use core::fmt;
+mod config;
+#[cfg(test)]
+mod tests;
 
-use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, FrontError, Latency, NoBlock, Step};
-use dsp_core::process::biquad::BiquadDesign;
-use dsp_core::receive::{ConfigError, DelayConfig, Played, ReceiveError, Received, ReceiverStats};
-use dsp_core::send::{PacketLengthError, SendError, SendStats, SenderConfig};
-use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
+use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, Latency, NoBlock, Step};
+use dsp_core::receive::{EventReport, Played, ReceiveError, Received, ReceiverStats};
+use dsp_core::send::{KeyPress, SendError, SendStats};
+use dsp_core::time::{Duration, Instant};
 use embassy_futures::select::{Either, select};
 
 use crate::parts::{G711, G711Parts, Parts, PhoneCodecs, PhoneMemory, PhoneParts};
 use crate::port::{AudioPort, PortDelay};
 use crate::stream::{PhoneStream, TICK_MS};
+
+pub use config::{KeyError, PhoneConfig, PhoneError};
 
 /// Rate of microphone and loudspeaker of a G.711 phone.
 pub const SAMPLE_RATE_HZ: u32 = G711::SAMPLE_RATE_HZ;
@@ -94,74 +97,6 @@ pub trait Network {
     /// board knows better.
     fn intake_budget(&self) -> Duration {
         INTAKE_BUDGET
-    }
-}
-
-/// How a phone is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct PhoneConfig {
-    /// What it sends: of G.711 payload type 0 is mu-law, 8 is A-law. SSRC, sequence number and timestamp should
-    /// be random, the sequence number below 2^15 if SRTP is put around it.
-    pub sender: SenderConfig,
-    /// Bounds of the playout delay.
-    pub delay: DelayConfig,
-    /// Whether levels of microphone and loudspeaker are measured.
-    pub meters: bool,
-    /// A filter of the microphone, designed for the phone's rate: a high-pass against rumble and DC. Designed in a
-    /// constant it needs no float.
-    pub high_pass: Option<BiquadDesign>,
-}
-
-impl Default for PhoneConfig {
-    /// Mu-law in packets of 20 ms from SSRC 0, the delay of a conversation, at most 200 ms, which is what the receiver has
-    /// room for, no meters and no high-pass.
-    fn default() -> Self {
-        let sender = SenderConfig {
-            ssrc: Ssrc(0),
-            first_seq: Seq(0),
-            first_timestamp: RtpTime(0),
-            payload_type: PayloadType::PCMU,
-            ptime_ms: 20,
-        };
-        let delay = DelayConfig { max_ms: 200, ..DelayConfig::conversation() };
-        Self { sender, delay, meters: false, high_pass: None }
-    }
-}
-
-/// Why a phone can't be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum PhoneError {
-    /// The receiver's configuration.
-    Receiver(ConfigError),
-    /// The packets to send can't have this length.
-    Sender(PacketLengthError),
-    /// None of its codecs is sent as this.
-    PayloadType(PayloadType),
-    /// The device side.
-    Front(FrontError),
-}
-
-impl fmt::Display for PhoneError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Receiver(_) => write!(f, "the receiver can't be made"),
-            Self::Sender(_) => write!(f, "the sender can't be made"),
-            Self::Front(_) => write!(f, "the device side can't be made"),
-            Self::PayloadType(payload_type) => write!(f, "no codec is sent as payload type {}", payload_type.get()),
-        }
-    }
-}
-
-impl core::error::Error for PhoneError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Receiver(error) => Some(error),
-            Self::Sender(error) => Some(error),
-            Self::Front(error) => Some(error),
-            Self::PayloadType(_) => None,
-        }
     }
 }
 
@@ -315,6 +250,26 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         self.front.step(&mut self.stream, datagram)
     }
 
+    /// Presses a key once those before it are through; eight may wait. It goes out as telephone events (RFC 4733), in place of
+    /// what the microphone hears.
+    ///
+    /// # Errors
+    /// [`KeyError`] if no events were agreed on, or too many keys wait.
+    pub fn press(&mut self, key: KeyPress) -> Result<(), KeyError> {
+        self.stream.press(key)
+    }
+
+    /// Lets go of the key that is pressed, before its time.
+    pub fn release(&mut self) {
+        self.stream.release();
+    }
+
+    /// What there is to tell at `now` of the other side's keys: each is told once when it begins and once when it has ended. To be
+    /// asked each tick until there is none; four are remembered.
+    pub fn next_event(&mut self, now: Instant) -> Option<EventReport> {
+        self.stream.next_event(now)
+    }
+
     /// So many samples of the microphone were lost, and nothing was played meanwhile: time goes on without them.
     pub fn skip(&mut self, samples: usize) {
         self.stream.pause(samples);
@@ -350,267 +305,5 @@ impl PortDelay {
             })
         };
         Latency { capture: length(self.capture), playback: length(self.playback) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::parts::Wideband;
-    use crate::pump::Pump;
-    use crate::sim::{SimClock, SimNetwork, SimPort};
-    use core::cell::{Cell, RefCell};
-    use dsp_core::codec::g711::Pcmu;
-    use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
-    use dsp_core::codec::{Decoder, Encoder, PayloadTable};
-    use dsp_core::front::Near;
-    use dsp_core::process::activity::NoDetector;
-    use dsp_core::receive::strategy::Standard;
-    use dsp_core::wire::rtp::{RtpHeader, RtpPacket};
-    use embassy_futures::block_on;
-    use std::vec::Vec;
-
-    fn no_datagram(_: Instant, _: &mut [u8]) -> Option<(usize, Instant)> {
-        None
-    }
-
-    #[test]
-    fn time_goes_on_when_the_microphone_loses_frames() {
-        let clock = SimClock::default();
-        let sent = RefCell::new(Vec::new());
-        let mut network = SimNetwork::new(&clock, no_datagram, |datagram: &[u8]| {
-            let packet = RtpPacket::parse(datagram).expect("a packet of its own");
-            sent.borrow_mut().push((packet.seq().0, packet.timestamp().0, packet.marker()));
-        });
-        let pump = Pump::<TICK, 2>::new();
-        let mut port = pump.port();
-        let mut phone = Phone::new(PhoneConfig::default()).unwrap();
-        let mut ticks = Vec::new();
-        for n in 0..8 {
-            // In the fourth round the task comes three interrupts late.
-            for _ in 0..if n == 4 { 4 } else { 1 } {
-                pump.half_transfer(&[n; TICK], &mut [0; TICK]);
-            }
-            ticks.push(block_on(phone.tick(&mut port, &mut network)));
-        }
-        assert_eq!(ticks[4].overrun, 4);
-        assert_eq!(ticks.iter().map(|tick| tick.overrun).sum::<u32>(), pump.counters().overruns);
-        assert_eq!(ticks.iter().map(|tick| tick.underrun).sum::<u32>(), pump.counters().underruns);
-        assert_eq!(*sent.borrow(), [(0, 0, true), (1, 160, false), (2, 640, true)]);
-    }
-
-    #[test]
-    fn silence_of_the_loudspeaker_is_told_once_to_the_history() {
-        let clock = SimClock::default();
-        let mut network = SimNetwork::new(&clock, no_datagram, |_: &[u8]| ());
-        let pump = Pump::<TICK, 2>::new();
-        let mut port = pump.port();
-        let mut phone = PhoneWith::<_, 800>::with_block(PhoneConfig::default(), Difference).unwrap();
-        for n in 0..8 {
-            for _ in 0..if n == 4 { 4 } else { 1 } {
-                pump.half_transfer(&[n; TICK], &mut [0; TICK]);
-            }
-            block_on(phone.tick(&mut port, &mut network));
-        }
-        let underruns = u64::from(pump.counters().underruns);
-        assert!(underruns > 0 && pump.counters().overruns == 4);
-        assert_eq!(phone.front().render().missing_samples(), underruns * TICK as u64);
-    }
-
-    #[test]
-    fn a_flood_does_not_stop_the_audio() {
-        let clock = SimClock::default();
-        let mut flood = 0;
-        let bring = |until, datagram: &mut [u8]| {
-            flood += 1;
-            datagram.fill(0x80);
-            // Every third is longer than the buffer.
-            Some((if flood % 3 == 0 { 2_000 } else { 500 }, until))
-        };
-        let mut network = SimNetwork::new(&clock, bring, |_: &[u8]| ());
-        let mut port = SimPort::new(&clock, |_: &mut [i16; TICK]| (), |_: &[i16; TICK]| ());
-        let mut phone = Phone::new(PhoneConfig::default()).unwrap();
-        for _ in 0..50 {
-            block_on(phone.tick(&mut port, &mut network));
-        }
-        assert_eq!(clock.now(), Instant::from_millis(500));
-        assert_eq!(phone.receiver_stats().malformed, 533);
-    }
-
-    /// Takes what the loudspeaker plays out of what the microphone hears.
-    struct Difference;
-
-    impl CaptureBlock<i16> for Difference {
-        fn process(&mut self, frame: &mut [i16], near: &Near<'_>) {
-            let mut far = [0; TICK];
-            near.render.read(near.captured_at, near.channel, &mut far);
-            frame.iter_mut().zip(far).for_each(|(near, far)| *near = near.saturating_sub(far));
-        }
-
-        fn reset(&mut self) {}
-
-        fn delay_samples(&self) -> usize {
-            0
-        }
-    }
-
-    /// A network whose time is that of the interrupts.
-    struct Timed<'a, N>(N, &'a Cell<u64>);
-
-    impl<N: Network> Network for Timed<'_, N> {
-        async fn receive(&mut self, datagram: &mut [u8]) -> (usize, Instant) {
-            self.0.receive(datagram).await
-        }
-
-        fn send(&mut self, datagram: &[u8]) {
-            self.0.send(datagram);
-        }
-
-        fn now(&self) -> Instant {
-            Instant::from_millis(self.1.get())
-        }
-    }
-
-    #[test]
-    fn a_block_finds_the_far_end_behind_the_pump() {
-        let (clock, interrupts) = (SimClock::default(), Cell::new(10));
-        let mut sound = 0u8;
-        let bring = |_, datagram: &mut [u8]| {
-            // A packet of noise every other interrupt.
-            let n = interrupts.get() / 10;
-            if n / 2 == u64::from(sound) {
-                return None;
-            }
-            sound = (n / 2) as u8;
-            let header =
-                RtpHeader { seq: Seq(n as u16 / 2), timestamp: RtpTime(80 * n as u32), ..RtpHeader::default() };
-            let bytes = header.write(datagram).unwrap();
-            let mut state = n as u32;
-            datagram[bytes..bytes + 160].fill_with(|| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 24) as u8
-            });
-            Some((bytes + 160, Instant::from_millis(interrupts.get())))
-        };
-        let sent = RefCell::new(Vec::new());
-        let network =
-            SimNetwork::new(&clock, bring, |datagram: &[u8]| sent.borrow_mut().extend_from_slice(&datagram[12..]));
-        let mut network = Timed(network, &interrupts);
-        let pump = Pump::<TICK, 3>::new();
-        let mut port = pump.port();
-        let mut phone = PhoneWith::<_, 800>::with_block(PhoneConfig::default(), Difference).unwrap();
-        // The DMA's two halves: one sounds until the next interrupt, the other after it. The microphone hears the first.
-        let mut halves = [[0; TICK]; 2];
-        let mut loudest = 0;
-        for n in 1..=200 {
-            interrupts.set(10 * n);
-            let [heard, next] = halves;
-            let mut free = [0; TICK];
-            pump.half_transfer(&heard, &mut free);
-            halves = [next, free];
-            loudest = heard.iter().fold(loudest, |loudest, &sample| sample.max(loudest));
-            // Once the task comes an interrupt late, and then does two ticks.
-            if n == 100 {
-                continue;
-            }
-            for _ in 0..if n == 101 { 2 } else { 1 } {
-                assert_eq!(block_on(phone.tick(&mut port, &mut network)).overrun, 0);
-            }
-        }
-        assert!(loudest > 20_000);
-        let law = |byte: u8| {
-            let mut pcm = [0];
-            Pcmu.decode(&[byte], &mut pcm).unwrap();
-            pcm[0]
-        };
-        assert_eq!(sent.borrow().len(), 200 * TICK);
-        assert_eq!(sent.borrow().iter().map(|&byte| law(byte).unsigned_abs()).max(), Some(0));
-    }
-
-    /// G.722, whose sound has 16 kHz.
-    struct Wide(G722Encoder, G722Decoder);
-
-    const G722: PayloadType = PayloadType::from_low_bits(9);
-
-    impl PayloadTable for Wide {
-        fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
-            (payload_type == G722).then_some(&mut self.1 as &mut dyn Decoder)
-        }
-    }
-
-    impl PhoneCodecs for Wide {
-        const SAMPLE_RATE_HZ: u32 = 16_000;
-        const RTP_CLOCK_HZ: u32 = 8_000;
-        type Memory = Wideband;
-
-        fn encoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Encoder> {
-            (payload_type == G722).then_some(&mut self.0 as &mut dyn Encoder)
-        }
-    }
-
-    enum WideParts {}
-
-    impl PhoneParts for WideParts {
-        type Block = NoBlock;
-        type Detector = NoDetector;
-        type Strategy = Standard;
-        type Codecs = Wide;
-    }
-
-    /// A tone above 4 kHz, which no phone of 8 kHz has, comes back through a wire that is one packet long.
-    #[test]
-    fn a_phone_of_other_codecs_has_their_rate() {
-        let (encoder, decoder) = (G722Encoder::new(Mode::Kbps64), G722Decoder::new(Mode::Kbps64));
-        let parts =
-            || Parts { block: None, noise: None, strategy: Standard, codecs: Wide(encoder.clone(), decoder.clone()) };
-        let config = PhoneConfig::default();
-        let sender = SenderConfig { payload_type: G722, ..config.sender };
-        let mut phone = PhoneOf::<WideParts, 160, 0>::with_parts(PhoneConfig { sender, ..config }, parts()).unwrap();
-        let clock = SimClock::default();
-        let wire = RefCell::new(None);
-        // 5 kHz: 16 samples are 5 periods.
-        const SINE: [i16; 16] = [
-            0, 3_061, 5_657, 7_391, 8_000, 7_391, 5_657, 3_061, 0, -3_061, -5_657, -7_391, -8_000, -7_391, -5_657,
-            -3_061,
-        ];
-        let microphone = |pcm: &mut [i16; 160]| *pcm = core::array::from_fn(|n| SINE[n * 5 % 16]);
-        let mut heard = Vec::new();
-        let loudspeaker = |pcm: &[i16; 160]| heard.extend_from_slice(pcm);
-        let mut port = SimPort::new(&clock, microphone, loudspeaker);
-        let bring = |_, datagram: &mut [u8]| {
-            let packet: Vec<u8> = wire.take()?;
-            datagram[..packet.len()].copy_from_slice(&packet);
-            Some((packet.len(), clock.now()))
-        };
-        let send = |datagram: &[u8]| *wire.borrow_mut() = Some(datagram.to_vec());
-        let mut network = SimNetwork::new(&clock, bring, send);
-        for _ in 0..100 {
-            assert_eq!(block_on(phone.tick(&mut port, &mut network)).unsent, 0);
-        }
-        let stats = phone.receiver_stats();
-        assert_eq!((stats.reception.received, stats.undecodable), (49, 0));
-        assert!(stats.decoded_samples > 14_000, "{stats:?}");
-        assert_eq!(phone.send_stats().octets, 50 * 160);
-        assert!(heard.iter().any(|sample| *sample > 5_000));
-        // What it can't send.
-        let wrong = PhoneOf::<WideParts, 160, 0>::with_parts(config, parts()).err();
-        assert_eq!(wrong, Some(PhoneError::PayloadType(PayloadType::PCMU)));
-        let long = SenderConfig { ptime_ms: 80, ..sender };
-        let wrong = PhoneOf::<WideParts, 160, 0>::with_parts(PhoneConfig { sender: long, ..config }, parts()).err();
-        let too_long = PacketLengthError::NoRoom { need: 1_280, got: 960 };
-        assert_eq!(wrong, Some(PhoneError::Sender(too_long)));
-    }
-
-    #[test]
-    fn refuses_what_it_cannot_send() {
-        let config = PhoneConfig::default();
-        let video = PayloadType::new(96).unwrap();
-        let other = SenderConfig { payload_type: video, ..config.sender };
-        assert_eq!(Phone::new(PhoneConfig { sender: other, ..config }).err(), Some(PhoneError::PayloadType(video)));
-        let long = SenderConfig { ptime_ms: 80, ..config.sender };
-        let too_long = PacketLengthError::NoRoom { need: 640, got: 480 };
-        assert_eq!(Phone::new(PhoneConfig { sender: long, ..config }).err(), Some(PhoneError::Sender(too_long)));
-        let none = SenderConfig { ptime_ms: 0, ..config.sender };
-        assert!(matches!(Phone::new(PhoneConfig { sender: none, ..config }), Err(PhoneError::Sender(_))));
     }
 }

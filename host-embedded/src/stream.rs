@@ -1,19 +1,50 @@
 //! A phone's stream: one call's receiver and sender, which know neither port nor network.
 //!
-//! Its verbs are [`PhoneStream::receive`], and play, capture and transmit of [`Media`]. All arithmetic is integer; no
+//! Its verbs are [`PhoneStream::receive`], and play, capture and transmit of [`Media`]; telephone events go past the receiver, which
+//! counts their packets, and out in place of the sound. All arithmetic is integer; no
 //! heap.
 
+use dsp_core::codec::{Decoder, OtherPayload, PayloadTable};
 use dsp_core::front::{Media, NoBlock};
 use dsp_core::process::activity::Activity;
-use dsp_core::receive::{Played, ReceiveError, Received, Receiver, ReceiverConfig, ReceiverStats};
-use dsp_core::send::{SendError, SendStats, Sender};
+use dsp_core::receive::{
+    EventHeader, EventReceiver, EventReport, EventsConfig, Played, ReceiveError, Received, Receiver, ReceiverConfig,
+    ReceiverStats,
+};
+use dsp_core::send::{EventFormat, EventSender, KeyPress, SendError, SendStats, Sender};
 use dsp_core::time::{Duration, Instant, PayloadType};
+use dsp_core::wire::rtp::RtpPacket;
 
 use crate::parts::{G711Parts, Parts, PhoneCodecs, PhoneMemory, PhoneParts};
-use crate::phone::{PhoneConfig, PhoneError};
+use crate::phone::{KeyError, PhoneConfig, PhoneError};
 
 /// Length of a tick in ms.
 pub(crate) const TICK_MS: u32 = 10;
+
+/// Keys that may wait.
+const KEYS: usize = 8;
+/// Events that are remembered.
+const EVENTS: usize = 4;
+
+/// The codecs, and the payload type of events beside them.
+struct WithEvents<'a, C> {
+    codecs: &'a mut C,
+    events: Option<PayloadType>,
+}
+
+impl<C: PhoneCodecs> PayloadTable for WithEvents<'_, C> {
+    fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
+        self.codecs.decoder(payload_type)
+    }
+
+    fn other(&self, payload_type: PayloadType) -> OtherPayload {
+        if Some(payload_type) == self.events { OtherPayload::Event } else { self.codecs.other(payload_type) }
+    }
+
+    fn clock_hz(&self, payload_type: PayloadType) -> Option<u32> {
+        self.codecs.clock_hz(payload_type)
+    }
+}
 
 type MemoryOf<P> = <<P as PhoneParts>::Codecs as PhoneCodecs>::Memory;
 
@@ -24,6 +55,10 @@ pub struct PhoneStream<P: PhoneParts> {
     strategy: P::Strategy,
     codecs: P::Codecs,
     sends: PayloadType,
+    keys: EventSender<KEYS>,
+    heard: EventReceiver<EVENTS>,
+    /// The payload type of events both ways.
+    events: Option<PayloadType>,
 }
 
 type StreamSender<P> = Sender<<MemoryOf<P> as PhoneMemory>::Packet, <P as PhoneParts>::Detector>;
@@ -66,8 +101,12 @@ impl<P: PhoneParts> PhoneStream<P> {
             tick: Duration::from_millis(u64::from(TICK_MS)),
         };
         let mut receiver = MemoryOf::<P>::receiver(receiver).map_err(PhoneError::Receiver)?;
-        receiver.set_payloads(&mut codecs);
-        Ok(Self { receiver, sender, strategy, codecs, sends })
+        let events = config.events;
+        receiver.set_payloads(&mut WithEvents { codecs: &mut codecs, events });
+        let mut keys = EventSender::new();
+        keys.set_format(events.map(|payload_type| EventFormat { payload_type, clock_hz: P::Codecs::RTP_CLOCK_HZ }));
+        let heard = EventReceiver::new(EventsConfig::default());
+        Ok(Self { receiver, sender, strategy, codecs, sends, keys, heard, events })
     }
 
     const fn tick_samples() -> usize {
@@ -81,11 +120,42 @@ impl<P: PhoneParts> PhoneStream<P> {
     /// [`ReceiveError`] if it is no RTP packet, or too long.
     #[inline(never)]
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Received, ReceiveError> {
-        self.receiver.receive(now, datagram)
+        let received = self.receiver.receive(now, datagram);
+        if self.events.is_some() && !matches!(received, Err(_) | Ok(Received::Probation)) {
+            self.hear_event(now, datagram);
+        }
+        received
+    }
+
+    /// Takes in a packet that the receiver has believed, if it is of events.
+    fn hear_event(&mut self, now: Instant, datagram: &[u8]) {
+        let Ok(packet) = RtpPacket::parse(datagram) else { return };
+        if Some(packet.payload_type()) == self.events {
+            let (ssrc, timestamp, marker) = (packet.ssrc(), packet.timestamp(), packet.marker());
+            let header = EventHeader { ssrc, timestamp, marker, clock_hz: P::Codecs::RTP_CLOCK_HZ };
+            // What is no event is counted there.
+            let _ = self.heard.receive(now, &header, packet.payload());
+        }
+    }
+
+    pub(crate) fn press(&mut self, key: KeyPress) -> Result<(), KeyError> {
+        if self.events.is_none() {
+            return Err(KeyError::NoEvents);
+        }
+        self.keys.press(key).map_err(KeyError::Full)
+    }
+
+    pub(crate) fn release(&mut self) {
+        self.keys.release();
+    }
+
+    pub(crate) fn next_event(&mut self, now: Instant) -> Option<EventReport> {
+        self.heard.next(now)
     }
 
     /// The microphone lost so many samples: time goes on without them.
     pub fn pause(&mut self, samples: usize) {
+        self.keys.cut();
         self.sender.pause(samples);
     }
 
@@ -105,7 +175,8 @@ impl<P: PhoneParts> Media for PhoneStream<P> {
     type Transmit = Result<usize, SendError>;
 
     fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
-        self.receiver.play_with(now, &mut self.codecs, &mut self.strategy, pcm)
+        let mut table = WithEvents { codecs: &mut self.codecs, events: self.events };
+        self.receiver.play_with(now, &mut table, &mut self.strategy, pcm)
     }
 
     fn hear_activity(&mut self, activity: Option<Activity>) {
@@ -121,6 +192,10 @@ impl<P: PhoneParts> Media for PhoneStream<P> {
 
     #[inline]
     fn transmit(&mut self, _: Instant, datagram: &mut [u8]) -> Option<Self::Transmit> {
+        let event = self.sender.event(&mut self.keys, datagram);
+        if event.is_some() {
+            return event;
+        }
         self.sender.packet(self.codecs.encoder(self.sends)?, datagram)
     }
 }

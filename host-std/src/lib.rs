@@ -33,11 +33,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Cargo features, all of them on by default but `opus-dred`:
+//! Cargo features, all of them on by default but the last three:
 //!
 //! | feature | adds | needs |
 //! |---|---|---|
-//! | `cli` | the program `media-core`; all features below but `opus-dred` | |
+//! | `cli` | the program `media-core`; all features below but the last three | |
 //! | `tokio` | [`session::driver`], [`sockets`], [`simulate::proxy`]; `simulate` | tokio |
 //! | `simulate` | [`simulate`]: bad networks, virtual time; [`session::Identity::seeded`] | |
 //! | `device` | [`device::CardIo`], [`device::list_devices`] | cpal; ALSA on Linux |
@@ -45,6 +45,8 @@
 //! | `replay` | [`replay`]; `report`, `simulate` and `opus` | etherparse, flate2 |
 //! | `opus` | [`opus`], [`opus_file`], [`registry::Opus`] | libopus, which CMake builds |
 //! | `opus-dred` | Opus' concealment by a neural net and its Deep Redundancy; `opus` | |
+//! | `nnnoiseless` | `session::NeuralNoise`, `session::CaptureConfig::neural_noise`: noise suppression by RNNoise's net | nnnoiseless |
+//! | `earshot` | `session::CaptureConfig::neural_detector`: a voice detector by a net | earshot |
 //!
 //! Without any (`default-features = false`) there is the sans-IO [`session::Call`] with G.711, G.722, iLBC, L16, SDP and
 //! SRTP, and WAV files: no C, no sound card, no runtime.
@@ -54,6 +56,8 @@
 // What a feature adds is named where it is left out, too.
 #![cfg_attr(not(feature = "cli"), allow(rustdoc::broken_intra_doc_links, reason = "links to other features"))]
 
+#[cfg(any(feature = "record", feature = "replay"))]
+mod calendar;
 mod designs;
 pub mod device;
 #[cfg(feature = "opus")]

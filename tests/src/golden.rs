@@ -13,7 +13,7 @@ use dsp_core::conference::{Activity, Conference, ConferenceConfig, Port};
 use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, InFloat, Latency, Media, Near, Step};
 use dsp_core::kernel::Kernel;
 use dsp_core::process::active_level::ActiveLevelMeter;
-use dsp_core::process::activity::{EnergyGate, SpeechDetector};
+use dsp_core::process::activity::{EnergyGate, NoDetector, SpeechDetector};
 use dsp_core::process::agc::{Agc, AgcConfig};
 use dsp_core::process::biquad::{Biquad, BiquadDesign};
 use dsp_core::process::gain::Gain;
@@ -21,10 +21,15 @@ use dsp_core::process::goertzel::{Goertzel, GoertzelDesign};
 use dsp_core::process::level::{Level, LevelConfig, LevelMeter, Metered};
 use dsp_core::process::mixer::Mixer;
 use dsp_core::process::voice::{VoiceConfig, VoiceDetector};
-use dsp_core::receive::Played;
+use dsp_core::receive::{EventHeader, EventReceiver, EventsConfig, Played};
 use dsp_core::sample::Sample;
-use dsp_core::time::{Duration, Instant};
-use dsp_core::tone::{Digit, DtmfConfig, DtmfDetector, DtmfGenerator, DtmfTone};
+use dsp_core::send::{EventFormat, EventSender, KeyPress, Sender, SenderConfig};
+use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
+use dsp_core::tone::{
+    CED, CNG, Country, Digit, DtmfConfig, DtmfDetector, DtmfGenerator, DtmfTone, EventCode, ProgressDetector,
+    ProgressGenerator, ProgressTone,
+};
+use dsp_core::wire::rtp::RtpPacket;
 
 use super::fnv::Fnv;
 
@@ -310,6 +315,89 @@ pub fn digits<S: Sample>() -> u32 {
                 frame[..length].iter().for_each(|sample| hash.write(&sample.to_i32().to_le_bytes()));
             }
         }
+    }
+    hash.finish()
+}
+
+/// Tones of a call's progress and of faxes made and heard again in noise, one after the other at two rates.
+pub fn tones<S: Sample>() -> u32 {
+    let mut hash = Fnv::default();
+    let country = Country::of("de").expect("a country that there is");
+    let busy = country.tone(ProgressTone::Busy);
+    for (sample_rate_hz, segments, tenths) in [
+        (8_000, busy, 34),
+        (8_000, &CNG[..], 75),
+        (16_000, country.tone(ProgressTone::Dial), 16),
+        (16_000, &CED[..], 16),
+    ] {
+        let mut detector = ProgressDetector::new(sample_rate_hz, country).expect("a rate that there is");
+        let mut generator = ProgressGenerator::new(sample_rate_hz, -1_300, segments).expect("a level that there is");
+        let (mut frame, mut seed) = ([S::default(); 160], 1u32);
+        for _ in 0..sample_rate_hz / 1_600 * tenths {
+            generator.fill(&mut frame);
+            for sample in &mut frame {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                *sample = sample.mix(S::from_i16((seed >> 25) as i16 - 64));
+            }
+            frame.iter().for_each(|sample| hash.write(&sample.to_i32().to_le_bytes()));
+            detector.hear(&frame, |heard| {
+                heard.signal.name().bytes().for_each(|byte| hash.write(&[byte]));
+                hash.write(&[heard.ended.into()]);
+                hash.write(&heard.start.as_micros().to_le_bytes());
+                hash.write(&heard.duration.as_micros().to_le_bytes());
+            });
+        }
+        assert!(detector.sounding().is_some(), "each of them is heard");
+    }
+    hash.finish()
+}
+
+/// Telephone events of all digits at the clocks of 8 and 48 kHz, a long one and a flash among them, as packets of a sender; and
+/// what a receiver tells of them, of which every third packet is lost and every fourth comes twice.
+pub fn events() -> u32 {
+    let mut hash = Fnv::default();
+    for (clock_hz, samples) in [(8_000, 160), (48_000, 960)] {
+        let mut keys = EventSender::<18>::new();
+        keys.set_format(Some(EventFormat { payload_type: PayloadType::new(101).expect("below 128"), clock_hz }));
+        for (number, event) in (0..17).map(EventCode).enumerate() {
+            let duration_ms = if number == 3 { 1_500 } else { 60 };
+            keys.press(KeyPress { duration_ms, gap_ms: 60, ..KeyPress::of(event) }).expect("room for all");
+        }
+        let config = SenderConfig {
+            ssrc: Ssrc(7),
+            first_seq: Seq(65_530),
+            first_timestamp: RtpTime(u32::MAX - 4_000),
+            payload_type: PayloadType::new(0).expect("below 128"),
+            ptime_ms: 20,
+        };
+        let mut encoder = L16::new(clock_hz, 1).expect("a rate of RFC 3551");
+        let mut sender = Sender::<_, NoDetector>::with_room(config, &encoder, [0; 1_920]).expect("room for a packet");
+        let mut receiver = EventReceiver::<8>::new(EventsConfig::default());
+        let (mut now, mut count) = (Instant::ZERO, 0);
+        for _ in 0..300 {
+            now += Duration::from_millis(20);
+            sender.capture(&[0; 960][..samples]).expect("room for a frame");
+            let mut datagram = [0; 2_000];
+            if let Some(packet) = sender.event(&mut keys, &mut datagram) {
+                let bytes = &datagram[..packet.expect("room for an event")];
+                hash.write(bytes);
+                let packet = RtpPacket::parse(bytes).expect("RTP");
+                let (ssrc, timestamp) = (packet.ssrc(), packet.timestamp());
+                let header = EventHeader { ssrc, timestamp, marker: packet.marker(), clock_hz };
+                count += 1;
+                for _ in 0..[1, 1, 0, 2][count % 4] {
+                    receiver.receive(now, &header, packet.payload()).expect("an event");
+                }
+            } else {
+                sender.packet(&mut encoder, &mut datagram).expect("a frame").expect("room for it");
+            }
+            while let Some(told) = receiver.next(now) {
+                hash.write(&[told.event.0, told.phase as u8, told.volume]);
+                hash.write(&told.begun.as_micros().to_le_bytes());
+                hash.write(&told.duration.as_micros().to_le_bytes());
+            }
+        }
+        assert_eq!(keys.begun(), 17, "all of them were sent");
     }
     hash.finish()
 }

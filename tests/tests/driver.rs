@@ -66,7 +66,17 @@ async fn a_running_call_is_held_and_resumed() {
             let (commands, from_user) = mpsc::channel(4);
             let (status, _) = watch::channel(Status::default());
             let audio = Box::new(FileIo::null(8_000));
-            let driver = Driver { call, rtp, rtcp: None, audio, clock, drift_ppm: 0.0, time_limit: None, digits: None };
+            let driver = Driver {
+                call,
+                rtp,
+                rtcp: None,
+                audio,
+                clock,
+                drift_ppm: 0.0,
+                time_limit: None,
+                digits: None,
+                tones: None,
+            };
             runs.push(tokio::spawn(driver.run(from_user, status)));
             commands
         })
@@ -118,7 +128,8 @@ async fn a_dual_stack_socket_talks_with_an_ipv4_address() {
             let (commands, from_user) = mpsc::channel(1);
             let (status, _) = watch::channel(Status::default());
             let (audio, time_limit) = (Box::new(FileIo::null(8_000)), Some(Duration::from_millis(600)));
-            let driver = Driver { call, rtp, rtcp: None, audio, clock, drift_ppm: 0.0, time_limit, digits: None };
+            let driver =
+                Driver { call, rtp, rtcp: None, audio, clock, drift_ppm: 0.0, time_limit, digits: None, tones: None };
             tokio::spawn(async move {
                 let finished = driver.run(from_user, status).await;
                 drop(commands);
@@ -148,7 +159,7 @@ async fn two_calls(clock: &Clock) -> Vec<(Call, UdpSocket)> {
 }
 
 fn driver(call: Call, rtp: UdpSocket, audio: Box<dyn AudioIo>, clock: Clock) -> Driver {
-    Driver { call, rtp, rtcp: None, audio, clock, drift_ppm: 0.0, time_limit: None, digits: None }
+    Driver { call, rtp, rtcp: None, audio, clock, drift_ppm: 0.0, time_limit: None, digits: None, tones: None }
 }
 
 /// A stopped process, a closed laptop: time goes on, and afterwards nothing is made up for.

@@ -31,6 +31,9 @@ fn hashes_are_unchanged() {
         ("goertzel f32", golden::goertzel::<f32>()),
         ("digits i16", golden::digits::<i16>()),
         ("digits f32", golden::digits::<f32>()),
+        ("tones i16", golden::tones::<i16>()),
+        ("tones f32", golden::tones::<f32>()),
+        ("events", golden::events()),
         ("front i16", golden::front_i16()),
         ("front f32", golden::front_f32()),
         ("resample i16", resampled::resample_i16(|| 0).hash),
@@ -45,7 +48,7 @@ fn hashes_are_unchanged() {
         ("chain gain", chained::gain(echoed::BLOCKS, || 0).hash),
         ("chain whole", chained::chain(echoed::BLOCKS, || 0).hash),
     ];
-    let expected: [(&str, u32); 36] = [
+    let expected: [(&str, u32); 39] = [
         ("pcmu", 0xf58b_63b0),
         ("pcma", 0xf008_e257),
         ("l16", 0xd86d_49d5),
@@ -69,6 +72,9 @@ fn hashes_are_unchanged() {
         ("goertzel f32", 0x9d3a_456b),
         ("digits i16", 0x0678_8506),
         ("digits f32", 0xe530_ff7b),
+        ("tones i16", 0x7cbe_34c1),
+        ("tones f32", 0x94c3_f0bc),
+        ("events", 0xfeec_fc49),
         ("front i16", 0x4ec7_d1fd),
         ("front f32", 0x13df_7610),
         ("resample i16", 0x7aaa_2fb6),

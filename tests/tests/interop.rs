@@ -253,6 +253,51 @@ fn opus_srtp() {
     both(&OPUS, Some(1));
 }
 
+/// A call's second destination: ffmpeg receives both directions, each by itself, by the description that we wrote.
+#[test]
+fn ffmpeg_hears_a_fork() {
+    if !installed("ffmpeg", "ffmpeg") {
+        return;
+    }
+    let folder = folder("ffmpeg-fork");
+    let (said, sent) = speech(&folder, 16_000);
+    let [sdp, xml, near, far] = ["fork.sdp", "fork.xml", "near.wav", "far.wav"].map(|name| folder.join(name));
+    let port = loop {
+        let port = free_port_pair();
+        if port < 65_000 && (port + 2..port + 4).all(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok()) {
+            break port;
+        }
+    };
+    let mut command = Command::new(media_core());
+    command.args(["demo", "--codec", "g722", "--loss", "0", "--jitter", "0", "--seconds", "8", "--fork"]);
+    command.arg(format!("rtp://127.0.0.1:{port}")).arg("--fork-sdp").arg(&sdp).arg("--metadata").arg(&xml);
+    command.arg("--input").arg(&said).arg("--out").arg(folder.join("out"));
+    let calling = Running::start(&mut command, &folder, "media-core");
+    read_when_there(&sdp, LIMIT);
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg
+        .args(["-loglevel", "warning", "-protocol_whitelist", "file,udp,rtp", "-analyzeduration", "500000", "-i"])
+        .arg(&sdp);
+    for (stream, file) in [("0:0", &near), ("0:1", &far)] {
+        ffmpeg.args(["-map", stream, "-t", "4", "-y"]).arg(file);
+    }
+    let ffmpeg = Running::start(&mut ffmpeg, &folder, "ffmpeg").wait(LIMIT).success();
+    let ended = calling.wait(LIMIT).success();
+    assert!(ended.stdout.contains("forked: ") && ended.stdout.contains(" 0 pieces dropped"), "{}", ended.stdout);
+    // What A says, from wherever ffmpeg began; the input is repeated.
+    let twice: Vec<i16> = sent.iter().chain(&sent).copied().collect();
+    let near = heard(&near, 16_000);
+    let likeness = score(&twice, &near, 16_000);
+    println!("ffmpeg hears a fork: {likeness:?}");
+    assert!(near.len() > 40_000 && likeness.median > 0.99, "{likeness:?}\n{}", ffmpeg.stderr);
+    let far = heard(&far, 16_000);
+    let other = score(&twice, &far, 16_000);
+    assert!(far.len() > 40_000 && other.median < 0.5, "B says something else: {other:?}");
+    let metadata = fs::read_to_string(xml).unwrap();
+    assert!(metadata.contains("<label>1</label>") && metadata.contains("<stop-time>"), "{metadata}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
 /// The least correlations mean something: what the same voice says next is not taken for what it said before.
 #[test]
 fn other_speech_is_told_apart() {

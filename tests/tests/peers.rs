@@ -61,7 +61,10 @@ fn pjsip(srtp: bool) {
     tone(&folder.join("peer.wav"), 620.0, 2);
     let mut phone = Command::new(&python);
     phone.current_dir(&folder).arg(format!("{SCRIPTS}/pjsua2_phone.py")).arg(&phone_port);
-    phone.args(["peer.wav", "peer-heard.wav", if srtp { "sdes" } else { "plain" }, "6", "8", "10"]);
+    phone.args(["--said", "peer.wav", "--heard", "peer-heard.wav", "--hold", "6", "--resume", "8", "--hang-up", "10"]);
+    if srtp {
+        phone.arg("--sdes");
+    }
     let phone = Running::start(&mut phone, &folder, "phone");
     sleep(Duration::from_secs(2));
     // Its stdin stays open as long as it is to stay in the call.

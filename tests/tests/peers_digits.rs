@@ -8,11 +8,12 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
+use dsp_core::tone::EventCode;
 use host_std::wav::WavSink;
 use media_core_tests::program::{Running, folder, free_port_pair, media_core, read_when_there};
 use media_core_tests::skipped;
@@ -38,6 +39,25 @@ struct Relay {
     /// Where the phone is for us, and we are for the phone.
     ports: [u16; 2],
     stop: Arc<AtomicBool>,
+    /// What came of each side, us first, and what of that was passed on: the names of events, in their order.
+    came: [Arc<Mutex<Vec<Event>>>; 2],
+    passed: [Arc<Mutex<Vec<Event>>>; 2],
+}
+
+/// An event by its timestamp and its code.
+type Event = (u32, u8);
+
+/// Adds the event of a packet, if it is one that was not there yet.
+fn note(events: &Mutex<Vec<Event>>, packet: &[u8]) {
+    // A header without contributing sources, and one report.
+    if packet.len() != 16 || packet[0] != 0x80 || packet[1] & 0x7f < 96 || packet[12] > 16 || packet[13] & 0x40 != 0 {
+        return;
+    }
+    let event = (u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]), packet[12]);
+    let mut events = events.lock().unwrap();
+    if !events.contains(&event) {
+        events.push(event);
+    }
 }
 
 impl Drop for Relay {
@@ -48,31 +68,43 @@ impl Drop for Relay {
 
 impl Relay {
     /// `ends`: our port, and the phone's once it is known.
-    fn begin(ours: u16, phone: Arc<std::sync::Mutex<Option<u16>>>) -> Self {
+    fn begin(ours: u16, phone: Arc<Mutex<Option<u16>>>) -> Self {
         let sockets = [(); 2].map(|()| {
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
             socket
         });
         let ports = sockets.each_ref().map(|socket| socket.local_addr().unwrap().port());
+        let (came, passed): ([Arc<Mutex<Vec<Event>>>; 2], [Arc<Mutex<Vec<Event>>>; 2]) = Default::default();
         let stop = Arc::new(AtomicBool::new(false));
         for (side, seed) in [(0, 11_u64), (1, 29)] {
             let (from, to) = (sockets[side].try_clone().unwrap(), sockets[1 - side].try_clone().unwrap());
             let (stop, phone) = (stop.clone(), phone.clone());
+            let (came, passed) = (came[side].clone(), passed[side].clone());
             thread::spawn(move || {
                 let (mut bytes, mut random) = ([0; 2_000], seed);
                 while !stop.load(Ordering::Relaxed) {
                     let Ok((len, _)) = from.recv_from(&mut bytes) else { continue };
+                    note(&came, &bytes[..len]);
                     random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                     // What we sent goes to the phone from where it knows us, and the other way round.
                     let port = if side == 0 { *phone.lock().unwrap() } else { Some(ours) };
                     if let Some(port) = port.filter(|_| (random >> 33) % 10 > 0) {
+                        note(&passed, &bytes[..len]);
                         let _ = to.send_to(&bytes[..len], SocketAddr::from(([127, 0, 0, 1], port)));
                     }
                 }
             });
         }
-        Self { ports, stop }
+        Self { ports, stop, came, passed }
+    }
+
+    /// The events of a side, us first, as the relay saw them: those that came, and those of which a packet was passed on.
+    fn seen(&self, side: usize) -> [String; 2] {
+        [&self.came, &self.passed].map(|events| {
+            let events = events[side].lock().unwrap();
+            events.iter().map(|&(_, code)| host_std::session::sign(EventCode(code))).collect()
+        })
     }
 }
 
@@ -107,7 +139,7 @@ fn call(folder: &Path, phone_port: u16, codec: &[&str], act: impl FnOnce()) -> (
     let ours = Running::start(&mut ours, folder, "media-core");
     let offer = read_when_there(&folder.join("ours.sdp"), LIMIT);
     let (own, _) = with_port(&offer, 0);
-    let phone = Arc::new(std::sync::Mutex::new(None));
+    let phone = Arc::new(Mutex::new(None));
     let relay = Relay::begin(own, phone.clone());
     put(&folder.join("offer.sdp"), &with_port(&offer, relay.ports[1]).1);
     let mut leg = Command::new("python3");
@@ -129,6 +161,11 @@ fn call(folder: &Path, phone_port: u16, codec: &[&str], act: impl FnOnce()) -> (
     println!("{}", ended.stderr);
     let json: Value = serde_json::from_str(&ended.stdout).unwrap();
     println!("{}", json["digits"]);
+    // What it never sent, or what the relay lost all packets of, is nobody's fault who hears.
+    for (side, name) in ["we", "the phone"].into_iter().enumerate() {
+        let [came, passed] = relay.seen(side);
+        println!("{name} sent {came}, of which {passed} were passed on");
+    }
     assert!(json["packets_lost"].as_u64().unwrap() > 10, "the relay loses: {json}");
     let digits = json["digits"].as_array().unwrap();
     assert!(digits.iter().all(|digit| digit["source"] == "event"), "{json}");
@@ -147,8 +184,8 @@ fn pjsip(codec: &str, ours: &[&str], clock_hz: u32) {
     let folder = folder(&format!("pjsip-digits-{}", ours[0]));
     let port = free_port_pair();
     let mut phone = Command::new(&python);
-    phone.current_dir(&folder).arg(format!("{SCRIPTS}/pjsua2_digits.py"));
-    phone.args([&port.to_string(), codec, THEIRS, "2", "8"]);
+    phone.current_dir(&folder).arg(format!("{SCRIPTS}/pjsua2_phone.py"));
+    phone.args([&port.to_string(), "--codec", codec, "--digits", THEIRS, "--digits-at", "2", "--hang-up", "8"]);
     let phone = Running::start(&mut phone, &folder, "phone");
     sleep(Duration::from_secs(2));
     let (heard, clock) = call(&folder, port, ours, || {});

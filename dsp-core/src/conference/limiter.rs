@@ -100,21 +100,16 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
 
     /// Plans the gain of a frame by its sum, and by the highest and lowest sample of its ports.
     pub(super) fn plan(&mut self, sum: &[i32], highest: &[i16], lowest: &[i16]) {
-        let mut peaks = [0u32; PIECES];
-        let pieces = sum.chunks(self.piece_samples);
-        let bounds = highest.chunks(self.piece_samples).zip(lowest.chunks(self.piece_samples));
-        for ((peak, sum), (highest, lowest)) in peaks.iter_mut().zip(pieces).zip(bounds) {
-            let (mut up, mut down) = (0, 0);
-            for ((&sum, &high), &low) in sum.iter().zip(highest).zip(lowest) {
-                up = (sum - i32::from(low)).max(up);
-                down = (sum - i32::from(high)).min(down);
-            }
-            *peak = up.unsigned_abs().max(down.unsigned_abs());
-        }
-        let loudest = peaks.iter().fold(0, |a, &b| b.max(a));
-        self.working = self.gain != UNITY || loudest > THRESHOLD as u32;
+        // In one go: pieces are short, and at rest nobody needs them.
+        self.working = self.gain != UNITY || peak(sum, highest, lowest) > THRESHOLD as u32;
         self.lowest = UNITY;
         if self.working {
+            let mut peaks = [0u32; PIECES];
+            let pieces = sum.chunks(self.piece_samples);
+            let bounds = highest.chunks(self.piece_samples).zip(lowest.chunks(self.piece_samples));
+            for ((at, sum), (highest, lowest)) in peaks.iter_mut().zip(pieces).zip(bounds) {
+                *at = peak(sum, highest, lowest);
+            }
             self.stats.limited_frames += 1;
             self.descend(&peaks, sum);
         }
@@ -215,6 +210,17 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
             at = end;
         }
     }
+}
+
+/// The highest magnitude that any listener could hear.
+#[inline]
+fn peak(sum: &[i32], highest: &[i16], lowest: &[i16]) -> u32 {
+    let (mut up, mut down) = (0, 0);
+    for ((&sum, &high), &low) in sum.iter().zip(highest).zip(lowest) {
+        up = (sum - i32::from(low)).max(up);
+        down = (sum - i32::from(high)).min(down);
+    }
+    up.unsigned_abs().max(down.unsigned_abs())
 }
 
 #[inline]

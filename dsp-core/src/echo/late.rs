@@ -133,3 +133,101 @@ impl<const B: usize, const P: usize> Late<B, P> {
         (self.decay[band], self.last[band]) = (exp2(slope), exp2(last));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::front::tests_support::Noise;
+    use std::boxed::Box;
+
+    const B: usize = 160;
+    const P: usize = 7;
+
+    /// A filter whose partitions are a room's response that falls by `fall_db` a block, from the partition `from` on. All are of
+    /// the same noise: no chance is in their levels.
+    fn filter(from: usize, fall_db: f32) -> Box<[Spectrum<B>; P]> {
+        let mut filter = Box::new([Spectrum::ZERO; P]);
+        for (p, weights) in filter.iter_mut().enumerate().skip(from) {
+            let mut noise = Noise::new(3);
+            let decay = |n: usize| crate::arithmetic::power(-fall_db * ((p - from) as f32 + n as f32 / B as f32));
+            let response = core::array::from_fn(|n| 0.1 * noise.next() * libm::sqrtf(decay(n)));
+            weights.set(&response, &[0.0; B]);
+        }
+        filter
+    }
+
+    /// What is known behind `blocks` of noise, and the power of a block of it.
+    fn behind(filter: &[Spectrum<B>; P], blocks: usize) -> (Box<Late<B, P>>, Box<FarSpectra<B, P>>) {
+        let (mut late, mut far) = (Box::new(Late::NEW), Box::new(FarSpectra::NEW));
+        let (mut noise, mut last) = (Noise::new(8), [0.0; B]);
+        for block in 0..blocks {
+            late.advance(&far);
+            let now = core::array::from_fn(|_| noise.next());
+            far.push(&last, &now);
+            last = now;
+            late.look(filter, block % P);
+        }
+        (late, far)
+    }
+
+    fn sum(late: &Late<B, P>) -> f32 {
+        late.power()[FIRST..].iter().sum()
+    }
+
+    #[test]
+    fn the_decay_is_read_from_the_filter() {
+        // Rooms in which a sound falls by 60 dB within 200 ms, 300 ms and 600 ms.
+        for fall_db in [3.0, 2.0, 1.0] {
+            let (late, _) = behind(&filter(1, fall_db), 200);
+            for band in 0..BANDS {
+                let found = -crate::arithmetic::db(late.decay[band]);
+                assert!((found - fall_db).abs() < 0.05, "{fall_db} dB, band {band}: {found} dB");
+            }
+        }
+    }
+
+    #[test]
+    fn the_power_is_what_comes_behind_the_tail() {
+        let fall_db = 1.0;
+        let (late, _) = behind(&filter(0, fall_db), 400);
+        // By hand: each later block weighs less than the last partition by what a block falls, and so on without end.
+        let last = filter(0, fall_db)[P - 1].power()[FIRST..].iter().sum::<f32>() / (B - FIRST) as f32;
+        let far = 2.0 * B as f32 / 3.0;
+        let decay = crate::arithmetic::power(-fall_db);
+        let expected = far * last * decay / (1.0 - decay) * (B - FIRST) as f32;
+        assert!((sum(&late) / expected - 1.0).abs() < 0.2, "{} where {expected} is due", sum(&late));
+    }
+
+    #[test]
+    fn it_fades_where_the_far_end_is_silent() {
+        let filter = filter(0, 2.0);
+        let (mut late, mut far) = behind(&filter, 200);
+        let before = sum(&late);
+        assert!(before > 0.0);
+        // What is in the filter leaves it first.
+        for _ in 0..P {
+            late.advance(&far);
+            far.push(&[0.0; B], &[0.0; B]);
+        }
+        let left = sum(&late);
+        for _ in 0..10 {
+            late.advance(&far);
+            far.push(&[0.0; B], &[0.0; B]);
+        }
+        let fell_db = crate::arithmetic::db(left / sum(&late));
+        assert!((15.0..25.0).contains(&fell_db), "10 blocks of 2 dB are {fell_db} dB");
+        late.reset();
+        assert_eq!(late.power(), &[0.0; B]);
+    }
+
+    #[test]
+    fn a_tail_is_wanted_where_the_filter_begins_too_early() {
+        let (late, _) = behind(&filter(2, 0.5), 200);
+        assert!(late.wants_tail(), "two blocks before the echo are empty");
+        let (late, _) = behind(&filter(0, 2.0), 200);
+        assert!(!late.wants_tail());
+        // An echo that begins so late that no decay can be seen tells nothing.
+        let (late, _) = behind(&filter(P - 2, 2.0), 200);
+        assert!(!late.wants_tail() && late.power() == &[0.0; B]);
+    }
+}

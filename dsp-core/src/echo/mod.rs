@@ -38,6 +38,7 @@ mod late;
 mod memory;
 mod saturation;
 mod search;
+mod steady;
 mod suppress;
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,7 @@ use filter::{FarSpectra, Kalman, Nlms, difference, estimate};
 use front::{EMPHASIS, Front};
 use late::Late;
 use search::{FilterState, Search};
+use steady::Steady;
 use suppress::{Change, Suppressor};
 
 /// Blocks of the far end's in which no filter finds anything before there seems to be no echo: 1 s.
@@ -67,14 +69,22 @@ const NO_ECHO_BLOCKS: u32 = 100;
 /// The projection of the microphone on the estimate is 1 where the estimate is of an echo that there is, however loud the near
 /// end, and 0 where a filter follows chance; above this there is an echo.
 const PRESENT: f32 = 0.4;
+/// The square of the correlation of microphone and estimate that half a second of independent noises has by chance.
+const CHANCE: f32 = 1e-3;
 /// The power below which the far end is silent: -60 dB of full scale a sample.
 const SILENT: f32 = 1e-6;
 /// Most blocks by which the far end is read ahead of the microphone's time: devices may take less long than they tell.
 const LEAD_BLOCKS: i64 = 2;
 /// How often the filter's own onset is looked at: once a second.
 const FOLLOW_BLOCKS: u32 = 100;
-/// Far end and microphone may be off by so many blocks before it's taken for a jump.
+/// Blocks in which a filter has learned the path again, behind a tone, so far that two looks at it can be compared.
+const SETTLED_BLOCKS: u32 = 50;
+/// Far end and microphone may be off by so many blocks before it's taken for a jump, whatever the filter says.
 const UNSTEADY_BLOCKS: i64 = 10;
+/// A device that tells of another latency is asked for by the filter over so many blocks that hold an echo.
+const DOUBT_BLOCKS: u32 = 3;
+/// The least energy of the estimate in them.
+const DOUBT_ENERGY: f32 = 1e-5;
 
 /// The echo begins no later in the filter: what comes before it is tail that is wasted.
 const LATEST_MS: f32 = 18.0;
@@ -109,17 +119,19 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     search: Search<B, M::Search>,
     drift: Drift<B>,
     late: Late<B, P>,
+    steady: Steady<B>,
     suppressor: Suppressor<B>,
     /// Where the far end is read, and where the search reads it; in samples of the render history.
     position: Option<(Position, i64)>,
     /// By how much `base` is ahead of the microphone's time.
     lead: i64,
+    latency: Latency,
     /// Smoothed energies a block: microphone, both filters' errors, and the difference of their estimates.
     energies: [f32; 4],
     /// Smoothed products: microphone by estimate, estimate, error.
     projection: [f32; 3],
-    /// The first two of them over half a second of the far end.
-    presence: [f32; 2],
+    /// The first two of them over half a second of the far end, and the microphone.
+    presence: [f32; 3],
     /// Blocks since the last path change.
     age: u32,
     /// Blocks of the far end's since a filter found an echo.
@@ -135,6 +147,19 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     /// The microphone's energy a block, as its loudest ones fade.
     loudest: f32,
     stats: EchoStats,
+}
+
+/// What the devices tell of their latency, against what was counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Latency {
+    /// By how much the counted position is off, in samples of the history, and has been found to be right.
+    right: i64,
+    /// By how much it has been off for so many blocks.
+    told: i64,
+    blocks: u32,
+    /// The microphone by the estimate, and the estimate, in these blocks.
+    product: f32,
+    estimated: f32,
 }
 
 /// A block behind the filters.
@@ -180,12 +205,14 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             search: Search::new(search),
             drift: Drift::NEW,
             late: Late::NEW,
+            steady: Steady::NEW,
             suppressor: Suppressor::new(),
             position: None,
             lead: 0,
+            latency: Latency::default(),
             energies: [0.0; 4],
             projection: [0.0; 3],
-            presence: [0.0; 2],
+            presence: [0.0; 3],
             age: 0,
             idle: 0,
             works: false,
@@ -232,9 +259,10 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.search.reset();
         self.drift = Drift::NEW;
         self.late.reset();
+        self.steady = Steady::NEW;
         self.suppressor.reset();
-        (self.position, self.lead) = (None, 0);
-        (self.energies, self.projection, self.presence, self.heard) = ([0.0; 4], [0.0; 3], [0.0; 2], [0.0; 3]);
+        (self.position, self.lead, self.latency) = (None, 0, Latency::default());
+        (self.energies, self.projection, self.presence, self.heard) = ([0.0; 4], [0.0; 3], [0.0; 3], [0.0; 3]);
         (self.age, self.idle, self.emphasis, self.last_near) = (0, 0, 0.0, 0.0);
         (self.works, self.good, self.loudest) = (false, false, 0.0);
     }
@@ -242,6 +270,15 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     /// Where this block's far end lies, and where the search looks: by counting on from block to block, since the clock of a
     /// host's ticks is unsteady; by time where there is nothing to count from.
     fn locate<const RATIO: usize>(&mut self, near: &Near<'_>) -> (Position, i64) {
+        let (at, base, jumped) = self.count_on::<RATIO>(near);
+        if jumped {
+            self.jump::<RATIO>(at, near);
+        }
+        (at, base)
+    }
+
+    /// As [`locate`](Self::locate), and whether time has jumped.
+    fn count_on<const RATIO: usize>(&mut self, near: &Near<'_>) -> (Position, i64, bool) {
         let block = (B * RATIO) as i64;
         let by_time = near.render.position_at(near.captured_at);
         let known = near.render.written() as i64;
@@ -251,41 +288,73 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             (Position { sample: position.sample + lost, ..position }, base + lost)
         });
         match counted {
-            Some((position, base)) if ((base - self.lead) - by_time).abs() <= UNSTEADY_BLOCKS * block => {
-                if near.lost > 0 {
-                    self.jump();
-                }
+            Some((position, base))
+                if ((base - self.lead) - by_time).abs() <= UNSTEADY_BLOCKS * block
+                    && !self.has_other_latency(by_time - (base - self.lead), block / 10) =>
+            {
+                let jumped = near.lost > 0;
                 if base + block > known && base - self.lead + block <= known {
                     // The far end comes later than it did: the search may not look so far ahead.
                     self.lead -= base + block - known;
                     self.search.reset();
-                    return (position, known - block);
+                    return (position, known - block, jumped);
                 }
-                (position, base)
+                (position, base, jumped)
             }
             counted => {
                 // As far behind the microphone's time as before.
                 let behind = counted.map_or(0, |(position, base)| base - self.lead - position.sample);
-                self.lead = lead(by_time);
-                if counted.is_some() {
-                    self.jump();
-                }
-                (Position { sample: by_time - behind, fraction: 0 }, by_time + self.lead)
+                (self.lead, self.latency) = (lead(by_time), Latency::default());
+                let at = Position { sample: by_time - behind, fraction: 0 };
+                (at, by_time + self.lead, counted.is_some())
             }
         }
     }
 
-    /// Time has jumped: what was heard before doesn't go on, what was learned may still be true.
+    /// Whether a device has got another latency: it tells so for some blocks, by which the counted position is `off`, and
+    /// where a filter works its estimate has left the microphone. What a device tells may be wrong.
+    fn has_other_latency(&mut self, off: i64, ms: i64) -> bool {
+        let seen = &mut self.latency;
+        if (off - seen.right).abs() <= 2 * ms {
+            seen.blocks = 0;
+            return false;
+        }
+        if seen.blocks == 0 || (off - seen.told).abs() > ms {
+            *seen = Latency { right: seen.right, told: off, blocks: 1, product: 0.0, estimated: 0.0 };
+            return false;
+        }
+        seen.blocks = seen.blocks.saturating_add(1);
+        if self.works && seen.estimated < DOUBT_ENERGY || seen.blocks <= DOUBT_BLOCKS {
+            return false;
+        }
+        if self.works && seen.product > 0.5 * seen.estimated {
+            (seen.right, seen.blocks) = (off, 0);
+            return false;
+        }
+        true
+    }
+
+    /// Time has jumped: what was heard before doesn't go on, what was learned may still be true. The far end is read anew as
+    /// far back as the filters reach, so that they work from this block on.
     #[cold]
     #[inline(never)]
-    fn jump(&mut self) {
+    fn jump<const RATIO: usize>(&mut self, at: Position, near: &Near<'_>) {
         self.stats.jumps = self.stats.jumps.saturating_add(1);
-        self.far.clear();
-        self.last_far = [0.0; B];
-        self.front.jump();
         self.search.reset();
         self.drift.jump();
         self.saturation.as_mut().iter_mut().for_each(|model| model.0.jump());
+        self.front.jump();
+        let (blocks, block) = (P as i64 + SETTLE, (B * RATIO) as i64);
+        let step = far::step::<RATIO>(self.drift.ppm());
+        let mut again = Position { sample: at.sample - blocks * block, ..at };
+        for _ in 0..blocks {
+            let mut far = [0.0; B];
+            far::read::<B, RATIO>(&near.render, near.channel, again, step, &mut far);
+            let played = self.front.replay(&far);
+            self.far.push(&self.last_far, &played);
+            self.last_far = played;
+            again.sample += block;
+        }
     }
 
     /// Reads the far end so many blocks earlier from the next block on: positive where the echo comes later. What the filters
@@ -370,12 +439,13 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             };
             let found = self.search.process(&far, frame, state);
             // Under drift the search may find nothing; a filter that works knows where its echo begins.
-            let known = self.good && self.age.is_multiple_of(FOLLOW_BLOCKS);
+            let known = self.good && self.age.is_multiple_of(FOLLOW_BLOCKS) && self.steady.varies(FOLLOW_BLOCKS);
             let own = known.then(|| {
                 let per_ms = B as f32 / 10.0;
                 self.kalman.onset() as f32 / per_ms - at.after(base) / (per_ms * RATIO as f32)
             });
-            if let Some(onset_ms) = found.or(own) {
+            // The echo of a tone is the same a period later: none of both finds its beginning.
+            if let Some(onset_ms) = found.filter(|_| self.steady.varies(1)).or(own) {
                 self.follow::<RATIO>(onset_ms, &mut at, base, near);
             }
         }
@@ -409,6 +479,9 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         let mut echo = estimate(&self.kalman.weights, &self.far);
         let mut error: [f32; B] = core::array::from_fn(|n| d[n] - echo[n]);
         let doubt = self.kalman.learn(&self.far, &Spectrum::forward(&[0.0; B], &error));
+        if self.stats.far_end {
+            self.steady.look(self.far.ago(0));
+        }
         self.late.look(&self.kalman.weights, self.kalman.turn);
         if self.config.saturation
             && let Some(model) = self.saturation.as_mut().first_mut()
@@ -423,10 +496,15 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         }
         self.compare_filters(d, &mut echo, &mut error);
         self.notice_path_change(d, &mut echo, &mut error);
+        self.look_for_echo();
         if self.config.drift {
-            self.drift.look(&self.kalman.weights);
+            if self.steady.varies(SETTLED_BLOCKS) && !self.is_absent() {
+                self.drift.look(&self.kalman.weights);
+            } else {
+                self.drift.jump();
+            }
             // Where no filter takes anything away the loop follows chance: it's told of only where one does.
-            self.stats.drift_ppm = if self.works { self.drift.ppm() } else { 0.0 };
+            self.stats.drift_ppm = if self.works && !self.is_absent() { self.drift.ppm() } else { 0.0 };
         }
         self.limit(d, &echo, &mut error);
         Filtered { near: heard.near, error, doubt }
@@ -460,16 +538,37 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         }
     }
 
+    /// Whether there seems to be no echo at all, as with a headset.
+    fn is_absent(&self) -> bool {
+        self.idle >= NO_ECHO_BLOCKS
+    }
+
+    /// Whether a filter finds an echo that there is, and for how long none has.
+    fn look_for_echo(&mut self) {
+        let [product, estimated, whole] = self.presence;
+        let present = product > PRESENT * estimated && product * product > CHANCE * estimated * whole;
+        if present || (self.config.delay_search && self.search.hears_echo()) {
+            self.idle = 0;
+        } else if self.stats.far_end {
+            self.idle = (self.idle + 1).min(NO_ECHO_BLOCKS);
+        }
+    }
+
     /// The projection of the microphone on the estimate is 1 in double talk, and near 0 after a change.
     fn notice_path_change(&mut self, near: &[f32; B], echo: &mut [f32; B], error: &mut [f32; B]) {
         let now = [dot(near, echo), energy(echo), energy(error)];
         self.projection.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.93 * *smooth + 0.07 * now);
         if self.stats.far_end {
+            let now = [now[0], now[1], energy(near)];
             self.presence.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.98 * *smooth + 0.02 * now);
         }
         self.age = self.age.saturating_add(1);
         self.works |= self.energies[1] < 0.5 * self.energies[0];
         self.good |= self.energies[1] < 0.1 * self.energies[0];
+        if self.latency.blocks > 0 {
+            self.latency.product += now[0];
+            self.latency.estimated += now[1];
+        }
         let [product, estimated, left] = self.projection;
         let diverged = self.energies[1] > 2.0 * self.energies[0] && self.energies[0] > 1e-9 * B as f32;
         let changed = self.good
@@ -481,7 +580,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         }
         if changed {
             self.stats.path_changes = self.stats.path_changes.saturating_add(1);
-            self.presence = [0.0; 2];
+            self.presence = [0.0; 3];
         } else if self.works {
             // One that has never worked, as without an echo, has nothing to diverge from.
             self.stats.divergences = self.stats.divergences.saturating_add(1);
@@ -501,6 +600,12 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     /// The output is not louder than the microphone: a wrong estimate is scaled to where it does no harm. A block alone may be
     /// louder, where near end and echo cancel each other out by chance; but not by 6 dB than the last blocks.
     fn limit(&mut self, near: &[f32; B], echo: &[f32; B], error: &mut [f32; B]) {
+        if self.is_absent() {
+            // What a filter estimates then is chance, but for an echo that has just come back.
+            let [product, estimated, _] = self.projection;
+            let share = (product / (estimated + 1e-20)).clamp(0.0, 1.0);
+            *error = core::array::from_fn(|n| near[n] - share * echo[n]);
+        }
         let (now, left) = (energy(near), energy(error));
         self.loudest = max(now, 0.9 * self.loudest);
         if left > now && (self.energies[1] > self.energies[0] || left > 4.0 * self.loudest) {
@@ -527,13 +632,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             let estimate: [f32; B] = core::array::from_fn(|n| near[n] - linear[n]);
             of_output = core::mem::replace(&mut self.last_near, near_energy);
             let noise = self.config.comfort_noise;
-            let [product, estimated] = self.presence;
-            if product > PRESENT * estimated || (self.config.delay_search && self.search.hears_echo()) {
-                self.idle = 0;
-            } else if self.stats.far_end {
-                self.idle = (self.idle + 1).min(NO_ECHO_BLOCKS);
-            }
-            self.suppressor.set_absent(self.idle >= NO_ECHO_BLOCKS);
+            self.suppressor.set_absent(self.is_absent());
             self.suppressor.process(&linear, &estimate, doubt, self.late.power(), noise, frame);
             self.stats.near_end = self.suppressor.near_end();
         } else {
@@ -545,7 +644,11 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             self.forget();
             return;
         }
-        if self.stats.far_end && self.stats.near_end < 0.5 {
+        if self.is_absent() {
+            // What a filter follows then is chance.
+            self.heard = [0.0; 3];
+            (self.stats.linear_erle_db, self.stats.erle_db, self.stats.delay_ms) = (None, None, None);
+        } else if self.works && self.stats.far_end && self.stats.near_end < 0.5 {
             let now = [of_output, energy(&linear), left];
             self.heard.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.97 * *smooth + 0.03 * now);
             let [whole, linear, out] = self.heard.map(|energy| db(energy / B as f32));

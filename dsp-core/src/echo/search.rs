@@ -28,6 +28,11 @@ const HIGH_PASS: BiquadDesign = match BiquadDesign::high_pass(2_000, 120) {
 const LOOK: u32 = 10;
 /// The far end's mean power a sample, -80 dB, below which nothing is learned.
 const QUIET: f32 = 1e-8;
+/// The filter's step; and a smaller one, behind which noise is averaged for longer, where nothing has been found for so many
+/// blocks of the far end's: a near end that never pauses hides the echo.
+const STEP: f32 = 0.5;
+const PATIENT_STEP: f32 = 0.15;
+const PATIENT_BLOCKS: u32 = 300;
 /// Onsets that are kept.
 const ONSETS: usize = 10;
 
@@ -97,6 +102,8 @@ pub(super) struct Search<const B: usize, S> {
     powers: [f32; 3],
     last_error: f32,
     blocks: u32,
+    /// Blocks of the far end's in which neither this filter nor the canceller's has found anything.
+    waiting: u32,
     /// The newest first; negative where there was none.
     onsets_ms: [f32; ONSETS],
 }
@@ -122,6 +129,7 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
             powers: [0.0; 3],
             last_error: 0.0,
             blocks: 0,
+            waiting: 0,
             onsets_ms: [-1.0; ONSETS],
         }
     }
@@ -146,6 +154,7 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
         self.memory.as_mut()[..taps].fill(0.0);
         self.onsets_ms = [-1.0; ONSETS];
         self.powers = [0.0; 3];
+        self.waiting = 0;
     }
 
     pub(super) fn reset(&mut self) {
@@ -179,7 +188,9 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
         history[taps..].copy_from_slice(&x);
         self.blocks = self.blocks.wrapping_add(1);
         if energy(&x) > BLOCK as f32 * QUIET && !(filter_state == FilterState::Good && self.blocks.is_multiple_of(2)) {
-            let error = adapt(filter, history, &d);
+            self.waiting = if filter_state == FilterState::Idle { self.waiting.saturating_add(1) } else { 0 };
+            let step = if self.waiting > PATIENT_BLOCKS { PATIENT_STEP } else { STEP };
+            let error = adapt(filter, history, &d, step);
             for (power, now) in self.powers.iter_mut().zip([error, energy(&d), self.last_error]) {
                 *power = 0.97 * *power + 0.03 * now;
             }
@@ -216,7 +227,7 @@ fn spread(onsets_ms: &[f32]) -> f32 {
 }
 
 /// A block of NLMS, four samples an update; returns the energy of the errors. The filter's last tap is of the newest sample.
-fn adapt(filter: &mut [f32], history: &[f32], near: &[f32; BLOCK]) -> f32 {
+fn adapt(filter: &mut [f32], history: &[f32], near: &[f32; BLOCK], step: f32) -> f32 {
     let taps = filter.len();
     let mut power = energy(&history[1..=taps]);
     let mut total = 0.0;
@@ -229,7 +240,7 @@ fn adapt(filter: &mut [f32], history: &[f32], near: &[f32; BLOCK]) -> f32 {
             let at = group * GROUP + n;
             let error = near[at] - estimates[n];
             total += error * error;
-            gains[n] = 0.5 * error / (power.max(0.0) + 1e-7 * taps as f32 + 10.0 * error * error);
+            gains[n] = step * error / (power.max(0.0) + 1e-7 * taps as f32 + 10.0 * error * error);
             // The window moves on by one sample.
             if at + 1 < BLOCK {
                 let (gone, come) = (history[at + 1], history[at + 1 + taps]);

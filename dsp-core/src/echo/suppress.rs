@@ -161,7 +161,8 @@ impl<const B: usize> Suppressor<B> {
         self.near
     }
 
-    /// Whether there seems to be no echo at all, as with a headset: what the models say is a hundredth of it then.
+    /// Whether there seems to be no echo at all, as with a headset: there is no residual then, whatever the
+    /// models say.
     pub(super) fn set_absent(&mut self, absent: bool) {
         self.absent = absent;
     }
@@ -233,9 +234,10 @@ impl<const B: usize> Suppressor<B> {
         self.late = *late;
         self.residual(&power_now, &mut model, &reverberation, &floor);
         let residual = model;
-        // 2 where the near end speaks, 100 where it surely doesn't.
-        let oversubtraction = power(3.010_3 * self.near + 20.0 * (1.0 - self.near));
-        let muted = mute(self.near);
+        // 2 where the near end speaks, 100 where it surely doesn't. Without any echo nothing has to be muted.
+        let sure = if self.absent { 1.0 } else { self.near };
+        let oversubtraction = power(3.010_3 * sure + 20.0 * (1.0 - sure));
+        let muted = mute(sure);
         for k in 0..B {
             // Where nothing is heard nothing is taken away.
             let snr = (power_now[k] + 1e-13) / (oversubtraction * residual[k] + 1e-15);
@@ -328,7 +330,7 @@ impl<const B: usize> Suppressor<B> {
                 slopes[band - 1] = (factors[band] - factors[band - 1]) / (centre(band) - centre(band - 1));
             }
         }
-        let share = if self.absent { 0.01 } else { 1.0 };
+        let share = if self.absent { 0.0 } else { 1.0 };
         let mut band = 0;
         for (k, model) in model.iter_mut().enumerate() {
             if band + 1 < bands && k as f32 >= centre(band + 1) {

@@ -346,3 +346,105 @@ fn a_canceller_that_was_off_for_a_moment_goes_on_where_it_was() {
         assert!((told.delay_ms.unwrap() - 40.0).abs() < 1.0, "{frames}: {told:?}");
     }
 }
+
+/// A sine, or two, of a call's progress.
+fn tones(hz: &'static [f32]) -> impl Fn(usize, f32) -> f32 {
+    move |n, _| {
+        let turn = |hz: f32| (n % RATE) as f32 * hz / RATE as f32 * core::f32::consts::TAU;
+        hz.iter().map(|&one| 0.1 / hz.len() as f32 * libm::sinf(turn(one))).sum()
+    }
+}
+
+#[test]
+fn a_tone_is_cancelled_and_leads_neither_delay_nor_drift_astray() {
+    // A tone of progress, one whose period is no whole number of samples, and a key.
+    for hz in [&[440.0][..], &[2_500.0], &[770.0, 1_336.0]] {
+        let mut room = room(EchoConfig::default(), 640);
+        let tone = room.run(8 * RATE, tones(hz), |_, noise| 1e-4 * noise);
+        let told = stats(&mut room);
+        assert!(tone.erle_db(RATE..8 * RATE) > 30.0, "{hz:?}: {}", tone.erle_db(RATE..8 * RATE));
+        assert!(tone.erle_db(7 * RATE..8 * RATE) > 30.0, "{hz:?}: {}", tone.erle_db(7 * RATE..8 * RATE));
+        assert_eq!((told.delay_changes, told.path_changes, told.drift_ppm), (0, 0, 0.0), "{hz:?}: {told:?}");
+        // And the path is learned behind it.
+        let speech = room.run(3 * RATE, talk, silence);
+        assert!(speech.erle_db(RATE..3 * RATE) > 35.0, "{hz:?}: {}", speech.erle_db(RATE..3 * RATE));
+        assert!((stats(&mut room).delay_ms.unwrap() - 40.0).abs() < 1.0, "{hz:?}: {:?}", stats(&mut room));
+    }
+}
+
+#[test]
+fn a_latency_that_changes_a_little_is_followed_where_it_is_true() {
+    use crate::front::Latency;
+    use crate::time::Duration;
+    let latency = |ms| Latency { capture: Duration::from_millis(ms), ..Default::default() };
+    for (ms, longer) in [(20, true), (95, true), (60, false)] {
+        let more = 16 * ms as usize;
+        let (before, after, delay) = if longer { (0, ms, 640) } else { (ms, 0, 640 + more) };
+        let mut room = room(EchoConfig::default(), delay);
+        room.set_latency(latency(before));
+        room.run(5 * RATE, talk, silence);
+        // It is told, and so it is.
+        room.set_latency(latency(after));
+        if longer {
+            room.response.splice(0..0, core::iter::repeat_n(0.0, more));
+        } else {
+            room.response.drain(..more);
+        }
+        let out = room.run(RATE, talk, silence);
+        let told = stats(&mut room);
+        let erle = out.erle_db(RATE / 8..RATE / 4).min(out.erle_db(RATE / 4..RATE));
+        assert!(erle > 25.0, "{ms} ms, longer {longer}: {erle} {told:?}");
+        assert!((told.delay_ms.unwrap() - 40.0).abs() < 1.0 && told.jumps == 1, "{told:?}");
+        // It is told, and isn't so: the filter knows better.
+        room.set_latency(latency(50));
+        let out = room.run(RATE, talk, silence);
+        assert!(out.erle_db(0..RATE / 2) > 40.0, "{ms} ms, longer {longer}: {}", out.erle_db(0..RATE / 2));
+        assert_eq!(stats(&mut room).jumps, 1);
+    }
+}
+
+#[test]
+fn a_headset_keeps_its_near_end_and_tells_no_figures() {
+    // A pause of the far end, and none; hiss alone, and speech over it.
+    let hiss = |_: usize, noise: f32| 0.003 * noise;
+    let speech = |n: usize, noise: f32| 0.003 * noise + 0.6 * talk(n + 9_000, noise);
+    for crosstalk in [0.0, 0.002] {
+        for near in [hiss as fn(usize, f32) -> f32, speech] {
+            let mut room = room(EchoConfig::default(), 640);
+            room.response.iter_mut().for_each(|tap| *tap *= crosstalk);
+            room.run(3 * RATE / 2, talk, near);
+            for second in 0..3 {
+                let out = room.run(RATE, talk, near);
+                let (heard, sent) = out.energies(0..RATE);
+                // The high-pass takes a little of white noise, and a block that begins late is missing.
+                assert!(
+                    (0.8..1.05).contains(&(sent / heard)),
+                    "{crosstalk}, second {second}: {} {:?}",
+                    sent / heard,
+                    stats(&mut room)
+                );
+                let told = stats(&mut room);
+                assert_eq!((told.erle_db, told.linear_erle_db, told.delay_ms), (None, None, None), "{told:?}");
+                assert_eq!((told.drift_ppm, told.path_changes, told.divergences), (0.0, 0, 0), "{told:?}");
+            }
+        }
+    }
+    // Taken off, it is an echo like any other within two seconds.
+    let mut room = room(EchoConfig::default(), 640);
+    room.far_is_lost = true;
+    room.run(5 * RATE, talk, speech);
+    room.far_is_lost = false;
+    let out = room.run(4 * RATE, talk, hiss);
+    // The hiss stays, 29 dB below.
+    assert!(out.erle_db(2 * RATE..3 * RATE) > 20.0, "{}", out.erle_db(2 * RATE..3 * RATE));
+    assert!(stats(&mut room).erle_db.is_some());
+}
+
+#[test]
+fn an_echo_beyond_the_tail_is_found_under_a_near_end_that_never_pauses() {
+    // Twice as loud as the echo, from the first sample on.
+    let mut room = room(EchoConfig::default(), 5_600);
+    room.run(10 * RATE, talk, |n, noise| 0.2 * noise * (0.6 + 0.4 * libm::sinf(n as f32 / 2_000.0)));
+    let told = stats(&mut room);
+    assert!((told.delay_ms.unwrap_or(0.0) - 350.0).abs() < 5.0, "{told:?}");
+}

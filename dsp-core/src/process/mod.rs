@@ -15,5 +15,7 @@ pub mod level;
 mod limiter;
 pub mod metering;
 pub mod mixer;
+#[cfg(feature = "earshot")]
+pub mod neural_voice;
 pub mod resample;
 pub mod voice;

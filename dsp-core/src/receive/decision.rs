@@ -4,7 +4,8 @@
 //!
 //! 1. More lies in the buffer than the bound allows: drop the oldest. How slow the network is doesn't matter.
 //! 2. The sender is quiet (comfort noise, a codec's own pauses, a telephone event): go on with that until the next
-//!    packet's turn has come. Nothing is missing, and the delay changes without anyone hearing it.
+//!    packet's turn has come. Nothing is missing, and the delay changes without anyone hearing it: so what follows begins at a
+//!    delay that needs no change of speed ([`start`]), which would be heard at the onset of a word.
 //! 3. The next packet is here: play it, joined to what was made up before it. If its timestamp lies ahead of what was
 //!    played although no packet is missing, the sender paused: stay silent until its turn.
 //! 4. A later packet is here: the missing ones are given up, and the gap between is filled, but only until that packet
@@ -69,6 +70,8 @@ pub struct Situation {
     pub overdue: bool,
     /// Target delay in ticks.
     pub target: i32,
+    /// The delay at which sound begins after a pause, in ticks: at least the target.
+    pub start: i32,
     /// Packets overtook each other of late.
     pub reorders: bool,
     /// The longest that a packet may wait in the buffer, in ticks.
@@ -103,27 +106,29 @@ pub enum Operation {
 
 /// Decides.
 pub(super) fn decide(situation: &Situation) -> Operation {
-    let Situation { next, sending, filled, concealed, delay, overdue, target, reorders, step, .. } = *situation;
+    let Situation { next, sending, filled, concealed, delay, overdue, target, start, reorders, step, .. } = *situation;
     let decode = if concealed { Operation::Merge } else { Operation::Decode };
-    let left = match next {
-        Next::Nothing => i32::MAX,
+    let (left, until_start) = match next {
+        Next::Nothing => (i32::MAX, i32::MAX),
         _ if overdue => return Operation::Drop,
-        _ => target.saturating_sub(delay),
+        _ => (target.saturating_sub(delay), start.saturating_sub(delay)),
     };
     match (sending, next) {
         // As nothing is missing, a packet is played when its turn has come, and not when it would fill a gap.
-        (Sending::Noise, _) if left > 0 => Operation::Noise(left),
+        (Sending::Noise, _) if until_start > 0 => Operation::Noise(until_start),
         (Sending::Pause, Next::Nothing) => Operation::Background(left),
-        (Sending::Pause, Next::Here { gap, .. } | Next::Later { gap }) if left > 0 && gap > 0 => {
-            Operation::Background(left)
+        (Sending::Pause, Next::Here { gap, .. } | Next::Later { gap }) if until_start > 0 && gap > 0 => {
+            Operation::Background(until_start)
         }
         (Sending::Event, Next::Nothing) => Operation::Event(left),
-        (Sending::Event, Next::Here { gap, .. } | Next::Later { gap }) if left > 0 && gap > 0 => Operation::Event(left),
+        (Sending::Event, Next::Here { gap, .. } | Next::Later { gap }) if until_start > 0 && gap > 0 => {
+            Operation::Event(until_start)
+        }
         (Sending::Noise | Sending::Pause | Sending::Event, _) => decode,
         (Sending::Sound, Next::Nothing) => Operation::Conceal,
         (Sending::Sound, Next::Here { gap, broken: false }) => {
-            if gap > 0 && left > 0 {
-                Operation::Silence(left)
+            if gap > 0 && until_start > 0 {
+                Operation::Silence(until_start)
             } else {
                 decode
             }
@@ -167,21 +172,26 @@ pub struct Pace {
     pub aligned: bool,
 }
 
+/// How far the delay may be below its target before sound is played slower.
+fn below(target: i32, period: i32, aligned: bool) -> i32 {
+    if aligned { period / 4 } else { ((target - 2 * period).max(0) / 8).min(2 * period) }
+}
+
+/// The delay at which sound begins after a pause: within the bounds that [`stretch`] leaves alone, and half a period above the
+/// lower one, about where playing slower would have brought it; where another stream is followed, in their middle. `period` is that of [`Pace`].
+pub(super) fn start(target: i32, period: i32, aligned: bool) -> i32 {
+    if aligned { target } else { target + (period / 2 - below(target, period, false)).max(0) }
+}
+
 /// Whether to change speed.
 pub(super) fn stretch(pace: &Pace) -> Option<Stretch> {
     let Pace { delay, target, usual, ahead, period, aligned } = *pace;
     // So long before its turn a packet that isn't here is later than usual; it takes a while to get slower.
     let off = delay.saturating_sub(target);
     let low = (target - usual - target / 8).min(target / 2) - period / 2;
-    let (above, below) = if aligned {
-        (period / 4, period / 4)
-    } else {
-        // Nobody hears 30 ms, but a splice somebody may.
-        (
-            (target / 8).clamp(period, 4 * period).max(3 * period - target),
-            ((target - 2 * period).max(0) / 8).min(2 * period),
-        )
-    };
+    let below = below(target, period, aligned);
+    // Nobody hears 30 ms, but a splice somebody may.
+    let above = if aligned { period / 4 } else { (target / 8).clamp(period, 4 * period).max(3 * period - target) };
     // Little is made up where no period must be whole; from half a period on a whole one comes nearer.
     let least = |by: i32| if aligned && by < period / 2 { by } else { by.max(period) };
     if ahead <= low {
@@ -208,6 +218,7 @@ mod tests {
         delay: 320,
         overdue: false,
         target: 320,
+        start: 330,
         reorders: false,
         maximum: 16_000,
         step: 80,
@@ -243,8 +254,8 @@ mod tests {
     #[test]
     fn a_pause_ends_when_the_packet_is_due() {
         let paused = Situation { next: Next::Here { gap: 4_000, broken: false }, ..CALM };
-        assert_eq!(decide(&Situation { delay: 80, ..paused }), Operation::Silence(240));
-        assert_eq!(decide(&Situation { delay: 320, ..paused }), Operation::Decode);
+        assert_eq!(decide(&Situation { delay: 80, ..paused }), Operation::Silence(250));
+        assert_eq!(decide(&Situation { delay: 330, ..paused }), Operation::Decode);
     }
 
     #[test]
@@ -257,8 +268,8 @@ mod tests {
             let quietly = Situation { sending, delay: 80, ..CALM };
             assert_eq!(decide(&Situation { next: Next::Nothing, ..quietly }), quiet(i32::MAX));
             for next in [Next::Here { gap: 4_000, broken: false }, Next::Later { gap: 4_000 }] {
-                assert_eq!(decide(&Situation { next, ..quietly }), quiet(240));
-                assert_eq!(decide(&Situation { next, delay: 320, ..quietly }), Operation::Decode);
+                assert_eq!(decide(&Situation { next, ..quietly }), quiet(250));
+                assert_eq!(decide(&Situation { next, delay: 330, ..quietly }), Operation::Decode);
                 assert_eq!(decide(&Situation { next, overdue: true, ..quietly }), Operation::Drop);
             }
         }
@@ -281,6 +292,23 @@ mod tests {
         assert_eq!(stretch(&Pace { delay: 81, ..low }), None);
         assert_eq!(stretch(&Pace { delay: 240, ahead: 320, ..low }), None);
         assert_eq!(stretch(&Pace { delay: 241, ahead: 400, ..low }), Some(Stretch::Accelerate(161)));
+    }
+
+    #[test]
+    fn sound_begins_after_a_pause_at_a_delay_that_stays() {
+        for period in [80, 160, 480] {
+            for target in (0..200 * period / 10).step_by(7) {
+                for aligned in [false, true] {
+                    let delay = start(target, period, aligned);
+                    assert!((target..=target + period / 2).contains(&delay), "{target} {delay}");
+                    // A clock that drifts or a packet that is a little later doesn't change that.
+                    for delay in [delay - period / 8, delay, delay + period / 8] {
+                        let pace = Pace { delay, target, usual: 0, ahead: delay + 2 * period, period, aligned };
+                        assert_eq!(stretch(&pace), None, "{pace:?}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Sound out, on the audio clock: each tick asks what to do next until it is full.
 
 use super::clocks::Ratio;
-use super::decision::{Next, Operation, Sending, Situation};
+use super::decision::{Next, Operation, Sending, Situation, start};
 use super::delay::Estimate;
 use super::jitter::{Fate, PacketInfo, PacketKind};
 use super::memory::ReceiverMemory;
+use super::speed::PERIOD;
 use super::stats::bump;
 use super::strategy::{Standard, Strategy};
 use super::sync_buffer::SyncBuffer;
@@ -98,6 +99,9 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     fn produce(&mut self, at: Instant, wanted: usize, tick: &mut Tick<'_>) {
         let now = self.rates.at(at);
         let target = tick.target as i32;
+        // Beyond the bound the packet would be dropped.
+        let start = start(target, self.rates.ticks_in(PERIOD) as i32, self.least_delay > 0);
+        let start = start.min(self.delay.maximum() as i32).max(target);
         loop {
             // Each turn of this loop that goes on has taken a packet out of the buffer, or has begun to play or ceased to,
             // so it ends.
@@ -110,13 +114,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 State::Playing { sending } => sending,
                 State::Priming { fading, full } => {
                     let wait = match turn {
-                        Some(turn) if delay >= target || full => {
+                        Some(turn) if delay >= start || full => {
                             // Nobody heard what came since it stopped.
-                            self.delay.owe(delay.saturating_sub(target).max(0) as u32);
+                            self.delay.owe(delay.saturating_sub(start).max(0) as u32);
                             self.start(turn.first, &mut tick.played);
                             continue;
                         }
-                        Some(_) => self.rates.samples(target.saturating_sub(delay) as u32).min(wanted),
+                        Some(_) => self.rates.samples(start.saturating_sub(delay) as u32).min(wanted),
                         None => wanted,
                     };
                     return self.wait(wait, fading, &mut tick.played);
@@ -137,6 +141,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 delay,
                 overdue: turn.is_some_and(|turn| turn.overdue),
                 target,
+                start,
                 reorders: tick.estimate.reorders,
                 maximum: self.delay.maximum() as i32,
                 step: self.rates.ticks_in(CONCEAL_STEP) as i32,

@@ -9,7 +9,7 @@ use crate::time::Duration;
 use crate::waveform::stretch::Stretcher;
 
 /// A usual pitch period.
-const PERIOD: Duration = Duration::from_millis(10);
+pub(super) const PERIOD: Duration = Duration::from_millis(10);
 /// Between two changes of speed is so long at least.
 const STRETCH_PAUSE: Duration = Duration::from_millis(60);
 /// The same where there is much to change.

@@ -8,7 +8,7 @@
 //!
 //! Two frequencies less than 35 Hz apart, and a modulated one, count as the one in their middle. Of two tones that are equal in a
 //! country the first in the order of [`ProgressTone`] is told. Stretches of less than 60 ms are not heard. A phase that is
-//! reversed every 450 ms makes ANSam of CED.
+//! reversed at multiples of 450 ms makes ANSam of CED; one at another time is a lost packet.
 //!
 //! Integers only. Any multiple of 50 Hz from 8 to 48 kHz. Cost: a multiplication a sample for each frequency of the country, of which
 //! there are 3 to 10.
@@ -19,6 +19,7 @@ mod tests;
 use core::fmt;
 
 use super::progress::{CNG, Country, ProgressTone, Segment};
+use super::signal::ToneSignal;
 use crate::process::decibel::{amplitude, hundredths_of_power};
 use crate::process::goertzel::{Goertzel, GoertzelDesign};
 use crate::sample::Sample;
@@ -44,23 +45,10 @@ const SHARE: u64 = (7 << 28) / 10;
 const APART: u64 = 6;
 /// A tone without a cadence is told after so many blocks at least.
 const STEADY: u32 = 1_400 / BLOCK_MS;
+/// ANSam's phase is reversed so often.
+const REVERSED_MS: u32 = 450;
 /// A cadence of more is told after it was heard once.
 const LONG_MS: u32 = 2_500;
-
-/// What a tone is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum ToneSignal {
-    /// One of a call's progress.
-    Progress(ProgressTone),
-    /// A fax calls (T.30).
-    Cng,
-    /// A fax or a modem answers (V.25).
-    Ced,
-    /// A modem answers by V.8.
-    Ansam,
-}
 
 /// A tone that was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,11 +105,13 @@ struct Run {
     /// Number of its first block.
     start: u32,
     blocks: u32,
-    /// Blocks in it that look like a reversal of the phase.
+    /// Blocks in it that look like a reversal of the phase, where one is due.
     flips: u32,
+    /// And where none is.
+    undue: u32,
 }
 
-const NOTHING: Run = Run { kind: Kind::Pause, start: 0, blocks: 0, flips: 0 };
+const NOTHING: Run = Run { kind: Kind::Pause, start: 0, blocks: 0, flips: 0, undue: 0 };
 
 /// A tone that is being heard.
 #[derive(Clone, Copy, Debug)]
@@ -310,8 +300,14 @@ impl ProgressDetector {
         self.block += 1;
         let is_tone = matches!(kind, Kind::Tone(_));
         if kind == self.run.kind {
-            // What was in between was part of it: a reversal of the phase, if it was as loud.
-            self.run.flips += u32::from(is_tone && self.doubtful == 1 && self.before[0] == Kind::Sound);
+            // What was in between was part of it: a reversal of the phase, if it was as loud and where one is due. A lost packet
+            // may look the same, anywhere.
+            let since_ms = self.block.saturating_sub(2 + self.run.start) * BLOCK_MS + BLOCK_MS / 2;
+            let off_ms = (since_ms % REVERSED_MS).min(REVERSED_MS - since_ms % REVERSED_MS);
+            let is_flip = is_tone && self.doubtful == 1 && self.before[0] == Kind::Sound;
+            let is_due = off_ms <= BLOCK_MS * 3 / 2;
+            self.run.flips += u32::from(is_flip && is_due);
+            self.run.undue += u32::from(is_flip && !is_due);
             self.run.blocks += 1 + self.doubtful;
             self.doubtful = 0;
         } else {
@@ -327,7 +323,7 @@ impl ProgressDetector {
             if back > 0 {
                 self.run.blocks = (self.run.blocks + self.doubtful).saturating_sub(back);
                 self.push(each);
-                self.run = Run { kind, start: self.block.saturating_sub(back), blocks: back, flips: 0 };
+                self.run = Run { kind, start: self.block.saturating_sub(back), blocks: back, flips: 0, undue: 0 };
                 self.doubtful = 0;
             }
         }
@@ -355,7 +351,8 @@ impl ProgressDetector {
                 self.lasting = Some(lasting);
                 return;
             }
-            if !goes_on && segments.len() == 1 {
+            // What has no cadence lasted until here.
+            if segments.len() < 2 {
                 lasting.until = over.start + over.blocks;
             }
             self.end(lasting, each);
@@ -413,7 +410,7 @@ impl ProgressDetector {
                 };
                 let signal = match ALL.iter().find(|tone| steady(tone)) {
                     Some(&tone) => ToneSignal::Progress(tone),
-                    None if is(2_100) && run.flips > 0 => ToneSignal::Ansam,
+                    None if is(2_100) && (run.flips >= 2 || run.flips > run.undue) => ToneSignal::Ansam,
                     None if is(2_100) => ToneSignal::Ced,
                     None => return,
                 };

@@ -1,5 +1,5 @@
 //! Tones that signal: digits (DTMF), made and heard, and their codes as telephone events; and the tones of a call's progress,
-//! made.
+//! of faxes and of modems, made and heard.
 //!
 //! ```
 //! use dsp_core::tone::{Digit, DtmfConfig, DtmfDetector, DtmfGenerator, DtmfTone};
@@ -25,10 +25,12 @@ mod groups;
 mod listener;
 mod oscillator;
 mod progress;
+mod signal;
 
 pub use countries::{COUNTRIES, TABLE};
 pub use detector::{DtmfConfig, DtmfDetector, DtmfError, HeardDigit};
 pub use digit::{COLUMNS_HZ, Digit, EventCode, ROWS_HZ};
 pub use generator::{DtmfGenerator, DtmfTone, DtmfToneError};
-pub use listener::{HeardTone, ListenerError, ProgressDetector, ToneSignal};
+pub use listener::{HeardTone, ListenerError, ProgressDetector};
 pub use progress::{ANSAM, CED, CNG, Country, ProgressError, ProgressGenerator, ProgressTone, Segment};
+pub use signal::ToneSignal;

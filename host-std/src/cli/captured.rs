@@ -1,12 +1,13 @@
-//! Digits of a capture, for `media-core dtmf detect`.
+//! Digits and tones of a capture, for `media-core dtmf detect` and `media-core tone detect`.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
-use host_std::replay::{PayloadMap, StreamDigits, digits, read_keys};
-use host_std::report::DigitRow;
+use dsp_core::tone::Country;
+use host_std::replay::{Keys, PayloadMap, StreamDigits, StreamTones, digits, read_keys, tones};
+use host_std::report::{DigitRow, ToneRow};
 use serde::Serialize;
 
 use super::{Outcome, chain, print};
@@ -29,6 +30,22 @@ struct Digits<'a> {
     digits: Vec<&'a DigitRow>,
 }
 
+/// The same of tones.
+#[derive(Serialize)]
+struct Tones<'a> {
+    tones: Vec<&'a ToneRow>,
+}
+
+impl CapturedArgs {
+    fn read(&self) -> Result<(PayloadMap, Keys), Box<dyn std::error::Error>> {
+        let mut payloads = PayloadMap::default();
+        for map in &self.payload_map {
+            payloads.add(map).map_err(|error| format!("--payload-map: {error}"))?;
+        }
+        Ok((payloads, self.keys.as_deref().map(read_keys).transpose()?.unwrap_or_default()))
+    }
+}
+
 /// Whether a file begins as a capture does: pcap, pcapng, rtpdump, or one of them packed by gzip.
 pub(super) fn is_capture(path: &Path) -> bool {
     let mut begins = [0; 4];
@@ -40,11 +57,7 @@ pub(super) fn is_capture(path: &Path) -> bool {
 
 /// Prints the digits of a capture: events and tones, each with its time after the first packet of RTP.
 pub(super) fn detect(path: &Path, args: &CapturedArgs, json: bool) -> Outcome {
-    let mut payloads = PayloadMap::default();
-    for map in &args.payload_map {
-        payloads.add(map).map_err(|error| format!("--payload-map: {error}"))?;
-    }
-    let keys = args.keys.as_deref().map(read_keys).transpose()?.unwrap_or_default();
+    let (payloads, keys) = args.read()?;
     let streams = digits(path, &keys, &payloads).map_err(|error| format!("{}: {}", path.display(), chain(&error)))?;
     if json {
         let digits = streams.iter().flat_map(|stream| &stream.digits).collect();
@@ -58,4 +71,23 @@ pub(super) fn detect(path: &Path, args: &CapturedArgs, json: bool) -> Outcome {
         }
     }
     print(if text.is_empty() { "No digits.\n" } else { &text })
+}
+
+/// Prints the tones of a capture as they are in a country, each with its time after the first packet of RTP.
+pub(super) fn detect_tones(path: &Path, args: &CapturedArgs, country: &'static Country, json: bool) -> Outcome {
+    let (payloads, keys) = args.read()?;
+    let streams =
+        tones(path, &keys, &payloads, country).map_err(|error| format!("{}: {}", path.display(), chain(&error)))?;
+    if json {
+        let tones = streams.iter().flat_map(|stream| &stream.tones).collect();
+        return print(&format!("{}\n", serde_json::to_string_pretty(&Tones { tones })?));
+    }
+    let mut text = String::new();
+    for StreamTones { stream, tones } in &streams {
+        text += &format!("{stream}\n");
+        for tone in tones {
+            text += &format!("  {tone}\n");
+        }
+    }
+    print(if text.is_empty() { "No tones.\n" } else { &text })
 }

@@ -19,14 +19,20 @@ enum Ns {
     Medium,
     /// 25 dB in pauses
     Strong,
+    /// All that a neural net takes for noise: RNNoise's, which costs more
+    #[cfg(feature = "nnnoiseless")]
+    Neural,
 }
 
 impl Ns {
-    fn level(self) -> NoiseLevel {
+    /// `None`: by the net.
+    fn level(self) -> Option<NoiseLevel> {
         match self {
-            Self::Mild => NoiseLevel::Mild,
-            Self::Medium => NoiseLevel::Medium,
-            Self::Strong => NoiseLevel::Strong,
+            Self::Mild => Some(NoiseLevel::Mild),
+            Self::Medium => Some(NoiseLevel::Medium),
+            Self::Strong => Some(NoiseLevel::Strong),
+            #[cfg(feature = "nnnoiseless")]
+            Self::Neural => None,
         }
     }
 
@@ -35,6 +41,8 @@ impl Ns {
             Self::Mild => "mildly",
             Self::Medium => "by a medium amount",
             Self::Strong => "strongly",
+            #[cfg(feature = "nnnoiseless")]
+            Self::Neural => "by a neural net",
         }
     }
 }
@@ -70,6 +78,10 @@ pub(super) struct CaptureArgs {
     #[arg(help_heading = HEADING, long, value_enum, num_args = 0..=1, default_missing_value = "medium",
         value_name = "LEVEL")]
     ns: Option<Ns>,
+    /// Let a neural net tell voices from noise where --vad asks for a detector: more reliably, at a higher cost
+    #[cfg(feature = "earshot")]
+    #[arg(help_heading = HEADING, long)]
+    vad_net: bool,
     /// Bring speech to its level, at multiples of 8 kHz
     #[arg(help_heading = HEADING, long)]
     agc: bool,
@@ -87,7 +99,11 @@ impl CaptureArgs {
             high_pass_hz: self.hpf,
             echo: self.aec.then_some(EchoSettings { config, tail_ms: self.tail_ms }),
             echo_suppressor: self.echo_suppressor.then(EchoSuppressorConfig::default),
-            noise: self.ns.map(Ns::level),
+            noise: self.ns.and_then(Ns::level),
+            #[cfg(feature = "nnnoiseless")]
+            neural_noise: matches!(self.ns, Some(Ns::Neural)),
+            #[cfg(feature = "earshot")]
+            neural_detector: self.vad_net,
             gain: self.agc.then_some(AgcConfig { target_dbov: self.target_dbov, ..AgcConfig::default() }),
             ..CaptureConfig::default()
         }

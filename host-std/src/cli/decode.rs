@@ -59,7 +59,7 @@ pub(super) struct Args {
 /// Without `--seconds` no more sound is written, in seconds: a small file may hold days of it.
 const LONGEST_S: f64 = 3_600.0;
 /// No Ogg file of more bytes is read: its packets are held in memory, its sound is not. A day at 24 kbit/s.
-const LONGEST_OGG: u64 = 256 << 20;
+pub(super) const LONGEST_OGG: u64 = 256 << 20;
 
 /// The payloads of a file, one after another, and which of the sound they make is to be heard.
 struct Payloads {
@@ -198,7 +198,7 @@ fn read_opus(args: &Args) -> Result<Payloads, Box<dyn Error>> {
     Ok(Payloads { setup, payloads: Box::new(packets.into_iter().map(Ok)), skip, heard, gain })
 }
 
-fn cannot_read(path: &Path, error: &std::io::Error) -> String {
+pub(super) fn cannot_read(path: &Path, error: &std::io::Error) -> String {
     format!("cannot read {}: {error}", path.display())
 }
 

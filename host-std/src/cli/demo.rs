@@ -182,6 +182,9 @@ pub(super) fn run(args: Args) -> Outcome {
     args.concealment.check(codecs)?;
     args.opus.check_call(codecs)?;
     settings::check_channels(args.channels, codecs)?;
+    if args.fast {
+        args.keep.check_fast()?;
+    }
     let network = NetworkConfig {
         loss_percent: args.loss,
         burst: args.burst,
@@ -255,7 +258,7 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         metering: true,
         ..CallConfig::with_identity(port, identity)
     };
-    let mut call = Call::new(config)?;
+    let mut call = Call::new(args.digits.config(config))?;
     call.set_tap(Box::new(CallRecorder::with_arrivals()));
     Ok(call)
 }
@@ -324,8 +327,9 @@ fn run_fast(
     let mut at_ms = 0;
     let stop = Stop::listen();
     let mut pressed = args.digits.pressed().into_iter().peekable();
+    let mut tones = args.digits.tones().into_iter().peekable();
     let (rate_hz, channels) = (simulation.ends[0].sample_rate_hz(), simulation.ends[0].channels());
-    let recording = args.keep.record(&mut simulation.ends[0].call, Instant::ZERO, rate_hz, channels)?;
+    let kept = args.keep.start(&mut simulation.ends[0].call, Instant::ZERO, rate_hz, channels)?;
     let mut announcements = args.keep.announcements(rate_hz, channels)?.into_iter().peekable();
     while at_ms < end_ms && !stop.asked() {
         let due = pressed.next_if(|pressed| pressed.at.as_millis() as u64 <= at_ms);
@@ -333,19 +337,24 @@ fn run_fast(
             simulation.ends[0].call.send_digits(&due.keys)?;
             continue;
         }
+        if let Some((_, tone)) = tones.next_if(|(at, _)| at.as_millis() as u64 <= at_ms) {
+            simulation.ends[0].call.send_tone(&tone)?;
+            continue;
+        }
         if let Some(due) = announcements.next_if(|announcement| announcement.at.as_millis() <= at_ms) {
             keep::announce(&mut simulation.ends[0].call, due.player);
             continue;
         }
         let next = pressed.peek().map_or(u64::MAX, |pressed| pressed.at.as_millis() as u64);
+        let next = tones.peek().map_or(next, |(at, _)| next.min(at.as_millis() as u64));
         let next = announcements.peek().map_or(next, |announcement| next.min(announcement.at.as_millis()));
         at_ms = (at_ms + 1_000).min(end_ms).min(next);
         simulation.run_until(Instant::from_millis(at_ms));
-        keep::keep_pace(recording.as_ref(), rate_hz, Duration::from_millis(at_ms));
+        keep::keep_pace(kept.recorder.as_ref(), rate_hz, Duration::from_millis(at_ms));
         bar.set_position(at_ms);
     }
     bar.finish_and_clear();
-    let failure = keep::finish(recording, args.json).err().map(|error| error.to_string());
+    let failure = kept.finish(args.json).err().map(|error| error.to_string());
     let mut calls = simulation.ends.map(|end| end.call);
     Ok(Run {
         recorders: calls.each_mut().map(recorder),
@@ -383,7 +392,7 @@ async fn run_realtime(
     let answer = calls[1].answer(clock.now(), &offer)?;
     calls[0].accept(clock.now(), &answer)?;
     make_folder(&args.out)?;
-    let recording = args.keep.record(&mut calls[0], clock.now(), setup.rate_hz, args.channels)?;
+    let kept = args.keep.start(&mut calls[0], clock.now(), setup.rate_hz, args.channels)?;
     let announcements = args.keep.announcements(setup.rate_hz, args.channels)?;
 
     let proxy = tokio::spawn(proxy.run(clock));
@@ -404,6 +413,7 @@ async fn run_realtime(
             clock,
             drift_ppm: if side == 1 { args.drift_ppm } else { 0.0 },
             digits: None,
+            tones: None,
             time_limit: Some(StdDuration::from_secs_f64(args.seconds)),
         };
         runs.push(tokio::spawn(driver.run(from_user, status)));
@@ -426,6 +436,7 @@ async fn run_realtime(
     // A presses, and B hears.
     let (keys, pressed) = mpsc::channel(16);
     args.digits.schedule(&keys);
+    args.digits.schedule_tones(&hang_ups[0], "\n");
     let pressing = tokio::spawn(digits::press(pressed, hang_ups[0].clone(), "\n"));
     let announcing = tokio::spawn(keep::announce_all(announcements, hang_ups[0].clone()));
     let hang_up = hang_ups.clone();
@@ -440,7 +451,7 @@ async fn run_realtime(
     interrupt.abort();
     pressing.abort();
     announcing.abort();
-    let recorded = keep::finish(recording, args.json).err().map(|error| error.to_string());
+    let recorded = kept.finish(args.json).err().map(|error| error.to_string());
     let seconds = (clock.now().since(begin).as_micros() as f64 / 1e6).min(args.seconds);
     proxy.abort();
     bar.finish_and_clear();
@@ -621,7 +632,7 @@ fn settings(args: &Args, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String
             format!("{tail_ms} ms of reverberation, echo after {delay_ms} ms, return loss {echo_return_loss_db} dB");
         ("rooms", room)
     }))
-    .chain((!args.digits.is_empty()).then(|| ("A presses", args.digits.words())))
+    .chain(args.digits.settings())
     .chain(args.noise.as_ref().map(|path| {
         let snr_db = args.snr.unwrap_or(USUAL_SNR_DB);
         ("noise around", format!("{}, {snr_db} dB below the active speech", path.display()))

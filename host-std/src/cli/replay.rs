@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 use dsp_core::receive::DelayConfig;
 use dsp_core::time::Duration;
+use dsp_core::tone::Country;
 use host_std::opus::OpusEncoderConfig;
 use host_std::output;
 use host_std::registry::{Opus, Registry};
@@ -50,6 +51,10 @@ pub(super) struct Args {
     /// Seed of these losses
     #[arg(help_heading = "Capture", long, default_value_t = 1, value_name = "NUMBER", requires = "lose")]
     seed: u64,
+    /// Mark digits (DTMF) and tones in the sound too: those of a call's progress in this country (de, fr, gb, us and others),
+    /// and those of faxes and modems
+    #[arg(help_heading = "Capture", long, value_parser = super::tone::country, value_name = "COUNTRY", conflicts_with = "trace")]
+    hear_tones: Option<&'static Country>,
     /// How many of the worst moments of each stream to tell
     #[arg(help_heading = "Capture", long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=100), value_name = "NUMBER", conflicts_with = "trace")]
     worst: u8,
@@ -125,6 +130,7 @@ fn run_capture(args: &Args, capture: &Path, delay: DelayConfig) -> Outcome {
         payloads,
         delay,
         loss: args.lose.map(|percent| Loss { percent, burst: args.burst, seed: args.seed }),
+        hear_tones: args.hear_tones,
         seconds: args.seconds,
         worst: usize::from(args.worst),
         utc_offset_minutes: args.utc_offset,
@@ -157,6 +163,9 @@ fn settings(args: &Args, max_delay_ms: u32) -> Vec<(String, String)> {
     }
     if let Some(lose) = args.lose {
         settings.push(("lost on top", format!("{lose} % in bursts of {}, seed {}", args.burst, args.seed)));
+    }
+    if let Some(country) = args.hear_tones {
+        settings.push(("tones", format!("of {}", country.name)));
     }
     if let Some(seconds) = args.seconds {
         settings.push(("at most", format!("{seconds} s of each stream")));

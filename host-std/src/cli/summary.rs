@@ -2,10 +2,10 @@
 
 use dsp_core::process::metering::SoundStats;
 use dsp_core::time::Duration;
-use host_std::report::{CallSoundFigures, DigitRow, FindingRow, digits_in_words};
+use host_std::report::{CallSoundFigures, DigitRow, FindingRow, ToneRow, digits_in_words, tones_in_words};
 use host_std::sdp::Direction;
 use host_std::session::driver::{Ended, Status};
-use host_std::session::{Call, CallStats, EchoStatus};
+use host_std::session::{Call, CallStats, DigitStats, EchoStatus};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -116,6 +116,7 @@ fn ended_text(ended: &Ended) -> &'static str {
 pub(super) fn text(
     stats: &CallStats,
     digits: &[DigitRow],
+    tones: &[ToneRow],
     echo: Option<&EchoStatus>,
     ended: &Ended,
     rate_hz: u32,
@@ -185,9 +186,10 @@ pub(super) fn text(
     if !digits.is_empty() {
         lines.push(format!("  digits      {}", digits_in_words(digits)));
     }
-    if stats.digits.sent > 0 {
-        lines.push(format!("  pressed     {} keys", stats.digits.sent));
+    if !tones.is_empty() {
+        lines.push(format!("  tones       {}", tones_in_words(tones)));
     }
+    lines.extend(pressed_text(&stats.digits));
     let current = &stats.receiver.reception;
     if receiver.restarts + receiver.ssrc_changes > 0 {
         lines.push(format!(
@@ -261,6 +263,25 @@ pub(super) fn text(
     lines.join("\n") + "\n"
 }
 
+/// What became of the keys that were pressed, if any were.
+fn pressed_text(digits: &DigitStats) -> Option<String> {
+    let DigitStats { sent, sent_in_band, waiting, given_up, .. } = *digits;
+    if sent + waiting + given_up == 0 {
+        return None;
+    }
+    let mut text = format!("  pressed     {sent} keys");
+    if sent_in_band > 0 {
+        text += &format!(", {sent_in_band} of them as tones in the sound: the other side took no telephone events");
+    }
+    if waiting > 0 {
+        text += &format!("; {waiting} more still waited when the call ended, and were not sent");
+    }
+    if given_up > 0 {
+        text += &format!("; {given_up} more were given up: the other side took no more telephone events");
+    }
+    Some(text)
+}
+
 /// What the echo canceller told last.
 fn echo_text(echo: &EchoStatus) -> String {
     let or_none =
@@ -279,6 +300,7 @@ fn echo_text(echo: &EchoStatus) -> String {
 pub(super) fn json(
     stats: &CallStats,
     digits: &[DigitRow],
+    tones: &[ToneRow],
     echo: Option<&EchoStatus>,
     ended: &Ended,
     rate_hz: u32,
@@ -352,6 +374,9 @@ pub(super) fn json(
     });
     call["digits"] = json!(digits);
     call["digits_sent"] = json!(stats.digits.sent);
+    call["digits_sent_in_band"] = json!(stats.digits.sent_in_band);
+    call["digits_not_sent"] = json!(stats.digits.waiting + stats.digits.given_up);
+    call["tones"] = json!(tones);
     call["digits_lost_ends"] = json!(stats.digits.lost_ends);
     call["current_source"] = json!({
         "packets_received": stats.receiver.reception.received,
@@ -397,7 +422,7 @@ mod tests {
             late: 3,
             ..ReceiverStats::default()
         };
-        let words = text(&stats, &[], None, &Ended::HungUp, 8_000, 8.0);
+        let words = text(&stats, &[], &[], None, &Ended::HungUp, 8_000, 8.0);
         assert!(words.contains("received    398 packets; 2 lost, 3 late"), "{words}");
         assert!(
             words.contains(
@@ -405,13 +430,13 @@ mod tests {
             ),
             "{words}"
         );
-        let value = json(&stats, &[], None, &Ended::HungUp, 8_000, 8.0);
+        let value = json(&stats, &[], &[], None, &Ended::HungUp, 8_000, 8.0);
         assert_eq!((&value["packets_received"], &value["packets_lost"]), (&json!(398), &json!(2)));
         assert_eq!((&value["restarts"], &value["ssrc_changes"]), (&json!(1), &json!(0)));
         assert_eq!(value["current_source"], json!({ "packets_received": 199, "packets_lost": 1 }));
         stats.sources.admitted = 3;
         stats.sources.replaced = 1;
-        let words = text(&stats, &[], None, &Ended::HungUp, 8_000, 8.0);
+        let words = text(&stats, &[], &[], None, &Ended::HungUp, 8_000, 8.0);
         assert!(words.contains("sources     3 heard, 1 of them in another's place"), "{words}");
     }
 
@@ -432,14 +457,14 @@ mod tests {
         let mut stats = CallStats::default();
         (stats.datagrams, stats.control, stats.foreign, stats.total) = (411, 7, 3, total);
         assert_eq!(stats.unaccounted()[..2], [0, 0]);
-        let words = text(&stats, &[], None, &Ended::HungUp, 8_000, 8.0);
+        let words = text(&stats, &[], &[], None, &Ended::HungUp, 8_000, 8.0);
         for told in [
             "398 packets; 3 lost, 5 late, 90 discarded",
             "3 of payload types that nobody agreed on, 2 of no sequence, 1 unusable",
         ] {
             assert!(words.contains(told), "{told}: {words}");
         }
-        let value = json(&stats, &[], None, &Ended::HungUp, 8_000, 8.0);
+        let value = json(&stats, &[], &[], None, &Ended::HungUp, 8_000, 8.0);
         let packets = value["packets"].as_object().unwrap();
         let counts: u64 = packets.values().map(|count| count.as_u64().unwrap()).sum();
         assert_eq!(counts, 2 * stats.datagrams, "{value}");
@@ -458,16 +483,18 @@ mod tests {
             path_changes: 1,
             ..EchoStatus::default()
         };
-        let words = text(&stats, &[], Some(&echo), &Ended::HungUp, 8_000, 8.0);
+        let words = text(&stats, &[], &[], Some(&echo), &Ended::HungUp, 8_000, 8.0);
         let line =
             "echo        41.2 dB taken out lately, delay 120.5 ms, drift -20.0 ppm; 1 path changes, diverged 0 times";
         assert!(words.contains(line), "{words}");
-        let value = json(&stats, &[], Some(&echo), &Ended::HungUp, 8_000, 8.0);
+        let value = json(&stats, &[], &[], Some(&echo), &Ended::HungUp, 8_000, 8.0);
         let told = json!({ "erle_db": 41.25, "delay_ms": 120.5, "drift_ppm": -20.0, "path_changes": 1, "diverged": 0 });
         assert_eq!(value["echo"], told);
         // Nothing was played yet, and no canceller at all.
-        assert!(text(&stats, &[], Some(&EchoStatus::default()), &Ended::HungUp, 8_000, 8.0).contains("delay unknown"));
-        assert!(!text(&stats, &[], None, &Ended::HungUp, 8_000, 8.0).contains("echo "));
-        assert_eq!(json(&stats, &[], None, &Ended::HungUp, 8_000, 8.0)["echo"], json!(null));
+        assert!(
+            text(&stats, &[], &[], Some(&EchoStatus::default()), &Ended::HungUp, 8_000, 8.0).contains("delay unknown")
+        );
+        assert!(!text(&stats, &[], &[], None, &Ended::HungUp, 8_000, 8.0).contains("echo "));
+        assert_eq!(json(&stats, &[], &[], None, &Ended::HungUp, 8_000, 8.0)["echo"], json!(null));
     }
 }

@@ -233,7 +233,7 @@ fn talk(
     };
     let codecs = config.codecs.clone();
     let later = args.later.wishes(&args.codec, |name| name.format(args.rate, args.channels))?;
-    let mut call = Call::new(config)?;
+    let mut call = Call::new(args.digits.config(config))?;
     // Without a microphone or a file there is no call: say so before the other side hears of it.
     drop(args.sound.open(args.rate, 1)?);
     IceArgs::gather(&mut call, &clock, &rtp)?;
@@ -249,7 +249,7 @@ fn talk(
     ice::describe(&call);
     let channels = call.channels().unwrap_or(1);
     let announcements = args.keep.announcements(rate_hz, channels)?;
-    let recorder = args.keep.record(&mut call, clock.now(), rate_hz, channels)?;
+    let kept = args.keep.start(&mut call, clock.now(), rate_hz, channels)?;
     let mut driver = Driver {
         call,
         rtp: UdpSocket::from_std(rtp)?,
@@ -259,15 +259,18 @@ fn talk(
         drift_ppm: 0.0,
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
         digits: None,
+        tones: None,
     };
     let begin = clock.now();
-    let (ended, call, mut audio, send_error, digits, echo) = runtime.block_on(async {
+    let (ended, call, mut audio, send_error, digits, tones, echo) = runtime.block_on(async {
         let (commands, from_user) = mpsc::channel(16);
         let (status, watching) = watch::channel(Status::default());
         let (wishes, wished) = mpsc::channel(16);
         let (keys, pressed) = mpsc::channel(16);
         let (told, heard) = mpsc::channel(64);
         driver.digits = Some(told);
+        let (told, heard_tones) = mpsc::channel(16);
+        driver.tones = Some(told);
         let (texts, written) = mpsc::channel(4);
         // The channel has room, and nothing else sends before the driver runs.
         let (gain, volume) = ((args.gain * 100.0) as i16, (args.volume * 100.0) as i16);
@@ -303,8 +306,10 @@ fn talk(
         let last = watching.clone();
         let display = tokio::spawn(summary::display(watching, keyboard.is_some()));
         args.digits.schedule(&keys);
+        args.digits.schedule_tones(&commands, line_end);
         let pressing = tokio::spawn(digits::press(pressed, commands.clone(), line_end));
         let listening = tokio::spawn(digits::listen(heard, begin, line_end));
+        let hearing = tokio::spawn(digits::listen_to_tones(heard_tones, begin, line_end));
         let announcing = tokio::spawn(keep::announce_all(announcements, commands.clone()));
         let interrupt = {
             let commands = commands.clone();
@@ -322,9 +327,10 @@ fn talk(
         let Finished { ended, call, audio, send_error, .. } = finished;
         let _ = display.await;
         let digits = listening.await.unwrap_or_default();
+        let tones = hearing.await.unwrap_or_default();
         drop(keyboard);
         let echo = last.borrow().echo;
-        (ended, call, audio, send_error, digits, echo)
+        (ended, call, audio, send_error, digits, tones, echo)
     });
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = call.stats();
@@ -332,6 +338,7 @@ fn talk(
         let json = serde_json::to_string_pretty(&summary::json(
             &stats,
             digits.rows(),
+            tones.rows(),
             echo.as_ref(),
             &ended,
             rate_hz,
@@ -339,9 +346,9 @@ fn talk(
         ))?;
         print(&format!("{json}\n"))?;
     } else {
-        print(&summary::text(&stats, digits.rows(), echo.as_ref(), &ended, rate_hz, seconds))?;
+        print(&summary::text(&stats, digits.rows(), tones.rows(), echo.as_ref(), &ended, rate_hz, seconds))?;
     }
-    let recorded = keep::finish(recorder, args.json);
+    let recorded = kept.finish(args.json);
     // Some may always be lost; most of them are no call.
     let unsent = send_error.filter(|_| u64::from(stats.unsent) * 2 > u64::from(stats.sender.packets));
     let closed = audio.close();

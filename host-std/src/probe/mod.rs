@@ -18,9 +18,7 @@ mod words;
 use dsp_core::process::active_level::ActiveLevel;
 use dsp_core::process::metering::{MeteringError, SoundMeter, SoundStats, Spell};
 use dsp_core::process::voice::{VoiceConfig, VoiceDetector};
-use dsp_core::tone::{
-    Country, DtmfConfig, DtmfDetector, HeardDigit, HeardTone, ProgressDetector, ProgressTone, ToneSignal,
-};
+use dsp_core::tone::{Country, DtmfConfig, DtmfDetector, HeardDigit, HeardTone, ProgressDetector};
 use serde::Serialize;
 
 use crate::report::{maybe_micros, micros, rows_from};
@@ -141,18 +139,7 @@ impl ProbedDigit {
 
 impl ProbedTone {
     fn of(heard: &HeardTone) -> Self {
-        let tone = match heard.signal {
-            ToneSignal::Progress(ProgressTone::Dial) => "dial",
-            ToneSignal::Progress(ProgressTone::Busy) => "busy",
-            ToneSignal::Progress(ProgressTone::Ringing) => "ringing",
-            ToneSignal::Progress(ProgressTone::Congestion) => "congestion",
-            ToneSignal::Progress(ProgressTone::CallWaiting) => "call-waiting",
-            ToneSignal::Progress(ProgressTone::Information) => "information",
-            ToneSignal::Cng => "cng",
-            ToneSignal::Ced => "ced",
-            ToneSignal::Ansam => "ansam",
-            _ => "another",
-        };
+        let tone = heard.signal.name();
         Self { tone, start_ms: heard.start.as_millis(), duration_ms: heard.duration.as_millis() }
     }
 }
@@ -481,7 +468,7 @@ mod tests {
 
     #[test]
     fn digits_and_tones_are_named_at_any_rate() {
-        use dsp_core::tone::{CNG, Digit, DtmfGenerator, DtmfTone, ProgressGenerator};
+        use dsp_core::tone::{CNG, Digit, DtmfGenerator, DtmfTone, ProgressGenerator, ProgressTone};
         for rate in [8_000, 44_100, 48_000] {
             let mut pcm = vec![0i16; rate as usize / 3];
             let mut generator = DtmfGenerator::new(DtmfTone { sample_rate_hz: rate, ..DtmfTone::default() }).unwrap();

@@ -11,10 +11,10 @@ use dsp_core::wire::rtp::RtpPacket;
 
 use crate::report::{
     CallSoundFigures, DelayRow, DigitLog, EchoFigures, EchoRow, FindingRow, PacketFate, PacketRow, PlayCause, PlayRow,
-    SideReport, Spread, Statistics,
+    SideReport, Spread, Statistics, ToneLog,
 };
 use crate::sdp::NegotiatedStream;
-use crate::session::{Call, CallDigit, Channel, EchoStatus, Incoming, Tap};
+use crate::session::{Call, CallDigit, CallTone, Channel, EchoStatus, Incoming, Tap};
 
 /// How long a fast packet stands for the network's smallest delay, in ms: as in the delay estimator.
 const BASE_WINDOW_MS: f64 = 15_000.0;
@@ -58,6 +58,7 @@ pub struct CallRecorder {
     played: Vec<(Instant, Played)>,
     echo: Vec<(Instant, EchoStatus)>,
     digits: DigitLog,
+    tones: ToneLog,
 }
 
 impl CallRecorder {
@@ -145,6 +146,10 @@ impl Tap for CallRecorder {
         self.digits.add(digit, Instant::ZERO);
     }
 
+    fn tone(&mut self, _: Instant, tone: &CallTone) {
+        self.tones.add(tone, Instant::ZERO);
+    }
+
     fn echo(&mut self, now: Instant, status: &EchoStatus) {
         self.echo.push((now, *status));
     }
@@ -214,6 +219,7 @@ pub fn side_report(
         play: play_rows(&listener.played, rate_hz),
         delays: delay_rows(listener, &network),
         digits: listener.digits.rows().to_vec(),
+        tones: listener.tones.rows().to_vec(),
         sound: stats.sound.as_ref().map(CallSoundFigures::from),
         findings: stats.findings().map(FindingRow::from).collect(),
         echo: echo_figures(&listener.echo),

@@ -5,9 +5,9 @@
 //! loses the newest pieces, which is counted, and holds up nothing. Each piece says whose it is and when it was.
 //!
 //! Which way and whose sound is asked for by [`Forked`]: what we say, what we hear, or each source of it by itself.
-//! A second destination over RTP is a second call (`sendonly`) whose microphone is the reader; as a SIPREC client
-//! (RFC 7866) it offers a stream for each direction, and [`Piece`] has what its metadata (RFC 7865) names: who, which way,
-//! from when on.
+//! A second destination over RTP is a [`RtpFork`](super::rtp_fork::RtpFork), a stream for each party; where it is to be
+//! negotiated, another codec's or protected, it's a second call (`sendonly`) whose microphone is the reader.
+//! [`siprec`](super::siprec) makes the metadata that a SIPREC client (RFC 7866) sends beside it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,7 +82,8 @@ pub fn fork(forked: Forked, samples: usize) -> (ForkTap, ForkReader) {
 }
 
 impl ForkTap {
-    fn give(&mut self, party: Party, stream: usize, at: Instant, pcm: &[i16]) {
+    /// Gives a piece on, or drops it where there is no room; never waits. A call does so by itself, as its [`Tap`].
+    pub fn give(&mut self, party: Party, stream: usize, at: Instant, pcm: &[i16]) {
         if pcm.is_empty() {
             return;
         }

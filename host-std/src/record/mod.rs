@@ -12,3 +12,7 @@ pub mod keys;
 pub mod pcap;
 #[cfg(feature = "record")]
 pub mod recorder;
+#[cfg(feature = "record")]
+pub mod rtp_fork;
+#[cfg(feature = "record")]
+pub mod siprec;

@@ -18,6 +18,9 @@ const fn delay_us(application: OpusApplication) -> u32 {
     }
 }
 
+/// The highest complexity at which libopus doesn't analyse what it encodes.
+const UNANALYSED: u8 = 6;
+
 impl Codec for Opus {
     fn formats(&self) -> Vec<CodecFormat> {
         vec![CodecFormat::opus()]
@@ -53,7 +56,9 @@ impl Codec for Opus {
         });
         theirs.apply(&mut config);
         let most_bps = theirs.max_average_bitrate_bps.unwrap_or(u32::MAX);
-        Ok(Box::new(Pausing { encoder: OpusEncoder::new(config)?, most_bps, dtx: config.dtx, told: false }))
+        let (dtx, complexity) = (config.dtx, config.complexity);
+        let quiet = Quiet::default();
+        Ok(Box::new(Pausing { encoder: OpusEncoder::new(config)?, most_bps, dtx, complexity, told: false, quiet }))
     }
 
     fn decoder(&self, _: &Terms<'_>) -> Made<dyn Decoder + Send> {
@@ -78,8 +83,71 @@ struct Pausing {
     /// `maxaveragebitrate` of the other side, in bit/s.
     most_bps: u32,
     dtx: bool,
+    /// As set up.
+    complexity: u8,
     /// The other side has been told of the pause.
     told: bool,
+    quiet: Quiet,
+}
+
+/// Without speech so much is sent before a pause that the encoder wouldn't make by itself, and every so often within it: as
+/// libopus does in its own.
+const BEFORE_MS: u32 = 200;
+const RENEWED_MS: u32 = 400;
+/// A background is another one from 6 dB more and 9 dB less on, both in power; below 2 steps of rms it's silence.
+const LOUDER: f32 = 4.0;
+const SOFTER: f32 = 8.0;
+const SILENCE: f32 = 4.0;
+/// Packets without voice that describe the background to the other side's decoder.
+const DESCRIBED: u8 = 2;
+
+/// How long nobody speaks, by the word of the capture chain, and what of it was sent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quiet {
+    /// Whether nobody speaks, and for how long.
+    told: bool,
+    ms: u32,
+    /// Packets since then that describe the background, and the power of what was sent, in steps squared.
+    described: u8,
+    power: f32,
+    /// Nothing was sent for so long.
+    unsent_ms: u32,
+}
+
+impl Quiet {
+    /// A frame of so many ms was encoded as `payload`; whether it need not be sent. What is louder or softer than the
+    /// background that was sent is another background.
+    fn skips(&mut self, ms: u32, pcm: &[i16], payload: &[u8]) -> bool {
+        if !self.told {
+            *self = Self::default();
+            return false;
+        }
+        self.ms = self.ms.saturating_add(ms);
+        let power = pcm.iter().map(|&x| f32::from(x) * f32::from(x)).sum::<f32>() / pcm.len() as f32 + SILENCE;
+        let alike = power < LOUDER * self.power && power * SOFTER > self.power;
+        let skips = self.ms > BEFORE_MS && self.described >= DESCRIBED && alike && self.unsent_ms + ms <= RENEWED_MS;
+        if skips {
+            self.unsent_ms += ms;
+        } else {
+            self.unsent_ms = 0;
+            self.power = if self.power > 0.0 { (self.power + power) / 2.0 } else { power };
+            self.described = self.described.saturating_add(u8::from(is_background(payload)));
+        }
+        skips
+    }
+}
+
+/// Whether this is a packet of SILK, alone or below CELT, mono, of one frame, in which its own detector heard no voice: a
+/// decoder takes the noise of its pauses from those (RFC 6716, 4.2.3: a bit for each 20 ms).
+fn is_background(payload: &[u8]) -> bool {
+    let &[toc, first, _, ..] = payload else { return false };
+    let (config, stereo, frames) = (toc >> 3, toc & 4 != 0, toc & 3);
+    let flags = match config {
+        0..=11 => [0x80, 0x80, 0xc0, 0xe0][usize::from(config & 3)],
+        12..=15 => 0x80,
+        _ => return false,
+    };
+    !stereo && frames == 0 && first & flags == 0
 }
 
 impl Encoder for Pausing {
@@ -99,25 +167,45 @@ impl Encoder for Pausing {
     }
 
     /// In speech it doesn't pause, whatever the encoder itself would say; and it takes nothing that was said before for
-    /// the beginning of a silence.
+    /// the beginning of a silence. Where there is none, what decides is no longer whether the sound is 25 dB below the loudest, as
+    /// the encoder's analysis has it, which noise never is: without the analysis SILK compares it with the noise that was
+    /// before. The packets of a pause need no finer coding.
     fn set_speech(&mut self, speech: Option<bool>) {
-        let pauses = speech != Some(true);
-        if self.dtx && self.encoder.config().dtx != pauses {
-            let set = self.encoder.set(OpusEncoderConfig { dtx: pauses, ..self.encoder.config() });
+        if !self.dtx {
+            return;
+        }
+        self.quiet.told = speech == Some(false);
+        let complexity = if speech == Some(false) { self.complexity.min(UNANALYSED) } else { self.complexity };
+        let config = OpusEncoderConfig { dtx: speech != Some(true), complexity, ..self.encoder.config() };
+        if self.encoder.config() != config {
+            let set = self.encoder.set(config);
             debug_assert!(set.is_ok(), "{set:?}");
         }
     }
 
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {
         let len = self.encoder.encode(pcm, payload)?;
-        let pauses = self.dtx && len <= 2 && self.encoder.in_dtx();
+        let OpusEncoderConfig { sample_rate_hz, channels, .. } = self.encoder.config();
+        let ms = (pcm.len() / usize::from(channels)) as u32 * 1_000 / sample_rate_hz;
+        let own = len <= 2 && self.encoder.in_dtx();
+        let skips = self.quiet.skips(ms, pcm, &payload[..len]);
+        let pauses = self.dtx && (own || skips);
         let told = std::mem::replace(&mut self.told, pauses);
-        Ok(if pauses && told { 0 } else { len })
+        Ok(match (pauses, told) {
+            (true, true) => 0,
+            // The first byte says which mode it is that pauses; that there is no frame behind it says that it does.
+            (true, false) if !own => {
+                payload[0] &= !3;
+                1
+            }
+            _ => len,
+        })
     }
 
     fn reset(&mut self) {
         self.encoder.reset();
         self.told = false;
+        self.quiet = Quiet::default();
     }
 }
 
@@ -140,6 +228,43 @@ mod tests {
         assert!(bytes("maxaveragebitrate=12000") * 3 < free * 2);
         assert_eq!(bytes("useinbandfec=maybe; maxaveragebitrate=12000"), bytes("useinbandfec=1"));
         assert_eq!(bytes("maxaveragebitrate=24000;cbr=1"), 50 * 60);
+    }
+
+    #[test]
+    fn where_nobody_speaks_noise_is_described_and_speech_is_sent_at_once() {
+        let opus = Opus(OpusEncoderConfig { dtx: true, sample_rate_hz: 16_000, ..Default::default() });
+        let (ours, theirs) = (CodecFormat::opus(), CodecFormat::opus().with_fmtp("usedtx=1"));
+        let mut encoder = opus.encoder(&Terms { ours: &ours, theirs: &theirs }).unwrap();
+        let (mut seed, mut payload) = (1u32, [0; 1_500]);
+        // Of so many frames, as many are sent.
+        let mut sent = |encoder: &mut Box<dyn Encoder + Send>, told, peak: i32, frames: u32| {
+            encoder.set_speech(told);
+            let mut sent = 0;
+            for _ in 0..frames {
+                let pcm: Vec<i16> = (0..320)
+                    .map(|_| {
+                        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        (((seed >> 16) as i16 as i32 * peak) >> 15) as i16
+                    })
+                    .collect();
+                sent += u32::from(encoder.encode(&pcm, &mut payload).unwrap() > 0);
+            }
+            sent
+        };
+        assert_eq!(sent(&mut encoder, None, 1_000, 200), 200, "what the encoder by itself takes for a voice");
+        let quiet = sent(&mut encoder, Some(false), 1_000, 200);
+        assert!((15..80).contains(&quiet), "{quiet} of 4 s in which nobody speaks");
+        // Another background is one to be heard: 12 dB more.
+        let louder = sent(&mut encoder, Some(false), 4_000, 3);
+        assert_eq!(louder, 3);
+        sent(&mut encoder, Some(false), 4_000, 200);
+        assert_eq!(sent(&mut encoder, Some(true), 4_000, 50), 50);
+        // A description is of SILK's background alone: not of CELT, stereo, several frames, or a voice.
+        let background = |toc: u8, first: u8| is_background(&[toc, first, 0, 0]);
+        assert!(background(9 << 3, 0x7f) && background(13 << 3, 0) && background(10 << 3, 0x3f));
+        assert!(!background(9 << 3, 0x80) && !background(10 << 3, 0x40) && !background(11 << 3, 0x20));
+        assert!(!background(17 << 3, 0) && !background(9 << 3 | 4, 0) && !background(9 << 3 | 1, 0));
+        assert!(!is_background(&[9 << 3]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use dsp_core::receive::{EventHeader, EventReceiver, EventsConfig};
 use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
-use dsp_core::tone::{DtmfConfig, DtmfDetector, HeardDigit};
+use dsp_core::tone::Country;
 use dsp_core::wire::red::RedPayload;
 use dsp_core::wire::rtp::RtpPacket;
 
@@ -15,15 +15,14 @@ use super::capture::{CaptureError, CaptureReader};
 use super::payloads::{Payload, PayloadMap, PayloadMeaning, Shape};
 use super::report::CaptureStream;
 use super::run::{ReplayConfig, ReplayError, address, find, key, replay};
+use super::sound::Sound;
 use super::source::{Keys, Kind, Source};
-use crate::report::{DigitRow, event_row, tone_row};
+use crate::report::{DigitRow, ToneRow, event_row};
 
 /// Events that are remembered of a stream.
 const PLACES: usize = 16;
 /// The clock of events in a stream without sound, in Hz: that of telephony.
 const USUAL_CLOCK_HZ: u32 = 8_000;
-/// A tone and an event of one digit may lie so far apart, in ms.
-const APART_MS: f64 = 200.0;
 /// When nothing more can come of an event.
 const LONG_AFTER: Duration = Duration::from_secs(10);
 
@@ -139,6 +138,34 @@ pub fn digits(path: &Path, keys: &Keys, payloads: &PayloadMap) -> Result<Vec<Str
     Ok(all)
 }
 
+/// A stream's tones.
+#[derive(Clone, Debug)]
+pub struct StreamTones {
+    /// Who sent it, and to whom, as in [`StreamDigits`].
+    pub stream: String,
+    /// Its tones; times count from the first packet of RTP in the capture.
+    pub tones: Vec<ToneRow>,
+}
+
+/// The tones of a call's progress in a country, of faxes and of modems in all streams of the capture at `path` that have any.
+///
+/// # Errors
+/// [`ReplayError`].
+pub fn tones(
+    path: &Path,
+    keys: &Keys,
+    payloads: &PayloadMap,
+    country: &'static Country,
+) -> Result<Vec<StreamTones>, ReplayError> {
+    let config = ReplayConfig { payloads: payloads.clone(), ..ReplayConfig::default() };
+    let report = replay(path, keys, &config)?;
+    let all = report
+        .streams
+        .iter()
+        .map(|stream| StreamTones { stream: name_of(stream), tones: sound_of(stream).tones(country) });
+    Ok(all.filter(|stream| !stream.tones.is_empty()).collect())
+}
+
 /// Adds what is heard in the sound of each stream that can be played.
 fn in_sound(path: &Path, keys: &Keys, payloads: &PayloadMap, all: &mut Vec<StreamDigits>) -> Result<(), ReplayError> {
     let config = ReplayConfig { payloads: payloads.clone(), ..ReplayConfig::default() };
@@ -147,37 +174,25 @@ fn in_sound(path: &Path, keys: &Keys, payloads: &PayloadMap, all: &mut Vec<Strea
         report => report?,
     };
     for stream in &report.streams {
-        let (sound, rate_hz) = (&stream.side, stream.numbers.sample_rate_hz);
-        let Ok(mut detector) = DtmfDetector::new(DtmfConfig { sample_rate_hz: rate_hz, ..DtmfConfig::default() })
-        else {
-            continue;
-        };
-        // Both channels of stereo have a digit, or the louder one.
-        let channels = usize::from(sound.channels.max(1));
-        let pcm: Vec<_> = sound.heard.iter().copied().step_by(channels).collect();
-        let mut rows = Vec::new();
-        // It was heard as much later than it arrived as it waited.
-        let begins_ms = stream.begins_ms - stream.numbers.mean_buffer_delay_ms;
-        let mut keep = |heard: HeardDigit| {
-            if heard.ended {
-                rows.push(tone_row(&heard, begins_ms));
-            }
-        };
-        detector.hear(&pcm, &mut keep);
-        detector.finish().into_iter().for_each(keep);
         let own = name_of(stream);
         let at = all.iter().position(|known| known.stream == own).unwrap_or_else(|| {
             all.push(StreamDigits { stream: own, digits: Vec::new() });
             all.len() - 1
         });
-        let digits = &mut all[at].digits;
-        let events = digits.clone();
-        let is_event =
-            |row: &DigitRow| events.iter().any(|event| event.digit == row.digit && row.overlaps(event, APART_MS));
-        digits.extend(rows.into_iter().filter(|row| !is_event(row)));
-        digits.sort_by(|a, b| a.start_ms.total_cmp(&b.start_ms));
+        sound_of(stream).add_digits(&mut all[at].digits);
     }
     Ok(())
+}
+
+/// The sound of a stream, on the axis of the capture.
+fn sound_of(stream: &CaptureStream) -> Sound<'_> {
+    let numbers = &stream.numbers;
+    Sound {
+        pcm: &stream.side.heard,
+        rate_hz: numbers.sample_rate_hz,
+        channels: stream.side.channels,
+        begins_ms: stream.begins_ms - numbers.mean_buffer_delay_ms,
+    }
 }
 
 fn name(from: &str, to: &str, ssrc: Ssrc) -> String {

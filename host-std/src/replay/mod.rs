@@ -36,11 +36,12 @@ mod payloads;
 mod play;
 mod report;
 mod run;
+mod sound;
 mod source;
 mod streams;
 pub mod trace;
 
-pub use digits::{StreamDigits, digits};
+pub use digits::{StreamDigits, StreamTones, digits, tones};
 pub use moments::{Cause, Moment};
 pub use payloads::{FormatError, PayloadFormat, PayloadMap, PayloadMeaning};
 pub use play::Loss;

@@ -9,7 +9,9 @@ use serde::{Serialize, Serializer};
 use super::StreamReport;
 use super::moments::Moment;
 use crate::output;
-use crate::report::{DelayRow, DigitRow, PacketRow, PlayRow, SideReport, digits_in_words, page, rows};
+use crate::report::{
+    DelayRow, DigitRow, PacketRow, PlayRow, SideReport, ToneRow, digits_in_words, page, rows, tones_in_words,
+};
 use crate::wav::{WavError, WavSink};
 
 /// Streams that are not played, of which a person wants to read.
@@ -239,6 +241,8 @@ impl Serialize for CaptureStream {
             restarts: u64,
             lost_on_purpose: u64,
             digits: &'a [DigitRow],
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            tones: &'a [ToneRow],
             packets: &'a [PacketRow],
             play: &'a [PlayRow],
             delays: &'a [DelayRow],
@@ -279,6 +283,7 @@ impl Serialize for CaptureStream {
             restarts: self.restarts,
             lost_on_purpose: self.lost_on_purpose,
             digits: &self.side.digits,
+            tones: &self.side.tones,
             packets: &self.side.packets,
             play: &self.side.play,
             delays: &self.side.delays,
@@ -398,6 +403,9 @@ impl fmt::Display for CaptureReport {
             )?;
             if !stream.side.digits.is_empty() {
                 writeln!(f, "  digits   {}", digits_in_words(&stream.side.digits))?;
+            }
+            if !stream.side.tones.is_empty() {
+                writeln!(f, "  tones    {}", tones_in_words(&stream.side.tones))?;
             }
             writeln!(f, "  {}", stream.verdict)?;
             for moment in &stream.worst {

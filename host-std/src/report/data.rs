@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::digits::DigitRow;
 use super::json::{maybe_micros, micros};
+use super::tones::ToneRow;
 use crate::probe::SoundFigures;
 use crate::session::{CallSound, Finding};
 
@@ -68,6 +69,9 @@ pub struct SideReport {
     /// Digits that were heard.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub digits: Vec<DigitRow>,
+    /// Tones that were heard, where somebody listened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tones: Vec<ToneRow>,
     /// The listener's sound in levels and faults; not in the JSON where it wasn't measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sound: Option<CallSoundFigures>,

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::digits::digits_in_words;
 use super::figures::{self, ms, percent};
+use super::tones::tones_in_words;
 use super::{CallSoundFigures, Report, SideReport, plot};
 use crate::wav::to_wav;
 
@@ -230,6 +231,21 @@ pub(super) fn picture(page: &mut String, side: &SideReport, total_ms: f64, pins:
             ),
         );
     }
+    for tone in side.tones.iter().take(500) {
+        let at = |ms: f64| (ms / total_ms).clamp(0.0, 1.0);
+        let begin = at(tone.start_ms);
+        let end = at(tone.duration_ms.map_or(total_ms, |duration_ms| tone.start_ms + duration_ms));
+        put(
+            page,
+            format_args!(
+                "<span class=\"tone\" style=\"left:{:.3}%;width:{:.3}%\" data-seek=\"{:.3}\" title=\"{tone}\">{}</span>",
+                (left + (right - left) * begin) * 100.0,
+                (right - left) * (end - begin) * 100.0,
+                tone.start_ms / 1e3,
+                tone.tone,
+            ),
+        );
+    }
     *page += "<div class=\"playhead\"></div></div></div>\n";
     legend(page, side);
     let bin_ms = plot::bin_ms(side, total_ms);
@@ -244,6 +260,9 @@ pub(super) fn picture(page: &mut String, side: &SideReport, total_ms: f64, pins:
     if !side.digits.is_empty() {
         let words = digits_in_words(&side.digits);
         put(page, format_args!("Digits, framed in the picture where they begin: {}. ", escape(&words)));
+    }
+    if !side.tones.is_empty() {
+        put(page, format_args!("Tones, as bars as long as they lasted: {}. ", tones_in_words(&side.tones)));
     }
     if side.delays_relative {
         *page += "The two ends share no clock: delays are those above the fastest packet. ";

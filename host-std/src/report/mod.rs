@@ -3,6 +3,8 @@
 //! [`Report`] is plain data; [`Report::to_json`], [`Report::to_html`] and its `Display` are pure functions of it, and
 //! [`Report::write`] puts the files where the recordings lie.
 
+#[cfg(feature = "cli")]
+mod conference;
 mod data;
 mod decimate;
 mod digits;
@@ -15,6 +17,7 @@ mod processed;
 #[cfg(feature = "replay")]
 mod streams;
 mod summary;
+mod tones;
 
 use std::io;
 use std::path::Path;
@@ -28,11 +31,14 @@ pub(crate) use json::{maybe_micros, micros, rows_from};
 pub(crate) use streams::page;
 
 #[cfg(feature = "cli")]
+pub use conference::{CallerReport, ConferenceReport, Stretches};
+#[cfg(feature = "cli")]
 pub use processed::{Measure, ProcessReport, SecondRow};
 
 pub use digits::{DigitLog, DigitRow, digits_in_words};
 #[cfg(feature = "replay")]
 pub(crate) use digits::{event_row, tone_row};
+pub use tones::{ToneLog, ToneRow, tones_in_words};
 
 pub use data::{
     CallSoundFigures, DelayRow, EchoFigures, EchoRow, FindingRow, PacketFate, PacketRow, PlayCause, PlayRow, Report,

@@ -53,6 +53,9 @@ impl fmt::Display for Report {
         if self.sides.iter().any(|side| !side.digits.is_empty()) {
             row(f, "digits", &|side| side.digits.iter().map(|row| &*row.digit).collect())?;
         }
+        if self.sides.iter().any(|side| !side.tones.is_empty()) {
+            row(f, "tones", &|side| side.tones.iter().map(|row| row.tone).collect::<Vec<_>>().join(" "))?;
+        }
         row(f, "concealed", &|side| {
             let s = &side.statistics;
             format!("{} ms, {}", ms(s.concealed_ms), percent(s.concealed_ms, side.heard_ms()))

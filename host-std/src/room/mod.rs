@@ -28,6 +28,8 @@
 //! Cost: see [`Conference`]; beside it a level meter and a voice detector for each member who isn't muted. Delay: none beyond
 //! the tick.
 
+mod fade;
+
 use std::fmt;
 use std::num::NonZeroU16;
 
@@ -43,7 +45,11 @@ use dsp_core::time::Instant;
 #[cfg(feature = "record")]
 use crate::player::{Blend, Player};
 #[cfg(feature = "record")]
+use crate::record::fork::{ForkTap, Party};
+#[cfg(feature = "record")]
 use crate::record::recorder::Track;
+
+use fade::Fade;
 
 /// Length of a tick in ms.
 pub const TICK_MS: u32 = 10;
@@ -142,6 +148,9 @@ struct Member {
     level: LevelMeter,
     voice: VoiceDetector,
     activity: Activity,
+    /// Of his call's sound, and of what he hears.
+    begins: Fade,
+    hears: Fade,
     #[cfg(feature = "record")]
     track: Option<Track>,
     /// What he alone hears.
@@ -163,6 +172,8 @@ pub struct Room {
     announcements: Vec<(usize, Player)>,
     #[cfg(feature = "record")]
     track: Option<Track>,
+    #[cfg(feature = "record")]
+    fork: Option<ForkTap>,
 }
 
 impl fmt::Debug for Room {
@@ -203,6 +214,8 @@ impl Room {
             announcements: Vec::new(),
             #[cfg(feature = "record")]
             track: None,
+            #[cfg(feature = "record")]
+            fork: None,
         })
     }
 
@@ -236,6 +249,8 @@ impl Room {
             level,
             voice,
             activity: Activity::NONE,
+            begins: Fade::new(sample_rate_hz),
+            hears: Fade::new(sample_rate_hz),
             #[cfg(feature = "record")]
             track: None,
             #[cfg(feature = "record")]
@@ -297,26 +312,30 @@ impl Room {
     /// Takes a tick of what a member's call plays: what he says. `None` if he has left.
     pub fn play<M: Media>(&mut self, now: Instant, member: MemberId, media: &mut M) -> Option<Played> {
         let mut played = None;
-        self.take(member, |pcm| played = Some(media.play(now, pcm)));
+        self.take(member, |pcm, begins| {
+            let tick = media.play(now, pcm);
+            begins.begin(tick.decoded + tick.recovered + tick.concealed + tick.noise + tick.inserted > 0, pcm);
+            played = Some(tick);
+        });
         played
     }
 
     /// The same of a member without a call: up to a tick of his sound at the room's rate; what is shorter ends in silence.
     /// Whether he is there.
     pub fn say(&mut self, member: MemberId, pcm: &[i16]) -> bool {
-        self.take(member, |frame| {
+        self.take(member, |frame, _| {
             let samples = pcm.len().min(frame.len());
             frame[..samples].copy_from_slice(&pcm[..samples]);
             frame[samples..].fill(0);
         })
     }
 
-    fn take(&mut self, id: MemberId, fill: impl FnOnce(&mut [i16])) -> bool {
+    fn take(&mut self, id: MemberId, fill: impl FnOnce(&mut [i16], &mut Fade)) -> bool {
         let Ok(frame) = self.conference.frame(id.port) else { return false };
         let Some(member) = self.members[id.port].as_mut().filter(|member| member.number == id.number) else {
             return false;
         };
-        fill(frame);
+        fill(frame, &mut member.begins);
         if member.muted || member.on_hold {
             member.activity = Activity::NONE;
         } else {
@@ -338,11 +357,16 @@ impl Room {
         self.announce_tick();
         self.conference.mix();
         #[cfg(feature = "record")]
-        if let Some(track) = &mut self.track {
+        if self.track.is_some() || self.fork.is_some() {
             let mut mix = [0; LONGEST];
             let mix = &mut mix[..self.tick_samples];
             self.conference.all(mix);
-            track.write(self.tick * self.tick_samples as u64, mix);
+            if let Some(track) = &mut self.track {
+                track.write(self.tick * self.tick_samples as u64, mix);
+            }
+            if let Some(fork) = &mut self.fork {
+                fork.give(Party::Far, 0, Instant::from_millis(self.tick * u64::from(TICK_MS)), mix);
+            }
         }
         self.tick += 1;
     }
@@ -362,11 +386,12 @@ impl Room {
         if member.number != id.number {
             return false;
         }
-        if member.on_hold {
+        if member.on_hold && member.hears.is_silent() {
             pcm.fill(0);
         } else if self.conference.others(id.port, pcm).is_err() {
             return false;
         }
+        member.hears.apply(!member.on_hold, pcm);
         #[cfg(feature = "record")]
         if let Some((player, blend)) = &mut member.announcement
             && !player.play(pcm, *blend)
@@ -433,6 +458,11 @@ impl Room {
     /// Records the mix of all, announcements too; `None`: no longer.
     pub fn set_track(&mut self, track: Option<Track>) {
         self.track = track;
+    }
+
+    /// Gives the mix of all on as [`Party::Far`], at the times of ticks since the room began; `None`: no longer.
+    pub fn set_fork(&mut self, fork: Option<ForkTap>) {
+        self.fork = fork;
     }
 
     /// Records what a member says, by itself; on the same time line as the mix.

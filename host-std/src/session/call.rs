@@ -32,7 +32,7 @@ use dsp_core::time::{Duration, Instant, Ssrc};
 #[cfg(feature = "record")]
 use super::announcement::Announcement;
 use super::config::{Settings, Spare};
-use super::digits::DigitQueue;
+use super::digits::{self, CallDigit};
 use super::front::NO_SOUND;
 #[cfg(feature = "ice")]
 use super::ice::{IceConfig, OwnIce};
@@ -42,7 +42,9 @@ use super::outcome::{CallError, CallStats, Channel, Incoming, Missed, Transmit};
 use super::own::BoxedGuard;
 use super::stream::{Sound, Stream};
 use super::tap::Tap;
+use super::tones::{self, CallTone};
 use super::transport::Transport;
+use super::waiting::Waiting;
 use super::{CallConfig, Identity};
 use crate::registry::CodecFormat;
 use crate::sdp::{Direction, LocalMedia, Refused};
@@ -51,7 +53,7 @@ use crate::sdp::{Direction, LocalMedia, Refused};
 // In this order: what every tick touches lies together.
 #[repr(C)]
 pub struct Call {
-    transport: Option<Transport>,
+    pub(super) transport: Option<Transport>,
     /// As those of `local`; `None` for one that was never agreed on.
     pub(super) streams: Vec<Option<Stream>>,
     pub(super) tap: Option<Box<dyn Tap>>,
@@ -71,7 +73,8 @@ pub struct Call {
     /// What the last offer and answer could not come to.
     refused: Vec<Refused>,
     spare: Spare,
-    pub(super) digits: DigitQueue,
+    pub(super) digits: Waiting<CallDigit>,
+    pub(super) tones: Waiting<CallTone>,
 }
 
 impl Call {
@@ -90,7 +93,9 @@ impl Call {
         let spare = identity.spare()?;
         let keys = OwnKeys::new(&identity, &mut local)?;
         let (streams, refused, stats) = (vec![None], Vec::new(), CallStats::default());
-        let (offered, transport, tap, digits) = (None, None, None, DigitQueue::new());
+        let (offered, transport, tap) = (None, None, None);
+        let digits = Waiting::new(digits::WAITING);
+        let tones = Waiting::new(if settings.progress_tones.is_some() { tones::WAITING } else { 0 });
         let meters = settings.metering.then(Box::default);
         Ok(Self {
             local,
@@ -110,6 +115,7 @@ impl Call {
             spare,
             tap,
             digits,
+            tones,
         })
     }
 
@@ -275,6 +281,7 @@ impl Call {
         };
         self.tap = tap;
         self.collect_digits(now);
+        self.collect_tones(now);
         if let (Some(meters), Some(Some(heard))) = (&mut self.meters, self.streams.get(stream))
             && stream == 0
         {
@@ -307,16 +314,39 @@ impl Call {
         if stream == 0
             && let Some(mut announcement) = self.announcement.take()
         {
-            self.capture_as_it_is(captured_at, stream, announcement.blend(pcm));
+            self.capture_with_tones(captured_at, stream, announcement.blend(pcm));
             self.announcement = Some(announcement).filter(|announcement| !announcement.is_over());
             return;
         }
-        self.capture_as_it_is(captured_at, stream, pcm);
+        self.capture_with_tones(captured_at, stream, pcm);
+    }
+
+    /// Digits as tones, and tones of a call's progress, take the place of what is captured.
+    fn capture_with_tones(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
+        let open = self.may_send(captured_at);
+        let Some(speaking) = self.streams.get_mut(stream).and_then(Option::as_mut) else {
+            return self.capture_as_it_is(captured_at, stream, pcm);
+        };
+        let Some(mut made) = speaking.take_made(open) else {
+            return self.capture_as_it_is(captured_at, stream, pcm);
+        };
+        let sound = speaking.sound();
+        self.capture_as_it_is(captured_at, stream, made.blend(sound, pcm));
+        if let Some(speaking) = self.streams.get_mut(stream).and_then(Option::as_mut) {
+            speaking.put_made(made);
+        }
+    }
+
+    /// Whether anything may leave at all.
+    fn may_send(&self, now: Instant) -> bool {
+        self.transport.as_ref().is_some_and(|transport| transport.may_send(now) && transport.agreed().has_remote())
     }
 
     fn capture_as_it_is(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
-        let Some(transport) = &self.transport else { return };
-        let open = transport.may_send(captured_at) && transport.agreed().has_remote();
+        if self.transport.is_none() {
+            return;
+        }
+        let open = self.may_send(captured_at);
         let taken =
             self.streams.get_mut(stream).and_then(Option::as_mut).map(|stream| stream.capture(captured_at, pcm, open));
         self.stats.send_errors = self.stats.send_errors.saturating_add(u32::from(taken == Some(false)));

@@ -9,12 +9,13 @@ use dsp_core::process::activity::Activity;
 use dsp_core::process::agc::{Agc, AgcConfig};
 use dsp_core::process::biquad::{Biquad, BiquadDesign};
 use dsp_core::process::echo_suppressor::EchoSuppressorConfig;
-use dsp_core::process::voice::{VoiceConfig, VoiceDetector};
+use dsp_core::process::voice::VoiceConfig;
 
 use super::canceller::{EchoSettings, HostEcho};
 use super::denoiser::HostNoise;
 use super::front::FRAME;
 use super::own::{BoxedBlock, OwnBlock};
+use super::voice::HostVoice;
 use super::{BoxedFloatBlock, EchoStatus};
 
 /// What is between microphone and stream: [`CallConfig::capture`](super::CallConfig::capture). Nothing unless it's asked for.
@@ -59,6 +60,13 @@ pub struct CaptureConfig {
     /// follow it, by comfort noise ([`CallConfig::comfort_noise`](super::CallConfig::comfort_noise)) and by the codec's own
     /// means. At rates that are no multiples of 8 kHz there is none, and the sender hears for itself.
     pub detector: Option<VoiceConfig>,
+    /// Whether that detector is a neural net ([`neural_voice`](dsp_core::process::neural_voice)), at 8, 16, 32 and 48 kHz.
+    #[cfg(feature = "earshot")]
+    pub neural_detector: bool,
+    /// Whether noise is suppressed by a neural net ([`NeuralNoise`](super::NeuralNoise)) in the noise suppressor's place,
+    /// at the same rates; `noise` counts for nothing then.
+    #[cfg(feature = "nnnoiseless")]
+    pub neural_noise: bool,
     /// The gain control: its rate is the call's, whatever is said here. It has multiples of 8 kHz.
     pub gain: Option<AgcConfig>,
     /// A block of your own, between noise suppressor and detector.
@@ -73,10 +81,35 @@ impl CaptureConfig {
 
     /// Whether there is nothing between microphone and stream.
     pub(super) fn is_empty(&self) -> bool {
-        let Self { high_pass_hz, echo, echo_suppressor, noise, detector, gain, own } = self;
+        let Self { high_pass_hz, echo, echo_suppressor, noise, detector, gain, own, .. } = self;
         let echo = echo.is_some() || echo_suppressor.is_some();
-        let hears = high_pass_hz.is_some() || echo || noise.is_some();
+        let hears = high_pass_hz.is_some() || echo || noise.is_some() || self.has_neural_noise();
         !hears && detector.is_none() && gain.is_none() && own.is_none()
+    }
+
+    /// Whether noise is suppressed by a net.
+    fn has_neural_noise(&self) -> bool {
+        #[cfg(feature = "nnnoiseless")]
+        return self.neural_noise;
+        #[cfg(not(feature = "nnnoiseless"))]
+        false
+    }
+
+    /// Whether the detector is a net.
+    fn has_neural_detector(&self) -> bool {
+        #[cfg(feature = "earshot")]
+        return self.neural_detector;
+        #[cfg(not(feature = "earshot"))]
+        false
+    }
+
+    /// What suppresses noise, if anything does.
+    fn noise(&self, rate_hz: u32) -> Result<Option<HostNoise>, FrontError> {
+        #[cfg(feature = "nnnoiseless")]
+        if self.neural_noise {
+            return HostNoise::neural(rate_hz).map(Some);
+        }
+        self.noise.map(|level| HostNoise::new(level, rate_hz)).transpose()
     }
 }
 
@@ -114,7 +147,7 @@ impl CaptureParts for HostParts {
     type Noise = HostNoise;
     type Gain = Agc;
     type Own = HostOwn;
-    type Detector = VoiceDetector;
+    type Detector = HostVoice;
 }
 
 /// The capture chain of one channel of a call's sound.
@@ -132,7 +165,7 @@ impl HostBlock {
     /// # Errors
     /// [`FrontError`] for a corner that is 0 or not below half the rate, and for a rate that a block doesn't have.
     pub(super) fn new(config: &CaptureConfig, sample_rate_hz: u32) -> Result<Self, FrontError> {
-        let CaptureConfig { high_pass_hz, echo, echo_suppressor, noise, detector, gain, own } = config;
+        let CaptureConfig { high_pass_hz, echo, echo_suppressor, detector, gain, own, .. } = config;
         let mut chain = CaptureChain::default();
         if let Some(corner_hz) = *high_pass_hz {
             let design = BiquadDesign::high_pass(sample_rate_hz, corner_hz).map_err(FrontError::HighPass)?;
@@ -143,11 +176,9 @@ impl HostBlock {
         } else if let Some(suppressor) = *echo_suppressor {
             chain.echo = Some(Stage::new(HostEcho::suppressor(suppressor, sample_rate_hz))?);
         }
-        if let Some(level) = *noise {
-            chain.noise = Some(Stage::new(HostNoise::new(level, sample_rate_hz)?)?);
-        }
-        // At a rate that it doesn't have, the sender's own detector is what there is.
-        let detector = detector.and_then(|config| VoiceDetector::new(VoiceConfig { sample_rate_hz, ..config }).ok());
+        chain.noise = config.noise(sample_rate_hz)?.map(Stage::new).transpose()?;
+        let detector = detector.map(|config| VoiceConfig { sample_rate_hz, ..config });
+        let detector = detector.and_then(|detector| HostVoice::new(detector, config.has_neural_detector()));
         chain.detector = detector.map(Stage::new).transpose()?;
         if let Some(gain) = *gain {
             let agc = Agc::new(AgcConfig { sample_rate_hz, ..gain }).map_err(FrontError::Gain)?;
@@ -174,10 +205,10 @@ impl HostBlock {
         .is_some()
     }
 
-    /// What the noise suppressor knows; `None` if there is none, or if it's off.
+    /// What the noise suppressor knows; `None` if there is none, or a net, or if it's off.
     pub fn noise(&mut self) -> Option<NoiseStats> {
         let stage = self.0.block().noise.as_ref().filter(|stage| stage.is_on())?;
-        Some(stage.block().stats())
+        stage.block().stats()
     }
 
     /// How the echo canceller does; `None` if there is none, or a suppressor, or if it's off.

@@ -7,6 +7,7 @@ use dsp_core::guard::srtp::MasterKey;
 use dsp_core::receive::DelayConfig;
 use dsp_core::streams::sources::PlacesError;
 use dsp_core::time::{Duration, NtpTime, RtpTime, Seq, Ssrc};
+use dsp_core::tone::Country;
 #[cfg(feature = "simulate")]
 use rand_xoshiro::Xoshiro256PlusPlus;
 #[cfg(feature = "simulate")]
@@ -198,6 +199,12 @@ pub struct CallConfig {
     /// Whether digits that are heard in the sound are taken out of it: 10 to 16 ms of each are left, which nobody takes for a
     /// digit.
     pub mute_tones: bool,
+    /// Whether digits of ours go as tones in the sound (DTMF) to a side that takes no telephone events: all codecs carry
+    /// them, at 5 % loss some better than others (BENCHMARKS.md). If not, they are refused there.
+    pub digits_as_tones: bool,
+    /// The country whose tones of a call's progress are listened for in what is received, with those of faxes and modems:
+    /// see [`Call::next_tone`](super::Call::next_tone). `None`: nobody listens.
+    pub progress_tones: Option<&'static Country>,
     /// How many packets before it each packet repeats (RFC 2198), 0 to 4, if the other side can make use of it; 0 is off.
     /// Each costs the codec's bit rate once more; what is lost alone is heard all the same, a packet later. Payloads of
     /// more than 1023 bytes are never repeated.
@@ -291,6 +298,8 @@ impl CallConfig {
             telephone_events: true,
             tones: ToneDetection::default(),
             mute_tones: false,
+            digits_as_tones: true,
+            progress_tones: None,
             redundancy: 0,
             ptime_ms: 20,
             mtu: DEFAULT_MTU,
@@ -335,6 +344,8 @@ impl CallConfig {
             telephone_events,
             tones,
             mute_tones,
+            digits_as_tones,
+            progress_tones,
             redundancy,
             ptime_ms,
             mtu,
@@ -389,6 +400,8 @@ impl CallConfig {
             telephone_events,
             tones,
             mute_tones,
+            digits_as_tones,
+            progress_tones,
             redundancy,
             ptime_ms,
             latching,
@@ -420,6 +433,8 @@ pub(super) struct Settings {
     telephone_events: bool,
     pub(super) tones: ToneDetection,
     pub(super) mute_tones: bool,
+    pub(super) digits_as_tones: bool,
+    pub(super) progress_tones: Option<&'static Country>,
     redundancy: u8,
     ptime_ms: u32,
     pub(super) latching: Latching,

@@ -1,5 +1,5 @@
-//! The core's noise suppressor in a call's capture chain, at the rates that a host has: 8 and 16 kHz as they are, 32 and 48 kHz
-//! by bands. Delay and cost are the core's.
+//! The noise suppressor in a call's capture chain: the core's, at the rates that a host has, 8 and 16 kHz as they are, 32 and
+//! 48 kHz by bands, with its delay and cost; or with the feature `nnnoiseless` a neural net.
 
 use std::fmt;
 
@@ -16,6 +16,8 @@ enum Rate {
     Wideband(Box<WidebandNoiseSuppressor>),
     SuperWideband(Box<BandNoiseSuppressor<2>>),
     Fullband(Box<BandNoiseSuppressor<3>>),
+    #[cfg(feature = "nnnoiseless")]
+    Neural(Box<super::NeuralNoise>),
 }
 
 impl HostNoise {
@@ -34,14 +36,25 @@ impl HostNoise {
         }))
     }
 
-    /// What it knows.
-    pub fn stats(&self) -> NoiseStats {
-        match &self.0 {
+    /// A net for one channel.
+    ///
+    /// # Errors
+    /// [`FrontError::BlockRate`] for a rate that it doesn't have.
+    #[cfg(feature = "nnnoiseless")]
+    pub(super) fn neural(rate_hz: u32) -> Result<Self, FrontError> {
+        Ok(Self(Rate::Neural(Box::new(super::NeuralNoise::new(rate_hz)?))))
+    }
+
+    /// What it knows; a net tells nothing.
+    pub fn stats(&self) -> Option<NoiseStats> {
+        Some(match &self.0 {
             Rate::Narrowband(block) => block.stats(),
             Rate::Wideband(block) => block.stats(),
             Rate::SuperWideband(block) => block.stats(),
             Rate::Fullband(block) => block.stats(),
-        }
+            #[cfg(feature = "nnnoiseless")]
+            Rate::Neural(_) => return None,
+        })
     }
 
     fn block(&mut self) -> &mut dyn CaptureBlock<f32> {
@@ -50,6 +63,8 @@ impl HostNoise {
             Rate::Wideband(block) => &mut **block,
             Rate::SuperWideband(block) => &mut **block,
             Rate::Fullband(block) => &mut **block,
+            #[cfg(feature = "nnnoiseless")]
+            Rate::Neural(block) => &mut **block,
         }
     }
 }
@@ -75,6 +90,8 @@ impl CaptureBlock<f32> for HostNoise {
             Rate::Wideband(block) => CaptureBlock::delay_samples(&**block),
             Rate::SuperWideband(block) => CaptureBlock::delay_samples(&**block),
             Rate::Fullband(block) => CaptureBlock::delay_samples(&**block),
+            #[cfg(feature = "nnnoiseless")]
+            Rate::Neural(block) => CaptureBlock::delay_samples(&**block),
         }
     }
 }

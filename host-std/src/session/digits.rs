@@ -8,7 +8,7 @@ use super::Call;
 use crate::sdp::EventSet;
 
 /// Digits that wait for somebody to ask for them: more than anybody presses between two looks.
-const WAITING: usize = 32;
+pub(super) const WAITING: usize = 32;
 
 /// What a digit was heard as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,8 +97,11 @@ pub fn sign(event: EventCode) -> String {
 pub enum DigitError {
     /// Nothing was agreed on for this stream.
     Stream(usize),
-    /// The other side takes no telephone events.
+    /// The other side takes no telephone events, and digits shall not go as tones
+    /// ([`CallConfig::digits_as_tones`](super::CallConfig::digits_as_tones)).
     NoEvents,
+    /// The other side takes no telephone events, and this one is no digit that could go as a tone.
+    NoTone(EventCode),
     /// The other side doesn't take this one.
     NotTaken {
         /// Which.
@@ -120,6 +123,14 @@ impl std::fmt::Display for DigitError {
         match *self {
             Self::Stream(stream) => write!(f, "no digits can be sent: nothing was agreed on for stream {stream}"),
             Self::NoEvents => write!(f, "no digits can be sent: the other side takes no telephone events"),
+            Self::NoTone(event) => {
+                let sign = sign(event);
+                write!(
+                    f,
+                    "{sign} (event {}) can't be sent: the other side takes no telephone events, and it is no tone",
+                    event.0
+                )
+            }
             Self::NotTaken { event, taken } => {
                 write!(f, "the other side doesn't take {} (event {}): it takes {taken}", sign(event), event.0)
             }
@@ -132,6 +143,28 @@ impl std::fmt::Display for DigitError {
 
 impl std::error::Error for DigitError {}
 
+/// Why digits wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DigitsWait {
+    /// Nothing was agreed on yet.
+    NotAgreed,
+    /// There are no keys yet to protect them with.
+    NoKeys,
+    /// The call is on hold, or was agreed on as one in which we say nothing.
+    OnHold,
+}
+
+impl std::fmt::Display for DigitsWait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NotAgreed => "nothing was agreed on yet",
+            Self::NoKeys => "there are no keys yet",
+            Self::OnHold => "on hold nothing is sent",
+        })
+    }
+}
+
 /// What was counted of digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -142,45 +175,16 @@ pub struct DigitStats {
     pub in_band: u32,
     /// Events whose end was not heard: they ended by silence, or with the next one.
     pub lost_ends: u32,
-    /// Digits of ours that have begun.
+    /// Digits of ours that have begun, as events or as tones.
     pub sent: u32,
+    /// Of these, those that went as tones in the sound.
+    pub sent_in_band: u32,
+    /// Digits of ours that wait: for those before them, or until something may be sent.
+    pub waiting: u32,
+    /// Digits of ours that were given up while they waited: the other side took no more events.
+    pub given_up: u32,
     /// Beginnings and ends that nobody asked for in time: the oldest were dropped.
     pub dropped: u32,
-}
-
-/// What waits for [`Call::next_digit`].
-pub(super) struct DigitQueue {
-    waiting: Box<[Option<CallDigit>; WAITING]>,
-    first: usize,
-    count: usize,
-    dropped: u32,
-}
-
-impl DigitQueue {
-    pub(super) fn new() -> Self {
-        Self { waiting: Box::new([None; WAITING]), first: 0, count: 0, dropped: 0 }
-    }
-
-    /// Bytes on the heap.
-    pub(super) fn memory_bytes(&self) -> usize {
-        size_of_val(&*self.waiting)
-    }
-
-    fn push(&mut self, digit: CallDigit) {
-        if self.count == WAITING {
-            self.pop();
-            self.dropped = self.dropped.saturating_add(1);
-        }
-        self.waiting[(self.first + self.count) % WAITING] = Some(digit);
-        self.count += 1;
-    }
-
-    fn pop(&mut self) -> Option<CallDigit> {
-        let digit = self.waiting[self.first].take()?;
-        self.first = (self.first + 1) % WAITING;
-        self.count -= 1;
-        Some(digit)
-    }
 }
 
 impl Call {
@@ -192,10 +196,12 @@ impl Call {
     }
 
     /// Presses keys in the first stream, one after the other, once those before them are through: telephone events take the
-    /// place of what is captured. While nothing may be sent, on hold say, they wait.
+    /// place of what is captured. To a side that takes none they go as tones in the sound, of at least 40 ms
+    /// ([`CallConfig::digits_as_tones`](super::CallConfig::digits_as_tones)). While nothing may be sent they wait:
+    /// [`digits_wait`](Self::digits_wait) says why.
     ///
     /// # Errors
-    /// [`DigitError`], of the first key that the other side doesn't take; nothing is sent then.
+    /// [`DigitError`], of the first key that can't be sent; none is then.
     ///
     /// ```
     /// use dsp_core::send::KeyPress;
@@ -223,6 +229,19 @@ impl Call {
         open.ok_or(DigitError::Stream(stream))?.press(keys)
     }
 
+    /// Why digits of the first stream that are pressed now wait; `None` where they go out at once, behind those before them.
+    pub fn digits_wait(&self) -> Option<DigitsWait> {
+        let Some(transport) = &self.transport else { return Some(DigitsWait::NotAgreed) };
+        let Some(stream) = self.streams.first().and_then(Option::as_ref) else { return Some(DigitsWait::NotAgreed) };
+        if !transport.is_open() {
+            Some(DigitsWait::NoKeys)
+        } else if !stream.directions().sends || !transport.agreed().has_remote() {
+            Some(DigitsWait::OnHold)
+        } else {
+            None
+        }
+    }
+
     /// The events that the other side takes in the first stream, if any were agreed on.
     pub fn taken_events(&self) -> Option<EventSet> {
         self.streams.first()?.as_ref()?.taken_events()
@@ -243,7 +262,7 @@ impl Call {
     }
 
     pub(super) fn digit_stats(&self) -> DigitStats {
-        let stats = DigitStats { dropped: self.digits.dropped, ..DigitStats::default() };
+        let stats = DigitStats { dropped: self.digits.dropped(), ..DigitStats::default() };
         self.streams.iter().flatten().fold(stats, |sum, stream| {
             let own = stream.digit_stats();
             DigitStats {
@@ -251,6 +270,9 @@ impl Call {
                 in_band: sum.in_band.saturating_add(own.in_band),
                 lost_ends: sum.lost_ends.saturating_add(own.lost_ends),
                 sent: sum.sent.saturating_add(own.sent),
+                sent_in_band: sum.sent_in_band.saturating_add(own.sent_in_band),
+                waiting: sum.waiting.saturating_add(own.waiting),
+                given_up: sum.given_up.saturating_add(own.given_up),
                 ..sum
             }
         })

@@ -23,7 +23,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
-use super::{Call, CallDigit, CallError, CaptureStep, Channel, EchoStatus, Ending, HostFront, Missed, Transmit};
+use super::{
+    Call, CallDigit, CallError, CallTone, CaptureStep, Channel, EchoStatus, Ending, HostFront, Missed, Transmit,
+};
 use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
 
 /// Length of an audio tick in ms.
@@ -155,6 +157,8 @@ pub struct Driver {
     /// Where the digits go that are heard, as soon as they begin and when they have ended. While there is no room they wait
     /// in the call ([`Call::next_digit`]), which drops the oldest and counts them.
     pub digits: Option<mpsc::Sender<CallDigit>>,
+    /// The same for tones ([`Call::next_tone`]).
+    pub tones: Option<mpsc::Sender<CallTone>>,
 }
 
 /// What a driver gives back when its call has ended.
@@ -227,13 +231,14 @@ struct Running {
     clock: Clock,
     send_error: Option<io::Error>,
     digits: Option<mpsc::Sender<CallDigit>>,
+    tones: Option<mpsc::Sender<CallTone>>,
 }
 
 impl Driver {
     /// Runs the call until it ends. Mute and gains begin as `status` tells them.
     pub async fn run(self, mut commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished {
-        let Self { call, rtp, rtcp, audio, clock, drift_ppm, time_limit, digits } = self;
-        let mut running = Running { call, rtp, rtcp, clock, send_error: None, digits };
+        let Self { call, rtp, rtcp, audio, clock, drift_ppm, time_limit, digits, tones } = self;
+        let mut running = Running { call, rtp, rtcp, clock, send_error: None, digits, tones };
         let (rate_hz, channels) = (audio.sample_rate_hz(), audio.channels());
         let begin = TokioInstant::now();
         if let Err(error) = running.call.set_sound(Some((rate_hz, channels))) {
@@ -337,17 +342,18 @@ impl Running {
 
     fn arrive(&mut self, channel: Channel, from: SocketAddr, datagram: &mut [u8]) {
         self.call.receive(self.clock.now(), channel, from, datagram);
-        self.tell_digits();
+        self.tell_signals();
     }
 
-    /// Passes digits on, as far as there is room.
-    fn tell_digits(&mut self) {
-        let Some(digits) = &self.digits else { return };
-        while let Ok(place) = digits.try_reserve() {
-            match self.call.next_digit() {
-                Some(digit) => place.send(digit),
-                None => return,
-            }
+    /// Passes digits and tones on, as far as there is room.
+    fn tell_signals(&mut self) {
+        while let Some(Ok(place)) = self.digits.as_ref().map(mpsc::Sender::try_reserve) {
+            let Some(digit) = self.call.next_digit() else { break };
+            place.send(digit);
+        }
+        while let Some(Ok(place)) = self.tones.as_ref().map(mpsc::Sender::try_reserve) {
+            let Some(tone) = self.call.next_tone() else { break };
+            place.send(tone);
         }
     }
 
@@ -424,7 +430,7 @@ impl Running {
             }
         }
         drop(datagram);
-        self.tell_digits();
+        self.tell_signals();
         self.call.tell_echo(now, front);
         *skipped = Gaps::default();
         device.recover().await;

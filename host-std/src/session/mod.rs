@@ -19,11 +19,16 @@ mod front;
 mod ice;
 mod keys;
 mod metering;
+#[cfg(feature = "nnnoiseless")]
+mod neural_noise;
 mod outcome;
 mod own;
 mod stream;
 mod tap;
+mod tones;
 mod transport;
+mod voice;
+mod waiting;
 
 /// Length of an audio tick in ms.
 pub(crate) const TICK_MS: u32 = 10;
@@ -47,12 +52,14 @@ pub use canceller::{EchoSettings, HostEcho};
 pub use capture::{CaptureConfig, CaptureStep, HostBlock, HostOwn, HostParts};
 pub use config::{CallConfig, Identity};
 pub use denoiser::HostNoise;
-pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, ToneDetection, sign};
+pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, DigitsWait, ToneDetection, sign};
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
 #[cfg(feature = "ice")]
 pub use ice::{IceConfig, IceMode};
 pub use metering::{CallSound, Fault, Finding, Place};
+#[cfg(feature = "nnnoiseless")]
+pub use neural_noise::NeuralNoise;
 pub use outcome::{
     CallError, CallStats, Channel, Directions, Ending, IcePair, IceState, IceStats, Incoming, Missed, Transmit,
 };
@@ -63,4 +70,6 @@ pub use own::{
 pub(crate) use stream::Converted;
 pub use stream::{MAX_SOURCES, PACKET_BYTES, SourceStats, impairment};
 pub use tap::{Tap, Way};
+pub use tones::{CallTone, SendToneError, SentTone};
 pub use transport::{Claim, Latching, Path};
+pub use voice::HostVoice;

@@ -10,7 +10,7 @@ use dsp_core::receive::Played;
 use dsp_core::time::{Instant, Ssrc};
 use dsp_core::wire::rtp::RtpPacket;
 
-use super::{Call, CallDigit, Channel, EchoStatus, Incoming};
+use super::{Call, CallDigit, CallTone, Channel, EchoStatus, Incoming};
 
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,10 @@ pub trait Tap: Any + Send {
     fn digit(&mut self, now: Instant, digit: &CallDigit) {
         let _ = (now, digit);
     }
+    /// A tone of the other side's begins or has ended.
+    fn tone(&mut self, now: Instant, tone: &CallTone) {
+        let _ = (now, tone);
+    }
     /// A tick, or a part of one, of one source, before the sum.
     fn source(&mut self, now: Instant, ssrc: Ssrc, played: &Played, pcm: &[i16]) {
         let _ = (now, ssrc, played, pcm);
@@ -100,6 +104,14 @@ impl Tap for Taps {
 
     fn echo(&mut self, now: Instant, status: &EchoStatus) {
         self.0.iter_mut().for_each(|tap| tap.echo(now, status));
+    }
+
+    fn digit(&mut self, now: Instant, digit: &CallDigit) {
+        self.0.iter_mut().for_each(|tap| tap.digit(now, digit));
+    }
+
+    fn tone(&mut self, now: Instant, tone: &CallTone) {
+        self.0.iter_mut().for_each(|tap| tap.tone(now, tone));
     }
 
     fn source(&mut self, now: Instant, ssrc: Ssrc, played: &Played, pcm: &[i16]) {

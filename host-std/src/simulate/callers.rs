@@ -4,12 +4,11 @@
 //! Every 10 ms each caller plays and speaks, the room takes what its legs play, mixes, and each leg sends its caller the
 //! others. Nothing reads a clock, so the same seed gives the same sound, faster than real time.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::net::SocketAddr;
 
 use dsp_core::time::{Duration, Instant};
 
+use super::in_flight::InFlight;
 use super::netsim::{Network, NetworkConfig};
 use crate::room::{MemberId, Room, RoomError, TICK_MS};
 use crate::session::{Call, CallError, Channel};
@@ -60,15 +59,17 @@ pub struct Caller {
     pub leg: Call,
     /// What he says, at his call's rate; from its start again when it ends.
     pub speech: Vec<i16>,
-    /// All that he said and heard, at his call's rate.
+    /// All that he said since this was cleared, at his call's rate.
     pub said: Vec<i16>,
-    /// All that he heard.
+    /// All that he heard since this was cleared, at his call's rate.
     pub heard: Vec<i16>,
     rate_hz: u32,
     member: Option<MemberId>,
     joins: Instant,
     leaves: Option<Instant>,
     ticks: u64,
+    /// Samples that he said.
+    spoken: usize,
 }
 
 impl Caller {
@@ -100,6 +101,7 @@ impl Caller {
             joins,
             leaves,
             ticks: 0,
+            spoken: 0,
         })
     }
 
@@ -156,9 +158,9 @@ pub fn tick(
         caller.heard.extend_from_slice(&pcm);
         pcm.fill(0);
         if !caller.speech.is_empty() {
-            let begin = caller.said.len();
-            pcm.iter_mut().zip(begin..).for_each(|(to, n)| *to = caller.speech[n % caller.speech.len()]);
+            pcm.iter_mut().zip(caller.spoken..).for_each(|(to, n)| *to = caller.speech[n % caller.speech.len()]);
         }
+        caller.spoken += samples;
         caller.said.extend_from_slice(&pcm);
         if caller.ticks > 0 {
             caller.call.capture(before(now), &pcm);
@@ -191,21 +193,11 @@ fn before(now: Instant) -> Instant {
     Instant::from_micros(now.as_micros().saturating_sub(Duration::from_millis(TICK_MS.into()).as_micros()))
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct InFlight {
-    arrival: Instant,
-    order: u64,
-    caller: usize,
-    to: Side,
-    is_rtcp: bool,
-    bytes: Vec<u8>,
-}
-
 /// Bad networks, one each way of each line.
 pub struct SimulatedLines {
     networks: Vec<[Network; 2]>,
-    in_flight: BinaryHeap<Reverse<InFlight>>,
-    order: u64,
+    /// To this end of a caller's line, for one of its ports.
+    in_flight: InFlight<(usize, Side, Channel)>,
 }
 
 impl SimulatedLines {
@@ -215,7 +207,7 @@ impl SimulatedLines {
             let seed = seed.wrapping_add(2 * n as u64);
             [Network::new(network, seed), Network::new(network, seed ^ 0x9e37_79b9_7f4a_7c15)]
         };
-        Self { networks: (0..callers).map(each).collect(), in_flight: BinaryHeap::new(), order: 0 }
+        Self { networks: (0..callers).map(each).collect(), in_flight: InFlight::default() }
     }
 }
 
@@ -223,26 +215,17 @@ impl Carrier for SimulatedLines {
     fn send(&mut self, caller: usize, from: Side, now: Instant, channel: Channel, datagram: &[u8]) {
         let to = if from == Side::Caller { Side::Leg } else { Side::Caller };
         let Some(networks) = self.networks.get_mut(caller) else { return };
-        for arrival in networks[usize::from(from == Side::Leg)].carry(now).into_iter().flatten() {
-            self.order += 1;
-            let is_rtcp = channel == Channel::Rtcp;
-            let bytes = datagram.to_vec();
-            self.in_flight.push(Reverse(InFlight { arrival, order: self.order, caller, to, is_rtcp, bytes }));
-        }
+        let network = &mut networks[usize::from(from == Side::Leg)];
+        self.in_flight.send(network, now, (caller, to, channel), datagram);
     }
 
     fn arrived(&mut self, now: Instant) -> Option<Arrived> {
-        self.in_flight.peek().filter(|Reverse(next)| next.arrival <= now)?;
-        let Reverse(InFlight { arrival, caller, to, is_rtcp, bytes, .. }) = self.in_flight.pop()?;
-        let end = if to == Side::Caller { 1 } else { 0 };
-        let from = SocketAddr::from(([127, 0, 0, 1], 10_000 + 4 * caller as u16 + 2 * end + u16::from(is_rtcp)));
-        Some(Arrived {
-            caller,
-            to,
-            at: arrival,
-            from,
-            channel: if is_rtcp { Channel::Rtcp } else { Channel::Rtp },
-            bytes,
-        })
+        self.in_flight.next_arrival().filter(|&arrival| arrival <= now)?;
+        let datagram = self.in_flight.take()?;
+        let (caller, to, channel) = datagram.to;
+        // Two ports for each end of a line.
+        let port = 10_000 + 4 * caller as u16 + 2 * u16::from(to == Side::Caller) + u16::from(channel == Channel::Rtcp);
+        let from = SocketAddr::from(([127, 0, 0, 1], port));
+        Some(Arrived { caller, to, at: datagram.arrival, from, channel, bytes: datagram.bytes })
     }
 }

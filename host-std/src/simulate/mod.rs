@@ -4,6 +4,7 @@
 
 pub mod ambience;
 pub mod callers;
+mod in_flight;
 pub mod netsim;
 #[cfg(feature = "tokio")]
 pub mod proxy;

@@ -1,20 +1,15 @@
 //! A bad network on real sockets: a proxy on loopback between two calls, which loses, delays, reorders and repeats.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::io;
 use std::net::SocketAddr;
 
-use dsp_core::time::Instant;
 use tokio::net::UdpSocket;
 use tokio::time::{Duration, Instant as TokioInstant, sleep_until};
 
 use crate::session::driver::{Clock, unreachable};
+use crate::simulate::in_flight::InFlight;
 use crate::simulate::netsim::{Network, NetworkConfig};
 use crate::sockets::{SocketConfig, Sockets};
-
-/// A datagram on its way: when it arrives, in which order it was sent, through which socket it leaves, its bytes.
-type InFlight = Reverse<(Instant, u64, usize, Vec<u8>)>;
 
 /// Two sockets: what comes in on one goes out of the other, after the network had its way with it.
 pub struct Proxy {
@@ -50,22 +45,21 @@ impl Proxy {
 
     /// Forwards until it is dropped or a socket fails.
     pub async fn run(mut self, clock: Clock) -> io::Error {
-        let mut in_flight: BinaryHeap<InFlight> = BinaryHeap::new();
-        let mut order = 0u64;
+        // Each is for the socket through which it leaves.
+        let mut in_flight = InFlight::<usize>::default();
         let mut buffers = [vec![0; 65_535], vec![0; 65_535]];
         let begin = TokioInstant::now();
         let offset = clock.now();
         loop {
-            let next = in_flight
-                .peek()
-                .map(|Reverse((arrival, ..))| begin + Duration::from_micros(arrival.since(offset).as_micros()));
+            let next = in_flight.next_arrival();
+            let next = next.map(|arrival| begin + Duration::from_micros(arrival.since(offset).as_micros()));
             let [first, second] = &mut buffers;
             let (side, received) = tokio::select! {
                 biased;
                 () = sleep_until(next.unwrap_or(begin)), if next.is_some() => {
-                    if let Some(Reverse((_, _, to, bytes))) = in_flight.pop() {
+                    if let Some(datagram) = in_flight.take() {
                         // Refused or unreachable: lost, as on any network.
-                        let _ = self.sockets[to].send_to(&bytes, self.peers[to]).await;
+                        let _ = self.sockets[datagram.to].send_to(&datagram.bytes, self.peers[datagram.to]).await;
                     }
                     continue;
                 }
@@ -74,10 +68,7 @@ impl Proxy {
             };
             match received {
                 Ok((len, _)) => {
-                    for arrival in self.networks[side].carry(clock.now()).into_iter().flatten() {
-                        order += 1;
-                        in_flight.push(Reverse((arrival, order, 1 - side, buffers[side][..len].to_vec())));
-                    }
+                    in_flight.send(&mut self.networks[side], clock.now(), 1 - side, &buffers[side][..len]);
                 }
                 Err(error) if unreachable(&error) => {}
                 Err(error) => return error,

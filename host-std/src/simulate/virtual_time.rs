@@ -4,8 +4,6 @@
 //! audio tick that plays, captures the 10 ms that have passed, sends what is finished and reports that are due. The second
 //! side's audio clock may run fast or slow against the first's.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::net::SocketAddr;
 
 use dsp_core::front::Step;
@@ -13,6 +11,7 @@ use dsp_core::time::{Duration, Instant};
 
 use crate::session::{self, Call, CallError, Channel, HostFront, Transmit};
 use crate::simulate::ambience::Ambience;
+use crate::simulate::in_flight::InFlight;
 use crate::simulate::netsim::{Network, NetworkConfig};
 use crate::simulate::room::Room;
 
@@ -45,23 +44,13 @@ pub struct End {
     spoken: usize,
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct InFlight {
-    arrival: Instant,
-    order: u64,
-    to: usize,
-    from: SocketAddr,
-    channel_is_rtcp: bool,
-    bytes: Vec<u8>,
-}
-
 /// Two calls and the network between them.
 pub struct VirtualTime {
     /// The offerer and the answerer.
     pub ends: [End; 2],
     networks: [Network; 2],
-    in_flight: BinaryHeap<Reverse<InFlight>>,
-    order: u64,
+    /// To a side, from an address, for one of its ports.
+    in_flight: InFlight<(usize, SocketAddr, Channel)>,
 }
 
 impl VirtualTime {
@@ -104,8 +93,7 @@ impl VirtualTime {
         Ok(Self {
             ends: [end(first, addresses[0], 0.0, 0.0)?, end(second, addresses[1], drift_ppm, PHASE_US)?],
             networks: [Network::new(network, seed), Network::new(network, seed ^ 0x9e37_79b9_7f4a_7c15)],
-            in_flight: BinaryHeap::new(),
-            order: 0,
+            in_flight: InFlight::default(),
         })
     }
 
@@ -114,7 +102,7 @@ impl VirtualTime {
         loop {
             let ticks = [self.ends[0].next_tick(), self.ends[1].next_tick()];
             let side = usize::from(ticks[1] < ticks[0]);
-            let arrival = self.in_flight.peek().map(|Reverse(datagram)| datagram.arrival);
+            let arrival = self.in_flight.next_arrival();
             match arrival {
                 Some(arrival) if arrival <= ticks[side] && arrival < end => self.arrive(),
                 _ if ticks[side] < end => self.tick(side, ticks[side]),
@@ -124,11 +112,9 @@ impl VirtualTime {
     }
 
     fn arrive(&mut self) {
-        let Some(Reverse(mut datagram)) = self.in_flight.pop() else { return };
-        let end = &mut self.ends[datagram.to];
-        let channel = if datagram.channel_is_rtcp { Channel::Rtcp } else { Channel::Rtp };
-        let now = datagram.arrival;
-        end.call.receive(now, channel, datagram.from, &mut datagram.bytes);
+        let Some(mut datagram) = self.in_flight.take() else { return };
+        let (side, from, channel) = datagram.to;
+        self.ends[side].call.receive(datagram.arrival, channel, from, &mut datagram.bytes);
     }
 
     fn tick(&mut self, side: usize, now: Instant) {
@@ -166,21 +152,10 @@ impl VirtualTime {
     }
 
     fn send(&mut self, side: usize, now: Instant, transmit: Transmit, datagram: &[u8]) {
-        let bytes = &datagram[..transmit.len];
-        for arrival in self.networks[side].carry(now).into_iter().flatten() {
-            self.order += 1;
-            let channel_is_rtcp = transmit.channel == Channel::Rtcp;
-            let mut from = self.ends[side].address;
-            from.set_port(from.port() + u16::from(channel_is_rtcp));
-            self.in_flight.push(Reverse(InFlight {
-                arrival,
-                order: self.order,
-                to: 1 - side,
-                from,
-                channel_is_rtcp,
-                bytes: bytes.to_vec(),
-            }));
-        }
+        let mut from = self.ends[side].address;
+        from.set_port(from.port() + u16::from(transmit.channel == Channel::Rtcp));
+        let to = (1 - side, from, transmit.channel);
+        self.in_flight.send(&mut self.networks[side], now, to, &datagram[..transmit.len]);
     }
 }
 

@@ -9,7 +9,9 @@ use dsp_core::process::biquad::{Biquad, BiquadDesign};
 use dsp_core::process::goertzel::{Goertzel, GoertzelDesign};
 use dsp_core::process::level::Metered;
 use dsp_core::process::mixer::Mixer;
-use dsp_core::tone::{Digit, DtmfConfig, DtmfDetector, DtmfGenerator, DtmfTone};
+use dsp_core::tone::{
+    Country, Digit, DtmfConfig, DtmfDetector, DtmfGenerator, DtmfTone, ProgressDetector, ProgressGenerator, ProgressTone,
+};
 
 const FRAME: usize = 160;
 
@@ -56,6 +58,19 @@ pub fn measure<S: Kernel + Metered>(body: &str, clock: impl Fn() -> u32, print: 
         print(name("160 digits made i16", "160 digits made f32"), made / frames);
         print(name("160 digits heard i16", "160 digits heard f32"), heard / frames);
         print(name("bytes digits i16", "bytes digits f32"), size_of::<DtmfDetector>() as u32);
+    }
+    if let Some(country) = Country::of("us")
+        && let Ok(mut detector) = ProgressDetector::new(8_000, black_box(country))
+        && let Ok(mut generator) = ProgressGenerator::new(8_000, -1_000, country.tone(ProgressTone::Busy))
+    {
+        let (mut heard, mut made, mut sound) = (0, 0, [S::default(); FRAME]);
+        for _ in 0..100 {
+            made += cost(&mut || generator.fill(black_box(&mut sound)));
+            heard += cost(&mut || detector.hear(black_box(&sound), |tone| _ = black_box(tone)));
+        }
+        print(name("160 tones made i16", "160 tones made f32"), made / 100);
+        print(name("160 tones heard i16", "160 tones heard f32"), heard / 100);
+        print(name("bytes tones i16", "bytes tones f32"), size_of::<ProgressDetector>() as u32);
     }
     let mut mixer = Mixer::<S, FRAME>::default();
     if let Ok(mut mix) = mixer.frame(FRAME) {

@@ -3,15 +3,17 @@
 
 use std::net::SocketAddr;
 
+use dsp_core::codec::ilbc::IlbcMode;
 use dsp_core::send::KeyPress;
 use dsp_core::time::{Duration, Instant};
-use dsp_core::tone::{Digit, EventCode};
+use dsp_core::tone::{Country, Digit, EventCode, ProgressTone, ToneSignal};
 use host_std::record::call::CallRecorder;
 use host_std::registry::CodecFormat;
 use host_std::replay::{Keys, PayloadMap, digits};
 use host_std::sdp::{Direction, SrtpPolicy};
 use host_std::session::{
-    Call, CallConfig, CallDigit, CallStats, DigitError, DigitPhase, DigitSource, Identity, ToneDetection, sign,
+    Call, CallConfig, CallDigit, CallStats, CallTone, DigitError, DigitPhase, DigitSource, DigitsWait, Identity,
+    SentTone, Tap, ToneDetection, sign,
 };
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
@@ -181,10 +183,14 @@ fn digits_go_on_through_hold_new_offers_and_other_codecs() {
     simulation.ends[0].call.send_digits(&keys("42")).unwrap();
     run(&mut simulation, 2_500, &mut heard);
     assert_eq!(signs(&heard[1]), "7");
+    let ours = &simulation.ends[0].call;
+    assert_eq!((ours.digits_wait(), ours.stats().digits.waiting), (Some(DigitsWait::OnHold), 2));
     simulation.ends[0].call.set_direction(Direction::SendRecv);
     reoffer(&mut simulation, 2_500);
     run(&mut simulation, 3_500, &mut heard);
     assert_eq!(signs(&heard[1]), "742");
+    let ours = &simulation.ends[0].call;
+    assert_eq!((ours.digits_wait(), ours.stats().digits.waiting), (None, 0));
     // The other codec has another clock: the 8 that lasts ends there, the 9 goes out as it should.
     simulation.ends[0].call.send_digits(&[KeyPress { duration_ms: 5_000, ..keys("8")[0] }, keys("9")[0]]).unwrap();
     run(&mut simulation, 4_000, &mut heard);
@@ -205,12 +211,20 @@ fn what_the_other_side_does_not_take_is_refused_in_words() {
     let mut alone = Call::new(config(4_000, &pcmu)).unwrap();
     assert_eq!(alone.send_digits(&keys("1")), Err(DigitError::Stream(0)));
 
-    let deaf = CallConfig { telephone_events: false, ..config(5_000, &pcmu) };
+    let deaf = CallConfig { telephone_events: false, digits_as_tones: false, ..config(5_000, &pcmu) };
     let mut simulation = connect([config(4_000, &pcmu), deaf], NetworkConfig::default(), 1);
-    let [ours, _] = &mut simulation.ends;
-    let refused = ours.call.send_digits(&keys("1")).unwrap_err();
+    let [ours, theirs] = &mut simulation.ends;
+    let refused = theirs.call.send_digits(&keys("1")).unwrap_err();
     assert_eq!(refused, DigitError::NoEvents);
     assert_eq!(refused.to_string(), "no digits can be sent: the other side takes no telephone events");
+    // As tones, what is one.
+    let refused = ours.call.send_digits(&keys("1!")).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "flash (event 16) can't be sent: the other side takes no telephone events, and it is no tone"
+    );
+    assert_eq!(ours.call.send_digits(&keys(&"5".repeat(33))), Err(DigitError::Full { room: 32, got: 33 }));
+    assert_eq!(ours.call.stats().digits.waiting, 0);
 
     let mut ours = Call::new(config(4_000, &pcmu)).unwrap();
     let mut theirs = Call::new(config(5_000, &pcmu)).unwrap();
@@ -241,7 +255,7 @@ fn events_at_another_clock_than_the_codecs_are_better_than_none() {
     // We offered another clock than they took: no events, rather than some that mean something else.
     assert!(offered.contains("telephone-event/48000"));
     ours.accept(Instant::ZERO, &answer).unwrap();
-    assert_eq!(ours.send_digits(&keys("1")), Err(DigitError::NoEvents));
+    assert_eq!(ours.taken_events(), None);
     assert_eq!(theirs.send_digits(&keys("1")), Ok(()));
     assert_eq!(theirs.negotiated_stream(0).unwrap().send_events[0].rtp_clock_hz, 8_000);
 }
@@ -360,4 +374,170 @@ fn a_tone_and_an_event_at_once_are_one_digit() {
         let in_band = simulation.ends[1].call.stats().digits.in_band;
         assert!((1..=5).contains(&in_band) && (leak_ms < 90 || in_band == 5), "{leak_ms}: {in_band}");
     }
+}
+
+/// The event is first, and the tone begins within it or behind its end, as a gateway with a slower road for sound has it.
+#[test]
+fn an_event_before_its_tone_is_one_digit() {
+    let pcmu = [CodecFormat::pcmu()];
+    let side = |port| CallConfig { tones: ToneDetection::Always, ..config(port, &pcmu) };
+    let network = NetworkConfig { jitter_ms: 5.0, ..NetworkConfig::default() };
+    for later_ms in [20, 60, 100, 150] {
+        let mut simulation = connect([side(4_000), side(5_000)], network, 6);
+        simulation.ends[0].speech = vec![0; 8_000 * 5];
+        let pressed = [(1_000, '5'), (1_700, '5'), (2_400, '8'), (3_300, '#')];
+        let mut heard = [Vec::new(), Vec::new()];
+        for (at_ms, sign) in pressed {
+            sound(&mut simulation.ends[0].speech, sign, at_ms + later_ms, 250);
+        }
+        for (at_ms, sign) in pressed {
+            run(&mut simulation, at_ms as u64, &mut heard);
+            let key = KeyPress { duration_ms: 120, ..keys(&sign.to_string())[0] };
+            simulation.ends[0].call.send_digits(&[key]).unwrap();
+        }
+        run(&mut simulation, 4_900, &mut heard);
+        heard[1].sort_by_key(|digit| digit.number);
+        assert_eq!(signs(&heard[1]), "558#", "{later_ms}: {:?}", heard[1]);
+        assert_eq!(simulation.ends[1].call.stats().digits.in_band, 0);
+    }
+}
+
+/// To a side that takes no events digits go as tones, in every codec, and on hold they wait.
+#[test]
+fn digits_go_as_tones_where_there_are_no_events() {
+    let codecs = [
+        CodecFormat::pcmu(),
+        CodecFormat::g722(),
+        CodecFormat::ilbc(IlbcMode::Ms20),
+        CodecFormat::opus(),
+        CodecFormat::l16(16_000, 2),
+    ];
+    for codec in codecs {
+        let side = |port| CallConfig {
+            telephone_events: port == 4_000,
+            comfort_noise: true,
+            ..config(port, std::slice::from_ref(&codec))
+        };
+        let mut simulation = connect([side(4_000), side(5_000)], NetworkConfig::default(), 7);
+        let mut heard = [Vec::new(), Vec::new()];
+        run(&mut simulation, 500, &mut heard);
+        let presses = keys("147*0#D");
+        simulation.ends[0].call.send_digits(&presses).unwrap();
+        run(&mut simulation, 1_900, &mut heard);
+        assert_eq!(signs(&heard[1]), "147*0#D", "{}: {:?}", codec.to_rtpmap(), heard[1]);
+        assert!(heard[1].iter().all(|digit| digit.source == DigitSource::InBand), "{:?}", heard[1]);
+        let digits = simulation.ends[0].call.stats().digits;
+        assert_eq!((digits.sent, digits.sent_in_band, digits.waiting), (7, 7, 0));
+        simulation.ends[0].call.set_direction(Direction::RecvOnly);
+        let now = Instant::from_millis(1_900);
+        let [ours, theirs] = &mut simulation.ends;
+        let answer = theirs.call.answer(now, &ours.call.offer().unwrap()).unwrap();
+        ours.call.accept(now, &answer).unwrap();
+        ours.call.send_digits(&keys("9")).unwrap();
+        run(&mut simulation, 2_400, &mut heard);
+        let digits = simulation.ends[0].call.stats().digits;
+        assert_eq!((digits.sent, digits.waiting, heard[1].len()), (7, 1, 14));
+    }
+}
+
+/// Runs for so long and adds the tones that the second side has heard.
+fn run_tones(simulation: &mut VirtualTime, until_ms: u64, tones: &mut Vec<CallTone>) {
+    run(simulation, until_ms, &mut [Vec::new(), Vec::new()]);
+    tones.extend(std::iter::from_fn(|| simulation.ends[1].call.next_tone()));
+}
+
+/// A tone of a call is told once when it is known and once when it has ended, at the time when it began, through codecs and
+/// lost packets; nobody hears any who doesn't ask.
+#[test]
+fn tones_of_a_call_are_told_once_each() {
+    let germany = Country::of("de").unwrap();
+    let cases = [
+        (CodecFormat::pcma(), ToneSignal::Progress(ProgressTone::Busy), 8_000),
+        (CodecFormat::opus(), ToneSignal::Progress(ProgressTone::Ringing), 16_000),
+        (CodecFormat::g722(), ToneSignal::Progress(ProgressTone::Dial), 5_000),
+        (CodecFormat::pcmu(), ToneSignal::Cng, 12_000),
+        (CodecFormat::pcma(), ToneSignal::Ced, 4_000),
+        (CodecFormat::l16(48_000, 2), ToneSignal::Ansam, 5_000),
+    ];
+    for (codec, signal, length_ms) in cases {
+        // A lost packet may hide one of the reversals that make ANSam of CED.
+        let loss_percent = if signal == ToneSignal::Ansam { 0.0 } else { 2.0 };
+        let network = NetworkConfig { loss_percent, burst: 1.0, ..NetworkConfig::default() };
+        let side = |port| CallConfig {
+            progress_tones: (port == 5_000).then_some(germany),
+            ..config(port, std::slice::from_ref(&codec))
+        };
+        let mut simulation = connect([side(4_000), side(5_000)], network, 8);
+        simulation.ends[1].call.set_tap(Box::new(CallRecorder::default()));
+        simulation.ends[1].call.add_tap(Box::new(Told::default()));
+        let mut tones = Vec::new();
+        run_tones(&mut simulation, 1_000, &mut tones);
+        let tone = SentTone { duration: Some(Duration::from_millis(length_ms)), ..SentTone::of(signal, germany) };
+        simulation.ends[0].call.send_tone(&tone).unwrap();
+        run_tones(&mut simulation, length_ms + 7_000, &mut tones);
+        let [began, ended] = &tones[..] else { panic!("{}, {signal:?}: {tones:?}", codec.to_rtpmap()) };
+        assert_eq!((began.signal, ended.signal, began.number, ended.number), (signal, signal, 0, 0));
+        assert_eq!((began.phase, ended.phase), (DigitPhase::Began, DigitPhase::Ended));
+        // A packet, 20 ms of network, and what 20 ms a block leave open; codecs take their time too.
+        let late = began.begun.as_millis() as i64 - 1_000;
+        assert!((20..=110).contains(&late) && began.begun == ended.begun, "{signal:?}: {late}");
+        let pause = signal.segments(germany).last().map_or(0, |last| if last.hz == 0 { u64::from(last.ms) } else { 0 });
+        let most = tone_length_ms(&tone, length_ms);
+        let lasted = ended.duration.as_millis();
+        assert!(lasted <= most + 60 && lasted + pause + 60 >= most, "{signal:?}: {lasted} of {most}");
+        let told = simulation.ends[1].call.tap::<Told>().unwrap();
+        assert_eq!(told.0, tones);
+        assert_eq!(simulation.ends[1].call.stats().unaccounted(), [0; 5]);
+        assert_eq!(simulation.ends[0].call.next_tone(), None);
+    }
+}
+
+/// How long a tone sounds that is asked for so long.
+fn tone_length_ms(tone: &SentTone, asked_ms: u64) -> u64 {
+    let ends = tone.segments.last().is_some_and(|last| (last.hz, last.ms) == (0, 0));
+    let own: u64 = tone.segments.iter().map(|segment| u64::from(segment.ms)).sum();
+    if ends { own.min(asked_ms) } else { asked_ms }
+}
+
+/// A second tap, which is told of tones too.
+#[derive(Default)]
+struct Told(Vec<CallTone>);
+
+impl Tap for Told {
+    fn tone(&mut self, _: Instant, tone: &CallTone) {
+        self.0.push(*tone);
+    }
+}
+
+/// A tone goes on through a new offer, waits on hold, and has no end where the call has ended first; a closed stream ends it.
+#[test]
+fn tones_go_on_through_new_offers() {
+    let germany = Country::of("de").unwrap();
+    let pcmu = [CodecFormat::pcmu(), CodecFormat::opus()];
+    let side = |port| CallConfig { progress_tones: Some(germany), ..config(port, &pcmu) };
+    let mut simulation = connect([side(4_000), side(5_000)], NetworkConfig::default(), 9);
+    let signal = ToneSignal::Progress(ProgressTone::Busy);
+    simulation.ends[0].call.send_tone(&SentTone::of(signal, germany)).unwrap();
+    let mut tones = Vec::new();
+    run_tones(&mut simulation, 5_000, &mut tones);
+    assert_eq!(tones.len(), 1, "{tones:?}");
+    let reoffer = |simulation: &mut VirtualTime, at_ms: u64| {
+        let now = Instant::from_millis(at_ms);
+        let [ours, theirs] = &mut simulation.ends;
+        let answer = theirs.call.answer(now, &ours.call.offer().unwrap()).unwrap();
+        ours.call.accept(now, &answer).unwrap();
+    };
+    simulation.ends[0].call.rekey().unwrap();
+    reoffer(&mut simulation, 5_000);
+    run_tones(&mut simulation, 9_000, &mut tones);
+    assert_eq!(tones.len(), 1, "{tones:?}");
+    // Another codec is another rate of what is captured: the tone begins anew there, and is no other one.
+    simulation.ends[0].call.set_codecs(&[CodecFormat::opus(), CodecFormat::pcmu()]).unwrap();
+    reoffer(&mut simulation, 9_000);
+    run_tones(&mut simulation, 15_000, &mut tones);
+    assert!(tones.len() == 1 || (tones.len() == 3 && tones[2].phase == DigitPhase::Began), "{tones:?}");
+    assert!(tones.iter().all(|tone| tone.signal == signal));
+    assert!(simulation.ends[0].call.end_tone() && !simulation.ends[0].call.end_tone());
+    run_tones(&mut simulation, 18_000, &mut tones);
+    assert_eq!(tones.last().map(|tone| tone.phase), Some(DigitPhase::Ended));
 }

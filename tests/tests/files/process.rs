@@ -379,6 +379,14 @@ fn a_probe_tells_what_is_in_a_file() {
         let report = json(&probe(&folder, &["--json", "odd.wav"]).success().stdout);
         assert_eq!((&report["sample_rate_hz"], &report["channels"][0]["channel"]), (&rate.into(), &1.into()));
     }
+    // What Opus made of the voice, whatever the file is called.
+    let mut command = Command::new(media_core());
+    command.current_dir(&folder).args(["encode", "--codec", "opus", "voice.wav", "voice.wav.opus"]);
+    Running::start(&mut command, &folder, "media-core").wait(LIMIT).success();
+    let coded = channel("voice.wav.opus", 0);
+    assert!((figure(&coded, "active_level_dbov") - active).abs() < 1.0, "{coded}");
+    assert!((figure(&coded, "speech_share") - figure(&voice, "speech_share")).abs() < 0.1, "{coded}");
+    fs::write(folder.join("half.opus"), &fs::read(folder.join("voice.wav.opus")).unwrap()[..40]).unwrap();
     fs::write(folder.join("text.wav"), "this is no sound").unwrap();
     fs::write(folder.join("none.wav"), to_wav(&[], 16_000, 1)).unwrap();
     for (arguments, needle) in [
@@ -387,7 +395,8 @@ fn a_probe_tells_what_is_in_a_file() {
         (&["none.wav"], "none.wav has no samples"),
         (&["."], "cannot open ."),
         (&["--vad", "4", "voice.wav"], "4 is not in 0..=3"),
-        (&[], "IN.wav"),
+        (&["half.opus"], "half.opus: "),
+        (&[], "<IN>"),
     ] {
         let ended = probe(&folder, arguments);
         assert!(ended.status.code().is_some_and(|code| code != 0) && ended.stderr.contains(needle), "{ended:?}");

@@ -116,6 +116,7 @@ fn side(name: &str, peer: &str, said: Vec<i16>, loss: f64, seed: u64) -> SideRep
         play,
         delays,
         digits: Vec::new(),
+        tones: Vec::new(),
         echo: None,
         echo_per_second: Vec::new(),
         sound: None,

@@ -12,6 +12,7 @@ use dsp_core::process::faults::{FaultConfig, FaultMeter};
 use dsp_core::process::voice::{VoiceConfig, VoiceDetector};
 use dsp_core::receive::Played;
 use dsp_core::time::{Duration, Instant};
+use dsp_core::tone::{COUNTRIES, DtmfConfig, DtmfDetector, ProgressDetector, ProgressGenerator, ToneSignal};
 
 /// A rate in units of 8 kHz or of any Hz, and an aggressiveness.
 fn rate(any: u16) -> u32 {
@@ -37,6 +38,64 @@ fn any_16_bits_are_heard() {
             assert!(read.clipped_ppm <= 1_000_000 && read.silent_ppm <= 1_000_000);
         }
     });
+}
+
+/// Noise, tones of the country and what lies between, in pieces of any length and at any rate: tones and digits begin and end by
+/// turns, and none is told before it is over or of what was not heard yet.
+#[test]
+fn any_sound_has_tones_that_begin_and_end() {
+    bolero::check!().with_type::<(u16, u8, bool, Vec<(u8, u16, Vec<i16>)>)>().for_each(
+        |(any, number, float, parts)| {
+            let country = &COUNTRIES[usize::from(*number) % COUNTRIES.len()];
+            let rate_hz = if any.is_multiple_of(3) { 8_000 } else { rate(*any) };
+            let Ok(mut tones) = ProgressDetector::new(rate_hz, country) else { return };
+            let mut digits = DtmfDetector::new(DtmfConfig { sample_rate_hz: rate_hz, ..DtmfConfig::default() }).ok();
+            let (mut sounding, mut digit, mut heard) = (None, None, 0);
+            for (kind, length, noise) in parts.iter().take(40) {
+                let segments = ToneSignal::ALL[usize::from(*kind) % 9].segments(country);
+                let level = -i16::from(*kind) * 12;
+                let mut pcm = vec![0i16; usize::from(*length)];
+                if let Ok(mut generator) = ProgressGenerator::new(rate_hz, level, segments)
+                    && kind % 4 != 0
+                {
+                    generator.fill(&mut pcm);
+                }
+                for (sample, noise) in pcm.iter_mut().zip(noise.iter().cycle()) {
+                    *sample = sample.saturating_add(noise >> (kind % 16));
+                }
+                heard += pcm.len() as u64;
+                let until = Duration::from_samples(heard, rate_hz);
+                let mut told = |tone: dsp_core::tone::HeardTone| {
+                    assert!(tone.start + tone.duration <= until, "{tone:?} of {until:?}");
+                    if tone.ended {
+                        assert_eq!(sounding.take(), Some((tone.signal, tone.start)));
+                    } else {
+                        assert_eq!(sounding.replace((tone.signal, tone.start)), None);
+                    }
+                };
+                if *float {
+                    let pcm: Vec<f32> = pcm.iter().map(|&sample| f32::from(sample) / 32_768.0).collect();
+                    tones.hear(&pcm, &mut told);
+                } else {
+                    tones.hear(&pcm, &mut told);
+                }
+                assert_eq!(tones.sounding(), sounding.map(|(signal, _)| signal));
+                if let Some(digits) = &mut digits {
+                    digits.hear(&pcm, |heard| {
+                        if heard.ended {
+                            assert_eq!(digit.take(), Some((heard.digit, heard.start)));
+                        } else {
+                            assert_eq!(digit.replace((heard.digit, heard.start)), None);
+                        }
+                    });
+                }
+            }
+            // Values that are none.
+            for value in [f32::NAN, f32::INFINITY, f32::MIN] {
+                tones.hear(&[value; 700], |_| {});
+            }
+        },
+    );
 }
 
 #[test]

@@ -237,11 +237,91 @@ fn a_tone_is_that_of_its_country() {
         (&["tone", "busy", "no.wav", "--level", "1"], "-63 to 0"),
         (&["tone", "hum", "no.wav"], "dial, busy, ringing"),
         (&["tone", "ced", "no.wav", "--rate", "4000"], "above twice its frequency"),
+        (&["tone", "busy"], "OUT.wav"),
+        (&["tone", "detect"], "IN.wav|CAPTURE"),
+        (&["tone", "detect", "none.wav"], "cannot open none.wav"),
+        (&["tone", "detect", "busy.wav", "--country", "xx"], "those of at, au, be,"),
     ] {
         let ended = run(&folder, wrong);
         assert!(!ended.status.success() && ended.stderr.contains(said), "{wrong:?}: {}", ended.stderr);
         assert!(!folder.join("no.wav").exists());
     }
+    // And found again, at any rate.
+    for (tone, country, rate, lasts) in [
+        ("busy", "de", "44100", false),
+        ("ringing", "gb", "8000", false),
+        ("dial", "us", "48000", true),
+        ("cng", "fr", "8000", false),
+    ] {
+        run(&folder, &["tone", tone, "t.wav", "--country", country, "--seconds", "9", "--rate", rate]).success();
+        let found = json(&run(&folder, &["tone", "detect", "t.wav", "--country", country, "--json"]).success().stdout);
+        let found = found["tones"].as_array().unwrap();
+        assert_eq!((found.len(), found[0]["tone"].as_str()), (1, Some(tone)), "{found:?}");
+        assert!(found[0]["start_ms"].as_f64().unwrap() <= 40.0, "{found:?}");
+        assert!(!lasts || found[0]["duration_ms"].is_null(), "{found:?}");
+    }
+    let told = run(&folder, &["tone", "detect", "t.wav", "--country", "us"]).success().stdout;
+    assert_eq!(told, "cng at 0.0 s until the end\n");
+    assert_eq!(run(&folder, &["tone", "detect", &asset("woman.wav")]).success().stdout, "No tones.\n");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// A tone that is sent in a demo is in its report and its page, in the capture, and in a replay that is asked for it; digits that
+/// were said as tones are in such a replay too.
+#[test]
+fn tones_of_a_call_are_in_its_report_and_its_replay() {
+    let folder = folder("call-tones");
+    run(&folder, &["dtmf", "generate", "159", "said.wav", "--on", "100", "--off", "400"]).success();
+    let demo = ["demo", "--fast", "--seconds", "9", "--codec", "pcma", "--loss", "1", "--burst", "1", "--out", "call"];
+    let tones = ["--tone", "busy@2-7", "--tone-country", "de", "--hear-tones", "de", "--input", "said.wav"];
+    let ended = run(&folder, &[&demo[..], &tones].concat()).success();
+    assert!(
+        ended.stdout.lines().any(|line| line.trim_start().starts_with("tones ") && line.contains("busy")),
+        "{}",
+        ended.stdout
+    );
+    let row = |rows: &serde_json::Value| {
+        let row = &rows.as_array().unwrap_or_else(|| panic!("{rows}"))[0];
+        (
+            row["tone"].as_str().unwrap().to_owned(),
+            row["start_ms"].as_f64().unwrap(),
+            row["duration_ms"].as_f64().unwrap(),
+        )
+    };
+    let report = json(&fs::read_to_string(folder.join("call/report.json")).unwrap());
+    let (tone, start_ms, duration_ms) = row(&report["sides"][1]["tones"]);
+    assert_eq!((&*tone, &report["sides"][0]["tones"]), ("busy", &serde_json::Value::Null));
+    assert!(
+        (2_000.0..2_150.0).contains(&start_ms) && (4_000.0..5_100.0).contains(&duration_ms),
+        "{start_ms} {duration_ms}"
+    );
+    // Where there are events digits in the sound are heard too if that is asked for.
+    let digits: Vec<_> =
+        report["sides"][1]["digits"].as_array().unwrap().iter().map(|row| row["digit"].clone()).collect();
+    assert_eq!(digits[..3], ["1", "5", "9"]);
+    let page = fs::read_to_string(folder.join("call/report.html")).unwrap();
+    assert_eq!(page.matches("<span class=\"tone\"").count(), 1);
+    let captured = ["call/call.pcap", "--keys", "call/call.keys", "--json"];
+    let found = json(&run(&folder, &[&["tone", "detect", "--country", "de"][..], &captured].concat()).success().stdout);
+    assert_eq!(row(&found["tones"]).0, "busy");
+    let hear = ["--hear-tones", "de"];
+    let replayed = json(&run(&folder, &[&["replay"][..], &captured, &hear].concat()).success().stdout);
+    let streams = replayed["streams"].as_array().unwrap();
+    let heard = streams.iter().find(|stream| stream["tones"].is_array()).unwrap();
+    let (tone, again_ms, _) = row(&heard["tones"]);
+    assert!(tone == "busy" && (again_ms - start_ms).abs() < 150.0, "{again_ms} {start_ms}");
+    assert_eq!(heard["digits"][0]["source"], "in-band");
+    let without = json(&run(&folder, &[&["replay"][..], &captured].concat()).success().stdout);
+    assert!(without["streams"].as_array().unwrap().iter().all(|stream| stream["tones"].is_null()));
+    let page = fs::read_to_string(folder.join("media-core-replay/report.html")).unwrap();
+    assert!(!page.contains("<span class=\"tone\""));
+    for (wrong, said) in
+        [(["--tone", "engaged@3"], "there is no tone"), (["--hear-tones", "xx"], "those of at, au, be,")]
+    {
+        let wrong = run(&folder, &[&demo[..], &wrong].concat());
+        assert!(!wrong.status.success() && wrong.stderr.contains(said), "{wrong:?}");
+    }
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

@@ -159,6 +159,30 @@ fn comfort_noise_lasts_until_the_next_talk_spurt() {
     assert!((7_600..=8_200).contains(&decoded), "{decoded}");
 }
 
+/// What comes after a pause is at its delay from the first sample on: nobody stretches the onset of a word.
+#[test]
+fn a_talk_spurt_begins_at_a_delay_that_needs_no_stretching() {
+    // Pauses by comfort noise, and without a word for less and for longer than a stream takes to end.
+    for (described, steps) in [(true, 25), (true, 150), (false, 25), (false, 150)] {
+        let mut wire = Wire::new(8_000, 8_000);
+        wire.talk(50);
+        for _ in 0..5 {
+            for step in 0..steps {
+                if described && step == 0 {
+                    wire.send(NOISE, &[50]);
+                }
+                wire.pass();
+            }
+            let before = wire.stats();
+            wire.talk(25);
+            let after = wire.stats();
+            let stretched = |stats: &ReceiverStats| (stats.inserted_samples, stats.removed_samples);
+            assert_eq!(stretched(&after), stretched(&before), "noise {described}, {steps} steps: {after:?}");
+            assert!(after.target_delay_ms < 30, "{after:?}");
+        }
+    }
+}
+
 #[test]
 fn noise_that_was_never_described_right_is_silence() {
     let mut wire = Wire::new(8_000, 8_000);

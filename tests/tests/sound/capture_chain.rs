@@ -341,3 +341,73 @@ fn pauses_follow_the_chains_detector_in_every_codec_and_no_onset_is_lost() {
         }
     }
 }
+
+/// With the feature `neural`: nets as suppressor and as detector in a call.
+#[cfg(feature = "neural")]
+mod neural {
+    use super::*;
+    use host_std::session::CaptureStep;
+
+    #[test]
+    fn a_net_takes_noise_out_of_a_call_at_every_rate_and_can_be_switched_off() {
+        for rate_hz in [8_000, 16_000, 32_000, 48_000] {
+            let codec = CodecFormat::l16(rate_hz, 1);
+            let levels = |capture: CaptureConfig| {
+                let mut calls = call(&codec, noisy(rate_hz, 0.7, 300.0), |config| CallConfig {
+                    capture: capture.clone(),
+                    ..config
+                });
+                let levels = heard_db(&mut calls, rate_hz);
+                (levels[levels.len() / 4], levels[levels.len() * 19 / 20])
+            };
+            let as_it_is = levels(CaptureConfig::default());
+            let core = levels(CaptureConfig { noise: Some(NoiseLevel::Strong), ..CaptureConfig::default() });
+            let net = levels(CaptureConfig { neural_noise: true, ..CaptureConfig::default() });
+            let told = format!("{rate_hz} Hz, pauses and speech: {as_it_is:.1?}, {core:.1?}, {net:.1?} dB");
+            println!("{told}");
+            assert!(net.0 < as_it_is.0 - 20.0 && (net.1 - as_it_is.1).abs() < 2.0, "{told}");
+        }
+        // The step is the noise suppressor's, and knows nothing to tell.
+        let capture = CaptureConfig { neural_noise: true, ..CaptureConfig::default() };
+        let mut front = host_std::session::front_end(16_000, 1, &capture).unwrap();
+        let block = front.block(0).unwrap();
+        assert!(block.set_step(CaptureStep::Noise, false) && block.noise().is_none());
+        assert!(host_std::session::front_end(44_100, 1, &capture).is_err());
+    }
+
+    #[test]
+    fn a_net_as_detector_sends_words_whole_and_less_of_the_rest_than_the_integer_one() {
+        // Clatter: every 300 ms 50 ms of loud noise, and never a voice; then the words of `spurts`.
+        for (codec, rate_hz) in [(CodecFormat::pcmu(), 8_000), (CodecFormat::l16(16_000, 1), 16_000)] {
+            let mut said = spurts(rate_hz);
+            let loud = noisy(rate_hz, 0.0, 4_000.0);
+            let second = rate_hz as usize;
+            for n in 9 * second..said.len() {
+                if n % (3 * second / 10) < second / 20 {
+                    said[n] = said[n].saturating_add(loud[n]);
+                }
+            }
+            let run = |neural_detector: bool| {
+                call(&codec, said.clone(), |config| CallConfig {
+                    comfort_noise: true,
+                    capture: CaptureConfig {
+                        detector: Some(VoiceConfig { hangover_ms: 40, ..VoiceConfig::default() }),
+                        neural_detector,
+                        ..CaptureConfig::default()
+                    },
+                    ..config
+                })
+            };
+            let sound = |calls: &[Call; 2]| {
+                let sent = calls[0].stats().sender;
+                sent.packets - sent.noise_packets
+            };
+            let (integer, net) = (run(false), run(true));
+            let (integer, net) = (sound(&integer), sound(&net));
+            let spoken =
+                spurts(rate_hz).chunks(second / 50).filter(|frame| frame.iter().any(|x| x.abs() > 400)).count();
+            println!("{codec}: {spoken} frames of speech, {integer} packets by the integer detector, {net} by the net");
+            assert!(net as usize >= spoken && net < 500, "{codec}: {spoken} {integer} {net}");
+        }
+    }
+}

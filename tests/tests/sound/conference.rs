@@ -9,15 +9,16 @@ use host_std::player::{Blend, Player};
 use host_std::record::call::CallRecorder;
 use host_std::record::fork::{Forked, Party, fork};
 use host_std::record::recorder::{Layout, Recorder, RecorderConfig, record_call};
+use host_std::record::rtp_fork::{RtpFork, RtpForkConfig};
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::room::{Room, RoomConfig, TICK_MS};
 use host_std::sdp::SrtpPolicy;
-use host_std::session::{Call, CallConfig, Identity};
-use host_std::simulate::callers::{Caller, SimulatedLines, tick};
+use host_std::session::{Call, CallConfig, Channel, Identity};
+use host_std::simulate::callers::{Arrived, Caller, Carrier, Side, SimulatedLines, tick};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
 use host_std::wav::{WavFrames, WavSource};
-use media_core_tests::program::{folder, media_core};
+use media_core_tests::program::{folder, installed, media_core};
 
 const ROOM_HZ: u32 = 16_000;
 
@@ -121,6 +122,146 @@ fn each_hears_all_but_himself() {
         }
     }
     assert!(room.members().all(|member| member.port.heard && member.port.missing_frames == 0));
+}
+
+/// Samples of `rate_hz` in so many ms.
+fn samples(ms: u64, rate_hz: u32) -> usize {
+    (ms * u64::from(rate_hz) / 1_000) as usize
+}
+
+fn rms(pcm: &[i16]) -> f64 {
+    (pcm.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / pcm.len().max(1) as f64).sqrt()
+}
+
+/// Twenty callers of mixed codecs speak one after the other, with pauses for what comes back: nothing does, though the network
+/// loses packets, and all others hear each of them.
+#[test]
+fn none_of_twenty_hears_himself() {
+    const SLOT_MS: u64 = 500;
+    let count = 20;
+    let mut room = Room::new(RoomConfig { sample_rate_hz: ROOM_HZ, capacity: count, loudest: None }).unwrap();
+    let mut callers = callers(count, &room, |_| (Instant::ZERO, None), 1);
+    for (number, caller) in callers.iter_mut().enumerate() {
+        let rate_hz = caller.sample_rate_hz();
+        let voice = std::mem::take(&mut caller.speech);
+        caller.speech = vec![0; samples(SLOT_MS * (count as u64 + 3), rate_hz)];
+        // Behind a second in which the delays settle.
+        let begin = samples(1_000 + SLOT_MS * number as u64, rate_hz);
+        let length = samples(300, rate_hz);
+        let loud = voice[..length].iter().map(|&x| x.saturating_mul(4));
+        caller.speech[begin..begin + length].iter_mut().zip(loud).for_each(|(to, x)| *to = x);
+    }
+    let network = NetworkConfig { loss_percent: 2.0, jitter_ms: 5.0, ..NetworkConfig::default() };
+    let mut lines = SimulatedLines::new(count, network, 11);
+    for n in 0..(1_000 + SLOT_MS * (count as u64 + 1)) / u64::from(TICK_MS) {
+        tick(&mut room, &mut callers, &mut lines, Instant::from_millis(n * u64::from(TICK_MS))).unwrap();
+    }
+    // How much of what a talker said is in what a listener hears from then on: the gain of the best delay up to 400 ms.
+    let gain = |listener: usize, talker: usize| {
+        let part = |pcm: &[i16], rate_hz: u32, length_ms: u64| -> Vec<f64> {
+            let begin = samples(1_000 + SLOT_MS * talker as u64, rate_hz);
+            let step = rate_hz as usize / 8_000;
+            let thin = pcm[begin..begin + samples(length_ms, rate_hz)].chunks_exact(step);
+            let thin: Vec<f64> = thin.map(|few| few.iter().map(|&x| f64::from(x)).sum::<f64>() / step as f64).collect();
+            // A-law has no zero.
+            let mean = thin.iter().sum::<f64>() / thin.len() as f64;
+            thin.iter().map(|x| x - mean).collect()
+        };
+        let said = part(&callers[talker].said, callers[talker].sample_rate_hz(), 300);
+        let heard = part(&callers[listener].heard, callers[listener].sample_rate_hz(), 700);
+        let energy: f64 = said.iter().map(|x| x * x).sum();
+        let product = |lag: usize| said.iter().zip(&heard[lag..]).map(|(a, b)| a * b).sum::<f64>().abs();
+        (0..3_200).map(product).fold(0.0, f64::max) / energy
+    };
+    for talker in 0..count {
+        let (own, others) = (gain(talker, talker), gain((talker + 7) % count, talker));
+        println!("{talker}: {own:.4} of his own, another hears {others:.2}");
+        // Two packets of fifteen may be lost.
+        assert!(others > 0.4, "{talker} is heard: {others}");
+        assert!(own < 0.02, "{talker} hears himself: {own}");
+    }
+}
+
+/// One who is in the middle of a tone joins and leaves: no edge in what another hears is steeper than those of the tone.
+#[test]
+fn who_joins_and_leaves_in_the_middle_of_a_tone_is_no_click() {
+    for (number, format) in formats().iter().enumerate() {
+        let mut room = Room::new(RoomConfig { sample_rate_hz: ROOM_HZ, capacity: 2, loudest: None }).unwrap();
+        let line = |format: &CodecFormat, number: usize, joins_ms: u64, leaves_ms: Option<u64>, room: &Room| {
+            let (port, seed) = (10_000 + 4 * number as u16, 2 * number as u64);
+            let ends = [call(format, port, seed), call(format, port + 2, seed + 1)];
+            let [call, leg] = ends;
+            Caller::connect(call, leg, room, Instant::from_millis(joins_ms), leaves_ms.map(Instant::from_millis))
+                .unwrap()
+        };
+        let listener = line(&CodecFormat::l16(16_000, 1), 0, 0, None, &room);
+        let mut talker = line(format, 1, 1_000, Some(2_510 + 30 * number as u64), &room);
+        let rate_hz = f64::from(talker.sample_rate_hz());
+        let tone = |n: u32| 8_000.0 * (std::f64::consts::TAU * 440.0 * f64::from(n) / rate_hz + 1.3).sin();
+        talker.speech = (0..rate_hz as u32).map(|n| tone(n) as i16).collect();
+        let mut callers = vec![listener, talker];
+        let mut lines = SimulatedLines::new(2, NetworkConfig::default(), 5);
+        for n in 0..320 {
+            tick(&mut room, &mut callers, &mut lines, Instant::from_millis(10 * n)).unwrap();
+        }
+        let heard = &callers[0].heard;
+        let edge = |pcm: &[i16]| {
+            let steps = pcm.windows(2).map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs());
+            steps.max().unwrap_or(0)
+        };
+        let steady = edge(&heard[samples(1_800, 16_000)..samples(2_300, 16_000)]);
+        assert!(rms(&heard[samples(1_800, 16_000)..samples(2_300, 16_000)]) > 5_000.0, "{format:?}: he is heard");
+        assert!(rms(&heard[samples(2_900, 16_000)..]) < 30.0, "{format:?}: he has left");
+        let (joins, leaves) = (&heard[..samples(1_800, 16_000)], &heard[samples(2_300, 16_000)..]);
+        println!("{}: {} to join and {} to leave, {steady} of the tone", format.name, edge(joins), edge(leaves));
+        assert!(edge(joins).max(edge(leaves)) <= steady + steady / 8, "{format:?}");
+    }
+}
+
+/// Lines of which one, from a time on, lets nothing through for a while.
+struct Stalling {
+    lines: SimulatedLines,
+    who: usize,
+    from: Instant,
+    until: Instant,
+}
+
+impl Carrier for Stalling {
+    fn send(&mut self, caller: usize, from: Side, now: Instant, channel: Channel, datagram: &[u8]) {
+        if caller != self.who || now < self.from || now >= self.until {
+            self.lines.send(caller, from, now, channel, datagram);
+        }
+    }
+
+    fn arrived(&mut self, now: Instant) -> Option<Arrived> {
+        self.lines.arrived(now)
+    }
+}
+
+/// A participant whose network stands still changes not a bit of what the others hear of each other.
+#[test]
+fn who_stalls_hurts_nobody() {
+    let heard = |until_ms: u64| -> Vec<Vec<i16>> {
+        let mut room = Room::new(RoomConfig { sample_rate_hz: ROOM_HZ, capacity: 4, loudest: None }).unwrap();
+        let mut callers = callers(4, &room, |_| (Instant::ZERO, None), 4);
+        // He of PCMU says nothing, which is nothing in PCMU too.
+        callers[2].speech = vec![0; 8_000];
+        let lines = SimulatedLines::new(4, NetworkConfig { jitter_ms: 5.0, ..NetworkConfig::default() }, 3);
+        let at = Instant::from_millis;
+        let mut lines = Stalling { lines, who: 2, from: at(1_000), until: at(until_ms) };
+        for n in 0..400 {
+            tick(&mut room, &mut callers, &mut lines, at(10 * n)).unwrap();
+        }
+        assert!(room.members().all(|member| member.port.missing_frames == 0));
+        callers.into_iter().map(|caller| caller.heard).collect()
+    };
+    let (calm, stalled) = (heard(1_000), heard(3_000));
+    for listener in [0, 1, 3] {
+        assert!(calm[listener] == stalled[listener], "{listener}");
+    }
+    // While it stands still he hears nothing, and afterwards the others again.
+    let second = |pcm: &[i16], second: usize| rms(&pcm[8_000 * second + 4_000..8_000 * (second + 1)]);
+    assert!(second(&stalled[2], 2) < 1.0 && second(&calm[2], 2) > 100.0 && second(&stalled[2], 3) > 100.0);
 }
 
 #[test]
@@ -295,6 +436,52 @@ fn a_fork_is_a_second_destination() {
     assert!(like > 0.8, "{like}");
 }
 
+/// The second destination over RTP, as our own receiver hears it by the description that was written.
+#[test]
+fn a_fork_over_rtp_is_received_by_ourselves() {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let to = socket.local_addr().unwrap();
+    let mut two = two(NetworkConfig::default());
+    let (tap, reader) = fork(Forked::Both, 64_000);
+    let parties = vec![Party::Far];
+    let config = RtpForkConfig { to, sample_rate_hz: 16_000, channels: 1, parties, begin: Instant::ZERO };
+    let forked = RtpFork::start(reader, &config).unwrap();
+    two.ends[0].call.set_tap(Box::new(CallRecorder::with_arrivals()));
+    two.ends[0].call.add_tap(Box::new(tap));
+    let mut hears = Call::new(CallConfig {
+        codecs: vec![CodecFormat::l16(16_000, 1)],
+        srtp: SrtpPolicy::Off,
+        ..CallConfig::with_identity(to.port(), Identity::seeded(9))
+    })
+    .unwrap();
+    let answer = hears.answer(Instant::ZERO, forked.sdp()).unwrap();
+    assert!(answer.contains("a=recvonly"), "{answer}");
+    let mut second = Vec::new();
+    let begin = std::time::Instant::now();
+    for tick in 1..=300u64 {
+        let now = Instant::from_millis(10 * tick);
+        two.run_until(now);
+        // Its thread sends in real time what virtual time has made.
+        let mut datagram = [0; 2_000];
+        while forked.status().packets < (tick / 2).saturating_sub(4) {
+            assert!(begin.elapsed().as_secs() < 10, "{:?}", forked.status());
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        while let Ok((bytes, from)) = socket.recv_from(&mut datagram) {
+            hears.receive(now, Channel::Rtp, from, &mut datagram[..bytes]);
+        }
+        let mut heard = [0; 160];
+        hears.play(now, &mut heard);
+        second.extend_from_slice(&heard);
+    }
+    let status = forked.stop();
+    assert_eq!((status.dropped_pieces, status.refused_packets), (0, 0));
+    let first = two.ends[0].call.take_tap::<CallRecorder>().unwrap().heard;
+    let like = likeness(&first[16_000..], 16_000, &second[16_000..], 16_000);
+    assert!(like > 0.9, "{like}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_killed_call_leaves_what_was_recorded() {
@@ -327,6 +514,13 @@ fn a_killed_call_leaves_what_was_recorded() {
     let left = seconds();
     println!("seconds that are left: {left:?}");
     assert!(left.into_iter().all(|seconds| (2.0..20.0).contains(&seconds)));
+    for (file, left) in files.iter().zip(left).filter(|_| installed("ffmpeg", "ffmpeg")) {
+        let mut ffmpeg = std::process::Command::new("ffmpeg");
+        ffmpeg.args(["-v", "error", "-i"]).arg(file).args(["-f", "s16le", "-ac", "1", "-ar", "8000", "-"]);
+        let played = ffmpeg.output().unwrap();
+        let seconds = played.stdout.len() as f64 / 16_000.0;
+        assert!(played.status.success() && (seconds - left).abs() < 0.1, "{file:?}: {seconds} of {left} s");
+    }
     std::fs::remove_dir_all(dir).unwrap();
 }
 
@@ -348,6 +542,47 @@ fn the_commands_of_a_conference() {
     let callers = report["callers"].as_array().unwrap();
     assert_eq!(callers.len(), 3);
     assert!(callers.iter().all(|caller| !caller["heard_by_others_ms"].as_array().unwrap().is_empty()), "{report}");
+    let page = std::fs::read_to_string(dir.join("media-core-conference/conference.html")).unwrap();
+    assert!(page.contains("Who heard whom"), "{page}");
+    // A track of each, and an Opus file of each; who joins late is silent before it.
+    let (success, text) = run(&[
+        "conference",
+        "--demo",
+        "2",
+        "--fast",
+        "--seconds",
+        "5",
+        "--join-every",
+        "2",
+        "--stay",
+        "2.5",
+        "--record",
+        "room.wav",
+        "--tracks",
+        "--metadata",
+        "room.xml",
+    ]);
+    assert!(success, "{text}");
+    let mut file = WavFrames::open(dir.join("room.wav"), 16_000, 2).unwrap();
+    let mut pcm = vec![0; 2 * 16_000 * 5];
+    let frames = file.read(&mut pcm).unwrap();
+    // Until the last of them has left.
+    assert!(frames.abs_diff(72_000) < 800, "{frames}");
+    let channel = |channel: usize, from_s: usize, until_s: usize| {
+        let part: Vec<i16> = pcm.iter().skip(channel).step_by(2).copied().collect();
+        rms(&part[16_000 * from_s..16_000 * until_s])
+    };
+    assert!(channel(0, 0, 2) > 100.0 && channel(1, 0, 2) == 0.0 && channel(1, 2, 4) > 100.0, "{text}");
+    assert!(channel(0, 3, 4) < 1.0, "he has left");
+    let metadata = std::fs::read_to_string(dir.join("room.xml")).unwrap();
+    assert_eq!((metadata.matches("<stream ").count(), metadata.matches("<stop-time>").count()), (2, 1), "{metadata}");
+    let (success, text) =
+        run(&["conference", "--demo", "2", "--fast", "--seconds", "2", "--record", "each.opus", "--tracks"]);
+    assert!(success && dir.join("each-1.opus").exists() && dir.join("each-2.opus").exists(), "{text}");
+    let (success, text) = run(&["conference", "--demo", "2", "--fast", "--fork", "rtp://127.0.0.1:4000"]);
+    assert!(!success && text.contains("without --fast"), "{text}");
+    let (success, text) = run(&["conference", "--demo", "2", "--fork", "127.0.0.1:4000"]);
+    assert!(!success && text.contains("rtp://HOST:PORT"), "{text}");
     // All that was heard, mixed.
     let files = ["media-core-conference/caller-1.wav", "media-core-conference/caller-2.wav"];
     let (success, text) = run(&["mix", files[0], files[1], "--gain", "12", "mix.wav"]);

@@ -9,4 +9,5 @@ mod dtmf;
 mod echo_hours;
 mod resample;
 mod rooms;
+mod tones;
 mod voice;

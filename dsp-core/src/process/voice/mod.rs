@@ -39,6 +39,9 @@ const WEIGHTS: Features = Features { roots: 880, voiced: 759, squares: -228 };
 const OFFSET: i32 = -204_067;
 /// The least log odds of speech for each aggressiveness, in 2^-8.
 const THRESHOLDS: [i32; 4] = [-510, -470, -370, -205];
+/// Blocks in which what stands out may be the beginning of a word, and blocks before it in which nothing did.
+const BEGINS: u8 = 5;
+const RESTED: u8 = 10;
 /// 255 / (1 + exp(-x)) for x from -8 in halves.
 const SIGMOID: [u8; 33] = [
     0, 0, 0, 0, 1, 1, 2, 3, 5, 7, 12, 19, 30, 47, 69, 96, 128, 159, 186, 208, 225, 236, 243, 248, 250, 252, 253, 254,
@@ -126,6 +129,9 @@ pub struct VoiceDetector {
     smooth: Features,
     held: u16,
     voice: Voice,
+    /// Blocks in which what began may be a word, and blocks since one stood out from the noise.
+    begins: u8,
+    rested: u8,
 }
 
 impl VoiceDetector {
@@ -159,6 +165,8 @@ impl VoiceDetector {
             smooth: Features::default(),
             held: 0,
             voice: Voice { speech: false, probability: 0, periodicity: 0 },
+            begins: 0,
+            rested: 0,
         }
     }
 
@@ -198,10 +206,16 @@ impl VoiceDetector {
     }
 
     /// What was found in the last whole block, for whoever must not lose a word: in the first second everything is speech,
-    /// since a call may begin in the middle of it.
+    /// since a call may begin in the middle of it. And so are 50 ms from where the sound rises far above the noise after 100 ms
+    /// in which it didn't: a word that begins is as loud at once, and takes some tens of ms until it's periodic.
     pub fn activity(&self) -> Activity {
         let Voice { speech, probability, periodicity } = self.voice;
-        Activity { speech: speech || self.noise.is_early(), probability, periodicity, noise: self.noise_level() }
+        Activity { speech: speech || self.may_be_speech(), probability, periodicity, noise: self.noise_level() }
+    }
+
+    /// Whether it's too early to know.
+    pub(super) const fn may_be_speech(&self) -> bool {
+        self.noise.is_early() || self.begins > 0
     }
 
     /// Forgets everything heard so far.
@@ -225,6 +239,13 @@ impl VoiceDetector {
         let odds = (odds + OFFSET) >> 8;
         let speech = odds > self.threshold;
         self.held = if speech { self.hangover } else { self.held.saturating_sub(1) };
+        self.begins = self.begins.saturating_sub(1);
+        if self.noise.stood_out() {
+            self.begins = if self.rested >= RESTED { BEGINS } else { self.begins };
+            self.rested = 0;
+        } else {
+            self.rested = self.rested.saturating_add(1);
+        }
         self.voice = Voice {
             speech: speech || self.held > 0,
             probability: sigmoid(odds),
@@ -233,11 +254,11 @@ impl VoiceDetector {
     }
 }
 
-/// For a sender: in the first second everything is speech.
+/// For a sender: what [`VoiceDetector::activity`] takes for speech.
 impl SpeechDetector for VoiceDetector {
     fn is_speech(&mut self, pcm: &[i16]) -> bool {
-        let early = self.noise.is_early();
-        self.hear(pcm).speech || early
+        let early = self.may_be_speech();
+        self.hear(pcm).speech || early || self.may_be_speech()
     }
 }
 
@@ -322,6 +343,34 @@ mod tests {
             counts[[0, 0, 0, 1, 1, 2, 2][n / 100]] += usize::from(speech);
         }
         counts
+    }
+
+    #[test]
+    fn the_first_block_of_a_word_is_to_be_sent() {
+        for rate in [8_000, 16_000, 48_000] {
+            for click in [false, true] {
+                let (mut detector, mut seed) = (detector(rate as u32, 2), 1);
+                let mut told = std::string::String::new();
+                for block in 0..400 {
+                    let pcm: Vec<i16> = (block * rate / 100..(block + 1) * rate / 100)
+                        .map(|n| {
+                            let sound = match (block, click) {
+                                (250, true) => noise(6_000, &mut seed),
+                                (250..280, false) => vowels(n, rate, 8_000.0) as i16,
+                                _ => 0,
+                            };
+                            sound + noise(30, &mut seed)
+                        })
+                        .collect();
+                    detector.hear(&pcm);
+                    told.push(if detector.activity().speech { 's' } else { '-' });
+                }
+                assert_eq!(&told[200..250], "-".repeat(50), "{rate} {told}");
+                let speech = told[250..].find('-').unwrap();
+                // What then is no voice ends; release included.
+                assert!(if click { (5..30).contains(&speech) } else { speech >= 20 }, "{rate}, click {click}: {told}");
+            }
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ const CERTAIN: u8 = 25;
 const CERTAINLY: i32 = 757;
 /// 0.03 (1 - 0.965) / ln 2 in 2^-16, times g.
 const UNCERTAIN: i32 = 100;
+/// A band far above its noise: 12 dB, in 2^-8 of an octave.
+const FAR: i32 = 1_020;
 /// Blocks at the beginning in which the noise follows four times as fast.
 const EARLY: i32 = 100;
 
@@ -45,18 +47,20 @@ pub(super) struct Noise {
     levels: [i32; BANDS],
     exceeded: [u8; BANDS],
     blocks: i32,
+    /// Bands of the last block that were far above their noise.
+    far: u8,
 }
 
 impl Noise {
     pub(super) const fn new() -> Self {
-        Self { levels: [0; BANDS], exceeded: [0; BANDS], blocks: 0 }
+        Self { levels: [0; BANDS], exceeded: [0; BANDS], blocks: 0, far: 0 }
     }
 
     /// Hears the levels of a block; the sum of the roots of its likelihoods in 2^-6: 0 to 1,086.
     pub(super) fn hear(&mut self, levels: &[i32; BANDS]) -> i32 {
         let beginning = self.blocks < BEGINNING;
         self.blocks += i32::from(self.blocks < EARLY);
-        let mut sum = 0;
+        let (mut sum, mut far) = (0, 0);
         for ((&level, noise), exceeded) in levels.iter().zip(&mut self.levels).zip(&mut self.exceeded) {
             if beginning {
                 *noise += ((level << 8) - *noise) / self.blocks;
@@ -66,6 +70,7 @@ impl Noise {
                 let root = ROOTS.get((above >> 5) as usize).unwrap_or(&ROOTS[ROOTS.len() - 1]);
                 sum += i32::from(*root);
             }
+            far += u8::from(above >= FAR);
             *exceeded = if above < CERTAINLY { 0 } else { exceeded.saturating_add(1) };
             let step = i32::from(*STEPS.get(((above >> 5) + 32).max(0) as usize).unwrap_or(&0));
             if *exceeded > CERTAIN {
@@ -74,7 +79,13 @@ impl Noise {
             // A second that begins in the middle of speech is soon told from it.
             *noise += if self.blocks < EARLY { step * 4 } else { step };
         }
+        self.far = far;
         sum
+    }
+
+    /// Whether the last block stood out: two bands or more, 12 dB above their noise.
+    pub(super) const fn stood_out(&self) -> bool {
+        self.far >= 2
     }
 
     /// Whether it is the first second.

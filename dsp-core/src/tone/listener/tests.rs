@@ -100,8 +100,17 @@ fn faxes_and_modems_are_heard() {
             [(&CNG[..], ToneSignal::Cng), (&CED[..], ToneSignal::Ced), (&ANSAM[..], ToneSignal::Ansam)]
         {
             let told = heard(country, rate, segments, 9, false);
+            // And with a packet in twenty lost.
+            let again = heard(country, rate, segments, 9, true);
+            assert_eq!(again.first().map(|tone| tone.signal), Some(signal), "{rate} {again:?}");
             assert_eq!(told.first().map(|tone| (tone.signal, tone.ended)), Some((signal, false)), "{rate} {told:?}");
             assert!(told.iter().all(|tone| tone.signal == signal), "{rate} {told:?}");
+            let lasts_ms = [(ToneSignal::Ced, 3_000), (ToneSignal::Ansam, 4_000)]
+                .iter()
+                .find(|(of, _)| *of == signal)
+                .map(|of| of.1);
+            let lasted_ms = told.last().map_or(0, |tone| tone.duration.as_millis());
+            assert!(lasts_ms.is_none_or(|ms: u64| lasted_ms.abs_diff(ms) <= 40), "{rate} {told:?}");
         }
     }
 }

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use dsp_core::receive::{ConfigError, DelayConfig};
+use dsp_core::tone::Country;
 use dsp_core::wire::rtp::RtpPacket;
 
 use self::find::Search;
@@ -46,6 +47,8 @@ pub struct ReplayConfig {
     pub delay: DelayConfig,
     /// Packets to lose on top.
     pub loss: Option<Loss>,
+    /// Mark digits (DTMF) in the sound of each stream too, and tones as they are in this country; `None`: only events.
+    pub hear_tones: Option<&'static Country>,
     /// Seconds of each stream that are played at most; `None`: a minute, and ten times what its packets hold.
     pub seconds: Option<f64>,
     /// Worst moments to tell for each stream.
@@ -62,6 +65,7 @@ impl Default for ReplayConfig {
             payloads: PayloadMap::default(),
             delay: DelayConfig::default(),
             loss: None,
+            hear_tones: None,
             seconds: None,
             worst: 5,
             utc_offset_minutes: 0,

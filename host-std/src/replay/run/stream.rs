@@ -7,6 +7,7 @@ use crate::replay::numbers::thousandth;
 use crate::replay::payloads::Origin;
 use crate::replay::play::Run;
 use crate::replay::report::CaptureStream;
+use crate::replay::sound::Sound;
 use crate::report::{SideReport, Spread, Statistics};
 
 /// What is told of noise that the user takes for a codec.
@@ -67,6 +68,14 @@ pub(super) fn report(
         payload_bitrate_bps: (duration_ms > 0.0).then(|| thousandth(run.payload_bytes as f64 * 8e3 / duration_ms)),
         ..Statistics::counted(stats, numbers.sample_rate_hz, 0.0)
     };
+    let mut digits = run.digits;
+    let mut tones = Vec::new();
+    if let Some(country) = config.hear_tones {
+        let (rate_hz, channels) = (numbers.sample_rate_hz, plan.sound().1);
+        let sound = Sound { pcm: &run.heard, rate_hz, channels, begins_ms: -numbers.mean_buffer_delay_ms };
+        sound.add_digits(&mut digits);
+        tones = sound.tones(country);
+    }
     let codecs: Vec<_> = plan.formats.iter().map(|(_, format)| format.to_string()).collect();
     let wav_file = format!("{}.wav", numbers.name);
     CaptureStream {
@@ -114,7 +123,8 @@ pub(super) fn report(
             wav_file,
             packet_ms,
             begins_us,
-            digits: run.digits,
+            digits,
+            tones,
             sound: None,
             findings: Vec::new(),
             echo: None,

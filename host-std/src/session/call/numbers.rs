@@ -184,6 +184,6 @@ impl Call {
         let streams = self.streams.iter().flatten().map(Stream::memory_bytes).sum::<usize>();
         let meters = self.meters.as_deref().map_or(0, size_of_val);
         let own = size_of::<Self>() + self.streams.len() * size_of::<Option<Stream>>();
-        own + meters + self.digits.memory_bytes() + transport + streams
+        own + meters + self.digits.memory_bytes() + self.tones.memory_bytes() + transport + streams
     }
 }

@@ -7,6 +7,7 @@ use dsp_core::receive::ReceiverConfig;
 use dsp_core::send::{HostRedundancy, SenderConfig};
 use dsp_core::streams::budget::Budget;
 use dsp_core::time::{PayloadType, Ssrc};
+use dsp_core::tone::Country;
 
 use super::adapt::Adapted;
 use super::capture::Capture;
@@ -15,6 +16,7 @@ use super::conversion::Sound;
 use super::digits::Digits;
 use super::playing::{self, Leaving, Playing};
 use super::sources::{Counted, Listening};
+use super::tones::Wanted;
 use super::{Stream, StreamSender};
 use crate::registry::Registry;
 use crate::sdp::{NegotiatedStream, Offered};
@@ -50,10 +52,30 @@ pub(in crate::session) struct Change {
     /// Memory of the sender, where packets are longer than any before.
     room: Option<Box<[i16]>>,
     another_encoder: bool,
-    /// When digits are looked for in the sound, and whether they are taken out of it.
-    tones: (ToneDetection, bool),
+    /// When digits are looked for in the sound, what else is, and how they are sent.
+    tones: ToneSettings,
     /// A source has one clock (RFC 7160, 4.1): with another we are another source.
     pub(in crate::session) other_clock: bool,
+}
+
+/// What a call's settings say of digits and tones in the sound.
+#[derive(Clone, Copy)]
+struct ToneSettings {
+    digits: ToneDetection,
+    mute: bool,
+    as_tones: bool,
+    country: Option<&'static Country>,
+}
+
+impl ToneSettings {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            digits: settings.tones,
+            mute: settings.mute_tones,
+            as_tones: settings.digits_as_tones,
+            country: settings.progress_tones,
+        }
+    }
 }
 
 /// What may come of the other side.
@@ -171,8 +193,11 @@ impl Stream {
             jitter_ms: None,
             round_trip: None,
             captured: None,
+            activity: None,
+            made: None,
+            heard_tones: setup.settings.progress_tones.map(|_| Box::default()),
         };
-        stream.agree_digits(setup.settings.tones, setup.settings.mute_tones);
+        stream.agree_digits(ToneSettings::of(setup.settings));
         stream.set_round_trip(None);
         Ok(stream)
     }
@@ -213,7 +238,7 @@ impl Stream {
             room,
             switches,
             another_encoder: !sending.codes_like(&self.sending),
-            tones: (setup.settings.tones, setup.settings.mute_tones),
+            tones: ToneSettings::of(setup.settings),
             other_clock: sending.rtp_clock_hz() != self.sending.rtp_clock_hz(),
             agreed,
             sending,
@@ -272,20 +297,23 @@ impl Stream {
         self.heard.receivers_mut().add(more);
         (self.sending, self.agreed) = (sending, agreed);
         (self.closed, self.left) = (false, None);
-        self.agree_digits(change.tones.0, change.tones.1);
+        self.agree_digits(change.tones);
         self.adapt_again();
         self.set_round_trip(self.round_trip);
     }
 
-    fn agree_digits(&mut self, tones: ToneDetection, mute: bool) {
-        self.digits.agree(&self.agreed, self.sending.rtp_clock_hz());
-        let wanted = match tones {
+    fn agree_digits(&mut self, tones: ToneSettings) {
+        self.digits.agree(&self.agreed, self.sending.rtp_clock_hz(), tones.as_tones);
+        let digits = match tones.digits {
             ToneDetection::Off => false,
             ToneDetection::WithoutEvents => self.agreed.receive_events.is_empty(),
             ToneDetection::Always => true,
         };
-        if !self.heard.set_tones(wanted, mute) {
+        if !self.heard.set_tones(Wanted { digits, mute: tones.mute, country: tones.country }) {
             self.digits.end_tones();
+            if let Some(heard) = &mut self.heard_tones {
+                heard.end(None);
+            }
         }
     }
 

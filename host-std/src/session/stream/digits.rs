@@ -11,6 +11,7 @@ use dsp_core::tone::EventCode;
 use dsp_core::wire::red::RedPayload;
 use dsp_core::wire::rtp::RtpPacket;
 
+use super::made;
 use super::tones::InBand;
 use crate::sdp::{EventSet, NegotiatedEvents, NegotiatedStream};
 use crate::session::digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats};
@@ -26,6 +27,12 @@ const TONES: usize = 8;
 /// A tone and an event of one digit begin so far apart at most, and overlap but for so much: a gateway sends the tone until it
 /// has known it, and the network's jitter moves both.
 const APART: Duration = Duration::from_millis(120);
+
+/// How digits are sent.
+pub(super) enum Way {
+    Events,
+    Tones,
+}
 
 /// The name of an event: who sent it, when it began, what it is.
 type Name = (Ssrc, RtpTime, EventCode);
@@ -56,6 +63,10 @@ pub(super) struct Digits {
     keys: EventSender<KEYS>,
     /// What the other side takes, if it takes any.
     taken: Option<EventSet>,
+    /// Digits go as tones to a side that takes no events.
+    as_tones: bool,
+    /// Keys that nobody would have taken any more.
+    given_up: u32,
     events: EventReceiver<PLACES>,
     /// Payload types that are or were events, with their clocks in Hz, the last that was agreed on first: packets of those
     /// before may still be on their way.
@@ -73,6 +84,8 @@ impl Digits {
         Box::new(Self {
             keys: EventSender::new(),
             taken: None,
+            as_tones: false,
+            given_up: 0,
             events: EventReceiver::new(EventsConfig::default()),
             heard_as: Vec::new(),
             told: [None; PLACES],
@@ -83,7 +96,9 @@ impl Digits {
     }
 
     /// Goes on as agreed, beside a codec of this clock. Where the source is another than before, it was told.
-    pub(super) fn agree(&mut self, agreed: &NegotiatedStream, clock_hz: u32) {
+    /// `as_tones`: whether digits go as tones where the other side takes no events.
+    pub(super) fn agree(&mut self, agreed: &NegotiatedStream, clock_hz: u32, as_tones: bool) {
+        self.as_tones = as_tones;
         let send = agreed.send_events_beside(clock_hz);
         let of =
             |events: NegotiatedEvents| EventFormat { payload_type: events.payload_type, clock_hz: events.rtp_clock_hz };
@@ -91,6 +106,7 @@ impl Digits {
         self.taken = send.map(|events| events.events);
         if self.taken.is_none() {
             // Nobody would ever take them.
+            self.given_up = self.given_up.saturating_add(self.keys.waiting() as u32);
             self.keys.clear();
         }
         self.expect(&agreed.receive_events);
@@ -108,8 +124,18 @@ impl Digits {
         self.taken
     }
 
-    pub(super) fn press(&mut self, keys: &[KeyPress]) -> Result<(), DigitError> {
-        let taken = self.taken.ok_or(DigitError::NoEvents)?;
+    /// Presses keys; whether they go as events, or as tones (which wait elsewhere, so many of them).
+    pub(super) fn press(&mut self, keys: &[KeyPress], tones_waiting: usize) -> Result<Way, DigitError> {
+        let Some(taken) = self.taken else {
+            if !self.as_tones {
+                return Err(DigitError::NoEvents);
+            }
+            if let Some(key) = keys.iter().find(|key| key.event.digit().is_none()) {
+                return Err(DigitError::NoTone(key.event));
+            }
+            let (room, got) = (made::KEYS - tones_waiting, keys.len());
+            return if got > room { Err(DigitError::Full { room, got }) } else { Ok(Way::Tones) };
+        };
         if let Some(other) = keys.iter().find(|key| !taken.contains(key.event.0)) {
             return Err(DigitError::NotTaken { event: other.event, taken });
         }
@@ -118,7 +144,8 @@ impl Digits {
             return Err(DigitError::Full { room, got });
         }
         // There is room.
-        keys.iter().try_for_each(|key| self.keys.press(*key)).map_err(|_| DigitError::Full { room, got })
+        keys.iter().try_for_each(|key| self.keys.press(*key)).map_err(|_| DigitError::Full { room, got })?;
+        Ok(Way::Events)
     }
 
     /// The keys, for the sender.
@@ -284,6 +311,8 @@ impl Digits {
             in_band: self.in_band,
             lost_ends: events.lost_ends,
             sent: self.keys.begun(),
+            waiting: self.keys.waiting() as u32,
+            given_up: self.given_up,
             ..DigitStats::default()
         }
     }

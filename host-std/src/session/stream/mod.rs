@@ -10,6 +10,8 @@ mod codecs;
 mod conversion;
 mod converted;
 mod digits;
+mod heard;
+mod made;
 mod need;
 mod playing;
 mod quality;
@@ -24,6 +26,7 @@ use dsp_core::rtcp::SendInfo;
 use dsp_core::send::{HostRedundancy, KeyPress, Sender};
 use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
+use dsp_core::tone::ProgressError;
 use dsp_core::wire::rtcp::{Compound, VoipMetrics};
 use dsp_core::wire::rtp::RtpPacket;
 
@@ -35,18 +38,22 @@ pub(super) use codecs::offered;
 pub(super) use conversion::Sound;
 #[cfg(feature = "replay")]
 pub(crate) use converted::Converted;
-use digits::Digits;
+use digits::{Digits, Way};
+use heard::HeardTones;
+use made::Made;
 use playing::{Leaving, Playing};
 pub use quality::impairment;
 use sources::Listening;
 pub(super) use sources::{Counted, Farewell};
 pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};
+use tones::InSound;
 
 use super::config::{Settings, Source};
 use super::digits::{CallDigit, DigitError, DigitStats};
 use super::outcome::{Directions, Incoming};
 use super::own::HostDetector;
 use super::tap::Tap;
+use super::tones::{CallTone, SentTone};
 use super::transport::{Account, Claim, STRAGGLES};
 use crate::registry::CodecFormat;
 use crate::sdp::{EventSet, NegotiatedStream};
@@ -110,12 +117,21 @@ pub(super) struct Stream {
     jitter_ms: Option<f32>,
     /// Of the last report that told it.
     round_trip: Option<Duration>,
+    /// What the capture chain knows of the sound that comes next.
+    activity: Option<Activity>,
+    /// Sound in place of what is captured, once there was any.
+    made: Option<Box<Made>>,
+    /// Tones that were heard, where somebody listens.
+    heard_tones: Option<Box<HeardTones>>,
 }
 
 impl Stream {
     /// Nothing is sent or heard any more. Whether it was open.
     pub(super) fn close(&mut self) -> bool {
         self.sender.pause(0);
+        if let Some(heard) = &mut self.heard_tones {
+            heard.end(None);
+        }
         !std::mem::replace(&mut self.closed, true)
     }
 
@@ -306,8 +322,12 @@ impl Stream {
             let samples = self.sound().a_channel(pcm.len()) as u32;
             return Played { silence: samples, ..Played::default() };
         }
-        let digits = &mut self.digits;
-        let mut played = self.heard.play(now, pcm, tap, |tone| digits.hear(&tone));
+        let Self { digits, heard_tones, .. } = self;
+        let mut played = self.heard.play(now, pcm, tap, |heard| match (heard, &mut *heard_tones) {
+            (InSound::Digit(digit), _) => digits.hear(&digit),
+            (InSound::Tone(tone), Some(heard)) => heard.hear(&tone),
+            (InSound::Tone(_), None) => {}
+        });
         let delay = self.heard.delay();
         if let Some(leaving) = self.leaving_mut() {
             leaving.play_under(now, pcm, &mut played, delay);
@@ -319,7 +339,27 @@ impl Stream {
 
     /// What the capture chain knows of the sound that comes next.
     pub(super) fn hear_activity(&mut self, activity: Option<Activity>) {
+        self.activity = activity;
         self.sender.set_speech(activity.map(|heard| heard.speech));
+    }
+
+    /// What is sent in place of what is captured, if anything is; `open`: whether anything may leave at all. It's to be put
+    /// back.
+    pub(super) fn take_made(&mut self, open: bool) -> Option<Box<Made>> {
+        let may_send = open && !self.closed && self.agreed.direction.sends();
+        if !may_send && let Some(made) = &mut self.made {
+            made.cut();
+        }
+        let made = self.made.take_if(|made| may_send && !made.is_silent())?;
+        // A tone is no pause.
+        self.sender.set_speech(Some(true));
+        Some(made)
+    }
+
+    /// Puts it back.
+    pub(super) fn put_made(&mut self, made: Box<Made>) {
+        self.made = Some(made);
+        self.sender.set_speech(self.activity.map(|heard| heard.speech));
     }
 
     /// Takes in a tick of sound, whose first sample was there at `captured_at`. `open`: whether anything may leave at all.
@@ -363,7 +403,27 @@ impl Stream {
 
     /// Presses keys, one after the other.
     pub(super) fn press(&mut self, keys: &[KeyPress]) -> Result<(), DigitError> {
-        self.digits.press(keys)
+        let waiting = self.made.as_ref().map_or(0, |made| made.waiting());
+        if let Way::Tones = self.digits.press(keys, waiting)? {
+            self.made.get_or_insert_with(Made::new).press(keys);
+        }
+        Ok(())
+    }
+
+    /// Sends a tone in place of what is captured.
+    pub(super) fn send_tone(&mut self, tone: &SentTone) -> Result<(), ProgressError> {
+        let rate_hz = self.sound().rate_hz;
+        self.made.get_or_insert_with(Made::new).send_tone(tone, rate_hz)
+    }
+
+    /// Ends the tone that is being sent; whether there was one.
+    pub(super) fn end_tone(&mut self) -> bool {
+        self.made.as_mut().is_some_and(|made| made.end_tone())
+    }
+
+    /// What there is to tell of tones.
+    pub(super) fn next_tone(&mut self) -> Option<CallTone> {
+        self.heard_tones.as_mut()?.next()
     }
 
     /// The events that the other side takes, if any were agreed on.
@@ -377,7 +437,14 @@ impl Stream {
     }
 
     pub(super) fn digit_stats(&self) -> DigitStats {
-        self.digits.stats()
+        let own = self.digits.stats();
+        let Some(made) = &self.made else { return own };
+        DigitStats {
+            sent: own.sent.saturating_add(made.begun()),
+            sent_in_band: made.begun(),
+            waiting: own.waiting + made.waiting() as u32,
+            ..own
+        }
     }
 
     /// The source that it sends as, and how many packets it has sent.
@@ -502,6 +569,8 @@ impl Stream {
         let sending = size_of::<StreamSender>()
             + size_of::<i16>() * self.sender.room()
             + self.redundancy.as_deref().map_or(0, size_of_val);
-        sending + self.digits.memory_bytes() + self.capture.memory_bytes() + self.heard.memory_bytes() + leaving
+        let tones = self.made.as_ref().map_or(0, |made| made.memory_bytes())
+            + self.heard_tones.as_deref().map_or(0, size_of_val);
+        sending + tones + self.digits.memory_bytes() + self.capture.memory_bytes() + self.heard.memory_bytes() + leaving
     }
 }

@@ -9,7 +9,7 @@ use dsp_core::time::{Duration, Instant};
 
 use super::conversion::{Conversion, PART, SPARE, Sound};
 use super::sources::{Counted, Listening, add_played};
-use super::tones::{InBand, Tones};
+use super::tones::{InSound, Tones, Wanted};
 use crate::session::tap::Tap;
 
 /// One sound fades into another.
@@ -26,7 +26,7 @@ pub(super) struct Playing {
     conversion: Option<Box<Converting>>,
     sound: Sound,
     receivers: Listening,
-    /// Looks for digits in the receivers' sound.
+    /// Looks for digits and tones in the receivers' sound.
     tones: Option<Box<Tones>>,
 }
 
@@ -84,25 +84,24 @@ impl Playing {
         self.receivers.total().at_rate(self.receivers.sound().rate_hz, self.sound.rate_hz)
     }
 
-    /// Looks for digits from now on, and takes them out of the sound where `mute` says so; or not.
-    /// Whether it goes on as before.
-    pub(super) fn set_tones(&mut self, wanted: bool, mute: bool) -> bool {
+    /// Looks for this in the sound from now on. Whether it goes on as before.
+    pub(super) fn set_tones(&mut self, wanted: Wanted) -> bool {
         let sound = self.receivers.sound();
-        let goes_on = wanted && self.tones.as_ref().is_some_and(|tones| tones.suits(sound, mute));
+        let goes_on = self.tones.as_ref().is_some_and(|tones| tones.suits(sound, wanted));
         if !goes_on {
-            self.tones = if wanted { Tones::new(sound, mute) } else { None };
+            self.tones = Tones::new(sound, wanted);
         }
         goes_on
     }
 
-    /// Plays a tick, or a part of one, of which all counts are in the user's samples. `each` gets the digits that are heard
-    /// in it.
+    /// Plays a tick, or a part of one, of which all counts are in the user's samples. `each` gets the digits and tones
+    /// that are heard in it.
     pub(super) fn play(
         &mut self,
         now: Instant,
         pcm: &mut [i16],
         mut tap: Option<&mut dyn Tap>,
-        mut each: impl FnMut(InBand),
+        mut each: impl FnMut(InSound),
     ) -> Played {
         let Some(own) = &mut self.conversion else {
             let played = self.receivers.play(now, pcm, tap);
@@ -139,7 +138,7 @@ impl Playing {
             .conversion
             .as_ref()
             .map_or(0, |own| size_of::<Converting>() + size_of_val(&*own.heard) + own.conversion.memory_bytes());
-        let tones = self.tones.as_deref().map_or(0, size_of_val);
+        let tones = self.tones.as_deref().map_or(0, Tones::memory_bytes);
         self.receivers.memory_bytes() + converting + tones
     }
 }

@@ -1,11 +1,12 @@
-//! Digits that are heard in the sound itself (DTMF): a detector for each channel of what the receivers play.
+//! What is heard in the sound itself: digits (DTMF), by a detector for each channel of what the receivers play, and tones of a
+//! call's progress, of faxes and of modems, by one for all channels.
 //!
 //! What is told counts on the time at which the packets arrived, as events do: by as much earlier as the sound waited in the
 //! receivers' buffer. Memory: that of the detectors.
 
 use dsp_core::receive::Played;
 use dsp_core::time::{Duration, Instant, Ssrc};
-use dsp_core::tone::{Digit, DtmfConfig, DtmfDetector, HeardDigit};
+use dsp_core::tone::{Country, Digit, DtmfConfig, DtmfDetector, HeardDigit, HeardTone, ProgressDetector, ToneSignal};
 
 use super::conversion::Sound;
 
@@ -25,32 +26,63 @@ pub(super) struct InBand {
     pub(super) ended: bool,
 }
 
-/// Hears digits in a stream's sound.
+/// A tone in the sound that begins or has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InTone {
+    pub(super) signal: ToneSignal,
+    pub(super) ssrc: Ssrc,
+    pub(super) begun: Instant,
+    pub(super) duration: Duration,
+    pub(super) ended: bool,
+}
+
+/// What was heard.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum InSound {
+    Digit(InBand),
+    Tone(InTone),
+}
+
+/// What is listened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Digits.
+    pub(super) digits: bool,
+    /// Digits are taken out of the sound.
+    pub(super) mute: bool,
+    /// Tones of a call's progress as they are in a country.
+    pub(super) country: Option<&'static Country>,
+}
+
+/// Hears digits and tones in a stream's sound.
 pub(super) struct Tones {
     detectors: [Option<DtmfDetector>; CHANNELS],
     /// The channel whose digit sounds: the same one in the other channel is no other.
     sounding: Option<(usize, Digit)>,
+    progress: Option<Box<ProgressDetector>>,
     sound: Sound,
     heard: u64,
-    mute: bool,
+    wanted: Wanted,
     part: [i16; PART],
 }
 
 impl Tones {
-    /// For this sound; `mute`: whether digits are taken out of it. `None` where its rate is no multiple of 8 kHz.
-    pub(super) fn new(sound: Sound, mute: bool) -> Option<Box<Self>> {
+    /// For this sound. `None` where nothing is wanted, or can be heard: digits at multiples of 8 kHz, tones at multiples of 50 Hz.
+    pub(super) fn new(sound: Sound, wanted: Wanted) -> Option<Box<Self>> {
         let config = DtmfConfig { sample_rate_hz: sound.rate_hz, ..DtmfConfig::default() };
-        let detector = |channel| (channel < usize::from(sound.channels)).then(|| DtmfDetector::new(config));
         let mut detectors = [const { None }; CHANNELS];
-        for (channel, place) in detectors.iter_mut().enumerate() {
-            *place = detector(channel).transpose().ok()?;
+        for detector in detectors.iter_mut().take(usize::from(sound.channels)).filter(|_| wanted.digits) {
+            *detector = DtmfDetector::new(config).ok();
         }
-        Some(Box::new(Self { detectors, sounding: None, sound, heard: 0, mute, part: [0; PART] }))
+        let progress =
+            wanted.country.and_then(|country| ProgressDetector::new(sound.rate_hz, country).ok()).map(Box::new);
+        let hears = progress.is_some() || detectors[0].is_some();
+        hears.then(|| Box::new(Self { detectors, sounding: None, progress, sound, heard: 0, wanted, part: [0; PART] }))
     }
 
     /// Whether it is for such sound.
-    pub(super) fn suits(&self, sound: Sound, mute: bool) -> bool {
-        (self.sound, self.mute) == (sound, mute)
+    pub(super) fn suits(&self, sound: Sound, wanted: Wanted) -> bool {
+        (self.sound, self.wanted) == (sound, wanted)
     }
 
     /// Hears what is played from `now` on; `each` gets what begins and what has ended.
@@ -60,43 +92,57 @@ impl Tones {
         ssrc: Option<Ssrc>,
         played: &Played,
         pcm: &mut [i16],
-        mut each: impl FnMut(InBand),
+        mut each: impl FnMut(InSound),
     ) {
-        let Self { detectors, sounding, sound, heard, mute, part } = self;
+        let Self { detectors, sounding, progress, sound, heard, wanted, part } = self;
         let channels = usize::from(sound.channels);
         let waited = Duration::from_micros(played.buffer_delay_us.unwrap_or(0).into());
         let samples = (pcm.len() / channels) as u64;
         // When the first sample of all was played, by this tick.
         let zero_us = now.as_micros() as i64 - Duration::from_samples(*heard, sound.rate_hz).as_micros() as i64;
         *heard += samples;
-        let mut tell = |channel: usize, told: HeardDigit| {
-            match *sounding {
-                None if !told.ended => *sounding = Some((channel, told.digit)),
-                Some(own) if own == (channel, told.digit) => {
-                    if told.ended {
-                        *sounding = None;
-                    }
-                }
-                // The other channel's.
-                _ => return,
-            }
-            let begun_us = zero_us + told.start.as_micros() as i64;
-            each(InBand {
-                digit: told.digit,
-                ssrc: ssrc.unwrap_or_default(),
-                begun: Instant::from_micros(begun_us.max(0) as u64) - waited,
-                duration: told.duration,
-                level_dbm0: f32::from(told.level_hundredths_dbm0) / 100.0,
-                ended: told.ended,
-            });
+        let ssrc = ssrc.unwrap_or_default();
+        let begun = |start: Duration| {
+            let begun_us = zero_us + start.as_micros() as i64;
+            Instant::from_micros(begun_us.max(0) as u64) - waited
         };
         for frames in pcm.chunks_mut(PART * channels) {
-            for (channel, detector) in detectors.iter_mut().flatten().enumerate() {
-                let part = &mut part[..frames.len() / channels];
+            let part = &mut part[..frames.len() / channels];
+            if let Some(progress) = progress {
+                for (to, frame) in part.iter_mut().zip(frames.chunks_exact(channels)) {
+                    *to = (frame.iter().map(|&sample| i32::from(sample)).sum::<i32>() / channels as i32) as i16;
+                }
+                progress.hear(part, |told: HeardTone| {
+                    let HeardTone { signal, start, duration, ended } = told;
+                    each(InSound::Tone(InTone { signal, ssrc, begun: begun(start), duration, ended }));
+                });
+            }
+            let mut tell = |channel: usize, told: HeardDigit| {
+                match *sounding {
+                    None if !told.ended => *sounding = Some((channel, told.digit)),
+                    Some(own) if own == (channel, told.digit) => {
+                        if told.ended {
+                            *sounding = None;
+                        }
+                    }
+                    // The other channel's.
+                    _ => return,
+                }
+                each(InSound::Digit(InBand {
+                    digit: told.digit,
+                    ssrc,
+                    begun: begun(told.start),
+                    duration: told.duration,
+                    level_dbm0: f32::from(told.level_hundredths_dbm0) / 100.0,
+                    ended: told.ended,
+                }));
+            };
+            for (channel, detector) in detectors.iter_mut().enumerate() {
+                let Some(detector) = detector else { continue };
                 for (to, from) in part.iter_mut().zip(frames.iter().skip(channel).step_by(channels)) {
                     *to = *from;
                 }
-                if *mute {
+                if wanted.mute {
                     detector.hear_and_mute(part, |told| tell(channel, told));
                     for (from, to) in part.iter().zip(frames.iter_mut().skip(channel).step_by(channels)) {
                         *to = *from;
@@ -106,5 +152,10 @@ impl Tones {
                 }
             }
         }
+    }
+
+    /// Bytes on the heap, its own included.
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.progress.as_deref().map_or(0, size_of_val)
     }
 }

@@ -1,0 +1,44 @@
+//! What waits in a call until somebody asks for it: a short queue that drops its oldest and counts what it dropped.
+
+/// A queue of fixed size.
+pub(super) struct Waiting<T> {
+    places: Box<[Option<T>]>,
+    first: usize,
+    count: usize,
+    dropped: u32,
+}
+
+impl<T: Copy> Waiting<T> {
+    /// Room for so many.
+    pub(super) fn new(places: usize) -> Self {
+        Self { places: vec![None; places].into(), first: 0, count: 0, dropped: 0 }
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of_val(&*self.places)
+    }
+
+    pub(super) fn dropped(&self) -> u32 {
+        self.dropped
+    }
+
+    pub(super) fn push(&mut self, one: T) {
+        let places = self.places.len();
+        if self.count == places {
+            self.pop();
+            self.dropped = self.dropped.saturating_add(1);
+        }
+        if let Some(place) = self.places.get_mut((self.first + self.count) % places.max(1)) {
+            *place = Some(one);
+            self.count += 1;
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let one = self.places.get_mut(self.first)?.take()?;
+        self.first = (self.first + 1) % self.places.len();
+        self.count -= 1;
+        Some(one)
+    }
+}
