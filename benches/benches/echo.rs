@@ -70,13 +70,17 @@ impl Media for Scene {
 }
 
 /// Ten milliseconds of the front end, after six seconds in which the canceller has learnt the room.
-fn bench<B: CaptureBlock<f32>, const BLOCK: usize>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, block: B) {
+fn bench<B: CaptureBlock<f32> + 'static, const BLOCK: usize>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    block: B,
+) {
     let mut tick = learnt::<B, BLOCK>(block);
     group.bench_function(name, |b| b.iter(&mut tick));
 }
 
 /// What is done each 10 ms, after those six seconds.
-fn learnt<B: CaptureBlock<f32>, const BLOCK: usize>(block: B) -> impl FnMut() {
+fn learnt<B: CaptureBlock<f32> + 'static, const BLOCK: usize>(block: B) -> impl FnMut() {
     let rate_hz = BLOCK * 100;
     let config = FrontConfig { sample_rate_hz: rate_hz as u32, ..FrontConfig::default() };
     let block = InFloat::<_, BLOCK>::new(block, config.sample_rate_hz).expect("room for 10 ms");
@@ -84,7 +88,7 @@ fn learnt<B: CaptureBlock<f32>, const BLOCK: usize>(block: B) -> impl FnMut() {
         FrontEnd::<_, BLOCK, _>::new(config, [Some(block), None], vec![0; rate_hz * 3 / 4]).expect("a block");
     let mut scene = Scene::new(rate_hz);
     let mut now = Instant::from_millis(1_000);
-    let mut tick = || {
+    let mut tick = move || {
         now += Duration::from_millis(10);
         front.begin(now, BLOCK, true).expect("a tick of one block");
         while let Some(step) = front.step(&mut scene, &mut []) {

@@ -24,8 +24,8 @@ use host_std::record::recorder::{Recorder, RecorderConfig};
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::room::{Room, RoomConfig};
 use host_std::session::{
-    Call, CallConfig, CaptureConfig, Channel, EchoSettings, HostFront, Identity, Incoming, OwnBlock, OwnDecoders,
-    OwnDetector, OwnStrategy, PACKET_BYTES, Tap, ToneDetection, Transmit, Way,
+    Call, CallConfig, CaptureConfig, Channel, EchoSettings, HostFront, IceConfig, IceMode, Identity, Incoming,
+    OwnBlock, OwnDecoders, OwnDetector, OwnStrategy, PACKET_BYTES, Tap, ToneDetection, Transmit, Way,
 };
 use host_std::simulate::netsim::{Network, NetworkConfig};
 use media_core_tests::road::babble;
@@ -395,6 +395,58 @@ impl Tap for Seen {
 }
 
 /// The counter counts: a test that can't fail proves nothing.
+/// The checks of ICE are another crate's, which makes each message on the heap: two or three times in five seconds. Packets
+/// of sound between them allocate nothing.
+#[test]
+fn between_connectivity_checks_nothing_is_allocated() {
+    let mut calls = [0, 1].map(|side: usize| {
+        let base = CallConfig::with_identity(ADDRESSES[side].port(), Identity::seeded(side as u64));
+        let ice = IceConfig { mode: IceMode::Full, ..IceConfig::default() };
+        Call::new(CallConfig { codecs: vec![CodecFormat::pcmu()], ice, ..base }).unwrap()
+    });
+    let offer = calls[0].offer().unwrap();
+    let answer = calls[1].answer(Instant::ZERO, &offer).unwrap();
+    calls[0].accept(Instant::ZERO, &answer).unwrap();
+    let (mut pcm, mut datagram, mut now) = ([0; 80], [0; 1_500], Instant::ZERO);
+    let (mut of_checks, mut checks, mut packets) = (0, 0, 0);
+    for tick in 0..7_000u32 {
+        for side in 0..2 {
+            let before = ALLOCATIONS.get();
+            calls[side].play(now, &mut pcm);
+            pcm.iter_mut().zip(0..).for_each(|(sample, n)| *sample = (n * 311 + tick as i32 % 97) as i16);
+            calls[side].capture(now, &pcm);
+            let mut of_others = ALLOCATIONS.get() - before;
+            loop {
+                let before = ALLOCATIONS.get();
+                let transmit = calls[side].transmit(now, &mut datagram);
+                let is_check =
+                    transmit.is_some_and(|sent| DatagramKind::of(&datagram[..sent.len]) == DatagramKind::Stun);
+                if let Some(transmit) = transmit {
+                    calls[1 - side].receive(now, transmit.channel, ADDRESSES[side], &mut datagram[..transmit.len]);
+                }
+                let allocated = ALLOCATIONS.get() - before;
+                // The first seconds set up the call.
+                match (tick < 1_000, is_check) {
+                    (true, _) => of_others = 0,
+                    (false, true) => (of_checks, checks) = (of_checks + allocated, checks + 1),
+                    (false, false) => {
+                        (of_others, packets) = (of_others + allocated, packets + u32::from(transmit.is_some()))
+                    }
+                }
+                if transmit.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(of_others, 0, "tick {tick} of side {side}");
+        }
+        now += Duration::from_millis(10);
+    }
+    println!("{checks} checks and answers in 60 s: {of_checks} allocations; {packets} packets: none");
+    assert!(packets > 5_900 && (40..=70).contains(&checks), "{packets} {checks}");
+    let bound = 40 * checks;
+    assert!(of_checks > 0 && of_checks <= bound, "{of_checks} of {checks} checks");
+}
+
 #[test]
 fn an_allocation_is_seen() {
     let before = (ALLOCATIONS.get(), LIVE_BYTES.get());

@@ -11,6 +11,7 @@ mod digits;
 mod dtmf;
 mod encode;
 mod exchange;
+mod ice;
 mod keep;
 mod keyboard;
 mod mix;

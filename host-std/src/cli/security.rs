@@ -1,9 +1,15 @@
-//! Options of SRTP, the same in every command that has them.
+//! Options of SRTP and of where its keys come from, the same in every command that has them.
+
+use std::error::Error;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
 use dsp_core::guard::srtp::{KeyTerms, Mki};
+use host_std::output;
 use host_std::sdp::{CryptoSuite, SrtpPolicy, Unencrypted};
-use host_std::session::SrtpOptions;
+use host_std::session::{Certificate, Keying, Protection, SrtpOptions};
 
 /// Packets that the other side may leave unencrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -41,6 +47,98 @@ pub(super) struct SrtpArgs {
         value_name = "WHAT"
     )]
     srtp_accept_clear: Vec<Clear>,
+}
+
+/// How the call is protected, as one chooses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Security {
+    /// Keys by a DTLS handshake with the other side (DTLS-SRTP), checked by the fingerprints in the SDP
+    Dtls,
+    /// Keys in the SDP (SDES, a=crypto)
+    Sdes,
+    /// An offer wants DTLS; an answer takes DTLS or keys in the SDP, as the offer has it
+    Either,
+    /// Plain RTP
+    None,
+}
+
+/// Where the keys of a call come from.
+#[derive(Debug, ClapArgs)]
+pub(super) struct KeyingArgs {
+    /// How the call is protected
+    #[arg(help_heading = "Security", long, value_enum, default_value = "sdes", conflicts_with = "no_srtp")]
+    security: Security,
+    /// The certificate that is shown in DTLS, with its private key (PEM); it is made if there is no such file. By default
+    /// each call has one of its own
+    #[arg(help_heading = "Security", long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+}
+
+impl KeyingArgs {
+    pub(super) fn policy(&self, srtp: &SrtpArgs) -> SrtpPolicy {
+        if self.security == Security::None { SrtpPolicy::Off } else { srtp.policy() }
+    }
+
+    pub(super) fn keying(&self) -> Keying {
+        match self.security {
+            Security::Dtls => Keying::Dtls,
+            Security::Either => Keying::Either,
+            Security::Sdes | Security::None => Keying::Described,
+        }
+    }
+
+    /// The certificate of the file, which is written if it isn't there.
+    ///
+    /// # Errors
+    /// What is wrong with the file, in words.
+    pub(super) fn certificate(&self) -> Result<Option<Certificate>, Box<dyn Error>> {
+        let Some(path) = &self.certificate else { return Ok(None) };
+        match fs::read_to_string(path) {
+            Ok(text) => {
+                let read = Certificate::from_pem(&text);
+                Ok(Some(read.map_err(|error| format!("--certificate {}: {error}", path.display()))?))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(new_certificate(path)?)),
+            Err(error) => Err(format!("cannot read {}: {error}", path.display()).into()),
+        }
+    }
+}
+
+fn new_certificate(path: &Path) -> Result<Certificate, Box<dyn Error>> {
+    let certificate = Certificate::generate()?;
+    let written = output::write_private(path, certificate.to_pem().as_bytes());
+    written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    Ok(certificate)
+}
+
+/// Says when keys have come that were waited for, and when they are waited for.
+#[derive(Default)]
+pub(super) struct Watch {
+    told: Option<Protection>,
+}
+
+impl Watch {
+    /// The line, if there is something new to say of keys by DTLS.
+    pub(super) fn line(&mut self, protection: Option<Protection>) -> Option<String> {
+        let before = std::mem::replace(&mut self.told, protection);
+        match protection? {
+            Protection::Waiting if before != protection => Some("waiting for keys: the DTLS handshake".into()),
+            Protection::Srtp(profile) if before == Some(Protection::Waiting) => {
+                Some(format!("keys have come: SRTP ({})", profile.sdes_name()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// For the summary.
+pub(super) fn text(protection: Protection) -> String {
+    match protection {
+        Protection::Plain => "none: plain RTP".into(),
+        Protection::Waiting => "no keys came".into(),
+        Protection::Srtp(profile) => format!("SRTP, {}", profile.sdes_name()),
+        _ => "its own".into(),
+    }
 }
 
 /// One suite or all of them.

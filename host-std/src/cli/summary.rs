@@ -9,7 +9,7 @@ use host_std::session::{Call, CallStats, DigitStats, EchoStatus};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::tell;
+use super::{ice, security, tell};
 
 /// Says on stderr what was agreed on.
 pub(super) fn describe(call: &Call) {
@@ -27,7 +27,11 @@ pub(super) fn description(call: &Call) -> String {
         return "no call".into();
     };
     let codec = codec.to_rtpmap();
-    let protection = transport.srtp.as_ref().map_or("plain RTP".into(), |keys| format!("SRTP ({})", keys.suite.name()));
+    let protection = match (&transport.srtp, &transport.dtls) {
+        (Some(keys), _) => format!("SRTP ({})", keys.suite.name()),
+        (None, Some(_)) => "SRTP (keys by DTLS)".into(),
+        (None, None) => "plain RTP".into(),
+    };
     let stereo = if call.channels() == Some(2) { ", stereo" } else { "" };
     let ptime_ms = stream.send_ptime_ms;
     let (mtu, wished_ms, least) = (call.mtu(), stream.wished_ptime_ms, stream.least_packet_bytes);
@@ -54,9 +58,16 @@ const SILENT: Duration = Duration::from_secs(10);
 /// Says on stderr when nothing comes of the other side any more, and when it is back; and one line that is written over
 /// and over, where somebody watches.
 pub(super) async fn display(mut watching: watch::Receiver<Status>, interactive: bool) {
+    let (mut addresses, mut keys) = (ice::Watch::default(), security::Watch::default());
     let (mut silent, line) = (false, if interactive { "\r\n" } else { "\n" });
     while watching.changed().await.is_ok() {
         let status = *watching.borrow_and_update();
+        if let Some(what) = addresses.line(status.stats.ice.as_ref()) {
+            tell(&format!("{what}{line}"));
+        }
+        if let Some(what) = keys.line(status.stats.protection) {
+            tell(&format!("{what}{line}"));
+        }
         let now_silent = status.silence.is_some_and(|silence| silence >= SILENT);
         if now_silent != silent {
             silent = now_silent;
@@ -97,7 +108,10 @@ fn ended_text(ended: &Ended) -> &'static str {
         Ended::HungUp => "hung up",
         Ended::Bye => "the other side hung up",
         Ended::Silence(_) => "nothing came from the other side any more",
+        Ended::Handshake(_) => "the DTLS handshake came to no keys",
         Ended::KeysOver => "an SRTP key was used up",
+        Ended::ChecksFailed => "no address of the other side answered",
+        Ended::ConsentGone => "the other side doesn't answer any more",
         Ended::TimeOver => "time over",
         Ended::Socket(_) => "the socket failed",
         Ended::Sound(_) => "the call can't have the device's sound",
@@ -226,6 +240,12 @@ pub(super) fn text(
     }
     if stats.foreign_goodbyes > 0 {
         lines.push(format!("  goodbyes    {} were not believed: not of whom was heard", stats.foreign_goodbyes));
+    }
+    if let Some(protection) = stats.protection {
+        lines.push(format!("  protection  {}", security::text(protection)));
+    }
+    if let Some(checks) = &stats.ice {
+        lines.push(format!("  ice         {}", ice::text(checks)));
     }
     if let Some(round_trip) = stats.round_trip {
         lines.push(format!("  round trip  {:.1} ms", round_trip.as_micros() as f64 / 1_000.0));
@@ -389,6 +409,8 @@ pub(super) fn json(
         "left": stats.sources.left,
         "packets_not_heard": stats.sources.unheard(),
     });
+    call["protection"] = json!(stats.protection.map(security::text));
+    call["ice"] = ice::json(stats.ice.as_ref());
     // Plain numbers: they are always JSON.
     call["sound"] = json!(stats.sound.as_ref().map(CallSoundFigures::from));
     call["findings"] = json!(stats.findings().map(FindingRow::from).collect::<Vec<_>>());

@@ -17,10 +17,11 @@ use tokio::sync::{mpsc, watch};
 use super::chain::{CaptureArgs, detector};
 use super::codecs::CodecName;
 use super::digits::DigitArgs;
+use super::ice::{self, IceArgs};
 use super::keep::{self, KeepArgs};
 use super::network::{NetworkArgs, Place};
 use super::reoffer::{self, Timetable};
-use super::security::SrtpArgs;
+use super::security::{KeyingArgs, SrtpArgs};
 use super::settings::{self, Concealment, Jitter, OpusArgs};
 use super::sound::SoundArgs;
 use super::waiting::Waiting;
@@ -86,9 +87,13 @@ struct TalkArgs {
     jitter: Jitter,
     #[command(flatten)]
     srtp: SrtpArgs,
+    #[command(flatten)]
+    keying: KeyingArgs,
     /// A separate port for RTCP, whatever the other side can do
     #[arg(help_heading = "Network", long)]
     no_mux: bool,
+    #[command(flatten)]
+    ice: IceArgs,
     /// Which source addresses to believe
     #[arg(help_heading = "Network", long, value_enum, default_value_t = LatchName::Relatch)]
     latch: LatchName,
@@ -225,6 +230,7 @@ fn talk(
     let config = CallConfig {
         address: advertised,
         bind: Some(bound).filter(|bound| *bound != advertised),
+        ice: args.ice.config(advertised, !args.no_mux)?,
         ..config(args, rtp.local_addr()?.port())?
     };
     let codecs = config.codecs.clone();
@@ -232,6 +238,7 @@ fn talk(
     let mut call = Call::new(args.digits.config(config))?;
     // Without a microphone or a file there is no call: say so before the other side hears of it.
     drop(args.sound.open(args.rate, 1)?);
+    IceArgs::gather(&mut call, &clock, &rtp)?;
     let waiting = Waiting::read(&[&rtp, &rtcp])?;
     let taken = agree(&mut call, &clock)?;
     let rate_hz = call.sample_rate_hz().ok_or("no call was agreed on")?;
@@ -241,6 +248,7 @@ fn talk(
     let mux = call.negotiated_transport().is_some_and(|agreed| agreed.rtcp_mux);
     let rtcp = if mux { None } else { Some(UdpSocket::from_std(rtcp)?) };
     summary::describe(&call);
+    ice::describe(&call);
     let channels = call.channels().unwrap_or(1);
     let announcements = args.keep.announcements(rate_hz, channels)?;
     let kept = args.keep.start(&mut call, clock.now(), rate_hz, channels)?;
@@ -350,9 +358,14 @@ fn talk(
         (Ended::Sound(error), ..) => Err(super::chain(&error).into()),
         (Ended::Socket(error), ..) => Err(format!("the socket failed: {error}").into()),
         (Ended::Front(error), ..) => Err(format!("the device side of the call can't be made: {error}").into()),
+        (Ended::Handshake(failure), ..) => Err(format!("no keys: {failure}").into()),
         (Ended::KeysOver, ..) => Err("the lifetime of an SRTP key was over, and no new offer brought another".into()),
         (Ended::Silence(silence), ..) => {
             Err(format!("nothing came from the other side for {} s", silence.as_millis() / 1_000).into())
+        }
+        (Ended::ChecksFailed, ..) => Err("no address of the other side answered the connectivity checks (ICE)".into()),
+        (Ended::ConsentGone, ..) => {
+            Err("the other side has not answered for 30 s that it wants to be sent to (ICE)".into())
         }
         (_, Some(error), _) => Err(format!("sound stopped: {}", super::chain(error)).into()),
         (_, None, Err(error)) => Err(super::chain(&error).into()),
@@ -418,7 +431,9 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         delay: args.jitter.delay(None)?,
         ptime_ms: args.ptime,
         mtu: args.mtu,
-        srtp: args.srtp.policy(),
+        srtp: args.keying.policy(&args.srtp),
+        keying: args.keying.keying(),
+        certificate: args.keying.certificate()?,
         srtp_options: args.srtp.options(),
         latching: match args.latch {
             LatchName::Strict => Latching::Strict,

@@ -36,7 +36,7 @@ use super::config::{Settings, Spare};
 use super::digits::{self, CallDigit};
 use super::front::NO_SOUND;
 #[cfg(feature = "ice")]
-use super::ice::OwnIce;
+use super::ice::{IceConfig, OwnIce};
 use super::keys::OwnKeys;
 use super::metering::Meters;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Missed, Transmit};
@@ -88,7 +88,7 @@ impl Call {
     pub fn new(config: CallConfig) -> Result<Self, CallError> {
         let srtp_options = config.srtp_options.clone();
         #[cfg(feature = "ice")]
-        let ice = config.path.is_none().then(|| config.ice.clone()).unwrap_or_default();
+        let ice = if config.path.is_none() { config.ice.clone() } else { IceConfig::default() };
         let (mut local, settings, identity) = config.split()?;
         #[cfg(feature = "ice")]
         let ice = OwnIce::new(ice, &identity, &mut local)?;
@@ -331,7 +331,7 @@ impl Call {
 
     /// Digits as tones, and tones of a call's progress, take the place of what is captured.
     fn capture_with_tones(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
-        let open = self.may_send();
+        let open = self.may_send(captured_at);
         let Some(speaking) = self.streams.get_mut(stream).and_then(Option::as_mut) else {
             return self.capture_as_it_is(captured_at, stream, pcm);
         };
@@ -346,13 +346,15 @@ impl Call {
     }
 
     /// Whether anything may leave at all.
-    fn may_send(&self) -> bool {
-        self.transport.as_ref().is_some_and(|transport| transport.is_open() && transport.agreed().has_remote())
+    fn may_send(&self, now: Instant) -> bool {
+        self.transport.as_ref().is_some_and(|transport| transport.may_send(now) && transport.agreed().has_remote())
     }
 
     fn capture_as_it_is(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
-        let Some(transport) = &self.transport else { return };
-        let open = transport.may_send(captured_at) && transport.agreed().has_remote();
+        if self.transport.is_none() {
+            return;
+        }
+        let open = self.may_send(captured_at);
         let taken =
             self.streams.get_mut(stream).and_then(Option::as_mut).map(|stream| stream.capture(captured_at, pcm, open));
         self.stats.send_errors = self.stats.send_errors.saturating_add(u32::from(taken == Some(false)));

@@ -142,7 +142,7 @@ fn part(text: &str, label: &'static str) -> Result<Vec<u8>, CertificateError> {
     let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
     let from = text.find(&begin).ok_or_else(wrong)?;
     let len = text[from..].find(&end).ok_or_else(wrong)? + end.len();
-    let (_, der) = pem_rfc7468::decode_vec(text[from..from + len].as_bytes()).map_err(|_| wrong())?;
+    let (_, der) = pem_rfc7468::decode_vec(&text.as_bytes()[from..from + len]).map_err(|_| wrong())?;
     Ok(der)
 }
 

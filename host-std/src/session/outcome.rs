@@ -437,6 +437,8 @@ pub struct CallStats {
     pub mos_cq: Option<f64>,
     /// What the other side last said of how it hears us (RFC 3611, 4.7).
     pub remote_voip: Option<VoipMetrics>,
+    /// How packets are protected now; `None` before the call is agreed on.
+    pub protection: Option<Protection>,
     /// Whether the first stream was agreed on to send and to receive when these numbers were taken.
     pub directions: Directions,
     /// The first stream's sound in levels and faults; `None` without [`CallConfig::metering`](super::CallConfig::metering).

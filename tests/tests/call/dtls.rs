@@ -426,7 +426,7 @@ fn a_goodbye_ends_the_association() {
     let mut pair = Pair::connected();
     pair.calls[0].hang_up();
     pair.send(0);
-    pair.now = pair.now + Duration::from_millis(100);
+    pair.now += Duration::from_millis(100);
     for (_, to, from, mut bytes) in std::mem::take(&mut pair.on_the_way) {
         pair.calls[to].receive(pair.now, Channel::Rtp, from, &mut bytes);
     }

@@ -4,6 +4,7 @@ mod digits;
 mod dtls;
 mod fates;
 mod goodbye;
+mod ice;
 mod keys;
 mod long_call;
 mod mos;

@@ -9,8 +9,9 @@ use std::collections::HashSet;
 use bolero::check;
 use host_std::registry::{Registry, Terms};
 use host_std::sdp::{
-    CodecFormat, CryptoLine, CryptoSuite, LocalMedia, LocalStream, MAX_STREAMS, MasterKey, Negotiated, SdpError,
-    SrtpPolicy, Unencrypted, accept, answer, offer,
+    CandidateKind, CodecFormat, CryptoLine, CryptoSuite, IceCandidate, IceCredentials, LocalIce, LocalMedia,
+    LocalStream, MAX_CANDIDATES, MAX_STREAMS, MasterKey, Negotiated, SdpError, SrtpPolicy, Unencrypted, accept, answer,
+    offer,
 };
 
 /// A description with a bit of everything.
@@ -36,6 +37,15 @@ a=ptime:20\r
 a=maxptime:60.5\r
 a=rtcp:53020 IN IP6 ::ffff:126.16.64.4\r
 a=rtcp-mux\r
+a=ice-ufrag:8hhY\r
+a=ice-pwd:asd88fgpdd777uzjYhagZg\r
+a=ice-options:ice2 trickle\r
+a=candidate:1 1 UDP 2130706431 203.0.113.141 8998 typ host generation 0\r
+a=candidate:2 1 UDP 1694498815 2001:db8::3 45664 typ srflx raddr 203.0.113.141 rport 8998\r
+a=candidate:3 1 udp 1 7f3c2a10.local 9 typ host\r
+a=candidate:4 2 tcp 1 203.0.113.141 9 typ relay tcptype active\r
+a=remote-candidates:1 203.0.113.1 5000 2 203.0.113.1 5001\r
+a=end-of-candidates\r
 a=inactive\r
 a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|1:4 KDR=1\r
 a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^31 WSH=64\r
@@ -74,7 +84,7 @@ a=inactive\r
 ";
 
 /// Pieces that are likely to hit a special case.
-const PIECES: [&str; 34] = [
+const PIECES: [&str; 39] = [
     "0",
     "65535",
     "65536",
@@ -141,6 +151,18 @@ fn local(srtp: SrtpPolicy, streams: usize) -> LocalMedia {
     }
 }
 
+fn ice(lite: bool) -> LocalIce {
+    let here = "192.0.2.1:4000".parse().unwrap();
+    LocalIce {
+        credentials: IceCredentials::from_random(&[7; 32]),
+        lite,
+        required: false,
+        candidates: vec![IceCandidate::new(CandidateKind::Host, here, here, u16::MAX)],
+        complete: true,
+        selected: None,
+    }
+}
+
 /// What holds of every agreement: something to send in each stream, and payload types that tell the streams apart.
 fn assert_sound(local: &LocalMedia, agreed: &Negotiated) {
     assert!(local.srtp != SrtpPolicy::Required || agreed.transport.srtp.is_some());
@@ -148,6 +170,13 @@ fn assert_sound(local: &LocalMedia, agreed: &Negotiated) {
     assert_eq!(agreed.streams.len(), local.streams.len());
     let streams: Vec<_> = agreed.streams.iter().flatten().collect();
     assert!(!streams.is_empty() && streams.len() + agreed.refused.len() <= MAX_STREAMS);
+    if let Ok(ice) = &agreed.transport.ice {
+        let remote = &ice.remote;
+        assert!(local.ice.is_some() && agreed.transport.rtcp_mux && !(ice.lite && remote.lite));
+        assert!(remote.candidates.len() <= MAX_CANDIDATES && remote.selected.len() <= 2);
+        assert!(remote.credentials.ufrag.len() >= 4 && remote.credentials.pwd.len() >= 22);
+        assert!(remote.candidates.iter().all(|one| one.priority < 1 << 31 && one.address.port() != 0));
+    }
     let bundle = &agreed.transport.bundle;
     assert!(streams.len() == 1 || bundle.len() == streams.len() && agreed.transport.rtcp_mux);
     assert!(bundle.iter().all(|mid| streams.iter().any(|stream| stream.mid.as_ref() == Some(mid))));
@@ -169,14 +198,14 @@ fn assert_short(message: &str) {
 }
 
 fn survives(text: &[u8]) {
-    for (policy, streams) in [
-        (SrtpPolicy::Off, 1),
-        (SrtpPolicy::Offered, 1),
-        (SrtpPolicy::Required, 1),
-        (SrtpPolicy::Off, 3),
-        (SrtpPolicy::Offered, 3),
+    for (policy, streams, lite) in [
+        (SrtpPolicy::Off, 1, None),
+        (SrtpPolicy::Offered, 1, Some(false)),
+        (SrtpPolicy::Required, 1, None),
+        (SrtpPolicy::Off, 3, Some(true)),
+        (SrtpPolicy::Offered, 3, Some(false)),
     ] {
-        let mut local = local(policy, streams);
+        let mut local = LocalMedia { ice: lite.map(ice), ..local(policy, streams) };
         let ours = offer(&local).unwrap();
         if let Ok(agreed) = accept(&local, &ours, text) {
             assert_sound(&local, &agreed);
@@ -219,6 +248,10 @@ fn the_seed_is_taken() {
     let (_, agreed) = answer(&local(SrtpPolicy::Offered, 3), BUNDLED).unwrap();
     assert_eq!(agreed.streams.iter().flatten().count(), 2);
     assert_eq!(agreed.transport.bundle, ["foo", "bar"]);
+    let with_ice = LocalMedia { ice: Some(ice(false)), ..local(SrtpPolicy::Required, 1) };
+    let (_, agreed) = answer(&with_ice, SEED).unwrap();
+    let remote = agreed.transport.ice.unwrap().remote;
+    assert_eq!((remote.candidates.len(), remote.hidden, remote.selected.len(), remote.trickle), (2, 1, 1, true));
     survives(SEED.as_bytes());
     survives(BUNDLED.as_bytes());
 }

@@ -2,5 +2,6 @@
 
 mod cli;
 mod early_media;
+mod ice;
 mod offers;
 mod reoffer;

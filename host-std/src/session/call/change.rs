@@ -75,12 +75,12 @@ impl Call {
         self.follow_keys()?;
         #[cfg(feature = "ice")]
         self.describe_ice(false)?;
-        #[cfg_attr(not(feature = "ice"), expect(unused_mut))]
-        let (mut answer, mut negotiated) = sdp::answer(&self.local, offer)?;
+        let (answer, negotiated) = sdp::answer(&self.local, offer)?;
         #[cfg(feature = "ice")]
-        if self.follows_restart(&negotiated)? {
-            (answer, negotiated) = sdp::answer(&self.local, offer)?;
-        }
+        let (answer, negotiated) = match self.follows_restart(&negotiated)? {
+            true => sdp::answer(&self.local, offer)?,
+            false => (answer, negotiated),
+        };
         self.apply(now, negotiated)?;
         self.local.previous = Some(answer.clone());
         self.offered = None;

@@ -117,6 +117,7 @@ impl Call {
             delay_choice: stream.delay_choice(),
             round_trip: remote.round_trip,
             remote_voip: remote.voip,
+            protection: self.protection(),
             remote_fraction_lost: remote.fraction_lost,
             remote_jitter_ms: remote.jitter_ms,
             bursts: total.bursts,

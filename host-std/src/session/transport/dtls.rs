@@ -297,14 +297,12 @@ impl Association {
                     }
                     self.state = State::Verified;
                 }
-                Output::KeyingMaterial(material, profile) => {
-                    // In this order always; without a certificate there are no keys.
-                    if self.state == State::Verified {
-                        let Some(keys) = keys(profile, &material, self.agreed.active) else {
-                            return self.fail(HandshakeFailure::NoSrtp);
-                        };
-                        (self.keys, self.state) = (Some(keys), State::Keyed);
-                    }
+                // In this order always: without a certificate there are no keys.
+                Output::KeyingMaterial(material, profile) if self.state == State::Verified => {
+                    let Some(keys) = keys(profile, &material, self.agreed.active) else {
+                        return self.fail(HandshakeFailure::NoSrtp);
+                    };
+                    (self.keys, self.state) = (Some(keys), State::Keyed);
                 }
                 Output::Connected => connected = true,
                 // Before there are keys anybody can write it.

@@ -246,7 +246,7 @@ impl IcePath {
         self.base + StdDuration::from_micros(now.as_micros())
     }
 
-    fn from_std(&self, at: StdInstant) -> Instant {
+    fn ours(&self, at: StdInstant) -> Instant {
         Instant::from_micros(at.saturating_duration_since(self.base).as_micros() as u64)
     }
 
@@ -277,7 +277,7 @@ impl IcePath {
         }
         let former = self.former.as_mut().and_then(|(former, _)| former.poll_timeout());
         let due = self.agent.poll_timeout().into_iter().chain(former).min();
-        self.due = due.map(|due| self.from_std(due));
+        self.due = due.map(|due| self.ours(due));
     }
 
     fn select(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) {
