@@ -54,6 +54,7 @@ prop_compose! {
         }
         let crypto = order.into_iter().zip(keys).take(suites).zip(1..);
         LocalMedia {
+            ice: None,
             registry: Registry::builtin(),
             address: if v6 { "2001:db8::1" } else { "192.0.2.1" }.parse::<IpAddr>().unwrap(),
             rtp_port,
