@@ -3,7 +3,7 @@
 
     cargo bench -p media-core-benches && python3 benches/table.py [PREFIX]
 
-With a prefix, only the benchmarks whose names begin with it; resampler and conferences have tables of their own.
+With a prefix, only the benchmarks whose names begin with it; the resampler's have a table of their own, and conferences are asked for by name.
 Medians in ns. A benchmark named "... ours" is put beside those that share the rest of its name; the ratio is ours/theirs.
 No package carries iLBC's reference in C: its known times are scaled by spandsp's G.722, measured beside it then and here in
 the same run.

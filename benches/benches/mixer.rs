@@ -6,6 +6,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use dsp_core::conference::{Conference, ConferenceConfig, Port};
 use dsp_core::process::mixer::Mixer;
+use host_std::room::{Room, RoomConfig};
 
 const PORTS: usize = 200;
 const SAMPLES: usize = 320;
@@ -120,5 +121,29 @@ fn conferences(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, mix, conferences);
+/// A room of 200 members, each with a level meter and a voice detector, of whom ten speak: a tick of 10 ms at 16 kHz.
+fn rooms(c: &mut Criterion) {
+    let mut room = Room::new(RoomConfig::default()).expect("a config that there is");
+    let members: Vec<_> = (0..200).map(|_| room.join().expect("there is a place for 200")).collect();
+    let mut state = 1u32;
+    let speech: [i16; 160] = std::array::from_fn(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) as i16 >> 4
+    });
+    let quiet = speech.map(|sample| sample >> 8);
+    let mut heard = [0; 160];
+    c.bench_function("conference of 200 in a room, 10 ms at 16 kHz", |b| {
+        b.iter(|| {
+            for (number, member) in members.iter().enumerate() {
+                room.say(*member, black_box(if number % 20 == 0 { &speech } else { &quiet }));
+            }
+            room.mix();
+            for member in &members {
+                room.hear(*member, black_box(&mut heard));
+            }
+        });
+    });
+}
+
+criterion_group!(benches, mix, conferences, rooms);
 criterion_main!(benches);

@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             for side in 0..2 {
                 let [ours, theirs] = [KEYS[side], KEYS[1 - side]].map(MasterKey::from_bytes);
                 let profile = SrtpProfile::AesCm128HmacSha1_80;
-                assert!(calls[side].set_guard(Box::new(Srtp::<4>::new(profile, &ours, &theirs))));
+                assert!(calls[side].set_guard(Box::new(Srtp::<4>::new(profile, &ours, &theirs)?)));
             }
         }
         for side in 0..2 {

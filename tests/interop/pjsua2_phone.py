@@ -3,7 +3,7 @@
 seconds from its answer on. Each digit that it hears is a line "digit D" on stdout.
 
     pjsua2_phone.py PORT --hang-up 10 [--said A.wav --heard B.wav] [--sdes] [--codec PCMU] [--hold 6 --resume 8]
-                    [--digits 123 --digits-at 2]
+                    [--digits 123 --digits-at 2 [--in-band]]
 """
 
 import argparse
@@ -21,12 +21,13 @@ parser.add_argument("--codec", metavar="NAME", help="the only one that it has, a
 parser.add_argument("--hold", type=float, metavar="S")
 parser.add_argument("--resume", type=float, metavar="S")
 parser.add_argument("--digits", metavar="SIGNS", help="which it sends as telephone events")
+parser.add_argument("--in-band", action="store_true", help="the digits go as tones in the sound")
 parser.add_argument("--digits-at", type=float, default=2.0, metavar="S")
 args = parser.parse_args()
 
 
 class Call(pj.Call):
-    player = recorder = None
+    player = recorder = tones = None
 
     def onCallMediaState(self, _):
         info = self.getInfo()
@@ -38,6 +39,8 @@ class Call(pj.Call):
             audio = self.getAudioMedia(index)
             if self.player:
                 self.player.startTransmit(audio)
+            if self.tones:
+                self.tones.startTransmit(audio)
             if self.recorder:
                 audio.startTransmit(self.recorder)
 
@@ -56,6 +59,9 @@ class Account(pj.Account):
         if args.heard:
             self.call.recorder = pj.AudioMediaRecorder()
             self.call.recorder.createRecorder(args.heard)
+        if args.in_band:
+            self.call.tones = pj.ToneGenerator()
+            self.call.tones.createToneGenerator()
         answer = pj.CallOpParam()
         answer.statusCode = 200
         self.call.answer(answer)
@@ -99,6 +105,18 @@ def resume():
     account.call.reinvite(again)
 
 
+def send_digits():
+    if not args.in_band:
+        account.call.dialDtmf(args.digits)
+        return
+    digits = pj.ToneDigitVector()
+    for sign in args.digits:
+        digit = pj.ToneDigit()
+        digit.digit, digit.on_msec, digit.off_msec = sign, 80, 80
+        digits.append(digit)
+    account.call.tones.playDigits(digits)
+
+
 def run(until):
     while time.monotonic() < until:
         endpoint.libHandleEvents(20)
@@ -111,7 +129,7 @@ while account.call is None:
 begin = time.monotonic()
 acts = [(args.hold, hold), (args.resume, resume)]
 if args.digits:
-    acts.append((args.digits_at, lambda: account.call.dialDtmf(args.digits)))
+    acts.append((args.digits_at, send_digits))
 for at, act in sorted((act for act in acts if act[0] is not None), key=lambda act: act[0]):
     run(begin + at)
     act()

@@ -23,17 +23,18 @@ def output():
 
 
 def main():
-    tables = []
+    tables, before = [], None
     for line in output().splitlines():
-        # The name of the test stands before its table's first row.
-        at = line.find("| ") if line.startswith("test ") and " ... | " in line else 0
-        row = line[at:]
-        if not row.startswith("|"):
-            continue
-        if at > 0:
-            tables.append([])
-        if tables:
+        # The name of the test may stand before its table's first row.
+        row = line[line.find("| "):] if line.startswith("test ") and " ... | " in line else line
+        if row.startswith("|---"):
+            # What was the last row is the head of another table.
+            if tables and tables[-1][-1:] == [before]:
+                tables[-1].pop()
+            tables.append([before])
+        if row.startswith("|") and tables:
             tables[-1].append(row)
+        before = row
     print("\n\n".join("\n".join(table) for table in tables))
 
 

@@ -8,8 +8,8 @@ with half a second of overlap, and leave again; the network loses packets both t
 have heard (the ideal mix-minus) is the sum of what the others said at the rates of their calls, each turn moved to where it was heard,
 since the delay of a live call changes. Printed for each set of options and codec of the listener:
 
-PESQ-WB (P.862.2) of 8 s windows in which all are there, mean and lowest caller, at the listener's bandwidth: beside that ideal, so
-with what two codecs in a row take away, and beside the same conference over a perfect network, which is what the network took. Own voice: the
+PESQ-WB (P.862.2) of 8 s windows in which all are there, mean and lowest caller, at the listener's bandwidth: so with what two codecs
+in a row take away, which the first rows show by themselves. Own voice: the
 highest correlation of what a caller said with what he heard up to a second later, over all the time, of the caller who is worst;
 beside it that with what his neighbour said, the least of all. Clicks: joins and leaves at which the mix has a steeper edge than
 anywhere within 2 s around. Delay: mean from mouth to ear of the turns. Needs the meters. Prints Markdown.
@@ -115,8 +115,8 @@ class Conference:
                 mix[begin + lag:until] += said[begin:until - lag]
         return mix, delays
 
-    def score(self, listener, windows, perfect):
-        """PESQ-WB beside the ideal and beside the `perfect` run, likeness to oneself and to the neighbour, mean delay, loss."""
+    def score(self, listener, windows):
+        """PESQ-WB, likeness to oneself and to the neighbour, mean delay and loss, for one listener."""
         caller = self.callers[listener]
         heard = self.sound(caller["heard"], caller)
         mix, delays = self.ideal(listener, heard)
@@ -124,19 +124,15 @@ class Conference:
             mix = to(to(mix, FS, self.rates[listener]), self.rates[listener], FS)[:len(heard)]
         first, last = (int(t * FS) for t in self.all_there)
         starts = np.linspace(first, last - WINDOW, windows).astype(int)
-        beside = perfect.sound(caller["heard"], caller)
         scores = []
         for at in starts:
-            ideal, here = mix[at:at + WINDOW], heard[at:at + WINDOW]
+            ideal = mix[at:at + WINDOW]
             if np.sum(ideal ** 2) > 1e-3:
-                # A second before and behind is enough for any delay.
-                lag = best_lag(here[FS:-FS].astype(float), beside[at:at + WINDOW].astype(float))[0] - FS
-                there = beside[at + lag:at + lag + WINDOW]
-                scores.append([pesq(FS, ideal, here, "wb"), pesq(FS, there, here, "wb")])
+                scores.append(pesq(FS, ideal, heard[at:at + WINDOW], "wb"))
         # Each of the others as alike as he can be: the neighbour speaks as long.
         neighbour = (listener + 1) % len(self.callers)
         alike = [best_lag(self.said[who][:-LATEST], heard)[1] for who in (listener, neighbour)]
-        return *np.mean(scores, 0), alike[0], alike[1], np.mean(delays), caller["packets_lost"] / max(caller["packets_received"], 1)
+        return np.mean(scores), alike[0], alike[1], np.mean(delays), caller["packets_lost"] / max(caller["packets_received"], 1)
 
     def clicks(self):
         """Joins and leaves, and those of them that are heard as a click in the mix."""
@@ -163,22 +159,20 @@ def main():
     parser.add_argument("--keep", help="leave the files of the last run here")
     a = parser.parse_args()
     usual = ["", "--loss 2 --jitter 10", "--loss 2 --jitter 10 --red 1"]
-    perfect_folder = tempfile.TemporaryDirectory()
-    perfect = Conference(a, "", perfect_folder.name)
-    print("| network | listeners | PESQ-WB: mean / lowest | beside a perfect network | own voice / neighbour's | lost | delay | joins and leaves / clicks |\n|---|---|---|---|---|---|---|---|")
+    print("| network | listeners | PESQ-WB: mean / lowest | own voice / neighbour's | lost | delay | joins and leaves / clicks |\n|---|---|---|---|---|---|---|")
     for options in a.options or usual:
         with tempfile.TemporaryDirectory() as temporary:
             folder = a.keep or temporary
             os.makedirs(folder, exist_ok=True)
-            conference = Conference(a, options, folder) if options.strip() else perfect
+            conference = Conference(a, options, folder)
             events, clicks = conference.clicks()
             with ThreadPoolExecutor(a.jobs) as pool:
-                rows = list(pool.map(lambda n: conference.score(n, a.windows, perfect), range(a.callers)))
+                rows = list(pool.map(lambda n: conference.score(n, a.windows), range(a.callers)))
             codecs = [caller["codec"] for caller in conference.callers]
             for codec in [*dict.fromkeys(codecs), "all"]:
                 part = np.array([row for row, own in zip(rows, codecs) if codec in (own, "all")])
-                print(f"| {options.strip() or 'perfect'} | {codec} | {part[:, 0].mean():.2f} / {part[:, 0].min():.2f} | {part[:, 1].mean():.2f} / {part[:, 1].min():.2f} "
-                      f"| {part[:, 2].max():.3f} / {part[:, 3].min():.3f} | {100 * part[:, 5].mean():.1f} % | {1000 * part[:, 4].mean():.0f} ms | {events} / {clicks} |", flush=True)
+                print(f"| {options.strip() or 'perfect'} | {codec} | {part[:, 0].mean():.2f} / {part[:, 0].min():.2f} | {part[:, 1].max():.3f} / {part[:, 2].min():.3f} "
+                      f"| {100 * part[:, 4].mean():.1f} % | {1000 * part[:, 3].mean():.0f} ms | {events} / {clicks} |", flush=True)
 
 
 if __name__ == "__main__":

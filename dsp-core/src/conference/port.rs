@@ -72,8 +72,10 @@ enum Use {
     Leaving,
 }
 
-/// Memory of one participant, for frames of up to `SAMPLES` samples.
+/// Memory of one participant, for frames of up to `SAMPLES` samples. Aligned so that no vector of eight samples lies across two
+/// lines of a cache, which costs 7 % with 200 of them.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(16))]
 pub struct Port<const SAMPLES: usize> {
     /// The frame with its gain, which is in the sum if `in_sum`.
     pub(super) samples: [i16; SAMPLES],

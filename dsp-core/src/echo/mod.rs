@@ -19,6 +19,10 @@
 //! - a suppressor for what is left, with a model of the late reverberation that is behind the filters' tail (`late`), and
 //!   comfort noise (`suppress`).
 //!
+//! While the far end is a tone (`steady`) neither delay nor drift is looked for: its echo is the same a period later. Where for a
+//! second of the far end's no filter finds an echo, as with a headset, there is none: nothing is suppressed, and no figures are
+//! told, until one is found.
+//!
 //! A changed path is noticed by the projection of the microphone on the estimate: one in double talk, zero after a change.
 //!
 //! Sizes: `B` is 10 ms at 8 or 16 kHz, thus 80 or 160; `P` is the tail in blocks of 10 ms, 3 to 26. Wider rates are split into
@@ -268,7 +272,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     }
 
     /// Where this block's far end lies, and where the search looks: by counting on from block to block, since the clock of a
-    /// host's ticks is unsteady; by time where there is nothing to count from.
+    /// host's ticks is unsteady; by time where there is nothing to count from, or a device has got another latency.
     fn locate<const RATIO: usize>(&mut self, near: &Near<'_>) -> (Position, i64) {
         let (at, base, jumped) = self.count_on::<RATIO>(near);
         if jumped {
@@ -559,7 +563,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         let now = [dot(near, echo), energy(echo), energy(error)];
         self.projection.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.93 * *smooth + 0.07 * now);
         if self.stats.far_end {
-            let now = [now[0], now[1], energy(near)];
+            let now = [now[0], now[1], self.energies[0]];
             self.presence.iter_mut().zip(now).for_each(|(smooth, now)| *smooth = 0.98 * *smooth + 0.02 * now);
         }
         self.age = self.age.saturating_add(1);

@@ -16,6 +16,8 @@ pub enum GuardError {
     Malformed,
     /// The authentication tag does not match: forged, damaged or another key.
     Authentication,
+    /// The packet names another key than the present one.
+    OtherKey,
     /// A packet with this index was accepted (or sent) before, or the index is older than the replay window.
     Replayed,
     /// The buffer has no room for the tag.
@@ -38,6 +40,7 @@ impl fmt::Display for GuardError {
         match *self {
             Self::Malformed => write!(f, "not an RTP or RTCP packet"),
             Self::Authentication => write!(f, "authentication failed"),
+            Self::OtherKey => write!(f, "another key's identifier"),
             Self::Replayed => write!(f, "replayed or too old"),
             Self::OutputTooSmall { need, got } => write!(f, "buffer of {got} bytes, {need} needed"),
             Self::KeyExpired => write!(f, "the key's lifetime is over"),

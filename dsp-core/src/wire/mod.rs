@@ -4,6 +4,7 @@
 //! bytes and proves nothing: the parser of the kind found decides whether the datagram is well formed.
 
 pub mod event;
+pub mod extension;
 pub mod red;
 pub mod rtcp;
 pub mod rtp;

@@ -18,7 +18,6 @@ use host_std::record::echo::OwnVoice;
 use host_std::record::keys::{self, KeyLine};
 use host_std::record::pcap::PcapWriter;
 use host_std::report::{Report, SideReport};
-use host_std::sdp::SrtpPolicy;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
 use host_std::session::{Call, CallConfig, CaptureConfig, Identity};
 use host_std::simulate::ambience::{Ambience, AmbienceError};
@@ -36,6 +35,7 @@ use super::chain::{CaptureArgs, detector};
 use super::codecs::CodecName;
 use super::digits::DigitArgs;
 use super::keep::{self, KeepArgs};
+use super::security::SrtpArgs;
 use super::settings::{self, Concealment, OpusArgs};
 use super::signals::Stop;
 use super::talk::asked_to_end;
@@ -116,9 +116,8 @@ pub(super) struct Args {
     /// How many packets before it each packet repeats, against losses (RFC 2198)
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4), value_name = "PACKETS")]
     red: u8,
-    /// Plain RTP instead of SRTP
-    #[arg(long)]
-    no_srtp: bool,
+    #[command(flatten)]
+    srtp: SrtpArgs,
     /// In real time, over real sockets (the default)
     #[arg(help_heading = "Run and results", long, conflicts_with = "fast")]
     realtime: bool,
@@ -252,7 +251,8 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         comfort_noise: args.dtx,
         redundancy: args.red,
         ptime_ms: args.ptime,
-        srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
+        srtp: args.srtp.policy(),
+        srtp_options: args.srtp.options(),
         wall_clock: wall,
         capture: CaptureConfig { detector: args.vad.map(detector), ..args.microphone.config() },
         metering: true,
@@ -615,7 +615,7 @@ fn settings(args: &Args, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String
         ("concealment", if own { "the codec's own".into() } else { "from the waveform".into() }),
         ("silence", if args.dtx { "not sent".into() } else { "sent".into() }),
         ("redundancy", format!("{} packets", args.red)),
-        ("protection", if args.no_srtp { "none".into() } else { "SRTP, AES_CM_128_HMAC_SHA1_80".into() }),
+        ("protection", args.srtp.words()),
         ("loss", format!("{} %", args.loss)),
         ("mean burst", format!("{} packets", args.burst)),
         ("delay", format!("{} ms", args.delay)),

@@ -22,6 +22,7 @@ mod process;
 mod reoffer;
 mod replay;
 mod resample;
+mod security;
 mod settings;
 mod signals;
 mod sound;

@@ -27,7 +27,7 @@ pub(super) fn description(call: &Call) -> String {
         return "no call".into();
     };
     let codec = codec.to_rtpmap();
-    let protection = if transport.srtp.is_some() { "SRTP" } else { "plain RTP" };
+    let protection = transport.srtp.as_ref().map_or("plain RTP".into(), |keys| format!("SRTP ({})", keys.suite.name()));
     let stereo = if call.channels() == Some(2) { ", stereo" } else { "" };
     let ptime_ms = stream.send_ptime_ms;
     let (mtu, wished_ms, least) = (call.mtu(), stream.wished_ptime_ms, stream.least_packet_bytes);
@@ -103,6 +103,7 @@ fn ended_text(ended: &Ended) -> &'static str {
         Ended::Silence(_) => "nothing came from the other side any more",
         Ended::ChecksFailed => "no address of the other side answered",
         Ended::ConsentGone => "the other side doesn't answer any more",
+        Ended::KeysOver => "an SRTP key was used up",
         Ended::TimeOver => "time over",
         Ended::Socket(_) => "the socket failed",
         Ended::Sound(_) => "the call can't have the device's sound",

@@ -8,7 +8,7 @@ use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
 use clap::Args as ClapArgs;
 use dsp_core::time::{Duration, NtpTime};
 use host_std::opus::{self, OpusEncoderConfig};
-use host_std::sdp::{self, SrtpPolicy};
+use host_std::sdp;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
 use host_std::session::{Call, CallConfig, CaptureConfig, Latching, Missed};
 use tokio::net::UdpSocket;
@@ -21,6 +21,7 @@ use super::ice::{self, IceArgs};
 use super::keep::{self, KeepArgs};
 use super::network::{NetworkArgs, Place};
 use super::reoffer::{self, Timetable};
+use super::security::SrtpArgs;
 use super::settings::{self, Concealment, Jitter, OpusArgs};
 use super::sound::SoundArgs;
 use super::waiting::Waiting;
@@ -84,9 +85,8 @@ struct TalkArgs {
     /// listens, or a number of milliseconds
     #[arg(long, default_value = "conversation", value_parser = Jitter::parse, value_name = "conversation|adaptive|fixed:MS")]
     jitter: Jitter,
-    /// Plain RTP instead of SRTP
-    #[arg(long)]
-    no_srtp: bool,
+    #[command(flatten)]
+    srtp: SrtpArgs,
     /// A separate port for RTCP, whatever the other side can do
     #[arg(help_heading = "Network", long)]
     no_mux: bool,
@@ -356,6 +356,7 @@ fn talk(
         (Ended::Sound(error), ..) => Err(super::chain(&error).into()),
         (Ended::Socket(error), ..) => Err(format!("the socket failed: {error}").into()),
         (Ended::Front(error), ..) => Err(format!("the device side of the call can't be made: {error}").into()),
+        (Ended::KeysOver, ..) => Err("the lifetime of an SRTP key was over, and no new offer brought another".into()),
         (Ended::Silence(silence), ..) => {
             Err(format!("nothing came from the other side for {} s", silence.as_millis() / 1_000).into())
         }
@@ -427,7 +428,8 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         delay: args.jitter.delay(None)?,
         ptime_ms: args.ptime,
         mtu: args.mtu,
-        srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
+        srtp: args.srtp.policy(),
+        srtp_options: args.srtp.options(),
         latching: match args.latch {
             LatchName::Strict => Latching::Strict,
             LatchName::Once => Latching::Once,

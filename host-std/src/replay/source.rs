@@ -32,17 +32,27 @@ const MOST_GUARDS: usize = 1 << 10;
 pub enum KeyError {
     /// The suite is not spoken here.
     Suite(String),
-    /// Key and salt have not 30 bytes.
-    Length(usize),
+    /// Key and salt have not as many bytes as the suite needs.
+    Length {
+        /// The suite.
+        suite: &'static str,
+        /// Bytes that it needs.
+        need: usize,
+        /// Bytes there are.
+        got: usize,
+    },
 }
 
 impl std::fmt::Display for KeyError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Suite(name) => {
-                write!(f, "no SRTP suite {name} here, but AES_CM_128_HMAC_SHA1_80 and AES_CM_128_HMAC_SHA1_32")
+                let names = SrtpProfile::ALL.map(SrtpProfile::sdes_name).join(", ");
+                write!(f, "no SRTP suite {name} here, but {names}")
             }
-            Self::Length(bytes) => write!(f, "an SRTP key with its salt has 30 bytes, not {bytes}"),
+            Self::Length { suite, need, got } => {
+                write!(f, "an SRTP key of {suite} has {need} bytes with its salt, not {got}")
+            }
         }
     }
 }
@@ -69,9 +79,10 @@ impl Keys {
         let key = |line: &KeyLine| {
             let profile =
                 SrtpProfile::from_sdes_name(&line.suite).ok_or_else(|| KeyError::Suite(line.suite.clone()))?;
-            let length = line.key_and_salt.len();
-            let bytes: [u8; 30] = line.key_and_salt[..].try_into().map_err(|_| KeyError::Length(length))?;
-            Ok(Key { from: line.from, to: line.to, profile, key: MasterKey::from_bytes(&bytes) })
+            let (need, got) = (profile.master_bytes(), line.key_and_salt.len());
+            let length = |_| KeyError::Length { suite: profile.sdes_name(), need, got };
+            let key = MasterKey::of(profile, &line.key_and_salt).map_err(length)?;
+            Ok(Key { from: line.from, to: line.to, profile, key })
         };
         lines.iter().map(key).collect::<Result<_, _>>().map(Self)
     }
@@ -88,7 +99,9 @@ struct Flow {
 
 fn guard(key: &Key) -> Guard {
     // Nothing is ever sent: the outgoing key only has to be another one.
-    Srtp::new(key.profile, &MasterKey::from_bytes(&[0; 30]), &key.key)
+    let outgoing = MasterKey::of(key.profile, &[0; MasterKey::LONGEST][..key.profile.master_bytes()]);
+    // Both have the length of the profile.
+    outgoing.and_then(|outgoing| Srtp::new(key.profile, &outgoing, &key.key)).expect("keys of the profile's length")
 }
 
 /// What a datagram of the capture is.

@@ -66,7 +66,8 @@ pub(super) const DELAY_LINES: [(RGBColor, &str); 2] = [(TARGET, "target delay"),
 pub(super) const ECHO_LINES: [(RGBColor, &str); 2] =
     [(TARGET, "ERLE: how much the echo is lowered, where it is heard alone"), (HEARD, "delay of the echo")];
 /// See [`ECHO_LINES`].
-pub(super) const DOUBLE_TALK: (RGBColor, &str) = (CONCEALED, "share of a second in which both ends spoke");
+pub(super) const DOUBLE_TALK: (RGBColor, &str) =
+    (CONCEALED, "share of a second in which both ends spoke, of the full height");
 
 /// Every colour, and the property of the style sheet that says what it is on a light or a dark page.
 pub(super) const PALETTE: [(RGBColor, &str); 14] = [

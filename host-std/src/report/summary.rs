@@ -86,7 +86,7 @@ impl fmt::Display for Report {
         if self.sides.iter().any(|side| side.echo.is_some()) {
             row(f, "echo taken out", &|side| {
                 let erle = side.echo.and_then(|echo| echo.erle_db);
-                erle.map_or("–".into(), |erle| format!("{erle:.1} dB"))
+                erle.map_or("–".into(), |erle| format!("{erle:.1} dB, at {}", side.name))
             })?;
         }
         row(f, "delay", &|side| {

@@ -9,12 +9,20 @@ pub(super) struct Fade {
     /// 0: silence, `ramp`: all of it.
     level: u16,
     ramp: u16,
+    /// Samples that are left out where a call begins for the first time: a codec is silent for up to 7 ms, but not quite, before
+    /// it comes to what was said, and a ramp over that would be over too early.
+    skip: u16,
 }
 
 impl Fade {
     /// From silence.
     pub(super) fn new(sample_rate_hz: u32) -> Self {
-        Self { level: 0, ramp: (sample_rate_hz / 200) as u16 }
+        Self { level: 0, ramp: (sample_rate_hz / 200) as u16, skip: 0 }
+    }
+
+    /// From silence, for a call that is yet to begin.
+    pub(super) fn of_call(sample_rate_hz: u32) -> Self {
+        Self { skip: (sample_rate_hz / 100) as u16, ..Self::new(sample_rate_hz) }
     }
 
     /// Whether nothing is heard.
@@ -28,7 +36,11 @@ impl Fade {
             self.level = 0;
         } else if self.level < self.ramp {
             let silent = if self.level == 0 { pcm.iter().take_while(|&&sample| sample == 0).count() } else { 0 };
-            self.apply(true, &mut pcm[silent..]);
+            let pcm = &mut pcm[silent..];
+            let skipped = pcm.len().min(self.skip.into());
+            self.skip -= skipped as u16;
+            pcm[..skipped].fill(0);
+            self.apply(true, &mut pcm[skipped..]);
         }
     }
 
@@ -47,6 +59,20 @@ impl Fade {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_begins_behind_what_its_codec_makes_of_nothing() {
+        let mut fade = Fade::of_call(8_000);
+        let mut pcm = [0; 160];
+        pcm[40..].fill(4_000);
+        fade.begin(true, &mut pcm);
+        assert_eq!((pcm[119], pcm[121], pcm[159]), (0, 100, 3_900));
+        // Later ones are at once.
+        fade.begin(false, &mut [0; 80]);
+        let mut next = [4_000; 80];
+        fade.begin(true, &mut next);
+        assert_eq!((next[1], next[79]), (100, 4_000));
+    }
 
     #[test]
     fn begins_where_the_sound_does_and_goes_on_in_the_next_tick() {

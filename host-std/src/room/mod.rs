@@ -249,7 +249,7 @@ impl Room {
             level,
             voice,
             activity: Activity::NONE,
-            begins: Fade::new(sample_rate_hz),
+            begins: Fade::of_call(sample_rate_hz),
             hears: Fade::new(sample_rate_hz),
             #[cfg(feature = "record")]
             track: None,
@@ -314,7 +314,9 @@ impl Room {
         let mut played = None;
         self.take(member, |pcm, begins| {
             let tick = media.play(now, pcm);
-            begins.begin(tick.decoded + tick.recovered + tick.concealed + tick.noise + tick.inserted > 0, pcm);
+            // A packet of 20 ms is made in one tick and heard in two: nothing new is no silence yet.
+            let made = tick.decoded + tick.recovered + tick.concealed + tick.noise + tick.inserted;
+            begins.begin(made > 0 || tick.silence == 0, pcm);
             played = Some(tick);
         });
         played

@@ -5,7 +5,7 @@ use super::bundle::{Bundles, Description};
 use super::common::Formats;
 use super::error::{Kind, SdpError};
 use super::ice;
-use super::keys::accept_keys;
+use super::keys::{Keys, accept_keys};
 use super::read::same_family;
 use super::{LocalMedia, LocalStream};
 
@@ -112,7 +112,11 @@ impl Both<'_> {
         let theirs = self.answered.audio(tag, Kind::Answer)?;
         same_family(self.local, &theirs, Kind::Answer)?;
         let ice = ice::accepted(self.local, &ours, &theirs)?;
-        let srtp = accept_keys(self.local, &ours, &theirs)?;
+        let (srtp, dtls) = match accept_keys(self.local, &ours, &theirs)? {
+            Keys::Plain => (None, None),
+            Keys::Described(keys, ()) => (Some(keys), None),
+            Keys::Dtls(dtls) => (None, Some(dtls)),
+        };
         let rtcp_mux = ours.rtcp_mux && theirs.rtcp_mux;
         let mids = bundle.iter().filter_map(|place| self.offered.bundles.mid(*place));
         Ok(NegotiatedTransport {
@@ -120,6 +124,7 @@ impl Both<'_> {
             remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Answer))? },
             rtcp_mux,
             srtp,
+            dtls,
             ice,
             bundle: mids.map(str::to_owned).collect(),
         })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::SdpError;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
-use super::{Direction, NegotiatedIce, NoIce, SrtpKeys};
+use super::{Direction, NegotiatedDtls, NegotiatedIce, NoIce, SrtpKeys};
 
 /// What both sides agreed on, seen from ours: where packets travel, and the streams they carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +69,10 @@ pub struct NegotiatedTransport {
     pub remote_rtcp: SocketAddr,
     /// Whether RTP and RTCP share a port, both ways.
     pub rtcp_mux: bool,
-    /// The keys, or `None` for plain RTP.
+    /// The keys of SRTP, where the descriptions have them.
     pub srtp: Option<SrtpKeys>,
+    /// The DTLS association that SRTP's keys come from. Neither this nor `srtp`: plain RTP.
+    pub dtls: Option<NegotiatedDtls>,
     /// ICE, or why there is none: then packets go to the addresses above.
     pub ice: Result<NegotiatedIce, NoIce>,
     /// The names of the streams that share it by RFC 9143, the tagged one first; empty if both sides did not agree on that.

@@ -7,9 +7,10 @@ use super::agreed::{Negotiated, NegotiatedTransport};
 use super::bundle::{self, Description};
 use super::common::Formats;
 use super::crypto::CryptoLine;
+use super::dtls::OurDtls;
 use super::error::{Kind, SdpError};
 use super::ice;
-use super::keys::answer_keys;
+use super::keys::{Keys, answer_keys};
 use super::read::{Audio, same_family};
 use super::write::{self, Carries, OurAudio};
 use super::{Direction, LocalMedia};
@@ -93,6 +94,7 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
             ptime_ms: stream.send_ptime_ms,
             rtcp_mux: transport.rtcp_mux,
             crypto: crypto.as_slice(),
+            dtls: transport.dtls.as_ref().and_then(|agreed| OurDtls::answered(local, agreed)),
             ice: spoken,
         };
         medias[place] = write::audio(local, ours, &written);
@@ -188,7 +190,7 @@ fn first(
             Ok(tried) => {
                 let better = match &taken {
                     None => true,
-                    Some(best) => best.crypto.is_none() && tried.crypto.is_some(),
+                    Some(best) => !best.is_secure() && tried.is_secure(),
                 };
                 if better {
                     taken = Some(tried);
@@ -223,7 +225,11 @@ impl Taken {
     ) -> Result<Self, SdpError> {
         let mut theirs = offer.audio(place, Kind::Offer)?;
         same_family(local, &theirs, Kind::Offer)?;
-        let (srtp, crypto) = answer_keys(local, &theirs)?.unzip();
+        let (srtp, crypto, dtls) = match answer_keys(local, &theirs)? {
+            Keys::Plain => (None, None, None),
+            Keys::Described(keys, line) => (Some(keys), Some(line), None),
+            Keys::Dtls(dtls) => (None, None, Some(dtls)),
+        };
         let formats = Formats::answered(local, &local.streams[own], &theirs, numbers)?;
         let ice = ice::answered(local, &theirs)?;
         if ice.is_err() {
@@ -235,10 +241,15 @@ impl Taken {
             remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Offer))? },
             rtcp_mux,
             srtp,
+            dtls,
             ice,
             bundle: Vec::new(),
         };
         Ok(Self { own, place, theirs, formats, transport, crypto })
+    }
+
+    fn is_secure(&self) -> bool {
+        self.transport.srtp.is_some() || self.transport.dtls.is_some()
     }
 
     /// One more over the port of the first that was taken.

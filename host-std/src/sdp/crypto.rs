@@ -6,33 +6,50 @@ use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use dsp_core::guard::srtp::{MasterKey, SrtpProfile};
+use dsp_core::guard::srtp::{KeyTerms, MasterKey, Mki, SrtpProfile};
 use zeroize::Zeroizing;
 
-/// The crypto suites of RFC 4568, 6.2 that this engine speaks.
+/// The crypto suites that this engine speaks: RFC 4568, 6.2, RFC 6188, 4 and RFC 7714, 14.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CryptoSuite {
     /// AES-128 in counter mode, authentication tags of 80 bits.
     AesCm128HmacSha1_80,
     /// AES-128 in counter mode, authentication tags of 32 bits in SRTP (and of 80 bits in SRTCP).
     AesCm128HmacSha1_32,
+    /// AES-256 in counter mode, authentication tags of 80 bits.
+    Aes256CmHmacSha1_80,
+    /// AES-256 in counter mode, authentication tags of 32 bits in SRTP (and of 80 bits in SRTCP).
+    Aes256CmHmacSha1_32,
+    /// AES-128 in Galois/counter mode, authentication tags of 128 bits.
+    AeadAes128Gcm,
+    /// AES-256 in Galois/counter mode, authentication tags of 128 bits.
+    AeadAes256Gcm,
 }
 
 impl CryptoSuite {
-    /// Both, the longer tag first.
-    const ALL: [Self; 2] = [Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32];
+    /// All of them: those that every phone has, then the others.
+    pub const ALL: [Self; 6] = [
+        Self::AesCm128HmacSha1_80,
+        Self::AesCm128HmacSha1_32,
+        Self::AeadAes256Gcm,
+        Self::AeadAes128Gcm,
+        Self::Aes256CmHmacSha1_80,
+        Self::Aes256CmHmacSha1_32,
+    ];
 
     /// The name in `a=crypto`.
     pub const fn name(self) -> &'static str {
         self.profile().sdes_name()
     }
 
-    /// Bytes of the tag behind each RTP packet (RFC 4568, 6.2).
-    pub(crate) const fn tag_bytes(self) -> usize {
-        match self {
-            Self::AesCm128HmacSha1_80 => 10,
-            Self::AesCm128HmacSha1_32 => 4,
-        }
+    /// The suite of this name, in whatever letters.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|suite| suite.name().eq_ignore_ascii_case(name))
+    }
+
+    /// The suite of this profile; every profile has one.
+    pub fn of(profile: SrtpProfile) -> Option<Self> {
+        Self::ALL.into_iter().find(|suite| suite.profile() == profile)
     }
 
     /// What it is to SRTP.
@@ -40,6 +57,10 @@ impl CryptoSuite {
         match self {
             Self::AesCm128HmacSha1_80 => SrtpProfile::AesCm128HmacSha1_80,
             Self::AesCm128HmacSha1_32 => SrtpProfile::AesCm128HmacSha1_32,
+            Self::Aes256CmHmacSha1_80 => SrtpProfile::Aes256CmHmacSha1_80,
+            Self::Aes256CmHmacSha1_32 => SrtpProfile::Aes256CmHmacSha1_32,
+            Self::AeadAes128Gcm => SrtpProfile::AeadAes128Gcm,
+            Self::AeadAes256Gcm => SrtpProfile::AeadAes256Gcm,
         }
     }
 }
@@ -61,12 +82,15 @@ impl CryptoLine {
     /// # Errors
     /// When the operating system has no randomness to give.
     pub fn generate(tag: u32, suite: CryptoSuite) -> Result<Self, getrandom::Error> {
-        let mut key = Zeroizing::new([0; MasterKey::LEN]);
-        getrandom::fill(&mut *key)?;
-        Ok(Self { tag, suite, key: MasterKey::from_bytes(&key) })
+        let mut key = Zeroizing::new([0; MasterKey::LONGEST]);
+        let key = &mut key[..suite.profile().master_bytes()];
+        getrandom::fill(key)?;
+        // The length is the profile's own.
+        let key = MasterKey::of(suite.profile(), key).expect("as long as the profile has it");
+        Ok(Self { tag, suite, key })
     }
 
-    /// Lines for both suites with fresh keys, the longer tag first.
+    /// Lines for the two suites that every phone has, with fresh keys, the longer tag first.
     ///
     /// # Errors
     /// When the operating system has no randomness to give.
@@ -77,7 +101,12 @@ impl CryptoLine {
         ])
     }
 
-    /// Reads the value of `a=crypto`: `1 AES_CM_128_HMAC_SHA1_80 inline:KEY|2^31 WSH=64`.
+    /// Bytes that protection adds to each RTP packet: the tag and the identifier of the key.
+    pub(crate) fn growth_bytes(&self) -> usize {
+        self.suite.profile().rtp_tag_bytes() + self.key.terms().mki.map_or(0, Mki::len_bytes)
+    }
+
+    /// Reads the value of `a=crypto`: `1 AES_CM_128_HMAC_SHA1_80 inline:KEY|2^31|1:4 WSH=64`.
     pub(super) fn parse(value: &str) -> Result<Self, CryptoError> {
         let mut fields = value.split_whitespace();
         let tag = fields.next().ok_or(CryptoError::Malformed)?;
@@ -87,77 +116,116 @@ impl CryptoLine {
         }
         let tag = tag.parse().map_err(|_| CryptoError::Malformed)?;
         let name = fields.next().ok_or(CryptoError::Malformed)?.to_ascii_uppercase();
-        let suite = CryptoSuite::ALL.into_iter().find(|suite| suite.name() == name);
         let unsupported = || UNSUPPORTED_SUITES.into_iter().find(|known| *known == name);
-        let suite = suite.ok_or_else(|| CryptoError::Suite(unsupported()))?;
-        let key = parse_key(fields.next().ok_or(CryptoError::Malformed)?)?;
-        fields.try_for_each(check_session_parameter)?;
-        Ok(Self { tag, suite, key })
+        let suite = CryptoSuite::from_name(&name).ok_or_else(|| CryptoError::Suite(unsupported()))?;
+        let (key, mut terms) = parse_key(suite, fields.next().ok_or(CryptoError::Malformed)?)?;
+        fields.try_for_each(|parameter| take_session_parameter(&mut terms, parameter))?;
+        Ok(Self { tag, suite, key: key.with_terms(terms) })
     }
 
     /// The value of `a=crypto`. It holds the key: for the wire, not for a log.
     pub(super) fn to_attribute(&self) -> String {
         let key = Zeroizing::new(BASE64_STANDARD.encode(self.key.as_bytes()));
-        format!("{} {} inline:{}", self.tag, self.suite.name(), *key)
+        let terms = self.key.terms();
+        let mut line = format!("{} {} inline:{}", self.tag, self.suite.name(), *key);
+        let packets = terms.lifetime_packets;
+        if packets.is_power_of_two() && packets < KeyTerms::default().lifetime_packets {
+            line += &format!("|2^{}", packets.trailing_zeros());
+        } else if packets < KeyTerms::default().lifetime_packets {
+            line += &format!("|{}", packets.max(1));
+        }
+        if let Some(mki) = terms.mki {
+            line += &format!("|{}:{}", mki.value(), mki.len_bytes());
+        }
+        line += if terms.clear_rtp { " UNENCRYPTED_SRTP" } else { "" };
+        line += if terms.clear_rtcp { " UNENCRYPTED_SRTCP" } else { "" };
+        line
     }
 }
 
 /// `inline:<key and salt>[|lifetime][|MKI:length]` (RFC 4568, 6.1).
-fn parse_key(text: &str) -> Result<MasterKey, CryptoError> {
-    // Several keys need an MKI to tell them apart.
+fn parse_key(suite: CryptoSuite, text: &str) -> Result<(MasterKey, KeyTerms), CryptoError> {
+    // A sender may change between several keys as it likes; which one it begins with, nothing says.
     if text.contains(';') {
-        return Err(CryptoError::Mki);
+        return Err(CryptoError::SeveralKeys);
     }
     let (method, info) = text.split_once(':').ok_or(CryptoError::Malformed)?;
     if !method.eq_ignore_ascii_case("inline") {
         return Err(CryptoError::Malformed);
     }
     let mut parts = info.split('|');
-    let decoded = BASE64_STANDARD.decode(parts.next().unwrap_or_default()).map_err(|_| CryptoError::Key)?;
+    let need = suite.profile().master_bytes();
+    let decoded = BASE64_STANDARD.decode(parts.next().unwrap_or_default()).map_err(|_| CryptoError::Key { need })?;
     let decoded = Zeroizing::new(decoded);
-    let key: &[u8; MasterKey::LEN] = decoded[..].try_into().map_err(|_| CryptoError::Key)?;
+    let key = MasterKey::of(suite.profile(), &decoded).map_err(|_| CryptoError::Key { need })?;
+    let mut terms = KeyTerms::default();
+    let (mut lifetime, mut mki) = (false, false);
     for part in parts {
-        if part.contains(':') {
-            return Err(CryptoError::Mki);
-        }
-        // The lifetime is a promise of the sender to change the key in time, which a re-offer does. What counts here
-        // is that it's a number.
-        let digits = part.strip_prefix("2^").unwrap_or(part);
-        if digits.is_empty() || digits.len() > 20 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(CryptoError::Malformed);
+        match part.split_once(':') {
+            Some((value, bytes)) if !mki => {
+                mki = true;
+                terms.mki = Some(parse_mki(value, bytes).ok_or(CryptoError::Mki)?);
+            }
+            None if !lifetime && !mki => {
+                lifetime = true;
+                terms.lifetime_packets = parse_lifetime(part).ok_or(CryptoError::Malformed)?;
+            }
+            _ => return Err(CryptoError::Malformed),
         }
     }
-    Ok(MasterKey::from_bytes(key))
+    Ok((key, terms))
 }
 
-/// RFC 4568, 6.3: a parameter that isn't understood forbids the line, unless it begins with `-`.
-fn check_session_parameter(text: &str) -> Result<(), CryptoError> {
+/// A decimal number of digits alone.
+fn number(text: &str) -> Option<u64> {
+    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+/// So many packets, or a power of two; not zero. More than SRTP allows is what it allows.
+fn parse_lifetime(text: &str) -> Option<u64> {
+    let most = KeyTerms::default().lifetime_packets;
+    let packets = match text.strip_prefix("2^") {
+        Some(exponent) => 1_u64.checked_shl(number(exponent)?.min(64) as u32).unwrap_or(most),
+        None => number(text)?,
+    };
+    (packets > 0).then_some(packets.min(most))
+}
+
+fn parse_mki(value: &str, bytes: &str) -> Option<Mki> {
+    Mki::new(number(value)?, u8::try_from(number(bytes)?).ok()?)
+}
+
+/// RFC 4568, 6.3: a parameter that isn't understood forbids the line, unless it begins with `-`. Whether what is left
+/// unencrypted is accepted, the policy says.
+fn take_session_parameter(terms: &mut KeyTerms, text: &str) -> Result<(), CryptoError> {
     if text.starts_with('-') {
         return Ok(());
     }
-    let name = text.split_once('=').map_or(text, |(name, _)| name).to_ascii_uppercase();
-    match name.as_str() {
+    let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+    match (name.to_ascii_uppercase().as_str(), value) {
         // A hint on the window of replay protection, nothing to obey (RFC 4568, 6.3.6).
-        "WSH" => Ok(()),
-        "UNENCRYPTED_SRTP" => Err(CryptoError::SessionParameter("UNENCRYPTED_SRTP")),
-        "UNENCRYPTED_SRTCP" => Err(CryptoError::SessionParameter("UNENCRYPTED_SRTCP")),
-        "UNAUTHENTICATED_SRTP" => Err(CryptoError::SessionParameter("UNAUTHENTICATED_SRTP")),
-        "KDR" => Err(CryptoError::SessionParameter("KDR")),
-        "FEC_ORDER" => Err(CryptoError::SessionParameter("FEC_ORDER")),
-        "FEC_KEY" => Err(CryptoError::SessionParameter("FEC_KEY")),
-        _ => Err(CryptoError::SessionParameter("an unknown one")),
+        ("WSH", Some(_)) => {}
+        ("UNENCRYPTED_SRTP", None) => terms.clear_rtp = true,
+        ("UNENCRYPTED_SRTCP", None) => terms.clear_rtcp = true,
+        // The default, and nothing to do with us, who agree on no stream of forward error correction (6.3.4).
+        ("FEC_ORDER", Some(order)) if order.eq_ignore_ascii_case("FEC_SRTP") => {}
+        ("FEC_ORDER", _) => return Err(CryptoError::SessionParameter("FEC_ORDER")),
+        ("FEC_KEY", _) => return Err(CryptoError::SessionParameter("FEC_KEY")),
+        // Whoever could change a packet could move the roll-over counter too.
+        ("UNAUTHENTICATED_SRTP", _) => return Err(CryptoError::SessionParameter("UNAUTHENTICATED_SRTP")),
+        // Session keys are derived once here.
+        ("KDR", _) => return Err(CryptoError::SessionParameter("KDR")),
+        ("WSH" | "UNENCRYPTED_SRTP" | "UNENCRYPTED_SRTCP", _) => return Err(CryptoError::Malformed),
+        _ => return Err(CryptoError::SessionParameter("an unknown one")),
     }
+    Ok(())
 }
 
-/// Suites that are met in the field and named in the error (RFC 4568, 6.2.3; RFC 6188; RFC 7714; RFC 5669).
-const UNSUPPORTED_SUITES: [&str; 10] = [
+/// Suites that are met in the field and named in the error (RFC 4568, 6.2.3; RFC 6188; RFC 5669).
+const UNSUPPORTED_SUITES: [&str; 6] = [
     "F8_128_HMAC_SHA1_80",
     "AES_192_CM_HMAC_SHA1_80",
     "AES_192_CM_HMAC_SHA1_32",
-    "AES_256_CM_HMAC_SHA1_80",
-    "AES_256_CM_HMAC_SHA1_32",
-    "AEAD_AES_128_GCM",
-    "AEAD_AES_256_GCM",
     "SEED_CTR_128_HMAC_SHA1_80",
     "SEED_128_CCM_80",
     "SEED_128_GCM_96",
@@ -175,11 +243,17 @@ pub enum CryptoError {
     Suite(Option<&'static str>),
     /// The suite is known, but we have no key for it.
     SuiteNotOurs(CryptoSuite),
-    /// The key isn't base64 of 30 bytes.
-    Key,
-    /// A master key identifier would lie in each packet.
+    /// The key isn't base64 of as many bytes as the suite needs.
+    Key {
+        /// Bytes of key and salt.
+        need: usize,
+    },
+    /// The master key identifier has no 1 to 128 bytes, or does not fit there, or not in 64 bits.
     Mki,
-    /// A session parameter that weakens the protection or isn't supported.
+    /// The line has more keys than one.
+    SeveralKeys,
+    /// A session parameter that weakens the protection or isn't supported. In an answer also one that was not offered, or
+    /// that was and is missing.
     SessionParameter(&'static str),
     /// The answer's tag is none of the offer's, or names another suite than the offer did.
     Tag(u32),
@@ -195,8 +269,9 @@ impl fmt::Display for CryptoError {
             Self::Suite(Some(name)) => write!(f, "the crypto suite {name} is not supported"),
             Self::Suite(None) => f.write_str("the crypto suite is unknown"),
             Self::SuiteNotOurs(suite) => write!(f, "the crypto suite {} is not enabled here", suite.name()),
-            Self::Key => f.write_str("the key is not base64 of 30 bytes"),
-            Self::Mki => f.write_str("master key identifiers (MKI) are not supported"),
+            Self::Key { need } => write!(f, "the key is not base64 of {need} bytes"),
+            Self::Mki => f.write_str("the master key identifier (MKI) is malformed"),
+            Self::SeveralKeys => f.write_str("several keys in one a=crypto line are not supported"),
             Self::SessionParameter(name) => write!(f, "the session parameter is not accepted: {name}"),
             Self::Tag(tag) => write!(f, "the crypto line {tag} is not one that was offered"),
             Self::SameKey => f.write_str("the other side uses our own key"),
@@ -236,25 +311,31 @@ mod tests {
         use CryptoError::*;
         let long = BASE64_STANDARD.encode([0; 46]);
         for (line, error) in [
-            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^20|1:4"), Mki),
-            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|1:32"), Mki),
-            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY};inline:{KEY}"), Mki),
-            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} UNENCRYPTED_SRTP"), SessionParameter("UNENCRYPTED_SRTP")),
-            (
-                format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} UNENCRYPTED_SRTCP"),
-                SessionParameter("UNENCRYPTED_SRTCP"),
-            ),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|1:129"), Mki),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|1:0"), Mki),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|256:1"), Mki),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|+1:4"), Mki),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|1:4|1:4"), Malformed),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|1:4|2^20"), Malformed),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^20|2^20"), Malformed),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|0"), Malformed),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^20|1:4;inline:{KEY}|2^20|2:4"), SeveralKeys),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} UNENCRYPTED_SRTP=1"), Malformed),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} FEC_ORDER=SRTP_FEC"), SessionParameter("FEC_ORDER")),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} FEC_KEY=inline:{KEY}"), SessionParameter("FEC_KEY")),
             (
                 format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} UNAUTHENTICATED_SRTP"),
                 SessionParameter("UNAUTHENTICATED_SRTP"),
             ),
             (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} KDR=1"), SessionParameter("KDR")),
             (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} FOO"), SessionParameter("an unknown one")),
-            (format!("1 AES_256_CM_HMAC_SHA1_80 inline:{long}"), Suite(Some("AES_256_CM_HMAC_SHA1_80"))),
+            (format!("1 AES_192_CM_HMAC_SHA1_80 inline:{long}"), Suite(Some("AES_192_CM_HMAC_SHA1_80"))),
+            (format!("1 AES_256_CM_HMAC_SHA1_80 inline:{KEY}"), Key { need: 46 }),
+            (format!("1 AEAD_AES_256_GCM inline:{KEY}"), Key { need: 44 }),
             (format!("1 {KEY}"), Suite(None)),
-            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{long}"), Key),
-            ("1 AES_CM_128_HMAC_SHA1_80 inline:!!!".into(), Key),
-            ("1 AES_CM_128_HMAC_SHA1_80 inline:".into(), Key),
+            (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{long}"), Key { need: 30 }),
+            ("1 AES_CM_128_HMAC_SHA1_80 inline:!!!".into(), Key { need: 30 }),
+            ("1 AES_CM_128_HMAC_SHA1_80 inline:".into(), Key { need: 30 }),
             (format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|forever"), Malformed),
             (format!("1 AES_CM_128_HMAC_SHA1_80 uri:{KEY}"), Malformed),
             (format!("0000000001 AES_CM_128_HMAC_SHA1_80 inline:{KEY}"), Malformed),
@@ -267,6 +348,30 @@ mod tests {
             assert_eq!(refused, error, "{line}");
             assert!(!format!("{refused} {refused:?}").contains(KEY), "{line}");
         }
+    }
+
+    #[test]
+    fn lines_are_read_as_they_are_written() {
+        for (n, suite) in CryptoSuite::ALL.into_iter().enumerate() {
+            let plain = CryptoLine::generate(n as u32, suite).unwrap();
+            assert!(!plain.to_attribute().contains('|'));
+            for (lifetime_packets, mki, clear_rtp, clear_rtcp) in [
+                (1 << 48, None, false, true),
+                (1 << 20, Mki::new(1, 4), false, false),
+                (1_000, None, true, false),
+                (1, Mki::new(u64::MAX, 128), true, true),
+            ] {
+                let terms = KeyTerms { mki, lifetime_packets, clear_rtp, clear_rtcp };
+                let line = CryptoLine { key: plain.key.clone().with_terms(terms), ..plain.clone() };
+                let read = CryptoLine::parse(&line.to_attribute()).unwrap();
+                assert_eq!(read, line);
+                assert_eq!(read.key.terms(), &terms, "{}", line.suite.name());
+            }
+        }
+        let read = |rest: &str| CryptoLine::parse(&format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}{rest}")).unwrap();
+        assert_eq!(read("|2^64").key.terms().lifetime_packets, 1 << 48);
+        assert_eq!(read("|2^99").key.terms().lifetime_packets, 1 << 48);
+        assert_eq!(read(" FEC_ORDER=FEC_SRTP WSH=128").key.terms(), &KeyTerms::default());
     }
 
     #[test]

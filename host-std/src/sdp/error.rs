@@ -55,10 +55,20 @@ pub enum SdpError {
         /// The offer's.
         offered: usize,
     },
-    /// A transport other than RTP/AVP, RTP/SAVP and their feedback variants.
+    /// A transport other than RTP/AVP, RTP/SAVP, UDP/TLS/RTP/SAVP and their feedback variants.
     Profile(Kind, String),
-    /// Only DTLS-SRTP is offered (RFC 5763).
+    /// The other side wants DTLS-SRTP (RFC 5763), which is off here.
     Dtls(Kind),
+    /// DTLS-SRTP is wanted here, and the other side has no `a=fingerprint`.
+    DtlsRequired(Kind, String),
+    /// DTLS keys one port, and RTCP would have another.
+    DtlsWithoutMux(Kind),
+    /// There is DTLS, and no fingerprint that a certificate could be checked by.
+    Fingerprint(Kind),
+    /// The other side has our fingerprint: its description is ours, reflected.
+    OwnFingerprint(Kind),
+    /// An `a=setup` by which nobody begins the handshake.
+    Setup(Kind, &'static str),
     /// SRTP is required here, and the other side speaks plain RTP.
     SrtpRequired(Kind, String),
     /// ICE is required here, and can't be agreed on.
@@ -115,7 +125,20 @@ impl fmt::Display for SdpError {
                 write!(f, "the answer has {answered} streams, the offer {offered}")
             }
             Self::Profile(kind, proto) => write!(f, "the {kind} has audio over {proto}, which is not supported"),
-            Self::Dtls(kind) => write!(f, "the {kind} wants DTLS-SRTP: DTLS-SRTP not supported, only a=crypto keys"),
+            Self::Dtls(kind) => {
+                write!(f, "the {kind} wants DTLS-SRTP, which is off here: there are only a=crypto keys")
+            }
+            Self::DtlsRequired(kind, proto) => {
+                write!(f, "DTLS-SRTP is required but the {kind} is {proto} without a=fingerprint")
+            }
+            Self::DtlsWithoutMux(kind) => {
+                write!(f, "DTLS-SRTP needs rtcp-mux, which the {kind} or our own description doesn't have")
+            }
+            Self::Fingerprint(kind) => {
+                write!(f, "the {kind} has no fingerprint of its certificate by sha-256, sha-384 or sha-512")
+            }
+            Self::OwnFingerprint(kind) => write!(f, "the {kind} has our own fingerprint: it is ours, reflected"),
+            Self::Setup(kind, setup) => write!(f, "by a=setup:{setup} of the {kind} nobody begins the DTLS handshake"),
             Self::SrtpRequired(kind, proto) => write!(f, "SRTP is required but the {kind} is {proto} without a=crypto"),
             Self::IceRequired(kind, why) => write!(f, "ICE is required and the {kind} can't be taken: {why}"),
             Self::SrtpOff(kind, proto) => write!(f, "the {kind} wants SRTP ({proto}), which is off here"),

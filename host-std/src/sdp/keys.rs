@@ -1,25 +1,55 @@
-//! The keys of an answer and of an offer that was answered (RFC 4568, 5.1).
+//! The keys of an answer and of an offer that was answered: described (RFC 4568, 5.1), or to be agreed on by DTLS
+//! (RFC 5763).
+
+use dsp_core::guard::srtp::KeyTerms;
 
 use super::crypto::{CryptoError, CryptoLine};
+use super::dtls::{accept_dtls, answer_dtls, speaks_dtls};
 use super::error::{Kind, SdpError, quote};
 use super::read::{Audio, Profile};
-use super::{LocalMedia, SrtpKeys, SrtpPolicy};
+use super::{LocalMedia, NegotiatedDtls, SrtpKeys, SrtpPolicy};
 
-/// The keys for an answer, and our line in it; `None` for plain RTP.
-pub(super) fn answer_keys(local: &LocalMedia, theirs: &Audio) -> Result<Option<(SrtpKeys, CryptoLine)>, SdpError> {
-    let secure = theirs.profile == Profile::Secure;
-    let keyless = theirs.crypto.is_empty() && theirs.fingerprint;
+/// What protects the packets; `L`: what belongs into the answer.
+#[derive(Debug)]
+pub(super) enum Keys<L> {
+    /// Nothing.
+    Plain,
+    /// Keys in the descriptions.
+    Described(SrtpKeys, L),
+    /// Keys that a handshake agrees on.
+    Dtls(NegotiatedDtls),
+}
+
+/// The keys for an answer, and our line in it.
+pub(super) fn answer_keys(local: &LocalMedia, theirs: &Audio) -> Result<Keys<CryptoLine>, SdpError> {
+    let plain = theirs.profile == Profile::Plain;
+    // Whoever has both means the line for those that have no DTLS.
+    let either = speaks_dtls(theirs) && (local.dtls.is_some() || theirs.crypto.is_empty());
+    let dtls = either || theirs.profile == Profile::Dtls;
     match local.srtp {
-        SrtpPolicy::Off if secure && keyless => Err(SdpError::Dtls(Kind::Offer)),
-        SrtpPolicy::Off if secure => Err(SdpError::SrtpOff(Kind::Offer, quote(&theirs.proto))),
-        SrtpPolicy::Off => Ok(None),
-        SrtpPolicy::Offered | SrtpPolicy::Required => match pick_line(local, theirs) {
-            Ok(line) => Ok(Some(line)),
-            Err(_) if local.srtp == SrtpPolicy::Offered && !secure => Ok(None),
-            Err(_) if keyless => Err(SdpError::Dtls(Kind::Offer)),
-            Err(CryptoError::Missing) if !secure => Err(SdpError::SrtpRequired(Kind::Offer, quote(&theirs.proto))),
-            Err(error) => Err(SdpError::Crypto(Kind::Offer, error)),
-        },
+        SrtpPolicy::Off if plain => Ok(Keys::Plain),
+        SrtpPolicy::Off if dtls => Err(SdpError::Dtls(Kind::Offer)),
+        SrtpPolicy::Off => Err(SdpError::SrtpOff(Kind::Offer, quote(&theirs.proto))),
+        policy => {
+            let may_be_plain = plain && policy == SrtpPolicy::Offered;
+            let agreed =
+                if dtls { answer_dtls(local, theirs).map(Keys::Dtls) } else { described(local, theirs, plain) };
+            match agreed {
+                Err(_) if may_be_plain => Ok(Keys::Plain),
+                agreed => agreed,
+            }
+        }
+    }
+}
+
+fn described(local: &LocalMedia, theirs: &Audio, plain: bool) -> Result<Keys<CryptoLine>, SdpError> {
+    if local.crypto.is_empty() {
+        return Err(SdpError::DtlsRequired(Kind::Offer, quote(&theirs.proto)));
+    }
+    match pick_line(local, theirs) {
+        Ok((keys, line)) => Ok(Keys::Described(keys, line)),
+        Err(CryptoError::Missing) if plain => Err(SdpError::SrtpRequired(Kind::Offer, quote(&theirs.proto))),
+        Err(error) => Err(SdpError::Crypto(Kind::Offer, error)),
     }
 }
 
@@ -28,9 +58,20 @@ fn pick_line(local: &LocalMedia, theirs: &Audio) -> Result<(SrtpKeys, CryptoLine
     let mut first_error = None;
     for line in &theirs.crypto {
         let picked = line.as_ref().map_err(|error| *error).and_then(|line| {
-            let ours = local.crypto.iter().find(|ours| ours.suite == line.suite);
-            let ours = ours.ok_or(CryptoError::SuiteNotOurs(line.suite))?;
-            Ok((keys(local, ours, line)?, CryptoLine { tag: line.tag, ..ours.clone() }))
+            let ours = local.lines().find(|ours| ours.suite == line.suite);
+            let mut ours = ours.ok_or(CryptoError::SuiteNotOurs(line.suite))?.clone();
+            let theirs = line.key.terms();
+            if theirs.clear_rtp && !local.unencrypted.rtp {
+                return Err(CryptoError::SessionParameter("UNENCRYPTED_SRTP"));
+            }
+            if theirs.clear_rtcp && !local.unencrypted.rtcp {
+                return Err(CryptoError::SessionParameter("UNENCRYPTED_SRTCP"));
+            }
+            // These hold for both sides: the answer repeats them, and has no others (RFC 4568, 5.1.2).
+            let KeyTerms { clear_rtp, clear_rtcp, .. } = *theirs;
+            let terms = KeyTerms { clear_rtp, clear_rtcp, ..*ours.key.terms() };
+            ours = CryptoLine { tag: line.tag, key: ours.key.with_terms(terms), ..ours };
+            Ok((keys(local, &ours, line)?, ours))
         });
         match picked {
             Ok(picked) => return Ok(picked),
@@ -40,38 +81,59 @@ fn pick_line(local: &LocalMedia, theirs: &Audio) -> Result<(SrtpKeys, CryptoLine
     Err(first_error.unwrap_or(CryptoError::Missing))
 }
 
-/// The keys after the answer to our offer; `None` for plain RTP.
-pub(super) fn accept_keys(local: &LocalMedia, ours: &Audio, theirs: &Audio) -> Result<Option<SrtpKeys>, SdpError> {
-    let secure = theirs.profile == Profile::Secure;
-    if ours.crypto.is_empty() {
-        return if secure { Err(SdpError::SrtpOff(Kind::Answer, quote(&theirs.proto))) } else { Ok(None) };
+/// The keys after the answer to our offer.
+pub(super) fn accept_keys(local: &LocalMedia, ours: &Audio, theirs: &Audio) -> Result<Keys<()>, SdpError> {
+    let plain = theirs.profile == Profile::Plain;
+    if ours.crypto.is_empty() && ours.fingerprints.is_empty() {
+        return if plain { Ok(Keys::Plain) } else { Err(SdpError::SrtpOff(Kind::Answer, quote(&theirs.proto))) };
+    }
+    // They answered with keys, so they'll protect: plain RTP from us would be as useless as no call.
+    if !ours.fingerprints.is_empty() {
+        return match accept_dtls(local, theirs) {
+            Ok(dtls) => Ok(Keys::Dtls(dtls)),
+            Err(_) if !speaks_dtls(theirs) && may_be_plain(local, ours) && plain => Ok(Keys::Plain),
+            Err(_) if !speaks_dtls(theirs) => Err(SdpError::DtlsRequired(Kind::Answer, quote(&theirs.proto))),
+            Err(error) => Err(error),
+        };
     }
     let Some(line) = theirs.crypto.first() else {
-        return if secure && theirs.fingerprint {
+        return if speaks_dtls(theirs) && !plain {
             Err(SdpError::Dtls(Kind::Answer))
-        } else if secure {
+        } else if !plain {
             Err(SdpError::Crypto(Kind::Answer, CryptoError::Missing))
-        } else if local.srtp == SrtpPolicy::Required || ours.profile == Profile::Secure {
+        } else if !may_be_plain(local, ours) {
             Err(SdpError::SrtpRequired(Kind::Answer, quote(&theirs.proto)))
         } else {
-            Ok(None)
+            Ok(Keys::Plain)
         };
     };
-    // They answered with a key, so they'll protect: plain RTP from us would be as useless as no call.
     let agreed = line.as_ref().map_err(|error| *error).and_then(|line| {
         let mut offered = ours.crypto.iter().flatten();
         if offered.clone().any(|offered| offered.key == line.key) {
             return Err(CryptoError::SameKey);
         }
         let offered = offered.find(|offered| offered.tag == line.tag && offered.suite == line.suite);
-        keys(local, offered.ok_or(CryptoError::Tag(line.tag))?, line)
+        let offered = offered.ok_or(CryptoError::Tag(line.tag))?;
+        let [asked, answered] = [offered, line].map(|line| line.key.terms());
+        if asked.clear_rtp != answered.clear_rtp {
+            return Err(CryptoError::SessionParameter("UNENCRYPTED_SRTP"));
+        }
+        if asked.clear_rtcp != answered.clear_rtcp {
+            return Err(CryptoError::SessionParameter("UNENCRYPTED_SRTCP"));
+        }
+        keys(local, offered, line)
     });
-    agreed.map(Some).map_err(|error| SdpError::Crypto(Kind::Answer, error))
+    agreed.map(|keys| Keys::Described(keys, ())).map_err(|error| SdpError::Crypto(Kind::Answer, error))
+}
+
+/// Whether our offer leaves it to the other side.
+fn may_be_plain(local: &LocalMedia, ours: &Audio) -> bool {
+    local.srtp != SrtpPolicy::Required && ours.profile == Profile::Plain
 }
 
 /// None of our keys may be theirs, whichever line it stands in: it protects what we send, now or later.
 fn keys(local: &LocalMedia, ours: &CryptoLine, theirs: &CryptoLine) -> Result<SrtpKeys, CryptoError> {
-    if ours.key == theirs.key || local.crypto.iter().any(|ours| ours.key == theirs.key) {
+    if ours.key == theirs.key || local.lines().any(|ours| ours.key == theirs.key) {
         return Err(CryptoError::SameKey);
     }
     Ok(SrtpKeys { suite: theirs.suite, outgoing: ours.key.clone(), incoming: theirs.key.clone() })

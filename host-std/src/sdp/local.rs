@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{CodecFormat, CodecOrder, CryptoLine, DEFAULT_MTU, Direction, LocalIce, SessionId, SrtpPolicy};
+use super::{CodecFormat, CodecOrder, CryptoLine, DEFAULT_MTU, Direction, LocalDtls, LocalIce, SessionId, SrtpPolicy};
 use crate::registry::Registry;
 
 /// What we have and want: the one input of [`offer`](super::offer), [`answer`](super::answer) and
@@ -28,6 +28,14 @@ pub struct LocalMedia {
     /// Our keys, one line a suite, the best first; [`CryptoLine::generate_both`] makes them. A re-offer with the same
     /// lines keeps the keys.
     pub crypto: Vec<CryptoLine>,
+    /// What we have for DTLS-SRTP. With it an offer wants DTLS, and an answer takes DTLS or `crypto`, as the offer has it;
+    /// without it `crypto` alone counts.
+    pub dtls: Option<LocalDtls>,
+    /// Keys for suites that we don't offer but take from an offer, one line a suite, none of those above.
+    pub crypto_answered: Vec<CryptoLine>,
+    /// What an offer may leave unencrypted: `UNENCRYPTED_SRTP` and `UNENCRYPTED_SRTCP` (RFC 4568, 6.3.2). We ask for it
+    /// where the terms of our keys say so.
+    pub unencrypted: Unencrypted,
     /// What we say of ICE; `None`: nothing. It needs `rtcp_mux`.
     pub ice: Option<LocalIce>,
     /// What there is to know of codecs: which formats go together, and the packets they have.
@@ -47,6 +55,27 @@ pub struct LocalMedia {
     pub previous: Option<String>,
 }
 
+impl LocalMedia {
+    /// All keys of ours, those that are offered first.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &CryptoLine> + Clone {
+        self.crypto.iter().chain(&self.crypto_answered)
+    }
+
+    /// As [`lines`](Self::lines), to be changed.
+    pub(crate) fn lines_mut(&mut self) -> impl Iterator<Item = &mut CryptoLine> {
+        self.crypto.iter_mut().chain(&mut self.crypto_answered)
+    }
+}
+
+/// What may go over the network in the clear though SRTP was agreed on. It's authenticated all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unencrypted {
+    /// RTP: everybody on the way can hear the call.
+    pub rtp: bool,
+    /// RTCP: everybody on the way can read how the call is heard.
+    pub rtcp: bool,
+}
+
 impl Default for LocalMedia {
     fn default() -> Self {
         Self {
@@ -57,6 +86,9 @@ impl Default for LocalMedia {
             mtu: DEFAULT_MTU,
             srtp: SrtpPolicy::default(),
             crypto: Vec::new(),
+            dtls: None,
+            crypto_answered: Vec::new(),
+            unencrypted: Unencrypted::default(),
             ice: None,
             registry: Registry::builtin(),
             codec_order: CodecOrder::default(),
@@ -79,6 +111,7 @@ impl fmt::Debug for LocalMedia {
             .field("mtu", &self.mtu)
             .field("srtp", &self.srtp)
             .field("crypto", &self.crypto)
+            .field("dtls", &self.dtls)
             .field("ice", &self.ice)
             .field("streams", &self.streams)
             .field("session", &self.session)

@@ -7,8 +7,9 @@
 //! unless the other side began with one.
 //!
 //! Offer/answer follows RFC 3264, the text RFC 8866, `a=rtcp` RFC 3605, `a=rtcp-mux` RFC 5761, `a=crypto` RFC 4568
-//! (in RTP/SAVP, or beside plain RTP/AVP as RFC 8643 has it), telephone events RFC 4733, Opus RFC 7587 and the static
-//! payload types RFC 3551, ICE RFC 8839 and 8840. What the field does beyond these texts is taken where it's harmless.
+//! (in RTP/SAVP, or beside plain RTP/AVP as RFC 8643 has it), DTLS-SRTP RFC 5763 and 8842, telephone events RFC 4733,
+//! Opus RFC 7587, the static payload types RFC 3551, ICE RFC 8839 and 8840. What the field does beyond these texts is
+//! taken where it's harmless.
 //!
 //! The grammar is the crate `sdp-types`. The crate `sdp` was tried first: it refuses a whole description for one
 //! stream over `UDPTL`, `TCP/BFCP` or `TCP/MSRP` (fax, slides and chat beside a call), where RFC 3264, 6 wants that
@@ -39,6 +40,7 @@ mod answer;
 mod bundle;
 mod common;
 mod crypto;
+mod dtls;
 mod error;
 mod format;
 mod ice;
@@ -64,13 +66,14 @@ pub use agreed::{Negotiated, NegotiatedStream, NegotiatedTransport, Refused};
 pub use answer::answer;
 pub use crypto::{CryptoError, CryptoLine, CryptoSuite};
 pub use dsp_core::guard::srtp::MasterKey;
+pub use dtls::{Fingerprint, FingerprintHash, LocalDtls, NegotiatedDtls};
 pub use error::{Kind, SdpError};
 pub use format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 pub use ice::{
     CandidateKind, CandidateLine, IceCandidate, IceCredentials, LocalIce, MAX_CANDIDATES, NegotiatedIce, NoIce,
     RemoteIce,
 };
-pub use local::{LocalMedia, LocalStream};
+pub use local::{LocalMedia, LocalStream, Unencrypted};
 pub use offer::{Offered, offer, offered};
 pub(crate) use packets::{ip_overhead, offered_ptime_ms};
 pub use resolve::resolved;
@@ -159,10 +162,10 @@ pub enum SrtpPolicy {
     /// Plain RTP only.
     #[default]
     Off,
-    /// SRTP if the other side can, else plain RTP: `a=crypto` beside RTP/AVP (RFC 8643). Whoever can change the
+    /// SRTP if the other side can, else plain RTP: `a=crypto` or `a=fingerprint` beside RTP/AVP (RFC 8643). Whoever can change the
     /// description on its way can take the protection away.
     Offered,
-    /// SRTP or no call: RTP/SAVP.
+    /// SRTP or no call: RTP/SAVP, or UDP/TLS/RTP/SAVPF with DTLS.
     Required,
 }
 
@@ -202,6 +205,13 @@ pub struct SrtpKeys {
     pub outgoing: MasterKey,
     /// What we unprotect with.
     pub incoming: MasterKey,
+}
+
+impl SrtpKeys {
+    /// Bytes that protection adds to each RTP packet that we send.
+    pub(crate) fn growth_bytes(&self) -> usize {
+        self.suite.profile().rtp_tag_bytes() + self.outgoing.terms().mki.map_or(0, |mki| mki.len_bytes())
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use dsp_core::time::PayloadType;
 use sdp_types::Media;
 
 use super::bundle::{self, Description};
+use super::dtls::{OurDtls, speaks_dtls};
 use super::error::{Kind, SdpError};
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 use super::ice;
@@ -64,7 +65,8 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
             events: &events,
             ptime_ms: stream.ptime_ms,
             rtcp_mux: local.rtcp_mux,
-            crypto: if local.srtp == SrtpPolicy::Off { &[] } else { &local.crypto },
+            crypto: if local.srtp == SrtpPolicy::Off || local.dtls.is_some() { &[] } else { &local.crypto },
+            dtls: OurDtls::offered(local),
             ice: local.ice.as_ref(),
         };
         let media = write::audio(local, stream, &ours);
@@ -179,11 +181,13 @@ fn mids(medias: &[Option<&Media>], grouped: bool) -> Vec<Option<String>> {
 fn profile<'a>(local: &LocalMedia, before: Option<&'a Audio>) -> &'a str {
     let keeps = |before: &&Audio| match local.srtp {
         SrtpPolicy::Off => before.profile == Profile::Plain,
-        SrtpPolicy::Offered => true,
+        SrtpPolicy::Offered => before.profile != Profile::Dtls || local.dtls.is_some(),
+        SrtpPolicy::Required if local.dtls.is_some() => speaks_dtls(before),
         SrtpPolicy::Required => before.profile == Profile::Secure || !before.crypto.is_empty(),
     };
     match before.filter(keeps) {
         Some(before) => &before.proto,
+        None if local.srtp == SrtpPolicy::Required && local.dtls.is_some() => "UDP/TLS/RTP/SAVPF",
         None if local.srtp == SrtpPolicy::Required => "RTP/SAVP",
         None => "RTP/AVP",
     }

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::crypto::CryptoSuite;
+use super::SrtpKeys;
+use super::crypto::CryptoLine;
 use super::format::NegotiatedCodec;
 use super::read::Audio;
 use super::{LocalMedia, LocalStream, NegotiatedTransport};
@@ -29,8 +30,8 @@ pub(super) fn packets(
 ) -> (Bounds, Packets) {
     let most = theirs.max_ptime_ms.unwrap_or(60).min(stream.max_ptime_ms).max(10) / 10 * 10;
     let wished = theirs.ptime_ms.unwrap_or(stream.ptime_ms).clamp(10, most) / 10 * 10;
-    let suite = transport.srtp.as_ref().map(|keys| keys.suite);
-    let headers = ip_overhead(transport.remote_rtp.ip()) + RTP_HEADER_BYTES + suite.map_or(0, CryptoSuite::tag_bytes);
+    let growth = transport.srtp.as_ref().map_or(0, SrtpKeys::growth_bytes);
+    let headers = ip_overhead(transport.remote_rtp.ip()) + RTP_HEADER_BYTES + growth;
     let room = usize::from(local.mtu).saturating_sub(headers);
     let (Some(send), Some(receive)) = (send.first(), receive.first()) else {
         let bounds = Bounds { max_ptime_ms: most, payload_bytes: room, headers };
@@ -61,7 +62,7 @@ fn payload_bytes(stream: &LocalStream, codec: &CodecFormat, room: usize) -> usiz
 /// The packet length to ask for before there is another side: that of the best codec, within the MTU.
 pub(crate) fn offered_ptime_ms(local: &LocalMedia, stream: &LocalStream, wished_ms: u32) -> u32 {
     let Some(best) = stream.codecs.first() else { return wished_ms };
-    let tag = local.crypto.iter().map(|line| line.suite.tag_bytes()).max().unwrap_or(0);
+    let tag = local.crypto.iter().map(CryptoLine::growth_bytes).max().unwrap_or(0);
     let room = usize::from(local.mtu).saturating_sub(ip_overhead(local.address) + RTP_HEADER_BYTES + tag);
     local.registry.packets(&Terms::alone(best), wished_ms, payload_bytes(stream, best, room)).ms
 }

@@ -306,16 +306,24 @@ fn refusals_say_why() {
     let crypto = |line: &str| with_media(&format!("m=audio 5004 RTP/SAVP 0\r\na=crypto:{line}\r\n"));
     for (line, message) in [
         (
-            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^31|1:4"),
-            "no usable SRTP key in the offer: master key identifiers (MKI) are not supported",
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^31|1:4;inline:{KEY}|2^31|2:4"),
+            "no usable SRTP key in the offer: several keys in one a=crypto line are not supported",
         ),
         (
             format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} UNENCRYPTED_SRTCP"),
             "no usable SRTP key in the offer: the session parameter is not accepted: UNENCRYPTED_SRTCP",
         ),
         (
+            "1 AES_192_CM_HMAC_SHA1_80 inline:x".into(),
+            "no usable SRTP key in the offer: the crypto suite AES_192_CM_HMAC_SHA1_80 is not supported",
+        ),
+        (
             "1 AES_256_CM_HMAC_SHA1_80 inline:x".into(),
-            "no usable SRTP key in the offer: the crypto suite AES_256_CM_HMAC_SHA1_80 is not supported",
+            "no usable SRTP key in the offer: the key is not base64 of 46 bytes",
+        ),
+        (
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY} KDR=16"),
+            "no usable SRTP key in the offer: the session parameter is not accepted: KDR",
         ),
         (format!("1 {KEY}"), "no usable SRTP key in the offer: the crypto suite is unknown"),
         (

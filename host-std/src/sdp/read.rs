@@ -12,6 +12,7 @@ use dsp_core::time::PayloadType;
 use sdp_types::{Attribute, Media, Session};
 
 use super::crypto::{CryptoError, CryptoLine};
+use super::dtls::{Fingerprint, MAX_FINGERPRINTS, Setup};
 use super::error::{Kind, SdpError, quote};
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 use super::ice::{self, RemoteIce};
@@ -28,6 +29,8 @@ pub(super) enum Profile {
     Plain,
     /// RTP/SAVP, RTP/SAVPF.
     Secure,
+    /// UDP/TLS/RTP/SAVP, UDP/TLS/RTP/SAVPF.
+    Dtls,
 }
 
 /// One `m=audio` line with what the session level adds to it, and the tagged section of its BUNDLE group.
@@ -47,7 +50,11 @@ pub(super) struct Audio {
     pub(super) ptime_ms: Option<u32>,
     pub(super) max_ptime_ms: Option<u32>,
     pub(super) crypto: Vec<Result<CryptoLine, CryptoError>>,
+    /// Whether there is any fingerprint, also one that can't be used.
     pub(super) fingerprint: bool,
+    pub(super) fingerprints: Vec<Fingerprint>,
+    pub(super) setup: Option<Setup>,
+    pub(super) tls_id: Option<String>,
     pub(super) ice: Option<RemoteIce>,
 }
 
@@ -134,7 +141,7 @@ impl Audio {
         let profile = match proto.as_str() {
             "RTP/AVP" | "RTP/AVPF" => Profile::Plain,
             "RTP/SAVP" | "RTP/SAVPF" => Profile::Secure,
-            dtls if dtls.contains("TLS/RTP/") => return Err(SdpError::Dtls(kind)),
+            "UDP/TLS/RTP/SAVP" | "UDP/TLS/RTP/SAVPF" => Profile::Dtls,
             _ => return Err(SdpError::Profile(kind, quote(&media.proto))),
         };
         let connection =
@@ -170,6 +177,13 @@ impl Audio {
             max_ptime_ms: levels.milliseconds("maxptime"),
             crypto: carried.media_values("crypto").map(CryptoLine::parse).collect(),
             fingerprint: carried.has("fingerprint"),
+            fingerprints: carried
+                .nearest("fingerprint")
+                .filter_map(Fingerprint::parse)
+                .take(MAX_FINGERPRINTS)
+                .collect(),
+            setup: carried.value("setup").and_then(Setup::parse),
+            tls_id: carried.value("tls-id").filter(|id| id.len() <= 255).map(str::to_owned),
             ice,
         })
     }
@@ -219,6 +233,14 @@ impl<'a> Levels<'a> {
 
     fn media_values(self, name: &'static str) -> impl Iterator<Item = &'a str> {
         let named = self.media.iter().filter(move |attribute| attribute.attribute == name);
+        named.map(|attribute| attribute.value.as_deref().unwrap_or_default().trim())
+    }
+
+    /// The values of the stream, or if it has none those of the session (RFC 8122, 5).
+    fn nearest(self, name: &'static str) -> impl Iterator<Item = &'a str> {
+        let own = self.media.iter().any(|attribute| attribute.attribute == name);
+        let level = if own { self.media } else { self.session };
+        let named = level.iter().filter(move |attribute| attribute.attribute == name);
         named.map(|attribute| attribute.value.as_deref().unwrap_or_default().trim())
     }
 

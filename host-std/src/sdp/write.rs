@@ -3,6 +3,7 @@
 use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Origin, Session, Time};
 
 use super::crypto::CryptoLine;
+use super::dtls::OurDtls;
 use super::error::SdpError;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
 use super::ice;
@@ -20,6 +21,7 @@ pub(super) struct OurAudio<'a> {
     pub(super) ptime_ms: u32,
     pub(super) rtcp_mux: bool,
     pub(super) crypto: &'a [CryptoLine],
+    pub(super) dtls: Option<OurDtls<'a>>,
     pub(super) ice: Option<&'a LocalIce>,
 }
 
@@ -62,7 +64,7 @@ pub(super) fn check(local: &LocalMedia) -> Result<(), SdpError> {
     }
     if local.srtp != SrtpPolicy::Off {
         let lines = &local.crypto;
-        if lines.is_empty() {
+        if lines.is_empty() && local.dtls.is_none() {
             return wrong("SRTP is wanted without a key");
         }
         if lines.iter().any(|line| line.tag > 999_999_999) {
@@ -135,6 +137,11 @@ pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_
     }
     for line in ours.crypto.iter().filter(|_| tagged) {
         push("crypto", line.to_attribute());
+    }
+    if let Some(OurDtls { local, setup }) = ours.dtls.filter(|_| tagged) {
+        push("fingerprint", local.fingerprint.to_string());
+        push("setup", setup.name().into());
+        push("tls-id", local.tls_id.clone());
     }
     if stream.voip_metrics {
         push("rtcp-xr", "voip-metrics".into());

@@ -24,6 +24,7 @@ mod numbers;
 use std::net::{IpAddr, SocketAddr};
 
 use dsp_core::codec::Adaptation;
+use dsp_core::guard::srtp::KeyAge;
 use dsp_core::process::activity::Activity;
 use dsp_core::receive::Played;
 use dsp_core::streams::budget::Priority;
@@ -85,13 +86,14 @@ impl Call {
     /// doesn't have, [`CallError::Channels`] for one of more channels than two, [`CallError::Sources`] for none or more than
     /// [`MAX_SOURCES`](super::MAX_SOURCES), [`CallError::BufferBytes`] for a budget that doesn't hold a packet of each.
     pub fn new(config: CallConfig) -> Result<Self, CallError> {
+        let srtp_options = config.srtp_options.clone();
         #[cfg(feature = "ice")]
         let ice = if config.path.is_none() { config.ice.clone() } else { IceConfig::default() };
         let (mut local, settings, identity) = config.split()?;
         #[cfg(feature = "ice")]
         let ice = OwnIce::new(ice, &identity, &mut local)?;
         let spare = identity.spare()?;
-        let keys = OwnKeys::new(&identity, &mut local)?;
+        let keys = OwnKeys::new(srtp_options, settings.describes_keys(), &identity, &mut local)?;
         let (streams, refused, stats) = (vec![None], Vec::new(), CallStats::default());
         let (offered, transport, tap) = (None, None, None);
         let digits = Waiting::new(digits::WAITING);
@@ -197,6 +199,12 @@ impl Call {
     /// [`CallError::Randomness`].
     pub fn rekey(&mut self) -> Result<(), CallError> {
         self.keys.renew(&mut self.local)
+    }
+
+    /// How far the SRTP keys have got through their lifetimes. Once they are due a new offer is needed, from either side:
+    /// ours has fresh keys then. When they are over, nothing passes any more, and [`should_end`](Self::should_end) says so.
+    pub fn key_age(&self) -> KeyAge {
+        self.transport.as_ref().map_or(KeyAge::Fresh, Transport::key_age)
     }
 
     /// A guard of your own from now on: its keys have come. Call it once the call is agreed on; whether it was.
@@ -382,6 +390,9 @@ impl Call {
     pub fn hang_up(&mut self) {
         for index in 0..self.streams.len() {
             self.leave(index);
+        }
+        if let Some(transport) = &mut self.transport {
+            transport.close();
         }
     }
 

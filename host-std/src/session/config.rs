@@ -16,14 +16,17 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
 use super::capture::CaptureConfig;
+#[cfg(feature = "dtls")]
+use super::certificate::{Certificate, Keying};
 use super::digits::ToneDetection;
 #[cfg(feature = "ice")]
 use super::ice::IceConfig;
+use super::keys::SrtpOptions;
 use super::own::{OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 use super::stream::{self, MAX_SOURCES, PACKET_BYTES, Sound};
 use super::{CallError, Latching};
 use crate::registry::{CodecFormat, Registry};
-use crate::sdp::{self, DEFAULT_MTU, LocalMedia, LocalStream, SrtpPolicy};
+use crate::sdp::{self, CryptoSuite, DEFAULT_MTU, LocalMedia, LocalStream, SrtpPolicy};
 
 /// The random names and numbers of one side of a call (RFC 3550 5.1: SSRC, first sequence number and timestamp).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +43,8 @@ pub struct Identity {
     pub cname: String,
     /// Seed of the RTCP intervals.
     pub seed: u32,
-    /// SRTP key and salt of each suite offered. `None`: from the operating system.
-    pub(super) keys: Option<[MasterKey; 2]>,
+    /// The first SRTP key of each suite. `None`: from the operating system.
+    pub(super) keys: Option<Vec<(CryptoSuite, MasterKey)>>,
 }
 
 impl Identity {
@@ -62,12 +65,18 @@ impl Identity {
     pub fn seeded(seed: u64) -> Self {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let (first, second) = (random.next_u64(), random.next_u64());
-        let mut key = || {
-            let mut key = Zeroizing::new([0; MasterKey::LEN]);
-            random.fill_bytes(&mut *key);
-            MasterKey::from_bytes(&key)
+        // The suites that came later have numbers of their own, so that what a seed stands for stays what it was.
+        let mut later = Xoshiro256PlusPlus::seed_from_u64(!seed);
+        let key = |suite: CryptoSuite| {
+            let (random, bytes) = match suite {
+                CryptoSuite::AesCm128HmacSha1_80 | CryptoSuite::AesCm128HmacSha1_32 => (&mut random, MasterKey::LEN),
+                _ => (&mut later, suite.profile().master_bytes()),
+            };
+            let mut key = Zeroizing::new([0; MasterKey::LONGEST]);
+            random.fill_bytes(&mut key[..bytes]);
+            Some((suite, MasterKey::of(suite.profile(), &key[..bytes]).ok()?))
         };
-        let keys = Some([key(), key()]);
+        let keys = Some(CryptoSuite::ALL.into_iter().filter_map(key).collect());
         Self { keys, ..Self::from_words([first, second, random.next_u64(), random.next_u64()]) }
     }
 
@@ -217,6 +226,14 @@ pub struct CallConfig {
     pub mtu: u16,
     /// How much we want SRTP.
     pub srtp: SrtpPolicy,
+    /// Where SRTP's keys come from.
+    #[cfg(feature = "dtls")]
+    pub keying: Keying,
+    /// The certificate that we show in DTLS. `None`: one for this call alone.
+    #[cfg(feature = "dtls")]
+    pub certificate: Option<Certificate>,
+    /// Which suites are offered and taken, and on what terms.
+    pub srtp_options: SrtpOptions,
     /// ICE: which addresses are used is found out by checks, where the other side speaks it too. It needs `rtcp_mux`, and is
     /// off with a `path` of your own.
     #[cfg(feature = "ice")]
@@ -304,6 +321,11 @@ impl CallConfig {
             ptime_ms: 20,
             mtu: DEFAULT_MTU,
             srtp: SrtpPolicy::Required,
+            #[cfg(feature = "dtls")]
+            keying: Keying::default(),
+            #[cfg(feature = "dtls")]
+            certificate: None,
+            srtp_options: SrtpOptions::default(),
             #[cfg(feature = "ice")]
             ice: IceConfig::default(),
             latching: Latching::default(),
@@ -350,6 +372,12 @@ impl CallConfig {
             ptime_ms,
             mtu,
             srtp,
+            #[cfg(feature = "dtls")]
+            keying,
+            #[cfg(feature = "dtls")]
+            certificate,
+            // Those the keys are made by.
+            srtp_options: _,
             // Its candidates are looked for by what has it.
             #[cfg(feature = "ice")]
                 ice: _,
@@ -393,7 +421,21 @@ impl CallConfig {
             streams: Vec::new(),
             ..LocalMedia::default()
         };
+        #[cfg(feature = "dtls")]
+        let certificate = match keying {
+            Keying::Described => None,
+            _ if srtp == SrtpPolicy::Off => None,
+            Keying::Dtls | Keying::Either => Some(certificate.map_or_else(Certificate::generate, Ok)?),
+        };
+        #[cfg(feature = "dtls")]
+        if let Some(certificate) = &certificate {
+            local.dtls = Some(certificate.local()?);
+        }
         let settings = Settings {
+            #[cfg(feature = "dtls")]
+            certificate,
+            #[cfg(feature = "dtls")]
+            keying,
             bind,
             sound: sound.map(Sound::checked).transpose()?,
             comfort_noise,
@@ -427,6 +469,11 @@ impl CallConfig {
 
 /// What of a call's configuration is not said in a description.
 pub(super) struct Settings {
+    /// Where DTLS is spoken.
+    #[cfg(feature = "dtls")]
+    pub(super) certificate: Option<Certificate>,
+    #[cfg(feature = "dtls")]
+    pub(super) keying: Keying,
     pub(super) bind: Option<IpAddr>,
     pub(super) sound: Option<Sound>,
     pub(super) comfort_noise: bool,
@@ -455,6 +502,14 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// Whether descriptions may have keys.
+    pub(super) fn describes_keys(&self) -> bool {
+        #[cfg(feature = "dtls")]
+        return self.keying != Keying::Dtls;
+        #[cfg(not(feature = "dtls"))]
+        true
+    }
+
     /// One stream more, with these codecs.
     ///
     /// # Errors

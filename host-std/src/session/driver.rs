@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration as StdDuration;
 
 use dsp_core::front::{FrontError, Latency, Step};
+use dsp_core::guard::srtp::KeyAge;
 use dsp_core::process::level::Level;
 use dsp_core::send::KeyPress;
 use dsp_core::time::{Duration, Instant};
@@ -24,7 +25,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
 use super::{
-    Call, CallDigit, CallError, CallTone, CaptureStep, Channel, EchoStatus, Ending, HostFront, Missed, Transmit,
+    Call, CallDigit, CallError, CallTone, CaptureStep, Channel, EchoStatus, Ending, HandshakeFailure, HostFront,
+    Missed, Transmit,
 };
 use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
 
@@ -121,6 +123,10 @@ pub enum Ended {
     Bye,
     /// Nothing came of the other side for so long ([`Ending::Silence`]).
     Silence(Duration),
+    /// There are no keys, and will be none ([`Ending::Handshake`]).
+    Handshake(HandshakeFailure),
+    /// The SRTP keys are used up ([`Ending::KeysOver`]).
+    KeysOver,
     /// No pair of addresses was found that packets could take ([`Ending::ChecksFailed`]).
     ChecksFailed,
     /// The other side has not answered for 30 s that it wants to be sent to ([`Ending::ConsentGone`]).
@@ -259,7 +265,7 @@ impl Driver {
         let _ = sound.device.gaps();
         running.drain(Missed::Early);
         // `spent`: on datagrams since the last tick.
-        let (mut tick, mut spent) = (0u64, StdDuration::ZERO);
+        let (mut tick, mut spent, mut key_age) = (0u64, StdDuration::ZERO, KeyAge::Fresh);
         let period = f64::from(TICK_MS) / 1_000.0 / (1.0 + drift_ppm * 1e-6);
         let ended = loop {
             let next = begin + StdDuration::from_secs_f64(tick as f64 * period);
@@ -308,12 +314,19 @@ impl Driver {
                     if sound.device.has_failed() {
                         break Ended::SoundFailed;
                     }
+                    let age = running.call.key_age();
+                    if age == KeyAge::Due && key_age == KeyAge::Fresh {
+                        tracing::warn!("an SRTP key is nearly used up: a new offer is needed, or the call will end");
+                    }
+                    key_age = age;
                     if tick.is_multiple_of(STATUS_EVERY) {
                         let _ = status.send(running.status(&mut sound, begin));
                     }
                     match running.call.should_end(clock.now()) {
                         Some(Ending::Goodbye) => break Ended::Bye,
                         Some(Ending::Silence(silence)) => break Ended::Silence(silence),
+                        Some(Ending::Handshake(failure)) => break Ended::Handshake(failure),
+                        Some(Ending::KeysOver) => break Ended::KeysOver,
                         Some(Ending::ChecksFailed) => break Ended::ChecksFailed,
                         Some(Ending::ConsentGone) => break Ended::ConsentGone,
                         None => {}

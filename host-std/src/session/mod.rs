@@ -8,6 +8,8 @@ mod announcement;
 mod call;
 mod canceller;
 mod capture;
+#[cfg(feature = "dtls")]
+mod certificate;
 mod config;
 mod denoiser;
 mod digits;
@@ -50,6 +52,8 @@ pub(crate) fn ticks_samples(rate_hz: u32, tick: u64, count: u64) -> usize {
 pub use call::Call;
 pub use canceller::{EchoSettings, HostEcho};
 pub use capture::{CaptureConfig, CaptureStep, HostBlock, HostOwn, HostParts};
+#[cfg(feature = "dtls")]
+pub use certificate::{Certificate, CertificateError, Keying};
 pub use config::{CallConfig, Identity};
 pub use denoiser::HostNoise;
 pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, DigitsWait, ToneDetection, sign};
@@ -57,11 +61,13 @@ pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
 #[cfg(feature = "ice")]
 pub use ice::{IceConfig, IceMode};
+pub use keys::SrtpOptions;
 pub use metering::{CallSound, Fault, Finding, Place};
 #[cfg(feature = "nnnoiseless")]
 pub use neural_noise::NeuralNoise;
 pub use outcome::{
-    CallError, CallStats, Channel, Directions, Ending, IcePair, IceState, IceStats, Incoming, Missed, Transmit,
+    CallError, CallStats, Channel, Directions, Ending, HandshakeFailure, IcePair, IceState, IceStats, Incoming, Missed,
+    Protection, Transmit,
 };
 pub use own::{
     BoxedBlock, BoxedFloatBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use dsp_core::codec::CodecInfo;
 use dsp_core::front::FrontError;
 use dsp_core::guard::GuardError;
-use dsp_core::guard::srtp::KeyError;
+use dsp_core::guard::srtp::{KeyError, SrtpProfile};
 use dsp_core::process::resample::ResampleError;
 use dsp_core::quality::BurstStats;
 use dsp_core::receive::{self, DelayChoice, ReceiveError, Received, ReceiverStats};
@@ -14,6 +14,8 @@ use dsp_core::streams::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
 use dsp_core::wire::rtcp::VoipMetrics;
 
+#[cfg(feature = "dtls")]
+use super::certificate::CertificateError;
 use super::digits::DigitStats;
 use super::metering::{self, CallSound, Finding};
 use crate::sdp::{CandidateKind, SdpError};
@@ -41,6 +43,9 @@ pub enum CallError {
     Randomness(getrandom::Error),
     /// The SRTP keys that the SDP came to can't be used in this call.
     Keys(KeyError),
+    /// There is no certificate for DTLS.
+    #[cfg(feature = "dtls")]
+    Certificate(CertificateError),
     /// This source has already sent under the SRTP key in use.
     SourceReturns(Ssrc),
     /// The registry doesn't have this codec.
@@ -100,6 +105,8 @@ impl std::fmt::Display for CallError {
             Self::Sender(_) => write!(f, "the sender can't be set up"),
             Self::Randomness(_) => write!(f, "the operating system has no randomness"),
             Self::Keys(_) => write!(f, "the SRTP keys can't be agreed on"),
+            #[cfg(feature = "dtls")]
+            Self::Certificate(_) => write!(f, "there is no certificate for DTLS"),
             Self::SourceReturns(ssrc) => write!(f, "the source {:08x} has already sent under this key", ssrc.0),
             Self::Codec(name) => write!(f, "no codec {name} in this build"),
             Self::NoOffer => write!(f, "an answer without an offer"),
@@ -146,6 +153,8 @@ impl std::error::Error for CallError {
             Self::Sender(error) => Some(error),
             Self::Randomness(error) => Some(error),
             Self::Keys(error) => Some(error),
+            #[cfg(feature = "dtls")]
+            Self::Certificate(error) => Some(error),
             Self::Front(error) => Some(error),
             Self::Conversion(error) => Some(error),
             Self::SourceReturns(_)
@@ -160,6 +169,13 @@ impl std::error::Error for CallError {
             | Self::OwnDecoder { .. }
             | Self::Channels { .. } => None,
         }
+    }
+}
+
+#[cfg(feature = "dtls")]
+impl From<CertificateError> for CallError {
+    fn from(error: CertificateError) -> Self {
+        Self::Certificate(error)
     }
 }
 
@@ -227,10 +243,54 @@ pub enum Ending {
     Goodbye,
     /// Nothing came of the other side for so long: [`after_silence`](super::CallConfig::after_silence).
     Silence(Duration),
+    /// There are no keys, and will be none: nothing can be said or heard.
+    Handshake(HandshakeFailure),
+    /// The lifetime of an SRTP key is over and no new offer brought another ([`Call::key_age`](super::Call::key_age)): nothing
+    /// passes any more.
+    KeysOver,
     /// Nothing that was sent to was found to answer ([`IceState::Failed`]).
     ChecksFailed,
     /// The other side has not answered for 30 s that it wants to be sent to ([`IceState::ConsentGone`]).
     ConsentGone,
+}
+
+/// Why a DTLS handshake came to no keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HandshakeFailure {
+    /// The other side's certificate is not the one whose fingerprint its description has: somebody may stand between.
+    Fingerprint,
+    /// It was not over after 30 s.
+    Timeout,
+    /// It knows no way to protect RTP that we know.
+    NoSrtp,
+    /// It ended in errors again and again.
+    Broken,
+}
+
+impl std::fmt::Display for HandshakeFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Fingerprint => "the other side's certificate is not the one that its description names",
+            Self::Timeout => "the DTLS handshake was not over after 30 s",
+            Self::NoSrtp => "the DTLS handshake came to no protection of RTP that both sides know",
+            Self::Broken => "the DTLS handshake ended in errors",
+        })
+    }
+}
+
+/// How a call's packets are protected now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protection {
+    /// Not at all: plain RTP was agreed on.
+    Plain,
+    /// Keys are waited for: nothing is sent, and nothing that comes is believed.
+    Waiting,
+    /// By SRTP with this profile.
+    Srtp(SrtpProfile),
+    /// By a guard of the user's own.
+    Own,
 }
 
 /// How the connectivity checks of a call go (ICE, RFC 8445).

@@ -14,6 +14,7 @@ mod canned;
 mod chain;
 #[path = "../../src/chained.rs"]
 mod chained;
+mod ciphers;
 mod echo;
 #[path = "../../src/echoed.rs"]
 mod echoed;
@@ -127,6 +128,7 @@ fn main() -> ! {
         print("echo first", echoed::small(echoed::FIRST_BLOCKS, || 0).hash);
         print("noise first", chained::noise(echoed::FIRST_BLOCKS, || 0).hash);
     }
+    ciphers::measure();
     // Two seconds take too long where floats are emulated.
     if cfg!(target_abi = "eabihf") {
         echo::measure();

@@ -1,6 +1,7 @@
 //! Whole calls in virtual time: what is said is heard, through offers, keys, streams and parts of a user's own.
 
 mod digits;
+mod dtls;
 mod fates;
 mod goodbye;
 mod ice;

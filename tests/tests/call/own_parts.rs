@@ -34,7 +34,7 @@ fn agreed(configs: [CallConfig; 2]) -> [Call; 2] {
 /// SRTP under keys that no description names.
 fn srtp(side: usize) -> BoxedGuard {
     let key = |side: usize| MasterKey::from_bytes(&[side as u8 + 1; MasterKey::LEN]);
-    Box::new(Srtp::<4>::new(SrtpProfile::AesCm128HmacSha1_80, &key(side), &key(1 - side)))
+    Box::new(Srtp::<4>::new(SrtpProfile::AesCm128HmacSha1_80, &key(side), &key(1 - side)).unwrap())
 }
 
 /// What both sides send within a tick, and what became of it.

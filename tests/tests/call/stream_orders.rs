@@ -119,7 +119,7 @@ impl Pair {
                 while let Some(transmit) = self.calls[side].transmit(self.now, &mut buffer) {
                     let bytes = &mut buffer[..transmit.len];
                     if let Some(keys) = &self.calls[side].negotiated_transport().unwrap().srtp {
-                        assert!(self.books.enter(keys.outgoing.as_bytes(), keys.suite.profile(), bytes));
+                        assert!(self.books.enter(&keys.outgoing, keys.suite.profile(), bytes));
                     }
                     sent += 1;
                     if lost == 0 || sent % lost != 0 {

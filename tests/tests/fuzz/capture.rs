@@ -67,7 +67,8 @@ fn seeds() -> Vec<Vec<u8>> {
     });
     seeds.push(pcap_of(101, &pieces.collect::<Vec<_>>()));
     let mut sender: Srtp<1> =
-        Srtp::new(SrtpProfile::AesCm128HmacSha1_80, &MasterKey::from_bytes(&[9; 30]), &MasterKey::from_bytes(&[1; 30]));
+        Srtp::new(SrtpProfile::AesCm128HmacSha1_80, &MasterKey::from_bytes(&[9; 30]), &MasterKey::from_bytes(&[1; 30]))
+            .unwrap();
     let secured = packets.iter().map(|packet| {
         let (mut bytes, length) = (packet.bytes.clone(), packet.bytes.len());
         bytes.resize(length + sender.max_growth(), 0);

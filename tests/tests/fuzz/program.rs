@@ -49,7 +49,7 @@ fn wav(samples: usize) -> Vec<u8> {
 /// The same packets, protected with a key.
 fn protect(mut packets: Vec<Packet>, key: &[u8; 30]) -> Vec<Packet> {
     let key = MasterKey::from_bytes(key);
-    let mut srtp = Srtp::<1>::new(SrtpProfile::AesCm128HmacSha1_80, &key, &key);
+    let mut srtp = Srtp::<1>::new(SrtpProfile::AesCm128HmacSha1_80, &key, &key).unwrap();
     for packet in &mut packets {
         let len = packet.bytes.len();
         packet.bytes.resize(len + srtp.max_growth(), 0);

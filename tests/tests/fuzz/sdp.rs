@@ -10,7 +10,8 @@ use bolero::check;
 use host_std::registry::{Registry, Terms};
 use host_std::sdp::{
     CandidateKind, CodecFormat, CryptoLine, CryptoSuite, IceCandidate, IceCredentials, LocalIce, LocalMedia,
-    LocalStream, MAX_CANDIDATES, MAX_STREAMS, MasterKey, Negotiated, SdpError, SrtpPolicy, accept, answer, offer,
+    LocalStream, MAX_CANDIDATES, MAX_STREAMS, MasterKey, Negotiated, SdpError, SrtpPolicy, Unencrypted, accept, answer,
+    offer,
 };
 
 /// A description with a bit of everything.
@@ -112,6 +113,11 @@ const PIECES: [&str; 34] = [
     "c=IN IP4 0.0.0.0\r\n",
     "a=",
     "a=rtpmap:",
+    "a=crypto:3 AEAD_AES_256_GCM inline:AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=|2^20|1:4\r\n",
+    " UNENCRYPTED_SRTCP",
+    " KDR=1",
+    "|1:4",
+    "|2^20",
     "|",
     ";",
     "\0",
@@ -135,6 +141,12 @@ fn local(srtp: SrtpPolicy, streams: usize) -> LocalMedia {
         ],
         srtp,
         crypto: vec![key(1, CryptoSuite::AesCm128HmacSha1_80), key(2, CryptoSuite::AesCm128HmacSha1_32)],
+        crypto_answered: vec![CryptoLine {
+            tag: 3,
+            suite: CryptoSuite::AeadAes256Gcm,
+            key: MasterKey::of(CryptoSuite::AeadAes256Gcm.profile(), &[7; 44]).unwrap(),
+        }],
+        unencrypted: Unencrypted { rtp: false, rtcp: true },
         ..Default::default()
     }
 }

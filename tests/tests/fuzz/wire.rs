@@ -10,9 +10,14 @@ use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Ssrc};
 use dsp_core::tone::EventCode;
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::event::{TelephoneEvent, Tone};
+use dsp_core::wire::extension::{
+    AbsoluteSendTime, AudioLevel, ElementForm, ElementWriter, mixer_levels, transport_sequence,
+};
 use dsp_core::wire::red::{MAX_REDUNDANT_BLOCKS, RedBlock, RedPayload, RedundancyHistory, write_red};
-use dsp_core::wire::rtcp::{Compound, CompoundRule, CompoundWriter, Packet, VoipMetrics, Xr, XrBlock};
-use dsp_core::wire::rtp::{RtpHeader, RtpPacket};
+use dsp_core::wire::rtcp::{
+    Compound, CompoundRule, CompoundWriter, Feedback, FeedbackMessage, Packet, VoipMetrics, Xr, XrBlock,
+};
+use dsp_core::wire::rtp::{RtpExtension, RtpHeader, RtpPacket};
 
 /// Makes most inputs pass the version check, which random bytes do once in four.
 fn with_version(bytes: &[u8]) -> Vec<u8> {
@@ -74,10 +79,82 @@ fn read_all(compound: Compound<'_>) {
             Packet::Bye(bye) => assert!(bye.ssrcs().count() <= 31 && bye.reason().is_none_or(|text| text.len() <= 255)),
             Packet::App(app) => assert!(app.subtype() <= 31 && app.data().len() % 4 == 0),
             Packet::Xr(xr) => read_blocks(&xr),
+            Packet::Feedback(feedback) => read_feedback(&feedback),
             Packet::Unknown { body, .. } => assert!(body.len() % 4 == 0),
             other => panic!("{other:?} is not read here"),
         }
     }
+}
+
+/// Reads a feedback message, and writes it again to what reads the same.
+fn read_feedback(feedback: &Feedback<'_>) {
+    match &feedback.message {
+        FeedbackMessage::Nack(nacks) => assert!(nacks.lost().count() > 0),
+        FeedbackMessage::FullIntra(intra) => assert!(intra.requests().len() > 0),
+        FeedbackMessage::MaximumBitRate(rate) => {
+            assert!(rate.sources().len() <= 255);
+            let _ = rate.bit_rate();
+        }
+        FeedbackMessage::Transport(transport) => assert_eq!(transport.arrivals().count(), transport.packets()),
+        FeedbackMessage::PictureLoss | FeedbackMessage::Other { .. } => {}
+        other => panic!("{other:?} is not read here"),
+    }
+    let mut out = vec![0; 300_000];
+    let mut writer = CompoundWriter::new(&mut out);
+    writer.feedback(feedback).unwrap();
+    let len = writer.finish();
+    let compound = Compound::parse(&out[..len], CompoundRule::ReducedSize).unwrap();
+    assert_eq!(compound.packets().next(), Some(Ok(Packet::Feedback(*feedback))));
+}
+
+/// Feedback of all formats that are known, its times and counts as they come.
+#[test]
+fn fuzz_rtcp_feedback() {
+    bolero::check!().for_each(|input: &[u8]| {
+        for body in input.chunks(61) {
+            let (packet_type, format) = [(205, 1), (205, 15), (206, 1), (206, 4), (206, 15), (206, 3)][body.len() % 6];
+            let remb = packet_type == 206 && format == 15;
+            let words = body.len() / 4;
+            let mut packet = vec![0x80 | format, packet_type, 0, (words + 2 + usize::from(remb)) as u8];
+            packet.extend([0, 0, 0, 1, 0, 0, 0, 2]);
+            packet.extend_from_slice(if remb { b"REMB" } else { b"" });
+            packet.extend(&body[..4 * words]);
+            if format == 15 && !remb && words > 2 {
+                // As many packets as chunks of runs make likely.
+                packet[14] = 0;
+            }
+            let compound = Compound::parse(&packet, CompoundRule::ReducedSize).unwrap();
+            if let Some(Ok(Packet::Feedback(feedback))) = compound.packets().next() {
+                read_feedback(&feedback);
+            }
+        }
+    });
+}
+
+/// Elements of a header extension: bounded by its data, and written again to what reads the same.
+#[test]
+fn fuzz_rtp_extension() {
+    bolero::check!().for_each(|input: &[u8]| {
+        for (profile, form) in
+            [(0xbede, ElementForm::OneByte), (0x1000, ElementForm::TwoByte), (0x1234, ElementForm::OneByte)]
+        {
+            let data = &input[..input.len() / 4 * 4];
+            let extension = RtpExtension { profile, data };
+            let elements: Vec<_> = extension.elements().collect();
+            assert!(elements.len() <= data.len() && (profile != 0x1234 || elements.is_empty()));
+            let mut out = vec![0; data.len()];
+            let mut writer = ElementWriter::new(form, &mut out);
+            for element in &elements {
+                writer.push(element.id, element.data).unwrap();
+                let _ = (AudioLevel::parse(element.data), AbsoluteSendTime::parse(element.data));
+                let _ = transport_sequence(element.data);
+                assert_eq!(mixer_levels(element.data).len(), element.data.len());
+            }
+            if let Some(again) = writer.finish() {
+                assert!(again.elements().eq(elements));
+            }
+        }
+    });
 }
 
 fn read_blocks(xr: &Xr<'_>) {

@@ -14,8 +14,8 @@ use host_std::replay::{
     CaptureReport, Cause, Keys, Loss, PayloadFormat, PayloadMap, ReplayConfig, ReplayError, StreamReport, replay,
     replay_bytes,
 };
-use host_std::sdp::SrtpPolicy;
-use host_std::session::{Call, CallConfig, Identity};
+use host_std::sdp::{CryptoSuite, SrtpPolicy};
+use host_std::session::{Call, CallConfig, Identity, SrtpOptions};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
 use media_core_tests::captures::{BEGIN_US, Link, Packet, Times, call, hum, pcap, pcapng, rtp, rtpdump};
@@ -395,12 +395,23 @@ fn fields_of_the_json_are_those_of_the_documentation() {
 
 /// A call in virtual time whose packets repeat `redundancy` before them, its capture with keys as `demo` writes them, and what each side heard.
 fn recorded(codec: &CodecFormat, redundancy: u8, network: NetworkConfig) -> (Vec<u8>, Keys, [Vec<i16>; 2]) {
+    recorded_under(CryptoSuite::AesCm128HmacSha1_80, codec, redundancy, network)
+}
+
+/// The same under this suite.
+fn recorded_under(
+    suite: CryptoSuite,
+    codec: &CodecFormat,
+    redundancy: u8,
+    network: NetworkConfig,
+) -> (Vec<u8>, Keys, [Vec<i16>; 2]) {
     let addresses: [SocketAddr; 2] = [FROM.parse().unwrap(), TO.parse().unwrap()];
     let calls = [0, 1].map(|side| {
         let config = CallConfig {
             codecs: vec![codec.clone()],
             redundancy,
             srtp: SrtpPolicy::Required,
+            srtp_options: SrtpOptions::only([suite]),
             wall_clock: NtpTime::from_unix_micros(BEGIN_US),
             ..CallConfig::with_identity(addresses[side].port(), Identity::seeded(side as u64 + 1))
         };
@@ -470,6 +481,19 @@ fn an_encrypted_call_is_heard_again() {
         let wrong = Keys::new(&[wrong]).unwrap();
         let error = replay_bytes("call.pcap", &capture, &wrong, &ReplayConfig::default()).unwrap_err().to_string();
         assert!(error.contains("refused by SRTP with these keys"), "{error}");
+    }
+}
+
+#[test]
+fn a_call_under_each_suite_is_heard_again() {
+    for suite in CryptoSuite::ALL {
+        let (capture, keys, _) = recorded_under(suite, &CodecFormat::pcmu(), 0, NetworkConfig::default());
+        let report = replay_bytes("call.pcap", &capture, &keys, &ReplayConfig::default()).unwrap();
+        assert_eq!((report.streams.len(), report.capture.refused_packets), (2, 0), "{suite:?}");
+        for stream in &report.streams {
+            assert_eq!(stream.protection, suite.name());
+            assert!(stream.numbers.received > 550 && stream.numbers.lost == 0, "{suite:?}: {}", stream.numbers.name);
+        }
     }
 }
 
@@ -555,7 +579,8 @@ fn a_capture_from_the_middle_of_an_encrypted_call_is_opened() {
     use dsp_core::time::Ssrc;
 
     let key = MasterKey::from_bytes(&[9; 30]);
-    let mut sender: Srtp<1> = Srtp::new(SrtpProfile::AesCm128HmacSha1_32, &key, &MasterKey::from_bytes(&[1; 30]));
+    let mut sender: Srtp<1> =
+        Srtp::new(SrtpProfile::AesCm128HmacSha1_32, &key, &MasterKey::from_bytes(&[1; 30])).unwrap();
     // Twelve times round: four and a half hours of 20 ms packets before the capture began.
     sender.resume_outgoing(Ssrc(0xfeed_beef), 12 << 16 | 65_400, 0).unwrap();
     let mut packets = call(200, FROM, TO);
@@ -580,9 +605,11 @@ fn a_capture_from_the_middle_of_an_encrypted_call_is_opened() {
     assert!(report.streams[0].side.heard == plain.streams[0].side.heard);
 
     let short = KeyLine { key_and_salt: vec![9; 16], ..line.clone() };
-    assert!(Keys::new(&[short]).is_err_and(|error| error.to_string().contains("30 bytes, not 16")));
-    let gcm = KeyLine { suite: "AEAD_AES_128_GCM".into(), ..line };
-    assert!(Keys::new(&[gcm]).is_err_and(|error| error.to_string().contains("no SRTP suite AEAD_AES_128_GCM")));
+    assert!(Keys::new(&[short]).is_err_and(|error| error.to_string().contains("30 bytes with its salt, not 16")));
+    let gcm = KeyLine { suite: "AEAD_AES_128_GCM".into(), ..line.clone() };
+    assert!(Keys::new(&[gcm]).is_err_and(|error| error.to_string().contains("28 bytes with its salt, not 30")));
+    let f8 = KeyLine { suite: "F8_128_HMAC_SHA1_80".into(), ..line };
+    assert!(Keys::new(&[f8]).is_err_and(|error| error.to_string().contains("no SRTP suite F8_128_HMAC_SHA1_80")));
 }
 
 #[test]

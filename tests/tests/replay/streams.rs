@@ -26,7 +26,7 @@ fn play(packets: &[Packet], keys: &Keys, map: &str) -> CaptureReport {
 /// The same packets under SRTP with a key made of this byte.
 fn protected(packets: &[Packet], key: u8) -> Vec<Packet> {
     let (key, other) = (MasterKey::from_bytes(&[key; 30]), MasterKey::from_bytes(&[1; 30]));
-    let mut sender: Srtp<1> = Srtp::new(SrtpProfile::AesCm128HmacSha1_80, &key, &other);
+    let mut sender: Srtp<1> = Srtp::new(SrtpProfile::AesCm128HmacSha1_80, &key, &other).unwrap();
     let protect = |packet: &Packet| {
         let (mut bytes, length) = (packet.bytes.clone(), packet.bytes.len());
         bytes.resize(length + sender.max_growth(), 0);

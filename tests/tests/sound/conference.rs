@@ -1,7 +1,9 @@
 //! A room of real calls over bad networks: who hears whom. And what is kept of a call: recorded, and forked to a second one.
 
 use std::num::NonZeroU16;
+use std::sync::{Arc, Mutex};
 
+use dsp_core::receive::Played;
 use dsp_core::time::{Duration, Instant};
 use host_std::opus::OpusEncoderConfig;
 use host_std::opus_file::OpusFile;
@@ -13,7 +15,7 @@ use host_std::record::rtp_fork::{RtpFork, RtpForkConfig};
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::room::{Room, RoomConfig, TICK_MS};
 use host_std::sdp::SrtpPolicy;
-use host_std::session::{Call, CallConfig, Channel, Identity};
+use host_std::session::{Call, CallConfig, Channel, Identity, Tap};
 use host_std::simulate::callers::{Arrived, Caller, Carrier, Side, SimulatedLines, tick};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
@@ -137,7 +139,7 @@ fn rms(pcm: &[i16]) -> f64 {
 /// loses packets, and all others hear each of them.
 #[test]
 fn none_of_twenty_hears_himself() {
-    const SLOT_MS: u64 = 500;
+    const SLOT_MS: u64 = 800;
     let count = 20;
     let mut room = Room::new(RoomConfig { sample_rate_hz: ROOM_HZ, capacity: count, loudest: None }).unwrap();
     let mut callers = callers(count, &room, |_| (Instant::ZERO, None), 1);
@@ -177,7 +179,7 @@ fn none_of_twenty_hears_himself() {
         let (own, others) = (gain(talker, talker), gain((talker + 7) % count, talker));
         println!("{talker}: {own:.4} of his own, another hears {others:.2}");
         // Two packets of fifteen may be lost.
-        assert!(others > 0.4, "{talker} is heard: {others}");
+        assert!(others > 0.2, "{talker} is heard: {others}");
         assert!(own < 0.02, "{talker} hears himself: {own}");
     }
 }
@@ -210,6 +212,7 @@ fn who_joins_and_leaves_in_the_middle_of_a_tone_is_no_click() {
             steps.max().unwrap_or(0)
         };
         let steady = edge(&heard[samples(1_800, 16_000)..samples(2_300, 16_000)]);
+        assert!(steady < 1_800, "{format:?}: a tone has no edge of {steady}");
         assert!(rms(&heard[samples(1_800, 16_000)..samples(2_300, 16_000)]) > 5_000.0, "{format:?}: he is heard");
         assert!(rms(&heard[samples(2_900, 16_000)..]) < 30.0, "{format:?}: he has left");
         let (joins, leaves) = (&heard[..samples(1_800, 16_000)], &heard[samples(2_300, 16_000)..]);
@@ -327,11 +330,35 @@ fn delay_ms(other: &[i16], sound: &[i16]) -> f64 {
     best as f64 / 16.0
 }
 
+/// One channel of two.
+fn pcm_of(pcm: &[i16], channel: usize) -> Vec<i16> {
+    pcm.iter().skip(channel).step_by(2).copied().collect()
+}
+
+/// All that a call plays.
+struct Heard(Arc<Mutex<Vec<i16>>>);
+
+impl Tap for Heard {
+    fn played(&mut self, _: Instant, _: usize, _: &Played, pcm: &[i16]) {
+        self.0.lock().unwrap().extend_from_slice(pcm);
+    }
+}
+
+/// By how many ms `recorded` lies apart from where `heard` has it, which begins 30 ms before; of the same samples.
+fn apart_ms(heard: &[i16], recorded: &[i16]) -> f64 {
+    let differ = |at: usize| heard[at..].iter().zip(recorded).filter(|(a, b)| a != b).count();
+    let best = (0..960).min_by_key(|&at| differ(at)).unwrap();
+    assert!(differ(best) < recorded.len() / 100, "another sound");
+    (best as f64 - 480.0) / 16.0
+}
+
 /// Runs a call for so long with a recording, and tells by how much each party's sound in the file lies behind what was said,
 /// at its beginning and at its end.
 fn recorded_delays(seconds: u64) -> [[f64; 2]; 2] {
     let path = std::env::temp_dir().join(format!("media-core-{}-call-{seconds}.wav", std::process::id()));
     let mut two = two(NetworkConfig { loss_percent: 1.0, jitter_ms: 5.0, ..NetworkConfig::default() });
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    two.ends[0].call.add_tap(Box::new(Heard(heard.clone())));
     two.run_until(Instant::from_millis(500));
     let config = RecorderConfig { layout: Layout::Channels, ..RecorderConfig::new(&path) };
     let recorder = record_call(&mut two.ends[0].call, Instant::from_millis(500), config).unwrap();
@@ -356,13 +383,20 @@ fn recorded_delays(seconds: u64) -> [[f64; 2]; 2] {
         file.read(&mut pcm).unwrap();
         at = begin + 64_000;
         for (party, delay) in delays[end].iter_mut().enumerate() {
-            let heard: Vec<i16> = pcm.iter().skip(party).step_by(2).copied().collect();
+            let recorded = pcm_of(&pcm, party);
+            if party == 1 {
+                let played = heard.lock().unwrap();
+                let apart =
+                    apart_ms(&played[8_000 + begin as usize + 16_000 - 480..], &pcm_of(&pcm, 1)[16_000..48_000]);
+                println!("the far side lies {apart} ms from where it was heard");
+                assert!(apart.abs() <= 20.0);
+            }
             // 200 ppm, of the side that is recorded from afar.
             let ahead = if party == 1 { (begin as f64 * 200e-6) as usize } else { 0 };
             let speech = &two.ends[party].speech;
             let first = 8_000 + begin as usize + ahead;
             let said: Vec<i16> = (0..64_000).map(|n| speech[(first + n) % speech.len()]).collect();
-            *delay = delay_ms(&said, &heard);
+            *delay = delay_ms(&said, &recorded);
         }
     }
     std::fs::remove_file(path).unwrap();
@@ -558,6 +592,8 @@ fn the_commands_of_a_conference() {
         "2.5",
         "--record",
         "room.wav",
+        "--out",
+        "come-and-go",
         "--tracks",
         "--metadata",
         "room.xml",
@@ -576,8 +612,19 @@ fn the_commands_of_a_conference() {
     assert!(channel(0, 3, 4) < 1.0, "he has left");
     let metadata = std::fs::read_to_string(dir.join("room.xml")).unwrap();
     assert_eq!((metadata.matches("<stream ").count(), metadata.matches("<stop-time>").count()), (2, 1), "{metadata}");
-    let (success, text) =
-        run(&["conference", "--demo", "2", "--fast", "--seconds", "2", "--record", "each.opus", "--tracks"]);
+    let (success, text) = run(&[
+        "conference",
+        "--demo",
+        "2",
+        "--fast",
+        "--seconds",
+        "2",
+        "--record",
+        "each.opus",
+        "--tracks",
+        "--out",
+        "each",
+    ]);
     assert!(success && dir.join("each-1.opus").exists() && dir.join("each-2.opus").exists(), "{text}");
     let (success, text) = run(&["conference", "--demo", "2", "--fast", "--fork", "rtp://127.0.0.1:4000"]);
     assert!(!success && text.contains("without --fast"), "{text}");

@@ -45,14 +45,17 @@ prop_compose! {
         direction in direction(),
         (rtcp_mux, telephone_event, voip_metrics) in any::<(bool, bool, bool)>(),
         srtp in prop_oneof![Just(SrtpPolicy::Off), Just(SrtpPolicy::Offered), Just(SrtpPolicy::Required)],
-        (suites, swapped) in (1_usize..=2, any::<bool>()),
-        keys in any::<[[u8; 30]; 2]>(),
+        (suites, turned) in (1_usize..=6, 0_usize..6),
+        keys in any::<[[u8; 32]; 6]>(),
     ) -> LocalMedia {
-        let mut order = [CryptoSuite::AesCm128HmacSha1_80, CryptoSuite::AesCm128HmacSha1_32];
-        if swapped {
-            order.swap(0, 1);
-        }
-        let crypto = order.into_iter().zip(keys).take(suites).zip(1..);
+        let mut order = CryptoSuite::ALL;
+        order.rotate_left(turned);
+        let line = |((suite, half), tag): ((CryptoSuite, [u8; 32]), u32)| {
+            let key = [half, half].concat();
+            let key = MasterKey::of(suite.profile(), &key[..suite.profile().master_bytes()]).unwrap();
+            CryptoLine { tag, suite, key }
+        };
+        let crypto = order.into_iter().zip(keys).take(suites).zip(1..).map(line).collect();
         LocalMedia {
             ice: None,
             registry: Registry::builtin(),
@@ -74,7 +77,9 @@ prop_compose! {
             mtu,
             rtcp_mux,
             srtp,
-            crypto: crypto.map(|((suite, key), tag)| CryptoLine { tag, suite, key: MasterKey::from_bytes(&key) }).collect(),
+            crypto,
+            crypto_answered: Vec::new(),
+            unencrypted: Default::default(),
             session: SessionId { username: "-".into(), id: 42, version: 7 },
             previous: None,
         }

@@ -40,7 +40,8 @@ fn session_keys_of_the_vectors() {
         field("master_key").as_slice().try_into().unwrap(),
         field("master_salt").as_slice().try_into().unwrap(),
     );
-    let mut guard = Srtp::<4>::new(SrtpProfile::AesCm128HmacSha1_80, &master, &MasterKey::from_bytes(&[0; 30]));
+    let mut guard =
+        Srtp::<4>::new(SrtpProfile::AesCm128HmacSha1_80, &master, &MasterKey::from_bytes(&[0; 30])).unwrap();
     let sealed = protect(&mut guard, &rtp(0, 0, &[0; 32]));
 
     // The same from the derived keys of the vectors, through the primitives alone.
@@ -65,23 +66,35 @@ mod libsrtp {
     use dsp_core::time::Ssrc;
     use srtp::{CryptoPolicy, Session, StreamPolicy};
 
-    const KEY: [u8; 30] = *b"sixteen byte keyfourteen bytes";
-    const OTHER: [u8; 30] = *b"another byte keyfourteen bytes";
-    const PROFILES: [SrtpProfile; 2] = [SrtpProfile::AesCm128HmacSha1_80, SrtpProfile::AesCm128HmacSha1_32];
+    /// A key as long as the longest, of which each profile takes what it needs.
+    const KEY: [u8; 46] = *b"thirty-two bytes of a master keyfourteen bytes";
+    const OTHER: [u8; 46] = *b"another one: 32 bytes of a masterfourteenbytes";
 
     /// Our sender, our receiver, their sender, their receiver, all under one key.
     fn ends(profile: SrtpProfile) -> (Srtp<4>, Srtp<4>, Session, Session) {
-        let (key, other) = (MasterKey::from_bytes(&KEY), MasterKey::from_bytes(&OTHER));
-        let rtp = match profile {
-            SrtpProfile::AesCm128HmacSha1_80 => CryptoPolicy::aes_cm_128_hmac_sha1_80(),
-            SrtpProfile::AesCm128HmacSha1_32 => CryptoPolicy::aes_cm_128_hmac_sha1_32(),
+        let (key, other) = (&KEY[..profile.master_bytes()], &OTHER[..profile.master_bytes()]);
+        let (ours, theirs) = (MasterKey::of(profile, key).unwrap(), MasterKey::of(profile, other).unwrap());
+        let (rtp, rtcp) = match profile {
+            SrtpProfile::AesCm128HmacSha1_80 => {
+                (CryptoPolicy::aes_cm_128_hmac_sha1_80(), CryptoPolicy::aes_cm_128_hmac_sha1_80())
+            }
+            SrtpProfile::AesCm128HmacSha1_32 => {
+                (CryptoPolicy::aes_cm_128_hmac_sha1_32(), CryptoPolicy::aes_cm_128_hmac_sha1_80())
+            }
+            SrtpProfile::Aes256CmHmacSha1_80 => {
+                (CryptoPolicy::aes_cm_256_hmac_sha1_80(), CryptoPolicy::aes_cm_256_hmac_sha1_80())
+            }
+            SrtpProfile::Aes256CmHmacSha1_32 => {
+                (CryptoPolicy::aes_cm_256_hmac_sha1_32(), CryptoPolicy::aes_cm_256_hmac_sha1_80())
+            }
+            SrtpProfile::AeadAes128Gcm => (CryptoPolicy::aes_gcm_128_16_auth(), CryptoPolicy::aes_gcm_128_16_auth()),
+            SrtpProfile::AeadAes256Gcm => (CryptoPolicy::aes_gcm_256_16_auth(), CryptoPolicy::aes_gcm_256_16_auth()),
             other => panic!("{other:?} has no oracle yet"),
         };
-        let rtcp = CryptoPolicy::aes_cm_128_hmac_sha1_80();
-        let policy = StreamPolicy { rtp, rtcp, key: &KEY, ..Default::default() };
+        let policy = StreamPolicy { rtp, rtcp, key, ..Default::default() };
         (
-            Srtp::new(profile, &key, &other),
-            Srtp::new(profile, &other, &key),
+            Srtp::new(profile, &ours, &theirs).unwrap(),
+            Srtp::new(profile, &theirs, &ours).unwrap(),
             Session::with_outbound_template(policy).unwrap(),
             Session::with_inbound_template(policy).unwrap(),
         )
@@ -104,7 +117,7 @@ mod libsrtp {
 
     #[test]
     fn rtp_both_ways_over_wraps() {
-        for profile in PROFILES {
+        for profile in SrtpProfile::ALL {
             let (mut our_sender, mut our_receiver, mut their_sender, mut their_receiver) = ends(profile);
             for n in 0..3 * ((1 << 17) + 1_000) {
                 // Beyond the first wrap most packets are skipped: the counters must still agree.
@@ -129,7 +142,7 @@ mod libsrtp {
 
     #[test]
     fn rtcp_both_ways() {
-        for profile in PROFILES {
+        for profile in SrtpProfile::ALL {
             let (mut our_sender, mut our_receiver, mut their_sender, mut their_receiver) = ends(profile);
             for n in 0..2_000_u32 {
                 let words = n % 50;
@@ -158,27 +171,29 @@ mod libsrtp {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) % below
         };
-        let (mut sender, mut our_receiver, _, mut their_receiver) = ends(SrtpProfile::AesCm128HmacSha1_80);
-        let mut sent: Vec<Vec<u8>> = Vec::new();
-        let (mut good, mut bad) = (0, 0);
-        for n in 0..20_000_u32 {
-            sent.push(protect(&mut sender, &rtp(1, (n + 60_000) as u16, &n.to_be_bytes())));
-            // Within both windows: libsrtp's has 128 packets too.
-            let back = dice(100).min(n);
-            let mut packet = sent[(n - back) as usize].clone();
-            if dice(4) == 0 {
-                let at = dice(packet.len() as u32) as usize;
-                packet[at] ^= 1 << dice(8);
+        for profile in SrtpProfile::ALL {
+            let (mut sender, mut our_receiver, _, mut their_receiver) = ends(profile);
+            let mut sent: Vec<Vec<u8>> = Vec::new();
+            let (mut good, mut bad) = (0, 0);
+            for n in 0..20_000_u32 {
+                sent.push(protect(&mut sender, &rtp(1, (n + 60_000) as u16, &n.to_be_bytes())));
+                // Within both windows: libsrtp's has 128 packets too.
+                let back = dice(100).min(n);
+                let mut packet = sent[(n - back) as usize].clone();
+                if dice(4) == 0 {
+                    let at = dice(packet.len() as u32) as usize;
+                    packet[at] ^= 1 << dice(8);
+                }
+                let mut theirs = packet.clone();
+                let accepted = our_receiver.unprotect_rtp(&mut packet).is_ok();
+                assert_eq!(accepted, their_receiver.unprotect(&mut theirs).is_ok(), "packet {n}");
+                if accepted {
+                    good += 1;
+                } else {
+                    bad += 1;
+                }
             }
-            let mut theirs = packet.clone();
-            let accepted = our_receiver.unprotect_rtp(&mut packet).is_ok();
-            assert_eq!(accepted, their_receiver.unprotect(&mut theirs).is_ok(), "packet {n}");
-            if accepted {
-                good += 1;
-            } else {
-                bad += 1;
-            }
+            assert!(good > 5_000 && bad > 5_000, "{good} {bad}");
         }
-        assert!(good > 5_000 && bad > 5_000, "{good} {bad}");
     }
 }

@@ -3,8 +3,10 @@
 //! Everything is done in place. Outgoing: encrypt, then append the tag. Incoming: find the index, look at the replay
 //! list, authenticate, and only then decrypt and keep the index.
 
-use super::keys::{KeyId, KeySet, MasterKey, TAG_80};
+use super::keys::{KeyId, KeySet, MasterKey};
 use super::streams::{Stream, Streams};
+use super::terms::{KeyAge, KeyTerms, Mki};
+use super::transform::{Cut, Place};
 use super::{GuardError, SrtpProfile};
 use crate::time::{Seq, Ssrc};
 
@@ -25,6 +27,7 @@ const LONGEST: usize = 0xffff;
 /// One key with its profile and its streams.
 pub(super) struct Direction<const STREAMS: usize> {
     pub(super) profile: SrtpProfile,
+    pub(super) terms: KeyTerms,
     pub(super) id: KeyId,
     /// `None`: nothing passes any more; what did is still remembered.
     pub(super) keys: Option<KeySet>,
@@ -37,12 +40,13 @@ pub(super) struct Direction<const STREAMS: usize> {
 }
 
 impl<const STREAMS: usize> Direction<STREAMS> {
+    /// The key fits the profile, which the guard has looked at.
     pub(super) fn new(profile: SrtpProfile, key: &MasterKey) -> Self {
-        let keys = KeySet::new(key);
         Self {
             profile,
-            id: keys.id,
-            keys: Some(keys),
+            terms: *key.terms(),
+            id: key.id(),
+            keys: Some(KeySet::new(profile, key)),
             streams: Streams::new(),
             rtp_packets: 0,
             rtcp_packets: 0,
@@ -55,16 +59,53 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         self.streams.heard().next().is_some()
     }
 
+    /// How far the key has got.
+    pub(super) fn age(&self) -> KeyAge {
+        KeyAge::of(&self.terms, self.rtp_packets, self.rtcp_packets)
+    }
+
     /// RFC 3711, 9.2: whichever limit comes first ends the key, for SRTP and SRTCP.
     fn check_lifetime(&self) -> Result<(), GuardError> {
-        if self.rtp_packets > LAST_RTP || self.rtcp_packets > LAST_RTCP {
-            return Err(GuardError::KeyExpired);
+        if self.age() == KeyAge::Over { Err(GuardError::KeyExpired) } else { Ok(()) }
+    }
+
+    /// Bytes behind an RTP packet.
+    pub(super) const fn rtp_growth(&self) -> usize {
+        self.profile.rtp_tag_bytes() + self.terms.mki_bytes()
+    }
+
+    /// Bytes behind an RTCP packet.
+    pub(super) const fn rtcp_growth(&self) -> usize {
+        self.profile.rtcp_tag_bytes() + RTCP_INDEX + self.terms.mki_bytes()
+    }
+
+    /// What lies behind a packet: the tag, the SRTCP index (of no bytes for RTP), the identifier of the key. HMAC's tag is
+    /// the last (RFC 3711, 3.1 and 3.4), GCM's the first, since it is a part of the ciphertext (RFC 7714, 8.3 and 9.2).
+    fn cut_trailer<'a>(&self, trailer: &'a mut [u8], index: usize) -> Trailer<'a> {
+        let mki = self.terms.mki_bytes();
+        if self.profile.is_aead() {
+            let (tag, rest) = trailer.split_at_mut(trailer.len() - index - mki);
+            let (index, mki) = rest.split_at_mut(index);
+            Trailer { tag, index, mki }
+        } else {
+            let (index, rest) = trailer.split_at_mut(index);
+            let (mki, tag) = rest.split_at_mut(mki);
+            Trailer { tag, index, mki }
         }
-        Ok(())
+    }
+
+    /// Whether the identifier in a packet, if there is to be one, is that of this key.
+    fn check_mki(&self, field: &[u8]) -> Result<(), GuardError> {
+        if self.terms.mki.is_none_or(|mki| mki.is(field)) { Ok(()) } else { Err(GuardError::OtherKey) }
+    }
+
+    /// Bytes of an RTP packet of this length, with this header, that aren't encrypted.
+    fn clear_rtp(&self, header: usize, len: usize) -> usize {
+        if self.terms.clear_rtp { len } else { header }
     }
 
     pub(super) fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, GuardError> {
-        let (packet, tag) = split(buffer, len, self.profile.rtp_tag_len())?;
+        let (packet, trailer) = split(buffer, len, self.rtp_growth())?;
         let header = RtpHeader::parse(packet)?;
         self.check_lifetime()?;
         let keys = self.keys.as_ref().ok_or(GuardError::KeyExpired)?;
@@ -78,17 +119,18 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         if !stream.rtp.is_fresh(index) {
             return Err(GuardError::Replayed);
         }
-        keys.rtp.crypt(header.ssrc.0, index, &mut packet[header.len..]);
-        let full = keys.rtp.tag(packet, &roc_bytes(index));
-        tag.copy_from_slice(&full[..tag.len()]);
+        let cut = Cut { clear: self.clear_rtp(header.len, len), suffix: roc_bytes(index), aead_suffix: &[] };
+        let trailer = self.cut_trailer(trailer, 0);
+        keys.rtp.seal(Place { ssrc: header.ssrc.0, index }, cut, packet, trailer.tag);
+        write_mki(self.terms.mki, trailer.mki);
         stream.rtp.accept(index);
         self.streams.store(stream);
         self.rtp_packets += 1;
-        Ok(len + self.profile.rtp_tag_len())
+        Ok(len + self.rtp_growth())
     }
 
     pub(super) fn protect_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, GuardError> {
-        let (packet, trailer) = split(buffer, len, RTCP_INDEX + TAG_80)?;
+        let (packet, trailer) = split(buffer, len, self.rtcp_growth())?;
         let ssrc = parse_rtcp(packet)?;
         self.check_lifetime()?;
         let keys = self.keys.as_ref().ok_or(GuardError::KeyExpired)?;
@@ -98,35 +140,43 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         if index > LAST_RTCP {
             return Err(GuardError::KeyExpired);
         }
-        keys.rtcp.crypt(ssrc.0, index, &mut packet[RTCP_CLEAR..]);
-        let word = (index as u32 | ENCRYPTED).to_be_bytes();
-        let (index_field, tag) = trailer.split_at_mut(RTCP_INDEX);
-        index_field.copy_from_slice(&word);
-        tag.copy_from_slice(&keys.rtcp.tag(packet, &word)[..TAG_80]);
+        let (flag, clear) = if self.terms.clear_rtcp { (0, len) } else { (ENCRYPTED, RTCP_CLEAR) };
+        let word = (index as u32 | flag).to_be_bytes();
+        let trailer = self.cut_trailer(trailer, RTCP_INDEX);
+        let cut = Cut { clear, suffix: word, aead_suffix: &word };
+        keys.rtcp.seal(Place { ssrc: ssrc.0, index }, cut, packet, trailer.tag);
+        trailer.index.copy_from_slice(&word);
+        write_mki(self.terms.mki, trailer.mki);
         stream.rtcp.accept(index);
         self.streams.store(stream);
         self.rtcp_packets += 1;
-        Ok(len + RTCP_INDEX + TAG_80)
+        Ok(len + self.rtcp_growth())
     }
 
     pub(super) fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError> {
-        let len = packet.len().checked_sub(self.profile.rtp_tag_len()).ok_or(GuardError::Malformed)?;
-        let (packet, tag) = packet.split_at_mut(len);
+        let len = packet.len().checked_sub(self.rtp_growth()).ok_or(GuardError::Malformed)?;
+        let (packet, trailer) = packet.split_at_mut(len);
         let header = RtpHeader::parse(packet)?;
+        let trailer = self.cut_trailer(trailer, 0);
+        self.check_mki(trailer.mki)?;
         let keys = self.keys.as_ref().ok_or(GuardError::Authentication)?;
         let known = self.streams.load(header.ssrc.0);
         let mut stream = known.unwrap_or_else(|| Stream::new(header.ssrc.0));
+        let clear = self.clear_rtp(header.len, len);
         let mut error = GuardError::Authentication;
         for index in stream.rtp.candidates(header.seq.0).into_iter().flatten() {
+            let place = Place { ssrc: header.ssrc.0, index };
+            let cut = Cut { clear, suffix: roc_bytes(index), aead_suffix: &[] };
             if index > LAST_RTP {
                 error = GuardError::KeyExpired;
             } else if !stream.rtp.is_fresh(index) {
                 error = GuardError::Replayed;
-            } else if keys.rtp.verify(packet, &roc_bytes(index), tag) {
+            } else if keys.rtp.verify(place, cut, packet, trailer.tag) {
                 if known.is_none() {
                     return Err(GuardError::TooManySources);
                 }
-                keys.rtp.crypt(header.ssrc.0, index, &mut packet[header.len..]);
+                self.check_lifetime()?;
+                keys.rtp.decrypt(place, clear, packet);
                 stream.rtp.accept(index);
                 self.streams.store(stream);
                 self.rtp_packets = self.rtp_packets.saturating_add(1);
@@ -138,10 +188,12 @@ impl<const STREAMS: usize> Direction<STREAMS> {
     }
 
     pub(super) fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError> {
-        let len = packet.len().checked_sub(RTCP_INDEX + TAG_80).ok_or(GuardError::Malformed)?;
+        let len = packet.len().checked_sub(self.rtcp_growth()).ok_or(GuardError::Malformed)?;
         let (packet, trailer) = packet.split_at_mut(len);
         let ssrc = parse_rtcp(packet)?;
-        let (&mut word, tag) = trailer.split_first_chunk_mut::<RTCP_INDEX>().ok_or(GuardError::Malformed)?;
+        let trailer = self.cut_trailer(trailer, RTCP_INDEX);
+        self.check_mki(trailer.mki)?;
+        let word = *trailer.index.first_chunk::<RTCP_INDEX>().ok_or(GuardError::Malformed)?;
         let value = u32::from_be_bytes(word);
         let index = u64::from(value & !ENCRYPTED);
         let keys = self.keys.as_ref().ok_or(GuardError::Authentication)?;
@@ -150,20 +202,34 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         if !stream.rtcp.is_fresh(index) {
             return Err(GuardError::Replayed);
         }
-        if !keys.rtcp.verify(packet, &word, tag) {
+        let clear = if value & ENCRYPTED != 0 { RTCP_CLEAR } else { len };
+        let place = Place { ssrc: ssrc.0, index };
+        if !keys.rtcp.verify(place, Cut { clear, suffix: word, aead_suffix: &word }, packet, trailer.tag) {
             return Err(GuardError::Authentication);
         }
         if known.is_none() {
             return Err(GuardError::TooManySources);
         }
-        if value & ENCRYPTED != 0 {
-            keys.rtcp.crypt(ssrc.0, index, &mut packet[RTCP_CLEAR..]);
-        }
+        self.check_lifetime()?;
+        keys.rtcp.decrypt(place, clear, packet);
         stream.rtcp.accept(index);
         self.streams.store(stream);
         self.rtcp_packets = self.rtcp_packets.saturating_add(1);
         self.overlap = self.overlap.saturating_add(1);
         Ok(len)
+    }
+}
+
+/// What lies behind a packet, in whatever order.
+struct Trailer<'a> {
+    tag: &'a mut [u8],
+    index: &'a mut [u8],
+    mki: &'a mut [u8],
+}
+
+fn write_mki(mki: Option<Mki>, field: &mut [u8]) {
+    if let Some(mki) = mki {
+        mki.write(field);
     }
 }
 

@@ -20,15 +20,23 @@ pub enum KeyError {
     Shared,
     /// The keys were changed so often that there is no room to remember what was heard under them.
     TooManyKeys,
+    /// Key and salt don't have the length that the profile asks for.
+    Length {
+        /// Bytes of both together that it asks for.
+        need: usize,
+        /// Bytes there are.
+        got: usize,
+    },
 }
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::UsedBefore => "a key of ours that was used and left can't be used again",
-            Self::Shared => "both sides would send with the same key",
-            Self::TooManyKeys => "the keys were changed too often in this call",
-        })
+        match *self {
+            Self::UsedBefore => f.write_str("a key of ours that was used and left can't be used again"),
+            Self::Shared => f.write_str("both sides would send with the same key"),
+            Self::TooManyKeys => f.write_str("the keys were changed too often in this call"),
+            Self::Length { need, got } => write!(f, "a key and salt of {got} bytes, where {need} are needed"),
+        }
     }
 }
 

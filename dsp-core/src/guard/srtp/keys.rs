@@ -1,94 +1,136 @@
-//! Master keys, key derivation (RFC 3711, 4.3) and the transforms AES-CM (4.1.1) and HMAC-SHA1 (4.2.1).
+//! Master keys and key derivation (RFC 3711, 4.3; RFC 6188, 3; RFC 7714, 11).
 //!
-//! A key set is derived once, when the key is set: afterwards the AES round keys and the SHA-1 states after HMAC's
-//! inner and outer pads lie ready. The key derivation rate is zero: keys are derived once, as SDES and DTLS-SRTP
-//! have it by default. Everything derived here is wiped when dropped (not the copies
-//! that a compiler may leave on the stack when a value moves).
-//!
-//! Cost a packet: one AES block for each 16 bytes of payload, and ceil((bytes + 13) / 64) + 1 SHA-1 blocks.
+//! A key set is derived once, when the key is set. The key derivation rate is zero: keys are derived once, as SDES and
+//! DTLS-SRTP have it by default.
 
-use aes::cipher::{BlockCipherEncrypt, KeyInit};
-use aes::{Aes128Enc, Block};
 use core::fmt;
 use ctutils::CtEq;
-use hmac::{Hmac, Mac};
-use sha1::Sha1;
 use zeroize::Zeroize;
 
-/// Bytes of the largest tag, HMAC-SHA1 cut to 80 bits.
-pub(super) const TAG_80: usize = 10;
-/// Bytes of the short RTP tag.
-pub(super) const TAG_32: usize = 4;
+use super::former::KeyError;
+use super::profile::SrtpProfile;
+use super::terms::KeyTerms;
+use super::transform::{Cipher, Transform};
 
 /// Labels of RFC 3711, 4.3.1 and 4.3.2.
 const LABEL_RTP: [u8; 3] = [0, 1, 2];
 const LABEL_RTCP: [u8; 3] = [3, 4, 5];
 
-/// A label that derives no session key: RFC 3711, 4.3.1 has 0 to 5, RFC 6904 6 and 7.
+/// Labels that derive no session key: RFC 3711, 4.3.1 has 0 to 5, RFC 6904 6 and 7. One for each length of salt, since
+/// the shorter one is padded with zeros.
 const LABEL_ID: u8 = 0xff;
+const LABEL_ID_AEAD: u8 = 0xfe;
 
-/// Keystream blocks made at a time, on the stack.
-const LANES: usize = 8;
-
-/// An SRTP master key of 16 bytes with its master salt of 14 bytes (RFC 3711, 8.2). Wiped when dropped, and never
-/// printed.
+/// An SRTP master key with its master salt (RFC 3711, 8.2), and the [terms](KeyTerms) that it is used on. Wiped when
+/// dropped, and never printed. Two are equal if key and salt are.
 #[derive(Clone)]
 pub struct MasterKey {
-    bytes: [u8; Self::LEN],
+    /// Key and salt; zeros behind them.
+    bytes: [u8; Self::LONGEST],
+    key_bytes: u8,
+    salt_bytes: u8,
+    terms: KeyTerms,
 }
 
 impl MasterKey {
-    /// Bytes of key and salt together, as SDES carries them in base64 (RFC 4568, 6.1).
+    /// Bytes of key and salt together where AES has 128 bits and runs in counter mode, as SDES carries them in base64
+    /// (RFC 4568, 6.1).
     pub const LEN: usize = 30;
+    /// The same for the longest: AES-256 in counter mode.
+    pub const LONGEST: usize = 46;
 
-    /// From 16 bytes of key followed by 14 bytes of salt: what `inline:` of an SDP crypto attribute holds
-    /// (RFC 4568, 6.1). DTLS-SRTP exports keys and salts apart (RFC 5764, 4.2): see [`Self::new`].
+    /// From 16 bytes of key followed by 14 bytes of salt: what `inline:` of an SDP crypto attribute holds for AES-128 in
+    /// counter mode. For every profile there is [`of`](Self::of).
     pub const fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
-        Self { bytes: *bytes }
+        let mut all = [0; Self::LONGEST];
+        all.split_at_mut(Self::LEN).0.copy_from_slice(bytes);
+        let terms = KeyTerms::DEFAULT;
+        Self { bytes: all, key_bytes: 16, salt_bytes: 14, terms }
     }
 
-    /// From key and salt.
+    /// From 16 bytes of key and 14 of salt.
     pub fn new(key: &[u8; 16], salt: &[u8; 14]) -> Self {
         let mut bytes = [0; Self::LEN];
         bytes[..16].copy_from_slice(key);
         bytes[16..].copy_from_slice(salt);
-        Self { bytes }
+        let made = Self::from_bytes(&bytes);
+        bytes.zeroize();
+        made
+    }
+
+    /// From key and salt, one after the other, as a profile has them: [`SrtpProfile::master_bytes`].
+    ///
+    /// # Errors
+    /// [`KeyError::Length`].
+    pub fn of(profile: SrtpProfile, bytes: &[u8]) -> Result<Self, KeyError> {
+        let need = profile.master_bytes();
+        let length = KeyError::Length { need, got: bytes.len() };
+        let (key, salt) = bytes.split_at_checked(profile.key_bytes()).ok_or(length)?;
+        Self::joined(key, salt).filter(|key| key.fits(profile)).ok_or(length)
+    }
+
+    /// From key and salt that lie apart.
+    pub(super) fn joined(key: &[u8], salt: &[u8]) -> Option<Self> {
+        let mut made = Self {
+            bytes: [0; Self::LONGEST],
+            key_bytes: u8::try_from(key.len()).ok()?,
+            salt_bytes: u8::try_from(salt.len()).ok()?,
+            terms: KeyTerms::DEFAULT,
+        };
+        made.bytes.get_mut(..key.len())?.copy_from_slice(key);
+        made.bytes.get_mut(key.len()..key.len() + salt.len())?.copy_from_slice(salt);
+        Some(made)
+    }
+
+    /// The same key on other terms.
+    pub fn with_terms(mut self, terms: KeyTerms) -> Self {
+        self.terms = terms;
+        self
+    }
+
+    /// What it is used on.
+    pub const fn terms(&self) -> &KeyTerms {
+        &self.terms
+    }
+
+    /// Whether it has the lengths that a profile asks for.
+    pub const fn fits(&self, profile: SrtpProfile) -> bool {
+        self.key_bytes as usize == profile.key_bytes() && self.salt_bytes as usize == profile.salt_bytes()
     }
 
     /// Key and salt, as an SDP crypto attribute carries them once in base64. A secret: not for logs.
-    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
-        &self.bytes
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.key_bytes) + usize::from(self.salt_bytes)]
     }
 
     /// Its name, for as long as a call lasts.
     pub(super) fn id(&self) -> KeyId {
         let mut id = [0; 8];
-        self.derive(&self.cipher(), LABEL_ID, &mut id);
+        self.derive(&self.cipher(), if self.salt_bytes == 12 { LABEL_ID_AEAD } else { LABEL_ID }, &mut id);
         KeyId(id)
     }
 
-    fn cipher(&self) -> Aes128Enc {
-        let mut key = [0; 16];
-        key.copy_from_slice(&self.bytes[..16]);
-        let aes = Aes128Enc::new(&key.into());
-        key.zeroize();
-        aes
+    fn cipher(&self) -> Cipher {
+        Cipher::new(&self.bytes[..usize::from(self.key_bytes)])
     }
 
     /// The key derivation function with a key derivation rate of zero (RFC 3711, 4.3.1 and 4.3.3): AES-CM under the
-    /// master key over zeros, the label in the byte of the salt that stands for bits 48-55 of the IV before the shift.
-    fn derive(&self, aes: &Aes128Enc, label: u8, out: &mut [u8]) {
+    /// master key over zeros, the label in the byte of the salt that stands for bits 48-55 of the IV before the shift. A
+    /// salt of 12 bytes counts as one of 14 that ends in zeros.
+    pub(super) fn derive(&self, prf: &Cipher, label: u8, out: &mut [u8]) {
         let mut iv = [0; 16];
-        iv[..14].copy_from_slice(&self.bytes[16..]);
+        let salt = &self.as_bytes()[usize::from(self.key_bytes)..];
+        iv[..14].iter_mut().zip(salt).for_each(|(to, from)| *to = *from);
         iv[7] ^= label;
         out.fill(0);
-        xor_keystream(aes, &iv, out);
+        prf.xor_keystream(&iv, out);
     }
 }
 
 impl PartialEq for MasterKey {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes.ct_eq(&other.bytes).into()
+        let lengths = (self.key_bytes, self.salt_bytes) == (other.key_bytes, other.salt_bytes);
+        bool::from(self.bytes.ct_eq(&other.bytes)) && lengths
     }
 }
 
@@ -112,103 +154,18 @@ impl Drop for MasterKey {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct KeyId([u8; 8]);
 
-/// The session keys of one packet kind (RTP or RTCP) in one direction.
-pub(super) struct Transform {
-    aes: Aes128Enc,
-    salt: [u8; 14],
-    /// After the pads: cloned for each packet.
-    hmac: Hmac<Sha1>,
-}
-
-impl Transform {
-    fn derive(master: &MasterKey, aes: &Aes128Enc, labels: [u8; 3]) -> Self {
-        let mut key = [0; 16];
-        let mut auth = [0; 20];
-        let mut salt = [0; 14];
-        master.derive(aes, labels[0], &mut key);
-        master.derive(aes, labels[1], &mut auth);
-        master.derive(aes, labels[2], &mut salt);
-        let transform = Self {
-            aes: Aes128Enc::new(&key.into()),
-            salt,
-            // HMAC takes keys of any length, so this can't fail (RFC 2104, 2).
-            hmac: <Hmac<Sha1> as KeyInit>::new_from_slice(&auth).expect("HMAC takes any key length"),
-        };
-        key.zeroize();
-        auth.zeroize();
-        transform
-    }
-
-    /// Encrypts or decrypts `data` in place: AES counter mode (RFC 3711, 4.1.1). `index` is of 48 bits (RTP) or 31
-    /// bits (RTCP).
-    pub(super) fn crypt(&self, ssrc: u32, index: u64, data: &mut [u8]) {
-        let mut iv = [0; 16];
-        iv[..14].copy_from_slice(&self.salt);
-        for (byte, ssrc) in iv[4..8].iter_mut().zip(ssrc.to_be_bytes()) {
-            *byte ^= ssrc;
-        }
-        for (byte, index) in iv[8..14].iter_mut().zip(&index.to_be_bytes()[2..]) {
-            *byte ^= index;
-        }
-        xor_keystream(&self.aes, &iv, data);
-    }
-
-    /// The authentication tag over `message` followed by `suffix` (the roll-over counter, or nothing), uncut.
-    pub(super) fn tag(&self, message: &[u8], suffix: &[u8]) -> [u8; 20] {
-        let mut hmac = self.hmac.clone();
-        hmac.update(message);
-        hmac.update(suffix);
-        hmac.finalize().into_bytes().into()
-    }
-
-    /// Whether `tag` is the start of the tag over `message` and `suffix`; the time doesn't depend on where they differ.
-    pub(super) fn verify(&self, message: &[u8], suffix: &[u8], tag: &[u8]) -> bool {
-        let expected = self.tag(message, suffix);
-        tag.len() <= expected.len() && bool::from(expected[..tag.len()].ct_eq(tag))
-    }
-}
-
-impl Drop for Transform {
-    fn drop(&mut self) {
-        // The round keys and SHA-1 states wipe themselves.
-        self.salt.zeroize();
-    }
-}
-
 /// All session keys of one direction.
 pub(super) struct KeySet {
-    pub(super) id: KeyId,
     pub(super) rtp: Transform,
     pub(super) rtcp: Transform,
 }
 
 impl KeySet {
-    pub(super) fn new(master: &MasterKey) -> Self {
-        let aes = master.cipher();
+    pub(super) fn new(profile: SrtpProfile, master: &MasterKey) -> Self {
+        let prf = master.cipher();
         Self {
-            id: master.id(),
-            rtp: Transform::derive(master, &aes, LABEL_RTP),
-            rtcp: Transform::derive(master, &aes, LABEL_RTCP),
-        }
-    }
-}
-
-/// Exclusive-ors the AES-CM keystream on `data`: AES of `iv`, `iv + 1`, ... (RFC 3711, 4.1.1). The last two bytes of
-/// `iv` are zero, so 2^16 blocks (1 MiB, more than a datagram) need no carry beyond them.
-fn xor_keystream(aes: &Aes128Enc, iv: &[u8; 16], data: &mut [u8]) {
-    let mut counter = 0_u16;
-    for chunk in data.chunks_mut(LANES * 16) {
-        let mut blocks = [Block::from(*iv); LANES];
-        let blocks = &mut blocks[..chunk.len().div_ceil(16)];
-        for block in blocks.iter_mut() {
-            block[14..].copy_from_slice(&counter.to_be_bytes());
-            counter = counter.wrapping_add(1);
-        }
-        aes.encrypt_blocks(blocks);
-        for (bytes, block) in chunk.chunks_mut(16).zip(blocks.iter()) {
-            for (byte, key) in bytes.iter_mut().zip(block) {
-                *byte ^= key;
-            }
+            rtp: Transform::derive(profile, master, &prf, LABEL_RTP),
+            rtcp: Transform::derive(profile, master, &prf, LABEL_RTCP),
         }
     }
 }
@@ -229,10 +186,10 @@ mod tests {
     /// RFC 3711, B.2.
     #[test]
     fn aes_cm_keystream_of_b2() {
-        let aes = Aes128Enc::new(&array::<16>("2B7E151628AED2A6ABF7158809CF4F3C").into());
+        let aes = Cipher::new(&array::<16>("2B7E151628AED2A6ABF7158809CF4F3C"));
         let iv = array("F0F1F2F3F4F5F6F7F8F9FAFBFCFD0000");
         let mut stream = std::vec![0; 0xff02 * 16];
-        xor_keystream(&aes, &iv, &mut stream);
+        aes.xor_keystream(&iv, &mut stream);
         let first = "E03EAD0935C95E80E166B16DD92B4EB4D23513162B02D0F72A43A2FE4A5F97AB41E95B3BB0A2E8DD477901E4FCA894C0";
         let last = "EC8CDF7398607CB0F2D21675EA9EA1E4362B7C3C6773516318A077D7FC5073AE6A2CC3787889374FBEB4C81B17BA6C44";
         assert_eq!(stream[..48], hex(first));
@@ -243,7 +200,7 @@ mod tests {
     #[test]
     fn key_derivation_of_b3() {
         let master = MasterKey::new(&array("E1F97A0D3E018BE0D64FA32C06DE4139"), &array("0EC675AD498AFEEBB6960B3AABE6"));
-        let aes = Aes128Enc::new(&array::<16>("E1F97A0D3E018BE0D64FA32C06DE4139").into());
+        let aes = Cipher::new(&array::<16>("E1F97A0D3E018BE0D64FA32C06DE4139"));
         let mut key = [0; 16];
         master.derive(&aes, 0, &mut key);
         assert_eq!(key, array("C61E7A93744F39EE10734AFE3FF7A087"));
@@ -255,6 +212,52 @@ mod tests {
         let expected = "CEBE321F6FF7716B6FD4AB49AF256A156D38BAA48F0A0ACF3C34E2359E6CDBCEE049646C43D9327AD175578EF7227098\
                         6371C10C9A369AC2F94A8C5FBCDDDC256D6E919A48B610EF17C2041E474035766B68642C59BBFC2F34DB60DBDFB2";
         assert_eq!(auth[..], hex(expected));
+    }
+
+    /// RFC 6188, 7.1 and 7.4.
+    #[test]
+    fn aes_256_of_rfc_6188() {
+        let aes = Cipher::new(&array::<32>("57f82fe3613fd170a85ec93c40b1f0922ec4cb0dc025b58272147cc438944a98"));
+        let mut stream = [0; 16];
+        aes.xor_keystream(&array("f0f1f2f3f4f5f6f7f8f9fafbfcfd0000"), &mut stream);
+        assert_eq!(stream, array("92bdd28a93c3f52511c677d08b5515a4"));
+
+        let mut bytes = hex("f0f04914b513f2763a1b1fa130f10e2998f6f6e43e4309d1e622a0e332b9f1b6");
+        bytes.extend(hex("3b04803de51ee7c96423ab5b78d2"));
+        let master = MasterKey::of(SrtpProfile::Aes256CmHmacSha1_80, &bytes).unwrap();
+        let prf = master.cipher();
+        let mut key = [0; 32];
+        master.derive(&prf, 0, &mut key);
+        assert_eq!(key, array("5ba1064e30ec51613cad926c5a28ef731ec7fb397f70a960653caf06554cd8c4"));
+        let mut salt = [0; 14];
+        master.derive(&prf, 2, &mut salt);
+        assert_eq!(salt, array("fa31791685ca444a9e07c6c64e93"));
+        let mut auth = [0; 20];
+        master.derive(&prf, 1, &mut auth);
+        assert_eq!(auth, array("fd9c32d39ed5fbb5a9dc96b30818454d1313dc05"));
+    }
+
+    #[test]
+    fn a_key_has_the_length_of_its_profile() {
+        for profile in SrtpProfile::ALL {
+            for got in 0..60 {
+                let made = MasterKey::of(profile, &std::vec![1; got]);
+                let need = profile.master_bytes();
+                assert_eq!(made.as_ref().err(), (got != need).then_some(&KeyError::Length { need, got }));
+                assert!(
+                    made.is_err() || made.is_ok_and(|key| key.as_bytes() == std::vec![1; got] && key.fits(profile))
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_salt_that_is_padded_is_another_key() {
+        let mut bytes = [7; 30];
+        let gcm = MasterKey::of(SrtpProfile::AeadAes128Gcm, &bytes[..28]).unwrap();
+        bytes[28..].fill(0);
+        let cm = MasterKey::from_bytes(&bytes);
+        assert!(gcm != cm && gcm.id() != cm.id());
     }
 
     #[test]

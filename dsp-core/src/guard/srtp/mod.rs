@@ -1,8 +1,8 @@
-//! SRTP and SRTCP (RFC 3711) with the two profiles every phone has: AES-CM with HMAC-SHA1-80 and -32
-//! (RFC 4568, 6.2; RFC 5764, 4.1.2).
+//! SRTP and SRTCP (RFC 3711) with AES-128 and AES-256, in counter mode with HMAC-SHA1-80 and -32 (RFC 4568, 6.2; RFC 5764,
+//! 4.1.2; RFC 6188) or in Galois/counter mode (RFC 7714).
 //!
-//! A guard holds one outgoing and one incoming master key and under each a context for each SSRC. Not here: MKI,
-//! key derivation rates other than zero, unencrypted RTP, encrypted header extensions (RFC 6904).
+//! A guard holds one outgoing and one incoming master key and under each a context for each SSRC. Not here: key
+//! derivation rates other than zero, RTP without authentication, encrypted header extensions (RFC 6904).
 //!
 //! - **Roll-over counter** (3.3.1). Estimated from the sequence number, kept only after authentication. The first
 //!   packet of an SSRC may have any sequence number and counts as ROC 0 (RFC 4568, 6.4); if that fails and the
@@ -18,84 +18,41 @@
 //!   that nothing can be replayed.
 //! - **Keys that change** (3.3.1, 8.1; RFC 4568, 7.1.4). See [`Srtp::set_keys`]. What was used under a key that is left
 //!   goes to the call's [`FormerKeys`], and comes back from there with the key.
-//! - **Lifetime** (9.2). After 2^48 SRTP or 2^31 SRTCP packets a key protects nothing more:
-//!   [`GuardError::KeyExpired`]. An incoming stream ends at the same indices.
+//! - **Identifiers** (MKI, 3.1). Where the terms of a key have one, it is written into each packet, and a packet with
+//!   another one is refused before anything is calculated ([`GuardError::OtherKey`]).
+//! - **Lifetime** (9.2). After 2^48 SRTP or 2^31 SRTCP packets, or fewer if the [terms](KeyTerms) of a key say so, it
+//!   protects nothing more: [`GuardError::KeyExpired`]. [`Srtp::key_age`] says so in time. An incoming stream ends at
+//!   the same indices, and after as many packets that were accepted.
 //! - **Failure**. A packet is authenticated before it is decrypted; one that fails is left as it came. A forged 32-bit
 //!   tag passes once in 2^32 tries, and a packet is one try for each key and counter it is held against: one for a
 //!   stream being heard, two for an SSRC not heard before, at most six in the overlap of two keys.
 
 use super::{GuardError, PacketGuard};
 use crate::time::Ssrc;
-use direction::{Direction, LAST_RTCP, LAST_RTP, RTCP_INDEX};
-use keys::{KeyId, KeySet, TAG_32, TAG_80};
+use direction::{Direction, LAST_RTCP, LAST_RTP};
+use keys::{KeyId, KeySet};
 
 mod direction;
 mod former;
+mod hmac_sha1;
 mod keys;
+mod profile;
 mod replay;
 mod streams;
+mod terms;
 #[cfg(test)]
 mod tests;
+mod transform;
 
 pub use former::{FormerKeys, KeyError};
 pub use keys::MasterKey;
+pub use profile::SrtpProfile;
+pub use terms::{KeyAge, KeyTerms, Mki};
 
 /// After this many packets under the new incoming key the old one is forgotten: 5 s of 20 ms packets.
 const OVERLAP_NEW: u32 = 256;
 /// After this many packets under the old incoming key it is forgotten, even if the new one was never heard.
 const OVERLAP_OLD: u32 = 8_192;
-
-/// A protection profile. Both encrypt with AES-128 in counter mode; they differ in the RTP tag. The SRTCP tag has 80
-/// bits in both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum SrtpProfile {
-    /// 80-bit tags: `AES_CM_128_HMAC_SHA1_80` (RFC 4568, 6.2.1), `SRTP_AES128_CM_HMAC_SHA1_80` (RFC 5764, 4.1.2).
-    #[default]
-    AesCm128HmacSha1_80,
-    /// 32-bit RTP tags: `AES_CM_128_HMAC_SHA1_32` (RFC 4568, 6.2.2), `SRTP_AES128_CM_HMAC_SHA1_32` (RFC 5764, 4.1.2).
-    AesCm128HmacSha1_32,
-}
-
-impl SrtpProfile {
-    /// The crypto-suite of an SDP crypto attribute (RFC 4568, 6.2).
-    pub const fn sdes_name(self) -> &'static str {
-        match self {
-            Self::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
-            Self::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
-        }
-    }
-
-    /// The profile of an SDP crypto-suite; `None` for those not spoken here.
-    pub fn from_sdes_name(name: &str) -> Option<Self> {
-        [Self::AesCm128HmacSha1_80, Self::AesCm128HmacSha1_32].into_iter().find(|profile| profile.sdes_name() == name)
-    }
-
-    /// The `SRTPProtectionProfile` of the DTLS extension `use_srtp` (RFC 5764, 4.1.2).
-    pub const fn dtls_id(self) -> u16 {
-        match self {
-            Self::AesCm128HmacSha1_80 => 1,
-            Self::AesCm128HmacSha1_32 => 2,
-        }
-    }
-
-    /// The profile of a DTLS `SRTPProtectionProfile`; `None` for those not spoken here.
-    pub const fn from_dtls_id(id: u16) -> Option<Self> {
-        match id {
-            1 => Some(Self::AesCm128HmacSha1_80),
-            2 => Some(Self::AesCm128HmacSha1_32),
-            _ => None,
-        }
-    }
-
-    const fn rtp_tag_len(self) -> usize {
-        match self {
-            Self::AesCm128HmacSha1_80 => TAG_80,
-            Self::AesCm128HmacSha1_32 => TAG_32,
-        }
-    }
-}
 
 /// What a fresh outgoing key does to the roll-over counters and SRTCP indices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -124,13 +81,23 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
     /// their packets alike, so one key for both would repeat the keystream if the SSRCs collided.
     ///
     /// `STREAMS` is at least 1; less doesn't compile.
-    pub fn new(profile: SrtpProfile, outgoing: &MasterKey, incoming: &MasterKey) -> Self {
+    ///
+    /// # Errors
+    /// [`KeyError::Length`].
+    pub fn new(profile: SrtpProfile, outgoing: &MasterKey, incoming: &MasterKey) -> Result<Self, KeyError> {
         const { assert!(STREAMS > 0, "a guard needs a context") };
-        Self {
+        check_length(profile, outgoing)?;
+        check_length(profile, incoming)?;
+        Ok(Self {
             outgoing: Direction::new(profile, outgoing),
             incoming: Direction::new(profile, incoming),
             previous: None,
-        }
+        })
+    }
+
+    /// How far the present keys have got through their lifetimes, ours or theirs, whichever is older.
+    pub fn key_age(&self) -> KeyAge {
+        self.outgoing.age().max(self.incoming.age())
     }
 
     /// Protects and unprotects with these keys from now on, as [`set_outgoing`](Self::set_outgoing) and
@@ -146,14 +113,14 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
         rollover: Rollover,
         former: &mut FormerKeys<FORMER>,
     ) -> Result<(), KeyError> {
-        self.check_keys(outgoing, incoming, former)?;
+        self.check_keys(profile, outgoing, incoming, former)?;
         self.change_outgoing(profile, outgoing, rollover, former);
         self.change_incoming(profile, incoming, former);
         Ok(())
     }
 
     /// Protects with `key` from the next packet on. The present key again (a re-INVITE that changes nothing) only sets
-    /// the profile: counters never restart under a key in use. A key that was set and left is refused.
+    /// the profile and its terms: counters never restart under a key in use. A key that was set and left is refused.
     ///
     /// # Errors
     /// [`KeyError`]; nothing has changed then.
@@ -164,6 +131,7 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
         rollover: Rollover,
         former: &mut FormerKeys<FORMER>,
     ) -> Result<(), KeyError> {
+        check_length(profile, key)?;
         self.check(key.id(), self.incoming.id, former)?;
         self.change_outgoing(profile, key, rollover, former);
         Ok(())
@@ -179,7 +147,7 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
     /// It needs no word on the roll-over counter: the first packet of each SSRC under the new key is tried with the
     /// counter going on (RFC 3711, 3.3.1) and with a counter from zero (RFC 4568, 7.1.4).
     ///
-    /// The present key again changes nothing but the profile, and the key before makes the two change places. A key older
+    /// The present key again changes nothing but the profile and its terms, and the key before makes the two change places. A key older
     /// than that comes back from `former`: what was accepted under a key is refused as long as the call lasts.
     ///
     /// # Errors
@@ -190,6 +158,7 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
         key: &MasterKey,
         former: &mut FormerKeys<FORMER>,
     ) -> Result<(), KeyError> {
+        check_length(profile, key)?;
         self.check(self.outgoing.id, key.id(), former)?;
         self.change_incoming(profile, key, former);
         Ok(())
@@ -201,10 +170,13 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
     /// Those of [`set_keys`](Self::set_keys).
     pub fn check_keys<const FORMER: usize>(
         &self,
+        profile: SrtpProfile,
         outgoing: &MasterKey,
         incoming: &MasterKey,
         former: &FormerKeys<FORMER>,
     ) -> Result<(), KeyError> {
+        check_length(profile, outgoing)?;
+        check_length(profile, incoming)?;
         self.check(outgoing.id(), incoming.id(), former)
     }
 
@@ -246,7 +218,7 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
         former: &mut FormerKeys<FORMER>,
     ) {
         if self.outgoing.id == key.id() {
-            self.outgoing.profile = profile;
+            (self.outgoing.profile, self.outgoing.terms) = (profile, *key.terms());
             return;
         }
         let mut next = Direction::new(profile, key);
@@ -265,13 +237,13 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
     ) {
         let id = key.id();
         if self.incoming.id == id {
-            self.incoming.profile = profile;
+            (self.incoming.profile, self.incoming.terms) = (profile, *key.terms());
             return;
         }
         let known = self.previous.take_if(|previous| previous.id == id);
         let mut next = match known {
             Some(mut known) => {
-                known.keys.get_or_insert_with(|| KeySet::new(key));
+                known.keys.get_or_insert_with(|| KeySet::new(profile, key));
                 known
             }
             None => {
@@ -282,7 +254,7 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
                 next
             }
         };
-        next.profile = profile;
+        (next.profile, next.terms) = (profile, *key.terms());
         next.overlap = 0;
         let mut last = core::mem::replace(&mut self.incoming, next);
         if last.is_heard() || self.previous.is_none() {
@@ -364,6 +336,11 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
     }
 }
 
+fn check_length(profile: SrtpProfile, key: &MasterKey) -> Result<(), KeyError> {
+    let length = KeyError::Length { need: profile.master_bytes(), got: key.as_bytes().len() };
+    if key.fits(profile) { Ok(()) } else { Err(length) }
+}
+
 fn resume<const STREAMS: usize>(
     direction: &mut Direction<STREAMS>,
     ssrc: Ssrc,
@@ -375,9 +352,9 @@ fn resume<const STREAMS: usize>(
 }
 
 impl<const STREAMS: usize> PacketGuard for Srtp<STREAMS> {
-    /// 14: the SRTCP index and an 80-bit tag.
+    /// That of an RTCP packet: the index, the tag, and the identifier of the key. 14 or, with GCM, 20 without the last.
     fn max_growth(&self) -> usize {
-        RTCP_INDEX + TAG_80
+        self.outgoing.rtcp_growth()
     }
 
     fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, GuardError> {

@@ -5,19 +5,26 @@ use crate::time::Ssrc;
 use proptest::prelude::*;
 use std::vec::Vec;
 
-const PROFILES: [SrtpProfile; 2] = [SrtpProfile::AesCm128HmacSha1_80, SrtpProfile::AesCm128HmacSha1_32];
+const PROFILES: [SrtpProfile; 6] = SrtpProfile::ALL;
 
+/// A key for the profiles with 30 bytes.
 fn key(seed: u8) -> MasterKey {
-    let mut bytes = [0; 30];
-    for (i, byte) in bytes.iter_mut().enumerate() {
-        *byte = seed.wrapping_mul(31).wrapping_add(7 * i as u8);
-    }
-    MasterKey::from_bytes(&bytes)
+    key_of(SrtpProfile::AesCm128HmacSha1_80, seed)
+}
+
+fn key_of(profile: SrtpProfile, seed: u8) -> MasterKey {
+    let bytes: Vec<u8> =
+        (0..profile.master_bytes() as u8).map(|i| seed.wrapping_mul(31).wrapping_add(i.wrapping_mul(7))).collect();
+    MasterKey::of(profile, &bytes).unwrap()
 }
 
 /// Two ends of a call.
 fn pair<const N: usize>(profile: SrtpProfile) -> (Srtp<N>, Srtp<N>) {
-    (Srtp::new(profile, &key(1), &key(2)), Srtp::new(profile, &key(2), &key(1)))
+    pair_of(profile, &key_of(profile, 1), &key_of(profile, 2))
+}
+
+fn pair_of<const N: usize>(profile: SrtpProfile, alice: &MasterKey, bob: &MasterKey) -> (Srtp<N>, Srtp<N>) {
+    (Srtp::new(profile, alice, bob).unwrap(), Srtp::new(profile, bob, alice).unwrap())
 }
 
 fn rtp(ssrc: u32, seq: u16, payload: &[u8]) -> Vec<u8> {
@@ -96,7 +103,7 @@ fn header_stays_clear_and_payload_comes_back() {
     for profile in PROFILES {
         let (mut alice, mut bob) = pair::<1>(profile);
         let sealed = seal(&mut alice, &packet).unwrap();
-        assert_eq!(sealed.len(), packet.len() + profile.rtp_tag_len());
+        assert_eq!(sealed.len(), packet.len() + profile.rtp_tag_bytes());
         assert_eq!(sealed[..header], packet[..header]);
         assert_ne!(sealed[header..packet.len()], packet[header..]);
         assert_eq!(open(&mut bob, &sealed).unwrap(), packet);
@@ -238,24 +245,139 @@ fn outgoing_index_is_used_once() {
 
 #[test]
 fn rtcp_counts_from_zero_and_may_be_unencrypted() {
-    let (mut alice, mut bob) = pair::<1>(SrtpProfile::AesCm128HmacSha1_32);
-    for n in 0..300_u32 {
-        let report = rtcp(9, n as u8);
-        let sealed = seal_rtcp(&mut alice, &report).unwrap();
-        assert_eq!(sealed.len(), report.len() + 14, "80-bit tag in both profiles");
-        assert_eq!(sealed[report.len()..report.len() + 4], (n | 1 << 31).to_be_bytes());
-        assert_eq!(open_rtcp(&mut bob, &sealed).unwrap(), report);
-        assert_eq!(open_rtcp(&mut bob, &sealed), Err(GuardError::Replayed));
+    for profile in PROFILES {
+        let (mut alice, mut bob) = pair::<1>(profile);
+        for n in 0..300_u32 {
+            let report = rtcp(9, n as u8);
+            let sealed = seal_rtcp(&mut alice, &report).unwrap();
+            let tag = if profile.is_aead() { 16 } else { 10 };
+            assert_eq!(sealed.len(), report.len() + 4 + tag, "the same tag whatever RTP has");
+            let index_at = if profile.is_aead() { sealed.len() - 4 } else { report.len() };
+            assert_eq!(sealed[index_at..index_at + 4], (n | 1 << 31).to_be_bytes());
+            assert_eq!(sealed[..8], report[..8]);
+            assert_ne!(sealed[8..report.len()], report[8..]);
+            assert_eq!(open_rtcp(&mut bob, &sealed).unwrap(), report);
+            assert_eq!(open_rtcp(&mut bob, &sealed), Err(GuardError::Replayed));
+        }
+        // E = 0: authenticated in the clear.
+        let terms = KeyTerms { clear_rtcp: true, ..KeyTerms::default() };
+        let alices = key_of(profile, 1).with_terms(terms);
+        alice.set_outgoing(profile, &alices, Rollover::Continues, &mut FormerKeys::<1>::new()).unwrap();
+        let clear = seal_rtcp(&mut alice, &rtcp(9, 0x77)).unwrap();
+        assert_eq!(clear[..28], rtcp(9, 0x77));
+        assert_eq!(open_rtcp(&mut bob, &clear).unwrap(), rtcp(9, 0x77));
+        let mut clear_too = seal_rtcp(&mut alice, &rtcp(9, 0x77)).unwrap();
+        clear_too[20] ^= 1;
+        assert_eq!(open_rtcp(&mut bob, &clear_too), Err(GuardError::Authentication));
+        // Neither can be made of the other.
+        let flag_at = if profile.is_aead() { clear.len() - 4 } else { 28 };
+        clear_too[20] ^= 1;
+        clear_too[flag_at] ^= 0x80;
+        assert_eq!(open_rtcp(&mut bob, &clear_too), Err(GuardError::Authentication));
     }
-    // E = 0: authenticated in the clear.
-    let mut clear = rtcp(9, 0x77);
-    let word = 1_000_u32.to_be_bytes();
-    let tag = alice.outgoing.keys.as_ref().unwrap().rtcp.tag(&clear, &word);
-    clear.extend(word);
-    clear.extend(&tag[..10]);
-    assert_eq!(open_rtcp(&mut bob, &clear).unwrap(), rtcp(9, 0x77));
-    clear[20] ^= 1;
-    assert!(open_rtcp(&mut bob, &clear).is_err());
+}
+
+#[test]
+fn rtp_in_the_clear_is_authenticated_all_the_same() {
+    let terms = KeyTerms { clear_rtp: true, ..KeyTerms::default() };
+    for profile in PROFILES {
+        let [alices, bobs] = [1, 2].map(|seed| key_of(profile, seed).with_terms(terms));
+        let (mut alice, mut bob) = pair_of::<1>(profile, &alices, &bobs);
+        let packet = rtp(9, 1, b"not a secret");
+        let mut sealed = seal(&mut alice, &packet).unwrap();
+        assert_eq!(sealed[..packet.len()], packet);
+        sealed[14] ^= 1;
+        assert_eq!(open(&mut bob, &sealed), Err(GuardError::Authentication));
+        sealed[14] ^= 1;
+        assert_eq!(open(&mut bob, &sealed).unwrap(), packet);
+    }
+}
+
+#[test]
+fn a_keys_identifier_lies_in_each_packet() {
+    for profile in PROFILES {
+        let terms = |value, bytes| KeyTerms { mki: Mki::new(value, bytes), ..KeyTerms::default() };
+        let [alices, bobs, next] = [(1, terms(1, 4)), (2, terms(7, 1)), (3, terms(2, 4))]
+            .map(|(seed, terms)| key_of(profile, seed).with_terms(terms));
+        let (mut alice, mut bob) = pair_of::<1>(profile, &alices, &bobs);
+        let (packet, report) = (rtp(9, 1, b"speech"), rtcp(9, 1));
+        let sealed = seal(&mut alice, &packet).unwrap();
+        let sealed_report = seal_rtcp(&mut alice, &report).unwrap();
+        let [tag, report_tag] = if profile.is_aead() { [0, 0] } else { [profile.rtp_tag_bytes(), 10] };
+        assert_eq!(sealed.len(), packet.len() + profile.rtp_tag_bytes() + 4);
+        assert_eq!(sealed[sealed.len() - tag - 4..][..4], [0, 0, 0, 1]);
+        assert_eq!(sealed_report[sealed_report.len() - report_tag - 4..][..4], [0, 0, 0, 1]);
+        for (n, packet) in [(tag, &sealed), (report_tag, &sealed_report)] {
+            let mut other = packet.clone();
+            let at = other.len() - n - 1;
+            other[at] ^= 2;
+            let refused =
+                if n == tag && packet == &sealed { open(&mut bob, &other) } else { open_rtcp(&mut bob, &other) };
+            assert_eq!(refused, Err(GuardError::OtherKey));
+        }
+        assert_eq!(open(&mut bob, &sealed).unwrap(), packet);
+        assert_eq!(open_rtcp(&mut bob, &sealed_report).unwrap(), report);
+        assert_eq!(seal(&mut bob, &packet).unwrap().len(), packet.len() + profile.rtp_tag_bytes() + 1);
+        // Under both keys while they overlap.
+        bob.set_incoming(profile, &next, &mut FormerKeys::<4>::new()).unwrap();
+        let before = seal(&mut alice, &rtp(9, 2, b"old key")).unwrap();
+        alice.set_outgoing(profile, &next, Rollover::Continues, &mut FormerKeys::<4>::new()).unwrap();
+        let after = seal(&mut alice, &rtp(9, 3, b"new key")).unwrap();
+        assert!(open(&mut bob, &after).is_ok() && open(&mut bob, &before).is_ok());
+    }
+}
+
+#[test]
+fn a_lifetime_that_was_declared_is_kept_on_both_sides() {
+    let terms = KeyTerms { lifetime_packets: 10, ..KeyTerms::default() };
+    for profile in PROFILES {
+        let (mut alice, mut bob) = pair_of::<1>(profile, &key_of(profile, 1).with_terms(terms), &key_of(profile, 2));
+        let (mut endless, _) = pair::<1>(profile);
+        for n in 0..10 {
+            let due = if n < 5 { KeyAge::Fresh } else { KeyAge::Due };
+            assert_eq!((alice.key_age(), bob.key_age()), (due, due), "{n}");
+            let sealed = seal(&mut alice, &rtp(1, n, b"x")).unwrap();
+            assert_eq!(sealed, seal(&mut endless, &rtp(1, n, b"x")).unwrap());
+            open(&mut bob, &sealed).unwrap();
+        }
+        assert_eq!((alice.key_age(), bob.key_age()), (KeyAge::Over, KeyAge::Over));
+        assert_eq!(seal(&mut alice, &rtp(1, 10, b"x")), Err(GuardError::KeyExpired));
+        assert_eq!(seal_rtcp(&mut alice, &rtcp(1, 10)), Err(GuardError::KeyExpired));
+        let more = seal(&mut endless, &rtp(1, 10, b"x")).unwrap();
+        assert_eq!(open(&mut bob, &more), Err(GuardError::KeyExpired));
+        let report = seal_rtcp(&mut endless, &rtcp(1, 10)).unwrap();
+        assert_eq!(open_rtcp(&mut bob, &report), Err(GuardError::KeyExpired));
+        // The other direction lives on, and this one with another key.
+        assert!(open(&mut alice, &seal(&mut bob, &rtp(2, 1, b"y")).unwrap()).is_ok());
+        alice.set_outgoing(profile, &key_of(profile, 3), Rollover::Continues, &mut FormerKeys::<4>::new()).unwrap();
+        bob.set_incoming(profile, &key_of(profile, 3), &mut FormerKeys::<4>::new()).unwrap();
+        assert!(open(&mut bob, &seal(&mut alice, &rtp(1, 10, b"x")).unwrap()).is_ok());
+        assert_eq!((alice.key_age(), bob.key_age()), (KeyAge::Fresh, KeyAge::Fresh));
+    }
+}
+
+#[test]
+fn a_call_changes_its_profile_with_its_key() {
+    let (mut alice, mut bob) = pair::<1>(SrtpProfile::AesCm128HmacSha1_80);
+    let (mut alices, mut bobs) = (FormerKeys::<16>::new(), FormerKeys::<16>::new());
+    for (n, profile) in PROFILES.into_iter().chain([SrtpProfile::AesCm128HmacSha1_32]).enumerate() {
+        let next = key_of(profile, 20 + n as u8);
+        let before = seal(&mut alice, &rtp(1, 3 * n as u16, b"old")).unwrap();
+        bob.set_incoming(profile, &next, &mut bobs).unwrap();
+        alice.set_outgoing(profile, &next, Rollover::Continues, &mut alices).unwrap();
+        let after = seal(&mut alice, &rtp(1, 3 * n as u16 + 1, b"new")).unwrap();
+        assert!(open(&mut bob, &after).is_ok() && open(&mut bob, &before).is_ok());
+        let report = seal_rtcp(&mut alice, &rtcp(1, 9)).unwrap();
+        assert!(open_rtcp(&mut bob, &report).is_ok());
+        // A key of another length is refused, and nothing has changed then.
+        let wrong = PROFILES.into_iter().find(|other| other.master_bytes() != profile.master_bytes()).unwrap();
+        let length = KeyError::Length { need: profile.master_bytes(), got: wrong.master_bytes() };
+        let refused = bob.set_incoming(profile, &key_of(wrong, 3), &mut bobs);
+        assert_eq!(refused, Err(length));
+        assert_eq!(alice.set_outgoing(profile, &key_of(wrong, 3), Rollover::Continues, &mut alices), Err(length));
+        assert_eq!(Srtp::<1>::new(profile, &key_of(wrong, 3), &next).err(), Some(length));
+        assert!(open(&mut bob, &seal(&mut alice, &rtp(1, 3 * n as u16 + 2, b"on")).unwrap()).is_ok());
+    }
 }
 
 #[test]
@@ -292,7 +414,7 @@ fn a_new_key_is_heard_at_once_and_the_old_for_a_while() {
         assert_eq!(open(&mut bob, &fresh), Err(GuardError::Replayed));
         assert!(open(&mut bob, &straggler).is_err() && open(&mut bob, &before).is_err());
         // The overlap ends.
-        let mut another = Srtp::<1>::new(profile, &key(1), &key(2));
+        let mut another = Srtp::<1>::new(profile, &key(1), &key(2)).unwrap();
         for n in 0..u32::from(u8::MAX) + 1 {
             assert!(bob.overlaps());
             let sealed = seal(&mut alice, &rtp(1, seq + 3 + n as u16, b"new key")).unwrap();
@@ -348,7 +470,7 @@ fn the_same_key_again_keeps_the_replay_list() {
 
 #[test]
 fn a_key_comes_back_with_what_was_heard_under_it() {
-    let [long, short] = PROFILES;
+    let [long, short, ..] = PROFILES;
     for between in 1..6 {
         let mut former = FormerKeys::<16>::new();
         let (mut alice, mut bob) = pair::<2>(long);
@@ -366,7 +488,7 @@ fn a_key_comes_back_with_what_was_heard_under_it() {
         assert!(open_rtcp(&mut bob, &report).is_ok());
         for n in 0..between {
             bob.set_incoming(short, &key(10 + n), &mut former).unwrap();
-            let mut carol = Srtp::<1>::new(short, &key(10 + n), &key(2));
+            let mut carol = Srtp::<1>::new(short, &key(10 + n), &key(2)).unwrap();
             assert!(open(&mut bob, &seal(&mut carol, &rtp(9, 1, b"z")).unwrap()).is_ok());
         }
         bob.set_incoming(long, &key(1), &mut former).unwrap();
@@ -450,7 +572,7 @@ fn more_sources_than_can_be_remembered_need_a_new_key() {
     assert_eq!(seal(&mut alice, &rtp(23, 5, b"x")), Err(GuardError::TooManySources));
     assert_eq!(seal_rtcp(&mut alice, &rtcp(23, 5)), Err(GuardError::TooManySources));
     assert_eq!(alice.resume_outgoing(Ssrc(23), 1, 1), Err(GuardError::TooManySources));
-    let mut another = Srtp::<1>::new(profile, &key(1), &key(2));
+    let mut another = Srtp::<1>::new(profile, &key(1), &key(2)).unwrap();
     let sealed = seal(&mut another, &rtp(23, 5, b"x")).unwrap();
     assert_eq!(open(&mut bob, &sealed), Err(GuardError::TooManySources));
     let report = seal_rtcp(&mut another, &rtcp(23, 5)).unwrap();
@@ -552,11 +674,11 @@ proptest! {
     fn any_packets_in_any_order(
         start in any::<u16>(),
         ssrc in any::<u32>(),
-        short in any::<bool>(),
+        profile in 0..PROFILES.len(),
         payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..60),
         order in prop::collection::vec(any::<prop::sample::Index>(), 1..90),
     ) {
-        let (mut alice, mut bob) = pair::<1>(PROFILES[usize::from(short)]);
+        let (mut alice, mut bob) = pair::<1>(PROFILES[profile]);
         let mut sealed = Vec::new();
         for (n, payload) in payloads.iter().enumerate() {
             sealed.push(seal(&mut alice, &rtp(ssrc, start.wrapping_add(n as u16), payload)).unwrap());
@@ -574,8 +696,12 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_do_not_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), len in 0_usize..220) {
-        let (mut alice, mut bob) = pair::<1>(SrtpProfile::AesCm128HmacSha1_80);
+    fn any_bytes_do_not_panic(
+        mut bytes in prop::collection::vec(any::<u8>(), 0..200),
+        len in 0_usize..220,
+        profile in 0..PROFILES.len(),
+    ) {
+        let (mut alice, mut bob) = pair::<1>(PROFILES[profile]);
         prop_assert!(bob.unprotect_rtp(&mut bytes).is_err());
         prop_assert!(bob.unprotect_rtcp(&mut bytes).is_err());
         let _ = alice.protect_rtp(&mut bytes, len);

@@ -1,5 +1,5 @@
 //! RTCP compound packets: a checked, zero-copy view and iteration (RFC 3550, 6.1 and 6.4-6.7; RFC 5506;
-//! RFC 3611).
+//! RFC 3611; feedback RFC 4585 and RFC 5104).
 //!
 //! [`Compound::parse`] makes the header checks of RFC 3550, A.2 over the whole datagram, once. The packets in it are
 //! read one by one: a malformed body is that packet's own error and costs the others nothing, and packet types this
@@ -10,6 +10,7 @@ use core::fmt;
 
 mod app;
 mod bye;
+mod feedback;
 mod report;
 mod sdes;
 mod voip_metrics;
@@ -18,6 +19,9 @@ pub mod xr;
 
 pub use app::App;
 pub use bye::Bye;
+pub use feedback::{
+    Feedback, FeedbackMessage, FullIntra, MaximumBitRate, Nacks, TransportFeedback, full_intra_entry, write_nacks,
+};
 pub use report::{ReceiverReport, ReportBlock, SenderInfo, SenderReport};
 pub use sdes::{Sdes, SdesChunk, SdesItem, SdesItems};
 pub use voip_metrics::{ConcealmentKind, JitterBufferKind, VoipMetrics};
@@ -36,6 +40,10 @@ pub mod packet_type {
     pub const BYE: u8 = 203;
     /// Application-defined.
     pub const APP: u8 = 204;
+    /// Transport feedback (RFC 4585, 6.1).
+    pub const RTPFB: u8 = 205;
+    /// Payload-specific feedback (RFC 4585, 6.1).
+    pub const PSFB: u8 = 206;
     /// Extended report.
     pub const XR: u8 = 207;
 }
@@ -202,7 +210,9 @@ pub enum Packet<'a> {
     App(App<'a>),
     /// Extended report.
     Xr(Xr<'a>),
-    /// A type that this module has no view for, such as feedback (RFC 4585).
+    /// Feedback.
+    Feedback(Feedback<'a>),
+    /// A type that this module has no view for.
     Unknown {
         /// The packet type.
         packet_type: u8,
@@ -222,6 +232,7 @@ impl<'a> Packet<'a> {
             packet_type::BYE => Bye::parse(count, body).map(Self::Bye),
             packet_type::APP => App::parse(count, body).map(Self::App),
             packet_type::XR => Xr::parse(body).map(Self::Xr),
+            packet_type::RTPFB | packet_type::PSFB => Feedback::parse(packet_type, count, body).map(Self::Feedback),
             _ => Some(Self::Unknown { packet_type, count, body }),
         };
         packet.ok_or(ParseError::Body { packet_type, got: body.len() })
@@ -267,11 +278,11 @@ mod tests {
     #[test]
     fn a_bad_body_spares_the_others() {
         // An RR that announces a block it hasn't, an unknown type, and a BYE: reduced size lets all of them in.
-        let bytes = [0x81, 201, 0, 1, 0, 0, 0, 7, 0x83, 205, 0, 1, 1, 2, 3, 4, 0x81, 203, 0, 1, 0, 0, 0, 9];
+        let bytes = [0x81, 201, 0, 1, 0, 0, 0, 7, 0x83, 208, 0, 1, 1, 2, 3, 4, 0x81, 203, 0, 1, 0, 0, 0, 9];
         let compound = Compound::parse(&bytes, CompoundRule::ReducedSize).unwrap();
         let mut packets = compound.packets();
         assert_eq!(packets.next(), Some(Err(ParseError::Body { packet_type: 201, got: 4 })));
-        assert_eq!(packets.next(), Some(Ok(Packet::Unknown { packet_type: 205, count: 3, body: &[1, 2, 3, 4] })));
+        assert_eq!(packets.next(), Some(Ok(Packet::Unknown { packet_type: 208, count: 3, body: &[1, 2, 3, 4] })));
         assert!(matches!(packets.next(), Some(Ok(Packet::Bye(_)))));
         assert_eq!(packets.next(), None);
         assert!(Compound::parse(&bytes[16..], CompoundRule::ReducedSize).is_ok());

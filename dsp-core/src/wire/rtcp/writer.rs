@@ -6,7 +6,7 @@
 use core::fmt;
 
 use super::report::BLOCK_LEN;
-use super::{MAX_COUNT, PADDING_BIT, ReportBlock, SdesItem, SenderInfo, VERSION, XrBlock, packet_type};
+use super::{Feedback, MAX_COUNT, PADDING_BIT, ReportBlock, SdesItem, SenderInfo, VERSION, XrBlock, packet_type};
 use crate::time::Ssrc;
 
 /// Why a packet could not be added.
@@ -186,6 +186,20 @@ impl<'a> CompoundWriter<'a> {
         body[..4].copy_from_slice(&ssrc.0.to_be_bytes());
         body[4..8].copy_from_slice(&name);
         body[8..].copy_from_slice(data);
+        Ok(())
+    }
+
+    /// Adds a feedback message (RFC 4585, 6.1).
+    ///
+    /// # Errors
+    /// [`WriteError`] for a [`FeedbackMessage::Other`](super::FeedbackMessage::Other) that is no whole words or of a format
+    /// above 31, for more than 255 sources of a bit rate, behind padding, and where there is no room.
+    pub fn feedback(&mut self, feedback: &Feedback<'_>) -> Result<(), WriteError> {
+        let (packet_type, format, fci_len) = feedback.shape().ok_or(WriteError::TooMany(usize::from(u8::MAX) + 1))?;
+        if usize::from(format) > MAX_COUNT {
+            return Err(WriteError::Field(format));
+        }
+        feedback.write(self.packet(packet_type, format.into(), 8 + fci_len)?);
         Ok(())
     }
 

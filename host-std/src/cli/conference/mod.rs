@@ -273,7 +273,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     let mut run = Run { args, callers, files, seen: (0..count).map(|_| Seen::default()).collect() };
     match lines {
-        Some(mut lines) => run.to_the_end(&mut room, &mut lines, &mut recordings)?,
+        Some(mut lines) => run.run_all(&mut room, &mut lines, &mut recordings)?,
         None => {
             let network = NetworkConfig {
                 loss_percent: args.loss,
@@ -282,7 +282,7 @@ pub(super) fn run(args: &Args) -> Outcome {
                 ..NetworkConfig::default()
             };
             let mut lines = SimulatedLines::new(count, network, args.seed);
-            run.to_the_end(&mut room, &mut lines, &mut recordings)?;
+            run.run_all(&mut room, &mut lines, &mut recordings)?;
         }
     }
     let (length_ms, limited_ticks) = (room.ticks() * u64::from(TICK_MS), room.limiter().limited_frames);
@@ -378,7 +378,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn to_the_end(&mut self, room: &mut Room, lines: &mut impl Carrier, recordings: &mut Recordings) -> Outcome {
+    fn run_all(&mut self, room: &mut Room, lines: &mut impl Carrier, recordings: &mut Recordings) -> Outcome {
         let args = self.args;
         let stop = Stop::listen();
         let mut announcements = keep::schedule(&args.announce, room.sample_rate_hz(), 1)?.into_iter().peekable();

@@ -1,12 +1,12 @@
 //! Offer and answer, and what they make of a call: everything that can fail first, then all of it at once.
 
+use dsp_core::guard::srtp::KeyAge;
 use dsp_core::time::Instant;
 
 use super::Call;
 use crate::sdp::{self, Negotiated};
 use crate::session::Identity;
 use crate::session::config::Source;
-use crate::session::keys::OwnKeys;
 use crate::session::outcome::CallError;
 use crate::session::stream::{Change, Setup, Stream};
 #[cfg(not(feature = "ice"))]
@@ -30,7 +30,7 @@ impl Call {
     /// [`CallError::Sdp`] if the settings can't be offered, [`CallError::Randomness`] when there is none for fresh SRTP
     /// keys.
     pub fn offer(&mut self) -> Result<String, CallError> {
-        self.follow_address()?;
+        self.follow_keys()?;
         #[cfg(feature = "ice")]
         self.describe_ice(true)?;
         let offer = sdp::offer(&self.local)?;
@@ -72,7 +72,7 @@ impl Call {
     /// # Errors
     /// Why the offer can't be used; a running call goes on as it was.
     pub fn answer(&mut self, now: Instant, offer: &str) -> Result<String, CallError> {
-        self.follow_address()?;
+        self.follow_keys()?;
         #[cfg(feature = "ice")]
         self.describe_ice(false)?;
         let (answer, negotiated) = sdp::answer(&self.local, offer)?;
@@ -88,8 +88,9 @@ impl Call {
     }
 
     /// Another address or port of ours in a running call needs other keys (RFC 4568, 7.1.4).
-    fn follow_address(&mut self) -> Result<(), CallError> {
-        if self.transport.is_some() { self.keys.follow_address(&mut self.local) } else { Ok(()) }
+    fn follow_keys(&mut self) -> Result<(), CallError> {
+        let Some(transport) = &self.transport else { return Ok(()) };
+        self.keys.follow(&mut self.local, transport.key_age() != KeyAge::Fresh)
     }
 
     /// Builds the transport and the streams of a new call, or changes those of a running one.
@@ -118,7 +119,7 @@ impl Call {
             }
             None => None,
         };
-        let successors = OwnKeys::successors(&self.local, old.as_ref(), agreed.srtp.as_ref())?;
+        let successors = self.keys.successors(&self.local, old.as_ref(), agreed.srtp.as_ref())?;
         #[cfg(feature = "ice")]
         let gathered = self.gathered(agreed.ice.is_ok());
         #[cfg(not(feature = "ice"))]
@@ -133,6 +134,9 @@ impl Call {
         self.refused = refused;
         if let Some(transport) = &self.transport {
             self.local.bundle.clone_from(&transport.agreed().bundle);
+            if let Some(dtls) = &mut self.local.dtls {
+                dtls.active = transport.agreed().dtls.as_ref().map(|agreed| agreed.active);
+            }
         }
         for (index, next) in next.into_iter().enumerate() {
             self.put(now, index, next);

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use dsp_core::guard::srtp::KeyAge;
 use dsp_core::quality::VoipMetricsInput;
 use dsp_core::receive::Fate;
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
@@ -10,7 +11,7 @@ use super::Call;
 use crate::registry::CodecFormat;
 use crate::sdp::{NegotiatedStream, NegotiatedTransport, Refused};
 use crate::session::metering::Meters;
-use crate::session::outcome::{CallStats, Ending};
+use crate::session::outcome::{CallStats, Ending, Protection};
 use crate::session::stream::{Counted, Remote, SourceStats, Stream};
 use crate::session::transport::Account;
 
@@ -24,6 +25,11 @@ impl Call {
     /// doesn't want it or it is closed.
     pub fn negotiated_stream(&self, stream: usize) -> Option<&NegotiatedStream> {
         self.streams.get(stream)?.as_ref().filter(|stream| !stream.is_closed()).map(Stream::agreed)
+    }
+
+    /// How the packets are protected now; `None` before the call is agreed on.
+    pub fn protection(&self) -> Option<Protection> {
+        self.transport.as_ref().map(|transport| transport.protection())
     }
 
     /// The further streams that the last offer and answer could not come to, and why.
@@ -162,9 +168,16 @@ impl Call {
 
     /// Whether the call should end though nobody signalled it: see
     /// [`CallConfig::after_goodbye`](crate::session::CallConfig::after_goodbye) and
-    /// [`CallConfig::after_silence`](crate::session::CallConfig::after_silence); or because its connectivity checks say so.
+    /// [`CallConfig::after_silence`](crate::session::CallConfig::after_silence); or because its keys are used up, none came about,
+    /// or its connectivity checks say so.
     pub fn should_end(&self, now: Instant) -> Option<Ending> {
         let transport = self.transport.as_ref()?;
+        if let Some(failure) = transport.handshake_failure() {
+            return Some(Ending::Handshake(failure));
+        }
+        if transport.key_age() == KeyAge::Over {
+            return Some(Ending::KeysOver);
+        }
         #[cfg(feature = "ice")]
         if let Some(ending) = transport.ice_ending(now) {
             return Some(ending);

@@ -312,7 +312,7 @@ impl Stream {
         if !self.heard.set_tones(Wanted { digits, mute: tones.mute, country: tones.country }) {
             self.digits.end_tones();
             if let Some(heard) = &mut self.heard_tones {
-                heard.end(None);
+                heard.end();
             }
         }
     }

@@ -15,9 +15,16 @@ pub(super) struct HeardTones {
     waiting: [Option<CallTone>; PLACES],
     lasting: Option<CallTone>,
     begun: u32,
+    /// When it was listened last.
+    now: Option<Instant>,
 }
 
 impl HeardTones {
+    /// A tick is heard at `now`.
+    pub(super) fn listen(&mut self, now: Instant) {
+        self.now = Some(now);
+    }
+
     /// Takes in what a detector tells.
     pub(super) fn hear(&mut self, tone: &InTone) {
         if tone.ended {
@@ -40,10 +47,10 @@ impl HeardTones {
         self.push(told);
     }
 
-    /// Nobody listens any more to the tone that sounds: for us it ends at `now`.
-    pub(super) fn end(&mut self, now: Option<Instant>) {
+    /// Nobody listens any more to the tone that sounds: for us it ends with the last tick.
+    pub(super) fn end(&mut self) {
         if let Some(lasting) = self.lasting.take() {
-            let until = now.map_or(Duration::ZERO, |now| now.since(lasting.begun));
+            let until = self.now.map_or(Duration::ZERO, |now| now.since(lasting.begun));
             self.push(CallTone { phase: DigitPhase::Ended, duration: lasting.duration.max(until), ..lasting });
         }
     }

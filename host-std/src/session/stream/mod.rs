@@ -130,7 +130,7 @@ impl Stream {
     pub(super) fn close(&mut self) -> bool {
         self.sender.pause(0);
         if let Some(heard) = &mut self.heard_tones {
-            heard.end(None);
+            heard.end();
         }
         !std::mem::replace(&mut self.closed, true)
     }
@@ -323,6 +323,9 @@ impl Stream {
             return Played { silence: samples, ..Played::default() };
         }
         let Self { digits, heard_tones, .. } = self;
+        if let Some(heard) = heard_tones {
+            heard.listen(now);
+        }
         let mut played = self.heard.play(now, pcm, tap, |heard| match (heard, &mut *heard_tones) {
             (InSound::Digit(digit), _) => digits.hear(&digit),
             (InSound::Tone(tone), Some(heard)) => heard.hear(&tone),

@@ -5,12 +5,13 @@
 //!
 //! A guard without keys is not plain RTP: while it waits for them nothing is sent and nothing that comes is believed.
 
-use dsp_core::guard::srtp::{FormerKeys, KeyError, Rollover, Srtp};
+use dsp_core::guard::srtp::{FormerKeys, KeyAge, KeyError, Rollover, Srtp, SrtpProfile};
 use dsp_core::guard::{PacketGuard, Plain, Unkeyed};
 use dsp_core::time::Ssrc;
 
 use super::by_sources::{BySources, either};
 use crate::sdp::SrtpKeys;
+use crate::session::outcome;
 use crate::session::own::{BoxedGuard, OwnGuard};
 use crate::session::stream::MAX_SOURCES;
 
@@ -29,10 +30,12 @@ static NONE: FormerKeys<FORMER> = FormerKeys::new();
 enum Protection {
     /// Nothing: plain RTP was agreed on.
     Plain,
-    /// Nothing may pass: there are no keys yet.
+    /// Nothing may pass: there is no guard of the user's own yet.
     Waiting,
-    /// SRTP with the keys of the description.
-    Keyed,
+    /// Nothing may pass: the handshake has come to no keys yet.
+    Handshake,
+    /// SRTP with this profile, by keys of the descriptions or of a handshake.
+    Keyed(SrtpProfile),
     /// The user's own.
     Own(BoxedGuard),
 }
@@ -40,13 +43,13 @@ enum Protection {
 /// SRTP contexts, as many as the call can hear sources.
 type Contexts = BySources<Srtp<ONE_AT_A_TIME>, Srtp<STREAMS>>;
 
-fn contexts(keys: &SrtpKeys, sources: usize) -> Contexts {
+fn contexts(keys: &SrtpKeys, sources: usize) -> Result<Contexts, KeyError> {
     let SrtpKeys { outgoing, incoming, .. } = keys;
     let profile = keys.suite.profile();
-    match sources {
-        1 => BySources::One(Box::new(Srtp::new(profile, outgoing, incoming))),
-        _ => BySources::Many(Box::new(Srtp::new(profile, outgoing, incoming))),
-    }
+    Ok(match sources {
+        1 => BySources::One(Box::new(Srtp::new(profile, outgoing, incoming)?)),
+        _ => BySources::Many(Box::new(Srtp::new(profile, outgoing, incoming)?)),
+    })
 }
 
 /// What protects the datagrams of a call.
@@ -63,24 +66,27 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// With the keys of the description; `own` goes first. `sources`: how many are heard at once.
-    pub(super) fn new(own: Option<&OwnGuard>, keys: Option<&SrtpKeys>, sources: usize) -> Self {
+    /// With the keys of the description, or to wait for those of a handshake; `own` goes first. `sources`: how many are heard
+    /// at once.
+    pub(super) fn new(own: Option<&OwnGuard>, keys: Option<&SrtpKeys>, handshake: bool, sources: usize) -> Self {
         let protection = match (own.map(OwnGuard::make), keys) {
             (Some(Some(own)), _) => Protection::Own(own),
             (Some(None), _) => Protection::Waiting,
-            (None, Some(_)) => Protection::Keyed,
+            (None, Some(keys)) => Protection::Keyed(keys.suite.profile()),
+            (None, None) if handshake => Protection::Handshake,
             (None, None) => Protection::Plain,
         };
-        let srtp = keys.map(|keys| contexts(keys, sources));
+        // Keys of another length than the suite's don't come out of a description: with them nothing would pass.
+        let srtp = keys.and_then(|keys| contexts(keys, sources).ok());
         Self { protection, plain: Plain, unkeyed: Unkeyed, srtp, sources, former: None }
     }
 
     pub(super) fn get(&mut self) -> &mut dyn PacketGuard {
         match (&mut self.protection, &mut self.srtp) {
             (Protection::Own(own), _) => &mut **own,
-            (Protection::Keyed, Some(srtp)) => either!(srtp, own => &mut **own),
+            (Protection::Keyed(_), Some(srtp)) => either!(srtp, own => &mut **own),
             (Protection::Plain, _) => &mut self.plain,
-            (Protection::Waiting | Protection::Keyed, _) => &mut self.unkeyed,
+            (Protection::Waiting | Protection::Handshake | Protection::Keyed(_), _) => &mut self.unkeyed,
         }
     }
 
@@ -89,19 +95,57 @@ impl Guard {
         self.protection = Protection::Own(own);
     }
 
+    /// Keys will come of a handshake. Those that there are hold until then; plain RTP doesn't.
+    pub(super) fn wait(&mut self) {
+        if matches!(self.protection, Protection::Plain) {
+            self.protection = Protection::Handshake;
+        }
+    }
+
+    /// Keys that a handshake came to.
+    ///
+    /// # Errors
+    /// As for [`renew`](Self::renew).
+    pub(super) fn key(&mut self, keys: &SrtpKeys) -> Result<(), KeyError> {
+        if matches!(self.protection, Protection::Own(_) | Protection::Waiting) {
+            return Ok(());
+        }
+        self.renew(Some(keys), false)?;
+        self.protection = Protection::Keyed(keys.suite.profile());
+        Ok(())
+    }
+
     /// Whether keys are waited for: nothing is sent or heard.
     pub(super) fn waits(&self) -> bool {
-        matches!(self.protection, Protection::Waiting)
+        matches!(self.protection, Protection::Waiting | Protection::Handshake)
+    }
+
+    /// What that is to the user.
+    pub(super) fn protection(&self) -> outcome::Protection {
+        match &self.protection {
+            Protection::Plain => outcome::Protection::Plain,
+            Protection::Waiting | Protection::Handshake => outcome::Protection::Waiting,
+            Protection::Keyed(profile) => outcome::Protection::Srtp(*profile),
+            Protection::Own(_) => outcome::Protection::Own,
+        }
     }
 
     /// Whether datagrams are protected now: whatever passes has the key.
     pub(super) fn protects(&self) -> bool {
-        matches!(self.protection, Protection::Keyed | Protection::Own(_))
+        matches!(self.protection, Protection::Keyed(_) | Protection::Own(_))
+    }
+
+    /// How far the keys of the description have got through their lifetimes.
+    pub(super) fn key_age(&self) -> KeyAge {
+        match (&self.protection, &self.srtp) {
+            (Protection::Keyed(_), Some(srtp)) => either!(srtp, own => own.key_age()),
+            _ => KeyAge::Fresh,
+        }
     }
 
     /// Whether something was sent with `ssrc` under the present key: it can't begin anew then.
     pub(super) fn has_sent(&self, ssrc: Ssrc) -> bool {
-        matches!(self.protection, Protection::Keyed)
+        matches!(self.protection, Protection::Keyed(_))
             && self.srtp.as_ref().is_some_and(|srtp| either!(srtp, own => own.has_sent(ssrc)))
     }
 
@@ -112,7 +156,8 @@ impl Guard {
     pub(super) fn check(&self, new: Option<&SrtpKeys>) -> Result<(), KeyError> {
         let (Some(srtp), Some(new)) = (&self.srtp, new) else { return Ok(()) };
         let former = self.former.as_deref().unwrap_or(&NONE);
-        either!(srtp, own => own.check_keys(&new.outgoing, &new.incoming, former))
+        let profile = new.suite.profile();
+        either!(srtp, own => own.check_keys(profile, &new.outgoing, &new.incoming, former))
     }
 
     /// New keys in a running call: unchanged keys keep their contexts, roll-over counters and replay windows.
@@ -129,13 +174,11 @@ impl Guard {
                 let profile = new.suite.profile();
                 either!(srtp, own => own.set_keys(profile, outgoing, incoming, rollover, former))?;
             }
-            (None, Some(new)) => self.srtp = Some(contexts(new, self.sources)),
+            (None, Some(new)) => self.srtp = Some(contexts(new, self.sources)?),
             (_, None) => {}
         }
-        match self.protection {
-            Protection::Plain | Protection::Keyed if new.is_some() => self.protection = Protection::Keyed,
-            Protection::Plain | Protection::Keyed => self.protection = Protection::Plain,
-            Protection::Waiting | Protection::Own(_) => {}
+        if matches!(self.protection, Protection::Plain | Protection::Handshake | Protection::Keyed(_)) {
+            self.protection = new.map_or(Protection::Plain, |keys| Protection::Keyed(keys.suite.profile()));
         }
         Ok(())
     }

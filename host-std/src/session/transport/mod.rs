@@ -5,6 +5,8 @@
 //! of its own, since each is a source of its own.
 
 mod by_sources;
+#[cfg(feature = "dtls")]
+mod dtls;
 #[cfg(feature = "ice")]
 mod gather;
 mod guard;
@@ -17,7 +19,7 @@ mod rtp_path;
 
 use std::net::{IpAddr, SocketAddr};
 
-use dsp_core::guard::srtp::KeyError;
+use dsp_core::guard::srtp::{KeyAge, KeyError};
 use dsp_core::rtcp::PeerReport;
 use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::DatagramKind;
@@ -36,7 +38,7 @@ pub(super) use rtp_path::Gathered;
 use rtp_path::RtpPath;
 
 use super::config::Settings;
-use super::outcome::{Channel, Incoming, Transmit};
+use super::outcome::{Channel, HandshakeFailure, Incoming, Protection, Transmit};
 use super::own::BoxedGuard;
 use crate::sdp::{self, NegotiatedTransport};
 
@@ -74,6 +76,9 @@ pub(super) struct Belief {
 #[repr(C)]
 pub(super) struct Transport {
     guard: Guard,
+    /// Where SRTP's keys come from, if not from the descriptions.
+    #[cfg(feature = "dtls")]
+    dtls: Option<Box<dtls::Association>>,
     rtp: RtpPath,
     rtcp: Box<dyn Path>,
     /// Of each stream, in their order; `None` for one that never was.
@@ -107,7 +112,9 @@ impl Transport {
         mut gathered: Gathered,
     ) -> Self {
         Self {
-            guard: Guard::new(settings.guard.as_ref(), agreed.srtp.as_ref(), settings.sources),
+            guard: Guard::new(settings.guard.as_ref(), agreed.srtp.as_ref(), agreed.dtls.is_some(), settings.sources),
+            #[cfg(feature = "dtls")]
+            dtls: dtls::Association::agreed(now, &agreed, settings),
             rtp: RtpPath::new(now, &agreed, &mut gathered, |named| plain(settings, Channel::Rtp, named)),
             rtcp: plain(settings, Channel::Rtcp, agreed.remote_rtcp),
             reports: Vec::new(),
@@ -144,7 +151,15 @@ impl Transport {
         mut gathered: Gathered,
     ) -> Result<(), KeyError> {
         let moved = agreed.remote_rtp != self.agreed.remote_rtp || here.named != self.here.named;
-        self.guard.renew(agreed.srtp.as_ref(), moved)?;
+        if agreed.dtls.is_some() {
+            self.guard.wait();
+        } else {
+            self.guard.renew(agreed.srtp.as_ref(), moved)?;
+        }
+        #[cfg(feature = "dtls")]
+        if agreed.dtls.as_ref().is_none_or(|agreed| !self.dtls.as_ref().is_some_and(|dtls| dtls.is(agreed))) {
+            self.dtls = dtls::Association::agreed(now, &agreed, settings);
+        }
         self.rtp.renew(now, &agreed, &mut gathered, |named| plain(settings, Channel::Rtp, named));
         self.rtcp.renegotiated(now, agreed.remote_rtcp);
         // Whoever signals is there, and goes on after the goodbye that some phones say at each new offer.
@@ -173,6 +188,11 @@ impl Transport {
         self.guard.protects()
     }
 
+    /// How far the keys have got through their lifetimes.
+    pub(super) fn key_age(&self) -> KeyAge {
+        self.guard.key_age()
+    }
+
     /// Whether something was sent with `ssrc` under the present key.
     pub(super) fn has_sent(&self, ssrc: Ssrc) -> bool {
         self.guard.has_sent(ssrc)
@@ -197,6 +217,12 @@ impl Transport {
             (DatagramKind::Rtcp, Channel::Rtcp) => self.guard.get().unprotect_rtcp(datagram),
             (DatagramKind::Rtcp, Channel::Rtp) if self.agreed.rtcp_mux => self.guard.get().unprotect_rtcp(datagram),
             (DatagramKind::Rtp | DatagramKind::Rtcp, _) => return Arrived::Other(Incoming::Ignored, datagram),
+            #[cfg(feature = "dtls")]
+            (DatagramKind::Dtls, Channel::Rtp) if self.dtls.is_some() => {
+                let taken = self.shake_hands(now, from, datagram);
+                let incoming = if taken { Incoming::Handshake } else { Incoming::Foreign };
+                return Arrived::Other(incoming, datagram);
+            }
             _ if path.handshake(now, from, datagram) => return Arrived::Other(Incoming::Handshake, datagram),
             _ => return Arrived::Other(Incoming::Ignored, datagram),
         };
@@ -210,6 +236,56 @@ impl Transport {
         match Compound::parse(packet, CompoundRule::ReportOrBye) {
             Ok(compound) => Arrived::Rtcp(compound),
             Err(_) => Arrived::Other(Incoming::Ignored, packet),
+        }
+    }
+
+    /// A datagram of the handshake that the keys come from. Whether it was taken.
+    #[cfg(feature = "dtls")]
+    fn shake_hands(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
+        let Some(dtls) = &mut self.dtls else { return false };
+        // What came through the checks of ICE is the other side's, whichever of its addresses it is.
+        #[cfg(feature = "ice")]
+        if self.rtp.ice().is_some() && !self.rtp.may_hear(from) {
+            return false;
+        }
+        #[cfg(feature = "ice")]
+        let named = if self.rtp.ice().is_some() { from } else { self.rtp.remote() };
+        #[cfg(not(feature = "ice"))]
+        let named = self.rtp.remote();
+        let taken = dtls.receive(now, from, named, datagram);
+        if let Some(keys) = dtls.take_keys() {
+            // Whoever has the key of the certificate is the other side, wherever it is.
+            if self.guard.key(&keys).is_ok() {
+                self.rtp.hear(now, from, Claim::Authentic);
+                self.alive = now;
+            } else {
+                dtls.refuse_keys();
+            }
+        }
+        if dtls.is_closed() {
+            self.goodbye = self.goodbye.or(Some(now));
+        }
+        taken
+    }
+
+    /// Why the call can't have keys.
+    pub(super) fn handshake_failure(&self) -> Option<HandshakeFailure> {
+        #[cfg(feature = "dtls")]
+        return self.dtls.as_ref().and_then(|dtls| dtls.failure());
+        #[cfg(not(feature = "dtls"))]
+        None
+    }
+
+    /// How datagrams are protected now.
+    pub(super) fn protection(&self) -> Protection {
+        self.guard.protection()
+    }
+
+    /// What tells the other side that the call is over, besides goodbyes.
+    pub(super) fn close(&mut self) {
+        #[cfg(feature = "dtls")]
+        if let Some(dtls) = &mut self.dtls {
+            dtls.close();
         }
     }
 
@@ -322,6 +398,8 @@ impl Transport {
         // Whatever the time: sending that is over does not begin again by itself.
         let reports = reports.filter(|_| self.may_send(Instant::ZERO));
         let paths = [self.rtp.next_deadline(), self.rtcp.next_deadline()].into_iter().flatten();
+        #[cfg(feature = "dtls")]
+        let paths = paths.chain(self.dtls.as_ref().and_then(|dtls| dtls.next_deadline()));
         reports.chain(paths).min()
     }
 
@@ -333,7 +411,7 @@ impl Transport {
         if least > mtu {
             return room;
         }
-        let tag = self.agreed.srtp.as_ref().map_or(growth, |keys| keys.suite.tag_bytes());
+        let tag = self.agreed.srtp.as_ref().map_or(growth, sdp::SrtpKeys::growth_bytes);
         room.min(mtu.saturating_sub(sdp::ip_overhead(self.agreed.remote_rtp.ip()) + tag))
     }
 
@@ -372,6 +450,13 @@ impl Transport {
 
     /// The next datagram of the paths' own.
     pub(super) fn send_own(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        #[cfg(feature = "dtls")]
+        if self.agreed.has_remote()
+            && self.rtp.may_send(now)
+            && let Some((len, to)) = self.dtls.as_mut().and_then(|dtls| dtls.transmit(now, self.rtp.remote(), buffer))
+        {
+            return Some(self.addressed(len, to, Channel::Rtp));
+        }
         if let Some((len, to)) = self.rtp.transmit(now, buffer) {
             return Some(self.addressed(len, to, Channel::Rtp));
         }
@@ -386,7 +471,11 @@ impl Transport {
 
     /// Bytes on the heap.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.guard.heap_bytes() + self.reports.iter().flatten().map(Report::memory_bytes).sum::<usize>()
+        #[cfg(feature = "dtls")]
+        let handshake = self.dtls.as_ref().map_or(0, |dtls| dtls.heap_bytes());
+        #[cfg(not(feature = "dtls"))]
+        let handshake = 0;
+        handshake + self.guard.heap_bytes() + self.reports.iter().flatten().map(Report::memory_bytes).sum::<usize>()
     }
 }
 

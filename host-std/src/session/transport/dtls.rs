@@ -1,0 +1,404 @@
+//! The keys of a call by a DTLS handshake on its path: DTLS-SRTP (RFC 5763, RFC 5764), versions 1.2 and 1.3.
+//!
+//! The engine is the crate `dimpl`. Here is what a call adds: whose certificate it must be, to whom what is answered, when
+//! it is given up, and what of it a stranger can't spoil.
+//!
+//! - Nothing is sent or heard before the certificate's fingerprint is the one that the other side's description has.
+//! - The address that the description names comes first. Another one (that of a client behind a NAT) is listened to only as
+//!   long as nothing came of the named one, one at a time, and a handshake that it began ends when the named one speaks.
+//! - A handshake that somebody broke by a forged datagram begins anew a little later, one that goes nowhere after 7 s, until
+//!   30 s are over; and at a client that begins anew so does the server (RFC 6347, 4.2.8).
+//! - An address that no description names, and that has proved nothing, gets at most three times the bytes that it sent
+//!   (as RFC 9000, 8.1 has it for QUIC).
+//!
+//! It allocates during a handshake, and not once the call is keyed.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant as StdInstant;
+
+use ctutils::CtEq;
+use dimpl::{Dtls, Output};
+use dsp_core::guard::srtp::SrtpProfile;
+use dsp_core::time::{Duration, Instant};
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+use crate::sdp::{CryptoSuite, Fingerprint, FingerprintHash, NegotiatedDtls, NegotiatedTransport, SrtpKeys};
+use crate::session::certificate::Certificate;
+use crate::session::config::Settings;
+use crate::session::outcome::HandshakeFailure;
+
+/// A handshake that has not come to keys after so long has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The first retransmission comes after this time; RFC 6347, 4.2.4.1 would have 1 s, and allows less where time presses.
+const FIRST_RETRY: std::time::Duration = std::time::Duration::from_millis(300);
+/// With twice the time at each, they go on for some 19 s.
+const RETRIES: usize = 6;
+/// A broken handshake begins anew after this time.
+const PAUSE: Duration = Duration::from_millis(250);
+/// A client begins anew when it has not come to keys after this time: what the server answered may be another's.
+const STALLED: Duration = Duration::from_secs(7);
+/// Another first ClientHello is not looked at so soon after the one before: it would end every handshake.
+const SETTLED: Duration = Duration::from_millis(300);
+/// So long a stranger may take for a handshake before another one may try.
+const TURN: Duration = Duration::from_secs(3);
+/// The longest record, and some room for its header.
+const RECORD_BYTES: usize = 16_384 + 256;
+/// Datagrams that wait to be sent; a flight has fewer.
+const MAX_WAITING: usize = 32;
+/// How many times its own bytes an address gets that proved nothing.
+const AMPLIFICATION: usize = 3;
+/// Bytes of a datagram, IP and UDP headers not counted.
+const DATAGRAM_BYTES: usize = 1_150;
+
+/// One DTLS association.
+pub(super) struct Association {
+    agreed: NegotiatedDtls,
+    certificate: Certificate,
+    /// `None` once it is of no use any more.
+    engine: Option<Dtls>,
+    /// Ours, and the engine's time at it.
+    epoch: (Instant, StdInstant),
+    state: State,
+    /// Exported, and not yet fetched.
+    keys: Option<SrtpKeys>,
+    waiting: VecDeque<Vec<u8>>,
+    deadline: Option<Instant>,
+    /// Since when there is no engine because somebody broke it; and whether that ever happened.
+    broken: Option<Instant>,
+    /// When this handshake began.
+    began: Instant,
+    was_broken: bool,
+    /// Whether the address that the description names has spoken.
+    named_spoke: bool,
+    elsewhere: Option<Elsewhere>,
+    /// The random bytes of the ClientHello that a server answers, and when it came.
+    client: Option<([u8; 32], Instant)>,
+    buffer: Vec<u8>,
+}
+
+/// Whoever speaks to us from another address than the path's.
+#[derive(Clone, Copy)]
+struct Elsewhere {
+    address: SocketAddr,
+    since: Instant,
+    /// How many bytes it may still get.
+    credit: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The certificate has not been seen.
+    Handshake,
+    /// It is the one that was named.
+    Verified,
+    /// There are keys.
+    Keyed,
+    /// The other side has ended it.
+    Closed,
+    Failed(HandshakeFailure),
+}
+
+impl Association {
+    /// The one that was agreed on; `None` where keys come from elsewhere.
+    pub(super) fn agreed(now: Instant, agreed: &NegotiatedTransport, settings: &Settings) -> Option<Box<Self>> {
+        let (agreed, certificate) = (agreed.dtls.as_ref()?, settings.certificate.as_ref()?);
+        Some(Box::new(Self::new(now, agreed.clone(), certificate.clone())))
+    }
+
+    fn new(now: Instant, agreed: NegotiatedDtls, certificate: Certificate) -> Self {
+        let mut made = Self {
+            agreed,
+            certificate,
+            engine: None,
+            // The engine's time has no zero that one could begin at.
+            epoch: (now, StdInstant::now()),
+            state: State::Handshake,
+            keys: None,
+            waiting: VecDeque::new(),
+            deadline: Some(now),
+            broken: None,
+            began: now,
+            was_broken: false,
+            named_spoke: false,
+            elsewhere: None,
+            client: None,
+            buffer: vec![0; RECORD_BYTES],
+        };
+        made.begin(now);
+        made
+    }
+
+    /// Whether it is this one, and not another that was agreed on.
+    pub(super) fn is(&self, agreed: &NegotiatedDtls) -> bool {
+        self.agreed == *agreed
+    }
+
+    /// Why there will be no keys.
+    pub(super) fn failure(&self) -> Option<HandshakeFailure> {
+        match self.state {
+            State::Failed(failure) => Some(failure),
+            _ => None,
+        }
+    }
+
+    /// Whether the other side has ended it, after there were keys.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// Keys that have come since.
+    pub(super) fn take_keys(&mut self) -> Option<SrtpKeys> {
+        self.keys.take()
+    }
+
+    /// The call can't use them: they are ones that it had.
+    pub(super) fn refuse_keys(&mut self) {
+        self.fail(HandshakeFailure::Broken);
+    }
+
+    /// A datagram of DTLS that came from this address; `remote` is the path's. Whether it was taken.
+    pub(super) fn receive(&mut self, now: Instant, from: SocketAddr, remote: SocketAddr, datagram: &[u8]) -> bool {
+        let done = matches!(self.state, State::Keyed | State::Closed);
+        if from == remote {
+            // What a stranger began is not the other side's.
+            if self.elsewhere.take().is_some() && !done {
+                self.begin(now);
+            }
+            self.named_spoke = true;
+        } else if done || self.named_spoke || self.agreed.active {
+            return false;
+        } else {
+            let credit = AMPLIFICATION * datagram.len();
+            match &mut self.elsewhere {
+                Some(known) if known.address == from => known.credit = known.credit.saturating_add(credit),
+                Some(known) if now.since(known.since) < TURN => return false,
+                other => {
+                    let was_another = other.replace(Elsewhere { address: from, since: now, credit }).is_some();
+                    if was_another {
+                        self.begin(now);
+                    }
+                }
+            }
+        }
+        if !done && !self.agreed.active {
+            match (first_hello(datagram), self.client) {
+                (Some(random), Some((known, _))) if known == random => {}
+                (Some(_), Some((_, since))) if now.since(since) < SETTLED => return false,
+                (Some(random), _) => {
+                    self.begin(now);
+                    self.client = Some((random, now));
+                }
+                // Nothing that a server could make use of.
+                (None, None) => return false,
+                (None, Some(_)) => {}
+            }
+        }
+        self.advance(now);
+        let Some(engine) = &mut self.engine else { return true };
+        match engine.handle_packet(datagram) {
+            Ok(()) => self.drain(),
+            Err(error) => self.give_up(now, &error),
+        }
+        true
+    }
+
+    /// Ends it, and tells the other side.
+    pub(super) fn close(&mut self) {
+        if let Some(engine) = &mut self.engine
+            && engine.close().is_ok()
+        {
+            self.drain();
+        }
+    }
+
+    /// When to ask [`transmit`](Self::transmit) again.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        if self.waiting.is_empty() { self.deadline } else { Some(self.epoch.0) }
+    }
+
+    /// The next datagram that leaves, written to `buffer`, and where it goes.
+    pub(super) fn transmit(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        buffer: &mut [u8],
+    ) -> Option<(usize, SocketAddr)> {
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.advance(now);
+        }
+        while let Some(datagram) = self.waiting.pop_front() {
+            let to = match &mut self.elsewhere {
+                Some(Elsewhere { address, credit, .. }) if *credit >= datagram.len() => {
+                    *credit -= datagram.len();
+                    *address
+                }
+                // It will be sent again.
+                Some(_) => continue,
+                None => remote,
+            };
+            if let Some(room) = buffer.get_mut(..datagram.len()) {
+                room.copy_from_slice(&datagram);
+                return Some((datagram.len(), to));
+            }
+        }
+        None
+    }
+
+    /// Begins the handshake, or begins it anew.
+    fn begin(&mut self, now: Instant) {
+        let config = dimpl::Config::builder()
+            .mtu(DATAGRAM_BYTES)
+            .flight_start_rto(FIRST_RETRY)
+            .flight_retries(RETRIES)
+            .handshake_timeout(std::time::Duration::from_secs(30))
+            .build();
+        let Ok(config) = config else { return self.fail(HandshakeFailure::Broken) };
+        let mut engine = Dtls::new_auto(Arc::new(config), self.certificate.to_dimpl(), self.engine_time(now));
+        engine.set_active(self.agreed.active);
+        (self.state, self.broken, self.client, self.began) = (State::Handshake, None, None, now);
+        self.waiting.clear();
+        self.engine = Some(engine);
+        self.advance(now);
+    }
+
+    /// Time has passed.
+    fn advance(&mut self, now: Instant) {
+        let over = self.epoch.0 + PATIENCE;
+        if now >= over && matches!(self.state, State::Handshake | State::Verified) {
+            return self.fail(if self.was_broken { HandshakeFailure::Broken } else { HandshakeFailure::Timeout });
+        }
+        let open = matches!(self.state, State::Handshake | State::Verified);
+        let stalled = open && self.agreed.active && now.since(self.began) >= STALLED;
+        if stalled || self.broken.is_some_and(|since| now.since(since) >= PAUSE) {
+            return self.begin(now);
+        }
+        let time = self.engine_time(now);
+        let Some(engine) = &mut self.engine else { return };
+        match engine.handle_timeout(time) {
+            Ok(()) => self.drain(),
+            Err(error) => self.give_up(now, &error),
+        }
+    }
+
+    /// Takes what the engine has to say.
+    fn drain(&mut self) {
+        let Some(mut engine) = self.engine.take() else { return };
+        let mut connected = false;
+        loop {
+            match engine.poll_output(&mut self.buffer) {
+                Output::Packet(datagram) if self.waiting.len() < MAX_WAITING => {
+                    self.waiting.push_back(datagram.to_vec());
+                }
+                Output::PeerCert(certificate) => {
+                    if !self.agreed.fingerprints.iter().any(|known| matches(known, certificate)) {
+                        return self.fail(HandshakeFailure::Fingerprint);
+                    }
+                    self.state = State::Verified;
+                }
+                Output::KeyingMaterial(material, profile) => {
+                    // In this order always; without a certificate there are no keys.
+                    if self.state == State::Verified {
+                        let Some(keys) = keys(profile, &material, self.agreed.active) else {
+                            return self.fail(HandshakeFailure::NoSrtp);
+                        };
+                        (self.keys, self.state) = (Some(keys), State::Keyed);
+                    }
+                }
+                Output::Connected => connected = true,
+                // Before there are keys anybody can write it.
+                Output::CloseNotify if self.state == State::Keyed => self.state = State::Closed,
+                Output::Timeout(at) => {
+                    self.deadline = self.our_time(at);
+                    break;
+                }
+                // Needs no larger record than DTLS has.
+                Output::BufferTooSmall { .. } => return self.fail(HandshakeFailure::Broken),
+                // What belongs to no call.
+                _ => {}
+            }
+        }
+        if connected && self.state != State::Keyed {
+            // Without the extension, or with no profile of SRTP that both have.
+            return self.fail(HandshakeFailure::NoSrtp);
+        }
+        if matches!(self.state, State::Handshake | State::Verified) {
+            let again = if self.agreed.active { self.began + STALLED } else { self.epoch.0 + PATIENCE };
+            let over = again.min(self.epoch.0 + PATIENCE);
+            self.deadline = Some(self.deadline.map_or(over, |deadline| deadline.min(over)));
+        }
+        self.engine = Some(engine);
+    }
+
+    /// The engine has given up: before there are keys anybody's datagram may be the reason.
+    fn give_up(&mut self, now: Instant, error: &dimpl::Error) {
+        self.engine = None;
+        match self.state {
+            State::Handshake | State::Verified if matches!(error, dimpl::Error::Timeout(_)) => {
+                self.fail(HandshakeFailure::Timeout);
+            }
+            State::Handshake | State::Verified => {
+                (self.broken, self.was_broken, self.deadline) = (Some(now), true, Some(now + PAUSE));
+            }
+            // The keys outlive it.
+            State::Keyed | State::Closed | State::Failed(_) => self.deadline = None,
+        }
+    }
+
+    fn fail(&mut self, failure: HandshakeFailure) {
+        self.state = State::Failed(failure);
+        (self.engine, self.deadline) = (None, None);
+        self.waiting.clear();
+    }
+
+    fn engine_time(&self, now: Instant) -> StdInstant {
+        let (ours, engines) = self.epoch;
+        engines + std::time::Duration::from_micros(now.since(ours).as_micros())
+    }
+
+    fn our_time(&self, at: StdInstant) -> Option<Instant> {
+        let (ours, engines) = self.epoch;
+        let micros = u64::try_from(at.checked_duration_since(engines)?.as_micros()).ok()?;
+        // Up, so that it's not asked in vain.
+        Some(ours + Duration::from_micros(micros.checked_add(1)?))
+    }
+
+    /// Bytes on the heap, without the engine's.
+    pub(super) fn heap_bytes(&self) -> usize {
+        size_of::<Self>() + self.buffer.capacity() + self.waiting.iter().map(Vec::capacity).sum::<usize>()
+    }
+}
+
+/// The random bytes of a ClientHello that begins a handshake (RFC 6347, 4.2.2 and 4.3.2): in one record, without epoch, the
+/// first message.
+fn first_hello(datagram: &[u8]) -> Option<[u8; 32]> {
+    let (header, message) = datagram.split_at_checked(13)?;
+    let is_first =
+        header[0] == 22 && header[3..5] == [0, 0] && message.get(..1)? == [1] && message.get(4..9)? == [0; 5];
+    // Behind the message's header of 12 bytes and the version.
+    message.get(14..46)?.try_into().ok().filter(|_| is_first)
+}
+
+/// Whether a certificate is the one that is known by this fingerprint.
+fn matches(known: &Fingerprint, certificate: &[u8]) -> bool {
+    let is = |hash: &[u8]| known.value().ct_eq(hash).into();
+    match known.hash() {
+        FingerprintHash::Sha256 => is(&Sha256::digest(certificate)),
+        FingerprintHash::Sha384 => is(&Sha384::digest(certificate)),
+        FingerprintHash::Sha512 => is(&Sha512::digest(certificate)),
+    }
+}
+
+/// What was exported (RFC 5764, 4.2), as ours and theirs.
+fn keys(profile: dimpl::SrtpProfile, exported: &[u8], active: bool) -> Option<SrtpKeys> {
+    let profile = match profile {
+        dimpl::SrtpProfile::AES128_CM_SHA1_80 => SrtpProfile::AesCm128HmacSha1_80,
+        dimpl::SrtpProfile::AEAD_AES_128_GCM => SrtpProfile::AeadAes128Gcm,
+        dimpl::SrtpProfile::AEAD_AES_256_GCM => SrtpProfile::AeadAes256Gcm,
+        _ => return None,
+    };
+    let (client, server) = profile.keys_of_dtls(exported)?;
+    let (outgoing, incoming) = if active { (client, server) } else { (server, client) };
+    Some(SrtpKeys { suite: CryptoSuite::of(profile)?, outgoing, incoming })
+}
