@@ -11,11 +11,13 @@
 //!   come.
 //! - **Answers come from where the question went** (RFC 8445, 7.2.5.2.1); others are strays.
 //! - **Restart**: the old pair is used, and its checks are answered, until the new checks have found one.
-//! - **Strangers**: what has other credentials than those of the descriptions is counted and never answered.
+//! - **Strangers**: what has other credentials than those of the descriptions is counted and never answered. So is a check
+//!   that was taken before and comes again from another address: somebody has overheard it.
 //! - **Bounds**: 32 candidates of the other side, 64 pairs, 12 questions a pair.
 //!
 //! Checks fail when none has come through 39.5 s after the descriptions were exchanged (RFC 8863).
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::time::{Duration as StdDuration, Instant as StdInstant};
 
@@ -42,6 +44,8 @@ const QUESTIONS: usize = 12;
 const PAIRS: usize = 64;
 /// Questions whose answers are known by where they went.
 const ASKED: usize = 64;
+/// Checks of the other side that are remembered, so that nobody sends one again from elsewhere: half an hour of them.
+const TAKEN: usize = 384;
 /// Addresses that a check with our credentials came from.
 const KNOWN: usize = 16;
 
@@ -81,6 +85,9 @@ pub(in crate::session) struct IcePath {
     asked_next: usize,
     known: [Option<SocketAddr>; KNOWN],
     known_next: usize,
+    /// Hashes of the transactions that were taken, and of where they came from.
+    taken: [Option<(u64, u64)>; TAKEN],
+    taken_next: usize,
     /// Draws waits.
     lot: u32,
     stats: IceStats,
@@ -111,6 +118,8 @@ impl IcePath {
             asked_next: 0,
             known: [None; KNOWN],
             known_next: 0,
+            taken: [None; TAKEN],
+            taken_next: 0,
             lot: seed | 1,
             stats: IceStats::default(),
         };
@@ -332,6 +341,14 @@ impl IcePath {
             self.stats.strays = self.stats.strays.saturating_add(1);
             return false;
         }
+        let transmission = (hash_of(&transaction), hash_of(&from));
+        let overheard = |taken: &Option<(u64, u64)>| {
+            taken.is_some_and(|(transaction, from)| transaction == transmission.0 && from != transmission.1)
+        };
+        if request && self.taken.iter().any(overheard) {
+            self.stats.strangers = self.stats.strangers.saturating_add(1);
+            return false;
+        }
         let at = self.at(now);
         let packet = || StunPacket { proto: Protocol::Udp, source: from, destination, message };
         let taken = if self.agent.accepts_message(&message) {
@@ -348,7 +365,12 @@ impl IcePath {
         self.settle(now);
         if request {
             self.stats.requests = self.stats.requests.saturating_add(1);
-            self.learns(from);
+            self.taken[self.taken_next] = Some(transmission);
+            self.taken_next = (self.taken_next + 1) % TAKEN;
+            // Once there is a pair, who is to be heard answers too.
+            if self.lite || self.selected.is_none() {
+                self.learns(from);
+            }
             if self.lite {
                 self.hears_consent(now, from, None);
             }
@@ -381,6 +403,13 @@ impl IcePath {
         }
         None
     }
+}
+
+/// For comparison, in a table that is small.
+fn hash_of(what: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// An agent with our candidates and both sides' credentials.

@@ -245,6 +245,10 @@ impl Transport {
         let Some(dtls) = &mut self.dtls else { return false };
         // What came through the checks of ICE is the other side's, whichever of its addresses it is.
         #[cfg(feature = "ice")]
+        if self.rtp.ice().is_some() && !self.rtp.may_hear(from) {
+            return false;
+        }
+        #[cfg(feature = "ice")]
         let named = if self.rtp.ice().is_some() { from } else { self.rtp.remote() };
         #[cfg(not(feature = "ice"))]
         let named = self.rtp.remote();
