@@ -294,7 +294,11 @@ fn cards(page: &mut String, side: &SideReport) {
     }
     cards.push((ms(s.jitter_ms), "ms", "jitter".into()));
     if let Some(erle) = side.echo.and_then(|echo| echo.erle_db) {
-        cards.push((format!("{erle:.1}"), "dB", format!("echo taken out of {}'s microphone (ERLE)", side.name)));
+        cards.push((
+            format!("{erle:.1}"),
+            "dB",
+            format!("echo taken out of {}'s microphone (ERLE)", escape(&side.name)),
+        ));
     }
     put_cards(page, &cards);
 }

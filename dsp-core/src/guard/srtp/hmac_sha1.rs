@@ -77,11 +77,11 @@ mod tests {
     /// Against another implementation, over every place of the packet's end in its block.
     #[test]
     fn tags_of_every_length() {
-        let key: [u8; 20] = core::array::from_fn(|n| 0xa0 + 3 * n as u8);
+        let key: [u8; 20] = core::array::from_fn(|n| 0xa0_u8.wrapping_add(3 * n as u8));
         let ours = HmacSha1::new(&key);
         let message: Vec<u8> = (0..400_u32).map(|n| (n * n) as u8).collect();
         for len in 0..400 {
-            let suffix = (len as u32 * 0x0101_0307).to_be_bytes();
+            let suffix = (len as u32).wrapping_mul(0x0101_0307).to_be_bytes();
             let mut theirs = <Hmac<sha1::Sha1> as KeyInit>::new_from_slice(&key).unwrap();
             theirs.update(&message[..len]);
             theirs.update(&suffix);
