@@ -39,7 +39,7 @@ pub(super) struct IceArgs {
     /// Servers that tell how we are seen from outside (STUN), for --ice full
     #[arg(help_heading = "Network", long, value_delimiter = ',', value_name = "HOST:PORT")]
     stun: Vec<String>,
-    /// Further addresses of this machine to offer as candidates, where --address is 0.0.0.0 or ::
+    /// Further addresses of this machine to offer as candidates, if packets are taken at all of them
     #[arg(help_heading = "Network", long, value_delimiter = ',', value_name = "ADDRESSES")]
     ice_address: Vec<IpAddr>,
 }

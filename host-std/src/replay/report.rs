@@ -241,7 +241,6 @@ impl Serialize for CaptureStream {
             restarts: u64,
             lost_on_purpose: u64,
             digits: &'a [DigitRow],
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
             tones: &'a [ToneRow],
             packets: &'a [PacketRow],
             play: &'a [PlayRow],

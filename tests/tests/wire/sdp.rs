@@ -163,7 +163,9 @@ proptest! {
                     SdpError::NoCommonCodec { .. } => !common,
                     SdpError::SrtpOff(..) => a.srtp == SrtpPolicy::Required && b.srtp == SrtpPolicy::Off,
                     SdpError::SrtpRequired(..) => a.srtp == SrtpPolicy::Off && b.srtp == SrtpPolicy::Required,
-                    SdpError::Crypto(..) => a.crypto.len() + b.crypto.len() == 2,
+                    SdpError::Crypto(..) => {
+                        !a.crypto.iter().any(|ours| b.crypto.iter().any(|theirs| theirs.suite == ours.suite))
+                    }
                     SdpError::Local(_) => codecs(&b).iter().all(|codec| codec.name == "CN"),
                     _ => false,
                 };
