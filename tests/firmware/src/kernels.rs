@@ -59,7 +59,8 @@ pub fn measure<S: Kernel + Metered>(body: &str, clock: impl Fn() -> u32, print: 
         print(name("160 digits heard i16", "160 digits heard f32"), heard / frames);
         print(name("bytes digits i16", "bytes digits f32"), size_of::<DtmfDetector>() as u32);
     }
-    if let Some(country) = Country::of("us")
+    if cfg!(feature = "float")
+        && let Some(country) = Country::of("us")
         && let Ok(mut detector) = ProgressDetector::new(8_000, black_box(country))
         && let Ok(mut generator) = ProgressGenerator::new(8_000, -1_000, country.tone(ProgressTone::Busy))
     {

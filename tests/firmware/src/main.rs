@@ -96,7 +96,6 @@ fn main() -> ! {
     print("high-pass i16", golden::biquad::<i16>());
     print("goertzel i16", golden::goertzel::<i16>());
     print("digits i16", golden::digits::<i16>());
-    print("tones i16", golden::tones::<i16>());
     print("events", golden::events());
     print("front i16", golden::front_i16());
     let resampled = resampled::resample_i16(meter::instructions);
@@ -116,6 +115,8 @@ fn main() -> ! {
         print("high-pass f32", golden::biquad::<f32>());
         print("goertzel f32", golden::goertzel::<f32>());
         print("digits f32", golden::digits::<f32>());
+        // Its filters are designed in double precision when it's made, which an image without floats shall not have.
+        print("tones i16", golden::tones::<i16>());
         print("tones f32", golden::tones::<f32>());
         print("front f32", golden::front_f32());
         let resampled = resampled::resample_f32(meter::instructions);
