@@ -1,4 +1,4 @@
-//! Calls with WebRTC endpoints and phones that nobody here wrote, whose keys come from a DTLS handshake and whose addresses are
+//! Calls with WebRTC endpoints that nobody here wrote, whose keys come from a DTLS handshake and whose addresses are
 //! found by ICE: both roles, several codecs, sound both ways.
 //!
 //! One that isn't installed is skipped with a word; with `MEDIA_CORE_PEERS=1` it's a failure.
@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use host_std::wav::{WavSink, WavSource};
-use media_core_tests::program::{Ended, Running, folder, free_port_pair, media_core};
+use media_core_tests::program::{Ended, Running, folder, media_core};
 use media_core_tests::skipped;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -119,54 +119,4 @@ fn secure_aiortc_offers_g722() {
 #[test]
 fn secure_aiortc_offers_opus_to_a_lite_side() {
     aiortc(false, "opus", "lite");
-}
-
-/// Over SIP, without ICE.
-#[test]
-fn secure_baresip_shakes_hands() {
-    if !Path::new("/usr/bin/baresip").exists() && missing("baresip", "apt-get install baresip-core") {
-        return;
-    }
-    let program = media_core();
-    let folder = folder("baresip-dtls");
-    let [sip, leg_port, rtp] = [free_port_pair(), free_port_pair(), free_port_pair()];
-    tone(&folder.join("said.wav"), OURS, 8_000, 2);
-    tone(&folder.join("peer.wav"), THEIRS, 8_000, 30);
-    let here = folder.display();
-    let mut config = format!(
-        "sip_listen 127.0.0.1:{sip}\naudio_player aubridge,sink\naudio_source aufile,{here}/peer.wav\n\
-         audio_alert aubridge,alert\nrtp_ports {rtp}-{}\nsnd_path {here}\nmodule_path /usr/lib/baresip/modules\n",
-        rtp + 1
-    );
-    for module in ["g711", "aufile", "aubridge", "sndfile", "srtp", "dtls_srtp"] {
-        config += &format!("module {module}.so\n");
-    }
-    config += "module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\n";
-    fs::write(folder.join("config"), config).unwrap();
-    let account = format!(
-        "<sip:peer@127.0.0.1:{sip}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1;ptime=20;mediaenc=dtls_srtp\n"
-    );
-    fs::write(folder.join("accounts"), account).unwrap();
-    fs::write(folder.join("contacts"), "").unwrap();
-    let phone = Running::start(Command::new("/usr/bin/baresip").arg("-f").arg(&folder), &folder, "baresip");
-    sleep(Duration::from_secs(2));
-    let mut leg = Command::new("python3");
-    leg.current_dir(&folder).arg(format!("{SCRIPTS}/leg.py"));
-    leg.args([&leg_port.to_string(), &sip.to_string(), "offer.sdp", "answer.sdp"]);
-    let (leg, stdin) = Running::start_with_stdin(&mut leg, &folder, "leg");
-    let mut ours = Command::new(program);
-    ours.current_dir(&folder).args(["offer", "--write", "offer.sdp", "--read", "answer.sdp", "--address", "127.0.0.1"]);
-    ours.args(["--codec", "pcmu", "--security", "dtls", "--microphone", "said.wav", "--repeat"]);
-    ours.args(["--speaker", "heard.wav", "--seconds", "6"]);
-    let ended = Running::start(&mut ours, &folder, "media-core").wait(LIMIT);
-    drop(stdin);
-    println!("{ended:?}\n{:?}", leg.wait(LIMIT));
-    drop(phone);
-    told(&ended, &["keys by DTLS", "protection  SRTP, "]);
-    let heard = tenths_with(&folder.join("heard.wav"), THEIRS);
-    let recorded = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-    let its = recorded.filter(|path| path.to_string_lossy().ends_with("-dec.wav")).map(|path| tenths_with(&path, OURS));
-    let its = its.max().unwrap_or(0);
-    assert!(heard >= 45 && its >= 40, "tenths of a second of sound: {heard} here, {its} there");
-    fs::remove_dir_all(folder).unwrap();
 }

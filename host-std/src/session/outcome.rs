@@ -260,6 +260,8 @@ pub enum Ending {
 pub enum HandshakeFailure {
     /// The other side's certificate is not the one whose fingerprint its description has: somebody may stand between.
     Fingerprint,
+    /// The other side showed none, or none of ECDSA on P-256 or P-384: one of RSA can't be checked here.
+    Certificate,
     /// It was not over after 30 s.
     Timeout,
     /// It knows no way to protect RTP that we know.
@@ -272,6 +274,9 @@ impl std::fmt::Display for HandshakeFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Fingerprint => "the other side's certificate is not the one that its description names",
+            Self::Certificate => {
+                "the other side has no certificate of ECDSA on P-256 or P-384, and others can't be checked"
+            }
             Self::Timeout => "the DTLS handshake was not over after 30 s",
             Self::NoSrtp => "the DTLS handshake came to no protection of RTP that both sides know",
             Self::Broken => "the DTLS handshake ended in errors",

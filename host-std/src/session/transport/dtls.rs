@@ -4,10 +4,13 @@
 //! it is given up, and what of it a stranger can't spoil.
 //!
 //! - Nothing is sent or heard before the certificate's fingerprint is the one that the other side's description has.
-//! - The address that the description names comes first. Another one (that of a client behind a NAT) is listened to only as
-//!   long as nothing came of the named one, one at a time, and a handshake that it began ends when the named one speaks.
+//! - The address that the description names comes first. Another one (that of a client behind a NAT, or of a server with
+//!   several) is listened to only as long as nothing came of the named one, a client's one at a time, and a handshake that it
+//!   began ends when the named one speaks.
 //! - A handshake that somebody broke by a forged datagram begins anew a little later, one that goes nowhere after 7 s, until
 //!   30 s are over; and at a client that begins anew so does the server (RFC 6347, 4.2.8).
+//! - Certificates are ECDSA's on P-256 or P-384, as every browser has them; with RSA's, which some phones have, no handshake
+//!   comes about.
 //! - An address that no description names, and that has proved nothing, gets at most three times the bytes that it sent
 //!   (as RFC 9000, 8.1 has it for QUIC).
 //!
@@ -39,6 +42,8 @@ const RETRIES: usize = 6;
 const PAUSE: Duration = Duration::from_millis(250);
 /// A client begins anew when it has not come to keys after this time: what the server answered may be another's.
 const STALLED: Duration = Duration::from_secs(7);
+/// A server that answers from another address than it named is heard after this time only.
+const NAMED_FIRST: Duration = Duration::from_secs(1);
 /// Another first ClientHello is not looked at so soon after the one before: it would end every handshake.
 const SETTLED: Duration = Duration::from_millis(300);
 /// So long a stranger may take for a handshake before another one may try.
@@ -69,7 +74,7 @@ pub(super) struct Association {
     broken: Option<Instant>,
     /// When this handshake began.
     began: Instant,
-    was_broken: bool,
+    was_broken: Option<HandshakeFailure>,
     /// Whether the address that the description names has spoken.
     named_spoke: bool,
     elsewhere: Option<Elsewhere>,
@@ -120,7 +125,7 @@ impl Association {
             deadline: Some(now),
             broken: None,
             began: now,
-            was_broken: false,
+            was_broken: None,
             named_spoke: false,
             elsewhere: None,
             client: None,
@@ -167,8 +172,13 @@ impl Association {
                 self.begin(now);
             }
             self.named_spoke = true;
-        } else if done || self.named_spoke || self.agreed.active {
+        } else if done || self.named_spoke {
             return false;
+        } else if self.agreed.active {
+            // A server with several addresses: it hears us at the one that it named, and answers from another.
+            if now.since(self.epoch.0) < NAMED_FIRST {
+                return false;
+            }
         } else {
             let credit = AMPLIFICATION * datagram.len();
             match &mut self.elsewhere {
@@ -267,7 +277,7 @@ impl Association {
     fn advance(&mut self, now: Instant) {
         let over = self.epoch.0 + PATIENCE;
         if now >= over && matches!(self.state, State::Handshake | State::Verified) {
-            return self.fail(if self.was_broken { HandshakeFailure::Broken } else { HandshakeFailure::Timeout });
+            return self.fail(self.was_broken.unwrap_or(HandshakeFailure::Timeout));
         }
         let open = matches!(self.state, State::Handshake | State::Verified);
         let stalled = open && self.agreed.active && now.since(self.began) >= STALLED;
@@ -337,7 +347,9 @@ impl Association {
                 self.fail(HandshakeFailure::Timeout);
             }
             State::Handshake | State::Verified => {
-                (self.broken, self.was_broken, self.deadline) = (Some(now), true, Some(now + PAUSE));
+                let is_certificate = matches!(error, dimpl::Error::CertificateError(_));
+                let why = if is_certificate { HandshakeFailure::Certificate } else { HandshakeFailure::Broken };
+                (self.broken, self.was_broken, self.deadline) = (Some(now), Some(why), Some(now + PAUSE));
             }
             // The keys outlive it.
             State::Keyed | State::Closed | State::Failed(_) => self.deadline = None,
