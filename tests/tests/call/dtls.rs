@@ -9,7 +9,8 @@ use dsp_core::wire::DatagramKind;
 use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{
-    Call, CallConfig, CallError, Certificate, Channel, Ending, HandshakeFailure, Identity, Incoming, Keying, Protection,
+    Call, CallConfig, CallError, Certificate, Channel, Ending, HandshakeFailure, IceConfig, IceMode, Identity,
+    Incoming, Keying, Protection,
 };
 
 const WAY: Duration = Duration::from_millis(30);
@@ -441,4 +442,21 @@ fn a_kept_certificate_is_shown_again() {
     let line = format!("a=fingerprint:{}\r\n", certificate.fingerprint());
     assert!(offer(Some(certificate)).contains(&line) && offer(Some(kept)).contains(&line));
     assert!(!offer(None).contains(&line));
+}
+
+/// Where ICE looks for a way first, the handshake waits for it, and nobody is asked again and again meanwhile.
+#[test]
+fn a_handshake_waits_for_the_checks_of_ice() {
+    let with_ice = |side| CallConfig { ice: IceConfig { mode: IceMode::Full, ..IceConfig::default() }, ..config(side) };
+    let mut pair = Pair::new([with_ice(0), with_ice(1)], |_, _| Fate::Lost);
+    pair.negotiate(0, |_| {}, |_| {}).unwrap();
+    pair.run(2_000);
+    assert_eq!(pair.dtls, [0; 2], "no address has answered");
+    for call in &pair.calls {
+        assert_eq!(call.protection(), Some(Protection::Waiting));
+        assert!(call.next_deadline().is_some_and(|deadline| deadline >= pair.now), "{:?}", call.next_deadline());
+    }
+    pair.fate = |_, _| Fate::Arrives;
+    pair.run(8_000);
+    pair.assert_talk();
 }

@@ -103,6 +103,7 @@ impl Guard {
     }
 
     /// Keys that a handshake came to.
+    #[cfg(feature = "dtls")]
     ///
     /// # Errors
     /// As for [`renew`](Self::renew).

@@ -399,7 +399,9 @@ impl Transport {
         let reports = reports.filter(|_| self.may_send(Instant::ZERO));
         let paths = [self.rtp.next_deadline(), self.rtcp.next_deadline()].into_iter().flatten();
         #[cfg(feature = "dtls")]
-        let paths = paths.chain(self.dtls.as_ref().and_then(|dtls| dtls.next_deadline()));
+        let shakes = self.agreed.has_remote() && self.rtp.may_send(Instant::ZERO);
+        #[cfg(feature = "dtls")]
+        let paths = paths.chain(self.dtls.as_ref().filter(|_| shakes).and_then(|dtls| dtls.next_deadline()));
         reports.chain(paths).min()
     }
 
