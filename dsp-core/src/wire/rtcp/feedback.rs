@@ -248,6 +248,9 @@ const FAR: u8 = 2;
 impl<'a> TransportFeedback<'a> {
     fn parse(fci: &'a [u8]) -> Option<Self> {
         let packets = usize::from(u16::from_be_bytes(*fci.get(2..4)?.first_chunk()?));
+        if packets == 0 || fci.len() < TRANSPORT_HEAD {
+            return None;
+        }
         let mut left = packets;
         let mut times_at = TRANSPORT_HEAD;
         while left > 0 {
@@ -257,7 +260,7 @@ impl<'a> TransportFeedback<'a> {
         let parsed = Self { fci, times_at };
         let need = parsed.symbols().try_fold(times_at, |at, symbol| Some(at + time_bytes(symbol)?))?;
         // What is filled up is filled with less than a word; padding is the packet's own.
-        (fci.len() >= need && packets > 0).then_some(parsed)
+        (fci.len() >= need).then_some(parsed)
     }
 
     /// The number of the first packet (see [`transport_sequence`](crate::wire::extension::transport_sequence)).
@@ -428,6 +431,18 @@ mod tests {
     use super::super::{Compound, CompoundRule, CompoundWriter, Packet, ParseError, WriteError};
     use super::*;
     use std::vec::Vec;
+
+    /// Cut off in its head, of no packets and of some.
+    #[test]
+    fn a_transport_message_without_its_head_is_none() {
+        for packets in [0, 1, 0xffff_u16] {
+            for len in 0..=TRANSPORT_HEAD + 1 {
+                let mut fci = [0; TRANSPORT_HEAD + 2];
+                fci[2..4].copy_from_slice(&packets.to_be_bytes());
+                assert_eq!(TransportFeedback::parse(&fci[..len]), None, "{packets} {len}");
+            }
+        }
+    }
 
     fn written(message: FeedbackMessage<'_>) -> Vec<u8> {
         let mut out = std::vec![0; 3_000];
