@@ -207,9 +207,13 @@ impl Transport {
         datagram: &'a mut [u8],
     ) -> Arrived<'a> {
         let kind = DatagramKind::of(datagram);
+        // ICE finds addresses that nobody has named.
+        #[cfg(feature = "ice")]
+        let is_check = kind == DatagramKind::Stun && channel == Channel::Rtp && self.rtp.ice().is_some();
+        #[cfg(not(feature = "ice"))]
+        let is_check = false;
         let path = if channel == Channel::Rtp { &mut *self.rtp } else { &mut *self.rtcp };
-        let is_packet = matches!(kind, DatagramKind::Rtp | DatagramKind::Rtcp);
-        if is_packet && !path.may_hear(from) {
+        if !is_check && !path.may_hear(from) {
             return Arrived::Other(Incoming::Foreign, datagram);
         }
         let unprotected = match (kind, channel) {
@@ -244,10 +248,6 @@ impl Transport {
     fn shake_hands(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
         let Some(dtls) = &mut self.dtls else { return false };
         // What came through the checks of ICE is the other side's, whichever of its addresses it is.
-        #[cfg(feature = "ice")]
-        if self.rtp.ice().is_some() && !self.rtp.may_hear(from) {
-            return false;
-        }
         #[cfg(feature = "ice")]
         let named = if self.rtp.ice().is_some() { from } else { self.rtp.remote() };
         #[cfg(not(feature = "ice"))]

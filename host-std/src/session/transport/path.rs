@@ -36,8 +36,8 @@ pub trait Path: Send {
         true
     }
 
-    /// Whether a datagram from this address could be taken at all: the guard need not look at others. What is
-    /// neither RTP nor RTCP is for [`handshake`](Self::handshake), wherever it comes from.
+    /// Whether a datagram from this address could be taken at all: neither the guard nor
+    /// [`handshake`](Self::handshake) need look at others.
     fn may_hear(&self, from: SocketAddr) -> bool;
 
     /// Whether a packet from this address that can't move the path is taken: RTCP on RTP's port.
