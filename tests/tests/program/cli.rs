@@ -307,12 +307,13 @@ fn tones_of_a_call_are_in_its_report_and_its_replay() {
     let hear = ["--hear-tones", "de"];
     let replayed = json(&run(&folder, &[&["replay"][..], &captured, &hear].concat()).success().stdout);
     let streams = replayed["streams"].as_array().unwrap();
-    let heard = streams.iter().find(|stream| stream["tones"].is_array()).unwrap();
+    let has_tones = |stream: &&serde_json::Value| !stream["tones"].as_array().unwrap().is_empty();
+    let heard = streams.iter().find(has_tones).unwrap();
     let (tone, again_ms, _) = row(&heard["tones"]);
     assert!(tone == "busy" && (again_ms - start_ms).abs() < 150.0, "{again_ms} {start_ms}");
     assert_eq!(heard["digits"][0]["source"], "in-band");
     let without = json(&run(&folder, &[&["replay"][..], &captured].concat()).success().stdout);
-    assert!(without["streams"].as_array().unwrap().iter().all(|stream| stream["tones"].is_null()));
+    assert_eq!(without["streams"].as_array().unwrap().iter().filter(has_tones).count(), 0);
     let page = fs::read_to_string(folder.join("media-core-replay/report.html")).unwrap();
     assert!(!page.contains("<span class=\"tone\""));
     for (wrong, said) in
