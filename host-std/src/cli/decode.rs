@@ -59,7 +59,7 @@ pub(super) struct Args {
 /// Without `--seconds` no more sound is written, in seconds: a small file may hold days of it.
 const LONGEST_S: f64 = 3_600.0;
 /// No Ogg file of more bytes is read: its packets are held in memory, its sound is not. A day at 24 kbit/s.
-pub(super) const LONGEST_OGG: u64 = 256 << 20;
+const LONGEST_OGG: u64 = 256 << 20;
 
 /// The payloads of a file, one after another, and which of the sound they make is to be heard.
 struct Payloads {
@@ -178,14 +178,7 @@ fn read_opus(args: &Args) -> Result<Payloads, Box<dyn Error>> {
     if args.coding.frame_ms.is_some() {
         return Err("--frame-ms: the packets of Opus say it themselves".into());
     }
-    let path = args.input.display();
-    let file = File::open(&args.input).map_err(|error| cannot_read(&args.input, &error))?;
-    if file.metadata().is_ok_and(|file| file.len() > LONGEST_OGG) {
-        return Err(format!("{path}: an Ogg file of more than {} MiB", LONGEST_OGG >> 20).into());
-    }
-    let OpusFile { head, packets, ticks, remarks } =
-        OpusFile::read(BufReader::new(file)).map_err(|error| format!("{path}: {}", super::chain(&error)))?;
-    super::mind(&args.input, &remarks);
+    let OpusFile { head, packets, ticks, .. } = read_ogg(&args.input)?;
     let coding = Coding {
         codec: args.coding.codec.clone(),
         channels: Some(args.coding.channels.unwrap_or(head.channels)),
@@ -194,11 +187,22 @@ fn read_opus(args: &Args) -> Result<Payloads, Box<dyn Error>> {
     let setup = coding.setup(head.input_rate_hz, OpusEncoderConfig::default(), args.concealment)?;
     let samples = |ticks: u64| ticks * u64::from(setup.description.sample_rate_hz) / 48_000;
     let (skip, heard) = (samples(head.pre_skip.into()), samples(ticks));
-    let gain = 10f64.powf(f64::from(head.gain_q8) / 256.0 / 20.0);
-    Ok(Payloads { setup, payloads: Box::new(packets.into_iter().map(Ok)), skip, heard, gain })
+    Ok(Payloads { setup, payloads: Box::new(packets.into_iter().map(Ok)), skip, heard, gain: head.gain() })
 }
 
-pub(super) fn cannot_read(path: &Path, error: &std::io::Error) -> String {
+/// An Ogg file of Opus, whole; what is odd about it is told.
+pub(super) fn read_ogg(path: &Path) -> Result<OpusFile, Box<dyn Error>> {
+    let file = File::open(path).map_err(|error| cannot_read(path, &error))?;
+    if file.metadata().is_ok_and(|file| file.len() > LONGEST_OGG) {
+        return Err(format!("{}: an Ogg file of more than {} MiB", path.display(), LONGEST_OGG >> 20).into());
+    }
+    let read = OpusFile::read(BufReader::new(file));
+    let read = read.map_err(|error| format!("{}: {}", path.display(), super::chain(&error)))?;
+    super::mind(path, &read.remarks);
+    Ok(read)
+}
+
+fn cannot_read(path: &Path, error: &std::io::Error) -> String {
     format!("cannot read {}: {error}", path.display())
 }
 

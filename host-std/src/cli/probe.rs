@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
@@ -13,7 +13,7 @@ use host_std::opus_file::OpusFile;
 use host_std::probe::{Probe, ProbeConfig};
 use host_std::wav::{WavFrames, WavSource};
 
-use super::decode::{LONGEST_OGG, cannot_read};
+use super::decode::read_ogg;
 use super::signals::Stop;
 use super::{Outcome, print};
 
@@ -89,17 +89,11 @@ fn is_ogg(path: &Path) -> bool {
 fn of_opus(args: &Args) -> Result<(Probe, u32), Box<dyn Error>> {
     const RATE_HZ: u32 = 48_000;
     let path = args.input.display();
-    let file = File::open(&args.input).map_err(|error| cannot_read(&args.input, &error))?;
-    if file.metadata().is_ok_and(|file| file.len() > LONGEST_OGG) {
-        return Err(format!("{path}: an Ogg file of more than {} MiB", LONGEST_OGG >> 20).into());
-    }
-    let OpusFile { head, packets, ticks, remarks } =
-        OpusFile::read(BufReader::new(file)).map_err(|error| format!("{path}: {}", super::chain(&error)))?;
-    super::mind(&args.input, &remarks);
+    let OpusFile { head, packets, ticks, .. } = read_ogg(&args.input)?;
     let channels = usize::from(head.channels);
     let mut probe = made(args, RATE_HZ, head.channels)?;
     let mut decoder = OpusDecoder::new(RATE_HZ, head.channels)?;
-    let gain = 10f64.powf(f64::from(head.gain_q8) / 256.0 / 20.0);
+    let gain = head.gain();
     let stop = Stop::listen();
     let mut pcm = vec![0; MAX_PACKET_TICKS as usize * channels];
     let (mut skip, mut left) = (usize::from(head.pre_skip), ticks);

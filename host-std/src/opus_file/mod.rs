@@ -244,6 +244,11 @@ impl Stream {
 }
 
 impl OpusHead {
+    /// What the sound is multiplied with after decoding (RFC 7845, 5.1).
+    pub fn gain(&self) -> f64 {
+        10f64.powf(f64::from(self.gain_q8) / 256.0 / 20.0)
+    }
+
     fn parse(data: &[u8]) -> Result<Self, OpusFileError> {
         let Some(&[version, channels, skip_low, skip_high, r0, r1, r2, r3, gain_low, gain_high, family]) =
             data.get(8..).and_then(|rest| rest.first_chunk::<11>())

@@ -37,6 +37,10 @@ struct Pair {
     dtls: [usize; 2],
     media: [usize; 2],
     fate: fn(usize, usize) -> Fate,
+    /// The address that each side's datagrams come from, and that reaches it besides the one that it named: a NAT, say.
+    outside: [SocketAddr; 2],
+    /// Whether the address that each side named reaches it.
+    reachable: [bool; 2],
     /// The loudest sample that each side heard since it was asked last.
     heard: [i16; 2],
     /// Since when nothing was heard at a side, while there was something to hear.
@@ -61,6 +65,8 @@ impl Pair {
             dtls: [0; 2],
             media: [0; 2],
             fate,
+            outside: [address(4_000), address(5_000)],
+            reachable: [true; 2],
             heard: [0; 2],
             phase: 0.0,
         }
@@ -135,9 +141,11 @@ impl Pair {
                 Fate::Twice => 2,
             };
             self.sent[side] += 1;
-            if transmit.to == address(5_000 - 1_000 * side as u16) {
+            let other = 1 - side;
+            let named = address(4_000 + 1_000 * other as u16);
+            if transmit.to == self.outside[other] || transmit.to == named && self.reachable[other] {
                 for _ in 0..copies {
-                    self.on_the_way.push((self.now + WAY, 1 - side, transmit.from, bytes.clone()));
+                    self.on_the_way.push((self.now + WAY, other, self.outside[side], bytes.clone()));
                 }
             }
         }
@@ -458,5 +466,53 @@ fn a_handshake_waits_for_the_checks_of_ice() {
     }
     pair.fate = |_, _| Fate::Arrives;
     pair.run(8_000);
+    pair.assert_talk();
+}
+
+/// Whoever is behind a NAT is heard from another address than it named, and answered there; and so is a server that answers
+/// from another of its addresses.
+#[test]
+fn a_side_that_comes_from_another_address_than_it_named_is_the_other_side() {
+    let outside = SocketAddr::from(([203, 0, 113, 5], 6_000));
+    for side in 0..2 {
+        let mut pair = Pair::new([config(0), config(1)], |_, _| Fate::Arrives);
+        pair.outside[side] = outside;
+        // A client's NAT lets nothing in that was sent to the address behind it.
+        pair.reachable[side] = side == 0;
+        pair.negotiate(0, |_| {}, |_| {}).unwrap();
+        pair.run(4_000);
+        pair.assert_talk();
+    }
+}
+
+/// A stranger shakes hands in full, with a certificate that nobody named, before the other side's first datagram is there.
+#[test]
+fn a_stranger_with_a_certificate_of_its_own_ends_no_call() {
+    let stranger = SocketAddr::from(([198, 51, 100, 9], 7_777));
+    let mut pair = Pair::new([config(0), config(1)], |_, _| Fate::Lost);
+    pair.negotiate(0, |_| {}, |_| {}).unwrap();
+    // It has read the offer, and answers it to itself.
+    let offer = Call::new(config(0)).unwrap().offer().unwrap();
+    let mut other = Call::new(config(1)).unwrap();
+    other.answer(pair.now, &offer).unwrap();
+    let mut buffer = [0; 2_048];
+    let mut exchanged = 0;
+    for _ in 0..100 {
+        while let Some(transmit) = other.transmit(pair.now, &mut buffer) {
+            pair.calls[0].receive(pair.now, Channel::Rtp, stranger, &mut buffer[..transmit.len].to_vec());
+        }
+        while let Some(transmit) = pair.calls[0].transmit(pair.now, &mut buffer) {
+            if transmit.to == stranger {
+                exchanged += 1;
+                other.receive(pair.now, Channel::Rtp, address(4_000), &mut buffer[..transmit.len].to_vec());
+            }
+        }
+        pair.now += Duration::from_millis(10);
+    }
+    assert!(exchanged >= 3, "it was answered {exchanged} times");
+    assert_eq!(pair.calls[0].should_end(pair.now), None);
+    assert_eq!(pair.calls[0].protection(), Some(Protection::Waiting), "not with those keys");
+    pair.fate = |_, _| Fate::Arrives;
+    pair.run(9_000);
     pair.assert_talk();
 }

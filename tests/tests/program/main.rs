@@ -5,3 +5,6 @@ mod early_media;
 mod ice;
 mod offers;
 mod reoffer;
+#[cfg(target_os = "linux")]
+mod terminal;
+mod tones;

@@ -48,6 +48,8 @@ const NAMED_FIRST: Duration = Duration::from_secs(1);
 const SETTLED: Duration = Duration::from_millis(300);
 /// So long a stranger may take for a handshake before another one may try.
 const TURN: Duration = Duration::from_secs(3);
+/// What the engine says at a time is as long, unless it is a long certificate.
+const USUAL_BYTES: usize = 2_048;
 /// The longest record, and some room for its header.
 const RECORD_BYTES: usize = 16_384 + 256;
 /// Datagrams that wait to be sent; a flight has fewer.
@@ -70,10 +72,12 @@ pub(super) struct Association {
     keys: Option<SrtpKeys>,
     waiting: VecDeque<Vec<u8>>,
     deadline: Option<Instant>,
-    /// Since when there is no engine because somebody broke it; and whether that ever happened.
-    broken: Option<Instant>,
-    /// When this handshake began.
+    /// The latest time that was told, and when this handshake began.
+    told: Instant,
     began: Instant,
+    /// Since when there is no engine because somebody broke it.
+    broken: Option<Instant>,
+    /// How the last one that somebody broke ended.
     was_broken: Option<HandshakeFailure>,
     /// Whether the address that the description names has spoken.
     named_spoke: bool,
@@ -123,13 +127,14 @@ impl Association {
             keys: None,
             waiting: VecDeque::new(),
             deadline: Some(now),
-            broken: None,
+            told: now,
             began: now,
+            broken: None,
             was_broken: None,
             named_spoke: false,
             elsewhere: None,
             client: None,
-            buffer: vec![0; RECORD_BYTES],
+            buffer: vec![0; USUAL_BYTES],
         };
         made.begin(now);
         made
@@ -153,6 +158,11 @@ impl Association {
         self.state == State::Closed
     }
 
+    /// Whether there are no keys yet.
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Handshake | State::Verified)
+    }
+
     /// Keys that have come since.
     pub(super) fn take_keys(&mut self) -> Option<SrtpKeys> {
         self.keys.take()
@@ -165,14 +175,14 @@ impl Association {
 
     /// A datagram of DTLS that came from this address; `remote` is the path's. Whether it was taken.
     pub(super) fn receive(&mut self, now: Instant, from: SocketAddr, remote: SocketAddr, datagram: &[u8]) -> bool {
-        let done = matches!(self.state, State::Keyed | State::Closed);
-        if from == remote {
+        let named = from == remote;
+        if named {
             // What a stranger began is not the other side's.
-            if self.elsewhere.take().is_some() && !done {
+            if self.elsewhere.take().is_some() && self.is_open() {
                 self.begin(now);
             }
             self.named_spoke = true;
-        } else if done || self.named_spoke {
+        } else if !self.is_open() || self.named_spoke {
             return false;
         } else if self.agreed.active {
             // A server with several addresses: it hears us at the one that it named, and answers from another.
@@ -192,7 +202,7 @@ impl Association {
                 }
             }
         }
-        if !done && !self.agreed.active {
+        if self.is_open() && !self.agreed.active {
             match (first_hello(datagram), self.client) {
                 (Some(random), Some((known, _))) if known == random => {}
                 (Some(_), Some((_, since))) if now.since(since) < SETTLED => return false,
@@ -208,8 +218,8 @@ impl Association {
         self.advance(now);
         let Some(engine) = &mut self.engine else { return true };
         match engine.handle_packet(datagram) {
-            Ok(()) => self.drain(),
-            Err(error) => self.give_up(now, &error),
+            Ok(()) => self.drain(named),
+            Err(error) => self.give_up(&error),
         }
         true
     }
@@ -219,7 +229,7 @@ impl Association {
         if let Some(engine) = &mut self.engine
             && engine.close().is_ok()
         {
-            self.drain();
+            self.drain(true);
         }
     }
 
@@ -275,25 +285,24 @@ impl Association {
 
     /// Time has passed.
     fn advance(&mut self, now: Instant) {
-        let over = self.epoch.0 + PATIENCE;
-        if now >= over && matches!(self.state, State::Handshake | State::Verified) {
+        self.told = now;
+        if now >= self.epoch.0 + PATIENCE && self.is_open() {
             return self.fail(self.was_broken.unwrap_or(HandshakeFailure::Timeout));
         }
-        let open = matches!(self.state, State::Handshake | State::Verified);
-        let stalled = open && self.agreed.active && now.since(self.began) >= STALLED;
+        let stalled = self.is_open() && self.agreed.active && now.since(self.began) >= STALLED;
         if stalled || self.broken.is_some_and(|since| now.since(since) >= PAUSE) {
             return self.begin(now);
         }
         let time = self.engine_time(now);
         let Some(engine) = &mut self.engine else { return };
         match engine.handle_timeout(time) {
-            Ok(()) => self.drain(),
-            Err(error) => self.give_up(now, &error),
+            Ok(()) => self.drain(true),
+            Err(error) => self.give_up(&error),
         }
     }
 
-    /// Takes what the engine has to say.
-    fn drain(&mut self) {
+    /// Takes what the engine has to say. `named`: whether that is of the address that the description names.
+    fn drain(&mut self, named: bool) {
         let Some(mut engine) = self.engine.take() else { return };
         let mut connected = false;
         loop {
@@ -302,17 +311,22 @@ impl Association {
                     self.waiting.push_back(datagram.to_vec());
                 }
                 Output::PeerCert(certificate) => {
-                    if !self.agreed.fingerprints.iter().any(|known| matches(known, certificate)) {
+                    if self.agreed.fingerprints.iter().any(|known| matches(known, certificate)) {
+                        self.state = State::Verified;
+                    } else if named {
                         return self.fail(HandshakeFailure::Fingerprint);
+                    } else {
+                        // Whoever that is, the other side may still come.
+                        self.elsewhere = None;
+                        return self.turn_away(HandshakeFailure::Fingerprint);
                     }
-                    self.state = State::Verified;
                 }
                 // In this order always: without a certificate there are no keys.
                 Output::KeyingMaterial(material, profile) if self.state == State::Verified => {
                     let Some(keys) = keys(profile, &material, self.agreed.active) else {
                         return self.fail(HandshakeFailure::NoSrtp);
                     };
-                    (self.keys, self.state) = (Some(keys), State::Keyed);
+                    (self.keys, self.state, self.elsewhere) = (Some(keys), State::Keyed, None);
                 }
                 Output::Connected => connected = true,
                 // Before there are keys anybody can write it.
@@ -321,7 +335,7 @@ impl Association {
                     self.deadline = self.our_time(at);
                     break;
                 }
-                // Needs no larger record than DTLS has.
+                Output::BufferTooSmall { needed } if needed <= RECORD_BYTES => self.buffer.resize(needed, 0),
                 Output::BufferTooSmall { .. } => return self.fail(HandshakeFailure::Broken),
                 // What belongs to no call.
                 _ => {}
@@ -331,7 +345,7 @@ impl Association {
             // Without the extension, or with no profile of SRTP that both have.
             return self.fail(HandshakeFailure::NoSrtp);
         }
-        if matches!(self.state, State::Handshake | State::Verified) {
+        if self.is_open() {
             let again = if self.agreed.active { self.began + STALLED } else { self.epoch.0 + PATIENCE };
             let over = again.min(self.epoch.0 + PATIENCE);
             self.deadline = Some(self.deadline.map_or(over, |deadline| deadline.min(over)));
@@ -340,20 +354,21 @@ impl Association {
     }
 
     /// The engine has given up: before there are keys anybody's datagram may be the reason.
-    fn give_up(&mut self, now: Instant, error: &dimpl::Error) {
-        self.engine = None;
-        match self.state {
-            State::Handshake | State::Verified if matches!(error, dimpl::Error::Timeout(_)) => {
-                self.fail(HandshakeFailure::Timeout);
-            }
-            State::Handshake | State::Verified => {
-                let is_certificate = matches!(error, dimpl::Error::CertificateError(_));
-                let why = if is_certificate { HandshakeFailure::Certificate } else { HandshakeFailure::Broken };
-                (self.broken, self.was_broken, self.deadline) = (Some(now), Some(why), Some(now + PAUSE));
-            }
+    fn give_up(&mut self, error: &dimpl::Error) {
+        match error {
             // The keys outlive it.
-            State::Keyed | State::Closed | State::Failed(_) => self.deadline = None,
+            _ if !self.is_open() => (self.engine, self.deadline) = (None, None),
+            dimpl::Error::Timeout(_) => self.fail(HandshakeFailure::Timeout),
+            dimpl::Error::CertificateError(_) => self.turn_away(HandshakeFailure::Certificate),
+            _ => self.turn_away(HandshakeFailure::Broken),
         }
+    }
+
+    /// This handshake comes to nothing, and another one may, a little later.
+    fn turn_away(&mut self, why: HandshakeFailure) {
+        self.engine = None;
+        self.waiting.clear();
+        (self.broken, self.was_broken, self.deadline) = (Some(self.told), Some(why), Some(self.told + PAUSE));
     }
 
     fn fail(&mut self, failure: HandshakeFailure) {
