@@ -489,10 +489,11 @@ fn a_side_that_comes_from_another_address_than_it_named_is_the_other_side() {
 #[test]
 fn a_stranger_with_a_certificate_of_its_own_ends_no_call() {
     let stranger = SocketAddr::from(([198, 51, 100, 9], 7_777));
-    let mut pair = Pair::new([config(0), config(1)], |_, _| Fate::Lost);
+    let ours = CallConfig { certificate: Some(Certificate::generate().unwrap()), ..config(0) };
+    let mut pair = Pair::new([ours.clone(), config(1)], |_, _| Fate::Lost);
     pair.negotiate(0, |_| {}, |_| {}).unwrap();
-    // It has read the offer, and answers it to itself.
-    let offer = Call::new(config(0)).unwrap().offer().unwrap();
+    // It has read the offer, so that our certificate is the right one to it.
+    let offer = Call::new(ours).unwrap().offer().unwrap();
     let mut other = Call::new(config(1)).unwrap();
     other.answer(pair.now, &offer).unwrap();
     let mut buffer = [0; 2_048];
@@ -509,7 +510,7 @@ fn a_stranger_with_a_certificate_of_its_own_ends_no_call() {
         }
         pair.now += Duration::from_millis(10);
     }
-    assert!(exchanged >= 3, "it was answered {exchanged} times");
+    assert!(exchanged >= 2, "it was answered {exchanged} times");
     assert_eq!(pair.calls[0].should_end(pair.now), None);
     assert_eq!(pair.calls[0].protection(), Some(Protection::Waiting), "not with those keys");
     pair.fate = |_, _| Fate::Arrives;
