@@ -35,6 +35,8 @@ struct Pair {
     /// Of each side: datagrams sent, by kind.
     sent: [usize; 2],
     dtls: [usize; 2],
+    /// Of these, those whose first record is encrypted as DTLS 1.3 alone has it (RFC 9147, 4).
+    encrypted: [usize; 2],
     media: [usize; 2],
     fate: fn(usize, usize) -> Fate,
     /// The address that each side's datagrams come from, and that reaches it besides the one that it named: a NAT, say.
@@ -63,6 +65,7 @@ impl Pair {
             on_the_way: Vec::new(),
             sent: [0; 2],
             dtls: [0; 2],
+            encrypted: [0; 2],
             media: [0; 2],
             fate,
             outside: [address(4_000), address(5_000)],
@@ -132,7 +135,10 @@ impl Pair {
         while let Some(transmit) = self.calls[side].transmit(self.now, &mut buffer) {
             let bytes = buffer[..transmit.len].to_vec();
             match DatagramKind::of(&bytes) {
-                DatagramKind::Dtls => self.dtls[side] += 1,
+                DatagramKind::Dtls => {
+                    self.dtls[side] += 1;
+                    self.encrypted[side] += usize::from((32..64).contains(&bytes[0]));
+                }
                 _ => self.media[side] += 1,
             }
             let copies = match (self.fate)(side, self.sent[side]) {
@@ -187,6 +193,7 @@ fn a_handshake_keys_a_call() {
     assert_eq!(pair.calls.each_ref().map(Call::protection), [Some(Protection::Srtp(SrtpProfile::AeadAes256Gcm)); 2]);
     pair.assert_talk();
     assert!(pair.dtls.iter().all(|&datagrams| (2..8).contains(&datagrams)), "{:?}", pair.dtls);
+    assert!(pair.encrypted.iter().all(|&datagrams| datagrams > 0), "two of ours speak DTLS 1.3: {:?}", pair.encrypted);
 }
 
 #[test]
