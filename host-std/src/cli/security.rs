@@ -93,6 +93,9 @@ impl KeyingArgs {
     /// What is wrong with the file, in words.
     pub(super) fn certificate(&self) -> Result<Option<Certificate>, Box<dyn Error>> {
         let Some(path) = &self.certificate else { return Ok(None) };
+        if self.keying() == Keying::Described {
+            return Err("--certificate: it is shown in DTLS alone, with --security dtls or either".into());
+        }
         match fs::read_to_string(path) {
             Ok(text) => {
                 let read = Certificate::from_pem(&text);

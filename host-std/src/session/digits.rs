@@ -151,6 +151,8 @@ pub enum DigitsWait {
     NotAgreed,
     /// There are no keys yet to protect them with.
     NoKeys,
+    /// No address of the other side has answered the checks of ICE yet, or none does any more.
+    NoPath,
     /// The call is on hold, or was agreed on as one in which we say nothing.
     OnHold,
 }
@@ -160,6 +162,7 @@ impl std::fmt::Display for DigitsWait {
         f.write_str(match self {
             Self::NotAgreed => "nothing was agreed on yet",
             Self::NoKeys => "there are no keys yet",
+            Self::NoPath => "no address of the other side answers",
             Self::OnHold => "on hold nothing is sent",
         })
     }
@@ -235,6 +238,8 @@ impl Call {
         let Some(stream) = self.streams.first().and_then(Option::as_ref) else { return Some(DigitsWait::NotAgreed) };
         if !transport.is_open() {
             Some(DigitsWait::NoKeys)
+        } else if !transport.may_send(Instant::ZERO) {
+            Some(DigitsWait::NoPath)
         } else if !stream.directions().sends || !transport.agreed().has_remote() {
             Some(DigitsWait::OnHold)
         } else {

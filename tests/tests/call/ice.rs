@@ -9,7 +9,8 @@ use dsp_core::wire::DatagramKind;
 use host_std::registry::CodecFormat;
 use host_std::sdp::{CandidateKind, NoIce, SdpError, SrtpPolicy};
 use host_std::session::{
-    Call, CallConfig, CallError, Channel, Ending, IceConfig, IceMode, IceState, IceStats, Identity, Incoming,
+    Call, CallConfig, CallError, Channel, DigitsWait, Ending, IceConfig, IceMode, IceState, IceStats, Identity,
+    Incoming,
 };
 use media_core_tests::tick::Device;
 
@@ -624,4 +625,17 @@ fn browsers_without_an_address_yet_are_not_on_hold() {
     let mut plain = Net::new([IceMode::Full, IceMode::Off], |_, _| {});
     let answer = plain.calls[1].answer(plain.now, &bent).unwrap();
     assert!(answer.contains("a=recvonly") || answer.contains("a=inactive"), "{answer}");
+}
+
+/// Digits that are pressed before an address has answered wait, and it is said for what.
+#[test]
+fn digits_wait_for_the_checks() {
+    let mut net = Net::new([IceMode::Full; 2], |_, _| {});
+    net.loses = Box::new(|_| true);
+    net.agree(0);
+    net.run(500);
+    assert_eq!(net.calls[0].digits_wait(), Some(DigitsWait::NoPath));
+    net.loses = Box::new(|_| false);
+    net.run(3_000);
+    assert_eq!(net.calls[0].digits_wait(), None);
 }

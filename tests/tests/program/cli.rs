@@ -89,7 +89,9 @@ fn a_mistake_gives_one_clear_line_and_a_failure() {
     fs::write(folder.join("video.sdp"), video).unwrap();
     let here = ["--address", "127.0.0.1"];
     fs::write(folder.join("silent.wav"), host_std::wav::to_wav(&[0; 8_000], 8_000, 1)).unwrap();
-    let cases: [(&[&str], &str); 42] = [
+    let cases: [(&[&str], &str); 44] = [
+        (&["offer", "--null", "--certificate", "own.pem"], "with --security dtls or either"),
+        (&["offer", "--null", "--security", "dtls", "--certificate", "text.wav"], "no whole part CERTIFICATE"),
         (&["demo", "--wrong"], "--wrong"),
         (&["dmeo"], "dmeo"),
         (&["demo", "--loss", "200"], "from 0 to 100"),

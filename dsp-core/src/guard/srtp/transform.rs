@@ -71,41 +71,36 @@ impl Cipher {
         }
     }
 
-    /// The keystream of counters 2, 3, ... on `data`.
-    fn xor_gcm(&self, iv: &[u8; 12], data: &mut [u8]) {
-        let mut counter = 2_u32;
+    /// The keystream of this counter and those after it on `data`.
+    fn xor_gcm(&self, iv: &[u8; 12], mut counter: u32, data: &mut [u8]) {
         for chunk in data.chunks_mut(LANES * 16) {
             let mut blocks = [Block::default(); LANES];
             let blocks = &mut blocks[..chunk.len().div_ceil(16)];
-            for block in blocks.iter_mut() {
-                *block = counter_block(iv, counter);
-                counter = counter.wrapping_add(1);
-            }
-            self.encrypt(blocks);
+            counter = self.encrypt_counters(iv, counter, blocks);
             xor_blocks(chunk, blocks);
         }
     }
 
-    /// The block that masks GCM's tag, and the keystream of counters 2, 3, ... on `data` (NIST SP 800-38D, 6.5 and 7.1).
+    /// The block that masks GCM's tag, and the keystream of counters 2, 3, ... on `data` (NIST SP 800-38D, 6.5 and 7.1): as
+    /// far as there are lanes, all at once.
     fn mask_and_xor_gcm(&self, iv: &[u8; 12], data: &mut [u8]) -> Block {
-        let mut counter = 1_u32;
-        let mut mask = Block::default();
         let (first, rest) = data.split_at_mut(data.len().min((LANES - 1) * 16));
-        for (at, chunk) in core::iter::once(first).chain(rest.chunks_mut(LANES * 16)).enumerate() {
-            let own = usize::from(at == 0);
-            let mut blocks = [Block::default(); LANES];
-            let blocks = &mut blocks[..chunk.len().div_ceil(16) + own];
-            for block in blocks.iter_mut() {
-                *block = counter_block(iv, counter);
-                counter = counter.wrapping_add(1);
-            }
-            self.encrypt(blocks);
-            if own != 0 {
-                mask = blocks[0];
-            }
-            xor_blocks(chunk, &blocks[own..]);
+        let mut blocks = [Block::default(); LANES];
+        let blocks = &mut blocks[..1 + first.len().div_ceil(16)];
+        let counter = self.encrypt_counters(iv, 1, blocks);
+        xor_blocks(first, &blocks[1..]);
+        self.xor_gcm(iv, counter, rest);
+        blocks[0]
+    }
+
+    /// The blocks of this counter and those after it, encrypted; the next counter.
+    fn encrypt_counters(&self, iv: &[u8; 12], mut counter: u32, blocks: &mut [Block]) -> u32 {
+        for block in blocks.iter_mut() {
+            *block = counter_block(iv, counter);
+            counter = counter.wrapping_add(1);
         }
-        mask
+        self.encrypt(blocks);
+        counter
     }
 }
 
@@ -223,7 +218,7 @@ impl Transform {
         let Some(body) = packet.get_mut(clear..).filter(|body| !body.is_empty()) else { return };
         match &self.authenticator {
             Authenticator::HmacSha1(_) => self.cipher.xor_keystream(&self.counter_mode_iv(place), body),
-            Authenticator::Ghash(_) => self.cipher.xor_gcm(&self.gcm_iv(place), body),
+            Authenticator::Ghash(_) => self.cipher.xor_gcm(&self.gcm_iv(place), 2, body),
         }
     }
 
@@ -298,6 +293,25 @@ mod tests {
         let key: Vec<u8> = (0..key_bytes as u8).collect();
         let profile = if key_bytes == 16 { SrtpProfile::AeadAes128Gcm } else { SrtpProfile::AeadAes256Gcm };
         Transform::new(profile, &key, &[0; 20], *b"Quid pro quo\0\0")
+    }
+
+    /// What is sealed with the mask's block beside it comes out as it was, wherever a packet ends among the lanes.
+    #[test]
+    fn packets_of_every_length_go_round() {
+        let place = Place { ssrc: 1, index: 2 };
+        for key_bytes in [16, 32] {
+            let transform = gcm(key_bytes);
+            for len in 0..3 * LANES * 16 {
+                let plain: Vec<u8> = (0..len).map(|n| (n * 7) as u8).collect();
+                let (mut packet, mut tag) = (plain.clone(), [0; TAG_GCM]);
+                let cut = Cut { clear: 0, suffix: [0; 4], aead_suffix: &[] };
+                transform.seal(place, cut, &mut packet, &mut tag);
+                assert!(transform.verify(place, cut, &packet, &tag), "{len}");
+                assert!(len < 16 || packet != plain, "{len}");
+                transform.decrypt(place, 0, &mut packet);
+                assert_eq!(packet, plain, "{len}");
+            }
+        }
     }
 
     /// RFC 7714, 16 and 17: packet, what stays clear, what comes out.
