@@ -8,7 +8,8 @@
 //! which [metadata](super::siprec) refers to.
 //!
 //! Sound is sent as it was, without encoding. More than 40 ms that were dropped are a gap in timestamps, followed by a marker;
-//! less is made up for in time as the drift of a clock is ([`TrackClock`]), and counted all the same. Packets are of 20 ms, above 24 kHz of 10 ms, so that they fit a datagram of Ethernet. Memory: that of the fork, and a packet a stream.
+//! less is made up for in time as the drift of a clock is ([`TrackClock`]), and counted all the same. Packets are of 20 ms,
+//! above 24 kHz of 10 ms, so that they fit a datagram of Ethernet. Memory: that of the fork, and a packet a stream.
 
 use std::fmt;
 use std::io;
