@@ -48,6 +48,8 @@
 //! ```
 #![no_std]
 #![forbid(unsafe_code)]
+// A byte's place in text from outside may lie within a character.
+#![cfg_attr(not(test), warn(clippy::string_slice))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(test)]

@@ -52,6 +52,8 @@
 //! SRTP, and WAV files: no C, no sound card, no runtime.
 
 #![deny(unsafe_code)]
+// A byte's place in text from outside may lie within a character.
+#![cfg_attr(not(test), warn(clippy::string_slice))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // What a feature adds is named where it is left out, too.
 #![cfg_attr(not(feature = "cli"), allow(rustdoc::broken_intra_doc_links, reason = "links to other features"))]

@@ -178,8 +178,8 @@ impl IceCandidate {
             return Some(CandidateLine::Unusable);
         }
         let Ok(ip) = host.parse::<IpAddr>() else {
-            let name = host.trim_end_matches('.');
-            let hidden = name.len() > 6 && name[name.len().saturating_sub(6)..].eq_ignore_ascii_case(".local");
+            let name = host.trim_end_matches('.').to_ascii_lowercase();
+            let hidden = name.strip_suffix(".local").is_some_and(|host| !host.is_empty());
             return Some(if hidden { CandidateLine::Hidden } else { CandidateLine::Unusable });
         };
         let mut related = (None, None);
@@ -458,6 +458,9 @@ mod tests {
             "1 2 udp 1 192.0.2.1 9 typ host",
             "1 1 tcp 1 192.0.2.1 9 typ host tcptype active",
             "1 1 udp 1 host.example 9 typ host",
+            "1 1 udp 1 .local 9 typ host",
+            // Six bytes from its end lies the middle of a character.
+            "1 1 udp 1 2001:\u{fffd}b8::3 9 typ host",
             "1 1 udp 1 192.0.2.1 0 typ host",
             "1 1 udp 1 192.0.2.1 65536 typ host",
             "1 1 udp 0 192.0.2.1 9 typ host",

@@ -101,7 +101,7 @@ fn tidy(text: &str) -> String {
                 }
             }
             [b't', b'=', ..] => {
-                let mut numbers = line[2..].split_whitespace();
+                let mut numbers = line.trim_start_matches(['t', '=']).split_whitespace();
                 if let (Some(Ok(start)), Some(Ok(stop))) =
                     (numbers.next().map(str::parse::<u64>), numbers.next().map(str::parse::<u64>))
                 {
@@ -122,8 +122,9 @@ fn tidy(text: &str) -> String {
 }
 
 fn push_fields(tidied: &mut String, line: &str, most: usize) {
-    tidied.push_str(&line[..2]);
-    for (index, field) in line[2..].split_whitespace().take(most).enumerate() {
+    let Some((name, value)) = line.split_at_checked(2) else { return };
+    tidied.push_str(name);
+    for (index, field) in value.split_whitespace().take(most).enumerate() {
         if index > 0 {
             tidied.push(' ');
         }

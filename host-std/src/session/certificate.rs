@@ -140,9 +140,9 @@ fn sha256(der: &[u8]) -> Fingerprint {
 fn part(text: &str, label: &'static str) -> Result<Vec<u8>, CertificateError> {
     let wrong = || CertificateError::Pem(label);
     let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
-    let from = text.find(&begin).ok_or_else(wrong)?;
-    let len = text[from..].find(&end).ok_or_else(wrong)? + end.len();
-    let (_, der) = pem_rfc7468::decode_vec(&text.as_bytes()[from..from + len]).map_err(|_| wrong())?;
+    let (_, after) = text.split_once(&begin).ok_or_else(wrong)?;
+    let (body, _) = after.split_once(&end).ok_or_else(wrong)?;
+    let (_, der) = pem_rfc7468::decode_vec(format!("{begin}{body}{end}").as_bytes()).map_err(|_| wrong())?;
     Ok(der)
 }
 
