@@ -101,18 +101,19 @@ class Conference:
         joined, left = int(caller["joined_ms"] * FS / 1000), int((caller["left_ms"] or 1e9) * FS / 1000)
         for talker, said in enumerate(self.said):
             for begin, end in self.turns[talker]:
-                if talker == listener or begin < joined or end > left:
+                # Of a turn in which he came or went he heard a part.
+                begin, end = max(begin, joined), min(end, left)
+                if talker == listener or begin >= end:
                     continue
                 first, last = begin + ALONE[0], min(begin + ALONE[1], end)
-                if last - first < FS // 2 or last + LATEST > len(heard):
-                    continue
-                lag, similar = best_lag(said[first:last], heard[first:last + LATEST])
-                if similar < 0.3:
-                    # Nobody to be heard: the delay of the turn before.
-                    lag = int(delays[-1] * FS) if delays else 0
-                delays.append(lag / FS)
-                until = min(end + lag, len(mix))
-                mix[begin + lag:until] += said[begin:until - lag]
+                lag = int(delays[-1] * FS) if delays else 0
+                if last - first >= FS // 2 and last + LATEST <= len(heard):
+                    found, similar = best_lag(said[first:last], heard[first:last + LATEST])
+                    # Else nobody is to be heard, and the delay is that of the turn before.
+                    lag = found if similar >= 0.3 else lag
+                    delays.append(lag / FS)
+                until = min(end + lag, left, len(mix))
+                mix[begin + lag:until] += said[begin:max(until - lag, begin)]
         return mix, delays
 
     def score(self, listener, windows):

@@ -36,7 +36,7 @@ use super::codecs::CodecName;
 use super::digits::DigitArgs;
 use super::keep::{self, KeepArgs};
 use super::security::SrtpArgs;
-use super::settings::{self, Concealment, OpusArgs};
+use super::settings::{self, Concealment, OpusArgs, Repeated};
 use super::signals::Stop;
 use super::talk::asked_to_end;
 use super::{MAN, Outcome, WOMAN, digits, make_folder, mind, number_in, print};
@@ -113,9 +113,10 @@ pub(super) struct Args {
     /// WAV file of what A says; given a second time, of what B says [default: speech that comes with the program]
     #[arg(long, value_name = "WAV")]
     input: Vec<PathBuf>,
-    /// How many packets before it each packet repeats, against losses (RFC 2198)
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4), value_name = "PACKETS")]
-    red: u8,
+    /// How many packets before it each packet repeats, against losses (RFC 2198), 0 to 4; auto: one, while the other side tells of
+    /// losses
+    #[arg(long, default_value = "0", value_parser = Repeated::parse, value_name = "PACKETS")]
+    red: Repeated,
     #[command(flatten)]
     srtp: SrtpArgs,
     /// In real time, over real sockets (the default)
@@ -249,7 +250,8 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         codecs: vec![args.codec.format(setup.rate_hz, args.channels)?],
         registry: settings::registry(setup.opus, args.concealment),
         comfort_noise: args.dtx,
-        redundancy: args.red,
+        redundancy: args.red.packets,
+        redundancy_on_loss: args.red.on_loss,
         ptime_ms: args.ptime,
         srtp: args.srtp.policy(),
         srtp_options: args.srtp.options(),
@@ -614,7 +616,7 @@ fn settings(args: &Args, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String
         ("packet length", format!("{ptime_ms} ms")),
         ("concealment", if own { "the codec's own".into() } else { "from the waveform".into() }),
         ("silence", if args.dtx { "not sent".into() } else { "sent".into() }),
-        ("redundancy", format!("{} packets", args.red)),
+        ("redundancy", args.red.to_string()),
         ("protection", args.srtp.words()),
         ("loss", format!("{} %", args.loss)),
         ("mean burst", format!("{} packets", args.burst)),

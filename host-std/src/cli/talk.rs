@@ -22,7 +22,7 @@ use super::keep::{self, KeepArgs};
 use super::network::{NetworkArgs, Place};
 use super::reoffer::{self, Timetable};
 use super::security::{KeyingArgs, SrtpArgs};
-use super::settings::{self, Concealment, Jitter, OpusArgs};
+use super::settings::{self, Concealment, Jitter, OpusArgs, Repeated};
 use super::sound::SoundArgs;
 use super::waiting::Waiting;
 use super::{Outcome, digits, exchange, keyboard, number_in, print, summary, tell};
@@ -75,9 +75,10 @@ struct TalkArgs {
     /// How many senders are heard at once, of those that the other side forwards
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=31), value_name = "NUMBER")]
     sources: u8,
-    /// How many packets before it each packet repeats, against losses (RFC 2198), if the other side can use them
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4), value_name = "PACKETS")]
-    red: u8,
+    /// How many packets before it each packet repeats, against losses (RFC 2198), if the other side can use them, 0 to 4; auto:
+    /// one, while the other side tells of losses
+    #[arg(long, default_value = "0", value_parser = Repeated::parse, value_name = "PACKETS")]
+    red: Repeated,
     /// Who makes the sound of what is lost; iLBC and Opus always do it themselves
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
     concealment: Concealment,
@@ -426,7 +427,8 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         comfort_noise: args.dtx,
         capture: CaptureConfig { detector: args.vad.map(detector), ..args.microphone.config() },
         metering: true,
-        redundancy: args.red,
+        redundancy: args.red.packets,
+        redundancy_on_loss: args.red.on_loss,
         sources: args.sources.into(),
         delay: args.jitter.delay(None)?,
         ptime_ms: args.ptime,

@@ -13,6 +13,7 @@ mod own_media;
 mod own_parts;
 mod redundancy;
 mod renegotiate;
+mod repeats;
 mod stereo;
 mod stream_orders;
 mod stream_pairs;

@@ -21,10 +21,12 @@
 use super::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder, Frames};
 use band::{Higher, Lower};
 use conceal::Concealment;
+use narrow::Narrow;
 use qmf::{Analysis, BLOCK, Synthesis};
 
 mod band;
 mod conceal;
+mod narrow;
 mod predictor;
 mod qmf;
 mod tables;
@@ -127,13 +129,14 @@ const INFO: CodecInfo = CodecInfo { name: "G722", sample_rate_hz: 16_000, rtp_cl
 pub struct G722Encoder {
     mode: Mode,
     filter: Analysis,
+    narrow: Narrow,
     bands: SubBandEncoder,
 }
 
 impl G722Encoder {
     /// An encoder that has heard nothing. Outside [`Mode::Kbps64`] the bits for other data are 0.
     pub const fn new(mode: Mode) -> Self {
-        Self { mode, filter: Analysis::new(), bands: SubBandEncoder::new() }
+        Self { mode, filter: Analysis::new(), narrow: Narrow::new(), bands: SubBandEncoder::new() }
     }
 
     /// The mode it was made with.
@@ -163,6 +166,7 @@ impl Encoder for G722Encoder {
         for (pairs, octets) in pairs.chunks(BLOCK).zip(octets.chunks_mut(BLOCK)) {
             self.filter.split(pairs, &mut lower, &mut higher);
             for ((octet, &lower), &higher) in octets.iter_mut().zip(&lower).zip(&higher) {
+                let higher = self.narrow.hear(higher);
                 *octet = self.bands.encode(lower, higher) & self.mode.sound_bits();
             }
         }

@@ -23,6 +23,7 @@ use host_std::simulate::netsim::NetworkConfig;
 use host_std::wav::{WavFrames, WavSink};
 
 use super::keep::{ANONYMOUS, ForkArgs, Kept};
+use super::settings::Repeated;
 use super::signals::Stop;
 use super::{MAN, Outcome, WOMAN, keep, make_folder, mind, number_in, print, settings};
 use lines::SocketLines;
@@ -71,9 +72,10 @@ pub(super) struct Args {
     /// How many seconds each caller stays before he hangs up [default: to the end]
     #[arg(long, value_parser = |s: &str| number_in(s, 0.1, 3_600.0), value_name = "S")]
     stay: Option<f64>,
-    /// How many packets before it each packet repeats, against losses (RFC 2198)
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4), value_name = "PACKETS")]
-    red: u8,
+    /// How many packets before it each packet repeats, against losses (RFC 2198), 0 to 4; auto: one, while the other side tells of
+    /// losses
+    #[arg(long, default_value = "auto", value_parser = Repeated::parse, value_name = "PACKETS")]
+    red: Repeated,
     /// Record the conference to a file, .wav, .opus or .ogg, mixed. It can be played up to its last second whatever happens
     #[arg(help_heading = "Recording", long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -312,7 +314,8 @@ fn caller(args: &Args, number: usize, room: &Room, lines: Option<&SocketLines>) 
         Ok(Call::new(CallConfig {
             codecs: vec![format.clone()],
             registry: settings::registry(opus, settings::Concealment::default()),
-            redundancy: args.red,
+            redundancy: args.red.packets,
+            redundancy_on_loss: args.red.on_loss,
             srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
             ..CallConfig::with_identity(port, identity)
         })?)
@@ -486,7 +489,7 @@ fn in_words(args: &Args) -> Vec<(String, String)> {
     let mut words = vec![
         ("heard", heard),
         ("protection", if args.no_srtp { "none".into() } else { "SRTP".into() }),
-        ("redundancy", format!("{} packets", args.red)),
+        ("redundancy", args.red.to_string()),
         ("time", time.into()),
     ];
     if args.fast {
