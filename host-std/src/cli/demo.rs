@@ -17,7 +17,7 @@ use host_std::record::call::{CallRecorder, side_report};
 use host_std::record::echo::OwnVoice;
 use host_std::record::keys::{self, KeyLine};
 use host_std::record::pcap::PcapWriter;
-use host_std::report::{Report, SideReport};
+use host_std::report::{KeptReport, Report, SideReport};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
 use host_std::session::{Call, CallConfig, CaptureConfig, Identity};
 use host_std::simulate::ambience::{Ambience, AmbienceError};
@@ -172,6 +172,7 @@ struct Run {
     seconds: f64,
     /// Why it ended by itself, if it did.
     failure: Option<String>,
+    kept: KeptReport,
 }
 
 pub(super) fn run(args: Args) -> Outcome {
@@ -332,6 +333,7 @@ fn run_fast(
     let mut tones = args.digits.tones().into_iter().peekable();
     let (rate_hz, channels) = (simulation.ends[0].sample_rate_hz(), simulation.ends[0].channels());
     let kept = args.keep.start(&mut simulation.ends[0].call, Instant::ZERO, rate_hz, channels)?;
+    let mut watch = kept.watch();
     let mut announcements = args.keep.announcements(rate_hz, channels)?.into_iter().peekable();
     while at_ms < end_ms && !stop.asked() {
         let due = pressed.next_if(|pressed| pressed.at.as_millis() as u64 <= at_ms);
@@ -352,11 +354,12 @@ fn run_fast(
         let next = announcements.peek().map_or(next, |announcement| next.min(announcement.at.as_millis()));
         at_ms = (at_ms + 1_000).min(end_ms).min(next);
         simulation.run_until(Instant::from_millis(at_ms));
-        keep::keep_pace(kept.recorder.as_ref(), rate_hz, Duration::from_millis(at_ms));
+        kept.keep_pace(rate_hz, Duration::from_millis(at_ms));
+        watch.look();
         bar.set_position(at_ms);
     }
     bar.finish_and_clear();
-    let failure = kept.finish(args.json).err().map(|error| error.to_string());
+    let keep::Finished { report: kept, failure } = kept.finish(args.json)?;
     let mut calls = simulation.ends.map(|end| end.call);
     Ok(Run {
         recorders: calls.each_mut().map(recorder),
@@ -365,6 +368,7 @@ fn run_fast(
         unix_micros_at_zero: VIRTUAL_EPOCH_MICROS,
         seconds: at_ms as f64 / 1_000.0,
         failure,
+        kept,
     })
 }
 
@@ -441,6 +445,7 @@ async fn run_realtime(
     args.digits.schedule_tones(&hang_ups[0], "\n");
     let pressing = tokio::spawn(digits::press(pressed, hang_ups[0].clone(), "\n"));
     let announcing = tokio::spawn(keep::announce_all(announcements, hang_ups[0].clone()));
+    let watching = tokio::spawn(kept.watch().keep_looking());
     let hang_up = hang_ups.clone();
     let interrupt = tokio::spawn(async move {
         asked_to_end().await;
@@ -453,7 +458,8 @@ async fn run_realtime(
     interrupt.abort();
     pressing.abort();
     announcing.abort();
-    let recorded = kept.finish(args.json).err().map(|error| error.to_string());
+    watching.abort();
+    let keep::Finished { report: kept, failure: recorded } = kept.finish(args.json)?;
     let seconds = (clock.now().since(begin).as_micros() as f64 / 1e6).min(args.seconds);
     proxy.abort();
     bar.finish_and_clear();
@@ -468,7 +474,7 @@ async fn run_realtime(
             let failure = failure.or(recorded);
             let mut calls = [a.call, b.call];
             let recorders = calls.each_mut().map(recorder);
-            Ok(Run { calls, recorders, addresses, unix_micros_at_zero, seconds, failure })
+            Ok(Run { calls, recorders, addresses, unix_micros_at_zero, seconds, failure, kept })
         }
         _ => Err("a call ended in a panic: this is a bug".into()),
     }
@@ -544,6 +550,7 @@ fn write_results(args: &Args, setup: &Setup, run: &Run, speech: &[Vec<i16>; 2]) 
         seed: Some(args.seed),
         duration_s: run.seconds,
         sides: sides.into(),
+        kept: run.kept.clone(),
     };
     report.write(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
     Ok(report)

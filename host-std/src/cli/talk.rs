@@ -314,6 +314,7 @@ fn talk(
         let listening = tokio::spawn(digits::listen(heard, begin, line_end));
         let hearing = tokio::spawn(digits::listen_to_tones(heard_tones, begin, line_end));
         let announcing = tokio::spawn(keep::announce_all(announcements, commands.clone()));
+        let watching = tokio::spawn(kept.watch().keep_looking());
         let interrupt = {
             let commands = commands.clone();
             tokio::spawn(async move {
@@ -326,6 +327,7 @@ fn talk(
         negotiation.abort();
         pressing.abort();
         announcing.abort();
+        watching.abort();
         interrupt.abort();
         let Finished { ended, call, audio, send_error, .. } = finished;
         let _ = display.await;
@@ -337,21 +339,16 @@ fn talk(
     });
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = call.stats();
+    let keep::Finished { report: kept, failure: recorded } = kept.finish(args.json)?;
     if args.json {
-        let json = serde_json::to_string_pretty(&summary::json(
-            &stats,
-            digits.rows(),
-            tones.rows(),
-            echo.as_ref(),
-            &ended,
-            rate_hz,
-            seconds,
-        ))?;
-        print(&format!("{json}\n"))?;
+        let mut json = summary::json(&stats, digits.rows(), tones.rows(), echo.as_ref(), &ended, rate_hz, seconds);
+        if !kept.is_empty() {
+            json["kept"] = serde_json::to_value(&kept)?;
+        }
+        print(&format!("{}\n", serde_json::to_string_pretty(&json)?))?;
     } else {
         print(&summary::text(&stats, digits.rows(), tones.rows(), echo.as_ref(), &ended, rate_hz, seconds))?;
     }
-    let recorded = kept.finish(args.json);
     // Some may always be lost; most of them are no call.
     let unsent = send_error.filter(|_| u64::from(stats.unsent) * 2 > u64::from(stats.sender.packets));
     let closed = audio.close();
@@ -372,7 +369,7 @@ fn talk(
         (_, None, Err(error)) => Err(super::chain(&error).into()),
         _ => match unsent {
             Some(error) => Err(format!("{} datagrams could not be sent: {error}", stats.unsent).into()),
-            None => recorded,
+            None => recorded.map_or(Ok(()), |failure| Err(failure.into())),
         },
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::html::{begin, close, escape, put, put_cards, settings};
 use super::json::{maybe_micros, micros, rows_from};
+use super::kept::KeptReport;
 use crate::output;
 
 /// Nesting from which the JSON has values on one line: a list of a caller's.
@@ -100,6 +101,9 @@ pub struct ConferenceReport {
     pub settings: Vec<(String, String)>,
     /// All who took part.
     pub callers: Vec<CallerReport>,
+    /// Recordings and forks, if there were any.
+    #[serde(skip_serializing_if = "KeptReport::is_empty")]
+    pub kept: KeptReport,
 }
 
 impl ConferenceReport {
@@ -134,6 +138,7 @@ impl ConferenceReport {
         self.time_line(&mut page);
         self.matrix(&mut page);
         self.sound(&mut page);
+        self.kept.section(&mut page);
         close(&mut page, "The same numbers are in conference.json.");
         page
     }

@@ -36,6 +36,7 @@ impl Report {
         }
         let heads: Vec<_> = self.sides.iter().map(|side| format!("{} heard {}", side.name, side.peer)).collect();
         table(&mut page, &heads, &self.sides.iter().collect::<Vec<_>>());
+        self.kept.section(&mut page);
         end(&mut page);
         page
     }
