@@ -362,8 +362,14 @@ mod tests {
             caller(2, 2_000, Some(6_000), &[[5_000, 6_000]]),
             caller(3, 0, None, &[[7_000, 7_500]]),
         ];
-        let mut report =
-            ConferenceReport { seconds: 10.0, sample_rate_hz: 16_000, limited_ms: 0, settings: Vec::new(), callers };
+        let mut report = ConferenceReport {
+            seconds: 10.0,
+            sample_rate_hz: 16_000,
+            limited_ms: 0,
+            settings: Vec::new(),
+            callers,
+            kept: KeptReport::default(),
+        };
         report.count_hearers();
         let hears: Vec<_> = report.callers.iter().map(|caller| caller.hears_ms.clone()).collect();
         assert_eq!(hears, [vec![0, 1_000, 500], vec![1_000, 0, 0], vec![2_000, 1_000, 0]]);

@@ -420,6 +420,7 @@ mod tests {
             seed: Some(1),
             duration_s: seconds as f64,
             sides: vec![side.clone(), side],
+            kept: super::super::KeptReport::default(),
         }
     }
 
