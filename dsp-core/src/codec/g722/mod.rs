@@ -4,6 +4,9 @@
 //! adaptive differential coder (clause 6). Bit-exact with the digital test sequences of Appendix II, which go around
 //! the filters through [`SubBandEncoder`] and [`SubBandDecoder`].
 //!
+//! Between filter and coder the encoder leaves the higher band silent where it holds nothing but what the filter lets over from
+//! below 4 kHz (see `narrow.rs`).
+//!
 //! A pair of samples is one octet: two bits of the higher band (IH), then six of the lower (IL). In the modes of 56
 //! and 48 kbit/s the last one or two bits carry other data; a packet is as long as at 64 kbit/s. RTP knows nothing of
 //! the mode, and its clock is 8000 Hz, half the sample rate: one tick an octet.
@@ -15,7 +18,7 @@
 //! [`G722Decoder::with_concealment`] makes one that conceals by itself.
 //!
 //! Delay: 22 samples (1.4 ms), both filters together. All arithmetic is integer: no float, no division but in a loss.
-//! State: 232 bytes of the encoder, 4.4 KiB of the decoder (3,840 bytes of them the sound heard last). Tables: 544
+//! State: 260 bytes of the encoder, 4.4 KiB of the decoder (3,840 bytes of them the sound heard last). Tables: 544
 //! bytes of flash, both directions together.
 
 use super::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder, Frames};
