@@ -57,6 +57,8 @@ pub(super) struct Limiter<const SAMPLES: usize> {
     /// sample in 2^-16, less 1 from a half on, which its sign then says.
     sum: [i16; SAMPLES],
     gains: [i16; SAMPLES],
+    /// Whether all of these gains are below a half.
+    low: bool,
     /// The lowest gain of the frame.
     lowest: u32,
     stats: LimiterStats,
@@ -79,6 +81,7 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
             bent_step: 0,
             sum: [0; SAMPLES],
             gains: [0; SAMPLES],
+            low: false,
             lowest: UNITY,
             stats: LimiterStats::default(),
         }
@@ -152,11 +155,14 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
                 gains.iter_mut().zip(1..).for_each(|(gain, n)| *gain = gain_q16((from as i32 + n * step) as u32));
             }
         }
+        let mut signs = 0;
         for ((limited, &sum), &gain_q16) in self.sum.iter_mut().zip(sum).zip(&self.gains) {
+            signs |= gain_q16;
             // In two halves of 16 bits, as vectors do it.
             let lower = (u32::from(sum as u16) * u32::from(gain_q16 as u16)) >> 16;
             *limited = ((sum >> 16) as i16).wrapping_mul(gain_q16).wrapping_add(lower as i16);
         }
+        self.low = signs >= 0;
     }
 
     /// The gain at the end of a piece that needs `need`, before one that needs `next`.
@@ -206,9 +212,16 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
         // 1. It is below the threshold, so it fits 16 bits although its terms may not.
         let from = now.len()..sum.len();
         let planned = self.sum[from.clone()].iter().zip(&self.gains[from.clone()]);
-        for ((out, (&sum, &gain_q16)), &own) in later.iter_mut().zip(planned).zip(&own[from]) {
-            let upper = ((i32::from(own) * i32::from(gain_q16)) >> 16) as i16;
-            *out = sum.wrapping_sub(upper).wrapping_sub(own & (gain_q16 >> 15));
+        let frames = later.iter_mut().zip(planned).zip(&own[from]);
+        let upper = |own: i16, gain_q16: i16| ((i32::from(own) * i32::from(gain_q16)) >> 16) as i16;
+        if self.low {
+            for ((out, (&sum, &gain_q16)), &own) in frames {
+                *out = sum.wrapping_sub(upper(own, gain_q16));
+            }
+        } else {
+            for ((out, (&sum, &gain_q16)), &own) in frames {
+                *out = sum.wrapping_sub(upper(own, gain_q16)).wrapping_sub(own & (gain_q16 >> 15));
+            }
         }
     }
 }
