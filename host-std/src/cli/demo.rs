@@ -318,6 +318,7 @@ fn run_fast(
     let addresses = VIRTUAL_PORTS.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let mut simulation = VirtualTime::connect(calls, addresses, setup.network, args.drift_ppm, args.seed)?;
     make_folder(&args.out)?;
+    args.keep.check_apart(&args.out)?;
     let [a, b] = speech;
     simulation.ends[0].speech = a;
     simulation.ends[1].speech = b;

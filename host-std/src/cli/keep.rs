@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration as StdDuration, SystemTime};
 
 use clap::Args as ClapArgs;
@@ -210,7 +210,19 @@ impl Kept {
     }
 }
 
-fn write(path: &std::path::Path, text: &str) -> Outcome {
+/// Refuses a recording in the place of a file that is written into `out` besides: `is_own` knows its name.
+pub(super) fn check_apart(record: Option<&Path>, out: &Path, is_own: impl Fn(&str) -> bool) -> Outcome {
+    let Some(record) = record else { return Ok(()) };
+    let folder = record.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let same = matches!((folder.canonicalize(), out.canonicalize()), (Ok(one), Ok(other)) if one == other);
+    let name = record.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if same && is_own(name) {
+        return Err(format!("--record {}: a file of this name is among the results in --out", record.display()).into());
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Outcome {
     Ok(output::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?)
 }
 
@@ -279,6 +291,11 @@ pub(super) fn schedule(
 }
 
 impl KeepArgs {
+    /// Refuses a recording in the place of the results in `out`, which is there already.
+    pub(super) fn check_apart(&self, out: &Path) -> Outcome {
+        check_apart(self.record.as_deref(), out, |name| ["a-heard.wav", "b-heard.wav"].contains(&name))
+    }
+
     /// Refuses what isn't possible in virtual time.
     pub(super) fn check_fast(&self) -> Outcome {
         let why = "--fork: a second destination hears in real time, without --fast";

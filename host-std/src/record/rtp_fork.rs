@@ -87,7 +87,7 @@ impl std::error::Error for RtpForkError {}
 pub struct RtpForkStatus {
     /// Packets that were sent.
     pub packets: u64,
-    /// Packets that the system refused, or nobody was there to receive.
+    /// Packets that the system refused.
     pub refused_packets: u64,
     /// Pieces of sound that were dropped because the thread was too slow.
     pub dropped_pieces: u64,

@@ -29,7 +29,7 @@ pub struct ForkRow {
     pub streams: usize,
     /// Packets that were sent.
     pub packets: u64,
-    /// Packets that the system refused, or nobody was there to receive.
+    /// Packets that the system refused.
     pub refused_packets: u64,
     /// Pieces of sound that were dropped because the thread was too slow.
     pub dropped_pieces: u64,

@@ -92,6 +92,15 @@ fn a_recording_goes_on_in_new_files() {
         (1..=4).map(|n| WavFrames::open(dir.join(format!("call-00{n}.wav")), 16_000, 1).unwrap().len()).collect();
     assert_eq!(frames[..3], [32_000; 3]);
     assert!(frames[3].abs_diff(16_000) < 800, "{frames:?}");
+    // Among the files of the demo, and of a conference, is no place for it.
+    std::fs::create_dir(dir.join("there")).unwrap();
+    for (command, name) in [("demo", "a-heard.wav"), ("conference", "caller-1.wav"), ("conference", "room.wav")] {
+        let record = format!("there/{name}");
+        let mut args = vec![command, "--fast", "--seconds", "1", "--record", &record, "--tracks", "--out", "there"];
+        args.extend((command == "conference").then_some(["--demo", "2"]).into_iter().flatten());
+        let (success, text) = run(&dir, &args);
+        assert!(!success && text.contains("among the results"), "{text}");
+    }
     for wrong in ["2", "0s", "3GB"] {
         let (success, text) = run(&dir, &["demo", "--fast", "--record", "call.wav", "--rotate", wrong]);
         assert!(!success && text.contains("--rotate"), "{text}");

@@ -33,6 +33,8 @@ const TURN_MS: u64 = 3_000;
 const NEXT_MS: u64 = 2_500;
 /// Sound is written to its files so often.
 const WRITE_TICKS: u64 = 100;
+/// The mix, unless --record gives it another name.
+const MIX: &str = "room.wav";
 /// What a caller says is repeated when it ends; this is where its memory is bounded.
 const LONGEST_SPEECH: Duration = Duration::from_secs(600);
 
@@ -173,10 +175,8 @@ impl Recordings {
             // The mix is the same file, whatever its name is.
             Some(path) if !args.tracks => room.set_track(mix(path.clone())?),
             _ => {
-                let whole = RecorderConfig {
-                    rotation: Rotation::default(),
-                    ..config(args.out.join("room.wav"), Layout::Mixed, 1)
-                };
+                let whole =
+                    RecorderConfig { rotation: Rotation::default(), ..config(args.out.join(MIX), Layout::Mixed, 1) };
                 let (recorder, mut tracks) = Recorder::start(whole)?;
                 recorders.push(recorder);
                 room.set_track(tracks.pop());
@@ -258,6 +258,10 @@ pub(super) fn run(args: &Args) -> Outcome {
     let loudest = args.loudest.and_then(NonZeroU16::new);
     let mut room = Room::new(RoomConfig { sample_rate_hz: args.rate, capacity, loudest })?;
     make_folder(&args.out)?;
+    keep::check_apart(args.record.as_deref(), &args.out, |name| {
+        let of_caller = (0..count).any(|number| name == heard_file(number) || name == said_file(number));
+        of_caller || (args.tracks && name == MIX)
+    })?;
     let lines = if args.fast { None } else { Some(SocketLines::open(count)?) };
     let mut callers = Vec::with_capacity(count);
     for number in 0..count {
