@@ -399,6 +399,7 @@ async fn run_realtime(
     let answer = calls[1].answer(clock.now(), &offer)?;
     calls[0].accept(clock.now(), &answer)?;
     make_folder(&args.out)?;
+    args.keep.check_apart(&args.out)?;
     let kept = args.keep.start(&mut calls[0], clock.now(), setup.rate_hz, args.channels)?;
     let announcements = args.keep.announcements(setup.rate_hz, args.channels)?;
 
