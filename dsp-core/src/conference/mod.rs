@@ -36,7 +36,7 @@
 //! ```
 //!
 //! Delay: none. Cost: an addition and a subtraction a sample of each participant; a multiplication more where a gain is
-//! not 0 dB, and another while the limiter works. Memory: `2 * SAMPLES` + 72 bytes a participant, rounded up to 16, `12 * SAMPLES` + 376
+//! not 0 dB, and another while the limiter works. Memory: `2 * SAMPLES` + 72 bytes a participant, rounded up to 16, `12 * SAMPLES` + 128
 //! bytes for the conference; no heap. Integers only: the same bits on every target.
 
 mod floor;
