@@ -39,8 +39,8 @@ const STRONGEST: usize = 5;
 const SURE_DB: [f32; 2] = [6.0, 14.0];
 /// How fast certainty about the near end falls, in dB a block.
 const RELEASE_DB: f32 = 0.25;
-/// The least gain: -40 dB.
-const LEAST: f32 = 0.01;
+/// The least gain: -50 dB.
+const LEAST: f32 = 0.003_16;
 
 /// What has happened to the filter.
 #[derive(Clone, Copy, Debug, PartialEq)]
