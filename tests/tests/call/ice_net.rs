@@ -9,7 +9,7 @@ use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, Channel, IceConfig, IceMode, IceState, IceStats, Identity};
 use media_core_tests::tick::Device;
 
-use crate::turn_server::{Passed, TurnModel};
+use media_core_tests::turn_server::{Passed, TurnModel};
 
 /// The address of each side, and those as which the other sees them behind a NAT.
 pub(super) const PRIVATE: [&str; 2] = ["10.0.0.4:4000", "10.9.0.5:5000"];

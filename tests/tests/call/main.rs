@@ -19,5 +19,4 @@ mod stream_orders;
 mod stream_pairs;
 mod streams;
 mod turn;
-mod turn_server;
 mod virtual_time;

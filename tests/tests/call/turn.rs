@@ -11,7 +11,7 @@ use host_std::session::{
 };
 
 use crate::ice_net::{Net, PRIVATE, PUBLIC, STRANGER, at};
-use crate::turn_server::{PASSWORD, TurnModel, USER, message, put};
+use media_core_tests::turn_server::{PASSWORD, TurnModel, USER, message, put};
 
 const TURN: &str = "198.51.100.7:3478";
 const ALLOCATE: u16 = 3;

@@ -7,8 +7,10 @@ use dsp_core::time::{Duration, Instant};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
-pub(super) const USER: &str = "user";
-pub(super) const PASSWORD: &str = "password";
+/// The user that it knows.
+pub const USER: &str = "user";
+/// His password.
+pub const PASSWORD: &str = "password";
 /// MD5 of `user:realm:password` (RFC 8489, 9.2.2).
 const KEY: [u8; 16] = [0xeb, 0xbc, 0x0f, 0xf9, 0xa1, 0x21, 0xdb, 0xb6, 0x78, 0x9b, 0xbe, 0x5f, 0x82, 0x17, 0x4f, 0xa0];
 const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
@@ -22,43 +24,57 @@ const PERMISSION: Duration = Duration::from_secs(300);
 const CHANNEL: Duration = Duration::from_secs(600);
 
 /// A datagram that leaves the server.
-pub(super) struct Passed {
-    pub(super) from: SocketAddr,
-    pub(super) to: SocketAddr,
-    pub(super) bytes: Vec<u8>,
+pub struct Passed {
+    /// The server, or one of its relayed addresses.
+    pub from: SocketAddr,
+    /// A client or a peer.
+    pub to: SocketAddr,
+    /// What.
+    pub bytes: Vec<u8>,
 }
 
 /// An allocation.
-pub(super) struct Allocation {
-    pub(super) client: SocketAddr,
-    pub(super) relayed: SocketAddr,
-    pub(super) until: Instant,
+pub struct Allocation {
+    /// Whose.
+    pub client: SocketAddr,
+    /// What it was given.
+    pub relayed: SocketAddr,
+    /// How long.
+    pub until: Instant,
     permissions: Vec<(IpAddr, Instant)>,
     channels: Vec<(u16, SocketAddr, Instant)>,
 }
 
 /// A question that was answered: when, its method, and the error (0: none).
-pub(super) type Answered = (Instant, u16, u16);
+pub type Answered = (Instant, u16, u16);
 
-pub(super) struct TurnModel {
-    pub(super) address: SocketAddr,
-    pub(super) allocations: Vec<Allocation>,
-    pub(super) answered: Vec<Answered>,
+/// The server.
+pub struct TurnModel {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// What it has given.
+    pub allocations: Vec<Allocation>,
+    /// What it was asked.
+    pub answered: Vec<Answered>,
     /// What is refused in any case, and by what error.
-    pub(super) refuses: Vec<(u16, u16)>,
-    pub(super) silent: bool,
+    pub refuses: Vec<(u16, u16)>,
+    /// Whether it says nothing.
+    pub silent: bool,
     /// A nonce is stale after so long.
-    pub(super) fresh: Duration,
+    pub fresh: Duration,
     nonce: (u64, Instant),
     port: u16,
-    /// Datagrams by channel, by indication, and those that had no permission, a time that was over or no place.
-    pub(super) by_channel: u32,
-    pub(super) by_indication: u32,
-    pub(super) dropped: u32,
+    /// Datagrams of clients by channel,
+    pub by_channel: u32,
+    /// by indication,
+    pub by_indication: u32,
+    /// and those of both sides that had no permission, a time that was over or no place.
+    pub dropped: u32,
 }
 
 impl TurnModel {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    /// One that gives what it's asked for.
+    pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
             allocations: Vec::new(),
@@ -75,14 +91,17 @@ impl TurnModel {
     }
 
     /// So many answers to questions of this method, without and with errors.
-    pub(super) fn count(&self, method: u16) -> [usize; 2] {
+    pub fn count(&self, method: u16) -> [usize; 2] {
         let with =
             |wrong: bool| self.answered.iter().filter(move |(_, own, error)| *own == method && (*error != 0) == wrong);
         [with(false).count(), with(true).count()]
     }
 
     /// From a client.
-    pub(super) fn take(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Vec<Passed> {
+    ///
+    /// # Panics
+    /// For what no client of ours may send: another transport than UDP, a channel's number out of its range, and what is cut.
+    pub fn take(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Vec<Passed> {
         if self.silent {
             return Vec::new();
         }
@@ -194,7 +213,7 @@ impl TurnModel {
     }
 
     /// From a peer, to one of the relayed addresses; `None` if it is none.
-    pub(super) fn take_for_relayed(
+    pub fn take_for_relayed(
         &mut self,
         now: Instant,
         from: SocketAddr,
@@ -236,7 +255,7 @@ impl Allocation {
 }
 
 /// A message, signed or not.
-pub(super) fn message(kind: u16, transaction: &[u8], body: Vec<u8>, signed: bool) -> Vec<u8> {
+pub fn message(kind: u16, transaction: &[u8], body: Vec<u8>, signed: bool) -> Vec<u8> {
     let len = body.len() + if signed { 24 } else { 0 };
     let mut message = [&kind.to_be_bytes()[..], &(len as u16).to_be_bytes(), &COOKIE, transaction, &body].concat();
     if signed {
@@ -260,7 +279,8 @@ fn is_signed(bytes: &[u8]) -> bool {
     tag(&signed) == own
 }
 
-pub(super) fn put(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
+/// Adds an attribute.
+pub fn put(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     body.extend(kind.to_be_bytes());
     body.extend((value.len() as u16).to_be_bytes());
     body.extend(value);
