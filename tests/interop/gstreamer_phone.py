@@ -7,7 +7,10 @@ As the offerer it writes its offer to the file OURS and waits for the answer in 
 says a tone of HZ, and writes what it hears to HEARD.wav. Its certificate is one of ECDSA: GStreamer's own is of RSA.
 """
 
+import hashlib
 import os
+import re
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -33,6 +36,8 @@ def certificate():
 
 
 PEM = certificate()
+DER = ssl.PEM_cert_to_DER_cert(PEM[:PEM.index("-----END CERTIFICATE-----") + 25] + "\n")
+FINGERPRINT = ":".join(f"{byte:02X}" for byte in hashlib.sha256(DER).digest())
 pipeline = Gst.parse_launch(
     f"webrtcbin name=phone bundle-policy=max-bundle audiotestsrc is-live=true freq={hz} volume=0.3 ! audio/x-raw,rate=8000,channels=1 "
     "! audioconvert ! mulawenc ! rtppcmupay max-ptime=20000000 min-ptime=20000000 "
@@ -89,7 +94,12 @@ def when_there(path, then):
 
 
 def take(kind, text):
-    phone.emit("set-remote-description", description(kind, text), Gst.Promise.new())
+    def on_set(promise):
+        reply = promise.get_reply()
+        if reply and reply.has_field("error"):
+            log(f"not taken: {reply.get_value('error').message}")
+
+    phone.emit("set-remote-description", description(kind, text), Gst.Promise.new_with_change_func(on_set))
     for line in text.splitlines():
         if line.startswith("a=candidate:"):
             phone.emit("add-ice-candidate", 0, line[2:])
@@ -99,7 +109,9 @@ def when_gathered(then):
     def look():
         if phone.get_property("ice-gathering-state") != GstWebRTC.WebRTCICEGatheringState.COMPLETE:
             return True
-        then(phone.get_property("local-description").sdp.as_text())
+        text = phone.get_property("local-description").sdp.as_text()
+        # The certificate comes too late for its own words of it.
+        then(re.sub(r"(?m)^a=fingerprint:.*?$", f"a=fingerprint:sha-256 {FINGERPRINT}", text.replace("\r", "")).replace("\n", "\r\n"))
         return False
 
     GLib.timeout_add(50, look)
@@ -108,7 +120,12 @@ def when_gathered(then):
 def created(name, then):
     def on_created(promise):
         promise.wait()
-        made = promise.get_reply().get_value(name)
+        # What it holds lasts as long as it does.
+        reply = promise.get_reply()
+        if not reply.has_field(name):
+            log(f"no {name}: {reply.get_value('error').message}")
+            return
+        made = reply.get_value(name)
         phone.emit("set-local-description", made, Gst.Promise.new())
         when_gathered(then)
 

@@ -15,13 +15,13 @@ mod phones;
 mod streams;
 
 use std::f64::consts::TAU;
+use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread::sleep;
 use std::time::Duration;
 
 use host_std::wav::{WavSink, WavSource};
-use media_core_tests::program::{Ended, Running, folder, media_core};
+use media_core_tests::program::Ended;
 use media_core_tests::skipped;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -40,12 +40,22 @@ fn missing(what: &str, how: &str) -> bool {
 fn python_with(python: &str, import: &str, package: &str) -> bool {
     let mut check = Command::new(python);
     check.args(["-c", import]).stdout(Stdio::null()).stderr(Stdio::null());
-    check.status().is_ok_and(|status| status.success()) || !missing(import, package)
+    check.status().is_ok_and(|status| status.success()) || !missing(package, "and its import in Python fails")
 }
 
 /// Python with wheels: `MEDIA_CORE_PYTHON`, or `python3`.
 fn python() -> String {
     std::env::var("MEDIA_CORE_PYTHON").unwrap_or_else(|_| "python3".into())
+}
+
+/// An address of this machine that isn't the loopback's, if it has one: programs that never use that one are reached there.
+fn own_address() -> String {
+    let found = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
+        // Nothing is sent.
+        socket.connect("192.0.2.1:9")?;
+        socket.local_addr()
+    });
+    found.map_or_else(|_| "127.0.0.1".into(), |own| own.ip().to_string())
 }
 
 /// Whether a program is installed, by the places where Debian has it.

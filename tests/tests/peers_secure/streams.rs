@@ -5,20 +5,22 @@ use std::process::Command;
 
 use media_core_tests::program::{Running, folder, media_core, read_when_there};
 
-use super::{LIMIT, OURS, SCRIPTS, THEIRS, profile, python_with, score, tenths_with, told, tone};
+use super::{LIMIT, OURS, SCRIPTS, THEIRS, own_address, profile, python_with, score, tenths_with, told, tone};
 
 fn gstreamer(offers: bool) {
-    let import = "import gi; gi.require_version('GstWebRTC', '1.0'); from gi.repository import Gst, GstWebRTC, GstSdp; \
+    let import = "import gi; gi.require_version('Gst', '1.0'); gi.require_version('GstWebRTC', '1.0'); from gi.repository import Gst, GstWebRTC, GstSdp; \
                   Gst.init(None); assert Gst.ElementFactory.find('webrtcbin') and Gst.ElementFactory.find('nicesrc')";
     let packages =
         "apt-get install python3-gst-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice";
-    if !python_with("python3", import, packages) {
+    // What Debian installs is for its own Python.
+    let python = "/usr/bin/python3";
+    if !python_with(python, import, packages) {
         return;
     }
     media_core();
     let folder = folder(&format!("secure-gstreamer-{offers}"));
     tone(&folder.join("said.wav"), OURS, 8_000, 2);
-    let mut phone = Command::new("python3");
+    let mut phone = Command::new(python);
     phone.current_dir(&folder).arg(format!("{SCRIPTS}/gstreamer_phone.py"));
     phone.args([if offers { "offer" } else { "answer" }, "theirs.sdp", "ours.sdp", &THEIRS.to_string()]);
     let phone = Running::start(phone.args(["peer-heard.wav", "8"]), &folder, "gstreamer");
@@ -30,7 +32,18 @@ fn gstreamer(offers: bool) {
     } else {
         ours.args(["offer", "--write", "ours.sdp", "--read", "theirs.sdp"]);
     }
-    ours.args(["--address", "127.0.0.1", "--codec", "pcmu", "--security", "dtls", "--ice", "full", "--seconds", "6"]);
+    ours.args([
+        "--address",
+        &own_address(),
+        "--codec",
+        "pcmu",
+        "--security",
+        "dtls",
+        "--ice",
+        "full",
+        "--seconds",
+        "6",
+    ]);
     ours.args(["--microphone", "said.wav", "--repeat", "--speaker", "heard.wav"]);
     let ended = Running::start(&mut ours, &folder, "media-core").wait(LIMIT);
     let theirs = phone.wait(LIMIT);
