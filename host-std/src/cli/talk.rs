@@ -236,7 +236,7 @@ fn talk(
         ..config(args, rtp.local_addr()?.port())?
     };
     let codecs = config.codecs.clone();
-    let later = args.later.wishes(&args.codec, |name| name.format(args.rate, args.channels))?;
+    let later = args.later.wishes(config.ice.mode, &args.codec, |name| name.format(args.rate, args.channels))?;
     let mut call = Call::new(args.digits.config(config))?;
     // Without a microphone or a file there is no call: say so before the other side hears of it.
     drop(args.sound.open(args.rate, 1)?);

@@ -486,9 +486,15 @@ impl Running {
     /// What has come from a TURN server by TCP.
     fn receive_from_server(&mut self, connection: usize) {
         let (now, call) = (self.clock.now(), &mut self.call);
-        self.turn.receive(connection, |server, datagram| {
+        let over = self.turn.receive(connection, |server, datagram| {
             call.receive(now, Channel::Rtp, server, datagram);
         });
+        #[cfg(feature = "ice")]
+        if let Some(server) = over {
+            call.lose_server(server);
+        }
+        #[cfg(not(feature = "ice"))]
+        let _ = over;
         self.tell_signals();
     }
 

@@ -8,9 +8,11 @@ pub(super) use with::TurnConnections;
 
 #[cfg(feature = "ice")]
 mod with {
+    use std::io;
     use std::net::SocketAddr;
     use std::task::Poll;
 
+    use tokio::io::Interest;
     use tokio::net::TcpStream;
 
     use crate::session::TurnConnection;
@@ -49,25 +51,28 @@ mod with {
             .await
         }
 
-        /// Takes in all that has come.
-        pub(in crate::session) fn receive(&mut self, number: usize, mut take: impl FnMut(SocketAddr, &mut [u8])) {
-            let Some(Connection { own, ready }) = self.0.get_mut(number) else { return };
+        /// Takes in all that has come; the server, if the connection is over.
+        pub(in crate::session) fn receive(
+            &mut self,
+            number: usize,
+            mut take: impl FnMut(SocketAddr, &mut [u8]),
+        ) -> Option<SocketAddr> {
+            let Connection { own, ready } = self.0.get_mut(number)?;
             let server = own.server();
+            if let Some(ready) = ready {
+                // All is read behind its back, and what comes from now on is news.
+                let _ = ready.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+            }
             loop {
                 match own.receive() {
                     Ok(Some(datagram)) => take(server, datagram),
-                    Ok(None) => break,
+                    Ok(None) => return None,
                     Err(error) => {
                         tracing::warn!(%error, %server, "the connection to the TURN server is over");
                         *ready = None;
-                        return;
+                        return Some(server);
                     }
                 }
-            }
-            if let Some(ready) = ready {
-                // All was read behind its back.
-                let _ =
-                    ready.try_io(tokio::io::Interest::READABLE, || Err::<(), _>(std::io::ErrorKind::WouldBlock.into()));
             }
         }
 
@@ -93,7 +98,13 @@ mod without {
         }
 
         /// Nothing has.
-        pub(in crate::session) fn receive(&mut self, _: usize, _: impl FnMut(SocketAddr, &mut [u8])) {}
+        pub(in crate::session) fn receive(
+            &mut self,
+            _: usize,
+            _: impl FnMut(SocketAddr, &mut [u8]),
+        ) -> Option<SocketAddr> {
+            None
+        }
 
         /// No server has this address.
         pub(in crate::session) fn send(&mut self, _: SocketAddr, _: &[u8]) -> Option<bool> {

@@ -218,6 +218,11 @@ fn a_server_that_forgets_ends_the_call_in_words() {
     net.turn.as_mut().unwrap().allocations.clear();
     net.run(31_000);
     assert_eq!(net.calls[0].should_end(net.now), Some(Ending::ConsentGone));
+    // The connection to it is over.
+    let mut net = talking([true, false]);
+    net.calls[0].lose_server(at(TURN));
+    net.run(100);
+    assert_eq!(net.calls[0].should_end(net.now), Some(Ending::RelayLost));
     // It refuses to go on.
     let mut net = talking([true, false]);
     net.turn.as_mut().unwrap().refuses = vec![(REFRESH, 403)];

@@ -1,4 +1,4 @@
-//! Phones over SIP: baresip with each suite of SDES that it has and with DTLS, and PJSIP with
+//! Phones over SIP: baresip with the suites of SDES that only it has and with DTLS, and PJSIP with
 //! those of AES-256: its wheels have no GCM.
 
 use std::fs;
@@ -29,10 +29,16 @@ fn call(folder: &Path, peer: &str, phone_port: u16, options: &[&str], its: impl 
     println!("{ended:?}\n{}", leg.stderr());
     drop(stdin);
     sleep(Duration::from_millis(500));
+    if options.contains(&"dtls") {
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        let why = "no certificate of ECDSA on P-256 or P-384";
+        assert!(ended.stderr.contains(why) && ended.stdout.contains("sent        0 packets"), "{ended:?}");
+        println!("peer-row | {peer} | DTLS | pcmu | refused: {why} | – |");
+        return;
+    }
     told(&ended, &["protection  SRTP, "]);
-    let keys = if options.contains(&"dtls") { "DTLS" } else { "SDES" };
     let heard = [tenths_with(&folder.join("heard.wav"), THEIRS), its(folder)];
-    score(peer, &format!("{keys}, {}", profile(&ended)), "pcmu", heard, 50);
+    score(peer, &format!("SDES, {}", profile(&ended)), "pcmu", heard, 50);
     if let Some(suite) = options.iter().find(|option| option.contains("_HMAC") || option.starts_with("AEAD")) {
         assert_eq!(&profile(&ended), suite);
     }
@@ -85,8 +91,9 @@ fn secure_baresip_with_aes_128_gcm() {
     baresip("srtp-mand", &["--srtp-suites", "AEAD_AES_128_GCM"]);
 }
 
+/// Its certificates are of RSA, which can't be checked here: that is said, and nothing is heard.
 #[test]
-fn secure_baresip_with_dtls() {
+fn secure_baresip_shows_a_certificate_of_rsa_and_is_refused_in_words() {
     baresip("dtls_srtp", &["--security", "dtls"]);
 }
 

@@ -201,6 +201,13 @@ impl Call {
         looking.into_iter().chain(running).any(Relays::is_leaving)
     }
 
+    /// The connection to a TURN server is over, and its relayed address with it: for a driver, once it's so.
+    pub fn lose_server(&mut self, server: SocketAddr) {
+        let looking = self.ice.as_mut().and_then(|ice| ice.gatherer.as_mut());
+        let running = self.transport.as_mut().and_then(|transport| transport.gatherer());
+        looking.into_iter().chain(running).for_each(|gatherer| gatherer.relays_mut().lose(server));
+    }
+
     /// Gives back what a TURN server gave before the call was agreed on.
     pub(super) fn leave_servers(&mut self) {
         if let Some(gatherer) = self.ice.as_mut().and_then(|ice| ice.gatherer.as_mut()) {

@@ -248,6 +248,13 @@ impl Relays {
         self.relays.iter().filter_map(|relay| relay.due).min()
     }
 
+    /// A server can't be reached any more.
+    pub(in crate::session) fn lose(&mut self, server: SocketAddr) {
+        for relay in self.relays.iter_mut().filter(|relay| relay.server == server) {
+            relay.end(relay.over());
+        }
+    }
+
     /// Gives everything back as soon as nothing else leaves.
     pub(in crate::session) fn leave(&mut self) {
         for relay in &mut self.relays {
