@@ -19,6 +19,8 @@
 //!
 //! Checks fail when none has come through 39.5 s after the descriptions were exchanged (RFC 8863).
 
+mod relayed;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::time::{Duration as StdDuration, Instant as StdInstant};
@@ -30,7 +32,7 @@ use is::{Candidate, CandidateKind as AgentKind, IceAgent, IceAgentEvent, IceCred
 
 use super::gather::Gatherer;
 use super::path::{Claim, Path};
-use super::relays::{Passed, Relays};
+use super::relays::Relays;
 use crate::sdp::{CandidateKind, IceCandidate, IceCredentials, MAX_CANDIDATES, NegotiatedIce};
 use crate::session::outcome::{Ending, IcePair, IceState, IceStats};
 
@@ -322,55 +324,6 @@ impl IcePath {
         }
     }
 
-    /// The relayed address of ours that packets leave by, if they do.
-    fn way(&self, to: SocketAddr) -> Option<SocketAddr> {
-        let relays = self.relays();
-        match self.selected.filter(|selected| selected.remote == to) {
-            Some(selected) => Some(selected.local).filter(|local| relays.is_or_was(*local)),
-            None if self.gatherer.is_relay_only() => relays.addresses().find(|own| own.is_ipv4() == to.is_ipv4()),
-            None => None,
-        }
-    }
-
-    /// A packet of `len` bytes in `buffer` for this address, as it leaves: its length, and where to. `None` where it can't.
-    pub(super) fn route(
-        &mut self,
-        now: Instant,
-        to: SocketAddr,
-        buffer: &mut [u8],
-        len: usize,
-    ) -> Option<(usize, SocketAddr)> {
-        match self.way(to) {
-            Some(relayed) => self.gatherer.relays_mut().wrap(now, relayed, to, buffer, len),
-            None if self.gatherer.is_relay_only() => None,
-            None => Some((len, to)),
-        }
-    }
-
-    /// How much longer packets become on the way.
-    pub(super) fn overhead(&self) -> usize {
-        self.selected.and_then(|selected| self.way(selected.remote)).map_or(0, Relays::overhead)
-    }
-
-    /// What a datagram is to the relayed addresses. The next that this path is asked of came that way.
-    pub(super) fn unwrap(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Passed {
-        let passed = self.gatherer.relays_mut().take(now, from, datagram);
-        self.relayed = if let Passed::Data { relayed, .. } = &passed { Some(*relayed) } else { None };
-        if self.gatherer.take_news() {
-            self.add_relays(now);
-        }
-        passed
-    }
-
-    /// Our relayed addresses, as far as the agent doesn't know them.
-    fn add_relays(&mut self, now: Instant) {
-        add_relays(&mut self.agent, &self.gatherer);
-        let Self { gatherer, remote, .. } = self;
-        remote.iter().for_each(|remote| gatherer.relays_mut().permit(now, remote.address));
-        self.pending = true;
-        self.settle(now);
-    }
-
     /// The other side has just answered from there, or asked, if we never do.
     fn hears_consent(&mut self, now: Instant, from: SocketAddr, seen: Option<SocketAddr>) {
         // An answer by another way says nothing of this one.
@@ -525,19 +478,8 @@ fn agent(agreed: &NegotiatedIce, controlling: bool, gatherer: &Gatherer) -> IceA
             agent.add_local_candidate(candidate);
         }
     }
-    add_relays(&mut agent, gatherer);
+    relayed::add(&mut agent, gatherer);
     agent
-}
-
-/// Our relayed addresses; what the agent knows already it knows.
-fn add_relays(agent: &mut IceAgent, gatherer: &Gatherer) {
-    for relayed in gatherer.relays().addresses() {
-        let base = gatherer.hosts().find(|host| host.is_ipv4() == relayed.is_ipv4()).unwrap_or(relayed);
-        let known = agent.local_candidates().any(|candidate| candidate.addr() == relayed);
-        if let Some(candidate) = Candidate::relayed(relayed, base, Protocol::Udp).ok().filter(|_| !known) {
-            agent.add_local_candidate(candidate);
-        }
-    }
 }
 
 impl Path for IcePath {
