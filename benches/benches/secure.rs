@@ -80,7 +80,7 @@ impl Pair {
             let ice = IceConfig { mode: if kind.ice { IceMode::Full } else { IceMode::Off }, ..IceConfig::default() };
             Call::new(CallConfig {
                 codecs: vec![CodecFormat::pcmu()],
-                keying: if kind.dtls { Keying::Dtls } else { Keying::Sdes },
+                keying: if kind.dtls { Keying::Dtls } else { Keying::Described },
                 srtp_options: SrtpOptions::only(vec![CryptoSuite::AeadAes256Gcm]),
                 ice,
                 ..CallConfig::with_identity(address(side).port(), identity)

@@ -3,7 +3,7 @@
 
     MEDIA_CORE_PYTHON=PYTHON peers.py      with aiortc and pjsua2 in this Python; else those are left out
 
-Each row is printed by a test of `cargo test -p media-core-tests --test peers_secure`. Its progress goes to stderr.
+Each row is printed by a test of `cargo test --workspace --test peers_secure`. Its progress goes to stderr.
 """
 import os, re, subprocess, sys
 
@@ -11,7 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 def main():
-    command = ["cargo", "test", "-q", "-p", "media-core-tests", "--test", "peers_secure", "--", "--nocapture", "--test-threads=2"]
+    command = ["cargo", "test", "-q", "--workspace", "--test", "peers_secure", "--", "--nocapture", "--test-threads=2"]
     run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     rows = sorted(set(re.findall(r"peer-row (\|.*\|)", run.stdout)), key=str.lower)
     if run.returncode != 0 or not rows:

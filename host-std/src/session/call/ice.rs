@@ -17,8 +17,9 @@ const MAX_FRAGMENT_LINES: usize = 256;
 
 impl Call {
     /// Whether servers may still tell of candidates that an offer or answer should have: ask before one, and until then pass
-    /// datagrams through [`receive`](Self::receive) and [`transmit`](Self::transmit). It's over after 2 s at the latest; what
-    /// comes after that can be trickled ([`next_candidates`](Self::next_candidates)).
+    /// datagrams through [`receive`](Self::receive) and [`transmit`](Self::transmit). It's over after 2 s at the latest, or
+    /// 13 s where only relayed addresses may be told; what comes after that can be trickled
+    /// ([`next_candidates`](Self::next_candidates)).
     pub fn is_gathering(&self, now: Instant) -> bool {
         let gatherer = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref());
         gatherer.is_some_and(|gatherer| gatherer.is_worth_waiting(now))
