@@ -422,6 +422,7 @@ async fn run_realtime(
             drift_ppm: if side == 1 { args.drift_ppm } else { 0.0 },
             digits: None,
             tones: None,
+            turn: Vec::new(),
             time_limit: Some(StdDuration::from_secs_f64(args.seconds)),
         };
         runs.push(tokio::spawn(driver.run(from_user, status)));

@@ -228,20 +228,29 @@ fn talk(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let _inside = runtime.enter();
     let clock = Clock::start();
+    let ice = args.ice.config(advertised, !args.no_mux)?;
+    let mut turn = IceArgs::connect(&ice)?;
     let config = CallConfig {
         address: advertised,
         bind: Some(bound).filter(|bound| *bound != advertised),
-        ice: args.ice.config(advertised, !args.no_mux)?,
+        ice,
         ..config(args, rtp.local_addr()?.port())?
     };
     let codecs = config.codecs.clone();
-    let later = args.later.wishes(&args.codec, |name| name.format(args.rate, args.channels))?;
+    let later = args.later.wishes(config.ice.mode, &args.codec, |name| name.format(args.rate, args.channels))?;
     let mut call = Call::new(args.digits.config(config))?;
     // Without a microphone or a file there is no call: say so before the other side hears of it.
     drop(args.sound.open(args.rate, 1)?);
-    IceArgs::gather(&mut call, &clock, &rtp)?;
+    args.ice.gather(&mut call, &clock, &rtp, &mut turn)?;
     let waiting = Waiting::read(&[&rtp, &rtcp])?;
-    let taken = agree(&mut call, &clock)?;
+    let taken = match agree(&mut call, &clock) {
+        Ok(taken) => taken,
+        Err(error) => {
+            runtime.block_on(waiting.stop());
+            IceArgs::leave(&mut call, &clock, &rtp, &mut turn);
+            return Err(error);
+        }
+    };
     let rate_hz = call.sample_rate_hz().ok_or("no call was agreed on")?;
     // The device stays as it is, whatever codecs come later: one of a card has its full band from the start.
     let rate_hz = if args.sound.has_card() { CARD_HZ } else { rate_hz };
@@ -263,6 +272,7 @@ fn talk(
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
         digits: None,
         tones: None,
+        turn,
     };
     let begin = clock.now();
     let (ended, call, mut audio, send_error, digits, tones, echo) = runtime.block_on(async {
@@ -345,9 +355,13 @@ fn talk(
         if !kept.is_empty() {
             json["kept"] = serde_json::to_value(&kept)?;
         }
+        json["turn"] = ice::relays_json(&call.relays());
         print(&format!("{}\n", serde_json::to_string_pretty(&json)?))?;
     } else {
         print(&summary::text(&stats, digits.rows(), tones.rows(), echo.as_ref(), &ended, rate_hz, seconds))?;
+        for relay in call.relays() {
+            print(&format!("  turn        {}\n", ice::relay_text(&relay)))?;
+        }
     }
     // Some may always be lost; most of them are no call.
     let unsent = send_error.filter(|_| u64::from(stats.unsent) * 2 > u64::from(stats.sender.packets));
@@ -362,6 +376,8 @@ fn talk(
             Err(format!("nothing came from the other side for {} s", silence.as_millis() / 1_000).into())
         }
         (Ended::ChecksFailed, ..) => Err("no address of the other side answered the connectivity checks (ICE)".into()),
+        (Ended::NoRelay, ..) => Err("no TURN server gives us an address, and no other way may be taken".into()),
+        (Ended::RelayLost, ..) => Err("the TURN server passes nothing on any more".into()),
         (Ended::ConsentGone, ..) => {
             Err("the other side has not answered for 30 s that it wants to be sent to (ICE)".into())
         }
