@@ -42,6 +42,22 @@ impl Early {
 }
 
 impl<const SOURCES: usize> RtcpReporter<SOURCES> {
+    /// What a later offer and answer agreed on: the timing of feedback, whether it may leave without a report, and the
+    /// session bandwidth in kbit/s, of which 0 is taken as 1. It counts from the next interval on.
+    pub fn agree_feedback(
+        &mut self,
+        feedback: Option<FeedbackTiming>,
+        reduced_size: bool,
+        session_bandwidth_kbps: u32,
+    ) {
+        let session_bandwidth_kbps = session_bandwidth_kbps.max(1);
+        self.config = super::ReporterConfig { feedback, reduced_size, session_bandwidth_kbps, ..self.config };
+        self.interval.agree(&self.config);
+        if feedback.is_none() {
+            self.early = self.early.allowed();
+        }
+    }
+
     /// There is feedback to send from `now` on: it leaves when [`poll_with`](Self::poll_with) is called at
     /// [`next_deadline`](Self::next_deadline), before the next report or with it. Without AVPF
     /// ([`ReporterConfig::feedback`](super::ReporterConfig::feedback)) always with it. To be said once for all that waits.

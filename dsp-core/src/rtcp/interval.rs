@@ -42,20 +42,22 @@ pub(super) struct Interval {
 impl Interval {
     /// By a config that was checked; the first report is taken to be `datagram_len` bytes long.
     pub(super) fn new(config: &ReporterConfig, datagram_len: usize) -> Self {
-        let (bandwidth_kbps, fixed_min_us) = (config.session_bandwidth_kbps, config.min_interval.as_micros());
-        let reduced = config.reduced_minimum.then(|| 360_000_000 / u64::from(bandwidth_kbps));
-        let min_us = reduced.map_or(fixed_min_us, |reduced| reduced.min(fixed_min_us));
-        let (min_us, first_min_us) =
-            if config.feedback.is_some() { (0, FIRST_WITH_FEEDBACK_US) } else { (min_us, min_us / 2) };
+        let (min_us, first_min_us) = minima_us(config);
         Self {
-            bandwidth_kbps,
-            fixed_min_us,
+            bandwidth_kbps: config.session_bandwidth_kbps,
+            fixed_min_us: config.min_interval.as_micros(),
             min_us,
             first_min_us,
             // Any non-zero state will do for xorshift; the multiplication spreads small seeds.
             state: (config.seed ^ config.ssrc.0.rotate_left(16)).wrapping_mul(0x9e37_79b1).max(1),
             average_size_16: 16 * (LOWER_LAYERS + datagram_len) as u32,
         }
+    }
+
+    /// What was agreed on is another now.
+    pub(super) fn agree(&mut self, config: &ReporterConfig) {
+        self.bandwidth_kbps = config.session_bandwidth_kbps;
+        (self.min_us, self.first_min_us) = minima_us(config);
     }
 
     /// Counts a datagram into the average size, with a gain of 1/16 (6.3.3).
@@ -113,6 +115,16 @@ impl Interval {
         self.state ^= self.state << 5;
         u64::from(self.state >> 16)
     }
+}
+
+/// The minimum of the interval, and that of the first.
+fn minima_us(config: &ReporterConfig) -> (u64, u64) {
+    if config.feedback.is_some() {
+        return (0, FIRST_WITH_FEEDBACK_US);
+    }
+    let reduced = config.reduced_minimum.then(|| 360_000_000 / u64::from(config.session_bandwidth_kbps.max(1)));
+    let min_us = reduced.unwrap_or(u64::MAX).min(config.min_interval.as_micros());
+    (min_us, min_us / 2)
 }
 
 #[cfg(test)]
