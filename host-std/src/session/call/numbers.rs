@@ -7,6 +7,7 @@ use dsp_core::quality::VoipMetricsInput;
 use dsp_core::receive::Fate;
 use dsp_core::rtcp::transport::PacketFeedback;
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
+use dsp_core::wire::extension::AudioLevel;
 
 use super::Call;
 use crate::registry::CodecFormat;
@@ -155,6 +156,17 @@ impl Call {
     /// stay until the next.
     pub fn told_packets(&self) -> &[PacketFeedback] {
         self.transport.as_ref().map_or(&[], |transport| transport.told_packets())
+    }
+
+    /// The source that the stream with this number sends as.
+    pub fn sent_source(&self, stream: usize) -> Option<Ssrc> {
+        self.streams.get(stream)?.as_ref().map(|stream| stream.own().0)
+    }
+
+    /// The first source that is heard in the stream with this number, and how loud its last packet was and whether somebody spoke
+    /// in it, if it says so (RFC 6464).
+    pub fn source_level(&self, stream: usize) -> Option<(Ssrc, Option<AudioLevel>)> {
+        self.streams.get(stream)?.as_ref()?.source_level()
     }
 
     /// Whether the other side of the stream with this number takes who is in a mix and how loud each of them is

@@ -41,6 +41,18 @@ impl Contributors {
         room
     }
 
+    /// One more; where there is no room, in place of the one that is least loud, if that is less loud.
+    pub fn push_loudest(&mut self, source: Ssrc, level_dbov: i8) {
+        if self.push(source, level_dbov) {
+            return;
+        }
+        if let Some(least) = (0..self.count).min_by_key(|at| self.levels_dbov[*at])
+            && self.levels_dbov[least] < level_dbov
+        {
+            (self.sources[least], self.levels_dbov[least]) = (source, level_dbov);
+        }
+    }
+
     /// Who, and the level in dBov; `None` where the mixer doesn't say how loud they are.
     pub fn iter(&self) -> impl Iterator<Item = (Ssrc, Option<i8>)> + '_ {
         let levels = self.levels_dbov.iter().map(|level| Some(*level).filter(|_| self.leveled));
@@ -225,5 +237,25 @@ impl Extended {
 
     pub(super) fn memory_bytes(&self) -> usize {
         size_of::<Self>() + self.mid.len() + self.told.capacity() * size_of::<(Ssrc, Instant, Told)>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_contributors_the_loudest_are_named() {
+        let mut contributors = Contributors::default();
+        assert!(contributors.is_empty());
+        for n in 0..40_u32 {
+            contributors.push_loudest(Ssrc(n), -((n * 7 % 40) as i8));
+        }
+        assert_eq!(contributors.len(), MAX_CSRCS);
+        let mut levels: Vec<_> = contributors.iter().map(|(_, level)| level.unwrap()).collect();
+        levels.sort_unstable();
+        assert_eq!(levels, (-14..=0).collect::<Vec<_>>());
+        assert!(contributors.iter().all(|(source, level)| -((source.0 * 7 % 40) as i8) == level.unwrap()));
+        assert!(!contributors.push(Ssrc(99), 0));
     }
 }

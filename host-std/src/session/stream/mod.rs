@@ -28,6 +28,7 @@ use dsp_core::send::{HostRedundancy, KeyPress, Sender};
 use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use dsp_core::tone::ProgressError;
+use dsp_core::wire::extension::AudioLevel;
 use dsp_core::wire::rtcp::{Compound, VoipMetrics};
 use dsp_core::wire::rtp::RtpPacket;
 
@@ -425,6 +426,12 @@ impl Stream {
         if let Some(extended) = &mut self.extended {
             extended.is_heard();
         }
+    }
+
+    /// The first source that is heard, and what its last packet said of its sound.
+    pub(super) fn source_level(&self) -> Option<(Ssrc, Option<AudioLevel>)> {
+        let ssrc = self.receivers().first().ssrc()?;
+        Some((ssrc, self.extended.as_ref().and_then(|extended| extended.told(ssrc)).and_then(|told| told.level)))
     }
 
     /// Whether the other side takes who is in a mix, and how loud each of them is.
