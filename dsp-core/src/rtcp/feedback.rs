@@ -112,11 +112,21 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
             self.early.due = None;
             return Ok(None);
         }
+        let first = self.initial;
         let len = self.write_feedback(now, receive, send, feedback, out)?;
-        // The regular report that comes next is left out for it (3.5.2, 6).
         let interval = self.next.since(self.last_sent);
-        self.last_sent = self.last_sent + interval;
-        self.next = self.last_sent + interval;
+        if first {
+            // The interval that ran was that before anything is sent, with its minimum: another begins.
+            self.regular_left(now);
+            let we_send = self.active_send(send).is_some();
+            let others = self.active_receive(receive).count() as u64;
+            self.last_sent = now;
+            self.next = now + self.random_interval(we_send, others);
+        } else {
+            // The regular report that comes next is left out for it (3.5.2, 6).
+            self.last_sent = self.last_sent + interval;
+            self.next = self.last_sent + interval;
+        }
         (self.early.allowed, self.early.due) = (false, None);
         Ok(Some(len))
     }

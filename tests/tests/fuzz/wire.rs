@@ -5,6 +5,7 @@ use std::slice;
 
 use dsp_core::quality::{BurstTracker, PacketFate, ReceptionStats, VoipMetricsInput};
 use dsp_core::receive::{EventHeader, EventPhase, EventReceiver, EventsConfig};
+use dsp_core::rtcp::transport::DepartureLog;
 use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter, SendInfo};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Ssrc};
 use dsp_core::tone::EventCode;
@@ -95,7 +96,18 @@ fn read_feedback(feedback: &Feedback<'_>) {
             assert!(rate.sources().len() <= 255);
             let _ = rate.bit_rate();
         }
-        FeedbackMessage::Transport(transport) => assert_eq!(transport.arrivals().count(), transport.packets()),
+        FeedbackMessage::Transport(transport) => {
+            assert_eq!(transport.arrivals().count(), transport.packets());
+            // And what a sender makes of it that has sent a few of these.
+            let mut departures = DepartureLog::<16>::new(transport.base().plus(3));
+            (0..20).for_each(|n| departures.depart(Instant::from_millis(n), 200));
+            let mut told = 0;
+            for _ in 0..2 {
+                departures.feedback(Instant::from_millis(100), transport, |_| told += 1);
+            }
+            let stats = departures.stats();
+            assert_eq!((stats.arrived + stats.lost, stats.late), (told, 0), "nothing is news twice");
+        }
         FeedbackMessage::PictureLoss | FeedbackMessage::Other { .. } => {}
         other => panic!("{other:?} is not read here"),
     }
