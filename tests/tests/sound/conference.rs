@@ -159,7 +159,7 @@ fn levels_go_into_a_room_and_come_out_of_it() {
     // The third is as loud as the others, and its own detector hears nobody.
     let mut lines = SimulatedLines::new(4, NetworkConfig { loss_percent: 2.0, ..NetworkConfig::default() }, 7);
     let sources: Vec<_> = callers.iter().map(|caller| caller.call.sent_source(0).unwrap()).collect();
-    let (mut named, mut differ, mut spoke) = ([[0_u32; 4]; 4], [Vec::new(), Vec::new(), Vec::new()], [0_u32; 4]);
+    let (mut named, mut differ, mut spoke) = ([[0_u32; 4]; 4], [[0.0; 2]; 3], [0_u32; 4]);
     for n in 0..600 {
         let activity = dsp_core::process::activity::Activity {
             speech: false,
@@ -183,9 +183,11 @@ fn levels_go_into_a_room_and_come_out_of_it() {
             let who = callers.iter().position(|caller| caller.member() == Some(member.id)).unwrap();
             spoke[who] += u32::from(member.speaks);
             assert_eq!(member.told.is_some(), who < 3);
-            if let Some(told) = member.told.filter(|told| told.level_dbov > -60) {
-                // A packet's own level and that of the last 100 ms as they were decoded.
-                differ[who].push(f64::from(told.level_dbov) - f64::from(member.level.hundredths_dbov()) / 100.0);
+            if let Some(told) = member.told {
+                // Of each packet, and of the last 100 ms as they were decoded.
+                let power = |dbov: f64| 10f64.powf(dbov / 10.0);
+                differ[who][0] += power(told.level_dbov.into());
+                differ[who][1] += power(f64::from(member.level.hundredths_dbov()) / 100.0);
             }
         }
     }
@@ -201,10 +203,9 @@ fn levels_go_into_a_room_and_come_out_of_it() {
     }
     assert!(spoke[0] > 50 && spoke[1] > 50 && spoke[3] > 50, "{spoke:?}");
     assert_eq!(spoke[2], 0, "who says that he doesn't speak doesn't");
-    for (who, mut differ) in differ.into_iter().enumerate() {
-        differ.sort_by(f64::total_cmp);
-        let median = differ[differ.len() / 2];
-        assert!(differ.len() > 100 && median.abs() < 4.0, "{who}: {median}");
+    for [told, decoded] in differ {
+        let apart: f64 = 10.0 * (told / decoded).log10();
+        assert!(apart.abs() < 2.0, "{differ:?}: {apart} dB");
     }
     // He who is on hold hears nobody, and is named to nobody.
     let (first, second) = (callers[0].member().unwrap(), callers[1].member().unwrap());
