@@ -124,7 +124,7 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
             self.next = now + self.random_interval(we_send, others);
         } else {
             // The regular report that comes next is left out for it (3.5.2, 6).
-            self.last_sent = self.last_sent + interval;
+            self.last_sent += interval;
             self.next = self.last_sent + interval;
         }
         (self.early.allowed, self.early.due) = (false, None);

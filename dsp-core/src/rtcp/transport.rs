@@ -258,9 +258,7 @@ impl<const PACKETS: usize> DepartureLog<PACKETS> {
             count += 1;
             tell(PacketFeedback { number, sent: packet.sent, bytes: packet.bytes, queued: Some(queued) });
         }
-        if count > 0 {
-            self.stats.queued = Some(Duration::from_micros(sum_us / count));
-        }
+        self.stats.queued = sum_us.checked_div(count).map(Duration::from_micros).or(self.stats.queued);
     }
 
     /// A reference of 24 bits, on the side of the last one that is nearer.

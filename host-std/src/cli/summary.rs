@@ -369,9 +369,11 @@ pub(super) fn json(
         "double_clock": stats.receiver.double_clock,
         "round_trip_ms": stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
         "remote_fraction_lost": stats.remote_fraction_lost,
-        "remote_maximum_bps": stats.remote_maximum_bps,
+    });
+    call["feedback"] = json!({
         "nacked": stats.nacked,
-        "feedback": stats.feedback.map(|told| json!({
+        "remote_maximum_bps": stats.remote_maximum_bps,
+        "transport_wide": stats.feedback.map(|told| json!({
             "messages": told.messages,
             "sent": told.sent,
             "arrived": told.arrived,

@@ -320,8 +320,8 @@ impl Stream {
             self.sender.set_levels(levels);
         }
         let before = std::mem::replace(&mut self.extended, change.extended);
-        if let (Some(extended), Some(before)) = (&mut self.extended, before) {
-            extended.follow(before);
+        if let (Some(extended), Some(mut before)) = (&mut self.extended, before) {
+            extended.follow(&mut before);
         }
         // Within a session a payload type keeps its meaning (RFC 3264, 8.3.2): packets of the codecs before that are
         // still on their way are heard too, if they have the same sound.

@@ -123,7 +123,7 @@ impl Extended {
     }
 
     /// Goes on where the one before was.
-    pub(super) fn follow(&mut self, mut before: Box<Self>) {
+    pub(super) fn follow(&mut self, before: &mut Self) {
         self.contributors = before.contributors;
         self.told.extend(before.told.drain(..).take(self.told.capacity()));
         if before.mid == self.mid {
