@@ -71,6 +71,9 @@ pub enum OfferExtensions {
 
 /// Which header extensions we offer and take, and which way: [`Direction::SendOnly`] writes them, [`Direction::RecvOnly`] reads
 /// them, [`Direction::Inactive`] has none.
+///
+/// They travel in the clear, under SRTP too: whoever watches the network sees when somebody speaks, and how loud. Who minds has
+/// [`NONE`](Self::NONE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExtensionOptions {
     /// When they are offered.

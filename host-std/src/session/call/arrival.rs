@@ -59,13 +59,17 @@ impl Call {
         let place = |is: fn(&Stream, &RtpPacket<'_>) -> bool| {
             self.streams.iter().position(|stream| stream.as_ref().is_some_and(|stream| is(stream, &packet)))
         };
-        let agreed = match self.named(&packet) {
+        let named = self.named(&packet);
+        let agreed = match named {
             // What says whose it is belongs to nobody else (RFC 9143, 9.2).
             Some(named) => named.filter(|index| {
                 self.streams[*index].as_ref().is_some_and(|stream| stream.expects(&packet) || stream.knows(&packet))
             }),
             None => place(Stream::expects).or_else(|| place(Stream::knows)),
         };
+        if named.is_some() && agreed.is_none() {
+            return Incoming::Ignored;
+        }
         let index = agreed.or_else(|| place(|stream, _| !stream.is_closed()));
         let (Some(transport), Some(Some(stream))) = (&mut self.transport, index.map(|index| &mut self.streams[index]))
         else {
