@@ -24,6 +24,11 @@ const FILL: f32 = 1.7;
 /// Stretches of the noise floor, and blocks in each.
 const FLOORS: usize = 8;
 const FLOOR_BLOCKS: u32 = 75;
+/// How fast the comfort noise may rise, in power a block: 0.25 dB a second while echo may be left in the floor, and 10 dB a second
+/// where none is.
+const RISE: [f32; 2] = [1.000_58, 1.023_3];
+/// The least comfort noise in a bin: below what a line of 16 bits has by itself.
+const LEAST_FILL: f32 = 1e-12;
 /// dB added to the calibrated models: of the uncertainty, and of the estimate.
 const MARGIN_DB: [f32; 3] = [4.0, 8.0, 2.5];
 /// The band from which on the near end is looked for: above 300 Hz.
@@ -34,8 +39,8 @@ const STRONGEST: usize = 5;
 const SURE_DB: [f32; 2] = [6.0, 14.0];
 /// How fast certainty about the near end falls, in dB a block.
 const RELEASE_DB: f32 = 0.25;
-/// The least gain: -40 dB.
-const LEAST: f32 = 0.01;
+/// The least gain: -50 dB.
+const LEAST: f32 = 0.003_16;
 
 /// What has happened to the filter.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,6 +97,8 @@ pub(super) struct Suppressor<const B: usize> {
     snr: [f32; B],
     smooth: [f32; B],
     floors: [[f32; B]; FLOORS],
+    /// The noise floor as far as no echo is in it: of a far end that doesn't pause the floor is a part.
+    fill: [f32; B],
     blocks: u32,
     leakage: [Leakage; 3],
     loud: [u32; BANDS],
@@ -121,6 +128,7 @@ impl<const B: usize> Suppressor<B> {
             snr: [1.0; B],
             smooth: [0.0; B],
             floors: [[1e3; B]; FLOORS],
+            fill: [1e3; B],
             blocks: 0,
             leakage: [Leakage::NEW; 3],
             loud: [0; BANDS],
@@ -150,6 +158,7 @@ impl<const B: usize> Suppressor<B> {
         }
         (self.gain, self.snr) = ([1.0; B], [1.0; B]);
         self.floors.iter_mut().for_each(|floor| *floor = [1e3; B]);
+        self.fill = [1e3; B];
         self.leakage.iter_mut().for_each(|leakage| *leakage = Leakage::NEW);
         (self.loud, self.bands, self.peak) = ([0; BANDS], [[0.0; BANDS]; 4], [0.0; BANDS]);
         (self.blocks, self.near_db, self.strongest_db) = (0, 0.0, 0.0);
@@ -220,7 +229,9 @@ impl<const B: usize> Suppressor<B> {
         spectrum = self.windowed(&self.last[0], error);
         self.last = [*error, *estimate];
         let power_now = spectrum.power();
-        let floor = self.noise_floor(&power_now);
+        // A microphone that is muted or not open yet says nothing of the room's noise.
+        let muted = error.iter().zip(estimate).all(|(error, estimate)| error + estimate == 0.0);
+        let floor = self.noise_floor(&power_now, !muted);
         let mut model = [0.0; B];
         for k in 0..B {
             self.estimate[k] = max(echo[k], 0.5 * self.estimate[k]);
@@ -234,10 +245,16 @@ impl<const B: usize> Suppressor<B> {
         self.late = *late;
         self.residual(&power_now, &mut model, &reverberation, &floor);
         let residual = model;
+        if !muted {
+            for ((fill, floor), residual) in self.fill.iter_mut().zip(&floor).zip(&residual) {
+                let rise = if *residual > 0.1 * *floor { RISE[0] } else { RISE[1] };
+                *fill = max(min(*floor, rise * *fill), LEAST_FILL);
+            }
+        }
         // 2 where the near end speaks, 100 where it surely doesn't. Without any echo nothing has to be muted.
         let sure = if self.absent { 1.0 } else { self.near };
         let oversubtraction = power(3.010_3 * sure + 20.0 * (1.0 - sure));
-        let muted = mute(sure);
+        let mute = mute(sure);
         for k in 0..B {
             // Where nothing is heard nothing is taken away.
             let snr = (power_now[k] + 1e-13) / (oversubtraction * residual[k] + 1e-15);
@@ -248,10 +265,10 @@ impl<const B: usize> Suppressor<B> {
             }
             let prior = max(prior, 1e-3);
             (self.gain[k], self.snr[k]) = (prior / (1.0 + prior), snr);
-            let gain = max(self.gain[k] * muted, LEAST);
+            let gain = max(self.gain[k] * mute, LEAST);
             (spectrum.re[k], spectrum.im[k]) = (gain * spectrum.re[k], gain * spectrum.im[k]);
             // The floor is a minimum: a mean of the same noise lies higher.
-            let fill = if noise { FILL * floor[k] * (1.0 - gain * gain) } else { 0.0 };
+            let fill = if noise && !muted { FILL * self.fill[k] * (1.0 - gain * gain) } else { 0.0 };
             if fill > 0.0 {
                 // Even between -1 and 1, which has a third of the power.
                 let level = libm::sqrtf(1.5 * fill);
@@ -267,17 +284,21 @@ impl<const B: usize> Suppressor<B> {
     }
 
     /// Minimum statistics: the least smoothed power of the last 6 s, in which even a far end that hardly pauses does.
-    fn noise_floor(&mut self, now: &[f32; B]) -> [f32; B] {
-        let begins = self.blocks.is_multiple_of(FLOOR_BLOCKS);
-        if begins {
-            self.floors.rotate_right(1);
-        }
+    fn noise_floor(&mut self, now: &[f32; B], learns: bool) -> [f32; B] {
         let first = self.blocks == 0;
-        for ((smooth, least), now) in self.smooth.iter_mut().zip(&mut self.floors[0]).zip(now) {
-            *smooth = if first { *now } else { 0.85 * *smooth + 0.15 * now };
-            *least = if begins { *smooth } else { min(*least, *smooth) };
+        if learns {
+            let begins = self.blocks.is_multiple_of(FLOOR_BLOCKS);
+            if begins {
+                self.floors.rotate_right(1);
+            }
+            for ((smooth, least), now) in self.smooth.iter_mut().zip(&mut self.floors[0]).zip(now) {
+                *smooth = if first { *now } else { 0.85 * *smooth + 0.15 * now };
+                *least = if begins { *smooth } else { min(*least, *smooth) };
+            }
+            self.blocks = self.blocks.wrapping_add(1);
+        } else if first {
+            return [0.0; B];
         }
-        self.blocks = self.blocks.wrapping_add(1);
         let mut floor = self.floors[0];
         for row in &self.floors[1..] {
             floor.iter_mut().zip(row).for_each(|(least, row)| *least = min(*least, *row));

@@ -3,8 +3,8 @@
 //! What is speech is told by the capture chain with the samples ([`Sender::set_speech`](super::Sender::set_speech)), or where
 //! nobody tells, by a detector that hears the frames.
 //!
-//! Speech goes out as it is. When it ends, frames go out for 80 ms more, while an analyzer listens to
-//! the noise; then one description (SID) tells of it, and nothing follows while the noise stays as it is. Another
+//! Speech goes out as it is. When it ends, frames go out for 80 ms more; an analyzer listens to the second half of them, as the
+//! end of a word may reach into the first; then one description (SID) tells of the noise, and nothing follows while the noise stays as it is. Another
 //! description goes out when it has changed by 2 dB or audibly in spectrum, after 100 ms at the earliest, and after
 //! 1 s in any case, for a receiver that missed the last or came late.
 //!
@@ -69,7 +69,7 @@ impl<D: SpeechDetector> Dtx<D> {
             self.interrupt();
             return Verdict::Speech;
         }
-        if self.listened == 0 {
+        if self.listened <= self.ms(LISTEN_MS) / 2 {
             self.analyzer.reset();
         }
         self.analyzer.hear(frame);
