@@ -607,6 +607,7 @@ fn write_capture(out: &Path, run: &Run) -> Outcome {
             from,
             to: run.addresses[listener],
             key_and_salt: key.as_bytes().to_vec(),
+            mki: key.terms().mki,
         }
     };
     let keys = keys::write(&key_file, &[line(1, &srtp.outgoing), line(0, &srtp.incoming)]);

@@ -8,7 +8,7 @@ use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
 use clap::Args as ClapArgs;
 use dsp_core::time::{Duration, NtpTime};
 use host_std::opus::{self, OpusEncoderConfig};
-use host_std::sdp;
+use host_std::sdp::{self, ExtensionOptions, FeedbackOptions, OfferExtensions};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
 use host_std::session::{Call, CallConfig, CaptureConfig, Latching, Missed};
 use tokio::net::UdpSocket;
@@ -64,6 +64,10 @@ struct TalkArgs {
     #[arg(help_heading = "Network", long, default_value_t = sdp::DEFAULT_MTU,
         value_parser = clap::value_parser!(u16).range(i64::from(sdp::MIN_MTU)..), value_name = "BYTES")]
     mtu: u16,
+    /// Levels of the sound and of its speech in each packet's header, and feedback on when each packet arrived, as browsers
+    /// have them
+    #[arg(help_heading = "Network", long, value_enum, default_value = "auto", value_name = "WHEN")]
+    feedback: FeedbackName,
     /// Silence isn't sent if the other side wants that too: Opus by its own means, other codecs by comfort noise
     #[arg(long)]
     dtx: bool,
@@ -413,6 +417,32 @@ pub(super) async fn asked_to_end() {
 /// Rate of a call with a sound card, in Hz.
 const CARD_HZ: u32 = 48_000;
 
+/// When header extensions and feedback are offered and taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum FeedbackName {
+    /// Offered with DTLS, taken from every offer that has them
+    Auto,
+    /// Offered in every call, as RTP/SAVPF or RTP/AVPF: phones that don't know these refuse the call
+    Always,
+    /// Neither offered nor taken
+    Never,
+}
+
+impl FeedbackName {
+    fn extensions(self) -> ExtensionOptions {
+        match self {
+            Self::Auto => ExtensionOptions::default(),
+            Self::Always => ExtensionOptions { offer: OfferExtensions::Always, ..ExtensionOptions::default() },
+            Self::Never => ExtensionOptions::NONE,
+        }
+    }
+
+    fn feedback(self) -> FeedbackOptions {
+        let never = self == Self::Never;
+        FeedbackOptions { profile: self == Self::Always, transport_wide: !never, reduced_size: !never }
+    }
+}
+
 fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
     let span = |seconds: f64| Duration::from_millis((seconds * 1e3) as u64);
     let unix_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64);
@@ -450,6 +480,8 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         keying: args.keying.keying(),
         certificate: args.keying.certificate()?,
         srtp_options: args.srtp.options(),
+        extensions: args.feedback.extensions(),
+        feedback: args.feedback.feedback(),
         latching: match args.latch {
             LatchName::Strict => Latching::Strict,
             LatchName::Once => Latching::Once,

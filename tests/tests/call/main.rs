@@ -3,6 +3,7 @@
 mod digits;
 mod dtls;
 mod fates;
+mod feedback;
 mod goodbye;
 mod ice;
 mod ice_net;
