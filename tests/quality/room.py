@@ -12,8 +12,8 @@ PESQ-WB (P.862.2) of 8 s windows in which all are there, mean and lowest caller,
 in a row take away. Codecs alone: the same for the ideal with each talker's speech coded and decoded by his codec, and the sum by the
 listener's, without room, network or resampling: what any room could reach at best. Own voice: the
 highest correlation of what a caller said with what he heard up to a second later, over all the time, of the caller who is worst;
-beside it that with what his neighbour said, the least of all. Clicks: joins and leaves at which the mix has a steeper edge than
-anywhere within 2 s around. Delay: mean from mouth to ear of the turns. Needs the meters. Prints Markdown.
+beside it that with what his neighbour said, the least of all. Clicks: joins and leaves behind which, within 30 ms, the mix has a steeper edge
+than anywhere within 2 s around. Delay: mean from mouth to ear of the turns. Needs the meters. Prints Markdown.
 """
 import argparse, json, os, subprocess, tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +29,7 @@ WINDOW = 8 * FS
 # Of a turn: silence in the schedule between two of a caller's, and the part that hardly anybody else speaks in.
 ALONE = (int(0.5 * FS), int(2.5 * FS))
 LATEST = FS
-# Around a join or a leave, and what it's compared with.
+# Behind a join or a leave, which change nothing before it, and what it's compared with around.
 AT_EDGE, AROUND = int(0.03 * FS), 2 * FS
 
 
@@ -172,7 +172,7 @@ class Conference:
         for ms in events:
             at = int(ms * FS / 1000)
             around = np.concatenate([edge[max(at - AROUND, 0):max(at - AT_EDGE, 0)], edge[at + AT_EDGE:at + AROUND]])
-            here = edge[max(at - AT_EDGE, 0):at + AT_EDGE]
+            here = edge[at:at + AT_EDGE]
             clicks += len(here) > 0 and len(around) > 0 and here.max() > max(around.max(), 2 / 32768)
         return len(events), clicks
 
