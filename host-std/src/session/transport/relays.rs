@@ -466,9 +466,8 @@ impl Relay {
             }
         };
         self.settle(now, news);
-        if self.due.is_none() {
-            return None;
-        }
+        // It may be over.
+        self.due?;
         if let Some(transmit) = self.client.poll_transmit(at(now)) {
             self.due = Some(now);
             let bytes = &*transmit.data;
