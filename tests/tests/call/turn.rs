@@ -79,10 +79,10 @@ fn a_side_that_hides_is_reached_by_its_relayed_address_alone() {
         let turn = net.turn.as_ref().unwrap();
         assert!(turn.by_channel >= 130 && turn.by_indication < 20, "{} {}", turn.by_channel, turn.by_indication);
         // At the end what was given is given back, behind the last goodbye.
-        for side in 0..2 {
+        for (side, hides) in relay_only.into_iter().enumerate() {
             net.calls[side].hang_up();
             net.run(200);
-            let left = if relay_only[side] { Some(RelayState::Released) } else { None };
+            let left = if hides { Some(RelayState::Released) } else { None };
             assert_eq!(net.calls[side].relays().first().map(|relay| relay.state), left);
             assert!(!net.calls[side].is_leaving());
         }
