@@ -9,6 +9,7 @@ use std::num::NonZeroU16;
 use dsp_core::codec::Adaptation;
 use dsp_core::codec::l16::L16;
 use dsp_core::front::{CaptureBlock, Near, Step};
+use dsp_core::guard::srtp::Mki;
 use dsp_core::process::activity::SpeechDetector;
 use dsp_core::receive::strategy::{Estimate, Strategy};
 use dsp_core::receive::{DelayConfig, Played};
@@ -23,10 +24,11 @@ use host_std::record::fork::{Forked, fork};
 use host_std::record::recorder::{Recorder, RecorderConfig};
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::room::{Room, RoomConfig};
+use host_std::sdp::{CryptoSuite, Direction, ExtensionOptions, FeedbackOptions};
 use host_std::session::{
-    Call, CallConfig, CaptureConfig, Channel, EchoSettings, HostFront, IceConfig, IceMode, Identity, Incoming,
-    OwnBlock, OwnDecoders, OwnDetector, OwnStrategy, PACKET_BYTES, Tap, ToneDetection, Transmit, TurnServer,
-    TurnTransport, Way,
+    Call, CallConfig, CaptureConfig, Channel, Contributors, EchoSettings, HostFront, IceConfig, IceMode, Identity,
+    Incoming, OwnBlock, OwnDecoders, OwnDetector, OwnStrategy, PACKET_BYTES, SrtpOptions, Tap, ToneDetection, Transmit,
+    TurnServer, TurnTransport, Way,
 };
 use host_std::simulate::netsim::{Network, NetworkConfig};
 use media_core_tests::road::babble;
@@ -113,6 +115,18 @@ impl Pair {
             let metering = own;
             let base =
                 CallConfig { capture, metering, detector, strategy, decoders, delay, comfort_noise: own, ..base };
+            // Every header extension and feedback, in the longest of SRTP's suites with an identifier in each packet.
+            let base = if own {
+                let both = Direction::SendRecv;
+                let extensions =
+                    ExtensionOptions { mixer_levels: both, absolute_send_time: both, ..Default::default() };
+                let feedback = FeedbackOptions { profile: true, ..FeedbackOptions::default() };
+                let mut srtp_options = SrtpOptions::only([CryptoSuite::AeadAes256Gcm]);
+                srtp_options.terms.mki = Mki::new(7, 4);
+                CallConfig { extensions, feedback, srtp_options, ..base }
+            } else {
+                base
+            };
             let base = CallConfig { tones: ToneDetection::Always, mute_tones: true, ..base };
             let mut call =
                 Call::new(CallConfig { codecs, registry, redundancy: 1, sources, buffer_bytes, sound, ..base })
@@ -254,6 +268,13 @@ fn run_at(sound: Option<(u32, u8)>, codec: CodecFormat, channels: u8, sources: u
                 pair.counted(side, |call| call.send_digits(&keys)).unwrap();
             }
         }
+        if streams > 1 {
+            let mut contributors = Contributors::default();
+            for source in 0..now.as_millis() / 1_000 % 20 {
+                contributors.push_loudest(Ssrc(source as u32), -30);
+            }
+            pair.counted(1, |call| call.set_contributors(0, &contributors));
+        }
         pair.tick(now);
         for side in 0..2 {
             digits += u32::from(pair.counted(side, Call::next_digit).is_some());
@@ -275,6 +296,10 @@ fn run_at(sound: Option<(u32, u8)>, codec: CodecFormat, channels: u8, sources: u
     assert!(pair.reports > 10);
     assert!(digits > 40, "{digits}");
     if streams > 1 {
+        let feedback = first.feedback.unwrap();
+        assert!(feedback.arrived > 5_000 && feedback.lost > 300 && feedback.messages > 100, "{feedback:?}");
+        let source = pair.calls[0].sources().next().unwrap();
+        assert!(source.level.is_some() && !source.contributors.is_empty(), "{source:?}");
         assert!(ASKED.get() > 20_000, "the strategy was asked");
         for front in pair.fronts.iter_mut().flatten() {
             assert!(front.block(0).is_some_and(|block| block.echo().is_some()), "the canceller has run");

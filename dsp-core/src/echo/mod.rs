@@ -637,6 +637,10 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             of_output = core::mem::replace(&mut self.last_near, near_energy);
             let noise = self.config.comfort_noise;
             self.suppressor.set_absent(self.is_absent());
+            if self.config.delay_search {
+                // What the filters don't reach yet: an echo that begins late, or whose path has changed.
+                self.suppressor.presume(self.search.explains(!self.works));
+            }
             self.suppressor.process(&linear, &estimate, doubt, self.late.power(), noise, frame);
             self.stats.near_end = self.suppressor.near_end();
         } else {

@@ -8,7 +8,7 @@
 //! Cost: two multiplications a tap for each sample at 2 kHz; four samples are done together, so a tap is read and written once
 //! for them.
 
-use crate::arithmetic::{dot, energy, min};
+use crate::arithmetic::{dot, energy, max, min};
 use crate::block::Block;
 use crate::process::biquad::{Biquad, BiquadDesign};
 use crate::process::resample::Prototype;
@@ -100,6 +100,10 @@ pub(super) struct Search<const B: usize, S> {
     memory: S,
     /// Smoothed powers a block: the search's error, the microphone, the canceller's error.
     powers: [f32; 3],
+    /// The same over the last 30 ms or so.
+    recent: [f32; 3],
+    /// The first two of the last block, if it learned from it.
+    last: Option<[f32; 2]>,
     last_error: f32,
     blocks: u32,
     /// Blocks of the far end's in which neither this filter nor the canceller's has found anything.
@@ -127,6 +131,8 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
             high_pass: [Biquad::new(HIGH_PASS); 2],
             memory,
             powers: [0.0; 3],
+            recent: [0.0; 3],
+            last: None,
             last_error: 0.0,
             blocks: 0,
             waiting: 0,
@@ -148,12 +154,25 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
         self.powers[0] < 0.8 * self.powers[1] && spread(&self.onsets_ms[..AGREE]) < AGREE_MS
     }
 
+    /// The share that this filter explains, long before it's sure of the delay, of what the canceller leaves, or of the microphone
+    /// where the canceller's filter is `idle`; 0 where no onset stands out.
+    pub(super) fn explains(&self, idle: bool) -> f32 {
+        if self.onsets_ms[0] < 0.0 {
+            return 0.0;
+        }
+        let left = [self.powers, self.recent].map(|[own, near, canceller]| {
+            let whole = if idle { near } else { canceller };
+            if whole > 0.0 { min(own / whole, 1.0) } else { 1.0 }
+        });
+        1.0 - max(left[0], left[1])
+    }
+
     /// Forgets the filter: the path has changed.
     pub(super) fn restart(&mut self) {
         let taps = self.taps();
         self.memory.as_mut()[..taps].fill(0.0);
         self.onsets_ms = [-1.0; ONSETS];
-        self.powers = [0.0; 3];
+        (self.powers, self.recent) = ([0.0; 3], [0.0; 3]);
         self.waiting = 0;
     }
 
@@ -162,13 +181,18 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
         self.memory.as_mut().fill(0.0);
         (self.far, self.near, self.error) = (Decimator::NEW, Decimator::NEW, Decimator::NEW);
         self.high_pass = [Biquad::new(HIGH_PASS); 2];
-        (self.last_error, self.blocks) = (0.0, 0);
+        (self.last, self.last_error, self.blocks) = (None, 0.0, 0);
     }
 
     /// What the canceller left of the microphone's block, to compare with.
     pub(super) fn canceller_error(&mut self, error: &[f32; B]) {
         let low = self.error.process(&self.low_pass[..Self::low_pass_len()], error);
         self.last_error = energy(&low);
+        if let Some([own, near]) = self.last {
+            for (power, now) in self.recent.iter_mut().zip([own, near, self.last_error]) {
+                *power = 0.7 * *power + 0.3 * now;
+            }
+        }
     }
 
     /// Takes in a block of far end and microphone, both as they are; each 100 ms it may return the echo's onset in ms.
@@ -187,6 +211,7 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
         history.copy_within(BLOCK.., 0);
         history[taps..].copy_from_slice(&x);
         self.blocks = self.blocks.wrapping_add(1);
+        self.last = None;
         if energy(&x) > BLOCK as f32 * QUIET && !(filter_state == FilterState::Good && self.blocks.is_multiple_of(2)) {
             self.waiting = if filter_state == FilterState::Idle { self.waiting.saturating_add(1) } else { 0 };
             let step = if self.waiting > PATIENT_BLOCKS { PATIENT_STEP } else { STEP };
@@ -194,6 +219,7 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
             for (power, now) in self.powers.iter_mut().zip([error, energy(&d), self.last_error]) {
                 *power = 0.97 * *power + 0.03 * now;
             }
+            self.last = Some([error, energy(&d)]);
         }
         if !self.blocks.is_multiple_of(LOOK) {
             return None;

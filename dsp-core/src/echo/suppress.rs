@@ -37,6 +37,9 @@ const FIRST_BAND: usize = 3;
 const STRONGEST: usize = 5;
 /// The residual is sure to be gone below, and the near end sure to speak above, in dB over residual and noise.
 const SURE_DB: [f32; 2] = [6.0, 14.0];
+/// The share of the error that is echo, as the delay search has it, from which on all of it is taken for echo: the near end has
+/// less than half of its power then.
+const PRESUMED: f32 = 0.5;
 /// How fast certainty about the near end falls, in dB a block.
 const RELEASE_DB: f32 = 0.25;
 /// The least gain: -50 dB.
@@ -111,6 +114,8 @@ pub(super) struct Suppressor<const B: usize> {
     near: f32,
     /// Whether there seems to be no echo at all.
     absent: bool,
+    /// Whether what is left is an echo that the filters don't reach yet.
+    presumed: bool,
     random: u32,
 }
 
@@ -138,6 +143,7 @@ impl<const B: usize> Suppressor<B> {
             strongest_db: 0.0,
             near: 0.0,
             absent: false,
+            presumed: false,
             random: 1,
         };
         for n in 0..B {
@@ -162,7 +168,7 @@ impl<const B: usize> Suppressor<B> {
         self.leakage.iter_mut().for_each(|leakage| *leakage = Leakage::NEW);
         (self.loud, self.bands, self.peak) = ([0; BANDS], [[0.0; BANDS]; 4], [0.0; BANDS]);
         (self.blocks, self.near_db, self.strongest_db) = (0, 0.0, 0.0);
-        (self.near, self.absent, self.random) = (0.0, false, 1);
+        (self.near, self.absent, self.presumed, self.random) = (0.0, false, false, 1);
     }
 
     /// How surely the near end speaks, 0 to 1.
@@ -174,6 +180,11 @@ impl<const B: usize> Suppressor<B> {
     /// models say.
     pub(super) fn set_absent(&mut self, absent: bool) {
         self.absent = absent;
+    }
+
+    /// What share of the error is an echo that the filters don't reach yet.
+    pub(super) fn presume(&mut self, share: f32) {
+        self.presumed = share > PRESUMED;
     }
 
     /// The filter isn't what it was.
@@ -362,6 +373,9 @@ impl<const B: usize> Suppressor<B> {
             let second = power(factors[1][band] + slopes[1][band] * at);
             let third = power(factors[2][band] + slopes[2][band] * at);
             *model = share * max(max(first * *model, second * self.estimate[k]), third * late[k]);
+            if self.presumed {
+                *model = max(*model, error[k]);
+            }
         }
         // The strongest ones, in order.
         let mut over = [f32::MIN; STRONGEST];
@@ -375,7 +389,7 @@ impl<const B: usize> Suppressor<B> {
         let strongest = (over.iter().sum::<f32>() / STRONGEST as f32).min(25.0);
         // What only one block has may be the filter's, at an onset of the far end's.
         let sure = min(strongest, core::mem::replace(&mut self.strongest_db, strongest));
-        self.near_db = max(sure, self.near_db - RELEASE_DB);
+        self.near_db = if self.presumed { sure } else { max(sure, self.near_db - RELEASE_DB) };
         self.near = ((self.near_db - SURE_DB[0]) / (SURE_DB[1] - SURE_DB[0])).clamp(0.0, 1.0);
     }
 }

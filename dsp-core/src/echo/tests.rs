@@ -90,6 +90,26 @@ fn a_late_echo_is_found() {
     assert_eq!(stats(&mut room).delay_ms, None);
 }
 
+/// The room's noise after half a second in which the microphone gives nothing, and a second of the room alone.
+fn noise_db_under_a_far_end_that_never_pauses(hold: usize) -> f64 {
+    let mut room = room(EchoConfig::default(), 320);
+    let noise = |_: usize, noise: f32| 0.001 * noise;
+    room.run(RATE / 2, silence, silence);
+    let alone = room.run(RATE, silence, noise);
+    let far = room.run(hold, |n, noise| 0.3 * (0.4 + libm::sinf(n as f32 / 400.0)) * noise, noise);
+    let (_, sent) = far.energies(hold - 2 * RATE..hold);
+    let (heard, _) = alone.energies(0..RATE);
+    10.0 * (sent / 2.0 / heard).log10()
+}
+
+#[test]
+fn the_rooms_noise_stays_as_it_is() {
+    for seconds in [3, 15] {
+        let noise_db = noise_db_under_a_far_end_that_never_pauses(seconds * RATE);
+        assert!((-6.0..1.0).contains(&noise_db), "{noise_db} dB after {seconds} s");
+    }
+}
+
 #[test]
 fn another_room_is_noticed_and_learned() {
     let mut room = room(EchoConfig::default(), 320);

@@ -8,7 +8,7 @@ use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
 use clap::Args as ClapArgs;
 use dsp_core::time::{Duration, NtpTime};
 use host_std::opus::{self, OpusEncoderConfig};
-use host_std::sdp;
+use host_std::sdp::{self, ExtensionOptions, FeedbackOptions, OfferExtensions};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
 use host_std::session::{Call, CallConfig, CaptureConfig, Latching, Missed};
 use tokio::net::UdpSocket;
@@ -22,7 +22,7 @@ use super::keep::{self, KeepArgs};
 use super::network::{NetworkArgs, Place};
 use super::reoffer::{self, Timetable};
 use super::security::{KeyingArgs, SrtpArgs};
-use super::settings::{self, Concealment, Jitter, OpusArgs};
+use super::settings::{self, Concealment, Jitter, OpusArgs, Repeated};
 use super::sound::SoundArgs;
 use super::waiting::Waiting;
 use super::{Outcome, digits, exchange, keyboard, number_in, print, summary, tell};
@@ -64,6 +64,10 @@ struct TalkArgs {
     #[arg(help_heading = "Network", long, default_value_t = sdp::DEFAULT_MTU,
         value_parser = clap::value_parser!(u16).range(i64::from(sdp::MIN_MTU)..), value_name = "BYTES")]
     mtu: u16,
+    /// Levels of the sound and of its speech in each packet's header, and feedback on when each packet arrived, as browsers
+    /// have them
+    #[arg(help_heading = "Network", long, value_enum, default_value = "auto", value_name = "WHEN")]
+    feedback: FeedbackName,
     /// Silence isn't sent if the other side wants that too: Opus by its own means, other codecs by comfort noise
     #[arg(long)]
     dtx: bool,
@@ -75,9 +79,10 @@ struct TalkArgs {
     /// How many senders are heard at once, of those that the other side forwards
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=31), value_name = "NUMBER")]
     sources: u8,
-    /// How many packets before it each packet repeats, against losses (RFC 2198), if the other side can use them
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4), value_name = "PACKETS")]
-    red: u8,
+    /// How many packets before it each packet repeats, against losses (RFC 2198), if the other side can use them, 0 to 4; auto:
+    /// one, while the other side tells of losses
+    #[arg(long, default_value = "0", value_parser = Repeated::parse, value_name = "PACKETS")]
+    red: Repeated,
     /// Who makes the sound of what is lost; iLBC and Opus always do it themselves
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
     concealment: Concealment,
@@ -323,6 +328,7 @@ fn talk(
         let listening = tokio::spawn(digits::listen(heard, begin, line_end));
         let hearing = tokio::spawn(digits::listen_to_tones(heard_tones, begin, line_end));
         let announcing = tokio::spawn(keep::announce_all(announcements, commands.clone()));
+        let watching = tokio::spawn(kept.watch().keep_looking());
         let interrupt = {
             let commands = commands.clone();
             tokio::spawn(async move {
@@ -335,6 +341,7 @@ fn talk(
         negotiation.abort();
         pressing.abort();
         announcing.abort();
+        watching.abort();
         interrupt.abort();
         let Finished { ended, call, audio, send_error, .. } = finished;
         let _ = display.await;
@@ -346,8 +353,12 @@ fn talk(
     });
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = call.stats();
+    let keep::Finished { report: kept, failure: recorded } = kept.finish(args.json)?;
     if args.json {
         let mut json = summary::json(&stats, digits.rows(), tones.rows(), echo.as_ref(), &ended, rate_hz, seconds);
+        if !kept.is_empty() {
+            json["kept"] = serde_json::to_value(&kept)?;
+        }
         json["turn"] = ice::relays_json(&call.relays());
         print(&format!("{}\n", serde_json::to_string_pretty(&json)?))?;
     } else {
@@ -356,7 +367,6 @@ fn talk(
             print(&format!("  turn        {}\n", ice::relay_text(&relay)))?;
         }
     }
-    let recorded = kept.finish(args.json);
     // Some may always be lost; most of them are no call.
     let unsent = send_error.filter(|_| u64::from(stats.unsent) * 2 > u64::from(stats.sender.packets));
     let closed = audio.close();
@@ -379,7 +389,7 @@ fn talk(
         (_, None, Err(error)) => Err(super::chain(&error).into()),
         _ => match unsent {
             Some(error) => Err(format!("{} datagrams could not be sent: {error}", stats.unsent).into()),
-            None => recorded,
+            None => recorded.map_or(Ok(()), |failure| Err(failure.into())),
         },
     }
 }
@@ -406,6 +416,32 @@ pub(super) async fn asked_to_end() {
 
 /// Rate of a call with a sound card, in Hz.
 const CARD_HZ: u32 = 48_000;
+
+/// When header extensions and feedback are offered and taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum FeedbackName {
+    /// Offered with DTLS, taken from every offer that has them
+    Auto,
+    /// Offered in every call, as RTP/SAVPF or RTP/AVPF: phones that don't know these refuse the call
+    Always,
+    /// Neither offered nor taken
+    Never,
+}
+
+impl FeedbackName {
+    fn extensions(self) -> ExtensionOptions {
+        match self {
+            Self::Auto => ExtensionOptions::default(),
+            Self::Always => ExtensionOptions { offer: OfferExtensions::Always, ..ExtensionOptions::default() },
+            Self::Never => ExtensionOptions::NONE,
+        }
+    }
+
+    fn feedback(self) -> FeedbackOptions {
+        let never = self == Self::Never;
+        FeedbackOptions { profile: self == Self::Always, transport_wide: !never, reduced_size: !never }
+    }
+}
 
 fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
     let span = |seconds: f64| Duration::from_millis((seconds * 1e3) as u64);
@@ -434,7 +470,8 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         comfort_noise: args.dtx,
         capture: CaptureConfig { detector: args.vad.map(detector), ..args.microphone.config() },
         metering: true,
-        redundancy: args.red,
+        redundancy: args.red.packets,
+        redundancy_on_loss: args.red.on_loss,
         sources: args.sources.into(),
         delay: args.jitter.delay(None)?,
         ptime_ms: args.ptime,
@@ -443,6 +480,8 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         keying: args.keying.keying(),
         certificate: args.keying.certificate()?,
         srtp_options: args.srtp.options(),
+        extensions: args.feedback.extensions(),
+        feedback: args.feedback.feedback(),
         latching: match args.latch {
             LatchName::Strict => Latching::Strict,
             LatchName::Once => Latching::Once,

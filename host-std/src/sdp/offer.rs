@@ -6,6 +6,8 @@ use sdp_types::Media;
 use super::bundle::{self, Description};
 use super::dtls::{OurDtls, speaks_dtls};
 use super::error::{Kind, SdpError};
+use super::extensions::{ExtensionKind, Extensions, OfferExtensions};
+use super::feedback::Feedback;
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 use super::ice;
 use super::read::{Audio, Profile};
@@ -48,6 +50,17 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
     let proto = profile(local, before.audio(tag).as_ref()).to_owned();
     // Numbers of one stream are none of another's, not even of a closed one.
     let mut free = Numbers::new(old.iter().flatten().flat_map(Audio::numbers));
+    let sections: Vec<_> = old.iter().flatten().map(|audio| &audio.extensions).collect();
+    let with_feedback = proto.to_ascii_uppercase().ends_with('F');
+    let wanted = |kind| match local.extensions.offer {
+        OfferExtensions::Never => false,
+        _ if kind == ExtensionKind::Mid => grouped,
+        _ if kind == ExtensionKind::TransportSequence => with_feedback && local.feedback.transport_wide,
+        OfferExtensions::WithFeedback => with_feedback,
+        OfferExtensions::Always => true,
+    };
+    let extensions = Extensions::offered(&local.extensions, wanted, &sections);
+    let numbered = extensions.get(ExtensionKind::TransportSequence).is_some();
     for ((stream, place), old) in streams().zip(&old) {
         let (codecs, events) = number(stream, old.as_ref(), &mut free);
         if codecs.iter().all(|codec| codec.format.is_auxiliary()) {
@@ -69,6 +82,9 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
             crypto: if local.srtp == SrtpPolicy::Off || local.dtls.is_some() { &[] } else { &local.crypto },
             dtls: OurDtls::offered(local),
             ice: local.ice.as_ref(),
+            extensions,
+            feedback: Feedback::offered(&local.feedback, &proto, numbered, old.as_ref().map(|audio| audio.feedback)),
+            reduced_size: local.feedback.reduced_size && with_feedback,
         };
         let media = write::audio(local, stream, &ours);
         medias[place] = Some(if stream.closed { write::closed(&media, mid(place)) } else { media });
@@ -189,7 +205,9 @@ fn profile<'a>(local: &LocalMedia, before: Option<&'a Audio>) -> &'a str {
     match before.filter(keeps) {
         Some(before) => &before.proto,
         None if local.srtp == SrtpPolicy::Required && local.dtls.is_some() => "UDP/TLS/RTP/SAVPF",
+        None if local.srtp == SrtpPolicy::Required && local.feedback.profile => "RTP/SAVPF",
         None if local.srtp == SrtpPolicy::Required => "RTP/SAVP",
+        None if local.feedback.profile => "RTP/AVPF",
         None => "RTP/AVP",
     }
 }

@@ -5,9 +5,10 @@ use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Origin, Session
 use super::crypto::CryptoLine;
 use super::dtls::OurDtls;
 use super::error::SdpError;
+use super::feedback::Feedback;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
 use super::ice;
-use super::{Direction, LocalIce, LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
+use super::{Direction, LocalIce, LocalMedia, LocalStream, MAX_STREAMS, NegotiatedExtensions, SrtpPolicy};
 use crate::registry::is_token;
 
 /// What our `m=audio` line says besides the address.
@@ -23,6 +24,9 @@ pub(super) struct OurAudio<'a> {
     pub(super) crypto: &'a [CryptoLine],
     pub(super) dtls: Option<OurDtls<'a>>,
     pub(super) ice: Option<&'a LocalIce>,
+    pub(super) extensions: NegotiatedExtensions,
+    pub(super) feedback: Feedback,
+    pub(super) reduced_size: bool,
 }
 
 /// What a section says of the way that packets take (RFC 9143, 7.1.3).
@@ -147,12 +151,17 @@ pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_
     if stream.voip_metrics {
         push("rtcp-xr", "voip-metrics".into());
     }
+    attributes.extend(ours.feedback.lines());
+    attributes.extend(ours.extensions.lines(ours.direction));
     attributes.extend(ours.ice.filter(|_| tagged).into_iter().flat_map(ice::of_section));
     if ours.carries == Carries::Nothing {
         attributes.push(Attribute::new("bundle-only"));
     }
     if ours.rtcp_mux && tagged {
         attributes.push(Attribute::new("rtcp-mux"));
+    }
+    if ours.reduced_size && tagged {
+        attributes.push(Attribute::new("rtcp-rsize"));
     }
     attributes.push(Attribute::new(ours.direction.name()));
     Media {

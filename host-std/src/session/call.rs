@@ -41,7 +41,7 @@ use super::keys::OwnKeys;
 use super::metering::Meters;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Missed, Transmit};
 use super::own::BoxedGuard;
-use super::stream::{Sound, Stream};
+use super::stream::{Contributors, Sound, Stream};
 use super::tap::Tap;
 use super::tones::{self, CallTone};
 use super::transport::Transport;
@@ -320,6 +320,15 @@ impl Call {
     pub fn hear_activity(&mut self, stream: usize, activity: Option<Activity>) {
         if let Some(stream) = self.streams.get_mut(stream).and_then(Option::as_mut) {
             stream.hear_activity(activity);
+        }
+    }
+
+    /// Who is in the sound that the stream with this number captures from now on, and how loud each of them is: what a mixer
+    /// tells those who hear it (RFC 6465), where they take it ([`takes_contributors`](Self::takes_contributors)). Elsewhere
+    /// nothing is said of them.
+    pub fn set_contributors(&mut self, stream: usize, contributors: &Contributors) {
+        if let Some(stream) = self.streams.get_mut(stream).and_then(Option::as_mut) {
+            stream.set_contributors(contributors);
         }
     }
 

@@ -26,7 +26,9 @@ use super::own::{OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 use super::stream::{self, MAX_SOURCES, PACKET_BYTES, Sound};
 use super::{CallError, Latching};
 use crate::registry::{CodecFormat, Registry};
-use crate::sdp::{self, CryptoSuite, DEFAULT_MTU, LocalMedia, LocalStream, SrtpPolicy};
+use crate::sdp::{
+    self, CryptoSuite, DEFAULT_MTU, ExtensionOptions, FeedbackOptions, LocalMedia, LocalStream, SrtpPolicy,
+};
 
 /// The random names and numbers of one side of a call (RFC 3550 5.1: SSRC, first sequence number and timestamp).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -218,6 +220,9 @@ pub struct CallConfig {
     /// Each costs the codec's bit rate once more; what is lost alone is heard all the same, a packet later. Payloads of
     /// more than 1023 bytes are never repeated.
     pub redundancy: u8,
+    /// Whether packets repeat others only while the other side's reports tell of losses: from the first of 1 % on until half a
+    /// minute has passed without any.
+    pub redundancy_on_loss: bool,
     /// The packet length we ask for, in ms.
     pub ptime_ms: u32,
     /// The most bytes of an IP packet that we send, its headers included, from [`MIN_MTU`](crate::sdp::MIN_MTU) on; 1,200
@@ -234,6 +239,11 @@ pub struct CallConfig {
     pub certificate: Option<Certificate>,
     /// Which suites are offered and taken, and on what terms.
     pub srtp_options: SrtpOptions,
+    /// Which RTP header extensions are offered and taken: levels, names of streams, numbers. By default an offer with DTLS
+    /// has what browsers have, a plain one nothing more than before, and an answer takes what is offered.
+    pub extensions: ExtensionOptions,
+    /// Which RTCP feedback is offered and taken; by default with DTLS only.
+    pub feedback: FeedbackOptions,
     /// ICE: which addresses are used is found out by checks, where the other side speaks it too. It needs `rtcp_mux`, and is
     /// off with a `path` of your own.
     #[cfg(feature = "ice")]
@@ -318,6 +328,7 @@ impl CallConfig {
             digits_as_tones: true,
             progress_tones: None,
             redundancy: 0,
+            redundancy_on_loss: false,
             ptime_ms: 20,
             mtu: DEFAULT_MTU,
             srtp: SrtpPolicy::Required,
@@ -326,6 +337,8 @@ impl CallConfig {
             #[cfg(feature = "dtls")]
             certificate: None,
             srtp_options: SrtpOptions::default(),
+            extensions: ExtensionOptions::default(),
+            feedback: FeedbackOptions::default(),
             #[cfg(feature = "ice")]
             ice: IceConfig::default(),
             latching: Latching::default(),
@@ -369,6 +382,7 @@ impl CallConfig {
             digits_as_tones,
             progress_tones,
             redundancy,
+            redundancy_on_loss,
             ptime_ms,
             mtu,
             srtp,
@@ -378,6 +392,8 @@ impl CallConfig {
             certificate,
             // Those the keys are made by.
             srtp_options: _,
+            extensions,
+            feedback,
             // Its candidates are looked for by what has it.
             #[cfg(feature = "ice")]
                 ice: _,
@@ -418,6 +434,8 @@ impl CallConfig {
             mtu,
             srtp,
             session,
+            extensions,
+            feedback,
             streams: Vec::new(),
             ..LocalMedia::default()
         };
@@ -445,6 +463,7 @@ impl CallConfig {
             digits_as_tones,
             progress_tones,
             redundancy,
+            redundancy_on_loss,
             ptime_ms,
             latching,
             path,
@@ -483,6 +502,7 @@ pub(super) struct Settings {
     pub(super) digits_as_tones: bool,
     pub(super) progress_tones: Option<&'static Country>,
     redundancy: u8,
+    pub(super) redundancy_on_loss: bool,
     ptime_ms: u32,
     pub(super) latching: Latching,
     pub(super) path: Option<OwnPath>,

@@ -78,7 +78,7 @@ pub use own::{
 };
 #[cfg(feature = "replay")]
 pub(crate) use stream::Converted;
-pub use stream::{MAX_SOURCES, PACKET_BYTES, SourceStats, impairment};
+pub use stream::{Contributors, MAX_SOURCES, PACKET_BYTES, SourceStats, impairment};
 pub use tap::{Tap, Way};
 pub use tones::{CallTone, SendToneError, SentTone};
 pub use transport::{Claim, Latching, Path};

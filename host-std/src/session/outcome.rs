@@ -9,6 +9,7 @@ use dsp_core::guard::srtp::{KeyError, SrtpProfile};
 use dsp_core::process::resample::ResampleError;
 use dsp_core::quality::BurstStats;
 use dsp_core::receive::{self, DelayChoice, ReceiveError, Received, ReceiverStats};
+use dsp_core::rtcp::transport::FeedbackStats;
 use dsp_core::send::{PacketLengthError, SendStats};
 use dsp_core::streams::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
@@ -458,6 +459,12 @@ pub struct CallStats {
     pub directions: Directions,
     /// The first stream's sound in levels and faults; `None` without [`CallConfig::metering`](super::CallConfig::metering).
     pub sound: Option<CallSound>,
+    /// Packets of ours that the other side asked for again (generic NACK): nothing is sent again.
+    pub nacked: u32,
+    /// The bit rate in bit/s that the other side last said it can take (REMB).
+    pub remote_maximum_bps: Option<u64>,
+    /// What became of our packets by transport-wide feedback; `None` where that was not agreed on.
+    pub feedback: Option<FeedbackStats>,
     /// The connectivity checks; `None` without ICE.
     pub ice: Option<IceStats>,
 }

@@ -3,6 +3,7 @@
 mod digits;
 mod dtls;
 mod fates;
+mod feedback;
 mod goodbye;
 mod ice;
 mod ice_net;
@@ -14,6 +15,7 @@ mod own_media;
 mod own_parts;
 mod redundancy;
 mod renegotiate;
+mod repeats;
 mod stereo;
 mod stream_orders;
 mod stream_pairs;

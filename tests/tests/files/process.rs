@@ -171,6 +171,26 @@ fn the_echo_is_cancelled_at_each_rate_and_the_near_end_stays() {
 }
 
 #[test]
+fn a_late_echo_is_muted_before_its_delay_is_sure() {
+    let folder = folder("process-late");
+    let (mut far, rate, _) = sound(asset("woman.wav"));
+    far.truncate(2 * rate as usize);
+    // The room's 20 ms and 330 more.
+    let mut heard = echo(&far, rate);
+    heard.splice(0..0, std::iter::repeat_n(0, rate as usize * 33 / 100));
+    heard.truncate(far.len());
+    fs::write(folder.join("far.wav"), to_wav(&far, rate, 1)).unwrap();
+    fs::write(folder.join("mic.wav"), to_wav(&heard, rate, 1)).unwrap();
+    run(&folder, &["--aec", "--far", "far.wav", "mic.wav", "out.wav"]).success();
+    let (out, _, _) = sound(folder.join("out.wav"));
+    let energy = |pcm: &[i16]| pcm.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() + 1.0;
+    let stretch = rate as usize * 8 / 10..rate as usize * 12 / 10;
+    let erle = 10.0 * (energy(&heard[stretch.clone()]) / energy(&out[stretch])).log10();
+    assert!(erle > 25.0, "{erle}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn the_high_pass_takes_rumble_and_leaves_the_voice() {
     let folder = folder("process-hpf");
     let turn = std::f64::consts::TAU / 16_000.0;

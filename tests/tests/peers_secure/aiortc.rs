@@ -42,6 +42,10 @@ fn aiortc(offers: bool, codec: &str, ice: &str) {
     let theirs = phone.wait(LIMIT);
     println!("{ended:?}\n{theirs:?}");
     told(&ended, &["keys by DTLS", "protection  SRTP, ", "ice         connected"]);
+    // It has levels and names of streams, and no feedback on all packets: what an answer has is what is in common.
+    let answer = fs::read_to_string(folder.join(if offers { "theirs.sdp" } else { "ours.sdp" })).unwrap();
+    assert!(answer.contains("urn:ietf:params:rtp-hdrext:ssrc-audio-level"), "{answer}");
+    assert!(!answer.contains("transport-cc") && !answer.contains("abs-send-time"), "{answer}");
     let (heard, its) =
         (tenths_with(&folder.join("heard.wav"), THEIRS), tenths_with(&folder.join("peer-heard.wav"), OURS));
     let roles = if offers { "answers" } else { "offers" };
