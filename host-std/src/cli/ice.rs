@@ -54,7 +54,7 @@ pub(super) struct IceArgs {
     #[arg(help_heading = "Network", long, value_delimiter = ',', value_name = "HOST:PORT")]
     stun: Vec<String>,
     /// A server that passes packets on where no direct way is found (TURN), for --ice full; more than once for several.
-    /// USER[:PASSWORD]@HOST[:PORT][?transport=udp|tcp], with %XX for characters that mean something here. Without a password
+    /// `USER[:PASSWORD]@HOST[:PORT][?transport=udp|tcp]`, with %XX for characters that mean something here. Without a password
     /// it's that of the environment's MEDIA_CORE_TURN_PASSWORD, which no list of processes shows
     #[arg(help_heading = "Network", long, value_name = "SERVER")]
     turn: Vec<String>,
