@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A room of real calls over a bad network: what each caller heard beside what he should have heard.
 
-Usage: room.py [--program PROGRAM] [--callers N] [--seconds S] [--windows N] [--jobs N] [--options "..."]... [--keep DIR]
+Usage: room.py [--program PROGRAM] [--callers N] [--seconds S] [--windows N] [--jobs N] [--options "..."]... [--keep DIR [--reuse]]
 
 Callers of Opus, G.722, PCMU and PCMA with SRTP join one room in virtual time (`media-core conference --fast`), speak in turn
 with half a second of overlap, and leave again; the network loses packets both to and from the room. What a caller should
@@ -9,10 +9,11 @@ have heard (the ideal mix-minus) is the sum of what the others said at the rates
 since the delay of a live call changes. Printed for each set of options and codec of the listener:
 
 PESQ-WB (P.862.2) of 8 s windows in which all are there, mean and lowest caller, at the listener's bandwidth: so with what two codecs
-in a row take away, which the first rows show by themselves. Own voice: the
+in a row take away. Codecs alone: the same for the ideal with each talker's speech coded and decoded by his codec, and the sum by the
+listener's, without room, network or resampling: what any room could reach at best. Own voice: the
 highest correlation of what a caller said with what he heard up to a second later, over all the time, of the caller who is worst;
-beside it that with what his neighbour said, the least of all. Clicks: joins and leaves at which the mix has a steeper edge than
-anywhere within 2 s around. Delay: mean from mouth to ear of the turns. Needs the meters. Prints Markdown.
+beside it that with what his neighbour said, the least of all. Clicks: joins and leaves behind which, within 30 ms, the mix has a steeper edge
+than anywhere within 2 s around. Delay: mean from mouth to ear of the turns. Needs the meters. Prints Markdown.
 """
 import argparse, json, os, subprocess, tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,7 @@ WINDOW = 8 * FS
 # Of a turn: silence in the schedule between two of a caller's, and the part that hardly anybody else speaks in.
 ALONE = (int(0.5 * FS), int(2.5 * FS))
 LATEST = FS
-# Around a join or a leave, and what it's compared with.
+# Behind a join or a leave, which change nothing before it, and what it's compared with around.
 AT_EDGE, AROUND = int(0.03 * FS), 2 * FS
 
 
@@ -76,7 +77,9 @@ class Conference:
         stay = a.seconds - every * a.callers * 1.0
         self.all_there = (every * a.callers, stay)
         command += ["--join-every", str(every), "--stay", str(stay), *options.split()]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        if not a.reuse:
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        self.program, self.coded = a.program, {}
         report = json.load(open(os.path.join(folder, "conference.json")))
         self.callers = report["callers"]
         self.length = int(report["seconds"] * FS)
@@ -94,45 +97,71 @@ class Conference:
         whole[begin:begin + count] = x[:count]
         return whole
 
+    def through(self, codec, rate, x):
+        """Coded and decoded, at 16 kHz."""
+        with tempfile.TemporaryDirectory() as folder:
+            wav, payloads, decoded = (os.path.join(folder, name) for name in ("in.wav", "payloads", "out.wav"))
+            sf.write(wav, np.clip(to(x, FS, rate), -1, 1 - 2 ** -15), rate, "PCM_16")
+            options = ["--codec", codec] + (["--rate", str(rate), "--bitrate", "32000"] if codec == "opus" else [])
+            subprocess.run([self.program, "encode", *options, wav, payloads], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run([self.program, "decode", *options[:4], payloads, decoded], check=True, stdout=subprocess.DEVNULL)
+            y, rate = sf.read(decoded)
+        y = to(y, rate, FS)
+        # Its filters' delay; Opus' is not in its file.
+        y = y[22:] if codec == "g722" else y
+        return np.pad(y, (0, FS))[:len(x)]
+
+    def codecs_alone(self):
+        """What each said, by his codec."""
+        for talker, caller in enumerate(self.callers):
+            if talker not in self.coded:
+                self.coded[talker] = self.through(caller["codec"], self.rates[talker], self.said[talker])
+        return [self.coded[talker] for talker in range(len(self.callers))]
+
     def ideal(self, listener, heard):
-        """What he should have heard, and the delays of the turns in s."""
-        mix, delays = np.zeros(len(heard)), []
+        """What he should have heard, the same with the talkers' codecs, and the delays of the turns in s."""
+        mix, coded_mix, delays = np.zeros(len(heard)), np.zeros(len(heard)), []
+        coded = self.codecs_alone()
         caller = self.callers[listener]
         joined, left = int(caller["joined_ms"] * FS / 1000), int((caller["left_ms"] or 1e9) * FS / 1000)
         for talker, said in enumerate(self.said):
             for begin, end in self.turns[talker]:
-                if talker == listener or begin < joined or end > left:
+                # Of a turn in which he came or went he heard a part.
+                begin, end = max(begin, joined), min(end, left)
+                if talker == listener or begin >= end:
                     continue
                 first, last = begin + ALONE[0], min(begin + ALONE[1], end)
-                if last - first < FS // 2 or last + LATEST > len(heard):
-                    continue
-                lag, similar = best_lag(said[first:last], heard[first:last + LATEST])
-                if similar < 0.3:
-                    # Nobody to be heard: the delay of the turn before.
-                    lag = int(delays[-1] * FS) if delays else 0
-                delays.append(lag / FS)
-                until = min(end + lag, len(mix))
-                mix[begin + lag:until] += said[begin:until - lag]
-        return mix, delays
+                lag = int(delays[-1] * FS) if delays else 0
+                if last - first >= FS // 2 and last + LATEST <= len(heard):
+                    found, similar = best_lag(said[first:last], heard[first:last + LATEST])
+                    # Else nobody is to be heard, and the delay is that of the turn before.
+                    lag = found if similar >= 0.3 else lag
+                    delays.append(lag / FS)
+                until = min(end + lag, left, len(mix))
+                mix[begin + lag:until] += said[begin:max(until - lag, begin)]
+                coded_mix[begin + lag:until] += coded[talker][begin:max(until - lag, begin)]
+        return mix, coded_mix, delays
 
     def score(self, listener, windows):
-        """PESQ-WB, likeness to oneself and to the neighbour, mean delay and loss, for one listener."""
+        """PESQ-WB, likeness to oneself and to the neighbour, mean delay, loss and the codecs' PESQ-WB, for one listener."""
         caller = self.callers[listener]
         heard = self.sound(caller["heard"], caller)
-        mix, delays = self.ideal(listener, heard)
+        mix, coded, delays = self.ideal(listener, heard)
+        coded = self.through(caller["codec"], self.rates[listener], coded)
         if self.rates[listener] < FS:
             mix = to(to(mix, FS, self.rates[listener]), self.rates[listener], FS)[:len(heard)]
         first, last = (int(t * FS) for t in self.all_there)
         starts = np.linspace(first, last - WINDOW, windows).astype(int)
-        scores = []
+        scores, best = [], []
         for at in starts:
             ideal = mix[at:at + WINDOW]
             if np.sum(ideal ** 2) > 1e-3:
                 scores.append(pesq(FS, ideal, heard[at:at + WINDOW], "wb"))
+                best.append(pesq(FS, ideal, coded[at:at + WINDOW], "wb"))
         # Each of the others as alike as he can be: the neighbour speaks as long.
         neighbour = (listener + 1) % len(self.callers)
         alike = [best_lag(self.said[who][:-LATEST], heard)[1] for who in (listener, neighbour)]
-        return np.mean(scores), alike[0], alike[1], np.mean(delays), caller["packets_lost"] / max(caller["packets_received"], 1)
+        return np.mean(scores), alike[0], alike[1], np.mean(delays), caller["packets_lost"] / max(caller["packets_received"], 1), np.mean(best)
 
     def clicks(self):
         """Joins and leaves, and those of them that are heard as a click in the mix."""
@@ -143,7 +172,7 @@ class Conference:
         for ms in events:
             at = int(ms * FS / 1000)
             around = np.concatenate([edge[max(at - AROUND, 0):max(at - AT_EDGE, 0)], edge[at + AT_EDGE:at + AROUND]])
-            here = edge[max(at - AT_EDGE, 0):at + AT_EDGE]
+            here = edge[at:at + AT_EDGE]
             clicks += len(here) > 0 and len(around) > 0 and here.max() > max(around.max(), 2 / 32768)
         return len(events), clicks
 
@@ -157,21 +186,24 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--options", action="append", help="of the program; a row of its own each time")
     parser.add_argument("--keep", help="leave the files of the last run here")
+    parser.add_argument("--reuse", action="store_true", help="score what --keep left of a run with the same settings")
     a = parser.parse_args()
-    usual = ["", "--loss 2 --jitter 10", "--loss 2 --jitter 10 --red 1"]
-    print("| network | listeners | PESQ-WB: mean / lowest | own voice / neighbour's | lost | delay | joins and leaves / clicks |\n|---|---|---|---|---|---|---|")
+    usual = ["", "--loss 2 --jitter 10", "--loss 2 --jitter 10 --red 0"]
+    print("| network | listeners | PESQ-WB: mean / lowest | codecs alone | own voice / neighbour's | lost | delay | joins and leaves / clicks |\n|---|---|---|---|---|---|---|---|")
     for options in a.options or usual:
         with tempfile.TemporaryDirectory() as temporary:
             folder = a.keep or temporary
             os.makedirs(folder, exist_ok=True)
             conference = Conference(a, options, folder)
             events, clicks = conference.clicks()
+            # Once, before all ask for it.
+            conference.codecs_alone()
             with ThreadPoolExecutor(a.jobs) as pool:
                 rows = list(pool.map(lambda n: conference.score(n, a.windows), range(a.callers)))
             codecs = [caller["codec"] for caller in conference.callers]
             for codec in [*dict.fromkeys(codecs), "all"]:
                 part = np.array([row for row, own in zip(rows, codecs) if codec in (own, "all")])
-                print(f"| {options.strip() or 'perfect'} | {codec} | {part[:, 0].mean():.2f} / {part[:, 0].min():.2f} | {part[:, 1].max():.3f} / {part[:, 2].min():.3f} "
+                print(f"| {options.strip() or 'perfect'} | {codec} | {part[:, 0].mean():.2f} / {part[:, 0].min():.2f} | {part[:, 5].mean():.2f} | {part[:, 1].max():.3f} / {part[:, 2].min():.3f} "
                       f"| {100 * part[:, 4].mean():.1f} % | {1000 * part[:, 3].mean():.0f} ms | {events} / {clicks} |", flush=True)
 
 

@@ -28,10 +28,11 @@ use host_std::sdp::{CryptoSuite, Direction, ExtensionOptions, FeedbackOptions};
 use host_std::session::{
     Call, CallConfig, CaptureConfig, Channel, Contributors, EchoSettings, HostFront, IceConfig, IceMode, Identity,
     Incoming, OwnBlock, OwnDecoders, OwnDetector, OwnStrategy, PACKET_BYTES, SrtpOptions, Tap, ToneDetection, Transmit,
-    Way,
+    TurnServer, TurnTransport, Way,
 };
 use host_std::simulate::netsim::{Network, NetworkConfig};
 use media_core_tests::road::babble;
+use media_core_tests::turn_server::{PASSWORD, Passed, TurnModel, USER};
 
 /// Counts what each thread allocates: tests run side by side.
 struct Counting;
@@ -471,6 +472,72 @@ fn between_connectivity_checks_nothing_is_allocated() {
     assert!(packets > 5_900 && (40..=70).contains(&checks), "{packets} {checks}");
     let bound = 40 * checks;
     assert!(of_checks > 0 && of_checks <= bound, "{of_checks} of {checks} checks");
+}
+
+/// As above, through a TURN server: what is asked of it may allocate, and no packet.
+#[test]
+fn through_a_turn_server_packets_allocate_nothing() {
+    let server: SocketAddr = "198.51.100.7:3478".parse().unwrap();
+    let mut model = TurnModel::new(server);
+    let mut calls = [0, 1].map(|side| {
+        let base = CallConfig::with_identity(ADDRESSES[side].port(), Identity::seeded(side as u64 + 50));
+        let mut ice = IceConfig { mode: IceMode::Full, ..IceConfig::default() };
+        if side == 0 {
+            ice.relay_only = true;
+            let (user, password) = (USER.into(), PASSWORD.into());
+            ice.turn.push(TurnServer { address: server, transport: TurnTransport::Udp, user, password });
+        }
+        Call::new(CallConfig { codecs: vec![CodecFormat::pcmu()], ice, ..base }).unwrap()
+    });
+    let (mut pcm, mut datagram, mut now) = ([0; 80], [0; 1_500], Instant::ZERO);
+    let (mut packets, mut of_server) = (0, 0u64);
+    for tick in 0..35_000u32 {
+        if tick == 100 {
+            let offer = calls[0].offer().unwrap();
+            let answer = calls[1].answer(now, &offer).unwrap();
+            calls[0].accept(now, &answer).unwrap();
+        }
+        for side in 0..2 {
+            let before = ALLOCATIONS.get();
+            calls[side].play(now, &mut pcm);
+            pcm.iter_mut().zip(0..).for_each(|(sample, n)| *sample = (n * 311 + tick as i32 % 97) as i16);
+            calls[side].capture(now, &pcm);
+            let mut of_packets = ALLOCATIONS.get() - before;
+            loop {
+                let before = ALLOCATIONS.get();
+                let sent = calls[side].transmit(now, &mut datagram);
+                let allocated = ALLOCATIONS.get() - before;
+                let Some(transmit) = sent else { break };
+                let bytes = &datagram[..transmit.len];
+                // Sound has a channel on one side, and none on the other.
+                let inner = if bytes[0] & 0xc0 == 0x40 { &bytes[4..] } else { bytes };
+                let is_packet = DatagramKind::of(inner) != DatagramKind::Stun;
+                let from = ADDRESSES[side];
+                let passed = match model.take_for_relayed(now, from, transmit.to, bytes) {
+                    _ if transmit.to == server => model.take(now, from, bytes),
+                    Some(passed) => passed,
+                    None => panic!("a direct way: {transmit:?}"),
+                };
+                let mut received = 0;
+                for Passed { from, to, mut bytes } in passed {
+                    let Some(to) = ADDRESSES.iter().position(|own| *own == to) else { continue };
+                    let before = ALLOCATIONS.get();
+                    calls[to].receive(now, Channel::Rtp, from, &mut bytes);
+                    received += ALLOCATIONS.get() - before;
+                }
+                if is_packet {
+                    of_packets += allocated + received;
+                    packets += u32::from(tick >= 1_000);
+                } else {
+                    of_server += allocated + received;
+                }
+            }
+            assert!(tick < 1_000 || of_packets == 0, "tick {tick} of side {side}: {of_packets}");
+        }
+        now += Duration::from_millis(10);
+    }
+    println!("{packets} packets: none; checks, and questions to the server: {of_server} allocations");
+    assert!(packets > 33_900 && model.count(8)[0] >= 2 && model.by_indication < 20, "{packets} {:?}", model.count(8));
 }
 
 #[test]

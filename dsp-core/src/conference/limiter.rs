@@ -10,6 +10,8 @@
 //!
 //! One gain for all keeps the balance of the voices the same for everybody, and costs one computation a frame.
 
+use super::sum::{Sum, TILE};
+
 /// Where limiting begins: -1 dBov.
 pub(super) const THRESHOLD: i32 = 29_204;
 /// What the curve has between the threshold and full scale.
@@ -35,13 +37,6 @@ pub struct LimiterStats {
     pub bent_frames: u64,
 }
 
-/// A part of a frame in which all sums are shifted by the same number of bits, so that they fit 16.
-#[derive(Clone, Copy, Debug, Default)]
-struct Run {
-    samples: usize,
-    shift: u8,
-}
-
 /// The plan of one frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limiter<const SAMPLES: usize> {
@@ -58,11 +53,12 @@ pub(super) struct Limiter<const SAMPLES: usize> {
     bent: usize,
     bent_gain: u32,
     bent_step: i32,
-    /// What comes after them.
-    runs: [Run; PIECES],
-    /// The sum shifted by `shift` of its run, its lower 16 bits; and the gain of each sample times 2^`shift`, in 2^-14.
+    /// What comes after them: the sum with its gain, rounded down, its lower 16 bits (at rest: the sum's); and the gain of each
+    /// sample in 2^-16, less 1 from a half on, which its sign then says.
     sum: [i16; SAMPLES],
     gains: [i16; SAMPLES],
+    /// Whether all of these gains are below a half.
+    low: bool,
     /// The lowest gain of the frame.
     lowest: u32,
     stats: LimiterStats,
@@ -76,16 +72,16 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
         Self {
             gain: UNITY,
             hold: 0,
-            piece_samples: frame_samples.div_ceil(PIECES).max((sample_rate_hz / 1_000) as usize),
+            piece_samples: frame_samples.div_ceil(PIECES).max((sample_rate_hz / 1_000) as usize).next_multiple_of(TILE),
             hold_samples: sample_rate_hz / 1_000 * HOLD_MS,
             release_samples: sample_rate_hz / 1_000 * RELEASE_MS,
             working: false,
             bent: 0,
             bent_gain: UNITY,
             bent_step: 0,
-            runs: [Run::default(); PIECES],
             sum: [0; SAMPLES],
             gains: [0; SAMPLES],
+            low: false,
             lowest: UNITY,
             stats: LimiterStats::default(),
         }
@@ -99,9 +95,9 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
     }
 
     /// Plans the gain of a frame by its sum, and by the highest and lowest sample of its ports.
-    pub(super) fn plan(&mut self, sum: &[i32], highest: &[i16], lowest: &[i16]) {
-        // In one go: pieces are short, and at rest nobody needs them.
-        self.working = self.gain != UNITY || peak(sum, highest, lowest) > THRESHOLD as u32;
+    pub(super) fn plan(&mut self, frame: &Sum<SAMPLES>, samples: usize) {
+        let (sum, highest, lowest) = (&frame.sum[..samples], &frame.highest[..samples], &frame.lowest[..samples]);
+        self.working = !self.fits(sum, highest, lowest) || self.gain != UNITY;
         self.lowest = UNITY;
         if self.working {
             let mut peaks = [0u32; PIECES];
@@ -115,6 +111,18 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
         }
     }
 
+    /// Whether what anybody hears is below the threshold; then the sum is in `self.sum`. In 16 bits, for vectors: a difference
+    /// that saturates is beyond the threshold in any case.
+    fn fits(&mut self, sum: &[i32], highest: &[i16], lowest: &[i16]) -> bool {
+        let (mut up, mut down) = (0, 0);
+        for (((to, &sum), &high), &low) in self.sum.iter_mut().zip(sum).zip(highest).zip(lowest) {
+            *to = sum.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+            up = to.saturating_sub(low).max(up);
+            down = to.saturating_sub(high).min(down);
+        }
+        up.unsigned_abs().max(down.unsigned_abs()) <= THRESHOLD as u16
+    }
+
     /// Plans a frame in which the gain is not 0 dB throughout.
     fn descend(&mut self, peaks: &[u32; PIECES], sum: &[i32]) {
         let samples = sum.len();
@@ -123,15 +131,16 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
             Some(&peak) if peak > THRESHOLD as u32 => (((THRESHOLD as u64) << 30) / u64::from(peak)) as u32,
             _ => UNITY,
         };
+        let mut next = needed(0);
         self.bent = 0;
-        self.runs = [Run::default(); PIECES];
-        let mut run = 0;
         for piece in 0..pieces {
             let first = piece * self.piece_samples;
             let count = self.piece_samples.min(samples - first);
-            let (from, need) = (self.gain, needed(piece));
-            let to = self.next_gain(from, need, needed(piece + 1), count as u32);
-            let step = (to as i32 - from as i32) / count as i32;
+            let (from, need) = (self.gain, next);
+            next = needed(piece + 1);
+            let to = self.next_gain(from, need, next, count as u32);
+            // A division is slow, and held gains are usual.
+            let step = if to == from { 0 } else { (to as i32 - from as i32) / count as i32 };
             (self.gain, self.lowest) = (to, self.lowest.min(to));
             // The first piece alone can begin with a gain that is too high for it.
             if from > need {
@@ -139,22 +148,21 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
                 self.stats.bent_frames += 1;
                 continue;
             }
-            let shift = (from.max(to).leading_zeros() - 1) as u8;
-            if self.runs[run].samples != 0 && self.runs[run].shift != shift {
-                run += 1;
-            }
-            self.runs[run] = Run { samples: self.runs[run].samples + count, shift };
-            let mut gain = from as i32;
-            let piece = first..first + count;
-            let plan = self.gains[piece.clone()].iter_mut().zip(&mut self.sum[piece.clone()]);
-            for ((gain_q14, shifted), &sum) in plan.zip(&sum[piece]) {
-                gain += step;
-                // 1 to 2. What it multiplies is then within 16 bits, for the product of both is below the threshold; so its
-                // terms may wrap.
-                *gain_q14 = (gain >> (16 - u32::from(shift))) as i16;
-                *shifted = (sum >> shift) as i16;
+            let gains = &mut self.gains[first..first + count];
+            if step == 0 {
+                gains.fill(gain_q16(from));
+            } else {
+                gains.iter_mut().zip(1..).for_each(|(gain, n)| *gain = gain_q16((from as i32 + n * step) as u32));
             }
         }
+        let mut signs = 0;
+        for ((limited, &sum), &gain_q16) in self.sum.iter_mut().zip(sum).zip(&self.gains) {
+            signs |= gain_q16;
+            // In two halves of 16 bits, as vectors do it.
+            let lower = (u32::from(sum as u16) * u32::from(gain_q16 as u16)) >> 16;
+            *limited = ((sum >> 16) as i16).wrapping_mul(gain_q16).wrapping_add(lower as i16);
+        }
+        self.low = signs >= 0;
     }
 
     /// The gain at the end of a piece that needs `need`, before one that needs `next`.
@@ -178,7 +186,7 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
         if self.working {
             return self.limited(sum, &Self::SILENCE[..sum.len()], out);
         }
-        out.iter_mut().zip(sum).for_each(|(out, &sum)| *out = saturated(sum));
+        out.copy_from_slice(&self.sum[..sum.len()]);
     }
 
     /// Writes the sum without `own`.
@@ -186,8 +194,9 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
         if self.working {
             return self.limited(sum, own, out);
         }
-        for ((out, &sum), &own) in out.iter_mut().zip(sum).zip(own) {
-            *out = saturated(sum - i32::from(own));
+        // All that anybody hears is below the threshold, the sum too, and so fits 16 bits.
+        for ((out, &sum), &own) in out.iter_mut().zip(&self.sum[..sum.len()]).zip(own) {
+            *out = sum.wrapping_sub(own);
         }
     }
 
@@ -199,33 +208,47 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
             gain = gain.wrapping_add_signed(self.bent_step);
             *out = bent((i64::from(sum - i32::from(own)) * i64::from(gain)) >> 30);
         }
-        let mut at = now.len();
-        for run in self.runs.iter().filter(|run| run.samples != 0) {
-            let end = (at + run.samples).min(sum.len());
-            let planned = self.sum[at..end].iter().zip(&self.gains[at..end]);
-            for ((out, (&sum, &gain_q14)), &own) in later[at - now.len()..].iter_mut().zip(planned).zip(&own[at..end]) {
-                let others = sum.wrapping_sub(own >> run.shift);
-                *out = saturated((i32::from(others) * i32::from(gain_q14) + (1 << 13)) >> 14);
+        // The sum and one's own are both rounded down, so their difference has the sign of the exact one and is off by less than
+        // 1. It is below the threshold, so it fits 16 bits although its terms may not.
+        let from = now.len()..sum.len();
+        let planned = self.sum[from.clone()].iter().zip(&self.gains[from.clone()]);
+        let frames = later.iter_mut().zip(planned).zip(&own[from]);
+        let upper = |own: i16, gain_q16: i16| ((i32::from(own) * i32::from(gain_q16)) >> 16) as i16;
+        if self.low {
+            for ((out, (&sum, &gain_q16)), &own) in frames {
+                *out = sum.wrapping_sub(upper(own, gain_q16));
             }
-            at = end;
+        } else {
+            for ((out, (&sum, &gain_q16)), &own) in frames {
+                *out = sum.wrapping_sub(upper(own, gain_q16)).wrapping_sub(own & (gain_q16 >> 15));
+            }
         }
     }
+}
+
+/// A gain of 2^-30 in 2^-16. 1 itself is a 65,536th less.
+#[inline]
+fn gain_q16(gain_q30: u32) -> i16 {
+    (gain_q30 >> 14).min(0xffff) as u16 as i16
 }
 
 /// The highest magnitude that any listener could hear.
 #[inline]
 fn peak(sum: &[i32], highest: &[i16], lowest: &[i16]) -> u32 {
-    let (mut up, mut down) = (0, 0);
-    for ((&sum, &high), &low) in sum.iter().zip(highest).zip(lowest) {
-        up = (sum - i32::from(low)).max(up);
-        down = (sum - i32::from(high)).min(down);
+    let of = |sum: i32, high: i16, low: i16| (sum - i32::from(low)).max(i32::from(high) - sum);
+    let ((sums, sum), (highs, high)) = (sum.as_chunks::<TILE>(), highest.as_chunks::<TILE>());
+    let (lows, low) = lowest.as_chunks::<TILE>();
+    let mut peaks = [0; TILE];
+    for ((sum, high), low) in sums.iter().zip(highs).zip(lows) {
+        for n in 0..TILE {
+            peaks[n] = of(sum[n], high[n], low[n]).max(peaks[n]);
+        }
     }
-    up.unsigned_abs().max(down.unsigned_abs())
-}
-
-#[inline]
-fn saturated(sum: i32) -> i16 {
-    sum.clamp(i16::MIN.into(), i16::MAX.into()) as i16
+    let mut peak = peaks.iter().fold(0, |peak, &other| other.max(peak));
+    for ((&sum, &high), &low) in sum.iter().zip(high).zip(low) {
+        peak = of(sum, high, low).max(peak);
+    }
+    peak.unsigned_abs()
 }
 
 /// A sample of any height by the curve: unchanged up to the threshold, then with a slope that falls from 1 to 0.

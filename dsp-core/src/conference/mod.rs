@@ -36,12 +36,13 @@
 //! ```
 //!
 //! Delay: none. Cost: an addition and a subtraction a sample of each participant; a multiplication more where a gain is
-//! not 0 dB, and another while the limiter works. Memory: `2 * SAMPLES` + 72 bytes a participant, rounded up to 16, `12 * SAMPLES` + 376
+//! not 0 dB, and another while the limiter works. Memory: `2 * SAMPLES` + 72 bytes a participant, rounded up to 16, `12 * SAMPLES` + 128
 //! bytes for the conference; no heap. Integers only: the same bits on every target.
 
 mod floor;
 mod limiter;
 mod port;
+mod sum;
 #[cfg(test)]
 mod tests;
 
@@ -54,6 +55,7 @@ use floor::Floor;
 use limiter::Limiter;
 pub use limiter::LimiterStats;
 pub use port::{Activity, Port, PortStats, Priority};
+use sum::{GROUP, Sum};
 
 /// Settings of a [`Conference`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,20 +118,12 @@ impl fmt::Display for ConferenceError {
 
 impl core::error::Error for ConferenceError {}
 
-/// Samples that are added up for all ports before the next ones: their sums stay in registers.
-const TILE: usize = 16;
-
 /// Mixes the frames of `ports`; see the module's page.
 #[derive(Clone, Debug)]
 pub struct Conference<P: Storage<Port<SAMPLES>>, const SAMPLES: usize> {
     config: ConferenceConfig,
     ports: P,
-    /// The sum of all that are heard.
-    sum: [i32; SAMPLES],
-    /// The highest and the lowest sample of a single port, and 0: what is heard without one's own is between the sum less
-    /// the one and the sum less the other.
-    highest: [i16; SAMPLES],
-    lowest: [i16; SAMPLES],
+    sum: Sum<SAMPLES>,
     limiter: Limiter<SAMPLES>,
     floor: Floor,
 }
@@ -154,9 +148,7 @@ impl<P: Storage<Port<SAMPLES>>, const SAMPLES: usize> Conference<P, SAMPLES> {
         Ok(Self {
             config,
             ports,
-            sum: [0; SAMPLES],
-            highest: [0; SAMPLES],
-            lowest: [0; SAMPLES],
+            sum: Sum::EMPTY,
             limiter: Limiter::new(config.sample_rate_hz, config.frame_samples),
             floor: Floor::new(&config),
         })
@@ -250,44 +242,18 @@ impl<P: Storage<Port<SAMPLES>>, const SAMPLES: usize> Conference<P, SAMPLES> {
         let samples = self.config.frame_samples;
         let ports = self.ports.as_mut();
         self.floor.choose(ports);
-        for port in &mut *ports {
-            port.prepare(samples, self.config.meters);
+        for (number, group) in ports.chunks_mut(GROUP).enumerate() {
+            group.iter_mut().for_each(|port| port.prepare(samples, self.config.meters));
+            self.sum.add(group, samples, number == 0);
         }
-        let (sums, sum_rest) = self.sum[..samples].as_chunks_mut::<TILE>();
-        let (highs, high_rest) = self.highest[..samples].as_chunks_mut::<TILE>();
-        let (lows, low_rest) = self.lowest[..samples].as_chunks_mut::<TILE>();
-        let tiles = sums.len();
-        for (tile, ((sums, highs), lows)) in sums.iter_mut().zip(highs).zip(lows).enumerate() {
-            let (mut sum, mut high, mut low) = ([0; TILE], [0; TILE], [0; TILE]);
-            for port in ports.iter().filter(|port| port.in_sum) {
-                let Some(own) = port.samples.as_chunks::<TILE>().0.get(tile) else { continue };
-                for n in 0..TILE {
-                    sum[n] += i32::from(own[n]);
-                    high[n] = own[n].max(high[n]);
-                    low[n] = own[n].min(low[n]);
-                }
-            }
-            (*sums, *highs, *lows) = (sum, high, low);
-        }
-        sum_rest.fill(0);
-        high_rest.fill(0);
-        low_rest.fill(0);
-        for port in ports.iter().filter(|port| port.in_sum) {
-            let own = &port.samples[tiles * TILE..samples];
-            for (((sum, high), low), &own) in sum_rest.iter_mut().zip(&mut *high_rest).zip(&mut *low_rest).zip(own) {
-                *sum += i32::from(own);
-                *high = own.max(*high);
-                *low = own.min(*low);
-            }
-        }
-        self.limiter.plan(&self.sum[..samples], &self.highest, &self.lowest);
+        self.limiter.plan(&self.sum, samples);
     }
 
     /// Writes the sum of all participants: what a recorder or a listener without a microphone hears. `out` may be shorter than
     /// a frame.
     pub fn all(&self, out: &mut [i16]) {
         let samples = self.config.frame_samples.min(out.len());
-        self.limiter.all(&self.sum[..samples], &mut out[..samples]);
+        self.limiter.all(&self.sum.sum[..samples], &mut out[..samples]);
     }
 
     /// Writes what a participant hears: the sum of all others. `out` may be shorter than a frame.
@@ -298,7 +264,7 @@ impl<P: Storage<Port<SAMPLES>>, const SAMPLES: usize> Conference<P, SAMPLES> {
         let samples = self.config.frame_samples.min(out.len());
         let own = self.ports.as_ref().get(port).filter(|port| port.is_joined());
         let own = own.ok_or(ConferenceError::NotJoined(port))?;
-        let (sum, out) = (&self.sum[..samples], &mut out[..samples]);
+        let (sum, out) = (&self.sum.sum[..samples], &mut out[..samples]);
         if own.in_sum {
             self.limiter.others(sum, &own.samples[..samples], out);
         } else {

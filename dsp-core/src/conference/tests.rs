@@ -137,7 +137,7 @@ proptest! {
                 room.frame(port).unwrap().iter_mut().zip(samples).for_each(|(to, from)| *to = from >> quiet);
             }
             room.mix();
-            let exact: Vec<i32> = room.sum.to_vec();
+            let exact: Vec<i32> = room.sum.sum.to_vec();
             for port in 0..loud.len() {
                 let own = room.ports[port].samples;
                 for ((out, sum), own) in heard(&room, port).into_iter().zip(&exact).zip(own) {

@@ -197,7 +197,7 @@ mod tests {
                 let whole = matches!(packets[0], Packet::ReceiverReport(_));
                 left.push((now.since(START).as_millis(), whole, len));
             }
-            now = now + Duration::from_millis(1);
+            now += Duration::from_millis(1);
         }
         left
     }

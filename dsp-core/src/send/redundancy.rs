@@ -24,7 +24,7 @@ pub struct Redundancy<const BLOCKS: usize, const BYTES: usize> {
 pub type HostRedundancy = Redundancy<4, 1_023>;
 
 impl<const BLOCKS: usize, const BYTES: usize> Redundancy<BLOCKS, BYTES> {
-    /// Repeats the last `level` payloads, at most `BLOCKS`, in packets of this type.
+    /// Repeats the last `level` payloads, at most `BLOCKS`, in packets of this type; see [`Redundancy::set_level`].
     pub const fn new(payload_type: PayloadType, level: usize) -> Self {
         let level = if level > BLOCKS { BLOCKS } else { level };
         Self { payload_type, level, history: RedundancyHistory::new(), payload: [0; BYTES] }
@@ -33,6 +33,12 @@ impl<const BLOCKS: usize, const BYTES: usize> Redundancy<BLOCKS, BYTES> {
     /// How many payloads are repeated.
     pub const fn level(&self) -> usize {
         self.level
+    }
+
+    /// Repeats the last `level` payloads from the next packet on, at most `BLOCKS`. 0: packets go as they are, in their own
+    /// type, and what they carry is kept for later ones.
+    pub const fn set_level(&mut self, level: usize) {
+        self.level = if level > BLOCKS { BLOCKS } else { level };
     }
 
     /// The payload type of the packets.
@@ -59,8 +65,8 @@ impl<const BLOCKS: usize, const BYTES: usize> Redundancy<BLOCKS, BYTES> {
         };
         copy.copy_from_slice(&datagram[alone..][..payload]);
         let (own_type, timestamp) = (header.payload_type, header.timestamp);
-        if alone + 1 + payload > datagram.len() {
-            // No room even for the header of the payload itself: it goes as it is.
+        if self.level == 0 || alone + 1 + payload > datagram.len() {
+            // Nothing is to be repeated, or there is no room even for the header of the payload itself: it goes as it is.
             self.history.push(own_type, timestamp, copy);
             return Ok((alone, payload));
         }

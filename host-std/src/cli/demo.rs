@@ -17,7 +17,7 @@ use host_std::record::call::{CallRecorder, side_report};
 use host_std::record::echo::OwnVoice;
 use host_std::record::keys::{self, KeyLine};
 use host_std::record::pcap::PcapWriter;
-use host_std::report::{Report, SideReport};
+use host_std::report::{KeptReport, Report, SideReport};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
 use host_std::session::{Call, CallConfig, CaptureConfig, Identity};
 use host_std::simulate::ambience::{Ambience, AmbienceError};
@@ -36,7 +36,7 @@ use super::codecs::CodecName;
 use super::digits::DigitArgs;
 use super::keep::{self, KeepArgs};
 use super::security::SrtpArgs;
-use super::settings::{self, Concealment, OpusArgs};
+use super::settings::{self, Concealment, OpusArgs, Repeated};
 use super::signals::Stop;
 use super::talk::asked_to_end;
 use super::{MAN, Outcome, WOMAN, digits, make_folder, mind, number_in, print};
@@ -113,9 +113,10 @@ pub(super) struct Args {
     /// WAV file of what A says; given a second time, of what B says [default: speech that comes with the program]
     #[arg(long, value_name = "WAV")]
     input: Vec<PathBuf>,
-    /// How many packets before it each packet repeats, against losses (RFC 2198)
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4), value_name = "PACKETS")]
-    red: u8,
+    /// How many packets before it each packet repeats, against losses (RFC 2198), 0 to 4; auto: one, while the other side tells of
+    /// losses
+    #[arg(long, default_value = "0", value_parser = Repeated::parse, value_name = "PACKETS")]
+    red: Repeated,
     #[command(flatten)]
     srtp: SrtpArgs,
     /// In real time, over real sockets (the default)
@@ -171,6 +172,7 @@ struct Run {
     seconds: f64,
     /// Why it ended by itself, if it did.
     failure: Option<String>,
+    kept: KeptReport,
 }
 
 pub(super) fn run(args: Args) -> Outcome {
@@ -249,7 +251,8 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         codecs: vec![args.codec.format(setup.rate_hz, args.channels)?],
         registry: settings::registry(setup.opus, args.concealment),
         comfort_noise: args.dtx,
-        redundancy: args.red,
+        redundancy: args.red.packets,
+        redundancy_on_loss: args.red.on_loss,
         ptime_ms: args.ptime,
         srtp: args.srtp.policy(),
         srtp_options: args.srtp.options(),
@@ -315,6 +318,7 @@ fn run_fast(
     let addresses = VIRTUAL_PORTS.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let mut simulation = VirtualTime::connect(calls, addresses, setup.network, args.drift_ppm, args.seed)?;
     make_folder(&args.out)?;
+    args.keep.check_apart(&args.out)?;
     let [a, b] = speech;
     simulation.ends[0].speech = a;
     simulation.ends[1].speech = b;
@@ -330,6 +334,7 @@ fn run_fast(
     let mut tones = args.digits.tones().into_iter().peekable();
     let (rate_hz, channels) = (simulation.ends[0].sample_rate_hz(), simulation.ends[0].channels());
     let kept = args.keep.start(&mut simulation.ends[0].call, Instant::ZERO, rate_hz, channels)?;
+    let mut watch = kept.watch();
     let mut announcements = args.keep.announcements(rate_hz, channels)?.into_iter().peekable();
     while at_ms < end_ms && !stop.asked() {
         let due = pressed.next_if(|pressed| pressed.at.as_millis() as u64 <= at_ms);
@@ -350,11 +355,12 @@ fn run_fast(
         let next = announcements.peek().map_or(next, |announcement| next.min(announcement.at.as_millis()));
         at_ms = (at_ms + 1_000).min(end_ms).min(next);
         simulation.run_until(Instant::from_millis(at_ms));
-        keep::keep_pace(kept.recorder.as_ref(), rate_hz, Duration::from_millis(at_ms));
+        kept.keep_pace(rate_hz, Duration::from_millis(at_ms));
+        watch.look();
         bar.set_position(at_ms);
     }
     bar.finish_and_clear();
-    let failure = kept.finish(args.json).err().map(|error| error.to_string());
+    let keep::Finished { report: kept, failure } = kept.finish(args.json)?;
     let mut calls = simulation.ends.map(|end| end.call);
     Ok(Run {
         recorders: calls.each_mut().map(recorder),
@@ -363,6 +369,7 @@ fn run_fast(
         unix_micros_at_zero: VIRTUAL_EPOCH_MICROS,
         seconds: at_ms as f64 / 1_000.0,
         failure,
+        kept,
     })
 }
 
@@ -392,6 +399,7 @@ async fn run_realtime(
     let answer = calls[1].answer(clock.now(), &offer)?;
     calls[0].accept(clock.now(), &answer)?;
     make_folder(&args.out)?;
+    args.keep.check_apart(&args.out)?;
     let kept = args.keep.start(&mut calls[0], clock.now(), setup.rate_hz, args.channels)?;
     let announcements = args.keep.announcements(setup.rate_hz, args.channels)?;
 
@@ -414,6 +422,7 @@ async fn run_realtime(
             drift_ppm: if side == 1 { args.drift_ppm } else { 0.0 },
             digits: None,
             tones: None,
+            turn: Vec::new(),
             time_limit: Some(StdDuration::from_secs_f64(args.seconds)),
         };
         runs.push(tokio::spawn(driver.run(from_user, status)));
@@ -439,6 +448,7 @@ async fn run_realtime(
     args.digits.schedule_tones(&hang_ups[0], "\n");
     let pressing = tokio::spawn(digits::press(pressed, hang_ups[0].clone(), "\n"));
     let announcing = tokio::spawn(keep::announce_all(announcements, hang_ups[0].clone()));
+    let watching = tokio::spawn(kept.watch().keep_looking());
     let hang_up = hang_ups.clone();
     let interrupt = tokio::spawn(async move {
         asked_to_end().await;
@@ -451,7 +461,8 @@ async fn run_realtime(
     interrupt.abort();
     pressing.abort();
     announcing.abort();
-    let recorded = kept.finish(args.json).err().map(|error| error.to_string());
+    watching.abort();
+    let keep::Finished { report: kept, failure: recorded } = kept.finish(args.json)?;
     let seconds = (clock.now().since(begin).as_micros() as f64 / 1e6).min(args.seconds);
     proxy.abort();
     bar.finish_and_clear();
@@ -466,7 +477,7 @@ async fn run_realtime(
             let failure = failure.or(recorded);
             let mut calls = [a.call, b.call];
             let recorders = calls.each_mut().map(recorder);
-            Ok(Run { calls, recorders, addresses, unix_micros_at_zero, seconds, failure })
+            Ok(Run { calls, recorders, addresses, unix_micros_at_zero, seconds, failure, kept })
         }
         _ => Err("a call ended in a panic: this is a bug".into()),
     }
@@ -542,6 +553,7 @@ fn write_results(args: &Args, setup: &Setup, run: &Run, speech: &[Vec<i16>; 2]) 
         seed: Some(args.seed),
         duration_s: run.seconds,
         sides: sides.into(),
+        kept: run.kept.clone(),
     };
     report.write(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
     Ok(report)
@@ -615,7 +627,7 @@ fn settings(args: &Args, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String
         ("packet length", format!("{ptime_ms} ms")),
         ("concealment", if own { "the codec's own".into() } else { "from the waveform".into() }),
         ("silence", if args.dtx { "not sent".into() } else { "sent".into() }),
-        ("redundancy", format!("{} packets", args.red)),
+        ("redundancy", args.red.to_string()),
         ("protection", args.srtp.words()),
         ("loss", format!("{} %", args.loss)),
         ("mean burst", format!("{} packets", args.burst)),

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration as StdDuration, SystemTime};
 
 use clap::Args as ClapArgs;
@@ -10,9 +10,10 @@ use dsp_core::time::{Duration, Instant};
 use host_std::output;
 use host_std::player::{Blend, Player};
 use host_std::record::fork::{Forked, Party, fork};
-use host_std::record::recorder::{Layout, Recorder, RecorderConfig, record_call};
+use host_std::record::recorder::{Layout, Recorder, RecorderConfig, RecorderWatch, Rotation, record_call};
 use host_std::record::rtp_fork::{RtpFork, RtpForkConfig};
 use host_std::record::siprec::RecordingMetadata;
+use host_std::report::{ForkRow, KeptReport, RecordingRow};
 use host_std::session::Call;
 use host_std::session::driver::Command;
 use host_std::wav::WavFrames;
@@ -38,17 +39,61 @@ pub(super) struct KeepArgs {
     #[arg(help_heading = "Recording", long, requires = "record")]
     tracks: bool,
     #[command(flatten)]
+    rotation: RotationArgs,
+    #[command(flatten)]
     fork: ForkArgs,
     /// Play a WAV file to the other side, beside the microphone, after so many seconds; may be given several times
     #[arg(help_heading = "Recording", long, value_parser = super::file_at, value_name = "FILE[@SECONDS]")]
     announce: Vec<(PathBuf, f64)>,
 }
 
+/// When a recording goes on in another file.
+#[derive(ClapArgs)]
+pub(super) struct RotationArgs {
+    /// With --record: begin a new file after so much sound (90s) or before it is larger than this (50MB); given twice, whichever
+    /// comes first. Files are numbered: call-001.wav
+    #[arg(help_heading = "Recording", long, requires = "record", value_parser = Limit::parse, value_name = "LIMIT")]
+    rotate: Vec<Limit>,
+}
+
+/// Of a file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Limit {
+    Sound(StdDuration),
+    Bytes(u64),
+}
+
+impl Limit {
+    fn parse(text: &str) -> Result<Self, String> {
+        let number = |text: &str, most: f64| super::number_in(text, 1.0, most);
+        if let Some(megabytes) = text.strip_suffix("MB") {
+            Ok(Self::Bytes((number(megabytes, 1e6)? * 1e6) as u64))
+        } else if let Some(seconds) = text.strip_suffix('s') {
+            Ok(Self::Sound(StdDuration::from_secs_f64(number(seconds, 86_400.0)?)))
+        } else {
+            Err("must be seconds or megabytes, such as 90s or 50MB".into())
+        }
+    }
+}
+
+impl RotationArgs {
+    pub(super) fn rotation(&self) -> Rotation {
+        let (mut after, mut bytes) = (None, None);
+        for limit in &self.rotate {
+            match *limit {
+                Limit::Sound(sound) => after = Some(after.map_or(sound, |least: StdDuration| least.min(sound))),
+                Limit::Bytes(most) => bytes = Some(bytes.map_or(most, |least: u64| least.min(most))),
+            }
+        }
+        Rotation { after, bytes }
+    }
+}
+
 /// Options of forks.
 #[derive(ClapArgs)]
 pub(super) struct ForkArgs {
     /// Send the sound to a second destination too, as plain L16: what is said to this port, what is heard to the next even
-    /// one; of a conference, the mix
+    /// one; of a conference the mix, or with --tracks each caller to every other port
     #[arg(help_heading = "Recording", long, value_parser = destination, value_name = "rtp://HOST:PORT")]
     fork: Option<SocketAddr>,
     /// With --fork: write its description here, which a receiver needs (`ffmpeg -protocol_whitelist file,udp,rtp -i FILE`)
@@ -70,35 +115,114 @@ fn destination(text: &str) -> Result<SocketAddr, String> {
 /// What is kept of a call while it runs.
 #[derive(Default)]
 pub(super) struct Kept {
-    pub(super) recorder: Option<Recorder>,
-    pub(super) fork: Option<RtpFork>,
+    pub(super) recorders: Vec<Recorder>,
+    pub(super) fork: Option<(RtpFork, ForkRow)>,
     pub(super) metadata: Option<(PathBuf, RecordingMetadata)>,
 }
 
-impl Kept {
-    /// Ends a recording and a fork, and says what came of them: an error where the recording has ended before the call.
-    pub(super) fn finish(mut self, quiet: bool) -> Outcome {
-        if let Some(fork) = self.fork.take() {
-            let status = fork.stop();
-            if status.dropped_pieces > 0 || status.refused_packets > 0 {
-                tell(&format!(
-                    "media-core: mind: of the fork {} pieces of sound were dropped, and {} packets refused\n",
-                    status.dropped_pieces, status.refused_packets
-                ));
+/// Tells once, while the call goes on, that a recording has ended before it.
+pub(super) struct Watch {
+    recordings: Vec<RecorderWatch>,
+}
+
+impl Watch {
+    /// Looks now.
+    pub(super) fn look(&mut self) {
+        self.recordings.retain(|recording| match recording.status().error {
+            Some(error) => {
+                tell(&format!("media-core: {error}; the recording has ended, the call goes on\n"));
+                false
             }
-            if !quiet {
-                print(&format!("forked: {} packets, {} pieces dropped\n", status.packets, status.dropped_pieces))?;
-            }
+            None => true,
+        });
+    }
+
+    /// Looks each second.
+    pub(super) async fn keep_looking(mut self) {
+        while !self.recordings.is_empty() {
+            tokio::time::sleep(StdDuration::from_secs(1)).await;
+            self.look();
         }
-        if let Some((path, mut metadata)) = self.metadata.take() {
-            metadata.end(SystemTime::now());
-            write(&path, &metadata.to_xml())?;
-        }
-        finish(self.recorder.take(), quiet)
     }
 }
 
-fn write(path: &std::path::Path, text: &str) -> Outcome {
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Finished {
+    pub(super) report: KeptReport,
+    /// Why a recording has ended before the call, or the metadata weren't written.
+    pub(super) failure: Option<String>,
+}
+
+impl Kept {
+    /// Who tells when a recording breaks off.
+    pub(super) fn watch(&self) -> Watch {
+        Watch { recordings: self.recorders.iter().map(Recorder::watch).collect() }
+    }
+
+    /// Waits until what virtual time has made is written, but for two seconds.
+    pub(super) fn keep_pace(&self, rate_hz: u32, at: Duration) {
+        self.recorders.iter().for_each(|recorder| keep_pace(recorder, rate_hz, at));
+    }
+
+    /// Ends recordings and forks, and says what came of them.
+    pub(super) fn finish(self, quiet: bool) -> Result<Finished, Box<dyn Error>> {
+        let mut finished = Finished::default();
+        for recorder in self.recorders {
+            let status = recorder.finish();
+            let ended_early = status.error.map(|error| error.to_string());
+            finished.failure = finished.failure.or(ended_early.clone());
+            finished.report.recordings.push(RecordingRow {
+                files: status.files.iter().map(|file| file.display().to_string()).collect(),
+                refused_samples: status.refused_samples,
+                late_samples: status.late_samples,
+                ended_early,
+            });
+        }
+        if let Some((fork, row)) = self.fork {
+            let status = fork.stop();
+            finished.report.forks.push(ForkRow {
+                packets: status.packets,
+                refused_packets: status.refused_packets,
+                dropped_pieces: status.dropped_pieces,
+                ..row
+            });
+        }
+        if let Some((path, mut metadata)) = self.metadata {
+            metadata.end(SystemTime::now());
+            if let Err(error) = write(&path, &metadata.to_xml()) {
+                finished.failure.get_or_insert(error.to_string());
+            }
+        }
+        if quiet {
+            let bad = |row: &RecordingRow| row.refused_samples > 0;
+            let recordings = finished.report.recordings.iter().filter(|row| bad(row)).cloned().collect();
+            let lost = |row: &ForkRow| row.dropped_pieces + row.refused_packets > 0;
+            let forks = finished.report.forks.iter().filter(|row| lost(row)).cloned().collect();
+            // What went wrong is told beside the JSON too.
+            for line in (KeptReport { recordings, forks }).to_string().lines() {
+                tell(&format!("media-core: mind: {line}\n"));
+            }
+        } else {
+            print(&finished.report.to_string())?;
+        }
+        Ok(finished)
+    }
+}
+
+/// Refuses a recording in the place of a file that is written into `out` besides: `is_own` knows its name.
+pub(super) fn check_apart(record: Option<&Path>, out: &Path, is_own: impl Fn(&str) -> bool) -> Outcome {
+    let Some(record) = record else { return Ok(()) };
+    let folder = record.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let same = matches!((folder.canonicalize(), out.canonicalize()), (Ok(one), Ok(other)) if one == other);
+    let name = record.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if same && is_own(name) {
+        return Err(format!("--record {}: a file of this name is among the results in --out", record.display()).into());
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Outcome {
     Ok(output::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?)
 }
 
@@ -113,20 +237,20 @@ impl ForkArgs {
         &self,
         rate_hz: u32,
         channels: u8,
-        parties: &[Party],
+        (forked, parties): (Forked, &[Party]),
         begin: Instant,
         attach: impl FnOnce(host_std::record::fork::ForkTap),
-    ) -> Result<Option<RtpFork>, Box<dyn Error>> {
+    ) -> Result<Option<(RtpFork, ForkRow)>, Box<dyn Error>> {
         let Some(to) = self.fork else { return Ok(None) };
         let samples = FORK_QUEUE_S * rate_hz as usize * usize::from(channels) * parties.len();
-        let (tap, reader) = fork(Forked::Both, samples);
+        let (tap, reader) = fork(forked, samples);
         let config = RtpForkConfig { to, sample_rate_hz: rate_hz, channels, parties: parties.to_vec(), begin };
         let forked = RtpFork::start(reader, &config)?;
         attach(tap);
         if let Some(path) = &self.fork_sdp {
             write(path, forked.sdp())?;
         }
-        Ok(Some(forked))
+        Ok(Some((forked, ForkRow { to: to.to_string(), streams: parties.len(), ..ForkRow::default() })))
     }
 
     /// Writes the metadata as they are at the beginning, if that is wished.
@@ -167,6 +291,11 @@ pub(super) fn schedule(
 }
 
 impl KeepArgs {
+    /// Refuses a recording in the place of the results in `out`, which is there already.
+    pub(super) fn check_apart(&self, out: &Path) -> Outcome {
+        check_apart(self.record.as_deref(), out, |name| ["a-heard.wav", "b-heard.wav"].contains(&name))
+    }
+
     /// Refuses what isn't possible in virtual time.
     pub(super) fn check_fast(&self) -> Outcome {
         let why = "--fork: a second destination hears in real time, without --fast";
@@ -187,17 +316,16 @@ impl KeepArgs {
         if self.record.is_some() || self.fork.is_wanted() {
             call.set_sound(Some((rate_hz, channels)))?;
         }
-        let parties = [Party::Near, Party::Far];
-        let fork = self.fork.start(rate_hz, channels, &parties, now, |tap| call.add_tap(Box::new(tap)))?;
-        let recorder = match &self.record {
-            Some(path) => {
-                let layout = if self.tracks { Layout::Channels } else { Layout::Mixed };
-                Some(record_call(call, now, RecorderConfig { layout, ..RecorderConfig::new(path) })?)
-            }
-            None => None,
-        };
+        let parties = (Forked::Both, &[Party::Near, Party::Far][..]);
+        let fork = self.fork.start(rate_hz, channels, parties, now, |tap| call.add_tap(Box::new(tap)))?;
+        let mut recorders = Vec::new();
+        if let Some(path) = &self.record {
+            let layout = if self.tracks { Layout::Channels } else { Layout::Mixed };
+            let rotation = self.rotation.rotation();
+            recorders.push(record_call(call, now, RecorderConfig { layout, rotation, ..RecorderConfig::new(path) })?);
+        }
         let of_call = || Ok(RecordingMetadata::of_call([("near", ANONYMOUS), ("far", ANONYMOUS)], SystemTime::now())?);
-        Ok(Kept { recorder, fork, metadata: self.fork.metadata(of_call)? })
+        Ok(Kept { recorders, fork, metadata: self.fork.metadata(of_call)? })
     }
 
     /// The announcements for a call of this rate and so many channels; the first one first.
@@ -224,8 +352,7 @@ pub(super) async fn announce_all(announcements: Vec<Scheduled>, commands: mpsc::
 }
 
 /// Waits until what virtual time has made is written, but for two seconds: it is faster than any disk.
-pub(super) fn keep_pace(recorder: Option<&Recorder>, rate_hz: u32, at: Duration) {
-    let Some(recorder) = recorder else { return };
+fn keep_pace(recorder: &Recorder, rate_hz: u32, at: Duration) {
     loop {
         let status = recorder.status();
         if status.error.is_some() || status.frames + 2 * u64::from(rate_hz) >= at.as_samples(rate_hz) {
@@ -235,19 +362,21 @@ pub(super) fn keep_pace(recorder: Option<&Recorder>, rate_hz: u32, at: Duration)
     }
 }
 
-/// Ends a recording, and says what came of it: an error where it has ended before the call.
-pub(super) fn finish(recorder: Option<Recorder>, quiet: bool) -> Outcome {
-    let Some(recorder) = recorder else { return Ok(()) };
-    let status = recorder.stop()?;
-    if status.refused_samples > 0 {
-        tell(&format!(
-            "media-core: mind: the disk was too slow for {} samples of the recording\n",
-            status.refused_samples
-        ));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_limits_count() {
+        let rotation = |limits: &[&str]| {
+            let rotate = limits.iter().map(|limit| Limit::parse(limit).unwrap()).collect();
+            RotationArgs { rotate }.rotation()
+        };
+        assert_eq!(rotation(&[]), Rotation::default());
+        let most = Rotation { after: Some(StdDuration::from_secs(60)), bytes: Some(2_500_000) };
+        assert_eq!(rotation(&["90s", "60s", "2.5MB", "10MB"]), most);
+        for wrong in ["90", "s", "0s", "-1MB", "1GB", "nans"] {
+            assert!(Limit::parse(wrong).is_err(), "{wrong}");
+        }
     }
-    if !quiet {
-        let files: Vec<_> = status.files.iter().map(|file| file.display().to_string()).collect();
-        print(&format!("recorded: {}\n", files.join(", ")))?;
-    }
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! How codecs are set up on the command line: the same options with the same meaning in every command that has them.
 
 use std::error::Error;
+use std::fmt;
 
 use clap::{Args as ClapArgs, ValueEnum};
 use dsp_core::receive::DelayConfig;
@@ -29,6 +30,39 @@ impl Concealment {
                 Err("--concealment codec: l16 has none of its own".into())
             }
             _ => Ok(()),
+        }
+    }
+}
+
+/// How many packets before it each packet repeats (RFC 2198).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Repeated {
+    pub(super) packets: u8,
+    /// Only while the other side tells of losses.
+    pub(super) on_loss: bool,
+}
+
+impl Repeated {
+    /// # Errors
+    /// What it must be.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(packets @ 0..=4) => Ok(Self { packets, on_loss: false }),
+            _ if text == "auto" => Ok(Self { packets: 1, on_loss: true }),
+            _ => Err("must be auto or 0 to 4".into()),
+        }
+    }
+}
+
+impl fmt::Display for Repeated {
+    /// In words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let packets = self.packets;
+        match self {
+            Self { on_loss: true, .. } => write!(f, "{packets} packet, while losses are reported"),
+            Self { packets: 0, .. } => f.write_str("none"),
+            Self { packets: 1, .. } => f.write_str("1 packet"),
+            _ => write!(f, "{packets} packets"),
         }
     }
 }

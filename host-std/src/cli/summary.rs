@@ -112,6 +112,8 @@ fn ended_text(ended: &Ended) -> &'static str {
         Ended::KeysOver => "an SRTP key was used up",
         Ended::ChecksFailed => "no address of the other side answered",
         Ended::ConsentGone => "the other side doesn't answer any more",
+        Ended::NoRelay => "no TURN server gives us an address",
+        Ended::RelayLost => "the TURN server passes nothing on any more",
         Ended::TimeOver => "time over",
         Ended::Socket(_) => "the socket failed",
         Ended::Sound(_) => "the call can't have the device's sound",

@@ -22,7 +22,7 @@ use super::keep::{self, KeepArgs};
 use super::network::{NetworkArgs, Place};
 use super::reoffer::{self, Timetable};
 use super::security::{KeyingArgs, SrtpArgs};
-use super::settings::{self, Concealment, Jitter, OpusArgs};
+use super::settings::{self, Concealment, Jitter, OpusArgs, Repeated};
 use super::sound::SoundArgs;
 use super::waiting::Waiting;
 use super::{Outcome, digits, exchange, keyboard, number_in, print, summary, tell};
@@ -79,9 +79,10 @@ struct TalkArgs {
     /// How many senders are heard at once, of those that the other side forwards
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=31), value_name = "NUMBER")]
     sources: u8,
-    /// How many packets before it each packet repeats, against losses (RFC 2198), if the other side can use them
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4), value_name = "PACKETS")]
-    red: u8,
+    /// How many packets before it each packet repeats, against losses (RFC 2198), if the other side can use them, 0 to 4; auto:
+    /// one, while the other side tells of losses
+    #[arg(long, default_value = "0", value_parser = Repeated::parse, value_name = "PACKETS")]
+    red: Repeated,
     /// Who makes the sound of what is lost; iLBC and Opus always do it themselves
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
     concealment: Concealment,
@@ -231,20 +232,29 @@ fn talk(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let _inside = runtime.enter();
     let clock = Clock::start();
+    let ice = args.ice.config(advertised, !args.no_mux)?;
+    let mut turn = IceArgs::connect(&ice)?;
     let config = CallConfig {
         address: advertised,
         bind: Some(bound).filter(|bound| *bound != advertised),
-        ice: args.ice.config(advertised, !args.no_mux)?,
+        ice,
         ..config(args, rtp.local_addr()?.port())?
     };
     let codecs = config.codecs.clone();
-    let later = args.later.wishes(&args.codec, |name| name.format(args.rate, args.channels))?;
+    let later = args.later.wishes(config.ice.mode, &args.codec, |name| name.format(args.rate, args.channels))?;
     let mut call = Call::new(args.digits.config(config))?;
     // Without a microphone or a file there is no call: say so before the other side hears of it.
     drop(args.sound.open(args.rate, 1)?);
-    IceArgs::gather(&mut call, &clock, &rtp)?;
+    args.ice.gather(&mut call, &clock, &rtp, &mut turn)?;
     let waiting = Waiting::read(&[&rtp, &rtcp])?;
-    let taken = agree(&mut call, &clock)?;
+    let taken = match agree(&mut call, &clock) {
+        Ok(taken) => taken,
+        Err(error) => {
+            runtime.block_on(waiting.stop());
+            IceArgs::leave(&mut call, &clock, &rtp, &mut turn);
+            return Err(error);
+        }
+    };
     let rate_hz = call.sample_rate_hz().ok_or("no call was agreed on")?;
     // The device stays as it is, whatever codecs come later: one of a card has its full band from the start.
     let rate_hz = if args.sound.has_card() { CARD_HZ } else { rate_hz };
@@ -266,6 +276,7 @@ fn talk(
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
         digits: None,
         tones: None,
+        turn,
     };
     let begin = clock.now();
     let (ended, call, mut audio, send_error, digits, tones, echo) = runtime.block_on(async {
@@ -317,6 +328,7 @@ fn talk(
         let listening = tokio::spawn(digits::listen(heard, begin, line_end));
         let hearing = tokio::spawn(digits::listen_to_tones(heard_tones, begin, line_end));
         let announcing = tokio::spawn(keep::announce_all(announcements, commands.clone()));
+        let watching = tokio::spawn(kept.watch().keep_looking());
         let interrupt = {
             let commands = commands.clone();
             tokio::spawn(async move {
@@ -329,6 +341,7 @@ fn talk(
         negotiation.abort();
         pressing.abort();
         announcing.abort();
+        watching.abort();
         interrupt.abort();
         let Finished { ended, call, audio, send_error, .. } = finished;
         let _ = display.await;
@@ -340,21 +353,20 @@ fn talk(
     });
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = call.stats();
+    let keep::Finished { report: kept, failure: recorded } = kept.finish(args.json)?;
     if args.json {
-        let json = serde_json::to_string_pretty(&summary::json(
-            &stats,
-            digits.rows(),
-            tones.rows(),
-            echo.as_ref(),
-            &ended,
-            rate_hz,
-            seconds,
-        ))?;
-        print(&format!("{json}\n"))?;
+        let mut json = summary::json(&stats, digits.rows(), tones.rows(), echo.as_ref(), &ended, rate_hz, seconds);
+        if !kept.is_empty() {
+            json["kept"] = serde_json::to_value(&kept)?;
+        }
+        json["turn"] = ice::relays_json(&call.relays());
+        print(&format!("{}\n", serde_json::to_string_pretty(&json)?))?;
     } else {
         print(&summary::text(&stats, digits.rows(), tones.rows(), echo.as_ref(), &ended, rate_hz, seconds))?;
+        for relay in call.relays() {
+            print(&format!("  turn        {}\n", ice::relay_text(&relay)))?;
+        }
     }
-    let recorded = kept.finish(args.json);
     // Some may always be lost; most of them are no call.
     let unsent = send_error.filter(|_| u64::from(stats.unsent) * 2 > u64::from(stats.sender.packets));
     let closed = audio.close();
@@ -368,6 +380,8 @@ fn talk(
             Err(format!("nothing came from the other side for {} s", silence.as_millis() / 1_000).into())
         }
         (Ended::ChecksFailed, ..) => Err("no address of the other side answered the connectivity checks (ICE)".into()),
+        (Ended::NoRelay, ..) => Err("no TURN server gives us an address, and no other way may be taken".into()),
+        (Ended::RelayLost, ..) => Err("the TURN server passes nothing on any more".into()),
         (Ended::ConsentGone, ..) => {
             Err("the other side has not answered for 30 s that it wants to be sent to (ICE)".into())
         }
@@ -375,7 +389,7 @@ fn talk(
         (_, None, Err(error)) => Err(super::chain(&error).into()),
         _ => match unsent {
             Some(error) => Err(format!("{} datagrams could not be sent: {error}", stats.unsent).into()),
-            None => recorded,
+            None => recorded.map_or(Ok(()), |failure| Err(failure.into())),
         },
     }
 }
@@ -456,7 +470,8 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         comfort_noise: args.dtx,
         capture: CaptureConfig { detector: args.vad.map(detector), ..args.microphone.config() },
         metering: true,
-        redundancy: args.red,
+        redundancy: args.red.packets,
+        redundancy_on_loss: args.red.on_loss,
         sources: args.sources.into(),
         delay: args.jitter.delay(None)?,
         ptime_ms: args.ptime,

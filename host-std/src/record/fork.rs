@@ -27,7 +27,7 @@ pub enum Forked {
     Heard,
     /// Both.
     Both,
-    /// What we say, and each source that we hear by itself, before the sum.
+    /// What we say, and each source that we hear by itself, before the sum; of a room each member by himself.
     Sources,
 }
 
@@ -40,6 +40,8 @@ pub enum Party {
     Far,
     /// The source with this number.
     Source(Ssrc),
+    /// The member of a room with this number ([`MemberId::number`](crate::room::MemberId::number)): what he says.
+    Member(u64),
 }
 
 /// A piece of sound, as long as a tick or shorter.
@@ -82,6 +84,11 @@ pub fn fork(forked: Forked, samples: usize) -> (ForkTap, ForkReader) {
 }
 
 impl ForkTap {
+    /// Which sound it wants.
+    pub fn forked(&self) -> Forked {
+        self.forked
+    }
+
     /// Gives a piece on, or drops it where there is no room; never waits. A call does so by itself, as its [`Tap`].
     pub fn give(&mut self, party: Party, stream: usize, at: Instant, pcm: &[i16]) {
         if pcm.is_empty() {

@@ -58,7 +58,7 @@ pub struct RtpForkConfig {
 pub enum RtpForkError {
     /// There is no L16 of this rate, in Hz, and so many channels in one packet.
     Format(u32, u8),
-    /// No such ports, or none or more than eight parties.
+    /// No such ports, or none or more than 64 parties.
     Streams(usize),
     /// What the system answers.
     System(io::Error),
@@ -87,7 +87,7 @@ impl std::error::Error for RtpForkError {}
 pub struct RtpForkStatus {
     /// Packets that were sent.
     pub packets: u64,
-    /// Packets that the system refused, or nobody was there to receive.
+    /// Packets that the system refused.
     pub refused_packets: u64,
     /// Pieces of sound that were dropped because the thread was too slow.
     pub dropped_pieces: u64,
@@ -135,7 +135,7 @@ impl RtpFork {
             return Err(format);
         }
         let last_port = usize::from(to.port()) + 2 * parties.len();
-        if !(1..=8).contains(&parties.len()) || to.port() == 0 || last_port > 65_536 {
+        if !(1..=64).contains(&parties.len()) || to.port() == 0 || last_port > 65_536 {
             return Err(RtpForkError::Streams(parties.len()));
         }
         let any = if to.is_ipv4() { IpAddr::from([0, 0, 0, 0]) } else { IpAddr::from([0u16; 8]) };

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::html::{begin, close, escape, put, put_cards, settings};
 use super::json::{maybe_micros, micros, rows_from};
+use super::kept::KeptReport;
 use crate::output;
 
 /// Nesting from which the JSON has values on one line: a list of a caller's.
@@ -105,6 +106,9 @@ pub struct ConferenceReport {
     pub settings: Vec<(String, String)>,
     /// All who took part.
     pub callers: Vec<CallerReport>,
+    /// Recordings and forks, if there were any.
+    #[serde(skip_serializing_if = "KeptReport::is_empty")]
+    pub kept: KeptReport,
 }
 
 impl ConferenceReport {
@@ -139,6 +143,7 @@ impl ConferenceReport {
         self.time_line(&mut page);
         self.matrix(&mut page);
         self.sound(&mut page);
+        self.kept.section(&mut page);
         close(&mut page, "The same numbers are in conference.json.");
         page
     }
@@ -364,8 +369,14 @@ mod tests {
             caller(2, 2_000, Some(6_000), &[[5_000, 6_000]]),
             caller(3, 0, None, &[[7_000, 7_500]]),
         ];
-        let mut report =
-            ConferenceReport { seconds: 10.0, sample_rate_hz: 16_000, limited_ms: 0, settings: Vec::new(), callers };
+        let mut report = ConferenceReport {
+            seconds: 10.0,
+            sample_rate_hz: 16_000,
+            limited_ms: 0,
+            settings: Vec::new(),
+            callers,
+            kept: KeptReport::default(),
+        };
         report.count_hearers();
         let hears: Vec<_> = report.callers.iter().map(|caller| caller.hears_ms.clone()).collect();
         assert_eq!(hears, [vec![0, 1_000, 500], vec![1_000, 0, 0], vec![2_000, 1_000, 0]]);

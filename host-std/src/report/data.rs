@@ -7,6 +7,8 @@
 use dsp_core::receive::{Fate, ReceiverStats};
 use serde::Serialize;
 
+use super::kept::KeptReport;
+
 use super::digits::DigitRow;
 use super::json::{maybe_micros, micros};
 use super::tones::ToneRow;
@@ -26,6 +28,9 @@ pub struct Report {
     pub duration_s: f64,
     /// One entry a listener.
     pub sides: Vec<SideReport>,
+    /// Recordings and forks, if there were any.
+    #[serde(skip_serializing_if = "KeptReport::is_empty")]
+    pub kept: KeptReport,
 }
 
 /// What one side heard.

@@ -36,6 +36,7 @@ impl Report {
         }
         let heads: Vec<_> = self.sides.iter().map(|side| format!("{} heard {}", side.name, side.peer)).collect();
         table(&mut page, &heads, &self.sides.iter().collect::<Vec<_>>());
+        self.kept.section(&mut page);
         end(&mut page);
         page
     }
@@ -419,6 +420,7 @@ mod tests {
             seed: Some(1),
             duration_s: seconds as f64,
             sides: vec![side.clone(), side],
+            kept: super::super::KeptReport::default(),
         }
     }
 

@@ -11,6 +11,7 @@ mod digits;
 mod figures;
 mod html;
 mod json;
+mod kept;
 mod plot;
 #[cfg(feature = "cli")]
 mod processed;
@@ -34,6 +35,8 @@ pub(crate) use streams::page;
 pub use conference::{CallerReport, ConferenceReport, Stretches};
 #[cfg(feature = "cli")]
 pub use processed::{Measure, ProcessReport, SecondRow};
+
+pub use kept::{ForkRow, KeptReport, RecordingRow};
 
 pub use digits::{DigitLog, DigitRow, digits_in_words};
 #[cfg(feature = "replay")]

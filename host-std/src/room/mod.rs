@@ -46,7 +46,7 @@ use dsp_core::wire::extension::AudioLevel;
 #[cfg(feature = "record")]
 use crate::player::{Blend, Player};
 #[cfg(feature = "record")]
-use crate::record::fork::{ForkTap, Party};
+use crate::record::fork::{ForkTap, Forked, Party};
 #[cfg(feature = "record")]
 use crate::record::recorder::Track;
 use crate::session::Contributors;
@@ -393,8 +393,13 @@ impl Room {
             member.activity = Activity { level: member.level.rms_dbov(), probability };
         }
         #[cfg(feature = "record")]
-        if let Some(track) = &mut member.track {
-            track.write(self.tick * self.tick_samples as u64, frame);
+        {
+            if let Some(track) = &mut member.track {
+                track.write(self.tick * self.tick_samples as u64, frame);
+            }
+            if let Some(fork) = self.fork.as_mut().filter(|fork| fork.forked() == Forked::Sources) {
+                fork.give(Party::Member(id.number), 0, Instant::from_millis(self.tick * u64::from(TICK_MS)), frame);
+            }
         }
         let _ = self.conference.set_activity(id.port, member.activity);
         true
@@ -413,7 +418,7 @@ impl Room {
             if let Some(track) = &mut self.track {
                 track.write(self.tick * self.tick_samples as u64, mix);
             }
-            if let Some(fork) = &mut self.fork {
+            if let Some(fork) = self.fork.as_mut().filter(|fork| fork.forked() != Forked::Sources) {
                 fork.give(Party::Far, 0, Instant::from_millis(self.tick * u64::from(TICK_MS)), mix);
             }
         }
@@ -510,7 +515,8 @@ impl Room {
         self.track = track;
     }
 
-    /// Gives the mix of all on as [`Party::Far`], at the times of ticks since the room began; `None`: no longer.
+    /// Gives the mix of all on as [`Party::Far`], or what each member says as [`Party::Member`] where the fork wants
+    /// [`Forked::Sources`], at the times of ticks since the room began; `None`: no longer.
     pub fn set_fork(&mut self, fork: Option<ForkTap>) {
         self.fork = fork;
     }

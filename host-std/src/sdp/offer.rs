@@ -35,7 +35,8 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
     let tag = before.tag().filter(|tag| open().any(|place| place == *tag)).or(open().next());
     let tag = tag.ok_or(SdpError::Local("all streams are closed"))?;
     let grouped = places.len() > 1 || before.is_grouped(tag);
-    let mids = mids(&medias, grouped);
+    // Endpoints of WebRTC take none without a name (RFC 8829, 5.2.1).
+    let mids = mids(&medias, grouped || (local.dtls.is_some() && local.ice.is_some()));
     let mid = |place: usize| mids.get(place).and_then(Option::as_deref);
     let agreed = |place: usize| mid(place).is_some_and(|mid| local.bundle.iter().any(|agreed| agreed == mid));
 
@@ -177,16 +178,16 @@ impl Before {
     }
 }
 
-/// The name of each section: what it has, and if there is a group new ones for those without (RFC 5888, 6: either all
+/// The name of each section: what it has, and if all shall have one new ones for those without (RFC 5888, 6: either all
 /// have names or none counts).
-fn mids(medias: &[Option<&Media>], grouped: bool) -> Vec<Option<String>> {
+fn mids(medias: &[Option<&Media>], named: bool) -> Vec<Option<String>> {
     let mut mids: Vec<Option<String>> = Vec::with_capacity(medias.len());
     for media in medias {
         let mid = media.and_then(bundle::written_mid).map(str::to_owned);
         mids.push(mid.filter(|mid| mids.iter().flatten().all(|other| other != mid)));
     }
     for place in 0..mids.len() {
-        if grouped && mids[place].is_none() {
+        if named && mids[place].is_none() {
             mids[place] = Some(bundle::new_mid(place, &mids));
         }
     }

@@ -136,7 +136,8 @@ pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_
     push("maxptime", stream.max_ptime_ms.to_string());
     let tagged = matches!(ours.carries, Carries::All | Carries::Multiplexed);
     let own_rtcp = local.rtcp_port.filter(|port| Some(*port) != local.rtp_port.checked_add(1));
-    if let Some(port) = own_rtcp.filter(|_| ours.carries == Carries::All) {
+    let hides = local.ice.as_ref().is_some_and(|ice| ice.hides_host);
+    if let Some(port) = own_rtcp.filter(|_| ours.carries == Carries::All && !hides) {
         push("rtcp", port.to_string());
     }
     for line in ours.crypto.iter().filter(|_| tagged) {
@@ -165,7 +166,11 @@ pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_
     attributes.push(Attribute::new(ours.direction.name()));
     Media {
         media: "audio".into(),
-        port: if ours.carries == Carries::Nothing { 0 } else { local.rtp_port },
+        port: match ice::stand_in(local) {
+            _ if ours.carries == Carries::Nothing => 0,
+            Some(stand_in) => stand_in.port(),
+            None => local.rtp_port,
+        },
         num_ports: None,
         proto: ours.proto.into(),
         fmt,
@@ -228,6 +233,10 @@ pub(super) fn group<'a>(mids: impl IntoIterator<Item = &'a str>) -> Vec<Attribut
 pub(super) fn session(local: &LocalMedia, attributes: Vec<Attribute>, medias: Vec<Media>, times: Vec<Time>) -> String {
     let address = local.address.to_canonical();
     let addrtype = if address.is_ipv4() { AddrType::Ip4 } else { AddrType::Ip6 };
+    // The origin stays as it is, whatever stands for our address now (RFC 8866, 5.2).
+    let stand_in = ice::stand_in(local);
+    let origin = if stand_in.is_some() { ice::nowhere(local) } else { address };
+    let address = stand_in.map_or(address, |stand_in| stand_in.ip());
     let connection =
         Connection { nettype: NetType::In, addrtype: addrtype.clone(), connection_address: address.to_string() };
     let previous = local.previous.as_deref();
@@ -238,7 +247,7 @@ pub(super) fn session(local: &LocalMedia, attributes: Vec<Attribute>, medias: Ve
             sess_version: previous.and_then(version).unwrap_or(local.session.version),
             nettype: NetType::In,
             addrtype,
-            unicast_address: address.to_string(),
+            unicast_address: origin.to_string(),
         },
         session_name: "-".into(),
         session_description: None,

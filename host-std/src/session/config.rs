@@ -220,6 +220,9 @@ pub struct CallConfig {
     /// Each costs the codec's bit rate once more; what is lost alone is heard all the same, a packet later. Payloads of
     /// more than 1023 bytes are never repeated.
     pub redundancy: u8,
+    /// Whether packets repeat others only while the other side's reports tell of losses: from the first of 1 % on until half a
+    /// minute has passed without any.
+    pub redundancy_on_loss: bool,
     /// The packet length we ask for, in ms.
     pub ptime_ms: u32,
     /// The most bytes of an IP packet that we send, its headers included, from [`MIN_MTU`](crate::sdp::MIN_MTU) on; 1,200
@@ -325,6 +328,7 @@ impl CallConfig {
             digits_as_tones: true,
             progress_tones: None,
             redundancy: 0,
+            redundancy_on_loss: false,
             ptime_ms: 20,
             mtu: DEFAULT_MTU,
             srtp: SrtpPolicy::Required,
@@ -378,6 +382,7 @@ impl CallConfig {
             digits_as_tones,
             progress_tones,
             redundancy,
+            redundancy_on_loss,
             ptime_ms,
             mtu,
             srtp,
@@ -458,6 +463,7 @@ impl CallConfig {
             digits_as_tones,
             progress_tones,
             redundancy,
+            redundancy_on_loss,
             ptime_ms,
             latching,
             path,
@@ -496,6 +502,7 @@ pub(super) struct Settings {
     pub(super) digits_as_tones: bool,
     pub(super) progress_tones: Option<&'static Country>,
     redundancy: u8,
+    pub(super) redundancy_on_loss: bool,
     ptime_ms: u32,
     pub(super) latching: Latching,
     pub(super) path: Option<OwnPath>,

@@ -141,6 +141,7 @@ fn call(seconds: usize, loss: f64) -> Report {
         seed: Some(1),
         duration_s: seconds as f64,
         sides: vec![side("a", "b", man, loss, 1), side("b", "a", woman, loss, 2)],
+        kept: Default::default(),
     }
 }
 

@@ -177,6 +177,7 @@ fn ice(lite: bool) -> LocalIce {
         candidates: vec![IceCandidate::new(CandidateKind::Host, here, here, u16::MAX)],
         complete: true,
         selected: None,
+        hides_host: false,
     }
 }
 

@@ -168,7 +168,7 @@ fn a_negative_number_is_a_number() {
         (&["demo"], "--reorder", "must be from 0 to 100"),
         (&["demo"], "--seconds", "must be from 1 to 3600"),
         (&["demo"], "--ptime", "is not in 10..=60"),
-        (&["demo"], "--red", "is not in 0..=4"),
+        (&["demo"], "--red", "must be auto or 0 to 4"),
         (&["demo"], "--seed", "invalid value"),
         (&["demo"], "--bitrate", "is not in 0..="),
         (&["demo"], "--dred", "is not in 0..="),

@@ -7,6 +7,7 @@ mod conference;
 mod device_rates;
 mod dtmf;
 mod echo_hours;
+mod kept;
 mod resample;
 mod rooms;
 mod tones;

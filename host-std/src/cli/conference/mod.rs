@@ -10,11 +10,11 @@ use std::time::{Duration as StdDuration, Instant as StdInstant, SystemTime};
 use clap::Args as ClapArgs;
 use dsp_core::time::{Duration, Instant};
 use host_std::opus::OpusEncoderConfig;
-use host_std::record::fork::Party;
-use host_std::record::recorder::{Layout, Recorder, RecorderConfig, Track};
+use host_std::record::fork::{Forked, Party};
+use host_std::record::recorder::{Layout, Recorder, RecorderConfig, Rotation, Track};
 use host_std::record::siprec::{Participant, RecordId, RecordedStream, RecordingMetadata};
 use host_std::registry::CodecFormat;
-use host_std::report::{CallerReport, ConferenceReport, Stretches};
+use host_std::report::{CallerReport, ConferenceReport, KeptReport, Stretches};
 use host_std::room::{Room, RoomConfig, TICK_MS};
 use host_std::sdp::{ExtensionOptions, OfferExtensions, SrtpPolicy};
 use host_std::session::{Call, CallConfig, Identity};
@@ -22,7 +22,8 @@ use host_std::simulate::callers::{Caller, Carrier, SimulatedLines, tick};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::wav::{WavFrames, WavSink};
 
-use super::keep::{ANONYMOUS, ForkArgs, Kept};
+use super::keep::{ANONYMOUS, ForkArgs, Kept, RotationArgs};
+use super::settings::Repeated;
 use super::signals::Stop;
 use super::{MAN, Outcome, WOMAN, keep, make_folder, mind, number_in, print, settings};
 use lines::SocketLines;
@@ -32,6 +33,8 @@ const TURN_MS: u64 = 3_000;
 const NEXT_MS: u64 = 2_500;
 /// Sound is written to its files so often.
 const WRITE_TICKS: u64 = 100;
+/// The mix, unless --record gives it another name.
+const MIX: &str = "room.wav";
 /// What a caller says is repeated when it ends; this is where its memory is bounded.
 const LONGEST_SPEECH: Duration = Duration::from_secs(600);
 
@@ -71,16 +74,19 @@ pub(super) struct Args {
     /// How many seconds each caller stays before he hangs up [default: to the end]
     #[arg(long, value_parser = |s: &str| number_in(s, 0.1, 3_600.0), value_name = "S")]
     stay: Option<f64>,
-    /// How many packets before it each packet repeats, against losses (RFC 2198)
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4), value_name = "PACKETS")]
-    red: u8,
+    /// How many packets before it each packet repeats, against losses (RFC 2198), 0 to 4; auto: one, while the other side tells of
+    /// losses
+    #[arg(long, default_value = "auto", value_parser = Repeated::parse, value_name = "PACKETS")]
+    red: Repeated,
     /// Record the conference to a file, .wav, .opus or .ogg, mixed. It can be played up to its last second whatever happens
     #[arg(help_heading = "Recording", long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// With --record: what each caller says by itself, a channel of the WAV file each, or an Opus file each (FILE-1.opus and
-    /// so on)
-    #[arg(help_heading = "Recording", long, requires = "record")]
+    /// so on). With --fork: a stream of each
+    #[arg(help_heading = "Recording", long)]
     tracks: bool,
+    #[command(flatten)]
+    rotation: RotationArgs,
     #[command(flatten)]
     fork: ForkArgs,
     /// In virtual time, without sockets, over a simulated network
@@ -145,20 +151,20 @@ fn said_file(number: usize) -> String {
     format!("said-{}.wav", number + 1)
 }
 
-/// What is recorded: the mix, and what else was asked for.
+/// The tracks of what is recorded: each caller's until he joins.
 struct Recordings {
-    recorders: Vec<Recorder>,
-    /// Of each caller until he joins.
     tracks: Vec<Option<Track>>,
 }
 
 impl Recordings {
-    fn start(args: &Args, room: &mut Room) -> Result<Self, Box<dyn Error>> {
+    /// Records the mix, and what else was asked for.
+    fn start(args: &Args, room: &mut Room) -> Result<(Self, Vec<Recorder>), Box<dyn Error>> {
         let callers = usize::from(args.demo);
         let config = |path: PathBuf, layout, tracks| RecorderConfig {
             sample_rate_hz: args.rate,
             tracks,
             layout,
+            rotation: args.rotation.rotation(),
             ..RecorderConfig::new(path)
         };
         let (mut recorders, mut tracks) = (Vec::new(), Vec::new());
@@ -170,7 +176,13 @@ impl Recordings {
         match &args.record {
             // The mix is the same file, whatever its name is.
             Some(path) if !args.tracks => room.set_track(mix(path.clone())?),
-            _ => room.set_track(mix(args.out.join("room.wav"))?),
+            _ => {
+                let whole =
+                    RecorderConfig { rotation: Rotation::default(), ..config(args.out.join(MIX), Layout::Mixed, 1) };
+                let (recorder, mut tracks) = Recorder::start(whole)?;
+                recorders.push(recorder);
+                room.set_track(tracks.pop());
+            }
         }
         if let Some(path) = args.record.as_ref().filter(|_| args.tracks) {
             let is_wav = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("wav"));
@@ -186,7 +198,7 @@ impl Recordings {
                 }
             }
         }
-        Ok(Self { recorders, tracks })
+        Ok((Self { tracks }, recorders))
     }
 
     /// Gives the track of a caller who has joined to the room.
@@ -196,21 +208,6 @@ impl Recordings {
             room.set_member_track(member, Some(track))?;
         }
         Ok(())
-    }
-
-    /// Waits until what virtual time has made is written, but for two seconds.
-    fn keep_pace(&self, rate_hz: u32, at: Duration) {
-        self.recorders.iter().for_each(|recorder| keep::keep_pace(Some(recorder), rate_hz, at));
-    }
-
-    /// Ends all of them; samples that the disk was too slow for.
-    fn finish(self) -> Result<u64, Box<dyn Error>> {
-        drop(self.tracks);
-        let mut refused = 0;
-        for recorder in self.recorders {
-            refused += recorder.stop()?.refused_samples;
-        }
-        Ok(refused)
     }
 }
 
@@ -252,6 +249,9 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
+    if args.tracks && args.record.is_none() && !args.fork.is_wanted() {
+        return Err("--tracks says how --record or --fork keeps the callers: one of them is wanted".into());
+    }
     if args.fast && args.fork.is_wanted() {
         return Err("--fork: a second destination hears in real time, without --fast".into());
     }
@@ -260,22 +260,28 @@ pub(super) fn run(args: &Args) -> Outcome {
     let loudest = args.loudest.and_then(NonZeroU16::new);
     let mut room = Room::new(RoomConfig { sample_rate_hz: args.rate, capacity, loudest })?;
     make_folder(&args.out)?;
+    keep::check_apart(args.record.as_deref(), &args.out, |name| {
+        let of_caller = (0..count).any(|number| name == heard_file(number) || name == said_file(number));
+        of_caller || (args.tracks && name == MIX)
+    })?;
     let lines = if args.fast { None } else { Some(SocketLines::open(count)?) };
     let mut callers = Vec::with_capacity(count);
     for number in 0..count {
         callers.push(caller(args, number, &room, lines.as_ref())?);
     }
-    let mut recordings = Recordings::start(args, &mut room)?;
-    let to_room = |tap| room.set_fork(Some(tap));
-    let fork = args.fork.start(args.rate, 1, &[Party::Far], Instant::ZERO, to_room)?;
-    let kept = Kept { recorder: None, fork, metadata: args.fork.metadata(|| metadata(args))? };
+    let (mut recordings, recorders) = Recordings::start(args, &mut room)?;
+    // Members are numbered as callers are: they join in their order.
+    let each: Vec<_> = (1..=u64::from(args.demo)).map(Party::Member).collect();
+    let parties = if args.tracks { (Forked::Sources, &each[..]) } else { (Forked::Heard, &[Party::Far][..]) };
+    let fork = args.fork.start(args.rate, 1, parties, Instant::ZERO, |tap| room.set_fork(Some(tap)))?;
+    let kept = Kept { recorders, fork, metadata: args.fork.metadata(|| metadata(args))? };
     let mut files = Vec::with_capacity(count);
     for (number, caller) in callers.iter().enumerate() {
         files.push(Files::create(&args.out, number, caller.sample_rate_hz())?);
     }
     let mut run = Run { args, callers, files, seen: (0..count).map(|_| Seen::default()).collect() };
     match lines {
-        Some(mut lines) => run.run_all(&mut room, &mut lines, &mut recordings)?,
+        Some(mut lines) => run.run_all(&mut room, &mut lines, &mut recordings, &kept)?,
         None => {
             let network = NetworkConfig {
                 loss_percent: args.loss,
@@ -284,22 +290,23 @@ pub(super) fn run(args: &Args) -> Outcome {
                 ..NetworkConfig::default()
             };
             let mut lines = SimulatedLines::new(count, network, args.seed);
-            run.run_all(&mut room, &mut lines, &mut recordings)?;
+            run.run_all(&mut room, &mut lines, &mut recordings, &kept)?;
         }
     }
     let (length_ms, limited_ticks) = (room.ticks() * u64::from(TICK_MS), room.limiter().limited_frames);
     // The tracks end with the room.
-    drop(room);
-    kept.finish(false)?;
-    let refused_samples = recordings.finish()?;
-    run.report(length_ms, limited_ticks, refused_samples)
+    drop((room, recordings));
+    let keep::Finished { report, failure } = kept.finish(false)?;
+    run.report(length_ms, limited_ticks, report)?;
+    failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 /// A caller with his speech, which he says in his turn.
 fn caller(args: &Args, number: usize, room: &Room, lines: Option<&SocketLines>) -> Result<Caller, Box<dyn Error>> {
     let formats = [CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu(), CodecFormat::pcma()];
     let format = &formats[number % formats.len()];
-    let expected_loss_percent = args.loss.clamp(0.0, 30.0) as u8;
+    // A copy of each packet makes up for losses better than what Opus would take from the sound for it.
+    let expected_loss_percent = if args.red.packets > 0 { 0 } else { args.loss.clamp(0.0, 30.0) as u8 };
     // A room has no higher band than its rate; bits that went there would be lost to the voice. Opus knows no 32 kHz.
     let sample_rate_hz = if args.rate == 32_000 { 48_000 } else { args.rate };
     let opus = OpusEncoderConfig { sample_rate_hz, expected_loss_percent, ..OpusEncoderConfig::default() };
@@ -314,7 +321,8 @@ fn caller(args: &Args, number: usize, room: &Room, lines: Option<&SocketLines>) 
         Ok(Call::new(CallConfig {
             codecs: vec![format.clone()],
             registry: settings::registry(opus, settings::Concealment::default()),
-            redundancy: args.red,
+            redundancy: args.red.packets,
+            redundancy_on_loss: args.red.on_loss,
             // Callers say how loud they are, and the room who is in what they hear.
             extensions: if end == 0 {
                 ExtensionOptions { offer: OfferExtensions::Always, ..ExtensionOptions::default() }
@@ -386,8 +394,15 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn run_all(&mut self, room: &mut Room, lines: &mut impl Carrier, recordings: &mut Recordings) -> Outcome {
+    fn run_all(
+        &mut self,
+        room: &mut Room,
+        lines: &mut impl Carrier,
+        recordings: &mut Recordings,
+        kept: &Kept,
+    ) -> Outcome {
         let args = self.args;
+        let mut watch = kept.watch();
         let stop = Stop::listen();
         let mut announcements = keep::schedule(&args.announce, room.sample_rate_hz(), 1)?.into_iter().peekable();
         let begin = StdInstant::now();
@@ -407,8 +422,9 @@ impl Run<'_> {
             self.look(room, now_ms, recordings)?;
             if number % WRITE_TICKS == WRITE_TICKS - 1 {
                 self.write()?;
+                watch.look();
                 if args.fast {
-                    recordings.keep_pace(room.sample_rate_hz(), Duration::from_millis(now_ms));
+                    kept.keep_pace(room.sample_rate_hz(), Duration::from_millis(now_ms));
                 }
             }
         }
@@ -453,7 +469,7 @@ impl Run<'_> {
         self.files.iter_mut().zip(&mut self.callers).try_for_each(|(files, caller)| files.write(caller))
     }
 
-    fn report(mut self, length_ms: u64, limited_ticks: u64, refused_samples: u64) -> Outcome {
+    fn report(mut self, length_ms: u64, limited_ticks: u64, kept: KeptReport) -> Outcome {
         let args = self.args;
         for files in self.files.drain(..) {
             files.heard.finish()?;
@@ -490,13 +506,11 @@ impl Run<'_> {
             limited_ms: limited_ticks * u64::from(TICK_MS),
             settings: in_words(args),
             callers,
+            kept,
         };
         report.count_hearers();
         report.write(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
         print(&report.to_string())?;
-        if refused_samples > 0 {
-            super::tell(&format!("media-core: mind: the disk was too slow for {refused_samples} samples\n"));
-        }
         print(&format!("Written: {}\n", args.out.join("conference.html").display()))
     }
 }
@@ -507,7 +521,7 @@ fn in_words(args: &Args) -> Vec<(String, String)> {
     let mut words = vec![
         ("heard", heard),
         ("protection", if args.no_srtp { "none".into() } else { "SRTP".into() }),
-        ("redundancy", format!("{} packets", args.red)),
+        ("redundancy", args.red.to_string()),
         ("time", time.into()),
     ];
     if args.fast {

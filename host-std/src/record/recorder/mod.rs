@@ -145,6 +145,18 @@ struct Told {
 }
 
 impl Shared {
+    fn status(&self) -> RecorderStatus {
+        let told = self.told();
+        RecorderStatus {
+            frames: self.frames.load(Ordering::Relaxed),
+            refused_samples: self.refused.load(Ordering::Relaxed),
+            late_samples: self.late.load(Ordering::Relaxed),
+            paused: self.paused.load(Ordering::Relaxed),
+            error: told.error.clone(),
+            files: told.files.clone(),
+        }
+    }
+
     fn told(&self) -> std::sync::MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,6 +168,19 @@ pub struct Recorder {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     path: PathBuf,
+}
+
+/// Asks how a [`Recorder`] does; keeps nothing open.
+#[derive(Clone, Debug)]
+pub struct RecorderWatch {
+    shared: Arc<Shared>,
+}
+
+impl RecorderWatch {
+    /// How it does, or did when it ended.
+    pub fn status(&self) -> RecorderStatus {
+        self.shared.status()
+    }
 }
 
 impl Recorder {
@@ -201,15 +226,12 @@ impl Recorder {
 
     /// How it does.
     pub fn status(&self) -> RecorderStatus {
-        let told = self.shared.told();
-        RecorderStatus {
-            frames: self.shared.frames.load(Ordering::Relaxed),
-            refused_samples: self.shared.refused.load(Ordering::Relaxed),
-            late_samples: self.shared.late.load(Ordering::Relaxed),
-            paused: self.shared.paused.load(Ordering::Relaxed),
-            error: told.error.clone(),
-            files: told.files.clone(),
-        }
+        self.shared.status()
+    }
+
+    /// Somebody else who may ask how it does, on any thread and for as long as he likes.
+    pub fn watch(&self) -> RecorderWatch {
+        RecorderWatch { shared: self.shared.clone() }
     }
 
     /// Ends the recording: what the tracks were given is written, and the file closed.
@@ -223,6 +245,12 @@ impl Recorder {
             Some(error) => Err(error),
             None => Ok(status),
         }
+    }
+
+    /// The same, with how it ended in [`RecorderStatus::error`].
+    pub fn finish(mut self) -> RecorderStatus {
+        self.end();
+        self.status()
     }
 
     fn end(&mut self) {

@@ -11,6 +11,8 @@ use super::Call;
 use crate::session::outcome::{Channel, Incoming};
 use crate::session::stream::{Farewell, Stream};
 use crate::session::tap::Way;
+#[cfg(feature = "ice")]
+use crate::session::transport::Passed;
 use crate::session::transport::{Arrived, Claim, unmapped};
 
 impl Call {
@@ -23,9 +25,15 @@ impl Call {
     ) -> Incoming {
         let from = unmapped(from);
         #[cfg(feature = "ice")]
-        if self.take_query_answer(from, datagram) {
+        if self.take_query_answer(now, from, datagram) {
             return Incoming::Handshake;
         }
+        #[cfg(feature = "ice")]
+        let (from, datagram) = match self.unwrap(now, channel, from, datagram) {
+            Passed::Not => (from, datagram),
+            Passed::Handled => return Incoming::Handshake,
+            Passed::Data { peer, range, .. } => (unmapped(peer), &mut datagram[range]),
+        };
         let Some(transport) = &mut self.transport else {
             self.stats.early = self.stats.early.saturating_add(1);
             return Incoming::Ignored;

@@ -16,6 +16,7 @@ use super::conversion::Sound;
 use super::digits::Digits;
 use super::extended::Extended;
 use super::playing::{self, Leaving, Playing};
+use super::repeats::Repeats;
 use super::sources::{Counted, Listening};
 use super::tones::Wanted;
 use super::{Stream, StreamSender};
@@ -40,7 +41,7 @@ pub(in crate::session) struct Change {
     agreed: NegotiatedStream,
     sending: SentCodec,
     encoder: Box<dyn Encoder + Send>,
-    redundancy: Option<Box<HostRedundancy>>,
+    redundancy: Option<Box<Repeats>>,
     noise: Option<(PayloadType, HostDetector)>,
     extended: Option<Box<Extended>>,
     /// What says who speaks where packets have their level.
@@ -102,8 +103,11 @@ fn sender_room(ptime_ms: u32, info: &CodecInfo) -> Box<[i16]> {
 }
 
 impl Setup<'_> {
-    fn redundancy(&self, sending: &SentCodec) -> Option<Box<HostRedundancy>> {
-        sending.redundancy.map(|payload_type| Box::new(HostRedundancy::new(payload_type, self.redundancy.into())))
+    fn redundancy(&self, sending: &SentCodec) -> Option<Box<Repeats>> {
+        sending.redundancy.map(|payload_type| {
+            let red = HostRedundancy::new(payload_type, self.redundancy.into());
+            Box::new(Repeats::new(red, self.settings.redundancy_on_loss))
+        })
     }
 
     /// The decoders of each source that may be heard.
@@ -310,7 +314,10 @@ impl Stream {
             debug_assert!(switched.is_ok(), "{switched:?}");
             self.adapted.packet_ms = agreed.send_ptime_ms;
             self.sender.set_comfort_noise(noise);
-            self.redundancy = redundancy;
+            let before = std::mem::replace(&mut self.redundancy, redundancy);
+            if let (Some(redundancy), Some(before)) = (&mut self.redundancy, before) {
+                redundancy.follow(&before);
+            }
         }
         if another_encoder {
             self.encoder = encoder;

@@ -16,6 +16,7 @@ mod made;
 mod need;
 mod playing;
 mod quality;
+mod repeats;
 mod sources;
 mod tones;
 
@@ -24,7 +25,7 @@ use dsp_core::process::activity::Activity;
 use dsp_core::quality::VoipMetricsInput;
 use dsp_core::receive::{DelayChoice, Fate, Played};
 use dsp_core::rtcp::SendInfo;
-use dsp_core::send::{HostRedundancy, KeyPress, Sender};
+use dsp_core::send::{KeyPress, Sender};
 use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use dsp_core::tone::ProgressError;
@@ -48,6 +49,7 @@ use heard::HeardTones;
 use made::Made;
 use playing::{Leaving, Playing};
 pub use quality::impairment;
+use repeats::Repeats;
 use sources::Listening;
 pub(super) use sources::{Counted, Farewell};
 pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};
@@ -95,7 +97,7 @@ type StreamSender = Sender<Box<[i16]>, HostDetector>;
 pub(super) struct Stream {
     sender: Box<StreamSender>,
     encoder: Box<dyn Encoder + Send>,
-    redundancy: Option<Box<HostRedundancy>>,
+    redundancy: Option<Box<Repeats>>,
     /// Receivers that were replaced in the running call. What is over is kept until something is agreed on again: nothing
     /// is given back while sound passes.
     leaving: Option<Box<Leaving>>,
@@ -310,6 +312,9 @@ impl Stream {
     /// ticks of the RTP clock.
     pub(super) fn set_remote(&mut self, fraction_lost: u8, jitter_ticks: u32) {
         self.fraction_lost = Some(f32::from(fraction_lost) / 256.0);
+        if let Some(redundancy) = &mut self.redundancy {
+            redundancy.hear(fraction_lost);
+        }
         self.jitter_ms = Some(jitter_ticks as f32 / (self.sending.rtp_clock_hz() as f32 / 1_000.0));
     }
 
@@ -471,7 +476,7 @@ impl Stream {
         }
         let encoder = &mut *self.encoder;
         match &mut self.redundancy {
-            Some(redundancy) => self.sender.packet_with_redundancy(encoder, redundancy, datagram),
+            Some(redundancy) => self.sender.packet_with_redundancy(encoder, redundancy.red(), datagram),
             None => self.sender.packet(encoder, datagram),
         }
     }

@@ -15,6 +15,8 @@ mod guard;
 mod ice;
 mod latch;
 mod path;
+#[cfg(feature = "ice")]
+mod relays;
 mod reports;
 mod rtp_path;
 
@@ -36,6 +38,8 @@ use latch::Latch;
 pub use latch::Latching;
 pub(super) use latch::unmapped;
 pub use path::{Claim, Path};
+#[cfg(feature = "ice")]
+pub(super) use relays::{Passed, Relays};
 pub(super) use reports::{Account, Report};
 pub(super) use rtp_path::Gathered;
 use rtp_path::RtpPath;
@@ -294,6 +298,10 @@ impl Transport {
         if let Some(dtls) = &mut self.dtls {
             dtls.close();
         }
+        #[cfg(feature = "ice")]
+        if let Some(gatherer) = self.gatherer() {
+            gatherer.relays_mut().leave();
+        }
     }
 
     /// Whether a packet that was agreed on is believed. It may move the path.
@@ -468,12 +476,13 @@ impl Transport {
     /// that has no packets so short (`least`, with all headers) may have what it takes.
     pub(super) fn packet_room(&mut self, room: usize, mtu: u16, least: usize) -> usize {
         let (growth, mtu) = (self.guard.get().max_growth(), usize::from(mtu));
-        let room = room.saturating_sub(growth);
+        let relaying = self.rtp.overhead();
+        let room = room.saturating_sub(growth + relaying);
         if least > mtu {
             return room;
         }
         let tag = self.agreed.srtp.as_ref().map_or(growth, sdp::SrtpKeys::growth_bytes);
-        room.min(mtu.saturating_sub(sdp::ip_overhead(self.agreed.remote_rtp.ip()) + tag))
+        room.min(mtu.saturating_sub(sdp::ip_overhead(self.agreed.remote_rtp.ip()) + tag + relaying))
     }
 
     /// Protects and addresses an RTP packet of `len` bytes; `numbered`: it has the transport's
@@ -483,10 +492,11 @@ impl Transport {
             return None;
         }
         let len = self.guard.get().protect_rtp(buffer, len).ok()?;
+        let (len, to) = self.rtp.route(now, self.rtp.remote(), buffer, len)?;
         if let Some(feedback) = self.feedback.as_mut().filter(|_| numbered) {
             feedback.depart(now, len + sdp::ip_overhead(self.agreed.remote_rtp.ip()));
         }
-        Some(self.addressed(len, self.rtp.remote(), Channel::Rtp))
+        Some(self.addressed(len, to, Channel::Rtp))
     }
 
     /// Writes the report of the stream with this number, if one is due, protected and addressed. What doesn't fit is an
@@ -528,11 +538,11 @@ impl Transport {
             Err(_) => None,
         };
         let Some(len) = protected else { return Some(Err(())) };
-        Some(Ok(if self.agreed.rtcp_mux {
-            self.addressed(len, self.rtp.remote(), Channel::Rtp)
-        } else {
-            self.addressed(len, self.rtcp.remote(), Channel::Rtcp)
-        }))
+        if !self.agreed.rtcp_mux {
+            return Some(Ok(self.addressed(len, self.rtcp.remote(), Channel::Rtcp)));
+        }
+        let routed = self.rtp.route(now, self.rtp.remote(), buffer, len);
+        Some(routed.map(|(len, to)| self.addressed(len, to, Channel::Rtp)).ok_or(()))
     }
 
     /// The next datagram of the paths' own.
@@ -541,6 +551,7 @@ impl Transport {
         if self.agreed.has_remote()
             && self.rtp.may_send(now)
             && let Some((len, to)) = self.dtls.as_mut().and_then(|dtls| dtls.transmit(now, self.rtp.remote(), buffer))
+            && let Some((len, to)) = self.rtp.route(now, to, buffer, len)
         {
             return Some(self.addressed(len, to, Channel::Rtp));
         }
@@ -589,6 +600,16 @@ impl Transport {
     /// What looks for our candidates.
     pub(super) fn gatherer(&mut self) -> Option<&mut Gatherer> {
         self.rtp.ice_mut().map(ice::IcePath::gatherer)
+    }
+
+    /// Our relayed addresses.
+    pub(super) fn relays(&self) -> Option<&relays::Relays> {
+        Some(self.rtp.ice()?.relays())
+    }
+
+    /// What a datagram is to our relayed addresses, before anything else is asked of it.
+    pub(super) fn unwrap(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Passed {
+        self.rtp.ice_mut().map_or(Passed::Not, |ice| ice.unwrap(now, from, datagram))
     }
 
     /// The other side's address in use, if we say which it is.
