@@ -146,7 +146,7 @@ impl Both<'_> {
         let formats = Formats::accepted(self.local, &ours, &theirs)?;
         let direction = ours.direction.and(theirs.direction.reversed());
         let mid = self.answered.bundles.mid(place).map(str::to_owned);
-        let mut extensions = Extensions::accepted(&ours.extensions, &theirs.extensions);
+        let mut extensions = Extensions::accepted(&ours.extensions, &theirs.extensions).within(direction);
         let numbered = extensions.get(ExtensionKind::TransportSequence).is_some();
         let feedback = ours.feedback.and(theirs.feedback).agreed(numbered);
         if !feedback.transport_wide {

@@ -80,7 +80,8 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
         let can_receive = !local.address.is_unspecified();
         let wanted = ours.direction.and(Direction::from_flags(true, can_receive));
         let mid = offer.bundles.mid(place).map(str::to_owned);
-        let mut extensions = theirs.extensions.answered(&local.extensions);
+        let direction = wanted.and(theirs.direction.reversed());
+        let mut extensions = theirs.extensions.answered(&local.extensions).within(direction);
         let numbered = extensions.get(ExtensionKind::TransportSequence).is_some();
         let feedback = theirs.feedback.answered(&local.feedback, numbered);
         if !feedback.agreed(numbered).transport_wide {
@@ -89,7 +90,6 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
         if mid.is_none() {
             extensions = extensions.without(ExtensionKind::Mid);
         }
-        let direction = wanted.and(theirs.direction.reversed());
         let beside = Beside { mid, direction, extensions, feedback: feedback.agreed(numbered) };
         let stream = formats.stream(local, ours, &theirs, &transport, beside);
         let written = OurAudio {

@@ -196,6 +196,16 @@ impl NegotiatedExtensions {
         if bytes == 0 { 0 } else { 4 + bytes.next_multiple_of(4) + csrcs }
     }
 
+    /// As far as a stream of this direction has them; of one that is inactive all are kept.
+    pub(super) fn within(mut self, stream: Direction) -> Self {
+        for known in self.known.iter_mut().filter(|_| stream != Direction::Inactive) {
+            *known = known
+                .map(|own| Extension { direction: own.direction.and(stream), ..own })
+                .filter(|own| own.direction != Direction::Inactive);
+        }
+        self
+    }
+
     /// Without this one.
     pub(super) fn without(mut self, kind: ExtensionKind) -> Self {
         self.known[kind as usize] = None;
@@ -247,13 +257,15 @@ pub(super) struct Extensions {
 
 impl Extensions {
     /// Reads the values of `a=extmap`, as many as there can be.
-    pub(super) fn read<'a>(values: impl Iterator<Item = &'a str>, mixed: bool) -> Self {
+    /// `stream`: the direction that those have that say none.
+    pub(super) fn read<'a>(values: impl Iterator<Item = &'a str>, mixed: bool, stream: Direction) -> Self {
+        let inherited = if stream == Direction::Inactive { Direction::SendRecv } else { stream };
         let mut read = Self { mixed, ..Self::default() };
         for value in values.take(255) {
             let mut fields = value.split_whitespace();
             let (Some(number), Some(uri)) = (fields.next(), fields.next()) else { continue };
             let (number, direction) = match number.split_once('/') {
-                None => (number, Some(Direction::SendRecv)),
+                None => (number, Some(inherited)),
                 Some((number, name)) => (number, Direction::from_name(name)),
             };
             let (Ok(id), Some(direction)) = (number.parse::<u16>(), direction) else { continue };
@@ -347,7 +359,7 @@ mod tests {
     use ExtensionKind::{AbsoluteSendTime, AudioLevel, Mid, MixerLevels, TransportSequence};
 
     fn read(lines: &str) -> Extensions {
-        Extensions::read(lines.lines().map(str::trim), true)
+        Extensions::read(lines.lines().map(str::trim), true, SendRecv)
     }
 
     fn written(agreed: &NegotiatedExtensions, stream: Direction) -> Vec<String> {
@@ -405,7 +417,7 @@ mod tests {
             let answered = audio(theirs).answered(&options);
             assert_eq!(answered.get(AudioLevel).map(|extension| extension.direction), direction, "{theirs}");
             let offered = Extensions::offered(&options, |_| true, &[]);
-            let offered = Extensions::read(written(&offered, SendRecv).iter().map(String::as_str), true);
+            let offered = Extensions::read(written(&offered, SendRecv).iter().map(String::as_str), true, SendRecv);
             let accepted = Extensions::accepted(&offered, &audio(theirs));
             assert_eq!(accepted.get(AudioLevel).map(|extension| extension.direction), direction, "{theirs}");
         }

@@ -193,7 +193,11 @@ impl Audio {
             setup: carried.value("setup").and_then(Setup::parse),
             tls_id: carried.value("tls-id").filter(|id| id.len() <= 255).map(str::to_owned),
             ice,
-            extensions: Extensions::read(levels.nearest("extmap"), levels.has("extmap-allow-mixed")),
+            extensions: Extensions::read(
+                levels.nearest("extmap"),
+                levels.has("extmap-allow-mixed"),
+                levels.direction(),
+            ),
             feedback,
             reduced_size: carried.has("rtcp-rsize"),
         })

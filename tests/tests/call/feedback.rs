@@ -16,8 +16,8 @@ use host_std::session::{Call, CallConfig, Channel, Contributors, Identity, Incom
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
 
-/// Number and content.
-type Element = (u8, Vec<u8>);
+/// Elements of a header extension: their numbers and data.
+type Elements = Vec<(u8, Vec<u8>)>;
 
 /// What passed a call.
 #[derive(Default)]
@@ -25,7 +25,7 @@ struct Seen {
     /// Of RTCP that left: when, bytes, and the type of the first packet.
     control: Vec<(Instant, usize, u8)>,
     /// What each packet that left had in its header.
-    extended: Vec<(u16, Vec<Element>)>,
+    extended: Vec<(u16, Elements)>,
     largest: usize,
     told: Vec<(Instant, PacketFeedback)>,
 }

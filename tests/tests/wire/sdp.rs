@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use host_std::registry::Registry;
 use host_std::sdp::{
-    CodecFormat, CodecOrder, CryptoLine, CryptoSuite, Direction, ExtensionOptions, FeedbackOptions, LocalMedia,
-    LocalStream, MasterKey, Negotiated, NegotiatedStream, NegotiatedTransport, SdpError, SessionId, SrtpPolicy, accept,
-    answer, offer,
+    CodecFormat, CodecOrder, CryptoLine, CryptoSuite, Direction, ExtensionKind, ExtensionOptions, FeedbackOptions,
+    LocalMedia, LocalStream, MasterKey, Negotiated, NegotiatedStream, NegotiatedTransport, OfferExtensions, SdpError,
+    SessionId, SrtpPolicy, accept, answer, offer,
 };
 use proptest::prelude::*;
 
@@ -60,8 +60,6 @@ prop_compose! {
         LocalMedia {
             dtls: None,
             ice: None,
-            extensions: ExtensionOptions::default(),
-            feedback: FeedbackOptions::default(),
             registry: Registry::builtin(),
             address: if v6 { "2001:db8::1" } else { "192.0.2.1" }.parse::<IpAddr>().unwrap(),
             rtp_port,
@@ -84,6 +82,8 @@ prop_compose! {
             crypto,
             crypto_answered: Vec::new(),
             unencrypted: Default::default(),
+            extensions: ExtensionOptions { offer: OfferExtensions::Always, ..ExtensionOptions::default() },
+            feedback: FeedbackOptions { profile: v6, ..FeedbackOptions::default() },
             session: SessionId { username: "-".into(), id: 42, version: 7 },
             previous: None,
         }
@@ -96,6 +96,12 @@ fn codecs(local: &LocalMedia) -> &[CodecFormat] {
 
 /// What `sender` sends is what `receiver` expects.
 fn assert_crossed(sender: &Negotiated, receiver: &Negotiated) {
+    for (ours, theirs) in sender.streams.iter().flatten().zip(receiver.streams.iter().flatten()) {
+        for kind in ExtensionKind::ALL {
+            assert_eq!(ours.extensions.sent(kind), theirs.extensions.received(kind));
+        }
+        assert_eq!(ours.feedback, theirs.feedback);
+    }
     assert_transports_crossed(sender, receiver);
     assert_streams_crossed(sender.stream(0).unwrap(), receiver.stream(0).unwrap());
 }
