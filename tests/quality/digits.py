@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TESTS = ["digits_through_codecs", "no_speech_is_a_digit", "each_countrys_tones", "tones_through_codecs", "no_speech_and_no_music"]
+TESTS = ["the_whole_grid", "digits_through_codecs", "no_speech_is_a_digit", "each_countrys_tones", "tones_through_codecs", "no_speech_and_no_music"]
 
 
 def output():

@@ -11,6 +11,8 @@ use dsp_core::codec::l16::L16;
 use dsp_core::codec::{Decoder, Encoder};
 use dsp_core::conference::{Activity, Conference, ConferenceConfig, Port};
 use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, InFloat, Latency, Media, Near, Step};
+use dsp_core::guard::PacketGuard;
+use dsp_core::guard::srtp::{KeyTerms, MasterKey, Mki, Srtp, SrtpProfile};
 use dsp_core::kernel::Kernel;
 use dsp_core::process::active_level::ActiveLevelMeter;
 use dsp_core::process::activity::{EnergyGate, NoDetector, SpeechDetector};
@@ -461,6 +463,42 @@ impl<I: Iterator<Item = i16>> Media for Noise<I> {
     fn transmit(&mut self, _: Instant, _: &mut [u8]) -> Option<()> {
         None
     }
+}
+
+/// Packets and reports of every length under every suite, with an identifier in each: on some processors other code computes
+/// them.
+pub fn srtp() -> u32 {
+    let mut hash = Fnv::default();
+    for profile in [
+        SrtpProfile::AesCm128HmacSha1_80,
+        SrtpProfile::AesCm128HmacSha1_32,
+        SrtpProfile::Aes256CmHmacSha1_80,
+        SrtpProfile::Aes256CmHmacSha1_32,
+        SrtpProfile::AeadAes128Gcm,
+        SrtpProfile::AeadAes256Gcm,
+    ] {
+        let [ours, theirs] = [3, 5].map(|factor: u8| {
+            let bytes: [u8; MasterKey::LONGEST] = core::array::from_fn(|n| factor.wrapping_mul(n as u8) ^ 0x5a);
+            let terms = KeyTerms { mki: Mki::new(factor.into(), 4), ..KeyTerms::default() };
+            MasterKey::of(profile, &bytes[..profile.master_bytes()]).expect("of that length").with_terms(terms)
+        });
+        let mut sender = Srtp::<1>::new(profile, &ours, &theirs).expect("two keys");
+        let mut receiver = Srtp::<1>::new(profile, &theirs, &ours).expect("two keys");
+        for len in (12..400).step_by(7) {
+            let mut buffer: [u8; 460] = core::array::from_fn(|n| (n * len) as u8);
+            buffer[..12].copy_from_slice(&[0x80, 0, 0, 0, 0, 0, 0, 0, 0xca, 0xfe, 0, 1]);
+            // Over a wrap.
+            buffer[2..4].copy_from_slice(&0xffe0_u16.wrapping_add(len as u16 / 7).to_be_bytes());
+            let protected = sender.protect_rtp(&mut buffer, len).expect("there is room");
+            hash.write(&buffer[..protected]);
+            assert!(receiver.unprotect_rtp(&mut buffer[..protected]) == Ok(len));
+            buffer[..8].copy_from_slice(&[0x80, 200, 0, 6, 0xca, 0xfe, 0, 1]);
+            let protected = sender.protect_rtcp(&mut buffer, 28).expect("there is room");
+            hash.write(&buffer[..protected]);
+            assert!(receiver.unprotect_rtcp(&mut buffer[..protected]) == Ok(28));
+        }
+    }
+    hash.finish()
 }
 
 /// Frames behind a capture chain and their times: stereo at 8 kHz in ticks of uneven length, with gains that change.

@@ -17,6 +17,7 @@ pub mod road;
 pub mod score;
 pub mod skipped;
 pub mod tick;
+pub mod turn_server;
 
 use std::path::PathBuf;
 

@@ -76,6 +76,7 @@ async fn a_running_call_is_held_and_resumed() {
                 time_limit: None,
                 digits: None,
                 tones: None,
+                turn: Vec::new(),
             };
             runs.push(tokio::spawn(driver.run(from_user, status)));
             commands
@@ -128,8 +129,18 @@ async fn a_dual_stack_socket_talks_with_an_ipv4_address() {
             let (commands, from_user) = mpsc::channel(1);
             let (status, _) = watch::channel(Status::default());
             let (audio, time_limit) = (Box::new(FileIo::null(8_000)), Some(Duration::from_millis(600)));
-            let driver =
-                Driver { call, rtp, rtcp: None, audio, clock, drift_ppm: 0.0, time_limit, digits: None, tones: None };
+            let driver = Driver {
+                call,
+                rtp,
+                rtcp: None,
+                audio,
+                clock,
+                drift_ppm: 0.0,
+                time_limit,
+                digits: None,
+                tones: None,
+                turn: Vec::new(),
+            };
             tokio::spawn(async move {
                 let finished = driver.run(from_user, status).await;
                 drop(commands);
@@ -159,7 +170,18 @@ async fn two_calls(clock: &Clock) -> Vec<(Call, UdpSocket)> {
 }
 
 fn driver(call: Call, rtp: UdpSocket, audio: Box<dyn AudioIo>, clock: Clock) -> Driver {
-    Driver { call, rtp, rtcp: None, audio, clock, drift_ppm: 0.0, time_limit: None, digits: None, tones: None }
+    Driver {
+        call,
+        rtp,
+        rtcp: None,
+        audio,
+        clock,
+        drift_ppm: 0.0,
+        time_limit: None,
+        digits: None,
+        tones: None,
+        turn: Vec::new(),
+    }
 }
 
 /// A stopped process, a closed laptop: time goes on, and afterwards nothing is made up for.

@@ -34,6 +34,7 @@ fn hashes_are_unchanged() {
         ("tones i16", golden::tones::<i16>()),
         ("tones f32", golden::tones::<f32>()),
         ("events", golden::events()),
+        ("srtp", golden::srtp()),
         ("front i16", golden::front_i16()),
         ("front f32", golden::front_f32()),
         ("resample i16", resampled::resample_i16(|| 0).hash),
@@ -48,7 +49,7 @@ fn hashes_are_unchanged() {
         ("chain gain", chained::gain(echoed::BLOCKS, || 0).hash),
         ("chain whole", chained::chain(echoed::BLOCKS, || 0).hash),
     ];
-    let expected: [(&str, u32); 39] = [
+    let expected: [(&str, u32); 40] = [
         ("pcmu", 0xf58b_63b0),
         ("pcma", 0xf008_e257),
         ("l16", 0xd86d_49d5),
@@ -75,6 +76,7 @@ fn hashes_are_unchanged() {
         ("tones i16", 0x7cbe_34c1),
         ("tones f32", 0x94c3_f0bc),
         ("events", 0xfeec_fc49),
+        ("srtp", 0x84f5_d6d8),
         ("front i16", 0x4ec7_d1fd),
         ("front f32", 0x13df_7610),
         ("resample i16", 0x7aaa_2fb6),

@@ -9,6 +9,7 @@ use std::num::NonZeroU16;
 use dsp_core::codec::Adaptation;
 use dsp_core::codec::l16::L16;
 use dsp_core::front::{CaptureBlock, Near, Step};
+use dsp_core::guard::srtp::Mki;
 use dsp_core::process::activity::SpeechDetector;
 use dsp_core::receive::strategy::{Estimate, Strategy};
 use dsp_core::receive::{DelayConfig, Played};
@@ -23,12 +24,15 @@ use host_std::record::fork::{Forked, fork};
 use host_std::record::recorder::{Recorder, RecorderConfig};
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::room::{Room, RoomConfig};
+use host_std::sdp::{CryptoSuite, Direction, ExtensionOptions, FeedbackOptions};
 use host_std::session::{
-    Call, CallConfig, CaptureConfig, Channel, EchoSettings, HostFront, IceConfig, IceMode, Identity, Incoming,
-    OwnBlock, OwnDecoders, OwnDetector, OwnStrategy, PACKET_BYTES, Tap, ToneDetection, Transmit, Way,
+    Call, CallConfig, CaptureConfig, Channel, Contributors, EchoSettings, HostFront, IceConfig, IceMode, Identity,
+    Incoming, OwnBlock, OwnDecoders, OwnDetector, OwnStrategy, PACKET_BYTES, SrtpOptions, Tap, ToneDetection, Transmit,
+    TurnServer, TurnTransport, Way,
 };
 use host_std::simulate::netsim::{Network, NetworkConfig};
 use media_core_tests::road::babble;
+use media_core_tests::turn_server::{PASSWORD, Passed, TurnModel, USER};
 
 /// Counts what each thread allocates: tests run side by side.
 struct Counting;
@@ -111,6 +115,18 @@ impl Pair {
             let metering = own;
             let base =
                 CallConfig { capture, metering, detector, strategy, decoders, delay, comfort_noise: own, ..base };
+            // Every header extension and feedback, in the longest of SRTP's suites with an identifier in each packet.
+            let base = if own {
+                let both = Direction::SendRecv;
+                let extensions =
+                    ExtensionOptions { mixer_levels: both, absolute_send_time: both, ..Default::default() };
+                let feedback = FeedbackOptions { profile: true, ..FeedbackOptions::default() };
+                let mut srtp_options = SrtpOptions::only([CryptoSuite::AeadAes256Gcm]);
+                srtp_options.terms.mki = Mki::new(7, 4);
+                CallConfig { extensions, feedback, srtp_options, ..base }
+            } else {
+                base
+            };
             let base = CallConfig { tones: ToneDetection::Always, mute_tones: true, ..base };
             let mut call =
                 Call::new(CallConfig { codecs, registry, redundancy: 1, sources, buffer_bytes, sound, ..base })
@@ -252,6 +268,13 @@ fn run_at(sound: Option<(u32, u8)>, codec: CodecFormat, channels: u8, sources: u
                 pair.counted(side, |call| call.send_digits(&keys)).unwrap();
             }
         }
+        if streams > 1 {
+            let mut contributors = Contributors::default();
+            for source in 0..now.as_millis() / 1_000 % 20 {
+                contributors.push_loudest(Ssrc(source as u32), -30);
+            }
+            pair.counted(1, |call| call.set_contributors(0, &contributors));
+        }
         pair.tick(now);
         for side in 0..2 {
             digits += u32::from(pair.counted(side, Call::next_digit).is_some());
@@ -273,6 +296,10 @@ fn run_at(sound: Option<(u32, u8)>, codec: CodecFormat, channels: u8, sources: u
     assert!(pair.reports > 10);
     assert!(digits > 40, "{digits}");
     if streams > 1 {
+        let feedback = first.feedback.unwrap();
+        assert!(feedback.arrived > 5_000 && feedback.lost > 300 && feedback.messages > 100, "{feedback:?}");
+        let source = pair.calls[0].sources().next().unwrap();
+        assert!(source.level.is_some() && !source.contributors.is_empty(), "{source:?}");
         assert!(ASKED.get() > 20_000, "the strategy was asked");
         for front in pair.fronts.iter_mut().flatten() {
             assert!(front.block(0).is_some_and(|block| block.echo().is_some()), "the canceller has run");
@@ -445,6 +472,72 @@ fn between_connectivity_checks_nothing_is_allocated() {
     assert!(packets > 5_900 && (40..=70).contains(&checks), "{packets} {checks}");
     let bound = 40 * checks;
     assert!(of_checks > 0 && of_checks <= bound, "{of_checks} of {checks} checks");
+}
+
+/// As above, through a TURN server: what is asked of it may allocate, and no packet.
+#[test]
+fn through_a_turn_server_packets_allocate_nothing() {
+    let server: SocketAddr = "198.51.100.7:3478".parse().unwrap();
+    let mut model = TurnModel::new(server);
+    let mut calls = [0, 1].map(|side| {
+        let base = CallConfig::with_identity(ADDRESSES[side].port(), Identity::seeded(side as u64 + 50));
+        let mut ice = IceConfig { mode: IceMode::Full, ..IceConfig::default() };
+        if side == 0 {
+            ice.relay_only = true;
+            let (user, password) = (USER.into(), PASSWORD.into());
+            ice.turn.push(TurnServer { address: server, transport: TurnTransport::Udp, user, password });
+        }
+        Call::new(CallConfig { codecs: vec![CodecFormat::pcmu()], ice, ..base }).unwrap()
+    });
+    let (mut pcm, mut datagram, mut now) = ([0; 80], [0; 1_500], Instant::ZERO);
+    let (mut packets, mut of_server) = (0, 0u64);
+    for tick in 0..35_000u32 {
+        if tick == 100 {
+            let offer = calls[0].offer().unwrap();
+            let answer = calls[1].answer(now, &offer).unwrap();
+            calls[0].accept(now, &answer).unwrap();
+        }
+        for side in 0..2 {
+            let before = ALLOCATIONS.get();
+            calls[side].play(now, &mut pcm);
+            pcm.iter_mut().zip(0..).for_each(|(sample, n)| *sample = (n * 311 + tick as i32 % 97) as i16);
+            calls[side].capture(now, &pcm);
+            let mut of_packets = ALLOCATIONS.get() - before;
+            loop {
+                let before = ALLOCATIONS.get();
+                let sent = calls[side].transmit(now, &mut datagram);
+                let allocated = ALLOCATIONS.get() - before;
+                let Some(transmit) = sent else { break };
+                let bytes = &datagram[..transmit.len];
+                // Sound has a channel on one side, and none on the other.
+                let inner = if bytes[0] & 0xc0 == 0x40 { &bytes[4..] } else { bytes };
+                let is_packet = DatagramKind::of(inner) != DatagramKind::Stun;
+                let from = ADDRESSES[side];
+                let passed = match model.take_for_relayed(now, from, transmit.to, bytes) {
+                    _ if transmit.to == server => model.take(now, from, bytes),
+                    Some(passed) => passed,
+                    None => panic!("a direct way: {transmit:?}"),
+                };
+                let mut received = 0;
+                for Passed { from, to, mut bytes } in passed {
+                    let Some(to) = ADDRESSES.iter().position(|own| *own == to) else { continue };
+                    let before = ALLOCATIONS.get();
+                    calls[to].receive(now, Channel::Rtp, from, &mut bytes);
+                    received += ALLOCATIONS.get() - before;
+                }
+                if is_packet {
+                    of_packets += allocated + received;
+                    packets += u32::from(tick >= 1_000);
+                } else {
+                    of_server += allocated + received;
+                }
+            }
+            assert!(tick < 1_000 || of_packets == 0, "tick {tick} of side {side}: {of_packets}");
+        }
+        now += Duration::from_millis(10);
+    }
+    println!("{packets} packets: none; checks, and questions to the server: {of_server} allocations");
+    assert!(packets > 33_900 && model.count(8)[0] >= 2 && model.by_indication < 20, "{packets} {:?}", model.count(8));
 }
 
 #[test]

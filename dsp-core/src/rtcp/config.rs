@@ -1,5 +1,5 @@
 //! How RTCP is reported: who reports, its share of the bandwidth, and what both ends agreed to (RFC 3550, 6.2 and 6.5.1;
-//! RFC 3611, 5.1; RFC 5506).
+//! RFC 3611, 5.1; RFC 4585, 3.4; RFC 5506).
 //!
 //! Units: intervals in microseconds, bandwidth in kbit/s.
 
@@ -36,6 +36,15 @@ impl Cname {
     }
 }
 
+/// When feedback leaves and how that changes regular reports: the profile AVPF (RFC 4585, 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct FeedbackTiming {
+    /// The least time between regular reports, `trr-int` of `a=rtcp-fb` (`T_rr_interval`, 3.4): within it a report that is due
+    /// is left out, or is the feedback alone. Zero: none is left out.
+    pub regular_interval: Duration,
+}
+
 /// How to report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -50,8 +59,12 @@ pub struct ReporterConfig {
     pub min_interval: Duration,
     /// Use 360 s divided by the session bandwidth in kbit/s as minimum, if that is shorter (6.2).
     pub reduced_minimum: bool,
-    /// Take datagrams that don't begin with a report: both ends agreed to reduced-size RTCP (RFC 5506).
+    /// Take datagrams that don't begin with a report, and send feedback without one: both ends agreed to reduced-size RTCP
+    /// (RFC 5506).
     pub reduced_size: bool,
+    /// Both ends agreed to feedback (AVPF): reports may come as often as their share of the bandwidth allows, and feedback
+    /// between them. `min_interval` and `reduced_minimum` count no more then (RFC 4585, 3.4).
+    pub feedback: Option<FeedbackTiming>,
     /// Measure the round trip also while this end sends nothing, and let the peer do so: both ends agreed to
     /// `a=rtcp-xr:rcvr-rtt=all` (RFC 3611, 5.1).
     pub receiver_round_trip: bool,
@@ -69,6 +82,7 @@ impl Default for ReporterConfig {
             min_interval: Duration::from_secs(5),
             reduced_minimum: false,
             reduced_size: false,
+            feedback: None,
             receiver_round_trip: false,
             seed: 0,
         }
@@ -85,6 +99,11 @@ impl ReporterConfig {
         if !(SHORTEST_INTERVAL_US..=LONGEST_INTERVAL_US).contains(&self.min_interval.as_micros()) {
             return Err(ReporterConfigError::MinInterval(self.min_interval));
         }
+        if let Some(FeedbackTiming { regular_interval }) = self.feedback
+            && regular_interval.as_micros() > LONGEST_INTERVAL_US
+        {
+            return Err(ReporterConfigError::RegularInterval(regular_interval));
+        }
         Ok(cname)
     }
 }
@@ -100,6 +119,8 @@ pub enum ReporterConfigError {
     NoBandwidth,
     /// The minimum interval is not between 10 ms and 1 h.
     MinInterval(Duration),
+    /// The least time between regular reports is longer than 1 h.
+    RegularInterval(Duration),
 }
 
 impl fmt::Display for ReporterConfigError {
@@ -107,6 +128,9 @@ impl fmt::Display for ReporterConfigError {
         match *self {
             Self::NoCname => write!(f, "RTCP needs a canonical name"),
             Self::NoBandwidth => write!(f, "RTCP needs a session bandwidth above 0"),
+            Self::RegularInterval(interval) => {
+                write!(f, "regular RTCP reports each {} s, up to 1 h is possible", interval.as_millis() / 1_000)
+            }
             Self::MinInterval(interval) => {
                 write!(f, "minimum RTCP interval of {} ms, 10 ms to 1 h are possible", interval.as_millis())
             }
@@ -132,5 +156,8 @@ mod tests {
         assert_eq!(error(no_bandwidth), Some(ReporterConfigError::NoBandwidth));
         let zero = ReporterConfig { min_interval: Duration::ZERO, ..config() };
         assert_eq!(error(zero), Some(ReporterConfigError::MinInterval(Duration::ZERO)));
+        let regular_interval = Duration::from_secs(3_601);
+        let seldom = ReporterConfig { feedback: Some(FeedbackTiming { regular_interval }), ..config() };
+        assert_eq!(error(seldom), Some(ReporterConfigError::RegularInterval(regular_interval)));
     }
 }

@@ -6,7 +6,8 @@
 use super::{RtcpReporter, reported_of};
 use crate::time::{Duration, Instant, Ssrc};
 use crate::wire::rtcp::{
-    Compound, CompoundRule, Packet, ParseError, ReportBlock, SenderInfo, VoipMetrics, Xr, XrBlock,
+    Compound, CompoundRule, Feedback, FeedbackMessage, Packet, ParseError, ReportBlock, SenderInfo, VoipMetrics, Xr,
+    XrBlock,
 };
 
 /// A sender report of the peer, and when it came: its wall clock beside its RTP clock, for lip-sync and one-way drift.
@@ -45,6 +46,10 @@ pub struct PeerReport {
     pub receiver_round_trip: Option<Duration>,
     /// How the peer hears this end: loss, delay, levels and quality.
     pub voip: Option<VoipMetrics>,
+    /// Packets of this end that the peer asks for again (generic NACK, RFC 4585, 6.2.1).
+    pub nacked: u16,
+    /// The bit rate that the peer can take, in bit/s (REMB), where it names this end.
+    pub maximum_bit_rate: Option<u64>,
     /// The peer said goodbye.
     pub bye: bool,
     /// It came in this end's own name: a loop, or a collision of SSRCs (8.2). Nothing else in it was used.
@@ -77,6 +82,7 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
             Packet::SenderReport(sr) => sr.ssrc() == self.config.ssrc,
             Packet::ReceiverReport(rr) => rr.ssrc() == self.config.ssrc,
             Packet::Xr(xr) => xr.ssrc() == self.config.ssrc,
+            Packet::Feedback(feedback) => feedback.sender == self.config.ssrc,
             _ => false,
         };
         if compound.packets().flatten().any(|packet| from_us(&packet)) {
@@ -94,6 +100,7 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
                 }
                 Ok(Packet::ReceiverReport(rr)) => self.heard(now, rr.ssrc(), rr.blocks(), &mut report),
                 Ok(Packet::Xr(xr)) => self.extended(now, &xr, &mut report),
+                Ok(Packet::Feedback(feedback)) => self.told_back(&feedback, &mut report),
                 Ok(Packet::Bye(bye)) => {
                     for peer in &mut self.peers {
                         let leaves = peer.take_if(|peer| bye.ssrcs().any(|ssrc| ssrc == peer.ssrc)).is_some();
@@ -132,6 +139,21 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         };
         if let Some(place) = self.clocks.iter_mut().min_by_key(|clock| rank(clock)) {
             *place = Some(new);
+        }
+    }
+
+    /// Takes what feedback says of this end's packets. Of a transport's arrivals [`DepartureLog`](super::transport) knows.
+    fn told_back(&self, feedback: &Feedback<'_>, report: &mut PeerReport) {
+        let own = self.config.ssrc;
+        match &feedback.message {
+            FeedbackMessage::Nack(nacks) if feedback.media == own => {
+                let lost = u16::try_from(nacks.lost().count()).unwrap_or(u16::MAX);
+                report.nacked = report.nacked.saturating_add(lost);
+            }
+            FeedbackMessage::MaximumBitRate(rate) if rate.sources().any(|source| source == own) => {
+                report.maximum_bit_rate = Some(rate.bit_rate());
+            }
+            _ => {}
         }
     }
 
@@ -238,5 +260,28 @@ mod tests {
         let (now, len) = next_report(&mut reporter, None, &mut out);
         let report = reporter.receive(now, &out[..len]).unwrap();
         assert_eq!(report, PeerReport { collision: true, ..PeerReport::default() });
+    }
+
+    #[test]
+    fn feedback_counts_where_it_is_about_this_end() {
+        let (mut reporter, mut bytes) = (reporter(), [0; 200]);
+        let mut take = |media: u32, source: u32, sender| {
+            let mut writer = CompoundWriter::new(&mut bytes);
+            writer.receiver_report(Ssrc(2), &[]).unwrap();
+            let entries = [[0, 5, 0x80, 1], [0, 90, 0, 0]];
+            let message = FeedbackMessage::Nack(crate::wire::rtcp::Nacks::new(&entries).unwrap());
+            writer.feedback(&Feedback { sender: Ssrc(sender), media: Ssrc(media), message }).unwrap();
+            let sources = [7_u32.to_be_bytes(), source.to_be_bytes()];
+            let rate = crate::wire::rtcp::MaximumBitRate::new(64_000, &sources);
+            let message = FeedbackMessage::MaximumBitRate(rate);
+            writer.feedback(&Feedback { sender: Ssrc(2), media: Ssrc(0), message }).unwrap();
+            let len = writer.finish();
+            reporter.receive(START, &bytes[..len]).unwrap()
+        };
+        let report = take(1, 1, 2);
+        assert_eq!((report.nacked, report.maximum_bit_rate, report.collision), (4, Some(64_000), false));
+        let report = take(3, 3, 2);
+        assert_eq!((report.nacked, report.maximum_bit_rate), (0, None));
+        assert!(take(1, 1, 1).collision);
     }
 }

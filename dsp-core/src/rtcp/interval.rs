@@ -1,4 +1,5 @@
-//! How long until the next report: the arithmetic of RFC 3550, 6.2, 6.3.1 and 6.3.3.
+//! How long until the next report: the arithmetic of RFC 3550, 6.2, 6.3.1 and 6.3.3; with
+//! feedback RFC 4585, 3.4: no minimum but for the first one, which is 1 s.
 //!
 //! Units: intervals in microseconds, sizes in 1/16 byte with IP and UDP headers, bandwidth in kbit/s. Cost: some 64-bit
 //! divisions an interval.
@@ -10,6 +11,8 @@ use crate::time::Duration;
 const LOWER_LAYERS: usize = 28;
 /// A peer is gone after this many intervals of silence (6.3.5).
 const TIMEOUT_INTERVALS: u64 = 5;
+/// The minimum of the first interval with feedback (RFC 4585, 3.4).
+const FIRST_WITH_FEEDBACK_US: u64 = 1_000_000;
 
 /// Who takes part in the session.
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +29,10 @@ pub(super) struct Members {
 #[derive(Clone, Debug)]
 pub(super) struct Interval {
     bandwidth_kbps: u32,
-    /// The minimum for timeouts, and the one for this end's reports, which may be reduced.
+    /// The minimum for timeouts, the one for this end's reports, which may be reduced, and that of the first of them.
     fixed_min_us: u64,
     min_us: u64,
+    first_min_us: u64,
     /// Of the random numbers: xorshift with 32 bits.
     state: u32,
     /// Average datagram with lower layers, in 1/16 byte.
@@ -38,16 +42,22 @@ pub(super) struct Interval {
 impl Interval {
     /// By a config that was checked; the first report is taken to be `datagram_len` bytes long.
     pub(super) fn new(config: &ReporterConfig, datagram_len: usize) -> Self {
-        let (bandwidth_kbps, fixed_min_us) = (config.session_bandwidth_kbps, config.min_interval.as_micros());
-        let reduced = config.reduced_minimum.then(|| 360_000_000 / u64::from(bandwidth_kbps));
+        let (min_us, first_min_us) = minima_us(config);
         Self {
-            bandwidth_kbps,
-            fixed_min_us,
-            min_us: reduced.map_or(fixed_min_us, |reduced| reduced.min(fixed_min_us)),
+            bandwidth_kbps: config.session_bandwidth_kbps,
+            fixed_min_us: config.min_interval.as_micros(),
+            min_us,
+            first_min_us,
             // Any non-zero state will do for xorshift; the multiplication spreads small seeds.
             state: (config.seed ^ config.ssrc.0.rotate_left(16)).wrapping_mul(0x9e37_79b1).max(1),
             average_size_16: 16 * (LOWER_LAYERS + datagram_len) as u32,
         }
+    }
+
+    /// What was agreed on is another now.
+    pub(super) fn agree(&mut self, config: &ReporterConfig) {
+        self.bandwidth_kbps = config.session_bandwidth_kbps;
+        (self.min_us, self.first_min_us) = minima_us(config);
     }
 
     /// Counts a datagram into the average size, with a gain of 1/16 (6.3.3).
@@ -82,14 +92,39 @@ impl Interval {
 
     /// The interval with its randomness (6.3.1, 4-5); before the first report, `initial`, its minimum is half.
     pub(super) fn random(&mut self, members: Members, initial: bool) -> Duration {
-        let interval_us = self.calculated_us(members, if initial { self.min_us / 2 } else { self.min_us });
+        let interval_us = self.calculated_us(members, if initial { self.first_min_us } else { self.min_us });
+        // 0.5 to 1.5 in 1/65536, over e - 3/2, which makes up for the reconsideration. An hour fits in 32 bits.
+        let factor = 0x8000 + self.dice();
+        Duration::from_micros(((interval_us * factor) >> 16) * 100_000 / 121_828)
+    }
+
+    /// Between half and one and a half of an interval (RFC 4585, 3.5.3).
+    pub(super) fn around(&mut self, interval: Duration) -> Duration {
+        Duration::from_micros((interval.as_micros() * (0x8000 + self.dice())) >> 16)
+    }
+
+    /// Between nothing and an interval.
+    pub(super) fn within(&mut self, interval: Duration) -> Duration {
+        Duration::from_micros((interval.as_micros() * self.dice()) >> 16)
+    }
+
+    /// 16 random bits.
+    fn dice(&mut self) -> u64 {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 17;
         self.state ^= self.state << 5;
-        // 0.5 to 1.5 in 1/65536, over e - 3/2, which makes up for the reconsideration. An hour fits in 32 bits.
-        let factor = 0x8000 + u64::from(self.state >> 16);
-        Duration::from_micros(((interval_us * factor) >> 16) * 100_000 / 121_828)
+        u64::from(self.state >> 16)
     }
+}
+
+/// The minimum of the interval, and that of the first.
+fn minima_us(config: &ReporterConfig) -> (u64, u64) {
+    if config.feedback.is_some() {
+        return (0, FIRST_WITH_FEEDBACK_US);
+    }
+    let reduced = config.reduced_minimum.then(|| 360_000_000 / u64::from(config.session_bandwidth_kbps.max(1)));
+    let min_us = reduced.unwrap_or(u64::MAX).min(config.min_interval.as_micros());
+    (min_us, min_us / 2)
 }
 
 #[cfg(test)]

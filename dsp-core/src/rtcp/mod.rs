@@ -5,7 +5,8 @@
 //! one is due, [`RtcpReporter::next_deadline`] says when to ask again, [`RtcpReporter::receive`] takes the peer's
 //! datagrams. Intervals are random between 0.41 and 1.23 times the calculated one, with its mean (6.3.1), from a seed;
 //! the timer is reconsidered at each expiry (6.3.6). Reverse reconsideration and BYE back-off are for many parties and
-//! left out, as 6.3 and 6.3.7 allow for few. Round trips are measured on the monotonic clock: a step of the wall clock
+//! left out, as 6.3 and 6.3.7 allow for few. With feedback (AVPF, [`ReporterConfig::feedback`]) messages leave at once or
+//! with the next report, by the rules in `feedback` (RFC 4585, 3). Round trips are measured on the monotonic clock: a step of the wall clock
 //! does no harm. Cost: some 64-bit divisions a report, none a media packet.
 
 use core::slice;
@@ -13,15 +14,20 @@ use core::slice;
 use crate::quality::ReceptionStats;
 use crate::time::{Duration, Instant, NtpTime, RtpTime, Ssrc};
 use crate::wire::rtcp::xr::{Dlrr, DlrrItem};
-use crate::wire::rtcp::{CompoundWriter, ReportBlock, SdesItem, SenderInfo, VoipMetrics, WriteError, XrBlock};
+use crate::wire::rtcp::{
+    CompoundWriter, Feedback, ReportBlock, SdesItem, SenderInfo, VoipMetrics, WriteError, XrBlock,
+};
 
 mod config;
+mod feedback;
 mod incoming;
 mod interval;
+pub mod transport;
 
-pub use config::{Cname, ReporterConfig, ReporterConfigError};
+pub use config::{Cname, FeedbackTiming, ReporterConfig, ReporterConfigError};
 pub use incoming::{PeerReport, RemoteReception, SenderClock};
 
+use feedback::Early;
 use incoming::Peer;
 use interval::{Interval, Members};
 
@@ -56,6 +62,7 @@ pub struct RtcpReporter<const SOURCES: usize> {
     left: bool,
     /// The source that this end was before, as long as its goodbye has not been written.
     former: Option<Ssrc>,
+    early: Early,
     interval: Interval,
     peers: [Option<Peer>; SOURCES],
     /// The last sender report of each source.
@@ -96,6 +103,7 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
             initial: true,
             left: false,
             former: None,
+            early: Early::new(now),
             interval: Interval::new(&config, Self::LONGEST_PLAIN_REPORT),
             peers: [None; SOURCES],
             clocks: [None; SOURCES],
@@ -113,8 +121,12 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     }
 
     /// When to call [`poll`](Self::poll) next. After goodbye: never, the end of time.
-    pub const fn next_deadline(&self) -> Instant {
-        if self.left { Instant::from_micros(u64::MAX) } else { self.next }
+    pub fn next_deadline(&self) -> Instant {
+        if self.left {
+            Instant::from_micros(u64::MAX)
+        } else {
+            self.early.due().map_or(self.next, |due| due.min(self.next))
+        }
     }
 
     /// The source that reports leave as.
@@ -152,6 +164,7 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         self.peer_voip = None;
         self.initial = true;
         self.last_sent = now;
+        self.early = Early::new(now);
         self.next = if self.former.is_some() { now } else { now + self.random_interval(false, 0) };
     }
 
@@ -171,8 +184,27 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         send: Option<&SendInfo>,
         out: &mut [u8],
     ) -> Result<Option<usize>, WriteError> {
-        if self.left || now < self.next {
+        self.poll_with(now, receive, send, &[], out)
+    }
+
+    /// As [`poll`](Self::poll), with feedback that waits to leave: with the report that is due, or before it, if
+    /// [`request`](Self::request) found that it may. Whatever is written has all of it.
+    ///
+    /// # Errors
+    /// As for [`poll`](Self::poll), of a buffer that has as many bytes more as the feedback takes.
+    pub fn poll_with(
+        &mut self,
+        now: Instant,
+        receive: &[ReceptionStats],
+        send: Option<&SendInfo>,
+        feedback: &[Feedback<'_>],
+        out: &mut [u8],
+    ) -> Result<Option<usize>, WriteError> {
+        if self.left {
             return Ok(None);
+        }
+        if now < self.next {
+            return self.poll_early(now, receive, send, feedback, out);
         }
         if let Some(former) = self.former {
             let len = self.write_goodbye(former, out)?;
@@ -188,11 +220,20 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
             self.next = due;
             return Ok(None);
         }
-        let len = self.write(now, receive, send, None, out)?;
-        self.initial = false;
+        let len = if self.is_regular_due(now) {
+            let len = self.write(now, receive, send, Contents { feedback, ..Contents::default() }, out)?;
+            self.initial = false;
+            self.regular_left(now);
+            Some(len)
+        } else if feedback.is_empty() {
+            None
+        } else {
+            Some(self.write_feedback(now, receive, send, feedback, out)?)
+        };
+        self.early = self.early.allowed();
         self.last_sent = now;
         self.next = now + self.random_interval(we_send, others);
-        Ok(Some(len))
+        Ok(len)
     }
 
     /// Leaves: writes a last report with a goodbye and returns its length; `None` if this end never sent anything, which
@@ -216,7 +257,9 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
             _ if self.left => None,
             Some(former) if silent => Some(self.write_goodbye(former, out)?),
             None if silent => None,
-            _ => Some(self.write(now, receive, send, Some(reason), out)?),
+            _ => {
+                Some(self.write(now, receive, send, Contents { leaving: Some(reason), ..Contents::default() }, out)?)
+            }
         };
         self.left = true;
         Ok(len)
@@ -244,15 +287,16 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         Ok(len)
     }
 
-    /// Writes one compound packet and takes note of what it reported; `leaving` holds the reason of a goodbye.
+    /// Writes one compound packet and takes note of what it reported.
     fn write(
         &mut self,
         now: Instant,
         receive: &[ReceptionStats],
         send: Option<&SendInfo>,
-        leaving: Option<Option<&str>>,
+        contents: Contents<'_>,
         out: &mut [u8],
     ) -> Result<usize, WriteError> {
+        let Contents { leaving, feedback, minimal } = contents;
         let mut blocks = [ReportBlock::default(); SOURCES];
         let mut count = 0;
         for (block, stats) in blocks.iter_mut().zip(self.active_receive(receive)) {
@@ -274,9 +318,10 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         // An end without a wall clock may use the time since it joined (RFC 3611, 4.4).
         let reference = (self.config.receiver_round_trip && active_send.is_none())
             .then(|| send.map_or(NtpTime::default().plus(now.since(Instant::ZERO)), |send| send.ntp));
-        let answer = self.answer(now).map(DlrrItem::to_bytes);
+        let reference = reference.filter(|_| !minimal);
+        let answer = self.answer(now).filter(|_| !minimal).map(DlrrItem::to_bytes);
         let extended = [
-            self.voip.map(XrBlock::VoipMetrics),
+            self.voip.filter(|_| !minimal).map(XrBlock::VoipMetrics),
             reference.map(XrBlock::ReceiverReferenceTime),
             answer.as_ref().map(|answer| XrBlock::Dlrr(Dlrr::new(slice::from_ref(answer)))),
         ];
@@ -288,6 +333,9 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         }
         if count > 0 {
             writer.extended_report(ssrc, &blocks[..count])?;
+        }
+        for message in feedback {
+            writer.feedback(message)?;
         }
         if let Some(reason) = leaving {
             let leaving = [ssrc, self.former.unwrap_or(ssrc)];
@@ -333,6 +381,16 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     fn random_interval(&mut self, we_send: bool, others: u64) -> Duration {
         self.interval.random(Members { we_send, others, heard: self.heard_peers() }, self.initial)
     }
+}
+
+/// What is in a compound packet besides report and name.
+#[derive(Clone, Copy, Default)]
+struct Contents<'a> {
+    /// A goodbye and its reason.
+    leaving: Option<Option<&'a str>>,
+    feedback: &'a [Feedback<'a>],
+    /// Without extended reports (RFC 4585, 3.1).
+    minimal: bool,
 }
 
 /// What was last reported of a source.

@@ -201,6 +201,8 @@ pub enum WriteError {
     ExtensionLength(usize),
     /// Padding was asked for a packet that is shorter than a header, or that already has some.
     CannotPad,
+    /// Contributing sources or an extension were to be put into what is no packet, or has some already.
+    CannotExtend,
 }
 
 impl fmt::Display for WriteError {
@@ -210,6 +212,7 @@ impl fmt::Display for WriteError {
             Self::TooManyCsrcs(count) => write!(f, "{count} contributing sources, a header holds {MAX_CSRCS}"),
             Self::ExtensionLength(len) => write!(f, "a header extension can't have {len} bytes"),
             Self::CannotPad => write!(f, "padding needs a packet that has none yet"),
+            Self::CannotExtend => write!(f, "a header is extended once, and of a packet"),
         }
     }
 }
@@ -299,6 +302,49 @@ impl RtpHeader<'_> {
         out[start..need].copy_from_slice(payload);
         Ok(need)
     }
+}
+
+/// Puts contributing sources and a header extension into the packet of `len` bytes at the front of `datagram`, which has
+/// neither yet; what is behind its fixed header moves back by as much as they take. The new length. For what is known only when
+/// a packet leaves: its number among those of all streams, its time, its level.
+///
+/// # Errors
+/// [`WriteError::CannotExtend`] of what is no such packet, and as for [`RtpHeader::write`]; nothing has changed then.
+pub fn extend_header(
+    datagram: &mut [u8],
+    len: usize,
+    csrcs: &[Ssrc],
+    extension: Option<RtpExtension<'_>>,
+) -> Result<usize, WriteError> {
+    let packet = datagram.get(..len).and_then(|packet| RtpPacket::parse(packet).ok());
+    let packet = packet.filter(|packet| packet.header_len() == FIXED_HEADER_LEN).ok_or(WriteError::CannotExtend)?;
+    let header = RtpHeader {
+        marker: packet.marker(),
+        payload_type: packet.payload_type(),
+        seq: packet.seq(),
+        timestamp: packet.timestamp(),
+        ssrc: packet.ssrc(),
+        csrcs,
+        extension,
+    };
+    let padded = packet.padding() > 0;
+    let (start, got) = (header.header_len(), datagram.len());
+    let need = start + len - FIXED_HEADER_LEN;
+    if need > got {
+        return Err(WriteError::OutputTooSmall { need, got });
+    }
+    if csrcs.len() > MAX_CSRCS {
+        return Err(WriteError::TooManyCsrcs(csrcs.len()));
+    }
+    if let Some(extension) = extension
+        && (extension.data.len() % 4 != 0 || extension.data.len() / 4 > usize::from(u16::MAX))
+    {
+        return Err(WriteError::ExtensionLength(extension.data.len()));
+    }
+    datagram.copy_within(FIXED_HEADER_LEN..len, start);
+    header.write(datagram)?;
+    datagram[0] |= if padded { PADDING_BIT } else { 0 };
+    Ok(need)
 }
 
 /// Adds `count` bytes of padding, 1-255, behind the packet in `buffer[..len]`, and sets the padding bit. Returns the new
@@ -403,5 +449,31 @@ mod tests {
         let extension = Some(RtpExtension { profile: 0, data: &[0; 5] });
         assert_eq!(RtpHeader { extension, ..header() }.write(&mut out), Err(WriteError::ExtensionLength(5)));
         assert_eq!(RtpPacket::parse(&[0x40; 12]), Err(ParseError::Version(1)));
+    }
+
+    #[test]
+    fn a_header_is_extended_behind_what_was_written() {
+        let header =
+            RtpHeader { marker: true, seq: Seq(7), ssrc: Ssrc(9), timestamp: RtpTime(5), ..Default::default() };
+        let (csrcs, data) = ([Ssrc(1), Ssrc(2)], [0x10, 0xaa, 0, 0]);
+        let extension = Some(RtpExtension { profile: 0xbede, data: &data });
+        let mut bytes = [0; 128];
+        let len = header.write_packet(b"payload", &mut bytes).unwrap();
+        let before = bytes;
+        let short = extend_header(&mut bytes[..len + 15], len, &csrcs, extension);
+        assert_eq!(short, Err(WriteError::OutputTooSmall { need: len + 16, got: len + 15 }));
+        assert_eq!(extend_header(&mut bytes, len, &[Ssrc(0); 16], None), Err(WriteError::TooManyCsrcs(16)));
+        let odd = Some(RtpExtension { profile: 0xbede, data: &data[..3] });
+        assert_eq!(extend_header(&mut bytes, len, &csrcs, odd), Err(WriteError::ExtensionLength(3)));
+        assert_eq!(extend_header(&mut bytes, 11, &csrcs, None), Err(WriteError::CannotExtend));
+        assert_eq!(bytes, before, "what fails changes nothing");
+
+        let len = append_padding(&mut bytes, len, 5).unwrap();
+        let len = extend_header(&mut bytes, len, &csrcs, extension).unwrap();
+        let packet = RtpPacket::parse(&bytes[..len]).unwrap();
+        assert!(packet.marker() && packet.csrcs().eq(csrcs));
+        assert_eq!((packet.seq(), packet.ssrc(), packet.timestamp()), (Seq(7), Ssrc(9), RtpTime(5)));
+        assert_eq!((packet.extension(), packet.payload(), packet.padding()), (extension, &b"payload"[..], 5));
+        assert_eq!(extend_header(&mut bytes, len, &[], None), Err(WriteError::CannotExtend));
     }
 }

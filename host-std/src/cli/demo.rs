@@ -422,6 +422,7 @@ async fn run_realtime(
             drift_ppm: if side == 1 { args.drift_ppm } else { 0.0 },
             digits: None,
             tones: None,
+            turn: Vec::new(),
             time_limit: Some(StdDuration::from_secs_f64(args.seconds)),
         };
         runs.push(tokio::spawn(driver.run(from_user, status)));
@@ -606,6 +607,7 @@ fn write_capture(out: &Path, run: &Run) -> Outcome {
             from,
             to: run.addresses[listener],
             key_and_salt: key.as_bytes().to_vec(),
+            mki: key.terms().mki,
         }
     };
     let keys = keys::write(&key_file, &[line(1, &srtp.outgoing), line(0, &srtp.incoming)]);

@@ -7,15 +7,29 @@ use std::thread;
 use std::time::Duration as StdDuration;
 
 use clap::{Args as ClapArgs, ValueEnum};
+use dsp_core::time::Duration;
 use host_std::sdp::NoIce;
 use host_std::session::driver::Clock;
-use host_std::session::{Call, Channel, IceConfig, IceMode, IcePair, IceState, IceStats};
+use host_std::session::{
+    Call, Channel, IceConfig, IceMode, IcePair, IceState, IceStats, RelayState, RelayStats, TurnConnection, TurnServer,
+    TurnTransport,
+};
 use serde_json::json;
 
 use super::{Outcome, tell};
 
 /// Pause between two looks at the socket while servers are asked.
 const LOOK: StdDuration = StdDuration::from_millis(5);
+/// So long a server may take to accept a connection.
+const CONNECTING: StdDuration = StdDuration::from_secs(5);
+/// So long one may take to take back what it gave.
+const LEAVING: Duration = Duration::from_millis(500);
+/// Where a TURN password is that isn't on the command line.
+const PASSWORD: &str = "MEDIA_CORE_TURN_PASSWORD";
+/// TURN's port.
+const PORT: u16 = 3478;
+/// The most bytes of a user name (RFC 8489, 14.3), and of a password.
+const MAX_CREDENTIAL: usize = 508;
 
 /// As the library has it, with names for the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -39,6 +53,14 @@ pub(super) struct IceArgs {
     /// Servers that tell how we are seen from outside (STUN), for --ice full
     #[arg(help_heading = "Network", long, value_delimiter = ',', value_name = "HOST:PORT")]
     stun: Vec<String>,
+    /// A server that passes packets on where no direct way is found (TURN), for --ice full; more than once for several.
+    /// USER[:PASSWORD]@HOST[:PORT][?transport=udp|tcp], with %XX for characters that mean something here. Without a password
+    /// it's that of the environment's MEDIA_CORE_TURN_PASSWORD, which no list of processes shows
+    #[arg(help_heading = "Network", long, value_name = "SERVER")]
+    turn: Vec<String>,
+    /// All packets go through a --turn server, and the other side isn't told our addresses
+    #[arg(help_heading = "Network", long)]
+    ice_relay_only: bool,
     /// Further addresses of this machine to offer as candidates, if packets are taken at all of them
     #[arg(help_heading = "Network", long, value_delimiter = ',', value_name = "ADDRESSES")]
     ice_address: Vec<IpAddr>,
@@ -61,37 +83,179 @@ impl IceArgs {
         if mode != IceMode::Full && !self.stun.is_empty() {
             return Err("--stun is for --ice full".into());
         }
+        if mode != IceMode::Full && !self.turn.is_empty() {
+            return Err("--turn is for --ice full".into());
+        }
+        if self.ice_relay_only && self.turn.is_empty() {
+            return Err("--ice-relay-only needs a --turn server".into());
+        }
+        if self.ice_relay_only && (!self.stun.is_empty() || !self.ice_address.is_empty()) {
+            return Err("--ice-relay-only: the other side isn't told what --stun and --ice-address are for".into());
+        }
         if mode == IceMode::Off && self.ice_required {
             return Err("--ice-required is for --ice full or lite".into());
         }
         let stun = self.stun.iter().map(|server| resolve("--stun", server, ours)).collect::<Result<_, _>>()?;
-        Ok(IceConfig { mode, required: self.ice_required, addresses: self.ice_address.clone(), stun })
+        let turn = self.turn.iter().map(|server| turn_server(server, ours)).collect::<Result<Vec<_>, _>>()?;
+        let twice = |(at, server): (usize, &TurnServer)| turn[..at].iter().any(|other| other.address == server.address);
+        if turn.iter().enumerate().any(twice) {
+            return Err("--turn: two servers have one address; name it once, with one transport".into());
+        }
+        let (addresses, relay_only) = (self.ice_address.clone(), self.ice_relay_only);
+        Ok(IceConfig { mode, required: self.ice_required, addresses, stun, turn, relay_only })
+    }
+
+    /// Connects to the servers that are reached by TCP.
+    ///
+    /// # Errors
+    /// Where that can't be.
+    pub(super) fn connect(config: &IceConfig) -> Result<Vec<TurnConnection>, Box<dyn Error>> {
+        let by_tcp = config.turn.iter().filter(|server| server.transport == TurnTransport::Tcp);
+        let connect = |server: &TurnServer| {
+            TurnConnection::connect(server.address, CONNECTING)
+                .map_err(|error| format!("--turn {} by TCP: {error}", server.address).into())
+        };
+        by_tcp.map(connect).collect()
     }
 
     /// Asks the servers, before there is an offer or an answer.
     ///
     /// # Errors
-    /// What is wrong with the socket.
-    pub(super) fn gather(call: &mut Call, clock: &Clock, socket: &UdpSocket) -> Outcome {
-        let mut buffer = [0; 2_048];
-        while call.is_gathering(clock.now()) {
-            while let Some(transmit) = call.transmit(clock.now(), &mut buffer) {
-                socket
-                    .send_to(&buffer[..transmit.len], transmit.to)
-                    .map_err(|error| format!("--stun {}: {error}", transmit.to))?;
-            }
-            match socket.recv_from(&mut buffer) {
-                Ok((len, from)) => {
-                    call.receive(clock.now(), Channel::Rtp, from, &mut buffer[..len]);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(LOOK),
-                // An ICMP answer: nobody is there. The query's own time tells.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                Err(error) => return Err(format!("the socket failed: {error}").into()),
-            }
+    /// What is wrong with the socket; and where only a relayed address may be used, that there is none.
+    pub(super) fn gather(
+        &self,
+        call: &mut Call,
+        clock: &Clock,
+        socket: &UdpSocket,
+        turn: &mut [TurnConnection],
+    ) -> Outcome {
+        exchange_while(call, clock, socket, turn, |call| call.is_gathering(clock.now()))?;
+        for relay in call.relays() {
+            tell(&format!("{}\n", relay_text(&relay)));
+        }
+        let allocated = |relay: RelayStats| matches!(relay.state, RelayState::Allocated(_));
+        if self.ice_relay_only && !call.relays().into_iter().any(allocated) {
+            return Err("--ice-relay-only: no TURN server gives us an address".into());
         }
         Ok(())
     }
+
+    /// Gives back what TURN servers gave to a call that never was.
+    pub(super) fn leave(call: &mut Call, clock: &Clock, socket: &UdpSocket, turn: &mut [TurnConnection]) {
+        call.hang_up();
+        let until = clock.now() + LEAVING;
+        // Whatever is wrong here, the server takes it back when its time is over.
+        let _ = exchange_while(call, clock, socket, turn, |call| call.is_leaving() && clock.now() < until);
+    }
+}
+
+/// Datagrams go and come, as long as `go_on` says so.
+fn exchange_while(
+    call: &mut Call,
+    clock: &Clock,
+    socket: &UdpSocket,
+    turn: &mut [TurnConnection],
+    go_on: impl Fn(&Call) -> bool,
+) -> Outcome {
+    let mut buffer = [0; 2_048];
+    while go_on(call) {
+        while let Some(transmit) = call.transmit(clock.now(), &mut buffer) {
+            let bytes = &buffer[..transmit.len];
+            let sent = match turn.iter_mut().find(|connection| connection.server() == transmit.to) {
+                Some(connection) => connection.send(bytes).map(|_| ()),
+                None => socket.send_to(bytes, transmit.to).map(|_| ()),
+            };
+            sent.map_err(|error| format!("{}: {error}", transmit.to))?;
+        }
+        for connection in &mut *turn {
+            let server = connection.server();
+            while let Some(datagram) = connection.receive().map_err(|error| format!("--turn {server}: {error}"))? {
+                call.receive(clock.now(), Channel::Rtp, server, datagram);
+            }
+        }
+        match socket.recv_from(&mut buffer) {
+            Ok((len, from)) => {
+                call.receive(clock.now(), Channel::Rtp, from, &mut buffer[..len]);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(LOOK),
+            // An ICMP answer: nobody is there. The query's own time tells.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Err(error) => return Err(format!("the socket failed: {error}").into()),
+        }
+    }
+    Ok(())
+}
+
+/// `[turn:]USER[:PASSWORD]@HOST[:PORT][?transport=udp|tcp]`. The password is never in an error.
+fn turn_server(text: &str, ours: IpAddr) -> Result<TurnServer, String> {
+    let text = text.strip_prefix("turn:").unwrap_or(text);
+    if text.starts_with("turns:") {
+        return Err("--turn: TURN over TLS (turns:) is not spoken here".into());
+    }
+    let (who, place) = text.rsplit_once('@').ok_or("--turn: it must be USER[:PASSWORD]@HOST[:PORT]")?;
+    let (place, transport) = match place.split_once('?') {
+        None | Some((_, "transport=udp")) => (place.split('?').next().unwrap_or(place), TurnTransport::Udp),
+        Some((place, "transport=tcp")) => (place, TurnTransport::Tcp),
+        Some((_, other)) => return Err(format!("--turn {place}: {other} must be transport=udp or transport=tcp")),
+    };
+    let (user, password) = match who.split_once(':') {
+        Some((user, password)) => (user, password.to_owned()),
+        // What the environment has is the password as it is.
+        None => (who, std::env::var(PASSWORD).map_err(|_| format!("--turn {place}: no password, and no {PASSWORD}"))?),
+    };
+    let password = if who.contains(':') { unescaped(&password) } else { Some(password) };
+    let wrong = || format!("--turn {place}: %XX in user or password must be two hexadecimal digits, and UTF-8");
+    let (user, password) = unescaped(user).zip(password).ok_or_else(wrong)?;
+    let credential = |text: &str| (1..=MAX_CREDENTIAL).contains(&text.len());
+    if !credential(&user) || !credential(&password) {
+        return Err(format!("--turn {place}: user and password have 1 to {MAX_CREDENTIAL} bytes"));
+    }
+    let has_port = place.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    let place = if has_port { place.to_owned() } else { format!("{place}:{PORT}") };
+    let address = resolve("--turn", &place, ours)?;
+    Ok(TurnServer { address, transport, user, password })
+}
+
+/// With the characters that `%XX` stand for.
+fn unescaped(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let digits = part.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// A TURN server in words.
+pub(super) fn relay_text(relay: &RelayStats) -> String {
+    let by = if relay.transport == TurnTransport::Tcp { " by TCP" } else { "" };
+    let refused = match relay.refused {
+        0 => String::new(),
+        refused => format!("; it refuses to pass on to {refused} addresses of the other side"),
+    };
+    format!("TURN server {}{by}: {}{refused}", relay.server, relay.state)
+}
+
+/// TURN servers for the summary's JSON.
+pub(super) fn relays_json(relays: &[RelayStats]) -> serde_json::Value {
+    let one = |relay: &RelayStats| {
+        let address = match relay.state {
+            RelayState::Allocated(address) | RelayState::Lost(address) => Some(address.to_string()),
+            _ => None,
+        };
+        json!({
+            "server": relay.server.to_string(),
+            "transport": relay.transport.name(),
+            "state": relay.state.to_string(),
+            "relayed": address,
+            "questions": relay.questions,
+            "permitted": relay.permitted,
+            "refused": relay.refused,
+        })
+    };
+    relays.iter().map(one).collect()
 }
 
 /// The address of a server, of our family.

@@ -44,6 +44,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use host_std::sockets::Dscp;
 use tracing_subscriber::EnvFilter;
 
+/// What is logged unless the environment says otherwise. What TURN servers refuse is told in the program's own words.
+const LOG: &str = "warn,turn_client_proto=error,stun_proto=error";
+
 /// Voice calls over RTP: demonstrate one, make one, answer one.
 #[derive(Parser)]
 #[command(name = "media-core", version, propagate_version = true, arg_required_else_help = true)]
@@ -84,7 +87,7 @@ type Outcome = Result<(), Box<dyn Error>>;
 /// Parses the arguments and runs the command.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::from_arg_matches(&command_line().get_matches()).unwrap_or_else(|error| error.exit());
-    let filter = EnvFilter::try_from_env("MEDIA_CORE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_env("MEDIA_CORE_LOG").unwrap_or_else(|_| EnvFilter::new(LOG));
     // Where stderr can't be written, a word about that on stderr would be a panic, in the midst of a call.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     log.log_internal_errors(false).init();

@@ -19,7 +19,7 @@ use dsp_core::time::Instant;
 use host_std::registry::CodecFormat;
 use host_std::sdp::Direction;
 use host_std::session::driver::Command;
-use host_std::session::{Call, CallError};
+use host_std::session::{Call, CallError, IceMode};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
@@ -46,6 +46,10 @@ pub(super) struct Timetable {
     /// Change to this codec of --codec, or to the next, after so many seconds; may be given several times
     #[arg(long, value_parser = codec_at, value_name = "SECONDS[=CODEC]")]
     codec_at: Vec<(f64, Option<CodecName>)>,
+    /// Look for addresses anew after so many seconds (an ICE restart), while sound goes on over the old ones; may be given
+    /// several times
+    #[arg(long, value_parser = |s: &str| number_in(s, 0.0, 864_000.0), value_name = "SECONDS")]
+    ice_restart_at: Vec<f64>,
 }
 
 fn codec_at(text: &str) -> Result<(f64, Option<CodecName>), String> {
@@ -57,14 +61,19 @@ impl Timetable {
     /// What is to happen when; `format` is the codec's format in this call.
     ///
     /// # Errors
-    /// A codec that is not among `codecs`.
+    /// A codec that is not among `codecs`, and a restart of what isn't there.
     pub(super) fn wishes(
         &self,
+        ice: IceMode,
         codecs: &[CodecName],
         format: impl Fn(&CodecName) -> Result<CodecFormat, String>,
     ) -> Result<Vec<(Duration, Wish)>, String> {
         let at = Duration::from_secs_f64;
         let mut wishes: Vec<_> = self.hold_at.iter().map(|seconds| (at(*seconds), Wish::Hold(true))).collect();
+        if ice == IceMode::Off && !self.ice_restart_at.is_empty() {
+            return Err("--ice-restart-at is for --ice full or lite".into());
+        }
+        wishes.extend(self.ice_restart_at.iter().map(|seconds| (at(*seconds), Wish::RestartIce)));
         wishes.extend(self.resume_at.iter().map(|seconds| (at(*seconds), Wish::Hold(false))));
         for (seconds, codec) in &self.codec_at {
             if let Some(codec) = codec.as_ref().filter(|codec| !codecs.contains(codec)) {
@@ -85,6 +94,8 @@ pub(super) enum Wish {
     HoldOrResume,
     /// This codec, or the next one.
     Codec(Option<CodecFormat>),
+    /// Other credentials, and new checks.
+    RestartIce,
 }
 
 /// What we have a say in.
@@ -207,6 +218,7 @@ impl std::fmt::Display for Wish {
             Self::HoldOrResume => f.write_str("hold or resume"),
             Self::Codec(Some(codec)) => write!(f, "change to {codec}"),
             Self::Codec(None) => f.write_str("change to the next codec"),
+            Self::RestartIce => f.write_str("ICE restart"),
         }
     }
 }
@@ -243,7 +255,9 @@ impl Negotiation {
     /// Makes an offer of a wish.
     async fn offer(&mut self, wish: Wish) {
         let Some(Some(current)) = self.change(|call, _| call.codec().cloned()).await else { return };
+        let restarts = wish == Wish::RestartIce;
         let next = match &wish {
+            Wish::RestartIce => self.wanted.clone(),
             Wish::Hold(held) => Wanted { held: *held, ..self.wanted.clone() },
             Wish::HoldOrResume => Wanted { held: !self.wanted.held, ..self.wanted.clone() },
             Wish::Codec(Some(codec)) => self.wanted.with_best(codec),
@@ -259,15 +273,20 @@ impl Negotiation {
             Wish::Codec(None) => Wish::Codec(next.codecs.first().cloned()),
             wish => wish,
         };
-        if next == self.wanted {
+        if next == self.wanted && !restarts {
             self.tell(&format!("{wish}: it is so already"));
             return;
         }
         let before = self.wanted.clone();
         let setting = next.clone();
-        let Some(offered) = self.change(move |call, _| setting.set(call).and_then(|()| call.offer())).await else {
-            return;
+        let offer = move |call: &mut Call, _| {
+            setting.set(call)?;
+            if restarts {
+                call.restart_ice();
+            }
+            call.offer()
         };
+        let Some(offered) = self.change(offer).await else { return };
         self.pending = Some(Pending { wish: wish.clone(), before, until: TokioInstant::now() + PATIENCE });
         self.wanted = next;
         let put = offered.map_err(|error| chain(&error)).and_then(|offer| self.put(&offer, Role::Offer));

@@ -112,6 +112,8 @@ fn ended_text(ended: &Ended) -> &'static str {
         Ended::KeysOver => "an SRTP key was used up",
         Ended::ChecksFailed => "no address of the other side answered",
         Ended::ConsentGone => "the other side doesn't answer any more",
+        Ended::NoRelay => "no TURN server gives us an address",
+        Ended::RelayLost => "the TURN server passes nothing on any more",
         Ended::TimeOver => "time over",
         Ended::Socket(_) => "the socket failed",
         Ended::Sound(_) => "the call can't have the device's sound",
@@ -258,6 +260,11 @@ pub(super) fn text(
     if let Some(echo) = echo {
         lines.push(format!("  echo        {}", echo_text(echo)));
     }
+    if let Some(told) = stats.feedback.filter(|told| told.messages > 0) {
+        let lost = told.lost as f64 / (told.arrived + told.lost).max(1) as f64;
+        let queued = told.queued.map_or(0.0, |queued| queued.as_micros() as f64 / 1_000.0);
+        lines.push(format!("  feedback    {:.1} % of ours lost, lately {queued:.0} ms over the fastest", lost * 100.0));
+    }
     if let Some(lost) = stats.remote_fraction_lost {
         lines.push(format!("  their side  {:.1} % lost lately", lost * 100.0));
     }
@@ -364,6 +371,18 @@ pub(super) fn json(
         "double_clock": stats.receiver.double_clock,
         "round_trip_ms": stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
         "remote_fraction_lost": stats.remote_fraction_lost,
+    });
+    call["feedback"] = json!({
+        "nacked": stats.nacked,
+        "remote_maximum_bps": stats.remote_maximum_bps,
+        "transport_wide": stats.feedback.map(|told| json!({
+            "messages": told.messages,
+            "sent": told.sent,
+            "arrived": told.arrived,
+            "lost": told.lost,
+            "late": told.late,
+            "queued_ms": told.queued.map(|queued| queued.as_micros() as f64 / 1_000.0),
+        })),
     });
     call["packets"] = json!({
         "datagrams": stats.datagrams,

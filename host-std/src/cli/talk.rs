@@ -8,7 +8,7 @@ use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
 use clap::Args as ClapArgs;
 use dsp_core::time::{Duration, NtpTime};
 use host_std::opus::{self, OpusEncoderConfig};
-use host_std::sdp;
+use host_std::sdp::{self, ExtensionOptions, FeedbackOptions, OfferExtensions};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
 use host_std::session::{Call, CallConfig, CaptureConfig, Latching, Missed};
 use tokio::net::UdpSocket;
@@ -64,6 +64,10 @@ struct TalkArgs {
     #[arg(help_heading = "Network", long, default_value_t = sdp::DEFAULT_MTU,
         value_parser = clap::value_parser!(u16).range(i64::from(sdp::MIN_MTU)..), value_name = "BYTES")]
     mtu: u16,
+    /// Levels of the sound and of its speech in each packet's header, and feedback on when each packet arrived, as browsers
+    /// have them
+    #[arg(help_heading = "Network", long, value_enum, default_value = "auto", value_name = "WHEN")]
+    feedback: FeedbackName,
     /// Silence isn't sent if the other side wants that too: Opus by its own means, other codecs by comfort noise
     #[arg(long)]
     dtx: bool,
@@ -228,20 +232,29 @@ fn talk(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let _inside = runtime.enter();
     let clock = Clock::start();
+    let ice = args.ice.config(advertised, !args.no_mux)?;
+    let mut turn = IceArgs::connect(&ice)?;
     let config = CallConfig {
         address: advertised,
         bind: Some(bound).filter(|bound| *bound != advertised),
-        ice: args.ice.config(advertised, !args.no_mux)?,
+        ice,
         ..config(args, rtp.local_addr()?.port())?
     };
     let codecs = config.codecs.clone();
-    let later = args.later.wishes(&args.codec, |name| name.format(args.rate, args.channels))?;
+    let later = args.later.wishes(config.ice.mode, &args.codec, |name| name.format(args.rate, args.channels))?;
     let mut call = Call::new(args.digits.config(config))?;
     // Without a microphone or a file there is no call: say so before the other side hears of it.
     drop(args.sound.open(args.rate, 1)?);
-    IceArgs::gather(&mut call, &clock, &rtp)?;
+    args.ice.gather(&mut call, &clock, &rtp, &mut turn)?;
     let waiting = Waiting::read(&[&rtp, &rtcp])?;
-    let taken = agree(&mut call, &clock)?;
+    let taken = match agree(&mut call, &clock) {
+        Ok(taken) => taken,
+        Err(error) => {
+            runtime.block_on(waiting.stop());
+            IceArgs::leave(&mut call, &clock, &rtp, &mut turn);
+            return Err(error);
+        }
+    };
     let rate_hz = call.sample_rate_hz().ok_or("no call was agreed on")?;
     // The device stays as it is, whatever codecs come later: one of a card has its full band from the start.
     let rate_hz = if args.sound.has_card() { CARD_HZ } else { rate_hz };
@@ -263,6 +276,7 @@ fn talk(
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
         digits: None,
         tones: None,
+        turn,
     };
     let begin = clock.now();
     let (ended, call, mut audio, send_error, digits, tones, echo) = runtime.block_on(async {
@@ -345,9 +359,13 @@ fn talk(
         if !kept.is_empty() {
             json["kept"] = serde_json::to_value(&kept)?;
         }
+        json["turn"] = ice::relays_json(&call.relays());
         print(&format!("{}\n", serde_json::to_string_pretty(&json)?))?;
     } else {
         print(&summary::text(&stats, digits.rows(), tones.rows(), echo.as_ref(), &ended, rate_hz, seconds))?;
+        for relay in call.relays() {
+            print(&format!("  turn        {}\n", ice::relay_text(&relay)))?;
+        }
     }
     // Some may always be lost; most of them are no call.
     let unsent = send_error.filter(|_| u64::from(stats.unsent) * 2 > u64::from(stats.sender.packets));
@@ -362,6 +380,8 @@ fn talk(
             Err(format!("nothing came from the other side for {} s", silence.as_millis() / 1_000).into())
         }
         (Ended::ChecksFailed, ..) => Err("no address of the other side answered the connectivity checks (ICE)".into()),
+        (Ended::NoRelay, ..) => Err("no TURN server gives us an address, and no other way may be taken".into()),
+        (Ended::RelayLost, ..) => Err("the TURN server passes nothing on any more".into()),
         (Ended::ConsentGone, ..) => {
             Err("the other side has not answered for 30 s that it wants to be sent to (ICE)".into())
         }
@@ -396,6 +416,32 @@ pub(super) async fn asked_to_end() {
 
 /// Rate of a call with a sound card, in Hz.
 const CARD_HZ: u32 = 48_000;
+
+/// When header extensions and feedback are offered and taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum FeedbackName {
+    /// Offered with DTLS, taken from every offer that has them
+    Auto,
+    /// Offered in every call, as RTP/SAVPF or RTP/AVPF: phones that don't know these refuse the call
+    Always,
+    /// Neither offered nor taken
+    Never,
+}
+
+impl FeedbackName {
+    fn extensions(self) -> ExtensionOptions {
+        match self {
+            Self::Auto => ExtensionOptions::default(),
+            Self::Always => ExtensionOptions { offer: OfferExtensions::Always, ..ExtensionOptions::default() },
+            Self::Never => ExtensionOptions::NONE,
+        }
+    }
+
+    fn feedback(self) -> FeedbackOptions {
+        let never = self == Self::Never;
+        FeedbackOptions { profile: self == Self::Always, transport_wide: !never, reduced_size: !never }
+    }
+}
 
 fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
     let span = |seconds: f64| Duration::from_millis((seconds * 1e3) as u64);
@@ -434,6 +480,8 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         keying: args.keying.keying(),
         certificate: args.keying.certificate()?,
         srtp_options: args.srtp.options(),
+        extensions: args.feedback.extensions(),
+        feedback: args.feedback.feedback(),
         latching: match args.latch {
             LatchName::Strict => Latching::Strict,
             LatchName::Once => Latching::Once,

@@ -9,7 +9,8 @@
 //!
 //! The suite is named as in SDP (RFC 4568, 6.2). The key is what follows `inline:` there: SRTP's master key and master
 //! salt together, in base64, of the side that sends from `from`; it holds for SRTP and SRTCP and for every SSRC in that
-//! direction (RFC 3711, 4.3 derives the session keys from it). An address is IPv4 `1.2.3.4:5` or IPv6 `[::1]:5`.
+//! direction (RFC 3711, 4.3 derives the session keys from it). Where packets have an identifier (MKI), it follows the key as in
+//! SDP: `|1:4`, number and length in bytes. An address is IPv4 `1.2.3.4:5` or IPv6 `[::1]:5`.
 //!
 //! Whoever has this file can hear the call.
 
@@ -22,6 +23,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use dsp_core::guard::srtp::Mki;
 
 use crate::output;
 
@@ -57,6 +59,8 @@ pub struct KeyLine {
     pub to: SocketAddr,
     /// Master key and master salt, one after the other (RFC 4568, 6.1).
     pub key_and_salt: Vec<u8>,
+    /// What each packet names the key by, if it does.
+    pub mki: Option<Mki>,
 }
 
 /// Leaves the key out: what is debugged lands in logs.
@@ -69,7 +73,8 @@ impl fmt::Debug for KeyLine {
 /// The line as it stands in the file, the key in it.
 impl fmt::Display for KeyLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} {}", self.suite, self.from, self.to, STANDARD.encode(&self.key_and_salt))
+        write!(f, "{} {} {} {}", self.suite, self.from, self.to, STANDARD.encode(&self.key_and_salt))?;
+        self.mki.map_or(Ok(()), |mki| write!(f, "|{}:{}", mki.value(), mki.len_bytes()))
     }
 }
 
@@ -85,6 +90,8 @@ pub enum KeyLineError {
     Address,
     /// The fourth field is no base64.
     Base64,
+    /// What follows `|` there is no number and length.
+    Mki,
 }
 
 impl fmt::Display for KeyLineError {
@@ -93,6 +100,7 @@ impl fmt::Display for KeyLineError {
             Self::Fields { got } => write!(f, "a key line has 4 fields (suite, from, to, key), not {got}"),
             Self::Address => write!(f, "a key line's second and third field are addresses with a port"),
             Self::Base64 => write!(f, "a key line's fourth field is base64"),
+            Self::Mki => write!(f, "a key's identifier is NUMBER:BYTES, such as 1:4"),
         }
     }
 }
@@ -107,12 +115,22 @@ impl FromStr for KeyLine {
         let &[suite, from, to, key] = fields.as_slice() else {
             return Err(KeyLineError::Fields { got: fields.len() });
         };
+        let (key, mki) = match key.split_once('|') {
+            None => (key, None),
+            Some((key, mki)) => {
+                let (value, bytes) = mki.split_once(':').ok_or(KeyLineError::Mki)?;
+                let (value, bytes) = (value.parse(), bytes.parse());
+                let (Ok(value), Ok(bytes)) = (value, bytes) else { return Err(KeyLineError::Mki) };
+                (key, Some(Mki::new(value, bytes).ok_or(KeyLineError::Mki)?))
+            }
+        };
         let address = |field: &str| field.parse().map_err(|_| KeyLineError::Address);
         Ok(Self {
             suite: suite.into(),
             from: address(from)?,
             to: address(to)?,
             key_and_salt: STANDARD.decode(key).map_err(|_| KeyLineError::Base64)?,
+            mki,
         })
     }
 }
@@ -154,11 +172,15 @@ mod tests {
             from: "127.0.0.1:4000".parse().unwrap(),
             to: "[::1]:5004".parse().unwrap(),
             key_and_salt: (0..30).collect(),
+            mki: None,
         };
         let line = key.to_string();
         assert_eq!(line, "AES_CM_128_HMAC_SHA1_80 127.0.0.1:4000 [::1]:5004 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd");
         assert_eq!(line.parse(), Ok(key.clone()));
         assert!(!format!("{key:?}").contains("AAEC"), "a key in a log");
+        let named = KeyLine { mki: Mki::new(258, 4), ..key.clone() };
+        assert_eq!(named.to_string(), format!("{line}|258:4"));
+        assert_eq!(named.to_string().parse(), Ok(named));
 
         let path = std::env::temp_dir().join(format!("media-core-keys-{}", std::process::id()));
         write(&path, &[key.clone(), key.clone()]).unwrap();
@@ -173,5 +195,8 @@ mod tests {
         assert_eq!(parse("one two"), KeyLineError::Fields { got: 2 });
         assert_eq!(parse("suite 127.0.0.1 127.0.0.1:2 AAAA"), KeyLineError::Address);
         assert_eq!(parse("suite 127.0.0.1:1 127.0.0.1:2 A!"), KeyLineError::Base64);
+        for mki in ["", "1", "1:", ":1", "1:0", "256:1", "1:129", "-1:4"] {
+            assert_eq!(parse(&format!("suite 127.0.0.1:1 127.0.0.1:2 AAAA|{mki}")), KeyLineError::Mki, "{mki}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use dsp_core::guard::srtp::{FormerKeys, MasterKey, Srtp, SrtpProfile};
+use dsp_core::guard::srtp::{FormerKeys, KeyTerms, MasterKey, Srtp, SrtpProfile};
 use dsp_core::guard::{GuardError, PacketGuard};
 use dsp_core::time::Ssrc;
 use dsp_core::wire::DatagramKind;
@@ -82,6 +82,7 @@ impl Keys {
             let (need, got) = (profile.master_bytes(), line.key_and_salt.len());
             let length = |_| KeyError::Length { suite: profile.sdes_name(), need, got };
             let key = MasterKey::of(profile, &line.key_and_salt).map_err(length)?;
+            let key = key.with_terms(KeyTerms { mki: line.mki, ..KeyTerms::default() });
             Ok(Key { from: line.from, to: line.to, profile, key })
         };
         lines.iter().map(key).collect::<Result<_, _>>().map(Self)

@@ -64,12 +64,17 @@ pub struct CallerReport {
     pub left_ms: Option<u64>,
     /// When he spoke.
     pub spoke_ms: Stretches,
+    /// When his own packets said that he speaks (RFC 6464); nothing where they say nothing.
+    pub said_speaking_ms: Stretches,
     /// When the others heard him.
     pub heard_by_others_ms: Stretches,
     /// When he was the active speaker.
     pub active_speaker_ms: Stretches,
     /// For how long he heard each caller speak, in their order; 0 for himself.
     pub hears_ms: Vec<u64>,
+    /// For how long his packets named each caller as one of those in the sound, louder than silence (RFC 6465), in their
+    /// order; zeros where they name nobody.
+    pub named_ms: Vec<u64>,
     /// Samples at full scale in what he said.
     pub clipped_samples: u64,
     /// Packets that he received.
@@ -345,6 +350,8 @@ mod tests {
             heard_by_others_ms: Stretches(heard.to_vec()),
             active_speaker_ms: Stretches::default(),
             hears_ms: Vec::new(),
+            named_ms: Vec::new(),
+            said_speaking_ms: Stretches::default(),
             clipped_samples: 0,
             packets_received: 100,
             packets_lost: 2,

@@ -40,7 +40,8 @@ use dsp_core::front::Media;
 use dsp_core::process::level::{Level, LevelConfig, LevelMeter};
 use dsp_core::process::voice::{VoiceConfig, VoiceDetector};
 use dsp_core::receive::Played;
-use dsp_core::time::Instant;
+use dsp_core::time::{Instant, Ssrc};
+use dsp_core::wire::extension::AudioLevel;
 
 #[cfg(feature = "record")]
 use crate::player::{Blend, Player};
@@ -48,6 +49,7 @@ use crate::player::{Blend, Player};
 use crate::record::fork::{ForkTap, Forked, Party};
 #[cfg(feature = "record")]
 use crate::record::recorder::Track;
+use crate::session::Contributors;
 
 use fade::Fade;
 
@@ -133,6 +135,8 @@ pub struct MemberStats {
     pub level: Level,
     /// Whether he speaks now.
     pub speaks: bool,
+    /// What his packets say of that by themselves (RFC 6464), if they do: see [`Room::tell`].
+    pub told: Option<AudioLevel>,
     /// Whether he is muted, and on hold.
     pub muted: bool,
     /// Whether he is on hold.
@@ -148,6 +152,9 @@ struct Member {
     level: LevelMeter,
     voice: VoiceDetector,
     activity: Activity,
+    /// The source that he is, and what his packets say of their sound.
+    source: Option<Ssrc>,
+    told: Option<AudioLevel>,
     /// Of his call's sound, and of what he hears.
     begins: Fade,
     hears: Fade,
@@ -249,6 +256,8 @@ impl Room {
             level,
             voice,
             activity: Activity::NONE,
+            source: None,
+            told: None,
             begins: Fade::of_call(sample_rate_hz),
             hears: Fade::new(sample_rate_hz),
             #[cfg(feature = "record")]
@@ -309,6 +318,41 @@ impl Room {
         Ok(self.conference.set_priority(member.port, priority)?)
     }
 
+    /// Which source a member is, and what its last packet says of its sound (RFC 6464), as [`Call::source_level`] has it: who
+    /// says that he doesn't speak is taken at his word. To be said before each [`play`](Self::play); a member of whom it isn't
+    /// said is named to nobody.
+    ///
+    /// # Errors
+    /// He has left.
+    ///
+    /// [`Call::source_level`]: crate::session::Call::source_level
+    pub fn tell(&mut self, member: MemberId, source: Ssrc, level: Option<AudioLevel>) -> Result<(), RoomError> {
+        let state = self.member(member)?;
+        (state.source, state.told) = (Some(source), level);
+        Ok(())
+    }
+
+    /// Who is in what a member hears, and how loud each of them is, for [`Call::set_contributors`] (RFC 6465): where there are more
+    /// than 15, the loudest. On hold there is nobody.
+    ///
+    /// [`Call::set_contributors`]: crate::session::Call::set_contributors
+    pub fn contributors(&self, listener: MemberId) -> Contributors {
+        let mut loudest = Contributors::default();
+        let hears = |member: &Member| member.number == listener.number && !member.on_hold;
+        if !self.members.get(listener.port).and_then(Option::as_ref).is_some_and(hears) {
+            return loudest;
+        }
+        for (port, member) in self.members.iter().enumerate() {
+            let Some(member) = member.as_ref().filter(|_| port != listener.port) else { continue };
+            let heard = || self.conference.stats(port).is_ok_and(|stats| stats.heard);
+            if let Some(source) = member.source.filter(|_| !member.muted && !member.on_hold && heard()) {
+                let level = member.activity.level.hundredths_dbov();
+                loudest.push_loudest(source, AudioLevel::from_hundredths(level, false).level_dbov);
+            }
+        }
+        loudest
+    }
+
     /// Takes a tick of what a member's call plays: what he says. `None` if he has left.
     pub fn play<M: Media>(&mut self, now: Instant, member: MemberId, media: &mut M) -> Option<Played> {
         let mut played = None;
@@ -342,7 +386,10 @@ impl Room {
             member.activity = Activity::NONE;
         } else {
             member.level.hear(frame);
-            let probability = if member.voice.hear(frame).speech { u8::MAX } else { 0 };
+            // His own detector hears him before codec and network: where it hears nobody, nobody speaks. How loud he is, and
+            // that he speaks, isn't taken on his word, or whoever says so would have the floor.
+            let denied = member.told.is_some_and(|told| !told.voice);
+            let probability = if member.voice.hear(frame).speech && !denied { u8::MAX } else { 0 };
             member.activity = Activity { level: member.level.rms_dbov(), probability };
         }
         #[cfg(feature = "record")]
@@ -422,6 +469,7 @@ impl Room {
                 id: MemberId { number: member.number, port },
                 level: member.activity.level,
                 speaks: member.activity.probability > 127,
+                told: member.told,
                 muted: member.muted,
                 on_hold: member.on_hold,
                 port: self.conference.stats(port).unwrap_or_default(),

@@ -2,8 +2,9 @@
 
 use super::agreed::{Negotiated, NegotiatedStream, NegotiatedTransport};
 use super::bundle::{Bundles, Description};
-use super::common::Formats;
+use super::common::{Beside, Formats};
 use super::error::{Kind, SdpError};
+use super::extensions::{ExtensionKind, Extensions};
 use super::ice;
 use super::keys::{Keys, accept_keys};
 use super::read::same_family;
@@ -123,6 +124,7 @@ impl Both<'_> {
             remote_rtp: theirs.rtp,
             remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Answer))? },
             rtcp_mux,
+            rtcp_reduced_size: ours.reduced_size && theirs.reduced_size,
             srtp,
             dtls,
             ice,
@@ -144,6 +146,16 @@ impl Both<'_> {
         let formats = Formats::accepted(self.local, &ours, &theirs)?;
         let direction = ours.direction.and(theirs.direction.reversed());
         let mid = self.answered.bundles.mid(place).map(str::to_owned);
-        Ok(NegotiatedStream { mid, ..formats.stream(self.local, own, &theirs, transport, direction) })
+        let mut extensions = Extensions::accepted(&ours.extensions, &theirs.extensions);
+        let numbered = extensions.get(ExtensionKind::TransportSequence).is_some();
+        let feedback = ours.feedback.and(theirs.feedback).agreed(numbered);
+        if !feedback.transport_wide {
+            extensions = extensions.without(ExtensionKind::TransportSequence);
+        }
+        if mid.is_none() {
+            extensions = extensions.without(ExtensionKind::Mid);
+        }
+        let beside = Beside { mid, direction, extensions, feedback };
+        Ok(formats.stream(self.local, own, &theirs, transport, beside))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::SdpError;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
-use super::{Direction, NegotiatedDtls, NegotiatedIce, NoIce, SrtpKeys};
+use super::{Direction, NegotiatedDtls, NegotiatedExtensions, NegotiatedFeedback, NegotiatedIce, NoIce, SrtpKeys};
 
 /// What both sides agreed on, seen from ours: where packets travel, and the streams they carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,8 @@ pub struct NegotiatedTransport {
     pub remote_rtcp: SocketAddr,
     /// Whether RTP and RTCP share a port, both ways.
     pub rtcp_mux: bool,
+    /// Whether RTCP may have feedback without a report in front of it, both ways (RFC 5506).
+    pub rtcp_reduced_size: bool,
     /// The keys of SRTP, where the descriptions have them.
     pub srtp: Option<SrtpKeys>,
     /// The DTLS association that SRTP's keys come from. Neither this nor `srtp`: plain RTP.
@@ -120,6 +122,10 @@ pub struct NegotiatedStream {
     pub least_packet_bytes: usize,
     /// Whether the other side wants VoIP metrics in our reports (RFC 3611, 5.1).
     pub send_voip_metrics: bool,
+    /// The header extensions of its packets.
+    pub extensions: NegotiatedExtensions,
+    /// The RTCP feedback.
+    pub feedback: NegotiatedFeedback,
 }
 
 impl NegotiatedStream {

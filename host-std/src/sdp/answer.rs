@@ -5,10 +5,11 @@ use sdp_types::Media;
 
 use super::agreed::{Negotiated, NegotiatedTransport};
 use super::bundle::{self, Description};
-use super::common::Formats;
+use super::common::{Beside, Formats};
 use super::crypto::CryptoLine;
 use super::dtls::OurDtls;
 use super::error::{Kind, SdpError};
+use super::extensions::ExtensionKind;
 use super::ice;
 use super::keys::{Keys, answer_keys};
 use super::read::{Audio, same_family};
@@ -78,8 +79,19 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
         let ours = &local.streams[own];
         let can_receive = !local.address.is_unspecified();
         let wanted = ours.direction.and(Direction::from_flags(true, can_receive));
-        let mut stream = formats.stream(local, ours, &theirs, &transport, wanted.and(theirs.direction.reversed()));
-        stream.mid = offer.bundles.mid(place).map(str::to_owned);
+        let mid = offer.bundles.mid(place).map(str::to_owned);
+        let mut extensions = theirs.extensions.answered(&local.extensions);
+        let numbered = extensions.get(ExtensionKind::TransportSequence).is_some();
+        let feedback = theirs.feedback.answered(&local.feedback, numbered);
+        if !feedback.agreed(numbered).transport_wide {
+            extensions = extensions.without(ExtensionKind::TransportSequence);
+        }
+        if mid.is_none() {
+            extensions = extensions.without(ExtensionKind::Mid);
+        }
+        let direction = wanted.and(theirs.direction.reversed());
+        let beside = Beside { mid, direction, extensions, feedback: feedback.agreed(numbered) };
+        let stream = formats.stream(local, ours, &theirs, &transport, beside);
         let written = OurAudio {
             mid: stream.mid.as_deref(),
             carries: match (bundle.is_empty(), place == tagged) {
@@ -96,6 +108,9 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
             crypto: crypto.as_slice(),
             dtls: transport.dtls.as_ref().and_then(|agreed| OurDtls::answered(local, agreed)),
             ice: spoken,
+            extensions,
+            feedback,
+            reduced_size: transport.rtcp_reduced_size,
         };
         medias[place] = write::audio(local, ours, &written);
         streams[own] = Some(stream);
@@ -240,6 +255,7 @@ impl Taken {
             remote_rtp: theirs.rtp,
             remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Offer))? },
             rtcp_mux,
+            rtcp_reduced_size: theirs.reduced_size && local.feedback.reduced_size && theirs.feedback.is_early(),
             srtp,
             dtls,
             ice,

@@ -3,8 +3,7 @@
 //! Of each description the group is read as it stands: what a name that nobody has, or that two have, says of streams
 //! is nothing. Work is at most the square of [`MAX_STREAMS`](super::MAX_STREAMS) and linear in the text.
 //!
-//! Packets are told apart by payload type (RFC 9143, 9.2): the header extension that repeats the name in each packet
-//! (15) is neither offered nor taken.
+//! Packets are told apart by payload type (RFC 9143, 9.2), and by the name in a header extension where both sides have it (15).
 
 use sdp_types::{Attribute, Media, Session};
 

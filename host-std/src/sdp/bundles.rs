@@ -69,6 +69,8 @@ a=rtpmap:0 PCMU/8000\r
 a=rtpmap:8 PCMA/8000\r
 a=ptime:20\r
 a=maxptime:60\r
+a=extmap-allow-mixed\r
+a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r
 a=rtcp-mux\r
 a=sendrecv\r
 m=audio 0 RTP/AVP 96 9\r
@@ -77,6 +79,8 @@ a=rtpmap:96 PCMU/8000\r
 a=rtpmap:9 G722/8000\r
 a=ptime:20\r
 a=maxptime:60\r
+a=extmap-allow-mixed\r
+a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r
 a=bundle-only\r
 a=sendrecv\r
 "
@@ -95,6 +99,8 @@ a=rtpmap:0 PCMU/8000\r
 a=rtpmap:8 PCMA/8000\r
 a=ptime:20\r
 a=maxptime:60\r
+a=extmap-allow-mixed\r
+a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r
 a=rtcp-mux\r
 a=sendrecv\r
 m=audio 5000 RTP/AVP 96 9\r
@@ -103,6 +109,8 @@ a=rtpmap:96 PCMU/8000\r
 a=rtpmap:9 G722/8000\r
 a=ptime:20\r
 a=maxptime:60\r
+a=extmap-allow-mixed\r
+a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r
 a=sendrecv\r
 "
     );
@@ -201,10 +209,10 @@ fn keys_stand_in_the_tagged_section_and_hold_for_all() {
         let second = offered.split("m=audio").nth(2).unwrap();
         assert_eq!(second.contains("a=crypto"), round > 0, "{offered}");
     }
-    // A packet's room counts the tag of SRTP in every stream.
+    // A packet's room counts the tag of SRTP in every stream, and the stream's name.
     let (_, _, at_anna, _) = exchange(&mut anna, &mut bert);
     let bytes: Vec<_> = at_anna.streams.iter().flatten().map(|stream| stream.least_packet_bytes).collect();
-    assert_eq!(bytes, [20 + 8 + 12 + 160 + 10; 2]);
+    assert_eq!(bytes, [20 + 8 + 12 + 8 + 160 + 10; 2]);
 }
 
 #[test]

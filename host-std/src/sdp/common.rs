@@ -9,8 +9,19 @@ use super::error::{Kind, SdpError, quote};
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 use super::packets::{Bounds, packets};
 use super::read::Audio;
-use super::{CodecOrder, Direction, LocalMedia, LocalStream, NegotiatedStream, NegotiatedTransport};
+use super::{
+    CodecOrder, Direction, LocalMedia, LocalStream, NegotiatedExtensions, NegotiatedFeedback, NegotiatedStream,
+    NegotiatedTransport,
+};
 use crate::registry::CodecFormat;
+
+/// What a stream has besides its formats.
+pub(super) struct Beside {
+    pub(super) mid: Option<String>,
+    pub(super) direction: Direction,
+    pub(super) extensions: NegotiatedExtensions,
+    pub(super) feedback: NegotiatedFeedback,
+}
 
 /// What a stream may send and receive.
 pub(super) struct Formats {
@@ -77,13 +88,16 @@ impl Formats {
         own: &LocalStream,
         theirs: &Audio,
         transport: &NegotiatedTransport,
-        direction: Direction,
+        Beside { mid, direction, extensions, feedback }: Beside,
     ) -> NegotiatedStream {
+        let extension_bytes = extensions.most_bytes(mid.as_deref().map_or(0, str::len));
         let (Bounds { max_ptime_ms, payload_bytes, headers }, packets) =
-            packets(local, own, theirs, transport, [&self.send, &self.receive]);
+            packets(local, own, theirs, transport, extension_bytes, [&self.send, &self.receive]);
         NegotiatedStream {
-            mid: None,
+            mid,
             direction,
+            extensions,
+            feedback,
             send_ptime_ms: packets.ms,
             wished_ptime_ms: packets.free_ms,
             max_ptime_ms,

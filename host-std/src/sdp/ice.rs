@@ -9,7 +9,7 @@
 //! candidates.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use sdp_types::Attribute;
 
@@ -220,6 +220,21 @@ pub struct LocalIce {
     pub complete: bool,
     /// Of a running call whose checks we control: the other side's that is selected (RFC 8839, 4.4.1.2.2).
     pub selected: Option<SocketAddr>,
+    /// Whether the description says nothing of where we are: a relayed candidate stands for our address, and as long as there is
+    /// none, 0.0.0.0 and port 9 as in descriptions of browsers (RFC 8840, 4.1.1).
+    pub hides_host: bool,
+}
+
+/// What stands for our address and port in a description that doesn't say them.
+pub(super) fn stand_in(local: &LocalMedia) -> Option<SocketAddr> {
+    let ice = local.ice.as_ref().filter(|ice| ice.hides_host)?;
+    let relayed = ice.candidates.iter().find(|candidate| candidate.kind == CandidateKind::Relayed);
+    Some(relayed.map_or_else(|| SocketAddr::new(nowhere(local), 9), |relayed| relayed.address))
+}
+
+/// The unspecified address of our family.
+pub(super) fn nowhere(local: &LocalMedia) -> IpAddr {
+    if local.address.to_canonical().is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
 }
 
 /// What a description of the other side says of ICE.

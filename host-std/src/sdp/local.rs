@@ -3,7 +3,10 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{CodecFormat, CodecOrder, CryptoLine, DEFAULT_MTU, Direction, LocalDtls, LocalIce, SessionId, SrtpPolicy};
+use super::{
+    CodecFormat, CodecOrder, CryptoLine, DEFAULT_MTU, Direction, ExtensionOptions, FeedbackOptions, LocalDtls,
+    LocalIce, SessionId, SrtpPolicy,
+};
 use crate::registry::Registry;
 
 /// What we have and want: the one input of [`offer`](super::offer), [`answer`](super::answer) and
@@ -38,6 +41,10 @@ pub struct LocalMedia {
     pub unencrypted: Unencrypted,
     /// What we say of ICE; `None`: nothing. It needs `rtcp_mux`.
     pub ice: Option<LocalIce>,
+    /// Which RTP header extensions we offer and take.
+    pub extensions: ExtensionOptions,
+    /// Which RTCP feedback we offer and take.
+    pub feedback: FeedbackOptions,
     /// What there is to know of codecs: which formats go together, and the packets they have.
     pub registry: Registry,
     /// Whose order an answer follows.
@@ -90,6 +97,8 @@ impl Default for LocalMedia {
             crypto_answered: Vec::new(),
             unencrypted: Unencrypted::default(),
             ice: None,
+            extensions: ExtensionOptions::default(),
+            feedback: FeedbackOptions::default(),
             registry: Registry::builtin(),
             codec_order: CodecOrder::default(),
             streams: vec![LocalStream::default()],

@@ -6,6 +6,8 @@ use sdp_types::Media;
 use super::bundle::{self, Description};
 use super::dtls::{OurDtls, speaks_dtls};
 use super::error::{Kind, SdpError};
+use super::extensions::{ExtensionKind, Extensions, OfferExtensions};
+use super::feedback::Feedback;
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 use super::ice;
 use super::read::{Audio, Profile};
@@ -33,7 +35,8 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
     let tag = before.tag().filter(|tag| open().any(|place| place == *tag)).or(open().next());
     let tag = tag.ok_or(SdpError::Local("all streams are closed"))?;
     let grouped = places.len() > 1 || before.is_grouped(tag);
-    let mids = mids(&medias, grouped);
+    // Endpoints of WebRTC take none without a name (RFC 8829, 5.2.1).
+    let mids = mids(&medias, grouped || (local.dtls.is_some() && local.ice.is_some()));
     let mid = |place: usize| mids.get(place).and_then(Option::as_deref);
     let agreed = |place: usize| mid(place).is_some_and(|mid| local.bundle.iter().any(|agreed| agreed == mid));
 
@@ -47,6 +50,17 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
     let proto = profile(local, before.audio(tag).as_ref()).to_owned();
     // Numbers of one stream are none of another's, not even of a closed one.
     let mut free = Numbers::new(old.iter().flatten().flat_map(Audio::numbers));
+    let sections: Vec<_> = old.iter().flatten().map(|audio| &audio.extensions).collect();
+    let with_feedback = proto.to_ascii_uppercase().ends_with('F');
+    let wanted = |kind| match local.extensions.offer {
+        OfferExtensions::Never => false,
+        _ if kind == ExtensionKind::Mid => grouped,
+        _ if kind == ExtensionKind::TransportSequence => with_feedback && local.feedback.transport_wide,
+        OfferExtensions::WithFeedback => with_feedback,
+        OfferExtensions::Always => true,
+    };
+    let extensions = Extensions::offered(&local.extensions, wanted, &sections);
+    let numbered = extensions.get(ExtensionKind::TransportSequence).is_some();
     for ((stream, place), old) in streams().zip(&old) {
         let (codecs, events) = number(stream, old.as_ref(), &mut free);
         if codecs.iter().all(|codec| codec.format.is_auxiliary()) {
@@ -68,6 +82,9 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
             crypto: if local.srtp == SrtpPolicy::Off || local.dtls.is_some() { &[] } else { &local.crypto },
             dtls: OurDtls::offered(local),
             ice: local.ice.as_ref(),
+            extensions,
+            feedback: Feedback::offered(&local.feedback, &proto, numbered, old.as_ref().map(|audio| audio.feedback)),
+            reduced_size: local.feedback.reduced_size && with_feedback,
         };
         let media = write::audio(local, stream, &ours);
         medias[place] = Some(if stream.closed { write::closed(&media, mid(place)) } else { media });
@@ -161,16 +178,16 @@ impl Before {
     }
 }
 
-/// The name of each section: what it has, and if there is a group new ones for those without (RFC 5888, 6: either all
+/// The name of each section: what it has, and if all shall have one new ones for those without (RFC 5888, 6: either all
 /// have names or none counts).
-fn mids(medias: &[Option<&Media>], grouped: bool) -> Vec<Option<String>> {
+fn mids(medias: &[Option<&Media>], named: bool) -> Vec<Option<String>> {
     let mut mids: Vec<Option<String>> = Vec::with_capacity(medias.len());
     for media in medias {
         let mid = media.and_then(bundle::written_mid).map(str::to_owned);
         mids.push(mid.filter(|mid| mids.iter().flatten().all(|other| other != mid)));
     }
     for place in 0..mids.len() {
-        if grouped && mids[place].is_none() {
+        if named && mids[place].is_none() {
             mids[place] = Some(bundle::new_mid(place, &mids));
         }
     }
@@ -188,7 +205,9 @@ fn profile<'a>(local: &LocalMedia, before: Option<&'a Audio>) -> &'a str {
     match before.filter(keeps) {
         Some(before) => &before.proto,
         None if local.srtp == SrtpPolicy::Required && local.dtls.is_some() => "UDP/TLS/RTP/SAVPF",
+        None if local.srtp == SrtpPolicy::Required && local.feedback.profile => "RTP/SAVPF",
         None if local.srtp == SrtpPolicy::Required => "RTP/SAVP",
+        None if local.feedback.profile => "RTP/AVPF",
         None => "RTP/AVP",
     }
 }

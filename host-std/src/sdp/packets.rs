@@ -20,18 +20,19 @@ pub(super) struct Bounds {
 }
 
 /// The packet length the receiver asks for, within both limits and the MTU, in steps of ten that the first codec has; and
-/// what bounds it.
+/// what bounds it. `extension_bytes`: what header extensions and contributing sources add.
 pub(super) fn packets(
     local: &LocalMedia,
     stream: &LocalStream,
     theirs: &Audio,
     transport: &NegotiatedTransport,
+    extension_bytes: usize,
     [send, receive]: [&[NegotiatedCodec]; 2],
 ) -> (Bounds, Packets) {
     let most = theirs.max_ptime_ms.unwrap_or(60).min(stream.max_ptime_ms).max(10) / 10 * 10;
     let wished = theirs.ptime_ms.unwrap_or(stream.ptime_ms).clamp(10, most) / 10 * 10;
     let growth = transport.srtp.as_ref().map_or(0, SrtpKeys::growth_bytes);
-    let headers = ip_overhead(transport.remote_rtp.ip()) + RTP_HEADER_BYTES + growth;
+    let headers = ip_overhead(transport.remote_rtp.ip()) + RTP_HEADER_BYTES + extension_bytes + growth;
     let room = usize::from(local.mtu).saturating_sub(headers);
     let (Some(send), Some(receive)) = (send.first(), receive.first()) else {
         let bounds = Bounds { max_ptime_ms: most, payload_bytes: room, headers };

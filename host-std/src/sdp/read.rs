@@ -14,6 +14,8 @@ use sdp_types::{Attribute, Media, Session};
 use super::crypto::{CryptoError, CryptoLine};
 use super::dtls::{Fingerprint, MAX_FINGERPRINTS, Setup};
 use super::error::{Kind, SdpError, quote};
+use super::extensions::Extensions;
+use super::feedback::Feedback;
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 use super::ice::{self, RemoteIce};
 use super::{Direction, LocalMedia, MAX_FORMATS, MAX_LINES, MAX_SDP_BYTES, MAX_STREAMS};
@@ -56,6 +58,9 @@ pub(super) struct Audio {
     pub(super) setup: Option<Setup>,
     pub(super) tls_id: Option<String>,
     pub(super) ice: Option<RemoteIce>,
+    pub(super) extensions: Extensions,
+    pub(super) feedback: Feedback,
+    pub(super) reduced_size: bool,
 }
 
 /// Parses a description of whatever origin.
@@ -164,6 +169,8 @@ impl Audio {
             direction = Direction::from_flags(direction.sends(), false);
         }
         let (codecs, events) = formats(media, levels);
+        let has = |number: u8| codecs.iter().any(|codec| codec.payload_type.get() == number);
+        let feedback = Feedback::read(&proto, levels.values("rtcp-fb"), has);
         Ok(Self {
             proto: media.proto.clone(),
             profile,
@@ -186,6 +193,9 @@ impl Audio {
             setup: carried.value("setup").and_then(Setup::parse),
             tls_id: carried.value("tls-id").filter(|id| id.len() <= 255).map(str::to_owned),
             ice,
+            extensions: Extensions::read(levels.nearest("extmap"), levels.has("extmap-allow-mixed")),
+            feedback,
+            reduced_size: carried.has("rtcp-rsize"),
         })
     }
 }
@@ -230,6 +240,12 @@ impl<'a> Levels<'a> {
     fn value(self, name: &str) -> Option<&'a str> {
         let attribute = self.all().find(|attribute| attribute.attribute == name)?;
         attribute.value.as_deref().map(str::trim)
+    }
+
+    /// The values of the stream, then those of the session.
+    fn values(self, name: &'static str) -> impl Iterator<Item = &'a str> {
+        let named = self.all().filter(move |attribute| attribute.attribute == name);
+        named.map(|attribute| attribute.value.as_deref().unwrap_or_default().trim())
     }
 
     fn media_values(self, name: &'static str) -> impl Iterator<Item = &'a str> {

@@ -5,9 +5,10 @@ use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Origin, Session
 use super::crypto::CryptoLine;
 use super::dtls::OurDtls;
 use super::error::SdpError;
+use super::feedback::Feedback;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
 use super::ice;
-use super::{Direction, LocalIce, LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
+use super::{Direction, LocalIce, LocalMedia, LocalStream, MAX_STREAMS, NegotiatedExtensions, SrtpPolicy};
 use crate::registry::is_token;
 
 /// What our `m=audio` line says besides the address.
@@ -23,6 +24,9 @@ pub(super) struct OurAudio<'a> {
     pub(super) crypto: &'a [CryptoLine],
     pub(super) dtls: Option<OurDtls<'a>>,
     pub(super) ice: Option<&'a LocalIce>,
+    pub(super) extensions: NegotiatedExtensions,
+    pub(super) feedback: Feedback,
+    pub(super) reduced_size: bool,
 }
 
 /// What a section says of the way that packets take (RFC 9143, 7.1.3).
@@ -132,7 +136,8 @@ pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_
     push("maxptime", stream.max_ptime_ms.to_string());
     let tagged = matches!(ours.carries, Carries::All | Carries::Multiplexed);
     let own_rtcp = local.rtcp_port.filter(|port| Some(*port) != local.rtp_port.checked_add(1));
-    if let Some(port) = own_rtcp.filter(|_| ours.carries == Carries::All) {
+    let hides = local.ice.as_ref().is_some_and(|ice| ice.hides_host);
+    if let Some(port) = own_rtcp.filter(|_| ours.carries == Carries::All && !hides) {
         push("rtcp", port.to_string());
     }
     for line in ours.crypto.iter().filter(|_| tagged) {
@@ -146,6 +151,8 @@ pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_
     if stream.voip_metrics {
         push("rtcp-xr", "voip-metrics".into());
     }
+    attributes.extend(ours.feedback.lines());
+    attributes.extend(ours.extensions.lines(ours.direction));
     attributes.extend(ours.ice.filter(|_| tagged).into_iter().flat_map(ice::of_section));
     if ours.carries == Carries::Nothing {
         attributes.push(Attribute::new("bundle-only"));
@@ -153,10 +160,17 @@ pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_
     if ours.rtcp_mux && tagged {
         attributes.push(Attribute::new("rtcp-mux"));
     }
+    if ours.reduced_size && tagged {
+        attributes.push(Attribute::new("rtcp-rsize"));
+    }
     attributes.push(Attribute::new(ours.direction.name()));
     Media {
         media: "audio".into(),
-        port: if ours.carries == Carries::Nothing { 0 } else { local.rtp_port },
+        port: match ice::stand_in(local) {
+            _ if ours.carries == Carries::Nothing => 0,
+            Some(stand_in) => stand_in.port(),
+            None => local.rtp_port,
+        },
         num_ports: None,
         proto: ours.proto.into(),
         fmt,
@@ -219,6 +233,10 @@ pub(super) fn group<'a>(mids: impl IntoIterator<Item = &'a str>) -> Vec<Attribut
 pub(super) fn session(local: &LocalMedia, attributes: Vec<Attribute>, medias: Vec<Media>, times: Vec<Time>) -> String {
     let address = local.address.to_canonical();
     let addrtype = if address.is_ipv4() { AddrType::Ip4 } else { AddrType::Ip6 };
+    // The origin stays as it is, whatever stands for our address now (RFC 8866, 5.2).
+    let stand_in = ice::stand_in(local);
+    let origin = if stand_in.is_some() { ice::nowhere(local) } else { address };
+    let address = stand_in.map_or(address, |stand_in| stand_in.ip());
     let connection =
         Connection { nettype: NetType::In, addrtype: addrtype.clone(), connection_address: address.to_string() };
     let previous = local.previous.as_deref();
@@ -229,7 +247,7 @@ pub(super) fn session(local: &LocalMedia, attributes: Vec<Attribute>, medias: Ve
             sess_version: previous.and_then(version).unwrap_or(local.session.version),
             nettype: NetType::In,
             addrtype,
-            unicast_address: address.to_string(),
+            unicast_address: origin.to_string(),
         },
         session_name: "-".into(),
         session_description: None,

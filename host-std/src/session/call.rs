@@ -36,12 +36,12 @@ use super::config::{Settings, Spare};
 use super::digits::{self, CallDigit};
 use super::front::NO_SOUND;
 #[cfg(feature = "ice")]
-use super::ice::{IceConfig, OwnIce};
+use super::ice::{IceConfig, IceMode, OwnIce};
 use super::keys::OwnKeys;
 use super::metering::Meters;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Missed, Transmit};
 use super::own::BoxedGuard;
-use super::stream::{Sound, Stream};
+use super::stream::{Contributors, Sound, Stream};
 use super::tap::Tap;
 use super::tones::{self, CallTone};
 use super::transport::Transport;
@@ -84,9 +84,16 @@ impl Call {
     /// # Errors
     /// [`CallError::Randomness`] when there is none for the SRTP keys, [`CallError::Codec`] for a codec that the registry
     /// doesn't have, [`CallError::Channels`] for one of more channels than two, [`CallError::Sources`] for none or more than
-    /// [`MAX_SOURCES`](super::MAX_SOURCES), [`CallError::BufferBytes`] for a budget that doesn't hold a packet of each.
+    /// [`MAX_SOURCES`](super::MAX_SOURCES), [`CallError::BufferBytes`] for a budget that doesn't hold a packet of each,
+    /// [`CallError::RelayOnly`] for a call that may only take relayed addresses and has no way to get any.
     pub fn new(config: CallConfig) -> Result<Self, CallError> {
         let srtp_options = config.srtp_options.clone();
+        #[cfg(feature = "ice")]
+        if config.ice.relay_only
+            && (config.ice.mode != IceMode::Full || config.ice.turn.is_empty() || config.path.is_some())
+        {
+            return Err(CallError::RelayOnly);
+        }
         #[cfg(feature = "ice")]
         let ice = if config.path.is_none() { config.ice.clone() } else { IceConfig::default() };
         let (mut local, settings, identity) = config.split()?;
@@ -316,6 +323,15 @@ impl Call {
         }
     }
 
+    /// Who is in the sound that the stream with this number captures from now on, and how loud each of them is: what a mixer
+    /// tells those who hear it (RFC 6465), where they take it ([`takes_contributors`](Self::takes_contributors)). Elsewhere
+    /// nothing is said of them.
+    pub fn set_contributors(&mut self, stream: usize, contributors: &Contributors) {
+        if let Some(stream) = self.streams.get_mut(stream).and_then(Option::as_mut) {
+            stream.set_contributors(contributors);
+        }
+    }
+
     /// As [`capture`](Self::capture), for the stream with this number.
     pub fn capture_stream(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
         #[cfg(feature = "record")]
@@ -394,6 +410,8 @@ impl Call {
         if let Some(transport) = &mut self.transport {
             transport.close();
         }
+        #[cfg(feature = "ice")]
+        self.leave_servers();
     }
 
     /// When to ask [`transmit`](Self::transmit) next, if no tick comes before; `None` before the call is agreed on,

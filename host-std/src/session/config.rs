@@ -26,7 +26,9 @@ use super::own::{OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy};
 use super::stream::{self, MAX_SOURCES, PACKET_BYTES, Sound};
 use super::{CallError, Latching};
 use crate::registry::{CodecFormat, Registry};
-use crate::sdp::{self, CryptoSuite, DEFAULT_MTU, LocalMedia, LocalStream, SrtpPolicy};
+use crate::sdp::{
+    self, CryptoSuite, DEFAULT_MTU, ExtensionOptions, FeedbackOptions, LocalMedia, LocalStream, SrtpPolicy,
+};
 
 /// The random names and numbers of one side of a call (RFC 3550 5.1: SSRC, first sequence number and timestamp).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,6 +239,11 @@ pub struct CallConfig {
     pub certificate: Option<Certificate>,
     /// Which suites are offered and taken, and on what terms.
     pub srtp_options: SrtpOptions,
+    /// Which RTP header extensions are offered and taken: levels, names of streams, numbers. By default an offer with DTLS
+    /// has what browsers have, a plain one nothing more than before, and an answer takes what is offered.
+    pub extensions: ExtensionOptions,
+    /// Which RTCP feedback is offered and taken; by default with DTLS only.
+    pub feedback: FeedbackOptions,
     /// ICE: which addresses are used is found out by checks, where the other side speaks it too. It needs `rtcp_mux`, and is
     /// off with a `path` of your own.
     #[cfg(feature = "ice")]
@@ -330,6 +337,8 @@ impl CallConfig {
             #[cfg(feature = "dtls")]
             certificate: None,
             srtp_options: SrtpOptions::default(),
+            extensions: ExtensionOptions::default(),
+            feedback: FeedbackOptions::default(),
             #[cfg(feature = "ice")]
             ice: IceConfig::default(),
             latching: Latching::default(),
@@ -383,6 +392,8 @@ impl CallConfig {
             certificate,
             // Those the keys are made by.
             srtp_options: _,
+            extensions,
+            feedback,
             // Its candidates are looked for by what has it.
             #[cfg(feature = "ice")]
                 ice: _,
@@ -423,6 +434,8 @@ impl CallConfig {
             mtu,
             srtp,
             session,
+            extensions,
+            feedback,
             streams: Vec::new(),
             ..LocalMedia::default()
         };

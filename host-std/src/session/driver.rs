@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
+use super::turn_connections::TurnConnections;
 use super::{
     Call, CallDigit, CallError, CallTone, CaptureStep, Channel, EchoStatus, Ending, HandshakeFailure, HostFront,
     Missed, Transmit,
@@ -45,6 +46,9 @@ const REOPEN_EVERY: StdDuration = StdDuration::from_secs(2);
 /// How long datagrams may keep a tick waiting that is due: half of one. What a flood sends beyond stays with the system,
 /// which drops it, and the sound goes on.
 const INTAKE: StdDuration = StdDuration::from_millis(5);
+/// So long TURN servers are waited for at the end, until they have their addresses back.
+#[cfg(feature = "ice")]
+const LEAVING: StdDuration = StdDuration::from_millis(500);
 /// Ticks between two updates of the status.
 const STATUS_EVERY: u64 = 10;
 
@@ -131,6 +135,10 @@ pub enum Ended {
     ChecksFailed,
     /// The other side has not answered for 30 s that it wants to be sent to ([`Ending::ConsentGone`]).
     ConsentGone,
+    /// Packets may only go through a TURN server, and none gives us an address ([`Ending::NoRelay`]).
+    NoRelay,
+    /// The TURN server that packets went through passes nothing on any more ([`Ending::RelayLost`]).
+    RelayLost,
     /// The time was over.
     TimeOver,
     /// The socket failed.
@@ -165,6 +173,9 @@ pub struct Driver {
     pub digits: Option<mpsc::Sender<CallDigit>>,
     /// The same for tones ([`Call::next_tone`]).
     pub tones: Option<mpsc::Sender<CallTone>>,
+    /// Connections to those TURN servers that are reached by TCP.
+    #[cfg(feature = "ice")]
+    pub turn: Vec<super::TurnConnection>,
 }
 
 /// What a driver gives back when its call has ended.
@@ -238,13 +249,18 @@ struct Running {
     send_error: Option<io::Error>,
     digits: Option<mpsc::Sender<CallDigit>>,
     tones: Option<mpsc::Sender<CallTone>>,
+    turn: TurnConnections,
 }
 
 impl Driver {
     /// Runs the call until it ends. Mute and gains begin as `status` tells them.
     pub async fn run(self, mut commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished {
-        let Self { call, rtp, rtcp, audio, clock, drift_ppm, time_limit, digits, tones } = self;
-        let mut running = Running { call, rtp, rtcp, clock, send_error: None, digits, tones };
+        #[cfg(feature = "ice")]
+        let turn = TurnConnections::new(self.turn);
+        #[cfg(not(feature = "ice"))]
+        let turn = TurnConnections;
+        let Self { call, rtp, rtcp, audio, clock, drift_ppm, time_limit, digits, tones, .. } = self;
+        let mut running = Running { call, rtp, rtcp, clock, send_error: None, digits, tones, turn };
         let (rate_hz, channels) = (audio.sample_rate_hz(), audio.channels());
         let begin = TokioInstant::now();
         if let Err(error) = running.call.set_sound(Some((rate_hz, channels))) {
@@ -286,6 +302,7 @@ impl Driver {
                 biased;
                 ready = running.rtp.readable(), if open => Event::Readable(Channel::Rtp, ready),
                 ready = readable(running.rtcp.as_ref()), if open => Event::Readable(Channel::Rtcp, ready),
+                connection = running.turn.readable(), if open => Event::Turn(connection),
                 command = commands.recv() => Event::Command(command),
                 () = sleep_until(next) => Event::Tick,
             };
@@ -295,6 +312,11 @@ impl Driver {
                     if let Err(error) = ready.and_then(|()| running.receive(channel)) {
                         break Ended::Socket(error);
                     }
+                    spent += began.elapsed();
+                }
+                Event::Turn(connection) => {
+                    let began = TokioInstant::now();
+                    running.receive_from_server(connection);
                     spent += began.elapsed();
                 }
                 Event::Command(Some(Command::HangUp) | None) => break Ended::HungUp,
@@ -329,6 +351,8 @@ impl Driver {
                         Some(Ending::KeysOver) => break Ended::KeysOver,
                         Some(Ending::ChecksFailed) => break Ended::ChecksFailed,
                         Some(Ending::ConsentGone) => break Ended::ConsentGone,
+                        Some(Ending::NoRelay) => break Ended::NoRelay,
+                        Some(Ending::RelayLost) => break Ended::RelayLost,
                         None => {}
                     }
                     if time_limit.is_some_and(|limit| begin.elapsed() >= limit) {
@@ -339,6 +363,7 @@ impl Driver {
         };
         running.call.hang_up();
         running.drain_call().await;
+        running.leave_servers().await;
         // Also where nobody looks yet.
         status.send_replace(running.status(&mut sound, begin));
         tracing::debug!(?ended, "call ended");
@@ -458,8 +483,46 @@ impl Running {
         }
     }
 
+    /// What has come from a TURN server by TCP.
+    fn receive_from_server(&mut self, connection: usize) {
+        let (now, call) = (self.clock.now(), &mut self.call);
+        let over = self.turn.receive(connection, |server, datagram| {
+            call.receive(now, Channel::Rtp, server, datagram);
+        });
+        #[cfg(feature = "ice")]
+        if let Some(server) = over {
+            call.lose_server(server);
+        }
+        #[cfg(not(feature = "ice"))]
+        let _ = over;
+        self.tell_signals();
+    }
+
+    /// Gives back what TURN servers gave, if they answer soon.
+    #[cfg(feature = "ice")]
+    async fn leave_servers(&mut self) {
+        let until = TokioInstant::now() + LEAVING;
+        while self.call.is_leaving() && TokioInstant::now() < until {
+            tokio::select! {
+                _ = self.rtp.readable() => drop(self.receive(Channel::Rtp)),
+                connection = self.turn.readable() => self.receive_from_server(connection),
+                () = tokio::time::sleep(StdDuration::from_millis(TICK_MS.into())) => {}
+            }
+            self.drain_call().await;
+        }
+    }
+
+    #[cfg(not(feature = "ice"))]
+    async fn leave_servers(&mut self) {}
+
     async fn send(&mut self, transmit: Transmit, datagram: &[u8]) {
         let bytes = &datagram[..transmit.len];
+        if let Some(sent) = self.turn.send(transmit.to, bytes) {
+            if !sent {
+                self.call.count(Missed::Unsent, 1);
+            }
+            return;
+        }
         let socket = match (transmit.channel, &self.rtcp) {
             (Channel::Rtcp, Some(rtcp)) => rtcp,
             _ => &self.rtp,
@@ -572,6 +635,7 @@ fn joined(thread: Result<Reopened, tokio::task::JoinError>) -> Reopened {
 
 enum Event {
     Readable(Channel, io::Result<()>),
+    Turn(usize),
     Command(Option<Command>),
     Tick,
 }

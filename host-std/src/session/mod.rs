@@ -29,6 +29,10 @@ mod stream;
 mod tap;
 mod tones;
 mod transport;
+#[cfg(feature = "tokio")]
+mod turn_connections;
+#[cfg(all(feature = "ice", feature = "tokio"))]
+mod turn_tcp;
 mod voice;
 mod waiting;
 
@@ -60,7 +64,7 @@ pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, Dig
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
 #[cfg(feature = "ice")]
-pub use ice::{IceConfig, IceMode};
+pub use ice::{IceConfig, IceMode, RelayState, RelayStats, TurnServer, TurnTransport};
 pub use keys::SrtpOptions;
 pub use metering::{CallSound, Fault, Finding, Place};
 #[cfg(feature = "nnnoiseless")]
@@ -74,8 +78,10 @@ pub use own::{
 };
 #[cfg(feature = "replay")]
 pub(crate) use stream::Converted;
-pub use stream::{MAX_SOURCES, PACKET_BYTES, SourceStats, impairment};
+pub use stream::{Contributors, MAX_SOURCES, PACKET_BYTES, SourceStats, impairment};
 pub use tap::{Tap, Way};
 pub use tones::{CallTone, SendToneError, SentTone};
 pub use transport::{Claim, Latching, Path};
+#[cfg(all(feature = "ice", feature = "tokio"))]
+pub use turn_tcp::{BACKLOG, Frames, NoFrame, TurnConnection};
 pub use voice::HostVoice;

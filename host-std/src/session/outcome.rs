@@ -9,6 +9,7 @@ use dsp_core::guard::srtp::{KeyError, SrtpProfile};
 use dsp_core::process::resample::ResampleError;
 use dsp_core::quality::BurstStats;
 use dsp_core::receive::{self, DelayChoice, ReceiveError, Received, ReceiverStats};
+use dsp_core::rtcp::transport::FeedbackStats;
 use dsp_core::send::{PacketLengthError, SendStats};
 use dsp_core::streams::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
@@ -48,6 +49,8 @@ pub enum CallError {
     Certificate(CertificateError),
     /// This source has already sent under the SRTP key in use.
     SourceReturns(Ssrc),
+    /// Packets may only go through a TURN server, and there is none, ICE isn't full, or the call has a path of the user's own.
+    RelayOnly,
     /// The registry doesn't have this codec.
     Codec(String),
     /// An answer came, but no offer was made.
@@ -136,6 +139,9 @@ impl std::fmt::Display for CallError {
                     "sound of {sample_rate_hz} Hz and {channels} channels; 8 to 48 kHz in mono or stereo are possible"
                 )
             }
+            Self::RelayOnly => {
+                f.write_str("packets may only take relayed addresses: that needs ICE in full and a TURN server")
+            }
             Self::Conversion(_) => write!(f, "the codec's sound doesn't fit the device's"),
             Self::Front(_) => write!(f, "the device side of the call can't be made"),
             Self::Rtcp => write!(f, "RTCP needs a canonical name of 1 to 64 bytes"),
@@ -158,6 +164,7 @@ impl std::error::Error for CallError {
             Self::Front(error) => Some(error),
             Self::Conversion(error) => Some(error),
             Self::SourceReturns(_)
+            | Self::RelayOnly
             | Self::Codec(_)
             | Self::NoOffer
             | Self::Rtcp
@@ -252,6 +259,10 @@ pub enum Ending {
     ChecksFailed,
     /// The other side has not answered for 30 s that it wants to be sent to ([`IceState::ConsentGone`]).
     ConsentGone,
+    /// Packets may only go through a TURN server, and none gives us an address: [`Call::relays`](super::Call::relays) says why.
+    NoRelay,
+    /// The TURN server that packets went through passes nothing on any more.
+    RelayLost,
 }
 
 /// Why a DTLS handshake came to no keys.
@@ -448,6 +459,12 @@ pub struct CallStats {
     pub directions: Directions,
     /// The first stream's sound in levels and faults; `None` without [`CallConfig::metering`](super::CallConfig::metering).
     pub sound: Option<CallSound>,
+    /// Packets of ours that the other side asked for again (generic NACK): nothing is sent again.
+    pub nacked: u32,
+    /// The bit rate in bit/s that the other side last said it can take (REMB).
+    pub remote_maximum_bps: Option<u64>,
+    /// What became of our packets by transport-wide feedback; `None` where that was not agreed on.
+    pub feedback: Option<FeedbackStats>,
     /// The connectivity checks; `None` without ICE.
     pub ice: Option<IceStats>,
 }

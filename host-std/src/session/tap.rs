@@ -7,6 +7,7 @@ use std::any::Any;
 use std::net::SocketAddr;
 
 use dsp_core::receive::Played;
+use dsp_core::rtcp::transport::PacketFeedback;
 use dsp_core::time::{Instant, Ssrc};
 use dsp_core::wire::rtp::RtpPacket;
 
@@ -39,6 +40,10 @@ pub trait Tap: Any + Send {
     /// What became of the datagram that arrived last.
     fn received(&mut self, now: Instant, incoming: &Incoming) {
         let _ = (now, incoming);
+    }
+    /// The other side told when these packets of ours arrived, or that they did not.
+    fn feedback(&mut self, now: Instant, packets: &[PacketFeedback]) {
+        let _ = (now, packets);
     }
     /// A datagram was taken in or a tick was played: what `call` says of both now.
     fn settled(&mut self, call: &Call) {
@@ -88,6 +93,10 @@ impl Tap for Taps {
 
     fn received(&mut self, now: Instant, incoming: &Incoming) {
         self.0.iter_mut().for_each(|tap| tap.received(now, incoming));
+    }
+
+    fn feedback(&mut self, now: Instant, packets: &[PacketFeedback]) {
+        self.0.iter_mut().for_each(|tap| tap.feedback(now, packets));
     }
 
     fn settled(&mut self, call: &Call) {

@@ -171,6 +171,9 @@ pub fn tick(
     }
     for caller in &mut *callers {
         if let Some(member) = caller.member {
+            if let Some((source, level)) = caller.leg.source_level(0) {
+                room.tell(member, source, level)?;
+            }
             room.play(now, member, &mut caller.leg);
         }
     }
@@ -178,6 +181,9 @@ pub fn tick(
     for (number, caller) in callers.iter_mut().enumerate() {
         let Some(member) = caller.member else { continue };
         if caller.ticks > 0 {
+            if caller.leg.takes_contributors(0) {
+                caller.leg.set_contributors(0, &room.contributors(member));
+            }
             room.capture(before(now), member, &mut caller.leg);
         }
         caller.ticks += 1;

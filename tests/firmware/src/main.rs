@@ -97,6 +97,7 @@ fn main() -> ! {
     print("goertzel i16", golden::goertzel::<i16>());
     print("digits i16", golden::digits::<i16>());
     print("events", golden::events());
+    print("srtp", golden::srtp());
     print("front i16", golden::front_i16());
     let resampled = resampled::resample_i16(meter::instructions);
     print("resample i16", resampled.hash);

@@ -3,8 +3,10 @@
 mod digits;
 mod dtls;
 mod fates;
+mod feedback;
 mod goodbye;
 mod ice;
+mod ice_net;
 mod keys;
 mod long_call;
 mod mos;
@@ -18,4 +20,5 @@ mod stereo;
 mod stream_orders;
 mod stream_pairs;
 mod streams;
+mod turn;
 mod virtual_time;

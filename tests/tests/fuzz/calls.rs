@@ -9,7 +9,7 @@ use bolero::produce;
 use dsp_core::codec::ilbc::IlbcMode;
 use dsp_core::time::{Duration, Instant};
 use host_std::registry::CodecFormat;
-use host_std::sdp::SrtpPolicy;
+use host_std::sdp::{Direction, ExtensionOptions, FeedbackOptions, OfferExtensions, SrtpPolicy};
 use host_std::session::{Call, CallConfig, Channel, Identity, MAX_SOURCES, Transmit};
 use media_core_tests::road::babble;
 use media_core_tests::tick::Device;
@@ -70,6 +70,14 @@ impl Pair {
                 srtp: if protected { SrtpPolicy::Required } else { SrtpPolicy::Off },
                 sources: if kind & 0x80 != 0 { 3 } else { 1 },
                 rtcp_mux: kind & 0x100 == 0,
+                extensions: if kind & 0x200 != 0 {
+                    let both = Direction::SendRecv;
+                    let offer = OfferExtensions::Always;
+                    ExtensionOptions { offer, mixer_levels: both, absolute_send_time: both, ..Default::default() }
+                } else {
+                    ExtensionOptions::default()
+                },
+                feedback: FeedbackOptions { profile: kind & 0x400 != 0, ..FeedbackOptions::default() },
                 ..CallConfig::with_identity(port, Identity::seeded(u64::from(port) + u64::from(kind)))
             })
             .unwrap()

@@ -17,6 +17,7 @@ mod resample;
 mod sdp;
 mod sources;
 mod srtp;
+mod turn;
 mod voice;
 mod wav;
 mod wire;

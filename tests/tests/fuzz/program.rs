@@ -93,6 +93,7 @@ fn seeds(folder: &Path) -> Vec<Seed> {
         from: packets[0].from,
         to: packets[0].to,
         key_and_salt: key.to_vec(),
+        mki: None,
     };
     let answer = ["answer", "in", "--write", "out.sdp", "--address", "127.0.0.1", "--null", "--seconds", "0.1"];
     vec![

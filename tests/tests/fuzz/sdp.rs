@@ -9,9 +9,9 @@ use std::collections::HashSet;
 use bolero::check;
 use host_std::registry::{Registry, Terms};
 use host_std::sdp::{
-    CandidateKind, CodecFormat, CryptoLine, CryptoSuite, IceCandidate, IceCredentials, LocalIce, LocalMedia,
-    LocalStream, MAX_CANDIDATES, MAX_STREAMS, MasterKey, Negotiated, SdpError, SrtpPolicy, Unencrypted, accept, answer,
-    offer,
+    CandidateKind, CodecFormat, CryptoLine, CryptoSuite, Direction, ExtensionKind, ExtensionOptions, FeedbackOptions,
+    IceCandidate, IceCredentials, LocalIce, LocalMedia, LocalStream, MAX_CANDIDATES, MAX_STREAMS, MasterKey,
+    Negotiated, OfferExtensions, SdpError, SrtpPolicy, Unencrypted, accept, answer, offer,
 };
 
 /// A description with a bit of everything.
@@ -37,6 +37,15 @@ a=ptime:20\r
 a=maxptime:60.5\r
 a=rtcp:53020 IN IP6 ::ffff:126.16.64.4\r
 a=rtcp-mux\r
+a=rtcp-rsize\r
+a=rtcp-fb:* transport-cc\r
+a=rtcp-fb:96 nack\r
+a=rtcp-fb:* trr-int 2000\r
+a=extmap-allow-mixed\r
+a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level vad=off\r
+a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r
+a=extmap:4/sendonly urn:ietf:params:rtp-hdrext:csrc-audio-level\r
+a=extmap:4097 urn:ietf:params:rtp-hdrext:sdes:mid\r
 a=ice-ufrag:8hhY\r
 a=ice-pwd:asd88fgpdd777uzjYhagZg\r
 a=ice-options:ice2 trickle\r
@@ -70,6 +79,7 @@ a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubG
 m=audio 0 RTP/AVP 96 0 101\r
 a=mid:bar\r
 a=bundle-only\r
+a=extmap:200 urn:ietf:params:rtp-hdrext:sdes:mid\r
 a=rtpmap:96 PCMU/8000\r
 a=rtpmap:101 telephone-event/8000\r
 a=sendonly\r
@@ -84,7 +94,12 @@ a=inactive\r
 ";
 
 /// Pieces that are likely to hit a special case.
-const PIECES: [&str; 39] = [
+const PIECES: [&str; 44] = [
+    "a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\r\n",
+    "a=extmap:4096/recvonly urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n",
+    "a=extmap:15 urn:ietf:params:rtp-hdrext:csrc-audio-level\r\n",
+    "a=rtcp-fb:* transport-cc\r\n",
+    "a=rtcp-fb:0 trr-int 60000\r\n",
     "0",
     "65535",
     "65536",
@@ -147,6 +162,8 @@ fn local(srtp: SrtpPolicy, streams: usize) -> LocalMedia {
             key: MasterKey::of(CryptoSuite::AeadAes256Gcm.profile(), &[7; 44]).unwrap(),
         }],
         unencrypted: Unencrypted { rtp: false, rtcp: true },
+        extensions: ExtensionOptions { offer: OfferExtensions::Always, ..ExtensionOptions::default() },
+        feedback: FeedbackOptions { profile: srtp != SrtpPolicy::Off, ..FeedbackOptions::default() },
         ..Default::default()
     }
 }
@@ -160,6 +177,7 @@ fn ice(lite: bool) -> LocalIce {
         candidates: vec![IceCandidate::new(CandidateKind::Host, here, here, u16::MAX)],
         complete: true,
         selected: None,
+        hides_host: false,
     }
 }
 
@@ -187,6 +205,18 @@ fn assert_sound(local: &LocalMedia, agreed: &Negotiated) {
         let own = stream.receive.iter().map(|codec| codec.payload_type);
         let own = own.chain(stream.receive_events.iter().map(|events| events.payload_type)).collect::<HashSet<_>>();
         assert!(own.into_iter().all(|number| numbers.insert(number)), "{agreed:?}");
+    }
+    for stream in &streams {
+        let mut ids = HashSet::new();
+        for kind in ExtensionKind::ALL {
+            let Some(extension) = stream.extensions.get(kind) else { continue };
+            assert!(extension.id != 0 && extension.id != 15 && ids.insert(extension.id), "{agreed:?}");
+            assert!(extension.direction != Direction::Inactive);
+        }
+        let numbered = stream.extensions.get(ExtensionKind::TransportSequence).is_some();
+        assert_eq!(numbered, stream.feedback.transport_wide);
+        assert!(stream.feedback.early || !stream.feedback.transport_wide);
+        assert!(stream.mid.is_some() || stream.extensions.get(ExtensionKind::Mid).is_none());
     }
     for refused in &agreed.refused {
         assert_short(&refused.to_string());
@@ -250,6 +280,9 @@ fn the_seed_is_taken() {
     assert_eq!(agreed.transport.bundle, ["foo", "bar"]);
     let with_ice = LocalMedia { ice: Some(ice(false)), ..local(SrtpPolicy::Required, 1) };
     let (_, agreed) = answer(&with_ice, SEED).unwrap();
+    let stream = agreed.streams[0].as_ref().unwrap();
+    assert!(stream.feedback.transport_wide && agreed.transport.rtcp_reduced_size);
+    assert!(stream.extensions.received(ExtensionKind::MixerLevels) == Some(4) && !stream.extensions.is_empty());
     let remote = agreed.transport.ice.unwrap().remote;
     assert_eq!((remote.candidates.len(), remote.hidden, remote.selected.len(), remote.trickle), (2, 1, 1, true));
     survives(SEED.as_bytes());

@@ -5,7 +5,8 @@ use std::slice;
 
 use dsp_core::quality::{BurstTracker, PacketFate, ReceptionStats, VoipMetricsInput};
 use dsp_core::receive::{EventHeader, EventPhase, EventReceiver, EventsConfig};
-use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter, SendInfo};
+use dsp_core::rtcp::transport::DepartureLog;
+use dsp_core::rtcp::{Cname, FeedbackTiming, ReporterConfig, RtcpReporter, SendInfo};
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Ssrc};
 use dsp_core::tone::EventCode;
 use dsp_core::wire::DatagramKind;
@@ -17,7 +18,7 @@ use dsp_core::wire::red::{MAX_REDUNDANT_BLOCKS, RedBlock, RedPayload, Redundancy
 use dsp_core::wire::rtcp::{
     Compound, CompoundRule, CompoundWriter, Feedback, FeedbackMessage, Packet, VoipMetrics, Xr, XrBlock,
 };
-use dsp_core::wire::rtp::{RtpExtension, RtpHeader, RtpPacket};
+use dsp_core::wire::rtp::{RtpExtension, RtpHeader, RtpPacket, extend_header};
 
 /// Makes most inputs pass the version check, which random bytes do once in four.
 fn with_version(bytes: &[u8]) -> Vec<u8> {
@@ -36,6 +37,19 @@ fn fuzz_rtp_parse() {
             let _ = DatagramKind::of(&bytes);
             let Ok(packet) = RtpPacket::parse(&bytes) else { continue };
             assert_eq!(packet.header_len() + packet.payload().len() + packet.padding(), bytes.len());
+            // With more in its header it's the same packet besides.
+            let (mut longer, data) = ([&bytes[..], &[0; 28]].concat(), [bytes[0]; 12]);
+            let added = Some(RtpExtension { profile: 0xbede, data: &data });
+            let extended = extend_header(&mut longer, bytes.len(), &[Ssrc(5), Ssrc(6)], added);
+            assert_eq!(extended.is_ok(), packet.header_len() == 12);
+            if let Ok(len) = extended {
+                let extended = RtpPacket::parse(&longer[..len]).unwrap();
+                assert!(extended.extension() == added && extended.csrcs().eq([Ssrc(5), Ssrc(6)]));
+                let parts =
+                    |packet: &RtpPacket<'_>| (packet.marker(), packet.payload_type(), packet.seq(), packet.ssrc());
+                assert_eq!(parts(&extended), parts(&packet));
+                assert_eq!((extended.payload(), extended.padding()), (packet.payload(), packet.padding()));
+            }
             let csrcs: Vec<Ssrc> = packet.csrcs().collect();
             let header = RtpHeader {
                 marker: packet.marker(),
@@ -95,7 +109,18 @@ fn read_feedback(feedback: &Feedback<'_>) {
             assert!(rate.sources().len() <= 255);
             let _ = rate.bit_rate();
         }
-        FeedbackMessage::Transport(transport) => assert_eq!(transport.arrivals().count(), transport.packets()),
+        FeedbackMessage::Transport(transport) => {
+            assert_eq!(transport.arrivals().count(), transport.packets());
+            // And what a sender makes of it that has sent a few of these.
+            let mut departures = DepartureLog::<16>::new(transport.base().plus(3));
+            (0..20).for_each(|n| departures.depart(Instant::from_millis(n), 200));
+            let mut told = 0;
+            for _ in 0..2 {
+                departures.feedback(Instant::from_millis(100), transport, |_| told += 1);
+            }
+            let stats = departures.stats();
+            assert_eq!((stats.arrived + stats.lost, stats.late), (told, 0), "nothing is news twice");
+        }
         FeedbackMessage::PictureLoss | FeedbackMessage::Other { .. } => {}
         other => panic!("{other:?} is not read here"),
     }
@@ -334,7 +359,9 @@ fn fuzz_rtcp_reporter() {
             cname: Cname::new("fuzz"),
             session_bandwidth_kbps: (*kbps).max(1),
             reduced_minimum: kbps % 2 == 0,
-            reduced_size: true,
+            reduced_size: seed % 3 != 0,
+            feedback: (kbps % 3 == 0)
+                .then(|| FeedbackTiming { regular_interval: Duration::from_millis(u64::from(seed % 5_000)) }),
             receiver_round_trip: seed % 2 == 0,
             seed: *seed,
             ..ReporterConfig::default()
@@ -342,7 +369,8 @@ fn fuzz_rtcp_reporter() {
         let mut now = Instant::ZERO;
         let mut reporter = RtcpReporter::<1>::new(config, now).unwrap();
         let (mut stats, mut send) = (ReceptionStats::default(), SendInfo::default());
-        let mut out = [0; RtcpReporter::<1>::MAX_REPORT_LEN];
+        let mut out = [0; RtcpReporter::<1>::MAX_REPORT_LEN + 12];
+        let lost = Feedback { sender: Ssrc(*seed), media: Ssrc(1), message: FeedbackMessage::PictureLoss };
         for (millis, bytes, (received, expected), packets) in steps {
             now += Duration::from_millis(u64::from(*millis));
             let _ = reporter.receive(now, &chain(bytes));
@@ -350,8 +378,17 @@ fn fuzz_rtcp_reporter() {
             stats.expected += u64::from(*expected);
             send.packets = send.packets.wrapping_add(*packets);
             reporter.set_voip((packets % 2 == 0).then(VoipMetrics::default));
-            if let Some(len) = reporter.poll(now, slice::from_ref(&stats), Some(&send), &mut out).unwrap() {
-                let compound = Compound::parse(&out[..len], CompoundRule::ReportFirst).unwrap();
+            let feedback = if packets % 3 == 0 { std::slice::from_ref(&lost) } else { &[] };
+            if !feedback.is_empty() {
+                reporter.request(now);
+            }
+            let written = reporter.poll_with(now, slice::from_ref(&stats), Some(&send), feedback, &mut out).unwrap();
+            if let Some(len) = written {
+                let reduced = config.feedback.is_some() && config.reduced_size && !feedback.is_empty();
+                let rule = if reduced { CompoundRule::ReducedSize } else { CompoundRule::ReportFirst };
+                let compound = Compound::parse(&out[..len], rule).unwrap();
+                let told = compound.packets().flatten().any(|packet| matches!(packet, Packet::Feedback(_)));
+                assert_eq!(told, !feedback.is_empty());
                 assert!(compound.packets().all(|packet| packet.is_ok()));
                 assert!(reporter.next_deadline() > now);
             }

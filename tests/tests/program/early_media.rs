@@ -63,6 +63,7 @@ fn call(late: Duration, srtp: bool) -> serde_json::Value {
             time_limit: Some(LIMIT),
             digits: None,
             tones: None,
+            turn: Vec::new(),
         };
         driver.run(from_user, status).await;
     });

@@ -71,6 +71,20 @@ fn two_processes_find_each_other() {
 }
 
 #[test]
+fn addresses_are_looked_for_anew_in_a_running_call() {
+    let (ended, offer) = call("restart", [&["--ice", "full", "--ice-restart-at", "1"], &["--ice", "full"]]);
+    assert!(ended[0].stderr.contains("ICE restart: agreed, "), "{}", ended[0].stderr);
+    assert!(offer.contains("a=end-of-candidates"), "all that can be told is told at once: {offer}");
+    for side in summaries(ended) {
+        assert_eq!((&side["ice"]["restarts"], &side["ice"]["state"]), (&1.into(), &"connected".into()), "{side}");
+        assert!(
+            side["packets_received"].as_u64().unwrap() >= 100 && side["concealed_ms"].as_f64().unwrap() < 100.0,
+            "{side}"
+        );
+    }
+}
+
+#[test]
 fn without_ice_on_the_other_side_it_is_said() {
     let (ended, _) = call("half", [&["--ice", "full"], &[]]);
     assert!(ended[0].stderr.contains("no ICE: the other side doesn't speak ICE; packets go to 127.0.0.1"), "{ended:?}");
@@ -90,10 +104,27 @@ fn options_that_do_not_go_together_are_refused() {
         (&["--ice", "full", "--stun", "127.0.0.1"], "--stun 127.0.0.1:"),
         (&["--ice", "full", "--stun", "[::1]:3478"], "no address of our family"),
         (&["--ice", "some"], "off, full, lite"),
+        (&["--turn", "me:secret@127.0.0.1"], "--turn is for --ice full"),
+        (&["--ice-relay-only"], "--ice-relay-only needs a --turn server"),
+        (&["--ice", "full", "--turn", "127.0.0.1:9"], "it must be USER[:PASSWORD]@HOST[:PORT]"),
+        (&["--ice", "full", "--turn", "me@127.0.0.1:9"], "no password, and no MEDIA_CORE_TURN_PASSWORD"),
+        (&["--ice", "full", "--turn", ":secret@127.0.0.1"], "user and password have 1 to 508 bytes"),
+        (&["--ice", "full", "--turn", "me:se%cret@127.0.0.1"], "%XX in user or password"),
+        (&["--ice", "full", "--turn", "me:secret@127.0.0.1?transport=tls"], "transport=udp or transport=tcp"),
+        (&["--ice", "full", "--turn", "turns:me:secret@127.0.0.1"], "TURN over TLS (turns:) is not spoken here"),
+        (&["--ice", "full", "--turn", "me:secret@[::1]"], "no address of our family"),
+        (&["--ice", "full", "--turn", "me:secret@127.0.0.1:9?transport=tcp"], "--turn 127.0.0.1:9 by TCP:"),
+        (&["--ice", "full", "--turn", "a:b@127.0.0.1:9", "--turn", "c:d@127.0.0.1:9"], "two servers have one address"),
+        (
+            &["--ice", "full", "--ice-relay-only", "--turn", "a:b@127.0.0.1:9", "--stun", "127.0.0.1:9"],
+            "what --stun and --ice-address are for",
+        ),
+        (&["--ice-restart-at", "1"], "--ice-restart-at is for --ice full or lite"),
     ] {
         let mut command = Command::new(media_core());
         let output = command.args(["offer", "--address", "127.0.0.1", "--null"]).args(words).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains(why), "{words:?}: {said}");
+        assert!(!said.contains("secret"), "{said}");
     }
 }

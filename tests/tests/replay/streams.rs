@@ -44,6 +44,7 @@ fn line(from: &str, to: &str, key: u8) -> KeyLine {
         from: from.parse().unwrap(),
         to: to.parse().unwrap(),
         key_and_salt: vec![key; 30],
+        mki: None,
     }
 }
 

@@ -14,7 +14,7 @@ use host_std::record::recorder::{Layout, Recorder, RecorderConfig, record_call};
 use host_std::record::rtp_fork::{RtpFork, RtpForkConfig};
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::room::{Room, RoomConfig, TICK_MS};
-use host_std::sdp::SrtpPolicy;
+use host_std::sdp::{ExtensionOptions, OfferExtensions, SrtpPolicy};
 use host_std::session::{Call, CallConfig, Channel, Identity, Tap};
 use host_std::simulate::callers::{Arrived, Caller, Carrier, Side, SimulatedLines, tick};
 use host_std::simulate::netsim::NetworkConfig;
@@ -124,6 +124,97 @@ fn each_hears_all_but_himself() {
         }
     }
     assert!(room.members().all(|member| member.port.heard && member.port.missing_frames == 0));
+}
+
+/// Callers say how loud they are and whether they speak (RFC 6464); the room believes who says that he doesn't, and tells each who
+/// is in what he hears and how loud (RFC 6465).
+#[test]
+fn levels_go_into_a_room_and_come_out_of_it() {
+    let mut room = Room::new(RoomConfig { sample_rate_hz: ROOM_HZ, capacity: 4, loudest: None }).unwrap();
+    let mut callers: Vec<_> = (0..4_u16)
+        .map(|number| {
+            let of = |end: u16, extensions| {
+                let port = 10_000 + 4 * number + 2 * end;
+                let config = CallConfig {
+                    codecs: vec![formats()[usize::from(number)].clone()],
+                    extensions,
+                    ..CallConfig::with_identity(port, Identity::seeded(port.into()))
+                };
+                Call::new(config).unwrap()
+            };
+            let says = ExtensionOptions { offer: OfferExtensions::Always, ..ExtensionOptions::default() };
+            // The last one says and is told nothing.
+            let ends = if number < 3 {
+                [of(0, says), of(1, ExtensionOptions::mixer())]
+            } else {
+                [of(0, ExtensionOptions::NONE), of(1, ExtensionOptions::mixer())]
+            };
+            let [call, leg] = ends;
+            let mut caller = Caller::connect(call, leg, &room, Instant::ZERO, None).unwrap();
+            let rate_hz = caller.sample_rate_hz();
+            caller.speech = murmur(number.into(), rate_hz, 6);
+            caller
+        })
+        .collect();
+    // The third is as loud as the others, and its own detector hears nobody.
+    let mut lines = SimulatedLines::new(4, NetworkConfig { loss_percent: 2.0, ..NetworkConfig::default() }, 7);
+    let sources: Vec<_> = callers.iter().map(|caller| caller.call.sent_source(0).unwrap()).collect();
+    let (mut named, mut differ, mut spoke) = ([[0_u32; 4]; 4], [[0.0; 2]; 3], [0_u32; 4]);
+    for n in 0..600 {
+        let activity = dsp_core::process::activity::Activity {
+            speech: false,
+            probability: 0,
+            periodicity: 0,
+            noise: dsp_core::process::level::Level::SILENCE,
+        };
+        callers[2].call.hear_activity(0, Some(activity));
+        tick(&mut room, &mut callers, &mut lines, Instant::from_millis(n * u64::from(TICK_MS))).unwrap();
+        if n < 200 {
+            continue;
+        }
+        for (listener, caller) in callers.iter().enumerate() {
+            let Some(source) = caller.call.sources().next() else { continue };
+            for (who, level) in source.contributors.iter() {
+                let who = sources.iter().position(|source| *source == who).unwrap();
+                named[listener][who] += u32::from(level.unwrap() > -60);
+            }
+        }
+        for member in room.members() {
+            let who = callers.iter().position(|caller| caller.member() == Some(member.id)).unwrap();
+            spoke[who] += u32::from(member.speaks);
+            assert_eq!(member.told.is_some(), who < 3);
+            if let Some(told) = member.told {
+                // Of each packet, and of the last 100 ms as they were decoded.
+                let power = |dbov: f64| 10f64.powf(dbov / 10.0);
+                differ[who][0] += power(told.level_dbov.into());
+                differ[who][1] += power(f64::from(member.level.hundredths_dbov()) / 100.0);
+            }
+        }
+    }
+    println!("named {named:?}, spoke {spoke:?}");
+    for listener in 0..4 {
+        assert_eq!(named[listener][listener], 0, "nobody is in what he hears himself");
+        let others = (0..4).filter(|other| *other != listener);
+        if listener < 3 {
+            assert!(others.map(|other| named[listener][other]).all(|ticks| ticks > 200), "{named:?}");
+        } else {
+            assert_eq!(named[listener], [0; 4]);
+        }
+    }
+    assert!(spoke[0] > 50 && spoke[1] > 50 && spoke[3] > 50, "{spoke:?}");
+    assert_eq!(spoke[2], 0, "who says that he doesn't speak doesn't");
+    for [told, decoded] in differ {
+        let apart: f64 = 10.0 * (told / decoded).log10();
+        assert!(apart.abs() < 2.0, "{differ:?}: {apart} dB");
+    }
+    // He who is on hold hears nobody, and is named to nobody.
+    let (first, second) = (callers[0].member().unwrap(), callers[1].member().unwrap());
+    assert_eq!(room.contributors(first).len(), 3);
+    room.set_on_hold(first, true).unwrap();
+    assert_eq!((room.contributors(first).len(), room.contributors(second).len()), (0, 2));
+    room.leave(first).unwrap();
+    assert_eq!(room.contributors(first).len(), 0);
+    assert!(room.tell(first, sources[0], None).is_err());
 }
 
 /// Samples of `rate_hz` in so many ms.
@@ -576,6 +667,11 @@ fn the_commands_of_a_conference() {
     let callers = report["callers"].as_array().unwrap();
     assert_eq!(callers.len(), 3);
     assert!(callers.iter().all(|caller| !caller["heard_by_others_ms"].as_array().unwrap().is_empty()), "{report}");
+    for (number, caller) in callers.iter().enumerate() {
+        assert!(!caller["said_speaking_ms"].as_array().unwrap().is_empty(), "{caller}");
+        let named: Vec<_> = caller["named_ms"].as_array().unwrap().iter().map(|ms| ms.as_u64().unwrap()).collect();
+        assert!(named.iter().enumerate().all(|(other, ms)| (*ms == 0) == (other == number)), "{caller}");
+    }
     let page = std::fs::read_to_string(dir.join("media-core-conference/conference.html")).unwrap();
     assert!(page.contains("Who heard whom"), "{page}");
     // A track of each, and an Opus file of each; who joins late is silent before it.

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use host_std::registry::Registry;
 use host_std::sdp::{
-    CodecFormat, CodecOrder, CryptoLine, CryptoSuite, Direction, LocalMedia, LocalStream, MasterKey, Negotiated,
-    NegotiatedStream, NegotiatedTransport, SdpError, SessionId, SrtpPolicy, accept, answer, offer,
+    CodecFormat, CodecOrder, CryptoLine, CryptoSuite, Direction, ExtensionOptions, FeedbackOptions, LocalMedia,
+    LocalStream, MasterKey, Negotiated, NegotiatedStream, NegotiatedTransport, SdpError, SessionId, SrtpPolicy, accept,
+    answer, offer,
 };
 use proptest::prelude::*;
 
@@ -59,6 +60,8 @@ prop_compose! {
         LocalMedia {
             dtls: None,
             ice: None,
+            extensions: ExtensionOptions::default(),
+            feedback: FeedbackOptions::default(),
             registry: Registry::builtin(),
             address: if v6 { "2001:db8::1" } else { "192.0.2.1" }.parse::<IpAddr>().unwrap(),
             rtp_port,

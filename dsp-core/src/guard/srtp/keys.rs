@@ -7,10 +7,11 @@ use core::fmt;
 use ctutils::CtEq;
 use zeroize::Zeroize;
 
+use super::cipher::Cipher;
 use super::former::KeyError;
 use super::profile::SrtpProfile;
 use super::terms::KeyTerms;
-use super::transform::{Cipher, Transform};
+use super::transform::Transform;
 
 /// Labels of RFC 3711, 4.3.1 and 4.3.2.
 const LABEL_RTP: [u8; 3] = [0, 1, 2];

@@ -32,6 +32,9 @@ use crate::time::Ssrc;
 use direction::{Direction, LAST_RTCP, LAST_RTP};
 use keys::{KeyId, KeySet};
 
+#[cfg(any(test, target_arch = "arm"))]
+mod aes32;
+mod cipher;
 mod direction;
 mod former;
 mod hmac_sha1;

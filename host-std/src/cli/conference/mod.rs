@@ -16,7 +16,7 @@ use host_std::record::siprec::{Participant, RecordId, RecordedStream, RecordingM
 use host_std::registry::CodecFormat;
 use host_std::report::{CallerReport, ConferenceReport, KeptReport, Stretches};
 use host_std::room::{Room, RoomConfig, TICK_MS};
-use host_std::sdp::SrtpPolicy;
+use host_std::sdp::{ExtensionOptions, OfferExtensions, SrtpPolicy};
 use host_std::session::{Call, CallConfig, Identity};
 use host_std::simulate::callers::{Caller, Carrier, SimulatedLines, tick};
 use host_std::simulate::netsim::NetworkConfig;
@@ -114,6 +114,8 @@ struct Seen {
     joined_ms: Option<u64>,
     left_ms: Option<u64>,
     spoke: Stretches,
+    said: Stretches,
+    named_ms: Vec<u64>,
     heard: Stretches,
     active: Stretches,
     clipped_samples: u64,
@@ -321,6 +323,12 @@ fn caller(args: &Args, number: usize, room: &Room, lines: Option<&SocketLines>) 
             registry: settings::registry(opus, settings::Concealment::default()),
             redundancy: args.red.packets,
             redundancy_on_loss: args.red.on_loss,
+            // Callers say how loud they are, and the room who is in what they hear.
+            extensions: if end == 0 {
+                ExtensionOptions { offer: OfferExtensions::Always, ..ExtensionOptions::default() }
+            } else {
+                ExtensionOptions::mixer()
+            },
             srtp: if args.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required },
             ..CallConfig::with_identity(port, identity)
         })?)
@@ -439,9 +447,20 @@ impl Run<'_> {
             let number = self.callers.iter().position(|caller| caller.member() == Some(stats.id));
             let Some(seen) = number.map(|number| &mut self.seen[number]) else { continue };
             seen.spoke.mark(now_ms, tick_ms, stats.speaks);
+            seen.said.mark(now_ms, tick_ms, stats.told.is_some_and(|told| told.voice));
             seen.heard.mark(now_ms, tick_ms, stats.speaks && stats.port.heard);
             seen.active.mark(now_ms, tick_ms, active == Some(stats.id));
             seen.clipped_samples = stats.port.clipped_samples;
+        }
+        let sources: Vec<_> = self.callers.iter().map(|caller| caller.call.sent_source(0)).collect();
+        for (caller, seen) in self.callers.iter().zip(&mut self.seen).filter(|(caller, _)| caller.member().is_some()) {
+            seen.named_ms.resize(sources.len(), 0);
+            let Some(source) = caller.call.sources().next() else { continue };
+            for (named, _) in source.contributors.iter().filter(|(_, level)| level.is_some_and(|level| level > -127)) {
+                if let Some(number) = sources.iter().position(|source| *source == Some(named)) {
+                    seen.named_ms[number] += tick_ms;
+                }
+            }
         }
         Ok(())
     }
@@ -467,9 +486,11 @@ impl Run<'_> {
                 joined_ms: seen.joined_ms.unwrap_or(length_ms),
                 left_ms: seen.left_ms,
                 spoke_ms: seen.spoke,
+                said_speaking_ms: seen.said,
                 heard_by_others_ms: seen.heard,
                 active_speaker_ms: seen.active,
                 hears_ms: Vec::new(),
+                named_ms: seen.named_ms,
                 clipped_samples: seen.clipped_samples,
                 packets_received: reception.received,
                 packets_lost: reception.expected.saturating_sub(reception.received),

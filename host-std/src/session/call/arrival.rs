@@ -11,6 +11,8 @@ use super::Call;
 use crate::session::outcome::{Channel, Incoming};
 use crate::session::stream::{Farewell, Stream};
 use crate::session::tap::Way;
+#[cfg(feature = "ice")]
+use crate::session::transport::Passed;
 use crate::session::transport::{Arrived, Claim, unmapped};
 
 impl Call {
@@ -23,9 +25,15 @@ impl Call {
     ) -> Incoming {
         let from = unmapped(from);
         #[cfg(feature = "ice")]
-        if self.take_query_answer(from, datagram) {
+        if self.take_query_answer(now, from, datagram) {
             return Incoming::Handshake;
         }
+        #[cfg(feature = "ice")]
+        let (from, datagram) = match self.unwrap(now, channel, from, datagram) {
+            Passed::Not => (from, datagram),
+            Passed::Handled => return Incoming::Handshake,
+            Passed::Data { peer, range, .. } => (unmapped(peer), &mut datagram[range]),
+        };
         let Some(transport) = &mut self.transport else {
             self.stats.early = self.stats.early.saturating_add(1);
             return Incoming::Ignored;
@@ -59,7 +67,17 @@ impl Call {
         let place = |is: fn(&Stream, &RtpPacket<'_>) -> bool| {
             self.streams.iter().position(|stream| stream.as_ref().is_some_and(|stream| is(stream, &packet)))
         };
-        let agreed = place(Stream::expects).or_else(|| place(Stream::knows));
+        let named = self.named(&packet);
+        let agreed = match named {
+            // What says whose it is belongs to nobody else (RFC 9143, 9.2).
+            Some(named) => named.filter(|index| {
+                self.streams[*index].as_ref().is_some_and(|stream| stream.expects(&packet) || stream.knows(&packet))
+            }),
+            None => place(Stream::expects).or_else(|| place(Stream::knows)),
+        };
+        if named.is_some() && agreed.is_none() {
+            return Incoming::Ignored;
+        }
         let index = agreed.or_else(|| place(|stream, _| !stream.is_closed()));
         let (Some(transport), Some(Some(stream))) = (&mut self.transport, index.map(|index| &mut self.streams[index]))
         else {
@@ -81,7 +99,26 @@ impl Call {
         }
         transport.is_heard(now);
         self.stats.last_heard = Some(now);
+        if let Some(number) = stream.number(&packet) {
+            transport.is_numbered(now, packet.ssrc(), number);
+        }
         stream.receive(now, packet, agreed.is_some())
+    }
+
+    /// The stream that a packet names (RFC 9143, 15), `Some(None)` if there is none of that name; `None` if it names none. With
+    /// one stream names say nothing.
+    fn named(&self, packet: &RtpPacket<'_>) -> Option<Option<usize>> {
+        if self.streams.len() < 2 {
+            return None;
+        }
+        let mut names =
+            self.streams.iter().map(|stream| stream.as_ref().filter(|stream| !stream.is_closed())?.is_named(packet));
+        let mut named = false;
+        let own = names.position(|name| {
+            named |= name.is_some();
+            name == Some(true)
+        });
+        named.then_some(own)
     }
 
     /// An RTCP packet that the guard let pass: read by all streams, each of which takes what is about its own sources.
@@ -90,6 +127,7 @@ impl Call {
             Packet::SenderReport(report) => Some(report.ssrc()),
             Packet::ReceiverReport(report) => Some(report.ssrc()),
             Packet::Bye(bye) => bye.ssrcs().next(),
+            Packet::Feedback(feedback) => Some(feedback.sender),
             _ => None,
         });
         if let Some(index) = sender.and_then(|ssrc| self.own(now, ssrc, None)) {
@@ -116,11 +154,19 @@ impl Call {
                 return self.own_source(now, index, channel, from);
             }
             bye |= report.bye;
+            self.stats.nacked = self.stats.nacked.saturating_add(report.nacked.into());
+            self.stats.remote_maximum_bps = report.maximum_bit_rate.or(self.stats.remote_maximum_bps);
             if let Some(remote) = report.reception {
+                stream.is_heard();
                 stream.set_remote(remote.block.fraction_lost, remote.block.jitter_ticks);
                 stream.set_round_trip(transport.told(index).and_then(|told| told.round_trip()));
             }
             farewell = farewell.max(stream.report(now, compound));
+        }
+        if transport.take_feedback(now, compound)
+            && let Some(tap) = &mut self.tap
+        {
+            tap.feedback(now, transport.told_packets());
         }
         transport.is_heard(now);
         self.stats.last_heard = Some(now);

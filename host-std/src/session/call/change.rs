@@ -1,7 +1,7 @@
 //! Offer and answer, and what they make of a call: everything that can fail first, then all of it at once.
 
 use dsp_core::guard::srtp::KeyAge;
-use dsp_core::time::Instant;
+use dsp_core::time::{Instant, Seq};
 
 use super::Call;
 use crate::sdp::{self, Negotiated};
@@ -149,6 +149,10 @@ impl Call {
             (Next::Changed(change), Some(stream)) => {
                 let other_clock = change.other_clock;
                 stream.change(*change);
+                let feedback = stream.agreed().feedback;
+                if let Some(transport) = &mut self.transport {
+                    transport.agree_feedback(index, &feedback, Seq(self.identity.seed as u16));
+                }
                 if other_clock {
                     let source = self.draw_source();
                     self.begin_as(now, index, source);
@@ -156,6 +160,7 @@ impl Call {
             }
             (Next::New(mut stream, report), place) => {
                 let mut packets_before = 0;
+                let feedback = stream.agreed().feedback;
                 if let Some(before) = place {
                     stream.set_earlier(before.ended(stream.sound().rate_hz));
                     packets_before = before.own().1;
@@ -163,6 +168,7 @@ impl Call {
                 *place = Some(*stream);
                 if let Some(transport) = &mut self.transport {
                     transport.add_report(now, index, report, packets_before);
+                    transport.agree_feedback(index, &feedback, Seq(self.identity.seed as u16));
                 }
             }
             (Next::Gone, Some(stream)) => {

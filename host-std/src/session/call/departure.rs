@@ -5,6 +5,7 @@ use dsp_core::wire::rtp::RtpPacket;
 
 use super::Call;
 use crate::session::outcome::Transmit;
+use crate::session::stream::LeavingPacket;
 use crate::session::tap::Way;
 
 impl Call {
@@ -26,16 +27,21 @@ impl Call {
 
     fn next_packet(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let transport = self.transport.as_mut()?;
+        let ntp = self.settings.wall_clock.plus(now.since(Instant::ZERO));
         for stream in self.streams.iter_mut().flatten() {
             let room = transport.packet_room(buffer.len(), self.local.mtu, stream.agreed().least_packet_bytes);
+            let before = room.saturating_sub(stream.extension_bytes());
+            let numbered = stream.is_numbered();
             // Each turn takes a frame out of a bounded packetizer.
-            while let Some(written) = stream.packet(&mut buffer[..room]) {
-                if let (Some(tap), Ok(len)) = (&mut self.tap, written)
+            while let Some(written) = stream.packet(&mut buffer[..before]) {
+                let leaving = LeavingPacket { number: transport.next_number().filter(|_| numbered), ntp };
+                let written = written.ok().and_then(|len| stream.extend(&mut buffer[..room], len, leaving).ok());
+                if let (Some(tap), Some(len)) = (&mut self.tap, written)
                     && let Ok(packet) = RtpPacket::parse(&buffer[..len])
                 {
                     tap.packet(now, Way::Out, &packet);
                 }
-                match written.ok().and_then(|len| transport.send_rtp(now, buffer, len)) {
+                match written.and_then(|len| transport.send_rtp(now, buffer, len, leaving.number.is_some())) {
                     Some(transmit) => return Some(transmit),
                     None => self.stats.send_errors = self.stats.send_errors.saturating_add(1),
                 }

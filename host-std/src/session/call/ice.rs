@@ -1,22 +1,25 @@
 //! ICE of a call: looking for candidates before a description, trickling them after it, and restarts.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 use dsp_core::time::Instant;
 
 use super::Call;
 use crate::sdp::{CandidateLine, IceCandidate, LocalIce, Negotiated};
+use crate::session::ice::RelayStats;
 use crate::session::outcome::Channel;
 use crate::session::outcome::{CallError, Transmit};
-use crate::session::transport::Gathered;
+use crate::session::transport::{Gathered, Passed, Relays};
 
 /// The most lines of a fragment that are read.
 const MAX_FRAGMENT_LINES: usize = 256;
 
 impl Call {
     /// Whether servers may still tell of candidates that an offer or answer should have: ask before one, and until then pass
-    /// datagrams through [`receive`](Self::receive) and [`transmit`](Self::transmit). It's over after 2 s at the latest; what
-    /// comes after that can be trickled ([`next_candidates`](Self::next_candidates)).
+    /// datagrams through [`receive`](Self::receive) and [`transmit`](Self::transmit). It's over after 2 s at the latest, or
+    /// 13 s where only relayed addresses may be told; what comes after that can be trickled
+    /// ([`next_candidates`](Self::next_candidates)).
     pub fn is_gathering(&self, now: Instant) -> bool {
         let gatherer = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref());
         gatherer.is_some_and(|gatherer| gatherer.is_worth_waiting(now))
@@ -157,13 +160,59 @@ impl Call {
     /// The next query to a server for our candidates.
     pub(super) fn next_query(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let from = self.here().rtp;
-        let (len, to) = self.ice.as_mut()?.gatherer.as_mut()?.transmit(now, buffer)?;
+        let gatherer = self.ice.as_mut()?.gatherer.as_mut()?;
+        let next = gatherer.transmit(now, buffer);
+        gatherer.take_news();
+        let (len, to) = next?;
         Some(Transmit { len, from, to, channel: Channel::Rtp })
     }
 
     /// Whether a datagram was a server's answer to such a query.
-    pub(super) fn take_query_answer(&mut self, from: std::net::SocketAddr, datagram: &[u8]) -> bool {
+    pub(super) fn take_query_answer(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
         let gatherer = self.ice.as_mut().and_then(|ice| ice.gatherer.as_mut());
-        gatherer.is_some_and(|gatherer| gatherer.take(from, datagram))
+        gatherer.is_some_and(|gatherer| {
+            // Before a call is agreed on nobody has permission.
+            let handled =
+                gatherer.take(from, datagram) || gatherer.relays_mut().take(now, from, datagram) == Passed::Handled;
+            gatherer.take_news();
+            handled
+        })
+    }
+
+    /// What a datagram is to our relayed addresses.
+    pub(super) fn unwrap(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &[u8]) -> Passed {
+        match &mut self.transport {
+            Some(transport) if channel == Channel::Rtp => transport.unwrap(now, from, datagram),
+            _ => Passed::Not,
+        }
+    }
+
+    /// Numbers of the TURN servers, in the order of [`IceConfig::turn`](crate::session::IceConfig::turn).
+    pub fn relays(&self) -> Vec<RelayStats> {
+        let looking = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref()).map(|gatherer| gatherer.relays());
+        looking.or_else(|| self.transport.as_ref()?.relays()).map(Relays::stats).unwrap_or_default()
+    }
+
+    /// After [`hang_up`](Self::hang_up): whether a TURN server has not said yet that it has its address back. As long as that,
+    /// and not for longer than is convenient, go on with [`receive`](Self::receive) and [`transmit`](Self::transmit): else
+    /// the server keeps the address until its time is over.
+    pub fn is_leaving(&self) -> bool {
+        let looking = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref()).map(|gatherer| gatherer.relays());
+        let running = self.transport.as_ref().and_then(|transport| transport.relays());
+        looking.into_iter().chain(running).any(Relays::is_leaving)
+    }
+
+    /// The connection to a TURN server is over, and its relayed address with it: for a driver, once it's so.
+    pub fn lose_server(&mut self, server: SocketAddr) {
+        let looking = self.ice.as_mut().and_then(|ice| ice.gatherer.as_mut());
+        let running = self.transport.as_mut().and_then(|transport| transport.gatherer());
+        looking.into_iter().chain(running).for_each(|gatherer| gatherer.relays_mut().lose(server));
+    }
+
+    /// Gives back what a TURN server gave before the call was agreed on.
+    pub(super) fn leave_servers(&mut self) {
+        if let Some(gatherer) = self.ice.as_mut().and_then(|ice| ice.gatherer.as_mut()) {
+            gatherer.relays_mut().leave();
+        }
     }
 }

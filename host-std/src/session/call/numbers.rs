@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use dsp_core::guard::srtp::KeyAge;
 use dsp_core::quality::VoipMetricsInput;
 use dsp_core::receive::Fate;
+use dsp_core::rtcp::transport::PacketFeedback;
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
+use dsp_core::wire::extension::AudioLevel;
 
 use super::Call;
 use crate::registry::CodecFormat;
@@ -128,6 +130,7 @@ impl Call {
             sound: self.meters.as_deref().map(Meters::read),
             #[cfg(feature = "ice")]
             ice: self.transport.as_ref().and_then(|transport| transport.ice_stats()),
+            feedback: self.transport.as_ref().and_then(|transport| transport.feedback_stats()),
             ..self.stats
         }
     }
@@ -146,6 +149,30 @@ impl Call {
     /// The numbers of each source that is heard.
     pub fn sources(&self) -> impl Iterator<Item = SourceStats> + '_ {
         self.streams.iter().flatten().flat_map(Stream::sources)
+    }
+
+    /// The packets of ours that the last transport-wide feedback told something new of: when they left, and how much longer they were
+    /// under way than the fastest, or that they did not arrive. A [tap](crate::session::Tap::feedback) is told of each; here they
+    /// stay until the next.
+    pub fn told_packets(&self) -> &[PacketFeedback] {
+        self.transport.as_ref().map_or(&[], |transport| transport.told_packets())
+    }
+
+    /// The source that the stream with this number sends as.
+    pub fn sent_source(&self, stream: usize) -> Option<Ssrc> {
+        self.streams.get(stream)?.as_ref().map(|stream| stream.own().0)
+    }
+
+    /// The first source that is heard in the stream with this number, and how loud its last packet was and whether somebody spoke
+    /// in it, if it says so (RFC 6464).
+    pub fn source_level(&self, stream: usize) -> Option<(Ssrc, Option<AudioLevel>)> {
+        self.streams.get(stream)?.as_ref()?.source_level()
+    }
+
+    /// Whether the other side of the stream with this number takes who is in a mix and how loud each of them is
+    /// ([`set_contributors`](Self::set_contributors)).
+    pub fn takes_contributors(&self, stream: usize) -> bool {
+        self.streams.get(stream).and_then(Option::as_ref).is_some_and(Stream::takes_contributors)
     }
 
     /// What became of a packet of `ssrc` that was stored (see [`Receiver::fate`](dsp_core::receive::Receiver::fate)).

@@ -14,6 +14,7 @@ use super::capture::Capture;
 use super::codecs::{Decoders, Formats, Received, SentCodec};
 use super::conversion::Sound;
 use super::digits::Digits;
+use super::extended::Extended;
 use super::playing::{self, Leaving, Playing};
 use super::repeats::Repeats;
 use super::sources::{Counted, Listening};
@@ -42,6 +43,9 @@ pub(in crate::session) struct Change {
     encoder: Box<dyn Encoder + Send>,
     redundancy: Option<Box<Repeats>>,
     noise: Option<(PayloadType, HostDetector)>,
+    extended: Option<Box<Extended>>,
+    /// What says who speaks where packets have their level.
+    levels: Option<HostDetector>,
     /// Other receivers, where the sound is another; else more decoders for those there are.
     heard: Option<Playing>,
     more: Vec<Decoders>,
@@ -133,11 +137,25 @@ impl Setup<'_> {
 
     /// What comfort noise of ours is sent as, and what tells it from speech.
     fn noise(&self, sending: &SentCodec) -> Option<(PayloadType, HostDetector)> {
-        let detector = || match &self.settings.detector {
+        sending.noise.map(|payload_type| (payload_type, self.detector(sending)))
+    }
+
+    fn detector(&self, sending: &SentCodec) -> HostDetector {
+        match &self.settings.detector {
             Some(own) => own.make(sending.sample_rate_hz),
             None => HostDetector::new(EnergyGate::new(sending.sample_rate_hz)),
-        };
-        sending.noise.map(|payload_type| (payload_type, detector()))
+        }
+    }
+
+    /// What packets carry in their headers, and what says who speaks if that is among it.
+    fn extended(
+        &self,
+        agreed: &NegotiatedStream,
+        sending: &SentCodec,
+    ) -> (Option<Box<Extended>>, Option<HostDetector>) {
+        let extended = Extended::new(agreed, self.settings.sources);
+        let levels = extended.as_ref().is_some_and(|extended| extended.sends_levels());
+        (extended, levels.then(|| self.detector(sending)))
     }
 
     /// The sound that the user has: what he said, or else that of the receivers.
@@ -173,6 +191,8 @@ impl Stream {
         let room = sender_room(agreed.send_ptime_ms, &encoder.info());
         let mut sender = Box::new(StreamSender::with_room(config, &*encoder, room).map_err(CallError::Sender)?);
         sender.set_comfort_noise(setup.noise(&sending));
+        let (extended, levels) = setup.extended(&agreed, &sending);
+        sender.set_levels(levels);
         let received = setup.received(&agreed)?;
         let decoders = setup.decoders(&formats(&agreed), received.sound)?;
         let listening = setup.listening(received, decoders, source.ssrc)?;
@@ -184,6 +204,7 @@ impl Stream {
             leaving: None,
             adapted: Adapted::new(agreed.send_ptime_ms),
             digits: Digits::new(),
+            extended,
             agreed,
             sending,
             encoder,
@@ -236,7 +257,10 @@ impl Stream {
             StreamSender::check(agreed.send_ptime_ms, &*encoder, needed.len()).map_err(CallError::Sender)?;
             room = Some(needed).filter(|needed| needed.len() > self.sender.room());
         }
+        let (extended, levels) = setup.extended(&agreed, &sending);
         Ok(Change {
+            extended,
+            levels,
             redundancy: setup.redundancy(&sending),
             noise: setup.noise(&sending),
             room,
@@ -257,7 +281,18 @@ impl Stream {
     /// Goes on as agreed.
     pub(in crate::session) fn change(&mut self, change: Change) {
         let Change {
-            agreed, sending, encoder, redundancy, heard, more, switches, another_encoder, noise, room, ..
+            agreed,
+            sending,
+            encoder,
+            redundancy,
+            heard,
+            more,
+            switches,
+            another_encoder,
+            noise,
+            room,
+            levels,
+            ..
         } = change;
         // What has faded out by now is given back here, and what hasn't makes room for the next.
         if self.leaving.as_ref().is_some_and(|leaving| leaving.is_over()) || heard.is_some() {
@@ -286,6 +321,14 @@ impl Stream {
         }
         if another_encoder {
             self.encoder = encoder;
+        }
+        // A detector that goes on knows the noise already.
+        if levels.is_none() || self.sender.level().is_none() {
+            self.sender.set_levels(levels);
+        }
+        let before = std::mem::replace(&mut self.extended, change.extended);
+        if let (Some(extended), Some(mut before)) = (&mut self.extended, before) {
+            extended.follow(&mut before);
         }
         // Within a session a payload type keeps its meaning (RFC 3264, 8.3.2): packets of the codecs before that are
         // still on their way are heard too, if they have the same sound.

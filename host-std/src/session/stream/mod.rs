@@ -10,6 +10,7 @@ mod codecs;
 mod conversion;
 mod converted;
 mod digits;
+mod extended;
 mod heard;
 mod made;
 mod need;
@@ -28,6 +29,7 @@ use dsp_core::send::{KeyPress, Sender};
 use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use dsp_core::tone::ProgressError;
+use dsp_core::wire::extension::AudioLevel;
 use dsp_core::wire::rtcp::{Compound, VoipMetrics};
 use dsp_core::wire::rtp::RtpPacket;
 
@@ -40,6 +42,9 @@ pub(super) use conversion::Sound;
 #[cfg(feature = "replay")]
 pub(crate) use converted::Converted;
 use digits::{Digits, Way};
+pub use extended::Contributors;
+use extended::Extended;
+pub(super) use extended::Leaving as LeavingPacket;
 use heard::HeardTones;
 use made::Made;
 use playing::{Leaving, Playing};
@@ -109,6 +114,8 @@ pub(super) struct Stream {
     sending: SentCodec,
     adapted: Adapted,
     digits: Box<Digits>,
+    /// What packets carry in their headers, where anything was agreed on.
+    extended: Option<Box<Extended>>,
     /// The user's sound on its way to the encoder.
     capture: Capture,
     /// The other side's on its way to the user.
@@ -236,6 +243,9 @@ impl Stream {
     pub(super) fn receive(&mut self, now: Instant, packet: RtpPacket<'_>, agreed: bool) -> Incoming {
         let redundant = self.receivers().is_redundancy(packet.payload_type());
         let incoming = self.receive_sound(now, packet, agreed);
+        if let (Some(extended), Incoming::Audio(_)) = (&mut self.extended, &incoming) {
+            extended.hear(now, &packet);
+        }
         self.digits.take(now, &packet, redundant, &incoming);
         incoming
     }
@@ -394,6 +404,70 @@ impl Stream {
         self.sender.pause(self.capture.skip(samples));
     }
 
+    /// Bytes that header extensions add to a packet at most.
+    pub(super) fn extension_bytes(&self) -> usize {
+        let mid = self.agreed.mid.as_deref().map_or(0, str::len);
+        if self.extended.is_some() { self.agreed.extensions.most_bytes(mid) } else { 0 }
+    }
+
+    /// Whether packets carry a number among all of the transport.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.extended.as_ref().is_some_and(|extended| extended.is_numbered())
+    }
+
+    /// The number that a packet of the other side has among all of its transport.
+    pub(super) fn number(&self, packet: &RtpPacket<'_>) -> Option<Seq> {
+        self.extended.as_ref()?.number(packet)
+    }
+
+    /// Whether a packet names a stream, and whether it's this one; `None` if it names none, or names were not agreed on.
+    pub(super) fn is_named(&self, packet: &RtpPacket<'_>) -> Option<bool> {
+        let mid = self.extended.as_ref()?.mid(packet)?;
+        Some(self.agreed.mid.as_ref().is_some_and(|own| own.as_bytes() == mid))
+    }
+
+    /// The other side has said how it hears this stream: it knows whose its packets are.
+    pub(super) fn is_heard(&mut self) {
+        if let Some(extended) = &mut self.extended {
+            extended.is_heard();
+        }
+    }
+
+    /// The first source that is heard, and what its last packet said of its sound.
+    pub(super) fn source_level(&self) -> Option<(Ssrc, Option<AudioLevel>)> {
+        let ssrc = self.receivers().first().ssrc()?;
+        Some((ssrc, self.extended.as_ref().and_then(|extended| extended.told(ssrc)).and_then(|told| told.level)))
+    }
+
+    /// Whether the other side takes who is in a mix, and how loud each of them is.
+    pub(super) fn takes_contributors(&self) -> bool {
+        !self.closed && self.extended.as_ref().is_some_and(|extended| extended.sends_contributors())
+    }
+
+    /// Who is in the sound that is captured next.
+    pub(super) fn set_contributors(&mut self, contributors: &Contributors) {
+        if let Some(extended) = &mut self.extended {
+            extended.set_contributors(contributors);
+        }
+    }
+
+    /// Puts the header extensions into a packet that [`packet`](Self::packet) gave.
+    ///
+    /// # Errors
+    /// There is no room for them.
+    pub(super) fn extend(
+        &mut self,
+        datagram: &mut [u8],
+        len: usize,
+        leaving: LeavingPacket,
+    ) -> Result<usize, dsp_core::wire::rtp::WriteError> {
+        let level = self.sender.level();
+        match &mut self.extended {
+            Some(extended) => extended.extend(datagram, len, level, leaving),
+            None => Ok(len),
+        }
+    }
+
     /// The next finished packet, before protection; `None` if there is none, an error if it doesn't fit.
     pub(super) fn packet(&mut self, datagram: &mut [u8]) -> Option<Result<usize, dsp_core::send::SendError>> {
         let event = self.sender.event(self.digits.keys(), datagram);
@@ -470,6 +544,9 @@ impl Stream {
             leaving.receivers_mut().set_own(source.ssrc);
         }
         self.sender.change_source(source.ssrc, source.seq, source.timestamp);
+        if let Some(extended) = &mut self.extended {
+            extended.begin();
+        }
     }
 
     // Numbers.
@@ -555,9 +632,15 @@ impl Stream {
 
     pub(super) fn sources(&self) -> impl Iterator<Item = SourceStats> + '_ {
         let (from_hz, to_hz) = (self.received_sound().rate_hz, self.sound().rate_hz);
-        self.receivers()
-            .sources()
-            .map(move |source| SourceStats { receiver: source.receiver.at_rate(from_hz, to_hz), ..source })
+        self.receivers().sources().map(move |source| {
+            let told = self.extended.as_ref().and_then(|extended| extended.told(source.ssrc)).unwrap_or_default();
+            SourceStats {
+                receiver: source.receiver.at_rate(from_hz, to_hz),
+                level: told.level,
+                contributors: told.contributors,
+                ..source
+            }
+        })
     }
 
     pub(super) fn set_priority(&mut self, ssrc: Ssrc, priority: Priority) -> bool {
@@ -579,6 +662,13 @@ impl Stream {
             + self.redundancy.as_deref().map_or(0, size_of_val);
         let tones = self.made.as_ref().map_or(0, |made| made.memory_bytes())
             + self.heard_tones.as_deref().map_or(0, size_of_val);
-        sending + tones + self.digits.memory_bytes() + self.capture.memory_bytes() + self.heard.memory_bytes() + leaving
+        let extended = self.extended.as_ref().map_or(0, |extended| extended.memory_bytes());
+        extended
+            + sending
+            + tones
+            + self.digits.memory_bytes()
+            + self.capture.memory_bytes()
+            + self.heard.memory_bytes()
+            + leaving
     }
 }

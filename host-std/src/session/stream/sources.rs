@@ -14,11 +14,13 @@ use dsp_core::streams::budget::{Budget, Priority};
 use dsp_core::streams::sources::{Admission, Sources, SourcesConfig, SourcesStats};
 use dsp_core::sync::{AlignConfig, ClockMap, Stream, align};
 use dsp_core::time::{Duration, Instant, NtpTime, PayloadType, Seq, Ssrc};
+use dsp_core::wire::extension::AudioLevel;
 use dsp_core::wire::rtcp::{Compound, Packet};
 use dsp_core::wire::rtp::RtpPacket;
 
 use super::codecs::Decoders;
 use super::conversion::Sound;
+use super::extended::Contributors;
 use super::need::need;
 use crate::receiver::AnyReceiver;
 use crate::session::outcome::{CallError, Incoming};
@@ -54,6 +56,11 @@ pub struct SourceStats {
     pub least_delay: Duration,
     /// How much faster its sampling clock is than its sender's wall clock, by its sender reports, in ppm.
     pub clock_drift_ppm: i32,
+    /// How loud its last packet was and whether somebody spoke in it, where that was agreed on (RFC 6464). It's told as the packet
+    /// arrives, before its delay.
+    pub level: Option<AudioLevel>,
+    /// Whose sound its last packet had, of a mixer that says so, and how loud each was (RFC 6465).
+    pub contributors: Contributors,
 }
 
 /// Whether a report says goodbye for sources that are heard.
@@ -424,6 +431,8 @@ impl Listening {
                 receiver,
                 least_delay: place.least_delay,
                 clock_drift_ppm: place.clock.drift_ppm(),
+                level: None,
+                contributors: Contributors::default(),
             })
         })
     }

@@ -1,4 +1,5 @@
-//! Our own candidates: the addresses of the call, and how STUN servers see them (RFC 8445, 5.1.1; RFC 8489).
+//! Our own candidates: the addresses of the call, how STUN servers see them, and those of TURN servers that pass on (RFC 8445,
+//! 5.1.1; RFC 8489; `relays`).
 //!
 //! The queries go out by the socket that the call's packets leave by, before there is an offer and, where an answer is
 //! slow, while the call runs: what comes late can be trickled. A query is repeated after 0.5, 1 and 2 s and given up 4 s after
@@ -8,7 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use dsp_core::time::{Duration, Instant};
 
-use crate::sdp::{CandidateKind, IceCandidate};
+use super::relays::{RelayedOrMapped, Relays};
+use crate::sdp::{CandidateKind, IceCandidate, MAX_CANDIDATES};
+use crate::session::ice::{IceConfig, IceMode};
 
 /// The first wait for an answer; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -16,9 +19,11 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const QUERIES: u32 = 4;
 /// What a description waits for: a server that answers the third query is not waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// The same where there is nothing to say without a relayed address: until a TURN server that is silent is given up.
+const PATIENCE_RELAY_ONLY: Duration = Duration::from_secs(13);
 /// STUN's magic cookie (RFC 8489, 5).
 const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
-const HEADER_BYTES: usize = 20;
+pub(super) const HEADER_BYTES: usize = 20;
 const BINDING_REQUEST: [u8; 2] = [0, 1];
 const BINDING_SUCCESS: [u8; 2] = [1, 1];
 const XOR_MAPPED_ADDRESS: u16 = 0x20;
@@ -38,7 +43,10 @@ struct Query {
 /// What looks for our candidates.
 pub(in crate::session) struct Gatherer {
     queries: Vec<Query>,
+    relays: Relays,
+    relay_only: bool,
     base: SocketAddr,
+    hosts: Vec<SocketAddr>,
     found: Vec<IceCandidate>,
     /// How many of those found are in a description, or were trickled.
     told: usize,
@@ -46,16 +54,14 @@ pub(in crate::session) struct Gatherer {
 }
 
 impl Gatherer {
-    /// Host candidates of the call's address (the best) and of others at the same port; queries to `servers`, whose
-    /// transaction ids `random` is for.
-    pub(in crate::session) fn new(
-        base: SocketAddr,
-        others: &[IpAddr],
-        servers: &[SocketAddr],
-        random: &[u8; 32],
-    ) -> Self {
+    /// Host candidates of the call's address (the best) and of others at the same port; queries to the servers, unless we are
+    /// lite. The transaction ids of those to STUN servers `random` is for.
+    pub(in crate::session) fn new(base: SocketAddr, config: &IceConfig, random: &[u8; 32]) -> Self {
+        let full = config.mode == IceMode::Full;
+        let (stun, turn) = if full { (&config.stun[..], &config.turn[..]) } else { (&[][..], &[][..]) };
+        let relay_only = full && config.relay_only;
         let mut hosts = vec![base];
-        for other in others {
+        for other in &config.addresses {
             let address = SocketAddr::new(other.to_canonical(), base.port());
             if !hosts.contains(&address) {
                 hosts.push(address);
@@ -65,14 +71,30 @@ impl Gatherer {
             .iter()
             .zip(0u16..)
             .map(|(host, at)| IceCandidate::new(CandidateKind::Host, *host, *host, u16::MAX - at));
-        let found = found.collect();
-        let queries = servers.iter().zip(0u8..).map(|(server, at)| {
+        let found = found.filter(|_| !relay_only).collect();
+        let queries = stun.iter().filter(|_| !relay_only).zip(0u8..).map(|(server, at)| {
             let mut transaction = [0; 12];
             transaction.copy_from_slice(&random[..12]);
             transaction[11] = transaction[11].wrapping_add(at);
             Query { server: *server, transaction, sent: 0, next: Instant::ZERO, over: false }
         });
-        Self { queries: queries.collect(), base, found, told: 0, began: None }
+        let relays = Relays::new(base, turn);
+        Self { queries: queries.collect(), relays, relay_only, base, hosts, found, told: 0, began: None }
+    }
+
+    /// Our relayed addresses.
+    pub(in crate::session) fn relays(&self) -> &Relays {
+        &self.relays
+    }
+
+    /// Our relayed addresses.
+    pub(in crate::session) fn relays_mut(&mut self) -> &mut Relays {
+        &mut self.relays
+    }
+
+    /// Whether packets take relayed addresses alone, and no other is told.
+    pub(in crate::session) fn is_relay_only(&self) -> bool {
+        self.relay_only
     }
 
     /// All that were found, the best first.
@@ -92,7 +114,7 @@ impl Gatherer {
 
     /// The addresses of our own.
     pub(super) fn hosts(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.found.iter().filter(|found| found.kind == CandidateKind::Host).map(|found| found.address)
+        self.hosts.iter().copied()
     }
 
     /// What kind an address of ours is, if it is a candidate.
@@ -102,12 +124,13 @@ impl Gatherer {
 
     /// Whether a server may still answer.
     pub(in crate::session) fn is_complete(&self) -> bool {
-        self.queries.iter().all(|query| query.over)
+        self.queries.iter().all(|query| query.over) && self.relays.is_complete()
     }
 
     /// Whether a description should wait.
     pub(in crate::session) fn is_worth_waiting(&self, now: Instant) -> bool {
-        !self.is_complete() && self.began.is_none_or(|began| now.since(began) < PATIENCE)
+        let patience = if self.relay_only { PATIENCE_RELAY_ONLY } else { PATIENCE };
+        !self.is_complete() && self.began.is_none_or(|began| now.since(began) < patience)
     }
 
     /// The next query that is due.
@@ -128,12 +151,13 @@ impl Gatherer {
             query.next = now + Duration::from_micros(wait);
             return Some((HEADER_BYTES, query.server));
         }
-        None
+        self.relays.transmit(now, buffer)
     }
 
     /// When a query is due.
     pub(in crate::session) fn next_deadline(&self) -> Option<Instant> {
-        self.queries.iter().filter(|query| !query.over).map(|query| query.next).min()
+        let queries = self.queries.iter().filter(|query| !query.over).map(|query| query.next);
+        queries.chain(self.relays.next_deadline()).min()
     }
 
     /// Takes in an answer of a server; whether it was one.
@@ -152,30 +176,59 @@ impl Gatherer {
         let Some(seen) = mapped_address(datagram).filter(|seen| seen.is_ipv4() == self.base.is_ipv4()) else {
             return true;
         };
-        if self.found.iter().all(|found| found.address != seen) {
-            let at = self.found.iter().filter(|found| found.kind == CandidateKind::ServerReflexive).count();
-            let preference = u16::MAX - at as u16;
-            self.found.push(IceCandidate::new(CandidateKind::ServerReflexive, seen, self.base, preference));
-        }
+        self.find(CandidateKind::ServerReflexive, seen, self.base);
         true
+    }
+
+    /// Takes note of what the TURN servers have told; whether there is a relayed address more.
+    pub(in crate::session) fn take_news(&mut self) -> bool {
+        let mut more = false;
+        while let Some((news, address)) = self.relays.next_news() {
+            // Where nobody shall know where we are, the address behind it isn't told either (RFC 8839, 5.1).
+            let unspecified = if address.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
+            match news {
+                RelayedOrMapped::Relayed(mapped) => {
+                    let behind = mapped.filter(|_| !self.relay_only);
+                    self.find(CandidateKind::Relayed, address, behind.unwrap_or((unspecified, 9).into()));
+                    more = true;
+                }
+                RelayedOrMapped::Mapped if !self.relay_only && address.is_ipv4() == self.base.is_ipv4() => {
+                    self.find(CandidateKind::ServerReflexive, address, self.base);
+                }
+                RelayedOrMapped::Mapped => {}
+            }
+        }
+        more
+    }
+
+    fn find(&mut self, kind: CandidateKind, address: SocketAddr, base: SocketAddr) {
+        if self.found.iter().all(|found| found.address != address) && self.found.len() < MAX_CANDIDATES {
+            let at = self.found.iter().filter(|found| found.kind == kind).count();
+            self.found.push(IceCandidate::new(kind, address, base, u16::MAX - at as u16));
+        }
     }
 }
 
-/// What a binding response says of the address that it answers.
-fn mapped_address(message: &[u8]) -> Option<SocketAddr> {
-    let mut plain = None;
+/// What a response says of the address that it answers.
+pub(super) fn mapped_address(message: &[u8]) -> Option<SocketAddr> {
+    match attribute(message, XOR_MAPPED_ADDRESS) {
+        Some(value) => address(value, message.get(4..HEADER_BYTES)?),
+        None => address(attribute(message, MAPPED_ADDRESS)?, &[0; 16]),
+    }
+}
+
+/// The first attribute of this kind; `None` too where the message is broken before it.
+pub(super) fn attribute(message: &[u8], kind: u16) -> Option<&[u8]> {
     let mut rest = message.get(HEADER_BYTES..)?;
     while let [kind0, kind1, len0, len1, after @ ..] = rest {
         let len = usize::from(u16::from_be_bytes([*len0, *len1]));
         let value = after.get(..len)?;
-        match u16::from_be_bytes([*kind0, *kind1]) {
-            XOR_MAPPED_ADDRESS => return address(value, message.get(4..HEADER_BYTES)?),
-            MAPPED_ADDRESS => plain = address(value, &[0; 16]),
-            _ => {}
+        if u16::from_be_bytes([*kind0, *kind1]) == kind {
+            return Some(value);
         }
         rest = after.get(len.next_multiple_of(4)..).unwrap_or_default();
     }
-    plain
+    None
 }
 
 /// An address under a mask of 16 bytes (RFC 8489, 14.2).
@@ -237,7 +290,8 @@ mod tests {
         let mut random = [7; 32];
         random[..12].copy_from_slice(&bytes(RESPONSE)[8..20]);
         let server: SocketAddr = SERVER.parse().unwrap();
-        let new = || Gatherer::new(BASE.parse().unwrap(), &[], &[server], &random);
+        let config = IceConfig { mode: IceMode::Full, stun: vec![server], ..IceConfig::default() };
+        let new = || Gatherer::new(BASE.parse().unwrap(), &config, &random);
         let (mut asked, mut gatherer, mut buffer) = (Vec::new(), new(), [0; 100]);
         for ms in 0..10_000 {
             if let Some((len, to)) = gatherer.transmit(Instant::from_millis(ms), &mut buffer) {

@@ -14,8 +14,12 @@
 //! - **Strangers**: what has other credentials than those of the descriptions is counted and never answered. So is a check
 //!   that was taken before and comes again from another address: somebody has overheard it.
 //! - **Bounds**: 32 candidates of the other side, 64 pairs, 12 questions a pair.
+//! - **Relayed addresses** (`relays`): a pair whose side of ours is a TURN server's is one as any other to the agent. What goes
+//!   that way is wrapped here, and what comes that way is unwrapped before anybody else sees it.
 //!
 //! Checks fail when none has come through 39.5 s after the descriptions were exchanged (RFC 8863).
+
+mod relayed;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
@@ -28,6 +32,7 @@ use is::{Candidate, CandidateKind as AgentKind, IceAgent, IceAgentEvent, IceCred
 
 use super::gather::Gatherer;
 use super::path::{Claim, Path};
+use super::relays::Relays;
 use crate::sdp::{CandidateKind, IceCandidate, IceCredentials, MAX_CANDIDATES, NegotiatedIce};
 use crate::session::outcome::{Ending, IcePair, IceState, IceStats};
 
@@ -78,6 +83,8 @@ pub(in crate::session) struct IcePath {
     gone: bool,
     /// The latest time that was told.
     told: Instant,
+    /// The relayed address that the present datagram came to, if it came to one.
+    relayed: Option<SocketAddr>,
     /// Something is to be sent as soon as somebody asks.
     pending: bool,
     due: Option<Instant>,
@@ -112,6 +119,7 @@ impl IcePath {
             found: false,
             gone: false,
             told: now,
+            relayed: None,
             pending: true,
             due: None,
             asked: [None; ASKED],
@@ -130,7 +138,7 @@ impl IcePath {
     fn begin(&mut self, now: Instant, agreed: &NegotiatedIce) {
         self.stats.hidden = self.stats.hidden.saturating_add(agreed.remote.hidden as u32);
         for candidate in &agreed.remote.candidates {
-            self.add_candidate(candidate);
+            self.add_candidate(now, candidate);
         }
         self.agent.handle_timeout(self.at(now));
         self.settle(now);
@@ -141,7 +149,7 @@ impl IcePath {
         let credentials = [agreed.local.clone(), agreed.remote.credentials.clone()];
         if credentials == self.credentials && agreed.lite == self.lite {
             for candidate in &agreed.remote.candidates {
-                self.add_candidate(candidate);
+                self.add_candidate(now, candidate);
             }
             self.settle(now);
             return;
@@ -164,12 +172,12 @@ impl IcePath {
 
     /// One more address of the other side, in a running call; whether it is new and there is room for it.
     pub(super) fn trickled(&mut self, now: Instant, candidate: &IceCandidate) -> bool {
-        let new = self.add_candidate(candidate);
+        let new = self.add_candidate(now, candidate);
         self.settle(now);
         new
     }
 
-    fn add_candidate(&mut self, candidate: &IceCandidate) -> bool {
+    fn add_candidate(&mut self, now: Instant, candidate: &IceCandidate) -> bool {
         let known = self.remote.iter().any(|known| (known.address, known.kind) == (candidate.address, candidate.kind));
         if known || self.remote.len() == MAX_CANDIDATES {
             return false;
@@ -193,6 +201,7 @@ impl IcePath {
             None,
         ));
         self.remote.push(candidate.clone());
+        self.gatherer.relays_mut().permit(now, candidate.address);
         // Its check is due.
         self.pending = true;
         true
@@ -203,6 +212,11 @@ impl IcePath {
         &mut self.gatherer
     }
 
+    /// Our relayed addresses.
+    pub(super) fn relays(&self) -> &Relays {
+        self.gatherer.relays()
+    }
+
     /// The other side's address in use, if we say which it is.
     pub(super) fn selected_by_us(&self) -> Option<SocketAddr> {
         self.selected.filter(|_| self.found && self.agent.controlling()).map(|selected| selected.remote)
@@ -210,6 +224,14 @@ impl IcePath {
 
     /// Why the call should end.
     pub(super) fn ending(&self, now: Instant) -> Option<Ending> {
+        let relays = self.relays();
+        let lost = |selected: Selected| relays.is_lost(selected.local);
+        if self.selected.is_some_and(lost) {
+            return Some(Ending::RelayLost);
+        }
+        if self.gatherer.is_relay_only() && relays.is_complete() && relays.addresses().next().is_none() {
+            return Some(if self.selected.is_some() { Ending::RelayLost } else { Ending::NoRelay });
+        }
         match self.state(now) {
             IceState::ConsentGone => Some(Ending::ConsentGone),
             IceState::Failed => Some(Ending::ChecksFailed),
@@ -290,19 +312,31 @@ impl IcePath {
     }
 
     fn select(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) {
-        let same = self.selected.is_some_and(|selected| selected.remote == remote && self.found);
+        let relays = self.gatherer.relays_mut();
+        let is_way = |selected: &Selected| {
+            let own = [selected.local, local].map(|own| Some(own).filter(|own| relays.is_or_was(*own)));
+            selected.remote == remote && own[0] == own[1]
+        };
+        let same = self.selected.as_ref().is_some_and(|selected| self.found && is_way(selected));
         if !same {
             self.selected = Some(Selected { local, remote, consent: now + CONSENT });
+            relays.bind(now, local, remote);
         }
     }
 
     /// The other side has just answered from there, or asked, if we never do.
     fn hears_consent(&mut self, now: Instant, from: SocketAddr, seen: Option<SocketAddr>) {
+        // An answer by another way says nothing of this one.
+        let way = self.selected.map(|selected| selected.local).filter(|local| self.relays().is_or_was(*local));
+        let by = self.relayed;
         let Some(selected) = self.selected.as_mut().filter(|selected| selected.remote == from && !self.gone) else {
             return;
         };
+        if way != by {
+            return;
+        }
         selected.consent = now + CONSENT;
-        if let Some(seen) = seen {
+        if let Some(seen) = seen.filter(|_| by.is_none()) {
             selected.local = seen;
         }
         self.lot ^= self.lot << 13;
@@ -311,6 +345,11 @@ impl IcePath {
         let (least, most) = CONSENT_WAIT_MS;
         let wait_ms = least + self.lot % (most - least + 1);
         self.agent.set_max_stun_rto(StdDuration::from_millis(wait_ms.into()));
+    }
+
+    /// Whether the present datagram came by a way that we take.
+    fn is_way(&self) -> bool {
+        self.relayed.is_some() || !self.gatherer.is_relay_only()
     }
 
     fn knows(&self, from: SocketAddr) -> bool {
@@ -326,7 +365,8 @@ impl IcePath {
 
     /// The address of ours that a datagram of that family came to.
     fn here(&self, from: SocketAddr) -> Option<SocketAddr> {
-        self.gatherer.hosts().find(|host| host.is_ipv4() == from.is_ipv4())
+        let direct = || self.gatherer.hosts().find(|host| host.is_ipv4() == from.is_ipv4());
+        self.relayed.or_else(|| direct().filter(|_| !self.gatherer.is_relay_only()))
     }
 
     fn take_message(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
@@ -384,12 +424,12 @@ impl IcePath {
     }
 
     /// The next datagram of an agent that fits.
-    fn next_of_agents(&mut self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    fn next_of_agents(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         let mut next = || {
             self.agent.poll_transmit().or_else(|| self.former.as_mut().and_then(|(former, _)| former.poll_transmit()))
         };
         while let Some(transmit) = next() {
-            let (bytes, to) = (&*transmit.contents, transmit.destination);
+            let (bytes, own, to) = (&*transmit.contents, transmit.source, transmit.destination);
             let Some(place) = buffer.get_mut(..bytes.len()) else { continue };
             place.copy_from_slice(bytes);
             if let [0, 1, ..] = bytes {
@@ -399,7 +439,15 @@ impl IcePath {
                 self.asked[self.asked_next] = Some((transaction, to));
                 self.asked_next = (self.asked_next + 1) % ASKED;
             }
-            return Some((bytes.len(), to));
+            let len = bytes.len();
+            let relays = self.gatherer.relays_mut();
+            if !relays.is_or_was(own) {
+                return Some((len, to));
+            }
+            // It goes when its permission is there.
+            if let Some(wrapped) = relays.wrap_check(now, own, to, buffer, len) {
+                return Some(wrapped);
+            }
         }
         None
     }
@@ -424,12 +472,13 @@ fn agent(agreed: &NegotiatedIce, controlling: bool, gatherer: &Gatherer) -> IceA
     agent.set_remote_credentials(creds(&agreed.remote.credentials));
     // All hosts are one socket; which of its addresses a packet leaves by is the system's choice. One of each family
     // stands for them.
-    for v4 in [true, false] {
+    for v4 in [true, false].into_iter().filter(|_| !gatherer.is_relay_only()) {
         let host = gatherer.hosts().find(|host| host.is_ipv4() == v4);
         if let Some(candidate) = host.and_then(|host| Candidate::host(host, Protocol::Udp).ok()) {
             agent.add_local_candidate(candidate);
         }
     }
+    relayed::add(&mut agent, gatherer);
     agent
 }
 
@@ -443,15 +492,15 @@ impl Path for IcePath {
     }
 
     fn may_hear(&self, from: SocketAddr) -> bool {
-        self.knows(from)
+        self.is_way() && self.knows(from)
     }
 
     fn believes(&self, _now: Instant, from: SocketAddr) -> bool {
-        self.knows(from)
+        self.is_way() && self.knows(from)
     }
 
     fn hear(&mut self, _now: Instant, from: SocketAddr, _claim: Claim) -> bool {
-        self.knows(from)
+        self.is_way() && self.knows(from)
     }
 
     fn renegotiated(&mut self, _now: Instant, named: SocketAddr) {
@@ -472,12 +521,16 @@ impl Path for IcePath {
             // Only a restart brings it back.
             self.gone = true;
         }
-        if let Some(own) = self.gatherer.transmit(now, buffer) {
-            return Some(own);
+        let own = self.gatherer.transmit(now, buffer);
+        if self.gatherer.take_news() {
+            self.add_relays(now);
+        }
+        if own.is_some() {
+            return own;
         }
         // What is due now, and what comes of it; then nothing is for 50 ms.
         for _ in 0..2 {
-            if let Some(next) = self.next_of_agents(buffer) {
+            if let Some(next) = self.next_of_agents(now, buffer) {
                 return Some(next);
             }
             let at = self.at(now);

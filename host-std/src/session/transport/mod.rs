@@ -7,6 +7,7 @@
 mod by_sources;
 #[cfg(feature = "dtls")]
 mod dtls;
+mod feedback;
 #[cfg(feature = "ice")]
 mod gather;
 mod guard;
@@ -14,6 +15,8 @@ mod guard;
 mod ice;
 mod latch;
 mod path;
+#[cfg(feature = "ice")]
+mod relays;
 mod reports;
 mod rtp_path;
 
@@ -21,11 +24,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use dsp_core::guard::srtp::{KeyAge, KeyError};
 use dsp_core::rtcp::PeerReport;
-use dsp_core::time::{Duration, Instant, Ssrc};
+use dsp_core::rtcp::transport::{FeedbackStats, MAX_MESSAGE_BYTES, PacketFeedback};
+use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 use dsp_core::wire::DatagramKind;
-use dsp_core::wire::rtcp::{Compound, CompoundRule};
+use dsp_core::wire::rtcp::{Compound, CompoundRule, Feedback, FeedbackMessage};
 use dsp_core::wire::rtp::RtpPacket;
 
+use feedback::PathFeedback;
 #[cfg(feature = "ice")]
 pub(super) use gather::Gatherer;
 use guard::Guard;
@@ -33,6 +38,8 @@ use latch::Latch;
 pub use latch::Latching;
 pub(super) use latch::unmapped;
 pub use path::{Claim, Path};
+#[cfg(feature = "ice")]
+pub(super) use relays::{Passed, Relays};
 pub(super) use reports::{Account, Report};
 pub(super) use rtp_path::Gathered;
 use rtp_path::RtpPath;
@@ -40,7 +47,7 @@ use rtp_path::RtpPath;
 use super::config::Settings;
 use super::outcome::{Channel, HandshakeFailure, Incoming, Protection, Transmit};
 use super::own::BoxedGuard;
-use crate::sdp::{self, NegotiatedTransport};
+use crate::sdp::{self, NegotiatedFeedback, NegotiatedTransport};
 
 /// On hold, so long after a goodbye without RTCP the other side is gone (RFC 3550, 6.3.5: five intervals). Whoever says
 /// goodbye by RTCP would send it.
@@ -83,6 +90,8 @@ pub(super) struct Transport {
     rtcp: Box<dyn Path>,
     /// Of each stream, in their order; `None` for one that never was.
     reports: Vec<Option<Report>>,
+    /// What each side tells of the other's packets, once that was agreed on.
+    feedback: Option<Box<PathFeedback>>,
     /// When the other side was heard last, or signalled.
     alive: Instant,
     /// When it said goodbye, as long as it doesn't go on.
@@ -118,6 +127,7 @@ impl Transport {
             rtp: RtpPath::new(now, &agreed, &mut gathered, |named| plain(settings, Channel::Rtp, named)),
             rtcp: plain(settings, Channel::Rtcp, agreed.remote_rtcp),
             reports: Vec::new(),
+            feedback: None,
             conflicts: [None; CONFLICTS],
             alive: now,
             goodbye: None,
@@ -237,7 +247,8 @@ impl Transport {
         if kind == DatagramKind::Rtp {
             return RtpPacket::parse(packet).map_or(Arrived::Malformed(packet), Arrived::Rtp);
         }
-        match Compound::parse(packet, CompoundRule::ReportOrBye) {
+        let rule = if self.agreed.rtcp_reduced_size { CompoundRule::ReducedSize } else { CompoundRule::ReportOrBye };
+        match Compound::parse(packet, rule) {
             Ok(compound) => Arrived::Rtcp(compound),
             Err(_) => Arrived::Other(Incoming::Ignored, packet),
         }
@@ -286,6 +297,10 @@ impl Transport {
         #[cfg(feature = "dtls")]
         if let Some(dtls) = &mut self.dtls {
             dtls.close();
+        }
+        #[cfg(feature = "ice")]
+        if let Some(gatherer) = self.gatherer() {
+            gatherer.relays_mut().leave();
         }
     }
 
@@ -359,6 +374,51 @@ impl Transport {
         *place = Some(report);
     }
 
+    /// What offer and answer say of the feedback of the stream with this number. `first`: the number of the first packet, where
+    /// they have none yet.
+    pub(super) fn agree_feedback(&mut self, index: usize, agreed: &NegotiatedFeedback, first: Seq) {
+        let reduced_size = self.agreed.rtcp_reduced_size;
+        if let Some(report) = self.report_of(index) {
+            report.agree(agreed, reduced_size);
+        }
+        if agreed.transport_wide && self.feedback.is_none() {
+            self.feedback = Some(PathFeedback::new(first));
+        }
+    }
+
+    /// The number of the packet that leaves next, among all of the transport.
+    pub(super) fn next_number(&self) -> Option<Seq> {
+        self.feedback.as_ref().map(|feedback| feedback.next())
+    }
+
+    /// A packet of the other side arrived that has this number among all of its transport.
+    pub(super) fn is_numbered(&mut self, now: Instant, source: Ssrc, number: Seq) {
+        if let Some(feedback) = &mut self.feedback {
+            feedback.arrive(now, source, number);
+        }
+    }
+
+    /// Takes in what the other side tells of our packets; whether it told anything.
+    pub(super) fn take_feedback(&mut self, now: Instant, compound: &Compound<'_>) -> bool {
+        self.feedback.as_mut().is_some_and(|feedback| feedback.take_in(now, compound))
+    }
+
+    /// What the last feedback told something new of.
+    pub(super) fn told_packets(&self) -> &[PacketFeedback] {
+        self.feedback.as_ref().map_or(&[], |feedback| feedback.told())
+    }
+
+    /// What all feedback has told.
+    pub(super) fn feedback_stats(&self) -> Option<FeedbackStats> {
+        self.feedback.as_ref().map(|feedback| feedback.stats())
+    }
+
+    /// The stream whose reports carry what is told of the transport's packets: the first that is there.
+    fn tells(&self) -> Option<usize> {
+        self.feedback.as_ref()?;
+        self.reports.iter().position(|report| report.as_ref().is_some_and(|report| !report.is_leaving()))
+    }
+
     fn report_of(&mut self, index: usize) -> Option<&mut Report> {
         self.reports.get_mut(index)?.as_mut()
     }
@@ -389,12 +449,19 @@ impl Transport {
 
     /// Whether a report of the stream with this number is due.
     pub(super) fn report_is_due(&self, now: Instant, index: usize) -> bool {
-        self.may_send(now) && self.told(index).is_some_and(|report| report.next_deadline() <= now)
+        let feedback_is_due = || {
+            let due = self.feedback.as_ref().and_then(|feedback| feedback.deadline());
+            due.is_some_and(|due| due <= now) && self.tells() == Some(index)
+        };
+        let due = self.told(index).is_some_and(|report| report.next_deadline() <= now) || feedback_is_due();
+        due && self.may_send(now)
     }
 
     /// When to ask for what leaves again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let reports = self.reports.iter().flatten().map(Report::next_deadline);
+        let feedback =
+            self.feedback.as_ref().and_then(|feedback| feedback.deadline()).filter(|_| self.tells().is_some());
+        let reports = self.reports.iter().flatten().map(Report::next_deadline).chain(feedback);
         // Whatever the time: sending that is over does not begin again by itself.
         let reports = reports.filter(|_| self.may_send(Instant::ZERO));
         let paths = [self.rtp.next_deadline(), self.rtcp.next_deadline()].into_iter().flatten();
@@ -409,21 +476,27 @@ impl Transport {
     /// that has no packets so short (`least`, with all headers) may have what it takes.
     pub(super) fn packet_room(&mut self, room: usize, mtu: u16, least: usize) -> usize {
         let (growth, mtu) = (self.guard.get().max_growth(), usize::from(mtu));
-        let room = room.saturating_sub(growth);
+        let relaying = self.rtp.overhead();
+        let room = room.saturating_sub(growth + relaying);
         if least > mtu {
             return room;
         }
         let tag = self.agreed.srtp.as_ref().map_or(growth, sdp::SrtpKeys::growth_bytes);
-        room.min(mtu.saturating_sub(sdp::ip_overhead(self.agreed.remote_rtp.ip()) + tag))
+        room.min(mtu.saturating_sub(sdp::ip_overhead(self.agreed.remote_rtp.ip()) + tag + relaying))
     }
 
-    /// Protects and addresses an RTP packet of `len` bytes.
-    pub(super) fn send_rtp(&mut self, now: Instant, buffer: &mut [u8], len: usize) -> Option<Transmit> {
+    /// Protects and addresses an RTP packet of `len` bytes; `numbered`: it has the transport's
+    /// [next number](Self::next_number).
+    pub(super) fn send_rtp(&mut self, now: Instant, buffer: &mut [u8], len: usize, numbered: bool) -> Option<Transmit> {
         if !self.may_send(now) {
             return None;
         }
         let len = self.guard.get().protect_rtp(buffer, len).ok()?;
-        Some(self.addressed(len, self.rtp.remote(), Channel::Rtp))
+        let (len, to) = self.rtp.route(now, self.rtp.remote(), buffer, len)?;
+        if let Some(feedback) = self.feedback.as_mut().filter(|_| numbered) {
+            feedback.depart(now, len + sdp::ip_overhead(self.agreed.remote_rtp.ip()));
+        }
+        Some(self.addressed(len, to, Channel::Rtp))
     }
 
     /// Writes the report of the stream with this number, if one is due, protected and addressed. What doesn't fit is an
@@ -435,7 +508,29 @@ impl Transport {
         account: &Account,
         buffer: &mut [u8],
     ) -> Option<Result<Transmit, ()>> {
-        let written = self.report_of(index)?.write(now, account, buffer);
+        let tells = self.tells() == Some(index);
+        let report = self.reports.get_mut(index)?.as_mut()?;
+        let feedback = self.feedback.as_mut().filter(|_| tells);
+        let written = match feedback {
+            None => report.write(now, account, &[], buffer),
+            Some(feedback) => {
+                if feedback.take_due(now) {
+                    report.request(now);
+                }
+                let mut bytes = [0; MAX_MESSAGE_BYTES];
+                let message = if report.may_tell(now) { feedback.message(&mut bytes) } else { None };
+                let message = message.map(|(media, message)| Feedback {
+                    sender: report.ssrc(),
+                    media,
+                    message: FeedbackMessage::Transport(message),
+                });
+                let written = report.write(now, account, message.as_slice(), buffer);
+                if message.is_some() && matches!(written, Ok(Some(_))) {
+                    feedback.left(now);
+                }
+                written
+            }
+        };
         let protected = match written {
             Ok(None) => return None,
             Ok(Some(_)) if !self.agreed.has_remote() => return None,
@@ -443,11 +538,11 @@ impl Transport {
             Err(_) => None,
         };
         let Some(len) = protected else { return Some(Err(())) };
-        Some(Ok(if self.agreed.rtcp_mux {
-            self.addressed(len, self.rtp.remote(), Channel::Rtp)
-        } else {
-            self.addressed(len, self.rtcp.remote(), Channel::Rtcp)
-        }))
+        if !self.agreed.rtcp_mux {
+            return Some(Ok(self.addressed(len, self.rtcp.remote(), Channel::Rtcp)));
+        }
+        let routed = self.rtp.route(now, self.rtp.remote(), buffer, len);
+        Some(routed.map(|(len, to)| self.addressed(len, to, Channel::Rtp)).ok_or(()))
     }
 
     /// The next datagram of the paths' own.
@@ -456,6 +551,7 @@ impl Transport {
         if self.agreed.has_remote()
             && self.rtp.may_send(now)
             && let Some((len, to)) = self.dtls.as_mut().and_then(|dtls| dtls.transmit(now, self.rtp.remote(), buffer))
+            && let Some((len, to)) = self.rtp.route(now, to, buffer, len)
         {
             return Some(self.addressed(len, to, Channel::Rtp));
         }
@@ -477,7 +573,11 @@ impl Transport {
         let handshake = self.dtls.as_ref().map_or(0, |dtls| dtls.heap_bytes());
         #[cfg(not(feature = "dtls"))]
         let handshake = 0;
-        handshake + self.guard.heap_bytes() + self.reports.iter().flatten().map(Report::memory_bytes).sum::<usize>()
+        let feedback = self.feedback.as_ref().map_or(0, |feedback| feedback.memory_bytes());
+        handshake
+            + feedback
+            + self.guard.heap_bytes()
+            + self.reports.iter().flatten().map(Report::memory_bytes).sum::<usize>()
     }
 }
 
@@ -500,6 +600,16 @@ impl Transport {
     /// What looks for our candidates.
     pub(super) fn gatherer(&mut self) -> Option<&mut Gatherer> {
         self.rtp.ice_mut().map(ice::IcePath::gatherer)
+    }
+
+    /// Our relayed addresses.
+    pub(super) fn relays(&self) -> Option<&relays::Relays> {
+        Some(self.rtp.ice()?.relays())
+    }
+
+    /// What a datagram is to our relayed addresses, before anything else is asked of it.
+    pub(super) fn unwrap(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Passed {
+        self.rtp.ice_mut().map_or(Passed::Not, |ice| ice.unwrap(now, from, datagram))
     }
 
     /// The other side's address in use, if we say which it is.

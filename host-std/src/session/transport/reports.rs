@@ -1,11 +1,12 @@
 //! RTCP of one stream: when its reports leave and what is in them (RFC 3550, 6; RFC 3611).
 
 use dsp_core::quality::ReceptionStats;
-use dsp_core::rtcp::{Cname, PeerReport, ReporterConfig, RtcpReporter, SendInfo};
+use dsp_core::rtcp::{Cname, FeedbackTiming, PeerReport, ReporterConfig, RtcpReporter, SendInfo};
 use dsp_core::time::{Duration, Instant, Ssrc};
-use dsp_core::wire::rtcp::{Compound, VoipMetrics, WriteError};
+use dsp_core::wire::rtcp::{Compound, Feedback, VoipMetrics, WriteError};
 
 use super::by_sources::{BySources, either};
+use crate::sdp::NegotiatedFeedback;
 use crate::session::config::Identity;
 use crate::session::outcome::CallError;
 use crate::session::stream::MAX_SOURCES;
@@ -19,6 +20,13 @@ pub(in crate::session) struct Account {
     /// How the other side is heard, if it wants to be told.
     pub(in crate::session) voip: Option<VoipMetrics>,
 }
+
+/// The bandwidth that reports have their share of, in kbit/s: of G.711 in packets of 20 ms. Feedback of all packets' arrivals
+/// has as much again.
+const SESSION_KBPS: u32 = 80;
+/// With feedback, whole reports are so far apart unless something else is agreed on: what comes near those without
+/// (RFC 8108, 7.1.3).
+const REGULAR_INTERVAL: Duration = Duration::from_secs(4);
 
 /// Sources that a stream remembers which hears one at a time: it, and those before it that may come back.
 const ONE_AT_A_TIME: usize = 4;
@@ -50,6 +58,7 @@ impl Report {
             ssrc,
             cname: Cname::new(&identity.cname),
             seed: identity.seed.wrapping_add((index as u32).wrapping_mul(0x9e37_79b9)),
+            session_bandwidth_kbps: SESSION_KBPS,
             ..ReporterConfig::default()
         };
         let reporter = match sources {
@@ -57,6 +66,29 @@ impl Report {
             _ => BySources::Many(Box::new(RtcpReporter::new(config, now).map_err(|_| CallError::Rtcp)?)),
         };
         Ok(Self { reporter, leaving: false })
+    }
+
+    /// What offer and answer say of feedback.
+    pub(super) fn agree(&mut self, agreed: &NegotiatedFeedback, reduced_size: bool) {
+        let timing = FeedbackTiming { regular_interval: agreed.regular_interval.unwrap_or(REGULAR_INTERVAL) };
+        let timing = agreed.early.then_some(timing);
+        let bandwidth_kbps = if agreed.transport_wide { 2 * SESSION_KBPS } else { SESSION_KBPS };
+        either!(&mut self.reporter, own => own.agree_feedback(timing, reduced_size, bandwidth_kbps));
+    }
+
+    /// There is feedback to send.
+    pub(super) fn request(&mut self, now: Instant) {
+        either!(&mut self.reporter, own => own.request(now));
+    }
+
+    /// Whether what is written now may have feedback.
+    pub(super) fn may_tell(&self, now: Instant) -> bool {
+        !self.leaving && either!(&self.reporter, own => own.may_tell(now))
+    }
+
+    /// The source that the reports leave as.
+    pub(super) fn ssrc(&self) -> Ssrc {
+        either!(&self.reporter, own => own.ssrc())
     }
 
     /// Round-trip time of the last report that told it.
@@ -88,7 +120,7 @@ impl Report {
     /// Goes on as another source before the goodbye of this one has left.
     pub(super) fn replaced_by(mut self, now: Instant, next: Self, packets: u32) -> Self {
         self.leaving = false;
-        let ssrc = either!(&next.reporter, own => own.ssrc());
+        let ssrc = next.ssrc();
         self.change_source(now, ssrc, packets);
         self
     }
@@ -102,6 +134,7 @@ impl Report {
         &mut self,
         now: Instant,
         account: &Account,
+        feedback: &[Feedback<'_>],
         buffer: &mut [u8],
     ) -> Result<Option<usize>, WriteError> {
         let bye = std::mem::take(&mut self.leaving);
@@ -109,7 +142,11 @@ impl Report {
         let (reception, sent) = (&reception[..*sources], Some(&account.sent));
         either!(&mut self.reporter, own => {
             own.set_voip(account.voip);
-            if bye { own.bye(now, reception, sent, None, buffer) } else { own.poll(now, reception, sent, buffer) }
+            if bye {
+                own.bye(now, reception, sent, None, buffer)
+            } else {
+                own.poll_with(now, reception, sent, feedback, buffer)
+            }
         })
     }
 

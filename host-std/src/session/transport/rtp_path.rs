@@ -73,6 +73,31 @@ impl RtpPath {
         self.renegotiated(now, agreed.remote_rtp);
     }
 
+    /// A packet of `len` bytes in `buffer` for this address, as it leaves: its length, and where to. `None` where it can't.
+    pub(super) fn route(
+        &mut self,
+        now: Instant,
+        to: SocketAddr,
+        buffer: &mut [u8],
+        len: usize,
+    ) -> Option<(usize, SocketAddr)> {
+        #[cfg(feature = "ice")]
+        if let Self::Ice(path) = self {
+            return path.route(now, to, buffer, len);
+        }
+        let _ = (now, buffer);
+        Some((len, to))
+    }
+
+    /// How much longer packets become on the way.
+    pub(super) fn overhead(&self) -> usize {
+        #[cfg(feature = "ice")]
+        if let Self::Ice(path) = self {
+            return path.overhead();
+        }
+        0
+    }
+
     /// The path by ICE, if it is one.
     #[cfg(feature = "ice")]
     pub(super) fn ice(&self) -> Option<&IcePath> {

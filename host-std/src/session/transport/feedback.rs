@@ -1,0 +1,116 @@
+//! Transport-wide feedback of a call: the numbers of the packets that leave, when those of the other side arrived, and when that
+//! is told.
+//!
+//! What has arrived is told 100 ms after the first of it, or with the report that leaves before; by the timing of AVPF, which keeps
+//! it within RTCP's share of the bandwidth. libwebrtc tells each 50 to 250 ms. One stream's reports carry it for all of the
+//! transport. Memory: what 256 packets each way take, once it is agreed on.
+
+use dsp_core::rtcp::transport::{ArrivalLog, DepartureLog, FeedbackStats, MAX_MESSAGE_BYTES, PacketFeedback};
+use dsp_core::time::{Duration, Instant, Seq, Ssrc};
+use dsp_core::wire::rtcp::{Compound, Feedback, FeedbackMessage, Packet, TransportFeedback};
+
+/// Packets that are remembered each way: 5 s of one stream in packets of 20 ms.
+const PACKETS: usize = 256;
+/// What arrived is told so much later.
+const CADENCE: Duration = Duration::from_millis(100);
+
+/// The feedback of one transport.
+pub(super) struct PathFeedback {
+    arrivals: ArrivalLog<PACKETS>,
+    departures: DepartureLog<PACKETS>,
+    /// When what waits is to be told, as long as nobody was asked to.
+    due: Option<Instant>,
+    /// Whose packets they are.
+    media: Ssrc,
+    /// What the last message told.
+    told: Vec<PacketFeedback>,
+}
+
+impl PathFeedback {
+    pub(super) fn new(first: Seq) -> Box<Self> {
+        Box::new(Self {
+            arrivals: ArrivalLog::new(),
+            departures: DepartureLog::new(first),
+            due: None,
+            media: Ssrc(0),
+            told: Vec::with_capacity(PACKETS),
+        })
+    }
+
+    /// The number of the packet that leaves next.
+    pub(super) fn next(&self) -> Seq {
+        self.departures.next()
+    }
+
+    /// It left, with so many bytes.
+    pub(super) fn depart(&mut self, now: Instant, bytes: usize) {
+        self.departures.depart(now, bytes);
+    }
+
+    /// A packet of the other side with this number arrived.
+    pub(super) fn arrive(&mut self, now: Instant, source: Ssrc, number: Seq) {
+        let waited = self.arrivals.pending() > 0;
+        self.arrivals.arrive(now, number);
+        self.media = source;
+        if !waited && self.arrivals.pending() > 0 {
+            self.due = Some(now + CADENCE);
+        }
+    }
+
+    /// When a message is to be asked for, unless it was.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Whether a message is to be asked for now. It's told once.
+    pub(super) fn take_due(&mut self, now: Instant) -> bool {
+        self.due.take_if(|due| *due <= now).is_some()
+    }
+
+    /// What is to be told; see [`left`](Self::left).
+    pub(super) fn message<'a>(
+        &mut self,
+        out: &'a mut [u8; MAX_MESSAGE_BYTES],
+    ) -> Option<(Ssrc, TransportFeedback<'a>)> {
+        Some((self.media, self.arrivals.write(out)?))
+    }
+
+    /// The message left.
+    pub(super) fn left(&mut self, now: Instant) {
+        self.arrivals.told();
+        // More than one message holds.
+        self.due = (self.arrivals.pending() > 0).then_some(now + CADENCE);
+    }
+
+    /// Takes in what the other side tells of our packets; whether it told anything.
+    pub(super) fn take_in(&mut self, now: Instant, compound: &Compound<'_>) -> bool {
+        self.told.clear();
+        let Self { departures, told, .. } = self;
+        let mut any = false;
+        for packet in compound.packets().flatten() {
+            if let Packet::Feedback(Feedback { message: FeedbackMessage::Transport(message), .. }) = packet {
+                any = true;
+                departures.feedback(now, &message, |packet| {
+                    // Each packet that is remembered is news once or twice: what is beyond is in the numbers.
+                    if told.len() < told.capacity() {
+                        told.push(packet);
+                    }
+                });
+            }
+        }
+        any
+    }
+
+    /// Of each packet that the last message told something new of.
+    pub(super) fn told(&self) -> &[PacketFeedback] {
+        &self.told
+    }
+
+    pub(super) fn stats(&self) -> FeedbackStats {
+        self.departures.stats()
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.told.capacity() * size_of::<PacketFeedback>()
+    }
+}
