@@ -38,6 +38,7 @@ struct Tile {
 }
 
 impl Tile {
+    #[expect(clippy::needless_range_loop, reason = "iterators take longer")]
     #[inline(always)]
     fn add(&mut self, own: &[i16; TILE]) {
         for (n, &own) in own.iter().enumerate() {
@@ -60,6 +61,7 @@ impl<const SAMPLES: usize> Sum<SAMPLES> {
     }
 
     /// Adds whole tiles in 16 bits.
+    #[expect(clippy::needless_range_loop, reason = "iterators over the sums take 7 % longer")]
     fn add_tiles(&mut self, ports: &[Port<SAMPLES>], tiles: usize, first: bool) {
         let mut frames: [&[[i16; TILE]]; GROUP] = [&[]; GROUP];
         let mut count = 0;
