@@ -41,11 +41,11 @@ impl Tile {
     #[expect(clippy::needless_range_loop, reason = "iterators take longer")]
     #[inline(always)]
     fn add(&mut self, own: &[i16; TILE]) {
-        for (n, &own) in own.iter().enumerate() {
-            self.wrapped[n] = self.wrapped[n].wrapping_add(own);
-            self.upper[n] = self.upper[n].wrapping_add(own >> 8);
-            self.high[n] = own.max(self.high[n]);
-            self.low[n] = own.min(self.low[n]);
+        for n in 0..TILE {
+            self.wrapped[n] = self.wrapped[n].wrapping_add(own[n]);
+            self.upper[n] = self.upper[n].wrapping_add(own[n] >> 8);
+            self.high[n] = own[n].max(self.high[n]);
+            self.low[n] = own[n].min(self.low[n]);
         }
     }
 }
@@ -83,9 +83,9 @@ impl<const SAMPLES: usize> Sum<SAMPLES> {
                 sum.add(own);
             }
             (*highs, *lows) = (sum.high, sum.low);
-            for (n, to) in sums.iter_mut().enumerate() {
+            for n in 0..TILE {
                 let rest = sum.wrapped[n].wrapping_sub(sum.upper[n] << 8) as u16;
-                *to += (i32::from(sum.upper[n]) << 8) + i32::from(rest);
+                sums[n] += (i32::from(sum.upper[n]) << 8) + i32::from(rest);
             }
         }
     }
