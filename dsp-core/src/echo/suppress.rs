@@ -4,7 +4,10 @@
 //! The residual is the larger of two models: the power that the filter's uncertainty means for its estimate, and the estimate's
 //! own power. Neither is right by itself, so each is calibrated a band: the least ratio of what is left to the model over the
 //! last 300 loud frames finds the near end's gaps. A decision-directed Wiener gain takes the residual out, over-subtracting the
-//! less the surer the near end speaks; comfort noise at the level of the noise floor (minimum statistics) fills up.
+//! less the surer the near end speaks; comfort noise at the level of the noise floor (minimum statistics) fills up. It remembers the
+//! room's noise through a far end that doesn't pause, of which the floor would have a part, and through a muted microphone.
+//!
+//! Where the delay search explains half of what is left, the filters don't reach the echo yet, and all of it is taken for echo.
 //!
 //! Windows: square roots of Hann, 20 ms, half overlapping. Delay: 10 ms.
 
