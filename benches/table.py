@@ -3,7 +3,8 @@
 
     cargo bench -p media-core-benches && python3 benches/table.py [PREFIX]
 
-With a prefix, only the benchmarks whose names begin with it; the resampler's have a table of their own, and conferences are asked for by name.
+With a prefix, only the benchmarks whose names begin with it; resampler, conferences, echo cancellers
+and DTMF have tables of their own, and are asked for by name.
 Medians in ns. A benchmark named "... ours" is put beside those that share the rest of its name; the ratio is ours/theirs.
 No package carries iLBC's reference in C: its known times are scaled by spandsp's G.722, measured beside it then and here in
 the same run.
@@ -21,7 +22,7 @@ for estimates in (root / os.environ.get("CARGO_TARGET_DIR", "target") / "criteri
     results[name] = json.loads(estimates.read_text())["median"]["point_estimate"]
 PREFIX = sys.argv[1] if len(sys.argv) > 1 else ""
 results = {name: ns for name, ns in results.items()
-           if (name.startswith(PREFIX) if PREFIX else not name.startswith(("resample", "conference")))}
+           if (name.startswith(PREFIX) if PREFIX else not name.startswith(("resample", "conference", "echo canceller", "DTMF")))}
 
 # libilbc and spandsp's G.722 on one machine, in ns: 20 and 30 ms frames, and 20 ms.
 LIBILBC = {"iLBC encode, 20 ms": 51_100, "iLBC decode, 20 ms": 15_900, "iLBC encode, 30 ms": 61_700,
