@@ -60,6 +60,8 @@ pub struct TurnModel {
     pub refuses: Vec<(u16, u16)>,
     /// Whether it says nothing.
     pub silent: bool,
+    /// Whether its answers come twice, as to a question that was repeated.
+    pub twice: bool,
     /// A nonce is stale after so long.
     pub fresh: Duration,
     nonce: (u64, Instant),
@@ -81,6 +83,7 @@ impl TurnModel {
             answered: Vec::new(),
             refuses: Vec::new(),
             silent: false,
+            twice: false,
             fresh: Duration::from_secs(3_600),
             nonce: (1, Instant::ZERO),
             port: 50_000,
@@ -148,7 +151,9 @@ impl TurnModel {
         self.answered.push((now, kind, error));
         let class = if error == 0 { 0x0100 } else { 0x0110 };
         let answer = message(kind | class, &bytes[8..20], body, ![401, 438].contains(&error));
-        vec![Passed { from: self.address, to: from, bytes: answer }]
+        let copies = if self.twice { 2 } else { 1 };
+        let passed = |bytes| Passed { from: self.address, to: from, bytes };
+        std::iter::repeat_n(answer, copies).map(passed).collect()
     }
 
     fn answer(&mut self, now: Instant, from: SocketAddr, kind: u16, bytes: &[u8]) -> Result<Vec<u8>, u16> {

@@ -2,7 +2,7 @@
 //!
 //! What a listener hears, the sum less his own frame, lies between the sum less the highest and the sum less the lowest
 //! sample of any port. So one look at the sum bounds what everybody hears, and while that is below the threshold nothing
-//! is changed. Above it the frame is cut into pieces of 1 ms (or a 16th of the frame, if that is longer). Each has the
+//! is changed. Above it the frame is cut into pieces of 1 ms (or a 16th of the frame, if that is longer) in whole 16 samples: 2 ms at 8 kHz. Each has the
 //! gain that its highest bound needs, and the gain goes in straight lines from piece to piece: down in the piece before
 //! the one that needs it, and up by 67 dB/s after it was needed for the last time 20 ms ago. A frame that is too loud from
 //! its beginning on has no piece before it: there the gain goes down within the first piece, and what is above the
@@ -33,7 +33,7 @@ pub struct LimiterStats {
     pub gain_hundredths_db: i16,
     /// Frames in which it was not at rest.
     pub limited_frames: u64,
-    /// Frames that began too loud, so that up to 1 ms of them was bent by the curve.
+    /// Frames that began too loud, so that their first piece was bent by the curve.
     pub bent_frames: u64,
 }
 

@@ -33,6 +33,8 @@ const QUIET: f32 = 1e-8;
 const STEP: f32 = 0.5;
 const PATIENT_STEP: f32 = 0.15;
 const PATIENT_BLOCKS: u32 = 300;
+/// How long an echo is heard behind its onset.
+const REVERBERATION_MS: f32 = 150.0;
 /// Onsets that are kept.
 const ONSETS: usize = 10;
 
@@ -104,6 +106,8 @@ pub(super) struct Search<const B: usize, S> {
     recent: [f32; 3],
     /// The first two of the last block, if it learned from it.
     last: Option<[f32; 2]>,
+    /// Blocks since the far end was heard.
+    silent: u32,
     last_error: f32,
     blocks: u32,
     /// Blocks of the far end's in which neither this filter nor the canceller's has found anything.
@@ -133,6 +137,7 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
             powers: [0.0; 3],
             recent: [0.0; 3],
             last: None,
+            silent: 0,
             last_error: 0.0,
             blocks: 0,
             waiting: 0,
@@ -157,7 +162,8 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
     /// The share that this filter explains, long before it's sure of the delay, of what the canceller leaves, or of the microphone
     /// where the canceller's filter is `idle`; 0 where no onset stands out.
     pub(super) fn explains(&self, idle: bool) -> f32 {
-        if self.onsets_ms[0] < 0.0 {
+        // What was said last comes back after the delay, and is over soon.
+        if self.onsets_ms[0] < 0.0 || self.silent as f32 * 10.0 > self.onsets_ms[0] + REVERBERATION_MS {
             return 0.0;
         }
         let left = [self.powers, self.recent].map(|[own, near, canceller]| {
@@ -212,7 +218,9 @@ impl<const B: usize, S: AsRef<[f32]> + AsMut<[f32]>> Search<B, S> {
         history[taps..].copy_from_slice(&x);
         self.blocks = self.blocks.wrapping_add(1);
         self.last = None;
-        if energy(&x) > BLOCK as f32 * QUIET && !(filter_state == FilterState::Good && self.blocks.is_multiple_of(2)) {
+        let speaks = energy(&x) > BLOCK as f32 * QUIET;
+        self.silent = if speaks { 0 } else { self.silent.saturating_add(1) };
+        if speaks && !(filter_state == FilterState::Good && self.blocks.is_multiple_of(2)) {
             self.waiting = if filter_state == FilterState::Idle { self.waiting.saturating_add(1) } else { 0 };
             let step = if self.waiting > PATIENT_BLOCKS { PATIENT_STEP } else { STEP };
             let error = adapt(filter, history, &d, step);

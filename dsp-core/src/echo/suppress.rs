@@ -30,6 +30,8 @@ const FLOOR_BLOCKS: u32 = 75;
 /// How fast the comfort noise may rise, in power a block: 0.25 dB a second while echo may be left in the floor, and 10 dB a second
 /// where none is.
 const RISE: [f32; 2] = [1.000_58, 1.023_3];
+/// A microphone that gives less than a line of 24 bits has by itself is muted; behind a high-pass it is never exactly 0.
+const NOTHING: f32 = 1e-6;
 /// The least comfort noise in a bin: below what a line of 16 bits has by itself.
 const LEAST_FILL: f32 = 1e-12;
 /// dB added to the calibrated models: of the uncertainty, and of the estimate.
@@ -187,7 +189,7 @@ impl<const B: usize> Suppressor<B> {
 
     /// What share of the error is an echo that the filters don't reach yet.
     pub(super) fn presume(&mut self, share: f32) {
-        self.presumed = share > PRESUMED;
+        self.presumed = share > PRESUMED && !self.absent;
     }
 
     /// The filter isn't what it was.
@@ -244,7 +246,7 @@ impl<const B: usize> Suppressor<B> {
         self.last = [*error, *estimate];
         let power_now = spectrum.power();
         // A microphone that is muted or not open yet says nothing of the room's noise.
-        let muted = error.iter().zip(estimate).all(|(error, estimate)| error + estimate == 0.0);
+        let muted = error.iter().zip(estimate).all(|(error, estimate)| (error + estimate).abs() < NOTHING);
         let floor = self.noise_floor(&power_now, !muted);
         let mut model = [0.0; B];
         for k in 0..B {

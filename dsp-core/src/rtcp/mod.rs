@@ -236,6 +236,11 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         Ok(len)
     }
 
+    /// Whether the goodbye has left: nothing is said any more.
+    pub const fn has_left(&self) -> bool {
+        self.left
+    }
+
     /// Leaves: writes a last report with a goodbye and returns its length; `None` if this end never sent anything, which
     /// forbids a goodbye (6.3.7), or has left already. `reason` has at most 255 bytes. If this end goes on as another source
     /// since, and the goodbye of the one before was not written yet, that leaves too.

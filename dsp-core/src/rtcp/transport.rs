@@ -97,7 +97,8 @@ impl<const PACKETS: usize> ArrivalLog<PACKETS> {
         let numbers = usize::from(self.pending()).min(MESSAGE_PACKETS);
         let arrived = |at: usize| self.arrived[Self::place(self.first.plus(at as u16))];
         let quarters = |at: Instant| at.as_micros() / QUARTER_US;
-        let reference = (0..numbers).find_map(arrived)?.as_micros() / REFERENCE_US;
+        // Where none of these has come, after a long gap, one behind them tells the time.
+        let reference = (0..usize::from(self.pending())).find_map(arrived)?.as_micros() / REFERENCE_US;
         let zero = reference * (REFERENCE_US / QUARTER_US);
         let mut times = [None; MESSAGE_PACKETS];
         let (mut last, mut count) = (zero, 0);
@@ -220,6 +221,11 @@ impl<const PACKETS: usize> DepartureLog<PACKETS> {
         if now.since(self.since) >= LEAST_FOR {
             self.least_us = [None, self.least_us[0]];
             self.since = now;
+        }
+        // None speaks honestly of many more than are remembered, and a few bytes may name 65,535.
+        if message.packets() > 4 * PACKETS {
+            self.stats.unknown += message.packets() as u64;
+            return;
         }
         let zero_us = self.unwrap(message.reference()) * REFERENCE_US as i64;
         let (mut sum_us, mut count) = (0_u64, 0_u64);

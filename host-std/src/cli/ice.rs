@@ -127,7 +127,7 @@ impl IceArgs {
         call: &mut Call,
         clock: &Clock,
         socket: &UdpSocket,
-        turn: &mut [TurnConnection],
+        turn: &mut Vec<TurnConnection>,
     ) -> Outcome {
         exchange_while(call, clock, socket, turn, |call| call.is_gathering(clock.now()))?;
         for relay in call.relays() {
@@ -141,7 +141,7 @@ impl IceArgs {
     }
 
     /// Gives back what TURN servers gave to a call that never was.
-    pub(super) fn leave(call: &mut Call, clock: &Clock, socket: &UdpSocket, turn: &mut [TurnConnection]) {
+    pub(super) fn leave(call: &mut Call, clock: &Clock, socket: &UdpSocket, turn: &mut Vec<TurnConnection>) {
         call.hang_up();
         let until = clock.now() + LEAVING;
         // Whatever is wrong here, the server takes it back when its time is over.
@@ -154,25 +154,34 @@ fn exchange_while(
     call: &mut Call,
     clock: &Clock,
     socket: &UdpSocket,
-    turn: &mut [TurnConnection],
+    turn: &mut Vec<TurnConnection>,
     go_on: impl Fn(&Call) -> bool,
 ) -> Outcome {
     let mut buffer = [0; 2_048];
     while go_on(call) {
         while let Some(transmit) = call.transmit(clock.now(), &mut buffer) {
             let bytes = &buffer[..transmit.len];
-            let sent = match turn.iter_mut().find(|connection| connection.server() == transmit.to) {
-                Some(connection) => connection.send(bytes).map(|_| ()),
-                None => socket.send_to(bytes, transmit.to).map(|_| ()),
-            };
-            sent.map_err(|error| format!("{}: {error}", transmit.to))?;
-        }
-        for connection in &mut *turn {
-            let server = connection.server();
-            while let Some(datagram) = connection.receive().map_err(|error| format!("--turn {server}: {error}"))? {
-                call.receive(clock.now(), Channel::Rtp, server, datagram);
+            match turn.iter_mut().find(|connection| connection.server() == transmit.to) {
+                // Whether it's over is found where it's read.
+                Some(connection) => _ = connection.send(bytes),
+                None => _ = socket.send_to(bytes, transmit.to).map_err(|error| format!("{}: {error}", transmit.to))?,
             }
         }
+        // A server that hangs up ends neither the call nor the wait for the others.
+        turn.retain_mut(|connection| {
+            let server = connection.server();
+            loop {
+                match connection.receive() {
+                    Ok(Some(datagram)) => _ = call.receive(clock.now(), Channel::Rtp, server, datagram),
+                    Ok(None) => return true,
+                    Err(error) => {
+                        tell(&format!("media-core: mind: --turn {server}: {error}\n"));
+                        call.lose_server(server);
+                        return false;
+                    }
+                }
+            }
+        });
         match socket.recv_from(&mut buffer) {
             Ok((len, from)) => {
                 call.receive(clock.now(), Channel::Rtp, from, &mut buffer[..len]);

@@ -195,7 +195,7 @@ impl Kept {
             }
         }
         if quiet {
-            let bad = |row: &RecordingRow| row.refused_samples > 0;
+            let bad = |row: &RecordingRow| row.refused_samples + row.late_samples > 0;
             let recordings = finished.report.recordings.iter().filter(|row| bad(row)).cloned().collect();
             let lost = |row: &ForkRow| row.dropped_pieces + row.refused_packets > 0;
             let forks = finished.report.forks.iter().filter(|row| lost(row)).cloned().collect();
@@ -351,11 +351,13 @@ pub(super) async fn announce_all(announcements: Vec<Scheduled>, commands: mpsc::
     }
 }
 
-/// Waits until what virtual time has made is written, but for two seconds: it is faster than any disk.
+/// Waits until what virtual time has made is written, but for two seconds: it is faster than any disk. Before a party comes, and
+/// when all have gone, there is nothing to write.
 fn keep_pace(recorder: &Recorder, rate_hz: u32, at: Duration) {
     loop {
         let status = recorder.status();
-        if status.error.is_some() || status.frames + 2 * u64::from(rate_hz) >= at.as_samples(rate_hz) {
+        let made = at.as_samples(rate_hz).min(status.given);
+        if status.error.is_some() || status.frames + 2 * u64::from(rate_hz) >= made {
             return;
         }
         std::thread::sleep(StdDuration::from_millis(1));

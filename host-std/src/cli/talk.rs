@@ -245,7 +245,10 @@ fn talk(
     let mut call = Call::new(args.digits.config(config))?;
     // Without a microphone or a file there is no call: say so before the other side hears of it.
     drop(args.sound.open(args.rate, 1)?);
-    args.ice.gather(&mut call, &clock, &rtp, &mut turn)?;
+    if let Err(error) = args.ice.gather(&mut call, &clock, &rtp, &mut turn) {
+        IceArgs::leave(&mut call, &clock, &rtp, &mut turn);
+        return Err(error);
+    }
     let waiting = Waiting::read(&[&rtp, &rtcp])?;
     let taken = match agree(&mut call, &clock) {
         Ok(taken) => taken,

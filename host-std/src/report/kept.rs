@@ -38,7 +38,7 @@ pub struct ForkRow {
 /// All that was kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KeptReport {
-    /// Recordings that were asked for.
+    /// Recordings: those that were asked for, and a conference's mix.
     pub recordings: Vec<RecordingRow>,
     /// Forks.
     pub forks: Vec<ForkRow>,

@@ -17,10 +17,15 @@ mod with {
 
     use crate::session::TurnConnection;
 
+    /// Datagrams taken in at once: a server that sends faster must not keep a tick waiting.
+    const AT_ONCE: usize = 64;
+
     /// One connection, and the same to wait for; none of the latter when it's over.
     struct Connection {
         own: TurnConnection,
         ready: Option<TcpStream>,
+        /// Whether there may be more that has come already.
+        more: bool,
     }
 
     /// All of a call.
@@ -31,7 +36,7 @@ mod with {
         pub(in crate::session) fn new(connections: Vec<TurnConnection>) -> Self {
             let connection = |own: TurnConnection| {
                 let ready = own.stream().try_clone().and_then(TcpStream::from_std).ok();
-                Connection { own, ready }
+                Connection { own, ready, more: false }
             };
             Self(connections.into_iter().map(connection).collect())
         }
@@ -41,7 +46,7 @@ mod with {
             std::future::poll_fn(|context| {
                 for (number, connection) in self.0.iter().enumerate() {
                     if let Some(ready) = &connection.ready
-                        && ready.poll_read_ready(context).is_ready()
+                        && (connection.more || ready.poll_read_ready(context).is_ready())
                     {
                         return Poll::Ready(number);
                     }
@@ -51,19 +56,20 @@ mod with {
             .await
         }
 
-        /// Takes in all that has come; the server, if the connection is over.
+        /// Takes in what has come, some of it if it is much; the server, if the connection is over.
         pub(in crate::session) fn receive(
             &mut self,
             number: usize,
             mut take: impl FnMut(SocketAddr, &mut [u8]),
         ) -> Option<SocketAddr> {
-            let Connection { own, ready } = self.0.get_mut(number)?;
+            let Connection { own, ready, more } = self.0.get_mut(number)?;
             let server = own.server();
             if let Some(ready) = ready {
                 // All is read behind its back, and what comes from now on is news.
                 let _ = ready.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
             }
-            loop {
+            *more = false;
+            for _ in 0..AT_ONCE {
                 match own.receive() {
                     Ok(Some(datagram)) => take(server, datagram),
                     Ok(None) => return None,
@@ -74,6 +80,8 @@ mod with {
                     }
                 }
             }
+            *more = true;
+            None
         }
 
         /// Sends to the server with this address; whether there was room. `None` if none has it.

@@ -50,7 +50,7 @@ impl Frames {
         let (len, padded) = match kind {
             // All lengths of STUN are multiples of four.
             0..=3 if len.is_multiple_of(4) => (len + 20, len + 20),
-            0x40..=0x7f => (len + 4, (len + 4).next_multiple_of(4)),
+            0x40..=0x4f => (len + 4, (len + 4).next_multiple_of(4)),
             _ => return Err(NoFrame),
         };
         Ok((rest.len() >= padded).then_some((len, padded)))
@@ -70,7 +70,7 @@ impl Frames {
 
 /// How many bytes a datagram of the call has behind it in the stream.
 fn padding(datagram: &[u8]) -> usize {
-    if matches!(datagram, [0x40..=0x7f, ..]) { datagram.len().next_multiple_of(4) - datagram.len() } else { 0 }
+    if matches!(datagram, [0x40..=0x4f, ..]) { datagram.len().next_multiple_of(4) - datagram.len() } else { 0 }
 }
 
 /// A connection to one server.
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn another_protocol_is_none_of_turn() {
-        for begin in [&[0x16, 3, 1, 0][..], b"HTTP", &[0, 1, 0, 3], &[0x80, 0, 0, 4]] {
+        for begin in [&[0x16, 3, 1, 0][..], b"SSH-", &[0, 1, 0, 3], &[0x80, 0, 0, 4]] {
             let mut frames = Frames::default();
             frames.push(begin);
             assert_eq!(frames.next_frame(), Err(NoFrame), "{begin:?}");

@@ -91,6 +91,18 @@ fn a_side_that_hides_is_reached_by_its_relayed_address_alone() {
     }
 }
 
+/// Where the way to the server is long each question is repeated, and each copy answered.
+#[test]
+fn two_answers_to_one_question_are_one() {
+    let mut net = net([true; 2], [true; 2]);
+    net.turn.as_mut().unwrap().twice = true;
+    net.gather();
+    assert!((0..2).all(|side| matches!(state(&net, side), RelayState::Allocated(_))));
+    net.agree(0);
+    net.run(2_000);
+    net.assert_talking();
+}
+
 #[test]
 fn a_server_is_the_last_way_and_not_the_first() {
     let mut net = net([false; 2], [true; 2]);

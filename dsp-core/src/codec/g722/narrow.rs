@@ -4,7 +4,7 @@
 //! from below 4 kHz is in the higher band too, between 4 and 4.6 kHz. The higher band's coder makes noise of it over all
 //! 4 kHz, 10 dB below: the loudest thing between 5 and 8 kHz, and heard there (PESQ-WB 3.3 instead of 4.4). So where that is
 //! all that the band holds, silence is coded in its place. The octets are those of an encoder whose filter had no
-//! transition; every decoder takes them.
+//! transition; every decoder takes them. Sound that ends between 4 and 5 kHz, as of 10 kHz sample rate, loses what it has there.
 //!
 //! The higher band is turned over: what lies at 4 kHz is at half its rate. Six sums of neighbours in a row, a binomial
 //! filter, take 76 dB of what is below 4.6 kHz and leave what is above 6 kHz but for 18 dB. What is left is compared with two steps of

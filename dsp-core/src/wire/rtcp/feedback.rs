@@ -251,16 +251,21 @@ impl<'a> TransportFeedback<'a> {
         if packets == 0 || fci.len() < TRANSPORT_HEAD {
             return None;
         }
-        let mut left = packets;
-        let mut times_at = TRANSPORT_HEAD;
+        // Chunk by chunk: 40 bytes may speak of 65,535 packets.
+        let (mut left, mut times_at, mut times) = (packets, TRANSPORT_HEAD, 0);
         while left > 0 {
-            left -= Chunk::read(fci, times_at)?.len().min(left);
+            let chunk = Chunk::read(fci, times_at)?;
+            let here = chunk.len().min(left);
+            times += if chunk.0 & Chunk::VECTOR == 0 {
+                here * time_bytes(chunk.symbol(0))?
+            } else {
+                (0..here).try_fold(0, |sum, n| Some(sum + time_bytes(chunk.symbol(n))?))?
+            };
+            left -= here;
             times_at += 2;
         }
-        let parsed = Self { fci, times_at };
-        let need = parsed.symbols().try_fold(times_at, |at, symbol| Some(at + time_bytes(symbol)?))?;
         // What is filled up is filled with less than a word; padding is the packet's own.
-        (fci.len() >= need).then_some(parsed)
+        (fci.len() >= times_at + times).then_some(Self { fci, times_at })
     }
 
     /// The number of the first packet (see [`transport_sequence`](crate::wire::extension::transport_sequence)).

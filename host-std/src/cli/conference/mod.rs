@@ -42,7 +42,7 @@ const LONGEST_SPEECH: Duration = Duration::from_secs(600);
 ///
 /// Each caller has a call of his own codec (Opus, G.722, PCMU, PCMA in turn), with SRTP, over a socket of his own, to a leg of
 /// the room. They speak one after the other, with some overlap, and each hears all but himself. Into the folder of --out go what
-/// each heard and said (caller-1.wav, said-1.wav and so on), the mix (room.wav), and who was heard, when and by whom
+/// each heard and said (caller-1.wav, said-1.wav and so on), the mix (room.wav, or where --record says without --tracks), and who was heard, when and by whom
 /// (conference.html, conference.json).
 #[derive(ClapArgs)]
 pub(super) struct Args {
@@ -279,7 +279,12 @@ pub(super) fn run(args: &Args) -> Outcome {
     for (number, caller) in callers.iter().enumerate() {
         files.push(Files::create(&args.out, number, caller.sample_rate_hz())?);
     }
-    let mut run = Run { args, callers, files, seen: (0..count).map(|_| Seen::default()).collect() };
+    let mut run = Run {
+        args,
+        callers,
+        files,
+        seen: (0..count).map(|_| Seen { named_ms: vec![0; count], ..Seen::default() }).collect(),
+    };
     match lines {
         Some(mut lines) => run.run_all(&mut room, &mut lines, &mut recordings, &kept)?,
         None => {
@@ -454,7 +459,6 @@ impl Run<'_> {
         }
         let sources: Vec<_> = self.callers.iter().map(|caller| caller.call.sent_source(0)).collect();
         for (caller, seen) in self.callers.iter().zip(&mut self.seen).filter(|(caller, _)| caller.member().is_some()) {
-            seen.named_ms.resize(sources.len(), 0);
             let Some(source) = caller.call.sources().next() else { continue };
             for (named, _) in source.contributors.iter().filter(|(_, level)| level.is_some_and(|level| level > -127)) {
                 if let Some(number) = sources.iter().position(|source| *source == Some(named)) {

@@ -114,6 +114,8 @@ impl std::error::Error for RecordError {}
 pub struct RecorderStatus {
     /// Frames (samples of each channel) that were given to the file system.
     pub frames: u64,
+    /// Where on the time line the last sample is that a track was given, in frames.
+    pub given: u64,
     /// Samples, of all tracks, that were refused because the disk was too slow: silence in the file.
     pub refused_samples: u64,
     /// Samples, of all tracks, that came after their place was written: silence in the file.
@@ -130,6 +132,7 @@ pub struct RecorderStatus {
 #[derive(Debug, Default)]
 struct Shared {
     frames: AtomicU64,
+    given: AtomicU64,
     refused: AtomicU64,
     late: AtomicU64,
     paused: AtomicBool,
@@ -149,6 +152,7 @@ impl Shared {
         let told = self.told();
         RecorderStatus {
             frames: self.frames.load(Ordering::Relaxed),
+            given: self.given.load(Ordering::Relaxed),
             refused_samples: self.refused.load(Ordering::Relaxed),
             late_samples: self.late.load(Ordering::Relaxed),
             paused: self.paused.load(Ordering::Relaxed),

@@ -56,6 +56,7 @@ impl Track {
         chunk.fill_from_iter(pcm.iter().copied());
         // There is room, and nobody else fills it.
         let _ = self.runs.push(Run { place, samples });
+        self.shared.given.fetch_max(place.saturating_add(samples.into()), Ordering::Relaxed);
     }
 }
 

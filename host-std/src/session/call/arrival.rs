@@ -158,7 +158,7 @@ impl Call {
             self.stats.remote_maximum_bps = report.maximum_bit_rate.or(self.stats.remote_maximum_bps);
             if let Some(remote) = report.reception {
                 stream.is_heard();
-                stream.set_remote(remote.block.fraction_lost, remote.block.jitter_ticks);
+                stream.set_remote(now, remote.block.fraction_lost, remote.block.jitter_ticks);
                 stream.set_round_trip(transport.told(index).and_then(|told| told.round_trip()));
             }
             farewell = farewell.max(stream.report(now, compound));

@@ -217,7 +217,7 @@ impl Extended {
             return;
         }
         let [level, levels] = ids.map(|id| packet.extension()?.element(id?));
-        let voice = self.agreed.get(ExtensionKind::AudioLevel).is_some_and(|level| level.voice);
+        let voice = self.says_voice();
         let level = level.and_then(AudioLevel::parse).map(|level| AudioLevel { voice: voice && level.voice, ..level });
         let told = Told { level, contributors: Contributors::read(packet, levels) };
         let entry = (packet.ssrc(), now, told);
@@ -228,6 +228,11 @@ impl Extended {
         } else if let Some(oldest) = self.told.iter_mut().min_by_key(|(_, at, _)| *at) {
             *oldest = entry;
         }
+    }
+
+    /// Whether a level says whether somebody speaks, too (RFC 6464, 4: `vad=on`).
+    pub(super) fn says_voice(&self) -> bool {
+        self.agreed.get(ExtensionKind::AudioLevel).is_some_and(|level| level.voice)
     }
 
     /// What the last packet of a source said.

@@ -310,10 +310,10 @@ impl Stream {
 
     /// The other side says how it receives us: the fraction of packets that it lost, in 1/256, and their jitter in
     /// ticks of the RTP clock.
-    pub(super) fn set_remote(&mut self, fraction_lost: u8, jitter_ticks: u32) {
+    pub(super) fn set_remote(&mut self, now: Instant, fraction_lost: u8, jitter_ticks: u32) {
         self.fraction_lost = Some(f32::from(fraction_lost) / 256.0);
         if let Some(redundancy) = &mut self.redundancy {
-            redundancy.hear(fraction_lost);
+            redundancy.hear(now, fraction_lost);
         }
         self.jitter_ms = Some(jitter_ticks as f32 / (self.sending.rtp_clock_hz() as f32 / 1_000.0));
     }
@@ -436,7 +436,9 @@ impl Stream {
     /// The first source that is heard, and what its last packet said of its sound.
     pub(super) fn source_level(&self) -> Option<(Ssrc, Option<AudioLevel>)> {
         let ssrc = self.receivers().first().ssrc()?;
-        Some((ssrc, self.extended.as_ref().and_then(|extended| extended.told(ssrc)).and_then(|told| told.level)))
+        // A level alone says nothing of whether somebody speaks.
+        let extended = self.extended.as_ref().filter(|extended| extended.says_voice());
+        Some((ssrc, extended.and_then(|extended| extended.told(ssrc)).and_then(|told| told.level)))
     }
 
     /// Whether the other side takes who is in a mix, and how loud each of them is.

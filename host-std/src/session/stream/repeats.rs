@@ -1,22 +1,25 @@
 //! Redundancy of a stream (RFC 2198), all the time or only while the other side's reports tell of losses.
 //!
-//! Reports come every five seconds or so, with what was lost since the one before. From the first that tells of 1 % on, each
-//! packet repeats those before it; that ends when a hundred packets in every report for half a minute have all arrived. A report
-//! counts what was lost on the way, also where a repetition made up for it, so what helps doesn't switch itself off.
+//! A report tells what was lost since the one before: every five seconds or so, and far more often where feedback is agreed on. From
+//! the first that tells of 1 % on, each packet repeats those before it; that ends after half a minute of reports without any loss. A
+//! report counts what was lost on the way, also where a repetition made up for it, so what helps doesn't switch itself off.
 
 use dsp_core::send::HostRedundancy;
+use dsp_core::time::{Duration, Instant};
 
 /// Lost, in 1/256: 1.2 %.
 const LOSSES: u8 = 3;
-/// Reports without any loss before packets go alone again.
-const CALM: u8 = 6;
+/// How long nothing is lost before packets go alone again.
+const CALM: Duration = Duration::from_secs(30);
 
 /// What repeats payloads, and when.
 pub(super) struct Repeats {
     red: HostRedundancy,
     level: usize,
-    /// Reports without loss; `None`: reports change nothing.
-    calm: Option<u8>,
+    /// Whether reports switch it.
+    on_loss: bool,
+    /// When a loss was last told.
+    last_loss: Option<Instant>,
 }
 
 impl Repeats {
@@ -26,24 +29,28 @@ impl Repeats {
         if on_loss {
             red.set_level(0);
         }
-        Self { red, level, calm: on_loss.then_some(0) }
+        Self { red, level, on_loss, last_loss: None }
     }
 
     /// Goes on as `before`, which was another codec's.
     pub(super) fn follow(&mut self, before: &Self) {
-        if self.calm.is_some() && before.red.level() > 0 {
-            (self.calm, _) = (before.calm.or(self.calm), self.red.set_level(self.level));
+        if self.on_loss && before.red.level() > 0 {
+            self.last_loss = before.last_loss;
+            self.red.set_level(self.level);
         }
     }
 
     /// The other side told which fraction it lost since its last report, in 1/256.
-    pub(super) fn hear(&mut self, fraction_lost: u8) {
-        let Some(calm) = &mut self.calm else { return };
+    pub(super) fn hear(&mut self, now: Instant, fraction_lost: u8) {
+        if !self.on_loss {
+            return;
+        }
+        if fraction_lost > 0 {
+            self.last_loss = Some(now);
+        }
         if fraction_lost >= LOSSES {
             self.red.set_level(self.level);
-        }
-        *calm = if fraction_lost == 0 { calm.saturating_add(1) } else { 0 };
-        if *calm >= CALM {
+        } else if self.last_loss.is_none_or(|last| now.since(last) >= CALM) {
             self.red.set_level(0);
         }
     }
@@ -64,19 +71,24 @@ mod tests {
 
     #[test]
     fn losses_switch_it_on_and_half_a_minute_without_them_off() {
-        let mut repeats = repeats(true);
-        let mut levels = Vec::new();
-        for (lost, reports) in [(0, 3), (2, 1), (3, 1), (0, 5), (1, 1), (0, 5), (0, 2), (9, 1)] {
-            (0..reports).for_each(|_| repeats.hear(lost));
-            levels.push(repeats.red().level());
+        // However often reports come.
+        for reports_a_second in [1, 5] {
+            let (mut repeats, mut levels, mut at) = (repeats(true), Vec::new(), 0);
+            for (lost, seconds) in [(0, 15), (2, 1), (3, 1), (0, 25), (1, 1), (0, 25), (0, 10), (9, 1)] {
+                for _ in 0..seconds * reports_a_second {
+                    at += 1_000 / reports_a_second;
+                    repeats.hear(Instant::from_millis(at), lost);
+                }
+                levels.push(repeats.red().level());
+            }
+            assert_eq!(levels, [0, 0, 2, 2, 2, 2, 0, 2]);
         }
-        assert_eq!(levels, [0, 0, 2, 2, 2, 2, 0, 2]);
     }
 
     #[test]
     fn what_was_asked_for_is_not_switched() {
         let mut repeats = repeats(false);
-        (0..20).for_each(|_| repeats.hear(0));
+        (0..20).for_each(|n| repeats.hear(Instant::from_millis(5_000 * n), 0));
         assert_eq!(repeats.red().level(), 2);
     }
 
@@ -85,7 +97,7 @@ mod tests {
         let (mut before, mut after) = (repeats(true), repeats(true));
         after.follow(&before);
         assert_eq!(after.red().level(), 0);
-        before.hear(50);
+        before.hear(Instant::ZERO, 50);
         after.follow(&before);
         assert_eq!(after.red().level(), 2);
     }

@@ -440,8 +440,13 @@ impl IcePath {
                 self.asked_next = (self.asked_next + 1) % ASKED;
             }
             let len = bytes.len();
+            let hides = self.gatherer.is_relay_only();
             let relays = self.gatherer.relays_mut();
             if !relays.is_or_was(own) {
+                if hides {
+                    // Of an address that an earlier gathering had: no other way may be taken.
+                    continue;
+                }
                 return Some((len, to));
             }
             // It goes when its permission is there.

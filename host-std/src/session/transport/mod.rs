@@ -416,7 +416,9 @@ impl Transport {
     /// The stream whose reports carry what is told of the transport's packets: the first that is there.
     fn tells(&self) -> Option<usize> {
         self.feedback.as_ref()?;
-        self.reports.iter().position(|report| report.as_ref().is_some_and(|report| !report.is_leaving()))
+        self.reports
+            .iter()
+            .position(|report| report.as_ref().is_some_and(|report| !report.is_leaving() && !report.has_left()))
     }
 
     fn report_of(&mut self, index: usize) -> Option<&mut Report> {

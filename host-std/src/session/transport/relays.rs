@@ -46,6 +46,8 @@ const LAST_WAIT: StdDuration = StdDuration::from_secs(4);
 const CHANNELS: u8 = 8;
 /// So long a client that has nothing to say now is not asked again.
 const PAUSE: Duration = Duration::from_millis(10);
+/// So long it is left alone at most: it forgets what else it waits for when a question is given up.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Room for a packet, so that none is made while the call runs.
 const SCRATCH_BYTES: usize = 2_048;
 
@@ -95,12 +97,17 @@ struct Relay {
     transport: TurnTransport,
     client: TurnClientUdp,
     state: RelayState,
+    /// The address that it gave, be it over.
+    given: Option<SocketAddr>,
     /// How the server sees us.
     mapped: Option<SocketAddr>,
     /// When the client is to be asked.
     due: Option<Instant>,
     asked: [Option<[u8; 12]>; ASKED],
     asked_next: usize,
+    /// Those of them that were answered: a question that was repeated is answered twice.
+    answered: [Option<[u8; 12]>; ASKED],
+    answered_next: usize,
     /// The server has named its realm: whoever is not let in after that has the wrong password.
     challenged: bool,
     peers: Vec<Peer>,
@@ -151,12 +158,9 @@ impl Relays {
         self.relays.iter().filter_map(Relay::address)
     }
 
-    /// Whether an address of ours was a server's, be it lost meanwhile.
+    /// Whether an address of ours is or was a server's, be it lost or given back meanwhile.
     pub(super) fn is_or_was(&self, address: SocketAddr) -> bool {
-        self.relays.iter().any(|relay| match relay.state {
-            RelayState::Allocated(own) | RelayState::Lost(own) => own == address,
-            _ => false,
-        })
+        self.relays.iter().any(|relay| relay.given == Some(address))
     }
 
     /// Whether it was, and is no more.
@@ -264,7 +268,9 @@ impl Relays {
 
     /// Whether something was given back and the server has not said yet that it has it.
     pub(in crate::session) fn is_leaving(&self) -> bool {
-        self.relays.iter().any(|relay| relay.leaving && relay.address().is_some())
+        // One that may still be given would be nobody's.
+        let may_be_given = |relay: &Relay| relay.state == RelayState::Asking && relay.challenged;
+        self.relays.iter().any(|relay| relay.leaving && (relay.address().is_some() || may_be_given(relay)))
     }
 
     /// Numbers of each.
@@ -291,10 +297,13 @@ impl Relay {
             // What goes through a connection is framed by whoever has it: here it is a datagram.
             client: TurnClientUdp::allocate(base, *address, config),
             state: RelayState::Asking,
+            given: None,
             mapped: None,
             due: Some(Instant::ZERO),
             asked: [None; ASKED],
             asked_next: 0,
+            answered: [None; ASKED],
+            answered_next: 0,
             challenged: false,
             peers: Vec::with_capacity(MAX_CANDIDATES),
             channels: 0,
@@ -310,11 +319,17 @@ impl Relay {
     }
 
     fn permit(&mut self, now: Instant, ip: IpAddr) {
-        let known = self.peers.iter().any(|peer| peer.ip == ip);
-        if known || self.peers.len() == MAX_CANDIDATES || ip.is_unspecified() || ip.is_multicast() {
+        if ip.is_unspecified() || ip.is_multicast() {
             return;
         }
-        self.peers.push(Peer { ip, permitted: false, tries: 0 });
+        let full = self.peers.len() == MAX_CANDIDATES;
+        match self.peers.iter_mut().find(|peer| peer.ip == ip) {
+            Some(peer) if peer.permitted || peer.tries < TRIES => return,
+            // It is named again, so it's asked for again.
+            Some(peer) => peer.tries = 0,
+            None if full => return,
+            None => self.peers.push(Peer { ip, permitted: false, tries: 0 }),
+        }
         if self.address().is_some() {
             self.ask_permission(now, ip);
         }
@@ -330,11 +345,15 @@ impl Relay {
             [0x40..=0x7f, ..] => false,
             [kind0 @ 0..=0x3f, kind1, ..] if datagram.len() >= HEADER_BYTES => {
                 let kind = u16::from_be_bytes([kind0, kind1]);
-                let is_asked = self.asked.iter().flatten().any(|asked| asked == &datagram[8..HEADER_BYTES]);
+                let transaction = <[u8; 12]>::try_from(&datagram[8..HEADER_BYTES]).ok();
                 match kind {
                     DATA_INDICATION => false,
-                    _ if kind & ANSWERS == 0 || kind & METHOD == BINDING || !is_asked => return Passed::Not,
+                    _ if kind & ANSWERS == 0 || kind & METHOD == BINDING => return Passed::Not,
+                    _ if !self.asked.contains(&transaction) => return Passed::Not,
+                    _ if self.answered.contains(&transaction) => return Passed::Handled,
                     _ => {
+                        self.answered[self.answered_next] = transaction;
+                        self.answered_next = (self.answered_next + 1) % ASKED;
                         self.note(kind, datagram);
                         true
                     }
@@ -406,8 +425,10 @@ impl Relay {
         while let Some(event) = self.client.poll_event() {
             match event {
                 TurnEvent::AllocationCreated(_, address) if self.state == RelayState::Asking => {
-                    self.state = RelayState::Allocated(address);
-                    news.extend(self.mapped.map(|mapped| (RelayedOrMapped::Mapped, mapped)));
+                    (self.state, self.given) = (RelayState::Allocated(address), Some(address));
+                    // How it sees a connection is no address for datagrams.
+                    let seen = self.mapped.filter(|_| self.transport == TurnTransport::Udp);
+                    news.extend(seen.map(|mapped| (RelayedOrMapped::Mapped, mapped)));
                     news.push((RelayedOrMapped::Relayed(self.mapped), address));
                     for at in 0..self.peers.len() {
                         self.ask_permission(now, self.peers[at].ip);
@@ -415,7 +436,8 @@ impl Relay {
                 }
                 TurnEvent::AllocationCreateFailed(_) if self.state == RelayState::Asking => self.end(self.over()),
                 TurnEvent::PermissionCreated(_, ip) => {
-                    self.peers.iter_mut().filter(|peer| peer.ip == ip).for_each(|peer| peer.permitted = true);
+                    let those = self.peers.iter_mut().filter(|peer| peer.ip == ip);
+                    those.for_each(|peer| (peer.permitted, peer.tries) = (true, 0));
                 }
                 TurnEvent::PermissionCreateFailed(_, ip) => self.is_refused(now, ip),
                 _ => {}
@@ -480,7 +502,7 @@ impl Relay {
             self.questions = self.questions.saturating_add(1);
             return Some(bytes.len());
         }
-        self.due = Some(next.max(now + PAUSE));
+        self.due = Some(next.clamp(now + PAUSE, now + LONGEST_PAUSE));
         None
     }
 

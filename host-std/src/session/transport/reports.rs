@@ -117,6 +117,11 @@ impl Report {
         self.leaving
     }
 
+    /// Whether its goodbye has left.
+    pub(super) fn has_left(&self) -> bool {
+        either!(&self.reporter, own => own.has_left())
+    }
+
     /// Goes on as another source before the goodbye of this one has left.
     pub(super) fn replaced_by(mut self, now: Instant, next: Self, packets: u32) -> Self {
         self.leaving = false;
