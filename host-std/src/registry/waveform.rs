@@ -108,7 +108,7 @@ impl Codec for G722 {
     }
 
     fn encoder(&self, _: &Terms<'_>) -> Made<dyn Encoder + Send> {
-        Ok(Box::new(G722Encoder::new(self.mode)))
+        Ok(Box::new(G722Encoder::new(self.mode).with_silence_above_a_telephone()))
     }
 
     fn decoder(&self, _: &Terms<'_>) -> Made<dyn Decoder + Send> {

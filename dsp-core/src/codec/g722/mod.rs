@@ -4,8 +4,8 @@
 //! adaptive differential coder (clause 6). Bit-exact with the digital test sequences of Appendix II, which go around
 //! the filters through [`SubBandEncoder`] and [`SubBandDecoder`].
 //!
-//! Between filter and coder the encoder leaves the higher band silent where it holds nothing but what the filter lets over from
-//! below 4 kHz (see `narrow.rs`).
+//! Between filter and coder an encoder may leave the higher band silent where it holds nothing but what the filter lets over from
+//! below 4 kHz ([`G722Encoder::with_silence_above_a_telephone`]); without, it is exact on the sequences of speech too.
 //!
 //! A pair of samples is one octet: two bits of the higher band (IH), then six of the lower (IL). In the modes of 56
 //! and 48 kbit/s the last one or two bits carry other data; a packet is as long as at 64 kbit/s. RTP knows nothing of
@@ -132,14 +132,21 @@ const INFO: CodecInfo = CodecInfo { name: "G722", sample_rate_hz: 16_000, rtp_cl
 pub struct G722Encoder {
     mode: Mode,
     filter: Analysis,
-    narrow: Narrow,
+    narrow: Option<Narrow>,
     bands: SubBandEncoder,
 }
 
 impl G722Encoder {
     /// An encoder that has heard nothing. Outside [`Mode::Kbps64`] the bits for other data are 0.
     pub const fn new(mode: Mode) -> Self {
-        Self { mode, filter: Analysis::new(), narrow: Narrow::new(), bands: SubBandEncoder::new() }
+        Self { mode, filter: Analysis::new(), narrow: None, bands: SubBandEncoder::new() }
+    }
+
+    /// The same, which codes silence above 4 kHz where the sound is a telephone's, whose last octave would be heard as hiss: 100 ms
+    /// after the last sound above. What ends between 4 and 5 kHz loses what it has there.
+    pub const fn with_silence_above_a_telephone(mut self) -> Self {
+        self.narrow = Some(Narrow::new());
+        self
     }
 
     /// The mode it was made with.
@@ -169,7 +176,7 @@ impl Encoder for G722Encoder {
         for (pairs, octets) in pairs.chunks(BLOCK).zip(octets.chunks_mut(BLOCK)) {
             self.filter.split(pairs, &mut lower, &mut higher);
             for ((octet, &lower), &higher) in octets.iter_mut().zip(&lower).zip(&higher) {
-                let higher = self.narrow.hear(higher);
+                let higher = self.narrow.as_mut().map_or(higher, |narrow| narrow.hear(higher));
                 *octet = self.bands.encode(lower, higher) & self.mode.sound_bits();
             }
         }
@@ -177,7 +184,8 @@ impl Encoder for G722Encoder {
     }
 
     fn reset(&mut self) {
-        *self = Self::new(self.mode);
+        let narrow = self.narrow.is_some().then(Narrow::new);
+        *self = Self { narrow, ..Self::new(self.mode) };
     }
 }
 

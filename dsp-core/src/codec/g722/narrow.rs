@@ -75,7 +75,7 @@ mod tests {
         // 3.7 kHz is in both bands.
         let sound: Vec<i16> =
             tone(3_700.0, 3_000.0, 16_000).iter().zip(tone(500.0, 8_000.0, 16_000)).map(|(a, b)| a + b).collect();
-        let mut encoder = G722Encoder::new(Mode::Kbps64);
+        let mut encoder = G722Encoder::new(Mode::Kbps64).with_silence_above_a_telephone();
         let octets = coded(&mut encoder, &sound);
         // Beside an encoder that codes the spill.
         let (mut filter, mut bands) = (super::super::qmf::Analysis::new(), SubBandEncoder::new());
