@@ -284,7 +284,7 @@ fn ffmpeg_hears_a_fork() {
     }
     let ffmpeg = Running::start(&mut ffmpeg, &folder, "ffmpeg").wait(LIMIT).success();
     let ended = calling.wait(LIMIT).success();
-    assert!(ended.stdout.contains("forked: ") && ended.stdout.contains(" 0 pieces dropped"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("forked to ") && ended.stdout.contains(" 0 pieces dropped"), "{}", ended.stdout);
     // What A says, from wherever ffmpeg began; the input is repeated.
     let twice: Vec<i16> = sent.iter().chain(&sent).copied().collect();
     let near = heard(&near, 16_000);

@@ -115,7 +115,7 @@ pub(super) struct Args {
     input: Vec<PathBuf>,
     /// How many packets before it each packet repeats, against losses (RFC 2198), 0 to 4; auto: one, while the other side tells of
     /// losses
-    #[arg(long, default_value = "0", value_parser = Repeated::parse, value_name = "PACKETS")]
+    #[arg(long, default_value = "0", value_parser = Repeated::parse, allow_negative_numbers = true, value_name = "PACKETS")]
     red: Repeated,
     #[command(flatten)]
     srtp: SrtpArgs,

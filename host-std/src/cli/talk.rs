@@ -81,7 +81,7 @@ struct TalkArgs {
     sources: u8,
     /// How many packets before it each packet repeats, against losses (RFC 2198), if the other side can use them, 0 to 4; auto:
     /// one, while the other side tells of losses
-    #[arg(long, default_value = "0", value_parser = Repeated::parse, value_name = "PACKETS")]
+    #[arg(long, default_value = "0", value_parser = Repeated::parse, allow_negative_numbers = true, value_name = "PACKETS")]
     red: Repeated,
     /// Who makes the sound of what is lost; iLBC and Opus always do it themselves
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]

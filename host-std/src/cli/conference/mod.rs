@@ -76,13 +76,13 @@ pub(super) struct Args {
     stay: Option<f64>,
     /// How many packets before it each packet repeats, against losses (RFC 2198), 0 to 4; auto: one, while the other side tells of
     /// losses
-    #[arg(long, default_value = "auto", value_parser = Repeated::parse, value_name = "PACKETS")]
+    #[arg(long, default_value = "auto", value_parser = Repeated::parse, allow_negative_numbers = true, value_name = "PACKETS")]
     red: Repeated,
     /// Record the conference to a file, .wav, .opus or .ogg, mixed. It can be played up to its last second whatever happens
     #[arg(help_heading = "Recording", long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// With --record: what each caller says by itself, a channel of the WAV file each, or an Opus file each (FILE-1.opus and
-    /// so on). With --fork: a stream of each
+    /// so on). A fork has a stream of each then
     #[arg(help_heading = "Recording", long)]
     tracks: bool,
     #[command(flatten)]
