@@ -32,8 +32,6 @@ const FLOOR_BLOCKS: u32 = 75;
 const RISE: [f32; 2] = [1.000_58, 1.023_3];
 /// A microphone that gives less than a line of 24 bits has by itself is muted; behind a high-pass it is never exactly 0.
 const NOTHING: f32 = 1e-6;
-/// The least comfort noise in a bin: below what a line of 16 bits has by itself.
-const LEAST_FILL: f32 = 1e-12;
 /// dB added to the calibrated models: of the uncertainty, and of the estimate.
 const MARGIN_DB: [f32; 3] = [4.0, 8.0, 2.5];
 /// The band from which on the near end is looked for: above 300 Hz.
@@ -264,13 +262,13 @@ impl<const B: usize> Suppressor<B> {
         if !muted {
             for ((fill, floor), residual) in self.fill.iter_mut().zip(&floor).zip(&residual) {
                 let rise = if *residual > 0.1 * *floor { RISE[0] } else { RISE[1] };
-                *fill = max(min(*floor, rise * *fill), LEAST_FILL);
+                *fill = min(*floor, rise * *fill);
             }
         }
         // 2 where the near end speaks, 100 where it surely doesn't. Without any echo nothing has to be muted.
         let sure = if self.absent { 1.0 } else { self.near };
         let oversubtraction = power(3.010_3 * sure + 20.0 * (1.0 - sure));
-        let mute = mute(sure);
+        let (mute, noise) = (mute(sure), noise && !muted);
         for k in 0..B {
             // Where nothing is heard nothing is taken away.
             let snr = (power_now[k] + 1e-13) / (oversubtraction * residual[k] + 1e-15);
@@ -284,7 +282,7 @@ impl<const B: usize> Suppressor<B> {
             let gain = max(self.gain[k] * mute, LEAST);
             (spectrum.re[k], spectrum.im[k]) = (gain * spectrum.re[k], gain * spectrum.im[k]);
             // The floor is a minimum: a mean of the same noise lies higher.
-            let fill = if noise && !muted { FILL * self.fill[k] * (1.0 - gain * gain) } else { 0.0 };
+            let fill = if noise { FILL * self.fill[k] * (1.0 - gain * gain) } else { 0.0 };
             if fill > 0.0 {
                 // Even between -1 and 1, which has a third of the power.
                 let level = libm::sqrtf(1.5 * fill);
@@ -378,9 +376,9 @@ impl<const B: usize> Suppressor<B> {
             let second = power(factors[1][band] + slopes[1][band] * at);
             let third = power(factors[2][band] + slopes[2][band] * at);
             *model = share * max(max(first * *model, second * self.estimate[k]), third * late[k]);
-            if self.presumed {
-                *model = max(*model, error[k]);
-            }
+        }
+        if self.presumed {
+            model.iter_mut().zip(error).for_each(|(model, error)| *model = max(*model, *error));
         }
         // The strongest ones, in order.
         let mut over = [f32::MIN; STRONGEST];
