@@ -34,13 +34,13 @@ const ASKED: usize = 32;
 const HELD: usize = 32;
 /// How often a permission is asked for that was refused or stayed without an answer.
 const TRIES: u8 = 3;
-/// A question is asked so often,
+/// How often a question is asked.
 const QUESTIONS: u32 = 5;
-/// first after this wait,
+/// The wait before a question is asked a second time.
 const FIRST_WAIT: StdDuration = StdDuration::from_millis(500);
-/// then after twice as long, up to this,
+/// Each wait is twice the one before, up to this.
 const LONGEST_WAIT: StdDuration = StdDuration::from_secs(4);
-/// and given up so long after the last.
+/// A question is given up so long after it was asked for the last time.
 const LAST_WAIT: StdDuration = StdDuration::from_secs(4);
 /// Channels a server: one for each pair that was in use.
 const CHANNELS: u8 = 8;
