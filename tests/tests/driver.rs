@@ -66,18 +66,7 @@ async fn a_running_call_is_held_and_resumed() {
             let (commands, from_user) = mpsc::channel(4);
             let (status, _) = watch::channel(Status::default());
             let audio = Box::new(FileIo::null(8_000));
-            let driver = Driver {
-                call,
-                rtp,
-                rtcp: None,
-                audio,
-                clock,
-                drift_ppm: 0.0,
-                time_limit: None,
-                digits: None,
-                tones: None,
-                turn: Vec::new(),
-            };
+            let driver = Driver::new(call, rtp, audio, clock);
             runs.push(tokio::spawn(driver.run(from_user, status)));
             commands
         })
@@ -129,18 +118,7 @@ async fn a_dual_stack_socket_talks_with_an_ipv4_address() {
             let (commands, from_user) = mpsc::channel(1);
             let (status, _) = watch::channel(Status::default());
             let (audio, time_limit) = (Box::new(FileIo::null(8_000)), Some(Duration::from_millis(600)));
-            let driver = Driver {
-                call,
-                rtp,
-                rtcp: None,
-                audio,
-                clock,
-                drift_ppm: 0.0,
-                time_limit,
-                digits: None,
-                tones: None,
-                turn: Vec::new(),
-            };
+            let driver = Driver { time_limit, ..Driver::new(call, rtp, audio, clock) };
             tokio::spawn(async move {
                 let finished = driver.run(from_user, status).await;
                 drop(commands);
@@ -169,21 +147,6 @@ async fn two_calls(clock: &Clock) -> Vec<(Call, UdpSocket)> {
     ends
 }
 
-fn driver(call: Call, rtp: UdpSocket, audio: Box<dyn AudioIo>, clock: Clock) -> Driver {
-    Driver {
-        call,
-        rtp,
-        rtcp: None,
-        audio,
-        clock,
-        drift_ppm: 0.0,
-        time_limit: None,
-        digits: None,
-        tones: None,
-        turn: Vec::new(),
-    }
-}
-
 /// A stopped process, a closed laptop: time goes on, and afterwards nothing is made up for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_a_machine_sleeps_through_is_a_pause_both_ways_and_no_delay_afterwards() {
@@ -192,7 +155,7 @@ async fn what_a_machine_sleeps_through_is_a_pause_both_ways_and_no_delay_afterwa
     for (call, rtp) in two_calls(&clock).await {
         let (commands, from_user) = mpsc::channel(4);
         let (status, _) = watch::channel(Status::default());
-        let driver = driver(call, rtp, Box::new(FileIo::null(8_000)), clock);
+        let driver = Driver::new(call, rtp, Box::new(FileIo::null(8_000)), clock);
         runs.push(tokio::spawn(driver.run(from_user, status)));
         sides.push(commands);
     }
@@ -269,7 +232,7 @@ async fn a_device_is_opened_anew_while_the_call_goes_on() {
     let audio = Unplugged { inner, reads: 0, failure: None, opening: own_opening, reopened: own_reopened };
     let (commands, from_user) = mpsc::channel(4);
     let (status, _) = watch::channel(Status::default());
-    let run = tokio::spawn(driver(call, rtp, Box::new(audio), clock).run(from_user, status));
+    let run = tokio::spawn(Driver::new(call, rtp, Box::new(audio), clock).run(from_user, status));
     // It is lost after 300 ms.
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(opening.load(Ordering::Relaxed) && !reopened.load(Ordering::Relaxed));
@@ -300,7 +263,7 @@ async fn what_the_system_refuses_to_send_is_counted_and_told() {
     let (status, _) = watch::channel(Status::default());
     let driver = Driver {
         time_limit: Some(Duration::from_millis(500)),
-        ..driver(call, rtp, Box::new(FileIo::null(8_000)), clock)
+        ..Driver::new(call, rtp, Box::new(FileIo::null(8_000)), clock)
     };
     let finished = driver.run(from_user, status).await;
     let stats = finished.call.stats();
@@ -378,7 +341,7 @@ async fn a_device_tells_its_latency_and_what_it_lost_to_the_capture_chain() {
     call.accept(clock.now(), &answer).unwrap();
     let rtp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let slow = Slow { inner: FileIo::null(8_000), asked: 0 };
-    let mut driver = driver(call, rtp, Box::new(slow), clock);
+    let mut driver = Driver::new(call, rtp, Box::new(slow), clock);
     driver.time_limit = Some(Duration::from_millis(500));
     let (_commands, from_user) = mpsc::channel(4);
     let (status, _) = watch::channel(Status::default());
@@ -445,7 +408,7 @@ async fn what_a_device_dropped_while_the_machine_slept_is_told_once_and_at_its_p
     call.accept(clock.now(), &peer.answer(clock.now(), &offer).unwrap()).unwrap();
     let rtp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let device = Dropping { inner: FileIo::null(8_000), read: None, dropped: 0 };
-    let mut driver = driver(call, rtp, Box::new(device), clock);
+    let mut driver = Driver::new(call, rtp, Box::new(device), clock);
     driver.time_limit = Some(Duration::from_millis(1_200));
     let (commands, from_user) = mpsc::channel(4);
     let (status, _) = watch::channel(Status::default());
@@ -510,7 +473,7 @@ async fn a_driver_goes_on_with_its_mute_and_gains_when_the_codec_has_another_sou
         let pcm = Arc::new(Mutex::new(Vec::new()));
         let inner = FileIo::null(44_100).with_channels(2);
         let loud = Loud { inner, loudness: if side == 0 { 20_000 } else { 9_000 }, played: Arc::clone(&pcm) };
-        runs.push(tokio::spawn(driver(call, rtp, Box::new(loud), clock).run(from_user, status)));
+        runs.push(tokio::spawn(Driver::new(call, rtp, Box::new(loud), clock).run(from_user, status)));
         commands.push(user);
         seen.push(watching);
         played.push(pcm);
@@ -592,7 +555,7 @@ async fn a_step_of_the_capture_chain_is_switched_by_a_command() {
         let pcm = Arc::new(Mutex::new(Vec::new()));
         let inner = FileIo::null(44_100).with_channels(2);
         let loud = Loud { inner, loudness: 20_000, played: Arc::clone(&pcm) };
-        runs.push(tokio::spawn(driver(call, rtp, Box::new(loud), clock).run(from_user, status)));
+        runs.push(tokio::spawn(Driver::new(call, rtp, Box::new(loud), clock).run(from_user, status)));
         commands.push(user);
         played.push(pcm);
     }

@@ -39,18 +39,7 @@ async fn a_flood_does_not_stop_the_sound() {
     let (status, _) = watch::channel(Status::default());
     let audio = Box::new(FileIo::null(8_000));
     let time_limit = Some(Duration::from_secs(2));
-    let driver = Driver {
-        call,
-        rtp,
-        rtcp: None,
-        audio,
-        clock,
-        drift_ppm: 0.0,
-        time_limit,
-        digits: None,
-        tones: None,
-        turn: Vec::new(),
-    };
+    let driver = Driver { time_limit, ..Driver::new(call, rtp, audio, clock) };
     let finished = driver.run(from_user, status).await;
     over.store(true, Ordering::Relaxed);
     let sent: u64 = floods.into_iter().map(|flood| flood.join().unwrap()).sum();

@@ -413,17 +413,11 @@ async fn run_realtime(
         let (status, watching) = watch::channel(Status::default());
         let (rate_hz, channels) = (setup.rate_hz, args.channels);
         let room = room(args, side as u64, rate_hz, channels)?;
+        let audio = Box::new(Loop { rate_hz, channels, speech, at: 0, room, ambience });
         let driver = Driver {
-            call,
-            rtp,
-            rtcp: None,
-            audio: Box::new(Loop { rate_hz, channels, speech, at: 0, room, ambience }),
-            clock,
             drift_ppm: if side == 1 { args.drift_ppm } else { 0.0 },
-            digits: None,
-            tones: None,
-            turn: Vec::new(),
             time_limit: Some(StdDuration::from_secs_f64(args.seconds)),
+            ..Driver::new(call, rtp, audio, clock)
         };
         runs.push(tokio::spawn(driver.run(from_user, status)));
         hang_ups.push(commands);

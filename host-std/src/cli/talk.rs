@@ -270,16 +270,10 @@ fn talk(
     let announcements = args.keep.announcements(rate_hz, channels)?;
     let kept = args.keep.start(&mut call, clock.now(), rate_hz, channels)?;
     let mut driver = Driver {
-        call,
-        rtp: UdpSocket::from_std(rtp)?,
         rtcp,
-        audio,
-        clock,
-        drift_ppm: 0.0,
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
-        digits: None,
-        tones: None,
         turn,
+        ..Driver::new(call, UdpSocket::from_std(rtp)?, audio, clock)
     };
     let begin = clock.now();
     let (ended, call, mut audio, send_error, digits, tones, echo) = runtime.block_on(async {

@@ -253,6 +253,23 @@ struct Running {
 }
 
 impl Driver {
+    /// For a call that multiplexes RTCP, in real time and until somebody ends it; the rest is set where it is needed.
+    pub fn new(call: Call, rtp: UdpSocket, audio: Box<dyn AudioIo>, clock: Clock) -> Self {
+        Self {
+            call,
+            rtp,
+            rtcp: None,
+            audio,
+            clock,
+            drift_ppm: 0.0,
+            time_limit: None,
+            digits: None,
+            tones: None,
+            #[cfg(feature = "ice")]
+            turn: Vec::new(),
+        }
+    }
+
     /// Runs the call until it ends. Mute and gains begin as `status` tells them.
     pub async fn run(self, mut commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished {
         #[cfg(feature = "ice")]

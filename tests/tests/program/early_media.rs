@@ -53,18 +53,7 @@ fn call(late: Duration, srtp: bool) -> serde_json::Value {
     runtime.spawn(async move {
         let rtp = tokio::net::UdpSocket::from_std(rtp).unwrap();
         let audio = Box::new(FileIo::null(8_000));
-        let driver = Driver {
-            call: peer,
-            rtp,
-            rtcp: None,
-            audio,
-            clock,
-            drift_ppm: 0.0,
-            time_limit: Some(LIMIT),
-            digits: None,
-            tones: None,
-            turn: Vec::new(),
-        };
+        let driver = Driver { time_limit: Some(LIMIT), ..Driver::new(peer, rtp, audio, clock) };
         driver.run(from_user, status).await;
     });
     sleep(late);
