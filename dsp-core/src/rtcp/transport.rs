@@ -377,6 +377,44 @@ mod tests {
         assert_eq!(arrivals.pending(), 1);
     }
 
+    #[test]
+    fn a_gap_longer_than_a_message_is_told_at_once() {
+        let mut arrivals = ArrivalLog::<256>::new();
+        let mut out = [0; MAX_MESSAGE_BYTES];
+        arrivals.arrive(at(0), Seq(0));
+        assert!(arrivals.write(&mut out).is_some());
+        arrivals.told();
+        arrivals.arrive(at(2_400), Seq(120));
+        let (mut counts, mut came) = (Vec::new(), Vec::new());
+        while let Some(message) = arrivals.write(&mut out) {
+            counts.push(message.packets());
+            came.extend(message.arrivals().filter(|(_, time)| time.is_some()).map(|(number, _)| number));
+            arrivals.told();
+        }
+        assert_eq!((counts, came), (Vec::from([96, 24]), Vec::from([Seq(120)])));
+    }
+
+    #[test]
+    fn a_few_bytes_about_very_many_packets_are_not_walked() {
+        // 65,535 lost packets in nine runs.
+        let mut compound = Vec::from([0x8f, 205, 0, 9, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0xff, 0xff, 0, 0, 0, 0]);
+        (0..9).for_each(|_| compound.extend([0x1f, 0xff]));
+        compound.extend([0; 2]);
+        let parsed =
+            crate::wire::rtcp::Compound::parse(&compound, crate::wire::rtcp::CompoundRule::ReducedSize).unwrap();
+        let mut departures = DepartureLog::<256>::new(Seq(0));
+        for packet in parsed.packets() {
+            let Ok(crate::wire::rtcp::Packet::Feedback(feedback)) = packet else { panic!("{packet:?}") };
+            let crate::wire::rtcp::FeedbackMessage::Transport(message) = feedback.message else {
+                panic!("{feedback:?}")
+            };
+            assert_eq!(message.packets(), 65_535);
+            departures.depart(at(0), 100);
+            departures.feedback(at(0), &message, |_| panic!("told of"));
+        }
+        assert_eq!((departures.stats().unknown, departures.stats().lost), (65_535, 0));
+    }
+
     /// Any message against any log: nothing panics, nothing is counted twice, and the longest message fits.
     #[test]
     fn random_arrivals_add_up() {

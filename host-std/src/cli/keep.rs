@@ -368,6 +368,20 @@ fn keep_pace(recorder: &Recorder, rate_hz: u32, at: Duration) {
 mod tests {
     use super::*;
 
+    /// As a conference's, before a caller comes and after he has gone.
+    #[test]
+    fn a_recorder_that_was_given_nothing_is_not_waited_for() {
+        let path = std::env::temp_dir().join(format!("media-core-{}-pace.wav", std::process::id()));
+        let (recorder, mut tracks) = Recorder::start(RecorderConfig::new(&path)).unwrap();
+        let rate_hz = RecorderConfig::new(&path).sample_rate_hz;
+        keep_pace(&recorder, rate_hz, Duration::from_secs(10));
+        tracks[0].write(0, &[1; 480]);
+        keep_pace(&recorder, rate_hz, Duration::from_secs(20));
+        assert_eq!(recorder.status().given, 480);
+        drop((tracks, recorder));
+        std::fs::remove_file(path).unwrap();
+    }
+
     #[test]
     fn the_smallest_limits_count() {
         let rotation = |limits: &[&str]| {

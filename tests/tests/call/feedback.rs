@@ -268,6 +268,44 @@ fn names_of_streams_lead_until_they_are_known() {
     }
 }
 
+/// Another stream's reports carry on what the first one's did.
+#[test]
+fn feedback_goes_on_when_the_first_stream_of_a_bundle_is_closed() {
+    let mut calls = [0, 1].map(|side| {
+        let mut call = Call::new(CallConfig { srtp: SrtpPolicy::Off, ..config(side) }).unwrap();
+        call.add_stream(&[CodecFormat::pcma()]).unwrap();
+        call
+    });
+    let from = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let agree = |calls: &mut [Call; 2], now| {
+        let offer = calls[0].offer().unwrap();
+        let answer = calls[1].answer(now, &offer).unwrap();
+        calls[0].accept(now, &answer).unwrap();
+    };
+    let run = |calls: &mut [Call; 2], ticks: std::ops::Range<u64>| {
+        let mut buffer = [0; 1_500];
+        for now in ticks.map(|tick| at(10 * tick)) {
+            for side in 0..2 {
+                for stream in 0..2 {
+                    calls[side].play_stream(now, stream, &mut [0; 80]);
+                    calls[side].capture_stream(now, stream, &[1_000; 80]);
+                }
+                while let Some(sent) = calls[side].transmit(now, &mut buffer) {
+                    calls[1 - side].receive(now, sent.channel, from[side], &mut buffer[..sent.len]);
+                }
+            }
+        }
+        calls[0].stats().feedback.unwrap().arrived
+    };
+    agree(&mut calls, at(0));
+    let before = run(&mut calls, 0..500);
+    assert!(before > 400, "{before}");
+    calls[0].set_open(0, false).unwrap();
+    agree(&mut calls, at(5_000));
+    let after = run(&mut calls, 500..1_500);
+    assert!(after > before + 400, "{before}, then {after}");
+}
+
 /// Whatever a packet carries, it stays within the MTU.
 #[test]
 fn headers_count_towards_the_mtu() {

@@ -164,7 +164,8 @@ impl Call {
     }
 
     /// The first source that is heard in the stream with this number, and how loud its last packet was and whether somebody spoke
-    /// in it, if it says so (RFC 6464).
+    /// in it, if it says so (RFC 6464): `None` too where levels were agreed on that don't say who speaks (`vad=off`), whose
+    /// loudness is in [`SourceStats::level`].
     pub fn source_level(&self, stream: usize) -> Option<(Ssrc, Option<AudioLevel>)> {
         self.streams.get(stream)?.as_ref()?.source_level()
     }
