@@ -190,6 +190,33 @@ fn a_late_echo_is_muted_before_its_delay_is_sure() {
     fs::remove_dir_all(folder).unwrap();
 }
 
+/// The far end says little and is silent while its delay isn't known yet, and the near end answers.
+#[test]
+fn an_answer_is_heard_though_the_delay_was_not_found() {
+    let folder = folder("process-answer");
+    let (woman, rate, _) = sound(asset("woman.wav"));
+    let (man, _, _) = sound(asset("man.wav"));
+    let ms = rate as usize / 1_000;
+    let man = &man[2_900 * ms..4_000 * ms];
+    for said_ms in [750, 950, 1_050] {
+        let (begins, len) = ((said_ms + 600) * ms, (said_ms + 1_700) * ms);
+        let mut far = woman[..said_ms * ms].to_vec();
+        far.resize(len, 0);
+        let mut heard = echo(&far, rate);
+        heard.splice(0..0, std::iter::repeat_n(0, 330 * ms));
+        heard.truncate(len);
+        heard[begins..].iter_mut().zip(man).for_each(|(echo, near)| *echo = echo.saturating_add(*near));
+        fs::write(folder.join("far.wav"), to_wav(&far, rate, 1)).unwrap();
+        fs::write(folder.join("mic.wav"), to_wav(&heard, rate, 1)).unwrap();
+        run(&folder, &["--aec", "--far", "far.wav", "mic.wav", "out.wav"]).success();
+        let (out, _, _) = sound(folder.join("out.wav"));
+        let energy = |pcm: &[i16]| pcm.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() + 1.0;
+        let loss = 10.0 * (energy(&heard[begins + 200 * ms..]) / energy(&out[begins + 200 * ms..])).log10();
+        assert!(loss < 2.0, "after {said_ms} ms: {loss} dB of the answer are gone");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
 #[test]
 fn the_high_pass_takes_rumble_and_leaves_the_voice() {
     let folder = folder("process-hpf");
