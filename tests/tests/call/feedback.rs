@@ -268,6 +268,33 @@ fn names_of_streams_lead_until_they_are_known() {
     }
 }
 
+/// A level that doesn't say who speaks says nothing of that to a room, and its loudness all the same (RFC 6464, 4).
+#[test]
+fn a_level_without_a_word_on_speech_is_none_for_a_room() {
+    for vad in ["on", "off"] {
+        let mut calls = [0, 1].map(|side| {
+            let extensions = ExtensionOptions { offer: OfferExtensions::Always, ..ExtensionOptions::default() };
+            Call::new(CallConfig { srtp: SrtpPolicy::Off, extensions, ..config(side) }).unwrap()
+        });
+        let said = format!("ssrc-audio-level vad={vad}");
+        let offer = calls[0].offer().unwrap().replace("ssrc-audio-level", &said);
+        assert!(offer.contains(&said), "{offer}");
+        let answer = calls[1].answer(at(0), &offer).unwrap();
+        calls[0].accept(at(0), &answer).unwrap();
+        let from = SocketAddr::from(([127, 0, 0, 1], 4_000));
+        let mut buffer = [0; 1_500];
+        for now in (0..50).map(|tick| at(10 * tick)) {
+            calls[0].capture(now, &[9_000; 80]);
+            while let Some(sent) = calls[0].transmit(now, &mut buffer) {
+                calls[1].receive(now, sent.channel, from, &mut buffer[..sent.len]);
+            }
+        }
+        let (_, level) = calls[1].source_level(0).unwrap();
+        assert_eq!(level.is_some(), vad == "on");
+        assert!(calls[1].sources().next().unwrap().level.is_some_and(|level| level.level_dbov > -20));
+    }
+}
+
 /// Another stream's reports carry on what the first one's did.
 #[test]
 fn feedback_goes_on_when_the_first_stream_of_a_bundle_is_closed() {

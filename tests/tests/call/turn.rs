@@ -91,6 +91,20 @@ fn a_side_that_hides_is_reached_by_its_relayed_address_alone() {
     }
 }
 
+/// Checks that are still under way when it hangs up don't take another way.
+#[test]
+fn a_side_that_hides_hides_to_the_end() {
+    for ms in [20, 60, 100, 200] {
+        let mut net = net([true; 2], [true; 2]);
+        net.gather();
+        net.agree(0);
+        net.run(ms);
+        net.calls.iter_mut().for_each(|call| call.hang_up());
+        net.run(1_500);
+        assert!(net.seen.iter().all(|seen| seen.to == at(TURN)), "a direct way was taken after {ms} ms");
+    }
+}
+
 /// Where the way to the server is long each question is repeated, and each copy answered.
 #[test]
 fn two_answers_to_one_question_are_one() {
