@@ -30,6 +30,7 @@ mod summary;
 mod talk;
 mod tone;
 mod waiting;
+mod wire;
 
 use std::any::TypeId;
 use std::collections::BTreeSet;

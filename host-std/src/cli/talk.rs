@@ -2,12 +2,14 @@
 
 use std::error::Error;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
 
 use clap::Args as ClapArgs;
 use dsp_core::time::{Duration, NtpTime};
 use host_std::opus::{self, OpusEncoderConfig};
+use host_std::record::wire::WireRecorder;
 use host_std::sdp::{self, ExtensionOptions, FeedbackOptions, OfferExtensions};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
 use host_std::session::{Call, CallConfig, CaptureConfig, Latching, Missed};
@@ -25,6 +27,7 @@ use super::security::{KeyingArgs, SrtpArgs};
 use super::settings::{self, Concealment, Jitter, OpusArgs, Repeated};
 use super::sound::SoundArgs;
 use super::waiting::Waiting;
+use super::wire::WireArgs;
 use super::{Outcome, digits, exchange, keyboard, number_in, print, summary, tell};
 
 const AFTER_HELP: &str = "\
@@ -108,6 +111,8 @@ struct TalkArgs {
     digits: DigitArgs,
     #[command(flatten)]
     keep: KeepArgs,
+    #[command(flatten)]
+    wire: WireArgs,
     #[command(flatten)]
     sound: SoundArgs,
     /// Microphone gain to begin with, in dB
@@ -262,6 +267,7 @@ fn talk(
     // The device stays as it is, whatever codecs come later: one of a card has its full band from the start.
     let rate_hz = if args.sound.has_card() { CARD_HZ } else { rate_hz };
     let audio = args.sound.open(rate_hz, call.channels().unwrap_or(1))?;
+    let rtcp_port = rtcp.local_addr()?.port();
     let mux = call.negotiated_transport().is_some_and(|agreed| agreed.rtcp_mux);
     let rtcp = if mux { None } else { Some(UdpSocket::from_std(rtcp)?) };
     summary::describe(&call);
@@ -269,6 +275,10 @@ fn talk(
     let channels = call.channels().unwrap_or(1);
     let announcements = args.keep.announcements(rate_hz, channels)?;
     let kept = args.keep.start(&mut call, clock.now(), rate_hz, channels)?;
+    let here = SocketAddr::new(if bound.is_unspecified() { advertised } else { bound }, rtp.local_addr()?.port());
+    let local = [here, SocketAddr::new(here.ip(), rtcp_port)];
+    let unix_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64);
+    let wire = args.wire.start(&mut call, local, unix_micros.saturating_sub(clock.now().as_micros()))?;
     let mut driver = Driver {
         rtcp,
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
@@ -351,17 +361,25 @@ fn talk(
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = call.stats();
     let keep::Finished { report: kept, failure: recorded } = kept.finish(args.json)?;
+    let wire = wire.map(WireRecorder::finish);
+    let recorded = recorded.or_else(|| args.wire.failure(wire.as_ref()?));
     if args.json {
         let mut json = summary::json(&stats, digits.rows(), tones.rows(), echo.as_ref(), &ended, rate_hz, seconds);
         if !kept.is_empty() {
             json["kept"] = serde_json::to_value(&kept)?;
         }
         json["turn"] = ice::relays_json(&call.relays());
+        if let Some(wire) = &wire {
+            json["wire"] = args.wire.json(wire);
+        }
         print(&format!("{}\n", serde_json::to_string_pretty(&json)?))?;
     } else {
         print(&summary::text(&stats, digits.rows(), tones.rows(), echo.as_ref(), &ended, rate_hz, seconds))?;
         for relay in call.relays() {
             print(&format!("  turn        {}\n", ice::relay_text(&relay)))?;
+        }
+        if let Some(wire) = &wire {
+            print(&args.wire.text(wire))?;
         }
     }
     // Some may always be lost; most of them are no call.

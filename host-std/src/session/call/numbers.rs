@@ -1,6 +1,6 @@
 //! What a call tells of itself; nothing here allocates.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use dsp_core::guard::srtp::KeyAge;
 use dsp_core::quality::VoipMetricsInput;
@@ -15,7 +15,7 @@ use crate::sdp::{NegotiatedStream, NegotiatedTransport, Refused};
 use crate::session::metering::Meters;
 use crate::session::outcome::{CallStats, Ending, Protection};
 use crate::session::stream::{Counted, Remote, SourceStats, Stream};
-use crate::session::transport::Account;
+use crate::session::transport::{Account, Transport};
 
 impl Call {
     /// Addresses and keys that were agreed on; `None` before that.
@@ -32,6 +32,12 @@ impl Call {
     /// How the packets are protected now; `None` before the call is agreed on.
     pub fn protection(&self) -> Option<Protection> {
         self.transport.as_ref().map(|transport| transport.protection())
+    }
+
+    /// Where RTP goes now, by latching or the checks of ICE perhaps elsewhere than the other side's description says; `None`
+    /// before the call is agreed on.
+    pub fn rtp_destination(&self) -> Option<SocketAddr> {
+        self.transport.as_ref().map(Transport::rtp_destination)
     }
 
     /// The further streams that the last offer and answer could not come to, and why.

@@ -450,7 +450,7 @@ impl IcePath {
                 return Some((len, to));
             }
             // It goes when its permission is there.
-            if let Some(wrapped) = relays.wrap_check(now, own, to, buffer, len) {
+            if let Some(wrapped) = relays.encapsulate_check(now, own, to, buffer, len) {
                 return Some(wrapped);
             }
         }

@@ -5,6 +5,8 @@
 //! of its own, since each is a source of its own.
 
 mod by_sources;
+#[cfg(feature = "ice")]
+mod checks;
 #[cfg(feature = "dtls")]
 mod dtls;
 mod feedback;
@@ -13,6 +15,7 @@ mod gather;
 mod guard;
 #[cfg(feature = "ice")]
 mod ice;
+mod keying;
 mod latch;
 mod path;
 #[cfg(feature = "ice")]
@@ -45,7 +48,7 @@ pub(super) use rtp_path::Gathered;
 use rtp_path::RtpPath;
 
 use super::config::Settings;
-use super::outcome::{Channel, HandshakeFailure, Incoming, Protection, Transmit};
+use super::outcome::{Channel, Incoming, Transmit};
 use super::own::BoxedGuard;
 use crate::sdp::{self, NegotiatedFeedback, NegotiatedTransport};
 
@@ -99,6 +102,9 @@ pub(super) struct Transport {
     here: Here,
     agreed: NegotiatedTransport,
     conflicts: [Option<(SocketAddr, Instant)>; CONFLICTS],
+    /// The keys that a handshake came to, as long as they hold.
+    #[cfg(feature = "dtls")]
+    exported: Option<Box<sdp::SrtpKeys>>,
 }
 
 /// Our own addresses, as descriptions have them and as the sockets are bound.
@@ -124,6 +130,8 @@ impl Transport {
             guard: Guard::new(settings.guard.as_ref(), agreed.srtp.as_ref(), agreed.dtls.is_some(), settings.sources),
             #[cfg(feature = "dtls")]
             dtls: dtls::Association::agreed(now, &agreed, settings),
+            #[cfg(feature = "dtls")]
+            exported: None,
             rtp: RtpPath::new(now, &agreed, &mut gathered, |named| plain(settings, Channel::Rtp, named)),
             rtcp: plain(settings, Channel::Rtcp, agreed.remote_rtcp),
             reports: Vec::new(),
@@ -165,6 +173,10 @@ impl Transport {
             self.guard.wait();
         } else {
             self.guard.renew(agreed.srtp.as_ref(), moved)?;
+            #[cfg(feature = "dtls")]
+            {
+                self.exported = None;
+            }
         }
         #[cfg(feature = "dtls")]
         if agreed.dtls.as_ref().is_none_or(|agreed| !self.dtls.as_ref().is_some_and(|dtls| dtls.is(agreed))) {
@@ -254,44 +266,6 @@ impl Transport {
         }
     }
 
-    /// A datagram of the handshake that the keys come from. Whether it was taken.
-    #[cfg(feature = "dtls")]
-    fn shake_hands(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
-        let Some(dtls) = &mut self.dtls else { return false };
-        // What came through the checks of ICE is the other side's, whichever of its addresses it is.
-        #[cfg(feature = "ice")]
-        let named = if self.rtp.ice().is_some() { from } else { self.rtp.remote() };
-        #[cfg(not(feature = "ice"))]
-        let named = self.rtp.remote();
-        let taken = dtls.receive(now, from, named, datagram);
-        if let Some(keys) = dtls.take_keys() {
-            // Whoever has the key of the certificate is the other side, wherever it is.
-            if self.guard.key(&keys).is_ok() {
-                self.rtp.hear(now, from, Claim::Authentic);
-                self.alive = now;
-            } else {
-                dtls.refuse_keys();
-            }
-        }
-        if dtls.is_closed() {
-            self.goodbye = self.goodbye.or(Some(now));
-        }
-        taken
-    }
-
-    /// Why the call can't have keys.
-    pub(super) fn handshake_failure(&self) -> Option<HandshakeFailure> {
-        #[cfg(feature = "dtls")]
-        return self.dtls.as_ref().and_then(|dtls| dtls.failure());
-        #[cfg(not(feature = "dtls"))]
-        None
-    }
-
-    /// How datagrams are protected now.
-    pub(super) fn protection(&self) -> Protection {
-        self.guard.protection()
-    }
-
     /// What tells the other side that the call is over, besides goodbyes.
     pub(super) fn close(&mut self) {
         #[cfg(feature = "dtls")]
@@ -302,6 +276,11 @@ impl Transport {
         if let Some(gatherer) = self.gatherer() {
             gatherer.relays_mut().leave();
         }
+    }
+
+    /// Where RTP goes now.
+    pub(super) fn rtp_destination(&self) -> SocketAddr {
+        self.rtp.remote()
     }
 
     /// Whether a packet that was agreed on is believed. It may move the path.
@@ -588,44 +567,5 @@ fn plain(settings: &Settings, channel: Channel, named: SocketAddr) -> Box<dyn Pa
     match &settings.path {
         Some(own) => own.make(channel, named),
         None => Box::new(Latch::new(settings.latching, named)),
-    }
-}
-
-/// What ICE alone knows; nothing of a path without it.
-#[cfg(feature = "ice")]
-impl Transport {
-    /// One more address of the other side; whether it is new.
-    pub(super) fn add_candidate(&mut self, now: Instant, candidate: &sdp::IceCandidate) -> bool {
-        self.rtp.ice_mut().is_some_and(|ice| ice.trickled(now, candidate))
-    }
-
-    /// What looks for our candidates.
-    pub(super) fn gatherer(&mut self) -> Option<&mut Gatherer> {
-        self.rtp.ice_mut().map(ice::IcePath::gatherer)
-    }
-
-    /// Our relayed addresses.
-    pub(super) fn relays(&self) -> Option<&relays::Relays> {
-        Some(self.rtp.ice()?.relays())
-    }
-
-    /// What a datagram is to our relayed addresses, before anything else is asked of it.
-    pub(super) fn unwrap(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Passed {
-        self.rtp.ice_mut().map_or(Passed::Not, |ice| ice.unwrap(now, from, datagram))
-    }
-
-    /// The other side's address in use, if we say which it is.
-    pub(super) fn selected_by_us(&self) -> Option<SocketAddr> {
-        self.rtp.ice()?.selected_by_us()
-    }
-
-    /// Why the call should end.
-    pub(super) fn ice_ending(&self, now: Instant) -> Option<super::outcome::Ending> {
-        self.rtp.ice()?.ending(now)
-    }
-
-    /// How the checks go.
-    pub(super) fn ice_stats(&self) -> Option<super::outcome::IceStats> {
-        Some(self.rtp.ice()?.stats())
     }
 }
