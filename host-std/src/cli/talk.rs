@@ -250,6 +250,9 @@ fn talk(
     let mut call = Call::new(args.digits.config(config))?;
     // Without a microphone or a file there is no call: say so before the other side hears of it.
     drop(args.sound.open(args.rate, 1)?);
+    let here = if bound.is_unspecified() { advertised } else { bound };
+    let local = [rtp.local_addr()?.port(), rtcp.local_addr()?.port()].map(|port| SocketAddr::new(here, port));
+    let wire = args.wire.start(&mut call, local, unix_micros().saturating_sub(clock.now().as_micros()))?;
     if let Err(error) = args.ice.gather(&mut call, &clock, &rtp, &mut turn) {
         IceArgs::leave(&mut call, &clock, &rtp, &mut turn);
         return Err(error);
@@ -267,7 +270,6 @@ fn talk(
     // The device stays as it is, whatever codecs come later: one of a card has its full band from the start.
     let rate_hz = if args.sound.has_card() { CARD_HZ } else { rate_hz };
     let audio = args.sound.open(rate_hz, call.channels().unwrap_or(1))?;
-    let rtcp_port = rtcp.local_addr()?.port();
     let mux = call.negotiated_transport().is_some_and(|agreed| agreed.rtcp_mux);
     let rtcp = if mux { None } else { Some(UdpSocket::from_std(rtcp)?) };
     summary::describe(&call);
@@ -275,10 +277,6 @@ fn talk(
     let channels = call.channels().unwrap_or(1);
     let announcements = args.keep.announcements(rate_hz, channels)?;
     let kept = args.keep.start(&mut call, clock.now(), rate_hz, channels)?;
-    let here = SocketAddr::new(if bound.is_unspecified() { advertised } else { bound }, rtp.local_addr()?.port());
-    let local = [here, SocketAddr::new(here.ip(), rtcp_port)];
-    let unix_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64);
-    let wire = args.wire.start(&mut call, local, unix_micros.saturating_sub(clock.now().as_micros()))?;
     let mut driver = Driver {
         rtcp,
         time_limit: args.seconds.map(StdDuration::from_secs_f64),
@@ -458,9 +456,13 @@ impl FeedbackName {
     }
 }
 
+/// The wall clock.
+fn unix_micros() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64)
+}
+
 fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
     let span = |seconds: f64| Duration::from_millis((seconds * 1e3) as u64);
-    let unix_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64);
     let has_rate = |name: &CodecName| name.rates_hz().len() < 2 || name.rates_hz().contains(&args.rate);
     if let Some(name) = args.codec.iter().find(|name| !has_rate(name)) {
         let rates: Vec<_> = name.rates_hz().iter().map(u32::to_string).collect();
@@ -504,7 +506,7 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         },
         after_goodbye: Some(span(args.end_after_goodbye)),
         after_silence: args.end_after_silence.map(span),
-        wall_clock: NtpTime::from_unix_micros(unix_micros),
+        wall_clock: NtpTime::from_unix_micros(unix_micros()),
         ..CallConfig::new(port)?
     })
 }

@@ -24,7 +24,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use super::keys::{self, KeyLine};
 use super::pcap::PcapWriter;
 use crate::output::OutputFile;
-use crate::sdp::SrtpKeys;
+use crate::sdp::{MasterKey, SrtpKeys};
 use crate::session::{Call, Channel, Tap};
 
 /// How often the thread looks for datagrams.
@@ -82,8 +82,8 @@ struct Shared {
 struct WireTap {
     capture: Option<(Producer<u8>, Producer<Entry>)>,
     keys: Option<Producer<KeyLine>>,
-    /// Under what, and to where, packets were sent when the keys were last told.
-    known: Option<(SrtpKeys, SocketAddr)>,
+    /// Under what, and to where, RTP and RTCP were sent when the keys were last told.
+    known: [Option<(SrtpKeys, SocketAddr)>; 2],
     local: [SocketAddr; 2],
     shared: Arc<Shared>,
 }
@@ -117,22 +117,26 @@ impl Tap for WireTap {
 
     fn settled(&mut self, call: &Call) {
         let Some(producer) = &mut self.keys else { return };
-        let (Some(keys), Some(remote)) = (call.srtp_keys(), call.rtp_destination()) else { return };
-        if self.known.as_ref().is_some_and(|(known, to)| known == keys && *to == remote) {
-            return;
+        for (place, channel) in [Channel::Rtp, Channel::Rtcp].into_iter().enumerate() {
+            let (Some(keys), Some(remote)) = (call.srtp_keys(channel), call.destination(channel)) else { continue };
+            // RTP's hold for RTCP too, unless that has its own.
+            let same = place == 1 && call.srtp_keys(Channel::Rtp) == Some(keys);
+            if same || self.known[place].as_ref().is_some_and(|(known, to)| known == keys && *to == remote) {
+                continue;
+            }
+            let line = |from, to, key: &MasterKey| KeyLine {
+                suite: keys.suite.name().into(),
+                from,
+                to,
+                key_and_salt: key.as_bytes().to_vec(),
+                mki: key.terms().mki,
+            };
+            let local = self.local[place];
+            // What finds no room is refused by the file's bound too.
+            let _ = producer.push(line(local, remote, &keys.outgoing));
+            let _ = producer.push(line(remote, local, &keys.incoming));
+            self.known[place] = Some((keys.clone(), remote));
         }
-        let line = |from, to, key: &dsp_core::guard::srtp::MasterKey| KeyLine {
-            suite: keys.suite.name().into(),
-            from,
-            to,
-            key_and_salt: key.as_bytes().to_vec(),
-            mki: key.terms().mki,
-        };
-        let local = self.local[0];
-        // What finds no room is refused by the file's bound too.
-        let _ = producer.push(line(local, remote, &keys.outgoing));
-        let _ = producer.push(line(remote, local, &keys.incoming));
-        self.known = Some((keys.clone(), remote));
     }
 }
 
@@ -215,7 +219,8 @@ pub struct WireRecorder {
 pub fn record_wire(call: &mut Call, config: &WireConfig) -> io::Result<WireRecorder> {
     let shared = Arc::new(Shared::default());
     let mut files = Files { capture: None, keys: None, status: WireStatus::default() };
-    let mut tap = WireTap { capture: None, keys: None, known: None, local: config.local, shared: shared.clone() };
+    let mut tap =
+        WireTap { capture: None, keys: None, known: [None, None], local: config.local, shared: shared.clone() };
     if let Some(path) = &config.capture {
         let writer = PcapWriter::create(path, config.unix_micros_at_zero)?;
         let (bytes, entries) = (RingBuffer::new(BYTES), RingBuffer::new(DATAGRAMS));

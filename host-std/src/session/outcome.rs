@@ -458,6 +458,8 @@ pub struct CallStats {
     pub remote_voip: Option<VoipMetrics>,
     /// How packets are protected now; `None` before the call is agreed on.
     pub protection: Option<Protection>,
+    /// Why the last DTLS handshake came to nothing, while there are no keys yet: another one may, until the call ends.
+    pub handshake: Option<HandshakeFailure>,
     /// Whether the first stream was agreed on to send and to receive when these numbers were taken.
     pub directions: Directions,
     /// The first stream's sound in levels and faults; `None` without [`CallConfig::metering`](super::CallConfig::metering).

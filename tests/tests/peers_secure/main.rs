@@ -8,6 +8,8 @@
 mod aiortc;
 #[cfg(unix)]
 mod bridged;
+#[cfg(unix)]
+mod openssl;
 mod ours;
 #[cfg(unix)]
 mod phones;

@@ -13,7 +13,7 @@ use super::Call;
 use crate::registry::CodecFormat;
 use crate::sdp::{NegotiatedStream, NegotiatedTransport, Refused};
 use crate::session::metering::Meters;
-use crate::session::outcome::{CallStats, Ending, Protection};
+use crate::session::outcome::{CallStats, Channel, Ending, Protection};
 use crate::session::stream::{Counted, Remote, SourceStats, Stream};
 use crate::session::transport::{Account, Transport};
 
@@ -34,10 +34,10 @@ impl Call {
         self.transport.as_ref().map(|transport| transport.protection())
     }
 
-    /// Where RTP goes now, by latching or the checks of ICE perhaps elsewhere than the other side's description says; `None`
-    /// before the call is agreed on.
-    pub fn rtp_destination(&self) -> Option<SocketAddr> {
-        self.transport.as_ref().map(Transport::rtp_destination)
+    /// Where RTP, or RTCP, goes now, by latching or the checks of ICE perhaps elsewhere than the other side's description says;
+    /// `None` before the call is agreed on.
+    pub fn destination(&self, channel: Channel) -> Option<SocketAddr> {
+        self.transport.as_ref().map(|transport| transport.destination(channel))
     }
 
     /// The further streams that the last offer and answer could not come to, and why.
@@ -126,6 +126,7 @@ impl Call {
             round_trip: remote.round_trip,
             remote_voip: remote.voip,
             protection: self.protection(),
+            handshake: self.transport.as_ref().and_then(Transport::handshake_trouble),
             remote_fraction_lost: remote.fraction_lost,
             remote_jitter_ms: remote.jitter_ms,
             bursts: total.bursts,

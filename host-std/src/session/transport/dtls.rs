@@ -167,6 +167,11 @@ impl Association {
         }
     }
 
+    /// Why the last handshake came to nothing, while there are no keys yet.
+    pub(super) fn trouble(&self) -> Option<HandshakeFailure> {
+        if self.is_open() { self.was_broken } else { self.failure() }
+    }
+
     /// Whether the other side has ended it, after there were keys.
     pub(super) fn is_closed(&self) -> bool {
         self.state == State::Closed

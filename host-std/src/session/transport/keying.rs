@@ -3,6 +3,7 @@
 #[cfg(feature = "dtls")]
 use std::net::SocketAddr;
 
+use dsp_core::guard::PacketGuard;
 #[cfg(feature = "dtls")]
 use dsp_core::time::Instant;
 
@@ -10,7 +11,7 @@ use dsp_core::time::Instant;
 use super::Claim;
 use super::Transport;
 use crate::sdp;
-use crate::session::outcome::{HandshakeFailure, Protection};
+use crate::session::outcome::{Channel, HandshakeFailure, Protection};
 
 impl Transport {
     /// A datagram of the handshake that the keys come from. Whether it was taken.
@@ -47,8 +48,51 @@ impl Transport {
         None
     }
 
+    /// Why the last handshake came to nothing, while there are no keys yet.
+    pub(in crate::session) fn handshake_trouble(&self) -> Option<HandshakeFailure> {
+        #[cfg(feature = "dtls")]
+        return self.dtls.as_ref().and_then(|dtls| dtls.trouble());
+        #[cfg(not(feature = "dtls"))]
+        None
+    }
+
+    /// The same of the handshake for RTCP alone.
+    #[cfg(feature = "dtls")]
+    pub(super) fn shake_hands_for_rtcp(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
+        let Some(keys) = &mut self.rtcp_keys else { return false };
+        let (taken, keyed) = keys.receive(now, from, self.rtcp.remote(), datagram);
+        if keyed {
+            self.rtcp.hear(now, from, Claim::Authentic);
+        }
+        taken
+    }
+
+    /// What protects RTCP.
+    pub(super) fn rtcp_guard(&mut self) -> &mut dyn PacketGuard {
+        #[cfg(feature = "dtls")]
+        if let Some(keys) = &mut self.rtcp_keys {
+            return keys.guard();
+        }
+        self.guard.get()
+    }
+
+    /// Whether reports may leave: there are keys for them, if any of their own are needed.
+    pub(super) fn may_report(&self) -> bool {
+        #[cfg(feature = "dtls")]
+        if let Some(keys) = &self.rtcp_keys {
+            return keys.is_open();
+        }
+        true
+    }
+
     /// The keys under which datagrams are protected now.
-    pub(in crate::session) fn srtp_keys(&self) -> Option<&sdp::SrtpKeys> {
+    pub(in crate::session) fn srtp_keys(&self, channel: Channel) -> Option<&sdp::SrtpKeys> {
+        #[cfg(feature = "dtls")]
+        if let Some(keys) = self.rtcp_keys.as_ref().filter(|_| channel == Channel::Rtcp) {
+            return keys.exported();
+        }
+        #[cfg(not(feature = "dtls"))]
+        let _ = channel;
         if !matches!(self.guard.protection(), Protection::Srtp(_)) {
             return None;
         }

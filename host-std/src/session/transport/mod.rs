@@ -21,6 +21,8 @@ mod path;
 #[cfg(feature = "ice")]
 mod relays;
 mod reports;
+#[cfg(feature = "dtls")]
+mod rtcp_keys;
 mod rtp_path;
 
 use std::net::{IpAddr, SocketAddr};
@@ -105,6 +107,9 @@ pub(super) struct Transport {
     /// The keys that a handshake came to, as long as they hold.
     #[cfg(feature = "dtls")]
     exported: Option<Box<sdp::SrtpKeys>>,
+    /// Those of RTCP where it has a port of its own and keys come from handshakes.
+    #[cfg(feature = "dtls")]
+    rtcp_keys: Option<Box<rtcp_keys::RtcpKeys>>,
 }
 
 /// Our own addresses, as descriptions have them and as the sockets are bound.
@@ -132,6 +137,8 @@ impl Transport {
             dtls: dtls::Association::agreed(now, &agreed, settings),
             #[cfg(feature = "dtls")]
             exported: None,
+            #[cfg(feature = "dtls")]
+            rtcp_keys: rtcp_keys::RtcpKeys::agreed(now, &agreed, settings),
             rtp: RtpPath::new(now, &agreed, &mut gathered, |named| plain(settings, Channel::Rtp, named)),
             rtcp: plain(settings, Channel::Rtcp, agreed.remote_rtcp),
             reports: Vec::new(),
@@ -181,6 +188,11 @@ impl Transport {
         #[cfg(feature = "dtls")]
         if agreed.dtls.as_ref().is_none_or(|agreed| !self.dtls.as_ref().is_some_and(|dtls| dtls.is(agreed))) {
             self.dtls = dtls::Association::agreed(now, &agreed, settings);
+        }
+        #[cfg(feature = "dtls")]
+        match &mut self.rtcp_keys {
+            Some(keys) if agreed.dtls.is_some() && !agreed.rtcp_mux => keys.renew(now, &agreed, settings),
+            keys => *keys = rtcp_keys::RtcpKeys::agreed(now, &agreed, settings),
         }
         self.rtp.renew(now, &agreed, &mut gathered, |named| plain(settings, Channel::Rtp, named));
         self.rtcp.renegotiated(now, agreed.remote_rtcp);
@@ -240,12 +252,22 @@ impl Transport {
         }
         let unprotected = match (kind, channel) {
             (DatagramKind::Rtp, Channel::Rtp) => self.guard.get().unprotect_rtp(datagram),
+            #[cfg(feature = "dtls")]
+            (DatagramKind::Rtcp, Channel::Rtcp) if self.rtcp_keys.is_some() => {
+                self.rtcp_guard().unprotect_rtcp(datagram)
+            }
             (DatagramKind::Rtcp, Channel::Rtcp) => self.guard.get().unprotect_rtcp(datagram),
             (DatagramKind::Rtcp, Channel::Rtp) if self.agreed.rtcp_mux => self.guard.get().unprotect_rtcp(datagram),
             (DatagramKind::Rtp | DatagramKind::Rtcp, _) => return Arrived::Other(Incoming::Ignored, datagram),
             #[cfg(feature = "dtls")]
             (DatagramKind::Dtls, Channel::Rtp) if self.dtls.is_some() => {
                 let taken = self.shake_hands(now, from, datagram);
+                let incoming = if taken { Incoming::Handshake } else { Incoming::Foreign };
+                return Arrived::Other(incoming, datagram);
+            }
+            #[cfg(feature = "dtls")]
+            (DatagramKind::Dtls, Channel::Rtcp) if self.rtcp_keys.is_some() => {
+                let taken = self.shake_hands_for_rtcp(now, from, datagram);
                 let incoming = if taken { Incoming::Handshake } else { Incoming::Foreign };
                 return Arrived::Other(incoming, datagram);
             }
@@ -272,15 +294,19 @@ impl Transport {
         if let Some(dtls) = &mut self.dtls {
             dtls.close();
         }
+        #[cfg(feature = "dtls")]
+        if let Some(keys) = &mut self.rtcp_keys {
+            keys.close();
+        }
         #[cfg(feature = "ice")]
         if let Some(gatherer) = self.gatherer() {
             gatherer.relays_mut().leave();
         }
     }
 
-    /// Where RTP goes now.
-    pub(super) fn rtp_destination(&self) -> SocketAddr {
-        self.rtp.remote()
+    /// Where RTP or RTCP goes now.
+    pub(super) fn destination(&self, channel: Channel) -> SocketAddr {
+        if channel == Channel::Rtp || self.agreed.rtcp_mux { self.rtp.remote() } else { self.rtcp.remote() }
     }
 
     /// Whether a packet that was agreed on is believed. It may move the path.
@@ -435,7 +461,7 @@ impl Transport {
             due.is_some_and(|due| due <= now) && self.tells() == Some(index)
         };
         let due = self.told(index).is_some_and(|report| report.next_deadline() <= now) || feedback_is_due();
-        due && self.may_send(now)
+        due && self.may_send(now) && self.may_report()
     }
 
     /// When to ask for what leaves again.
@@ -444,12 +470,14 @@ impl Transport {
             self.feedback.as_ref().and_then(|feedback| feedback.deadline()).filter(|_| self.tells().is_some());
         let reports = self.reports.iter().flatten().map(Report::next_deadline).chain(feedback);
         // Whatever the time: sending that is over does not begin again by itself.
-        let reports = reports.filter(|_| self.may_send(Instant::ZERO));
+        let reports = reports.filter(|_| self.may_send(Instant::ZERO) && self.may_report());
         let paths = [self.rtp.next_deadline(), self.rtcp.next_deadline()].into_iter().flatten();
         #[cfg(feature = "dtls")]
         let shakes = self.agreed.has_remote() && self.rtp.may_send(Instant::ZERO);
         #[cfg(feature = "dtls")]
-        let paths = paths.chain(self.dtls.as_ref().filter(|_| shakes).and_then(|dtls| dtls.next_deadline()));
+        let paths = paths
+            .chain(self.dtls.as_ref().filter(|_| shakes).and_then(|dtls| dtls.next_deadline()))
+            .chain(self.rtcp_keys.as_ref().filter(|_| shakes).and_then(|keys| keys.next_deadline()));
         reports.chain(paths).min()
     }
 
@@ -515,7 +543,7 @@ impl Transport {
         let protected = match written {
             Ok(None) => return None,
             Ok(Some(_)) if !self.agreed.has_remote() => return None,
-            Ok(Some(len)) => self.guard.get().protect_rtcp(buffer, len).ok(),
+            Ok(Some(len)) => self.rtcp_guard().protect_rtcp(buffer, len).ok(),
             Err(_) => None,
         };
         let Some(len) = protected else { return Some(Err(())) };
@@ -536,6 +564,13 @@ impl Transport {
         {
             return Some(self.addressed(len, to, Channel::Rtp));
         }
+        #[cfg(feature = "dtls")]
+        if self.agreed.has_remote()
+            && let Some(keys) = &mut self.rtcp_keys
+            && let Some((len, to)) = keys.transmit(now, self.rtcp.remote(), buffer)
+        {
+            return Some(self.addressed(len, to, Channel::Rtcp));
+        }
         if let Some((len, to)) = self.rtp.transmit(now, buffer) {
             return Some(self.addressed(len, to, Channel::Rtp));
         }
@@ -551,7 +586,8 @@ impl Transport {
     /// Bytes on the heap.
     pub(super) fn memory_bytes(&self) -> usize {
         #[cfg(feature = "dtls")]
-        let handshake = self.dtls.as_ref().map_or(0, |dtls| dtls.heap_bytes());
+        let handshake = self.dtls.as_ref().map_or(0, |dtls| dtls.heap_bytes())
+            + self.rtcp_keys.as_ref().map_or(0, |keys| keys.heap_bytes());
         #[cfg(not(feature = "dtls"))]
         let handshake = 0;
         let feedback = self.feedback.as_ref().map_or(0, |feedback| feedback.memory_bytes());

@@ -509,3 +509,6 @@ impl ClientHello {
         !self.offers_13 && self.suite.is_some() && self.group.is_some() && self.extended_master_secret
     }
 }
+
+#[cfg(test)]
+mod tests;
