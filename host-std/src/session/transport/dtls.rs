@@ -335,6 +335,10 @@ impl Association {
             return self.fail(self.was_broken.unwrap_or(HandshakeFailure::Timeout));
         }
         let stalled = self.is_open() && self.agreed.active && now.since(self.began) >= STALLED;
+        if stalled {
+            // A server that says nothing may not have understood what it was asked.
+            self.refused = !self.refused;
+        }
         if stalled || self.broken.is_some_and(|since| now.since(since) >= PAUSE) {
             return self.begin(now, None);
         }

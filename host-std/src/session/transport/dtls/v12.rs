@@ -240,7 +240,10 @@ impl Handshake {
         match record.kind {
             HANDSHAKE => {
                 let repeats = self.reassembly.push(record.epoch, bytes);
-                while let Some(message) = self.reassembly.pop() {
+                // After the handshake nothing but repetitions is of any interest.
+                while self.wait != Wait::Nothing
+                    && let Some(message) = self.reassembly.pop()
+                {
                     self.read(now, message)?;
                 }
                 Ok(repeats)

@@ -121,11 +121,12 @@ impl Writer {
             let mut offset = 0;
             loop {
                 let left = body.len() - offset;
-                let room = mtu.saturating_sub(datagram.len() + growth + MESSAGE_HEADER);
-                if room < left.min(LEAST_FRAGMENT) && !datagram.is_empty() {
+                let headers = datagram.len() + growth + MESSAGE_HEADER;
+                if headers + left.min(LEAST_FRAGMENT) > mtu && !datagram.is_empty() {
                     all.push(std::mem::take(&mut datagram));
                     continue;
                 }
+                let room = mtu.saturating_sub(headers);
                 let len = left.min(room.max(LEAST_FRAGMENT));
                 // Kind, length and number of the message; then which part of it this is.
                 let mut fragment = header[..6].to_vec();
@@ -232,14 +233,17 @@ impl Reassembly {
 
     fn keep(&mut self, number: u16, fragment: Fragment<'_>) {
         let Fragment { kind, epoch, total, offset, bytes } = fragment;
-        let held: usize = self.partial.values().map(|partial| partial.body.len()).sum();
-        let known = self.partial.contains_key(&number);
-        if total > MAX_MESSAGE
-            || offset + bytes.len() > total
-            || number - self.next >= AHEAD
-            || (!known && held + total > MAX_AHEAD)
-        {
+        if total > MAX_MESSAGE || offset + bytes.len() > total || number - self.next >= AHEAD {
             return;
+        }
+        let is_same = |known: &Partial| (known.kind, known.epoch, known.body.len()) == (kind, epoch, total);
+        if !self.partial.get(&number).is_some_and(is_same) {
+            // Another message of that number is somebody else's. Which one isn't known; the other side says its own again.
+            self.partial.remove(&number);
+            let held: usize = self.partial.values().map(|partial| partial.body.len()).sum();
+            if held + total > MAX_AHEAD {
+                self.partial.clear();
+            }
         }
         let partial = self.partial.entry(number).or_insert_with(|| Partial {
             kind,
@@ -248,16 +252,18 @@ impl Reassembly {
             come: vec![false; total],
             missing: total,
         });
-        // Another message of that number is somebody else's.
-        if (partial.kind, partial.epoch, partial.body.len()) != (kind, epoch, total) {
-            return;
-        }
         for (at, byte) in (offset..).zip(bytes) {
             if !std::mem::replace(&mut partial.come[at], true) {
                 partial.body[at] = *byte;
                 partial.missing -= 1;
             }
         }
+    }
+
+    /// Bytes of what is not whole.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.partial.values().map(|partial| partial.body.len()).sum()
     }
 
     /// The next message, if it has come whole.

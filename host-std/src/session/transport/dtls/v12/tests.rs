@@ -371,3 +371,29 @@ fn nothing_that_comes_makes_a_hello_panic() {
         }
     }
 }
+
+#[test]
+fn fragments_of_nothing_cost_bounded_memory_and_no_message() {
+    let fragment = |kind: u8, total: usize, number: u16, offset: usize, len: usize| {
+        let mut bytes = records::message(kind, number, &vec![7; len]);
+        bytes[1..4].copy_from_slice(&records::u24(total));
+        bytes[6..9].copy_from_slice(&records::u24(offset));
+        bytes
+    };
+    let mut reassembly = Reassembly::default();
+    for round in 0..2_000usize {
+        let (kind, number) = ((round % 23) as u8, (round % 11) as u16);
+        reassembly.push(0, &fragment(kind, 9_000 + round, number, round % 300, 60));
+        assert!(reassembly.held() <= 32_768, "{}", reassembly.held());
+        assert!(reassembly.pop().is_none());
+    }
+    // The true ones, in pieces and the wrong way round.
+    for number in [1, 0] {
+        for offset in [100, 0, 50] {
+            reassembly.push(0, &fragment(m::CERTIFICATE, 150, number, offset, 50));
+        }
+    }
+    let popped = [reassembly.pop(), reassembly.pop()].map(|message| message.unwrap().body().to_vec());
+    assert_eq!(popped, [vec![7; 150], vec![7; 150]]);
+    assert!(reassembly.push(0, &fragment(m::CERTIFICATE, 150, 0, 0, 50)), "it came before");
+}
