@@ -12,7 +12,7 @@ use host_std::opus::{self, OpusEncoderConfig};
 use host_std::record::wire::WireRecorder;
 use host_std::sdp::{self, ExtensionOptions, FeedbackOptions, OfferExtensions};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{Call, CallConfig, CaptureConfig, Latching, Missed};
+use host_std::session::{Call, CallConfig, CaptureConfig, Channel, Latching, Missed};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
@@ -257,7 +257,7 @@ fn talk(
         IceArgs::leave(&mut call, &clock, &rtp, &mut turn);
         return Err(error);
     }
-    let waiting = Waiting::read(&[&rtp, &rtcp])?;
+    let waiting = Waiting::read([(Channel::Rtp, &rtp), (Channel::Rtcp, &rtcp)])?;
     let taken = match agree(&mut call, &clock) {
         Ok(taken) => taken,
         Err(error) => {
@@ -341,7 +341,11 @@ fn talk(
                 let _ = commands.send(Command::HangUp).await;
             })
         };
-        driver.call.count(Missed::Early, waiting.stop().await);
+        let (early, handshakes) = waiting.stop().await;
+        driver.call.count(Missed::Early, early);
+        for mut kept in handshakes {
+            driver.call.receive(clock.now(), kept.channel, kept.from, &mut kept.bytes);
+        }
         let finished = driver.run(from_user, status).await;
         negotiation.abort();
         pressing.abort();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use dsp_core::time::{Duration, Instant};
 use host_std::registry::CodecFormat;
-use host_std::session::{Call, CallConfig, Channel, Identity, Keying, Protection};
+use host_std::session::{Call, CallConfig, Certificate, Channel, Identity, Keying, Protection};
 
 /// What becomes of the next datagram.
 #[derive(Clone, Debug, bolero::TypeGenerator)]
@@ -90,5 +90,48 @@ fn shake(refused: bool, steps: &[Step]) {
 fn fuzz_dtls_handshake() {
     bolero::check!().with_type::<(bool, Vec<Step>)>().for_each(|(refused, steps)| {
         shake(*refused, &steps[..steps.len().min(12)]);
+    });
+}
+
+/// What a description says of the handshake: lines of `a=fingerprint`, `a=setup` and `a=tls-id` of any characters, and the true ones
+/// with some of theirs changed. Whatever is agreed on has whole fingerprints, and says who begins.
+#[test]
+fn fuzz_fingerprint_setup_and_tls_id_lines() {
+    let certificate = Certificate::generate().unwrap();
+    let digits = ["4A"; 32].join(":");
+    bolero::check!().with_type::<(Vec<u8>, Vec<u8>, Vec<u8>, u8)>().for_each(|(fingerprint, setup, tls_id, kind)| {
+        let any = |bytes: &[u8]| bytes.iter().take(200).map(|byte| char::from(byte % 95 + 32)).collect::<String>();
+        let line = |at: u8, truth: &str, bytes: &[u8]| {
+            if kind >> at & 1 == 0 {
+                return any(bytes);
+            }
+            let mut text = truth.as_bytes().to_vec();
+            for pair in bytes.chunks_exact(2).take(3) {
+                let at = usize::from(pair[0]) % text.len();
+                text[at] = pair[1] % 95 + 32;
+            }
+            String::from_utf8(text).unwrap()
+        };
+        let offer = format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 5000 UDP/TLS/RTP/SAVP 0\r\n\
+             a=rtcp-mux\r\na=fingerprint:{}\r\na=setup:{}\r\na=tls-id:{}\r\n",
+            line(0, &format!("sha-256 {digits}"), fingerprint),
+            line(1, "actpass", setup),
+            line(2, "0123456789abcdef0123456789abcdef", tls_id),
+        );
+        let (codecs, certificate) = (vec![CodecFormat::pcmu()], Some(certificate.clone()));
+        let config = CallConfig::with_identity(4_000, Identity::seeded(3));
+        let mut call = Call::new(CallConfig { codecs, keying: Keying::Dtls, certificate, ..config }).unwrap();
+        let Ok(answer) = call.answer(Instant::ZERO, &offer) else { return };
+        let agreed = call.negotiated_transport().unwrap().dtls.clone().unwrap();
+        assert!(!agreed.fingerprints.is_empty());
+        for known in &agreed.fingerprints {
+            let text = known.to_string();
+            let (name, digits) = text.split_once(' ').unwrap();
+            assert_eq!(digits.len(), known.value().len() * 3 - 1);
+            assert!(offer.to_lowercase().contains(&name.to_lowercase()) && offer.to_uppercase().contains(digits), "{text}");
+        }
+        let says = if agreed.active { "a=setup:active" } else { "a=setup:passive" };
+        assert!(answer.contains(says), "{answer}");
     });
 }
