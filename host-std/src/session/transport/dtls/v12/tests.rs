@@ -189,12 +189,8 @@ fn who_shows_no_certificate_or_signs_nothing_gets_no_keys() {
     assert_eq!(asked(&|_| Some(plain(m::CERTIFICATE, 1, &[0, 0, 3, 0, 0, 0]))), Some(Failure::Broken));
     assert_eq!(asked(&|_| Some(plain(m::CLIENT_KEY_EXCHANGE, 1, &[1, 4]))), Some(Failure::Broken));
     // Somebody else's certificate, without its private key.
-    let others = |pair: &mut Pair| {
-        pair.engines[0].certificate = Certificate::generate().unwrap().to_dimpl().certificate;
-        None
-    };
     let mut pair = Pair::new(MTU);
-    others(&mut pair);
+    pair.engines[0].certificate = Certificate::generate().unwrap().to_dimpl().certificate;
     pair.run(200, |_, _| true);
     assert_eq!((pair.sides[1].failure, pair.sides[1].keys.is_none()), (Some(Failure::Certificate), true));
 }
