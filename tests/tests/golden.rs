@@ -66,7 +66,7 @@ fn hashes_are_unchanged() {
         ("gain f32", 0xde8a_d3f7),
         ("mixer i16", 0x06bf_5bf3),
         ("mixer f32", 0x2d7e_afad),
-        ("conference", 0x30e3_2aaa),
+        ("conference", 0x1f20_70d8),
         ("high-pass i16", 0x23ba_9fa5),
         ("high-pass f32", 0x0865_0c73),
         ("goertzel i16", 0x923b_35f3),
