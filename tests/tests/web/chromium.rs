@@ -112,7 +112,10 @@ impl Chromium {
         page.ask("Page.setBypassCSP", json!({ "enabled": true }));
         page.ask("Page.enable", json!({}));
         page.ask("Page.navigate", json!({ "url": url }));
-        page.wait_for(&format!("location.href !== 'about:blank' && document.readyState === 'complete'"));
+        page.wait_for(&format!(
+            "location.href !== 'about:blank' === {} && document.readyState === 'complete'",
+            url != "about:blank"
+        ));
         page
     }
 
