@@ -43,7 +43,7 @@ fn received(status: &Status) -> Value {
         "sample_rate_hz": super::ends::RATE_HZ,
         "delay_ms": rounded(f64::from(receiver.playout_delay.mean_us()) / 1e3),
         "target_delay_ms": receiver.target_delay_ms,
-        "jitter_ms": rounded(f64::from(receiver.reception.jitter_ticks) * 1e3 / f64::from(receiver.clock_hz.max(1))),
+        "jitter_ms": rounded(f64::from(stats.receiver.reception.jitter_ticks) * 1e3 / f64::from(stats.receiver.clock_hz.max(1))),
         "round_trip_ms": stats.round_trip.map(|time| rounded(time.as_micros() as f64 / 1e3)),
         "mos_lq": stats.mos_lq.map(rounded),
         "mos_cq": stats.mos_cq.map(rounded),

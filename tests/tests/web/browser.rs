@@ -56,6 +56,7 @@ const HEARD: &str = r#"(() => {
 fn server(folder: &Path, options: &[&str]) -> (Running, String) {
     let mut command = Command::new(media_core());
     command.current_dir(folder).args(["web", "--listen", "127.0.0.1:0"]).args(options);
+    command.env("MEDIA_CORE_LOG", "warn,host_std=debug");
     let server = Running::start(&mut command, folder, "web");
     let begin = Instant::now();
     loop {
@@ -175,6 +176,7 @@ fn browser_clean_call() {
     press_call(&page);
     page.eval(LISTEN);
     sleep(Duration::from_secs(20));
+    assert_eq!(page.eval("document.getElementById('state').dataset.kind"), "talking", "{}", shown(&page));
     let stats = inbound(&page);
     write(&folder.join("heard.wav"), &heard(&page));
     page.eval("document.getElementById('call').click()");
@@ -186,6 +188,11 @@ fn browser_clean_call() {
     println!("browser-row | Chromium, clean | PESQ-WB | {ours:.2} | {theirs:.2} | {} |", concealed(&stats));
     assert!(ours >= 4.0 && theirs >= 4.0, "{ours} {theirs}");
     remove(folder);
+}
+
+/// What one reads on the page.
+fn shown(page: &Page<'_>) -> Value {
+    page.eval("document.body.innerText")
 }
 
 /// What `getStats` says of what comes in.
