@@ -55,7 +55,7 @@ fn hashes_are_unchanged() {
         ("l16", 0xd86d_49d5),
         ("appendix 1", 0x80cc_fcd6),
         ("g722 concealed", 0xa742_c67f),
-        ("comfort noise", 0x09d1_78d9),
+        ("comfort noise", 0x1ebe_d0e8),
         ("energy gate", 0x9b79_2059),
         ("voice", 0x2307_ad79),
         ("active level", 0xb6bd_e515),
