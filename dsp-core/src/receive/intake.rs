@@ -50,7 +50,10 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             bump(&mut self.stats.refused);
             return Err(ReceiveError::TooLong { bytes: payload.len() });
         }
-        let kind = self.kinds.of(payload_type);
+        // Browsers measure a network by packets of padding alone (RFC 3550, 5.1), between those of the sound and with the
+        // timestamp of the one before: there is nothing in them to be heard.
+        let is_padding = payload.is_empty() && packet.padding() > 0;
+        let kind = if is_padding { PacketKind::Unknown } else { self.kinds.of(payload_type) };
         let arrival = self.rates.at(now);
         let mut restarted = false;
         match self.source.ssrc {

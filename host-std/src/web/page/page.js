@@ -97,6 +97,7 @@ class PageCall {
     const { pc } = this;
     this.transceiver = pc.addTransceiver(this.stream.getAudioTracks()[0], { direction: "sendrecv", streams: [this.stream] });
     this.sender = this.transceiver.sender;
+    this.preferCopies();
     pc.ontrack = ({ track }) => this.hear(track);
     pc.onicecandidate = ({ candidate }) => this.found(candidate);
     pc.onconnectionstatechange = () => this.wayChanged();
@@ -113,6 +114,15 @@ class PageCall {
     this.late = this.late.filter((line) => !offer.includes(line));
     this.answered = true;
     this.sendLate();
+  }
+
+  // Each packet carries a copy of the one before (RED, RFC 2198), where the browser can: what is lost alone is heard all the same.
+  preferCopies() {
+    const known = globalThis.RTCRtpReceiver?.getCapabilities?.("audio")?.codecs;
+    if (!known || !this.transceiver.setCodecPreferences) return;
+    const copies = known.filter((codec) => codec.mimeType.toLowerCase() === "audio/red");
+    const others = known.filter((codec) => !copies.includes(codec));
+    this.transceiver.setCodecPreferences([...copies, ...others]);
   }
 
   found(candidate) {
