@@ -445,7 +445,7 @@ fn browser_token_and_tls() {
     page.eval("document.getElementById('token').value = 'wrong'");
     page.eval("document.getElementById('call').click()");
     page.wait_for("document.getElementById('state').textContent === 'The call was refused.'");
-    page.wait_for("document.getElementById('hint').textContent.includes('a token is wanted')");
+    page.wait_for("document.getElementById('hint').textContent.includes('The token is wrong')");
     let page = browser.open(&address);
     assert_eq!(page.eval("location.hash"), "", "the token stays in the address");
     press_call(&page);
