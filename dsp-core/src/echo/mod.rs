@@ -366,8 +366,8 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         at.sample -= i64::from(blocks) * (B * RATIO) as i64;
         self.drift.jump();
         self.saturation.as_mut().iter_mut().for_each(|model| model.0.jump());
-        self.suppressor.change(Change::Moved);
         if !self.works || blocks.unsigned_abs() as usize >= P {
+            self.suppressor.change(Change::Moved);
             self.kalman.forget(60.0);
             self.second.as_mut().fill(Spectrum::ZERO);
         } else {

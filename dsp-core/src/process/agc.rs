@@ -1,11 +1,12 @@
 //! Automatic gain control: brings speech to a level, leaves pauses alone and lets no sample clip.
 //!
-//! The level is the active one: the mean power of the blocks of 10 ms in which somebody speaks, and of 200 ms after them
-//! (as ITU-T P.56 counts its activity), over the last 3 s of speech, and from the first 200 ms of it on. Somebody speaks
-//! where a [voice detector](super::voice) says so and has heard a vowel within the last 300 ms, at least 6 dB above the noise and no
-//! more than 10 dB below the level: what has no vowels is noise that changes, what is softer is a voice in the background, and what is
-//! shorter than 50 ms is a click. A whisper, which has no vowels either, leaves the gain where it is. When only such voices were heard for 2 s of their time, 9 dB above the noise, the
-//! talker has moved away, and measuring begins anew. Where the last 0.6 s are 6 dB off the level, they are the level.
+//! The level is the active one: the mean power, less the noise's, of the blocks of 10 ms in which somebody speaks, and of
+//! 200 ms after them (as ITU-T P.56 counts its activity), over the last 3 s of speech, and from the first 200 ms of it on.
+//! Somebody speaks where a [voice detector](super::voice) says so and has heard a vowel within the last 300 ms, at least 6 dB
+//! above the noise and no more than 10 dB below the level: what has no vowels is noise that changes, what is softer is a voice
+//! in the background, and what is shorter than 50 ms is a click. A whisper, which has no vowels either, leaves the gain where it
+//! is. When only such voices were heard for 2 s of their time, 9 dB above the noise, the talker has moved away, and measuring
+//! begins anew. Where the last 0.6 s are 6 dB off the level, they are the level.
 //!
 //! The gain moves in speech alone: by 40 dB a second in the first second of it, later by 2 up and 18 down. In pauses it is
 //! frozen, so that noise doesn't swell. A [limiter](self#limiter) with 2 ms of look-ahead stands behind it.
@@ -30,12 +31,14 @@ use super::voice::{VoiceConfig, VoiceDetector, VoiceError};
 use crate::front::{CaptureBlock, Near};
 
 /// Blocks of 10 ms in which the level is as yet unknown.
-const UNKNOWN: u16 = 20;
+const UNKNOWN: u16 = 20 + PAUSE;
 /// Blocks over which the level is a mean, and those that show its change.
 const LONG: u16 = 300;
 const SHORT: u16 = 60;
 /// Blocks that still count after one of speech.
 const HANGOVER: u16 = 20;
+/// Blocks of the pause after the first words that count before it has come, as they will count with them.
+const PAUSE: u16 = 15;
 /// Blocks of speech in a row that are no click.
 const SYLLABLE: u16 = 5;
 /// Blocks of speech in which the gain moves fast.
@@ -186,7 +189,7 @@ struct Mean {
 
 impl Mean {
     const fn new(most: u16) -> Self {
-        Self { power: 0, blocks: 0, most }
+        Self { power: 0, blocks: PAUSE, most }
     }
 
     fn hear(&mut self, power: i64) {
@@ -372,8 +375,9 @@ impl Agc {
         } else {
             return;
         }
-        self.long.hear(power);
-        self.short.hear(power);
+        let spoken = (power - power_of(gate.noise)).max(0);
+        self.long.hear(spoken);
+        self.short.hear(spoken);
         if !speech {
             return;
         }
@@ -431,6 +435,11 @@ fn power(frame: &[f32]) -> i64 {
 /// A mean square in 2^-46 of full scale squared in hundredths of a dBov.
 fn hundredths(power: i64) -> i32 {
     i32::from(Level::of_power(power as u64).hundredths_dbov())
+}
+
+/// A level as a mean square, in 2^-46 of full scale squared.
+fn power_of(level: Level) -> i64 {
+    i64::from(decibel::amplitude(level.hundredths_dbov(), 23)).pow(2)
 }
 
 /// The factor of a gain within 60 dB in hundredths of a decibel.
@@ -561,6 +570,17 @@ mod tests {
         CaptureBlock::reset(&mut agc);
         assert_eq!((agc.gain_hundredths_db(), agc.speech_level()), (0, None));
         agc.process(&mut []);
+    }
+
+    #[test]
+    fn the_level_is_the_speech_s_without_its_noise() {
+        // A noise 6 dB below the speech would make it 1 dB louder; half of it is above 4 kHz, where the detector hears none.
+        let levels = [-80.0, -36.0].map(|noise_dbov| {
+            let mut agc = Agc::new(AgcConfig::default()).unwrap();
+            run(&mut agc, &speech(16_000, 8, -30.0, noise_dbov), 16_000);
+            f32::from(agc.speech_level().unwrap().hundredths_dbov()) / 100.0
+        });
+        assert!((levels[0] - levels[1]).abs() < 0.6, "{levels:?}");
     }
 
     #[test]

@@ -303,7 +303,10 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let fate = match other {
             OtherPayload::Noise => {
                 let description = self.jitter.payload(0);
-                if self.noise.update(description).is_ok() {
+                // Within a pause noise moves to what is told; a pause begins with it.
+                let goes_on = matches!(self.state, State::Playing { sending: Sending::Noise });
+                let told = if goes_on { self.noise.update(description) } else { self.noise.begin(description) };
+                if told.is_ok() {
                     self.settle(Cause::Lost);
                     self.state.send(Sending::Noise);
                     self.playhead.seek(info.timestamp);

@@ -4,21 +4,36 @@
 //! nobody tells, by a detector that hears the frames.
 //!
 //! Speech goes out as it is. When it ends, frames go out for 80 ms more; an analyzer listens to the second half of them, as the
-//! end of a word may reach into the first; then one description (SID) tells of the noise, and nothing follows while the noise stays as it is. Another
-//! description goes out when it has changed by 2 dB or audibly in spectrum, after 100 ms at the earliest, and after
-//! 1 s in any case, for a receiver that missed the last or came late.
+//! end of a word may reach into the first, and for up to 240 ms while what it hears still becomes softer. Then one description
+//! (SID) tells of the noise, and nothing follows while the noise stays as it is. Another description goes out when it has
+//! changed by 2 dB or audibly in spectrum, after 100 ms at the earliest, and after 1 s in any case, for a receiver that missed
+//! the last or came late.
 //!
-//! Delay: none. Cost: the detector's and, in pauses, the analyzer's.
+//! In a quiet room (noise below -60 dBov) every breath before a word is heard, though no detector says speech: what stands out
+//! of the noise that was described by 6 dB goes out as it is, for up to 100 ms; what lasts longer is another noise, and listened
+//! to anew. What is softer by as much is told at once.
+//!
+//! Delay: none. Cost: the detector's and, in pauses, the analyzer's, and a multiplication a sample.
 
 use crate::codec::cn::{NoiseAnalyzer, NoiseDescription};
 use crate::process::activity::SpeechDetector;
+use crate::process::decibel::hundredths_of_power;
 use crate::time::PayloadType;
 
-/// Silence heard before the first description.
+/// Silence heard before the first description, and the most of it while it becomes softer.
 const LISTEN_MS: u32 = 80;
+const LONGEST_MS: u32 = 240;
+/// Of noise that stays as loud, as much is heard before it is described.
+const HEARD_MS: u32 = 30;
 /// From one description to the next.
 const SOONEST_MS: u32 = 100;
 const LATEST_MS: u32 = 1_000;
+/// The noise of a quiet room is below, in hundredths of a dBov.
+const QUIET: i16 = -6_000;
+/// A frame that is so much louder or softer than the noise isn't the same noise, in hundredths of a decibel.
+const OTHER: i16 = 600;
+/// What stands out for longer has become the noise.
+const RISEN_MS: u32 = 160;
 
 /// What becomes of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +58,10 @@ pub(super) struct Dtx<D> {
     /// The description that holds in this pause, and the samples since.
     sent: Option<NoiseDescription>,
     since: u32,
+    /// Samples that stand out of the noise, up to the last frame: the other side has heard them since the description.
+    risen: u32,
+    /// Level of the noise that was described last, in this pause or the one before.
+    before: Option<i16>,
 }
 
 impl<D: SpeechDetector> Dtx<D> {
@@ -55,12 +74,14 @@ impl<D: SpeechDetector> Dtx<D> {
             listened: 0,
             sent: None,
             since: 0,
+            risen: 0,
+            before: None,
         }
     }
 
     /// Begins a new talk spurt; what is known of the noise stays.
     pub(super) fn interrupt(&mut self) {
-        (self.listened, self.sent) = (0, None);
+        (self.listened, self.sent, self.risen) = (0, None, 0);
     }
 
     /// Hears a frame and says what becomes of it. `told`: whether it is speech, where that is known.
@@ -69,28 +90,70 @@ impl<D: SpeechDetector> Dtx<D> {
             self.interrupt();
             return Verdict::Speech;
         }
-        if self.listened <= self.ms(LISTEN_MS) / 2 {
+        let (level, samples) = (level(frame), frame.len() as u32);
+        self.since = self.since.saturating_add(samples);
+        let Some(sent) = self.sent else { return self.listen(frame, level) };
+        let described = -100 * i16::from(sent.level());
+        if described < QUIET && level > described + OTHER {
+            if self.risen < self.ms(RISEN_MS) {
+                self.risen += samples;
+                return Verdict::Speech;
+            }
+            self.analyzer.reset();
+            (self.listened, self.sent, self.risen, self.before) = (self.ms(LISTEN_MS), None, 0, None);
+            return self.listen(frame, level);
+        }
+        let softer = level < QUIET && self.is_softer(level);
+        if softer {
             self.analyzer.reset();
         }
         self.analyzer.hear(frame);
-        let samples = frame.len() as u32;
-        self.since = self.since.saturating_add(samples);
-        if self.listened < self.ms(LISTEN_MS) {
-            self.listened += samples;
-            return Verdict::Speech;
-        }
-        let due = match &self.sent {
-            Some(_) if self.since < self.ms(SOONEST_MS) => None,
-            Some(sent) if self.since < self.ms(LATEST_MS) => self.analyzer.changed_from(sent),
-            _ => Some(self.analyzer.describe()),
+        let again = core::mem::take(&mut self.risen) > 0 || self.since >= self.ms(LATEST_MS);
+        let due = match again {
+            true => Some(self.analyzer.describe()),
+            false if softer || self.since >= self.ms(SOONEST_MS) => self.analyzer.changed_from(&sent),
+            false => None,
         };
-        let Some(description) = due else { return Verdict::Nothing };
+        due.map_or(Verdict::Nothing, |description| self.tell(description))
+    }
+
+    /// Before the first description of a pause.
+    fn listen(&mut self, frame: &[i16], level: i16) -> Verdict {
+        if self.listened <= self.ms(LISTEN_MS) / 2 || self.is_softer(level) {
+            self.analyzer.reset();
+        }
+        let louder = self.before.is_some_and(|before| self.analyzer.level_hundredths() > before + OTHER);
+        let known = self.analyzer.heard() >= self.ms(HEARD_MS) && !louder || self.listened >= self.ms(LONGEST_MS);
+        self.analyzer.hear(frame);
+        if self.listened >= self.ms(LISTEN_MS) && known {
+            return self.tell(self.analyzer.describe());
+        }
+        self.listened += frame.len() as u32;
+        Verdict::Speech
+    }
+
+    fn tell(&mut self, description: NoiseDescription) -> Verdict {
         (self.sent, self.since) = (Some(description), 0);
+        self.before = Some(self.analyzer.level_hundredths());
         Verdict::Noise(description)
+    }
+
+    /// Whether a frame of this level is softer than the noise that was heard before.
+    fn is_softer(&self, level: i16) -> bool {
+        self.analyzer.heard() > 0 && level < self.analyzer.level_hundredths() - OTHER
     }
 
     fn ms(&self, ms: u32) -> u32 {
         self.sample_rate_hz / 1_000 * ms
+    }
+}
+
+/// Level in hundredths of a dBov, -127 dBov at least.
+fn level(frame: &[i16]) -> i16 {
+    let sum: u64 = frame.iter().map(|&sample| u64::from(i32::from(sample).unsigned_abs().pow(2))).sum();
+    match (sum << 16) / frame.len().max(1) as u64 {
+        0 => NoiseAnalyzer::SILENCE,
+        power => hundredths_of_power(power).max(NoiseAnalyzer::SILENCE),
     }
 }
 
@@ -129,6 +192,52 @@ mod tests {
         let changed = (0..30).find(|_| matches!(dtx.judge(&noise(190, &mut seed), None), Verdict::Noise(_)));
         assert!(changed.is_some_and(|frames| (5..25).contains(&frames)), "{changed:?}");
         assert_eq!(dtx.judge(&noise(9_000, &mut seed), None), Verdict::Speech);
+    }
+
+    /// What becomes of frames of these levels in a pause, after speech; the detector says that all of them are noise.
+    fn verdicts(dtx: &mut Dtx<EnergyGate>, peaks: &[i32], seed: &mut u32) -> std::string::String {
+        dtx.judge(&noise(9_000, seed), Some(true));
+        let judged = peaks.iter().map(|&peak| match dtx.judge(&noise(peak, seed), Some(false)) {
+            Verdict::Speech => 's',
+            Verdict::Noise(_) => 'n',
+            Verdict::Nothing => '-',
+        });
+        judged.collect()
+    }
+
+    #[test]
+    fn a_word_that_dies_away_is_not_described_as_noise() {
+        let (mut dtx, mut seed) = (Dtx::new(PayloadType::COMFORT_NOISE, 8_000, EnergyGate::new(8_000)), 1);
+        let steady = verdicts(&mut dtx, &[20; 8], &mut seed);
+        assert_eq!(steady, "ssssn---");
+        // It becomes softer by 7 dB a frame: until it does so no longer, and one frame more.
+        let falls = [[4_000, 1_800, 800, 360].as_slice(), &[160, 72, 32], &[20; 6]].concat();
+        assert_eq!(verdicts(&mut dtx, &falls, &mut seed), "ssssssssn----");
+        assert!(dtx.sent.is_some_and(|sent| (66..=70).contains(&sent.level())), "{:?}", dtx.sent);
+        // What stays louder than the noise of the last pause is listened to for 240 ms, and then is noise.
+        assert_eq!(verdicts(&mut dtx, &[400; 16], &mut seed), "ssssssssssssn---");
+    }
+
+    #[test]
+    fn in_a_quiet_room_what_stands_out_is_sent_and_what_is_softer_told() {
+        let (mut dtx, mut seed) = (Dtx::new(PayloadType::COMFORT_NOISE, 8_000, EnergyGate::new(8_000)), 1);
+        verdicts(&mut dtx, &[10; 10], &mut seed);
+        // A breath of 60 ms, 12 dB above: as it is; then the noise again.
+        let quiet = |dtx: &mut Dtx<_>, peaks: &[i32], seed: &mut u32| {
+            let pause = [&[10; 10][..], peaks].concat();
+            verdicts(dtx, &pause, seed).split_off(10)
+        };
+        assert_eq!(quiet(&mut dtx, &[40, 40, 40, 10, 10], &mut seed), "sssn-");
+        // What lasts is another noise.
+        let lasts = quiet(&mut dtx, &[60; 14], &mut seed);
+        assert_eq!(lasts, "ssssssssssn---");
+        // 12 dB less is told at once.
+        assert_eq!(quiet(&mut dtx, &[2, 2, 2], &mut seed), "n--");
+        // In a loud room both are the noise's own changes, told when it has changed.
+        verdicts(&mut dtx, &[2_000; 20], &mut seed);
+        let mut loud = [2_000; 20];
+        loud[14] = 8_000;
+        assert!(!verdicts(&mut dtx, &loud, &mut seed)[6..].contains('s'));
     }
 
     /// Every frame that is louder than this is speech.

@@ -31,6 +31,7 @@ mod talk;
 mod tone;
 mod waiting;
 mod web;
+mod wire;
 
 use std::any::TypeId;
 use std::collections::BTreeSet;

@@ -94,10 +94,14 @@ struct Pausing {
 /// libopus does in its own.
 const BEFORE_MS: u32 = 200;
 const RENEWED_MS: u32 = 400;
-/// A background is another one from 6 dB more and 9 dB less on, both in power; below 2 steps of rms it's silence.
+/// A background is another one from 6 dB more and 9 dB less on, both in power; below half a step of rms it's silence.
 const LOUDER: f32 = 4.0;
 const SOFTER: f32 = 8.0;
-const SILENCE: f32 = 4.0;
+const SILENCE: f32 = 0.25;
+/// In a quiet room, -60 dBov in steps squared, a breath before a word is heard: what is louder is sent for so long, and what is
+/// softer is another background from 6 dB on.
+const QUIET: f32 = 1_073.7;
+const RISEN_MS: u32 = 160;
 /// Packets without voice that describe the background to the other side's decoder.
 const DESCRIBED: u8 = 2;
 
@@ -124,7 +128,15 @@ impl Quiet {
         }
         self.ms = self.ms.saturating_add(ms);
         let power = pcm.iter().map(|&x| f32::from(x) * f32::from(x)).sum::<f32>() / pcm.len() as f32 + SILENCE;
-        let alike = power < LOUDER * self.power && power * SOFTER > self.power;
+        let quiet = self.power < QUIET;
+        let softer = power * if quiet { LOUDER } else { SOFTER } <= self.power;
+        let louder = power >= LOUDER * self.power;
+        let alike = !louder && !softer;
+        if louder && quiet && self.ms > BEFORE_MS {
+            (self.ms, self.described, self.power) = (BEFORE_MS - RISEN_MS, 0, 0.0);
+        } else if softer {
+            self.power = 0.0;
+        }
         let skips = self.ms > BEFORE_MS && self.described >= DESCRIBED && alike && self.unsent_ms + ms <= RENEWED_MS;
         if skips {
             self.unsent_ms += ms;

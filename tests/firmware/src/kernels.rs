@@ -9,11 +9,14 @@ use dsp_core::process::biquad::{Biquad, BiquadDesign};
 use dsp_core::process::goertzel::{Goertzel, GoertzelDesign};
 use dsp_core::process::level::Metered;
 use dsp_core::process::mixer::Mixer;
+use dsp_core::process::voice::{VoiceConfig, VoiceDetector};
 use dsp_core::tone::{
     Country, Digit, DtmfConfig, DtmfDetector, DtmfGenerator, DtmfTone, ProgressDetector, ProgressGenerator, ProgressTone,
 };
 
 const FRAME: usize = 160;
+/// Of 10 ms, through the voice detector.
+const BLOCKS: u32 = 200;
 
 const HIGH_PASS: BiquadDesign = match BiquadDesign::high_pass(8_000, 100) {
     Ok(design) => design,
@@ -107,4 +110,29 @@ pub fn conference(clock: impl Fn() -> u32, print: impl Fn(&str, u32)) {
     turn(400);
     print("three shout", turn(400));
     print("conference of three", size_of_val(&conference) as u32);
+}
+
+/// What the voice detector takes for 10 ms of pulses that ring, in syllables, and noise.
+pub fn voice(clock: impl Fn() -> u32, print: impl Fn(&str, u32)) {
+    for (name, rate) in [("voice 8 kHz", 8_000), ("voice 16 kHz", 16_000)] {
+        let config = VoiceConfig { sample_rate_hz: rate, ..VoiceConfig::default() };
+        let Ok(mut detector) = VoiceDetector::new(black_box(config)) else { continue };
+        let (mut seed, mut ring, mut cost) = (1u32, [0i32; 2], 0);
+        let samples = rate as usize / 100;
+        let mut frame = [0i16; 160];
+        for block in 0..BLOCKS {
+            for (n, sample) in frame[..samples].iter_mut().enumerate() {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let pulse = if n % (samples * 4 / 5) == 0 && block % 25 < 20 { 6_000 } else { 0 };
+                let now = ((ring[0] * 27_000 - ring[1] * 29_000) >> 14) / 2 + pulse;
+                ring = [now, ring[0]];
+                *sample = (now + ((seed >> 16) as i16 as i32 >> 7)) as i16;
+            }
+            let before = clock();
+            detector.hear(black_box(&frame[..samples]));
+            cost += clock() - before;
+        }
+        print(name, cost / BLOCKS);
+    }
+    print("bytes voice", size_of::<VoiceDetector>() as u32);
 }

@@ -107,6 +107,7 @@ fn main() -> ! {
     print("echo suppressor", echoed::echo_suppressor(echoed::BLOCKS));
     kernels::measure::<i16>("i16", meter::instructions, print);
     kernels::conference(meter::instructions, print);
+    kernels::voice(meter::instructions, print);
     if cfg!(feature = "float") {
         print("appendix 1", golden::appendix1());
         print("agc", golden::agc());

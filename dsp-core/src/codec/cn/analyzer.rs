@@ -97,13 +97,26 @@ impl NoiseAnalyzer {
         (self.heard, self.last, self.mean) = (0, [0; MAX_ORDER], [0; MAX_ORDER + 1]);
     }
 
-    /// dB below overload, rounded.
-    fn level(&self) -> u8 {
+    /// The level of digital silence, in hundredths of a dBov: the least that can be sent.
+    pub(crate) const SILENCE: i16 = -12_700;
+
+    /// Samples that the averages stand for, up to 400 ms of them.
+    pub(crate) fn heard(&self) -> u32 {
+        self.heard
+    }
+
+    /// Level of what was heard in hundredths of a dBov.
+    pub(crate) fn level_hundredths(&self) -> i16 {
         // The decibel's unit of power is 2^-16 of a step squared.
         match (self.mean[0].max(0) as u64) << 4 {
-            0 => 127,
-            power => ((-i32::from(decibel::hundredths_of_power(power)) + 50) / 100).clamp(0, 127) as u8,
+            0 => Self::SILENCE,
+            power => decibel::hundredths_of_power(power).max(Self::SILENCE),
         }
+    }
+
+    /// dB below overload, rounded.
+    fn level(&self) -> u8 {
+        ((-i32::from(self.level_hundredths()) + 50) / 100).clamp(0, 127) as u8
     }
 
     /// The averages with the power between 2^25 and 2^26.

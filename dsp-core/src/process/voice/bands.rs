@@ -31,39 +31,62 @@ pub(super) const fn log2_q8(x: u32) -> i32 {
     ((31 - zeros as i32) << 8) + LOG2_Q8[mantissa as usize] as i32
 }
 
-/// Logarithms of the bands' powers, and the sums of four samples divided by four. `bits`: no sample has more beside its
-/// sign.
-pub(super) fn split(block: &[i16; BLOCK], bits: u32) -> ([i32; BANDS], [i16; SLOW]) {
-    // 20 squares of 13 bits stay below 2^31.
-    let shift = bits.saturating_sub(13);
-    let mut slow = [0; SLOW];
-    let [mut third, mut fourth, mut fifth] = [0; 3];
+/// Where a square is as large as this, sums of them may not fit into 31 bits; where none is above the other, a bit of what is
+/// squared is to spare.
+const MOST: u32 = 1 << 26;
+const FEW: u32 = 1 << 22;
+
+/// Logarithms of the bands' powers, and the sums of four samples divided by four. `shift`: by how many bits all that is squared
+/// goes to the right; it is what the last block left, and is made larger as soon as it must be.
+pub(super) fn split(block: &[i16; BLOCK], shift: &mut u32) -> ([i32; BANDS], [i16; SLOW]) {
+    let (mut sums, mut any, mut slow) = powers(block, *shift);
+    if any >= MOST {
+        // Squares are below 2^30 without a shift, and the next even power above this one is at most 2^26 with it.
+        *shift += (7 - any.leading_zeros()) / 2;
+        (sums, any, slow) = powers(block, *shift);
+    }
+    let scale = (*shift as i32) << 9;
+    for (level, least) in sums.iter_mut().zip(LEAST) {
+        // The power in sixteenths was, and is, the unit.
+        *level = (log2_q8(*level as u32) + scale - (4 << 8)).max(least);
+    }
+    if any < FEW {
+        *shift = shift.saturating_sub(1);
+    }
+    (sums, slow)
+}
+
+/// The bands' powers, all bits of the squares, and the sums of four.
+fn powers(block: &[i16; BLOCK], shift: u32) -> ([i32; BANDS], u32, [i16; SLOW]) {
+    let half = shift + 1;
+    let (mut slow, mut any) = ([0; SLOW], 0);
+    let mut square = |sum: &mut i32, x: i32| {
+        let square = (x >> half) * (x >> half);
+        any |= square;
+        // Sums that overflow aren't used.
+        *sum = sum.wrapping_add(square);
+    };
+    let [mut lowest, mut first, mut second, mut third, mut fourth, mut fifth] = [0; BANDS];
     let (fours, _) = block.as_chunks::<4>();
     for (four, slow) in fours.iter().zip(&mut slow) {
         let [a, b, c, d] = four.map(i32::from);
         let (low, low_next) = ((a + b) >> 1, (c + d) >> 1);
         let (high, high_next) = ((a - b) >> 1, (c - d) >> 1);
+        square(&mut third, low - low_next);
+        square(&mut fourth, high - high_next);
+        square(&mut fifth, high + high_next);
         *slow = ((low + low_next) >> 1) as i16;
-        third += square((low - low_next) >> 1 >> shift);
-        fourth += square((high - high_next) >> 1 >> shift);
-        fifth += square((high + high_next) >> 1 >> shift);
     }
-    let [mut lowest, mut first, mut second] = [0; 3];
     let (fours, _) = slow.as_chunks::<4>();
     for four in fours {
         let [a, b, c, d] = four.map(i32::from);
         let (low, low_next) = ((a + b) >> 1, (c + d) >> 1);
-        second += square((a - b) >> 1 >> shift) + square((c - d) >> 1 >> shift);
-        lowest += square((low + low_next) >> 1 >> shift);
-        first += square((low - low_next) >> 1 >> shift);
+        square(&mut second, a - b);
+        square(&mut second, c - d);
+        square(&mut lowest, low + low_next);
+        square(&mut first, low - low_next);
     }
-    let scale = (shift as i32) << 9;
-    let mut levels = [lowest, first, second, third, fourth, fifth];
-    for (level, least) in levels.iter_mut().zip(LEAST) {
-        // The power in sixteenths was, and is, the unit.
-        *level = (log2_q8(*level as u32) + scale - (4 << 8)).max(least);
-    }
-    (levels, slow)
+    ([lowest, first, second, third, fourth, fifth], any as u32, slow)
 }
 
 /// Three steps of rms in each band, as a level: what is below is silence.
@@ -105,7 +128,7 @@ mod tests {
             let block = core::array::from_fn(|n| {
                 ((n as f64 * frequency / 8_000.0 * core::f64::consts::TAU).sin() * 10_000.0) as i16
             });
-            let (mut levels, slow) = split(&block, 15);
+            let (mut levels, slow) = split(&block, &mut 0);
             // The lower bands have fewer samples.
             for (level, samples) in levels.iter_mut().zip([5, 5, 10, 20, 20, 20]) {
                 *level -= log2_q8(samples);
@@ -114,8 +137,17 @@ mod tests {
             assert_eq!(loudest, band, "{levels:?}");
             assert_eq!(slow.iter().any(|&x| x.abs() > 5_000), band < 3, "{slow:?}");
         }
-        assert!(split(&[i16::MIN; BLOCK], 15).0.iter().all(|&level| level < 31 << 8));
+        let mut shift = 0;
+        assert!(split(&[i16::MIN; BLOCK], &mut shift).0.iter().all(|&level| level < 31 << 8));
         let full = core::array::from_fn(|n| if n % 2 == 0 { i16::MIN } else { i16::MAX });
-        assert!((split(&full, 15).0[5] - log2_q8(20 << 26)).abs() < 10);
+        assert!((split(&full, &mut 0).0[5] - log2_q8(20 << 26)).abs() < 10);
+        // A shift that is too large is given up bit by bit, and a band that is loud enough has the same level with it.
+        assert!(shift > 0);
+        let quiet = core::array::from_fn(|n| if n % 2 == 0 { -400 } else { 400 });
+        let (levels, _) = split(&quiet, &mut shift);
+        (0..8).for_each(|_| _ = split(&quiet, &mut shift));
+        assert_eq!(shift, 0);
+        let exact = split(&quiet, &mut shift).0;
+        assert!((levels[5] - exact[5]).abs() < 30, "{levels:?} {exact:?}");
     }
 }
