@@ -44,6 +44,8 @@
 //! | `report` | [`record`], [`report`], [`probe`] | plotters, serde |
 //! | `replay` | [`replay`]; `report`, `simulate` and `opus` | etherparse, flate2 |
 //! | `opus` | [`opus`], [`opus_file`], [`registry::Opus`] | libopus, which CMake builds |
+//! | `web` | [`web`]: calls of browsers (WHIP), and a page; `tokio`, `dtls`, `ice`, `opus`, `report` | axum |
+//! | `web-tls` | the same over TLS; `web` | rustls, and ring, which is C |
 //! | `opus-dred` | Opus' concealment by a neural net and its Deep Redundancy; `opus` | |
 //! | `nnnoiseless` | `session::NeuralNoise`, `session::CaptureConfig::neural_noise`: noise suppression by RNNoise's net | nnnoiseless |
 //! | `earshot` | `session::CaptureConfig::neural_detector`: a voice detector by a net | earshot |
@@ -88,3 +90,5 @@ pub mod simulate;
 #[cfg(feature = "tokio")]
 pub mod sockets;
 pub mod wav;
+#[cfg(feature = "web")]
+pub mod web;

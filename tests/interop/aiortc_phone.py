@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """A WebRTC endpoint that nobody here wrote (aiortc): ICE, DTLS-SRTP, sound both ways.
 
-    aiortc_phone.py offer|answer OURS THEIRS SAID.wav HEARD.wav SECONDS
+    aiortc_phone.py offer|answer OURS THEIRS SAID.wav HEARD.wav SECONDS [CANDIDATES]
 
 As the offerer it writes its offer to the file OURS and waits for the answer in THEIRS; as the answerer the other way round.
+With CANDIDATES the other side's come one by one (trickle): the lines of that file, when it is there, half a second apart.
 It says SAID.wav, over and over, and writes what it hears to HEARD.wav. What it agreed on and how its transports do goes to
 stderr.
 """
@@ -14,8 +15,10 @@ import sys
 
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.media import MediaPlayer, MediaRecorder
+from aiortc.sdp import candidate_from_sdp
 
 role, ours, theirs, said, heard, seconds = sys.argv[1:7]
+candidates = sys.argv[7:]
 
 
 def log(text):
@@ -53,6 +56,14 @@ async def main():
         await phone.setLocalDescription(await phone.createAnswer())
         write(ours, phone.localDescription.sdp)
     await recorder.start()
+    for path in candidates:
+        for line in (await read(path)).splitlines():
+            await asyncio.sleep(0.5)
+            candidate = candidate_from_sdp(line)
+            candidate.sdpMid = "0"
+            await phone.addIceCandidate(candidate)
+            log(f"candidate {candidate.ip} {candidate.port}")
+        await phone.addIceCandidate(None)
     await asyncio.sleep(float(seconds))
     await recorder.stop()
     await phone.close()

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """A SIP user agent for tests: carries the descriptions of `media-core offer` to a SIP phone and back, over UDP.
 
-    leg.py OWN_PORT PHONE_PORT OFFER ANSWER
+    leg.py OWN_PORT PHONE_PORT OFFER ANSWER [late]
 
 It calls the phone with what is in the file OFFER, and writes what the phone answers to the file ANSWER. Whatever is written to
 OFFER later goes to the phone as a re-INVITE (RFC 3261, 14), or is the answer to one of the phone's, whose offer was written
-to ANSWER. It ends when the phone hangs up, with status 0; and hangs up itself when its stdin is at its end.
+to ANSWER. With `late` the call has no description in it: then the phone offers (RFC 3261, 13.2.1), which is written to ANSWER, and
+what is in OFFER is our answer. It ends when the phone hangs up, with status 0; and hangs up itself when its stdin is at its end.
 """
 
 import os
@@ -16,6 +17,7 @@ import sys
 import time
 
 own, phone, offer_file, answer_file = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
+late = sys.argv[5:] == ["late"]
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 udp.bind(("127.0.0.1", own))
 CALL_ID = f"leg-{os.getpid()}-{time.time_ns()}"
@@ -94,6 +96,12 @@ inviting = None
 asked = None  # the phone's INVITE that waits for an answer
 answered = ""  # the CSeq of the last of the phone's INVITEs, and our answer
 last_ok = ""
+unanswered = None  # the number of our INVITE whose offer, the phone's, has no answer yet
+if late:
+    cseq = 1
+    inviting = (cseq, "", time.monotonic())
+    request("INVITE", cseq)
+    log("INVITE without a description")
 until = time.monotonic() + 60
 while time.monotonic() < until:
     ready, _, _ = select.select([udp, sys.stdin], [], [], 0.05)
@@ -103,7 +111,11 @@ while time.monotonic() < until:
         log("hung up")
         break
     if inviting is None and (text := written()):
-        if asked:
+        if unanswered:
+            request("ACK", unanswered, text)
+            unanswered = None
+            log("answered the phone's offer")
+        elif asked:
             message, address = asked
             asked, last_ok = None, text
             respond(message, address, "200 OK", text)
@@ -126,6 +138,12 @@ while time.monotonic() < until:
         remote = header(message, "To", "t")
         contact = re.search(r"<(.*?)>", header(message, "Contact", "m"))
         target = contact.group(1) if contact and status < 300 else target
+        if late and int(number) == 1 and status < 300:
+            if inviting:
+                inviting, unanswered = None, 1
+                log(f"INVITE 1: {first}, with an offer")
+                put(body)
+            continue
         request("ACK", int(number))
         if inviting is None or int(number) != inviting[0]:
             continue

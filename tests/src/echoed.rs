@@ -3,7 +3,7 @@
 //!
 //! All sound is made by integers: the far end is coloured noise in syllables with pauses, the room is a handful of
 //! reflections within 45 ms that begin 20 ms after the loudspeaker, and the near end is quiet noise with one burst of speech's
-//! length in the second second.
+//! length in the second second. Behind it the microphone loses a block.
 
 use dsp_core::echo::{EchoCanceller, EchoConfig, EveryPart, FewParts};
 use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, InFloat, Media, Near, Step};
@@ -24,6 +24,8 @@ pub const BLOCKS: usize = 200;
 pub const FIRST_BLOCKS: usize = 50;
 /// Blocks of near-end speech.
 const NEAR_SPEECH: core::ops::Range<usize> = 130..155;
+/// A block that the microphone loses, behind which the canceller reads the far end anew; a processor without floats ends before.
+const LOST_BLOCK: usize = 180;
 /// Loudness of the far end's blocks, in eighths, over and over.
 const SYLLABLES: [i32; 25] = [2, 5, 8, 8, 7, 5, 3, 1, 4, 7, 8, 6, 4, 2, 3, 6, 8, 7, 6, 4, 2, 1, 0, 0, 0];
 /// The room: samples after the loudspeaker, and gains by 32768.
@@ -215,11 +217,16 @@ fn play(block: &mut impl CaptureBlock<i16>, blocks: usize) {
     let mut now = Instant::from_millis(1_000);
     for tick in 0..blocks {
         now += Duration::from_millis(10);
-        front.begin(now, BLOCK, tick > 0).expect("a tick of one block");
+        let lost = tick == LOST_BLOCK;
+        front.begin(now, BLOCK, tick > 0 && !lost).expect("a tick of one block");
         while let Some(step) = front.step(&mut scene, &mut []) {
             if let Step::Microphone(microphone) = step {
                 scene.hear(microphone.pcm);
             }
+        }
+        if lost {
+            scene.hear(&mut [0; BLOCK]);
+            front.overrun(BLOCK);
         }
     }
 }

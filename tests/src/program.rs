@@ -135,6 +135,11 @@ impl Running {
         String::from_utf8_lossy(&fs::read(&self.stderr).unwrap_or_default()).into_owned()
     }
 
+    /// What it has written to stdout so far.
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.stdout).unwrap_or_default()).into_owned()
+    }
+
     /// Ctrl-C.
     pub fn interrupt(&self) {
         self.signal("INT");

@@ -20,6 +20,22 @@ pub fn lacks(what: impl Display) {
     skip(what);
 }
 
+/// The test goes without a program that nobody here wrote: a phone, a browser's engine, a server. With `MEDIA_CORE_REQUIRE=1` it
+/// fails instead, as with `MEDIA_CORE_PEERS=1`; `MEDIA_CORE_PEERS=0` lets it go all the same, which is what `.ci/run` does.
+///
+/// # Panics
+/// Where it is required.
+#[track_caller]
+pub fn lacks_peer(what: impl Display) {
+    let required = match std::env::var("MEDIA_CORE_PEERS").as_deref() {
+        Ok("1") => true,
+        Ok("0") => false,
+        _ => required(),
+    };
+    assert!(!required, "{what}, and MEDIA_CORE_PEERS=1 or MEDIA_CORE_REQUIRE=1 wants it");
+    skip(what);
+}
+
 /// The test goes without what no setting may ask of every machine.
 pub fn skip(what: impl Display) {
     eprintln!("skipped: {what}");

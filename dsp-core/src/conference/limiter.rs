@@ -2,11 +2,11 @@
 //!
 //! What a listener hears, the sum less his own frame, lies between the sum less the highest and the sum less the lowest
 //! sample of any port. So one look at the sum bounds what everybody hears, and while that is below the threshold nothing
-//! is changed. Above it the frame is cut into pieces of 1 ms (or a 16th of the frame, if that is longer) in whole 16 samples: 2 ms at 8 kHz. Each has the
-//! gain that its highest bound needs, and the gain goes in straight lines from piece to piece: down in the piece before
-//! the one that needs it, and up by 67 dB/s after it was needed for the last time 20 ms ago. A frame that is too loud from
-//! its beginning on has no piece before it: there the gain goes down within the first piece, and what is above the
-//! threshold is bent by a smooth curve that never reaches full scale.
+//! is changed. Above it the frame is cut into pieces of 1 ms (or a 16th of the frame, if that is longer) in whole 16 samples,
+//! thus 2 ms at 8 kHz. Each has the gain that its highest bound needs, and the gain goes in straight lines from piece to
+//! piece: down in the piece before the one that needs it, and up by 67 dB/s after it was needed for the last time 20 ms ago.
+//! A frame that is too loud from its beginning on has no piece before it: there the gain goes down within the first piece,
+//! and what is above the threshold is bent by a smooth curve that never reaches full scale.
 //!
 //! One gain for all keeps the balance of the voices the same for everybody, and costs one computation a frame.
 
@@ -100,11 +100,12 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
         self.working = !self.fits(sum, highest, lowest) || self.gain != UNITY;
         self.lowest = UNITY;
         if self.working {
+            let shift = narrowing(sum);
             let mut peaks = [0u32; PIECES];
             let pieces = sum.chunks(self.piece_samples);
             let bounds = highest.chunks(self.piece_samples).zip(lowest.chunks(self.piece_samples));
             for ((at, sum), (highest, lowest)) in peaks.iter_mut().zip(pieces).zip(bounds) {
-                *at = peak(sum, highest, lowest);
+                *at = peak(sum, highest, lowest, shift);
             }
             self.stats.limited_frames += 1;
             self.descend(&peaks, sum);
@@ -127,10 +128,7 @@ impl<const SAMPLES: usize> Limiter<SAMPLES> {
     fn descend(&mut self, peaks: &[u32; PIECES], sum: &[i32]) {
         let samples = sum.len();
         let pieces = samples.div_ceil(self.piece_samples);
-        let needed = |piece: usize| match peaks.get(piece) {
-            Some(&peak) if peak > THRESHOLD as u32 => (((THRESHOLD as u64) << 30) / u64::from(peak)) as u32,
-            _ => UNITY,
-        };
+        let needed = |piece: usize| peaks.get(piece).map_or(UNITY, |&peak| gain_for(peak));
         let mut next = needed(0);
         self.bent = 0;
         for piece in 0..pieces {
@@ -232,10 +230,32 @@ fn gain_q16(gain_q30: u32) -> i16 {
     (gain_q30 >> 14).min(0xffff) as u16 as i16
 }
 
-/// The highest magnitude that any listener could hear.
+/// The gain that brings a peak to the threshold, or up to 0.0006 dB below it: by a division of 32 bits.
 #[inline]
-fn peak(sum: &[i32], highest: &[i16], lowest: &[i16]) -> u32 {
-    let of = |sum: i32, high: i16, low: i16| (sum - i32::from(low)).max(i32::from(high) - sum);
+fn gain_for(peak: u32) -> u32 {
+    if peak <= THRESHOLD as u32 {
+        return UNITY;
+    }
+    let shift = (16 - peak.leading_zeros() as i32).max(0);
+    let upper = (peak >> shift) + u32::from(shift > 0);
+    (((THRESHOLD as u32) << 16) / upper) << 14 >> shift
+}
+
+/// By how many bits sums are shifted down, so that the difference of one and a sample fits 16 bits.
+#[inline]
+fn narrowing(sum: &[i32]) -> u32 {
+    let bits = sum.iter().fold(0, |bits, &sum| bits | (sum ^ (sum >> 31)));
+    // Differences have one bit more, and a sign.
+    18u32.saturating_sub(bits.leading_zeros()).max(1)
+}
+
+/// The highest magnitude that any listener could hear, or a little more, in steps of `1 << shift`. In 16 bits, for vectors.
+#[inline]
+fn peak(sum: &[i32], highest: &[i16], lowest: &[i16], shift: u32) -> u32 {
+    let of = |sum: i32, high: i16, low: i16| {
+        let sum = (sum >> shift) as i16;
+        sum.wrapping_sub(low >> shift).max((high >> shift).wrapping_sub(sum))
+    };
     let ((sums, sum), (highs, high)) = (sum.as_chunks::<TILE>(), highest.as_chunks::<TILE>());
     let (lows, low) = lowest.as_chunks::<TILE>();
     let mut peaks = [0; TILE];
@@ -248,7 +268,8 @@ fn peak(sum: &[i32], highest: &[i16], lowest: &[i16]) -> u32 {
     for ((&sum, &high), &low) in sum.iter().zip(high).zip(low) {
         peak = of(sum, high, low).max(peak);
     }
-    peak.unsigned_abs()
+    // Both terms were rounded down, so their difference is off by less than a step.
+    (u32::from(peak.unsigned_abs()) + 1) << shift
 }
 
 /// A sample of any height by the curve: unchanged up to the threshold, then with a slope that falls from 1 to 0.

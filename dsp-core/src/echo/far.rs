@@ -9,6 +9,8 @@ use crate::process::resample::Prototype;
 
 const TAPS: usize = 24;
 const PHASES: usize = 64;
+/// From one phase to the next, in 2^-32 of a sample.
+const BETWEEN: u64 = (1 << 32) / PHASES as u64;
 /// Samples of the history that a block needs at most: 480 and the filter's reach, both at 48 kHz.
 const MOST: usize = 480 + 3 * TAPS + 8;
 
@@ -57,10 +59,25 @@ impl Position {
         Self { sample: self.sample + (parts >> 32) as i64 + (sum >> 32) as i64, fraction: sum as u32 }
     }
 
+    /// Earlier by so many 2^-32 of a sample.
+    pub(super) fn earlier(self, parts: u64) -> Self {
+        let (fraction, borrows) = self.fraction.overflowing_sub(parts as u32);
+        Self { sample: self.sample - (parts >> 32) as i64 - i64::from(borrows), fraction }
+    }
+
     /// Samples after `other`, which is at a whole position.
     pub(super) fn after(self, other: i64) -> f32 {
         (self.sample - other) as f32 + self.fraction as f32 / 4_294_967_296.0
     }
+}
+
+/// How exactly a place between two samples is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Precision {
+    /// Between two phases of the filter.
+    Between,
+    /// At the nearest phase, a 128th of a sample off at most: half the time, and 35 dB of a tone at 3/4 of the band are right.
+    Phase,
 }
 
 /// How far a sample of the lower rate is from the next, in 2^-32 samples of the history, when the loudspeaker's clock is
@@ -75,6 +92,7 @@ pub(super) fn read<const B: usize, const RATIO: usize>(
     channel: usize,
     from: Position,
     step: u64,
+    precision: Precision,
     out: &mut [f32; B],
 ) {
     let reach = RATIO * TAPS / 2 - 1;
@@ -92,9 +110,13 @@ pub(super) fn read<const B: usize, const RATIO: usize>(
     far[..need].iter_mut().zip(&pcm[..need]).for_each(|(far, pcm)| *far = f32::from(*pcm) * scale);
     let mut at = u64::from(from.fraction);
     for out in out {
-        let (first, fraction) = ((at >> 32) as usize, at as u32);
-        let [row, next] = rows::<RATIO>((fraction >> 26) as usize);
-        let between = (fraction & 0x03ff_ffff) as f32 / 67_108_864.0;
+        let met = match precision {
+            Precision::Between => at,
+            Precision::Phase => (at + BETWEEN / 2) & !(BETWEEN - 1),
+        };
+        let (first, fraction) = ((met >> 32) as usize, met as u32);
+        let [row, next] = rows::<RATIO>((u64::from(fraction) / BETWEEN) as usize);
+        let between = (u64::from(fraction) % BETWEEN) as f32 / BETWEEN as f32;
         *out = match far.get(first..first + row.len()) {
             Some(far) if between == 0.0 => crate::arithmetic::dot(far, row),
             Some(far) => {

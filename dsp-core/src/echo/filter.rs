@@ -42,6 +42,12 @@ impl<const B: usize, const P: usize> FarSpectra<B, P> {
         self.ring[self.head].set(last, now);
     }
 
+    /// That of `p` blocks ago, of which the one before is `last`.
+    pub(super) fn set(&mut self, p: usize, last: &[f32; B], now: &[f32; B]) {
+        let at = self.head + p;
+        self.ring[if at >= P { at - P } else { at }].set(last, now);
+    }
+
     /// That of `p` blocks ago.
     #[inline(always)]
     pub(super) fn ago(&self, p: usize) -> &Spectrum<B> {

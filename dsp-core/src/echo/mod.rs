@@ -49,6 +49,7 @@ mod tests;
 mod wide;
 
 use core::fmt;
+use core::ops::Range;
 
 use crate::front::{CaptureBlock, Near};
 use crate::spectrum::Spectrum;
@@ -60,7 +61,7 @@ pub use wide::WideEchoCanceller;
 
 use crate::arithmetic::{db, dot, energy, max, only_sound};
 use drift::Drift;
-use far::Position;
+use far::{Position, Precision};
 use filter::{FarSpectra, Kalman, Nlms, difference, estimate};
 use front::{EMPHASIS, Front};
 use late::Late;
@@ -93,7 +94,9 @@ const DOUBT_ENERGY: f32 = 1e-5;
 /// The echo begins no later in the filter: what comes before it is tail that is wasted.
 const LATEST_MS: f32 = 18.0;
 /// Blocks behind which the far end's high-pass has settled.
-const SETTLE: i64 = 2;
+const SETTLE: usize = 2;
+/// Blocks over which the far end is read anew behind a jump.
+const PARTS: usize = 3;
 
 /// An echo canceller for 8 or 16 kHz. `M`: memory of its parts; `B`: samples of 10 ms; `P`: the tail in blocks.
 ///
@@ -116,6 +119,8 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     front: Front,
     far: FarSpectra<B, P>,
     last_far: [f32; B],
+    /// The blocks of the far end that are to be read anew, by how many blocks ago they are.
+    unread: Option<Range<usize>>,
     kalman: Kalman<B, P>,
     second: M::Second,
     nlms: Nlms<B>,
@@ -202,6 +207,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             front: Front::new(B as u32 * 100),
             far: FarSpectra::NEW,
             last_far: [0.0; B],
+            unread: None,
             kalman: Kalman::new(),
             second,
             nlms: Nlms::NEW,
@@ -255,7 +261,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     fn forget(&mut self) {
         self.front.reset();
         self.far.clear();
-        self.last_far = [0.0; B];
+        (self.last_far, self.unread) = ([0.0; B], None);
         self.kalman.reset();
         self.second.as_mut().fill(Spectrum::ZERO);
         self.nlms = Nlms::NEW;
@@ -276,7 +282,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     fn locate<const RATIO: usize>(&mut self, near: &Near<'_>) -> (Position, i64) {
         let (at, base, jumped) = self.count_on::<RATIO>(near);
         if jumped {
-            self.jump::<RATIO>(at, near);
+            self.jump();
         }
         (at, base)
     }
@@ -339,72 +345,68 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
     }
 
     /// Time has jumped: what was heard before doesn't go on, what was learned may still be true. The far end is read anew as
-    /// far back as the filters reach, so that they work from this block on.
+    /// far back as the filters reach.
     #[cold]
     #[inline(never)]
-    fn jump<const RATIO: usize>(&mut self, at: Position, near: &Near<'_>) {
+    fn jump(&mut self) {
         self.stats.jumps = self.stats.jumps.saturating_add(1);
         self.search.reset();
         self.drift.jump();
         self.saturation.as_mut().iter_mut().for_each(|model| model.0.jump());
-        self.front.jump();
-        let (blocks, block) = (P as i64 + SETTLE, (B * RATIO) as i64);
-        let step = far::step::<RATIO>(self.drift.ppm());
-        let mut again = Position { sample: at.sample - blocks * block, ..at };
-        for _ in 0..blocks {
-            let mut far = [0.0; B];
-            far::read::<B, RATIO>(&near.render, near.channel, again, step, &mut far);
-            let played = self.front.replay(&far);
-            self.far.push(&self.last_far, &played);
-            self.last_far = played;
-            again.sample += block;
-        }
+        self.far.clear();
+        self.unread = Some(0..P);
     }
 
-    /// Reads the far end so many blocks earlier from the next block on: positive where the echo comes later. What the filters
+    /// Reads the far end so many blocks earlier from this block on: positive where the echo comes later. What the filters
     /// know moves along, and the far end is read anew where they need it, so that a filter that is right stays right.
     #[cold]
     #[inline(never)]
-    fn move_by<const RATIO: usize>(&mut self, blocks: i32, at: &mut Position, near: &Near<'_>) {
+    fn move_by<const RATIO: usize>(&mut self, blocks: i32, at: &mut Position) {
         self.stats.delay_changes = self.stats.delay_changes.saturating_add(1);
-        let block = (B * RATIO) as i64;
-        let from = *at;
-        at.sample -= i64::from(blocks) * block;
+        at.sample -= i64::from(blocks) * (B * RATIO) as i64;
         self.drift.jump();
         self.saturation.as_mut().iter_mut().for_each(|model| model.0.jump());
-        self.suppressor.change(Change::Moved);
-        let far_off = blocks.unsigned_abs() as usize >= P;
-        if !self.works || far_off {
+        if !self.works || blocks.unsigned_abs() as usize >= P {
+            self.suppressor.change(Change::Moved);
             self.kalman.forget(60.0);
             self.second.as_mut().fill(Spectrum::ZERO);
         } else {
             self.kalman.shift(blocks);
             filter::shift(self.second.as_mut(), blocks);
         }
-        let (mut again, count) = if blocks < 0 && !far_off {
-            // The blocks that are skipped.
-            (from, -blocks)
-        } else {
-            // Two blocks, behind which the high-pass has settled.
-            self.far.shift(blocks);
-            self.front.jump();
-            (Position { sample: at.sample - SETTLE * block, ..*at }, SETTLE as i32)
-        };
+        self.far.shift(blocks);
+        self.unread = Some(0..P);
+    }
+
+    /// Reads a part of what is to be read anew, the newest first, before the block at `at`: all of it would take several times as
+    /// long as a block does.
+    #[cold]
+    #[inline(never)]
+    fn read_anew<const RATIO: usize>(&mut self, unread: Range<usize>, at: Position, near: &Near<'_>) {
         let step = far::step::<RATIO>(self.drift.ppm());
-        for _ in 0..count {
+        let end = (unread.start + P.div_ceil(PARTS)).min(unread.end);
+        let present = (self.front, self.last_far);
+        self.front.jump();
+        self.last_far = [0.0; B];
+        for ago in (unread.start..end + SETTLE).rev() {
+            let from = at.earlier((ago as u64 + 1) * step * B as u64);
             let mut far = [0.0; B];
-            far::read::<B, RATIO>(&near.render, near.channel, again, step, &mut far);
+            far::read::<B, RATIO>(&near.render, near.channel, from, step, Precision::Phase, &mut far);
             let played = self.front.replay(&far);
-            if blocks < 0 && !far_off {
-                self.far.push(&self.last_far, &played);
+            if ago < end {
+                self.far.set(ago, &self.last_far, &played);
             }
             self.last_far = played;
-            again.sample += block;
         }
+        if unread.start > 0 {
+            (self.front, self.last_far) = present;
+        }
+        // A block later each is one block older.
+        self.unread = (end < unread.end && end + 1 < P).then(|| end + 1..P);
     }
 
     /// The delay search's answer: `onset_ms` behind `base`.
-    fn follow<const RATIO: usize>(&mut self, onset_ms: f32, at: &mut Position, base: i64, near: &Near<'_>) {
+    fn follow<const RATIO: usize>(&mut self, onset_ms: f32, at: &mut Position, base: i64) {
         let ms = (B * RATIO) as f32 / 10.0;
         if !self.good {
             self.stats.delay_ms = Some(onset_ms - self.lead as f32 / ms);
@@ -424,7 +426,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             blocks = -libm::floorf(read_ms / 10.0) as i32;
         }
         if blocks != 0 {
-            self.move_by::<RATIO>(blocks, at, near);
+            self.move_by::<RATIO>(blocks, at);
         }
     }
 
@@ -435,7 +437,14 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         let mut far = [0.0; B];
         if self.config.delay_search {
             let base_at = Position { sample: base, fraction: 0 };
-            far::read::<B, RATIO>(&near.render, near.channel, base_at, far::step::<RATIO>(0.0), &mut far);
+            far::read::<B, RATIO>(
+                &near.render,
+                near.channel,
+                base_at,
+                far::step::<RATIO>(0.0),
+                Precision::Phase,
+                &mut far,
+            );
             let state = match (self.works, self.good) {
                 (_, true) => FilterState::Good,
                 (true, false) => FilterState::Works,
@@ -450,15 +459,18 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             });
             // The echo of a tone is the same a period later: none of both finds its beginning.
             if let Some(onset_ms) = found.filter(|_| self.steady.varies(1)).or(own) {
-                self.follow::<RATIO>(onset_ms, &mut at, base, near);
+                self.follow::<RATIO>(onset_ms, &mut at, base);
             }
         }
         if at.sample > base {
             // A loudspeaker whose clock is faster has led the reader to what isn't played yet.
-            self.move_by::<RATIO>(1, &mut at, near);
+            self.move_by::<RATIO>(1, &mut at);
+        }
+        if let Some(unread) = self.unread.take() {
+            self.read_anew::<RATIO>(unread, at, near);
         }
         let step = far::step::<RATIO>(self.drift.ppm());
-        far::read::<B, RATIO>(&near.render, near.channel, at, step, &mut far);
+        far::read::<B, RATIO>(&near.render, near.channel, at, step, Precision::Between, &mut far);
         self.position = Some((at.later(step * B as u64), base + (B * RATIO) as i64));
         let read_ms = (base - self.lead - at.sample) as f32 / ((B * RATIO) as f32 / 10.0);
         // Out of line, one after the other, so that the stack holds the arrays of one alone.

@@ -103,6 +103,8 @@ pub(super) struct Suppressor<const B: usize> {
     snr: [f32; B],
     smooth: [f32; B],
     floors: [[f32; B]; FLOORS],
+    /// The least of all but the first, which change only when a stretch ends.
+    older: [f32; B],
     /// The noise floor as far as no echo is in it: of a far end that doesn't pause the floor is a part.
     fill: [f32; B],
     blocks: u32,
@@ -136,6 +138,7 @@ impl<const B: usize> Suppressor<B> {
             snr: [1.0; B],
             smooth: [0.0; B],
             floors: [[1e3; B]; FLOORS],
+            older: [1e3; B],
             fill: [1e3; B],
             blocks: 0,
             leakage: [Leakage::NEW; 3],
@@ -167,7 +170,7 @@ impl<const B: usize> Suppressor<B> {
         }
         (self.gain, self.snr) = ([1.0; B], [1.0; B]);
         self.floors.iter_mut().for_each(|floor| *floor = [1e3; B]);
-        self.fill = [1e3; B];
+        (self.older, self.fill) = ([1e3; B], [1e3; B]);
         self.leakage.iter_mut().for_each(|leakage| *leakage = Leakage::NEW);
         (self.loud, self.bands, self.peak) = ([0; BANDS], [[0.0; BANDS]; 4], [0.0; BANDS]);
         (self.blocks, self.near_db, self.strongest_db) = (0, 0.0, 0.0);
@@ -304,6 +307,11 @@ impl<const B: usize> Suppressor<B> {
             let begins = self.blocks.is_multiple_of(FLOOR_BLOCKS);
             if begins {
                 self.floors.rotate_right(1);
+                let [_, second, rest @ ..] = &self.floors;
+                self.older = *second;
+                for row in rest {
+                    self.older.iter_mut().zip(row).for_each(|(least, row)| *least = min(*least, *row));
+                }
             }
             for ((smooth, least), now) in self.smooth.iter_mut().zip(&mut self.floors[0]).zip(now) {
                 *smooth = if first { *now } else { 0.85 * *smooth + 0.15 * now };
@@ -313,11 +321,8 @@ impl<const B: usize> Suppressor<B> {
         } else if first {
             return [0.0; B];
         }
-        let mut floor = self.floors[0];
-        for row in &self.floors[1..] {
-            floor.iter_mut().zip(row).for_each(|(least, row)| *least = min(*least, *row));
-        }
-        floor.iter_mut().for_each(|least| *least *= 1.5);
+        let mut floor = self.older;
+        floor.iter_mut().zip(&self.floors[0]).for_each(|(least, now)| *least = 1.5 * min(*now, *least));
         // Steady rumble of the far end is no noise.
         let low = floor[4..8].iter().sum::<f32>() / 4.0;
         floor[..4].iter_mut().for_each(|least| *least = min(*least, low));

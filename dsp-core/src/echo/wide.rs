@@ -8,7 +8,7 @@
 //!
 //! Delay: the canceller's, and 32 samples at 16 kHz, thus 2 ms, for the split.
 
-use super::far::{Position, read, step};
+use super::far::{Position, Precision, read, step};
 use super::{EchoCanceller, EchoConfig, EchoError, EchoMemory, EchoStats};
 use crate::arithmetic::{db, dot, energy, only_sound, power};
 use crate::bands::{LOW, MOST, TwoBands};
@@ -167,7 +167,7 @@ impl<M: EchoMemory<LOW, P>, const P: usize, const RATIO: usize> WideEchoCancelle
             // The position is behind the block that was read.
             let back = (Self::BLOCK - part * LOW) as i64;
             let at = Position { sample: at.sample - back, fraction: 0 };
-            read::<LOW, 1>(&near.render, near.channel, at, step::<1>(0.0), far);
+            read::<LOW, 1>(&near.render, near.channel, at, step::<1>(0.0), Precision::Phase, far);
         }
         far[..Self::BLOCK].iter_mut().for_each(|sample| *sample = self.far_high.step(*sample));
         self.upper.gain(energy(&far), heard, &self.low.upper_response(), self.low.stats().near_end)

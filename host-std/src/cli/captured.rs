@@ -19,7 +19,8 @@ pub(super) struct CapturedArgs {
     /// What payload types are, as 101=telephone-event/8000; several with commas, or given several times
     #[arg(long, value_name = "MAP")]
     payload_map: Vec<String>,
-    /// SRTP keys: a line "suite from to key" for each direction, as `demo` writes them
+    /// SRTP keys: a line "suite from to key" for each direction, as `demo` and `offer --keys-log` write
+    /// them
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
 }

@@ -1,5 +1,6 @@
 //! ICE on the command line: which addresses of both sides a call uses is found out by checks.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
@@ -14,6 +15,7 @@ use host_std::session::{
     Call, Channel, IceConfig, IceMode, IcePair, IceState, IceStats, RelayState, RelayStats, TurnConnection, TurnServer,
     TurnTransport,
 };
+use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::{Outcome, tell};
@@ -225,16 +227,15 @@ fn turn_server(text: &str, ours: IpAddr) -> Result<TurnServer, String> {
     Ok(TurnServer { address, transport, user, password })
 }
 
-/// With the characters that `%XX` stand for.
+/// With the characters that `%XX` stand for; `None` where a `%` stands for none, or what comes out is no text.
 fn unescaped(text: &str) -> Option<String> {
-    let mut parts = text.split('%');
-    let mut bytes = parts.next()?.as_bytes().to_vec();
-    for part in parts {
-        let digits = part.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    // The crate leaves a lone `%` as it is: here it would be a typing error in a password.
+    let is_escape =
+        |part: &str| part.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    if !text.split('%').skip(1).all(is_escape) {
+        return None;
     }
-    String::from_utf8(bytes).ok()
+    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
 }
 
 /// A TURN server in words.

@@ -30,6 +30,8 @@ mod summary;
 mod talk;
 mod tone;
 mod waiting;
+mod web;
+mod wire;
 
 use std::any::TypeId;
 use std::collections::BTreeSet;
@@ -73,6 +75,7 @@ enum Command {
     Probe(probe::Args),
     Replay(replay::Args),
     Netsim(netsim::Args),
+    Web(web::Args),
 }
 
 /// A woman who speaks, 16 kHz.
@@ -109,6 +112,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Probe(args) => probe::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Netsim(args) => netsim::run(&args),
+        Command::Web(args) => web::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -98,7 +98,7 @@ fn canonical(address: IpAddr) -> IpAddr {
 }
 
 /// First and last port of a range.
-fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+pub(super) fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
     let number = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0);
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (Some(first), Some(last)) = (number(first), number(last)) else {
@@ -109,7 +109,7 @@ fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
 
 /// The address of the interface that the default route leads over: of IPv6 if that's wanted, and of the other family where
 /// there is none of the one. No packet is sent: connecting a UDP socket only asks the routing table.
-fn own_address(of_ipv6: bool) -> IpAddr {
+pub(super) fn own_address(of_ipv6: bool) -> IpAddr {
     let find = |here: IpAddr, there: IpAddr| -> std::io::Result<IpAddr> {
         let socket = UdpSocket::bind((here, 0))?;
         socket.connect((there, 9))?;

@@ -39,7 +39,7 @@ pub(super) struct Args {
     /// commas, or given several times
     #[arg(help_heading = "Capture", long, value_name = "MAP", conflicts_with = "trace")]
     payload_map: Vec<String>,
-    /// SRTP keys: a line "suite from to key" for each direction, as `demo` writes them
+    /// SRTP keys: a line "suite from to key" for each direction, as `demo` and `offer --keys-log` write them
     #[arg(help_heading = "Capture", long, value_name = "FILE", conflicts_with = "trace")]
     keys: Option<PathBuf>,
     /// Lose so many percent of the packets on top

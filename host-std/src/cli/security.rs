@@ -9,7 +9,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use dsp_core::guard::srtp::{KeyTerms, Mki};
 use host_std::output;
 use host_std::sdp::{CryptoSuite, SrtpPolicy, Unencrypted};
-use host_std::session::{Certificate, Keying, Protection, SrtpOptions};
+use host_std::session::{Certificate, HandshakeFailure, Keying, Protection, SrtpOptions};
 
 /// Packets that the other side may leave unencrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -118,13 +118,18 @@ fn new_certificate(path: &Path) -> Result<Certificate, Box<dyn Error>> {
 #[derive(Default)]
 pub(super) struct Watch {
     told: Option<Protection>,
+    trouble: Option<HandshakeFailure>,
 }
 
 impl Watch {
     /// The line, if there is something new to say of keys by DTLS.
-    pub(super) fn line(&mut self, protection: Option<Protection>) -> Option<String> {
+    pub(super) fn line(&mut self, protection: Option<Protection>, trouble: Option<HandshakeFailure>) -> Option<String> {
         let before = std::mem::replace(&mut self.told, protection);
+        let trouble_before = std::mem::replace(&mut self.trouble, trouble);
         match protection? {
+            Protection::Waiting if before == protection && trouble != trouble_before => {
+                Some(format!("still waiting for keys: {}", trouble?))
+            }
             Protection::Waiting if before != protection => Some("waiting for keys: the DTLS handshake".into()),
             Protection::Srtp(profile) if before == Some(Protection::Waiting) => {
                 Some(format!("keys have come: SRTP ({})", profile.sdes_name()))
@@ -135,7 +140,14 @@ impl Watch {
 }
 
 /// For the summary.
-pub(super) fn text(protection: Protection) -> String {
+pub(super) fn text(protection: Protection, trouble: Option<HandshakeFailure>) -> String {
+    match (protection, trouble) {
+        (Protection::Waiting, Some(why)) => format!("no keys came: {why}"),
+        (protection, _) => protection_text(protection),
+    }
+}
+
+fn protection_text(protection: Protection) -> String {
     match protection {
         Protection::Plain => "none: plain RTP".into(),
         Protection::Waiting => "no keys came".into(),

@@ -65,7 +65,7 @@ pub(super) async fn display(mut watching: watch::Receiver<Status>, interactive: 
         if let Some(what) = addresses.line(status.stats.ice.as_ref()) {
             tell(&format!("{what}{line}"));
         }
-        if let Some(what) = keys.line(status.stats.protection) {
+        if let Some(what) = keys.line(status.stats.protection, status.stats.handshake) {
             tell(&format!("{what}{line}"));
         }
         let now_silent = status.silence.is_some_and(|silence| silence >= SILENT);
@@ -244,7 +244,7 @@ pub(super) fn text(
         lines.push(format!("  goodbyes    {} were not believed: not of whom was heard", stats.foreign_goodbyes));
     }
     if let Some(protection) = stats.protection {
-        lines.push(format!("  protection  {}", security::text(protection)));
+        lines.push(format!("  protection  {}", security::text(protection, stats.handshake)));
     }
     if let Some(checks) = &stats.ice {
         lines.push(format!("  ice         {}", ice::text(checks)));
@@ -428,7 +428,7 @@ pub(super) fn json(
         "left": stats.sources.left,
         "packets_not_heard": stats.sources.unheard(),
     });
-    call["protection"] = json!(stats.protection.map(security::text));
+    call["protection"] = json!(stats.protection.map(|protection| security::text(protection, stats.handshake)));
     call["ice"] = ice::json(stats.ice.as_ref());
     // Plain numbers: they are always JSON.
     call["sound"] = json!(stats.sound.as_ref().map(CallSoundFigures::from));

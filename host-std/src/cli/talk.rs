@@ -2,15 +2,17 @@
 
 use std::error::Error;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
 
 use clap::Args as ClapArgs;
 use dsp_core::time::{Duration, NtpTime};
 use host_std::opus::{self, OpusEncoderConfig};
+use host_std::record::wire::WireRecorder;
 use host_std::sdp::{self, ExtensionOptions, FeedbackOptions, OfferExtensions};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{Call, CallConfig, CaptureConfig, Latching, Missed};
+use host_std::session::{Call, CallConfig, CaptureConfig, Channel, Latching, Missed};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
@@ -25,6 +27,7 @@ use super::security::{KeyingArgs, SrtpArgs};
 use super::settings::{self, Concealment, Jitter, OpusArgs, Repeated};
 use super::sound::SoundArgs;
 use super::waiting::Waiting;
+use super::wire::WireArgs;
 use super::{Outcome, digits, exchange, keyboard, number_in, print, summary, tell};
 
 const AFTER_HELP: &str = "\
@@ -108,6 +111,8 @@ struct TalkArgs {
     digits: DigitArgs,
     #[command(flatten)]
     keep: KeepArgs,
+    #[command(flatten)]
+    wire: WireArgs,
     #[command(flatten)]
     sound: SoundArgs,
     /// Microphone gain to begin with, in dB
@@ -245,11 +250,14 @@ fn talk(
     let mut call = Call::new(args.digits.config(config))?;
     // Without a microphone or a file there is no call: say so before the other side hears of it.
     drop(args.sound.open(args.rate, 1)?);
+    let here = if bound.is_unspecified() { advertised } else { bound };
+    let local = [rtp.local_addr()?.port(), rtcp.local_addr()?.port()].map(|port| SocketAddr::new(here, port));
+    let wire = args.wire.start(&mut call, local, unix_micros().saturating_sub(clock.now().as_micros()))?;
     if let Err(error) = args.ice.gather(&mut call, &clock, &rtp, &mut turn) {
         IceArgs::leave(&mut call, &clock, &rtp, &mut turn);
         return Err(error);
     }
-    let waiting = Waiting::read(&[&rtp, &rtcp])?;
+    let waiting = Waiting::read([(Channel::Rtp, &rtp), (Channel::Rtcp, &rtcp)])?;
     let taken = match agree(&mut call, &clock) {
         Ok(taken) => taken,
         Err(error) => {
@@ -333,7 +341,11 @@ fn talk(
                 let _ = commands.send(Command::HangUp).await;
             })
         };
-        driver.call.count(Missed::Early, waiting.stop().await);
+        let (early, handshakes) = waiting.stop().await;
+        driver.call.count(Missed::Early, early);
+        for mut kept in handshakes {
+            driver.call.receive(clock.now(), kept.channel, kept.from, &mut kept.bytes);
+        }
         let finished = driver.run(from_user, status).await;
         negotiation.abort();
         pressing.abort();
@@ -351,17 +363,25 @@ fn talk(
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = call.stats();
     let keep::Finished { report: kept, failure: recorded } = kept.finish(args.json)?;
+    let wire = wire.map(WireRecorder::finish);
+    let recorded = recorded.or_else(|| args.wire.failure(wire.as_ref()?));
     if args.json {
         let mut json = summary::json(&stats, digits.rows(), tones.rows(), echo.as_ref(), &ended, rate_hz, seconds);
         if !kept.is_empty() {
             json["kept"] = serde_json::to_value(&kept)?;
         }
         json["turn"] = ice::relays_json(&call.relays());
+        if let Some(wire) = &wire {
+            json["wire"] = args.wire.json(wire);
+        }
         print(&format!("{}\n", serde_json::to_string_pretty(&json)?))?;
     } else {
         print(&summary::text(&stats, digits.rows(), tones.rows(), echo.as_ref(), &ended, rate_hz, seconds))?;
         for relay in call.relays() {
             print(&format!("  turn        {}\n", ice::relay_text(&relay)))?;
+        }
+        if let Some(wire) = &wire {
+            print(&args.wire.text(wire))?;
         }
     }
     // Some may always be lost; most of them are no call.
@@ -440,9 +460,13 @@ impl FeedbackName {
     }
 }
 
+/// The wall clock.
+fn unix_micros() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64)
+}
+
 fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
     let span = |seconds: f64| Duration::from_millis((seconds * 1e3) as u64);
-    let unix_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64);
     let has_rate = |name: &CodecName| name.rates_hz().len() < 2 || name.rates_hz().contains(&args.rate);
     if let Some(name) = args.codec.iter().find(|name| !has_rate(name)) {
         let rates: Vec<_> = name.rates_hz().iter().map(u32::to_string).collect();
@@ -486,7 +510,7 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         },
         after_goodbye: Some(span(args.end_after_goodbye)),
         after_silence: args.end_after_silence.map(span),
-        wall_clock: NtpTime::from_unix_micros(unix_micros),
+        wall_clock: NtpTime::from_unix_micros(unix_micros()),
         ..CallConfig::new(port)?
     })
 }

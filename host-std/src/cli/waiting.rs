@@ -1,20 +1,32 @@
 //! The sockets of a call that isn't agreed on yet are read, so that nothing lies in them and is delay afterwards.
 //!
 //! What comes before the answer (early media of a gateway, or of whoever answers before its answer is here) can't be heard
-//! yet: the answer has the keys. It's counted.
+//! yet: the answer has the keys. It's counted. The beginning of a handshake is kept: whoever answers may begin it at once
+//! (RFC 5763, 5), and would say it again a second later.
 
 use std::io;
-use std::net::UdpSocket as StdUdpSocket;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::net::{SocketAddr, UdpSocket as StdUdpSocket};
 
+use dsp_core::wire::DatagramKind;
+use host_std::session::Channel;
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+
+/// The most datagrams of handshakes that are kept.
+const KEPT: usize = 8;
 
 /// Reads until it is stopped.
 pub(super) struct Waiting {
-    readers: Vec<JoinHandle<()>>,
-    datagrams: Arc<AtomicU32>,
+    readers: Vec<JoinHandle<u32>>,
+    kept: mpsc::Receiver<Kept>,
+}
+
+/// A datagram of a handshake.
+pub(super) struct Kept {
+    pub(super) channel: Channel,
+    pub(super) from: SocketAddr,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Waiting {
@@ -22,32 +34,47 @@ impl Waiting {
     ///
     /// # Errors
     /// When the system can't share the sockets.
-    pub(super) fn read(sockets: &[&StdUdpSocket]) -> io::Result<Self> {
-        let datagrams = Arc::new(AtomicU32::new(0));
+    pub(super) fn read(sockets: [(Channel, &StdUdpSocket); 2]) -> io::Result<Self> {
+        let (keep, kept) = mpsc::channel(KEPT);
         let mut readers = Vec::new();
-        for socket in sockets {
-            let socket = UdpSocket::from_std(socket.try_clone()?)?;
-            let datagrams = Arc::clone(&datagrams);
-            readers.push(tokio::spawn(async move {
-                let mut buffer = [0; 2_048];
-                // An error of one datagram is no reason to leave the others in the socket.
-                while socket.readable().await.is_ok() {
-                    if socket.try_recv_from(&mut buffer).is_ok() {
-                        datagrams.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-            }));
+        for (channel, socket) in sockets {
+            let (socket, keep) = (UdpSocket::from_std(socket.try_clone()?)?, keep.clone());
+            readers.push(tokio::spawn(count(channel, socket, keep)));
         }
-        Ok(Self { readers, datagrams })
+        Ok(Self { readers, kept })
     }
 
-    /// Reads no more; how many datagrams came.
-    pub(super) async fn stop(self) -> u32 {
-        for reader in self.readers {
-            reader.abort();
-            // It ends with that, so its own end of the socket is closed.
-            let _ = reader.await;
+    /// Reads no more; how many datagrams came that were not kept, and those that were.
+    pub(super) async fn stop(mut self) -> (u32, Vec<Kept>) {
+        let mut kept = Vec::new();
+        // Their ends of the channel are what they go on with.
+        self.kept.close();
+        while let Some(datagram) = self.kept.recv().await {
+            kept.push(datagram);
         }
-        self.datagrams.load(Ordering::Relaxed)
+        let mut count = 0;
+        for reader in self.readers {
+            count += reader.await.unwrap_or_default();
+        }
+        (count, kept)
+    }
+}
+
+/// Until nobody takes anything any more.
+async fn count(channel: Channel, socket: UdpSocket, keep: mpsc::Sender<Kept>) -> u32 {
+    let (mut buffer, mut count) = ([0; 2_048], 0u32);
+    loop {
+        tokio::select! {
+            () = keep.closed() => return count,
+            readable = socket.readable() => if readable.is_err() {
+                return count;
+            },
+        }
+        // An error of one datagram is no reason to leave the others in the socket.
+        let Ok((len, from)) = socket.try_recv_from(&mut buffer) else { continue };
+        let bytes = &buffer[..len];
+        let is_kept = DatagramKind::of(bytes) == DatagramKind::Dtls
+            && keep.try_send(Kept { channel, from, bytes: bytes.to_vec() }).is_ok();
+        count = count.saturating_add(u32::from(!is_kept));
     }
 }

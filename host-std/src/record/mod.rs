@@ -16,3 +16,5 @@ pub mod recorder;
 pub mod rtp_fork;
 #[cfg(feature = "record")]
 pub mod siprec;
+#[cfg(all(feature = "record", feature = "report"))]
+pub mod wire;

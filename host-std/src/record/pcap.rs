@@ -144,6 +144,14 @@ impl<W: Write> PcapWriter<W> {
         Ok(())
     }
 
+    /// Gives what is buffered on, so that a file can be read up to here.
+    ///
+    /// # Errors
+    /// What the file system answers.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// Datagrams recorded so far.
     pub fn datagrams(&self) -> u64 {
         self.datagrams

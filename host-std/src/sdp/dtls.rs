@@ -193,7 +193,7 @@ pub(super) fn answer_dtls(local: &LocalMedia, theirs: &Audio) -> Result<Negotiat
         Setup::Passive => true,
         Setup::HoldConn => return Err(SdpError::Setup(Kind::Offer, Setup::HoldConn.name())),
     };
-    agreed(local, own, theirs, active, Kind::Offer)
+    agreed(own, theirs, active, Kind::Offer)
 }
 
 /// The association after `theirs` answered our offer.
@@ -205,19 +205,10 @@ pub(super) fn accept_dtls(local: &LocalMedia, theirs: &Audio) -> Result<Negotiat
         // Neither would know who begins (RFC 5763, 5).
         other => return Err(SdpError::Setup(Kind::Answer, other.name())),
     };
-    agreed(local, own, theirs, active, Kind::Answer)
+    agreed(own, theirs, active, Kind::Answer)
 }
 
-fn agreed(
-    local: &LocalMedia,
-    own: &LocalDtls,
-    theirs: &Audio,
-    active: bool,
-    kind: Kind,
-) -> Result<NegotiatedDtls, SdpError> {
-    if !(local.rtcp_mux && theirs.rtcp_mux) {
-        return Err(SdpError::DtlsWithoutMux(kind));
-    }
+fn agreed(own: &LocalDtls, theirs: &Audio, active: bool, kind: Kind) -> Result<NegotiatedDtls, SdpError> {
     if theirs.fingerprints.is_empty() {
         return Err(SdpError::Fingerprint(kind));
     }

@@ -61,8 +61,6 @@ pub enum SdpError {
     Dtls(Kind),
     /// DTLS-SRTP is wanted here, and the other side has no `a=fingerprint`.
     DtlsRequired(Kind, String),
-    /// DTLS keys one port, and RTCP would have another.
-    DtlsWithoutMux(Kind),
     /// There is DTLS, and no fingerprint that a certificate could be checked by.
     Fingerprint(Kind),
     /// The other side has our fingerprint: its description is ours, reflected.
@@ -130,9 +128,6 @@ impl fmt::Display for SdpError {
             }
             Self::DtlsRequired(kind, proto) => {
                 write!(f, "DTLS-SRTP is required but the {kind} is {proto} without a=fingerprint")
-            }
-            Self::DtlsWithoutMux(kind) => {
-                write!(f, "DTLS-SRTP needs rtcp-mux, which the {kind} or our own description doesn't have")
             }
             Self::Fingerprint(kind) => {
                 write!(f, "the {kind} has no fingerprint of its certificate by sha-256, sha-384 or sha-512")

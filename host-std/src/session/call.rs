@@ -48,7 +48,7 @@ use super::transport::Transport;
 use super::waiting::Waiting;
 use super::{CallConfig, Identity};
 use crate::registry::CodecFormat;
-use crate::sdp::{Direction, LocalMedia, Refused};
+use crate::sdp::{Direction, LocalMedia, Refused, SrtpKeys};
 
 /// One side of a call.
 // In this order: what every tick touches lies together.
@@ -216,6 +216,12 @@ impl Call {
     /// ours has fresh keys then. When they are over, nothing passes any more, and [`should_end`](Self::should_end) says so.
     pub fn key_age(&self) -> KeyAge {
         self.transport.as_ref().map_or(KeyAge::Fresh, Transport::key_age)
+    }
+
+    /// The keys under which RTP, or RTCP, is protected now, of the descriptions or of a handshake; `None` where there are none. They
+    /// are for whoever is to read a capture of the call: who has them can hear it.
+    pub fn srtp_keys(&self, channel: Channel) -> Option<&SrtpKeys> {
+        self.transport.as_ref()?.srtp_keys(channel)
     }
 
     /// A guard of your own from now on: its keys have come. Call it once the call is agreed on; whether it was.

@@ -3,13 +3,16 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use p256::SecretKey;
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{DerSignature, SigningKey};
 use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use pem_rfc7468::LineEnding;
-use rcgen::{CertificateParams, DistinguishedName, DnType, PKCS_ECDSA_P256_SHA256, SignatureAlgorithm};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SignatureAlgorithm,
+};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -67,6 +70,14 @@ impl Certificate {
     /// # Errors
     /// [`CertificateError::Randomness`] when there is none.
     pub fn generate() -> Result<Self, CertificateError> {
+        Self::for_names(&[])
+    }
+
+    /// A new one of a server, for these names and addresses: what a page over TLS has.
+    ///
+    /// # Errors
+    /// [`CertificateError::Randomness`], and [`CertificateError::Encoding`] for what is no name of a server.
+    pub fn for_names(names: &[String]) -> Result<Self, CertificateError> {
         let key = loop {
             let mut bytes = Zeroizing::new([0; 32]);
             getrandom::fill(&mut *bytes).map_err(CertificateError::Randomness)?;
@@ -77,11 +88,18 @@ impl Certificate {
         };
         let mut serial = [0; 16];
         getrandom::fill(&mut serial).map_err(CertificateError::Randomness)?;
-        let mut params = CertificateParams::new(Vec::new()).map_err(CertificateError::Encoding)?;
+        let mut params = CertificateParams::new(names).map_err(CertificateError::Encoding)?;
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, "media-core");
         // RFC 5280, 4.1.2.2: positive. Browsers want no number twice.
         serial[0] = serial[0] & 0x7f | 1;
+        if !names.is_empty() {
+            // Of a server's they also want its use, and no more than 398 days. Clocks of others may be behind ours.
+            let day = Duration::from_secs(86_400);
+            let now = SystemTime::now();
+            (params.not_before, params.not_after) = ((now - day).into(), (now + 396 * day).into());
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        }
         params.serial_number = Some(serial.to_vec().into());
         let signer = Signatory::new(&key);
         let certificate = params.self_signed(&signer).map_err(CertificateError::Encoding)?.der().to_vec();

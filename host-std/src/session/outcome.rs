@@ -271,8 +271,10 @@ pub enum Ending {
 pub enum HandshakeFailure {
     /// The other side's certificate is not the one whose fingerprint its description has: somebody may stand between.
     Fingerprint,
-    /// The other side showed none, or none of ECDSA on P-256 or P-384: one of RSA can't be checked here.
+    /// The other side showed none, or one that can't be checked: neither of ECDSA on P-256 or P-384 nor of RSA with 2048 to 8192 bits.
     Certificate,
+    /// It refused what was offered.
+    Refused,
     /// It was not over after 30 s.
     Timeout,
     /// It knows no way to protect RTP that we know.
@@ -286,8 +288,9 @@ impl std::fmt::Display for HandshakeFailure {
         f.write_str(match self {
             Self::Fingerprint => "the other side's certificate is not the one that its description names",
             Self::Certificate => {
-                "the other side has no certificate of ECDSA on P-256 or P-384, and others can't be checked"
+                "the other side has no certificate of ECDSA on P-256 or P-384, or of RSA with 2048 bits or more"
             }
+            Self::Refused => "the other side refused the DTLS handshake: there is nothing in common",
             Self::Timeout => "the DTLS handshake was not over after 30 s",
             Self::NoSrtp => "the DTLS handshake came to no protection of RTP that both sides know",
             Self::Broken => "the DTLS handshake ended in errors",
@@ -455,6 +458,8 @@ pub struct CallStats {
     pub remote_voip: Option<VoipMetrics>,
     /// How packets are protected now; `None` before the call is agreed on.
     pub protection: Option<Protection>,
+    /// Why the last DTLS handshake came to nothing, while there are no keys yet: another one may, until the call ends.
+    pub handshake: Option<HandshakeFailure>,
     /// Whether the first stream was agreed on to send and to receive when these numbers were taken.
     pub directions: Directions,
     /// The stream's sound in levels and faults, of a whole call the first stream's; `None` without [`CallConfig::metering`](super::CallConfig::metering).

@@ -21,7 +21,8 @@ pub struct Proxy {
 
 impl Proxy {
     /// Binds two free ports on loopback. `peers[0]` is told the address of the first socket, and `peers[1]` that of
-    /// the second; the seeds of the two directions are those of `VirtualTime`.
+    /// the second; the seeds of the two directions are those of `VirtualTime`. A peer with port 0 is whoever sends first to
+    /// its socket.
     ///
     /// # Errors
     /// What the system answers.
@@ -67,7 +68,10 @@ impl Proxy {
                 received = self.sockets[1].recv_from(second) => (1, received),
             };
             match received {
-                Ok((len, _)) => {
+                Ok((len, from)) => {
+                    if self.peers[side].port() == 0 {
+                        self.peers[side] = from;
+                    }
                     in_flight.send(&mut self.networks[side], clock.now(), 1 - side, &buffers[side][..len]);
                 }
                 Err(error) if unreachable(&error) => {}

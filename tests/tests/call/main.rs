@@ -2,6 +2,8 @@
 
 mod digits;
 mod dtls;
+mod dtls_apart;
+mod dtls_attacks;
 mod fates;
 mod feedback;
 mod goodbye;

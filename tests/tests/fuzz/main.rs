@@ -5,6 +5,7 @@ mod calls;
 mod capture;
 mod cn;
 mod codec_switch;
+mod dtls;
 mod g711_plc;
 mod g722;
 mod ilbc;

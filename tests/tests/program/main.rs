@@ -8,3 +8,4 @@ mod reoffer;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod tones;
+mod wire;

@@ -29,7 +29,7 @@ impl Call {
             return Incoming::Handshake;
         }
         #[cfg(feature = "ice")]
-        let (from, datagram) = match self.unwrap(now, channel, from, datagram) {
+        let (from, datagram) = match self.decapsulate(now, channel, from, datagram) {
             Passed::Not => (from, datagram),
             Passed::Handled => return Incoming::Handshake,
             Passed::Data { peer, range, .. } => (unmapped(peer), &mut datagram[range]),

@@ -180,9 +180,9 @@ impl Call {
     }
 
     /// What a datagram is to our relayed addresses.
-    pub(super) fn unwrap(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &[u8]) -> Passed {
+    pub(super) fn decapsulate(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &[u8]) -> Passed {
         match &mut self.transport {
-            Some(transport) if channel == Channel::Rtp => transport.unwrap(now, from, datagram),
+            Some(transport) if channel == Channel::Rtp => transport.decapsulate(now, from, datagram),
             _ => Passed::Not,
         }
     }

@@ -1,6 +1,6 @@
 //! What a call tells of itself; nothing here allocates.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use dsp_core::guard::srtp::KeyAge;
 use dsp_core::quality::VoipMetricsInput;
@@ -13,9 +13,9 @@ use super::Call;
 use crate::registry::CodecFormat;
 use crate::sdp::{NegotiatedStream, NegotiatedTransport, Refused};
 use crate::session::metering::{Finding, Meters, findings};
-use crate::session::outcome::{CallStats, Ending, Protection};
+use crate::session::outcome::{CallStats, Channel, Ending, Protection};
 use crate::session::stream::{Counted, Remote, SourceStats, Stream};
-use crate::session::transport::Account;
+use crate::session::transport::{Account, Transport};
 
 impl Call {
     /// Addresses and keys that were agreed on; `None` before that.
@@ -32,6 +32,12 @@ impl Call {
     /// How the packets are protected now; `None` before the call is agreed on.
     pub fn protection(&self) -> Option<Protection> {
         self.transport.as_ref().map(|transport| transport.protection())
+    }
+
+    /// Where RTP, or RTCP, goes now, by latching or the checks of ICE perhaps elsewhere than the other side's description says;
+    /// `None` before the call is agreed on.
+    pub fn destination(&self, channel: Channel) -> Option<SocketAddr> {
+        self.transport.as_ref().map(|transport| transport.destination(channel))
     }
 
     /// The further streams that the last offer and answer could not come to, and why.
@@ -128,6 +134,7 @@ impl Call {
             round_trip: remote.round_trip,
             remote_voip: remote.voip,
             protection: self.protection(),
+            handshake: self.transport.as_ref().and_then(Transport::handshake_trouble),
             remote_fraction_lost: remote.fraction_lost,
             remote_jitter_ms: remote.jitter_ms,
             bursts: total.bursts,

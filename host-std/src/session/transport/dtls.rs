@@ -1,7 +1,7 @@
 //! The keys of a call by a DTLS handshake on its path: DTLS-SRTP (RFC 5763, RFC 5764), versions 1.2 and 1.3.
 //!
-//! The engine is the crate `dimpl`. Here is what a call adds: whose certificate it must be, to whom what is answered, when
-//! it is given up, and what of it a stranger can't spoil.
+//! The engine is the crate `dimpl`, and [`v12`] for whoever may have a certificate of RSA, which `dimpl` can't check. Here is what a
+//! call adds: whose certificate it must be, to whom what is answered, when it is given up, and what of it a stranger can't spoil.
 //!
 //! - Nothing is sent or heard before the certificate's fingerprint is the one that the other side's description has.
 //! - The address that the description names comes first. Another one (that of a client behind a NAT, or of a server with
@@ -9,12 +9,15 @@
 //!   began ends when the named one speaks.
 //! - A handshake that somebody broke by a forged datagram begins anew a little later, one that goes nowhere after 7 s, until
 //!   30 s are over; and at a client that begins anew so does the server (RFC 6347, 4.2.8).
-//! - Certificates are ECDSA's on P-256 or P-384, as every browser has them; with RSA's, which some phones have, no handshake
-//!   comes about.
+//! - Certificates are ECDSA's on P-256 or P-384, as every browser has them, or RSA's of 2048 bits and more, as many phones have them.
+//!   A client that offers DTLS 1.2 alone is answered by `v12`, since nothing tells of what its certificate is; a server that refuses
+//!   what `dimpl` offers is asked by `v12`. Ours is always of ECDSA.
 //! - An address that no description names, and that has proved nothing, gets at most three times the bytes that it sent
 //!   (as RFC 9000, 8.1 has it for QUIC).
 //!
 //! It allocates during a handshake, and not once the call is keyed.
+
+mod v12;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -59,12 +62,22 @@ const AMPLIFICATION: usize = 3;
 /// Bytes of a datagram, IP and UDP headers not counted.
 const DATAGRAM_BYTES: usize = 1_150;
 
+/// What shakes hands.
+enum Engine {
+    /// DTLS 1.2 and 1.3, with certificates of ECDSA.
+    Auto(Box<Dtls>),
+    /// DTLS 1.2, with certificates of RSA too.
+    V12(Box<v12::Handshake>),
+}
+
 /// One DTLS association.
 pub(super) struct Association {
     agreed: NegotiatedDtls,
     certificate: Certificate,
     /// `None` once it is of no use any more.
-    engine: Option<Dtls>,
+    engine: Option<Engine>,
+    /// Whether a server has refused what the engine for ECDSA alone offers.
+    refused: bool,
     /// Ours, and the engine's time at it.
     epoch: (Instant, StdInstant),
     state: State,
@@ -121,6 +134,7 @@ impl Association {
             agreed,
             certificate,
             engine: None,
+            refused: false,
             // The engine's time has no zero that one could begin at.
             epoch: (now, StdInstant::now()),
             state: State::Handshake,
@@ -136,7 +150,7 @@ impl Association {
             client: None,
             buffer: vec![0; USUAL_BYTES],
         };
-        made.begin(now);
+        made.begin(now, None);
         made
     }
 
@@ -151,6 +165,11 @@ impl Association {
             State::Failed(failure) => Some(failure),
             _ => None,
         }
+    }
+
+    /// Why the last handshake came to nothing, while there are no keys yet.
+    pub(super) fn trouble(&self) -> Option<HandshakeFailure> {
+        if self.is_open() { self.was_broken } else { self.failure() }
     }
 
     /// Whether the other side has ended it, after there were keys.
@@ -179,7 +198,7 @@ impl Association {
         if named {
             // What a stranger began is not the other side's.
             if self.elsewhere.take().is_some() && self.is_open() {
-                self.begin(now);
+                self.begin(now, None);
             }
             self.named_spoke = true;
         } else if !self.is_open() || self.named_spoke {
@@ -197,7 +216,7 @@ impl Association {
                 other => {
                     let was_another = other.replace(Elsewhere { address: from, since: now, credit }).is_some();
                     if was_another {
-                        self.begin(now);
+                        self.begin(now, None);
                     }
                 }
             }
@@ -207,7 +226,7 @@ impl Association {
                 (Some(random), Some((known, _))) if known == random => {}
                 (Some(_), Some((_, since))) if now.since(since) < SETTLED => return false,
                 (Some(random), _) => {
-                    self.begin(now);
+                    self.begin(now, Some(datagram));
                     self.client = Some((random, now));
                 }
                 // Nothing that a server could make use of.
@@ -216,19 +235,30 @@ impl Association {
             }
         }
         self.advance(now);
-        let Some(engine) = &mut self.engine else { return true };
-        match engine.handle_packet(datagram) {
-            Ok(()) => self.drain(named),
-            Err(error) => self.give_up(&error),
+        // What is said before the server says hello may be anybody's; both engines do as well with a server that they can check.
+        if self.agreed.active && self.state == State::Handshake && is_refusal(datagram) {
+            self.refused = !self.refused;
+            self.turn_away(HandshakeFailure::Refused);
+            return true;
         }
+        let time = self.engine_time(now);
+        let taken = match &mut self.engine {
+            None => return true,
+            Some(Engine::Auto(engine)) => engine.handle_packet(datagram).map_err(|error| Failed::of(&error)),
+            Some(Engine::V12(engine)) => engine.receive(time, datagram).map_err(Failed::of_v12),
+        };
+        self.go_on(taken, named);
         true
     }
 
     /// Ends it, and tells the other side.
     pub(super) fn close(&mut self) {
-        if let Some(engine) = &mut self.engine
-            && engine.close().is_ok()
-        {
+        let closed = match &mut self.engine {
+            None => false,
+            Some(Engine::Auto(engine)) => engine.close().is_ok(),
+            Some(Engine::V12(engine)) => engine.close(),
+        };
+        if closed {
             self.drain(true);
         }
     }
@@ -266,21 +296,36 @@ impl Association {
         None
     }
 
-    /// Begins the handshake, or begins it anew.
-    fn begin(&mut self, now: Instant) {
+    /// Begins the handshake, or begins it anew; with what a client says first.
+    fn begin(&mut self, now: Instant, hello: Option<&[u8]>) {
+        let by_v12 = if self.agreed.active {
+            self.refused
+        } else {
+            hello.and_then(v12::whole_hello).is_some_and(|hello| hello.is_ours())
+        };
+        let Some(engine) = self.engine(now, by_v12) else { return self.fail(HandshakeFailure::Broken) };
+        (self.state, self.broken, self.client, self.began) = (State::Handshake, None, None, now);
+        self.waiting.clear();
+        self.engine = Some(engine);
+        self.advance(now);
+    }
+
+    fn engine(&self, now: Instant, by_v12: bool) -> Option<Engine> {
+        let (time, certificate) = (self.engine_time(now), self.certificate.to_dimpl());
+        if by_v12 {
+            let retries = v12::Retries { first: FIRST_RETRY, count: RETRIES, mtu: DATAGRAM_BYTES };
+            let engine = v12::Handshake::new(self.agreed.active, &certificate, retries, time)?;
+            return Some(Engine::V12(Box::new(engine)));
+        }
         let config = dimpl::Config::builder()
             .mtu(DATAGRAM_BYTES)
             .flight_start_rto(FIRST_RETRY)
             .flight_retries(RETRIES)
             .handshake_timeout(std::time::Duration::from_secs(30))
             .build();
-        let Ok(config) = config else { return self.fail(HandshakeFailure::Broken) };
-        let mut engine = Dtls::new_auto(Arc::new(config), self.certificate.to_dimpl(), self.engine_time(now));
+        let mut engine = Dtls::new_auto(Arc::new(config.ok()?), certificate, time);
         engine.set_active(self.agreed.active);
-        (self.state, self.broken, self.client, self.began) = (State::Handshake, None, None, now);
-        self.waiting.clear();
-        self.engine = Some(engine);
-        self.advance(now);
+        Some(Engine::Auto(Box::new(engine)))
     }
 
     /// Time has passed.
@@ -290,60 +335,43 @@ impl Association {
             return self.fail(self.was_broken.unwrap_or(HandshakeFailure::Timeout));
         }
         let stalled = self.is_open() && self.agreed.active && now.since(self.began) >= STALLED;
+        if stalled {
+            // A server that says nothing may not have understood what it was asked.
+            self.refused = !self.refused;
+        }
         if stalled || self.broken.is_some_and(|since| now.since(since) >= PAUSE) {
-            return self.begin(now);
+            return self.begin(now, None);
         }
         let time = self.engine_time(now);
-        let Some(engine) = &mut self.engine else { return };
-        match engine.handle_timeout(time) {
-            Ok(()) => self.drain(true),
-            Err(error) => self.give_up(&error),
+        let advanced = match &mut self.engine {
+            None => return,
+            Some(Engine::Auto(engine)) => engine.handle_timeout(time).map_err(|error| Failed::of(&error)),
+            Some(Engine::V12(engine)) => engine.advance(time).map_err(Failed::of_v12),
+        };
+        self.go_on(advanced, true);
+    }
+
+    /// Takes what the engine has to say, or gives it up.
+    fn go_on(&mut self, result: Result<(), Failed>, named: bool) {
+        match result {
+            Ok(()) => self.drain(named),
+            // An alert of ours, say.
+            Err(failed) => {
+                self.drain(named);
+                self.give_up(failed);
+            }
         }
     }
 
     /// Takes what the engine has to say. `named`: whether that is of the address that the description names.
     fn drain(&mut self, named: bool) {
         let Some(mut engine) = self.engine.take() else { return };
-        let mut connected = false;
-        loop {
-            match engine.poll_output(&mut self.buffer) {
-                Output::Packet(datagram) if self.waiting.len() < MAX_WAITING => {
-                    self.waiting.push_back(datagram.to_vec());
-                }
-                Output::PeerCert(certificate) => {
-                    if self.agreed.fingerprints.iter().any(|known| matches(known, certificate)) {
-                        self.state = State::Verified;
-                    } else if named {
-                        return self.fail(HandshakeFailure::Fingerprint);
-                    } else {
-                        // Whoever that is, the other side may still come.
-                        self.elsewhere = None;
-                        return self.turn_away(HandshakeFailure::Fingerprint);
-                    }
-                }
-                // In this order always: without a certificate there are no keys.
-                Output::KeyingMaterial(material, profile) if self.state == State::Verified => {
-                    let Some(keys) = keys(profile, &material, self.agreed.active) else {
-                        return self.fail(HandshakeFailure::NoSrtp);
-                    };
-                    (self.keys, self.state, self.elsewhere) = (Some(keys), State::Keyed, None);
-                }
-                Output::Connected => connected = true,
-                // Before there are keys anybody can write it.
-                Output::CloseNotify if self.state == State::Keyed => self.state = State::Closed,
-                Output::Timeout(at) => {
-                    self.deadline = self.our_time(at);
-                    break;
-                }
-                Output::BufferTooSmall { needed } if needed <= RECORD_BYTES => self.buffer.resize(needed, 0),
-                Output::BufferTooSmall { .. } => return self.fail(HandshakeFailure::Broken),
-                // What belongs to no call.
-                _ => {}
-            }
-        }
-        if connected && self.state != State::Keyed {
-            // Without the extension, or with no profile of SRTP that both have.
-            return self.fail(HandshakeFailure::NoSrtp);
+        let goes_on = match &mut engine {
+            Engine::Auto(engine) => self.drain_auto(engine, named),
+            Engine::V12(engine) => self.drain_v12(engine, named),
+        };
+        if !goes_on {
+            return;
         }
         if self.is_open() {
             let again = if self.agreed.active { self.began + STALLED } else { self.epoch.0 + PATIENCE };
@@ -353,14 +381,114 @@ impl Association {
         self.engine = Some(engine);
     }
 
+    /// Whether the engine goes on.
+    fn drain_auto(&mut self, engine: &mut Dtls, named: bool) -> bool {
+        let (mut connected, mut buffer) = (false, std::mem::take(&mut self.buffer));
+        let goes_on = loop {
+            match engine.poll_output(&mut buffer) {
+                Output::Packet(datagram) => self.post(datagram.to_vec()),
+                Output::PeerCert(certificate) => {
+                    if !self.hear_certificate(certificate, named) {
+                        break false;
+                    }
+                }
+                // In this order always: without a certificate there are no keys.
+                Output::KeyingMaterial(material, profile) if self.state == State::Verified => {
+                    if !self.hear_keys(profile, &material) {
+                        break false;
+                    }
+                }
+                Output::Connected => connected = true,
+                // Before there are keys anybody can write it.
+                Output::CloseNotify if self.state == State::Keyed => self.state = State::Closed,
+                Output::Timeout(at) => {
+                    self.deadline = self.our_time(at);
+                    break true;
+                }
+                Output::BufferTooSmall { needed } if needed <= RECORD_BYTES => buffer.resize(needed, 0),
+                Output::BufferTooSmall { .. } => {
+                    self.fail(HandshakeFailure::Broken);
+                    break false;
+                }
+                // What belongs to no call.
+                _ => {}
+            }
+        };
+        self.buffer = buffer;
+        if goes_on && connected && self.state != State::Keyed {
+            // Without the extension, or with no profile of SRTP that both have.
+            self.fail(HandshakeFailure::NoSrtp);
+            return false;
+        }
+        goes_on
+    }
+
+    /// Whether the engine goes on.
+    fn drain_v12(&mut self, engine: &mut v12::Handshake, named: bool) -> bool {
+        while let Some(event) = engine.next_event() {
+            let goes_on = match event {
+                v12::Event::Datagram(datagram) => {
+                    self.post(datagram);
+                    true
+                }
+                v12::Event::Certificate(certificate) => self.hear_certificate(&certificate, named),
+                v12::Event::Keys(profile, exported) if self.state == State::Verified => {
+                    self.hear_keys(profile, &exported)
+                }
+                v12::Event::Closed if self.state == State::Keyed => {
+                    self.state = State::Closed;
+                    true
+                }
+                v12::Event::Keys(..) | v12::Event::Closed => true,
+            };
+            if !goes_on {
+                return false;
+            }
+        }
+        self.deadline = engine.deadline().and_then(|at| self.our_time(at));
+        true
+    }
+
+    fn post(&mut self, datagram: Vec<u8>) {
+        if self.waiting.len() < MAX_WAITING {
+            self.waiting.push_back(datagram);
+        }
+    }
+
+    /// The other side's certificate; whether it may be its own.
+    fn hear_certificate(&mut self, certificate: &[u8], named: bool) -> bool {
+        if self.agreed.fingerprints.iter().any(|known| matches(known, certificate)) {
+            self.state = State::Verified;
+            return true;
+        }
+        if named {
+            self.fail(HandshakeFailure::Fingerprint);
+        } else {
+            // Whoever that is, the other side may still come.
+            self.elsewhere = None;
+            self.turn_away(HandshakeFailure::Fingerprint);
+        }
+        false
+    }
+
+    /// What a handshake has come to; whether it can be used.
+    fn hear_keys(&mut self, profile: dimpl::SrtpProfile, exported: &[u8]) -> bool {
+        let keys = keys(profile, exported, self.agreed.active);
+        if keys.is_none() {
+            self.fail(HandshakeFailure::NoSrtp);
+            return false;
+        }
+        (self.keys, self.state, self.elsewhere) = (keys, State::Keyed, None);
+        true
+    }
+
     /// The engine has given up: before there are keys anybody's datagram may be the reason.
-    fn give_up(&mut self, error: &dimpl::Error) {
-        match error {
+    fn give_up(&mut self, failed: Failed) {
+        match failed {
             // The keys outlive it.
             _ if !self.is_open() => (self.engine, self.deadline) = (None, None),
-            dimpl::Error::Timeout(_) => self.fail(HandshakeFailure::Timeout),
-            dimpl::Error::CertificateError(_) => self.turn_away(HandshakeFailure::Certificate),
-            _ => self.turn_away(HandshakeFailure::Broken),
+            Failed(HandshakeFailure::Timeout) => self.fail(HandshakeFailure::Timeout),
+            Failed(why) => self.turn_away(why),
         }
     }
 
@@ -393,6 +521,34 @@ impl Association {
     pub(super) fn heap_bytes(&self) -> usize {
         size_of::<Self>() + self.buffer.capacity() + self.waiting.iter().map(Vec::capacity).sum::<usize>()
     }
+}
+
+/// Why an engine has given up.
+struct Failed(HandshakeFailure);
+
+impl Failed {
+    fn of(error: &dimpl::Error) -> Self {
+        Self(match error {
+            dimpl::Error::Timeout(_) => HandshakeFailure::Timeout,
+            dimpl::Error::CertificateError(_) => HandshakeFailure::Certificate,
+            _ => HandshakeFailure::Broken,
+        })
+    }
+
+    fn of_v12(failure: v12::Failure) -> Self {
+        Self(match failure {
+            v12::Failure::Certificate => HandshakeFailure::Certificate,
+            v12::Failure::NoSrtp => HandshakeFailure::NoSrtp,
+            v12::Failure::Refused(_) => HandshakeFailure::Refused,
+            v12::Failure::Timeout => HandshakeFailure::Timeout,
+            v12::Failure::Broken => HandshakeFailure::Broken,
+        })
+    }
+}
+
+/// Whether a datagram is a fatal alert, without protection (RFC 5246, 7.2).
+fn is_refusal(datagram: &[u8]) -> bool {
+    matches!(datagram, [21, 0xfe, _, 0, 0, .., 0, 2, 2, _] if datagram.len() == 15)
 }
 
 /// The random bytes of a ClientHello that begins a handshake (RFC 6347, 4.2.2 and 4.3.2): in one record, without epoch, the

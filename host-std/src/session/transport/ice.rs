@@ -87,6 +87,8 @@ pub(in crate::session) struct IcePath {
     relayed: Option<SocketAddr>,
     /// Something is to be sent as soon as somebody asks.
     pending: bool,
+    /// An agent has said something just now, and may have more.
+    speaks: bool,
     due: Option<Instant>,
     asked: [Option<([u8; 12], SocketAddr)>; ASKED],
     asked_next: usize,
@@ -121,6 +123,7 @@ impl IcePath {
             told: now,
             relayed: None,
             pending: true,
+            speaks: false,
             due: None,
             asked: [None; ASKED],
             asked_next: 0,
@@ -141,6 +144,7 @@ impl IcePath {
             self.add_candidate(now, candidate);
         }
         self.agent.handle_timeout(self.at(now));
+        self.speaks = true;
         self.settle(now);
     }
 
@@ -450,7 +454,7 @@ impl IcePath {
                 return Some((len, to));
             }
             // It goes when its permission is there.
-            if let Some(wrapped) = relays.wrap_check(now, own, to, buffer, len) {
+            if let Some(wrapped) = relays.encapsulate_check(now, own, to, buffer, len) {
                 return Some(wrapped);
             }
         }
@@ -533,24 +537,31 @@ impl Path for IcePath {
         if own.is_some() {
             return own;
         }
-        // What is due now, and what comes of it; then nothing is for 50 ms.
-        for _ in 0..2 {
-            if let Some(next) = self.next_of_agents(now, buffer) {
-                return Some(next);
-            }
-            let at = self.at(now);
-            if self.pending || self.due.is_some_and(|due| due <= now) {
-                if !self.gone {
-                    self.agent.handle_timeout(at);
-                }
-                if let Some((former, _)) = &mut self.former {
-                    former.handle_timeout(at);
-                }
-                self.pending = false;
-                self.settle(now);
-            }
+        // Between two checks this is asked with each packet.
+        let is_due = self.pending || self.due.is_some_and(|due| due <= now);
+        if !is_due && !self.speaks {
+            return None;
         }
-        None
+        // What is due now, and what comes of it; then nothing is for 50 ms.
+        if let Some(next) = self.next_of_agents(now, buffer) {
+            return Some(next);
+        }
+        self.speaks = false;
+        if !is_due {
+            return None;
+        }
+        let at = self.at(now);
+        if !self.gone {
+            self.agent.handle_timeout(at);
+        }
+        if let Some((former, _)) = &mut self.former {
+            former.handle_timeout(at);
+        }
+        self.pending = false;
+        self.settle(now);
+        let next = self.next_of_agents(now, buffer);
+        self.speaks = next.is_some();
+        next
     }
 
     fn next_deadline(&self) -> Option<Instant> {

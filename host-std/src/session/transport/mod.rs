@@ -5,6 +5,8 @@
 //! of its own, since each is a source of its own.
 
 mod by_sources;
+#[cfg(feature = "ice")]
+mod checks;
 #[cfg(feature = "dtls")]
 mod dtls;
 mod feedback;
@@ -13,11 +15,14 @@ mod gather;
 mod guard;
 #[cfg(feature = "ice")]
 mod ice;
+mod keying;
 mod latch;
 mod path;
 #[cfg(feature = "ice")]
 mod relays;
 mod reports;
+#[cfg(feature = "dtls")]
+mod rtcp_keys;
 mod rtp_path;
 
 use std::net::{IpAddr, SocketAddr};
@@ -45,7 +50,7 @@ pub(super) use rtp_path::Gathered;
 use rtp_path::RtpPath;
 
 use super::config::Settings;
-use super::outcome::{Channel, HandshakeFailure, Incoming, Protection, Transmit};
+use super::outcome::{Channel, Incoming, Transmit};
 use super::own::BoxedGuard;
 use crate::sdp::{self, NegotiatedFeedback, NegotiatedTransport};
 
@@ -99,6 +104,12 @@ pub(super) struct Transport {
     here: Here,
     agreed: NegotiatedTransport,
     conflicts: [Option<(SocketAddr, Instant)>; CONFLICTS],
+    /// The keys that a handshake came to, as long as they hold.
+    #[cfg(feature = "dtls")]
+    exported: Option<Box<sdp::SrtpKeys>>,
+    /// Those of RTCP where it has a port of its own and keys come from handshakes.
+    #[cfg(feature = "dtls")]
+    rtcp_keys: Option<Box<rtcp_keys::RtcpKeys>>,
 }
 
 /// Our own addresses, as descriptions have them and as the sockets are bound.
@@ -124,6 +135,10 @@ impl Transport {
             guard: Guard::new(settings.guard.as_ref(), agreed.srtp.as_ref(), agreed.dtls.is_some(), settings.sources),
             #[cfg(feature = "dtls")]
             dtls: dtls::Association::agreed(now, &agreed, settings),
+            #[cfg(feature = "dtls")]
+            exported: None,
+            #[cfg(feature = "dtls")]
+            rtcp_keys: rtcp_keys::RtcpKeys::agreed(now, &agreed, settings),
             rtp: RtpPath::new(now, &agreed, &mut gathered, |named| plain(settings, Channel::Rtp, named)),
             rtcp: plain(settings, Channel::Rtcp, agreed.remote_rtcp),
             reports: Vec::new(),
@@ -165,10 +180,19 @@ impl Transport {
             self.guard.wait();
         } else {
             self.guard.renew(agreed.srtp.as_ref(), moved)?;
+            #[cfg(feature = "dtls")]
+            {
+                self.exported = None;
+            }
         }
         #[cfg(feature = "dtls")]
         if agreed.dtls.as_ref().is_none_or(|agreed| !self.dtls.as_ref().is_some_and(|dtls| dtls.is(agreed))) {
             self.dtls = dtls::Association::agreed(now, &agreed, settings);
+        }
+        #[cfg(feature = "dtls")]
+        match &mut self.rtcp_keys {
+            Some(keys) if agreed.dtls.is_some() && !agreed.rtcp_mux => keys.renew(now, &agreed, settings),
+            keys => *keys = rtcp_keys::RtcpKeys::agreed(now, &agreed, settings),
         }
         self.rtp.renew(now, &agreed, &mut gathered, |named| plain(settings, Channel::Rtp, named));
         self.rtcp.renegotiated(now, agreed.remote_rtcp);
@@ -228,12 +252,22 @@ impl Transport {
         }
         let unprotected = match (kind, channel) {
             (DatagramKind::Rtp, Channel::Rtp) => self.guard.get().unprotect_rtp(datagram),
+            #[cfg(feature = "dtls")]
+            (DatagramKind::Rtcp, Channel::Rtcp) if self.rtcp_keys.is_some() => {
+                self.rtcp_guard().unprotect_rtcp(datagram)
+            }
             (DatagramKind::Rtcp, Channel::Rtcp) => self.guard.get().unprotect_rtcp(datagram),
             (DatagramKind::Rtcp, Channel::Rtp) if self.agreed.rtcp_mux => self.guard.get().unprotect_rtcp(datagram),
             (DatagramKind::Rtp | DatagramKind::Rtcp, _) => return Arrived::Other(Incoming::Ignored, datagram),
             #[cfg(feature = "dtls")]
             (DatagramKind::Dtls, Channel::Rtp) if self.dtls.is_some() => {
                 let taken = self.shake_hands(now, from, datagram);
+                let incoming = if taken { Incoming::Handshake } else { Incoming::Foreign };
+                return Arrived::Other(incoming, datagram);
+            }
+            #[cfg(feature = "dtls")]
+            (DatagramKind::Dtls, Channel::Rtcp) if self.rtcp_keys.is_some() => {
+                let taken = self.shake_hands_for_rtcp(now, from, datagram);
                 let incoming = if taken { Incoming::Handshake } else { Incoming::Foreign };
                 return Arrived::Other(incoming, datagram);
             }
@@ -254,54 +288,25 @@ impl Transport {
         }
     }
 
-    /// A datagram of the handshake that the keys come from. Whether it was taken.
-    #[cfg(feature = "dtls")]
-    fn shake_hands(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
-        let Some(dtls) = &mut self.dtls else { return false };
-        // What came through the checks of ICE is the other side's, whichever of its addresses it is.
-        #[cfg(feature = "ice")]
-        let named = if self.rtp.ice().is_some() { from } else { self.rtp.remote() };
-        #[cfg(not(feature = "ice"))]
-        let named = self.rtp.remote();
-        let taken = dtls.receive(now, from, named, datagram);
-        if let Some(keys) = dtls.take_keys() {
-            // Whoever has the key of the certificate is the other side, wherever it is.
-            if self.guard.key(&keys).is_ok() {
-                self.rtp.hear(now, from, Claim::Authentic);
-                self.alive = now;
-            } else {
-                dtls.refuse_keys();
-            }
-        }
-        if dtls.is_closed() {
-            self.goodbye = self.goodbye.or(Some(now));
-        }
-        taken
-    }
-
-    /// Why the call can't have keys.
-    pub(super) fn handshake_failure(&self) -> Option<HandshakeFailure> {
-        #[cfg(feature = "dtls")]
-        return self.dtls.as_ref().and_then(|dtls| dtls.failure());
-        #[cfg(not(feature = "dtls"))]
-        None
-    }
-
-    /// How datagrams are protected now.
-    pub(super) fn protection(&self) -> Protection {
-        self.guard.protection()
-    }
-
     /// What tells the other side that the call is over, besides goodbyes.
     pub(super) fn close(&mut self) {
         #[cfg(feature = "dtls")]
         if let Some(dtls) = &mut self.dtls {
             dtls.close();
         }
+        #[cfg(feature = "dtls")]
+        if let Some(keys) = &mut self.rtcp_keys {
+            keys.close();
+        }
         #[cfg(feature = "ice")]
         if let Some(gatherer) = self.gatherer() {
             gatherer.relays_mut().leave();
         }
+    }
+
+    /// Where RTP or RTCP goes now.
+    pub(super) fn destination(&self, channel: Channel) -> SocketAddr {
+        if channel == Channel::Rtp || self.agreed.rtcp_mux { self.rtp.remote() } else { self.rtcp.remote() }
     }
 
     /// Whether a packet that was agreed on is believed. It may move the path.
@@ -456,7 +461,7 @@ impl Transport {
             due.is_some_and(|due| due <= now) && self.tells() == Some(index)
         };
         let due = self.told(index).is_some_and(|report| report.next_deadline() <= now) || feedback_is_due();
-        due && self.may_send(now)
+        due && self.may_send(now) && self.may_report()
     }
 
     /// When to ask for what leaves again.
@@ -465,12 +470,14 @@ impl Transport {
             self.feedback.as_ref().and_then(|feedback| feedback.deadline()).filter(|_| self.tells().is_some());
         let reports = self.reports.iter().flatten().map(Report::next_deadline).chain(feedback);
         // Whatever the time: sending that is over does not begin again by itself.
-        let reports = reports.filter(|_| self.may_send(Instant::ZERO));
+        let reports = reports.filter(|_| self.may_send(Instant::ZERO) && self.may_report());
         let paths = [self.rtp.next_deadline(), self.rtcp.next_deadline()].into_iter().flatten();
         #[cfg(feature = "dtls")]
         let shakes = self.agreed.has_remote() && self.rtp.may_send(Instant::ZERO);
         #[cfg(feature = "dtls")]
-        let paths = paths.chain(self.dtls.as_ref().filter(|_| shakes).and_then(|dtls| dtls.next_deadline()));
+        let paths = paths
+            .chain(self.dtls.as_ref().filter(|_| shakes).and_then(|dtls| dtls.next_deadline()))
+            .chain(self.rtcp_keys.as_ref().filter(|_| shakes).and_then(|keys| keys.next_deadline()));
         reports.chain(paths).min()
     }
 
@@ -536,7 +543,7 @@ impl Transport {
         let protected = match written {
             Ok(None) => return None,
             Ok(Some(_)) if !self.agreed.has_remote() => return None,
-            Ok(Some(len)) => self.guard.get().protect_rtcp(buffer, len).ok(),
+            Ok(Some(len)) => self.rtcp_guard().protect_rtcp(buffer, len).ok(),
             Err(_) => None,
         };
         let Some(len) = protected else { return Some(Err(())) };
@@ -557,6 +564,13 @@ impl Transport {
         {
             return Some(self.addressed(len, to, Channel::Rtp));
         }
+        #[cfg(feature = "dtls")]
+        if self.agreed.has_remote()
+            && let Some(keys) = &mut self.rtcp_keys
+            && let Some((len, to)) = keys.transmit(now, self.rtcp.remote(), buffer)
+        {
+            return Some(self.addressed(len, to, Channel::Rtcp));
+        }
         if let Some((len, to)) = self.rtp.transmit(now, buffer) {
             return Some(self.addressed(len, to, Channel::Rtp));
         }
@@ -572,7 +586,8 @@ impl Transport {
     /// Bytes on the heap.
     pub(super) fn memory_bytes(&self) -> usize {
         #[cfg(feature = "dtls")]
-        let handshake = self.dtls.as_ref().map_or(0, |dtls| dtls.heap_bytes());
+        let handshake = self.dtls.as_ref().map_or(0, |dtls| dtls.heap_bytes())
+            + self.rtcp_keys.as_ref().map_or(0, |keys| keys.heap_bytes());
         #[cfg(not(feature = "dtls"))]
         let handshake = 0;
         let feedback = self.feedback.as_ref().map_or(0, |feedback| feedback.memory_bytes());
@@ -588,44 +603,5 @@ fn plain(settings: &Settings, channel: Channel, named: SocketAddr) -> Box<dyn Pa
     match &settings.path {
         Some(own) => own.make(channel, named),
         None => Box::new(Latch::new(settings.latching, named)),
-    }
-}
-
-/// What ICE alone knows; nothing of a path without it.
-#[cfg(feature = "ice")]
-impl Transport {
-    /// One more address of the other side; whether it is new.
-    pub(super) fn add_candidate(&mut self, now: Instant, candidate: &sdp::IceCandidate) -> bool {
-        self.rtp.ice_mut().is_some_and(|ice| ice.trickled(now, candidate))
-    }
-
-    /// What looks for our candidates.
-    pub(super) fn gatherer(&mut self) -> Option<&mut Gatherer> {
-        self.rtp.ice_mut().map(ice::IcePath::gatherer)
-    }
-
-    /// Our relayed addresses.
-    pub(super) fn relays(&self) -> Option<&relays::Relays> {
-        Some(self.rtp.ice()?.relays())
-    }
-
-    /// What a datagram is to our relayed addresses, before anything else is asked of it.
-    pub(super) fn unwrap(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Passed {
-        self.rtp.ice_mut().map_or(Passed::Not, |ice| ice.unwrap(now, from, datagram))
-    }
-
-    /// The other side's address in use, if we say which it is.
-    pub(super) fn selected_by_us(&self) -> Option<SocketAddr> {
-        self.rtp.ice()?.selected_by_us()
-    }
-
-    /// Why the call should end.
-    pub(super) fn ice_ending(&self, now: Instant) -> Option<super::outcome::Ending> {
-        self.rtp.ice()?.ending(now)
-    }
-
-    /// How the checks go.
-    pub(super) fn ice_stats(&self) -> Option<super::outcome::IceStats> {
-        Some(self.rtp.ice()?.stats())
     }
 }

@@ -193,7 +193,7 @@ impl Relays {
 
     /// A datagram of `len` bytes in `buffer`, for a peer and by one of our relayed addresses, becomes what its server passes
     /// on: its length, and the server. `None` while that mayn't be, and where it doesn't fit.
-    pub(super) fn wrap(
+    pub(super) fn encapsulate(
         &mut self,
         now: Instant,
         relayed: SocketAddr,
@@ -210,7 +210,7 @@ impl Relays {
     }
 
     /// The same for a check: it waits until it may leave, if there is room.
-    pub(super) fn wrap_check(
+    pub(super) fn encapsulate_check(
         &mut self,
         now: Instant,
         relayed: SocketAddr,
@@ -218,7 +218,7 @@ impl Relays {
         buffer: &mut [u8],
         len: usize,
     ) -> Option<(usize, SocketAddr)> {
-        let wrapped = self.wrap(now, relayed, peer, buffer, len);
+        let wrapped = self.encapsulate(now, relayed, peer, buffer, len);
         if wrapped.is_none()
             && let Some(relay) = self.relay(relayed)
             && relay.held.len() < HELD

@@ -29,7 +29,7 @@ impl IcePath {
         len: usize,
     ) -> Option<(usize, SocketAddr)> {
         match self.way(to) {
-            Some(relayed) => self.gatherer.relays_mut().wrap(now, relayed, to, buffer, len),
+            Some(relayed) => self.gatherer.relays_mut().encapsulate(now, relayed, to, buffer, len),
             None if self.gatherer.is_relay_only() => None,
             None => Some((len, to)),
         }
@@ -41,7 +41,12 @@ impl IcePath {
     }
 
     /// What a datagram is to the relayed addresses. The next that this path is asked of came that way.
-    pub(in crate::session::transport) fn unwrap(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Passed {
+    pub(in crate::session::transport) fn decapsulate(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &[u8],
+    ) -> Passed {
         let passed = self.gatherer.relays_mut().take(now, from, datagram);
         self.relayed = if let Passed::Data { relayed, .. } = &passed { Some(*relayed) } else { None };
         if self.gatherer.take_news() {

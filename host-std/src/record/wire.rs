@@ -1,0 +1,258 @@
+//! What passes a call on the wire, in files while it runs: a capture (pcap) of its datagrams, protected as they are, and the SRTP
+//! keys that they are read with, whether the descriptions have them (SDES) or a handshake came to them (DTLS-SRTP).
+//!
+//! [`record_wire`] gives the call a tap and starts a thread that writes. Between them are rings of fixed length: what the disk
+//! can't take is dropped and counted, and holds up nothing. The capture can be read up to its last fifth of a second whatever
+//! happens, the key file is written anew whole each time that there is another key. `media-core replay CAPTURE --keys KEYS`
+//! plays both; [`keys`] says what the file of keys is like, and what else reads it.
+//!
+//! Addresses are those that the call knows. What a TURN server passes on is captured as it leaves here, inside its messages.
+//!
+//! Cost: a copy of each datagram. Memory: two rings, 1.1 MB together.
+
+use std::io::{self, BufWriter, IntoInnerError};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use dsp_core::time::Instant;
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use super::keys::{self, KeyLine};
+use super::pcap::PcapWriter;
+use crate::output::OutputFile;
+use crate::sdp::{MasterKey, SrtpKeys};
+use crate::session::{Call, Channel, Tap};
+
+/// How often the thread looks for datagrams.
+const EVERY: Duration = Duration::from_millis(20);
+/// How many looks there are between two flushes.
+const FLUSH_EVERY: u32 = 10;
+/// Bytes and datagrams that wait for the disk: five seconds of a call at 1.6 Mbit/s.
+const BYTES: usize = 1 << 20;
+const DATAGRAMS: usize = 4_096;
+/// Keys that wait to be written, and that a file has: a call whose keys change more often isn't an honest one.
+const KEYS: usize = 256;
+
+/// Where it goes.
+#[derive(Clone, Debug)]
+pub struct WireConfig {
+    /// The capture, if one is wanted.
+    pub capture: Option<PathBuf>,
+    /// The key file, if one is wanted. Whoever has it can hear the call.
+    pub keys: Option<PathBuf>,
+    /// Our own addresses, for RTP and for RTCP.
+    pub local: [SocketAddr; 2],
+    /// The wall clock at [`Instant::ZERO`], in microseconds since the Unix epoch.
+    pub unix_micros_at_zero: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct WireStatus {
+    /// Datagrams in the capture.
+    pub datagrams: u64,
+    /// Datagrams that are not in it: the disk was too slow, or they mix IPv4 and IPv6.
+    pub dropped: u64,
+    /// Lines in the key file: two for each change of keys or addresses.
+    pub keys: u64,
+    /// Why writing has ended before the call.
+    pub error: Option<io::Error>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    at: Instant,
+    from: SocketAddr,
+    to: SocketAddr,
+    bytes: usize,
+}
+
+#[derive(Default)]
+struct Shared {
+    dropped: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// The end in the call.
+struct WireTap {
+    capture: Option<(Producer<u8>, Producer<Entry>)>,
+    keys: Option<Producer<KeyLine>>,
+    /// Under what, and to where, RTP and RTCP were sent when the keys were last told.
+    known: [Option<(SrtpKeys, SocketAddr)>; 2],
+    local: [SocketAddr; 2],
+    shared: Arc<Shared>,
+}
+
+impl WireTap {
+    fn local(&self, channel: Channel) -> SocketAddr {
+        self.local[usize::from(channel == Channel::Rtcp)]
+    }
+
+    fn give(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+        let Some((bytes, entries)) = &mut self.capture else { return };
+        let chunk = if entries.is_full() { None } else { bytes.write_chunk_uninit(datagram.len()).ok() };
+        let Some(chunk) = chunk else {
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        chunk.fill_from_iter(datagram.iter().copied());
+        // There is room, and nobody else fills it.
+        let _ = entries.push(Entry { at, from, to, bytes: datagram.len() });
+    }
+}
+
+impl Tap for WireTap {
+    fn sent(&mut self, now: Instant, channel: Channel, to: SocketAddr, datagram: &[u8]) {
+        self.give(now, self.local(channel), to, datagram);
+    }
+
+    fn arrived(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &[u8]) {
+        self.give(now, from, self.local(channel), datagram);
+    }
+
+    fn settled(&mut self, call: &Call) {
+        let Some(producer) = &mut self.keys else { return };
+        for (place, channel) in [Channel::Rtp, Channel::Rtcp].into_iter().enumerate() {
+            let (Some(keys), Some(remote)) = (call.srtp_keys(channel), call.destination(channel)) else { continue };
+            // RTP's hold for RTCP too, unless that has its own.
+            let same = place == 1 && call.srtp_keys(Channel::Rtp) == Some(keys);
+            if same || self.known[place].as_ref().is_some_and(|(known, to)| known == keys && *to == remote) {
+                continue;
+            }
+            let line = |from, to, key: &MasterKey| KeyLine {
+                suite: keys.suite.name().into(),
+                from,
+                to,
+                key_and_salt: key.as_bytes().to_vec(),
+                mki: key.terms().mki,
+            };
+            let local = self.local[place];
+            // What finds no room is refused by the file's bound too.
+            let _ = producer.push(line(local, remote, &keys.outgoing));
+            let _ = producer.push(line(remote, local, &keys.incoming));
+            self.known[place] = Some((keys.clone(), remote));
+        }
+    }
+}
+
+/// The thread's end.
+struct Files {
+    capture: Option<(PcapWriter<BufWriter<OutputFile>>, Consumer<u8>, Consumer<Entry>)>,
+    keys: Option<(PathBuf, Vec<KeyLine>, Consumer<KeyLine>)>,
+    status: WireStatus,
+}
+
+impl Files {
+    fn run(mut self, shared: &Shared) -> WireStatus {
+        let mut looks = 0;
+        loop {
+            let stops = shared.stop.load(Ordering::Acquire);
+            looks += 1;
+            if let Err(error) = self.write(looks % FLUSH_EVERY == 0) {
+                self.status.error = Some(error);
+            }
+            if stops || self.status.error.is_some() {
+                break;
+            }
+            thread::sleep(EVERY);
+        }
+        let Self { capture, mut status, .. } = self;
+        if let Some((writer, ..)) = capture {
+            status.datagrams = writer.datagrams();
+            let file = writer.finish().and_then(|file| file.into_inner().map_err(IntoInnerError::into_error));
+            status.error = status.error.or(file.and_then(OutputFile::finish).err());
+        }
+        status.dropped += shared.dropped.load(Ordering::Relaxed);
+        status
+    }
+
+    fn write(&mut self, flush: bool) -> io::Result<()> {
+        if let Some((writer, bytes, entries)) = &mut self.capture {
+            let mut datagram = Vec::new();
+            while let Ok(entry) = entries.pop() {
+                datagram.clear();
+                // They were put in before the entry was.
+                if let Ok(chunk) = bytes.read_chunk(entry.bytes) {
+                    datagram.extend(chunk);
+                }
+                match writer.datagram(entry.at, entry.from, entry.to, &datagram) {
+                    Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.status.dropped += 1,
+                    written => written?,
+                }
+            }
+            if flush {
+                writer.flush()?;
+            }
+        }
+        if let Some((path, lines, news)) = &mut self.keys {
+            let before = lines.len();
+            while let Ok(line) = news.pop() {
+                if lines.len() < KEYS {
+                    lines.push(line);
+                }
+            }
+            if lines.len() > before {
+                keys::write(&*path, lines)?;
+                self.status.keys = lines.len() as u64;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Files that are being written; dropping it ends them.
+#[must_use]
+pub struct WireRecorder {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<WireStatus>>,
+}
+
+/// Begins to write what passes the call. Both files are there when this returns, the keys of an earlier call not.
+///
+/// # Errors
+/// What the file system answers.
+pub fn record_wire(call: &mut Call, config: &WireConfig) -> io::Result<WireRecorder> {
+    let shared = Arc::new(Shared::default());
+    let mut files = Files { capture: None, keys: None, status: WireStatus::default() };
+    let mut tap =
+        WireTap { capture: None, keys: None, known: [None, None], local: config.local, shared: shared.clone() };
+    if let Some(path) = &config.capture {
+        let writer = PcapWriter::create(path, config.unix_micros_at_zero)?;
+        let (bytes, entries) = (RingBuffer::new(BYTES), RingBuffer::new(DATAGRAMS));
+        tap.capture = Some((bytes.0, entries.0));
+        files.capture = Some((writer, bytes.1, entries.1));
+    }
+    if let Some(path) = &config.keys {
+        keys::write(path, &[])?;
+        let (give, take) = RingBuffer::new(KEYS);
+        tap.keys = Some(give);
+        files.keys = Some((path.clone(), Vec::new(), take));
+    }
+    let theirs = shared.clone();
+    let thread = thread::Builder::new().name("wire".into()).spawn(move || files.run(&theirs))?;
+    call.add_tap(Box::new(tap));
+    Ok(WireRecorder { shared, thread: Some(thread) })
+}
+
+impl WireRecorder {
+    /// Writes what is left, and says what came of it.
+    pub fn finish(mut self) -> WireStatus {
+        self.end().unwrap_or_default()
+    }
+
+    fn end(&mut self) -> Option<WireStatus> {
+        self.shared.stop.store(true, Ordering::Release);
+        self.thread.take()?.join().ok()
+    }
+}
+
+impl Drop for WireRecorder {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}

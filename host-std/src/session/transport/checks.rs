@@ -1,0 +1,47 @@
+//! What ICE alone knows of a transport; nothing of a path without it.
+
+use std::net::SocketAddr;
+
+use dsp_core::time::Instant;
+
+use super::ice::IcePath;
+use super::{Gatherer, Passed, Relays, Transport};
+use crate::sdp;
+use crate::session::outcome;
+
+impl Transport {
+    /// One more address of the other side; whether it is new.
+    pub(in crate::session) fn add_candidate(&mut self, now: Instant, candidate: &sdp::IceCandidate) -> bool {
+        self.rtp.ice_mut().is_some_and(|ice| ice.trickled(now, candidate))
+    }
+
+    /// What looks for our candidates.
+    pub(in crate::session) fn gatherer(&mut self) -> Option<&mut Gatherer> {
+        self.rtp.ice_mut().map(IcePath::gatherer)
+    }
+
+    /// Our relayed addresses.
+    pub(in crate::session) fn relays(&self) -> Option<&Relays> {
+        Some(self.rtp.ice()?.relays())
+    }
+
+    /// What a datagram is to our relayed addresses, before anything else is asked of it.
+    pub(in crate::session) fn decapsulate(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Passed {
+        self.rtp.ice_mut().map_or(Passed::Not, |ice| ice.decapsulate(now, from, datagram))
+    }
+
+    /// The other side's address in use, if we say which it is.
+    pub(in crate::session) fn selected_by_us(&self) -> Option<SocketAddr> {
+        self.rtp.ice()?.selected_by_us()
+    }
+
+    /// Why the call should end.
+    pub(in crate::session) fn ice_ending(&self, now: Instant) -> Option<outcome::Ending> {
+        self.rtp.ice()?.ending(now)
+    }
+
+    /// How the checks go.
+    pub(in crate::session) fn ice_stats(&self) -> Option<outcome::IceStats> {
+        Some(self.rtp.ice()?.stats())
+    }
+}

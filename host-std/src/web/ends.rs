@@ -1,0 +1,320 @@
+//! Who is at the other end of a browser's call: an echo, a file, a sound card, whatever else gives and takes sound. A room is one
+//! too (`rooms`).
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::fmt;
+use std::path::{Path, PathBuf};
+#[cfg(feature = "device")]
+use std::sync::Arc;
+#[cfg(feature = "device")]
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[cfg(feature = "device")]
+use dsp_core::process::agc::AgcConfig;
+#[cfg(feature = "device")]
+use dsp_core::{noise::NoiseLevel, process::voice::VoiceConfig};
+
+use super::Person;
+use crate::device::{AudioIo, DeviceError, FileIo};
+#[cfg(feature = "device")]
+use crate::device::{CardConfig, CardIo};
+use crate::session::{Call, CallConfig};
+#[cfg(feature = "device")]
+use crate::session::{CaptureConfig, EchoSettings};
+
+/// The rate of ends that are our own choice, in Hz: that of Opus.
+pub(super) const RATE_HZ: u32 = 48_000;
+/// An echo holds so much at most, in samples: a browser's whole tick, whatever the driver's are.
+const LONGEST_ECHO: usize = RATE_HZ as usize;
+
+/// Who calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Caller {
+    /// How the browser's user wants to be called, as far as that is printable: at most 40 characters. It's whatever was typed.
+    pub name: Option<String>,
+}
+
+/// The other end of one call.
+#[non_exhaustive]
+pub struct Opened {
+    /// Where its sound comes from and goes to.
+    pub audio: Box<dyn AudioIo>,
+    /// Called some 20 times a second between two ticks of the call.
+    pub follow: Option<Box<dyn FnMut(&mut Call) + Send>>,
+    /// Who is there, for the page.
+    pub people: Option<Box<dyn Fn() -> Vec<Person> + Send + Sync>>,
+}
+
+impl From<Box<dyn AudioIo>> for Opened {
+    fn from(audio: Box<dyn AudioIo>) -> Self {
+        Self { audio, follow: None, people: None }
+    }
+}
+
+impl<A: AudioIo + 'static> From<A> for Opened {
+    fn from(audio: A) -> Self {
+        Self::from(Box::new(audio) as Box<dyn AudioIo>)
+    }
+}
+
+/// Why a call has no other end.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EndError {
+    /// There is no place for one more now; it may be asked for again.
+    Busy(String),
+    /// It doesn't work.
+    Broken(Box<dyn Error + Send + Sync>),
+}
+
+impl fmt::Display for EndError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy(why) => f.write_str(why),
+            Self::Broken(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for EndError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Busy(_) => None,
+            Self::Broken(error) => error.source(),
+        }
+    }
+}
+
+impl From<DeviceError> for EndError {
+    fn from(error: DeviceError) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+/// Who is at the other end of the calls. A function that opens a device is one:
+///
+/// ```
+/// use host_std::device::FileIo;
+/// use host_std::web::{Caller, EndError, Opened, Web, WebConfig};
+///
+/// // To each who calls there is silence.
+/// let web = Web::new(WebConfig::default(), |_: &Caller| Ok::<_, EndError>(Opened::from(FileIo::null(48_000))));
+/// ```
+pub trait SoundEnd: Send + Sync {
+    /// The other end of one more call. It may block, for it's called on a thread of its own.
+    ///
+    /// # Errors
+    /// Why there is none: told to who calls.
+    fn open(&self, caller: &Caller) -> Result<Opened, EndError>;
+
+    /// Settings of the call, before it is made.
+    fn prepare(&self, config: &mut CallConfig) {
+        let _ = config;
+    }
+
+    /// What the page says that one talks to.
+    fn words(&self) -> String {
+        "this server".into()
+    }
+
+    /// Whether callers meet each other, so that the page asks for a name.
+    fn is_room(&self) -> bool {
+        false
+    }
+}
+
+impl<F> SoundEnd for F
+where
+    F: Fn(&Caller) -> Result<Opened, EndError> + Send + Sync,
+{
+    fn open(&self, caller: &Caller) -> Result<Opened, EndError> {
+        self(caller)
+    }
+}
+
+/// Everybody hears himself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Echo;
+
+impl SoundEnd for Echo {
+    fn open(&self, _: &Caller) -> Result<Opened, EndError> {
+        Ok(Echoed::default().into())
+    }
+
+    fn words(&self) -> String {
+        "an echo of yourself".into()
+    }
+}
+
+/// What is played is captured again, in the same tick.
+#[derive(Default)]
+struct Echoed {
+    held: VecDeque<i16>,
+}
+
+impl AudioIo for Echoed {
+    fn sample_rate_hz(&self) -> u32 {
+        RATE_HZ
+    }
+
+    fn read(&mut self, pcm: &mut [i16]) -> usize {
+        let there = pcm.len().min(self.held.len());
+        pcm.iter_mut().for_each(|sample| *sample = self.held.pop_front().unwrap_or(0));
+        there
+    }
+
+    fn write(&mut self, pcm: &[i16]) -> usize {
+        self.held.extend(pcm);
+        // Ticks that nobody captured.
+        let beyond = self.held.len().saturating_sub(LONGEST_ECHO);
+        self.held.drain(..beyond);
+        pcm.len()
+    }
+}
+
+/// Everybody hears a WAV file from its start, again and again.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    path: PathBuf,
+    spoken: Option<PathBuf>,
+}
+
+impl Recording {
+    /// This file.
+    ///
+    /// # Errors
+    /// It can't be read now.
+    pub fn new(path: impl AsRef<Path>) -> Result<Self, DeviceError> {
+        let path = path.as_ref().to_owned();
+        FileIo::null(RATE_HZ).capture_from(&path, true)?;
+        Ok(Self { path, spoken: None })
+    }
+
+    /// What the latest caller says is written to this WAV file, which each replaces.
+    #[must_use]
+    pub fn with_spoken(self, path: impl AsRef<Path>) -> Self {
+        Self { spoken: Some(path.as_ref().to_owned()), ..self }
+    }
+}
+
+impl SoundEnd for Recording {
+    fn open(&self, _: &Caller) -> Result<Opened, EndError> {
+        let file = FileIo::null(RATE_HZ).capture_from(&self.path, true)?;
+        let file = match &self.spoken {
+            Some(path) => file.play_to(path)?,
+            None => file,
+        };
+        Ok(file.into())
+    }
+
+    fn words(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        format!("the recording {name}")
+    }
+}
+
+/// One caller at a time talks by this machine's microphone and loudspeaker.
+#[cfg(feature = "device")]
+#[derive(Debug, Default)]
+pub struct Card {
+    in_use: Arc<AtomicBool>,
+}
+
+#[cfg(feature = "device")]
+impl SoundEnd for Card {
+    fn open(&self, _: &Caller) -> Result<Opened, EndError> {
+        if self.in_use.swap(true, Ordering::AcqRel) {
+            return Err(EndError::Busy("microphone and loudspeaker are in another call".into()));
+        }
+        // From here on it's free again when this is dropped.
+        let place = InUse(self.in_use.clone());
+        let card = CardIo::open(CardConfig { sample_rate_hz: RATE_HZ, ..CardConfig::default() })?;
+        Ok(Held { card, _place: place }.into())
+    }
+
+    fn prepare(&self, config: &mut CallConfig) {
+        config.capture = CaptureConfig {
+            high_pass_hz: Some(80),
+            echo: Some(EchoSettings::default()),
+            noise: Some(NoiseLevel::default()),
+            detector: Some(VoiceConfig::default()),
+            gain: Some(AgcConfig::default()),
+            ..CaptureConfig::default()
+        };
+    }
+
+    fn words(&self) -> String {
+        "the microphone and loudspeaker of the server".into()
+    }
+}
+
+#[cfg(feature = "device")]
+struct InUse(Arc<AtomicBool>);
+
+#[cfg(feature = "device")]
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// The card, which is in use until this is dropped.
+#[cfg(feature = "device")]
+struct Held {
+    card: CardIo,
+    _place: InUse,
+}
+
+#[cfg(feature = "device")]
+impl AudioIo for Held {
+    fn sample_rate_hz(&self) -> u32 {
+        self.card.sample_rate_hz()
+    }
+    fn channels(&self) -> u8 {
+        self.card.channels()
+    }
+    fn read(&mut self, pcm: &mut [i16]) -> usize {
+        self.card.read(pcm)
+    }
+    fn write(&mut self, pcm: &[i16]) -> usize {
+        self.card.write(pcm)
+    }
+    fn latency(&self) -> dsp_core::front::Latency {
+        self.card.latency()
+    }
+    fn gaps(&mut self) -> crate::device::Gaps {
+        self.card.gaps()
+    }
+    fn counters(&self) -> crate::device::AudioCounters {
+        self.card.counters()
+    }
+    fn failure(&self) -> Option<&DeviceError> {
+        self.card.failure()
+    }
+    fn close(&mut self) -> Result<(), DeviceError> {
+        self.card.close()
+    }
+    fn may_come_back(&self) -> bool {
+        self.card.may_come_back()
+    }
+    fn reopen(&mut self) -> Result<(), DeviceError> {
+        self.card.reopen()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_echo_is_what_was_said_and_holds_no_more_than_a_second() {
+        let mut echo = Echoed::default();
+        echo.write(&[1, 2, 3]);
+        let mut pcm = [9; 4];
+        assert_eq!((echo.read(&mut pcm), pcm), (3, [1, 2, 3, 0]));
+        (0..300).for_each(|_| drop(echo.write(&[7; 480])));
+        assert_eq!(echo.held.len(), LONGEST_ECHO);
+    }
+}

@@ -1,0 +1,246 @@
+//! What is kept of a call for its report: each packet's fate, the delays, what was made up, and the sound at a quarter of its rate or
+//! less. Bounded: of a longer call it's the first ten minutes, some 30 MB at most.
+
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use dsp_core::receive::{Played, Received};
+use dsp_core::time::{Duration, Instant, Seq, Ssrc};
+use dsp_core::wire::DatagramKind;
+use dsp_core::wire::rtp::RtpPacket;
+
+use crate::record::call::play_rows;
+use crate::report::{
+    CallSoundFigures, DelayRow, DigitLog, FindingRow, PacketFate, PacketRow, PlayRow, Report, SideReport, Statistics,
+};
+use crate::session::{Call, CallDigit, Channel, Incoming, Tap};
+
+/// Of the call's beginning.
+const LONGEST: Duration = Duration::from_secs(600);
+/// The most packets: 100 a second.
+const MOST_PACKETS: usize = 60_000;
+/// The sound in the report, in Hz.
+const HEARD_HZ: u32 = 8_000;
+/// Ticks between two rows of delays.
+const DELAY_EVERY: u64 = 10;
+
+/// A packet that arrived.
+#[derive(Clone, Copy)]
+struct Packet {
+    ssrc: Ssrc,
+    seq: Seq,
+    arrived: Instant,
+    fate: Option<PacketFate>,
+}
+
+/// Sees the call.
+#[derive(Clone, Default)]
+pub(super) struct Kept {
+    begins: Option<Instant>,
+    packets: Vec<Packet>,
+    pending: Option<usize>,
+    /// Places of those that wait for their turn.
+    waiting: Vec<usize>,
+    payload_bytes: u64,
+    ticks: u64,
+    /// Ticks with something that isn't plainly decoded.
+    odd: Vec<(Instant, Played)>,
+    delays: Vec<DelayRow>,
+    heard: Vec<i16>,
+    /// The samples that one of `heard` is made of, their sum and how many there are already.
+    fold: (u32, i32, u32),
+    digits: DigitLog,
+    is_over: bool,
+}
+
+impl Kept {
+    /// The rate of the call's sound, a multiple of 8 kHz, and its channels.
+    pub(super) fn new(rate_hz: u32, channels: u8) -> Self {
+        Self { fold: ((rate_hz / HEARD_HZ).max(1) * u32::from(channels), 0, 0), ..Self::default() }
+    }
+
+    fn is_kept(&mut self, now: Instant) -> bool {
+        let begins = *self.begins.get_or_insert(now);
+        self.is_over |= now.since(begins) > LONGEST || self.packets.len() >= MOST_PACKETS;
+        !self.is_over
+    }
+
+    fn ms(&self, at: Instant) -> f64 {
+        at.since(self.begins.unwrap_or(at)).as_micros() as f64 / 1e3
+    }
+
+    /// The digits that were pressed.
+    pub(super) fn digits(&self) -> String {
+        let signs: Vec<_> = self.digits.rows().iter().map(|row| row.digit.clone()).collect();
+        let last = signs.len().saturating_sub(64);
+        signs[last..].concat()
+    }
+
+    /// What it comes to, with the call's own numbers.
+    pub(super) fn report(&self, call: &Call, title: String, mut settings: Vec<(String, String)>) -> Report {
+        let stats = call.stats();
+        let stream = call.negotiated_stream(0);
+        let codec = stream.and_then(|stream| Some((stream, &stream.receive.first()?.format)));
+        let packet_ms = stream.map_or(20.0, |stream| f64::from(stream.send_ptime_ms));
+        let rate_hz = call.sample_rate_hz().unwrap_or(48_000);
+        let seconds = self.ticks as f64 / 100.0;
+        if self.is_over {
+            settings.push(("kept".into(), "the first ten minutes".into()));
+        }
+        let packets = self.packet_rows();
+        let statistics = Statistics {
+            jitter_ms: f64::from(stats.receiver.reception.jitter_ticks) * 1e3
+                / f64::from(stats.receiver.clock_hz.max(1)),
+            rtt_ms: stats.round_trip.map(|time| time.as_micros() as f64 / 1e3),
+            remote_fraction_lost: stats.remote_fraction_lost.map(f64::from),
+            remote_jitter_ms: stats.remote_jitter_ms.map(f64::from),
+            r_factor: stats.r_factor,
+            mos_lq: stats.mos_lq,
+            mos_cq: stats.mos_cq,
+            packets_refused: stats.refused.into(),
+            packets_sent: stats.total.total.expected,
+            clock_drift_ppm: Some(stats.receiver.drift_ppm.into()),
+            payload_bitrate_bps: (seconds > 0.0).then(|| self.payload_bytes as f64 * 8.0 / seconds),
+            memory_bytes: Some(call.memory_bytes() as u64),
+            ..Statistics::counted(&stats.total, rate_hz, 0.0)
+        };
+        let side = SideReport {
+            name: "the server".into(),
+            peer: "the browser".into(),
+            codec: codec.map_or_else(String::new, |(stream, format)| {
+                format!("{}/{}, {} ms", format.name, format.rtp_clock_hz, stream.send_ptime_ms)
+            }),
+            sample_rate_hz: HEARD_HZ,
+            channels: 1,
+            heard: self.heard.clone(),
+            packet_ms,
+            begins_us: None,
+            delays_relative: true,
+            statistics,
+            packets,
+            play: self.play_rows(rate_hz),
+            delays: self.delays.clone(),
+            digits: self.digits.rows().to_vec(),
+            sound: stats.sound.as_ref().map(CallSoundFigures::from),
+            findings: stats.findings().map(FindingRow::from).collect(),
+            ..SideReport::default()
+        };
+        Report { title, settings, duration_s: seconds, sides: vec![side], ..Report::default() }
+    }
+
+    fn play_rows(&self, rate_hz: u32) -> Vec<PlayRow> {
+        let begin_ms = self.begins.map_or(0.0, |begins| begins.as_micros() as f64 / 1e3);
+        let mut rows = play_rows(&self.odd, rate_hz);
+        rows.iter_mut().for_each(|row| row.at_ms -= begin_ms);
+        rows
+    }
+
+    /// A row a packet in the order of their numbers, those too that are missing in between. Where they lie is told by those that
+    /// arrived: the fastest had no delay.
+    fn packet_rows(&self) -> Vec<PacketRow> {
+        let Some(first) = self.packets.first() else { return Vec::new() };
+        let mut rows: Vec<PacketRow> = Vec::with_capacity(self.packets.len());
+        let (mut last, mut seq) = (*first, u64::from(first.seq.0));
+        for packet in &self.packets {
+            let step = if packet.ssrc == last.ssrc { packet.seq.distance(last.seq) } else { 1 };
+            let arrival_ms = self.ms(packet.arrived);
+            // What is missing is put evenly between its neighbours; it's taken back if it comes later.
+            if (2..1_000).contains(&step) {
+                let before = self.ms(last.arrived);
+                for n in 1..step {
+                    let media_ms = before + (arrival_ms - before) * f64::from(n) / f64::from(step);
+                    let fate = PacketFate::LostInNetwork;
+                    rows.push(PacketRow { seq: seq.wrapping_add(n as u64), media_ms, arrival_ms: None, fate });
+                }
+            }
+            let own = seq.wrapping_add_signed(step.into());
+            let fate = packet.fate.unwrap_or(PacketFate::Refused);
+            let row = PacketRow { seq: own, media_ms: arrival_ms, arrival_ms: Some(arrival_ms), fate };
+            let mut former = rows.iter_mut().rev().take(if step > 0 { 0 } else { 1_000 });
+            match former.find(|row| row.seq == own && row.arrival_ms.is_none()) {
+                Some(missing) => *missing = row,
+                None => rows.push(row),
+            }
+            if step > 0 || packet.ssrc != last.ssrc {
+                (last, seq) = (*packet, own);
+            }
+        }
+        rows
+    }
+}
+
+impl Tap for Kept {
+    fn arrived(&mut self, now: Instant, _: Channel, _: SocketAddr, datagram: &[u8]) {
+        self.pending = None;
+        if DatagramKind::of(datagram) != DatagramKind::Rtp || !self.is_kept(now) {
+            return;
+        }
+        let Ok(packet) = RtpPacket::parse(datagram) else { return };
+        self.payload_bytes += packet.payload().len() as u64;
+        self.pending = Some(self.packets.len());
+        self.packets.push(Packet { ssrc: packet.ssrc(), seq: packet.seq(), arrived: now, fate: None });
+    }
+
+    fn received(&mut self, _: Instant, incoming: &Incoming) {
+        let Some(index) = self.pending.take() else { return };
+        self.packets[index].fate = Some(match incoming {
+            Incoming::Audio(Received::Stored | Received::Restarted) => {
+                self.waiting.push(index);
+                PacketFate::Waiting
+            }
+            Incoming::Audio(Received::Late) => PacketFate::Late,
+            Incoming::Audio(Received::Duplicate) => PacketFate::Duplicate,
+            Incoming::Refused(dsp_core::guard::GuardError::Replayed) => PacketFate::Duplicate,
+            Incoming::Audio(Received::Probation) => PacketFate::Probation,
+            Incoming::Unusable(_) => PacketFate::Unusable,
+            _ => PacketFate::Refused,
+        });
+    }
+
+    fn settled(&mut self, call: &Call) {
+        let packets = &mut self.packets;
+        self.waiting.retain(|&place| {
+            let became = call.fate(packets[place].ssrc, packets[place].seq);
+            packets[place].fate = Some(became.map_or(PacketFate::Waiting, PacketFate::from));
+            became.is_none()
+        });
+    }
+
+    fn played(&mut self, now: Instant, stream: usize, played: &Played, pcm: &[i16]) {
+        if stream != 0 || !self.is_kept(now) {
+            return;
+        }
+        if self.ticks.is_multiple_of(DELAY_EVERY)
+            && let Some(playout_us) = played.playout_delay_us
+        {
+            let (at_ms, target_ms) = (self.ms(now), f64::from(played.target_delay_ms));
+            self.delays.push(DelayRow { at_ms, target_ms, playout_ms: f64::from(playout_us) / 1e3 });
+        }
+        let Played { silence, concealed, recovered, inserted, removed, .. } = *played;
+        if silence + concealed + recovered + inserted + removed > 0 {
+            self.odd.push((now, *played));
+        }
+        self.ticks += 1;
+        let (size, sum, count) = &mut self.fold;
+        for &sample in pcm {
+            *sum += i32::from(sample);
+            *count += 1;
+            if *count == *size {
+                self.heard.push((*sum / *size as i32) as i16);
+                (*sum, *count) = (0, 0);
+            }
+        }
+    }
+
+    fn digit(&mut self, _: Instant, digit: &CallDigit) {
+        if self.digits.rows().len() < 1_000 {
+            self.digits.add(digit, Instant::ZERO);
+        }
+    }
+}
+
+/// The time of the day as a title has it, in UTC.
+pub(super) fn time_of_day(at: SystemTime) -> String {
+    let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()) % 86_400;
+    format!("{:02}:{:02}:{:02} UTC", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
