@@ -76,8 +76,9 @@ impl NoiseLevel {
 }
 
 /// The share of its attenuation, in octaves, that a bin with nothing but speech is spared; it falls with the bin's gain. What
-/// speech loses, it loses in its loudest bins, where no noise is heard beside it.
-const SPARED: f32 = 0.8;
+/// speech loses, it loses in its loudest bins, where no noise is heard beside it: those give back, up to 0.3 dB, what
+/// others have lost.
+const SPARED: f32 = 1.6;
 
 /// How a suppressor begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

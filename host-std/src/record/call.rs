@@ -221,7 +221,7 @@ pub fn side_report(
         digits: listener.digits.rows().to_vec(),
         tones: listener.tones.rows().to_vec(),
         sound: stats.sound.as_ref().map(CallSoundFigures::from),
-        findings: stats.findings().map(FindingRow::from).collect(),
+        findings: call.findings().map(|(stream, finding)| FindingRow::of_stream(stream, finding)).collect(),
         echo: echo_figures(&listener.echo),
         echo_per_second: echo_rows(&listener.echo),
     }

@@ -140,6 +140,15 @@ impl From<Finding> for FindingRow {
     }
 }
 
+impl FindingRow {
+    /// The same, of a stream of a call: with its number, counted from 1, where it isn't the first.
+    pub fn of_stream(stream: usize, finding: Finding) -> Self {
+        let row = Self::from(finding);
+        let words = if stream == 0 { row.words } else { format!("Stream {}: {}", stream + 1, row.words) };
+        Self { words, ..row }
+    }
+}
+
 /// What an echo canceller did over a whole recording or call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct EchoFigures {

@@ -59,7 +59,8 @@ pub struct Call {
     pub(super) streams: Vec<Option<Stream>>,
     pub(super) tap: Option<Box<dyn Tap>>,
     stats: CallStats,
-    meters: Option<Box<Meters>>,
+    /// As the streams, where their sound is metered, else none.
+    meters: Vec<Meters>,
     /// What is played to the other side.
     #[cfg(feature = "record")]
     pub(super) announcement: Option<Box<Announcement>>,
@@ -105,7 +106,7 @@ impl Call {
         let (offered, transport, tap) = (None, None, None);
         let digits = Waiting::new(digits::WAITING);
         let tones = Waiting::new(if settings.progress_tones.is_some() { tones::WAITING } else { 0 });
-        let meters = settings.metering.then(Box::default);
+        let meters = if settings.metering { vec![Meters::default()] } else { Vec::new() };
         Ok(Self {
             local,
             settings,
@@ -136,6 +137,9 @@ impl Call {
     pub fn add_stream(&mut self, codecs: &[CodecFormat]) -> Result<usize, CallError> {
         self.settings.add_stream(&mut self.local, codecs)?;
         self.streams.push(None);
+        if self.settings.metering {
+            self.meters.push(Meters::default());
+        }
         Ok(self.streams.len() - 1)
     }
 
@@ -303,9 +307,7 @@ impl Call {
         self.tap = tap;
         self.collect_digits(now);
         self.collect_tones(now);
-        if let (Some(meters), Some(Some(heard))) = (&mut self.meters, self.streams.get(stream))
-            && stream == 0
-        {
+        if let (Some(meters), Some(Some(heard))) = (self.meters.get_mut(stream), self.streams.get(stream)) {
             meters.received.hear(heard.sound(), pcm);
         }
         self.tell(|tap, call| {
@@ -380,9 +382,7 @@ impl Call {
         let taken =
             self.streams.get_mut(stream).and_then(Option::as_mut).map(|stream| stream.capture(captured_at, pcm, open));
         self.stats.send_errors = self.stats.send_errors.saturating_add(u32::from(taken == Some(false)));
-        if let (Some(meters), Some(Some(said))) = (&mut self.meters, self.streams.get(stream))
-            && stream == 0
-        {
+        if let (Some(meters), Some(Some(said))) = (self.meters.get_mut(stream), self.streams.get(stream)) {
             meters.sent.hear(said.sound(), pcm);
         }
         self.tell(|tap, _| tap.captured(captured_at, stream, pcm));
@@ -390,9 +390,7 @@ impl Call {
 
     /// Hears a tick of the microphone before the capture chain.
     pub(super) fn hear_microphone(&mut self, stream: usize, pcm: &[i16]) {
-        if let (Some(meters), Some(Some(said))) = (&mut self.meters, self.streams.get(stream))
-            && stream == 0
-        {
+        if let (Some(meters), Some(Some(said))) = (self.meters.get_mut(stream), self.streams.get(stream)) {
             meters.microphone.hear(said.sound(), pcm);
         }
     }

@@ -257,9 +257,9 @@ pub struct CallConfig {
     /// The capture chain of the device side ([`Call::front_end`](super::Call::front_end)): high-pass, echo canceller, noise
     /// suppressor, gain control, a block of your own.
     pub capture: CaptureConfig,
-    /// Whether the first stream's sound is measured: levels, clipping, silence and howling of the microphone, of what is sent and
+    /// Whether each stream's sound is measured: levels, clipping, silence and howling of the microphone, of what is sent and
     /// of what is received, in [`CallStats::sound`](super::CallStats::sound) and
-    /// [`CallStats::findings`](super::CallStats::findings). It takes 3.4 KB, and many times what a call of PCMU
+    /// [`CallStats::findings`](super::CallStats::findings). It takes 3.4 KB a stream, and many times what a call of PCMU
     /// takes besides: off unless it's set, so that a server of a thousand calls has it for those that it wants to know
     /// of. Without it nothing is measured, and one-way sound is told by packets alone.
     pub metering: bool,

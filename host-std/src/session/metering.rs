@@ -2,9 +2,8 @@
 //!
 //! Three places are metered, each channel by the core's [`SoundMeter`]: the microphone as the device gives it, before the capture
 //! chain, which would hide what is wrong with it; what is sent, behind chain, gain and mute; and what is received, before the
-//! loudspeaker's volume. Of a call with several streams the first is metered, which is the one with the device; what others carry
-//! a host meters where it takes it, by a [`SoundMeter`] of its own. Nothing is allocated once the call is made. Where the sound's rate or channels change, measuring begins
-//! anew.
+//! loudspeaker's volume. Each stream of a call has its own meters ([`Call::stream_stats`](super::Call::stream_stats)). Nothing is
+//! allocated while sound runs. Where the sound's rate or channels change, measuring begins anew.
 //!
 //! Times are those of the sound that was metered, from the moment that it began: in a call those of the call. Cost: see
 //! [`CallConfig::metering`](super::CallConfig::metering).
@@ -263,7 +262,7 @@ fn silent(place: Place, sound: &SoundStats) -> Option<Finding> {
     }
 }
 
-/// The meters of a call's first stream.
+/// The meters of a stream.
 #[derive(Default)]
 pub(super) struct Meters {
     pub(super) microphone: PlaceMeter,

@@ -462,7 +462,7 @@ pub struct CallStats {
     pub handshake: Option<HandshakeFailure>,
     /// Whether the first stream was agreed on to send and to receive when these numbers were taken.
     pub directions: Directions,
-    /// The first stream's sound in levels and faults; `None` without [`CallConfig::metering`](super::CallConfig::metering).
+    /// The stream's sound in levels and faults, of a whole call the first stream's; `None` without [`CallConfig::metering`](super::CallConfig::metering).
     pub sound: Option<CallSound>,
     /// Packets of ours that the other side asked for again (generic NACK): nothing is sent again.
     pub nacked: u32,

@@ -35,6 +35,8 @@ struct Pair {
     /// What was heard since this was cleared, of each side and stream.
     heard: [[Vec<i16>; 2]; 2],
     said: [[f64; 2]; 2],
+    /// Which of them are so loud that they clip.
+    loud: [[bool; 2]; 2],
     addresses: Vec<SocketAddr>,
     goodbyes: Vec<u32>,
 }
@@ -44,7 +46,8 @@ impl Pair {
         let calls = [0, 1].map(|side: usize| {
             let port = 4_000 + 1_000 * side as u16;
             let base = CallConfig::with_identity(port, Identity::seeded(port.into()));
-            let mut call = Call::new(CallConfig { codecs: vec![codecs[0].clone()], srtp, ..base }).unwrap();
+            let mut call =
+                Call::new(CallConfig { codecs: vec![codecs[0].clone()], srtp, metering: true, ..base }).unwrap();
             for _ in 1..streams[side] {
                 assert_eq!(call.add_stream(&[codecs[1].clone()]).unwrap(), 1);
             }
@@ -52,7 +55,8 @@ impl Pair {
             call
         });
         let (heard, addresses, goodbyes) = (Default::default(), Vec::new(), Vec::new());
-        let mut pair = Self { calls, now: Instant::ZERO, heard, said: [[0.0; 2]; 2], addresses, goodbyes };
+        let mut pair =
+            Self { calls, now: Instant::ZERO, heard, said: [[0.0; 2]; 2], loud: [[false; 2]; 2], addresses, goodbyes };
         pair.agree(0);
         pair
     }
@@ -85,7 +89,8 @@ impl Pair {
                                 for sample in microphone.pcm {
                                     let phase = &mut self.said[side][stream];
                                     *phase = (*phase + tone / f64::from(rate_hz)).fract();
-                                    *sample = ((*phase * std::f64::consts::TAU).sin() * 8_000.0) as i16;
+                                    let amplitude = if self.loud[side][stream] { 60_000.0 } else { 8_000.0 };
+                                    *sample = ((*phase * std::f64::consts::TAU).sin() * amplitude) as i16;
                                 }
                             }
                             Step::Transmit(transmit) => out.push((transmit, buffer[..transmit.len].to_vec())),
@@ -187,6 +192,30 @@ fn both_streams_are_heard_each_by_itself_over_one_port() {
             let sum: u64 = streams.iter().map(|stats| stats.total.received).sum();
             assert_eq!(call.stats().total.received, sum);
         }
+    }
+}
+
+#[test]
+fn the_sound_of_each_stream_is_metered_by_itself() {
+    for mut pair in grid() {
+        pair.loud[0][1] = true;
+        pair.run(4_000);
+        let levels = |call: &Call| {
+            [0, 1].map(|stream| {
+                let sound = call.stream_stats(stream).unwrap().sound.unwrap();
+                [sound.microphone.unwrap(), sound.sent, sound.received].map(|sound| sound.peak)
+            })
+        };
+        let [first, second] = pair.calls.each_ref().map(levels);
+        for (stream, [microphone, sent, _]) in first.iter().enumerate() {
+            assert_eq!((microphone, sent.hundredths_dbov() > -100), (sent, stream == 1), "{first:?}");
+        }
+        assert!(second[0][2].hundredths_dbov() < -900 && second[1][2].hundredths_dbov() > -200, "{second:?}");
+        let names = |call: &Call| call.findings().map(|(stream, finding)| (stream, finding.name())).collect::<Vec<_>>();
+        assert!(names(&pair.calls[0]).contains(&(1, "microphone_clipped")), "{:?}", names(&pair.calls[0]));
+        assert!(names(&pair.calls[0]).iter().all(|(stream, _)| *stream == 1), "{:?}", names(&pair.calls[0]));
+        // Of the whole call the first stream's are told.
+        assert_eq!(pair.calls[0].stats().sound, pair.calls[0].stream_stats(0).unwrap().sound);
     }
 }
 

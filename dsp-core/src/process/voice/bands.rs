@@ -99,10 +99,6 @@ const LEAST: [i32; BANDS] = [
     log2_q8(180) - 1_024,
 ];
 
-const fn square(x: i32) -> i32 {
-    x * x
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@
 //!
 //! Delay: none; a block counts when its last sample has come. All integer, multiplications of 32 bits only, and a
 //! single division a block. Cost: about 4,600 instructions of a Cortex-M0 a block at 8 kHz and 5,000 at 16 kHz
-//! (0.46 and 0.5 MIPS), 3,400 of a Cortex-M4. State: 540 bytes.
+//! (0.46 and 0.5 MIPS), 3,100 of a Cortex-M4. State: 540 bytes.
 //!
 //! [T. Gerkmann and R. C. Hendriks 2012]: https://doi.org/10.1109/TASL.2011.2180896
 

@@ -12,7 +12,7 @@ use dsp_core::wire::extension::AudioLevel;
 use super::Call;
 use crate::registry::CodecFormat;
 use crate::sdp::{NegotiatedStream, NegotiatedTransport, Refused};
-use crate::session::metering::Meters;
+use crate::session::metering::{Finding, Meters, findings};
 use crate::session::outcome::{CallStats, Channel, Ending, Protection};
 use crate::session::stream::{Counted, Remote, SourceStats, Stream};
 use crate::session::transport::{Account, Transport};
@@ -103,16 +103,24 @@ impl Call {
         for (stream, rate_hz) in streams.map(|(_, stream)| (stream, stream.sound().rate_hz)) {
             total = total.with_earlier(&stream.total().at_rate(rate_hz, first.sound().rate_hz));
         }
-        self.stats_of(first, &remote, total)
+        self.stats_of(index, first, &remote, total)
     }
 
     /// The numbers of the stream with this number, and those of the call that all share; `None` before it is agreed on.
     pub fn stream_stats(&self, stream: usize) -> Option<CallStats> {
         let (index, stream) = (stream, self.streams.get(stream)?.as_ref()?);
-        Some(self.stats_of(stream, &self.remote(index, stream), stream.total()))
+        Some(self.stats_of(index, stream, &self.remote(index, stream), stream.total()))
     }
 
-    fn stats_of(&self, stream: &Stream, remote: &Remote, total: Counted) -> CallStats {
+    /// What is wrong with the sound of each stream ([`CallStats::findings`]), with the stream's number. Of a sound call there is
+    /// nothing.
+    pub fn findings(&self) -> impl Iterator<Item = (usize, Finding)> + '_ {
+        let of = |stream| self.stream_stats(stream).map(move |stats| (stream, stats));
+        let found = |(stream, stats): (usize, CallStats)| findings(&stats).map(move |finding| (stream, finding));
+        (0..self.streams.len()).filter_map(of).flat_map(found)
+    }
+
+    fn stats_of(&self, index: usize, stream: &Stream, remote: &Remote, total: Counted) -> CallStats {
         let heard = VoipMetricsInput { bursts: total.bursts, ..stream.metrics(&self.settings, remote) };
         let quality = heard.quality();
         let conversation = quality.and_then(|quality| quality.conversation);
@@ -134,7 +142,7 @@ impl Call {
             r_factor: conversation.map(|conversation| conversation.r_factor),
             mos_cq: conversation.map(|conversation| conversation.mos_cq),
             directions: stream.directions(),
-            sound: self.meters.as_deref().map(Meters::read),
+            sound: self.meters.get(index).map(Meters::read),
             #[cfg(feature = "ice")]
             ice: self.transport.as_ref().and_then(|transport| transport.ice_stats()),
             feedback: self.transport.as_ref().and_then(|transport| transport.feedback_stats()),
@@ -231,7 +239,7 @@ impl Call {
     pub fn memory_bytes(&self) -> usize {
         let transport = self.transport.as_ref().map_or(0, |transport| transport.memory_bytes());
         let streams = self.streams.iter().flatten().map(Stream::memory_bytes).sum::<usize>();
-        let meters = self.meters.as_deref().map_or(0, size_of_val);
+        let meters = size_of_val(self.meters.as_slice());
         let own = size_of::<Self>() + self.streams.len() * size_of::<Option<Stream>>();
         own + meters + self.digits.memory_bytes() + self.tones.memory_bytes() + transport + streams
     }
