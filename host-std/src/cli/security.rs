@@ -125,9 +125,10 @@ impl Watch {
     /// The line, if there is something new to say of keys by DTLS.
     pub(super) fn line(&mut self, protection: Option<Protection>, trouble: Option<HandshakeFailure>) -> Option<String> {
         let before = std::mem::replace(&mut self.told, protection);
-        let trouble_before = std::mem::replace(&mut self.trouble, trouble);
         match protection? {
-            Protection::Waiting if before == protection && trouble != trouble_before => {
+            // What is wrong is told after that they are waited for, however soon it is.
+            Protection::Waiting if before == protection && trouble != self.trouble => {
+                self.trouble = trouble;
                 Some(format!("still waiting for keys: {}", trouble?))
             }
             Protection::Waiting if before != protection => Some("waiting for keys: the DTLS handshake".into()),

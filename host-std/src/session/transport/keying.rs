@@ -107,4 +107,20 @@ impl Transport {
     pub(in crate::session) fn protection(&self) -> Protection {
         self.guard.protection()
     }
+
+    /// What tells the other side that the call is over, besides goodbyes.
+    pub(in crate::session) fn close(&mut self) {
+        #[cfg(feature = "dtls")]
+        if let Some(dtls) = &mut self.dtls {
+            dtls.close();
+        }
+        #[cfg(feature = "dtls")]
+        if let Some(keys) = &mut self.rtcp_keys {
+            keys.close();
+        }
+        #[cfg(feature = "ice")]
+        if let Some(gatherer) = self.gatherer() {
+            gatherer.relays_mut().leave();
+        }
+    }
 }

@@ -288,22 +288,6 @@ impl Transport {
         }
     }
 
-    /// What tells the other side that the call is over, besides goodbyes.
-    pub(super) fn close(&mut self) {
-        #[cfg(feature = "dtls")]
-        if let Some(dtls) = &mut self.dtls {
-            dtls.close();
-        }
-        #[cfg(feature = "dtls")]
-        if let Some(keys) = &mut self.rtcp_keys {
-            keys.close();
-        }
-        #[cfg(feature = "ice")]
-        if let Some(gatherer) = self.gatherer() {
-            gatherer.relays_mut().leave();
-        }
-    }
-
     /// Where RTP or RTCP goes now.
     pub(super) fn destination(&self, channel: Channel) -> SocketAddr {
         if channel == Channel::Rtp || self.agreed.rtcp_mux { self.rtp.remote() } else { self.rtcp.remote() }
