@@ -88,17 +88,6 @@ async function listDevices() {
   }
 }
 
-// Lets each packet carry a copy of the one before (RED, RFC 2198), where both can: what is lost alone is heard all the same. A browser
-// sends what comes first in the answer.
-function copiesFirst(answer) {
-  const [, red] = /^a=rtpmap:(\d+) red\/48000/m.exec(answer) || [];
-  if (!red) return answer;
-  return answer.replace(/^m=audio .*$/m, (line) => {
-    const [media, port, profile, ...types] = line.split(" ");
-    return [media, port, profile, red, ...types.filter((type) => type !== red)].join(" ");
-  });
-}
-
 class PageCall {
   constructor(stream) {
     this.stream = stream;
@@ -126,7 +115,7 @@ class PageCall {
     }
     const offer = pc.localDescription.sdp;
     const answer = await this.whip.call(offer, settings.room ? $("name").value.trim() : "");
-    await pc.setRemoteDescription({ type: "answer", sdp: copiesFirst(answer) });
+    await pc.setRemoteDescription({ type: "answer", sdp: answer });
     // What the offer has is known; the rest goes after it.
     this.late = this.late.filter((line) => !offer.includes(line));
     this.answered = true;
@@ -201,7 +190,7 @@ class PageCall {
     try {
       await this.pc.setLocalDescription();
       const answer = await this.whip.reoffer(this.pc.localDescription.sdp);
-      await this.pc.setRemoteDescription({ type: "answer", sdp: copiesFirst(answer) });
+      await this.pc.setRemoteDescription({ type: "answer", sdp: answer });
       this.held = held;
     } catch (error) {
       if (this.pc.signalingState === "have-local-offer") await this.pc.setLocalDescription({ type: "rollback" });
