@@ -3,7 +3,8 @@
 //!
 //! Two calls of G.711 in virtual time, in one thread and without a network: what is measured is both sides' work. Rounds of all
 //! kinds take turns, back and forth. The fastest of each kind is told, so that other work on the machine is in none of them; and the
-//! median of the ratios to the round of SDES beside it, which other work changes in both. Prints a table.
+//! median of the ratios to the round of SDES beside it, with or without feedback as it, which other work changes in both. Prints a
+//! table.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::SocketAddr;
@@ -13,7 +14,7 @@ use std::time::{Duration as StdDuration, Instant as StdInstant};
 use dsp_core::time::{Duration, Instant};
 use dsp_core::wire::DatagramKind;
 use host_std::registry::CodecFormat;
-use host_std::sdp::CryptoSuite;
+use host_std::sdp::{CryptoSuite, ExtensionOptions, FeedbackOptions, OfferExtensions};
 use host_std::session::{
     Call, CallConfig, IceConfig, IceMode, IceState, Identity, Keying, Protection, SrtpOptions, Transmit,
 };
@@ -52,13 +53,17 @@ struct Kind {
     name: &'static str,
     dtls: bool,
     ice: bool,
+    /// Header extensions and transport-wide feedback, which DTLS brings along by default.
+    feedback: bool,
 }
 
-const KINDS: [Kind; 4] = [
-    Kind { name: "SDES", dtls: false, ice: false },
-    Kind { name: "SDES, ICE", dtls: false, ice: true },
-    Kind { name: "DTLS", dtls: true, ice: false },
-    Kind { name: "DTLS, ICE", dtls: true, ice: true },
+const KINDS: [Kind; 6] = [
+    Kind { name: "SDES", dtls: false, ice: false, feedback: false },
+    Kind { name: "SDES, ICE", dtls: false, ice: true, feedback: false },
+    Kind { name: "DTLS", dtls: true, ice: false, feedback: false },
+    Kind { name: "DTLS, ICE", dtls: true, ice: true, feedback: false },
+    Kind { name: "SDES, levels and feedback", dtls: false, ice: false, feedback: true },
+    Kind { name: "DTLS, ICE, levels and feedback", dtls: true, ice: true, feedback: true },
 ];
 
 struct Pair {
@@ -84,6 +89,16 @@ impl Pair {
                 keying: if kind.dtls { Keying::Dtls } else { Keying::Described },
                 srtp_options: SrtpOptions::only(vec![CryptoSuite::AeadAes256Gcm]),
                 ice,
+                extensions: if kind.feedback {
+                    ExtensionOptions { offer: OfferExtensions::Always, ..ExtensionOptions::default() }
+                } else {
+                    ExtensionOptions::NONE
+                },
+                feedback: FeedbackOptions {
+                    profile: kind.feedback,
+                    transport_wide: kind.feedback,
+                    reduced_size: kind.feedback,
+                },
                 ..CallConfig::with_identity(address(side).port(), identity)
             })
             .expect("a call")
@@ -162,7 +177,9 @@ fn main() {
         }
     }
     let ratio = |at: usize| {
-        let mut ratios: Vec<f64> = packets[at].iter().zip(&packets[0]).map(|(packet, sdes)| packet / sdes).collect();
+        let beside = KINDS.iter().position(|kind| kind.feedback == KINDS[at].feedback).unwrap_or(0);
+        let mut ratios: Vec<f64> =
+            packets[at].iter().zip(&packets[beside]).map(|(packet, sdes)| packet / sdes).collect();
         ratios.sort_by(f64::total_cmp);
         ratios[ratios.len() / 2]
     };

@@ -40,8 +40,11 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// [`ReceiveError::Redundancy`] and [`ReceiveError::TooLong`]: the packet is as if it had not come.
     pub fn receive_packet(&mut self, now: Instant, packet: RtpPacket<'_>) -> Result<Received, ReceiveError> {
         self.stats.received += 1;
+        // Browsers measure a network by packets of padding alone (RFC 3550, 5.1), between those of the sound and with the
+        // timestamp of the one before: there is nothing in them to be heard, and nothing to be taken apart.
+        let is_padding = packet.payload().is_empty() && packet.padding() > 0;
         // What can't be used takes nobody's number, and moves nothing.
-        let red = self.take_apart(&packet)?;
+        let red = if is_padding { None } else { self.take_apart(&packet)? };
         let (payload_type, payload) = match &red {
             Some(red) => (red.primary().payload_type, red.primary().payload),
             None => (packet.payload_type(), packet.payload()),
@@ -50,7 +53,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             bump(&mut self.stats.refused);
             return Err(ReceiveError::TooLong { bytes: payload.len() });
         }
-        let kind = self.kinds.of(payload_type);
+        let kind = if is_padding { PacketKind::Unknown } else { self.kinds.of(payload_type) };
         let arrival = self.rates.at(now);
         let mut restarted = false;
         match self.source.ssrc {

@@ -47,7 +47,7 @@ pub enum PacketKind {
     Copy,
     /// A telephone event: all packets of one have the timestamp at which it began (RFC 4733, 2.5.1.2).
     Event,
-    /// Nobody agreed on its payload type, so nobody knows its clock.
+    /// Nobody agreed on its payload type, so nobody knows its clock; or there is nothing in it but padding.
     Unknown,
 }
 
@@ -69,7 +69,7 @@ pub enum Fate {
     Noise,
     /// A telephone event.
     Event,
-    /// There is no decoder for its payload type.
+    /// There is no decoder for its payload type, or nothing in it but padding.
     Unknown,
     /// The decoder refused it, or its sound has another rate.
     Undecodable,

@@ -126,7 +126,7 @@ pub struct ReceiverStats {
     /// Those of them, and copies, that were given up for packets of other media, or of its own, under a shared budget
     /// ([`budget`](crate::streams::budget)).
     pub crowded_out: u32,
-    /// Packets of a payload type that the call has no decoder for.
+    /// Packets of a payload type that the call has no decoder for, and those with nothing in them but padding.
     pub unknown_payload: u32,
     /// Packets that the decoder refused, or whose sound has another rate.
     pub undecodable: u32,

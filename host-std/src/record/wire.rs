@@ -140,10 +140,24 @@ impl Tap for WireTap {
     }
 }
 
+/// A capture that is being written, and what is to be written to it.
+struct CaptureFile {
+    writer: PcapWriter<BufWriter<OutputFile>>,
+    bytes: Consumer<u8>,
+    entries: Consumer<Entry>,
+}
+
+/// The same of keys, with those that are written.
+struct KeyFile {
+    path: PathBuf,
+    lines: Vec<KeyLine>,
+    news: Consumer<KeyLine>,
+}
+
 /// The thread's end.
 struct Files {
-    capture: Option<(PcapWriter<BufWriter<OutputFile>>, Consumer<u8>, Consumer<Entry>)>,
-    keys: Option<(PathBuf, Vec<KeyLine>, Consumer<KeyLine>)>,
+    capture: Option<CaptureFile>,
+    keys: Option<KeyFile>,
     status: WireStatus,
 }
 
@@ -162,7 +176,7 @@ impl Files {
             thread::sleep(EVERY);
         }
         let Self { capture, mut status, .. } = self;
-        if let Some((writer, ..)) = capture {
+        if let Some(CaptureFile { writer, .. }) = capture {
             status.datagrams = writer.datagrams();
             let file = writer.finish().and_then(|file| file.into_inner().map_err(IntoInnerError::into_error));
             status.error = status.error.or(file.and_then(OutputFile::finish).err());
@@ -172,7 +186,7 @@ impl Files {
     }
 
     fn write(&mut self, flush: bool) -> io::Result<()> {
-        if let Some((writer, bytes, entries)) = &mut self.capture {
+        if let Some(CaptureFile { writer, bytes, entries }) = &mut self.capture {
             let mut datagram = Vec::new();
             while let Ok(entry) = entries.pop() {
                 datagram.clear();
@@ -189,7 +203,7 @@ impl Files {
                 writer.flush()?;
             }
         }
-        if let Some((path, lines, news)) = &mut self.keys {
+        if let Some(KeyFile { path, lines, news }) = &mut self.keys {
             let before = lines.len();
             while let Ok(line) = news.pop() {
                 if lines.len() < KEYS {
@@ -225,13 +239,13 @@ pub fn record_wire(call: &mut Call, config: &WireConfig) -> io::Result<WireRecor
         let writer = PcapWriter::create(path, config.unix_micros_at_zero)?;
         let (bytes, entries) = (RingBuffer::new(BYTES), RingBuffer::new(DATAGRAMS));
         tap.capture = Some((bytes.0, entries.0));
-        files.capture = Some((writer, bytes.1, entries.1));
+        files.capture = Some(CaptureFile { writer, bytes: bytes.1, entries: entries.1 });
     }
     if let Some(path) = &config.keys {
         keys::write(path, &[])?;
         let (give, take) = RingBuffer::new(KEYS);
         tap.keys = Some(give);
-        files.keys = Some((path.clone(), Vec::new(), take));
+        files.keys = Some(KeyFile { path: path.clone(), lines: Vec::new(), news: take });
     }
     let theirs = shared.clone();
     let thread = thread::Builder::new().name("wire".into()).spawn(move || files.run(&theirs))?;

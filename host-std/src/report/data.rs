@@ -222,7 +222,7 @@ pub enum PacketFate {
     Undecodable,
     /// Arrived, and was a telephone event.
     Event,
-    /// Arrived, of a payload type that nobody agreed on.
+    /// Arrived, of a payload type that nobody agreed on, or with nothing in it but padding.
     OtherPayload,
     /// Arrived while its source or sequence had to prove itself.
     Probation,
@@ -348,7 +348,7 @@ pub struct Statistics {
     pub packets_undecodable: u64,
     /// Telephone events.
     pub packets_event: u64,
-    /// Packets of a payload type that nobody agreed on.
+    /// Packets of a payload type that nobody agreed on, or with nothing in them but padding.
     pub packets_other_payload: u64,
     /// Packets that came while their source or sequence had to prove itself.
     pub packets_probation: u64,

@@ -134,7 +134,7 @@ pub(super) const TABLE: &[Group] = &[
                 name: "Other payload types",
                 unit: "packets",
                 value: |side| some(side.statistics.packets_other_payload),
-                explanation: "Of a payload type that nobody agreed on: no sound, and none is missing for them.",
+                explanation: "Of a payload type that nobody agreed on, or padding alone: no sound, and none is missing for them.",
             },
             Figure {
                 name: "In probation",

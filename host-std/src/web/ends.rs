@@ -36,15 +36,21 @@ pub struct Caller {
     pub name: Option<String>,
 }
 
+/// What looks at a call between two of its ticks.
+pub type Follow = Box<dyn FnMut(&mut Call) + Send>;
+
+/// What tells who is there.
+pub type People = Box<dyn Fn() -> Vec<Person> + Send + Sync>;
+
 /// The other end of one call.
 #[non_exhaustive]
 pub struct Opened {
     /// Where its sound comes from and goes to.
     pub audio: Box<dyn AudioIo>,
     /// Called some 20 times a second between two ticks of the call.
-    pub follow: Option<Box<dyn FnMut(&mut Call) + Send>>,
+    pub follow: Option<Follow>,
     /// Who is there, for the page.
-    pub people: Option<Box<dyn Fn() -> Vec<Person> + Send + Sync>>,
+    pub people: Option<People>,
 }
 
 impl From<Box<dyn AudioIo>> for Opened {

@@ -57,7 +57,7 @@ use crate::sockets::Ports;
 
 #[cfg(feature = "device")]
 pub use ends::Card;
-pub use ends::{Caller, Echo, EndError, Opened, Recording, SoundEnd};
+pub use ends::{Caller, Echo, EndError, Follow, Opened, People, Recording, SoundEnd};
 pub use rooms::{Person, RoomEnd};
 pub use serve::{ServeConfig, serve};
 #[cfg(feature = "web-tls")]

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::ends::RATE_HZ;
 use super::kept::{Kept, time_of_day};
 use super::problem::Problem;
-use super::{Caller, EndError, Opened, Person, SoundEnd, WebConfig, fragment};
+use super::{Caller, EndError, Follow, Opened, People, Person, SoundEnd, WebConfig, fragment};
 use crate::report::Report;
 use crate::sdp::SrtpPolicy;
 use crate::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
@@ -53,7 +53,7 @@ pub(super) struct WebCall {
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Status>,
     agreed: tokio::sync::Mutex<Agreed>,
-    people: Option<Box<dyn Fn() -> Vec<Person> + Send + Sync>>,
+    people: Option<People>,
     /// The codec, in words.
     codec: Mutex<String>,
     begins: SystemTime,
@@ -199,7 +199,7 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Lets an end look at its call, until that is over.
-async fn follow_call(mut follow: Box<dyn FnMut(&mut Call) + Send>, commands: mpsc::Sender<Command>) {
+async fn follow_call(mut follow: Follow, commands: mpsc::Sender<Command>) {
     loop {
         tokio::time::sleep(FOLLOW_EVERY).await;
         let (back, gone) = oneshot::channel();

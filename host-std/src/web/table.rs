@@ -33,7 +33,7 @@ impl Table {
     /// A place for one more, of so many.
     pub(super) fn place(&self, most: usize) -> Option<Place> {
         let one_more = |running| (running < most).then_some(running + 1);
-        self.running.try_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
+        self.running.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
         Some(Place(self.running.clone()))
     }
 

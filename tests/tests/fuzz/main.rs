@@ -21,4 +21,5 @@ mod srtp;
 mod turn;
 mod voice;
 mod wav;
+mod web;
 mod wire;

@@ -41,7 +41,7 @@ fn missing(what: &str, how: &str) -> bool {
 fn python_with(python: &str, import: &str, package: &str) -> bool {
     let mut check = Command::new(python);
     check.args(["-c", import]).stdout(Stdio::null()).stderr(Stdio::null());
-    check.status().is_ok_and(|status| status.success()) || !missing(package, "and its import in Python fails")
+    check.status().is_ok_and(|status| status.success()) || !missing("a package of Python", package)
 }
 
 /// Python with wheels: `MEDIA_CORE_PYTHON`, or `python3`.

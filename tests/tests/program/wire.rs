@@ -2,6 +2,7 @@
 //! descriptions.
 
 use std::fs;
+use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -85,5 +86,35 @@ fn a_captured_call_is_replayed_with_the_keys_that_it_logged() {
     command.current_dir(&folder).args(["offer", "--address", "127.0.0.1", "--null", "--capture", "none/x.pcap"]);
     let ended = Running::start(&mut command, &folder, "unwritten").wait(LIMIT);
     assert!(!ended.status.success() && ended.stderr.contains("none/x.pcap"), "{ended:?}");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// Whoever refuses each handshake: a call that waits for keys says so, and why none come.
+#[test]
+fn why_no_keys_come_is_said_while_they_are_waited_for() {
+    let folder = folder("no-keys");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 2_048];
+        while let Ok((_, from)) = socket.recv_from(&mut buffer) {
+            // handshake_failure, as one has it who knows none of the suites.
+            let _ = socket.send_to(&[21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40], from);
+        }
+    });
+    let fingerprint = ["4A"; 32].join(":");
+    let offer = format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} UDP/TLS/RTP/SAVP 0\r\n\
+         a=rtcp-mux\r\na=setup:passive\r\na=fingerprint:sha-256 {fingerprint}\r\n"
+    );
+    fs::write(folder.join("offer.sdp"), offer).unwrap();
+    let mut command = Command::new(media_core());
+    command.current_dir(&folder).args(["answer", "offer.sdp", "--write", "answer.sdp", "--address", "127.0.0.1"]);
+    command.args(["--null", "--codec", "pcmu", "--security", "dtls", "--seconds", "2"]);
+    let ended = Running::start(&mut command, &folder, "answer").wait(LIMIT);
+    let said: Vec<_> = ended.stderr.lines().filter(|line| line.contains("waiting for keys")).collect();
+    let why = "the other side refused the DTLS handshake: there is nothing in common";
+    assert_eq!(said, ["waiting for keys: the DTLS handshake", &format!("still waiting for keys: {why}")], "{ended:?}");
+    assert!(ended.stdout.contains(&format!("protection  no keys came: {why}")), "{}", ended.stdout);
     fs::remove_dir_all(folder).unwrap();
 }

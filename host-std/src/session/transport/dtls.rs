@@ -388,13 +388,15 @@ impl Association {
             match engine.poll_output(&mut buffer) {
                 Output::Packet(datagram) => self.post(datagram.to_vec()),
                 Output::PeerCert(certificate) => {
-                    if !self.hear_certificate(certificate, named) {
+                    let is_named = self.hear_certificate(certificate, named);
+                    if !is_named {
                         break false;
                     }
                 }
                 // In this order always: without a certificate there are no keys.
                 Output::KeyingMaterial(material, profile) if self.state == State::Verified => {
-                    if !self.hear_keys(profile, &material) {
+                    let are_usable = self.hear_keys(profile, &material);
+                    if !are_usable {
                         break false;
                     }
                 }

@@ -54,6 +54,13 @@ function microphoneHint(error) {
   }
 }
 
+// Why the server refuses, in words.
+function refusal(error) {
+  if (error.status === 401) return "The token is wrong. It is the one that the server was started with.";
+  const text = error.detail ? `${error.message}: ${error.detail}.` : `${error.message}.`;
+  return text[0].toUpperCase() + text.slice(1);
+}
+
 async function microphone() {
   if (!navigator.mediaDevices) {
     const error = new Error("A browser gives its microphone only to pages of its own machine and to those over HTTPS. " +
@@ -79,6 +86,17 @@ async function listDevices() {
     select.value = chosen;
     if (select.selectedIndex < 0) select.selectedIndex = 0;
   }
+}
+
+// Lets each packet carry a copy of the one before (RED, RFC 2198), where both can: what is lost alone is heard all the same. A browser
+// sends what comes first in the answer.
+function copiesFirst(answer) {
+  const [, red] = /^a=rtpmap:(\d+) red\/48000/m.exec(answer) || [];
+  if (!red) return answer;
+  return answer.replace(/^m=audio .*$/m, (line) => {
+    const [media, port, profile, ...types] = line.split(" ");
+    return [media, port, profile, red, ...types.filter((type) => type !== red)].join(" ");
+  });
 }
 
 class PageCall {
@@ -108,7 +126,7 @@ class PageCall {
     }
     const offer = pc.localDescription.sdp;
     const answer = await this.whip.call(offer, settings.room ? $("name").value.trim() : "");
-    await pc.setRemoteDescription({ type: "answer", sdp: answer });
+    await pc.setRemoteDescription({ type: "answer", sdp: copiesFirst(answer) });
     // What the offer has is known; the rest goes after it.
     this.late = this.late.filter((line) => !offer.includes(line));
     this.answered = true;
@@ -150,6 +168,7 @@ class PageCall {
     const since = performance.now() - this.lostAt;
     if (since > GIVE_UP_MS) {
       finish("bad", "The call is lost.", "The server doesn't answer any more. Check the network, and call again.");
+      $("report").hidden = true;
     } else if (since > LOST_MS) {
       await this.restart().catch(() => {});
     }
@@ -182,7 +201,7 @@ class PageCall {
     try {
       await this.pc.setLocalDescription();
       const answer = await this.whip.reoffer(this.pc.localDescription.sdp);
-      await this.pc.setRemoteDescription({ type: "answer", sdp: answer });
+      await this.pc.setRemoteDescription({ type: "answer", sdp: copiesFirst(answer) });
       this.held = held;
     } catch (error) {
       if (this.pc.signalingState === "have-local-offer") await this.pc.setLocalDescription({ type: "rollback" });
@@ -376,7 +395,7 @@ async function watch(own) {
     } catch (error) {
       if (call !== own) return;
       if (error instanceof Refused) {
-        finish("bad", "The call is over.", error.message);
+        finish("bad", "The call is over.", refusal(error));
       } else if (!own.lostAt && own.pc.connectionState !== "connected") {
         own.lostAt = performance.now();
       }
@@ -424,7 +443,7 @@ async function begin() {
     if (call !== own) return;
     const again = error.retryAfter ? ` Try again in ${error.retryAfter} s.` : "";
     const unreachable = error instanceof TypeError ? "The server doesn't answer." : "";
-    const hint = unreachable || (error.detail ? `${error.message}: ${error.detail}.${again}` : error.message);
+    const hint = unreachable || refusal(error) + again;
     return finish("bad", "The call was refused.", hint);
   }
   $("call").disabled = false;
