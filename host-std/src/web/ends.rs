@@ -320,7 +320,9 @@ mod tests {
         echo.write(&[1, 2, 3]);
         let mut pcm = [9; 4];
         assert_eq!((echo.read(&mut pcm), pcm), (3, [1, 2, 3, 0]));
-        (0..300).for_each(|_| drop(echo.write(&[7; 480])));
+        for _ in 0..300 {
+            echo.write(&[7; 480]);
+        }
         assert_eq!(echo.held.len(), LONGEST_ECHO);
     }
 }

@@ -319,7 +319,9 @@ mod tests {
         assert!(!ring.read(&mut pcm));
         write(&mut to, &[3; TICK]);
         assert!(!ring.read(&mut pcm), "it ran dry");
-        (4..12).for_each(|n| drop(write(&mut to, &[n; TICK])));
+        for n in 4..12 {
+            write(&mut to, &[n; TICK]);
+        }
         assert!(ring.read(&mut pcm) && pcm == [10; TICK], "{}", pcm[0]);
     }
 
