@@ -10,7 +10,7 @@
 //! the last or came late.
 //!
 //! In a quiet room (noise below -60 dBov) every breath before a word is heard, though no detector says speech: what stands out
-//! of the noise that was described by 6 dB goes out as it is, for up to 100 ms; what lasts longer is another noise, and listened
+//! of the noise that was described by 6 dB goes out as it is, for up to 160 ms; what lasts longer is another noise, and listened
 //! to anew. What is softer by as much is told at once.
 //!
 //! Delay: none. Cost: the detector's and, in pauses, the analyzer's, and a multiplication a sample.
