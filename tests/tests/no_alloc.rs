@@ -137,9 +137,10 @@ impl Pair {
             }
             call
         };
-        let (mut first, mut second) = (call(0), call(1));
+        let mut first = call(0);
         let offer = first.offer().unwrap();
         let before = LIVE_BYTES.get();
+        let mut second = call(1);
         let answer = second.answer(Instant::ZERO, &offer).unwrap();
         let heap = LIVE_BYTES.get() - before - answer.len() as i64;
         println!(
