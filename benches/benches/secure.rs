@@ -1,10 +1,10 @@
 //! What keys and addresses that come late cost: a DTLS handshake and the checks of ICE, and a packet after them beside one of a call
 //! with keys in its description (SDES) under the same suite.
 //!
-//! Two calls of G.711 in virtual time, in one thread and without a network: what is measured is both sides' work. Rounds of all
-//! kinds take turns, back and forth. The fastest of each kind is told, so that other work on the machine is in none of them; and the
-//! median of the ratios to the round of SDES beside it, with or without feedback as it, which other work changes in both. Prints a
-//! table.
+//! Two calls of G.711 in virtual time, in one thread and without a network: what is measured is both sides' work.
+//! Rounds of all kinds take turns, back and forth. The fastest of each kind is told, so that other work on the machine
+//! is in none of them; and the median of the ratios to the round of SDES beside it, with or without feedback as it,
+//! which other work changes in both. Prints a table.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::SocketAddr;

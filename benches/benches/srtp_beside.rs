@@ -1,7 +1,9 @@
-//! SRTP beside libsrtp: a packet of 172 bytes (20 ms of G.711) protected and unprotected, under a suite of each kind. Prints a table.
+//! SRTP beside libsrtp: a packet of 172 bytes (20 ms of G.711) protected and unprotected, under a suite of each kind.
+//! Prints a table.
 //!
-//! Both take turns in short rounds, back and forth, so that whatever else the machine does changes both: what is told is the median of
-//! the ratios of rounds that lie side by side, and the fastest round of each. It needs the feature `c-peers`.
+//! Both take turns in short rounds, back and forth, so that whatever else the machine does changes both: what is told
+//! is the median of the ratios of rounds that lie side by side, and the fastest round of each. It needs the feature
+//! `c-peers`.
 
 #[cfg(feature = "c-peers")]
 fn main() {

@@ -1,5 +1,5 @@
-//! A browser calls: open the address that is printed, press *Call*, and hear yourself. The calls' endpoint (WHIP, RFC 9725) and the
-//! page that uses it stand in an axum router beside whatever else is there.
+//! A browser calls: open the address that is printed, press *Call*, and hear yourself. The calls' endpoint (WHIP, RFC
+//! 9725) and the page that uses it stand in an axum router beside whatever else is there.
 
 use axum::Router;
 use axum::routing::get;

@@ -40,6 +40,9 @@
 //! | `cli` | the program `media-core`; all features below but the last three | |
 //! | `tokio` | [`session::driver`], [`sockets`], [`simulate::proxy`]; `simulate` | tokio |
 //! | `simulate` | [`simulate`]: bad networks, virtual time; [`session::Identity::seeded`] | |
+//! | `dtls` | keys by a DTLS handshake: `session::Keying::Dtls`, `session::Certificate` | dimpl, rcgen, rsa |
+//! | `ice` | connectivity checks and relays: `session::CallConfig::ice` | is, turn-client-proto |
+//! | `record` | `record::recorder`, `record::fork`, `player`: sound to files and others while it runs | rtrb |
 //! | `device` | [`device::CardIo`], [`device::list_devices`] | cpal; ALSA on Linux |
 //! | `report` | [`record`], [`report`], [`probe`] | plotters, serde |
 //! | `replay` | [`replay`]; `report`, `simulate` and `opus` | etherparse, flate2 |

@@ -24,7 +24,8 @@ pub const BLOCKS: usize = 200;
 pub const FIRST_BLOCKS: usize = 50;
 /// Blocks of near-end speech.
 const NEAR_SPEECH: core::ops::Range<usize> = 130..155;
-/// A block that the microphone loses, behind which the canceller reads the far end anew; a processor without floats ends before.
+/// A block that the microphone loses, behind which the canceller reads the far end anew; a processor without floats
+/// ends before.
 const LOST_BLOCK: usize = 180;
 /// Loudness of the far end's blocks, in eighths, over and over.
 const SYLLABLES: [i32; 25] = [2, 5, 8, 8, 7, 5, 3, 1, 4, 7, 8, 6, 4, 2, 3, 6, 8, 7, 6, 4, 2, 1, 0, 0, 0];

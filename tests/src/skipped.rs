@@ -20,8 +20,9 @@ pub fn lacks(what: impl Display) {
     skip(what);
 }
 
-/// The test goes without a program that nobody here wrote: a phone, a browser's engine, a server. With `MEDIA_CORE_REQUIRE=1` it
-/// fails instead, as with `MEDIA_CORE_PEERS=1`; `MEDIA_CORE_PEERS=0` lets it go all the same, which is what `.ci/run` does.
+/// The test goes without a program that nobody here wrote: a phone, a browser's engine, a server. With
+/// `MEDIA_CORE_REQUIRE=1` it fails instead, as with `MEDIA_CORE_PEERS=1`; `MEDIA_CORE_PEERS=0` lets it go all the same,
+/// which is what `.ci/run` does.
 ///
 /// # Panics
 /// Where it is required.

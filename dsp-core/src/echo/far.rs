@@ -76,7 +76,8 @@ impl Position {
 pub(super) enum Precision {
     /// Between two phases of the filter.
     Between,
-    /// At the nearest phase, a 128th of a sample off at most: half the time, and 35 dB of a tone at 3/4 of the band are right.
+    /// At the nearest phase, a 128th of a sample off at most: half the time, and 35 dB of a tone at 3/4 of the band are
+    /// right.
     Phase,
 }
 

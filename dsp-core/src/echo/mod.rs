@@ -378,8 +378,8 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.unread = Some(0..P);
     }
 
-    /// Reads a part of what is to be read anew, the newest first, before the block at `at`: all of it would take several times as
-    /// long as a block does.
+    /// Reads a part of what is to be read anew, the newest first, before the block at `at`: all of it would take
+    /// several times as long as a block does.
     #[cold]
     #[inline(never)]
     fn read_anew<const RATIO: usize>(&mut self, unread: Range<usize>, at: Position, near: &Near<'_>) {

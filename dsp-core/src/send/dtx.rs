@@ -3,15 +3,15 @@
 //! What is speech is told by the capture chain with the samples ([`Sender::set_speech`](super::Sender::set_speech)), or where
 //! nobody tells, by a detector that hears the frames.
 //!
-//! Speech goes out as it is. When it ends, frames go out for 80 ms more; an analyzer listens to the second half of them, as the
-//! end of a word may reach into the first, and for up to 240 ms while what it hears still becomes softer. Then one description
-//! (SID) tells of the noise, and nothing follows while the noise stays as it is. Another description goes out when it has
-//! changed by 2 dB or audibly in spectrum, after 100 ms at the earliest, and after 1 s in any case, for a receiver that missed
-//! the last or came late.
+//! Speech goes out as it is. When it ends, frames go out for 80 ms more; an analyzer listens to the second half of
+//! them, as the end of a word may reach into the first, and for up to 240 ms while what it hears still becomes softer.
+//! Then one description (SID) tells of the noise, and nothing follows while the noise stays as it is. Another
+//! description goes out when it has changed by 2 dB or audibly in spectrum, after 100 ms at the earliest, and after 1 s
+//! in any case, for a receiver that missed the last or came late.
 //!
-//! In a quiet room (noise below -60 dBov) every breath before a word is heard, though no detector says speech: what stands out
-//! of the noise that was described by 6 dB goes out as it is, for up to 160 ms; what lasts longer is another noise, and listened
-//! to anew. What is softer by as much is told at once.
+//! In a quiet room (noise below -60 dBov) every breath before a word is heard, though no detector says speech: what
+//! stands out of the noise that was described by 6 dB goes out as it is, for up to 160 ms; what lasts longer is another
+//! noise, and listened to anew. What is softer by as much is told at once.
 //!
 //! Delay: none. Cost: the detector's and, in pauses, the analyzer's, and a multiplication a sample.
 

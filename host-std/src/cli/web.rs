@@ -52,20 +52,20 @@ impl With {
 #[derive(ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
-    /// Where the page is. 0.0.0.0 or [::]: at all addresses of this machine
+    /// Where the page is. `0.0.0.0` or `[::]`: at all addresses of this machine
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// Whom one talks to: an echo, a WAV file that is repeated, this machine's sound card (one call at a time), or everybody else
-    /// who opened the page
+    /// Whom one talks to: an echo, a WAV file that is repeated, this machine's sound card (one call at a time), or
+    /// everybody else who opened the page
     #[arg(long, default_value = "echo", value_parser = With::parse, value_name = "echo|FILE.wav|device|room")]
     with: With,
-    /// Over TLS: with a certificate that is made now, or with those of two files (PEM)
+    /// Over TLS: self makes a certificate now; else a file (PEM) with certificate and key, or one for each
     #[arg(help_heading = "Security", long, num_args = 1..=2, value_names = ["self|CERT", "KEY"])]
     tls: Vec<PathBuf>,
     /// What whoever calls must know; the page asks for it, and the address that is printed has it
     #[arg(help_heading = "Security", long, value_parser = token, value_name = "TOKEN")]
     token: Option<String>,
-    /// A site whose pages may call here too, as https://example.com; may be given several times
+    /// A site whose pages may call here too, as `https://example.com`; may be given several times
     #[arg(help_heading = "Security", long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
     /// A name by which this machine is asked for, besides its addresses and localhost; may be given several times
@@ -80,7 +80,7 @@ pub(super) struct Args {
     /// The ports that calls' packets may come to, as 20000-20999 [default: any free ones]
     #[arg(help_heading = "Network", long, value_parser = ports, value_name = "FIRST-LAST")]
     ports: Option<RangeInclusive<u16>>,
-    /// Write what the latest caller says to this WAV file
+    /// Write what the latest caller says to this WAV file; with --with FILE.wav only
     #[arg(long, value_name = "FILE")]
     speaker: Option<PathBuf>,
     /// End after this time [default: only on request]

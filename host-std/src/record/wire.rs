@@ -1,10 +1,11 @@
-//! What passes a call on the wire, in files while it runs: a capture (pcap) of its datagrams, protected as they are, and the SRTP
-//! keys that they are read with, whether the descriptions have them (SDES) or a handshake came to them (DTLS-SRTP).
+//! What passes a call on the wire, in files while it runs: a capture (pcap) of its datagrams, protected as they are,
+//! and the SRTP keys that they are read with, whether the descriptions have them (SDES) or a handshake came to them
+//! (DTLS-SRTP).
 //!
-//! [`record_wire`] gives the call a tap and starts a thread that writes. Between them are rings of fixed length: what the disk
-//! can't take is dropped and counted, and holds up nothing. The capture can be read up to its last fifth of a second whatever
-//! happens, the key file is written anew whole each time that there is another key. `media-core replay CAPTURE --keys KEYS`
-//! plays both; [`keys`] says what the file of keys is like, and what else reads it.
+//! [`record_wire`] gives the call a tap and starts a thread that writes. Between them are rings of fixed length: what
+//! the disk can't take is dropped and counted, and holds up nothing. The capture can be read up to its last fifth of a
+//! second whatever happens, the key file is written anew whole each time that there is another key. `media-core replay
+//! CAPTURE --keys KEYS` plays both; [`keys`] says what the file of keys is like, and what else reads it.
 //!
 //! Addresses are those that the call knows. What a TURN server passes on is captured as it leaves here, inside its messages.
 //!

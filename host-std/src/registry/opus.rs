@@ -98,8 +98,8 @@ const RENEWED_MS: u32 = 400;
 const LOUDER: f32 = 4.0;
 const SOFTER: f32 = 8.0;
 const SILENCE: f32 = 0.25;
-/// In a quiet room, -60 dBov in steps squared, a breath before a word is heard: what is louder is sent for so long, and what is
-/// softer is another background from 6 dB on.
+/// In a quiet room, -60 dBov in steps squared, a breath before a word is heard: what is louder is sent for so long, and
+/// what is softer is another background from 6 dB on.
 const QUIET: f32 = 1_073.7;
 const RISEN_MS: u32 = 160;
 /// Packets without voice that describe the background to the other side's decoder.

@@ -218,8 +218,8 @@ impl Call {
         self.transport.as_ref().map_or(KeyAge::Fresh, Transport::key_age)
     }
 
-    /// The keys under which RTP, or RTCP, is protected now, of the descriptions or of a handshake; `None` where there are none. They
-    /// are for whoever is to read a capture of the call: who has them can hear it.
+    /// The keys under which RTP, or RTCP, is protected now, of the descriptions or of a handshake; `None` where there
+    /// are none. They are for whoever is to read a capture of the call: who has them can hear it.
     pub fn srtp_keys(&self, channel: Channel) -> Option<&SrtpKeys> {
         self.transport.as_ref()?.srtp_keys(channel)
     }

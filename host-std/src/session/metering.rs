@@ -1,9 +1,10 @@
 //! What a call measures of its sound, and what is wrong with it in words.
 //!
-//! Three places are metered, each channel by the core's [`SoundMeter`]: the microphone as the device gives it, before the capture
-//! chain, which would hide what is wrong with it; what is sent, behind chain, gain and mute; and what is received, before the
-//! loudspeaker's volume. Each stream of a call has its own meters ([`Call::stream_stats`](super::Call::stream_stats)). Nothing is
-//! allocated while sound runs. Where the sound's rate or channels change, measuring begins anew.
+//! Three places are metered, each channel by the core's [`SoundMeter`]: the microphone as the device gives it, before
+//! the capture chain, which would hide what is wrong with it; what is sent, behind chain, gain and mute; and what is
+//! received, before the loudspeaker's volume. Each stream of a call has its own meters
+//! ([`Call::stream_stats`](super::Call::stream_stats)). Nothing is allocated while sound runs. Where the sound's rate
+//! or channels change, measuring begins anew.
 //!
 //! Times are those of the sound that was metered, from the moment that it began: in a call those of the call. Cost: see
 //! [`CallConfig::metering`](super::CallConfig::metering).

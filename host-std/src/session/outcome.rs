@@ -271,7 +271,8 @@ pub enum Ending {
 pub enum HandshakeFailure {
     /// The other side's certificate is not the one whose fingerprint its description has: somebody may stand between.
     Fingerprint,
-    /// The other side showed none, or one that can't be checked: neither of ECDSA on P-256 or P-384 nor of RSA with 2048 to 8192 bits.
+    /// The other side showed none, or one that can't be checked: neither of ECDSA on P-256 or P-384 nor of RSA with
+    /// 2048 to 8192 bits.
     Certificate,
     /// It refused what was offered.
     Refused,
@@ -462,7 +463,8 @@ pub struct CallStats {
     pub handshake: Option<HandshakeFailure>,
     /// Whether the first stream was agreed on to send and to receive when these numbers were taken.
     pub directions: Directions,
-    /// The stream's sound in levels and faults, of a whole call the first stream's; `None` without [`CallConfig::metering`](super::CallConfig::metering).
+    /// The stream's sound in levels and faults, of a whole call the first stream's; `None` without
+    /// [`CallConfig::metering`](super::CallConfig::metering).
     pub sound: Option<CallSound>,
     /// Packets of ours that the other side asked for again (generic NACK): nothing is sent again.
     pub nacked: u32,

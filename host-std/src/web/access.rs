@@ -1,8 +1,9 @@
 //! Who may ask for what: tokens (RFC 6750), pages of other sites (CORS), and the names that this server is asked for by.
 //!
-//! A page of another site may be opened in the browser of whoever may call here. Its requests say so (`Origin`), and are refused
-//! unless the site is allowed. Where a site lets its own name point to this machine (DNS rebinding) it would be the same site to
-//! a browser; so requests are only taken for addresses, `localhost`, and names that were given.
+//! A page of another site may be opened in the browser of whoever may call here. Its requests say so (`Origin`), and
+//! are refused unless the site is allowed. Where a site lets its own name point to this machine (DNS rebinding) it
+//! would be the same site to a browser; so requests are only taken for addresses, `localhost`, and names that were
+//! given.
 
 use std::net::IpAddr;
 

@@ -1,5 +1,5 @@
-//! Who is at the other end of a browser's call: an echo, a file, a sound card, whatever else gives and takes sound. A room is one
-//! too (`rooms`).
+//! Who is at the other end of a browser's call: an echo, a file, a sound card, whatever else gives and takes sound. A
+//! room is one too (`rooms`).
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -32,7 +32,8 @@ const LONGEST_ECHO: usize = RATE_HZ as usize;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caller {
-    /// How the browser's user wants to be called, as far as that is printable: at most 40 characters. It's whatever was typed.
+    /// How the browser's user wants to be called, as far as that is printable: at most 40 characters. It's whatever was
+    /// typed.
     pub name: Option<String>,
 }
 

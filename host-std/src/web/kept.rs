@@ -1,5 +1,5 @@
-//! What is kept of a call for its report: each packet's fate, the delays, what was made up, and the sound at a quarter of its rate or
-//! less. Bounded: of a longer call it's the first ten minutes, some 30 MB at most.
+//! What is kept of a call for its report: each packet's fate, the delays, what was made up, and the sound at a quarter
+//! of its rate or less. Bounded: of a longer call it's the first ten minutes, some 30 MB at most.
 
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -30,6 +30,7 @@ struct Packet {
     ssrc: Ssrc,
     seq: Seq,
     arrived: Instant,
+    bytes: u64,
     fate: Option<PacketFate>,
 }
 
@@ -38,7 +39,8 @@ struct Packet {
 pub(super) struct Kept {
     begins: Option<Instant>,
     packets: Vec<Packet>,
-    pending: Option<usize>,
+    /// What arrived, until it's known whether it is the call's.
+    pending: Option<Packet>,
     /// Places of those that wait for their turn.
     waiting: Vec<usize>,
     payload_bytes: u64,
@@ -135,8 +137,8 @@ impl Kept {
         rows
     }
 
-    /// A row a packet in the order of their numbers, those too that are missing in between. Where they lie is told by those that
-    /// arrived: the fastest had no delay.
+    /// A row a packet in the order of their numbers, those too that are missing in between. Where they lie is told by
+    /// those that arrived: the fastest had no delay.
     fn packet_rows(&self) -> Vec<PacketRow> {
         let Some(first) = self.packets.first() else { return Vec::new() };
         let mut rows: Vec<PacketRow> = Vec::with_capacity(self.packets.len());
@@ -145,7 +147,7 @@ impl Kept {
             let step = if packet.ssrc == last.ssrc { packet.seq.distance(last.seq) } else { 1 };
             let arrival_ms = self.ms(packet.arrived);
             // What is missing is put evenly between its neighbours; it's taken back if it comes later.
-            if (2..1_000).contains(&step) {
+            if (2..1_000).contains(&step) && rows.len() + step as usize <= 2 * MOST_PACKETS {
                 let before = self.ms(last.arrived);
                 for n in 1..step {
                     let media_ms = before + (arrival_ms - before) * f64::from(n) / f64::from(step);
@@ -176,16 +178,15 @@ impl Tap for Kept {
             return;
         }
         let Ok(packet) = RtpPacket::parse(datagram) else { return };
-        self.payload_bytes += packet.payload().len() as u64;
-        self.pending = Some(self.packets.len());
-        self.packets.push(Packet { ssrc: packet.ssrc(), seq: packet.seq(), arrived: now, fate: None });
+        let bytes = packet.payload().len() as u64;
+        self.pending = Some(Packet { ssrc: packet.ssrc(), seq: packet.seq(), arrived: now, bytes, fate: None });
     }
 
     fn received(&mut self, _: Instant, incoming: &Incoming) {
-        let Some(index) = self.pending.take() else { return };
-        self.packets[index].fate = Some(match incoming {
+        let Some(packet) = self.pending.take() else { return };
+        let fate = match incoming {
             Incoming::Audio(Received::Stored | Received::Restarted) => {
-                self.waiting.push(index);
+                self.waiting.push(self.packets.len());
                 PacketFate::Waiting
             }
             Incoming::Audio(Received::Late) => PacketFate::Late,
@@ -193,8 +194,12 @@ impl Tap for Kept {
             Incoming::Refused(dsp_core::guard::GuardError::Replayed) => PacketFate::Duplicate,
             Incoming::Audio(Received::Probation) => PacketFate::Probation,
             Incoming::Unusable(_) => PacketFate::Unusable,
-            _ => PacketFate::Refused,
-        });
+            Incoming::Audio(_) => PacketFate::Refused,
+            // A stranger's takes no place from the call's.
+            _ => return,
+        };
+        self.payload_bytes += packet.bytes;
+        self.packets.push(Packet { fate: Some(fate), ..packet });
     }
 
     fn settled(&mut self, call: &Call) {

@@ -1,10 +1,10 @@
 //! Calls of browsers: an endpoint that they call by HTTP (WHIP, RFC 9725), and a page that does. Cargo feature `web`.
 //!
-//! A browser sends its offer and gets our answer; sound goes over DTLS-SRTP between addresses that ICE finds. Each call is a
-//! [`Call`](crate::session::Call) with a [`Driver`](crate::session::driver::Driver) of its own, and a [`SoundEnd`] says what it
-//! talks to: an [`Echo`], a [`Recording`], the sound card ([`Card`](crate::web::Card)), everybody else ([`RoomEnd`]), or what you write. WHIP is for one way; here
-//! sound goes both ways, and a later offer (hold) is a `PATCH` with `application/sdp`. Lines for video and data are refused, and the
-//! call goes on without them.
+//! A browser sends its offer and gets our answer; sound goes over DTLS-SRTP between addresses that ICE finds. Each call
+//! is a [`Call`](crate::session::Call) with a [`Driver`](crate::session::driver::Driver) of its own, and a [`SoundEnd`]
+//! says what it talks to: an [`Echo`], a [`Recording`], the sound card ([`Card`]), everybody else
+//! ([`RoomEnd`]), or what you write. WHIP is for one way; here sound goes both ways, and a later offer (hold) is a
+//! `PATCH` with `application/sdp`. Lines for video and data are refused, and the call goes on without them.
 //!
 //! In a router of your own:
 //!
@@ -30,9 +30,9 @@
 //! | [`call_time`](WebConfig::call_time), [`setup_time`](WebConfig::setup_time) | the call ends, and says why |
 //! | [`kept_time`](WebConfig::kept_time) | what is left of a call is forgotten |
 //!
-//! Who may call: whoever has the [`token`](WebConfig::token), from pages of this site and of [`origins`](WebConfig::origins). A
-//! call's URL has 128 random bits, so nobody asks for another's. What is refused is told in words (RFC 9457) and counted
-//! ([`Web::stats`]).
+//! Who may call: whoever has the [`token`](WebConfig::token), from pages of this site and of
+//! [`origins`](WebConfig::origins). A call's URL has 128 random bits, so nobody asks for another's. What is refused is
+//! told in words (RFC 9457) and counted ([`Web::stats`]).
 
 mod access;
 mod ends;
@@ -65,6 +65,9 @@ pub use serve::{Tls, TlsError};
 #[doc(hidden)]
 pub use whip::fuzz_texts;
 
+/// Reports that are made at once; who asks for more of them waits.
+const REPORTS: usize = 2;
+
 /// How calls are taken.
 #[derive(Clone, Debug)]
 pub struct WebConfig {
@@ -77,8 +80,8 @@ pub struct WebConfig {
     pub token: Option<String>,
     /// Sites, as `https://example.com`, whose pages may call besides those of this one.
     pub origins: Vec<String>,
-    /// Names that we may be asked for by, besides addresses and `localhost`; `None`: any. With any, a site that lets its name point
-    /// to this machine is the same site to a browser.
+    /// Names that we may be asked for by, besides addresses and `localhost`; `None`: any. With any, a site that lets
+    /// its name point to this machine is the same site to a browser.
     pub names: Option<Vec<String>>,
     /// Calls at once.
     pub max_calls: usize,
@@ -97,14 +100,14 @@ pub struct WebConfig {
 }
 
 impl Default for WebConfig {
-    /// On 127.0.0.1, without a token, for pages of the same site: 64 calls of an hour.
+    /// On 127.0.0.1, without a token, for pages of the same site, asked for by address or as `localhost`: 64 calls of an hour.
     fn default() -> Self {
         Self {
             address: Ipv4Addr::LOCALHOST.into(),
             ports: Ports::Any,
             token: None,
             origins: Vec::new(),
-            names: None,
+            names: Some(Vec::new()),
             max_calls: 64,
             call_time: Duration::from_secs(3_600),
             setup_time: Duration::from_secs(20),
@@ -138,6 +141,8 @@ struct Shared {
     config: WebConfig,
     end: Arc<dyn SoundEnd>,
     table: table::Table,
+    /// Reports that may be made at once: each takes tens of megabytes meanwhile.
+    reports: tokio::sync::Semaphore,
 }
 
 impl Web {
@@ -148,10 +153,18 @@ impl Web {
 
     /// The same with an end that somebody else has too.
     pub fn shared(config: WebConfig, end: Arc<dyn SoundEnd>) -> Self {
-        Self { shared: Arc::new(Shared { config, end, table: table::Table::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                end,
+                table: table::Table::default(),
+                reports: tokio::sync::Semaphore::new(REPORTS),
+            }),
+        }
     }
 
-    /// The endpoint, to be nested where you like. It has neither timeouts nor bounds on connections: whoever listens has them.
+    /// The endpoint, to be nested where you like. It has neither timeouts nor bounds on connections: whoever listens
+    /// has them.
     pub fn endpoint(&self) -> Router {
         whip::router(self.shared.clone())
     }

@@ -1,5 +1,5 @@
-//! The page: HTML, styles and script in one piece, and nothing from elsewhere. Its policy lets only this script and these styles in,
-//! by their hashes, so that no text from outside can become either.
+//! The page: HTML, styles and script in one piece, and nothing from elsewhere. Its policy lets only this script and
+//! these styles in, by their hashes, so that no text from outside can become either.
 
 use std::sync::Arc;
 

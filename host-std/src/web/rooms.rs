@@ -1,8 +1,10 @@
-//! A conference of everybody who opened the page: each call's sound goes through two rings to one thread, which mixes every 10 ms.
+//! A conference of everybody who opened the page: each call's sound goes through two rings to one thread, which mixes
+//! every 10 ms.
 //!
-//! Rings are wait-free, so no call waits for the mixer or for another call. Both sides' ticks are counted by the same clock, so what
-//! a ring holds stays what it was: 10 to 20 ms each way, which is the delay that a room adds. One that ran dry begins anew with
-//! that much, and one that holds more than 60 ms, after a stalled tick, gives up what is oldest.
+//! Rings are wait-free, so no call waits for the mixer or for another call. Both sides' ticks are counted by the same
+//! clock, so what a ring holds stays what it was: 10 to 20 ms each way, which is the delay that a room adds. One that
+//! ran dry begins anew with that much, and one that holds more than 60 ms, after a stalled tick, gives up what is
+//! oldest.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -146,8 +146,8 @@ fn make(config: &WebConfig, end: &dyn SoundEnd, address: IpAddr, port: u16) -> R
     Call::new(call)
 }
 
-/// Where a call is that the browser at `peer` asked for: where we were told, or on the way to it. Nothing is sent: connecting a
-/// socket of UDP asks the routing table.
+/// Where a call is that the browser at `peer` asked for: where we were told, or on the way to it. Nothing is sent:
+/// connecting a socket of UDP asks the routing table.
 fn local_address(told: IpAddr, peer: Option<IpAddr>) -> io::Result<IpAddr> {
     match peer.map(|peer| peer.to_canonical()) {
         Some(peer) if told.is_unspecified() => {

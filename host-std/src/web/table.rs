@@ -1,4 +1,5 @@
-//! The calls of a server by their names, which nobody can guess; how many there may be, and for how long what is left of one is kept.
+//! The calls of a server by their names, which nobody can guess; how many there may be, and for how long what is left
+//! of one is kept.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};

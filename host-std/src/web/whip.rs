@@ -1,7 +1,8 @@
-//! The endpoint (RFC 9725): `POST` of an offer makes a call, whose own URL takes `PATCH` (candidates, a restart of ICE) and `DELETE`.
+//! The endpoint (RFC 9725): `POST` of an offer makes a call, whose own URL takes `PATCH` (candidates, a restart of ICE)
+//! and `DELETE`.
 //!
-//! Beyond that RFC a call goes both ways, `PATCH` takes a later offer too (`application/sdp`: hold, another codec), and below the
-//! call's URL are `stats` and `report.html`.
+//! Beyond that RFC a call goes both ways, `PATCH` takes a later offer too (`application/sdp`: hold, another codec), and
+//! below the call's URL are `stats` and `report.html`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -74,6 +75,7 @@ async fn stats(State(shared): State<Arc<Shared>>, Path(name): Path<String>, requ
 async fn report(State(shared): State<Arc<Shared>>, Path(name): Path<String>, request: Request) -> Response {
     answer(&shared, PART_METHODS, request, async |parts, _| {
         get(parts)?;
+        let _turn = shared.reports.acquire().await.map_err(|error| Problem::Failed(error.to_string()))?;
         let report = find(&shared, &name)?.report().await.ok_or(Problem::Gone)?;
         let page = tokio::task::spawn_blocking(move || report.to_html()).await;
         let page = page.map_err(|error| Problem::Failed(error.to_string()))?;

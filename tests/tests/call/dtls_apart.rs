@@ -1,5 +1,5 @@
-//! DTLS where RTP and RTCP have a port each (RFC 5764, 5.1.2): a handshake on each, and keys of its own for each. Sound waits for its
-//! own alone, reports for theirs.
+//! DTLS where RTP and RTCP have a port each (RFC 5764, 5.1.2): a handshake on each, and keys of its own for each. Sound
+//! waits for its own alone, reports for theirs.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
-//! Attacks on the handshake of DTLS and on what comes of it: forged refusals, floods of ClientHellos, fragments, and what was recorded
-//! under keys of before. Each is counted, nothing of it is heard, and the true call goes on.
+//! Attacks on the handshake of DTLS and on what comes of it: forged refusals, floods of ClientHellos, fragments, and
+//! what was recorded under keys of before. Each is counted, nothing of it is heard, and the true call goes on.
 
 use std::net::SocketAddr;
 

@@ -163,8 +163,9 @@ fn a_detector_decides_what_is_sent_of_the_same_speech() {
     for (second, [sound, noise]) in sent.into_iter().enumerate() {
         match second % 2 {
             0 => assert_eq!((sound, noise), (50, 0), "second {second}"),
-            // 80 ms are listened to, a word that dies away for up to 240 ms, and what stands out of a quiet room's noise goes out for
-            // 160 ms at a time: half of the second at most. The rest counts as noise that may change every 100 ms.
+            // 80 ms are listened to, a word that dies away for up to 240 ms, and what stands out of a quiet room's
+            // noise goes out for 160 ms at a time: half of the second at most. The rest counts as noise that may change
+            // every 100 ms.
             _ => {
                 assert!((4..=25).contains(&sound) && (1..=10).contains(&noise), "second {second}: {sound} and {noise}")
             }

@@ -1,5 +1,6 @@
-//! A handshake of DTLS between two calls, both by the engine for 1.3 and by the one for certificates of RSA, of which datagrams are lost,
-//! bent, cut, repeated and forged: nothing panics, nobody has keys that the other side hasn't, and left alone both get them.
+//! A handshake of DTLS between two calls, both by the engine for 1.3 and by the one for certificates of RSA, of which
+//! datagrams are lost, bent, cut, repeated and forged: nothing panics, nobody has keys that the other side hasn't, and
+//! left alone both get them.
 
 use std::net::SocketAddr;
 
@@ -95,8 +96,8 @@ fn fuzz_dtls_handshake() {
     });
 }
 
-/// What a description says of the handshake: lines of `a=fingerprint`, `a=setup` and `a=tls-id` of any characters, and the true ones
-/// with some of theirs changed. Whatever is agreed on has whole fingerprints, and says who begins.
+/// What a description says of the handshake: lines of `a=fingerprint`, `a=setup` and `a=tls-id` of any characters, and
+/// the true ones with some of theirs changed. Whatever is agreed on has whole fingerprints, and says who begins.
 #[test]
 fn fuzz_fingerprint_setup_and_tls_id_lines() {
     let certificate = Certificate::generate().unwrap();

@@ -78,8 +78,8 @@ fn secure_aiortc_offers_opus_to_a_lite_side() {
     aiortc(false, "opus", "lite");
 }
 
-/// Candidates of both sides come after the descriptions (RFC 8838): ours by a file, its own, which aiortc has in its answer, one by
-/// one from here. The command line has none to trickle, so the call is made here, over a socket.
+/// Candidates of both sides come after the descriptions (RFC 8838): ours by a file, its own, which aiortc has in its
+/// answer, one by one from here. The command line has none to trickle, so the call is made here, over a socket.
 #[test]
 fn secure_aiortc_gets_candidates_one_by_one_and_so_do_we() {
     let python = python();

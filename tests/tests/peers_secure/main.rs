@@ -2,8 +2,8 @@
 //! that they have; whose addresses are found by ICE, some behind a TURN server. Sound both ways, and each test prints a row of
 //! the table in BENCHMARKS.md (`tests/quality/peers.py`).
 //!
-//! What isn't installed is skipped with a word; with `MEDIA_CORE_REQUIRE=1` or `MEDIA_CORE_PEERS=1` it's a failure. `.ci/run` asks
-//! for none of it (`MEDIA_CORE_PEERS=0`), `.ci/long` for all.
+//! What isn't installed is skipped with a word; with `MEDIA_CORE_REQUIRE=1` or `MEDIA_CORE_PEERS=1` it's a failure.
+//! `.ci/run` asks for none of it (`MEDIA_CORE_PEERS=0`), `.ci/long` for all.
 
 mod aiortc;
 #[cfg(unix)]

@@ -1,5 +1,5 @@
-//! OpenSSL's own programs, in both roles of the handshake and with certificates of each kind that phones have: both sides must come to
-//! the same keys, which OpenSSL prints. There is no sound, so none of these is a row of the table.
+//! OpenSSL's own programs, in both roles of the handshake and with certificates of each kind that phones have: both
+//! sides must come to the same keys, which OpenSSL prints. There is no sound, so none of these is a row of the table.
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};

@@ -1,5 +1,5 @@
-//! Phones over SIP: baresip with the suites of SDES that only it has and by DTLS with a certificate of RSA, and PJSIP with those of
-//! AES-256: its wheels have no GCM.
+//! Phones over SIP: baresip with the suites of SDES that only it has and by DTLS with a certificate of RSA, and PJSIP
+//! with those of AES-256: its wheels have no GCM.
 
 use std::fs;
 use std::path::Path;

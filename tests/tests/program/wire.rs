@@ -1,5 +1,5 @@
-//! What a call leaves of itself on the wire: `--capture` and `--keys-log`, read by `replay`, with keys of a DTLS handshake and of the
-//! descriptions.
+//! What a call leaves of itself on the wire: `--capture` and `--keys-log`, read by `replay`, with keys of a DTLS
+//! handshake and of the descriptions.
 
 use std::fs;
 use std::net::UdpSocket;

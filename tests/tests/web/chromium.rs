@@ -1,5 +1,5 @@
-//! Chromium without a window, driven through its own protocol (Chrome DevTools Protocol) over two pipes: what is written to it and
-//! what comes back is JSON with a zero byte behind each message.
+//! Chromium without a window, driven through its own protocol (Chrome DevTools Protocol) over two pipes: what is
+//! written to it and what comes back is JSON with a zero byte behind each message.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};

@@ -1,5 +1,5 @@
-//! Calls of browsers: the endpoint under good and bad requests, and Chromium's real calls. What of the latter takes long is asked
-//! for by `.ci/long` (`MEDIA_CORE_PEERS=1`).
+//! Calls of browsers: the endpoint under good and bad requests, and Chromium's real calls. What of the latter takes
+//! long is asked for by `.ci/long` (`MEDIA_CORE_PEERS=1`).
 
 #[cfg(unix)]
 mod browser;

@@ -31,13 +31,13 @@ pub(super) const fn log2_q8(x: u32) -> i32 {
     ((31 - zeros as i32) << 8) + LOG2_Q8[mantissa as usize] as i32
 }
 
-/// Where a square is as large as this, sums of them may not fit into 31 bits; where none is above the other, a bit of what is
-/// squared is to spare.
+/// Where a square is as large as this, sums of them may not fit into 31 bits; where none is above the other, a bit of
+/// what is squared is to spare.
 const MOST: u32 = 1 << 26;
 const FEW: u32 = 1 << 22;
 
-/// Logarithms of the bands' powers, and the sums of four samples divided by four. `shift`: by how many bits all that is squared
-/// goes to the right; it is what the last block left, and is made larger as soon as it must be.
+/// Logarithms of the bands' powers, and the sums of four samples divided by four. `shift`: by how many bits all that is
+/// squared goes to the right; it is what the last block left, and is made larger as soon as it must be.
 pub(super) fn split(block: &[i16; BLOCK], shift: &mut u32) -> ([i32; BANDS], [i16; SLOW]) {
     let (mut sums, mut any, mut slow) = powers(block, *shift);
     if any >= MOST {

@@ -34,8 +34,8 @@ impl Call {
         self.transport.as_ref().map(|transport| transport.protection())
     }
 
-    /// Where RTP, or RTCP, goes now, by latching or the checks of ICE perhaps elsewhere than the other side's description says;
-    /// `None` before the call is agreed on.
+    /// Where RTP, or RTCP, goes now, by latching or the checks of ICE perhaps elsewhere than the other side's
+    /// description says; `None` before the call is agreed on.
     pub fn destination(&self, channel: Channel) -> Option<SocketAddr> {
         self.transport.as_ref().map(|transport| transport.destination(channel))
     }
@@ -112,8 +112,8 @@ impl Call {
         Some(self.stats_of(index, stream, &self.remote(index, stream), stream.total()))
     }
 
-    /// What is wrong with the sound of each stream ([`CallStats::findings`]), with the stream's number. Of a sound call there is
-    /// nothing.
+    /// What is wrong with the sound of each stream ([`CallStats::findings`]), with the stream's number. Of a sound call
+    /// there is nothing.
     pub fn findings(&self) -> impl Iterator<Item = (usize, Finding)> + '_ {
         let of = |stream| self.stream_stats(stream).map(move |stats| (stream, stats));
         let found = |(stream, stats): (usize, CallStats)| findings(&stats).map(move |finding| (stream, finding));

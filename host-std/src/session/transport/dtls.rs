@@ -1,7 +1,8 @@
 //! The keys of a call by a DTLS handshake on its path: DTLS-SRTP (RFC 5763, RFC 5764), versions 1.2 and 1.3.
 //!
-//! The engine is the crate `dimpl`, and [`v12`] for whoever may have a certificate of RSA, which `dimpl` can't check. Here is what a
-//! call adds: whose certificate it must be, to whom what is answered, when it is given up, and what of it a stranger can't spoil.
+//! The engine is the crate `dimpl`, and [`v12`] for whoever may have a certificate of RSA, which `dimpl` can't check.
+//! Here is what a call adds: whose certificate it must be, to whom what is answered, when it is given up, and what of
+//! it a stranger can't spoil.
 //!
 //! - Nothing is sent or heard before the certificate's fingerprint is the one that the other side's description has.
 //! - The address that the description names comes first. Another one (that of a client behind a NAT, or of a server with
@@ -9,9 +10,9 @@
 //!   began ends when the named one speaks.
 //! - A handshake that somebody broke by a forged datagram begins anew a little later, one that goes nowhere after 7 s, until
 //!   30 s are over; and at a client that begins anew so does the server (RFC 6347, 4.2.8).
-//! - Certificates are ECDSA's on P-256 or P-384, as every browser has them, or RSA's of 2048 bits and more, as many phones have them.
-//!   A client that offers DTLS 1.2 alone is answered by `v12`, since nothing tells of what its certificate is; a server that refuses
-//!   what `dimpl` offers is asked by `v12`. Ours is always of ECDSA.
+//! - Certificates are ECDSA's on P-256 or P-384, as every browser has them, or RSA's of 2048 bits and more, as many
+//!   phones have them. A client that offers DTLS 1.2 alone is answered by `v12`, since nothing tells of what its
+//!   certificate is; a server that refuses what `dimpl` offers is asked by `v12`. Ours is always of ECDSA.
 //! - An address that no description names, and that has proved nothing, gets at most three times the bytes that it sent
 //!   (as RFC 9000, 8.1 has it for QUIC).
 //!
@@ -235,7 +236,8 @@ impl Association {
             }
         }
         self.advance(now);
-        // What is said before the server says hello may be anybody's; both engines do as well with a server that they can check.
+        // What is said before the server says hello may be anybody's; both engines do as well with a server that they
+        // can check.
         if self.agreed.active && self.state == State::Handshake && is_refusal(datagram) {
             self.refused = !self.refused;
             self.turn_away(HandshakeFailure::Refused);

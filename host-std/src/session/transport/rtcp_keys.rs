@@ -1,5 +1,5 @@
-//! The keys of RTCP where it has a port of its own: another handshake there, and a guard with what that comes to (RFC 5764, 4.2 and
-//! 5.1.2: an association for each of the two).
+//! The keys of RTCP where it has a port of its own: another handshake there, and a guard with what that comes to (RFC
+//! 5764, 4.2 and 5.1.2: an association for each of the two).
 //!
 //! Sound doesn't wait for it: without these keys the call goes on without reports.
 
@@ -33,7 +33,8 @@ impl RtcpKeys {
         Some(Box::new(Self { association, guard, exported: None }))
     }
 
-    /// What a later offer and answer came to, which still has keys of RTCP's own: those that there are hold until others have come.
+    /// What a later offer and answer came to, which still has keys of RTCP's own: those that there are hold until
+    /// others have come.
     pub(super) fn renew(&mut self, now: Instant, agreed: &NegotiatedTransport, settings: &Settings) {
         let same = agreed.dtls.as_ref().is_some_and(|dtls| self.association.is(dtls));
         if let Some(other) = Association::agreed(now, agreed, settings).filter(|_| !same) {

@@ -1,14 +1,14 @@
-//! A handshake of DTLS 1.2 (RFC 6347) with whoever has a certificate of RSA: many phones and servers of telephony do, and `dimpl`
-//! speaks ECDSA alone. Sans-IO, both roles, as much as DTLS-SRTP needs of it.
+//! A handshake of DTLS 1.2 (RFC 6347) with whoever has a certificate of RSA: many phones and servers of telephony do,
+//! and `dimpl` speaks ECDSA alone. Sans-IO, both roles, as much as DTLS-SRTP needs of it.
 //!
-//! - ECDHE with AES-GCM (RFC 8422, RFC 5289) and the extended master secret (RFC 7627): nothing else is offered or taken. Our own
-//!   certificate is of ECDSA, the other side's of either; both are asked for and both must sign.
+//! - ECDHE with AES-GCM (RFC 8422, RFC 5289) and the extended master secret (RFC 7627): nothing else is offered or
+//!   taken. Our own certificate is of ECDSA, the other side's of either; both are asked for and both must sign.
 //! - The server asks for no cookie: whom it answers, and how much, is bounded by whoever has it (an address that
 //!   proved nothing gets three times its own bytes).
 //! - Nothing is resumed or negotiated anew, there is no application data, and after the handshake only its last flight is
 //!   sent again, and a goodbye read and written.
-//! - What doesn't parse, or comes out of its turn, is dropped as if lost. What parses and is wrong is an error: then it's over, and
-//!   another handshake may begin.
+//! - What doesn't parse, or comes out of its turn, is dropped as if lost. What parses and is wrong is an error: then
+//!   it's over, and another handshake may begin.
 
 mod crypto;
 mod messages;
@@ -341,8 +341,8 @@ impl Handshake {
 
     fn hear_certificate(&mut self, body: &[u8]) -> Result<(), Failure> {
         let first = m::first_certificate(body).ok_or(Failure::Broken)?.ok_or(Failure::Certificate)?;
+        // It's told of when it is proved to be the other side's own: anybody can send one in his name.
         self.their_certificate = first.to_vec();
-        self.events.push_back(Event::Certificate(first.to_vec()));
         self.wait = if self.client { Wait::ServerKey } else { Wait::ClientKey };
         Ok(())
     }
@@ -354,6 +354,7 @@ impl Handshake {
         if !self.proves(Some(suite.rsa), key.signature, &signed) {
             return Err(Failure::Certificate);
         }
+        self.events.push_back(Event::Certificate(self.their_certificate.clone()));
         if !m::GROUPS.contains(&key.group) {
             return Err(Failure::Broken);
         }
@@ -437,6 +438,7 @@ impl Handshake {
         if !self.proves(None, signature, &self.transcript[..before]) {
             return Err(Failure::Certificate);
         }
+        self.events.push_back(Event::Certificate(self.their_certificate.clone()));
         self.wait = Wait::Finished;
         Ok(())
     }
@@ -506,8 +508,8 @@ pub(super) fn whole_hello(datagram: &[u8]) -> Option<ClientHello> {
 }
 
 impl ClientHello {
-    /// Whether it is answered here: it's of DTLS 1.2 alone, and there is something in common. How else would one know of what its
-    /// certificate is?
+    /// Whether it is answered here: it's of DTLS 1.2 alone, and there is something in common. How else would one know
+    /// of what its certificate is?
     pub(super) fn is_ours(&self) -> bool {
         !self.offers_13 && self.suite.is_some() && self.group.is_some() && self.extended_master_secret
     }
