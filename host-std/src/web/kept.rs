@@ -249,3 +249,37 @@ pub(super) fn time_of_day(at: SystemTime) -> String {
     let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()) % 86_400;
     format!("{:02}:{:02}:{:02} UTC", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(seq: u16) -> Packet {
+        let fate = Some(PacketFate::Refused);
+        Packet { ssrc: Ssrc(1), seq: Seq(seq), arrived: Instant::from_millis(20), bytes: 160, fate }
+    }
+
+    #[test]
+    fn rows_are_bounded_however_numbers_jump() {
+        let mut kept = Kept::new(48_000, 1);
+        kept.packets = (0..MOST_PACKETS).map(|n| packet((n * 999) as u16)).collect();
+        let rows = kept.packet_rows();
+        assert!((MOST_PACKETS..=3 * MOST_PACKETS).contains(&rows.len()), "{}", rows.len());
+    }
+
+    #[test]
+    fn a_strangers_packets_take_no_place() {
+        let mut kept = Kept::new(48_000, 1);
+        let mut datagram = [0u8; 172];
+        datagram[0] = 0x80;
+        let stranger = SocketAddr::from(([192, 0, 2, 1], 9));
+        for now in 1..10 {
+            kept.arrived(Instant::from_millis(now), Channel::Rtp, stranger, &datagram);
+            kept.received(Instant::from_millis(now), &Incoming::Refused(dsp_core::guard::GuardError::Authentication));
+        }
+        assert!(kept.packets.is_empty() && kept.payload_bytes == 0);
+        kept.arrived(Instant::from_millis(10), Channel::Rtp, stranger, &datagram);
+        kept.received(Instant::from_millis(10), &Incoming::Audio(Received::Late));
+        assert_eq!((kept.packets.len(), kept.payload_bytes), (1, 160));
+    }
+}

@@ -108,6 +108,25 @@ fn both_sides_come_to_the_same_keys_and_say_goodbye() {
 }
 
 #[test]
+fn a_certificate_is_told_of_only_when_its_key_has_signed() {
+    // The server's flight, and the client's: a bit of the public key is another on the way.
+    for (number, hears) in [(1, 0), (2, 1)] {
+        let mut pair = Pair::new(MTU);
+        let mut changed = false;
+        pair.run(200, |sent, datagram| {
+            let key = datagram.windows(4).position(|bytes| bytes == [3, 0x42, 0, 4]);
+            if let Some(at) = key.filter(|_| sent == number) {
+                datagram[at + 10] ^= 1;
+                changed = true;
+            }
+            true
+        });
+        assert!(changed && pair.sides[hears].failure.is_some(), "{number}");
+        assert_eq!(pair.sides[hears].certificate, None, "{number}");
+    }
+}
+
+#[test]
 fn each_datagram_may_be_lost_once_and_messages_come_in_pieces() {
     for mtu in [MTU, 300, 120] {
         for lost in 0..24 {
