@@ -139,6 +139,9 @@ mod tests {
         for foreign in ["evil.example:8080", "", "localhost.evil.example", "127.0.0.1.evil.example", "[evil]"] {
             assert_eq!(check(foreign), Err(Problem::Host), "{foreign}");
         }
-        assert_eq!(check_host(&WebConfig::default(), &parts(&[("host", "any.example")])), Ok(()));
+        let any = WebConfig { names: None, ..WebConfig::default() };
+        let foreign = parts(&[("host", "any.example")]);
+        assert_eq!(check_host(&any, &foreign), Ok(()));
+        assert_eq!(check_host(&WebConfig::default(), &foreign), Err(Problem::Host));
     }
 }
