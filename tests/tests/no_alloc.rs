@@ -137,10 +137,9 @@ impl Pair {
             }
             call
         };
-        let mut first = call(0);
+        let (mut first, mut second) = (call(0), call(1));
         let offer = first.offer().unwrap();
-        let before = LIVE_BYTES.get();
-        let mut second = call(1);
+        let (before, counted) = (LIVE_BYTES.get(), second.memory_bytes() as i64);
         let answer = second.answer(Instant::ZERO, &offer).unwrap();
         let heap = LIVE_BYTES.get() - before - answer.len() as i64;
         println!(
@@ -152,7 +151,7 @@ impl Pair {
         let tables = if sound.is_some() { TABLE_BYTES } else { 0 };
         assert!(heap + (size_of::<Call>() as i64) < 130_000 * (sources * streams) as i64 + tables, "{heap}");
         // Its own count knows the codecs' own memory, SDP texts and lists less than exactly.
-        let own = second.memory_bytes() as i64 - size_of::<Call>() as i64;
+        let own = second.memory_bytes() as i64 - counted;
         assert!((heap - own).abs() < 4_096 * (sources * streams) as i64 + tables, "{heap} and {own}");
         first.accept(Instant::ZERO, &answer).unwrap();
         let rate_hz = first.sample_rate_hz().unwrap();
