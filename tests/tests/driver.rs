@@ -155,8 +155,16 @@ async fn what_a_machine_sleeps_through_is_a_pause_both_ways_and_no_delay_afterwa
     for (call, rtp) in two_calls(&clock).await {
         let (commands, from_user) = mpsc::channel(4);
         let (status, _) = watch::channel(Status::default());
-        let driver = Driver::new(call, rtp, Box::new(FileIo::null(8_000)), clock);
-        runs.push(tokio::spawn(driver.run(from_user, status)));
+        // Each on a thread and a runtime of its own, as two machines are: a worker of a shared runtime that sleeps may be
+        // the one that waits for the sockets and clocks of both.
+        let rtp = rtp.into_std().unwrap();
+        runs.push(std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let rtp = UdpSocket::from_std(rtp).unwrap();
+                Driver::new(call, rtp, Box::new(FileIo::null(8_000)), clock).run(from_user, status).await
+            })
+        }));
         sides.push(commands);
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -185,6 +193,10 @@ async fn what_a_machine_sleeps_through_is_a_pause_both_ways_and_no_delay_afterwa
     let now = change(&sides[0], |call, _| call.stats().receiver).await;
     assert!(now.decoded_samples - played.decoded_samples > 7_000, "the other side is heard again: {now:?}");
     assert_eq!(now.time_jumps, 0, "{now:?}");
+    assert!(sides[0].send(Command::HangUp).await.is_ok());
+    for run in runs {
+        run.join().unwrap();
+    }
 }
 
 /// A device that is lost after 30 reads, and takes a second to be opened anew.
