@@ -280,3 +280,28 @@ fn bent(sample: i64) -> i16 {
     let magnitude = if above <= 0 { sample.abs() } else { i64::from(THRESHOLD) + KNEE * above / (KNEE + above) };
     (magnitude * sample.signum()) as i16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Of up to 1,000 ports: never below the true peak, and above it by no more than is told.
+        #[test]
+        fn bounds_and_gains_are_safe_and_close(
+            sums in proptest::collection::vec(-33_000_000i32..=33_000_000, 1..40),
+            high in 0i16..=i16::MAX, low in i16::MIN..=0,
+        ) {
+            let (highest, lowest) = (std::vec![high; sums.len()], std::vec![low; sums.len()]);
+            let shift = narrowing(&sums);
+            let found = peak(&sums, &highest, &lowest, shift);
+            let exact = sums.iter().map(|&sum| (sum - i32::from(low)).max(i32::from(high) - sum)).max().unwrap().unsigned_abs();
+            prop_assert!((exact..=exact + (2 << shift)).contains(&found), "{found} where {exact} is due");
+            let limited = u64::from(gain_for(found)) * u64::from(found);
+            let threshold = (THRESHOLD as u64) << 30;
+            // 0.0006 dB.
+            prop_assert!(gain_for(found) == UNITY || (limited <= threshold && limited > threshold / 100_000 * 99_993));
+        }
+    }
+}

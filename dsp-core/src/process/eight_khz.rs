@@ -31,38 +31,33 @@ impl EightKhz {
         samples * self.factor - self.summed
     }
 
-    /// Takes in samples, at most those that [`Self::missing`] from `out`, and writes from its beginning. How many there are, and
-    /// all bits that one of them or its complement has.
+    /// Takes in samples, at most those that [`Self::missing`] from `out`, and writes from its beginning. How many there are.
     #[inline]
-    pub(crate) fn bring<S: Sample>(&mut self, mut pcm: &[S], out: &mut [i16]) -> (usize, i32) {
-        let (mut count, mut bits) = (0, 0);
-        let mut put = |mean: i32, slot: &mut i16| {
-            *slot = mean as i16;
-            bits |= mean ^ (mean >> 31);
-        };
+    pub(crate) fn bring<S: Sample>(&mut self, mut pcm: &[S], out: &mut [i16]) -> usize {
+        let mut count = 0;
         while self.summed > 0
             && let Some((sample, rest)) = pcm.split_first()
         {
             pcm = rest;
             if let Some(mean) = self.add(sample.to_i16()) {
-                out.get_mut(count).into_iter().for_each(|slot| put(mean, slot));
+                out.get_mut(count).into_iter().for_each(|slot| *slot = mean as i16);
                 count += 1;
             }
         }
         let out = out.get_mut(count..).unwrap_or_default();
         let (whole, rest) = match self.factor {
-            1 => means::<S, 1>(pcm, out, put),
-            2 => means::<S, 2>(pcm, out, put),
-            3 => means::<S, 3>(pcm, out, put),
-            4 => means::<S, 4>(pcm, out, put),
-            5 => means::<S, 5>(pcm, out, put),
-            _ => means::<S, 6>(pcm, out, put),
+            1 => means::<S, 1>(pcm, out),
+            2 => means::<S, 2>(pcm, out),
+            3 => means::<S, 3>(pcm, out),
+            4 => means::<S, 4>(pcm, out),
+            5 => means::<S, 5>(pcm, out),
+            _ => means::<S, 6>(pcm, out),
         };
         for sample in rest {
             // Fewer than make one.
             let _ = self.add(sample.to_i16());
         }
-        (count + whole, bits)
+        count + whole
     }
 
     fn add(&mut self, sample: i16) -> Option<i32> {
@@ -79,14 +74,10 @@ impl EightKhz {
 
 /// Puts the means of `N` samples each; how many there are, and the samples that are left.
 #[inline(always)]
-fn means<'a, S: Sample, const N: usize>(
-    pcm: &'a [S],
-    out: &mut [i16],
-    mut put: impl FnMut(i32, &mut i16),
-) -> (usize, &'a [S]) {
+fn means<'a, S: Sample, const N: usize>(pcm: &'a [S], out: &mut [i16]) -> (usize, &'a [S]) {
     let (groups, rest) = pcm.as_chunks::<N>();
     for (slot, group) in out.iter_mut().zip(groups) {
-        put(mean(group.iter().map(|sample| i32::from(sample.to_i16())).sum(), N), slot);
+        *slot = mean(group.iter().map(|sample| i32::from(sample.to_i16())).sum(), N) as i16;
     }
     (groups.len(), rest)
 }
@@ -112,13 +103,12 @@ mod tests {
         let pcm: [i16; 61] = core::array::from_fn(|n| (n as i16).wrapping_mul(7_919));
         for factor in 1..=6usize {
             let mut whole = [0; 61];
-            let (count, bits) = EightKhz::new(factor).bring(&pcm, &mut whole);
+            let count = EightKhz::new(factor).bring(&pcm, &mut whole);
             assert_eq!(count, 61 / factor);
-            assert!(whole[..count].iter().all(|&x| i32::from(x ^ (x >> 15)) & !bits == 0));
             for piece in 1..9 {
                 let (mut brought, mut at, mut out) = (EightKhz::new(factor), 0, [0; 61]);
                 for part in pcm.chunks(piece) {
-                    at += brought.bring(part, &mut out[at..]).0;
+                    at += brought.bring(part, &mut out[at..]);
                 }
                 assert_eq!(out[..at], whole[..count], "{factor}, {piece}");
                 assert_eq!(brought.missing(2), 2 * factor - 61 % factor);

@@ -39,8 +39,14 @@ impl Level {
         Self { hundredths_dbov }.max(Self::SILENCE)
     }
 
+    /// Of the samples of a frame, of all channels together.
+    pub(crate) fn of_frame(frame: &[i16]) -> Self {
+        let square = |&sample: &i16| u64::from(i32::from(sample).unsigned_abs().pow(2));
+        Self::of_power((frame.iter().map(square).sum::<u64>() << 16) / frame.len().max(1) as u64)
+    }
+
     /// Of a mean square in 2^-46 of full scale squared.
-    pub(super) fn of_power(power: u64) -> Self {
+    pub(crate) fn of_power(power: u64) -> Self {
         if power == 0 {
             return Self::SILENCE;
         }

@@ -189,7 +189,7 @@ impl NeuralVoiceDetector {
             Rate::Down(means) => {
                 for part in pcm.chunks(16) {
                     let mut out = [0; 16];
-                    let (count, _) = means.bring(part, &mut out);
+                    let count = means.bring(part, &mut out);
                     out.iter().take(count).for_each(|&sample| put(sample));
                 }
             }

@@ -17,7 +17,7 @@
 
 use crate::codec::cn::{NoiseAnalyzer, NoiseDescription};
 use crate::process::activity::SpeechDetector;
-use crate::process::decibel::hundredths_of_power;
+use crate::process::level::Level;
 use crate::time::PayloadType;
 
 /// Silence heard before the first description, and the most of it while it becomes softer.
@@ -90,7 +90,7 @@ impl<D: SpeechDetector> Dtx<D> {
             self.interrupt();
             return Verdict::Speech;
         }
-        let (level, samples) = (level(frame), frame.len() as u32);
+        let (level, samples) = (Level::of_frame(frame).hundredths_dbov(), frame.len() as u32);
         self.since = self.since.saturating_add(samples);
         let Some(sent) = self.sent else { return self.listen(frame, level) };
         let described = -100 * i16::from(sent.level());
@@ -122,7 +122,7 @@ impl<D: SpeechDetector> Dtx<D> {
         if self.listened <= self.ms(LISTEN_MS) / 2 || self.is_softer(level) {
             self.analyzer.reset();
         }
-        let louder = self.before.is_some_and(|before| self.analyzer.level_hundredths() > before + OTHER);
+        let louder = self.before.is_some_and(|before| self.analyzer.level().hundredths_dbov() > before + OTHER);
         let known = self.analyzer.heard() >= self.ms(HEARD_MS) && !louder || self.listened >= self.ms(LONGEST_MS);
         self.analyzer.hear(frame);
         if self.listened >= self.ms(LISTEN_MS) && known {
@@ -134,26 +134,17 @@ impl<D: SpeechDetector> Dtx<D> {
 
     fn tell(&mut self, description: NoiseDescription) -> Verdict {
         (self.sent, self.since) = (Some(description), 0);
-        self.before = Some(self.analyzer.level_hundredths());
+        self.before = Some(self.analyzer.level().hundredths_dbov());
         Verdict::Noise(description)
     }
 
     /// Whether a frame of this level is softer than the noise that was heard before.
     fn is_softer(&self, level: i16) -> bool {
-        self.analyzer.heard() > 0 && level < self.analyzer.level_hundredths() - OTHER
+        self.analyzer.heard() > 0 && level < self.analyzer.level().hundredths_dbov() - OTHER
     }
 
     fn ms(&self, ms: u32) -> u32 {
         self.sample_rate_hz / 1_000 * ms
-    }
-}
-
-/// Level in hundredths of a dBov, -127 dBov at least.
-fn level(frame: &[i16]) -> i16 {
-    let sum: u64 = frame.iter().map(|&sample| u64::from(i32::from(sample).unsigned_abs().pow(2))).sum();
-    match (sum << 16) / frame.len().max(1) as u64 {
-        0 => NoiseAnalyzer::SILENCE,
-        power => hundredths_of_power(power).max(NoiseAnalyzer::SILENCE),
     }
 }
 

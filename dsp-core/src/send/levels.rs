@@ -5,7 +5,7 @@
 //! Cost: a multiplication a sample, a logarithm a packet, and the detector where nobody else knows what is speech.
 
 use crate::process::activity::SpeechDetector;
-use crate::process::decibel::hundredths_of_power;
+use crate::process::level::Level;
 use crate::wire::extension::AudioLevel;
 
 /// No sound, and nobody speaks.
@@ -37,12 +37,7 @@ impl<D: SpeechDetector> Levels<D> {
     /// The sound of the next packet, interleaved; `told`: whether it is speech, where that is known.
     pub(super) fn hear(&mut self, frame: &[i16], channels: u8, told: Option<bool>) {
         let voice = told.unwrap_or_else(|| self.detect(frame, channels));
-        let square = |&sample: &i16| u64::from(i32::from(sample).unsigned_abs().pow(2));
-        let mean_q16 = (frame.iter().map(square).sum::<u64>() << 16) / frame.len().max(1) as u64;
-        self.last = match mean_q16 {
-            0 => AudioLevel { voice, ..SILENCE },
-            power => AudioLevel::from_hundredths(hundredths_of_power(power), voice),
-        };
+        self.last = AudioLevel::from_hundredths(Level::of_frame(frame).hundredths_dbov(), voice);
     }
 
     /// The detector hears every sample, and one word of it is enough.

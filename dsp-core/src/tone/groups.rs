@@ -243,7 +243,7 @@ impl Groups {
 
     /// Hears at most the missing samples.
     pub(super) fn gather<S: Sample>(&mut self, pcm: &[S]) {
-        self.filled += self.narrow.bring(pcm, &mut self.sound[PAST + self.filled..]).0;
+        self.filled += self.narrow.bring(pcm, &mut self.sound[PAST + self.filled..]);
     }
 
     /// What was in the hop, once nothing of it is missing, and the power of both groups in each of its milliseconds.

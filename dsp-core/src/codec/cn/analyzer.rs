@@ -10,7 +10,7 @@
 //! and 520 multiplications of 64 bits. State: 144 bytes.
 
 use super::{MAX_ORDER, NoiseDescription};
-use crate::process::decibel;
+use crate::process::level::Level;
 
 /// Time constant.
 const MEMORY_MS: u32 = 400;
@@ -72,12 +72,12 @@ impl NoiseAnalyzer {
 
     /// What was heard.
     pub fn describe(&self) -> NoiseDescription {
-        self.described(self.level(), &self.normalised())
+        self.described(self.rounded_level(), &self.normalised())
     }
 
     /// What was heard, if it no longer sounds as `sent` says.
     pub fn changed_from(&self, sent: &NoiseDescription) -> Option<NoiseDescription> {
-        let level = self.level();
+        let level = self.rounded_level();
         // Digital silence has no spectrum.
         if level.abs_diff(sent.level()) >= OTHER_LEVEL_DB || level == 127 {
             return (level != sent.level()).then(|| self.describe());
@@ -97,26 +97,20 @@ impl NoiseAnalyzer {
         (self.heard, self.last, self.mean) = (0, [0; MAX_ORDER], [0; MAX_ORDER + 1]);
     }
 
-    /// The level of digital silence, in hundredths of a dBov: the least that can be sent.
-    pub(crate) const SILENCE: i16 = -12_700;
-
     /// Samples that the averages stand for, up to 400 ms of them.
     pub(crate) fn heard(&self) -> u32 {
         self.heard
     }
 
-    /// Level of what was heard in hundredths of a dBov.
-    pub(crate) fn level_hundredths(&self) -> i16 {
-        // The decibel's unit of power is 2^-16 of a step squared.
-        match (self.mean[0].max(0) as u64) << 4 {
-            0 => Self::SILENCE,
-            power => decibel::hundredths_of_power(power).max(Self::SILENCE),
-        }
+    /// Level of what was heard.
+    pub(crate) fn level(&self) -> Level {
+        // A level's unit of power is 2^-16 of a step squared.
+        Level::of_power((self.mean[0].max(0) as u64) << 4)
     }
 
-    /// dB below overload, rounded.
-    fn level(&self) -> u8 {
-        ((-i32::from(self.level_hundredths()) + 50) / 100).clamp(0, 127) as u8
+    /// The same in dB below overload, rounded.
+    fn rounded_level(&self) -> u8 {
+        ((-i32::from(self.level().hundredths_dbov()) + 50) / 100).clamp(0, 127) as u8
     }
 
     /// The averages with the power between 2^25 and 2^26.
