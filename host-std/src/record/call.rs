@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use dsp_core::receive::{Played, Received};
-use dsp_core::streams::sources::Admission;
+use dsp_core::receive::Played;
 use dsp_core::time::{Instant, Seq, Ssrc};
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtp::RtpPacket;
 
+use super::arrived::ArrivedPackets;
 use crate::report::{
     CallSoundFigures, DelayRow, DigitLog, EchoFigures, EchoRow, FindingRow, PacketFate, PacketRow, PlayCause, PlayRow,
     SideReport, Spread, Statistics, ToneLog,
 };
 use crate::sdp::NegotiatedStream;
-use crate::session::{Call, CallDigit, CallTone, Channel, EchoStatus, Incoming, Tap};
+use crate::session::{Call, CallDigit, CallStats, CallTone, Channel, EchoStatus, Incoming, Tap};
 
 /// How long a fast packet stands for the network's smallest delay, in ms: as in the delay estimator.
 const BASE_WINDOW_MS: f64 = 15_000.0;
@@ -50,11 +50,7 @@ pub struct CallRecorder {
     pub arrivals: Vec<Arrival>,
     keep_arrivals: bool,
     sent: Vec<Packet>,
-    received: Vec<(Packet, Option<PacketFate>)>,
-    pending: Option<usize>,
-    /// Packets in the buffer, and where they stand in `received`.
-    waiting: Vec<usize>,
-    payload_bytes: u64,
+    received: ArrivedPackets,
     played: Vec<(Instant, Played)>,
     echo: Vec<(Instant, EchoStatus)>,
     digits: DigitLog,
@@ -68,65 +64,32 @@ impl CallRecorder {
     }
 }
 
-fn rtp(datagram: &[u8], time: Instant) -> Option<(Packet, usize)> {
+fn rtp(datagram: &[u8], time: Instant) -> Option<Packet> {
     if DatagramKind::of(datagram) != DatagramKind::Rtp {
         return None;
     }
     let packet = RtpPacket::parse(datagram).ok()?;
-    Some((Packet { ssrc: packet.ssrc(), seq: packet.seq(), time }, packet.payload().len()))
+    Some(Packet { ssrc: packet.ssrc(), seq: packet.seq(), time })
 }
 
 impl Tap for CallRecorder {
     fn sent(&mut self, now: Instant, _: Channel, _: SocketAddr, datagram: &[u8]) {
-        self.sent.extend(rtp(datagram, now).map(|(packet, _)| packet));
+        self.sent.extend(rtp(datagram, now));
     }
 
     fn arrived(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &[u8]) {
         if self.keep_arrivals {
             self.arrivals.push(Arrival { time: now, channel, from, bytes: datagram.to_vec() });
         }
-        self.pending = rtp(datagram, now).map(|(packet, payload)| {
-            self.payload_bytes += payload as u64;
-            self.received.push((packet, None));
-            self.received.len() - 1
-        });
+        self.received.arrived(now, datagram);
     }
 
     fn received(&mut self, _: Instant, incoming: &Incoming) {
-        let Some(index) = self.pending.take() else { return };
-        self.received[index].1 = Some(match incoming {
-            Incoming::Audio(Received::Stored | Received::Restarted) => {
-                // Another with this number can't be waiting any more.
-                let (ssrc, seq) = (self.received[index].0.ssrc, self.received[index].0.seq);
-                let received = &mut self.received;
-                self.waiting.retain(|&place| {
-                    let is_gone = (received[place].0.ssrc, received[place].0.seq) == (ssrc, seq);
-                    if is_gone {
-                        received[place].1 = Some(PacketFate::Discarded);
-                    }
-                    !is_gone
-                });
-                self.waiting.push(index);
-                PacketFate::Waiting
-            }
-            Incoming::Audio(Received::Late) => PacketFate::Late,
-            Incoming::Audio(Received::Duplicate) => PacketFate::Duplicate,
-            // A repeated packet is refused by SRTP's replay list before the receiver sees it.
-            Incoming::Refused(dsp_core::guard::GuardError::Replayed) => PacketFate::Duplicate,
-            Incoming::Audio(Received::Probation) | Incoming::Unheard(Admission::Probation) => PacketFate::Probation,
-            Incoming::Unusable(_) => PacketFate::Unusable,
-            _ => PacketFate::Refused,
-        });
+        self.received.received(incoming, true);
     }
 
     fn settled(&mut self, call: &Call) {
-        let received = &mut self.received;
-        self.waiting.retain(|&place| {
-            let (packet, fate) = &mut received[place];
-            let became = call.fate(packet.ssrc, packet.seq);
-            *fate = Some(became.map_or(PacketFate::Waiting, PacketFate::from));
-            became.is_none()
-        });
+        self.received.settled(call);
     }
 
     fn captured(&mut self, _: Instant, stream: usize, pcm: &[i16]) {
@@ -176,10 +139,11 @@ pub fn side_report(
     let base = network.iter().map(|(_, delay)| *delay).fold(f64::INFINITY, f64::min);
     let base = if base.is_finite() { base } else { 0.0 };
     let seconds = listener.heard.len() as f64 / f64::from(channels) / f64::from(rate_hz);
-    let fates = |fate: PacketFate| listener.received.iter().filter(|(_, own)| *own == Some(fate)).count() as u64;
+    let received = listener.received.packets();
+    let fates = |fate: PacketFate| received.iter().filter(|packet| packet.fate == fate).count() as u64;
     let statistics = Statistics {
         packets_sent: sent as u64,
-        packets_received: listener.received.len() as u64 - fates(PacketFate::Refused),
+        packets_received: received.len() as u64 - fates(PacketFate::Refused),
         packets_lost: count(PacketFate::LostInNetwork),
         packets_duplicate: fates(PacketFate::Duplicate).saturating_sub(count(PacketFate::Superseded)),
         packets_superseded: count(PacketFate::Superseded),
@@ -187,20 +151,7 @@ pub fn side_report(
         packets_unusable: fates(PacketFate::Unusable),
         packets_refused: fates(PacketFate::Refused),
         network_delay_ms: Spread::of(network.iter().map(|(_, delay)| *delay)),
-        jitter_ms: f64::from(stats.receiver.reception.jitter_ticks) * 1e3 / f64::from(stats.receiver.clock_hz.max(1)),
-        rtt_ms: stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
-        remote_fraction_lost: stats.remote_fraction_lost.map(f64::from),
-        remote_jitter_ms: stats.remote_jitter_ms.map(f64::from),
-        r_factor: stats.r_factor,
-        mos_lq: stats.mos_lq,
-        mos_cq: stats.mos_cq,
-        remote_r_factor: stats.remote_voip.and_then(|voip| voip.r_factor),
-        remote_mos_lq: stats.remote_voip.and_then(|voip| voip.mos_lq_tenths).map(tenths),
-        remote_mos_cq: stats.remote_voip.and_then(|voip| voip.mos_cq_tenths).map(tenths),
-        clock_drift_ppm: None,
-        payload_bitrate_bps: (seconds > 0.0).then(|| listener.payload_bytes as f64 * 8.0 / seconds),
-        memory_bytes: Some(call.memory_bytes() as u64),
-        ..Statistics::counted(&stats.total, rate_hz, base)
+        ..call_statistics(call, &stats, &listener.received, seconds, base)
     };
     SideReport {
         name: names[0].into(),
@@ -227,6 +178,34 @@ pub fn side_report(
     }
 }
 
+/// What a call counted of its receiver and of what the other side told, with the packets that are kept of it: of `seconds`, with
+/// playout delays `base_ms` above the fastest packet.
+pub(crate) fn call_statistics(
+    call: &Call,
+    stats: &CallStats,
+    arrived: &ArrivedPackets,
+    seconds: f64,
+    base_ms: f64,
+) -> Statistics {
+    let ticks = f64::from(stats.receiver.reception.jitter_ticks);
+    Statistics {
+        jitter_ms: ticks * 1e3 / f64::from(stats.receiver.clock_hz.max(1)),
+        rtt_ms: stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
+        remote_fraction_lost: stats.remote_fraction_lost.map(f64::from),
+        remote_jitter_ms: stats.remote_jitter_ms.map(f64::from),
+        r_factor: stats.r_factor,
+        mos_lq: stats.mos_lq,
+        mos_cq: stats.mos_cq,
+        remote_r_factor: stats.remote_voip.and_then(|voip| voip.r_factor),
+        remote_mos_lq: stats.remote_voip.and_then(|voip| voip.mos_lq_tenths).map(tenths),
+        remote_mos_cq: stats.remote_voip.and_then(|voip| voip.mos_cq_tenths).map(tenths),
+        clock_drift_ppm: None,
+        payload_bitrate_bps: (seconds > 0.0).then(|| arrived.payload_bytes() as f64 * 8.0 / seconds),
+        memory_bytes: Some(call.memory_bytes() as u64),
+        ..Statistics::counted(&stats.total, call.sample_rate_hz().unwrap_or(8_000), base_ms)
+    }
+}
+
 fn tenths(value: u8) -> f64 {
     f64::from(value) / 10.0
 }
@@ -235,7 +214,8 @@ fn stream(call: &Call) -> Option<&NegotiatedStream> {
     call.negotiated_stream(0)
 }
 
-fn codec_name(call: &Call) -> String {
+/// The codec that is received first, in words.
+pub(crate) fn codec_name(call: &Call) -> String {
     stream(call).and_then(|stream| stream.receive.first().map(|codec| (codec, stream))).map_or_else(
         String::new,
         |(codec, stream)| {
@@ -264,14 +244,14 @@ fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRo
         rows.push(PacketRow { seq, media_ms: ms(packet.time), arrival_ms: None, fate });
     }
     let mut network = Vec::new();
-    for (packet, fate) in &listener.received {
+    for packet in listener.received.packets() {
         let arrival = ms(packet.time);
         // A sequence number comes round after 22 minutes of 20 ms packets: it's the last one sent before.
         let sent = by_name
             .get(&(packet.ssrc, packet.seq))
             .and_then(|rows_of| rows_of.iter().rev().find(|&&row| rows[row].media_ms <= arrival).copied());
         let Some(row) = sent else { continue };
-        let fate = fate.unwrap_or(PacketFate::Refused);
+        let fate = packet.fate;
         if rows[row].arrival_ms.is_none() {
             rows[row].arrival_ms = Some(arrival);
             // What arrived first and was here already came as a copy.

@@ -1,6 +1,8 @@
 //! What a call leaves on disk: its sound, and a capture of its datagrams and the keys to read it.
 
 #[cfg(feature = "report")]
+pub(crate) mod arrived;
+#[cfg(feature = "report")]
 pub mod call;
 #[cfg(feature = "report")]
 pub mod echo;

@@ -1,6 +1,7 @@
 //! Who is at the other end of a browser's call: an echo, a file, a sound card, whatever else gives and takes sound. A
 //! room is one too (`rooms`).
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
@@ -52,11 +53,13 @@ pub struct Opened {
     pub follow: Option<Follow>,
     /// Who is there, for the page.
     pub people: Option<People>,
+    /// Dropped when the call is over: a place that it takes.
+    pub place: Option<Box<dyn Any + Send>>,
 }
 
 impl From<Box<dyn AudioIo>> for Opened {
     fn from(audio: Box<dyn AudioIo>) -> Self {
-        Self { audio, follow: None, people: None }
+        Self { audio, follow: None, people: None, place: None }
     }
 }
 
@@ -238,7 +241,7 @@ impl SoundEnd for Card {
         // From here on it's free again when this is dropped.
         let place = InUse(self.in_use.clone());
         let card = CardIo::open(CardConfig { sample_rate_hz: RATE_HZ, ..CardConfig::default() })?;
-        Ok(Held { card, _place: place }.into())
+        Ok(Opened { place: Some(Box::new(place)), ..card.into() })
     }
 
     fn prepare(&self, config: &mut CallConfig) {
@@ -264,50 +267,6 @@ struct InUse(Arc<AtomicBool>);
 impl Drop for InUse {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
-    }
-}
-
-/// The card, which is in use until this is dropped.
-#[cfg(feature = "device")]
-struct Held {
-    card: CardIo,
-    _place: InUse,
-}
-
-#[cfg(feature = "device")]
-impl AudioIo for Held {
-    fn sample_rate_hz(&self) -> u32 {
-        self.card.sample_rate_hz()
-    }
-    fn channels(&self) -> u8 {
-        self.card.channels()
-    }
-    fn read(&mut self, pcm: &mut [i16]) -> usize {
-        self.card.read(pcm)
-    }
-    fn write(&mut self, pcm: &[i16]) -> usize {
-        self.card.write(pcm)
-    }
-    fn latency(&self) -> dsp_core::front::Latency {
-        self.card.latency()
-    }
-    fn gaps(&mut self) -> crate::device::Gaps {
-        self.card.gaps()
-    }
-    fn counters(&self) -> crate::device::AudioCounters {
-        self.card.counters()
-    }
-    fn failure(&self) -> Option<&DeviceError> {
-        self.card.failure()
-    }
-    fn close(&mut self) -> Result<(), DeviceError> {
-        self.card.close()
-    }
-    fn may_come_back(&self) -> bool {
-        self.card.may_come_back()
-    }
-    fn reopen(&mut self) -> Result<(), DeviceError> {
-        self.card.reopen()
     }
 }
 

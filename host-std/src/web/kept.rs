@@ -4,12 +4,11 @@
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
-use dsp_core::receive::{Played, Received};
-use dsp_core::time::{Duration, Instant, Seq, Ssrc};
-use dsp_core::wire::DatagramKind;
-use dsp_core::wire::rtp::RtpPacket;
+use dsp_core::receive::Played;
+use dsp_core::time::{Duration, Instant};
 
-use crate::record::call::play_rows;
+use crate::record::arrived::ArrivedPackets;
+use crate::record::call::{call_statistics, codec_name, play_rows};
 use crate::report::{
     CallSoundFigures, DelayRow, DigitLog, FindingRow, PacketFate, PacketRow, PlayRow, Report, SideReport, Statistics,
 };
@@ -24,26 +23,12 @@ const HEARD_HZ: u32 = 8_000;
 /// Ticks between two rows of delays.
 const DELAY_EVERY: u64 = 10;
 
-/// A packet that arrived.
-#[derive(Clone, Copy)]
-struct Packet {
-    ssrc: Ssrc,
-    seq: Seq,
-    arrived: Instant,
-    bytes: u64,
-    fate: Option<PacketFate>,
-}
-
 /// Sees the call.
 #[derive(Clone, Default)]
 pub(super) struct Kept {
     begins: Option<Instant>,
-    packets: Vec<Packet>,
-    /// What arrived, until it's known whether it is the call's.
-    pending: Option<Packet>,
-    /// Places of those that wait for their turn.
-    waiting: Vec<usize>,
-    payload_bytes: u64,
+    /// Those that are the call's: a stranger's takes no place from them.
+    arrived: ArrivedPackets,
     ticks: u64,
     /// Ticks with something that isn't plainly decoded.
     odd: Vec<(Instant, Played)>,
@@ -63,7 +48,7 @@ impl Kept {
 
     fn is_kept(&mut self, now: Instant) -> bool {
         let begins = *self.begins.get_or_insert(now);
-        self.is_over |= now.since(begins) > LONGEST || self.packets.len() >= MOST_PACKETS;
+        self.is_over |= now.since(begins) > LONGEST || self.arrived.packets().len() >= MOST_PACKETS;
         !self.is_over
     }
 
@@ -82,7 +67,6 @@ impl Kept {
     pub(super) fn report(&self, call: &Call, title: String, mut settings: Vec<(String, String)>) -> Report {
         let stats = call.stats();
         let stream = call.negotiated_stream(0);
-        let codec = stream.and_then(|stream| Some((stream, &stream.receive.first()?.format)));
         let packet_ms = stream.map_or(20.0, |stream| f64::from(stream.send_ptime_ms));
         let rate_hz = call.sample_rate_hz().unwrap_or(48_000);
         let seconds = self.ticks as f64 / 100.0;
@@ -91,27 +75,15 @@ impl Kept {
         }
         let packets = self.packet_rows();
         let statistics = Statistics {
-            jitter_ms: f64::from(stats.receiver.reception.jitter_ticks) * 1e3
-                / f64::from(stats.receiver.clock_hz.max(1)),
-            rtt_ms: stats.round_trip.map(|time| time.as_micros() as f64 / 1e3),
-            remote_fraction_lost: stats.remote_fraction_lost.map(f64::from),
-            remote_jitter_ms: stats.remote_jitter_ms.map(f64::from),
-            r_factor: stats.r_factor,
-            mos_lq: stats.mos_lq,
-            mos_cq: stats.mos_cq,
             packets_refused: stats.refused.into(),
             packets_sent: stats.total.total.expected,
             clock_drift_ppm: Some(stats.receiver.drift_ppm.into()),
-            payload_bitrate_bps: (seconds > 0.0).then(|| self.payload_bytes as f64 * 8.0 / seconds),
-            memory_bytes: Some(call.memory_bytes() as u64),
-            ..Statistics::counted(&stats.total, rate_hz, 0.0)
+            ..call_statistics(call, &stats, &self.arrived, seconds, 0.0)
         };
         let side = SideReport {
             name: "the server".into(),
             peer: "the browser".into(),
-            codec: codec.map_or_else(String::new, |(stream, format)| {
-                format!("{}/{}, {} ms", format.name, format.rtp_clock_hz, stream.send_ptime_ms)
-            }),
+            codec: codec_name(call),
             sample_rate_hz: HEARD_HZ,
             channels: 1,
             heard: self.heard.clone(),
@@ -140,15 +112,16 @@ impl Kept {
     /// A row a packet in the order of their numbers, those too that are missing in between. Where they lie is told by
     /// those that arrived: the fastest had no delay.
     fn packet_rows(&self) -> Vec<PacketRow> {
-        let Some(first) = self.packets.first() else { return Vec::new() };
-        let mut rows: Vec<PacketRow> = Vec::with_capacity(self.packets.len());
+        let packets = self.arrived.packets();
+        let Some(first) = packets.first() else { return Vec::new() };
+        let mut rows: Vec<PacketRow> = Vec::with_capacity(packets.len());
         let (mut last, mut seq) = (*first, u64::from(first.seq.0));
-        for packet in &self.packets {
+        for packet in packets {
             let step = if packet.ssrc == last.ssrc { packet.seq.distance(last.seq) } else { 1 };
-            let arrival_ms = self.ms(packet.arrived);
+            let arrival_ms = self.ms(packet.time);
             // What is missing is put evenly between its neighbours; it's taken back if it comes later.
             if (2..1_000).contains(&step) && rows.len() + step as usize <= 2 * MOST_PACKETS {
-                let before = self.ms(last.arrived);
+                let before = self.ms(last.time);
                 for n in 1..step {
                     let media_ms = before + (arrival_ms - before) * f64::from(n) / f64::from(step);
                     let fate = PacketFate::LostInNetwork;
@@ -156,8 +129,7 @@ impl Kept {
                 }
             }
             let own = seq.wrapping_add_signed(step.into());
-            let fate = packet.fate.unwrap_or(PacketFate::Refused);
-            let row = PacketRow { seq: own, media_ms: arrival_ms, arrival_ms: Some(arrival_ms), fate };
+            let row = PacketRow { seq: own, media_ms: arrival_ms, arrival_ms: Some(arrival_ms), fate: packet.fate };
             let mut former = rows.iter_mut().rev().take(if step > 0 { 0 } else { 1_000 });
             match former.find(|row| row.seq == own && row.arrival_ms.is_none()) {
                 Some(missing) => *missing = row,
@@ -173,42 +145,17 @@ impl Kept {
 
 impl Tap for Kept {
     fn arrived(&mut self, now: Instant, _: Channel, _: SocketAddr, datagram: &[u8]) {
-        self.pending = None;
-        if DatagramKind::of(datagram) != DatagramKind::Rtp || !self.is_kept(now) {
-            return;
+        if self.is_kept(now) {
+            self.arrived.arrived(now, datagram);
         }
-        let Ok(packet) = RtpPacket::parse(datagram) else { return };
-        let bytes = packet.payload().len() as u64;
-        self.pending = Some(Packet { ssrc: packet.ssrc(), seq: packet.seq(), arrived: now, bytes, fate: None });
     }
 
     fn received(&mut self, _: Instant, incoming: &Incoming) {
-        let Some(packet) = self.pending.take() else { return };
-        let fate = match incoming {
-            Incoming::Audio(Received::Stored | Received::Restarted) => {
-                self.waiting.push(self.packets.len());
-                PacketFate::Waiting
-            }
-            Incoming::Audio(Received::Late) => PacketFate::Late,
-            Incoming::Audio(Received::Duplicate) => PacketFate::Duplicate,
-            Incoming::Refused(dsp_core::guard::GuardError::Replayed) => PacketFate::Duplicate,
-            Incoming::Audio(Received::Probation) => PacketFate::Probation,
-            Incoming::Unusable(_) => PacketFate::Unusable,
-            Incoming::Audio(_) => PacketFate::Refused,
-            // A stranger's takes no place from the call's.
-            _ => return,
-        };
-        self.payload_bytes += packet.bytes;
-        self.packets.push(Packet { fate: Some(fate), ..packet });
+        self.arrived.received(incoming, false);
     }
 
     fn settled(&mut self, call: &Call) {
-        let packets = &mut self.packets;
-        self.waiting.retain(|&place| {
-            let became = call.fate(packets[place].ssrc, packets[place].seq);
-            packets[place].fate = Some(became.map_or(PacketFate::Waiting, PacketFate::from));
-            became.is_none()
-        });
+        self.arrived.settled(call);
     }
 
     fn played(&mut self, now: Instant, stream: usize, played: &Played, pcm: &[i16]) {
@@ -252,17 +199,26 @@ pub(super) fn time_of_day(at: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
+    use dsp_core::guard::GuardError;
+    use dsp_core::receive::Received;
+
     use super::*;
 
-    fn packet(seq: u16) -> Packet {
-        let fate = Some(PacketFate::Refused);
-        Packet { ssrc: Ssrc(1), seq: Seq(seq), arrived: Instant::from_millis(20), bytes: 160, fate }
+    /// A packet with this number arrives, and the call says this of it.
+    fn hear(kept: &mut Kept, seq: u16, incoming: &Incoming) {
+        let mut datagram = [0u8; 172];
+        datagram[0] = 0x80;
+        datagram[2..4].copy_from_slice(&seq.to_be_bytes());
+        let (now, from) = (Instant::from_millis(20), SocketAddr::from(([192, 0, 2, 1], 9)));
+        kept.arrived(now, Channel::Rtp, from, &datagram);
+        kept.received(now, incoming);
     }
 
     #[test]
     fn rows_are_bounded_however_numbers_jump() {
         let mut kept = Kept::new(48_000, 1);
-        kept.packets = (0..MOST_PACKETS).map(|n| packet((n * 999) as u16)).collect();
+        (0..MOST_PACKETS + 9).for_each(|n| hear(&mut kept, (n * 999) as u16, &Incoming::Audio(Received::Late)));
+        assert!(kept.is_over && kept.arrived.packets().len() == MOST_PACKETS);
         let rows = kept.packet_rows();
         assert!((MOST_PACKETS..=3 * MOST_PACKETS).contains(&rows.len()), "{}", rows.len());
     }
@@ -270,16 +226,9 @@ mod tests {
     #[test]
     fn a_strangers_packets_take_no_place() {
         let mut kept = Kept::new(48_000, 1);
-        let mut datagram = [0u8; 172];
-        datagram[0] = 0x80;
-        let stranger = SocketAddr::from(([192, 0, 2, 1], 9));
-        for now in 1..10 {
-            kept.arrived(Instant::from_millis(now), Channel::Rtp, stranger, &datagram);
-            kept.received(Instant::from_millis(now), &Incoming::Refused(dsp_core::guard::GuardError::Authentication));
-        }
-        assert!(kept.packets.is_empty() && kept.payload_bytes == 0);
-        kept.arrived(Instant::from_millis(10), Channel::Rtp, stranger, &datagram);
-        kept.received(Instant::from_millis(10), &Incoming::Audio(Received::Late));
-        assert_eq!((kept.packets.len(), kept.payload_bytes), (1, 160));
+        (0..9).for_each(|seq| hear(&mut kept, seq, &Incoming::Refused(GuardError::Authentication)));
+        assert!(kept.arrived.packets().is_empty() && kept.arrived.payload_bytes() == 0);
+        hear(&mut kept, 9, &Incoming::Audio(Received::Late));
+        assert_eq!((kept.arrived.packets().len(), kept.arrived.payload_bytes()), (1, 160));
     }
 }

@@ -248,9 +248,10 @@ impl SoundEnd for RoomEnd {
             people
         };
         Ok(Opened {
-            audio: Box::new(Seat { said, hears: Ring { samples: to_call, dry: true }, _place: place }),
+            audio: Box::new(Seat { said, hears: Ring { samples: to_call, dry: true } }),
             follow: Some(Box::new(follow)),
             people: Some(Box::new(people)),
+            place: Some(Box::new(place)),
         })
     }
 
@@ -283,7 +284,6 @@ impl Drop for Place {
 struct Seat {
     said: Producer<i16>,
     hears: Ring,
-    _place: Place,
 }
 
 impl AudioIo for Seat {

@@ -92,7 +92,7 @@ pub(super) async fn begin(
     // Only now: a description that nothing comes of opens no device.
     let opened = tokio::task::spawn_blocking(move || end.open(&caller)).await;
     let opened = opened.map_err(|error| Problem::Failed(error.to_string()))?;
-    let Opened { audio, follow, people } = opened.map_err(|error| match error {
+    let Opened { audio, follow, people, place: taken } = opened.map_err(|error| match error {
         EndError::Busy(why) => Problem::Busy(why, 10),
         EndError::Broken(error) => Problem::Failed(chain(&*error)),
     })?;
@@ -119,7 +119,7 @@ pub(super) async fn begin(
         following.inspect(tokio::task::JoinHandle::abort);
         setup.abort();
         own.finish(finished);
-        drop(place);
+        drop((taken, place));
     });
     Ok(Begun { call: running, answer, tag })
 }

@@ -14,6 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use percent_encoding::percent_decode_str;
 
 use super::problem::{ACCEPT_PATCH, Problem};
 use super::running::{self, Begun, WebCall};
@@ -256,26 +257,8 @@ async fn text(shared: &Shared, headers: &HeaderMap, body: Body) -> Result<String
 /// The name in a query, `name=Ann%20B`: what can be printed of it.
 fn name(query: Option<&str>) -> Option<String> {
     let value = query?.split('&').find_map(|pair| pair.strip_prefix("name="))?;
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let [first, after @ ..] = rest {
-        let hex = after.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match (first, hex) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            (b'+', _) => {
-                bytes.push(b' ');
-                rest = after;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    let text = String::from_utf8_lossy(&bytes);
+    let spaced = value.replace('+', " ");
+    let text = percent_decode_str(&spaced).decode_utf8_lossy();
     let name: String = text.chars().filter(|sign| !sign.is_control()).take(MAX_NAME).collect();
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }

@@ -357,7 +357,7 @@ impl Association {
     fn go_on(&mut self, result: Result<(), Failed>, named: bool) {
         match result {
             Ok(()) => self.drain(named),
-            // An alert of ours, say.
+            // An alert of ours doesn't leave: whoever forges a datagram could end the other side's handshake by it.
             Err(failed) => {
                 self.drain(named);
                 self.give_up(failed);

@@ -1,0 +1,97 @@
+//! The packets that arrived at a call, each with what became of it: for records and reports.
+
+use dsp_core::guard::GuardError;
+use dsp_core::receive::Received;
+use dsp_core::streams::sources::Admission;
+use dsp_core::time::{Instant, Seq, Ssrc};
+use dsp_core::wire::DatagramKind;
+use dsp_core::wire::rtp::RtpPacket;
+
+use crate::report::PacketFate;
+use crate::session::{Call, Incoming};
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ArrivedPacket {
+    pub(crate) ssrc: Ssrc,
+    pub(crate) seq: Seq,
+    pub(crate) time: Instant,
+    pub(crate) fate: PacketFate,
+}
+
+/// All of them, by when they arrived. Its three functions are called as those of a [`Tap`](crate::session::Tap).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ArrivedPackets {
+    packets: Vec<ArrivedPacket>,
+    payload_bytes: u64,
+    /// What arrived and the bytes of its payload, until the call has taken it in.
+    pending: Option<(ArrivedPacket, u64)>,
+    /// Places of those in the jitter buffer.
+    waiting: Vec<usize>,
+}
+
+impl ArrivedPackets {
+    pub(crate) fn packets(&self) -> &[ArrivedPacket] {
+        &self.packets
+    }
+
+    /// Of all packets that are kept.
+    pub(crate) fn payload_bytes(&self) -> u64 {
+        self.payload_bytes
+    }
+
+    pub(crate) fn arrived(&mut self, now: Instant, datagram: &[u8]) {
+        self.pending = None;
+        if DatagramKind::of(datagram) == DatagramKind::Rtp
+            && let Ok(packet) = RtpPacket::parse(datagram)
+        {
+            let (ssrc, seq, fate) = (packet.ssrc(), packet.seq(), PacketFate::Refused);
+            self.pending = Some((ArrivedPacket { ssrc, seq, time: now, fate }, packet.payload().len() as u64));
+        }
+    }
+
+    /// Keeps what arrived last. `strangers`: also where it isn't the call's.
+    pub(crate) fn received(&mut self, incoming: &Incoming, strangers: bool) {
+        let Some((mut packet, bytes)) = self.pending.take() else { return };
+        packet.fate = match incoming {
+            Incoming::Audio(Received::Stored | Received::Restarted) => {
+                self.put_aside(packet.ssrc, packet.seq);
+                self.waiting.push(self.packets.len());
+                PacketFate::Waiting
+            }
+            Incoming::Audio(Received::Late) => PacketFate::Late,
+            Incoming::Audio(Received::Duplicate) => PacketFate::Duplicate,
+            // A repeated packet is refused by SRTP's replay list before the receiver sees it.
+            Incoming::Refused(GuardError::Replayed) => PacketFate::Duplicate,
+            Incoming::Audio(Received::Probation) | Incoming::Unheard(Admission::Probation) => PacketFate::Probation,
+            Incoming::Unusable(_) => PacketFate::Unusable,
+            _ => PacketFate::Refused,
+        };
+        if strangers || packet.fate != PacketFate::Refused {
+            self.packets.push(packet);
+            self.payload_bytes += bytes;
+        }
+    }
+
+    /// Another with this number can't be waiting any more.
+    fn put_aside(&mut self, ssrc: Ssrc, seq: Seq) {
+        let packets = &mut self.packets;
+        self.waiting.retain(|&place| {
+            let is_gone = (packets[place].ssrc, packets[place].seq) == (ssrc, seq);
+            if is_gone {
+                packets[place].fate = PacketFate::Discarded;
+            }
+            !is_gone
+        });
+    }
+
+    pub(crate) fn settled(&mut self, call: &Call) {
+        let packets = &mut self.packets;
+        self.waiting.retain(|&place| {
+            let packet = &mut packets[place];
+            let became = call.fate(packet.ssrc, packet.seq);
+            packet.fate = became.map_or(PacketFate::Waiting, PacketFate::from);
+            became.is_none()
+        });
+    }
+}
