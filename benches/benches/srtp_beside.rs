@@ -11,7 +11,7 @@ fn main() {
     let rounds = if std::env::args().any(|word| word == "--bench") { beside::ROUNDS } else { 2 };
     println!("| SRTP, 172 bytes | ours, ns | libsrtp, ns | ratio |");
     println!("|---|---|---|---|");
-    for profile in beside::PROFILES {
+    for (_, profile) in media_core_benches::protected::SUITES {
         beside::row(profile, rounds);
     }
 }
@@ -27,46 +27,20 @@ mod beside {
     use std::time::Instant;
 
     use dsp_core::guard::PacketGuard;
-    use dsp_core::guard::srtp::{MasterKey, Srtp, SrtpProfile};
-    use srtp::{CryptoPolicy, Session, StreamPolicy};
+    use dsp_core::guard::srtp::SrtpProfile;
+    use media_core_benches::protected::{PACKET, TAG, growing_packet, guards, libsrtps};
 
     pub(super) const ROUNDS: usize = 1_000;
-    pub(super) const PROFILES: [SrtpProfile; 4] = [
-        SrtpProfile::AesCm128HmacSha1_80,
-        SrtpProfile::Aes256CmHmacSha1_80,
-        SrtpProfile::AeadAes128Gcm,
-        SrtpProfile::AeadAes256Gcm,
-    ];
     /// Packets of a round.
     const PACKETS: usize = 256;
-    const BYTES: usize = 172;
-    /// As long as the longest; each suite takes what it needs.
-    const KEY: [u8; MasterKey::LONGEST] = *b"thirty-two bytes of a master keyfourteen bytes";
-    const OTHER: [u8; MasterKey::LONGEST] = *b"another one: 32 bytes of a masterfourteenbytes";
 
     /// The next packets in sequence, with room for the tag.
     fn packets(seq: &mut u16) -> Vec<Vec<u8>> {
         let packet = |_| {
             *seq = seq.wrapping_add(1);
-            let mut packet = Vec::with_capacity(BYTES + 200);
-            packet.extend([0x80, 0, 0, 0, 0, 0, 0, 0, 0xca, 0xfe, 0, 1]);
-            packet[2..4].copy_from_slice(&seq.to_be_bytes());
-            packet.resize(BYTES, 0x55);
-            packet
+            growing_packet(*seq)
         };
         (0..PACKETS).map(packet).collect()
-    }
-
-    fn libsrtps(profile: SrtpProfile) -> [Session; 2] {
-        let policy = match profile {
-            SrtpProfile::AesCm128HmacSha1_80 => CryptoPolicy::aes_cm_128_hmac_sha1_80(),
-            SrtpProfile::Aes256CmHmacSha1_80 => CryptoPolicy::aes_cm_256_hmac_sha1_80(),
-            SrtpProfile::AeadAes128Gcm => CryptoPolicy::aes_gcm_128_16_auth(),
-            _ => CryptoPolicy::aes_gcm_256_16_auth(),
-        };
-        let key = &KEY[..profile.master_bytes()];
-        let policy = StreamPolicy { rtp: policy, rtcp: policy, key, ..Default::default() };
-        [Session::with_outbound_template(policy).unwrap(), Session::with_inbound_template(policy).unwrap()]
     }
 
     /// Nanoseconds a packet.
@@ -77,9 +51,7 @@ mod beside {
     }
 
     pub(super) fn row(profile: SrtpProfile, rounds: usize) {
-        let keys = [KEY, OTHER].map(|key| MasterKey::of(profile, &key[..profile.master_bytes()]).unwrap());
-        let mut sender = Srtp::<4>::new(profile, &keys[0], &keys[1]).unwrap();
-        let mut receiver = Srtp::<4>::new(profile, &keys[1], &keys[0]).unwrap();
+        let [mut sender, mut receiver] = guards(profile);
         let [mut their_sender, mut their_receiver] = libsrtps(profile);
         let mut seqs = [0; 2];
         // Ours and theirs, protect and unprotect.
@@ -88,9 +60,9 @@ mod beside {
             for step in 0..2 {
                 if (round + step) % 2 == 0 {
                     let mut packets = packets(&mut seqs[0]);
-                    packets.iter_mut().for_each(|packet| packet.resize(BYTES + 20, 0));
+                    packets.iter_mut().for_each(|packet| packet.resize(PACKET + TAG, 0));
                     let mut len = 0;
-                    times[0].push(timed(&mut packets, |packet| len = sender.protect_rtp(packet, BYTES).unwrap()));
+                    times[0].push(timed(&mut packets, |packet| len = sender.protect_rtp(packet, PACKET).unwrap()));
                     times[1].push(timed(&mut packets, |packet| {
                         black_box(receiver.unprotect_rtp(&mut packet[..len]).unwrap());
                     }));

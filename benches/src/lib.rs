@@ -13,6 +13,7 @@ pub fn speech_8k() -> Vec<i16> {
     speech_16k().windows(3).step_by(2).map(|window| sum(window) as i16).collect()
 }
 
+pub mod protected;
 #[cfg(feature = "c-peers")]
 pub mod spandsp;
 #[cfg(feature = "c-peers")]

@@ -131,7 +131,13 @@ impl SpeechDetector for Clockwork {
 
 #[test]
 fn a_detector_decides_what_is_sent_of_the_same_speech() {
-    let said = speech();
+    let mut said = speech();
+    // In a room of -50 dBov: of a quiet one all that stands out is sent.
+    let mut state = 1u32;
+    for sample in &mut said {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *sample = sample.saturating_add((state >> 16) as i16 >> 7);
+    }
     let seconds = said.len() / 8_000;
     assert!(seconds >= 4);
     let detector = OwnDetector::new(|rate_hz| {
@@ -163,15 +169,14 @@ fn a_detector_decides_what_is_sent_of_the_same_speech() {
     for (second, [sound, noise]) in sent.into_iter().enumerate() {
         match second % 2 {
             0 => assert_eq!((sound, noise), (50, 0), "second {second}"),
-            // 80 ms are listened to, a word that dies away for up to 240 ms, and what stands out of a quiet room's
-            // noise goes out for 160 ms at a time: half of the second at most. The rest counts as noise that may change
-            // every 100 ms.
+            // 80 ms are listened to, a word that dies away for up to 240 ms; then what is said counts as noise that may change every
+            // 100 ms.
             _ => {
-                assert!((4..=25).contains(&sound) && (1..=10).contains(&noise), "second {second}: {sound} and {noise}")
+                assert!((4..=12).contains(&sound) && (1..=10).contains(&noise), "second {second}: {sound} and {noise}")
             }
         }
     }
-    assert!(noise_ticks as usize > seconds / 2 * 60, "{noise_ticks}");
+    assert!(noise_ticks as usize > seconds / 2 * 80, "{noise_ticks}");
     assert_eq!(speaker.stats().sender.noise_packets, told);
 }
 
