@@ -1,5 +1,6 @@
-//! What is kept of a call for its report: each packet's fate, the delays, what was made up, and the sound at a quarter
-//! of its rate or less. Bounded: of a longer call it's the first ten minutes, some 30 MB at most.
+//! What is kept of a call for its report: each packet's fate, the delays, what was made up, and the sound at 8 kHz.
+//! Bounded: of a longer call it's the first ten minutes. Room for them is made when the call is, so that its packets and
+//! ticks take no memory: some 16 MB of addresses, of which a system gives memory to what is in use, some 20 KB a second.
 
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -18,10 +19,14 @@ use crate::session::{Call, CallDigit, Channel, Incoming, Tap};
 const LONGEST: Duration = Duration::from_secs(600);
 /// The most packets: 100 a second.
 const MOST_PACKETS: usize = 60_000;
+/// The most ticks, of 10 ms.
+const MOST_TICKS: usize = (LONGEST.as_micros() / 10_000) as usize;
 /// The sound in the report, in Hz.
 const HEARD_HZ: u32 = 8_000;
 /// Ticks between two rows of delays.
 const DELAY_EVERY: u64 = 10;
+/// The most digits.
+const MOST_DIGITS: usize = 1_000;
 
 /// Sees the call.
 #[derive(Clone, Default)]
@@ -43,12 +48,20 @@ pub(super) struct Kept {
 impl Kept {
     /// The rate of the call's sound, a multiple of 8 kHz, and its channels.
     pub(super) fn new(rate_hz: u32, channels: u8) -> Self {
-        Self { fold: ((rate_hz / HEARD_HZ).max(1) * u32::from(channels), 0, 0), ..Self::default() }
+        Self {
+            arrived: ArrivedPackets::with_room(MOST_PACKETS),
+            odd: Vec::with_capacity(MOST_TICKS),
+            delays: Vec::with_capacity(MOST_TICKS / DELAY_EVERY as usize + 1),
+            heard: Vec::with_capacity(MOST_TICKS * (HEARD_HZ / 100) as usize),
+            fold: ((rate_hz / HEARD_HZ).max(1) * u32::from(channels), 0, 0),
+            ..Self::default()
+        }
     }
 
     fn is_kept(&mut self, now: Instant) -> bool {
         let begins = *self.begins.get_or_insert(now);
-        self.is_over |= now.since(begins) > LONGEST || self.arrived.packets().len() >= MOST_PACKETS;
+        let is_full = self.arrived.packets().len() >= MOST_PACKETS || self.ticks >= MOST_TICKS as u64;
+        self.is_over |= is_full || now.since(begins) > LONGEST;
         !self.is_over
     }
 
@@ -185,10 +198,21 @@ impl Tap for Kept {
     }
 
     fn digit(&mut self, _: Instant, digit: &CallDigit) {
-        if self.digits.rows().len() < 1_000 {
+        if self.digits.rows().len() < MOST_DIGITS {
             self.digits.add(digit, Instant::ZERO);
         }
     }
+}
+
+/// Bytes of a report, but for those that are few.
+pub(super) fn bytes(report: &Report) -> usize {
+    let side = |side: &SideReport| {
+        size_of_val(&side.heard[..])
+            + size_of_val(&side.packets[..])
+            + size_of_val(&side.play[..])
+            + size_of_val(&side.delays[..])
+    };
+    report.sides.iter().map(side).sum()
 }
 
 /// The time of the day as a title has it, in UTC.
@@ -230,5 +254,22 @@ mod tests {
         assert!(kept.arrived.packets().is_empty() && kept.arrived.payload_bytes() == 0);
         hear(&mut kept, 9, &Incoming::Audio(Received::Late));
         assert_eq!((kept.arrived.packets().len(), kept.arrived.payload_bytes()), (1, 160));
+    }
+
+    #[test]
+    fn ten_minutes_take_only_the_room_that_was_made_for_them() {
+        let mut kept = Kept::new(48_000, 1);
+        let room = |kept: &Kept| {
+            let [first, second] = [kept.heard.as_ptr().addr(), kept.delays.as_ptr().addr()];
+            [first, second, kept.odd.as_ptr().addr(), kept.arrived.packets().as_ptr().addr()]
+        };
+        let before = room(&kept);
+        let played = Played { concealed: 480, playout_delay_us: Some(60_000), ..Played::default() };
+        for tick in 0..MOST_TICKS as u64 + 500 {
+            hear(&mut kept, tick as u16, &Incoming::Audio(Received::Late));
+            kept.played(Instant::from_millis(20 + 10 * tick), 0, &played, &[7; 480]);
+        }
+        assert!(kept.is_over && kept.heard.len() == 4_800_000 && kept.odd.len() == MOST_TICKS, "{}", kept.odd.len());
+        assert_eq!(room(&kept), before);
     }
 }

@@ -26,9 +26,12 @@
 //! | bound | what happens beyond it |
 //! |---|---|
 //! | [`max_calls`](WebConfig::max_calls) | 503 with `Retry-After`, before a byte of the body is read |
+//! | [`max_unconnected`](WebConfig::max_unconnected) | 429 with `Retry-After`, likewise |
 //! | [`body_bytes`](WebConfig::body_bytes), [`body_time`](WebConfig::body_time) | 413, 408 |
 //! | [`call_time`](WebConfig::call_time), [`setup_time`](WebConfig::setup_time) | the call ends, and says why |
-//! | [`kept_time`](WebConfig::kept_time) | what is left of a call is forgotten |
+//! | [`kept_time`](WebConfig::kept_time), [`kept_bytes`](WebConfig::kept_bytes) | what is left of a call is forgotten |
+//!
+//! For its report a call that runs keeps its first ten minutes: some 20 KB a second, 16 MB at most.
 //!
 //! Who may call: whoever has the [`token`](WebConfig::token), from pages of this site and of
 //! [`origins`](WebConfig::origins). A call's URL has 128 random bits, so nobody asks for another's. What is refused is
@@ -39,6 +42,7 @@ mod ends;
 mod fragment;
 mod kept;
 mod page;
+mod patience;
 mod problem;
 mod rooms;
 mod running;
@@ -85,6 +89,9 @@ pub struct WebConfig {
     pub names: Option<Vec<String>>,
     /// Calls at once.
     pub max_calls: usize,
+    /// Calls of one address at once that no packet of the browser has come of yet; of IPv6 a network of 64 bits counts as
+    /// one. It needs axum's `ConnectInfo<SocketAddr>`, as [`serve`] has it; behind a proxy all calls are of its address.
+    pub max_unconnected: usize,
     /// How long a call may take.
     pub call_time: Duration,
     /// How long it may take until the first packet of the browser.
@@ -95,12 +102,15 @@ pub struct WebConfig {
     pub body_time: Duration,
     /// How long numbers and report of a call are kept after it, of 32 calls at most.
     pub kept_time: Duration,
+    /// Bytes that these take together: what ended longest ago goes first.
+    pub kept_bytes: usize,
     /// Servers by which both sides learn how they are seen from outside (STUN).
     pub stun: Vec<SocketAddr>,
 }
 
 impl Default for WebConfig {
-    /// On 127.0.0.1, without a token, for pages of the same site, asked for by address or as `localhost`: 64 calls of an hour.
+    /// On 127.0.0.1, without a token, for pages of the same site, asked for by address or as `localhost`: 64 calls of an hour, of which
+    /// one address may begin 32 at once.
     fn default() -> Self {
         Self {
             address: Ipv4Addr::LOCALHOST.into(),
@@ -109,11 +119,13 @@ impl Default for WebConfig {
             origins: Vec::new(),
             names: Some(Vec::new()),
             max_calls: 64,
+            max_unconnected: 32,
             call_time: Duration::from_secs(3_600),
             setup_time: Duration::from_secs(20),
             body_bytes: 64 * 1_024,
             body_time: Duration::from_secs(10),
             kept_time: Duration::from_secs(600),
+            kept_bytes: 128 << 20,
             stun: Vec::new(),
         }
     }
@@ -127,6 +139,8 @@ pub struct WebStats {
     pub running: usize,
     /// Calls that began.
     pub begun: u32,
+    /// Calls that ended and of which numbers and report are kept.
+    pub kept: usize,
     /// Requests that were refused, by why.
     pub refused: Vec<(&'static str, u32)>,
 }
@@ -182,7 +196,7 @@ impl Web {
     /// What happened so far.
     pub fn stats(&self) -> WebStats {
         let (running, begun) = self.shared.table.counts();
-        WebStats { running, begun, refused: self.shared.table.refused().collect() }
+        WebStats { running, begun, kept: self.shared.table.kept(), refused: self.shared.table.refused().collect() }
     }
 
     /// Hangs all calls up, and waits until they are over, but for two seconds.

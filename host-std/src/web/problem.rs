@@ -43,11 +43,13 @@ pub(super) enum Problem {
     Failed(String),
     /// There is no room for another call, or the sound is in use: why, and after how many seconds to ask again.
     Busy(String, u32),
+    /// So many calls of one address have not connected yet.
+    TooMany(usize),
 }
 
 impl Problem {
     /// Names of the counters, in the order of [`number`](Self::number).
-    pub(super) const NAMES: [&'static str; 16] = [
+    pub(super) const NAMES: [&'static str; 17] = [
         "malformed",
         "unauthorized",
         "foreign_origin",
@@ -64,6 +66,7 @@ impl Problem {
         "impossible",
         "failed",
         "busy",
+        "too_many",
     ];
 
     /// Which counter it is.
@@ -85,6 +88,7 @@ impl Problem {
             Self::Impossible(_) => 13,
             Self::Failed(_) => 14,
             Self::Busy(..) => 15,
+            Self::TooMany(_) => 16,
         }
     }
 
@@ -106,6 +110,7 @@ impl Problem {
             Self::Impossible(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy(..) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -127,6 +132,7 @@ impl Problem {
             Self::Impossible(_) => "no call comes of this description",
             Self::Failed(_) => "the call could not be made",
             Self::Busy(..) => "no more calls now",
+            Self::TooMany(_) => "too many calls of one address",
         }
     }
 
@@ -145,6 +151,7 @@ impl Problem {
             Self::Unconditional => "send the entity tag that came with the answer, or * for a restart".into(),
             Self::TooLarge(most) => format!("{most} bytes are taken at most"),
             Self::Type(_, taken) => format!("taken are {taken}"),
+            Self::TooMany(most) => format!("{most} that have not connected yet are the most at once"),
         }
     }
 }
@@ -170,6 +177,9 @@ impl IntoResponse for Problem {
             }
             Self::Busy(_, seconds) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            Self::TooMany(_) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             }
             // What is left of the body isn't read.
             Self::TooLarge(_) | Self::Slow => {

@@ -10,9 +10,9 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::ends::RATE_HZ;
-use super::kept::{Kept, time_of_day};
+use super::kept::{self, Kept, time_of_day};
 use super::problem::Problem;
-use super::{Caller, EndError, Follow, Opened, People, Person, SoundEnd, WebConfig, fragment};
+use super::{Caller, EndError, Follow, Opened, People, Person, Shared, SoundEnd, WebConfig, fragment};
 use crate::report::Report;
 use crate::sdp::SrtpPolicy;
 use crate::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
@@ -70,15 +70,18 @@ pub(super) struct Begun {
     pub(super) tag: String,
 }
 
-/// Answers an offer, and lets the call run until somebody hangs up. `place` is dropped when it is over.
+/// Answers an offer, and lets the call run until somebody hangs up. `place` is dropped when it is over, `unconnected` when
+/// it has connected.
 pub(super) async fn begin(
-    config: &WebConfig,
-    end: Arc<dyn SoundEnd>,
+    shared: &Arc<Shared>,
     caller: Caller,
     peer: Option<IpAddr>,
     offer: String,
     place: impl Send + 'static,
+    unconnected: impl Send + 'static,
 ) -> Result<Begun, Problem> {
+    let Shared { config, end, .. } = &**shared;
+    let end = end.clone();
     let address = local_address(config.address, peer).map_err(|error| Problem::Failed(error.to_string()))?;
     let sockets =
         SocketConfig { address: bound(config.address, address), ports: config.ports.clone(), ..Default::default() };
@@ -112,14 +115,21 @@ pub(super) async fn begin(
     });
     let driver = Driver { time_limit: Some(config.call_time), ..Driver::new(call, rtp, audio, clock) };
     let following = follow.map(|follow| tokio::spawn(follow_call(follow, commands)));
-    let setup = tokio::spawn(running.clone().watch_setup(config.setup_time));
+    let setup = tokio::spawn(running.clone().watch_setup(config.setup_time, unconnected));
     let own = running.clone();
+    let (kept_time, table) = (config.kept_time, Arc::downgrade(shared));
     tokio::spawn(async move {
         let finished = driver.run(from_user, told).await;
         following.inspect(tokio::task::JoinHandle::abort);
         setup.abort();
         own.finish(finished);
-        drop((taken, place));
+        drop((own, taken, place));
+        // What is left goes with time, whether anybody asks for it or not.
+        for wait in [StdDuration::ZERO, kept_time] {
+            tokio::time::sleep(wait).await;
+            let Some(shared) = table.upgrade() else { return };
+            shared.table.clean(&shared.config);
+        }
     });
     Ok(Begun { call: running, answer, tag })
 }
@@ -218,13 +228,14 @@ async fn follow_call(mut follow: Follow, commands: mpsc::Sender<Command>) {
 }
 
 impl WebCall {
-    /// Ends a call that has not come about in time.
-    async fn watch_setup(self: Arc<Self>, time: StdDuration) {
+    /// Ends a call that has not come about in time. `unconnected` is held until then.
+    async fn watch_setup(self: Arc<Self>, time: StdDuration, unconnected: impl Send) {
         let mut status = self.status.clone();
         let connected = status.wait_for(|status| status.stats.last_heard.is_some());
         if tokio::time::timeout(time, connected).await.is_err() {
             self.hang_up("no packet of the browser arrived").await;
         }
+        drop(unconnected);
     }
 
     /// Hangs up because the browser's user wants it.
@@ -321,6 +332,11 @@ impl WebCall {
     /// How long ago it ended.
     pub(super) fn ended_for(&self) -> Option<StdDuration> {
         lock(&self.ended_at).map(|at| at.elapsed())
+    }
+
+    /// Bytes of what is left of it.
+    pub(super) fn kept_bytes(&self) -> usize {
+        lock(&self.left).as_ref().map_or(0, |left| kept::bytes(&left.report))
     }
 
     pub(super) fn codec(&self) -> String {

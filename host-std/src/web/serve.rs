@@ -1,4 +1,5 @@
-//! Listens for browsers: connections within bounds of their number and of the time that headers take, with TLS or without.
+//! Listens for browsers: connections within bounds of their number and of the time that headers and answers take, with TLS
+//! or without.
 
 use std::io;
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+
+use super::patience::Patient;
 
 /// What is said to a connection that is one too many.
 const FULL: &[u8] =
@@ -30,18 +33,22 @@ pub struct ServeConfig {
     pub header_time: Duration,
     /// How long a handshake of TLS may take.
     pub handshake_time: Duration,
+    /// How long a client may take to read 16 KiB of an answer, once the system holds all that it can; who takes longer loses
+    /// the connection.
+    pub write_time: Duration,
     /// With TLS.
     #[cfg(feature = "web-tls")]
     pub tls: Option<Tls>,
 }
 
 impl Default for ServeConfig {
-    /// 512 connections, 10 s for headers and for handshakes, without TLS.
+    /// 512 connections, 10 s for headers, for handshakes and for 16 KiB of an answer, without TLS.
     fn default() -> Self {
         Self {
             connections: 512,
             header_time: Duration::from_secs(10),
             handshake_time: Duration::from_secs(10),
+            write_time: Duration::from_secs(10),
             #[cfg(feature = "web-tls")]
             tls: None,
         }
@@ -86,6 +93,7 @@ fn of_one(error: &io::Error) -> bool {
 }
 
 async fn connection(stream: TcpStream, app: Router, config: &ServeConfig) {
+    let stream = Patient::new(stream, config.write_time);
     #[cfg(feature = "web-tls")]
     if let Some(tls) = &config.tls {
         match tokio::time::timeout(config.handshake_time, tls.acceptor().accept(stream)).await {

@@ -1,22 +1,25 @@
-//! The calls of a server by their names, which nobody can guess; how many there may be, and for how long what is left
-//! of one is kept.
+//! The calls of a server by their names, which nobody can guess; how many there may be, of all and of one address, and for
+//! how long what is left of one is kept.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
+use super::WebConfig;
 use super::problem::Problem;
 use super::running::{WebCall, lock};
 
 /// Calls whose reports are kept at most, whatever their time.
-const MOST_KEPT: usize = 32;
+pub(super) const MOST_KEPT: usize = 32;
 
 /// The calls, and what was refused.
 #[derive(Default)]
 pub(super) struct Table {
     calls: Mutex<HashMap<String, Arc<WebCall>>>,
     running: Arc<AtomicUsize>,
+    /// How many calls of each address have not connected yet; those without any have no entry.
+    unconnected: Arc<Mutex<HashMap<IpAddr, usize>>>,
     begun: AtomicU32,
     refused: [AtomicU32; Problem::NAMES.len()],
 }
@@ -30,6 +33,32 @@ impl Drop for Place {
     }
 }
 
+/// A place among the calls of an address that have not connected yet, until it's dropped.
+pub(super) struct Unconnected {
+    all: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    address: IpAddr,
+}
+
+impl Drop for Unconnected {
+    fn drop(&mut self) {
+        let mut all = lock(&self.all);
+        if let Some(count) = all.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// What counts as one address: of IPv6 a network of 64 bits, which is what one household or machine has.
+fn counted(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(peer) => Ipv6Addr::from_bits(peer.to_bits() & !u128::from(u64::MAX)).into(),
+        peer => peer,
+    }
+}
+
 impl Table {
     /// A place for one more, of so many.
     pub(super) fn place(&self, most: usize) -> Option<Place> {
@@ -38,40 +67,64 @@ impl Table {
         Some(Place(self.running.clone()))
     }
 
+    /// A place for one more of this address that has not connected yet, of so many.
+    pub(super) fn unconnected(&self, peer: IpAddr, most: usize) -> Option<Unconnected> {
+        let address = counted(peer);
+        let mut all = lock(&self.unconnected);
+        if all.get(&address).copied().unwrap_or(0) >= most {
+            return None;
+        }
+        *all.entry(address).or_default() += 1;
+        Some(Unconnected { all: self.unconnected.clone(), address })
+    }
+
     /// One more call; its name.
-    pub(super) fn add(&self, call: Arc<WebCall>, kept: Duration) -> Result<String, getrandom::Error> {
+    pub(super) fn add(&self, call: Arc<WebCall>, config: &WebConfig) -> Result<String, getrandom::Error> {
         // 128 bits: who doesn't know it can't ask for another's call.
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
         let name: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let mut calls = lock(&self.calls);
-        Self::clean(&mut calls, kept);
+        Self::retain(&mut calls, config);
         calls.insert(name.clone(), call);
         self.begun.fetch_add(1, Ordering::Relaxed);
         Ok(name)
     }
 
     /// Forgets what ended long ago.
-    fn clean(calls: &mut HashMap<String, Arc<WebCall>>, kept: Duration) {
-        calls.retain(|_, call| call.ended_for().is_none_or(|ended| ended < kept));
+    pub(super) fn clean(&self, config: &WebConfig) {
+        Self::retain(&mut lock(&self.calls), config);
+    }
+
+    fn retain(calls: &mut HashMap<String, Arc<WebCall>>, config: &WebConfig) {
+        calls.retain(|_, call| call.ended_for().is_none_or(|ended| ended < config.kept_time));
         let mut ended: Vec<_> =
             calls.iter().filter_map(|(name, call)| Some((call.ended_for()?, name.clone()))).collect();
         ended.sort();
-        for (_, name) in ended.iter().skip(MOST_KEPT) {
-            calls.remove(name);
+        let mut bytes = 0usize;
+        for (n, (_, name)) in ended.iter().enumerate() {
+            bytes = bytes.saturating_add(calls.get(name).map_or(0, |call| call.kept_bytes()));
+            if n >= MOST_KEPT || bytes > config.kept_bytes {
+                calls.remove(name);
+            }
         }
     }
 
     /// The call of this name.
-    pub(super) fn find(&self, name: &str, kept: Duration) -> Result<Arc<WebCall>, Problem> {
+    pub(super) fn find(&self, name: &str, config: &WebConfig) -> Result<Arc<WebCall>, Problem> {
         let mut calls = lock(&self.calls);
-        Self::clean(&mut calls, kept);
+        Self::retain(&mut calls, config);
         calls.get(name).cloned().ok_or(Problem::Unknown)
     }
 
     /// All that run.
     pub(super) fn running(&self) -> Vec<Arc<WebCall>> {
         lock(&self.calls).values().filter(|call| call.ended_for().is_none()).cloned().collect()
+    }
+
+    /// Of how many that ended numbers and reports are kept.
+    pub(super) fn kept(&self) -> usize {
+        lock(&self.calls).values().filter(|call| call.ended_for().is_some()).count()
     }
 
     /// How many run now, and how many began.
@@ -101,5 +154,24 @@ mod tests {
         assert!(places.iter().all(Option::is_some) && table.place(2).is_none());
         drop(places);
         assert!(table.place(1).is_some() && table.counts() == (0, 0));
+    }
+    #[test]
+    fn an_address_has_its_own_places_until_its_calls_connect() {
+        let table = Table::default();
+        let [one, mapped, other]: [IpAddr; 3] =
+            ["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"].map(|address| address.parse().unwrap());
+        let first = table.unconnected(one, 2);
+        let second = table.unconnected(mapped, 2);
+        assert!(first.is_some() && second.is_some() && table.unconnected(one, 2).is_none());
+        assert!(table.unconnected(other, 2).is_some());
+        drop(first);
+        assert!(table.unconnected(one, 2).is_some());
+        drop(second);
+        assert!(lock(&table.unconnected).is_empty(), "addresses that nobody calls from take memory");
+        // Whoever has one address of IPv6 has as many as he likes.
+        let [near, nearer, far]: [IpAddr; 3] =
+            ["2001:db8::1", "2001:db8::ffff:0:0:1", "2001:db8:0:1::1"].map(|address| address.parse().unwrap());
+        let _held = table.unconnected(near, 1);
+        assert!(table.unconnected(nearer, 1).is_none() && table.unconnected(far, 1).is_some());
     }
 }

@@ -92,7 +92,7 @@ fn get(parts: &Parts) -> Result<(), Problem> {
 }
 
 fn find(shared: &Shared, name: &str) -> Result<Arc<WebCall>, Problem> {
-    shared.table.find(name, shared.config.kept_time)
+    shared.table.find(name, &shared.config)
 }
 
 /// Lets `handle` answer what may be asked, and counts what may not.
@@ -153,12 +153,15 @@ async fn post(shared: &Arc<Shared>, parts: &Parts, body: Body) -> Result<Respons
     let full = || Problem::Busy(format!("{} calls are the most at once", shared.config.max_calls), 10);
     // Before anything is read: a flood costs nothing else.
     let place = shared.table.place(shared.config.max_calls).ok_or_else(full)?;
-    let offer = text(shared, &parts.headers, body).await?;
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    let most = shared.config.max_unconnected;
+    let unconnected = peer.map(|peer| shared.table.unconnected(peer, most).ok_or(Problem::TooMany(most)));
+    let unconnected = unconnected.transpose()?;
+    let offer = text(shared, &parts.headers, body).await?;
     let caller = Caller { name: name(parts.uri.query()) };
-    let begun = running::begin(&shared.config, shared.end.clone(), caller, peer, offer, place).await?;
+    let begun = running::begin(shared, caller, peer, offer, place, unconnected).await?;
     let Begun { call, answer, tag } = begun;
-    let name = match shared.table.add(call.clone(), shared.config.kept_time) {
+    let name = match shared.table.add(call.clone(), &shared.config) {
         Ok(name) => name,
         Err(error) => {
             call.hang_up("there is no randomness").await;
