@@ -146,6 +146,8 @@ pub struct LocalStream {
     /// How many packets before it a packet with redundant audio data repeats, if that is among the codecs: as many more
     /// payload types its `fmtp` lists (RFC 2198, 5).
     pub redundancy: u8,
+    /// Whether redundant audio data stands before the codecs in our lines, which asks the other side to send it.
+    pub ask_redundancy: bool,
     /// Whether we want to be told how the other side hears us: `a=rtcp-xr:voip-metrics` (RFC 3611, 5.1).
     pub voip_metrics: bool,
     /// Whether it's not there now: it keeps its place among the others and may be opened again (RFC 3264, 8.2).
@@ -168,6 +170,7 @@ impl Default for LocalStream {
             direction: Direction::default(),
             telephone_event: true,
             redundancy: 1,
+            ask_redundancy: false,
             voip_metrics: false,
             closed: false,
         }

@@ -219,6 +219,24 @@ fn chromium() {
     assert_eq!(first(&agreed).send_events_beside(8_000).unwrap().payload_type.get(), 126);
 }
 
+/// Chromium sends redundancy where that is preferred to what it repeats, and otherwise only takes it.
+#[test]
+fn chromium_is_asked_for_redundancy() {
+    let offer = CHROMIUM.replace("UDP/TLS/RTP/SAVPF", "RTP/AVPF").replace("0.0.0.0", "198.51.100.7");
+    let red = CodecFormat::redundancy(&CodecFormat::opus());
+    for (ask_redundancy, order) in [(false, "111 9 0 8 63 110 126"), (true, "63 111 9 0 8 110 126")] {
+        let local = with(|stream| {
+            stream.codecs.push(red.clone());
+            stream.ask_redundancy = ask_redundancy;
+        });
+        let (text, agreed) = answer(&local, &offer).unwrap();
+        assert!(text.contains(&format!("m=audio 4000 RTP/AVPF {order}\r\n")), "{text}");
+        assert!(text.contains("a=fmtp:63 111/111\r\n"), "{text}");
+        // We go on sending the codec itself.
+        assert_eq!(sent(&agreed)[0], (111, "opus"));
+    }
+}
+
 #[test]
 fn ffmpeg_writes_no_rtpmap_for_static_types_and_lf_only() {
     let offer = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=No Name\nc=IN IP4 127.0.0.1\nt=0 0\na=tool:libavformat 61\n\

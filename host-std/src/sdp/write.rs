@@ -112,7 +112,11 @@ fn check_stream(stream: &LocalStream) -> Result<(), SdpError> {
 
 /// Our `m=audio` line and its attributes.
 pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_>) -> Media {
-    let numbers = ours.codecs.iter().map(|codec| codec.payload_type);
+    // What is asked for stands first; what it repeats is found by its fmtp.
+    let asked = |codec: &&NegotiatedCodec| stream.ask_redundancy && codec.format.is_named("red");
+    let first = ours.codecs.iter().filter(|codec| asked(codec));
+    let codecs = first.chain(ours.codecs.iter().filter(|codec| !asked(codec)));
+    let numbers = codecs.map(|codec| codec.payload_type);
     let numbers = numbers.chain(ours.events.iter().map(|events| events.payload_type));
     let fmt = numbers.map(|number| number.get().to_string()).collect::<Vec<_>>().join(" ");
     let mut attributes: Vec<_> = ours.mid.map(named).into_iter().collect();

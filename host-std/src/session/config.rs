@@ -223,6 +223,9 @@ pub struct CallConfig {
     /// Whether packets repeat others only while the other side's reports tell of losses: from the first of 1 % on until half a
     /// minute has passed without any.
     pub redundancy_on_loss: bool,
+    /// Whether the other side is asked to send redundancy, by naming it before the codecs that it repeats (RFC 3264, 5.1 and
+    /// 6.1: the first is preferred). Chromium sends it then, all the time, and otherwise never; it takes `redundancy`.
+    pub ask_redundancy: bool,
     /// The packet length we ask for, in ms.
     pub ptime_ms: u32,
     /// The most bytes of an IP packet that we send, its headers included, from [`MIN_MTU`](crate::sdp::MIN_MTU) on; 1,200
@@ -329,6 +332,7 @@ impl CallConfig {
             progress_tones: None,
             redundancy: 0,
             redundancy_on_loss: false,
+            ask_redundancy: false,
             ptime_ms: 20,
             mtu: DEFAULT_MTU,
             srtp: SrtpPolicy::Required,
@@ -383,6 +387,7 @@ impl CallConfig {
             progress_tones,
             redundancy,
             redundancy_on_loss,
+            ask_redundancy,
             ptime_ms,
             mtu,
             srtp,
@@ -464,6 +469,7 @@ impl CallConfig {
             progress_tones,
             redundancy,
             redundancy_on_loss,
+            ask_redundancy,
             ptime_ms,
             latching,
             path,
@@ -503,6 +509,7 @@ pub(super) struct Settings {
     pub(super) progress_tones: Option<&'static Country>,
     redundancy: u8,
     pub(super) redundancy_on_loss: bool,
+    ask_redundancy: bool,
     ptime_ms: u32,
     pub(super) latching: Latching,
     pub(super) path: Option<OwnPath>,
@@ -539,6 +546,7 @@ impl Settings {
         local.streams.push(LocalStream {
             codecs,
             redundancy: self.redundancy,
+            ask_redundancy: self.ask_redundancy,
             telephone_event: self.telephone_events,
             voip_metrics: true,
             ..LocalStream::default()

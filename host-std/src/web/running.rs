@@ -147,6 +147,7 @@ fn make(config: &WebConfig, end: &dyn SoundEnd, address: IpAddr, port: u16) -> R
         metering: true,
         redundancy: 1,
         redundancy_on_loss: true,
+        ask_redundancy: true,
         after_silence: Some(SILENCE),
         wall_clock: NtpTime::from_unix_micros(unix_micros),
         sound: Some((RATE_HZ, 1)),
