@@ -6,5 +6,7 @@ mod bounds;
 mod browser;
 #[cfg(unix)]
 mod chromium;
+#[cfg(unix)]
+mod firefox;
 mod http;
 mod server;

@@ -21,6 +21,7 @@ use serde_json::Value;
 
 use super::chromium::{Chromium, Page};
 
+mod firefox;
 mod many;
 mod pictures;
 mod quality;
@@ -168,30 +169,31 @@ fn remove(folder: PathBuf) {
     }
 }
 
-/// Leads a page's packets through a proxy: candidates of both sides are hidden but for the proxy's. Its offer goes on when
-/// `window.proxyPort` is there.
+/// Leads a page's packets through a proxy: the candidates of both sides are its two ports, `window.proxyPorts`.
 const THROUGH_PROXY: &str = r#"(() => {
   const call = Whip.prototype.call;
+  const candidate = (port) => `a=candidate:1 1 udp 2113937151 127.0.0.1 ${port} typ host\r\n`;
+  const only = (text, port) => {
+    const sections = text.replace(/a=(candidate:[^\r]*|end-of-candidates)\r\n/g, "").split(/(?=m=)/);
+    sections[1] += candidate(port);
+    return sections.join("");
+  };
   Whip.prototype.trickle = async () => {};
   Whip.prototype.call = async function (offer, name) {
-    const answer = await call.call(this, offer.replace(/a=candidate:[^\r]*\r\n/g, ""), name);
-    const candidate = /(a=candidate:\S+ \d+ udp \d+ 127\.0\.0\.1 )(\d+)/;
-    window.serverPort = Number(candidate.exec(answer)[2]);
-    while (!window.proxyPort) await sleep(10);
-    return answer.replace(candidate, `$1${window.proxyPort}`);
+    const answer = await call.call(this, only(offer, window.proxyPorts[1]), name);
+    return only(answer, window.proxyPorts[0]);
   };
 })()"#;
 
 /// Presses Call, and puts a network between the page and its server.
 fn call_through(runtime: &tokio::runtime::Runtime, page: &Page<'_>, network: NetworkConfig, seed: u64) {
+    // Whoever sends first to a port is who sits behind it.
+    let peers = [([127, 0, 0, 1], 0).into(); 2];
+    let proxy = runtime.block_on(Proxy::bind(peers, network, seed)).unwrap();
+    let [near, far] = proxy.ports().unwrap();
+    runtime.spawn(proxy.run(Clock::start()));
+    page.eval(&format!("window.proxyPorts = [{near}, {far}]"));
     page.eval(THROUGH_PROXY);
     page.eval("document.getElementById('call').click()");
-    page.wait_for("window.serverPort > 0");
-    let server = page.eval("window.serverPort").as_u64().unwrap() as u16;
-    let peers = [([127, 0, 0, 1], 0).into(), ([127, 0, 0, 1], server).into()];
-    let proxy = runtime.block_on(Proxy::bind(peers, network, seed)).unwrap();
-    let [port, _] = proxy.ports().unwrap();
-    runtime.spawn(proxy.run(Clock::start()));
-    page.eval(&format!("window.proxyPort = {port}"));
     page.wait_for("document.getElementById('state').dataset.kind === 'talking'");
 }
