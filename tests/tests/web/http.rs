@@ -1,5 +1,6 @@
 //! The endpoint under requests that are right, wrong, or somebody else's.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use host_std::device::FileIo;
 use host_std::session::driver::{Command, Ended};
 use host_std::web::{Caller, Echo, EndError, Opened, WebConfig};
 
-use super::server::{Calling, SDP, Server, client, offer};
+use super::server::{Calling, SDP, Server, answer, offer};
 
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
