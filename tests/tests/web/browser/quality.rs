@@ -1,5 +1,6 @@
 //! How speech comes over: what each side heard, scored against what the other said.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
@@ -24,7 +25,7 @@ fn pesq(mode: &str, said: &Path, heard: &Path) -> f64 {
     let scored = scored.expect("the meters of MEDIA_CORE_METERS");
     let text = String::from_utf8_lossy(&scored.stdout).into_owned();
     let words: Vec<f64> = text.split_whitespace().map(|word| word.parse().unwrap()).collect();
-    let [score, stretches] = words[..] else { panic!("{text}{}", String::from_utf8_lossy(&scored.stderr)) };
+    let [score, _, stretches] = words[..] else { panic!("{text}{}", String::from_utf8_lossy(&scored.stderr)) };
     assert!(stretches >= 1.0, "no stretch of speech in {}", heard.display());
     score
 }
@@ -107,6 +108,15 @@ enum Peer<'a> {
     Aiortc(&'a str),
 }
 
+impl Peer<'_> {
+    fn name(self) -> &'static str {
+        match self {
+            Peer::Ours => "ours",
+            Peer::Aiortc(_) => "aiortc",
+        }
+    }
+}
+
 /// A call of 30 s over a network, and what came of it.
 fn call_over(browser: &Chromium, folder: &Path, peer: Peer<'_>, network: NetworkConfig, seed: u64) -> Scored {
     let (microphone, file) = (folder.join("woman.wav"), folder.join("man.wav"));
@@ -133,7 +143,8 @@ fn call_over(browser: &Chromium, folder: &Path, peer: Peer<'_>, network: Network
     page.eval(LISTEN);
     sleep(Duration::from_secs(30));
     let (stats, told) = (inbound(&page), page.eval("call.whip.stats()"));
-    write(&folder.join("heard.wav"), &heard(&page));
+    let [here, there] = ["here", "there"].map(|side| folder.join(format!("{}-{seed}-{side}.wav", peer.name())));
+    write(&there, &heard(&page));
     page.eval("document.getElementById('call').click()");
     page.wait_for("document.getElementById('state').dataset.kind === 'idle'");
     if let Some(aiortc) = aiortc {
@@ -146,8 +157,8 @@ fn call_over(browser: &Chromium, folder: &Path, peer: Peer<'_>, network: Network
     server.interrupt();
     server.wait(LIMIT).success();
     assert_eq!(told["restarts"], 0, "{told}");
-    let here = pesq("nb", &microphone, &folder.join("spoken.wav"));
-    let there = pesq("nb", &file, &folder.join("heard.wav"));
+    fs::rename(folder.join("spoken.wav"), &here).unwrap();
+    let (here, there) = (pesq("nb", &microphone, &here), pesq("nb", &file, &there));
     println!("seed {seed}: {here:.2} {there:.2} {:?}\n{told}\n{stats}", losses(&stats));
     Scored { here, there, losses: losses(&stats) }
 }

@@ -36,8 +36,10 @@ fn browser_mute_hold_and_restart() {
     assert_eq!(page.eval("call.transceiver.currentDirection"), "inactive");
     sleep(Duration::from_secs(1));
     let held = received(&page);
-    sleep(Duration::from_secs(3));
+    // For longer than anything may be silent that isn't on hold.
+    sleep(Duration::from_secs(25));
     assert!(received(&page) <= held + 2, "sound on hold");
+    assert_eq!(page.eval("document.getElementById('state').dataset.kind"), "held", "{}", shown(&page));
     page.eval("document.getElementById('hold').click()");
     page.wait_for("document.getElementById('state').dataset.kind === 'talking'");
     let begin = Instant::now();
