@@ -80,6 +80,7 @@ fn call() -> Call {
         keying: Keying::Dtls,
         ice: IceConfig { mode: IceMode::Full, required: true, ..IceConfig::default() },
         redundancy: 1,
+        ask_redundancy: true,
         ..CallConfig::with_identity(4_000, Identity::seeded(1))
     })
     .expect("a call")

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use host_std::session::driver::Ended;
 use host_std::web::{Caller, Echo, EndError, Opened, ServeConfig, Web, WebConfig};
 
 use super::server::{Calling, SDP, Server, answer, offer};
@@ -183,6 +184,30 @@ fn a_call_that_has_connected_is_none_that_begins() {
             calling.end().await;
         }
     });
+}
+
+/// 50 calls, five at a time, that come and go.
+#[test]
+fn calls_that_come_and_go_all_come_about() {
+    let server = Arc::new(Server::start(WebConfig::default(), Echo));
+    let round = |server: Arc<Server>| async move {
+        for n in 0..10 {
+            let mut calling = Calling::begin(&server).await;
+            calling.hears(20 + n).await;
+            let place = calling.made.header("location").unwrap().to_owned();
+            let told = tokio::task::block_in_place(|| server.ask("GET", &format!("{place}/stats"), &[], ""));
+            assert!(told.body.contains("\"talking\""), "call {n}: {told:?}");
+            let ended = tokio::task::block_in_place(|| server.ask("DELETE", &place, &[], ""));
+            assert_eq!(ended.status, 200);
+            let finished = calling.end().await;
+            assert!(matches!(finished.ended, Ended::HungUp | Ended::Bye), "call {n}: {:?}", finished.ended);
+        }
+    };
+    let rounds: Vec<_> = (0..5).map(|_| server.runtime.spawn(round(server.clone()))).collect();
+    rounds.into_iter().for_each(|round| server.runtime.block_on(round).unwrap());
+    server.wait_until_running(0, Duration::from_secs(5));
+    let stats = server.web.stats();
+    assert!(stats.begun == 50 && stats.refused.iter().all(|(_, count)| *count == 0), "{stats:?}");
 }
 
 #[test]

@@ -73,6 +73,7 @@ prop_compose! {
                 direction,
                 telephone_event,
                 redundancy: 1,
+                ask_redundancy: ours,
                 voip_metrics,
                 closed: false,
             }],

@@ -39,7 +39,8 @@ fn browser_firefox() {
     let state = |kind: &str| format!("document.getElementById('state').dataset.kind === '{kind}'");
     let click = |id: &str| firefox.run(&format!("document.getElementById('{id}').click();"));
     let told = || {
-        let stats = "return (await fetch(document.getElementById('report').href.replace('report.html', 'stats'))).json();";
+        let stats =
+            "return (await fetch(document.getElementById('report').href.replace('report.html', 'stats'))).json();";
         firefox.run(stats)
     };
     click("call");

@@ -129,7 +129,8 @@ fn call_over(browser: &Chromium, folder: &Path, peer: Peer<'_>, network: Network
         Peer::Aiortc(python) => {
             let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/aiortc_whip.py");
             let mut command = Command::new(python);
-            let aiortc = Running::start(command.arg(script).arg(&file).arg(folder.join("spoken.wav")), folder, "aiortc");
+            let aiortc =
+                Running::start(command.arg(script).arg(&file).arg(folder.join("spoken.wav")), folder, "aiortc");
             let begin = Instant::now();
             while aiortc.stdout().is_empty() {
                 assert!(begin.elapsed() < LIMIT, "{}", aiortc.stderr());
@@ -175,9 +176,8 @@ fn browser_bad_network() {
     speech(&folder, "man", 60);
     let Some(browser) = Chromium::start(&folder, Some(&microphone)) else { return };
     let network = NetworkConfig { loss_percent: 5.0, burst: 2.0, jitter_ms: 30.0, ..NetworkConfig::default() };
-    let calls = |peer: Peer<'_>| {
-        (1..=SEEDS).map(|seed| call_over(&browser, &folder, peer, network, seed)).collect::<Vec<_>>()
-    };
+    let calls =
+        |peer: Peer<'_>| (1..=SEEDS).map(|seed| call_over(&browser, &folder, peer, network, seed)).collect::<Vec<_>>();
     let ours = calls(Peer::Ours);
     let [here, there] = row("Chromium, 5 % lost in bursts, 30 ms jitter", "PESQ-NB", &ours);
     let python = std::env::var("MEDIA_CORE_PYTHON").unwrap_or_else(|_| "python3".into());
