@@ -23,6 +23,7 @@ const AFTER_HELP: &str = "\
 One opens the address that is printed, presses Call, and talks. Pages of this machine (http://127.0.0.1, http://localhost) get the
 browser's microphone as they are; a telephone on the same network needs TLS, and asks once whether it may trust the certificate:
   media-core web --listen 0.0.0.0:8443 --tls self --token SECRET
+Firefox looks for no way to 127.0.0.1, so it needs that too, on this machine as well.
 Any program that speaks WHIP (RFC 9725) can call http://ADDRESS/whip.";
 
 /// Who is at the other end.

@@ -65,7 +65,7 @@ impl Firefox {
         let firefox = Self { child, connection: RefCell::new((stream, 0)) };
         let hello = message(&firefox.connection.borrow().0);
         assert_eq!(hello["marionetteProtocol"], 3, "{hello}");
-        let session = firefox.ask("WebDriver:NewSession", json!({}));
+        let session = firefox.ask("WebDriver:NewSession", json!({ "acceptInsecureCerts": true }));
         println!("Firefox {}", session["capabilities"]["browserVersion"]);
         Some(firefox)
     }

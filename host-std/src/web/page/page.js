@@ -54,6 +54,13 @@ function microphoneHint(error) {
   }
 }
 
+// Firefox looks for no way to the machine's own loopback, and doesn't say so.
+function lostWay() {
+  const own = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+  if (!own || !navigator.userAgent.includes("Firefox")) return "";
+  return " Firefox finds no way to 127.0.0.1: start the server with --listen 0.0.0.0:8443 --tls self, and open that address.";
+}
+
 // Why the server refuses, in words.
 function refusal(error) {
   if (error.status === 401) return "The token is wrong. It is the one that the server was started with.";
@@ -350,7 +357,7 @@ function draw(told) {
   const muted = $("mute").getAttribute("aria-pressed") === "true";
   if (told.state === "ended") {
     const well = told.ended_well;
-    finish(well ? "idle" : "bad", well ? "The call has ended." : "The call was ended.", well ? "" : `Why: ${told.words}.`);
+    finish(well ? "idle" : "bad", well ? "The call has ended." : "The call was ended.", well ? "" : `Why: ${told.words}.${told.received.packets ? "" : lostWay()}`);
   } else if (call.lostAt) {
     // It says so already.
   } else if (told.state === "connecting") {

@@ -60,8 +60,12 @@ const HEARD: &str = r#"(() => {
 
 /// `media-core web` with these options, and the address that it printed.
 fn server(folder: &Path, options: &[&str]) -> (Running, String) {
+    server_at("127.0.0.1:0", folder, options)
+}
+
+fn server_at(listen: &str, folder: &Path, options: &[&str]) -> (Running, String) {
     let mut command = Command::new(media_core());
-    command.current_dir(folder).args(["web", "--listen", "127.0.0.1:0"]).args(options);
+    command.current_dir(folder).args(["web", "--listen", listen]).args(options);
     command.env("MEDIA_CORE_LOG", "warn,host_std=debug");
     let server = Running::start(&mut command, folder, "web");
     let begin = Instant::now();
