@@ -8,24 +8,8 @@ use media_core_tests::program::folder;
 use super::*;
 use crate::firefox::Firefox;
 
-/// How loud what comes back is, and its frequency in Hz: the loudest of a second's spectra.
-const LISTEN: &str = "
-    const context = new AudioContext();
-    await context.resume();
-    const analyser = context.createAnalyser();
-    analyser.fftSize = 8192;
-    context.createMediaStreamSource(document.getElementById('audio').srcObject).connect(analyser);
-    const bins = new Float32Array(analyser.frequencyBinCount);
-    let best = [-200, 0];
-    for (let n = 0; n < 20; n += 1) {
-        await new Promise((done) => setTimeout(done, 100));
-        analyser.getFloatFrequencyData(bins);
-        bins.forEach((level, bin) => { if (level > best[0]) best = [level, bin * context.sampleRate / analyser.fftSize]; });
-    }
-    await context.close();
-    return best;";
-
-/// It calls over TLS at this machine's own address, since it looks for no way to 127.0.0.1; hears its own tone, presses a key, holds and comes back, and hangs up.
+/// It calls over TLS at this machine's own address, since it looks for no way to 127.0.0.1; says its tone, gets the echo,
+/// presses a key, holds and comes back, and hangs up.
 #[test]
 fn browser_firefox() {
     if !long() {
@@ -48,14 +32,14 @@ fn browser_firefox() {
     };
     click("call");
     firefox.wait_for(&state("talking"));
-    sleep(Duration::from_secs(3));
-    let heard = firefox.run(LISTEN);
-    let (level, tone) = (heard[0].as_f64().unwrap(), heard[1].as_f64().unwrap());
-    println!("it hears {level:.0} dB at {tone:.0} Hz; {}", told());
-    assert!(level > -60.0 && (200.0..2_000.0).contains(&tone), "{heard}");
+    // What it hears it tells in its reports, which come each 5 s; without a sound card it plays nothing that could be listened to.
+    sleep(Duration::from_secs(8));
     let first = told();
     assert_eq!(first["state"], "talking", "{first}");
     assert!(first["codec"].as_str().unwrap().starts_with("opus"), "{first}");
+    println!("{first}");
+    assert_eq!(first["sent"]["lost_share"], 0.0, "{first}");
+    assert!(first["sent"]["level_dbov"].as_f64().is_some_and(|level| level > -60.0), "{first}");
     assert!(first["received"]["level_dbov"].as_f64().is_some_and(|level| level > -60.0), "{first}");
 
     firefox.run("document.querySelector('#keys button').click();");
