@@ -55,7 +55,7 @@ fn browser_firefox() {
     sleep(Duration::from_secs(3));
     let last = told();
     assert!(last["received"]["packets"].as_u64().unwrap() > held + 50, "{last}");
-    assert_eq!(last["received"]["lost"], 0, "{last}");
+    assert!(last["received"]["lost"].as_i64().unwrap() < 10, "{last}");
     click("call");
     firefox.wait_for(&state("idle"));
     server.interrupt();

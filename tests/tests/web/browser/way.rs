@@ -122,7 +122,7 @@ fn browser_video_and_data_are_refused() {
     assert!(lines.iter().any(|line| line.starts_with("m=audio ") && !line.starts_with("m=audio 0 ")), "{lines:?}");
     let group = lines.iter().find(|line| line.starts_with("a=group:BUNDLE")).unwrap();
     assert_eq!(group.split_whitespace().count(), 2, "{group}: only the sound is in it");
-    assert_eq!(page.eval("[window.video.currentDirection, window.data.readyState].join()"), ",closed");
+    assert_eq!(page.eval("[window.video.currentDirection, window.data.readyState].join()"), "stopped,closed");
     // The call lives: sound both ways, hold and back, a restart.
     let heard = "Promise.all([call.whip.stats(), browserNumbers(call.pc)]).then(
         ([told, { inbound }]) => [told.received.packets, inbound.packetsReceived])";
