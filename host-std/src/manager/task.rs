@@ -268,10 +268,9 @@ impl Task {
             Given::End(end) => end.0,
         };
         let begin = TokioInstant::now();
-        if let Some(since) = self.rests.take() {
-            let micros = begin.saturating_duration_since(since).as_micros() as u64;
-            self.running.call.rest(Duration::from_micros(micros).as_samples(rate_hz) as usize);
-        }
+        let rested = self.rests.take().map_or(StdDuration::ZERO, |since| begin.saturating_duration_since(since));
+        let samples = Duration::from_micros(rested.as_micros() as u64).as_samples(rate_hz);
+        self.running.call.wake(self.running.clock.now(), samples as usize);
         self.ticked = Some(Ticked { sound, rate_hz, begin, tick: 0, spent: StdDuration::ZERO, lost: false });
         Ok(())
     }
