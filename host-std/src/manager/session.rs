@@ -202,7 +202,7 @@ impl Session {
         let count = self.legs.len();
         let fresh = self.fresh.as_mut().ok_or(ManagerError::UnknownDialog)?;
         let expected = fresh.only.as_ref().is_none_or(|only| *only == dialog.remote_tag);
-        if fresh.offered.is_none() || !expected {
+        if fresh.offered.is_none() || !expected || dialog.invite != self.invite {
             return Err(ManagerError::UnknownDialog);
         }
         if count >= MAX_FORKS {
@@ -516,6 +516,11 @@ impl Session {
 
     // Within.
 
+    /// Channels of the device.
+    pub(super) fn channels(&self) -> u32 {
+        self.sound.map_or(1, |(_, channels)| channels.into())
+    }
+
     pub(super) fn fresh_call(&mut self) -> Option<&mut Call> {
         self.fresh.as_mut().map(|fresh| &mut fresh.call)
     }
@@ -534,7 +539,8 @@ impl Session {
     }
 
     fn find(&self, dialog: &DialogId) -> Option<usize> {
-        self.legs.iter().position(|leg| leg.remote_tag == dialog.remote_tag)
+        let is_ours = dialog.invite == self.invite;
+        self.legs.iter().position(|leg| is_ours && leg.remote_tag == dialog.remote_tag)
     }
 
     fn add(

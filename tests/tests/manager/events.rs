@@ -30,7 +30,7 @@ fn silence_is_told_and_its_end() {
 
 #[test]
 fn one_way_sound_is_told_in_words() {
-    let mut world = World { now: Instant::from_millis(1_000), ..World::default() };
+    let mut world = World::new();
     let dialogs = names();
     world.add(Phone::new(&dialogs[0], config(4_000), 400.0, Watching::default()));
     world.add(Phone::new(&dialogs[1], config(5_000), 700.0, Watching::default()));
@@ -97,7 +97,7 @@ fn a_dead_call_ends_with_a_reason_and_leaves_nothing() {
 
 #[test]
 fn what_had_no_room_is_counted() {
-    let mut world = World { now: Instant::from_millis(1_000), ..World::default() };
+    let mut world = World::new();
     let dialogs = names();
     let mut watching = Watching::default();
     watching.places = 4;

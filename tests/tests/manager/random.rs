@@ -96,7 +96,7 @@ struct Pair {
 
 impl Pair {
     fn new(srtp: SrtpPolicy) -> Self {
-        let mut world = World { now: Instant::from_millis(1_000), ..World::default() };
+        let mut world = World::new();
         let dialogs = names();
         for side in 0..2 {
             let mut config = config(4_000 + 1_000 * side as u16);

@@ -21,7 +21,7 @@ struct Tone {
 }
 
 #[derive(Clone, Default)]
-pub struct Heard(Arc<Mutex<Vec<i16>>>);
+pub(super) struct Heard(Arc<Mutex<Vec<i16>>>);
 
 impl Heard {
     /// Whether this tone, and hardly anything else, was heard in the last `ms`.
@@ -80,7 +80,7 @@ fn device(said: Vec<i16>) -> (Box<dyn AudioIo>, Heard) {
     (Box::new(Tone { said, next: 0, heard: heard.clone() }), heard)
 }
 
-pub fn manager(codecs: &[CodecFormat]) -> (MediaManager, Events) {
+pub(super) fn manager(codecs: &[CodecFormat]) -> (MediaManager, Events) {
     let config = ManagerConfig::new().unwrap();
     let call = CallConfig { codecs: codecs.to_vec(), ..config.call.clone() };
     MediaManager::new(config.with_call(call))
