@@ -1,6 +1,5 @@
 //! Early dialogs: one offer, several answers.
 
-use dsp_core::time::Instant;
 use host_std::manager::{DialogId, EventKind, ManagerError, Watching, WhyEnded};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::CallConfig;

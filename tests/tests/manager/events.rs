@@ -1,7 +1,7 @@
 //! What is told, once and in words, and what had no room.
 
 use dsp_core::send::KeyPress;
-use dsp_core::time::{Duration, Instant};
+use dsp_core::time::Duration;
 use dsp_core::tone::Digit;
 use host_std::manager::{EventKind, Watching, WhyEnded};
 use host_std::registry::CodecFormat;

@@ -2,7 +2,6 @@
 //! answers that are lost or broken, both sides at once, parking. After each step sound flows within 500 ms in exactly the
 //! directions that both agreed on, nothing is made anew that was not asked for, and memory stays where it was.
 
-use dsp_core::time::Instant;
 use host_std::manager::{Change, DialogId, EventKind, ManagerError, Watching};
 use host_std::registry::CodecFormat;
 use host_std::sdp::{Direction, SrtpPolicy};

@@ -132,7 +132,8 @@ async fn a_call_from_invite_to_bye() {
     assert_eq!(told, [EventKind::FirstPacket, EventKind::RemoteHold, EventKind::RemoteResume]);
 
     let ended = anna.end(&dialogs[0]).await.unwrap();
-    assert!(ended.stats.unwrap().total.received > 80);
+    // Of a second and a half; on hold nothing comes.
+    assert!(ended.stats.unwrap().total.received > 60);
     sleep(200).await;
     assert_eq!(bert.stats(&dialogs[1]).await.unwrap().goodbyes, 1, "the BYE of RTCP");
     bert.end(&dialogs[1]).await.unwrap();
@@ -389,10 +390,15 @@ async fn shutdown_says_goodbye_to_all_in_time() {
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!((shutdown.ended, shutdown.aborted, anna.sessions()), (21, 0, 0));
     sleep(200).await;
+    let mut spoken = 0;
     for pair in &dialogs {
-        let goodbyes = bert.stats(&pair[1]).await.unwrap().goodbyes;
-        assert_eq!(goodbyes, 1, "{}", pair[1]);
+        let stats = bert.stats(&pair[1]).await.unwrap();
+        // Who has never said anything needs no goodbye (RFC 3550, 6.3.7).
+        let spoke = stats.total.received > 0;
+        assert_eq!(stats.goodbyes, u32::from(spoke), "{}", pair[1]);
+        spoken += usize::from(spoke);
     }
+    assert_eq!(spoken, 10);
     assert!(matches!(anna.offer(&DialogId::half("late", "anna")).await, Err(ManagerError::Closing)));
 }
 
