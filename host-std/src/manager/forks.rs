@@ -14,8 +14,8 @@ use dsp_core::process::activity::Activity;
 use dsp_core::receive::Played;
 use dsp_core::time::Instant;
 
-use super::session::{Leg, Session};
 use super::EventKind;
+use super::session::{Leg, Session};
 use crate::session::{Call, CallDigit, CallTone, Channel, Driven, HostFront, Incoming, Missed, Transmit};
 
 /// Samples of the longest tick: 120 ms at 48 kHz in stereo.

@@ -303,12 +303,7 @@ impl Session {
     ///
     /// # Errors
     /// [`ManagerError::UnknownDialog`].
-    pub fn end(
-        &mut self,
-        now: Instant,
-        dialog: &DialogId,
-        mut ended: impl FnMut(&Call),
-    ) -> Result<(), ManagerError> {
+    pub fn end(&mut self, now: Instant, dialog: &DialogId, mut ended: impl FnMut(&Call)) -> Result<(), ManagerError> {
         match self.find(dialog) {
             Some(index) => {
                 let call = self.remove(index).call;
@@ -479,7 +474,8 @@ impl Session {
             self.tell(now, fresh.only.unwrap_or_default(), EventKind::Ended(WhyEnded::Unanswered));
             self.leave(now, fresh.call);
         }
-        self.leaving.retain(|leaving| !leaving.drained || (has_servers(&leaving.call) && now.since(leaving.since) < LEAVING));
+        self.leaving
+            .retain(|leaving| !leaving.drained || (has_servers(&leaving.call) && now.since(leaving.since) < LEAVING));
     }
 
     /// When to ask [`transmit`](dsp_core::front::Media::transmit) and [`poll`](Self::poll) next, if no tick comes before.

@@ -68,8 +68,7 @@ fn forks_are_sources_of_their_own_under_the_one_key_of_the_offer() {
     sources.sort_by_key(|source| source.0);
     sources.dedup();
     assert_eq!(sources.len(), 4, "two sources under one key would be one keystream twice");
-    let keys: Vec<_> =
-        calls.iter().map(|call| call.negotiated_transport().unwrap().srtp.clone().unwrap()).collect();
+    let keys: Vec<_> = calls.iter().map(|call| call.negotiated_transport().unwrap().srtp.clone().unwrap()).collect();
     assert!(keys.windows(2).all(|keys| keys[0].outgoing == keys[1].outgoing && keys[0].incoming != keys[1].incoming));
     // Each phone's packets have found their own call, and no other refused them.
     for call in calls {
@@ -217,8 +216,5 @@ fn an_answer_that_is_useless_takes_no_dialog() {
     world.run(300);
     assert!(world.phones[0].hears(600.0));
     let (mut world, dialogs) = pair(|_| {});
-    assert!(matches!(
-        world.at(0, |session, now| session.accept(now, &dialogs[0], "v=0")),
-        Err(ManagerError::NoOffer)
-    ));
+    assert!(matches!(world.at(0, |session, now| session.accept(now, &dialogs[0], "v=0")), Err(ManagerError::NoOffer)));
 }

@@ -66,8 +66,7 @@ fn digits_are_told_in_their_order() {
     let (mut world, dialogs) = pair(|_| {});
     let digits = "12#";
     world.at(0, |session, _| {
-        let keys: Vec<_> =
-            digits.chars().map(|sign| KeyPress::of(Digit::from_char(sign).unwrap().into())).collect();
+        let keys: Vec<_> = digits.chars().map(|sign| KeyPress::of(Digit::from_char(sign).unwrap().into())).collect();
         session.call_mut(&dialogs[0]).unwrap().send_digits(&keys).unwrap();
     });
     world.run(2_000);

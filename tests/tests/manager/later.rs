@@ -103,7 +103,12 @@ fn an_offer_that_cant_be_used_leaves_the_call_as_it_was() {
     let broken = [
         offer.replace("m=audio 4000 RTP/SAVP 0", "m=audio 4000 RTP/SAVP 18").replace("PCMU", "G729"),
         offer.replace("c=IN IP4 127.0.0.1", "c=IN IP6 ::1"),
-        offer.replace("RTP/SAVP", "RTP/AVP").lines().filter(|line| !line.starts_with("a=crypto")).map(|line| format!("{line}\r\n")).collect(),
+        offer
+            .replace("RTP/SAVP", "RTP/AVP")
+            .lines()
+            .filter(|line| !line.starts_with("a=crypto"))
+            .map(|line| format!("{line}\r\n"))
+            .collect(),
         offer.replace("inline:", "inline:x"),
         offer.replace("m=audio", "m=video"),
         String::new(),
@@ -182,9 +187,8 @@ fn a_refresh_changes_nothing_whoever_sends_it() {
 fn glare_is_told_and_costs_nothing() {
     let (mut world, dialogs) = pair(|_| {});
     let before = [0, 1].map(|side| running(&world, &dialogs, side));
-    let offers = [0, 1].map(|side| {
-        world.at(side, |session, now| session.reoffer(now, &dialogs[side], &Change::hold())).unwrap()
-    });
+    let offers = [0, 1]
+        .map(|side| world.at(side, |session, now| session.reoffer(now, &dialogs[side], &Change::hold())).unwrap());
     for side in [0, 1] {
         let glare = world.at(side, |session, now| session.answer(now, &dialogs[side], &offers[1 - side]));
         assert!(matches!(glare, Err(ManagerError::Glare)));
@@ -208,10 +212,8 @@ fn glare_is_told_and_costs_nothing() {
 fn everything_changes_at_once() {
     let (mut world, dialogs) = pair(|config| config.codecs = vec![CodecFormat::pcmu(), CodecFormat::pcma()]);
     world.phones[0].addresses.push(address(4_446));
-    let change = Change::default()
-        .with_codecs([CodecFormat::pcma()])
-        .with_fresh_keys()
-        .with_address(address(4_446).ip(), 4_446);
+    let change =
+        Change::default().with_codecs([CodecFormat::pcma()]).with_fresh_keys().with_address(address(4_446).ip(), 4_446);
     world.change([0, 1], [&dialogs[0], &dialogs[1]], &change);
     world.phones[0].addresses.remove(0);
     world.run(500);

@@ -44,9 +44,8 @@ fn what_came_while_there_was_no_device_is_no_delay_afterwards() {
     world.phones[0].front = front;
     world.at(0, |session, now| session.wake(now, 10 * RATE_HZ as usize));
     world.run(400);
-    let delay = |world: &super::world::World| {
-        world.phones[0].session.call(&dialogs[0]).unwrap().stats().receiver.playout_delay
-    };
+    let delay =
+        |world: &super::world::World| world.phones[0].session.call(&dialogs[0]).unwrap().stats().receiver.playout_delay;
     let before = delay(&world);
     world.run(2_000);
     assert!(world.phones[0].hears(700.0) && world.phones[1].hears(400.0));

@@ -43,8 +43,7 @@ enum Step {
     Run(u8),
 }
 
-const DIRECTIONS: [Direction; 4] =
-    [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
+const DIRECTIONS: [Direction; 4] = [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
 const TONES_HZ: [f64; 2] = [400.0, 700.0];
 
 fn codecs(number: u8) -> Vec<CodecFormat> {
@@ -179,7 +178,8 @@ impl Pair {
                     Fate::Glare => {
                         let theirs = self.offer(other, &Change::hold());
                         for (side, offer) in [(side, &theirs), (other, &offer)] {
-                            let glare = self.world.at(side, |session, now| session.answer(now, &self.dialogs[side], offer));
+                            let glare =
+                                self.world.at(side, |session, now| session.answer(now, &self.dialogs[side], offer));
                             assert!(matches!(glare, Err(ManagerError::Glare)));
                         }
                         self.world.run(50);

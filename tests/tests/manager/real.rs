@@ -194,10 +194,7 @@ async fn a_refused_reinvite_is_not_heard() {
     let running = |call: &mut host_std::session::Call, _| {
         (call.srtp_keys(Channel::Rtp).cloned(), call.sent_source(0), call.stats().keyed, call.receives_at())
     };
-    let before = [
-        anna.with(&dialogs[0], running).await.unwrap(),
-        bert.with(&dialogs[1], running).await.unwrap(),
-    ];
+    let before = [anna.with(&dialogs[0], running).await.unwrap(), bert.with(&dialogs[1], running).await.unwrap()];
     let since = [heard[0].len(), heard[1].len()];
     let packets = anna.stats(&dialogs[0]).await.unwrap().total.received;
     let changes = [
@@ -214,10 +211,7 @@ async fn a_refused_reinvite_is_not_heard() {
         assert_eq!(useless.unwrap_err().status(), 488);
         sleep(150).await;
     }
-    let after = [
-        anna.with(&dialogs[0], running).await.unwrap(),
-        bert.with(&dialogs[1], running).await.unwrap(),
-    ];
+    let after = [anna.with(&dialogs[0], running).await.unwrap(), bert.with(&dialogs[1], running).await.unwrap()];
     assert_eq!(before, after);
     let stats = anna.stats(&dialogs[0]).await.unwrap();
     assert!(stats.total.received - packets >= 40, "{} packets in 900 ms", stats.total.received - packets);
