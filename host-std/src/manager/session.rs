@@ -25,8 +25,6 @@ use crate::session::{Call, CallError};
 
 /// The most dialogs of one offer.
 pub(super) const MAX_FORKS: usize = 16;
-/// Ticks of sound that a receiver holds at most: 10 s.
-const MOST_WAITING: usize = 1_000;
 /// So long TURN servers are waited for at the end, until they have their addresses back.
 const LEAVING: Duration = Duration::from_millis(500);
 
@@ -388,20 +386,9 @@ impl Session {
         Ok(())
     }
 
-    /// There is a device again, after so many samples a channel of the session's sound without one: time has gone on without
-    /// sound. What came meanwhile is not heard any more; it would be delay.
-    pub fn wake(&mut self, now: Instant, samples: usize) {
-        let (rate_hz, channels) = self.sound.unwrap_or((8_000, 1));
-        let mut tick = vec![0; rate_hz as usize / 100 * usize::from(channels)];
-        for leg in &mut self.legs {
-            leg.call.rest(samples);
-            for _ in 0..MOST_WAITING {
-                let played = leg.call.play(now, &mut tick);
-                if played.decoded == 0 {
-                    break;
-                }
-            }
-        }
+    /// There was no device for so many samples a channel of the session's sound: time has gone on without sound.
+    pub fn rest(&mut self, samples: usize) {
+        self.legs.iter_mut().for_each(|leg| leg.call.rest(samples));
     }
 
     /// Music for whoever is put on hold by us from now on: it plays while we want to be heard and not to hear

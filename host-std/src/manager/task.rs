@@ -270,7 +270,7 @@ impl Task {
         let begin = TokioInstant::now();
         let rested = self.rests.take().map_or(StdDuration::ZERO, |since| begin.saturating_duration_since(since));
         let samples = Duration::from_micros(rested.as_micros() as u64).as_samples(rate_hz);
-        self.running.call.wake(self.running.clock.now(), samples as usize);
+        self.running.call.rest(samples as usize);
         self.ticked = Some(Ticked { sound, rate_hz, begin, tick: 0, spent: StdDuration::ZERO, lost: false });
         Ok(())
     }

@@ -14,6 +14,7 @@ fn ringing(count: u16, change: impl Fn(&mut CallConfig)) -> (World, Vec<DialogId
     let invite = DialogId::half("call", "anna");
     world.add(Phone::new(&invite, caller, 400.0, Watching::default()));
     let offer = world.at(0, |session, now| session.offer(now, &invite)).unwrap();
+    world.offer.clone_from(&offer);
     let mut dialogs = Vec::new();
     for n in 0..count {
         let tag = format!("phone{n}");
@@ -109,6 +110,28 @@ fn dtls_and_ice_know_forks_by_their_checks() {
     assert_eq!((confirmed.others, confirmed.key_is_shared), (2, false), "a handshake's keys are nobody else's");
     world.run(500);
     assert!(world.phones[0].hears(1_000.0) && world.phones[3].hears(400.0));
+}
+
+#[test]
+fn checks_from_an_address_that_nobody_named_find_their_dialog() {
+    use host_std::session::{IceConfig, IceMode};
+    let with_ice = |config: &mut CallConfig| config.ice = IceConfig { mode: IceMode::Full, ..IceConfig::default() };
+    let (mut world, dialogs) = ringing(1, with_ice);
+    // The second phone is behind a NAT: what it sends comes from elsewhere, and goes there.
+    let offer = world.offer.clone();
+    let own = DialogId::new("call", "behind", "anna");
+    let mut behind = config(8_000);
+    with_ice(&mut behind);
+    let phone = world.add(Phone::new(&own, behind, 900.0, Watching::default()));
+    world.phones[phone].addresses = vec![super::world::address(6_666)];
+    let answer = world.at(phone, |session, now| session.answer(now, &own, &offer)).unwrap();
+    let dialog = dialogs[0].with_remote_tag("behind");
+    world.at(0, |session, now| session.accept(now, &dialog, &answer)).unwrap();
+    world.at(0, |session, _| session.listen_to(&dialog)).unwrap();
+    world.run(2_000);
+    assert!(world.phones[0].hears(900.0), "{:?}", world.phones[0].session.call(&dialog).unwrap().stats().ice);
+    let first = world.phones[0].session.call(&dialogs[0]).unwrap().stats();
+    assert_eq!(first.ice.unwrap().strangers, 0, "none of its checks went to the other dialog");
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! Later offers: all of it or nothing.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use dsp_core::process::activity::EnergyGate;
 use host_std::manager::{Change, DialogId, EventKind, ManagerError};
 use host_std::registry::CodecFormat;
 use host_std::sdp::{Direction, SrtpKeys};
-use host_std::session::{CallStats, Identity};
+use host_std::session::{CallStats, Identity, OwnDetector};
 
 use super::world::{World, address, pair};
 
@@ -181,6 +185,28 @@ fn a_refresh_changes_nothing_whoever_sends_it() {
     assert_eq!([0, 1].map(|side| world.phones[side].gaps), gaps, "no tick was lost");
     assert_eq!(world.phones[0].session.call(&dialogs[0]).unwrap().memory_bytes(), memory);
     assert!(world.phones.iter().all(|phone| phone.was_told(|kind| *kind != EventKind::FirstPacket) == 0));
+}
+
+#[test]
+fn a_refresh_makes_nothing_anew() {
+    // What tells speech from noise is made with each encoder and its settings.
+    let made = Arc::new(AtomicU32::new(0));
+    let counter = made.clone();
+    let detector = OwnDetector::new(move |rate_hz| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        EnergyGate::new(rate_hz)
+    });
+    let (mut world, dialogs) = pair(|config| {
+        (config.comfort_noise, config.detector) = (true, Some(detector.clone()));
+    });
+    let before = made.load(Ordering::Relaxed);
+    assert!(before >= 2, "it is asked");
+    for side in [0, 1, 0] {
+        let offer = world.at(side, |session, now| session.refresh(now, &dialogs[side])).unwrap();
+        let answer = world.at(1 - side, |session, now| session.answer(now, &dialogs[1 - side], &offer)).unwrap();
+        world.at(side, |session, now| session.accept(now, &dialogs[side], &answer)).unwrap();
+    }
+    assert_eq!(made.load(Ordering::Relaxed), before);
 }
 
 #[test]

@@ -105,9 +105,9 @@ async fn come_and_go(warm: usize, count: usize) {
     );
     assert!(after.descriptors <= before.descriptors, "{before:?} {after:?}");
     assert!(after.threads <= before.threads, "{before:?} {after:?}");
-    // The allocator keeps some; a call that stayed would be 20 KB.
+    // The allocator keeps some, for as many calls as happened to be there at once; each that stayed would be 20 KB.
     let grown_kb = after.resident_kb.saturating_sub(before.resident_kb);
-    assert!(grown_kb < 2_048 + count as u64 / 10, "{grown_kb} KB more: {before:?} {after:?}");
+    assert!(grown_kb < 8_192, "{grown_kb} KB more: {before:?} {after:?}");
 }
 
 /// What a process of its own is told by: how many calls.
@@ -137,7 +137,7 @@ fn calls_of_a_process() {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(come_and_go(count / 4, count));
+    runtime.block_on(come_and_go((count / 4).clamp(500, 2_000), count));
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub(super) struct Phone {
     pub(super) events: Vec<Event>,
     /// Ticks in which something was made up, silence too.
     pub(super) gaps: u32,
+    /// How much longer than the fastest the last packet took that was played.
+    pub(super) delay: Duration,
     /// Datagrams that left.
     pub(super) sent: u32,
     began: bool,
@@ -59,6 +61,8 @@ pub(super) struct World {
     pub(super) now: Instant,
     pub(super) phones: Vec<Phone>,
     on_the_way: Vec<InFlight>,
+    /// The first offer, where several answer it.
+    pub(super) offer: String,
     /// Datagrams from here don't arrive.
     pub(super) cut: Vec<SocketAddr>,
 }
@@ -78,6 +82,7 @@ impl Phone {
             heard: Vec::new(),
             events: Vec::new(),
             gaps: 0,
+            delay: Duration::ZERO,
             sent: 0,
             began: false,
         }
@@ -184,7 +189,7 @@ impl World {
 impl Phone {
     fn tick(&mut self, now: Instant, mut send: impl FnMut(Transmit, &[u8])) {
         let mut datagram = [0; 2_048];
-        let Self { session, front, spoken, heard, tone_hz, gaps, .. } = self;
+        let Self { session, front, spoken, heard, tone_hz, gaps, delay, .. } = self;
         match front {
             Some(front) => {
                 front.begin(now, RATE_HZ as usize / 100, self.began).unwrap();
@@ -193,6 +198,9 @@ impl Phone {
                     match step {
                         Step::Loudspeaker { pcm, played } => {
                             heard.extend(pcm);
+                            if let Some(us) = played.playout_delay_us {
+                                *delay = Duration::from_micros(us.into());
+                            }
                             *gaps += u32::from(played.concealed + played.silence > 0);
                         }
                         Step::Microphone(microphone) => {
