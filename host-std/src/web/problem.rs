@@ -66,6 +66,11 @@ impl Problem {
         "busy",
     ];
 
+    /// Its name, of [`NAMES`](Self::NAMES).
+    pub(super) fn name(&self) -> &'static str {
+        Self::NAMES[self.number()]
+    }
+
     /// Which counter it is.
     pub(super) fn number(&self) -> usize {
         match self {

@@ -351,7 +351,9 @@ impl WebCall {
         settings.push(("ended".into(), why.clone()));
         let report = Arc::new(kept.report(&call, title, settings));
         let status = Status { stats: call.stats(), ..self.status() };
-        tracing::debug!(why, stats = ?status.stats, "a browser's call has ended");
+        tracing::debug!(why, "a browser's call has ended");
+        // Addresses are among them.
+        tracing::trace!(stats = ?status.stats, "its numbers");
         *lock(&self.left) = Some(Left { why, wanted, status, digits: kept.digits(), report });
         *lock(&self.ended_at) = Some(StdInstant::now());
     }

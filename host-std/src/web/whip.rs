@@ -120,7 +120,8 @@ async fn answer(
     };
     let mut response = answer.await.unwrap_or_else(|problem| {
         shared.table.refuse(&problem);
-        tracing::debug!(?problem, method = %parts.method, "a request was refused");
+        tracing::debug!(problem = problem.name(), method = %parts.method, "a request was refused");
+        tracing::trace!(?problem, "why it was refused");
         problem.into_response()
     });
     let headers = response.headers_mut();
