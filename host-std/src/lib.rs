@@ -47,7 +47,7 @@
 //! | `report` | [`record`], [`report`], [`probe`] | plotters, serde |
 //! | `replay` | [`replay`]; `report`, `simulate` and `opus` | etherparse, flate2 |
 //! | `opus` | [`opus`], [`opus_file`], [`registry::Opus`] | libopus, which CMake builds |
-//! | `web` | [`web`]: calls of browsers (WHIP), and a page; `monitoring::Dashboard`; `tokio`, `dtls`, `ice`, `opus`, `report` | axum |
+//! | `web` | [`web`]: calls of browsers (WHIP), and a page; `web::Dashboard`; `tokio`, `dtls`, `ice`, `opus`, `report` | axum |
 //! | `web-tls` | the same over TLS; `web` | rustls, and ring, which is C |
 //! | `metrics` | [`monitoring::CallMetrics`]: the numbers of calls as metrics of whatever recorder there is | metrics |
 //! | `opus-dred` | Opus' concealment by a neural net and its Deep Redundancy; `opus` | |

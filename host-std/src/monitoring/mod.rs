@@ -9,12 +9,10 @@
 //! | [`Interval`]: what happened between two snapshots, with the quality of that part alone | |
 //! | [`vq_rtcpxr`]: quality reports for a SIP stack (RFC 6035) | |
 //! | `call_figures`: all numbers as JSON, by the names that reports have | `report` |
-//! | `Monitor`: the calls of a process with their last two minutes; `each_interval` | `report`, `tokio` |
+//! | `Monitor`: the calls of a process with their last minute; `each_interval` | `report`, `tokio` |
 //! | `CallMetrics`: counters, gauges and histograms for the recorder of the crate `metrics` | `metrics` |
-//! | `Dashboard`: a page that shows a monitor's calls | `web` |
+//! | `web::Dashboard`: a page that shows a monitor's calls | `web` |
 
-#[cfg(feature = "web")]
-mod dashboard;
 #[cfg(feature = "report")]
 mod figures;
 mod interval;
@@ -26,8 +24,6 @@ mod monitor;
 mod pace;
 pub mod vq_rtcpxr;
 
-#[cfg(feature = "web")]
-pub use dashboard::{Dashboard, DashboardAccess};
 #[cfg(feature = "report")]
 pub use figures::call_figures;
 pub use interval::Interval;

@@ -13,6 +13,7 @@ use super::ends::RATE_HZ;
 use super::kept::{Kept, time_of_day};
 use super::problem::Problem;
 use super::{Caller, EndError, Follow, Opened, People, Person, SoundEnd, WebConfig, fragment};
+use crate::monitoring::Watched;
 use crate::report::Report;
 use crate::sdp::SrtpPolicy;
 use crate::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
@@ -54,6 +55,8 @@ pub(super) struct WebCall {
     status: watch::Receiver<Status>,
     agreed: tokio::sync::Mutex<Agreed>,
     people: Option<People>,
+    /// Rate of the sound at the other end, in Hz.
+    rate_hz: u32,
     /// The codec, in words.
     codec: Mutex<String>,
     begins: SystemTime,
@@ -104,6 +107,7 @@ pub(super) async fn begin(
         status,
         agreed: tokio::sync::Mutex::new(Agreed { offer, tag: tag.clone() }),
         people,
+        rate_hz: audio.sample_rate_hz(),
         codec: Mutex::new(codec(&call)),
         begins: SystemTime::now(),
         why: Mutex::default(),
@@ -311,6 +315,14 @@ impl WebCall {
     /// The numbers of now, or the last ones.
     pub(super) fn status(&self) -> Status {
         *self.status.borrow()
+    }
+
+    /// What a monitor watches of it: nothing that says who calls.
+    pub(super) fn watched(self: &Arc<Self>) -> (Watched, watch::Receiver<Status>) {
+        // What is kept of a call for its report is not kept longer for this.
+        let call = Arc::downgrade(self);
+        let codec = move || call.upgrade().map_or_else(String::new, |call| call.codec());
+        (Watched::new("browser", self.rate_hz, codec), self.status.clone())
     }
 
     /// What is left of it, if it is over.

@@ -4,9 +4,9 @@
 class Graph {
   static POINTS = 60;
 
-  // `least` is the least height of the scale; `from` where it begins.
-  constructor(place, name, unit, from, least) {
-    Object.assign(this, { name, unit, from, least, ours: [], theirs: [] });
+  // `least` is the least height of the scale; `from` where it begins; `who` whose the two lines are.
+  constructor(place, name, unit, from, least, who = ["the server", "you"]) {
+    Object.assign(this, { name, unit, from, least, who, ours: [], theirs: [] });
     const make = (parent, tag, kind) => {
       const element = document.createElement(tag);
       if (kind) element.className = kind;
@@ -72,6 +72,6 @@ class Graph {
     [this.ours, this.theirs].forEach((values, n) => this.paths[n].setAttribute("d", line(values)));
     this.oursText.textContent = last(this.ours);
     this.theirsText.textContent = last(this.theirs);
-    this.values.setAttribute("aria-label", `the server ${last(this.ours)}, you ${last(this.theirs)}`);
+    this.values.setAttribute("aria-label", `${this.who[0]} ${last(this.ours)}, ${this.who[1]} ${last(this.theirs)}`);
   }
 }
