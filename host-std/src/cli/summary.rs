@@ -53,6 +53,12 @@ pub(super) fn description(call: &Call) -> String {
     format!("talking with {whom}: {codec}{stereo}, {ptime_ms} ms{shorter}, {protection}{hold}{long}")
 }
 
+/// The codec and its packets' length.
+pub(super) fn codec(call: &Call) -> String {
+    let agreed = call.negotiated_stream(0).zip(call.codec());
+    agreed.map_or_else(String::new, |(stream, codec)| format!("{codec}, {} ms", stream.send_ptime_ms))
+}
+
 /// After so long without anything of the other side that is said.
 const SILENT: Duration = Duration::from_secs(10);
 
@@ -61,6 +67,7 @@ const SILENT: Duration = Duration::from_secs(10);
 pub(super) async fn display(mut watching: watch::Receiver<Status>, interactive: bool) {
     let (mut addresses, mut keys) = (ice::Watch::default(), security::Watch::default());
     let (mut silent, line) = (false, if interactive { "\r\n" } else { "\n" });
+    let mut found = Vec::new();
     while watching.changed().await.is_ok() {
         let status = *watching.borrow_and_update();
         if let Some(what) = addresses.line(status.stats.ice.as_ref()) {
@@ -78,6 +85,13 @@ pub(super) async fn display(mut watching: watch::Receiver<Status>, interactive: 
                 "no longer silent: the other side is heard, or on hold".into()
             };
             tell(&format!("{what}{line}"));
+        }
+        // Each once, when it begins to be worth a word; at the end the summary has all of it.
+        for finding in status.stats.findings() {
+            if !found.contains(&finding.name()) {
+                found.push(finding.name());
+                tell(&format!("mind: {finding}{line}"));
+            }
         }
         if !interactive {
             continue;

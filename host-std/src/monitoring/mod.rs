@@ -24,6 +24,8 @@ mod monitor;
 mod pace;
 pub mod vq_rtcpxr;
 
+use std::time::SystemTime;
+
 #[cfg(feature = "report")]
 pub use figures::call_figures;
 pub use interval::Interval;
@@ -33,3 +35,8 @@ pub use metrics::{CallMetrics, describe_metrics};
 pub use monitor::{Moment, Monitor, Watched, status_json};
 #[cfg(feature = "tokio")]
 pub use pace::each_interval;
+
+/// A time of the wall clock as all of this tells it (RFC 3339), in UTC and to the millisecond.
+pub fn date_time(at: SystemTime) -> String {
+    crate::calendar::date_time(at)
+}

@@ -147,6 +147,8 @@ struct Shared {
     /// Reports that may be made at once: each takes tens of megabytes meanwhile.
     reports: tokio::sync::Semaphore,
     monitor: Monitor,
+    #[cfg(feature = "metrics")]
+    has_metrics: std::sync::atomic::AtomicBool,
 }
 
 impl Web {
@@ -164,6 +166,8 @@ impl Web {
                 table: table::Table::default(),
                 reports: tokio::sync::Semaphore::new(REPORTS),
                 monitor: Monitor::new(),
+                #[cfg(feature = "metrics")]
+                has_metrics: false.into(),
             }),
         }
     }
@@ -185,6 +189,13 @@ impl Web {
         let WebConfig { token, names, .. } = &self.shared.config;
         let access = DashboardAccess { token: token.clone(), names: names.clone() };
         Dashboard::new(self.monitor().clone(), access).router(path)
+    }
+
+    /// From now on the numbers of each call that begins are published as metrics
+    /// ([`CallMetrics`](crate::monitoring::CallMetrics)), of all calls together.
+    #[cfg(feature = "metrics")]
+    pub fn publish_metrics(&self) {
+        self.shared.has_metrics.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// The calls that run, as the dashboard has them.

@@ -167,6 +167,10 @@ async fn post(shared: &Arc<Shared>, parts: &Parts, body: Body) -> Result<Respons
         }
     };
     let (watched, status) = call.watched();
+    #[cfg(feature = "metrics")]
+    if shared.has_metrics.load(std::sync::atomic::Ordering::Relaxed) {
+        tokio::spawn(crate::monitoring::CallMetrics::begin(watched.rate_hz).follow(status.clone()));
+    }
     shared.monitor.watch(watched, status);
     let path = parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.path(), |OriginalUri(uri)| uri.path());
     let location = format!("{}/{name}", path.trim_end_matches('/'));
