@@ -23,6 +23,7 @@ use host_std::session::{Call, CallStats};
 use host_std::web::{Dashboard, DashboardAccess, ServeConfig, serve};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle as Task;
 
@@ -68,6 +69,21 @@ impl MetricsArgs {
         });
         Ok(true)
     }
+}
+
+/// The same where there is no runtime: one of its own, until it is dropped.
+///
+/// # Errors
+/// Why not.
+pub(super) fn serve_beside(args: &MetricsArgs) -> Result<Option<Runtime>, Box<dyn Error>> {
+    if args.metrics.is_none() {
+        return Ok(None);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let inside = runtime.enter();
+    args.serve()?;
+    drop(inside);
+    Ok(Some(runtime))
 }
 
 fn install_metrics() -> Result<PrometheusHandle, Box<dyn Error>> {
@@ -146,7 +162,7 @@ pub(super) struct Monitoring {
 /// What follows a running call.
 pub(super) struct Following {
     tasks: Vec<Task<()>>,
-    reports: Option<(VqReporter, Lines)>,
+    reports: Option<(VqReporter, Lines, Task<()>)>,
     stats: Option<Lines>,
 }
 
@@ -226,8 +242,7 @@ impl Monitoring {
             if let Some(begin) = VqSnapshot::of(call, SystemTime::now()) {
                 let reporter = VqReporter::new(session, begin);
                 let each = write_reports(reporter.clone(), lines.writer(), commands.downgrade(), self.every);
-                tasks.push(tokio::spawn(each));
-                reports = Some((reporter, lines));
+                reports = Some((reporter, lines, tokio::spawn(each)));
             }
         }
         Ok(Following { tasks, reports, stats: self.stats })
@@ -241,7 +256,10 @@ impl Following {
             let _ = task.await;
         }
         let mut failed = None;
-        if let Some((reporter, lines)) = self.reports {
+        if let Some((reporter, lines, each)) = self.reports {
+            // It waits for the next interval, which is none.
+            each.abort();
+            let _ = each.await;
             if let Some(end) = VqSnapshot::of(call, SystemTime::now()) {
                 lines.writer().write(format!("{}\r\n", reporter.session(&end)));
             }

@@ -30,7 +30,7 @@ use std::time::SystemTime;
 pub use figures::call_figures;
 pub use interval::Interval;
 #[cfg(feature = "metrics")]
-pub use metrics::{CallMetrics, describe_metrics};
+pub use self::metrics::{CallMetrics, describe_metrics};
 #[cfg(all(feature = "report", feature = "tokio"))]
 pub use monitor::{Moment, Monitor, Watched, status_json};
 #[cfg(feature = "tokio")]

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use super::chromium::{Chromium, Page};
 
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 const ASSETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../host-std/assets");
 /// Puts what the page plays into `heard`, as numbers from -1 to 1.
 const LISTEN: &str = r#"(async () => {
@@ -53,7 +53,7 @@ const HEARD: &str = r#"(() => {
 })()"#;
 
 /// `media-core web` with these options, and the address that it printed.
-fn server(folder: &Path, options: &[&str]) -> (Running, String) {
+pub(crate) fn server(folder: &Path, options: &[&str]) -> (Running, String) {
     let mut command = Command::new(media_core());
     command.current_dir(folder).args(["web", "--listen", "127.0.0.1:0"]).args(options);
     command.env("MEDIA_CORE_LOG", "warn,host_std=debug");
@@ -69,7 +69,7 @@ fn server(folder: &Path, options: &[&str]) -> (Running, String) {
 }
 
 /// One browser at a time: two of them on a small machine hear each other's load.
-fn alone() -> MutexGuard<'static, ()> {
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -104,7 +104,7 @@ fn write(path: &Path, pcm: &[i16]) {
 }
 
 /// Speech of 48 kHz for a fake microphone, as long as this; it begins after a second of silence.
-fn speech(folder: &Path, voice: &str, seconds: usize) -> PathBuf {
+pub(crate) fn speech(folder: &Path, voice: &str, seconds: usize) -> PathBuf {
     let path = folder.join(format!("{voice}.wav"));
     let source = WavSource::open(format!("{ASSETS}/{voice}.wav"), 48_000).unwrap();
     let said = source.read_all(Length::from_secs(60)).unwrap();
@@ -115,11 +115,11 @@ fn speech(folder: &Path, voice: &str, seconds: usize) -> PathBuf {
 }
 
 /// The browser's own processing off.
-fn plain(page: &Page<'_>) {
+pub(crate) fn plain(page: &Page<'_>) {
     page.eval("Object.keys(CONSTRAINTS).forEach((name) => (CONSTRAINTS[name] = false))");
 }
 
-fn press_call(page: &Page<'_>) {
+pub(crate) fn press_call(page: &Page<'_>) {
     page.eval("document.getElementById('call').click()");
     page.wait_for("document.getElementById('state').dataset.kind === 'talking'");
 }
@@ -209,7 +209,7 @@ fn concealed(stats: &Value) -> String {
 }
 
 /// Unless somebody wants to look at it.
-fn remove(folder: PathBuf) {
+pub(crate) fn remove(folder: PathBuf) {
     if std::env::var_os("MEDIA_CORE_KEEP").is_none() {
         fs::remove_dir_all(folder).unwrap();
     }
@@ -230,7 +230,7 @@ const THROUGH_PROXY: &str = r#"(() => {
 })()"#;
 
 /// Presses Call, and puts a network between the page and its server.
-fn call_through(runtime: &tokio::runtime::Runtime, page: &Page<'_>, network: NetworkConfig, seed: u64) {
+pub(crate) fn call_through(runtime: &tokio::runtime::Runtime, page: &Page<'_>, network: NetworkConfig, seed: u64) {
     page.eval(THROUGH_PROXY);
     page.eval("document.getElementById('call').click()");
     page.wait_for("window.serverPort > 0");

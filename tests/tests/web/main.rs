@@ -5,4 +5,6 @@
 mod browser;
 #[cfg(unix)]
 mod chromium;
+#[cfg(unix)]
+mod dashboard;
 mod http;
