@@ -77,9 +77,7 @@ impl Interval {
             end_system_delay_ms: end_us / 1e3,
             one_way_ms,
             // Without delay nothing is taken off for echo, so this is the rating of what is listened to.
-            listening_r: conditions.map(|basis| {
-                CallConditions { residual_echo_db: None, ..basis }.quality().r_factor
-            }),
+            listening_r: conditions.map(|basis| CallConditions { residual_echo_db: None, ..basis }.quality().r_factor),
             mos_lq: listening.map(|quality| quality.mos_lq),
             r_factor: conversation.map(|quality| quality.r_factor),
             mos_cq: conversation.map(|quality| quality.mos_cq),

@@ -40,7 +40,11 @@ pub fn describe_metrics() {
         describe_counter!(*name, unit, *words);
     }
     describe_counter!("media_core_findings_total", Unit::Count, "Calls whose sound had something wrong, by what");
-    describe_histogram!("media_core_playout_delay_seconds", Unit::Seconds, "From a packet's fastest way to its playing");
+    describe_histogram!(
+        "media_core_playout_delay_seconds",
+        Unit::Seconds,
+        "From a packet's fastest way to its playing"
+    );
     describe_histogram!("media_core_round_trip_seconds", Unit::Seconds, "Round trip, by RTCP");
     describe_histogram!("media_core_jitter_seconds", Unit::Seconds, "Interarrival jitter (RFC 3550)");
     describe_histogram!("media_core_mos_listening", Unit::Count, "Listening quality, 1 to 4.5 (ITU-T G.107)");

@@ -26,11 +26,11 @@ pub mod vq_rtcpxr;
 
 use std::time::SystemTime;
 
+#[cfg(feature = "metrics")]
+pub use self::metrics::{CallMetrics, describe_metrics};
 #[cfg(feature = "report")]
 pub use figures::call_figures;
 pub use interval::Interval;
-#[cfg(feature = "metrics")]
-pub use self::metrics::{CallMetrics, describe_metrics};
 #[cfg(all(feature = "report", feature = "tokio"))]
 pub use monitor::{Moment, Monitor, Watched, status_json};
 #[cfg(feature = "tokio")]

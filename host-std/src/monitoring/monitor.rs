@@ -178,7 +178,8 @@ impl Monitor {
         let mut told: Vec<_> = calls.shown.iter().collect();
         told.sort_by_key(|(number, shown)| (shown.over.is_some(), std::cmp::Reverse(**number)));
         let more = told.len().saturating_sub(MOST_TOLD);
-        let told: Vec<_> = told.into_iter().take(MOST_TOLD).map(|(number, shown)| shown.to_json(*number, all)).collect();
+        let told: Vec<_> =
+            told.into_iter().take(MOST_TOLD).map(|(number, shown)| shown.to_json(*number, all)).collect();
         json!({ "at": date_time(SystemTime::now()), "calls": told, "not_told": more })
     }
 
@@ -321,6 +322,9 @@ mod tests {
         assert_eq!(monitor.to_json(false)["calls"][0]["moments"].as_array().unwrap().len(), 3);
         (0..60).for_each(|_| drop(monitor.insert(watched("more"), status())));
         let told = monitor.to_json(false);
-        assert_eq!((told["calls"].as_array().unwrap().len(), &told["not_told"]), (MOST_TOLD, &json!(61 + MOST_OVER - MOST_TOLD)));
+        assert_eq!(
+            (told["calls"].as_array().unwrap().len(), &told["not_told"]),
+            (MOST_TOLD, &json!(61 + MOST_OVER - MOST_TOLD))
+        );
     }
 }

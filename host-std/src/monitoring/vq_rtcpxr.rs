@@ -97,7 +97,11 @@ impl VqSession {
     /// Which of them has other characters than the grammar's `word-plus`.
     pub fn with_groups(self, local: &str, remote: &str) -> Result<Self, VqError> {
         let local_group = checked("LocalGroup", local, |text| is_of(text, is_word_plus))?;
-        Ok(Self { local_group, remote_group: checked("RemoteGroup", remote, |text| is_of(text, is_word_plus))?, ..self })
+        Ok(Self {
+            local_group,
+            remote_group: checked("RemoteGroup", remote, |text| is_of(text, is_word_plus))?,
+            ..self
+        })
     }
 
     /// The same with the hardware address of this phone.
@@ -486,10 +490,7 @@ fn local_metrics(text: &mut String, from: &VqSnapshot, now: &VqSnapshot) {
             "BurstGapLoss",
             "GMIN",
             &[
-                (
-                    "BLD",
-                    Some(hundredths(percent(bursts.missing_in_bursts, bursts.expected_in_bursts).unwrap_or(0.0))),
-                ),
+                ("BLD", Some(hundredths(percent(bursts.missing_in_bursts, bursts.expected_in_bursts).unwrap_or(0.0)))),
                 ("BD", Some(mean_ms(bursts.bursts_us, bursts.bursts))),
                 ("GLD", Some(hundredths(percent(in_gaps, expected_in_gaps).unwrap_or(0.0)))),
                 ("GD", Some(mean_ms(bursts.gaps_us, bursts.gaps))),

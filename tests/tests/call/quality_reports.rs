@@ -5,9 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dsp_core::time::Instant;
-use host_std::monitoring::vq_rtcpxr::{
-    VqAlarm, VqMetric, VqReporter, VqSession, VqSeverity, VqSnapshot,
-};
+use host_std::monitoring::vq_rtcpxr::{VqAlarm, VqMetric, VqReporter, VqSession, VqSeverity, VqSnapshot};
 use host_std::registry::CodecFormat;
 use host_std::session::{Call, CallConfig, Identity};
 use host_std::simulate::netsim::NetworkConfig;
@@ -36,7 +34,11 @@ impl Report {
         let mut lines = lines.iter().map(|line| line.split_once(':').unwrap_or((line, "")));
         let (kind, rest) = lines.next().expect("a first line");
         let alert = elements(rest);
-        let mut report = Self { kind: format!("{kind}:{}", if alert.is_empty() { rest.trim() } else { "" }), alert, groups: BTreeMap::new() };
+        let mut report = Self {
+            kind: format!("{kind}:{}", if alert.is_empty() { rest.trim() } else { "" }),
+            alert,
+            groups: BTreeMap::new(),
+        };
         let mut group = String::new();
         for (name, value) in lines {
             match name {
@@ -59,7 +61,10 @@ impl Report {
 
     #[track_caller]
     fn line(&self, group: &str, name: &str) -> &str {
-        self.groups.get(group).and_then(|group| group.get(name)).unwrap_or_else(|| panic!("no {group}/{name}: {self:?}"))
+        self.groups
+            .get(group)
+            .and_then(|group| group.get(name))
+            .unwrap_or_else(|| panic!("no {group}/{name}: {self:?}"))
     }
 
     #[track_caller]
@@ -130,9 +135,8 @@ const GRAMMAR: [(&str, &[(&str, char)]); 8] = [
 ];
 
 fn fits(value: &str, form: char) -> bool {
-    let digits = |text: &str, most: usize| {
-        (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-    };
+    let digits =
+        |text: &str, most: usize| (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     let decimal = |most, behind| {
         let (whole, part) = value.split_once('.').map_or((value, None), |(whole, part)| (whole, Some(part)));
         digits(whole, most) && part.is_none_or(|part| digits(part, behind))
@@ -153,7 +157,16 @@ fn fits(value: &str, form: char) -> bool {
 fn check_grammar(text: &str) {
     assert!(text.is_ascii() && text.ends_with("\r\n") && !text.contains("\r\n\r\n"), "{text:?}");
     let lines: Vec<_> = text.split_terminator("\r\n").collect();
-    let heads = ["CallID: ", "LocalID: ", "RemoteID: ", "OrigID: ", "LocalAddr: IP=", "RemoteAddr: IP=", "LocalGroup: ", "RemoteGroup: "];
+    let heads = [
+        "CallID: ",
+        "LocalID: ",
+        "RemoteID: ",
+        "OrigID: ",
+        "LocalAddr: IP=",
+        "RemoteAddr: IP=",
+        "LocalGroup: ",
+        "RemoteGroup: ",
+    ];
     for (line, head) in lines[1..].iter().zip(heads) {
         assert!(line.starts_with(head), "{line}, not {head}");
     }
@@ -169,13 +182,21 @@ fn check_grammar(text: &str) {
         let (mut known, mut rest) = (GRAMMAR[at - 1].1, rest);
         while !rest.is_empty() {
             let (element, behind) = rest.split_once('=').unwrap();
-            let end = if behind.starts_with('"') { behind[1..].find('"').unwrap() + 2 } else { behind.find(' ').unwrap_or(behind.len()) };
+            let end = if behind.starts_with('"') {
+                behind[1..].find('"').unwrap() + 2
+            } else {
+                behind.find(' ').unwrap_or(behind.len())
+            };
             let place = known.iter().position(|(own, _)| *own == element);
             let place = place.unwrap_or_else(|| panic!("{element} is not where the grammar has it: {line}"));
             assert!(fits(&behind[..end], known[place].1), "{element}={}: {line}", &behind[..end]);
             known = &known[place + 1..];
             // All but the last that there is have a space behind them.
-            rest = if known.is_empty() { &behind[end..] } else { behind[end..].strip_prefix(' ').unwrap_or_else(|| panic!("{line:?}")) };
+            rest = if known.is_empty() {
+                &behind[end..]
+            } else {
+                behind[end..].strip_prefix(' ').unwrap_or_else(|| panic!("{line:?}"))
+            };
         }
     }
 }
@@ -204,7 +225,8 @@ impl Simulated {
     /// Until so many seconds have passed; the first side as it is then.
     fn until(&mut self, seconds: u64) -> VqSnapshot {
         self.simulation.run_until(Instant::from_millis(seconds * 1_000));
-        VqSnapshot::of(&self.simulation.ends[0].call, self.begin + Duration::from_secs(seconds)).expect("it is agreed on")
+        VqSnapshot::of(&self.simulation.ends[0].call, self.begin + Duration::from_secs(seconds))
+            .expect("it is agreed on")
     }
 }
 
@@ -214,7 +236,8 @@ fn session() -> VqSession {
 
 #[test]
 fn reports_of_a_call_are_its_numbers_in_the_rfcs_words() {
-    let network = NetworkConfig { loss_percent: 5.0, burst: 2.0, delay_ms: 40.0, jitter_ms: 5.0, ..NetworkConfig::default() };
+    let network =
+        NetworkConfig { loss_percent: 5.0, burst: 2.0, delay_ms: 40.0, jitter_ms: 5.0, ..NetworkConfig::default() };
     let mut calls = Simulated::new(CodecFormat::pcmu(), network);
     let session = session().with_groups("phones", "gateways").unwrap().with_mac([0, 0x1f, 0x5b, 0xcc, 0x21, 0x0f]);
     let mut reporter = VqReporter::new(session.with_tags("8472761", "9123dh311").unwrap(), calls.until(0));
@@ -241,7 +264,16 @@ fn reports_of_a_call_are_its_numbers_in_the_rfcs_words() {
         let heard = calls.simulation.ends[1].call.sent_source(0).unwrap();
         assert_eq!(elements(report.line("", "RemoteAddr"))["SSRC"], format!("0x{:08x}", heard.0));
         let media = elements(report.line("LocalMetrics", "SessionDesc"));
-        let expected = [("PT", "0"), ("PD", "PCMU"), ("SR", "8000"), ("PPS", "50"), ("FD", "20"), ("FPP", "1"), ("PLC", "2"), ("SSUP", "off")];
+        let expected = [
+            ("PT", "0"),
+            ("PD", "PCMU"),
+            ("SR", "8000"),
+            ("PPS", "50"),
+            ("FD", "20"),
+            ("FPP", "1"),
+            ("PLC", "2"),
+            ("SSUP", "off"),
+        ];
         assert_eq!(media, BTreeMap::from(expected.map(|(name, value)| (name.to_owned(), value.to_owned()))));
         assert_eq!(report.number("LocalMetrics", "JitterBuffer", "JBA"), 3.0);
         assert_eq!(report.number("LocalMetrics", "BurstGapLoss", "GMIN"), 16.0);
@@ -278,11 +310,13 @@ fn reports_of_a_call_are_its_numbers_in_the_rfcs_words() {
 /// A call that nothing is heard of has no metrics of what is heard, and none is made up.
 #[test]
 fn what_is_not_known_is_left_out() {
-    let mut calls = Simulated::new(CodecFormat::opus(), NetworkConfig { loss_percent: 100.0, ..NetworkConfig::default() });
+    let mut calls =
+        Simulated::new(CodecFormat::opus(), NetworkConfig { loss_percent: 100.0, ..NetworkConfig::default() });
     let reporter = VqReporter::new(session().begun_by_remote(), calls.until(0));
     let text = reporter.session(&calls.until(10));
     check_grammar(&text);
-    for missing in ["PacketLoss", "BurstGapLoss", "Delay", "Signal", "QualityEst", "RemoteMetrics", "FMTP", "DialogID"] {
+    for missing in ["PacketLoss", "BurstGapLoss", "Delay", "Signal", "QualityEst", "RemoteMetrics", "FMTP", "DialogID"]
+    {
         assert!(!text.contains(missing), "{missing}: {text}");
     }
     assert!(text.contains("OrigID: sip:bill@example.net\r\n") && text.contains("PD=opus SR=48000"), "{text}");
@@ -347,7 +381,8 @@ fn the_rfcs_own_examples_are_read() {
             }
             Some(own) if within => *examples.last_mut().unwrap() += &format!("{own}\n"),
             // A new page: its head and foot begin the line.
-            None if within && (line.trim().is_empty() || line.starts_with("Pendleton") || line.starts_with("RFC 6035")) => {}
+            None if within
+                && (line.trim().is_empty() || line.starts_with("Pendleton") || line.starts_with("RFC 6035")) => {}
             _ => within = false,
         }
     }

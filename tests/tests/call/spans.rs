@@ -144,7 +144,10 @@ fn logged_call(keying: Keying, name: Option<&str>) -> (Vec<(Level, String, Strin
             let base = CallConfig::new(port).unwrap();
             secrets.add("a CNAME", base.identity.cname.clone());
             let ice = IceConfig { mode, ..IceConfig::default() };
-            ends.push((Call::new(CallConfig { codecs: vec![CodecFormat::pcmu()], keying, ice, ..base }).unwrap(), socket));
+            ends.push((
+                Call::new(CallConfig { codecs: vec![CodecFormat::pcmu()], keying, ice, ..base }).unwrap(),
+                socket,
+            ));
         }
         let (mut first, mut second) = (ends.remove(0), ends.remove(0));
         let offer = first.0.offer().unwrap();

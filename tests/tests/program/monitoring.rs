@@ -51,7 +51,11 @@ fn address(program: &Running, name: &str) -> (String, String) {
 fn get(host: &str, path: &str, headers: &[&str]) -> (u16, String) {
     let mut stream = TcpStream::connect(host).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
-    let own = if headers.iter().any(|header| header.starts_with("Host:")) { String::new() } else { format!("Host: {host}\r\n") };
+    let own = if headers.iter().any(|header| header.starts_with("Host:")) {
+        String::new()
+    } else {
+        format!("Host: {host}\r\n")
+    };
     let more: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
     write!(stream, "GET {path} HTTP/1.1\r\n{own}{more}Connection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -91,7 +95,17 @@ fn what_is_told_of_a_running_call_is_what_its_report_says() {
     let (woman, man) = (asset("woman.wav"), asset("man.wav"));
     let said = ["--microphone", man.as_str(), "--repeat", "--speaker", "null"];
     let options = [
-        &["--microphone", woman.as_str(), "--repeat", "--speaker", "null", "--metrics", "127.0.0.1:0", "--dashboard", "0"][..],
+        &[
+            "--microphone",
+            woman.as_str(),
+            "--repeat",
+            "--speaker",
+            "null",
+            "--metrics",
+            "127.0.0.1:0",
+            "--dashboard",
+            "0",
+        ][..],
         &["--stats-file", "stats.jsonl", "--stats-every", "0.5", "--vq-report", "reports.txt"],
     ]
     .concat();
@@ -110,7 +124,8 @@ fn what_is_told_of_a_running_call_is_what_its_report_says() {
     assert!(metric(&running, "media_core_mos_listening_count") >= 2.0, "{running}");
     assert!(!running.contains("127.0.0.1") && !running.contains("@"), "somebody is named: {running}");
     let data = |query: &str| json(&get(&dashboard, &format!("/data{query}"), &[]).1);
-    let shown = wait_for(|| data("?all"), |data| data["calls"][0]["moments"].as_array().is_some_and(|all| all.len() >= 4));
+    let shown =
+        wait_for(|| data("?all"), |data| data["calls"][0]["moments"].as_array().is_some_and(|all| all.len() >= 4));
     let of_call = &shown["calls"][0];
     assert_eq!((&of_call["state"], &of_call["codec"]), (&"talking".into(), &"PCMU/8000, 20 ms".into()), "{shown}");
     assert!(of_call["protection"].as_str().unwrap().starts_with("SRTP"), "{shown}");
@@ -138,7 +153,8 @@ fn what_is_told_of_a_running_call_is_what_its_report_says() {
     ] {
         assert_eq!(metric(&last, name), report[field].as_f64().unwrap(), "{name}: {last}\n{report}");
     }
-    let of_sum = metric(&last, "media_core_playout_delay_seconds_sum") / metric(&last, "media_core_playout_delay_seconds_count");
+    let of_sum =
+        metric(&last, "media_core_playout_delay_seconds_sum") / metric(&last, "media_core_playout_delay_seconds_count");
     let mean_ms = report["playout_delay_mean_ms"].as_f64().unwrap();
     assert!((of_sum * 1e3 - mean_ms).abs() < 5.0 + 0.2 * mean_ms, "{of_sum} {mean_ms}");
     let sent = metric(&last, "media_core_packets_sent_total");
@@ -146,7 +162,16 @@ fn what_is_told_of_a_running_call_is_what_its_report_says() {
 
     // The dashboard's numbers are the report's, field by field: all that nothing more can have come of.
     let figures = shown["calls"][0]["figures"].as_object().unwrap();
-    let still = ["packets_received", "packets_lost", "packets_late", "packets_duplicate", "mos_lq", "jitter_ms", "restarts", "playout_delay_mean_ms"];
+    let still = [
+        "packets_received",
+        "packets_lost",
+        "packets_late",
+        "packets_duplicate",
+        "mos_lq",
+        "jitter_ms",
+        "restarts",
+        "playout_delay_mean_ms",
+    ];
     for name in still {
         assert_eq!(figures[name], report[name], "{name}");
     }
@@ -189,11 +214,25 @@ fn a_microphone_that_is_off_is_told_everywhere() {
     sink.write(&[0; 80_000]).unwrap();
     sink.finish().unwrap();
     let woman = asset("woman.wav");
-    let silent = ["--microphone", "silence.wav", "--repeat", "--speaker", "null", "--dashboard", "0", "--stats-file", "stats.jsonl", "--stats-every", "1"];
+    let silent = [
+        "--microphone",
+        "silence.wav",
+        "--repeat",
+        "--speaker",
+        "null",
+        "--dashboard",
+        "0",
+        "--stats-file",
+        "stats.jsonl",
+        "--stats-every",
+        "1",
+    ];
     let [offerer, answerer] = call(&folder, &silent, &["--microphone", &woman, "--repeat", "--speaker", "null"]);
     let (host, _) = address(&offerer, "dashboard");
-    let words = "The microphone was digital silence (all samples alike) all the time: it is off, muted, or not plugged in";
-    let findings = |data: &Value| data["calls"][0]["findings"].as_array().is_some_and(|all| all.iter().any(|one| one == words));
+    let words =
+        "The microphone was digital silence (all samples alike) all the time: it is off, muted, or not plugged in";
+    let findings =
+        |data: &Value| data["calls"][0]["findings"].as_array().is_some_and(|all| all.iter().any(|one| one == words));
     wait_for(|| json(&get(&host, "/data", &[]).1), findings);
     wait_for(|| offerer.stderr(), |told| told.contains(&format!("mind: {words}")));
     // The other side hears nothing of it, and says so by itself.
@@ -218,7 +257,10 @@ fn a_dashboard_is_not_for_everybody() {
     assert!(here.starts_with("127.0.0.1:") && path == "/", "{here}{path}");
     assert_eq!(get(&here, "/data", &[]).0, 200);
     let (status, page) = get(&here, "/", &[]);
-    assert!(status == 200 && page.contains("<h1") && !page.contains("http://") || page.contains("xmlns='http://"), "{page}");
+    assert!(
+        status == 200 && page.contains("<h1") && !page.contains("http://") || page.contains("xmlns='http://"),
+        "{page}"
+    );
     for (headers, status) in [
         (&["Origin: https://evil.example"][..], 403),
         (&["Host: evil.example"], 421),
@@ -255,7 +297,9 @@ fn a_conference_has_metrics_of_its_callers() {
     let conference = Running::start(&mut command, &folder, "conference");
     let (host, _) = address(&conference, "metrics");
     let scrape = || get(&host, "/metrics", &[]).1;
-    let text = wait_for(scrape, |text| text.contains("media_core_packets_received_total") && metric(text, "media_core_packets_received_total") > 300.0);
+    let text = wait_for(scrape, |text| {
+        text.contains("media_core_packets_received_total") && metric(text, "media_core_packets_received_total") > 300.0
+    });
     assert_eq!(metric(&text, "media_core_calls"), 3.0, "{text}");
     conference.wait(LIMIT).success();
     fs::remove_dir_all(folder).unwrap();

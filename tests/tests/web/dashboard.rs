@@ -46,7 +46,9 @@ fn browser_dashboard_smoke() {
     // What the page shows is what its call's numbers are, which its own page asks for too.
     page.eval("document.getElementById('call').click()");
     dashboard.wait_for("document.querySelector('.call').dataset.over === 'true'");
-    let told = page.eval("fetch(document.getElementById('report').href.replace('report.html', 'stats')).then((one) => one.json())");
+    let told = page.eval(
+        "fetch(document.getElementById('report').href.replace('report.html', 'stats')).then((one) => one.json())",
+    );
     let numbers = dashboard.eval(NUMBERS);
     let shown = |name: &str| numbers[name].as_str().unwrap_or_default().to_owned();
     assert_eq!(shown("Packets received"), told["received"]["packets"].to_string(), "{numbers} {told}");
