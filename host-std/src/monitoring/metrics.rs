@@ -37,7 +37,7 @@ pub fn describe_metrics() {
             _ if name.contains("bytes") => Unit::Bytes,
             _ => Unit::Count,
         };
-        describe_counter!(*name, unit, *words);
+        describe_counter!(name, unit, words);
     }
     describe_counter!("media_core_findings_total", Unit::Count, "Calls whose sound had something wrong, by what");
     describe_histogram!(
@@ -102,8 +102,9 @@ impl CallMetrics {
     /// The same with gauges of this call, `media_core_call_…{call="NAME"}`: as many time series as there are names, for
     /// whoever has few calls. What was published last stays until the recorder forgets it.
     #[must_use]
-    pub fn named(self, name: impl Into<String>) -> Self {
-        Self { name: Some(name.into()), ..self }
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
     }
 
     /// Publishes what has happened since the last time.
