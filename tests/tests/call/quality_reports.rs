@@ -278,7 +278,7 @@ fn reports_of_a_call_are_its_numbers_in_the_rfcs_words() {
         assert_eq!(report.number("LocalMetrics", "JitterBuffer", "JBA"), 3.0);
         assert_eq!(report.number("LocalMetrics", "BurstGapLoss", "GMIN"), 16.0);
         let trip = report.number("LocalMetrics", "Delay", "RTD");
-        assert!((78.0..=110.0).contains(&trip), "{trip}");
+        assert!((75.0..=140.0).contains(&trip), "{trip}");
         let way = report.number("LocalMetrics", "Delay", "SOWD");
         assert!(way > trip / 2.0 + 20.0, "{way} {trip}");
         // Speech at its own level: 0 dBov is 6.15 dBm0.

@@ -205,7 +205,7 @@ fn logged_call(keying: Keying, name: Option<&str>) -> (Vec<(Level, String, Strin
 
 #[test]
 fn nothing_secret_of_an_encrypted_call_is_logged() {
-    for keying in [Keying::Sdes, Keying::Dtls] {
+    for keying in [Keying::Described, Keying::Dtls] {
         let (logged, secrets) = logged_call(keying, None);
         let calls: Vec<_> = logged.iter().filter(|(.., text)| text.starts_with("span call ")).collect();
         assert_eq!(calls.len(), 2, "a span for each of the two: {calls:?}");
@@ -231,7 +231,7 @@ fn nothing_secret_of_an_encrypted_call_is_logged() {
 
 #[test]
 fn a_call_is_named_in_its_span_where_somebody_asks_for_it() {
-    let (logged, _) = logged_call(Keying::Sdes, Some("line 2"));
+    let (logged, _) = logged_call(Keying::Described, Some("line 2"));
     let named = logged.iter().filter(|(.., text)| text.starts_with("span call ") && text.contains("line 2"));
     assert_eq!(named.count(), 2, "{logged:?}");
 }
