@@ -7,7 +7,7 @@ const GRAPHS = [
   ["Delay", "ms", 0, 200, "delay_ms", "remote_delay_ms"],
   ["Lost", "%", 0, 5, "lost_percent", "remote_lost_percent"],
   ["Made up", "%", 0, 5, "concealed_percent", null],
-  ["Level", "dBov", -60, 60, "level_dbov", "microphone_dbov"],
+  ["Level", "dB", -60, 60, "level_dbov", "microphone_dbov"],
   ["Opinion (MOS)", "", 1, 3.5, "mos", "remote_mos"],
 ];
 const shown = new Map();
@@ -79,7 +79,9 @@ class Call {
     this.findings = make(this.element, "ul", "findings");
     this.findings.setAttribute("aria-label", "What is wrong with the sound");
     const graphs = make(this.element, "div", "graphs");
-    this.graphs = GRAPHS.map(([name, unit, from, least]) => new Graph(graphs, name, unit, from, least, WHO));
+    this.graphs = GRAPHS.map(([name, unit, from, least, , theirs]) => {
+      return new Graph(graphs, name, unit, from, least, theirs ? WHO : WHO.slice(0, 1));
+    });
     const details = make(this.element, "details");
     make(details, "summary", null, "All numbers so far");
     this.numbers = make(details, "dl", "numbers");
