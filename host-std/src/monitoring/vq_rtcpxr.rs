@@ -179,7 +179,7 @@ pub struct VqMedia {
     pub frames_per_packet: u32,
     /// Its parameters in `a=fmtp`, where they have none but the characters that the grammar has; a semicolon is none.
     pub fmtp: Option<String>,
-    /// Whether the sender pauses in silence.
+    /// Whether pauses in silence were agreed on: comfort noise, or those of Opus.
     pub silence_suppression: bool,
 }
 
@@ -217,8 +217,7 @@ impl VqSnapshot {
                 ptime_ms
             };
             let pauses = stream.receive.iter().any(|codec| codec.format.is_named("CN"))
-                || format.parameter("usedtx") == Some("1")
-                || stats.total.pauses > 0;
+                || format.parameter("usedtx") == Some("1");
             Some(VqMedia {
                 payload_type: codec.payload_type.get(),
                 name: format.name.to_string(),

@@ -315,11 +315,14 @@ fn what_is_not_known_is_left_out() {
     let reporter = VqReporter::new(session().begun_by_remote(), calls.until(0));
     let text = reporter.session(&calls.until(10));
     check_grammar(&text);
-    for missing in ["PacketLoss", "BurstGapLoss", "Delay", "Signal", "QualityEst", "RemoteMetrics", "DialogID"]
-    {
+    for missing in ["PacketLoss", "BurstGapLoss", "Delay", "Signal", "QualityEst", "RemoteMetrics", "DialogID"] {
         assert!(!text.contains(missing), "{missing}: {text}");
     }
-    assert!(text.contains("OrigID: sip:bill@example.net\r\n") && text.contains("PD=opus SR=48000 PPS=50 FD=20 FPP=1 FMTP=\"useinbandfec=1\" "), "{text}");
+    assert!(
+        text.contains("OrigID: sip:bill@example.net\r\n")
+            && text.contains("PD=opus SR=48000 PPS=50 FD=20 FPP=1 FMTP=\"useinbandfec=1\" "),
+        "{text}"
+    );
 }
 
 #[test]
