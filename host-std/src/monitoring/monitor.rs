@@ -320,7 +320,9 @@ mod tests {
         assert_eq!((calls.len(), &calls[0]["name"]), (1 + MOST_OVER, &json!("long")));
         assert_eq!(calls[0]["moments"].as_array().unwrap().len(), MOMENTS);
         assert_eq!(monitor.to_json(false)["calls"][0]["moments"].as_array().unwrap().len(), 3);
-        (0..60).for_each(|_| drop(monitor.insert(watched("more"), status())));
+        for _ in 0..60 {
+            monitor.insert(watched("more"), status());
+        }
         let told = monitor.to_json(false);
         assert_eq!(
             (told["calls"].as_array().unwrap().len(), &told["not_told"]),
