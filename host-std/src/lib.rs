@@ -48,8 +48,9 @@
 //! | `report` | [`record`], [`report`], [`probe`] | plotters, serde |
 //! | `replay` | [`replay`]; `report`, `simulate` and `opus` | etherparse, flate2 |
 //! | `opus` | [`opus`], [`opus_file`], [`registry::Opus`] | libopus, which CMake builds |
-//! | `web` | [`web`]: calls of browsers (WHIP), and a page; `tokio`, `dtls`, `ice`, `opus`, `report` | axum |
+//! | `web` | [`web`]: calls of browsers (WHIP), and a page; `web::Dashboard`; `tokio`, `dtls`, `ice`, `opus`, `report` | axum |
 //! | `web-tls` | the same over TLS; `web` | rustls, and ring, which is C |
+//! | `metrics` | [`monitoring::CallMetrics`]: the numbers of calls as metrics of whatever recorder there is | metrics |
 //! | `opus-dred` | Opus' concealment by a neural net and its Deep Redundancy; `opus` | |
 //! | `nnnoiseless` | `session::NeuralNoise`, `session::CaptureConfig::neural_noise`: noise suppression by RNNoise's net | nnnoiseless |
 //! | `earshot` | `session::CaptureConfig::neural_detector`: a voice detector by a net | earshot |
@@ -64,12 +65,12 @@
 // What a feature adds is named where it is left out, too.
 #![cfg_attr(not(feature = "cli"), allow(rustdoc::broken_intra_doc_links, reason = "links to other features"))]
 
-#[cfg(any(feature = "record", feature = "replay"))]
 mod calendar;
 mod designs;
 pub mod device;
 #[cfg(feature = "manager")]
 pub mod manager;
+pub mod monitoring;
 #[cfg(feature = "opus")]
 pub mod opus;
 #[cfg(feature = "opus")]

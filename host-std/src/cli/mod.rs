@@ -15,6 +15,7 @@ mod ice;
 mod keep;
 mod keyboard;
 mod mix;
+mod monitoring;
 mod netsim;
 mod network;
 mod probe;

@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
@@ -152,6 +153,14 @@ pub(super) struct Setup {
     pub(super) address: IpAddr,
     /// Where a line ends on the terminal.
     pub(super) line_end: &'static str,
+    /// The codec, in words, for whoever watches the call.
+    pub(super) codec: Arc<Mutex<String>>,
+}
+
+/// What was agreed on, in words; the codec for whoever watches too.
+fn agreed(call: &Call, codec: &Mutex<String>) -> String {
+    *codec.lock().unwrap_or_else(PoisonError::into_inner) = summary::codec(call);
+    summary::description(call)
 }
 
 /// Sends each wish at its time.
@@ -345,7 +354,8 @@ impl Negotiation {
     /// Their answer to our offer.
     async fn accept(&mut self, text: String) {
         let answer = self.take(text).await;
-        let accepted = self.change(move |call, now| call.accept(now, &answer).map(|()| summary::description(call)));
+        let codec = self.setup.codec.clone();
+        let accepted = self.change(move |call, now| call.accept(now, &answer).map(|()| agreed(call, &codec)));
         match accepted.await {
             Some(Ok(description)) => {
                 let wish =
@@ -361,8 +371,9 @@ impl Negotiation {
     /// An offer of theirs.
     async fn answer(&mut self, text: String) {
         let offer = self.take(text).await;
+        let codec = self.setup.codec.clone();
         let answered =
-            self.change(move |call, now| call.answer(now, &offer).map(|answer| (answer, summary::description(call))));
+            self.change(move |call, now| call.answer(now, &offer).map(|answer| (answer, agreed(call, &codec))));
         match answered.await {
             Some(Ok((answer, description))) => {
                 self.agreed().await;

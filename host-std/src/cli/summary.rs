@@ -2,7 +2,8 @@
 
 use dsp_core::process::metering::SoundStats;
 use dsp_core::time::Duration;
-use host_std::report::{CallSoundFigures, DigitRow, FindingRow, ToneRow, digits_in_words, tones_in_words};
+use host_std::monitoring::call_figures;
+use host_std::report::{DigitRow, ToneRow, digits_in_words, tones_in_words};
 use host_std::sdp::Direction;
 use host_std::session::driver::{Ended, Status};
 use host_std::session::{Call, CallStats, DigitStats, EchoStatus};
@@ -52,6 +53,12 @@ pub(super) fn description(call: &Call) -> String {
     format!("talking with {whom}: {codec}{stereo}, {ptime_ms} ms{shorter}, {protection}{hold}{long}")
 }
 
+/// The codec and its packets' length.
+pub(super) fn codec(call: &Call) -> String {
+    let agreed = call.negotiated_stream(0).zip(call.codec());
+    agreed.map_or_else(String::new, |(stream, codec)| format!("{codec}, {} ms", stream.send_ptime_ms))
+}
+
 /// After so long without anything of the other side that is said.
 const SILENT: Duration = Duration::from_secs(10);
 
@@ -60,6 +67,7 @@ const SILENT: Duration = Duration::from_secs(10);
 pub(super) async fn display(mut watching: watch::Receiver<Status>, interactive: bool) {
     let (mut addresses, mut keys) = (ice::Watch::default(), security::Watch::default());
     let (mut silent, line) = (false, if interactive { "\r\n" } else { "\n" });
+    let mut found = Vec::new();
     while watching.changed().await.is_ok() {
         let status = *watching.borrow_and_update();
         if let Some(what) = addresses.line(status.stats.ice.as_ref()) {
@@ -77,6 +85,13 @@ pub(super) async fn display(mut watching: watch::Receiver<Status>, interactive: 
                 "no longer silent: the other side is heard, or on hold".into()
             };
             tell(&format!("{what}{line}"));
+        }
+        // Each once, when it begins to be worth a word; at the end the summary has all of it.
+        for finding in status.stats.findings() {
+            if !found.contains(&finding.name()) {
+                found.push(finding.name());
+                tell(&format!("mind: {finding}{line}"));
+            }
         }
         if !interactive {
             continue;
@@ -325,94 +340,15 @@ pub(super) fn json(
     rate_hz: u32,
     seconds: f64,
 ) -> serde_json::Value {
-    let receiver = &stats.total;
-    let ms = |samples: u64| samples as f64 * 1_000.0 / f64::from(rate_hz);
-    let mut call = json!({
-        "ended": ended_text(ended),
-        "seconds": seconds,
-        "sample_rate_hz": rate_hz,
-        "packets_sent": stats.sender.packets,
-        "payload_bytes_sent": stats.sender.octets,
-        "packets_received": receiver.total.received,
-        "packets_lost": receiver.total.lost(),
-        "restarts": receiver.restarts,
-        "ssrc_changes": receiver.ssrc_changes,
-        "packets_late": receiver.late,
-        "packets_duplicate": receiver.duplicate,
-        "packets_refused": stats.refused,
-        "packets_foreign": stats.foreign,
-        "packets_unsent": stats.unsent,
-        "packets_early": stats.early,
-        "packets_stale": stats.stale,
-        "slept_ms": stats.slept.as_millis(),
-        "packets_of_own_source": stats.own_source,
-        "source_changes": stats.source_changes,
-        "goodbyes": stats.goodbyes,
-        "goodbyes_not_believed": stats.foreign_goodbyes,
-        "concealed_ms": ms(receiver.concealed_samples),
-        "concealment_events": receiver.concealment_events,
-        "recovered_ms": ms(receiver.recovered_samples),
-        "redundant_blocks": receiver.redundant_blocks,
-        "redundant_used": receiver.redundant_used,
-        "redundant_late": receiver.redundant_late,
-        "redundant_duplicate": receiver.redundant_duplicate,
-        "r_factor": stats.r_factor,
-        "mos_lq": stats.mos_lq,
-        "mos_cq": stats.mos_cq,
-        "stretched_in_ms": ms(receiver.inserted_samples),
-        "stretched_out_ms": ms(receiver.removed_samples),
-        "playout_delay_mean_ms": f64::from(receiver.playout_delay.mean_us()) / 1_000.0,
-        "delay_choice": stats.delay_choice.map(|choice| json!({
-            "bound_ms": choice.bound_ms,
-            "besides_ms": choice.besides_ms,
-            "r_taken_by_delay": f64::from(choice.delay_tenths) / 10.0,
-            "r_taken_by_loss": f64::from(choice.loss_tenths) / 10.0,
-        })),
-        "double_clock": stats.receiver.double_clock,
-        "round_trip_ms": stats.round_trip.map(|time| time.as_micros() as f64 / 1_000.0),
-        "remote_fraction_lost": stats.remote_fraction_lost,
-    });
-    call["feedback"] = json!({
-        "nacked": stats.nacked,
-        "remote_maximum_bps": stats.remote_maximum_bps,
-        "transport_wide": stats.feedback.map(|told| json!({
-            "messages": told.messages,
-            "sent": told.sent,
-            "arrived": told.arrived,
-            "lost": told.lost,
-            "late": told.late,
-            "queued_ms": told.queued.map(|queued| queued.as_micros() as f64 / 1_000.0),
-        })),
-    });
-    call["packets"] = json!({
-        "datagrams": stats.datagrams,
-        "played": receiver.decoded_packets + u64::from(receiver.noise_packets),
-        "late": receiver.late,
-        "discarded": receiver.discarded,
-        "duplicate": receiver.duplicate,
-        "undecodable": receiver.undecodable,
-        "event": receiver.event_packets,
-        "other_payload": receiver.unknown_payload,
-        "waiting": receiver.buffered_packets.saturating_sub(receiver.buffered_copies),
-        "probation": receiver.probation,
-        "unusable": receiver.malformed.saturating_add(receiver.refused),
-        "not_heard": stats.sources.unheard(),
-        "of_own_source": stats.own_source,
-        "refused": stats.refused,
-        "foreign": stats.foreign,
-        "control": stats.control,
-        "ignored": stats.ignored,
-    });
+    let mut call = call_figures(stats, rate_hz);
+    call["ended"] = json!(ended_text(ended));
+    call["seconds"] = json!(seconds);
     call["digits"] = json!(digits);
     call["digits_sent"] = json!(stats.digits.sent);
     call["digits_sent_in_band"] = json!(stats.digits.sent_in_band);
     call["digits_not_sent"] = json!(stats.digits.waiting + stats.digits.given_up);
     call["tones"] = json!(tones);
     call["digits_lost_ends"] = json!(stats.digits.lost_ends);
-    call["current_source"] = json!({
-        "packets_received": stats.receiver.reception.received,
-        "packets_lost": stats.receiver.reception.cumulative_lost(),
-    });
     if let Some(echo) = echo {
         call["echo"] = json!({
             "erle_db": echo.erle_db,
@@ -422,17 +358,8 @@ pub(super) fn json(
             "diverged": echo.diverged,
         });
     }
-    call["sources"] = json!({
-        "admitted": stats.sources.admitted,
-        "replaced": stats.sources.replaced,
-        "left": stats.sources.left,
-        "packets_not_heard": stats.sources.unheard(),
-    });
     call["protection"] = json!(stats.protection.map(|protection| security::text(protection, stats.handshake)));
     call["ice"] = ice::json(stats.ice.as_ref());
-    // Plain numbers: they are always JSON.
-    call["sound"] = json!(stats.sound.as_ref().map(CallSoundFigures::from));
-    call["findings"] = json!(stats.findings().map(FindingRow::from).collect::<Vec<_>>());
     call
 }
 

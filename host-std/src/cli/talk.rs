@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::PoisonError;
 use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
 
 use clap::Args as ClapArgs;
@@ -21,6 +22,7 @@ use super::codecs::CodecName;
 use super::digits::DigitArgs;
 use super::ice::{self, IceArgs};
 use super::keep::{self, KeepArgs};
+use super::monitoring::MonitoringArgs;
 use super::network::{NetworkArgs, Place};
 use super::reoffer::{self, Timetable};
 use super::security::{KeyingArgs, SrtpArgs};
@@ -113,6 +115,8 @@ struct TalkArgs {
     keep: KeepArgs,
     #[command(flatten)]
     wire: WireArgs,
+    #[command(flatten)]
+    monitoring: MonitoringArgs,
     #[command(flatten)]
     sound: SoundArgs,
     /// Microphone gain to begin with, in dB
@@ -248,6 +252,7 @@ fn talk(
     let codecs = config.codecs.clone();
     let later = args.later.wishes(config.ice.mode, &args.codec, |name| name.format(args.rate, args.channels))?;
     let mut call = Call::new(args.digits.config(config))?;
+    let monitoring = args.monitoring.start()?;
     // Without a microphone or a file there is no call: say so before the other side hears of it.
     drop(args.sound.open(args.rate, 1)?);
     let here = if bound.is_unspecified() { advertised } else { bound };
@@ -284,9 +289,12 @@ fn talk(
         ..Driver::new(call, UdpSocket::from_std(rtp)?, audio, clock)
     };
     let begin = clock.now();
-    let (ended, call, mut audio, send_error, digits, tones, echo) = runtime.block_on(async {
-        let (commands, from_user) = mpsc::channel(16);
-        let (status, watching) = watch::channel(Status::default());
+    let codec = monitoring.codec();
+    let (commands, from_user) = mpsc::channel(16);
+    let (status, watching) = watch::channel(Status::default());
+    let following = monitoring.follow(&driver.call, rate_hz, &watching, &commands)?;
+    *codec.lock().unwrap_or_else(PoisonError::into_inner) = summary::codec(&driver.call);
+    let (ended, call, mut audio, send_error, digits, tones, echo, told) = runtime.block_on(async {
         let (wishes, wished) = mpsc::channel(16);
         let (keys, pressed) = mpsc::channel(16);
         let (told, heard) = mpsc::channel(64);
@@ -321,6 +329,7 @@ fn talk(
                 codecs,
                 address: advertised,
                 line_end,
+                codec,
             },
             wished,
             written,
@@ -354,17 +363,18 @@ fn talk(
         interrupt.abort();
         let Finished { ended, call, audio, send_error, .. } = finished;
         let _ = display.await;
+        let told = following.finish(&call).await;
         let digits = listening.await.unwrap_or_default();
         let tones = hearing.await.unwrap_or_default();
         drop(keyboard);
         let echo = last.borrow().echo;
-        (ended, call, audio, send_error, digits, tones, echo)
+        (ended, call, audio, send_error, digits, tones, echo, told)
     });
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = call.stats();
     let keep::Finished { report: kept, failure: recorded } = kept.finish(args.json)?;
     let wire = wire.map(WireRecorder::finish);
-    let recorded = recorded.or_else(|| args.wire.failure(wire.as_ref()?));
+    let recorded = recorded.or_else(|| args.wire.failure(wire.as_ref()?)).or(told);
     if args.json {
         let mut json = summary::json(&stats, digits.rows(), tones.rows(), echo.as_ref(), &ended, rate_hz, seconds);
         if !kept.is_empty() {

@@ -15,6 +15,7 @@ use host_std::sockets::Ports;
 use host_std::web::{Card, Echo, Recording, RoomEnd, ServeConfig, SoundEnd, Tls, Web, WebConfig, serve};
 use tokio::net::TcpListener;
 
+use super::monitoring::MetricsArgs;
 use super::network::{own_address, ports};
 use super::talk::asked_to_end;
 use super::{Outcome, chain, mind, number_in, print, tell};
@@ -24,6 +25,7 @@ One opens the address that is printed, presses Call, and talks. Pages of this ma
 browser's microphone as they are; a telephone on the same network needs TLS, and asks once whether it may trust the certificate:
   media-core web --listen 0.0.0.0:8443 --tls self --token SECRET
 Firefox looks for no way to 127.0.0.1, so it needs that too, on this machine as well.
+How all calls go is shown at http://ADDRESS/calls: to whoever has the token; without --token to this machine's users alone.
 Any program that speaks WHIP (RFC 9725) can call http://ADDRESS/whip.";
 
 /// Who is at the other end.
@@ -84,6 +86,8 @@ pub(super) struct Args {
     /// Write what the latest caller says to this WAV file; with --with FILE.wav only
     #[arg(long, value_name = "FILE")]
     speaker: Option<PathBuf>,
+    #[command(flatten)]
+    metrics: MetricsArgs,
     /// End after this time [default: only on request]
     #[arg(long, value_parser = |s: &str| number_in(s, 0.1, 864_000.0), value_name = "S")]
     seconds: Option<f64>,
@@ -121,6 +125,9 @@ pub(super) fn run(args: &Args) -> Outcome {
             ..WebConfig::default()
         };
         let web = Web::shared(config, end);
+        if args.metrics.serve()? {
+            web.publish_metrics();
+        }
         let scheme = if tls.is_some() { "https" } else { "http" };
         let address = SocketAddr::new(reachable(here.ip()), here.port());
         let secret = args.token.as_ref().map_or_else(String::new, |token| format!("#token={}", escaped(token)));
@@ -165,12 +172,12 @@ fn warn(args: &Args, here: IpAddr, tls: bool) {
 }
 
 /// The address that others find us by.
-fn reachable(address: IpAddr) -> IpAddr {
+pub(super) fn reachable(address: IpAddr) -> IpAddr {
     if address.is_unspecified() { own_address(address.is_ipv6()) } else { address }
 }
 
 /// With `%XX` for what means something behind `#`.
-fn escaped(token: &str) -> String {
+pub(super) fn escaped(token: &str) -> String {
     let sign = |byte: u8| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             char::from(byte).to_string()

@@ -143,6 +143,20 @@ impl std::fmt::Display for DigitError {
 
 impl std::error::Error for DigitError {}
 
+impl DigitError {
+    /// The same for a log: without the digit, which may be one of a secret.
+    #[cfg(feature = "tokio")]
+    pub(super) fn without_digits(&self) -> &'static str {
+        match self {
+            Self::Stream(_) => "nothing was agreed on for their stream",
+            Self::NoEvents => "the other side takes no telephone events",
+            Self::NoTone(_) => "the other side takes no telephone events, and one of them is no tone",
+            Self::NotTaken { .. } => "the other side doesn't take one of them",
+            Self::Full { .. } => "too many wait already",
+        }
+    }
+}
+
 /// Why digits wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -11,6 +11,7 @@
 use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration as StdDuration;
 
 use dsp_core::front::{FrontError, Latency, Step};
@@ -23,6 +24,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
+use tracing::Instrument as _;
 
 use super::driven::Driven;
 use super::turn_connections::TurnConnections;
@@ -116,6 +118,8 @@ pub struct Status {
     pub silence: Option<Duration>,
     /// How the echo canceller does; `None` without one. In stereo it is that of the left channel.
     pub echo: Option<EchoStatus>,
+    /// Why the call ended ([`Ended::name`]); `None` while it runs.
+    pub ended: Option<&'static str>,
 }
 
 /// Why a call ended.
@@ -152,6 +156,28 @@ pub enum Ended {
     SoundFailed,
 }
 
+impl Ended {
+    /// A short name that stays the same from version to version, such as `hung_up`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::HungUp => "hung_up",
+            Self::Bye => "goodbye",
+            Self::Silence(_) => "silence",
+            Self::Handshake(_) => "handshake_failed",
+            Self::KeysOver => "keys_over",
+            Self::ChecksFailed => "checks_failed",
+            Self::ConsentGone => "consent_gone",
+            Self::NoRelay => "no_relay",
+            Self::RelayLost => "relay_lost",
+            Self::TimeOver => "time_over",
+            Self::Socket(_) => "socket_failed",
+            Self::Sound(_) => "sound_unusable",
+            Self::Front(_) => "front_failed",
+            Self::SoundFailed => "sound_failed",
+        }
+    }
+}
+
 /// Everything one call needs to run.
 pub struct Driver {
     /// The call, agreed on.
@@ -174,6 +200,9 @@ pub struct Driver {
     pub digits: Option<mpsc::Sender<CallDigit>>,
     /// The same for tones ([`Call::next_tone`]).
     pub tones: Option<mpsc::Sender<CallTone>>,
+    /// What the call is called in its `tracing` span, `call`. Without it the span has a number alone, which counts the
+    /// calls of this process: no key, address, name or number of the other side is in it, nor in any event below TRACE.
+    pub name: Option<String>,
     /// Connections to those TURN servers that are reached by TCP.
     #[cfg(feature = "ice")]
     pub turn: Vec<super::TurnConnection>,
@@ -266,13 +295,21 @@ impl Driver {
             time_limit: None,
             digits: None,
             tones: None,
+            name: None,
             #[cfg(feature = "ice")]
             turn: Vec::new(),
         }
     }
 
-    /// Runs the call until it ends. Mute and gains begin as `status` tells them.
-    pub async fn run(self, mut commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished {
+    /// Runs the call until it ends, in a `tracing` span of its own. Mute and gains begin as `status` tells them.
+    pub async fn run(self, commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished {
+        static CALLS: AtomicU64 = AtomicU64::new(1);
+        let number = CALLS.fetch_add(1, Ordering::Relaxed);
+        let span = tracing::info_span!("call", number, name = self.name.as_deref());
+        self.run_call(commands, status).instrument(span).await
+    }
+
+    async fn run_call(self, mut commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished {
         #[cfg(feature = "ice")]
         let turn = TurnConnections::new(self.turn);
         #[cfg(not(feature = "ice"))]
@@ -341,7 +378,7 @@ impl Driver {
                 }
                 Event::Command(Some(Command::Digits(keys))) => {
                     if let Err(error) = running.call.send_digits(&keys) {
-                        tracing::warn!(%error, "digits not sent");
+                        tracing::warn!(error = error.without_digits(), "digits not sent");
                     }
                 }
                 Event::Command(Some(command)) => sound.apply(command),
@@ -381,8 +418,8 @@ impl Driver {
         running.drain_call().await;
         running.leave_servers().await;
         // Also where nobody looks yet.
-        status.send_replace(running.status(&mut sound, begin));
-        tracing::debug!(?ended, "call ended");
+        status.send_replace(Status { ended: Some(ended.name()), ..running.status(&mut sound, begin) });
+        tracing::debug!(ended = ended.name(), "call ended");
         let audio = sound.device.close().await;
         running.finished(ended, audio)
     }
@@ -406,6 +443,7 @@ impl Running<Call> {
             elapsed: Instant::from_micros(begin.elapsed().as_micros() as u64),
             silence: self.call.silence(self.clock.now()),
             echo: sound.front.block(0).and_then(|block| block.echo()),
+            ended: None,
         }
     }
 }
@@ -589,7 +627,8 @@ impl<C: Driven> Running<C> {
         if let Err(error) = socket.send_to(bytes, to).await {
             self.call.count(Missed::Unsent, 1);
             if self.send_error.is_none() {
-                tracing::warn!(%error, to = %transmit.to, "datagram not sent");
+                tracing::warn!(%error, "datagram not sent");
+                tracing::trace!(to = %transmit.to, "whither it was not sent");
                 self.send_error = Some(error);
             }
         }

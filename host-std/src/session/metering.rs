@@ -159,7 +159,10 @@ impl fmt::Display for Finding {
                 } else {
                     format!("for {percent} of the time, from {first} to {last}")
                 };
-                write!(f, "{begin}{whose} was {what} {when}")
+                let is_off = self.place == Place::Microphone && self.fault == Fault::DigitallySilent;
+                // No microphone that is on gives that.
+                let why = if is_off { ": it is off, muted, or not plugged in" } else { "" };
+                write!(f, "{begin}{whose} was {what} {when}{why}")
             }
         }
     }

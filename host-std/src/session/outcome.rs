@@ -7,7 +7,7 @@ use dsp_core::front::FrontError;
 use dsp_core::guard::GuardError;
 use dsp_core::guard::srtp::{KeyError, SrtpProfile};
 use dsp_core::process::resample::ResampleError;
-use dsp_core::quality::BurstStats;
+use dsp_core::quality::{BurstStats, VoipMetricsInput};
 use dsp_core::receive::{self, DelayChoice, ReceiveError, Received, ReceiverStats};
 use dsp_core::rtcp::transport::FeedbackStats;
 use dsp_core::send::{PacketLengthError, SendStats};
@@ -455,6 +455,9 @@ pub struct CallStats {
     pub mos_lq: Option<f64>,
     /// Conversational quality, with delay, from the same model and under the same conditions as `r_factor`.
     pub mos_cq: Option<f64>,
+    /// What is heard here, as our own report of it has it (RFC 3611, 4.7): of the whole call, with what the other side told
+    /// of its delay and its echo.
+    pub local_voip: VoipMetricsInput,
     /// What the other side last said of how it hears us (RFC 3611, 4.7).
     pub remote_voip: Option<VoipMetrics>,
     /// How packets are protected now; `None` before the call is agreed on.

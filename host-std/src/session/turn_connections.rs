@@ -74,7 +74,8 @@ mod with {
                     Ok(Some(datagram)) => take(server, datagram),
                     Ok(None) => return None,
                     Err(error) => {
-                        tracing::warn!(%error, %server, "the connection to the TURN server is over");
+                        tracing::warn!(%error, "the connection to the TURN server is over");
+                        tracing::trace!(%server, "whose connection is over");
                         *ready = None;
                         return Some(server);
                     }

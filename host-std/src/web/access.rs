@@ -11,7 +11,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use ctutils::CtEq;
 
-use super::WebConfig;
 use super::problem::Problem;
 
 /// Headers that a page of another site may read.
@@ -20,8 +19,8 @@ const EXPOSED: &str = "Location, ETag, Link, Retry-After";
 const ALLOWED: &str = "Authorization, Content-Type, If-Match";
 
 /// Refuses what the token doesn't allow, in a time that says nothing of the token but its length.
-pub(super) fn check_token(config: &WebConfig, headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(token) = &config.token else { return Ok(()) };
+pub(super) fn check_token(token: Option<&str>, headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(token) = token else { return Ok(()) };
     let sent = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
     let (scheme, sent) = sent.split_at_checked(7).unwrap_or_default();
     // The scheme is no secret.
@@ -33,11 +32,11 @@ pub(super) fn check_token(config: &WebConfig, headers: &HeaderMap) -> Result<(),
 ///
 /// # Errors
 /// It isn't allowed to.
-pub(super) fn check_origin<'a>(config: &WebConfig, parts: &'a Parts) -> Result<Option<&'a HeaderValue>, Problem> {
+pub(super) fn check_origin<'a>(origins: &[String], parts: &'a Parts) -> Result<Option<&'a HeaderValue>, Problem> {
     let Some(origin) = parts.headers.get(header::ORIGIN) else { return Ok(None) };
     let text = origin.to_str().unwrap_or_default();
     let allowed = |allowed: &String| text.eq_ignore_ascii_case(allowed.trim_end_matches('/'));
-    if config.origins.iter().any(allowed) {
+    if origins.iter().any(allowed) {
         return Ok(Some(origin));
     }
     // The same site: its name is the one that it asks for.
@@ -61,8 +60,8 @@ pub(super) fn allow(headers: &mut HeaderMap, origin: HeaderValue, preflight: Opt
 }
 
 /// Refuses requests for names that we weren't given.
-pub(super) fn check_host(config: &WebConfig, parts: &Parts) -> Result<(), Problem> {
-    let Some(names) = &config.names else { return Ok(()) };
+pub(super) fn check_host(names: Option<&[String]>, parts: &Parts) -> Result<(), Problem> {
+    let Some(names) = names else { return Ok(()) };
     let host = host(parts).unwrap_or_default();
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -97,8 +96,7 @@ mod tests {
 
     #[test]
     fn only_the_token_itself_is_one() {
-        let config = WebConfig { token: Some("secret".into()), ..WebConfig::default() };
-        let check = |value: &str| check_token(&config, &parts(&[("authorization", value)]).headers);
+        let check = |value: &str| check_token(Some("secret"), &parts(&[("authorization", value)]).headers);
         assert_eq!(check("Bearer secret"), Ok(()));
         assert_eq!(check("bearer secret"), Ok(()));
         for wrong in
@@ -106,16 +104,16 @@ mod tests {
         {
             assert_eq!(check(wrong), Err(Problem::Unauthorized), "{wrong}");
         }
-        assert_eq!(check_token(&config, &HeaderMap::new()), Err(Problem::Unauthorized));
-        assert_eq!(check_token(&WebConfig::default(), &HeaderMap::new()), Ok(()));
+        assert_eq!(check_token(Some("secret"), &HeaderMap::new()), Err(Problem::Unauthorized));
+        assert_eq!(check_token(None, &HeaderMap::new()), Ok(()));
     }
 
     #[test]
     fn another_site_is_one_by_its_name_its_port_or_its_scheme() {
-        let config = WebConfig { origins: vec!["https://good.example/".into()], ..WebConfig::default() };
+        let origins = ["https://good.example/".to_owned()];
         let check = |origin: &str| {
             let parts = parts(&[("host", "localhost:8080"), ("origin", origin)]);
-            check_origin(&config, &parts).map(|origin| origin.is_some())
+            check_origin(&origins, &parts).map(|origin| origin.is_some())
         };
         assert_eq!(check("http://localhost:8080"), Ok(false));
         assert_eq!(check("https://good.example"), Ok(true));
@@ -124,13 +122,13 @@ mod tests {
         {
             assert!(matches!(check(foreign), Err(Problem::Origin(_))), "{foreign}");
         }
-        assert_eq!(check_origin(&config, &parts(&[("host", "localhost:8080")])), Ok(None));
+        assert_eq!(check_origin(&origins, &parts(&[("host", "localhost:8080")])), Ok(None));
     }
 
     #[test]
     fn a_name_that_was_not_given_is_refused() {
-        let config = WebConfig { names: Some(vec!["calls.example".into()]), ..WebConfig::default() };
-        let check = |host: &str| check_host(&config, &parts(&[("host", host)]));
+        let names = ["calls.example".to_owned()];
+        let check = |host: &str| check_host(Some(&names), &parts(&[("host", host)]));
         for known in
             ["127.0.0.1:8080", "[::1]:8080", "[::1]", "localhost", "localhost:1", "CALLS.example:443", "calls.example."]
         {
@@ -139,9 +137,8 @@ mod tests {
         for foreign in ["evil.example:8080", "", "localhost.evil.example", "127.0.0.1.evil.example", "[evil]"] {
             assert_eq!(check(foreign), Err(Problem::Host), "{foreign}");
         }
-        let any = WebConfig { names: None, ..WebConfig::default() };
         let foreign = parts(&[("host", "any.example")]);
-        assert_eq!(check_host(&any, &foreign), Ok(()));
-        assert_eq!(check_host(&WebConfig::default(), &foreign), Err(Problem::Host));
+        assert_eq!(check_host(None, &foreign), Ok(()));
+        assert_eq!(check_host(Some(&[]), &foreign), Err(Problem::Host));
     }
 }

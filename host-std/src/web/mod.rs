@@ -35,9 +35,10 @@
 //!
 //! Who may call: whoever has the [`token`](WebConfig::token), from pages of this site and of
 //! [`origins`](WebConfig::origins). A call's URL has 128 random bits, so nobody asks for another's. What is refused is
-//! told in words (RFC 9457) and counted ([`Web::stats`]).
+//! told in words (RFC 9457) and counted ([`Web::stats`]). Who may see how all calls go: [`DashboardAccess`].
 
 mod access;
+mod dashboard;
 mod ends;
 mod fragment;
 mod kept;
@@ -57,8 +58,10 @@ use std::time::Duration;
 
 use axum::Router;
 
+use crate::monitoring::Monitor;
 use crate::sockets::Ports;
 
+pub use dashboard::{Dashboard, DashboardAccess};
 #[cfg(feature = "device")]
 pub use ends::Card;
 pub use ends::{Caller, Echo, EndError, Follow, Opened, People, Recording, SoundEnd};
@@ -157,6 +160,9 @@ struct Shared {
     table: table::Table,
     /// Reports that may be made at once: each takes tens of megabytes meanwhile.
     reports: tokio::sync::Semaphore,
+    monitor: Monitor,
+    #[cfg(feature = "metrics")]
+    has_metrics: std::sync::atomic::AtomicBool,
 }
 
 impl Web {
@@ -173,6 +179,9 @@ impl Web {
                 end,
                 table: table::Table::default(),
                 reports: tokio::sync::Semaphore::new(REPORTS),
+                monitor: Monitor::new(),
+                #[cfg(feature = "metrics")]
+                has_metrics: false.into(),
             }),
         }
     }
@@ -188,9 +197,29 @@ impl Web {
         page::router(&self.shared, endpoint)
     }
 
-    /// Endpoint at `/whip` and page at `/`.
+    /// A page at this path that shows how all calls go: to whoever has the token, and without one to programs of this
+    /// machine ([`Dashboard`]). It names no caller and no address.
+    pub fn dashboard(&self, path: &str) -> Router {
+        let WebConfig { token, names, .. } = &self.shared.config;
+        let access = DashboardAccess { token: token.clone(), names: names.clone() };
+        Dashboard::new(self.monitor().clone(), access).router(path)
+    }
+
+    /// From now on the numbers of each call that begins are published as metrics
+    /// ([`CallMetrics`](crate::monitoring::CallMetrics)), of all calls together.
+    #[cfg(feature = "metrics")]
+    pub fn publish_metrics(&self) {
+        self.shared.has_metrics.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// The calls that run, as the dashboard has them.
+    pub fn monitor(&self) -> &Monitor {
+        &self.shared.monitor
+    }
+
+    /// Endpoint at `/whip`, page at `/`, and the dashboard at `/calls`.
     pub fn router(&self) -> Router {
-        Router::new().nest("/whip", self.endpoint()).merge(self.page("/whip"))
+        Router::new().nest("/whip", self.endpoint()).merge(self.page("/whip")).merge(self.dashboard("/calls"))
     }
 
     /// What happened so far.

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
@@ -22,8 +22,7 @@ const SCRIPT: &str = concat!(include_str!("page/graph.js"), include_str!("page/w
 
 struct Page {
     shared: Arc<Shared>,
-    text: String,
-    policy: HeaderValue,
+    sheet: Sheet,
 }
 
 /// The page at `/`, which calls the endpoint at this path.
@@ -35,17 +34,48 @@ pub(super) fn router(shared: &Arc<Shared>, endpoint: &str) -> Router {
         "token": shared.config.token.is_some(),
         "iceServers": shared.config.stun.iter().map(|server| json!({ "urls": format!("stun:{server}") })).collect::<Vec<_>>(),
     });
-    // Within an attribute in quotes.
-    let settings = escape(&settings.to_string());
-    let text = HTML.replace("/* STYLES */", STYLES).replace("/* SCRIPT */", SCRIPT).replace("SETTINGS", &settings);
-    let policy = format!(
-        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src 'self'; img-src data:; \
-         media-src 'self' mediastream: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        hash(SCRIPT),
-        hash(STYLES)
-    );
-    let policy = HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"));
-    Router::new().route("/", any(page)).with_state(Arc::new(Page { shared: shared.clone(), text, policy }))
+    let sheet = Sheet::new(HTML, STYLES, SCRIPT, &settings);
+    Router::new().route("/", any(page)).with_state(Arc::new(Page { shared: shared.clone(), sheet }))
+}
+
+/// A page in one piece, with the policy that fits it.
+pub(super) struct Sheet {
+    text: String,
+    policy: HeaderValue,
+}
+
+impl Sheet {
+    /// Of HTML with a place for each: `/* STYLES */`, `/* SCRIPT */`, and `SETTINGS` within an attribute in quotes.
+    pub(super) fn new(html: &str, styles: &str, script: &str, settings: &Value) -> Self {
+        let settings = escape(&settings.to_string());
+        let text = html.replace("/* STYLES */", styles).replace("/* SCRIPT */", script).replace("SETTINGS", &settings);
+        let policy = format!(
+            "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src 'self'; img-src data:; \
+             media-src 'self' mediastream: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            hash(script),
+            hash(styles)
+        );
+        let policy = HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"));
+        Self { text, policy }
+    }
+
+    /// It as an answer; `permissions` says what the browser may give it.
+    pub(super) fn respond(&self, permissions: &'static str) -> Response {
+        let mut response = (StatusCode::OK, self.text.clone()).into_response();
+        let headers = response.headers_mut();
+        let fixed = [
+            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+            (header::CACHE_CONTROL, "no-store"),
+            (header::REFERRER_POLICY, "no-referrer"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        ];
+        for (name, value) in fixed {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        headers.insert("permissions-policy", HeaderValue::from_static(permissions));
+        headers.insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
+        response
+    }
 }
 
 fn hash(text: &str) -> String {
@@ -59,27 +89,28 @@ fn escape(text: &str) -> String {
 async fn page(State(page): State<Arc<Page>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let refused = match parts.method {
-        Method::GET | Method::HEAD => access::check_host(&page.shared.config, &parts).err(),
+        Method::GET | Method::HEAD => access::check_host(page.shared.config.names.as_deref(), &parts).err(),
         _ => Some(Problem::Method("GET, HEAD")),
     };
     if let Some(problem) = refused {
         page.shared.table.refuse(&problem);
         return problem.into_response();
     }
-    let mut response = (StatusCode::OK, page.text.clone()).into_response();
-    let headers = response.headers_mut();
-    let fixed = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    for (name, value) in fixed {
-        headers.insert(name, HeaderValue::from_static(value));
+    page.sheet.respond("microphone=(self), camera=(), geolocation=()")
+}
+
+/// What is wrong with a page's parts: places that there are not once, and what would be loaded from elsewhere or be
+/// refused by the policy.
+#[cfg(test)]
+pub(super) fn check_parts(html: &str, styles: &str, script: &str) {
+    for place in ["/* STYLES */", "/* SCRIPT */", "SETTINGS"] {
+        assert_eq!(html.matches(place).count(), 1, "{place}");
     }
-    headers.insert("permissions-policy", HeaderValue::from_static("microphone=(self), camera=(), geolocation=()"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, page.policy.clone());
-    response
+    for odd in ["src=\"http", "href=\"http", "url(", "@import", " style=\"", " onclick=\"", "innerHTML", "eval("] {
+        let in_page = [html, styles, script].iter().any(|text| text.contains(odd));
+        assert!(!in_page, "{odd}");
+    }
+    assert!(!script.contains("</script") && !styles.contains("</style"));
 }
 
 #[cfg(test)]
@@ -88,15 +119,7 @@ mod tests {
 
     #[test]
     fn all_of_the_page_is_in_it() {
-        for place in ["/* STYLES */", "/* SCRIPT */", "SETTINGS"] {
-            assert_eq!(HTML.matches(place).count(), 1, "{place}");
-        }
-        // What is loaded from elsewhere, or would be refused by the policy.
-        for odd in ["src=\"http", "href=\"http", "url(", "@import", " style=\"", " onclick=\"", "innerHTML", "eval("] {
-            let in_page = [HTML, STYLES, SCRIPT].iter().any(|text| text.contains(odd));
-            assert!(!in_page, "{odd}");
-        }
-        assert!(!SCRIPT.contains("</script") && !STYLES.contains("</style"));
+        check_parts(HTML, STYLES, SCRIPT);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(super) enum Problem {
     Origin(String),
     /// It asks for a host that we don't know to be us.
     Host,
+    /// It comes from elsewhere, and only programs of this machine may ask for this.
+    Elsewhere,
     /// There is no such call.
     Unknown,
     /// The call has ended.
@@ -49,7 +51,7 @@ pub(super) enum Problem {
 
 impl Problem {
     /// Names of the counters, in the order of [`number`](Self::number).
-    pub(super) const NAMES: [&'static str; 17] = [
+    pub(super) const NAMES: [&'static str; 18] = [
         "malformed",
         "unauthorized",
         "foreign_origin",
@@ -67,7 +69,13 @@ impl Problem {
         "failed",
         "busy",
         "too_many",
+        "from_elsewhere",
     ];
+
+    /// Its name, of [`NAMES`](Self::NAMES).
+    pub(super) fn name(&self) -> &'static str {
+        Self::NAMES[self.number()]
+    }
 
     /// Which counter it is.
     pub(super) fn number(&self) -> usize {
@@ -89,6 +97,7 @@ impl Problem {
             Self::Failed(_) => 14,
             Self::Busy(..) => 15,
             Self::TooMany(_) => 16,
+            Self::Elsewhere => 17,
         }
     }
 
@@ -96,7 +105,7 @@ impl Problem {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Origin(_) => StatusCode::FORBIDDEN,
+            Self::Origin(_) | Self::Elsewhere => StatusCode::FORBIDDEN,
             Self::Host => StatusCode::MISDIRECTED_REQUEST,
             Self::Unknown => StatusCode::NOT_FOUND,
             Self::Gone => StatusCode::GONE,
@@ -120,6 +129,7 @@ impl Problem {
             Self::Unauthorized => "a token is wanted",
             Self::Origin(_) => "pages of other sites may not call here",
             Self::Host => "this server has another name",
+            Self::Elsewhere => "only this machine may see the calls",
             Self::Unknown => "there is no such call",
             Self::Gone => "the call has ended",
             Self::Method(_) => "this can't be done here",
@@ -142,6 +152,7 @@ impl Problem {
             Self::Unauthorized => "send it as `Authorization: Bearer TOKEN`".into(),
             Self::Origin(origin) => format!("{origin} is not among the origins that this server allows"),
             Self::Host => "ask for it by its address, or by a name that it was given".into(),
+            Self::Elsewhere => "a server with a token shows them to whoever has that".into(),
             Self::Unknown => "its address is wrong, or it ended long ago".into(),
             Self::Gone => "its report is still there".into(),
             Self::Method(allowed) => format!("possible are {allowed}"),

@@ -13,6 +13,7 @@ use super::ends::RATE_HZ;
 use super::kept::{self, Kept, time_of_day};
 use super::problem::Problem;
 use super::{Caller, EndError, Follow, Opened, People, Person, Shared, SoundEnd, WebConfig, fragment};
+use crate::monitoring::Watched;
 use crate::report::Report;
 use crate::sdp::SrtpPolicy;
 use crate::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
@@ -54,6 +55,8 @@ pub(super) struct WebCall {
     status: watch::Receiver<Status>,
     agreed: tokio::sync::Mutex<Agreed>,
     people: Option<People>,
+    /// Rate of the sound at the other end, in Hz.
+    rate_hz: u32,
     /// The codec, in words.
     codec: Mutex<String>,
     begins: SystemTime,
@@ -107,6 +110,7 @@ pub(super) async fn begin(
         status,
         agreed: tokio::sync::Mutex::new(Agreed { offer, tag: tag.clone() }),
         people,
+        rate_hz: audio.sample_rate_hz(),
         codec: Mutex::new(codec(&call)),
         begins: SystemTime::now(),
         why: Mutex::default(),
@@ -325,6 +329,14 @@ impl WebCall {
         *self.status.borrow()
     }
 
+    /// What a monitor watches of it: nothing that says who calls.
+    pub(super) fn watched(self: &Arc<Self>) -> (Watched, watch::Receiver<Status>) {
+        // What is kept of a call for its report is not kept longer for this.
+        let call = Arc::downgrade(self);
+        let codec = move || call.upgrade().map_or_else(String::new, |call| call.codec());
+        (Watched::new("browser", self.rate_hz, codec), self.status.clone())
+    }
+
     /// What is left of it, if it is over.
     pub(super) fn left(&self) -> Option<Left> {
         lock(&self.left).clone()
@@ -368,7 +380,9 @@ impl WebCall {
         settings.push(("ended".into(), why.clone()));
         let report = Arc::new(kept.report(&call, title, settings));
         let status = Status { stats: call.stats(), ..self.status() };
-        tracing::debug!(why, stats = ?status.stats, "a browser's call has ended");
+        tracing::debug!(why, "a browser's call has ended");
+        // Addresses are among them.
+        tracing::trace!(stats = ?status.stats, "its numbers");
         *lock(&self.left) = Some(Left { why, wanted, status, digits: kept.digits(), report });
         *lock(&self.ended_at) = Some(StdInstant::now());
     }

@@ -70,7 +70,8 @@ pub async fn serve(listener: TcpListener, app: Router, config: ServeConfig) -> i
             }
         };
         let Ok(place) = places.clone().try_acquire_owned() else {
-            tracing::debug!(%peer, "one connection too many");
+            tracing::debug!("one connection too many");
+            tracing::trace!(%peer, "whose connection it was");
             // It has room for these few bytes, or isn't worth waiting for.
             let _ = tokio::time::timeout(PAUSE, stream.write_all(FULL)).await;
             continue;

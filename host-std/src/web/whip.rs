@@ -105,8 +105,8 @@ async fn answer(
     let (parts, body) = request.into_parts();
     let mut allowed = None;
     let answer = async {
-        access::check_host(&shared.config, &parts)?;
-        let origin = access::check_origin(&shared.config, &parts)?.cloned();
+        access::check_host(shared.config.names.as_deref(), &parts)?;
+        let origin = access::check_origin(&shared.config.origins, &parts)?.cloned();
         if parts.method == Method::OPTIONS {
             allowed = origin.map(|origin| (origin, Some(methods)));
             return Ok(options(methods));
@@ -114,13 +114,14 @@ async fn answer(
         allowed = origin.map(|origin| (origin, None));
         // A link to a report can't have a header; its name is the secret.
         if parts.method != Method::GET {
-            access::check_token(&shared.config, &parts.headers)?;
+            access::check_token(shared.config.token.as_deref(), &parts.headers)?;
         }
         handle(&parts, body).await
     };
     let mut response = answer.await.unwrap_or_else(|problem| {
         shared.table.refuse(&problem);
-        tracing::debug!(?problem, method = %parts.method, "a request was refused");
+        tracing::debug!(problem = problem.name(), method = %parts.method, "a request was refused");
+        tracing::trace!(?problem, "why it was refused");
         problem.into_response()
     });
     let headers = response.headers_mut();
@@ -168,6 +169,12 @@ async fn post(shared: &Arc<Shared>, parts: &Parts, body: Body) -> Result<Respons
             return Err(Problem::Failed(error.to_string()));
         }
     };
+    let (watched, status) = call.watched();
+    #[cfg(feature = "metrics")]
+    if shared.has_metrics.load(std::sync::atomic::Ordering::Relaxed) {
+        tokio::spawn(crate::monitoring::CallMetrics::begin(watched.rate_hz).follow(status.clone()));
+    }
+    shared.monitor.watch(watched, status);
     let path = parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.path(), |OriginalUri(uri)| uri.path());
     let location = format!("{}/{name}", path.trim_end_matches('/'));
     let mut response = sdp(StatusCode::CREATED, SDP, answer, &tag);

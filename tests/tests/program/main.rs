@@ -3,6 +3,7 @@
 mod cli;
 mod early_media;
 mod ice;
+mod monitoring;
 mod offers;
 mod reoffer;
 #[cfg(target_os = "linux")]

@@ -197,7 +197,7 @@ fn a_silent_microphone_and_sound_that_goes_one_way_are_told() {
     assert_eq!((ours, theirs), (vec!["microphone_digitally_silent"], vec!["one_way_nothing_audible_received"]));
     assert_eq!(
         stats[0].findings().next().unwrap().to_string(),
-        "The microphone was digital silence (all samples alike) all the time"
+        "The microphone was digital silence (all samples alike) all the time: it is off, muted, or not plugged in"
     );
     // Muted in the call: the microphone has sound, and nothing of it is sent.
     let stats = metered(&CodecFormat::pcmu(), 6, 0.0, |pair| pair.ends[0].front.set_microphone_muted(true));

@@ -7,6 +7,8 @@ mod browser;
 #[cfg(unix)]
 mod chromium;
 #[cfg(unix)]
+mod dashboard;
+#[cfg(unix)]
 mod firefox;
 mod http;
 mod server;

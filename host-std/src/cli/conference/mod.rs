@@ -9,6 +9,7 @@ use std::time::{Duration as StdDuration, Instant as StdInstant, SystemTime};
 
 use clap::Args as ClapArgs;
 use dsp_core::time::{Duration, Instant};
+use host_std::monitoring::CallMetrics;
 use host_std::opus::OpusEncoderConfig;
 use host_std::record::fork::{Forked, Party};
 use host_std::record::recorder::{Layout, Recorder, RecorderConfig, Rotation, Track};
@@ -23,6 +24,7 @@ use host_std::simulate::netsim::NetworkConfig;
 use host_std::wav::{WavFrames, WavSink};
 
 use super::keep::{ANONYMOUS, ForkArgs, Kept, RotationArgs};
+use super::monitoring::{self, MetricsArgs};
 use super::settings::Repeated;
 use super::signals::Stop;
 use super::{MAN, Outcome, WOMAN, keep, make_folder, mind, number_in, print, settings};
@@ -89,6 +91,8 @@ pub(super) struct Args {
     rotation: RotationArgs,
     #[command(flatten)]
     fork: ForkArgs,
+    #[command(flatten)]
+    metrics: MetricsArgs,
     /// In virtual time, without sockets, over a simulated network
     #[arg(long)]
     fast: bool,
@@ -279,8 +283,10 @@ pub(super) fn run(args: &Args) -> Outcome {
     for (number, caller) in callers.iter().enumerate() {
         files.push(Files::create(&args.out, number, caller.sample_rate_hz())?);
     }
+    let serving = monitoring::serve_beside(&args.metrics)?;
     let mut run = Run {
         args,
+        metrics: serving.as_ref().map(|_| (0..count).map(|_| None).collect()).unwrap_or_default(),
         callers,
         files,
         seen: (0..count).map(|_| Seen { named_ms: vec![0; count], ..Seen::default() }).collect(),
@@ -393,6 +399,8 @@ fn without_pauses(voice: &[i16], rate_hz: u32) -> Vec<i16> {
 /// A conference that runs.
 struct Run<'a> {
     args: &'a Args,
+    /// Of each caller while he is in the room; empty if nobody wants any.
+    metrics: Vec<Option<CallMetrics>>,
     callers: Vec<Caller>,
     files: Vec<Files>,
     seen: Vec<Seen>,
@@ -427,13 +435,31 @@ impl Run<'_> {
             self.look(room, now_ms, recordings)?;
             if number % WRITE_TICKS == WRITE_TICKS - 1 {
                 self.write()?;
+                self.publish();
                 watch.look();
                 if args.fast {
                     kept.keep_pace(room.sample_rate_hz(), Duration::from_millis(now_ms));
                 }
             }
         }
+        self.publish();
+        self.metrics.clear();
         self.write()
+    }
+
+    /// What the callers' calls have come to.
+    fn publish(&mut self) {
+        for (caller, metrics) in self.callers.iter().zip(&mut self.metrics) {
+            if caller.member().is_some() && metrics.is_none() {
+                *metrics = Some(CallMetrics::begin(caller.sample_rate_hz()));
+            }
+            let Some(own) = metrics else { continue };
+            own.publish(&caller.call.stats());
+            own.set_ended("hung_up");
+            if caller.member().is_none() {
+                *metrics = None;
+            }
+        }
     }
 
     /// Notes who came, went, spoke and was heard in this tick.

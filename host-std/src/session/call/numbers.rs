@@ -64,6 +64,11 @@ impl Call {
         self.local.address
     }
 
+    /// The port at which we receive RTP, as offers and answers say it from now on.
+    pub fn rtp_port(&self) -> u16 {
+        self.local.rtp_port
+    }
+
     /// The most bytes of an IP packet of ours, if the codec has packets so short.
     pub fn mtu(&self) -> u16 {
         self.local.mtu
@@ -132,6 +137,7 @@ impl Call {
             digits: self.digit_stats(),
             delay_choice: stream.delay_choice(),
             round_trip: remote.round_trip,
+            local_voip: heard,
             remote_voip: remote.voip,
             protection: self.protection(),
             keyed: self.transport.as_ref().map_or(0, Transport::keyed),

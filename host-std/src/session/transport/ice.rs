@@ -287,7 +287,7 @@ impl IcePath {
 
     /// Takes note of what the agents have decided.
     fn settle(&mut self, now: Instant) {
-        while let Some(event) = self.agent.poll_event() {
+        while let Some(event) = quietly(|| self.agent.poll_event()) {
             if let IceAgentEvent::NominatedSend { source, destination, .. } = event
                 && !self.gone
             {
@@ -299,7 +299,7 @@ impl IcePath {
             }
         }
         if let Some((former, until)) = &mut self.former {
-            while let Some(event) = former.poll_event() {
+            while let Some(event) = quietly(|| former.poll_event()) {
                 if let IceAgentEvent::NominatedSend { source, destination, .. } = event
                     && !self.found
                 {
@@ -469,16 +469,21 @@ fn hash_of(what: &impl Hash) -> u64 {
     hasher.finish()
 }
 
+/// Where the agent would log passwords, some of them at TRACE only, nothing is logged.
+fn quietly<T>(ask: impl FnOnce() -> T) -> T {
+    tracing::dispatcher::with_default(&tracing::Dispatch::none(), ask)
+}
+
 /// An agent with our candidates and both sides' credentials.
 fn agent(agreed: &NegotiatedIce, controlling: bool, gatherer: &Gatherer) -> IceAgent {
     let creds = |own: &IceCredentials| IceCreds { ufrag: own.ufrag.clone(), pass: own.pwd.clone() };
-    let mut agent = IceAgent::new(creds(&agreed.local));
+    let mut agent = quietly(|| IceAgent::new(creds(&agreed.local)));
     agent.set_ice_lite(agreed.lite);
     agent.set_controlling(controlling);
     agent.set_max_candidate_pairs(PAIRS);
     agent.set_max_stun_retransmits(QUESTIONS);
     agent.set_max_stun_rto(StdDuration::from_secs(5));
-    agent.set_remote_credentials(creds(&agreed.remote.credentials));
+    quietly(|| agent.set_remote_credentials(creds(&agreed.remote.credentials)));
     // All hosts are one socket; which of its addresses a packet leaves by is the system's choice. One of each family
     // stands for them.
     for v4 in [true, false].into_iter().filter(|_| !gatherer.is_relay_only()) {

@@ -4,9 +4,9 @@
 class Graph {
   static POINTS = 60;
 
-  // `least` is the least height of the scale; `from` where it begins.
-  constructor(place, name, unit, from, least) {
-    Object.assign(this, { name, unit, from, least, ours: [], theirs: [] });
+  // `least` is the least height of the scale; `from` where it begins; `who` whose the lines are: two, or one.
+  constructor(place, name, unit, from, least, who = ["the server", "you"]) {
+    Object.assign(this, { name, unit, from, least, who, ours: [], theirs: [] });
     const make = (parent, tag, kind) => {
       const element = document.createElement(tag);
       if (kind) element.className = kind;
@@ -17,7 +17,7 @@ class Graph {
     make(caption, "span").textContent = unit ? `${name}, ${unit}` : name;
     this.values = make(caption, "span", "values");
     this.oursText = make(this.values, "span", "ours");
-    this.values.append(" · ");
+    if (who[1]) this.values.append(" · ");
     this.theirsText = make(this.values, "span", "theirs");
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     svg.setAttribute("viewBox", "0 0 100 40");
@@ -64,14 +64,15 @@ class Graph {
       });
       return parts.join("");
     };
-    const digits = this.unit === "ms" ? 0 : 1;
+    const digits = ["ms", "dB"].includes(this.unit) ? 0 : 1;
     const last = (values) => {
       const value = values.at(-1);
       return value === undefined || value === null ? "–" : value.toFixed(digits);
     };
     [this.ours, this.theirs].forEach((values, n) => this.paths[n].setAttribute("d", line(values)));
     this.oursText.textContent = last(this.ours);
-    this.theirsText.textContent = last(this.theirs);
-    this.values.setAttribute("aria-label", `the server ${last(this.ours)}, you ${last(this.theirs)}`);
+    this.theirsText.textContent = this.who[1] ? last(this.theirs) : "";
+    const words = [this.ours, this.theirs].map((values, n) => `${this.who[n]} ${last(values)}`);
+    this.values.setAttribute("aria-label", words.slice(0, this.who.length).join(", "));
   }
 }

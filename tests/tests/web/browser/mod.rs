@@ -27,7 +27,7 @@ mod pictures;
 mod quality;
 mod way;
 
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 const ASSETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../host-std/assets");
 /// Puts what the page plays into `heard`, as numbers from -1 to 1.
 const LISTEN: &str = r#"(async () => {
@@ -59,7 +59,7 @@ const HEARD: &str = r#"(() => {
 })()"#;
 
 /// `media-core web` with these options, and the address that it printed.
-fn server(folder: &Path, options: &[&str]) -> (Running, String) {
+pub(crate) fn server(folder: &Path, options: &[&str]) -> (Running, String) {
     server_at("127.0.0.1:0", folder, options)
 }
 
@@ -79,7 +79,7 @@ fn server_at(listen: &str, folder: &Path, options: &[&str]) -> (Running, String)
 }
 
 /// One browser at a time: two of them on a small machine hear each other's load.
-fn alone() -> MutexGuard<'static, ()> {
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -100,7 +100,7 @@ fn write(path: &Path, pcm: &[i16]) {
 }
 
 /// Speech of 48 kHz for a fake microphone, as long as this; it begins after a second of silence.
-fn speech(folder: &Path, voice: &str, seconds: usize) -> PathBuf {
+pub(crate) fn speech(folder: &Path, voice: &str, seconds: usize) -> PathBuf {
     let path = folder.join(format!("{voice}.wav"));
     let source = WavSource::open(format!("{ASSETS}/{voice}.wav"), 48_000).unwrap();
     let said = source.read_all(Length::from_secs(60)).unwrap();
@@ -111,11 +111,11 @@ fn speech(folder: &Path, voice: &str, seconds: usize) -> PathBuf {
 }
 
 /// The browser's own processing off.
-fn plain(page: &Page<'_>) {
+pub(crate) fn plain(page: &Page<'_>) {
     page.eval("Object.keys(CONSTRAINTS).forEach((name) => (CONSTRAINTS[name] = false))");
 }
 
-fn press_call(page: &Page<'_>) {
+pub(crate) fn press_call(page: &Page<'_>) {
     page.eval("document.getElementById('call').click()");
     page.wait_for("document.getElementById('state').dataset.kind === 'talking'");
 }
@@ -167,7 +167,7 @@ fn inbound(page: &Page<'_>) -> Value {
 }
 
 /// Unless somebody wants to look at it.
-fn remove(folder: PathBuf) {
+pub(crate) fn remove(folder: PathBuf) {
     if std::env::var_os("MEDIA_CORE_KEEP").is_none() {
         fs::remove_dir_all(folder).unwrap();
     }
@@ -190,7 +190,7 @@ const THROUGH_PROXY: &str = r#"(() => {
 })()"#;
 
 /// Presses Call, and puts a network between the page and its server.
-fn call_through(runtime: &tokio::runtime::Runtime, page: &Page<'_>, network: NetworkConfig, seed: u64) {
+pub(crate) fn call_through(runtime: &tokio::runtime::Runtime, page: &Page<'_>, network: NetworkConfig, seed: u64) {
     // Whoever sends first to a port is who sits behind it.
     let peers = [([127, 0, 0, 1], 0).into(); 2];
     let proxy = runtime.block_on(Proxy::bind(peers, network, seed)).unwrap();

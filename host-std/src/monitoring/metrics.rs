@@ -1,0 +1,178 @@
+//! The numbers of calls as metrics: for whatever recorder the program has set up for the crate `metrics`, Prometheus'
+//! say. Without a recorder all of it does nothing.
+//!
+//! The metrics are those of all calls together, so that ten thousand calls make no more of them than one; labels have a
+//! few fixed values. Gauges of a single call come only where somebody [asks for them](CallMetrics::named). What is
+//! published once a second by [`CallMetrics::follow`] costs some 20 look-ups in the recorder then, on the task that awaits
+//! it.
+//!
+//! | metric | what |
+//! |---|---|
+//! | `media_core_calls` | gauge: calls that run |
+//! | `media_core_calls_begun_total`, `…_ended_total{why}` | counters; `why` is [`Ended::name`](crate::session::driver::Ended::name) |
+//! | `media_core_packets_{sent,received,lost,late,discarded,duplicate,refused}_total` | counters of RTP packets; refused ones by SRTP |
+//! | `media_core_datagrams_{foreign,unsent}_total` | counters: not believed by their address; refused by the system |
+//! | `media_core_payload_sent_bytes_total` | counter |
+//! | `media_core_{played,concealed,recovered}_milliseconds_total` | counters of sound |
+//! | `media_core_restarts_total` | counter: sources that began anew |
+//! | `media_core_findings_total{what}` | counter of calls in which that was wrong; `what` is [`Finding::name`](crate::session::Finding::name) |
+//! | `media_core_{playout_delay,round_trip,jitter}_seconds` | histograms of calls at each publishing |
+//! | `media_core_mos_{listening,conversational}`, `media_core_lost_ratio` | the same, of the packets since the last publishing |
+//!
+//! A packet that is counted as lost and comes after all stays counted: counters don't go back.
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use super::Interval;
+use crate::session::CallStats;
+
+/// Tells the recorder the units and meanings of all metrics, for exporters that show them.
+pub fn describe_metrics() {
+    describe_gauge!("media_core_calls", Unit::Count, "Calls that run");
+    describe_counter!("media_core_calls_begun_total", Unit::Count, "Calls that began");
+    describe_counter!("media_core_calls_ended_total", Unit::Count, "Calls that ended, by why");
+    for (name, _, words) in COUNTERS {
+        let unit = match name {
+            _ if name.contains("milliseconds") => Unit::Milliseconds,
+            _ if name.contains("bytes") => Unit::Bytes,
+            _ => Unit::Count,
+        };
+        describe_counter!(name, unit, words);
+    }
+    describe_counter!("media_core_findings_total", Unit::Count, "Calls whose sound had something wrong, by what");
+    describe_histogram!(
+        "media_core_playout_delay_seconds",
+        Unit::Seconds,
+        "From a packet's fastest way to its playing"
+    );
+    describe_histogram!("media_core_round_trip_seconds", Unit::Seconds, "Round trip, by RTCP");
+    describe_histogram!("media_core_jitter_seconds", Unit::Seconds, "Interarrival jitter (RFC 3550)");
+    describe_histogram!("media_core_mos_listening", Unit::Count, "Listening quality, 1 to 4.5 (ITU-T G.107)");
+    describe_histogram!("media_core_mos_conversational", Unit::Count, "Quality with delay, 1 to 4.5 (ITU-T G.107)");
+    describe_histogram!("media_core_lost_ratio", Unit::Count, "Share of packets that never came, 0 to 1");
+}
+
+/// What a counter counts of a call.
+type Count = fn(&CallStats, u32) -> u64;
+
+/// The counters that are sums of what calls count; in ms by the rate of the call's sound.
+const COUNTERS: [(&str, Count, &str); 14] = [
+    ("media_core_packets_sent_total", |stats, _| stats.sender.packets.into(), "RTP packets sent"),
+    ("media_core_packets_received_total", |stats, _| stats.total.total.received, "RTP packets received"),
+    ("media_core_packets_lost_total", |stats, _| stats.total.total.lost(), "RTP packets that never came"),
+    ("media_core_packets_late_total", |stats, _| stats.total.late.into(), "RTP packets that came too late"),
+    ("media_core_packets_discarded_total", |stats, _| stats.total.discarded.into(), "RTP packets thrown away"),
+    ("media_core_packets_duplicate_total", |stats, _| stats.total.duplicate.into(), "RTP packets that came again"),
+    ("media_core_packets_refused_total", |stats, _| stats.refused.into(), "Packets that SRTP refused"),
+    ("media_core_datagrams_foreign_total", |stats, _| stats.foreign.into(), "Datagrams from addresses not believed"),
+    ("media_core_datagrams_unsent_total", |stats, _| stats.unsent.into(), "Datagrams that the system refused to send"),
+    ("media_core_payload_sent_bytes_total", |stats, _| stats.sender.octets.into(), "Bytes of payload sent"),
+    ("media_core_played_milliseconds_total", |stats, hz| ms(stats.total.played_samples, hz), "Sound played"),
+    ("media_core_concealed_milliseconds_total", |stats, hz| ms(stats.total.concealed_samples, hz), "Sound made up"),
+    ("media_core_recovered_milliseconds_total", |stats, hz| ms(stats.total.recovered_samples, hz), "Sound recovered"),
+    ("media_core_restarts_total", |stats, _| stats.total.restarts.into(), "Sources that began anew"),
+];
+
+fn ms(samples: u64, rate_hz: u32) -> u64 {
+    samples * 1_000 / u64::from(rate_hz.max(1))
+}
+
+/// The metrics of one call, from its begin until this is dropped. They must be published from a task or thread that may
+/// wait, not from the one that plays.
+#[derive(Debug)]
+pub struct CallMetrics {
+    rate_hz: u32,
+    name: Option<String>,
+    before: CallStats,
+    published: [u64; COUNTERS.len()],
+    found: Vec<&'static str>,
+    why: &'static str,
+}
+
+impl CallMetrics {
+    /// A call begins whose sound has this rate in Hz.
+    pub fn begin(rate_hz: u32) -> Self {
+        gauge!("media_core_calls").increment(1.0);
+        counter!("media_core_calls_begun_total").increment(1);
+        let published = [0; COUNTERS.len()];
+        let before = CallStats::default();
+        Self { rate_hz, name: None, before, published, found: Vec::new(), why: "unknown" }
+    }
+
+    /// The same with gauges of this call, `media_core_call_…{call="NAME"}`: as many time series as there are names, for
+    /// whoever has few calls. What was published last stays until the recorder forgets it.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Publishes what has happened since the last time.
+    pub fn publish(&mut self, stats: &CallStats) {
+        for ((name, count, _), published) in COUNTERS.iter().zip(&mut self.published) {
+            let counted = count(stats, self.rate_hz);
+            // Also where nothing was counted: the metric is there from the first call on.
+            counter!(*name).increment(counted.saturating_sub(*published));
+            *published = counted.max(*published);
+        }
+        // Idle gauges may be forgotten; this one isn't as long as there are calls.
+        gauge!("media_core_calls").increment(0.0);
+        for finding in stats.findings() {
+            if !self.found.contains(&finding.name()) {
+                self.found.push(finding.name());
+                counter!("media_core_findings_total", "what" => finding.name()).increment(1);
+            }
+        }
+        let interval = Interval::between(&self.before, stats);
+        let jitter = f64::from(stats.receiver.reception.jitter_ticks) / f64::from(stats.receiver.clock_hz.max(1));
+        let values = [
+            ("playout_delay_seconds", interval.playout_delay_ms.map(|ms| ms / 1e3)),
+            ("round_trip_seconds", stats.round_trip.map(|trip| trip.as_micros() as f64 / 1e6)),
+            ("jitter_seconds", (interval.received > 0).then_some(jitter)),
+            ("mos_listening", interval.mos_lq),
+            ("mos_conversational", interval.mos_cq),
+            ("lost_ratio", interval.lost_percent().map(|percent| percent / 100.0)),
+        ];
+        for (name, value) in values {
+            let Some(value) = value else { continue };
+            histogram!(format!("media_core_{name}")).record(value);
+            if let Some(call) = &self.name {
+                gauge!(format!("media_core_call_{name}"), "call" => call.clone()).set(value);
+            }
+        }
+        if let Some(call) = &self.name {
+            let counts = [
+                ("packets_received", stats.total.total.received),
+                ("packets_lost", stats.total.total.lost()),
+                ("concealed_milliseconds", ms(stats.total.concealed_samples, self.rate_hz)),
+            ];
+            for (name, count) in counts {
+                gauge!(format!("media_core_call_{name}"), "call" => call.clone()).set(count as f64);
+            }
+        }
+        self.before = *stats;
+    }
+
+    /// Why the call ends: the label of `media_core_calls_ended_total`.
+    pub fn set_ended(&mut self, why: &'static str) {
+        self.why = why;
+    }
+
+    /// Publishes each second what a driver tells, until the call is over.
+    #[cfg(feature = "tokio")]
+    pub async fn follow(mut self, status: tokio::sync::watch::Receiver<crate::session::driver::Status>) {
+        let second = std::time::Duration::from_secs(1);
+        super::each_interval(status, second, |status, _| {
+            self.publish(&status.stats);
+            self.why = status.ended.unwrap_or(self.why);
+        })
+        .await;
+    }
+}
+
+impl Drop for CallMetrics {
+    fn drop(&mut self) {
+        gauge!("media_core_calls").decrement(1.0);
+        counter!("media_core_calls_ended_total", "why" => self.why).increment(1);
+    }
+}

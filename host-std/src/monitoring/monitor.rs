@@ -1,0 +1,332 @@
+//! The calls of a process that are watched: how each goes now, and how it went in the last minute.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::{Interval, call_figures, each_interval};
+use crate::calendar::date_time;
+use crate::report::{FindingRow, maybe_micros};
+use crate::session::driver::Status;
+use crate::session::{CallStats, Protection};
+
+/// From one moment to the next.
+const EVERY: Duration = Duration::from_secs(1);
+/// Moments of a call that are kept.
+const MOMENTS: usize = 60;
+/// Calls that are over and still shown, and for how long.
+const MOST_OVER: usize = 16;
+const SHOWN: Duration = Duration::from_secs(300);
+/// Calls that are told at once.
+const MOST_TOLD: usize = 50;
+/// Nothing of the other side for so long is worth a word, in ms.
+const SILENT_MS: u64 = 3_000;
+
+/// How a call went in one second. What isn't known is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Moment {
+    /// When, in ms since the driver began.
+    pub at_ms: u64,
+    /// Delay of what is heard here: half of the round trip, once it is known, and what this end adds, in ms.
+    #[serde(serialize_with = "maybe_micros")]
+    pub delay_ms: Option<f64>,
+    /// Packets that never came, in percent.
+    #[serde(serialize_with = "maybe_micros")]
+    pub lost_percent: Option<f64>,
+    /// Sound that was made up, in percent.
+    #[serde(serialize_with = "maybe_micros")]
+    pub concealed_percent: Option<f64>,
+    /// The loudspeaker's level in dBov, behind its volume.
+    #[serde(serialize_with = "maybe_micros")]
+    pub level_dbov: Option<f64>,
+    /// MOS with delay, where a round trip is known, else without: of this second alone.
+    #[serde(serialize_with = "maybe_micros")]
+    pub mos: Option<f64>,
+    /// The other side's delay, by its report, with half of the round trip.
+    #[serde(serialize_with = "maybe_micros")]
+    pub remote_delay_ms: Option<f64>,
+    /// What the other side lost of ours, by its last report, in percent.
+    #[serde(serialize_with = "maybe_micros")]
+    pub remote_lost_percent: Option<f64>,
+    /// The microphone's level in dBov, behind its gain.
+    #[serde(serialize_with = "maybe_micros")]
+    pub microphone_dbov: Option<f64>,
+    /// The other side's MOS by its last report (RFC 3611), of all of the call.
+    #[serde(serialize_with = "maybe_micros")]
+    pub remote_mos: Option<f64>,
+}
+
+impl Moment {
+    /// Of what happened between two statuses of a call.
+    pub fn between(earlier: &CallStats, status: &Status) -> Self {
+        let stats = &status.stats;
+        let interval = Interval::between(earlier, stats);
+        let half_way_ms = stats.round_trip.map_or(0.0, |trip| trip.as_micros() as f64 / 2e3);
+        let told = stats.remote_voip;
+        let remote_end_ms = told.map(|voip| f64::from(voip.end_system_delay_ms)).filter(|ms| *ms > 0.0);
+        let tenths = |tenths: u8| f64::from(tenths) / 10.0;
+        Self {
+            at_ms: status.elapsed.as_micros() / 1_000,
+            delay_ms: (interval.bursts.expected > 0).then_some(half_way_ms + interval.end_system_delay_ms),
+            lost_percent: interval.lost_percent(),
+            concealed_percent: interval.concealed_percent(),
+            level_dbov: level(status.speaker_level),
+            mos: interval.mos_cq.or(interval.mos_lq),
+            remote_delay_ms: remote_end_ms.map(|end_ms| half_way_ms + end_ms),
+            remote_lost_percent: stats.remote_fraction_lost.map(|lost| f64::from(lost) * 100.0),
+            microphone_dbov: level(status.microphone_level),
+            remote_mos: told.and_then(|voip| voip.mos_cq_tenths.or(voip.mos_lq_tenths)).map(tenths),
+        }
+    }
+}
+
+/// From hundredths; `None` where nothing was measured.
+fn level(hundredths: i16) -> Option<f64> {
+    (hundredths > -12_700).then_some(f64::from(hundredths) / 100.0)
+}
+
+/// What is told of a call besides its numbers. Whoever may look at the monitor sees it.
+#[non_exhaustive]
+pub struct Watched {
+    /// What it is called.
+    pub name: String,
+    /// Rate of its sound in Hz.
+    pub rate_hz: u32,
+    /// Its codec, in words, as it is when it is asked for.
+    pub codec: Box<dyn Fn() -> String + Send + Sync>,
+}
+
+impl Watched {
+    /// A call of this name and rate, and its codec in words.
+    pub fn new(name: impl Into<String>, rate_hz: u32, codec: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self { name: name.into(), rate_hz, codec: Box::new(codec) }
+    }
+}
+
+struct Shown {
+    about: Watched,
+    before: CallStats,
+    last: Status,
+    moments: VecDeque<Moment>,
+    over: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Calls {
+    last_number: u32,
+    shown: BTreeMap<u32, Shown>,
+}
+
+/// The calls that are watched, each by its number. Clones are the same one.
+#[derive(Clone, Default)]
+pub struct Monitor {
+    calls: Arc<Mutex<Calls>>,
+}
+
+impl Monitor {
+    /// Without any call.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Watches one more call until it is over, on a task of its own; its number, which counts from 1.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn watch(&self, about: Watched, status: watch::Receiver<Status>) -> u32 {
+        let number = self.insert(about, *status.borrow());
+        let monitor = self.clone();
+        tokio::spawn(async move {
+            each_interval(status, EVERY, |status, over| monitor.note(number, status, over)).await;
+        });
+        number
+    }
+
+    fn insert(&self, about: Watched, last: Status) -> u32 {
+        let mut calls = self.lock();
+        calls.last_number += 1;
+        let (number, before) = (calls.last_number, CallStats::default());
+        calls.shown.insert(number, Shown { about, before, last, moments: VecDeque::new(), over: None });
+        number
+    }
+
+    fn note(&self, number: u32, status: &Status, over: bool) {
+        let mut calls = self.lock();
+        let Some(shown) = calls.shown.get_mut(&number) else { return };
+        // What is left of a second at the end is too short to say anything.
+        if !over {
+            if shown.moments.len() == MOMENTS {
+                shown.moments.pop_front();
+            }
+            shown.moments.push_back(Moment::between(&shown.before, status));
+            shown.before = status.stats;
+        }
+        shown.last = *status;
+        shown.over = over.then(Instant::now);
+        calls.clean();
+    }
+
+    /// How all of them go, the newest first, and those that are over behind: for the page. `all`: with all moments that
+    /// are kept, and not the last few alone.
+    pub fn to_json(&self, all: bool) -> Value {
+        let mut calls = self.lock();
+        calls.clean();
+        let mut told: Vec<_> = calls.shown.iter().collect();
+        told.sort_by_key(|(number, shown)| (shown.over.is_some(), std::cmp::Reverse(**number)));
+        let more = told.len().saturating_sub(MOST_TOLD);
+        let told: Vec<_> =
+            told.into_iter().take(MOST_TOLD).map(|(number, shown)| shown.to_json(*number, all)).collect();
+        json!({ "at": date_time(SystemTime::now()), "calls": told, "not_told": more })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Calls {
+    /// Forgets what has been over for long, or is one too many.
+    fn clean(&mut self) {
+        let is_over = |shown: &Shown| shown.over.is_some();
+        self.shown.retain(|_, shown| shown.over.is_none_or(|over| over.elapsed() < SHOWN));
+        let over = self.shown.values().filter(|shown| is_over(shown)).count();
+        for _ in MOST_OVER..over {
+            let oldest = self.shown.iter().filter(|(_, shown)| is_over(shown)).min_by_key(|(_, shown)| shown.over);
+            let Some((&oldest, _)) = oldest else { return };
+            self.shown.remove(&oldest);
+        }
+    }
+}
+
+impl Shown {
+    fn to_json(&self, number: u32, all: bool) -> Value {
+        let mut call = status_json(&self.last, self.about.rate_hz);
+        call["number"] = json!(number);
+        call["name"] = json!(self.about.name);
+        call["codec"] = json!((self.about.codec)());
+        let skipped = if all { 0 } else { self.moments.len().saturating_sub(3) };
+        call["moments"] = json!(self.moments.iter().skip(skipped).collect::<Vec<_>>());
+        call
+    }
+}
+
+/// How a call goes: in words, and all its numbers under `figures` ([`call_figures`]); its sound has this rate in Hz.
+pub fn status_json(status: &Status, rate_hz: u32) -> Value {
+    let (state, words) = state(status);
+    json!({
+        "state": state,
+        "words": words,
+        "elapsed_ms": status.elapsed.as_micros() / 1_000,
+        "muted": status.muted,
+        "protection": status.stats.protection.map(protection),
+        "figures": call_figures(&status.stats, rate_hz),
+        "findings": status.stats.findings().map(FindingRow::from).map(|row| row.words).collect::<Vec<_>>(),
+    })
+}
+
+/// In one word, and in a sentence.
+fn state(status: &Status) -> (&'static str, String) {
+    let stats = &status.stats;
+    let (sends, receives) = (stats.directions.sends, stats.directions.receives);
+    let silent_ms = status.silence.map_or(0, |silence| silence.as_millis());
+    match stats.protection {
+        _ if status.ended.is_some() => ("ended", ended(status.ended.unwrap_or_default()).into()),
+        None => ("connecting", "not agreed on yet".into()),
+        Some(Protection::Waiting) => ("connecting", "waiting for keys".into()),
+        _ if !sends && !receives => ("held", "on hold".into()),
+        _ if !receives => ("held", "on hold here: nothing is to come".into()),
+        _ if stats.last_heard.is_none() => ("connecting", "nothing has come of the other side yet".into()),
+        _ if silent_ms >= SILENT_MS => {
+            ("silent", format!("nothing has come of the other side for {} s", silent_ms / 1_000))
+        }
+        _ if !sends => ("held", "held by the other side: nothing is sent".into()),
+        _ if status.muted => ("talking", "connected; the microphone is muted here".into()),
+        _ => ("talking", "connected".into()),
+    }
+}
+
+/// Why a call ended, by [`Ended::name`](crate::session::driver::Ended::name), in words.
+fn ended(name: &str) -> &'static str {
+    match name {
+        "hung_up" => "ended here",
+        "goodbye" => "ended by the other side",
+        "silence" => "ended: nothing came of the other side any more",
+        "handshake_failed" => "ended: no keys came of the DTLS handshake",
+        "keys_over" => "ended: an SRTP key was used up",
+        "checks_failed" => "ended: no address of the other side answered",
+        "consent_gone" => "ended: the other side doesn't answer any more",
+        "no_relay" | "relay_lost" => "ended: the relay has failed",
+        "time_over" => "ended: its time was over",
+        "socket_failed" => "ended: the socket failed",
+        _ => "ended: the sound failed",
+    }
+}
+
+fn protection(protection: Protection) -> String {
+    match protection {
+        Protection::Plain => "plain RTP".into(),
+        Protection::Waiting => "no keys yet".into(),
+        Protection::Srtp(profile) => format!("SRTP, {}", profile.sdes_name()),
+        Protection::Own => "its own".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dsp_core::time::{Duration as Span, Instant as MediaTime};
+
+    fn status() -> Status {
+        let mut status = Status::default();
+        status.stats.protection = Some(Protection::Plain);
+        status.stats.directions = crate::session::Directions { sends: true, receives: true };
+        status.stats.last_heard = Some(MediaTime::ZERO);
+        status
+    }
+
+    #[test]
+    fn each_state_has_its_words() {
+        let well = status();
+        assert_eq!(state(&well), ("talking", "connected".into()));
+        assert!(state(&Status { muted: true, ..well }).1.contains("microphone is muted"));
+        assert_eq!(state(&Status { silence: Some(Span::from_secs(7)), ..well }).0, "silent");
+        assert_eq!(state(&Status { ended: Some("goodbye"), ..well }), ("ended", "ended by the other side".into()));
+        let mut held = well;
+        held.stats.directions.receives = false;
+        assert_eq!(state(&held).0, "held");
+        let mut waiting = well;
+        waiting.stats.protection = Some(Protection::Waiting);
+        assert_eq!(state(&waiting).0, "connecting");
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let monitor = Monitor::new();
+        let watched = |name: &str| Watched::new(name, 8_000, || "PCMU/8000".to_owned());
+        let long = monitor.insert(watched("long"), status());
+        for _ in 0..40 {
+            let short = monitor.insert(watched("short"), status());
+            monitor.note(short, &status(), true);
+        }
+        for _ in 0..200 {
+            monitor.note(long, &status(), false);
+        }
+        let told = monitor.to_json(true);
+        let calls = told["calls"].as_array().unwrap();
+        assert_eq!((calls.len(), &calls[0]["name"]), (1 + MOST_OVER, &json!("long")));
+        assert_eq!(calls[0]["moments"].as_array().unwrap().len(), MOMENTS);
+        assert_eq!(monitor.to_json(false)["calls"][0]["moments"].as_array().unwrap().len(), 3);
+        for _ in 0..60 {
+            monitor.insert(watched("more"), status());
+        }
+        let told = monitor.to_json(false);
+        assert_eq!(
+            (told["calls"].as_array().unwrap().len(), &told["not_told"]),
+            (MOST_TOLD, &json!(61 + MOST_OVER - MOST_TOLD))
+        );
+    }
+}

@@ -1,0 +1,34 @@
+//! The pace at which a running call is told of.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::session::driver::Status;
+
+/// Calls `tell` with the status of a driver each time that so much time has passed (a millisecond at least), and once
+/// more when the call is over, with its last numbers and `true`. It runs on the task of whoever awaits it, beside the
+/// driver's, and ends with the call.
+pub async fn each_interval(mut status: watch::Receiver<Status>, every: Duration, mut tell: impl FnMut(&Status, bool)) {
+    let mut ticks = interval(every.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first is now, when nothing has happened yet.
+    ticks.tick().await;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {
+                let now = *status.borrow_and_update();
+                tell(&now, false);
+            }
+            () = over(&mut status) => break,
+        }
+    }
+    let last = *status.borrow();
+    tell(&last, true);
+}
+
+/// Waits until the driver is gone.
+async fn over(status: &mut watch::Receiver<Status>) {
+    while status.changed().await.is_ok() {}
+}

@@ -1,0 +1,635 @@
+//! Quality reports as a SIP stack sends them to a collector: `application/vq-rtcpxr` (RFC 6035) as text.
+//!
+//! [`VqReporter`] makes them of a call's numbers: a report of each interval, one of the whole session, and alerts. How
+//! they travel, by PUBLISH or NOTIFY, is the SIP stack's.
+//!
+//! What isn't known is left out, as 4.6 asks; what is told was measured between START and STOP. `LocalMetrics` is what is
+//! heard here; `RemoteMetrics` is what the other side last said of how it hears us (RFC 3611, 4.7), since the call began.
+//! The order of lines and of what is in them is that of the grammar (4.6.1). Between lines there is one line end as in the
+//! RFC's examples and the reports of phones, where the grammar, taken by its letters, has empty lines between groups.
+//!
+//! Levels are in dBm0: 0 dBov is 6.15 dBm0 by the overload of A-law (ITU-T G.711; G.100.1).
+
+use std::fmt::{self, Write as _};
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use dsp_core::time::Ssrc;
+use dsp_core::wire::rtcp::{ConcealmentKind, JitterBufferKind, VoipMetrics};
+
+use super::Interval;
+use crate::calendar::date_time;
+use crate::session::{Call, CallStats};
+
+/// The type of the texts.
+pub const MEDIA_TYPE: &str = "application/vq-rtcpxr";
+/// The event package (RFC 6035, 4.1).
+pub const EVENT: &str = "vq-rtcpxr";
+
+/// What 0 dBov is in dBm0, in hundredths.
+const OVERLOAD_DBM0: i32 = 615;
+/// What is said of a group that nobody named: the grammar wants one.
+const NO_GROUP: &str = "unknown";
+
+/// Why something can't be in a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VqError {
+    /// It isn't what the grammar has there (RFC 6035, 4.6.1): what, and the text.
+    Malformed {
+        /// The name of the parameter, such as `CallID`.
+        what: &'static str,
+        /// What was given.
+        text: String,
+    },
+}
+
+impl fmt::Display for VqError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Malformed { what, text } = self;
+        write!(f, "{text:?} can't be {what} of a quality report (RFC 6035, 4.6.1)")
+    }
+}
+
+impl std::error::Error for VqError {}
+
+/// Whose session it is, as its SIP dialog names it. Each text is checked where it is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VqSession {
+    call_id: String,
+    local_id: String,
+    remote_id: String,
+    remote_began: bool,
+    local_group: String,
+    remote_group: String,
+    local_mac: Option<[u8; 6]>,
+    dialog: Option<String>,
+}
+
+impl VqSession {
+    /// A session of the dialog with this `Call-ID`, between these two parties, each as in a `From` or `To` header without
+    /// its parameters: `Alice <sip:alice@example.org>` or `sip:alice@example.org`. The local one began it.
+    ///
+    /// # Errors
+    /// Which of them isn't what the grammar has.
+    pub fn new(call_id: &str, local_id: &str, remote_id: &str) -> Result<Self, VqError> {
+        Ok(Self {
+            call_id: checked("CallID", call_id, is_call_id)?,
+            local_id: checked("LocalID", local_id, is_party)?,
+            remote_id: checked("RemoteID", remote_id, is_party)?,
+            remote_began: false,
+            local_group: NO_GROUP.into(),
+            remote_group: NO_GROUP.into(),
+            local_mac: None,
+            dialog: None,
+        })
+    }
+
+    /// The same, begun by the other side.
+    #[must_use]
+    pub fn begun_by_remote(self) -> Self {
+        Self { remote_began: true, ..self }
+    }
+
+    /// The same with names by which a collector adds up the reports of each side.
+    ///
+    /// # Errors
+    /// Which of them has other characters than the grammar's `word-plus`.
+    pub fn with_groups(self, local: &str, remote: &str) -> Result<Self, VqError> {
+        let local_group = checked("LocalGroup", local, |text| is_of(text, is_word_plus))?;
+        Ok(Self {
+            local_group,
+            remote_group: checked("RemoteGroup", remote, |text| is_of(text, is_word_plus))?,
+            ..self
+        })
+    }
+
+    /// The same with the hardware address of this phone.
+    #[must_use]
+    pub fn with_mac(self, mac: [u8; 6]) -> Self {
+        Self { local_mac: Some(mac), ..self }
+    }
+
+    /// The same with the tags of the dialog.
+    ///
+    /// # Errors
+    /// Which of them is no token.
+    pub fn with_tags(self, to: &str, from: &str) -> Result<Self, VqError> {
+        let to = checked("to-tag", to, |text| is_of(text, is_token))?;
+        let from = checked("from-tag", from, |text| is_of(text, is_token))?;
+        let dialog = Some(format!("{};to-tag={to};from-tag={from}", self.call_id));
+        Ok(Self { dialog, ..self })
+    }
+}
+
+fn checked(what: &'static str, text: &str, is_right: impl Fn(&str) -> bool) -> Result<String, VqError> {
+    let text = text.trim();
+    if is_right(text) { Ok(text.into()) } else { Err(VqError::Malformed { what, text: text.into() }) }
+}
+
+fn is_of(text: &str, sign: fn(u8) -> bool) -> bool {
+    !text.is_empty() && text.len() <= 1_024 && text.bytes().all(sign)
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
+}
+
+fn is_word(byte: u8) -> bool {
+    is_token(byte) || b"()<>:\\\"/[]?".contains(&byte)
+}
+
+fn is_word_plus(byte: u8) -> bool {
+    (is_word(byte) && byte != b'"') || b"{}= ".contains(&byte)
+}
+
+/// `word [ "@" word ]`.
+fn is_call_id(text: &str) -> bool {
+    let (first, rest) = text.split_once('@').map_or((text, None), |(first, rest)| (first, Some(rest)));
+    is_of(first, is_word) && rest.is_none_or(|rest| is_of(rest, is_word))
+}
+
+/// `name-addr` or `addr-spec` (RFC 3261, 25.1), as far as nothing of it can end the line.
+fn is_party(text: &str) -> bool {
+    let printable = text.len() <= 1_024 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let uri = match text.split_once('<') {
+        Some((_, rest)) => rest.strip_suffix('>'),
+        None => Some(text).filter(|text| !text.contains(' ')),
+    };
+    let has_scheme = |uri: &str| {
+        let (scheme, rest) = uri.split_once(':').unwrap_or_default();
+        !rest.is_empty() && scheme.starts_with(|sign: char| sign.is_ascii_alphabetic())
+    };
+    printable && uri.is_some_and(has_scheme)
+}
+
+/// What is received, as the descriptions have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VqMedia {
+    /// Its number in the packets.
+    pub payload_type: u8,
+    /// Its encoding name, such as `PCMU`.
+    pub name: String,
+    /// The clock of its `a=rtpmap` in Hz.
+    pub rtp_clock_hz: u32,
+    /// Length of a frame in ms; for a codec without frames, that of a packet.
+    pub frame_ms: u32,
+    /// Frames of a packet.
+    pub frames_per_packet: u32,
+    /// Its parameters in `a=fmtp`, where they have none but the characters that the grammar has; a semicolon is none.
+    pub fmtp: Option<String>,
+    /// Whether pauses in silence were agreed on: comfort noise, or those of Opus.
+    pub silence_suppression: bool,
+}
+
+/// All that a report is made of, at one moment of a call.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct VqSnapshot {
+    /// When, by the wall clock.
+    pub at: SystemTime,
+    /// The call's numbers.
+    pub stats: CallStats,
+    /// What is received; `None` where nothing is known of it.
+    pub media: Option<VqMedia>,
+    /// Where we receive, and the source that we send as.
+    pub local: (SocketAddr, Ssrc),
+    /// Where the other side is, and the source that is heard.
+    pub remote: (SocketAddr, Ssrc),
+}
+
+impl VqSnapshot {
+    /// Of a call, now; `None` before it is agreed on.
+    pub fn of(call: &Call, at: SystemTime) -> Option<Self> {
+        let stats = call.stats();
+        let remote = call.destination(crate::session::Channel::Rtp)?;
+        let local = SocketAddr::new(call.address(), call.rtp_port());
+        let pair = stats.ice.and_then(|ice| ice.pair);
+        let local = pair.map_or(local, |pair| pair.local);
+        let media = call.negotiated_stream(0).and_then(|stream| {
+            let codec = stream.receive.first()?;
+            let format = &codec.format;
+            let ptime_ms = stream.send_ptime_ms.max(1);
+            let frame_ms = if format.is_named("iLBC") {
+                if format.parameter("mode") == Some("20") { 20 } else { 30 }
+            } else {
+                ptime_ms
+            };
+            let pauses = stream.receive.iter().any(|codec| codec.format.is_named("CN"))
+                || format.parameter("usedtx") == Some("1");
+            Some(VqMedia {
+                payload_type: codec.payload_type.get(),
+                name: format.name.to_string(),
+                rtp_clock_hz: format.rtp_clock_hz,
+                frame_ms,
+                frames_per_packet: (ptime_ms / frame_ms).max(1),
+                fmtp: Some(format.fmtp.clone()).filter(|fmtp| is_of(fmtp, is_word_plus)),
+                silence_suppression: pauses,
+            })
+        });
+        let ours = call.sent_source(0).unwrap_or_default();
+        Some(Self { at, media, local: (local, ours), remote: (remote, stats.local_voip.ssrc), stats })
+    }
+}
+
+/// What an alert is of (RFC 6035, 4.6.1, `MetricType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum VqMetric {
+    /// The rating R without delay, 0 to 93.2.
+    ListeningR,
+    /// The rating R with delay, 0 to 93.2.
+    ConversationalR,
+    /// Listening quality, 1 to 4.5.
+    MosLq,
+    /// Conversational quality, 1 to 4.5.
+    MosCq,
+    /// Packets that never came, in percent.
+    NetworkLoss,
+    /// Packets that came too late or found no room, in percent.
+    Discards,
+    /// Mean length of a burst of losses, in ms.
+    BurstDuration,
+    /// The round trip, in ms.
+    RoundTrip,
+    /// Delay within this end, in ms.
+    EndSystemDelay,
+    /// Interarrival jitter (RFC 3550), in ms.
+    Jitter,
+}
+
+impl VqMetric {
+    /// Its name in a report.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ListeningR => "RLQ",
+            Self::ConversationalR => "RCQ",
+            Self::MosLq => "MOSLQ",
+            Self::MosCq => "MOSCQ",
+            Self::NetworkLoss => "NLR",
+            Self::Discards => "JDR",
+            Self::BurstDuration => "BD",
+            Self::RoundTrip => "RTD",
+            Self::EndSystemDelay => "ESD",
+            Self::Jitter => "IAJ",
+        }
+    }
+
+    /// Its value between two snapshots of a call; `None` where nobody knows it.
+    pub fn value(self, earlier: &CallStats, later: &CallStats) -> Option<f64> {
+        let interval = Interval::between(earlier, later);
+        let bursts = &interval.bursts;
+        match self {
+            Self::ListeningR => interval.listening_r,
+            Self::ConversationalR => interval.r_factor,
+            Self::MosLq => interval.mos_lq,
+            Self::MosCq => interval.mos_cq,
+            Self::NetworkLoss => percent(bursts.lost, bursts.expected),
+            Self::Discards => percent(bursts.discarded, bursts.expected),
+            Self::BurstDuration => (bursts.expected > 0).then(|| f64::from(bursts.burst_duration_ms())),
+            Self::RoundTrip => later.round_trip.map(|trip| trip.as_micros() as f64 / 1e3),
+            Self::EndSystemDelay => (interval.bursts.expected > 0).then_some(interval.end_system_delay_ms),
+            Self::Jitter => (interval.received > 0).then(|| jitter_ms(later)),
+        }
+    }
+
+    /// Whether less of it is worse.
+    const fn is_quality(self) -> bool {
+        matches!(self, Self::ListeningR | Self::ConversationalR | Self::MosLq | Self::MosCq)
+    }
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum VqSeverity {
+    /// It is well again.
+    #[default]
+    Clear,
+    /// It should be looked at.
+    Warning,
+    /// Something must be done.
+    Critical,
+}
+
+impl VqSeverity {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Clear => "Clear",
+            Self::Warning => "Warning",
+            Self::Critical => "Critical",
+        }
+    }
+}
+
+/// Tells when a number has become worse than it may be, and when it is well again: each once. So that a number at its
+/// limit doesn't tell of itself again and again, it has to be better than a limit by a quarter of the distance between
+/// both before that is over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VqAlarm {
+    metric: VqMetric,
+    warning: f64,
+    critical: f64,
+    now: VqSeverity,
+}
+
+impl VqAlarm {
+    /// Of this number, with limits in its unit; of a quality the critical one is the lower, of all else the higher.
+    pub const fn new(metric: VqMetric, warning: f64, critical: f64) -> Self {
+        Self { metric, warning, critical, now: VqSeverity::Clear }
+    }
+
+    /// What has changed between two snapshots; `None`: nothing, or nobody knows.
+    pub fn look(&mut self, earlier: &CallStats, later: &CallStats) -> Option<VqSeverity> {
+        let value = self.metric.value(earlier, later)?;
+        let sign = if self.metric.is_quality() { -1.0 } else { 1.0 };
+        let margin = (self.critical - self.warning).abs() / 4.0;
+        // As high as it is bad; what is told already stays until it is better by the margin.
+        let beyond = |limit: f64, told: bool| sign * value > sign * limit - if told { margin } else { 0.0 };
+        let severity = if beyond(self.critical, self.now == VqSeverity::Critical) {
+            VqSeverity::Critical
+        } else if beyond(self.warning, self.now >= VqSeverity::Warning) {
+            VqSeverity::Warning
+        } else {
+            VqSeverity::Clear
+        };
+        let before = std::mem::replace(&mut self.now, severity);
+        (before != severity).then_some(severity)
+    }
+
+    /// The number that it is of.
+    pub const fn metric(&self) -> VqMetric {
+        self.metric
+    }
+}
+
+/// Makes the reports of one session.
+#[derive(Clone, Debug)]
+pub struct VqReporter {
+    session: VqSession,
+    begin: VqSnapshot,
+    last: VqSnapshot,
+}
+
+impl VqReporter {
+    /// From this moment of the call on.
+    pub fn new(session: VqSession, begin: VqSnapshot) -> Self {
+        Self { session, last: begin.clone(), begin }
+    }
+
+    /// The numbers at the end of the last interval, or at the beginning.
+    pub fn last(&self) -> &CallStats {
+        &self.last.stats
+    }
+
+    /// `VQIntervalReport`: from the last such report until `now`, where the next one begins.
+    pub fn interval(&mut self, now: VqSnapshot) -> String {
+        let text = self.text("VQIntervalReport", &self.last, &now);
+        self.last = now;
+        text
+    }
+
+    /// `VQSessionReport: CallTerm`: all of the session, which is over.
+    pub fn session(&self, now: &VqSnapshot) -> String {
+        self.text("VQSessionReport: CallTerm", &self.begin, now)
+    }
+
+    /// `VQAlertReport`: that a number of ours became better or worse, with the numbers since the last interval's report.
+    pub fn alert(&self, metric: VqMetric, severity: VqSeverity, now: &VqSnapshot) -> String {
+        let head = format!("VQAlertReport: Type={} Severity={} Dir=local", metric.name(), severity.name());
+        self.text(&head, &self.last, now)
+    }
+
+    fn text(&self, head: &str, from: &VqSnapshot, now: &VqSnapshot) -> String {
+        let session = &self.session;
+        let began = if session.remote_began { &session.remote_id } else { &session.local_id };
+        let mut text = format!(
+            "{head}\r\nCallID: {}\r\nLocalID: {}\r\nRemoteID: {}\r\nOrigID: {began}\r\n",
+            session.call_id, session.local_id, session.remote_id
+        );
+        for (name, (address, Ssrc(ssrc))) in [("LocalAddr", now.local), ("RemoteAddr", now.remote)] {
+            let (ip, port) = (address.ip().to_canonical(), address.port());
+            let _ = write!(text, "{name}: IP={ip} PORT={port} SSRC=0x{ssrc:08x}\r\n");
+        }
+        let _ = write!(text, "LocalGroup: {}\r\nRemoteGroup: {}\r\n", session.local_group, session.remote_group);
+        if let Some([a, b, c, d, e, f]) = session.local_mac {
+            let _ = write!(text, "LocalMAC: {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}\r\n");
+        }
+        text += "LocalMetrics:\r\n";
+        local_metrics(&mut text, from, now);
+        if let Some(voip) = &now.stats.remote_voip {
+            text += "RemoteMetrics:\r\n";
+            let _ = write!(text, "Timestamps:START={} STOP={}\r\n", date_time(self.begin.at), date_time(now.at));
+            remote_metrics(&mut text, voip, &now.stats);
+        }
+        if let Some(dialog) = &session.dialog {
+            let _ = write!(text, "DialogID:{dialog}\r\n");
+        }
+        text
+    }
+}
+
+/// A line `name:A=1 B=2`, of what is known: each element but the one that the grammar has last is followed by a space.
+/// Without any element there is no line.
+fn line(text: &mut String, name: &str, last: &str, elements: &[(&str, Option<String>)]) {
+    let known = || elements.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    if known().next().is_none() {
+        return;
+    }
+    let _ = write!(text, "{name}:");
+    for (element, value) in known() {
+        let _ = write!(text, "{element}={value}{}", if *element == last { "" } else { " " });
+    }
+    *text += "\r\n";
+}
+
+fn local_metrics(text: &mut String, from: &VqSnapshot, now: &VqSnapshot) {
+    let stats = &now.stats;
+    let interval = Interval::between(&from.stats, stats);
+    let bursts = &interval.bursts;
+    let heard = stats.local_voip.block();
+    let _ = write!(text, "Timestamps:START={} STOP={}\r\n", date_time(from.at), date_time(now.at));
+    if let Some(media) = &now.media {
+        let packet_ms = media.frame_ms * media.frames_per_packet;
+        let packets = (1_000 + packet_ms / 2).checked_div(packet_ms).unwrap_or(0);
+        let plc = plc(heard.concealment).map(|plc| plc.to_string());
+        line(
+            text,
+            "SessionDesc",
+            "SSUP",
+            &[
+                ("PT", Some(media.payload_type.to_string())),
+                ("PD", Some(media.name.clone()).filter(|name| is_of(name, is_word))),
+                ("SR", Some(media.rtp_clock_hz.min(999_999).to_string())),
+                ("PPS", Some(packets.to_string())),
+                ("FD", Some(media.frame_ms.to_string())),
+                ("FPP", Some(media.frames_per_packet.min(99).to_string())),
+                ("FMTP", media.fmtp.as_ref().map(|fmtp| format!("\"{fmtp}\""))),
+                ("PLC", plc),
+                ("SSUP", Some(if media.silence_suppression { "on" } else { "off" }.into())),
+            ],
+        );
+    }
+    jitter_buffer(text, &heard);
+    line(
+        text,
+        "PacketLoss",
+        "JDR",
+        &[
+            ("NLR", percent(bursts.lost, bursts.expected).map(hundredths)),
+            ("JDR", percent(bursts.discarded, bursts.expected).map(hundredths)),
+        ],
+    );
+    if bursts.expected > 0 {
+        let in_gaps = bursts.missing().saturating_sub(bursts.missing_in_bursts);
+        let expected_in_gaps = bursts.expected.saturating_sub(bursts.expected_in_bursts);
+        let mean_ms = |us: u64, count: u64| (us / 1_000).checked_div(count).unwrap_or(0).min(3_600_000).to_string();
+        line(
+            text,
+            "BurstGapLoss",
+            "GMIN",
+            &[
+                ("BLD", Some(hundredths(percent(bursts.missing_in_bursts, bursts.expected_in_bursts).unwrap_or(0.0)))),
+                ("BD", Some(mean_ms(bursts.bursts_us, bursts.bursts))),
+                ("GLD", Some(hundredths(percent(in_gaps, expected_in_gaps).unwrap_or(0.0)))),
+                ("GD", Some(mean_ms(bursts.gaps_us, bursts.gaps))),
+                ("GMIN", Some(bursts.gmin.max(1).to_string())),
+            ],
+        );
+    }
+    let end_ms = (bursts.expected > 0).then_some(interval.end_system_delay_ms);
+    let round_trip_ms = stats.round_trip.map(|trip| trip.as_micros() as f64 / 1e3);
+    // Only with both ends' own words (4.6.2.9.3).
+    let peer_ms = stats.remote_voip.map(|voip| f64::from(voip.end_system_delay_ms)).filter(|ms| *ms > 0.0);
+    let one_way = round_trip_ms.zip(end_ms).zip(peer_ms).map(|((trip, end), peer)| (trip + end + peer) / 2.0);
+    let jitter = (interval.received > 0).then(|| jitter_ms(stats));
+    line(
+        text,
+        "Delay",
+        "MAJ",
+        &[
+            ("RTD", round_trip_ms.map(whole_ms)),
+            ("ESD", end_ms.map(whole_ms)),
+            ("SOWD", one_way.map(whole_ms)),
+            ("IAJ", jitter.map(whole_ms)),
+        ],
+    );
+    let active = stats.sound.and_then(|sound| sound.received.level.active);
+    let level = active.map(|active| (i32::from(active.hundredths_dbov()) + OVERLOAD_DBM0).div_euclid(100));
+    line(text, "Signal", "RERL", &[("SL", level.map(|level| level.clamp(-99, 99).to_string()))]);
+    quality(text, interval.listening_r, interval.r_factor, interval.mos_lq, interval.mos_cq, "G.107");
+}
+
+/// What the other side told, of all of the call so far.
+fn remote_metrics(text: &mut String, voip: &VoipMetrics, stats: &CallStats) {
+    let of_256 = |part: u8| Some(hundredths(f64::from(part) * 100.0 / 256.0));
+    jitter_buffer(text, voip);
+    line(text, "PacketLoss", "JDR", &[("NLR", of_256(voip.loss_rate)), ("JDR", of_256(voip.discard_rate))]);
+    line(
+        text,
+        "BurstGapLoss",
+        "GMIN",
+        &[
+            ("BLD", of_256(voip.burst_density)),
+            ("BD", Some(voip.burst_duration_ms.to_string())),
+            ("GLD", of_256(voip.gap_density)),
+            ("GD", Some(voip.gap_duration_ms.to_string())),
+            ("GMIN", Some(voip.gmin.max(1).to_string())),
+        ],
+    );
+    let known = |ms: u16| (ms > 0).then(|| ms.to_string());
+    line(
+        text,
+        "Delay",
+        "MAJ",
+        &[
+            ("RTD", known(voip.round_trip_ms)),
+            ("ESD", known(voip.end_system_delay_ms)),
+            ("IAJ", stats.remote_jitter_ms.map(|ms| whole_ms(ms.into()))),
+        ],
+    );
+    let level = |dbm0: Option<i8>| dbm0.map(|dbm0| dbm0.clamp(-99, 99).to_string());
+    line(
+        text,
+        "Signal",
+        "RERL",
+        &[
+            ("SL", level(voip.signal_level_dbm0)),
+            ("NL", level(voip.noise_level_dbm0)),
+            ("RERL", voip.rerl_db.map(|rerl| rerl.to_string())),
+        ],
+    );
+    let tenths = |value: Option<u8>| value.map(|tenths| f64::from(tenths) / 10.0);
+    let (mos_lq, mos_cq) = (tenths(voip.mos_lq_tenths), tenths(voip.mos_cq_tenths));
+    quality(text, None, voip.r_factor.map(f64::from), mos_lq, mos_cq, "RFC3611");
+}
+
+fn jitter_buffer(text: &mut String, voip: &VoipMetrics) {
+    let kind = match voip.jitter_buffer {
+        JitterBufferKind::Unknown | JitterBufferKind::Reserved => None,
+        JitterBufferKind::NonAdaptive => Some("2".into()),
+        JitterBufferKind::Adaptive => Some("3".into()),
+    };
+    line(
+        text,
+        "JitterBuffer",
+        "JBX",
+        &[
+            ("JBA", kind),
+            ("JBR", (voip.jitter_buffer_rate > 0).then(|| voip.jitter_buffer_rate.to_string())),
+            ("JBN", Some(voip.jitter_buffer_nominal_ms.to_string())),
+            ("JBM", Some(voip.jitter_buffer_maximum_ms.to_string())),
+            ("JBX", Some(voip.jitter_buffer_absolute_maximum_ms.to_string())),
+        ],
+    );
+}
+
+fn quality(
+    text: &mut String,
+    listening_r: Option<f64>,
+    conversational_r: Option<f64>,
+    mos_lq: Option<f64>,
+    mos_cq: Option<f64>,
+    algorithm: &str,
+) {
+    let rating = |r: Option<f64>| r.map(|r| format!("{:.0}", r.clamp(0.0, 120.0)));
+    let mos = |mos: Option<f64>| mos.map(|mos| format!("{:.2}", mos.clamp(0.0, 4.9)));
+    let [rlq, rcq] = [listening_r, conversational_r].map(rating);
+    let [mos_lq, mos_cq] = [mos_lq, mos_cq].map(mos);
+    let any = [&rlq, &rcq, &mos_lq, &mos_cq].iter().any(|value| value.is_some());
+    let algorithm = any.then(|| algorithm.into());
+    line(
+        text,
+        "QualityEst",
+        "QoEEstAlg",
+        &[("RLQ", rlq), ("RCQ", rcq), ("MOSLQ", mos_lq), ("MOSCQ", mos_cq), ("QoEEstAlg", algorithm)],
+    );
+}
+
+/// By RFC 3611's numbers.
+fn plc(concealment: ConcealmentKind) -> Option<u8> {
+    match concealment {
+        ConcealmentKind::Unspecified => None,
+        ConcealmentKind::Disabled => Some(1),
+        ConcealmentKind::Enhanced => Some(2),
+        ConcealmentKind::Standard => Some(3),
+    }
+}
+
+fn jitter_ms(stats: &CallStats) -> f64 {
+    f64::from(stats.receiver.reception.jitter_ticks) * 1e3 / f64::from(stats.receiver.clock_hz.max(1))
+}
+
+fn percent(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| 100.0 * part as f64 / whole as f64)
+}
+
+/// `1*3DIGIT "." 2DIGIT`.
+fn hundredths(value: f64) -> String {
+    format!("{:.2}", value.clamp(0.0, 100.0))
+}
+
+/// `1*5DIGIT`, up to 65535.
+fn whole_ms(ms: f64) -> String {
+    format!("{:.0}", ms.clamp(0.0, 65_535.0))
+}
