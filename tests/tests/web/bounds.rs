@@ -230,7 +230,14 @@ fn what_is_left_of_calls_takes_only_so_many_bytes() {
     for _ in 0..5 {
         let made = server.post(&offer());
         places.push(made.header("location").unwrap().to_owned());
-        sleep(Duration::from_millis(500));
+        let stats = format!("{}/stats", places.last().unwrap());
+        let played = || {
+            let told: serde_json::Value = serde_json::from_str(&server.ask("GET", &stats, &[], "").body).unwrap();
+            told["received"]["played_samples"].as_u64().unwrap()
+        };
+        while played() < 24_000 {
+            sleep(Duration::from_millis(20));
+        }
         assert_eq!(server.ask("DELETE", places.last().unwrap(), &[], "").status, 200);
         server.wait_until_running(0, Duration::from_secs(2));
     }
