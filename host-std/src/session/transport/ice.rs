@@ -143,7 +143,8 @@ impl IcePath {
         for candidate in &agreed.remote.candidates {
             self.add_candidate(now, candidate);
         }
-        self.agent.handle_timeout(self.at(now));
+        let at = self.at(now);
+        quietly(|| self.agent.handle_timeout(at));
         self.speaks = true;
         self.settle(now);
     }
@@ -557,10 +558,10 @@ impl Path for IcePath {
         }
         let at = self.at(now);
         if !self.gone {
-            self.agent.handle_timeout(at);
+            quietly(|| self.agent.handle_timeout(at));
         }
         if let Some((former, _)) = &mut self.former {
-            former.handle_timeout(at);
+            quietly(|| former.handle_timeout(at));
         }
         self.pending = false;
         self.settle(now);
