@@ -23,7 +23,8 @@ pub struct Change {
 }
 
 impl Change {
-    /// The other side is put on hold: it hears what we play to it, if anything, and isn't heard (`a=sendonly`, RFC 3264, 8.4).
+    /// The other side is put on hold: it hears what we play to it, if anything, and isn't heard (`a=sendonly`, RFC
+    /// 3264, 8.4).
     pub fn hold() -> Self {
         Self::direction(Direction::SendOnly)
     }

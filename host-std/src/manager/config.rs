@@ -14,11 +14,11 @@ use crate::sockets::SocketConfig;
 pub struct ManagerConfig {
     /// How each call is made. Its address, ports, identity and wall clock are set by the manager.
     pub call: CallConfig,
-    /// Where sockets are bound, and how they are marked. Each session has two, for RTP and for RTCP on the next port, since
-    /// whether both may share one is known when the other side has answered.
+    /// Where sockets are bound, and how they are marked. Each session has two, for RTP and for RTCP on the next port,
+    /// since whether both may share one is known when the other side has answered.
     pub sockets: SocketConfig,
-    /// The address that descriptions name where it isn't the one that sockets are bound to: behind a one-to-one NAT, or where
-    /// they are bound to all addresses.
+    /// The address that descriptions name where it isn't the one that sockets are bound to: behind a one-to-one NAT, or
+    /// where they are bound to all addresses.
     pub address: Option<IpAddr>,
     /// The most sessions at once.
     pub most_sessions: usize,
@@ -26,15 +26,15 @@ pub struct ManagerConfig {
     pub watching: Watching,
     /// Events of all sessions that wait to be fetched.
     pub events: usize,
-    /// A WAV file that whoever is put on hold hears ([`Change::hold`](super::Change::hold)), of ten minutes at most. It is read
-    /// once for each rate of the devices, and kept.
+    /// A WAV file that whoever is put on hold hears ([`Change::hold`](super::Change::hold)), of ten minutes at most. It
+    /// is read once for each rate of the devices, and kept.
     #[cfg(feature = "record")]
     pub music: Option<PathBuf>,
 }
 
 impl ManagerConfig {
-    /// The defaults: calls as [`CallConfig::new`] has them, but that a call ends when nothing came of the other side for a minute;
-    /// sockets on 127.0.0.1; 10,000 sessions and 4,096 events.
+    /// The defaults: calls as [`CallConfig::new`] has them, but that a call ends when nothing came of the other side
+    /// for a minute; sockets on 127.0.0.1; 10,000 sessions and 4,096 events.
     ///
     /// # Errors
     /// [`CallError::Randomness`].

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 /// Which dialog (RFC 3261, 12): the call's id and both sides' tags, as we have them. Copies are cheap.
 ///
-/// Before the other side has answered an INVITE of ours its tag isn't known: [`half`](Self::half) names all that may come of it.
+/// Before the other side has answered an INVITE of ours its tag isn't known: [`half`](Self::half) names all that may
+/// come of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DialogId {
     pub(super) invite: InviteId,
@@ -20,8 +21,8 @@ pub(super) struct InviteId {
 }
 
 impl DialogId {
-    /// The dialog with this `Call-ID`, our tag and theirs: for a call of ours the tags of `From` and `To`, for one that came the
-    /// other way round.
+    /// The dialog with this `Call-ID`, our tag and theirs: for a call of ours the tags of `From` and `To`, for one that
+    /// came the other way round.
     pub fn new(call_id: &str, local_tag: &str, remote_tag: &str) -> Self {
         Self {
             invite: InviteId { call_id: call_id.into(), local_tag: local_tag.into() },

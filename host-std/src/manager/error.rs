@@ -25,8 +25,8 @@ pub enum ManagerError {
     Refused,
     /// More phones have answered one offer than anybody rings.
     TooManyForks,
-    /// A further phone has answered, and it can't be talked to: packets may take relayed addresses alone, and those are the
-    /// first one's.
+    /// A further phone has answered, and it can't be talked to: packets may take relayed addresses alone, and those are
+    /// the first one's.
     RelayTaken,
     /// As many sessions run as there may be.
     Full {
@@ -39,7 +39,8 @@ pub enum ManagerError {
     HasDevice,
     /// The manager is shutting down.
     Closing,
-    /// The session did not answer within 10 s: its thread is blocked. What was asked may be done all the same; end the dialog.
+    /// The session did not answer within 10 s: its thread is blocked. What was asked may be done all the same; end the
+    /// dialog.
     Stuck,
     /// What the descriptions are or want can't be done.
     Call(CallError),
@@ -53,8 +54,9 @@ pub enum ManagerError {
 }
 
 impl ManagerError {
-    /// The SIP status with which a request is answered that this is why of: 481 for an unknown dialog, 488 where offer and
-    /// answer come to nothing, 491 for glare, 486 where all places are taken, 503 where the machine can't, else 500.
+    /// The SIP status with which a request is answered that this is why of: 481 for an unknown dialog, 488 where offer
+    /// and answer come to nothing, 491 for glare, 486 where all places are taken, 503 where the machine can't, else
+    /// 500.
     pub fn status(&self) -> u16 {
         match self {
             Self::UnknownDialog => 481,

@@ -1,4 +1,5 @@
-//! What happens in sessions without anybody's having asked: told in a queue of fixed length, which counts what it had no room for.
+//! What happens in sessions without anybody's having asked: told in a queue of fixed length, which counts what it had
+//! no room for.
 
 use std::collections::VecDeque;
 

@@ -1,11 +1,11 @@
-//! Sound and packets of a session: one call's, or those of several early dialogs that share sockets and device until one is
-//! chosen.
+//! Sound and packets of a session: one call's, or those of several early dialogs that share sockets and device until
+//! one is chosen.
 //!
-//! Whose a datagram is, of several: a STUN check says it by its user name (RFC 8445, 7.2.2); else the dialog takes it that was heard
-//! from there last, or whose description names the address; else whichever can: with SRTP only who has the key, with plain RTP the
-//! first that believes it. One of them is heard, the first whose sound comes unless somebody chose another, and what the
-//! microphone says goes there alone: a phone that is still ringing has no business with it (RFC 3960, 3.2). The others hear
-//! silence, so that relays before them learn where we are.
+//! Whose a datagram is, of several: a STUN check says it by its user name (RFC 8445, 7.2.2); else the dialog takes it
+//! that was heard from there last, or whose description names the address; else whichever can: with SRTP only who has
+//! the key, with plain RTP the first that believes it. One of them is heard, the first whose sound comes unless
+//! somebody chose another, and what the microphone says goes there alone: a phone that is still ringing has no business
+//! with it (RFC 3960, 3.2). The others hear silence, so that relays before them learn where we are.
 
 use std::net::SocketAddr;
 

@@ -1,8 +1,8 @@
 //! The one object that a signalling stack talks to: media sessions by dialog.
 //!
-//! A SIP stack has dialogs, requests and answers; a [`MediaManager`] has a media session for each INVITE, with sockets, calls
-//! and, if it's wanted, a device. What signalling hears and says is handed through as it stands: texts of offers and answers (RFC
-//! 3264) and the three words that name a dialog.
+//! A SIP stack has dialogs, requests and answers; a [`MediaManager`] has a media session for each INVITE, with sockets,
+//! calls and, if it's wanted, a device. What signalling hears and says is handed through as it stands: texts of offers
+//! and answers (RFC 3264) and the three words that name a dialog.
 //!
 //! ```
 //! use host_std::device::FileIo;
@@ -34,11 +34,11 @@
 //! | transfer (REFER with Replaces) | [`replace`](MediaManager::replace) |
 //! | CANCEL, BYE | [`end`](MediaManager::end) |
 //!
-//! Errors know their SIP status ([`ManagerError::status`]). An offer or answer that fails leaves the running call as it was: its sound,
-//! keys, addresses and numbers.
+//! Errors know their SIP status ([`ManagerError::status`]). An offer or answer that fails leaves the running call as it
+//! was: its sound, keys, addresses and numbers.
 //!
-//! Two levels: a [`Session`] does no I/O and reads no clock, for a server that ticks a thousand of them in a batch and for tests in
-//! virtual time; the manager gives each a task on tokio with sockets.
+//! Two levels: a [`Session`] does no I/O and reads no clock, for a server that ticks a thousand of them in a batch and
+//! for tests in virtual time; the manager gives each a task on tokio with sockets.
 
 mod change;
 mod config;

@@ -1,14 +1,14 @@
-//! What one INVITE comes to, without I/O: its offer, the early dialogs that answer it, the one that is chosen, and every offer
-//! and answer after that.
+//! What one INVITE comes to, without I/O: its offer, the early dialogs that answer it, the one that is chosen, and
+//! every offer and answer after that.
 //!
-//! One INVITE carries one offer, and a proxy may bring it to several phones, each of which answers for itself (forking: RFC 3261,
-//! 13.2.2.4). All of them send to the one address that the offer names, so early dialogs share the offer's sockets: there is
-//! nothing else that they could do. What tells them apart is in [`forks`](super::forks). Each of them is a [`Call`] of its own, with
-//! its own keys of the other side's (SDES: RFC 4568, 7.3; DTLS: an association for each, RFC 8842, 4 and 5) and its own ICE checks
-//! under credentials of ours that are the same for all (RFC 8839, 5.4).
+//! One INVITE carries one offer, and a proxy may bring it to several phones, each of which answers for itself (forking:
+//! RFC 3261, 13.2.2.4). All of them send to the one address that the offer names, so early dialogs share the offer's
+//! sockets: there is nothing else that they could do. What tells them apart is in [`forks`](super::forks). Each of them
+//! is a [`Call`] of its own, with its own keys of the other side's (SDES: RFC 4568, 7.3; DTLS: an association for each,
+//! RFC 8842, 4 and 5) and its own ICE checks under credentials of ours that are the same for all (RFC 8839, 5.4).
 //!
-//! All that signals returns at once and is atomic: an offer or answer that can't be used, ours or theirs, leaves the running call
-//! as it was.
+//! All that signals returns at once and is atomic: an offer or answer that can't be used, ours or theirs, leaves the
+//! running call as it was.
 
 use std::sync::Arc;
 
@@ -90,8 +90,8 @@ pub(super) struct Leaving {
 pub struct Confirmed {
     /// How many other phones had answered, and were left.
     pub others: usize,
-    /// Whether those know the key that what we send is protected with: it was in the offer that all of them had (RFC 4568, 7.3).
-    /// An offer with [fresh keys](Change::with_fresh_keys) shuts them out.
+    /// Whether those know the key that what we send is protected with: it was in the offer that all of them had (RFC
+    /// 4568, 7.3). An offer with [fresh keys](Change::with_fresh_keys) shuts them out.
     pub key_is_shared: bool,
 }
 
@@ -127,8 +127,8 @@ impl Session {
 
     // Signalling.
 
-    /// Our first offer: of an INVITE of ours, or, where `dialog` has both tags, in the answer to an INVITE without one (late
-    /// offer: RFC 3261, 13.2.1), which the ACK answers.
+    /// Our first offer: of an INVITE of ours, or, where `dialog` has both tags, in the answer to an INVITE without one
+    /// (late offer: RFC 3261, 13.2.1), which the ACK answers.
     ///
     /// # Errors
     /// [`ManagerError::Exists`] if there was one, [`ManagerError::Call`] as [`Call::offer`].
@@ -140,8 +140,8 @@ impl Session {
         Ok(offer)
     }
 
-    /// An offer of the other side's, the first or a later one; our answer. The one of before once more (a session refresh) gets
-    /// the answer of before and changes nothing.
+    /// An offer of the other side's, the first or a later one; our answer. The one of before once more (a session
+    /// refresh) gets the answer of before and changes nothing.
     ///
     /// # Errors
     /// [`ManagerError::Glare`] while an offer of ours waits for its answer, [`ManagerError::UnknownDialog`],
@@ -166,14 +166,14 @@ impl Session {
         Ok(answer)
     }
 
-    /// The answer to an offer of ours: to the first one, from whoever answers it (in a 18x or 200, or in the ACK), or to a
-    /// later one. The answer to the first offer once more, as a 200 repeats what a 183 has said, changes nothing; if it says
-    /// something else, the last word counts.
+    /// The answer to an offer of ours: to the first one, from whoever answers it (in a 18x or 200, or in the ACK), or
+    /// to a later one. The answer to the first offer once more, as a 200 repeats what a 183 has said, changes nothing;
+    /// if it says something else, the last word counts.
     ///
     /// # Errors
-    /// [`ManagerError::Refused`] if it refuses what we offered, [`ManagerError::Call`] if it can't be used: a later offer is
-    /// taken back then. [`ManagerError::NoOffer`] if none waits, [`ManagerError::UnknownDialog`] once another dialog was
-    /// chosen, [`ManagerError::TooManyForks`], [`ManagerError::RelayTaken`].
+    /// [`ManagerError::Refused`] if it refuses what we offered, [`ManagerError::Call`] if it can't be used: a later
+    /// offer is taken back then. [`ManagerError::NoOffer`] if none waits, [`ManagerError::UnknownDialog`] once another
+    /// dialog was chosen, [`ManagerError::TooManyForks`], [`ManagerError::RelayTaken`].
     pub fn accept(&mut self, now: Instant, dialog: &DialogId, answer: &str) -> Result<(), ManagerError> {
         let Some(index) = self.find(dialog) else { return self.accept_first(now, dialog, answer) };
         let leg = &mut self.legs[index];
@@ -280,11 +280,12 @@ impl Session {
         Ok(())
     }
 
-    /// This dialog was chosen: its phone was picked up (200). All others are left with a goodbye, and no further one can come.
+    /// This dialog was chosen: its phone was picked up (200). All others are left with a goodbye, and no further one
+    /// can come.
     ///
     /// # Errors
-    /// [`ManagerError::UnknownDialog`]: it has not answered our offer, or another one was chosen; the other side of that one
-    /// gets its BYE.
+    /// [`ManagerError::UnknownDialog`]: it has not answered our offer, or another one was chosen; the other side of
+    /// that one gets its BYE.
     pub fn confirm(&mut self, now: Instant, dialog: &DialogId) -> Result<Confirmed, ManagerError> {
         let index = self.find(dialog).ok_or(ManagerError::UnknownDialog)?;
         self.legs.swap(0, index);
@@ -296,8 +297,8 @@ impl Session {
         Ok(Confirmed { others: count, key_is_shared: keyed && count > 0 })
     }
 
-    /// Ends this dialog with a goodbye; of a half one all that the INVITE has come to (CANCEL, or a final answer that is no
-    /// 200). The calls, for their numbers, are given to `ended`.
+    /// Ends this dialog with a goodbye; of a half one all that the INVITE has come to (CANCEL, or a final answer that
+    /// is no 200). The calls, for their numbers, are given to `ended`.
     ///
     /// # Errors
     /// [`ManagerError::UnknownDialog`].
@@ -368,7 +369,8 @@ impl Session {
         Ok(())
     }
 
-    /// Rate in Hz and channels of the device that the session has from now on ([`Call::set_sound`]); of the dialogs to come too.
+    /// Rate in Hz and channels of the device that the session has from now on ([`Call::set_sound`]); of the dialogs to
+    /// come too.
     ///
     /// # Errors
     /// [`ManagerError::Sound`]; nothing changes then.
@@ -424,8 +426,8 @@ impl Session {
         self.events.dropped()
     }
 
-    /// Looks at the calls: what is worth an event, what is over. To be asked ten times a second while there is sound, and at
-    /// [`next_deadline`](Self::next_deadline).
+    /// Looks at the calls: what is worth an event, what is over. To be asked ten times a second while there is sound,
+    /// and at [`next_deadline`](Self::next_deadline).
     pub fn poll(&mut self, now: Instant) {
         for index in (0..self.legs.len()).rev() {
             let Self { invite, legs, events, watching, .. } = self;
@@ -465,7 +467,8 @@ impl Session {
             .retain(|leaving| !leaving.drained || (has_servers(&leaving.call) && now.since(leaving.since) < LEAVING));
     }
 
-    /// When to ask [`transmit`](dsp_core::front::Media::transmit) and [`poll`](Self::poll) next, if no tick comes before.
+    /// When to ask [`transmit`](dsp_core::front::Media::transmit) and [`poll`](Self::poll) next, if no tick comes
+    /// before.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let unanswered = self.watching.unanswered;
         let fresh = self.fresh.iter().flat_map(|fresh| {
@@ -481,7 +484,8 @@ impl Session {
         fresh.chain(legs).chain(leaving).flatten().min()
     }
 
-    /// Whether servers may still tell of candidates that the first offer or answer should have ([`Call::is_gathering`]).
+    /// Whether servers may still tell of candidates that the first offer or answer should have
+    /// ([`Call::is_gathering`]).
     #[cfg(feature = "ice")]
     pub fn is_gathering(&self, now: Instant) -> bool {
         self.fresh.as_ref().is_some_and(|fresh| fresh.call.is_gathering(now))

@@ -22,8 +22,8 @@ use crate::session::driver::{self, Clock, Running};
 use crate::session::{Call, CallConfig, CallError, CallStats, Identity};
 use crate::sockets::{SocketConfig, Sockets};
 
-/// So long a session may take to do what it is asked between two ticks: long enough for a machine that is short of time, and
-/// shorter than any transaction of SIP's (64*T1: RFC 3261, 17).
+/// So long a session may take to do what it is asked between two ticks: long enough for a machine that is short of
+/// time, and shorter than any transaction of SIP's (64*T1: RFC 3261, 17).
 const ASKED: StdDuration = StdDuration::from_secs(10);
 /// Requests that wait for one session.
 const WAITING: usize = 16;
@@ -45,7 +45,8 @@ pub struct MediaManager {
     inner: Arc<Inner>,
 }
 
-/// What happens in the sessions of a manager. When nobody fetches events, sessions go on, and what has no room is counted.
+/// What happens in the sessions of a manager. When nobody fetches events, sessions go on, and what has no room is
+/// counted.
 pub struct Events {
     events: mpsc::Receiver<Event>,
     dropped: Arc<AtomicU64>,
@@ -159,8 +160,8 @@ impl MediaManager {
 
     // First offers and answers.
 
-    /// Our offer for an INVITE that leaves (a [half](DialogId::half) dialog), or for the answer to one that came without an offer
-    /// (the whole dialog). Where servers are asked for candidates it waits for them, 2 s at most.
+    /// Our offer for an INVITE that leaves (a [half](DialogId::half) dialog), or for the answer to one that came
+    /// without an offer (the whole dialog). Where servers are asked for candidates it waits for them, 2 s at most.
     ///
     /// # Errors
     /// [`ManagerError::Exists`], [`ManagerError::Full`], [`ManagerError::Closing`], [`ManagerError::Socket`],
@@ -244,8 +245,8 @@ impl MediaManager {
         self.ask(dialog, answer).await?
     }
 
-    /// A later offer of ours: what `change` says, all of it or nothing. With the default it is the offer for a re-INVITE that came
-    /// without one.
+    /// A later offer of ours: what `change` says, all of it or nothing. With the default it is the offer for a
+    /// re-INVITE that came without one.
     ///
     /// # Errors
     /// As for [`Session::reoffer`].
@@ -263,8 +264,9 @@ impl MediaManager {
         self.ask(dialog, move |session, now| session.refresh(now, &own)).await?
     }
 
-    /// A later offer of ours by which we receive at `address`: this machine has another network. There are new sockets, and both
-    /// are read until the offer is answered; then the old ones are, for 2 s more, and free. If it is refused the new ones go.
+    /// A later offer of ours by which we receive at `address`: this machine has another network. There are new sockets,
+    /// and both are read until the offer is answered; then the old ones are, for 2 s more, and free. If it is refused
+    /// the new ones go.
     ///
     /// # Errors
     /// As for [`Session::reoffer`], and [`ManagerError::Socket`].
@@ -291,20 +293,20 @@ impl MediaManager {
 
     // Sound.
 
-    /// Gives a session its device, whose sound it has from now on: microphone and loudspeaker, files, or the place of a member in
-    /// a room. Until then nothing is played or captured, and nothing ticks.
+    /// Gives a session its device, whose sound it has from now on: microphone and loudspeaker, files, or the place of a
+    /// member in a room. Until then nothing is played or captured, and nothing ticks.
     ///
     /// # Errors
-    /// [`ManagerError::HasDevice`], [`ManagerError::Sound`], [`ManagerError::UnknownDialog`], [`ManagerError::Music`]; the device
-    /// is dropped then.
+    /// [`ManagerError::HasDevice`], [`ManagerError::Sound`], [`ManagerError::UnknownDialog`], [`ManagerError::Music`];
+    /// the device is dropped then.
     pub async fn attach(&self, dialog: &DialogId, device: Box<dyn AudioIo>) -> Result<(), ManagerError> {
         #[cfg(feature = "record")]
         self.give_music(dialog, device.sample_rate_hz(), device.channels()).await?;
         self.give(dialog, Given::Device(device)).await.map_err(|(error, _)| error)
     }
 
-    /// Takes a session's device: it goes on without sound (parked), and costs nothing but its packets and reports until it is
-    /// attached to again. Whether the other side is told is signalling's: [`Change::inactive`].
+    /// Takes a session's device: it goes on without sound (parked), and costs nothing but its packets and reports until
+    /// it is attached to again. Whether the other side is told is signalling's: [`Change::inactive`].
     ///
     /// # Errors
     /// [`ManagerError::NoDevice`], [`ManagerError::UnknownDialog`].
@@ -313,12 +315,13 @@ impl MediaManager {
         Ok(end.0.into_audio().await)
     }
 
-    /// The session of `new` takes the place of that of `old` (transfer, call pickup): the device, with its gains and what its echo
-    /// canceller has learnt, is the new one's from its next tick on. The old one goes on without until it's ended.
+    /// The session of `new` takes the place of that of `old` (transfer, call pickup): the device, with its gains and
+    /// what its echo canceller has learnt, is the new one's from its next tick on. The old one goes on without until
+    /// it's ended.
     ///
     /// # Errors
-    /// [`ManagerError::UnknownDialog`], [`ManagerError::NoDevice`] if the old one has none, [`ManagerError::HasDevice`],
-    /// [`ManagerError::Sound`]; the device is the old one's again then.
+    /// [`ManagerError::UnknownDialog`], [`ManagerError::NoDevice`] if the old one has none,
+    /// [`ManagerError::HasDevice`], [`ManagerError::Sound`]; the device is the old one's again then.
     pub async fn replace(&self, old: &DialogId, new: &DialogId) -> Result<(), ManagerError> {
         if self.find(new).is_none() {
             return Err(ManagerError::UnknownDialog);
@@ -343,8 +346,8 @@ impl MediaManager {
         self.give(new, Given::End(end)).await
     }
 
-    /// Does something with a session's device: mutes it, sets gains, switches steps of its capture chain. Without a device nothing
-    /// happens.
+    /// Does something with a session's device: mutes it, sets gains, switches steps of its capture chain. Without a
+    /// device nothing happens.
     ///
     /// # Errors
     /// [`ManagerError::UnknownDialog`].
@@ -352,8 +355,8 @@ impl MediaManager {
         self.send(dialog, Command::Control(command)).await
     }
 
-    /// Does something with a dialog's call between two ticks and brings back what comes of it: digits, taps, announcements,
-    /// numbers. Offers and answers have their own ways here.
+    /// Does something with a dialog's call between two ticks and brings back what comes of it: digits, taps,
+    /// announcements, numbers. Offers and answers have their own ways here.
     ///
     /// # Errors
     /// [`ManagerError::UnknownDialog`], [`ManagerError::Stuck`].
@@ -416,7 +419,8 @@ impl MediaManager {
         self.ask(dialog, end).await?
     }
 
-    /// Lets all sessions say goodbye and end, and takes no new ones. After `within` those that have not ended are cut off.
+    /// Lets all sessions say goodbye and end, and takes no new ones. After `within` those that have not ended are cut
+    /// off.
     pub async fn shutdown(&self, within: StdDuration) -> Shutdown {
         self.inner.closing.store(true, Ordering::Release);
         let handles: Vec<_> = lock(&self.inner.sessions).values().cloned().collect();

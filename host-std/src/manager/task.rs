@@ -1,7 +1,8 @@
 //! One session on tokio: its sockets, its device, and the only reader of its clock.
 //!
-//! With a device it ticks every 10 ms, as [`driver`](crate::session::driver) does. Without one there is no tick: it sleeps until a
-//! datagram comes, a report is due or signalling asks for something. So a session that is parked costs what its packets cost.
+//! With a device it ticks every 10 ms, as [`driver`](crate::session::driver) does. Without one there is no tick: it
+//! sleeps until a datagram comes, a report is due or signalling asks for something. So a session that is parked costs
+//! what its packets cost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,8 +1,8 @@
 //! What of a call is worth an event: its own numbers, looked at ten times a second and after each agreement.
 //!
-//! Nothing is measured here. Quality is that of the last five seconds, by the E-model (ITU-T G.107) of the packets that the call
-//! has counted as lost or discarded since; one threshold to fall below and a higher one to come back, so that a call on the
-//! border is not told of again and again.
+//! Nothing is measured here. Quality is that of the last five seconds, by the E-model (ITU-T G.107) of the packets that
+//! the call has counted as lost or discarded since; one threshold to fall below and a higher one to come back, so that
+//! a call on the border is not told of again and again.
 
 use dsp_core::guard::srtp::KeyAge;
 use dsp_core::quality::{BurstStats, CallConditions};
@@ -29,8 +29,8 @@ pub struct Watching {
 }
 
 impl Default for Watching {
-    /// 5 s without packets; poor below 3.1, where nearly all users are dissatisfied (G.107, Annex B), good above 3.6; three minutes
-    /// and a bit, as long as a proxy lets a phone ring (timer C: RFC 3261, 16.6); 64 events.
+    /// 5 s without packets; poor below 3.1, where nearly all users are dissatisfied (G.107, Annex B), good above 3.6;
+    /// three minutes and a bit, as long as a proxy lets a phone ring (timer C: RFC 3261, 16.6); 64 events.
     fn default() -> Self {
         Self {
             no_packets: Duration::from_secs(5),

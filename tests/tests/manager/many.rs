@@ -35,8 +35,8 @@ impl Has {
     }
 }
 
-/// One call from INVITE to BYE, of these two managers; every eighth has a device for a while, every fifth rings at two phones,
-/// every seventh is cancelled.
+/// One call from INVITE to BYE, of these two managers; every eighth has a device for a while, every fifth rings at two
+/// phones, every seventh is cancelled.
 async fn one_call(n: usize, anna: &MediaManager, bert: &MediaManager) {
     let (ours, theirs) = (format!("a{n}"), format!("b{n}"));
     let dialogs = [DialogId::new("call", &ours, &theirs), DialogId::new("call", &theirs, &ours)];

@@ -1,6 +1,7 @@
-//! Any order of what signalling can do to a call: holds, codecs, keys, addresses, other sources, refreshes, refusals by either side,
-//! answers that are lost or broken, both sides at once, parking. After each step sound flows within 500 ms in exactly the
-//! directions that both agreed on, nothing is made anew that was not asked for, and memory stays where it was.
+//! Any order of what signalling can do to a call: holds, codecs, keys, addresses, other sources, refreshes, refusals by
+//! either side, answers that are lost or broken, both sides at once, parking. After each step sound flows within 500 ms
+//! in exactly the directions that both agreed on, nothing is made anew that was not asked for, and memory stays where
+//! it was.
 
 use host_std::manager::{Change, DialogId, EventKind, ManagerError, Watching};
 use host_std::registry::CodecFormat;

@@ -1,5 +1,5 @@
-//! Phones that talk to each other in virtual time: each is a session with a device, says a tone of its own and hears what comes. The
-//! order of a tick is the front end's, as everywhere.
+//! Phones that talk to each other in virtual time: each is a session with a device, says a tone of its own and hears
+//! what comes. The order of a tick is the front end's, as everywhere.
 
 use std::net::SocketAddr;
 

@@ -1,8 +1,8 @@
 //! An offer of ours that is on its way: said again, taken back, answered by several.
 //!
-//! What a call wants and says lies in one place (`LocalMedia`). Before the first change after an agreement a copy of it is put
-//! aside; an agreement throws the copy away, and [`Call::withdraw`] goes back to it. What runs, streams, keys and addresses, is
-//! only ever changed by an agreement, so that there is nothing else to take back.
+//! What a call wants and says lies in one place (`LocalMedia`). Before the first change after an agreement a copy of it
+//! is put aside; an agreement throws the copy away, and [`Call::withdraw`] goes back to it. What runs, streams, keys
+//! and addresses, is only ever changed by an agreement, so that there is nothing else to take back.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -71,10 +71,10 @@ impl Call {
         self.local.streams.get(stream).map(|stream| stream.direction)
     }
 
-    /// Takes back our offer, which the other side refused (488, 491) or never answered, and everything that was set since
-    /// offer and answer last came to something: direction, codecs, streams, address, keys. Sound goes on as it was, since only
-    /// an answer changes that, and the next description says what was agreed on. Whether there was anything to take back.
-    /// Before the first agreement there is nothing to go back to: only the offer is taken back.
+    /// Takes back our offer, which the other side refused (488, 491) or never answered, and everything that was set
+    /// since offer and answer last came to something: direction, codecs, streams, address, keys. Sound goes on as it
+    /// was, since only an answer changes that, and the next description says what was agreed on. Whether there was
+    /// anything to take back. Before the first agreement there is nothing to go back to: only the offer is taken back.
     pub fn withdraw(&mut self) -> bool {
         let offered = self.offered.take().is_some();
         let before = self.before.take();
@@ -85,10 +85,10 @@ impl Call {
         offered || changed
     }
 
-    /// The description that we sent last, once more and word for word: the offer of a session refresh (RFC 4028, 7.4), which
-    /// asks for nothing. The answer is [accepted](Self::accept) as any other; if it says what the other side said before,
-    /// nothing of the running call is touched. An [`offer`](Self::offer) instead would offer every codec of ours anew to a side
-    /// whose offer we answered.
+    /// The description that we sent last, once more and word for word: the offer of a session refresh (RFC 4028, 7.4),
+    /// which asks for nothing. The answer is [accepted](Self::accept) as any other; if it says what the other side said
+    /// before, nothing of the running call is touched. An [`offer`](Self::offer) instead would offer every codec of
+    /// ours anew to a side whose offer we answered.
     ///
     /// # Errors
     /// [`CallError::NoOffer`] before the call is agreed on.
@@ -106,8 +106,9 @@ impl Call {
         Ok(said)
     }
 
-    /// The first offer waits for its answer again, though it has had one: some networks answer it in a 183 and once more, with
-    /// another description, in the 200 (RFC 6337, 3.1.1 forbids that). Only while nothing else was offered or answered since.
+    /// The first offer waits for its answer again, though it has had one: some networks answer it in a 183 and once
+    /// more, with another description, in the 200 (RFC 6337, 3.1.1 forbids that). Only while nothing else was offered
+    /// or answered since.
     ///
     /// # Errors
     /// [`CallError::NoOffer`] if the call has made no offer.
@@ -117,13 +118,13 @@ impl Call {
         Ok(())
     }
 
-    /// A second call of the same first offer, for one more answer to it: a request may reach several phones, each of which
-    /// answers for itself (forking: RFC 3261, 13.2.2.4). What the offer says holds for all of them, so they have our address and
-    /// port, our key, our certificate and our ICE credentials in common; each is another source, since what is sent under one
-    /// key by one source must be one stream (RFC 4568, 9.2; RFC 3711, 9.1).
+    /// A second call of the same first offer, for one more answer to it: a request may reach several phones, each of
+    /// which answers for itself (forking: RFC 3261, 13.2.2.4). What the offer says holds for all of them, so they have
+    /// our address and port, our key, our certificate and our ICE credentials in common; each is another source, since
+    /// what is sent under one key by one source must be one stream (RFC 4568, 9.2; RFC 3711, 9.1).
     ///
-    /// Who shares the sockets says whose a datagram is. Relayed addresses (TURN) stay with the first call, since a server
-    /// knows one user behind a port; candidates that servers have told by now are those of both.
+    /// Who shares the sockets says whose a datagram is. Relayed addresses (TURN) stay with the first call, since a
+    /// server knows one user behind a port; candidates that servers have told by now are those of both.
     ///
     /// # Errors
     /// [`CallError::NoOffer`] unless a first offer waits for its answer, [`CallError::Randomness`].
@@ -168,7 +169,8 @@ impl Call {
         Ok(fork)
     }
 
-    /// Whether a datagram is a connectivity check of this call's other side: both user names are in it (RFC 8445, 7.2.2).
+    /// Whether a datagram is a connectivity check of this call's other side: both user names are in it (RFC 8445,
+    /// 7.2.2).
     #[cfg(feature = "ice")]
     pub(crate) fn is_checked_by(&self, datagram: &[u8]) -> bool {
         const USERNAME: u16 = 6;
