@@ -479,7 +479,8 @@ mod tests {
             if told == Told::Reports && n % 125 == 124 {
                 let (lost, sent) = core::mem::take(&mut self.lost);
                 let round_trip = Duration::from_millis(40) + link.waits(now);
-                let seen = self.reports.hear(now, (lost * 255 / sent) as u8, Some(round_trip), Duration::from_millis(2));
+                let seen =
+                    self.reports.hear(now, (lost * 255 / sent) as u8, Some(round_trip), Duration::from_millis(2));
                 if let Some(seen) = seen {
                     self.capacity.observe(now, &seen);
                 }
@@ -542,11 +543,21 @@ mod tests {
                 let now = Instant::from_millis(100_000 + n * 20);
                 if n == 30 * 50 {
                     link.rate_bps = 40_000;
-                    sender.capacity.set_bounds(BOUNDS);
                 }
                 sender.tick(&mut link, now, n, told);
-                let took = empty.unwrap().since(shown.unwrap());
-            std::println!("{} ms after the change it's known, and gone {} ms later", shown.unwrap().as_millis() - 130_000, took.as_millis());
+                if n > 30 * 50 && sender.capacity.phase() == Phase::Emptying {
+                    shown.get_or_insert(now);
+                }
+                if shown.is_some() && link.waits(now) < Duration::from_millis(30) {
+                    empty.get_or_insert(now);
+                }
+            }
+            let took = empty.unwrap().since(shown.unwrap());
+            std::println!(
+                "{} ms after the change it's known, and gone {} ms later",
+                shown.unwrap().as_millis() - 130_000,
+                took.as_millis()
+            );
             assert!(took <= Duration::from_millis(2_000), "{took:?}");
         }
     }
@@ -559,6 +570,18 @@ mod tests {
                 let mut senders = [Sender::new(48_000), Sender::new(20_000)];
                 let mut sums = [0.0; 2];
                 for n in 0..600 * 50 {
+                    for (side, sender) in senders.iter_mut().enumerate() {
+                        sender.tick(&mut link, Instant::from_millis(100_000 + n * 20 + 7 * side as u64), n, told);
+                        if n > 300 * 50 {
+                            sums[side] += f64::from(sender.capacity.rate_bps()) / (300.0 * 50.0);
+                        }
+                    }
                 }
+                let share = sums[0] / (sums[0] + sums[1]);
+                std::println!("{rate_bps} {queue_ms}: {sums:.0?}, {share:.2}");
+                assert!((0.4..0.6).contains(&share), "{sums:?}");
+                assert!(sums[0] + sums[1] > 0.8 * rate_bps as f64, "{sums:?}");
+            }
+        }
     }
 }
