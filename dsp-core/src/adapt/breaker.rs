@@ -13,6 +13,8 @@
 //!
 //! All integers. Cost: constant a packet; a sum over at most 64 intervals a report. State: about 1.3 KB.
 
+use core::fmt;
+
 use crate::time::{Duration, Instant};
 
 /// Intervals of reports that are remembered: more than the formula of 4.3 asks for with any interval of 150 ms or more.
@@ -72,6 +74,22 @@ pub enum Hopeless {
         /// What we sent, in bit/s.
         sent_bps: u32,
     },
+}
+
+impl fmt::Display for Hopeless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Unreported { silence } => {
+                write!(f, "the other side has not reported for {} s how it hears this one", silence.as_millis() / 1_000)
+            }
+            Self::Unheard { reports } => write!(f, "by {reports} reports in a row nothing of what was sent has arrived"),
+            Self::Congested { loss_percent, tcp_bps, sent_bps } => write!(
+                f,
+                "{loss_percent} % of what was sent is lost, at {sent_bps} bit/s where {} bit/s are the most",
+                tcp_bps.saturating_mul(10)
+            ),
+        }
+    }
 }
 
 /// What a report of the other side tells of a stream of ours.

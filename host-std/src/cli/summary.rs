@@ -114,6 +114,7 @@ fn ended_text(ended: &Ended) -> &'static str {
         Ended::ConsentGone => "the other side doesn't answer any more",
         Ended::NoRelay => "no TURN server gives us an address",
         Ended::RelayLost => "the TURN server passes nothing on any more",
+        Ended::Hopeless(_) => "what was sent did not arrive",
         Ended::TimeOver => "time over",
         Ended::Socket(_) => "the socket failed",
         Ended::Sound(_) => "the call can't have the device's sound",

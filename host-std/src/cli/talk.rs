@@ -398,6 +398,7 @@ fn talk(
         }
         (Ended::ChecksFailed, ..) => Err("no address of the other side answered the connectivity checks (ICE)".into()),
         (Ended::NoRelay, ..) => Err("no TURN server gives us an address, and no other way may be taken".into()),
+        (Ended::Hopeless(hopeless), ..) => Err(format!("given up: {hopeless}").into()),
         (Ended::RelayLost, ..) => Err("the TURN server passes nothing on any more".into()),
         (Ended::ConsentGone, ..) => {
             Err("the other side has not answered for 30 s that it wants to be sent to (ICE)".into())

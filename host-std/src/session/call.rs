@@ -32,6 +32,7 @@ use dsp_core::time::{Duration, Instant, Ssrc};
 
 #[cfg(feature = "record")]
 use super::announcement::Announcement;
+use super::adapter::Network;
 use super::config::{Settings, Spare};
 use super::digits::{self, CallDigit};
 use super::front::NO_SOUND;
@@ -59,6 +60,8 @@ pub struct Call {
     pub(super) streams: Vec<Option<Stream>>,
     pub(super) tap: Option<Box<dyn Tap>>,
     stats: CallStats,
+    /// What is known of the network that the first stream goes through.
+    network: Network,
     /// As the streams, where their sound is metered, else none.
     meters: Vec<Meters>,
     /// What is played to the other side.
@@ -102,6 +105,7 @@ impl Call {
         let ice = OwnIce::new(ice, &identity, &mut local)?;
         let spare = identity.spare()?;
         let keys = OwnKeys::new(srtp_options, settings.describes_keys(), &identity, &mut local)?;
+        let network = Network::new(settings.adaptation, settings.circuit_breaker);
         let (streams, refused, stats) = (vec![None], Vec::new(), CallStats::default());
         let (offered, transport, tap) = (None, None, None);
         let digits = Waiting::new(digits::WAITING);
@@ -119,6 +123,7 @@ impl Call {
             streams,
             refused,
             stats,
+            network,
             meters,
             #[cfg(feature = "record")]
             announcement: None,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use dsp_core::adapt::Hopeless;
 use dsp_core::codec::CodecInfo;
 use dsp_core::front::FrontError;
 use dsp_core::guard::GuardError;
@@ -263,6 +264,8 @@ pub enum Ending {
     NoRelay,
     /// The TURN server that packets went through passes nothing on any more.
     RelayLost,
+    /// Sending on is hopeless: [`circuit_breaker`](super::CallConfig::circuit_breaker).
+    Hopeless(Hopeless),
 }
 
 /// Why a DTLS handshake came to no keys.

@@ -12,6 +12,7 @@ use dsp_core::wire::extension::AudioLevel;
 use super::Call;
 use crate::registry::CodecFormat;
 use crate::sdp::{NegotiatedStream, NegotiatedTransport, Refused};
+use crate::session::adapter::{AdaptationStats, Adapter};
 use crate::session::metering::{Finding, Meters, findings};
 use crate::session::outcome::{CallStats, Channel, Ending, Protection};
 use crate::session::stream::{Counted, Remote, SourceStats, Stream};
@@ -110,6 +111,11 @@ impl Call {
     pub fn stream_stats(&self, stream: usize) -> Option<CallStats> {
         let (index, stream) = (stream, self.streams.get(stream)?.as_ref()?);
         Some(self.stats_of(index, stream, &self.remote(index, stream), stream.total()))
+    }
+
+    /// How the first stream follows the network; `None` unless it does ([`CallConfig::adaptation`](crate::session::CallConfig::adaptation)).
+    pub fn adaptation(&self) -> Option<AdaptationStats> {
+        self.network.adapter.as_ref().map(Adapter::stats)
     }
 
     /// What is wrong with the sound of each stream ([`CallStats::findings`]), with the stream's number. Of a sound call
@@ -221,6 +227,9 @@ impl Call {
         }
         if transport.key_age() == KeyAge::Over {
             return Some(Ending::KeysOver);
+        }
+        if let Some(hopeless) = self.network.hopeless(now) {
+            return Some(Ending::Hopeless(hopeless));
         }
         #[cfg(feature = "ice")]
         if let Some(ending) = transport.ice_ending(now) {
