@@ -82,7 +82,9 @@ impl fmt::Display for Hopeless {
             Self::Unreported { silence } => {
                 write!(f, "the other side has not reported for {} s how it hears this one", silence.as_millis() / 1_000)
             }
-            Self::Unheard { reports } => write!(f, "by {reports} reports in a row nothing of what was sent has arrived"),
+            Self::Unheard { reports } => {
+                write!(f, "by {reports} reports in a row nothing of what was sent has arrived")
+            }
             Self::Congested { loss_percent, tcp_bps, sent_bps } => write!(
                 f,
                 "{loss_percent} % of what was sent is lost, at {sent_bps} bit/s where {} bit/s are the most",

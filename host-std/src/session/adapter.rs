@@ -6,8 +6,8 @@
 //! streams of a call stay as they are. Nothing is allocated while it runs.
 
 use dsp_core::adapt::{
-    BreakerConfig, Capacity, Choice, CircuitBreaker, CodecRate, Conditions, Hopeless, InBand, Observation, PacketWindow,
-    Phase, RateBounds, ReportWindow, Settings, StreamReport,
+    BreakerConfig, Capacity, Choice, CircuitBreaker, CodecRate, Conditions, Hopeless, InBand, Observation,
+    PacketWindow, Phase, RateBounds, ReportWindow, Settings, StreamReport,
 };
 use dsp_core::codec::Adaptation;
 use dsp_core::quality::LossImpairment;
@@ -144,7 +144,9 @@ impl Adapter {
     pub(super) fn report(&mut self, now: Instant, report: &StreamReport, jitter: Duration) -> bool {
         let seen = self.reports.hear(now, report.fraction_lost, report.round_trip, jitter);
         let fresh = self.told.is_some_and(|told| now.since(told) < FEEDBACK_FOR);
-        let Some(seen) = seen.filter(|seen: &Observation| !fresh && seen.duration > Duration::ZERO) else { return false };
+        let Some(seen) = seen.filter(|seen: &Observation| !fresh && seen.duration > Duration::ZERO) else {
+            return false;
+        };
         self.capacity.observe(now, &seen);
         true
     }

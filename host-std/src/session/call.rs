@@ -30,9 +30,9 @@ use dsp_core::receive::Played;
 use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Ssrc};
 
+use super::adapter::Network;
 #[cfg(feature = "record")]
 use super::announcement::Announcement;
-use super::adapter::Network;
 use super::config::{Settings, Spare};
 use super::digits::{self, CallDigit};
 use super::front::NO_SOUND;

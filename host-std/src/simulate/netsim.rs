@@ -61,7 +61,18 @@ const DUPLICATE_AFTER: Duration = Duration::from_millis(1);
 impl Network {
     /// A network; two directions of one link want two seeds.
     pub fn new(config: NetworkConfig, seed: u64) -> Self {
-        Self { config, random: Xoshiro256PlusPlus::seed_from_u64(seed), in_burst: false, last_arrival: Instant::ZERO, bottleneck: None }
+        Self {
+            config,
+            random: Xoshiro256PlusPlus::seed_from_u64(seed),
+            in_burst: false,
+            last_arrival: Instant::ZERO,
+            bottleneck: None,
+        }
+    }
+
+    /// Another network from now on.
+    pub fn set_config(&mut self, config: NetworkConfig) {
+        self.config = config;
     }
 
     /// The same behind a narrow link.

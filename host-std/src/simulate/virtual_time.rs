@@ -103,6 +103,11 @@ impl VirtualTime {
         self.networks = self.networks.clone().map(|network| network.behind(Bottleneck::new(config)));
     }
 
+    /// Another network from this side to the other from now on, with the narrow link that was there.
+    pub fn set_network(&mut self, side: usize, config: NetworkConfig) {
+        self.networks[side].set_config(config);
+    }
+
     /// The network from this side to the other.
     pub fn network(&self, side: usize) -> &Network {
         &self.networks[side]

@@ -3,9 +3,9 @@
 
 use dsp_core::codec::Adaptation;
 
+use super::change::sender_samples;
 use super::{Stream, impairment};
 use crate::session::adapter::StreamOptions;
-use super::change::sender_samples;
 
 /// Of RTP (RFC 3550, 5.1).
 const RTP_HEADER_BYTES: usize = 12;
