@@ -84,7 +84,7 @@ fn a_call_fits_into_a_narrow_link() {
         let mut both = connect(&CodecFormat::opus(), ADAPTING, packets, NetworkConfig::default());
         both.set_bottlenecks(narrow);
         let adapting = second_minute(&mut both);
-        let told = both.ends[0].call.adaptation().unwrap();
+        let told = both.ends[0].call.stats().adaptation.unwrap();
         for (name, minute) in [("fixed", &fixed), ("adapting", &adapting)] {
             println!(
                 "{name}: {:.0} bit/s, {:.1} % lost, {:.2} % made up, delay {} ms",
@@ -107,7 +107,7 @@ fn loss_that_isnt_congestion_is_answered_with_redundancy() {
         let fixed = second_minute(&mut connect(&CodecFormat::opus(), None, packets, network));
         let mut both = connect(&CodecFormat::opus(), ADAPTING, packets, network);
         let adapting = second_minute(&mut both);
-        let told = both.ends[0].call.adaptation().unwrap();
+        let told = both.ends[0].call.stats().adaptation.unwrap();
         println!(
             "{:.2} % made up, {:.2} % of a fixed call; {:.0} bit/s, {told:?}",
             adapting.concealed_percent, fixed.concealed_percent, adapting.payload_bps
@@ -130,7 +130,7 @@ fn a_bulk_transfer_beside_it_doesnt_starve_a_call() {
             "{:.0} bit/s, {:.1} % lost, {:?}",
             minute.payload_bps,
             minute.lost_percent,
-            both.ends[0].call.adaptation()
+            both.ends[0].call.stats().adaptation
         );
         assert!(minute.payload_bps > 12_000.0 && minute.lost_percent < 10.0);
         let theirs = both.network(0).bottleneck().unwrap().bulk_bytes() as f64 * 8.0 / 100.0;
@@ -145,7 +145,7 @@ fn a_codec_of_one_bit_rate_sends_longer_packets() {
     let mut both = connect(&CodecFormat::pcmu(), ADAPTING, true, NetworkConfig::default());
     both.set_bottlenecks(narrow);
     let minute = second_minute(&mut both);
-    let told = both.ends[0].call.adaptation().unwrap();
+    let told = both.ends[0].call.stats().adaptation.unwrap();
     println!("{:.1} % lost, {told:?}", minute.lost_percent);
     assert!(minute.lost_percent < 2.0 && told.taken.packet_ms.unwrap() >= 40);
 }

@@ -1,11 +1,12 @@
 //! What `media-core offer` and `answer` tell of a call: whom with, how it goes, and how it was.
 
+use dsp_core::adapt::Phase;
 use dsp_core::process::metering::SoundStats;
 use dsp_core::time::Duration;
 use host_std::report::{CallSoundFigures, DigitRow, FindingRow, ToneRow, digits_in_words, tones_in_words};
 use host_std::sdp::Direction;
 use host_std::session::driver::{Ended, Status};
-use host_std::session::{Call, CallStats, DigitStats, EchoStatus};
+use host_std::session::{AdaptationStats, Call, CallStats, DigitStats, EchoStatus};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -101,6 +102,33 @@ pub(super) async fn display(mut watching: watch::Receiver<Status>, interactive: 
 /// A gain as the status line shows it.
 fn gain(hundredths_db: i16) -> String {
     format!("{:+} dB", hundredths_db / 100)
+}
+
+/// What an adapting call does.
+fn adapting_text(adapting: &AdaptationStats) -> String {
+    let kbit = |bps: u32| f64::from(bps) / 1e3;
+    let mut text = format!("to {:.0} kbit/s with headers ({})", kbit(adapting.rate_bps), phase_text(adapting.phase));
+    let taken = &adapting.taken;
+    if let Some(bps) = taken.bit_rate_bps {
+        text += &format!(", sound at {:.0}", kbit(bps));
+    }
+    if let Some(ms) = taken.packet_ms {
+        text += &format!(", packets of {ms} ms");
+    }
+    if let Some(percent) = taken.expected_loss_percent.filter(|percent| *percent > 0) {
+        text += &format!(", prepared for {percent} % of loss");
+    }
+    text
+}
+
+fn phase_text(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Steady => "steady",
+        Phase::Probing => "looking for room",
+        Phase::Emptying => "a queue empties",
+        Phase::Trying => "looking where loss comes from",
+        Phase::Beside => "beside somebody who fills the queue",
+    }
 }
 
 fn ended_text(ended: &Ended) -> &'static str {
@@ -266,6 +294,9 @@ pub(super) fn text(
         let queued = told.queued.map_or(0.0, |queued| queued.as_micros() as f64 / 1_000.0);
         lines.push(format!("  feedback    {:.1} % of ours lost, lately {queued:.0} ms over the fastest", lost * 100.0));
     }
+    if let Some(adapting) = &stats.adaptation {
+        lines.push(format!("  adapting    {}", adapting_text(adapting)));
+    }
     if let Some(lost) = stats.remote_fraction_lost {
         lines.push(format!("  their side  {:.1} % lost lately", lost * 100.0));
     }
@@ -385,6 +416,15 @@ pub(super) fn json(
             "queued_ms": told.queued.map(|queued| queued.as_micros() as f64 / 1_000.0),
         })),
     });
+    call["adaptation"] = json!(stats.adaptation.map(|adapting| json!({
+        "rate_bps": adapting.rate_bps,
+        "phase": phase_text(adapting.phase),
+        "random_loss_percent": adapting.random_loss_percent,
+        "bit_rate_bps": adapting.taken.bit_rate_bps,
+        "packet_ms": adapting.taken.packet_ms,
+        "expected_loss_percent": adapting.taken.expected_loss_percent,
+        "changes": adapting.changes,
+    })));
     call["packets"] = json!({
         "datagrams": stats.datagrams,
         "played": receiver.decoded_packets + u64::from(receiver.noise_packets),

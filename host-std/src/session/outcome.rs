@@ -16,6 +16,7 @@ use dsp_core::streams::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
 use dsp_core::wire::rtcp::VoipMetrics;
 
+use super::adapter::AdaptationStats;
 #[cfg(feature = "dtls")]
 use super::certificate::CertificateError;
 use super::digits::DigitStats;
@@ -426,6 +427,8 @@ pub struct CallStats {
     /// Datagrams that came before the call could make use of them: before its answer, say. Those that reached the call
     /// itself are in `ignored` too.
     pub early: u32,
+    /// How the first stream follows the network, where it does ([`adaptation`](super::CallConfig::adaptation)).
+    pub adaptation: Option<AdaptationStats>,
     /// Datagrams that lay unread while this machine slept.
     pub stale: u32,
     /// The receive road as it is; where several sources are heard, that of the first of them: see

@@ -12,7 +12,7 @@ use dsp_core::wire::extension::AudioLevel;
 use super::Call;
 use crate::registry::CodecFormat;
 use crate::sdp::{NegotiatedStream, NegotiatedTransport, Refused};
-use crate::session::adapter::{AdaptationStats, Adapter};
+use crate::session::adapter::Adapter;
 use crate::session::metering::{Finding, Meters, findings};
 use crate::session::outcome::{CallStats, Channel, Ending, Protection};
 use crate::session::stream::{Counted, Remote, SourceStats, Stream};
@@ -113,11 +113,6 @@ impl Call {
         Some(self.stats_of(index, stream, &self.remote(index, stream), stream.total()))
     }
 
-    /// How the first stream follows the network; `None` unless it does ([`CallConfig::adaptation`](crate::session::CallConfig::adaptation)).
-    pub fn adaptation(&self) -> Option<AdaptationStats> {
-        self.network.adapter.as_ref().map(Adapter::stats)
-    }
-
     /// What is wrong with the sound of each stream ([`CallStats::findings`]), with the stream's number. Of a sound call
     /// there is nothing.
     pub fn findings(&self) -> impl Iterator<Item = (usize, Finding)> + '_ {
@@ -137,6 +132,7 @@ impl Call {
             sender: stream.send_stats(),
             digits: self.digit_stats(),
             delay_choice: stream.delay_choice(),
+            adaptation: self.network.adapter.as_ref().filter(|_| index == 0).map(Adapter::stats),
             round_trip: remote.round_trip,
             remote_voip: remote.voip,
             protection: self.protection(),
