@@ -8,7 +8,8 @@
 //!   get less than a tenth of the rate that is sent.
 //!
 //! The first counts only once a report has come: there are phones that never send one, and what they can't tell must not end
-//! a call (section 4 asks for some sign that the peer has RTCP). A congested call may first send a tenth of its rate;
+//! a call (section 4 asks for some sign that the peer has RTCP). Nor does it count while the peer's sound comes and nothing of RTCP at
+//! all: behind some servers a call goes on to somebody without RTCP. Reports that tell of nothing heard, and silence, do count. A congested call may first send a tenth of its rate;
 //! [`CircuitBreaker::reduced`] says that it does, and the breaker looks anew.
 //!
 //! All integers. Cost: constant a packet; a sum over at most 64 intervals a report. State: about 1.3 KB.
@@ -129,6 +130,8 @@ pub struct CircuitBreaker {
     heard: Option<Instant>,
     reported: Option<Instant>,
     highest: Option<u32>,
+    /// Reports came that told nothing of this stream, and none since that did.
+    untold: bool,
     round_trip_us: Option<u64>,
     /// Reports of nothing new in a row, and how many are too many.
     unheard: u16,
@@ -152,6 +155,7 @@ impl CircuitBreaker {
             heard: None,
             reported: None,
             highest: None,
+            untold: false,
             round_trip_us: None,
             unheard: 0,
             unheard_most: 0,
@@ -189,15 +193,20 @@ impl CircuitBreaker {
         self.kept = 0;
     }
 
-    /// Something of RTCP came that tells nothing of the stream: a message of feedback (RFC 8083, 5), or a report on another
-    /// stream of this transport.
+    /// Something of RTCP came that isn't a report: a message of feedback (RFC 8083, 5).
     pub const fn heard(&mut self, now: Instant) {
         self.heard = Some(now);
+    }
+
+    /// A report came that tells nothing of the stream: whoever hears it would tell (RFC 3550, 6.4.1).
+    pub const fn untold(&mut self) {
+        self.untold = true;
     }
 
     /// A report on the stream came. Whether it's hopeless now.
     pub fn report(&mut self, now: Instant, report: &StreamReport) -> Option<Hopeless> {
         self.heard = Some(now);
+        self.untold = false;
         let since = self.reported.replace(now).or(self.began).unwrap_or(now);
         if let Some(new) = report.round_trip {
             let new = new.as_micros().min(LONGEST_US);
@@ -229,13 +238,14 @@ impl CircuitBreaker {
         self.congested()
     }
 
-    /// Whether reports have ceased, as time goes on.
-    pub fn poll(&self, now: Instant) -> Option<Hopeless> {
+    /// Whether reports have ceased, as time goes on; `quiet` is how long nothing at all has come of the peer, sound neither.
+    pub fn poll(&self, now: Instant, quiet: Duration) -> Option<Hopeless> {
         let since = self.heard?.max(self.began?);
         self.reported?;
         let silence = now.since(since);
         let longest = Duration::from_micros(UNREPORTED_INTERVALS * self.config.fixed_interval.as_micros());
-        (self.is_sending(now) && silence >= longest).then_some(Hopeless::Unreported { silence })
+        let is_gone = self.untold || quiet >= self.config.fixed_interval;
+        (self.is_sending(now) && silence >= longest && is_gone).then_some(Hopeless::Unreported { silence })
     }
 
     /// When [`poll`](Self::poll) is worth asking; `None` while there's nothing to wait for.
@@ -250,6 +260,7 @@ impl CircuitBreaker {
         self.bytes = 0;
         (self.unheard, self.unheard_most) = (0, 0);
         self.kept = 0;
+        self.untold = false;
     }
 
     /// Whether packets leave often enough for their fate to say something.
@@ -318,7 +329,7 @@ mod tests {
         let mut breaker = CircuitBreaker::new(BreakerConfig::default());
         for ms in (0..seconds * 1_000).step_by(20) {
             breaker.sent(at(ms), PACKET);
-            let mut hopeless = breaker.poll(at(ms));
+            let mut hopeless = breaker.poll(at(ms), at(ms).since(at(0)));
             if ms > 0 && ms % 5_000 == 0 {
                 let report = report(ms / 1_000, (ms / 20) as u32);
                 hopeless = report.and_then(|report| breaker.report(at(ms), &report)).or(hopeless);
@@ -367,12 +378,12 @@ mod tests {
             } else if ms % 10_000 == 0 {
                 breaker.heard(at(ms));
             }
-            assert_eq!(breaker.poll(at(ms)), None, "{ms}");
+            assert_eq!(breaker.poll(at(ms), at(ms).since(at(0))), None, "{ms}");
         }
         // And nobody wonders at silence while nothing is sent.
-        assert_eq!(breaker.poll(at(160_000)), None);
+        assert_eq!(breaker.poll(at(160_000), Duration::ZERO), None);
         breaker.sent(at(160_000), PACKET);
-        assert_eq!(breaker.poll(at(160_001)), None);
+        assert_eq!(breaker.poll(at(160_001), Duration::ZERO), None);
         assert_eq!(breaker.next_deadline(), Some(at(175_000)));
         breaker.stop();
         assert_eq!(breaker.next_deadline(), None);
@@ -442,7 +453,7 @@ mod tests {
             let round_trip = Some(Duration::from_micros(if n % 3 == 0 { u64::MAX } else { 0 }));
             let report = StreamReport { fraction_lost: n as u8, extended_highest_seq: n as u32 / 2, round_trip };
             breaker.report(now, &report);
-            breaker.poll(now);
+            breaker.poll(now, Duration::ZERO);
             breaker.next_deadline();
         }
     }

@@ -289,6 +289,12 @@ impl Capacity {
         if since < JUDGE_AFTER.max(Duration::from_micros(2 * seen.duration.as_micros())) {
             return;
         }
+        if self.rate_bps <= self.bounds.least_bps {
+            // No less can be sent: whoever fills it, it's of no use to give way.
+            self.rate_bps = self.within(u64::from(self.before.rate_bps / 2));
+            self.enter(now, Phase::Beside);
+            return;
+        }
         let below = self.carried_bps.saturating_sub(self.rate_bps);
         let due = since.as_micros() * u64::from(below) / u64::from(self.carried_bps.max(1));
         let due = due.min(self.longest.as_micros());
@@ -336,7 +342,7 @@ impl Capacity {
     fn stay_beside(&mut self, now: Instant, seen: &Observation, queue: Duration) {
         if queue <= EMPTY && seen.queue.is_some() {
             self.enter(now, Phase::Steady);
-        } else if self.loss > LOSS.max(self.random) && now.since(self.since) >= WELL_FOR {
+        } else if self.loss > (5 * LOSS).max(self.random) && now.since(self.since) >= WELL_FOR {
             self.rate_bps = self.within(u64::from(self.rate_bps) * 7 / 8);
             (self.loss, self.since) = (0, now);
         } else if now.since(self.since) >= Duration::from_micros(4 * WELL_FOR.as_micros()) {

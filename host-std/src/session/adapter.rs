@@ -229,9 +229,13 @@ impl Network {
         }
     }
 
-    /// Something of RTCP came.
-    pub(super) fn heard(&mut self, now: Instant) {
-        self.breaker.heard(now);
+    /// RTCP came: with reports, of which some tell of the stream or none does, or without.
+    pub(super) fn heard(&mut self, now: Instant, has_reports: bool, tells: bool) {
+        if !has_reports {
+            self.breaker.heard(now);
+        } else if !tells {
+            self.breaker.untold();
+        }
     }
 
     /// A report on the stream; whether anything was learnt.
@@ -246,11 +250,11 @@ impl Network {
         self.hopeless = None;
     }
 
-    /// Why sending on is hopeless, where that ends a call.
-    pub(super) fn hopeless(&self, now: Instant) -> Option<Hopeless> {
+    /// Why sending on is hopeless, where that ends a call; `quiet` is how long nothing has come.
+    pub(super) fn hopeless(&self, now: Instant, quiet: Duration) -> Option<Hopeless> {
         if !self.is_breaking {
             return None;
         }
-        self.hopeless.or_else(|| self.breaker.poll(now))
+        self.hopeless.or_else(|| self.breaker.poll(now, quiet))
     }
 }

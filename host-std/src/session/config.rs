@@ -363,7 +363,7 @@ impl CallConfig {
             after_goodbye: Some(Duration::from_secs(7)),
             after_silence: None,
             adaptation: None,
-            circuit_breaker: true,
+            circuit_breaker: false,
             identity,
             wall_clock: NtpTime::from_unix_micros(946_684_800_000_000),
         }

@@ -148,7 +148,7 @@ impl Call {
         // Where nothing was ever heard, who leaves is whoever sent reports.
         let silent = open(&self.streams).all(Stream::is_silent);
         let (mut bye, mut farewell, mut learnt) = (false, Farewell::None, false);
-        self.network.heard(now);
+        let mut tells = false;
         for (index, stream) in self.streams.iter_mut().enumerate() {
             let Some(stream) = stream else { continue };
             let report = transport.take_report(now, index, compound);
@@ -163,6 +163,7 @@ impl Call {
                 stream.set_remote(now, remote.block.fraction_lost, remote.block.jitter_ticks);
                 stream.set_round_trip(transport.told(index).and_then(|told| told.round_trip()));
                 if index == 0 {
+                    tells = true;
                     let told = StreamReport {
                         fraction_lost: remote.block.fraction_lost,
                         extended_highest_seq: remote.block.extended_highest_seq,
@@ -173,6 +174,8 @@ impl Call {
             }
             farewell = farewell.max(stream.report(now, compound));
         }
+        let is_report = |packet: &Packet<'_>| matches!(packet, Packet::SenderReport(_) | Packet::ReceiverReport(_));
+        self.network.heard(now, compound.packets().flatten().any(|packet| is_report(&packet)), tells);
         if transport.take_feedback(now, compound) {
             if let Some(adapter) = &mut self.network.adapter {
                 learnt |= adapter.feedback(now, transport.told_packets());

@@ -224,7 +224,7 @@ impl Call {
         if transport.key_age() == KeyAge::Over {
             return Some(Ending::KeysOver);
         }
-        if let Some(hopeless) = self.network.hopeless(now) {
+        if let Some(hopeless) = self.network.hopeless(now, transport.silence(now)) {
             return Some(Ending::Hopeless(hopeless));
         }
         #[cfg(feature = "ice")]
