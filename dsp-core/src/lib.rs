@@ -55,6 +55,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod adapt;
 mod arithmetic;
 mod bands;
 pub mod block;

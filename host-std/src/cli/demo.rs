@@ -19,8 +19,9 @@ use host_std::record::keys::{self, KeyLine};
 use host_std::record::pcap::PcapWriter;
 use host_std::report::{KeptReport, Report, SideReport};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
-use host_std::session::{Call, CallConfig, CaptureConfig, Identity};
+use host_std::session::{AdaptationConfig, Call, CallConfig, CaptureConfig, Identity};
 use host_std::simulate::ambience::{Ambience, AmbienceError};
+use host_std::simulate::bottleneck::BottleneckConfig;
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::proxy::Proxy;
 use host_std::simulate::room::{Room, RoomConfig, RoomError};
@@ -74,6 +75,16 @@ pub(super) struct Args {
     /// Packets that arrive twice, in percent
     #[arg(help_heading = "Network", long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
     duplicate: f64,
+    /// The narrowest link each way has so many kbit/s, IP headers included
+    #[arg(help_heading = "Network", long, value_parser = |s: &str| number_in(s, 1.0, 1e6), value_name = "KBIT/S")]
+    bottleneck: Option<f64>,
+    /// The longest that a packet may wait in front of it, in ms
+    #[arg(help_heading = "Network", long, default_value_t = 200.0, value_parser = |s: &str| number_in(s, 0.0, 60_000.0),
+        requires = "bottleneck", value_name = "MS")]
+    queue: f64,
+    /// What is sent follows the network: bit rate, packet length and redundancy
+    #[arg(help_heading = "Network", long)]
+    adapt: bool,
     /// How much faster B's audio clock runs than A's, in parts per million
     #[arg(help_heading = "Network", long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, -1000.0, 1000.0), value_name = "PPM")]
     drift_ppm: f64,
@@ -257,6 +268,7 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         srtp: args.srtp.policy(),
         srtp_options: args.srtp.options(),
         wall_clock: wall,
+        adaptation: args.adapt.then(AdaptationConfig::default),
         capture: CaptureConfig { detector: args.vad.map(detector), ..args.microphone.config() },
         metering: true,
         ..CallConfig::with_identity(port, identity)
@@ -290,6 +302,12 @@ fn ambiences(args: &Args, rate_hz: u32, speech: &[Vec<i16>; 2]) -> Result<[Optio
     Ok([Some(ambience(0, 0.0)?), Some(ambience(1, 0.5)?)])
 }
 
+/// The narrow link of each direction, if there is one.
+fn bottleneck(args: &Args) -> Option<BottleneckConfig> {
+    let config = |kbit: f64| BottleneckConfig { rate_bps: kbit * 1e3, queue_ms: args.queue, bulk: None };
+    args.bottleneck.map(config)
+}
+
 /// What recorded a call.
 fn recorder(call: &mut Call) -> CallRecorder {
     call.take_tap::<CallRecorder>().map(|recorder| *recorder).unwrap_or_default()
@@ -317,6 +335,9 @@ fn run_fast(
     ];
     let addresses = VIRTUAL_PORTS.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let mut simulation = VirtualTime::connect(calls, addresses, setup.network, args.drift_ppm, args.seed)?;
+    if let Some(link) = bottleneck(args) {
+        simulation.set_bottlenecks(link);
+    }
     make_folder(&args.out)?;
     args.keep.check_apart(&args.out)?;
     let [a, b] = speech;
@@ -384,7 +405,10 @@ async fn run_realtime(
     };
     let sockets = [open()?, open()?];
     let addresses = [sockets[0].local_addr()?, sockets[1].local_addr()?];
-    let proxy = Proxy::bind(addresses, setup.network, args.seed).await?;
+    let mut proxy = Proxy::bind(addresses, setup.network, args.seed).await?;
+    if let Some(link) = bottleneck(args) {
+        proxy.set_bottlenecks(link);
+    }
     // Each side names the port of the proxy that leads to it.
     let [to_b, to_a] = proxy.ports()?;
     let unix_micros_at_zero =

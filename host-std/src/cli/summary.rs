@@ -6,7 +6,7 @@ use host_std::monitoring::call_figures;
 use host_std::report::{DigitRow, ToneRow, digits_in_words, tones_in_words};
 use host_std::sdp::Direction;
 use host_std::session::driver::{Ended, Status};
-use host_std::session::{Call, CallStats, DigitStats, EchoStatus};
+use host_std::session::{AdaptationStats, Call, CallStats, DigitStats, EchoStatus};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -118,6 +118,23 @@ fn gain(hundredths_db: i16) -> String {
     format!("{:+} dB", hundredths_db / 100)
 }
 
+/// What an adapting call does.
+fn adapting_text(adapting: &AdaptationStats) -> String {
+    let kbit = |bps: u32| f64::from(bps) / 1e3;
+    let mut text = format!("to {:.0} kbit/s with headers ({})", kbit(adapting.rate_bps), adapting.phase);
+    let taken = &adapting.taken;
+    if let Some(bps) = taken.bit_rate_bps {
+        text += &format!(", sound at {:.0}", kbit(bps));
+    }
+    if let Some(ms) = taken.packet_ms {
+        text += &format!(", packets of {ms} ms");
+    }
+    if let Some(percent) = taken.expected_loss_percent.filter(|percent| *percent > 0) {
+        text += &format!(", prepared for {percent} % of loss");
+    }
+    text
+}
+
 fn ended_text(ended: &Ended) -> &'static str {
     match ended {
         Ended::HungUp => "hung up",
@@ -129,6 +146,7 @@ fn ended_text(ended: &Ended) -> &'static str {
         Ended::ConsentGone => "the other side doesn't answer any more",
         Ended::NoRelay => "no TURN server gives us an address",
         Ended::RelayLost => "the TURN server passes nothing on any more",
+        Ended::Hopeless(_) => "what was sent did not arrive",
         Ended::TimeOver => "time over",
         Ended::Socket(_) => "the socket failed",
         Ended::Sound(_) => "the call can't have the device's sound",
@@ -279,6 +297,9 @@ pub(super) fn text(
         let lost = told.lost as f64 / (told.arrived + told.lost).max(1) as f64;
         let queued = told.queued.map_or(0.0, |queued| queued.as_micros() as f64 / 1_000.0);
         lines.push(format!("  feedback    {:.1} % of ours lost, lately {queued:.0} ms over the fastest", lost * 100.0));
+    }
+    if let Some(adapting) = &stats.adaptation {
+        lines.push(format!("  adapting    {}", adapting_text(adapting)));
     }
     if let Some(lost) = stats.remote_fraction_lost {
         lines.push(format!("  their side  {:.1} % lost lately", lost * 100.0));

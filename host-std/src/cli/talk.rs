@@ -13,7 +13,7 @@ use host_std::opus::{self, OpusEncoderConfig};
 use host_std::record::wire::WireRecorder;
 use host_std::sdp::{self, ExtensionOptions, FeedbackOptions, OfferExtensions};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{Call, CallConfig, CaptureConfig, Channel, Latching, Missed};
+use host_std::session::{AdaptationConfig, Call, CallConfig, CaptureConfig, Channel, Latching, Missed};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
@@ -73,6 +73,9 @@ struct TalkArgs {
     /// have them
     #[arg(help_heading = "Network", long, value_enum, default_value = "auto", value_name = "WHEN")]
     feedback: FeedbackName,
+    /// What is sent follows the network: bit rate, packet length and redundancy, within what both sides agreed on
+    #[arg(help_heading = "Network", long)]
+    adapt: bool,
     /// Silence isn't sent if the other side wants that too: Opus by its own means, other codecs by comfort noise
     #[arg(long)]
     dtx: bool,
@@ -408,6 +411,7 @@ fn talk(
         }
         (Ended::ChecksFailed, ..) => Err("no address of the other side answered the connectivity checks (ICE)".into()),
         (Ended::NoRelay, ..) => Err("no TURN server gives us an address, and no other way may be taken".into()),
+        (Ended::Hopeless(hopeless), ..) => Err(format!("given up: {hopeless}").into()),
         (Ended::RelayLost, ..) => Err("the TURN server passes nothing on any more".into()),
         (Ended::ConsentGone, ..) => {
             Err("the other side has not answered for 30 s that it wants to be sent to (ICE)".into())
@@ -513,6 +517,7 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         srtp_options: args.srtp.options(),
         extensions: args.feedback.extensions(),
         feedback: args.feedback.feedback(),
+        adaptation: args.adapt.then(AdaptationConfig::default),
         latching: match args.latch {
             LatchName::Strict => Latching::Strict,
             LatchName::Once => Latching::Once,

@@ -72,6 +72,15 @@ pub fn call_figures(stats: &CallStats, rate_hz: u32) -> Value {
             "queued_ms": told.queued.map(|queued| queued.as_micros() as f64 / 1_000.0),
         })),
     });
+    call["adaptation"] = json!(stats.adaptation.map(|adapting| json!({
+        "rate_bps": adapting.rate_bps,
+        "phase": adapting.phase.to_string(),
+        "random_loss_percent": adapting.random_loss_percent,
+        "bit_rate_bps": adapting.taken.bit_rate_bps,
+        "packet_ms": adapting.taken.packet_ms,
+        "expected_loss_percent": adapting.taken.expected_loss_percent,
+        "changes": adapting.changes,
+    })));
     call["packets"] = json!({
         "datagrams": stats.datagrams,
         "played": receiver.decoded_packets + u64::from(receiver.noise_packets),

@@ -31,6 +31,7 @@ use dsp_core::receive::Played;
 use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Ssrc};
 
+use super::adapter::Network;
 #[cfg(feature = "record")]
 use super::announcement::Announcement;
 use super::config::{Settings, Spare};
@@ -60,6 +61,8 @@ pub struct Call {
     pub(super) streams: Vec<Option<Stream>>,
     pub(super) tap: Option<Box<dyn Tap>>,
     stats: CallStats,
+    /// What is known of the network that the first stream goes through.
+    network: Network,
     /// As the streams, where their sound is metered, else none.
     meters: Vec<Meters>,
     /// What is played to the other side.
@@ -105,6 +108,7 @@ impl Call {
         let ice = OwnIce::new(ice, &identity, &mut local)?;
         let spare = identity.spare()?;
         let keys = OwnKeys::new(srtp_options, settings.describes_keys(), &identity, &mut local)?;
+        let network = Network::new(settings.adaptation, settings.circuit_breaker);
         let (streams, refused, stats) = (vec![None], Vec::new(), CallStats::default());
         let (offered, transport, tap) = (None, None, None);
         let digits = Waiting::new(digits::WAITING);
@@ -123,6 +127,7 @@ impl Call {
             streams,
             refused,
             stats,
+            network,
             meters,
             #[cfg(feature = "record")]
             announcement: None,

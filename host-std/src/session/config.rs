@@ -15,6 +15,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use zeroize::Zeroizing;
 
+use super::adapter::AdaptationConfig;
 use super::capture::CaptureConfig;
 #[cfg(feature = "dtls")]
 use super::certificate::{Certificate, Keying};
@@ -295,6 +296,12 @@ pub struct CallConfig {
     /// The call should end when nothing came of the other side for so long, neither RTP nor RTCP, except on hold. `None`:
     /// never.
     pub after_silence: Option<Duration>,
+    /// What is sent in the first stream follows the network: bit rate, packet length and redundancy, within what is agreed on.
+    /// `None`: it stays as it is, but for what [`Call::adapt`](super::Call::adapt) is asked for.
+    pub adaptation: Option<AdaptationConfig>,
+    /// The call should end when the other side's reports say that sending on is hopeless (RFC 8083): nothing arrives, far too much is
+    /// lost for what is sent, or reports have ceased. Of a peer that never reports it knows nothing.
+    pub circuit_breaker: bool,
     /// Random names and numbers.
     pub identity: Identity,
     /// The wall clock at the host's `Instant::ZERO`, for RTCP sender reports.
@@ -359,6 +366,8 @@ impl CallConfig {
             tick: Duration::from_millis(super::TICK_MS.into()),
             after_goodbye: Some(Duration::from_secs(7)),
             after_silence: None,
+            adaptation: None,
+            circuit_breaker: false,
             identity,
             wall_clock: NtpTime::from_unix_micros(946_684_800_000_000),
         }
@@ -416,6 +425,8 @@ impl CallConfig {
             tick,
             after_goodbye,
             after_silence,
+            adaptation,
+            circuit_breaker,
             identity,
             wall_clock,
         } = self;
@@ -485,6 +496,8 @@ impl CallConfig {
             tick,
             after_goodbye,
             after_silence,
+            adaptation,
+            circuit_breaker,
             wall_clock,
         };
         settings.add_stream(&mut local, &codecs)?;
@@ -526,6 +539,8 @@ pub(super) struct Settings {
     pub(super) tick: Duration,
     pub(super) after_goodbye: Option<Duration>,
     pub(super) after_silence: Option<Duration>,
+    pub(super) adaptation: Option<AdaptationConfig>,
+    pub(super) circuit_breaker: bool,
     pub(super) wall_clock: NtpTime,
 }
 

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration as StdDuration;
 
+use dsp_core::adapt::Hopeless;
 use dsp_core::front::{FrontError, Latency, Step};
 use dsp_core::guard::srtp::KeyAge;
 use dsp_core::process::level::Level;
@@ -144,6 +145,8 @@ pub enum Ended {
     NoRelay,
     /// The TURN server that packets went through passes nothing on any more ([`Ending::RelayLost`]).
     RelayLost,
+    /// Sending on is hopeless ([`Ending::Hopeless`]).
+    Hopeless(Hopeless),
     /// The time was over.
     TimeOver,
     /// The socket failed.
@@ -406,6 +409,7 @@ impl Driver {
                         Some(Ending::ConsentGone) => break Ended::ConsentGone,
                         Some(Ending::NoRelay) => break Ended::NoRelay,
                         Some(Ending::RelayLost) => break Ended::RelayLost,
+                        Some(Ending::Hopeless(hopeless)) => break Ended::Hopeless(hopeless),
                         None => {}
                     }
                     if time_limit.is_some_and(|limit| begin.elapsed() >= limit) {

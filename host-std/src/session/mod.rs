@@ -3,6 +3,7 @@
 //!
 //! A server may hold a thousand [`Call`]s and tick them in a batch: none of them owns a task, a socket or a timer.
 
+mod adapter;
 #[cfg(feature = "record")]
 mod announcement;
 mod call;
@@ -55,6 +56,7 @@ pub(crate) fn ticks_samples(rate_hz: u32, tick: u64, count: u64) -> usize {
     (upto(tick + count) - upto(tick)) as usize
 }
 
+pub use adapter::{AdaptationConfig, AdaptationStats};
 pub use call::Call;
 pub use canceller::{EchoSettings, HostEcho};
 pub use capture::{CaptureConfig, CaptureStep, HostBlock, HostOwn, HostParts};

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use dsp_core::adapt::Hopeless;
 use dsp_core::codec::CodecInfo;
 use dsp_core::front::FrontError;
 use dsp_core::guard::GuardError;
@@ -15,6 +16,7 @@ use dsp_core::streams::sources::{Admission, PlacesError, SourcesStats};
 use dsp_core::time::{Duration, Instant, PayloadType, Ssrc};
 use dsp_core::wire::rtcp::VoipMetrics;
 
+use super::adapter::AdaptationStats;
 #[cfg(feature = "dtls")]
 use super::certificate::CertificateError;
 use super::digits::DigitStats;
@@ -263,6 +265,8 @@ pub enum Ending {
     NoRelay,
     /// The TURN server that packets went through passes nothing on any more.
     RelayLost,
+    /// Sending on is hopeless: [`circuit_breaker`](super::CallConfig::circuit_breaker).
+    Hopeless(Hopeless),
 }
 
 /// Why a DTLS handshake came to no keys.
@@ -423,6 +427,8 @@ pub struct CallStats {
     /// Datagrams that came before the call could make use of them: before its answer, say. Those that reached the call
     /// itself are in `ignored` too.
     pub early: u32,
+    /// How the first stream follows the network, where it does ([`adaptation`](super::CallConfig::adaptation)).
+    pub adaptation: Option<AdaptationStats>,
     /// Datagrams that lay unread while this machine slept.
     pub stale: u32,
     /// The receive road as it is; where several sources are heard, that of the first of them: see

@@ -53,7 +53,7 @@ impl<To> Default for InFlight<To> {
 impl<To: Copy> InFlight<To> {
     /// Sends a datagram at `now` through a network, which loses it, or lets it arrive once or twice.
     pub(super) fn send(&mut self, network: &mut Network, now: Instant, to: To, bytes: &[u8]) {
-        for arrival in network.carry(now).into_iter().flatten() {
+        for arrival in network.carry_datagram(now, bytes.len()).into_iter().flatten() {
             self.sent += 1;
             let datagram = Datagram { arrival, to, bytes: bytes.to_vec(), order: self.sent };
             self.datagrams.push(Reverse(datagram));

@@ -3,6 +3,7 @@
 //! a loudspeaker ([`room`]), and of what is around it ([`ambience`]). And the callers of a conference ([`callers`]).
 
 pub mod ambience;
+pub mod bottleneck;
 pub mod callers;
 mod in_flight;
 pub mod netsim;

@@ -3,11 +3,14 @@
 //! Loss is Gilbert's two-state model: within a bad spell everything is lost, spells last `burst` packets on average,
 //! and their share is `loss`. Delay is a constant plus a gamma-distributed part of shape 2 (few packets are much later
 //! than most) whose standard deviation is `jitter_ms`. Packets keep their order, as in a queue, but for the share that
-//! is held back for two packets' time. The same seed gives the same network, on every machine.
+//! is held back for two packets' time. Where there is a bottleneck, it comes before all this. The same seed gives the same network,
+//! on every machine.
 
 use dsp_core::time::{Duration, Instant};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+use super::bottleneck::Bottleneck;
 
 /// How bad the network is. The default is a perfect one with a one-way delay of 20 ms.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,6 +50,7 @@ pub struct Network {
     in_burst: bool,
     /// Nothing that keeps its order arrives before this.
     last_arrival: Instant,
+    bottleneck: Option<Bottleneck>,
 }
 
 /// How long a packet that is overtaken is held back.
@@ -57,10 +61,38 @@ const DUPLICATE_AFTER: Duration = Duration::from_millis(1);
 impl Network {
     /// A network; two directions of one link want two seeds.
     pub fn new(config: NetworkConfig, seed: u64) -> Self {
-        Self { config, random: Xoshiro256PlusPlus::seed_from_u64(seed), in_burst: false, last_arrival: Instant::ZERO }
+        Self {
+            config,
+            random: Xoshiro256PlusPlus::seed_from_u64(seed),
+            in_burst: false,
+            last_arrival: Instant::ZERO,
+            bottleneck: None,
+        }
     }
 
-    /// When a datagram sent at `sent` arrives: never, once or twice.
+    /// Another network from now on.
+    pub fn set_config(&mut self, config: NetworkConfig) {
+        self.config = config;
+    }
+
+    /// The same behind a narrow link.
+    #[must_use]
+    pub fn behind(self, bottleneck: Bottleneck) -> Self {
+        Self { bottleneck: Some(bottleneck), ..self }
+    }
+
+    /// The narrow link, if there is one.
+    pub fn bottleneck(&self) -> Option<&Bottleneck> {
+        self.bottleneck.as_ref()
+    }
+
+    /// When a datagram of so many bytes, sent at `sent`, arrives: never, once or twice.
+    pub fn carry_datagram(&mut self, sent: Instant, bytes: usize) -> [Option<Instant>; 2] {
+        let Some(link) = &mut self.bottleneck else { return self.carry(sent) };
+        link.pass(sent, bytes).map_or([None, None], |passed| self.carry(passed))
+    }
+
+    /// When a datagram sent at `sent`, behind the narrow link if there is one, arrives: never, once or twice.
     pub fn carry(&mut self, sent: Instant) -> [Option<Instant>; 2] {
         // All dice are thrown for every packet, so that changing one share leaves the other events where they were.
         let lost = self.lose();

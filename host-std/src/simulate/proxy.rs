@@ -7,6 +7,7 @@ use tokio::net::UdpSocket;
 use tokio::time::{Duration, Instant as TokioInstant, sleep_until};
 
 use crate::session::driver::{Clock, unreachable};
+use crate::simulate::bottleneck::{Bottleneck, BottleneckConfig};
 use crate::simulate::in_flight::InFlight;
 use crate::simulate::netsim::{Network, NetworkConfig};
 use crate::sockets::{SocketConfig, Sockets};
@@ -34,6 +35,11 @@ impl Proxy {
         let sockets = [open()?, open()?];
         let networks = [Network::new(config, seed), Network::new(config, seed ^ 0x9e37_79b9_7f4a_7c15)];
         Ok(Self { sockets, peers, networks })
+    }
+
+    /// Puts a narrow link in front of the network from each side to the other.
+    pub fn set_bottlenecks(&mut self, config: BottleneckConfig) {
+        self.networks = self.networks.clone().map(|network| network.behind(Bottleneck::new(config)));
     }
 
     /// The ports that the first and the second peer send to.

@@ -11,6 +11,7 @@ use dsp_core::time::{Duration, Instant};
 
 use crate::session::{self, Call, CallError, Channel, HostFront, Transmit};
 use crate::simulate::ambience::Ambience;
+use crate::simulate::bottleneck::{Bottleneck, BottleneckConfig};
 use crate::simulate::in_flight::InFlight;
 use crate::simulate::netsim::{Network, NetworkConfig};
 use crate::simulate::room::Room;
@@ -95,6 +96,21 @@ impl VirtualTime {
             networks: [Network::new(network, seed), Network::new(network, seed ^ 0x9e37_79b9_7f4a_7c15)],
             in_flight: InFlight::default(),
         })
+    }
+
+    /// Puts a narrow link in front of the network from each side to the other.
+    pub fn set_bottlenecks(&mut self, config: BottleneckConfig) {
+        self.networks = self.networks.clone().map(|network| network.behind(Bottleneck::new(config)));
+    }
+
+    /// Another network from this side to the other from now on, with the narrow link that was there.
+    pub fn set_network(&mut self, side: usize, config: NetworkConfig) {
+        self.networks[side].set_config(config);
+    }
+
+    /// The network from this side to the other.
+    pub fn network(&self, side: usize) -> &Network {
+        &self.networks[side]
     }
 
     /// Runs until `end`, in order of time; may be called again with a later one.

@@ -401,6 +401,7 @@ fn words(ended: &Ended, why: Option<&'static str>) -> (String, bool) {
         Ended::ChecksFailed => "no address of the browser answered",
         Ended::Handshake(failure) => return (format!("no keys: {failure}"), false),
         Ended::KeysOver => "the keys were used up",
+        Ended::Hopeless(_) => "what was sent did not arrive",
         Ended::NoRelay | Ended::RelayLost => "the relay has failed",
         Ended::Socket(error) => return (format!("the socket failed: {error}"), false),
         Ended::Sound(error) => return (chain(error), false),

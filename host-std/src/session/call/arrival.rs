@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use dsp_core::adapt::StreamReport;
 use dsp_core::streams::sources::Admission;
 use dsp_core::time::{Instant, Seq, Ssrc};
 use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
@@ -146,7 +147,8 @@ impl Call {
         }
         // Where nothing was ever heard, who leaves is whoever sent reports.
         let silent = open(&self.streams).all(Stream::is_silent);
-        let (mut bye, mut farewell) = (false, Farewell::None);
+        let (mut bye, mut farewell, mut learnt) = (false, Farewell::None, false);
+        let mut tells = false;
         for (index, stream) in self.streams.iter_mut().enumerate() {
             let Some(stream) = stream else { continue };
             let report = transport.take_report(now, index, compound);
@@ -160,14 +162,32 @@ impl Call {
                 stream.is_heard();
                 stream.set_remote(now, remote.block.fraction_lost, remote.block.jitter_ticks);
                 stream.set_round_trip(transport.told(index).and_then(|told| told.round_trip()));
+                if index == 0 {
+                    tells = true;
+                    let told = StreamReport {
+                        fraction_lost: remote.block.fraction_lost,
+                        extended_highest_seq: remote.block.extended_highest_seq,
+                        round_trip: remote.round_trip,
+                    };
+                    learnt |= self.network.report(now, &told, stream.remote_jitter());
+                }
             }
             farewell = farewell.max(stream.report(now, compound));
         }
-        if transport.take_feedback(now, compound)
-            && let Some(tap) = &mut self.tap
-        {
-            tap.feedback(now, transport.told_packets());
+        let is_report = |packet: &Packet<'_>| matches!(packet, Packet::SenderReport(_) | Packet::ReceiverReport(_));
+        self.network.heard(now, compound.packets().flatten().any(|packet| is_report(&packet)), tells);
+        if transport.take_feedback(now, compound) {
+            if let Some(adapter) = &mut self.network.adapter {
+                learnt |= adapter.feedback(now, transport.told_packets());
+            }
+            if let Some(tap) = &mut self.tap {
+                tap.feedback(now, transport.told_packets());
+            }
         }
+        if learnt {
+            self.follow_network();
+        }
+        let Some(transport) = &mut self.transport else { return Incoming::Ignored };
         transport.is_heard(now);
         self.stats.last_heard = Some(now);
         let all_left = open(&self.streams).all(|stream| stream.has_left() || stream.is_silent());
@@ -185,6 +205,19 @@ impl Call {
         }
         self.stats.goodbyes = self.stats.goodbyes.saturating_add(1);
         Incoming::Bye
+    }
+
+    /// Lets the first stream send what the network carries.
+    fn follow_network(&mut self) {
+        let (Some(transport), Some(adapter)) = (&self.transport, &mut self.network.adapter) else { return };
+        let Some(stream) = self.streams.first_mut().and_then(Option::as_mut) else { return };
+        if let Some(bps) = self.stats.remote_maximum_bps {
+            adapter.set_remote_maximum(bps);
+        }
+        let round_trip = transport.told(0).and_then(|told| told.round_trip());
+        if let Some(wanted) = adapter.choose(&stream.options(transport.packet_overhead()), round_trip) {
+            adapter.taken(stream.adapt(&wanted));
+        }
     }
 
     /// The stream of ours that is this source, or was just before.

@@ -155,6 +155,7 @@ impl Call {
             None => self.transport = Some(Transport::new(now, agreed, here, &self.settings, gathered)),
         }
         successors.put(&mut self.local);
+        self.network.agreed();
         self.refused = refused;
         if let Some(transport) = &self.transport {
             self.local.bundle.clone_from(&transport.agreed().bundle);

@@ -28,7 +28,8 @@ impl Call {
     fn next_packet(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let transport = self.transport.as_mut()?;
         let ntp = self.settings.wall_clock.plus(now.since(Instant::ZERO));
-        for stream in self.streams.iter_mut().flatten() {
+        for (index, stream) in self.streams.iter_mut().enumerate() {
+            let Some(stream) = stream else { continue };
             let room = transport.packet_room(buffer.len(), self.local.mtu, stream.agreed().least_packet_bytes);
             let before = room.saturating_sub(stream.extension_bytes());
             let numbered = stream.is_numbered();
@@ -42,7 +43,12 @@ impl Call {
                     tap.packet(now, Way::Out, &packet);
                 }
                 match written.and_then(|len| transport.send_rtp(now, buffer, len, leaving.number.is_some())) {
-                    Some(transmit) => return Some(transmit),
+                    Some(transmit) => {
+                        if index == 0 {
+                            self.network.sent(now, transmit.len);
+                        }
+                        return Some(transmit);
+                    }
                     None => self.stats.send_errors = self.stats.send_errors.saturating_add(1),
                 }
             }

@@ -12,6 +12,7 @@ use dsp_core::wire::extension::AudioLevel;
 use super::Call;
 use crate::registry::CodecFormat;
 use crate::sdp::{NegotiatedStream, NegotiatedTransport, Refused};
+use crate::session::adapter::Adapter;
 use crate::session::metering::{Finding, Meters, findings};
 use crate::session::outcome::{CallStats, Channel, Ending, Protection};
 use crate::session::stream::{Counted, Remote, SourceStats, Stream};
@@ -136,6 +137,7 @@ impl Call {
             sender: stream.send_stats(),
             digits: self.digit_stats(),
             delay_choice: stream.delay_choice(),
+            adaptation: self.network.adapter.as_ref().filter(|_| index == 0).map(Adapter::stats),
             round_trip: remote.round_trip,
             local_voip: heard,
             remote_voip: remote.voip,
@@ -228,6 +230,9 @@ impl Call {
         }
         if transport.key_age() == KeyAge::Over {
             return Some(Ending::KeysOver);
+        }
+        if let Some(hopeless) = self.network.hopeless(now, transport.silence(now)) {
+            return Some(Ending::Hopeless(hopeless));
         }
         #[cfg(feature = "ice")]
         if let Some(ending) = transport.ice_ending(now) {

@@ -3,8 +3,12 @@
 
 use dsp_core::codec::Adaptation;
 
-use super::Stream;
 use super::change::sender_samples;
+use super::{Stream, impairment};
+use crate::session::adapter::StreamOptions;
+
+/// Of RTP (RFC 3550, 5.1).
+const RTP_HEADER_BYTES: usize = 12;
 
 /// What was asked for, and how long packets are.
 pub(super) struct Adapted {
@@ -26,6 +30,18 @@ impl Stream {
     pub(in crate::session) fn adapt(&mut self, wanted: &Adaptation) -> Adaptation {
         self.adapted.wanted = wanted.or(self.adapted.wanted);
         self.follow(*wanted)
+    }
+
+    /// What can be chosen of what it sends; of a packet, so many bytes are headers below RTP and tags.
+    pub(in crate::session) fn options(&self, overhead: usize) -> StreamOptions {
+        let codec = &self.sending.agreed;
+        StreamOptions {
+            is_opus: codec.name.eq_ignore_ascii_case("opus"),
+            packet_bps: self.sending.packet_bps,
+            max_ptime_ms: self.agreed.max_ptime_ms,
+            header_bytes: (overhead + RTP_HEADER_BYTES + self.extension_bytes()).min(usize::from(u16::MAX)) as u16,
+            loss: impairment(codec).into(),
+        }
     }
 
     /// Another encoder, or other bounds: what was asked for before holds as far as they allow.

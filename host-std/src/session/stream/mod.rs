@@ -323,6 +323,11 @@ impl Stream {
         self.jitter_ms = Some(jitter_ticks as f32 / (self.sending.rtp_clock_hz() as f32 / 1_000.0));
     }
 
+    /// Jitter of what we send, as the other side's last report has it.
+    pub(super) fn remote_jitter(&self) -> Duration {
+        Duration::from_micros((self.jitter_ms.unwrap_or(0.0) * 1e3) as u64)
+    }
+
     /// What delay costs from now on: a report told the round trip, or the codec is another.
     pub(super) fn set_round_trip(&mut self, round_trip: Option<Duration>) {
         self.round_trip = round_trip;

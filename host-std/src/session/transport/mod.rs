@@ -490,6 +490,12 @@ impl Transport {
         room.min(mtu.saturating_sub(sdp::ip_overhead(self.agreed.remote_rtp.ip()) + tag + relaying))
     }
 
+    /// Bytes of an RTP packet beside header, extensions and payload: IP, UDP, what protects it, and a relay's.
+    pub(super) fn packet_overhead(&self) -> usize {
+        let tag = self.agreed.srtp.as_ref().map_or(0, sdp::SrtpKeys::growth_bytes);
+        sdp::ip_overhead(self.agreed.remote_rtp.ip()) + tag + self.rtp.overhead()
+    }
+
     /// Protects and addresses an RTP packet of `len` bytes; `numbered`: it has the transport's
     /// [next number](Self::next_number).
     pub(super) fn send_rtp(&mut self, now: Instant, buffer: &mut [u8], len: usize, numbered: bool) -> Option<Transmit> {

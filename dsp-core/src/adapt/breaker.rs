@@ -1,0 +1,460 @@
+//! When to give a call up: the circuit breakers of RFC 8083, from what its sender sends and what reports tell of it.
+//!
+//! Three conditions mean that sending on is of no use to the other side and a burden to everybody between:
+//!
+//! - [`Hopeless::Unreported`] (4.1): sound is sent, and no report on it has come for three intervals of at least 5 s.
+//! - [`Hopeless::Unheard`] (4.2): at least five reports in a row say that nothing new has arrived.
+//! - [`Hopeless::Congested`] (4.3): over the last reports the loss was such that a TCP connection in its place would
+//!   get less than a tenth of the rate that is sent.
+//!
+//! The first counts only once a report has come: there are phones that never send one, and what they can't tell must not end
+//! a call (section 4 asks for some sign that the peer has RTCP). Nor does it count while the peer's sound comes and nothing of RTCP at
+//! all: behind some servers a call goes on to somebody without RTCP. Reports that tell of nothing heard, and silence, do count. A congested call may first send a tenth of its rate;
+//! [`CircuitBreaker::reduced`] says that it does, and the breaker looks anew.
+//!
+//! All integers. Cost: constant a packet; a sum over at most 64 intervals a report. State: about 1.3 KB.
+
+use core::fmt;
+
+use crate::time::{Duration, Instant};
+
+/// Intervals of reports that are remembered: more than the formula of 4.3 asks for with any interval of 150 ms or more.
+const INTERVALS: usize = 64;
+/// Reports of nothing new that count as no chance any more, where reports are rarer than packets (4.2).
+const UNHEARD_REPORTS: u64 = 5;
+/// Intervals without a report (4.1).
+const UNREPORTED_INTERVALS: u64 = 3;
+/// How much more than TCP would send is too much (4.3).
+const TIMES_TCP: u128 = 10;
+/// An interval, or a round trip, is not longer than this, in microseconds: an hour.
+const LONGEST_US: u64 = 3_600_000_000;
+/// Of a round trip, how much a new one counts: 0.2 (3).
+const ROUND_TRIP_SHARE: u64 = 5;
+
+/// What a [`CircuitBreaker`] must know of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct BreakerConfig {
+    /// Td: the interval of reports without randomness and with the fixed minimum, 5 s.
+    pub fixed_interval: Duration,
+    /// Tdr: the interval that the receiver of our sound reports at, without randomness; with feedback (RFC 4585) its
+    /// least interval of regular reports, if that is longer.
+    pub interval: Duration,
+    /// Tf: the longest time between two packets, of comfort noise too.
+    pub frame: Duration,
+}
+
+impl Default for BreakerConfig {
+    /// Reports each 5 s, packets each 20 ms.
+    fn default() -> Self {
+        let interval = Duration::from_secs(5);
+        Self { fixed_interval: interval, interval, frame: Duration::from_millis(20) }
+    }
+}
+
+/// Why sending on is hopeless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Hopeless {
+    /// Reports on what we send came, and come no more.
+    Unreported {
+        /// How long none has come.
+        silence: Duration,
+    },
+    /// Reports say that nothing of it arrives.
+    Unheard {
+        /// How many in a row.
+        reports: u16,
+    },
+    /// It is far more than a connection of TCP would send at this loss.
+    Congested {
+        /// Mean loss over the reports that were looked at, in percent.
+        loss_percent: u8,
+        /// What TCP would send, in bit/s.
+        tcp_bps: u32,
+        /// What we sent, in bit/s.
+        sent_bps: u32,
+    },
+}
+
+impl fmt::Display for Hopeless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Unreported { silence } => {
+                write!(f, "the other side has not reported for {} s how it hears this one", silence.as_millis() / 1_000)
+            }
+            Self::Unheard { reports } => {
+                write!(f, "by {reports} reports in a row nothing of what was sent has arrived")
+            }
+            Self::Congested { loss_percent, tcp_bps, sent_bps } => write!(
+                f,
+                "{loss_percent} % of what was sent is lost, at {sent_bps} bit/s where {} bit/s are the most",
+                tcp_bps.saturating_mul(10)
+            ),
+        }
+    }
+}
+
+/// What a report of the other side tells of a stream of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct StreamReport {
+    /// Share of the packets lost since the report before, in 256ths.
+    pub fraction_lost: u8,
+    /// The highest sequence number that has arrived, with its cycles.
+    pub extended_highest_seq: u32,
+    /// The round trip, if the report tells.
+    pub round_trip: Option<Duration>,
+}
+
+/// What was sent and lost between two reports.
+#[derive(Clone, Copy, Debug)]
+struct Interval {
+    duration_us: u64,
+    bytes: u64,
+    fraction_lost: u8,
+}
+
+/// Watches one stream; see the module's page.
+#[derive(Clone, Debug)]
+pub struct CircuitBreaker {
+    config: BreakerConfig,
+    /// When the first packet of this stretch of sending left, the last one, and the one before.
+    began: Option<Instant>,
+    sent: Instant,
+    /// Bytes and packets since the last report, and the lengths of the last four packets.
+    bytes: u64,
+    packets: u32,
+    lengths: [u16; 4],
+    /// When the other side was last heard by RTCP, when it last told of this stream, and how much had arrived by then.
+    heard: Option<Instant>,
+    reported: Option<Instant>,
+    highest: Option<u32>,
+    /// Reports came that told nothing of this stream, and none since that did.
+    untold: bool,
+    round_trip_us: Option<u64>,
+    /// Reports of nothing new in a row, and how many are too many.
+    unheard: u16,
+    unheard_most: u64,
+    /// The last so many, in a ring: where the next comes, and how many there are.
+    intervals: [Interval; INTERVALS],
+    next: usize,
+    kept: usize,
+}
+
+impl CircuitBreaker {
+    /// A breaker of a stream that hasn't begun.
+    pub const fn new(config: BreakerConfig) -> Self {
+        Self {
+            config,
+            began: None,
+            sent: Instant::ZERO,
+            bytes: 0,
+            packets: 0,
+            lengths: [0; 4],
+            heard: None,
+            reported: None,
+            highest: None,
+            untold: false,
+            round_trip_us: None,
+            unheard: 0,
+            unheard_most: 0,
+            intervals: [Interval { duration_us: 0, bytes: 0, fraction_lost: 0 }; INTERVALS],
+            next: 0,
+            kept: 0,
+        }
+    }
+
+    /// The session is another from now on; what was seen stays.
+    pub const fn set_config(&mut self, config: BreakerConfig) {
+        self.config = config;
+    }
+
+    /// A packet of the stream left, with so many bytes behind the UDP header.
+    pub fn sent(&mut self, now: Instant, bytes: usize) {
+        if now.since(self.sent) >= self.config.fixed_interval {
+            // It begins, or goes on after a pause, in which nobody had anything to report.
+            self.start(now);
+        }
+        self.began.get_or_insert(now);
+        self.sent = now;
+        self.lengths[self.packets as usize % 4] = bytes.min(usize::from(u16::MAX)) as u16;
+        self.packets = self.packets.wrapping_add(1);
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
+
+    /// Nothing is sent any more, by our own will: a call on hold. The conditions count anew with the next packet.
+    pub fn stop(&mut self) {
+        self.began = None;
+    }
+
+    /// The rate has been reduced to a tenth or less; the loss before no longer counts (4.3).
+    pub const fn reduced(&mut self) {
+        self.kept = 0;
+    }
+
+    /// Something of RTCP came that isn't a report: a message of feedback (RFC 8083, 5).
+    pub const fn heard(&mut self, now: Instant) {
+        self.heard = Some(now);
+    }
+
+    /// A report came that tells nothing of the stream: whoever hears it would tell (RFC 3550, 6.4.1).
+    pub const fn untold(&mut self) {
+        self.untold = true;
+    }
+
+    /// A report on the stream came. Whether it's hopeless now.
+    pub fn report(&mut self, now: Instant, report: &StreamReport) -> Option<Hopeless> {
+        self.heard = Some(now);
+        self.untold = false;
+        let since = self.reported.replace(now).or(self.began).unwrap_or(now);
+        if let Some(new) = report.round_trip {
+            let new = new.as_micros().min(LONGEST_US);
+            let mean = self.round_trip_us.map_or(new, |mean| mean - mean / ROUND_TRIP_SHARE + new / ROUND_TRIP_SHARE);
+            self.round_trip_us = Some(mean);
+        }
+        let bytes = core::mem::take(&mut self.bytes);
+        let before = self.highest.replace(report.extended_highest_seq);
+        let sending = self.is_sending(now);
+        if bytes == 0 || !sending {
+            return None;
+        }
+        if before == Some(report.extended_highest_seq) {
+            self.unheard = self.unheard.saturating_add(1);
+            // It may become longer while it runs, and not shorter (4.2).
+            self.unheard_most = self.unheard_most.max(self.most_unheard());
+            let hopeless = u64::from(self.unheard) >= self.unheard_most;
+            return hopeless.then_some(Hopeless::Unheard { reports: self.unheard });
+        }
+        (self.unheard, self.unheard_most) = (0, 0);
+        if before.is_none() {
+            // What it tells of began at a time that nobody knows.
+            return None;
+        }
+        let duration_us = now.since(since).as_micros().min(LONGEST_US);
+        self.intervals[self.next] = Interval { duration_us, bytes, fraction_lost: report.fraction_lost };
+        self.next = (self.next + 1) % INTERVALS;
+        self.kept = (self.kept + 1).min(INTERVALS);
+        self.congested()
+    }
+
+    /// Whether reports have ceased, as time goes on; `quiet` is how long nothing at all has come of the peer, sound neither.
+    pub fn poll(&self, now: Instant, quiet: Duration) -> Option<Hopeless> {
+        let since = self.heard?.max(self.began?);
+        self.reported?;
+        let silence = now.since(since);
+        let longest = Duration::from_micros(UNREPORTED_INTERVALS * self.config.fixed_interval.as_micros());
+        let is_gone = self.untold || quiet >= self.config.fixed_interval;
+        (self.is_sending(now) && silence >= longest && is_gone).then_some(Hopeless::Unreported { silence })
+    }
+
+    /// When [`poll`](Self::poll) is worth asking; `None` while there's nothing to wait for.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.reported?;
+        let longest = Duration::from_micros(UNREPORTED_INTERVALS * self.config.fixed_interval.as_micros());
+        Some(self.heard?.max(self.began?) + longest)
+    }
+
+    fn start(&mut self, now: Instant) {
+        self.began = Some(now);
+        self.bytes = 0;
+        (self.unheard, self.unheard_most) = (0, 0);
+        self.kept = 0;
+        self.untold = false;
+    }
+
+    /// Whether packets leave often enough for their fate to say something.
+    fn is_sending(&self, now: Instant) -> bool {
+        let round_trip = Duration::from_micros(self.round_trip_us.unwrap_or(0));
+        let rarest = self.config.interval.max(round_trip).max(self.config.frame);
+        self.began.is_some() && now.since(self.sent) <= rarest
+    }
+
+    /// MEDIA_TIMEOUT of 4.2.
+    fn most_unheard(&self) -> u64 {
+        let interval = self.config.interval.as_micros().max(1);
+        let longest = self.config.frame.as_micros().max(self.round_trip_us.unwrap_or(0)).max(interval);
+        (UNHEARD_REPORTS * longest).div_ceil(interval)
+    }
+
+    /// CB_INTERVAL of 4.3, of a codec that can change its rate with each frame.
+    fn intervals_wanted(&self) -> usize {
+        let BreakerConfig { fixed_interval, interval, frame } = self.config;
+        let interval = interval.as_micros().max(1);
+        let longest = (10 * frame.as_micros()).max(10 * self.round_trip_us.unwrap_or(0)).max(3 * interval);
+        let bound = (3 * fixed_interval.as_micros()).max(15_000_000);
+        (longest.min(bound).div_ceil(interval) as usize).min(INTERVALS)
+    }
+
+    fn congested(&self) -> Option<Hopeless> {
+        let (round_trip_us, wanted) = (u128::from(self.round_trip_us?), self.intervals_wanted());
+        if self.kept < wanted {
+            return None;
+        }
+        let (mut duration_us, mut bytes, mut lost) = (0, 0, 0);
+        for back in 1..=wanted {
+            let interval = &self.intervals[(self.next + INTERVALS - back) % INTERVALS];
+            duration_us += interval.duration_us;
+            bytes = interval.bytes.saturating_add(bytes);
+            lost += interval.duration_us * u64::from(interval.fraction_lost);
+        }
+        let packets = (self.packets as usize).clamp(1, 4);
+        let length = self.lengths.iter().map(|&length| u64::from(length)).sum::<u64>() / packets as u64;
+        let (duration_us, lost) = (u128::from(duration_us), u128::from(lost));
+        // X = s / (Tr sqrt(2 p / 3)), with p = lost / (256 duration): X² = s² 3 256 duration / (2 Tr² lost).
+        let sent = u128::from(bytes) * 1_000_000 / duration_us.max(1);
+        let tcp_squared = u128::from(length * length) * 384 * duration_us * 1_000_000_000_000
+            / (round_trip_us * round_trip_us * lost).max(1);
+        let hopeless = lost > 0 && sent * sent > TIMES_TCP * TIMES_TCP * tcp_squared;
+        hopeless.then(|| Hopeless::Congested {
+            loss_percent: (lost * 100 / (256 * duration_us).max(1)) as u8,
+            tcp_bps: (8 * tcp_squared.isqrt()).min(u128::from(u32::MAX)) as u32,
+            sent_bps: (8 * sent).min(u128::from(u32::MAX)) as u32,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACKET: usize = 172;
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_millis(100_000 + ms)
+    }
+
+    /// A call of `seconds` with a packet each 20 ms and a report each 5 s, until it's hopeless.
+    fn call(seconds: u64, mut report: impl FnMut(u64, u32) -> Option<StreamReport>) -> Option<(u64, Hopeless)> {
+        let mut breaker = CircuitBreaker::new(BreakerConfig::default());
+        for ms in (0..seconds * 1_000).step_by(20) {
+            breaker.sent(at(ms), PACKET);
+            let mut hopeless = breaker.poll(at(ms), at(ms).since(at(0)));
+            if ms > 0 && ms % 5_000 == 0 {
+                let report = report(ms / 1_000, (ms / 20) as u32);
+                hopeless = report.and_then(|report| breaker.report(at(ms), &report)).or(hopeless);
+            }
+            if let Some(hopeless) = hopeless {
+                return Some((ms / 1_000, hopeless));
+            }
+        }
+        None
+    }
+
+    fn told(loss_percent: u32, round_trip_ms: u64) -> impl FnMut(u64, u32) -> Option<StreamReport> {
+        move |_, sent| {
+            Some(StreamReport {
+                fraction_lost: (loss_percent * 256 / 100) as u8,
+                extended_highest_seq: sent,
+                round_trip: Some(Duration::from_millis(round_trip_ms)),
+            })
+        }
+    }
+
+    #[test]
+    fn a_call_that_nothing_is_wrong_with_goes_on() {
+        assert_eq!(call(3_600, told(0, 50)), None);
+        // A bad network is no hopeless one: 68.8 kbit/s are less than ten times what TCP has at 20 % and 300 ms.
+        assert_eq!(call(3_600, told(20, 300)), None);
+        // A peer that never reports says nothing.
+        assert_eq!(call(3_600, |_, _| None), None);
+    }
+
+    #[test]
+    fn reports_that_cease_are_told_after_fifteen_seconds() {
+        let mut before = told(0, 50);
+        let ended = call(300, |second, sent| before(second, sent).filter(|_| second <= 60));
+        assert_eq!(ended, Some((75, Hopeless::Unreported { silence: Duration::from_secs(15) })));
+    }
+
+    #[test]
+    fn messages_that_tell_nothing_of_the_stream_keep_it_from_being_unreported() {
+        let mut breaker = CircuitBreaker::new(BreakerConfig::default());
+        let report = StreamReport { fraction_lost: 0, extended_highest_seq: 9, round_trip: None };
+        for ms in (0..60_000).step_by(20) {
+            breaker.sent(at(ms), PACKET);
+            if ms == 1_000 {
+                assert_eq!(breaker.report(at(ms), &report), None);
+            } else if ms % 10_000 == 0 {
+                breaker.heard(at(ms));
+            }
+            assert_eq!(breaker.poll(at(ms), at(ms).since(at(0))), None, "{ms}");
+        }
+        // And nobody wonders at silence while nothing is sent.
+        assert_eq!(breaker.poll(at(160_000), Duration::ZERO), None);
+        breaker.sent(at(160_000), PACKET);
+        assert_eq!(breaker.poll(at(160_001), Duration::ZERO), None);
+        assert_eq!(breaker.next_deadline(), Some(at(175_000)));
+        breaker.stop();
+        assert_eq!(breaker.next_deadline(), None);
+    }
+
+    #[test]
+    fn five_reports_of_nothing_new_are_enough() {
+        let ended = call(300, |second, sent| {
+            let arrived = if second <= 60 { sent } else { 3_000 };
+            Some(StreamReport { fraction_lost: 0, extended_highest_seq: arrived, round_trip: None })
+        });
+        assert_eq!(ended, Some((85, Hopeless::Unheard { reports: 5 })));
+        // One that something arrived counts anew; and with round trips longer than intervals more are waited for.
+        let ended = call(300, |second, sent| {
+            let arrived = if second <= 60 || second == 80 { sent } else { 3_000 };
+            Some(StreamReport {
+                fraction_lost: 0,
+                extended_highest_seq: arrived,
+                round_trip: Some(Duration::from_secs(8)),
+            })
+        });
+        // 3,000 after what arrived at 80 s is something new once more.
+        assert_eq!(ended, Some((85 + 8 * 5, Hopeless::Unheard { reports: 8 })));
+    }
+
+    #[test]
+    fn what_tcp_would_not_send_a_tenth_of_is_congestion() {
+        // 172 bytes / (2 s · sqrt(2 · 0.6 / 3)) are 136 byte/s; 8,600 are sent. Three intervals, behind the first report.
+        let Some((second, Hopeless::Congested { loss_percent, tcp_bps, sent_bps })) = call(300, told(60, 2_000)) else {
+            panic!("not congested")
+        };
+        assert_eq!((second, loss_percent, sent_bps), (20, 59, 68_800));
+        assert!((1_085..1_100).contains(&tcp_bps), "{tcp_bps}");
+        // The same at 50 ms is no congestion: 5.4 kB/s.
+        assert_eq!(call(3_600, told(60, 50)), None);
+        // Nor is a short one.
+        assert_eq!(call(3_600, |second, sent| told(if second % 30 == 0 { 60 } else { 0 }, 500)(second, sent)), None);
+    }
+
+    #[test]
+    fn whoever_sends_a_tenth_is_looked_at_anew() {
+        let mut breaker = CircuitBreaker::new(BreakerConfig::default());
+        let (mut trips, mut bytes) = ([0; 2], PACKET);
+        for ms in (0..120_000).step_by(20) {
+            breaker.sent(at(ms), bytes);
+            if ms % 5_000 == 0 {
+                let report = told(60, 2_000)(0, (ms / 20) as u32);
+                if report.and_then(|report| breaker.report(at(ms), &report)).is_some() {
+                    trips = [trips[1], ms / 1_000];
+                    // A shorter packet is as much less for TCP too.
+                    (bytes, _) = (PACKET / 10, breaker.reduced());
+                }
+            }
+        }
+        // TCP's rate goes with the packet's size: the rate of packets is what counts, and it is still too high.
+        assert_eq!(trips[1] - trips[0], 15);
+    }
+
+    #[test]
+    fn wild_numbers_are_no_trouble() {
+        let zero = Duration::ZERO;
+        let config = BreakerConfig { fixed_interval: zero, interval: zero, frame: zero };
+        let mut breaker = CircuitBreaker::new(config);
+        let far = Instant::from_micros(u64::MAX);
+        for (n, now) in [Instant::ZERO, far, Instant::ZERO, far, far].into_iter().cycle().take(500).enumerate() {
+            breaker.sent(now, usize::MAX >> 8);
+            let round_trip = Some(Duration::from_micros(if n % 3 == 0 { u64::MAX } else { 0 }));
+            let report = StreamReport { fraction_lost: n as u8, extended_highest_seq: n as u32 / 2, round_trip };
+            breaker.report(now, &report);
+            breaker.poll(now, Duration::ZERO);
+            breaker.next_deadline();
+        }
+    }
+}

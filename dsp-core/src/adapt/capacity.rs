@@ -1,0 +1,607 @@
+//! How much the network carries: a rate that follows queues and losses, from whatever tells of them.
+//!
+//! A [`Capacity`] hears [`Observation`]s: how much was sent, how much of it was lost, and how long what arrived waited on its way.
+//! Feedback on each packet gives one each quarter of a second ([`PacketWindow`]), a report one each few seconds
+//! ([`ReportWindow`]). From them it steers one number, [`rate_bps`](Capacity::rate_bps), headers included:
+//!
+//! - **A queue** beyond a bound: what arrives is what the network carries. The rate falls below it, by as much as empties the
+//!   queue in a second and a half, and goes on just below once the queue has gone.
+//! - **A queue that isn't ours**: it stays, though we sent less. Somebody fills it who minds only losses; to give way would
+//!   leave us nothing. The rate comes back, and follows losses alone until the queue has gone.
+//! - **Loss without a queue** is either a link whose queue is too short to be seen, or a network that loses whatever one sends. It
+//!   is tried out: less is sent for a moment. If the loss goes, the rate stays below; if it stays, the rate comes back, and the loss
+//!   is told as one that redundancy is for ([`random_loss`](Capacity::random_loss)).
+//! - **Room** is found by sending more: an eighth, after 2 s in which all was well, and after twice as long each time that it
+//!   ended in a queue or a loss, up to a minute. What fails is taken back at once.
+//!
+//! All integers. Units: bit/s with IP, UDP and RTP headers; losses in 256ths of a percent. Cost: some divisions an observation.
+
+use core::fmt;
+
+use super::PERCENT;
+use crate::time::{Duration, Instant};
+
+/// A queue that a listener hardly minds: by whoever sends the least, and the most. Of two that share a link, the one that sends more
+/// gives way first.
+const QUEUE_MS: [u64; 2] = [60, 25];
+/// A queue that is gone.
+const EMPTY: Duration = Duration::from_millis(20);
+/// A queue is emptied within this.
+const EMPTY_WITHIN_MS: u64 = 1_500;
+/// What is sent of what arrives once the queue has gone, in 64ths: of those who share a link, who sends more gives up more.
+const BELOW: u64 = 57;
+/// How much more is sent to see whether there's room, in bit/s: the same for those who send little and much.
+const STEP_BPS: u64 = 3_000;
+/// Where there was room each time, up to so many of these at once.
+const STEPS: u64 = 4;
+/// The least share of what arrives that is sent while a queue empties, in 64ths.
+const LEAST_SHARE: u64 = 8;
+/// Where a queue has become shorter by less than this part of what it should have, it isn't ours.
+const SHOULD_HAVE: u64 = 3;
+/// How long a rate that was reduced is given to empty the queue before that is judged.
+const JUDGE_AFTER: Duration = Duration::from_secs(3);
+/// Loss that is looked into, and a loss that has gone, as a share of what it was, in 64ths.
+const LOSS: u32 = 2 * PERCENT;
+const GONE: u32 = 24;
+/// How much more is lost where there was no room.
+const MORE_LOSS: u32 = PERCENT;
+/// How long less is sent to see whether loss goes with it, at least, and how long what was found holds, the first time and at most.
+const TRY_FOR: Duration = Duration::from_millis(1_500);
+const FOUND_FOR: Duration = Duration::from_secs(30);
+const FOUND_FOR_MOST: Duration = Duration::from_secs(240);
+/// How long all must be well before more is sent, first and at most.
+const WELL_FOR: Duration = Duration::from_secs(2);
+const WELL_FOR_MOST: Duration = Duration::from_secs(16);
+
+/// What was seen of the network over a stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Observation {
+    /// How long the stretch was.
+    pub duration: Duration,
+    /// How long what was sent in it took to arrive, from its first packet to its last.
+    pub took: Duration,
+    /// What was sent in it, in bits, headers included.
+    pub sent_bits: u64,
+    /// How much of it was lost, in 256ths of a percent.
+    pub loss: u32,
+    /// How long packets wait at its end beyond the fastest; `None`: nothing tells.
+    pub queue: Option<Duration>,
+    /// How long ago the last packet of it left.
+    pub age: Duration,
+}
+
+/// Where the rate may lie, in bit/s, headers included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RateBounds {
+    /// The least with which there's still a call.
+    pub least_bps: u32,
+    /// The most that there's any use for, and that was agreed on.
+    pub most_bps: u32,
+}
+
+/// What the rate does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Phase {
+    /// It stays until all has been well for long enough.
+    Steady,
+    /// More is sent, to see whether there's room.
+    Probing,
+    /// Less is sent than arrives, until the queue has gone.
+    Emptying,
+    /// Less is sent, to see whether the loss goes with it.
+    Trying,
+    /// Somebody else fills the queue: losses count alone.
+    Beside,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Steady => "steady",
+            Self::Probing => "looking for room",
+            Self::Emptying => "a queue empties",
+            Self::Trying => "looking where loss comes from",
+            Self::Beside => "beside somebody who fills the queue",
+        })
+    }
+}
+
+/// Follows what the network carries; see the module's page.
+#[derive(Clone, Debug)]
+pub struct Capacity {
+    bounds: RateBounds,
+    rate_bps: u32,
+    phase: Phase,
+    since: Instant,
+    /// What was before a probe, a trial or a queue: rate, loss and queue.
+    before: Before,
+    /// What arrived when there was a queue; the longest that has been seen of it, and when.
+    carried_bps: u32,
+    longest: Duration,
+    longest_at: Instant,
+    /// Loss in the mean of some observations; the loss that no rate helps against, and until when that holds.
+    loss: u32,
+    random: u32,
+    random_until: Instant,
+    /// How long all must be well before the next probe.
+    well_for: Duration,
+    well_since: Option<Instant>,
+    /// Probes in a row that found room, and for how long a loss that no rate helps against is believed.
+    found: u64,
+    random_for: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    rate_bps: u32,
+    loss: u32,
+}
+
+impl Capacity {
+    /// Begins with `rate_bps`.
+    pub const fn new(bounds: RateBounds, rate_bps: u32) -> Self {
+        let before = Before { rate_bps, loss: 0 };
+        Self {
+            bounds,
+            rate_bps,
+            phase: Phase::Steady,
+            since: Instant::ZERO,
+            before,
+            carried_bps: rate_bps,
+            longest: Duration::ZERO,
+            longest_at: Instant::ZERO,
+            loss: 0,
+            random: 0,
+            random_until: Instant::ZERO,
+            well_for: WELL_FOR,
+            well_since: None,
+            found: 0,
+            random_for: FOUND_FOR,
+        }
+    }
+
+    /// Other bounds from now on.
+    pub fn set_bounds(&mut self, bounds: RateBounds) {
+        self.bounds = bounds;
+        self.rate_bps = self.within(u64::from(self.rate_bps));
+    }
+
+    /// What may be sent, in bit/s, headers included.
+    pub const fn rate_bps(&self) -> u32 {
+        self.rate_bps
+    }
+
+    /// What it does at the moment.
+    pub const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Loss that sending less doesn't help against, in 256ths of a percent: what redundancy is for. While it isn't known
+    /// which loss it is, half of it counts.
+    pub fn random_loss(&self) -> u32 {
+        match self.phase {
+            Phase::Emptying | Phase::Beside => self.random.min(self.loss),
+            _ if self.random > 0 => self.loss,
+            _ => self.loss / 2,
+        }
+    }
+
+    /// Hears what was seen up to `now`.
+    pub fn observe(&mut self, now: Instant, seen: &Observation) {
+        if seen.duration == Duration::ZERO || seen.sent_bits == 0 {
+            // In a pause nothing is to be seen.
+            self.well_since = None;
+            return;
+        }
+        self.follow_loss(seen);
+        if now > self.random_until {
+            self.random = 0;
+        }
+        let queue = seen.queue.unwrap_or(Duration::ZERO);
+        let sent_bps = seen.sent_bits * 1_000_000 / seen.duration.as_micros().max(1);
+        let carried_bps = Self::carried(seen);
+        match self.phase {
+            Phase::Steady | Phase::Probing if queue > self.queue_bound() => {
+                self.empty(now, seen, carried_bps, sent_bps);
+            }
+            Phase::Steady | Phase::Probing if self.is_losing(seen) => self.lose(now, sent_bps),
+            Phase::Steady => self.probe(now, sent_bps),
+            Phase::Probing => self.probed(now, seen),
+            Phase::Emptying => self.emptied(now, seen, carried_bps, queue),
+            Phase::Trying => self.tried(now, seen),
+            Phase::Beside => self.stay_beside(now, seen, queue),
+        }
+    }
+
+    /// Where the rate lies between its bounds, in 64ths.
+    fn place(&self) -> u64 {
+        let RateBounds { least_bps, most_bps } = self.bounds;
+        let above = u64::from(self.rate_bps.saturating_sub(least_bps));
+        (64 * above / u64::from(most_bps.saturating_sub(least_bps).max(1))).min(64)
+    }
+
+    fn queue_bound(&self) -> Duration {
+        let [least, most] = QUEUE_MS;
+        Duration::from_micros((1_000 * least) - (least - most) * 1_000 * self.place() / 64)
+    }
+
+    /// How long all must be well: whoever sends less asks for more sooner.
+    fn patience(&self) -> Duration {
+        Duration::from_micros(self.well_for.as_micros() * (16 + self.place()) / 64)
+    }
+
+    /// What arrived, in bit/s: less than was sent by what was lost, and by how much longer it took.
+    fn carried(seen: &Observation) -> u64 {
+        let arrived = u128::from(seen.sent_bits) * u128::from((100 * PERCENT).saturating_sub(seen.loss));
+        let bps = arrived * 1_000_000 / (u128::from(100 * PERCENT) * u128::from(seen.took.as_micros().max(1)));
+        bps.min(u128::from(u32::MAX)) as u64
+    }
+
+    fn follow_loss(&mut self, seen: &Observation) {
+        // By how long it was: a time constant of about 3 s.
+        let ms = (seen.duration.as_millis().min(3_000)) as i64;
+        let change = (i64::from(seen.loss) - i64::from(self.loss)) * ms / 3_000;
+        self.loss = (i64::from(self.loss) + change).clamp(0, i64::from(100 * PERCENT)) as u32;
+    }
+
+    /// Whether so much is lost that the rate may be to blame.
+    fn is_losing(&self, seen: &Observation) -> bool {
+        let known = self.random + self.random / 2;
+        self.loss > LOSS.max(known) && seen.loss > LOSS.max(known)
+    }
+
+    fn empty(&mut self, now: Instant, seen: &Observation, carried_bps: u64, sent_bps: u64) {
+        let queue = seen.queue.unwrap_or(Duration::ZERO);
+        self.found = 0;
+        let mut most_bps = self.rate_bps;
+        self.well_for = Duration::from_micros((self.well_for.as_micros() * 2).min(WELL_FOR_MOST.as_micros()));
+        if self.phase == Phase::Probing {
+            most_bps = self.before.rate_bps;
+        }
+        self.before = Before { rate_bps: most_bps, loss: self.loss };
+        // What is sent below the rate, in a pause of the speech, is no sign of a network that carries less.
+        let carried_bps = carried_bps.max(u64::from(self.rate_bps) * carried_bps / sent_bps.max(1) / 2);
+        self.carried_bps = carried_bps.min(u64::from(most_bps)) as u32;
+        (self.longest, self.longest_at) = (queue, now);
+        self.rate_bps = self.emptying_rate(self.queue_now(seen));
+        self.enter(now, Phase::Emptying);
+    }
+
+    /// The queue that was seen, and what has been sent since and not been carried.
+    fn queue_now(&self, seen: &Observation) -> Duration {
+        let age = seen.age.as_micros();
+        let grown = age * u64::from(self.rate_bps) / u64::from(self.carried_bps.max(1));
+        let queue = seen.queue.unwrap_or(Duration::ZERO).as_micros() + grown;
+        Duration::from_micros(queue.saturating_sub(age))
+    }
+
+    /// Below what is carried by what is in the queue, over the time in which that shall have gone.
+    fn emptying_rate(&self, queue: Duration) -> u32 {
+        let share = (64 - (64 * queue.as_millis() / EMPTY_WITHIN_MS).min(64)).clamp(LEAST_SHARE, BELOW);
+        self.within(u64::from(self.carried_bps) * share / 64)
+    }
+
+    fn emptied(&mut self, now: Instant, seen: &Observation, carried_bps: u64, queue: Duration) {
+        if seen.queue.is_none() {
+            return;
+        }
+        if queue <= EMPTY {
+            self.rate_bps = self.within(u64::from(self.carried_bps) * BELOW / 64);
+            self.enter(now, Phase::Steady);
+            return;
+        }
+        if queue > self.longest {
+            // What was sent before is still coming.
+            (self.longest, self.longest_at) = (queue, now);
+            self.carried_bps = self.carried_bps.min(carried_bps as u32).max(1);
+            self.rate_bps = self.rate_bps.min(self.emptying_rate(self.queue_now(seen)));
+        }
+        let since = now.since(self.longest_at);
+        if since < JUDGE_AFTER.max(Duration::from_micros(2 * seen.duration.as_micros())) {
+            return;
+        }
+        if self.rate_bps <= self.bounds.least_bps {
+            // No less can be sent: whoever fills it, it's of no use to give way.
+            self.rate_bps = self.within(u64::from(self.before.rate_bps / 2));
+            self.enter(now, Phase::Beside);
+            return;
+        }
+        let below = self.carried_bps.saturating_sub(self.rate_bps);
+        let due = since.as_micros() * u64::from(below) / u64::from(self.carried_bps.max(1));
+        let due = due.min(self.longest.as_micros());
+        if self.longest.as_micros().saturating_sub(queue.as_micros()) * SHOULD_HAVE < due {
+            self.rate_bps = self.within(u64::from(self.before.rate_bps));
+            self.enter(now, Phase::Beside);
+        } else {
+            // Less is carried than was thought.
+            self.carried_bps = self.carried_bps.min(carried_bps as u32).max(1);
+            (self.longest, self.longest_at) = (queue, now);
+            self.rate_bps = self.emptying_rate(queue);
+        }
+    }
+
+    fn lose(&mut self, now: Instant, sent_bps: u64) {
+        if self.phase == Phase::Probing {
+            // More was sent, and more was lost.
+            self.wait_longer();
+        }
+        self.before = Before { rate_bps: self.rate_bps, loss: self.loss };
+        let arrived = sent_bps * u64::from((100 * PERCENT).saturating_sub(self.loss)) / u64::from(100 * PERCENT);
+        self.carried_bps = arrived.min(u64::from(self.rate_bps)) as u32;
+        self.rate_bps = self.within(u64::from(self.carried_bps) * 7 / 8);
+        self.loss = 0;
+        self.enter(now, Phase::Trying);
+    }
+
+    fn tried(&mut self, now: Instant, seen: &Observation) {
+        if now.since(self.since) < TRY_FOR.max(Duration::from_micros(2 * seen.duration.as_micros())) {
+            return;
+        }
+        if self.loss * 64 <= self.before.loss * GONE {
+            // It was too much.
+            (self.found, self.random_for) = (0, FOUND_FOR);
+            self.rate_bps = self.within(u64::from(self.carried_bps) * BELOW / 64);
+        } else {
+            self.rate_bps = self.within(u64::from(self.before.rate_bps));
+            self.random = self.loss.max(self.before.loss);
+            self.random_until = now + self.random_for;
+            self.random_for = Duration::from_micros((2 * self.random_for.as_micros()).min(FOUND_FOR_MOST.as_micros()));
+        }
+        self.enter(now, Phase::Steady);
+    }
+
+    fn stay_beside(&mut self, now: Instant, seen: &Observation, queue: Duration) {
+        if queue <= EMPTY && seen.queue.is_some() {
+            self.enter(now, Phase::Steady);
+        } else if self.loss > (5 * LOSS).max(self.random) && now.since(self.since) >= WELL_FOR {
+            self.rate_bps = self.within(u64::from(self.rate_bps) * 7 / 8);
+            (self.loss, self.since) = (0, now);
+        } else if now.since(self.since) >= Duration::from_micros(4 * WELL_FOR.as_micros()) {
+            self.rate_bps = self.within(u64::from(self.rate_bps) * 17 / 16);
+            self.since = now;
+        }
+    }
+
+    fn probe(&mut self, now: Instant, sent_bps: u64) {
+        let since = *self.well_since.get_or_insert(now);
+        // What isn't used up is no sign of room.
+        let used = sent_bps * 4 >= u64::from(self.rate_bps) * 3;
+        if now.since(since) >= self.patience() && used && self.rate_bps < self.bounds.most_bps {
+            self.before = Before { rate_bps: self.rate_bps, loss: self.loss };
+            self.rate_bps = self.within(u64::from(self.rate_bps) + STEP_BPS * (1 + self.found).min(STEPS));
+            self.enter(now, Phase::Probing);
+        }
+    }
+
+    fn probed(&mut self, now: Instant, seen: &Observation) {
+        if now.since(self.since) < WELL_FOR.max(seen.duration) {
+            return;
+        }
+        if self.loss > self.before.loss + MORE_LOSS {
+            // A queue that is too short to be seen.
+            self.rate_bps = self.before.rate_bps;
+            self.wait_longer();
+        } else {
+            self.found += 1;
+            self.well_for = Duration::from_micros((self.well_for.as_micros() / 2).max(WELL_FOR.as_micros()));
+        }
+        self.enter(now, Phase::Steady);
+    }
+
+    fn wait_longer(&mut self) {
+        self.found = 0;
+        self.well_for = Duration::from_micros((self.well_for.as_micros() * 2).min(WELL_FOR_MOST.as_micros()));
+    }
+
+    fn enter(&mut self, now: Instant, phase: Phase) {
+        (self.phase, self.since, self.well_since) = (phase, now, None);
+    }
+
+    fn within(&self, bps: u64) -> u32 {
+        bps.clamp(u64::from(self.bounds.least_bps), u64::from(self.bounds.most_bps.max(self.bounds.least_bps))) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{PacketWindow, ReportWindow};
+    use super::*;
+    use crate::rtcp::transport::PacketFeedback;
+    use crate::time::Seq;
+    use std::collections::VecDeque;
+    use std::vec::Vec;
+
+    /// A link with a queue, in front of 20 ms each way.
+    struct Link {
+        rate_bps: u64,
+        queue_ms: u64,
+        idle_from: Instant,
+        seed: u32,
+        loss_percent: u32,
+    }
+
+    impl Link {
+        fn new(rate_bps: u64, queue_ms: u64, loss_percent: u32) -> Self {
+            Self { rate_bps, queue_ms, idle_from: Instant::ZERO, seed: 7, loss_percent }
+        }
+
+        fn waits(&self, now: Instant) -> Duration {
+            self.idle_from.since(now)
+        }
+
+        /// How long a packet is under way beyond 20 ms.
+        fn pass(&mut self, now: Instant, bits: u64) -> Option<Duration> {
+            if self.waits(now) > Duration::from_millis(self.queue_ms) {
+                return None;
+            }
+            self.idle_from = self.idle_from.max(now) + Duration::from_micros(bits * 1_000_000 / self.rate_bps);
+            self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((self.seed >> 8) % 100 >= self.loss_percent).then(|| self.idle_from.since(now))
+        }
+    }
+
+    #[derive(Clone, Copy, PartialEq)]
+    enum Told {
+        Packets,
+        Reports,
+    }
+
+    /// A sender that sends what it may, and hears of it.
+    struct Sender {
+        capacity: Capacity,
+        packets: PacketWindow,
+        reports: ReportWindow,
+        pending: Vec<PacketFeedback>,
+        /// When it's known, and what.
+        coming: VecDeque<(Instant, Vec<PacketFeedback>)>,
+        lost: (u32, u32),
+    }
+
+    const BOUNDS: RateBounds = RateBounds { least_bps: 14_000, most_bps: 96_000 };
+
+    impl Sender {
+        fn new(rate_bps: u32) -> Self {
+            Self {
+                capacity: Capacity::new(BOUNDS, rate_bps),
+                packets: PacketWindow::new(),
+                reports: ReportWindow::new(),
+                pending: Vec::new(),
+                coming: VecDeque::new(),
+                lost: (0, 0),
+            }
+        }
+
+        /// 20 ms, of which `n` have been.
+        fn tick(&mut self, link: &mut Link, now: Instant, n: u64, told: Told) -> Option<Duration> {
+            let bytes = u64::from(self.capacity.rate_bps()) / 400;
+            let passed = link.pass(now, 8 * bytes);
+            self.reports.sent(bytes as usize - 28);
+            self.lost.0 += u32::from(passed.is_none());
+            self.lost.1 += 1;
+            // The fastest packet takes its own time only.
+            let fastest = Duration::from_micros(8 * bytes * 1_000_000 / link.rate_bps);
+            let queued = passed.map(|passed| Duration::from_micros(passed.as_micros() - fastest.as_micros()));
+            self.pending.push(PacketFeedback { number: Seq(0), sent: now, bytes: bytes as u16 - 28, queued });
+            if n % 5 == 4 && told == Told::Packets {
+                let late = passed.unwrap_or(Duration::ZERO) + Duration::from_millis(40);
+                self.coming.push_back((now + late, core::mem::take(&mut self.pending)));
+            }
+            while self.coming.front().is_some_and(|(at, _)| *at <= now) {
+                for packet in self.coming.pop_front().unwrap().1 {
+                    if let Some(seen) = self.packets.hear(now, &packet) {
+                        self.capacity.observe(now, &seen);
+                    }
+                }
+            }
+            if told == Told::Reports && n % 125 == 124 {
+                let (lost, sent) = core::mem::take(&mut self.lost);
+                let round_trip = Duration::from_millis(40) + link.waits(now);
+                let seen =
+                    self.reports.hear(now, (lost * 255 / sent) as u8, Some(round_trip), Duration::from_millis(2));
+                if let Some(seen) = seen {
+                    self.capacity.observe(now, &seen);
+                }
+            }
+            passed
+        }
+    }
+
+    /// The mean rate and the mean delay of the last half, in bit/s and ms, and the share lost of it in percent.
+    fn run(link: &mut Link, told: Told, seconds: u64) -> (f64, f64, f64) {
+        let mut sender = Sender::new(48_000);
+        let (mut rate, mut delay, mut lost, mut count) = (0.0, 0.0, 0.0, 0.0);
+        for n in 0..seconds * 50 {
+            let now = Instant::from_millis(100_000 + n * 20);
+            let passed = sender.tick(link, now, n, told);
+            if n >= seconds * 25 {
+                rate += f64::from(sender.capacity.rate_bps());
+                delay += passed.map_or(0.0, |passed| passed.as_micros() as f64 / 1e3);
+                lost += f64::from(u8::from(passed.is_none()));
+                count += 1.0;
+            }
+        }
+        (rate / count, delay / (count - lost), 100.0 * lost / count)
+    }
+
+    #[test]
+    fn follows_what_a_link_carries() {
+        for told in [Told::Packets, Told::Reports] {
+            for rate_bps in [20_000, 30_000, 50_000, 80_000, 200_000] {
+                for queue_ms in [50, 200, 1_000] {
+                    let (rate, delay, lost) = run(&mut Link::new(rate_bps, queue_ms, 0), told, 240);
+                    let carried = (rate_bps as f64).min(96_000.0);
+                    let told = format_args!("{rate_bps} {queue_ms}: {rate:.0} bit/s, {delay:.0} ms, {lost:.1} %");
+                    std::println!("{told}");
+                    // The packet's own time is in the delay.
+                    assert!(rate > 0.85 * carried && delay < 70.0 && lost < 3.0, "{told}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn loss_that_isnt_congestion_costs_no_rate() {
+        for told in [Told::Packets, Told::Reports] {
+            for loss in [3, 10, 20] {
+                let (rate, delay, lost) = run(&mut Link::new(200_000, 200, loss), told, 240);
+                std::println!("{loss}: {rate:.0} bit/s, {delay:.0} ms, {lost:.1} %");
+                // Less is sent for a moment each half minute.
+                assert!(rate > 0.85 * 96_000.0 && (lost - f64::from(loss)).abs() < 2.0, "{rate} {lost}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_that_becomes_narrow_has_an_empty_queue_two_seconds_after_the_first_word_of_it() {
+        for told in [Told::Packets, Told::Reports] {
+            let (mut link, mut sender) = (Link::new(200_000, 1_000, 0), Sender::new(48_000));
+            let (mut shown, mut empty) = (None, None);
+            for n in 0..60 * 50 {
+                let now = Instant::from_millis(100_000 + n * 20);
+                if n == 30 * 50 {
+                    link.rate_bps = 40_000;
+                }
+                sender.tick(&mut link, now, n, told);
+                if n > 30 * 50 && sender.capacity.phase() == Phase::Emptying {
+                    shown.get_or_insert(now);
+                }
+                if shown.is_some() && link.waits(now) < Duration::from_millis(30) {
+                    empty.get_or_insert(now);
+                }
+            }
+            let took = empty.unwrap().since(shown.unwrap());
+            std::println!(
+                "{} ms after the change it's known, and gone {} ms later",
+                shown.unwrap().as_millis() - 130_000,
+                took.as_millis()
+            );
+            assert!(took <= Duration::from_millis(2_000), "{took:?}");
+        }
+    }
+
+    #[test]
+    fn two_that_share_a_link_get_halves_of_it() {
+        for told in [Told::Packets, Told::Reports] {
+            for (rate_bps, queue_ms) in [(60_000, 200), (100_000, 100), (120_000, 1_000)] {
+                let mut link = Link::new(rate_bps, queue_ms, 0);
+                let mut senders = [Sender::new(48_000), Sender::new(20_000)];
+                let mut sums = [0.0; 2];
+                for n in 0..600 * 50 {
+                    for (side, sender) in senders.iter_mut().enumerate() {
+                        sender.tick(&mut link, Instant::from_millis(100_000 + n * 20 + 7 * side as u64), n, told);
+                        if n > 300 * 50 {
+                            sums[side] += f64::from(sender.capacity.rate_bps()) / (300.0 * 50.0);
+                        }
+                    }
+                }
+                let share = sums[0] / (sums[0] + sums[1]);
+                std::println!("{rate_bps} {queue_ms}: {sums:.0?}, {share:.2}");
+                assert!((0.4..0.6).contains(&share), "{sums:?}");
+                assert!(sums[0] + sums[1] > 0.8 * rate_bps as f64, "{sums:?}");
+            }
+        }
+    }
+}

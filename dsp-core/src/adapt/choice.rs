@@ -1,0 +1,276 @@
+//! What to send at a rate: bit rate, packet length and redundancy together, by what a listener gains.
+//!
+//! Every setting that fits into the rate is rated by the E-model (ITU-T G.107): what the codec loses at its bit rate, what a
+//! listener misses of what is lost and not recovered, and the delay that longer packets and later copies cost. The best one is
+//! taken; a running one is left only for one that is better by a point of R, so that nothing swings.
+//!
+//! All integers. Units: rates in bit/s, losses in 256ths of a percent, ratings in 256ths of R. Cost: a handful of operations for each
+//! of at most some hundred settings; a choice is made once or twice a second.
+
+use super::PERCENT;
+use crate::quality::LossImpairment;
+use crate::quality::impairment::{ONE, of_delay};
+
+/// A setting that is better by less than this is no reason to leave one.
+const WORTH: i32 = ONE as i32;
+/// Bytes that redundancy adds to a packet for each block (RFC 2198, 3), the last one's included in the first copy's.
+const BLOCK_HEADER: u32 = 4;
+/// Loss for which a codec is asked to be redundant in itself, at least.
+const IN_BAND_FROM: u32 = PERCENT;
+
+/// A bit rate of a codec, and what it takes off R against the best of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct CodecRate {
+    /// Of the payloads, in bit/s.
+    pub bps: u32,
+    /// Equipment impairment Ie, in tenths.
+    pub ie_tenths: u16,
+}
+
+/// Redundancy that a codec has in itself (Opus, RFC 6716, 2.1.7): the next packet holds a coarse copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct InBand {
+    /// What of its bit rate the sound itself keeps, in 64ths.
+    pub keeps: u8,
+    /// What of a loss is made up by it, where the next packet came, in 64ths.
+    pub recovers: u8,
+}
+
+/// What can be asked of a codec and its packets.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings<'a> {
+    /// Its bit rates, the lowest first; one for a codec that has no other.
+    pub rates: &'a [CodecRate],
+    /// Lengths of packets, in ms, the shortest first.
+    pub packets_ms: &'a [u16],
+    /// Bytes of a packet beside its payload: IP, UDP, RTP, its extensions, and what protects it.
+    pub header_bytes: u16,
+    /// How a listener suffers from loss.
+    pub loss: LossImpairment,
+    /// Its own redundancy.
+    pub in_band: Option<InBand>,
+    /// The most copies of earlier packets that a packet may carry (RFC 2198).
+    pub copies: u8,
+}
+
+/// What the network is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Conditions {
+    /// What may be sent, in bit/s, headers included.
+    pub rate_bps: u32,
+    /// What is lost whatever is sent, in 256ths of a percent.
+    pub loss: u32,
+    /// Of the packets behind a lost one, how many are lost too, in 256ths of a percent: the same as `loss` where losses are
+    /// independent.
+    pub loss_behind: u32,
+    /// Delay from mouth to ear without packets and redundancy, in ms.
+    pub delay_ms: u32,
+}
+
+/// What to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Choice {
+    /// Bit rate of the payloads, in bit/s, what is redundant in itself included.
+    pub bps: u32,
+    /// Length of a packet, in ms.
+    pub packet_ms: u16,
+    /// Copies of earlier packets in each (RFC 2198).
+    pub copies: u8,
+    /// Whether the codec is to be redundant in itself.
+    pub in_band: bool,
+}
+
+impl Settings<'_> {
+    /// The best of what fits; where nothing does, what needs least. `None` without rates or lengths. A running choice stays unless
+    /// it no longer fits or another one is clearly better.
+    pub fn choose(&self, conditions: &Conditions, running: Option<Choice>) -> Option<Choice> {
+        let mut best: Option<(i32, Choice)> = None;
+        let mut least: Option<(u32, Choice)> = None;
+        for choice in self.all() {
+            let needs = self.needs_bps(&choice);
+            if least.is_none_or(|(fewest, _)| needs < fewest) {
+                least = Some((needs, choice));
+            }
+            if needs > conditions.rate_bps {
+                continue;
+            }
+            let rating = self.rating(conditions, &choice);
+            if best.is_none_or(|(highest, _)| rating > highest) {
+                best = Some((rating, choice));
+            }
+        }
+        let Some((highest, best)) = best else { return least.map(|(_, choice)| choice) };
+        let stays = running.filter(|running| {
+            self.offers(running)
+                && self.needs_bps(running) <= conditions.rate_bps
+                && self.rating(conditions, running) + WORTH > highest
+        });
+        Some(stays.unwrap_or(best))
+    }
+
+    /// What a choice needs, in bit/s, headers included.
+    pub fn needs_bps(&self, choice: &Choice) -> u32 {
+        let packet_ms = u32::from(choice.packet_ms).max(1);
+        let copies = u32::from(choice.copies);
+        let blocks = if copies > 0 { 1 + BLOCK_HEADER * copies } else { 0 };
+        let headers = (u32::from(self.header_bytes) + blocks) * 8_000 / packet_ms;
+        choice.bps.saturating_mul(1 + copies).saturating_add(headers)
+    }
+
+    /// How a choice sounds, in 256ths of R below the best call.
+    pub fn rating(&self, conditions: &Conditions, choice: &Choice) -> i32 {
+        let Conditions { loss, loss_behind, delay_ms, .. } = *conditions;
+        let (loss, behind) = (loss.min(100 * PERCENT), loss_behind.clamp(loss.min(100 * PERCENT), 100 * PERCENT));
+        // A packet whose copies are all lost with it.
+        let mut missing = (0..choice.copies).fold(loss, |missing, _| missing * behind / (100 * PERCENT));
+        let mut sound_bps = choice.bps;
+        if let Some(InBand { keeps, recovers }) = self.in_band.filter(|_| choice.in_band) {
+            sound_bps = (u64::from(choice.bps) * u64::from(keeps) / 64) as u32;
+            missing -= missing * (100 * PERCENT - behind) / (100 * PERCENT) * u32::from(recovers).min(64) / 64;
+        }
+        // Copies are waited for where they are needed.
+        let waits = u32::from(choice.packet_ms) * (1 + u32::from(choice.copies.max(u8::from(choice.in_band))));
+        let ie = self.ie_tenths(sound_bps) * ONE / 10;
+        -((ie + self.loss.of_loss(missing) + of_delay(delay_ms.saturating_add(waits))) as i32)
+    }
+
+    /// Linear between two rates.
+    fn ie_tenths(&self, bps: u32) -> u32 {
+        let above = self.rates.iter().position(|rate| rate.bps >= bps);
+        match above.or(self.rates.len().checked_sub(1)) {
+            None => 0,
+            Some(0) => u32::from(self.rates[0].ie_tenths),
+            Some(_) if above.is_none() => self.rates.last().map_or(0, |rate| rate.ie_tenths.into()),
+            Some(at) => {
+                let (low, high) = (self.rates[at - 1], self.rates[at]);
+                let (part, whole) = (u64::from(bps - low.bps), u64::from((high.bps - low.bps).max(1)));
+                let (from, to) = (u64::from(low.ie_tenths), u64::from(high.ie_tenths));
+                ((from * (whole - part) + to * part) / whole) as u32
+            }
+        }
+    }
+
+    fn offers(&self, choice: &Choice) -> bool {
+        self.rates.iter().any(|rate| rate.bps == choice.bps)
+            && self.packets_ms.contains(&choice.packet_ms)
+            && choice.copies <= self.copies
+            && (!choice.in_band || self.in_band.is_some())
+    }
+
+    fn all(&self) -> impl Iterator<Item = Choice> {
+        let in_bands: &[bool] = if self.in_band.is_some() { &[false, true] } else { &[false] };
+        self.rates.iter().flat_map(move |rate| {
+            self.packets_ms.iter().flat_map(move |&packet_ms| {
+                (0..=self.copies).flat_map(move |copies| {
+                    in_bands.iter().map(move |&in_band| Choice { bps: rate.bps, packet_ms, copies, in_band })
+                })
+            })
+        })
+    }
+}
+
+impl Conditions {
+    /// The loss that a codec is told to expect, in percent, where it is redundant in itself.
+    pub fn expected_loss_percent(&self) -> u8 {
+        if self.loss < IN_BAND_FROM { 0 } else { (self.loss / PERCENT).min(100) as u8 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    const RATES: [CodecRate; 6] = [
+        CodecRate { bps: 8_000, ie_tenths: 260 },
+        CodecRate { bps: 12_000, ie_tenths: 160 },
+        CodecRate { bps: 16_000, ie_tenths: 100 },
+        CodecRate { bps: 24_000, ie_tenths: 50 },
+        CodecRate { bps: 32_000, ie_tenths: 25 },
+        CodecRate { bps: 64_000, ie_tenths: 0 },
+    ];
+
+    fn opus() -> Settings<'static> {
+        Settings {
+            rates: &RATES,
+            packets_ms: &[20, 40, 60],
+            header_bytes: 50,
+            loss: LossImpairment::default(),
+            in_band: Some(InBand { keeps: 44, recovers: 48 }),
+            copies: 0,
+        }
+    }
+
+    fn pcmu() -> Settings<'static> {
+        let rates = &[CodecRate { bps: 64_000, ie_tenths: 0 }];
+        Settings { rates, in_band: None, copies: 2, ..opus() }
+    }
+
+    fn at(rate_bps: u32, loss_percent: u32) -> Conditions {
+        let loss = loss_percent * PERCENT;
+        Conditions { rate_bps, loss, loss_behind: loss, delay_ms: 80 }
+    }
+
+    #[test]
+    fn more_room_sounds_better_and_nothing_exceeds_it() {
+        for loss in [0, 5, 20] {
+            let mut last = i32::MIN;
+            for rate in (14_000..200_000).step_by(2_000) {
+                for settings in [opus(), pcmu()] {
+                    let choice = settings.choose(&at(rate, loss), None).unwrap();
+                    let fits = settings.all().any(|choice| settings.needs_bps(&choice) <= rate);
+                    assert!(!fits || settings.needs_bps(&choice) <= rate, "{choice:?}");
+                }
+                let rating = opus().choose(&at(rate, loss), None).map(|choice| opus().rating(&at(rate, loss), &choice));
+                assert!(rating.unwrap() >= last || rate < 16_000, "{rate}");
+                last = rating.unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_narrow_link_has_long_packets_and_a_wide_one_short_ones() {
+        let narrow = opus().choose(&at(20_000, 0), None).unwrap();
+        assert!(narrow.packet_ms >= 40 && !narrow.in_band, "{narrow:?}");
+        let wide = opus().choose(&at(200_000, 0), None).unwrap();
+        assert_eq!(wide, Choice { bps: 64_000, packet_ms: 20, copies: 0, in_band: false });
+        // Nothing fits: what needs least.
+        let none = opus().choose(&at(1_000, 0), None).unwrap();
+        assert_eq!((none.bps, none.packet_ms), (8_000, 60));
+        assert!(Settings { rates: &[], ..opus() }.choose(&at(50_000, 0), None).is_none());
+    }
+
+    #[test]
+    fn loss_leads_to_redundancy_where_there_is_room() {
+        assert!(opus().choose(&at(100_000, 10), None).unwrap().in_band);
+        assert!(pcmu().choose(&at(300_000, 10), None).unwrap().copies >= 1);
+        assert_eq!(pcmu().choose(&at(300_000, 30), None).unwrap().copies, 2);
+        assert_eq!(pcmu().choose(&at(300_000, 0), None).unwrap().copies, 0);
+        // No copy fits.
+        assert_eq!(pcmu().choose(&at(90_000, 10), None).unwrap().copies, 0);
+        assert_eq!(at(1, 10).expected_loss_percent(), 10);
+    }
+
+    #[test]
+    fn what_runs_stays_until_another_is_clearly_better() {
+        let mut running = None;
+        let mut changes = Vec::new();
+        for n in 0..200u32 {
+            // Around a bound between two rates.
+            let conditions = at(51_000 + (n % 2) * 3_000, 0);
+            let choice = opus().choose(&conditions, running);
+            if choice != running {
+                changes.push(n);
+            }
+            running = choice;
+        }
+        assert!(changes.len() <= 2, "{changes:?}");
+        // One that isn't offered any more goes.
+        let odd = Choice { bps: 9_999, packet_ms: 20, copies: 0, in_band: false };
+        assert_ne!(opus().choose(&at(100_000, 0), Some(odd)), Some(odd));
+    }
+}

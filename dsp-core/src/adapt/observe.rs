@@ -1,0 +1,138 @@
+//! What feedback and reports tell of the network, as [`Observation`]s.
+
+use super::PERCENT;
+use super::capacity::Observation;
+use crate::rtcp::transport::PacketFeedback;
+use crate::time::{Duration, Instant};
+
+/// How much sending is one observation.
+const STRETCH: Duration = Duration::from_millis(240);
+/// IPv4 and UDP headers.
+const LOWER_LAYERS: u64 = 28;
+/// A round trip counts as the least for so long, and for as long again.
+const LEAST_FOR: Duration = Duration::from_secs(20);
+
+/// Gathers feedback on single packets (transport-wide) until it is a quarter of a second's worth.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PacketWindow {
+    first: Option<Instant>,
+    last: Instant,
+    /// When the packet before the first left: from there on the first counts.
+    before: Option<Instant>,
+    packets: u32,
+    lost: u32,
+    bits: u64,
+    queue: Option<Duration>,
+    /// How long the last packet that arrived was queued, and the last one of the stretch before.
+    late: Option<Duration>,
+    late_before: Option<Duration>,
+}
+
+impl PacketWindow {
+    /// Nothing has been told.
+    pub const fn new() -> Self {
+        Self {
+            first: None,
+            last: Instant::ZERO,
+            before: None,
+            packets: 0,
+            lost: 0,
+            bits: 0,
+            queue: None,
+            late: None,
+            late_before: None,
+        }
+    }
+
+    /// Takes what a message that came at `now` tells of one packet, in the order of numbers. An observation, when it's enough for one.
+    pub fn hear(&mut self, now: Instant, packet: &PacketFeedback) -> Option<Observation> {
+        if packet.sent < self.last {
+            // It was told to be missing, and has come after all.
+            return None;
+        }
+        let first = *self.first.get_or_insert(packet.sent);
+        self.last = packet.sent;
+        self.packets += 1;
+        self.bits += 8 * (u64::from(packet.bytes) + LOWER_LAYERS);
+        match packet.queued {
+            // Jitter makes some later, and a queue all of them.
+            Some(queued) => {
+                self.queue = Some(self.queue.map_or(queued, |least| least.min(queued)));
+                self.late = Some(queued);
+            }
+            None => self.lost += 1,
+        }
+        let begin = self.before.unwrap_or(first);
+        let duration = self.last.since(begin);
+        if duration < STRETCH {
+            return None;
+        }
+        let loss = 100 * PERCENT * self.lost / self.packets;
+        let age = now.since(self.last);
+        let took = stretched(duration, self.late_before, self.late);
+        let seen = Observation { duration, took, sent_bits: self.bits, loss, queue: self.queue, age };
+        *self = Self { before: Some(self.last), last: self.last, late_before: self.late, ..Self::new() };
+        Some(seen)
+    }
+}
+
+/// How long it took to arrive: as much longer than to send as the last packet waited longer than the last one before.
+fn stretched(duration: Duration, before: Option<Duration>, now: Option<Duration>) -> Duration {
+    let (Some(before), Some(now)) = (before, now) else { return duration };
+    let (us, before, now) = (duration.as_micros(), before.as_micros(), now.as_micros());
+    Duration::from_micros((us + now).saturating_sub(before).clamp(us / 2, 3 * us))
+}
+
+/// Makes an observation of each report on what was sent (RFC 3550, 6.4.1).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReportWindow {
+    /// When the last report came, and what was sent since.
+    since: Option<Instant>,
+    bits: u64,
+    least_us: [Option<u64>; 2],
+    least_since: Instant,
+    /// The last queue.
+    queue: Option<Duration>,
+}
+
+impl ReportWindow {
+    /// Nothing has been sent.
+    pub const fn new() -> Self {
+        Self { since: None, bits: 0, least_us: [None; 2], least_since: Instant::ZERO, queue: None }
+    }
+
+    /// A packet of so many bytes behind the UDP header left.
+    pub const fn sent(&mut self, bytes: usize) {
+        self.bits += 8 * (bytes as u64 + LOWER_LAYERS);
+    }
+
+    /// A report came: the share lost since the one before in 256ths, the round trip, and the jitter, if they are known. Of the
+    /// first it isn't known how long it tells of.
+    pub fn hear(
+        &mut self,
+        now: Instant,
+        fraction_lost: u8,
+        round_trip: Option<Duration>,
+        jitter: Duration,
+    ) -> Option<Observation> {
+        let sent_bits = core::mem::take(&mut self.bits);
+        let since = self.since.replace(now);
+        let queue = round_trip.map(|round_trip| {
+            if now.since(self.least_since) >= LEAST_FOR {
+                (self.least_us, self.least_since) = ([None, self.least_us[0]], now);
+            }
+            let us = round_trip.as_micros();
+            let least = self.least_us[0].map_or(us, |least| least.min(us));
+            self.least_us[0] = Some(least);
+            let base = self.least_us[1].map_or(least, |before| before.min(least));
+            // One packet each way is measured: it may have come late by as much as packets do.
+            Duration::from_micros((us - base).saturating_sub(2 * jitter.as_micros()))
+        });
+        let loss = u32::from(fraction_lost) * 100 * PERCENT / 256;
+        let age = round_trip.unwrap_or(Duration::ZERO);
+        let duration = now.since(since?);
+        let took = stretched(duration, self.queue, queue);
+        self.queue = queue.or(self.queue);
+        Some(Observation { duration, took, sent_bits, loss, queue, age })
+    }
+}

@@ -1,0 +1,260 @@
+//! What a call's first stream sends, made to follow the network: the core's [`adapt`](dsp_core::adapt) between the reports that come
+//! in and the stream's settings; and when the call is to be given up (RFC 8083).
+//!
+//! Transport-wide feedback tells most and is followed where it comes; reports are, where none has come for 3 s. A bit rate that the
+//! peer asks for (REMB) is a bound. What is chosen is within what was agreed on, as with [`Call::adapt`](super::Call::adapt). The other
+//! streams of a call stay as they are. Nothing is allocated while it runs.
+
+use dsp_core::adapt::{
+    BreakerConfig, Capacity, Choice, CircuitBreaker, CodecRate, Conditions, Hopeless, InBand, Observation,
+    PacketWindow, Phase, RateBounds, ReportWindow, Settings, StreamReport,
+};
+use dsp_core::codec::Adaptation;
+use dsp_core::quality::LossImpairment;
+use dsp_core::rtcp::transport::PacketFeedback;
+use dsp_core::time::{Duration, Instant};
+
+/// Reports are followed where feedback has been missing for so long.
+const FEEDBACK_FOR: Duration = Duration::from_secs(3);
+/// What a conversation's delay is taken to be beside half the round trip, in ms: jitter buffer and devices.
+const OTHER_DELAY_MS: u32 = 60;
+/// A percent of loss, as the core counts it.
+const PERCENT: u32 = 256;
+/// Lengths of packets that are chosen among, in ms.
+const PACKETS_MS: [u16; 3] = [20, 40, 60];
+/// What Opus loses at low bit rates against the best that it has, as PESQ-WB of speech at 16 kHz has it, made into R.
+const OPUS_RATES: [CodecRate; 8] = [
+    CodecRate { bps: 8_000, ie_tenths: 350 },
+    CodecRate { bps: 12_000, ie_tenths: 230 },
+    CodecRate { bps: 16_000, ie_tenths: 130 },
+    CodecRate { bps: 20_000, ie_tenths: 80 },
+    CodecRate { bps: 24_000, ie_tenths: 50 },
+    CodecRate { bps: 32_000, ie_tenths: 25 },
+    CodecRate { bps: 48_000, ie_tenths: 8 },
+    CodecRate { bps: 64_000, ie_tenths: 0 },
+];
+/// Opus' copy of the packet before takes a third of the bit rate, and makes up for three quarters of a loss.
+const OPUS_IN_BAND: InBand = InBand { keeps: 44, recovers: 48 };
+
+/// How a call adapts what it sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdaptationConfig {
+    /// The least that is sent while somebody speaks, in bit/s with IP, UDP and RTP headers.
+    pub least_bps: u32,
+    /// What is sent at first, and the most.
+    pub first_bps: u32,
+    /// The most that is sent.
+    pub most_bps: u32,
+}
+
+impl Default for AdaptationConfig {
+    /// 14 to 90 kbit/s, at first 50: packets of Opus at 32 kbit/s.
+    fn default() -> Self {
+        Self { least_bps: 14_000, first_bps: 50_000, most_bps: 90_000 }
+    }
+}
+
+/// What an adapting call does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AdaptationStats {
+    /// What may be sent, in bit/s with headers.
+    pub rate_bps: u32,
+    /// What the rate does.
+    pub phase: Phase,
+    /// Loss that sending less doesn't help against, in percent.
+    pub random_loss_percent: u8,
+    /// What was taken of the last choice; `None` of what the codec has no setting for.
+    pub taken: Adaptation,
+    /// How often the choice changed.
+    pub changes: u32,
+}
+
+/// What a stream lets one choose.
+pub(super) struct StreamOptions {
+    /// A codec of many bit rates with redundancy of its own.
+    pub(super) is_opus: bool,
+    /// The bit rate of another one.
+    pub(super) packet_bps: u32,
+    pub(super) max_ptime_ms: u32,
+    /// Of a packet, headers and tags included.
+    pub(super) header_bytes: u16,
+    pub(super) loss: LossImpairment,
+}
+
+/// Follows the network for one stream.
+pub(super) struct Adapter {
+    capacity: Capacity,
+    packets: PacketWindow,
+    reports: ReportWindow,
+    /// When the last feedback on packets came.
+    told: Option<Instant>,
+    /// Packets behind a lost one, and of them those that were lost.
+    behind: (u32, u32),
+    was_lost: bool,
+    config: AdaptationConfig,
+    choice: Option<Choice>,
+    taken: Adaptation,
+    changes: u32,
+}
+
+impl Adapter {
+    pub(super) fn new(config: AdaptationConfig) -> Self {
+        let bounds = RateBounds { least_bps: config.least_bps, most_bps: config.most_bps };
+        Self {
+            capacity: Capacity::new(bounds, config.first_bps),
+            packets: PacketWindow::new(),
+            reports: ReportWindow::new(),
+            told: None,
+            behind: (0, 0),
+            was_lost: false,
+            config,
+            choice: None,
+            taken: Adaptation::default(),
+            changes: 0,
+        }
+    }
+
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.reports.sent(bytes);
+    }
+
+    /// Feedback on packets; whether anything was learnt.
+    pub(super) fn feedback(&mut self, now: Instant, packets: &[PacketFeedback]) -> bool {
+        let mut learnt = false;
+        for packet in packets {
+            self.told = Some(now);
+            let lost = packet.queued.is_none();
+            if self.was_lost {
+                self.behind = (self.behind.0 + u32::from(lost), self.behind.1 + 1);
+                if self.behind.1 >= 128 {
+                    self.behind = (self.behind.0 / 2, self.behind.1 / 2);
+                }
+            }
+            self.was_lost = lost;
+            if let Some(seen) = self.packets.hear(now, packet) {
+                self.capacity.observe(now, &seen);
+                learnt = true;
+            }
+        }
+        learnt
+    }
+
+    /// A report on the stream; whether anything was learnt.
+    pub(super) fn report(&mut self, now: Instant, report: &StreamReport, jitter: Duration) -> bool {
+        let seen = self.reports.hear(now, report.fraction_lost, report.round_trip, jitter);
+        let fresh = self.told.is_some_and(|told| now.since(told) < FEEDBACK_FOR);
+        let Some(seen) = seen.filter(|seen: &Observation| !fresh && seen.duration > Duration::ZERO) else {
+            return false;
+        };
+        self.capacity.observe(now, &seen);
+        true
+    }
+
+    /// The peer can take so much and no more (REMB).
+    pub(super) fn set_remote_maximum(&mut self, bps: u64) {
+        let most_bps = self.config.most_bps.min(u32::try_from(bps).unwrap_or(u32::MAX));
+        self.capacity.set_bounds(RateBounds { least_bps: self.config.least_bps.min(most_bps), most_bps });
+    }
+
+    /// What the stream is to be asked for, if it's something else than before.
+    pub(super) fn choose(&mut self, options: &StreamOptions, round_trip: Option<Duration>) -> Option<Adaptation> {
+        let loss = self.capacity.random_loss();
+        let behind = (100 * PERCENT * self.behind.0).checked_div(self.behind.1).unwrap_or(0).max(loss);
+        let half = round_trip.map_or(0, |time| (time.as_micros() / 2_000).min(10_000) as u32);
+        let conditions = Conditions {
+            rate_bps: self.capacity.rate_bps(),
+            loss,
+            loss_behind: behind,
+            delay_ms: half + OTHER_DELAY_MS,
+        };
+        let one = [CodecRate { bps: options.packet_bps, ie_tenths: 0 }];
+        let lengths = PACKETS_MS.iter().take_while(|&&ms| u32::from(ms) <= options.max_ptime_ms).count().max(1);
+        let settings = Settings {
+            rates: if options.is_opus { &OPUS_RATES } else { &one },
+            packets_ms: &PACKETS_MS[..lengths],
+            header_bytes: options.header_bytes,
+            loss: options.loss,
+            in_band: options.is_opus.then_some(OPUS_IN_BAND),
+            copies: 0,
+        };
+        let choice = settings.choose(&conditions, self.choice)?;
+        let expected = if choice.in_band { conditions.expected_loss_percent().max(1) } else { 0 };
+        let before = self.choice.replace(choice);
+        let mut wanted = Adaptation::default().with_packet_ms(choice.packet_ms.into());
+        if options.is_opus {
+            wanted = wanted.with_bit_rate(choice.bps).with_expected_loss(expected);
+        }
+        let near = |new: Option<u8>, old: Option<u8>| new.unwrap_or(0).abs_diff(old.unwrap_or(0)) < 3;
+        if before == Some(choice) && near(wanted.expected_loss_percent, self.taken.expected_loss_percent) {
+            return None;
+        }
+        self.changes = self.changes.saturating_add(1);
+        Some(wanted)
+    }
+
+    pub(super) fn taken(&mut self, taken: Adaptation) {
+        self.taken = taken;
+    }
+
+    pub(super) fn stats(&self) -> AdaptationStats {
+        AdaptationStats {
+            rate_bps: self.capacity.rate_bps(),
+            phase: self.capacity.phase(),
+            random_loss_percent: (self.capacity.random_loss() / PERCENT).min(100) as u8,
+            taken: self.taken,
+            changes: self.changes,
+        }
+    }
+}
+
+/// What a call's first stream knows of the network.
+pub(super) struct Network {
+    pub(super) adapter: Option<Adapter>,
+    breaker: CircuitBreaker,
+    hopeless: Option<Hopeless>,
+    is_breaking: bool,
+}
+
+impl Network {
+    pub(super) fn new(adaptation: Option<AdaptationConfig>, is_breaking: bool) -> Self {
+        let breaker = CircuitBreaker::new(BreakerConfig::default());
+        Self { adapter: adaptation.map(Adapter::new), breaker, hopeless: None, is_breaking }
+    }
+
+    pub(super) fn sent(&mut self, now: Instant, bytes: usize) {
+        self.breaker.sent(now, bytes);
+        if let Some(adapter) = &mut self.adapter {
+            adapter.sent(bytes);
+        }
+    }
+
+    /// RTCP came: with reports, of which some tell of the stream or none does, or without.
+    pub(super) fn heard(&mut self, now: Instant, has_reports: bool, tells: bool) {
+        if !has_reports {
+            self.breaker.heard(now);
+        } else if !tells {
+            self.breaker.untold();
+        }
+    }
+
+    /// A report on the stream; whether anything was learnt.
+    pub(super) fn report(&mut self, now: Instant, report: &StreamReport, jitter: Duration) -> bool {
+        self.hopeless = self.breaker.report(now, report);
+        self.adapter.as_mut().is_some_and(|adapter| adapter.report(now, report, jitter))
+    }
+
+    /// Another description: what was seen of the network before was perhaps another's.
+    pub(super) fn agreed(&mut self) {
+        self.breaker = CircuitBreaker::new(BreakerConfig::default());
+        self.hopeless = None;
+    }
+
+    /// Why sending on is hopeless, where that ends a call; `quiet` is how long nothing has come.
+    pub(super) fn hopeless(&self, now: Instant, quiet: Duration) -> Option<Hopeless> {
+        if !self.is_breaking {
+            return None;
+        }
+        self.hopeless.or_else(|| self.breaker.poll(now, quiet))
+    }
+}

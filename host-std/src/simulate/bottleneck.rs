@@ -1,0 +1,223 @@
+//! The narrowest link of a network: a rate, a queue in front of it that drops what doesn't fit, and others who send through it.
+//!
+//! Whatever passes waits until what came before it has left. The bulk transfer is TCP as RFC 5681 has it, in outline: slow
+//! start, one more packet a round trip, half of them after a loss; it fills any queue. No randomness, so that the same packets at the
+//! same times find the same link.
+
+use std::collections::VecDeque;
+
+use dsp_core::time::{Duration, Instant};
+
+/// IPv4 and UDP headers.
+const HEADERS: usize = 28;
+/// Bytes of a packet of the bulk transfer.
+const BULK_BYTES: usize = 1_500;
+/// Packets that it begins with (RFC 6928).
+const FIRST_WINDOW: f64 = 10.0;
+/// How long it waits for acknowledgements before it begins anew.
+const BULK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A link, and who else sends through it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BottleneckConfig {
+    /// Its rate in bit/s, IP headers included.
+    pub rate_bps: f64,
+    /// The longest that a packet may wait, in ms: what would wait longer is dropped. A packet that finds the link idle passes
+    /// always.
+    pub queue_ms: f64,
+    /// From when and until when a bulk transfer shares it, in ms from the start, and its round trip without the queue, in ms.
+    pub bulk: Option<BulkConfig>,
+}
+
+/// A TCP connection that always has something to send.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BulkConfig {
+    /// When it begins, in ms.
+    pub from_ms: f64,
+    /// When it ends, in ms.
+    pub until_ms: f64,
+    /// Its round trip without the queue, in ms.
+    pub round_trip_ms: f64,
+}
+
+/// A running link.
+#[derive(Clone, Debug)]
+pub struct Bottleneck {
+    config: BottleneckConfig,
+    /// When all that waits has left.
+    idle_from: Instant,
+    dropped: u64,
+    bulk: Option<Bulk>,
+}
+
+impl Bottleneck {
+    /// A link that nothing waits for.
+    pub fn new(config: BottleneckConfig) -> Self {
+        Self { config, idle_from: Instant::ZERO, dropped: 0, bulk: config.bulk.map(Bulk::new) }
+    }
+
+    /// When a datagram of so many bytes that comes at `now` has passed; `None` if it was dropped.
+    pub fn pass(&mut self, now: Instant, bytes: usize) -> Option<Instant> {
+        if let Some(mut bulk) = self.bulk.take() {
+            bulk.run_until(now, self);
+            self.bulk = Some(bulk);
+        }
+        let passed = self.enqueue(now, bytes + HEADERS);
+        self.dropped += u64::from(passed.is_none());
+        passed
+    }
+
+    /// Datagrams that were dropped, without those of the bulk transfer.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// How long a packet would wait now.
+    pub fn waiting(&self, now: Instant) -> Duration {
+        self.idle_from.since(now)
+    }
+
+    /// Bytes that the bulk transfer brought through.
+    pub fn bulk_bytes(&self) -> u64 {
+        self.bulk.as_ref().map_or(0, |bulk| bulk.delivered * BULK_BYTES as u64)
+    }
+
+    fn enqueue(&mut self, now: Instant, bytes: usize) -> Option<Instant> {
+        let waits = self.waiting(now);
+        if waits > Duration::from_micros((self.config.queue_ms * 1_000.0) as u64) {
+            return None;
+        }
+        let takes = Duration::from_micros((bytes as f64 * 8e6 / self.config.rate_bps.max(1.0)) as u64);
+        self.idle_from = self.idle_from.max(now) + takes;
+        Some(self.idle_from)
+    }
+}
+
+/// The other end of a transfer is not simulated: acknowledgements come a round trip after a packet has passed.
+#[derive(Clone, Debug)]
+struct Bulk {
+    config: BulkConfig,
+    /// Packets that may be under way.
+    window: f64,
+    threshold: f64,
+    /// When the packets under way are acknowledged.
+    acknowledged: VecDeque<Instant>,
+    /// A loss before this is known already.
+    recovered: Instant,
+    delivered: u64,
+    begun: bool,
+    /// When it was last able to send.
+    now: Instant,
+}
+
+impl Bulk {
+    fn new(config: BulkConfig) -> Self {
+        Self {
+            config,
+            window: FIRST_WINDOW,
+            threshold: f64::INFINITY,
+            acknowledged: VecDeque::new(),
+            recovered: Instant::ZERO,
+            delivered: 0,
+            begun: false,
+            now: Instant::ZERO,
+        }
+    }
+
+    fn run_until(&mut self, now: Instant, link: &mut Bottleneck) {
+        let micros = |ms: f64| Instant::from_micros((ms * 1_000.0) as u64);
+        if now < micros(self.config.from_ms) {
+            return;
+        }
+        if !self.begun {
+            (self.begun, self.now) = (true, micros(self.config.from_ms));
+            self.send(link);
+        }
+        while let Some(at) = self.acknowledged.front().copied().filter(|&at| at <= now) {
+            self.acknowledged.pop_front();
+            self.now = at;
+            self.delivered += 1;
+            self.window += if self.window < self.threshold { 1.0 } else { 1.0 / self.window };
+            self.send(link);
+        }
+        if self.acknowledged.is_empty() && now.since(self.now) > BULK_TIMEOUT {
+            (self.window, self.now) = (1.0, now);
+            self.send(link);
+        }
+    }
+
+    fn send(&mut self, link: &mut Bottleneck) {
+        if self.now.as_millis() as f64 >= self.config.until_ms {
+            return;
+        }
+        let round_trip = Duration::from_micros((self.config.round_trip_ms * 1_000.0) as u64);
+        while (self.acknowledged.len() as f64) < self.window.floor().max(1.0) {
+            let Some(passed) = link.enqueue(self.now, BULK_BYTES) else {
+                // Half of it for all that is lost within a round trip.
+                if self.now >= self.recovered {
+                    self.threshold = (self.window / 2.0).max(2.0);
+                    self.window = self.threshold;
+                    self.recovered = self.now + round_trip + link.waiting(self.now);
+                }
+                return;
+            };
+            self.acknowledged.push_back(passed + round_trip);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(rate_bps: f64, queue_ms: f64, bulk: Option<BulkConfig>) -> Bottleneck {
+        Bottleneck::new(BottleneckConfig { rate_bps, queue_ms, bulk })
+    }
+
+    /// Packets of `bytes` each `ms` for 60 s: what passes in bit/s, the share that is dropped, and the mean wait in ms of the last 30 s.
+    fn run(link: &mut Bottleneck, bytes: usize, ms: u64) -> (f64, f64, f64) {
+        let (mut passed, mut waited, mut sent, mut dropped) = (0, 0.0, 0.0, 0.0);
+        for at in (0..60_000).step_by(ms as usize).map(Instant::from_millis) {
+            let came = link.pass(at, bytes);
+            if at >= Instant::from_millis(30_000) {
+                sent += 1.0;
+                dropped += f64::from(u8::from(came.is_none()));
+                passed += came.map_or(0, |_| bytes + HEADERS);
+                waited += came.map_or(0.0, |came| came.since(at).as_micros() as f64 / 1e3);
+            }
+        }
+        (passed as f64 * 8.0 / 30.0, dropped / sent, waited / (sent - dropped))
+    }
+
+    #[test]
+    fn what_is_below_the_rate_waits_only_for_itself() {
+        let (passed, dropped, waited) = run(&mut link(100_000.0, 200.0, None), 172, 20);
+        assert!((passed - 80_000.0).abs() < 100.0 && dropped == 0.0 && (waited - 16.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn what_is_above_it_fills_the_queue_and_loses_the_rest() {
+        let mut narrow = link(40_000.0, 200.0, None);
+        let (passed, dropped, waited) = run(&mut narrow, 172, 20);
+        assert!((passed - 40_000.0).abs() < 400.0 && (dropped - 0.5).abs() < 0.01, "{passed} {dropped}");
+        assert!((200.0..250.0).contains(&waited), "{waited}");
+        assert!(narrow.dropped() > 1_400);
+        // A packet that is longer than the queue still passes where the link is idle.
+        let (passed, dropped, _) = run(&mut link(20_000.0, 10.0, None), 172, 100);
+        assert!(passed > 15_000.0 && dropped == 0.0);
+    }
+
+    #[test]
+    fn a_bulk_transfer_fills_what_a_call_leaves() {
+        let bulk = BulkConfig { from_ms: 5_000.0, until_ms: 1e9, round_trip_ms: 40.0 };
+        let mut shared = link(1_000_000.0, 200.0, Some(bulk));
+        let (passed, dropped, waited) = run(&mut shared, 172, 20);
+        assert!((waited - 150.0).abs() < 60.0 && dropped < 0.1, "{waited} {dropped}");
+        let theirs = shared.bulk_bytes() as f64 * 8.0 / 55.0;
+        assert!((800_000.0..940_000.0).contains(&theirs), "{theirs} beside {passed}");
+        // It goes as it came.
+        let ends = BulkConfig { until_ms: 20_000.0, ..bulk };
+        let (_, dropped, waited) = run(&mut link(1_000_000.0, 200.0, Some(ends)), 172, 20);
+        assert!(dropped == 0.0 && waited < 2.0, "{waited}");
+    }
+}

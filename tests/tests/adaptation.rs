@@ -1,0 +1,196 @@
+//! Calls that follow the network: a narrow link, loss that isn't congestion, a change in the middle, and a call that is given up.
+
+use std::net::SocketAddr;
+
+use dsp_core::adapt::Hopeless;
+use dsp_core::time::{Duration, Instant};
+use host_std::opus::OpusEncoderConfig;
+use host_std::registry::{CodecFormat, Opus, Registry};
+use host_std::sdp::{FeedbackOptions, SrtpPolicy};
+use host_std::session::{AdaptationConfig, Call, CallConfig, CallStats, Ending, Identity};
+use host_std::simulate::bottleneck::{BottleneckConfig, BulkConfig};
+use host_std::simulate::netsim::NetworkConfig;
+use host_std::simulate::virtual_time::VirtualTime;
+use host_std::wav::WavFrames;
+
+const WOMAN: &[u8] = include_bytes!("../../host-std/assets/woman.wav");
+const PORTS: [u16; 2] = [4_000, 5_000];
+const ADAPTING: Option<AdaptationConfig> =
+    Some(AdaptationConfig { least_bps: 14_000, first_bps: 50_000, most_bps: 90_000 });
+
+fn call(port: u16, codec: CodecFormat, adaptation: Option<AdaptationConfig>, packets: bool) -> Call {
+    let base = CallConfig::with_identity(port, Identity::seeded(port.into()));
+    let feedback = FeedbackOptions { profile: packets, ..FeedbackOptions::default() };
+    // FEC that is ready for nothing, until somebody tells of losses.
+    let opus = OpusEncoderConfig { sample_rate_hz: 16_000, expected_loss_percent: 0, ..OpusEncoderConfig::default() };
+    let registry = Registry::builtin().with(Opus(opus));
+    let (srtp, circuit_breaker) = (SrtpPolicy::Off, true);
+    let codecs = vec![codec];
+    Call::new(CallConfig { codecs, registry, srtp, adaptation, circuit_breaker, feedback, ..base }).unwrap()
+}
+
+/// Two calls of speech: what they send follows the network, by feedback on packets or by reports alone.
+fn connect(
+    codec: &CodecFormat,
+    adaptation: Option<AdaptationConfig>,
+    packets: bool,
+    network: NetworkConfig,
+) -> VirtualTime {
+    let calls = PORTS.map(|port| call(port, codec.clone(), adaptation, packets));
+    let addresses = PORTS.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let mut both = VirtualTime::connect(calls, addresses, network, 0.0, 1).unwrap();
+    for end in &mut both.ends {
+        let speech = WavFrames::from_bytes("speech", WOMAN, end.sample_rate_hz(), 1);
+        end.speech = speech.unwrap().read_all(Duration::from_secs(60)).unwrap();
+    }
+    both
+}
+
+fn seconds(seconds: u64) -> Instant {
+    Instant::from_millis(seconds * 1_000)
+}
+
+/// What became of the second minute.
+struct Minute {
+    /// Payloads, in bit/s.
+    payload_bps: f64,
+    lost_percent: f64,
+    /// The sound that was played, and how much of it was made up, in percent.
+    concealed_percent: f64,
+    delay_ms: u64,
+    stats: CallStats,
+}
+
+fn second_minute(both: &mut VirtualTime) -> Minute {
+    both.run_until(seconds(60));
+    let before = [both.ends[0].call.stats(), both.ends[1].call.stats()];
+    both.run_until(seconds(120));
+    let after = [both.ends[0].call.stats(), both.ends[1].call.stats()];
+    let sent = |stats: &[CallStats; 2]| (f64::from(stats[0].sender.octets), f64::from(stats[0].sender.packets));
+    let ((octets, packets), (octets_before, packets_before)) = (sent(&after), sent(&before));
+    let received = after[1].receiver.reception.received - before[1].receiver.reception.received;
+    let made_up = after[1].receiver.concealed_samples - before[1].receiver.concealed_samples;
+    let rate = f64::from(both.ends[1].sample_rate_hz());
+    Minute {
+        payload_bps: (octets - octets_before) * 8.0 / 60.0,
+        lost_percent: 100.0 - 100.0 * received as f64 / (packets - packets_before),
+        concealed_percent: 100.0 * made_up as f64 / (60.0 * rate),
+        delay_ms: after[1].receiver.target_delay_ms.into(),
+        stats: after[1],
+    }
+}
+
+#[test]
+fn a_call_fits_into_a_narrow_link() {
+    let narrow = BottleneckConfig { rate_bps: 34_000.0, queue_ms: 400.0, bulk: None };
+    for packets in [true, false] {
+        let mut fixed = connect(&CodecFormat::opus(), None, packets, NetworkConfig::default());
+        fixed.set_bottlenecks(narrow);
+        let fixed = second_minute(&mut fixed);
+        let mut both = connect(&CodecFormat::opus(), ADAPTING, packets, NetworkConfig::default());
+        both.set_bottlenecks(narrow);
+        let adapting = second_minute(&mut both);
+        let told = both.ends[0].call.stats().adaptation.unwrap();
+        for (name, minute) in [("fixed", &fixed), ("adapting", &adapting)] {
+            println!(
+                "{name}: {:.0} bit/s, {:.1} % lost, {:.2} % made up, delay {} ms",
+                minute.payload_bps, minute.lost_percent, minute.concealed_percent, minute.delay_ms
+            );
+        }
+        println!("{told:?}");
+        assert!(fixed.lost_percent > 10.0 && fixed.concealed_percent > 5.0);
+        assert!(adapting.lost_percent < 1.0 && adapting.concealed_percent < 2.0);
+        assert!(adapting.payload_bps > 10_000.0, "{}", adapting.payload_bps);
+        assert!(told.rate_bps > 20_000 && told.rate_bps < 40_000 && told.changes > 0);
+        assert_eq!(adapting.stats.receiver.undecodable, 0);
+    }
+}
+
+#[test]
+fn loss_that_isnt_congestion_is_answered_with_redundancy() {
+    let network = NetworkConfig { loss_percent: 10.0, ..NetworkConfig::default() };
+    for packets in [true, false] {
+        let fixed = second_minute(&mut connect(&CodecFormat::opus(), None, packets, network));
+        let mut both = connect(&CodecFormat::opus(), ADAPTING, packets, network);
+        let adapting = second_minute(&mut both);
+        let told = both.ends[0].call.stats().adaptation.unwrap();
+        println!(
+            "{:.2} % made up, {:.2} % of a fixed call; {:.0} bit/s, {told:?}",
+            adapting.concealed_percent, fixed.concealed_percent, adapting.payload_bps
+        );
+        assert!(told.taken.expected_loss_percent.unwrap() >= 5, "{told:?}");
+        assert!(adapting.concealed_percent < 0.8 * fixed.concealed_percent);
+        assert!(adapting.payload_bps > 20_000.0);
+    }
+}
+
+#[test]
+fn a_bulk_transfer_beside_it_doesnt_starve_a_call() {
+    let bulk = BulkConfig { from_ms: 20_000.0, until_ms: 1e9, round_trip_ms: 40.0 };
+    let shared = BottleneckConfig { rate_bps: 300_000.0, queue_ms: 200.0, bulk: Some(bulk) };
+    for packets in [true, false] {
+        let mut both = connect(&CodecFormat::opus(), ADAPTING, packets, NetworkConfig::default());
+        both.set_bottlenecks(shared);
+        let minute = second_minute(&mut both);
+        println!(
+            "{:.0} bit/s, {:.1} % lost, {:?}",
+            minute.payload_bps,
+            minute.lost_percent,
+            both.ends[0].call.stats().adaptation
+        );
+        assert!(minute.payload_bps > 12_000.0 && minute.lost_percent < 10.0);
+        let theirs = both.network(0).bottleneck().unwrap().bulk_bytes() as f64 * 8.0 / 100.0;
+        assert!(theirs > 150_000.0, "{theirs}");
+    }
+}
+
+#[test]
+fn a_codec_of_one_bit_rate_sends_longer_packets() {
+    // 64 kbit/s in packets of 20 ms are 80 with headers, of 60 ms 69.
+    let narrow = BottleneckConfig { rate_bps: 74_000.0, queue_ms: 400.0, bulk: None };
+    let mut both = connect(&CodecFormat::pcmu(), ADAPTING, true, NetworkConfig::default());
+    both.set_bottlenecks(narrow);
+    let minute = second_minute(&mut both);
+    let told = both.ends[0].call.stats().adaptation.unwrap();
+    println!("{:.1} % lost, {told:?}", minute.lost_percent);
+    assert!(minute.lost_percent < 2.0 && told.taken.packet_ms.unwrap() >= 40);
+}
+
+#[test]
+fn a_call_that_nothing_of_arrives_is_given_up_with_its_reason() {
+    let mut both = connect(&CodecFormat::pcmu(), None, false, NetworkConfig::default());
+    both.run_until(seconds(30));
+    assert_eq!(both.ends[0].call.should_end(seconds(30)), None);
+    // From the first side on nothing passes any more, its reports neither; the other's come.
+    both.set_network(0, NetworkConfig { loss_percent: 100.0, ..NetworkConfig::default() });
+    let mut ended = None;
+    for second in 31..90 {
+        both.run_until(seconds(second));
+        if let Some(ending) = both.ends[0].call.should_end(seconds(second)) {
+            ended.get_or_insert((second, ending));
+        }
+    }
+    println!("{ended:?}");
+    // It has reports that tell of no packet of its own, or of no new one, whichever are enough first.
+    let Some((second, Ending::Hopeless(Hopeless::Unreported { .. } | Hopeless::Unheard { .. }))) = ended else {
+        panic!("{ended:?}")
+    };
+    assert!((45..70).contains(&second));
+    // The other side hears no reports any more.
+    assert!(matches!(both.ends[1].call.should_end(seconds(90)), Some(Ending::Hopeless(Hopeless::Unreported { .. }))));
+}
+
+#[test]
+fn a_bad_network_is_no_hopeless_one() {
+    for loss_percent in [0.0, 10.0, 20.0] {
+        let network =
+            NetworkConfig { loss_percent, jitter_ms: 40.0, delay_ms: 150.0, burst: 3.0, ..NetworkConfig::default() };
+        let mut both = connect(&CodecFormat::pcmu(), None, false, network);
+        for second in 1..300 {
+            both.run_until(seconds(second));
+            for end in &both.ends {
+                assert_eq!(end.call.should_end(seconds(second)), None, "{loss_percent} %, {second} s");
+            }
+        }
+    }
+}
