@@ -227,10 +227,8 @@ impl CircuitBreaker {
             return hopeless.then_some(Hopeless::Unheard { reports: self.unheard });
         }
         (self.unheard, self.unheard_most) = (0, 0);
-        if before.is_none() {
-            // What it tells of began at a time that nobody knows.
-            return None;
-        }
+        // What the first tells of began at a time that nobody knows.
+        before?;
         let duration_us = now.since(since).as_micros().min(LONGEST_US);
         self.intervals[self.next] = Interval { duration_us, bytes, fraction_lost: report.fraction_lost };
         self.next = (self.next + 1) % INTERVALS;
