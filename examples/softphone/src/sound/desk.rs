@@ -17,7 +17,7 @@ use dsp_core::time::Instant;
 use dsp_core::tone::{Country, ProgressGenerator, ProgressTone};
 use host_std::device::AudioIo;
 use host_std::player::{Blend, Player};
-use host_std::record::recorder::{Recorder, RecorderConfig};
+use host_std::record::recorder::{Recorder, RecorderConfig, Track};
 use host_std::room::{MemberId, Room, RoomConfig, RoomError};
 use host_std::session::driver::Clock;
 use host_std::session::{CaptureConfig, EchoSettings, HostFront, front_end};
@@ -62,15 +62,15 @@ enum Order {
     Unplug(u64),
     Mute(bool),
     Ring(bool),
-    Record(Option<PathBuf>, oneshot::Sender<Result<(), String>>),
+    Record(Option<Track>),
     Close(oneshot::Sender<Option<String>>),
 }
 
 /// The desk, as the phone has it.
-#[derive(Clone)]
 pub(crate) struct Desk {
     orders: mpsc::Sender<Order>,
     rate_hz: u32,
+    recorder: Option<Recorder>,
 }
 
 impl Desk {
@@ -106,11 +106,11 @@ impl Desk {
             // Now, and not when somebody is on hold.
             Player::open(path, rate_hz, 1, true).map_err(DeskError::Music)?;
         }
-        let mixing = Mixing { room, user, lines: Vec::with_capacity(2 * lines), said: [0; LONGEST], tick: rate_hz as usize / 100 };
+        let mixing = Mixing { room, user, lines: Vec::with_capacity(2 * lines), said: [0; LONGEST], tick: rate_hz as usize / 100, track: None, recorded: 0 };
         let (orders, waiting) = mpsc::channel(WAITING);
-        let running = Running { mixing, front, audio, clock: Clock::start(), waiting, recorder: None, music, country };
+        let running = Running { mixing, front, audio, clock: Clock::start(), waiting, music, country };
         tokio::spawn(running.run());
-        Ok(Self { orders, rate_hz })
+        Ok(Self { orders, rate_hz, recorder: None })
     }
 
     /// A new line, held until it talks; the end for its call.
@@ -139,21 +139,32 @@ impl Desk {
         self.order(Order::Ring(rings)).await;
     }
 
-    /// Records all that is said on the lines that talk; `None`: no longer.
+    /// Records all that is said on the lines that talk, from now on; `None`: no longer.
     ///
     /// # Errors
     /// Why it can't, or what was wrong with what ends.
-    pub(crate) async fn record(&self, path: Option<PathBuf>) -> Result<(), String> {
-        let (tell, told) = oneshot::channel();
-        self.order(Order::Record(path, tell)).await;
-        told.await.unwrap_or_else(|_| Err("the sound has ended".into()))
+    pub(crate) async fn record(&mut self, path: Option<PathBuf>) -> Result<(), String> {
+        self.order(Order::Record(None)).await;
+        if let Some(recorder) = self.recorder.take() {
+            // It waits for the disk.
+            let stopped = tokio::task::spawn_blocking(|| recorder.stop()).await.map_err(|error| error.to_string())?;
+            stopped.map_err(|error| error.to_string())?;
+        }
+        let Some(path) = path else { return Ok(()) };
+        let config = RecorderConfig { sample_rate_hz: self.rate_hz, tracks: 1, ..RecorderConfig::new(path) };
+        let started = tokio::task::spawn_blocking(|| Recorder::start(config)).await.map_err(|error| error.to_string())?;
+        let (recorder, mut tracks) = started.map_err(|error| error.to_string())?;
+        self.order(Order::Record(tracks.pop())).await;
+        self.recorder = Some(recorder);
+        Ok(())
     }
 
-    /// Ends it; what is wrong with the device, if anything is.
-    pub(crate) async fn close(&self) -> Option<String> {
+    /// Ends it; what is wrong with the device or the recording, if anything is.
+    pub(crate) async fn close(&mut self) -> Option<String> {
+        let recorded = self.record(None).await.err();
         let (tell, told) = oneshot::channel();
         self.order(Order::Close(tell)).await;
-        told.await.ok().flatten()
+        told.await.ok().flatten().or(recorded)
     }
 
     async fn order(&self, order: Order) {
@@ -176,6 +187,9 @@ struct Mixing {
     /// What the microphone gave.
     said: [i16; LONGEST],
     tick: usize,
+    /// What is recorded, and how far it has got.
+    track: Option<Track>,
+    recorded: u64,
 }
 
 impl Media for Mixing {
@@ -197,6 +211,13 @@ impl Media for Mixing {
         if !self.room.hear(self.user, pcm) {
             pcm.fill(0);
         }
+        if let Some(track) = &mut self.track {
+            for (all, (heard, said)) in frame.iter_mut().zip(pcm.iter().zip(&self.said)) {
+                *all = heard.saturating_add(*said);
+            }
+            track.write(self.recorded, frame);
+            self.recorded += frame.len() as u64;
+        }
         Played::default()
     }
 
@@ -216,7 +237,6 @@ struct Running {
     audio: Box<dyn AudioIo>,
     clock: Clock,
     waiting: mpsc::Receiver<Order>,
-    recorder: Option<Recorder>,
     music: Option<PathBuf>,
     country: &'static Country,
 }
@@ -231,7 +251,6 @@ impl Running {
                 biased;
                 order = self.waiting.recv() => match order {
                     Some(Order::Close(tell)) => {
-                        self.stop_recording();
                         let error = self.audio.close().err().map(|error| error.to_string());
                         let _ = tell.send(error);
                         return;
@@ -309,13 +328,7 @@ impl Running {
                 let tone = if rings { self.ringing() } else { Vec::new() };
                 let _ = self.mixing.room.announce_to(self.mixing.user, Player::of_samples(tone, 1, rings), Blend::Mixed);
             }
-            Order::Record(path, tell) => {
-                let stopped = self.stop_recording();
-                let _ = tell.send(match path {
-                    Some(path) => self.record(path),
-                    None => stopped,
-                });
-            }
+            Order::Record(track) => (self.mixing.track, self.mixing.recorded) = (track, 0),
             Order::Close(_) => {}
         }
     }
@@ -346,23 +359,5 @@ impl Running {
             generator.fill(&mut pcm);
         }
         pcm
-    }
-
-    fn record(&mut self, path: PathBuf) -> Result<(), String> {
-        let sample_rate_hz = self.mixing.room.sample_rate_hz();
-        // The room's time line began with it: what was before is no part of the file.
-        let config = RecorderConfig { sample_rate_hz, tracks: 1, ..RecorderConfig::new(path) };
-        let (recorder, mut tracks) = Recorder::start(config).map_err(|error| error.to_string())?;
-        self.mixing.room.set_track(tracks.pop());
-        self.recorder = Some(recorder);
-        Ok(())
-    }
-
-    fn stop_recording(&mut self) -> Result<(), String> {
-        self.mixing.room.set_track(None);
-        match self.recorder.take() {
-            Some(recorder) => recorder.stop().map(drop).map_err(|error| error.to_string()),
-            None => Ok(()),
-        }
     }
 }
