@@ -1,7 +1,7 @@
 //! The one task that has microphone and loudspeaker, and mixes the lines: each hears all who talk but itself.
 //!
 //! Every 10 ms: what the lines brought and what the microphone brought the tick before is mixed, each line gets its mix, the
-//! loudspeaker its own, and the microphone is read. A line that is held is in the room too, hears the music if there is any, and
+//! loudspeaker its own, and the microphone is read. A line that is held is in the room too, hears nothing of it and
 //! isn't heard. The microphone's tick is the price of one front end for all lines: the echo canceller hears the whole mix.
 
 use std::fmt;
@@ -39,7 +39,6 @@ const LONGEST: usize = 480;
 pub(crate) enum DeskError {
     Room(RoomError),
     Front(FrontError),
-    Music(host_std::wav::WavError),
     /// No country has this code.
     Country(String),
 }
@@ -49,7 +48,6 @@ impl fmt::Display for DeskError {
         match self {
             Self::Room(error) => error.fmt(f),
             Self::Front(error) => error.fmt(f),
-            Self::Music(error) => write!(f, "phone.hold_music: {error}"),
             Self::Country(code) => write!(f, "phone.country {code:?}: no country whose tones are known has this code"),
         }
     }
@@ -82,7 +80,6 @@ impl Desk {
         audio: Box<dyn AudioIo>,
         lines: usize,
         processing: bool,
-        music: Option<PathBuf>,
         country: &str,
     ) -> Result<Self, DeskError> {
         let rate_hz = audio.sample_rate_hz();
@@ -102,13 +99,9 @@ impl Desk {
             false => CaptureConfig::default(),
         };
         let front = front_end(rate_hz, 1, &capture).map_err(DeskError::Front)?;
-        if let Some(path) = &music {
-            // Now, and not when somebody is on hold.
-            Player::open(path, rate_hz, 1, true).map_err(DeskError::Music)?;
-        }
         let mixing = Mixing { room, user, lines: Vec::with_capacity(2 * lines), said: [0; LONGEST], tick: rate_hz as usize / 100, track: None, recorded: 0 };
         let (orders, waiting) = mpsc::channel(WAITING);
-        let running = Running { mixing, front, audio, clock: Clock::start(), waiting, music, country };
+        let running = Running { mixing, front, audio, clock: Clock::start(), waiting, country };
         tokio::spawn(running.run());
         Ok(Self { orders, rate_hz, recorder: None })
     }
@@ -237,7 +230,6 @@ struct Running {
     audio: Box<dyn AudioIo>,
     clock: Clock,
     waiting: mpsc::Receiver<Order>,
-    music: Option<PathBuf>,
     country: &'static Country,
 }
 
@@ -300,17 +292,15 @@ impl Running {
             Order::Plug(key, end) => match self.mixing.room.join() {
                 Ok(member) => {
                     self.mixing.lines.push(Line { key, member, end });
-                    self.hold(member);
+                    let _ = self.mixing.room.set_on_hold(member, true);
                 }
                 // There is a place for each line, and one to spare.
                 Err(error) => tracing::error!(%error, "a line has no place"),
             },
             Order::Talk(key, talks) => {
                 let member = self.mixing.lines.iter().find(|line| line.key == key).map(|line| line.member);
-                match member {
-                    Some(member) if talks => self.talk(member),
-                    Some(member) => self.hold(member),
-                    None => {}
+                if let Some(member) = member {
+                    let _ = self.mixing.room.set_on_hold(member, !talks);
                 }
             }
             Order::Unplug(key) => {
@@ -330,22 +320,6 @@ impl Running {
             }
             Order::Record(track) => (self.mixing.track, self.mixing.recorded) = (track, 0),
             Order::Close(_) => {}
-        }
-    }
-
-    fn talk(&mut self, member: MemberId) {
-        let room = &mut self.mixing.room;
-        let _ = room.announce_to(member, Player::of_samples(Vec::new(), 1, false), Blend::Mixed);
-        let _ = room.set_on_hold(member, false);
-    }
-
-    fn hold(&mut self, member: MemberId) {
-        let room = &mut self.mixing.room;
-        let _ = room.set_on_hold(member, true);
-        let Some(path) = &self.music else { return };
-        match Player::open(path, room.sample_rate_hz(), 1, true) {
-            Ok(player) => drop(room.announce_to(member, player, Blend::Instead)),
-            Err(error) => tracing::warn!(%error, "no music on hold"),
         }
     }
 
