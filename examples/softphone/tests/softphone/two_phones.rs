@@ -1,0 +1,219 @@
+//! Softphones among themselves.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::heard::While;
+use crate::phone::{Phone, Setup, folder};
+
+const ALICE: u32 = 440;
+const BOB: u32 = 620;
+const CAROL: u32 = 880;
+
+const WHILE: Duration = Duration::from_millis(2_500);
+
+/// A call, keys, a hold of each side, and its end; `protection` is what both say of it.
+fn call(test: &str, setup: &Setup, protection: &str) {
+    let folder = folder(test);
+    let mut alice = Phone::start(&folder, "alice", ALICE, setup);
+    let mut bob = Phone::start(&folder, "bob", BOB, setup);
+    alice.type_in(&format!("call {}", bob.address()));
+    bob.wait("calls");
+    alice.wait("it rings");
+    bob.type_in("answer");
+    for phone in [&mut alice, &mut bob] {
+        phone.wait("line 1: up (");
+        assert!(phone.words().contains(&format!(", {protection})")), "{}", phone.words());
+    }
+    let talk = While::pass(WHILE);
+    alice.type_in("dtmf 15#");
+    ["1", "5", "#"].map(|digit| bob.wait(&format!("digit {digit}")));
+    alice.type_in("hold");
+    alice.wait("line 1: on hold");
+    bob.wait("they hold");
+    let held = While::pass(WHILE);
+    alice.type_in("resume");
+    alice.wait("resumed");
+    bob.wait("they talk again");
+    let again = While::pass(WHILE);
+    bob.type_in("hold");
+    bob.wait("line 1: on hold");
+    alice.wait("they hold");
+    let held_by_bob = While::pass(WHILE);
+    bob.type_in("hangup");
+    alice.wait("line 1: ended: hung up");
+    let (alice, bob) = (alice.leave(), bob.leave());
+    for While { from, to } in [&talk, &again] {
+        alice.has(BOB, *from, *to);
+        alice.lacks(ALICE, *from, *to);
+        bob.has(ALICE, *from, *to);
+        bob.lacks(BOB, *from, *to);
+    }
+    for While { from, to } in [&held, &held_by_bob] {
+        alice.lacks(BOB, *from, *to);
+        bob.lacks(ALICE, *from, *to);
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn softphone_calls_over_udp_in_plain_rtp() {
+    call("plain", &Setup::default(), "not protected");
+}
+
+#[test]
+fn softphone_calls_over_tcp_with_sdes_keys() {
+    let setup = Setup { transport: "tcp", media: "srtp = \"sdes\"".into(), ..Setup::default() };
+    call("sdes", &setup, "SRTP");
+}
+
+#[test]
+fn softphone_calls_with_keys_of_a_dtls_handshake() {
+    let setup = Setup { media: "srtp = \"dtls\"".into(), ..Setup::default() };
+    call("dtls", &setup, "DTLS-SRTP");
+}
+
+/// Three phones, and calls of the first one to both others.
+fn three(test: &str) -> (std::path::PathBuf, [Phone; 3]) {
+    let folder = folder(test);
+    let answers = Setup { phone: "auto_answer = true".into(), ..Setup::default() };
+    let mut alice = Phone::start(&folder, "alice", ALICE, &Setup::default());
+    let mut bob = Phone::start(&folder, "bob", BOB, &answers);
+    let mut carol = Phone::start(&folder, "carol", CAROL, &answers);
+    alice.type_in(&format!("call {}", bob.address()));
+    alice.wait("line 1: up");
+    bob.wait("line 1: up");
+    alice.type_in(&format!("call {}", carol.address()));
+    alice.wait("line 1: on hold");
+    alice.wait("line 2: up");
+    carol.wait("line 1: up");
+    (folder, [alice, bob, carol])
+}
+
+#[test]
+fn softphone_holds_a_conference_of_three() {
+    let (folder, [mut alice, mut bob, mut carol]) = three("conference");
+    let second = While::pass(WHILE);
+    alice.type_in("conference");
+    alice.wait("line 1: resumed");
+    bob.wait("they talk again");
+    let conference = While::pass(WHILE);
+    alice.type_in("split");
+    alice.wait("line 2: on hold");
+    carol.wait("they hold");
+    let first = While::pass(WHILE);
+    let recorded = folder.join("recorded.wav");
+    alice.type_in(&format!("record {}", recorded.display()));
+    alice.wait("recording to");
+    let begin = std::time::Instant::now();
+    let record = While::pass(WHILE);
+    alice.type_in("record off");
+    alice.wait("recorded");
+    let (alice, bob, carol) = (alice.leave(), bob.leave(), carol.leave());
+    let While { from, to } = second;
+    alice.has(CAROL, from, to);
+    alice.lacks(BOB, from, to);
+    carol.has(ALICE, from, to);
+    carol.lacks(BOB, from, to);
+    bob.lacks(ALICE, from, to);
+    let While { from, to } = conference;
+    for (phone, hears, own) in [(&alice, [BOB, CAROL], ALICE), (&bob, [ALICE, CAROL], BOB), (&carol, [ALICE, BOB], CAROL)] {
+        hears.map(|hz| phone.has(hz, from, to));
+        phone.lacks(own, from, to);
+    }
+    let While { from, to } = first;
+    alice.has(BOB, from, to);
+    alice.lacks(CAROL, from, to);
+    carol.lacks(ALICE, from, to);
+    let recorded = crate::heard::Heard::read(&recorded, begin, "the recording");
+    for hz in [ALICE, BOB] {
+        recorded.has(hz, record.from, record.to);
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn softphone_gives_a_call_to_somebody_who_was_asked() {
+    let (folder, [mut alice, mut bob, mut carol]) = three("attended");
+    alice.type_in("transfer 2");
+    alice.wait("transferred");
+    bob.wait("transferred to");
+    carol.wait("another call takes its place");
+    let after = While::pass(WHILE);
+    assert!(alice.has_said("line 1: ended") && alice.has_said("line 2: ended"), "{}", alice.words());
+    let (alice, bob, carol) = (alice.leave(), bob.leave(), carol.leave());
+    let While { from, to } = after;
+    bob.has(CAROL, from, to);
+    carol.has(BOB, from, to);
+    for phone in [&bob, &carol] {
+        phone.lacks(ALICE, from, to);
+    }
+    [BOB, CAROL].map(|hz| alice.lacks(hz, from, to));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn softphone_gives_a_call_to_somebody_who_was_not_asked() {
+    let folder = folder("blind");
+    let answers = Setup { phone: "auto_answer = true".into(), ..Setup::default() };
+    let mut alice = Phone::start(&folder, "alice", ALICE, &Setup::default());
+    let mut bob = Phone::start(&folder, "bob", BOB, &answers);
+    let mut carol = Phone::start(&folder, "carol", CAROL, &answers);
+    // To nobody first: the call goes on.
+    let nobody = crate::phone::free_port();
+    alice.type_in(&format!("call {}", bob.address()));
+    alice.wait("line 1: up");
+    carol.type_in(&format!("call sip:nobody@127.0.0.1:{nobody}"));
+    carol.type_in("hangup");
+    alice.type_in(&format!("transfer {}", carol.address()));
+    alice.wait("transferred");
+    alice.wait("line 1: ended");
+    carol.wait("line 1: up");
+    let after = While::pass(WHILE);
+    let (alice, bob, carol) = (alice.leave(), bob.leave(), carol.leave());
+    let While { from, to } = after;
+    bob.has(CAROL, from, to);
+    carol.has(BOB, from, to);
+    alice.lacks(BOB, from, to);
+    bob.lacks(ALICE, from, to);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn softphone_lets_a_second_call_wait_and_refuses_a_third() {
+    let folder = folder("waiting");
+    let mut alice = Phone::start(&folder, "alice", ALICE, &Setup::default());
+    let mut bob = Phone::start(&folder, "bob", BOB, &Setup::default());
+    let mut carol = Phone::start(&folder, "carol", CAROL, &Setup::default());
+    let mut dave = Phone::start(&folder, "dave", 1_000, &Setup::default());
+    bob.type_in(&format!("call {}", alice.address()));
+    alice.wait("calls");
+    alice.type_in("answer");
+    alice.wait("line 1: up");
+    carol.type_in(&format!("call {}", alice.address()));
+    alice.wait("calls, waiting");
+    dave.type_in(&format!("call {}", alice.address()));
+    dave.wait("ended: busy");
+    let waiting = While::pass(WHILE);
+    alice.type_in("answer");
+    alice.wait("line 1: on hold");
+    alice.wait("line 2: up");
+    bob.wait("they hold");
+    let second = While::pass(WHILE);
+    alice.type_in("resume 1");
+    alice.wait("line 2: on hold");
+    alice.wait("line 1: resumed");
+    let first = While::pass(WHILE);
+    carol.type_in("hangup");
+    alice.wait("line 2: ended: hung up");
+    let (alice, bob, carol) = (alice.leave(), bob.leave(), carol.leave());
+    drop(dave);
+    for (part, talks, waits) in [(&waiting, (&bob, BOB), (&carol, CAROL)), (&second, (&carol, CAROL), (&bob, BOB)), (&first, (&bob, BOB), (&carol, CAROL))] {
+        let While { from, to } = *part;
+        alice.has(talks.1, from, to);
+        alice.lacks(waits.1, from, to);
+        talks.0.has(ALICE, from, to);
+        waits.0.lacks(ALICE, from, to);
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
