@@ -39,6 +39,7 @@
 //! |---|---|---|
 //! | `cli` | the program `media-core`; all features below but the last three | |
 //! | `tokio` | [`session::driver`], [`sockets`], [`simulate::proxy`]; `simulate` | tokio |
+//! | `manager` | [`manager`]: sessions by dialog, what a signalling stack talks to; `tokio` | |
 //! | `simulate` | [`simulate`]: bad networks, virtual time; [`session::Identity::seeded`] | |
 //! | `dtls` | keys by a DTLS handshake: `session::Keying::Dtls`, `session::Certificate` | dimpl, rcgen, rsa |
 //! | `ice` | connectivity checks and relays: `session::CallConfig::ice` | is, turn-client-proto |
@@ -67,6 +68,8 @@
 mod calendar;
 mod designs;
 pub mod device;
+#[cfg(feature = "manager")]
+pub mod manager;
 #[cfg(feature = "opus")]
 pub mod opus;
 #[cfg(feature = "opus")]

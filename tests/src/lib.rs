@@ -57,3 +57,8 @@ pub fn recorder(call: &Call) -> &CallRecorder {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// So does what a SIP stack is told.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/signalling.md")]
+pub struct Signalling;

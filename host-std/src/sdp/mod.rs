@@ -81,6 +81,7 @@ pub use local::{LocalMedia, LocalStream, Unencrypted};
 pub use offer::{Offered, offer, offered};
 pub(crate) use packets::{ip_overhead, offered_ptime_ms};
 pub use resolve::resolved;
+pub(crate) use write::version;
 
 pub use crate::registry::CodecFormat;
 
@@ -190,7 +191,8 @@ pub struct SessionId {
     pub username: String,
     /// The session, the same in all its descriptions. Random numbers below 2^63 suit everybody.
     pub id: u64,
-    /// The version of the first description; later ones count from [`LocalMedia::previous`].
+    /// The version of the first description; later ones count from [`LocalMedia::previous`], and are this one at least where they
+    /// say anything new.
     pub version: u64,
 }
 

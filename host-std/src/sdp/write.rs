@@ -229,7 +229,8 @@ pub(super) fn group<'a>(mids: impl IntoIterator<Item = &'a str>) -> Vec<Attribut
     if list.is_empty() { Vec::new() } else { vec![group] }
 }
 
-/// The whole text. Its version is the previous description's, plus one if the text says anything else.
+/// The whole text. Its version is the previous description's, plus one if the text says anything else, and then at least that of
+/// `local`: one that a refused offer had is not said again of something else.
 pub(super) fn session(local: &LocalMedia, attributes: Vec<Attribute>, medias: Vec<Media>, times: Vec<Time>) -> String {
     let address = local.address.to_canonical();
     let addrtype = if address.is_ipv4() { AddrType::Ip4 } else { AddrType::Ip6 };
@@ -266,12 +267,12 @@ pub(super) fn session(local: &LocalMedia, attributes: Vec<Attribute>, medias: Ve
     if previous.is_none_or(|previous| previous == text) {
         return text;
     }
-    session.origin.sess_version = session.origin.sess_version.wrapping_add(1);
+    session.origin.sess_version = session.origin.sess_version.wrapping_add(1).max(local.session.version);
     session.to_string()
 }
 
 /// The version in the `o=` line.
-fn version(text: &str) -> Option<u64> {
+pub(crate) fn version(text: &str) -> Option<u64> {
     let origin = text.lines().find_map(|line| line.strip_prefix("o="))?;
     origin.split_whitespace().nth(2)?.parse().ok()
 }

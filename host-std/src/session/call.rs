@@ -20,6 +20,7 @@ mod departure;
 #[cfg(feature = "ice")]
 mod ice;
 mod numbers;
+mod pending;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -72,6 +73,8 @@ pub struct Call {
     #[cfg(feature = "ice")]
     ice: Option<Box<OwnIce>>,
     offered: Option<String>,
+    /// What was agreed on, while something else is wanted or offered.
+    before: Option<Box<pending::Before>>,
     /// What the last offer and answer could not come to.
     refused: Vec<Refused>,
     spare: Spare,
@@ -115,6 +118,7 @@ impl Call {
             #[cfg(feature = "ice")]
             ice,
             offered,
+            before: None,
             transport,
             streams,
             refused,
@@ -135,6 +139,7 @@ impl Call {
     /// # Errors
     /// As for [`new`](Self::new); nothing changes then.
     pub fn add_stream(&mut self, codecs: &[CodecFormat]) -> Result<usize, CallError> {
+        self.remember();
         self.settings.add_stream(&mut self.local, codecs)?;
         self.streams.push(None);
         if self.settings.metering {
@@ -149,12 +154,14 @@ impl Call {
     /// # Errors
     /// [`CallError::Stream`] if there is none with this number.
     pub fn set_open(&mut self, stream: usize, open: bool) -> Result<(), CallError> {
+        self.remember();
         self.local.streams.get_mut(stream).ok_or(CallError::Stream(stream))?.closed = !open;
         Ok(())
     }
 
     /// What we want to do with the first stream from the next offer or answer on; `SendOnly` puts the other side on hold.
     pub fn set_direction(&mut self, direction: Direction) {
+        self.remember();
         self.local.streams[0].direction = direction;
     }
 
@@ -163,12 +170,14 @@ impl Call {
     /// # Errors
     /// [`CallError::Stream`] if there is none.
     pub fn set_stream_direction(&mut self, stream: usize, direction: Direction) -> Result<(), CallError> {
+        self.remember();
         self.local.streams.get_mut(stream).ok_or(CallError::Stream(stream))?.direction = direction;
         Ok(())
     }
 
     /// Where we receive from the next offer or answer on.
     pub fn set_address(&mut self, address: IpAddr, rtp_port: u16) {
+        self.remember();
         self.local.address = address;
         self.local.rtp_port = rtp_port;
     }
@@ -201,6 +210,7 @@ impl Call {
     /// # Errors
     /// As for [`new`](Self::new); nothing changes then.
     pub fn set_codecs(&mut self, codecs: &[CodecFormat]) -> Result<(), CallError> {
+        self.remember();
         self.settings.set_codecs(&mut self.local, 0, codecs)
     }
 
@@ -209,6 +219,7 @@ impl Call {
     /// # Errors
     /// [`CallError::Randomness`].
     pub fn rekey(&mut self) -> Result<(), CallError> {
+        self.remember();
         self.keys.renew(&mut self.local)
     }
 
@@ -437,10 +448,17 @@ impl Call {
             return;
         }
         let rate_hz = self.stream_sound(0).unwrap_or(NO_SOUND).0;
+        self.rest(samples);
+        self.stats.slept = self.stats.slept + Duration::from_samples(samples as u64, rate_hz);
+    }
+
+    /// Nobody played or captured for so many samples (a channel) of the first stream, because there was no device: time goes on
+    /// without sound, in both directions and in all streams. Unlike [`skip`](Self::skip) that is nobody's sleep.
+    pub fn rest(&mut self, samples: usize) {
+        let rate_hz = self.stream_sound(0).unwrap_or(NO_SOUND).0;
         for stream in self.streams.iter_mut().flatten() {
             stream.pause((samples as u64 * u64::from(stream.sound().rate_hz) / u64::from(rate_hz)) as usize);
         }
-        self.stats.slept = self.stats.slept + Duration::from_samples(samples as u64, rate_hz);
     }
 
     /// Counts datagrams that a driver could not pass on.

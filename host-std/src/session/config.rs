@@ -487,6 +487,7 @@ impl CallConfig {
 }
 
 /// What of a call's configuration is not said in a description.
+#[derive(Clone)]
 pub(super) struct Settings {
     /// Where DTLS is spoken.
     #[cfg(feature = "dtls")]

@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
+use super::driven::Driven;
 use super::turn_connections::TurnConnections;
 use super::{
     Call, CallDigit, CallError, CallTone, CaptureStep, Channel, EchoStatus, Ending, HandshakeFailure, HostFront,
@@ -36,21 +37,21 @@ pub const TICK_MS: u32 = super::TICK_MS;
 /// The longest UDP datagram.
 const DATAGRAM_BYTES: usize = 65_535;
 /// Ticks that are later than this are skipped.
-const LATEST: StdDuration = StdDuration::from_millis(100);
+pub(crate) const LATEST: StdDuration = StdDuration::from_millis(100);
 /// After so long a sleep what lies in the sockets is too late to be played.
-const STALE: StdDuration = StdDuration::from_millis(500);
+pub(crate) const STALE: StdDuration = StdDuration::from_millis(500);
 /// Datagrams that are thrown away at once: more than a socket holds.
 const STALE_DATAGRAMS: u32 = 10_000;
 /// Time between two attempts to open a lost device anew.
 const REOPEN_EVERY: StdDuration = StdDuration::from_secs(2);
 /// How long datagrams may keep a tick waiting that is due: half of one. What a flood sends beyond stays with the system,
 /// which drops it, and the sound goes on.
-const INTAKE: StdDuration = StdDuration::from_millis(5);
+pub(crate) const INTAKE: StdDuration = StdDuration::from_millis(5);
 /// So long TURN servers are waited for at the end, until they have their addresses back.
 #[cfg(feature = "ice")]
 const LEAVING: StdDuration = StdDuration::from_millis(500);
 /// Ticks between two updates of the status.
-const STATUS_EVERY: u64 = 10;
+pub(crate) const STATUS_EVERY: u64 = 10;
 
 /// The host's clock: microseconds since it was made.
 #[derive(Clone, Copy, Debug)]
@@ -219,9 +220,9 @@ impl Drop for Datagram {
     }
 }
 
-struct Sound {
+pub(crate) struct Sound {
     device: Device,
-    front: Box<HostFront>,
+    pub(crate) front: Box<HostFront>,
     /// Samples a channel that were skipped just now, of the loudspeaker and of the microphone, as far as the device has
     /// not told of them too.
     skipped: Gaps,
@@ -241,15 +242,15 @@ enum Device {
     Opening(JoinHandle<Reopened>),
 }
 
-struct Running {
-    call: Call,
-    rtp: UdpSocket,
-    rtcp: Option<UdpSocket>,
-    clock: Clock,
-    send_error: Option<io::Error>,
-    digits: Option<mpsc::Sender<CallDigit>>,
-    tones: Option<mpsc::Sender<CallTone>>,
-    turn: TurnConnections,
+pub(crate) struct Running<C> {
+    pub(crate) call: C,
+    pub(crate) rtp: UdpSocket,
+    pub(crate) rtcp: Option<UdpSocket>,
+    pub(crate) clock: Clock,
+    pub(crate) send_error: Option<io::Error>,
+    pub(crate) digits: Option<mpsc::Sender<CallDigit>>,
+    pub(crate) tones: Option<mpsc::Sender<CallTone>>,
+    pub(crate) turn: TurnConnections,
 }
 
 impl Driver {
@@ -287,15 +288,13 @@ impl Driver {
             Ok(front) => front,
             Err(error) => return running.finished(Ended::Front(error), audio),
         };
-        let mut sound = Sound { device: Device::Here { audio, retry: begin }, front, skipped: Gaps::default() };
+        let mut sound = Sound::new(audio, front);
         // Unless somebody has set them before, the default: none.
         let before = *status.borrow();
         sound.apply(Command::Mute(before.muted));
         sound.apply(Command::MicrophoneGain(before.microphone_gain));
         sound.apply(Command::Volume(before.volume));
-        sound.front.reset();
-        // What was lost before the call is nobody's.
-        let _ = sound.device.gaps();
+        sound.begin();
         running.drain(Missed::Early);
         // `spent`: on datagrams since the last tick.
         let (mut tick, mut spent, mut key_age) = (0u64, StdDuration::ZERO, KeyAge::Fresh);
@@ -389,10 +388,52 @@ impl Driver {
     }
 }
 
-impl Running {
+impl Running<Call> {
     fn finished(self, ended: Ended, audio: Box<dyn AudioIo>) -> Finished {
         let Self { call, rtp, rtcp, send_error, .. } = self;
         Finished { ended, call, audio, rtp, rtcp, send_error }
+    }
+
+    fn status(&self, sound: &mut Sound, begin: TokioInstant) -> Status {
+        Status {
+            stats: self.call.stats(),
+            microphone_level: level(sound.front.microphone_level()),
+            speaker_level: level(sound.front.speaker_level()),
+            muted: sound.front.microphone_muted(),
+            microphone_gain: sound.front.microphone_gain(),
+            volume: sound.front.volume(),
+            // Not the clock's time: that began before offer and answer.
+            elapsed: Instant::from_micros(begin.elapsed().as_micros() as u64),
+            silence: self.call.silence(self.clock.now()),
+            echo: sound.front.block(0).and_then(|block| block.echo()),
+        }
+    }
+}
+
+impl<C: Driven> Running<C> {
+    /// With these sockets.
+    #[cfg(feature = "manager")]
+    pub(crate) fn new(call: C, rtp: UdpSocket, rtcp: Option<UdpSocket>, clock: Clock) -> Self {
+        #[cfg(feature = "ice")]
+        let turn = TurnConnections::new(Vec::new());
+        #[cfg(not(feature = "ice"))]
+        let turn = TurnConnections;
+        Self { call, rtp, rtcp, clock, send_error: None, digits: None, tones: None, turn }
+    }
+
+    /// With these connections to TURN servers.
+    #[cfg(all(feature = "manager", feature = "ice"))]
+    pub(crate) fn with_turn(self, turn: Vec<super::TurnConnection>) -> Self {
+        Self { turn: TurnConnections::new(turn), ..self }
+    }
+
+    /// Takes in a datagram of a socket beside the call's own, if one is there. What is wrong with it is nobody's trouble.
+    #[cfg(feature = "manager")]
+    pub(crate) fn receive_beside(&mut self, socket: &UdpSocket, channel: Channel) {
+        let mut datagram = Datagram::take();
+        if let Ok((len, from)) = socket.try_recv_from(&mut datagram.0) {
+            self.arrive(channel, from, &mut datagram.0[..len]);
+        }
     }
 
     fn arrive(&mut self, channel: Channel, from: SocketAddr, datagram: &mut [u8]) {
@@ -401,7 +442,7 @@ impl Running {
     }
 
     /// Passes digits and tones on, as far as there is room.
-    fn tell_signals(&mut self) {
+    pub(crate) fn tell_signals(&mut self) {
         while let Some(Ok(place)) = self.digits.as_ref().map(mpsc::Sender::try_reserve) {
             let Some(digit) = self.call.next_digit() else { break };
             place.send(digit);
@@ -420,7 +461,7 @@ impl Running {
     ///
     /// # Errors
     /// What is wrong with the socket.
-    fn receive(&mut self, channel: Channel) -> io::Result<()> {
+    pub(crate) fn receive(&mut self, channel: Channel) -> io::Result<()> {
         let mut datagram = Datagram::take();
         let Some(received) = self.socket(channel).map(|socket| socket.try_recv_from(&mut datagram.0)) else {
             return Ok(());
@@ -436,7 +477,7 @@ impl Running {
     }
 
     /// Empties the sockets of what lay there for nobody knows how long: sound is thrown away and counted, reports are read.
-    fn drain(&mut self, missed: Missed) {
+    pub(crate) fn drain(&mut self, missed: Missed) {
         let mut datagram = Datagram::take();
         let buffer = &mut datagram.0[..];
         let mut thrown = 0;
@@ -458,7 +499,7 @@ impl Running {
     }
 
     /// `capture`: what is captured was said before now; nothing has been, at the first tick.
-    async fn tick(&mut self, samples: usize, capture: bool, sound: &mut Sound) {
+    pub(crate) async fn tick(&mut self, samples: usize, capture: bool, sound: &mut Sound) {
         let now = self.clock.now();
         let gaps = sound.gaps();
         let Sound { device, front, skipped } = sound;
@@ -492,7 +533,7 @@ impl Running {
     }
 
     /// Sends all that leaves now.
-    async fn drain_call(&mut self) {
+    pub(crate) async fn drain_call(&mut self) {
         let now = self.clock.now();
         let mut datagram = Datagram::take();
         while let Some(transmit) = self.call.transmit(now, &mut datagram.0) {
@@ -501,7 +542,7 @@ impl Running {
     }
 
     /// What has come from a TURN server by TCP.
-    fn receive_from_server(&mut self, connection: usize) {
+    pub(crate) fn receive_from_server(&mut self, connection: usize) {
         let (now, call) = (self.clock.now(), &mut self.call);
         let over = self.turn.receive(connection, |server, datagram| {
             call.receive(now, Channel::Rtp, server, datagram);
@@ -517,7 +558,7 @@ impl Running {
 
     /// Gives back what TURN servers gave, if they answer soon.
     #[cfg(feature = "ice")]
-    async fn leave_servers(&mut self) {
+    pub(crate) async fn leave_servers(&mut self) {
         let until = TokioInstant::now() + LEAVING;
         while self.call.is_leaving() && TokioInstant::now() < until {
             tokio::select! {
@@ -530,7 +571,7 @@ impl Running {
     }
 
     #[cfg(not(feature = "ice"))]
-    async fn leave_servers(&mut self) {}
+    pub(crate) async fn leave_servers(&mut self) {}
 
     async fn send(&mut self, transmit: Transmit, datagram: &[u8]) {
         let bytes = &datagram[..transmit.len];
@@ -551,21 +592,6 @@ impl Running {
                 tracing::warn!(%error, to = %transmit.to, "datagram not sent");
                 self.send_error = Some(error);
             }
-        }
-    }
-
-    fn status(&self, sound: &mut Sound, begin: TokioInstant) -> Status {
-        Status {
-            stats: self.call.stats(),
-            microphone_level: level(sound.front.microphone_level()),
-            speaker_level: level(sound.front.speaker_level()),
-            muted: sound.front.microphone_muted(),
-            microphone_gain: sound.front.microphone_gain(),
-            volume: sound.front.volume(),
-            // Not the clock's time: that began before offer and answer.
-            elapsed: Instant::from_micros(begin.elapsed().as_micros() as u64),
-            silence: self.call.silence(self.clock.now()),
-            echo: sound.front.block(0).and_then(|block| block.echo()),
         }
     }
 }
@@ -601,7 +627,7 @@ impl Device {
     }
 
     /// Whether the device has failed for good.
-    fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         matches!(self, Self::Here { audio, .. } if audio.failure().is_some() && !audio.may_come_back())
     }
 
@@ -634,7 +660,7 @@ impl Device {
     }
 
     /// The device, to be closed.
-    async fn close(self) -> Box<dyn AudioIo> {
+    pub(crate) async fn close(self) -> Box<dyn AudioIo> {
         match self {
             Self::Here { audio, .. } => audio,
             Self::Opening(opening) => joined(opening.await).0,
@@ -658,8 +684,37 @@ enum Event {
 }
 
 impl Sound {
+    pub(crate) fn new(audio: Box<dyn AudioIo>, front: Box<HostFront>) -> Self {
+        Self { device: Device::Here { audio, retry: TokioInstant::now() }, front, skipped: Gaps::default() }
+    }
+
+    /// The device, to be closed or given to another call.
+    pub(crate) async fn into_audio(self) -> Box<dyn AudioIo> {
+        self.device.close().await
+    }
+
+    /// Whether the device has failed for good.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.device.has_failed()
+    }
+
+    /// Whether the device is lost, and may come back.
+    pub(crate) fn is_lost(&self) -> bool {
+        match &self.device {
+            Device::Here { audio, .. } => audio.failure().is_some() && audio.may_come_back(),
+            Device::Opening(_) => true,
+        }
+    }
+
+    /// What was lost before now is nobody's.
+    pub(crate) fn begin(&mut self) {
+        self.front.reset();
+        let _ = self.device.gaps();
+        self.skipped = Gaps::default();
+    }
+
     /// There were no ticks for so many samples a channel.
-    fn skip(&mut self, samples: usize) {
+    pub(crate) fn skip(&mut self, samples: usize) {
         self.front.skip(samples);
         let samples = u32::try_from(samples).unwrap_or(u32::MAX);
         self.skipped.captured = self.skipped.captured.saturating_add(samples);
@@ -671,7 +726,7 @@ impl Sound {
         beyond(&mut self.skipped, self.device.gaps())
     }
 
-    fn apply(&mut self, command: Command) {
+    pub(crate) fn apply(&mut self, command: Command) {
         let changed = match command {
             Command::Mute(muted) => {
                 self.front.set_microphone_muted(muted);
@@ -736,7 +791,7 @@ fn at_once(socket: &UdpSocket) -> io::Result<std::net::UdpSocket> {
     Ok(own.into())
 }
 
-async fn readable(socket: Option<&UdpSocket>) -> io::Result<()> {
+pub(crate) async fn readable(socket: Option<&UdpSocket>) -> io::Result<()> {
     match socket {
         Some(socket) => socket.readable().await,
         None => std::future::pending().await,

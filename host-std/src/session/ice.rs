@@ -214,6 +214,31 @@ impl OwnIce {
         Ok(())
     }
 
+    /// What our candidates are for.
+    pub(super) fn place(&self) -> (IpAddr, u16) {
+        self.place
+    }
+
+    /// An offer of other candidates was taken back. `has_path`: those of before belong to a path that has them.
+    pub(super) fn return_to(&mut self, place: (IpAddr, u16), restart: bool, has_path: bool) {
+        if self.place != place && has_path {
+            self.gatherer = None;
+        }
+        (self.place, self.restart) = (place, restart);
+    }
+
+    /// The same for another call of the same offer: what servers have told is known there too, and nobody is asked again.
+    pub(super) fn fork(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            gatherer: self.gatherer.as_ref().map(Gatherer::fork),
+            place: self.place,
+            restart: self.restart,
+            early: self.early.clone(),
+            drawn: self.drawn,
+        }
+    }
+
     /// Whether we receive elsewhere than our candidates say.
     pub(super) fn has_moved(&self, local: &LocalMedia) -> bool {
         self.place != (local.address, local.rtp_port)

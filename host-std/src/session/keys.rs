@@ -43,6 +43,7 @@ impl Default for SrtpOptions {
 }
 
 /// When our keys are to change.
+#[derive(Clone)]
 pub(super) struct OwnKeys {
     /// The address and port that the present ones were made for.
     place: (IpAddr, u16),
@@ -123,6 +124,16 @@ impl OwnKeys {
     /// Before each offer and answer of a running call. `worn`: a key in use is near its end.
     pub(super) fn follow(&mut self, local: &mut LocalMedia, worn: bool) -> Result<(), CallError> {
         if !worn && self.place == (local.address, local.rtp_port) { Ok(()) } else { self.renew(local) }
+    }
+
+    /// The address and port that the present keys were made for.
+    pub(super) fn place(&self) -> (IpAddr, u16) {
+        self.place
+    }
+
+    /// The keys that there are again are those for this address and port.
+    pub(super) fn set_place(&mut self, place: (IpAddr, u16)) {
+        self.place = place;
     }
 
     /// What takes the place of the key that is left when `new` is agreed on after `old`.

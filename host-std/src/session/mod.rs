@@ -14,6 +14,8 @@ mod config;
 mod denoiser;
 mod digits;
 #[cfg(feature = "tokio")]
+mod driven;
+#[cfg(feature = "tokio")]
 pub mod driver;
 mod echo;
 mod front;
@@ -61,6 +63,8 @@ pub use certificate::{Certificate, CertificateError, Keying};
 pub use config::{CallConfig, Identity};
 pub use denoiser::HostNoise;
 pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, DigitsWait, ToneDetection, sign};
+#[cfg(feature = "manager")]
+pub(crate) use driven::Driven;
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
 #[cfg(feature = "ice")]

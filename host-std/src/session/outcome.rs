@@ -459,6 +459,9 @@ pub struct CallStats {
     pub remote_voip: Option<VoipMetrics>,
     /// How packets are protected now; `None` before the call is agreed on.
     pub protection: Option<Protection>,
+    /// How often SRTP keys came about, by descriptions or by a handshake: from 2 on they have changed in the running call. The
+    /// same keys agreed on again don't count.
+    pub keyed: u32,
     /// Why the last DTLS handshake came to nothing, while there are no keys yet: another one may, until the call ends.
     pub handshake: Option<HandshakeFailure>,
     /// Whether the first stream was agreed on to send and to receive when these numbers were taken.

@@ -29,7 +29,7 @@ mod with {
     }
 
     /// All of a call.
-    pub(in crate::session) struct TurnConnections(Vec<Connection>);
+    pub(crate) struct TurnConnections(Vec<Connection>);
 
     impl TurnConnections {
         /// A connection that can't be waited for counts as closed.
@@ -42,7 +42,7 @@ mod with {
         }
 
         /// Waits for one that has something to read.
-        pub(in crate::session) async fn readable(&self) -> usize {
+        pub(crate) async fn readable(&self) -> usize {
             std::future::poll_fn(|context| {
                 for (number, connection) in self.0.iter().enumerate() {
                     if let Some(ready) = &connection.ready
@@ -97,11 +97,11 @@ mod without {
     use std::net::SocketAddr;
 
     /// Without ICE there are none.
-    pub(in crate::session) struct TurnConnections;
+    pub(crate) struct TurnConnections;
 
     impl TurnConnections {
         /// Nothing ever comes.
-        pub(in crate::session) async fn readable(&self) -> usize {
+        pub(crate) async fn readable(&self) -> usize {
             std::future::pending().await
         }
 

@@ -14,6 +14,11 @@ impl<T: Copy> Waiting<T> {
         Self { places: vec![None; places].into(), first: 0, count: 0, dropped: 0 }
     }
 
+    /// How many have room.
+    pub(super) fn places(&self) -> usize {
+        self.places.len()
+    }
+
     /// Bytes on the heap.
     pub(super) fn memory_bytes(&self) -> usize {
         size_of_val(&*self.places)

@@ -17,19 +17,31 @@ use crate::session::transport::{Here, Report, Transport};
 enum Next {
     /// It is new, or opened again.
     New(Box<Stream>, Report),
-    /// It goes on.
+    /// It goes on, otherwise.
     Changed(Box<Change>),
+    /// It goes on as it was.
+    Same,
     /// It is not there any more.
     Gone,
 }
 
 impl Call {
-    /// Our offer, or a new one in a running call.
+    /// Our offer, or a new one in a running call. If the other side refuses it: [`withdraw`](Self::withdraw).
     ///
     /// # Errors
     /// [`CallError::Sdp`] if the settings can't be offered, [`CallError::Randomness`] when there is none for fresh SRTP
-    /// keys.
+    /// keys. The call says then what it said before.
     pub fn offer(&mut self) -> Result<String, CallError> {
+        self.remember();
+        let before = self.present();
+        let offer = self.make_offer();
+        if offer.is_err() {
+            self.return_to(*before);
+        }
+        offer
+    }
+
+    fn make_offer(&mut self) -> Result<String, CallError> {
         self.follow_keys()?;
         #[cfg(feature = "ice")]
         self.describe_ice(true)?;
@@ -63,15 +75,25 @@ impl Call {
         }
         #[cfg(feature = "ice")]
         self.take_early_candidates(now);
-        self.offered = None;
+        (self.offered, self.before) = (None, None);
         Ok(())
     }
 
-    /// Takes an offer and returns our answer: from now on there is sound.
+    /// Takes an offer and returns our answer: from now on there is sound. The offer of before once more (a session refresh, RFC
+    /// 4028) gets the answer of before, and touches nothing.
     ///
     /// # Errors
-    /// Why the offer can't be used; a running call goes on as it was.
+    /// Why the offer can't be used; a running call goes on as it was, and says what it said before.
     pub fn answer(&mut self, now: Instant, offer: &str) -> Result<String, CallError> {
+        let before = self.present();
+        let answer = self.make_answer(now, offer);
+        if answer.is_err() {
+            self.return_to(*before);
+        }
+        answer
+    }
+
+    fn make_answer(&mut self, now: Instant, offer: &str) -> Result<String, CallError> {
         self.follow_keys()?;
         #[cfg(feature = "ice")]
         self.describe_ice(false)?;
@@ -83,7 +105,7 @@ impl Call {
         };
         self.apply(now, negotiated)?;
         self.local.previous = Some(answer.clone());
-        self.offered = None;
+        (self.offered, self.before) = (None, None);
         Ok(answer)
     }
 
@@ -102,6 +124,8 @@ impl Call {
             let running = self.streams[index].as_ref().filter(|stream| !stream.is_closed());
             next.push(match (agreed, running) {
                 (None, _) => Next::Gone,
+                // What was agreed on again: nothing that runs is made anew.
+                (Some(agreed), Some(stream)) if *stream.agreed() == agreed => Next::Same,
                 (Some(agreed), Some(stream)) => Next::Changed(Box::new(stream.prepare(&self.setup(index), agreed)?)),
                 (Some(agreed), None) => {
                     // The first stream of a call is the source that its identity names.
@@ -158,6 +182,7 @@ impl Call {
                     self.begin_as(now, index, source);
                 }
             }
+            (Next::Same, Some(stream)) => stream.goes_on(),
             (Next::New(mut stream, report), place) => {
                 let mut packets_before = 0;
                 let feedback = stream.agreed().feedback;
@@ -176,7 +201,7 @@ impl Call {
                     self.leave(index);
                 }
             }
-            (Next::Gone | Next::Changed(_), None) => {}
+            (Next::Gone | Next::Same | Next::Changed(_), None) => {}
         }
     }
 

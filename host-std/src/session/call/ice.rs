@@ -28,6 +28,7 @@ impl Call {
     /// The next offer restarts ICE (RFC 8445, 9): other credentials, new checks. Sound goes on over the old addresses until
     /// the new checks have found some. Without ICE nothing happens.
     pub fn restart_ice(&mut self) {
+        self.remember();
         if let Some(ice) = &mut self.ice {
             ice.restart = true;
         }

@@ -134,6 +134,7 @@ impl Call {
             round_trip: remote.round_trip,
             remote_voip: remote.voip,
             protection: self.protection(),
+            keyed: self.transport.as_ref().map_or(0, Transport::keyed),
             handshake: self.transport.as_ref().and_then(Transport::handshake_trouble),
             remote_fraction_lost: remote.fraction_lost,
             remote_jitter_ms: remote.jitter_ms,
@@ -241,6 +242,7 @@ impl Call {
         let streams = self.streams.iter().flatten().map(Stream::memory_bytes).sum::<usize>();
         let meters = size_of_val(self.meters.as_slice());
         let own = size_of::<Self>() + self.streams.len() * size_of::<Option<Stream>>();
-        own + meters + self.digits.memory_bytes() + self.tones.memory_bytes() + transport + streams
+        let before = self.before.as_deref().map_or(0, size_of_val);
+        own + before + meters + self.digits.memory_bytes() + self.tones.memory_bytes() + transport + streams
     }
 }

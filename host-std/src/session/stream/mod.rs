@@ -144,6 +144,11 @@ impl Stream {
         !std::mem::replace(&mut self.closed, true)
     }
 
+    /// It was agreed on again as it is: whoever signals has not left.
+    pub(super) fn goes_on(&mut self) {
+        self.left = None;
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }

@@ -82,6 +82,21 @@ impl Gatherer {
         Self { queries: queries.collect(), relays, relay_only, base, hosts, found, told: 0, began: None }
     }
 
+    /// What was found by now, for another path by the same socket; without relayed addresses, of which a server knows one user.
+    pub(in crate::session) fn fork(&self) -> Self {
+        let found: Vec<_> = self.found.iter().filter(|found| found.kind != CandidateKind::Relayed).cloned().collect();
+        Self {
+            queries: Vec::new(),
+            relays: Relays::new(self.base, &[]),
+            relay_only: self.relay_only,
+            base: self.base,
+            hosts: self.hosts.clone(),
+            told: found.len(),
+            found,
+            began: self.began,
+        }
+    }
+
     /// Our relayed addresses.
     pub(in crate::session) fn relays(&self) -> &Relays {
         &self.relays
@@ -95,6 +110,11 @@ impl Gatherer {
     /// Whether packets take relayed addresses alone, and no other is told.
     pub(in crate::session) fn is_relay_only(&self) -> bool {
         self.relay_only
+    }
+
+    /// Whether nothing was found, and nobody is asked any more.
+    pub(in crate::session) fn hears_nowhere(&self) -> bool {
+        self.found.is_empty() && self.is_complete()
     }
 
     /// All that were found, the best first.
@@ -218,7 +238,7 @@ pub(super) fn mapped_address(message: &[u8]) -> Option<SocketAddr> {
 }
 
 /// The first attribute of this kind; `None` too where the message is broken before it.
-pub(super) fn attribute(message: &[u8], kind: u16) -> Option<&[u8]> {
+pub(in crate::session) fn attribute(message: &[u8], kind: u16) -> Option<&[u8]> {
     let mut rest = message.get(HEADER_BYTES..)?;
     while let [kind0, kind1, len0, len1, after @ ..] = rest {
         let len = usize::from(u16::from_be_bytes([*len0, *len1]));

@@ -27,6 +27,7 @@ impl Transport {
         if let Some(keys) = dtls.take_keys() {
             // Whoever has the key of the certificate is the other side, wherever it is.
             if self.guard.key(&keys).is_ok() {
+                self.keyed = self.keyed.saturating_add(1);
                 self.exported = Some(Box::new(keys));
                 self.rtp.hear(now, from, Claim::Authentic);
                 self.alive = now;

@@ -37,7 +37,7 @@ use dsp_core::wire::rtp::RtpPacket;
 
 use feedback::PathFeedback;
 #[cfg(feature = "ice")]
-pub(super) use gather::Gatherer;
+pub(super) use gather::{Gatherer, attribute as stun_attribute};
 use guard::Guard;
 use latch::Latch;
 pub use latch::Latching;
@@ -104,6 +104,8 @@ pub(super) struct Transport {
     here: Here,
     agreed: NegotiatedTransport,
     conflicts: [Option<(SocketAddr, Instant)>; CONFLICTS],
+    /// How often other keys came about than those before, the first ones too.
+    keyed: u32,
     /// The keys that a handshake came to, as long as they hold.
     #[cfg(feature = "dtls")]
     exported: Option<Box<sdp::SrtpKeys>>,
@@ -144,6 +146,7 @@ impl Transport {
             reports: Vec::new(),
             feedback: None,
             conflicts: [None; CONFLICTS],
+            keyed: u32::from(agreed.srtp.is_some()),
             alive: now,
             goodbye: None,
             agreed,
@@ -175,6 +178,9 @@ impl Transport {
         settings: &Settings,
         mut gathered: Gathered,
     ) -> Result<(), KeyError> {
+        if agreed.srtp.is_some() && agreed.srtp != self.agreed.srtp {
+            self.keyed = self.keyed.saturating_add(1);
+        }
         let moved = agreed.remote_rtp != self.agreed.remote_rtp || here.named != self.here.named;
         if agreed.dtls.is_some() {
             self.guard.wait();
@@ -225,6 +231,11 @@ impl Transport {
     /// How far the keys have got through their lifetimes.
     pub(super) fn key_age(&self) -> KeyAge {
         self.guard.key_age()
+    }
+
+    /// How often keys came about.
+    pub(super) fn keyed(&self) -> u32 {
+        self.keyed
     }
 
     /// Whether something was sent with `ssrc` under the present key.

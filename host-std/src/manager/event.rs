@@ -1,0 +1,139 @@
+//! What happens in sessions without anybody's having asked: told in a queue of fixed length, which counts what it had no room for.
+
+use std::collections::VecDeque;
+
+use dsp_core::time::{Duration, Instant};
+
+use super::DialogId;
+use crate::session::{CallDigit, CallTone, Ending, Finding, Way};
+
+/// Something that happened in a dialog.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Event {
+    /// Where.
+    pub dialog: DialogId,
+    /// When, on the host's clock.
+    pub at: Instant,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The first RTP packet of the other side came.
+    FirstPacket,
+    /// Nothing of the other side has come for so long, neither RTP nor RTCP, though it isn't on hold.
+    NoPackets(Duration),
+    /// Something comes again.
+    PacketsAgain,
+    /// The sound goes one way only: what is wrong, in words by its `Display`. Each kind is told once a call.
+    OneWay(Finding),
+    /// The other side doesn't want to hear us any more: `a=sendonly`, `a=inactive` or the zero address.
+    RemoteHold,
+    /// It wants to hear us again.
+    RemoteResume,
+    /// Another source (SSRC) of the other side is heard, or several.
+    SourceChanged,
+    /// The codec is another: of what comes in or of what goes out.
+    CodecChanged(Way),
+    /// A digit began or ended.
+    Digit(CallDigit),
+    /// A tone of a call's progress, or of a fax, began or ended.
+    Tone(CallTone),
+    /// The last seconds sounded bad: their MOS, below [`Watching::poor_mos`](super::Watching::poor_mos).
+    QualityPoor(f64),
+    /// They sound well again: above [`Watching::good_mos`](super::Watching::good_mos).
+    QualityGood(f64),
+    /// A recording ended before its time.
+    RecordingEnded,
+    /// The device is lost; it is opened anew until it is back, and there is silence.
+    DeviceLost,
+    /// The device is back.
+    DeviceBack,
+    /// The SRTP keys are others than before.
+    KeysChanged,
+    /// An SRTP key is nearly used up: without a new offer the call will end.
+    KeysDue,
+    /// Our offer was not answered in time and is taken back.
+    OfferExpired,
+    /// The session ended though nobody asked for it: signalling should say goodbye (BYE).
+    Ended(WhyEnded),
+}
+
+/// Why a session ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhyEnded {
+    /// What the call itself says.
+    Call(Ending),
+    /// Nobody answered our first offer within [`Watching::unanswered`](super::Watching::unanswered).
+    Unanswered,
+    /// The socket failed.
+    Socket,
+    /// The device failed for good.
+    Device,
+}
+
+/// Events that wait to be fetched.
+#[derive(Debug)]
+pub(super) struct Queue {
+    events: VecDeque<Event>,
+    places: usize,
+    dropped: u64,
+}
+
+impl Queue {
+    /// Room for so many.
+    pub(super) fn new(places: usize) -> Self {
+        Self { events: VecDeque::with_capacity(places), places, dropped: 0 }
+    }
+
+    /// One more; without room the oldest goes, and is counted.
+    pub(super) fn push(&mut self, event: Event) {
+        if self.events.len() >= self.places {
+            self.dropped += 1;
+            if self.events.pop_front().is_none() {
+                return;
+            }
+        }
+        self.events.push_back(event);
+    }
+
+    /// The oldest.
+    pub(super) fn pop(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// How many had no room.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_room_is_counted_and_the_newest_stays() {
+        let mut queue = Queue::new(3);
+        let event = |ms| Event {
+            dialog: DialogId::new("a", "b", "c"),
+            at: Instant::from_millis(ms),
+            kind: EventKind::PacketsAgain,
+        };
+        (0..5).for_each(|ms| queue.push(event(ms)));
+        assert_eq!((queue.dropped(), queue.pop().map(|event| event.at)), (2, Some(Instant::from_millis(2))));
+        assert!(queue.pop().is_some() && queue.pop().is_some() && queue.is_empty());
+        let mut none = Queue::new(0);
+        none.push(event(1));
+        assert!(none.pop().is_none() && none.dropped() == 1);
+    }
+}

@@ -1,0 +1,652 @@
+//! The sessions by the names of their dialogs, and what is asked of them.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
+
+use dsp_core::time::{Instant, NtpTime};
+use tokio::net::UdpSocket;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use super::dialog::InviteId;
+use super::session::Confirmed;
+use super::task::{Ask, Beside, Command, End, Given, Task};
+use super::{Change, DialogId, Event, ManagerConfig, ManagerError, Session};
+use crate::device::AudioIo;
+use crate::sdp::Direction;
+use crate::session::driver::{self, Clock, Running};
+use crate::session::{Call, CallConfig, CallError, CallStats, Identity};
+use crate::sockets::{SocketConfig, Sockets};
+
+/// So long a session may take to do what it is asked between two ticks.
+const ASKED: StdDuration = StdDuration::from_secs(2);
+/// Requests that wait for one session.
+const WAITING: usize = 16;
+/// How often a session that looks for candidates is asked whether it has them.
+#[cfg(feature = "ice")]
+const GATHERING: StdDuration = StdDuration::from_millis(20);
+/// How long a TURN server may take to answer a connection.
+#[cfg(feature = "ice")]
+const CONNECTING: StdDuration = StdDuration::from_secs(3);
+/// The longest music on hold that is kept.
+#[cfg(feature = "record")]
+const LONGEST_MUSIC: dsp_core::time::Duration = dsp_core::time::Duration::from_secs(600);
+
+/// Media sessions by dialog. Copies are handles to the same one.
+///
+/// It runs on the tokio runtime that it was made in. When the last handle is gone, all sessions say goodbye and end.
+#[derive(Clone)]
+pub struct MediaManager {
+    inner: Arc<Inner>,
+}
+
+/// What happens in the sessions of a manager. When nobody fetches events, sessions go on, and what has no room is counted.
+pub struct Events {
+    events: mpsc::Receiver<Event>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// What is left of a dialog that ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Ended {
+    /// The numbers of its call, of the first if an INVITE with several ended; `None` if nobody had answered.
+    pub stats: Option<CallStats>,
+}
+
+/// What [`MediaManager::shutdown`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// Sessions that said goodbye and ended.
+    pub ended: usize,
+    /// Sessions that had not ended in time, and were cut off.
+    pub aborted: usize,
+}
+
+struct Inner {
+    config: ManagerConfig,
+    clock: Clock,
+    sessions: Mutex<HashMap<InviteId, Arc<Handle>>>,
+    events: mpsc::Sender<Event>,
+    dropped: Arc<AtomicU64>,
+    closing: AtomicBool,
+    ended: Notify,
+    runtime: tokio::runtime::Handle,
+    #[cfg(feature = "record")]
+    music: Mutex<HashMap<(u32, u8), Arc<[i16]>>>,
+}
+
+/// A session that runs.
+struct Handle {
+    commands: mpsc::Sender<Command>,
+    task: AbortHandle,
+}
+
+/// A session's place in the table, as long as its task is there, whatever becomes of that.
+struct Place {
+    inner: Weak<Inner>,
+    invite: InviteId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.upgrade() {
+            lock(&inner.sessions).remove(&self.invite);
+            inner.ended.notify_waiters();
+        }
+    }
+}
+
+impl Events {
+    /// The next event, in the order of each session; `None` once the manager and all its sessions are gone.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+
+    /// The next event, if one is there.
+    pub fn try_next(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
+    /// How many events had no room and are lost.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl MediaManager {
+    /// A manager without sessions, and its events.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn new(config: ManagerConfig) -> (Self, Events) {
+        let (events, receiver) = mpsc::channel(config.events.max(1));
+        let dropped = Arc::new(AtomicU64::new(0));
+        let inner = Inner {
+            config,
+            clock: Clock::start(),
+            sessions: Mutex::default(),
+            events,
+            dropped: dropped.clone(),
+            closing: AtomicBool::new(false),
+            ended: Notify::new(),
+            runtime: tokio::runtime::Handle::current(),
+            #[cfg(feature = "record")]
+            music: Mutex::default(),
+        };
+        (Self { inner: Arc::new(inner) }, Events { events: receiver, dropped })
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &ManagerConfig {
+        &self.inner.config
+    }
+
+    /// How many sessions there are, those that are just saying goodbye too.
+    pub fn sessions(&self) -> usize {
+        lock(&self.inner.sessions).len()
+    }
+
+    // First offers and answers.
+
+    /// Our offer for an INVITE that leaves (a [half](DialogId::half) dialog), or for the answer to one that came without an offer
+    /// (the whole dialog). Where servers are asked for candidates it waits for them, 2 s at most.
+    ///
+    /// # Errors
+    /// [`ManagerError::Exists`], [`ManagerError::Full`], [`ManagerError::Closing`], [`ManagerError::Socket`],
+    /// [`ManagerError::Call`].
+    pub async fn offer(&self, dialog: &DialogId) -> Result<String, ManagerError> {
+        self.offer_with(dialog, self.inner.config.call.clone()).await
+    }
+
+    /// The same with settings of this call alone; address, ports, identity and wall clock are the manager's.
+    ///
+    /// # Errors
+    /// As for [`offer`](Self::offer).
+    pub async fn offer_with(&self, dialog: &DialogId, config: CallConfig) -> Result<String, ManagerError> {
+        let handle = self.open(dialog, config).await?;
+        let own = dialog.clone();
+        self.first(&handle, move |session, now| session.offer(now, &own)).await
+    }
+
+    /// Our answer to the offer of an INVITE that came: from now on there is a session.
+    ///
+    /// # Errors
+    /// As for [`offer`](Self::offer); there is no session then.
+    pub async fn answer(&self, dialog: &DialogId, offer: &str) -> Result<String, ManagerError> {
+        self.answer_with(dialog, offer, self.inner.config.call.clone()).await
+    }
+
+    /// The same with settings of this call alone.
+    ///
+    /// # Errors
+    /// As for [`offer`](Self::offer); there is no session then.
+    pub async fn answer_with(
+        &self,
+        dialog: &DialogId,
+        offer: &str,
+        config: CallConfig,
+    ) -> Result<String, ManagerError> {
+        let handle = self.open(dialog, config).await?;
+        let (own, offer) = (dialog.clone(), offer.to_owned());
+        self.first(&handle, move |session, now| session.answer(now, &own, &offer)).await
+    }
+
+    /// The answer to an offer of ours: see [`Session::accept`].
+    ///
+    /// # Errors
+    /// As for [`Session::accept`].
+    pub async fn accept(&self, dialog: &DialogId, answer: &str) -> Result<(), ManagerError> {
+        let (own, answer) = (dialog.clone(), answer.to_owned());
+        self.ask(dialog, move |session, now| session.accept(now, &own, &answer)).await?
+    }
+
+    /// This dialog's phone was picked up (200): see [`Session::confirm`].
+    ///
+    /// # Errors
+    /// As for [`Session::confirm`].
+    pub async fn confirm(&self, dialog: &DialogId) -> Result<Confirmed, ManagerError> {
+        let own = dialog.clone();
+        self.ask(dialog, move |session, now| session.confirm(now, &own)).await?
+    }
+
+    /// Lets this early dialog be heard instead of the first that sounds.
+    ///
+    /// # Errors
+    /// [`ManagerError::UnknownDialog`].
+    pub async fn listen_to(&self, dialog: &DialogId) -> Result<(), ManagerError> {
+        let own = dialog.clone();
+        self.ask(dialog, move |session, _| session.listen_to(&own)).await?
+    }
+
+    // Later ones.
+
+    /// Our answer to a later offer of the other side's: see [`Session::answer`].
+    ///
+    /// # Errors
+    /// [`ManagerError::Glare`], which is answered with 491; else the call goes on as it was, and 488 is the answer.
+    pub async fn reanswer(&self, dialog: &DialogId, offer: &str) -> Result<String, ManagerError> {
+        let (own, offer) = (dialog.clone(), offer.to_owned());
+        let answer = move |session: &mut Session, now| match session.call(&own) {
+            Some(_) => session.answer(now, &own, &offer),
+            None => Err(ManagerError::UnknownDialog),
+        };
+        self.ask(dialog, answer).await?
+    }
+
+    /// A later offer of ours: what `change` says, all of it or nothing. With the default it is the offer for a re-INVITE that came
+    /// without one.
+    ///
+    /// # Errors
+    /// As for [`Session::reoffer`].
+    pub async fn reoffer(&self, dialog: &DialogId, change: Change) -> Result<String, ManagerError> {
+        let own = dialog.clone();
+        self.ask(dialog, move |session, now| session.reoffer(now, &own, &change)).await?
+    }
+
+    /// The offer of a session refresh: see [`Session::refresh`].
+    ///
+    /// # Errors
+    /// As for [`Session::refresh`].
+    pub async fn refresh(&self, dialog: &DialogId) -> Result<String, ManagerError> {
+        let own = dialog.clone();
+        self.ask(dialog, move |session, now| session.refresh(now, &own)).await?
+    }
+
+    /// A later offer of ours by which we receive at `address`: this machine has another network. There are new sockets, and both
+    /// are read until the offer is answered; then the old ones are, for 2 s more, and free. If it is refused the new ones go.
+    ///
+    /// # Errors
+    /// As for [`Session::reoffer`], and [`ManagerError::Socket`].
+    pub async fn move_to(&self, dialog: &DialogId, address: IpAddr) -> Result<String, ManagerError> {
+        let config = SocketConfig { address, ..self.inner.config.sockets.clone() };
+        let sockets = Sockets::open(&config, true)?;
+        let (rtp, rtcp) = on_tokio(sockets)?;
+        let port = rtp.local_addr().map_err(cannot_bind(address))?.port();
+        let address = self.told(address);
+        let beside = Beside { rtp, rtcp, address: SocketAddr::new(address, port), dialog: None, until: None };
+        let (reply, replied) = oneshot::channel();
+        self.send(dialog, Command::Move(Box::new(beside), dialog.clone(), reply)).await?;
+        answered(replied).await?
+    }
+
+    /// Our later offer was refused: see [`Session::withdraw`].
+    ///
+    /// # Errors
+    /// As for [`Session::withdraw`].
+    pub async fn withdraw(&self, dialog: &DialogId) -> Result<(), ManagerError> {
+        let own = dialog.clone();
+        self.ask(dialog, move |session, _| session.withdraw(&own)).await?
+    }
+
+    // Sound.
+
+    /// Gives a session its device, whose sound it has from now on: microphone and loudspeaker, files, or the place of a member in
+    /// a room. Until then nothing is played or captured, and nothing ticks.
+    ///
+    /// # Errors
+    /// [`ManagerError::HasDevice`], [`ManagerError::Sound`], [`ManagerError::UnknownDialog`], [`ManagerError::Music`]; the device
+    /// is dropped then.
+    pub async fn attach(&self, dialog: &DialogId, device: Box<dyn AudioIo>) -> Result<(), ManagerError> {
+        #[cfg(feature = "record")]
+        self.give_music(dialog, device.sample_rate_hz(), device.channels()).await?;
+        self.give(dialog, Given::Device(device)).await.map_err(|(error, _)| error)
+    }
+
+    /// Takes a session's device: it goes on without sound (parked), and costs nothing but its packets and reports until it is
+    /// attached to again. Whether the other side is told is signalling's: [`Change::inactive`].
+    ///
+    /// # Errors
+    /// [`ManagerError::NoDevice`], [`ManagerError::UnknownDialog`].
+    pub async fn detach(&self, dialog: &DialogId) -> Result<Box<dyn AudioIo>, ManagerError> {
+        let end = self.take_end(dialog).await?;
+        Ok(end.0.into_audio().await)
+    }
+
+    /// The session of `new` takes the place of that of `old` (transfer, call pickup): the device, with its gains and what its echo
+    /// canceller has learnt, is the new one's from its next tick on. The old one goes on without until it's ended.
+    ///
+    /// # Errors
+    /// [`ManagerError::UnknownDialog`], [`ManagerError::NoDevice`] if the old one has none, [`ManagerError::HasDevice`],
+    /// [`ManagerError::Sound`]; the device is the old one's again then.
+    pub async fn replace(&self, old: &DialogId, new: &DialogId) -> Result<(), ManagerError> {
+        if self.find(new).is_none() {
+            return Err(ManagerError::UnknownDialog);
+        }
+        let end = self.take_end(old).await?;
+        let Err((error, given)) = self.move_end(end, new).await else { return Ok(()) };
+        if let Some(given) = given {
+            // Where it came from it fits.
+            let _ = self.give(old, given).await;
+        }
+        Err(error)
+    }
+
+    async fn move_end(&self, end: Box<End>, new: &DialogId) -> Result<(), (ManagerError, Option<Given>)> {
+        #[cfg(feature = "record")]
+        {
+            let config = end.0.front.config();
+            if let Err(error) = self.give_music(new, config.sample_rate_hz, config.channels).await {
+                return Err((error, Some(Given::End(end))));
+            }
+        }
+        self.give(new, Given::End(end)).await
+    }
+
+    /// Does something with a session's device: mutes it, sets gains, switches steps of its capture chain. Without a device nothing
+    /// happens.
+    ///
+    /// # Errors
+    /// [`ManagerError::UnknownDialog`].
+    pub async fn control(&self, dialog: &DialogId, command: driver::Command) -> Result<(), ManagerError> {
+        self.send(dialog, Command::Control(command)).await
+    }
+
+    /// Does something with a dialog's call between two ticks and brings back what comes of it: digits, taps, announcements,
+    /// numbers. Offers and answers have their own ways here.
+    ///
+    /// # Errors
+    /// [`ManagerError::UnknownDialog`], [`ManagerError::Stuck`].
+    pub async fn with<T: Send + 'static>(
+        &self,
+        dialog: &DialogId,
+        what: impl FnOnce(&mut Call, Instant) -> T + Send + 'static,
+    ) -> Result<T, ManagerError> {
+        let own = dialog.clone();
+        let with = move |session: &mut Session, now| session.call_mut(&own).map(|call| what(call, now));
+        self.ask(dialog, with).await?.ok_or(ManagerError::UnknownDialog)
+    }
+
+    /// The numbers of a dialog's call.
+    ///
+    /// # Errors
+    /// As for [`with`](Self::with).
+    pub async fn stats(&self, dialog: &DialogId) -> Result<CallStats, ManagerError> {
+        self.with(dialog, |call, _| call.stats()).await
+    }
+
+    /// Which way the sound of a dialog goes, as both sides agreed on.
+    ///
+    /// # Errors
+    /// As for [`with`](Self::with).
+    pub async fn direction(&self, dialog: &DialogId) -> Result<Direction, ManagerError> {
+        let direction = |call: &mut Call, _| call.negotiated_stream(0).map(|stream| stream.direction);
+        Ok(self.with(dialog, direction).await?.unwrap_or(Direction::Inactive))
+    }
+
+    /// Tells by an event when a recording of this dialog ends before its time.
+    ///
+    /// # Errors
+    /// [`ManagerError::UnknownDialog`].
+    #[cfg(feature = "record")]
+    pub async fn watch_recording(
+        &self,
+        dialog: &DialogId,
+        recording: crate::record::recorder::RecorderWatch,
+    ) -> Result<(), ManagerError> {
+        let own = dialog.clone();
+        self.ask(dialog, move |session, _| session.watch_recording(&own, recording)).await?
+    }
+
+    // The end.
+
+    /// Ends a dialog with a goodbye, and gives back what its session had: see [`Session::end`].
+    ///
+    /// # Errors
+    /// [`ManagerError::UnknownDialog`].
+    pub async fn end(&self, dialog: &DialogId) -> Result<Ended, ManagerError> {
+        let own = dialog.clone();
+        let end = move |session: &mut Session, now| {
+            let mut stats = None;
+            let ended = session.end(now, &own, |call| {
+                stats.get_or_insert_with(|| call.stats());
+            });
+            ended.map(|()| Ended { stats })
+        };
+        self.ask(dialog, end).await?
+    }
+
+    /// Lets all sessions say goodbye and end, and takes no new ones. After `within` those that have not ended are cut off.
+    pub async fn shutdown(&self, within: StdDuration) -> Shutdown {
+        self.inner.closing.store(true, Ordering::Release);
+        let handles: Vec<_> = lock(&self.inner.sessions).values().cloned().collect();
+        let count = handles.len();
+        for handle in &handles {
+            // Whoever has no room is asked again below.
+            let _ = handle.commands.try_send(Command::HangUp);
+        }
+        let all_ended = async {
+            loop {
+                let ended = self.inner.ended.notified();
+                let left: Vec<_> = lock(&self.inner.sessions).values().cloned().collect();
+                if left.is_empty() {
+                    return;
+                }
+                for handle in &left {
+                    let _ = handle.commands.try_send(Command::HangUp);
+                }
+                drop(left);
+                let _ = tokio::time::timeout(StdDuration::from_millis(50), ended).await;
+            }
+        };
+        if tokio::time::timeout(within, all_ended).await.is_ok() {
+            return Shutdown { ended: count, aborted: 0 };
+        }
+        let left: Vec<_> = lock(&self.inner.sessions).values().cloned().collect();
+        left.iter().for_each(|handle| handle.task.abort());
+        Shutdown { ended: count.saturating_sub(left.len()), aborted: left.len() }
+    }
+
+    // Within.
+
+    fn find(&self, dialog: &DialogId) -> Option<Arc<Handle>> {
+        lock(&self.inner.sessions).get(&dialog.invite).cloned()
+    }
+
+    async fn send(&self, dialog: &DialogId, command: Command) -> Result<(), ManagerError> {
+        let handle = self.find(dialog).ok_or(ManagerError::UnknownDialog)?;
+        send(&handle, command).await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        dialog: &DialogId,
+        what: impl FnOnce(&mut Session, Instant) -> T + Send + 'static,
+    ) -> Result<T, ManagerError> {
+        let handle = self.find(dialog).ok_or(ManagerError::UnknownDialog)?;
+        ask(&handle, what).await
+    }
+
+    /// The first offer or answer; if nothing comes of it, neither does the session.
+    async fn first(
+        &self,
+        handle: &Handle,
+        what: impl FnOnce(&mut Session, Instant) -> Result<String, ManagerError> + Send + 'static,
+    ) -> Result<String, ManagerError> {
+        #[cfg(feature = "ice")]
+        while ask(handle, |session, now| session.is_gathering(now)).await? {
+            tokio::time::sleep(GATHERING).await;
+        }
+        let said = ask(handle, what).await.and_then(|said| said);
+        if said.is_err() {
+            let _ = send(handle, Command::HangUp).await;
+        }
+        said
+    }
+
+    /// A session for this INVITE, which has said nothing yet.
+    async fn open(&self, dialog: &DialogId, template: CallConfig) -> Result<Arc<Handle>, ManagerError> {
+        self.has_room(dialog)?;
+        let inner = &self.inner;
+        let sockets = Sockets::open(&inner.config.sockets, true)?;
+        for warning in &sockets.warnings {
+            tracing::warn!("{warning}");
+        }
+        let (rtp, rtcp) = on_tokio(sockets)?;
+        let bound = rtp.local_addr().map_err(cannot_bind(inner.config.sockets.address))?;
+        #[cfg(feature = "ice")]
+        let turn = connections(&template).await;
+        let call = Call::new(self.config_of(template.clone(), bound)?)?;
+        let session = Session::new(dialog, call, inner.config.watching);
+        let running = Running::new(session, rtp, rtcp, inner.clock);
+        #[cfg(feature = "ice")]
+        let running = running.with_turn(turn);
+        let (commands, asked) = mpsc::channel(WAITING);
+        let task = Task::new(running, asked, inner.events.clone(), inner.dropped.clone(), template.capture);
+        let mut sessions = lock(&inner.sessions);
+        self.may_open(&sessions, dialog)?;
+        let place = Place { inner: Arc::downgrade(inner), invite: dialog.invite.clone() };
+        let run = async move {
+            // Freed with the task, also if that is cut off.
+            let _place = place;
+            task.run().await;
+        };
+        let task = inner.runtime.spawn(run).abort_handle();
+        let handle = Arc::new(Handle { commands, task });
+        if let Entry::Vacant(vacant) = sessions.entry(dialog.invite.clone()) {
+            vacant.insert(handle.clone());
+        }
+        Ok(handle)
+    }
+
+    fn has_room(&self, dialog: &DialogId) -> Result<(), ManagerError> {
+        self.may_open(&lock(&self.inner.sessions), dialog)
+    }
+
+    fn may_open(&self, sessions: &HashMap<InviteId, Arc<Handle>>, dialog: &DialogId) -> Result<(), ManagerError> {
+        let most = self.inner.config.most_sessions;
+        if self.inner.closing.load(Ordering::Acquire) {
+            Err(ManagerError::Closing)
+        } else if sessions.contains_key(&dialog.invite) {
+            Err(ManagerError::Exists)
+        } else if sessions.len() >= most {
+            Err(ManagerError::Full { most })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What descriptions say for sockets that are bound there.
+    fn told(&self, bound: IpAddr) -> IpAddr {
+        let own = bound == self.inner.config.sockets.address;
+        self.inner.config.address.filter(|_| own).unwrap_or(bound)
+    }
+
+    fn config_of(&self, template: CallConfig, bound: SocketAddr) -> Result<CallConfig, CallError> {
+        let address = self.told(bound.ip());
+        // The call's clock began with the manager's.
+        let unix_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64);
+        let began = unix_micros.saturating_sub(self.inner.clock.now().since(Instant::ZERO).as_micros());
+        Ok(CallConfig {
+            address,
+            bind: Some(bound.ip()).filter(|bound| *bound != address),
+            rtp_port: bound.port(),
+            rtcp_port: None,
+            identity: Identity::random()?,
+            wall_clock: NtpTime::from_unix_micros(began),
+            ..template
+        })
+    }
+
+    async fn take_end(&self, dialog: &DialogId) -> Result<Box<End>, ManagerError> {
+        let (reply, replied) = oneshot::channel();
+        self.send(dialog, Command::Detach(reply)).await?;
+        answered(replied).await?.ok_or(ManagerError::NoDevice)
+    }
+
+    async fn give(&self, dialog: &DialogId, given: Given) -> Result<(), (ManagerError, Option<Given>)> {
+        let handle = match self.find(dialog) {
+            Some(handle) => handle,
+            None => return Err((ManagerError::UnknownDialog, Some(given))),
+        };
+        let (reply, replied) = oneshot::channel();
+        if let Err(gone) = handle.commands.send(Command::Attach(given, reply)).await {
+            let given = if let Command::Attach(given, _) = gone.0 { Some(given) } else { None };
+            return Err((ManagerError::UnknownDialog, given));
+        }
+        match answered(replied).await {
+            Ok(attached) => attached.map_err(|(error, given)| (error, Some(given))),
+            Err(error) => Err((error, None)),
+        }
+    }
+
+    /// Music on hold for a device of this sound.
+    #[cfg(feature = "record")]
+    async fn give_music(&self, dialog: &DialogId, sample_rate_hz: u32, channels: u8) -> Result<(), ManagerError> {
+        let Some(path) = self.inner.config.music.clone() else { return Ok(()) };
+        let known = lock(&self.inner.music).get(&(sample_rate_hz, channels)).cloned();
+        let samples = match known {
+            Some(samples) => samples,
+            None => {
+                let read = move || {
+                    crate::wav::WavFrames::open(&path, sample_rate_hz, channels)
+                        .and_then(|file| file.read_all(LONGEST_MUSIC))
+                };
+                let read = self.inner.runtime.spawn_blocking(read).await.map_err(|_| ManagerError::Stuck)?;
+                let samples: Arc<[i16]> = read.map_err(ManagerError::Music)?.into();
+                lock(&self.inner.music).entry((sample_rate_hz, channels)).or_insert(samples).clone()
+            }
+        };
+        let music = super::Music { samples, sample_rate_hz, channels };
+        self.ask(dialog, move |session, _| session.set_music(Some(music))).await
+    }
+}
+
+async fn send(handle: &Handle, command: Command) -> Result<(), ManagerError> {
+    let sent = tokio::time::timeout(ASKED, handle.commands.send(command)).await;
+    sent.map_err(|_| ManagerError::Stuck)?.map_err(|_| ManagerError::UnknownDialog)
+}
+
+async fn ask<T: Send + 'static>(
+    handle: &Handle,
+    what: impl FnOnce(&mut Session, Instant) -> T + Send + 'static,
+) -> Result<T, ManagerError> {
+    let (reply, replied) = oneshot::channel();
+    let ask: Ask = Box::new(move |session, now| drop(reply.send(what(session, now))));
+    send(handle, Command::Ask(ask)).await?;
+    answered(replied).await
+}
+
+/// What a session says; it may have ended meanwhile.
+async fn answered<T>(replied: oneshot::Receiver<T>) -> Result<T, ManagerError> {
+    let replied = tokio::time::timeout(ASKED, replied).await.map_err(|_| ManagerError::Stuck)?;
+    replied.map_err(|_| ManagerError::UnknownDialog)
+}
+
+fn on_tokio(sockets: Sockets) -> Result<(UdpSocket, Option<UdpSocket>), ManagerError> {
+    let address = sockets.rtp.local_addr().map_or(IpAddr::from([0; 4]), |own| own.ip());
+    let rtp = UdpSocket::from_std(sockets.rtp).map_err(cannot_bind(address))?;
+    let rtcp = sockets.rtcp.map(UdpSocket::from_std).transpose().map_err(cannot_bind(address))?;
+    Ok((rtp, rtcp))
+}
+
+fn cannot_bind(address: IpAddr) -> impl FnOnce(std::io::Error) -> ManagerError {
+    move |source| crate::sockets::SocketError::Bind { address, port: 0, with_rtcp: true, source }.into()
+}
+
+/// Connections to those TURN servers that are reached by TCP; one that can't be reached has none, and its call says so.
+#[cfg(feature = "ice")]
+async fn connections(config: &CallConfig) -> Vec<crate::session::TurnConnection> {
+    let by_tcp = |server: &&crate::session::TurnServer| server.transport == crate::session::TurnTransport::Tcp;
+    let mut connections = Vec::new();
+    for server in config.ice.turn.iter().filter(by_tcp) {
+        let address = server.address;
+        let connect = move || crate::session::TurnConnection::connect(address, CONNECTING);
+        match tokio::task::spawn_blocking(connect).await {
+            Ok(Ok(connection)) => connections.push(connection),
+            Ok(Err(error)) => tracing::warn!(%error, %address, "no connection to the TURN server"),
+            Err(_) => {}
+        }
+    }
+    connections
+}
+
+/// What a mutex holds, also after a panic: nothing is left half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

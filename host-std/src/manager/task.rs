@@ -1,0 +1,371 @@
+//! One session on tokio: its sockets, its device, and the only reader of its clock.
+//!
+//! With a device it ticks every 10 ms, as [`driver`](crate::session::driver) does. Without one there is no tick: it sleeps until a
+//! datagram comes, a report is due or signalling asks for something. So a session that is parked costs what its packets cost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration as StdDuration;
+
+use dsp_core::time::{Duration, Instant};
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant as TokioInstant, sleep_until};
+
+use super::{DialogId, Event, EventKind, ManagerError, Session, WhyEnded};
+use crate::device::AudioIo;
+use crate::session::driver::{self, INTAKE, LATEST, Running, STALE, STATUS_EVERY, Sound, readable};
+use crate::session::{CaptureConfig, Channel, Missed, front_end};
+
+/// Length of a tick.
+const TICK: StdDuration = StdDuration::from_millis(driver::TICK_MS as u64);
+/// So long what was on its way to an address that we left is still heard.
+const LINGERS: StdDuration = StdDuration::from_secs(2);
+/// Where nothing is due.
+const LONG: StdDuration = StdDuration::from_secs(3_600);
+/// Events that found no room are tried again.
+const AGAIN: StdDuration = StdDuration::from_millis(100);
+
+/// Something that is to be done between two ticks.
+pub(super) type Ask = Box<dyn FnOnce(&mut Session, Instant) + Send>;
+/// Where it is told what came of it.
+pub(super) type Reply<T> = oneshot::Sender<T>;
+
+/// A device, and what stands between it and a call: with it gains and the state of the capture chain move on.
+pub(super) struct End(pub(super) Sound);
+
+/// A device for a session.
+pub(super) enum Given {
+    /// One that had no session.
+    Device(Box<dyn AudioIo>),
+    /// That of another session.
+    End(Box<End>),
+}
+
+/// What is asked of a session.
+pub(super) enum Command {
+    /// Anything.
+    Ask(Ask),
+    /// It has this device from now on; if it can't, the device comes back.
+    Attach(Given, Reply<Result<(), (ManagerError, Given)>>),
+    /// Its device is wanted.
+    Detach(Reply<Option<Box<End>>>),
+    /// Something of its device.
+    Control(driver::Command),
+    /// It receives by these sockets as soon as the other side agrees to the offer that is made.
+    Move(Box<Beside>, DialogId, Reply<Result<String, ManagerError>>),
+    /// It ends with goodbyes.
+    HangUp,
+}
+
+/// Sockets beside the session's own: those that it moves to, or those that it came from.
+pub(super) struct Beside {
+    pub(super) rtp: UdpSocket,
+    pub(super) rtcp: Option<UdpSocket>,
+    /// As descriptions have it.
+    pub(super) address: std::net::SocketAddr,
+    /// Whose move it is.
+    pub(super) dialog: Option<DialogId>,
+    /// Until when they are read, once they are left.
+    pub(super) until: Option<TokioInstant>,
+}
+
+/// A device that is ticked.
+struct Ticked {
+    sound: Sound,
+    rate_hz: u32,
+    begin: TokioInstant,
+    tick: u64,
+    /// On datagrams since the last tick.
+    spent: StdDuration,
+    lost: bool,
+}
+
+/// One session that runs.
+pub(super) struct Task {
+    pub(super) running: Running<Session>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) dropped: Arc<AtomicU64>,
+    pub(super) capture: CaptureConfig,
+    ticked: Option<Ticked>,
+    /// Since when there is no device any more.
+    rests: Option<TokioInstant>,
+    beside: Option<Box<Beside>>,
+    /// The sockets can't be read any more.
+    deaf: bool,
+}
+
+enum Happened {
+    Readable(Channel, std::io::Result<()>),
+    Beside(Channel),
+    Turn(usize),
+    Command(Option<Command>),
+    Due,
+}
+
+impl Task {
+    pub(super) fn new(
+        running: Running<Session>,
+        commands: mpsc::Receiver<Command>,
+        events: mpsc::Sender<Event>,
+        dropped: Arc<AtomicU64>,
+        capture: CaptureConfig,
+    ) -> Self {
+        let (ticked, rests, beside) = (None, None, None);
+        Self { running, commands, events, dropped, capture, ticked, rests, beside, deaf: false }
+    }
+
+    /// Runs until nothing is left of the session.
+    pub(super) async fn run(mut self) {
+        loop {
+            if self.running.call.is_ending()
+                && let Some(ticked) = self.ticked.take()
+            {
+                close(ticked.sound.into_audio().await);
+            }
+            if self.ticked.is_none() {
+                self.running.drain_call().await;
+                self.poll();
+            }
+            self.tell();
+            if self.running.call.is_over() {
+                break;
+            }
+            let next = match &self.ticked {
+                Some(ticked) => ticked.begin + TICK * ticked.tick as u32,
+                None => self.deadline(),
+            };
+            let late = TokioInstant::now().saturating_duration_since(next);
+            if self.ticked.is_some() && late > LATEST {
+                self.skip(late);
+                continue;
+            }
+            let open = !self.deaf
+                && self.ticked.as_ref().is_none_or(|ticked| late.is_zero() || ticked.spent < INTAKE);
+            let (beside, beside_rtcp) = (self.beside.as_ref().map(|b| &b.rtp), self.beside.as_ref().and_then(|b| b.rtcp.as_ref()));
+            let happened = tokio::select! {
+                biased;
+                ready = self.running.rtp.readable(), if open => Happened::Readable(Channel::Rtp, ready),
+                ready = readable(self.running.rtcp.as_ref()), if open => Happened::Readable(Channel::Rtcp, ready),
+                _ = readable(beside), if open && beside.is_some() => Happened::Beside(Channel::Rtp),
+                _ = readable(beside_rtcp), if open && beside_rtcp.is_some() => Happened::Beside(Channel::Rtcp),
+                connection = self.running.turn.readable(), if open => Happened::Turn(connection),
+                command = self.commands.recv() => Happened::Command(command),
+                () = sleep_until(next) => Happened::Due,
+            };
+            self.take(happened).await;
+        }
+        if let Some(ticked) = self.ticked.take() {
+            close(ticked.sound.into_audio().await);
+        }
+        self.tell();
+        while self.running.call.next_event().is_some() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        self.dropped.fetch_add(self.running.call.dropped_events(), Ordering::Relaxed);
+    }
+
+    async fn take(&mut self, happened: Happened) {
+        let began = TokioInstant::now();
+        let spends = !matches!(happened, Happened::Command(_) | Happened::Due);
+        match happened {
+            Happened::Readable(channel, ready) => {
+                if ready.and_then(|()| self.running.receive(channel)).is_err() {
+                    self.deaf = true;
+                    self.fail(WhyEnded::Socket);
+                }
+            }
+            Happened::Beside(channel) => {
+                if let Some(beside) = self.beside.take() {
+                    let socket = if channel == Channel::Rtp { Some(&beside.rtp) } else { beside.rtcp.as_ref() };
+                    if let Some(socket) = socket {
+                        self.running.receive_beside(socket, channel);
+                    }
+                    self.beside = Some(beside);
+                }
+            }
+            Happened::Turn(connection) => self.running.receive_from_server(connection),
+            Happened::Command(Some(command)) => self.obey(command).await,
+            Happened::Command(None) => {
+                // Nobody can ask for anything any more.
+                let now = self.running.clock.now();
+                self.running.call.end_all(now);
+                self.commands.close();
+            }
+            Happened::Due => self.tick().await,
+        }
+        if let Some(ticked) = self.ticked.as_mut().filter(|_| spends) {
+            ticked.spent += began.elapsed();
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        let now = self.running.clock.now();
+        match command {
+            Command::Ask(ask) => {
+                ask(&mut self.running.call, now);
+                self.follow_move();
+            }
+            Command::Attach(given, reply) => {
+                let attached = self.attach(given);
+                // Who asked may have gone; the device then stays.
+                let _ = reply.send(attached);
+            }
+            Command::Detach(reply) => {
+                let end = self.ticked.take().map(|ticked| Box::new(End(ticked.sound)));
+                if end.is_some() {
+                    self.rests = Some(TokioInstant::now());
+                }
+                if let Err(Some(end)) = reply.send(end) {
+                    close(end.0.into_audio().await);
+                }
+            }
+            Command::Control(command) => {
+                if let Some(ticked) = &mut self.ticked {
+                    ticked.sound.apply(command);
+                }
+            }
+            Command::Move(mut beside, dialog, reply) => {
+                let change = super::Change::default().with_address(beside.address.ip(), beside.address.port());
+                let offer = self.running.call.reoffer(now, &dialog, &change);
+                if offer.is_ok() {
+                    beside.dialog = Some(dialog);
+                    self.beside = Some(beside);
+                }
+                let _ = reply.send(offer);
+            }
+            Command::HangUp => self.running.call.end_all(now),
+        }
+    }
+
+    fn attach(&mut self, given: Given) -> Result<(), (ManagerError, Given)> {
+        if self.ticked.is_some() {
+            return Err((ManagerError::HasDevice, given));
+        }
+        let (rate_hz, channels) = match &given {
+            Given::Device(audio) => (audio.sample_rate_hz(), audio.channels()),
+            Given::End(end) => {
+                let config = end.0.front.config();
+                (config.sample_rate_hz, config.channels)
+            }
+        };
+        if let Err(error) = self.running.call.set_sound((rate_hz, channels)) {
+            return Err((error, given));
+        }
+        let sound = match given {
+            Given::Device(audio) => match front_end(rate_hz, channels, &self.capture) {
+                Ok(front) => {
+                    let mut sound = Sound::new(audio, front);
+                    sound.begin();
+                    sound
+                }
+                Err(error) => {
+                    let error = ManagerError::Sound(crate::session::CallError::Front(error));
+                    return Err((error, Given::Device(audio)));
+                }
+            },
+            Given::End(end) => end.0,
+        };
+        let begin = TokioInstant::now();
+        let rested = self.rests.take().map_or(StdDuration::ZERO, |since| begin.saturating_duration_since(since));
+        let samples = Duration::from_micros(rested.as_micros() as u64).as_samples(rate_hz);
+        self.running.call.wake(self.running.clock.now(), samples as usize);
+        self.ticked = Some(Ticked { sound, rate_hz, begin, tick: 0, spent: StdDuration::ZERO, lost: false });
+        Ok(())
+    }
+
+    /// A tick of the device, or without one what is due.
+    async fn tick(&mut self) {
+        let Some(ticked) = &mut self.ticked else { return };
+        ticked.spent = StdDuration::ZERO;
+        let samples = (ticked.tick + 1) * u64::from(ticked.rate_hz) / 100 - ticked.tick * u64::from(ticked.rate_hz) / 100;
+        self.running.tick(samples as usize, ticked.tick > 0, &mut ticked.sound).await;
+        ticked.tick += 1;
+        let (lost, failed) = (ticked.sound.is_lost(), ticked.sound.has_failed());
+        if failed {
+            self.fail(WhyEnded::Device);
+        } else if std::mem::replace(&mut ticked.lost, lost) != lost {
+            let now = self.running.clock.now();
+            self.running.call.tell_all(now, if lost { EventKind::DeviceLost } else { EventKind::DeviceBack });
+        }
+        if failed || self.ticked.as_ref().is_some_and(|ticked| ticked.tick.is_multiple_of(STATUS_EVERY)) {
+            self.poll();
+        }
+    }
+
+    /// This machine was away for so long.
+    fn skip(&mut self, late: StdDuration) {
+        let Some(ticked) = &mut self.ticked else { return };
+        let skipped = (late.as_micros() / TICK.as_micros()) as u64;
+        let samples = (skipped * u64::from(ticked.rate_hz) / 100) as usize;
+        self.running.call.skip(samples);
+        ticked.sound.skip(samples);
+        ticked.tick += skipped;
+        if late > STALE {
+            self.running.drain(Missed::Stale);
+        }
+    }
+
+    fn fail(&mut self, why: WhyEnded) {
+        let now = self.running.clock.now();
+        self.running.call.tell_all(now, EventKind::Ended(why));
+        self.running.call.end_all(now);
+    }
+
+    fn poll(&mut self) {
+        let now = self.running.clock.now();
+        self.running.call.poll(now);
+        self.follow_move();
+    }
+
+    /// Whether sockets change places: the other side has agreed, or refused.
+    fn follow_move(&mut self) {
+        let now = TokioInstant::now();
+        if let Some(beside) = self.beside.take_if(|beside| beside.until.is_some_and(|until| now >= until)) {
+            drop(beside);
+        }
+        let Some(beside) = &mut self.beside else { return };
+        let Some(dialog) = &beside.dialog else { return };
+        match self.running.call.call(dialog) {
+            Some(call) if call.is_offering() => {}
+            Some(call) if call.receives_at() == beside.address => {
+                std::mem::swap(&mut self.running.rtp, &mut beside.rtp);
+                std::mem::swap(&mut self.running.rtcp, &mut beside.rtcp);
+                (beside.dialog, beside.until) = (None, Some(now + LINGERS));
+            }
+            _ => self.beside = None,
+        }
+    }
+
+    /// Without a device: when to look next.
+    fn deadline(&self) -> TokioInstant {
+        let (now, clock) = (TokioInstant::now(), self.running.clock.now());
+        let due = self.running.call.next_deadline(clock);
+        let wait = due.map_or(LONG, |due| StdDuration::from_micros(due.since(clock).as_micros()));
+        let again = if self.running.call.events.is_empty() { LONG } else { AGAIN };
+        let lingers = self.beside.as_ref().and_then(|beside| beside.until);
+        // A deadline that nothing comes of must not keep the thread busy.
+        let next = now + wait.min(again).max(StdDuration::from_millis(1));
+        lingers.map_or(next, |until| until.min(next))
+    }
+
+    /// Passes events on, as far as there is room.
+    fn tell(&mut self) {
+        while !self.running.call.events.is_empty() {
+            let Ok(place) = self.events.try_reserve() else { return };
+            if let Some(event) = self.running.call.next_event() {
+                place.send(event);
+            }
+        }
+    }
+}
+
+/// Closes a device where that may block.
+fn close(mut audio: Box<dyn AudioIo>) {
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = audio.close() {
+            tracing::warn!(%error, "the device was not closed well");
+        }
+    });
+}

@@ -1,0 +1,191 @@
+//! What of a call is worth an event: its own numbers, looked at ten times a second and after each agreement.
+//!
+//! Nothing is measured here. Quality is that of the last five seconds, by the E-model (ITU-T G.107) of the packets that the call
+//! has counted as lost or discarded since; one threshold to fall below and a higher one to come back, so that a call on the
+//! border is not told of again and again.
+
+use dsp_core::guard::srtp::KeyAge;
+use dsp_core::quality::{BurstStats, CallConditions};
+use dsp_core::time::{Duration, Instant};
+
+use super::EventKind;
+use crate::registry::CodecFormat;
+use crate::session::{Call, CallStats, Way, impairment};
+
+/// When events are told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Watching {
+    /// So long nothing must have come for [`EventKind::NoPackets`].
+    pub no_packets: Duration,
+    /// The MOS (1 to 4.5) below which quality is poor.
+    pub poor_mos: f64,
+    /// The MOS above which it is good again.
+    pub good_mos: f64,
+    /// So long a first offer may wait for its first answer, and a later one for its own.
+    pub unanswered: Duration,
+    /// Events of one session that wait to be fetched.
+    pub places: usize,
+}
+
+impl Default for Watching {
+    /// 5 s without packets; poor below 3.1, where nearly all users are dissatisfied (G.107, Annex B), good above 3.6; three minutes
+    /// and a bit, as long as a proxy lets a phone ring (timer C: RFC 3261, 16.6); 64 events.
+    fn default() -> Self {
+        Self {
+            no_packets: Duration::from_secs(5),
+            poor_mos: 3.1,
+            good_mos: 3.6,
+            unanswered: Duration::from_secs(185),
+            places: 64,
+        }
+    }
+}
+
+/// The window that quality is that of.
+const WINDOW: Duration = Duration::from_secs(5);
+/// Fewer packets in it say nothing.
+const LEAST_PACKETS: u64 = 50;
+/// Findings of one-way sound that there can be.
+const ONE_WAY: usize = 4;
+
+/// What was told of one call.
+#[derive(Default)]
+pub(super) struct Watch {
+    heard: bool,
+    silent: bool,
+    held: bool,
+    keys_due: bool,
+    poor: bool,
+    keyed: u32,
+    source_changes: u32,
+    codec_switches: u32,
+    codec: Option<CodecFormat>,
+    one_way: [Option<&'static str>; ONE_WAY],
+    window: Option<(Instant, BurstStats)>,
+}
+
+impl Watch {
+    /// Looks at a call, and tells what is new.
+    pub(super) fn look(
+        &mut self,
+        now: Instant,
+        call: &Call,
+        watching: &Watching,
+        mut tell: impl FnMut(EventKind),
+    ) {
+        let stats = call.stats();
+        if !self.heard && stats.total.received > 0 {
+            self.heard = true;
+            tell(EventKind::FirstPacket);
+        }
+        let silence = call.silence(now).filter(|silence| *silence >= watching.no_packets);
+        match (self.silent, silence) {
+            (false, Some(silence)) => {
+                self.silent = true;
+                tell(EventKind::NoPackets(silence));
+            }
+            // Whoever is on hold isn't back, nor away.
+            (true, None) => {
+                self.silent = false;
+                if call.silence(now).is_some() {
+                    tell(EventKind::PacketsAgain);
+                }
+            }
+            _ => {}
+        }
+        for finding in stats.findings().filter(|finding| finding.name().starts_with("one_way")) {
+            let name = finding.name();
+            if self.one_way.contains(&Some(name)) {
+                continue;
+            }
+            if let Some(place) = self.one_way.iter_mut().find(|place| place.is_none()) {
+                *place = Some(name);
+                tell(EventKind::OneWay(finding));
+            }
+        }
+        if changed(&mut self.source_changes, stats.total.ssrc_changes) {
+            tell(EventKind::SourceChanged);
+        }
+        if changed(&mut self.codec_switches, stats.total.codec_switches) {
+            tell(EventKind::CodecChanged(Way::In));
+        }
+        if changed(&mut self.keyed, stats.keyed) && stats.keyed > 1 {
+            tell(EventKind::KeysChanged);
+        }
+        let due = call.key_age() == KeyAge::Due;
+        if due && !self.keys_due {
+            tell(EventKind::KeysDue);
+        }
+        self.keys_due = due;
+        self.weigh(now, call, &stats, watching, tell);
+    }
+
+    /// Offer and answer came to something.
+    pub(super) fn agreed(&mut self, call: &Call, mut tell: impl FnMut(EventKind)) {
+        let wants = call.wanted_direction(0).is_some_and(|wanted| wanted.sends());
+        let may = call.negotiated_stream(0).is_some_and(|agreed| agreed.direction.sends())
+            && call.negotiated_transport().is_some_and(|transport| transport.has_remote());
+        let held = wants && !may;
+        if wants && held != self.held {
+            self.held = held;
+            tell(if held { EventKind::RemoteHold } else { EventKind::RemoteResume });
+        }
+        if call.codec() != self.codec.as_ref() {
+            let before = std::mem::replace(&mut self.codec, call.codec().cloned());
+            if before.is_some() {
+                tell(EventKind::CodecChanged(Way::Out));
+            }
+        }
+    }
+
+    /// Whether the other side has us on hold.
+    pub(super) fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// When there is something to look at though nothing comes.
+    pub(super) fn deadline(&self, now: Instant, call: &Call, watching: &Watching) -> Option<Instant> {
+        let silence = call.silence(now).filter(|_| !self.silent)?;
+        Some(now - silence + watching.no_packets)
+    }
+
+    fn weigh(
+        &mut self,
+        now: Instant,
+        call: &Call,
+        stats: &CallStats,
+        watching: &Watching,
+        mut tell: impl FnMut(EventKind),
+    ) {
+        let (since, before) = *self.window.get_or_insert((now, stats.bursts));
+        if now.since(since) < WINDOW {
+            return;
+        }
+        self.window = Some((now, stats.bursts));
+        let missing = |bursts: &BurstStats| bursts.lost + bursts.discarded;
+        let expected = stats.bursts.expected.saturating_sub(before.expected);
+        let Some(codec) = call.codec().filter(|_| expected >= LEAST_PACKETS) else { return };
+        let missing = missing(&stats.bursts).saturating_sub(missing(&before));
+        let conditions = CallConditions {
+            codec: impairment(codec),
+            loss_percent: 100.0 * missing as f64 / expected as f64,
+            burst_ratio: 1.0,
+            one_way_ms: 0.0,
+            residual_echo_db: None,
+        };
+        let mos = conditions.quality().mos_lq;
+        if !self.poor && mos < watching.poor_mos {
+            self.poor = true;
+            tell(EventKind::QualityPoor(mos));
+        } else if self.poor && mos > watching.good_mos {
+            self.poor = false;
+            tell(EventKind::QualityGood(mos));
+        }
+    }
+}
+
+/// Whether a counter went on.
+fn changed(known: &mut u32, now: u32) -> bool {
+    std::mem::replace(known, now) != now
+}

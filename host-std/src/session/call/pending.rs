@@ -1,0 +1,193 @@
+//! An offer of ours that is on its way: said again, taken back, answered by several.
+//!
+//! What a call wants and says lies in one place (`LocalMedia`). Before the first change after an agreement a copy of it is put
+//! aside; an agreement throws the copy away, and [`Call::withdraw`] goes back to it. What runs, streams, keys and addresses, is
+//! only ever changed by an agreement, so that there is nothing else to take back.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::Call;
+use crate::sdp::{Direction, LocalMedia};
+use crate::session::Identity;
+use crate::session::outcome::CallError;
+#[cfg(feature = "ice")]
+use crate::session::transport::stun_attribute;
+
+/// What a call said and wanted when it was agreed on last.
+pub(super) struct Before {
+    local: LocalMedia,
+    /// What our keys were made for.
+    keys: (IpAddr, u16),
+    /// Our candidates, and whether they were to be looked for anew.
+    #[cfg(feature = "ice")]
+    ice: Option<((IpAddr, u16), bool)>,
+}
+
+impl Call {
+    /// A copy of what the call says and wants now.
+    pub(super) fn present(&self) -> Box<Before> {
+        Box::new(Before {
+            local: self.local.clone(),
+            keys: self.keys.place(),
+            #[cfg(feature = "ice")]
+            ice: self.ice.as_ref().map(|ice| (ice.place(), ice.restart)),
+        })
+    }
+
+    /// Goes back to what the call said and wanted. Versions that were said are not said again of something else.
+    pub(super) fn return_to(&mut self, before: Before) {
+        let said = self.local.previous.as_deref().and_then(crate::sdp::version);
+        let Before { local, keys, .. } = before;
+        self.streams.truncate(local.streams.len());
+        if self.settings.metering {
+            self.meters.truncate(local.streams.len());
+        }
+        self.local = local;
+        if let Some(said) = said {
+            let least = &mut self.local.session.version;
+            *least = said.saturating_add(1).max(*least);
+        }
+        self.keys.set_place(keys);
+        #[cfg(feature = "ice")]
+        if let (Some(ice), Some((place, restart))) = (&mut self.ice, before.ice) {
+            ice.return_to(place, restart, self.transport.is_some());
+        }
+    }
+
+    /// Puts aside what was agreed on, before the first change since.
+    pub(super) fn remember(&mut self) {
+        if self.transport.is_some() && self.before.is_none() {
+            self.before = Some(self.present());
+        }
+    }
+
+    /// Whether an offer of ours waits for its answer.
+    pub fn is_offering(&self) -> bool {
+        self.offered.is_some()
+    }
+
+    /// What we want to do with the stream with this number, whatever the other side lets us; `None` if there is none.
+    pub fn wanted_direction(&self, stream: usize) -> Option<Direction> {
+        self.local.streams.get(stream).map(|stream| stream.direction)
+    }
+
+    /// Takes back our offer, which the other side refused (488, 491) or never answered, and everything that was set since
+    /// offer and answer last came to something: direction, codecs, streams, address, keys. Sound goes on as it was, since only
+    /// an answer changes that, and the next description says what was agreed on. Whether there was anything to take back.
+    /// Before the first agreement there is nothing to go back to: only the offer is taken back.
+    pub fn withdraw(&mut self) -> bool {
+        let offered = self.offered.take().is_some();
+        let before = self.before.take();
+        let changed = before.is_some();
+        if let Some(before) = before {
+            self.return_to(*before);
+        }
+        offered || changed
+    }
+
+    /// The description that we sent last, once more and word for word: the offer of a session refresh (RFC 4028, 7.4), which
+    /// asks for nothing. The answer is [accepted](Self::accept) as any other; if it says what the other side said before,
+    /// nothing of the running call is touched. An [`offer`](Self::offer) instead would offer every codec of ours anew to a side
+    /// whose offer we answered.
+    ///
+    /// # Errors
+    /// [`CallError::NoOffer`] before the call is agreed on.
+    pub fn refresh(&mut self) -> Result<String, CallError> {
+        if self.transport.is_none() {
+            return Err(CallError::NoOffer);
+        }
+        let said = match (&self.before, &self.local.previous) {
+            (Some(before), _) => before.local.previous.clone(),
+            (None, said) => said.clone(),
+        };
+        let said = said.ok_or(CallError::NoOffer)?;
+        self.remember();
+        self.offered = Some(said.clone());
+        Ok(said)
+    }
+
+    /// The first offer waits for its answer again, though it has had one: some networks answer it in a 183 and once more, with
+    /// another description, in the 200 (RFC 6337, 3.1.1 forbids that). Only while nothing else was offered or answered since.
+    ///
+    /// # Errors
+    /// [`CallError::NoOffer`] if the call has made no offer.
+    pub fn expect_another_answer(&mut self) -> Result<(), CallError> {
+        let offer = self.offered.take().or_else(|| self.local.previous.clone()).ok_or(CallError::NoOffer)?;
+        self.offered = Some(offer);
+        Ok(())
+    }
+
+    /// A second call of the same first offer, for one more answer to it: a request may reach several phones, each of which
+    /// answers for itself (forking: RFC 3261, 13.2.2.4). What the offer says holds for all of them, so they have our address and
+    /// port, our key, our certificate and our ICE credentials in common; each is another source, since what is sent under one
+    /// key by one source must be one stream (RFC 4568, 9.2; RFC 3711, 9.1).
+    ///
+    /// Who shares the sockets says whose a datagram is. Relayed addresses (TURN) stay with the first call, since a server
+    /// knows one user behind a port; candidates that servers have told by now are those of both.
+    ///
+    /// # Errors
+    /// [`CallError::NoOffer`] unless a first offer waits for its answer, [`CallError::Randomness`].
+    pub fn fork(&mut self) -> Result<Self, CallError> {
+        let offered = self.offered.clone().filter(|_| self.transport.is_none()).ok_or(CallError::NoOffer)?;
+        let source = loop {
+            let source = self.spare.draw();
+            if source.ssrc != self.identity.ssrc {
+                break source;
+            }
+        };
+        let identity = Identity {
+            ssrc: source.ssrc,
+            first_seq: source.seq,
+            first_timestamp: source.timestamp,
+            seed: self.spare.draw().ssrc.0,
+            ..self.identity.clone()
+        };
+        let count = self.streams.len();
+        let mut fork = Self {
+            transport: None,
+            streams: (0..count).map(|_| None).collect(),
+            tap: None,
+            stats: super::CallStats::default(),
+            meters: if self.settings.metering { (0..count).map(|_| Default::default()).collect() } else { Vec::new() },
+            #[cfg(feature = "record")]
+            announcement: None,
+            local: self.local.clone(),
+            settings: self.settings.clone(),
+            keys: self.keys.clone(),
+            #[cfg(feature = "ice")]
+            ice: self.ice.as_ref().map(|ice| Box::new(ice.fork())),
+            offered: Some(offered),
+            before: None,
+            refused: Vec::new(),
+            spare: identity.spare()?,
+            identity,
+            digits: super::Waiting::new(super::digits::WAITING),
+            tones: super::Waiting::new(self.tones.places()),
+        };
+        fork.local.previous.clone_from(&self.local.previous);
+        Ok(fork)
+    }
+
+    /// Whether a datagram is a connectivity check of this call's other side: both user names are in it (RFC 8445, 7.2.2).
+    #[cfg(feature = "ice")]
+    pub(crate) fn is_checked_by(&self, datagram: &[u8]) -> bool {
+        const USERNAME: u16 = 6;
+        let agreed = self.transport.as_ref().and_then(|transport| transport.agreed().ice.as_ref().ok());
+        agreed.zip(stun_attribute(datagram, USERNAME)).is_some_and(|(agreed, user)| {
+            let (ours, theirs) = (agreed.local.ufrag.as_bytes(), agreed.remote.credentials.ufrag.as_bytes());
+            user.strip_prefix(ours).and_then(|rest| rest.strip_prefix(b":")) == Some(theirs)
+        })
+    }
+
+    /// Whether packets may take relayed addresses alone, and those are another call's ([`fork`](Self::fork)).
+    #[cfg(feature = "ice")]
+    pub(crate) fn has_no_candidates(&self) -> bool {
+        let gatherer = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref());
+        gatherer.is_some_and(|gatherer| gatherer.is_relay_only() && gatherer.hears_nowhere())
+    }
+
+    /// Where we receive RTP, as descriptions say it from now on.
+    pub fn receives_at(&self) -> SocketAddr {
+        SocketAddr::new(self.local.address, self.local.rtp_port)
+    }
+}

@@ -1,0 +1,66 @@
+//! What a driver on tokio runs: a call, or several that share their sockets and their device.
+
+use std::net::SocketAddr;
+
+use dsp_core::front::Media;
+use dsp_core::time::Instant;
+
+use super::{Call, CallDigit, CallTone, Channel, HostFront, Missed, Transmit};
+
+/// Something with sockets on one side and a device on the other.
+pub(crate) trait Driven: Media<Transmit = Transmit> {
+    /// Takes in a datagram, as [`Call::receive`].
+    fn receive(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &mut [u8]);
+
+    /// Counts datagrams that could not be passed on.
+    fn count(&mut self, missed: Missed, datagrams: u32);
+
+    /// The next digit that was heard, if the driver passes them on.
+    fn next_digit(&mut self) -> Option<CallDigit>;
+
+    /// The same for tones.
+    fn next_tone(&mut self) -> Option<CallTone>;
+
+    /// What an echo canceller does now.
+    fn tell_echo(&mut self, now: Instant, front: &mut HostFront);
+
+    /// The connection to a TURN server is over.
+    #[cfg(feature = "ice")]
+    fn lose_server(&mut self, server: SocketAddr);
+
+    /// Whether a TURN server has not said yet that it has its address back.
+    #[cfg(feature = "ice")]
+    fn is_leaving(&self) -> bool;
+}
+
+impl Driven for Call {
+    fn receive(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &mut [u8]) {
+        Call::receive(self, now, channel, from, datagram);
+    }
+
+    fn count(&mut self, missed: Missed, datagrams: u32) {
+        Call::count(self, missed, datagrams);
+    }
+
+    fn next_digit(&mut self) -> Option<CallDigit> {
+        Call::next_digit(self)
+    }
+
+    fn next_tone(&mut self) -> Option<CallTone> {
+        Call::next_tone(self)
+    }
+
+    fn tell_echo(&mut self, now: Instant, front: &mut HostFront) {
+        Call::tell_echo(self, now, front);
+    }
+
+    #[cfg(feature = "ice")]
+    fn lose_server(&mut self, server: SocketAddr) {
+        Call::lose_server(self, server);
+    }
+
+    #[cfg(feature = "ice")]
+    fn is_leaving(&self) -> bool {
+        Call::is_leaving(self)
+    }
+}

@@ -1,0 +1,138 @@
+//! Calls that come and go leave nothing: memory, descriptors, threads, ports.
+
+use std::time::{Duration, Instant};
+
+use host_std::device::FileIo;
+use host_std::manager::{DialogId, Events, MediaManager};
+use host_std::registry::CodecFormat;
+
+use super::real::manager;
+use super::world::half;
+
+/// What this process has.
+#[derive(Clone, Copy, Debug)]
+struct Has {
+    resident_kb: u64,
+    descriptors: usize,
+    threads: u64,
+}
+
+impl Has {
+    #[cfg(target_os = "linux")]
+    fn now() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let field = |name: &str| -> u64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
+        };
+        let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().count();
+        Self { resident_kb: field("VmRSS:"), descriptors, threads: field("Threads:") }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn now() -> Self {
+        Self { resident_kb: 0, descriptors: 0, threads: 0 }
+    }
+}
+
+/// One call from INVITE to BYE, of these two managers; every eighth has a device for a while, every fifth rings at two phones,
+/// every seventh is cancelled.
+async fn one_call(n: usize, anna: &MediaManager, bert: &MediaManager) {
+    let (ours, theirs) = (format!("a{n}"), format!("b{n}"));
+    let dialogs = [DialogId::new("call", &ours, &theirs), DialogId::new("call", &theirs, &ours)];
+    let offer = anna.offer(&half(&dialogs[0])).await.unwrap();
+    if n.is_multiple_of(7) {
+        anna.end(&half(&dialogs[0])).await.unwrap();
+        return;
+    }
+    let answer = bert.answer(&dialogs[1], &offer).await.unwrap();
+    anna.accept(&dialogs[0], &answer).await.unwrap();
+    if n.is_multiple_of(5) {
+        let other = format!("c{n}");
+        let own = DialogId::new("call", &other, &ours);
+        let answer = bert.answer(&own, &offer).await.unwrap();
+        anna.accept(&dialogs[0].with_remote_tag(&other), &answer).await.unwrap();
+        bert.end(&own).await.unwrap();
+    }
+    anna.confirm(&dialogs[0]).await.unwrap();
+    if n.is_multiple_of(8) {
+        anna.attach(&dialogs[0], Box::new(FileIo::null(8_000))).await.unwrap();
+        bert.attach(&dialogs[1], Box::new(FileIo::null(8_000))).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    anna.end(&dialogs[0]).await.unwrap();
+    bert.end(&dialogs[1]).await.unwrap();
+}
+
+async fn calls(range: std::ops::Range<usize>, sides: &[(MediaManager, Events); 2]) {
+    const AT_ONCE: usize = 64;
+    let mut running = tokio::task::JoinSet::new();
+    for n in range {
+        let (anna, bert) = (sides[0].0.clone(), sides[1].0.clone());
+        running.spawn(async move { one_call(n, &anna, &bert).await });
+        if running.len() >= AT_ONCE {
+            running.join_next().await.unwrap().unwrap();
+        }
+    }
+    while let Some(ended) = running.join_next().await {
+        ended.unwrap();
+    }
+    let began = Instant::now();
+    while sides.iter().any(|(manager, _)| manager.sessions() > 0) {
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", sides.each_ref().map(|(manager, _)| manager.sessions()));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn come_and_go(warm: usize, count: usize) {
+    let codecs = [CodecFormat::pcmu()];
+    // Nobody fetches their events: they are kept up to their number, and counted.
+    let sides = [manager(&codecs), manager(&codecs)];
+    calls(0..warm, &sides).await;
+    let before = Has::now();
+    let began = Instant::now();
+    calls(warm..warm + count, &sides).await;
+    let after = Has::now();
+    let lost = sides.each_ref().map(|(_, events)| events.dropped());
+    println!("{count} calls in {:.1} s: {before:?}, then {after:?}; {lost:?} events had no room", began.elapsed().as_secs_f64());
+    assert!(after.descriptors <= before.descriptors, "{before:?} {after:?}");
+    assert!(after.threads <= before.threads + 1, "{before:?} {after:?}");
+    // The allocator keeps some; a call that stayed would be 20 KB.
+    let grown_kb = after.resident_kb.saturating_sub(before.resident_kb);
+    assert!(grown_kb < 2_048 + count as u64 / 10, "{grown_kb} KB more: {before:?} {after:?}");
+}
+
+/// What a process of its own is told by: how many calls.
+const CALLS: &str = "MEDIA_CORE_MANAGER_CALLS";
+
+/// Runs the calls in a process of their own: other tests have descriptors and memory too.
+fn in_a_process(count: usize) {
+    let own = std::env::current_exe().unwrap();
+    let ran = std::process::Command::new(own)
+        .args(["--exact", "many::calls_of_a_process", "--nocapture", "--include-ignored"])
+        .env(CALLS, count.to_string())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout);
+    said.lines().filter(|line| line.contains("calls in")).for_each(|line| println!("{line}"));
+    assert!(ran.status.success() && said.contains("calls in"), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "is run in a process of its own by those below"]
+async fn calls_of_a_process() {
+    let count = std::env::var(CALLS).ok().and_then(|count| count.parse().ok()).unwrap_or(100);
+    come_and_go(count / 4, count).await;
+}
+
+#[test]
+fn two_thousand_calls_leave_nothing() {
+    in_a_process(2_000);
+}
+
+/// For `.ci/long`.
+#[test]
+#[ignore = "takes minutes"]
+fn a_hundred_thousand_calls_leave_nothing() {
+    in_a_process(100_000);
+}
