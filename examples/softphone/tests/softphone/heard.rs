@@ -71,6 +71,12 @@ impl Heard {
         assert!(there * 10 >= amplitudes.len() * 9, "{name} should hear {hz} Hz: {amplitudes:.0?}");
     }
 
+    /// In how many tenths of a second the tone was heard, in all.
+    pub(crate) fn tenths_with(&self, hz: u32) -> usize {
+        let end = self.begin + Duration::from_millis(self.pcm.len() as u64 * 1_000 / u64::from(RATE));
+        self.amplitudes(hz, self.begin, end).iter().filter(|amplitude| **amplitude >= THERE).count()
+    }
+
     /// The tone was not heard at any time between.
     #[track_caller]
     pub(crate) fn lacks(&self, hz: u32, from: Instant, to: Instant) {

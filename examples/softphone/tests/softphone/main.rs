@@ -3,7 +3,10 @@
 //!
 //! Who isn't installed is skipped with a word; with `MEDIA_CORE_REQUIRE=1` that is a failure, unless `MEDIA_CORE_PEERS=0`.
 
+mod baresip;
 mod heard;
+mod kamailio;
+mod network;
 mod phone;
 mod rtp;
 mod scenarios;

@@ -147,14 +147,25 @@ impl Phone {
     /// Waits until it says something after what was waited for last; when it did.
     #[track_caller]
     pub(crate) fn wait(&mut self, what: &str) -> Instant {
+        self.wait_line(what).0
+    }
+
+    /// The same; what it says.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, what: &str) -> String {
+        self.wait_line(what).1
+    }
+
+    #[track_caller]
+    fn wait_line(&mut self, what: &str) -> (Instant, String) {
         let begin = Instant::now();
         let (words, changed) = &*self.said;
         let mut said = words.lock().unwrap();
         loop {
             if let Some(index) = said.lines[self.seen..].iter().position(|(_, line)| line.contains(what)) {
-                let at = said.lines[self.seen + index].0;
+                let line = said.lines[self.seen + index].clone();
                 self.seen += index + 1;
-                return at;
+                return line;
             }
             let left = LIMIT.saturating_sub(begin.elapsed());
             if left.is_zero() || said.ended {

@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use host_std::session::Certificate;
+
 use crate::heard::While;
 use crate::phone::{Phone, Setup, folder};
 
@@ -71,6 +73,30 @@ fn softphone_calls_over_tcp_with_sdes_keys() {
 fn softphone_calls_with_keys_of_a_dtls_handshake() {
     let setup = Setup { media: "srtp = \"dtls\"".into(), ..Setup::default() };
     call("dtls", &setup, "DTLS-SRTP");
+}
+
+#[test]
+fn softphone_calls_over_tls_when_the_certificate_is_trusted() {
+    let folder = folder("certificate");
+    let certificate = Certificate::for_names(&["127.0.0.1".into()]).unwrap().to_pem();
+    let path = folder.join("phones.pem");
+    fs::write(&path, &*certificate).unwrap();
+    let setup = Setup {
+        transport: "tls",
+        sip: format!("certificate = {path:?}\ntrust = {path:?}"),
+        media: "srtp = \"sdes\"".into(),
+        ..Setup::default()
+    };
+    call("tls", &setup, "SRTP");
+    // Without trust there is no call.
+    let mut alice = Phone::start(&folder, "alice", ALICE, &Setup { transport: "tls", ..Setup::default() });
+    let mut bob = Phone::start(&folder, "bob", BOB, &setup);
+    alice.type_in(&format!("call {}", bob.address()));
+    alice.wait("line 1: ended");
+    assert!(!bob.has_said("calls"));
+    bob.type_in("lines");
+    bob.wait("no calls");
+    fs::remove_dir_all(folder).unwrap();
 }
 
 /// Three phones, and calls of the first one to both others.
