@@ -54,7 +54,14 @@ fn an_hour() -> u32 {
 
 /// A password: nothing prints it.
 #[derive(Clone, Deserialize)]
+#[serde(from = "String")]
 pub(crate) struct Password(Zeroizing<String>);
+
+impl From<String> for Password {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
 
 impl Password {
     pub(crate) fn reveal(&self) -> &str {

@@ -7,7 +7,7 @@ use host_std::session::{Call, CallConfig};
 use rsipstack::dialog::DialogId;
 use rsipstack::dialog::dialog::Dialog;
 use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::{HeadersExt, Header, Method, Request, StatusCode, UntypedHeader};
+use rsipstack::sip::{Header, HeadersExt, Method, Request, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
 
 use super::line::{Invited, Key, Line, Reliable, Stage};
@@ -56,9 +56,12 @@ impl Phone {
             return;
         }
         let in_dialog = request.to_header().is_ok_and(|to| to.tag().is_ok_and(|tag| tag.is_some()));
-        match request.method {
+        let method = request.method;
+        if method == Method::Update && in_dialog && self.early_update(&mut transaction).await {
+            return;
+        }
+        match method {
             Method::Ack => {}
-            Method::Update if in_dialog && self.early_update(&mut transaction).await => {}
             _ if in_dialog => reply(transaction, StatusCode::CallTransactionDoesNotExist.into()),
             Method::Invite => self.take_invite(transaction).await,
             Method::Options => {

@@ -168,7 +168,7 @@ impl Phone {
         }
         for line in &self.lines {
             let numbers = self.media.stats(&line.media).await.ok().map(|stats| {
-                format!(", {} packets received, {} lost", stats.total.received, stats.total.lost)
+                format!(", {} packets received, {} lost", stats.total.received, stats.total.total.lost())
             });
             say!("{line}{}", numbers.unwrap_or_default());
         }

@@ -1,8 +1,7 @@
 //! Who talks with whom: hold, resume, conference, keys; and what a call is told as when it is up.
 
 use dsp_core::send::KeyPress;
-use dsp_core::tone::Digit;
-use dsp_core::wire::event::EventCode;
+use dsp_core::tone::{Digit, EventCode};
 use host_std::manager::ManagerConfig;
 use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
@@ -76,9 +75,9 @@ impl Phone {
         let what = self.media.with(&media, |call, _| {
             let codec = call.codec().map_or("no codec".into(), CodecFormat::to_rtpmap);
             let protection = match call.protection() {
-                Some(Protection::Srtp) => "SRTP",
-                Some(Protection::DtlsSrtp) => "DTLS-SRTP",
-                _ => "not protected",
+                Some(Protection::Plain) | None => "not protected",
+                _ if call.negotiated_transport().is_some_and(|transport| transport.dtls.is_some()) => "DTLS-SRTP",
+                Some(_) => "SRTP",
             };
             format!("{codec}, {protection}")
         });

@@ -14,6 +14,7 @@ use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::dialog::registration::{Registration, backoff_interval, refresh_interval};
 use rsipstack::sip::typed::{Contact, Route};
+use rsipstack::sip::uri::ParamsExt;
 use rsipstack::sip::{Auth, Header, HostWithPort, Method, Param, Scheme, StatusCodeKind, Transport, Uri};
 use rsipstack::transaction::TransactionReceiver;
 use rsipstack::transaction::endpoint::Endpoint;

@@ -4,6 +4,5 @@ mod device;
 mod desk;
 mod line;
 
-pub(crate) use desk::{Desk, DeskError};
+pub(crate) use desk::Desk;
 pub(crate) use device::open;
-pub(crate) use line::LineEnd;
