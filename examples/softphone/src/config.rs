@@ -299,14 +299,21 @@ pub(crate) fn sip_uri(text: &str) -> Result<Uri, String> {
         return Err("no address has such letters".into());
     }
     let lower = text.to_ascii_lowercase();
-    let text = match lower.starts_with("sip:") || lower.starts_with("sips:") {
-        true => text.to_string(),
-        false => format!("sip:{text}"),
+    let text = if lower.starts_with("sip:") || lower.starts_with("sips:") {
+        text.to_string()
+    } else {
+        // A colon is that of a port; any other is that of a scheme that we don't have, or of a password.
+        let host = text.rsplit('@').next().unwrap_or(text);
+        let is_named = text.contains('@') || host.contains(['.', '[']) || host.starts_with("localhost");
+        if text.contains(':') && (!is_named || text.len() > host.len() && text[..text.len() - host.len()].contains(':')) {
+            return Err("no address that begins with sip: or sips:".into());
+        }
+        format!("sip:{text}")
     };
     let uri = Uri::try_from(text.as_str()).map_err(|error| format!("no address: {error}"))?;
     match uri.scheme {
-        Some(Scheme::Sip | Scheme::Sips) => Ok(uri),
-        _ => Err("no address that begins with sip: or sips:".into()),
+        Some(Scheme::Sip | Scheme::Sips) if !uri.host_with_port.host.to_string().is_empty() => Ok(uri),
+        _ => Err("it names no host".into()),
     }
 }
 

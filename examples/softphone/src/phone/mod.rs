@@ -30,6 +30,8 @@ use line::{Key, Line, Stage};
 
 /// Outcomes that wait to be dealt with.
 const WAITING: usize = 256;
+/// So long an INVITE has before it is asked whether there is a way for it.
+const ON_ITS_WAY: Duration = Duration::from_millis(500);
 /// So long the other sides are waited for when we leave.
 const LEAVING: Duration = Duration::from_secs(2);
 
@@ -43,6 +45,8 @@ pub(crate) use say;
 enum Outcome {
     /// Our INVITE.
     Invite(Key, InviteAsyncResult),
+    /// There is no way to whom we call.
+    Unreachable(Key, String),
     /// Our re-INVITE or UPDATE.
     Change(Key, Answer),
     /// Our REFER.
@@ -206,6 +210,12 @@ impl Phone {
     async fn conclude(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Invite(key, result) => self.invited(key, result).await,
+            Outcome::Unreachable(key, why) => {
+                if self.line(key).is_some_and(Line::is_calling) {
+                    self.say_goodbye(key);
+                    self.fail(key, 503, &why).await;
+                }
+            }
             Outcome::Change(key, answer) => self.concluded(key, answer).await,
             Outcome::Refer(key, answer) => self.refer_answered(key, answer),
             Outcome::Due(key, due, round) => {

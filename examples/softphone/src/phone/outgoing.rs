@@ -6,7 +6,7 @@ use rsipstack::sip::{Header, Response, StatusCodeKind, Uri};
 use rsipstack::transaction::make_uuid_v4;
 
 use super::line::{Key, Line, Stage};
-use super::{Outcome, Phone, bye, half, introduction, say};
+use super::{ON_ITS_WAY, Outcome, Phone, bye, half, introduction, say};
 use crate::config::sip_uri;
 use crate::sip::headers::{Description, lists, sdp};
 use crate::sip::stack::Invite;
@@ -72,6 +72,14 @@ impl Phone {
         let (dialog, answer) = self.stack.invite(Invite { to, call_id, offer, headers })?;
         let gone = || rsipstack::Error::Error("the call was cut off".into());
         self.tell(answer, move |joined| Outcome::Invite(key, joined.unwrap_or_else(|_| Err(gone()))));
+        // The stack waits half a minute where there is no connection, or no such name: whoever calls is told at once.
+        let (reached, outcomes) = (self.stack.reach(&dialog), self.outcomes.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(ON_ITS_WAY).await;
+            if let Err(why) = reached.await {
+                let _ = outcomes.send(Outcome::Unreachable(key, why)).await;
+            }
+        });
         Ok(dialog)
     }
 
@@ -189,7 +197,7 @@ impl Phone {
         }
     }
 
-    async fn fail(&mut self, key: Key, status: u16, why: &str) {
+    pub(super) async fn fail(&mut self, key: Key, status: u16, why: &str) {
         self.tell_referrer(key, status).await;
         self.release(key, why).await;
     }

@@ -20,7 +20,7 @@ use rsipstack::transaction::TransactionReceiver;
 use rsipstack::transaction::endpoint::Endpoint;
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::udp::UdpConnection;
-use rsipstack::transport::{SipConnection, TcpListenerConnection, TlsConfig, TlsListenerConnection, TransportLayer};
+use rsipstack::transport::{SipAddr, SipConnection, TcpListenerConnection, TlsConfig, TlsListenerConnection, TransportLayer};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -176,6 +176,19 @@ impl Stack {
             ..InviteOption::default()
         };
         self.layer.do_invite_async(option, self.states.clone()).map_err(|error| error.to_string())
+    }
+
+    /// Whether there is a way for an INVITE of ours: a name that is known, a connection that can be had.
+    pub(crate) fn reach(&self, dialog: &InviteDialog) -> impl Future<Output = Result<(), String>> + Send + use<> {
+        let (endpoint, request) = (self.endpoint.inner.clone(), dialog.initial_request());
+        async move {
+            let mut target = SipAddr::try_from(request.destination()).map_err(|error| error.to_string())?;
+            if target.r#type.is_none() && request.uri.scheme == Some(Scheme::Sips) {
+                target.r#type = Some(Transport::Tls);
+            }
+            let found = endpoint.transport_layer.lookup(&target, None).await;
+            found.map(drop).map_err(|error| format!("no way there: {error}"))
+        }
     }
 
     /// The dialog of an INVITE that has come.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::heard::{Heard, While, write_tone};
 use crate::phone::{Phone, Setup, folder, free_port, lacks_peer};
 
-const ALICE: u32 = 440;
+const ALICE: u32 = 360;
 const BARESIP: u32 = 620;
 const CAROL: u32 = 880;
 const MODULES: &str = "/usr/lib/baresip/modules";

@@ -41,7 +41,7 @@ pub(crate) struct Heard {
 impl Heard {
     /// What a phone has heard since `begin`.
     pub(crate) fn read(path: &Path, begin: Instant, name: &str) -> Self {
-        let mut source = WavSource::open(path, RATE).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let source = WavSource::open(path, RATE).unwrap_or_else(|error| panic!("{name}: {error}"));
         let pcm = source.read_all(dsp_core::time::Duration::from_secs(600)).unwrap();
         Self { pcm, begin, name: name.into() }
     }

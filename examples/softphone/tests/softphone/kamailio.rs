@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::heard::While;
 use crate::phone::{Phone, Setup, folder, free_port, lacks_peer};
 
-const ALICE: u32 = 440;
+const ALICE: u32 = 360;
 const BOB: u32 = 620;
 const CAROL: u32 = 880;
 const PASSWORD: &str = "correct-horse";

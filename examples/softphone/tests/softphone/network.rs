@@ -14,7 +14,7 @@ use host_std::simulate::proxy::Proxy;
 use crate::heard::While;
 use crate::phone::{Phone, Setup, folder};
 
-const ALICE: u32 = 440;
+const ALICE: u32 = 360;
 const BOB: u32 = 620;
 
 /// Signalling that is passed on: from whoever sends first to `callee` and back, with the ports of descriptions replaced.

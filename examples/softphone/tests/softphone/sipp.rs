@@ -26,6 +26,8 @@ pub(crate) struct Scenario {
     /// The number of our own requests.
     cseq: u32,
     is_caller: bool,
+    /// In whose name it was answered.
+    tag: String,
 }
 
 const VIA: &str = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]";
@@ -54,7 +56,7 @@ impl Scenario {
                    <ereg regexp=\".*\" search_in=\"hdr\" header=\"CSeq:\" assign_to=\"number\"/>\
                    </action></recv>\n"
             .into();
-        Self { xml, cseq: 100, is_caller: false }
+        Self { xml, cseq: 100, is_caller: false, tag: String::new() }
     }
 
     /// sipp calls, with this body or none.
@@ -66,6 +68,7 @@ impl Scenario {
 
     /// An answer to the INVITE, in the name of this phone.
     pub(crate) fn answer(&mut self, status: &str, tag: &str, body: &str, headers: &[&str]) -> &mut Self {
+        self.tag = tag.into();
         let headers = lines(headers);
         let content = content(body);
         let repeat = if status.starts_with('2') { " retrans=\"500\"" } else { "" };
@@ -104,7 +107,7 @@ impl Scenario {
         self
     }
 
-    /// A request; one that is called names itself `tag=sipp`.
+    /// A request, as the one that called or in the name of the phone that answered last.
     pub(crate) fn request(&mut self, method: &str, body: &str, headers: &[&str]) -> &mut Self {
         if method != "ACK" {
             self.cseq += 1;
@@ -118,7 +121,8 @@ impl Scenario {
                  To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]"
             ),
             false => format!(
-                "{method} [$target] SIP/2.0\n{VIA}\nFrom: <sip:sipp@[local_ip]:[local_port]>;tag=sipp\nTo:[$peer]"
+                "{method} [$target] SIP/2.0\n{VIA}\nFrom: <sip:sipp@[local_ip]:[local_port]>;tag={}\nTo:[$peer]",
+                self.tag
             ),
         };
         let text = format!(
@@ -136,6 +140,27 @@ impl Scenario {
     pub(crate) fn expect(&mut self, method: &str) -> &mut Self {
         self.xml += &format!("<recv request=\"{method}\"></recv>\n");
         self
+    }
+
+    /// A request is to come that is answered later, by [`answer_kept`](Self::answer_kept).
+    pub(crate) fn expect_kept(&mut self, method: &str) -> &mut Self {
+        let keep = |header: &str, name: &str| {
+            format!("<ereg regexp=\".*\" search_in=\"hdr\" header=\"{header}:\" assign_to=\"{name}\"/>")
+        };
+        let kept = [("Via", "kept_via"), ("From", "kept_from"), ("To", "kept_to"), ("CSeq", "kept_cseq")];
+        let kept: String = kept.into_iter().map(|(header, name)| keep(header, name)).collect();
+        self.xml += &format!("<recv request=\"{method}\"><action>{kept}</action></recv>\n");
+        self
+    }
+
+    /// The answer to it.
+    pub(crate) fn answer_kept(&mut self, status: &str, body: &str) -> &mut Self {
+        let text = format!(
+            "SIP/2.0 {status}\nVia:[$kept_via]\nFrom:[$kept_from]\nTo:[$kept_to]\nCall-ID: [call_id]\nCSeq:[$kept_cseq]\n\
+             {CONTACT}\n{ALLOW}\n{}",
+            content(body)
+        );
+        self.send(&text, " retrans=\"500\"")
     }
 
     /// A request is to come whose text matches.
@@ -179,7 +204,7 @@ impl Scenario {
     /// Runs it once at this port; as a caller against the phone at `to`.
     pub(crate) fn run(&self, folder: &Path, port: u16, to: Option<(&str, u16)>) -> Sipp {
         let used = |name: &str| self.xml.contains(&format!("\"{name}\""));
-        let variables: Vec<&str> = ["peer", "target", "via", "us", "number", "matched"].into_iter().filter(|name| used(name)).collect();
+        let variables: Vec<&str> = ["peer", "target", "via", "us", "number", "matched", "kept_via", "kept_from", "kept_to", "kept_cseq"].into_iter().filter(|name| used(name)).collect();
         let reference = match variables.is_empty() {
             true => String::new(),
             // What is kept and not used is an error to sipp.
@@ -222,7 +247,7 @@ pub(crate) struct Sipp {
 impl Sipp {
     /// Waits until it has gone as it should.
     #[track_caller]
-    pub(crate) fn succeeds(mut self) {
+    pub(crate) fn succeeds(&mut self) {
         let begin = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -232,6 +257,11 @@ impl Sipp {
             assert!(begin.elapsed() < LIMIT, "sipp doesn't end\n{}", self.told());
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// How often something is in its messages.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        self.told().matches(text).count()
     }
 
     /// What it says of what went wrong, and the messages.
