@@ -10,6 +10,7 @@ mod outgoing;
 mod talk;
 mod transfer;
 
+use std::io::Write;
 use std::time::Duration;
 
 use host_std::manager::{DialogId, Event, EventKind, Events, ManagerConfig, MediaManager};
@@ -35,11 +36,19 @@ const ON_ITS_WAY: Duration = Duration::from_millis(500);
 /// So long the other sides are waited for when we leave.
 const LEAVING: Duration = Duration::from_secs(2);
 
-/// Tells the user something, a line at a time.
+/// Tells the user something.
 macro_rules! say {
-    ($($arg:tt)*) => { println!($($arg)*) };
+    ($($arg:tt)*) => { $crate::phone::print(&format!($($arg)*)) };
 }
 pub(crate) use say;
+
+/// Prints it; what others have named themselves can't speak to the terminal.
+pub(crate) fn print(text: &str) {
+    let harmless: String =
+        text.chars().map(|letter| if letter.is_control() && letter != '\n' { ' ' } else { letter }).collect();
+    // Whoever has closed the pipe wants to hear nothing.
+    let _ = writeln!(std::io::stdout(), "{harmless}");
+}
 
 /// What a task of ours has come to.
 enum Outcome {

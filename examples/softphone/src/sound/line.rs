@@ -1,16 +1,18 @@
 //! A line's sound between the task that mixes and the task of its call: two rings, and no lock.
 //!
-//! Both tick every 10 ms, each when its own timer says so, so a ring has a tick or two in it. What is too much is dropped, the
-//! oldest first: it would be delay for the rest of the call.
+//! Both tick every 10 ms, each when its own timer says so, so a ring has a tick or two in it. A task that is late makes up for it
+//! at once, and what piled up meanwhile is played. What has been there all the time for a second is dropped, the oldest first: it
+//! would be delay for the rest of the call.
 
 use host_std::device::AudioIo;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 /// Ticks of 10 ms that a ring holds.
-const ROOM_TICKS: usize = 20;
-/// More than this is too much, and so much is left.
-const MOST_TICKS: usize = 6;
-const LEFT_TICKS: usize = 2;
+const ROOM_TICKS: usize = 50;
+/// So many may be left after each reading for a second.
+const LEFT_TICKS: usize = 1;
+/// Readings of a second.
+const SECOND: u32 = 100;
 
 /// The call's end of a line: to the call it is a sound card.
 pub(crate) struct LineEnd {
@@ -29,6 +31,9 @@ pub(crate) struct DeskEnd {
 struct Half {
     ring: Consumer<i16>,
     tick: usize,
+    /// The least that was left after a reading of this second, and how many there were.
+    least: usize,
+    readings: u32,
 }
 
 /// Both ends of a new line, at this rate.
@@ -36,7 +41,7 @@ pub(crate) fn line(rate_hz: u32) -> (LineEnd, DeskEnd) {
     let tick = rate_hz as usize / 100;
     let half = || {
         let (fill, ring) = RingBuffer::new(tick * ROOM_TICKS);
-        (fill, Half { ring, tick })
+        (fill, Half { ring, tick, least: usize::MAX, readings: 0 })
     };
     let ((say, said), (hear, heard)) = (half(), half());
     (LineEnd { rate_hz, said, heard: hear }, DeskEnd { heard, said: say })
@@ -45,10 +50,6 @@ pub(crate) fn line(rate_hz: u32) -> (LineEnd, DeskEnd) {
 impl Half {
     /// Fills `pcm` as far as there is something; how far.
     fn read(&mut self, pcm: &mut [i16]) -> usize {
-        let waiting = self.ring.slots();
-        if waiting > self.tick * MOST_TICKS {
-            self.skip(waiting - self.tick * LEFT_TICKS);
-        }
         let count = pcm.len().min(self.ring.slots());
         if let Ok(chunk) = self.ring.read_chunk(count) {
             let (first, second) = chunk.as_slices();
@@ -57,6 +58,12 @@ impl Half {
             chunk.commit_all();
         }
         pcm[count..].fill(0);
+        self.least = self.least.min(self.ring.slots());
+        self.readings += 1;
+        if self.readings == SECOND {
+            self.skip(self.least.saturating_sub(self.tick * LEFT_TICKS));
+            (self.least, self.readings) = (usize::MAX, 0);
+        }
         count
     }
 
@@ -127,13 +134,27 @@ mod tests {
     }
 
     #[test]
-    fn what_piles_up_is_dropped_the_oldest_first() {
+    fn what_piles_up_once_is_played_and_what_stays_is_dropped_the_oldest_first() {
         let (mut call, mut desk) = line(8_000);
-        for tick in 0..19 {
+        let mut pcm = [0; 80];
+        for tick in 0..10 {
             call.write(&[tick; 80]);
         }
-        let mut pcm = [0; 80];
+        // The desk was late.
+        for tick in 0..10 {
+            desk.hear(&mut pcm);
+            assert_eq!(pcm, [tick; 80]);
+        }
+        // Ten ticks are too much from now on, and are noticed when a second has gone by.
+        for tick in 0..10 {
+            call.write(&[tick; 80]);
+        }
+        for tick in 10..110 {
+            call.write(&[tick; 80]);
+            desk.hear(&mut pcm);
+        }
+        call.write(&[110; 80]);
         desk.hear(&mut pcm);
-        assert_eq!(pcm, [17; 80]);
+        assert_eq!(pcm, [109; 80]);
     }
 }

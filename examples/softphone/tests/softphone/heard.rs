@@ -26,8 +26,13 @@ pub(crate) fn tone(hz: u32, rate: u32) -> Vec<i16> {
 
 /// Writes it.
 pub(crate) fn write_tone(path: &Path, hz: u32, rate: u32) {
+    write_tone_for(path, hz, rate, 1);
+}
+
+/// The same for so many seconds.
+pub(crate) fn write_tone_for(path: &Path, hz: u32, rate: u32, seconds: u32) {
     let mut sink = WavSink::create(path, rate).unwrap();
-    sink.write(&tone(hz, rate)).unwrap();
+    (0..seconds).for_each(|_| sink.write(&tone(hz, rate)).unwrap());
     sink.finish().unwrap();
 }
 
@@ -61,14 +66,15 @@ impl Heard {
         self.pcm[from..to].chunks_exact(WINDOW).map(amplitude).collect()
     }
 
-    /// The tone was heard all the time between: in nine of ten windows at its level.
+    /// The tone was heard all the time between: in four of five windows at its level, since a machine that does other things
+    /// besides makes gaps.
     #[track_caller]
     pub(crate) fn has(&self, hz: u32, from: Instant, to: Instant) {
         let amplitudes = self.amplitudes(hz, from, to);
         let there = amplitudes.iter().filter(|amplitude| **amplitude >= THERE).count();
         let Self { name, .. } = self;
         assert!(amplitudes.len() >= 5, "{name}: only {} windows to look for {hz} Hz in", amplitudes.len());
-        assert!(there * 10 >= amplitudes.len() * 9, "{name} should hear {hz} Hz: {amplitudes:.0?}");
+        assert!(there * 5 >= amplitudes.len() * 4, "{name} should hear {hz} Hz: {amplitudes:.0?}");
     }
 
     /// In how many tenths of a second the tone was heard, in all.

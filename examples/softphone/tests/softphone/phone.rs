@@ -156,6 +156,19 @@ impl Phone {
         self.wait_line(what).1
     }
 
+    /// Waits until it has said all of these, in whatever order.
+    #[track_caller]
+    pub(crate) fn wait_all(&mut self, whats: &[&str]) {
+        let begin = self.seen;
+        let mut last = begin;
+        for what in whats {
+            self.seen = begin;
+            self.wait(what);
+            last = last.max(self.seen);
+        }
+        self.seen = last;
+    }
+
     #[track_caller]
     fn wait_line(&mut self, what: &str) -> (Instant, String) {
         let begin = Instant::now();

@@ -80,9 +80,10 @@ impl Rtp {
         let told = self.told.lock().unwrap();
         let path = folder.join(format!("{name}.wav"));
         let mut sink = WavSink::create(&path, CLOCK).unwrap();
-        // A file has something in it.
         sink.write(&told.pcm).unwrap();
-        sink.write(&[0; CLOCK as usize / 10]).unwrap();
+        // What didn't come is silence, up to now.
+        let until_now = told.begin.map_or(Duration::ZERO, |begin| begin.elapsed()).as_millis() as usize * CLOCK as usize / 1_000;
+        sink.write(&vec![0; until_now.saturating_sub(told.pcm.len()) + CLOCK as usize / 10]).unwrap();
         sink.finish().unwrap();
         Heard::read(&path, told.begin.unwrap_or_else(Instant::now), name)
     }

@@ -24,7 +24,8 @@ fn call(test: &str, setup: &Setup, protection: &str) {
     alice.wait("it rings");
     bob.type_in("answer");
     for phone in [&mut alice, &mut bob] {
-        phone.wait("line 1: up (");
+        // A handshake may take its time.
+        phone.wait_all(&["line 1: up (", "sound arrives"]);
         assert!(phone.words().contains(&format!(", {protection})")), "{}", phone.words());
     }
     let talk = While::pass(WHILE);
@@ -112,8 +113,7 @@ fn three(test: &str) -> (std::path::PathBuf, [Phone; 3]) {
     alice.wait("line 1: up");
     bob.wait("line 1: up");
     alice.type_in(&format!("call {}", carol.address()));
-    alice.wait("line 1: on hold");
-    alice.wait("line 2: up");
+    alice.wait_all(&["line 1: on hold", "line 2: up"]);
     carol.wait("line 1: up");
     (folder, [alice, bob, carol])
 }
@@ -226,13 +226,11 @@ fn softphone_lets_a_second_call_wait_and_refuses_a_third() {
     dave.wait("ended: busy");
     let waiting = While::pass(WHILE);
     alice.type_in("answer");
-    alice.wait("line 1: on hold");
-    alice.wait("line 2: up");
+    alice.wait_all(&["line 1: on hold", "line 2: up"]);
     bob.wait("they hold");
     let second = While::pass(WHILE);
     alice.type_in("resume 1");
-    alice.wait("line 2: on hold");
-    alice.wait("line 1: resumed");
+    alice.wait_all(&["line 2: on hold", "line 1: resumed"]);
     let first = While::pass(WHILE);
     carol.type_in("hangup");
     alice.wait("line 2: ended: hung up");
