@@ -101,7 +101,10 @@ mod tests {
         let parse = |line| Command::parse(line).unwrap();
         assert_eq!(parse("  "), None);
         assert_eq!(parse("call sip:bob@h"), Some(Command::Call("sip:bob@h".into())));
-        assert_eq!((parse("answer"), parse(" answer 2 ")), (Some(Command::Answer(None)), Some(Command::Answer(Some(2)))));
+        assert_eq!(
+            (parse("answer"), parse(" answer 2 ")),
+            (Some(Command::Answer(None)), Some(Command::Answer(Some(2))))
+        );
         assert_eq!(parse("transfer 2"), Some(Command::TransferToLine(2)));
         assert_eq!(parse("transfer carol@h"), Some(Command::TransferTo("carol@h".into())));
         assert_eq!(parse("record off"), Some(Command::Record(None)));
@@ -121,7 +124,9 @@ mod tests {
 
     #[test]
     fn help_tells_of_every_command() {
-        for name in "call answer reject hangup hold resume dtmf transfer conference split mute unmute record lines quit".split(' ') {
+        for name in "call answer reject hangup hold resume dtmf transfer conference split mute unmute record lines quit"
+            .split(' ')
+        {
             assert!(HELP.contains(name), "{name}");
         }
     }

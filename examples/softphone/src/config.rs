@@ -183,13 +183,7 @@ pub(crate) struct Audio {
 
 impl Default for Audio {
     fn default() -> Self {
-        Self {
-            microphone: "default".into(),
-            speaker: "default".into(),
-            repeat: false,
-            rate: 16_000,
-            processing: true,
-        }
+        Self { microphone: "default".into(), speaker: "default".into(), repeat: false, rate: 16_000, processing: true }
     }
 }
 
@@ -257,7 +251,10 @@ impl Config {
             return Err("account.password and account.password_file: one of them".into());
         }
         if sip.listen.ip().is_unspecified() {
-            return Err(format!("sip.listen {}: an address of this machine is wanted that others can reach", sip.listen));
+            return Err(format!(
+                "sip.listen {}: an address of this machine is wanted that others can reach",
+                sip.listen
+            ));
         }
         if sip.session_expires < sip.min_session_expires || sip.min_session_expires == 0 {
             return Err(format!(
@@ -305,7 +302,8 @@ pub(crate) fn sip_uri(text: &str) -> Result<Uri, String> {
         // A colon is that of a port; any other is that of a scheme that we don't have, or of a password.
         let host = text.rsplit('@').next().unwrap_or(text);
         let is_named = text.contains('@') || host.contains(['.', '[']) || host.starts_with("localhost");
-        if text.contains(':') && (!is_named || text.len() > host.len() && text[..text.len() - host.len()].contains(':')) {
+        if text.contains(':') && (!is_named || text.len() > host.len() && text[..text.len() - host.len()].contains(':'))
+        {
             return Err("no address that begins with sip: or sips:".into());
         }
         format!("sip:{text}")

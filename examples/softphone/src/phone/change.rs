@@ -25,7 +25,11 @@ impl Phone {
     /// Asks the other side for what the user wants, if it isn't so and nothing else is under way.
     pub(super) async fn settle(&mut self, key: Key) {
         let Some(line) = self.line(key) else { return };
-        if !matches!(line.stage, Stage::Up) || line.pending.is_some() || line.late.is_some() || line.wants_hold == line.holds {
+        if !matches!(line.stage, Stage::Up)
+            || line.pending.is_some()
+            || line.late.is_some()
+            || line.wants_hold == line.holds
+        {
             return;
         }
         let (hold, number, media, round) = (line.wants_hold, line.number, line.media.clone(), line.round);
@@ -93,7 +97,10 @@ impl Phone {
             match accepted {
                 Ok(()) => self.done(key, pending, &response).await,
                 Err(error) => {
-                    say!("line {number}: {pending}: their answer can't be used, and nothing changes: {}", in_full(&error));
+                    say!(
+                        "line {number}: {pending}: their answer can't be used, and nothing changes: {}",
+                        in_full(&error)
+                    );
                     self.give_up(key).await;
                 }
             }
@@ -106,7 +113,11 @@ impl Phone {
             408 | 481 => self.drop_call(key, &format!("{pending}: {status}")).await,
             491 => {
                 // Both asked at once: who made the call waits longer (RFC 3261, 14.1).
-                let (least, most) = if self.line(key).is_some_and(|line| is_caller(&line.dialog)) { (2_100, 4_000) } else { (10, 2_000) };
+                let (least, most) = if self.line(key).is_some_and(|line| is_caller(&line.dialog)) {
+                    (2_100, 4_000)
+                } else {
+                    (10, 2_000)
+                };
                 let after = Duration::from_millis(between(least, most));
                 say!("line {number}: {pending}: both asked at once; again in {} ms", after.as_millis());
                 let Some(line) = self.line(key) else { return };
@@ -128,7 +139,15 @@ impl Phone {
                 say!("line {number}: {pending} refused ({status}); the call goes on");
                 match pending {
                     Pending::Hold(_) => self.give_up(key).await,
-                    Pending::Refresh { .. } => self.watch_session(key),
+                    // Who refuses UPDATE may take an INVITE.
+                    Pending::Refresh { offers: false } => {
+                        if let Some(line) = self.line_mut(key) {
+                            line.takes_update = false;
+                            let round = line.round;
+                            self.later(key, Due::Session, round, SOON);
+                        }
+                    }
+                    Pending::Refresh { offers: true } => self.watch_session(key),
                 }
             }
         }

@@ -310,9 +310,8 @@ impl Phone {
     /// An UPDATE of a phone that we call, before it is picked up (RFC 3311, 5.1); whether there is such a call.
     async fn early_update(&mut self, transaction: &mut Transaction) -> bool {
         let request = transaction.original.clone();
-        let tag = |tag: Result<Option<rsipstack::sip::param::Tag>, _>| {
-            tag.ok().flatten().map(|tag| tag.value().to_string())
-        };
+        let tag =
+            |tag: Result<Option<rsipstack::sip::param::Tag>, _>| tag.ok().flatten().map(|tag| tag.value().to_string());
         let ours = request.to_header().ok().and_then(|to| tag(to.tag()));
         let theirs = request.from_header().ok().and_then(|from| tag(from.tag()));
         let call_id = request.call_id_header().ok().map(|id| id.value().to_string());
@@ -351,9 +350,7 @@ impl Phone {
 
 /// Who calls, as a user reads it.
 fn peer(request: &Request) -> String {
-    let typed = request.from_header().ok().and_then(|from| {
-        rsipstack::sip::ToTypedHeader::typed(from).ok()
-    });
+    let typed = request.from_header().ok().and_then(|from| rsipstack::sip::ToTypedHeader::typed(from).ok());
     typed.map_or_else(|| "somebody".into(), |from: rsipstack::sip::typed::From| from.uri.to_string())
 }
 

@@ -100,7 +100,14 @@ pub(super) struct Line {
 
 impl Line {
     /// A line that begins.
-    pub(super) fn new(number: u32, key: Key, peer: String, dialog: InviteDialog, media: DialogId, stage: Stage) -> Self {
+    pub(super) fn new(
+        number: u32,
+        key: Key,
+        peer: String,
+        dialog: InviteDialog,
+        media: DialogId,
+        stage: Stage,
+    ) -> Self {
         Self {
             number,
             key,

@@ -101,15 +101,16 @@ pub(crate) struct Sources {
 impl Phone {
     pub(crate) fn new(config: Config, stack: Stack, media: MediaManager, desk: Desk) -> (Self, Outcomes) {
         let (outcomes, waiting) = mpsc::channel(WAITING);
-        let phone =
-            Self { config, stack, media, desk, lines: Vec::new(), keys: 0, conference: false, outcomes };
+        let phone = Self { config, stack, media, desk, lines: Vec::new(), keys: 0, conference: false, outcomes };
         (phone, Outcomes(waiting))
     }
 
     /// Runs until the user leaves.
     pub(crate) async fn run(mut self, sources: Sources, outcomes: Outcomes) {
-        let Sources { mut typed, incoming: Incoming { mut transactions, mut states, mut registered }, mut events } = sources;
+        let Sources { mut typed, incoming: Incoming { mut transactions, mut states, mut registered }, mut events } =
+            sources;
         let mut outcomes = outcomes.0;
+        let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
         say!("ready: {} at {}", self.stack.account(), self.stack.contact());
         loop {
             tokio::select! {
@@ -128,7 +129,7 @@ impl Phone {
                     Registered::No(why) => say!("not registered: {why}"),
                     Registered::Gone => {}
                 },
-                _ = tokio::signal::ctrl_c() => break,
+                _ = &mut interrupted => break,
             }
         }
         self.leave().await;
@@ -180,9 +181,10 @@ impl Phone {
             say!("no calls");
         }
         for line in &self.lines {
-            let numbers = self.media.stats(&line.media).await.ok().map(|stats| {
-                format!(", {} packets received, {} lost", stats.total.received, stats.total.total.lost())
-            });
+            let numbers =
+                self.media.stats(&line.media).await.ok().map(|stats| {
+                    format!(", {} packets received, {} lost", stats.total.received, stats.total.total.lost())
+                });
             say!("{line}{}", numbers.unwrap_or_default());
         }
     }
@@ -205,7 +207,8 @@ impl Phone {
                 let _ = handle.reply(rsipstack::sip::StatusCode::MethodNotAllowed).await;
             }
             DialogState::Terminated(id, reason) => {
-                let ended = self.line_of(&id).filter(|line| !line.is_calling()).map(|line| (line.key, line.is_ringing()));
+                let ended =
+                    self.line_of(&id).filter(|line| !line.is_calling()).map(|line| (line.key, line.is_ringing()));
                 if let Some((key, missed)) = ended {
                     let why = if missed { "they gave up".into() } else { in_words(&reason) };
                     self.release(key, &why).await;
@@ -228,7 +231,9 @@ impl Phone {
             Outcome::Change(key, answer) => self.concluded(key, answer).await,
             Outcome::Refer(key, answer) => self.refer_answered(key, answer),
             Outcome::Due(key, due, round) => {
-                let Some(line) = self.line(key).filter(|line| line.round == round || due != Due::Session) else { return };
+                let Some(line) = self.line(key).filter(|line| line.round == round || due != Due::Session) else {
+                    return;
+                };
                 let key = line.key;
                 match due {
                     Due::Session => self.session_due(key).await,
@@ -252,7 +257,9 @@ impl Phone {
             EventKind::PacketsAgain => say!("line {number}: sound arrives again"),
             EventKind::RemoteHold => say!("line {number}: they hold"),
             EventKind::RemoteResume => say!("line {number}: they talk again"),
-            EventKind::Digit(digit) if digit.phase == DigitPhase::Began => say!("line {number}: digit {}", digit.sign()),
+            EventKind::Digit(digit) if digit.phase == DigitPhase::Began => {
+                say!("line {number}: digit {}", digit.sign())
+            }
             EventKind::OneWay(finding) => say!("line {number}: {finding}"),
             EventKind::QualityPoor(mos) => say!("line {number}: it sounds bad (MOS {mos:.1})"),
             EventKind::QualityGood(mos) => say!("line {number}: it sounds well again (MOS {mos:.1})"),

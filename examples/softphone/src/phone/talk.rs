@@ -29,7 +29,8 @@ pub(super) fn manager_config(config: &Config) -> Result<ManagerConfig, String> {
         Srtp::Sdes => (SrtpPolicy::Required, Keying::Described),
         Srtp::Dtls => (SrtpPolicy::Required, Keying::Dtls),
     };
-    let call = CallConfig { srtp, keying, ptime_ms: media.ptime, after_silence: None, metering: true, ..manager.call.clone() };
+    let call =
+        CallConfig { srtp, keying, ptime_ms: media.ptime, after_silence: None, metering: true, ..manager.call.clone() };
     let codec = |name: &String| -> Result<CodecFormat, String> {
         call.registry.named(name).ok_or_else(|| {
             format!("media.codecs {name:?}: there is no such codec; there are {}", call.registry.names().join(", "))

@@ -23,7 +23,8 @@ impl Phone {
         let Some(line) = self.line(target).filter(|line| line.is_up()) else {
             return Err(format!("line {number} isn't up"));
         };
-        let others: Vec<Key> = self.lines.iter().filter(|line| line.is_up() && line.key != target).map(|line| line.key).collect();
+        let others: Vec<Key> =
+            self.lines.iter().filter(|line| line.is_up() && line.key != target).map(|line| line.key).collect();
         let given = match others.as_slice() {
             [] => return Err("there is no other call to give to it".into()),
             [one] => *one,

@@ -31,9 +31,8 @@ impl Description for Response {
 }
 
 fn described(message: &impl HeadersExt, body: &[u8]) -> Option<String> {
-    let is_sdp = value(message, "Content-Type").is_some_and(|kind| {
-        kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(SDP))
-    });
+    let is_sdp = value(message, "Content-Type")
+        .is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(SDP)));
     let text = std::str::from_utf8(body).ok()?;
     (is_sdp && !text.trim().is_empty()).then(|| text.to_string())
 }

@@ -25,7 +25,9 @@ impl Replaces {
         let (mut to_tag, mut from_tag, mut early_only) = (None, None, false);
         for part in parts {
             match part.split_once('=') {
-                Some((name, tag)) if name.trim().eq_ignore_ascii_case("to-tag") => to_tag = Some(tag.trim().to_string()),
+                Some((name, tag)) if name.trim().eq_ignore_ascii_case("to-tag") => {
+                    to_tag = Some(tag.trim().to_string())
+                }
                 Some((name, tag)) if name.trim().eq_ignore_ascii_case("from-tag") => {
                     from_tag = Some(tag.trim().to_string());
                 }
@@ -88,8 +90,12 @@ mod tests {
     #[test]
     fn what_refer_says_is_read_as_it_was_written() {
         let target = Uri::try_from("sip:carol@192.0.2.3:5060").unwrap();
-        let replaces =
-            Replaces { call_id: "a=b;c@h".replace(';', "."), to_tag: "7".into(), from_tag: "9".into(), early_only: false };
+        let replaces = Replaces {
+            call_id: "a=b;c@h".replace(';', "."),
+            to_tag: "7".into(),
+            from_tag: "9".into(),
+            early_only: false,
+        };
         let text = refer_to(&target, Some(&replaces));
         assert_eq!(text, "<sip:carol@192.0.2.3:5060?Replaces=a%3Db.c%40h%3Bto-tag%3D7%3Bfrom-tag%3D9>");
         assert_eq!(referred(&text), Ok((target.clone(), Some(replaces))));

@@ -20,7 +20,9 @@ use rsipstack::transaction::TransactionReceiver;
 use rsipstack::transaction::endpoint::Endpoint;
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::udp::UdpConnection;
-use rsipstack::transport::{SipAddr, SipConnection, TcpListenerConnection, TlsConfig, TlsListenerConnection, TransportLayer};
+use rsipstack::transport::{
+    SipAddr, SipConnection, TcpListenerConnection, TlsConfig, TlsListenerConnection, TransportLayer,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -250,8 +252,12 @@ impl Stack {
                     Ok(response) => {
                         failures += 1;
                         let why = match response.status_code.code() {
-                            401 | 407 if !has_password => "the registrar wants a password, and the config has none".into(),
-                            401 | 403 | 407 => format!("the registrar refuses user or password ({})", response.status_code),
+                            401 | 407 if !has_password => {
+                                "the registrar wants a password, and the config has none".into()
+                            }
+                            401 | 403 | 407 => {
+                                format!("the registrar refuses user or password ({})", response.status_code)
+                            }
                             _ => format!("the registrar says {}", response.status_code),
                         };
                         (Registered::No(why), backoff_interval(failures))
@@ -302,7 +308,8 @@ async fn listen(sip: &Sip, transport: &TransportLayer) -> Result<SipConnection, 
                 }
             };
             let trusted = sip.trust.as_deref().map(read).transpose()?;
-            let config = TlsConfig { cert: Some(pem.clone()), key: Some(pem), ca_certs: trusted, ..TlsConfig::default() };
+            let config =
+                TlsConfig { cert: Some(pem.clone()), key: Some(pem), ca_certs: trusted, ..TlsConfig::default() };
             transport.set_tls_config(config.clone());
             TlsListenerConnection::new(sip.listen, None, config).await.map_err(here)?.into()
         }

@@ -59,7 +59,8 @@ enum Order {
     Talk(u64, bool),
     Unplug(u64),
     Mute(bool),
-    Ring(bool),
+    /// What the user hears besides.
+    Play(Player),
     Record(Option<Track>),
     Close(oneshot::Sender<Option<String>>),
 }
@@ -68,6 +69,7 @@ enum Order {
 pub(crate) struct Desk {
     orders: mpsc::Sender<Order>,
     rate_hz: u32,
+    country: &'static Country,
     recorder: Option<Recorder>,
 }
 
@@ -85,7 +87,8 @@ impl Desk {
         let rate_hz = audio.sample_rate_hz();
         let country = Country::of(country).ok_or_else(|| DeskError::Country(country.into()))?;
         // The user, and a place to spare for each line: another may come before the one of before is noticed to be gone.
-        let mut room = Room::new(RoomConfig { sample_rate_hz: rate_hz, capacity: 2 * lines + 2, loudest: None }).map_err(DeskError::Room)?;
+        let mut room = Room::new(RoomConfig { sample_rate_hz: rate_hz, capacity: 2 * lines + 2, loudest: None })
+            .map_err(DeskError::Room)?;
         let user = room.join().map_err(DeskError::Room)?;
         let capture = match processing {
             true => CaptureConfig {
@@ -99,11 +102,19 @@ impl Desk {
             false => CaptureConfig::default(),
         };
         let front = front_end(rate_hz, 1, &capture).map_err(DeskError::Front)?;
-        let mixing = Mixing { room, user, lines: Vec::with_capacity(2 * lines), said: [0; LONGEST], tick: rate_hz as usize / 100, track: None, recorded: 0 };
+        let mixing = Mixing {
+            room,
+            user,
+            lines: Vec::with_capacity(2 * lines),
+            said: [0; LONGEST],
+            tick: rate_hz as usize / 100,
+            track: None,
+            recorded: 0,
+        };
         let (orders, waiting) = mpsc::channel(WAITING);
-        let running = Running { mixing, front, audio, clock: Clock::start(), waiting, country };
+        let running = Running { mixing, front, audio, clock: Clock::start(), waiting };
         tokio::spawn(running.run());
-        Ok(Self { orders, rate_hz, recorder: None })
+        Ok(Self { orders, rate_hz, country, recorder: None })
     }
 
     /// A new line, held until it talks; the end for its call.
@@ -129,7 +140,8 @@ impl Desk {
 
     /// Whether the user hears the ringing tone.
     pub(crate) async fn ring(&self, rings: bool) {
-        self.order(Order::Ring(rings)).await;
+        let tone = if rings { self.ringing() } else { Vec::new() };
+        self.order(Order::Play(Player::of_samples(tone, 1, rings))).await;
     }
 
     /// Records all that is said on the lines that talk, from now on; `None`: no longer.
@@ -145,7 +157,8 @@ impl Desk {
         }
         let Some(path) = path else { return Ok(()) };
         let config = RecorderConfig { sample_rate_hz: self.rate_hz, tracks: 1, ..RecorderConfig::new(path) };
-        let started = tokio::task::spawn_blocking(|| Recorder::start(config)).await.map_err(|error| error.to_string())?;
+        let started =
+            tokio::task::spawn_blocking(|| Recorder::start(config)).await.map_err(|error| error.to_string())?;
         let (recorder, mut tracks) = started.map_err(|error| error.to_string())?;
         self.order(Order::Record(tracks.pop())).await;
         self.recorder = Some(recorder);
@@ -158,6 +171,18 @@ impl Desk {
         let (tell, told) = oneshot::channel();
         self.order(Order::Close(tell)).await;
         told.await.ok().flatten().or(recorded)
+    }
+
+    /// One period of the ringing tone.
+    fn ringing(&self) -> Vec<i16> {
+        let rate_hz = self.rate_hz;
+        let segments = self.country.tone(ProgressTone::Ringing);
+        let period_ms: u32 = segments.iter().map(|segment| u32::from(segment.ms)).sum();
+        let mut pcm = vec![0; (u64::from(rate_hz) * u64::from(period_ms) / 1_000) as usize];
+        if let Ok(mut generator) = ProgressGenerator::new(rate_hz, RINGING, segments) {
+            generator.fill(&mut pcm);
+        }
+        pcm
     }
 
     async fn order(&self, order: Order) {
@@ -230,7 +255,6 @@ struct Running {
     audio: Box<dyn AudioIo>,
     clock: Clock,
     waiting: mpsc::Receiver<Order>,
-    country: &'static Country,
 }
 
 impl Running {
@@ -314,24 +338,11 @@ impl Running {
                 });
             }
             Order::Mute(muted) => self.front.set_microphone_muted(muted),
-            Order::Ring(rings) => {
-                let tone = if rings { self.ringing() } else { Vec::new() };
-                let _ = self.mixing.room.announce_to(self.mixing.user, Player::of_samples(tone, 1, rings), Blend::Mixed);
+            Order::Play(player) => {
+                let _ = self.mixing.room.announce_to(self.mixing.user, player, Blend::Mixed);
             }
             Order::Record(track) => (self.mixing.track, self.mixing.recorded) = (track, 0),
             Order::Close(_) => {}
         }
-    }
-
-    /// One period of the ringing tone.
-    fn ringing(&self) -> Vec<i16> {
-        let rate_hz = self.mixing.room.sample_rate_hz();
-        let segments = self.country.tone(ProgressTone::Ringing);
-        let period_ms: u32 = segments.iter().map(|segment| u32::from(segment.ms)).sum();
-        let mut pcm = vec![0; (u64::from(rate_hz) * u64::from(period_ms) / 1_000) as usize];
-        if let Ok(mut generator) = ProgressGenerator::new(rate_hz, RINGING, segments) {
-            generator.fill(&mut pcm);
-        }
-        pcm
     }
 }

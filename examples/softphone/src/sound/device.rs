@@ -12,7 +12,9 @@ use crate::config::Audio;
 pub(crate) fn open(audio: &Audio) -> Result<Box<dyn AudioIo>, DeviceError> {
     let (microphone, speaker) = (Choice::of(&audio.microphone), Choice::of(&audio.speaker));
     let null = || FileIo::null(audio.rate);
-    let card = |capture, playback| CardIo::open(CardConfig { capture, playback, sample_rate_hz: audio.rate, ..CardConfig::default() });
+    let card = |capture, playback| {
+        CardIo::open(CardConfig { capture, playback, sample_rate_hz: audio.rate, ..CardConfig::default() })
+    };
     if let (Choice::Card(capture), Choice::Card(playback)) = (&microphone, &speaker) {
         return Ok(Box::new(card(capture.clone(), playback.clone())?));
     }

@@ -1,7 +1,7 @@
 //! Microphone, loudspeaker and the lines between them.
 
-mod device;
 mod desk;
+mod device;
 mod line;
 
 pub(crate) use desk::Desk;

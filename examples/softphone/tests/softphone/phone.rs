@@ -120,16 +120,7 @@ impl Phone {
             tells.0.lock().unwrap().ended = true;
             tells.1.notify_all();
         });
-        let mut phone = Self {
-            child,
-            stdin,
-            said,
-            seen: 0,
-            name: name.into(),
-            speaker,
-            begin: Instant::now(),
-            port,
-        };
+        let mut phone = Self { child, stdin, said, seen: 0, name: name.into(), speaker, begin: Instant::now(), port };
         phone.begin = phone.wait("ready");
         phone
     }

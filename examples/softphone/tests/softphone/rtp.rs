@@ -82,7 +82,8 @@ impl Rtp {
         let mut sink = WavSink::create(&path, CLOCK).unwrap();
         sink.write(&told.pcm).unwrap();
         // What didn't come is silence, up to now.
-        let until_now = told.begin.map_or(Duration::ZERO, |begin| begin.elapsed()).as_millis() as usize * CLOCK as usize / 1_000;
+        let until_now =
+            told.begin.map_or(Duration::ZERO, |begin| begin.elapsed()).as_millis() as usize * CLOCK as usize / 1_000;
         sink.write(&vec![0; until_now.saturating_sub(told.pcm.len()) + CLOCK as usize / 10]).unwrap();
         sink.finish().unwrap();
         Heard::read(&path, told.begin.unwrap_or_else(Instant::now), name)

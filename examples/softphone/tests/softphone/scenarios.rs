@@ -95,7 +95,10 @@ fn softphone_goes_on_when_its_reinvite_is_refused() {
     let Some((folder, port)) = start("refused") else { return };
     let peer = Rtp::start(PEER);
     let mut scenario = Scenario::called();
-    scenario.answer("180 Ringing", "sipp", "", &[]).answer("200 OK", "sipp", &sdp(1, peer.port, &[]), &[]).expect("ACK");
+    scenario
+        .answer("180 Ringing", "sipp", "", &[])
+        .answer("200 OK", "sipp", &sdp(1, peer.port, &[]), &[])
+        .expect("ACK");
     scenario.expect("INVITE").reply("488 Not Acceptable Here", "", &[]).expect("ACK");
     scenario.expect("INVITE").reply("200 OK", &sdp(2, peer.port, &["a=recvonly"]), &[]).expect("ACK").is_hung_up();
     let mut sipp = scenario.run(&folder, port, None);
@@ -198,13 +201,22 @@ fn softphone_refreshes_its_session() {
     let timer = "Session-Expires: 4;refresher=uac";
     let mut scenario = Scenario::called();
     scenario.answer("200 OK", "sipp", &sdp(1, peer.port, &[]), &["Require: timer", timer]).expect("ACK");
-    scenario.expect_with("UPDATE", "Session-Expires", "4;refresher=uac").reply("200 OK", "", &["Require: timer", timer]);
+    scenario.expect_with("UPDATE", "Session-Expires", "4;refresher=uac").reply(
+        "200 OK",
+        "",
+        &["Require: timer", timer],
+    );
     // The other phone takes no UPDATE any more, which the answer to this one says: it has said so in its INVITE.
-    scenario.expect_with("UPDATE", "Session-Expires", "4;refresher=uac").reply("200 OK", "", &["Require: timer", timer]);
+    scenario.expect_with("UPDATE", "Session-Expires", "4;refresher=uac").reply(
+        "200 OK",
+        "",
+        &["Require: timer", timer],
+    );
     // From now on it is refreshed by nobody: the phone waits, and ends the call.
     scenario.expect("UPDATE").reply("200 OK", "", &["Require: timer", "Session-Expires: 4;refresher=uas"]).is_hung_up();
     let mut sipp = scenario.run(&folder, port, None);
-    let mut alice = alice(&folder, &Setup { sip: "session_expires = 4\nmin_session_expires = 2".into(), ..Setup::default() });
+    let mut alice =
+        alice(&folder, &Setup { sip: "session_expires = 4\nmin_session_expires = 2".into(), ..Setup::default() });
     call(&mut alice, port);
     alice.wait("line 1: up");
     alice.wait("session refreshed");

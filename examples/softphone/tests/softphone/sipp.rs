@@ -37,7 +37,8 @@ const ALLOW: &str = "Allow: INVITE, ACK, CANCEL, BYE, PRACK, UPDATE";
 /// A description: G.711 and telephone events.
 pub(crate) fn sdp(version: u32, port: u16, lines: &[&str]) -> String {
     let address = if lines.contains(&"c=0") { "0.0.0.0" } else { "127.0.0.1" };
-    let attributes: String = lines.iter().filter(|line| line.starts_with("a=")).map(|line| format!("{line}\n")).collect();
+    let attributes: String =
+        lines.iter().filter(|line| line.starts_with("a=")).map(|line| format!("{line}\n")).collect();
     format!(
         "v=0\no=sipp 1 {version} IN IP4 127.0.0.1\ns=-\nc=IN IP4 {address}\nt=0 0\nm=audio {port} RTP/AVP 0 101\n\
          a=rtpmap:0 PCMU/8000\na=rtpmap:101 telephone-event/8000\na=fmtp:101 0-15\n{attributes}"
@@ -204,14 +205,21 @@ impl Scenario {
     /// Runs it once at this port; as a caller against the phone at `to`.
     pub(crate) fn run(&self, folder: &Path, port: u16, to: Option<(&str, u16)>) -> Sipp {
         let used = |name: &str| self.xml.contains(&format!("\"{name}\""));
-        let variables: Vec<&str> = ["peer", "target", "via", "us", "number", "matched", "kept_via", "kept_from", "kept_to", "kept_cseq"].into_iter().filter(|name| used(name)).collect();
+        let variables: Vec<&str> =
+            ["peer", "target", "via", "us", "number", "matched", "kept_via", "kept_from", "kept_to", "kept_cseq"]
+                .into_iter()
+                .filter(|name| used(name))
+                .collect();
         let reference = match variables.is_empty() {
             true => String::new(),
             // What is kept and not used is an error to sipp.
             false => format!("<Reference variables=\"{}\"/>\n", variables.join(",")),
         };
         let path = folder.join(format!("sipp-{port}.xml"));
-        let xml = format!("<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<scenario name=\"softphone\">\n{}{reference}</scenario>\n", self.xml);
+        let xml = format!(
+            "<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<scenario name=\"softphone\">\n{}{reference}</scenario>\n",
+            self.xml
+        );
         fs::write(&path, xml).unwrap();
         let mut sipp = Command::new("sipp");
         sipp.current_dir(folder).args(["-sf".as_ref(), path.as_os_str()]);

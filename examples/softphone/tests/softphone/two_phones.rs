@@ -145,7 +145,9 @@ fn softphone_holds_a_conference_of_three() {
     carol.lacks(BOB, from, to);
     bob.lacks(ALICE, from, to);
     let While { from, to } = conference;
-    for (phone, hears, own) in [(&alice, [BOB, CAROL], ALICE), (&bob, [ALICE, CAROL], BOB), (&carol, [ALICE, BOB], CAROL)] {
+    for (phone, hears, own) in
+        [(&alice, [BOB, CAROL], ALICE), (&bob, [ALICE, CAROL], BOB), (&carol, [ALICE, BOB], CAROL)]
+    {
         hears.iter().for_each(|hz| phone.has(*hz, from, to));
         phone.lacks(own, from, to);
     }
@@ -236,12 +238,47 @@ fn softphone_lets_a_second_call_wait_and_refuses_a_third() {
     alice.wait("line 2: ended: hung up");
     let (alice, bob, carol) = (alice.leave(), bob.leave(), carol.leave());
     drop(dave);
-    for (part, talks, waits) in [(&waiting, (&bob, BOB), (&carol, CAROL)), (&second, (&carol, CAROL), (&bob, BOB)), (&first, (&bob, BOB), (&carol, CAROL))] {
+    for (part, talks, waits) in [
+        (&waiting, (&bob, BOB), (&carol, CAROL)),
+        (&second, (&carol, CAROL), (&bob, BOB)),
+        (&first, (&bob, BOB), (&carol, CAROL)),
+    ] {
         let While { from, to } = *part;
         alice.has(talks.1, from, to);
         alice.lacks(waits.1, from, to);
         talks.0.has(ALICE, from, to);
         waits.0.lacks(ALICE, from, to);
     }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn softphone_plays_music_to_whoever_is_held() {
+    const MUSIC: u32 = 1_200;
+    let folder = folder("music");
+    let music = folder.join("music.wav");
+    crate::heard::write_tone(&music, MUSIC, 44_100);
+    let plays = Setup { phone: format!("hold_music = {music:?}"), ..Setup::default() };
+    let answers = Setup { phone: "auto_answer = true".into(), ..Setup::default() };
+    let mut alice = Phone::start(&folder, "alice", ALICE, &plays);
+    let mut bob = Phone::start(&folder, "bob", BOB, &answers);
+    alice.type_in(&format!("call {}", bob.address()));
+    alice.wait("line 1: up");
+    let talk = While::pass(WHILE);
+    alice.type_in("hold");
+    alice.wait("line 1: on hold");
+    let held = While::pass(WHILE);
+    alice.type_in("resume");
+    alice.wait("resumed");
+    let again = While::pass(WHILE);
+    let (alice, bob) = (alice.leave(), bob.leave());
+    bob.has(MUSIC, held.from, held.to);
+    bob.lacks(ALICE, held.from, held.to);
+    for While { from, to } in [&talk, &again] {
+        bob.has(ALICE, *from, *to);
+        bob.lacks(MUSIC, *from, *to);
+        alice.has(BOB, *from, *to);
+    }
+    alice.lacks(BOB, held.from, held.to);
     fs::remove_dir_all(folder).unwrap();
 }
