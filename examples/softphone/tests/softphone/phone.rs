@@ -102,7 +102,9 @@ impl Phone {
         };
         fs::write(&path, config).unwrap();
         let log = fs::File::create(folder.join(format!("{name}.log"))).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_softphone"))
+        // Its sound is before what else this machine does, if we may say so: `nice` runs it in any case.
+        let mut child = Command::new("nice")
+            .args(["-n", "-10", env!("CARGO_BIN_EXE_softphone")])
             .arg(&path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

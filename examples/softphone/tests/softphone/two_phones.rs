@@ -189,20 +189,26 @@ fn softphone_gives_a_call_to_somebody_who_was_not_asked() {
     let folder = folder("blind");
     let answers = Setup { phone: "auto_answer = true".into(), ..Setup::default() };
     let mut alice = Phone::start(&folder, "alice", ALICE, &Setup::default());
-    let bob = Phone::start(&folder, "bob", BOB, &answers);
+    let mut bob = Phone::start(&folder, "bob", BOB, &answers);
     let mut carol = Phone::start(&folder, "carol", CAROL, &answers);
-    // To nobody first: the call goes on.
-    let nobody = crate::phone::free_port();
     alice.type_in(&format!("call {}", bob.address()));
     alice.wait("line 1: up");
-    carol.type_in(&format!("call sip:nobody@127.0.0.1:{nobody}"));
-    carol.type_in("hangup");
+    // To where nobody takes it first: the call goes on.
+    let full = Phone::start(&folder, "dave", 1_000, &Setup { media: "codecs = [\"l16\"]".into(), ..Setup::default() });
+    alice.type_in(&format!("transfer {}", full.address()));
+    alice.wait("transfer failed (488");
+    bob.wait("the transfer has failed; the call goes on");
+    alice.wait("they talk again");
+    let before = While::pass(WHILE);
+    full.leave();
     alice.type_in(&format!("transfer {}", carol.address()));
     alice.wait("transferred");
     alice.wait("line 1: ended");
     carol.wait("line 1: up");
     let after = While::pass(WHILE);
     let (alice, bob, carol) = (alice.leave(), bob.leave(), carol.leave());
+    alice.has(BOB, before.from, before.to);
+    bob.has(ALICE, before.from, before.to);
     let While { from, to } = after;
     bob.has(CAROL, from, to);
     carol.has(BOB, from, to);
@@ -261,7 +267,7 @@ fn softphone_plays_music_to_whoever_is_held() {
     let plays = Setup { phone: format!("hold_music = {music:?}"), ..Setup::default() };
     let answers = Setup { phone: "auto_answer = true".into(), ..Setup::default() };
     let mut alice = Phone::start(&folder, "alice", ALICE, &plays);
-    let mut bob = Phone::start(&folder, "bob", BOB, &answers);
+    let bob = Phone::start(&folder, "bob", BOB, &answers);
     alice.type_in(&format!("call {}", bob.address()));
     alice.wait("line 1: up");
     let talk = While::pass(WHILE);
