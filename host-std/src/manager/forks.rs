@@ -14,8 +14,8 @@ use dsp_core::process::activity::Activity;
 use dsp_core::receive::Played;
 use dsp_core::time::Instant;
 
-use super::session::{Leg, Session};
 use super::EventKind;
+use super::session::{Leg, Session};
 use crate::session::{Call, CallDigit, CallTone, Channel, Driven, HostFront, Incoming, Missed, Transmit};
 
 /// Samples of the longest tick: 120 ms at 48 kHz in stereo.
@@ -177,11 +177,11 @@ impl Media for Session {
     type Transmit = Transmit;
 
     fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
-        let heard = self.heard();
+        let (heard, channels) = (self.heard(), self.channels());
         let played = match self.legs.as_mut_slice() {
             [] => {
                 pcm.fill(0);
-                Played { silence: pcm.len() as u32, ..Played::default() }
+                Played { silence: pcm.len() as u32 / channels, ..Played::default() }
             }
             [one] => one.call.play(now, pcm),
             several => {

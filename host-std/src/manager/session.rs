@@ -25,8 +25,6 @@ use crate::session::{Call, CallError};
 
 /// The most dialogs of one offer.
 pub(super) const MAX_FORKS: usize = 16;
-/// Ticks of sound that a receiver holds at most: 10 s.
-const MOST_WAITING: usize = 1_000;
 /// So long TURN servers are waited for at the end, until they have their addresses back.
 const LEAVING: Duration = Duration::from_millis(500);
 
@@ -202,7 +200,7 @@ impl Session {
         let count = self.legs.len();
         let fresh = self.fresh.as_mut().ok_or(ManagerError::UnknownDialog)?;
         let expected = fresh.only.as_ref().is_none_or(|only| *only == dialog.remote_tag);
-        if fresh.offered.is_none() || !expected {
+        if fresh.offered.is_none() || !expected || dialog.invite != self.invite {
             return Err(ManagerError::UnknownDialog);
         }
         if count >= MAX_FORKS {
@@ -303,12 +301,7 @@ impl Session {
     ///
     /// # Errors
     /// [`ManagerError::UnknownDialog`].
-    pub fn end(
-        &mut self,
-        now: Instant,
-        dialog: &DialogId,
-        mut ended: impl FnMut(&Call),
-    ) -> Result<(), ManagerError> {
+    pub fn end(&mut self, now: Instant, dialog: &DialogId, mut ended: impl FnMut(&Call)) -> Result<(), ManagerError> {
         match self.find(dialog) {
             Some(index) => {
                 let call = self.remove(index).call;
@@ -393,20 +386,9 @@ impl Session {
         Ok(())
     }
 
-    /// There is a device again, after so many samples a channel of the session's sound without one: time has gone on without
-    /// sound. What came meanwhile is not heard any more; it would be delay.
-    pub fn wake(&mut self, now: Instant, samples: usize) {
-        let (rate_hz, channels) = self.sound.unwrap_or((8_000, 1));
-        let mut tick = vec![0; rate_hz as usize / 100 * usize::from(channels)];
-        for leg in &mut self.legs {
-            leg.call.rest(samples);
-            for _ in 0..MOST_WAITING {
-                let played = leg.call.play(now, &mut tick);
-                if played.decoded == 0 {
-                    break;
-                }
-            }
-        }
+    /// There was no device for so many samples a channel of the session's sound: time has gone on without sound.
+    pub fn rest(&mut self, samples: usize) {
+        self.legs.iter_mut().for_each(|leg| leg.call.rest(samples));
     }
 
     /// Music for whoever is put on hold by us from now on: it plays while we want to be heard and not to hear
@@ -479,7 +461,8 @@ impl Session {
             self.tell(now, fresh.only.unwrap_or_default(), EventKind::Ended(WhyEnded::Unanswered));
             self.leave(now, fresh.call);
         }
-        self.leaving.retain(|leaving| !leaving.drained || (has_servers(&leaving.call) && now.since(leaving.since) < LEAVING));
+        self.leaving
+            .retain(|leaving| !leaving.drained || (has_servers(&leaving.call) && now.since(leaving.since) < LEAVING));
     }
 
     /// When to ask [`transmit`](dsp_core::front::Media::transmit) and [`poll`](Self::poll) next, if no tick comes before.
@@ -516,6 +499,11 @@ impl Session {
 
     // Within.
 
+    /// Channels of the device.
+    pub(super) fn channels(&self) -> u32 {
+        self.sound.map_or(1, |(_, channels)| channels.into())
+    }
+
     pub(super) fn fresh_call(&mut self) -> Option<&mut Call> {
         self.fresh.as_mut().map(|fresh| &mut fresh.call)
     }
@@ -534,7 +522,8 @@ impl Session {
     }
 
     fn find(&self, dialog: &DialogId) -> Option<usize> {
-        self.legs.iter().position(|leg| leg.remote_tag == dialog.remote_tag)
+        let is_ours = dialog.invite == self.invite;
+        self.legs.iter().position(|leg| is_ours && leg.remote_tag == dialog.remote_tag)
     }
 
     fn add(

@@ -141,9 +141,9 @@ impl Task {
                 self.skip(late);
                 continue;
             }
-            let open = !self.deaf
-                && self.ticked.as_ref().is_none_or(|ticked| late.is_zero() || ticked.spent < INTAKE);
-            let (beside, beside_rtcp) = (self.beside.as_ref().map(|b| &b.rtp), self.beside.as_ref().and_then(|b| b.rtcp.as_ref()));
+            let open = !self.deaf && self.ticked.as_ref().is_none_or(|ticked| late.is_zero() || ticked.spent < INTAKE);
+            let (beside, beside_rtcp) =
+                (self.beside.as_ref().map(|b| &b.rtp), self.beside.as_ref().and_then(|b| b.rtcp.as_ref()));
             let happened = tokio::select! {
                 biased;
                 ready = self.running.rtp.readable(), if open => Happened::Readable(Channel::Rtp, ready),
@@ -270,7 +270,7 @@ impl Task {
         let begin = TokioInstant::now();
         let rested = self.rests.take().map_or(StdDuration::ZERO, |since| begin.saturating_duration_since(since));
         let samples = Duration::from_micros(rested.as_micros() as u64).as_samples(rate_hz);
-        self.running.call.wake(self.running.clock.now(), samples as usize);
+        self.running.call.rest(samples as usize);
         self.ticked = Some(Ticked { sound, rate_hz, begin, tick: 0, spent: StdDuration::ZERO, lost: false });
         Ok(())
     }
@@ -279,7 +279,8 @@ impl Task {
     async fn tick(&mut self) {
         let Some(ticked) = &mut self.ticked else { return };
         ticked.spent = StdDuration::ZERO;
-        let samples = (ticked.tick + 1) * u64::from(ticked.rate_hz) / 100 - ticked.tick * u64::from(ticked.rate_hz) / 100;
+        let samples =
+            (ticked.tick + 1) * u64::from(ticked.rate_hz) / 100 - ticked.tick * u64::from(ticked.rate_hz) / 100;
         self.running.tick(samples as usize, ticked.tick > 0, &mut ticked.sound).await;
         ticked.tick += 1;
         let (lost, failed) = (ticked.sound.is_lost(), ticked.sound.has_failed());

@@ -67,13 +67,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Looks at a call, and tells what is new.
-    pub(super) fn look(
-        &mut self,
-        now: Instant,
-        call: &Call,
-        watching: &Watching,
-        mut tell: impl FnMut(EventKind),
-    ) {
+    pub(super) fn look(&mut self, now: Instant, call: &Call, watching: &Watching, mut tell: impl FnMut(EventKind)) {
         let stats = call.stats();
         if !self.heard && stats.total.received > 0 {
             self.heard = true;

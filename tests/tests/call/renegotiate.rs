@@ -303,3 +303,30 @@ fn one_source_after_another() {
         pair.assert_heard_again("after all");
     }
 }
+
+/// What could not be answered leaves no trace in what the call says next, and what was refused neither.
+#[test]
+fn a_useless_offer_and_a_refused_one_leave_what_is_said_as_it_was() {
+    let mut pair = g711(|_| {});
+    let said = pair.calls[0].refresh().unwrap();
+    assert!(pair.calls[0].is_offering() && pair.calls[0].withdraw());
+    let call = &mut pair.calls[0];
+    let here = call.receives_at();
+    // A wish that is taken back: keys of another place must not stay.
+    call.set_address(address(6_000).ip(), 6_000);
+    assert!(call.answer(pair.now, "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n").is_err());
+    call.set_address(here.ip(), here.port());
+    assert_eq!(call.offer().unwrap(), said);
+    call.withdraw();
+    call.set_direction(Direction::Inactive);
+    call.set_codecs(&[CodecFormat::pcma()]).unwrap();
+    call.rekey().unwrap();
+    call.add_stream(&[CodecFormat::pcma()]).unwrap();
+    let offer = call.offer().unwrap();
+    assert!(offer.contains("PCMA") && offer.contains("a=inactive"), "{offer}");
+    assert!(call.withdraw() && !call.withdraw());
+    assert_eq!((call.stream_count(), call.wanted_direction(0)), (1, Some(Direction::SendRecv)));
+    assert_eq!((call.refresh().unwrap(), call.offer().unwrap()), (said.clone(), said));
+    pair.run(500);
+    pair.assert_heard([true, true]);
+}

@@ -1,6 +1,5 @@
 //! Early dialogs: one offer, several answers.
 
-use dsp_core::time::Instant;
 use host_std::manager::{DialogId, EventKind, ManagerError, Watching, WhyEnded};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::CallConfig;
@@ -9,12 +8,13 @@ use super::world::{Phone, World, config, half, names, pair};
 
 /// A caller, and phones that ring with tones of their own: 600, 800, ... Hz; each has answered with early media.
 fn ringing(count: u16, change: impl Fn(&mut CallConfig)) -> (World, Vec<DialogId>) {
-    let mut world = World { now: Instant::from_millis(1_000), ..World::default() };
+    let mut world = World::new();
     let mut caller = config(4_000);
     change(&mut caller);
     let invite = DialogId::half("call", "anna");
     world.add(Phone::new(&invite, caller, 400.0, Watching::default()));
     let offer = world.at(0, |session, now| session.offer(now, &invite)).unwrap();
+    world.offer.clone_from(&offer);
     let mut dialogs = Vec::new();
     for n in 0..count {
         let tag = format!("phone{n}");
@@ -66,11 +66,10 @@ fn forks_are_sources_of_their_own_under_the_one_key_of_the_offer() {
     let session = &world.phones[0].session;
     let calls: Vec<_> = dialogs.iter().map(|dialog| session.call(dialog).unwrap()).collect();
     let mut sources: Vec<_> = calls.iter().map(|call| call.sent_source(0).unwrap()).collect();
-    sources.sort();
+    sources.sort_by_key(|source| source.0);
     sources.dedup();
     assert_eq!(sources.len(), 4, "two sources under one key would be one keystream twice");
-    let keys: Vec<_> =
-        calls.iter().map(|call| call.negotiated_transport().unwrap().srtp.clone().unwrap()).collect();
+    let keys: Vec<_> = calls.iter().map(|call| call.negotiated_transport().unwrap().srtp.clone().unwrap()).collect();
     assert!(keys.windows(2).all(|keys| keys[0].outgoing == keys[1].outgoing && keys[0].incoming != keys[1].incoming));
     // Each phone's packets have found their own call, and no other refused them.
     for call in calls {
@@ -92,7 +91,6 @@ fn a_fork_that_moves_is_known_by_its_key() {
     assert!(stats.total.received >= before + 24, "{before}, {stats:?}");
 }
 
-#[cfg(test)]
 #[test]
 fn dtls_and_ice_know_forks_by_their_checks() {
     use host_std::session::{IceConfig, IceMode, Keying};
@@ -115,8 +113,30 @@ fn dtls_and_ice_know_forks_by_their_checks() {
 }
 
 #[test]
+fn checks_from_an_address_that_nobody_named_find_their_dialog() {
+    use host_std::session::{IceConfig, IceMode};
+    let with_ice = |config: &mut CallConfig| config.ice = IceConfig { mode: IceMode::Full, ..IceConfig::default() };
+    let (mut world, dialogs) = ringing(1, with_ice);
+    // The second phone is behind a NAT: what it sends comes from elsewhere, and goes there.
+    let offer = world.offer.clone();
+    let own = DialogId::new("call", "behind", "anna");
+    let mut behind = config(8_000);
+    with_ice(&mut behind);
+    let phone = world.add(Phone::new(&own, behind, 900.0, Watching::default()));
+    world.phones[phone].addresses = vec![super::world::address(6_666)];
+    let answer = world.at(phone, |session, now| session.answer(now, &own, &offer)).unwrap();
+    let dialog = dialogs[0].with_remote_tag("behind");
+    world.at(0, |session, now| session.accept(now, &dialog, &answer)).unwrap();
+    world.at(0, |session, _| session.listen_to(&dialog)).unwrap();
+    world.run(2_000);
+    assert!(world.phones[0].hears(900.0), "{:?}", world.phones[0].session.call(&dialog).unwrap().stats().ice);
+    let first = world.phones[0].session.call(&dialogs[0]).unwrap().stats();
+    assert_eq!(first.ice.unwrap().strangers, 0, "none of its checks went to the other dialog");
+}
+
+#[test]
 fn an_answer_that_is_repeated_changes_nothing_and_another_one_counts() {
-    let (mut world, dialogs) = (World { now: Instant::from_millis(1_000), ..World::default() }, names());
+    let (mut world, dialogs) = (World::new(), names());
     world.add(Phone::new(&dialogs[0], config(4_000), 400.0, Watching::default()));
     world.add(Phone::new(&dialogs[1], config(5_000), 700.0, Watching::default()));
     let offer = world.at(0, |session, now| session.offer(now, &half(&dialogs[0]))).unwrap();
@@ -155,7 +175,7 @@ fn an_update_changes_an_early_dialog() {
 
 #[test]
 fn a_late_offer_is_answered_in_the_ack() {
-    let (mut world, dialogs) = (World { now: Instant::from_millis(1_000), ..World::default() }, names());
+    let (mut world, dialogs) = (World::new(), names());
     world.add(Phone::new(&dialogs[0], config(4_000), 400.0, Watching::default()));
     world.add(Phone::new(&dialogs[1], config(5_000), 700.0, Watching::default()));
     // The INVITE had no offer: ours is in the 200.
@@ -219,8 +239,5 @@ fn an_answer_that_is_useless_takes_no_dialog() {
     world.run(300);
     assert!(world.phones[0].hears(600.0));
     let (mut world, dialogs) = pair(|_| {});
-    assert!(matches!(
-        world.at(0, |session, now| session.accept(now, &dialogs[0], "v=0")),
-        Err(ManagerError::NoOffer)
-    ));
+    assert!(matches!(world.at(0, |session, now| session.accept(now, &dialogs[0], "v=0")), Err(ManagerError::NoOffer)));
 }

@@ -1,7 +1,7 @@
 //! What is told, once and in words, and what had no room.
 
 use dsp_core::send::KeyPress;
-use dsp_core::time::{Duration, Instant};
+use dsp_core::time::Duration;
 use dsp_core::tone::Digit;
 use host_std::manager::{EventKind, Watching, WhyEnded};
 use host_std::registry::CodecFormat;
@@ -30,7 +30,7 @@ fn silence_is_told_and_its_end() {
 
 #[test]
 fn one_way_sound_is_told_in_words() {
-    let mut world = World { now: Instant::from_millis(1_000), ..World::default() };
+    let mut world = World::new();
     let dialogs = names();
     world.add(Phone::new(&dialogs[0], config(4_000), 400.0, Watching::default()));
     world.add(Phone::new(&dialogs[1], config(5_000), 700.0, Watching::default()));
@@ -66,8 +66,7 @@ fn digits_are_told_in_their_order() {
     let (mut world, dialogs) = pair(|_| {});
     let digits = "12#";
     world.at(0, |session, _| {
-        let keys: Vec<_> =
-            digits.chars().map(|sign| KeyPress::of(Digit::from_char(sign).unwrap().into())).collect();
+        let keys: Vec<_> = digits.chars().map(|sign| KeyPress::of(Digit::from_char(sign).unwrap().into())).collect();
         session.call_mut(&dialogs[0]).unwrap().send_digits(&keys).unwrap();
     });
     world.run(2_000);
@@ -97,7 +96,7 @@ fn a_dead_call_ends_with_a_reason_and_leaves_nothing() {
 
 #[test]
 fn what_had_no_room_is_counted() {
-    let mut world = World { now: Instant::from_millis(1_000), ..World::default() };
+    let mut world = World::new();
     let dialogs = names();
     let mut watching = Watching::default();
     watching.places = 4;

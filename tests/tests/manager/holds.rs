@@ -6,7 +6,11 @@ use host_std::sdp::Direction;
 use super::world::{World, pair};
 
 /// An offer of the first phone, respelled, and what the second makes of it.
-fn offered(world: &mut World, dialogs: &[DialogId; 2], respell: impl Fn(&str) -> String) -> Result<String, ManagerError> {
+fn offered(
+    world: &mut World,
+    dialogs: &[DialogId; 2],
+    respell: impl Fn(&str) -> String,
+) -> Result<String, ManagerError> {
     let offer = world.at(0, |session, now| session.reoffer(now, &dialogs[0], &Change::default())).unwrap();
     let offer = respell(&offer);
     let answer = world.at(1, |session, now| session.answer(now, &dialogs[1], &offer));
@@ -14,7 +18,8 @@ fn offered(world: &mut World, dialogs: &[DialogId; 2], respell: impl Fn(&str) ->
         // The first phone is one that really means it.
         let direction = if answer.contains("a=recvonly") { Change::hold() } else { Change::inactive() };
         world.at(0, |session, _| session.withdraw(&dialogs[0])).unwrap();
-        let meant = if answer.contains("a=recvonly") || answer.contains("a=inactive") { direction } else { Change::resume() };
+        let meant =
+            if answer.contains("a=recvonly") || answer.contains("a=inactive") { direction } else { Change::resume() };
         world.at(0, |session, now| session.reoffer(now, &dialogs[0], &meant)).unwrap();
         world.at(0, |session, now| session.accept(now, &dialogs[0], answer)).unwrap();
     }
@@ -35,7 +40,7 @@ fn every_spelling_of_hold_is_a_hold() {
         ("inactive", |offer| replace_direction(offer, "inactive"), "inactive", [false, false]),
         ("recvonly", |offer| replace_direction(offer, "recvonly"), "sendonly", [true, false]),
         // RFC 2543: nothing may be sent there; what comes from there is still heard.
-        ("zero address", |offer| offer.replace("c=IN IP4 127.0.0.1", "c=IN IP4 0.0.0.0"), "sendrecv", [false, true]),
+        ("zero address", |offer| offer.replace("c=IN IP4 127.0.0.1", "c=IN IP4 0.0.0.0"), "recvonly", [false, true]),
         (
             "zero address and sendonly",
             |offer| replace_direction(offer, "sendonly").replace("c=IN IP4 127.0.0.1", "c=IN IP4 0.0.0.0"),
@@ -46,8 +51,7 @@ fn every_spelling_of_hold_is_a_hold() {
     for (name, respell, answer, hears) in spellings {
         let (mut world, dialogs) = pair(|_| {});
         let said = offered(&mut world, &dialogs, respell).unwrap();
-        let direction = if answer == "sendrecv" { "a=sendrecv" } else { &format!("a={answer}") };
-        assert!(said.contains(direction), "{name}: {said}");
+        assert!(said.contains(&format!("a={answer}")), "{name}: {said}");
         if name != "recvonly" {
             let told = world.phones[1].was_told(|kind| *kind == EventKind::RemoteHold);
             assert_eq!(told, 1, "{name}: {:?}", world.phones[1].kinds());
@@ -130,8 +134,9 @@ fn port_zero_is_a_refusal_both_ways() {
 fn whoever_is_held_hears_music_until_it_is_over() {
     use host_std::manager::Music;
     let (mut world, dialogs) = pair(|_| {});
-    let samples: Vec<i16> =
-        (0..8_000).map(|n| ((f64::from(n) * 1_000.0 / 8_000.0 * std::f64::consts::TAU).sin() * 8_000.0) as i16).collect();
+    let samples: Vec<i16> = (0..8_000)
+        .map(|n| ((f64::from(n) * 1_000.0 / 8_000.0 * std::f64::consts::TAU).sin() * 8_000.0) as i16)
+        .collect();
     let music = Music { samples: samples.into(), sample_rate_hz: 8_000, channels: 1 };
     world.at(0, |session, _| session.set_music(Some(music)));
     world.run(300);

@@ -1,9 +1,13 @@
 //! Later offers: all of it or nothing.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use dsp_core::process::activity::EnergyGate;
 use host_std::manager::{Change, DialogId, EventKind, ManagerError};
 use host_std::registry::CodecFormat;
 use host_std::sdp::{Direction, SrtpKeys};
-use host_std::session::{CallStats, Identity};
+use host_std::session::{CallStats, Identity, OwnDetector};
 
 use super::world::{World, address, pair};
 
@@ -103,7 +107,12 @@ fn an_offer_that_cant_be_used_leaves_the_call_as_it_was() {
     let broken = [
         offer.replace("m=audio 4000 RTP/SAVP 0", "m=audio 4000 RTP/SAVP 18").replace("PCMU", "G729"),
         offer.replace("c=IN IP4 127.0.0.1", "c=IN IP6 ::1"),
-        offer.replace("RTP/SAVP", "RTP/AVP").lines().filter(|line| !line.starts_with("a=crypto")).map(|line| format!("{line}\r\n")).collect(),
+        offer
+            .replace("RTP/SAVP", "RTP/AVP")
+            .lines()
+            .filter(|line| !line.starts_with("a=crypto"))
+            .map(|line| format!("{line}\r\n"))
+            .collect(),
         offer.replace("inline:", "inline:x"),
         offer.replace("m=audio", "m=video"),
         String::new(),
@@ -179,12 +188,33 @@ fn a_refresh_changes_nothing_whoever_sends_it() {
 }
 
 #[test]
+fn a_refresh_makes_nothing_anew() {
+    // What tells speech from noise is made with each encoder and its settings.
+    let made = Arc::new(AtomicU32::new(0));
+    let counter = made.clone();
+    let detector = OwnDetector::new(move |rate_hz| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        EnergyGate::new(rate_hz)
+    });
+    let (mut world, dialogs) = pair(|config| {
+        (config.comfort_noise, config.detector) = (true, Some(detector.clone()));
+    });
+    let before = made.load(Ordering::Relaxed);
+    assert!(before >= 2, "it is asked");
+    for side in [0, 1, 0] {
+        let offer = world.at(side, |session, now| session.refresh(now, &dialogs[side])).unwrap();
+        let answer = world.at(1 - side, |session, now| session.answer(now, &dialogs[1 - side], &offer)).unwrap();
+        world.at(side, |session, now| session.accept(now, &dialogs[side], &answer)).unwrap();
+    }
+    assert_eq!(made.load(Ordering::Relaxed), before);
+}
+
+#[test]
 fn glare_is_told_and_costs_nothing() {
     let (mut world, dialogs) = pair(|_| {});
     let before = [0, 1].map(|side| running(&world, &dialogs, side));
-    let offers = [0, 1].map(|side| {
-        world.at(side, |session, now| session.reoffer(now, &dialogs[side], &Change::hold())).unwrap()
-    });
+    let offers = [0, 1]
+        .map(|side| world.at(side, |session, now| session.reoffer(now, &dialogs[side], &Change::hold())).unwrap());
     for side in [0, 1] {
         let glare = world.at(side, |session, now| session.answer(now, &dialogs[side], &offers[1 - side]));
         assert!(matches!(glare, Err(ManagerError::Glare)));
@@ -208,10 +238,8 @@ fn glare_is_told_and_costs_nothing() {
 fn everything_changes_at_once() {
     let (mut world, dialogs) = pair(|config| config.codecs = vec![CodecFormat::pcmu(), CodecFormat::pcma()]);
     world.phones[0].addresses.push(address(4_446));
-    let change = Change::default()
-        .with_codecs([CodecFormat::pcma()])
-        .with_fresh_keys()
-        .with_address(address(4_446).ip(), 4_446);
+    let change =
+        Change::default().with_codecs([CodecFormat::pcma()]).with_fresh_keys().with_address(address(4_446).ip(), 4_446);
     world.change([0, 1], [&dialogs[0], &dialogs[1]], &change);
     world.phones[0].addresses.remove(0);
     world.run(500);

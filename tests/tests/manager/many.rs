@@ -79,9 +79,14 @@ async fn calls(range: std::ops::Range<usize>, sides: &[(MediaManager, Events); 2
     }
     let began = Instant::now();
     while sides.iter().any(|(manager, _)| manager.sessions() > 0) {
-        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", sides.each_ref().map(|(manager, _)| manager.sessions()));
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            sides.each_ref().map(|(manager, _)| manager.sessions())
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    tokio::time::sleep(Duration::from_millis(500)).await;
 }
 
 async fn come_and_go(warm: usize, count: usize) {
@@ -94,12 +99,15 @@ async fn come_and_go(warm: usize, count: usize) {
     calls(warm..warm + count, &sides).await;
     let after = Has::now();
     let lost = sides.each_ref().map(|(_, events)| events.dropped());
-    println!("{count} calls in {:.1} s: {before:?}, then {after:?}; {lost:?} events had no room", began.elapsed().as_secs_f64());
+    println!(
+        "{count} calls in {:.1} s: {before:?}, then {after:?}; {lost:?} events had no room",
+        began.elapsed().as_secs_f64()
+    );
     assert!(after.descriptors <= before.descriptors, "{before:?} {after:?}");
-    assert!(after.threads <= before.threads + 1, "{before:?} {after:?}");
-    // The allocator keeps some; a call that stayed would be 20 KB.
+    assert!(after.threads <= before.threads, "{before:?} {after:?}");
+    // The allocator keeps some, for as many calls as happened to be there at once; each that stayed would be 20 KB.
     let grown_kb = after.resident_kb.saturating_sub(before.resident_kb);
-    assert!(grown_kb < 2_048 + count as u64 / 10, "{grown_kb} KB more: {before:?} {after:?}");
+    assert!(grown_kb < 8_192, "{grown_kb} KB more: {before:?} {after:?}");
 }
 
 /// What a process of its own is told by: how many calls.
@@ -118,16 +126,23 @@ fn in_a_process(count: usize) {
     assert!(ran.status.success() && said.contains("calls in"), "{said}{}", String::from_utf8_lossy(&ran.stderr));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test]
 #[ignore = "is run in a process of its own by those below"]
-async fn calls_of_a_process() {
+fn calls_of_a_process() {
     let count = std::env::var(CALLS).ok().and_then(|count| count.parse().ok()).unwrap_or(100);
-    come_and_go(count / 4, count).await;
+    // Threads that close devices end as soon as they have nothing to do.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_keep_alive(Duration::from_millis(50))
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(come_and_go((count / 4).clamp(500, 2_000), count));
 }
 
 #[test]
-fn two_thousand_calls_leave_nothing() {
-    in_a_process(2_000);
+fn a_thousand_calls_leave_nothing() {
+    in_a_process(1_000);
 }
 
 /// For `.ci/long`.

@@ -10,40 +10,42 @@ use host_std::registry::CodecFormat;
 use host_std::session::{Call, CallConfig, CaptureConfig, HostFront, Identity, Transmit, front_end};
 
 /// One way through the network.
-pub const WAY: Duration = Duration::from_millis(20);
+pub(super) const WAY: Duration = Duration::from_millis(20);
 /// One way of the signalling.
 const SIGNAL_MS: u64 = 50;
 /// All devices are of this rate, in Hz.
-pub const RATE_HZ: u32 = 8_000;
+pub(super) const RATE_HZ: u32 = 8_000;
 /// Samples that a share is taken of: 100 ms.
 const WINDOW: usize = RATE_HZ as usize / 10;
 
-pub fn address(port: u16) -> SocketAddr {
+pub(super) fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 /// A call's settings of a test: PCMU under repeatable names.
-pub fn config(port: u16) -> CallConfig {
+pub(super) fn config(port: u16) -> CallConfig {
     let identity = Identity::seeded(u64::from(port));
     CallConfig { codecs: vec![CodecFormat::pcmu()], ..CallConfig::with_identity(port, identity) }
 }
 
-pub struct Phone {
-    pub session: Session,
+pub(super) struct Phone {
+    pub(super) session: Session,
     /// Where it hears; the first is where it sends from.
-    pub addresses: Vec<SocketAddr>,
+    pub(super) addresses: Vec<SocketAddr>,
     /// What it says.
-    pub tone_hz: f64,
+    pub(super) tone_hz: f64,
     /// Without one it isn't ticked.
-    pub front: Option<Box<HostFront>>,
+    pub(super) front: Option<Box<HostFront>>,
     spoken: u64,
     /// All that it heard.
-    pub heard: Vec<i16>,
-    pub events: Vec<Event>,
+    pub(super) heard: Vec<i16>,
+    pub(super) events: Vec<Event>,
     /// Ticks in which something was made up, silence too.
-    pub gaps: u32,
+    pub(super) gaps: u32,
+    /// How much longer than the fastest the last packet took that was played.
+    pub(super) delay: Duration,
     /// Datagrams that left.
-    pub sent: u32,
+    pub(super) sent: u32,
     began: bool,
 }
 
@@ -55,16 +57,18 @@ struct InFlight {
 }
 
 #[derive(Default)]
-pub struct World {
-    pub now: Instant,
-    pub phones: Vec<Phone>,
+pub(super) struct World {
+    pub(super) now: Instant,
+    pub(super) phones: Vec<Phone>,
     on_the_way: Vec<InFlight>,
+    /// The first offer, where several answer it.
+    pub(super) offer: String,
     /// Datagrams from here don't arrive.
-    pub cut: Vec<SocketAddr>,
+    pub(super) cut: Vec<SocketAddr>,
 }
 
 impl Phone {
-    pub fn new(dialog: &DialogId, config: CallConfig, tone_hz: f64, watching: Watching) -> Self {
+    pub(super) fn new(dialog: &DialogId, config: CallConfig, tone_hz: f64, watching: Watching) -> Self {
         let addresses = vec![SocketAddr::new(config.address, config.rtp_port)];
         let mut session = Session::new(dialog, Call::new(config).unwrap(), watching);
         session.set_sound((RATE_HZ, 1)).unwrap();
@@ -78,33 +82,34 @@ impl Phone {
             heard: Vec::new(),
             events: Vec::new(),
             gaps: 0,
+            delay: Duration::ZERO,
             sent: 0,
             began: false,
         }
     }
 
     /// The share of the last 100 ms that is this tone, and their power.
-    pub fn share(&self, tone_hz: f64) -> (f64, f64) {
+    pub(super) fn share(&self, tone_hz: f64) -> (f64, f64) {
         share(&self.heard[self.heard.len().saturating_sub(WINDOW)..], tone_hz)
     }
 
-    pub fn hears(&self, tone_hz: f64) -> bool {
+    pub(super) fn hears(&self, tone_hz: f64) -> bool {
         let (share, power) = self.share(tone_hz);
         share > 0.8 && power > 1e5
     }
 
     /// What was told, in its order.
-    pub fn kinds(&self) -> Vec<EventKind> {
+    pub(super) fn kinds(&self) -> Vec<EventKind> {
         self.events.iter().map(|event| event.kind).collect()
     }
 
-    pub fn was_told(&self, is: impl Fn(&EventKind) -> bool) -> usize {
+    pub(super) fn was_told(&self, is: impl Fn(&EventKind) -> bool) -> usize {
         self.events.iter().filter(|event| is(&event.kind)).count()
     }
 }
 
 /// The share of some samples that is this tone, and their mean square.
-pub fn share(heard: &[i16], tone_hz: f64) -> (f64, f64) {
+pub(super) fn share(heard: &[i16], tone_hz: f64) -> (f64, f64) {
     let (mut sine, mut cosine, mut power) = (0.0, 0.0, 0.0);
     for (n, sample) in heard.iter().enumerate() {
         let x = n as f64 * tone_hz / f64::from(RATE_HZ) * std::f64::consts::TAU;
@@ -116,19 +121,24 @@ pub fn share(heard: &[i16], tone_hz: f64) -> (f64, f64) {
 }
 
 impl World {
-    pub fn add(&mut self, phone: Phone) -> usize {
+    /// Nobody is there, a second after the clock began.
+    pub(super) fn new() -> Self {
+        Self { now: Instant::from_millis(1_000), ..Self::default() }
+    }
+
+    pub(super) fn add(&mut self, phone: Phone) -> usize {
         self.phones.push(phone);
         self.phones.len() - 1
     }
 
-    pub fn run(&mut self, ms: u64) {
+    pub(super) fn run(&mut self, ms: u64) {
         for _ in 0..ms / 10 {
             self.tick();
         }
     }
 
     /// What one phone says to its session.
-    pub fn at<T>(&mut self, phone: usize, what: impl FnOnce(&mut Session, Instant) -> T) -> T {
+    pub(super) fn at<T>(&mut self, phone: usize, what: impl FnOnce(&mut Session, Instant) -> T) -> T {
         what(&mut self.phones[phone].session, self.now)
     }
 
@@ -157,7 +167,7 @@ impl World {
     }
 
     /// A first offer of `caller`, answered by `callee`, and the dialog confirmed.
-    pub fn connect(&mut self, caller: usize, callee: usize, dialogs: [&DialogId; 2]) {
+    pub(super) fn connect(&mut self, caller: usize, callee: usize, dialogs: [&DialogId; 2]) {
         let offer = self.at(caller, |session, now| session.offer(now, &half(dialogs[0]))).unwrap();
         self.run(SIGNAL_MS);
         let answer = self.at(callee, |session, now| session.answer(now, dialogs[1], &offer)).unwrap();
@@ -167,7 +177,7 @@ impl World {
     }
 
     /// A later offer of one phone, taken by the other.
-    pub fn change(&mut self, phones: [usize; 2], dialogs: [&DialogId; 2], change: &Change) {
+    pub(super) fn change(&mut self, phones: [usize; 2], dialogs: [&DialogId; 2], change: &Change) {
         let offer = self.at(phones[0], |session, now| session.reoffer(now, dialogs[0], change)).unwrap();
         self.run(SIGNAL_MS);
         let answer = self.at(phones[1], |session, now| session.answer(now, dialogs[1], &offer)).unwrap();
@@ -179,7 +189,7 @@ impl World {
 impl Phone {
     fn tick(&mut self, now: Instant, mut send: impl FnMut(Transmit, &[u8])) {
         let mut datagram = [0; 2_048];
-        let Self { session, front, spoken, heard, tone_hz, gaps, .. } = self;
+        let Self { session, front, spoken, heard, tone_hz, gaps, delay, .. } = self;
         match front {
             Some(front) => {
                 front.begin(now, RATE_HZ as usize / 100, self.began).unwrap();
@@ -188,6 +198,9 @@ impl Phone {
                     match step {
                         Step::Loudspeaker { pcm, played } => {
                             heard.extend(pcm);
+                            if let Some(us) = played.playout_delay_us {
+                                *delay = Duration::from_micros(us.into());
+                            }
                             *gaps += u32::from(played.concealed + played.silence > 0);
                         }
                         Step::Microphone(microphone) => {
@@ -216,18 +229,18 @@ impl Phone {
     }
 }
 
-pub fn half(dialog: &DialogId) -> DialogId {
+pub(super) fn half(dialog: &DialogId) -> DialogId {
     DialogId::half(dialog.call_id(), dialog.local_tag())
 }
 
 /// Names of a dialog as its two sides have them.
-pub fn names() -> [DialogId; 2] {
+pub(super) fn names() -> [DialogId; 2] {
     [DialogId::new("call", "anna", "bert"), DialogId::new("call", "bert", "anna")]
 }
 
 /// Two phones that talk.
-pub fn pair(change: impl Fn(&mut CallConfig)) -> (World, [DialogId; 2]) {
-    let mut world = World { now: Instant::from_millis(1_000), ..World::default() };
+pub(super) fn pair(change: impl Fn(&mut CallConfig)) -> (World, [DialogId; 2]) {
+    let mut world = World::new();
     let dialogs = names();
     for (side, tone_hz) in [(0, 400.0), (1, 700.0)] {
         let mut config = config(4_000 + 1_000 * side as u16);

@@ -182,9 +182,10 @@ impl Transport {
             self.keyed = self.keyed.saturating_add(1);
         }
         let moved = agreed.remote_rtp != self.agreed.remote_rtp || here.named != self.here.named;
+        let same_keys = agreed.srtp == self.agreed.srtp && self.agreed.dtls.is_none();
         if agreed.dtls.is_some() {
             self.guard.wait();
-        } else {
+        } else if moved || !same_keys {
             self.guard.renew(agreed.srtp.as_ref(), moved)?;
             #[cfg(feature = "dtls")]
             {
