@@ -20,7 +20,8 @@ use sound::Desk;
 
 const USAGE: &str = "usage: softphone CONFIG.toml
 
-The config file is described in README.md. Commands are read from the terminal, or from a pipe; `help` tells which there are.
+The config file is described in README.md. Commands are read from the terminal, or from a pipe; `help` tells which
+there are.
 RUST_LOG says what is logged, as tracing-subscriber's filters do.";
 
 #[tokio::main]

@@ -1,7 +1,7 @@
 //! Changes of calls that are up: hold, session refresh, and what the other side wants otherwise.
 //!
-//! A user's wish and what both sides agreed on are kept apart: [`Phone::settle`] asks for the one until it is the other, and a refusal
-//! is the end of the wish, not of the call.
+//! A user's wish and what both sides agreed on are kept apart: [`Phone::settle`] asks for the one until it is the
+//! other, and a refusal is the end of the wish, not of the call.
 
 use std::time::Duration;
 

@@ -17,7 +17,8 @@ use crate::sip::headers::{Description, lists, sdp, unknown_requirements, value, 
 use crate::sip::refer::Replaces;
 use crate::sip::timer::{self, TooSmall};
 
-/// T1 (RFC 3261, 17.1.1.1), and how often a reliable provisional answer is sent at doubling distances: for 64 T1 (RFC 3262, 3).
+/// T1 (RFC 3261, 17.1.1.1), and how often a reliable provisional answer is sent at doubling distances: for 64 T1 (RFC
+/// 3262, 3).
 const T1: Duration = Duration::from_millis(500);
 const MOST_SENT: u32 = 7;
 /// The number of our first, and only, reliable provisional answer to an INVITE.

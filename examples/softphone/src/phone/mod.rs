@@ -1,7 +1,7 @@
 //! The phone: lines, what a user says, and what signalling and media say.
 //!
-//! One task has all of it, so that nothing is decided on what another has changed meanwhile. What takes time — a request and its
-//! answer — is a task of its own that tells its outcome here.
+//! One task has all of it, so that nothing is decided on what another has changed meanwhile. What takes time — a
+//! request and its answer — is a task of its own that tells its outcome here.
 
 mod change;
 mod incoming;
@@ -388,8 +388,8 @@ pub(crate) fn media(config: &Config) -> Result<(MediaManager, Events), String> {
     Ok(MediaManager::new(manager))
 }
 
-/// The dialog of an INVITE of ours, before anybody has answered. Its tag is the stack's own affair until it is sent, so the call's id
-/// stands for both.
+/// The dialog of an INVITE of ours, before anybody has answered. Its tag is the stack's own affair until it is sent,
+/// so the call's id stands for both.
 fn half(call_id: &str) -> DialogId {
     DialogId::half(call_id, call_id)
 }

@@ -1,5 +1,5 @@
-//! Transfer, from all three sides (RFC 5589): who gives a call away, who is given away, and, in [`incoming`](super::incoming), who gets
-//! it in the place of another call.
+//! Transfer, from all three sides (RFC 5589): who gives a call away, who is given away, and, in
+//! [`incoming`](super::incoming), who gets it in the place of another call.
 
 use rsipstack::dialog::DialogId;
 use rsipstack::dialog::dialog::{Dialog, TransactionHandle};

@@ -76,7 +76,8 @@ mod tests {
 
     fn request(headers: &str) -> Request {
         let text = format!(
-            "INVITE sip:bob@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:bob@h>\r\n\
+            "INVITE sip:bob@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n\
+             To: <sip:bob@h>\r\n\
              Call-ID: c\r\nCSeq: 1 INVITE\r\n{headers}"
         );
         text.as_str().try_into().unwrap()

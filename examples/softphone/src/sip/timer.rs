@@ -23,8 +23,8 @@ pub(crate) struct SessionTimer {
 }
 
 impl SessionTimer {
-    /// When something is due after the last refresh: for who refreshes at half of the interval; for who waits at its end, less
-    /// the smaller of 32 seconds and a third of it (10).
+    /// When something is due after the last refresh: for who refreshes at half of the interval; for who waits at its
+    /// end, less the smaller of 32 seconds and a third of it (10).
     pub(crate) fn due(self) -> Duration {
         let seconds = match self.is_ours {
             true => self.interval / 2,
@@ -115,7 +115,8 @@ mod tests {
 
     fn request(headers: &str) -> Request {
         let text = format!(
-            "INVITE sip:bob@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:bob@h>\r\n\
+            "INVITE sip:bob@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n\
+             To: <sip:bob@h>\r\n\
              Call-ID: c\r\nCSeq: 1 INVITE\r\n{headers}Content-Length: 0\r\n\r\n"
         );
         text.as_str().try_into().unwrap()

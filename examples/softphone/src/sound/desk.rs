@@ -1,8 +1,9 @@
 //! The one task that has microphone and loudspeaker, and mixes the lines: each hears all who talk but itself.
 //!
-//! Every 10 ms: what the lines brought and what the microphone brought the tick before is mixed, each line gets its mix, the
-//! loudspeaker its own, and the microphone is read. A line that is held is in the room too, hears nothing of it and
-//! isn't heard. The microphone's tick is the price of one front end for all lines: the echo canceller hears the whole mix.
+//! Every 10 ms: what the lines brought and what the microphone brought the tick before is mixed, each line gets its
+//! mix, the loudspeaker its own, and the microphone is read. A line that is held is in the room too, hears nothing of
+//! it and isn't heard. The microphone's tick is the price of one front end for all lines: the echo canceller hears
+//! the whole mix.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -86,7 +87,8 @@ impl Desk {
     ) -> Result<Self, DeskError> {
         let rate_hz = audio.sample_rate_hz();
         let country = Country::of(country).ok_or_else(|| DeskError::Country(country.into()))?;
-        // The user, and a place to spare for each line: another may come before the one of before is noticed to be gone.
+        // The user, and a place to spare for each line: another may come before the one of before is noticed to be
+        // gone.
         let mut room = Room::new(RoomConfig { sample_rate_hz: rate_hz, capacity: 2 * lines + 2, loudest: None })
             .map_err(DeskError::Room)?;
         let user = room.join().map_err(DeskError::Room)?;

@@ -1,8 +1,8 @@
 //! A line's sound between the task that mixes and the task of its call: two rings, and no lock.
 //!
-//! Both tick every 10 ms, each when its own timer says so, so a ring has a tick or two in it. A task that is late makes up for it
-//! at once, and what piled up meanwhile is played. What has been there all the time for a second is dropped, the oldest first: it
-//! would be delay for the rest of the call.
+//! Both tick every 10 ms, each when its own timer says so, so a ring has a tick or two in it. A task that is late
+//! makes up for it at once, and what piled up meanwhile is played. What has been there all the time for a second is
+//! dropped, the oldest first: it would be delay for the rest of the call.
 
 use host_std::device::AudioIo;
 use rtrb::{Consumer, Producer, RingBuffer};

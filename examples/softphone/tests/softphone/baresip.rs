@@ -15,7 +15,8 @@ const MODULES: &str = "/usr/lib/baresip/modules";
 
 const WHILE: Duration = Duration::from_millis(3_000);
 
-/// baresip names an address of this machine in its descriptions, and not loopback's: so do we, that packets have one way.
+/// baresip names an address of this machine in its descriptions, and not loopback's: so do we, that packets have one
+/// way.
 fn own_address() -> String {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
     // Nothing is sent to this address of the documentation's (RFC 5737).
@@ -50,7 +51,8 @@ impl Baresip {
         fs::write(
             own.join("config"),
             format!(
-                "sip_listen 127.0.0.1:{port}\naudio_player aubridge,sink\naudio_source aufile,{says}\naudio_alert aubridge,alert\n\
+                "sip_listen 127.0.0.1:{port}\naudio_player aubridge,sink\naudio_source aufile,{says}\n\
+                 audio_alert aubridge,alert\n\
                  rtp_ports 36000-38000\nsnd_path {rec}\nmodule_path {MODULES}\n{modules}module_tmp uuid.so\n\
                  module_tmp account.so\nmodule_app menu.so\n",
                 says = own.join("says.wav").display(),

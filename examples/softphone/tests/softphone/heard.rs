@@ -1,4 +1,5 @@
-//! What was heard: which tones, when. Each side of a call says a tone of its own, so that one knows who is heard by whom.
+//! What was heard: which tones, when. Each side of a call says a tone of its own, so that one knows who is heard by
+//! whom.
 
 use std::f64::consts::TAU;
 use std::path::Path;
@@ -69,8 +70,8 @@ impl Heard {
         self.pcm[from..to].chunks_exact(WINDOW).map(amplitude).collect()
     }
 
-    /// The tone was heard all the time between: in four of five windows at its level, since a machine that does other things
-    /// besides makes gaps.
+    /// The tone was heard all the time between: in four of five windows at its level, since a machine that does other
+    /// things besides makes gaps.
     #[track_caller]
     pub(crate) fn has(&self, hz: u32, from: Instant, to: Instant) {
         let amplitudes = self.amplitudes(hz, from, to);

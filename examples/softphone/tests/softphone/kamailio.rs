@@ -1,5 +1,5 @@
-//! Kamailio as registrar and proxy: registration with a digest, calls through it, two phones under one address, and the end of a
-//! registration.
+//! Kamailio as registrar and proxy: registration with a digest, calls through it, two phones under one address, and
+//! the end of a registration.
 
 use std::fs;
 use std::net::TcpStream;
@@ -88,7 +88,8 @@ impl Kamailio {
     fn account(&self, user: &str, password: &str) -> String {
         let port = self.port;
         format!(
-            "uri = \"sip:{user}@127.0.0.1:{port}\"\nregistrar = \"sip:127.0.0.1:{port}\"\npassword = \"{password}\"\nexpires = 60"
+            "uri = \"sip:{user}@127.0.0.1:{port}\"\nregistrar = \"sip:127.0.0.1:{port}\"\n\
+             password = \"{password}\"\nexpires = 60"
         )
     }
 }

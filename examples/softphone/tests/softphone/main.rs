@@ -1,7 +1,8 @@
-//! The softphone in calls: with another of itself, with phones, servers and scenarios that nobody here wrote. Each test starts who
-//! it talks with, on loopback, and scores the sound that was heard and not the signalling alone.
+//! The softphone in calls: with another of itself, with phones, servers and scenarios that nobody here wrote. Each
+//! test starts who it talks with, on loopback, and scores the sound that was heard and not the signalling alone.
 //!
-//! Who isn't installed is skipped with a word; with `MEDIA_CORE_REQUIRE=1` that is a failure, unless `MEDIA_CORE_PEERS=0`.
+//! Who isn't installed is skipped with a word; with `MEDIA_CORE_REQUIRE=1` that is a failure, unless
+//! `MEDIA_CORE_PEERS=0`.
 
 mod baresip;
 mod heard;

@@ -1,5 +1,5 @@
-//! Two softphones over a bad network: what loses, delays and reorders their packets stands between, and names itself in their
-//! descriptions.
+//! Two softphones over a bad network: what loses, delays and reorders their packets stands between, and names itself
+//! in their descriptions.
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
@@ -17,7 +17,8 @@ use crate::phone::{Phone, Setup, folder};
 const ALICE: u32 = 360;
 const BOB: u32 = 620;
 
-/// Signalling that is passed on: from whoever sends first to `callee` and back, with the ports of descriptions replaced.
+/// Signalling that is passed on: from whoever sends first to `callee` and back, with the ports of descriptions
+/// replaced.
 struct Relay {
     port: u16,
     ends: Arc<AtomicBool>,

@@ -1,4 +1,5 @@
-//! The sound of a peer whose signalling is a scenario: G.711 at a port, at a packet length, to wherever packets come from.
+//! The sound of a peer whose signalling is a scenario: G.711 at a port, at a packet length, to wherever packets come
+//! from.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! What phones and servers of others do: early media of two phones, late offers, refusals, holds in all their spellings, UPDATE,
-//! session timers, glare, and a trunk.
+//! What phones and servers of others do: early media of two phones, late offers, refusals, holds in all their
+//! spellings, UPDATE, session timers, glare, and a trunk.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! sipp as the other side's signalling, by scenarios that are put together here; the sound is [`Rtp`](crate::rtp::Rtp)'s.
+//! sipp as the other side's signalling, by scenarios that are put together here; the sound is
+//! [`Rtp`](crate::rtp::Rtp)'s.
 
 use std::fs;
 use std::path::Path;
@@ -74,8 +75,8 @@ impl Scenario {
         let content = content(body);
         let repeat = if status.starts_with('2') { " retrans=\"500\"" } else { "" };
         let text = format!(
-            "SIP/2.0 {status}\n[last_Via:]\n[last_From:]\n[last_To:];tag={tag}\n[last_Call-ID:]\n[last_CSeq:]\n{CONTACT}\n\
-             {ALLOW}\n{headers}{content}"
+            "SIP/2.0 {status}\n[last_Via:]\n[last_From:]\n[last_To:];tag={tag}\n[last_Call-ID:]\n[last_CSeq:]\n\
+             {CONTACT}\n{ALLOW}\n{headers}{content}"
         );
         self.send(&text, repeat)
     }
@@ -84,8 +85,8 @@ impl Scenario {
     pub(crate) fn answer_invite(&mut self, status: &str, tag: &str, body: &str, headers: &[&str]) -> &mut Self {
         let (headers, content) = (lines(headers), content(body));
         let text = format!(
-            "SIP/2.0 {status}\nVia:[$via]\nFrom:[$peer]\nTo:[$us];tag={tag}\nCall-ID: [call_id]\nCSeq:[$number]\n{CONTACT}\n\
-             {ALLOW}\n{headers}{content}"
+            "SIP/2.0 {status}\nVia:[$via]\nFrom:[$peer]\nTo:[$us];tag={tag}\nCall-ID: [call_id]\nCSeq:[$number]\n\
+             {CONTACT}\n{ALLOW}\n{headers}{content}"
         );
         self.send(&text, " retrans=\"500\"")
     }
@@ -94,8 +95,8 @@ impl Scenario {
     pub(crate) fn reply(&mut self, status: &str, body: &str, headers: &[&str]) -> &mut Self {
         let (headers, content) = (lines(headers), content(body));
         let text = format!(
-            "SIP/2.0 {status}\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\n{CONTACT}\n{ALLOW}\n\
-             {headers}{content}"
+            "SIP/2.0 {status}\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\n\
+             {CONTACT}\n{ALLOW}\n             {headers}{content}"
         );
         self.send(&text, "")
     }
@@ -127,7 +128,8 @@ impl Scenario {
             ),
         };
         let text = format!(
-            "{names}\nCall-ID: [call_id]\nCSeq: {cseq} {method}\n{CONTACT}\n{ALLOW}\nMax-Forwards: 70\n{headers}{content}"
+            "{names}\nCall-ID: [call_id]\nCSeq: {cseq} {method}\n{CONTACT}\n{ALLOW}\nMax-Forwards: 70\n\
+             {headers}{content}"
         );
         self.send(&text, repeat)
     }
@@ -157,8 +159,8 @@ impl Scenario {
     /// The answer to it.
     pub(crate) fn answer_kept(&mut self, status: &str, body: &str) -> &mut Self {
         let text = format!(
-            "SIP/2.0 {status}\nVia:[$kept_via]\nFrom:[$kept_from]\nTo:[$kept_to]\nCall-ID: [call_id]\nCSeq:[$kept_cseq]\n\
-             {CONTACT}\n{ALLOW}\n{}",
+            "SIP/2.0 {status}\nVia:[$kept_via]\nFrom:[$kept_from]\nTo:[$kept_to]\nCall-ID: [call_id]\n\
+             CSeq:[$kept_cseq]\n{CONTACT}\n{ALLOW}\n{}",
             content(body)
         );
         self.send(&text, " retrans=\"500\"")
@@ -217,7 +219,8 @@ impl Scenario {
         };
         let path = folder.join(format!("sipp-{port}.xml"));
         let xml = format!(
-            "<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<scenario name=\"softphone\">\n{}{reference}</scenario>\n",
+            "<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n\
+             <scenario name=\"softphone\">\n{}{reference}</scenario>\n",
             self.xml
         );
         fs::write(&path, xml).unwrap();
