@@ -370,3 +370,54 @@ fn softphone_refuses_what_it_cannot_do() {
     alice.leave();
     fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn softphone_follows_an_update_before_the_call_is_answered() {
+    let Some((folder, port)) = start("early-update") else { return };
+    let (peer, other) = (Rtp::start(PEER), Rtp::start(OTHER));
+    let mut scenario = Scenario::called();
+    scenario.answer("183 Session Progress", "sipp", &sdp(1, peer.port, &[]), &[]).pause(PAUSE);
+    scenario.request("UPDATE", &sdp(2, other.port, &[]), &[]).comes(200, &[]).pause(PAUSE);
+    scenario.answer_invite("200 OK", "sipp", "", &[]).expect("ACK").pause(PAUSE).hangs_up();
+    let mut sipp = scenario.run(&folder, port, None);
+    let mut alice = alice(&folder, &Setup::default());
+    call(&mut alice, port);
+    alice.wait("early media");
+    let early = While::pass(WHILE);
+    std::thread::sleep(Duration::from_millis(u64::from(PAUSE) - WHILE.as_millis() as u64 + 300));
+    let updated = While::pass(WHILE);
+    alice.wait("line 1: up (PCMU/8000");
+    let up = While::pass(WHILE);
+    alice.wait("ended: hung up");
+    sipp.succeeds();
+    let (alice, other) = (alice.leave(), other.heard(&folder, "other"));
+    alice.has(PEER, early.from, early.to);
+    for While { from, to } in [&updated, &up] {
+        alice.has(OTHER, *from, *to);
+        alice.lacks(PEER, *from, *to);
+        other.has(ALICE, *from, *to);
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn softphone_lets_an_update_wait_that_comes_before_it_has_answered() {
+    let Some((folder, port)) = start("update-waits") else { return };
+    let peer = Rtp::start(PEER);
+    let mut alice = alice(&folder, &Setup::default());
+    let mut scenario = Scenario::calls(&sdp(1, peer.port, &[]), &[]);
+    scenario.comes(180, &[100]).request("UPDATE", &sdp(2, peer.port, &[]), &[]).comes(500, &[]);
+    scenario.comes(200, &[180]).request_numbered("ACK", 1).pause(PAUSE).hangs_up();
+    let mut sipp = scenario.run(&folder, port, Some(("alice", alice.port)));
+    alice.wait("calls");
+    std::thread::sleep(Duration::from_millis(500));
+    alice.type_in("answer");
+    alice.wait("line 1: up");
+    let up = While::pass(WHILE);
+    alice.wait("ended: hung up");
+    sipp.succeeds();
+    let (alice, peer) = (alice.leave(), peer.heard(&folder, "peer"));
+    alice.has(PEER, up.from, up.to);
+    peer.has(ALICE, up.from, up.to);
+    fs::remove_dir_all(folder).unwrap();
+}

@@ -96,7 +96,7 @@ impl Scenario {
         let (headers, content) = (lines(headers), content(body));
         let text = format!(
             "SIP/2.0 {status}\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\n\
-             {CONTACT}\n{ALLOW}\n             {headers}{content}"
+             {CONTACT}\n{ALLOW}\n{headers}{content}"
         );
         self.send(&text, "")
     }
