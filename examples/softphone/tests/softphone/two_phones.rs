@@ -288,3 +288,31 @@ fn softphone_plays_music_to_whoever_is_held() {
     alice.lacks(BOB, held.from, held.to);
     fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn softphone_says_what_is_wrong_with_its_config() {
+    let folder = folder("config");
+    let path = folder.join("phone.toml");
+    let port = crate::phone::free_port();
+    let account = format!("[account]\nuri = \"sip:alice@127.0.0.1:{port}\"\npassword = \"wer9k2\"\n");
+    let sound = "[audio]\nmicrophone = \"null\"\nspeaker = \"null\"\n";
+    for (config, why) in [
+        (format!("{account}[media]\ncodecs = [\"mp3\"]\n{sound}"), "media.codecs \"mp3\": there is no such codec"),
+        (format!("{account}[audio]\nmicrophone = \"none.wav\"\nspeaker = \"null\"\n"), "none.wav"),
+        (format!("{account}{sound}[sip]\nlisten = \"192.0.2.1:5060\"\n"), "sip.listen 192.0.2.1:5060"),
+        (
+            format!(
+                "{account}{sound}[sip]\nlisten = \"127.0.0.1:{port}\"\ntransport = \"tls\"\ntrust = \"none.pem\"\n"
+            ),
+            "none.pem",
+        ),
+        (format!("{account}{sound}[phone]\ncountry = \"xx\"\n"), "phone.country \"xx\""),
+    ] {
+        fs::write(&path, config).unwrap();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_softphone")).arg(&path).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains(why) && !told.contains("wer9k2") && !told.contains("panicked"), "{told}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
