@@ -7,6 +7,7 @@ use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{CallConfig, Keying, Protection};
 use host_std::sockets::{Ports, SocketConfig};
+use host_std::wav::WavSource;
 
 use super::line::{Key, Line};
 use super::outgoing::in_full;
@@ -41,6 +42,10 @@ pub(super) fn manager_config(config: &Config) -> Result<ManagerConfig, String> {
     let ports = media.ports.map_or(Ports::Any, |[first, last]| Ports::Range(first..=last));
     manager.sockets = SocketConfig { address, ports, ..SocketConfig::default() };
     manager.most_sessions = 2 * phone.lines + 2;
+    if let Some(path) = &phone.hold_music {
+        // Now, and not when somebody is on hold.
+        WavSource::open(path, config.audio.rate).map_err(|error| format!("phone.hold_music: {}", in_full(&error)))?;
+    }
     manager.music.clone_from(&phone.hold_music);
     Ok(manager)
 }

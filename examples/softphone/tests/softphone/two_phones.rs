@@ -299,7 +299,7 @@ fn softphone_says_what_is_wrong_with_its_config() {
     for (config, why) in [
         (format!("{account}[media]\ncodecs = [\"mp3\"]\n{sound}"), "media.codecs \"mp3\": there is no such codec"),
         (format!("{account}[audio]\nmicrophone = \"none.wav\"\nspeaker = \"null\"\n"), "none.wav"),
-        (format!("{account}{sound}[sip]\nlisten = \"192.0.2.1:5060\"\n"), "sip.listen 192.0.2.1:5060"),
+        (format!("{account}{sound}[sip]\nlisten = \"198.51.100.1:5060\"\n"), "sip.listen 198.51.100.1:5060"),
         (
             format!(
                 "{account}{sound}[sip]\nlisten = \"127.0.0.1:{port}\"\ntransport = \"tls\"\ntrust = \"none.pem\"\n"
@@ -307,6 +307,7 @@ fn softphone_says_what_is_wrong_with_its_config() {
             "none.pem",
         ),
         (format!("{account}{sound}[phone]\ncountry = \"xx\"\n"), "phone.country \"xx\""),
+        (format!("{account}{sound}[phone]\nhold_music = \"none.wav\"\n"), "phone.hold_music"),
     ] {
         fs::write(&path, config).unwrap();
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_softphone")).arg(&path).output().unwrap();
