@@ -145,16 +145,16 @@ mod tests {
             desk.hear(&mut pcm);
             assert_eq!(pcm, [tick; 80]);
         }
-        // Ten ticks are too much from now on, and are noticed when a second has gone by.
+        // Ten ticks are too much from now on, and are noticed when a whole second has gone by.
         for tick in 0..10 {
             call.write(&[tick; 80]);
         }
-        for tick in 10..110 {
+        for tick in 10..200 {
             call.write(&[tick; 80]);
             desk.hear(&mut pcm);
         }
-        call.write(&[110; 80]);
+        call.write(&[200; 80]);
         desk.hear(&mut pcm);
-        assert_eq!(pcm, [109; 80]);
+        assert_eq!(pcm, [199; 80]);
     }
 }

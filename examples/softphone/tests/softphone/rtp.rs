@@ -71,6 +71,15 @@ impl Rtp {
         self.told.lock().unwrap().packets
     }
 
+    /// Waits until the phone has found it.
+    pub(crate) fn wait_for_packets(&self) {
+        let begin = Instant::now();
+        while self.packets() < 5 {
+            assert!(begin.elapsed() < Duration::from_secs(20), "no packets come");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// The length of the phone's last packet, in ms.
     pub(crate) fn heard_ptime(&self) -> usize {
         self.told.lock().unwrap().length * 1_000 / CLOCK as usize

@@ -307,7 +307,7 @@ fn softphone_talks_through_a_trunk() {
     let up = While::pass(WHILE);
     assert_eq!(peer.heard_ptime(), 10);
     alice.type_in("dtmf 19*");
-    std::thread::sleep(Duration::from_millis(2 * u64::from(PAUSE) - WHILE.as_millis() as u64 + 300));
+    moved.wait_for_packets();
     let packets = peer.packets();
     let away = While::pass(WHILE);
     assert_eq!(moved.heard_ptime(), 40);
@@ -384,7 +384,7 @@ fn softphone_follows_an_update_before_the_call_is_answered() {
     call(&mut alice, port);
     alice.wait("early media");
     let early = While::pass(WHILE);
-    std::thread::sleep(Duration::from_millis(u64::from(PAUSE) - WHILE.as_millis() as u64 + 300));
+    other.wait_for_packets();
     let updated = While::pass(WHILE);
     alice.wait("line 1: up (PCMU/8000");
     let up = While::pass(WHILE);
