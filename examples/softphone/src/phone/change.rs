@@ -221,9 +221,6 @@ impl Phone {
         let (key, number, media, dialog) = (line.key, line.number, line.media.clone(), line.dialog.clone());
         let is_invite = request.method == Method::Invite;
         let offer = request.description();
-        if line.is_offering() && (is_invite || offer.is_some()) {
-            return refuse(StatusCode::RequestPending);
-        }
         let timer = match timer::answered(self.wishes(), request) {
             Ok(timer) => timer,
             Err(TooSmall) => {

@@ -140,11 +140,6 @@ impl Line {
     pub(super) fn is_calling(&self) -> bool {
         matches!(self.stage, Stage::Calling { .. })
     }
-
-    /// Whether a further offer has to wait, from either side (RFC 3261, 14.1).
-    pub(super) fn is_offering(&self) -> bool {
-        self.late.is_some() || self.pending.is_some_and(Pending::offers)
-    }
 }
 
 impl fmt::Display for Line {

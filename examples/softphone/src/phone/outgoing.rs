@@ -70,8 +70,10 @@ impl Phone {
         headers.extend(timer::asked(wishes, None));
         headers.push(sdp());
         let (dialog, answer) = self.stack.invite(Invite { to, call_id, offer, headers })?;
-        let gone = || rsipstack::Error::Error("the call was cut off".into());
-        self.tell(answer, move |joined| Outcome::Invite(key, joined.unwrap_or_else(|_| Err(gone()))));
+        self.tell(answer, move |joined| match joined {
+            Ok(result) => Outcome::Invite(key, result),
+            Err(error) => Outcome::Unreachable(key, error.to_string()),
+        });
         // The stack waits half a minute where there is no connection, or no such name: whoever calls is told at once.
         let (reached, outcomes) = (self.stack.reach(&dialog), self.outcomes.clone());
         tokio::spawn(async move {

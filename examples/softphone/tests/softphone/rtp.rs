@@ -119,10 +119,10 @@ fn talk(socket: &UdpSocket, hz: u32, told: &Mutex<Told>, ends: &AtomicBool, ptim
         let wait = due.saturating_duration_since(Instant::now());
         if !wait.is_zero() {
             socket.set_read_timeout(Some(wait.max(Duration::from_micros(500)))).unwrap();
-            if let Ok((len, from)) = socket.recv_from(&mut packet) {
-                if take(&packet[..len], told) {
-                    to = Some(from);
-                }
+            if let Ok((len, from)) = socket.recv_from(&mut packet)
+                && take(&packet[..len], told)
+            {
+                to = Some(from);
             }
             continue;
         }
