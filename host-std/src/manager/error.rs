@@ -39,7 +39,7 @@ pub enum ManagerError {
     HasDevice,
     /// The manager is shutting down.
     Closing,
-    /// The session did not answer within 2 s: its thread is blocked.
+    /// The session did not answer within 10 s: its thread is blocked. What was asked may be done all the same; end the dialog.
     Stuck,
     /// What the descriptions are or want can't be done.
     Call(CallError),
@@ -81,7 +81,7 @@ impl fmt::Display for ManagerError {
             Self::NoDevice => f.write_str("the session has no device"),
             Self::HasDevice => f.write_str("the session has a device already"),
             Self::Closing => f.write_str("the manager is shutting down"),
-            Self::Stuck => f.write_str("the session did not answer within 2 s"),
+            Self::Stuck => f.write_str("the session did not answer within 10 s"),
             Self::Call(_) => f.write_str("the call can't be agreed on"),
             Self::Socket(_) => f.write_str("there are no sockets for the call"),
             Self::Sound(_) => f.write_str("the device can't be made the call's"),

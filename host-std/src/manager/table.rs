@@ -22,8 +22,9 @@ use crate::session::driver::{self, Clock, Running};
 use crate::session::{Call, CallConfig, CallError, CallStats, Identity};
 use crate::sockets::{SocketConfig, Sockets};
 
-/// So long a session may take to do what it is asked between two ticks.
-const ASKED: StdDuration = StdDuration::from_secs(2);
+/// So long a session may take to do what it is asked between two ticks: long enough for a machine that is short of time, and
+/// shorter than any transaction of SIP's (64*T1: RFC 3261, 17).
+const ASKED: StdDuration = StdDuration::from_secs(10);
 /// Requests that wait for one session.
 const WAITING: usize = 16;
 /// How often a session that looks for candidates is asked whether it has them.
@@ -68,6 +69,10 @@ pub struct Shutdown {
     pub aborted: usize,
 }
 
+/// Music on hold by rate in Hz and channels.
+#[cfg(feature = "record")]
+type MusicBySound = HashMap<(u32, u8), Arc<[i16]>>;
+
 struct Inner {
     config: ManagerConfig,
     clock: Clock,
@@ -78,7 +83,7 @@ struct Inner {
     ended: Notify,
     runtime: tokio::runtime::Handle,
     #[cfg(feature = "record")]
-    music: Mutex<HashMap<(u32, u8), Arc<[i16]>>>,
+    music: Mutex<MusicBySound>,
 }
 
 /// A session that runs.

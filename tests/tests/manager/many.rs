@@ -65,7 +65,7 @@ async fn one_call(n: usize, anna: &MediaManager, bert: &MediaManager) {
 }
 
 async fn calls(range: std::ops::Range<usize>, sides: &[(MediaManager, Events); 2]) {
-    const AT_ONCE: usize = 64;
+    const AT_ONCE: usize = 16;
     let mut running = tokio::task::JoinSet::new();
     for n in range {
         let (anna, bert) = (sides[0].0.clone(), sides[1].0.clone());
