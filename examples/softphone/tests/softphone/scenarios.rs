@@ -385,6 +385,8 @@ fn softphone_follows_an_update_before_the_call_is_answered() {
     alice.wait("early media");
     let early = While::pass(WHILE);
     other.wait_for_packets();
+    // What was on its way of the one before is still played.
+    std::thread::sleep(Duration::from_millis(400));
     let updated = While::pass(WHILE);
     alice.wait("line 1: up (PCMU/8000");
     let up = While::pass(WHILE);
