@@ -172,6 +172,7 @@ impl Ended {
             Self::ConsentGone => "consent_gone",
             Self::NoRelay => "no_relay",
             Self::RelayLost => "relay_lost",
+            Self::Hopeless(_) => "hopeless",
             Self::TimeOver => "time_over",
             Self::Socket(_) => "socket_failed",
             Self::Sound(_) => "sound_unusable",

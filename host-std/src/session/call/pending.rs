@@ -149,6 +149,7 @@ impl Call {
             streams: (0..count).map(|_| None).collect(),
             tap: None,
             stats: super::CallStats::default(),
+            network: super::Network::new(self.settings.adaptation, self.settings.circuit_breaker),
             meters: if self.settings.metering { (0..count).map(|_| Default::default()).collect() } else { Vec::new() },
             #[cfg(feature = "record")]
             announcement: None,
