@@ -182,10 +182,9 @@ fn check_grammar(text: &str) {
         let (mut known, mut rest) = (GRAMMAR[at - 1].1, rest);
         while !rest.is_empty() {
             let (element, behind) = rest.split_once('=').unwrap();
-            let end = if behind.starts_with('"') {
-                behind[1..].find('"').unwrap() + 2
-            } else {
-                behind.find(' ').unwrap_or(behind.len())
+            let end = match behind.strip_prefix('"') {
+                Some(quoted) => quoted.find('"').unwrap() + 2,
+                None => behind.find(' ').unwrap_or(behind.len()),
             };
             let place = known.iter().position(|(own, _)| *own == element);
             let place = place.unwrap_or_else(|| panic!("{element} is not where the grammar has it: {line}"));
