@@ -43,6 +43,10 @@ const JUDGE_AFTER: Duration = Duration::from_secs(3);
 /// Loss that is looked into, and a loss that has gone, as a share of what it was, in 64ths.
 const LOSS: u32 = 2 * PERCENT;
 const GONE: u32 = 24;
+/// Loss beside somebody who fills the queue and minds only losses: he brings some about, whatever we send.
+const BESIDE_LOSS: u32 = 10 * PERCENT;
+/// How long somebody who filled the queue is expected back.
+const BESIDE_FOR: Duration = Duration::from_secs(30);
 /// How much more is lost where there was no room.
 const MORE_LOSS: u32 = PERCENT;
 /// How long less is sent to see whether loss goes with it, at least, and how long what was found holds, the first time and at most.
@@ -126,6 +130,8 @@ pub struct Capacity {
     loss: u32,
     random: u32,
     random_until: Instant,
+    /// Until when a queue counts as somebody else's.
+    beside_until: Instant,
     /// How long all must be well before the next probe.
     well_for: Duration,
     well_since: Option<Instant>,
@@ -156,6 +162,7 @@ impl Capacity {
             loss: 0,
             random: 0,
             random_until: Instant::ZERO,
+            beside_until: Instant::ZERO,
             well_for: WELL_FOR,
             well_since: None,
             found: 0,
@@ -204,10 +211,14 @@ impl Capacity {
         let sent_bps = seen.sent_bits * 1_000_000 / seen.duration.as_micros().max(1);
         let carried_bps = Self::carried(seen);
         match self.phase {
+            Phase::Steady | Phase::Probing if queue > self.queue_bound() && now < self.beside_until => {
+                // It's back, whoever it is.
+                self.enter(now, Phase::Beside);
+            }
             Phase::Steady | Phase::Probing if queue > self.queue_bound() => {
                 self.empty(now, seen, carried_bps, sent_bps);
             }
-            Phase::Steady | Phase::Probing if self.is_losing(seen) => self.lose(now, sent_bps),
+            Phase::Steady | Phase::Probing if self.is_losing(now, seen) => self.lose(now, sent_bps),
             Phase::Steady => self.probe(now, sent_bps),
             Phase::Probing => self.probed(now, seen),
             Phase::Emptying => self.emptied(now, seen, carried_bps, queue),
@@ -248,9 +259,10 @@ impl Capacity {
     }
 
     /// Whether so much is lost that the rate may be to blame.
-    fn is_losing(&self, seen: &Observation) -> bool {
-        let known = self.random + self.random / 2;
-        self.loss > LOSS.max(known) && seen.loss > LOSS.max(known)
+    fn is_losing(&self, now: Instant, seen: &Observation) -> bool {
+        let usual = if now < self.beside_until { BESIDE_LOSS } else { LOSS };
+        let bound = usual.max(self.random + self.random / 2);
+        self.loss > bound && seen.loss > bound
     }
 
     fn empty(&mut self, now: Instant, seen: &Observation, carried_bps: u64, sent_bps: u64) {
@@ -305,7 +317,7 @@ impl Capacity {
         }
         if self.rate_bps <= self.bounds.least_bps {
             // No less can be sent: whoever fills it, it's of no use to give way.
-            self.rate_bps = self.within(u64::from(self.before.rate_bps / 2));
+            self.rate_bps = self.within(u64::from(self.before.rate_bps) * 3 / 4);
             self.enter(now, Phase::Beside);
             return;
         }
@@ -354,9 +366,10 @@ impl Capacity {
     }
 
     fn stay_beside(&mut self, now: Instant, seen: &Observation, queue: Duration) {
+        self.beside_until = now + BESIDE_FOR;
         if queue <= EMPTY && seen.queue.is_some() {
             self.enter(now, Phase::Steady);
-        } else if self.loss > (5 * LOSS).max(self.random) && now.since(self.since) >= WELL_FOR {
+        } else if self.loss > BESIDE_LOSS.max(self.random) && now.since(self.since) >= WELL_FOR {
             self.rate_bps = self.within(u64::from(self.rate_bps) * 7 / 8);
             (self.loss, self.since) = (0, now);
         } else if now.since(self.since) >= Duration::from_micros(4 * WELL_FOR.as_micros()) {
