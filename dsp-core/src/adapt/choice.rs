@@ -112,6 +112,11 @@ impl Settings<'_> {
         Some(stays.unwrap_or(best))
     }
 
+    /// What the most frugal choice needs, in bit/s, headers included.
+    pub fn least_bps(&self) -> u32 {
+        self.all().map(|choice| self.needs_bps(&choice)).min().unwrap_or(0)
+    }
+
     /// What a choice needs, in bit/s, headers included.
     pub fn needs_bps(&self, choice: &Choice) -> u32 {
         let packet_ms = u32::from(choice.packet_ms).max(1);

@@ -93,6 +93,8 @@ pub(super) struct Adapter {
     behind: (u32, u32),
     was_lost: bool,
     config: AdaptationConfig,
+    /// What the peer can take (REMB).
+    remote_maximum_bps: u32,
     choice: Option<Choice>,
     taken: Adaptation,
     changes: u32,
@@ -109,6 +111,7 @@ impl Adapter {
             behind: (0, 0),
             was_lost: false,
             config,
+            remote_maximum_bps: u32::MAX,
             choice: None,
             taken: Adaptation::default(),
             changes: 0,
@@ -153,21 +156,11 @@ impl Adapter {
 
     /// The peer can take so much and no more (REMB).
     pub(super) fn set_remote_maximum(&mut self, bps: u64) {
-        let most_bps = self.config.most_bps.min(u32::try_from(bps).unwrap_or(u32::MAX));
-        self.capacity.set_bounds(RateBounds { least_bps: self.config.least_bps.min(most_bps), most_bps });
+        self.remote_maximum_bps = u32::try_from(bps).unwrap_or(u32::MAX);
     }
 
     /// What the stream is to be asked for, if it's something else than before.
     pub(super) fn choose(&mut self, options: &StreamOptions, round_trip: Option<Duration>) -> Option<Adaptation> {
-        let loss = self.capacity.random_loss();
-        let behind = (100 * PERCENT * self.behind.0).checked_div(self.behind.1).unwrap_or(0).max(loss);
-        let half = round_trip.map_or(0, |time| (time.as_micros() / 2_000).min(10_000) as u32);
-        let conditions = Conditions {
-            rate_bps: self.capacity.rate_bps(),
-            loss,
-            loss_behind: behind,
-            delay_ms: half + OTHER_DELAY_MS,
-        };
         let one = [CodecRate { bps: options.packet_bps, ie_tenths: 0 }];
         let lengths = PACKETS_MS.iter().take_while(|&&ms| u32::from(ms) <= options.max_ptime_ms).count().max(1);
         let settings = Settings {
@@ -177,6 +170,19 @@ impl Adapter {
             loss: options.loss,
             in_band: options.is_opus.then_some(OPUS_IN_BAND),
             copies: 0,
+        };
+        // Below what the codec needs at least there is nothing to steer.
+        let least_bps = settings.least_bps().max(self.config.least_bps);
+        let most_bps = self.config.most_bps.min(self.remote_maximum_bps).max(least_bps);
+        self.capacity.set_bounds(RateBounds { least_bps, most_bps });
+        let loss = self.capacity.random_loss();
+        let behind = (100 * PERCENT * self.behind.0).checked_div(self.behind.1).unwrap_or(0).max(loss);
+        let half = round_trip.map_or(0, |time| (time.as_micros() / 2_000).min(10_000) as u32);
+        let conditions = Conditions {
+            rate_bps: self.capacity.rate_bps(),
+            loss,
+            loss_behind: behind,
+            delay_ms: half + OTHER_DELAY_MS,
         };
         let choice = settings.choose(&conditions, self.choice)?;
         let expected = if choice.in_band { conditions.expected_loss_percent().max(1) } else { 0 };
@@ -217,9 +223,13 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn new(adaptation: Option<AdaptationConfig>, is_breaking: bool) -> Self {
+    /// Where a call follows the network, or may be given up.
+    pub(super) fn new(adaptation: Option<AdaptationConfig>, is_breaking: bool) -> Option<Box<Self>> {
+        if adaptation.is_none() && !is_breaking {
+            return None;
+        }
         let breaker = CircuitBreaker::new(BreakerConfig::default());
-        Self { adapter: adaptation.map(Adapter::new), breaker, hopeless: None, is_breaking }
+        Some(Box::new(Self { adapter: adaptation.map(Adapter::new), breaker, hopeless: None, is_breaking }))
     }
 
     pub(super) fn sent(&mut self, now: Instant, bytes: usize) {

@@ -61,8 +61,8 @@ pub struct Call {
     pub(super) streams: Vec<Option<Stream>>,
     pub(super) tap: Option<Box<dyn Tap>>,
     stats: CallStats,
-    /// What is known of the network that the first stream goes through.
-    network: Network,
+    /// What is known of the network that the first stream goes through, where the call follows it.
+    network: Option<Box<Network>>,
     /// As the streams, where their sound is metered, else none.
     meters: Vec<Meters>,
     /// What is played to the other side.

@@ -169,15 +169,19 @@ impl Call {
                         extended_highest_seq: remote.block.extended_highest_seq,
                         round_trip: remote.round_trip,
                     };
-                    learnt |= self.network.report(now, &told, stream.remote_jitter());
+                    if let Some(network) = &mut self.network {
+                        learnt |= network.report(now, &told, stream.remote_jitter());
+                    }
                 }
             }
             farewell = farewell.max(stream.report(now, compound));
         }
         let is_report = |packet: &Packet<'_>| matches!(packet, Packet::SenderReport(_) | Packet::ReceiverReport(_));
-        self.network.heard(now, compound.packets().flatten().any(|packet| is_report(&packet)), tells);
+        if let Some(network) = &mut self.network {
+            network.heard(now, compound.packets().flatten().any(|packet| is_report(&packet)), tells);
+        }
         if transport.take_feedback(now, compound) {
-            if let Some(adapter) = &mut self.network.adapter {
+            if let Some(adapter) = self.network.as_mut().and_then(|network| network.adapter.as_mut()) {
                 learnt |= adapter.feedback(now, transport.told_packets());
             }
             if let Some(tap) = &mut self.tap {
@@ -209,7 +213,8 @@ impl Call {
 
     /// Lets the first stream send what the network carries.
     fn follow_network(&mut self) {
-        let (Some(transport), Some(adapter)) = (&self.transport, &mut self.network.adapter) else { return };
+        let adapter = self.network.as_mut().and_then(|network| network.adapter.as_mut());
+        let (Some(transport), Some(adapter)) = (&self.transport, adapter) else { return };
         let Some(stream) = self.streams.first_mut().and_then(Option::as_mut) else { return };
         if let Some(bps) = self.stats.remote_maximum_bps {
             adapter.set_remote_maximum(bps);

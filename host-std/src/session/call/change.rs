@@ -155,7 +155,9 @@ impl Call {
             None => self.transport = Some(Transport::new(now, agreed, here, &self.settings, gathered)),
         }
         successors.put(&mut self.local);
-        self.network.agreed();
+        if let Some(network) = &mut self.network {
+            network.agreed();
+        }
         self.refused = refused;
         if let Some(transport) = &self.transport {
             self.local.bundle.clone_from(&transport.agreed().bundle);

@@ -44,8 +44,8 @@ impl Call {
                 }
                 match written.and_then(|len| transport.send_rtp(now, buffer, len, leaving.number.is_some())) {
                     Some(transmit) => {
-                        if index == 0 {
-                            self.network.sent(now, transmit.len);
+                        if let (0, Some(network)) = (index, &mut self.network) {
+                            network.sent(now, transmit.len);
                         }
                         return Some(transmit);
                     }

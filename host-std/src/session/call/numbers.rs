@@ -12,7 +12,7 @@ use dsp_core::wire::extension::AudioLevel;
 use super::Call;
 use crate::registry::CodecFormat;
 use crate::sdp::{NegotiatedStream, NegotiatedTransport, Refused};
-use crate::session::adapter::Adapter;
+use crate::session::adapter::{Adapter, Network};
 use crate::session::metering::{Finding, Meters, findings};
 use crate::session::outcome::{CallStats, Channel, Ending, Protection};
 use crate::session::stream::{Counted, Remote, SourceStats, Stream};
@@ -137,7 +137,12 @@ impl Call {
             sender: stream.send_stats(),
             digits: self.digit_stats(),
             delay_choice: stream.delay_choice(),
-            adaptation: self.network.adapter.as_ref().filter(|_| index == 0).map(Adapter::stats),
+            adaptation: self
+                .network
+                .as_ref()
+                .filter(|_| index == 0)
+                .and_then(|network| network.adapter.as_ref())
+                .map(Adapter::stats),
             round_trip: remote.round_trip,
             local_voip: heard,
             remote_voip: remote.voip,
@@ -231,7 +236,8 @@ impl Call {
         if transport.key_age() == KeyAge::Over {
             return Some(Ending::KeysOver);
         }
-        if let Some(hopeless) = self.network.hopeless(now, transport.silence(now)) {
+        let hopeless = |network: &Network| network.hopeless(now, transport.silence(now));
+        if let Some(hopeless) = self.network.as_deref().and_then(hopeless) {
             return Some(Ending::Hopeless(hopeless));
         }
         #[cfg(feature = "ice")]
