@@ -733,16 +733,19 @@ impl Sound {
     }
 
     /// The device, to be closed or given to another call.
+    #[cfg(feature = "manager")]
     pub(crate) async fn into_audio(self) -> Box<dyn AudioIo> {
         self.device.close().await
     }
 
     /// Whether the device has failed for good.
+    #[cfg(feature = "manager")]
     pub(crate) fn has_failed(&self) -> bool {
         self.device.has_failed()
     }
 
     /// Whether the device is lost, and may come back.
+    #[cfg(feature = "manager")]
     pub(crate) fn is_lost(&self) -> bool {
         match &self.device {
             Device::Here { audio, .. } => audio.failure().is_some() && audio.may_come_back(),
