@@ -26,10 +26,11 @@ use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::room::{Room, RoomConfig};
 use host_std::sdp::{CryptoSuite, Direction, ExtensionOptions, FeedbackOptions};
 use host_std::session::{
-    Call, CallConfig, CaptureConfig, Channel, Contributors, EchoSettings, HostFront, IceConfig, IceMode, Identity,
-    Incoming, OwnBlock, OwnDecoders, OwnDetector, OwnStrategy, PACKET_BYTES, SrtpOptions, Tap, ToneDetection, Transmit,
-    TurnServer, TurnTransport, Way,
+    AdaptationConfig, Call, CallConfig, CaptureConfig, Channel, Contributors, EchoSettings, HostFront, IceConfig,
+    IceMode, Identity, Incoming, OwnBlock, OwnDecoders, OwnDetector, OwnStrategy, PACKET_BYTES, SrtpOptions, Tap,
+    ToneDetection, Transmit, TurnServer, TurnTransport, Way,
 };
+use host_std::simulate::bottleneck::{Bottleneck, BottleneckConfig};
 use host_std::simulate::netsim::{Network, NetworkConfig};
 use media_core_tests::road::babble;
 use media_core_tests::turn_server::{PASSWORD, Passed, TurnModel, USER};
@@ -93,7 +94,14 @@ const ADDRESSES: [SocketAddr; 2] = [
 ];
 
 impl Pair {
-    fn new(codec: CodecFormat, channels: u8, sources: usize, streams: usize, sound: Option<(u32, u8)>) -> Self {
+    fn new(
+        codec: CodecFormat,
+        channels: u8,
+        sources: usize,
+        streams: usize,
+        sound: Option<(u32, u8)>,
+        adaptation: Option<AdaptationConfig>,
+    ) -> Self {
         let opus = OpusEncoderConfig { sample_rate_hz: 16_000, channels, ..OpusEncoderConfig::default() };
         let registry = Registry::builtin().with(Opus(opus));
         let call = |side: usize| {
@@ -127,7 +135,9 @@ impl Pair {
             } else {
                 base
             };
-            let base = CallConfig { tones: ToneDetection::Always, mute_tones: true, ..base };
+            let circuit_breaker = adaptation.is_some();
+            let base =
+                CallConfig { tones: ToneDetection::Always, mute_tones: true, adaptation, circuit_breaker, ..base };
             let mut call =
                 Call::new(CallConfig { codecs, registry, redundancy: 1, sources, buffer_bytes, sound, ..base })
                     .unwrap();
@@ -171,7 +181,11 @@ impl Pair {
             fronts,
             speech: [babble(rate_hz * u32::from(channels), 20, 0), babble(rate_hz * u32::from(channels), 20, 1)],
             said: 0,
-            networks: [Network::new(network, 1), Network::new(network, 2)],
+            networks: [1, 2].map(|seed| {
+                let network = Network::new(network, seed);
+                let narrow = BottleneckConfig { rate_bps: 40_000.0, queue_ms: 400.0, bulk: None };
+                if adaptation.is_some() { network.behind(Bottleneck::new(narrow)) } else { network }
+            }),
             slots: (0..512).map(slot).collect(),
             allocations: 0,
             packets: 0,
@@ -188,7 +202,7 @@ impl Pair {
     }
 
     fn carry(&mut self, side: usize, now: Instant, transmit: Transmit, bytes: &[u8]) {
-        for arrival in self.networks[side].carry(now).into_iter().flatten() {
+        for arrival in self.networks[side].carry_datagram(now, transmit.len).into_iter().flatten() {
             let slot = self.slots.iter_mut().find(|slot| slot.arrival.is_none()).expect("enough slots");
             slot.arrival = Some(arrival);
             slot.to = 1 - side;
@@ -248,7 +262,7 @@ fn run(codec: CodecFormat, channels: u8, sources: usize, streams: usize) -> u32 
 
 /// The same with a device of that sound, or of the codec's own.
 fn run_at(sound: Option<(u32, u8)>, codec: CodecFormat, channels: u8, sources: usize, streams: usize) -> u32 {
-    let mut pair = Pair::new(codec.clone(), channels, sources, streams, sound);
+    let mut pair = Pair::new(codec.clone(), channels, sources, streams, sound, None);
     let (mut now, mut digits) = (Instant::ZERO, 0);
     while pair.packets < 10_000 * streams as u32 {
         if now == Instant::from_millis(40_000) {
@@ -349,6 +363,23 @@ fn l16_allocates_nothing() {
 #[test]
 fn opus_allocates_nothing() {
     run(CodecFormat::opus(), 1, 1, 1);
+}
+
+/// Bit rate, packet length and redundancy change with what a narrow link carries, by reports.
+#[test]
+fn a_call_that_follows_the_network_allocates_nothing() {
+    let mut pair = Pair::new(CodecFormat::opus(), 1, 1, 1, None, Some(AdaptationConfig::default()));
+    let mut lengths = Vec::new();
+    for tick in 0..12_000 {
+        pair.tick(Instant::from_millis(10 * tick));
+        let taken = pair.calls[0].stats().adaptation.unwrap().taken;
+        if lengths.last() != Some(&taken.packet_ms) {
+            lengths.push(taken.packet_ms);
+        }
+    }
+    println!("{} allocations; packets of {lengths:?} ms", pair.allocations);
+    assert!(lengths.iter().flatten().any(|&ms| ms > 20), "no packet became longer than at first");
+    assert_eq!(pair.allocations, 0);
 }
 
 /// A source comes in mid-call, beside the one that is heard; now and then the budget is too small.

@@ -1,4 +1,4 @@
-//! What to send at a rate: bit rate, packet length and redundancy together, by what a listener gains.
+//! What to send at a rate: bit rate, packet length and the codec's own redundancy together, by what a listener gains.
 //!
 //! Every setting that fits into the rate is rated by the E-model (ITU-T G.107): what the codec loses at its bit rate, what a
 //! listener misses of what is lost and not recovered, and the delay that longer packets and later copies cost. The best one is
@@ -13,8 +13,6 @@ use crate::quality::impairment::{ONE, of_delay};
 
 /// A setting that is better by less than this is no reason to leave one.
 const WORTH: i32 = ONE as i32;
-/// Bytes that redundancy adds to a packet for each block (RFC 2198, 3), the last one's included in the first copy's.
-const BLOCK_HEADER: u32 = 4;
 /// Loss for which a codec is asked to be redundant in itself, at least.
 const IN_BAND_FROM: u32 = PERCENT;
 
@@ -51,8 +49,6 @@ pub struct Settings<'a> {
     pub loss: LossImpairment,
     /// Its own redundancy.
     pub in_band: Option<InBand>,
-    /// The most copies of earlier packets that a packet may carry (RFC 2198).
-    pub copies: u8,
 }
 
 /// What the network is like.
@@ -78,8 +74,6 @@ pub struct Choice {
     pub bps: u32,
     /// Length of a packet, in ms.
     pub packet_ms: u16,
-    /// Copies of earlier packets in each (RFC 2198).
-    pub copies: u8,
     /// Whether the codec is to be redundant in itself.
     pub in_band: bool,
 }
@@ -119,26 +113,21 @@ impl Settings<'_> {
 
     /// What a choice needs, in bit/s, headers included.
     pub fn needs_bps(&self, choice: &Choice) -> u32 {
-        let packet_ms = u32::from(choice.packet_ms).max(1);
-        let copies = u32::from(choice.copies);
-        let blocks = if copies > 0 { 1 + BLOCK_HEADER * copies } else { 0 };
-        let headers = (u32::from(self.header_bytes) + blocks) * 8_000 / packet_ms;
-        choice.bps.saturating_mul(1 + copies).saturating_add(headers)
+        let headers = u32::from(self.header_bytes) * 8_000 / u32::from(choice.packet_ms).max(1);
+        choice.bps.saturating_add(headers)
     }
 
     /// How a choice sounds, in 256ths of R below the best call.
     pub fn rating(&self, conditions: &Conditions, choice: &Choice) -> i32 {
         let Conditions { loss, loss_behind, delay_ms, .. } = *conditions;
         let (loss, behind) = (loss.min(100 * PERCENT), loss_behind.clamp(loss.min(100 * PERCENT), 100 * PERCENT));
-        // A packet whose copies are all lost with it.
-        let mut missing = (0..choice.copies).fold(loss, |missing, _| missing * behind / (100 * PERCENT));
-        let mut sound_bps = choice.bps;
+        let (mut sound_bps, mut missing) = (choice.bps, loss);
         if let Some(InBand { keeps, recovers }) = self.in_band.filter(|_| choice.in_band) {
             sound_bps = (u64::from(choice.bps) * u64::from(keeps) / 64) as u32;
             missing -= missing * (100 * PERCENT - behind) / (100 * PERCENT) * u32::from(recovers).min(64) / 64;
         }
-        // Copies are waited for where they are needed.
-        let waits = u32::from(choice.packet_ms) * (1 + u32::from(choice.copies.max(u8::from(choice.in_band))));
+        // The packet behind is waited for where it is needed.
+        let waits = u32::from(choice.packet_ms) * (1 + u32::from(choice.in_band));
         let ie = self.ie_tenths(sound_bps) * ONE / 10;
         -((ie + self.loss.of_loss(missing) + of_delay(delay_ms.saturating_add(waits))) as i32)
     }
@@ -162,7 +151,6 @@ impl Settings<'_> {
     fn offers(&self, choice: &Choice) -> bool {
         self.rates.iter().any(|rate| rate.bps == choice.bps)
             && self.packets_ms.contains(&choice.packet_ms)
-            && choice.copies <= self.copies
             && (!choice.in_band || self.in_band.is_some())
     }
 
@@ -170,9 +158,7 @@ impl Settings<'_> {
         let in_bands: &[bool] = if self.in_band.is_some() { &[false, true] } else { &[false] };
         self.rates.iter().flat_map(move |rate| {
             self.packets_ms.iter().flat_map(move |&packet_ms| {
-                (0..=self.copies).flat_map(move |copies| {
-                    in_bands.iter().map(move |&in_band| Choice { bps: rate.bps, packet_ms, copies, in_band })
-                })
+                in_bands.iter().map(move |&in_band| Choice { bps: rate.bps, packet_ms, in_band })
             })
         })
     }
@@ -206,13 +192,12 @@ mod tests {
             header_bytes: 50,
             loss: LossImpairment::default(),
             in_band: Some(InBand { keeps: 44, recovers: 48 }),
-            copies: 0,
         }
     }
 
     fn pcmu() -> Settings<'static> {
         let rates = &[CodecRate { bps: 64_000, ie_tenths: 0 }];
-        Settings { rates, in_band: None, copies: 2, ..opus() }
+        Settings { rates, in_band: None, ..opus() }
     }
 
     fn at(rate_bps: u32, loss_percent: u32) -> Conditions {
@@ -242,7 +227,7 @@ mod tests {
         let narrow = opus().choose(&at(20_000, 0), None).unwrap();
         assert!(narrow.packet_ms >= 40 && !narrow.in_band, "{narrow:?}");
         let wide = opus().choose(&at(200_000, 0), None).unwrap();
-        assert_eq!(wide, Choice { bps: 64_000, packet_ms: 20, copies: 0, in_band: false });
+        assert_eq!(wide, Choice { bps: 64_000, packet_ms: 20, in_band: false });
         // Nothing fits: what needs least.
         let none = opus().choose(&at(1_000, 0), None).unwrap();
         assert_eq!((none.bps, none.packet_ms), (8_000, 60));
@@ -252,11 +237,8 @@ mod tests {
     #[test]
     fn loss_leads_to_redundancy_where_there_is_room() {
         assert!(opus().choose(&at(100_000, 10), None).unwrap().in_band);
-        assert!(pcmu().choose(&at(300_000, 10), None).unwrap().copies >= 1);
-        assert_eq!(pcmu().choose(&at(300_000, 30), None).unwrap().copies, 2);
-        assert_eq!(pcmu().choose(&at(300_000, 0), None).unwrap().copies, 0);
-        // No copy fits.
-        assert_eq!(pcmu().choose(&at(90_000, 10), None).unwrap().copies, 0);
+        assert!(!opus().choose(&at(100_000, 0), None).unwrap().in_band);
+        assert!(!pcmu().choose(&at(300_000, 10), None).unwrap().in_band);
         assert_eq!(at(1, 10).expected_loss_percent(), 10);
     }
 
@@ -275,7 +257,7 @@ mod tests {
         }
         assert!(changes.len() <= 2, "{changes:?}");
         // One that isn't offered any more goes.
-        let odd = Choice { bps: 9_999, packet_ms: 20, copies: 0, in_band: false };
+        let odd = Choice { bps: 9_999, packet_ms: 20, in_band: false };
         assert_ne!(opus().choose(&at(100_000, 0), Some(odd)), Some(odd));
     }
 }

@@ -7,8 +7,6 @@ use crate::time::{Duration, Instant};
 
 /// How much sending is one observation.
 const STRETCH: Duration = Duration::from_millis(240);
-/// IPv4 and UDP headers.
-const LOWER_LAYERS: u64 = 28;
 /// A round trip counts as the least for so long, and for as long again.
 const LEAST_FOR: Duration = Duration::from_secs(20);
 
@@ -53,7 +51,7 @@ impl PacketWindow {
         let first = *self.first.get_or_insert(packet.sent);
         self.last = packet.sent;
         self.packets += 1;
-        self.bits += 8 * (u64::from(packet.bytes) + LOWER_LAYERS);
+        self.bits += 8 * u64::from(packet.bytes);
         match packet.queued {
             // Jitter makes some later, and a queue all of them.
             Some(queued) => {
@@ -101,9 +99,9 @@ impl ReportWindow {
         Self { since: None, bits: 0, least_us: [None; 2], least_since: Instant::ZERO, queue: None }
     }
 
-    /// A packet of so many bytes behind the UDP header left.
+    /// A packet of so many bytes left, all headers included.
     pub const fn sent(&mut self, bytes: usize) {
-        self.bits += 8 * (bytes as u64 + LOWER_LAYERS);
+        self.bits += 8 * bytes as u64;
     }
 
     /// A report came: the share lost since the one before in 256ths, the round trip, and the jitter, if they are known. Of the

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
@@ -315,19 +316,24 @@ async fn write_reports(mut reporter: VqReporter, to: Writer, commands: mpsc::Wea
 
 /// A file that grows by texts, each of which is in it at once. A thread of its own writes it: a disk may be slow.
 struct Lines {
-    texts: std_mpsc::SyncSender<String>,
+    writer: Writer,
     thread: JoinHandle<Result<(), String>>,
     path: PathBuf,
 }
 
 /// Whoever writes to such a file.
 #[derive(Clone)]
-struct Writer(std_mpsc::SyncSender<String>);
+struct Writer {
+    texts: std_mpsc::SyncSender<String>,
+    lost: Arc<AtomicU64>,
+}
 
 impl Writer {
-    /// Never waits. What finds no room is lost: the disk has been too slow for many texts.
+    /// Never waits. What finds no room is lost, and told at the end: the disk has been too slow for many texts.
     fn write(&self, text: String) {
-        let _ = self.0.try_send(text);
+        if self.texts.try_send(text).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -344,17 +350,22 @@ impl Lines {
             }
             file.finish().map_err(|error| format!("{}: {error}", named.display()))
         });
-        Ok(Self { texts, thread, path })
+        Ok(Self { writer: Writer { texts, lost: Arc::default() }, thread, path })
     }
 
     fn writer(&self) -> Writer {
-        Writer(self.texts.clone())
+        self.writer.clone()
     }
 
     /// All is written; why not.
     fn finish(self) -> Result<(), String> {
-        drop(self.texts);
-        self.thread.join().unwrap_or_else(|_| Err(format!("{}: the writer has failed", self.path.display())))
+        let Self { writer: Writer { texts, lost }, thread, path } = self;
+        drop(texts);
+        thread.join().unwrap_or_else(|_| Err(format!("{}: the writer has failed", path.display())))?;
+        match lost.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            lost => Err(format!("{}: the disk was too slow, and {lost} texts are missing", path.display())),
+        }
     }
 }
 

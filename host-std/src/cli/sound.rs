@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use clap::Args as ClapArgs;
-use dsp_core::front::Latency;
-use host_std::device::{AudioCounters, AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo, Gaps, Widened};
+use host_std::device::{AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo, Split, Widened};
 
 use super::mind;
 
@@ -83,63 +82,6 @@ fn card(
         error => error,
     })?;
     Ok(if channels == 2 { Box::new(Widened(card)) } else { Box::new(card) })
-}
-
-/// Capture from one device, playback to another.
-struct Split {
-    capture: Box<dyn AudioIo>,
-    playback: Box<dyn AudioIo>,
-}
-
-impl AudioIo for Split {
-    fn sample_rate_hz(&self) -> u32 {
-        self.capture.sample_rate_hz()
-    }
-    fn channels(&self) -> u8 {
-        self.capture.channels()
-    }
-    fn read(&mut self, pcm: &mut [i16]) -> usize {
-        self.capture.read(pcm)
-    }
-    fn write(&mut self, pcm: &[i16]) -> usize {
-        self.playback.write(pcm)
-    }
-    fn latency(&self) -> Latency {
-        Latency { capture: self.capture.latency().capture, playback: self.playback.latency().playback }
-    }
-    fn gaps(&mut self) -> Gaps {
-        Gaps { captured: self.capture.gaps().captured, played: self.playback.gaps().played }
-    }
-    fn counters(&self) -> AudioCounters {
-        let (capture, playback) = (self.capture.counters(), self.playback.counters());
-        AudioCounters {
-            captured: capture.captured,
-            capture_underrun: capture.capture_underrun,
-            capture_overrun: capture.capture_overrun,
-            capture_level_ms: capture.capture_level_ms,
-            capture_ppm: capture.capture_ppm,
-            xruns: capture.xruns + playback.xruns,
-            ..playback
-        }
-    }
-    fn failure(&self) -> Option<&DeviceError> {
-        self.capture.failure().or(self.playback.failure())
-    }
-    fn close(&mut self) -> Result<(), DeviceError> {
-        let capture = self.capture.close();
-        self.playback.close().and(capture)
-    }
-    fn may_come_back(&self) -> bool {
-        [&self.capture, &self.playback].iter().all(|side| side.failure().is_none() || side.may_come_back())
-    }
-    fn reopen(&mut self) -> Result<(), DeviceError> {
-        for side in [&mut self.capture, &mut self.playback] {
-            if side.failure().is_some() {
-                side.reopen()?;
-            }
-        }
-        Ok(())
-    }
 }
 
 enum Choice<'a> {

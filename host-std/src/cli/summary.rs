@@ -135,27 +135,6 @@ fn adapting_text(adapting: &AdaptationStats) -> String {
     text
 }
 
-fn ended_text(ended: &Ended) -> &'static str {
-    match ended {
-        Ended::HungUp => "hung up",
-        Ended::Bye => "the other side hung up",
-        Ended::Silence(_) => "nothing came from the other side any more",
-        Ended::Handshake(_) => "the DTLS handshake came to no keys",
-        Ended::KeysOver => "an SRTP key was used up",
-        Ended::ChecksFailed => "no address of the other side answered",
-        Ended::ConsentGone => "the other side doesn't answer any more",
-        Ended::NoRelay => "no TURN server gives us an address",
-        Ended::RelayLost => "the TURN server passes nothing on any more",
-        Ended::Hopeless(_) => "what was sent did not arrive",
-        Ended::TimeOver => "time over",
-        Ended::Socket(_) => "the socket failed",
-        Ended::Sound(_) => "the call can't have the device's sound",
-        Ended::Front(_) => "the device side can't take the call's sound",
-        Ended::SoundFailed => "the sound failed",
-        _ => "for another reason",
-    }
-}
-
 /// How the call was, in words.
 pub(super) fn text(
     stats: &CallStats,
@@ -170,7 +149,7 @@ pub(super) fn text(
     let ms = |samples: u64| samples * 1_000 / u64::from(rate_hz);
     let delay = &receiver.playout_delay;
     let mut lines = vec![
-        format!("call ended after {seconds:.1} s: {}", ended_text(ended)),
+        format!("call ended after {seconds:.1} s: {}", ended.reason().words),
         format!(
             "  sent        {} packets, {} bytes of payload{}",
             stats.sender.packets,
@@ -362,7 +341,7 @@ pub(super) fn json(
     seconds: f64,
 ) -> serde_json::Value {
     let mut call = call_figures(stats, rate_hz);
-    call["ended"] = json!(ended_text(ended));
+    call["ended"] = json!(ended.reason().words);
     call["seconds"] = json!(seconds);
     call["digits"] = json!(digits);
     call["digits_sent"] = json!(stats.digits.sent);

@@ -23,6 +23,7 @@ mod ends;
 mod file;
 #[cfg(feature = "device")]
 mod list;
+mod split;
 #[cfg(feature = "device")]
 mod stream;
 mod widen;
@@ -32,6 +33,7 @@ pub use card::{CardConfig, CardIo};
 pub use file::FileIo;
 #[cfg(feature = "device")]
 pub use list::{DeviceInfo, FormatInfo, list_devices};
+pub use split::Split;
 pub use widen::Widened;
 
 /// Sound in and out at one rate. Nothing blocks, and after construction nothing allocates. What is provided is that of a

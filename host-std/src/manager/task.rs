@@ -15,11 +15,9 @@ use tokio::time::{Instant as TokioInstant, sleep_until};
 
 use super::{DialogId, Event, EventKind, ManagerError, Session, WhyEnded};
 use crate::device::AudioIo;
-use crate::session::driver::{self, INTAKE, LATEST, Running, STALE, STATUS_EVERY, Sound, readable};
+use crate::session::driver::{self, Pace, Running, STATUS_EVERY, Sound, readable};
 use crate::session::{CaptureConfig, Channel, Missed, front_end};
 
-/// Length of a tick.
-const TICK: StdDuration = StdDuration::from_millis(driver::TICK_MS as u64);
 /// So long what was on its way to an address that we left is still heard.
 const LINGERS: StdDuration = StdDuration::from_secs(2);
 /// Where nothing is due.
@@ -74,11 +72,7 @@ pub(super) struct Beside {
 /// A device that is ticked.
 struct Ticked {
     sound: Sound,
-    rate_hz: u32,
-    begin: TokioInstant,
-    tick: u64,
-    /// On datagrams since the last tick.
-    spent: StdDuration,
+    pace: Pace,
     lost: bool,
 }
 
@@ -133,16 +127,11 @@ impl Task {
             if self.running.call.is_over() {
                 break;
             }
-            let next = match &self.ticked {
-                Some(ticked) => ticked.begin + TICK * ticked.tick as u32,
-                None => self.deadline(),
-            };
-            let late = TokioInstant::now().saturating_duration_since(next);
-            if self.ticked.is_some() && late > LATEST {
-                self.skip(late);
+            if self.skip() {
                 continue;
             }
-            let open = !self.deaf && self.ticked.as_ref().is_none_or(|ticked| late.is_zero() || ticked.spent < INTAKE);
+            let next = self.ticked.as_ref().map_or_else(|| self.deadline(), |ticked| ticked.pace.next());
+            let open = !self.deaf && self.ticked.as_ref().is_none_or(|ticked| ticked.pace.is_open());
             let (beside, beside_rtcp) =
                 (self.beside.as_ref().map(|b| &b.rtp), self.beside.as_ref().and_then(|b| b.rtcp.as_ref()));
             let happened = tokio::select! {
@@ -197,7 +186,7 @@ impl Task {
             Happened::Due => self.tick().await,
         }
         if let Some(ticked) = self.ticked.as_mut().filter(|_| spends) {
-            ticked.spent += began.elapsed();
+            ticked.pace.spend(began.elapsed());
         }
     }
 
@@ -272,18 +261,15 @@ impl Task {
         let rested = self.rests.take().map_or(StdDuration::ZERO, |since| begin.saturating_duration_since(since));
         let samples = Duration::from_micros(rested.as_micros() as u64).as_samples(rate_hz);
         self.running.call.rest(samples as usize);
-        self.ticked = Some(Ticked { sound, rate_hz, begin, tick: 0, spent: StdDuration::ZERO, lost: false });
+        self.ticked = Some(Ticked { sound, pace: Pace::new(rate_hz, 0.0), lost: false });
         Ok(())
     }
 
     /// A tick of the device, or without one what is due.
     async fn tick(&mut self) {
         let Some(ticked) = &mut self.ticked else { return };
-        ticked.spent = StdDuration::ZERO;
-        let samples =
-            (ticked.tick + 1) * u64::from(ticked.rate_hz) / 100 - ticked.tick * u64::from(ticked.rate_hz) / 100;
-        self.running.tick(samples as usize, ticked.tick > 0, &mut ticked.sound).await;
-        ticked.tick += 1;
+        let (samples, is_first) = ticked.pace.begin_tick();
+        self.running.tick(samples, !is_first, &mut ticked.sound).await;
         let (lost, failed) = (ticked.sound.is_lost(), ticked.sound.has_failed());
         if failed {
             self.fail(WhyEnded::Device);
@@ -291,22 +277,21 @@ impl Task {
             let now = self.running.clock.now();
             self.running.call.tell_all(now, if lost { EventKind::DeviceLost } else { EventKind::DeviceBack });
         }
-        if failed || self.ticked.as_ref().is_some_and(|ticked| ticked.tick.is_multiple_of(STATUS_EVERY)) {
+        if failed || self.ticked.as_ref().is_some_and(|ticked| ticked.pace.ticks().is_multiple_of(STATUS_EVERY)) {
             self.poll();
         }
     }
 
-    /// This machine was away for so long.
-    fn skip(&mut self, late: StdDuration) {
-        let Some(ticked) = &mut self.ticked else { return };
-        let skipped = (late.as_micros() / TICK.as_micros()) as u64;
-        let samples = (skipped * u64::from(ticked.rate_hz) / 100) as usize;
-        self.running.call.skip(samples);
-        ticked.sound.skip(samples);
-        ticked.tick += skipped;
-        if late > STALE {
+    /// Whether this machine was away for longer than is made up for: then time goes on.
+    fn skip(&mut self) -> bool {
+        let Some(ticked) = &mut self.ticked else { return false };
+        let Some(skipped) = ticked.pace.skip() else { return false };
+        self.running.call.skip(skipped.samples);
+        ticked.sound.skip(skipped.samples);
+        if skipped.stale {
             self.running.drain(Missed::Stale);
         }
+        true
     }
 
     fn fail(&mut self, why: WhyEnded) {

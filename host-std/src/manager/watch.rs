@@ -1,16 +1,15 @@
 //! What of a call is worth an event: its own numbers, looked at ten times a second and after each agreement.
 //!
-//! Nothing is measured here. Quality is that of the last five seconds, by the E-model (ITU-T G.107) of the packets that
-//! the call has counted as lost or discarded since; one threshold to fall below and a higher one to come back, so that
+//! Nothing is measured here. Quality is that of the last five seconds ([`Interval`]); one threshold to fall below and a higher one to come back, so that
 //! a call on the border is not told of again and again.
 
 use dsp_core::guard::srtp::KeyAge;
-use dsp_core::quality::{BurstStats, CallConditions};
 use dsp_core::time::{Duration, Instant};
 
 use super::EventKind;
+use crate::monitoring::Interval;
 use crate::registry::CodecFormat;
-use crate::session::{Call, CallStats, Way, impairment};
+use crate::session::{Call, CallStats, Way};
 
 /// When events are told.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +61,9 @@ pub(super) struct Watch {
     codec_switches: u32,
     codec: Option<CodecFormat>,
     one_way: [Option<&'static str>; ONE_WAY],
-    window: Option<(Instant, BurstStats)>,
+    /// When the window began, and the numbers of then.
+    since: Option<Instant>,
+    before: Box<CallStats>,
 }
 
 impl Watch {
@@ -112,7 +113,7 @@ impl Watch {
             tell(EventKind::KeysDue);
         }
         self.keys_due = due;
-        self.weigh(now, call, &stats, watching, tell);
+        self.weigh(now, &stats, watching, tell);
     }
 
     /// Offer and answer came to something.
@@ -144,31 +145,16 @@ impl Watch {
         Some(now - silence + watching.no_packets)
     }
 
-    fn weigh(
-        &mut self,
-        now: Instant,
-        call: &Call,
-        stats: &CallStats,
-        watching: &Watching,
-        mut tell: impl FnMut(EventKind),
-    ) {
-        let (since, before) = *self.window.get_or_insert((now, stats.bursts));
-        if now.since(since) < WINDOW {
+    fn weigh(&mut self, now: Instant, stats: &CallStats, watching: &Watching, mut tell: impl FnMut(EventKind)) {
+        if self.since.is_some_and(|since| now.since(since) < WINDOW) {
             return;
         }
-        self.window = Some((now, stats.bursts));
-        let missing = |bursts: &BurstStats| bursts.lost + bursts.discarded;
-        let expected = stats.bursts.expected.saturating_sub(before.expected);
-        let Some(codec) = call.codec().filter(|_| expected >= LEAST_PACKETS) else { return };
-        let missing = missing(&stats.bursts).saturating_sub(missing(&before));
-        let conditions = CallConditions {
-            codec: impairment(codec),
-            loss_percent: 100.0 * missing as f64 / expected as f64,
-            burst_ratio: 1.0,
-            one_way_ms: 0.0,
-            residual_echo_db: None,
-        };
-        let mos = conditions.quality().mos_lq;
+        let (is_first, before) = (self.since.replace(now).is_none(), std::mem::replace(&mut *self.before, *stats));
+        if is_first {
+            return;
+        }
+        let interval = Interval::between(&before, stats);
+        let Some(mos) = interval.mos_lq.filter(|_| interval.bursts.expected >= LEAST_PACKETS) else { return };
         if !self.poor && mos < watching.poor_mos {
             self.poor = true;
             tell(EventKind::QualityPoor(mos));

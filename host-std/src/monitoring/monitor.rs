@@ -233,8 +233,10 @@ fn state(status: &Status) -> (&'static str, String) {
     let stats = &status.stats;
     let (sends, receives) = (stats.directions.sends, stats.directions.receives);
     let silent_ms = status.silence.map_or(0, |silence| silence.as_millis());
+    if let Some(reason) = status.ended {
+        return ("ended", format!("ended: {}", reason.words));
+    }
     match stats.protection {
-        _ if status.ended.is_some() => ("ended", ended(status.ended.unwrap_or_default()).into()),
         None => ("connecting", "not agreed on yet".into()),
         Some(Protection::Waiting) => ("connecting", "waiting for keys".into()),
         _ if !sends && !receives => ("held", "on hold".into()),
@@ -246,23 +248,6 @@ fn state(status: &Status) -> (&'static str, String) {
         _ if !sends => ("held", "held by the other side: nothing is sent".into()),
         _ if status.muted => ("talking", "connected; the microphone is muted here".into()),
         _ => ("talking", "connected".into()),
-    }
-}
-
-/// Why a call ended, by [`Ended::name`](crate::session::driver::Ended::name), in words.
-fn ended(name: &str) -> &'static str {
-    match name {
-        "hung_up" => "ended here",
-        "goodbye" => "ended by the other side",
-        "silence" => "ended: nothing came of the other side any more",
-        "handshake_failed" => "ended: no keys came of the DTLS handshake",
-        "keys_over" => "ended: an SRTP key was used up",
-        "checks_failed" => "ended: no address of the other side answered",
-        "consent_gone" => "ended: the other side doesn't answer any more",
-        "no_relay" | "relay_lost" => "ended: the relay has failed",
-        "time_over" => "ended: its time was over",
-        "socket_failed" => "ended: the socket failed",
-        _ => "ended: the sound failed",
     }
 }
 
@@ -278,6 +263,7 @@ fn protection(protection: Protection) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::driver::Ended;
     use dsp_core::time::{Duration as Span, Instant as MediaTime};
 
     fn status() -> Status {
@@ -294,7 +280,10 @@ mod tests {
         assert_eq!(state(&well), ("talking", "connected".into()));
         assert!(state(&Status { muted: true, ..well }).1.contains("microphone is muted"));
         assert_eq!(state(&Status { silence: Some(Span::from_secs(7)), ..well }).0, "silent");
-        assert_eq!(state(&Status { ended: Some("goodbye"), ..well }), ("ended", "ended by the other side".into()));
+        assert_eq!(
+            state(&Status { ended: Some(Ended::Bye.reason()), ..well }),
+            ("ended", "ended: the other side hung up".into())
+        );
         let mut held = well;
         held.stats.directions.receives = false;
         assert_eq!(state(&held).0, "held");

@@ -3,7 +3,7 @@
 //!
 //! Transport-wide feedback tells most and is followed where it comes; reports are, where none has come for 3 s. A bit rate that the
 //! peer asks for (REMB) is a bound. What is chosen is within what was agreed on, as with [`Call::adapt`](super::Call::adapt). The other
-//! streams of a call stay as they are. Nothing is allocated while it runs.
+//! streams of a call stay as they are. Nothing is allocated while it runs: there is room for the longest packets from the start.
 
 use dsp_core::adapt::{
     BreakerConfig, Capacity, Choice, CircuitBreaker, CodecRate, Conditions, Hopeless, InBand, Observation,
@@ -21,7 +21,7 @@ const OTHER_DELAY_MS: u32 = 60;
 /// A percent of loss, as the core counts it.
 const PERCENT: u32 = 256;
 /// Lengths of packets that are chosen among, in ms.
-const PACKETS_MS: [u16; 3] = [20, 40, 60];
+pub(super) const PACKETS_MS: [u16; 3] = [20, 40, 60];
 /// What Opus loses at low bit rates against the best that it has, as PESQ-WB of speech at 16 kHz has it, made into R.
 const OPUS_RATES: [CodecRate; 8] = [
     CodecRate { bps: 8_000, ie_tenths: 350 },
@@ -118,10 +118,6 @@ impl Adapter {
         }
     }
 
-    pub(super) fn sent(&mut self, bytes: usize) {
-        self.reports.sent(bytes);
-    }
-
     /// Feedback on packets; whether anything was learnt.
     pub(super) fn feedback(&mut self, now: Instant, packets: &[PacketFeedback]) -> bool {
         let mut learnt = false;
@@ -169,7 +165,6 @@ impl Adapter {
             header_bytes: options.header_bytes,
             loss: options.loss,
             in_band: options.is_opus.then_some(OPUS_IN_BAND),
-            copies: 0,
         };
         // Below what the codec needs at least there is nothing to steer.
         let least_bps = settings.least_bps().max(self.config.least_bps);
@@ -232,10 +227,11 @@ impl Network {
         Some(Box::new(Self { adapter: adaptation.map(Adapter::new), breaker, hopeless: None, is_breaking }))
     }
 
-    pub(super) fn sent(&mut self, now: Instant, bytes: usize) {
+    /// A packet of so many bytes left, under headers of so many.
+    pub(super) fn sent(&mut self, now: Instant, bytes: usize, headers: usize) {
         self.breaker.sent(now, bytes);
         if let Some(adapter) = &mut self.adapter {
-            adapter.sent(bytes);
+            adapter.reports.sent(bytes + headers);
         }
     }
 

@@ -15,8 +15,6 @@ mod config;
 mod denoiser;
 mod digits;
 #[cfg(feature = "tokio")]
-mod driven;
-#[cfg(feature = "tokio")]
 pub mod driver;
 mod echo;
 mod front;
@@ -66,7 +64,7 @@ pub use config::{CallConfig, Identity};
 pub use denoiser::HostNoise;
 pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, DigitsWait, ToneDetection, sign};
 #[cfg(feature = "manager")]
-pub(crate) use driven::Driven;
+pub(crate) use driver::Driven;
 pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
 #[cfg(feature = "ice")]

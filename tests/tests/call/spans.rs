@@ -194,7 +194,7 @@ fn logged_call(keying: Keying, name: Option<&str>) -> (Vec<(Level, String, Strin
         let mut ends = Vec::new();
         for (run, _commands, watching) in sides {
             let Finished { ended, .. } = tokio::time::timeout(Duration::from_secs(20), run).await.unwrap().unwrap();
-            assert_eq!(watching.borrow().ended, Some(ended.name()));
+            assert_eq!(watching.borrow().ended, Some(ended.reason()));
             ends.push(ended);
         }
         assert!(matches!(ends[..], [Ended::HungUp, Ended::Bye]), "{ends:?}");

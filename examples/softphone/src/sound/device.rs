@@ -1,7 +1,6 @@
 //! Microphone and loudspeaker: a sound card, WAV files or nothing, each by itself.
 
-use dsp_core::front::Latency;
-use host_std::device::{AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo, Gaps};
+use host_std::device::{AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo, Split};
 
 use crate::config::Audio;
 
@@ -45,55 +44,5 @@ impl<'a> Choice<'a> {
             _ if name.to_ascii_lowercase().ends_with(".wav") => Self::File(name),
             _ => Self::Card(DeviceChoice::Named(name.into())),
         }
-    }
-}
-
-/// Capture from one device, playback to another.
-struct Split {
-    capture: Box<dyn AudioIo>,
-    playback: Box<dyn AudioIo>,
-}
-
-impl AudioIo for Split {
-    fn sample_rate_hz(&self) -> u32 {
-        self.capture.sample_rate_hz()
-    }
-
-    fn read(&mut self, pcm: &mut [i16]) -> usize {
-        self.capture.read(pcm)
-    }
-
-    fn write(&mut self, pcm: &[i16]) -> usize {
-        self.playback.write(pcm)
-    }
-
-    fn latency(&self) -> Latency {
-        Latency { capture: self.capture.latency().capture, playback: self.playback.latency().playback }
-    }
-
-    fn gaps(&mut self) -> Gaps {
-        Gaps { captured: self.capture.gaps().captured, played: self.playback.gaps().played }
-    }
-
-    fn failure(&self) -> Option<&DeviceError> {
-        self.capture.failure().or(self.playback.failure())
-    }
-
-    fn close(&mut self) -> Result<(), DeviceError> {
-        let capture = self.capture.close();
-        self.playback.close().and(capture)
-    }
-
-    fn may_come_back(&self) -> bool {
-        [&self.capture, &self.playback].iter().all(|side| side.failure().is_none() || side.may_come_back())
-    }
-
-    fn reopen(&mut self) -> Result<(), DeviceError> {
-        for side in [&mut self.capture, &mut self.playback] {
-            if side.failure().is_some() {
-                side.reopen()?;
-            }
-        }
-        Ok(())
     }
 }

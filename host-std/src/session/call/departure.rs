@@ -45,7 +45,7 @@ impl Call {
                 match written.and_then(|len| transport.send_rtp(now, buffer, len, leaving.number.is_some())) {
                     Some(transmit) => {
                         if let (0, Some(network)) = (index, &mut self.network) {
-                            network.sent(now, transmit.len);
+                            network.sent(now, transmit.len, transport.ip_overhead());
                         }
                         return Some(transmit);
                     }

@@ -22,6 +22,7 @@ use super::tones::Wanted;
 use super::{Stream, StreamSender};
 use crate::registry::Registry;
 use crate::sdp::{NegotiatedStream, Offered};
+use crate::session::adapter::PACKETS_MS;
 use crate::session::config::{Settings, Source};
 use crate::session::digits::ToneDetection;
 use crate::session::outcome::CallError;
@@ -103,6 +104,15 @@ fn sender_room(ptime_ms: u32, info: &CodecInfo) -> Box<[i16]> {
 }
 
 impl Setup<'_> {
+    /// The longest packets that are sent, in ms: those that were agreed on, or where what is sent follows the network, those that
+    /// it may come to.
+    fn longest_ms(&self, agreed: &NegotiatedStream) -> u32 {
+        let adapts = self.settings.adaptation.is_some();
+        let longest =
+            PACKETS_MS.iter().map(|&ms| u32::from(ms)).filter(|&ms| adapts && ms <= agreed.max_ptime_ms).max();
+        longest.unwrap_or(0).max(agreed.send_ptime_ms)
+    }
+
     fn redundancy(&self, sending: &SentCodec) -> Option<Box<Repeats>> {
         sending.redundancy.map(|payload_type| {
             let red = HostRedundancy::new(payload_type, self.redundancy.into());
@@ -188,7 +198,7 @@ impl Stream {
             payload_type: agreed.send[0].payload_type,
             ptime_ms: agreed.send_ptime_ms,
         };
-        let room = sender_room(agreed.send_ptime_ms, &encoder.info());
+        let room = sender_room(setup.longest_ms(&agreed), &encoder.info());
         let mut sender = Box::new(StreamSender::with_room(config, &*encoder, room).map_err(CallError::Sender)?);
         sender.set_comfort_noise(setup.noise(&sending));
         let (extended, levels) = setup.extended(&agreed, &sending);
@@ -253,7 +263,7 @@ impl Stream {
             || agreed.send_ptime_ms != self.agreed.send_ptime_ms;
         let mut room = None;
         if switches {
-            let needed = sender_room(agreed.send_ptime_ms, &encoder.info());
+            let needed = sender_room(setup.longest_ms(&agreed), &encoder.info());
             StreamSender::check(agreed.send_ptime_ms, &*encoder, needed.len()).map_err(CallError::Sender)?;
             room = Some(needed).filter(|needed| needed.len() > self.sender.room());
         }

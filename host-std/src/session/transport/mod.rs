@@ -487,13 +487,18 @@ impl Transport {
             return room;
         }
         let tag = self.agreed.srtp.as_ref().map_or(growth, sdp::SrtpKeys::growth_bytes);
-        room.min(mtu.saturating_sub(sdp::ip_overhead(self.agreed.remote_rtp.ip()) + tag + relaying))
+        room.min(mtu.saturating_sub(self.ip_overhead() + tag + relaying))
     }
 
     /// Bytes of an RTP packet beside header, extensions and payload: IP, UDP, what protects it, and a relay's.
     pub(super) fn packet_overhead(&self) -> usize {
         let tag = self.agreed.srtp.as_ref().map_or(0, sdp::SrtpKeys::growth_bytes);
-        sdp::ip_overhead(self.agreed.remote_rtp.ip()) + tag + self.rtp.overhead()
+        self.ip_overhead() + tag + self.rtp.overhead()
+    }
+
+    /// Bytes of the IP and UDP headers.
+    pub(super) fn ip_overhead(&self) -> usize {
+        sdp::ip_overhead(self.agreed.remote_rtp.ip())
     }
 
     /// Protects and addresses an RTP packet of `len` bytes; `numbered`: it has the transport's
@@ -504,8 +509,9 @@ impl Transport {
         }
         let len = self.guard.get().protect_rtp(buffer, len).ok()?;
         let (len, to) = self.rtp.route(now, self.rtp.remote(), buffer, len)?;
+        let headers = self.ip_overhead();
         if let Some(feedback) = self.feedback.as_mut().filter(|_| numbered) {
-            feedback.depart(now, len + sdp::ip_overhead(self.agreed.remote_rtp.ip()));
+            feedback.depart(now, len + headers);
         }
         Some(self.addressed(len, to, Channel::Rtp))
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use dsp_core::front::Media;
 use dsp_core::time::Instant;
 
-use super::{Call, CallDigit, CallTone, Channel, HostFront, Missed, Transmit};
+use crate::session::{Call, CallDigit, CallTone, Channel, HostFront, Missed, Transmit};
 
 /// Something with sockets on one side and a device on the other.
 pub(crate) trait Driven: Media<Transmit = Transmit> {

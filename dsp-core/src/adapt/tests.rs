@@ -1,0 +1,197 @@
+//! A sender that follows what it hears of links of any width and queue, in simulation.
+
+use super::*;
+use crate::rtcp::transport::PacketFeedback;
+use crate::time::Seq;
+use std::collections::VecDeque;
+use std::vec::Vec;
+
+/// A link with a queue, in front of 20 ms each way.
+struct Link {
+    rate_bps: u64,
+    queue_ms: u64,
+    idle_from: Instant,
+    seed: u32,
+    loss_percent: u32,
+}
+
+impl Link {
+    fn new(rate_bps: u64, queue_ms: u64, loss_percent: u32) -> Self {
+        Self { rate_bps, queue_ms, idle_from: Instant::ZERO, seed: 7, loss_percent }
+    }
+
+    fn waits(&self, now: Instant) -> Duration {
+        self.idle_from.since(now)
+    }
+
+    /// How long a packet is under way beyond 20 ms.
+    fn pass(&mut self, now: Instant, bits: u64) -> Option<Duration> {
+        if self.waits(now) > Duration::from_millis(self.queue_ms) {
+            return None;
+        }
+        self.idle_from = self.idle_from.max(now) + Duration::from_micros(bits * 1_000_000 / self.rate_bps);
+        self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        ((self.seed >> 8) % 100 >= self.loss_percent).then(|| self.idle_from.since(now))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Told {
+    Packets,
+    Reports,
+}
+
+/// A sender that sends what it may, and hears of it.
+struct Sender {
+    capacity: Capacity,
+    packets: PacketWindow,
+    reports: ReportWindow,
+    pending: Vec<PacketFeedback>,
+    /// When it's known, and what.
+    coming: VecDeque<(Instant, Vec<PacketFeedback>)>,
+    lost: (u32, u32),
+}
+
+const BOUNDS: RateBounds = RateBounds { least_bps: 14_000, most_bps: 96_000 };
+
+impl Sender {
+    fn new(rate_bps: u32) -> Self {
+        Self {
+            capacity: Capacity::new(BOUNDS, rate_bps),
+            packets: PacketWindow::new(),
+            reports: ReportWindow::new(),
+            pending: Vec::new(),
+            coming: VecDeque::new(),
+            lost: (0, 0),
+        }
+    }
+
+    /// 20 ms, of which `n` have been.
+    fn tick(&mut self, link: &mut Link, now: Instant, n: u64, told: Told) -> Option<Duration> {
+        let bytes = u64::from(self.capacity.rate_bps()) / 400;
+        let passed = link.pass(now, 8 * bytes);
+        self.reports.sent(bytes as usize);
+        self.lost.0 += u32::from(passed.is_none());
+        self.lost.1 += 1;
+        // The fastest packet takes its own time only.
+        let fastest = Duration::from_micros(8 * bytes * 1_000_000 / link.rate_bps);
+        let queued = passed.map(|passed| Duration::from_micros(passed.as_micros() - fastest.as_micros()));
+        self.pending.push(PacketFeedback { number: Seq(0), sent: now, bytes: bytes as u16, queued });
+        if n % 5 == 4 && told == Told::Packets {
+            let late = passed.unwrap_or(Duration::ZERO) + Duration::from_millis(40);
+            self.coming.push_back((now + late, core::mem::take(&mut self.pending)));
+        }
+        while self.coming.front().is_some_and(|(at, _)| *at <= now) {
+            for packet in self.coming.pop_front().unwrap().1 {
+                if let Some(seen) = self.packets.hear(now, &packet) {
+                    self.capacity.observe(now, &seen);
+                }
+            }
+        }
+        if told == Told::Reports && n % 125 == 124 {
+            let (lost, sent) = core::mem::take(&mut self.lost);
+            let round_trip = Duration::from_millis(40) + link.waits(now);
+            let seen = self.reports.hear(now, (lost * 255 / sent) as u8, Some(round_trip), Duration::from_millis(2));
+            if let Some(seen) = seen {
+                self.capacity.observe(now, &seen);
+            }
+        }
+        passed
+    }
+}
+
+/// The mean rate and the mean delay of the last half, in bit/s and ms, and the share lost of it in percent.
+fn run(link: &mut Link, told: Told, seconds: u64) -> (f64, f64, f64) {
+    let mut sender = Sender::new(48_000);
+    let (mut rate, mut delay, mut lost, mut count) = (0.0, 0.0, 0.0, 0.0);
+    for n in 0..seconds * 50 {
+        let now = Instant::from_millis(100_000 + n * 20);
+        let passed = sender.tick(link, now, n, told);
+        if n >= seconds * 25 {
+            rate += f64::from(sender.capacity.rate_bps());
+            delay += passed.map_or(0.0, |passed| passed.as_micros() as f64 / 1e3);
+            lost += f64::from(u8::from(passed.is_none()));
+            count += 1.0;
+        }
+    }
+    (rate / count, delay / (count - lost), 100.0 * lost / count)
+}
+
+#[test]
+fn follows_what_a_link_carries() {
+    for told in [Told::Packets, Told::Reports] {
+        for rate_bps in [20_000, 30_000, 50_000, 80_000, 200_000] {
+            for queue_ms in [50, 200, 1_000] {
+                let (rate, delay, lost) = run(&mut Link::new(rate_bps, queue_ms, 0), told, 240);
+                let carried = (rate_bps as f64).min(96_000.0);
+                let told = format_args!("{rate_bps} {queue_ms}: {rate:.0} bit/s, {delay:.0} ms, {lost:.1} %");
+                std::println!("{told}");
+                // The packet's own time is in the delay.
+                assert!(rate > 0.85 * carried && delay < 70.0 && lost < 3.0, "{told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn loss_that_isnt_congestion_costs_no_rate() {
+    for told in [Told::Packets, Told::Reports] {
+        for loss in [3, 10, 20] {
+            let (rate, delay, lost) = run(&mut Link::new(200_000, 200, loss), told, 240);
+            std::println!("{loss}: {rate:.0} bit/s, {delay:.0} ms, {lost:.1} %");
+            // Less is sent for a moment each half minute.
+            assert!(rate > 0.85 * 96_000.0 && (lost - f64::from(loss)).abs() < 2.0, "{rate} {lost}");
+        }
+    }
+}
+
+#[test]
+fn a_link_that_becomes_narrow_has_an_empty_queue_two_seconds_after_the_first_word_of_it() {
+    for told in [Told::Packets, Told::Reports] {
+        let (mut link, mut sender) = (Link::new(200_000, 1_000, 0), Sender::new(48_000));
+        let (mut shown, mut empty) = (None, None);
+        for n in 0..60 * 50 {
+            let now = Instant::from_millis(100_000 + n * 20);
+            if n == 30 * 50 {
+                link.rate_bps = 40_000;
+            }
+            sender.tick(&mut link, now, n, told);
+            if n > 30 * 50 && sender.capacity.phase() == Phase::Emptying {
+                shown.get_or_insert(now);
+            }
+            if shown.is_some() && link.waits(now) < Duration::from_millis(30) {
+                empty.get_or_insert(now);
+            }
+        }
+        let took = empty.unwrap().since(shown.unwrap());
+        std::println!(
+            "{} ms after the change it's known, and gone {} ms later",
+            shown.unwrap().as_millis() - 130_000,
+            took.as_millis()
+        );
+        assert!(took <= Duration::from_millis(2_000), "{took:?}");
+    }
+}
+
+#[test]
+fn two_that_share_a_link_get_halves_of_it() {
+    for told in [Told::Packets, Told::Reports] {
+        for (rate_bps, queue_ms) in [(60_000, 200), (100_000, 100), (120_000, 1_000)] {
+            let mut link = Link::new(rate_bps, queue_ms, 0);
+            let mut senders = [Sender::new(48_000), Sender::new(20_000)];
+            let mut sums = [0.0; 2];
+            for n in 0..600 * 50 {
+                for (side, sender) in senders.iter_mut().enumerate() {
+                    sender.tick(&mut link, Instant::from_millis(100_000 + n * 20 + 7 * side as u64), n, told);
+                    if n > 300 * 50 {
+                        sums[side] += f64::from(sender.capacity.rate_bps()) / (300.0 * 50.0);
+                    }
+                }
+            }
+            let share = sums[0] / (sums[0] + sums[1]);
+            std::println!("{rate_bps} {queue_ms}: {sums:.0?}, {share:.2}");
+            assert!((0.4..0.6).contains(&share), "{sums:?}");
+            assert!(sums[0] + sums[1] > 0.8 * rate_bps as f64, "{sums:?}");
+        }
+    }
+}

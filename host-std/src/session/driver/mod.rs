@@ -1,0 +1,325 @@
+//! Drives one call over UDP sockets and an audio device, on tokio: the only place in a call that reads a clock.
+//!
+//! One task a call: datagrams as they arrive; every 10 ms an audio tick that plays, captures, sends what is finished
+//! and reports that are due; commands from the user in between. Ticks are counted from the start, so a late one is made
+//! up for, up to 100 ms: what this machine slept beyond that (a stopped process, a closed laptop) is a pause in both
+//! directions, and is told once, by whichever of device and driver knows of more. What lay in the sockets before the
+//! driver ran, or while the machine slept, is not heard: it would be delay.
+//!
+//! A lost device is opened anew on a thread of its own; meanwhile there is silence.
+
+mod driven;
+mod ended;
+mod pace;
+mod running;
+mod sound;
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration as StdDuration;
+
+use dsp_core::guard::srtp::KeyAge;
+use dsp_core::send::KeyPress;
+use dsp_core::time::{Duration, Instant};
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant as TokioInstant, sleep_until};
+use tracing::Instrument as _;
+
+#[cfg(feature = "manager")]
+pub(crate) use driven::Driven;
+pub use ended::{Ended, Reason};
+pub(crate) use pace::Pace;
+pub(crate) use running::{Running, readable, unreachable};
+pub(crate) use sound::Sound;
+use sound::level;
+
+use super::turn_connections::TurnConnections;
+use super::{Call, CallDigit, CallTone, CaptureStep, Channel, EchoStatus, Ending, Missed};
+use crate::device::AudioIo;
+
+/// Length of an audio tick in ms.
+pub const TICK_MS: u32 = super::TICK_MS;
+/// Ticks between two updates of the status.
+pub(crate) const STATUS_EVERY: u64 = 10;
+
+/// The host's clock: microseconds since it was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: TokioInstant,
+}
+
+impl Clock {
+    /// A clock that stands at zero now. Several calls may share one.
+    pub fn start() -> Self {
+        Self { start: TokioInstant::now() }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Instant {
+        Instant::from_micros(self.start.elapsed().as_micros() as u64)
+    }
+}
+
+/// A change to the running call, made between two ticks on the driver's task.
+pub type Change = Box<dyn FnOnce(&mut Call, Instant) + Send>;
+
+/// What a user does during a call.
+#[non_exhaustive]
+pub enum Command {
+    /// Changes the call itself: a new offer or answer, hold and resume, new keys, other codecs. What comes of it (an
+    /// SDP, an error) the closure sends where it likes, for example through a oneshot channel.
+    Change(Change),
+    /// Mutes the microphone, or unmutes it.
+    Mute(bool),
+    /// Gain of the microphone, in hundredths of a decibel.
+    MicrophoneGain(i16),
+    /// Volume of the loudspeaker, in hundredths of a decibel.
+    Volume(i16),
+    /// Switches a step of the capture chain on or off, without a click; a step that isn't there stays away.
+    Step(CaptureStep, bool),
+    /// Presses keys, one after the other ([`Call::send_digits`]); what the other side doesn't take is told as a warning.
+    Digits(Vec<KeyPress>),
+    /// Says goodbye and ends.
+    HangUp,
+}
+
+/// How a call goes, for a display.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Status {
+    /// Numbers of the call.
+    pub stats: super::CallStats,
+    /// Level of the microphone after its gain, in hundredths of dBov.
+    pub microphone_level: i16,
+    /// Level of the loudspeaker after its volume, in hundredths of dBov.
+    pub speaker_level: i16,
+    /// Whether the microphone is muted.
+    pub muted: bool,
+    /// Gain of the microphone, in hundredths of a decibel.
+    pub microphone_gain: i16,
+    /// Volume of the loudspeaker, in hundredths of a decibel.
+    pub volume: i16,
+    /// Time since the driver began.
+    pub elapsed: Instant,
+    /// How long nothing has come of the other side; `None` on hold.
+    pub silence: Option<Duration>,
+    /// How the echo canceller does; `None` without one. In stereo it is that of the left channel.
+    pub echo: Option<EchoStatus>,
+    /// Why the call ended; `None` while it runs.
+    pub ended: Option<Reason>,
+}
+
+/// Everything one call needs to run.
+pub struct Driver {
+    /// The call, agreed on.
+    pub call: Call,
+    /// Where RTP comes in and goes out.
+    pub rtp: UdpSocket,
+    /// The same for RTCP, where it isn't multiplexed.
+    pub rtcp: Option<UdpSocket>,
+    /// Microphone and loudspeaker. Their rate and channels are the call's sound from now on, whatever codecs are agreed on
+    /// ([`Call::set_sound`]).
+    pub audio: Box<dyn AudioIo>,
+    /// The clock.
+    pub clock: Clock,
+    /// How much faster than the clock the audio ticks come, in ppm: to simulate a sound card's drift.
+    pub drift_ppm: f64,
+    /// End by itself after this time.
+    pub time_limit: Option<StdDuration>,
+    /// Where the digits go that are heard, as soon as they begin and when they have ended. While there is no room they wait
+    /// in the call ([`Call::next_digit`]), which drops the oldest and counts them.
+    pub digits: Option<mpsc::Sender<CallDigit>>,
+    /// The same for tones ([`Call::next_tone`]).
+    pub tones: Option<mpsc::Sender<CallTone>>,
+    /// What the call is called in its `tracing` span, `call`. Without it the span has a number alone, which counts the
+    /// calls of this process: no key, address, name or number of the other side is in it, nor in any event below TRACE.
+    pub name: Option<String>,
+    /// Connections to those TURN servers that are reached by TCP.
+    #[cfg(feature = "ice")]
+    pub turn: Vec<super::TurnConnection>,
+}
+
+/// What a driver gives back when its call has ended.
+#[non_exhaustive]
+pub struct Finished {
+    /// Why.
+    pub ended: Ended,
+    /// The call, for its numbers.
+    pub call: Call,
+    /// The device, to be closed.
+    pub audio: Box<dyn AudioIo>,
+    /// Where RTP came in and went out.
+    pub rtp: UdpSocket,
+    /// The same for RTCP.
+    pub rtcp: Option<UdpSocket>,
+    /// Why the first datagram could not be sent that could not; how many, the call's numbers tell.
+    pub send_error: Option<io::Error>,
+}
+
+impl Driver {
+    /// For a call that multiplexes RTCP, in real time and until somebody ends it; the rest is set where it is needed.
+    pub fn new(call: Call, rtp: UdpSocket, audio: Box<dyn AudioIo>, clock: Clock) -> Self {
+        Self {
+            call,
+            rtp,
+            rtcp: None,
+            audio,
+            clock,
+            drift_ppm: 0.0,
+            time_limit: None,
+            digits: None,
+            tones: None,
+            name: None,
+            #[cfg(feature = "ice")]
+            turn: Vec::new(),
+        }
+    }
+
+    /// Runs the call until it ends, in a `tracing` span of its own. Mute and gains begin as `status` tells them.
+    pub async fn run(self, commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished {
+        static CALLS: AtomicU64 = AtomicU64::new(1);
+        let number = CALLS.fetch_add(1, Ordering::Relaxed);
+        let span = tracing::info_span!("call", number, name = self.name.as_deref());
+        self.run_call(commands, status).instrument(span).await
+    }
+
+    async fn run_call(self, mut commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished {
+        #[cfg(feature = "ice")]
+        let turn = TurnConnections::new(self.turn);
+        #[cfg(not(feature = "ice"))]
+        let turn = TurnConnections;
+        let Self { call, rtp, rtcp, audio, clock, drift_ppm, time_limit, digits, tones, .. } = self;
+        let mut running = Running { call, rtp, rtcp, clock, send_error: None, digits, tones, turn };
+        let (rate_hz, channels) = (audio.sample_rate_hz(), audio.channels());
+        let begin = TokioInstant::now();
+        if let Err(error) = running.call.set_sound(Some((rate_hz, channels))) {
+            return running.finished(Ended::Sound(error), audio);
+        }
+        let front = match running.call.front_end() {
+            Ok(front) => front,
+            Err(error) => return running.finished(Ended::Front(error), audio),
+        };
+        let mut sound = Sound::new(audio, front);
+        // Unless somebody has set them before, the default: none.
+        let before = *status.borrow();
+        sound.apply(Command::Mute(before.muted));
+        sound.apply(Command::MicrophoneGain(before.microphone_gain));
+        sound.apply(Command::Volume(before.volume));
+        sound.begin();
+        running.drain(Missed::Early);
+        let (mut pace, mut key_age) = (Pace::new(rate_hz, drift_ppm), KeyAge::Fresh);
+        let ended = loop {
+            if let Some(skipped) = pace.skip() {
+                running.call.skip(skipped.samples);
+                sound.skip(skipped.samples);
+                if skipped.stale {
+                    running.drain(Missed::Stale);
+                }
+                continue;
+            }
+            let open = pace.is_open();
+            let event = tokio::select! {
+                biased;
+                ready = running.rtp.readable(), if open => Event::Readable(Channel::Rtp, ready),
+                ready = readable(running.rtcp.as_ref()), if open => Event::Readable(Channel::Rtcp, ready),
+                connection = running.turn.readable(), if open => Event::Turn(connection),
+                command = commands.recv() => Event::Command(command),
+                () = sleep_until(pace.next()) => Event::Tick,
+            };
+            match event {
+                Event::Readable(channel, ready) => {
+                    let began = TokioInstant::now();
+                    if let Err(error) = ready.and_then(|()| running.receive(channel)) {
+                        break Ended::Socket(error);
+                    }
+                    pace.spend(began.elapsed());
+                }
+                Event::Turn(connection) => {
+                    let began = TokioInstant::now();
+                    running.receive_from_server(connection);
+                    pace.spend(began.elapsed());
+                }
+                Event::Command(Some(Command::HangUp) | None) => break Ended::HungUp,
+                Event::Command(Some(Command::Change(change))) => {
+                    change(&mut running.call, clock.now());
+                }
+                Event::Command(Some(Command::Digits(keys))) => {
+                    if let Err(error) = running.call.send_digits(&keys) {
+                        tracing::warn!(error = error.without_digits(), "digits not sent");
+                    }
+                }
+                Event::Command(Some(command)) => sound.apply(command),
+                Event::Tick => {
+                    let (samples, is_first) = pace.begin_tick();
+                    running.tick(samples, !is_first, &mut sound).await;
+                    if sound.has_failed() {
+                        break Ended::SoundFailed;
+                    }
+                    let age = running.call.key_age();
+                    if age == KeyAge::Due && key_age == KeyAge::Fresh {
+                        tracing::warn!("an SRTP key is nearly used up: a new offer is needed, or the call will end");
+                    }
+                    key_age = age;
+                    if pace.ticks().is_multiple_of(STATUS_EVERY) {
+                        let _ = status.send(running.status(&mut sound, begin));
+                    }
+                    match running.call.should_end(clock.now()) {
+                        Some(Ending::Goodbye) => break Ended::Bye,
+                        Some(Ending::Silence(silence)) => break Ended::Silence(silence),
+                        Some(Ending::Handshake(failure)) => break Ended::Handshake(failure),
+                        Some(Ending::KeysOver) => break Ended::KeysOver,
+                        Some(Ending::ChecksFailed) => break Ended::ChecksFailed,
+                        Some(Ending::ConsentGone) => break Ended::ConsentGone,
+                        Some(Ending::NoRelay) => break Ended::NoRelay,
+                        Some(Ending::RelayLost) => break Ended::RelayLost,
+                        Some(Ending::Hopeless(hopeless)) => break Ended::Hopeless(hopeless),
+                        None => {}
+                    }
+                    if time_limit.is_some_and(|limit| begin.elapsed() >= limit) {
+                        break Ended::TimeOver;
+                    }
+                }
+            }
+        };
+        running.call.hang_up();
+        running.drain_call().await;
+        running.leave_servers().await;
+        // Also where nobody looks yet.
+        let reason = ended.reason();
+        status.send_replace(Status { ended: Some(reason), ..running.status(&mut sound, begin) });
+        tracing::debug!(ended = reason.name, "call ended");
+        let audio = sound.into_audio().await;
+        running.finished(ended, audio)
+    }
+}
+
+impl Running<Call> {
+    fn finished(self, ended: Ended, audio: Box<dyn AudioIo>) -> Finished {
+        let Self { call, rtp, rtcp, send_error, .. } = self;
+        Finished { ended, call, audio, rtp, rtcp, send_error }
+    }
+
+    fn status(&self, sound: &mut Sound, begin: TokioInstant) -> Status {
+        Status {
+            stats: self.call.stats(),
+            microphone_level: level(sound.front.microphone_level()),
+            speaker_level: level(sound.front.speaker_level()),
+            muted: sound.front.microphone_muted(),
+            microphone_gain: sound.front.microphone_gain(),
+            volume: sound.front.volume(),
+            // Not the clock's time: that began before offer and answer.
+            elapsed: Instant::from_micros(begin.elapsed().as_micros() as u64),
+            silence: self.call.silence(self.clock.now()),
+            echo: sound.front.block(0).and_then(|block| block.echo()),
+            ended: None,
+        }
+    }
+}
+
+enum Event {
+    Readable(Channel, io::Result<()>),
+    Turn(usize),
+    Command(Option<Command>),
+    Tick,
+}
