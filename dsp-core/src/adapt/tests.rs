@@ -3,6 +3,7 @@
 use super::*;
 use crate::rtcp::transport::PacketFeedback;
 use crate::time::Seq;
+use crate::time::{Duration, Instant};
 use std::collections::VecDeque;
 use std::vec::Vec;
 
