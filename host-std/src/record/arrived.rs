@@ -31,10 +31,12 @@ pub(crate) struct ArrivedPackets {
 }
 
 /// Packets that a jitter buffer holds at most, as far as room is made for them ahead.
+#[cfg(feature = "web")]
 const WAITING: usize = 1_024;
 
 impl ArrivedPackets {
     /// With room for so many, so that what arrives takes no memory.
+    #[cfg(feature = "web")]
     pub(crate) fn with_room(packets: usize) -> Self {
         let waiting = Vec::with_capacity(WAITING.min(packets));
         Self { packets: Vec::with_capacity(packets), waiting, ..Self::default() }
