@@ -10,7 +10,7 @@ use super::Call;
 use crate::sdp::{Direction, LocalMedia};
 use crate::session::Identity;
 use crate::session::outcome::CallError;
-#[cfg(feature = "ice")]
+#[cfg(all(feature = "ice", feature = "manager"))]
 use crate::session::transport::stun_attribute;
 
 /// What a call said and wanted when it was agreed on last.
@@ -172,7 +172,7 @@ impl Call {
 
     /// Whether a datagram is a connectivity check of this call's other side: both user names are in it (RFC 8445,
     /// 7.2.2).
-    #[cfg(feature = "ice")]
+    #[cfg(all(feature = "ice", feature = "manager"))]
     pub(crate) fn is_checked_by(&self, datagram: &[u8]) -> bool {
         const USERNAME: u16 = 6;
         let agreed = self.transport.as_ref().and_then(|transport| transport.agreed().ice.as_ref().ok());
@@ -183,7 +183,7 @@ impl Call {
     }
 
     /// Whether packets may take relayed addresses alone, and those are another call's ([`fork`](Self::fork)).
-    #[cfg(feature = "ice")]
+    #[cfg(all(feature = "ice", feature = "manager"))]
     pub(crate) fn has_no_candidates(&self) -> bool {
         let gatherer = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref());
         gatherer.is_some_and(|gatherer| gatherer.is_relay_only() && gatherer.hears_nowhere())

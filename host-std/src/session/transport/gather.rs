@@ -113,6 +113,7 @@ impl Gatherer {
     }
 
     /// Whether nothing was found, and nobody is asked any more.
+    #[cfg(feature = "manager")]
     pub(in crate::session) fn hears_nowhere(&self) -> bool {
         self.found.is_empty() && self.is_complete()
     }

@@ -37,7 +37,9 @@ use dsp_core::wire::rtp::RtpPacket;
 
 use feedback::PathFeedback;
 #[cfg(feature = "ice")]
-pub(super) use gather::{Gatherer, attribute as stun_attribute};
+pub(super) use gather::Gatherer;
+#[cfg(all(feature = "ice", feature = "manager"))]
+pub(super) use gather::attribute as stun_attribute;
 use guard::Guard;
 use latch::Latch;
 pub use latch::Latching;
