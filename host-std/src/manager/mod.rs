@@ -46,6 +46,7 @@ mod dialog;
 mod error;
 mod event;
 mod forks;
+mod opening;
 mod session;
 mod table;
 mod task;

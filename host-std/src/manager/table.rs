@@ -1,48 +1,39 @@
 //! The sessions by the names of their dialogs, and what is asked of them.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration as StdDuration, SystemTime, UNIX_EPOCH};
+use std::time::Duration as StdDuration;
 
-use dsp_core::time::{Instant, NtpTime};
-use tokio::net::UdpSocket;
+use dsp_core::time::Instant;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::dialog::InviteId;
+use super::opening::{cannot_bind, on_tokio};
 use super::session::Confirmed;
-use super::task::{Ask, Beside, Command, End, Given, Task};
+use super::task::{Ask, Beside, Command, End, Given};
 use super::{Change, DialogId, Event, ManagerConfig, ManagerError, Session};
 use crate::device::AudioIo;
 use crate::sdp::Direction;
-use crate::session::driver::{self, Clock, Running};
-use crate::session::{Call, CallConfig, CallError, CallStats, Identity};
+use crate::session::driver::{self, Clock};
+use crate::session::{Call, CallConfig, CallStats};
 use crate::sockets::{SocketConfig, Sockets};
 
 /// So long a session may take to do what it is asked between two ticks: long enough for a machine that is short of
 /// time, and shorter than any transaction of SIP's (64*T1: RFC 3261, 17).
 const ASKED: StdDuration = StdDuration::from_secs(10);
-/// Requests that wait for one session.
-const WAITING: usize = 16;
 /// How often a session that looks for candidates is asked whether it has them.
 #[cfg(feature = "ice")]
 const GATHERING: StdDuration = StdDuration::from_millis(20);
-/// How long a TURN server may take to answer a connection.
-#[cfg(feature = "ice")]
-const CONNECTING: StdDuration = StdDuration::from_secs(3);
-/// The longest music on hold that is kept.
-#[cfg(feature = "record")]
-const LONGEST_MUSIC: dsp_core::time::Duration = dsp_core::time::Duration::from_secs(600);
 
 /// Media sessions by dialog. Copies are handles to the same one.
 ///
 /// It runs on the tokio runtime that it was made in. When the last handle is gone, all sessions say goodbye and end.
 #[derive(Clone)]
 pub struct MediaManager {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 /// What happens in the sessions of a manager. When nobody fetches events, sessions go on, and what has no room is
@@ -72,31 +63,31 @@ pub struct Shutdown {
 
 /// Music on hold by rate in Hz and channels.
 #[cfg(feature = "record")]
-type MusicBySound = HashMap<(u32, u8), Arc<[i16]>>;
+pub(super) type MusicBySound = HashMap<(u32, u8), Arc<[i16]>>;
 
-struct Inner {
-    config: ManagerConfig,
-    clock: Clock,
-    sessions: Mutex<HashMap<InviteId, Arc<Handle>>>,
-    events: mpsc::Sender<Event>,
-    dropped: Arc<AtomicU64>,
-    closing: AtomicBool,
-    ended: Notify,
-    runtime: tokio::runtime::Handle,
+pub(super) struct Inner {
+    pub(super) config: ManagerConfig,
+    pub(super) clock: Clock,
+    pub(super) sessions: Mutex<HashMap<InviteId, Arc<Handle>>>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) dropped: Arc<AtomicU64>,
+    pub(super) closing: AtomicBool,
+    pub(super) ended: Notify,
+    pub(super) runtime: tokio::runtime::Handle,
     #[cfg(feature = "record")]
-    music: Mutex<MusicBySound>,
+    pub(super) music: Mutex<MusicBySound>,
 }
 
 /// A session that runs.
-struct Handle {
-    commands: mpsc::Sender<Command>,
-    task: AbortHandle,
+pub(super) struct Handle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) task: AbortHandle,
 }
 
 /// A session's place in the table, as long as its task is there, whatever becomes of that.
-struct Place {
-    inner: Weak<Inner>,
-    invite: InviteId,
+pub(super) struct Place {
+    pub(super) inner: Weak<Inner>,
+    pub(super) invite: InviteId,
 }
 
 impl Drop for Place {
@@ -462,7 +453,7 @@ impl MediaManager {
         send(&handle, command).await
     }
 
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         dialog: &DialogId,
         what: impl FnOnce(&mut Session, Instant) -> T + Send + 'static,
@@ -488,80 +479,6 @@ impl MediaManager {
         said
     }
 
-    /// A session for this INVITE, which has said nothing yet.
-    async fn open(&self, dialog: &DialogId, template: CallConfig) -> Result<Arc<Handle>, ManagerError> {
-        self.has_room(dialog)?;
-        let inner = &self.inner;
-        let sockets = Sockets::open(&inner.config.sockets, true)?;
-        for warning in &sockets.warnings {
-            tracing::warn!("{warning}");
-        }
-        let (rtp, rtcp) = on_tokio(sockets)?;
-        let bound = rtp.local_addr().map_err(cannot_bind(inner.config.sockets.address))?;
-        #[cfg(feature = "ice")]
-        let turn = connections(&template).await;
-        let call = Call::new(self.config_of(template.clone(), bound)?)?;
-        let session = Session::new(dialog, call, inner.config.watching);
-        let running = Running::new(session, rtp, rtcp, inner.clock);
-        #[cfg(feature = "ice")]
-        let running = running.with_turn(turn);
-        let (commands, asked) = mpsc::channel(WAITING);
-        let task = Task::new(running, asked, inner.events.clone(), inner.dropped.clone(), template.capture);
-        let mut sessions = lock(&inner.sessions);
-        self.may_open(&sessions, dialog)?;
-        let place = Place { inner: Arc::downgrade(inner), invite: dialog.invite.clone() };
-        let run = async move {
-            // Freed with the task, also if that is cut off.
-            let _place = place;
-            task.run().await;
-        };
-        let task = inner.runtime.spawn(run).abort_handle();
-        let handle = Arc::new(Handle { commands, task });
-        if let Entry::Vacant(vacant) = sessions.entry(dialog.invite.clone()) {
-            vacant.insert(handle.clone());
-        }
-        Ok(handle)
-    }
-
-    fn has_room(&self, dialog: &DialogId) -> Result<(), ManagerError> {
-        self.may_open(&lock(&self.inner.sessions), dialog)
-    }
-
-    fn may_open(&self, sessions: &HashMap<InviteId, Arc<Handle>>, dialog: &DialogId) -> Result<(), ManagerError> {
-        let most = self.inner.config.most_sessions;
-        if self.inner.closing.load(Ordering::Acquire) {
-            Err(ManagerError::Closing)
-        } else if sessions.contains_key(&dialog.invite) {
-            Err(ManagerError::Exists)
-        } else if sessions.len() >= most {
-            Err(ManagerError::Full { most })
-        } else {
-            Ok(())
-        }
-    }
-
-    /// What descriptions say for sockets that are bound there.
-    fn told(&self, bound: IpAddr) -> IpAddr {
-        let own = bound == self.inner.config.sockets.address;
-        self.inner.config.address.filter(|_| own).unwrap_or(bound)
-    }
-
-    fn config_of(&self, template: CallConfig, bound: SocketAddr) -> Result<CallConfig, CallError> {
-        let address = self.told(bound.ip());
-        // The call's clock began with the manager's.
-        let unix_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64);
-        let began = unix_micros.saturating_sub(self.inner.clock.now().since(Instant::ZERO).as_micros());
-        Ok(CallConfig {
-            address,
-            bind: Some(bound.ip()).filter(|bound| *bound != address),
-            rtp_port: bound.port(),
-            rtcp_port: None,
-            identity: Identity::random()?,
-            wall_clock: NtpTime::from_unix_micros(began),
-            ..template
-        })
-    }
-
     async fn take_end(&self, dialog: &DialogId) -> Result<Box<End>, ManagerError> {
         let (reply, replied) = oneshot::channel();
         self.send(dialog, Command::Detach(reply)).await?;
@@ -582,27 +499,6 @@ impl MediaManager {
             Ok(attached) => attached.map_err(|(error, given)| (error, Some(given))),
             Err(error) => Err((error, None)),
         }
-    }
-
-    /// Music on hold for a device of this sound.
-    #[cfg(feature = "record")]
-    async fn give_music(&self, dialog: &DialogId, sample_rate_hz: u32, channels: u8) -> Result<(), ManagerError> {
-        let Some(path) = self.inner.config.music.clone() else { return Ok(()) };
-        let known = lock(&self.inner.music).get(&(sample_rate_hz, channels)).cloned();
-        let samples = match known {
-            Some(samples) => samples,
-            None => {
-                let read = move || {
-                    crate::wav::WavFrames::open(&path, sample_rate_hz, channels)
-                        .and_then(|file| file.read_all(LONGEST_MUSIC))
-                };
-                let read = self.inner.runtime.spawn_blocking(read).await.map_err(|_| ManagerError::Stuck)?;
-                let samples: Arc<[i16]> = read.map_err(ManagerError::Music)?.into();
-                lock(&self.inner.music).entry((sample_rate_hz, channels)).or_insert(samples).clone()
-            }
-        };
-        let music = super::Music { samples, sample_rate_hz, channels };
-        self.ask(dialog, move |session, _| session.set_music(Some(music))).await
     }
 }
 
@@ -627,35 +523,7 @@ async fn answered<T>(replied: oneshot::Receiver<T>) -> Result<T, ManagerError> {
     replied.map_err(|_| ManagerError::UnknownDialog)
 }
 
-fn on_tokio(sockets: Sockets) -> Result<(UdpSocket, Option<UdpSocket>), ManagerError> {
-    let address = sockets.rtp.local_addr().map_or(IpAddr::from([0; 4]), |own| own.ip());
-    let rtp = UdpSocket::from_std(sockets.rtp).map_err(cannot_bind(address))?;
-    let rtcp = sockets.rtcp.map(UdpSocket::from_std).transpose().map_err(cannot_bind(address))?;
-    Ok((rtp, rtcp))
-}
-
-fn cannot_bind(address: IpAddr) -> impl FnOnce(std::io::Error) -> ManagerError {
-    move |source| crate::sockets::SocketError::Bind { address, port: 0, with_rtcp: true, source }.into()
-}
-
-/// Connections to those TURN servers that are reached by TCP; one that can't be reached has none, and its call says so.
-#[cfg(feature = "ice")]
-async fn connections(config: &CallConfig) -> Vec<crate::session::TurnConnection> {
-    let by_tcp = |server: &&crate::session::TurnServer| server.transport == crate::session::TurnTransport::Tcp;
-    let mut connections = Vec::new();
-    for server in config.ice.turn.iter().filter(by_tcp) {
-        let address = server.address;
-        let connect = move || crate::session::TurnConnection::connect(address, CONNECTING);
-        match tokio::task::spawn_blocking(connect).await {
-            Ok(Ok(connection)) => connections.push(connection),
-            Ok(Err(error)) => tracing::warn!(%error, %address, "no connection to the TURN server"),
-            Err(_) => {}
-        }
-    }
-    connections
-}
-
 /// What a mutex holds, also after a panic: nothing is left half done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
