@@ -38,8 +38,7 @@ use super::digits::DigitArgs;
 use super::keep::{self, KeepArgs};
 use super::security::SrtpArgs;
 use super::settings::{self, Concealment, OpusArgs, Repeated};
-use super::signals::Stop;
-use super::talk::asked_to_end;
+use super::signals::{Stop, asked_to_end};
 use super::{MAN, Outcome, WOMAN, digits, make_folder, mind, number_in, print};
 
 /// Inputs are a part of the call; this is where their memory is bounded.

@@ -47,3 +47,33 @@ impl Stop {
         if self.asked() { Err("ended on request: nothing is written".into()) } else { Ok(()) }
     }
 }
+
+/// Ctrl-C, and where there are such things the signals of a service manager and of a closed terminal: all of them end
+/// the call with a goodbye, and leave a WAV file whole.
+pub(super) async fn asked_to_end() {
+    #[cfg(unix)]
+    {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        use tokio::signal::unix::{SignalKind, signal};
+        // The runtime installs its handler before it knows whom to tell: what comes between the two is noted here.
+        let noted = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            let _ = signal_hook::flag::register(signal, Arc::clone(&noted));
+        }
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        if let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) {
+            if noted.load(Ordering::Relaxed) {
+                return;
+            }
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -27,6 +27,7 @@ use super::network::{NetworkArgs, Place};
 use super::reoffer::{self, Timetable};
 use super::security::{KeyingArgs, SrtpArgs};
 use super::settings::{self, Concealment, Jitter, OpusArgs, Repeated};
+use super::signals::asked_to_end;
 use super::sound::SoundArgs;
 use super::waiting::Waiting;
 use super::wire::WireArgs;
@@ -422,26 +423,6 @@ fn talk(
             Some(error) => Err(format!("{} datagrams could not be sent: {error}", stats.unsent).into()),
             None => recorded.map_or(Ok(()), |failure| Err(failure.into())),
         },
-    }
-}
-
-/// Ctrl-C, and where there are such things the signals of a service manager and of a closed terminal: all of them end
-/// the call with a goodbye, and leave a WAV file whole.
-pub(super) async fn asked_to_end() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut terminate), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 use super::monitoring::MetricsArgs;
 use super::network::{own_address, ports};
-use super::talk::asked_to_end;
+use super::signals::asked_to_end;
 use super::{Outcome, chain, mind, number_in, print, tell};
 
 const AFTER_HELP: &str = "\
