@@ -12,6 +12,7 @@ use host_std::simulate::bottleneck::{BottleneckConfig, BulkConfig};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
 use host_std::wav::WavFrames;
+use proptest::prelude::*;
 
 const WOMAN: &[u8] = include_bytes!("../../host-std/assets/woman.wav");
 const PORTS: [u16; 2] = [4_000, 5_000];
@@ -199,5 +200,97 @@ fn a_bad_network_is_no_hopeless_one() {
                 assert_eq!(end.call.should_end(seconds(second)), None, "{loss_percent} %, {second} s");
             }
         }
+    }
+}
+
+/// What a side that receives may ask for, and what lies between.
+#[derive(Clone, Debug)]
+struct Asked {
+    /// `b=AS` in kbit/s, `b=TIAS` and `maxaveragebitrate` in bit/s.
+    session_kbps: Option<u32>,
+    payload_bps: Option<u32>,
+    average_bps: Option<u32>,
+    max_ptime_ms: u32,
+    dtx: bool,
+    adapts: bool,
+    loss_percent: f64,
+    link_bps: Option<f64>,
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let bound = |range: std::ops::Range<u32>| prop::option::of(range);
+    let max_ptime = prop::sample::select(vec![20, 40, 60]);
+    let link = prop::option::of(40_000.0..120_000.0);
+    let of =
+        (bound(30..90), bound(8_000..60_000), bound(8_000..60_000), max_ptime, any::<[bool; 2]>(), 0.0..10.0, link);
+    of.prop_map(|(session_kbps, payload_bps, average_bps, max_ptime_ms, [dtx, adapts], loss_percent, link_bps)| Asked {
+        session_kbps,
+        payload_bps,
+        average_bps,
+        max_ptime_ms,
+        dtx,
+        adapts,
+        loss_percent,
+        link_bps,
+    })
+}
+
+/// The answer with what it asks for in place of what it had.
+fn asking(answer: &str, asked: &Asked) -> String {
+    let mut lines = Vec::new();
+    for line in answer.lines().filter(|line| !line.starts_with("a=maxptime")) {
+        lines.push(match line.strip_prefix("a=fmtp:").and_then(|rest| rest.split_once(' ')) {
+            Some((number, _)) if answer.contains(&format!("a=rtpmap:{number} opus")) => {
+                let average = asked.average_bps.map_or_else(String::new, |bps| format!("maxaveragebitrate={bps};"));
+                format!("a=fmtp:{number} {average}usedtx={};useinbandfec=1", u8::from(asked.dtx))
+            }
+            _ => line.to_owned(),
+        });
+        if line.starts_with("m=audio") {
+            lines.extend(asked.session_kbps.map(|kbps| format!("b=AS:{kbps}")));
+            lines.extend(asked.payload_bps.map(|bps| format!("b=TIAS:{bps}")));
+        }
+    }
+    lines.push(format!("a=maxptime:{}", asked.max_ptime_ms));
+    lines.join("\r\n") + "\r\n"
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Whatever the network: what is sent stays within what the other side has asked for (RFC 8866, 5.8 and 6.4; RFC 3890; RFC
+    /// 7587, 6.1).
+    #[test]
+    fn what_was_agreed_on_is_never_exceeded(asked in asked()) {
+        let calls = PORTS.map(|port| call(port, CodecFormat::opus(), ADAPTING.filter(|_| asked.adapts), true));
+        let [mut ours, mut theirs] = calls;
+        let answer = theirs.answer(Instant::ZERO, &ours.offer().unwrap()).unwrap();
+        let answer = asking(&answer, &asked);
+        ours.accept(Instant::ZERO, &answer).unwrap();
+        let addresses = PORTS.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let network = NetworkConfig { loss_percent: asked.loss_percent, ..NetworkConfig::default() };
+        let mut both = VirtualTime::agreed([ours, theirs], addresses, network, 0.0, 1).unwrap();
+        if let Some(rate_bps) = asked.link_bps {
+            both.set_bottlenecks(BottleneckConfig { rate_bps, queue_ms: 200.0, bulk: None });
+        }
+        for end in &mut both.ends {
+            let speech = WavFrames::from_bytes("speech", WOMAN, end.sample_rate_hz(), 1);
+            end.speech = speech.unwrap().read_all(Duration::from_secs(60)).unwrap();
+        }
+        both.run_until(seconds(2));
+        let before = both.ends[0].call.stats().sender;
+        both.run_until(seconds(22));
+        let after = both.ends[0].call.stats().sender;
+        let packets = f64::from(after.packets - before.packets) / 20.0;
+        let payload_bps = f64::from(after.octets - before.octets) * 8.0 / 20.0;
+        let headers = both.ends[0].call.negotiated_stream(0).unwrap().header_bytes as f64;
+        // Opus' bit rate is one in the mean of seconds.
+        let within = |bps: f64, most: Option<u32>| most.is_none_or(|most| bps <= 1.08 * f64::from(most) + 200.0);
+        prop_assert!(within(payload_bps, asked.payload_bps), "{payload_bps} bit/s: {answer}");
+        prop_assert!(within(payload_bps, asked.average_bps), "{payload_bps} bit/s: {answer}");
+        let session_bps = payload_bps + headers * 8.0 * packets;
+        prop_assert!(within(session_bps, asked.session_kbps.map(|kbps| 1_000 * kbps)), "{session_bps} bit/s: {answer}");
+        prop_assert!(asked.dtx || packets > 990.0 / f64::from(asked.max_ptime_ms), "{packets} packets a second");
+        prop_assert!(payload_bps > 2_000.0, "{payload_bps}");
     }
 }

@@ -120,12 +120,46 @@ pub struct NegotiatedStream {
     /// Bytes that the IP packets have at least, headers and SRTP included, at the codec's lowest bit rate and without
     /// redundancy. More than the MTU, where the codec has no packets that are short enough.
     pub least_packet_bytes: usize,
+    /// Bytes of a packet's headers, those of IP and UDP and the tag of SRTP counted.
+    pub header_bytes: usize,
+    /// How much the other side wants to be sent at most.
+    pub bandwidth: Bandwidth,
     /// Whether the other side wants VoIP metrics in our reports (RFC 3611, 5.1).
     pub send_voip_metrics: bool,
     /// The header extensions of its packets.
     pub extensions: NegotiatedExtensions,
     /// The RTCP feedback.
     pub feedback: NegotiatedFeedback,
+}
+
+/// The bandwidth of a stream as the other side's `b=` lines have it; the default bounds nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bandwidth {
+    /// `b=AS` in bit/s: whole IP packets, without RTCP (RFC 8866, 5.8; RFC 3550, 6.2).
+    pub session_bps: Option<u32>,
+    /// `b=TIAS` in bit/s: payloads alone (RFC 3890, 6.2.2).
+    pub payload_bps: Option<u32>,
+}
+
+impl Bandwidth {
+    /// The most that payloads may take, in bit/s, in packets of `packet_ms` under headers of `header_bytes`, those of IP and UDP
+    /// counted; `u32::MAX` where nothing bounds it.
+    pub fn most_payload_bps(&self, packet_ms: u32, header_bytes: usize) -> u32 {
+        let headers_bps = (header_bytes as u64 * 8_000 / u64::from(packet_ms.max(1))).min(u32::MAX.into()) as u32;
+        let of_session = self.session_bps.map_or(u32::MAX, |bps| bps.saturating_sub(headers_bps));
+        of_session.min(self.payload_bps.unwrap_or(u32::MAX))
+    }
+
+    /// The most that IP packets may take, as above.
+    pub(crate) fn most_packet_bps(&self, packet_ms: u32, header_bytes: usize) -> u32 {
+        let headers_bps = (header_bytes as u64 * 8_000 / u64::from(packet_ms.max(1))).min(u32::MAX.into()) as u32;
+        self.most_payload_bps(packet_ms, header_bytes).saturating_add(headers_bps)
+    }
+
+    /// Whether anything is bounded.
+    pub fn is_limited(&self) -> bool {
+        *self != Self::default()
+    }
 }
 
 impl NegotiatedStream {

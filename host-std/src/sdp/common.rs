@@ -103,6 +103,8 @@ impl Formats {
             max_ptime_ms,
             payload_bytes,
             least_packet_bytes: headers + packets.least_bytes,
+            header_bytes: headers,
+            bandwidth: theirs.bandwidth,
             send_voip_metrics: theirs.voip_metrics,
             send: self.send,
             receive: self.receive,

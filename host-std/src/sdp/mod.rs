@@ -8,7 +8,7 @@
 //!
 //! Offer/answer follows RFC 3264, the text RFC 8866, `a=rtcp` RFC 3605, `a=rtcp-mux` RFC 5761, `a=crypto` RFC 4568
 //! (in RTP/SAVP, or beside plain RTP/AVP as RFC 8643 has it), DTLS-SRTP RFC 5763 and 8842, telephone events RFC 4733,
-//! header extensions RFC 8285, feedback RFC 4585 and 5506, Opus RFC 7587, the static payload types RFC 3551, ICE RFC 8839 and 8840. What the field does beyond these texts is
+//! bandwidth RFC 3890, header extensions RFC 8285, feedback RFC 4585 and 5506, Opus RFC 7587, the static payload types RFC 3551, ICE RFC 8839 and 8840. What the field does beyond these texts is
 //! taken where it's harmless.
 //!
 //! The grammar is the crate `sdp-types`. The crate `sdp` was tried first: it refuses a whole description for one
@@ -64,7 +64,7 @@ mod sessions;
 mod testing;
 
 pub use accept::accept;
-pub use agreed::{Negotiated, NegotiatedStream, NegotiatedTransport, Refused};
+pub use agreed::{Bandwidth, Negotiated, NegotiatedStream, NegotiatedTransport, Refused};
 pub use answer::answer;
 pub use crypto::{CryptoError, CryptoLine, CryptoSuite};
 pub use dsp_core::guard::srtp::MasterKey;

@@ -1,7 +1,7 @@
 //! SDP text of another program into its audio streams (RFC 8866), as tolerant as the field demands.
 //!
-//! Only the lines that matter to a call's media (`v= t= m= c= a=`) reach the parser: a name in Latin-1, a bandwidth
-//! with a fraction or a user name with a blank shall not end a call. Blanks at line ends, runs of blanks and bare
+//! Only the lines that matter to a call's media (`v= t= m= c= a=`, and `b=` of the kinds and the form that we know) reach the
+//! parser: a name in Latin-1, a bandwidth with a fraction or a user name with a blank shall not end a call. Blanks at line ends, runs of blanks and bare
 //! line feeds are taken as they come. Work and memory are linear in the text but for the formats of one stream (at
 //! most [`MAX_FORMATS`] times its attributes).
 
@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use dsp_core::time::PayloadType;
 use sdp_types::{Attribute, Media, Session};
 
+use super::agreed::Bandwidth;
 use super::crypto::{CryptoError, CryptoLine};
 use super::dtls::{Fingerprint, MAX_FINGERPRINTS, Setup};
 use super::error::{Kind, SdpError, quote};
@@ -51,6 +52,7 @@ pub(super) struct Audio {
     pub(super) events: Vec<NegotiatedEvents>,
     pub(super) ptime_ms: Option<u32>,
     pub(super) max_ptime_ms: Option<u32>,
+    pub(super) bandwidth: Bandwidth,
     pub(super) crypto: Vec<Result<CryptoLine, CryptoError>>,
     /// Whether there is any fingerprint, also one that can't be used.
     pub(super) fingerprint: bool,
@@ -113,6 +115,8 @@ fn tidy(text: &str) -> String {
                     tidied.push_str(&format!("t={start} {stop}\n"));
                 }
             }
+            // The session's is that of all its media together, sound or not.
+            [b'b', b'=', ..] if in_media && bandwidth_line(line).is_some() => push_fields(&mut tidied, line, 1),
             // Another line of the form x=value says nothing about media.
             [b'a'..=b'z', b'=', ..] if !matches!(line.as_bytes()[0], b'v' | b'a') => {}
             // What isn't of this form at all is left for the parser to complain of.
@@ -124,6 +128,22 @@ fn tidy(text: &str) -> String {
         }
     }
     tidied
+}
+
+/// The kind of a bandwidth that we know, and its number.
+fn bandwidth_line(line: &str) -> Option<(&str, u64)> {
+    let (kind, number) = line.strip_prefix("b=")?.split_once(':')?;
+    let number = number.parse().ok()?;
+    ["AS", "TIAS"].contains(&kind).then_some((kind, number))
+}
+
+/// What bounds a stream. Zero is what some write for a stream that they don't want to hear; its direction says that.
+fn bandwidth(lines: &[sdp_types::Bandwidth]) -> Bandwidth {
+    let of = |kind: &str, unit: u64| {
+        let line = lines.iter().find(|line| line.bwtype == kind && line.bandwidth > 0)?;
+        Some(line.bandwidth.saturating_mul(unit).min(u32::MAX.into()) as u32)
+    };
+    Bandwidth { session_bps: of("AS", 1_000), payload_bps: of("TIAS", 1) }
 }
 
 fn push_fields(tidied: &mut String, line: &str, most: usize) {
@@ -183,6 +203,7 @@ impl Audio {
             events,
             ptime_ms: levels.milliseconds("ptime"),
             max_ptime_ms: levels.milliseconds("maxptime"),
+            bandwidth: bandwidth(&media.bandwidths),
             crypto: carried.media_values("crypto").map(CryptoLine::parse).collect(),
             fingerprint: carried.has("fingerprint"),
             fingerprints: carried

@@ -14,6 +14,8 @@ use dsp_core::quality::LossImpairment;
 use dsp_core::rtcp::transport::PacketFeedback;
 use dsp_core::time::{Duration, Instant};
 
+use crate::sdp::Bandwidth;
+
 /// Reports are followed where feedback has been missing for so long.
 const FEEDBACK_FOR: Duration = Duration::from_secs(3);
 /// What a conversation's delay is taken to be beside half the round trip, in ms: jitter buffer and devices.
@@ -77,6 +79,8 @@ pub(super) struct StreamOptions {
     /// The bit rate of another one.
     pub(super) packet_bps: u32,
     pub(super) max_ptime_ms: u32,
+    /// What the other side wants at most.
+    pub(super) bandwidth: Bandwidth,
     /// Of a packet, headers and tags included.
     pub(super) header_bytes: u16,
     pub(super) loss: LossImpairment,
@@ -168,7 +172,9 @@ impl Adapter {
         };
         // Below what the codec needs at least there is nothing to steer.
         let least_bps = settings.least_bps().max(self.config.least_bps);
-        let most_bps = self.config.most_bps.min(self.remote_maximum_bps).max(least_bps);
+        let longest_ms = u32::from(PACKETS_MS[lengths - 1]);
+        let wanted_bps = options.bandwidth.most_packet_bps(longest_ms, options.header_bytes.into());
+        let most_bps = self.config.most_bps.min(self.remote_maximum_bps).min(wanted_bps).max(least_bps);
         self.capacity.set_bounds(RateBounds { least_bps, most_bps });
         let loss = self.capacity.random_loss();
         let behind = (100 * PERCENT * self.behind.0).checked_div(self.behind.1).unwrap_or(0).max(loss);

@@ -70,6 +70,20 @@ impl VirtualTime {
         let offer = calls[0].offer()?;
         let answer = calls[1].answer(Instant::ZERO, &offer)?;
         calls[0].accept(Instant::ZERO, &answer)?;
+        Self::agreed(calls, addresses, network, drift_ppm, seed)
+    }
+
+    /// The same of two calls that have agreed already.
+    ///
+    /// # Errors
+    /// The sound of one of them can't be made.
+    pub fn agreed(
+        calls: [Call; 2],
+        addresses: [SocketAddr; 2],
+        network: NetworkConfig,
+        drift_ppm: f64,
+        seed: u64,
+    ) -> Result<Self, CallError> {
         let [first, second] = calls;
         let end = |mut call: Call, address, ppm, phase_us| -> Result<End, CallError> {
             let (rate_hz, channels) = (call.sample_rate_hz().unwrap_or(8_000), call.channels().unwrap_or(1));

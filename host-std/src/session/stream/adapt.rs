@@ -39,6 +39,7 @@ impl Stream {
             is_opus: codec.name.eq_ignore_ascii_case("opus"),
             packet_bps: self.sending.packet_bps,
             max_ptime_ms: self.agreed.max_ptime_ms,
+            bandwidth: self.agreed.bandwidth,
             header_bytes: (overhead + RTP_HEADER_BYTES + self.extension_bytes()).min(usize::from(u16::MAX)) as u16,
             loss: impairment(codec).into(),
         }
@@ -47,7 +48,7 @@ impl Stream {
     /// Another encoder, or other bounds: what was asked for before holds as far as they allow.
     pub(super) fn adapt_again(&mut self) {
         self.adapted.bit_rate_bps = None;
-        if self.adapted.wanted != Adaptation::default() {
+        if self.adapted.wanted != Adaptation::default() || self.agreed.bandwidth.is_limited() {
             self.follow(self.adapted.wanted);
         }
     }
@@ -63,9 +64,15 @@ impl Stream {
             let ms = (ms / 10 * 10).clamp(10, self.agreed.max_ptime_ms.max(10));
             self.encoder.frames().packet_ms_within(ms, bps, payload_bytes)
         });
-        // More than fits would never be reached.
+        // More than fits would never be reached, and more than the other side wants isn't sent.
         let packet_ms = taken.packet_ms.unwrap_or(self.adapted.packet_ms);
         let most_bps = (payload_bytes as u64 * 8_000 / u64::from(packet_ms.max(1))).min(u32::MAX.into()) as u32;
+        let bandwidth = self.agreed.bandwidth;
+        let most_bps = most_bps.min(bandwidth.most_payload_bps(packet_ms, self.agreed.header_bytes));
+        if bandwidth.is_limited() && taken.bit_rate_bps.is_none() {
+            // Nobody asks for a bit rate: it's the one that was set up, as far as there's room for it.
+            taken.bit_rate_bps = self.adapted.wanted.bit_rate_bps.or(Some(self.sending.packet_bps));
+        }
         taken.bit_rate_bps = taken.bit_rate_bps.map(|bps| bps.min(most_bps));
         let mut fitted = self.encoder.adapt(&taken);
         self.adapted.bit_rate_bps = fitted.bit_rate_bps.or(self.adapted.bit_rate_bps);

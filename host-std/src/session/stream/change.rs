@@ -233,6 +233,7 @@ impl Stream {
             heard_tones: setup.settings.progress_tones.map(|_| Box::default()),
         };
         stream.agree_digits(ToneSettings::of(setup.settings));
+        stream.adapt_again();
         stream.set_round_trip(None);
         Ok(stream)
     }
