@@ -130,6 +130,10 @@ def main():
     print("| mean of all | %s | | %s | | |" % tuple(
         "%.2f / %.0f / %.0f" % tuple(np.mean([mean(what, setting, cell) for cell in cells]) for what in ("pesq", "delay_ms", "r"))
         for setting in ADAPTING))
+    given_up = [(key, told["given_up"]) for key, told in results.items() if told["given_up"]]
+    print("Given up (RFC 8083): %d of %d calls" % (len(given_up), len(results)), file=sys.stderr)
+    for key, when in given_up:
+        print("    %s: %s" % (key, when), file=sys.stderr)
     for setting in FIXED:
         print("| mean of all, fixed: %s | %.2f / %.0f / %.0f | | | | |" % (setting, *(
             np.mean([mean(what, setting, cell) for cell in cells]) for what in ("pesq", "delay_ms", "r"))))

@@ -256,7 +256,7 @@ fn asking(answer: &str, asked: &Asked) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever the network: what is sent stays within what the other side has asked for (RFC 8866, 5.8 and 6.4; RFC 3890; RFC
     /// 7587, 6.1).

@@ -7,7 +7,8 @@
 //! IN is mono at 16 kHz and is said by both sides again and again; OUT is what the second side heard of the first. `set` is
 //! `packets` (adapts by feedback on packets), `reports` (by reports alone), or fixed: bit rate in bit/s, packet length in ms and
 //! expected loss in percent, as `24000/20/10`. `link` is in bit/s with IP headers and `queue` in ms, `loss` in percent behind it;
-//! with `bulk=1` a bulk transfer shares the link from second 5 on. Prints figures of the time after second 10 as JSON.
+//! with `bulk=1` a bulk transfer shares the link from second 5 on. Prints figures of the time after second 10 as JSON, and when the
+//! call would have been given up (RFC 8083), if it would.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -70,10 +71,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     both.ends[1].call.set_tap(Box::new(CallRecorder::default()));
     both.run_until(Instant::from_millis(SETTLED_S * 1_000));
     let before = [both.ends[0].call.stats(), both.ends[1].call.stats()];
-    let mut waits_ms = Vec::new();
+    let (mut waits_ms, mut given_up) = (Vec::new(), None);
     for ms in (SETTLED_S * 1_000..seconds * 1_000).step_by(100) {
         let now = Instant::from_millis(ms);
         both.run_until(now);
+        let ending = both.ends[0].call.should_end(now);
+        given_up = given_up.or(ending.map(|ending| format!("{:.1} s: {ending:?}", ms as f64 / 1e3)));
         waits_ms.push(both.network(0).bottleneck().map_or(0.0, |link| link.waiting(now).as_micros() as f64 / 1e3));
     }
     let after = [both.ends[0].call.stats(), both.ends[1].call.stats()];
@@ -95,6 +98,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "concealed_percent": interval.concealed_percent(),
             "playout_ms": interval.playout_delay_ms,
             "queue_ms": waits_ms.iter().sum::<f64>() / waits_ms.len().max(1) as f64,
+            "given_up": given_up,
             "changes": after[0].adaptation.map(|adaptation| adaptation.changes),
         })
     );
@@ -115,5 +119,6 @@ fn call(port: u16, adaptation: Option<AdaptationConfig>, packets: bool) -> Resul
     let opus = OpusEncoderConfig { sample_rate_hz: 16_000, expected_loss_percent: 0, ..OpusEncoderConfig::default() };
     let registry = Registry::builtin().with(Opus(opus));
     let (codecs, srtp) = (vec![CodecFormat::opus()], SrtpPolicy::Off);
-    Ok(Call::new(CallConfig { codecs, registry, srtp, adaptation, feedback, ..base })?)
+    let circuit_breaker = true;
+    Ok(Call::new(CallConfig { codecs, registry, srtp, adaptation, circuit_breaker, feedback, ..base })?)
 }
