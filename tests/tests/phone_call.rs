@@ -1,5 +1,7 @@
 //! A desk phone's firmware in QEMU (`examples/qemu-phone`) in calls with the command line: keys and ports by offer and answer, sound
-//! both ways, and between two desktops the same call to compare with.
+//! both ways, and between two desktops the same call to compare with. All of it is .ci/long's:
+//!
+//!     cargo test --workspace --test phone_call -- --include-ignored --nocapture --test-threads=1
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -79,12 +81,23 @@ struct Plan<'a> {
     /// What else each is asked for: the first, and the desktop.
     asked: [&'a [&'a str]; 2],
     network: Option<(NetworkConfig, u64)>,
+    /// What happens to the phone meanwhile: the test's folder, and the port that leads to the phone.
+    meanwhile: Option<fn(&Path, u16)>,
 }
 
 impl Default for Plan<'_> {
     fn default() -> Self {
         let asked: [&[&str]; 2] = [&[], &[]];
-        Self { codec: "pcmu", srtp: false, seconds: 10, first: Side::Phone, answers: false, asked, network: None }
+        Self {
+            codec: "pcmu",
+            srtp: false,
+            seconds: 10,
+            first: Side::Phone,
+            answers: false,
+            asked,
+            network: None,
+            meanwhile: None,
+        }
     }
 }
 
@@ -178,8 +191,9 @@ impl Plan<'_> {
             add(&format!("write=first.sdp,arg=read={},arg=said={},arg=heard=first.wav", read("second"), voices[0]));
             self.asked[0].iter().copied().for_each(&mut add);
             let mut qemu = Command::new("qemu-system-arm");
-            qemu.args(["-machine", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none", "-nic"]);
-            qemu.arg(format!("user,hostfwd=udp:127.0.0.1:{}-10.0.2.15:5004", ports[0]));
+            qemu.args(["-machine", "mps2-an386", "-nographic", "-serial", "none"]);
+            qemu.args(["-monitor", "unix:monitor,server=on,wait=off", "-nic"]);
+            qemu.arg(format!("user,id=net0,hostfwd=udp:127.0.0.1:{}-10.0.2.15:5004", ports[0]));
             qemu.args(["-semihosting-config", &arguments, "-kernel"]).arg(image.expect("a phone's firmware"));
             Running::start(qemu.current_dir(&folder), &folder, "first")
         };
@@ -190,6 +204,9 @@ impl Plan<'_> {
         } else {
             first = if self.first == Side::Phone { phone() } else { desktop(0, "first", "second") };
             second = desktop(1, "second", "first");
+        }
+        if let Some(meanwhile) = self.meanwhile {
+            meanwhile(&folder, ports[0]);
         }
         let desktop = second.wait(LIMIT).success();
         let phone = first.wait(LIMIT);
@@ -266,6 +283,7 @@ fn assert_whole(outcome: &Outcome, seconds: u64) {
 }
 
 #[test]
+#[ignore = "the firmware takes a minute to build: .ci/long"]
 fn phone_call_smoke() {
     let Some(image) = firmware() else { return };
     let outcome = Plan::default().call("phone-smoke", Some(image));
@@ -361,4 +379,73 @@ fn phone_call_sounds_as_between_two_desktops() {
         let [phone, desktops] = means;
         assert!(phone > desktops - 0.1, "{codec}: {phone:.2} with the phone, {desktops:.2} between two desktops");
     }
+}
+
+/// A command to the emulator.
+#[cfg(unix)]
+fn tell_emulator(folder: &Path, command: &str) {
+    use std::io::Write;
+    let mut monitor = std::os::unix::net::UnixStream::connect(folder.join("monitor")).unwrap();
+    writeln!(monitor, "{command}").unwrap();
+    // It is read, and carried out, before the next one of ours.
+    sleep(Duration::from_millis(200));
+}
+
+/// Garbage at ten times the rate of a call and then as fast as can be, packets of another call, a link that is gone for 3 s: the phone
+/// goes on, says each once, and is heard and hears afterwards as before.
+#[cfg(unix)]
+#[test]
+#[ignore = "a call of 30 s in real time: .ci/long"]
+fn phone_call_outlives_garbage_floods_and_a_link_that_is_lost() {
+    let Some(image) = firmware() else { return };
+    let meanwhile = |folder: &Path, port: u16| {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut state = 7u32;
+        let mut send = |packets: u32, a_second: u32| {
+            let begin = std::time::Instant::now();
+            for n in 0..packets {
+                let mut bytes = [0; 172];
+                bytes.fill_with(|| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 24) as u8
+                });
+                // Half of them look like packets of sound.
+                if n % 2 == 0 {
+                    bytes[..2].copy_from_slice(&[0x80, 0]);
+                }
+                socket.send_to(&bytes, ("127.0.0.1", port)).unwrap();
+                let due = Duration::from_secs(1) * (n + 1) / a_second;
+                sleep(due.saturating_sub(begin.elapsed()));
+            }
+        };
+        sleep(Duration::from_secs(5));
+        send(2_000, 500);
+        sleep(Duration::from_secs(2));
+        send(10_000, 5_000);
+        sleep(Duration::from_secs(3));
+        tell_emulator(folder, "set_link net0 off");
+        sleep(Duration::from_secs(3));
+        tell_emulator(folder, "set_link net0 on");
+    };
+    let plan = Plan { srtp: true, seconds: 30, meanwhile: Some(meanwhile), ..Plan::default() };
+    let outcome = plan.call("phone-faults", Some(image));
+    assert_eq!(outcome.all("link"), ["down", "up"]);
+    assert_eq!(outcome.all("silence"), ["begins", "over"]);
+    assert!(outcome.all("flood").len() <= 4, "{:?}", outcome.all("flood"));
+    assert_eq!(outcome.told("undecodable"), 0);
+    let [foreign, refused] = ["foreign", "refused packets"].map(|name| outcome.told(name));
+    assert!(foreign > 1_000 && refused > 1_000, "{foreign} foreign, {refused} refused");
+    // 3 s of 30 are missing, and what the flood has pushed out of the queues.
+    let received = outcome.told("received");
+    assert!(received > 1_100, "{received} packets came");
+    let [there, here] = [outcome.sound("second.wav"), outcome.sound("first.wav")];
+    for (name, heard) in [("desktop", there), ("phone", here)] {
+        let last = &heard[22 * outcome.rate_hz as usize..];
+        let voice = if name == "desktop" { "woman.wav" } else { "man.wav" };
+        let said = outcome.sound(voice);
+        let found = score(&[&said[..], &said[..]].concat(), last, outcome.rate_hz);
+        println!("{name} afterwards: {found:?}");
+        assert!(found.median > 0.9 && found.segments >= 5, "{name}: {found:?}");
+    }
+    outcome.end();
 }

@@ -7,6 +7,7 @@ use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter};
 use dsp_core::sdp::{Agreed, Direction};
 use dsp_core::send::{KeyPress, SenderConfig};
 use dsp_core::time::{Duration, Instant, NtpTime, RtpTime, Seq, Ssrc};
+use embassy_net::Stack;
 use host_embedded::parts::PhoneParts;
 use host_embedded::phone::{PhoneConfig, PhoneOf};
 use host_embedded::port::AudioPort;
@@ -18,6 +19,7 @@ use crate::guard::Guard;
 use crate::semihosting::{random, say};
 use crate::signalling::Signalling;
 use crate::socket::{PhoneSocket, endpoint};
+use crate::watch::Watch;
 
 /// Bytes of the longest datagram that is sent.
 const DATAGRAM: usize = 704;
@@ -86,9 +88,11 @@ pub(crate) async fn run<P: PhoneParts, A: AudioPort<TICK>, const TICK: usize>(
     mut signalling: Signalling<'_>,
     arguments: &Arguments<'_>,
     mut agreed: Agreed,
+    stack: Stack<'_>,
 ) {
     let Arguments { mut keys_at, mut hold_at, mut resume_at, mut source_at, .. } = *arguments;
     let begun = clock::now();
+    let mut watch = Watch::new(begun);
     let (mut ticks, mut worst, mut overruns, mut underruns, mut unsent) = (0u32, Duration::ZERO, 0, 0, 0);
     loop {
         let tick = phone.tick(&mut port, &mut network).await;
@@ -98,6 +102,8 @@ pub(crate) async fn run<P: PhoneParts, A: AudioPort<TICK>, const TICK: usize>(
         overruns += tick.overrun;
         underruns += tick.underrun;
         unsent += tick.unsent;
+        let (received, receives) = (phone.receiver_stats().received, agreed.direction.receives());
+        watch.tick(now, &tick, stack.is_link_up(), received, receives);
         if agreed.rtcp_mux {
             network.report(now, phone.receiver_stats().reception, phone.send_info(ntp(now)));
         }

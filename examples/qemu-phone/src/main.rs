@@ -17,6 +17,7 @@ mod registers;
 mod semihosting;
 mod signalling;
 mod socket;
+mod watch;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -112,11 +113,11 @@ async fn phone(spawner: Spawner) {
         let parts = wide(agreed.format.payload_type);
         let phone = PhoneOf::<WideParts, 160, 0>::with_parts(config, parts).expect("what was agreed on can be sent");
         chip::start(16_000, arguments.said, arguments.heard);
-        call::run(phone, chip::WIDE.port(), network, signalling, arguments, agreed).await;
+        call::run(phone, chip::WIDE.port(), network, signalling, arguments, agreed, stack).await;
     } else {
         let phone = Phone::new(config).expect("what was agreed on can be sent");
         chip::start(8_000, arguments.said, arguments.heard);
-        call::run(phone, chip::NARROW.port(), network, signalling, arguments, agreed).await;
+        call::run(phone, chip::NARROW.port(), network, signalling, arguments, agreed, stack).await;
     }
     chip::stop();
     // The goodbye leaves.

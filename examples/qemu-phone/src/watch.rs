@@ -1,0 +1,51 @@
+//! What is wrong, told once when it begins and once when it is over.
+
+use dsp_core::time::{Duration, Instant};
+use host_embedded::phone::Tick;
+
+use crate::semihosting::say;
+
+/// After so long without packets nothing comes any more, and after so long without a crowded tick a flood is over.
+const PATIENCE: Duration = Duration::from_millis(1_000);
+
+pub(crate) struct Watch {
+    link: bool,
+    /// What had come when something came last, and when that was.
+    received: (u64, Instant),
+    silent: bool,
+    /// The last tick in which there were more packets than could be taken in.
+    crowded: Option<Instant>,
+}
+
+impl Watch {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { link: true, received: (0, now), silent: false, crowded: None }
+    }
+
+    /// Behind each tick: whether the link is up, what has come, and whether anything should.
+    pub(crate) fn tick(&mut self, now: Instant, tick: &Tick, link: bool, received: u64, receives: bool) {
+        if link != self.link {
+            say!("link={}", if link { "up" } else { "down" });
+            self.link = link;
+        }
+        if tick.overrun > 0 {
+            say!("overrun={} frames", tick.overrun);
+        }
+        if received != self.received.0 || !receives {
+            self.received = (received, now);
+        }
+        let silent = now.since(self.received.1) >= PATIENCE;
+        if silent != self.silent {
+            say!("silence={}", if silent { "begins" } else { "over" });
+            self.silent = silent;
+        }
+        if tick.crowded {
+            if self.crowded.is_none() {
+                say!("flood=begins");
+            }
+            self.crowded = Some(now);
+        } else if self.crowded.take_if(|last| now.since(*last) >= PATIENCE).is_some() {
+            say!("flood=over");
+        }
+    }
+}
