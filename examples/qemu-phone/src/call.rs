@@ -137,7 +137,8 @@ pub(crate) async fn run<P: PhoneParts, A: AudioPort<TICK>, const TICK: usize>(
         if ticks.is_multiple_of(LOOK)
             && let Some(changed) = signalling.poll()
         {
-            say!("direction={}", changed.direction.name());
+            // With what was sent and heard until then.
+            say!("direction={} {} {}", changed.direction.name(), network.counters().sent, received);
             if !network.guard().set(changed.keys.as_ref()) {
                 say!("refused=the keys");
             } else {

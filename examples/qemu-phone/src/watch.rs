@@ -7,14 +7,16 @@ use crate::semihosting::say;
 
 /// After so long without packets nothing comes any more, and after so long without a crowded tick a flood is over.
 const PATIENCE: Duration = Duration::from_millis(1_000);
+/// As many crowded ticks are a flood: a few come where the emulator is kept waiting.
+const FLOOD: u32 = 20;
 
 pub(crate) struct Watch {
     link: bool,
     /// What had come when something came last, and when that was.
     received: (u64, Instant),
     silent: bool,
-    /// The last tick in which there were more packets than could be taken in.
-    crowded: Option<Instant>,
+    /// The last tick in which there were more packets than could be taken in, and how many there were in all.
+    crowded: Option<(Instant, u32)>,
 }
 
 impl Watch {
@@ -39,13 +41,17 @@ impl Watch {
             say!("silence={}", if silent { "begins" } else { "over" });
             self.silent = silent;
         }
+        let (last, before) = self.crowded.unwrap_or((now, 0));
         if tick.crowded {
-            if self.crowded.is_none() {
+            if before + 1 == FLOOD {
                 say!("flood=begins");
             }
-            self.crowded = Some(now);
-        } else if self.crowded.take_if(|last| now.since(*last) >= PATIENCE).is_some() {
-            say!("flood=over");
+            self.crowded = Some((now, before.saturating_add(1)));
+        } else if now.since(last) >= PATIENCE {
+            if before >= FLOOD {
+                say!("flood=over");
+            }
+            self.crowded = None;
         }
     }
 }
