@@ -10,6 +10,9 @@ use embassy_futures::block_on;
 use std::collections::VecDeque;
 use std::vec::Vec;
 
+/// Of what the phone is handed where a datagram is not for it.
+const NOTHING: [u8; 0] = [];
+
 #[derive(Default)]
 struct Queues {
     come: VecDeque<(Vec<u8>, u16)>,
@@ -67,7 +70,7 @@ fn plain_sound_is_followed_to_where_it_first_comes_from() {
     assert_eq!(take(&mut transport, packet(1), 2), packet(1));
     transport.send(&packet(1));
     // Later ones could be anybody's.
-    assert_eq!(take(&mut transport, packet(2), 3), []);
+    assert_eq!(take(&mut transport, packet(2), 3), NOTHING);
     transport.send(&packet(2));
     assert_eq!(transport.socket.gone.iter().map(|(_, to)| *to).collect::<Vec<_>>(), [1, 2, 2]);
     transport.set_remote(3);
@@ -80,9 +83,9 @@ fn plain_sound_is_followed_to_where_it_first_comes_from() {
 fn what_is_no_sound_does_not_reach_the_phone() {
     let mut transport = transport(Plain, 1);
     for foreign in [std::vec![], std::vec![0; 20], std::vec![0x80; 700]] {
-        assert_eq!(take(&mut transport, foreign, 1), []);
+        assert_eq!(take(&mut transport, foreign, 1), NOTHING);
     }
-    assert_eq!(take(&mut transport, std::vec![0x80, 200, 0], 1), []);
+    assert_eq!(take(&mut transport, std::vec![0x80, 200, 0], 1), NOTHING);
     assert_eq!(transport.counters(), TransportCounters { foreign: 3, refused: 1, ..TransportCounters::default() });
 }
 
@@ -111,7 +114,7 @@ fn srtp_is_followed_wherever_it_comes_from_and_reports_go_both_ways() {
             // One that was forged on the way moves nobody.
             let mut forged = bytes.clone();
             *forged.last_mut().expect("a tag") ^= 1;
-            assert_eq!(take(&mut there, forged, 9), []);
+            assert_eq!(take(&mut there, forged, 9), NOTHING);
             let expected = if is_report { Vec::new() } else { packet(seq) };
             assert_eq!(take(&mut there, bytes, from), expected);
         }
@@ -125,7 +128,7 @@ fn srtp_is_followed_wherever_it_comes_from_and_reports_go_both_ways() {
     assert_eq!(there.next_report(), None);
     here.leave(Instant::from_millis(6_000), reception, SendInfo { packets: 300, ..SendInfo::default() });
     let (bye, _) = here.socket.gone.pop().expect("a goodbye");
-    assert_eq!(take(&mut there, bye, 4), []);
+    assert_eq!(take(&mut there, bye, 4), NOTHING);
     assert!(there.next_report().is_some_and(|report| report.bye));
 }
 
