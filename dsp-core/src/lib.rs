@@ -73,6 +73,8 @@ pub mod quality;
 pub mod receive;
 pub mod rtcp;
 pub mod sample;
+#[cfg(feature = "sdp")]
+pub mod sdp;
 pub mod send;
 pub mod spectrum;
 pub mod storage;

@@ -54,8 +54,9 @@ mod tests;
 
 use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, Latency, NoBlock, Step};
 use dsp_core::receive::{EventReport, Played, ReceiveError, Received, ReceiverStats};
+use dsp_core::rtcp::SendInfo;
 use dsp_core::send::{KeyPress, SendError, SendStats};
-use dsp_core::time::{Duration, Instant};
+use dsp_core::time::{Duration, Instant, NtpTime, RtpTime, Seq, Ssrc};
 use embassy_futures::select::{Either, select};
 
 use crate::parts::{G711, G711Parts, Parts, PhoneCodecs, PhoneMemory, PhoneParts};
@@ -81,7 +82,9 @@ const LEAST_SHARE: u64 = 32;
 #[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
 pub trait Network {
     /// Waits for a datagram; returns its length and when it arrived. One that is longer than `datagram` may be cut, but
-    /// its true length must be returned: the phone drops it. Dropping the future before it is ready loses nothing.
+    /// its true length must be returned: the phone drops it. A length of 0 is a datagram that isn't for the phone, such as a
+    /// report or one that was refused: it counts in the budget of a tick all the same. Dropping the future before it is ready
+    /// loses nothing.
     async fn receive(&mut self, datagram: &mut [u8]) -> (usize, Instant);
 
     /// Sends a datagram, or drops it if the link is busy.
@@ -116,6 +119,9 @@ pub struct Tick {
     pub received: u32,
     /// By [`Network::now`].
     pub intake: Duration,
+    /// How long the rest took, by the same clock: from the microphone's frame until the last packet was handed over. In it is
+    /// what the port made it wait for.
+    pub took: Duration,
     /// The budget for that was used up ([`Network::intake_budget`]): packets may be left with the network.
     pub crowded: bool,
 }
@@ -193,8 +199,10 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
             };
             let (bytes, arrival) = received;
             let before = network.now();
-            // The receiver counts what it can't use.
-            let _ = self.receive(arrival, datagram.get(..bytes).unwrap_or_default());
+            if bytes > 0 {
+                // The receiver counts what it can't use.
+                let _ = self.receive(arrival, datagram.get(..bytes).unwrap_or_default());
+            }
             let took = network.now().since(before);
             tick.received += 1;
             tick.intake = tick.intake + took;
@@ -208,8 +216,9 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
             self.front.overrun(samples);
             return tick;
         }
+        let begun = network.now();
         self.front.set_latency(port.delay().latency(Self::RATE_HZ));
-        self.begin(network.now(), true);
+        self.begin(begun, true);
         while let Some(step) = self.step(datagram) {
             match step {
                 Step::Loudspeaker { pcm, played } => {
@@ -225,6 +234,7 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
                 Step::Transmit(Err(_)) => tick.unsent += 1,
             }
         }
+        tick.took = network.now().since(begun);
         tick
     }
 
@@ -268,6 +278,22 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
     /// asked each tick until there is none; four are remembered.
     pub fn next_event(&mut self, now: Instant) -> Option<EventReport> {
         self.stream.next_event(now)
+    }
+
+    /// Whether sound is sent. On hold it isn't, while time goes on: the first packet afterwards has its marker.
+    pub fn set_sending(&mut self, sending: bool) {
+        self.stream.set_sending(sending);
+    }
+
+    /// Goes on as another source, with other numbers: after a collision of SSRCs (RFC 3550, 8.2), or when a call is handed over.
+    /// Under SRTP a source must not come back while its key lasts.
+    pub fn change_source(&mut self, ssrc: Ssrc, seq: Seq, timestamp: RtpTime) {
+        self.stream.change_source(ssrc, seq, timestamp);
+    }
+
+    /// What was sent until now, as a report tells it; `ntp` is the wall clock, or the time since the phone was switched on.
+    pub fn send_info(&self, ntp: NtpTime) -> SendInfo {
+        self.stream.send_info(ntp)
     }
 
     /// So many samples of the microphone were lost, and nothing was played meanwhile: time goes on without them.

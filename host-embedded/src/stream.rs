@@ -11,8 +11,9 @@ use dsp_core::receive::{
     EventHeader, EventReceiver, EventReport, EventsConfig, Played, ReceiveError, Received, Receiver, ReceiverConfig,
     ReceiverStats,
 };
+use dsp_core::rtcp::SendInfo;
 use dsp_core::send::{EventFormat, EventSender, KeyPress, SendError, SendStats, Sender};
-use dsp_core::time::{Duration, Instant, PayloadType};
+use dsp_core::time::{Duration, Instant, NtpTime, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpPacket;
 
 use crate::parts::{G711Parts, Parts, PhoneCodecs, PhoneMemory, PhoneParts};
@@ -59,6 +60,8 @@ pub struct PhoneStream<P: PhoneParts> {
     heard: EventReceiver<EVENTS>,
     /// The payload type of events both ways.
     events: Option<PayloadType>,
+    /// Whether sound is sent: not while this side is on hold.
+    sending: bool,
 }
 
 type StreamSender<P> = Sender<<MemoryOf<P> as PhoneMemory>::Packet, <P as PhoneParts>::Detector>;
@@ -106,7 +109,7 @@ impl<P: PhoneParts> PhoneStream<P> {
         let mut keys = EventSender::new();
         keys.set_format(events.map(|payload_type| EventFormat { payload_type, clock_hz: P::Codecs::RTP_CLOCK_HZ }));
         let heard = EventReceiver::new(EventsConfig::default());
-        Ok(Self { receiver, sender, strategy, codecs, sends, keys, heard, events })
+        Ok(Self { receiver, sender, strategy, codecs, sends, keys, heard, events, sending: true })
     }
 
     const fn tick_samples() -> usize {
@@ -159,6 +162,20 @@ impl<P: PhoneParts> PhoneStream<P> {
         self.sender.pause(samples);
     }
 
+    pub(crate) fn set_sending(&mut self, sending: bool) {
+        self.sending = sending;
+    }
+
+    pub(crate) fn change_source(&mut self, ssrc: Ssrc, seq: Seq, timestamp: RtpTime) {
+        self.keys.cut();
+        self.sender.change_source(ssrc, seq, timestamp);
+    }
+
+    pub(crate) fn send_info(&self, ntp: NtpTime) -> SendInfo {
+        let SendStats { packets, octets, .. } = self.sender.stats();
+        SendInfo { ntp, rtp: self.sender.timestamp(), packets, octets }
+    }
+
     /// Everything counted about the incoming stream.
     pub fn receiver_stats(&self) -> ReceiverStats {
         self.receiver.stats()
@@ -184,8 +201,8 @@ impl<P: PhoneParts> Media for PhoneStream<P> {
     }
 
     fn capture(&mut self, _: Instant, pcm: &[i16]) {
-        if self.sender.capture(pcm).is_err() {
-            // Packets were not fetched: the samples are lost, but not their time.
+        if !self.sending || self.sender.capture(pcm).is_err() {
+            // On hold, or packets were not fetched: the samples are lost, but not their time.
             self.pause(pcm.len());
         }
     }

@@ -1,5 +1,6 @@
 //! What the tests share. Each file in `tests/` is one subject.
 
+pub mod babble;
 pub mod books;
 pub mod canned;
 pub mod captures;

@@ -1,6 +1,9 @@
 //! How much of what was sent is in what arrived: correlation of short segments, each at its own delay, because a
 //! receiver stretches and shortens time.
 
+use std::path::Path;
+use std::process::Command;
+
 /// Length of a segment.
 const SEGMENT_MS: usize = 400;
 /// Segments overlap by half.
@@ -50,6 +53,23 @@ pub fn score(sent: &[i16], heard: &[i16], rate_hz: u32) -> Score {
     }
     found.sort_by(f64::total_cmp);
     Score { median: found.get(found.len() / 2).copied().unwrap_or(0.0), segments: found.len() }
+}
+
+/// PESQ of what was heard, wideband (`wb`) or narrowband (`nb`), by the meters' Python (`MEDIA_CORE_METERS`).
+///
+/// # Panics
+/// Where there are no meters, or no speech was heard.
+pub fn pesq(mode: &str, said: &Path, heard: &Path) -> f64 {
+    let meters = std::env::var("MEDIA_CORE_METERS")
+        .unwrap_or_else(|_| format!("{}/.cache/media-core-meters", std::env::var("HOME").unwrap_or_default()));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/heard_speech.py");
+    let scored = Command::new(format!("{meters}/bin/python")).arg(script).arg(mode).args([said, heard]).output();
+    let scored = scored.expect("the meters of MEDIA_CORE_METERS");
+    let text = String::from_utf8_lossy(&scored.stdout).into_owned();
+    let words: Vec<f64> = text.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let [score, _, stretches] = words[..] else { panic!("{text}{}", String::from_utf8_lossy(&scored.stderr)) };
+    assert!(stretches >= 1.0, "no stretch of speech in {}", heard.display());
+    score
 }
 
 fn thin(pcm: &[i16], step: usize) -> Vec<i16> {

@@ -328,3 +328,26 @@ fn keys_need_events_and_room() {
     assert_eq!(phone.press(key), Err(KeyError::Full(KeysFull { room: 8 })));
     assert_eq!(phone.next_event(Instant::ZERO), None);
 }
+
+#[test]
+fn on_hold_time_goes_on_and_another_source_begins_anew() {
+    let clock = SimClock::default();
+    let sent = RefCell::new(Vec::new());
+    let mut network = SimNetwork::new(&clock, no_datagram, |datagram: &[u8]| {
+        let packet = RtpPacket::parse(datagram).expect("a packet of its own");
+        sent.borrow_mut().push((packet.ssrc().0, packet.seq().0, packet.timestamp().0, packet.marker()));
+    });
+    let mut port = SimPort::new(&clock, |pcm: &mut [i16; TICK]| pcm.fill(1_000), |_: &[i16; TICK]| ());
+    let mut phone = Phone::new(PhoneConfig::default()).unwrap();
+    for tick in 0..16 {
+        phone.set_sending(!(4..10).contains(&tick));
+        if tick == 12 {
+            phone.change_source(dsp_core::time::Ssrc(9), Seq(500), RtpTime(7));
+        }
+        block_on(phone.tick(&mut port, &mut network));
+    }
+    let begin = [(0, 0, 0, true), (0, 1, 160, false), (0, 2, 800, true), (9, 500, 7, true), (9, 501, 167, false)];
+    assert_eq!(*sent.borrow(), begin);
+    let info = phone.send_info(dsp_core::time::NtpTime::default());
+    assert_eq!((info.packets, info.octets, info.rtp), (2, 320, RtpTime(327)));
+}

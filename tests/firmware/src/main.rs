@@ -9,6 +9,8 @@ use dsp_core::receive::NarrowbandReceiver;
 use dsp_core::send::NarrowbandSender;
 use host_embedded::phone::Phone;
 
+#[path = "../../src/babble.rs"]
+mod babble;
 #[path = "../../src/canned.rs"]
 mod canned;
 mod chain;

@@ -11,6 +11,7 @@ mod g722;
 mod ilbc;
 mod opus;
 mod opus_file;
+mod phone_sdp;
 #[cfg(unix)]
 mod program;
 mod receive;

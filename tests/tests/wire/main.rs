@@ -1,5 +1,6 @@
 //! Packets, keys and descriptions, against other implementations and against models.
 
+mod phone_sdp;
 mod red;
 mod reporter;
 mod rtcp;

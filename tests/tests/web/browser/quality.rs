@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use host_std::simulate::netsim::NetworkConfig;
 use media_core_tests::program::{Running, folder};
+use media_core_tests::score::pesq;
 use media_core_tests::skipped;
 use serde_json::Value;
 
@@ -15,20 +16,6 @@ use super::*;
 
 /// Networks that a call is scored over.
 const SEEDS: u64 = 5;
-
-/// PESQ of what was heard, wideband (`wb`) or narrowband (`nb`), by the meters' Python.
-fn pesq(mode: &str, said: &Path, heard: &Path) -> f64 {
-    let meters = std::env::var("MEDIA_CORE_METERS")
-        .unwrap_or_else(|_| format!("{}/.cache/media-core-meters", std::env::var("HOME").unwrap_or_default()));
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/heard_speech.py");
-    let scored = Command::new(format!("{meters}/bin/python")).arg(script).arg(mode).args([said, heard]).output();
-    let scored = scored.expect("the meters of MEDIA_CORE_METERS");
-    let text = String::from_utf8_lossy(&scored.stdout).into_owned();
-    let words: Vec<f64> = text.split_whitespace().map(|word| word.parse().unwrap()).collect();
-    let [score, _, stretches] = words[..] else { panic!("{text}{}", String::from_utf8_lossy(&scored.stderr)) };
-    assert!(stretches >= 1.0, "no stretch of speech in {}", heard.display());
-    score
-}
 
 /// What the browser says it lost, and made up where somebody spoke: shares in percent.
 fn losses(stats: &Value) -> [f64; 2] {

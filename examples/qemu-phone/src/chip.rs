@@ -1,0 +1,131 @@
+//! The codec chip: each 10 ms its interrupt brings a frame of the microphone, from a WAV file by semihosting, and takes one for
+//! the loudspeaker, into another. What the interrupt does with them is what it does on silicon: the pump's half transfer.
+//!
+//! The chip's clock is the board's. Where the emulator was stopped for a while the frames that were due come faster until none
+//! is: a codec chip's clock doesn't stand still either.
+
+use core::cell::RefCell;
+
+use cortex_m::peripheral::NVIC;
+use critical_section::Mutex;
+use dsp_core::time::{Duration, Instant};
+use host_embedded::pump::Pump;
+
+use crate::clock;
+use crate::registers::{CLOCK_HZ, Line, TIMER1, TIMER1_INTERRUPT, timer, write};
+use crate::semihosting::{File, Mode};
+
+/// Frames that wait each way, at most.
+pub(crate) const DEPTH: usize = 3;
+/// 10 ms at 8 kHz.
+pub(crate) static NARROW: Pump<80, DEPTH> = Pump::new();
+/// 10 ms at 16 kHz.
+pub(crate) static WIDE: Pump<160, DEPTH> = Pump::new();
+
+const FRAME: Duration = Duration::from_millis(10);
+/// Between two frames at least, where some are due: the task has to run as well.
+const CATCH_UP: Duration = Duration::from_millis(3);
+/// Bytes of the header that is written.
+const HEADER: usize = 44;
+
+struct Chip {
+    rate_hz: u32,
+    said: File,
+    /// Where the sound begins in it.
+    said_from: usize,
+    heard: File,
+    /// Bytes of sound written.
+    written: u32,
+    /// When the next frame is due.
+    due: Instant,
+}
+
+static CHIP: Mutex<RefCell<Option<Chip>>> = Mutex::new(RefCell::new(None));
+
+/// The header of a WAV file, mono, 16 bits.
+fn header(rate_hz: u32, bytes: u32) -> [u8; HEADER] {
+    let mut header = *b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\0\0\0\0\0\0\0\0\x02\0\x10\0data\0\0\0\0";
+    header[4..8].copy_from_slice(&(bytes + HEADER as u32 - 8).to_le_bytes());
+    header[24..28].copy_from_slice(&rate_hz.to_le_bytes());
+    header[28..32].copy_from_slice(&(2 * rate_hz).to_le_bytes());
+    header[40..44].copy_from_slice(&bytes.to_le_bytes());
+    header
+}
+
+/// Opens both files and starts the chip's clock.
+///
+/// # Panics
+/// If a file can't be opened, or what is said isn't a WAV file of this rate.
+pub(crate) fn start(rate_hz: u32, said: &str, heard: &str) {
+    let mut file = File::open(said, Mode::Read).unwrap_or_else(|| panic!("cannot read {said}"));
+    let mut begin = [0; 256];
+    file.read(&mut begin);
+    let rate = u32::from_le_bytes([begin[24], begin[25], begin[26], begin[27]]);
+    assert!(begin.starts_with(b"RIFF") && rate == rate_hz, "{said} has {rate} Hz, and the call {rate_hz}");
+    let data = begin.windows(4).position(|window| window == b"data").expect("a WAV file has data");
+    file.seek(data + 8);
+    let mut out = File::open(heard, Mode::Write).unwrap_or_else(|| panic!("cannot write {heard}"));
+    out.write(&header(rate_hz, 0));
+    let chip = Chip { rate_hz, said: file, said_from: data + 8, heard: out, written: 0, due: clock::now() + FRAME };
+    critical_section::with(|cs| CHIP.borrow(cs).replace(Some(chip)));
+    wait_until(clock::now() + FRAME);
+    write(TIMER1, timer::CONTROL, timer::ENABLE | timer::INTERRUPTS);
+    // SAFETY: all that the interrupt uses is there now, and nobody masks by priority.
+    unsafe { NVIC::unmask(Line(TIMER1_INTERRUPT)) };
+}
+
+/// Stops the clock and closes the files.
+pub(crate) fn stop() {
+    write(TIMER1, timer::CONTROL, 0);
+    NVIC::mask(Line(TIMER1_INTERRUPT));
+    if let Some(mut chip) = critical_section::with(|cs| CHIP.borrow(cs).take()) {
+        chip.heard.seek(0);
+        chip.heard.write(&header(chip.rate_hz, chip.written));
+    }
+}
+
+fn wait_until(due: Instant) {
+    let ticks = due.since(clock::now()).as_micros() as u32 * (CLOCK_HZ / 1_000_000);
+    write(TIMER1, timer::RELOAD, ticks);
+    write(TIMER1, timer::VALUE, ticks);
+}
+
+/// The interrupt of the chip's clock.
+pub(crate) fn interrupt() {
+    write(TIMER1, timer::INTERRUPT, 1);
+    critical_section::with(|cs| {
+        let mut chip = CHIP.borrow(cs).borrow_mut();
+        let Some(chip) = chip.as_mut() else { return };
+        if chip.rate_hz == 8_000 {
+            chip.frame(&NARROW)
+        } else {
+            chip.frame(&WIDE)
+        }
+        chip.due += FRAME;
+        wait_until(chip.due.max(clock::now() + CATCH_UP));
+    });
+}
+
+impl Chip {
+    fn frame<const SAMPLES: usize>(&mut self, pump: &Pump<SAMPLES, DEPTH>) {
+        let mut bytes = [0; 320];
+        let bytes = &mut bytes[..2 * SAMPLES];
+        let read = self.said.read(bytes);
+        if read < bytes.len() {
+            // Once more from the beginning.
+            self.said.seek(self.said_from);
+            self.said.read(&mut bytes[read..]);
+        }
+        let mut captured = [0; SAMPLES];
+        for (sample, two) in captured.iter_mut().zip(bytes.chunks_exact(2)) {
+            *sample = i16::from_le_bytes([two[0], two[1]]);
+        }
+        let mut playback = [0; SAMPLES];
+        pump.half_transfer(&captured, &mut playback);
+        for (two, sample) in bytes.chunks_exact_mut(2).zip(playback) {
+            two.copy_from_slice(&sample.to_le_bytes());
+        }
+        self.heard.write(bytes);
+        self.written += bytes.len() as u32;
+    }
+}

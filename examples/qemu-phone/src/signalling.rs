@@ -1,0 +1,134 @@
+//! What stands for a SIP stack: offers and answers through two files of the host, as `media-core offer` and `media-core answer`
+//! exchange them.
+
+use core::net::IpAddr;
+
+use dsp_core::guard::srtp::MasterKey;
+use dsp_core::sdp::{Agreed, Direction, Format, Local, Remote};
+use dsp_core::time::PayloadType;
+use embassy_time::{Duration, Timer};
+
+use crate::arguments::Arguments;
+use crate::semihosting::{self, File, Mode, say};
+
+/// The longest description that is read or written, in bytes.
+const TEXT: usize = 2_048;
+/// Marks a later offer or answer of the command line's.
+const ROLE: &str = "x-media-core";
+
+/// Both sides' descriptions.
+pub(crate) struct Signalling<'a> {
+    arguments: &'a Arguments<'a>,
+    key: Option<MasterKey>,
+    session: u64,
+    version: u64,
+    direction: Direction,
+    /// The version of theirs that was taken last.
+    taken: Option<u64>,
+    /// An offer of ours has no answer yet.
+    pending: bool,
+    text: [u8; TEXT],
+    theirs: [u8; TEXT],
+}
+
+impl<'a> Signalling<'a> {
+    pub(crate) fn new(arguments: &'a Arguments<'a>) -> Self {
+        let mut bytes = [0; MasterKey::LEN];
+        semihosting::random(&mut bytes);
+        let key = arguments.srtp.then(|| MasterKey::from_bytes(&bytes));
+        let mut session = [0; 4];
+        semihosting::random(&mut session);
+        Self {
+            arguments,
+            key,
+            session: u32::from_le_bytes(session).into(),
+            version: 0,
+            direction: Direction::SendRecv,
+            taken: None,
+            pending: false,
+            text: [0; TEXT],
+            theirs: [0; TEXT],
+        }
+    }
+
+    /// The first offer and answer.
+    pub(crate) async fn begin(&mut self) -> Agreed {
+        if self.arguments.offers {
+            self.offer(Direction::SendRecv);
+        }
+        loop {
+            if let Some(agreed) = self.poll() {
+                return agreed;
+            }
+            Timer::after(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Offers another direction.
+    pub(crate) fn offer(&mut self, direction: Direction) {
+        self.direction = direction;
+        self.version += 1;
+        self.pending = true;
+        let formats = [self.arguments.codec];
+        let local = local(self.arguments, &self.key, (self.session, self.version), self.direction, &formats);
+        match local.offer(&mut self.text) {
+            Ok(text) => assert!(semihosting::replace(self.arguments.write, text), "cannot write the offer"),
+            Err(error) => panic!("no offer: {error}"),
+        }
+    }
+
+    /// What is agreed on anew, if their text has changed.
+    pub(crate) fn poll(&mut self) -> Option<Agreed> {
+        let len = File::open(self.arguments.read, Mode::Read)?.read(&mut self.theirs);
+        let remote = Remote::parse(&self.theirs[..len]).ok()?;
+        let (_, version) = remote.version()?;
+        if self.taken == Some(version) {
+            return None;
+        }
+        let offered = remote.session_attribute(ROLE) == Some("offer");
+        if self.pending && offered && self.arguments.offers {
+            // Both offered at once: that of who began counts.
+            return None;
+        }
+        self.taken = Some(version);
+        let formats = [self.arguments.codec];
+        let answers = !self.pending || offered;
+        self.version += u64::from(answers);
+        // On hold by them, we would still like to talk.
+        let direction =
+            if answers && self.direction == Direction::SendRecv { Direction::SendRecv } else { self.direction };
+        let local = local(self.arguments, &self.key, (self.session, self.version), direction, &formats);
+        self.pending = false;
+        if !answers {
+            return refused(local.accept(&remote));
+        }
+        let (text, agreed) = refused(local.answer(&remote, &mut self.text))?;
+        assert!(semihosting::replace(self.arguments.write, text), "cannot write the answer");
+        Some(agreed)
+    }
+}
+
+/// What there is, or a remark why there is none: the call goes on as it was.
+fn refused<T>(result: Result<T, dsp_core::sdp::SdpError>) -> Option<T> {
+    result.inspect_err(|error| say!("refused={error}")).ok()
+}
+
+fn local<'b>(
+    arguments: &Arguments<'_>,
+    key: &'b Option<MasterKey>,
+    (session, version): (u64, u64),
+    direction: Direction,
+    formats: &'b [Format],
+) -> Local<'b> {
+    Local {
+        address: IpAddr::V4(*arguments.advertise.ip()),
+        port: arguments.advertise.port(),
+        session,
+        version,
+        formats,
+        events: PayloadType::new(101),
+        ptime_ms: 20,
+        direction,
+        key: key.as_ref(),
+    }
+}

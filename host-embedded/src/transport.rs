@@ -1,0 +1,275 @@
+//! A phone's transport: RTP and RTCP over one socket (RFC 5761), a guard around both, and where the other side is.
+//!
+//! [`Transport`] is the [`Network`] of a phone over any [`Socket`]. What comes in is told apart by its first two bytes and
+//! unprotected: reports go to the [`RtcpReporter`], packets of sound to the phone. Packets are sent to where the other side's
+//! come from (RFC 4961): behind a NAT its description names another address. Of plain RTP the first packet decides that,
+//! since any other could be forged; of SRTP each does.
+//!
+//! After each tick the firmware calls [`report`](Transport::report), which sends what is due:
+//!
+//! ```
+//! # use core::cell::RefCell;
+//! # use dsp_core::guard::Plain;
+//! # use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter};
+//! # use dsp_core::time::{Instant, NtpTime};
+//! # use embassy_futures::block_on;
+//! # use host_embedded::phone::{Phone, PhoneConfig};
+//! # use host_embedded::sim::{SimClock, SimPort};
+//! # use host_embedded::transport::{Socket, Transport};
+//! # struct Nowhere<'a>(&'a SimClock, u32);
+//! # impl Socket for Nowhere<'_> {
+//! #     type Address = u16;
+//! #     async fn receive(&mut self, _: &mut [u8]) -> (usize, u16, Instant) { core::future::pending().await }
+//! #     fn send(&mut self, _: &[u8], _: u16) -> bool { self.1 += 1; true }
+//! #     fn now(&self) -> Instant { self.0.now() }
+//! # }
+//! # let clock = SimClock::default();
+//! # let socket = Nowhere(&clock, 0);
+//! # let mut port = SimPort::new(&clock, |pcm: &mut [i16; 80]| pcm.fill(1_000), |_: &[i16; 80]| ());
+//! let config = ReporterConfig { cname: Cname::new("phone@example"), ..ReporterConfig::default() };
+//! let reporter = RtcpReporter::new(config, clock.now())?;
+//! let mut phone = Phone::new(PhoneConfig::default())?;
+//! let mut network = Transport::<_, _, 640>::new(socket, Plain, reporter);
+//! network.set_remote(5004);
+//! for _ in 0..500 {
+//!     block_on(phone.tick(&mut port, &mut network));
+//!     let ntp = NtpTime::default().plus(clock.now().since(Instant::ZERO));
+//!     network.report(clock.now(), phone.receiver_stats().reception, phone.send_info(ntp));
+//! }
+//! assert!(network.counters().reports_sent >= 1);
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+
+use dsp_core::guard::PacketGuard;
+use dsp_core::quality::ReceptionStats;
+use dsp_core::rtcp::{PeerReport, RtcpReporter, SendInfo};
+use dsp_core::time::{Duration, Instant, Ssrc};
+use dsp_core::wire::DatagramKind;
+use dsp_core::wire::rtp::RtpPacket;
+
+use crate::phone::{INTAKE_BUDGET, Network};
+
+/// A socket that datagrams come and go through, and the clock by which they arrive.
+#[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
+pub trait Socket {
+    /// Address and port.
+    type Address: Copy + PartialEq;
+
+    /// Waits for a datagram; returns its length, where it comes from and when it arrived. One that is longer than `datagram` may
+    /// be cut, but a length beyond `datagram`'s must be returned. Dropping the future before it is ready loses nothing.
+    async fn receive(&mut self, datagram: &mut [u8]) -> (usize, Self::Address, Instant);
+
+    /// Sends a datagram; `false` if the link was busy or down, and it was dropped.
+    fn send(&mut self, datagram: &[u8], to: Self::Address) -> bool;
+
+    /// The time by the clock of arrivals.
+    fn now(&self) -> Instant;
+}
+
+/// What went through a transport. All wrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TransportCounters {
+    /// Datagrams that were sent, of sound and of reports.
+    pub sent: u32,
+    /// Those that could not be: no address, a key whose lifetime is over, a link that is busy or down.
+    pub unsent: u32,
+    /// Datagrams that came and were neither RTP nor RTCP, or longer than there is room for.
+    pub foreign: u32,
+    /// RTP and RTCP that the guard refused, or that came from elsewhere than the other side.
+    pub refused: u32,
+    /// Reports of the other side.
+    pub reports: u32,
+    /// Reports of this side.
+    pub reports_sent: u32,
+    /// Times the other side's packets came from another address than the one they were sent to.
+    pub moved: u32,
+}
+
+/// RTP and RTCP over one socket. `BYTES`: the longest datagram that is sent.
+pub struct Transport<S: Socket, G, const BYTES: usize> {
+    socket: S,
+    guard: G,
+    reporter: RtcpReporter<1>,
+    /// The other side, once it is known.
+    remote: Option<S::Address>,
+    /// A packet has come from there.
+    latched: bool,
+    /// What was told last, until it is asked for.
+    told: Option<PeerReport>,
+    counters: TransportCounters,
+    outgoing: [u8; BYTES],
+}
+
+impl<S: Socket, G: PacketGuard, const BYTES: usize> Transport<S, G, BYTES> {
+    /// A transport that sends nothing until it knows the other side.
+    pub fn new(socket: S, guard: G, reporter: RtcpReporter<1>) -> Self {
+        const { assert!(BYTES >= RtcpReporter::<1>::MAX_REPORT_LEN + 32, "a report and its tag have room") };
+        Self {
+            socket,
+            guard,
+            reporter,
+            remote: None,
+            latched: false,
+            told: None,
+            counters: TransportCounters::default(),
+            outgoing: [0; BYTES],
+        }
+    }
+
+    /// The other side is here, as its description says; until a packet of its comes from elsewhere.
+    pub fn set_remote(&mut self, remote: S::Address) {
+        self.remote = Some(remote);
+        self.latched = false;
+    }
+
+    /// Where packets are sent to.
+    pub fn remote(&self) -> Option<S::Address> {
+        self.remote
+    }
+
+    /// The guard, to give it other keys.
+    pub fn guard(&mut self) -> &mut G {
+        &mut self.guard
+    }
+
+    /// What the reporter knows: round trip, how the other side hears this one.
+    pub fn reporter(&self) -> &RtcpReporter<1> {
+        &self.reporter
+    }
+
+    /// What went through so far.
+    pub fn counters(&self) -> TransportCounters {
+        self.counters
+    }
+
+    /// The last report of the other side, once.
+    pub fn next_report(&mut self) -> Option<PeerReport> {
+        self.told.take()
+    }
+
+    /// Sends the report that is due, if one is. `reception` is of the source that is heard, `send` is as of `now`.
+    pub fn report(&mut self, now: Instant, reception: ReceptionStats, send: SendInfo) {
+        if now < self.reporter.next_deadline() {
+            return;
+        }
+        // There is room for every report.
+        if let Ok(Some(len)) = self.reporter.poll(now, &[reception], Some(&send), &mut self.outgoing) {
+            self.send_report(len);
+        }
+    }
+
+    /// Says goodbye. `reception` and `send` are as for [`report`](Self::report).
+    pub fn leave(&mut self, now: Instant, reception: ReceptionStats, send: SendInfo) {
+        if let Ok(Some(len)) = self.reporter.bye(now, &[reception], Some(&send), None, &mut self.outgoing) {
+            self.send_report(len);
+        }
+    }
+
+    /// Reports leave as another source from now on; `packets` were sent as the one before, to which a goodbye goes.
+    pub fn change_source(&mut self, now: Instant, ssrc: Ssrc, packets: u32) {
+        self.reporter.change_source(now, ssrc, packets);
+    }
+
+    fn send_report(&mut self, len: usize) {
+        let protected = self.guard.protect_rtcp(&mut self.outgoing, len);
+        if self.hand_over(protected.ok()) {
+            self.counters.reports_sent = self.counters.reports_sent.wrapping_add(1);
+        }
+    }
+
+    /// Sends so much of what lies in `outgoing`.
+    fn hand_over(&mut self, len: Option<usize>) -> bool {
+        let datagram = len.and_then(|len| self.outgoing.get(..len));
+        let sent = match (datagram, self.remote) {
+            (Some(datagram), Some(remote)) => self.socket.send(datagram, remote),
+            _ => false,
+        };
+        let count = if sent { &mut self.counters.sent } else { &mut self.counters.unsent };
+        *count = count.wrapping_add(1);
+        sent
+    }
+
+    /// Where a packet of sound that was unprotected comes from: there the other side is. `false` if it is somebody else's.
+    fn latch(&mut self, packet: &[u8], from: S::Address) -> bool {
+        if self.remote == Some(from) {
+            self.latched = true;
+            return true;
+        }
+        // A guard that adds nothing knows nobody.
+        let known = self.guard.max_growth() > 0;
+        if self.latched && !known || RtpPacket::parse(packet).is_err() {
+            return false;
+        }
+        self.counters.moved = self.counters.moved.wrapping_add(u32::from(self.remote.is_some()));
+        self.remote = Some(from);
+        self.latched = true;
+        true
+    }
+
+    /// The bytes of a packet for the phone; `None` of all else.
+    fn take_in(&mut self, datagram: &mut [u8], from: S::Address, now: Instant) -> Option<usize> {
+        let counters = &mut self.counters;
+        let is_report = match DatagramKind::of(datagram) {
+            DatagramKind::Rtp => false,
+            DatagramKind::Rtcp => true,
+            _ => {
+                counters.foreign = counters.foreign.wrapping_add(1);
+                return None;
+            }
+        };
+        let opened = match is_report {
+            false => self.guard.unprotect_rtp(datagram),
+            true => self.guard.unprotect_rtcp(datagram),
+        };
+        let packet = opened.ok().and_then(|len| datagram.get(..len));
+        let taken = packet.and_then(|packet| match is_report {
+            // Reports of somebody else change nothing.
+            true if self.guard.max_growth() == 0 && self.remote != Some(from) => None,
+            true => {
+                self.told = Some(self.reporter.receive(now, packet).ok()?);
+                self.counters.reports = self.counters.reports.wrapping_add(1);
+                Some(0)
+            }
+            false => self.latch(packet, from).then_some(packet.len()),
+        });
+        if taken.is_none() {
+            self.counters.refused = self.counters.refused.wrapping_add(1);
+        }
+        taken.filter(|len| *len > 0)
+    }
+}
+
+impl<S: Socket, G: PacketGuard, const BYTES: usize> Network for Transport<S, G, BYTES> {
+    async fn receive(&mut self, datagram: &mut [u8]) -> (usize, Instant) {
+        let (len, from, arrival) = self.socket.receive(datagram).await;
+        let Some(datagram) = datagram.get_mut(..len) else {
+            self.counters.foreign = self.counters.foreign.wrapping_add(1);
+            return (0, arrival);
+        };
+        (self.take_in(datagram, from, arrival).unwrap_or_default(), arrival)
+    }
+
+    fn send(&mut self, datagram: &[u8]) {
+        let len = datagram.len();
+        let protected = match self.outgoing.get_mut(..len) {
+            Some(room) => {
+                room.copy_from_slice(datagram);
+                self.guard.protect_rtp(&mut self.outgoing, len).ok()
+            }
+            None => None,
+        };
+        self.hand_over(protected);
+    }
+
+    fn now(&self) -> Instant {
+        self.socket.now()
+    }
+
+    fn intake_budget(&self) -> Duration {
+        INTAKE_BUDGET
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! A whole desk phone, as its budget is measured: pump, phone, RTP and RTCP over one socket; with SRTP and of G.722, as the
+//! features `desk-srtp` and `desk-g722` say. What isn't asked for is not in the image.
+
+use dsp_core::guard::PacketGuard;
+use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter};
+use dsp_core::send::SenderConfig;
+use dsp_core::time::{Instant, NtpTime, PayloadType, RtpTime, Seq, Ssrc};
+use host_embedded::phone::PhoneConfig;
+use host_embedded::pump::Pump;
+use host_embedded::transport::{Socket, Transport};
+
+#[cfg(feature = "desk-g722")]
+mod sound {
+    use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
+    use dsp_core::codec::{Decoder, Encoder, PayloadTable};
+    use dsp_core::front::NoBlock;
+    use dsp_core::process::activity::NoDetector;
+    use dsp_core::receive::strategy::Standard;
+    use dsp_core::time::PayloadType;
+    use host_embedded::parts::{Parts, PhoneCodecs, PhoneParts, Wideband};
+    use host_embedded::phone::{PhoneConfig, PhoneOf};
+
+    pub const TICK: usize = 160;
+    pub const NUMBER: PayloadType = PayloadType::from_low_bits(9);
+
+    pub struct Wide(G722Encoder, G722Decoder);
+
+    impl PayloadTable for Wide {
+        fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
+            (payload_type == NUMBER).then_some(&mut self.1 as &mut dyn Decoder)
+        }
+    }
+
+    impl PhoneCodecs for Wide {
+        const SAMPLE_RATE_HZ: u32 = 16_000;
+        const RTP_CLOCK_HZ: u32 = 8_000;
+        type Memory = Wideband;
+
+        fn encoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Encoder> {
+            (payload_type == NUMBER).then_some(&mut self.0 as &mut dyn Encoder)
+        }
+    }
+
+    pub enum WideParts {}
+
+    impl PhoneParts for WideParts {
+        type Block = NoBlock;
+        type Detector = NoDetector;
+        type Strategy = Standard;
+        type Codecs = Wide;
+    }
+
+    pub type Desk = PhoneOf<WideParts, TICK, 0>;
+
+    #[inline(always)]
+    pub fn make(config: PhoneConfig) -> Option<Desk> {
+        let codecs = Wide(G722Encoder::new(Mode::Kbps64), G722Decoder::new(Mode::Kbps64));
+        Desk::with_parts(config, Parts { block: None, noise: None, strategy: Standard, codecs }).ok()
+    }
+}
+
+#[cfg(not(feature = "desk-g722"))]
+mod sound {
+    use dsp_core::time::PayloadType;
+    use host_embedded::phone::{self, Phone, PhoneConfig};
+
+    pub const TICK: usize = phone::TICK;
+    pub const NUMBER: PayloadType = PayloadType::PCMU;
+    pub type Desk = Phone;
+
+    #[inline(always)]
+    pub fn make(config: PhoneConfig) -> Option<Desk> {
+        Phone::new(config).ok()
+    }
+}
+
+pub use sound::{Desk, TICK};
+
+#[cfg(feature = "desk-srtp")]
+pub type Guard = dsp_core::guard::srtp::Srtp<2>;
+#[cfg(not(feature = "desk-srtp"))]
+pub type Guard = dsp_core::guard::Plain;
+
+/// The guard of one of two phones.
+#[cfg(feature = "desk-srtp")]
+fn guard(first: bool) -> Option<Guard> {
+    use dsp_core::guard::srtp::{MasterKey, Srtp, SrtpProfile};
+    let keys = [MasterKey::from_bytes(&[1; 30]), MasterKey::from_bytes(&[2; 30])];
+    let [one, other] = &keys;
+    let (ours, theirs) = if first { (one, other) } else { (other, one) };
+    Srtp::new(SrtpProfile::AesCm128HmacSha1_80, ours, theirs).ok()
+}
+
+#[cfg(not(feature = "desk-srtp"))]
+fn guard(_: bool) -> Option<Guard> {
+    Some(dsp_core::guard::Plain)
+}
+
+/// Bytes of the longest datagram that is sent.
+const DATAGRAM: usize = 704;
+
+pub type Network<S> = Transport<S, Guard, DATAGRAM>;
+pub type DeskPump = Pump<TICK, 3>;
+
+/// How a phone is made: with telephone events.
+fn config(first: bool) -> PhoneConfig {
+    let sender = SenderConfig {
+        ssrc: Ssrc(if first { 1 } else { 2 }),
+        first_seq: Seq(100),
+        first_timestamp: RtpTime(0),
+        payload_type: sound::NUMBER,
+        ptime_ms: 20,
+    };
+    PhoneConfig { sender, events: PayloadType::new(101), ..PhoneConfig::default() }
+}
+
+/// One of two phones.
+#[inline(always)]
+pub fn phone(first: bool) -> Option<Desk> {
+    sound::make(config(first))
+}
+
+/// Its network.
+#[inline(always)]
+pub fn network<S: Socket>(first: bool, socket: S, remote: S::Address) -> Option<Network<S>> {
+    let ssrc = config(first).sender.ssrc;
+    let reporter = ReporterConfig { ssrc, cname: Cname::new("phone"), seed: ssrc.0, ..ReporterConfig::default() };
+    let reporter = RtcpReporter::new(reporter, Instant::ZERO).ok()?;
+    let mut network = Transport::new(socket, guard(first)?, reporter);
+    network.set_remote(remote);
+    // What a guard adds has room.
+    (network.guard().max_growth() < 32).then_some(network)
+}
+
+/// Behind each tick: reports, and what was heard of keys.
+pub fn after<S: Socket>(phone: &mut Desk, network: &mut Network<S>, now: Instant) {
+    let ntp = NtpTime::default().plus(now.since(Instant::ZERO));
+    network.report(now, phone.receiver_stats().reception, phone.send_info(ntp));
+    while phone.next_event(now).is_some() {}
+}
