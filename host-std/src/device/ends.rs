@@ -1,7 +1,8 @@
 //! The two ends of a card's rings: what runs in the audio callbacks, and what runs on the caller's side.
 //!
 //! The callbacks convert the sample format and the channels and touch the ring and atomic counters: they neither
-//! allocate, lock nor log. Resampling and the drift control run on the caller's side.
+//! allocate, lock nor log. Resampling and the drift control run on the caller's side. A ring has as many channels as
+//! the caller's sound, interleaved. Where sound begins, ends or is dropped, it is joined without a click.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -12,8 +13,10 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::CardConfig;
 use super::drift::DriftControl;
+use super::join::Join;
+use super::lanes::{Lanes, PART};
 use super::stream::CardSample;
-use crate::resample::{ResampleError, Resampler};
+use crate::resample::ResampleError;
 
 /// What the callbacks tell.
 #[derive(Debug, Default)]
@@ -55,7 +58,7 @@ impl Shared {
     }
 }
 
-/// Bounds of one ring, in samples of the card's rate.
+/// Bounds of one ring, in samples a channel at the card's rate.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Levels {
     pub(super) rate_hz: u32,
@@ -95,12 +98,18 @@ pub(super) struct Counts {
 pub(super) struct Capture {
     pub(super) ring: Consumer<f32>,
     pub(super) levels: Levels,
-    pub(super) resampler: Resampler,
+    pub(super) resampler: Lanes,
     pub(super) drift: DriftControl,
     /// Waiting for the ring to reach its target for the first time.
     pub(super) priming: bool,
     /// Length of the tick that was read last.
     tick_ms: f64,
+    /// What comes out of the ring: some of it may have been dropped.
+    taken: Join,
+    /// What the caller reads: there may be silence in it.
+    read: Join,
+    /// Whether the last sample that was read was silence for want of sound.
+    was_short: bool,
 }
 
 impl Capture {
@@ -109,21 +118,24 @@ impl Capture {
         (self.drift.level_ms() + self.resampler.delay_ms() - self.tick_ms).max(0.0)
     }
 
+    /// Fills `pcm`, interleaved; samples a channel that were captured.
     pub(super) fn read(&mut self, pcm: &mut [i16], counts: &mut Counts, started: bool) -> usize {
-        let level = self.ring.slots();
+        let channels = self.resampler.channels();
+        let (wanted, level) = (pcm.len() / channels, self.ring.slots() / channels);
         if self.priming {
             if level < self.levels.target {
                 pcm.fill(0);
-                counts.capture_underrun += if started { pcm.len() as u64 } else { 0 };
+                counts.capture_underrun += if started { wanted as u64 } else { 0 };
                 return 0;
             }
             self.priming = false;
         }
         let rate_hz = f64::from(self.resampler.to_hz());
-        self.tick_ms = pcm.len() as f64 * 1e3 / rate_hz;
+        self.tick_ms = wanted as f64 * 1e3 / rate_hz;
         if level > self.levels.max {
             let excess = level - self.levels.target;
-            discard(&mut self.ring, excess);
+            discard(&mut self.ring, excess * channels);
+            self.taken.break_off();
             counts.capture_overrun += excess as u64;
             self.drift.restart();
         } else {
@@ -132,23 +144,39 @@ impl Capture {
             self.resampler.set_ppm(ppm);
         }
         let mut filled = 0;
+        let mut part = [0.0; 2 * PART];
         loop {
-            filled += self.resampler.pull(&mut pcm[filled..]);
-            let n = self.ring.slots().min(256);
-            if filled == pcm.len() || n == 0 {
+            filled += self.resampler.pull(&mut pcm[filled * channels..]);
+            let n = (self.ring.slots() / channels).min(PART) * channels;
+            if filled == wanted || n == 0 {
                 break;
             }
             if let Ok(chunk) = self.ring.read_chunk(n) {
                 let (a, b) = chunk.as_slices();
-                // The resampler has been pulled empty, so it takes what comes.
-                self.resampler.push_f32(a);
-                self.resampler.push_f32(b);
+                part[..a.len()].copy_from_slice(a);
+                part[a.len()..n].copy_from_slice(b);
                 chunk.commit_all();
             }
+            let part = &mut part[..n];
+            part.chunks_exact_mut(channels).for_each(|frame| self.taken.pass(frame));
+            // The resampler has been pulled empty, so it takes what comes.
+            self.resampler.push_f32(part);
         }
-        pcm[filled..].fill(0);
+        let (sound, silence) = pcm.split_at_mut(filled * channels);
+        silence.fill(0);
+        if !sound.is_empty() && std::mem::take(&mut self.was_short) {
+            self.read.break_off();
+        }
+        self.read.pass_all(sound, channels);
+        if !silence.is_empty() {
+            if !self.was_short {
+                self.read.break_off();
+            }
+            self.was_short = true;
+            self.read.pass_all(silence, channels);
+        }
         counts.captured += filled as u64;
-        counts.capture_underrun += (pcm.len() - filled) as u64;
+        counts.capture_underrun += (wanted - filled) as u64;
         filled
     }
 }
@@ -157,7 +185,7 @@ impl Capture {
 pub(super) struct Playback {
     pub(super) ring: Producer<f32>,
     pub(super) levels: Levels,
-    pub(super) resampler: Resampler,
+    pub(super) resampler: Lanes,
     pub(super) drift: DriftControl,
     /// Length of the tick that was written last.
     tick_ms: f64,
@@ -169,21 +197,26 @@ impl Playback {
         (self.drift.level_ms() + self.resampler.delay_ms() - self.tick_ms).max(0.0)
     }
 
+    /// Takes `pcm`, interleaved; samples a channel that were taken.
     pub(super) fn write(&mut self, pcm: &[i16], counts: &mut Counts) -> usize {
-        let mut scratch = [0.0; 256];
-        let mut rest = pcm;
+        let channels = self.resampler.channels();
+        let written = pcm.len() / channels;
+        let mut scratch = [0.0; 2 * PART];
+        let scratch = &mut scratch[..PART * channels];
+        let mut rest = &pcm[..written * channels];
         let mut dropped = 0;
         while !rest.is_empty() {
             let taken = self.resampler.push(rest);
-            rest = &rest[taken..];
+            rest = &rest[taken * channels..];
             while self.resampler.available() > 0 {
-                let n = self.resampler.pull_f32(&mut scratch);
-                let (_, left) = self.ring.push_partial_slice(&scratch[..n]);
-                dropped += left.len();
+                let n = self.resampler.pull_f32(scratch);
+                // The ring holds whole samples of all channels.
+                let (_, left) = self.ring.push_partial_slice(&scratch[..n * channels]);
+                dropped += left.len() / channels;
             }
         }
-        self.tick_ms = pcm.len() as f64 * 1e3 / f64::from(self.resampler.from_hz());
-        let level = self.ring.buffer().capacity() - self.ring.slots();
+        self.tick_ms = written as f64 * 1e3 / f64::from(self.resampler.from_hz());
+        let level = (self.ring.buffer().capacity() - self.ring.slots()) / channels;
         if level > self.levels.max {
             // The callback is about to drop down to the target.
             self.drift.restart();
@@ -192,8 +225,13 @@ impl Playback {
             self.resampler.set_ppm(ppm);
         }
         counts.playback_overrun += dropped as u64;
-        counts.played += pcm.len() as u64;
-        pcm.len()
+        counts.played += written as u64;
+        written
+    }
+
+    /// Whether the card has got all that was written.
+    pub(super) fn is_drained(&self) -> bool {
+        self.ring.slots() == self.ring.buffer().capacity()
     }
 }
 
@@ -203,23 +241,34 @@ pub(super) fn discard(ring: &mut Consumer<f32>, samples: usize) {
     }
 }
 
-/// What runs in the capture's callback: any format and channel count to mono floats.
+/// What runs in the capture's callback: any format and channel count to floats of the caller's channels.
 pub(super) struct CaptureCallback {
     pub(super) ring: Producer<f32>,
+    /// The card's.
     pub(super) channels: usize,
+    /// The caller's.
+    pub(super) wanted: usize,
     pub(super) shared: Arc<Shared>,
 }
 
 impl CaptureCallback {
     pub(super) fn run<T: CardSample>(&mut self, data: &[T]) {
         self.shared.capturing.store(true, Relaxed);
-        let frames = data.len() / self.channels;
-        let n = frames.min(self.ring.slots());
-        if let Ok(chunk) = self.ring.write_chunk_uninit(n) {
-            chunk.fill_from_iter(data.chunks_exact(self.channels).map(|frame| {
-                let mean = format::mean(frame.iter().map(|sample| sample.unit().read::<f32>()));
-                // A broken driver's NaN would stay in the resampler for the length of its sinc.
-                if mean.is_finite() { mean.clamp(-1.0, 1.0) } else { 0.0 }
+        let (channels, wanted) = (self.channels, self.wanted);
+        let frames = data.len() / channels;
+        let n = frames.min(self.ring.slots() / wanted);
+        if let Ok(chunk) = self.ring.write_chunk_uninit(n * wanted) {
+            let float = |sample: T| sample.unit().read::<f32>();
+            // A broken driver's NaN would stay in the resampler for the length of its sinc.
+            let sane = |sample: f32| if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
+            chunk.fill_from_iter(data.chunks_exact(channels).flat_map(|frame| {
+                let both = match (wanted, frame) {
+                    // Of a card with more the first two are left and right.
+                    (2, [left, right, ..]) => [float(*left), float(*right)],
+                    (2, [one]) => [float(*one); 2],
+                    _ => [format::mean(frame.iter().map(|sample| float(*sample))), 0.0],
+                };
+                both.map(sane).into_iter().take(wanted)
             }));
         }
         // The caller drops the oldest as soon as it reads; a caller that doesn't loses the newest here.
@@ -227,13 +276,17 @@ impl CaptureCallback {
     }
 }
 
-/// What runs in the playback's callback: mono floats to any format, on the first two channels.
+/// What runs in the playback's callback: floats to any format, on the first two channels.
 pub(super) struct PlaybackCallback {
     pub(super) ring: Consumer<f32>,
+    /// The card's.
     pub(super) channels: usize,
+    /// The caller's.
+    pub(super) given: usize,
     pub(super) levels: Levels,
     /// Silent until the ring has reached its target, at the start and after running dry.
     pub(super) priming: bool,
+    pub(super) join: Join,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -241,28 +294,61 @@ impl PlaybackCallback {
     pub(super) fn run<T: CardSample>(&mut self, data: &mut [T]) {
         data.fill(T::EQUILIBRIUM);
         let frames = data.len() / self.channels;
-        let mut level = self.ring.slots();
+        let mut level = self.ring.slots() / self.given;
         if self.priming && level < self.levels.target {
+            self.fade(data);
             return;
         }
-        self.priming = false;
+        if std::mem::take(&mut self.priming) {
+            self.join.break_off();
+        }
         if level > self.levels.max + frames {
             let excess = level - self.levels.target.max(frames);
-            discard(&mut self.ring, excess);
+            discard(&mut self.ring, excess * self.given);
+            self.join.break_off();
             self.shared.playback_overrun.fetch_add(excess as u64, Relaxed);
             level -= excess;
         }
         let n = frames.min(level);
-        if let Ok(chunk) = self.ring.read_chunk(n) {
-            for (frame, s) in data.chunks_exact_mut(self.channels).zip(chunk) {
-                let s = T::of(Encoding::write(s.clamp(-1.0, 1.0)));
-                frame.iter_mut().take(2).for_each(|slot| *slot = s);
+        let (sound, silence) = data.split_at_mut(n * self.channels);
+        if let Ok(chunk) = self.ring.read_chunk(n * self.given) {
+            let mut samples = chunk.into_iter();
+            for frame in sound.chunks_exact_mut(self.channels) {
+                let mut given = [0.0; 2];
+                given.iter_mut().zip(samples.by_ref().take(self.given)).for_each(|(slot, sample)| *slot = sample);
+                self.join.pass(&mut given[..self.given]);
+                play(frame, &given[..self.given]);
             }
         }
         if n < frames {
             self.shared.playback_underrun.fetch_add((frames - n) as u64, Relaxed);
             self.priming = true;
+            self.join.break_off();
+            self.fade(silence);
         }
+    }
+
+    /// What was heard last fades out over silence.
+    fn fade<T: CardSample>(&mut self, silence: &mut [T]) {
+        for frame in silence.chunks_exact_mut(self.channels) {
+            if !self.join.is_fading() {
+                return;
+            }
+            let mut given = [0.0; 2];
+            self.join.pass(&mut given[..self.given]);
+            play(frame, &given[..self.given]);
+        }
+    }
+}
+
+/// Sound of one channel or of two on the first two of a card; a card of one has their mean.
+fn play<T: CardSample>(frame: &mut [T], given: &[f32]) {
+    let of = |sample: f32| T::of(Encoding::write(sample.clamp(-1.0, 1.0)));
+    match (given, frame) {
+        (&[left, right], [one]) => *one = of((left + right) / 2.0),
+        (&[left, right], [first, second, ..]) => (*first, *second) = (of(left), of(right)),
+        (&[both], frame) => frame.iter_mut().take(2).for_each(|slot| *slot = of(both)),
+        _ => {}
     }
 }
 
@@ -273,12 +359,23 @@ pub(super) fn capture_pair(
     channels: u16,
     shared: &Arc<Shared>,
 ) -> Result<(CaptureCallback, Capture), ResampleError> {
-    let levels = Levels::new(config, card_hz);
-    let resampler = Resampler::steered(card_hz, config.sample_rate_hz)?;
-    let (producer, consumer) = RingBuffer::new(levels.capacity());
-    let callback = CaptureCallback { ring: producer, channels: usize::from(channels), shared: Arc::clone(shared) };
-    let drift = DriftControl::new(f64::from(config.target_ms));
-    Ok((callback, Capture { ring: consumer, levels, resampler, drift, priming: true, tick_ms: 0.0 }))
+    let (levels, wanted) = (Levels::new(config, card_hz), config.own_channels());
+    let resampler = Lanes::new(card_hz, config.sample_rate_hz, wanted)?;
+    let (producer, consumer) = RingBuffer::new(levels.capacity() * wanted);
+    let callback =
+        CaptureCallback { ring: producer, channels: usize::from(channels), wanted, shared: Arc::clone(shared) };
+    let capture = Capture {
+        ring: consumer,
+        levels,
+        resampler,
+        drift: DriftControl::new(f64::from(config.target_ms)),
+        priming: true,
+        tick_ms: 0.0,
+        taken: Join::new(card_hz),
+        read: Join::new(config.sample_rate_hz),
+        was_short: true,
+    };
+    Ok((callback, capture))
 }
 
 /// Both ends of a playback with `channels` at `card_hz`.
@@ -288,14 +385,16 @@ pub(super) fn playback_pair(
     channels: u16,
     shared: &Arc<Shared>,
 ) -> Result<(Playback, PlaybackCallback), ResampleError> {
-    let levels = Levels::new(config, card_hz);
-    let resampler = Resampler::steered(config.sample_rate_hz, card_hz)?;
-    let (producer, consumer) = RingBuffer::new(levels.capacity());
+    let (levels, given) = (Levels::new(config, card_hz), config.own_channels());
+    let resampler = Lanes::new(config.sample_rate_hz, card_hz, given)?;
+    let (producer, consumer) = RingBuffer::new(levels.capacity() * given);
     let callback = PlaybackCallback {
         ring: consumer,
         channels: usize::from(channels),
+        given,
         levels,
         priming: true,
+        join: Join::new(card_hz),
         shared: Arc::clone(shared),
     };
     let drift = DriftControl::new(f64::from(config.target_ms));

@@ -21,20 +21,26 @@ mod drift;
 #[cfg(feature = "device")]
 mod ends;
 mod file;
+#[cfg(any(feature = "device", feature = "tokio"))]
+mod join;
+#[cfg(feature = "device")]
+mod lanes;
 #[cfg(feature = "device")]
 mod list;
+mod looped;
 mod split;
 #[cfg(feature = "device")]
 mod stream;
-mod widen;
 
 #[cfg(feature = "device")]
 pub use card::{CardConfig, CardIo};
 pub use file::FileIo;
+#[cfg(feature = "tokio")]
+pub(crate) use join::Join;
 #[cfg(feature = "device")]
 pub use list::{DeviceInfo, FormatInfo, list_devices};
+pub use looped::{LoopTest, Looped};
 pub use split::Split;
-pub use widen::Widened;
 
 /// Sound in and out at one rate. Nothing blocks, and after construction nothing allocates. What is provided is that of a
 /// device that counts nothing and can't fail.

@@ -11,15 +11,15 @@ use super::world::half;
 
 /// What this process has.
 #[derive(Clone, Copy, Debug)]
-struct Has {
-    resident_kb: u64,
-    descriptors: usize,
-    threads: u64,
+pub(super) struct Has {
+    pub(super) resident_kb: u64,
+    pub(super) descriptors: usize,
+    pub(super) threads: u64,
 }
 
 impl Has {
     #[cfg(target_os = "linux")]
-    fn now() -> Self {
+    pub(super) fn now() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let field = |name: &str| -> u64 {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
@@ -30,7 +30,7 @@ impl Has {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn now() -> Self {
+    pub(super) fn now() -> Self {
         Self { resident_kb: 0, descriptors: 0, threads: 0 }
     }
 }
@@ -113,17 +113,22 @@ async fn come_and_go(warm: usize, count: usize) {
 /// What a process of its own is told by: how many calls.
 const CALLS: &str = "MEDIA_CORE_MANAGER_CALLS";
 
-/// Runs the calls in a process of their own: other tests have descriptors and memory too.
-fn in_a_process(count: usize) {
+/// Runs a test that is ignored in a process of its own, since other tests have descriptors and memory too, with a
+/// setting; the line by which it tells what it found.
+pub(super) fn in_a_process(test: &str, setting: (&str, String), tells: &str) {
     let own = std::env::current_exe().unwrap();
     let ran = std::process::Command::new(own)
-        .args(["--exact", "many::calls_of_a_process", "--nocapture", "--include-ignored"])
-        .env(CALLS, count.to_string())
+        .args(["--exact", test, "--nocapture", "--include-ignored"])
+        .env(setting.0, setting.1)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&ran.stdout);
-    said.lines().filter(|line| line.contains("calls in")).for_each(|line| println!("{line}"));
-    assert!(ran.status.success() && said.contains("calls in"), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    said.lines().filter(|line| line.contains(tells)).for_each(|line| println!("{line}"));
+    assert!(ran.status.success() && said.contains(tells), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+fn calls_in_a_process(count: usize) {
+    in_a_process("many::calls_of_a_process", (CALLS, count.to_string()), "calls in");
 }
 
 #[test]
@@ -142,12 +147,12 @@ fn calls_of_a_process() {
 
 #[test]
 fn a_thousand_calls_leave_nothing() {
-    in_a_process(1_000);
+    calls_in_a_process(1_000);
 }
 
 /// For `.ci/long`.
 #[test]
 #[ignore = "takes minutes"]
 fn a_hundred_thousand_calls_leave_nothing() {
-    in_a_process(100_000);
+    calls_in_a_process(100_000);
 }
