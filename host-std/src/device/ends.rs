@@ -13,9 +13,9 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::CardConfig;
 use super::drift::DriftControl;
-use super::join::Join;
 use super::lanes::{Lanes, PART};
 use super::stream::CardSample;
+use crate::join::Join;
 use crate::resample::ResampleError;
 
 /// What the callbacks tell.

@@ -21,8 +21,6 @@ mod drift;
 #[cfg(feature = "device")]
 mod ends;
 mod file;
-#[cfg(any(feature = "device", feature = "tokio"))]
-mod join;
 #[cfg(feature = "device")]
 mod lanes;
 #[cfg(feature = "device")]
@@ -35,8 +33,6 @@ mod stream;
 #[cfg(feature = "device")]
 pub use card::{CardConfig, CardIo};
 pub use file::FileIo;
-#[cfg(feature = "tokio")]
-pub(crate) use join::Join;
 #[cfg(feature = "device")]
 pub use list::{DeviceInfo, FormatInfo, list_devices};
 pub use looped::{LoopTest, Looped};

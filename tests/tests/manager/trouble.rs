@@ -366,8 +366,11 @@ fn a_process_without_descriptors_says_so_and_its_calls_go_on() {
 #[ignore = "is run in a process of its own by those below"]
 fn network_of_a_process() {
     let gone = Duration::from_millis(trouble());
-    let network = |state: &str| {
-        assert!(Command::new("ip").args(["link", "set", "lo", state]).status().unwrap().success());
+    // Without an address the system refuses to send; with one and without a link it lets packets vanish.
+    let network = |states: &[&str]| {
+        for state in states {
+            assert!(Command::new("ip").args(state.split(' ')).status().unwrap().success(), "{state}");
+        }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
@@ -383,17 +386,21 @@ fn network_of_a_process() {
         bert.attach(&dialogs[1], other).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(heard.hears(700.0, 200) && other_heard.hears(400.0, 200));
-        network("down");
-        tokio::time::sleep(gone).await;
+        network(&["link set lo down"]);
+        tokio::time::sleep(gone / 2).await;
+        network(&["address flush dev lo"]);
+        tokio::time::sleep(gone / 2).await;
         // A call that begins now says why it can't.
-        let late = anna.offer_with(&DialogId::half("late", "anna"), anna.config().call.clone()).await;
-        network("up");
+        let late = anna.offer(&DialogId::half("late", "anna")).await.unwrap_err();
+        network(&["address add 127.0.0.1/8 dev lo", "link set lo up"]);
         let began = Instant::now();
         while !(heard.hears(700.0, 200) && other_heard.hears(400.0, 200)) {
             assert!(began.elapsed() < Duration::from_secs(10), "the call is lost");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        println!("sound again {:.2} s after {gone:?}; a call meanwhile: {late:?}", began.elapsed().as_secs_f64());
+        let why = std::error::Error::source(&late).map(ToString::to_string);
+        assert_eq!((late.status(), why.as_deref()), (503, Some("no free ports at 127.0.0.1")));
+        println!("sound again {:.2} s after {gone:?}", began.elapsed().as_secs_f64());
         assert!(anna.stats(&dialogs[0]).await.unwrap().unsent > 0, "the system has refused to send");
         for events in [&mut events, &mut other_events] {
             let told: Vec<EventKind> = std::iter::from_fn(|| events.try_next()).map(|event| event.kind).collect();

@@ -6,7 +6,8 @@ use dsp_core::front::Latency;
 use tokio::task::JoinHandle;
 use tokio::time::Instant as TokioInstant;
 
-use crate::device::{AudioIo, DeviceError, FileIo, Gaps, Join};
+use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
+use crate::join::Join;
 
 /// Time between two attempts to open a lost device anew.
 const REOPEN_EVERY: StdDuration = StdDuration::from_secs(2);

@@ -27,7 +27,6 @@ impl Join {
     }
 
     /// For sound of another rate and channel count that follows this one's.
-    #[cfg(feature = "tokio")]
     pub(crate) fn followed_by(&self, rate_hz: u32, channels: [u8; 2]) -> Self {
         let last = match channels {
             [1, 2] => [self.last[0]; 2],
@@ -43,6 +42,7 @@ impl Join {
     }
 
     /// Whether silence would be more than silence now.
+    #[cfg(any(feature = "device", test))]
     pub(crate) fn is_fading(&self) -> bool {
         self.left > 0 || (self.broken && self.last != [0.0; 2])
     }
@@ -67,20 +67,35 @@ impl Join {
         self.last.iter_mut().zip(&*frame).for_each(|(last, next)| *last = *next);
     }
 
+    /// Whether what is passed next is changed.
+    pub(crate) fn is_joining(&self) -> bool {
+        self.broken || self.left > 0
+    }
+
+    /// The next samples, which are not changed while it [joins](Self::is_joining) nothing.
+    pub(crate) fn note(&mut self, pcm: &[i16], channels: usize) {
+        if let Some(frame) = pcm.chunks_exact(channels.clamp(1, 2)).last() {
+            self.last.iter_mut().zip(frame).for_each(|(last, sample)| *last = f32::from_i16(*sample));
+        }
+    }
+
     /// The next samples, interleaved, of so many channels. Where nothing has broken off they stay as they are.
     pub(crate) fn pass_all(&mut self, pcm: &mut [i16], channels: usize) {
-        let mut frames = pcm.chunks_exact_mut(channels.clamp(1, 2));
-        while self.broken || self.left > 0 {
-            let Some(frame) = frames.next() else { return };
+        let channels = channels.clamp(1, 2);
+        if !self.is_joining() {
+            return self.note(pcm, channels);
+        }
+        let mut done = 0;
+        while self.is_joining() {
+            let Some(frame) = pcm.get_mut(done..done + channels) else { return };
             let mut floats = [0.0; 2];
             let floats = &mut floats[..frame.len()];
             floats.iter_mut().zip(&*frame).for_each(|(float, sample)| *float = f32::from_i16(*sample));
             self.pass(floats);
             frame.iter_mut().zip(&*floats).for_each(|(sample, float)| *sample = float.to_i16());
+            done += channels;
         }
-        if let Some(frame) = frames.last() {
-            self.last.iter_mut().zip(&*frame).for_each(|(last, sample)| *last = f32::from_i16(*sample));
-        }
+        self.note(&pcm[done..], channels);
     }
 }
 
