@@ -53,8 +53,19 @@ impl Capture {
         }
     }
 
-    /// The user's sound was another one before.
+    /// The user's sound was another one before: it goes on from where that was, however the conversions' delays differ.
     pub(super) fn replace(&mut self, before: &Self) {
+        let (was, is) = (usize::from(before.sound.channels), usize::from(self.sound.channels));
+        if let Some(last) = before.history.chunks_exact(was).last() {
+            let mean = (last.iter().map(|sample| i32::from(*sample)).sum::<i32>() / was as i32) as i16;
+            let side = |channel: usize| if was == is { last[channel] } else { mean };
+            self.history.chunks_exact_mut(is).for_each(|frame| {
+                frame.iter_mut().enumerate().for_each(|(channel, sample)| *sample = side(channel));
+            });
+            if let Some(conversion) = &mut self.conversion {
+                conversion.prime(&self.history);
+            }
+        }
         self.join = before.join.followed_by(self.codec.rate_hz, [before.codec.channels, self.codec.channels]);
     }
 
