@@ -10,8 +10,9 @@ use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig};
 use dsp_core::front::Latency;
 use dsp_core::time::Duration;
 
+use super::callbacks::{FATAL, Shared};
 use super::drift::DriftControl;
-use super::ends::{Capture, Counts, FATAL, Playback, Shared, capture_pair, playback_pair};
+use super::ends::{Capture, Counts, Playback, capture_pair, playback_pair};
 use super::stream::{build_capture, build_playback};
 use super::{AudioCounters, AudioIo, DeviceChoice, DeviceError, Direction, Gaps, list};
 use crate::resample::ResampleError;

@@ -1,62 +1,18 @@
-//! The two ends of a card's rings: what runs in the audio callbacks, and what runs on the caller's side.
+//! The caller's ends of a card's rings, on which resampling and the drift control run.
 //!
-//! The callbacks convert the sample format and the channels and touch the ring and atomic counters: they neither
-//! allocate, lock nor log. Resampling and the drift control run on the caller's side. A ring has as many channels as
-//! the caller's sound, interleaved. Where sound begins, ends or is dropped, it is joined without a click.
+//! A ring has as many channels as the caller's sound, interleaved. Where sound begins, ends or is dropped, it is joined
+//! without a click.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use cpal::ErrorKind;
-use dsp_core::format::{self, Encoding};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::CardConfig;
+use super::callbacks::{CaptureCallback, PlaybackCallback, Shared, discard};
 use super::drift::DriftControl;
 use super::lanes::{Lanes, PART};
-use super::stream::CardSample;
 use crate::join::Join;
 use crate::resample::ResampleError;
-
-/// What the callbacks tell.
-#[derive(Debug, Default)]
-pub(super) struct Shared {
-    pub(super) capture_overrun: AtomicU64,
-    pub(super) playback_underrun: AtomicU64,
-    pub(super) playback_overrun: AtomicU64,
-    pub(super) xruns: AtomicU64,
-    /// Index in [`FATAL`] plus 1 of the error that ended the stream.
-    pub(super) lost: AtomicUsize,
-    /// Whether the capture has delivered anything yet.
-    pub(super) capturing: AtomicBool,
-}
-
-/// Errors after which a stream gives no more sound.
-pub(super) const FATAL: [ErrorKind; 7] = [
-    ErrorKind::DeviceNotAvailable,
-    ErrorKind::StreamInvalidated,
-    ErrorKind::HostUnavailable,
-    ErrorKind::PermissionDenied,
-    ErrorKind::DeviceBusy,
-    ErrorKind::BackendError,
-    ErrorKind::Other,
-];
-
-impl Shared {
-    pub(super) fn report(&self, kind: ErrorKind) {
-        match kind {
-            ErrorKind::Xrun => {
-                self.xruns.fetch_add(1, Relaxed);
-            }
-            // The stream plays on, elsewhere or with less punctuality.
-            ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => {}
-            kind => {
-                let index = FATAL.iter().position(|&k| k == kind).unwrap_or(FATAL.len() - 1);
-                self.lost.store(index + 1, Relaxed);
-            }
-        }
-    }
-}
 
 /// Bounds of one ring, in samples a channel at the card's rate.
 #[derive(Clone, Copy, Debug)]
@@ -174,6 +130,8 @@ impl Capture {
             }
             self.was_short = true;
             self.read.pass_all(silence, channels);
+            // What comes next may not be what followed in the card.
+            self.taken.break_off();
         }
         counts.captured += filled as u64;
         counts.capture_underrun += (wanted - filled) as u64;
@@ -235,123 +193,6 @@ impl Playback {
     }
 }
 
-pub(super) fn discard(ring: &mut Consumer<f32>, samples: usize) {
-    if let Ok(chunk) = ring.read_chunk(samples.min(ring.slots())) {
-        chunk.commit_all();
-    }
-}
-
-/// What runs in the capture's callback: any format and channel count to floats of the caller's channels.
-pub(super) struct CaptureCallback {
-    pub(super) ring: Producer<f32>,
-    /// The card's.
-    pub(super) channels: usize,
-    /// The caller's.
-    pub(super) wanted: usize,
-    pub(super) shared: Arc<Shared>,
-}
-
-impl CaptureCallback {
-    pub(super) fn run<T: CardSample>(&mut self, data: &[T]) {
-        self.shared.capturing.store(true, Relaxed);
-        let (channels, wanted) = (self.channels, self.wanted);
-        let frames = data.len() / channels;
-        let n = frames.min(self.ring.slots() / wanted);
-        if let Ok(chunk) = self.ring.write_chunk_uninit(n * wanted) {
-            let float = |sample: T| sample.unit().read::<f32>();
-            // A broken driver's NaN would stay in the resampler for the length of its sinc.
-            let sane = |sample: f32| if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
-            chunk.fill_from_iter(data.chunks_exact(channels).flat_map(|frame| {
-                let both = match (wanted, frame) {
-                    // Of a card with more the first two are left and right.
-                    (2, [left, right, ..]) => [float(*left), float(*right)],
-                    (2, [one]) => [float(*one); 2],
-                    _ => [format::mean(frame.iter().map(|sample| float(*sample))), 0.0],
-                };
-                both.map(sane).into_iter().take(wanted)
-            }));
-        }
-        // The caller drops the oldest as soon as it reads; a caller that doesn't loses the newest here.
-        self.shared.capture_overrun.fetch_add((frames - n) as u64, Relaxed);
-    }
-}
-
-/// What runs in the playback's callback: floats to any format, on the first two channels.
-pub(super) struct PlaybackCallback {
-    pub(super) ring: Consumer<f32>,
-    /// The card's.
-    pub(super) channels: usize,
-    /// The caller's.
-    pub(super) given: usize,
-    pub(super) levels: Levels,
-    /// Silent until the ring has reached its target, at the start and after running dry.
-    pub(super) priming: bool,
-    pub(super) join: Join,
-    pub(super) shared: Arc<Shared>,
-}
-
-impl PlaybackCallback {
-    pub(super) fn run<T: CardSample>(&mut self, data: &mut [T]) {
-        data.fill(T::EQUILIBRIUM);
-        let frames = data.len() / self.channels;
-        let mut level = self.ring.slots() / self.given;
-        if self.priming && level < self.levels.target {
-            self.fade(data);
-            return;
-        }
-        if std::mem::take(&mut self.priming) {
-            self.join.break_off();
-        }
-        if level > self.levels.max + frames {
-            let excess = level - self.levels.target.max(frames);
-            discard(&mut self.ring, excess * self.given);
-            self.join.break_off();
-            self.shared.playback_overrun.fetch_add(excess as u64, Relaxed);
-            level -= excess;
-        }
-        let n = frames.min(level);
-        let (sound, silence) = data.split_at_mut(n * self.channels);
-        if let Ok(chunk) = self.ring.read_chunk(n * self.given) {
-            let mut samples = chunk.into_iter();
-            for frame in sound.chunks_exact_mut(self.channels) {
-                let mut given = [0.0; 2];
-                given.iter_mut().zip(samples.by_ref().take(self.given)).for_each(|(slot, sample)| *slot = sample);
-                self.join.pass(&mut given[..self.given]);
-                play(frame, &given[..self.given]);
-            }
-        }
-        if n < frames {
-            self.shared.playback_underrun.fetch_add((frames - n) as u64, Relaxed);
-            self.priming = true;
-            self.join.break_off();
-            self.fade(silence);
-        }
-    }
-
-    /// What was heard last fades out over silence.
-    fn fade<T: CardSample>(&mut self, silence: &mut [T]) {
-        for frame in silence.chunks_exact_mut(self.channels) {
-            if !self.join.is_fading() {
-                return;
-            }
-            let mut given = [0.0; 2];
-            self.join.pass(&mut given[..self.given]);
-            play(frame, &given[..self.given]);
-        }
-    }
-}
-
-/// Sound of one channel or of two on the first two of a card; a card of one has their mean.
-fn play<T: CardSample>(frame: &mut [T], given: &[f32]) {
-    let of = |sample: f32| T::of(Encoding::write(sample.clamp(-1.0, 1.0)));
-    match (given, frame) {
-        (&[left, right], [one]) => *one = of((left + right) / 2.0),
-        (&[left, right], [first, second, ..]) => (*first, *second) = (of(left), of(right)),
-        (&[both], frame) => frame.iter_mut().take(2).for_each(|slot| *slot = of(both)),
-        _ => {}
-    }
-}
-
 /// Both ends of a capture of `channels` at `card_hz`.
 pub(super) fn capture_pair(
     config: &CardConfig,
@@ -403,6 +244,9 @@ pub(super) fn playback_pair(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::super::stream::CardSample;
     use super::*;
 
     const CARD_HZ: u32 = 48_000;
@@ -529,7 +373,85 @@ mod tests {
         loudspeaker.run(&mut data);
         assert!(loudspeaker.shared.playback_overrun.load(Relaxed) > 0);
         assert!(loudspeaker.ring.slots() <= loudspeaker.levels.target);
-        assert_eq!(data, [1000; 480]);
+        assert_eq!(data[240..], [1000; 240], "5 ms after it has begun");
+    }
+
+    /// The largest step from one sample to the next of a channel.
+    fn largest_step(data: &[f32], channels: usize) -> f32 {
+        data.windows(channels + 1).map(|pair| (pair[channels] - pair[0]).abs()).fold(0.0, f32::max)
+    }
+
+    #[test]
+    fn neither_a_beginning_nor_an_end_nor_what_is_dropped_clicks() {
+        for channels in [1, 2] {
+            let own = CardConfig { channels, ..config() };
+            let channels = usize::from(channels);
+            let (mut playback, mut loudspeaker) = playback_pair(&own, CARD_HZ, 2, &Arc::default()).unwrap();
+            let (mut microphone, mut capture) = capture_pair(&own, CARD_HZ, 2, &Arc::default()).unwrap();
+            let (mut counts, mut said, mut played, mut heard) = (Counts::default(), 0, Vec::new(), Vec::new());
+            // Ticks of 20 ms beside periods of 10 ms: some are missing, and some are too many.
+            for tick in 0..400 {
+                let written = if tick % 100 < 3 { 0 } else { 1 + 12 * usize::from(tick % 100 == 50) };
+                for _ in 0..written {
+                    let pcm: Vec<i16> = (said..said + 320)
+                        .flat_map(|n| {
+                            let sample = (f64::from(n) * 300.0 / f64::from(CALL_HZ) * std::f64::consts::TAU).cos();
+                            vec![(sample * 20_000.0) as i16; channels]
+                        })
+                        .collect();
+                    assert_eq!(playback.write(&pcm, &mut counts), 320);
+                    said += 320;
+                }
+                for _ in 0..2 {
+                    let mut data = [0.0_f32; 960];
+                    loudspeaker.run(&mut data);
+                    if tick % 90 > 3 {
+                        microphone.run(&data);
+                    }
+                    if tick % 90 == 40 {
+                        (0..20).for_each(|_| microphone.run(&data));
+                    }
+                    played.extend(data);
+                }
+                let mut pcm = vec![0; 320 * channels];
+                capture.read(&mut pcm, &mut counts, true);
+                heard.extend(pcm.into_iter().map(|sample| f32::from(sample) / 32_768.0));
+            }
+            assert!(loudspeaker.shared.playback_underrun.load(Relaxed) > 1_000);
+            assert!(loudspeaker.shared.playback_overrun.load(Relaxed) > 1_000);
+            assert!(counts.capture_underrun > 1_000 && counts.capture_overrun > 1_000);
+            // The tone's own steps are 0.024 at the card's rate and 0.072 at the call's; a click would be up to 1.2.
+            let steps = [largest_step(&played, 2), largest_step(&heard, channels)];
+            assert!(steps[0] < 0.04 && steps[1] < 0.12, "{channels}: {steps:?}");
+            assert!(played.iter().any(|sample| *sample > 0.6) && heard.iter().any(|sample| *sample > 0.5));
+        }
+    }
+
+    #[test]
+    fn two_channels_of_a_call_are_two_of_a_card_or_the_mean_of_both() {
+        let own = CardConfig { channels: 2, ..config() };
+        for card in [1, 2, 4] {
+            let (mut playback, mut loudspeaker) = playback_pair(&own, CARD_HZ, card, &Arc::default()).unwrap();
+            let mut counts = Counts::default();
+            let pcm: Vec<i16> = (0..320).flat_map(|_| [8_192, -16_384]).collect();
+            (0..4).for_each(|_| assert_eq!(playback.write(&pcm, &mut counts), 320));
+            let mut data = vec![0.0_f32; 480 * usize::from(card)];
+            (0..3).for_each(|_| loudspeaker.run(&mut data));
+            let last = &data[data.len() - usize::from(card)..];
+            let expected: &[f32] = match card {
+                1 => &[-0.125],
+                2 => &[0.25, -0.5],
+                _ => &[0.25, -0.5, 0.0, 0.0],
+            };
+            assert!(last.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-3), "{card}: {last:?}");
+            let (mut microphone, mut capture) = capture_pair(&own, CARD_HZ, card, &Arc::default()).unwrap();
+            (0..8).for_each(|_| microphone.run(&data));
+            let mut pcm = [0; 640];
+            assert_eq!(capture.read(&mut pcm, &mut counts, true), 320);
+            let [left, right] = [pcm[638], pcm[639]];
+            let expected = if card == 1 { [-4_096, -4_096] } else { [8_192, -16_384] };
+            assert!(left.abs_diff(expected[0]) < 40 && right.abs_diff(expected[1]) < 40, "{card}: {left} {right}");
+        }
     }
 
     #[test]
@@ -552,7 +474,7 @@ mod tests {
         assert_eq!(data, [0; 960], "20 ms of 35");
         playback.write(&[1000; 320], &mut counts);
         loudspeaker.run(&mut data);
-        assert_eq!(data, [1000; 960]);
+        assert_eq!(data[480..], [1000; 480], "5 ms after it has begun again");
     }
 
     fn format_round_trip<T: CardSample + Default>(channels: u16) {

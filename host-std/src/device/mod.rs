@@ -15,6 +15,8 @@ use crate::resample::ResampleError;
 use crate::wav::WavError;
 
 #[cfg(feature = "device")]
+mod callbacks;
+#[cfg(feature = "device")]
 mod card;
 #[cfg(feature = "device")]
 mod drift;

@@ -34,7 +34,8 @@ pub struct ManagerConfig {
 
 impl ManagerConfig {
     /// The defaults: calls as [`CallConfig::new`] has them, but that a call ends when nothing came of the other side
-    /// for 90 s, so that it outlives a minute without a network; sockets on 127.0.0.1; 10,000 sessions and 4,096 events.
+    /// for 90 s, so that it outlives a minute without a network; sockets on 127.0.0.1; 10,000 sessions and 4,096
+    /// events.
     ///
     /// # Errors
     /// [`CallError::Randomness`].

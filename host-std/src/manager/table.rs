@@ -306,9 +306,9 @@ impl MediaManager {
         Ok(end.0.into_audio().await)
     }
 
-    /// Another device takes the place of the session's own, which is closed: the call goes on, and its sound with this one,
-    /// of whatever rate and channels. Gains and mute stay. Opening may block, so it's done before. It is how one rings on
-    /// one device and talks on another.
+    /// Another device takes the place of the session's own, which is closed: the call goes on, and its sound with this
+    /// one, of whatever rate and channels. Gains and mute stay. Opening may block, so it's done before. It is how one
+    /// rings on one device and talks on another.
     ///
     /// # Errors
     /// [`ManagerError::NoDevice`] if it has none, [`ManagerError::Sound`], [`ManagerError::UnknownDialog`],

@@ -14,10 +14,8 @@ use super::random::{broken, codecs};
 use super::stepped::{Stepped, runtime};
 use super::world::half;
 
-/// Hours that a process does, where the tests below say so.
+/// How many hours a process does, and how many calls in each, where the tests below say so.
 const HOURS: &str = "MEDIA_CORE_MANAGER_HOURS";
-/// Calls of an hour.
-const CALLS: u64 = 6;
 /// The memory that an allocator may keep more of, in KB: three calls' worth, and none of those that stayed would be less
 /// than 20 KB, of which there are nearly two hundred.
 const GROWS_KB: u64 = 2_048;
@@ -137,13 +135,13 @@ impl Day {
     }
 
     /// An hour: calls, and the time between them, in which nothing ticks.
-    async fn hour(&mut self) {
-        for _ in 0..CALLS {
+    async fn hour(&mut self, calls: u64) {
+        for _ in 0..calls {
             let began = tokio::time::Instant::now();
             self.call().await;
             self.tell();
             // What is left of its part of the hour: nothing ticks, and timers need not be on time.
-            let rest = std::time::Duration::from_secs(3_600 / CALLS).saturating_sub(began.elapsed());
+            let rest = std::time::Duration::from_secs(3_600 / calls).saturating_sub(began.elapsed());
             for _ in 0..rest.as_secs() / 2 {
                 self.clock.step(2_000).await;
             }
@@ -165,18 +163,20 @@ impl Day {
 #[test]
 #[ignore = "is run in a process of its own by those below"]
 fn hours_of_a_process() {
-    let hours: u64 = std::env::var(HOURS).ok().and_then(|hours| hours.parse().ok()).unwrap_or(2);
+    let asked = std::env::var(HOURS).unwrap_or_default();
+    let asked: Vec<u64> = asked.split(' ').filter_map(|number| number.parse().ok()).collect();
+    let &[hours, calls] = &asked[..] else { panic!("it's asked for by another test") };
     let began = Instant::now();
     runtime().block_on(async {
         let mut day = Day::new();
         // The allocator, and what a process makes once for all calls.
         let warm = (hours / 4).clamp(1, 4);
         for _ in 0..warm {
-            day.hour().await;
+            day.hour(calls).await;
         }
         let before = Has::after_a_moment();
         for hour in warm..hours {
-            day.hour().await;
+            day.hour(calls).await;
             println!("hour {hour}: {:?} after {:.1} s", Has::now(), began.elapsed().as_secs_f64());
         }
         let after = Has::after_a_moment();
@@ -195,12 +195,12 @@ fn hours_of_a_process() {
 
 #[test]
 fn two_hours_of_calls_leave_nothing() {
-    in_a_process("day::hours_of_a_process", (HOURS, "2".into()), "hours of virtual time");
+    in_a_process("day::hours_of_a_process", (HOURS, "2 4".into()), "hours of virtual time");
 }
 
 /// For `.ci/long`.
 #[test]
 #[ignore = "takes minutes"]
 fn a_day_of_calls_leaves_nothing() {
-    in_a_process("day::hours_of_a_process", (HOURS, "24".into()), "hours of virtual time");
+    in_a_process("day::hours_of_a_process", (HOURS, "24 6".into()), "hours of virtual time");
 }

@@ -1,13 +1,15 @@
 //! Devices that are changed, lost and found while a call goes on, in virtual time: the sound follows, the tick never
 //! waits, and nobody hears a click.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use host_std::device::{AudioIo, DeviceError, Direction};
-use host_std::manager::{DialogId, EventKind, Events, ManagerConfig, ManagerError, MediaManager};
+use host_std::manager::{Change, DialogId, EventKind, Events, ManagerConfig, ManagerError, MediaManager};
 use host_std::registry::CodecFormat;
 use host_std::session::{CallConfig, driver};
+use host_std::wav::WavSink;
 
 use super::real::{Heard, device, tone};
 use super::stepped::{Stepped, runtime};
@@ -91,10 +93,15 @@ struct Pair {
 
 impl Pair {
     async fn new(card: Card) -> Self {
+        Self::with_music(card, None).await
+    }
+
+    async fn with_music(card: Card, music: Option<PathBuf>) -> Self {
         let clock = Stepped::new();
         let dialogs = names();
         let manager = || {
-            let config = ManagerConfig::new().unwrap();
+            let mut config = ManagerConfig::new().unwrap();
+            config.music.clone_from(&music);
             let call = CallConfig { codecs: vec![CodecFormat::pcmu()], ..config.call.clone() };
             MediaManager::new(config.with_call(call))
         };
@@ -161,6 +168,37 @@ fn a_device_is_changed_in_the_midst_of_a_call_without_a_click() {
             assert_eq!((stats.total.restarts, stats.total.time_jumps), (0, 0));
         });
     }
+}
+
+#[test]
+fn music_on_hold_goes_on_with_another_device() {
+    let folder = media_core_tests::program::folder("music-of-devices");
+    let path = folder.join("music.wav");
+    let mut file = WavSink::create(&path, RATE_HZ).unwrap();
+    file.write(&tone(1_000)).unwrap();
+    file.finish().unwrap();
+    runtime().block_on(async {
+        let pair = Pair::with_music(Card::new(8_000, 1, 400.0), Some(path)).await;
+        let [ours, theirs] = &pair.dialogs;
+        let offer = pair.anna.reoffer(ours, Change::hold()).await.unwrap();
+        let answer = pair.bert.reanswer(theirs, &offer).await.unwrap();
+        pair.anna.accept(ours, &answer).await.unwrap();
+        pair.clock.run(600).await;
+        assert!(pair.heard.hears(1_000.0, 200), "{:?}", pair.heard.share(1_000.0, 200));
+        for (rate_hz, channels) in [(48_000, 2), (16_000, 1), (8_000, 1)] {
+            pair.anna.change_device(ours, Box::new(Card::new(rate_hz, channels, 400.0))).await.unwrap();
+            pair.clock.run(600).await;
+            let share = pair.heard.share(1_000.0, 200);
+            assert!(pair.heard.hears(1_000.0, 200), "{rate_hz} Hz, {channels} channels: {share:?}");
+        }
+        // Parked on hold, and fetched by another device.
+        pair.anna.detach(ours).await.unwrap();
+        pair.clock.run(500).await;
+        pair.anna.attach(ours, Box::new(Card::new(16_000, 2, 400.0))).await.unwrap();
+        pair.clock.run(700).await;
+        assert!(pair.heard.hears(1_000.0, 200), "{:?}", pair.heard.share(1_000.0, 200));
+    });
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

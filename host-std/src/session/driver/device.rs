@@ -115,7 +115,8 @@ impl Device {
         }
     }
 
-    /// If it is lost: says so, and lets it be opened anew, every two seconds. To be asked after each tick; it doesn't wait.
+    /// If it is lost: says so, and lets it be opened anew, every two seconds. To be asked after each tick; it doesn't
+    /// wait.
     pub async fn recover(&mut self) {
         match &mut self.state {
             State::Here { audio, retry } => {
