@@ -135,8 +135,9 @@ mod tests {
 
     #[test]
     fn help_tells_of_every_command() {
-        for name in "call answer reject hangup hold resume dtmf transfer conference split mute unmute device record lines quit"
-            .split(' ')
+        for name in
+            "call answer reject hangup hold resume dtmf transfer conference split mute unmute device record lines quit"
+                .split(' ')
         {
             assert!(HELP.contains(name), "{name}");
         }

@@ -185,7 +185,14 @@ pub(crate) struct Audio {
 
 impl Default for Audio {
     fn default() -> Self {
-        Self { microphone: "default".into(), speaker: "default".into(), ringer: None, repeat: false, rate: 16_000, processing: true }
+        Self {
+            microphone: "default".into(),
+            speaker: "default".into(),
+            ringer: None,
+            repeat: false,
+            rate: 16_000,
+            processing: true,
+        }
     }
 }
 

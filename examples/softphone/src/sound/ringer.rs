@@ -45,6 +45,7 @@ impl Ringer {
 
     /// Silent, and its device is closed.
     pub(crate) async fn close(self) {
+        self.set(false);
         drop(self.rings);
         let _ = self.ended.await;
     }
@@ -66,7 +67,7 @@ async fn run(name: String, rate_hz: u32, mut told: watch::Receiver<bool>, _ends:
             }
             Err(_) => return,
         };
-        let mut audio = ring(audio, rate_hz, &mut told).await;
+        let mut audio = ring(audio, rate_hz, &told).await;
         let closed = tokio::task::spawn_blocking(move || audio.close()).await;
         if let Ok(Err(error)) = closed {
             crate::phone::say!("the ringer {name}: {error}");
@@ -75,23 +76,18 @@ async fn run(name: String, rate_hz: u32, mut told: watch::Receiver<bool>, _ends:
 }
 
 /// Rings until it is told to stop; what it rang by.
-async fn ring(audio: Box<dyn AudioIo>, rate_hz: u32, told: &mut watch::Receiver<bool>) -> Box<dyn AudioIo> {
+async fn ring(audio: Box<dyn AudioIo>, rate_hz: u32, told: &watch::Receiver<bool>) -> Box<dyn AudioIo> {
     let mut device = Device::new(audio);
     let mut pcm = period(rate_hz, LEVEL, &RING).into_iter().cycle();
     let mut tick = vec![0; rate_hz as usize / 100];
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    loop {
-        tokio::select! {
-            stops = told.wait_for(|rings| !*rings) => {
-                let _ = stops;
-                return device.into_audio().await;
-            }
-            _ = ticks.tick() => {
-                tick.iter_mut().zip(&mut pcm).for_each(|(slot, sample)| *slot = sample);
-                device.write(&tick);
-                device.recover().await;
-            }
-        }
+    // It stops within a tick, also when nobody can tell it any more.
+    while *told.borrow() && told.has_changed().is_ok() {
+        ticks.tick().await;
+        tick.iter_mut().zip(&mut pcm).for_each(|(slot, sample)| *slot = sample);
+        device.write(&tick);
+        device.recover().await;
     }
+    device.into_audio().await
 }

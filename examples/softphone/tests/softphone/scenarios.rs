@@ -40,7 +40,12 @@ impl Scene {
     /// With peers who say these tones; none where there is no sipp.
     fn new(test: &str, tones: &[u32]) -> Option<Self> {
         let peers = || tones.iter().map(|hz| Rtp::start(*hz)).collect();
-        sipp::is_there().then(|| Self { folder: folder(test), port: free_port(), setup: Setup::default(), peers: peers() })
+        sipp::is_there().then(|| Self {
+            folder: folder(test),
+            port: free_port(),
+            setup: Setup::default(),
+            peers: peers(),
+        })
     }
 
     /// Alice's phone answers by itself.
