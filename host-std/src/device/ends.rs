@@ -86,7 +86,7 @@ impl Capture {
             }
             self.priming = false;
         }
-        let rate_hz = f64::from(self.resampler.to_hz());
+        let rate_hz = f64::from(self.resampler.output_hz());
         self.tick_ms = wanted as f64 * 1e3 / rate_hz;
         if level > self.levels.max {
             let excess = level - self.levels.target;
@@ -173,7 +173,7 @@ impl Playback {
                 dropped += left.len() / channels;
             }
         }
-        self.tick_ms = written as f64 * 1e3 / f64::from(self.resampler.from_hz());
+        self.tick_ms = written as f64 * 1e3 / f64::from(self.resampler.input_hz());
         let level = (self.ring.buffer().capacity() - self.ring.slots()) / channels;
         if level > self.levels.max {
             // The callback is about to drop down to the target.

@@ -22,11 +22,11 @@ impl Lanes {
         self.lanes.len()
     }
 
-    pub(super) fn from_hz(&self) -> u32 {
+    pub(super) fn input_hz(&self) -> u32 {
         self.lanes[0].from_hz()
     }
 
-    pub(super) fn to_hz(&self) -> u32 {
+    pub(super) fn output_hz(&self) -> u32 {
         self.lanes[0].to_hz()
     }
 
