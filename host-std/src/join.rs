@@ -37,6 +37,7 @@ impl Join {
     }
 
     /// The next sample doesn't follow the last one.
+    #[cfg(any(feature = "device", feature = "tokio", test))]
     pub(crate) fn break_off(&mut self) {
         self.broken = true;
     }
