@@ -80,7 +80,7 @@ impl Scene {
     }
 
     /// sipp calls Alice, and does this.
-    fn is_called(self, scenario: &Scenario) -> Play {
+    fn called(self, scenario: &Scenario) -> Play {
         let alice = self.phone();
         let sipp = scenario.run(&self.folder, self.port, Some(("alice", alice.port)));
         self.play(alice, sipp)
@@ -130,7 +130,7 @@ impl Play {
 
     /// The other side hangs up, and it ends.
     #[track_caller]
-    fn is_hung_up(mut self) -> (Heard, Vec<Heard>) {
+    fn they_hang_up(mut self) -> (Heard, Vec<Heard>) {
         self.alice.wait("ended: hung up");
         self.ends()
     }
@@ -152,7 +152,7 @@ fn softphone_hears_early_media_of_two_phones_and_then_the_one_that_is_picked_up(
     play.alice.wait("1 other phones had answered early");
     play.alice.wait("line 1: up (PCMU/8000");
     let up = While::pass(WHILE);
-    let (alice, peers) = play.is_hung_up();
+    let (alice, peers) = play.they_hang_up();
     for While { from, to } in [&early, &both] {
         alice.has(PEER, *from, *to);
         alice.lacks(OTHER, *from, *to);
@@ -173,11 +173,11 @@ fn softphone_offers_in_its_answer_to_an_invite_without_an_offer() {
     // The same once more while it runs.
     scenario.request("INVITE", "", &[]).comes(200, &[100]).request("ACK", &scene.sdp(2, &[]), &[]).pause(PAUSE);
     scenario.hangs_up();
-    let mut play = scene.answering().is_called(&scenario);
+    let mut play = scene.answering().called(&scenario);
     play.talks("line 1: up (PCMU/8000");
     std::thread::sleep(Duration::from_millis(u64::from(PAUSE) - WHILE.as_millis() as u64));
     play.talks.push(While::pass(WHILE));
-    play.is_hung_up();
+    play.they_hang_up();
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn softphone_is_held_in_every_spelling() {
         scenario.reinvite(&scene.sdp(version + 1, &["a=sendrecv"])).pause(PAUSE);
     }
     scenario.hangs_up();
-    let mut play = scene.answering().is_called(&scenario);
+    let mut play = scene.answering().called(&scenario);
     play.talks("line 1: up");
     let mut holds = Vec::new();
     for _ in spellings {
@@ -215,7 +215,7 @@ fn softphone_is_held_in_every_spelling() {
         holds.push(While::pass(WHILE));
         play.talks("they talk again");
     }
-    let (alice, peers) = play.is_hung_up();
+    let (alice, peers) = play.they_hang_up();
     for While { from, to } in &holds {
         peers[0].lacks(ALICE, *from, *to);
     }
@@ -234,13 +234,13 @@ fn softphone_is_held_and_refreshed_by_update() {
     // What can't be had is refused, and nothing changes.
     let video = scene.sdp(4, &[]).replace("m=audio", "m=video").replace("RTP/AVP", "RTP/SAVP");
     scenario.request("UPDATE", &video, &[]).comes(488, &[]).pause(PAUSE).hangs_up();
-    let mut play = scene.answering().is_called(&scenario);
+    let mut play = scene.answering().called(&scenario);
     play.talks("line 1: up");
     play.alice.wait("they hold");
     let held = While::pass(WHILE);
     play.talks("they talk again");
     play.talks("can't be had, and the call goes on");
-    let (_, peers) = play.is_hung_up();
+    let (_, peers) = play.they_hang_up();
     peers[0].lacks(ALICE, held.from, held.to);
 }
 
@@ -342,7 +342,7 @@ fn softphone_talks_through_a_trunk() {
     let late = play.peers[0].packets() - packets;
     assert!(late <= 50, "{late} packets to where nobody listens any more");
     assert_eq!(play.peers[0].keys(), [1, 9, 10]);
-    let (alice, peers) = play.is_hung_up();
+    let (alice, peers) = play.they_hang_up();
     alice.has(PEER, early.from, early.to);
     alice.has(OTHER, away.from, away.to);
     peers[1].has(ALICE, away.from, away.to);
@@ -355,7 +355,7 @@ fn softphone_rings_reliably_for_who_requires_it() {
     // It isn't acknowledged at once, so it comes again: sipp takes no notice, but writes it down.
     scenario.comes(180, &[100]).pause(900).request("PRACK", "", &["RAck: 1 1 INVITE"]).comes(200, &[180]);
     scenario.comes(200, &[180]).request_numbered("ACK", 1).pause(PAUSE).hangs_up();
-    let mut play = scene.is_called(&scenario);
+    let mut play = scene.called(&scenario);
     play.alice.wait("calls");
     // Once it is acknowledged.
     play.sipp.waits_for("RAck: 1 1 INVITE");
@@ -407,7 +407,7 @@ fn softphone_follows_an_update_before_the_call_is_answered() {
     let updated = While::pass(WHILE);
     play.alice.wait("line 1: up (PCMU/8000");
     let up = While::pass(WHILE);
-    let (alice, peers) = play.is_hung_up();
+    let (alice, peers) = play.they_hang_up();
     alice.has(PEER, early.from, early.to);
     for While { from, to } in [&updated, &up] {
         alice.has(OTHER, *from, *to);
@@ -422,10 +422,10 @@ fn softphone_lets_an_update_wait_that_comes_before_it_has_answered() {
     let mut scenario = Scenario::calls(&scene.sdp(1, &[]), &[]);
     scenario.comes(180, &[100]).request("UPDATE", &scene.sdp(2, &[]), &[]).comes(500, &[]);
     scenario.comes(200, &[180]).request_numbered("ACK", 1).pause(PAUSE).hangs_up();
-    let mut play = scene.is_called(&scenario);
+    let mut play = scene.called(&scenario);
     play.alice.wait("calls");
     play.sipp.waits_for("SIP/2.0 500");
     play.alice.type_in("answer");
     play.talks("line 1: up");
-    play.is_hung_up();
+    play.they_hang_up();
 }
