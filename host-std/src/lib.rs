@@ -68,6 +68,7 @@
 mod calendar;
 mod designs;
 pub mod device;
+mod join;
 #[cfg(feature = "manager")]
 pub mod manager;
 pub mod monitoring;

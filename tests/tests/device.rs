@@ -130,6 +130,223 @@ fn sound_goes_through_a_card() {
     assert!((amplitude - 12_000.0 / 32_768.0).abs() < 0.001 && sinad_db > 70.0);
 }
 
+/// A card of two channels that are not alike.
+fn stereo_card(folder: &Path) -> String {
+    let tone: Vec<u8> = (0..48_000)
+        .flat_map(|n| [48.0, 120.0].map(|period| 0.5 * (std::f64::consts::TAU / period * f64::from(n)).sin() as f32))
+        .flat_map(f32::to_le_bytes)
+        .collect();
+    std::fs::write(folder.join("stereo.raw"), tone).expect("the microphone's sound");
+    format!(
+        "pcm.nothing {{ type null }}\n\
+         pcm.loudspeaker {{ type file slave.pcm nothing file \"{}\" format raw }}\n\
+         pcm.microphone {{ type file slave.pcm nothing file /dev/null infile \"{}\" format raw }}\n\
+         pcm.default {{ type asym playback.pcm loudspeaker capture.pcm microphone\n\
+         hint {{ show on description \"Card of stereo files\" }} }}\n",
+        folder.join("played.raw").display(),
+        folder.join("stereo.raw").display()
+    )
+}
+
+#[test]
+fn a_stereo_card_has_two_sides_each_way() {
+    let Some(folder) = in_child("a_stereo_card_has_two_sides_each_way", stereo_card) else { return };
+    let config = CardConfig { sample_rate_hz: 16_000, channels: 2, ..Default::default() };
+    let Some(mut card) = open(config.clone()) else { return };
+    println!("{card:?}");
+    assert_eq!(card.channels(), 2);
+    assert_eq!(card.opened(Direction::Capture).map(|(_, _, channels, _)| channels), Some(2));
+    let mut first = [0; 960];
+    let end = Instant::now() + Duration::from_secs(10);
+    while card.read(&mut first) == 0 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut written = 0;
+    for _ in 0..20 {
+        assert_no_alloc(|| {
+            let tone = |n: usize, period: f64| (12_000.0 * (std::f64::consts::TAU / period * n as f64).sin()) as i16;
+            let pcm: [i16; 320] = std::array::from_fn(|n| tone(written + n / 2, if n % 2 == 0 { 32.0 } else { 16.0 }));
+            assert_eq!(card.write(&pcm), 320);
+            written += 160;
+        });
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    card.close().expect("a file is closed");
+    assert!(card.failure().is_none());
+    let side = |pcm: &[f64], channel: usize| pcm.iter().copied().skip(channel).step_by(2).collect::<Vec<f64>>();
+    let heard: Vec<f64> = first[320..].iter().map(|&s| f64::from(s) / 32_768.0).collect();
+    for (channel, period) in [(0, 16), (1, 40)] {
+        let (amplitude, sinad_db) = tone_in(&side(&heard, channel), period);
+        println!("captured on {channel}: {amplitude:.4} at {sinad_db:.1} dB");
+        assert!((amplitude - 0.5).abs() < 0.001 && sinad_db > 70.0, "channel {channel}");
+    }
+    let bytes = std::fs::read(folder.join("played.raw")).expect("what was played");
+    let played: Vec<f64> =
+        bytes.as_chunks::<4>().0.iter().map(|&sample| f64::from(f32::from_le_bytes(sample))).collect();
+    let begin = played.iter().position(|sample| sample.abs() > 0.2).expect("sound was played") / 2 * 2;
+    let loud = &played[begin + 2 * 300..begin + 2 * (300 + 960)];
+    for (channel, period) in [(0, 96), (1, 48)] {
+        let (amplitude, sinad_db) = tone_in(&side(loud, channel), period);
+        println!("played on {channel}: {amplitude:.4} at {sinad_db:.1} dB");
+        assert!((amplitude - 12_000.0 / 32_768.0).abs() < 0.001 && sinad_db > 70.0, "channel {channel}");
+    }
+}
+
+/// A card that captures exactly so many channels, and silence: ALSA's `multi` has as many as are bound.
+fn card_of(channels: usize) -> String {
+    let bindings: String = (0..channels).map(|n| format!("bindings.{n}.slave a bindings.{n}.channel {n}\n")).collect();
+    format!(
+        "pcm.nothing {{ type null }}\n\
+         pcm.microphone {{ type multi slaves.a.pcm nothing slaves.a.channels {channels}\n{bindings} }}\n\
+         pcm.default {{ type asym playback.pcm nothing capture.pcm microphone\n\
+         hint {{ show on description \"Card of {channels}\" }} }}\n"
+    )
+}
+
+/// What was a card of one channel is one of two, and of four, when it is plugged in again.
+#[test]
+fn a_card_that_comes_back_with_other_channels_is_opened_as_it_then_is() {
+    let test = "a_card_that_comes_back_with_other_channels_is_opened_as_it_then_is";
+    let Some(folder) = in_child(test, |_| card_of(1)) else { return };
+    let channels = |card: &CardIo| card.opened(Direction::Capture).map(|(_, _, channels, _)| channels);
+    let Some(mut card) = open(CardConfig { sample_rate_hz: 16_000, ..Default::default() }) else { return };
+    assert_eq!(channels(&card), Some(1));
+    // ALSA reads its configuration again when the file has changed since, by the second.
+    let plug = |config: &str| {
+        std::thread::sleep(Duration::from_millis(1_100));
+        std::fs::write(folder.join("asound.conf"), config).expect("a configuration");
+    };
+    for count in [2, 4] {
+        plug(&card_of(count));
+        card.reopen().expect("it is there");
+        assert_eq!(channels(&card).map(usize::from), Some(count));
+        let end = Instant::now() + Duration::from_secs(10);
+        while card.read(&mut [0; 160]) == 0 {
+            assert!(Instant::now() < end && card.failure().is_none(), "{card:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    // Gone: said so, and found when it's there again.
+    plug("");
+    let gone = card.reopen().expect_err("there is none");
+    assert!(!gone.to_string().contains('\n') && card.failure().is_some(), "{gone}");
+    plug(&card_of(1));
+    card.reopen().expect("it is there again");
+    assert!(card.failure().is_none() && channels(&card) == Some(1));
+}
+
+#[test]
+fn ids_stay_the_same_over_a_restart() {
+    let card = |name: &str| format!("pcm.{name} {{ type null\nhint {{ show on description \"Card {name}\" }} }}\n");
+    let list = |names: [&str; 3]| {
+        let folder = media_core_tests::program::folder(&format!("ids-{}", names[0]));
+        let default = "pcm.default { type null\nhint { show on description \"Default\" } }\n";
+        let config: String = names.iter().map(|name| card(name)).collect();
+        std::fs::write(folder.join("asound.conf"), format!("{default}{config}")).expect("a configuration");
+        let output = Command::new(media_core_tests::program::media_core())
+            .args(["devices", "--json"])
+            .env("ALSA_CONFIG_PATH", folder.join("asound.conf"))
+            .output()
+            .expect("runs");
+        std::fs::remove_dir_all(&folder).expect("removes its folder");
+        assert!(output.status.success(), "{output:?}");
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let devices = told["devices"].as_array().expect("a list").clone();
+        let pair = |device: &serde_json::Value| {
+            (device["name"].as_str().unwrap_or("").to_owned(), device["id"].as_str().unwrap_or("").to_owned())
+        };
+        let mut ids: Vec<_> = devices.iter().map(pair).filter(|(name, _)| name.starts_with("Card")).collect();
+        ids.sort();
+        ids
+    };
+    let before = list(["desk", "headset", "lamp"]);
+    if before.is_empty() {
+        return skipped::lacks("libasound lists no devices here");
+    }
+    assert_eq!(before.len(), 3, "{before:?}");
+    // Plugged in in another order.
+    assert_eq!(list(["lamp", "desk", "headset"]), before);
+}
+
+/// `media-core devices --test` with this configuration: its exit code, and what it says and complains of.
+fn devices_test(config: &str, folder: &Path) -> (Option<i32>, String, String) {
+    std::fs::write(folder.join("asound.conf"), config).expect("a configuration");
+    let output = Command::new(media_core_tests::program::media_core())
+        .args(["devices", "--test"])
+        .env("ALSA_CONFIG_PATH", folder.join("asound.conf"))
+        .output()
+        .expect("runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_machine_without_a_device_fails_its_test_in_words() {
+    let folder = media_core_tests::program::folder("no-device");
+    let (code, said, complained) = devices_test("", &folder);
+    assert_eq!((code, said.as_str()), (Some(1), ""));
+    assert_eq!(complained, "media-core: no sound device for capture: nothing can be tested\n");
+    std::fs::remove_dir_all(&folder).expect("removes its folder");
+}
+
+/// The loudspeaker is a pipe, and so is the microphone; what stands between them carries sound as slowly as air does.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_latency_of_a_loop_is_measured() {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let folder = media_core_tests::program::folder("loop");
+    let (played, captured) = (folder.join("played"), folder.join("captured"));
+    for pipe in [&played, &captured] {
+        assert!(Command::new("mkfifo").arg(pipe).status().expect("runs").success());
+    }
+    let config = format!(
+        "pcm.nothing {{ type null }}\n\
+         pcm.loudspeaker {{ type file slave.pcm nothing file \"{}\" format raw }}\n\
+         pcm.microphone {{ type file slave.pcm nothing file /dev/null infile \"{}\" format raw }}\n\
+         pcm.default {{ type asym playback.pcm loudspeaker capture.pcm microphone\n\
+         hint {{ show on description \"Two pipes\" }} }}\n",
+        played.display(),
+        captured.display()
+    );
+    // 10 ms of two channels that are played, and of one that is captured, in 32-bit floats. Neither is waited for: who
+    // opens a device to ask for its formats closes it again.
+    const O_NONBLOCK: i32 = 0o4000;
+    let pipe = |path| std::fs::OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(path);
+    let (mut loudspeaker, mut microphone) = (pipe(&played).expect("a pipe"), pipe(&captured).expect("a pipe"));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let over = is_over.clone();
+    let air = std::thread::spawn(move || {
+        let mut next = Instant::now();
+        while !over.load(Ordering::Relaxed) {
+            let mut sound = [0; 480 * 2 * 4];
+            let count = loudspeaker.read(&mut sound).unwrap_or(0);
+            let left: Vec<u8> =
+                sound.chunks_exact(8).flat_map(|frame| [frame[0], frame[1], frame[2], frame[3]]).collect();
+            if count > 0 {
+                let _ = microphone.write(&left);
+            }
+            next += Duration::from_millis(10);
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        }
+    });
+    let (code, said, complained) = devices_test(&config, &folder);
+    is_over.store(true, Ordering::Relaxed);
+    air.join().expect("it ends with the program");
+    println!("{said}{complained}");
+    if complained.contains("cannot open") || complained.contains("no sound device") {
+        return skipped::lacks(format_args!("libasound has no usable device here: {complained}"));
+    }
+    assert_eq!(code, Some(0), "{said}{complained}");
+    let after = said.split("comes back after ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a number");
+    let ms: f64 = after.parse().expect("a number of ms");
+    // Two rings of 35 ms, and what the pipes hold: 64 KB of 384 KB and 192 KB a second.
+    assert!((40.0..800.0).contains(&ms), "{ms} ms");
+    std::fs::remove_dir_all(&folder).expect("removes its folder");
+}
+
 #[test]
 fn devices_are_listed_and_found_by_name() {
     let Some(_) = in_child("devices_are_listed_and_found_by_name", file_card) else { return };

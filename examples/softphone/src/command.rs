@@ -16,6 +16,8 @@ transfer LINE            give the call to whoever is on that line (attended)
 conference               bring all lines together
 split                    end the conference: one line stays, the others are held
 mute, unmute             the microphone
+device SPEAKER [MICROPHONE]
+                         talk by other devices: default, null, a name, a WAV file
 record FILE, record off  record all that is said to a .wav or .opus file
 lines                    what the lines do
 help                     this
@@ -36,6 +38,8 @@ pub(crate) enum Command {
     Conference,
     Split,
     Mute(bool),
+    /// Loudspeaker and microphone.
+    Device(String, String),
     Record(Option<PathBuf>),
     Lines,
     Help,
@@ -80,6 +84,11 @@ impl Command {
             "split" => alone(Self::Split)?,
             "mute" => alone(Self::Mute(true))?,
             "unmute" => alone(Self::Mute(false))?,
+            "device" => {
+                let speaker = needs("a device")?;
+                let (speaker, microphone) = speaker.split_once(' ').unwrap_or((&speaker, "default"));
+                Self::Device(speaker.into(), microphone.trim().into())
+            }
             "record" => match needs("a file, or `off`,")?.as_str() {
                 "off" => Self::Record(None),
                 file => Self::Record(Some(file.into())),
@@ -108,6 +117,8 @@ mod tests {
         assert_eq!(parse("transfer 2"), Some(Command::TransferToLine(2)));
         assert_eq!(parse("transfer carol@h"), Some(Command::TransferTo("carol@h".into())));
         assert_eq!(parse("record off"), Some(Command::Record(None)));
+        assert_eq!(parse("device null"), Some(Command::Device("null".into(), "default".into())));
+        assert_eq!(parse("device a.wav  b.wav"), Some(Command::Device("a.wav".into(), "b.wav".into())));
     }
 
     #[test]
@@ -124,8 +135,9 @@ mod tests {
 
     #[test]
     fn help_tells_of_every_command() {
-        for name in "call answer reject hangup hold resume dtmf transfer conference split mute unmute record lines quit"
-            .split(' ')
+        for name in
+            "call answer reject hangup hold resume dtmf transfer conference split mute unmute device record lines quit"
+                .split(' ')
         {
             assert!(HELP.contains(name), "{name}");
         }

@@ -173,6 +173,8 @@ pub(crate) struct Audio {
     pub(crate) microphone: String,
     /// `default`, `null`, a device's name or a WAV file to write.
     pub(crate) speaker: String,
+    /// What rings when a call comes in: `default`, a device's name or a WAV file to write. None: nothing rings.
+    pub(crate) ringer: Option<String>,
     /// Whether the microphone's file begins anew when it ends.
     pub(crate) repeat: bool,
     /// The rate at which lines are mixed, in Hz.
@@ -183,7 +185,14 @@ pub(crate) struct Audio {
 
 impl Default for Audio {
     fn default() -> Self {
-        Self { microphone: "default".into(), speaker: "default".into(), repeat: false, rate: 16_000, processing: true }
+        Self {
+            microphone: "default".into(),
+            speaker: "default".into(),
+            ringer: None,
+            repeat: false,
+            rate: 16_000,
+            processing: true,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Args as ClapArgs;
-use host_std::device::{AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo, Split, Widened};
+use host_std::device::{AudioIo, CardConfig, CardIo, DeviceChoice, DeviceError, FileIo, Split};
 
 use super::mind;
 
@@ -75,13 +75,13 @@ fn card(
     sample_rate_hz: u32,
     channels: u8,
 ) -> Result<Box<dyn AudioIo>, DeviceError> {
-    let open = CardIo::open(CardConfig { capture, playback, sample_rate_hz, ..CardConfig::default() });
+    let open = CardIo::open(CardConfig { capture, playback, sample_rate_hz, channels, ..CardConfig::default() });
     let card = open.map_err(|error| match error {
         // What the system says to it adds nothing.
         DeviceError::NoDevice { direction, .. } => DeviceError::NoDevice { direction, source: None },
         error => error,
     })?;
-    Ok(if channels == 2 { Box::new(Widened(card)) } else { Box::new(card) })
+    Ok(Box::new(card))
 }
 
 enum Choice<'a> {

@@ -3,17 +3,22 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration as StdDuration, Instant};
 
 use cpal::traits::StreamTrait as _;
 use cpal::{BufferSize, ErrorKind, SampleFormat, StreamConfig};
 use dsp_core::front::Latency;
 use dsp_core::time::Duration;
 
+use super::callbacks::{FATAL, Shared};
 use super::drift::DriftControl;
-use super::ends::{Capture, Counts, FATAL, Playback, Shared, capture_pair, playback_pair};
+use super::ends::{Capture, Counts, Playback, capture_pair, playback_pair};
 use super::stream::{build_capture, build_playback};
 use super::{AudioCounters, AudioIo, DeviceChoice, DeviceError, Direction, Gaps, list};
 use crate::resample::ResampleError;
+
+/// What a card may take beyond its ring and its period to have played all, in ms.
+const CLOSING_MS: u64 = 20;
 
 /// How a [`CardIo`] is set up. The default is the system's default devices at 48 kHz.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +29,9 @@ pub struct CardConfig {
     pub playback: DeviceChoice,
     /// Rate of the caller's sound, in Hz; the card's own rate is the card's matter.
     pub sample_rate_hz: u32,
+    /// Channels of the caller's sound, 1 or 2. One is the mean of all that a card captures, and is played by its first
+    /// two; two are the first two of a card, and the same twice or their mean where it has one.
+    pub channels: u8,
     /// The period asked of the card, in milliseconds. A card that refuses gets its own.
     pub period_ms: u32,
     /// Level that each ring is kept at, in milliseconds, where a frame has just been written or is about to be read:
@@ -39,10 +47,18 @@ impl Default for CardConfig {
             capture: DeviceChoice::Default,
             playback: DeviceChoice::Default,
             sample_rate_hz: 48_000,
+            channels: 1,
             period_ms: 10,
             target_ms: 35,
             max_ms: 150,
         }
+    }
+}
+
+impl CardConfig {
+    /// Channels of the caller's sound.
+    pub(super) fn own_channels(&self) -> usize {
+        usize::from(self.channels).clamp(1, 2)
     }
 }
 
@@ -57,6 +73,11 @@ struct Open<End> {
 }
 
 /// A sound card, or one for each direction.
+///
+/// A card that is unplugged is lost ([`AudioIo::failure`]) until [`AudioIo::reopen`] finds it again, at whatever rate
+/// and with however many channels it then has. When the system's default becomes another device, the system itself
+/// takes the sound there (macOS, PipeWire and PulseAudio), or the stream ends and opening it anew finds the new one
+/// (Windows).
 pub struct CardIo {
     config: CardConfig,
     capture: Option<Open<Capture>>,
@@ -132,7 +153,8 @@ impl CardIo {
 
     fn start_capture(&self) -> Result<Option<Open<Capture>>, DeviceError> {
         let Some(device) = list::find(&self.config.capture, Direction::Capture)? else { return Ok(None) };
-        let (config, format) = list::choose(&device, Direction::Capture, &self.config.capture)?;
+        let (config, format) =
+            list::choose(&device, Direction::Capture, &self.config.capture, self.config.own_channels())?;
         let (stream, end) = self.build(&device, config, |config| {
             let (callback, end) = capture_pair(&self.config, config.sample_rate, config.channels, &self.shared)?;
             Ok(build_capture(&device, config, format, callback).map(|stream| (stream, end)))
@@ -142,7 +164,8 @@ impl CardIo {
 
     fn start_playback(&self) -> Result<Option<Open<Playback>>, DeviceError> {
         let Some(device) = list::find(&self.config.playback, Direction::Playback)? else { return Ok(None) };
-        let (config, format) = list::choose(&device, Direction::Playback, &self.config.playback)?;
+        let (config, format) =
+            list::choose(&device, Direction::Playback, &self.config.playback, self.config.own_channels())?;
         let (stream, end) = self.build(&device, config, |config| {
             let (end, callback) = playback_pair(&self.config, config.sample_rate, config.channels, &self.shared)?;
             Ok(build_playback(&device, config, format, callback).map(|stream| (stream, end)))
@@ -184,12 +207,16 @@ impl AudioIo for CardIo {
         self.config.sample_rate_hz
     }
 
+    fn channels(&self) -> u8 {
+        self.config.own_channels() as u8
+    }
+
     fn read(&mut self, pcm: &mut [i16]) -> usize {
         let failed = self.notice_loss();
         match &mut self.capture {
             Some(capture) if !failed => {
                 let started = self.shared.capturing.load(Relaxed);
-                capture.end.read(pcm, &mut self.counts, started)
+                capture.end.read(pcm, &mut self.counts, started) * self.config.own_channels()
             }
             _ => {
                 pcm.fill(0);
@@ -201,11 +228,11 @@ impl AudioIo for CardIo {
     fn write(&mut self, pcm: &[i16]) -> usize {
         let failed = self.notice_loss();
         match &mut self.playback {
-            Some(playback) if !failed => playback.end.write(pcm, &mut self.counts),
+            Some(playback) if !failed => playback.end.write(pcm, &mut self.counts) * self.config.own_channels(),
             // Without a loudspeaker there is nothing to fall short of.
             None if !failed => pcm.len(),
             _ => {
-                self.counts.playback_overrun += pcm.len() as u64;
+                self.counts.playback_overrun += (pcm.len() / self.config.own_channels()) as u64;
                 0
             }
         }
@@ -257,6 +284,24 @@ impl AudioIo for CardIo {
 
     fn failure(&self) -> Option<&DeviceError> {
         self.failure.as_ref()
+    }
+
+    /// Waits until the card has what was written, but for no longer than its ring is, and stops it. Blocks.
+    fn close(&mut self) -> Result<(), DeviceError> {
+        let until = Instant::now() + StdDuration::from_millis(u64::from(self.config.max_ms) + CLOSING_MS);
+        while !self.notice_loss() && Instant::now() < until {
+            match &self.playback {
+                // What the callback took last is the card's for a period.
+                Some(playback) if !playback.end.is_drained() => std::thread::sleep(StdDuration::from_millis(5)),
+                Some(_) => {
+                    std::thread::sleep(StdDuration::from_millis(u64::from(self.config.period_ms) + CLOSING_MS));
+                    break;
+                }
+                None => break,
+            }
+        }
+        (self.capture, self.playback) = (None, None);
+        Ok(())
     }
 
     fn reopen(&mut self) -> Result<(), DeviceError> {

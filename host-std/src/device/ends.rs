@@ -1,61 +1,20 @@
-//! The two ends of a card's rings: what runs in the audio callbacks, and what runs on the caller's side.
+//! The caller's ends of a card's rings, on which resampling and the drift control run.
 //!
-//! The callbacks convert the sample format and the channels and touch the ring and atomic counters: they neither
-//! allocate, lock nor log. Resampling and the drift control run on the caller's side.
+//! A ring has as many channels as the caller's sound, interleaved. Where sound begins, ends or is dropped, it is joined
+//! without a click.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use cpal::ErrorKind;
-use dsp_core::format::{self, Encoding};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::CardConfig;
+use super::callbacks::{CaptureCallback, PlaybackCallback, Shared, discard};
 use super::drift::DriftControl;
-use super::stream::CardSample;
-use crate::resample::{ResampleError, Resampler};
+use super::lanes::{Lanes, PART};
+use crate::join::Join;
+use crate::resample::ResampleError;
 
-/// What the callbacks tell.
-#[derive(Debug, Default)]
-pub(super) struct Shared {
-    pub(super) capture_overrun: AtomicU64,
-    pub(super) playback_underrun: AtomicU64,
-    pub(super) playback_overrun: AtomicU64,
-    pub(super) xruns: AtomicU64,
-    /// Index in [`FATAL`] plus 1 of the error that ended the stream.
-    pub(super) lost: AtomicUsize,
-    /// Whether the capture has delivered anything yet.
-    pub(super) capturing: AtomicBool,
-}
-
-/// Errors after which a stream gives no more sound.
-pub(super) const FATAL: [ErrorKind; 7] = [
-    ErrorKind::DeviceNotAvailable,
-    ErrorKind::StreamInvalidated,
-    ErrorKind::HostUnavailable,
-    ErrorKind::PermissionDenied,
-    ErrorKind::DeviceBusy,
-    ErrorKind::BackendError,
-    ErrorKind::Other,
-];
-
-impl Shared {
-    pub(super) fn report(&self, kind: ErrorKind) {
-        match kind {
-            ErrorKind::Xrun => {
-                self.xruns.fetch_add(1, Relaxed);
-            }
-            // The stream plays on, elsewhere or with less punctuality.
-            ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => {}
-            kind => {
-                let index = FATAL.iter().position(|&k| k == kind).unwrap_or(FATAL.len() - 1);
-                self.lost.store(index + 1, Relaxed);
-            }
-        }
-    }
-}
-
-/// Bounds of one ring, in samples of the card's rate.
+/// Bounds of one ring, in samples a channel at the card's rate.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Levels {
     pub(super) rate_hz: u32,
@@ -95,12 +54,18 @@ pub(super) struct Counts {
 pub(super) struct Capture {
     pub(super) ring: Consumer<f32>,
     pub(super) levels: Levels,
-    pub(super) resampler: Resampler,
+    pub(super) resampler: Lanes,
     pub(super) drift: DriftControl,
     /// Waiting for the ring to reach its target for the first time.
     pub(super) priming: bool,
     /// Length of the tick that was read last.
     tick_ms: f64,
+    /// What comes out of the ring: some of it may have been dropped.
+    taken: Join,
+    /// What the caller reads: there may be silence in it.
+    read: Join,
+    /// Whether the last sample that was read was silence for want of sound.
+    was_short: bool,
 }
 
 impl Capture {
@@ -109,21 +74,24 @@ impl Capture {
         (self.drift.level_ms() + self.resampler.delay_ms() - self.tick_ms).max(0.0)
     }
 
+    /// Fills `pcm`, interleaved; samples a channel that were captured.
     pub(super) fn read(&mut self, pcm: &mut [i16], counts: &mut Counts, started: bool) -> usize {
-        let level = self.ring.slots();
+        let channels = self.resampler.channels();
+        let (wanted, level) = (pcm.len() / channels, self.ring.slots() / channels);
         if self.priming {
             if level < self.levels.target {
                 pcm.fill(0);
-                counts.capture_underrun += if started { pcm.len() as u64 } else { 0 };
+                counts.capture_underrun += if started { wanted as u64 } else { 0 };
                 return 0;
             }
             self.priming = false;
         }
-        let rate_hz = f64::from(self.resampler.to_hz());
-        self.tick_ms = pcm.len() as f64 * 1e3 / rate_hz;
+        let rate_hz = f64::from(self.resampler.output_hz());
+        self.tick_ms = wanted as f64 * 1e3 / rate_hz;
         if level > self.levels.max {
             let excess = level - self.levels.target;
-            discard(&mut self.ring, excess);
+            discard(&mut self.ring, excess * channels);
+            self.taken.break_off();
             counts.capture_overrun += excess as u64;
             self.drift.restart();
         } else {
@@ -132,23 +100,41 @@ impl Capture {
             self.resampler.set_ppm(ppm);
         }
         let mut filled = 0;
+        let mut part = [0.0; 2 * PART];
         loop {
-            filled += self.resampler.pull(&mut pcm[filled..]);
-            let n = self.ring.slots().min(256);
-            if filled == pcm.len() || n == 0 {
+            filled += self.resampler.pull(&mut pcm[filled * channels..]);
+            let n = (self.ring.slots() / channels).min(PART) * channels;
+            if filled == wanted || n == 0 {
                 break;
             }
             if let Ok(chunk) = self.ring.read_chunk(n) {
                 let (a, b) = chunk.as_slices();
-                // The resampler has been pulled empty, so it takes what comes.
-                self.resampler.push_f32(a);
-                self.resampler.push_f32(b);
+                part[..a.len()].copy_from_slice(a);
+                part[a.len()..n].copy_from_slice(b);
                 chunk.commit_all();
             }
+            let part = &mut part[..n];
+            part.chunks_exact_mut(channels).for_each(|frame| self.taken.pass(frame));
+            // The resampler has been pulled empty, so it takes what comes.
+            self.resampler.push_f32(part);
         }
-        pcm[filled..].fill(0);
+        let (sound, silence) = pcm.split_at_mut(filled * channels);
+        silence.fill(0);
+        if !sound.is_empty() && std::mem::take(&mut self.was_short) {
+            self.read.break_off();
+        }
+        self.read.pass_all(sound, channels);
+        if !silence.is_empty() {
+            if !self.was_short {
+                self.read.break_off();
+            }
+            self.was_short = true;
+            self.read.pass_all(silence, channels);
+            // What comes next may not be what followed in the card.
+            self.taken.break_off();
+        }
         counts.captured += filled as u64;
-        counts.capture_underrun += (pcm.len() - filled) as u64;
+        counts.capture_underrun += (wanted - filled) as u64;
         filled
     }
 }
@@ -157,7 +143,7 @@ impl Capture {
 pub(super) struct Playback {
     pub(super) ring: Producer<f32>,
     pub(super) levels: Levels,
-    pub(super) resampler: Resampler,
+    pub(super) resampler: Lanes,
     pub(super) drift: DriftControl,
     /// Length of the tick that was written last.
     tick_ms: f64,
@@ -169,21 +155,26 @@ impl Playback {
         (self.drift.level_ms() + self.resampler.delay_ms() - self.tick_ms).max(0.0)
     }
 
+    /// Takes `pcm`, interleaved; samples a channel that were taken.
     pub(super) fn write(&mut self, pcm: &[i16], counts: &mut Counts) -> usize {
-        let mut scratch = [0.0; 256];
-        let mut rest = pcm;
+        let channels = self.resampler.channels();
+        let written = pcm.len() / channels;
+        let mut scratch = [0.0; 2 * PART];
+        let scratch = &mut scratch[..PART * channels];
+        let mut rest = &pcm[..written * channels];
         let mut dropped = 0;
         while !rest.is_empty() {
             let taken = self.resampler.push(rest);
-            rest = &rest[taken..];
+            rest = &rest[taken * channels..];
             while self.resampler.available() > 0 {
-                let n = self.resampler.pull_f32(&mut scratch);
-                let (_, left) = self.ring.push_partial_slice(&scratch[..n]);
-                dropped += left.len();
+                let n = self.resampler.pull_f32(scratch);
+                // The ring holds whole samples of all channels.
+                let (_, left) = self.ring.push_partial_slice(&scratch[..n * channels]);
+                dropped += left.len() / channels;
             }
         }
-        self.tick_ms = pcm.len() as f64 * 1e3 / f64::from(self.resampler.from_hz());
-        let level = self.ring.buffer().capacity() - self.ring.slots();
+        self.tick_ms = written as f64 * 1e3 / f64::from(self.resampler.input_hz());
+        let level = (self.ring.buffer().capacity() - self.ring.slots()) / channels;
         if level > self.levels.max {
             // The callback is about to drop down to the target.
             self.drift.restart();
@@ -192,77 +183,13 @@ impl Playback {
             self.resampler.set_ppm(ppm);
         }
         counts.playback_overrun += dropped as u64;
-        counts.played += pcm.len() as u64;
-        pcm.len()
+        counts.played += written as u64;
+        written
     }
-}
 
-pub(super) fn discard(ring: &mut Consumer<f32>, samples: usize) {
-    if let Ok(chunk) = ring.read_chunk(samples.min(ring.slots())) {
-        chunk.commit_all();
-    }
-}
-
-/// What runs in the capture's callback: any format and channel count to mono floats.
-pub(super) struct CaptureCallback {
-    pub(super) ring: Producer<f32>,
-    pub(super) channels: usize,
-    pub(super) shared: Arc<Shared>,
-}
-
-impl CaptureCallback {
-    pub(super) fn run<T: CardSample>(&mut self, data: &[T]) {
-        self.shared.capturing.store(true, Relaxed);
-        let frames = data.len() / self.channels;
-        let n = frames.min(self.ring.slots());
-        if let Ok(chunk) = self.ring.write_chunk_uninit(n) {
-            chunk.fill_from_iter(data.chunks_exact(self.channels).map(|frame| {
-                let mean = format::mean(frame.iter().map(|sample| sample.unit().read::<f32>()));
-                // A broken driver's NaN would stay in the resampler for the length of its sinc.
-                if mean.is_finite() { mean.clamp(-1.0, 1.0) } else { 0.0 }
-            }));
-        }
-        // The caller drops the oldest as soon as it reads; a caller that doesn't loses the newest here.
-        self.shared.capture_overrun.fetch_add((frames - n) as u64, Relaxed);
-    }
-}
-
-/// What runs in the playback's callback: mono floats to any format, on the first two channels.
-pub(super) struct PlaybackCallback {
-    pub(super) ring: Consumer<f32>,
-    pub(super) channels: usize,
-    pub(super) levels: Levels,
-    /// Silent until the ring has reached its target, at the start and after running dry.
-    pub(super) priming: bool,
-    pub(super) shared: Arc<Shared>,
-}
-
-impl PlaybackCallback {
-    pub(super) fn run<T: CardSample>(&mut self, data: &mut [T]) {
-        data.fill(T::EQUILIBRIUM);
-        let frames = data.len() / self.channels;
-        let mut level = self.ring.slots();
-        if self.priming && level < self.levels.target {
-            return;
-        }
-        self.priming = false;
-        if level > self.levels.max + frames {
-            let excess = level - self.levels.target.max(frames);
-            discard(&mut self.ring, excess);
-            self.shared.playback_overrun.fetch_add(excess as u64, Relaxed);
-            level -= excess;
-        }
-        let n = frames.min(level);
-        if let Ok(chunk) = self.ring.read_chunk(n) {
-            for (frame, s) in data.chunks_exact_mut(self.channels).zip(chunk) {
-                let s = T::of(Encoding::write(s.clamp(-1.0, 1.0)));
-                frame.iter_mut().take(2).for_each(|slot| *slot = s);
-            }
-        }
-        if n < frames {
-            self.shared.playback_underrun.fetch_add((frames - n) as u64, Relaxed);
-            self.priming = true;
-        }
+    /// Whether the card has got all that was written.
+    pub(super) fn is_drained(&self) -> bool {
+        self.ring.slots() == self.ring.buffer().capacity()
     }
 }
 
@@ -273,12 +200,23 @@ pub(super) fn capture_pair(
     channels: u16,
     shared: &Arc<Shared>,
 ) -> Result<(CaptureCallback, Capture), ResampleError> {
-    let levels = Levels::new(config, card_hz);
-    let resampler = Resampler::steered(card_hz, config.sample_rate_hz)?;
-    let (producer, consumer) = RingBuffer::new(levels.capacity());
-    let callback = CaptureCallback { ring: producer, channels: usize::from(channels), shared: Arc::clone(shared) };
-    let drift = DriftControl::new(f64::from(config.target_ms));
-    Ok((callback, Capture { ring: consumer, levels, resampler, drift, priming: true, tick_ms: 0.0 }))
+    let (levels, wanted) = (Levels::new(config, card_hz), config.own_channels());
+    let resampler = Lanes::new(card_hz, config.sample_rate_hz, wanted)?;
+    let (producer, consumer) = RingBuffer::new(levels.capacity() * wanted);
+    let callback =
+        CaptureCallback { ring: producer, channels: usize::from(channels), wanted, shared: Arc::clone(shared) };
+    let capture = Capture {
+        ring: consumer,
+        levels,
+        resampler,
+        drift: DriftControl::new(f64::from(config.target_ms)),
+        priming: true,
+        tick_ms: 0.0,
+        taken: Join::new(card_hz),
+        read: Join::new(config.sample_rate_hz),
+        was_short: true,
+    };
+    Ok((callback, capture))
 }
 
 /// Both ends of a playback with `channels` at `card_hz`.
@@ -288,14 +226,16 @@ pub(super) fn playback_pair(
     channels: u16,
     shared: &Arc<Shared>,
 ) -> Result<(Playback, PlaybackCallback), ResampleError> {
-    let levels = Levels::new(config, card_hz);
-    let resampler = Resampler::steered(config.sample_rate_hz, card_hz)?;
-    let (producer, consumer) = RingBuffer::new(levels.capacity());
+    let (levels, given) = (Levels::new(config, card_hz), config.own_channels());
+    let resampler = Lanes::new(config.sample_rate_hz, card_hz, given)?;
+    let (producer, consumer) = RingBuffer::new(levels.capacity() * given);
     let callback = PlaybackCallback {
         ring: consumer,
         channels: usize::from(channels),
+        given,
         levels,
         priming: true,
+        join: Join::new(card_hz),
         shared: Arc::clone(shared),
     };
     let drift = DriftControl::new(f64::from(config.target_ms));
@@ -304,6 +244,9 @@ pub(super) fn playback_pair(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::super::stream::CardSample;
     use super::*;
 
     const CARD_HZ: u32 = 48_000;
@@ -430,7 +373,87 @@ mod tests {
         loudspeaker.run(&mut data);
         assert!(loudspeaker.shared.playback_overrun.load(Relaxed) > 0);
         assert!(loudspeaker.ring.slots() <= loudspeaker.levels.target);
-        assert_eq!(data, [1000; 480]);
+        assert_eq!(data[240..], [1000; 240], "5 ms after it has begun");
+    }
+
+    /// The largest step from one sample to the next of a channel.
+    fn largest_step(data: &[f32], channels: usize) -> f32 {
+        data.windows(channels + 1).map(|pair| (pair[channels] - pair[0]).abs()).fold(0.0, f32::max)
+    }
+
+    #[test]
+    fn neither_a_beginning_nor_an_end_nor_what_is_dropped_clicks() {
+        for channels in [1, 2] {
+            let own = CardConfig { channels, ..config() };
+            let channels = usize::from(channels);
+            let (mut playback, mut loudspeaker) = playback_pair(&own, CARD_HZ, 2, &Arc::default()).unwrap();
+            let (mut microphone, mut capture) = capture_pair(&own, CARD_HZ, 2, &Arc::default()).unwrap();
+            let (mut counts, mut said, mut played, mut heard) = (Counts::default(), 0, Vec::new(), Vec::new());
+            // Ticks of 20 ms beside periods of 10 ms: some are missing, and some are too many.
+            for tick in 0..400 {
+                let written = if tick % 100 < 3 { 0 } else { 1 + 12 * usize::from(tick % 100 == 50) };
+                for _ in 0..written {
+                    let pcm: Vec<i16> = (said..said + 320)
+                        .flat_map(|n| {
+                            let sample = (f64::from(n) * 300.0 / f64::from(CALL_HZ) * std::f64::consts::TAU).sin();
+                            vec![(sample * 20_000.0) as i16; channels]
+                        })
+                        .collect();
+                    assert_eq!(playback.write(&pcm, &mut counts), 320);
+                    said += 320;
+                }
+                for _ in 0..2 {
+                    let mut data = [0.0_f32; 960];
+                    loudspeaker.run(&mut data);
+                    if tick % 90 > 3 {
+                        microphone.run(&data);
+                    }
+                    if tick % 90 == 40 {
+                        (0..20).for_each(|_| microphone.run(&data));
+                    }
+                    played.extend(data);
+                }
+                let mut pcm = vec![0; 320 * channels];
+                capture.read(&mut pcm, &mut counts, true);
+                heard.extend(pcm.into_iter().map(|sample| f32::from(sample) / 32_768.0));
+            }
+            let shared = &loudspeaker.shared;
+            let lost = [shared.playback_underrun.load(Relaxed), shared.playback_overrun.load(Relaxed)];
+            assert!(lost.iter().all(|lost| *lost > 0), "{lost:?}");
+            assert!(counts.capture_underrun > 0 && counts.capture_overrun > 0, "{counts:?}");
+            // The tone's own steps are 0.024 at the card's rate and 0.072 at the call's; a click would be up to 1.2.
+            let steps = [largest_step(&played, 2), largest_step(&heard, channels)];
+            println!("{channels} channels: largest steps {steps:?}");
+            assert!(steps[0] < 0.04 && steps[1] < 0.12, "{channels}: {steps:?}");
+            assert!(played.iter().any(|sample| *sample > 0.6) && heard.iter().any(|sample| *sample > 0.5));
+        }
+    }
+
+    #[test]
+    fn two_channels_of_a_call_are_two_of_a_card_or_the_mean_of_both() {
+        let own = CardConfig { channels: 2, ..config() };
+        for card in [1, 2, 4] {
+            let (mut playback, mut loudspeaker) = playback_pair(&own, CARD_HZ, card, &Arc::default()).unwrap();
+            let mut counts = Counts::default();
+            let pcm: Vec<i16> = (0..320).flat_map(|_| [8_192, -16_384]).collect();
+            (0..4).for_each(|_| assert_eq!(playback.write(&pcm, &mut counts), 320));
+            let mut data = vec![0.0_f32; 480 * usize::from(card)];
+            (0..3).for_each(|_| loudspeaker.run(&mut data));
+            let last = &data[data.len() - usize::from(card)..];
+            let expected: &[f32] = match card {
+                1 => &[-0.125],
+                2 => &[0.25, -0.5],
+                _ => &[0.25, -0.5, 0.0, 0.0],
+            };
+            assert!(last.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-3), "{card}: {last:?}");
+            let (mut microphone, mut capture) = capture_pair(&own, CARD_HZ, card, &Arc::default()).unwrap();
+            (0..8).for_each(|_| microphone.run(&data));
+            let mut pcm = [0; 640];
+            assert_eq!(capture.read(&mut pcm, &mut counts, true), 320);
+            let [left, right] = [pcm[638], pcm[639]];
+            let expected = if card == 1 { [-4_096, -4_096] } else { [8_192, -16_384] };
+            assert!(left.abs_diff(expected[0]) < 40 && right.abs_diff(expected[1]) < 40, "{card}: {left} {right}");
+        }
     }
 
     #[test]
@@ -453,7 +476,7 @@ mod tests {
         assert_eq!(data, [0; 960], "20 ms of 35");
         playback.write(&[1000; 320], &mut counts);
         loudspeaker.run(&mut data);
-        assert_eq!(data, [1000; 960]);
+        assert_eq!(data[480..], [1000; 480], "5 ms after it has begun again");
     }
 
     fn format_round_trip<T: CardSample + Default>(channels: u16) {

@@ -153,6 +153,7 @@ pub(super) fn choose(
     device: &Device,
     direction: Direction,
     choice: &DeviceChoice,
+    own_channels: usize,
 ) -> Result<(StreamConfig, SampleFormat), DeviceError> {
     let ranges = match direction {
         Direction::Capture => device.supported_input_configs().map(Iterator::collect::<Vec<_>>),
@@ -170,7 +171,7 @@ pub(super) fn choose(
         .filter(|range| {
             !range.sample_format().is_dsd() && range.channels() > 0 && rate_of(range).is_some_and(|hz| hz > 0)
         })
-        .min_by_key(|range| cost(range, direction))
+        .min_by_key(|range| cost(range, direction, own_channels))
         .and_then(|range| {
             let config = StreamConfig {
                 channels: range.channels(),
@@ -190,7 +191,7 @@ fn rate_of(range: &SupportedStreamConfigRange) -> Option<u32> {
         .or_else(|| Some(range.max_sample_rate()).filter(|hz| (4_000..=192_000).contains(hz)))
 }
 
-fn cost(range: &SupportedStreamConfigRange, direction: Direction) -> (u32, u32, u32) {
+fn cost(range: &SupportedStreamConfigRange, direction: Direction, own_channels: usize) -> (u32, u32, u32) {
     let rate = match rate_of(range) {
         Some(48_000) => 0,
         Some(hz) if hz > 48_000 => 1,
@@ -200,7 +201,8 @@ fn cost(range: &SupportedStreamConfigRange, direction: Direction) -> (u32, u32, 
     };
     let channels = match (direction, range.channels()) {
         // A loudspeaker on one channel of two sounds from one side only; some drivers then play the left alone.
-        (Direction::Playback, 2) | (Direction::Capture, 1) => 0,
+        (Direction::Playback, 2) => 0,
+        (Direction::Capture, n) if usize::from(n) == own_channels => 0,
         (_, n) => u32::from(n),
     };
     let format = match range.sample_format() {

@@ -15,6 +15,8 @@ use crate::resample::ResampleError;
 use crate::wav::WavError;
 
 #[cfg(feature = "device")]
+mod callbacks;
+#[cfg(feature = "device")]
 mod card;
 #[cfg(feature = "device")]
 mod drift;
@@ -22,19 +24,21 @@ mod drift;
 mod ends;
 mod file;
 #[cfg(feature = "device")]
+mod lanes;
+#[cfg(feature = "device")]
 mod list;
+mod looped;
 mod split;
 #[cfg(feature = "device")]
 mod stream;
-mod widen;
 
 #[cfg(feature = "device")]
 pub use card::{CardConfig, CardIo};
 pub use file::FileIo;
 #[cfg(feature = "device")]
 pub use list::{DeviceInfo, FormatInfo, list_devices};
+pub use looped::{LoopTest, Looped};
 pub use split::Split;
-pub use widen::Widened;
 
 /// Sound in and out at one rate. Nothing blocks, and after construction nothing allocates. What is provided is that of a
 /// device that counts nothing and can't fail.

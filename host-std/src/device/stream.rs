@@ -7,7 +7,7 @@ use cpal::traits::DeviceTrait as _;
 use cpal::{ErrorKind, I24, SampleFormat, SizedSample, StreamConfig, U24};
 use dsp_core::format::{self, Encoding};
 
-use super::ends::{CaptureCallback, PlaybackCallback};
+use super::callbacks::{CaptureCallback, PlaybackCallback};
 
 /// How long the system may take to set up a stream.
 const SETUP: Option<Duration> = Some(Duration::from_secs(5));

@@ -34,12 +34,13 @@ pub struct ManagerConfig {
 
 impl ManagerConfig {
     /// The defaults: calls as [`CallConfig::new`] has them, but that a call ends when nothing came of the other side
-    /// for a minute; sockets on 127.0.0.1; 10,000 sessions and 4,096 events.
+    /// for 90 s, so that it outlives a minute without a network; sockets on 127.0.0.1; 10,000 sessions and 4,096
+    /// events.
     ///
     /// # Errors
     /// [`CallError::Randomness`].
     pub fn new() -> Result<Self, CallError> {
-        let after_silence = Some(dsp_core::time::Duration::from_secs(60));
+        let after_silence = Some(dsp_core::time::Duration::from_secs(90));
         Ok(Self {
             call: CallConfig { after_silence, ..CallConfig::new(0)? },
             sockets: SocketConfig::default(),

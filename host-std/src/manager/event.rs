@@ -2,10 +2,12 @@
 //! no room for.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use dsp_core::time::{Duration, Instant};
 
 use super::DialogId;
+use crate::session::driver::Ended;
 use crate::session::{CallDigit, CallTone, Ending, Finding, Way};
 
 /// Something that happened in a dialog.
@@ -76,6 +78,47 @@ pub enum WhyEnded {
     Socket,
     /// The device failed for good.
     Device,
+}
+
+/// In words, for a log or a user: no name, number, digit or address is in them.
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FirstPacket => f.write_str("the first packet has come"),
+            Self::NoPackets(silence) => {
+                write!(f, "nothing has come of the other side for {:.1} s", silence.as_micros() as f64 / 1e6)
+            }
+            Self::PacketsAgain => f.write_str("packets of the other side come again"),
+            Self::OneWay(finding) => finding.fmt(f),
+            Self::RemoteHold => f.write_str("the other side has put us on hold"),
+            Self::RemoteResume => f.write_str("the other side hears us again"),
+            Self::SourceChanged => f.write_str("another source of the other side is heard"),
+            Self::CodecChanged(Way::In) => f.write_str("what comes in has another codec"),
+            Self::CodecChanged(Way::Out) => f.write_str("what goes out has another codec"),
+            Self::Digit(_) => f.write_str("a digit has come"),
+            Self::Tone(_) => f.write_str("a tone has come"),
+            Self::QualityPoor(mos) => write!(f, "the last seconds sounded bad: a MOS of {mos:.1}"),
+            Self::QualityGood(mos) => write!(f, "it sounds well again: a MOS of {mos:.1}"),
+            Self::RecordingEnded => f.write_str("a recording has ended before its time"),
+            Self::DeviceLost => f.write_str("the sound device is lost, and is looked for"),
+            Self::DeviceBack => f.write_str("the sound device is back"),
+            Self::KeysChanged => f.write_str("the SRTP keys are others than before"),
+            Self::KeysDue => f.write_str("an SRTP key is nearly used up: a new offer is needed, or the call will end"),
+            Self::OfferExpired => f.write_str("our offer was not answered in time, and the call goes on as it was"),
+            Self::Ended(why) => write!(f, "the call has ended: {why}"),
+        }
+    }
+}
+
+impl fmt::Display for WhyEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Call(ending) => Ended::from(*ending).reason().words,
+            Self::Unanswered => "nobody has answered",
+            Self::Socket => "the socket failed",
+            Self::Device => "the sound device failed",
+        })
+    }
 }
 
 /// Events that wait to be fetched.

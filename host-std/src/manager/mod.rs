@@ -46,6 +46,8 @@ mod dialog;
 mod error;
 mod event;
 mod forks;
+#[cfg(feature = "record")]
+mod music;
 mod opening;
 mod session;
 mod table;
@@ -58,7 +60,7 @@ pub use dialog::DialogId;
 pub use error::ManagerError;
 pub use event::{Event, EventKind, WhyEnded};
 #[cfg(feature = "record")]
-pub use session::Music;
+pub use music::Music;
 pub use session::{Confirmed, Session};
 pub use table::{Ended, Events, MediaManager, Shutdown};
 pub use watch::Watching;

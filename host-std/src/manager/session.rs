@@ -17,10 +17,10 @@ use dsp_core::time::{Duration, Instant};
 use super::dialog::InviteId;
 use super::event::Queue;
 use super::forks::Forks;
+#[cfg(feature = "record")]
+use super::music::Music;
 use super::watch::Watch;
 use super::{Change, DialogId, Event, EventKind, ManagerError, Watching, WhyEnded};
-#[cfg(feature = "record")]
-use crate::player::{Blend, Player};
 use crate::session::{Call, CallError};
 
 /// The most dialogs of one offer.
@@ -39,12 +39,12 @@ pub struct Session {
     /// What says goodbye.
     pub(super) leaving: Vec<Leaving>,
     /// The device's.
-    sound: Option<(u32, u8)>,
+    pub(super) sound: Option<(u32, u8)>,
     pub(super) forks: Forks,
     watching: Watching,
     pub(super) events: Queue,
     #[cfg(feature = "record")]
-    music: Option<Music>,
+    pub(super) music: Option<Music>,
 }
 
 /// A call that no dialog has yet.
@@ -71,7 +71,7 @@ pub(super) struct Leg {
     watch: Watch,
     /// Whether it hears music, because it's on hold.
     #[cfg(feature = "record")]
-    has_music: bool,
+    pub(super) has_music: bool,
     #[cfg(feature = "record")]
     recordings: Vec<crate::record::recorder::RecorderWatch>,
 }
@@ -93,18 +93,6 @@ pub struct Confirmed {
     /// Whether those know the key that what we send is protected with: it was in the offer that all of them had (RFC
     /// 4568, 7.3). An offer with [fresh keys](Change::with_fresh_keys) shuts them out.
     pub key_is_shared: bool,
-}
-
-/// Music on hold: samples that all calls share.
-#[cfg(feature = "record")]
-#[derive(Clone, Debug)]
-pub struct Music {
-    /// Interleaved.
-    pub samples: Arc<[i16]>,
-    /// Rate in Hz: that of the session's sound.
-    pub sample_rate_hz: u32,
-    /// Channels, 1 or 2: those of the session's sound.
-    pub channels: u8,
 }
 
 impl Session {
@@ -385,20 +373,16 @@ impl Session {
             }
         }
         self.sound = Some(sound);
+        #[cfg(feature = "record")]
+        if before != self.sound {
+            self.follow_sound();
+        }
         Ok(())
     }
 
     /// There was no device for so many samples a channel of the session's sound: time has gone on without sound.
     pub fn rest(&mut self, samples: usize) {
         self.legs.iter_mut().for_each(|leg| leg.call.rest(samples));
-    }
-
-    /// Music for whoever is put on hold by us from now on: it plays while we want to be heard and not to hear
-    /// ([`Change::hold`]).
-    #[cfg(feature = "record")]
-    pub fn set_music(&mut self, music: Option<Music>) {
-        self.music = music;
-        (0..self.legs.len()).for_each(|index| self.follow_hold(index));
     }
 
     /// Tells when a recording of this dialog ends before its time ([`EventKind::RecordingEnded`]).
@@ -578,26 +562,6 @@ impl Session {
         leg.watch.agreed(&leg.call, |kind| events.push(Event { dialog: dialog.clone(), at: now, kind }));
         #[cfg(feature = "record")]
         self.follow_hold(index);
-    }
-
-    /// Music begins where we hold, and ends with it.
-    #[cfg(feature = "record")]
-    fn follow_hold(&mut self, index: usize) {
-        let Self { legs, music, sound, .. } = self;
-        let leg = &mut legs[index];
-        let holds = leg.call.wanted_direction(0).is_some_and(|wanted| wanted.sends() && !wanted.receives());
-        let fits = music.as_ref().filter(|music| *sound == Some((music.sample_rate_hz, music.channels)));
-        match fits.filter(|_| holds) {
-            Some(music) if !leg.has_music => {
-                leg.call.announce(Player::of_samples(music.samples.clone(), music.channels, true), Blend::Instead);
-                leg.has_music = true;
-            }
-            None if leg.has_music => {
-                leg.call.end_announcement();
-                leg.has_music = false;
-            }
-            _ => {}
-        }
     }
 }
 

@@ -306,6 +306,25 @@ impl MediaManager {
         Ok(end.0.into_audio().await)
     }
 
+    /// Another device takes the place of the session's own, which is closed: the call goes on, and its sound with this
+    /// one, of whatever rate and channels. Gains and mute stay. Opening may block, so it's done before. It is how one
+    /// rings on one device and talks on another.
+    ///
+    /// # Errors
+    /// [`ManagerError::NoDevice`] if it has none, [`ManagerError::Sound`], [`ManagerError::UnknownDialog`],
+    /// [`ManagerError::Music`]; the session keeps its own then, and `device` is dropped.
+    pub async fn change_device(&self, dialog: &DialogId, device: Box<dyn AudioIo>) -> Result<(), ManagerError> {
+        let (rate_hz, channels) = (device.sample_rate_hz(), device.channels());
+        let (reply, replied) = oneshot::channel();
+        self.send(dialog, Command::Exchange(device, reply)).await?;
+        answered(replied).await?.map_err(|(error, _)| error)?;
+        #[cfg(feature = "record")]
+        self.give_music(dialog, rate_hz, channels).await?;
+        #[cfg(not(feature = "record"))]
+        let _ = (rate_hz, channels);
+        Ok(())
+    }
+
     /// The session of `new` takes the place of that of `old` (transfer, call pickup): the device, with its gains and
     /// what its echo canceller has learnt, is the new one's from its next tick on. The old one goes on without until
     /// it's ended.

@@ -15,7 +15,7 @@ use tokio::time::{Instant as TokioInstant, sleep_until};
 
 use super::{DialogId, Event, EventKind, ManagerError, Session, WhyEnded};
 use crate::device::AudioIo;
-use crate::session::driver::{self, Pace, Running, STATUS_EVERY, Sound, readable};
+use crate::session::driver::{self, Pace, Running, STATUS_EVERY, Sound, close, readable};
 use crate::session::{CaptureConfig, Channel, Missed, front_end};
 
 /// So long what was on its way to an address that we left is still heard.
@@ -47,6 +47,8 @@ pub(super) enum Command {
     Ask(Ask),
     /// It has this device from now on; if it can't, the device comes back.
     Attach(Given, Reply<Result<(), (ManagerError, Given)>>),
+    /// It has this device instead of its own; if it can't, the device comes back.
+    Exchange(Box<dyn AudioIo>, Reply<Result<(), (ManagerError, Given)>>),
     /// Its device is wanted.
     Detach(Reply<Option<Box<End>>>),
     /// Something of its device.
@@ -202,6 +204,9 @@ impl Task {
                 // Who asked may have gone; the device then stays.
                 let _ = reply.send(attached);
             }
+            Command::Exchange(audio, reply) => {
+                let _ = reply.send(self.exchange(audio));
+            }
             Command::Detach(reply) => {
                 let end = self.ticked.take().map(|ticked| Box::new(End(ticked.sound)));
                 if end.is_some() {
@@ -209,6 +214,11 @@ impl Task {
                 }
                 if let Err(Some(end)) = reply.send(end) {
                     close(end.0.into_audio().await);
+                }
+            }
+            Command::Control(driver::Command::Device(audio)) => {
+                if let Err((error, _)) = self.exchange(audio) {
+                    tracing::warn!(%error, "the device was not changed");
                 }
             }
             Command::Control(command) => {
@@ -262,6 +272,30 @@ impl Task {
         let samples = Duration::from_micros(rested.as_micros() as u64).as_samples(rate_hz);
         self.running.call.rest(samples as usize);
         self.ticked = Some(Ticked { sound, pace: Pace::new(rate_hz, 0.0), lost: false });
+        Ok(())
+    }
+
+    /// Another device takes the place of the session's own.
+    fn exchange(&mut self, audio: Box<dyn AudioIo>) -> Result<(), (ManagerError, Given)> {
+        let Some(ticked) = &mut self.ticked else { return Err((ManagerError::NoDevice, Given::Device(audio))) };
+        let (before, own) = (ticked.sound.device.sound(), (audio.sample_rate_hz(), audio.channels()));
+        let mut front = None;
+        if own != before {
+            if let Err(error) = self.running.call.set_sound(own) {
+                return Err((error, Given::Device(audio)));
+            }
+            match front_end(own.0, own.1, &self.capture) {
+                Ok(made) => front = Some(made),
+                Err(error) => {
+                    // What it had before it can have.
+                    let _ = self.running.call.set_sound(before);
+                    let error = ManagerError::Sound(crate::session::CallError::Front(error));
+                    return Err((error, Given::Device(audio)));
+                }
+            }
+            ticked.pace = ticked.pace.at(own.0);
+        }
+        ticked.sound.change(audio, front);
         Ok(())
     }
 
@@ -346,13 +380,4 @@ impl Task {
             }
         }
     }
-}
-
-/// Closes a device where that may block.
-fn close(mut audio: Box<dyn AudioIo>) {
-    tokio::task::spawn_blocking(move || {
-        if let Err(error) = audio.close() {
-            tracing::warn!(%error, "the device was not closed well");
-        }
-    });
 }

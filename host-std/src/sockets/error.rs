@@ -43,6 +43,11 @@ pub enum SocketError {
         /// What the system said.
         source: io::Error,
     },
+    /// This process, or the whole system, has as many files and sockets open as it may.
+    Descriptors {
+        /// What the system said.
+        source: io::Error,
+    },
     /// Packets can't be marked.
     Dscp {
         /// What they were to be marked with.
@@ -78,6 +83,9 @@ impl fmt::Display for SocketError {
                 write!(f, "ports {port} and {} at {address}", u32::from(*port) + 1)
             }
             Self::Bind { address, port, with_rtcp: false, .. } => write!(f, "port {port} at {address}"),
+            Self::Descriptors { .. } => f.write_str(
+                "as many files and sockets are open as may be (`ulimit -n` of this process, or the system's)",
+            ),
             Self::Dscp { dscp, .. } => write!(f, "packets can't be marked with DSCP {dscp}"),
             Self::Buffer { which, bytes, .. } => write!(f, "the sockets' {which} buffers can't have {bytes} bytes"),
             Self::Randomness(_) => f.write_str("no randomness from the operating system"),
@@ -90,6 +98,7 @@ impl Error for SocketError {
         match self {
             Self::Full { source, .. }
             | Self::Bind { source, .. }
+            | Self::Descriptors { source }
             | Self::Dscp { source, .. }
             | Self::Buffer { source, .. } => Some(source),
             Self::NoPort { .. } => None,

@@ -93,18 +93,17 @@ impl Sockets {
     ///
     /// # Errors
     /// [`SocketError::Full`] for a range without a free port, [`SocketError::NoPort`] for one that can't have one,
-    /// [`SocketError::Bind`] for an address that is not of this machine or a port in use, and what the system can't set.
+    /// [`SocketError::Bind`] for an address that is not of this machine or a port in use, [`SocketError::Descriptors`]
+    /// where no more files can be open, and what the system can't set.
     pub fn open(config: &SocketConfig, with_rtcp: bool) -> Result<Self, SocketError> {
         let (rtp, rtcp) = match &config.ports {
             Ports::Any | Ports::At(0) => any(config.address, with_rtcp)?,
             Ports::At(u16::MAX) if with_rtcp => {
                 return Err(SocketError::NoPort { first: u16::MAX, last: u16::MAX, with_rtcp });
             }
-            Ports::At(port) => bind(config.address, *port, with_rtcp).map_err(|source| SocketError::Bind {
-                address: config.address,
-                port: *port,
-                with_rtcp,
-                source,
+            Ports::At(port) => bind(config.address, *port, with_rtcp).map_err(|source| {
+                let (address, port) = (config.address, *port);
+                descriptors(source, |source| SocketError::Bind { address, port, with_rtcp, source })
             })?,
             Ports::Range(range) => within(config.address, range, with_rtcp)?,
         };
@@ -118,6 +117,21 @@ impl Sockets {
             }
         }
         Ok(Self { rtp, rtcp, warnings })
+    }
+}
+
+/// What the system said, if it's that there are no descriptors; else what it means for this port.
+fn descriptors(source: io::Error, otherwise: impl FnOnce(io::Error) -> SocketError) -> SocketError {
+    if is_out_of_descriptors(&source) { SocketError::Descriptors { source } } else { otherwise(source) }
+}
+
+/// Whether the limit of the process (`EMFILE`) or of the system (`ENFILE`) is reached. The standard library has no kind
+/// for it.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    match error.raw_os_error() {
+        Some(code) if cfg!(windows) => code == 10_024,
+        Some(code) => code == 23 || code == 24,
+        None => false,
     }
 }
 
@@ -149,6 +163,8 @@ fn any(address: IpAddr, with_rtcp: bool) -> Result<Bound, SocketError> {
                 return Ok((rtp, rtcp));
             }
             Ok(_) => {}
+            // No other port would help.
+            Err(error) if is_out_of_descriptors(&error) => return Err(SocketError::Descriptors { source: error }),
             Err(error) => last = error,
         }
     }
@@ -174,7 +190,9 @@ fn within(address: IpAddr, range: &RangeInclusive<u16>, with_rtcp: bool) -> Resu
             Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => {
                 refused = Some(error);
             }
-            Err(source) => return Err(SocketError::Bind { address, port, with_rtcp, source }),
+            Err(source) => {
+                return Err(descriptors(source, |source| SocketError::Bind { address, port, with_rtcp, source }));
+            }
         }
     }
     Err(match refused {

@@ -11,15 +11,15 @@ use super::world::half;
 
 /// What this process has.
 #[derive(Clone, Copy, Debug)]
-struct Has {
-    resident_kb: u64,
-    descriptors: usize,
-    threads: u64,
+pub(super) struct Has {
+    pub(super) resident_kb: u64,
+    pub(super) descriptors: usize,
+    pub(super) threads: u64,
 }
 
 impl Has {
     #[cfg(target_os = "linux")]
-    fn now() -> Self {
+    pub(super) fn now() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let field = |name: &str| -> u64 {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
@@ -29,8 +29,14 @@ impl Has {
         Self { resident_kb: field("VmRSS:"), descriptors, threads: field("Threads:") }
     }
 
+    /// Once threads that have nothing to do have ended.
+    pub(super) fn after_a_moment() -> Self {
+        std::thread::sleep(Duration::from_millis(500));
+        Self::now()
+    }
+
     #[cfg(not(target_os = "linux"))]
-    fn now() -> Self {
+    pub(super) fn now() -> Self {
         Self { resident_kb: 0, descriptors: 0, threads: 0 }
     }
 }
@@ -89,15 +95,26 @@ async fn calls(range: std::ops::Range<usize>, sides: &[(MediaManager, Events); 2
     tokio::time::sleep(Duration::from_millis(500)).await;
 }
 
-async fn come_and_go(warm: usize, count: usize) {
+/// `count` calls after those that warm up, and as many again and again for so many seconds.
+async fn come_and_go(warm: usize, count: usize, seconds: u64) {
     let codecs = [CodecFormat::pcmu()];
     // Nobody fetches their events: they are kept up to their number, and counted.
     let sides = [manager(&codecs), manager(&codecs)];
     calls(0..warm, &sides).await;
     let before = Has::now();
     let began = Instant::now();
-    calls(warm..warm + count, &sides).await;
-    let after = Has::now();
+    let mut next = warm;
+    loop {
+        calls(next..next + count, &sides).await;
+        next += count;
+        if began.elapsed().as_secs() >= seconds {
+            break;
+        }
+        // Now and then, as people call, and not all the time.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        println!("{:?} after {:.0} s", Has::now(), began.elapsed().as_secs_f64());
+    }
+    let (after, count) = (Has::now(), next - warm);
     let lost = sides.each_ref().map(|(_, events)| events.dropped());
     println!(
         "{count} calls in {:.1} s: {before:?}, then {after:?}; {lost:?} events had no room",
@@ -110,26 +127,33 @@ async fn come_and_go(warm: usize, count: usize) {
     assert!(grown_kb < 8_192, "{grown_kb} KB more: {before:?} {after:?}");
 }
 
-/// What a process of its own is told by: how many calls.
+/// What a process of its own is told by: how many calls, and for how many seconds again and again.
 const CALLS: &str = "MEDIA_CORE_MANAGER_CALLS";
 
-/// Runs the calls in a process of their own: other tests have descriptors and memory too.
-fn in_a_process(count: usize) {
+/// Runs a test that is ignored in a process of its own, since other tests have descriptors and memory too, with a
+/// setting; the line by which it tells what it found.
+pub(super) fn in_a_process(test: &str, setting: (&str, String), tells: &str) {
     let own = std::env::current_exe().unwrap();
     let ran = std::process::Command::new(own)
-        .args(["--exact", "many::calls_of_a_process", "--nocapture", "--include-ignored"])
-        .env(CALLS, count.to_string())
+        .args(["--exact", test, "--nocapture", "--include-ignored"])
+        .env(setting.0, setting.1)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&ran.stdout);
-    said.lines().filter(|line| line.contains("calls in")).for_each(|line| println!("{line}"));
-    assert!(ran.status.success() && said.contains("calls in"), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    said.lines().filter(|line| line.contains(tells)).for_each(|line| println!("{line}"));
+    assert!(ran.status.success() && said.contains(tells), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+fn calls_in_a_process(count: usize, seconds: u64) {
+    in_a_process("many::calls_of_a_process", (CALLS, format!("{count} {seconds}")), "calls in");
 }
 
 #[test]
 #[ignore = "is run in a process of its own by those below"]
 fn calls_of_a_process() {
-    let count = std::env::var(CALLS).ok().and_then(|count| count.parse().ok()).unwrap_or(100);
+    let asked = std::env::var(CALLS).unwrap_or_default();
+    let asked: Vec<u64> = asked.split(' ').filter_map(|number| number.parse().ok()).collect();
+    let (count, seconds) = (asked.first().copied().unwrap_or(100) as usize, asked.get(1).copied().unwrap_or(0));
     // Threads that close devices end as soon as they have nothing to do.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -137,17 +161,24 @@ fn calls_of_a_process() {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(come_and_go((count / 4).clamp(500, 2_000), count));
+    runtime.block_on(come_and_go((count / 4).clamp(500, 2_000), count, seconds));
 }
 
 #[test]
 fn a_thousand_calls_leave_nothing() {
-    in_a_process(1_000);
+    calls_in_a_process(1_000, 0);
 }
 
 /// For `.ci/long`.
 #[test]
 #[ignore = "takes minutes"]
 fn a_hundred_thousand_calls_leave_nothing() {
-    in_a_process(100_000);
+    calls_in_a_process(100_000, 0);
+}
+
+/// For `.ci/long`.
+#[test]
+#[ignore = "takes an hour"]
+fn an_hour_of_calls_leaves_nothing() {
+    calls_in_a_process(2_000, 3_600);
 }

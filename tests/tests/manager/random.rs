@@ -13,16 +13,16 @@ use super::world::{Phone, RATE_HZ, World, address, config, names};
 
 /// What a later offer wants.
 #[derive(Clone, Copy, Debug)]
-struct Want {
-    direction: Option<Direction>,
-    codecs: Option<u8>,
-    rekey: bool,
-    moves: bool,
+pub(super) struct Want {
+    pub(super) direction: Option<Direction>,
+    pub(super) codecs: Option<u8>,
+    pub(super) rekey: bool,
+    pub(super) moves: bool,
 }
 
 /// What becomes of it.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+pub(super) enum Fate {
     Taken,
     /// 488, or no answer at all.
     Refused,
@@ -33,7 +33,7 @@ enum Fate {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(super) enum Step {
     Offer(usize, Want, Fate),
     Refresh(usize),
     /// The other side gets an offer that nobody could use.
@@ -45,15 +45,24 @@ enum Step {
 }
 
 const DIRECTIONS: [Direction; 4] = [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
-const TONES_HZ: [f64; 2] = [400.0, 700.0];
+/// Offers that nobody could use.
+pub(super) const USELESS: [&str; 2] =
+    ["", "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n"];
+pub(super) const TONES_HZ: [f64; 2] = [400.0, 700.0];
 
-fn codecs(number: u8) -> Vec<CodecFormat> {
+pub(super) fn codecs(number: u8) -> Vec<CodecFormat> {
     match number % 4 {
         0 => vec![CodecFormat::pcmu()],
         1 => vec![CodecFormat::pcma(), CodecFormat::pcmu()],
         2 => vec![CodecFormat::g722(), CodecFormat::pcmu()],
         _ => vec![CodecFormat::pcmu(), CodecFormat::pcma(), CodecFormat::g722()],
     }
+}
+
+/// An answer that refuses everything, or is cut off after so many of its lines.
+pub(super) fn broken(lines: usize) -> String {
+    let said = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n";
+    said.split_inclusive('\n').take(lines).collect()
 }
 
 fn wants() -> impl Strategy<Value = Want> {
@@ -63,7 +72,7 @@ fn wants() -> impl Strategy<Value = Want> {
         .prop_map(|(direction, codecs, rekey, moves)| Want { direction, codecs, rekey, moves })
 }
 
-fn steps() -> impl Strategy<Value = Step> {
+pub(super) fn steps() -> impl Strategy<Value = Step> {
     let side = 0..2usize;
     let fate = prop_oneof![
         6 => Just(Fate::Taken),
@@ -169,8 +178,7 @@ impl Pair {
                     Fate::Refused => self.withdraw(side),
                     Fate::Broken(lines) => {
                         // The other side was never asked: somebody on the way says nonsense.
-                        let said = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n";
-                        let answer: String = said.split_inclusive('\n').take(lines).collect();
+                        let answer = broken(lines);
                         let accepted =
                             self.world.at(side, |session, now| session.accept(now, &self.dialogs[side], &answer));
                         assert!(accepted.is_err(), "{answer}");
@@ -199,7 +207,7 @@ impl Pair {
                 assert_eq!([0, 1].map(|side| self.stats(side).keyed), keyed);
             }
             Step::Useless(side) => {
-                for offer in ["", "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n"] {
+                for offer in USELESS {
                     let dialog = &self.dialogs[side];
                     assert!(self.world.at(side, |session, now| session.answer(now, dialog, offer)).is_err());
                 }

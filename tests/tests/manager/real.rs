@@ -25,18 +25,18 @@ pub(super) struct Heard(Arc<Mutex<Vec<i16>>>);
 
 impl Heard {
     /// Whether this tone, and hardly anything else, was heard in the last `ms`.
-    fn hears(&self, tone_hz: f64, ms: usize) -> bool {
+    pub(super) fn hears(&self, tone_hz: f64, ms: usize) -> bool {
         let (share, power) = self.share(tone_hz, ms);
         share > 0.8 && power > 1e5
     }
 
-    fn share(&self, tone_hz: f64, ms: usize) -> (f64, f64) {
+    pub(super) fn share(&self, tone_hz: f64, ms: usize) -> (f64, f64) {
         let heard = self.0.lock().unwrap();
         share(&heard[heard.len().saturating_sub(ms * RATE_HZ as usize / 1_000)..], tone_hz)
     }
 
     /// The longest run of ticks in which less than a fifth of the usual sound was heard, since this sample.
-    fn longest_gap_ms(&self, since: usize) -> usize {
+    pub(super) fn longest_gap_ms(&self, since: usize) -> usize {
         let heard = self.0.lock().unwrap();
         let (mut longest, mut gap) = (0, 0);
         for tick in heard[since.min(heard.len())..].chunks(RATE_HZ as usize / 100) {
@@ -45,6 +45,11 @@ impl Heard {
             longest = longest.max(gap);
         }
         longest
+    }
+
+    /// All of it.
+    pub(super) fn all(&self) -> Vec<i16> {
+        self.0.lock().unwrap().clone()
     }
 
     fn len(&self) -> usize {
@@ -70,12 +75,12 @@ impl AudioIo for Tone {
 }
 
 /// A second of it, which joins its own beginning.
-fn tone(tone_hz: u32) -> Vec<i16> {
+pub(super) fn tone(tone_hz: u32) -> Vec<i16> {
     let sample = |n| (f64::from(n) * f64::from(tone_hz) / f64::from(RATE_HZ) * std::f64::consts::TAU).sin();
     (0..RATE_HZ).map(|n| (sample(n) * 8_000.0) as i16).collect()
 }
 
-fn device(said: Vec<i16>) -> (Box<dyn AudioIo>, Heard) {
+pub(super) fn device(said: Vec<i16>) -> (Box<dyn AudioIo>, Heard) {
     let heard = Heard::default();
     (Box::new(Tone { said, next: 0, heard: heard.clone() }), heard)
 }

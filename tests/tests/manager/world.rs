@@ -65,6 +65,8 @@ pub(super) struct World {
     pub(super) offer: String,
     /// Datagrams from here don't arrive.
     pub(super) cut: Vec<SocketAddr>,
+    /// Whoever sends from here has a wall clock that is off by so many seconds, in the reports of plain RTCP.
+    pub(super) wall_clock_steps: Vec<(SocketAddr, i32)>,
 }
 
 impl Phone {
@@ -105,6 +107,15 @@ impl Phone {
 
     pub(super) fn was_told(&self, is: impl Fn(&EventKind) -> bool) -> usize {
         self.events.iter().filter(|event| is(&event.kind)).count()
+    }
+}
+
+/// Sets the wall clock of a sender report (RFC 3550, 6.4.1) forward.
+fn step(datagram: &mut [u8], seconds: i32) {
+    const SENDER_REPORT: u8 = 200;
+    if datagram.len() >= 12 && datagram[1] == SENDER_REPORT {
+        let time = u32::from_be_bytes([datagram[8], datagram[9], datagram[10], datagram[11]]);
+        datagram[8..12].copy_from_slice(&time.wrapping_add_signed(seconds).to_be_bytes());
     }
 }
 
@@ -159,6 +170,8 @@ impl World {
             phone.tick(now, |transmit, bytes| leaves.push((transmit, bytes.to_vec())));
             phone.sent += leaves.len() as u32;
             let from = phone.addresses[0];
+            let step_s = self.wall_clock_steps.iter().find(|(stepped, _)| *stepped == from).map(|(_, step_s)| *step_s);
+            leaves.iter_mut().for_each(|(_, bytes)| step(bytes, step_s.unwrap_or(0)));
             let leaves = leaves.into_iter().filter(|_| !self.cut.contains(&from));
             let arrival = now + WAY;
             self.on_the_way.extend(leaves.map(|(transmit, bytes)| InFlight { arrival, from, transmit, bytes }));

@@ -25,7 +25,7 @@ use crate::command::{Command, HELP};
 use crate::config::{Config, sip_uri};
 use crate::sip::stack::{Incoming, Registered, Stack};
 use crate::sip::timer::Wishes;
-use crate::sound::Desk;
+use crate::sound::{self, Desk, Ringer};
 
 use line::{Key, Line, Stage};
 
@@ -84,6 +84,7 @@ pub(crate) struct Phone {
     stack: Stack,
     media: MediaManager,
     desk: Desk,
+    ringer: Option<Ringer>,
     lines: Vec<Line>,
     keys: Key,
     /// Whether all lines talk together.
@@ -101,7 +102,9 @@ pub(crate) struct Sources {
 impl Phone {
     pub(crate) fn new(config: Config, stack: Stack, media: MediaManager, desk: Desk) -> (Self, Outcomes) {
         let (outcomes, waiting) = mpsc::channel(WAITING);
-        let phone = Self { config, stack, media, desk, lines: Vec::new(), keys: 0, conference: false, outcomes };
+        let ringer = Ringer::start(&config.audio);
+        let lines = Vec::new();
+        let phone = Self { config, stack, media, desk, ringer, lines, keys: 0, conference: false, outcomes };
         (phone, Outcomes(waiting))
     }
 
@@ -131,6 +134,7 @@ impl Phone {
                 },
                 _ = &mut interrupted => break,
             }
+            self.follow_ringing();
         }
         self.leave().await;
     }
@@ -156,6 +160,7 @@ impl Phone {
                 say!("{}", if muted { "muted" } else { "not muted" });
                 Ok(())
             }
+            Command::Device(speaker, microphone) => self.move_sound(speaker, microphone).await,
             Command::Record(path) => {
                 let what = path.as_ref().map_or("recorded".into(), |path| format!("recording to {}", path.display()));
                 self.desk.record(path).await.map(|()| say!("{what}"))
@@ -173,6 +178,27 @@ impl Phone {
         };
         if let Err(why) = done {
             say!("{why}");
+        }
+    }
+
+    /// Other devices have the sound from now on; what can't be opened changes nothing.
+    async fn move_sound(&mut self, speaker: String, microphone: String) -> Result<(), String> {
+        let told = format!("sound by {speaker} and {microphone}");
+        let rate = self.desk.rate_hz();
+        let audio = crate::config::Audio { speaker, microphone, rate, repeat: true, ..Default::default() };
+        // Opening may take a while, and calls go on.
+        let opened = tokio::task::spawn_blocking(move || sound::open(&audio)).await;
+        let audio = opened.map_err(|error| error.to_string())?.map_err(|error| format!("device: {error}"))?;
+        self.desk.change(audio).await;
+        say!("{told}");
+        Ok(())
+    }
+
+    /// It rings while a call comes in, and nobody is talked with.
+    fn follow_ringing(&self) {
+        if let Some(ringer) = &self.ringer {
+            let talks = self.lines.iter().any(|line| line.talks);
+            ringer.set(!talks && self.lines.iter().any(Line::is_ringing));
         }
     }
 
@@ -265,7 +291,7 @@ impl Phone {
             EventKind::QualityGood(mos) => say!("line {number}: it sounds well again (MOS {mos:.1})"),
             EventKind::Ended(why) => {
                 self.say_goodbye(key);
-                self.release(key, &format!("its sound has ended: {why:?}")).await;
+                self.release(key, &format!("its sound has ended: {why}")).await;
             }
             _ => {}
         }
@@ -315,6 +341,9 @@ impl Phone {
         let _ = tokio::time::timeout(LEAVING, all).await;
         self.stack.leave().await;
         self.media.shutdown(LEAVING).await;
+        if let Some(ringer) = self.ringer.take() {
+            ringer.close().await;
+        }
         if let Some(error) = self.desk.close().await {
             say!("{error}");
         }

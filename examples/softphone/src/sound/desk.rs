@@ -15,12 +15,12 @@ use dsp_core::process::agc::AgcConfig;
 use dsp_core::process::voice::VoiceConfig;
 use dsp_core::receive::Played;
 use dsp_core::time::Instant;
-use dsp_core::tone::{Country, ProgressGenerator, ProgressTone};
+use dsp_core::tone::{Country, ProgressGenerator, ProgressTone, Segment};
 use host_std::device::AudioIo;
 use host_std::player::{Blend, Player};
 use host_std::record::recorder::{Recorder, RecorderConfig, Track};
 use host_std::room::{MemberId, Room, RoomConfig, RoomError};
-use host_std::session::driver::Clock;
+use host_std::session::driver::{Clock, Device};
 use host_std::session::{CaptureConfig, EchoSettings, HostFront, front_end};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
@@ -63,6 +63,7 @@ enum Order {
     /// What the user hears besides.
     Play(Player),
     Record(Option<Track>),
+    Change(Box<dyn AudioIo>),
     Close(oneshot::Sender<Option<String>>),
 }
 
@@ -114,7 +115,8 @@ impl Desk {
             recorded: 0,
         };
         let (orders, waiting) = mpsc::channel(WAITING);
-        let running = Running { mixing, front, audio, clock: Clock::start(), waiting };
+        let device = Device::new(audio);
+        let running = Running { mixing, front, device, was_lost: false, clock: Clock::start(), waiting };
         tokio::spawn(running.run());
         Ok(Self { orders, rate_hz, country, recorder: None })
     }
@@ -142,7 +144,8 @@ impl Desk {
 
     /// Whether the user hears the ringing tone.
     pub(crate) async fn ring(&self, rings: bool) {
-        let tone = if rings { self.ringing() } else { Vec::new() };
+        let ringing = || period(self.rate_hz, RINGING, self.country.tone(ProgressTone::Ringing));
+        let tone = if rings { ringing() } else { Vec::new() };
         self.order(Order::Play(Player::of_samples(tone, 1, rings))).await;
     }
 
@@ -175,22 +178,30 @@ impl Desk {
         told.await.ok().flatten().or(recorded)
     }
 
-    /// One period of the ringing tone.
-    fn ringing(&self) -> Vec<i16> {
-        let rate_hz = self.rate_hz;
-        let segments = self.country.tone(ProgressTone::Ringing);
-        let period_ms: u32 = segments.iter().map(|segment| u32::from(segment.ms)).sum();
-        let mut pcm = vec![0; (u64::from(rate_hz) * u64::from(period_ms) / 1_000) as usize];
-        if let Ok(mut generator) = ProgressGenerator::new(rate_hz, RINGING, segments) {
-            generator.fill(&mut pcm);
-        }
-        pcm
+    /// Moves on to other devices, which were opened before.
+    pub(crate) async fn change(&self, audio: Box<dyn AudioIo>) {
+        self.order(Order::Change(audio)).await;
+    }
+
+    /// Rate of the sound, in Hz.
+    pub(crate) fn rate_hz(&self) -> u32 {
+        self.rate_hz
     }
 
     async fn order(&self, order: Order) {
         // A desk that has closed needs no orders.
         let _ = self.orders.send(order).await;
     }
+}
+
+/// A tone from its beginning to where it begins anew.
+pub(super) fn period(rate_hz: u32, level: i16, segments: &'static [Segment]) -> Vec<i16> {
+    let period_ms: u32 = segments.iter().map(|segment| u32::from(segment.ms)).sum();
+    let mut pcm = vec![0; (u64::from(rate_hz) * u64::from(period_ms) / 1_000) as usize];
+    if let Ok(mut generator) = ProgressGenerator::new(rate_hz, level, segments) {
+        generator.fill(&mut pcm);
+    }
+    pcm
 }
 
 struct Line {
@@ -254,7 +265,8 @@ impl Media for Mixing {
 struct Running {
     mixing: Mixing,
     front: Box<HostFront>,
-    audio: Box<dyn AudioIo>,
+    device: Device,
+    was_lost: bool,
     clock: Clock,
     waiting: mpsc::Receiver<Order>,
 }
@@ -269,7 +281,10 @@ impl Running {
                 biased;
                 order = self.waiting.recv() => match order {
                     Some(Order::Close(tell)) => {
-                        let error = self.audio.close().err().map(|error| error.to_string());
+                        let mut audio = self.device.into_audio().await;
+                        // A card plays what it has.
+                        let closed = tokio::task::spawn_blocking(move || audio.close()).await;
+                        let error = closed.ok().and_then(Result::err).map(|error| error.to_string());
                         let _ = tell.send(error);
                         return;
                     }
@@ -279,25 +294,27 @@ impl Running {
                 _ = ticks.tick() => {
                     self.tick(captures);
                     captures = true;
+                    self.device.recover().await;
+                    self.tell_loss();
                 }
             }
         }
     }
 
     fn tick(&mut self, captures: bool) {
-        let Self { mixing, front, audio, clock, .. } = self;
-        front.set_latency(audio.latency());
+        let Self { mixing, front, device, clock, .. } = self;
+        front.set_latency(device.latency());
         if front.begin(clock.now(), mixing.tick, captures).is_err() {
             return;
         }
         while let Some(step) = front.step(mixing, &mut []) {
             match step {
                 Step::Loudspeaker { pcm, .. } => {
-                    audio.write(pcm);
+                    device.write(pcm);
                 }
                 Step::Microphone(microphone) => {
-                    audio.read(microphone.pcm);
-                    *microphone.lost = microphone.lost.saturating_add(audio.gaps().captured);
+                    device.read(microphone.pcm);
+                    *microphone.lost = microphone.lost.saturating_add(device.gaps().captured);
                 }
                 Step::Transmit(()) => {}
             }
@@ -311,6 +328,15 @@ impl Running {
             }
             stays
         });
+    }
+
+    /// Tells the user when the device is lost, and when it's back.
+    fn tell_loss(&mut self) {
+        let is_lost = self.device.is_lost();
+        if std::mem::replace(&mut self.was_lost, is_lost) != is_lost {
+            let what = if is_lost { "the sound device is lost, and is looked for" } else { "the sound device is back" };
+            crate::phone::say!("{what}");
+        }
     }
 
     fn obey(&mut self, order: Order) {
@@ -344,6 +370,10 @@ impl Running {
                 let _ = self.mixing.room.announce_to(self.mixing.user, player, Blend::Mixed);
             }
             Order::Record(track) => (self.mixing.track, self.mixing.recorded) = (track, 0),
+            Order::Change(audio) => {
+                self.device.change(audio).close();
+                self.front.reset();
+            }
             Order::Close(_) => {}
         }
     }

@@ -22,12 +22,24 @@ pub(crate) fn open(audio: &Audio) -> Result<Box<dyn AudioIo>, DeviceError> {
         Choice::File(path) => Box::new(null().capture_from(path, audio.repeat)?),
         Choice::Card(capture) => Box::new(card(capture, DeviceChoice::Off)?),
     };
-    let playback: Box<dyn AudioIo> = match speaker {
-        Choice::Null => Box::new(null()),
-        Choice::File(path) => Box::new(null().play_to(path)?),
-        Choice::Card(playback) => Box::new(card(DeviceChoice::Off, playback)?),
-    };
-    Ok(Box::new(Split { capture, playback }))
+    Ok(Box::new(Split { capture, playback: self::speaker(&audio.speaker, audio.rate)? }))
+}
+
+/// A loudspeaker alone.
+///
+/// # Errors
+/// What [`CardIo`] and [`FileIo`] can't open.
+pub(super) fn speaker(name: &str, sample_rate_hz: u32) -> Result<Box<dyn AudioIo>, DeviceError> {
+    Ok(match Choice::of(name) {
+        Choice::Null => Box::new(FileIo::null(sample_rate_hz)),
+        Choice::File(path) => Box::new(FileIo::null(sample_rate_hz).play_to(path)?),
+        Choice::Card(playback) => Box::new(CardIo::open(CardConfig {
+            capture: DeviceChoice::Off,
+            playback,
+            sample_rate_hz,
+            ..CardConfig::default()
+        })?),
+    })
 }
 
 enum Choice<'a> {

@@ -3,6 +3,8 @@
 mod desk;
 mod device;
 mod line;
+mod ringer;
 
 pub(crate) use desk::Desk;
 pub(crate) use device::open;
+pub(crate) use ringer::Ringer;

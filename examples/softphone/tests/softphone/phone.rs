@@ -78,6 +78,7 @@ pub(crate) struct Setup {
     pub(crate) sip: String,
     pub(crate) media: String,
     pub(crate) phone: String,
+    pub(crate) audio: String,
     /// Bound here instead of to a port of the phone's own.
     pub(crate) port: Option<u16>,
 }
@@ -89,12 +90,12 @@ impl Phone {
         let (microphone, speaker) = (folder.join(format!("{name}-says.wav")), folder.join(format!("{name}-heard.wav")));
         write_tone(&microphone, hz, crate::heard::RATE);
         let transport = if setup.transport.is_empty() { "udp" } else { setup.transport };
-        let Setup { account, sip, media, phone, .. } = setup;
+        let Setup { account, sip, media, phone, audio, .. } = setup;
         let config = format!(
             "[account]\nuri = \"sip:{name}@127.0.0.1:{port}\"\n{account}\n\
              [sip]\nlisten = \"127.0.0.1:{port}\"\ntransport = \"{transport}\"\n{sip}\n\
              [media]\n{media}\n\
-             [audio]\nmicrophone = {microphone:?}\nspeaker = {speaker:?}\nrepeat = true\nprocessing = false\n\
+             [audio]\nmicrophone = {microphone:?}\nspeaker = {speaker:?}\nrepeat = true\nprocessing = false\n{audio}\n\
              [phone]\n{phone}\n"
         );
         let path = folder.join(format!("{name}.toml"));

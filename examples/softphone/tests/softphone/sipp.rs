@@ -34,6 +34,7 @@ pub(crate) struct Scenario {
 const VIA: &str = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]";
 const CONTACT: &str = "Contact: <sip:sipp@[local_ip]:[local_port]>";
 const ALLOW: &str = "Allow: INVITE, ACK, CANCEL, BYE, PRACK, UPDATE";
+const ALLOW_NO_UPDATE: &str = "Allow: INVITE, ACK, CANCEL, BYE";
 
 /// A description: G.711 and telephone events.
 pub(crate) fn sdp(version: u32, port: u16, lines: &[&str]) -> String {
@@ -79,6 +80,15 @@ impl Scenario {
              {CONTACT}\n{ALLOW}\n{headers}{content}"
         );
         self.send(&text, repeat)
+    }
+
+    /// The same of a phone that takes no UPDATE.
+    pub(crate) fn answer_without_update(&mut self, status: &str, tag: &str, body: &str, headers: &[&str]) -> &mut Self {
+        let before = self.xml.len();
+        self.answer(status, tag, body, headers);
+        let answer = self.xml.split_off(before).replace(ALLOW, ALLOW_NO_UPDATE);
+        self.xml += &answer;
+        self
     }
 
     /// The same after another request: sipp knows the last one only.
@@ -273,6 +283,25 @@ impl Sipp {
     /// How often something is in its messages.
     pub(crate) fn count(&self, text: &str) -> usize {
         self.told().matches(text).count()
+    }
+
+    /// Waits until something is in its messages.
+    #[track_caller]
+    pub(crate) fn waits_for(&self, text: &str) {
+        let begin = Instant::now();
+        while self.count(text) == 0 {
+            assert!(begin.elapsed() < LIMIT, "no {text:?} in sipp's messages\n{}", self.told());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The versions of all descriptions that the phone has offered or answered with, in their order.
+    pub(crate) fn offers(&self) -> Vec<String> {
+        let origins = |line: &str| {
+            let line = line.trim_end().strip_prefix("o=")?;
+            (!line.starts_with("sipp")).then(|| line.to_owned())
+        };
+        self.told().lines().filter_map(origins).collect()
     }
 
     /// What it says of what went wrong, and the messages.

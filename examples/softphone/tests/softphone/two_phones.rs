@@ -61,6 +61,42 @@ fn call(test: &str, setup: &Setup, protection: &str) {
     fs::remove_dir_all(folder).unwrap();
 }
 
+/// What rings is one device, what is talked by another, and a third one in the midst of the call.
+#[test]
+fn softphone_rings_on_one_device_talks_on_another_and_moves_to_a_third() {
+    let folder = folder("devices");
+    let (ringer, other, says) = (folder.join("ringer.wav"), folder.join("other.wav"), folder.join("says.wav"));
+    crate::heard::write_tone(&says, CAROL, crate::heard::RATE);
+    let mut alice = Phone::start(&folder, "alice", ALICE, &Setup::default());
+    let setup = Setup { audio: format!("ringer = {ringer:?}"), ..Setup::default() };
+    let mut bob = Phone::start(&folder, "bob", BOB, &setup);
+    alice.type_in(&format!("call {}", bob.address()));
+    bob.wait("calls");
+    let rings = While::pass(WHILE);
+    bob.type_in("answer");
+    bob.wait("line 1: up");
+    let talk = While::pass(WHILE);
+    bob.type_in("device none-such.wav/nor-this null");
+    bob.wait("device: ");
+    bob.type_in(&format!("device {} {}", other.display(), says.display()));
+    let begin = bob.wait("sound by");
+    let moved = While::pass(WHILE);
+    bob.type_in("hangup");
+    alice.wait("ended: hung up");
+    let (alice, bob) = (alice.leave(), bob.leave());
+    // The ringer's file begins when it does: within a second of the call.
+    let rung = crate::heard::Heard::read(&ringer, rings.from, "ringer");
+    assert!(rung.tenths_with(900) >= 8, "{} tenths of a second rung", rung.tenths_with(900));
+    assert!(rung.tenths_with(ALICE) == 0 && bob.tenths_with(900) == 0);
+    bob.has(ALICE, talk.from, talk.to);
+    alice.has(BOB, talk.from, talk.to);
+    let other = crate::heard::Heard::read(&other, begin, "other");
+    other.has(ALICE, moved.from, moved.to);
+    alice.has(CAROL, moved.from, moved.to);
+    alice.lacks(BOB, moved.from, moved.to);
+    fs::remove_dir_all(folder).unwrap();
+}
+
 #[test]
 fn softphone_calls_over_udp_in_plain_rtp() {
     call("plain", &Setup::default(), "not protected");

@@ -8,9 +8,7 @@ use dsp_core::time::Duration;
 
 #[cfg(doc)]
 use crate::device::AudioIo;
-#[cfg(doc)]
-use crate::session::Ending;
-use crate::session::{CallError, HandshakeFailure};
+use crate::session::{CallError, Ending, HandshakeFailure};
 
 /// Why a call ended.
 #[derive(Debug)]
@@ -56,6 +54,22 @@ pub struct Reason {
     pub name: &'static str,
     /// The same in words.
     pub words: &'static str,
+}
+
+impl From<Ending> for Ended {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Goodbye => Self::Bye,
+            Ending::Silence(silence) => Self::Silence(silence),
+            Ending::Handshake(failure) => Self::Handshake(failure),
+            Ending::KeysOver => Self::KeysOver,
+            Ending::ChecksFailed => Self::ChecksFailed,
+            Ending::ConsentGone => Self::ConsentGone,
+            Ending::NoRelay => Self::NoRelay,
+            Ending::RelayLost => Self::RelayLost,
+            Ending::Hopeless(hopeless) => Self::Hopeless(hopeless),
+        }
+    }
 }
 
 impl Ended {

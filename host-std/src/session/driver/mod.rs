@@ -6,8 +6,10 @@
 //! directions, and is told once, by whichever of device and driver knows of more. What lay in the sockets before the
 //! driver ran, or while the machine slept, is not heard: it would be delay.
 //!
-//! A lost device is opened anew on a thread of its own; meanwhile there is silence.
+//! A lost device is opened anew on a thread of its own; meanwhile there is silence. A device may be changed for another
+//! ([`Command::Device`]).
 
+mod device;
 mod driven;
 mod ended;
 mod pace;
@@ -26,6 +28,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant as TokioInstant, sleep_until};
 use tracing::Instrument as _;
 
+pub use device::Device;
+#[cfg(feature = "manager")]
+pub(crate) use device::close;
 #[cfg(feature = "manager")]
 pub(crate) use driven::Driven;
 pub use ended::{Ended, Reason};
@@ -35,7 +40,7 @@ pub(crate) use sound::Sound;
 use sound::level;
 
 use super::turn_connections::TurnConnections;
-use super::{Call, CallDigit, CallTone, CaptureStep, Channel, EchoStatus, Ending, Missed};
+use super::{Call, CallDigit, CallError, CallTone, CaptureStep, Channel, EchoStatus, Missed};
 use crate::device::AudioIo;
 
 /// Length of an audio tick in ms.
@@ -80,6 +85,9 @@ pub enum Command {
     Step(CaptureStep, bool),
     /// Presses keys, one after the other ([`Call::send_digits`]); what the other side doesn't take is told as a warning.
     Digits(Vec<KeyPress>),
+    /// Another device has the call's sound from now on, of whatever rate and channels; the one of before is closed. It
+    /// was opened before, where that may block. A device whose sound the call can't have is told as a warning.
+    Device(Box<dyn AudioIo>),
     /// Says goodbye and ends.
     HangUp,
 }
@@ -249,6 +257,15 @@ impl Driver {
                         tracing::warn!(error = error.without_digits(), "digits not sent");
                     }
                 }
+                Event::Command(Some(Command::Device(audio))) => {
+                    let changed = running.change_device(&mut sound, audio);
+                    if changed.unwrap_or_else(|error| {
+                        tracing::warn!(%error, "the device was not changed");
+                        false
+                    }) {
+                        pace = pace.at(sound.device.sound().0);
+                    }
+                }
                 Event::Command(Some(command)) => sound.apply(command),
                 Event::Tick => {
                     let (samples, is_first) = pace.begin_tick();
@@ -264,17 +281,8 @@ impl Driver {
                     if pace.ticks().is_multiple_of(STATUS_EVERY) {
                         let _ = status.send(running.status(&mut sound, begin));
                     }
-                    match running.call.should_end(clock.now()) {
-                        Some(Ending::Goodbye) => break Ended::Bye,
-                        Some(Ending::Silence(silence)) => break Ended::Silence(silence),
-                        Some(Ending::Handshake(failure)) => break Ended::Handshake(failure),
-                        Some(Ending::KeysOver) => break Ended::KeysOver,
-                        Some(Ending::ChecksFailed) => break Ended::ChecksFailed,
-                        Some(Ending::ConsentGone) => break Ended::ConsentGone,
-                        Some(Ending::NoRelay) => break Ended::NoRelay,
-                        Some(Ending::RelayLost) => break Ended::RelayLost,
-                        Some(Ending::Hopeless(hopeless)) => break Ended::Hopeless(hopeless),
-                        None => {}
+                    if let Some(ending) = running.call.should_end(clock.now()) {
+                        break ending.into();
                     }
                     if time_limit.is_some_and(|limit| begin.elapsed() >= limit) {
                         break Ended::TimeOver;
@@ -298,6 +306,27 @@ impl Running<Call> {
     fn finished(self, ended: Ended, audio: Box<dyn AudioIo>) -> Finished {
         let Self { call, rtp, rtcp, send_error, .. } = self;
         Finished { ended, call, audio, rtp, rtcp, send_error }
+    }
+
+    /// Gives the call this device; whether its sound is another.
+    fn change_device(&mut self, sound: &mut Sound, audio: Box<dyn AudioIo>) -> Result<bool, CallError> {
+        let own = (audio.sample_rate_hz(), audio.channels());
+        let changes = own != sound.device.sound();
+        let front = if changes {
+            let before = sound.device.sound();
+            self.call.set_sound(Some(own))?;
+            match self.call.front_end() {
+                Ok(front) => Some(front),
+                Err(error) => {
+                    self.call.set_sound(Some(before))?;
+                    return Err(CallError::Front(error));
+                }
+            }
+        } else {
+            None
+        };
+        sound.change(audio, front);
+        Ok(changes)
     }
 
     fn status(&self, sound: &mut Sound, begin: TokioInstant) -> Status {

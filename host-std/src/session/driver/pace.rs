@@ -41,6 +41,11 @@ impl Pace {
         Self { rate_hz, begin: TokioInstant::now(), period, tick: 0, spent: StdDuration::ZERO }
     }
 
+    /// The same ticks with samples of another rate.
+    pub(crate) fn at(&self, rate_hz: u32) -> Self {
+        Self { rate_hz, ..*self }
+    }
+
     /// When the next tick is due.
     pub(crate) fn next(&self) -> TokioInstant {
         self.begin + StdDuration::from_secs_f64(self.tick as f64 * self.period)

@@ -1,130 +1,42 @@
-//! The device side of a driver: a device that may be lost and come back, and what stands between it and a call.
+//! The device side of a driver: a device, and what stands between it and a call.
 
-use std::time::Duration as StdDuration;
-
-use dsp_core::front::Latency;
 use dsp_core::process::level::Level;
-use tokio::task::JoinHandle;
-use tokio::time::Instant as TokioInstant;
 
-use super::Command;
-use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
+use super::{Command, Device};
+use crate::device::{AudioIo, Gaps};
 use crate::session::HostFront;
-
-/// Time between two attempts to open a lost device anew.
-const REOPEN_EVERY: StdDuration = StdDuration::from_secs(2);
 
 /// A device, and what stands between it and a call.
 pub(crate) struct Sound {
-    pub(super) device: Device,
+    pub(crate) device: Device,
     pub(crate) front: Box<HostFront>,
     /// Samples a channel that were skipped just now, of the loudspeaker and of the microphone, as far as the device has
     /// not told of them too.
     pub(super) skipped: Gaps,
 }
 
-/// What an attempt to open a device anew gives back.
-type Reopened = (Box<dyn AudioIo>, Result<(), DeviceError>);
-
-/// The device; if it's lost, it is opened anew.
-pub(super) enum Device {
-    Here {
-        audio: Box<dyn AudioIo>,
-        /// When to open it anew, if it is lost.
-        retry: TokioInstant,
-    },
-    /// It's being opened on a thread that may block.
-    Opening(JoinHandle<Reopened>),
-}
-
-impl Device {
-    pub(super) fn write(&mut self, pcm: &[i16]) {
-        if let Self::Here { audio, .. } = self {
-            audio.write(pcm);
-        }
-    }
-
-    pub(super) fn read(&mut self, pcm: &mut [i16]) {
-        match self {
-            Self::Here { audio, .. } => {
-                audio.read(pcm);
-            }
-            Self::Opening(_) => pcm.fill(0),
-        }
-    }
-
-    pub(super) fn gaps(&mut self) -> Gaps {
-        match self {
-            Self::Here { audio, .. } => audio.gaps(),
-            Self::Opening(_) => Gaps::default(),
-        }
-    }
-
-    pub(super) fn latency(&self) -> Latency {
-        match self {
-            Self::Here { audio, .. } => audio.latency(),
-            Self::Opening(_) => Latency::default(),
-        }
-    }
-
-    /// Whether the device has failed for good.
-    fn has_failed(&self) -> bool {
-        matches!(self, Self::Here { audio, .. } if audio.failure().is_some() && !audio.may_come_back())
-    }
-
-    /// If the device is lost: says so, and lets it be opened anew, every two seconds.
-    pub(super) async fn recover(&mut self) {
-        match self {
-            Self::Here { audio, retry } => {
-                if audio.failure().is_none() || !audio.may_come_back() || TokioInstant::now() < *retry {
-                    return;
-                }
-                // Something must be here while the thread has the device.
-                let away = (audio.sample_rate_hz(), audio.channels());
-                let away = Box::new(FileIo::null(away.0).with_channels(away.1));
-                let mut audio = std::mem::replace(audio, away);
-                *self = Self::Opening(tokio::task::spawn_blocking(move || {
-                    let reopened = audio.reopen();
-                    (audio, reopened)
-                }));
-            }
-            Self::Opening(opening) if opening.is_finished() => {
-                let (audio, reopened) = joined(opening.await);
-                match reopened {
-                    Ok(()) => tracing::info!("the audio device is back"),
-                    Err(error) => tracing::warn!(%error, "no sound"),
-                }
-                *self = Self::Here { audio, retry: TokioInstant::now() + REOPEN_EVERY };
-            }
-            Self::Opening(_) => {}
-        }
-    }
-
-    /// The device, to be closed.
-    async fn close(self) -> Box<dyn AudioIo> {
-        match self {
-            Self::Here { audio, .. } => audio,
-            Self::Opening(opening) => joined(opening.await).0,
-        }
-    }
-}
-
-/// What the thread gives back; it is never cancelled, so all that it could bring else is a panic.
-fn joined(thread: Result<Reopened, tokio::task::JoinError>) -> Reopened {
-    match thread {
-        Ok(reopened) => reopened,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
 impl Sound {
     pub(crate) fn new(audio: Box<dyn AudioIo>, front: Box<HostFront>) -> Self {
-        Self { device: Device::Here { audio, retry: TokioInstant::now() }, front, skipped: Gaps::default() }
+        Self { device: Device::new(audio), front, skipped: Gaps::default() }
     }
 
     /// The device, to be closed or given to another call.
     pub(crate) async fn into_audio(self) -> Box<dyn AudioIo> {
-        self.device.close().await
+        self.device.into_audio().await
+    }
+
+    /// Another device takes the place of the one of before, which is closed. Without a `front` of its own, for other
+    /// sound, gains and settings stay, and what the capture chain has learnt of the one of before is forgotten.
+    pub(crate) fn change(&mut self, audio: Box<dyn AudioIo>, front: Option<Box<HostFront>>) {
+        if let Some(front) = front {
+            let before = std::mem::replace(&mut self.front, front);
+            // What one front end takes, the next one does.
+            let _ = self.front.set_microphone_gain(before.microphone_gain());
+            let _ = self.front.set_volume(before.volume());
+            self.front.set_microphone_muted(before.microphone_muted());
+        }
+        self.device.change(audio).close();
+        self.begin();
     }
 
     /// Whether the device has failed for good.
@@ -135,10 +47,7 @@ impl Sound {
     /// Whether the device is lost, and may come back.
     #[cfg(feature = "manager")]
     pub(crate) fn is_lost(&self) -> bool {
-        match &self.device {
-            Device::Here { audio, .. } => audio.failure().is_some() && audio.may_come_back(),
-            Device::Opening(_) => true,
-        }
+        self.device.is_lost()
     }
 
     /// What was lost before now is nobody's.
@@ -179,7 +88,7 @@ impl Sound {
                 Ok(())
             }
             // The loop has dealt with these.
-            Command::HangUp | Command::Change(_) | Command::Digits(_) => Ok(()),
+            Command::HangUp | Command::Change(_) | Command::Digits(_) | Command::Device(_) => Ok(()),
         };
         if let Err(error) = changed {
             tracing::warn!(%error, "gain not changed");

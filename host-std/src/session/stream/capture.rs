@@ -1,12 +1,14 @@
 //! What a stream says: the user's sound made into the codec's.
 //!
 //! Where a codec of another rate takes over in a running call, what was captured last goes through the new conversion first,
-//! so that what leaves goes on in mid-sound.
+//! so that what leaves goes on in mid-sound. Where the user's own sound becomes another, with another device, it is joined
+//! without a click.
 
 use dsp_core::process::resample::ResampleError;
 use dsp_core::time::Duration;
 
 use super::conversion::{Conversion, PART, Sound};
+use crate::join::Join;
 
 /// What is kept of the user's sound for the next conversion: more than any of them looks back.
 const HISTORY: Duration = Duration::from_millis(30);
@@ -19,6 +21,9 @@ pub(super) struct Capture {
     part: Box<[i16]>,
     /// What came last of the user's; nothing where the user takes whatever sound the codecs have.
     history: Box<[i16]>,
+    /// What the encoder gets.
+    codec: Sound,
+    join: Join,
 }
 
 impl Capture {
@@ -28,9 +33,10 @@ impl Capture {
     /// [`ResampleError`] if the codec's sound can't be made of the user's.
     pub(super) fn new(sound: Sound, codec: Sound, lasts: bool) -> Result<Self, ResampleError> {
         let conversion = Conversion::new(sound, codec)?;
-        let part = conversion.as_ref().map_or(0, |own| own.most_outputs(PART) * usize::from(codec.channels));
+        let part = conversion.as_ref().map_or(PART, |own| own.most_outputs(PART)) * usize::from(codec.channels);
         let kept = if lasts { HISTORY.as_samples(sound.rate_hz) as usize * usize::from(sound.channels) } else { 0 };
-        Ok(Self { sound, conversion, part: vec![0; part].into(), history: vec![0; kept].into() })
+        let (part, history) = (vec![0; part].into(), vec![0; kept].into());
+        Ok(Self { sound, conversion, part, history, codec, join: Join::new(codec.rate_hz) })
     }
 
     /// Goes on where `before` is.
@@ -39,9 +45,28 @@ impl Capture {
             return;
         }
         self.history.copy_from_slice(&before.history);
+        if before.codec == self.codec {
+            self.join = before.join;
+        }
         if let Some(conversion) = &mut self.conversion {
             conversion.prime(&self.history);
         }
+    }
+
+    /// The user's sound was another one before: it goes on from where that was, however the conversions' delays differ.
+    pub(super) fn replace(&mut self, before: &Self) {
+        let (was, is) = (usize::from(before.sound.channels), usize::from(self.sound.channels));
+        if let Some(last) = before.history.chunks_exact(was).last() {
+            let mean = (last.iter().map(|sample| i32::from(*sample)).sum::<i32>() / was as i32) as i16;
+            let side = |channel: usize| if was == is { last[channel] } else { mean };
+            self.history.chunks_exact_mut(is).for_each(|frame| {
+                frame.iter_mut().enumerate().for_each(|(channel, sample)| *sample = side(channel));
+            });
+            if let Some(conversion) = &mut self.conversion {
+                conversion.prime(&self.history);
+            }
+        }
+        self.join = before.join.followed_by(self.codec.rate_hz, [before.codec.channels, self.codec.channels]);
     }
 
     pub(super) fn sound(&self) -> Sound {
@@ -56,14 +81,23 @@ impl Capture {
     /// Gives a tick to `encoder`, in parts, until it takes no more. Samples a channel of the codec's that were not taken.
     pub(super) fn give(&mut self, pcm: &[i16], mut encoder: impl FnMut(&[i16]) -> bool) -> usize {
         self.keep(pcm);
-        let Some(conversion) = &mut self.conversion else {
+        let channels = usize::from(self.codec.channels);
+        if self.conversion.is_none() && !self.join.is_joining() {
+            self.join.note(pcm, channels);
             return if encoder(pcm) { 0 } else { self.sound.a_channel(pcm.len()) };
-        };
-        let (from, to) = (conversion.from(), conversion.to());
+        }
         let mut refused = 0;
-        for part in pcm.chunks(PART * usize::from(from.channels)) {
-            let given = conversion.convert(part, &mut self.part);
-            if refused > 0 || !encoder(&self.part[..given * usize::from(to.channels)]) {
+        for pcm in pcm.chunks(PART * usize::from(self.sound.channels)) {
+            let given = match &mut self.conversion {
+                Some(conversion) => conversion.convert(pcm, &mut self.part),
+                None => {
+                    self.part[..pcm.len()].copy_from_slice(pcm);
+                    self.sound.a_channel(pcm.len())
+                }
+            };
+            let part = &mut self.part[..given * channels];
+            self.join.pass_all(part, channels);
+            if refused > 0 || !encoder(part) {
                 refused += given;
             }
         }

@@ -408,7 +408,8 @@ impl Stream {
     pub(in crate::session) fn set_sound(&mut self, other: OtherSound) {
         let (from_hz, to_hz) = (self.sound().rate_hz, other.capture.sound().rate_hz);
         self.earlier = self.earlier.at_rate(from_hz, to_hz);
-        self.capture = other.capture;
+        let before = std::mem::replace(&mut self.capture, other.capture);
+        self.capture.replace(&before);
         self.heard.set_sound(other.heard);
         match (self.leaving.as_deref_mut(), other.leaving) {
             (Some(leaving), Some(other)) => leaving.set_sound(other),

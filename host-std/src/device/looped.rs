@@ -1,0 +1,229 @@
+//! How long sound takes from what is written to a device, through the air or a cable, until it is read again.
+//!
+//! Sweeps that nothing in a room resembles are played, and looked for in what is captured: where the correlation of
+//! both is highest, the sound came back. Noise, speech and other programs' sound don't correlate with them.
+
+use std::f64::consts::TAU;
+use std::fmt;
+
+use dsp_core::time::Duration;
+
+use super::AudioIo;
+
+/// Sweeps that are played.
+const SWEEPS: usize = 4;
+/// Length of one, in ms.
+const SWEEP_MS: usize = 120;
+/// From the beginning of one to that of the next: the longest latency that is found, and a sweep.
+const EVERY_MS: usize = 1_000;
+/// Before the first: a card that begins needs time.
+const BEFORE_MS: usize = 600;
+/// Its lowest and highest frequency in Hz: what any loudspeaker plays.
+const FROM_HZ: f64 = 400.0;
+const TO_HZ: f64 = 3_200.0;
+/// Amplitude: 12 dB below full scale.
+const AMPLITUDE: f64 = 8_200.0;
+/// From so much likeness on, of 1, a sweep is what was heard: noise comes to 0.05, a loud room with echoes to 0.3 and
+/// more.
+const LIKENESS: f64 = 0.15;
+/// So far the latencies of two sweeps may lie apart to be one, in ms.
+const SAME_MS: f64 = 3.0;
+
+/// A sequence to play, and what came back of it.
+#[derive(Debug)]
+pub struct LoopTest {
+    sample_rate_hz: u32,
+    sweep: Vec<f32>,
+    captured: Vec<f32>,
+    /// Samples that have been played.
+    played: usize,
+}
+
+/// What a [`LoopTest`] came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Looped {
+    /// The sweeps came back.
+    Heard {
+        /// So long after they were written they were read.
+        latency: Duration,
+        /// How many of all came back.
+        sweeps: usize,
+        /// How like they were, of 1: how good the way is.
+        likeness: f32,
+    },
+    /// There was sound, but not ours.
+    NotHeard,
+    /// Nothing but silence was captured: the microphone is off or muted.
+    Silence,
+}
+
+impl LoopTest {
+    /// For a device of this rate, in Hz.
+    pub fn new(sample_rate_hz: u32) -> Self {
+        let rate = f64::from(sample_rate_hz);
+        let (count, length) = (samples(sample_rate_hz, SWEEP_MS), SWEEP_MS as f64 / 1e3);
+        let sweep = (0..count).map(|n| {
+            let t = n as f64 / rate;
+            let phase = TAU * (FROM_HZ * t + (TO_HZ - FROM_HZ) / (2.0 * length) * t * t);
+            // Without a click at either end.
+            let window = 0.5 - 0.5 * (TAU * n as f64 / count as f64).cos();
+            (window * phase.sin()) as f32
+        });
+        let captured = Vec::with_capacity(samples(sample_rate_hz, BEFORE_MS + EVERY_MS * SWEEPS));
+        Self { sample_rate_hz, sweep: sweep.collect(), captured, played: 0 }
+    }
+
+    /// Plays and captures a tick of 10 ms; whether there are more to come. Of a device with two channels the first is
+    /// heard.
+    pub fn tick(&mut self, device: &mut dyn AudioIo) -> bool {
+        let channels = usize::from(device.channels().max(1));
+        let tick = samples(self.sample_rate_hz, 10);
+        let mut pcm = vec![0; tick * channels];
+        for (n, frame) in pcm.chunks_exact_mut(channels).enumerate() {
+            frame.fill(self.sample(self.played + n));
+        }
+        device.write(&pcm);
+        self.played += tick;
+        device.read(&mut pcm);
+        self.captured.extend(pcm.chunks_exact(channels).map(|frame| f32::from(frame[0])));
+        self.captured.len() < samples(self.sample_rate_hz, BEFORE_MS + EVERY_MS * SWEEPS)
+    }
+
+    /// What is played as this sample.
+    fn sample(&self, n: usize) -> i16 {
+        let since = n.checked_sub(samples(self.sample_rate_hz, BEFORE_MS));
+        let within = since.map(|since| since % samples(self.sample_rate_hz, EVERY_MS));
+        within.and_then(|n| self.sweep.get(n)).map_or(0, |sample| (f64::from(*sample) * AMPLITUDE) as i16)
+    }
+
+    /// What it has come to.
+    pub fn result(&self) -> Looped {
+        if self.captured.iter().all(|sample| *sample == 0.0) {
+            return Looped::Silence;
+        }
+        let to_ms = 1e3 / f64::from(self.sample_rate_hz);
+        let mut found: Vec<(f64, f64)> = (0..SWEEPS)
+            .filter_map(|sweep| self.find(sweep))
+            .filter(|(_, likeness)| *likeness >= LIKENESS)
+            .map(|(lag, likeness)| (lag as f64 * to_ms, likeness))
+            .collect();
+        found.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // What comes back comes as late each time; a likeness by chance is anywhere.
+        let Some(&(median, _)) = found.get(found.len() / 2) else { return Looped::NotHeard };
+        found.retain(|(latency, _)| (latency - median).abs() <= SAME_MS);
+        if found.len() <= SWEEPS / 2 {
+            return Looped::NotHeard;
+        }
+        let count = found.len() as f64;
+        let mean = |of: fn(&(f64, f64)) -> f64| found.iter().map(of).sum::<f64>() / count;
+        Looped::Heard {
+            latency: Duration::from_micros((mean(|found| found.0) * 1e3) as u64),
+            sweeps: found.len(),
+            likeness: mean(|found| found.1) as f32,
+        }
+    }
+
+    /// How many samples later this sweep came back, and how like itself it was.
+    fn find(&self, number: usize) -> Option<(usize, f64)> {
+        let begin = samples(self.sample_rate_hz, BEFORE_MS + EVERY_MS * number);
+        let heard = self.captured.get(begin..begin + samples(self.sample_rate_hz, EVERY_MS))?;
+        let own = self.sweep.iter().map(|sample| f64::from(sample * sample)).sum::<f64>();
+        let likeness = heard.windows(self.sweep.len()).map(|window| {
+            let (mut product, mut power) = (0.0_f32, 0.0_f32);
+            for (sample, sweep) in window.iter().zip(&self.sweep) {
+                product += sample * sweep;
+                power += sample * sample;
+            }
+            // What is all but silent is like nothing.
+            f64::from(product).abs() / (own * f64::from(power.max(window.len() as f32))).sqrt()
+        });
+        likeness.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+}
+
+fn samples(sample_rate_hz: u32, ms: usize) -> usize {
+    sample_rate_hz as usize * ms / 1_000
+}
+
+impl fmt::Display for Looped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Heard { latency, sweeps, likeness } => {
+                let ms = latency.as_micros() as f64 / 1e3;
+                let percent = 100.0 * likeness;
+                write!(f, "sound comes back after {ms:.1} ms ({sweeps} of {SWEEPS} sweeps, {percent:.0} % alike)")
+            }
+            Self::NotHeard => f.write_str(
+                "the microphone doesn't hear the loudspeaker: turn it up, or bring them together or join them by a cable",
+            ),
+            Self::Silence => f.write_str("the microphone gives silence alone: it is off or muted"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is played comes back later, softer, with an echo and noise.
+    struct Room {
+        way: std::collections::VecDeque<i16>,
+        gain: f64,
+        noise: i16,
+        seed: u32,
+    }
+
+    impl Room {
+        fn new(latency: usize, gain: f64, noise: i16) -> Self {
+            Self { way: std::iter::repeat_n(0, latency).collect(), gain, noise, seed: 1 }
+        }
+    }
+
+    impl AudioIo for Room {
+        fn sample_rate_hz(&self) -> u32 {
+            16_000
+        }
+        fn read(&mut self, pcm: &mut [i16]) -> usize {
+            for sample in &mut *pcm {
+                let direct = f64::from(self.way.pop_front().unwrap_or(0));
+                let echo = f64::from(self.way.get(300).copied().unwrap_or(0));
+                self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let noise = (self.seed >> 16) as i16 % self.noise.max(1);
+                *sample = (self.gain * (direct + 0.5 * echo)) as i16 + noise;
+            }
+            pcm.len()
+        }
+        fn write(&mut self, pcm: &[i16]) -> usize {
+            self.way.extend(pcm);
+            pcm.len()
+        }
+    }
+
+    fn test(room: &mut Room) -> Looped {
+        let mut test = LoopTest::new(16_000);
+        while test.tick(room) {}
+        test.result()
+    }
+
+    #[test]
+    fn the_latency_of_a_loop_is_found_in_noise_and_echoes() {
+        // The echo comes before the sound itself here, and softer: 300 samples are 18.75 ms.
+        for (latency, noise) in [(800, 1), (1_600, 300), (9_000, 600)] {
+            let Looped::Heard { latency: found, sweeps, .. } = test(&mut Room::new(latency, 0.1, noise)) else {
+                panic!("{latency} samples, noise of {noise}: not heard");
+            };
+            assert_eq!(sweeps, SWEEPS);
+            let off = found.as_micros() as f64 / 1e3 - latency as f64 / 16.0;
+            assert!(off.abs() < 0.2, "{latency} samples: off by {off} ms");
+        }
+    }
+
+    #[test]
+    fn a_microphone_that_is_off_and_one_that_hears_something_else_are_told_apart() {
+        assert_eq!(test(&mut Room::new(800, 0.0, 1)), Looped::Silence);
+        assert_eq!(test(&mut Room::new(800, 0.0, 3_000)), Looped::NotHeard);
+        // Later than is looked for.
+        assert_eq!(test(&mut Room::new(40_000, 0.0, 100)), Looped::NotHeard);
+    }
+}

@@ -1,0 +1,56 @@
+//! What whoever is on hold hears.
+
+use std::sync::Arc;
+
+use super::Session;
+use crate::player::{Blend, Player};
+
+/// Music on hold: samples that all calls share.
+#[derive(Clone, Debug)]
+pub struct Music {
+    /// Interleaved.
+    pub samples: Arc<[i16]>,
+    /// Rate in Hz: that of the session's sound.
+    pub sample_rate_hz: u32,
+    /// Channels, 1 or 2: those of the session's sound.
+    pub channels: u8,
+}
+
+impl Session {
+    /// Music for whoever is put on hold by us from now on: it plays while we want to be heard and not to hear
+    /// ([`Change::hold`](super::Change::hold)).
+    pub fn set_music(&mut self, music: Option<Music>) {
+        self.music = music;
+        (0..self.legs.len()).for_each(|index| self.follow_hold(index));
+    }
+
+    /// The device has another sound: what plays is not of it, and what fits begins.
+    pub(super) fn follow_sound(&mut self) {
+        for index in 0..self.legs.len() {
+            let leg = &mut self.legs[index];
+            if std::mem::take(&mut leg.has_music) {
+                leg.call.end_announcement();
+            }
+            self.follow_hold(index);
+        }
+    }
+
+    /// Music begins where we hold, and ends with it.
+    pub(super) fn follow_hold(&mut self, index: usize) {
+        let Self { legs, music, sound, .. } = self;
+        let leg = &mut legs[index];
+        let holds = leg.call.wanted_direction(0).is_some_and(|wanted| wanted.sends() && !wanted.receives());
+        let fits = music.as_ref().filter(|music| *sound == Some((music.sample_rate_hz, music.channels)));
+        match fits.filter(|_| holds) {
+            Some(music) if !leg.has_music => {
+                leg.call.announce(Player::of_samples(music.samples.clone(), music.channels, true), Blend::Instead);
+                leg.has_music = true;
+            }
+            None if leg.has_music => {
+                leg.call.end_announcement();
+                leg.has_music = false;
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! A device that may be lost, come back, or be changed for another while a call goes on.
+
+use std::time::Duration as StdDuration;
+
+use dsp_core::front::Latency;
+use tokio::task::JoinHandle;
+use tokio::time::Instant as TokioInstant;
+
+use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
+use crate::join::Join;
+
+/// Time between two attempts to open a lost device anew.
+const REOPEN_EVERY: StdDuration = StdDuration::from_secs(2);
+
+/// Microphone and loudspeaker of whoever ticks them: a call's driver, or a mixer of one's own.
+///
+/// While it's lost it captures silence and plays nothing, and is opened anew on a thread that may block. Where what it
+/// captures breaks off and goes on, it is joined without a click.
+pub struct Device {
+    state: State,
+    join: Join,
+    /// Whether it had failed when it was read last.
+    had_failed: bool,
+}
+
+/// What an attempt to open a device anew gives back.
+type Reopened = (Box<dyn AudioIo>, Result<(), DeviceError>);
+
+enum State {
+    Here {
+        audio: Box<dyn AudioIo>,
+        /// When to open it anew, if it is lost.
+        retry: TokioInstant,
+    },
+    /// It's being opened on a thread that may block.
+    Opening { opening: JoinHandle<Reopened>, sample_rate_hz: u32, channels: u8 },
+}
+
+impl Device {
+    /// As it is.
+    pub fn new(audio: Box<dyn AudioIo>) -> Self {
+        let join = Join::new(audio.sample_rate_hz());
+        Self { state: State::Here { audio, retry: TokioInstant::now() }, join, had_failed: false }
+    }
+
+    /// Rate in Hz and channels of its sound.
+    pub fn sound(&self) -> (u32, u8) {
+        match &self.state {
+            State::Here { audio, .. } => (audio.sample_rate_hz(), audio.channels()),
+            State::Opening { sample_rate_hz, channels, .. } => (*sample_rate_hz, *channels),
+        }
+    }
+
+    /// Another device of whatever sound takes its place; the one of before, to be [closed](Self::close). What was
+    /// captured fades over to what will be.
+    pub fn change(&mut self, audio: Box<dyn AudioIo>) -> Self {
+        let mut next = Self::new(audio);
+        let (rate_hz, channels) = next.sound();
+        next.join = self.join.followed_by(rate_hz, [self.sound().1, channels]);
+        std::mem::replace(self, next)
+    }
+
+    /// Plays, as [`AudioIo::write`].
+    pub fn write(&mut self, pcm: &[i16]) {
+        if let State::Here { audio, .. } = &mut self.state {
+            audio.write(pcm);
+        }
+    }
+
+    /// Captures, as [`AudioIo::read`].
+    pub fn read(&mut self, pcm: &mut [i16]) {
+        let channels = match &mut self.state {
+            State::Here { audio, .. } => {
+                audio.read(pcm);
+                let has_failed = audio.failure().is_some();
+                if std::mem::replace(&mut self.had_failed, has_failed) != has_failed {
+                    self.join.break_off();
+                }
+                audio.channels()
+            }
+            State::Opening { channels, .. } => {
+                pcm.fill(0);
+                *channels
+            }
+        };
+        self.join.pass_all(pcm, channels.into());
+    }
+
+    /// What it has lost since this was asked last.
+    pub fn gaps(&mut self) -> Gaps {
+        match &mut self.state {
+            State::Here { audio, .. } => audio.gaps(),
+            State::Opening { .. } => Gaps::default(),
+        }
+    }
+
+    /// How long sound takes through it.
+    pub fn latency(&self) -> Latency {
+        match &self.state {
+            State::Here { audio, .. } => audio.latency(),
+            State::Opening { .. } => Latency::default(),
+        }
+    }
+
+    /// Whether it has failed for good.
+    pub fn has_failed(&self) -> bool {
+        matches!(&self.state, State::Here { audio, .. } if audio.failure().is_some() && !audio.may_come_back())
+    }
+
+    /// Whether it is lost, and may come back.
+    pub fn is_lost(&self) -> bool {
+        match &self.state {
+            State::Here { audio, .. } => audio.failure().is_some() && audio.may_come_back(),
+            State::Opening { .. } => true,
+        }
+    }
+
+    /// If it is lost: says so, and lets it be opened anew, every two seconds. To be asked after each tick; it doesn't
+    /// wait.
+    pub async fn recover(&mut self) {
+        match &mut self.state {
+            State::Here { audio, retry } => {
+                if audio.failure().is_none() || !audio.may_come_back() || TokioInstant::now() < *retry {
+                    return;
+                }
+                let (sample_rate_hz, channels) = (audio.sample_rate_hz(), audio.channels());
+                // Something must be here while the thread has the device.
+                let away = Box::new(FileIo::null(sample_rate_hz).with_channels(channels));
+                let mut audio = std::mem::replace(audio, away);
+                let opening = tokio::task::spawn_blocking(move || {
+                    let reopened = audio.reopen();
+                    (audio, reopened)
+                });
+                self.state = State::Opening { opening, sample_rate_hz, channels };
+            }
+            State::Opening { opening, .. } if opening.is_finished() => {
+                let (audio, reopened) = joined(opening.await);
+                match reopened {
+                    Ok(()) => tracing::info!("the audio device is back"),
+                    Err(error) => tracing::warn!(%error, "no sound"),
+                }
+                self.had_failed = audio.failure().is_some();
+                self.join.break_off();
+                self.state = State::Here { audio, retry: TokioInstant::now() + REOPEN_EVERY };
+            }
+            State::Opening { .. } => {}
+        }
+    }
+
+    /// What it was made of; if it's just being opened, when that has come to something.
+    pub async fn into_audio(self) -> Box<dyn AudioIo> {
+        match self.state {
+            State::Here { audio, .. } => audio,
+            State::Opening { opening, .. } => joined(opening.await).0,
+        }
+    }
+
+    /// Ends it on a thread that may block, without waiting for it.
+    pub fn close(self) {
+        tokio::spawn(async move { close(self.into_audio().await) });
+    }
+}
+
+/// Closes a device where that may block.
+pub(crate) fn close(mut audio: Box<dyn AudioIo>) {
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = audio.close() {
+            tracing::warn!(%error, "the device was not closed well");
+        }
+    });
+}
+
+/// What the thread gives back; it is never cancelled, so all that it could bring else is a panic.
+fn joined(thread: Result<Reopened, tokio::task::JoinError>) -> Reopened {
+    match thread {
+        Ok(reopened) => reopened,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
