@@ -18,22 +18,31 @@ pub(crate) struct Join {
     /// Samples until nothing is added any more.
     left: u32,
     broken: bool,
+    /// Anything has been passed.
+    begun: bool,
 }
 
 impl Join {
     /// For sound of this rate; it begins with silence, from which the first sample may jump.
     pub(crate) fn new(rate_hz: u32) -> Self {
-        Self { last: [0.0; 2], missing: [0.0; 2], length: (rate_hz * FADE_MS / 1_000).max(1), left: 0, broken: false }
+        Self {
+            last: [0.0; 2],
+            missing: [0.0; 2],
+            length: (rate_hz * FADE_MS / 1_000).max(1),
+            left: 0,
+            broken: false,
+            begun: false,
+        }
     }
 
-    /// For sound of another rate and channel count that follows this one's.
+    /// For sound of another rate and channel count that follows this one's, if there was any.
     pub(crate) fn followed_by(&self, rate_hz: u32, channels: [u8; 2]) -> Self {
         let last = match channels {
             [1, 2] => [self.last[0]; 2],
             [2, 1] => [(self.last[0] + self.last[1]) / 2.0, 0.0],
             _ => self.last,
         };
-        Self { last, broken: true, ..Self::new(rate_hz) }
+        Self { last, broken: self.begun, begun: self.begun, ..Self::new(rate_hz) }
     }
 
     /// The next sample doesn't follow the last one.
@@ -50,6 +59,7 @@ impl Join {
 
     /// The next sample of each channel.
     pub(crate) fn pass(&mut self, frame: &mut [f32]) {
+        self.begun = true;
         if std::mem::take(&mut self.broken) {
             for ((missing, last), next) in self.missing.iter_mut().zip(self.last).zip(&*frame) {
                 *missing = last - next;
@@ -75,6 +85,7 @@ impl Join {
 
     /// The next samples, which are not changed while it [joins](Self::is_joining) nothing.
     pub(crate) fn note(&mut self, pcm: &[i16], channels: usize) {
+        self.begun |= !pcm.is_empty();
         if let Some(frame) = pcm.chunks_exact(channels.clamp(1, 2)).last() {
             self.last.iter_mut().zip(frame).for_each(|(last, sample)| *last = f32::from_i16(*sample));
         }
@@ -138,6 +149,16 @@ mod tests {
             assert!(largest_step(&heard) < 4_000, "{channels}: {}", largest_step(&heard));
             assert_eq!(heard[333 + 80..633], [0; 220], "silence is silence after 5 ms");
             assert_eq!(heard[633 + 80..633 + 321], tone(5 + 80, 241)[..], "and the sound is whole");
+        }
+    }
+
+    #[test]
+    fn what_follows_nothing_is_whole() {
+        let silent = Join::new(16_000).followed_by(8_000, [1, 1]);
+        for (mut next, joins) in [(silent, false), (Join { begun: true, ..silent }.followed_by(8_000, [1, 2]), true)] {
+            let mut pcm = [9_000; 100];
+            next.pass_all(&mut pcm, 1);
+            assert_eq!(pcm != [9_000; 100], joins);
         }
     }
 
