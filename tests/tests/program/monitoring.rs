@@ -273,6 +273,11 @@ fn a_dashboard_is_not_for_everybody() {
     assert_eq!(get(&host, "/data", &["Authorization: Bearer wrong"]).0, 401);
     assert_eq!(get(&host, "/data", &[&format!("Authorization: Bearer {token}")]).0, 200);
     assert_eq!(get(&host, "/", &[]).0, 200);
+    // The dashboard is there before the call is.
+    for side in [&offerer, &answerer] {
+        wait_for(|| side.stderr(), |told| told.contains("talking with"));
+    }
+    sleep(Duration::from_millis(300));
     assert!(answerer.stderr().contains("mind: the dashboard's token"), "{}", answerer.stderr());
     for side in [offerer, answerer] {
         side.interrupt();
