@@ -30,8 +30,6 @@ pub struct CodecRate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct InBand {
-    /// The least bit rate at which it has any.
-    pub from_bps: u32,
     /// What of its bit rate the sound itself keeps, in 64ths.
     pub keeps: u8,
     /// What of a loss is made up by it, where the next packet came, in 64ths.
@@ -124,7 +122,7 @@ impl Settings<'_> {
         let Conditions { loss, loss_behind, delay_ms, .. } = *conditions;
         let (loss, behind) = (loss.min(100 * PERCENT), loss_behind.clamp(loss.min(100 * PERCENT), 100 * PERCENT));
         let (mut sound_bps, mut missing) = (choice.bps, loss);
-        if let Some(InBand { keeps, recovers, .. }) = self.in_band.filter(|_| choice.in_band) {
+        if let Some(InBand { keeps, recovers }) = self.in_band.filter(|_| choice.in_band) {
             sound_bps = (u64::from(choice.bps) * u64::from(keeps) / 64) as u32;
             missing -= missing * (100 * PERCENT - behind) / (100 * PERCENT) * u32::from(recovers).min(64) / 64;
         }
@@ -153,16 +151,12 @@ impl Settings<'_> {
     fn offers(&self, choice: &Choice) -> bool {
         self.rates.iter().any(|rate| rate.bps == choice.bps)
             && self.packets_ms.contains(&choice.packet_ms)
-            && (!choice.in_band || self.has_in_band(choice.bps))
-    }
-
-    fn has_in_band(&self, bps: u32) -> bool {
-        self.in_band.is_some_and(|in_band| bps >= in_band.from_bps)
+            && (!choice.in_band || self.in_band.is_some())
     }
 
     fn all(&self) -> impl Iterator<Item = Choice> {
+        let in_bands: &[bool] = if self.in_band.is_some() { &[false, true] } else { &[false] };
         self.rates.iter().flat_map(move |rate| {
-            let in_bands: &[bool] = if self.has_in_band(rate.bps) { &[false, true] } else { &[false] };
             self.packets_ms.iter().flat_map(move |&packet_ms| {
                 in_bands.iter().map(move |&in_band| Choice { bps: rate.bps, packet_ms, in_band })
             })
@@ -197,7 +191,7 @@ mod tests {
             packets_ms: &[20, 40, 60],
             header_bytes: 50,
             loss: LossImpairment::default(),
-            in_band: Some(InBand { from_bps: 24_000, keeps: 44, recovers: 48 }),
+            in_band: Some(InBand { keeps: 44, recovers: 48 }),
         }
     }
 
@@ -244,8 +238,6 @@ mod tests {
     fn loss_leads_to_redundancy_where_there_is_room() {
         assert!(opus().choose(&at(100_000, 10), None).unwrap().in_band);
         assert!(!opus().choose(&at(100_000, 0), None).unwrap().in_band);
-        // Where the bit rate is too low for any.
-        assert!(!opus().choose(&at(28_000, 10), None).unwrap().in_band);
         assert!(!pcmu().choose(&at(300_000, 10), None).unwrap().in_band);
         assert_eq!(at(1, 10).expected_loss_percent(), 10);
     }
