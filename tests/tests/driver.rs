@@ -10,7 +10,7 @@ use host_std::device::{AudioIo, DeviceError, Direction as Way, FileIo, Gaps};
 use host_std::registry::CodecFormat;
 use host_std::sdp::Direction;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{Call, CallConfig, CaptureConfig, CaptureStep, Latching, OwnBlock};
+use host_std::session::{Call, CallConfig, CaptureConfig, CaptureStep, Ending, Latching, OwnBlock};
 use media_core_tests::skipped;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -90,7 +90,7 @@ async fn a_running_call_is_held_and_resumed() {
         let Finished { ended: why, .. } = run.await.unwrap();
         ended.push(why);
     }
-    assert!(matches!(ended[..], [Ended::HungUp, Ended::Bye]), "{ended:?}");
+    assert!(matches!(ended[..], [Ended::HungUp, Ended::Call(Ending::Goodbye)]), "{ended:?}");
 }
 
 /// A dual-stack socket has IPv4 addresses as IPv6 ones: they are those of the SDP all the same, also to the strictest.
@@ -520,7 +520,7 @@ async fn a_driver_goes_on_with_its_mute_and_gains_when_the_codec_has_another_sou
     assert!(commands[0].send(Command::HangUp).await.is_ok());
     for run in runs {
         let finished = run.await.unwrap();
-        assert!(matches!(finished.ended, Ended::HungUp | Ended::Bye), "{:?}", finished.ended);
+        assert!(matches!(finished.ended, Ended::HungUp | Ended::Call(Ending::Goodbye)), "{:?}", finished.ended);
     }
     let status = *seen[0].borrow();
     assert_eq!((status.muted, status.microphone_gain, status.volume), (true, -600, -600));
@@ -582,6 +582,6 @@ async fn a_step_of_the_capture_chain_is_switched_by_a_command() {
     assert!(loudest(&played[1]) > Some(18_000), "{:?}", loudest(&played[1]));
     assert!(commands[0].send(Command::HangUp).await.is_ok());
     for run in runs {
-        assert!(matches!(run.await.unwrap().ended, Ended::HungUp | Ended::Bye));
+        assert!(matches!(run.await.unwrap().ended, Ended::HungUp | Ended::Call(Ending::Goodbye)));
     }
 }

@@ -45,24 +45,24 @@ mod write;
 
 pub use read::{Crypto, Remote};
 
-/// Who sends, as the side that says it sees it (RFC 8866, 6.7).
+/// Which ways the sound goes, seen from the side that says it (RFC 8866, 6.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Direction {
-    /// Both.
+    /// Both ways.
     #[default]
     SendRecv,
-    /// Only this side: the other is on hold.
+    /// This side sends: the other side is on hold, or it's an announcement.
     SendOnly,
-    /// Only the other side: this one is on hold.
+    /// This side receives: it's on hold.
     RecvOnly,
-    /// Nobody.
+    /// Neither.
     Inactive,
 }
 
 impl Direction {
-    /// Of who sends and who receives.
-    pub const fn of(sends: bool, receives: bool) -> Self {
+    /// From what is allowed.
+    pub const fn from_flags(sends: bool, receives: bool) -> Self {
         match (sends, receives) {
             (true, true) => Self::SendRecv,
             (true, false) => Self::SendOnly,
@@ -81,7 +81,17 @@ impl Direction {
         matches!(self, Self::SendRecv | Self::RecvOnly)
     }
 
-    /// The name of the attribute.
+    /// The same, seen from the other side.
+    pub const fn reversed(self) -> Self {
+        Self::from_flags(self.receives(), self.sends())
+    }
+
+    /// What both allow.
+    pub const fn and(self, other: Self) -> Self {
+        Self::from_flags(self.sends() && other.sends(), self.receives() && other.receives())
+    }
+
+    /// The attribute's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SendRecv => "sendrecv",
@@ -91,9 +101,11 @@ impl Direction {
         }
     }
 
-    /// What is left of what this side wants where the other side says `theirs` (RFC 3264, 6.1).
-    const fn with(self, theirs: Self) -> Self {
-        Self::of(self.sends() && theirs.receives(), self.receives() && theirs.sends())
+    /// By the attribute's name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive]
+            .into_iter()
+            .find(|direction| direction.name() == name)
     }
 }
 

@@ -147,16 +147,10 @@ impl<'a> Remote<'a> {
 
     /// Who sends, as the other side sees it. On hold by an address of zeros (RFC 2543, B.5) it doesn't receive.
     pub fn direction(&self) -> Direction {
-        let all = [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
-        let of = |section| {
-            lines(section).find_map(|line| {
-                let name = line.strip_prefix("a=")?;
-                all.into_iter().find(|direction| direction.name() == name)
-            })
-        };
+        let of = |section| lines(section).find_map(|line| Direction::from_name(line.strip_prefix("a=")?));
         let said = of(self.audio).or_else(|| of(self.session)).unwrap_or_default();
         let receives = said.receives() && self.address().map_or(true, |address| !address.is_unspecified());
-        Direction::of(said.sends(), receives)
+        Direction::from_flags(said.sends(), receives)
     }
 
     /// The value of a numeric attribute, in ms.

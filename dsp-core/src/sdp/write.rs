@@ -128,7 +128,7 @@ impl Local<'_> {
             port: remote.port(),
             rtcp_mux: remote.has("rtcp-mux"),
             ptime_ms: ptime_ms.min(longest),
-            direction: self.direction.with(remote.direction()),
+            direction: self.direction.and(remote.direction().reversed()),
             keys: None,
         };
         Ok((agreed, ours))

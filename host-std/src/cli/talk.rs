@@ -13,7 +13,7 @@ use host_std::opus::{self, OpusEncoderConfig};
 use host_std::record::wire::WireRecorder;
 use host_std::sdp::{self, ExtensionOptions, FeedbackOptions, OfferExtensions};
 use host_std::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{AdaptationConfig, Call, CallConfig, CaptureConfig, Channel, Latching, Missed};
+use host_std::session::{AdaptationConfig, Call, CallConfig, CaptureConfig, Channel, Ending, Latching, Missed};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
@@ -405,16 +405,22 @@ fn talk(
         (Ended::Sound(error), ..) => Err(super::chain(&error).into()),
         (Ended::Socket(error), ..) => Err(format!("the socket failed: {error}").into()),
         (Ended::Front(error), ..) => Err(format!("the device side of the call can't be made: {error}").into()),
-        (Ended::Handshake(failure), ..) => Err(format!("no keys: {failure}").into()),
-        (Ended::KeysOver, ..) => Err("the lifetime of an SRTP key was over, and no new offer brought another".into()),
-        (Ended::Silence(silence), ..) => {
+        (Ended::Call(Ending::Handshake(failure)), ..) => Err(format!("no keys: {failure}").into()),
+        (Ended::Call(Ending::KeysOver), ..) => {
+            Err("the lifetime of an SRTP key was over, and no new offer brought another".into())
+        }
+        (Ended::Call(Ending::Silence(silence)), ..) => {
             Err(format!("nothing came from the other side for {} s", silence.as_millis() / 1_000).into())
         }
-        (Ended::ChecksFailed, ..) => Err("no address of the other side answered the connectivity checks (ICE)".into()),
-        (Ended::NoRelay, ..) => Err("no TURN server gives us an address, and no other way may be taken".into()),
-        (Ended::Hopeless(hopeless), ..) => Err(format!("given up: {hopeless}").into()),
-        (Ended::RelayLost, ..) => Err("the TURN server passes nothing on any more".into()),
-        (Ended::ConsentGone, ..) => {
+        (Ended::Call(Ending::ChecksFailed), ..) => {
+            Err("no address of the other side answered the connectivity checks (ICE)".into())
+        }
+        (Ended::Call(Ending::NoRelay), ..) => {
+            Err("no TURN server gives us an address, and no other way may be taken".into())
+        }
+        (Ended::Call(Ending::Hopeless(hopeless)), ..) => Err(format!("given up: {hopeless}").into()),
+        (Ended::Call(Ending::RelayLost), ..) => Err("the TURN server passes nothing on any more".into()),
+        (Ended::Call(Ending::ConsentGone), ..) => {
             Err("the other side has not answered for 30 s that it wants to be sent to (ICE)".into())
         }
         (_, Some(error), _) => Err(format!("sound stopped: {}", super::chain(error)).into()),

@@ -7,7 +7,6 @@ use std::fmt;
 use dsp_core::time::{Duration, Instant};
 
 use super::DialogId;
-use crate::session::driver::Ended;
 use crate::session::{CallDigit, CallTone, Ending, Finding, Way};
 
 /// Something that happened in a dialog.
@@ -113,7 +112,7 @@ impl fmt::Display for EventKind {
 impl fmt::Display for WhyEnded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Call(ending) => Ended::from(*ending).reason().words,
+            Self::Call(ending) => ending.reason().words,
             Self::Unanswered => "nobody has answered",
             Self::Socket => "the socket failed",
             Self::Device => "the sound device failed",

@@ -9,7 +9,7 @@
 //! | metric | what |
 //! |---|---|
 //! | `media_core_calls` | gauge: calls that run |
-//! | `media_core_calls_begun_total`, `…_ended_total{why}` | counters; `why` is the [`name`](crate::session::driver::Reason::name) of its reason |
+//! | `media_core_calls_begun_total`, `…_ended_total{why}` | counters; `why` is the [`name`](crate::session::Reason::name) of its reason |
 //! | `media_core_packets_{sent,received,lost,late,discarded,duplicate,refused}_total` | counters of RTP packets; refused ones by SRTP |
 //! | `media_core_datagrams_{foreign,unsent}_total` | counters: not believed by their address; refused by the system |
 //! | `media_core_payload_sent_bytes_total` | counter |

@@ -263,7 +263,7 @@ fn protection(protection: Protection) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::driver::Ended;
+    use crate::session::Ending;
     use dsp_core::time::{Duration as Span, Instant as MediaTime};
 
     fn status() -> Status {
@@ -281,7 +281,7 @@ mod tests {
         assert!(state(&Status { muted: true, ..well }).1.contains("microphone is muted"));
         assert_eq!(state(&Status { silence: Some(Span::from_secs(7)), ..well }).0, "silent");
         assert_eq!(
-            state(&Status { ended: Some(Ended::Bye.reason()), ..well }),
+            state(&Status { ended: Some(Ending::Goodbye.reason()), ..well }),
             ("ended", "ended: the other side hung up".into())
         );
         let mut held = well;

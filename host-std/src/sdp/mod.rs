@@ -68,6 +68,7 @@ pub use agreed::{Bandwidth, Negotiated, NegotiatedStream, NegotiatedTransport, R
 pub use answer::answer;
 pub use crypto::{CryptoError, CryptoLine, CryptoSuite};
 pub use dsp_core::guard::srtp::MasterKey;
+pub use dsp_core::sdp::Direction;
 pub use dtls::{Fingerprint, FingerprintHash, LocalDtls, NegotiatedDtls};
 pub use error::{Kind, SdpError};
 pub use extensions::{Extension, ExtensionKind, ExtensionOptions, NegotiatedExtensions, OfferExtensions};
@@ -98,68 +99,6 @@ pub const MAX_FORMATS: usize = 128;
 pub const DEFAULT_MTU: u16 = 1_200;
 /// The least MTU that can be set, in bytes: what headers, SRTP and a few bytes of sound take.
 pub const MIN_MTU: u16 = 200;
-
-/// What we do: which ways the audio goes, seen from the side that says it (RFC 8866, 6.7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// Both ways.
-    #[default]
-    SendRecv,
-    /// We send: the other side is on hold, or it's an announcement.
-    SendOnly,
-    /// We receive: we're on hold.
-    RecvOnly,
-    /// Neither.
-    Inactive,
-}
-
-impl Direction {
-    /// From what is allowed.
-    pub const fn from_flags(sends: bool, receives: bool) -> Self {
-        match (sends, receives) {
-            (true, true) => Self::SendRecv,
-            (true, false) => Self::SendOnly,
-            (false, true) => Self::RecvOnly,
-            (false, false) => Self::Inactive,
-        }
-    }
-
-    /// Whether this side sends.
-    pub const fn sends(self) -> bool {
-        matches!(self, Self::SendRecv | Self::SendOnly)
-    }
-
-    /// Whether this side receives.
-    pub const fn receives(self) -> bool {
-        matches!(self, Self::SendRecv | Self::RecvOnly)
-    }
-
-    /// The same, seen from the other side.
-    pub const fn reversed(self) -> Self {
-        Self::from_flags(self.receives(), self.sends())
-    }
-
-    /// What both allow.
-    pub const fn and(self, other: Self) -> Self {
-        Self::from_flags(self.sends() && other.sends(), self.receives() && other.receives())
-    }
-
-    /// The attribute's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SendRecv => "sendrecv",
-            Self::SendOnly => "sendonly",
-            Self::RecvOnly => "recvonly",
-            Self::Inactive => "inactive",
-        }
-    }
-
-    fn from_name(name: &str) -> Option<Self> {
-        [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive]
-            .into_iter()
-            .find(|direction| direction.name() == name)
-    }
-}
 
 /// How much we want SRTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -75,7 +75,7 @@ pub use metering::{CallSound, Fault, Finding, Place};
 pub use neural_noise::NeuralNoise;
 pub use outcome::{
     CallError, CallStats, Channel, Directions, Ending, HandshakeFailure, IcePair, IceState, IceStats, Incoming, Missed,
-    Protection, Transmit,
+    Protection, Reason, Transmit,
 };
 pub use own::{
     BoxedBlock, BoxedFloatBlock, BoxedGuard, OwnBlock, OwnDecoders, OwnDetector, OwnGuard, OwnPath, OwnStrategy,

@@ -269,6 +269,34 @@ pub enum Ending {
     Hopeless(Hopeless),
 }
 
+impl Ending {
+    /// Its name and its words.
+    pub const fn reason(&self) -> Reason {
+        let (name, words) = match self {
+            Self::Goodbye => ("goodbye", "the other side hung up"),
+            Self::Silence(_) => ("silence", "nothing came from the other side any more"),
+            Self::Handshake(_) => ("handshake_failed", "the DTLS handshake came to no keys"),
+            Self::KeysOver => ("keys_over", "an SRTP key was used up"),
+            Self::ChecksFailed => ("checks_failed", "no address of the other side answered"),
+            Self::ConsentGone => ("consent_gone", "the other side doesn't answer any more"),
+            Self::NoRelay => ("no_relay", "no TURN server gives us an address"),
+            Self::RelayLost => ("relay_lost", "the TURN server passes nothing on any more"),
+            Self::Hopeless(_) => ("hopeless", "what was sent did not arrive"),
+        };
+        Reason { name, words }
+    }
+}
+
+/// Why a call ended, where what belongs to it is of no interest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reason {
+    /// A short name that stays the same from version to version, such as `hung_up`.
+    pub name: &'static str,
+    /// The same in words.
+    pub words: &'static str,
+}
+
 /// Why a DTLS handshake came to no keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -17,7 +17,7 @@ use crate::monitoring::Watched;
 use crate::report::Report;
 use crate::sdp::SrtpPolicy;
 use crate::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
-use crate::session::{Call, CallConfig, CallError, IceConfig, IceMode, IceState, Keying};
+use crate::session::{Call, CallConfig, CallError, Ending, IceConfig, IceMode, IceState, Keying};
 use crate::sockets::{SocketConfig, Sockets};
 
 /// Of an end that follows its call.
@@ -392,17 +392,17 @@ impl WebCall {
 fn words(ended: &Ended, why: Option<&'static str>) -> (String, bool) {
     let text = match ended {
         Ended::HungUp => return (why.unwrap_or("you hung up").into(), why.is_none()),
-        Ended::Bye => return ("the browser said goodbye".into(), true),
+        Ended::Call(Ending::Goodbye) => return ("the browser said goodbye".into(), true),
         Ended::TimeOver => "the longest time of a call was over",
-        Ended::Silence(silence) => {
+        Ended::Call(Ending::Silence(silence)) => {
             return (format!("nothing came from the browser for {} s", silence.as_millis() / 1_000), false);
         }
-        Ended::ConsentGone => "the browser has not answered for 30 s",
-        Ended::ChecksFailed => "no address of the browser answered",
-        Ended::Handshake(failure) => return (format!("no keys: {failure}"), false),
-        Ended::KeysOver => "the keys were used up",
-        Ended::Hopeless(_) => "what was sent did not arrive",
-        Ended::NoRelay | Ended::RelayLost => "the relay has failed",
+        Ended::Call(Ending::ConsentGone) => "the browser has not answered for 30 s",
+        Ended::Call(Ending::ChecksFailed) => "no address of the browser answered",
+        Ended::Call(Ending::Handshake(failure)) => return (format!("no keys: {failure}"), false),
+        Ended::Call(Ending::KeysOver) => "the keys were used up",
+        Ended::Call(Ending::Hopeless(_)) => "what was sent did not arrive",
+        Ended::Call(Ending::NoRelay | Ending::RelayLost) => "the relay has failed",
         Ended::Socket(error) => return (format!("the socket failed: {error}"), false),
         Ended::Sound(error) => return (chain(error), false),
         Ended::Front(error) => return (error.to_string(), false),

@@ -11,7 +11,7 @@ use host_std::device::FileIo;
 use host_std::registry::CodecFormat;
 use host_std::sdp::Direction;
 use host_std::session::driver::{Change, Clock, Command, Driver, Ended, Finished, Status};
-use host_std::session::{Call, CallConfig, IceConfig, IceMode, Keying};
+use host_std::session::{Call, CallConfig, Ending, IceConfig, IceMode, Keying};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::field::{Field, Visit};
@@ -197,7 +197,7 @@ fn logged_call(keying: Keying, name: Option<&str>) -> (Vec<(Level, String, Strin
             assert_eq!(watching.borrow().ended, Some(ended.reason()));
             ends.push(ended);
         }
-        assert!(matches!(ends[..], [Ended::HungUp, Ended::Bye]), "{ends:?}");
+        assert!(matches!(ends[..], [Ended::HungUp, Ended::Call(Ending::Goodbye)]), "{ends:?}");
         secrets
     });
     (LOGGED.take(), secrets)

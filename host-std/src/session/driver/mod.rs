@@ -33,14 +33,14 @@ pub use device::Device;
 pub(crate) use device::close;
 #[cfg(feature = "manager")]
 pub(crate) use driven::Driven;
-pub use ended::{Ended, Reason};
+pub use ended::Ended;
 pub(crate) use pace::Pace;
 pub(crate) use running::{Running, readable, unreachable};
 pub(crate) use sound::Sound;
 use sound::level;
 
 use super::turn_connections::TurnConnections;
-use super::{Call, CallDigit, CallError, CallTone, CaptureStep, Channel, EchoStatus, Missed};
+use super::{Call, CallDigit, CallError, CallTone, CaptureStep, Channel, EchoStatus, Ending, Missed, Reason};
 use crate::device::AudioIo;
 
 /// Length of an audio tick in ms.
@@ -282,7 +282,7 @@ impl Driver {
                         let _ = status.send(running.status(&mut sound, begin));
                     }
                     if let Some(ending) = running.call.should_end(clock.now()) {
-                        break ending.into();
+                        break Ended::Call(ending);
                     }
                     if time_limit.is_some_and(|limit| begin.elapsed() >= limit) {
                         break Ended::TimeOver;
