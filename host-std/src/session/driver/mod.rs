@@ -40,7 +40,7 @@ pub(crate) use sound::Sound;
 use sound::level;
 
 use super::turn_connections::TurnConnections;
-use super::{Call, CallDigit, CallError, CallTone, CaptureStep, Channel, EchoStatus, Ending, Missed, Reason};
+use super::{Call, CallDigit, CallError, CallTone, CaptureStep, Channel, EchoStatus, Missed, Reason};
 use crate::device::AudioIo;
 
 /// Length of an audio tick in ms.
