@@ -129,13 +129,13 @@ fn loss_that_isnt_congestion_is_answered_with_redundancy() {
 fn a_bulk_transfer_beside_it_doesnt_starve_a_call() {
     // Which packets find the queue full depends on how the two fall together: in the mean of several round trips.
     let round_trips = [40.0, 47.0, 60.0];
-    let mut lost = [0.0; 3];
+    let (mut sent_bps, mut lost) = ([0.0; 3], [0.0; 3]);
     for round_trip_ms in round_trips {
         let bulk = BulkConfig { from_ms: 20_000.0, until_ms: 1e9, round_trip_ms };
         let shared = BottleneckConfig { rate_bps: 300_000.0, queue_ms: 200.0, bulk: Some(bulk) };
         // By feedback on packets, by reports, and a call that sends what it sends.
         let calls = [(ADAPTING, true), (ADAPTING, false), (None, false)];
-        for (lost, (adaptation, packets)) in lost.iter_mut().zip(calls) {
+        for (index, (adaptation, packets)) in calls.into_iter().enumerate() {
             let mut both = connect(&CodecFormat::opus(), adaptation, packets, NetworkConfig::default());
             both.set_bottlenecks(shared);
             let minute = second_minute(&mut both);
@@ -144,10 +144,12 @@ fn a_bulk_transfer_beside_it_doesnt_starve_a_call() {
             assert!(minute.payload_bps > 5_000.0);
             let theirs = both.network(0).bottleneck().unwrap().bulk_bytes() as f64 * 8.0 / 100.0;
             assert!(theirs > 150_000.0, "{theirs}");
-            *lost += minute.lost_percent / round_trips.len() as f64;
+            sent_bps[index] += minute.payload_bps / round_trips.len() as f64;
+            lost[index] += minute.lost_percent / round_trips.len() as f64;
         }
     }
     // What the transfer brings about is lost whatever a call sends.
+    assert!(sent_bps.iter().all(|&bps| bps > 9_000.0), "{sent_bps:?}");
     let [by_packets, by_reports, fixed] = lost;
     assert!(by_packets < fixed + 4.0 && by_reports < fixed + 4.0, "{lost:?}");
 }
@@ -161,7 +163,7 @@ fn a_codec_of_one_bit_rate_sends_longer_packets() {
     let minute = second_minute(&mut both);
     let told = both.ends[0].call.stats().adaptation.unwrap();
     println!("{:.1} % lost, {told:?}", minute.lost_percent);
-    assert!(minute.lost_percent < 3.0 && told.taken.packet_ms.unwrap() >= 40);
+    assert!(minute.lost_percent < 2.0 && told.taken.packet_ms.unwrap() >= 40);
 }
 
 #[test]

@@ -229,7 +229,7 @@ fn what_is_left_of_a_call_goes_by_itself() {
 
 #[test]
 fn what_is_left_of_calls_takes_only_so_many_bytes() {
-    // Half a second of sound at 8 kHz is 8,000 bytes.
+    // Three quarters of a second of sound at 8 kHz are 12,000 bytes, or less where the machine stood still in between.
     let server = Server::start(WebConfig { kept_bytes: 20_000, ..WebConfig::default() }, Echo);
     let mut places = Vec::new();
     for _ in 0..5 {
@@ -240,15 +240,14 @@ fn what_is_left_of_calls_takes_only_so_many_bytes() {
             let told: serde_json::Value = serde_json::from_str(&server.ask("GET", &stats, &[], "").body).unwrap();
             told["received"]["played_samples"].as_u64().unwrap()
         };
-        while played() < 24_000 {
+        while played() < 36_000 {
             sleep(Duration::from_millis(20));
         }
         assert_eq!(server.ask("DELETE", places.last().unwrap(), &[], "").status, 200);
         server.wait_until_running(0, Duration::from_secs(2));
     }
     let stats = server.web.stats();
-    // Two as a rule; where the machine stood still for a moment, less of a call was heard, and one more has room.
-    assert!((1..=3).contains(&stats.kept), "{stats:?}");
+    assert!((1..=2).contains(&stats.kept), "{stats:?}");
     // The last one is there, the first isn't.
     let status = |place: &str| server.ask("GET", &format!("{place}/stats"), &[], "").status;
     assert_eq!((status(&places[4]), status(&places[0])), (200, 404));
