@@ -20,6 +20,10 @@ const ADAPTING: Option<AdaptationConfig> =
     Some(AdaptationConfig { least_bps: 14_000, first_bps: 50_000, most_bps: 90_000 });
 
 fn call(port: u16, codec: CodecFormat, adaptation: Option<AdaptationConfig>, packets: bool) -> Call {
+    Call::new(config(port, codec, adaptation, packets)).unwrap()
+}
+
+fn config(port: u16, codec: CodecFormat, adaptation: Option<AdaptationConfig>, packets: bool) -> CallConfig {
     let base = CallConfig::with_identity(port, Identity::seeded(port.into()));
     let feedback = FeedbackOptions { profile: packets, ..FeedbackOptions::default() };
     // FEC that is ready for nothing, until somebody tells of losses.
@@ -27,7 +31,7 @@ fn call(port: u16, codec: CodecFormat, adaptation: Option<AdaptationConfig>, pac
     let registry = Registry::builtin().with(Opus(opus));
     let (srtp, circuit_breaker) = (SrtpPolicy::Off, true);
     let codecs = vec![codec];
-    Call::new(CallConfig { codecs, registry, srtp, adaptation, circuit_breaker, feedback, ..base }).unwrap()
+    CallConfig { codecs, registry, srtp, adaptation, circuit_breaker, feedback, ..base }
 }
 
 /// Two calls of speech: what they send follows the network, by feedback on packets or by reports alone.
@@ -215,6 +219,9 @@ struct Asked {
     max_ptime_ms: u32,
     dtx: bool,
     adapts: bool,
+    /// Payloads that each packet repeats, from the beginning or once losses are told.
+    redundancy: u8,
+    on_loss: bool,
     loss_percent: f64,
     link_bps: Option<f64>,
 }
@@ -223,18 +230,24 @@ fn asked() -> impl Strategy<Value = Asked> {
     let bound = |range: std::ops::Range<u32>| prop::option::of(range);
     let max_ptime = prop::sample::select(vec![20, 40, 60]);
     let link = prop::option::of(40_000.0..120_000.0);
-    let of =
-        (bound(30..90), bound(8_000..60_000), bound(8_000..60_000), max_ptime, any::<[bool; 2]>(), 0.0..10.0, link);
-    of.prop_map(|(session_kbps, payload_bps, average_bps, max_ptime_ms, [dtx, adapts], loss_percent, link_bps)| Asked {
-        session_kbps,
-        payload_bps,
-        average_bps,
-        max_ptime_ms,
-        dtx,
-        adapts,
-        loss_percent,
-        link_bps,
-    })
+    let numbers = (bound(30..90), bound(8_000..60_000), bound(8_000..60_000), max_ptime, 0..3u8);
+    (numbers, any::<[bool; 3]>(), 0.0..10.0, link).prop_map(
+        |(numbers, [dtx, adapts, on_loss], loss_percent, link_bps)| {
+            let (session_kbps, payload_bps, average_bps, max_ptime_ms, redundancy) = numbers;
+            Asked {
+                session_kbps,
+                payload_bps,
+                average_bps,
+                max_ptime_ms,
+                dtx,
+                adapts,
+                redundancy,
+                on_loss,
+                loss_percent,
+                link_bps,
+            }
+        },
+    )
 }
 
 /// The answer with what it asks for in place of what it had.
@@ -264,8 +277,11 @@ proptest! {
     /// 7587, 6.1).
     #[test]
     fn what_was_agreed_on_is_never_exceeded(asked in asked()) {
-        let calls = PORTS.map(|port| call(port, CodecFormat::opus(), ADAPTING.filter(|_| asked.adapts), true));
-        let [mut ours, mut theirs] = calls;
+        let [mut ours, mut theirs] = PORTS.map(|port| {
+            let config = config(port, CodecFormat::opus(), ADAPTING.filter(|_| asked.adapts), true);
+            let (redundancy, redundancy_on_loss) = (asked.redundancy, asked.on_loss);
+            Call::new(CallConfig { redundancy, redundancy_on_loss, ..config }).unwrap()
+        });
         let answer = theirs.answer(Instant::ZERO, &ours.offer().unwrap()).unwrap();
         let answer = asking(&answer, &asked);
         ours.accept(Instant::ZERO, &answer).unwrap();
@@ -289,7 +305,9 @@ proptest! {
         // Opus' bit rate is one in the mean of seconds.
         let within = |bps: f64, most: Option<u32>| most.is_none_or(|most| bps <= 1.08 * f64::from(most) + 200.0);
         prop_assert!(within(payload_bps, asked.payload_bps), "{payload_bps} bit/s: {answer}");
-        prop_assert!(within(payload_bps, asked.average_bps), "{payload_bps} bit/s: {answer}");
+        // Of the codec, and so of each payload that is sent again.
+        let of_each = payload_bps / f64::from(1 + asked.redundancy);
+        prop_assert!(within(of_each, asked.average_bps), "{payload_bps} bit/s: {answer}");
         let session_bps = payload_bps + headers * 8.0 * packets;
         prop_assert!(within(session_bps, asked.session_kbps.map(|kbps| 1_000 * kbps)), "{session_bps} bit/s: {answer}");
         prop_assert!(asked.dtx || packets > 990.0 / f64::from(asked.max_ptime_ms), "{packets} packets a second");

@@ -150,10 +150,15 @@ impl Bandwidth {
         of_session.min(self.payload_bps.unwrap_or(u32::MAX))
     }
 
-    /// The most that IP packets may take, as above.
-    pub(crate) fn most_packet_bps(&self, packet_ms: u32, header_bytes: usize) -> u32 {
-        let headers_bps = (header_bytes as u64 * 8_000 / u64::from(packet_ms.max(1))).min(u32::MAX.into()) as u32;
-        self.most_payload_bps(packet_ms, header_bytes).saturating_add(headers_bps)
+    /// The same of a codec whose payloads are each sent again so many times (RFC 2198, 3: four bytes of header each, one for the
+    /// last).
+    pub(crate) fn most_codec_bps(&self, packet_ms: u32, header_bytes: usize, copies: usize) -> u32 {
+        let most_bps = self.most_payload_bps(packet_ms, header_bytes);
+        if copies == 0 || most_bps == u32::MAX {
+            return most_bps;
+        }
+        let headers_bps = (4 * copies as u32 + 1) * 8_000 / packet_ms.max(1);
+        most_bps.saturating_sub(headers_bps) / (copies as u32 + 1)
     }
 
     /// Whether anything is bounded.
@@ -162,7 +167,20 @@ impl Bandwidth {
     }
 }
 
+/// No codec makes speech of less, whatever it takes as a setting (RFC 7587, 6.1).
+const LEAST_BPS: u64 = 6_000;
+
 impl NegotiatedStream {
+    /// How many payloads each packet may repeat, of so many, within the bandwidth and at the codec's lowest bit rate.
+    pub(crate) fn copies_within_bandwidth(&self, wanted: usize) -> usize {
+        let least_bytes = self.least_packet_bytes.saturating_sub(self.header_bytes) as u64;
+        let least_bps = (least_bytes * 8_000 / u64::from(self.send_ptime_ms.max(1))).max(LEAST_BPS);
+        let fits = |copies: &usize| {
+            u64::from(self.bandwidth.most_codec_bps(self.send_ptime_ms, self.header_bytes, *copies)) >= least_bps
+        };
+        (0..=wanted).rev().find(fits).unwrap_or(0)
+    }
+
     /// The telephone events to send beside a codec with this RTP clock. RFC 4733 wants the same clock; of a side that
     /// offers only another one, as many do with Opus, the events are better than none.
     pub fn send_events_beside(&self, rtp_clock_hz: u32) -> Option<NegotiatedEvents> {

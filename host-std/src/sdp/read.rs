@@ -116,7 +116,7 @@ fn tidy(text: &str) -> String {
                 }
             }
             // The session's is that of all its media together, sound or not.
-            [b'b', b'=', ..] if in_media && bandwidth_line(line).is_some() => push_fields(&mut tidied, line, 1),
+            [b'b', b'=', ..] if in_media && is_bandwidth(line) => push_fields(&mut tidied, line, 1),
             // Another line of the form x=value says nothing about media.
             [b'a'..=b'z', b'=', ..] if !matches!(line.as_bytes()[0], b'v' | b'a') => {}
             // What isn't of this form at all is left for the parser to complain of.
@@ -130,11 +130,10 @@ fn tidy(text: &str) -> String {
     tidied
 }
 
-/// The kind of a bandwidth that we know, and its number.
-fn bandwidth_line(line: &str) -> Option<(&str, u64)> {
-    let (kind, number) = line.strip_prefix("b=")?.split_once(':')?;
-    let number = number.parse().ok()?;
-    ["AS", "TIAS"].contains(&kind).then_some((kind, number))
+/// Whether it's of a kind that we know, with a whole number.
+fn is_bandwidth(line: &str) -> bool {
+    let fields = line.strip_prefix("b=").and_then(|line| line.split_once(':'));
+    fields.is_some_and(|(kind, number)| ["AS", "TIAS"].contains(&kind) && number.parse::<u64>().is_ok())
 }
 
 /// What bounds a stream. Zero is what some write for a stream that they don't want to hear; its direction says that.

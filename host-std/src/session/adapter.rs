@@ -24,7 +24,8 @@ const OTHER_DELAY_MS: u32 = 60;
 const PERCENT: u32 = 256;
 /// Lengths of packets that are chosen among, in ms.
 pub(super) const PACKETS_MS: [u16; 3] = [20, 40, 60];
-/// What Opus loses at low bit rates against the best that it has, in R: an estimate. PESQ-WB of four voices at 16 kHz
+/// What Opus loses at low bit rates against the best that it has, in R: an estimate, which is kept as long as the rate falls under
+/// random loss to where a truer one would leave no redundancy. PESQ-WB of four voices at 16 kHz
 /// (`tests/quality/adapt.py --rates`) takes off 38.9 at 8 kbit/s, 17.6 at 12, 8.6 at 16, 3.6 at 20, 3.2 at 24, 2.1 at 32.
 const OPUS_RATES: [CodecRate; 8] = [
     CodecRate { bps: 8_000, ie_tenths: 350 },
@@ -165,8 +166,10 @@ impl Adapter {
     pub(super) fn choose(&mut self, options: &StreamOptions, round_trip: Option<Duration>) -> Option<Adaptation> {
         let one = [CodecRate { bps: options.packet_bps, ie_tenths: 0 }];
         let lengths = PACKETS_MS.iter().take_while(|&&ms| u32::from(ms) <= options.max_ptime_ms).count().max(1);
+        let fits = |rate: &CodecRate| options.bandwidth.payload_bps.is_none_or(|most_bps| rate.bps <= most_bps);
+        let wanted = OPUS_RATES.partition_point(fits).max(1);
         let settings = Settings {
-            rates: if options.is_opus { &OPUS_RATES } else { &one },
+            rates: if options.is_opus { &OPUS_RATES[..wanted] } else { &one },
             packets_ms: &PACKETS_MS[..lengths],
             header_bytes: options.header_bytes,
             loss: options.loss,
@@ -174,8 +177,7 @@ impl Adapter {
         };
         // Below what the codec needs at least there is nothing to steer.
         let least_bps = settings.least_bps().max(self.config.least_bps);
-        let longest_ms = u32::from(PACKETS_MS[lengths - 1]);
-        let wanted_bps = options.bandwidth.most_packet_bps(longest_ms, options.header_bytes.into());
+        let wanted_bps = options.bandwidth.session_bps.unwrap_or(u32::MAX);
         let most_bps = self.config.most_bps.min(self.remote_maximum_bps).min(wanted_bps).max(least_bps);
         self.capacity.set_bounds(RateBounds { least_bps, most_bps });
         let loss = self.capacity.random_loss();

@@ -68,7 +68,8 @@ impl Stream {
         let packet_ms = taken.packet_ms.unwrap_or(self.adapted.packet_ms);
         let most_bps = (payload_bytes as u64 * 8_000 / u64::from(packet_ms.max(1))).min(u32::MAX.into()) as u32;
         let bandwidth = self.agreed.bandwidth;
-        let most_bps = most_bps.min(bandwidth.most_payload_bps(packet_ms, self.agreed.header_bytes));
+        let copies = self.redundancy.as_ref().map_or(0, |redundancy| redundancy.level());
+        let most_bps = most_bps.min(bandwidth.most_codec_bps(packet_ms, self.agreed.header_bytes, copies));
         if bandwidth.is_limited() && taken.bit_rate_bps.is_none() {
             // Nobody asks for a bit rate: it's the one that was set up, as far as there's room for it.
             taken.bit_rate_bps = self.adapted.wanted.bit_rate_bps.or(Some(self.sending.packet_bps));

@@ -113,10 +113,11 @@ impl Setup<'_> {
         longest.unwrap_or(0).max(agreed.send_ptime_ms)
     }
 
-    fn redundancy(&self, sending: &SentCodec) -> Option<Box<Repeats>> {
-        sending.redundancy.map(|payload_type| {
-            let red = HostRedundancy::new(payload_type, self.redundancy.into());
-            Box::new(Repeats::new(red, self.settings.redundancy_on_loss))
+    /// As many repeated payloads as are wanted and the other side's bandwidth has room for.
+    fn redundancy(&self, sending: &SentCodec, agreed: &NegotiatedStream) -> Option<Box<Repeats>> {
+        let level = agreed.copies_within_bandwidth(self.redundancy.into());
+        sending.redundancy.filter(|_| level > 0).map(|payload_type| {
+            Box::new(Repeats::new(HostRedundancy::new(payload_type, level), self.settings.redundancy_on_loss))
         })
     }
 
@@ -208,7 +209,7 @@ impl Stream {
         let listening = setup.listening(received, decoders, source.ssrc)?;
         let sound = setup.sound(listening.sound());
         let mut stream = Self {
-            redundancy: setup.redundancy(&sending),
+            redundancy: setup.redundancy(&sending, &agreed),
             capture: setup.capture(sound, &sending)?,
             heard: Playing::new(listening, sound).map_err(CallError::Conversion)?,
             leaving: None,
@@ -272,7 +273,7 @@ impl Stream {
         Ok(Change {
             extended,
             levels,
-            redundancy: setup.redundancy(&sending),
+            redundancy: setup.redundancy(&sending, &agreed),
             noise: setup.noise(&sending),
             room,
             switches,

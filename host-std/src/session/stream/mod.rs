@@ -317,8 +317,8 @@ impl Stream {
     /// ticks of the RTP clock.
     pub(super) fn set_remote(&mut self, now: Instant, fraction_lost: u8, jitter_ticks: u32) {
         self.fraction_lost = Some(f32::from(fraction_lost) / 256.0);
-        if let Some(redundancy) = &mut self.redundancy {
-            redundancy.hear(now, fraction_lost);
+        if self.redundancy.as_mut().is_some_and(|redundancy| redundancy.hear(now, fraction_lost)) {
+            self.adapt_again();
         }
         self.jitter_ms = Some(jitter_ticks as f32 / (self.sending.rtp_clock_hz() as f32 / 1_000.0));
     }

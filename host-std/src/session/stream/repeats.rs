@@ -34,17 +34,18 @@ impl Repeats {
 
     /// Goes on as `before`, which was another codec's.
     pub(super) fn follow(&mut self, before: &Self) {
-        if self.on_loss && before.red.level() > 0 {
+        if self.on_loss && before.level() > 0 {
             self.last_loss = before.last_loss;
             self.red.set_level(self.level);
         }
     }
 
-    /// The other side told which fraction it lost since its last report, in 1/256.
-    pub(super) fn hear(&mut self, now: Instant, fraction_lost: u8) {
+    /// The other side told which fraction it lost since its last report, in 1/256. Whether another number is repeated now.
+    pub(super) fn hear(&mut self, now: Instant, fraction_lost: u8) -> bool {
         if !self.on_loss {
-            return;
+            return false;
         }
+        let before = self.red.level();
         if fraction_lost > 0 {
             self.last_loss = Some(now);
         }
@@ -53,6 +54,12 @@ impl Repeats {
         } else if self.last_loss.is_none_or(|last| now.since(last) >= CALM) {
             self.red.set_level(0);
         }
+        self.red.level() != before
+    }
+
+    /// How many payloads each packet repeats at the moment.
+    pub(super) const fn level(&self) -> usize {
+        self.red.level()
     }
 
     pub(super) fn red(&mut self) -> &mut HostRedundancy {
@@ -79,7 +86,7 @@ mod tests {
                     at += 1_000 / reports_a_second;
                     repeats.hear(Instant::from_millis(at), lost);
                 }
-                levels.push(repeats.red().level());
+                levels.push(repeats.level());
             }
             assert_eq!(levels, [0, 0, 2, 2, 2, 2, 0, 2]);
         }
@@ -88,17 +95,17 @@ mod tests {
     #[test]
     fn what_was_asked_for_is_not_switched() {
         let mut repeats = repeats(false);
-        (0..20).for_each(|n| repeats.hear(Instant::from_millis(5_000 * n), 0));
-        assert_eq!(repeats.red().level(), 2);
+        assert!(!(0..20).any(|n| repeats.hear(Instant::from_millis(5_000 * n), 0)));
+        assert_eq!(repeats.level(), 2);
     }
 
     #[test]
     fn another_codec_goes_on_repeating() {
         let (mut before, mut after) = (repeats(true), repeats(true));
         after.follow(&before);
-        assert_eq!(after.red().level(), 0);
+        assert_eq!(after.level(), 0);
         before.hear(Instant::ZERO, 50);
         after.follow(&before);
-        assert_eq!(after.red().level(), 2);
+        assert_eq!(after.level(), 2);
     }
 }
