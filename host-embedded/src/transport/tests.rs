@@ -80,6 +80,24 @@ fn plain_sound_is_followed_to_where_it_first_comes_from() {
 }
 
 #[test]
+fn a_stray_packet_does_not_take_a_plain_call() {
+    let mut transport = transport(Plain, 1);
+    assert_eq!(take(&mut transport, packet(1), 2), packet(1));
+    // Who is where the description says is heard again, and what strays stays out from then on.
+    assert_eq!(take(&mut transport, packet(2), 1), packet(2));
+    assert_eq!(take(&mut transport, packet(3), 2), NOTHING);
+    assert_eq!(take(&mut transport, packet(4), 1), packet(4));
+    transport.send(&packet(0));
+    assert_eq!(transport.socket.gone.iter().map(|(_, to)| *to).collect::<Vec<_>>(), [1]);
+    assert_eq!((transport.counters().moved, transport.counters().refused), (2, 1));
+    // What is no packet of sound wins nothing.
+    transport.set_remote(1);
+    assert_eq!(take(&mut transport, packet(5), 2), packet(5));
+    assert_eq!(take(&mut transport, std::vec![0x80, 0, 0], 1), NOTHING);
+    assert_eq!(transport.remote(), Some(2));
+}
+
+#[test]
 fn what_is_no_sound_does_not_reach_the_phone() {
     let mut transport = transport(Plain, 1);
     for foreign in [std::vec![], std::vec![0; 20], std::vec![0x80; 700]] {
