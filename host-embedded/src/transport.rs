@@ -47,7 +47,7 @@ use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtp::RtpPacket;
 
-use crate::phone::{INTAKE_BUDGET, Network};
+use crate::phone::{INTAKE_BUDGET, Incoming, Network};
 
 /// A socket that datagrams come and go through, and the clock by which they arrive.
 #[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
@@ -248,13 +248,15 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize> Transport<S, G, BYTES> {
 }
 
 impl<S: Socket, G: PacketGuard, const BYTES: usize> Network for Transport<S, G, BYTES> {
-    async fn receive(&mut self, datagram: &mut [u8]) -> (usize, Instant) {
+    async fn receive(&mut self, datagram: &mut [u8]) -> Incoming {
         let (len, from, arrival) = self.socket.receive(datagram).await;
         let Some(datagram) = datagram.get_mut(..len) else {
             self.counters.foreign = self.counters.foreign.wrapping_add(1);
-            return (0, arrival);
+            return Incoming { len: 0, arrival, worked: Duration::ZERO };
         };
-        (self.take_in(datagram, from, arrival).unwrap_or_default(), arrival)
+        let before = self.socket.now();
+        let len = self.take_in(datagram, from, arrival).unwrap_or_default();
+        Incoming { len, arrival, worked: self.socket.now().since(before) }
     }
 
     fn send(&mut self, datagram: &[u8]) {
