@@ -78,14 +78,24 @@ pub const INTAKE_BUDGET: Duration = Duration::from_millis(2);
 /// A packet counts for at least such a share of the budget: a clock may have coarse steps, or stand still.
 const LEAST_SHARE: u64 = 32;
 
+/// A datagram that has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// Its length in bytes. A length of 0 is one that isn't for the phone, such as a report or one that was refused: it counts in
+    /// the budget of a tick all the same.
+    pub len: usize,
+    /// When it arrived.
+    pub arrival: Instant,
+    /// How long the network worked on it, by [`Network::now`], once it had been waited for: what unprotecting took, say.
+    pub worked: Duration,
+}
+
 /// The phone's network and clock. SRTP, if any, is the network's: it hands over what it has unprotected.
 #[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
 pub trait Network {
-    /// Waits for a datagram; returns its length and when it arrived. One that is longer than `datagram` may be cut, but
-    /// its true length must be returned: the phone drops it. A length of 0 is a datagram that isn't for the phone, such as a
-    /// report or one that was refused: it counts in the budget of a tick all the same. Dropping the future before it is ready
-    /// loses nothing.
-    async fn receive(&mut self, datagram: &mut [u8]) -> (usize, Instant);
+    /// Waits for a datagram. One that is longer than `datagram` may be cut, but its true length must be returned: the phone
+    /// drops it. Dropping the future before it is ready loses nothing.
+    async fn receive(&mut self, datagram: &mut [u8]) -> Incoming;
 
     /// Sends a datagram, or drops it if the link is busy.
     fn send(&mut self, datagram: &[u8]);
@@ -94,8 +104,8 @@ pub trait Network {
     /// while the phone works, in steps well below [`intake_budget`](Self::intake_budget).
     fn now(&self) -> Instant;
 
-    /// How long packets may keep a frame that is ready waiting, in each tick: the phone takes them in for so long, by
-    /// [`now`](Self::now), and then only as long as no frame is ready. So a flood delays a tick by this and one packet.
+    /// How long packets may keep a frame that is ready waiting, in each tick: network and phone work on them for so long, by
+    /// [`now`](Self::now), and then they are taken in only as long as no frame is ready. So a flood delays a tick by this and one packet.
     /// What is left stays with the network, which must drop and count what it has no room for. [`INTAKE_BUDGET`] unless a
     /// board knows better.
     fn intake_budget(&self) -> Duration {
@@ -115,7 +125,7 @@ pub struct Tick {
     pub underrun: u32,
     /// Packets that could not be encoded or written.
     pub unsent: u32,
-    /// Packets that were taken in, and how long that took.
+    /// Packets that were taken in, and how long network and phone worked on them.
     pub received: u32,
     /// By [`Network::now`].
     pub intake: Duration,
@@ -197,13 +207,13 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
                     Either::Second(read) => break read,
                 }
             };
-            let (bytes, arrival) = received;
+            let Incoming { len, arrival, worked } = received;
             let before = network.now();
-            if bytes > 0 {
+            if len > 0 {
                 // The receiver counts what it can't use.
-                let _ = self.receive(arrival, datagram.get(..bytes).unwrap_or_default());
+                let _ = self.receive(arrival, datagram.get(..len).unwrap_or_default());
             }
-            let took = network.now().since(before);
+            let took = worked + network.now().since(before);
             tick.received += 1;
             tick.intake = tick.intake + took;
             spent = spent + took.max(least);

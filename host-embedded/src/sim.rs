@@ -8,7 +8,7 @@ use core::future;
 
 use dsp_core::time::{Duration, Instant};
 
-use crate::phone::Network;
+use crate::phone::{Incoming, Network};
 use crate::port::{AudioPort, Overrun, Underrun};
 
 /// Virtual time.
@@ -84,10 +84,10 @@ where
     B: FnMut(Instant, &mut [u8]) -> Option<(usize, Instant)>,
     T: FnMut(&[u8]),
 {
-    async fn receive(&mut self, datagram: &mut [u8]) -> (usize, Instant) {
+    async fn receive(&mut self, datagram: &mut [u8]) -> Incoming {
         let until = self.clock.now() + FRAME_LENGTH;
         match (self.bring)(until, datagram) {
-            Some(received) => received,
+            Some((len, arrival)) => Incoming { len, arrival, worked: Duration::ZERO },
             None => future::pending().await,
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! [`Transport`] is the [`Network`] of a phone over any [`Socket`]. What comes in is told apart by its first two bytes and
 //! unprotected: reports go to the [`RtcpReporter`], packets of sound to the phone. Packets are sent to where the other side's
-//! come from (RFC 4961): behind a NAT its description names another address. Of plain RTP the first packet decides that,
-//! since any other could be forged; of SRTP each does.
+//! come from (RFC 4961): behind a NAT its description names another address. Of plain RTP the first packet decides that, and
+//! any from the address that the description names, since another could be forged; of SRTP each does.
 //!
 //! After each tick the firmware calls [`report`](Transport::report), which sends what is due:
 //!
@@ -47,7 +47,7 @@ use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtp::RtpPacket;
 
-use crate::phone::{INTAKE_BUDGET, Network};
+use crate::phone::{INTAKE_BUDGET, Incoming, Network};
 
 /// A socket that datagrams come and go through, and the clock by which they arrive.
 #[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
@@ -93,6 +93,8 @@ pub struct Transport<S: Socket, G, const BYTES: usize> {
     reporter: RtcpReporter<1>,
     /// The other side, once it is known.
     remote: Option<S::Address>,
+    /// Where its description says that it is.
+    named: Option<S::Address>,
     /// A packet has come from there.
     latched: bool,
     /// What was told last, until it is asked for.
@@ -110,6 +112,7 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize> Transport<S, G, BYTES> {
             guard,
             reporter,
             remote: None,
+            named: None,
             latched: false,
             told: None,
             counters: TransportCounters::default(),
@@ -117,9 +120,11 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize> Transport<S, G, BYTES> {
         }
     }
 
-    /// The other side is here, as its description says; until a packet of its comes from elsewhere.
+    /// The other side is here, as its description says; until a packet of its comes from elsewhere. Without SRTP a packet
+    /// from here wins it back.
     pub fn set_remote(&mut self, remote: S::Address) {
         self.remote = Some(remote);
+        self.named = Some(remote);
         self.latched = false;
     }
 
@@ -198,7 +203,9 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize> Transport<S, G, BYTES> {
         }
         // A guard that adds nothing knows nobody.
         let known = self.guard.max_growth() > 0;
-        if self.latched && !known || RtpPacket::parse(packet).is_err() {
+        // The first packet from elsewhere may have been anybody's: it takes nothing from who is where the description says.
+        let believed = known || !self.latched || self.named == Some(from);
+        if !believed || RtpPacket::parse(packet).is_err() {
             return false;
         }
         self.counters.moved = self.counters.moved.wrapping_add(u32::from(self.remote.is_some()));
@@ -241,13 +248,15 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize> Transport<S, G, BYTES> {
 }
 
 impl<S: Socket, G: PacketGuard, const BYTES: usize> Network for Transport<S, G, BYTES> {
-    async fn receive(&mut self, datagram: &mut [u8]) -> (usize, Instant) {
+    async fn receive(&mut self, datagram: &mut [u8]) -> Incoming {
         let (len, from, arrival) = self.socket.receive(datagram).await;
         let Some(datagram) = datagram.get_mut(..len) else {
             self.counters.foreign = self.counters.foreign.wrapping_add(1);
-            return (0, arrival);
+            return Incoming { len: 0, arrival, worked: Duration::ZERO };
         };
-        (self.take_in(datagram, from, arrival).unwrap_or_default(), arrival)
+        let before = self.socket.now();
+        let len = self.take_in(datagram, from, arrival).unwrap_or_default();
+        Incoming { len, arrival, worked: self.socket.now().since(before) }
     }
 
     fn send(&mut self, datagram: &[u8]) {

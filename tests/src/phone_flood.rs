@@ -8,7 +8,7 @@ use core::future;
 use dsp_core::time::{Duration, Instant, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
 use embassy_futures::block_on;
-use host_embedded::phone::{INTAKE_BUDGET, Network, Phone, TICK};
+use host_embedded::phone::{INTAKE_BUDGET, Incoming, Network, Phone, TICK};
 use host_embedded::sim::{SimClock, SimPort};
 
 /// Instructions a microsecond.
@@ -70,7 +70,7 @@ impl<M: Fn() -> u32> Flood<M> {
 }
 
 impl<M: Fn() -> u32> Network for Flood<M> {
-    async fn receive(&mut self, datagram: &mut [u8]) -> (usize, Instant) {
+    async fn receive(&mut self, datagram: &mut [u8]) -> Incoming {
         if self.left == 0 {
             future::pending::<()>().await;
         }
@@ -84,9 +84,9 @@ impl<M: Fn() -> u32> Network for Flood<M> {
         let bytes = header.write(datagram).expect("room for a header");
         datagram[bytes..bytes + 160].fill(n as u8);
         self.sent += 1;
-        let now = Instant::from_micros(u64::from(n) * 10_000 / u64::from(PACKETS));
+        let arrival = Instant::from_micros(u64::from(n) * 10_000 / u64::from(PACKETS));
         self.own.set(self.own.get().wrapping_add((self.meter)().wrapping_sub(start)));
-        (bytes + 160, now)
+        Incoming { len: bytes + 160, arrival, worked: Duration::ZERO }
     }
 
     fn send(&mut self, _: &[u8]) {}

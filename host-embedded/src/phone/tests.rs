@@ -107,7 +107,7 @@ impl CaptureBlock<i16> for Difference {
 struct Timed<'a, N>(N, &'a Cell<u64>);
 
 impl<N: Network> Network for Timed<'_, N> {
-    async fn receive(&mut self, datagram: &mut [u8]) -> (usize, Instant) {
+    async fn receive(&mut self, datagram: &mut [u8]) -> Incoming {
         self.0.receive(datagram).await
     }
 

@@ -1,12 +1,15 @@
 //! A transport over a socket of two queues.
 
 use super::*;
-use dsp_core::guard::Plain;
+use crate::phone::{Phone, PhoneConfig, TICK};
+use crate::port::{AudioPort, Overrun, Underrun};
 use dsp_core::guard::srtp::{MasterKey, Srtp, SrtpProfile};
+use dsp_core::guard::{GuardError, Plain};
 use dsp_core::rtcp::{Cname, ReporterConfig};
 use dsp_core::time::NtpTime;
 use dsp_core::wire::rtp::RtpHeader;
 use embassy_futures::block_on;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::vec::Vec;
 
@@ -59,7 +62,7 @@ fn packet(seq: u16) -> Vec<u8> {
 fn take<G: PacketGuard>(transport: &mut Transport<Queues, G, 640>, bytes: Vec<u8>, from: u16) -> Vec<u8> {
     transport.socket.come.push_back((bytes, from));
     let mut room = [0; 640];
-    let (len, _) = block_on(transport.receive(&mut room));
+    let Incoming { len, .. } = block_on(transport.receive(&mut room));
     room[..len].to_vec()
 }
 
@@ -77,6 +80,24 @@ fn plain_sound_is_followed_to_where_it_first_comes_from() {
     assert_eq!(take(&mut transport, packet(3), 3), packet(3));
     let counters = transport.counters();
     assert_eq!((counters.moved, counters.refused, counters.sent, counters.unsent), (1, 1, 3, 0));
+}
+
+#[test]
+fn a_stray_packet_does_not_take_a_plain_call() {
+    let mut transport = transport(Plain, 1);
+    assert_eq!(take(&mut transport, packet(1), 2), packet(1));
+    // Who is where the description says is heard again, and what strays stays out from then on.
+    assert_eq!(take(&mut transport, packet(2), 1), packet(2));
+    assert_eq!(take(&mut transport, packet(3), 2), NOTHING);
+    assert_eq!(take(&mut transport, packet(4), 1), packet(4));
+    transport.send(&packet(0));
+    assert_eq!(transport.socket.gone.iter().map(|(_, to)| *to).collect::<Vec<_>>(), [1]);
+    assert_eq!((transport.counters().moved, transport.counters().refused), (2, 1));
+    // What is no packet of sound wins nothing.
+    transport.set_remote(1);
+    assert_eq!(take(&mut transport, packet(5), 2), packet(5));
+    assert_eq!(take(&mut transport, std::vec![0x80, 0, 0], 1), NOTHING);
+    assert_eq!(transport.remote(), Some(2));
 }
 
 #[test]
@@ -140,4 +161,95 @@ fn without_an_address_nothing_is_sent() {
     transport.send(&[0; 641]);
     assert_eq!((transport.counters().unsent, transport.counters().sent), (2, 0));
     assert!(transport.socket.gone.is_empty());
+}
+
+/// A clock that goes on while packets are unprotected, by so much each.
+const COST: Duration = Duration::from_micros(300);
+
+struct Slow<'a>(Guard, &'a Cell<Instant>);
+
+impl PacketGuard for Slow<'_> {
+    fn max_growth(&self) -> usize {
+        self.0.max_growth()
+    }
+    fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, GuardError> {
+        self.0.protect_rtp(buffer, len)
+    }
+    fn protect_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, GuardError> {
+        self.0.protect_rtcp(buffer, len)
+    }
+    fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError> {
+        self.1.set(self.1.get() + COST);
+        self.0.unprotect_rtp(packet)
+    }
+    fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError> {
+        self.1.set(self.1.get() + COST);
+        self.0.unprotect_rtcp(packet)
+    }
+}
+
+/// There is always a packet of the other side, or one that was forged.
+struct Flood<'a> {
+    theirs: Guard,
+    forged: bool,
+    seq: u16,
+    clock: &'a Cell<Instant>,
+}
+
+impl Socket for Flood<'_> {
+    type Address = u16;
+
+    async fn receive(&mut self, datagram: &mut [u8]) -> (usize, u16, Instant) {
+        let packet = packet(self.seq);
+        self.seq += 1;
+        datagram[..packet.len()].copy_from_slice(&packet);
+        let len = self.theirs.protect_rtp(datagram, packet.len()).expect("there is room");
+        datagram[len - 1] ^= u8::from(self.forged);
+        (len, 1, self.clock.get())
+    }
+
+    fn send(&mut self, _: &[u8], _: u16) -> bool {
+        true
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.get()
+    }
+}
+
+/// A frame of the microphone is ready always.
+struct Ready;
+
+impl AudioPort<TICK> for Ready {
+    async fn read(&mut self, pcm: &mut [i16; TICK]) -> Result<(), Overrun> {
+        pcm.fill(0);
+        Ok(())
+    }
+    async fn write(&mut self, _: &[i16; TICK]) -> Result<(), Underrun> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_flood_of_srtp_delays_a_tick_by_the_budget_and_one_packet() {
+    for forged in [false, true] {
+        let clock = Cell::new(Instant::ZERO);
+        let [ours, theirs] = guards();
+        let socket = Flood { theirs, forged, seq: 0, clock: &clock };
+        let config = ReporterConfig { cname: Cname::new("x"), ..ReporterConfig::default() };
+        let reporter = RtcpReporter::new(config, Instant::ZERO).expect("a name");
+        let mut network = Transport::<_, _, 640>::new(socket, Slow(ours, &clock), reporter);
+        network.set_remote(1);
+        let mut phone = Phone::new(PhoneConfig::default()).expect("a phone");
+        for _ in 0..50 {
+            let begun = clock.get();
+            let tick = block_on(phone.tick(&mut Ready, &mut network));
+            let took = clock.get().since(begun);
+            assert!(tick.crowded && took < INTAKE_BUDGET + COST, "{took:?}, {tick:?}");
+            // All that was done until the frame was unprotecting.
+            assert_eq!((tick.intake, tick.received), (took, 7));
+            clock.set(begun + Duration::from_millis(10));
+        }
+        assert_eq!(phone.receiver_stats().received > 0, !forged);
+    }
 }
