@@ -11,8 +11,8 @@
 //! - **Loss without a queue** is either a link whose queue is too short to be seen, or a network that loses whatever one sends. It
 //!   is tried out: less is sent for a moment. If the loss goes, the rate stays below; if it stays, the rate comes back, and the loss
 //!   is told as one that redundancy is for ([`random_loss`](Capacity::random_loss)).
-//! - **Room** is found by sending more: an eighth, after 2 s in which all was well, and after twice as long each time that it
-//!   ended in a queue or a loss, up to a minute. What fails is taken back at once.
+//! - **Room** is found by sending more: 3 kbit/s, up to 12 where there was room each time, after at most 2 s in which all was well,
+//!   and after twice as long each time that it ended in a queue or a loss, up to 16 s. What fails is taken back at once.
 //!
 //! All integers. Units: bit/s with IP, UDP and RTP headers; losses in 256ths of a percent. Cost: some divisions an observation.
 
@@ -43,14 +43,22 @@ const JUDGE_AFTER: Duration = Duration::from_secs(3);
 /// Loss that is looked into, and a loss that has gone, as a share of what it was, in 64ths.
 const LOSS: u32 = 2 * PERCENT;
 const GONE: u32 = 24;
+/// More than this no network loses at random: the rate is to blame.
+const RANDOM_MOST: u32 = 30 * PERCENT;
 /// Loss beside somebody who fills the queue and minds only losses: he brings some about, whatever we send.
 const BESIDE_LOSS: u32 = 10 * PERCENT;
 /// How long somebody who filled the queue is expected back.
 const BESIDE_FOR: Duration = Duration::from_secs(30);
+/// Little, as a place between the bounds in 64ths.
+const LITTLE: u64 = 16;
 /// How much more is lost where there was no room.
 const MORE_LOSS: u32 = PERCENT;
-/// How long less is sent to see whether loss goes with it, at least, and how long what was found holds, the first time and at most.
+/// Less is sent, to see whether loss goes with it, until so many packets would have been lost as before: fewer prove nothing. For so
+/// long at least and at most.
+const TRY_LOSSES: u64 = 12;
 const TRY_FOR: Duration = Duration::from_millis(1_500);
+const TRY_FOR_MOST: Duration = Duration::from_secs(10);
+/// How long what was found holds, the first time and at most.
 const FOUND_FOR: Duration = Duration::from_secs(30);
 const FOUND_FOR_MOST: Duration = Duration::from_secs(240);
 /// How long all must be well before more is sent, first and at most.
@@ -67,6 +75,8 @@ pub struct Observation {
     pub took: Duration,
     /// What was sent in it, in bits, headers included.
     pub sent_bits: u64,
+    /// In how many packets.
+    pub packets: u32,
     /// How much of it was lost, in 256ths of a percent.
     pub loss: u32,
     /// How long packets wait at its end beyond the fastest; `None`: nothing tells.
@@ -122,6 +132,8 @@ pub struct Capacity {
     since: Instant,
     /// What was before a probe, a trial or a queue: rate, loss and queue.
     before: Before,
+    /// Packets of a trial: those that were sent, and those that were lost in 256ths of a percent.
+    tried: (u64, u64),
     /// What arrived when there was a queue; the longest that has been seen of it, and when.
     carried_bps: u32,
     longest: Duration,
@@ -135,6 +147,8 @@ pub struct Capacity {
     /// How long all must be well before the next probe.
     well_for: Duration,
     well_since: Option<Instant>,
+    /// What is sent now needs, and the next thing that there's any use for.
+    steps_bps: [u32; 2],
     /// Probes in a row that found room, and for how long a loss that no rate helps against is believed.
     found: u64,
     random_for: Duration,
@@ -156,6 +170,7 @@ impl Capacity {
             phase: Phase::Steady,
             since: Instant::ZERO,
             before,
+            tried: (0, 0),
             carried_bps: rate_bps,
             longest: Duration::ZERO,
             longest_at: Instant::ZERO,
@@ -165,6 +180,7 @@ impl Capacity {
             beside_until: Instant::ZERO,
             well_for: WELL_FOR,
             well_since: None,
+            steps_bps: [0; 2],
             found: 0,
             random_for: FOUND_FOR,
         }
@@ -174,6 +190,12 @@ impl Capacity {
     pub fn set_bounds(&mut self, bounds: RateBounds) {
         self.bounds = bounds;
         self.rate_bps = self.within(u64::from(self.rate_bps));
+    }
+
+    /// What is sent takes `now_bps`, and nothing more is sent before the rate is `next_bps`, both in bit/s with headers; `None`:
+    /// whatever more it is, it's used. What can't be used can't show whether there's room, so the next probe goes there at once.
+    pub fn set_steps(&mut self, now_bps: u32, next_bps: Option<u32>) {
+        self.steps_bps = [now_bps, next_bps.unwrap_or(0)];
     }
 
     /// What may be sent, in bit/s, headers included.
@@ -211,19 +233,25 @@ impl Capacity {
         let sent_bps = seen.sent_bits * 1_000_000 / seen.duration.as_micros().max(1);
         let carried_bps = Self::carried(seen);
         match self.phase {
-            Phase::Steady | Phase::Probing if queue > self.queue_bound() && now < self.beside_until => {
-                // It's back, whoever it is.
-                self.enter(now, Phase::Beside);
-            }
-            Phase::Steady | Phase::Probing if queue > self.queue_bound() => {
-                self.empty(now, seen, carried_bps, sent_bps);
+            // A long queue, or a short one that is full.
+            Phase::Steady | Phase::Probing
+                if queue > self.queue_bound() || queue > EMPTY && self.is_losing(now, seen) =>
+            {
+                if now < self.beside_until {
+                    // It's back, whoever it is.
+                    self.enter(now, Phase::Beside);
+                } else {
+                    self.empty(now, seen, carried_bps, sent_bps);
+                }
             }
             Phase::Steady | Phase::Probing if self.is_losing(now, seen) => self.lose(now, sent_bps),
+            // Loss beside a queue is no room, whosever it is.
+            Phase::Steady if queue > EMPTY && self.loss > LOSS => self.well_since = None,
             Phase::Steady => self.probe(now, sent_bps),
             Phase::Probing => self.probed(now, seen),
             Phase::Emptying => self.emptied(now, seen, carried_bps, queue),
             Phase::Trying => self.tried(now, seen),
-            Phase::Beside => self.stay_beside(now, seen, queue),
+            Phase::Beside => self.stay_beside(now, seen, queue, sent_bps),
         }
     }
 
@@ -244,6 +272,11 @@ impl Capacity {
         Duration::from_micros(self.well_for.as_micros() * (16 + self.place()) / 64)
     }
 
+    /// Whoever sends little asks for more though something is lost, as long as it isn't more than it was.
+    fn asks_for_little(&self) -> bool {
+        self.place() < LITTLE && self.loss <= self.random + self.random / 4
+    }
+
     /// What arrived, in bit/s: less than was sent by what was lost, and by how much longer it took.
     fn carried(seen: &Observation) -> u64 {
         let arrived = u128::from(seen.sent_bits) * u128::from((100 * PERCENT).saturating_sub(seen.loss));
@@ -261,7 +294,8 @@ impl Capacity {
     /// Whether so much is lost that the rate may be to blame.
     fn is_losing(&self, now: Instant, seen: &Observation) -> bool {
         let usual = if now < self.beside_until { BESIDE_LOSS } else { LOSS };
-        let bound = usual.max(self.random + self.random / 2);
+        // By chance a mean over some seconds is half as high again, and more where losses are few.
+        let bound = usual.max(self.random + self.random / 2 + u32::from(self.random > 0) * LOSS);
         self.loss > bound && seen.loss > bound
     }
 
@@ -344,18 +378,31 @@ impl Capacity {
         let arrived = sent_bps * u64::from((100 * PERCENT).saturating_sub(self.loss)) / u64::from(100 * PERCENT);
         self.carried_bps = arrived.min(u64::from(self.rate_bps)) as u32;
         self.rate_bps = self.within(u64::from(self.carried_bps) * 7 / 8);
-        self.loss = 0;
+        self.tried = (0, 0);
         self.enter(now, Phase::Trying);
     }
 
     fn tried(&mut self, now: Instant, seen: &Observation) {
-        if now.since(self.since) < TRY_FOR.max(Duration::from_micros(2 * seen.duration.as_micros())) {
+        let on_the_way = seen.age.as_micros() + seen.duration.as_micros();
+        let since = now.since(self.since);
+        // What was sent before says nothing.
+        if since.as_micros() >= on_the_way {
+            self.tried.0 += u64::from(seen.packets);
+            self.tried.1 += u64::from(seen.packets) * u64::from(seen.loss);
+        }
+        let (packets, lost) = self.tried;
+        let most = TRY_LOSSES * u64::from(100 * PERCENT);
+        let gone_below = |expected: u64| expected * u64::from(GONE) / 64;
+        let expected = packets * u64::from(self.before.loss);
+        let is_enough = expected >= most || lost > gone_below(most) || since >= TRY_FOR_MOST;
+        if packets == 0 || since < TRY_FOR || !is_enough {
             return;
         }
-        if self.loss * 64 <= self.before.loss * GONE {
-            // It was too much.
+        if lost <= gone_below(expected) || lost > packets * u64::from(RANDOM_MOST) {
+            // It was too much, and may still be.
             (self.found, self.random_for) = (0, FOUND_FOR);
             self.rate_bps = self.within(u64::from(self.carried_bps) * BELOW / 64);
+            self.loss = (lost / packets) as u32;
         } else {
             self.rate_bps = self.within(u64::from(self.before.rate_bps));
             self.random = self.loss.max(self.before.loss);
@@ -365,14 +412,15 @@ impl Capacity {
         self.enter(now, Phase::Steady);
     }
 
-    fn stay_beside(&mut self, now: Instant, seen: &Observation, queue: Duration) {
+    fn stay_beside(&mut self, now: Instant, seen: &Observation, queue: Duration, sent_bps: u64) {
         self.beside_until = now + BESIDE_FOR;
         if queue <= EMPTY && seen.queue.is_some() {
             self.enter(now, Phase::Steady);
-        } else if self.loss > BESIDE_LOSS.max(self.random) && now.since(self.since) >= WELL_FOR {
-            self.rate_bps = self.within(u64::from(self.rate_bps) * 7 / 8);
-            (self.loss, self.since) = (0, now);
-        } else if self.loss < PERCENT && now.since(self.since) >= Duration::from_micros(4 * WELL_FOR.as_micros()) {
+        } else if self.is_losing(now, seen) && now.since(self.since) >= WELL_FOR {
+            self.lose(now, sent_bps);
+        } else if (self.loss < PERCENT || self.asks_for_little())
+            && now.since(self.since) >= Duration::from_micros(4 * WELL_FOR.as_micros())
+        {
             self.rate_bps = self.within(u64::from(self.rate_bps) * 17 / 16);
             self.since = now;
         }
@@ -380,20 +428,30 @@ impl Capacity {
 
     fn probe(&mut self, now: Instant, sent_bps: u64) {
         let since = *self.well_since.get_or_insert(now);
-        // What isn't used up is no sign of room.
-        let used = sent_bps * 4 >= u64::from(self.rate_bps) * 3;
-        if now.since(since) >= self.patience() && used && self.rate_bps < self.bounds.most_bps {
-            self.before = Before { rate_bps: self.rate_bps, loss: self.loss };
-            self.rate_bps = self.within(u64::from(self.rate_bps) + STEP_BPS * (1 + self.found).min(STEPS));
-            self.enter(now, Phase::Probing);
+        if now.since(since) < self.patience() || self.rate_bps >= self.bounds.most_bps {
+            return;
         }
+        // What isn't used up is no sign of room.
+        let is_used = |of_bps: u32| sent_bps * 4 >= u64::from(of_bps) * 3;
+        let [now_bps, next_bps] = self.steps_bps;
+        let step_bps = u64::from(self.rate_bps) + STEP_BPS * (1 + self.found).min(STEPS);
+        let wanted_bps = if next_bps > self.rate_bps && next_bps <= self.bounds.most_bps && is_used(now_bps) {
+            step_bps.max(next_bps.into())
+        } else if is_used(self.rate_bps) {
+            step_bps
+        } else {
+            return;
+        };
+        self.before = Before { rate_bps: self.rate_bps, loss: self.loss };
+        self.rate_bps = self.within(wanted_bps);
+        self.enter(now, Phase::Probing);
     }
 
     fn probed(&mut self, now: Instant, seen: &Observation) {
         if now.since(self.since) < WELL_FOR.max(seen.duration) {
             return;
         }
-        if self.loss > self.before.loss + MORE_LOSS {
+        if self.loss > self.before.loss + MORE_LOSS + self.random / 2 {
             // A queue that is too short to be seen.
             self.rate_bps = self.before.rate_bps;
             self.wait_longer();

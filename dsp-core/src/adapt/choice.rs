@@ -1,11 +1,13 @@
-//! What to send at a rate: bit rate, packet length and the codec's own redundancy together, by what a listener gains.
+//! What to send at a rate: bit rate, packet length and redundancy, the codec's own and repeated payloads, together, by what a
+//! listener gains.
 //!
 //! Every setting that fits into the rate is rated by the E-model (ITU-T G.107): what the codec loses at its bit rate, what a
 //! listener misses of what is lost and not recovered, and the delay that longer packets and later copies cost. The best one is
-//! taken; a running one is left only for one that is better by a point of R, so that nothing swings.
+//! taken, where 32 kbit/s more must be worth a point of R; a running one is left only for one that is better by a point, so that
+//! nothing swings.
 //!
 //! All integers. Units: rates in bit/s, losses in 256ths of a percent, ratings in 256ths of R. Cost: a handful of operations for each
-//! of at most some hundred settings; a choice is made once or twice a second.
+//! of at most some hundreds of settings; a choice is made once or twice a second.
 
 use super::PERCENT;
 use crate::quality::LossImpairment;
@@ -13,6 +15,8 @@ use crate::quality::impairment::{ONE, of_delay};
 
 /// A setting that is better by less than this is no reason to leave one.
 const WORTH: i32 = ONE as i32;
+/// So many bit/s are worth a point of R: what sounds no better isn't sent.
+const WORTH_BPS: u32 = 32_000;
 /// Loss for which a codec is asked to be redundant in itself, at least.
 const IN_BAND_FROM: u32 = PERCENT;
 
@@ -30,6 +34,8 @@ pub struct CodecRate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct InBand {
+    /// The least bit rate at which it has any.
+    pub from_bps: u32,
     /// What of its bit rate the sound itself keeps, in 64ths.
     pub keeps: u8,
     /// What of a loss is made up by it, where the next packet came, in 64ths.
@@ -43,6 +49,10 @@ pub struct Settings<'a> {
     pub rates: &'a [CodecRate],
     /// Lengths of packets, in ms, the shortest first.
     pub packets_ms: &'a [u16],
+    /// How many payloads before its own a packet repeats at least and at most (RFC 2198).
+    pub copies: [u8; 2],
+    /// What all payloads may take together, in bit/s.
+    pub most_payload_bps: u32,
     /// Bytes of a packet beside its payload: IP, UDP, RTP, its extensions, and what protects it.
     pub header_bytes: u16,
     /// How a listener suffers from loss.
@@ -76,6 +86,8 @@ pub struct Choice {
     pub packet_ms: u16,
     /// Whether the codec is to be redundant in itself.
     pub in_band: bool,
+    /// How many payloads before its own each packet repeats.
+    pub copies: u8,
 }
 
 impl Settings<'_> {
@@ -89,21 +101,31 @@ impl Settings<'_> {
             if least.is_none_or(|(fewest, _)| needs < fewest) {
                 least = Some((needs, choice));
             }
-            if needs > conditions.rate_bps {
+            if !self.fits(conditions, &choice) {
                 continue;
             }
-            let rating = self.rating(conditions, &choice);
+            let rating = self.worth(conditions, &choice);
             if best.is_none_or(|(highest, _)| rating > highest) {
                 best = Some((rating, choice));
             }
         }
         let Some((highest, best)) = best else { return least.map(|(_, choice)| choice) };
         let stays = running.filter(|running| {
-            self.offers(running)
-                && self.needs_bps(running) <= conditions.rate_bps
-                && self.rating(conditions, running) + WORTH > highest
+            self.offers(running) && self.fits(conditions, running) && self.worth(conditions, running) + WORTH > highest
         });
         Some(stays.unwrap_or(best))
+    }
+
+    /// The least rate at which something clearly better than `running` could be sent, in bit/s, headers included.
+    pub fn next_bps(&self, conditions: &Conditions, running: &Choice) -> Option<u32> {
+        let worth = self.worth(conditions, running);
+        let any = Conditions { rate_bps: u32::MAX, ..*conditions };
+        let better = |choice: &Choice| self.fits(&any, choice) && self.worth(conditions, choice) >= worth + WORTH;
+        self.all().filter(better).map(|choice| self.needs_bps(&choice)).min()
+    }
+
+    fn fits(&self, conditions: &Conditions, choice: &Choice) -> bool {
+        self.needs_bps(choice) <= conditions.rate_bps && self.payload_bps(choice) <= self.most_payload_bps
     }
 
     /// What the most frugal choice needs, in bit/s, headers included.
@@ -114,7 +136,14 @@ impl Settings<'_> {
     /// What a choice needs, in bit/s, headers included.
     pub fn needs_bps(&self, choice: &Choice) -> u32 {
         let headers = u32::from(self.header_bytes) * 8_000 / u32::from(choice.packet_ms).max(1);
-        choice.bps.saturating_add(headers)
+        self.payload_bps(choice).saturating_add(headers)
+    }
+
+    /// What its payloads take, repeated ones and the headers between them included: four bytes each, one for its own (RFC 2198, 3).
+    fn payload_bps(&self, choice: &Choice) -> u32 {
+        let copies = u32::from(choice.copies);
+        let between = if copies == 0 { 0 } else { (4 * copies + 1) * 8_000 / u32::from(choice.packet_ms).max(1) };
+        choice.bps.saturating_mul(1 + copies).saturating_add(between)
     }
 
     /// How a choice sounds, in 256ths of R below the best call.
@@ -122,14 +151,24 @@ impl Settings<'_> {
         let Conditions { loss, loss_behind, delay_ms, .. } = *conditions;
         let (loss, behind) = (loss.min(100 * PERCENT), loss_behind.clamp(loss.min(100 * PERCENT), 100 * PERCENT));
         let (mut sound_bps, mut missing) = (choice.bps, loss);
-        if let Some(InBand { keeps, recovers }) = self.in_band.filter(|_| choice.in_band) {
+        if let Some(InBand { keeps, recovers, .. }) = self.in_band.filter(|_| choice.in_band) {
             sound_bps = (u64::from(choice.bps) * u64::from(keeps) / 64) as u32;
             missing -= missing * (100 * PERCENT - behind) / (100 * PERCENT) * u32::from(recovers).min(64) / 64;
         }
-        // The packet behind is waited for where it is needed.
-        let waits = u32::from(choice.packet_ms) * (1 + u32::from(choice.in_band));
+        // Each packet behind that comes has it, and all that may are waited for.
+        for _ in 0..choice.copies {
+            missing = missing * behind / (100 * PERCENT);
+        }
+        let behind = u32::from(choice.copies.max(choice.in_band.into()));
+        let waits = u32::from(choice.packet_ms) * (1 + behind);
         let ie = self.ie_tenths(sound_bps) * ONE / 10;
         -((ie + self.loss.of_loss(missing) + of_delay(delay_ms.saturating_add(waits))) as i32)
+    }
+
+    /// How a choice sounds, less what it costs, in 256ths of R.
+    fn worth(&self, conditions: &Conditions, choice: &Choice) -> i32 {
+        let price = u64::from(self.needs_bps(choice)) * u64::from(ONE) / u64::from(WORTH_BPS);
+        self.rating(conditions, choice) - price as i32
     }
 
     /// Linear between two rates.
@@ -151,14 +190,26 @@ impl Settings<'_> {
     fn offers(&self, choice: &Choice) -> bool {
         self.rates.iter().any(|rate| rate.bps == choice.bps)
             && self.packets_ms.contains(&choice.packet_ms)
-            && (!choice.in_band || self.in_band.is_some())
+            && (!choice.in_band || self.has_in_band(choice.bps))
+            && (self.copies[0]..=self.copies[1]).contains(&choice.copies)
+    }
+
+    fn has_in_band(&self, bps: u32) -> bool {
+        self.in_band.is_some_and(|in_band| bps >= in_band.from_bps)
     }
 
     fn all(&self) -> impl Iterator<Item = Choice> {
-        let in_bands: &[bool] = if self.in_band.is_some() { &[false, true] } else { &[false] };
         self.rates.iter().flat_map(move |rate| {
+            let in_bands: &[bool] = if self.has_in_band(rate.bps) { &[false, true] } else { &[false] };
             self.packets_ms.iter().flat_map(move |&packet_ms| {
-                in_bands.iter().map(move |&in_band| Choice { bps: rate.bps, packet_ms, in_band })
+                in_bands.iter().flat_map(move |&in_band| {
+                    (self.copies[0]..=self.copies[1]).map(move |copies| Choice {
+                        bps: rate.bps,
+                        packet_ms,
+                        in_band,
+                        copies,
+                    })
+                })
             })
         })
     }
@@ -189,9 +240,11 @@ mod tests {
         Settings {
             rates: &RATES,
             packets_ms: &[20, 40, 60],
+            copies: [0, 0],
+            most_payload_bps: u32::MAX,
             header_bytes: 50,
             loss: LossImpairment::default(),
-            in_band: Some(InBand { keeps: 44, recovers: 48 }),
+            in_band: Some(InBand { from_bps: 24_000, keeps: 44, recovers: 48 }),
         }
     }
 
@@ -227,7 +280,7 @@ mod tests {
         let narrow = opus().choose(&at(20_000, 0), None).unwrap();
         assert!(narrow.packet_ms >= 40 && !narrow.in_band, "{narrow:?}");
         let wide = opus().choose(&at(200_000, 0), None).unwrap();
-        assert_eq!(wide, Choice { bps: 64_000, packet_ms: 20, in_band: false });
+        assert_eq!(wide, Choice { bps: 64_000, packet_ms: 20, in_band: false, copies: 0 });
         // Nothing fits: what needs least.
         let none = opus().choose(&at(1_000, 0), None).unwrap();
         assert_eq!((none.bps, none.packet_ms), (8_000, 60));
@@ -238,8 +291,30 @@ mod tests {
     fn loss_leads_to_redundancy_where_there_is_room() {
         assert!(opus().choose(&at(100_000, 10), None).unwrap().in_band);
         assert!(!opus().choose(&at(100_000, 0), None).unwrap().in_band);
+        // Where the bit rate is too low for any.
+        assert!(!opus().choose(&at(28_000, 10), None).unwrap().in_band);
         assert!(!pcmu().choose(&at(300_000, 10), None).unwrap().in_band);
         assert_eq!(at(1, 10).expected_loss_percent(), 10);
+    }
+
+    #[test]
+    fn payloads_are_repeated_where_there_is_room() {
+        let repeated = Settings { copies: [0, 2], ..pcmu() };
+        let chosen = |rate, loss| repeated.choose(&at(rate, loss), None).unwrap().copies;
+        assert_eq!([chosen(300_000, 0), chosen(300_000, 10), chosen(170_000, 10), chosen(90_000, 10)], [0, 2, 1, 0]);
+        // Of what there's no room for yet it's known how much it needs.
+        let running = repeated.choose(&at(90_000, 10), None).unwrap();
+        let next = repeated.next_bps(&at(90_000, 10), &running).unwrap();
+        assert!((130_000..160_000).contains(&next) && chosen(next, 10) == 1, "{next}");
+        assert_eq!(repeated.next_bps(&at(90_000, 0), &running), None);
+        // Whoever wants them always has them, and the other side's bounds hold.
+        let always = Settings { copies: [1, 1], ..opus() };
+        assert_eq!(always.choose(&at(60_000, 0), None).unwrap().copies, 1);
+        for loss in [0, 5, 20] {
+            let bounded = Settings { copies: [0, 2], most_payload_bps: 30_000, ..opus() };
+            let choice = bounded.choose(&at(300_000, loss), None).unwrap();
+            assert!(bounded.payload_bps(&choice) <= 30_000, "{choice:?}");
+        }
     }
 
     #[test]
@@ -257,7 +332,7 @@ mod tests {
         }
         assert!(changes.len() <= 2, "{changes:?}");
         // One that isn't offered any more goes.
-        let odd = Choice { bps: 9_999, packet_ms: 20, in_band: false };
+        let odd = Choice { bps: 9_999, packet_ms: 20, in_band: false, copies: 0 };
         assert_ne!(opus().choose(&at(100_000, 0), Some(odd)), Some(odd));
     }
 }

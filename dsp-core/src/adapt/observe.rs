@@ -68,7 +68,8 @@ impl PacketWindow {
         let loss = 100 * PERCENT * self.lost / self.packets;
         let age = now.since(self.last);
         let took = stretched(duration, self.late_before, self.late);
-        let seen = Observation { duration, took, sent_bits: self.bits, loss, queue: self.queue, age };
+        let (packets, queue) = (self.packets, self.queue);
+        let seen = Observation { duration, took, sent_bits: self.bits, packets, loss, queue, age };
         *self = Self { before: Some(self.last), last: self.last, late_before: self.late, ..Self::new() };
         Some(seen)
     }
@@ -87,6 +88,7 @@ pub struct ReportWindow {
     /// When the last report came, and what was sent since.
     since: Option<Instant>,
     bits: u64,
+    packets: u32,
     least_us: [Option<u64>; 2],
     least_since: Instant,
     /// The last queue.
@@ -96,12 +98,13 @@ pub struct ReportWindow {
 impl ReportWindow {
     /// Nothing has been sent.
     pub const fn new() -> Self {
-        Self { since: None, bits: 0, least_us: [None; 2], least_since: Instant::ZERO, queue: None }
+        Self { since: None, bits: 0, packets: 0, least_us: [None; 2], least_since: Instant::ZERO, queue: None }
     }
 
     /// A packet of so many bytes left, all headers included.
     pub const fn sent(&mut self, bytes: usize) {
         self.bits += 8 * bytes as u64;
+        self.packets = self.packets.saturating_add(1);
     }
 
     /// A report came: the share lost since the one before in 256ths, the round trip, and the jitter, if they are known. Of the
@@ -113,7 +116,7 @@ impl ReportWindow {
         round_trip: Option<Duration>,
         jitter: Duration,
     ) -> Option<Observation> {
-        let sent_bits = core::mem::take(&mut self.bits);
+        let (sent_bits, packets) = (core::mem::take(&mut self.bits), core::mem::take(&mut self.packets));
         let since = self.since.replace(now);
         let queue = round_trip.map(|round_trip| {
             if now.since(self.least_since) >= LEAST_FOR {
@@ -131,6 +134,6 @@ impl ReportWindow {
         let duration = now.since(since?);
         let took = stretched(duration, self.queue, queue);
         self.queue = queue.or(self.queue);
-        Some(Observation { duration, took, sent_bits, loss, queue, age })
+        Some(Observation { duration, took, sent_bits, packets, loss, queue, age })
     }
 }

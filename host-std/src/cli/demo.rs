@@ -267,7 +267,7 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
         srtp: args.srtp.policy(),
         srtp_options: args.srtp.options(),
         wall_clock: wall,
-        adaptation: args.adapt.then(AdaptationConfig::default),
+        adaptation: args.adapt.then(|| AdaptationConfig::with_copies(args.red.packets)),
         capture: CaptureConfig { detector: args.vad.map(detector), ..args.microphone.config() },
         metering: true,
         ..CallConfig::with_identity(port, identity)

@@ -504,7 +504,7 @@ fn config(args: &TalkArgs, port: u16) -> Result<CallConfig, Box<dyn Error>> {
         srtp_options: args.srtp.options(),
         extensions: args.feedback.extensions(),
         feedback: args.feedback.feedback(),
-        adaptation: args.adapt.then(AdaptationConfig::default),
+        adaptation: args.adapt.then(|| AdaptationConfig::with_copies(args.red.packets)),
         latching: match args.latch {
             LatchName::Strict => Latching::Strict,
             LatchName::Once => Latching::Once,

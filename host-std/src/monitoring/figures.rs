@@ -79,6 +79,7 @@ pub fn call_figures(stats: &CallStats, rate_hz: u32) -> Value {
         "bit_rate_bps": adapting.taken.bit_rate_bps,
         "packet_ms": adapting.taken.packet_ms,
         "expected_loss_percent": adapting.taken.expected_loss_percent,
+        "copies": adapting.copies,
         "changes": adapting.changes,
     })));
     call["packets"] = json!({

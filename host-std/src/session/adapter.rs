@@ -24,22 +24,21 @@ const OTHER_DELAY_MS: u32 = 60;
 const PERCENT: u32 = 256;
 /// Lengths of packets that are chosen among, in ms.
 pub(super) const PACKETS_MS: [u16; 3] = [20, 40, 60];
-/// What Opus loses at low bit rates against the best that it has, in R: an estimate, which is kept as long as the rate falls under
-/// random loss to where a truer one would leave no redundancy. PESQ-WB of four voices at 16 kHz
-/// (`tests/quality/adapt.py --rates`) takes off 38.9 at 8 kbit/s, 17.6 at 12, 8.6 at 16, 3.6 at 20, 3.2 at 24, 2.1 at 32.
+/// What Opus loses at low bit rates against the best that it has: PESQ-WB of speech at 16 kHz, on the scale of R. The mean of four
+/// voices, as `tests/quality/adapt.py --rates` has it.
 const OPUS_RATES: [CodecRate; 8] = [
-    CodecRate { bps: 8_000, ie_tenths: 350 },
-    CodecRate { bps: 12_000, ie_tenths: 230 },
-    CodecRate { bps: 16_000, ie_tenths: 130 },
-    CodecRate { bps: 20_000, ie_tenths: 80 },
-    CodecRate { bps: 24_000, ie_tenths: 50 },
-    CodecRate { bps: 32_000, ie_tenths: 25 },
-    CodecRate { bps: 48_000, ie_tenths: 8 },
+    CodecRate { bps: 8_000, ie_tenths: 389 },
+    CodecRate { bps: 12_000, ie_tenths: 176 },
+    CodecRate { bps: 16_000, ie_tenths: 86 },
+    CodecRate { bps: 20_000, ie_tenths: 36 },
+    CodecRate { bps: 24_000, ie_tenths: 32 },
+    CodecRate { bps: 32_000, ie_tenths: 21 },
+    CodecRate { bps: 48_000, ie_tenths: 0 },
     CodecRate { bps: 64_000, ie_tenths: 0 },
 ];
-/// Opus' copy of the packet before takes a third of the bit rate, and makes up for three quarters of a loss: measured as above from 24
-/// kbit/s on; at 16 there is none.
-const OPUS_IN_BAND: InBand = InBand { keeps: 44, recovers: 48 };
+/// Opus' copy of the packet before: there is none at 16 kbit/s; from 24 on it makes up for 68 to 81 percent of losses that are
+/// independent, and costs as much as a third of the bit rate would (measured as above).
+const OPUS_IN_BAND: InBand = InBand { from_bps: 24_000, keeps: 44, recovers: 48 };
 
 /// How a call adapts what it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +58,14 @@ impl Default for AdaptationConfig {
     }
 }
 
+impl AdaptationConfig {
+    /// As by default, with room for so many repeated payloads in each packet ([`redundancy`](super::CallConfig::redundancy)).
+    pub fn with_copies(copies: u8) -> Self {
+        let most = Self::default().most_bps;
+        Self { most_bps: most * (1 + u32::from(copies)), ..Self::default() }
+    }
+}
+
 /// What an adapting call does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -71,6 +78,8 @@ pub struct AdaptationStats {
     pub random_loss_percent: u8,
     /// What was taken of the last choice; `None` of what the codec has no setting for.
     pub taken: Adaptation,
+    /// How many payloads before its own each packet repeats (RFC 2198).
+    pub copies: u8,
     /// How often the choice changed.
     pub changes: u32,
 }
@@ -84,9 +93,19 @@ pub(super) struct StreamOptions {
     pub(super) max_ptime_ms: u32,
     /// What the other side wants at most.
     pub(super) bandwidth: Bandwidth,
+    /// How many payloads before its own a packet repeats at least and at most (RFC 2198).
+    pub(super) copies: [u8; 2],
     /// Of a packet, headers and tags included.
     pub(super) header_bytes: u16,
     pub(super) loss: LossImpairment,
+}
+
+/// What a stream is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) codec: Adaptation,
+    /// Payloads that each packet repeats.
+    pub(super) copies: u8,
 }
 
 /// Follows the network for one stream.
@@ -163,14 +182,14 @@ impl Adapter {
     }
 
     /// What the stream is to be asked for, if it's something else than before.
-    pub(super) fn choose(&mut self, options: &StreamOptions, round_trip: Option<Duration>) -> Option<Adaptation> {
+    pub(super) fn choose(&mut self, options: &StreamOptions, round_trip: Option<Duration>) -> Option<Wanted> {
         let one = [CodecRate { bps: options.packet_bps, ie_tenths: 0 }];
         let lengths = PACKETS_MS.iter().take_while(|&&ms| u32::from(ms) <= options.max_ptime_ms).count().max(1);
-        let fits = |rate: &CodecRate| options.bandwidth.payload_bps.is_none_or(|most_bps| rate.bps <= most_bps);
-        let wanted = OPUS_RATES.partition_point(fits).max(1);
         let settings = Settings {
-            rates: if options.is_opus { &OPUS_RATES[..wanted] } else { &one },
+            rates: if options.is_opus { &OPUS_RATES } else { &one },
             packets_ms: &PACKETS_MS[..lengths],
+            copies: options.copies,
+            most_payload_bps: options.bandwidth.payload_bps.unwrap_or(u32::MAX),
             header_bytes: options.header_bytes,
             loss: options.loss,
             in_band: options.is_opus.then_some(OPUS_IN_BAND),
@@ -190,8 +209,10 @@ impl Adapter {
             delay_ms: half + OTHER_DELAY_MS,
         };
         let choice = settings.choose(&conditions, self.choice)?;
+        self.capacity.set_steps(settings.needs_bps(&choice), settings.next_bps(&conditions, &choice));
         let expected = if choice.in_band { conditions.expected_loss_percent().max(1) } else { 0 };
         let before = self.choice.replace(choice);
+        let copies = choice.copies;
         let mut wanted = Adaptation::default().with_packet_ms(choice.packet_ms.into());
         if options.is_opus {
             wanted = wanted.with_bit_rate(choice.bps).with_expected_loss(expected);
@@ -201,7 +222,7 @@ impl Adapter {
             return None;
         }
         self.changes = self.changes.saturating_add(1);
-        Some(wanted)
+        Some(Wanted { codec: wanted, copies })
     }
 
     pub(super) fn taken(&mut self, taken: Adaptation) {
@@ -214,6 +235,7 @@ impl Adapter {
             phase: self.capacity.phase(),
             random_loss_percent: (self.capacity.random_loss() / PERCENT).min(100) as u8,
             taken: self.taken,
+            copies: self.choice.map_or(0, |choice| choice.copies),
             changes: self.changes,
         }
     }

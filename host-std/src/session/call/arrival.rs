@@ -221,7 +221,7 @@ impl Call {
         }
         let round_trip = transport.told(0).and_then(|told| told.round_trip());
         if let Some(wanted) = adapter.choose(&stream.options(transport.packet_overhead()), round_trip) {
-            adapter.taken(stream.adapt(&wanted));
+            adapter.taken(stream.choose(&wanted));
         }
     }
 

@@ -1,11 +1,11 @@
 //! What a stream sends, made to follow the network: bit rate and expected loss are the encoder's, the packet length is
-//! the sender's. It is called between two ticks, and may take memory for longer packets.
+//! the sender's, and what is repeated stands between them. It is called between two ticks, and may take memory for longer packets.
 
 use dsp_core::codec::Adaptation;
 
 use super::change::sender_samples;
 use super::{Stream, impairment};
-use crate::session::adapter::StreamOptions;
+use crate::session::adapter::{StreamOptions, Wanted};
 
 /// Of RTP (RFC 3550, 5.1).
 const RTP_HEADER_BYTES: usize = 12;
@@ -32,6 +32,14 @@ impl Stream {
         self.follow(*wanted)
     }
 
+    /// Follows the network with what was chosen for it; what the codec and its packets have taken.
+    pub(in crate::session) fn choose(&mut self, wanted: &Wanted) -> Adaptation {
+        if let Some(redundancy) = &mut self.redundancy {
+            redundancy.choose(wanted.copies.into());
+        }
+        self.adapt(&wanted.codec)
+    }
+
     /// What can be chosen of what it sends; of a packet, so many bytes are headers below RTP and tags.
     pub(in crate::session) fn options(&self, overhead: usize) -> StreamOptions {
         let codec = &self.sending.agreed;
@@ -40,6 +48,7 @@ impl Stream {
             packet_bps: self.sending.packet_bps,
             max_ptime_ms: self.agreed.max_ptime_ms,
             bandwidth: self.agreed.bandwidth,
+            copies: self.redundancy.as_ref().map_or([0; 2], |redundancy| redundancy.choices()),
             header_bytes: (overhead + RTP_HEADER_BYTES + self.extension_bytes()).min(usize::from(u16::MAX)) as u16,
             loss: impairment(codec).into(),
         }

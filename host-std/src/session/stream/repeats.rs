@@ -1,4 +1,5 @@
-//! Redundancy of a stream (RFC 2198), all the time or only while the other side's reports tell of losses.
+//! Redundancy of a stream (RFC 2198): all the time, only while the other side's reports tell of losses, or as much as is chosen
+//! from all that is known of the network ([`adapter`](crate::session::adapter)).
 //!
 //! A report tells what was lost since the one before: every five seconds or so, and far more often where feedback is agreed on. From
 //! the first that tells of 1 % on, each packet repeats those before it; that ends after half a minute of reports without any loss. A
@@ -16,8 +17,10 @@ const CALM: Duration = Duration::from_secs(30);
 pub(super) struct Repeats {
     red: HostRedundancy,
     level: usize,
-    /// Whether reports switch it.
+    /// Whether reports switch it, or whoever chooses.
     on_loss: bool,
+    /// What was chosen, once somebody chooses.
+    chosen: Option<usize>,
     /// When a loss was last told.
     last_loss: Option<Instant>,
 }
@@ -29,12 +32,14 @@ impl Repeats {
         if on_loss {
             red.set_level(0);
         }
-        Self { red, level, on_loss, last_loss: None }
+        Self { red, level, on_loss, chosen: None, last_loss: None }
     }
 
     /// Goes on as `before`, which was another codec's.
     pub(super) fn follow(&mut self, before: &Self) {
-        if self.on_loss && before.level() > 0 {
+        if let Some(copies) = before.chosen {
+            self.choose(copies);
+        } else if self.on_loss && before.level() > 0 {
             self.last_loss = before.last_loss;
             self.red.set_level(self.level);
         }
@@ -42,7 +47,7 @@ impl Repeats {
 
     /// The other side told which fraction it lost since its last report, in 1/256. Whether another number is repeated now.
     pub(super) fn hear(&mut self, now: Instant, fraction_lost: u8) -> bool {
-        if !self.on_loss {
+        if !self.on_loss || self.chosen.is_some() {
             return false;
         }
         let before = self.red.level();
@@ -55,6 +60,20 @@ impl Repeats {
             self.red.set_level(0);
         }
         self.red.level() != before
+    }
+
+    /// So many are repeated from now on, whatever reports tell.
+    pub(super) fn choose(&mut self, copies: usize) {
+        if self.on_loss {
+            self.chosen = Some(copies);
+            self.red.set_level(copies.min(self.level));
+        }
+    }
+
+    /// How many may be chosen, at least and at most.
+    pub(super) fn choices(&self) -> [u8; 2] {
+        let most = self.level.min(u8::MAX.into()) as u8;
+        [if self.on_loss { 0 } else { most }, most]
     }
 
     /// How many payloads each packet repeats at the moment.
@@ -97,6 +116,24 @@ mod tests {
         let mut repeats = repeats(false);
         assert!(!(0..20).any(|n| repeats.hear(Instant::from_millis(5_000 * n), 0)));
         assert_eq!(repeats.level(), 2);
+    }
+
+    #[test]
+    fn what_is_chosen_holds_against_reports_and_with_another_codec() {
+        let mut repeats = repeats(true);
+        assert_eq!(repeats.choices(), [0, 2]);
+        repeats.choose(1);
+        assert!(!repeats.hear(Instant::ZERO, 50) && repeats.level() == 1);
+        let mut after = super::tests::repeats(true);
+        after.follow(&repeats);
+        assert!(!after.hear(Instant::ZERO, 50) && after.level() == 1);
+        repeats.choose(9);
+        assert_eq!(repeats.level(), 2);
+        // Who wants them always has them.
+        let mut always = super::tests::repeats(false);
+        assert_eq!(always.choices(), [2, 2]);
+        always.choose(0);
+        assert_eq!(always.level(), 2);
     }
 
     #[test]
