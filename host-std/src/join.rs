@@ -10,7 +10,7 @@ const FADE_MS: u32 = 5;
 
 /// Joins sound of one channel or of two.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Join {
+pub struct Join {
     last: [f32; 2],
     /// What is added to the next sample.
     missing: [f32; 2],
@@ -23,8 +23,8 @@ pub(crate) struct Join {
 }
 
 impl Join {
-    /// For sound of this rate; it begins with silence, from which the first sample may jump.
-    pub(crate) fn new(rate_hz: u32) -> Self {
+    /// For sound of this rate in Hz; it begins with silence, from which the first sample may jump.
+    pub fn new(rate_hz: u32) -> Self {
         Self {
             last: [0.0; 2],
             missing: [0.0; 2],
@@ -47,7 +47,7 @@ impl Join {
 
     /// The next sample doesn't follow the last one.
     #[cfg(any(feature = "device", feature = "tokio", test))]
-    pub(crate) fn break_off(&mut self) {
+    pub fn break_off(&mut self) {
         self.broken = true;
     }
 
@@ -92,7 +92,7 @@ impl Join {
     }
 
     /// The next samples, interleaved, of so many channels. Where nothing has broken off they stay as they are.
-    pub(crate) fn pass_all(&mut self, pcm: &mut [i16], channels: usize) {
+    pub fn pass_all(&mut self, pcm: &mut [i16], channels: usize) {
         let channels = channels.clamp(1, 2);
         if !self.is_joining() {
             return self.note(pcm, channels);

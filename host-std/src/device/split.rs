@@ -4,8 +4,8 @@ use dsp_core::front::Latency;
 
 use super::{AudioCounters, AudioIo, DeviceError, Gaps};
 
-/// Capture from one device, playback to another: a headset's microphone and the room's loudspeaker, or files. If one of them is lost, it alone
-/// is opened anew.
+/// Capture from one device, playback to another: a headset's microphone and the room's loudspeaker, or files. If one of
+/// them is lost, it alone is opened anew, and whoever opens it has both away meanwhile: a call is silent for that long.
 pub struct Split {
     /// What is heard: its rate and channels are those of the whole.
     pub capture: Box<dyn AudioIo>,

@@ -16,7 +16,7 @@ use dsp_core::time::Instant;
 
 use super::EventKind;
 use super::session::{Leg, Session};
-use crate::session::{Call, CallDigit, CallTone, Channel, Driven, HostFront, Incoming, Missed, Transmit};
+use crate::session::{Call, CallDigit, CallError, CallTone, Channel, Driven, HostFront, Incoming, Missed, Transmit};
 
 /// Samples of the longest tick: 120 ms at 48 kHz in stereo.
 const LONGEST: usize = 11_520;
@@ -255,6 +255,27 @@ impl Driven for Session {
         } else if let Some(call) = self.fresh_call() {
             call.count(missed, datagrams);
         }
+    }
+
+    fn set_sound(&mut self, sound: (u32, u8)) -> Result<(), CallError> {
+        let before = self.sound;
+        for call in self.calls() {
+            if let Err(error) = call.set_sound(Some(sound)) {
+                // The first refuses what all would.
+                let _ = call.set_sound(before);
+                return Err(error);
+            }
+        }
+        self.sound = Some(sound);
+        #[cfg(feature = "record")]
+        if before != self.sound {
+            self.follow_sound();
+        }
+        Ok(())
+    }
+
+    fn break_off(&mut self) {
+        self.calls().for_each(Call::break_off);
     }
 
     // Both are events.

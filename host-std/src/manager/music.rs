@@ -1,9 +1,21 @@
 //! What whoever is on hold hears.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Session;
+use dsp_core::time::Duration;
+
+use super::table::lock;
+use super::task::Ask;
+use super::{ManagerError, MediaManager, Session};
 use crate::player::{Blend, Player};
+use crate::wav::WavFrames;
+
+/// The longest music on hold that is kept.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// Music on hold by rate in Hz and channels.
+pub(super) type MusicBySound = HashMap<(u32, u8), Arc<[i16]>>;
 
 /// Music on hold: samples that all calls share.
 #[derive(Clone, Debug)]
@@ -14,6 +26,29 @@ pub struct Music {
     pub sample_rate_hz: u32,
     /// Channels, 1 or 2: those of the session's sound.
     pub channels: u8,
+}
+
+impl MediaManager {
+    /// What a session does once it has a device of this sound: its music on hold is of that sound from then on.
+    ///
+    /// # Errors
+    /// [`ManagerError::Music`] if it can't be read.
+    pub(super) async fn music_for(&self, (sample_rate_hz, channels): (u32, u8)) -> Result<Ask, ManagerError> {
+        let Some(path) = self.inner.config.music.clone() else { return Ok(Box::new(|_, _| ())) };
+        let known = lock(&self.inner.music).get(&(sample_rate_hz, channels)).cloned();
+        let samples = match known {
+            Some(samples) => samples,
+            None => {
+                let read =
+                    move || WavFrames::open(&path, sample_rate_hz, channels).and_then(|file| file.read_all(LONGEST));
+                let read = self.inner.runtime.spawn_blocking(read).await.map_err(|_| ManagerError::Stuck)?;
+                let samples: Arc<[i16]> = read.map_err(ManagerError::Music)?.into();
+                lock(&self.inner.music).entry((sample_rate_hz, channels)).or_insert(samples).clone()
+            }
+        };
+        let music = Music { samples, sample_rate_hz, channels };
+        Ok(Box::new(move |session, _| session.set_music(Some(music))))
+    }
 }
 
 impl Session {

@@ -1,4 +1,4 @@
-//! How sessions come about: sockets, calls and tasks, and the music that they have.
+//! How sessions come about: sockets, calls and tasks.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -26,9 +26,6 @@ const WAITING: usize = 16;
 /// How long a TURN server may take to answer a connection.
 #[cfg(feature = "ice")]
 const CONNECTING: StdDuration = StdDuration::from_secs(3);
-/// The longest music on hold that is kept.
-#[cfg(feature = "record")]
-const LONGEST_MUSIC: dsp_core::time::Duration = dsp_core::time::Duration::from_secs(600);
 
 impl MediaManager {
     /// A session for this INVITE, which has said nothing yet.
@@ -103,32 +100,6 @@ impl MediaManager {
             wall_clock: NtpTime::from_unix_micros(began),
             ..template
         })
-    }
-
-    /// Music on hold for a device of this sound.
-    #[cfg(feature = "record")]
-    pub(super) async fn give_music(
-        &self,
-        dialog: &DialogId,
-        sample_rate_hz: u32,
-        channels: u8,
-    ) -> Result<(), ManagerError> {
-        let Some(path) = self.inner.config.music.clone() else { return Ok(()) };
-        let known = lock(&self.inner.music).get(&(sample_rate_hz, channels)).cloned();
-        let samples = match known {
-            Some(samples) => samples,
-            None => {
-                let read = move || {
-                    crate::wav::WavFrames::open(&path, sample_rate_hz, channels)
-                        .and_then(|file| file.read_all(LONGEST_MUSIC))
-                };
-                let read = self.inner.runtime.spawn_blocking(read).await.map_err(|_| ManagerError::Stuck)?;
-                let samples: Arc<[i16]> = read.map_err(ManagerError::Music)?.into();
-                lock(&self.inner.music).entry((sample_rate_hz, channels)).or_insert(samples).clone()
-            }
-        };
-        let music = super::Music { samples, sample_rate_hz, channels };
-        self.ask(dialog, move |session, _| session.set_music(Some(music))).await
     }
 }
 

@@ -21,7 +21,7 @@ use super::forks::Forks;
 use super::music::Music;
 use super::watch::Watch;
 use super::{Change, DialogId, Event, EventKind, ManagerError, Watching, WhyEnded};
-use crate::session::{Call, CallError};
+use crate::session::{Call, CallError, Driven};
 
 /// The most dialogs of one offer.
 pub(super) const MAX_FORKS: usize = 16;
@@ -363,21 +363,13 @@ impl Session {
     /// # Errors
     /// [`ManagerError::Sound`]; nothing changes then.
     pub fn set_sound(&mut self, sound: (u32, u8)) -> Result<(), ManagerError> {
+        Driven::set_sound(self, sound).map_err(ManagerError::Sound)
+    }
+
+    /// All that have the device's sound, or will have it.
+    pub(super) fn calls(&mut self) -> impl Iterator<Item = &mut Call> {
         let fresh = self.fresh.iter_mut().map(|fresh| &mut fresh.call);
-        let before = self.sound;
-        for call in fresh.chain(self.legs.iter_mut().map(|leg| &mut leg.call)) {
-            if let Err(error) = call.set_sound(Some(sound)) {
-                // The first refuses what all would.
-                let _ = call.set_sound(before);
-                return Err(ManagerError::Sound(error));
-            }
-        }
-        self.sound = Some(sound);
-        #[cfg(feature = "record")]
-        if before != self.sound {
-            self.follow_sound();
-        }
-        Ok(())
+        fresh.chain(self.legs.iter_mut().map(|leg| &mut leg.call))
     }
 
     /// There was no device for so many samples a channel of the session's sound: time has gone on without sound.

@@ -17,7 +17,7 @@ use super::task::{Ask, Beside, Command, End, Given};
 use super::{Change, DialogId, Event, ManagerConfig, ManagerError, Session};
 use crate::device::AudioIo;
 use crate::sdp::Direction;
-use crate::session::driver::{self, Clock};
+use crate::session::driver::{self, Clock, close};
 use crate::session::{Call, CallConfig, CallStats};
 use crate::sockets::{SocketConfig, Sockets};
 
@@ -61,10 +61,6 @@ pub struct Shutdown {
     pub aborted: usize,
 }
 
-/// Music on hold by rate in Hz and channels.
-#[cfg(feature = "record")]
-pub(super) type MusicBySound = HashMap<(u32, u8), Arc<[i16]>>;
-
 pub(super) struct Inner {
     pub(super) config: ManagerConfig,
     pub(super) clock: Clock,
@@ -75,7 +71,7 @@ pub(super) struct Inner {
     pub(super) ended: Notify,
     pub(super) runtime: tokio::runtime::Handle,
     #[cfg(feature = "record")]
-    pub(super) music: Mutex<MusicBySound>,
+    pub(super) music: Mutex<super::music::MusicBySound>,
 }
 
 /// A session that runs.
@@ -289,11 +285,19 @@ impl MediaManager {
     ///
     /// # Errors
     /// [`ManagerError::HasDevice`], [`ManagerError::Sound`], [`ManagerError::UnknownDialog`], [`ManagerError::Music`];
-    /// the device is dropped then.
+    /// the device is closed then.
     pub async fn attach(&self, dialog: &DialogId, device: Box<dyn AudioIo>) -> Result<(), ManagerError> {
-        #[cfg(feature = "record")]
-        self.give_music(dialog, device.sample_rate_hz(), device.channels()).await?;
-        self.give(dialog, Given::Device(device)).await.map_err(|(error, _)| error)
+        let then = match self.music_for((device.sample_rate_hz(), device.channels())).await {
+            Ok(then) => then,
+            Err(error) => {
+                close(device);
+                return Err(error);
+            }
+        };
+        self.give(dialog, Given::Device(device), then).await.map_err(|(error, given)| {
+            given.into_iter().for_each(Given::close);
+            error
+        })
     }
 
     /// Takes a session's device: it goes on without sound (parked), and costs nothing but its packets and reports until
@@ -312,17 +316,26 @@ impl MediaManager {
     ///
     /// # Errors
     /// [`ManagerError::NoDevice`] if it has none, [`ManagerError::Sound`], [`ManagerError::UnknownDialog`],
-    /// [`ManagerError::Music`]; the session keeps its own then, and `device` is dropped.
+    /// [`ManagerError::Music`]; the session keeps its own and its music then, and `device` is closed.
     pub async fn change_device(&self, dialog: &DialogId, device: Box<dyn AudioIo>) -> Result<(), ManagerError> {
-        let (rate_hz, channels) = (device.sample_rate_hz(), device.channels());
-        let (reply, replied) = oneshot::channel();
-        self.send(dialog, Command::Exchange(device, reply)).await?;
-        answered(replied).await?.map_err(|(error, _)| error)?;
-        #[cfg(feature = "record")]
-        self.give_music(dialog, rate_hz, channels).await?;
-        #[cfg(not(feature = "record"))]
-        let _ = (rate_hz, channels);
-        Ok(())
+        let then = self.music_for((device.sample_rate_hz(), device.channels())).await;
+        let handle = self.find(dialog).ok_or(ManagerError::UnknownDialog);
+        let ready = match (&handle, then) {
+            (Ok(handle), Ok(then)) => place(handle).await.map(|place| (place, then)),
+            (Err(_), _) => Err(ManagerError::UnknownDialog),
+            (_, Err(error)) => Err(error),
+        };
+        match ready {
+            Ok((place, then)) => {
+                let (reply, replied) = oneshot::channel();
+                place.send(Command::Exchange(device, then, reply));
+                answered(replied).await?
+            }
+            Err(error) => {
+                close(device);
+                Err(error)
+            }
+        }
     }
 
     /// The session of `new` takes the place of that of `old` (transfer, call pickup): the device, with its gains and
@@ -340,29 +353,35 @@ impl MediaManager {
         let Err((error, given)) = self.move_end(end, new).await else { return Ok(()) };
         if let Some(given) = given {
             // Where it came from it fits.
-            let _ = self.give(old, given).await;
+            let _ = self.give(old, given, Box::new(|_, _| ())).await;
         }
         Err(error)
     }
 
     async fn move_end(&self, end: Box<End>, new: &DialogId) -> Result<(), (ManagerError, Option<Given>)> {
-        #[cfg(feature = "record")]
-        {
-            let config = end.0.front.config();
-            if let Err(error) = self.give_music(new, config.sample_rate_hz, config.channels).await {
-                return Err((error, Some(Given::End(end))));
-            }
+        let config = end.0.front.config();
+        match self.music_for((config.sample_rate_hz, config.channels)).await {
+            Ok(then) => self.give(new, Given::End(end), then).await,
+            Err(error) => Err((error, Some(Given::End(end)))),
         }
-        self.give(new, Given::End(end)).await
+    }
+
+    /// Without recordings there is no music.
+    #[cfg(not(feature = "record"))]
+    async fn music_for(&self, _: (u32, u8)) -> Result<Ask, ManagerError> {
+        Ok(Box::new(|_, _| ()))
     }
 
     /// Does something with a session's device: mutes it, sets gains, switches steps of its capture chain. Without a
-    /// device nothing happens.
+    /// device nothing happens. [`driver::Command::Device`] is [`change_device`](Self::change_device).
     ///
     /// # Errors
-    /// [`ManagerError::UnknownDialog`].
+    /// [`ManagerError::UnknownDialog`], and those of `change_device`.
     pub async fn control(&self, dialog: &DialogId, command: driver::Command) -> Result<(), ManagerError> {
-        self.send(dialog, Command::Control(command)).await
+        match command {
+            driver::Command::Device(device) => self.change_device(dialog, device).await,
+            command => self.send(dialog, Command::Control(command)).await,
+        }
     }
 
     /// Does something with a dialog's call between two ticks and brings back what comes of it: digits, taps,
@@ -504,15 +523,12 @@ impl MediaManager {
         answered(replied).await?.ok_or(ManagerError::NoDevice)
     }
 
-    async fn give(&self, dialog: &DialogId, given: Given) -> Result<(), (ManagerError, Option<Given>)> {
-        let handle = match self.find(dialog) {
-            Some(handle) => handle,
-            None => return Err((ManagerError::UnknownDialog, Some(given))),
-        };
+    async fn give(&self, dialog: &DialogId, given: Given, then: Ask) -> Result<(), (ManagerError, Option<Given>)> {
+        let Some(handle) = self.find(dialog) else { return Err((ManagerError::UnknownDialog, Some(given))) };
         let (reply, replied) = oneshot::channel();
-        if let Err(gone) = handle.commands.send(Command::Attach(given, reply)).await {
-            let given = if let Command::Attach(given, _) = gone.0 { Some(given) } else { None };
-            return Err((ManagerError::UnknownDialog, given));
+        match place(&handle).await {
+            Ok(place) => place.send(Command::Attach(given, then, reply)),
+            Err(error) => return Err((error, Some(given))),
         }
         match answered(replied).await {
             Ok(attached) => attached.map_err(|(error, given)| (error, Some(given))),
@@ -521,9 +537,14 @@ impl MediaManager {
     }
 }
 
+/// A place for a command: what is asked stays with whoever asks until there is one.
+async fn place(handle: &Handle) -> Result<mpsc::Permit<'_, Command>, ManagerError> {
+    let place = tokio::time::timeout(ASKED, handle.commands.reserve()).await;
+    place.map_err(|_| ManagerError::Stuck)?.map_err(|_| ManagerError::UnknownDialog)
+}
+
 async fn send(handle: &Handle, command: Command) -> Result<(), ManagerError> {
-    let sent = tokio::time::timeout(ASKED, handle.commands.send(command)).await;
-    sent.map_err(|_| ManagerError::Stuck)?.map_err(|_| ManagerError::UnknownDialog)
+    place(handle).await.map(|place| place.send(command))
 }
 
 async fn ask<T: Send + 'static>(

@@ -41,14 +41,24 @@ pub(super) enum Given {
     End(Box<End>),
 }
 
+impl Given {
+    /// Closes it where that may block.
+    pub(super) fn close(self) {
+        match self {
+            Self::Device(audio) => close(audio),
+            Self::End(end) => end.0.device.close(),
+        }
+    }
+}
+
 /// What is asked of a session.
 pub(super) enum Command {
     /// Anything.
     Ask(Ask),
-    /// It has this device from now on; if it can't, the device comes back.
-    Attach(Given, Reply<Result<(), (ManagerError, Given)>>),
-    /// It has this device instead of its own; if it can't, the device comes back.
-    Exchange(Box<dyn AudioIo>, Reply<Result<(), (ManagerError, Given)>>),
+    /// It has this device from now on, and does this then; if it can't, the device comes back.
+    Attach(Given, Ask, Reply<Result<(), (ManagerError, Given)>>),
+    /// It has this device instead of its own, and does this then; if it can't, the device is closed.
+    Exchange(Box<dyn AudioIo>, Ask, Reply<Result<(), ManagerError>>),
     /// Its device is wanted.
     Detach(Reply<Option<Box<End>>>),
     /// Something of its device.
@@ -199,13 +209,22 @@ impl Task {
                 ask(&mut self.running.call, now);
                 self.follow_move();
             }
-            Command::Attach(given, reply) => {
+            Command::Attach(given, then, reply) => {
                 let attached = self.attach(given);
-                // Who asked may have gone; the device then stays.
-                let _ = reply.send(attached);
+                if attached.is_ok() {
+                    then(&mut self.running.call, now);
+                }
+                // Who asked may have gone; the device then stays, if it could be had.
+                if let Err(Err((_, given))) = reply.send(attached) {
+                    given.close();
+                }
             }
-            Command::Exchange(audio, reply) => {
-                let _ = reply.send(self.exchange(audio));
+            Command::Exchange(audio, then, reply) => {
+                let exchanged = self.exchange(audio);
+                if exchanged.is_ok() {
+                    then(&mut self.running.call, now);
+                }
+                let _ = reply.send(exchanged);
             }
             Command::Detach(reply) => {
                 let end = self.ticked.take().map(|ticked| Box::new(End(ticked.sound)));
@@ -214,11 +233,6 @@ impl Task {
                 }
                 if let Err(Some(end)) = reply.send(end) {
                     close(end.0.into_audio().await);
-                }
-            }
-            Command::Control(driver::Command::Device(audio)) => {
-                if let Err((error, _)) = self.exchange(audio) {
-                    tracing::warn!(%error, "the device was not changed");
                 }
             }
             Command::Control(command) => {
@@ -275,27 +289,14 @@ impl Task {
         Ok(())
     }
 
-    /// Another device takes the place of the session's own.
-    fn exchange(&mut self, audio: Box<dyn AudioIo>) -> Result<(), (ManagerError, Given)> {
-        let Some(ticked) = &mut self.ticked else { return Err((ManagerError::NoDevice, Given::Device(audio))) };
-        let (before, own) = (ticked.sound.device.sound(), (audio.sample_rate_hz(), audio.channels()));
-        let mut front = None;
-        if own != before {
-            if let Err(error) = self.running.call.set_sound(own) {
-                return Err((error, Given::Device(audio)));
-            }
-            match front_end(own.0, own.1, &self.capture) {
-                Ok(made) => front = Some(made),
-                Err(error) => {
-                    // What it had before it can have.
-                    let _ = self.running.call.set_sound(before);
-                    let error = ManagerError::Sound(crate::session::CallError::Front(error));
-                    return Err((error, Given::Device(audio)));
-                }
-            }
-            ticked.pace = ticked.pace.at(own.0);
-        }
-        ticked.sound.change(audio, front);
+    /// Another device takes the place of the session's own; one that is refused is closed.
+    fn exchange(&mut self, audio: Box<dyn AudioIo>) -> Result<(), ManagerError> {
+        let Some(ticked) = &mut self.ticked else {
+            close(audio);
+            return Err(ManagerError::NoDevice);
+        };
+        self.running.change_device(&mut ticked.sound, audio, &self.capture).map_err(ManagerError::Sound)?;
+        ticked.pace = ticked.pace.at(ticked.sound.device.sound().0);
         Ok(())
     }
 

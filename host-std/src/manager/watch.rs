@@ -1,7 +1,7 @@
 //! What of a call is worth an event: its own numbers, looked at ten times a second and after each agreement.
 //!
-//! Nothing is measured here. Quality is that of the last five seconds ([`Interval`]); one threshold to fall below and a higher one to come back, so that
-//! a call on the border is not told of again and again.
+//! Nothing is measured here. Quality is that of the last five seconds ([`Interval`]); one threshold to fall below and a
+//! higher one to come back, so that a call on the border is not told of again and again.
 
 use dsp_core::guard::srtp::KeyAge;
 use dsp_core::time::{Duration, Instant};

@@ -208,6 +208,12 @@ impl Call {
         Ok(())
     }
 
+    /// What is captured next doesn't follow what was captured last.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn break_off(&mut self) {
+        self.streams.iter_mut().flatten().for_each(Stream::break_off);
+    }
+
     /// Our codecs of the first stream from the next offer or answer on, the best first. Unless the user has said what sound
     /// he has ([`set_sound`](Self::set_sound)), rate and channels of the call's may change with them, when the offer is
     /// answered or the answer accepted: see [`sample_rate_hz`](Self::sample_rate_hz) and [`channels`](Self::channels).

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use dsp_core::noise::NoiseLevel;
+use dsp_core::process::agc::AgcConfig;
 use host_std::device::{AudioIo, DeviceError, Direction};
 use host_std::manager::{Change, DialogId, EventKind, Events, ManagerConfig, ManagerError, MediaManager};
 use host_std::registry::CodecFormat;
-use host_std::session::{CallConfig, driver};
+use host_std::session::{CallConfig, CaptureConfig, driver};
 use host_std::wav::WavSink;
 
 use super::real::{Heard, device, tone};
@@ -97,12 +99,17 @@ impl Pair {
     }
 
     async fn with_music(card: Card, music: Option<PathBuf>) -> Self {
+        Self::with(card, music, CaptureConfig::default()).await
+    }
+
+    async fn with(card: Card, music: Option<PathBuf>, capture: CaptureConfig) -> Self {
         let clock = Stepped::new();
         let dialogs = names();
         let manager = || {
             let mut config = ManagerConfig::new().unwrap();
             config.music.clone_from(&music);
-            let call = CallConfig { codecs: vec![CodecFormat::pcmu()], ..config.call.clone() };
+            let (codecs, capture) = (vec![CodecFormat::pcmu()], capture.clone());
+            let call = CallConfig { codecs, capture, ..config.call.clone() };
             MediaManager::new(config.with_call(call))
         };
         let ((anna, events), (bert, _)) = (manager(), manager());
@@ -114,8 +121,9 @@ impl Pair {
         bert.attach(&dialogs[1], audio).await.unwrap();
         anna.attach(&dialogs[0], Box::new(card)).await.unwrap();
         clock.run(1_500).await;
-        assert!(heard.hears(400.0, 200));
-        Self { clock, anna, bert, events, dialogs, heard }
+        let pair = Self { clock, anna, bert, events, dialogs, heard };
+        assert!(pair.heard.hears(400.0, 200), "{:?}", pair.heard.share(400.0, 200));
+        pair
     }
 
     /// The largest step in what Bert has heard since then.
@@ -166,6 +174,32 @@ fn a_device_is_changed_in_the_midst_of_a_call_without_a_click() {
             assert_eq!(pair.told(), [EventKind::FirstPacket]);
             let stats = pair.bert.stats(&pair.dialogs[1]).await.unwrap();
             assert_eq!((stats.total.restarts, stats.total.time_jumps), (0, 0));
+        });
+    }
+}
+
+/// What the capture chain holds back is lost with a change, wherever its samples are: 10 ms of noise suppression and 3 ms of
+/// a limiter.
+#[test]
+fn a_device_is_changed_without_a_click_behind_a_capture_chain_that_takes_time() {
+    for after_ms in [10, 15, 20, 25, 35] {
+        runtime().block_on(async {
+            let (noise, gain) = (Some(NoiseLevel::default()), Some(AgcConfig::default()));
+            let capture = CaptureConfig { noise, gain, ..CaptureConfig::default() };
+            let pair = Pair::with(Card::new(8_000, 1, 400.0), None, capture).await;
+            pair.clock.run(after_ms).await;
+            for (rate_hz, channels, tone_hz) in
+                [(8_000, 1, 500.0), (48_000, 1, 400.0), (48_000, 1, 500.0), (48_000, 2, 400.0), (8_000, 2, 500.0)]
+            {
+                let since = pair.heard.all().len();
+                let card = Card::new(rate_hz, channels, tone_hz);
+                pair.anna.change_device(&pair.dialogs[0], Box::new(card)).await.unwrap();
+                pair.clock.run(700).await;
+                let what = format!("{after_ms} ms, {rate_hz} Hz, {channels} channels");
+                assert!(pair.heard.hears(tone_hz, 200), "{what}: {:?}", pair.heard.share(tone_hz, 200));
+                println!("{what}: {}", pair.step_since(since));
+                assert!(pair.step_since(since) < SMOOTH, "{what}: a click of {}", pair.step_since(since));
+            }
         });
     }
 }

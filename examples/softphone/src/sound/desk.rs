@@ -20,7 +20,7 @@ use host_std::device::AudioIo;
 use host_std::player::{Blend, Player};
 use host_std::record::recorder::{Recorder, RecorderConfig, Track};
 use host_std::room::{MemberId, Room, RoomConfig, RoomError};
-use host_std::session::driver::{Clock, Device};
+use host_std::session::driver::{Clock, Device, Join};
 use host_std::session::{CaptureConfig, EchoSettings, HostFront, front_end};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
@@ -110,6 +110,7 @@ impl Desk {
             user,
             lines: Vec::with_capacity(2 * lines),
             said: [0; LONGEST],
+            join: Join::new(rate_hz),
             tick: rate_hz as usize / 100,
             track: None,
             recorded: 0,
@@ -217,6 +218,8 @@ struct Mixing {
     lines: Vec<Line>,
     /// What the microphone gave.
     said: [i16; LONGEST],
+    /// Where another microphone takes over.
+    join: Join,
     tick: usize,
     /// What is recorded, and how far it has got.
     track: Option<Track>,
@@ -255,6 +258,7 @@ impl Media for Mixing {
     fn capture(&mut self, _: Instant, pcm: &[i16]) {
         let count = pcm.len().min(self.tick);
         self.said[..count].copy_from_slice(&pcm[..count]);
+        self.join.pass_all(&mut self.said[..count], 1);
     }
 
     fn transmit(&mut self, _: Instant, _: &mut [u8]) -> Option<()> {
@@ -373,6 +377,7 @@ impl Running {
             Order::Change(audio) => {
                 self.device.change(audio).close();
                 self.front.reset();
+                self.mixing.join.break_off();
             }
             Order::Close(_) => {}
         }

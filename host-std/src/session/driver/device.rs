@@ -51,12 +51,12 @@ impl Device {
         }
     }
 
-    /// Another device of whatever sound takes its place; the one of before, to be [closed](Self::close). What was
-    /// captured fades over to what will be.
+    /// Another device of whatever sound takes its place; the one of before, to be [closed](Self::close). What it captures
+    /// fades in. What was captured before breaks off: it is joined behind whatever holds it back, by a
+    /// [`Join`] of one's own where there is no call.
     pub fn change(&mut self, audio: Box<dyn AudioIo>) -> Self {
         let mut next = Self::new(audio);
-        let (rate_hz, channels) = next.sound();
-        next.join = self.join.followed_by(rate_hz, [self.sound().1, channels]);
+        next.join.break_off();
         std::mem::replace(self, next)
     }
 
@@ -132,6 +132,8 @@ impl Device {
                     (audio, reopened)
                 });
                 self.state = State::Opening { opening, sample_rate_hz, channels };
+                // Of two devices one may be lost, and what the other one captures breaks off here.
+                self.join.break_off();
             }
             State::Opening { opening, .. } if opening.is_finished() => {
                 let (audio, reopened) = joined(opening.await);
@@ -157,7 +159,10 @@ impl Device {
 
     /// Ends it on a thread that may block, without waiting for it.
     pub fn close(self) {
-        tokio::spawn(async move { close(self.into_audio().await) });
+        match self.state {
+            State::Here { audio, .. } => close(audio),
+            State::Opening { opening, .. } => drop(tokio::spawn(async move { close(joined(opening.await).0) })),
+        }
     }
 }
 

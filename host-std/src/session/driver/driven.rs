@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use dsp_core::front::Media;
 use dsp_core::time::Instant;
 
-use crate::session::{Call, CallDigit, CallTone, Channel, HostFront, Missed, Transmit};
+use crate::session::{Call, CallDigit, CallError, CallTone, Channel, HostFront, Missed, Transmit};
 
 /// Something with sockets on one side and a device on the other.
 pub(crate) trait Driven: Media<Transmit = Transmit> {
@@ -14,6 +14,12 @@ pub(crate) trait Driven: Media<Transmit = Transmit> {
 
     /// Counts datagrams that could not be passed on.
     fn count(&mut self, missed: Missed, datagrams: u32);
+
+    /// Rate in Hz and channels of its device from now on, as [`Call::set_sound`].
+    fn set_sound(&mut self, sound: (u32, u8)) -> Result<(), CallError>;
+
+    /// What is captured next doesn't follow what was captured last: it is joined without a click.
+    fn break_off(&mut self);
 
     /// The next digit that was heard, if the driver passes them on.
     fn next_digit(&mut self) -> Option<CallDigit>;
@@ -40,6 +46,14 @@ impl Driven for Call {
 
     fn count(&mut self, missed: Missed, datagrams: u32) {
         Call::count(self, missed, datagrams);
+    }
+
+    fn set_sound(&mut self, sound: (u32, u8)) -> Result<(), CallError> {
+        Call::set_sound(self, Some(sound))
+    }
+
+    fn break_off(&mut self) {
+        Call::break_off(self);
     }
 
     fn next_digit(&mut self) -> Option<CallDigit> {

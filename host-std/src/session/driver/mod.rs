@@ -40,8 +40,9 @@ pub(crate) use sound::Sound;
 use sound::level;
 
 use super::turn_connections::TurnConnections;
-use super::{Call, CallDigit, CallError, CallTone, CaptureStep, Channel, EchoStatus, Missed, Reason};
+use super::{Call, CallDigit, CallTone, CaptureStep, Channel, EchoStatus, Missed, Reason};
 use crate::device::AudioIo;
+pub use crate::join::Join;
 
 /// Length of an audio tick in ms.
 pub const TICK_MS: u32 = super::TICK_MS;
@@ -258,13 +259,11 @@ impl Driver {
                     }
                 }
                 Event::Command(Some(Command::Device(audio))) => {
-                    let changed = running.change_device(&mut sound, audio);
-                    if changed.unwrap_or_else(|error| {
+                    let capture = running.call.settings.capture.clone();
+                    if let Err(error) = running.change_device(&mut sound, audio, &capture) {
                         tracing::warn!(%error, "the device was not changed");
-                        false
-                    }) {
-                        pace = pace.at(sound.device.sound().0);
                     }
+                    pace = pace.at(sound.device.sound().0);
                 }
                 Event::Command(Some(command)) => sound.apply(command),
                 Event::Tick => {
@@ -306,27 +305,6 @@ impl Running<Call> {
     fn finished(self, ended: Ended, audio: Box<dyn AudioIo>) -> Finished {
         let Self { call, rtp, rtcp, send_error, .. } = self;
         Finished { ended, call, audio, rtp, rtcp, send_error }
-    }
-
-    /// Gives the call this device; whether its sound is another.
-    fn change_device(&mut self, sound: &mut Sound, audio: Box<dyn AudioIo>) -> Result<bool, CallError> {
-        let own = (audio.sample_rate_hz(), audio.channels());
-        let changes = own != sound.device.sound();
-        let front = if changes {
-            let before = sound.device.sound();
-            self.call.set_sound(Some(own))?;
-            match self.call.front_end() {
-                Ok(front) => Some(front),
-                Err(error) => {
-                    self.call.set_sound(Some(before))?;
-                    return Err(CallError::Front(error));
-                }
-            }
-        } else {
-            None
-        };
-        sound.change(audio, front);
-        Ok(changes)
     }
 
     fn status(&self, sound: &mut Sound, begin: TokioInstant) -> Status {

@@ -14,11 +14,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant as TokioInstant;
 
 use super::Clock;
+use super::device::close;
 use super::driven::Driven;
 use super::sound::{Sound, beyond};
-use crate::device::Gaps;
+use crate::device::{AudioIo, Gaps};
 use crate::session::turn_connections::TurnConnections;
-use crate::session::{CallDigit, CallTone, Channel, Missed, Transmit};
+use crate::session::{CallDigit, CallError, CallTone, CaptureConfig, Channel, Missed, Transmit, front_end, stream};
 
 /// The longest UDP datagram.
 const DATAGRAM_BYTES: usize = 65_535;
@@ -79,6 +80,36 @@ impl<C: Driven> Running<C> {
     #[cfg(all(feature = "manager", feature = "ice"))]
     pub(crate) fn with_turn(self, turn: Vec<crate::session::TurnConnection>) -> Self {
         Self { turn: TurnConnections::new(turn), ..self }
+    }
+
+    /// Another device has the sound from now on, of whatever rate and channels, behind a capture chain of these settings; the
+    /// one of before is closed.
+    ///
+    /// # Errors
+    /// Why the call can't have its sound: nothing changes then, and the device is closed.
+    pub(crate) fn change_device(
+        &mut self,
+        sound: &mut Sound,
+        audio: Box<dyn AudioIo>,
+        capture: &CaptureConfig,
+    ) -> Result<(), CallError> {
+        let own = (audio.sample_rate_hz(), audio.channels());
+        let mut front = None;
+        if own != sound.device.sound() {
+            let made = stream::Sound::checked(own)
+                .and_then(|_| front_end(own.0, own.1, capture).map_err(CallError::Front))
+                .and_then(|made| self.call.set_sound(own).map(|()| made));
+            match made {
+                Ok(made) => front = Some(made),
+                Err(error) => {
+                    close(audio);
+                    return Err(error);
+                }
+            }
+        }
+        sound.change(audio, front);
+        self.call.break_off();
+        Ok(())
     }
 
     /// Takes in a datagram of a socket beside the call's own, if one is there. What is wrong with it is nobody's trouble.
@@ -156,7 +187,7 @@ impl<C: Driven> Running<C> {
     pub(crate) async fn tick(&mut self, samples: usize, capture: bool, sound: &mut Sound) {
         let now = self.clock.now();
         let gaps = sound.gaps();
-        let Sound { device, front, skipped } = sound;
+        let Sound { device, front, skipped, .. } = sound;
         front.set_latency(device.latency());
         if front.begin(now, samples, capture).is_err() {
             // There is room for every tick of a call.

@@ -4,7 +4,7 @@ use dsp_core::process::level::Level;
 
 use super::{Command, Device};
 use crate::device::{AudioIo, Gaps};
-use crate::session::HostFront;
+use crate::session::{CaptureStep, HostFront};
 
 /// A device, and what stands between it and a call.
 pub(crate) struct Sound {
@@ -13,11 +13,13 @@ pub(crate) struct Sound {
     /// Samples a channel that were skipped just now, of the loudspeaker and of the microphone, as far as the device has
     /// not told of them too.
     pub(super) skipped: Gaps,
+    /// Steps of the capture chain that are switched off, there or not.
+    off: Vec<CaptureStep>,
 }
 
 impl Sound {
     pub(crate) fn new(audio: Box<dyn AudioIo>, front: Box<HostFront>) -> Self {
-        Self { device: Device::new(audio), front, skipped: Gaps::default() }
+        Self { device: Device::new(audio), front, skipped: Gaps::default(), off: Vec::new() }
     }
 
     /// The device, to be closed or given to another call.
@@ -25,8 +27,9 @@ impl Sound {
         self.device.into_audio().await
     }
 
-    /// Another device takes the place of the one of before, which is closed. Without a `front` of its own, for other
-    /// sound, gains and settings stay, and what the capture chain has learnt of the one of before is forgotten.
+    /// Another device takes the place of the one of before, which is closed; one of other sound has a `front` of its own. Gains
+    /// stay, and so do steps of the capture chain that were switched off; what it has learnt of the one of before is
+    /// forgotten.
     pub(crate) fn change(&mut self, audio: Box<dyn AudioIo>, front: Option<Box<HostFront>>) {
         if let Some(front) = front {
             let before = std::mem::replace(&mut self.front, front);
@@ -34,6 +37,12 @@ impl Sound {
             let _ = self.front.set_microphone_gain(before.microphone_gain());
             let _ = self.front.set_volume(before.volume());
             self.front.set_microphone_muted(before.microphone_muted());
+            for channel in 0..2 {
+                let Some(block) = self.front.block(channel) else { continue };
+                for step in &self.off {
+                    block.set_step(*step, false);
+                }
+            }
         }
         self.device.change(audio).close();
         self.begin();
@@ -79,6 +88,10 @@ impl Sound {
             Command::MicrophoneGain(gain) => self.front.set_microphone_gain(gain),
             Command::Volume(gain) => self.front.set_volume(gain),
             Command::Step(step, on) => {
+                self.off.retain(|off| *off != step);
+                if !on {
+                    self.off.push(step);
+                }
                 for channel in 0..2 {
                     let there = self.front.block(channel).is_some_and(|block| block.set_step(step, on));
                     if !there && channel == 0 {

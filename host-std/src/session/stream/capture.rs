@@ -1,8 +1,8 @@
 //! What a stream says: the user's sound made into the codec's.
 //!
 //! Where a codec of another rate takes over in a running call, what was captured last goes through the new conversion first,
-//! so that what leaves goes on in mid-sound. Where the user's own sound becomes another, with another device, it is joined
-//! without a click.
+//! so that what leaves goes on in mid-sound. Where the user has another device, the sound of the one of before fades out here,
+//! behind all that holds sound back, and that of the next one fades in before it.
 
 use dsp_core::process::resample::ResampleError;
 use dsp_core::time::Duration;
@@ -53,20 +53,19 @@ impl Capture {
         }
     }
 
-    /// The user's sound was another one before: it goes on from where that was, however the conversions' delays differ.
+    /// The user's sound was another one before, of which nothing is left here: it fades out, and this one begins.
     pub(super) fn replace(&mut self, before: &Self) {
-        let (was, is) = (usize::from(before.sound.channels), usize::from(self.sound.channels));
-        if let Some(last) = before.history.chunks_exact(was).last() {
-            let mean = (last.iter().map(|sample| i32::from(*sample)).sum::<i32>() / was as i32) as i16;
-            let side = |channel: usize| if was == is { last[channel] } else { mean };
-            self.history.chunks_exact_mut(is).for_each(|frame| {
-                frame.iter_mut().enumerate().for_each(|(channel, sample)| *sample = side(channel));
-            });
-            if let Some(conversion) = &mut self.conversion {
-                conversion.prime(&self.history);
-            }
-        }
         self.join = before.join.followed_by(self.codec.rate_hz, [before.codec.channels, self.codec.channels]);
+    }
+
+    /// What is captured next doesn't follow what was captured last, which fades out.
+    #[cfg(feature = "tokio")]
+    pub(super) fn break_off(&mut self) {
+        self.history.fill(0);
+        if let Some(conversion) = &mut self.conversion {
+            conversion.reset();
+        }
+        self.join = self.join.followed_by(self.codec.rate_hz, [self.codec.channels; 2]);
     }
 
     pub(super) fn sound(&self) -> Sound {

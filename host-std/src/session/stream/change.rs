@@ -405,6 +405,12 @@ impl Stream {
         })
     }
 
+    /// What is captured next doesn't follow what was captured last.
+    #[cfg(feature = "tokio")]
+    pub(in crate::session) fn break_off(&mut self) {
+        self.capture.break_off();
+    }
+
     /// The user has another sound from now on.
     pub(in crate::session) fn set_sound(&mut self, other: OtherSound) {
         let (from_hz, to_hz) = (self.sound().rate_hz, other.capture.sound().rate_hz);
