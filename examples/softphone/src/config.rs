@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) audio: Audio,
     #[serde(default)]
     pub(crate) phone: Phone,
+    #[serde(default)]
+    pub(crate) web: Web,
 }
 
 /// Who we are.
@@ -196,6 +198,16 @@ impl Default for Audio {
     }
 }
 
+/// Browsers that talk along.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Web {
+    /// Where the page is. None: there is no page.
+    pub(crate) listen: Option<SocketAddr>,
+    /// Whoever has it may talk along; wanted where others than this machine's users can reach the page.
+    pub(crate) token: Option<Password>,
+}
+
 /// The phone's own ways.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -285,6 +297,9 @@ impl Config {
         if ![8_000, 16_000, 32_000, 48_000].contains(&self.audio.rate) {
             return Err(format!("audio.rate {}: 8000, 16000, 32000 and 48000 Hz are possible", self.audio.rate));
         }
+        if self.web.listen.is_some_and(|listen| !listen.ip().is_loopback()) && self.web.token.is_none() {
+            return Err("web.token: one is wanted, for others than this machine's users can reach web.listen".into());
+        }
         if !(1..=16).contains(&self.phone.lines) {
             return Err(format!("phone.lines {}: 1 to 16 are possible", self.phone.lines));
         }
@@ -348,6 +363,7 @@ mod tests {
             (format!("{LEAST}[media]\nptime = 25\n"), "media.ptime"),
             (format!("{LEAST}[audio]\nrate = 44100\n"), "audio.rate"),
             (format!("{LEAST}[phone]\nlines = 0\n"), "phone.lines"),
+            (format!("{LEAST}[web]\nlisten = \"192.0.2.1:8443\"\n"), "web.token"),
             ("uri = ".into(), "line 1"),
         ] {
             let error = Config::parse(&text).unwrap_err();

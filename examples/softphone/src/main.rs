@@ -1,5 +1,6 @@
 //! A SIP phone on a terminal: see README.md beside it.
 
+mod browsers;
 mod command;
 mod config;
 mod phone;
@@ -13,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
 
+use browsers::Browsers;
 use config::Config;
 use phone::{Phone, Sources};
 use sip::stack::Stack;
@@ -54,11 +56,12 @@ async fn run(path: &Path) -> Result<(), String> {
     let config = Config::read(path)?;
     let (media, events) = phone::media(&config)?;
     let audio = sound::open(&config.audio).map_err(|error| format!("audio: {error}"))?;
-    let desk = Desk::start(audio, config.phone.lines, config.audio.processing, &config.phone.country);
+    let desk = Desk::start(audio, config.phone.lines + browsers::MOST, config.audio.processing, &config.phone.country);
     let desk = desk.map_err(|error| error.to_string())?;
     let (stack, incoming) = Stack::start(&config).await?;
+    let browsers = Browsers::start(&config.web, desk.plugs()).await?;
     let (phone, outcomes) = Phone::new(config, stack, media, desk);
-    phone.run(Sources { typed: typed(), incoming, events }, outcomes).await;
+    phone.run(Sources { typed: typed(), incoming, events }, browsers, outcomes).await;
     Ok(())
 }
 

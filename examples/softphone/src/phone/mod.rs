@@ -21,6 +21,7 @@ use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::{Header, Response};
 use tokio::sync::mpsc;
 
+use crate::browsers::Browsers;
 use crate::command::{Command, HELP};
 use crate::config::{Config, sip_uri};
 use crate::sip::stack::{Incoming, Registered, Stack};
@@ -109,7 +110,7 @@ impl Phone {
     }
 
     /// Runs until the user leaves.
-    pub(crate) async fn run(mut self, sources: Sources, outcomes: Outcomes) {
+    pub(crate) async fn run(mut self, sources: Sources, browsers: Option<Browsers>, outcomes: Outcomes) {
         let Sources { mut typed, incoming: Incoming { mut transactions, mut states, mut registered }, mut events } =
             sources;
         let mut outcomes = outcomes.0;
@@ -135,6 +136,9 @@ impl Phone {
                 _ = &mut interrupted => break,
             }
             self.follow_ringing();
+        }
+        if let Some(browsers) = browsers {
+            browsers.close().await;
         }
         self.leave().await;
     }

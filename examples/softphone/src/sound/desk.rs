@@ -67,6 +67,22 @@ enum Order {
     Close(oneshot::Sender<Option<String>>),
 }
 
+/// Plugs further lines in, from wherever they come.
+pub(crate) struct Plugs {
+    orders: mpsc::Sender<Order>,
+    rate_hz: u32,
+}
+
+impl Plugs {
+    /// A new line that talks at once, and is gone with its end; `None`: the desk has closed. It blocks for a moment.
+    pub(crate) fn plug(&self, key: u64) -> Option<LineEnd> {
+        let (call, desk) = line(self.rate_hz);
+        self.orders.blocking_send(Order::Plug(key, desk)).ok()?;
+        self.orders.blocking_send(Order::Talk(key, true)).ok()?;
+        Some(call)
+    }
+}
+
 /// The desk, as the phone has it.
 pub(crate) struct Desk {
     orders: mpsc::Sender<Order>,
@@ -120,6 +136,11 @@ impl Desk {
         let running = Running { mixing, front, device, was_lost: false, clock: Clock::start(), waiting };
         tokio::spawn(running.run());
         Ok(Self { orders, rate_hz, country, recorder: None })
+    }
+
+    /// What plugs lines in beside us.
+    pub(crate) fn plugs(&self) -> Plugs {
+        Plugs { orders: self.orders.clone(), rate_hz: self.rate_hz }
     }
 
     /// A new line, held until it talks; the end for its call.

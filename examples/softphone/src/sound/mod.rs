@@ -5,6 +5,6 @@ mod device;
 mod line;
 mod ringer;
 
-pub(crate) use desk::Desk;
+pub(crate) use desk::{Desk, Plugs};
 pub(crate) use device::open;
 pub(crate) use ringer::Ringer;

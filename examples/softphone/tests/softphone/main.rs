@@ -5,6 +5,7 @@
 //! `MEDIA_CORE_PEERS=0`.
 
 mod baresip;
+mod browser;
 mod heard;
 mod kamailio;
 mod network;

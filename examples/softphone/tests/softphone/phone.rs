@@ -79,6 +79,8 @@ pub(crate) struct Setup {
     pub(crate) media: String,
     pub(crate) phone: String,
     pub(crate) audio: String,
+    /// A section of its own.
+    pub(crate) web: String,
     /// Bound here instead of to a port of the phone's own.
     pub(crate) port: Option<u16>,
 }
@@ -90,13 +92,13 @@ impl Phone {
         let (microphone, speaker) = (folder.join(format!("{name}-says.wav")), folder.join(format!("{name}-heard.wav")));
         write_tone(&microphone, hz, crate::heard::RATE);
         let transport = if setup.transport.is_empty() { "udp" } else { setup.transport };
-        let Setup { account, sip, media, phone, audio, .. } = setup;
+        let Setup { account, sip, media, phone, audio, web, .. } = setup;
         let config = format!(
             "[account]\nuri = \"sip:{name}@127.0.0.1:{port}\"\n{account}\n\
              [sip]\nlisten = \"127.0.0.1:{port}\"\ntransport = \"{transport}\"\n{sip}\n\
              [media]\n{media}\n\
              [audio]\nmicrophone = {microphone:?}\nspeaker = {speaker:?}\nrepeat = true\nprocessing = false\n{audio}\n\
-             [phone]\n{phone}\n"
+             [phone]\n{phone}\n{web}"
         );
         let path = folder.join(format!("{name}.toml"));
         // An account that a server has is not at this machine's port.
