@@ -68,6 +68,7 @@
 mod calendar;
 mod designs;
 pub mod device;
+#[cfg_attr(not(feature = "tokio"), allow(unreachable_pub, reason = "it is `session::driver::Join`"))]
 mod join;
 #[cfg(feature = "manager")]
 pub mod manager;
