@@ -1,5 +1,7 @@
 //! The tokio driver over real sockets: a running call is put on hold and resumed by commands.
 
+mod devices;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
