@@ -1,16 +1,17 @@
 //! Devices that are changed, lost and found while a call goes on, in virtual time: the sound follows, the tick never
 //! waits, and nobody hears a click.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use dsp_core::noise::NoiseLevel;
+use dsp_core::front::{CaptureBlock, Near};
 use dsp_core::process::agc::AgcConfig;
 use host_std::device::{AudioIo, DeviceError, Direction, Split};
 use host_std::manager::{Change, DialogId, EventKind, Events, ManagerConfig, ManagerError, MediaManager};
 use host_std::registry::CodecFormat;
-use host_std::session::{CallConfig, CaptureConfig, driver};
+use host_std::session::{CallConfig, CaptureConfig, OwnBlock, driver};
 use host_std::wav::WavSink;
 
 use super::real::{Heard, device, tone};
@@ -186,14 +187,31 @@ fn a_device_is_changed_in_the_midst_of_a_call_without_a_click() {
     }
 }
 
-/// What the capture chain holds back is lost with a change, wherever its samples are: 10 ms of noise suppression and 3 ms
-/// of a limiter. A tick isn't a whole number of these tones' periods, so that each change meets another phase.
+/// Holds back 10 ms, and forgets them with a change.
+struct Held(VecDeque<i16>);
+
+impl CaptureBlock<i16> for Held {
+    fn process(&mut self, frame: &mut [i16], _: &Near<'_>) {
+        self.0.extend(&*frame);
+        let held = self.0.drain(..frame.len());
+        frame.iter_mut().zip(held).for_each(|(sample, held)| *sample = held);
+    }
+    fn reset(&mut self) {
+        self.0.iter_mut().for_each(|sample| *sample = 0);
+    }
+    fn delay_samples(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// What the capture chain holds back is lost with a change, wherever its samples are: 10 ms of a block of one's own and
+/// 3 ms of a limiter. A tick isn't a whole number of these tones' periods, so that each change meets another phase.
 #[test]
 fn a_device_is_changed_without_a_click_behind_a_capture_chain_that_takes_time() {
     for after_ms in [690, 700, 710, 725] {
         runtime().block_on(async {
-            let (noise, gain) = (Some(NoiseLevel::default()), Some(AgcConfig::default()));
-            let capture = CaptureConfig { noise, gain, ..CaptureConfig::default() };
+            let held = OwnBlock::new(|rate_hz| Box::new(Held(vec![0; rate_hz as usize / 100].into())));
+            let capture = CaptureConfig { gain: Some(AgcConfig::default()), ..held.into() };
             let pair = Pair::with(Card::new(8_000, 1, 400.0), None, capture).await;
             for (rate_hz, channels, tone_hz) in [
                 (8_000, 1, 430.0),
