@@ -165,7 +165,8 @@ impl fmt::Display for Looped {
                 write!(f, "sound comes back after {ms:.1} ms ({sweeps} of {SWEEPS} sweeps, {percent:.0} % alike)")
             }
             Self::NotHeard => f.write_str(
-                "the microphone doesn't hear the loudspeaker: turn it up, or bring them together or join them by a cable",
+                "the microphone doesn't hear the loudspeaker: turn it up, or bring them together or join them \
+                 by a cable",
             ),
             Self::Silence => f.write_str("the microphone gives silence alone: it is off or muted"),
         }

@@ -18,8 +18,8 @@ use super::real::{Heard, device, tone};
 use super::stepped::{Stepped, runtime};
 use super::world::{RATE_HZ, half, names, share};
 
-/// The largest step that a tone of 400 or 500 Hz of this loudness makes at 8 kHz, coded as PCMU: 8,000 times 2 pi 500/8,000,
-/// and a step of the quantization. A tone that breaks off anywhere steps by up to 16,000.
+/// The largest step that a tone of 400 or 500 Hz of this loudness makes at 8 kHz, coded as PCMU: 8,000 times 2 pi
+/// 500/8,000, and a step of the quantization. A tone that breaks off anywhere steps by up to 16,000.
 const SMOOTH: u16 = 3_140 + 500;
 
 /// A card of any rate and channels that says a tone, with a plug that can be drawn.
