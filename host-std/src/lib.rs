@@ -55,8 +55,8 @@
 //! | `nnnoiseless` | `session::NeuralNoise`, `session::CaptureConfig::neural_noise`: noise suppression by RNNoise's net | nnnoiseless |
 //! | `earshot` | `session::CaptureConfig::neural_detector`: a voice detector by a net | earshot |
 //!
-//! Without any (`default-features = false`) there is the sans-IO [`session::Call`] with G.711, G.722, iLBC, L16, SDP and
-//! SRTP, and WAV files: no C, no sound card, no runtime.
+//! Without any (`default-features = false`) there is the sans-IO [`session::Call`] with G.711, G.722, iLBC, L16, SDP
+//! and SRTP, and WAV files: no C, no sound card, no runtime.
 
 #![deny(unsafe_code)]
 // A byte's place in text from outside may lie within a character.
@@ -68,6 +68,7 @@
 mod calendar;
 mod designs;
 pub mod device;
+#[cfg_attr(not(feature = "tokio"), allow(unreachable_pub, reason = "it is `session::driver::Join`"))]
 mod join;
 #[cfg(feature = "manager")]
 pub mod manager;

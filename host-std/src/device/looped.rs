@@ -1,7 +1,8 @@
 //! How long sound takes from what is written to a device, through the air or a cable, until it is read again.
 //!
 //! Sweeps that nothing in a room resembles are played, and looked for in what is captured: where the correlation of
-//! both is highest, the sound came back. Noise, speech and other programs' sound don't correlate with them.
+//! both is highest, the sound came back. Noise, speech and other programs' sound don't correlate with them. Every other
+//! sweep goes down, so that one that comes late isn't taken for the next one.
 
 use std::f64::consts::TAU;
 use std::fmt;
@@ -33,7 +34,8 @@ const SAME_MS: f64 = 3.0;
 #[derive(Debug)]
 pub struct LoopTest {
     sample_rate_hz: u32,
-    sweep: Vec<f32>,
+    /// Up, and down.
+    sweeps: [Vec<f32>; 2],
     captured: Vec<f32>,
     /// Samples that have been played.
     played: usize,
@@ -70,8 +72,10 @@ impl LoopTest {
             let window = 0.5 - 0.5 * (TAU * n as f64 / count as f64).cos();
             (window * phase.sin()) as f32
         });
+        let up: Vec<f32> = sweep.collect();
+        let down = up.iter().rev().copied().collect();
         let captured = Vec::with_capacity(samples(sample_rate_hz, BEFORE_MS + EVERY_MS * SWEEPS));
-        Self { sample_rate_hz, sweep: sweep.collect(), captured, played: 0 }
+        Self { sample_rate_hz, sweeps: [up, down], captured, played: 0 }
     }
 
     /// Plays and captures a tick of 10 ms; whether there are more to come. Of a device with two channels the first is
@@ -92,9 +96,14 @@ impl LoopTest {
 
     /// What is played as this sample.
     fn sample(&self, n: usize) -> i16 {
-        let since = n.checked_sub(samples(self.sample_rate_hz, BEFORE_MS));
-        let within = since.map(|since| since % samples(self.sample_rate_hz, EVERY_MS));
-        within.and_then(|n| self.sweep.get(n)).map_or(0, |sample| (f64::from(*sample) * AMPLITUDE) as i16)
+        let Some(since) = n.checked_sub(samples(self.sample_rate_hz, BEFORE_MS)) else { return 0 };
+        let every = samples(self.sample_rate_hz, EVERY_MS);
+        let sample = self.sweep(since / every).get(since % every);
+        sample.map_or(0, |sample| (f64::from(*sample) * AMPLITUDE) as i16)
+    }
+
+    fn sweep(&self, number: usize) -> &[f32] {
+        &self.sweeps[number % 2]
     }
 
     /// What it has come to.
@@ -128,11 +137,12 @@ impl LoopTest {
     fn find(&self, number: usize) -> Option<(usize, f64)> {
         let begin = samples(self.sample_rate_hz, BEFORE_MS + EVERY_MS * number);
         let heard = self.captured.get(begin..begin + samples(self.sample_rate_hz, EVERY_MS))?;
-        let own = self.sweep.iter().map(|sample| f64::from(sample * sample)).sum::<f64>();
-        let likeness = heard.windows(self.sweep.len()).map(|window| {
+        let sweep = self.sweep(number);
+        let own = sweep.iter().map(|sample| f64::from(sample * sample)).sum::<f64>();
+        let likeness = heard.windows(sweep.len()).map(|window| {
             let (mut product, mut power) = (0.0_f32, 0.0_f32);
-            for (sample, sweep) in window.iter().zip(&self.sweep) {
-                product += sample * sweep;
+            for (sample, own) in window.iter().zip(sweep) {
+                product += sample * own;
                 power += sample * sample;
             }
             // What is all but silent is like nothing.
@@ -155,7 +165,8 @@ impl fmt::Display for Looped {
                 write!(f, "sound comes back after {ms:.1} ms ({sweeps} of {SWEEPS} sweeps, {percent:.0} % alike)")
             }
             Self::NotHeard => f.write_str(
-                "the microphone doesn't hear the loudspeaker: turn it up, or bring them together or join them by a cable",
+                "the microphone doesn't hear the loudspeaker: turn it up, or bring them together or join them \
+                 by a cable",
             ),
             Self::Silence => f.write_str("the microphone gives silence alone: it is off or muted"),
         }
@@ -223,7 +234,13 @@ mod tests {
     fn a_microphone_that_is_off_and_one_that_hears_something_else_are_told_apart() {
         assert_eq!(test(&mut Room::new(800, 0.0, 1)), Looped::Silence);
         assert_eq!(test(&mut Room::new(800, 0.0, 3_000)), Looped::NotHeard);
-        // Later than is looked for.
-        assert_eq!(test(&mut Room::new(40_000, 0.0, 100)), Looped::NotHeard);
+    }
+
+    #[test]
+    fn what_comes_later_than_is_looked_for_is_not_taken_for_an_earlier_one() {
+        // From 1.06 s to 2.5 s: other sweeps are heard where each is looked for.
+        for latency in [17_000, 24_000, 31_000, 33_000, 40_000] {
+            assert_eq!(test(&mut Room::new(latency, 0.1, 100)), Looped::NotHeard, "{latency} samples");
+        }
     }
 }

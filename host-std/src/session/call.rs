@@ -1,6 +1,7 @@
 //! One side of a call, sans-IO: signalling, and the four verbs that everything else goes through.
 //!
-//! Offer and answer first; then bytes, sound and the time come in, and bytes and sound go out, into the caller's buffers:
+//! Offer and answer first; then bytes, sound and the time come in, and bytes and sound go out, into the caller's
+//! buffers:
 //!
 //! ```text
 //! network    -> receive(now, channel, from, datagram)       play(now, pcm)           -> loudspeaker
@@ -11,8 +12,8 @@
 //! which streams there are, `transport` addresses and keys, `stream` codecs and sound.
 //!
 //! A later offer (hold, another address, new keys, another codec, one stream more or less) changes the running call:
-//! streams keep their SSRC unless the RTP clock changed, and the receive road goes on; where the codecs' sound changed it is new, and
-//! the one before fades out under it.
+//! streams keep their SSRC unless the RTP clock changed, and the receive road goes on; where the codecs' sound changed
+//! it is new, and the one before fades out under it.
 
 mod arrival;
 mod change;
@@ -89,8 +90,9 @@ impl Call {
     /// A call that has neither offered nor answered yet.
     ///
     /// # Errors
-    /// [`CallError::Randomness`] when there is none for the SRTP keys, [`CallError::Codec`] for a codec that the registry
-    /// doesn't have, [`CallError::Channels`] for one of more channels than two, [`CallError::Sources`] for none or more than
+    /// [`CallError::Randomness`] when there is none for the SRTP keys, [`CallError::Codec`] for a codec that the
+    /// registry doesn't have, [`CallError::Channels`] for one of more channels than two, [`CallError::Sources`] for
+    /// none or more than
     /// [`MAX_SOURCES`](super::MAX_SOURCES), [`CallError::BufferBytes`] for a budget that doesn't hold a packet of each,
     /// [`CallError::RelayOnly`] for a call that may only take relayed addresses and has no way to get any.
     pub fn new(config: CallConfig) -> Result<Self, CallError> {
@@ -138,8 +140,8 @@ impl Call {
         })
     }
 
-    /// One stream more from the next offer or answer on, over the same port (BUNDLE, RFC 9143); its number. The other side
-    /// may not want it: see [`negotiated_stream`](Self::negotiated_stream).
+    /// One stream more from the next offer or answer on, over the same port (BUNDLE, RFC 9143); its number. The other
+    /// side may not want it: see [`negotiated_stream`](Self::negotiated_stream).
     ///
     /// # Errors
     /// As for [`new`](Self::new); nothing changes then.
@@ -164,7 +166,8 @@ impl Call {
         Ok(())
     }
 
-    /// What we want to do with the first stream from the next offer or answer on; `SendOnly` puts the other side on hold.
+    /// What we want to do with the first stream from the next offer or answer on; `SendOnly` puts the other side on
+    /// hold.
     pub fn set_direction(&mut self, direction: Direction) {
         self.remember();
         self.local.streams[0].direction = direction;
@@ -187,14 +190,15 @@ impl Call {
         self.local.rtp_port = rtp_port;
     }
 
-    /// Rate in Hz and channels of the sound that the user plays and captures from now on, in all streams and whatever codecs
-    /// are agreed on: those of the device, 8 to 48 kHz, mono or stereo. It's made into the codecs' sound and out of it, which
-    /// takes 2 to 5 ms each way where they differ. `None`, as at first: that of the codecs, which may change with a later
-    /// offer and answer. Not in the middle of a tick; a [`front_end`](Self::front_end) is to be made anew.
+    /// Rate in Hz and channels of the sound that the user plays and captures from now on, in all streams and whatever
+    /// codecs are agreed on: those of the device, 8 to 48 kHz, mono or stereo. It's made into the codecs' sound and out
+    /// of it, which takes 2 to 5 ms each way where they differ. `None`, as at first: that of the codecs, which may
+    /// change with a later offer and answer. Not in the middle of a tick; a [`front_end`](Self::front_end) is to be
+    /// made anew.
     ///
     /// # Errors
-    /// [`CallError::Sound`] for other rates or channels, [`CallError::Conversion`] where a codec's sound can't be made of it;
-    /// nothing changes then.
+    /// [`CallError::Sound`] for other rates or channels, [`CallError::Conversion`] where a codec's sound can't be made
+    /// of it; nothing changes then.
     pub fn set_sound(&mut self, sound: Option<(u32, u8)>) -> Result<(), CallError> {
         let sound = sound.map(Sound::checked).transpose()?;
         let streams = self.streams.iter().map(|stream| stream.as_ref().map(|stream| stream.prepare_sound(sound)));
@@ -214,9 +218,10 @@ impl Call {
         self.streams.iter_mut().flatten().for_each(Stream::break_off);
     }
 
-    /// Our codecs of the first stream from the next offer or answer on, the best first. Unless the user has said what sound
-    /// he has ([`set_sound`](Self::set_sound)), rate and channels of the call's may change with them, when the offer is
-    /// answered or the answer accepted: see [`sample_rate_hz`](Self::sample_rate_hz) and [`channels`](Self::channels).
+    /// Our codecs of the first stream from the next offer or answer on, the best first. Unless the user has said what
+    /// sound he has ([`set_sound`](Self::set_sound)), rate and channels of the call's may change with them, when the
+    /// offer is answered or the answer accepted: see [`sample_rate_hz`](Self::sample_rate_hz) and
+    /// [`channels`](Self::channels).
     ///
     /// # Errors
     /// As for [`new`](Self::new); nothing changes then.
@@ -234,8 +239,9 @@ impl Call {
         self.keys.renew(&mut self.local)
     }
 
-    /// How far the SRTP keys have got through their lifetimes. Once they are due a new offer is needed, from either side:
-    /// ours has fresh keys then. When they are over, nothing passes any more, and [`should_end`](Self::should_end) says so.
+    /// How far the SRTP keys have got through their lifetimes. Once they are due a new offer is needed, from either
+    /// side: ours has fresh keys then. When they are over, nothing passes any more, and
+    /// [`should_end`](Self::should_end) says so.
     pub fn key_age(&self) -> KeyAge {
         self.transport.as_ref().map_or(KeyAge::Fresh, Transport::key_age)
     }
@@ -251,18 +257,18 @@ impl Call {
         self.transport.as_mut().map(|transport| transport.set_guard(guard)).is_some()
     }
 
-    /// What a source is worth where the budget for all ([`CallConfig::buffer_bytes`]) is too small: whoever has the lowest
-    /// priority loses packets first. It lasts as long as the source has its place, and falls with receivers that a new
-    /// offer replaces; a newcomer has the default. Whether the source is heard now: if not, nothing changes.
+    /// What a source is worth where the budget for all ([`CallConfig::buffer_bytes`]) is too small: whoever has the
+    /// lowest priority loses packets first. It lasts as long as the source has its place, and falls with receivers that
+    /// a new offer replaces; a newcomer has the default. Whether the source is heard now: if not, nothing changes.
     pub fn set_priority(&mut self, ssrc: Ssrc, priority: Priority) -> bool {
         self.streams.iter_mut().flatten().any(|stream| stream.set_priority(ssrc, priority))
     }
 
-    /// Lets what we send in the first stream follow the network: bit rate, expected loss and packet length, from the next
-    /// packet on and without a gap. Returns what was taken: bit rate and loss as far as the codec has such settings, and
-    /// within what was agreed on (`maxaveragebitrate` of Opus, say); the packet length that is nearest below the one asked
-    /// for, of 10 ms or more and within the other side's `maxptime` and the MTU. It lasts until the next, through later
-    /// offers too. Packets longer than any before take memory; else nothing is allocated.
+    /// Lets what we send in the first stream follow the network: bit rate, expected loss and packet length, from the
+    /// next packet on and without a gap. Returns what was taken: bit rate and loss as far as the codec has such
+    /// settings, and within what was agreed on (`maxaveragebitrate` of Opus, say); the packet length that is nearest
+    /// below the one asked for, of 10 ms or more and within the other side's `maxptime` and the MTU. It lasts until the
+    /// next, through later offers too. Packets longer than any before take memory; else nothing is allocated.
     ///
     /// # Errors
     /// [`CallError::Stream`] before the call is agreed on.
@@ -309,8 +315,8 @@ impl Call {
         incoming
     }
 
-    /// Plays one tick of any length into `pcm`, heard from `now` on; in stereo it's interleaved. Silence before the call is
-    /// agreed on.
+    /// Plays one tick of any length into `pcm`, heard from `now` on; in stereo it's interleaved. Silence before the
+    /// call is agreed on.
     pub fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
         self.play_stream(now, 0, pcm)
     }
@@ -345,17 +351,18 @@ impl Call {
         self.capture_stream(captured_at, 0, pcm);
     }
 
-    /// What the capture chain knows of the sound that the stream with this number captures from now on: whether somebody
-    /// speaks in it, which the sender's pauses follow. `None`: nothing, and the sender hears for itself. A front end says it.
+    /// What the capture chain knows of the sound that the stream with this number captures from now on: whether
+    /// somebody speaks in it, which the sender's pauses follow. `None`: nothing, and the sender hears for itself. A
+    /// front end says it.
     pub fn hear_activity(&mut self, stream: usize, activity: Option<Activity>) {
         if let Some(stream) = self.streams.get_mut(stream).and_then(Option::as_mut) {
             stream.hear_activity(activity);
         }
     }
 
-    /// Who is in the sound that the stream with this number captures from now on, and how loud each of them is: what a mixer
-    /// tells those who hear it (RFC 6465), where they take it ([`takes_contributors`](Self::takes_contributors)). Elsewhere
-    /// nothing is said of them.
+    /// Who is in the sound that the stream with this number captures from now on, and how loud each of them is: what a
+    /// mixer tells those who hear it (RFC 6465), where they take it ([`takes_contributors`](Self::takes_contributors)).
+    /// Elsewhere nothing is said of them.
     pub fn set_contributors(&mut self, stream: usize, contributors: &Contributors) {
         if let Some(stream) = self.streams.get_mut(stream).and_then(Option::as_mut) {
             stream.set_contributors(contributors);
@@ -417,9 +424,9 @@ impl Call {
         }
     }
 
-    /// The next datagram that leaves, written to `buffer`, protected and addressed; `None` if there is none at `now`. Media
-    /// come first, then reports, then what the path sends by itself. Bytes of [`CallConfig::mtu`] are enough for any codec
-    /// that has packets so short.
+    /// The next datagram that leaves, written to `buffer`, protected and addressed; `None` if there is none at `now`.
+    /// Media come first, then reports, then what the path sends by itself. Bytes of [`CallConfig::mtu`] are enough for
+    /// any codec that has packets so short.
     pub fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let transmit = self.next_datagram(now, buffer);
         if let Some(Transmit { len, to, channel, .. }) = transmit {
@@ -463,8 +470,9 @@ impl Call {
         self.stats.slept = self.stats.slept + Duration::from_samples(samples as u64, rate_hz);
     }
 
-    /// Nobody played or captured for so many samples (a channel) of the first stream, because there was no device: time goes on
-    /// without sound, in both directions and in all streams. Unlike [`skip`](Self::skip) that is nobody's sleep.
+    /// Nobody played or captured for so many samples (a channel) of the first stream, because there was no device: time
+    /// goes on without sound, in both directions and in all streams. Unlike [`skip`](Self::skip) that is nobody's
+    /// sleep.
     pub fn rest(&mut self, samples: usize) {
         let rate_hz = self.stream_sound(0).unwrap_or(NO_SOUND).0;
         for stream in self.streams.iter_mut().flatten() {

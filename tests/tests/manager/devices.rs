@@ -1,24 +1,25 @@
 //! Devices that are changed, lost and found while a call goes on, in virtual time: the sound follows, the tick never
 //! waits, and nobody hears a click.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use dsp_core::noise::NoiseLevel;
+use dsp_core::front::{CaptureBlock, Near};
 use dsp_core::process::agc::AgcConfig;
-use host_std::device::{AudioIo, DeviceError, Direction};
+use host_std::device::{AudioIo, DeviceError, Direction, Split};
 use host_std::manager::{Change, DialogId, EventKind, Events, ManagerConfig, ManagerError, MediaManager};
 use host_std::registry::CodecFormat;
-use host_std::session::{CallConfig, CaptureConfig, driver};
+use host_std::session::{CallConfig, CaptureConfig, OwnBlock, driver};
 use host_std::wav::WavSink;
 
 use super::real::{Heard, device, tone};
 use super::stepped::{Stepped, runtime};
 use super::world::{RATE_HZ, half, names, share};
 
-/// The largest step that a tone of 400 or 500 Hz of this loudness makes at 8 kHz, coded as PCMU: 8,000 times 2 pi 500/8,000,
-/// and a step of the quantization. A tone that breaks off anywhere steps by up to 16,000.
+/// The largest step that a tone of 400 or 500 Hz of this loudness makes at 8 kHz, coded as PCMU: 8,000 times 2 pi
+/// 500/8,000, and a step of the quantization. A tone that breaks off anywhere steps by up to 16,000.
 const SMOOTH: u16 = 3_140 + 500;
 
 /// A card of any rate and channels that says a tone, with a plug that can be drawn.
@@ -39,6 +40,14 @@ impl Card {
         Self { rate_hz, channels, tone_hz, said: 0, heard, is_out, failure: None, opened }
     }
 
+    /// Whether it has lost its plug, from then on until it is opened anew.
+    fn is_gone(&mut self) -> bool {
+        if self.is_out.load(Ordering::Relaxed) {
+            self.failure.get_or_insert(Self::lost());
+        }
+        self.failure.is_some()
+    }
+
     fn lost() -> DeviceError {
         DeviceError::NotFound { name: "card".into(), direction: Direction::Capture }
     }
@@ -52,10 +61,7 @@ impl AudioIo for Card {
         self.channels
     }
     fn read(&mut self, pcm: &mut [i16]) -> usize {
-        if self.is_out.load(Ordering::Relaxed) {
-            self.failure.get_or_insert(Self::lost());
-        }
-        if self.failure.is_some() {
+        if self.is_gone() {
             pcm.fill(0);
             return 0;
         }
@@ -67,6 +73,9 @@ impl AudioIo for Card {
         pcm.len()
     }
     fn write(&mut self, pcm: &[i16]) -> usize {
+        if self.is_gone() {
+            return 0;
+        }
         self.heard.lock().unwrap().extend(pcm.iter().step_by(self.channels.into()));
         pcm.len()
     }
@@ -94,15 +103,15 @@ struct Pair {
 }
 
 impl Pair {
-    async fn new(card: Card) -> Self {
+    async fn new(card: impl AudioIo + 'static) -> Self {
         Self::with_music(card, None).await
     }
 
-    async fn with_music(card: Card, music: Option<PathBuf>) -> Self {
+    async fn with_music(card: impl AudioIo + 'static, music: Option<PathBuf>) -> Self {
         Self::with(card, music, CaptureConfig::default()).await
     }
 
-    async fn with(card: Card, music: Option<PathBuf>, capture: CaptureConfig) -> Self {
+    async fn with(card: impl AudioIo + 'static, music: Option<PathBuf>, capture: CaptureConfig) -> Self {
         let clock = Stepped::new();
         let dialogs = names();
         let manager = || {
@@ -178,26 +187,47 @@ fn a_device_is_changed_in_the_midst_of_a_call_without_a_click() {
     }
 }
 
-/// What the capture chain holds back is lost with a change, wherever its samples are: 10 ms of noise suppression and 3 ms of
-/// a limiter.
+/// Holds back 10 ms, and forgets them with a change.
+struct Held(VecDeque<i16>);
+
+impl CaptureBlock<i16> for Held {
+    fn process(&mut self, frame: &mut [i16], _: &Near<'_>) {
+        self.0.extend(&*frame);
+        let held = self.0.drain(..frame.len());
+        frame.iter_mut().zip(held).for_each(|(sample, held)| *sample = held);
+    }
+    fn reset(&mut self) {
+        self.0.iter_mut().for_each(|sample| *sample = 0);
+    }
+    fn delay_samples(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// What the capture chain holds back is lost with a change, wherever its samples are: 10 ms of a block of one's own and
+/// 3 ms of a limiter. A tick isn't a whole number of these tones' periods, so that each change meets another phase.
 #[test]
 fn a_device_is_changed_without_a_click_behind_a_capture_chain_that_takes_time() {
-    for after_ms in [10, 15, 20, 25, 35] {
+    for after_ms in [690, 700, 710, 725] {
         runtime().block_on(async {
-            let (noise, gain) = (Some(NoiseLevel::default()), Some(AgcConfig::default()));
-            let capture = CaptureConfig { noise, gain, ..CaptureConfig::default() };
+            let held = OwnBlock::new(|rate_hz| Box::new(Held(vec![0; rate_hz as usize / 100].into())));
+            let capture = CaptureConfig { gain: Some(AgcConfig::default()), ..held.into() };
             let pair = Pair::with(Card::new(8_000, 1, 400.0), None, capture).await;
-            pair.clock.run(after_ms).await;
-            for (rate_hz, channels, tone_hz) in
-                [(8_000, 1, 500.0), (48_000, 1, 400.0), (48_000, 1, 500.0), (48_000, 2, 400.0), (8_000, 2, 500.0)]
-            {
+            for (rate_hz, channels, tone_hz) in [
+                (8_000, 1, 430.0),
+                (8_000, 1, 470.0),
+                (48_000, 1, 430.0),
+                (48_000, 1, 470.0),
+                (48_000, 2, 430.0),
+                (48_000, 2, 470.0),
+                (8_000, 2, 430.0),
+            ] {
                 let since = pair.heard.all().len();
                 let card = Card::new(rate_hz, channels, tone_hz);
                 pair.anna.change_device(&pair.dialogs[0], Box::new(card)).await.unwrap();
-                pair.clock.run(700).await;
+                pair.clock.run(after_ms).await;
                 let what = format!("{after_ms} ms, {rate_hz} Hz, {channels} channels");
                 assert!(pair.heard.hears(tone_hz, 200), "{what}: {:?}", pair.heard.share(tone_hz, 200));
-                println!("{what}: {}", pair.step_since(since));
                 assert!(pair.step_since(since) < SMOOTH, "{what}: a click of {}", pair.step_since(since));
             }
         });
@@ -271,5 +301,26 @@ fn a_device_that_is_unplugged_is_silent_until_it_is_back() {
         assert_eq!(told, [EventKind::FirstPacket, EventKind::DeviceLost, EventKind::DeviceBack]);
         let words: Vec<String> = told.iter().map(ToString::to_string).collect();
         assert_eq!(words[1..], ["the sound device is lost, and is looked for", "the sound device is back"]);
+    });
+}
+
+/// A loudspeaker of its own is lost: while it is opened anew, the microphone is away too, and what it says breaks off.
+#[test]
+fn a_loudspeaker_that_is_unplugged_makes_no_click_in_what_the_microphone_says() {
+    runtime().block_on(async {
+        let (microphone, loudspeaker) = (Card::new(8_000, 1, 400.0), Card::new(8_000, 1, 500.0));
+        let (is_out, heard, opened) =
+            (loudspeaker.is_out.clone(), loudspeaker.heard.clone(), loudspeaker.opened.clone());
+        let card = Split { capture: Box::new(microphone), playback: Box::new(loudspeaker) };
+        let mut pair = Pair::new(card).await;
+        let since = pair.heard.all().len();
+        is_out.store(true, Ordering::Relaxed);
+        pair.clock.run(5_000).await;
+        assert!((1..=4).contains(&*opened.lock().unwrap()), "it's looked for every two seconds");
+        is_out.store(false, Ordering::Relaxed);
+        pair.clock.run(3_000).await;
+        assert!(pair.heard.hears(400.0, 200) && hears(&heard, 8_000, 700.0));
+        assert!(pair.step_since(since) < SMOOTH, "a click of {}", pair.step_since(since));
+        assert_eq!(pair.told(), [EventKind::FirstPacket, EventKind::DeviceLost, EventKind::DeviceBack]);
     });
 }

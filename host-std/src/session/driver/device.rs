@@ -51,8 +51,8 @@ impl Device {
         }
     }
 
-    /// Another device of whatever sound takes its place; the one of before, to be [closed](Self::close). What it captures
-    /// fades in. What was captured before breaks off: it is joined behind whatever holds it back, by a
+    /// Another device of whatever sound takes its place; the one of before, to be [closed](Self::close). What it
+    /// captures fades in. What was captured before breaks off: it is joined behind whatever holds it back, by a
     /// [`Join`] of one's own where there is no call.
     pub fn change(&mut self, audio: Box<dyn AudioIo>) -> Self {
         let mut next = Self::new(audio);

@@ -84,7 +84,8 @@ pub enum Command {
     Volume(i16),
     /// Switches a step of the capture chain on or off, without a click; a step that isn't there stays away.
     Step(CaptureStep, bool),
-    /// Presses keys, one after the other ([`Call::send_digits`]); what the other side doesn't take is told as a warning.
+    /// Presses keys, one after the other ([`Call::send_digits`]); what the other side doesn't take is told as a
+    /// warning.
     Digits(Vec<KeyPress>),
     /// Another device has the call's sound from now on, of whatever rate and channels; the one of before is closed. It
     /// was opened before, where that may block. A device whose sound the call can't have is told as a warning.
@@ -127,8 +128,8 @@ pub struct Driver {
     pub rtp: UdpSocket,
     /// The same for RTCP, where it isn't multiplexed.
     pub rtcp: Option<UdpSocket>,
-    /// Microphone and loudspeaker. Their rate and channels are the call's sound from now on, whatever codecs are agreed on
-    /// ([`Call::set_sound`]).
+    /// Microphone and loudspeaker. Their rate and channels are the call's sound from now on, whatever codecs are agreed
+    /// on ([`Call::set_sound`]).
     pub audio: Box<dyn AudioIo>,
     /// The clock.
     pub clock: Clock,
@@ -136,8 +137,8 @@ pub struct Driver {
     pub drift_ppm: f64,
     /// End by itself after this time.
     pub time_limit: Option<StdDuration>,
-    /// Where the digits go that are heard, as soon as they begin and when they have ended. While there is no room they wait
-    /// in the call ([`Call::next_digit`]), which drops the oldest and counts them.
+    /// Where the digits go that are heard, as soon as they begin and when they have ended. While there is no room they
+    /// wait in the call ([`Call::next_digit`]), which drops the oldest and counts them.
     pub digits: Option<mpsc::Sender<CallDigit>>,
     /// The same for tones ([`Call::next_tone`]).
     pub tones: Option<mpsc::Sender<CallTone>>,

@@ -29,9 +29,9 @@ const STALE_DATAGRAMS: u32 = 10_000;
 #[cfg(feature = "ice")]
 const LEAVING: StdDuration = StdDuration::from_millis(500);
 
-/// Room for the longest datagram. A thread keeps one for all its calls: a call has it while it takes in a datagram or goes
-/// through a tick, and none while it waits. Where a tick waits until the system takes what is sent, another call of the
-/// thread makes one of its own.
+/// Room for the longest datagram. A thread keeps one for all its calls: a call has it while it takes in a datagram or
+/// goes through a tick, and none while it waits. Where a tick waits until the system takes what is sent, another call
+/// of the thread makes one of its own.
 struct Datagram(Vec<u8>);
 
 thread_local! {
@@ -82,8 +82,8 @@ impl<C: Driven> Running<C> {
         Self { turn: TurnConnections::new(turn), ..self }
     }
 
-    /// Another device has the sound from now on, of whatever rate and channels, behind a capture chain of these settings; the
-    /// one of before is closed.
+    /// Another device has the sound from now on, of whatever rate and channels, behind a capture chain of these
+    /// settings; the one of before is closed.
     ///
     /// # Errors
     /// Why the call can't have its sound: nothing changes then, and the device is closed.
@@ -112,7 +112,8 @@ impl<C: Driven> Running<C> {
         Ok(())
     }
 
-    /// Takes in a datagram of a socket beside the call's own, if one is there. What is wrong with it is nobody's trouble.
+    /// Takes in a datagram of a socket beside the call's own, if one is there. What is wrong with it is nobody's
+    /// trouble.
     #[cfg(feature = "manager")]
     pub(crate) fn receive_beside(&mut self, socket: &UdpSocket, channel: Channel) {
         let mut datagram = Datagram::take();
@@ -161,7 +162,8 @@ impl<C: Driven> Running<C> {
         Ok(())
     }
 
-    /// Empties the sockets of what lay there for nobody knows how long: sound is thrown away and counted, reports are read.
+    /// Empties the sockets of what lay there for nobody knows how long: sound is thrown away and counted, reports are
+    /// read.
     pub(crate) fn drain(&mut self, missed: Missed) {
         let mut datagram = Datagram::take();
         let buffer = &mut datagram.0[..];

@@ -27,9 +27,9 @@ impl Sound {
         self.device.into_audio().await
     }
 
-    /// Another device takes the place of the one of before, which is closed; one of other sound has a `front` of its own. Gains
-    /// stay, and so do steps of the capture chain that were switched off; what it has learnt of the one of before is
-    /// forgotten.
+    /// Another device takes the place of the one of before, which is closed; one of other sound has a `front` of its
+    /// own. Gains stay, and so do steps of the capture chain that were switched off; what it has learnt of the one of
+    /// before is forgotten.
     pub(crate) fn change(&mut self, audio: Box<dyn AudioIo>, front: Option<Box<HostFront>>) {
         if let Some(front) = front {
             let before = std::mem::replace(&mut self.front, front);

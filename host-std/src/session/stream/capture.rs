@@ -1,8 +1,8 @@
 //! What a stream says: the user's sound made into the codec's.
 //!
-//! Where a codec of another rate takes over in a running call, what was captured last goes through the new conversion first,
-//! so that what leaves goes on in mid-sound. Where the user has another device, the sound of the one of before fades out here,
-//! behind all that holds sound back, and that of the next one fades in before it.
+//! Where a codec of another rate takes over in a running call, what was captured last goes through the new conversion
+//! first, so that what leaves goes on in mid-sound. Where the user has another device, the sound of the one of before
+//! fades out here, behind all that holds sound back, and that of the next one fades in before it.
 
 use dsp_core::process::resample::ResampleError;
 use dsp_core::time::Duration;
@@ -77,7 +77,8 @@ impl Capture {
         self.conversion.as_ref().map_or(Duration::ZERO, Conversion::delay)
     }
 
-    /// Gives a tick to `encoder`, in parts, until it takes no more. Samples a channel of the codec's that were not taken.
+    /// Gives a tick to `encoder`, in parts, until it takes no more. Samples a channel of the codec's that were not
+    /// taken.
     pub(super) fn give(&mut self, pcm: &[i16], mut encoder: impl FnMut(&[i16]) -> bool) -> usize {
         self.keep(pcm);
         let channels = usize::from(self.codec.channels);

@@ -50,8 +50,8 @@ pub(in crate::session) struct Change {
     /// Other receivers, where the sound is another; else more decoders for those there are.
     heard: Option<Playing>,
     more: Vec<Decoders>,
-    /// What makes the user's sound the codec's, where either is another, and those receivers that were there play as the
-    /// user's, where that is another.
+    /// What makes the user's sound the codec's, where either is another, and those receivers that were there play as
+    /// the user's, where that is another.
     capture: Option<Capture>,
     replayed: Option<playing::OtherSound>,
     switches: bool,
@@ -104,8 +104,8 @@ fn sender_room(ptime_ms: u32, info: &CodecInfo) -> Box<[i16]> {
 }
 
 impl Setup<'_> {
-    /// The longest packets that are sent, in ms: those that were agreed on, or where what is sent follows the network, those that
-    /// it may come to.
+    /// The longest packets that are sent, in ms: those that were agreed on, or where what is sent follows the network,
+    /// those that it may come to.
     fn longest_ms(&self, agreed: &NegotiatedStream) -> u32 {
         let adapts = self.settings.adaptation.is_some();
         let longest =

@@ -1,5 +1,7 @@
 //! The tokio driver over real sockets: a running call is put on hold and resumed by commands.
 
+mod devices;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -155,8 +157,8 @@ async fn what_a_machine_sleeps_through_is_a_pause_both_ways_and_no_delay_afterwa
     for (call, rtp) in two_calls(&clock).await {
         let (commands, from_user) = mpsc::channel(4);
         let (status, _) = watch::channel(Status::default());
-        // Each on a thread and a runtime of its own, as two machines are: a worker of a shared runtime that sleeps may be
-        // the one that waits for the sockets and clocks of both.
+        // Each on a thread and a runtime of its own, as two machines are: a worker of a shared runtime that sleeps may
+        // be the one that waits for the sockets and clocks of both.
         let rtp = rtp.into_std().unwrap();
         runs.push(std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -462,8 +464,8 @@ impl AudioIo for Loud {
     }
 }
 
-/// The user's device is what it is: when the other side changes the codec, the driver goes on, who has muted the microphone
-/// stays muted, and the new codec is heard at the volume that was set.
+/// The user's device is what it is: when the other side changes the codec, the driver goes on, who has muted the
+/// microphone stays muted, and the new codec is heard at the volume that was set.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_driver_goes_on_with_its_mute_and_gains_when_the_codec_has_another_sound() {
     let clock = Clock::start();
