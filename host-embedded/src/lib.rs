@@ -61,6 +61,9 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(feature = "codec-chips")]
+#[cfg_attr(docsrs, doc(cfg(feature = "codec-chips")))]
+pub mod codec_chips;
 pub mod parts;
 pub mod phone;
 pub mod port;

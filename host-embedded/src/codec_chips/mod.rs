@@ -1,0 +1,31 @@
+//! Codec chips over I2C: from what a phone wants to registers, without pops.
+//!
+//! ```text
+//! Setup -> Chip::image -> registers as they should be -> CodecChip -> writes, in the chip's order, silent meanwhile
+//! ```
+//!
+//! [`Setup`] is all that a phone wants: power, clocks, route, volume, gain, mute, sidetone. A [`Chip`] says which registers that
+//! is, and in which order they are written; [`CodecChip`] writes what differs. [`mock`] is a bus that records. A chip of
+//! one's own is a table, a function and four lists of steps: see `PORTING.md`.
+//!
+//! | chip | [`Chip`] | id | jack |
+//! |---|---|---|---|
+//! | WM8960 | [`wm8960`] | can't be read at all over I2C | by its pins alone |
+//!
+//! Register addresses, bits, limits and times were compared between two public sources each, datasheets among them; none of this
+//! has run on silicon yet.
+
+mod chip;
+mod driver;
+mod error;
+pub mod mock;
+mod pll;
+mod setup;
+#[cfg(test)]
+mod tests;
+pub mod wm8960;
+
+pub use chip::{Achieved, Bits, Chip, Format, Identity, JackFlag, Register, ResetWrite, Step, Times, resets};
+pub use driver::CodecChip;
+pub use error::{ChipError, Place};
+pub use setup::{ClockError, ClockReason, Clocks, Decibels, Rate, Role, Route, Setup, Wiring, Word};

@@ -1,0 +1,106 @@
+//! Every clock that a chip can make, read back from its registers by what the datasheet says of them, and every other in words.
+
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use crate::codec_chips::{Chip, Clocks, Rate, Role, Setup, Word};
+
+/// In Hz.
+const MCLK: [u32; 8] = [8_192_000, 11_289_600, 12_000_000, 12_288_000, 13_000_000, 19_200_000, 24_000_000, 25_000_000];
+
+/// A register's value for these clocks, by its address.
+type Lookup<'a> = &'a dyn Fn(u16) -> u16;
+
+/// Goes through all clocks: `rate` says from registers which rate that is, in Hz, with the limits checked. Returns the table:
+/// `.` by dividers, `p` by the PLL, `-` not at all; MCLK down, rates as master and as slave across.
+fn grid<C: Chip + Copy>(chip: C, rate: impl Fn(&Clocks, Lookup<'_>) -> f64) -> String {
+    let mut table = String::new();
+    for mclk_hz in MCLK {
+        table += &std::format!("{mclk_hz:>8} ");
+        for role in [Role::Master, Role::Slave] {
+            for wanted in Rate::ALL {
+                let clocks = Clocks { mclk_hz, rate: wanted, role, word: Word::Bits32 };
+                let mut image = C::RESET;
+                let made = chip.image(&Setup::new(clocks), &mut image);
+                let achieved = chip.achieved(&clocks);
+                let value = |address: u16| {
+                    let place = C::REGISTERS.iter().position(|register| register.address == address);
+                    image.as_ref()[place.expect("a register of the table")]
+                };
+                match (made, achieved) {
+                    (Ok(()), Ok(achieved)) => {
+                        let found = rate(&clocks, &value);
+                        let off = (found / f64::from(wanted.hz()) - 1.0) * 1e6;
+                        assert!(off.abs() < 30.0, "{clocks:?}: {found} Hz, off by {off} millionths");
+                        let told = achieved.millihertz as f64 / 1e3;
+                        assert!((told - found).abs() < 1e-3, "{clocks:?}: {told} Hz was told, it is {found} Hz");
+                        table += if achieved.pll { "p" } else { "." };
+                    }
+                    (Err(error), Err(same)) => {
+                        assert_eq!(error, same);
+                        let told = error.to_string();
+                        let names = [C::NAME.to_string(), mclk_hz.to_string(), wanted.hz().to_string()];
+                        assert!(names.iter().all(|name| told.contains(name.as_str())), "{told}");
+                        table += "-";
+                    }
+                    (made, achieved) => panic!("{clocks:?}: {made:?} and {achieved:?}"),
+                }
+            }
+            table += " ";
+        }
+        table = String::from(table.trim_end()) + "\n";
+    }
+    table
+}
+
+/// `f2 = f1 * (N + K / 2^24)`, within 90 to 100 MHz, N from 6 to 12; a quarter of it.
+fn fractional(mclk_hz: u32, halved: bool, n: u16, k: u32) -> f64 {
+    let input = f64::from(mclk_hz) / if halved { 2.0 } else { 1.0 };
+    let oscillator = input * (f64::from(n) + f64::from(k) / f64::from(1 << 24));
+    assert!((6..=12).contains(&n), "N is {n}");
+    assert!((90e6..=100e6).contains(&oscillator), "the oscillator is at {oscillator} Hz");
+    oscillator / 4.0
+}
+
+#[test]
+fn wm8960() {
+    let rate = |clocks: &Clocks, value: Lookup<'_>| {
+        let (clock1, clock2, pll) = (value(0x04), value(0x08), value(0x34));
+        let source = match clock1 & 1 {
+            0 => f64::from(clocks.mclk_hz),
+            _ => {
+                assert_eq!(value(0x1a) & 1, 1, "the PLL is off");
+                let k = (u32::from(value(0x35)) << 16) | (u32::from(value(0x36)) << 8) | u32::from(value(0x37));
+                assert_eq!(pll & 0x20 != 0, k != 0, "integer mode");
+                fractional(clocks.mclk_hz, pll & 0x10 != 0, pll & 0xf, k)
+            }
+        };
+        let sysclk = source / [1.0, f64::NAN, 2.0, f64::NAN][usize::from((clock1 >> 1) & 3)];
+        let converters = [1.0, 1.5, 2.0, 3.0, 4.0, 5.5, 6.0, f64::NAN];
+        let rate = sysclk / converters[usize::from((clock1 >> 3) & 7)] / 256.0;
+        assert_eq!((clock1 >> 3) & 7, (clock1 >> 6) & 7, "both directions");
+        let bit = [1.0, 1.5, 2.0, 3.0, 4.0, 5.5, 6.0, 8.0, 11.0, 12.0, 16.0, 22.0, 24.0, 32.0, 32.0, 32.0];
+        let bit = sysclk / bit[usize::from(clock2 & 0xf)];
+        assert!((bit / rate - 64.0).abs() < 1e-9, "{} bit clocks a frame", bit / rate);
+        let class_d = sysclk / [f64::NAN, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0][usize::from((clock2 >> 6) & 7)];
+        assert!((700e3..=800e3).contains(&class_d), "class D at {class_d} Hz");
+        assert_eq!(value(0x07) & 0x40 != 0, clocks.role == Role::Master);
+        rate
+    };
+    let expected = "
+         8192000 pppp pppp
+        11289600 pp.p pp.p
+        12000000 pppp pppp
+        12288000 ..p. ..p.
+        13000000 pppp pppp
+        19200000 pppp pppp
+        24000000 pppp pppp
+        25000000 pppp pppp";
+    same(&grid(crate::codec_chips::wm8960::Wm8960::default(), rate), expected);
+}
+
+fn same(table: &str, expected: &str) {
+    let lines = |text: &str| text.lines().map(|line| line.trim().to_string()).filter(|line| !line.is_empty()).collect();
+    let (table, expected): (Vec<String>, Vec<String>) = (lines(table), lines(expected));
+    assert_eq!(table, expected, "{table:#?}");
+}

@@ -1,0 +1,132 @@
+//! Any order of calls leaves the registers of the last state, and nothing is heard while power, clocks or paths change.
+
+use std::string::String;
+use std::vec::Vec;
+
+use embassy_futures::block_on;
+use proptest::prelude::*;
+
+use super::{LOG, driven, registers};
+use crate::codec_chips::mock::{Event, Mock};
+use crate::codec_chips::{Chip, Decibels, Rate, Route, Setup};
+
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    Power(bool),
+    Rate(Rate),
+    Route(Route),
+    Volume(i16),
+    Gain(i16),
+    Mute(bool, bool),
+    Sidetone(Option<i16>),
+    Bias(bool),
+}
+
+impl Call {
+    fn change(self, setup: &mut Setup) {
+        match self {
+            Self::Power(power) => setup.power = power,
+            Self::Rate(rate) => setup.clocks.rate = rate,
+            Self::Route(route) => setup.route = route,
+            Self::Volume(volume) => setup.volume = Decibels::from_hundredths(volume),
+            Self::Gain(gain) => setup.gain = Decibels::from_hundredths(gain),
+            Self::Mute(output, microphone) => (setup.mute_output, setup.mute_microphone) = (output, microphone),
+            Self::Sidetone(sidetone) => setup.sidetone = sidetone.map(Decibels::from_hundredths),
+            Self::Bias(bias) => setup.bias = bias,
+        }
+    }
+}
+
+fn calls() -> impl Strategy<Value = Vec<Call>> {
+    let call = prop_oneof![
+        2 => any::<bool>().prop_map(Call::Power),
+        1 => prop::sample::select(&Rate::ALL[..]).prop_map(Call::Rate),
+        2 => prop::sample::select(&Route::ALL[..]).prop_map(Call::Route),
+        2 => (-9_000_i16..3_000).prop_map(Call::Volume),
+        1 => (-2_000_i16..7_000).prop_map(Call::Gain),
+        2 => any::<(bool, bool)>().prop_map(|(output, microphone)| Call::Mute(output, microphone)),
+        1 => prop::option::of(-4_000_i16..1_000).prop_map(Call::Sidetone),
+        1 => any::<bool>().prop_map(Call::Bias),
+    ];
+    prop::collection::vec(call, 1..16)
+}
+
+/// Plays the record on registers and says where something could be heard while power, clocks or paths changed.
+fn heard_while_changing<C: Chip>(before: &[u16], mock: &Mock<LOG>) -> Result<(), String> {
+    let mut values = before.to_vec();
+    for number in 0..mock.events() {
+        let Some(Event::Write { register, value }) = mock.event(number) else { continue };
+        if C::RESET_WRITE.is_some_and(|reset| (reset.address, reset.value) == (register, value)) {
+            values = C::RESET.as_ref().to_vec();
+            continue;
+        }
+        let Some(place) = C::REGISTERS.iter().position(|known| known.address == register) else { continue };
+        let bits = C::REGISTERS[place].bits;
+        let changes = (values[place] ^ value) & (bits.clock | bits.path) != 0;
+        let loud = C::REGISTERS.iter().zip(&values).find(|(register, value)| **value != register.silenced(**value));
+        if let (true, Some((loud, _))) = (changes, loud) {
+            return Err(std::format!("{} changes while {} is not silent", C::REGISTERS[place].name, loud.name));
+        }
+        values[place] = value;
+        let loud = C::REGISTERS[place].silenced(value) != value;
+        if changes && loud {
+            return Err(std::format!("{} changes and is not silent", C::REGISTERS[place].name));
+        }
+    }
+    Ok(())
+}
+
+fn any_order<C: Chip + Copy>(chip: C, calls: &[Call]) {
+    let mock: Mock<LOG> = Mock::of(&chip);
+    let mut one_by_one = driven(chip, &mock);
+    let mut wanted = *one_by_one.setup();
+    for call in calls {
+        call.change(&mut wanted);
+        let before = registers::<C>(&mock);
+        mock.forget();
+        block_on(one_by_one.apply(&wanted)).expect("it answers");
+        assert!(mock.events() <= LOG);
+        assert_eq!(heard_while_changing::<C>(&before, &mock), Ok(()));
+        assert_eq!(one_by_one.setup(), &wanted);
+    }
+    let at_once_mock: Mock<LOG> = Mock::of(&chip);
+    let mut at_once = driven(chip, &at_once_mock);
+    block_on(at_once.apply(&wanted)).expect("it answers");
+    assert_eq!(registers::<C>(&mock), registers::<C>(&at_once_mock));
+    // And they are those that the chip says, or those of a reset.
+    let mut image = C::RESET;
+    if wanted.power {
+        chip.image(&wanted, &mut image).expect("clocks that every chip can make");
+    }
+    assert_eq!(registers::<C>(&mock), image.as_ref());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn any_order_of_calls_is_as_the_last_state_at_once(calls in calls()) {
+        super::every_chip!(any_order, &calls);
+    }
+}
+
+/// The test above can see what it is for: registers that change while something is heard are found.
+#[test]
+fn what_is_heard_while_something_changes_is_found() {
+    use crate::codec_chips::wm8960::Wm8960;
+    let mock: Mock<LOG> = Mock::of(&Wm8960::default());
+    let mut chip = super::running(Wm8960::default(), &mock);
+    let before = registers::<Wm8960>(&mock);
+    block_on(chip.set_route(Route::Speakerphone)).expect("it answers");
+    assert_eq!(heard_while_changing::<Wm8960>(&before, &mock), Ok(()));
+    // The same record on a chip that was not silent in its midst.
+    let mut loud = before;
+    let skipped: Mock<LOG> = Mock::of(&Wm8960::default());
+    for (register, value) in Wm8960::REGISTERS.iter().zip(&mut loud) {
+        skipped.set_register(register.address, *value);
+    }
+    let mut bus = skipped.bus();
+    let direct = embedded_hal_async::i2c::I2c::write(&mut bus, 0x1a, &[0x19 << 1, 0]);
+    block_on(direct).expect("it answers");
+    let found = heard_while_changing::<Wm8960>(&loud, &skipped);
+    assert_eq!(found, Err(String::from("POWER1 changes while LINVOL is not silent")));
+}
