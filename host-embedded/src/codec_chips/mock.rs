@@ -21,7 +21,7 @@ use core::cell::RefCell;
 use embedded_hal_async::delay::DelayNs;
 use embedded_hal_async::i2c::{Error, ErrorKind, ErrorType, I2c, NoAcknowledgeSource, Operation};
 
-use super::chip::{Chip, Format, ResetWrite};
+use super::chip::{Chip, Format, ResetWrite, Step};
 use super::driver::{asked, written};
 
 /// What happened.
@@ -83,6 +83,7 @@ pub struct Mock<const LOG: usize> {
     resets: &'static [super::Register],
     reset_write: Option<ResetWrite>,
     identity: Option<(u16, u16)>,
+    sequences: [&'static [Step]; 4],
     state: RefCell<State<LOG>>,
 }
 
@@ -95,6 +96,7 @@ impl<const LOG: usize> Mock<LOG> {
             resets: C::REGISTERS,
             reset_write: C::RESET_WRITE,
             identity: C::IDENTITY.map(|identity| (identity.address, identity.value)),
+            sequences: [C::UP, C::DOWN, C::CLOCKS, C::ROUTES],
             state: RefCell::new(State {
                 log: [Event::Nack; LOG],
                 events: 0,
@@ -166,6 +168,12 @@ impl<const LOG: usize> Mock<LOG> {
         }
         if let Some((register, value)) = self.identity {
             state.set(register, value);
+        }
+        // What sequences wait for is there at once: a PLL has locked.
+        for step in self.sequences.into_iter().flatten() {
+            if let Step::Until { address, value, .. } = *step {
+                state.set(address, value);
+            }
         }
     }
 

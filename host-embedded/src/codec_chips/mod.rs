@@ -11,6 +11,8 @@
 //! | chip | [`Chip`] | id | jack |
 //! |---|---|---|---|
 //! | WM8960 | [`wm8960`] | can't be read at all over I2C | by its pins alone |
+//! | SGTL5000 | [`sgtl5000`] | checked | none |
+//! | NAU88C22 | [`nau88c22`] | checked | by its pins alone |
 //!
 //! Register addresses, bits, limits and times were compared between two public sources each, datasheets among them; none of this
 //! has run on silicon yet.
@@ -19,8 +21,10 @@ mod chip;
 mod driver;
 mod error;
 pub mod mock;
+pub mod nau88c22;
 mod pll;
 mod setup;
+pub mod sgtl5000;
 #[cfg(test)]
 mod tests;
 pub mod wm8960;

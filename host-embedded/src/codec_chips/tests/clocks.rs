@@ -99,6 +99,78 @@ fn wm8960() {
     same(&grid(crate::codec_chips::wm8960::Wm8960::default(), rate), expected);
 }
 
+#[test]
+fn sgtl5000() {
+    let rate = |clocks: &Clocks, value: Lookup<'_>| {
+        assert!((8_000_000..=27_000_000).contains(&clocks.mclk_hz));
+        let (control, top, power, pll) = (value(0x04), value(0x34), value(0x30), value(0x32));
+        let (source, full) =
+            [(32e3, 6144.0), (44.1e3, 4096.0), (48e3, 4096.0), (96e3, 2048.0)][usize::from((control >> 2) & 3)];
+        let source = match control & 3 {
+            3 => {
+                assert_eq!(clocks.role, Role::Master, "a slave can't have the PLL");
+                assert_eq!(power & 0x0500, 0x0500, "the PLL is off");
+                assert_eq!(top & 8 != 0, clocks.mclk_hz > 17_000_000, "MCLK is to be halved above 17 MHz");
+                let input = f64::from(clocks.mclk_hz) / if top & 8 != 0 { 2.0 } else { 1.0 };
+                let oscillator = input * (f64::from(pll >> 11) + f64::from(pll & 0x7ff) / 2048.0);
+                assert!((180e6..=197e6).contains(&oscillator), "the oscillator is at {oscillator} Hz");
+                oscillator / full
+            }
+            multiple => {
+                let multiple = [256.0, 384.0, 512.0][usize::from(multiple)];
+                assert_eq!(f64::from(clocks.mclk_hz), multiple * source);
+                source
+            }
+        };
+        let i2s = value(0x06);
+        assert_eq!((i2s & 0x80 != 0, i2s & 0x100), (clocks.role == Role::Master, 0), "64 bit clocks a frame");
+        source / [1.0, 2.0, 4.0, 6.0][usize::from((control >> 4) & 3)]
+    };
+    let expected = "
+         8192000 ..pp ..--
+        11289600 pp.p --.-
+        12000000 pppp ----
+        12288000 ..p. ..-.
+        13000000 pppp ----
+        19200000 pppp ----
+        24000000 pppp ----
+        25000000 pppp ----";
+    same(&grid(crate::codec_chips::sgtl5000::Sgtl5000::default(), rate), expected);
+}
+
+#[test]
+fn nau88c22() {
+    let rate = |clocks: &Clocks, value: Lookup<'_>| {
+        let (control, pll) = (value(0x06), value(0x24));
+        let source = match control & 0x100 {
+            0 => f64::from(clocks.mclk_hz),
+            _ => {
+                assert_eq!(value(0x01) & 0x20, 0x20, "the PLL is off");
+                assert!((8_000_000..=33_000_000).contains(&clocks.mclk_hz));
+                let k = (u32::from(value(0x25)) << 18) | (u32::from(value(0x26)) << 9) | u32::from(value(0x27));
+                fractional(clocks.mclk_hz, pll & 0x10 != 0, pll & 0xf, k)
+            }
+        };
+        let dividers = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0];
+        let internal = source / dividers[usize::from((control >> 5) & 7)];
+        assert_eq!((control >> 2) & 7, 2, "a quarter of 256 times the rate is the bit clock");
+        assert_eq!(control & 1 != 0, clocks.role == Role::Master);
+        let filters = [48_000, 32_000, 24_000, 16_000, 12_000, 8_000][usize::from(value(0x07) >> 1)];
+        assert_eq!(filters, if clocks.rate == Rate::Hz44100 { 48_000 } else { clocks.rate.hz() });
+        internal / 256.0
+    };
+    let expected = "
+         8192000 ..pp ..pp
+        11289600 pp.p pp.p
+        12000000 pppp pppp
+        12288000 ..p. ..p.
+        13000000 pppp pppp
+        19200000 pppp pppp
+        24000000 pppp pppp
+        25000000 pppp pppp";
+    same(&grid(crate::codec_chips::nau88c22::Nau88c22::default(), rate), expected);
+}
+
 fn same(table: &str, expected: &str) {
     let lines = |text: &str| text.lines().map(|line| line.trim().to_string()).filter(|line| !line.is_empty()).collect();
     let (table, expected): (Vec<String>, Vec<String>) = (lines(table), lines(expected));

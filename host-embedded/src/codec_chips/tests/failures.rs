@@ -284,3 +284,37 @@ fn jack_is_asked<C: Chip + Copy>(chip: C) {
 fn jacks_are_told_where_a_register_tells_them() {
     super::every_chip!(jack_is_asked);
 }
+
+/// A PLL that locks late is waited for, and told when it doesn't.
+fn late_lock<C: Chip + Copy>(chip: C) {
+    use crate::codec_chips::Step;
+    let Some((address, name, most_ms)) = C::UP.iter().find_map(|step| match *step {
+        Step::Until { address, name, most_ms, .. } => Some((address, name, most_ms)),
+        _ => None,
+    }) else {
+        return;
+    };
+    let clocks = crate::codec_chips::Clocks { mclk_hz: 13_000_000, ..super::CLOCKS };
+    for (reads, locks) in [(most_ms as usize, true), (most_ms as usize + 1, false)] {
+        let mock: Mock<LOG> = Mock::of(&chip);
+        mock.set_late(address, 0, reads);
+        let mut driven = driven(chip, &mock);
+        let result = block_on(driven.apply(&Setup { power: true, clocks, ..*driven.setup() }));
+        if locks {
+            result.expect("it locks at last");
+            continue;
+        }
+        let error = result.expect_err("it doesn't lock");
+        let ChipError::Late { place, waited_ms } = error else { panic!("{error}") };
+        assert_eq!((place.address, place.register, place.name), (chip.address(), address, name));
+        assert_eq!(waited_ms, most_ms);
+        assert!(error.to_string().contains(name), "{error}");
+        safe::<C>(&mock);
+        assert!(!driven.is_on());
+    }
+}
+
+#[test]
+fn a_pll_that_does_not_lock_is_told() {
+    super::every_chip!(late_lock);
+}

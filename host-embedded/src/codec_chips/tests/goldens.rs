@@ -52,3 +52,13 @@ fn check<C: Chip + Copy>(chip: C, file: &str, golden: &str) {
 fn wm8960() {
     check(crate::codec_chips::wm8960::Wm8960::default(), "wm8960.txt", include_str!("wm8960.txt"));
 }
+
+#[test]
+fn sgtl5000() {
+    check(crate::codec_chips::sgtl5000::Sgtl5000::default(), "sgtl5000.txt", include_str!("sgtl5000.txt"));
+}
+
+#[test]
+fn nau88c22() {
+    check(crate::codec_chips::nau88c22::Nau88c22::default(), "nau88c22.txt", include_str!("nau88c22.txt"));
+}

@@ -21,6 +21,8 @@ type Driven<'a, C> = CodecChip<C, MockBus<'a, LOG>, MockDelay<'a, LOG>>;
 macro_rules! every_chip {
     ($test:ident $(, $more:expr)*) => {
         $test(crate::codec_chips::wm8960::Wm8960::default() $(, $more)*);
+        $test(crate::codec_chips::sgtl5000::Sgtl5000::default() $(, $more)*);
+        $test(crate::codec_chips::nau88c22::Nau88c22::default() $(, $more)*);
     };
 }
 use every_chip;
