@@ -166,12 +166,16 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         };
         let target = if power { target } else { &C::RESET };
         // Whoever drops the future from here on leaves a chip in the midst of something.
+        let was_on = self.phase == Phase::On;
         self.phase = Phase::Unknown;
-        self.silence().await?;
+        self.silence(was_on).await?;
         for step in steps {
             self.step(*step, target).await?;
         }
-        self.write_all(target, Register::silenced).await?;
+        // Behind a reset there is nothing left to be silent.
+        if power || C::RESET_WRITE.is_none() {
+            self.write_all(target, Register::silenced).await?;
+        }
         self.write_all(target, |_, value| value).await?;
         self.phase = if power { Phase::On } else { Phase::Off };
         Ok(())
@@ -199,7 +203,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
             }
             self.after_reset().await;
         } else {
-            self.silence().await?;
+            self.silence(false).await?;
             self.write_all(&C::RESET, Register::silenced).await?;
             self.write_all(&C::RESET, |_, value| value).await?;
         }
@@ -275,19 +279,17 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         self.write(place, register.silenced((now & !mask) | (value & mask))).await
     }
 
-    /// Silences all that can be, what fades by itself first.
-    async fn silence(&mut self) -> Result<(), ChipError<B::Error>> {
-        let mut faded = false;
+    /// Silences all that can be, what fades by itself first; if something may be heard, it is waited for.
+    async fn silence(&mut self, mut fades: bool) -> Result<(), ChipError<B::Error>> {
         for (place, register) in C::REGISTERS.iter().enumerate().rev() {
             let value = register.silenced(self.image.as_ref()[place]);
             if register.bits.mute == 0 || self.is(place, value) {
                 continue;
             }
             self.write(place, value).await?;
-            if !faded && self.known == u64::MAX {
+            if core::mem::take(&mut fades) {
                 self.delay.delay_ms(C::TIMES.mute_ms).await;
             }
-            faded = true;
         }
         Ok(())
     }
@@ -326,9 +328,6 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         self.send(register.address, register.name, value).await?;
         self.image.as_mut()[place] = value;
         self.known |= 1 << place;
-        if self.known == (u64::MAX >> (64 - C::REGISTERS.len())) {
-            self.known = u64::MAX;
-        }
         Ok(())
     }
 

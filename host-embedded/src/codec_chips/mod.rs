@@ -13,6 +13,7 @@
 //! | WM8960 | [`wm8960`] | can't be read at all over I2C | by its pins alone |
 //! | SGTL5000 | [`sgtl5000`] | checked | none |
 //! | NAU88C22 | [`nau88c22`] | checked | by its pins alone |
+//! | TLV320AIC3104 | [`tlv320aic3104`] | has none | read |
 //!
 //! Register addresses, bits, limits and times were compared between two public sources each, datasheets among them; none of this
 //! has run on silicon yet.
@@ -27,6 +28,7 @@ mod setup;
 pub mod sgtl5000;
 #[cfg(test)]
 mod tests;
+pub mod tlv320aic3104;
 pub mod wm8960;
 
 pub use chip::{Achieved, Bits, Chip, Format, Identity, JackFlag, Register, ResetWrite, Step, Times, resets};

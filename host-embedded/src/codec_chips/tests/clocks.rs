@@ -171,6 +171,48 @@ fn nau88c22() {
     same(&grid(crate::codec_chips::nau88c22::Nau88c22::default(), rate), expected);
 }
 
+#[test]
+fn tlv320aic3104() {
+    let rate = |clocks: &Clocks, value: Lookup<'_>| {
+        let or = |code: u16, zero: u16| f64::from(if code == 0 { zero } else { code });
+        let mclk = f64::from(clocks.mclk_hz);
+        let (a, dividers) = (value(3), value(2));
+        let reference = match (value(101) & 1, a & 0x80) {
+            (1, 0) => {
+                let q = (a >> 3) & 0xf;
+                mclk / 128.0 / if q < 2 { f64::from(q + 16) } else { f64::from(q) }
+            }
+            (0, 0x80) => {
+                let (p, r, j) = (or(a & 7, 8), or(value(11) & 0xf, 16), value(4) >> 2);
+                let d = (value(5) << 6) | (value(6) >> 2);
+                let oscillator = mclk * (f64::from(j) + f64::from(d) / 1e4) * r / p;
+                assert!((80e6..=110e6).contains(&oscillator), "the oscillator is at {oscillator} Hz");
+                assert!(mclk / p <= 20e6 && mclk / p >= if d == 0 { 2e6 } else { 10e6 }, "{} Hz in", mclk / p);
+                assert!((4..=if d == 0 { 55 } else { 11 }).contains(&j) && d < 10_000, "{j}.{d:04}");
+                assert!(d == 0 || r == 1.0);
+                oscillator / 2048.0
+            }
+            other => panic!("neither PLL nor divider: {other:?}"),
+        };
+        assert!((39e3..=53e3).contains(&reference), "a reference of {reference} Hz");
+        assert_eq!(value(7) & 0x80 != 0, clocks.rate == Rate::Hz44100);
+        assert_eq!(dividers >> 4, dividers & 0xf, "both directions");
+        assert_eq!(value(8) & 0xc0 == 0xc0, clocks.role == Role::Master);
+        assert!(clocks.role == Role::Slave || value(9) & 0x30 == 0x30, "words of 32 bits make 64 bit clocks a frame");
+        reference / (1.0 + f64::from(dividers & 0xf) / 2.0)
+    };
+    let expected = "
+         8192000 pp-p pp-p
+        11289600 pp.p pp.p
+        12000000 pppp pppp
+        12288000 ..p. ..p.
+        13000000 pppp pppp
+        19200000 pppp pppp
+        24000000 pppp pppp
+        25000000 pppp pppp";
+    same(&grid(crate::codec_chips::tlv320aic3104::Tlv320Aic3104::default(), rate), expected);
+}
+
 fn same(table: &str, expected: &str) {
     let lines = |text: &str| text.lines().map(|line| line.trim().to_string()).filter(|line| !line.is_empty()).collect();
     let (table, expected): (Vec<String>, Vec<String>) = (lines(table), lines(expected));

@@ -62,3 +62,9 @@ fn sgtl5000() {
 fn nau88c22() {
     check(crate::codec_chips::nau88c22::Nau88c22::default(), "nau88c22.txt", include_str!("nau88c22.txt"));
 }
+
+#[test]
+fn tlv320aic3104() {
+    let chip = crate::codec_chips::tlv320aic3104::Tlv320Aic3104::default();
+    check(chip, "tlv320aic3104.txt", include_str!("tlv320aic3104.txt"));
+}
