@@ -14,6 +14,7 @@
 //! | SGTL5000 | [`sgtl5000`] | checked | none |
 //! | NAU88C22 | [`nau88c22`] | checked | by its pins alone |
 //! | TLV320AIC3104 | [`tlv320aic3104`] | has none | read |
+//! | WM8994 | [`wm8994`] | checked | not used |
 //!
 //! Register addresses, bits, limits and times were compared between two public sources each, datasheets among them; none of this
 //! has run on silicon yet.
@@ -30,6 +31,7 @@ pub mod sgtl5000;
 mod tests;
 pub mod tlv320aic3104;
 pub mod wm8960;
+pub mod wm8994;
 
 pub use chip::{Achieved, Bits, Chip, Format, Identity, JackFlag, Register, ResetWrite, Step, Times, resets};
 pub use driver::CodecChip;

@@ -213,6 +213,51 @@ fn tlv320aic3104() {
     same(&grid(crate::codec_chips::tlv320aic3104::Tlv320Aic3104::default(), rate), expected);
 }
 
+#[test]
+fn wm8994() {
+    let rate = |clocks: &Clocks, value: Lookup<'_>| {
+        let (clock, loop_on) = (value(0x200), value(0x220));
+        assert_eq!(clock & 1, 1);
+        assert_eq!(value(0x208) & 0x1b, 0x0a, "SYSCLK is AIF1CLK, and its clocks run");
+        let source = match (clock >> 3) & 3 {
+            0 => f64::from(clocks.mclk_hz),
+            2 => {
+                assert_eq!(loop_on & 1, 1, "the loop is off");
+                assert_eq!(loop_on & 4 != 0, value(0x222) != 0, "fractions");
+                let reference = f64::from(clocks.mclk_hz) / f64::from(1 << ((value(0x224) >> 3) & 3));
+                assert!((1e6..=13.5e6).contains(&reference), "{reference} Hz into the loop");
+                assert_eq!((value(0x224) & 3, value(0x221) & 7), (0, 0), "MCLK1, and a ratio of 1");
+                let oscillator =
+                    reference * (f64::from((value(0x223) >> 5) & 0x3ff) + f64::from(value(0x222)) / 65_536.0);
+                assert!((90e6..=100e6).contains(&oscillator), "the oscillator is at {oscillator} Hz");
+                oscillator / f64::from((value(0x221) >> 8) + 1)
+            }
+            other => panic!("no such source: {other}"),
+        };
+        let clock = source / if clock & 2 != 0 { 2.0 } else { 1.0 };
+        assert!((4.095e6..=12.5e6).contains(&clock), "SYSCLK at {clock} Hz");
+        let multiples = [f64::NAN, 128.0, 192.0, 256.0, 384.0, 512.0, 768.0, 1024.0, 1408.0, 1536.0];
+        let rate = clock / multiples[usize::from(value(0x210) & 0xf)];
+        let codes = [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
+        assert_eq!(codes[usize::from(value(0x210) >> 4)], clocks.rate.hz());
+        let bit = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 11.0, 12.0, 16.0, 22.0, 24.0, 32.0, 44.0, 48.0];
+        let bit = clock / bit[usize::from(value(0x303) >> 4)];
+        assert!((bit / rate - 64.0).abs() < 1e-9, "{} bit clocks a frame", bit / rate);
+        assert_eq!(value(0x302) & 0x4000 != 0, clocks.role == Role::Master);
+        rate
+    };
+    let expected = "
+         8192000 ..pp ..pp
+        11289600 pp.p pp.p
+        12000000 pppp pppp
+        12288000 ..p. ..p.
+        13000000 pppp pppp
+        19200000 pppp pppp
+        24000000 pppp pppp
+        25000000 pppp pppp";
+    same(&grid(crate::codec_chips::wm8994::Wm8994::default(), rate), expected);
+}
+
 fn same(table: &str, expected: &str) {
     let lines = |text: &str| text.lines().map(|line| line.trim().to_string()).filter(|line| !line.is_empty()).collect();
     let (table, expected): (Vec<String>, Vec<String>) = (lines(table), lines(expected));

@@ -68,3 +68,8 @@ fn tlv320aic3104() {
     let chip = crate::codec_chips::tlv320aic3104::Tlv320Aic3104::default();
     check(chip, "tlv320aic3104.txt", include_str!("tlv320aic3104.txt"));
 }
+
+#[test]
+fn wm8994() {
+    check(crate::codec_chips::wm8994::Wm8994::default(), "wm8994.txt", include_str!("wm8994.txt"));
+}

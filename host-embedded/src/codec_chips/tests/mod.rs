@@ -24,6 +24,7 @@ macro_rules! every_chip {
         $test(crate::codec_chips::sgtl5000::Sgtl5000::default() $(, $more)*);
         $test(crate::codec_chips::nau88c22::Nau88c22::default() $(, $more)*);
         $test(crate::codec_chips::tlv320aic3104::Tlv320Aic3104::default() $(, $more)*);
+        $test(crate::codec_chips::wm8994::Wm8994::default() $(, $more)*);
     };
 }
 use every_chip;
