@@ -122,7 +122,7 @@ pub struct Pins {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Wm8994 {
-    /// 0x1a where CIFMODE's partner ADDR is low, 0x1b where it's high.
+    /// 0x1a where the pin ADDR is low, 0x1b where it's high.
     pub address: u8,
     /// Pins of each route.
     pub wiring: Wiring<Pins>,

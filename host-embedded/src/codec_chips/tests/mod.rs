@@ -3,6 +3,7 @@ mod failures;
 mod goldens;
 mod orders;
 mod units;
+mod wirings;
 
 use std::string::String;
 use std::vec::Vec;
@@ -10,21 +11,26 @@ use std::vec::Vec;
 use embassy_futures::block_on;
 
 use super::mock::{Event, Mock, MockBus, MockDelay};
-use super::{Chip, Clocks, CodecChip, Rate, Role, Setup, Word};
+use super::{Chip, Clocks, CodecChip, Rate, Role, Setup, Step, Word};
 
 /// Events that a test has room for.
 const LOG: usize = 512;
 
 type Driven<'a, C> = CodecChip<C, MockBus<'a, LOG>, MockDelay<'a, LOG>>;
 
-/// Runs `test` for each chip.
+/// Runs `test` for each chip, in the wiring of its default and in another, so that every pin is in one of them.
 macro_rules! every_chip {
     ($test:ident $(, $more:expr)*) => {
         $test(crate::codec_chips::wm8960::Wm8960::default() $(, $more)*);
+        $test(crate::codec_chips::tests::wirings::wm8960() $(, $more)*);
         $test(crate::codec_chips::sgtl5000::Sgtl5000::default() $(, $more)*);
+        $test(crate::codec_chips::tests::wirings::sgtl5000() $(, $more)*);
         $test(crate::codec_chips::nau88c22::Nau88c22::default() $(, $more)*);
+        $test(crate::codec_chips::tests::wirings::nau88c22() $(, $more)*);
         $test(crate::codec_chips::tlv320aic3104::Tlv320Aic3104::default() $(, $more)*);
+        $test(crate::codec_chips::tests::wirings::tlv320aic3104() $(, $more)*);
         $test(crate::codec_chips::wm8994::Wm8994::default() $(, $more)*);
+        $test(crate::codec_chips::tests::wirings::wm8994() $(, $more)*);
     };
 }
 use every_chip;
@@ -50,7 +56,16 @@ fn transcript<C: Chip>(mock: &Mock<LOG>) -> String {
         let reset = C::RESET_WRITE.map(|reset| (reset.address, reset.name));
         let identity = C::IDENTITY.map(|identity| (identity.address, identity.name));
         let table = C::REGISTERS.iter().map(|register| (register.address, register.name));
-        table.chain(reset).chain(identity).find(|(known, _)| *known == address).map_or("?", |(_, name)| name)
+        let read = [C::UP, C::DOWN, C::CLOCKS, C::ROUTES].into_iter().flatten().filter_map(|step| match *step {
+            Step::Until { address, name, .. } => Some((address, name)),
+            _ => None,
+        });
+        table
+            .chain(reset)
+            .chain(identity)
+            .chain(read)
+            .find(|(known, _)| *known == address)
+            .map_or("?", |(_, name)| name)
     };
     assert!(mock.events() <= LOG, "more happened than there is room for");
     let line = |event| match event {

@@ -8,12 +8,14 @@ use proptest::prelude::*;
 
 use super::{LOG, driven, registers};
 use crate::codec_chips::mock::{Event, Mock};
-use crate::codec_chips::{Chip, Decibels, Rate, Route, Setup};
+use crate::codec_chips::{Chip, Decibels, Rate, Route, Setup, Word};
 
 #[derive(Clone, Copy, Debug)]
 enum Call {
     Power(bool),
     Rate(Rate),
+    Word(Word),
+    Mclk(u32),
     Route(Route),
     Volume(i16),
     Gain(i16),
@@ -27,6 +29,8 @@ impl Call {
         match self {
             Self::Power(power) => setup.power = power,
             Self::Rate(rate) => setup.clocks.rate = rate,
+            Self::Word(word) => setup.clocks.word = word,
+            Self::Mclk(mclk_hz) => setup.clocks.mclk_hz = mclk_hz,
             Self::Route(route) => setup.route = route,
             Self::Volume(volume) => setup.volume = Decibels::from_hundredths(volume),
             Self::Gain(gain) => setup.gain = Decibels::from_hundredths(gain),
@@ -41,6 +45,8 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
     let call = prop_oneof![
         2 => any::<bool>().prop_map(Call::Power),
         1 => prop::sample::select(&Rate::ALL[..]).prop_map(Call::Rate),
+        1 => prop::sample::select(&[Word::Bits16, Word::Bits24, Word::Bits32][..]).prop_map(Call::Word),
+        1 => prop::sample::select(&[12_288_000, 13_000_000, 24_000_000][..]).prop_map(Call::Mclk),
         2 => prop::sample::select(&Route::ALL[..]).prop_map(Call::Route),
         2 => (-9_000_i16..3_000).prop_map(Call::Volume),
         1 => (-2_000_i16..7_000).prop_map(Call::Gain),
