@@ -72,6 +72,8 @@ struct State<const LOG: usize> {
     /// Transactions that nobody answers: from, and how many.
     deaf: (usize, usize),
     registers: [Option<(u16, u16)>; REGISTERS],
+    /// The first register that changed clocks or paths while something could be heard.
+    loud: Option<u16>,
     /// A register that has another value in the first so many reads: register, value, reads.
     late: Option<(u16, u16, usize)>,
 }
@@ -103,6 +105,7 @@ impl<const LOG: usize> Mock<LOG> {
                 transactions: 0,
                 deaf: (0, 0),
                 registers: [None; REGISTERS],
+                loud: None,
                 late: None,
             }),
         };
@@ -161,6 +164,20 @@ impl<const LOG: usize> Mock<LOG> {
         self.state.borrow_mut().late = Some((register, value, reads));
     }
 
+    /// The first register whose bits of clocks or paths changed while something could be heard: while bits that mute, by the
+    /// chip's table, were not all silent. `None`: no pop.
+    pub fn loud(&self) -> Option<u16> {
+        self.state.borrow().loud
+    }
+
+    /// Whether all that can be silenced is.
+    fn is_silent(&self) -> bool {
+        let state = self.state.borrow();
+        self.resets
+            .iter()
+            .all(|register| state.get(register.address).is_none_or(|value| register.silenced(value) == value))
+    }
+
     fn reset(&self) {
         let mut state = self.state.borrow_mut();
         for register in self.resets {
@@ -203,7 +220,18 @@ impl<const LOG: usize> Mock<LOG> {
         self.state.borrow_mut().note(Event::Write { register, value });
         match self.reset_write {
             Some(reset) if reset.address == register && reset.value == value => self.reset(),
-            _ => self.state.borrow_mut().set(register, value),
+            _ => {
+                let known = self.resets.iter().find(|known| known.address == register);
+                let now = self.register(register).unwrap_or_default();
+                let changes = known.is_some_and(|known| (now ^ value) & (known.bits.clock | known.bits.path) != 0);
+                let silent = !changes || self.is_silent();
+                let mut state = self.state.borrow_mut();
+                state.set(register, value);
+                drop(state);
+                if !silent || (changes && !self.is_silent()) {
+                    self.state.borrow_mut().loud.get_or_insert(register);
+                }
+            }
         }
         Ok(())
     }
