@@ -139,6 +139,14 @@ impl<const LOG: usize> Mock<LOG> {
         (number < state.events).then(|| state.log.get(number).copied()).flatten()
     }
 
+    /// What was written, in order: register and value.
+    pub fn writes(&self) -> impl Iterator<Item = (u16, u16)> {
+        (0..self.events()).filter_map(|number| match self.event(number) {
+            Some(Event::Write { register, value }) => Some((register, value)),
+            _ => None,
+        })
+    }
+
     /// How much happened.
     pub fn events(&self) -> usize {
         self.state.borrow().events

@@ -205,6 +205,8 @@ pub enum ClockReason {
         /// The highest.
         most: u32,
     },
+    /// No divider gives the rate from MCLK, and the chip has no PLL.
+    Divider,
     /// No divider gives the rate from MCLK, and no setting of the PLL within its limits does.
     Pll,
     /// Only the PLL gives this rate from MCLK, and with it the chip has to be master.
@@ -230,6 +232,7 @@ impl fmt::Display for ClockError {
         write!(f, "{} can't make {rate} Hz from an MCLK of {mclk_hz} Hz: ", self.chip)?;
         match self.reason {
             ClockReason::Mclk { least, most } => write!(f, "MCLK has to be between {least} and {most} Hz"),
+            ClockReason::Divider => write!(f, "no divider gives it, and it has no PLL"),
             ClockReason::Pll => write!(f, "no divider gives it, and no setting within the limits of the PLL"),
             ClockReason::PllAsSlave => write!(f, "only the PLL gives it, and with the PLL the chip has to be master"),
         }

@@ -20,6 +20,7 @@ fn clocks_that_cant_be_made_are_told_in_words() {
         told(ClockReason::Mclk { least: 1, most: 2 }),
         "X can't make 44100 Hz from an MCLK of 8192000 Hz: MCLK has to be between 1 and 2 Hz"
     );
+    assert!(told(ClockReason::Divider).ends_with("no divider gives it, and it has no PLL"));
     assert!(told(ClockReason::Pll).ends_with("no divider gives it, and no setting within the limits of the PLL"));
     assert!(told(ClockReason::PllAsSlave).ends_with("with the PLL the chip has to be master"));
 }
