@@ -7,6 +7,9 @@
 //! A phone has one microphone: the left input and converter, which both slots of the port get. The sidetone goes from the left
 //! input to the left output alone. OUT3, the right input, the automatic level control and the 3D effect are not used.
 //!
+//! The converter of inputs has the frame clock at ADCLRC, that of outputs at DACLRC: a port with one frame clock has them joined where
+//! the chip is slave.
+//!
 //! Headings are those of the manufacturer's datasheet, revision 4.2.
 
 use super::chip::{Achieved, Bits, Chip, Format, Identity, JackFlag, Register, ResetWrite, Step, Times};
