@@ -258,6 +258,27 @@ fn wm8994() {
     same(&grid(crate::codec_chips::wm8994::Wm8994::default(), rate), expected);
 }
 
+/// What `PORTING.md` says of 12.288 MHz, and the clocks of the examples.
+#[test]
+fn clocks_of_boards() {
+    fn without_drift<C: Chip>(chip: C, (): ()) {
+        for role in [Role::Master, Role::Slave] {
+            for rate in [Rate::Hz8000, Rate::Hz16000, Rate::Hz48000] {
+                let clocks = Clocks { mclk_hz: 12_288_000, rate, role, word: Word::Bits16 };
+                let achieved = chip.achieved(&clocks).expect("12.288 MHz does");
+                assert_eq!(achieved.millihertz, u64::from(rate.hz()) * 1_000, "{}", C::NAME);
+            }
+        }
+    }
+    super::every_chip!(without_drift, ());
+    let clocks = Clocks { mclk_hz: 2_048_000, rate: Rate::Hz8000, role: Role::Slave, word: Word::Bits16 };
+    let disco = crate::codec_chips::wm8994::Wm8994::default().achieved(&clocks).expect("256 times the rate");
+    assert_eq!((disco.millihertz, disco.pll), (8_000_000, true));
+    let clocks = Clocks { mclk_hz: 24_000_000, role: Role::Master, ..clocks };
+    let nucleo = crate::codec_chips::wm8960::Wm8960::default().achieved(&clocks).expect("its own crystal");
+    assert_eq!(nucleo.millihertz, 8_000_000);
+}
+
 fn same(table: &str, expected: &str) {
     let lines = |text: &str| text.lines().map(|line| line.trim().to_string()).filter(|line| !line.is_empty()).collect();
     let (table, expected): (Vec<String>, Vec<String>) = (lines(table), lines(expected));
