@@ -11,6 +11,7 @@ mod calls;
 #[allow(dead_code, reason = "here a call's keys stay")]
 #[path = "../../qemu-phone/src/guard.rs"]
 mod guard;
+mod port;
 mod signalling;
 mod socket;
 
@@ -20,7 +21,7 @@ use embassy_stm32::eth::{Ethernet, GenericPhy, PacketQueue, Sma};
 use embassy_stm32::gpio::{Input, Level, Output, Pull, Speed};
 use embassy_stm32::peripherals::{DMA1_CH2, DMA1_CH4, DMA2_CH4, DMA2_CH7, ETH, ETH_SMA, I2C3, RNG};
 use embassy_stm32::rng::Rng;
-use embassy_stm32::sai::{Sai, TxRx, split_subblocks};
+use embassy_stm32::sai::{MasterClockDivider, Sai, TxRx, split_subblocks};
 use embassy_stm32::{bind_interrupts, dma, eth, i2c, rng};
 use static_cell::{ConstStaticCell, StaticCell};
 
@@ -44,6 +45,9 @@ bind_interrupts!(struct Irqs {
     DMA2_STREAM7 => dma::InterruptHandler<DMA2_CH7>;
 });
 
+/// 24.574 MHz by 12: 256 times the rate.
+const MCLK: MasterClockDivider = MasterClockDivider::DIV12;
+
 type Device = Ethernet<'static, ETH, GenericPhy<Sma<'static, ETH_SMA>>>;
 
 static QUEUE: StaticCell<PacketQueue<4, 8>> = StaticCell::new();
@@ -65,8 +69,8 @@ async fn main(spawner: Spawner) {
     // Sound. MCLK runs as soon as SAI is made, before the codec chip's PLL needs it.
     let (a, b) = split_subblocks(p.SAI2);
     let mut rx =
-        audio::Rx(Sai::new_synchronous(b, p.PG10, p.DMA2_CH7, HEARD.take(), Irqs, audio::format(TxRx::Receiver)));
-    let mut tx = audio::Tx(Sai::new_asynchronous_with_mclk(
+        port::Rx(Sai::new_synchronous(b, p.PG10, p.DMA2_CH7, HEARD.take(), Irqs, port::format(TxRx::Receiver, MCLK)));
+    let mut tx = port::Tx(Sai::new_asynchronous_with_mclk(
         a,
         p.PI5,
         p.PI6,
@@ -75,7 +79,7 @@ async fn main(spawner: Spawner) {
         p.DMA2_CH4,
         PLAYED.take(),
         Irqs,
-        audio::format(TxRx::Transmitter),
+        port::format(TxRx::Transmitter, MCLK),
     ));
     let bus = i2c::I2c::new(p.I2C3, p.PH7, p.PH8, p.DMA1_CH4, p.DMA1_CH2, Irqs, i2c::Config::default());
     let mut codec = match audio::codec(bus).await {

@@ -13,6 +13,7 @@ mod calls;
 #[allow(dead_code, reason = "here a call's keys stay")]
 #[path = "../../qemu-phone/src/guard.rs"]
 mod guard;
+mod port;
 #[path = "../../stm32f746g-disco/src/signalling.rs"]
 mod signalling;
 #[path = "../../stm32f746g-disco/src/socket.rs"]
@@ -87,7 +88,7 @@ async fn main(spawner: Spawner) {
         p.GPDMA1_CH1,
         HEARD.take(),
         Irqs,
-        audio::format(),
+        port::format(),
     );
 
     // The network.
