@@ -6,11 +6,12 @@
 //!                     dsp_core::front <-> stream (dsp_core::receive, dsp_core::send)
 //! ```
 //!
-//! [`port`] is the async audio port, [`pump`] carries frames between interrupt and task, [`phone`] is a G.711 phone's
-//! loop over any port, [`stream`] is its receiver and sender, [`parts`] is what a phone of other codecs or with parts of
-//! one's own is made of, [`transport`] is RTP and RTCP over one socket with SRTP around both, and [`sim`] is a port, a
-//! clock and a network that are only simulated, so that the same loop runs on a host and in an emulator. No heap, no
-//! `unsafe`, any executor.
+//! [`port`] is the async audio port, [`pump`] carries frames between interrupt and task, [`slots`] between a
+//! peripheral's slots and the pump, [`resampled`] is a port at another rate. [`phone`] is a G.711 phone's loop over any
+//! port, [`stream`] is its receiver and sender, [`parts`] is what a phone of other codecs or with parts of one's own is
+//! made of, [`transport`] is RTP and RTCP over one socket with SRTP around both, and [`sim`] is a port, a clock and a
+//! network that are only simulated, so that the same loop runs on a host and in an emulator. `codec_chips` (behind the
+//! feature of that name) drives the codec chip. No heap, no `unsafe`, any executor.
 //!
 //! A phone on a simulated port, whose network brings its own packets back:
 //!
@@ -61,10 +62,15 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(feature = "codec-chips")]
+#[cfg_attr(docsrs, doc(cfg(feature = "codec-chips")))]
+pub mod codec_chips;
 pub mod parts;
 pub mod phone;
 pub mod port;
 pub mod pump;
+pub mod resampled;
 pub mod sim;
+pub mod slots;
 pub mod stream;
 pub mod transport;

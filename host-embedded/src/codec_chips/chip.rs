@@ -1,0 +1,266 @@
+//! What a codec chip is to the driver: a table of registers, their values for a [`Setup`], and the order of writes.
+
+use super::setup::{ClockError, Clocks, Decibels, Route, Setup};
+
+/// How an address of a register and its value lie in the bytes on the bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Format {
+    /// 7 bits of address and 9 of value, in two bytes.
+    SevenNine,
+    /// A byte each.
+    EightEight,
+    /// 16 bits each, the high byte first.
+    SixteenSixteen,
+}
+
+/// Which bits of a register may change when. What is in no mask is a level: it changes while there is sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Bits {
+    /// Clocks: they change by [`Chip::CLOCKS`].
+    pub clock: u16,
+    /// Power and paths: they change by [`Chip::ROUTES`].
+    pub path: u16,
+    /// Bits that silence something.
+    pub mute: u16,
+    /// What those are when it is silent.
+    pub muted: u16,
+}
+
+impl Bits {
+    /// A register of levels.
+    pub const LEVEL: Self = Self { clock: 0, path: 0, mute: 0, muted: 0 };
+    /// A register of clocks.
+    pub const CLOCK: Self = Self { clock: 0xffff, path: 0, mute: 0, muted: 0 };
+    /// A register of power or paths.
+    pub const PATH: Self = Self { clock: 0, path: 0xffff, mute: 0, muted: 0 };
+
+    /// A register of levels whose bits `mask` are `muted` when it is silent.
+    pub const fn mute(mask: u16, muted: u16) -> Self {
+        Self { clock: 0, path: 0, mute: mask, muted }
+    }
+
+    /// The same register with these bits of paths.
+    pub const fn and_path(self, path: u16) -> Self {
+        Self { path, ..self }
+    }
+
+    /// The same register with these bits of clocks.
+    pub const fn and_clock(self, clock: u16) -> Self {
+        Self { clock, path: self.path & !clock, ..self }
+    }
+}
+
+/// A register that the driver owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Register {
+    /// Its address within the chip.
+    pub address: u16,
+    /// Its name in the datasheet's register map, or what drivers call it.
+    pub name: &'static str,
+    /// Its value after a reset.
+    pub reset: u16,
+    /// Which bits may change when.
+    pub bits: Bits,
+}
+
+impl Register {
+    /// `value` with what silences it.
+    pub const fn silenced(&self, value: u16) -> u16 {
+        (value & !self.bits.mute) | self.bits.muted
+    }
+}
+
+/// One step of a sequence. Registers are given by their places in [`Chip::REGISTERS`]. Within a sequence all outputs stay
+/// silent, whatever its steps say: the driver keeps the bits that mute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Step {
+    /// Bits of a register become what they are meant to be. Nothing is written where they are it already.
+    Reach(usize, u16),
+    /// Bits of a register are something else meanwhile: register, mask, value.
+    Hold(usize, u16, u16),
+    /// Milliseconds.
+    Wait(u32),
+    /// As [`Step::Wait`], if these bits of the register are set by now.
+    WaitIf(usize, u16, u32),
+    /// Reads a register until bits of it have a value, if a register of the table has bits set: a PLL that locks.
+    Until {
+        /// The register that is read, by its address.
+        address: u16,
+        /// Its name.
+        name: &'static str,
+        /// The bits.
+        mask: u16,
+        /// Their value.
+        value: u16,
+        /// The longest wait, in ms.
+        most_ms: u32,
+        /// Only if these bits of the table's register are set: its place, and the bits.
+        only_if: (usize, u16),
+    },
+    /// Writes [`Chip::RESET_WRITE`], behind which all registers have their values of a reset.
+    Reset,
+}
+
+/// A write that resets a chip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ResetWrite {
+    /// The register's address.
+    pub address: u16,
+    /// Its name.
+    pub name: &'static str,
+    /// What is written.
+    pub value: u16,
+}
+
+/// A register that says which chip this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Identity {
+    /// The register's address.
+    pub address: u16,
+    /// Its name.
+    pub name: &'static str,
+    /// Which bits say it.
+    pub mask: u16,
+    /// What they have to be.
+    pub value: u16,
+}
+
+/// Bits of a register that say whether something is in the jack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct JackFlag {
+    /// The register's address.
+    pub address: u16,
+    /// Its name.
+    pub name: &'static str,
+    /// Any of these bits is set when something is in it.
+    pub mask: u16,
+}
+
+/// Times of a chip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Times {
+    /// How long sound takes to fade once it is muted, in ms.
+    pub mute_ms: u32,
+    /// From a reset until the chip takes further writes, in ms.
+    pub reset_ms: u32,
+    /// How long a chip that has just got its supply may leave its first transaction unanswered, in ms.
+    pub patience_ms: u32,
+}
+
+/// The frame clock that a chip makes, or expects as a slave, in thousandths of a Hz.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Achieved {
+    /// Thousandths of a Hz.
+    pub millihertz: u64,
+    /// Whether the PLL works.
+    pub pll: bool,
+}
+
+/// A codec chip. [`CodecChip`](super::CodecChip) drives any; [`codec_chip_registers!`](crate::codec_chip_registers) writes
+/// the table.
+pub trait Chip {
+    /// One value for each register of the table: `[u16; N]`.
+    type Image: Copy + AsRef<[u16]> + AsMut<[u16]>;
+
+    /// Its name.
+    const NAME: &'static str;
+    /// How registers lie in bytes.
+    const FORMAT: Format;
+    /// All registers that the driver owns, at most 64, in the order in which they become what they are meant to be. Bits that
+    /// mute go to silence in the opposite order: what fades by itself comes last.
+    const REGISTERS: &'static [Register];
+    /// The values of a reset, in the table's order.
+    const RESET: Self::Image;
+    /// What resets it. A chip without is brought to these values register by register.
+    const RESET_WRITE: Option<ResetWrite>;
+    /// What says which chip it is; `None` for a chip that has no such register or can't be read.
+    const IDENTITY: Option<Identity>;
+    /// What says whether something is in the jack; `None` where no register says it.
+    const JACK: Option<JackFlag>;
+    /// Its times.
+    const TIMES: Times;
+    /// From the values of a reset to work. Registers that no step names follow in the table's order.
+    const UP: &'static [Step];
+    /// From work to the values of a reset.
+    const DOWN: &'static [Step];
+    /// At work, to other clocks.
+    const CLOCKS: &'static [Step];
+    /// At work, to another route.
+    const ROUTES: &'static [Step];
+
+    /// Its address on the bus, 7 bits.
+    fn address(&self) -> u8;
+
+    /// The values of all registers for `setup`, as if it were switched on, over those of a reset.
+    ///
+    /// # Errors
+    /// [`ClockError`] if the clocks can't be made.
+    fn image(&self, setup: &Setup, image: &mut Self::Image) -> Result<(), ClockError>;
+
+    /// The rate that these clocks come to. A PLL's fraction has so many bits: a master is off by some millionths.
+    ///
+    /// # Errors
+    /// [`ClockError`] if the clocks can't be made.
+    fn achieved(&self, clocks: &Clocks) -> Result<Achieved, ClockError>;
+
+    /// The lowest and the highest volume on this route.
+    fn volumes(&self, route: Route) -> (Decibels, Decibels);
+
+    /// The lowest and the highest gain of the microphone.
+    fn gains(&self, route: Route) -> (Decibels, Decibels);
+
+    /// The lowest and the highest sidetone; `None` if there is no way from this route's microphone to its output in the chip.
+    fn sidetones(&self, route: Route) -> Option<(Decibels, Decibels)>;
+}
+
+/// The values of a reset, in the table's order.
+pub const fn resets<const N: usize>(registers: &[Register; N]) -> [u16; N] {
+    assert!(N <= 64, "one bit of 64 says of each register whether its value is known");
+    let mut values = [0; N];
+    let mut place = 0;
+    while place < N {
+        values[place] = registers[place].reset;
+        place += 1;
+    }
+    values
+}
+
+/// Writes a chip's table of registers: a constant with the place of each, `TABLE`, `COUNT` and `RESETS`. The text is the
+/// datasheet's section, as documentation.
+///
+/// ```
+/// use host_embedded::codec_chips::Bits;
+///
+/// host_embedded::codec_chip_registers! {
+///     POWER = 0x01, reset 0x000, Bits::PATH, "Power management";
+///     VOLUME = 0x02, reset 0x080, Bits::mute(0x080, 0x080), "Output volume";
+/// }
+/// assert_eq!((VOLUME, COUNT, TABLE[VOLUME].address, RESETS[VOLUME]), (1, 2, 0x02, 0x080));
+/// # let _ = POWER;
+/// ```
+#[macro_export]
+macro_rules! codec_chip_registers {
+    ($($(#[$more:meta])* $name:ident = $address:literal, reset $reset:literal, $bits:expr, $section:literal;)*) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms, dead_code, reason = "the datasheet's names, in its case")]
+        enum Place { $($name),* }
+        $(
+            #[doc = $section]
+            $(#[$more])*
+            const $name: usize = Place::$name as usize;
+        )*
+        const COUNT: usize = [$($address),*].len();
+        const TABLE: [$crate::codec_chips::Register; COUNT] = [$(
+            $crate::codec_chips::Register { address: $address, name: stringify!($name), reset: $reset, bits: $bits },
+        )*];
+        const RESETS: [u16; COUNT] = $crate::codec_chips::resets(&TABLE);
+    };
+}

@@ -1,0 +1,397 @@
+//! Brings a chip from what it is to what it should be, over the bus.
+
+use embedded_hal_async::delay::DelayNs;
+use embedded_hal_async::i2c::I2c;
+
+use super::chip::{Achieved, Chip, Format, Register, Step};
+use super::error::{ChipError, Place};
+use super::setup::{ClockError, Clocks, Decibels, Rate, Route, Setup};
+
+/// What is known of the chip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing, or that it was left in the midst of a sequence: the next call begins with a reset.
+    Unknown,
+    /// Its registers are those of a reset.
+    Off,
+    /// It works.
+    On,
+}
+
+/// A codec chip on a bus.
+///
+/// Any order of calls leaves the registers that [`apply`](Self::apply) of the last state would leave: they are computed from
+/// that state alone, and what differs is written. While power, clocks or paths change, all that can be silenced is silent;
+/// the bits that mute are the driver's during a sequence, and whatever a chip's steps say, it keeps them.
+///
+/// A call whose future is dropped midway is as one that failed: the next begins with a reset. A change of levels alone (volume,
+/// gain, mute) needs none; its writes are single transactions, and what was not confirmed is written again.
+pub struct CodecChip<C: Chip, B, D> {
+    chip: C,
+    bus: B,
+    delay: D,
+    setup: Setup,
+    /// What the chip's registers are, as far as `known` says so.
+    image: C::Image,
+    known: u64,
+    phase: Phase,
+}
+
+impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
+    /// A chip that nothing is known of. Nothing is written yet, and `setup` isn't applied.
+    pub fn new(chip: C, bus: B, delay: D, setup: Setup) -> Self {
+        let setup = Setup { power: false, ..setup };
+        Self { chip, bus, delay, setup, image: C::RESET, known: 0, phase: Phase::Unknown }
+    }
+
+    /// What was wanted last and came about.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// Whether the chip works, as far as this driver knows.
+    pub fn is_on(&self) -> bool {
+        self.phase == Phase::On
+    }
+
+    /// The rate that the clocks of [`setup`](Self::setup) come to.
+    ///
+    /// # Errors
+    /// [`ClockError`] if the clocks can't be made.
+    pub fn achieved(&self) -> Result<Achieved, ClockError> {
+        self.chip.achieved(&self.setup.clocks)
+    }
+
+    /// Gives bus and delay back. The chip goes on as it is.
+    pub fn release(self) -> (B, D) {
+        (self.bus, self.delay)
+    }
+
+    /// Brings the chip to this state.
+    ///
+    /// # Errors
+    /// [`ChipError`]; behind all but [`ChipError::Clocks`] the chip is silent and off, as far as the bus carries that.
+    pub async fn apply(&mut self, setup: &Setup) -> Result<(), ChipError<B::Error>> {
+        let mut target = C::RESET;
+        self.chip.image(setup, &mut target)?;
+        match self.reach(setup.power, &target).await {
+            Ok(()) => {
+                self.setup = *setup;
+                Ok(())
+            }
+            Err(error) => {
+                self.make_safe().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Switches it on or off.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub async fn set_power(&mut self, power: bool) -> Result<(), ChipError<B::Error>> {
+        self.apply(&Setup { power, ..self.setup }).await
+    }
+
+    /// Another rate of the same MCLK.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub async fn set_rate(&mut self, rate: Rate) -> Result<(), ChipError<B::Error>> {
+        self.apply(&Setup { clocks: Clocks { rate, ..self.setup.clocks }, ..self.setup }).await
+    }
+
+    /// Another route.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub async fn set_route(&mut self, route: Route) -> Result<(), ChipError<B::Error>> {
+        self.apply(&Setup { route, ..self.setup }).await
+    }
+
+    /// Another volume.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub async fn set_volume(&mut self, volume: Decibels) -> Result<(), ChipError<B::Error>> {
+        self.apply(&Setup { volume, ..self.setup }).await
+    }
+
+    /// Another gain of the microphone.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub async fn set_gain(&mut self, gain: Decibels) -> Result<(), ChipError<B::Error>> {
+        self.apply(&Setup { gain, ..self.setup }).await
+    }
+
+    /// Silences output and microphone, or lets them be heard.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub async fn set_mute(&mut self, output: bool, microphone: bool) -> Result<(), ChipError<B::Error>> {
+        self.apply(&Setup { mute_output: output, mute_microphone: microphone, ..self.setup }).await
+    }
+
+    /// Another sidetone.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub async fn set_sidetone(&mut self, sidetone: Option<Decibels>) -> Result<(), ChipError<B::Error>> {
+        self.apply(&Setup { sidetone, ..self.setup }).await
+    }
+
+    /// Whether something is in the jack.
+    ///
+    /// # Errors
+    /// [`ChipError::NoJack`] if no register says it, or what the bus says.
+    pub async fn jack(&mut self) -> Result<bool, ChipError<B::Error>> {
+        let flag = C::JACK.ok_or(ChipError::NoJack(C::NAME))?;
+        let value = self.read(flag.address, flag.name).await?;
+        Ok(value & flag.mask != 0)
+    }
+
+    async fn reach(&mut self, power: bool, target: &C::Image) -> Result<(), ChipError<B::Error>> {
+        if self.phase == Phase::Unknown {
+            self.start().await?;
+        }
+        let steps = match (self.phase == Phase::On, power) {
+            (false, false) => return Ok(()),
+            (false, true) => C::UP,
+            (true, false) => C::DOWN,
+            (true, true) if self.differs(target, |register| register.bits.clock) => C::CLOCKS,
+            (true, true) if self.differs(target, |register| register.bits.path) => C::ROUTES,
+            (true, true) => return self.write_all(target, |_, value| value).await,
+        };
+        let target = if power { target } else { &C::RESET };
+        // Whoever drops the future from here on leaves a chip in the midst of something.
+        let was_on = self.phase == Phase::On;
+        self.phase = Phase::Unknown;
+        self.silence(was_on).await?;
+        for step in steps {
+            self.step(*step, target).await?;
+        }
+        // Behind a reset there is nothing left to be silent.
+        if power || C::RESET_WRITE.is_none() {
+            self.write_all(target, Register::silenced).await?;
+        }
+        self.write_all(target, |_, value| value).await?;
+        self.phase = if power { Phase::On } else { Phase::Off };
+        Ok(())
+    }
+
+    /// Finds the chip and brings it to the values of a reset.
+    async fn start(&mut self) -> Result<(), ChipError<B::Error>> {
+        self.known = 0;
+        let mut waited_ms = 0;
+        if let Some(identity) = C::IDENTITY {
+            let found = loop {
+                match self.read(identity.address, identity.name).await {
+                    Ok(found) => break found,
+                    Err(error) => self.be_patient(&mut waited_ms, error).await?,
+                }
+            };
+            if found & identity.mask != identity.value {
+                let (place, expected) = (self.place(identity.address, identity.name), identity.value);
+                return Err(ChipError::WrongChip { place, expected, found: found & identity.mask });
+            }
+        }
+        if let Some(reset) = C::RESET_WRITE {
+            while let Err(error) = self.send(reset.address, reset.name, reset.value).await {
+                self.be_patient(&mut waited_ms, error).await?;
+            }
+            self.after_reset().await;
+        } else {
+            self.silence(false).await?;
+            self.write_all(&C::RESET, Register::silenced).await?;
+            self.write_all(&C::RESET, |_, value| value).await?;
+        }
+        self.phase = Phase::Off;
+        Ok(())
+    }
+
+    /// Waits a ms, until the chip has had all its time.
+    async fn be_patient(&mut self, waited_ms: &mut u32, error: ChipError<B::Error>) -> Result<(), ChipError<B::Error>> {
+        if *waited_ms >= C::TIMES.patience_ms {
+            return Err(error);
+        }
+        *waited_ms += 1;
+        self.delay.delay_ms(1).await;
+        Ok(())
+    }
+
+    async fn after_reset(&mut self) {
+        self.image = C::RESET;
+        self.known = u64::MAX;
+        self.delay.delay_ms(C::TIMES.reset_ms).await;
+    }
+
+    async fn step(&mut self, step: Step, target: &C::Image) -> Result<(), ChipError<B::Error>> {
+        match step {
+            Step::Reach(place, mask) => {
+                let wanted = target.as_ref().get(place).copied().unwrap_or_default();
+                self.change(place, mask, wanted).await
+            }
+            Step::Hold(place, mask, value) => self.change(place, mask, value).await,
+            Step::Wait(ms) => {
+                self.delay.delay_ms(ms).await;
+                Ok(())
+            }
+            Step::WaitIf(place, mask, ms) => {
+                if self.has(place, mask) {
+                    self.delay.delay_ms(ms).await;
+                }
+                Ok(())
+            }
+            Step::Until { address, name, mask, value, most_ms, only_if: (place, bits) } => {
+                let mut waited_ms = 0;
+                while self.has(place, bits) && self.read(address, name).await? & mask != value {
+                    if waited_ms >= most_ms {
+                        return Err(ChipError::Late { place: self.place(address, name), waited_ms });
+                    }
+                    waited_ms += 1;
+                    self.delay.delay_ms(1).await;
+                }
+                Ok(())
+            }
+            Step::Reset => {
+                if let Some(reset) = C::RESET_WRITE {
+                    self.known = 0;
+                    self.send(reset.address, reset.name, reset.value).await?;
+                    self.after_reset().await;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether bits of a register are set.
+    fn has(&self, place: usize, mask: u16) -> bool {
+        self.image.as_ref().get(place).is_some_and(|value| value & mask != 0)
+    }
+
+    /// Changes bits of a register within a sequence, in which everything is silent.
+    async fn change(&mut self, place: usize, mask: u16, value: u16) -> Result<(), ChipError<B::Error>> {
+        let (Some(register), Some(&now)) = (C::REGISTERS.get(place), self.image.as_ref().get(place)) else {
+            return Ok(());
+        };
+        self.write(place, register.silenced((now & !mask) | (value & mask))).await
+    }
+
+    /// Silences all that can be, what fades by itself first; if something may be heard, it is waited for.
+    async fn silence(&mut self, mut fades: bool) -> Result<(), ChipError<B::Error>> {
+        for (place, register) in C::REGISTERS.iter().enumerate().rev() {
+            let value = register.silenced(self.image.as_ref()[place]);
+            if register.bits.mute == 0 || self.is(place, value) {
+                continue;
+            }
+            self.write(place, value).await?;
+            if core::mem::take(&mut fades) {
+                self.delay.delay_ms(C::TIMES.mute_ms).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what differs from `shaped` values of the target, in the table's order.
+    async fn write_all(
+        &mut self,
+        target: &C::Image,
+        shaped: impl Fn(&Register, u16) -> u16,
+    ) -> Result<(), ChipError<B::Error>> {
+        for (place, register) in C::REGISTERS.iter().enumerate() {
+            self.write(place, shaped(register, target.as_ref()[place])).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether bits of a kind differ from the target.
+    fn differs(&self, target: &C::Image, bits: impl Fn(&Register) -> u16) -> bool {
+        let images = self.image.as_ref().iter().zip(target.as_ref());
+        C::REGISTERS.iter().zip(images).any(|(register, (now, target))| (now ^ target) & bits(register) != 0)
+    }
+
+    /// Whether a register is known to have a value.
+    fn is(&self, place: usize, value: u16) -> bool {
+        self.known & (1 << place) != 0 && self.image.as_ref()[place] == value
+    }
+
+    /// Writes a register, unless it has that value.
+    async fn write(&mut self, place: usize, value: u16) -> Result<(), ChipError<B::Error>> {
+        if self.is(place, value) {
+            return Ok(());
+        }
+        let register = &C::REGISTERS[place];
+        // Until the bus confirms it, nobody knows which of the two values it has.
+        self.known &= !(1 << place);
+        self.send(register.address, register.name, value).await?;
+        self.image.as_mut()[place] = value;
+        self.known |= 1 << place;
+        Ok(())
+    }
+
+    /// Silent and off, as far as the bus carries that; what it says is of no use any more.
+    async fn make_safe(&mut self) {
+        self.phase = Phase::Unknown;
+        self.known = 0;
+        for (place, register) in C::REGISTERS.iter().enumerate().rev() {
+            if register.bits.mute != 0 {
+                let value = register.silenced(self.image.as_ref()[place]);
+                let _said = self.send(register.address, register.name, value).await;
+            }
+        }
+        match C::RESET_WRITE {
+            Some(reset) => {
+                let _said = self.send(reset.address, reset.name, reset.value).await;
+            }
+            None => {
+                for register in C::REGISTERS.iter().rev() {
+                    let _said = self.send(register.address, register.name, register.silenced(register.reset)).await;
+                }
+            }
+        }
+    }
+
+    fn place(&self, register: u16, name: &'static str) -> Place {
+        Place { chip: C::NAME, address: self.chip.address(), register, name }
+    }
+
+    async fn send(&mut self, register: u16, name: &'static str, value: u16) -> Result<(), ChipError<B::Error>> {
+        let (bytes, length) = written(C::FORMAT, register, value);
+        let sent = self.bus.write(self.chip.address(), &bytes[..length]).await;
+        sent.map_err(|error| ChipError::Bus(self.place(register, name), error))
+    }
+
+    async fn read(&mut self, register: u16, name: &'static str) -> Result<u16, ChipError<B::Error>> {
+        let asked = asked(C::FORMAT, register);
+        let mut answer = [0; 2];
+        let (asked, answer) = match C::FORMAT {
+            Format::EightEight => (&asked[..1], &mut answer[1..]),
+            Format::SevenNine => (&asked[..1], &mut answer[..]),
+            Format::SixteenSixteen => (&asked[..], &mut answer[..]),
+        };
+        let read = self.bus.write_read(self.chip.address(), asked, answer).await;
+        read.map_err(|error| ChipError::Bus(self.place(register, name), error))?;
+        Ok(answer.iter().fold(0, |value, &byte| (value << 8) | u16::from(byte)))
+    }
+}
+
+/// The bytes that write a register, and how many they are.
+pub(super) fn written(format: Format, register: u16, value: u16) -> ([u8; 4], usize) {
+    let (high, low) = ((value >> 8) as u8, value as u8);
+    match format {
+        Format::SevenNine => ([((register as u8) << 1) | (high & 1), low, 0, 0], 2),
+        Format::EightEight => ([register as u8, low, 0, 0], 2),
+        Format::SixteenSixteen => ([(register >> 8) as u8, register as u8, high, low], 4),
+    }
+}
+
+/// The bytes that ask for a register; one or two of them.
+pub(super) fn asked(format: Format, register: u16) -> [u8; 2] {
+    match format {
+        Format::SevenNine => [(register as u8) << 1, 0],
+        Format::EightEight => [register as u8, 0],
+        Format::SixteenSixteen => [(register >> 8) as u8, register as u8],
+    }
+}

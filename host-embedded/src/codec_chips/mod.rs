@@ -1,0 +1,39 @@
+//! Codec chips over I2C: from what a phone wants to registers, without pops.
+//!
+//! ```text
+//! Setup -> Chip::image -> registers as they should be -> CodecChip -> writes, in the chip's order, silent meanwhile
+//! ```
+//!
+//! [`Setup`] is all that a phone wants: power, clocks, route, volume, gain, mute, sidetone. A [`Chip`] says which registers that
+//! is, and in which order they are written; [`CodecChip`] writes what differs. [`mock`] is a bus that records. A chip of
+//! one's own is a table, a function and four lists of steps: see `PORTING.md`.
+//!
+//! | chip | [`Chip`] | id | jack |
+//! |---|---|---|---|
+//! | WM8960 | [`wm8960`] | can't be read at all over I2C | by its pins alone |
+//! | SGTL5000 | [`sgtl5000`] | checked | none |
+//! | NAU88C22 | [`nau88c22`] | checked | by its pins alone |
+//! | TLV320AIC3104 | [`tlv320aic3104`] | has none | read |
+//! | WM8994 | [`wm8994`] | checked | not used |
+//!
+//! Register addresses, bits, limits and times were compared between two public sources each, datasheets among them; none of this
+//! has run on silicon yet.
+
+mod chip;
+mod driver;
+mod error;
+pub mod mock;
+pub mod nau88c22;
+mod pll;
+mod setup;
+pub mod sgtl5000;
+#[cfg(test)]
+mod tests;
+pub mod tlv320aic3104;
+pub mod wm8960;
+pub mod wm8994;
+
+pub use chip::{Achieved, Bits, Chip, Format, Identity, JackFlag, Register, ResetWrite, Step, Times, resets};
+pub use driver::CodecChip;
+pub use error::{ChipError, Place};
+pub use setup::{ClockError, ClockReason, Clocks, Decibels, Rate, Role, Route, Setup, Wiring, Word};
