@@ -179,6 +179,40 @@ fn payloads_are_repeated_while_packets_are_lost_and_there_is_room() {
     }
 }
 
+/// What a later description asks for counts for what is repeated too, in both directions.
+#[test]
+fn another_bandwidth_in_a_running_call_is_one_for_what_is_repeated() {
+    let calls = PORTS.map(|port| {
+        let config = config(port, CodecFormat::pcmu(), None, true);
+        Call::new(CallConfig { redundancy: 2, ..config }).unwrap()
+    });
+    let mut both = connect_calls(calls, NetworkConfig::default());
+    let mut sent_bps = Vec::new();
+    for (n, bound) in [None, Some("b=TIAS:80000\r\n"), None].into_iter().enumerate() {
+        let begin = seconds(10 * n as u64);
+        if n > 0 {
+            let [ours, theirs] = &mut both.ends;
+            let answer = theirs.call.answer(begin, &ours.call.offer().unwrap()).unwrap();
+            let answer = match bound {
+                Some(bound) => {
+                    let (head, media) = answer.split_at(answer.find("m=audio").unwrap());
+                    let (line, rest) = media.split_once("\r\n").unwrap();
+                    format!("{head}{line}\r\n{bound}{rest}")
+                }
+                None => answer,
+            };
+            ours.call.accept(begin, &answer).unwrap();
+        }
+        both.run_until(begin + Duration::from_secs(2));
+        let before = both.ends[0].call.stats().sender.octets;
+        both.run_until(begin + Duration::from_secs(10));
+        // Octets of eight seconds are bit/s.
+        sent_bps.push(both.ends[0].call.stats().sender.octets - before);
+    }
+    println!("{sent_bps:?}");
+    assert!(sent_bps[0] > 3 * 62_000 && sent_bps[1] <= 65_000 && sent_bps[2] > 3 * 62_000, "{sent_bps:?}");
+}
+
 #[test]
 fn a_bulk_transfer_beside_it_doesnt_starve_a_call() {
     // Which packets find the queue full depends on how the two fall together: in the mean of several round trips.

@@ -11,8 +11,9 @@
 //! - **Loss without a queue** is either a link whose queue is too short to be seen, or a network that loses whatever one sends. It
 //!   is tried out: less is sent for a moment. If the loss goes, the rate stays below; if it stays, the rate comes back, and the loss
 //!   is told as one that redundancy is for ([`random_loss`](Capacity::random_loss)).
-//! - **Room** is found by sending more: 3 kbit/s, up to 12 where there was room each time, after at most 2 s in which all was well,
-//!   and after twice as long each time that it ended in a queue or a loss, up to 16 s. What fails is taken back at once.
+//! - **Room** is found by sending more: 3 kbit/s, up to 12 where there was room each time, or as much as the next thing needs that
+//!   there's any use for ([`set_steps`](Capacity::set_steps)); after half a second to 2.5 s in which all was well, and after twice as
+//!   long each time that it ended in a queue or a loss, up to 20 s. What fails is taken back at once.
 //!
 //! All integers. Units: bit/s with IP, UDP and RTP headers; losses in 256ths of a percent. Cost: some divisions an observation.
 
@@ -248,8 +249,12 @@ impl Capacity {
             // Loss beside a queue is no room, whosever it is.
             Phase::Steady if queue > EMPTY && self.loss > LOSS => self.well_since = None,
             Phase::Steady => self.probe(now, sent_bps),
-            Phase::Probing => self.probed(now, seen),
+            Phase::Probing => self.probed(now, seen, sent_bps),
             Phase::Emptying => self.emptied(now, seen, carried_bps, queue),
+            Phase::Trying if queue > self.queue_bound() && now >= self.beside_until => {
+                self.rate_bps = self.before.rate_bps;
+                self.empty(now, seen, carried_bps, sent_bps);
+            }
             Phase::Trying => self.tried(now, seen),
             Phase::Beside => self.stay_beside(now, seen, queue, sent_bps),
         }
@@ -285,8 +290,8 @@ impl Capacity {
     }
 
     fn follow_loss(&mut self, seen: &Observation) {
-        // By how long it was: a time constant of about 3 s.
-        let ms = (seen.duration.as_millis().min(3_000)) as i64;
+        // A time constant of about 3 s of packets of 60 ms at most: in a pause one of a few that is lost proves little.
+        let ms = seen.duration.as_millis().min(60 * u64::from(seen.packets)).min(3_000) as i64;
         let change = (i64::from(seen.loss) - i64::from(self.loss)) * ms / 3_000;
         self.loss = (i64::from(self.loss) + change).clamp(0, i64::from(100 * PERCENT)) as u32;
     }
@@ -332,6 +337,10 @@ impl Capacity {
 
     fn emptied(&mut self, now: Instant, seen: &Observation, carried_bps: u64, queue: Duration) {
         if seen.queue.is_none() {
+            // Nobody tells of queues any more.
+            if now.since(self.since) >= TRY_FOR_MOST {
+                self.enter(now, Phase::Steady);
+            }
             return;
         }
         if queue <= EMPTY {
@@ -375,6 +384,8 @@ impl Capacity {
             self.wait_longer();
         }
         self.before = Before { rate_bps: self.rate_bps, loss: self.loss };
+        // What is sent below the rate, in a pause of the speech, is no sign of a network that carries less.
+        let sent_bps = sent_bps.max(u64::from(self.rate_bps) / 2);
         let arrived = sent_bps * u64::from((100 * PERCENT).saturating_sub(self.loss)) / u64::from(100 * PERCENT);
         self.carried_bps = arrived.min(u64::from(self.rate_bps)) as u32;
         self.rate_bps = self.within(u64::from(self.carried_bps) * 7 / 8);
@@ -394,11 +405,14 @@ impl Capacity {
         let most = TRY_LOSSES * u64::from(100 * PERCENT);
         let gone_below = |expected: u64| expected * u64::from(GONE) / 64;
         let expected = packets * u64::from(self.before.loss);
-        let is_enough = expected >= most || lost > gone_below(most) || since >= TRY_FOR_MOST;
-        if packets == 0 || since < TRY_FOR || !is_enough {
+        let is_enough = expected >= most || lost > gone_below(most);
+        if since < TRY_FOR || !is_enough && since < TRY_FOR_MOST {
             return;
         }
-        if lost <= gone_below(expected) || lost > packets * u64::from(RANDOM_MOST) {
+        if expected < most / 2 && !is_enough {
+            // In a pause nothing is found out.
+            self.rate_bps = self.within(u64::from(self.before.rate_bps));
+        } else if lost <= gone_below(expected) || lost > packets * u64::from(RANDOM_MOST) {
             // It was too much, and may still be.
             (self.found, self.random_for) = (0, FOUND_FOR);
             self.rate_bps = self.within(u64::from(self.carried_bps) * BELOW / 64);
@@ -447,11 +461,14 @@ impl Capacity {
         self.enter(now, Phase::Probing);
     }
 
-    fn probed(&mut self, now: Instant, seen: &Observation) {
+    fn probed(&mut self, now: Instant, seen: &Observation, sent_bps: u64) {
         if now.since(self.since) < WELL_FOR.max(seen.duration) {
             return;
         }
-        if self.loss > self.before.loss + MORE_LOSS + self.random / 2 {
+        if sent_bps * 4 < u64::from(self.before.rate_bps) {
+            // In a pause nothing is found out.
+            self.rate_bps = self.before.rate_bps;
+        } else if self.loss > self.before.loss + MORE_LOSS + self.random / 2 {
             // A queue that is too short to be seen.
             self.rate_bps = self.before.rate_bps;
             self.wait_longer();

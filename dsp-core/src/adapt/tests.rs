@@ -155,6 +155,29 @@ fn loss_that_isnt_congestion_costs_no_rate() {
     }
 }
 
+/// In a pause there is a packet a second; what happens to one of them says nothing.
+#[test]
+fn a_packet_that_is_lost_in_a_pause_costs_no_rate() {
+    for packets_a_report in [1, 5] {
+        let mut capacity = Capacity::new(BOUNDS, 80_000);
+        for n in 0..40 {
+            let loss = if n == 20 { 100 * PERCENT / packets_a_report } else { 0 };
+            let duration = Duration::from_secs(packets_a_report.into());
+            let seen = Observation {
+                duration,
+                took: duration,
+                sent_bits: 400 * u64::from(packets_a_report),
+                packets: packets_a_report,
+                loss,
+                queue: Some(Duration::ZERO),
+                age: Duration::from_millis(40),
+            };
+            capacity.observe(Instant::from_millis(100_000 + n * 1_000 * u64::from(packets_a_report)), &seen);
+            assert_eq!((capacity.rate_bps(), capacity.phase()), (80_000, Phase::Steady), "{packets_a_report} {n}");
+        }
+    }
+}
+
 #[test]
 fn a_link_that_becomes_narrow_has_an_empty_queue_two_seconds_after_the_first_word_of_it() {
     for told in [Told::Packets, Told::Reports] {
@@ -210,7 +233,8 @@ fn two_that_share_a_link_get_halves_of_it() {
             // A queue of a few packets is full for whoever comes second: it tells little.
             let bounds = if queue_ms <= 50 { 0.2..0.8 } else { 0.4..0.6 };
             assert!(bounds.contains(&share), "{sums:?}");
-            assert!((0.8..1.06).contains(&((sums[0] + sums[1]) / rate_bps as f64)), "{sums:?}");
+            let most = if queue_ms <= 50 { 1.15 } else { 1.02 };
+            assert!((0.8..most).contains(&((sums[0] + sums[1]) / rate_bps as f64)), "{sums:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use host_std::session::Certificate;
 use host_std::web::{Caller, EndError, Opened, ServeConfig, SoundEnd, Tls, Web, WebConfig, serve};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use crate::config;
 use crate::phone::say;
@@ -17,7 +18,10 @@ use crate::sound::Plugs;
 pub(crate) const MOST: usize = 4;
 
 /// The page, and the calls that it makes.
-pub(crate) struct Browsers(Web);
+pub(crate) struct Browsers {
+    web: Web,
+    serving: JoinHandle<()>,
+}
 
 impl Browsers {
     /// Begins to listen, if the config says where.
@@ -38,17 +42,18 @@ impl Browsers {
         };
         let web = Web::new(settings, Handsets { plugs, next: AtomicU64::new(u64::MAX) });
         let pages = web.router();
-        tokio::spawn(async move {
+        let serving = tokio::spawn(async move {
             let error = serve(listener, pages, ServeConfig { tls, ..ServeConfig::default() }).await;
             say!("no browser is answered any more: {error}");
         });
         say!("browsers: {scheme}://{address}");
-        Ok(Some(Self(web)))
+        Ok(Some(Self { web, serving }))
     }
 
-    /// Ends their calls.
+    /// Takes no more calls, and ends those that there are.
     pub(crate) async fn close(&self) {
-        self.0.close().await;
+        self.serving.abort();
+        self.web.close().await;
     }
 }
 

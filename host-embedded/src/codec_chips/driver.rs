@@ -80,7 +80,14 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
                 Ok(())
             }
             Err(error) => {
-                self.make_safe().await;
+                // Who wanted silence has it, whatever is asked for next.
+                self.setup.power &= setup.power;
+                self.setup.mute_output |= setup.mute_output;
+                self.setup.mute_microphone |= setup.mute_microphone;
+                // Another chip is left alone.
+                if !matches!(error, ChipError::WrongChip { .. }) {
+                    self.make_safe().await;
+                }
                 Err(error)
             }
         }
@@ -145,7 +152,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Whether something is in the jack.
     ///
     /// # Errors
-    /// [`ChipError::NoJack`] if no register says it, or what the bus says.
+    /// [`ChipError::NoJack`] if no register says it, or what the bus says: the chip goes on as it was.
     pub async fn jack(&mut self) -> Result<bool, ChipError<B::Error>> {
         let flag = C::JACK.ok_or(ChipError::NoJack(C::NAME))?;
         let value = self.read(flag.address, flag.name).await?;

@@ -24,8 +24,9 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why a chip isn't as it should be. But for [`ChipError::Clocks`] and [`ChipError::NoJack`], where nothing was written, it is
-/// silent and off then, as far as the bus still carries that, and the next call begins with a reset.
+/// Why a chip isn't as it should be. It is silent and off then, as far as the bus still carries that, and the next call begins with a
+/// reset; but nothing was written with [`ChipError::Clocks`], [`ChipError::NoJack`] and [`ChipError::WrongChip`], nor by
+/// [`CodecChip::jack`](super::CodecChip::jack).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ChipError<E> {

@@ -181,6 +181,13 @@ impl Adapter {
         self.remote_maximum_bps = u32::try_from(bps).unwrap_or(u32::MAX);
     }
 
+    /// Another description: delays are measured anew, nothing bounds what the peer takes, and all that is chosen is asked for again.
+    fn agreed(&mut self) {
+        (self.packets, self.reports) = (PacketWindow::new(), ReportWindow::new());
+        self.remote_maximum_bps = u32::MAX;
+        (self.choice, self.was_lost) = (None, false);
+    }
+
     /// What the stream is to be asked for, if it's something else than before.
     pub(super) fn choose(&mut self, options: &StreamOptions, round_trip: Option<Duration>) -> Option<Wanted> {
         let one = [CodecRate { bps: options.packet_bps, ie_tenths: 0 }];
@@ -286,6 +293,9 @@ impl Network {
     pub(super) fn agreed(&mut self) {
         self.breaker = CircuitBreaker::new(BreakerConfig::default());
         self.hopeless = None;
+        if let Some(adapter) = &mut self.adapter {
+            adapter.agreed();
+        }
     }
 
     /// Why sending on is hopeless, where that ends a call; `quiet` is how long nothing has come.

@@ -156,8 +156,30 @@ fn wrong_id<C: Chip + Copy>(chip: C) {
     assert_eq!((place.address, place.register), (chip.address(), identity.address));
     assert_eq!((expected, found), (identity.value, !identity.value & identity.mask));
     assert!(error.to_string().contains(identity.name), "{error}");
-    safe::<C>(&mock);
+    // Whoever it is, nothing is written to it.
+    assert_eq!(mock.writes().count(), 0);
     assert!(!driven.is_on());
+}
+
+/// Who was to be off or mute stays so, although the bus failed just then.
+fn silence_is_kept<C: Chip + Copy>(chip: C) {
+    let mock: Mock<LOG> = Mock::of(&chip);
+    let mut driven = driven(chip, &mock);
+    block_on(driven.set_power(true)).expect("it answers");
+    mock.deafen(mock.transactions(), 1);
+    block_on(driven.set_mute(true, true)).expect_err("it doesn't answer");
+    let volume = driven.setup().volume;
+    block_on(driven.set_volume(volume)).expect("it answers");
+    assert!(driven.setup().mute_output && driven.setup().mute_microphone && driven.is_on());
+    mock.deafen(mock.transactions(), 1);
+    block_on(driven.set_power(false)).expect_err("it doesn't answer");
+    block_on(driven.set_volume(volume)).expect("it answers");
+    assert!(!driven.is_on());
+}
+
+#[test]
+fn who_wanted_silence_keeps_it_behind_an_error() {
+    super::every_chip!(silence_is_kept);
 }
 
 #[test]

@@ -157,6 +157,7 @@ impl Call {
         successors.put(&mut self.local);
         if let Some(network) = &mut self.network {
             network.agreed();
+            self.stats.remote_maximum_bps = None;
         }
         self.refused = refused;
         if let Some(transport) = &self.transport {

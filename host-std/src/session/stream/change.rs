@@ -117,7 +117,12 @@ impl Setup<'_> {
     fn redundancy(&self, sending: &SentCodec, agreed: &NegotiatedStream) -> Option<Box<Repeats>> {
         let level = agreed.copies_within_bandwidth(self.redundancy.into());
         sending.redundancy.filter(|_| level > 0).map(|payload_type| {
-            Box::new(Repeats::new(HostRedundancy::new(payload_type, level), self.settings.redundancy_on_loss))
+            let mut repeats = Repeats::new(HostRedundancy::new(payload_type, level), self.settings.redundancy_on_loss);
+            if self.settings.adaptation.is_some() {
+                // Nothing is repeated until it's chosen.
+                repeats.choose(0);
+            }
+            Box::new(repeats)
         })
     }
 
@@ -260,9 +265,12 @@ impl Stream {
         let replayed = replayed.map(|heard| heard.other_sound(sound)).transpose().map_err(CallError::Conversion)?;
         let is_new = sound != self.sound() || sending.sound() != self.sending.sound();
         let capture = is_new.then(|| setup.capture(sound, &sending)).transpose()?;
+        let redundancy = setup.redundancy(&sending, &agreed);
         let switches = sending != self.sending
             || agreed.send[0].payload_type != self.agreed.send[0].payload_type
-            || agreed.send_ptime_ms != self.agreed.send_ptime_ms;
+            || agreed.send_ptime_ms != self.agreed.send_ptime_ms
+            || redundancy.as_ref().map(|repeats| repeats.choices())
+                != self.redundancy.as_ref().map(|repeats| repeats.choices());
         let mut room = None;
         if switches {
             let needed = sender_room(setup.longest_ms(&agreed), &encoder.info());
@@ -273,7 +281,7 @@ impl Stream {
         Ok(Change {
             extended,
             levels,
-            redundancy: setup.redundancy(&sending, &agreed),
+            redundancy,
             noise: setup.noise(&sending),
             room,
             switches,
