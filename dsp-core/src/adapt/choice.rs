@@ -15,7 +15,8 @@ use crate::quality::impairment::{ONE, of_delay};
 
 /// A setting that is better by less than this is no reason to leave one.
 const WORTH: i32 = ONE as i32;
-/// So many bit/s are worth a point of R: what sounds no better isn't sent.
+/// So many bit/s of payloads are worth a point of R: what sounds no better isn't sent. Headers cost nothing here, or longer packets
+/// would be taken where there's room for short ones.
 const WORTH_BPS: u32 = 32_000;
 /// Loss for which a codec is asked to be redundant in itself, at least.
 const IN_BAND_FROM: u32 = PERCENT;
@@ -167,7 +168,7 @@ impl Settings<'_> {
 
     /// How a choice sounds, less what it costs, in 256ths of R.
     fn worth(&self, conditions: &Conditions, choice: &Choice) -> i32 {
-        let price = u64::from(self.needs_bps(choice)) * u64::from(ONE) / u64::from(WORTH_BPS);
+        let price = u64::from(self.payload_bps(choice)) * u64::from(ONE) / u64::from(WORTH_BPS);
         self.rating(conditions, choice) - price as i32
     }
 
@@ -279,6 +280,9 @@ mod tests {
     fn a_narrow_link_has_long_packets_and_a_wide_one_short_ones() {
         let narrow = opus().choose(&at(20_000, 0), None).unwrap();
         assert!(narrow.packet_ms >= 40 && !narrow.in_band, "{narrow:?}");
+        for settings in [opus(), pcmu()] {
+            assert_eq!(settings.choose(&at(200_000, 0), None).unwrap().packet_ms, 20);
+        }
         let wide = opus().choose(&at(200_000, 0), None).unwrap();
         assert_eq!(wide, Choice { bps: 64_000, packet_ms: 20, in_band: false, copies: 0 });
         // Nothing fits: what needs least.

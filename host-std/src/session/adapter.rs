@@ -121,6 +121,8 @@ pub(super) struct Adapter {
     config: AdaptationConfig,
     /// What the peer can take (REMB).
     remote_maximum_bps: u32,
+    /// The shortest round trip: what is longer is a queue, and a choice that looks at that would help to fill it.
+    least_round_trip: Option<Duration>,
     choice: Option<Choice>,
     taken: Adaptation,
     changes: u32,
@@ -138,6 +140,7 @@ impl Adapter {
             was_lost: false,
             config,
             remote_maximum_bps: u32::MAX,
+            least_round_trip: None,
             choice: None,
             taken: Adaptation::default(),
             changes: 0,
@@ -184,7 +187,7 @@ impl Adapter {
     /// Another description: delays are measured anew, nothing bounds what the peer takes, and all that is chosen is asked for again.
     fn agreed(&mut self) {
         (self.packets, self.reports) = (PacketWindow::new(), ReportWindow::new());
-        self.remote_maximum_bps = u32::MAX;
+        (self.remote_maximum_bps, self.least_round_trip) = (u32::MAX, None);
         (self.choice, self.was_lost) = (None, false);
     }
 
@@ -208,7 +211,8 @@ impl Adapter {
         self.capacity.set_bounds(RateBounds { least_bps, most_bps });
         let loss = self.capacity.random_loss();
         let behind = (100 * PERCENT * self.behind.0).checked_div(self.behind.1).unwrap_or(0).max(loss);
-        let half = round_trip.map_or(0, |time| (time.as_micros() / 2_000).min(10_000) as u32);
+        self.least_round_trip = self.least_round_trip.into_iter().chain(round_trip).min();
+        let half = self.least_round_trip.map_or(0, |time| (time.as_micros() / 2_000).min(10_000) as u32);
         let conditions = Conditions {
             rate_bps: self.capacity.rate_bps(),
             loss,
