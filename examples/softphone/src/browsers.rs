@@ -2,7 +2,6 @@
 //! by them, so that a browser's call and a SIP call are one conversation.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use host_std::session::Certificate;
