@@ -188,19 +188,12 @@ fn another_bandwidth_in_a_running_call_is_one_for_what_is_repeated() {
     });
     let mut both = connect_calls(calls, NetworkConfig::default());
     let mut sent_bps = Vec::new();
-    for (n, bound) in [None, Some("b=TIAS:80000\r\n"), None].into_iter().enumerate() {
+    for (n, payload_bps) in [None, Some(80_000), None].into_iter().enumerate() {
         let begin = seconds(10 * n as u64);
         if n > 0 {
             let [ours, theirs] = &mut both.ends;
             let answer = theirs.call.answer(begin, &ours.call.offer().unwrap()).unwrap();
-            let answer = match bound {
-                Some(bound) => {
-                    let (head, media) = answer.split_at(answer.find("m=audio").unwrap());
-                    let (line, rest) = media.split_once("\r\n").unwrap();
-                    format!("{head}{line}\r\n{bound}{rest}")
-                }
-                None => answer,
-            };
+            let answer = asking(&answer, &Asked { payload_bps, max_ptime_ms: 20, ..Asked::default() });
             ours.call.accept(begin, &answer).unwrap();
         }
         both.run_until(begin + Duration::from_secs(2));
@@ -295,7 +288,7 @@ fn a_bad_network_is_no_hopeless_one() {
 }
 
 /// What a side that receives may ask for, and what lies between.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Asked {
     /// `b=AS` in kbit/s, `b=TIAS` and `maxaveragebitrate` in bit/s.
     session_kbps: Option<u32>,

@@ -252,7 +252,7 @@ impl Capacity {
             Phase::Probing => self.probed(now, seen, sent_bps),
             Phase::Emptying => self.emptied(now, seen, carried_bps, queue),
             Phase::Trying if queue > self.queue_bound() && now >= self.beside_until => {
-                self.rate_bps = self.before.rate_bps;
+                self.rate_bps = self.within(self.before.rate_bps.into());
                 self.empty(now, seen, carried_bps, sent_bps);
             }
             Phase::Trying => self.tried(now, seen),
@@ -467,10 +467,10 @@ impl Capacity {
         }
         if sent_bps * 4 < u64::from(self.before.rate_bps) {
             // In a pause nothing is found out.
-            self.rate_bps = self.before.rate_bps;
+            self.rate_bps = self.within(self.before.rate_bps.into());
         } else if self.loss > self.before.loss + MORE_LOSS + self.random / 2 {
             // A queue that is too short to be seen.
-            self.rate_bps = self.before.rate_bps;
+            self.rate_bps = self.within(self.before.rate_bps.into());
             self.wait_longer();
         } else {
             self.found += 1;

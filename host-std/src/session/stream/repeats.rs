@@ -17,12 +17,20 @@ const CALM: Duration = Duration::from_secs(30);
 pub(super) struct Repeats {
     red: HostRedundancy,
     level: usize,
-    /// Whether reports switch it, or whoever chooses.
-    on_loss: bool,
-    /// What was chosen, once somebody chooses.
-    chosen: Option<usize>,
+    by: By,
     /// When a loss was last told.
     last_loss: Option<Instant>,
+}
+
+/// Who says how many are repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// The user: all the time.
+    User,
+    /// Reports of losses.
+    Reports,
+    /// Whoever chooses from all that is known.
+    Choice,
 }
 
 impl Repeats {
@@ -32,14 +40,15 @@ impl Repeats {
         if on_loss {
             red.set_level(0);
         }
-        Self { red, level, on_loss, chosen: None, last_loss: None }
+        let by = if on_loss { By::Reports } else { By::User };
+        Self { red, level, by, last_loss: None }
     }
 
     /// Goes on as `before`, which was another codec's.
     pub(super) fn follow(&mut self, before: &Self) {
-        if let Some(copies) = before.chosen {
-            self.choose(copies);
-        } else if self.on_loss && before.level() > 0 {
+        if before.by == By::Choice {
+            self.choose(before.level());
+        } else if self.by == By::Reports && before.level() > 0 {
             self.last_loss = before.last_loss;
             self.red.set_level(self.level);
         }
@@ -47,7 +56,7 @@ impl Repeats {
 
     /// The other side told which fraction it lost since its last report, in 1/256. Whether another number is repeated now.
     pub(super) fn hear(&mut self, now: Instant, fraction_lost: u8) -> bool {
-        if !self.on_loss || self.chosen.is_some() {
+        if self.by != By::Reports {
             return false;
         }
         let before = self.red.level();
@@ -64,8 +73,8 @@ impl Repeats {
 
     /// So many are repeated from now on, whatever reports tell.
     pub(super) fn choose(&mut self, copies: usize) {
-        if self.on_loss {
-            self.chosen = Some(copies);
+        if self.by != By::User {
+            self.by = By::Choice;
             self.red.set_level(copies.min(self.level));
         }
     }
@@ -73,7 +82,7 @@ impl Repeats {
     /// How many may be chosen, at least and at most.
     pub(super) fn choices(&self) -> [u8; 2] {
         let most = self.level.min(u8::MAX.into()) as u8;
-        [if self.on_loss { 0 } else { most }, most]
+        [if self.by == By::User { most } else { 0 }, most]
     }
 
     /// How many payloads each packet repeats at the moment.
