@@ -297,8 +297,13 @@ impl Config {
         if ![8_000, 16_000, 32_000, 48_000].contains(&self.audio.rate) {
             return Err(format!("audio.rate {}: 8000, 16000, 32000 and 48000 Hz are possible", self.audio.rate));
         }
-        if self.web.listen.is_some_and(|listen| !listen.ip().is_loopback()) && self.web.token.is_none() {
-            return Err("web.token: one is wanted, for others than this machine's users can reach web.listen".into());
+        if let Some(listen) = self.web.listen {
+            if listen.ip().is_unspecified() {
+                return Err(format!("web.listen {listen}: an address of this machine is wanted that others can reach"));
+            }
+            if !listen.ip().is_loopback() && self.web.token.is_none() {
+                return Err("web.token: one is wanted where others than this machine's users reach web.listen".into());
+            }
         }
         if !(1..=16).contains(&self.phone.lines) {
             return Err(format!("phone.lines {}: 1 to 16 are possible", self.phone.lines));
@@ -364,6 +369,7 @@ mod tests {
             (format!("{LEAST}[audio]\nrate = 44100\n"), "audio.rate"),
             (format!("{LEAST}[phone]\nlines = 0\n"), "phone.lines"),
             (format!("{LEAST}[web]\nlisten = \"192.0.2.1:8443\"\n"), "web.token"),
+            (format!("{LEAST}[web]\nlisten = \"0.0.0.0:8443\"\ntoken = \"t\"\n"), "web.listen"),
             ("uri = ".into(), "line 1"),
         ] {
             let error = Config::parse(&text).unwrap_err();
