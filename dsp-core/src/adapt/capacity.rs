@@ -31,6 +31,8 @@ const EMPTY: Duration = Duration::from_millis(20);
 const EMPTY_WITHIN_MS: u64 = 1_500;
 /// What is sent of what arrives once the queue has gone, in 64ths: of those who share a link, who sends more gives up more.
 const BELOW: u64 = 57;
+/// Below so many times the least rate there is hardly room for a call, and none to give up.
+const NARROW: u64 = 2;
 /// How much more is sent to see whether there's room, in bit/s: the same for those who send little and much.
 const STEP_BPS: u64 = 3_000;
 /// Where there was room each time, up to so many of these at once.
@@ -150,6 +152,8 @@ pub struct Capacity {
     well_since: Option<Instant>,
     /// What is sent now needs, and the next thing that there's any use for.
     steps_bps: [u32; 2],
+    /// Whether a probe brought the queue.
+    was_probe: bool,
     /// Probes in a row that found room, and for how long a loss that no rate helps against is believed.
     found: u64,
     random_for: Duration,
@@ -182,6 +186,7 @@ impl Capacity {
             well_for: WELL_FOR,
             well_since: None,
             steps_bps: [0; 2],
+            was_probe: false,
             found: 0,
             random_for: FOUND_FOR,
         }
@@ -267,6 +272,11 @@ impl Capacity {
         (64 * above / u64::from(most_bps.saturating_sub(least_bps).max(1))).min(64)
     }
 
+    /// Whether there was hardly room for a call before the queue.
+    fn is_narrow(&self) -> bool {
+        u64::from(self.before.rate_bps) < u64::from(self.bounds.least_bps) * NARROW
+    }
+
     fn queue_bound(&self) -> Duration {
         let [least, most] = QUEUE_MS;
         Duration::from_micros((1_000 * least) - (least - most) * 1_000 * self.place() / 64)
@@ -309,7 +319,8 @@ impl Capacity {
         self.found = 0;
         let mut most_bps = self.rate_bps;
         self.well_for = Duration::from_micros((self.well_for.as_micros() * 2).min(WELL_FOR_MOST.as_micros()));
-        if self.phase == Phase::Probing {
+        self.was_probe = self.phase == Phase::Probing;
+        if self.was_probe {
             most_bps = self.before.rate_bps;
         }
         self.before = Before { rate_bps: most_bps, loss: self.loss };
@@ -344,7 +355,11 @@ impl Capacity {
             return;
         }
         if queue <= EMPTY {
-            self.rate_bps = self.within(u64::from(self.carried_bps) * BELOW / 64);
+            let below_bps = u64::from(self.carried_bps) * BELOW / 64;
+            // All was well before the probe. Where there's more room it is given up all the same, for whoever shares the link.
+            let was_well = self.was_probe && self.is_narrow();
+            let before_bps = if was_well { self.carried_bps.min(self.before.rate_bps).into() } else { 0 };
+            self.rate_bps = self.within(below_bps.max(before_bps));
             self.enter(now, Phase::Steady);
             return;
         }

@@ -139,6 +139,15 @@ fn follows_what_a_link_carries() {
     }
 }
 
+/// There is nothing to give up where there's hardly room for a call: a probe that fails costs its own time only.
+#[test]
+fn a_narrow_link_is_used_up() {
+    let cells = [Told::Packets, Told::Reports].into_iter().flat_map(|told| [50, 200, 1_000].map(|queue| (told, queue)));
+    let rates: Vec<f64> = cells.map(|(told, queue)| run(&mut Link::new(20_000, queue, 0), told, 240).0).collect();
+    let mean = rates.iter().sum::<f64>() / rates.len() as f64;
+    assert!(mean > 0.935 * 20_000.0, "{mean:.0} of 20,000 bit/s: {rates:.0?}");
+}
+
 #[test]
 fn loss_that_isnt_congestion_costs_no_rate() {
     for told in [Told::Packets, Told::Reports] {
