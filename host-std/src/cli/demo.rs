@@ -52,7 +52,7 @@ const LONGEST_INPUT: Duration = Duration::from_secs(600);
 /// (report.html, report.json).
 #[derive(ClapArgs)]
 #[command(after_help = "Then open report.html in a browser: it shows and plays both sides of the call.")]
-pub(super) struct Args {
+pub(super) struct DemoArgs {
     /// Codec of the call: opus, g722, pcmu, pcma, ilbc, ilbc30 or l16 (see `media-core codecs`)
     #[arg(long, default_value = "opus", value_name = "NAME")]
     codec: CodecName,
@@ -151,7 +151,7 @@ pub(super) struct Args {
     opus: OpusArgs,
 }
 
-impl Args {
+impl DemoArgs {
     /// Nothing is overtaken where nothing is delayed, unless that is asked for.
     fn reorder_percent(&self) -> f64 {
         self.reorder.unwrap_or(if self.jitter > 0.0 { 1.0 } else { 0.0 })
@@ -185,7 +185,7 @@ struct Run {
     kept: KeptReport,
 }
 
-pub(super) fn run(args: Args) -> Outcome {
+pub(super) fn run(args: DemoArgs) -> Outcome {
     if args.input.len() > 2 {
         return Err("--input is given at most twice: for A and for B".into());
     }
@@ -225,7 +225,7 @@ pub(super) fn run(args: Args) -> Outcome {
 }
 
 /// The rate of the call's sound: what the codec has, or for Opus and L16 what suits the first input.
-fn call_rate_hz(args: &Args) -> Result<u32, Box<dyn Error>> {
+fn call_rate_hz(args: &DemoArgs) -> Result<u32, Box<dyn Error>> {
     let input_hz = match args.input.first() {
         Some(path) => WavSource::open(path, 16_000)?.spec().sample_rate,
         None => 16_000,
@@ -244,7 +244,7 @@ fn speech(path: Option<&PathBuf>, bundled: &'static [u8], rate_hz: u32, channels
     source.read_all(LONGEST_INPUT)
 }
 
-fn opus_config(args: &Args, rate_hz: u32) -> Result<OpusEncoderConfig, Box<dyn Error>> {
+fn opus_config(args: &DemoArgs, rate_hz: u32) -> Result<OpusEncoderConfig, Box<dyn Error>> {
     let usual = OpusEncoderConfig::default();
     args.opus.config(OpusEncoderConfig {
         // With a codec that isn't Opus its settings don't matter, but they must be possible.
@@ -256,7 +256,13 @@ fn opus_config(args: &Args, rate_hz: u32) -> Result<OpusEncoderConfig, Box<dyn E
     })
 }
 
-fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: NtpTime) -> Result<Call, Box<dyn Error>> {
+fn new_call(
+    args: &DemoArgs,
+    setup: &Setup,
+    port: u16,
+    identity: Identity,
+    wall: NtpTime,
+) -> Result<Call, Box<dyn Error>> {
     let config = CallConfig {
         codecs: vec![args.codec.format(setup.rate_hz, args.channels)?],
         registry: settings::registry(setup.opus, args.concealment),
@@ -278,14 +284,14 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
 }
 
 /// The room of a side, or none where it has a headset.
-fn room(args: &Args, side: u64, sample_rate_hz: u32, channels: u8) -> Result<Option<Room>, RoomError> {
+fn room(args: &DemoArgs, side: u64, sample_rate_hz: u32, channels: u8) -> Result<Option<Room>, RoomError> {
     let seed = args.seed.wrapping_mul(2).wrapping_add(side);
     let config = args.echo.map(|tail_ms| RoomConfig { tail_ms, seed, ..RoomConfig::default() });
     config.map(|config| Room::new(config, sample_rate_hz, channels)).transpose()
 }
 
 /// The noise around each side's microphone, if there is any.
-fn ambiences(args: &Args, rate_hz: u32, speech: &[Vec<i16>; 2]) -> Result<[Option<Ambience>; 2], Box<dyn Error>> {
+fn ambiences(args: &DemoArgs, rate_hz: u32, speech: &[Vec<i16>; 2]) -> Result<[Option<Ambience>; 2], Box<dyn Error>> {
     let Some(path) = &args.noise else { return Ok([None, None]) };
     let source = WavFrames::open(path, rate_hz, args.channels)?;
     mind(path, source.remarks());
@@ -302,7 +308,7 @@ fn ambiences(args: &Args, rate_hz: u32, speech: &[Vec<i16>; 2]) -> Result<[Optio
 }
 
 /// The narrow link of each direction, if there is one.
-fn bottleneck(args: &Args) -> Option<BottleneckConfig> {
+fn bottleneck(args: &DemoArgs) -> Option<BottleneckConfig> {
     let config = |kbit: f64| BottleneckConfig { rate_bps: kbit * 1e3, queue_ms: args.queue, bulk: None };
     args.bottleneck.map(config)
 }
@@ -312,7 +318,7 @@ fn recorder(call: &mut Call) -> CallRecorder {
     call.take_tap::<CallRecorder>().map(|recorder| *recorder).unwrap_or_default()
 }
 
-fn progress(args: &Args) -> ProgressBar {
+fn progress(args: &DemoArgs) -> ProgressBar {
     let bar = if args.json { ProgressBar::hidden() } else { ProgressBar::new((args.seconds * 1_000.0) as u64) };
     let style = ProgressStyle::with_template("{msg} [{bar:40}] {percent:>3} %");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
@@ -321,7 +327,7 @@ fn progress(args: &Args) -> ProgressBar {
 }
 
 fn run_fast(
-    args: &Args,
+    args: &DemoArgs,
     setup: &Setup,
     speech: [Vec<i16>; 2],
     ambiences: [Option<Ambience>; 2],
@@ -380,7 +386,7 @@ fn run_fast(
         bar.set_position(at_ms);
     }
     bar.finish_and_clear();
-    let keep::Finished { report: kept, failure } = kept.finish(args.json)?;
+    let keep::FinishedRecordings { report: kept, failure } = kept.finish(args.json)?;
     let mut calls = simulation.ends.map(|end| end.call);
     Ok(Run {
         recorders: calls.each_mut().map(recorder),
@@ -394,7 +400,7 @@ fn run_fast(
 }
 
 async fn run_realtime(
-    args: &Args,
+    args: &DemoArgs,
     setup: &Setup,
     speech: [Vec<i16>; 2],
     ambiences: [Option<Ambience>; 2],
@@ -479,7 +485,7 @@ async fn run_realtime(
     pressing.abort();
     announcing.abort();
     watching.abort();
-    let keep::Finished { report: kept, failure: recorded } = kept.finish(args.json)?;
+    let keep::FinishedRecordings { report: kept, failure: recorded } = kept.finish(args.json)?;
     let seconds = (clock.now().since(begin).as_micros() as f64 / 1e6).min(args.seconds);
     proxy.abort();
     bar.finish_and_clear();
@@ -538,7 +544,7 @@ impl AudioIo for Loop {
     }
 }
 
-fn write_results(args: &Args, setup: &Setup, run: &Run, speech: &[Vec<i16>; 2]) -> Result<Report, Box<dyn Error>> {
+fn write_results(args: &DemoArgs, setup: &Setup, run: &Run, speech: &[Vec<i16>; 2]) -> Result<Report, Box<dyn Error>> {
     let names = ["a", "b"];
     for (side, name) in names.iter().enumerate() {
         let rate_hz = run.calls[side].sample_rate_hz().unwrap_or(8_000);
@@ -631,11 +637,11 @@ fn write_capture(out: &Path, run: &Run) -> Outcome {
     Ok(keys.map_err(|error| format!("cannot write {}: {error}", key_file.display()))?)
 }
 
-fn title(args: &Args) -> String {
+fn title(args: &DemoArgs) -> String {
     format!("demo: {}, {} % loss, {} ms jitter", args.codec, args.loss, args.jitter)
 }
 
-fn settings(args: &Args, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String, String)> {
+fn settings(args: &DemoArgs, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String, String)> {
     let own = args.concealment == Concealment::Codec || args.codec.is("opus") || args.codec.is_ilbc();
     let opus = if args.codec.is("opus") { format!(" ({})", settings::in_words(opus)) } else { String::new() };
     [

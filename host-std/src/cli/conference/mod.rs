@@ -23,7 +23,7 @@ use host_std::simulate::callers::{Caller, Carrier, SimulatedLines, tick};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::wav::{WavFrames, WavSink};
 
-use super::keep::{ANONYMOUS, ForkArgs, Kept, RotationArgs};
+use super::keep::{ANONYMOUS, ForkArgs, KeptRecordings, RotationArgs};
 use super::monitoring::{self, MetricsArgs};
 use super::settings::Repeated;
 use super::signals::Stop;
@@ -47,7 +47,7 @@ const LONGEST_SPEECH: Duration = Duration::from_secs(600);
 /// each heard and said (caller-1.wav, said-1.wav and so on), the mix (room.wav, or where --record says without --tracks), and who was heard, when and by whom
 /// (conference.html, conference.json).
 #[derive(ClapArgs)]
-pub(super) struct Args {
+pub(super) struct ConferenceArgs {
     /// How many callers, 2 to 64
     #[arg(long, required = true, value_parser = clap::value_parser!(u16).range(2..=64), value_name = "CALLERS")]
     demo: u16,
@@ -162,7 +162,7 @@ struct Recordings {
 
 impl Recordings {
     /// Records the mix, and what else was asked for.
-    fn start(args: &Args, room: &mut Room) -> Result<(Self, Vec<Recorder>), Box<dyn Error>> {
+    fn start(args: &ConferenceArgs, room: &mut Room) -> Result<(Self, Vec<Recorder>), Box<dyn Error>> {
         let callers = usize::from(args.demo);
         let config = |path: PathBuf, layout, tracks| RecorderConfig {
             sample_rate_hz: args.rate,
@@ -216,7 +216,7 @@ impl Recordings {
 }
 
 /// Who is in the conference and what is kept of it: the mix, or with --tracks a stream of each.
-fn metadata(args: &Args) -> Result<RecordingMetadata, Box<dyn Error>> {
+fn metadata(args: &ConferenceArgs) -> Result<RecordingMetadata, Box<dyn Error>> {
     let begins = SystemTime::now();
     let callers = usize::from(args.demo);
     let streams = if args.tracks { callers } else { 1 };
@@ -252,7 +252,7 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
     path.with_file_name(format!("{stem}-{number}.{ending}"))
 }
 
-pub(super) fn run(args: &Args) -> Outcome {
+pub(super) fn run(args: &ConferenceArgs) -> Outcome {
     if args.tracks && args.record.is_none() && !args.fork.is_wanted() {
         return Err("--tracks says how --record or --fork keeps the callers: one of them is wanted".into());
     }
@@ -278,7 +278,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let each: Vec<_> = (1..=u64::from(args.demo)).map(Party::Member).collect();
     let parties = if args.tracks { (Forked::Sources, &each[..]) } else { (Forked::Heard, &[Party::Far][..]) };
     let fork = args.fork.start(args.rate, 1, parties, Instant::ZERO, |tap| room.set_fork(Some(tap)))?;
-    let kept = Kept { recorders, fork, metadata: args.fork.metadata(|| metadata(args))? };
+    let kept = KeptRecordings { recorders, fork, metadata: args.fork.metadata(|| metadata(args))? };
     let mut files = Vec::with_capacity(count);
     for (number, caller) in callers.iter().enumerate() {
         files.push(Files::create(&args.out, number, caller.sample_rate_hz())?);
@@ -307,13 +307,18 @@ pub(super) fn run(args: &Args) -> Outcome {
     let (length_ms, limited_ticks) = (room.ticks() * u64::from(TICK_MS), room.limiter().limited_frames);
     // The tracks end with the room.
     drop((room, recordings));
-    let keep::Finished { report, failure } = kept.finish(false)?;
+    let keep::FinishedRecordings { report, failure } = kept.finish(false)?;
     run.report(length_ms, limited_ticks, report)?;
     failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 /// A caller with his speech, which he says in his turn.
-fn caller(args: &Args, number: usize, room: &Room, lines: Option<&SocketLines>) -> Result<Caller, Box<dyn Error>> {
+fn caller(
+    args: &ConferenceArgs,
+    number: usize,
+    room: &Room,
+    lines: Option<&SocketLines>,
+) -> Result<Caller, Box<dyn Error>> {
     let formats = [CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu(), CodecFormat::pcma()];
     let format = &formats[number % formats.len()];
     // A copy of each packet makes up for losses better than what Opus would take from the sound for it.
@@ -398,7 +403,7 @@ fn without_pauses(voice: &[i16], rate_hz: u32) -> Vec<i16> {
 
 /// A conference that runs.
 struct Run<'a> {
-    args: &'a Args,
+    args: &'a ConferenceArgs,
     /// Of each caller while he is in the room; empty if nobody wants any.
     metrics: Vec<Option<CallMetrics>>,
     callers: Vec<Caller>,
@@ -412,7 +417,7 @@ impl Run<'_> {
         room: &mut Room,
         lines: &mut impl Carrier,
         recordings: &mut Recordings,
-        kept: &Kept,
+        kept: &KeptRecordings,
     ) -> Outcome {
         let args = self.args;
         let mut watch = kept.watch();
@@ -545,7 +550,7 @@ impl Run<'_> {
     }
 }
 
-fn in_words(args: &Args) -> Vec<(String, String)> {
+fn in_words(args: &ConferenceArgs) -> Vec<(String, String)> {
     let heard = args.loudest.map_or("all".into(), |loudest| format!("the {loudest} loudest"));
     let time = if args.fast { "virtual" } else { "real, over loopback" };
     let mut words = vec![
