@@ -3,11 +3,11 @@
 use dsp_core::time::PayloadType;
 use sdp_types::Media;
 
-use super::bundle::{self, Description};
+use super::bundle::{self, SessionDescription};
 use super::dtls::{OurDtls, speaks_dtls};
-use super::error::{Kind, SdpError};
+use super::error::{DescriptionKind, SdpError};
 use super::extensions::{ExtensionKind, Extensions, OfferExtensions};
-use super::feedback::Feedback;
+use super::feedback::FeedbackAttributes;
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 use super::ice;
 use super::read::{Audio, Profile};
@@ -83,7 +83,12 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
             dtls: OurDtls::offered(local),
             ice: local.ice.as_ref(),
             extensions,
-            feedback: Feedback::offered(&local.feedback, &proto, numbered, old.as_ref().map(|audio| audio.feedback)),
+            feedback: FeedbackAttributes::offered(
+                &local.feedback,
+                &proto,
+                numbered,
+                old.as_ref().map(|audio| audio.feedback),
+            ),
             reduced_size: local.feedback.reduced_size && with_feedback,
         };
         let media = write::audio(local, stream, &ours);
@@ -110,13 +115,15 @@ pub struct Offered {
 /// # Errors
 /// [`SdpError::NoAudio`] and what a description may be wrong in.
 pub fn offered(offer: impl AsRef<[u8]>) -> Result<Vec<Offered>, SdpError> {
-    let offer = Description::read(offer.as_ref())?;
+    let offer = SessionDescription::read(offer.as_ref())?;
     let places = offer.own();
     if !places.iter().any(|place| offer.is_open(*place) == Some(true)) {
-        return Err(SdpError::NoAudio(Kind::Offer));
+        return Err(SdpError::NoAudio(DescriptionKind::Offer));
     }
     let of = |place: usize| match offer.is_open(place) {
-        Some(true) => offer.audio(place, Kind::Offer).map(|Audio { codecs, events, .. }| Offered { codecs, events }),
+        Some(true) => {
+            offer.audio(place, DescriptionKind::Offer).map(|Audio { codecs, events, .. }| Offered { codecs, events })
+        }
         _ => Ok(Offered::default()),
     };
     places.into_iter().map(of).collect()
@@ -124,15 +131,15 @@ pub fn offered(offer: impl AsRef<[u8]>) -> Result<Vec<Offered>, SdpError> {
 
 /// What we said last in this session.
 struct Before {
-    text: Option<Description>,
+    text: Option<SessionDescription>,
     /// The places of our streams.
     own: Vec<usize>,
 }
 
 impl Before {
     fn read(local: &LocalMedia) -> Result<Self, SdpError> {
-        let text = local.previous.as_deref().map(|text| Description::read(text.as_bytes())).transpose()?;
-        let mut own = text.as_ref().map_or_else(Vec::new, Description::own);
+        let text = local.previous.as_deref().map(|text| SessionDescription::read(text.as_bytes())).transpose()?;
+        let mut own = text.as_ref().map_or_else(Vec::new, SessionDescription::own);
         if let Some(text) = text.as_ref().filter(|_| own.is_empty()) {
             // The first that once was.
             own.extend(text.places().find(|place| text.is_open(*place).is_some()));
@@ -162,7 +169,7 @@ impl Before {
     }
 
     fn audio(&self, place: usize) -> Option<Audio> {
-        self.text.as_ref()?.audio(place, Kind::Offer).ok()
+        self.text.as_ref()?.audio(place, DescriptionKind::Offer).ok()
     }
 
     fn is_grouped(&self, place: usize) -> bool {

@@ -14,7 +14,7 @@ use dsp_core::quality::LossImpairment;
 use dsp_core::rtcp::transport::PacketFeedback;
 use dsp_core::time::{Duration, Instant};
 
-use crate::sdp::Bandwidth;
+use crate::sdp::BandwidthLimits;
 
 /// Reports are followed where feedback has been missing for so long.
 const FEEDBACK_FOR: Duration = Duration::from_secs(3);
@@ -92,7 +92,7 @@ pub(super) struct StreamOptions {
     pub(super) packet_bps: u32,
     pub(super) max_ptime_ms: u32,
     /// What the other side wants at most.
-    pub(super) bandwidth: Bandwidth,
+    pub(super) bandwidth: BandwidthLimits,
     /// How many payloads before its own a packet repeats at least and at most (RFC 2198).
     pub(super) copies: [u8; 2],
     /// Of a packet, headers and tags included.
