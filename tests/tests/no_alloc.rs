@@ -27,8 +27,8 @@ use host_std::room::{Room, RoomConfig};
 use host_std::sdp::{CryptoSuite, Direction, ExtensionOptions, FeedbackOptions};
 use host_std::session::{
     AdaptationConfig, Call, CallConfig, CaptureConfig, Channel, Contributors, EchoSettings, HostFront, IceConfig,
-    IceMode, Identity, Incoming, OwnBlock, OwnDecoders, OwnDetector, OwnStrategy, PACKET_BYTES, SrtpOptions, Tap,
-    ToneDetection, Transmit, TurnServer, TurnTransport, Way,
+    IceMode, Identity, Incoming, OwnBlock, OwnDecoders, OwnDetector, OwnStrategy, PACKET_BYTES, PacketDirection,
+    SrtpOptions, Tap, ToneDetection, Transmit, TurnServer, TurnTransport,
 };
 use host_std::simulate::bottleneck::{Bottleneck, BottleneckConfig};
 use host_std::simulate::netsim::{Network, NetworkConfig};
@@ -444,7 +444,7 @@ struct Seen {
 }
 
 impl Tap for Seen {
-    fn packet(&mut self, _: Instant, _: Way, _: &RtpPacket<'_>) {
+    fn packet(&mut self, _: Instant, _: PacketDirection, _: &RtpPacket<'_>) {
         self.packets += 1;
     }
     fn source(&mut self, _: Instant, _: Ssrc, _: &Played, pcm: &[i16]) {

@@ -13,7 +13,7 @@ use host_std::record::call::CallRecorder;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::Direction;
 use host_std::session::{
-    Call, CallConfig, CallStats, CaptureConfig, EchoSettings, Fault, Identity, OwnDetector, Place,
+    Call, CallConfig, CallStats, CaptureConfig, EchoSettings, Fault, Identity, MeasurementPoint, OwnDetector,
 };
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::room::{Room, RoomConfig};
@@ -180,7 +180,7 @@ fn a_microphone_that_clips_is_told_with_its_share_and_its_time() {
     // Who hears it is told too, mu-law between them or not.
     assert_eq!(theirs, ["received_clipped"]);
     let finding = stats[0].findings().next().unwrap();
-    assert_eq!((finding.place, finding.fault), (Place::Microphone, Fault::Clipped));
+    assert_eq!((finding.place, finding.fault), (MeasurementPoint::Microphone, Fault::Clipped));
     assert!((6_000..7_500).contains(&finding.first_ms) && finding.share > 0.01, "{finding:?}");
     let words = finding.to_string();
     assert!(

@@ -6,12 +6,12 @@ use dsp_core::time::{Instant, Seq};
 use super::Call;
 use crate::sdp::{self, Negotiated};
 use crate::session::Identity;
-use crate::session::config::Source;
+use crate::session::config::InitialRtpState;
 use crate::session::outcome::CallError;
 use crate::session::stream::{Change, Setup, Stream};
 #[cfg(not(feature = "ice"))]
 use crate::session::transport::Gathered;
-use crate::session::transport::{Here, Report, Transport};
+use crate::session::transport::{CallTransport, Here, Report};
 
 /// What becomes of one stream.
 enum Next {
@@ -152,7 +152,7 @@ impl Call {
             Some(transport) => {
                 transport.renew(now, agreed, here, &self.settings, gathered).map_err(CallError::Keys)?;
             }
-            None => self.transport = Some(Transport::new(now, agreed, here, &self.settings, gathered)),
+            None => self.transport = Some(CallTransport::new(now, agreed, here, &self.settings, gathered)),
         }
         successors.put(&mut self.local);
         if let Some(network) = &mut self.network {
@@ -253,7 +253,7 @@ impl Call {
     }
 
     /// Sends as this source from now on.
-    pub(super) fn begin_as(&mut self, now: Instant, index: usize, source: Source) {
+    pub(super) fn begin_as(&mut self, now: Instant, index: usize, source: InitialRtpState) {
         let (Some(transport), Some(Some(stream))) = (&mut self.transport, self.streams.get_mut(index)) else { return };
         let (_, packets) = stream.own();
         stream.change_source(now, source);
@@ -261,7 +261,7 @@ impl Call {
     }
 
     /// A source that nobody is, and that has sent nothing under the key in use.
-    pub(super) fn draw_source(&mut self) -> Source {
+    pub(super) fn draw_source(&mut self) -> InitialRtpState {
         loop {
             let source = self.spare.draw();
             let is_ours = |stream: &Stream| stream.own().0 == source.ssrc || stream.hears(source.ssrc);

@@ -34,20 +34,20 @@ use dsp_core::wire::rtcp::{Compound, VoipMetrics};
 use dsp_core::wire::rtp::RtpPacket;
 
 use adapt::Adapted;
-use capture::Capture;
+use capture::EncoderInput;
 pub(super) use change::{Change, Setup};
 use codecs::SentCodec;
 pub(super) use codecs::offered;
 pub(super) use conversion::Sound;
 #[cfg(feature = "replay")]
 pub(crate) use converted::Converted;
-use digits::{Digits, Way};
+use digits::{DigitMethod, Digits};
 pub use extended::Contributors;
 use extended::Extended;
 pub(super) use extended::Leaving as LeavingPacket;
 use heard::HeardTones;
 use made::Made;
-use playing::{Leaving, Playing};
+use playing::{Playing, ReplacedReceivers};
 pub use quality::impairment;
 use repeats::Repeats;
 use sources::Listening;
@@ -55,7 +55,7 @@ pub(super) use sources::{Counted, Farewell};
 pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};
 use tones::InSound;
 
-use super::config::{Settings, Source};
+use super::config::{CallSettings, InitialRtpState};
 use super::digits::{CallDigit, DigitError, DigitStats};
 use super::outcome::{Directions, Incoming};
 use super::own::HostDetector;
@@ -81,7 +81,7 @@ struct Former {
 
 /// What the other side last said of what it receives.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Remote {
+pub(super) struct ReportedReception {
     pub(super) fraction_lost: Option<f32>,
     pub(super) jitter_ms: Option<f32>,
     pub(super) round_trip: Option<Duration>,
@@ -100,7 +100,7 @@ pub(super) struct Stream {
     redundancy: Option<Box<Repeats>>,
     /// Receivers that were replaced in the running call. What is over is kept until something is agreed on again: nothing
     /// is given back while sound passes.
-    leaving: Option<Box<Leaving>>,
+    leaving: Option<Box<ReplacedReceivers>>,
     /// The receivers are new in a running call: packets of the codecs before may still be on their way.
     fresh: bool,
     /// It was closed by a later offer and answer: nothing is sent or heard.
@@ -117,7 +117,7 @@ pub(super) struct Stream {
     /// What packets carry in their headers, where anything was agreed on.
     extended: Option<Box<Extended>>,
     /// The user's sound on its way to the encoder.
-    capture: Capture,
+    capture: EncoderInput,
     /// The other side's on its way to the user.
     heard: Playing,
     /// What was counted by receivers that a new offer replaced, in samples of the user's sound.
@@ -184,11 +184,11 @@ impl Stream {
     }
 
     /// Receivers that were replaced and are still heard.
-    fn leaving(&self) -> Option<&Leaving> {
+    fn leaving(&self) -> Option<&ReplacedReceivers> {
         self.leaving.as_deref().filter(|leaving| !leaving.is_over())
     }
 
-    fn leaving_mut(&mut self) -> Option<&mut Leaving> {
+    fn leaving_mut(&mut self) -> Option<&mut ReplacedReceivers> {
         self.leaving.as_deref_mut().filter(|leaving| !leaving.is_over())
     }
 
@@ -498,7 +498,7 @@ impl Stream {
     /// Presses keys, one after the other.
     pub(super) fn press(&mut self, keys: &[KeyPress]) -> Result<(), DigitError> {
         let waiting = self.made.as_ref().map_or(0, |made| made.waiting());
-        if let Way::Tones = self.digits.press(keys, waiting)? {
+        if let DigitMethod::Tones = self.digits.press(keys, waiting)? {
             self.made.get_or_insert_with(Made::new).press(keys);
         }
         Ok(())
@@ -547,7 +547,7 @@ impl Stream {
     }
 
     /// Goes on as another source.
-    pub(super) fn change_source(&mut self, now: Instant, source: Source) {
+    pub(super) fn change_source(&mut self, now: Instant, source: InitialRtpState) {
         // To the other side it would be another event under another source.
         self.digits.cut();
         self.former = Some(Former { ssrc: self.sender.ssrc(), next: self.sender.seq(), until: now + LOOPS });
@@ -565,7 +565,7 @@ impl Stream {
 
     /// What there is to report at `now`. The RTP timestamp in it is that of a sample captured at this moment (RFC 3550,
     /// 6.4.1), which comes as much later as device and capture chain take.
-    pub(super) fn account(&self, now: Instant, settings: &Settings, remote: &Remote) -> Account {
+    pub(super) fn account(&self, now: Instant, settings: &CallSettings, remote: &ReportedReception) -> Account {
         let ntp = settings.wall_clock.plus(now.since(Instant::ZERO));
         let on_its_way = self.captured.map_or(Duration::ZERO, |until| now.since(until).min(LONGEST_DELAY));
         // What was captured until then comes out of the conversion later, and lies as much ahead.
@@ -585,8 +585,8 @@ impl Stream {
         }
     }
 
-    pub(super) fn metrics(&self, settings: &Settings, remote: &Remote) -> VoipMetricsInput {
-        quality::metrics(&quality::Heard {
+    pub(super) fn metrics(&self, settings: &CallSettings, remote: &ReportedReception) -> VoipMetricsInput {
+        quality::metrics(&quality::HeardStream {
             receiver: self.receivers().first(),
             delay: &settings.delay,
             codec: &self.sending.agreed,
@@ -598,8 +598,8 @@ impl Stream {
     }
 
     /// What is known of how the other side hears us, with what its reports told.
-    pub(super) fn remote(&self, round_trip: Option<Duration>, voip: Option<VoipMetrics>) -> Remote {
-        Remote { fraction_lost: self.fraction_lost, jitter_ms: self.jitter_ms, round_trip, voip }
+    pub(super) fn remote(&self, round_trip: Option<Duration>, voip: Option<VoipMetrics>) -> ReportedReception {
+        ReportedReception { fraction_lost: self.fraction_lost, jitter_ms: self.jitter_ms, round_trip, voip }
     }
 
     /// How long sound takes to become the codec's, and the receivers' to become the user's.
@@ -668,7 +668,8 @@ impl Stream {
 
     /// Bytes on the heap, without the codecs' own.
     pub(super) fn memory_bytes(&self) -> usize {
-        let leaving = self.leaving.as_ref().map_or(0, |leaving| size_of::<Leaving>() + leaving.memory_bytes());
+        let leaving =
+            self.leaving.as_ref().map_or(0, |leaving| size_of::<ReplacedReceivers>() + leaving.memory_bytes());
         let sending = size_of::<StreamSender>()
             + size_of::<i16>() * self.sender.room()
             + self.redundancy.as_deref().map_or(0, size_of_val);

@@ -51,7 +51,7 @@ pub(super) use reports::{Account, Report};
 pub(super) use rtp_path::Gathered;
 use rtp_path::RtpPath;
 
-use super::config::Settings;
+use super::config::CallSettings;
 use super::outcome::{Channel, Incoming, Transmit};
 use super::own::BoxedGuard;
 use crate::sdp::{self, NegotiatedFeedback, NegotiatedTransport};
@@ -67,7 +67,7 @@ const CONFLICTS: usize = 4;
 const CONFLICT_OVER: Duration = Duration::from_secs(50);
 
 /// A datagram behind the guard.
-pub(super) enum Arrived<'a> {
+pub(super) enum DemultiplexedDatagram<'a> {
     /// RTP.
     Rtp(RtpPacket<'a>),
     /// What claims to be RTP and is not.
@@ -88,7 +88,7 @@ pub(super) struct Belief {
 /// Where a call's datagrams come in and go out.
 // In this order: what every tick touches lies together.
 #[repr(C)]
-pub(super) struct Transport {
+pub(super) struct CallTransport {
     guard: Guard,
     /// Where SRTP's keys come from, if not from the descriptions.
     #[cfg(feature = "dtls")]
@@ -127,12 +127,12 @@ pub(super) struct Here {
     pub(super) rtcp: SocketAddr,
 }
 
-impl Transport {
+impl CallTransport {
     pub(super) fn new(
         now: Instant,
         agreed: NegotiatedTransport,
         here: Here,
-        settings: &Settings,
+        settings: &CallSettings,
         mut gathered: Gathered,
     ) -> Self {
         Self {
@@ -177,7 +177,7 @@ impl Transport {
         now: Instant,
         agreed: NegotiatedTransport,
         here: Here,
-        settings: &Settings,
+        settings: &CallSettings,
         mut gathered: Gathered,
     ) -> Result<(), KeyError> {
         if agreed.srtp.is_some() && agreed.srtp != self.agreed.srtp {
@@ -253,7 +253,7 @@ impl Transport {
         channel: Channel,
         from: SocketAddr,
         datagram: &'a mut [u8],
-    ) -> Arrived<'a> {
+    ) -> DemultiplexedDatagram<'a> {
         let kind = DatagramKind::of(datagram);
         // ICE finds addresses that nobody has named.
         #[cfg(feature = "ice")]
@@ -262,7 +262,7 @@ impl Transport {
         let is_check = false;
         let path = if channel == Channel::Rtp { &mut *self.rtp } else { &mut *self.rtcp };
         if !is_check && !path.may_hear(from) {
-            return Arrived::Other(Incoming::Foreign, datagram);
+            return DemultiplexedDatagram::Other(Incoming::Foreign, datagram);
         }
         let unprotected = match (kind, channel) {
             (DatagramKind::Rtp, Channel::Rtp) => self.guard.get().unprotect_rtp(datagram),
@@ -272,33 +272,38 @@ impl Transport {
             }
             (DatagramKind::Rtcp, Channel::Rtcp) => self.guard.get().unprotect_rtcp(datagram),
             (DatagramKind::Rtcp, Channel::Rtp) if self.agreed.rtcp_mux => self.guard.get().unprotect_rtcp(datagram),
-            (DatagramKind::Rtp | DatagramKind::Rtcp, _) => return Arrived::Other(Incoming::Ignored, datagram),
+            (DatagramKind::Rtp | DatagramKind::Rtcp, _) => {
+                return DemultiplexedDatagram::Other(Incoming::Ignored, datagram);
+            }
             #[cfg(feature = "dtls")]
             (DatagramKind::Dtls, Channel::Rtp) if self.dtls.is_some() => {
                 let taken = self.shake_hands(now, from, datagram);
                 let incoming = if taken { Incoming::Handshake } else { Incoming::Foreign };
-                return Arrived::Other(incoming, datagram);
+                return DemultiplexedDatagram::Other(incoming, datagram);
             }
             #[cfg(feature = "dtls")]
             (DatagramKind::Dtls, Channel::Rtcp) if self.rtcp_keys.is_some() => {
                 let taken = self.shake_hands_for_rtcp(now, from, datagram);
                 let incoming = if taken { Incoming::Handshake } else { Incoming::Foreign };
-                return Arrived::Other(incoming, datagram);
+                return DemultiplexedDatagram::Other(incoming, datagram);
             }
-            _ if path.handshake(now, from, datagram) => return Arrived::Other(Incoming::Handshake, datagram),
-            _ => return Arrived::Other(Incoming::Ignored, datagram),
+            _ if path.handshake(now, from, datagram) => {
+                return DemultiplexedDatagram::Other(Incoming::Handshake, datagram);
+            }
+            _ => return DemultiplexedDatagram::Other(Incoming::Ignored, datagram),
         };
         let packet = match unprotected {
             Ok(len) => &datagram[..len],
-            Err(error) => return Arrived::Other(Incoming::Refused(error), datagram),
+            Err(error) => return DemultiplexedDatagram::Other(Incoming::Refused(error), datagram),
         };
         if kind == DatagramKind::Rtp {
-            return RtpPacket::parse(packet).map_or(Arrived::Malformed(packet), Arrived::Rtp);
+            return RtpPacket::parse(packet)
+                .map_or(DemultiplexedDatagram::Malformed(packet), DemultiplexedDatagram::Rtp);
         }
         let rule = if self.agreed.rtcp_reduced_size { CompoundRule::ReducedSize } else { CompoundRule::ReportOrBye };
         match Compound::parse(packet, rule) {
-            Ok(compound) => Arrived::Rtcp(compound),
-            Err(_) => Arrived::Other(Incoming::Ignored, packet),
+            Ok(compound) => DemultiplexedDatagram::Rtcp(compound),
+            Err(_) => DemultiplexedDatagram::Other(Incoming::Ignored, packet),
         }
     }
 
@@ -609,7 +614,7 @@ impl Transport {
 }
 
 /// A path without ICE: the user's own, or latching.
-fn plain(settings: &Settings, channel: Channel, named: SocketAddr) -> Box<dyn Path> {
+fn plain(settings: &CallSettings, channel: Channel, named: SocketAddr) -> Box<dyn Path> {
     match &settings.path {
         Some(own) => own.make(channel, named),
         None => Box::new(Latch::new(settings.latching, named)),
