@@ -24,7 +24,7 @@ use host_std::simulate::ambience::{Ambience, AmbienceError};
 use host_std::simulate::bottleneck::BottleneckConfig;
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::proxy::Proxy;
-use host_std::simulate::room::{Room, RoomConfig, RoomError};
+use host_std::simulate::room::{AcousticRoom, AcousticRoomConfig, RoomError};
 use host_std::simulate::virtual_time::VirtualTime;
 use host_std::sockets::{SocketConfig, Sockets};
 use host_std::wav::{WavError, WavFrames, WavSink, WavSource};
@@ -284,10 +284,10 @@ fn new_call(
 }
 
 /// The room of a side, or none where it has a headset.
-fn room(args: &DemoArgs, side: u64, sample_rate_hz: u32, channels: u8) -> Result<Option<Room>, RoomError> {
+fn room(args: &DemoArgs, side: u64, sample_rate_hz: u32, channels: u8) -> Result<Option<AcousticRoom>, RoomError> {
     let seed = args.seed.wrapping_mul(2).wrapping_add(side);
-    let config = args.echo.map(|tail_ms| RoomConfig { tail_ms, seed, ..RoomConfig::default() });
-    config.map(|config| Room::new(config, sample_rate_hz, channels)).transpose()
+    let config = args.echo.map(|tail_ms| AcousticRoomConfig { tail_ms, seed, ..AcousticRoomConfig::default() });
+    config.map(|config| AcousticRoom::new(config, sample_rate_hz, channels)).transpose()
 }
 
 /// The noise around each side's microphone, if there is any.
@@ -512,7 +512,7 @@ struct Loop {
     channels: u8,
     speech: Vec<i16>,
     at: usize,
-    room: Option<Room>,
+    room: Option<AcousticRoom>,
     ambience: Option<Ambience>,
 }
 
@@ -597,7 +597,7 @@ fn measure_echo(sides: &mut [SideReport; 2], speech: &[Vec<i16>; 2]) {
             sample_rate_hz: listener.sample_rate_hz,
             channels: listener.channels,
             from_other_ms,
-            round_trip_ms: from_other_ms + RoomConfig::default().delay_ms + to_other_ms,
+            round_trip_ms: from_other_ms + AcousticRoomConfig::default().delay_ms + to_other_ms,
         };
         listener.statistics.own_voice_back_db = own.comes_back_db();
     }
@@ -663,7 +663,7 @@ fn settings(args: &DemoArgs, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(St
     ]
     .into_iter()
     .chain(args.echo.map(|tail_ms| {
-        let RoomConfig { delay_ms, echo_return_loss_db, .. } = RoomConfig::default();
+        let AcousticRoomConfig { delay_ms, echo_return_loss_db, .. } = AcousticRoomConfig::default();
         let room =
             format!("{tail_ms} ms of reverberation, echo after {delay_ms} ms, return loss {echo_return_loss_db} dB");
         ("rooms", room)

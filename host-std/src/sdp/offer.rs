@@ -13,7 +13,7 @@ use super::ice;
 use super::read::{Audio, Profile};
 use super::write::{self, Carries, OurAudio};
 use super::{LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
-use crate::registry::Numbers;
+use crate::registry::PayloadTypesInUse;
 
 /// Writes an offer: the first of a session, or with [`LocalMedia::previous`] a later one (hold, resume, another
 /// address, new keys, another stream).
@@ -49,7 +49,7 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
     // All bundled streams have one profile (RFC 9143, 9.1).
     let proto = profile(local, before.audio(tag).as_ref()).to_owned();
     // Numbers of one stream are none of another's, not even of a closed one.
-    let mut free = Numbers::new(old.iter().flatten().flat_map(Audio::numbers));
+    let mut free = PayloadTypesInUse::new(old.iter().flatten().flat_map(Audio::numbers));
     let sections: Vec<_> = old.iter().flatten().map(|audio| &audio.extensions).collect();
     let with_feedback = proto.to_ascii_uppercase().ends_with('F');
     let wanted = |kind| match local.extensions.offer {
@@ -224,7 +224,7 @@ fn profile<'a>(local: &LocalMedia, before: Option<&'a Audio>) -> &'a str {
 fn number(
     stream: &LocalStream,
     before: Option<&Audio>,
-    free: &mut Numbers,
+    free: &mut PayloadTypesInUse,
 ) -> (Vec<NegotiatedCodec>, Vec<NegotiatedEvents>) {
     let (old_codecs, old_events) = before.map_or((&[][..], &[][..]), |audio| (&audio.codecs, &audio.events));
     let mut kept: Vec<Option<PayloadType>> = vec![None; stream.codecs.len()];

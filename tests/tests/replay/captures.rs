@@ -12,7 +12,7 @@ use host_std::record::pcap::PcapWriter;
 use host_std::registry::CodecFormat;
 use host_std::replay::capture::{CaptureReader, Datagram};
 use host_std::replay::{
-    CaptureReport, Cause, Keys, Loss, PayloadFormat, PayloadMap, ReplayConfig, ReplayError, StreamReport, replay,
+    CaptureReport, Cause, Keys, ListenerReport, Loss, PayloadFormat, PayloadMap, ReplayConfig, ReplayError, replay,
     replay_bytes,
 };
 use host_std::sdp::{CryptoSuite, SrtpPolicy};
@@ -334,7 +334,7 @@ fn the_same_capture_gives_the_same_bits() {
     let clean = play(&file);
     let clean = &clean.streams[0].numbers;
     assert!(clean.lost == 0);
-    let figures = |numbers: &StreamReport| [numbers.mos_lq, numbers.mos_cq, numbers.r_factor].map(Option::unwrap);
+    let figures = |numbers: &ListenerReport| [numbers.mos_lq, numbers.mos_cq, numbers.r_factor].map(Option::unwrap);
     let (good, bad) = (figures(clean), figures(&stream.numbers));
     assert!(good[0] > 4.4 && good[1] > 4.3 && (91.0..=93.2).contains(&good[2]), "{good:?}");
     assert!(bad[0] < good[0] - 0.5 && bad[1] < good[1] - 0.5 && bad[2] < good[2] - 15.0, "{bad:?}");

@@ -16,7 +16,7 @@ use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::room::{Room, RoomConfig, TICK_MS};
 use host_std::sdp::{ExtensionOptions, OfferExtensions, SrtpPolicy};
 use host_std::session::{Call, CallConfig, Channel, Identity, Tap};
-use host_std::simulate::callers::{Arrived, Caller, Carrier, Side, SimulatedLines, tick};
+use host_std::simulate::callers::{Arrived, Carrier, Side, SimulatedCaller, SimulatedLines, tick};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
 use host_std::wav::{WavFrames, WavSource};
@@ -61,7 +61,7 @@ fn callers(
     room: &Room,
     leaves: impl Fn(usize) -> (Instant, Option<Instant>),
     seconds: usize,
-) -> Vec<Caller> {
+) -> Vec<SimulatedCaller> {
     (0..count)
         .map(|number| {
             let format = &formats()[number % 4];
@@ -70,7 +70,7 @@ fn callers(
             let (joins, leaves) = leaves(number);
             let ends = [call(format, port, seed), call(format, port + 2, seed + 1)];
             let [call, leg] = ends;
-            let mut caller = Caller::connect(call, leg, room, joins, leaves).unwrap();
+            let mut caller = SimulatedCaller::connect(call, leg, room, joins, leaves).unwrap();
             caller.speech = murmur(number as u32, caller.sample_rate_hz(), seconds);
             caller
         })
@@ -150,7 +150,7 @@ fn levels_go_into_a_room_and_come_out_of_it() {
                 [of(0, ExtensionOptions::NONE), of(1, ExtensionOptions::mixer())]
             };
             let [call, leg] = ends;
-            let mut caller = Caller::connect(call, leg, &room, Instant::ZERO, None).unwrap();
+            let mut caller = SimulatedCaller::connect(call, leg, &room, Instant::ZERO, None).unwrap();
             let rate_hz = caller.sample_rate_hz();
             caller.speech = murmur(number.into(), rate_hz, 6);
             caller
@@ -284,8 +284,14 @@ fn who_joins_and_leaves_in_the_middle_of_a_tone_is_no_click() {
             let (port, seed) = (10_000 + 4 * number as u16, 2 * number as u64);
             let ends = [call(format, port, seed), call(format, port + 2, seed + 1)];
             let [call, leg] = ends;
-            Caller::connect(call, leg, room, Instant::from_millis(joins_ms), leaves_ms.map(Instant::from_millis))
-                .unwrap()
+            SimulatedCaller::connect(
+                call,
+                leg,
+                room,
+                Instant::from_millis(joins_ms),
+                leaves_ms.map(Instant::from_millis),
+            )
+            .unwrap()
         };
         let listener = line(&CodecFormat::l16(16_000, 1), 0, 0, None, &room);
         let mut talker = line(format, 1, 1_000, Some(2_510 + 30 * number as u64), &room);
@@ -365,14 +371,14 @@ fn late_joiners_the_muted_and_the_held() {
     let times = |number: usize| if number == 2 { (at(2_000), Some(at(4_000))) } else { (at(0), None) };
     let mut callers = callers(3, &room, times, 8);
     let mut lines = SimulatedLines::new(3, NetworkConfig::default(), 7);
-    let mut run = |room: &mut Room, callers: &mut Vec<Caller>, from_ms: u64, to_ms: u64| {
+    let mut run = |room: &mut Room, callers: &mut Vec<SimulatedCaller>, from_ms: u64, to_ms: u64| {
         for n in from_ms / 10..to_ms / 10 {
             tick(room, callers, &mut lines, at(n * 10)).unwrap();
         }
     };
     let loudness =
         |pcm: &[i16]| pcm.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt() / (pcm.len() as f64).sqrt();
-    let last = |caller: &Caller, ms: usize| {
+    let last = |caller: &SimulatedCaller, ms: usize| {
         let samples = caller.sample_rate_hz() as usize * ms / 1_000;
         loudness(&caller.heard[caller.heard.len() - samples..])
     };

@@ -19,7 +19,7 @@ use host_std::report::{CallerReport, ConferenceReport, KeptReport, Stretches};
 use host_std::room::{Room, RoomConfig, TICK_MS};
 use host_std::sdp::{ExtensionOptions, OfferExtensions, SrtpPolicy};
 use host_std::session::{Call, CallConfig, Identity};
-use host_std::simulate::callers::{Caller, Carrier, SimulatedLines, tick};
+use host_std::simulate::callers::{Carrier, SimulatedCaller, SimulatedLines, tick};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::wav::{WavFrames, WavSink};
 
@@ -138,7 +138,7 @@ impl Files {
     }
 
     /// Writes what there is.
-    fn write(&mut self, caller: &mut Caller) -> Outcome {
+    fn write(&mut self, caller: &mut SimulatedCaller) -> Outcome {
         self.heard.write(&caller.heard)?;
         self.said.write(&caller.said)?;
         caller.heard.clear();
@@ -206,7 +206,7 @@ impl Recordings {
     }
 
     /// Gives the track of a caller who has joined to the room.
-    fn joined(&mut self, room: &mut Room, number: usize, caller: &Caller) -> Outcome {
+    fn joined(&mut self, room: &mut Room, number: usize, caller: &SimulatedCaller) -> Outcome {
         let track = self.tracks.get_mut(number).and_then(Option::take);
         if let (Some(member), Some(track)) = (caller.member(), track) {
             room.set_member_track(member, Some(track))?;
@@ -318,7 +318,7 @@ fn caller(
     number: usize,
     room: &Room,
     lines: Option<&SocketLines>,
-) -> Result<Caller, Box<dyn Error>> {
+) -> Result<SimulatedCaller, Box<dyn Error>> {
     let formats = [CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu(), CodecFormat::pcma()];
     let format = &formats[number % formats.len()];
     // A copy of each packet makes up for losses better than what Opus would take from the sound for it.
@@ -352,7 +352,7 @@ fn caller(
     let joins = Duration::from_micros((args.join_every * 1e6) as u64 * number as u64);
     let joins = Instant::ZERO + joins;
     let leaves = args.stay.map(|seconds| joins + Duration::from_micros((seconds * 1e6) as u64));
-    let mut caller = Caller::connect(call(0)?, call(1)?, room, joins, leaves)?;
+    let mut caller = SimulatedCaller::connect(call(0)?, call(1)?, room, joins, leaves)?;
     let rate_hz = caller.sample_rate_hz();
     let voice = match args.speech.get(number % args.speech.len().max(1)) {
         Some(path) => {
@@ -406,7 +406,7 @@ struct Run<'a> {
     args: &'a ConferenceArgs,
     /// Of each caller while he is in the room; empty if nobody wants any.
     metrics: Vec<Option<CallMetrics>>,
-    callers: Vec<Caller>,
+    callers: Vec<SimulatedCaller>,
     files: Vec<Files>,
     seen: Vec<Seen>,
 }
