@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use embassy_futures::block_on;
-//! use host_embedded::codec_chips::mock::{Event, Mock};
+//! use host_embedded::codec_chips::mock::{BusEvent, Mock};
 //! use host_embedded::codec_chips::wm8960::Wm8960;
 //! use host_embedded::codec_chips::{Clocks, CodecChip, Rate, Role, Setup, Word};
 //!
@@ -10,8 +10,8 @@
 //! let mock: Mock<128> = Mock::of(&Wm8960::default());
 //! let mut chip = CodecChip::new(Wm8960::default(), mock.bus(), mock.delay(), Setup::new(clocks));
 //! block_on(chip.set_power(true))?;
-//! assert_eq!(mock.event(0), Some(Event::Write { register: 0x0f, value: 0 }));
-//! assert_eq!(mock.event(1), Some(Event::Wait { us: 1_000 }));
+//! assert_eq!(mock.event(0), Some(BusEvent::Write { register: 0x0f, value: 0 }));
+//! assert_eq!(mock.event(1), Some(BusEvent::Wait { us: 1_000 }));
 //! assert_eq!(mock.register(0x0a), Some(0x1ff));
 //! # Ok::<(), host_embedded::codec_chips::ChipError<host_embedded::codec_chips::mock::Nack>>(())
 //! ```

@@ -8,7 +8,7 @@ use crate::sdp::{self, Negotiated};
 use crate::session::Identity;
 use crate::session::config::InitialRtpState;
 use crate::session::outcome::CallError;
-use crate::session::stream::{Change, Setup, Stream};
+use crate::session::stream::{Stream, StreamChange, StreamSetup};
 #[cfg(not(feature = "ice"))]
 use crate::session::transport::Gathered;
 use crate::session::transport::{CallTransport, Here, Report};
@@ -18,7 +18,7 @@ enum Next {
     /// It is new, or opened again.
     New(Box<Stream>, Report),
     /// It goes on, otherwise.
-    Changed(Box<Change>),
+    Changed(Box<StreamChange>),
     /// It goes on as it was.
     Same,
     /// It is not there any more.
@@ -210,9 +210,9 @@ impl Call {
     }
 
     /// What the stream with this number is made with.
-    fn setup(&self, stream: usize) -> Setup<'_> {
+    fn setup(&self, stream: usize) -> StreamSetup<'_> {
         let redundancy = self.local.streams.get(stream).map_or(0, |local| local.redundancy);
-        Setup { registry: &self.local.registry, settings: &self.settings, redundancy }
+        StreamSetup { registry: &self.local.registry, settings: &self.settings, redundancy }
     }
 
     /// The goodbye of this stream leaves next.

@@ -30,7 +30,7 @@ use crate::session::own::{HostDetector, OwnStrategy};
 
 /// What all streams of a call are made with.
 #[derive(Clone, Copy)]
-pub(in crate::session) struct Setup<'a> {
+pub(in crate::session) struct StreamSetup<'a> {
     pub(in crate::session) registry: &'a Registry,
     pub(in crate::session) settings: &'a CallSettings,
     /// How many packets before it a packet repeats.
@@ -38,7 +38,7 @@ pub(in crate::session) struct Setup<'a> {
 }
 
 /// What a later offer and answer make of a stream.
-pub(in crate::session) struct Change {
+pub(in crate::session) struct StreamChange {
     agreed: NegotiatedStream,
     sending: SentCodec,
     encoder: Box<dyn Encoder + Send>,
@@ -103,7 +103,7 @@ fn sender_room(ptime_ms: u32, info: &CodecInfo) -> Box<[i16]> {
     vec![0; sender_samples(ptime_ms, info)].into()
 }
 
-impl Setup<'_> {
+impl StreamSetup<'_> {
     /// The longest packets that are sent, in ms: those that were agreed on, or where what is sent follows the network,
     /// those that it may come to.
     fn longest_ms(&self, agreed: &NegotiatedStream) -> u32 {
@@ -191,7 +191,7 @@ impl Setup<'_> {
 
 impl Stream {
     pub(in crate::session) fn new(
-        setup: &Setup<'_>,
+        setup: &StreamSetup<'_>,
         agreed: NegotiatedStream,
         source: InitialRtpState,
     ) -> Result<Self, CallError> {
@@ -248,7 +248,11 @@ impl Stream {
     ///
     /// # Errors
     /// Why it can't be; nothing has changed.
-    pub(in crate::session) fn prepare(&self, setup: &Setup<'_>, agreed: NegotiatedStream) -> Result<Change, CallError> {
+    pub(in crate::session) fn prepare(
+        &self,
+        setup: &StreamSetup<'_>,
+        agreed: NegotiatedStream,
+    ) -> Result<StreamChange, CallError> {
         let sending = setup.sending(&agreed)?;
         let encoder = sending.encoder(setup.registry)?;
         let received = setup.received(&agreed)?;
@@ -278,7 +282,7 @@ impl Stream {
             room = Some(needed).filter(|needed| needed.len() > self.sender.room());
         }
         let (extended, levels) = setup.extended(&agreed, &sending);
-        Ok(Change {
+        Ok(StreamChange {
             extended,
             levels,
             redundancy,
@@ -299,8 +303,8 @@ impl Stream {
     }
 
     /// Goes on as agreed.
-    pub(in crate::session) fn change(&mut self, change: Change) {
-        let Change {
+    pub(in crate::session) fn change(&mut self, change: StreamChange) {
+        let StreamChange {
             agreed,
             sending,
             encoder,
@@ -391,7 +395,7 @@ impl Stream {
     ///
     /// # Errors
     /// Why a codec can't be made.
-    pub(in crate::session) fn expect(&mut self, setup: &Setup<'_>, offered: &Offered) -> Result<(), CallError> {
+    pub(in crate::session) fn expect(&mut self, setup: &StreamSetup<'_>, offered: &Offered) -> Result<(), CallError> {
         let formats = ReceivableFormats { codecs: &offered.codecs, events: &offered.events };
         let decoders = setup.decoders(&formats, self.received_sound())?;
         self.digits.expect(&offered.events);

@@ -34,7 +34,7 @@ use dsp_core::wire::rtp::RtpPacket;
 
 use adapt::Adapted;
 use capture::EncoderInput;
-pub(super) use change::{Change, Setup};
+pub(super) use change::{StreamChange, StreamSetup};
 use codecs::SentCodec;
 pub(super) use codecs::offered;
 pub(super) use conversion::Sound;
@@ -43,7 +43,7 @@ pub(crate) use converted::Converted;
 use digits::{DigitMethod, Digits};
 pub use extended::Contributors;
 use extended::Extended;
-pub(super) use extended::Leaving as LeavingPacket;
+pub(super) use extended::LeavingPacket;
 use heard::HeardTones;
 use made::Made;
 use playing::{Playing, ReplacedReceivers};
