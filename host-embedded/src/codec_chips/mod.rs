@@ -38,4 +38,4 @@ pub use chip::{
 };
 pub use driver::CodecChip;
 pub use error::{BusRegister, ChipError};
-pub use setup::{ClockError, ClockReason, Clocks, Decibels, Rate, Role, Route, Setup, Wiring, Word};
+pub use setup::{ClockError, ClockReason, Clocks, Decibels, Pins, Rate, Role, Route, Setup, Wiring, Word};

@@ -12,7 +12,7 @@ use super::chip::{
     Achieved, Bits, Chip, ChipStep, ChipTimings, Format, IdentityRegister, JackFlag, Register, ResetWrite,
 };
 use super::pll::Fractional;
-use super::setup::{ClockError, ClockReason, Clocks, Decibels, Rate, Role, Route, Setup, Wiring, Word};
+use super::setup::{ClockError, ClockReason, Clocks, Decibels, Pins, Rate, Role, Route, Setup, Wiring, Word};
 
 const NAME: &str = "NAU88C22";
 const ALL: u16 = 0x1ff;
@@ -71,16 +71,6 @@ pub enum Nau88c22Input {
     Line,
 }
 
-/// Output and input of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Nau88c22Pins {
-    /// Where sound goes.
-    pub output: Nau88c22Output,
-    /// Where it comes from.
-    pub input: Nau88c22Input,
-}
-
 /// An NAU88C22 and how it is wired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -88,7 +78,7 @@ pub struct Nau88c22 {
     /// Whether the loudspeaker's supply is above 3.6 V, for which its amplifier has to be boosted.
     pub speaker_above_3v6: bool,
     /// Pins of each route.
-    pub wiring: Wiring<Nau88c22Pins>,
+    pub wiring: Wiring<Pins<Nau88c22Output, Nau88c22Input>>,
 }
 
 impl Default for Nau88c22 {
@@ -98,10 +88,10 @@ impl Default for Nau88c22 {
         Self {
             speaker_above_3v6: false,
             wiring: Wiring {
-                handset: Nau88c22Pins { output: Nau88c22Output::HeadphoneLeft, input: Nau88c22Input::Differential },
-                headset: Nau88c22Pins { output: Nau88c22Output::Headphones, input: Nau88c22Input::Single },
-                speakerphone: Nau88c22Pins { output: Nau88c22Output::Speaker, input: Nau88c22Input::Differential },
-                line: Nau88c22Pins { output: Nau88c22Output::Headphones, input: Nau88c22Input::Line },
+                handset: Pins { output: Nau88c22Output::HeadphoneLeft, input: Nau88c22Input::Differential },
+                headset: Pins { output: Nau88c22Output::Headphones, input: Nau88c22Input::Single },
+                speakerphone: Pins { output: Nau88c22Output::Speaker, input: Nau88c22Input::Differential },
+                line: Pins { output: Nau88c22Output::Headphones, input: Nau88c22Input::Line },
             },
         }
     }
@@ -217,7 +207,7 @@ impl Chip for Nau88c22 {
 
     fn image(&self, setup: &Setup, image: &mut [u16; COUNT]) -> Result<(), ClockError> {
         let plan = Plan::new(&setup.clocks)?;
-        let Nau88c22Pins { output, input } = self.wiring.of(setup.route);
+        let Pins { output, input } = self.wiring.of(setup.route);
         let speaker = output == Nau88c22Output::Speaker;
         let headphone = !speaker;
         let right = output != Nau88c22Output::HeadphoneLeft;

@@ -12,7 +12,7 @@
 use super::chip::{
     Achieved, Bits, Chip, ChipStep, ChipTimings, Format, IdentityRegister, JackFlag, Register, ResetWrite,
 };
-use super::setup::{ClockError, ClockReason, Clocks, Decibels, Rate, Role, Route, Setup, Wiring, Word};
+use super::setup::{ClockError, ClockReason, Clocks, Decibels, Pins, Rate, Role, Route, Setup, Wiring, Word};
 
 const NAME: &str = "SGTL5000";
 const ALL: u16 = 0xffff;
@@ -83,16 +83,6 @@ pub enum Sgtl5000Input {
     LineIn,
 }
 
-/// Output and input of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Sgtl5000Pins {
-    /// Where sound goes.
-    pub output: Sgtl5000Output,
-    /// Where it comes from.
-    pub input: Sgtl5000Input,
-}
-
 /// An SGTL5000, its supplies, and how it is wired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -108,7 +98,7 @@ pub struct Sgtl5000 {
     /// Whether headphones are between HP_L, HP_R and HP_VGND, without capacitors.
     pub capless: bool,
     /// Pins of each route.
-    pub wiring: Wiring<Sgtl5000Pins>,
+    pub wiring: Wiring<Pins<Sgtl5000Output, Sgtl5000Input>>,
 }
 
 impl Default for Sgtl5000 {
@@ -122,10 +112,10 @@ impl Default for Sgtl5000 {
             vddd: true,
             capless: true,
             wiring: Wiring {
-                handset: Sgtl5000Pins { output: Sgtl5000Output::Headphones, input: Sgtl5000Input::Microphone },
-                headset: Sgtl5000Pins { output: Sgtl5000Output::Headphones, input: Sgtl5000Input::Microphone },
-                speakerphone: Sgtl5000Pins { output: Sgtl5000Output::LineOut, input: Sgtl5000Input::Microphone },
-                line: Sgtl5000Pins { output: Sgtl5000Output::LineOut, input: Sgtl5000Input::LineIn },
+                handset: Pins { output: Sgtl5000Output::Headphones, input: Sgtl5000Input::Microphone },
+                headset: Pins { output: Sgtl5000Output::Headphones, input: Sgtl5000Input::Microphone },
+                speakerphone: Pins { output: Sgtl5000Output::LineOut, input: Sgtl5000Input::Microphone },
+                line: Pins { output: Sgtl5000Output::LineOut, input: Sgtl5000Input::LineIn },
             },
         }
     }
@@ -275,7 +265,7 @@ impl Chip for Sgtl5000 {
 
     fn image(&self, setup: &Setup, image: &mut [u16; COUNT]) -> Result<(), ClockError> {
         let plan = Plan::new(&setup.clocks)?;
-        let Sgtl5000Pins { output, input } = self.wiring.of(setup.route);
+        let Pins { output, input } = self.wiring.of(setup.route);
 
         // Clocks.
         image[CLK_CTRL] = plan.control;

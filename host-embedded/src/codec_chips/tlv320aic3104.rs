@@ -14,7 +14,7 @@
 use super::chip::{
     Achieved, Bits, Chip, ChipStep, ChipTimings, Format, IdentityRegister, JackFlag, Register, ResetWrite,
 };
-use super::setup::{ClockError, ClockReason, Clocks, Decibels, Rate, Role, Route, Setup, Wiring, Word};
+use super::setup::{ClockError, ClockReason, Clocks, Decibels, Pins, Rate, Role, Route, Setup, Wiring, Word};
 
 const NAME: &str = "TLV320AIC3104";
 const ALL: u16 = 0xff;
@@ -87,22 +87,12 @@ pub enum Tlv320Aic3104Input {
     Line2,
 }
 
-/// Output and input of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Tlv320Aic3104Pins {
-    /// Where sound goes.
-    pub output: Tlv320Aic3104Output,
-    /// Where it comes from.
-    pub input: Tlv320Aic3104Input,
-}
-
 /// A TLV320AIC3104 and how it is wired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tlv320Aic3104 {
     /// Pins of each route.
-    pub wiring: Wiring<Tlv320Aic3104Pins>,
+    pub wiring: Wiring<Pins<Tlv320Aic3104Output, Tlv320Aic3104Input>>,
 }
 
 impl Default for Tlv320Aic3104 {
@@ -111,19 +101,10 @@ impl Default for Tlv320Aic3104 {
     fn default() -> Self {
         Self {
             wiring: Wiring {
-                handset: Tlv320Aic3104Pins {
-                    output: Tlv320Aic3104Output::Earpiece,
-                    input: Tlv320Aic3104Input::Differential1,
-                },
-                headset: Tlv320Aic3104Pins {
-                    output: Tlv320Aic3104Output::Headphones,
-                    input: Tlv320Aic3104Input::Single2,
-                },
-                speakerphone: Tlv320Aic3104Pins {
-                    output: Tlv320Aic3104Output::LineOut,
-                    input: Tlv320Aic3104Input::Differential1,
-                },
-                line: Tlv320Aic3104Pins { output: Tlv320Aic3104Output::LineOut, input: Tlv320Aic3104Input::Line2 },
+                handset: Pins { output: Tlv320Aic3104Output::Earpiece, input: Tlv320Aic3104Input::Differential1 },
+                headset: Pins { output: Tlv320Aic3104Output::Headphones, input: Tlv320Aic3104Input::Single2 },
+                speakerphone: Pins { output: Tlv320Aic3104Output::LineOut, input: Tlv320Aic3104Input::Differential1 },
+                line: Pins { output: Tlv320Aic3104Output::LineOut, input: Tlv320Aic3104Input::Line2 },
             },
         }
     }
@@ -278,7 +259,7 @@ impl Chip for Tlv320Aic3104 {
 
     fn image(&self, setup: &Setup, image: &mut [u16; COUNT]) -> Result<(), ClockError> {
         let source = Source::new(&setup.clocks)?;
-        let Tlv320Aic3104Pins { output, input } = self.wiring.of(setup.route);
+        let Pins { output, input } = self.wiring.of(setup.route);
         let reference = reference(setup.clocks.rate);
 
         // Clocks. The dividers' codes are halves above 1.

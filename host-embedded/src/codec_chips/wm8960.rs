@@ -16,7 +16,7 @@ use super::chip::{
     Achieved, Bits, Chip, ChipStep, ChipTimings, Format, IdentityRegister, JackFlag, Register, ResetWrite,
 };
 use super::pll::Fractional;
-use super::setup::{ClockError, ClockReason, Clocks, Decibels, Role, Route, Setup, Wiring, Word};
+use super::setup::{ClockError, ClockReason, Clocks, Decibels, Pins, Role, Route, Setup, Wiring, Word};
 
 const NAME: &str = "WM8960";
 const ALL: u16 = 0x1ff;
@@ -102,22 +102,12 @@ impl Wm8960Input {
     }
 }
 
-/// Output and input of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Wm8960Pins {
-    /// Where sound goes.
-    pub output: Wm8960Output,
-    /// Where it comes from.
-    pub input: Wm8960Input,
-}
-
 /// A WM8960 and how it is wired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Wm8960 {
     /// Pins of each route.
-    pub wiring: Wiring<Wm8960Pins>,
+    pub wiring: Wiring<Pins<Wm8960Output, Wm8960Input>>,
 }
 
 impl Default for Wm8960 {
@@ -126,10 +116,10 @@ impl Default for Wm8960 {
     fn default() -> Self {
         Self {
             wiring: Wiring {
-                handset: Wm8960Pins { output: Wm8960Output::HeadphoneLeft, input: Wm8960Input::Single },
-                headset: Wm8960Pins { output: Wm8960Output::Headphones, input: Wm8960Input::Differential2 },
-                speakerphone: Wm8960Pins { output: Wm8960Output::SpeakerLeft, input: Wm8960Input::Single },
-                line: Wm8960Pins { output: Wm8960Output::Headphones, input: Wm8960Input::Line3 },
+                handset: Pins { output: Wm8960Output::HeadphoneLeft, input: Wm8960Input::Single },
+                headset: Pins { output: Wm8960Output::Headphones, input: Wm8960Input::Differential2 },
+                speakerphone: Pins { output: Wm8960Output::SpeakerLeft, input: Wm8960Input::Single },
+                line: Pins { output: Wm8960Output::Headphones, input: Wm8960Input::Line3 },
             },
         }
     }
@@ -268,7 +258,7 @@ impl Chip for Wm8960 {
 
     fn image(&self, setup: &Setup, image: &mut [u16; COUNT]) -> Result<(), ClockError> {
         let plan = Plan::new(&setup.clocks)?;
-        let Wm8960Pins { output, input } = self.wiring.of(setup.route);
+        let Pins { output, input } = self.wiring.of(setup.route);
         let (left_headphone, right_headphone, speakers) = match output {
             Wm8960Output::Headphones => (true, true, 0),
             Wm8960Output::HeadphoneLeft => (true, false, 0),

@@ -14,7 +14,7 @@
 use super::chip::{
     Achieved, Bits, Chip, ChipStep, ChipTimings, Format, IdentityRegister, JackFlag, Register, ResetWrite,
 };
-use super::setup::{ClockError, ClockReason, Clocks, Decibels, Rate, Role, Route, Setup, Wiring, Word};
+use super::setup::{ClockError, ClockReason, Clocks, Decibels, Pins, Rate, Role, Route, Setup, Wiring, Word};
 
 const NAME: &str = "WM8994";
 const ALL: u16 = 0xffff;
@@ -110,16 +110,6 @@ pub enum Wm8994Input {
     Digital2,
 }
 
-/// Output and input of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Wm8994Pins {
-    /// Where sound goes.
-    pub output: Wm8994Output,
-    /// Where it comes from.
-    pub input: Wm8994Input,
-}
-
 /// A WM8994 and how it is wired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -127,14 +117,14 @@ pub struct Wm8994 {
     /// 0x1a where the pin ADDR is low, 0x1b where it's high.
     pub address: u8,
     /// Pins of each route.
-    pub wiring: Wiring<Wm8994Pins>,
+    pub wiring: Wiring<Pins<Wm8994Output, Wm8994Input>>,
 }
 
 impl Default for Wm8994 {
     /// At 0x1a: an earpiece at HPOUT1L, headphones at HPOUT1, loudspeakers at SPKOUT; microphones and lines at IN1LN, as the blue
     /// jack of the STM32F746G-DISCO.
     fn default() -> Self {
-        let pins = |output| Wm8994Pins { output, input: Wm8994Input::Single };
+        let pins = |output| Pins { output, input: Wm8994Input::Single };
         Self {
             address: 0x1a,
             wiring: Wiring {
@@ -313,7 +303,7 @@ impl Chip for Wm8994 {
 
     fn image(&self, setup: &Setup, image: &mut [u16; COUNT]) -> Result<(), ClockError> {
         let plan = Plan::new(&setup.clocks)?;
-        let Wm8994Pins { output, input } = self.wiring.of(setup.route);
+        let Pins { output, input } = self.wiring.of(setup.route);
         let analogue = matches!(input, Wm8994Input::Single | Wm8994Input::Differential);
 
         // Clocks.
